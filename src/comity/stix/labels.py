@@ -1,0 +1,460 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pure: the label, the few facts of an object that terms can test, and the join of labels.
+
+Terms never see an object, only its label. An object that refers to others is judged by the join of its own label with
+theirs, so that it goes out only if every one of them would: sets grow, the TLP rises, the audience shrinks, and
+`subjects` and `regions` keep one group of words for each object that the label stands for.
+
+    a report about one group in Iraq, in which a location in Jordan is named:
+    join(report, location).regions == {frozenset({"IQ"}), frozenset({"JO"})}      terms on Iraq alone admit it no more
+
+Tags are what people say of an object: subjects, regions, kinds and safeguards, read from the classification extension
+(docs/spec/classification.md). Nothing here infers a tag from free text. Not decided here: what is admitted
+(`release.clauses`), and which references could be followed (`with_unresolved` is for whoever finds one missing).
+"""
+
+import re
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from comity.canonical import OBJECT_LIMITS, Json, canonical_bytes, parse_json
+from comity.errors import MalformedError, MalformedObject
+from comity.ids import PartyId, parse_object_id, parse_party_id
+from comity.stix.markings import STATEMENT, TLP_ORDER, GranularMarking, Markings, tlp_rank
+from comity.stix.objects import StixObject
+
+__all__ = [
+    "CLASSIFICATION_EXTENSION",
+    "HANDLING",
+    "KINDS",
+    "PERSON_CLASSES",
+    "REGIONS",
+    "SPECIAL_CATEGORIES",
+    "UNRESOLVED",
+    "UNSPECIFIED",
+    "Label",
+    "Tags",
+    "format_label",
+    "join",
+    "join_tags",
+    "make_label",
+    "make_tags",
+    "parse_label",
+    "read_tags",
+    "with_unresolved",
+]
+
+CLASSIFICATION_EXTENSION: Final = "extension-definition--77b577be-cae3-44af-8f74-64e0b45e3272"
+"""The property-extension that carries `Tags`; its fields are lists of the same names."""
+
+UNSPECIFIED: Final = "unspecified"
+"""The kind of an object whose kind nobody has said; no terms can name it."""
+
+UNRESOLVED: Final = "unresolved-reference"
+"""The marking of an object that refers to one the node does not hold; no terms can name it."""
+
+KINDS: Final = frozenset(
+    {
+        "actions_movements",
+        "arms",
+        "communications",
+        "financing",
+        "identity",
+        "indicator",
+        "strategic",
+        "threat_assessment",
+        "travel_documents",
+    }
+)
+"""Kinds of information (S/RES/1373 (2001) 3(a), S/RES/2199 (2015), and four of daily work)."""
+
+PERSON_CLASSES: Final = frozenset(
+    {"associate", "convicted", "minor", "missing", "reasonable_grounds", "suspect", "victim", "witness"}
+)
+"""Why a person is in it (Regulation (EU) 2016/794, Annex II)."""
+
+SPECIAL_CATEGORIES: Final = frozenset(
+    {
+        "biometric_data",
+        "genetic_data",
+        "health",
+        "political_opinions",
+        "racial_or_ethnic_origin",
+        "religious_or_philosophical_beliefs",
+        "sex_life_or_orientation",
+        "trade_union_membership",
+    }
+)
+"""Data that only safeguards can admit and nothing selects by (Regulation (EU) 2016/794, Article 30(2))."""
+
+HANDLING: Final = frozenset({"H0", "H1", "H2", "H3"})
+"""Europol handling codes."""
+
+REGIONS: Final = frozenset(
+    re.findall(
+        "[A-Z]{2}",
+        "AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY "
+        "BZ CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE EG EH ER ES ET FI FJ FK "
+        "FM FO FR GA GB GD GE GF GG GH GI GL GM GN GP GQ GR GS GT GU GW GY HK HM HN HR HT HU ID IE IL IM IN IO IQ IR "
+        "IS IT JE JM JO JP KE KG KH KI KM KN KP KR KW KY KZ LA LB LC LI LK LR LS LT LU LV LY MA MC MD ME MF MG MH MK "
+        "ML MM MN MO MP MQ MR MS MT MU MV MW MX MY MZ NA NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM "
+        "PN PR PS PT PW PY QA RE RO RS RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF "
+        "TG TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS YE YT ZA ZM ZW",
+    )
+)
+"""The 249 officially assigned ISO 3166-1 alpha-2 codes."""
+
+_SUBJECT = re.compile(r"[a-z][a-z0-9-]{0,31}:[!-~]{1,255}", re.ASCII)
+_TYPE = re.compile(r"[a-z0-9](?:[a-z0-9]|-(?!-)){1,248}[a-z0-9]", re.ASCII)
+_PROPERTY = re.compile(r"[A-Za-z0-9_-]{1,250}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tags:
+    """What people say of an object; an empty set means that nobody has said."""
+
+    subjects: frozenset[str]
+    regions: frozenset[str]
+    kinds: frozenset[str]
+    person_classes: frozenset[str]
+    special_categories: frozenset[str]
+    handling: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Label:
+    """What terms can test, of one object or of the join of several.
+
+    `subjects` and `regions` hold one group for each object joined: {frozenset({"IQ"}), frozenset({"JO", "SY"})}; an
+    empty group is an object of which nobody has said. `audience` None means any party, an empty one means nobody.
+    """
+
+    types: frozenset[str]
+    tlp: str
+    markings: frozenset[str]
+    originators: frozenset[PartyId]
+    subjects: frozenset[frozenset[str]]
+    regions: frozenset[frozenset[str]]
+    kinds: frozenset[str]
+    person_classes: frozenset[str]
+    special_categories: frozenset[str]
+    handling: frozenset[str]
+    audience: frozenset[PartyId] | None
+    granular: tuple[GranularMarking, ...]
+
+
+_Check = Callable[[str], bool]
+
+
+def _is_subject(word: str) -> bool:
+    return _SUBJECT.fullmatch(word) is not None
+
+
+_VOCABULARIES: Final[dict[str, tuple[_Check, str]]] = {
+    "subjects": (_is_subject, 'scheme:id, for example "unsc:QDe.901" or "stix:intrusion-set--…"'),
+    "regions": (REGIONS.__contains__, 'an ISO 3166-1 alpha-2 code in upper case, for example "IQ"'),
+    "kinds": (KINDS.__contains__, f"one of {', '.join(sorted(KINDS))}"),
+    "person_classes": (PERSON_CLASSES.__contains__, f"one of {', '.join(sorted(PERSON_CLASSES))}"),
+    "special_categories": (SPECIAL_CATEGORIES.__contains__, f"one of {', '.join(sorted(SPECIAL_CATEGORIES))}"),
+    "handling": (HANDLING.__contains__, f"one of {', '.join(sorted(HANDLING))}"),
+}
+
+
+# --- tags ---------------------------------------------------------------------------------------------------------
+
+
+def make_tags(
+    *,
+    subjects: Collection[str] = (),
+    regions: Collection[str] = (),
+    kinds: Collection[str] = (),
+    person_classes: Collection[str] = (),
+    special_categories: Collection[str] = (),
+    handling: Collection[str] = (),
+) -> Tags:
+    """The tags that these words are, each word checked against the vocabulary of its field.
+
+    Raises:
+        MalformedObject: a word that is not in the vocabulary; `where` is "/field/word number".
+    """
+    return Tags(
+        subjects=_check_words("subjects", subjects),
+        regions=_check_words("regions", regions),
+        kinds=_check_words("kinds", kinds),
+        person_classes=_check_words("person_classes", person_classes),
+        special_categories=_check_words("special_categories", special_categories),
+        handling=_check_words("handling", handling),
+    )
+
+
+def read_tags(value: dict[str, Json]) -> Tags:
+    """What the classification extension of the object `value` says; without one, nothing is said.
+
+    A `location` whose `country` is an ISO 3166-1 alpha-2 code lies in that region, tagged or not.
+
+    Raises:
+        MalformedObject: an unknown field or word in the extension: a restriction that is not understood is not dropped.
+    """
+    extensions = value.get("extensions", {})
+    if not isinstance(extensions, dict):
+        raise MalformedObject("extensions is not a JSON object; give {extension id: {…}}", where="/extensions")
+    tags = _read_extension(extensions)
+    country = value.get("country") if value.get("type") == "location" else None
+    if isinstance(country, str) and country.upper() in REGIONS:
+        tags = replace(tags, regions=tags.regions | {country.upper()})
+    return tags
+
+
+def join_tags(tags: Tags, *others: Tags) -> Tags:
+    """Everything that any of them says."""
+    for other in others:
+        tags = Tags(
+            subjects=tags.subjects | other.subjects,
+            regions=tags.regions | other.regions,
+            kinds=tags.kinds | other.kinds,
+            person_classes=tags.person_classes | other.person_classes,
+            special_categories=tags.special_categories | other.special_categories,
+            handling=tags.handling | other.handling,
+        )
+    return tags
+
+
+def _read_extension(extensions: dict[str, Json]) -> Tags:
+    where = f"/extensions/{CLASSIFICATION_EXTENSION}"
+    if CLASSIFICATION_EXTENSION not in extensions:
+        return make_tags()
+    extension = extensions[CLASSIFICATION_EXTENSION]
+    if not isinstance(extension, dict):
+        raise MalformedObject("the classification extension is not a JSON object; give its fields", where=where)
+    if extension.get("extension_type") != "property-extension":
+        raise MalformedObject(
+            'the classification extension must say "extension_type": "property-extension"',
+            where=f"{where}/extension_type",
+        )
+    words: dict[str, list[str]] = {}
+    for field, listed in extension.items():
+        if field in _VOCABULARIES:
+            words[field] = _read_texts(listed, where=f"{where}/{field}")
+        elif field != "extension_type":
+            raise MalformedObject(
+                f"the classification extension has no field {field[:64]!r}; use {', '.join(_VOCABULARIES)}",
+                where=f"{where}/{field[:64].replace('~', '~0').replace('/', '~1')}",
+            )
+    try:
+        return make_tags(**words)
+    except MalformedObject as error:
+        raise MalformedObject(error.detail, where=f"{where}{error.where}") from None
+
+
+def _read_texts(listed: Json, *, where: str) -> list[str]:
+    if not isinstance(listed, list):
+        raise MalformedObject("not a list; give a list of words", where=where)
+    texts = [word for word in listed if isinstance(word, str)]
+    if len(texts) != len(listed):
+        raise MalformedObject("holds something that is not text; give a list of words", where=where)
+    return texts
+
+
+def _check_words(field: str, words: Iterable[str]) -> frozenset[str]:
+    is_known, expected = _VOCABULARIES[field]
+    checked: set[str] = set()
+    for index, word in enumerate(words):
+        if not is_known(word):
+            raise MalformedObject(
+                f"{word[:80]!r} in {field} is not understood; give {expected}", where=f"/{field}/{index}"
+            )
+        checked.add(word)
+    return frozenset(checked)
+
+
+# --- labels -------------------------------------------------------------------------------------------------------
+
+
+def make_label(
+    obj: StixObject, markings: Markings, tags: Tags, *, originator: PartyId, audience: frozenset[PartyId] | None
+) -> Label:
+    """The label of one object by itself; references are joined by the caller.
+
+    An object of no kind is of the kind "unspecified", so that terms which name kinds do not admit it.
+    """
+    return Label(
+        types=frozenset({obj.type}),
+        tlp=markings.tlp,
+        markings=markings.others,
+        originators=frozenset({originator}),
+        subjects=frozenset({tags.subjects}),
+        regions=frozenset({tags.regions}),
+        kinds=tags.kinds or frozenset({UNSPECIFIED}),
+        person_classes=tags.person_classes,
+        special_categories=tags.special_categories,
+        handling=tags.handling,
+        audience=audience,
+        granular=markings.granular,
+    )
+
+
+def with_unresolved(label: Label) -> Label:
+    """The label of an object that refers to one the node does not hold: nothing admits it until it is there."""
+    return replace(label, markings=label.markings | {UNRESOLVED})
+
+
+def join(label: Label, *others: Label) -> Label:
+    """The strictest of all of them, with the granular markings of the first, whose properties they are.
+
+    Associative, idempotent, and commutative but for `granular`; what admits the join admits each.
+    """
+    for other in others:
+        label = Label(
+            types=label.types | other.types,
+            tlp=max(label.tlp, other.tlp, key=tlp_rank),
+            markings=label.markings | other.markings,
+            originators=label.originators | other.originators,
+            subjects=label.subjects | other.subjects,
+            regions=label.regions | other.regions,
+            kinds=label.kinds | other.kinds,
+            person_classes=label.person_classes | other.person_classes,
+            special_categories=label.special_categories | other.special_categories,
+            handling=label.handling | other.handling,
+            audience=_intersect(label.audience, other.audience),
+            granular=label.granular,
+        )
+    return label
+
+
+def _intersect(one: frozenset[PartyId] | None, other: frozenset[PartyId] | None) -> frozenset[PartyId] | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return one & other
+
+
+# --- bytes --------------------------------------------------------------------------------------------------------
+
+
+def format_label(label: Label) -> bytes:
+    """The one canonical form of a label (RFC 8785): equal labels have equal bytes, and are stored once."""
+    return canonical_bytes(
+        {
+            "types": _sorted(label.types),
+            "tlp": label.tlp,
+            "markings": _sorted(label.markings),
+            "originators": _sorted(label.originators),
+            "subjects": _sorted_groups(label.subjects),
+            "regions": _sorted_groups(label.regions),
+            "kinds": _sorted(label.kinds),
+            "person_classes": _sorted(label.person_classes),
+            "special_categories": _sorted(label.special_categories),
+            "handling": _sorted(label.handling),
+            "audience": None if label.audience is None else _sorted(label.audience),
+            "granular": [{"property": mark.property, "tlp": mark.tlp} for mark in label.granular],
+        }
+    )
+
+
+def parse_label(data: bytes) -> Label:
+    """The label whose canonical form `data` is.
+
+    Raises:
+        MalformedJson: not strict JSON.
+        MalformedObject: a field that is missing, unknown or not of its form, or bytes that `format_label` would not
+            have written.
+    """
+    value = parse_json(data, limits=OBJECT_LIMITS)
+    if not isinstance(value, dict) or value.keys() != set(Label.__slots__):
+        raise MalformedObject(
+            f"a label is a JSON object with exactly the fields {', '.join(Label.__slots__)}", where="/"
+        )
+    label = Label(
+        types=_read_set(value, "types", lambda word: _TYPE.fullmatch(word) is not None),
+        tlp=_read_tlp(value["tlp"], where="/tlp"),
+        markings=_read_set(value, "markings", _is_marking_word),
+        originators=frozenset(map(PartyId, _read_set(value, "originators", _is_party))),
+        subjects=_read_groups(value, "subjects"),
+        regions=_read_groups(value, "regions"),
+        kinds=_read_set(value, "kinds", (KINDS | {UNSPECIFIED}).__contains__),
+        person_classes=_read_set(value, "person_classes", PERSON_CLASSES.__contains__),
+        special_categories=_read_set(value, "special_categories", SPECIAL_CATEGORIES.__contains__),
+        handling=_read_set(value, "handling", HANDLING.__contains__),
+        audience=_read_audience(value),
+        granular=_read_granular(value["granular"]),
+    )
+    if format_label(label) != data:
+        raise MalformedObject("not the canonical form of a label; write it with format_label", where="/")
+    return label
+
+
+def _sorted(words: Iterable[str]) -> list[Json]:
+    return [*sorted(words)]
+
+
+def _sorted_groups(groups: Iterable[frozenset[str]]) -> list[Json]:
+    return [_sorted(group) for group in sorted(groups, key=sorted)]
+
+
+def _read_set(value: dict[str, Json], field: str, is_known: _Check) -> frozenset[str]:
+    return _check_set(value[field], is_known, where=f"/{field}")
+
+
+def _check_set(listed: Json, is_known: _Check, *, where: str) -> frozenset[str]:
+    words = frozenset(_read_texts(listed, where=where))
+    for word in sorted(words):
+        if not is_known(word):
+            raise MalformedObject(f"{word[:80]!r} is not a word of this field", where=where)
+    return words
+
+
+def _read_groups(value: dict[str, Json], field: str) -> frozenset[frozenset[str]]:
+    groups = value[field]
+    if not isinstance(groups, list):
+        raise MalformedObject("not a list of groups of words", where=f"/{field}")
+    is_known = _VOCABULARIES[field][0]
+    return frozenset(_check_set(group, is_known, where=f"/{field}/{index}") for index, group in enumerate(groups))
+
+
+def _read_audience(value: dict[str, Json]) -> frozenset[PartyId] | None:
+    if value["audience"] is None:
+        return None
+    return frozenset(map(PartyId, _read_set(value, "audience", _is_party)))
+
+
+def _read_tlp(level: Json, *, where: str) -> str:
+    if not isinstance(level, str) or level not in TLP_ORDER:
+        raise MalformedObject(f"not one of {', '.join(TLP_ORDER)}", where=where)
+    return level
+
+
+def _read_granular(listed: Json) -> tuple[GranularMarking, ...]:
+    if not isinstance(listed, list):
+        raise MalformedObject("not a list of {property, tlp}", where="/granular")
+    found = tuple(_read_granular_marking(entry, where=f"/granular/{index}") for index, entry in enumerate(listed))
+    if list(found) != sorted({mark.property: mark for mark in found}.values()):
+        raise MalformedObject("not sorted, or a property twice", where="/granular")
+    return found
+
+
+def _read_granular_marking(entry: Json, *, where: str) -> GranularMarking:
+    if not isinstance(entry, dict) or entry.keys() != {"property", "tlp"}:
+        raise MalformedObject("a granular marking has exactly the fields property, tlp", where=where)
+    name = entry["property"]
+    if not isinstance(name, str) or _PROPERTY.fullmatch(name) is None:
+        raise MalformedObject("not the name of a property", where=f"{where}/property")
+    return GranularMarking(property=name, tlp=_read_tlp(entry["tlp"], where=f"{where}/tlp"))
+
+
+def _is_marking_word(word: str) -> bool:
+    if word in {STATEMENT, UNRESOLVED}:
+        return True
+    prefix, _, marking = word.partition(":")
+    return prefix == "unknown" and marking.startswith("marking-definition--") and _parses(parse_object_id, marking)
+
+
+def _is_party(word: str) -> bool:
+    return _parses(parse_party_id, word)
+
+
+def _parses(parse: Callable[[str], object], text: str) -> bool:
+    try:
+        parse(text)
+    except MalformedError:
+        return False
+    return True

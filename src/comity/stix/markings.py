@@ -1,0 +1,365 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pure: the markings in effect on an object, by marking-definition id and never by name.
+
+A TLP level is understood only through the nine ids that STIX 2.1 §7.2.1.4 and FIRST's TLP 2.0 extension fix, because
+names in the field are free text. Whatever else is referred to stays a word that no terms admit unless they name it.
+
+    object_marking_refs: TLP:GREEN and an id nobody knows     Markings(tlp="green", others={"unknown:marking-…"})
+    no markings at all                                        Markings(tlp="unmarked")
+    granular marking TLP:RED on "description"                 Markings(…, granular=("description" up to red,))
+
+Not decided here: whether a marking is acceptable (`release.clauses`), and what is removed (`release.redaction`).
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from comity.canonical import Json
+from comity.errors import MalformedError, MalformedObject
+from comity.ids import ObjectId, parse_instant, parse_object_id
+
+__all__ = [
+    "REQUIRED_PROPERTIES",
+    "STATEMENT",
+    "TLP1_AMBER",
+    "TLP1_GREEN",
+    "TLP1_RED",
+    "TLP1_WHITE",
+    "TLP2_AMBER",
+    "TLP2_AMBER_STRICT",
+    "TLP2_CLEAR",
+    "TLP2_GREEN",
+    "TLP2_RED",
+    "TLP_EXTENSION",
+    "TLP_IDS",
+    "TLP_ORDER",
+    "GranularMarking",
+    "Markings",
+    "check_tlp_definition",
+    "read_markings",
+    "tlp_rank",
+]
+
+TLP_ORDER: Final = ("clear", "green", "amber", "amber+strict", "red", "unmarked")
+"""From the widest to the strictest; "unmarked" also stands for "no TLP understood"."""
+
+STATEMENT: Final = "statement"
+"""The word for a marking-definition that the node holds and whose definition_type is "statement"."""
+
+TLP2_CLEAR: Final = ObjectId("marking-definition--94868c89-83c2-464b-929b-a1a8aa3c8487")
+TLP2_GREEN: Final = ObjectId("marking-definition--bab4a63c-aed9-4cf5-a766-dfca5abac2bb")
+TLP2_AMBER: Final = ObjectId("marking-definition--55d920b0-5e8b-4f79-9ee9-91f868d9b421")
+TLP2_AMBER_STRICT: Final = ObjectId("marking-definition--939a9414-2ddd-4d32-a0cd-375ea402b003")
+TLP2_RED: Final = ObjectId("marking-definition--e828b379-4e03-4974-9ac4-e53a884c97c1")
+TLP1_WHITE: Final = ObjectId("marking-definition--613f2e26-407d-48c7-9eca-b8e91df99dc9")
+TLP1_GREEN: Final = ObjectId("marking-definition--34098fce-860f-48ae-8e50-ebd3cc5e41da")
+TLP1_AMBER: Final = ObjectId("marking-definition--f88d31f6-486f-44da-b317-01333bde0b82")
+TLP1_RED: Final = ObjectId("marking-definition--5e57c739-391a-4eb3-b6be-7d15ca92d5ed")
+
+TLP_EXTENSION: Final = ObjectId("extension-definition--60a3c5c5-0d10-413e-aab3-9e08dde9e88d")
+
+TLP_IDS: Final[Mapping[ObjectId, str]] = MappingProxyType(
+    {
+        TLP2_CLEAR: "clear",
+        TLP2_GREEN: "green",
+        TLP2_AMBER: "amber",
+        TLP2_AMBER_STRICT: "amber+strict",
+        TLP2_RED: "red",
+        TLP1_WHITE: "clear",
+        TLP1_GREEN: "green",
+        # TLP 1 amber let the recipient's clients see; that is amber, not amber+strict, in TLP 2.0.
+        TLP1_AMBER: "amber",
+        TLP1_RED: "red",
+    }
+)
+"""Every id that is understood as a TLP level."""
+
+_TLP1_NAMES: Final[Mapping[ObjectId, str]] = MappingProxyType(
+    {TLP1_WHITE: "white", TLP1_GREEN: "green", TLP1_AMBER: "amber", TLP1_RED: "red"}
+)
+
+# Without these an object is no longer the same object, or its restrictions or its withdrawal would be lost.
+_UNDETACHABLE: Final = frozenset(
+    {
+        "created",
+        "created_by_ref",
+        "extensions",
+        "granular_markings",
+        "id",
+        "modified",
+        "object_marking_refs",
+        "revoked",
+        "spec_version",
+        "type",
+    }
+)
+
+REQUIRED_PROPERTIES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
+    {
+        "artifact": frozenset({"payload_bin", "url", "hashes"}),
+        "attack-pattern": frozenset({"name"}),
+        "autonomous-system": frozenset({"number"}),
+        "campaign": frozenset({"name"}),
+        "course-of-action": frozenset({"name"}),
+        "directory": frozenset({"path"}),
+        "domain-name": frozenset({"value"}),
+        "email-addr": frozenset({"value"}),
+        "email-message": frozenset({"is_multipart", "body", "body_multipart"}),
+        "extension-definition": frozenset({"name", "schema", "version", "extension_types", "extension_properties"}),
+        "file": frozenset({"hashes", "name"}),
+        "grouping": frozenset({"context", "object_refs"}),
+        "identity": frozenset({"name"}),
+        "incident": frozenset({"name"}),
+        "indicator": frozenset({"pattern", "pattern_type", "valid_from"}),
+        "infrastructure": frozenset({"name"}),
+        "intrusion-set": frozenset({"name"}),
+        "ipv4-addr": frozenset({"value"}),
+        "ipv6-addr": frozenset({"value"}),
+        "language-content": frozenset({"object_ref", "contents"}),
+        "location": frozenset({"region", "country", "latitude", "longitude"}),
+        "mac-addr": frozenset({"value"}),
+        "malware": frozenset({"is_family", "name"}),
+        "malware-analysis": frozenset({"product", "result", "analysis_sco_refs"}),
+        "marking-definition": frozenset({"name", "definition", "definition_type"}),
+        "mutex": frozenset({"name"}),
+        "network-traffic": frozenset({"protocols", "src_ref", "dst_ref", "is_active", "end"}),
+        "note": frozenset({"content", "object_refs"}),
+        "observed-data": frozenset({"first_observed", "last_observed", "number_observed", "objects", "object_refs"}),
+        "opinion": frozenset({"opinion", "object_refs"}),
+        "relationship": frozenset({"relationship_type", "source_ref", "target_ref"}),
+        "report": frozenset({"name", "published", "object_refs"}),
+        "sighting": frozenset({"sighting_of_ref"}),
+        "software": frozenset({"name"}),
+        "threat-actor": frozenset({"name"}),
+        "tool": frozenset({"name"}),
+        "url": frozenset({"value"}),
+        "vulnerability": frozenset({"name"}),
+    }
+)
+"""Per type, what an object cannot lack (STIX 2.1 §4 to §7), with every property of an "at least one of" group.
+
+A type that is not here has no property known to be dispensable: a marking on any of them is a marking of the object.
+"""
+
+_PROPERTY = re.compile(r"[A-Za-z0-9_-]{1,250}", re.ASCII)
+_SHOWN = 80
+_INDEX = re.compile(r"\[(0|[1-9][0-9]{0,5})\]", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class GranularMarking:
+    """One top-level property that may go only up to `tlp`; "unmarked" when its marking is not a known TLP."""
+
+    property: str
+    tlp: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Markings:
+    """What holds on an object: the strictest TLP, the other markings as words, and granular ones, sorted."""
+
+    tlp: str
+    others: frozenset[str]
+    granular: tuple[GranularMarking, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Granular:
+    marking: ObjectId
+    properties: frozenset[str]
+
+
+def tlp_rank(name: str) -> int:
+    """The place of a TLP level in `TLP_ORDER`; higher is stricter.
+
+    Raises:
+        MalformedObject: not one of them. An unknown word has no rank: as a ceiling it would admit everything.
+    """
+    if name not in TLP_ORDER:
+        raise MalformedObject(f"{name!r} is not a TLP level; use one of {', '.join(TLP_ORDER)}", where="/tlp")
+    return TLP_ORDER.index(name)
+
+
+def read_markings(value: dict[str, Json], *, definitions: Mapping[ObjectId, str]) -> Markings:
+    """The markings in effect on the object `value` (STIX 2.1 §7.2).
+
+    `definitions` says of marking-definitions that the node holds what they are: {"marking-definition--…": "statement"}.
+    Of several TLP levels the strictest holds. A granular marking can only tighten: on a property that the object
+    cannot lack it counts as a marking of the whole object. One with `lang` only restricts nothing.
+
+    Raises:
+        MalformedObject: `object_marking_refs` or `granular_markings` are not of the form STIX 2.1 §7.2 gives, or a
+            selector points at nothing; a restriction that cannot be placed is never dropped.
+    """
+    whole = _read_marking_refs(value)
+    partly: dict[str, str] = {}
+    required = _find_required(value)
+    tightened: list[ObjectId] = []
+    for granular in _read_granular(value):
+        detachable = frozenset[str]() if required is None else granular.properties - required
+        if detachable != granular.properties:
+            tightened.append(granular.marking)
+        for name in detachable:
+            partly[name] = _strictest(partly.get(name, "clear"), TLP_IDS.get(granular.marking, "unmarked"))
+    tlp = _strictest("clear", *[TLP_IDS[one] for one in whole if one in TLP_IDS])
+    if not any(one in TLP_IDS for one in whole):
+        tlp = "unmarked"
+    tlp = _strictest(tlp, *[TLP_IDS[one] for one in tightened if one in TLP_IDS])
+    return Markings(
+        tlp=tlp,
+        others=frozenset(_name_other(one, definitions) for one in (*whole, *tightened) if one not in TLP_IDS),
+        granular=tuple(sorted(GranularMarking(property=name, tlp=level) for name, level in partly.items())),
+    )
+
+
+def check_tlp_definition(value: dict[str, Json]) -> None:
+    """Return when `value` is not one of the nine TLP definitions, or is exactly the published one.
+
+    Nothing is ever learnt from such an object (its id alone is understood), but one that says something else under
+    that id would tell the next reader a lie.
+
+    Raises:
+        MalformedObject: the id of a TLP definition, and other content.
+    """
+    marking = value.get("id")
+    if not isinstance(marking, str) or marking not in TLP_IDS:
+        return
+    published = _publish_tlp_definition(ObjectId(marking))
+    for name in (*value, *published):
+        if name == "name" and name not in value and marking in _TLP1_NAMES:
+            continue  # STIX 2.1 prints the TLP 1 definitions with a name; many producers leave it out.
+        if not _equal(name, value.get(name), published.get(name)):
+            raise MalformedObject(
+                f"{marking} is the published TLP definition, but {name!r} differs from it; leave the object out (its "
+                "id is understood without it) or send it as published",
+                where=f"/{_escape(name)}",
+            )
+
+
+def _equal(name: str, found: Json, published: Json) -> bool:
+    if name != "created" or not isinstance(found, str) or not isinstance(published, str):
+        return found == published
+    try:
+        return parse_instant(found) == parse_instant(published)
+    except MalformedError:
+        return False
+
+
+def _publish_tlp_definition(marking: ObjectId) -> dict[str, Json]:
+    content: dict[str, Json] = {"type": "marking-definition", "spec_version": "2.1", "id": marking}
+    if marking in _TLP1_NAMES:
+        level = _TLP1_NAMES[marking]
+        content |= {"created": "2017-01-20T00:00:00.000Z", "definition_type": "tlp", "definition": {"tlp": level}}
+    else:
+        level = TLP_IDS[marking]
+        extension: Json = {"extension_type": "property-extension", "tlp_2_0": level}
+        content |= {"created": "2022-10-01T00:00:00.000Z", "extensions": {TLP_EXTENSION: extension}}
+    return content | {"name": f"TLP:{level.upper()}"}
+
+
+def _find_required(value: dict[str, Json]) -> frozenset[str] | None:
+    """What this object cannot lack; None when that is not known of its type."""
+    object_type = value.get("type")
+    required = REQUIRED_PROPERTIES.get(object_type) if isinstance(object_type, str) else None
+    return None if required is None else required | _UNDETACHABLE
+
+
+def _strictest(*levels: str) -> str:
+    return max(levels, key=tlp_rank)
+
+
+def _name_other(marking: ObjectId, definitions: Mapping[ObjectId, str]) -> str:
+    # Only "statement" is a word of its own: any other claim about a definition stays unknown.
+    return STATEMENT if definitions.get(marking) == STATEMENT else f"unknown:{marking}"
+
+
+def _read_marking_refs(value: dict[str, Json]) -> tuple[ObjectId, ...]:
+    if "object_marking_refs" not in value:
+        return ()
+    refs = value["object_marking_refs"]
+    if not isinstance(refs, list):
+        raise MalformedObject(
+            "object_marking_refs is not a list; give a list of marking-definition ids", where="/object_marking_refs"
+        )
+    return tuple(_read_marking_id(ref, where=f"/object_marking_refs/{index}") for index, ref in enumerate(refs))
+
+
+def _read_marking_id(ref: Json, *, where: str) -> ObjectId:
+    if isinstance(ref, str) and ref.startswith("marking-definition--"):
+        try:
+            return parse_object_id(ref)
+        except MalformedError:
+            pass  # the one message below serves both
+    raise MalformedObject(
+        f"{_show(ref)} is not the id of a marking-definition; give marking-definition--<uuid> in lower case",
+        where=where,
+    )
+
+
+def _read_granular(value: dict[str, Json]) -> Iterator[_Granular]:
+    """Every granular marking that restricts something (STIX 2.1 §7.2.3), checked whole."""
+    if "granular_markings" not in value:
+        return
+    entries = value["granular_markings"]
+    if not isinstance(entries, list):
+        raise MalformedObject(
+            "granular_markings is not a list; give a list of {marking_ref, selectors}", where="/granular_markings"
+        )
+    for index, entry in enumerate(entries):
+        where = f"/granular_markings/{index}"
+        if not isinstance(entry, dict):
+            raise MalformedObject("not a JSON object; give {marking_ref, selectors}", where=where)
+        properties = _read_selectors(entry, value, where=where)
+        if ("lang" in entry) == ("marking_ref" in entry):
+            raise MalformedObject("give either marking_ref or lang, and not both", where=where)
+        if "marking_ref" in entry:
+            yield _Granular(_read_marking_id(entry["marking_ref"], where=f"{where}/marking_ref"), properties)
+        elif not isinstance(entry["lang"], str):
+            raise MalformedObject("not a string; give an RFC 5646 language tag", where=f"{where}/lang")
+
+
+def _read_selectors(entry: dict[str, Json], value: dict[str, Json], *, where: str) -> frozenset[str]:
+    selectors = entry.get("selectors")
+    if not isinstance(selectors, list) or not selectors:
+        raise MalformedObject(
+            "selectors is not a list with at least one selector; name what the marking holds on",
+            where=f"{where}/selectors",
+        )
+    return frozenset(
+        _resolve(selector, value, where=f"{where}/selectors/{index}") for index, selector in enumerate(selectors)
+    )
+
+
+def _resolve(selector: Json, value: dict[str, Json], *, where: str) -> str:
+    """The top-level property that a selector such as "external_references.[0].url" lies in."""
+    if not isinstance(selector, str):
+        raise MalformedObject(f"{_show(selector)} is not a selector; give a property path as text", where=where)
+    steps = selector.split(".")
+    here: Json = value
+    for step in steps:
+        index = _INDEX.fullmatch(step)
+        if index is not None and isinstance(here, list) and int(index[1]) < len(here):
+            here = here[int(index[1])]
+        elif isinstance(here, dict) and _PROPERTY.fullmatch(step) is not None and step in here:
+            here = here[step]
+        else:
+            raise MalformedObject(
+                f"selector {_show(selector)} points at nothing in this object; name a property that is there "
+                '(STIX 2.1 §7.2.3.1, for example "description" or "labels.[0]")',
+                where=where,
+            )
+    return steps[0]
+
+
+def _show(value: Json) -> str:
+    """The beginning of what was found, for a message."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def _escape(name: str) -> str:
+    """One step of a JSON pointer (RFC 6901 §3)."""
+    return name.replace("~", "~0").replace("/", "~1")

@@ -1,0 +1,350 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pure: a received STIX 2.1 object, its bytes kept, and the few fields that Comity reads.
+
+    parse_object(b'{"type":"tool","spec_version":"2.1","id":"tool--…","created":…,"modified":…,"name":"VNC"}')
+        -> (StixObject(id="tool--…", type="tool", version="2016-04-06T20:03:48.000Z", references=frozenset(), …), {…})
+    parse_bundle(b'{"type":"bundle","id":"bundle--…","objects":[…]}')
+        -> ParsedBundle(good=((object, value), …), bad=(BadObject(index=12, where="/objects/12/modified", …),))
+
+An object is refused only for what would make a later decision wrong: an identity or version that is not clear, a
+reference or a marking that cannot be read. Not checked, because no decision depends on it: the properties that STIX
+requires of a type beyond those, open vocabularies, patterns, the derivation of SCO ids. Tags are read in `stix.labels`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from comity.canonical import BUNDLE_LIMITS, OBJECT_LIMITS, Json, Member, parse_json, sha256_digest, split_members
+from comity.errors import MalformedError, MalformedJson, MalformedObject
+from comity.ids import Digest, Instant, ObjectId, parse_instant, parse_object_id
+from comity.stix.markings import TLP_IDS, check_tlp_definition, read_markings
+
+__all__ = [
+    "MAX_BUNDLE_OBJECTS",
+    "UNVERSIONED",
+    "BadObject",
+    "ParsedBundle",
+    "StixObject",
+    "parse_bundle",
+    "parse_object",
+]
+
+MAX_BUNDLE_OBJECTS: Final = 100_000
+"""Objects in one bundle; the largest public one (MITRE ATT&CK Enterprise) holds about 25,000."""
+
+UNVERSIONED: Final = "1970-01-01T00:00:00.000Z"
+"""The version of an object that has neither `modified` nor `created` (most SCOs); TAXII 2.1 asks for a fixed one."""
+
+_SDO_SRO: Final = frozenset(
+    {
+        "attack-pattern",
+        "campaign",
+        "course-of-action",
+        "extension-definition",
+        "grouping",
+        "identity",
+        "incident",
+        "indicator",
+        "infrastructure",
+        "intrusion-set",
+        "language-content",
+        "location",
+        "malware",
+        "malware-analysis",
+        "note",
+        "observed-data",
+        "opinion",
+        "relationship",
+        "report",
+        "sighting",
+        "threat-actor",
+        "tool",
+        "vulnerability",
+    }
+)
+_SHOWN = 80
+# STIX 2.1 §3.2: what each object of these types carries.
+_REQUIRED_TIMES: Final = dict.fromkeys(_SDO_SRO, ("created", "modified")) | {"marking-definition": ("created",)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StixObject:
+    """One version of an object; `data` are the received bytes and `digest` is their SHA-256.
+
+    `version` is the received text of `modified`, else of `created`, else `UNVERSIONED`. `references` are the ids in
+    every property named `*_ref` or `*_refs` at any depth, without the object's own id and the predefined TLP markings.
+    """
+
+    id: ObjectId
+    type: str
+    spec_version: str
+    version: str
+    created: Instant | None
+    modified: Instant | None
+    references: frozenset[ObjectId]
+    revoked: bool
+    digest: Digest
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BadObject:
+    """An object that cannot be kept: its place (`index` from 0, `where` a JSON pointer), its id if legible, and why."""
+
+    index: int
+    id: ObjectId | None
+    where: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParsedBundle:
+    """What a bundle held, in its order: objects that can be kept, each with its parsed JSON, and those that cannot."""
+
+    good: tuple[tuple[StixObject, dict[str, Json]], ...]
+    bad: tuple[BadObject, ...]
+
+
+def parse_object(data: bytes) -> tuple[StixObject, dict[str, Json]]:
+    """The object that `data` is, and its parsed JSON.
+
+    Raises:
+        MalformedJson: not strict JSON, or over `OBJECT_LIMITS`.
+        MalformedObject: not an object whose identity, version, references and markings are clear; `where` is the
+            JSON pointer.
+    """
+    value = _parse_members(data)
+    return _read_object(value, data), value
+
+
+def parse_bundle(data: bytes) -> ParsedBundle:
+    """The objects of a STIX bundle, of a TAXII envelope {"objects": […]}, or the one object that `data` is.
+
+    One bad object never spoils the others. Exact repeats count once; a second object with the id and version of an
+    earlier one and other bytes is bad. A TAXII envelope may be empty, a bundle may not.
+
+    Raises:
+        MalformedJson: the bundle as a whole is not JSON (truncated, for example), or over `BUNDLE_LIMITS`.
+        MalformedObject: it holds no object, or more than `MAX_BUNDLE_OBJECTS`.
+    """
+    try:
+        others, members = split_members(data, array="objects", limits=BUNDLE_LIMITS)
+    except MalformedJson as error:
+        if error.where != "/objects":
+            raise
+        # One observed-data object may carry a dictionary of that name (STIX 2.1 §4.14, deprecated).
+        return ParsedBundle(good=(parse_object(data),), bad=())
+    if others.get("type", "bundle") != "bundle":
+        return ParsedBundle(good=(parse_object(data),), bad=())
+    if not members and others.keys() - {"more", "next"}:
+        raise MalformedObject(
+            "no object is in it; send a STIX 2.1 bundle with a list `objects` that is not empty, or one object with "
+            "its `type`",
+            where="/objects" if "type" in others else "/type",
+        )
+    if len(members) > MAX_BUNDLE_OBJECTS:
+        raise MalformedObject(
+            f"{len(members)} objects are more than the {MAX_BUNDLE_OBJECTS} one bundle may hold; split it",
+            where="/objects",
+        )
+    return _collect(members)
+
+
+def _collect(members: tuple[Member, ...]) -> ParsedBundle:
+    good: list[tuple[StixObject, dict[str, Json]]] = []
+    bad: list[BadObject] = []
+    # By time and not by text: "…:00Z" and "…:00.000Z" are one version, and may not be two objects.
+    seen: dict[tuple[ObjectId, Instant], StixObject] = {}
+    for member in members:
+        value: dict[str, Json] | None = None
+        try:
+            value = _parse_members(member.data)
+            found = _read_object(value, member.data)
+            earlier = seen.setdefault((found.id, parse_instant(found.version)), found)
+            if earlier is found:
+                good.append((found, value))
+            elif earlier.digest != found.digest:
+                raise _differing_repeat(found)
+        except MalformedError as error:
+            bad.append(_describe(error, member.index, value))
+    return ParsedBundle(good=tuple(good), bad=tuple(bad))
+
+
+def _differing_repeat(found: StixObject) -> MalformedObject:
+    return MalformedObject(
+        f"{found.id} of version {found.version} is in this bundle twice, with different bytes; keep one, or give the "
+        "newer one a later `modified`",
+        where="/id",
+    )
+
+
+def _describe(error: MalformedError, index: int, value: dict[str, Json] | None) -> BadObject:
+    # A place in the text of one element (line:column) is no place in the bundle; the detail still says it.
+    inside = error.where.rstrip("/") if error.where.startswith("/") else ""
+    return BadObject(index=index, id=_read_legible_id(value), where=f"/objects/{index}{inside}", detail=error.detail)
+
+
+def _read_legible_id(value: dict[str, Json] | None) -> ObjectId | None:
+    text = None if value is None else value.get("id")
+    if not isinstance(text, str):
+        return None
+    try:
+        return parse_object_id(text)
+    except MalformedError:
+        return None
+
+
+def _parse_members(data: bytes) -> dict[str, Json]:
+    value = parse_json(data, limits=OBJECT_LIMITS)
+    if not isinstance(value, dict):
+        raise MalformedObject(f"{_show(value)} is not a JSON object; a STIX object is one", where="/")
+    return value
+
+
+def _read_object(value: dict[str, Json], data: bytes) -> StixObject:
+    """The fields that Comity reads, each check with the rule it enforces."""
+    object_type = _read_type(value)
+    object_id = _read_id(value, object_type)
+    _check_spec_version(value, object_type)
+    created = _read_time(value, "created", object_type)
+    modified = _read_time(value, "modified", object_type)
+    if created is not None and modified is not None and modified < created:
+        raise MalformedObject(
+            "modified is earlier than created (STIX 2.1 §3.6 forbids it); correct one of them", where="/modified"
+        )
+    check_tlp_definition(value)
+    # Read here only to refuse on arrival what could not be labelled later; definitions change no form.
+    read_markings(value, definitions={})
+    references = _read_references(value)
+    version = value.get("modified", value.get("created", UNVERSIONED))
+    return StixObject(
+        id=object_id,
+        type=object_type,
+        spec_version="2.1",
+        version=str(version),
+        created=created,
+        modified=modified,
+        references=references - {object_id},
+        revoked=_read_revoked(value),
+        digest=sha256_digest(data),
+        data=data,
+    )
+
+
+def _read_type(value: dict[str, Json]) -> str:
+    object_type = value.get("type")
+    if not isinstance(object_type, str) or not object_type:
+        raise MalformedObject("type is missing or not text; every STIX object names its type", where="/type")
+    if object_type == "bundle":
+        raise MalformedObject(
+            "a bundle cannot be one of the objects; put its objects into the outer list", where="/type"
+        )
+    return object_type
+
+
+def _read_id(value: dict[str, Json], object_type: str) -> ObjectId:
+    text = value.get("id")
+    if not isinstance(text, str):
+        raise MalformedObject("id is missing or not text; give type--uuid", where="/id")
+    object_id = _parse_id(text, where="/id")
+    named = object_id.partition("--")[0]
+    if named != object_type:
+        raise MalformedObject(
+            f"id names the type {named!r}, type says {_show(object_type)}; they must be equal (STIX 2.1 §2.9)",
+            where="/id",
+        )
+    return object_id
+
+
+def _parse_id(text: str, *, where: str) -> ObjectId:
+    try:
+        return parse_object_id(text)
+    except MalformedError:
+        raise MalformedObject(
+            f"{_show(text)} is not a STIX identifier; give type--uuid in lower case (STIX 2.1 §2.9)", where=where
+        ) from None
+
+
+def _check_spec_version(value: dict[str, Json], object_type: str) -> None:
+    if "spec_version" not in value:
+        # STIX 2.1 §3.2: SCOs may leave it out. Nothing with a version of its own may: that is how STIX 2.0 looks.
+        if object_type not in _REQUIRED_TIMES and not value.keys() & {"created", "modified"}:
+            return
+        raise MalformedObject(
+            'spec_version is missing, as in STIX 2.0; convert the object to STIX 2.1 and say "spec_version": "2.1"',
+            where="/spec_version",
+        )
+    if value["spec_version"] != "2.1":
+        raise MalformedObject(
+            f"spec_version {_show(value['spec_version'])} is not understood; convert the object to STIX 2.1",
+            where="/spec_version",
+        )
+
+
+def _read_time(value: dict[str, Json], name: str, object_type: str) -> Instant | None:
+    if name not in value:
+        if name in _REQUIRED_TIMES.get(object_type, ()):
+            raise MalformedObject(f"{name} is missing; STIX 2.1 §3.2 requires it of {object_type}", where=f"/{name}")
+        return None
+    text = value[name]
+    if not isinstance(text, str):
+        raise MalformedObject(f"{name} is not text; give YYYY-MM-DDTHH:MM:SS.sssZ", where=f"/{name}")
+    try:
+        return parse_instant(text)
+    except MalformedError as error:
+        raise MalformedObject(f"{name}: {error.detail}; give a time in UTC", where=f"/{name}") from None
+
+
+def _read_revoked(value: dict[str, Json]) -> bool:
+    revoked = value.get("revoked", False)
+    if not isinstance(revoked, bool):
+        raise MalformedObject(f"revoked is {_show(revoked)}; give true or false", where="/revoked")
+    return revoked
+
+
+def _read_references(value: dict[str, Json]) -> frozenset[ObjectId]:
+    """The ids in every `*_ref` and `*_refs`; one that cannot be read is refused, for it might be a reference."""
+    found: set[ObjectId] = set()
+    for name, where, item in _walk(value, ""):
+        if name.endswith("_ref"):
+            # An empty text can name nothing; MITRE ATT&CK publishes such references.
+            candidates = [(where, item)] if item != "" else []
+        elif name.endswith("_refs"):
+            candidates = _list_items(item, where)
+        else:
+            continue
+        ids = {_read_reference(candidate, where=place) for place, candidate in candidates}
+        # The TLP definitions are the same everywhere and need not be held or released to be understood.
+        found |= ids - TLP_IDS.keys() if name in {"object_marking_refs", "marking_ref"} else ids
+    return frozenset(found)
+
+
+def _list_items(item: Json, where: str) -> list[tuple[str, Json]]:
+    if not isinstance(item, list):
+        raise MalformedObject(f"{_show(item)} is not a list of STIX identifiers; give one", where=where)
+    return [(f"{where}/{index}", one) for index, one in enumerate(item)]
+
+
+def _read_reference(item: Json, *, where: str) -> ObjectId:
+    if not isinstance(item, str):
+        raise MalformedObject(f"{_show(item)} is not a STIX identifier; give type--uuid as text", where=where)
+    return _parse_id(item, where=where)
+
+
+def _walk(value: Json, at: str) -> Iterator[tuple[str, str, Json]]:
+    """Every member of every JSON object inside `value`, as (name, JSON pointer, value); the depth was bounded."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            where = f"{at}/{name.replace('~', '~0').replace('/', '~1')}"
+            yield name, where, item
+            yield from _walk(item, where)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _walk(item, f"{at}/{index}")
+
+
+def _show(value: Json) -> str:
+    """The beginning of what was found, for a message."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
