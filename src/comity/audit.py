@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pure: a log, read again from its first entry to its last, by the code that made it.
+
+    verify_log(pages, heads, read_tile=…, origin="comity/aurelia", log_keys=[…])
+        -> Verified(size=42, root=…, opened=40, disclosures=31)
+
+In this order, and the first thing that does not fit is the error, naming the entry:
+
+ 1. every entry is a leaf of the known format;
+ 2. its hash is the one in its tile;
+ 3. its salt and content, where not purged, open its commitment;
+ 4. each recipient's sequence numbers run from 1 without a gap;
+ 5. every tile above follows from the tiles below;
+ 6. every signed checkpoint has the root that the entries have at its size, and a signature of this party's log key.
+
+Not here: reading the store (`node.journal`), and deciding again what was disclosed.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from comity.errors import BadSignature, LogMismatch, MalformedError, UnknownKey
+from comity.ids import PartyId
+from comity.release.disclosure import EntryType, Leaf, parse_leaf, verify_opening
+from comity.tlog.merkle import EMPTY_ROOT, ReadTile, append_leaves, leaf_hash, root_hash
+from comity.tlog.note import Checkpoint, parse_checkpoint, parse_note, verify_note
+
+__all__ = ["LoggedEntry", "Verified", "verify_log"]
+
+_HASH_BYTES = 32
+_TILE_WIDTH = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedEntry:
+    """One entry as stored: its position, its leaf, and its opening unless purged (salt, content)."""
+
+    position: int
+    leaf: bytes
+    opening: tuple[bytes, bytes] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """What was verified: `size` entries under `root`, `opened` of them with content, `disclosures` of objects."""
+
+    size: int
+    root: bytes
+    opened: int
+    disclosures: int
+    checkpoints: int
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What is counted while the entries go by."""
+
+    size: int = 0
+    opened: int = 0
+    disclosures: int = 0
+
+
+def verify_log(
+    entries: Iterable[LoggedEntry],
+    heads: Sequence[tuple[int, bytes]],
+    *,
+    read_tile: ReadTile,
+    origin: str,
+    log_keys: Sequence[bytes],
+) -> Verified:
+    """The size and root of a log whose every part agrees with every other.
+
+    Raises:
+        LogMismatch: what does not fit; `facts["entry"]` names the entry where one is to blame.
+    """
+    roots = _Roots({size for size, _ in heads})
+    tally = _Tally()
+    sequences: dict[PartyId, int] = {}
+    for entry in entries:
+        leaf = _verify_entry(entry, tally, read_tile=read_tile)
+        _verify_sequence(entry, leaf, sequences)
+        roots.add(leaf_hash(entry.leaf))
+    roots.finish()
+    _verify_tiles(roots, read_tile)
+    if tally.size and (not heads or heads[-1][0] != tally.size):
+        raise LogMismatch(
+            f"there are {tally.size} entries but the last checkpoint is over {heads[-1][0] if heads else 0}"
+        )
+    for size, note in heads:
+        _verify_head(note, size, root=roots.at.get(size), origin=origin, log_keys=log_keys)
+    return Verified(
+        size=tally.size,
+        root=roots.at.get(tally.size, EMPTY_ROOT),
+        opened=tally.opened,
+        disclosures=tally.disclosures,
+        checkpoints=len(heads),
+    )
+
+
+class _Roots:
+    """The tree, built again from the entries alone; its root at every size that has a checkpoint."""
+
+    def __init__(self, sizes: set[int]) -> None:
+        self.at: dict[int, bytes] = {}
+        self.tiles: dict[tuple[int, int], bytes] = {}
+        self._sizes = sizes
+        self._size = 0
+        self._pending: list[bytes] = []
+
+    def add(self, leaf: bytes) -> None:
+        self._pending.append(leaf)
+        if self._size + len(self._pending) in self._sizes or len(self._pending) == _TILE_WIDTH:
+            self._flush()
+
+    def finish(self) -> None:
+        self._flush()
+
+    def read(self, level: int, index: int) -> bytes:
+        return self.tiles.get((level, index), b"")
+
+    def _flush(self) -> None:
+        for tile in append_leaves(self.read, self._size, self._pending):
+            self.tiles[tile.level, tile.index] = tile.hashes
+        self._size += len(self._pending)
+        self._pending = []
+        self.at[self._size] = root_hash(self.read, self._size) if self._size else EMPTY_ROOT
+
+
+def _verify_entry(entry: LoggedEntry, tally: _Tally, *, read_tile: Callable[[int, int], bytes]) -> Leaf:
+    position = entry.position
+    if position != tally.size:
+        raise LogMismatch(f"entry {tally.size} is missing from the log", entry=tally.size)
+    stored = read_tile(0, position // _TILE_WIDTH)[(position % _TILE_WIDTH) * _HASH_BYTES :][:_HASH_BYTES]
+    if stored != leaf_hash(entry.leaf):
+        raise LogMismatch(f"entry {position} was altered: its hash is not the one in the tree", entry=position)
+    try:
+        leaf = parse_leaf(entry.leaf)
+        if entry.opening is not None:
+            salt, content = entry.opening
+            verify_opening(leaf, salt=salt, content=content)
+            tally.opened += 1
+    except MalformedError as error:
+        raise LogMismatch(
+            f"entry {position} is not a leaf this version knows: {error.detail}", entry=position
+        ) from error
+    except LogMismatch as error:
+        raise LogMismatch(f"entry {position}: its content was altered ({error.detail})", entry=position) from error
+    tally.size += 1
+    tally.disclosures += leaf.type is EntryType.DISCLOSURE
+    return leaf
+
+
+def _verify_sequence(entry: LoggedEntry, leaf: Leaf, sequences: dict[PartyId, int]) -> None:
+    if leaf.recipient is None:
+        return
+    expected = sequences.get(leaf.recipient, 0) + 1
+    if leaf.sequence != expected:
+        raise LogMismatch(
+            f"entry {entry.position} is disclosure {leaf.sequence} to {leaf.recipient}, but {expected} comes next",
+            entry=entry.position,
+        )
+    sequences[leaf.recipient] = expected
+
+
+def _verify_tiles(roots: _Roots, read_tile: ReadTile) -> None:
+    for (level, index), hashes in sorted(roots.tiles.items()):
+        stored = read_tile(level, index)
+        if stored == hashes:
+            continue
+        width = min(len(stored), len(hashes)) // _HASH_BYTES
+        places = (
+            n
+            for n in range(width)
+            if stored[n * _HASH_BYTES :][:_HASH_BYTES] != hashes[n * _HASH_BYTES :][:_HASH_BYTES]
+        )
+        place = index * _TILE_WIDTH + next(places, width)
+        first = place << (8 * level)
+        raise LogMismatch(f"tile {level}/{index} was altered: it does not follow from entry {first} on", entry=first)
+
+
+def _verify_head(
+    note_bytes: bytes, size: int, *, root: bytes | None, origin: str, log_keys: Sequence[bytes]
+) -> Checkpoint:
+    named = f"the checkpoint over {size} entries"
+    try:
+        note = parse_note(note_bytes)
+        checkpoint = parse_checkpoint(note.text)
+    except MalformedError as error:
+        raise LogMismatch(f"{named} was altered: {error.detail}") from error
+    if checkpoint.origin != origin or checkpoint.size != size:
+        raise LogMismatch(f"{named} was altered: it speaks of {checkpoint.size} entries of {checkpoint.origin}")
+    for key in log_keys:
+        try:
+            verify_note(note, origin, key)
+        except (UnknownKey, BadSignature):
+            continue
+        break
+    else:
+        raise LogMismatch(f"{named} was altered: it carries no signature of this party's log key")
+    if checkpoint.root != root:
+        raise LogMismatch(f"{named} has another root than the entries before it: the log was rewritten", entry=size - 1)
+    return checkpoint

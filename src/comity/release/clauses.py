@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pure: the clause table, and the readings of it.
+
+A scope admits a label when every clause of the table holds. A clause is a name, a test, what the label says
+(`found`) and what the terms allow (`allowed`). The decision, its explanation and the SQL condition are
+readings of this one table: to add a clause, add a row; to change a test, change `_holds` and `_condition`
+side by side.
+
+What a label says is a family of groups of words, because an object that refers to others stands for all of them
+(promise CLOSED): a group is what one of them says, and the test must hold for each.
+
+    in      every group has a word that is allowed; nothing said is refused      types, originators, kinds
+    max     the one word is allowed, where allowed are all words up to a ceiling tlp
+    any     every group has a word that is allowed; nothing said is refused      subjects, regions
+    only    every word is allowed; nothing said passes                           markings, person classes, …
+    within  the recipient is in every group; no group means no limit             audience
+
+`in`, `max` and `any` differ in how the table builds groups, not in how they are tested. Not here: the gate
+(status, validity, bases), which depends on agreement, clock and request, and is decided in `release.decision`.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+from comity.agreement.terms import Scope
+from comity.ids import PartyId
+from comity.stix.labels import Label
+from comity.stix.markings import TLP_ORDER, tlp_rank
+
+__all__ = ["CLAUSES", "Clause", "Condition", "Finding", "Groups", "Test", "find_groups", "read_findings", "read_sql"]
+
+Groups = frozenset[frozenset[str]]
+"""What a label says to one clause: for every object it stands for, the words of that object."""
+
+
+class Test(Enum):
+    """How what is found is held against what is allowed; the value is the name used in the documents."""
+
+    IN = "in"
+    MAX = "max"
+    ANY = "any"
+    ONLY = "only"
+    WITHIN = "within"
+
+
+_SILENCE_PASSES = frozenset({Test.ONLY, Test.WITHIN})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clause:
+    """One row of the table: `allowed` is None where the terms set no such limit."""
+
+    name: str
+    test: Test
+    found: Callable[[Label], Groups]
+    allowed: Callable[[Scope, PartyId], frozenset[str] | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What one clause says of one label: whether it holds, what was found, what would be allowed (None: no limit)."""
+
+    clause: str
+    test: Test
+    holds: bool
+    found: Groups
+    allowed: frozenset[str] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """A condition on the row `label` of the label table, with its parameters in order."""
+
+    sql: str
+    parameters: tuple[str, ...]
+
+
+def _each(words: frozenset[str]) -> Groups:
+    return frozenset(frozenset({word}) for word in words)
+
+
+CLAUSES: tuple[Clause, ...] = (
+    Clause(name="types", test=Test.IN, found=lambda label: _each(label.types), allowed=lambda scope, _: scope.types),
+    Clause(
+        name="tlp_ceiling",
+        test=Test.MAX,
+        found=lambda label: _each(frozenset({label.tlp})),
+        allowed=lambda scope, _: frozenset(TLP_ORDER[: tlp_rank(scope.tlp_ceiling) + 1]) - {"unmarked"},
+    ),
+    Clause(
+        name="markings",
+        test=Test.ONLY,
+        found=lambda label: _each(label.markings),
+        allowed=lambda scope, _: scope.markings,
+    ),
+    Clause(
+        name="originators",
+        test=Test.IN,
+        found=lambda label: _each(frozenset(label.originators)),
+        allowed=lambda scope, _: frozenset(scope.originators),
+    ),
+    Clause(name="subjects", test=Test.ANY, found=lambda label: label.subjects, allowed=lambda scope, _: scope.subjects),
+    Clause(name="regions", test=Test.ANY, found=lambda label: label.regions, allowed=lambda scope, _: scope.regions),
+    Clause(name="kinds", test=Test.IN, found=lambda label: _each(label.kinds), allowed=lambda scope, _: scope.kinds),
+    Clause(
+        name="person_classes",
+        test=Test.ONLY,
+        found=lambda label: _each(label.person_classes),
+        allowed=lambda scope, _: scope.person_classes,
+    ),
+    Clause(
+        name="special_categories",
+        test=Test.ONLY,
+        found=lambda label: _each(label.special_categories),
+        allowed=lambda scope, _: scope.special_categories,
+    ),
+    Clause(
+        name="handling",
+        test=Test.ONLY,
+        found=lambda label: _each(label.handling),
+        allowed=lambda scope, _: scope.handling,
+    ),
+    Clause(
+        name="audience",
+        test=Test.WITHIN,
+        found=lambda label: frozenset() if label.audience is None else frozenset({frozenset[str](label.audience)}),
+        allowed=lambda _, recipient: frozenset({recipient}),
+    ),
+)
+"""The order is the order in which a refusal is named: the first clause that does not hold is the reason."""
+
+
+def find_groups(label: Label) -> tuple[tuple[str, int, str], ...]:
+    """Rows (clause, group number, word) by which the label table holds `label`; an empty group is the word "".
+
+    No allowed word is empty, so an empty group is refused by every reading.
+    """
+    return tuple(
+        (clause.name, number, word)
+        for clause in CLAUSES
+        for number, group in enumerate(sorted(clause.found(label), key=sorted))
+        for word in (sorted(group) or [""])
+    )
+
+
+def read_findings(scope: Scope, label: Label, *, recipient: PartyId) -> tuple[Finding, ...]:
+    """What every clause says of `label`, in the order of the table."""
+    return tuple(
+        Finding(
+            clause=clause.name,
+            test=clause.test,
+            holds=allowed is None or _holds(clause.test, clause.found(label), allowed),
+            found=clause.found(label),
+            allowed=allowed,
+        )
+        for clause in CLAUSES
+        for allowed in [clause.allowed(scope, recipient)]
+    )
+
+
+def read_sql(scope: Scope, *, recipient: PartyId) -> Condition:
+    """The condition on a row `label` that holds for exactly the labels that `scope` admits for `recipient`."""
+    parts = [
+        _condition(clause.test, clause.name, allowed)
+        for clause in CLAUSES
+        for allowed in [clause.allowed(scope, recipient)]
+        if allowed is not None
+    ]
+    return Condition(
+        sql=" AND ".join(part.sql for part in parts),
+        parameters=tuple(parameter for part in parts for parameter in part.parameters),
+    )
+
+
+def _holds(test: Test, found: Groups, allowed: frozenset[str]) -> bool:
+    if not found:
+        return test in _SILENCE_PASSES
+    return all(not group.isdisjoint(allowed) for group in found)
+
+
+def _condition(test: Test, name: str, allowed: frozenset[str]) -> Condition:
+    words = json.dumps(sorted(allowed))
+    refused_group = (
+        "NOT EXISTS (SELECT 1 FROM label_word w WHERE w.label = label.id AND w.clause = ? GROUP BY w.grp"
+        " HAVING MAX(CASE WHEN w.word IN (SELECT value FROM json_each(?)) THEN 1 ELSE 0 END) = 0)"
+    )
+    if test in _SILENCE_PASSES:
+        return Condition(sql=refused_group, parameters=(name, words))
+    said = "EXISTS (SELECT 1 FROM label_word w WHERE w.label = label.id AND w.clause = ?)"
+    return Condition(sql=f"{said} AND {refused_group}", parameters=(name, name, words))

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pure: Release, Redact or Withhold, with the clause that decided.
+
+Two questions, split by what they depend on. The gate asks about agreement, clock and this node's own recognition:
+one answer for a whole feed. The scope asks about an object's label only. An object goes out when both say so.
+
+    decide_gate(standing, recognition)           -> None, or Withhold(clause="status", …)
+    decide(scope, label, recipient=party)        -> Release() | Redact(properties={…}) | Withhold(clause="regions", …)
+
+Everything that is not understood is withheld: an unknown marking is a word no terms can allow, an absent subject is
+an empty group, no TLP is the word "unmarked". Not here: removing the bytes (`release.redaction`), the record of the
+disclosure (`release.disclosure`), and the reading of the store (`node.poll`).
+"""
+
+from dataclasses import dataclass
+
+from comity.agreement.lifecycle import Standing, State
+from comity.agreement.recognition import Recognised, Refusal
+from comity.agreement.terms import Scope
+from comity.ids import PartyId
+from comity.release.clauses import Finding, Test, read_findings
+from comity.stix.labels import Label
+from comity.stix.markings import tlp_rank
+
+__all__ = ["Decision", "Redact", "Release", "Withhold", "decide", "decide_gate", "find_reason"]
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """The received bytes may go, whole."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redact:
+    """The object may go without these top-level properties, whose granular markings the terms do not admit."""
+
+    properties: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withhold:
+    """Nothing goes; `clause` decided, `reason` is a sentence for people."""
+
+    clause: str
+    reason: str
+
+
+Decision = Release | Redact | Withhold
+
+
+def decide_gate(standing: Standing | None, recognition: Recognised | Refusal | None) -> Withhold | None:
+    """None when an agreement lets anything through now; else what stops all of it.
+
+    `recognition` is this node's own judgement of the terms in force; both absent is a refusal (DEFAULT-DENY).
+    """
+    if standing is None:
+        return Withhold(clause="status", reason="no agreement is on record")
+    if standing.state is not State.IN_FORCE:
+        return Withhold(clause="status", reason=f"the agreement is not in force: {standing.sentence}")
+    match recognition:
+        case Recognised():
+            return None
+        case Refusal(clause=clause, reason=reason):
+            return Withhold(clause=clause, reason=reason)
+        case None:
+            return Withhold(clause="legal_bases", reason="this node has recorded no recognition of these terms")
+
+
+def decide(scope: Scope, label: Label, *, recipient: PartyId) -> Decision:
+    """What `scope` says of an object with `label` for `recipient`; total and deterministic.
+
+    The gate is not asked here: `node.poll` asks it once, in the same transaction.
+    """
+    for finding in read_findings(scope, label, recipient=recipient):
+        if not finding.holds:
+            return Withhold(clause=finding.clause, reason=find_reason(finding))
+    ceiling = tlp_rank(scope.tlp_ceiling)
+    refused = frozenset(mark.property for mark in label.granular if tlp_rank(mark.tlp) > ceiling)
+    return Redact(properties=refused) if refused else Release()
+
+
+def find_reason(finding: Finding) -> str:
+    """A sentence that says what the clause found and what it would have allowed."""
+    allowed = finding.allowed or frozenset()
+    if finding.test is Test.WITHIN:
+        return f"{_list(allowed)} is not in the audience that the originator allows"
+    if not finding.found or frozenset() in finding.found:
+        return f"the object, or one it refers to, says nothing of {finding.clause}; the terms admit {_list(allowed)}"
+    refused = frozenset(word for group in finding.found if group.isdisjoint(allowed) for word in group)
+    if not allowed:
+        return f"{finding.clause} is {_list(refused)}; the terms admit none"
+    return f"{finding.clause} is {_list(refused)}; the terms admit {_list(allowed)}"
+
+
+def _list(words: frozenset[str]) -> str:
+    return ", ".join(sorted(words))

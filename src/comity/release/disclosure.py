@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pure: the log leaf and its opening.
+
+A leaf is what the log holds for ever: version, entry type, terms, recipient, that recipient's sequence number, a count,
+a time, and a commitment. What was given is in the content, which the commitment binds and a 32-byte salt hides; salt
+and content live apart from the leaf, so that they can be deleted while every proof still verifies. No id of an object,
+no selector and no free text stands in a leaf.
+
+    leaf     {"at":"…","commitment":"…","count":2,"format":"comity-leaf/1","recipient":"borealia","sequence":7,
+              "terms":"…","type":"disclosure"}
+    content  {"answer":"objects","channel":"main","epoch":3,"format":"comity-disclosure/1",
+              "objects":[{"digest":"…","id":"report--…","redacted":[],"version":"…"}]}
+
+Not here: the tree (`tlog.merkle`), the salt's randomness and the write (`node`).
+"""
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from comity.canonical import Json, canonical_bytes, parse_signed_json
+from comity.errors import LogMismatch, MalformedError, MalformedJson
+from comity.ids import Digest, Instant, ObjectId, PartyId, format_instant, parse_digest, parse_instant, parse_party_id
+
+__all__ = [
+    "MAX_ENTRY_BYTES",
+    "SALT_BYTES",
+    "Answer",
+    "DisclosedObject",
+    "EntryType",
+    "Leaf",
+    "commit_content",
+    "format_disclosure",
+    "format_event_content",
+    "format_leaf",
+    "parse_leaf",
+    "verify_opening",
+]
+
+MAX_ENTRY_BYTES = 65_535
+"""An entry bundle carries each entry behind a 16-bit length (C2SP tlog-tiles)."""
+
+SALT_BYTES = 32
+
+_FORMAT = "comity-leaf/1"
+_DOMAIN = b"comity-commitment/1\n"
+_FIELDS = frozenset({"format", "type", "terms", "recipient", "sequence", "count", "at", "commitment"})
+
+
+class EntryType(StrEnum):
+    """What an entry records."""
+
+    DISCLOSURE = "disclosure"
+    AGREEMENT_EVENT = "agreement-event"
+
+
+class Answer(StrEnum):
+    """Which TAXII resource was given (TAXII 2.1 §5.3, §5.4, §5.6, §5.8)."""
+
+    OBJECTS = "objects"
+    OBJECT = "object"
+    MANIFEST = "manifest"
+    VERSIONS = "versions"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisclosedObject:
+    """One object of a disclosure; `redacted` names what was removed.
+
+    `digest` is that of the bytes that left, None where only id and version left (manifest, versions).
+    """
+
+    id: ObjectId
+    version: str
+    digest: Digest | None
+    redacted: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leaf:
+    """One entry of the log. `sequence` counts the disclosures to `recipient` from 1; both None for other types."""
+
+    type: EntryType
+    terms: Digest
+    recipient: PartyId | None
+    sequence: int | None
+    count: int
+    at: Instant
+    commitment: Digest
+
+
+def commit_content(salt: bytes, content: bytes) -> Digest:
+    """The commitment: SHA-256 over a domain line, the salt and the content."""
+    return Digest(hashlib.sha256(_DOMAIN + salt + content).hexdigest())
+
+
+def format_disclosure(*, answer: Answer, channel: str, epoch: int, objects: Sequence[DisclosedObject]) -> bytes:
+    """The content of a disclosure, canonical; `epoch` is the agreement's count of events when it was decided."""
+    listed: list[Json] = [
+        {"id": item.id, "version": item.version, "digest": item.digest, "redacted": list[Json](item.redacted)}
+        for item in objects
+    ]
+    return canonical_bytes(
+        {
+            "format": "comity-disclosure/1",
+            "answer": answer.value,
+            "channel": channel,
+            "epoch": epoch,
+            "objects": listed,
+        }
+    )
+
+
+def format_event_content(*, event: Digest, kind: str, party: PartyId, agreement: str) -> bytes:
+    """The content of an agreement-event entry, canonical; the signed event itself is kept by the store."""
+    return canonical_bytes(
+        {"format": "comity-event-record/1", "event": event, "kind": kind, "party": party, "agreement": agreement}
+    )
+
+
+def format_leaf(leaf: Leaf) -> bytes:
+    """The canonical bytes of a leaf, at most MAX_ENTRY_BYTES by construction."""
+    return canonical_bytes(
+        {
+            "format": _FORMAT,
+            "type": leaf.type.value,
+            "terms": leaf.terms,
+            "recipient": leaf.recipient,
+            "sequence": leaf.sequence,
+            "count": leaf.count,
+            "at": format_instant(leaf.at),
+            "commitment": leaf.commitment,
+        }
+    )
+
+
+def parse_leaf(data: bytes) -> Leaf:
+    """The leaf in canonical bytes.
+
+    Raises:
+        MalformedJson: not canonical, an unknown or missing field, or a value of the wrong kind.
+    """
+    value = parse_signed_json(data)
+    if not isinstance(value, dict) or value.keys() != _FIELDS or value["format"] != _FORMAT:
+        raise MalformedJson(f"not a log leaf of the format {_FORMAT}")
+    match value:
+        case {
+            "type": str(kind),
+            "terms": str(terms),
+            "recipient": (str() | None) as recipient,
+            "sequence": (int() | None) as sequence,
+            "count": int(count),
+            "at": str(at),
+            "commitment": str(commitment),
+        }:
+            return _build_leaf(kind, terms, recipient, sequence=sequence, count=count, at=at, commitment=commitment)
+    raise MalformedJson("a field of the log leaf has a value of the wrong kind")
+
+
+def verify_opening(leaf: Leaf, *, salt: bytes, content: bytes) -> bytes:
+    """The content, once it is the one that the leaf commits to.
+
+    Raises:
+        LogMismatch: salt or content is not the one the leaf was made with.
+    """
+    if not hmac.compare_digest(commit_content(salt, content), leaf.commitment):
+        raise LogMismatch("salt and content do not open the commitment of the leaf")
+    return content
+
+
+def _build_leaf(
+    kind: str,
+    terms: str,
+    recipient: str | None,
+    *,
+    sequence: int | None,
+    count: int,
+    at: str,
+    commitment: str,
+) -> Leaf:
+    try:
+        return Leaf(
+            type=EntryType(kind),
+            terms=parse_digest(terms),
+            recipient=None if recipient is None else parse_party_id(recipient),
+            sequence=sequence,
+            count=count,
+            at=parse_instant(at),
+            commitment=parse_digest(commitment),
+        )
+    except ValueError as error:
+        raise MalformedJson(f"{kind!r} is not an entry type this version knows") from error
+    except MalformedError as error:
+        raise MalformedJson(f"a field of the log leaf is wrong: {error.detail}") from error

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pure: the bytes of an object without the properties that the terms do not admit.
+
+Removal is by whole top-level property: a granular marking on one item of a list removes the list (STIX 2.1 §7.2.3
+selectors are by index, and the rest would shift under the markings that stay). Markings on what was removed go too,
+so that not even the shape of the removed part stays. The result is new bytes: this is the one place where a stored
+object is written again, and `release.disclosure` records the digest of what really left.
+
+Not here: which properties (`release.decision`); properties an object cannot lack (`stix.markings` counts a marking on
+such a property as a marking of the whole object).
+"""
+
+import json
+
+from comity.canonical import OBJECT_LIMITS, Json, parse_json
+from comity.errors import CorruptionError
+
+__all__ = ["redact"]
+
+
+def redact(data: bytes, properties: frozenset[str]) -> bytes:
+    """The object as compact JSON in UTF-8, member order kept, without `properties` and the granular markings on them.
+
+    Removing a property that is not there changes nothing, and doing it twice is doing it once.
+
+    Raises:
+        CorruptionError: the stored bytes are not a JSON object; they were one when they came in.
+    """
+    value = parse_json(data, limits=OBJECT_LIMITS)
+    if not isinstance(value, dict):
+        raise CorruptionError("a stored object is not a JSON object; run `comity log verify` and restore the store")
+    kept: dict[str, Json] = {name: item for name, item in value.items() if name not in properties}
+    markings = kept.pop("granular_markings", None)
+    if isinstance(markings, list):
+        left = [narrowed for mark in markings if (narrowed := _narrow(mark, properties)) is not None]
+        if left:
+            kept["granular_markings"] = left
+    return json.dumps(kept, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _narrow(mark: Json, properties: frozenset[str]) -> Json:
+    """The granular marking without selectors into `properties`; None when none is left."""
+    if not isinstance(mark, dict):
+        return None
+    selectors = mark.get("selectors")
+    if not isinstance(selectors, list):
+        return None
+    left: list[Json] = [
+        selector for selector in selectors if isinstance(selector, str) and selector.split(".")[0] not in properties
+    ]
+    return {**mark, "selectors": left} if left else None
