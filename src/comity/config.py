@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: the settings of one node: `node.toml` in its folder, overridden by the environment, or the bad line.
+
+    party = "aurelia"
+    name = "Republic of Aurelia, Liaison Service"
+    state = "AU"            # optional, ISO 3166-1 alpha-2
+    listen = "127.0.0.1:8440"
+
+`COMITY_LISTEN` overrides `listen`. Environment variables are read here and nowhere else.
+"""
+
+import json
+import os
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from comity.errors import ConfigError, MalformedRequest, NotFoundError
+from comity.ids import PartyId, parse_party_id
+
+__all__ = ["Address", "Settings", "format_settings", "load_settings", "parse_address"]
+
+_FIELDS = frozenset({"party", "name", "state", "listen"})
+_ADDRESS = re.compile(r"(?:\[([0-9a-fA-F:]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})", re.ASCII)
+_MAX_PORT = 65_535
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """A host and a TCP port; port 0 asks the system for a free one."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the operator set."""
+
+    party: PartyId
+    name: str
+    state: str | None
+    listen: Address
+
+
+def parse_address(text: str) -> Address:
+    """The address in "HOST:PORT" or "[IPV6]:PORT".
+
+    Raises:
+        MalformedRequest: of another form, or a port over 65535.
+    """
+    match = _ADDRESS.fullmatch(text)
+    if match is None or int(match[3]) > _MAX_PORT:
+        raise MalformedRequest(f"{text!r} is not an address of the form HOST:PORT, for example 127.0.0.1:8440")
+    return Address(host=match[1] or match[2], port=int(match[3]))
+
+
+def format_settings(settings: Settings) -> str:
+    """The text of `node.toml`; JSON strings are TOML basic strings."""
+    lines = [f"party = {json.dumps(settings.party)}", f"name = {json.dumps(settings.name, ensure_ascii=False)}"]
+    if settings.state is not None:
+        lines.append(f"state = {json.dumps(settings.state)}")
+    lines.append(f"listen = {json.dumps(f'{settings.listen.host}:{settings.listen.port}')}")
+    return "\n".join(lines) + "\n"
+
+
+def load_settings(folder: Path) -> Settings:
+    """The settings of the node in `folder`.
+
+    Raises:
+        NotFoundError: there is no node there.
+        ConfigError: the file, and what is wrong in it.
+    """
+    path = folder / "node.toml"
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise NotFoundError(
+            f"there is no node in {folder}; make one with `comity init {folder} --party ID --name NAME`"
+        ) from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+    if unknown := values.keys() - _FIELDS:
+        raise ConfigError(f"{path}: unknown setting {min(unknown)!r}; known are {', '.join(sorted(_FIELDS))}")
+    if listen := os.environ.get("COMITY_LISTEN"):
+        values["listen"] = listen
+    for name in ("party", "name", "listen"):
+        if not isinstance(values.get(name), str):
+            raise ConfigError(f"{path}: {name} must be given, as a text in quotes")
+    try:
+        return Settings(
+            party=parse_party_id(values["party"]),
+            name=values["name"],
+            state=values.get("state"),
+            listen=parse_address(values["listen"]),
+        )
+    except MalformedRequest as error:
+        raise ConfigError(f"{path}: {error.detail}") from error

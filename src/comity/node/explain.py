@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: which clause decided, for release and for refusal, and because of which object.
+
+The same gate and the same decision as a poll, asked for one object and without releasing anything. Where an object is
+refused for what it refers to, the chain of references to the one that is refused by itself is named.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+
+from comity.agreement.terms import Channel, Terms
+from comity.errors import MalformedRequest, NotFoundError
+from comity.ids import AgreementId, ObjectId, PartyId
+from comity.node.node import Node
+from comity.node.parties import find_party
+from comity.node.standing import Dossier, judge_terms, list_dossiers
+from comity.release.clauses import Finding, read_findings
+from comity.release.decision import Decision, Release, Withhold, decide, decide_gate
+from comity.store import Transaction, objects
+from comity.store.objects import StoredObject
+
+__all__ = ["Explanation", "Reading", "explain", "find_object"]
+
+_MAX_SHOWN = 10
+_MAX_WALKED = 10_000
+"""Objects looked at for a chain; beyond it the clause is named without one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What one channel says: the gate's answer first, then the scope's, clause by clause.
+
+    `because` is the chain of references from the object to the one that is refused by itself; empty when it is itself.
+    """
+
+    agreement: AgreementId
+    title: str
+    channel: str
+    decision: Decision
+    gate: Withhold | None
+    findings: tuple[Finding, ...]
+    because: tuple[ObjectId, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """The decision that counts (the most any channel lets go) and the reading of every channel towards the party."""
+
+    object: StoredObject
+    recipient: PartyId
+    decision: Decision
+    readings: tuple[Reading, ...]
+
+
+def find_object(transaction: Transaction, prefix: str) -> StoredObject:
+    """The newest version of the one object that `prefix` names: a whole id, or a unique beginning of it.
+
+    Raises:
+        NotFoundError: it fits none.
+        MalformedRequest: it fits several.
+    """
+    found = objects.find_objects(transaction, prefix, limit=_MAX_SHOWN + 1)
+    if not found:
+        raise NotFoundError(f"no object {prefix!r} is held here")
+    if len(found) > 1:
+        shown = ", ".join(item.id for item in found[:_MAX_SHOWN])
+        raise MalformedRequest(f"{prefix!r} fits several objects: {shown}{' …' if len(found) > _MAX_SHOWN else ''}")
+    return found[0]
+
+
+def explain(node: Node, prefix: str, *, to: PartyId) -> Explanation:
+    """Why the object that `prefix` names goes, or does not go, to the party `to` at this moment.
+
+    Raises:
+        NotFoundError: the object, or the party.
+        MalformedRequest: the prefix fits several objects.
+    """
+    find_party(node, to)
+    with node.store.read() as transaction:
+        item = find_object(transaction, prefix)
+        readings = tuple(
+            _read(node, transaction, item, dossier=dossier, terms=terms, channel=channel, to=to)
+            for dossier in list_dossiers(node, transaction)
+            for terms in [_terms_of(node, dossier)]
+            for channel in terms.channels
+            if channel.giver == node.party and to in channel.receivers
+        )
+    default = Withhold(clause="status", reason=f"no agreement on record lets this node give anything to {to}")
+    best = min((reading.decision for reading in readings), key=_openness, default=default)
+    return Explanation(object=item, recipient=to, decision=best, readings=readings)
+
+
+def _read(
+    node: Node,
+    transaction: Transaction,
+    item: StoredObject,
+    *,
+    dossier: Dossier,
+    terms: Terms,
+    channel: Channel,
+    to: PartyId,
+) -> Reading:
+    now = node.clock()
+    gate = decide_gate(dossier.standing(now=now), judge_terms(node, terms, now=now))
+    label = objects.read_label(transaction, item.label)
+    decided = decide(channel.scope, label, recipient=to)
+    because: tuple[ObjectId, ...] = ()
+    if isinstance(decided, Withhold):
+        because = _find_cause(transaction, item, channel=channel, to=to)
+        decided = _name_cause(decided, because)
+    return Reading(
+        agreement=dossier.id,
+        title=terms.title,
+        channel=channel.id,
+        decision=gate if gate is not None else decided,
+        gate=gate,
+        findings=read_findings(channel.scope, label, recipient=to),
+        because=because,
+    )
+
+
+def _find_cause(transaction: Transaction, item: StoredObject, *, channel: Channel, to: PartyId) -> tuple[ObjectId, ...]:
+    """The shortest chain of references to an object that is refused, or missing, by itself."""
+    paths: dict[ObjectId, tuple[ObjectId, ...]] = {item.id: ()}
+    waiting = deque([item])
+    while waiting and len(paths) < _MAX_WALKED:
+        current = waiting.popleft()
+        own = objects.read_label(transaction, current.own_label)
+        if isinstance(decide(channel.scope, own, recipient=to), Withhold):
+            return paths[current.id]
+        targets = objects.read_references(transaction, [current.pk]).get(current.pk, frozenset())
+        held = objects.read_current(transaction, targets)
+        if missing := targets - held.keys():
+            return (*paths[current.id], min(missing))
+        for target in sorted(held.keys() - paths.keys()):
+            paths[target] = (*paths[current.id], target)
+            waiting.append(held[target])
+    return ()
+
+
+def _name_cause(decision: Withhold, because: tuple[ObjectId, ...]) -> Withhold:
+    if not because:
+        return decision
+    return Withhold(clause=decision.clause, reason=f"{decision.reason} (it refers to {' → '.join(because)})")
+
+
+def _terms_of(node: Node, dossier: Dossier) -> Terms:
+    standing = dossier.standing(now=node.clock())
+    return standing.current or standing.latest
+
+
+def _openness(decision: Decision) -> int:
+    if isinstance(decision, Withhold):
+        return 2
+    return 0 if isinstance(decision, Release) else 1

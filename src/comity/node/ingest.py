@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: received bytes become stored objects, with where they came from and under which terms.
+
+The good objects of a bundle are kept and the bad ones are listed, in one transaction: after a crash the bundle is in or
+not, and taking it in again changes nothing. The labels of everything that refers to a new object are renewed in the
+same transaction (`node.relabel`), so that no poll ever sees an object judged without what it refers to.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from comity.agreement.terms import Channel
+from comity.errors import ComityError, MalformedObject
+from comity.ids import Digest, Instant, ObjectId, PartyId, parse_instant
+from comity.node.node import Act, Node
+from comity.node.relabel import relabel
+from comity.stix.labels import Tags, join_tags, make_label, make_tags, read_tags
+from comity.stix.markings import TLP_IDS, read_markings
+from comity.stix.objects import BadObject, ParsedBundle, StixObject, parse_bundle
+from comity.store import objects, pulls
+from comity.store.objects import Holding, StoredObject
+
+__all__ = ["Intake", "Received", "add_objects", "receive_page"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intake:
+    """What became of a bundle: `added` new versions, `known` ones that were held already, `bad` with the reason."""
+
+    added: tuple[ObjectId, ...]
+    known: int
+    bad: tuple[BadObject, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """One page of a partner's collection: the terms it came under and how far it brings this node in the feed."""
+
+    giver: PartyId
+    terms: Digest
+    channel: Channel
+    collection: str
+    added_after: Instant | None
+
+
+def add_objects(node: Node, data: bytes, *, tags: Tags) -> Intake:
+    """This node's own objects, taken in with what people say of all of them (`tags`).
+
+    Raises:
+        MalformedJson, MalformedObject: the file as a whole cannot be read; nothing was kept.
+        StoreFull: nothing was kept.
+    """
+    parsed = parse_bundle(data)
+    with node.act() as act:
+        holding = Holding(originator=node.party, received_under=None, added_at=act.now)
+        return _take_in(act, parsed, holding=holding, tags=tags, audience=None)
+
+
+def receive_page(node: Node, data: bytes, received: Received) -> Intake:
+    """A partner's objects, taken in under its terms, and the place in its feed, in one transaction.
+
+    What the terms allow to be passed on becomes the audience: this party, and those the giver lists. Whether the
+    objects are within the scope of the terms is not checked here: the giver's log shows it if they are not.
+    """
+    parsed = parse_bundle(data)
+    with node.act() as act:
+        holding = Holding(originator=received.giver, received_under=received.terms, added_at=act.now)
+        audience = frozenset({node.party}) | received.channel.releasable_to
+        intake = _take_in(act, parsed, holding=holding, tags=make_tags(), audience=audience)
+        if received.added_after is not None:
+            pulls.set_position(act.transaction, received.giver, received.collection, received.added_after)
+    return intake
+
+
+def _take_in(
+    act: Act, parsed: ParsedBundle, *, holding: Holding, tags: Tags, audience: frozenset[PartyId] | None
+) -> Intake:
+    transaction = act.transaction
+    definitions = {**objects.read_statement_definitions(transaction), **_statements(parsed)}
+    held = _index(objects.read_versions_of(transaction, {item.id for item, _ in parsed.good}))
+    added, known, bad = dict[ObjectId, list[int]](), 0, list(parsed.bad)
+    for index, (item, value) in enumerate(parsed.good):
+        version_at = parse_instant(item.version)
+        try:
+            if _is_held(held.get(item.id, ()), item, version_at=version_at, holding=holding):
+                known += 1
+                continue
+            markings = read_markings(value, definitions=definitions)
+            said = join_tags(read_tags(value), tags)
+            label = make_label(item, markings, said, originator=holding.originator, audience=audience)
+        except ComityError as error:
+            where = error.where if isinstance(error, MalformedObject) else ""
+            bad.append(BadObject(index=index, id=item.id, where=where, detail=error.detail))
+            continue
+        own = objects.intern_label(transaction, label)
+        pk = objects.add_object(transaction, item, version_at=version_at, own_label=own, holding=holding)
+        added.setdefault(item.id, []).append(pk)
+    relabel(transaction, added)
+    return Intake(added=tuple(added), known=known, bad=tuple(sorted(bad, key=lambda entry: entry.index)))
+
+
+def _is_held(versions: Collection[StoredObject], item: StixObject, *, version_at: Instant, holding: Holding) -> bool:
+    """Whether exactly this version is held.
+
+    What was received stays under its giver's terms: taking it in again by another way is no way out of them.
+
+    Raises:
+        MalformedObject: the version is held with other bytes, or the id belongs to another originator.
+    """
+    if versions and item.id in TLP_IDS:
+        # The same for everyone, however it was written down; its content was checked when it was parsed.
+        return True
+    for known in versions:
+        if known.version_at == version_at:
+            if known.digest == item.digest:
+                return True
+            raise MalformedObject(
+                f"{item.id} is held in this version with other bytes; a change needs a later `modified`",
+                where="/modified",
+            )
+    owner = next(iter(versions)).originator if versions else holding.originator
+    if owner != holding.originator:
+        raise MalformedObject(
+            f"{item.id} came from {owner}, and only {owner} may give a new version of it; say what you know in a note"
+            " or a relationship of your own",
+            where="/id",
+        )
+    return False
+
+
+def _index(held: Collection[StoredObject]) -> Mapping[ObjectId, list[StoredObject]]:
+    found: dict[ObjectId, list[StoredObject]] = {}
+    for item in held:
+        found.setdefault(item.id, []).append(item)
+    return found
+
+
+def _statements(parsed: ParsedBundle) -> dict[ObjectId, str]:
+    """The statement definitions that come with the objects themselves (STIX 2.1 §7.2.1.3)."""
+    return {
+        item.id: "statement"
+        for item, value in parsed.good
+        if item.type == "marking-definition" and value.get("definition_type") == "statement"
+    }

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: the disclosure log of a node, listed and verified. Reading needs no ownership of the store."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from comity.audit import LoggedEntry, Verified, verify_log
+from comity.canonical import Json, parse_signed_json
+from comity.config import load_settings
+from comity.errors import CorruptionError, LogMismatch
+from comity.node.node import Node
+from comity.release.disclosure import Leaf, parse_leaf
+from comity.signing import Role, parse_manifest, parse_signed_document
+from comity.store import SqliteStore, Transaction, log, parties
+
+__all__ = ["Entry", "list_entries", "read_checkpoint", "verify_folder", "verify_store"]
+
+_CHUNK = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One entry with what it recorded; `content` is None once purged."""
+
+    position: int
+    leaf: Leaf
+    content: Json
+
+
+def list_entries(node: Node, *, start: int, limit: int) -> list[Entry]:
+    """At most `limit` entries from position `start` on, oldest first; a negative `start` counts from the end."""
+    with node.store.read() as transaction:
+        size = log.read_size(transaction)
+        first = max(0, size + start) if start < 0 else start
+        entries = log.read_entries(transaction, first, first + limit)
+        openings = log.read_openings(transaction, first, first + limit)
+    return [
+        Entry(
+            position=position,
+            leaf=parse_leaf(leaf),
+            content=parse_signed_json(openings[position].content) if position in openings else None,
+        )
+        for position, leaf in entries
+    ]
+
+
+def read_checkpoint(node: Node) -> bytes:
+    """The last signed checkpoint, as it was signed (C2SP tlog-checkpoint)."""
+    with node.store.read() as transaction:
+        head = log.read_head(transaction)
+    return head if head is not None else (node.folder / "head").read_bytes()
+
+
+def verify_folder(folder: Path) -> Verified:
+    """What `verify_store` verifies, over the store in `folder`, a node's own or a copy; nothing is written.
+
+    Raises:
+        NotFoundError: no node there.
+        LogMismatch: what was altered, naming the entry.
+        CorruptionError: the file is not even a database.
+    """
+    settings = load_settings(folder)
+    store = SqliteStore.inspect(folder / "store.db")
+    try:
+        return verify_store(store, origin=f"comity/{settings.party}", party=settings.party)
+    finally:
+        store.close()
+
+
+def verify_store(store: SqliteStore, *, origin: str, party: str) -> Verified:
+    """Every entry, opening, tile and checkpoint of the log, against each other and against this party's log key.
+
+    Raises:
+        LogMismatch: what was altered, naming the entry.
+        CorruptionError: the party's own manifest is missing or damaged.
+    """
+    with store.read() as transaction:
+        own = next((item for item in parties.list_parties(transaction) if item.id == party), None)
+        if own is None:
+            raise CorruptionError("the store does not hold this party's own manifest; restore a backup")
+        manifest = parse_manifest(parse_signed_document(own.envelope).payload)
+        heads = log.read_heads(transaction)
+        if heads and _count_entries(transaction) > heads[-1][0]:
+            raise LogMismatch(f"there are entries beyond the last checkpoint over {heads[-1][0]}", entry=heads[-1][0])
+        return verify_log(
+            _read_all(transaction),
+            heads,
+            read_tile=lambda level, index: log.read_tile(transaction, level, index),
+            origin=origin,
+            log_keys=manifest.roles[Role.LOG].keys,
+        )
+
+
+def _count_entries(transaction: Transaction) -> int:
+    row = transaction.row("SELECT MAX(position) + 1 FROM log_entry")
+    return int(row[0] or 0) if row else 0
+
+
+def _read_all(transaction: Transaction) -> Iterator[LoggedEntry]:
+    start = 0
+    while True:
+        entries = log.read_entries(transaction, start, start + _CHUNK)
+        openings = log.read_openings(transaction, start, start + _CHUNK)
+        for position, leaf in entries:
+            opening = openings.get(position)
+            yield LoggedEntry(
+                position=position, leaf=leaf, opening=(opening.salt, opening.content) if opening is not None else None
+            )
+        if not entries:
+            return
+        start += _CHUNK

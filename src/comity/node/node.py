@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: a node, open: its settings, its store, its signers, and how it tells the time.
+
+Every act runs in `Node.act`: one transaction in which the act, its log entries, the tiles and the signed head are
+written together. Nothing that an act decided may leave the process before `act` has ended.
+
+The last signed head is also kept in the file `head`, outside the database. A crash between COMMIT and the write of that
+file leaves it behind the database, which is harmless; a database behind the file was rolled back, and does not open.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from comity.agreement.recognition import Policy, parse_policy
+from comity.config import Settings, load_settings
+from comity.errors import ConfigError, CorruptionError, MalformedError, NotFoundError, RolledBack
+from comity.ids import Digest, Instant, PartyId
+from comity.keys import open_keys
+from comity.node.clock import draw_bytes, read_clock
+from comity.release.disclosure import SALT_BYTES, EntryType, Leaf, commit_content, format_leaf
+from comity.signing import Role, Signer
+from comity.store import SqliteStore, Transaction, log
+from comity.tlog.merkle import append_leaves, leaf_hash, root_hash
+from comity.tlog.note import Checkpoint, format_checkpoint, format_note, parse_checkpoint, parse_note, sign_note
+
+__all__ = ["Act", "Node", "open_node", "sign_head", "write_head"]
+
+
+@dataclass(slots=True)
+class Act:
+    """One act under way: its transaction, its one time, and the log entries that will be written with it."""
+
+    transaction: Transaction
+    now: Instant
+    draw: Callable[[int], bytes]
+    entries: list[tuple[bytes, log.Opening]] = field(default_factory=list)
+
+    def record(self, kind: EntryType, content: bytes, *, terms: Digest, recipient: PartyId | None, count: int) -> None:
+        """Put an entry on record with this act; `recipient` gets its next sequence number."""
+        salt = self.draw(SALT_BYTES)
+        leaf = Leaf(
+            type=kind,
+            terms=terms,
+            recipient=recipient,
+            sequence=None if recipient is None else log.next_sequence(self.transaction, recipient),
+            count=count,
+            at=self.now,
+            commitment=commit_content(salt, content),
+        )
+        self.entries.append((format_leaf(leaf), log.Opening(salt=salt, content=content)))
+
+
+class Node:
+    """One party's node. Not thread-safe: one act at a time, as the store has one writer."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        settings: Settings,
+        store: SqliteStore,
+        signers: Mapping[Role, Signer],
+        clock: Callable[[], Instant] = read_clock,
+        draw: Callable[[int], bytes] = draw_bytes,
+    ) -> None:
+        self.folder = folder
+        self.settings = settings
+        self.store = store
+        self.signers = signers
+        self.clock = clock
+        self.draw = draw
+        self.party = settings.party
+        self.remembered: dict[str, tuple[int, object]] = {}
+        self._policy: tuple[int, Policy] | None = None
+
+    @property
+    def origin(self) -> str:
+        """The name of this node's log (C2SP tlog-checkpoint)."""
+        return f"comity/{self.party}"
+
+    @contextmanager
+    def act(self) -> Iterator[Act]:
+        """One act: all of it is on the disk when the block has ended, or nothing of it."""
+        head: bytes | None = None
+        try:
+            with self.store.write() as transaction:
+                act = Act(transaction=transaction, now=self.clock(), draw=self.draw)
+                yield act
+                if act.entries:
+                    head = self._seal(act)
+        except BaseException:
+            # What was read of a transaction that was undone must not be remembered as the state of the store.
+            self.remembered.clear()
+            raise
+        if head is not None:
+            # The act is on record. A crash here, or a disk that has no room for this small file, leaves `head` behind
+            # the store, which is harmless: the next act mends it.
+            with suppress(OSError):
+                write_head(self.folder, head)
+
+    def policy(self) -> Policy:
+        """This party's recognition policy, read anew whenever its file has changed.
+
+        Raises:
+            ConfigError: the file cannot be read, or says something that is not understood: nothing is recognised.
+        """
+        path = self.folder / "recognition.toml"
+        try:
+            stamp = path.stat().st_mtime_ns
+            if self._policy is None or self._policy[0] != stamp:
+                self._policy = (stamp, parse_policy(path.read_bytes()))
+        except OSError as error:
+            raise ConfigError(f"{path}: {error}; without it this node recognises nothing") from error
+        except MalformedError as error:
+            raise ConfigError(f"{path}: {error.detail}") from error
+        return self._policy[1]
+
+    def close(self) -> None:
+        """Give the store up."""
+        self.store.close()
+
+    def _seal(self, act: Act) -> bytes:
+        """The signed head of the log with the act's entries, everything written but not yet committed."""
+        transaction = act.transaction
+        size = log.read_size(transaction)
+        for position, (leaf, opening) in enumerate(act.entries, start=size):
+            log.add_entry(transaction, position, leaf, opening)
+        tiles = append_leaves(
+            lambda level, index: log.read_tile(transaction, level, index),
+            size,
+            [leaf_hash(leaf) for leaf, _ in act.entries],
+        )
+        log.write_tiles(transaction, tiles)
+        grown = size + len(act.entries)
+        root = root_hash(lambda level, index: log.read_tile(transaction, level, index), grown)
+        head = sign_head(self.origin, grown, root, signer=self.signers[Role.LOG])
+        log.add_head(transaction, grown, head)
+        return head
+
+
+def open_node(folder: Path) -> Node:
+    """The node in `folder`, owned by this process until `close`.
+
+    Raises:
+        NotFoundError: no node there.
+        ConfigError: settings or keys.
+        StoreBusy: another process owns it.
+        RolledBack: the store is older than the last checkpoint this node signed.
+    """
+    settings = load_settings(folder)
+    signers = open_keys(folder / "keys")
+    if not (folder / "store.db").is_file():
+        raise NotFoundError(f"{folder} holds a node without its store; restore store.db from a backup")
+    store = SqliteStore.open(folder / "store.db")
+    try:
+        _verify_not_rolled_back(folder, store)
+    except BaseException:
+        store.close()
+        raise
+    return Node(folder, settings=settings, store=store, signers=signers)
+
+
+def sign_head(origin: str, size: int, root: bytes, *, signer: Signer) -> bytes:
+    """The signed checkpoint of a tree of `size` entries (C2SP tlog-checkpoint)."""
+    text = format_checkpoint(Checkpoint(origin=origin, size=size, root=root))
+    return format_note(sign_note(text, origin, signer))
+
+
+def write_head(folder: Path, head: bytes) -> None:
+    """Replace the file `head` in one step: after a crash it is the old one or the new one."""
+    temporary = folder / "head.new"
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(head)
+        file.flush()
+        os.fdatasync(file.fileno())
+    temporary.replace(folder / "head")
+
+
+def _verify_not_rolled_back(folder: Path, store: SqliteStore) -> None:
+    path = folder / "head"
+    try:
+        kept = path.read_bytes()
+        checkpoint = parse_checkpoint(parse_note(kept).text)
+    except OSError as error:
+        raise RolledBack(
+            f"{path} is missing, so nothing shows that the store is the newest one; restore it from the same backup"
+        ) from error
+    except MalformedError as error:
+        raise CorruptionError(f"{path} is not a checkpoint ({error.detail}); restore it from your backup") from error
+    with store.read() as transaction:
+        size = log.read_size(transaction)
+        held = log.read_head_at(transaction, checkpoint.size)
+    if size < checkpoint.size:
+        raise RolledBack(
+            f"the store holds {size} log entries but this node has signed a checkpoint over {checkpoint.size}: it is an"
+            " older copy. Serving it would fork the log; restore the newest backup"
+        )
+    if checkpoint.size and held != kept:
+        raise RolledBack(
+            f"the checkpoint over {checkpoint.size} entries in {path} is not the one in the store: they are not of one"
+            " history. Restore both from one backup"
+        )

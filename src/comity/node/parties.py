@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: who is pinned, by which manifest, and who is asking.
+
+A party is pinned by the digest of its manifest, which people compare over another channel. Later manifests follow by
+the chain rule alone: signed by the old threshold and the new one (`signing.verify_successor`).
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+from comity.errors import AuthenticationError, ConflictError, CorruptionError, MalformedRequest, NotFoundError
+from comity.exchange import verify_access
+from comity.ids import Digest, PartyId
+from comity.node.node import Node
+from comity.signing import Manifest, SignedDocument, parse_manifest, parse_signed_document, verify_manifest
+from comity.signing import verify_successor as verify_next
+from comity.store import Transaction, parties
+
+__all__ = [
+    "KnownParty",
+    "add_party",
+    "authenticate",
+    "create_credential",
+    "export_manifest",
+    "find_party",
+    "list_parties",
+    "read_cursor_key",
+    "read_manifests",
+]
+
+_SECRET_BYTES = 32
+_MAX_CREDENTIAL_CHARACTERS = 8_192
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownParty:
+    """One pinned party and where its node is, if known."""
+
+    manifest: Manifest
+    url: str | None
+
+
+def export_manifest(node: Node) -> bytes:
+    """This party's own signed manifest, to be given to partners; its digest goes by another channel."""
+    with node.store.read() as transaction:
+        own = parties.read_party(transaction, node.party)
+    if own is None:
+        raise CorruptionError("the store does not hold this party's own manifest; restore a backup")
+    return own.envelope
+
+
+def add_party(node: Node, envelope: bytes, *, digest: Digest | None, url: str | None) -> Manifest:
+    """The manifest now pinned for its party.
+
+    A party not seen before needs its `digest`; a known one is followed by the chain rule, or only its `url` is set when
+    the manifest is the pinned one.
+
+    Raises:
+        MalformedMessage, MalformedManifest: the file.
+        VerificationError: digest, signatures, expiry or chain.
+        ConflictError: the manifest claims to be this node's own party.
+        MalformedRequest: a new party without a digest, or a URL that is not http or https.
+    """
+    if url is not None and not url.startswith(("https://", "http://")):
+        raise MalformedRequest(f"{url!r} is not a URL of a node; it begins with https:// (or http:// on loopback)")
+    document = parse_signed_document(envelope)
+    with node.act() as act:
+        claimed = parse_manifest(document.payload)
+        if claimed.party == node.party:
+            raise ConflictError(f"{claimed.party} is this node's own party; a partner cannot have the same id")
+        known = parties.read_party(act.transaction, claimed.party)
+        if known is not None and known.manifest == claimed.digest and digest in {None, claimed.digest}:
+            manifest = claimed
+        elif known is None:
+            manifest = _verify_first(document, claimed, digest=digest, node=node)
+        else:
+            current = parse_manifest(parse_signed_document(known.envelope).payload)
+            manifest = verify_next(current, document, now=act.now)
+        clean = url.rstrip("/") if url else None
+        parties.put_party(act.transaction, manifest, envelope=envelope, url=clean, now=act.now)
+    return manifest
+
+
+def list_parties(node: Node) -> list[KnownParty]:
+    """Every pinned party, this node's own among them, by id."""
+    with node.store.read() as transaction:
+        return [
+            KnownParty(manifest=parse_manifest(parse_signed_document(item.envelope).payload), url=item.url)
+            for item in parties.list_parties(transaction)
+        ]
+
+
+def find_party(node: Node, party: PartyId) -> KnownParty:
+    """The pinned party.
+
+    Raises:
+        NotFoundError: not pinned here.
+    """
+    for known in list_parties(node):
+        if known.manifest.party == party:
+            return known
+    raise NotFoundError(f"{party} is not a party this node knows; pin it with `party add FILE --digest D`")
+
+
+def read_manifests(transaction: Transaction) -> dict[PartyId, Manifest]:
+    """The manifest in use of every pinned party.
+
+    Their signatures were verified when they were pinned, and are not verified again here.
+    """
+    return {
+        item.id: parse_manifest(parse_signed_document(item.envelope).payload)
+        for item in parties.list_parties(transaction)
+    }
+
+
+def create_credential(node: Node, party: PartyId) -> str:
+    """A new secret for `party`, 43 characters; shown once, only its hash is kept.
+
+    Raises:
+        NotFoundError: the party is not pinned here.
+    """
+    find_party(node, party)
+    secret = node.draw(_SECRET_BYTES).hex()
+    with node.act() as act:
+        parties.add_credential(act.transaction, party, secret_hash=_hash(secret), now=act.now)
+    return secret
+
+
+def authenticate(node: Node, *, secret: str | None) -> PartyId:
+    """The party that `secret` belongs to: a credential given to it, or an access token it signed.
+
+    Raises:
+        AuthenticationError: neither; the reason is never told to who asks.
+    """
+    if secret is None or len(secret) > _MAX_CREDENTIAL_CHARACTERS:
+        raise AuthenticationError("no credential was given")
+    with node.store.read() as transaction:
+        party = parties.find_credential(transaction, _hash(secret))
+        if party is not None:
+            return party
+        manifests = read_manifests(transaction)
+    return verify_access(secret, manifests, audience=node.party, now=node.clock())
+
+
+def read_cursor_key(node: Node) -> bytes:
+    """The key that binds this node's cursors to party, collection and filters.
+
+    Raises:
+        CorruptionError: it is missing.
+    """
+    with node.store.read() as transaction:
+        key = parties.read_meta(transaction, "cursor_key")
+    if key is None:
+        raise CorruptionError("the store does not hold the node's cursor key; restore a backup")
+    return bytes.fromhex(key)
+
+
+def _verify_first(document: SignedDocument, claimed: Manifest, *, digest: Digest | None, node: Node) -> Manifest:
+    if digest is None:
+        raise MalformedRequest(
+            f"{claimed.party} is new here: give --digest, as you received it from the party over another channel"
+        )
+    return verify_manifest(document, now=node.clock(), digest=digest)
+
+
+def _hash(secret: str) -> Digest:
+    return Digest(hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest())

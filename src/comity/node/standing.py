@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: the events on record become the state of an agreement, and the collections that follow from it.
+
+The state is computed, never stored. What was read for an agreement is remembered under its epoch, the count of its
+events: one row read tells whether it is still true. The clock and the recognition policy are asked every time.
+"""
+
+import hashlib
+import uuid
+from dataclasses import dataclass
+
+from comity.agreement.lifecycle import Event, Standing, compute_standing
+from comity.agreement.recognition import Recognised, Refusal, judge
+from comity.agreement.terms import Channel, Terms, parse_terms
+from comity.errors import MalformedRequest, NotFoundError
+from comity.ids import AgreementId, Instant, PartyId
+from comity.node.node import Node
+from comity.store import Transaction, agreements
+
+__all__ = [
+    "Collection",
+    "Dossier",
+    "collection_id",
+    "find_agreement",
+    "find_collection",
+    "judge_terms",
+    "list_collections",
+    "list_dossiers",
+    "read_dossier",
+]
+
+_MIN_PREFIX = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dossier:
+    """All that is on record of one agreement."""
+
+    id: AgreementId
+    epoch: int
+    versions: tuple[Terms, ...]
+    events: tuple[Event, ...]
+
+    def standing(self, *, now: Instant) -> Standing:
+        """The state at `now`."""
+        return compute_standing(self.versions, self.events, now=now)
+
+    def parties(self) -> frozenset[PartyId]:
+        """Every party of any version."""
+        return frozenset(party.id for terms in self.versions for party in terms.parties)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collection:
+    """A channel in force as one recipient sees it (TAXII 2.1 §5.2)."""
+
+    id: str
+    dossier: Dossier
+    terms: Terms
+    channel: Channel
+    recipient: PartyId
+
+
+def collection_id(agreement: AgreementId, channel: str, *, giver: PartyId, recipient: PartyId) -> str:
+    """The id of the collection that `giver` offers `recipient` under a channel: both compute it, nobody tells it.
+
+    A UUID in the form of version 4, as TAXII 2.1 §2 asks, from SHA-256 over the four names.
+    """
+    seed = hashlib.sha256(f"comity-collection/1\n{agreement}\n{channel}\n{giver}\n{recipient}".encode()).digest()
+    return str(uuid.UUID(bytes=seed[:16], version=4))
+
+
+def read_dossier(node: Node, transaction: Transaction, agreement: AgreementId) -> Dossier | None:
+    """What is on record of `agreement`; None when nothing is."""
+    epoch = agreements.read_epoch(transaction, agreement)
+    if epoch is None:
+        return None
+    remembered = node.remembered.get(agreement)
+    if remembered is not None and remembered[0] == epoch and isinstance(remembered[1], Dossier):
+        return remembered[1]
+    dossier = Dossier(
+        id=agreement,
+        epoch=epoch,
+        versions=tuple(parse_terms(document) for document in agreements.read_versions(transaction, agreement)),
+        events=tuple(agreements.read_events(transaction, agreement)),
+    )
+    node.remembered[agreement] = (epoch, dossier)
+    return dossier
+
+
+def list_dossiers(node: Node, transaction: Transaction) -> list[Dossier]:
+    """Every agreement on record, oldest first."""
+    found = (read_dossier(node, transaction, agreement) for agreement in agreements.list_agreements(transaction))
+    return [dossier for dossier in found if dossier is not None]
+
+
+def find_agreement(node: Node, transaction: Transaction, prefix: str) -> Dossier:
+    """The one agreement whose id, or the hash of one of whose versions, begins with `prefix`.
+
+    Raises:
+        MalformedRequest: the prefix is too short, or fits several.
+        NotFoundError: it fits none.
+    """
+    if len(prefix) < _MIN_PREFIX:
+        raise MalformedRequest(f"{prefix!r} is too short to name an agreement; give at least {_MIN_PREFIX} characters")
+    found = agreements.find_agreements(transaction, prefix.lower())
+    if len(found) > 1:
+        raise MalformedRequest(f"{prefix!r} fits {len(found)} agreements; give more characters")
+    dossier = read_dossier(node, transaction, found[0]) if found else None
+    if dossier is None:
+        raise NotFoundError(f"no agreement {prefix!r} is on record here; `agreement list` shows those that are")
+    return dossier
+
+
+def judge_terms(node: Node, terms: Terms, *, now: Instant) -> Recognised | Refusal:
+    """What this party's recognition policy says of `terms` at `now`."""
+    return judge(node.policy(), terms, party=node.party, now=now)
+
+
+def list_collections(node: Node, transaction: Transaction, recipient: PartyId) -> list[Collection]:
+    """The channels in which this node may give to `recipient`, whether the gate is open or not; by agreement and id.
+
+    The gate is not asked here: `node.poll` asks it.
+    """
+    return [
+        Collection(
+            id=collection_id(dossier.id, channel.id, giver=node.party, recipient=recipient),
+            dossier=dossier,
+            terms=terms,
+            channel=channel,
+            recipient=recipient,
+        )
+        for dossier in list_dossiers(node, transaction)
+        for terms in [dossier.standing(now=node.clock()).current]
+        if terms is not None
+        for channel in terms.channels
+        if channel.giver == node.party and recipient in channel.receivers
+    ]
+
+
+def find_collection(node: Node, transaction: Transaction, recipient: PartyId, collection: str) -> Collection | None:
+    """The collection of `recipient` with that id, if there is one."""
+    found = (item for item in list_collections(node, transaction, recipient) if item.id == collection)
+    return next(found, None)

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: signed documents and signed events as received, and the outbox of messages not yet delivered.
+
+An event and the messages that carry it are written in one transaction: what is decided is also sent, sooner or later.
+"""
+
+from dataclasses import dataclass
+
+from comity.agreement.lifecycle import Event, EventKind
+from comity.ids import AgreementId, Digest, Instant, PartyId
+from comity.store.transaction import Transaction
+
+__all__ = [
+    "Pending",
+    "add_event",
+    "add_terms",
+    "find_agreements",
+    "list_agreements",
+    "mark_delivered",
+    "mark_failed",
+    "put_outbox",
+    "read_due",
+    "read_envelopes",
+    "read_epoch",
+    "read_events",
+    "read_undelivered",
+    "read_versions",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """One message waiting in the outbox."""
+
+    position: int
+    party: PartyId
+    envelope: bytes
+    attempts: int
+    problem: str | None
+
+
+def read_epoch(transaction: Transaction, agreement: AgreementId) -> int | None:
+    """How many events the agreement has; None when it is not on record."""
+    row = transaction.row("SELECT epoch FROM agreement WHERE id = ?", (agreement,))
+    return int(row[0]) if row else None
+
+
+def list_agreements(transaction: Transaction) -> list[AgreementId]:
+    """Every agreement on record, oldest first."""
+    return [AgreementId(row[0]) for row in transaction.rows("SELECT id FROM agreement ORDER BY added_at, id")]
+
+
+def find_agreements(transaction: Transaction, prefix: str) -> list[AgreementId]:
+    """The agreements whose id, or the hash of one of whose versions, begins with `prefix`."""
+    pattern = prefix.replace("*", "").replace("?", "").replace("[", "") + "*"
+    return [
+        AgreementId(row[0])
+        for row in transaction.rows(
+            "SELECT id FROM agreement WHERE id GLOB ?1 UNION SELECT agreement FROM terms WHERE hash GLOB ?1", (pattern,)
+        )
+    ]
+
+
+def read_versions(transaction: Transaction, agreement: AgreementId) -> list[bytes]:
+    """The documents of every version on record, as signed."""
+    return [
+        bytes(row[0])
+        for row in transaction.rows(
+            "SELECT document FROM terms WHERE agreement = ? ORDER BY version, hash", (agreement,)
+        )
+    ]
+
+
+def add_terms(
+    transaction: Transaction, terms_hash: Digest, *, agreement: AgreementId, version: int, document: bytes, now: Instant
+) -> None:
+    """Keep a version's document; a known one is left as it is."""
+    transaction.run("INSERT INTO agreement VALUES (?, 0, ?) ON CONFLICT (id) DO NOTHING", (agreement, now))
+    transaction.run(
+        "INSERT INTO terms VALUES (?, ?, ?, ?) ON CONFLICT (hash) DO NOTHING",
+        (terms_hash, agreement, version, document),
+    )
+
+
+def add_event(transaction: Transaction, event: Event, *, envelope: bytes, now: Instant) -> bool:
+    """True when the event is new; False when it was on record, which changes nothing."""
+    added = transaction.run(
+        "INSERT INTO event (digest, agreement, kind, terms, party, at, clause, text, re, envelope, recorded_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (digest) DO NOTHING",
+        (
+            event.digest,
+            event.agreement,
+            event.kind.value,
+            event.terms,
+            event.party,
+            event.at,
+            event.clause,
+            event.text,
+            event.re,
+            envelope,
+            now,
+        ),
+    )
+    if added:
+        transaction.run("UPDATE agreement SET epoch = epoch + 1 WHERE id = ?", (event.agreement,))
+    return bool(added)
+
+
+def read_events(transaction: Transaction, agreement: AgreementId) -> list[Event]:
+    """The events of an agreement, in the order this node recorded them."""
+    return [
+        Event(
+            digest=Digest(digest),
+            kind=EventKind(kind),
+            agreement=AgreementId(owner),
+            terms=Digest(terms),
+            party=PartyId(party),
+            at=Instant(at),
+            clause=clause,
+            text=text,
+            re=None if re is None else Digest(re),
+        )
+        for digest, owner, kind, terms, party, at, clause, text, re in transaction.rows(
+            "SELECT digest, agreement, kind, terms, party, at, clause, text, re FROM event"
+            " WHERE agreement = ? ORDER BY position",
+            (agreement,),
+        )
+    ]
+
+
+def read_envelopes(transaction: Transaction, agreement: AgreementId) -> list[bytes]:
+    """The signed messages of an agreement as received, in the order this node recorded them."""
+    return [
+        bytes(row[0])
+        for row in transaction.rows("SELECT envelope FROM event WHERE agreement = ? ORDER BY position", (agreement,))
+    ]
+
+
+def put_outbox(transaction: Transaction, party: PartyId, *, envelope: bytes, now: Instant) -> None:
+    """Queue a message for `party`, due at once."""
+    transaction.run(
+        "INSERT INTO outbox (party, envelope, added_at, due_at) VALUES (?, ?, ?, ?)", (party, envelope, now, now)
+    )
+
+
+def read_due(transaction: Transaction, *, now: Instant, limit: int) -> list[Pending]:
+    """Messages to try now, oldest first. Order matters to nobody: the state follows from the set of events."""
+    rows = transaction.rows(
+        "SELECT position, party, envelope, attempts, problem FROM outbox"
+        " WHERE delivered_at IS NULL AND due_at <= ? ORDER BY position LIMIT ?",
+        (now, limit),
+    )
+    return [_pending(row) for row in rows]
+
+
+def read_undelivered(transaction: Transaction) -> list[Pending]:
+    """Every message not yet delivered, oldest first."""
+    rows = transaction.rows(
+        "SELECT position, party, envelope, attempts, problem FROM outbox WHERE delivered_at IS NULL ORDER BY position"
+    )
+    return [_pending(row) for row in rows]
+
+
+def mark_delivered(transaction: Transaction, position: int, *, now: Instant) -> None:
+    """The partner's node said that it has the message."""
+    transaction.run("UPDATE outbox SET delivered_at = ?, problem = NULL WHERE position = ?", (now, position))
+
+
+def mark_failed(transaction: Transaction, position: int, *, due_at: Instant, problem: str) -> None:
+    """A try failed; the next is due at `due_at`."""
+    transaction.run(
+        "UPDATE outbox SET attempts = attempts + 1, due_at = ?, problem = ? WHERE position = ?",
+        (due_at, problem, position),
+    )
+
+
+def _pending(row: tuple[int, str, bytes, int, str | None]) -> Pending:
+    return Pending(position=row[0], party=PartyId(row[1]), envelope=bytes(row[2]), attempts=row[3], problem=row[4])

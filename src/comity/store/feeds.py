@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: feeds: what each party has been released under each channel, in release order.
+
+`catch_up` is the only writer of releases. It never decides: it reads the clause table's SQL condition, and the poll
+decides every row again before it leaves.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId
+from comity.release.clauses import Condition
+from comity.store.objects import COLUMNS, StoredObject, build_object, read_head_seq
+from comity.store.transaction import SqlValue, Transaction
+
+__all__ = ["Candidate", "Feed", "Selection", "VersionChoice", "catch_up", "open_feed", "read_candidates"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feed:
+    """Where a feed stands: released up to `through` in the order of commit, under the terms `under`."""
+
+    id: int
+    through: int
+    under: Digest | None
+    last_at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionChoice:
+    """`match[version]` (TAXII 2.1 §3.4.1): of `last`, `first`, `all`, and exact versions, whichever is asked for."""
+
+    last: bool = True
+    first: bool = False
+    every: bool = False
+    exact: frozenset[Instant] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """What a request asks of a feed; empty sets ask for everything."""
+
+    after: Instant
+    ids: frozenset[ObjectId] = frozenset()
+    types: frozenset[str] = frozenset()
+    spec_versions: frozenset[str] = frozenset()
+    versions: VersionChoice = VersionChoice()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """An object that was released in a feed, and when. A candidate is not a permission."""
+
+    at: Instant
+    object: StoredObject
+
+
+def open_feed(transaction: Transaction, agreement: AgreementId, channel: str, recipient: PartyId) -> Feed:
+    """The feed, made empty if it was never polled."""
+    key = (agreement, channel, recipient)
+    select = "SELECT id, through, under, last_at FROM feed WHERE agreement = ? AND channel = ? AND recipient = ?"
+    row = transaction.row(select, key)
+    if row is None:
+        transaction.run(
+            "INSERT INTO feed (agreement, channel, recipient, through, under, last_at) VALUES (?, ?, ?, 0, NULL, 0)",
+            key,
+        )
+        row = transaction.row(select, key)
+    assert row is not None  # noqa: S101 (it was made in this transaction)
+    return Feed(id=row[0], through=row[1], under=None if row[2] is None else Digest(row[2]), last_at=Instant(row[3]))
+
+
+def catch_up(
+    transaction: Transaction,
+    feed: Feed,
+    *,
+    terms: Digest,
+    admits: Condition,
+    admitted: Condition | None,
+    now: Instant,
+) -> int:
+    """How many objects were released, each at its own time.
+
+    Released is what `admits` admits and is newer than `through`, or was not admitted by the terms last released under
+    (`admitted`; None when there were none, or they are the same). Release times rise above every earlier one of the
+    feed: max(now, last + 1 µs) and on. An object released before takes its new place and leaves the old one. Nothing
+    is written when nothing can have changed.
+    """
+    head = read_head_seq(transaction)
+    if feed.through == head and feed.under == terms:
+        return 0
+    base = max(now - 1, feed.last_at)
+    admitted_now = f"o.label IN (SELECT label.id FROM label WHERE {admits.sql})"
+    parameters: list[SqlValue] = [feed.id, base, *admits.parameters, feed.through]
+    gained = ""
+    if admitted is not None:
+        gained = f" OR o.label NOT IN (SELECT label.id FROM label WHERE {admitted.sql})"
+        parameters.extend(admitted.parameters)
+    count = transaction.run(
+        "INSERT INTO release (feed, at, object)"
+        " SELECT ?, ? + ROW_NUMBER() OVER (ORDER BY o.seq), o.pk FROM object o"
+        f" WHERE o.current = 1 AND {admitted_now} AND (o.seq > ?{gained})"
+        " ON CONFLICT (feed, object) DO UPDATE SET at = excluded.at",
+        parameters,
+    )
+    transaction.run(
+        "UPDATE feed SET through = ?, under = ?, last_at = ? WHERE id = ?",
+        (head, terms, base + count if count else feed.last_at, feed.id),
+    )
+    return count
+
+
+def read_candidates(transaction: Transaction, feed: Feed, selection: Selection, *, limit: int) -> list[Candidate]:
+    """At most `limit` objects released after `selection.after` that the request asks for, in release order."""
+    where, parameters = _conditions(selection)
+    rows = transaction.rows(
+        f"SELECT r.at, {COLUMNS} FROM release r JOIN object o ON o.pk = r.object"
+        f" WHERE r.feed = ? AND r.at > ?{where} ORDER BY r.at LIMIT ?",
+        [feed.id, selection.after, *parameters, limit],
+    )
+    return [Candidate(at=Instant(row[0]), object=build_object(row[1:])) for row in rows]
+
+
+def _conditions(selection: Selection) -> tuple[str, list[SqlValue]]:
+    sql, parameters = "", list[SqlValue]()
+    listed: Sequence[tuple[str, frozenset[str]]] = (
+        ("o.id", frozenset(selection.ids)),
+        ("o.type", selection.types),
+        ("o.spec_version", selection.spec_versions),
+    )
+    for column, words in listed:
+        if words:
+            sql += f" AND {column} IN (SELECT value FROM json_each(?))"
+            parameters.append(json.dumps(sorted(words)))
+    versions = selection.versions
+    if versions.every:
+        return sql, parameters
+    choices = list[str]()
+    if versions.last:
+        # An older version is admitted only where the newest is too, so the last one in the feed is the newest held.
+        choices.append("o.current = 1")
+    if versions.first:
+        choices.append(
+            "NOT EXISTS (SELECT 1 FROM object e JOIN release x ON x.object = e.pk AND x.feed = r.feed"
+            " WHERE e.id = o.id AND e.version_at < o.version_at)"
+        )
+    if versions.exact:
+        choices.append("o.version_at IN (SELECT value FROM json_each(?))")
+        parameters.append(json.dumps(sorted(versions.exact)))
+    return f"{sql} AND ({' OR '.join(choices)})", parameters

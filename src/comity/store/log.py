@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: the tables of the disclosure log. Entries, tiles and head are written in the transaction of the act itself."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from comity.ids import PartyId
+from comity.store.transaction import Transaction
+from comity.tlog.merkle import Tile
+
+__all__ = [
+    "Opening",
+    "add_entry",
+    "add_head",
+    "next_sequence",
+    "read_entries",
+    "read_head",
+    "read_head_at",
+    "read_heads",
+    "read_openings",
+    "read_size",
+    "read_tile",
+    "write_tiles",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """What opens a leaf's commitment; absent once purged."""
+
+    salt: bytes
+    content: bytes
+
+
+def read_size(transaction: Transaction) -> int:
+    """The number of entries under the last head."""
+    row = transaction.row("SELECT MAX(size) FROM log_head")
+    return int(row[0] or 0) if row else 0
+
+
+def read_tile(transaction: Transaction, level: int, index: int) -> bytes:
+    """The hashes of one tile, 32 bytes each; empty when there is none."""
+    row = transaction.row("SELECT hashes FROM log_tile WHERE level = ? AND position = ?", (level, index))
+    return bytes(row[0]) if row else b""
+
+
+def add_entry(transaction: Transaction, position: int, leaf: bytes, opening: Opening) -> None:
+    """Append the leaf at `position` with its opening."""
+    transaction.run("INSERT INTO log_entry VALUES (?, ?)", (position, leaf))
+    transaction.run("INSERT INTO log_opening VALUES (?, ?, ?)", (position, opening.salt, opening.content))
+
+
+def write_tiles(transaction: Transaction, tiles: Sequence[Tile]) -> None:
+    """Write tiles that are new or have grown."""
+    transaction.run_many(
+        "INSERT INTO log_tile VALUES (?, ?, ?) ON CONFLICT (level, position) DO UPDATE SET hashes = excluded.hashes",
+        [(tile.level, tile.index, tile.hashes) for tile in tiles],
+    )
+
+
+def add_head(transaction: Transaction, size: int, checkpoint: bytes) -> None:
+    """Keep the signed checkpoint of a tree of `size` entries."""
+    transaction.run("INSERT INTO log_head VALUES (?, ?)", (size, checkpoint))
+
+
+def read_head(transaction: Transaction) -> bytes | None:
+    """The last signed checkpoint, as it was signed; None for an empty log."""
+    row = transaction.row("SELECT checkpoint FROM log_head ORDER BY size DESC LIMIT 1")
+    return bytes(row[0]) if row else None
+
+
+def read_head_at(transaction: Transaction, size: int) -> bytes | None:
+    """The signed checkpoint over exactly `size` entries, if one was signed."""
+    row = transaction.row("SELECT checkpoint FROM log_head WHERE size = ?", (size,))
+    return bytes(row[0]) if row else None
+
+
+def read_heads(transaction: Transaction) -> list[tuple[int, bytes]]:
+    """Every signed checkpoint with the size it is filed under, smallest first."""
+    return [(size, bytes(note)) for size, note in transaction.rows("SELECT size, checkpoint FROM log_head ORDER BY 1")]
+
+
+def read_entries(transaction: Transaction, start: int, stop: int) -> list[tuple[int, bytes]]:
+    """The leaves at positions start ≤ p < stop, in order."""
+    return [
+        (position, bytes(leaf))
+        for position, leaf in transaction.rows(
+            "SELECT position, leaf FROM log_entry WHERE position >= ? AND position < ? ORDER BY position",
+            (start, stop),
+        )
+    ]
+
+
+def read_openings(transaction: Transaction, start: int, stop: int) -> dict[int, Opening]:
+    """The openings not purged at positions start ≤ p < stop."""
+    return {
+        position: Opening(salt=bytes(salt), content=bytes(content))
+        for position, salt, content in transaction.rows(
+            "SELECT position, salt, content FROM log_opening WHERE position >= ? AND position < ?", (start, stop)
+        )
+    }
+
+
+def next_sequence(transaction: Transaction, party: PartyId) -> int:
+    """The number of this party's next disclosure, from 1, taken in this transaction so that no gap can arise."""
+    row = transaction.row(
+        "INSERT INTO recipient_sequence VALUES (?, 1) ON CONFLICT (party) DO UPDATE SET last = last + 1 RETURNING last",
+        (party,),
+    )
+    assert row is not None  # noqa: S101 (RETURNING always returns the row it wrote)
+    return int(row[0])

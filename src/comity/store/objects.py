@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: objects with their received bytes, their references, and interned labels."""
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from comity.canonical import sha256_digest
+from comity.errors import CorruptionError
+from comity.ids import Digest, Instant, ObjectId, PartyId
+from comity.release.clauses import find_groups
+from comity.stix.labels import Label, format_label, parse_label
+from comity.stix.objects import StixObject
+from comity.store.transaction import Row, Transaction
+
+__all__ = [
+    "Holding",
+    "StoredObject",
+    "add_object",
+    "count_objects",
+    "find_objects",
+    "intern_label",
+    "read_body",
+    "read_current",
+    "read_head_seq",
+    "read_label",
+    "read_labels",
+    "read_references",
+    "read_referrers",
+    "read_statement_definitions",
+    "read_versions_of",
+    "set_label",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredObject:
+    """One version of a STIX object as held. `own_label` is its own, `label` the one that counts what it refers to."""
+
+    pk: int
+    id: ObjectId
+    version: str
+    version_at: Instant
+    type: str
+    spec_version: str
+    digest: Digest
+    originator: PartyId
+    received_under: Digest | None
+    own_label: int
+    label: int
+    seq: int
+    current: bool
+    added_at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """How an object came to be held: from whom, under which terms (None: taken in by this node), when."""
+
+    originator: PartyId
+    received_under: Digest | None
+    added_at: Instant
+
+
+COLUMNS = (
+    "o.pk, o.id, o.version, o.version_at, o.type, o.spec_version, o.digest, o.originator, o.received_under,"
+    " o.own_label, o.label, o.seq, o.current, o.added_at"
+)
+
+
+def build_object(row: Row) -> StoredObject:
+    """The object in a row of COLUMNS."""
+    return StoredObject(
+        pk=row[0],
+        id=ObjectId(row[1]),
+        version=row[2],
+        version_at=Instant(row[3]),
+        type=row[4],
+        spec_version=row[5],
+        digest=Digest(row[6]),
+        originator=PartyId(row[7]),
+        received_under=None if row[8] is None else Digest(row[8]),
+        own_label=row[9],
+        label=row[10],
+        seq=row[11],
+        current=bool(row[12]),
+        added_at=Instant(row[13]),
+    )
+
+
+def add_object(
+    transaction: Transaction, item: StixObject, *, version_at: Instant, own_label: int, holding: Holding
+) -> int:
+    """The key of the new row, made the current version if it is the newest.
+
+    Its `label` is its own for now and its `seq` new: `set_label` follows in the same transaction.
+    """
+    transaction.run("UPDATE object SET current = 0 WHERE id = ? AND version_at < ?", (item.id, version_at))
+    newest = transaction.row("SELECT MAX(version_at) FROM object WHERE id = ?", (item.id,))
+    current = newest is None or newest[0] is None or newest[0] < version_at
+    pk = transaction.insert(
+        "INSERT INTO object (id, version, version_at, type, spec_version, digest, originator, received_under,"
+        " own_label, label, seq, current, added_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            item.id,
+            item.version,
+            version_at,
+            item.type,
+            item.spec_version,
+            item.digest,
+            holding.originator,
+            holding.received_under,
+            own_label,
+            own_label,
+            _next_seq(transaction),
+            int(current),
+            holding.added_at,
+        ),
+    )
+    transaction.run("INSERT INTO body VALUES (?, ?)", (pk, item.data))
+    transaction.run_many("INSERT INTO reference VALUES (?, ?)", [(pk, target) for target in sorted(item.references)])
+    return pk
+
+
+def set_label(transaction: Transaction, pk: int, label: int) -> None:
+    """Give the object a new label; it takes a new place in the order of commit, so that every feed sees it again."""
+    transaction.run("UPDATE object SET label = ?, seq = ? WHERE pk = ?", (label, _next_seq(transaction), pk))
+
+
+def read_head_seq(transaction: Transaction) -> int:
+    """The place of the newest label in the order of commit; 0 for an empty store."""
+    row = transaction.row("SELECT MAX(seq) FROM object")
+    return int(row[0] or 0) if row else 0
+
+
+def count_objects(transaction: Transaction) -> int:
+    """How many versions are held."""
+    row = transaction.row("SELECT COUNT(*) FROM object")
+    return int(row[0]) if row else 0
+
+
+def read_versions_of(transaction: Transaction, ids: Collection[ObjectId]) -> list[StoredObject]:
+    """Every held version of each of `ids`, oldest first."""
+    return _select(transaction, "o.id IN (SELECT value FROM json_each(?)) ORDER BY o.id, o.version_at", ids)
+
+
+def read_current(transaction: Transaction, ids: Collection[ObjectId]) -> dict[ObjectId, StoredObject]:
+    """The newest held version of each of `ids` that is held."""
+    found = _select(transaction, "o.current = 1 AND o.id IN (SELECT value FROM json_each(?))", ids)
+    return {item.id: item for item in found}
+
+
+def find_objects(transaction: Transaction, prefix: str, *, limit: int) -> list[StoredObject]:
+    """Newest versions whose id, or the part of the id behind "--", begins with `prefix`."""
+    pattern = prefix.replace("*", "").replace("?", "").replace("[", "") + "*"
+    rows = transaction.rows(
+        f"SELECT {COLUMNS} FROM object o WHERE o.current = 1"
+        " AND (o.id GLOB ?1 OR substr(o.id, instr(o.id, '--') + 2) GLOB ?1) ORDER BY o.id LIMIT ?2",
+        (pattern, limit),
+    )
+    return [build_object(row) for row in rows]
+
+
+def read_body(transaction: Transaction, pk: int) -> bytes:
+    """The received bytes.
+
+    Raises:
+        CorruptionError: the store has lost them.
+    """
+    row = transaction.row("SELECT data FROM body WHERE object = ?", (pk,))
+    if row is None:
+        raise CorruptionError("the bytes of an object are missing from the store; restore a backup")
+    return bytes(row[0])
+
+
+def read_references(transaction: Transaction, keys: Collection[int]) -> dict[int, frozenset[ObjectId]]:
+    """What each of `keys` refers to."""
+    found: dict[int, set[ObjectId]] = {}
+    for pk, target in transaction.rows(
+        "SELECT object, target FROM reference WHERE object IN (SELECT value FROM json_each(?))", (json.dumps([*keys]),)
+    ):
+        found.setdefault(pk, set()).add(ObjectId(target))
+    return {pk: frozenset(targets) for pk, targets in found.items()}
+
+
+def read_referrers(transaction: Transaction, ids: Iterable[ObjectId]) -> frozenset[ObjectId]:
+    """The objects any version of which refers to one of `ids`."""
+    rows = transaction.rows(
+        "SELECT DISTINCT o.id FROM reference r JOIN object o ON o.pk = r.object"
+        " WHERE r.target IN (SELECT value FROM json_each(?))",
+        (json.dumps([*ids]),),
+    )
+    return frozenset(ObjectId(row[0]) for row in rows)
+
+
+def read_statement_definitions(transaction: Transaction) -> Mapping[ObjectId, str]:
+    """The marking definitions held that are known to be statements (STIX 2.1 §7.2.1.3)."""
+    rows = transaction.rows(
+        "SELECT o.id FROM object o JOIN body b ON b.object = o.pk WHERE o.type = 'marking-definition'"
+        " AND json_extract(CAST(b.data AS TEXT), '$.definition_type') = 'statement'"
+    )
+    return {ObjectId(row[0]): "statement" for row in rows}
+
+
+def intern_label(transaction: Transaction, label: Label) -> int:
+    """The key of the one row that stands for `label`."""
+    body = format_label(label)
+    digest = sha256_digest(body)
+    row = transaction.row("SELECT id FROM label WHERE digest = ?", (digest,))
+    if row:
+        return int(row[0])
+    key = transaction.insert("INSERT INTO label (digest, body) VALUES (?, ?)", (digest, body))
+    transaction.run_many("INSERT INTO label_word VALUES (?, ?, ?, ?)", [(key, *word) for word in find_groups(label)])
+    return key
+
+
+def read_label(transaction: Transaction, key: int) -> Label:
+    """The label that `key` stands for."""
+    return read_labels(transaction, [key])[key]
+
+
+def read_labels(transaction: Transaction, keys: Collection[int]) -> dict[int, Label]:
+    """The labels that `keys` stand for."""
+    return {
+        key: parse_label(bytes(body))
+        for key, body in transaction.rows(
+            "SELECT id, body FROM label WHERE id IN (SELECT value FROM json_each(?))", (json.dumps([*keys]),)
+        )
+    }
+
+
+def _select(transaction: Transaction, where: str, ids: Collection[ObjectId]) -> list[StoredObject]:
+    rows = transaction.rows(f"SELECT {COLUMNS} FROM object o WHERE {where}", (json.dumps(sorted(ids)),))
+    return [build_object(row) for row in rows]
+
+
+def _next_seq(transaction: Transaction) -> int:
+    """The next place in the order of commit: one writer, so taken in that order."""
+    row: Sequence[int] | None = transaction.row(
+        "INSERT INTO meta VALUES ('seq', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1 RETURNING value"
+    )
+    assert row is not None  # noqa: S101 (RETURNING always returns the row it wrote)
+    return int(row[0])

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: parties, their manifests as received, and the hashes of credentials given to them."""
+
+from dataclasses import dataclass
+
+from comity.ids import Digest, Instant, PartyId
+from comity.signing import Manifest
+from comity.store.transaction import Transaction
+
+__all__ = [
+    "StoredParty",
+    "add_credential",
+    "find_credential",
+    "has_manifest",
+    "list_parties",
+    "put_manifest",
+    "put_party",
+    "read_manifest",
+    "read_meta",
+    "read_party",
+    "write_meta",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredParty:
+    """One pinned party: `envelope` is its signed manifest as received, `url` where its node is, if known."""
+
+    id: PartyId
+    name: str
+    state: str | None
+    url: str | None
+    manifest: Digest
+    envelope: bytes
+
+
+_COLUMNS = "p.id, p.name, p.state, p.url, p.manifest, m.envelope"
+_FROM = "party p JOIN manifest m ON m.digest = p.manifest"
+
+
+def put_party(transaction: Transaction, manifest: Manifest, *, envelope: bytes, url: str | None, now: Instant) -> None:
+    """Pin `manifest` as the one in use for its party; an absent `url` leaves the known one."""
+    put_manifest(transaction, manifest, envelope=envelope)
+    transaction.run(
+        "INSERT INTO party VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET name = excluded.name,"
+        " state = excluded.state, url = COALESCE(excluded.url, party.url), manifest = excluded.manifest",
+        (manifest.party, manifest.name, manifest.state, url, manifest.digest, now),
+    )
+
+
+def put_manifest(transaction: Transaction, manifest: Manifest, *, envelope: bytes) -> None:
+    """Keep one manifest of the chain; known ones are left as they are."""
+    transaction.run(
+        "INSERT INTO manifest VALUES (?, ?, ?, ?) ON CONFLICT (digest) DO NOTHING",
+        (manifest.digest, manifest.party, manifest.version, envelope),
+    )
+
+
+def read_party(transaction: Transaction, party: PartyId) -> StoredParty | None:
+    """The pinned party, if any."""
+    row = transaction.row(f"SELECT {_COLUMNS} FROM {_FROM} WHERE p.id = ?", (party,))
+    return _party(row) if row else None
+
+
+def list_parties(transaction: Transaction) -> list[StoredParty]:
+    """Every pinned party, by id."""
+    return [_party(row) for row in transaction.rows(f"SELECT {_COLUMNS} FROM {_FROM} ORDER BY p.id")]
+
+
+def has_manifest(transaction: Transaction, party: PartyId, digest: Digest) -> bool:
+    """Whether a manifest with this digest is in the chain of `party`."""
+    return transaction.row("SELECT 1 FROM manifest WHERE party = ? AND digest = ?", (party, digest)) is not None
+
+
+def read_manifest(transaction: Transaction, digest: Digest) -> bytes | None:
+    """The signed manifest with this digest, as received."""
+    row = transaction.row("SELECT envelope FROM manifest WHERE digest = ?", (digest,))
+    return bytes(row[0]) if row else None
+
+
+def add_credential(transaction: Transaction, party: PartyId, *, secret_hash: Digest, now: Instant) -> None:
+    """Keep the hash of a credential given to `party`."""
+    transaction.run("INSERT INTO credential VALUES (?, ?, ?)", (secret_hash, party, now))
+
+
+def find_credential(transaction: Transaction, secret_hash: Digest) -> PartyId | None:
+    """The party that was given the credential with this hash.
+
+    A look-up by hash leaks at most a prefix of the hash by its time, and the hash of a guess tells nothing about it.
+    """
+    row = transaction.row("SELECT party FROM credential WHERE hash = ?", (secret_hash,))
+    return PartyId(row[0]) if row else None
+
+
+def read_meta(transaction: Transaction, name: str) -> str | None:
+    """One value of the node's own."""
+    row = transaction.row("SELECT value FROM meta WHERE name = ?", (name,))
+    return str(row[0]) if row else None
+
+
+def write_meta(transaction: Transaction, name: str, value: str) -> None:
+    """Set one value of the node's own."""
+    transaction.run(
+        "INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", (name, value)
+    )
+
+
+def _party(row: tuple[str, str, str | None, str | None, str, bytes]) -> StoredParty:
+    return StoredParty(
+        id=PartyId(row[0]), name=row[1], state=row[2], url=row[3], manifest=Digest(row[4]), envelope=bytes(row[5])
+    )

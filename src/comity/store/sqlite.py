@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: the embedded store: one SQLite file, one process, one connection that writes.
+
+WAL with `synchronous=FULL`: when COMMIT returns, the act is on the disk. The driver is apsw because it carries its own
+SQLite; the versions before 3.51.3 can corrupt a WAL database. For the same reason nothing else may write or checkpoint
+the file: an OS lock on `lock` beside it says who owns it, and a second process gets StoreBusy.
+
+What a crash leaves: nothing of an open transaction; all of a committed one. SQLite replays the WAL at the next open.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+import apsw
+
+from comity.errors import ComityError, CorruptionError, NotFoundError, StoreBusy, StoreFull
+from comity.store.migration import migrate
+from comity.store.transaction import Row, SqlValue
+
+__all__ = ["SqliteStore", "SqliteTransaction"]
+
+_PRAGMAS = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    "PRAGMA foreign_keys=ON",
+    "PRAGMA secure_delete=ON",
+    "PRAGMA trusted_schema=OFF",
+    "PRAGMA temp_store=MEMORY",
+    "PRAGMA cache_size=-65536",
+)
+
+
+class SqliteTransaction:
+    """An open transaction on the writing connection, or a read-only one."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+
+    def rows(self, sql: str, parameters: Sequence[SqlValue] = ()) -> list[Row]:
+        """All rows of a query."""
+        return list(self._connection.execute(sql, parameters))
+
+    def row(self, sql: str, parameters: Sequence[SqlValue] = ()) -> Row | None:
+        """The first row of a query, if any."""
+        return next(iter(self._connection.execute(sql, parameters)), None)
+
+    def run(self, sql: str, parameters: Sequence[SqlValue] = ()) -> int:
+        """The number of rows that a statement changed."""
+        before = self._connection.total_changes()
+        self._connection.execute(sql, parameters)
+        return self._connection.total_changes() - before
+
+    def run_many(self, sql: str, parameters: Iterable[Sequence[SqlValue]]) -> None:
+        """One statement for each of `parameters`."""
+        self._connection.executemany(sql, parameters)
+
+    def insert(self, sql: str, parameters: Sequence[SqlValue] = ()) -> int:
+        """The integer key of the row that an INSERT made."""
+        self._connection.execute(sql, parameters)
+        return self._connection.last_insert_rowid()
+
+
+class SqliteStore:
+    """The store of one node, open: made by `create`, `open` (which own the file) or `inspect` (read-only)."""
+
+    def __init__(self, connection: apsw.Connection, lock: int | None) -> None:
+        self._connection = connection
+        self._lock = lock
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """The store at `path`, made if absent, migrated, and owned by this process until `close`.
+
+        Raises:
+            StoreBusy: another process owns it.
+            CorruptionError: the file is not a store.
+            StoreFull: no room to open or migrate it.
+        """
+        lock = _take_lock(path.with_name("lock"))
+        try:
+            with _translated(path):
+                connection = apsw.Connection(str(path))
+                connection.set_busy_timeout(5_000)
+                for pragma in _PRAGMAS:
+                    connection.execute(pragma)
+            store = cls(connection, lock)
+            with store.write() as transaction:
+                migrate(transaction)
+        except BaseException:
+            os.close(lock)
+            raise
+        path.chmod(0o600)
+        return store
+
+    @classmethod
+    def inspect(cls, path: Path) -> Self:
+        """The store at `path` for reading only: no lock is taken and nothing is written.
+
+        Raises:
+            NotFoundError: there is no such file.
+            CorruptionError: the file is not a store.
+        """
+        if not path.is_file():
+            raise NotFoundError(f"there is no store at {path}; name the folder of a node")
+        with _translated(path):
+            flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+            connection = apsw.Connection(f"file:{_quote(path)}?mode=ro", flags=flags)
+            connection.execute("PRAGMA query_only=ON")
+            connection.execute("SELECT count(*) FROM sqlite_master")
+        return cls(connection, None)
+
+    @contextmanager
+    def write(self) -> Iterator[SqliteTransaction]:
+        """One transaction that may write; committed, and on the disk, when the block ends without an exception.
+
+        Raises:
+            StoreFull: no room; nothing of the block was kept.
+            CorruptionError: the file is damaged.
+        """
+        with _translated(None):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield SqliteTransaction(self._connection)
+                self._connection.execute("COMMIT")
+            except BaseException:
+                # A full disk makes SQLite roll back by itself; then there is nothing left to undo.
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def read(self) -> Iterator[SqliteTransaction]:
+        """One consistent view; nothing can be written in it."""
+        with _translated(None):
+            self._connection.execute("BEGIN")
+            try:
+                yield SqliteTransaction(self._connection)
+            finally:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+
+    def close(self) -> None:
+        """Give the file up; safe to call twice."""
+        self._connection.close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def _take_lock(path: Path) -> int:
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(handle)
+        raise StoreBusy(
+            f"another process owns the store in {path.parent}; wait for it, or stop the `comity serve` that runs there"
+        ) from error
+    return handle
+
+
+@contextmanager
+def _translated(path: Path | None) -> Iterator[None]:
+    """Foreign exceptions become ours; `path` is named where the file itself is in question."""
+    try:
+        yield
+    except ComityError:
+        raise
+    except (apsw.FullError, apsw.IOError) as error:
+        raise StoreFull(
+            f"the store could not be written ({error}); nothing of this act was kept. "
+            "Free space on its disk and do it again"
+        ) from error
+    except (apsw.NotADBError, apsw.CorruptError) as error:
+        named = f" at {path}" if path else ""
+        raise CorruptionError(f"the store{named} is damaged ({error}); restore it from a backup") from error
+    except apsw.BusyError as error:
+        raise StoreBusy(f"the store is busy ({error}); try again") from error
+    except apsw.CantOpenError as error:
+        raise StoreFull(f"the store{f' at {path}' if path else ''} cannot be opened for writing ({error})") from error
+
+
+def _quote(path: Path) -> str:
+    return str(path.absolute()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
