@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: every outbound call: messages to partners' nodes, and the pages of their collections.
+
+Each call is bounded in time and in bytes and follows no redirect. What goes wrong at a partner stays with that partner:
+the rest goes on.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import httpx
+
+from comity.errors import MalformedRequest, PeerUnreachable
+from comity.ids import Instant, ObjectId, PartyId, format_instant, parse_instant
+from comity.node.follow import Target, make_token, plan_pull
+from comity.node.ingest import Intake, Received, receive_page
+from comity.node.node import Node
+from comity.node.outbox import Outgoing, list_due, settle
+from comity.stix.objects import BadObject
+
+__all__ = ["Pulled", "deliver", "pull"]
+
+_TIMEOUT = httpx.Timeout(30.0, connect=5.0)
+_MEDIA_TYPE = "application/taxii+json;version=2.1"
+_MAX_PAGE_BYTES = 32 * 1024 * 1024
+_MAX_PAGES = 100_000
+_PAGE_OBJECTS = 1_000
+
+
+@dataclass(slots=True, kw_only=True)
+class Pulled:
+    """What one pull brought from one channel; `withheld` when the partner's node showed no such collection."""
+
+    target: Target
+    pages: int = 0
+    added: list[ObjectId] = field(default_factory=list)
+    known: int = 0
+    bad: list[BadObject] = field(default_factory=list)
+    withheld: bool = False
+
+
+async def deliver(node: Node) -> int:
+    """How many messages partners acknowledged; the others are noted and due again later."""
+    delivered = 0
+    async with _open_client() as client:
+        for message in list_due(node):
+            problem = await _deliver(client, message)
+            settle(node, message, problem=problem)
+            delivered += problem is None
+    return delivered
+
+
+async def pull(node: Node, giver: PartyId) -> list[Pulled]:
+    """What each channel in force brought, page by page; every page is kept before the next is asked for.
+
+    Raises:
+        NotFoundError, TransitionError: there is nothing to pull, and why.
+        PeerUnreachable: the partner's node did not answer, or not in TAXII; pages taken in before are kept.
+    """
+    targets = plan_pull(node, giver)
+    async with _open_client() as client:
+        root = await _find_root(client, node, targets[0])
+        return [await _pull_channel(client, node, target, root=root) for target in targets]
+
+
+async def _deliver(client: httpx.AsyncClient, message: Outgoing) -> str | None:
+    """None when the partner's node has the message, else what happened."""
+    if message.url is None:
+        return "the address of its node is not known; set it with `party add FILE --url URL`"
+    try:
+        answer = await client.post(f"{message.url}/comity/exchange/", content=message.envelope)
+    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+        return f"{message.url} did not answer ({_name(error)})"
+    if answer.status_code == httpx.codes.ACCEPTED:
+        return None
+    return (
+        f"its node answered {answer.status_code}: it does not know this party by the key used, or not yet the agreement"
+    )
+
+
+async def _find_root(client: httpx.AsyncClient, node: Node, target: Target) -> str:
+    """The URL of the API root that the partner offers this party (TAXII 2.1 §4.1)."""
+    answer = await _get(client, node, target, f"{target.url}/taxii2/")
+    if answer.status_code != httpx.codes.OK:
+        raise PeerUnreachable(
+            f"{target.url} does not know this party (status {answer.status_code}); has {target.giver} pinned it?"
+        )
+    try:
+        default = answer.json()["default"]
+        return str(httpx.URL(f"{target.url}/taxii2/").join(default))
+    except (ValueError, KeyError, TypeError, httpx.InvalidURL) as error:
+        raise PeerUnreachable(f"{target.url}/taxii2/ is not a TAXII 2.1 discovery resource") from error
+
+
+async def _pull_channel(client: httpx.AsyncClient, node: Node, target: Target, *, root: str) -> Pulled:
+    """Pages until an empty one: `date_added` is unique, so going on from the last one loses and repeats nothing."""
+    result = Pulled(target=target)
+    reached = target.added_after
+    for _ in range(_MAX_PAGES):
+        parameters = {"limit": str(_PAGE_OBJECTS), "match[version]": "all"}
+        if reached is not None:
+            parameters["added_after"] = format_instant(reached)
+        url = f"{root}collections/{target.collection}/objects/"
+        answer = await _get(client, node, target, url, parameters=parameters)
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            result.withheld = True
+            return result
+        if answer.status_code != httpx.codes.OK:
+            raise PeerUnreachable(f"{url} answered {answer.status_code}; try again later")
+        last = _read_last(answer, url)
+        if last is None:
+            return result
+        if reached is not None and last <= reached:
+            raise PeerUnreachable(
+                f"{url} goes back in time in X-TAXII-Date-Added-Last; ask {target.giver} to look into it"
+            )
+        _count(result, _keep(node, target, answer.content, added_after=last))
+        reached = last
+    return result
+
+
+def _keep(node: Node, target: Target, data: bytes, *, added_after: Instant) -> Intake:
+    received = Received(
+        giver=target.giver,
+        terms=target.terms,
+        channel=target.channel,
+        collection=target.collection,
+        added_after=added_after,
+    )
+    return receive_page(node, data, received)
+
+
+def _count(result: Pulled, intake: Intake) -> None:
+    result.pages += 1
+    result.added.extend(intake.added)
+    result.known += intake.known
+    result.bad.extend(intake.bad)
+
+
+async def _get(
+    client: httpx.AsyncClient, node: Node, target: Target, url: str, *, parameters: dict[str, str] | None = None
+) -> httpx.Response:
+    """The whole answer, at most _MAX_PAGE_BYTES of it.
+
+    Raises:
+        PeerUnreachable: no answer, or one over the bound.
+    """
+    headers = {"accept": _MEDIA_TYPE, "authorization": f"Bearer {make_token(node, target.giver)}"}
+    try:
+        async with client.stream("GET", url, params=parameters, headers=headers) as answer:
+            body = await _read(answer)
+    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+        raise PeerUnreachable(
+            f"{url} did not answer ({_name(error)}); is the node running, and its URL right?"
+        ) from error
+    return httpx.Response(answer.status_code, headers=_plain(answer.headers), content=body)
+
+
+async def _read(answer: httpx.Response) -> bytes:
+    body = bytearray()
+    async for part in answer.aiter_bytes():
+        body += part
+        if len(body) > _MAX_PAGE_BYTES:
+            raise PeerUnreachable(f"{answer.url} answered with over {_MAX_PAGE_BYTES} bytes; nothing of it was kept")
+    return bytes(body)
+
+
+def _plain(headers: httpx.Headers) -> dict[str, str]:
+    """The headers without those that speak of an encoding already undone."""
+    return {name: value for name, value in headers.items() if name not in {"content-encoding", "content-length"}}
+
+
+def _read_last(answer: httpx.Response, url: str) -> Instant | None:
+    """The `date_added` of the page's last object; None for an empty page (TAXII 2.1 §3.2)."""
+    text = answer.headers.get("x-taxii-date-added-last")
+    if text is None:
+        return None
+    try:
+        return parse_instant(text)
+    except MalformedRequest as error:
+        raise PeerUnreachable(f"{url} sent an X-TAXII-Date-Added-Last that is no timestamp: {error.detail}") from error
+
+
+def _name(error: Exception) -> str:
+    return str(error) or type(error).__name__
+
+
+@asynccontextmanager
+async def _open_client() -> AsyncIterator[httpx.AsyncClient]:
+    """One client per errand: no cookies, no redirects, no proxies from the environment."""
+    async with httpx.AsyncClient(timeout=_TIMEOUT, follow_redirects=False, trust_env=False) as client:
+        yield client

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: the answers on their way out, by agreement, so that a suspension can wait for the last byte (DRAIN).
+
+A poll commits and its answer is registered here without a pause in between, on the one event loop. `drain` runs after
+the suspension's COMMIT: no new answer can come, and it returns when every earlier one has been handed to the operating
+system or cut. What the operating system already holds is out of this process's reach, and counts as sent.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from comity.ids import AgreementId
+
+__all__ = ["GRACE_SECONDS", "WRITE_DEADLINE_SECONDS", "Sends"]
+
+WRITE_DEADLINE_SECONDS = 30.0
+"""How long a reader may take for one answer before it is cut."""
+
+GRACE_SECONDS = 2.0
+"""How long a suspension waits for answers under way before it cuts them."""
+
+
+@dataclass(slots=True, eq=False)
+class _Sending:
+    abort: Callable[[], None]
+    done: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Sends:
+    """The answers under way in this process."""
+
+    def __init__(self) -> None:
+        self._under_way: dict[AgreementId, set[_Sending]] = {}
+
+    @asynccontextmanager
+    async def sending(self, agreement: AgreementId, abort: Callable[[], None]) -> AsyncIterator[None]:
+        """Register one answer until the block ends; `abort` drops its connection and what is not yet handed over."""
+        sending = _Sending(abort)
+        self._under_way.setdefault(agreement, set()).add(sending)
+        try:
+            async with asyncio.timeout(WRITE_DEADLINE_SECONDS):
+                yield
+        except BaseException:
+            # Bytes may still be in a buffer of ours: drop them, so that the end of this block is the end of sending.
+            abort()
+            raise
+        finally:
+            sending.done.set()
+            left = self._under_way[agreement]
+            left.discard(sending)
+            if not left:
+                del self._under_way[agreement]
+
+    async def drain(self, agreement: AgreementId) -> int:
+        """How many answers had to be cut; when it returns, nothing under `agreement` is under way.
+
+        Call it after the COMMIT of what closed the gate.
+        """
+        waiting = list(self._under_way.get(agreement, ()))
+        if not waiting:
+            return 0
+        everything = asyncio.gather(*(sending.done.wait() for sending in waiting))
+        try:
+            await asyncio.wait_for(asyncio.shield(everything), GRACE_SECONDS)
+        except TimeoutError:
+            cut = [sending for sending in waiting if not sending.done.is_set()]
+            for sending in cut:
+                sending.abort()
+            await everything
+            return len(cut)
+        return 0

@@ -1,0 +1,303 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: one request, one call of the node, one response; failures become statuses in one table.
+
+Silence outside: whoever has no valid credential, and whoever asks for what is not for it, gets the same bytes for
+everything, existing or not, whatever the method. Only the discovery resource, which is at the same place on every TAXII
+server (§8.2.1), answers 401 to who is not known, so that clients learn how to authenticate.
+
+    /taxii2/                       discovery, with the one API root of the party that asks
+    /taxii2/PARTY/…                that party's API root; any other party's does not exist
+    POST /comity/exchange/         a signed message of another node; its signature is its credential
+
+Not here: what may be given (`node.poll`). Here: that nothing is sent before `poll` has returned, and that each answer
+is registered with `Sends` until its last byte is out.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+from comity.errors import (
+    AuthenticationError,
+    ComityError,
+    ConfigError,
+    ConflictError,
+    CorruptionError,
+    MalformedError,
+    MalformedRequest,
+    NotFoundError,
+    TransitionError,
+    UnavailableError,
+    VerificationError,
+)
+from comity.ids import AgreementId, Instant, PartyId, format_instant
+from comity.node import agree
+from comity.node.node import Node
+from comity.node.parties import authenticate, read_cursor_key
+from comity.node.poll import MAX_PAGE_OBJECTS, Page, PollRequest, Selection, VersionChoice, list_open_collections, poll
+from comity.release.disclosure import Answer
+from comity.taxii import wire
+from comity.taxii.sends import Sends
+from comity.taxii.wire import Filters, Resource, Route
+
+__all__ = ["EXCHANGE_PATH", "STATUS", "Response", "TaxiiApp"]
+
+EXCHANGE_PATH = "/comity/exchange/"
+
+STATUS: Mapping[type[ComityError], int] = {
+    MalformedError: 400,
+    AuthenticationError: 404,
+    VerificationError: 404,
+    NotFoundError: 404,
+    TransitionError: 404,
+    ConflictError: 404,
+    UnavailableError: 503,
+    ConfigError: 503,
+    CorruptionError: 503,
+}
+"""Class of failure → status. 404 wherever another status would tell that something exists."""
+
+_TITLES = {400: "Bad request", 404: "Not found", 406: "Not acceptable", 503: "Unavailable"}
+_MAX_MESSAGE_BYTES = 2 * 1024 * 1024
+_MAX_QUERY_BYTES = 64 * 1024
+_MAX_QUERY_FIELDS = 64
+_ANSWERS = {
+    Resource.OBJECTS: Answer.OBJECTS,
+    Resource.OBJECT: Answer.OBJECT,
+    Resource.MANIFEST: Answer.MANIFEST,
+    Resource.VERSIONS: Answer.VERSIONS,
+}
+
+Headers = dict[str, str]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+_log = logging.getLogger("comity.taxii")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """What goes back; `agreement` is the one whose suspension must wait for it."""
+
+    status: int
+    body: bytes = b""
+    headers: Headers = field(default_factory=dict)
+    agreement: AgreementId | None = None
+
+
+class TaxiiApp:
+    """The ASGI application of one node. `abort` drops a connection by the client's address."""
+
+    def __init__(self, node: Node, *, abort: Callable[[tuple[str, int]], None], received: Callable[[], None]) -> None:
+        self.node = node
+        self.sends = Sends()
+        self._abort = abort
+        self._received = received
+        self._cursor_key = read_cursor_key(node)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request (ASGI 3)."""
+        if scope["type"] != "http":
+            return
+        try:
+            body = await _read_body(receive)
+            response = self._answer(scope, body)
+            if scope["method"] == "POST" and response.agreement is not None:
+                # A message that closed a gate is acknowledged when nothing leaves under it any more.
+                await self.sends.drain(response.agreement)
+                response = Response(status=response.status)
+        except Exception:  # noqa: BLE001 (the one place where a bug becomes a 500; the detail stays in our log)
+            incident = self.node.draw(4).hex()
+            _log.exception("incident %s", incident)
+            title = f"Internal error, incident {incident}"
+            response = Response(status=500, body=wire.format_error(title=title, status=500))
+        await self._send(response, scope, send)
+
+    def _answer(self, scope: Scope, body: bytes | None) -> Response:
+        """The response, everything it needs committed; there is no await between a poll and its registration."""
+        method, path = scope["method"], scope["path"]
+        try:
+            if method == "POST":
+                return self._exchange(path, body)
+            headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+            party = authenticate(self.node, secret=wire.parse_secret(headers.get("authorization")))
+            route = wire.parse_route(path)
+            if route is None or method not in {"GET", "HEAD"} or route.root not in {"", party}:
+                raise NotFoundError("no such resource")
+            if not wire.is_acceptable(headers.get("accept")):
+                return _fail(406, "this node speaks application/taxii+json;version=2.1")
+            return self._serve(route, party, query=scope["query_string"])
+        except AuthenticationError:
+            if path.rstrip("/") + "/" == wire.DISCOVERY_PATH and method in {"GET", "HEAD"}:
+                return _challenge()
+            return _fail(404)
+        except ComityError as error:
+            status = find_status(error)
+            if status >= 500:  # noqa: PLR2004 (the class of HTTP statuses that are our fault)
+                _log.error("%s: %s", error.code, error.detail)
+            return _fail(status, error.detail if status == 400 else "")  # noqa: PLR2004
+
+    def _exchange(self, path: str, body: bytes | None) -> Response:
+        """A message of another node. What is not a good one gets the answer that any path gets."""
+        if path.rstrip("/") + "/" != EXCHANGE_PATH or body is None:
+            raise NotFoundError("no such resource")
+        try:
+            recorded = agree.receive(self.node, body)
+        except MalformedError as error:
+            raise NotFoundError(error.detail) from error
+        self._received()
+        return Response(status=202, agreement=recorded.event.agreement if recorded.stops else None)
+
+    def _serve(self, route: Route, party: PartyId, *, query: bytes) -> Response:
+        match route.resource:
+            case Resource.DISCOVERY:
+                root = f"{wire.DISCOVERY_PATH}{party}/"
+                return _give(wire.format_discovery(title=f"Comity node of {self.node.settings.name}", root=root))
+            case Resource.API_ROOT:
+                return _give(wire.format_api_root(title=f"{self.node.party} for {party}"))
+            case Resource.COLLECTIONS:
+                return _give(wire.format_collections(self._views(party)))
+            case Resource.COLLECTION:
+                view = next((view for view in self._views(party) if view.id == route.collection), None)
+                if view is None:
+                    raise NotFoundError("no such collection")
+                return _give(wire.format_collection(view))
+            case Resource.OBJECTS | Resource.OBJECT | Resource.MANIFEST | Resource.VERSIONS:
+                return self._poll(route, party, query=query)
+
+    def _views(self, party: PartyId) -> list[wire.CollectionView]:
+        return [
+            wire.CollectionView(
+                id=item.id,
+                title=f"{item.terms.title} ({item.channel.id} {item.dossier.id[:8]})".replace(".", " "),
+                description=f"Channel {item.channel.id} of agreement {item.dossier.id}",
+            )
+            for item in list_open_collections(self.node, party)
+        ]
+
+    def _poll(self, route: Route, party: PartyId, *, query: bytes) -> Response:
+        filters = _parse_query(query, route)
+        page = poll(
+            self.node,
+            PollRequest(
+                recipient=party,
+                collection=route.collection,
+                answer=_ANSWERS[route.resource],
+                selection=self._select(filters, party, collection=route.collection),
+                limit=min(filters.limit or MAX_PAGE_OBJECTS, MAX_PAGE_OBJECTS),
+            ),
+        )
+        if not page.items and route.object:
+            raise NotFoundError("no such object")
+        cursor = None
+        if page.more:
+            cursor = wire.format_cursor(
+                page.items[-1].at, key=self._cursor_key, party=party, collection=route.collection, filters=filters
+            )
+        body = _format_page(page, route.resource, cursor=cursor)
+        return _give(body, agreement=page.agreement, headers=_date_headers(page))
+
+    def _select(self, filters: Filters, party: PartyId, *, collection: str) -> Selection:
+        after = filters.added_after or Instant(0)
+        if filters.next is not None:
+            after = wire.parse_cursor(
+                filters.next, key=self._cursor_key, party=party, collection=collection, filters=filters
+            )
+        return Selection(
+            after=after,
+            ids=filters.ids,
+            types=filters.types,
+            spec_versions=filters.spec_versions,
+            versions=VersionChoice(last=filters.last, first=filters.first, every=filters.every, exact=filters.versions),
+        )
+
+    async def _send(self, response: Response, scope: Scope, send: Send) -> None:
+        async def write() -> None:
+            headers = {
+                "content-type": wire.MEDIA_TYPE,
+                "content-length": str(len(response.body)),
+                "cache-control": "no-store",
+                **response.headers,
+            }
+            raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+            await send({"type": "http.response.start", "status": response.status, "headers": raw})
+            await send({"type": "http.response.body", "body": response.body, "more_body": True})
+            # The server writes this only when everything before it has left its buffers: see `taxii.listen`.
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+        if response.agreement is None:
+            await write()
+            return
+        client = scope["client"]
+        async with self.sends.sending(response.agreement, lambda: self._abort(client)):
+            await write()
+
+
+def find_status(error: ComityError) -> int:
+    """The status of a failure by the nearest class in STATUS."""
+    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+
+
+def _parse_query(query: bytes, route: Route) -> Filters:
+    if len(query) > _MAX_QUERY_BYTES:
+        raise MalformedRequest(f"the query is over {_MAX_QUERY_BYTES} bytes")
+    try:
+        pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, max_num_fields=_MAX_QUERY_FIELDS)
+    except ValueError as error:
+        raise MalformedRequest(f"the query cannot be read: {error}") from error
+    if route.resource in {Resource.OBJECT, Resource.VERSIONS}:
+        # The path names the object; `versions` is about all of them (TAXII 2.1 §5.6, §5.8).
+        pairs = [(name, value) for name, value in pairs if name not in {"match[id]", "match[type]"}]
+        pairs.append(("match[id]", unquote(route.object)))
+    if route.resource is Resource.VERSIONS:
+        pairs = [(name, value) for name, value in pairs if name != "match[version]"]
+        pairs.append(("match[version]", "all"))
+    return wire.parse_filters(pairs)
+
+
+def _format_page(page: Page, resource: Resource, *, cursor: str | None) -> bytes:
+    if resource is Resource.MANIFEST:
+        records = [wire.ManifestRecord(id=item.id, date_added=item.at, version=item.version) for item in page.items]
+        return wire.format_manifest(records, cursor=cursor)
+    if resource is Resource.VERSIONS:
+        return wire.format_versions([item.version for item in page.items], cursor=cursor)
+    return wire.format_envelope([item.data for item in page.items], cursor=cursor)
+
+
+def _date_headers(page: Page) -> Headers:
+    if not page.items:
+        return {}
+    return {
+        "x-taxii-date-added-first": format_instant(page.items[0].at),
+        "x-taxii-date-added-last": format_instant(page.items[-1].at),
+    }
+
+
+def _give(body: bytes, *, agreement: AgreementId | None = None, headers: Headers | None = None) -> Response:
+    return Response(status=200, body=body, headers=headers or {}, agreement=agreement)
+
+
+def _fail(status: int, description: str = "") -> Response:
+    return Response(
+        status=status, body=wire.format_error(title=_TITLES[status], status=status, description=description)
+    )
+
+
+def _challenge() -> Response:
+    body = wire.format_error(title="Unauthorized", status=401)
+    return Response(status=401, body=body, headers={"www-authenticate": 'Basic realm="taxii"'})
+
+
+async def _read_body(receive: Receive) -> bytes | None:
+    """The body, None when it is over the bound: the rest is read by nobody."""
+    body = bytearray()
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if len(body) > _MAX_MESSAGE_BYTES:
+            return None
+        if message["type"] != "http.request" or not message.get("more_body"):
+            return bytes(body)

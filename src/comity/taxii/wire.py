@@ -1,0 +1,352 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pure: TAXII 2.1 resources, filters and cursors as values.
+
+    parse_route("/taxii2/borealia/collections/6e…/objects/") -> Route(resource=Resource.OBJECTS, root="borealia", …)
+    parse_filters([("limit", "50"), ("match[type]", "report,indicator")]) -> Filters(limit=50, types={…}, …)
+    format_envelope([b'{"type":…}'], cursor="AAY…") -> b'{"more":true,"next":"AAY…","objects":[{"type":…}]}'
+
+Not here: who may see what (`node.poll`), and the HTTP status of a failure (`taxii.server`).
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from comity.canonical import Json
+from comity.errors import MalformedRequest
+from comity.ids import Instant, ObjectId, PartyId, format_instant, parse_instant, parse_object_id
+
+__all__ = [
+    "DISCOVERY_PATH",
+    "MEDIA_TYPE",
+    "STIX_MEDIA_TYPE",
+    "CollectionView",
+    "Filters",
+    "ManifestRecord",
+    "Resource",
+    "Route",
+    "format_api_root",
+    "format_collection",
+    "format_collections",
+    "format_cursor",
+    "format_discovery",
+    "format_envelope",
+    "format_error",
+    "format_manifest",
+    "format_versions",
+    "is_acceptable",
+    "parse_cursor",
+    "parse_filters",
+    "parse_route",
+    "parse_secret",
+]
+
+MEDIA_TYPE = "application/taxii+json;version=2.1"
+STIX_MEDIA_TYPE = "application/stix+json;version=2.1"
+DISCOVERY_PATH = "/taxii2/"
+MAX_CONTENT_LENGTH = 10 * 1024 * 1024
+
+_MAX_LIST = 1_000
+_MAX_LIMIT_DIGITS = 9
+_MAC_BYTES = 16
+_AT_BYTES = 8
+_TYPE = re.compile(r"[a-z0-9][a-z0-9-]{0,249}", re.ASCII)
+_ROUTE = re.compile(
+    r"/taxii2/(?:(?P<root>[^/]+)/(?:(?P<status>status)/(?P<status_id>[^/]+)/|(?P<collections>collections)/"
+    r"(?:(?P<collection>[^/]+)/(?:(?P<manifest>manifest)/|(?P<objects>objects)/"
+    r"(?:(?P<object>[^/]+)/(?:(?P<versions>versions)/)?)?)?)?)?)?"
+)
+
+
+class Resource(StrEnum):
+    """What a path names (TAXII 2.1 §4, §5)."""
+
+    DISCOVERY = "discovery"
+    API_ROOT = "api-root"
+    COLLECTIONS = "collections"
+    COLLECTION = "collection"
+    MANIFEST = "manifest"
+    OBJECTS = "objects"
+    OBJECT = "object"
+    VERSIONS = "versions"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """A path, taken apart; the parts it does not have are empty."""
+
+    resource: Resource
+    root: str = ""
+    collection: str = ""
+    object: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filters:
+    """The query of a request (TAXII 2.1 §3.4); empty sets and None ask for nothing special.
+
+    `versions` holds exact versions; with none of `last`, `first`, `every` and no exact version, the default is `last`.
+    """
+
+    limit: int | None = None
+    added_after: Instant | None = None
+    next: str | None = None
+    ids: frozenset[ObjectId] = frozenset()
+    types: frozenset[str] = frozenset()
+    spec_versions: frozenset[str] = frozenset()
+    versions: frozenset[Instant] = frozenset()
+    last: bool = True
+    first: bool = False
+    every: bool = False
+
+    def binding(self) -> bytes:
+        """What a cursor is bound to: everything but where to go on from and how many to give."""
+        parts = (
+            sorted(self.ids),
+            sorted(self.types),
+            sorted(self.spec_versions),
+            sorted(self.versions),
+            [self.last, self.first, self.every],
+        )
+        return json.dumps(parts).encode()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectionView:
+    """A collection as the party that asks sees it (TAXII 2.1 §5.2); this version serves reading only."""
+
+    id: str
+    title: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManifestRecord:
+    """One object of a manifest (TAXII 2.1 §5.3)."""
+
+    id: ObjectId
+    date_added: Instant
+    version: str
+
+
+def parse_route(path: str) -> Route | None:
+    """The resource that `path` names, with or without the last slash; None when it names none."""
+    match = _ROUTE.fullmatch(path if path.endswith("/") else path + "/")
+    if match is None or match["status"] is not None:
+        return None
+    named = {
+        Resource.VERSIONS: match["versions"],
+        Resource.OBJECT: match["object"],
+        Resource.OBJECTS: match["objects"],
+        Resource.MANIFEST: match["manifest"],
+        Resource.COLLECTION: match["collection"],
+        Resource.COLLECTIONS: match["collections"],
+        Resource.API_ROOT: match["root"],
+    }
+    resource = next((resource for resource, found in named.items() if found is not None), Resource.DISCOVERY)
+    return Route(
+        resource=resource,
+        root=match["root"] or "",
+        collection=match["collection"] or "",
+        object=match["object"] or "",
+    )
+
+
+def is_acceptable(accept: str | None) -> bool:
+    """Whether a client that sent `accept` takes TAXII 2.1 (§3.1, §1.6.8): without a version, the newest is meant."""
+    if accept is None or not accept.strip():
+        return True
+    for choice in accept.split(","):
+        kind, *parameters = (part.strip().lower() for part in choice.split(";"))
+        version = next((part.partition("=")[2].strip(' "') for part in parameters if part.startswith("version")), "2.1")
+        if kind in {"*/*", "application/*"} or (kind == "application/taxii+json" and version == "2.1"):
+            return True
+    return False
+
+
+def parse_secret(authorization: str | None) -> str | None:
+    """The secret in an Authorization header: the password of Basic (any user name), or the token of Bearer or Token."""
+    scheme, _, rest = (authorization or "").strip().partition(" ")
+    match scheme.lower():
+        case "bearer" | "token":
+            return rest.strip() or None
+        case "basic":
+            try:
+                return base64.b64decode(rest.strip(), validate=True).decode().partition(":")[2] or None
+            except (binascii.Error, ValueError):
+                return None
+        case _:
+            return None
+
+
+def parse_filters(pairs: Sequence[tuple[str, str]]) -> Filters:
+    """The filters in the decoded query; unknown parameters are ignored, as TAXII 2.1 §3.4.1 lets a server do.
+
+    Raises:
+        MalformedRequest: a known parameter given twice or not understood (§3.4: 400).
+    """
+    given: dict[str, str] = {}
+    for name, value in pairs:
+        if name in given:
+            raise MalformedRequest(f"{name} is given twice; give its values separated by commas", where=name)
+        given[name] = value
+    versions = _split(given, "match[version]")
+    words = versions & {"last", "first", "all"}
+    if "all" in words and len(versions) > 1:
+        raise MalformedRequest("match[version]=all cannot be combined with others (§3.4.1)", where="match[version]")
+    exact = frozenset(_instant(text, "match[version]") for text in versions - words)
+    return Filters(
+        limit=_limit(given),
+        added_after=_instant(given["added_after"], "added_after") if given.get("added_after") else None,
+        next=given.get("next") or None,
+        ids=frozenset(_object_id(text) for text in _split(given, "match[id]")),
+        types=frozenset(_type(text) for text in _split(given, "match[type]")),
+        spec_versions=_split(given, "match[spec_version]"),
+        versions=exact,
+        last="last" in words or not versions,
+        first="first" in words,
+        every="all" in words,
+    )
+
+
+def format_cursor(at: Instant, *, key: bytes, party: PartyId, collection: str, filters: Filters) -> str:
+    """The `next` that goes on after `at`: a position, never a permission; it holds no state and never expires."""
+    position = at.to_bytes(_AT_BYTES, "big")
+    mac = _mac(position, key=key, party=party, collection=collection, filters=filters)
+    return base64.urlsafe_b64encode(position + mac).decode().rstrip("=")
+
+
+def parse_cursor(text: str, *, key: bytes, party: PartyId, collection: str, filters: Filters) -> Instant:
+    """The position in a `next` that this node gave to this party for this collection and these filters.
+
+    Raises:
+        MalformedRequest: it was not.
+    """
+    try:
+        data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        data = b""
+    position, mac = data[:_AT_BYTES], data[_AT_BYTES:]
+    if not hmac.compare_digest(mac, _mac(position, key=key, party=party, collection=collection, filters=filters)):
+        raise MalformedRequest(
+            "`next` was not given for this collection and these filters; start again with added_after", where="next"
+        )
+    return Instant(int.from_bytes(position, "big"))
+
+
+def format_discovery(*, title: str, root: str) -> bytes:
+    """The discovery resource (TAXII 2.1 §4.1) with the one API root of the party that asks, relative to the host."""
+    return _format({"title": title, "default": root, "api_roots": [root]})
+
+
+def format_api_root(*, title: str) -> bytes:
+    """An API root resource (TAXII 2.1 §4.2)."""
+    return _format({"title": title, "versions": [MEDIA_TYPE], "max_content_length": MAX_CONTENT_LENGTH})
+
+
+def format_collections(views: Sequence[CollectionView]) -> bytes:
+    """The collections resource (TAXII 2.1 §5.1); the list is left out when empty."""
+    return _format({"collections": [_collection(view) for view in views]} if views else {})
+
+
+def format_collection(view: CollectionView) -> bytes:
+    """A collection resource (TAXII 2.1 §5.2)."""
+    return _format(_collection(view))
+
+
+def format_envelope(objects: Sequence[bytes], *, cursor: str | None) -> bytes:
+    """An envelope (TAXII 2.1 §3.7) with the objects' bytes as they are; empty ones hold nothing at all."""
+    head = b"" if cursor is None else b'"more":true,"next":' + json.dumps(cursor).encode() + b","
+    return b"{" + head + b'"objects":[' + b",".join(objects) + b"]}" if objects else b"{}"
+
+
+def format_manifest(records: Sequence[ManifestRecord], *, cursor: str | None) -> bytes:
+    """A manifest resource (TAXII 2.1 §5.3). It carries `next` beside `more`, without which clients cannot go on."""
+    listed: list[Json] = [
+        {
+            "id": record.id,
+            "date_added": format_instant(record.date_added),
+            "version": record.version,
+            "media_type": STIX_MEDIA_TYPE,
+        }
+        for record in records
+    ]
+    body: dict[str, Json] = {} if cursor is None else {"more": True, "next": cursor}
+    return _format({**body, "objects": listed} if listed else body)
+
+
+def format_versions(versions: Sequence[str], *, cursor: str | None) -> bytes:
+    """A versions resource (TAXII 2.1 §5.8)."""
+    body: dict[str, Json] = {} if cursor is None else {"more": True, "next": cursor}
+    return _format({**body, "versions": list[Json](versions)} if versions else body)
+
+
+def format_error(*, title: str, status: int, description: str = "") -> bytes:
+    """An error message (TAXII 2.1 §3.6.1)."""
+    body: dict[str, Json] = {"title": title, "http_status": str(status)}
+    return _format({**body, "description": description} if description else body)
+
+
+def _collection(view: CollectionView) -> Json:
+    return {
+        "id": view.id,
+        "title": view.title,
+        "description": view.description,
+        "can_read": True,
+        "can_write": False,
+        "media_types": [STIX_MEDIA_TYPE],
+    }
+
+
+def _format(value: Json) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _mac(position: bytes, *, key: bytes, party: PartyId, collection: str, filters: Filters) -> bytes:
+    bound = b"\0".join((position, party.encode(), collection.encode(), filters.binding()))
+    return hmac.new(key, bound, hashlib.sha256).digest()[:_MAC_BYTES]
+
+
+def _split(given: Mapping[str, str], name: str) -> frozenset[str]:
+    text = given.get(name)
+    if text is None:
+        return frozenset()
+    words = text.split(",")
+    if not all(words) or len(words) > _MAX_LIST:
+        raise MalformedRequest(f"{name} takes 1 to {_MAX_LIST} values separated by commas", where=name)
+    return frozenset(words)
+
+
+def _limit(given: Mapping[str, str]) -> int | None:
+    text = given.get("limit")
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= _MAX_LIMIT_DIGITS and int(text) > 0):
+        raise MalformedRequest("limit is a positive integer (§3.4)", where="limit")
+    return int(text)
+
+
+def _instant(text: str, name: str) -> Instant:
+    try:
+        return parse_instant(text)
+    except MalformedRequest as error:
+        raise MalformedRequest(f"{name}: {error.detail}", where=name) from error
+
+
+def _object_id(text: str) -> ObjectId:
+    try:
+        return parse_object_id(text)
+    except MalformedRequest as error:
+        raise MalformedRequest(f"match[id]: {error.detail}", where="match[id]") from error
+
+
+def _type(text: str) -> str:
+    if _TYPE.fullmatch(text) is None:
+        raise MalformedRequest(f"match[type]: {text!r} is not a STIX type", where="match[type]")
+    return text
