@@ -30,6 +30,8 @@ __all__ = ["Recorded", "act_on", "propose", "receive"]
 _MAX_EVENTS_OF_A_PARTY = 1_000
 """Per agreement: far above any negotiation, and a bound on what a hostile partner can make this node keep."""
 
+_NONCE_BYTES = 16
+
 _STOPS = frozenset({EventKind.SUSPEND, EventKind.TERMINATE, EventKind.REJECT})
 
 
@@ -160,6 +162,7 @@ def _sign(
         terms=terms.hash,
         party=node.party,
         at=act.now,
+        nonce=act.draw(_NONCE_BYTES),
         signers=[node.signers[Role.AGREEMENT]],
         clause=clause,
         text=text,

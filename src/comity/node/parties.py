@@ -76,6 +76,7 @@ def add_party(node: Node, envelope: bytes, *, digest: Digest | None, url: str | 
         else:
             current = parse_manifest(parse_signed_document(known.envelope).payload)
             manifest = verify_next(current, document, now=act.now)
+        _check_keys(manifest, read_manifests(act.transaction))
         clean = url.rstrip("/") if url else None
         parties.put_party(act.transaction, manifest, envelope=envelope, url=clean, now=act.now)
     return manifest
@@ -161,6 +162,20 @@ def _verify_first(document: SignedDocument, claimed: Manifest, *, digest: Digest
             f"{claimed.party} is new here: give --digest, as you received it from the party over another channel"
         )
     return verify_manifest(document, now=node.clock(), digest=digest)
+
+
+def _check_keys(manifest: Manifest, others: dict[PartyId, Manifest]) -> None:
+    """No key of the manifest is another party's: one hand must not be able to sign for two."""
+    own = _keys(manifest)
+    for other in others.values():
+        if other.party != manifest.party and not own.isdisjoint(_keys(other)):
+            raise ConflictError(
+                f"the manifest of {manifest.party} lists a key that {other.party} also lists; refuse it, and ask both"
+            )
+
+
+def _keys(manifest: Manifest) -> frozenset[bytes]:
+    return frozenset(key for role in manifest.roles.values() for key in role.keys)
 
 
 def _hash(secret: str) -> Digest:

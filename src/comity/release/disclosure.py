@@ -156,7 +156,8 @@ def parse_leaf(data: bytes) -> Leaf:
             "commitment": str(commitment),
         }:
             return _build_leaf(kind, terms, recipient, sequence=sequence, count=count, at=at, commitment=commitment)
-    raise MalformedJson("a field of the log leaf has a value of the wrong kind")
+        case _:
+            raise MalformedJson("a field of the log leaf has a value of the wrong kind")
 
 
 def verify_opening(leaf: Leaf, *, salt: bytes, content: bytes) -> bytes:

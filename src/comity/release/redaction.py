@@ -32,7 +32,7 @@ def redact(data: bytes, properties: frozenset[str]) -> bytes:
     kept: dict[str, Json] = {name: item for name, item in value.items() if name not in properties}
     markings = kept.pop("granular_markings", None)
     if isinstance(markings, list):
-        left = [narrowed for mark in markings if (narrowed := _narrow(mark, properties)) is not None]
+        left: list[Json] = [narrowed for mark in markings if (narrowed := _narrow(mark, properties)) is not None]
         if left:
             kept["granular_markings"] = left
     return json.dumps(kept, ensure_ascii=False, separators=(",", ":")).encode()

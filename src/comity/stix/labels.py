@@ -23,14 +23,10 @@ from comity.errors import MalformedError, MalformedObject
 from comity.ids import PartyId, parse_object_id, parse_party_id
 from comity.stix.markings import STATEMENT, TLP_ORDER, GranularMarking, Markings, tlp_rank
 from comity.stix.objects import StixObject
+from comity.vocabulary import HANDLING, KINDS, PERSON_CLASSES, REGIONS, SPECIAL_CATEGORIES
 
 __all__ = [
     "CLASSIFICATION_EXTENSION",
-    "HANDLING",
-    "KINDS",
-    "PERSON_CLASSES",
-    "REGIONS",
-    "SPECIAL_CATEGORIES",
     "UNRESOLVED",
     "UNSPECIFIED",
     "Label",
@@ -53,57 +49,6 @@ UNSPECIFIED: Final = "unspecified"
 
 UNRESOLVED: Final = "unresolved-reference"
 """The marking of an object that refers to one the node does not hold; no terms can name it."""
-
-KINDS: Final = frozenset(
-    {
-        "actions_movements",
-        "arms",
-        "communications",
-        "financing",
-        "identity",
-        "indicator",
-        "strategic",
-        "threat_assessment",
-        "travel_documents",
-    }
-)
-"""Kinds of information (S/RES/1373 (2001) 3(a), S/RES/2199 (2015), and four of daily work)."""
-
-PERSON_CLASSES: Final = frozenset(
-    {"associate", "convicted", "minor", "missing", "reasonable_grounds", "suspect", "victim", "witness"}
-)
-"""Why a person is in it (Regulation (EU) 2016/794, Annex II)."""
-
-SPECIAL_CATEGORIES: Final = frozenset(
-    {
-        "biometric_data",
-        "genetic_data",
-        "health",
-        "political_opinions",
-        "racial_or_ethnic_origin",
-        "religious_or_philosophical_beliefs",
-        "sex_life_or_orientation",
-        "trade_union_membership",
-    }
-)
-"""Data that only safeguards can admit and nothing selects by (Regulation (EU) 2016/794, Article 30(2))."""
-
-HANDLING: Final = frozenset({"H0", "H1", "H2", "H3"})
-"""Europol handling codes."""
-
-REGIONS: Final = frozenset(
-    re.findall(
-        "[A-Z]{2}",
-        "AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY "
-        "BZ CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE EG EH ER ES ET FI FJ FK "
-        "FM FO FR GA GB GD GE GF GG GH GI GL GM GN GP GQ GR GS GT GU GW GY HK HM HN HR HT HU ID IE IL IM IN IO IQ IR "
-        "IS IT JE JM JO JP KE KG KH KI KM KN KP KR KW KY KZ LA LB LC LI LK LR LS LT LU LV LY MA MC MD ME MF MG MH MK "
-        "ML MM MN MO MP MQ MR MS MT MU MV MW MX MY MZ NA NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM "
-        "PN PR PS PT PW PY QA RE RO RS RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF "
-        "TG TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS YE YT ZA ZM ZW",
-    )
-)
-"""The 249 officially assigned ISO 3166-1 alpha-2 codes."""
 
 _SUBJECT = re.compile(r"[a-z][a-z0-9-]{0,31}:[!-~]{1,255}", re.ASCII)
 _TYPE = re.compile(r"[a-z0-9](?:[a-z0-9]|-(?!-)){1,248}[a-z0-9]", re.ASCII)

@@ -20,6 +20,7 @@ from typing import Final
 from comity.canonical import Json
 from comity.errors import MalformedError, MalformedObject
 from comity.ids import ObjectId, parse_instant, parse_object_id
+from comity.vocabulary import TLP_LEVELS
 
 __all__ = [
     "REQUIRED_PROPERTIES",
@@ -43,7 +44,7 @@ __all__ = [
     "tlp_rank",
 ]
 
-TLP_ORDER: Final = ("clear", "green", "amber", "amber+strict", "red", "unmarked")
+TLP_ORDER: Final = (*TLP_LEVELS, "unmarked")
 """From the widest to the strictest; "unmarked" also stands for "no TLP understood"."""
 
 STATEMENT: Final = "statement"

@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pure: what two nodes say to each other, and who may say it.
+
+A message is one signed event (DSSE over RFC 8785 bytes). A proposal and an acceptance carry the whole document and the
+sender's signatures over it, so that each stands alone: whichever arrives first, nothing has to be believed or fetched.
+
+    {"agreement":"…","at":"…","format":"comity-event/1","kind":"suspend","nonce":"…","party":"aurelia","terms":"…"}
+
+The nonce makes every act its own event: a second suspension in the same microsecond as a first one that was lifted is
+not a repetition of it.
+
+An access token is a signed statement of the same make: who asks, whom, and for how short a time.
+
+Not here: whether the act is possible in this state (`agreement.lifecycle`), and what is then done (`node.agree`).
+"""
+
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from comity.agreement.lifecycle import Event, EventKind
+from comity.agreement.reader import Reader
+from comity.agreement.terms import TERMS_TYPE, Terms, parse_terms
+from comity.canonical import Json, canonical_bytes, parse_signed_json, sha256_digest
+from comity.errors import (
+    AuthenticationError,
+    ComityError,
+    DigestMismatch,
+    MalformedJson,
+    MalformedMessage,
+    UnknownKey,
+    VerificationError,
+)
+from comity.ids import AgreementId, Digest, Instant, PartyId, format_instant
+from comity.signing import (
+    Manifest,
+    Role,
+    Signature,
+    SignedDocument,
+    Signer,
+    format_signed_document,
+    parse_signed_document,
+    sign_document,
+    verify_signed_document,
+)
+
+__all__ = [
+    "ACCESS_TYPE",
+    "EVENT_TYPE",
+    "Message",
+    "make_access",
+    "make_message",
+    "parse_message",
+    "verify_access",
+    "verify_message",
+]
+
+EVENT_TYPE = "application/vnd.comity.event+json"
+ACCESS_TYPE = "application/vnd.comity.access+json"
+
+_EVENT_FORMAT = "comity-event/1"
+_ACCESS_FORMAT = "comity-access/1"
+_CARRIES_TERMS = frozenset({EventKind.PROPOSE, EventKind.ACCEPT})
+_ACCESS_LIFETIME = 60_000_000
+_CLOCK_SKEW = 30_000_000
+_MAX_TOKEN = 8_192
+_MAX_SIGNATURES = 32
+_MAX_NONCE = 64
+_MAX_DOCUMENT = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One message, read but not verified; `document` and `signatures` over it come with a proposal or acceptance."""
+
+    event: Event
+    document: bytes | None
+    signatures: tuple[Signature, ...]
+    signed: SignedDocument
+
+
+def make_message(  # noqa: PLR0913 (the parts of one event)
+    kind: EventKind,
+    *,
+    agreement: AgreementId,
+    terms: Digest,
+    party: PartyId,
+    at: Instant,
+    nonce: bytes,
+    signers: Sequence[Signer],
+    clause: str | None = None,
+    text: str | None = None,
+    re: Digest | None = None,
+    document: bytes | None = None,
+) -> bytes:
+    """The signed message, as it travels; `document` is given with a proposal or an acceptance, and then signed too."""
+    optional: dict[str, Json] = {"clause": clause, "text": text, "re": re}
+    payload: dict[str, Json] = {
+        "format": _EVENT_FORMAT,
+        "kind": kind.value,
+        "agreement": agreement,
+        "terms": terms,
+        "party": party,
+        "at": format_instant(at),
+        "nonce": nonce.hex(),
+        **{name: value for name, value in optional.items() if value is not None},
+    }
+    if document is not None:
+        signatures = sign_document(TERMS_TYPE, document, signers).signatures
+        payload["document"] = document.decode("utf-8")
+        payload["signatures"] = [
+            {"keyid": each.keyid, "sig": base64.b64encode(each.sig).decode("ascii")} for each in signatures
+        ]
+    return format_signed_document(sign_document(EVENT_TYPE, canonical_bytes(payload), signers))
+
+
+def parse_message(envelope: bytes) -> Message:
+    """The message in `envelope`; nothing in it is believed yet.
+
+    Raises:
+        MalformedMessage: of another form, of another payload type, or over a bound.
+    """
+    signed = parse_signed_document(envelope)
+    if signed.payload_type != EVENT_TYPE:
+        raise MalformedMessage(f"not a message between nodes but {signed.payload_type[:80]}", where="/payloadType")
+    try:
+        value = parse_signed_json(signed.payload)
+    except MalformedJson as error:
+        raise MalformedMessage(f"the payload is not canonical JSON: {error.detail}", where=error.where) from error
+    fields = Reader(value, "", MalformedMessage).open()
+    if fields.text("format") != _EVENT_FORMAT:
+        raise fields.refuse("format", f"this version speaks {_EVENT_FORMAT}")
+    kind = EventKind(fields.word("kind", [kind.value for kind in EventKind]))
+    event = Event(
+        digest=sha256_digest(signed.payload),
+        kind=kind,
+        agreement=AgreementId(fields.digest("agreement")),
+        terms=fields.digest("terms"),
+        party=fields.party("party"),
+        at=fields.instant("at"),
+        clause=fields.maybe_text("clause"),
+        text=fields.maybe_text("text"),
+        re=fields.maybe_digest("re"),
+    )
+    fields.text("nonce", most=_MAX_NONCE)
+    document: bytes | None = None
+    signatures: tuple[Signature, ...] = ()
+    if kind in _CARRIES_TERMS:
+        document = fields.text("document", most=_MAX_DOCUMENT).encode("utf-8")
+        items = fields.items("signatures", least=1, most=_MAX_SIGNATURES)
+        signatures = tuple(_read_signature(item) for item in items)
+    fields.close()
+    _check_shape(event)
+    return Message(event=event, document=document, signatures=signatures, signed=signed)
+
+
+def verify_message(
+    message: Message, manifests: Mapping[PartyId, Manifest], *, now: Instant
+) -> tuple[Event, Terms | None]:
+    """The event, and the terms that came with it.
+
+    Verified, in this order: the sender is pinned here; its agreement role signed the event; the document that came with
+    it is the one the event names, of the agreement it names; the sender is a party of it and its agreement role signed
+    it too. Not verified here: that the sender is a party of an agreement whose terms did not come along (`node.agree`).
+
+    Raises:
+        UnknownKey, BadSignature, ThresholdNotMet, Expired: the signatures.
+        DigestMismatch: the document is another one.
+        MalformedTerms: the document.
+        VerificationError: the sender is not a party of the terms.
+    """
+    event = message.event
+    manifest = manifests.get(event.party)
+    if manifest is None:
+        raise UnknownKey(f"{event.party} is not a party this node has pinned")
+    verify_signed_document(message.signed, manifest, role=Role.AGREEMENT, payload_type=EVENT_TYPE, now=now)
+    if message.document is None:
+        return event, None
+    terms = parse_terms(message.document)
+    if terms.hash != event.terms or terms.agreement_id != event.agreement:
+        raise DigestMismatch("the document that came with the event is not the one it names")
+    if event.party not in {party.id for party in terms.parties}:
+        raise VerificationError(f"{event.party} is not a party of the terms it signed")
+    signed = SignedDocument(payload_type=TERMS_TYPE, payload=message.document, signatures=message.signatures)
+    verify_signed_document(signed, manifest, role=Role.AGREEMENT, payload_type=TERMS_TYPE, now=now)
+    return event, terms
+
+
+def make_access(party: PartyId, audience: PartyId, *, now: Instant, nonce: bytes, signers: Sequence[Signer]) -> str:
+    """A token by which `party` shows itself to the node of `audience` for one minute; URL-safe text."""
+    payload = canonical_bytes(
+        {
+            "format": _ACCESS_FORMAT,
+            "party": party,
+            "audience": audience,
+            "at": format_instant(now),
+            "nonce": nonce.hex(),
+        }
+    )
+    envelope = format_signed_document(sign_document(ACCESS_TYPE, payload, signers))
+    return base64.urlsafe_b64encode(envelope).decode("ascii").rstrip("=")
+
+
+def verify_access(token: str, manifests: Mapping[PartyId, Manifest], *, audience: PartyId, now: Instant) -> PartyId:
+    """The party that made the token for `audience`, at most a minute ago (half a minute of clock skew allowed).
+
+    A token can be used again within its minute by whoever sees it: the transport has to hide it.
+
+    Raises:
+        AuthenticationError: whatever is wrong with it.
+    """
+    try:
+        return _verify_access(token, manifests, audience=audience, now=now)
+    except ComityError as error:
+        raise AuthenticationError(f"the access token is not valid: {error.detail}") from error
+
+
+def _verify_access(token: str, manifests: Mapping[PartyId, Manifest], *, audience: PartyId, now: Instant) -> PartyId:
+    if len(token) > _MAX_TOKEN:
+        raise MalformedMessage("too long")
+    try:
+        envelope = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise MalformedMessage("not base64url") from error
+    signed = parse_signed_document(envelope)
+    fields = Reader(parse_signed_json(signed.payload), "", MalformedMessage).open()
+    if fields.text("format") != _ACCESS_FORMAT:
+        raise fields.refuse("format", f"this version speaks {_ACCESS_FORMAT}")
+    party, meant, at = fields.party("party"), fields.party("audience"), fields.instant("at")
+    fields.text("nonce")
+    fields.close()
+    if meant != audience:
+        raise VerificationError("made for another node")
+    if not at - _CLOCK_SKEW <= now <= at + _ACCESS_LIFETIME + _CLOCK_SKEW:
+        raise VerificationError("too old, or from the future")
+    if party not in manifests:
+        raise UnknownKey("made by a party that is not pinned here")
+    verify_signed_document(signed, manifests[party], role=Role.TRANSPORT, payload_type=ACCESS_TYPE, now=now)
+    return party
+
+
+def _check_shape(event: Event) -> None:
+    """What each kind needs and must not have."""
+    needs_re = event.kind in {EventKind.ANSWER, EventKind.RESUME}
+    if needs_re != (event.re is not None):
+        raise MalformedMessage(f"{event.kind} {'needs' if needs_re else 'has no'} `re`", where="/re")
+    if (event.kind is EventKind.CLARIFY) != (event.clause is not None):
+        raise MalformedMessage("a clause is named by a question and by nothing else", where="/clause")
+    if event.kind in {EventKind.CLARIFY, EventKind.ANSWER} and event.text is None:
+        raise MalformedMessage(f"{event.kind} needs a text", where="/text")
+
+
+def _read_signature(reader: Reader) -> Signature:
+    fields = reader.open()
+    keyid, text = fields.text("keyid"), fields.text("sig")
+    fields.close()
+    try:
+        return Signature(keyid=keyid, sig=base64.b64decode(text, validate=True))
+    except (binascii.Error, ValueError) as error:
+        raise MalformedMessage("a signature is not base64", where="/signatures") from error

@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A small world for tests: real nodes in real folders, a clock that is moved by hand, and objects made to measure."""
+
+import hashlib
+import json
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from comity.agreement.lifecycle import EventKind
+from comity.canonical import Json
+from comity.config import Address
+from comity.ids import Instant, ObjectId, PartyId, format_instant, parse_instant
+from comity.node import agree, ingest
+from comity.node.founding import found_node
+from comity.node.node import Node, open_node
+from comity.node.outbox import list_due, settle
+from comity.node.parties import add_party, export_manifest
+from comity.signing import Manifest
+from comity.stix.labels import CLASSIFICATION_EXTENSION, make_tags
+from comity.stix.markings import TLP_IDS
+
+__all__ = ["BASIS", "NAMES", "World", "make_object", "object_id", "tlp_id"]
+
+NAMES = {"aurelia": "AU", "borealia": "BO", "meridia": "ME"}
+"""Fictional parties; the codes are only letters here."""
+
+BASIS = "S/RES/9101"
+_START = parse_instant("2026-01-01T00:00:00Z")
+_POLICY = f'[[recognised]]\nkind = "unsc_resolution"\nreference = "{BASIS}"\n'
+
+
+@dataclass
+class World:
+    """Nodes by party id. Time moves only when a test moves it; every act in between happens at the same instant."""
+
+    folder: Path
+    nodes: dict[str, Node] = field(default_factory=dict)
+    manifests: dict[str, Manifest] = field(default_factory=dict)
+    now: Instant = _START
+
+    def found(self, *names: str) -> None:
+        """Make a node for each name, pin all of them everywhere, and let each recognise BASIS."""
+        for name in names:
+            folder = self.folder / name
+            self.manifests[name] = found_node(
+                folder, party=PartyId(name), name=name.title(), state=None, listen=Address(host="127.0.0.1", port=0)
+            )
+            (folder / "recognition.toml").write_text(_POLICY)
+            self.open(name)
+        for name, node in self.nodes.items():
+            for other, manifest in self.manifests.items():
+                if other != name:
+                    add_party(node, export_manifest(self.nodes[other]), digest=manifest.digest, url=None)
+
+    def open(self, name: str) -> Node:
+        """Open the node of `name` with this world's clock."""
+        node = open_node(self.folder / name)
+        node.clock = lambda: self.now
+        self.nodes[name] = node
+        # A manifest is issued by the system's clock; the world's clock starts where its nodes were made.
+        self.now = Instant(max(self.now, self.manifests[name].issued_at))
+        return node
+
+    def close(self) -> None:
+        """Close every node."""
+        for node in self.nodes.values():
+            node.close()
+
+    def tick(self, microseconds: int = 1_000_000) -> None:
+        """Let time pass."""
+        self.now = Instant(self.now + microseconds)
+
+    def terms(  # the fields a test may want to vary, with a small agreement as default
+        self,
+        *,
+        giver: str = "aurelia",
+        receivers: Sequence[str] = ("borealia",),
+        subjects: Iterable[str] = ("national:ashfall",),
+        regions: Iterable[str] = ("IQ", "SY"),
+        types: Iterable[str] = ("indicator", "report", "identity"),
+        tlp: str = "amber",
+        version: int = 1,
+        agreement: str | None = None,
+        supersedes: str | None = None,
+        extra: str = "",
+        until: str = "2036-01-01T00:00:00Z",
+        title: str = "Exchange on Ashfall",
+        channel_extra: str = "",
+    ) -> bytes:
+        """Terms between `giver` and `receivers` as TOML."""
+        parties = [giver, *receivers]
+        lines = [
+            'format = "comity-terms/1"',
+            f"title = {json.dumps(title)}",
+            f"version = {version}",
+            'form = "exchange_of_letters"',
+            'purposes = ["exchange"]',
+            'permitted_actions = "internally-visible-actions"',
+            'prohibited_uses = ["targeting"]',
+            *([f'agreement = "{agreement}"'] if agreement else []),
+            *([f'supersedes = "{supersedes}"'] if supersedes else []),
+            *([extra] if extra else []),
+            "[validity]",
+            'from = "2020-01-01T00:00:00Z"',
+            f'until = "{until}"',
+        ]
+        for party in parties:
+            lines += ["[[parties]]", f'id = "{party}"', f'manifest = "{self.manifests[party].digest}"']
+        for party in parties:
+            lines += [
+                "[[legal_bases]]",
+                f'party = "{party}"',
+                'kind = "unsc_resolution"',
+                f'reference = "{BASIS}"',
+                'force = "decides"',
+            ]
+        lines += [
+            "[[channels]]",
+            'id = "main"',
+            f'giver = "{giver}"',
+            f"receivers = {json.dumps(list(receivers))}",
+            f"types = {json.dumps(sorted(types))}",
+            f'tlp_ceiling = "{tlp}"',
+            f"subjects = {json.dumps(sorted(subjects))}",
+            f"regions = {json.dumps(sorted(regions))}",
+            'onward = "none"',
+            *([channel_extra] if channel_extra else []),
+        ]
+        return "\n".join(lines).encode()
+
+    def sign_all(self, toml: bytes, *, proposer: str = "aurelia") -> str:
+        """The id of the agreement that `proposer` proposed and every other party accepted, all messages delivered."""
+        recorded = agree.propose(self.nodes[proposer], toml)
+        assert isinstance(recorded, agree.Recorded), recorded
+        self.deliver()
+        for party in recorded.standing.latest.parties:
+            if party.id != proposer:
+                accepted = agree.act_on(self.nodes[party.id], recorded.event.agreement, EventKind.ACCEPT)
+                assert isinstance(accepted, agree.Recorded), accepted
+        self.deliver()
+        return recorded.event.agreement
+
+    def act(self, name: str, agreement: str, kind: EventKind, **fields: str) -> agree.Recorded:
+        """An act of `name` that its own policy does not refuse."""
+        recorded = agree.act_on(self.nodes[name], agreement, kind, **fields)
+        assert isinstance(recorded, agree.Recorded), recorded
+        return recorded
+
+    def deliver(self) -> int:
+        """Hand every message over, as the network would."""
+        count = 0
+        for node in self.nodes.values():
+            for message in list_due(node):
+                agree.receive(self.nodes[message.party], message.envelope)
+                settle(node, message, problem=None)
+                count += 1
+        return count
+
+    def add(self, name: str, *objects: dict[str, Json]) -> ingest.Intake:
+        """Take objects in at the node of `name`."""
+        data = json.dumps({"type": "bundle", "id": f"bundle--{_uuid(name)}", "objects": list(objects)}).encode()
+        return ingest.add_objects(self.nodes[name], data, tags=make_tags())
+
+
+def object_id(kind: str, name: str) -> ObjectId:
+    """A STIX id that is always the same for the same name."""
+    return ObjectId(f"{kind}--{_uuid(name)}")
+
+
+def tlp_id(level: str) -> str:
+    """The id of the predefined TLP 2.0 marking."""
+    return next(marking for marking, name in TLP_IDS.items() if name == level and _is_tlp2(marking))
+
+
+def make_object(  # the few properties that decide
+    name: str,
+    *,
+    kind: str = "report",
+    tlp: str | None = "green",
+    subjects: Iterable[str] = ("national:ashfall",),
+    regions: Iterable[str] = ("IQ",),
+    refs: Iterable[str] = (),
+    day: int = 1,
+    more: dict[str, Json] | None = None,
+) -> dict[str, Json]:
+    """A STIX 2.1 object of version `day`, classified, that refers to `refs`."""
+    modified = format_instant(Instant(parse_instant("2025-01-01T00:00:00Z") + day * 86_400_000_000))
+    value: dict[str, Json] = {
+        "type": kind,
+        "spec_version": "2.1",
+        "id": object_id(kind, name),
+        "created": "2025-01-01T00:00:00.000000Z",
+        "modified": modified,
+        "name": name,
+        "extensions": {
+            CLASSIFICATION_EXTENSION: {
+                "extension_type": "property-extension",
+                "subjects": list[Json](sorted(subjects)),
+                "regions": list[Json](sorted(regions)),
+            }
+        },
+    }
+    if tlp is not None:
+        value["object_marking_refs"] = [tlp_id(tlp)]
+    if kind == "report":
+        value |= {"published": "2025-01-01T00:00:00Z", "report_types": ["threat-report"]}
+        value["object_refs"] = list[Json](sorted(refs)) or [object_id("report", name)]
+    elif refs:
+        value["x_related_refs"] = list[Json](sorted(refs))
+    if kind == "indicator":
+        value |= {"pattern": "[ipv4-addr:value = '192.0.2.1']", "pattern_type": "stix", "valid_from": modified}
+    if kind == "identity":
+        value["identity_class"] = "organization"
+    return value | (more or {})
+
+
+def _uuid(name: str) -> str:
+    return str(uuid.UUID(bytes=hashlib.sha256(name.encode()).digest()[:16], version=4))
+
+
+def _is_tlp2(marking: str) -> bool:
+    return marking.split("--")[1][:8] in {"94868c89", "bab4a63c", "55d920b0", "939a9414", "e828b379"}
