@@ -19,7 +19,7 @@ from pathlib import Path
 from comity.errors import ConfigError, MalformedRequest, NotFoundError
 from comity.ids import PartyId, parse_party_id
 
-__all__ = ["Address", "Settings", "format_settings", "load_settings", "parse_address"]
+__all__ = ["Address", "Settings", "format_address", "format_settings", "load_settings", "parse_address"]
 
 _FIELDS = frozenset({"party", "name", "state", "listen"})
 _ADDRESS = re.compile(r"(?:\[([0-9a-fA-F:]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})", re.ASCII)
@@ -56,12 +56,18 @@ def parse_address(text: str) -> Address:
     return Address(host=match[1] or match[2], port=int(match[3]))
 
 
+def format_address(address: Address) -> str:
+    """The text that `parse_address` reads as `address`."""
+    host = f"[{address.host}]" if ":" in address.host else address.host
+    return f"{host}:{address.port}"
+
+
 def format_settings(settings: Settings) -> str:
     """The text of `node.toml`; JSON strings are TOML basic strings."""
     lines = [f"party = {json.dumps(settings.party)}", f"name = {json.dumps(settings.name, ensure_ascii=False)}"]
     if settings.state is not None:
         lines.append(f"state = {json.dumps(settings.state)}")
-    lines.append(f"listen = {json.dumps(f'{settings.listen.host}:{settings.listen.port}')}")
+    lines.append(f"listen = {json.dumps(format_address(settings.listen))}")
     return "\n".join(lines) + "\n"
 
 

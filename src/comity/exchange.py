@@ -16,12 +16,13 @@ Not here: whether the act is possible in this state (`agreement.lifecycle`), and
 
 import base64
 import binascii
+import re as regex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from comity.agreement.lifecycle import Event, EventKind
 from comity.agreement.reader import Reader
-from comity.agreement.terms import TERMS_TYPE, Terms, parse_terms
+from comity.agreement.terms import MAX_DOCUMENT_BYTES, TERMS_TYPE, Terms, parse_terms
 from comity.canonical import Json, canonical_bytes, parse_signed_json, sha256_digest
 from comity.errors import (
     AuthenticationError,
@@ -66,8 +67,7 @@ _ACCESS_LIFETIME = 60_000_000
 _CLOCK_SKEW = 30_000_000
 _MAX_TOKEN = 8_192
 _MAX_SIGNATURES = 32
-_MAX_NONCE = 64
-_MAX_DOCUMENT = 1024 * 1024
+_NONCE = regex.compile(r"[0-9a-f]{2,64}", regex.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,14 +140,14 @@ def parse_message(envelope: bytes) -> Message:
         party=fields.party("party"),
         at=fields.instant("at"),
         clause=fields.maybe_text("clause"),
-        text=fields.maybe_text("text"),
+        text=fields.maybe_prose("text"),
         re=fields.maybe_digest("re"),
     )
-    fields.text("nonce", most=_MAX_NONCE)
+    _read_nonce(fields)
     document: bytes | None = None
     signatures: tuple[Signature, ...] = ()
     if kind in _CARRIES_TERMS:
-        document = fields.text("document", most=_MAX_DOCUMENT).encode("utf-8")
+        document = fields.text("document", most=MAX_DOCUMENT_BYTES).encode("utf-8")
         items = fields.items("signatures", least=1, most=_MAX_SIGNATURES)
         signatures = tuple(_read_signature(item) for item in items)
     fields.close()
@@ -228,7 +228,7 @@ def _verify_access(token: str, manifests: Mapping[PartyId, Manifest], *, audienc
     if fields.text("format") != _ACCESS_FORMAT:
         raise fields.refuse("format", f"this version speaks {_ACCESS_FORMAT}")
     party, meant, at = fields.party("party"), fields.party("audience"), fields.instant("at")
-    fields.text("nonce")
+    _read_nonce(fields)
     fields.close()
     if meant != audience:
         raise VerificationError("made for another node")
@@ -251,11 +251,22 @@ def _check_shape(event: Event) -> None:
         raise MalformedMessage(f"{event.kind} needs a text", where="/text")
 
 
+def _read_nonce(fields: Reader) -> str:
+    nonce = fields.text("nonce")
+    if _NONCE.fullmatch(nonce) is None:
+        raise fields.refuse("nonce", "must be 2 to 64 lower-case hexadecimal digits")
+    return nonce
+
+
 def _read_signature(reader: Reader) -> Signature:
     fields = reader.open()
     keyid, text = fields.text("keyid"), fields.text("sig")
     fields.close()
     try:
-        return Signature(keyid=keyid, sig=base64.b64decode(text, validate=True))
-    except (binascii.Error, ValueError) as error:
-        raise MalformedMessage("a signature is not base64", where="/signatures") from error
+        sig = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        sig = b""
+    # Encoding again refuses the other spellings of the same bytes (RFC 4648 §3.5).
+    if base64.b64encode(sig).decode("ascii") != text:
+        raise fields.refuse("sig", "must be standard base64 with padding (RFC 4648 §4)")
+    return Signature(keyid=keyid, sig=sig)

@@ -5,6 +5,7 @@ Each call is bounded in time and in bytes and follows no redirect. What goes wro
 the rest goes on.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -22,6 +23,9 @@ from comity.stix.objects import BadObject
 __all__ = ["Pulled", "deliver", "pull"]
 
 _TIMEOUT = httpx.Timeout(30.0, connect=5.0)
+_TOTAL_SECONDS = 120.0
+"""For one whole call: a partner that sends a byte now and then cannot hold this node for ever."""
+
 _MEDIA_TYPE = "application/taxii+json;version=2.1"
 _MAX_PAGE_BYTES = 32 * 1024 * 1024
 _MAX_PAGES = 100_000
@@ -42,13 +46,11 @@ class Pulled:
 
 async def deliver(node: Node) -> int:
     """How many messages partners acknowledged; the others are noted and due again later."""
-    delivered = 0
+    waiting: dict[PartyId, list[Outgoing]] = {}
+    for message in list_due(node):
+        waiting.setdefault(message.party, []).append(message)
     async with _open_client() as client:
-        for message in list_due(node):
-            problem = await _deliver(client, message)
-            settle(node, message, problem=problem)
-            delivered += problem is None
-    return delivered
+        return sum(await asyncio.gather(*(_deliver_all(client, node, messages) for messages in waiting.values())))
 
 
 async def pull(node: Node, giver: PartyId) -> list[Pulled]:
@@ -64,19 +66,31 @@ async def pull(node: Node, giver: PartyId) -> list[Pulled]:
         return [await _pull_channel(client, node, target, root=root) for target in targets]
 
 
+async def _deliver_all(client: httpx.AsyncClient, node: Node, messages: list[Outgoing]) -> int:
+    """How many of one partner's messages it acknowledged; after the first failure the others wait with it."""
+    problem: str | None = None
+    delivered = 0
+    for message in messages:
+        problem = problem or await _deliver(client, message)
+        settle(node, message, problem=problem)
+        delivered += problem is None
+    return delivered
+
+
 async def _deliver(client: httpx.AsyncClient, message: Outgoing) -> str | None:
     """None when the partner's node has the message, else what happened."""
     if message.url is None:
         return "the address of its node is not known; set it with `party add FILE --url URL`"
+    url = f"{message.url}/comity/exchange/"
     try:
-        answer = await client.post(f"{message.url}/comity/exchange/", content=message.envelope)
+        # The status says all: whatever body comes with it is not read.
+        async with asyncio.timeout(_TOTAL_SECONDS), client.stream("POST", url, content=message.envelope) as answer:
+            status = answer.status_code
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
         return f"{message.url} did not answer ({_name(error)})"
-    if answer.status_code == httpx.codes.ACCEPTED:
+    if status == httpx.codes.ACCEPTED:
         return None
-    return (
-        f"its node answered {answer.status_code}: it does not know this party by the key used, or not yet the agreement"
-    )
+    return f"its node answered {status}: it does not know this party by the key used, or not yet the agreement"
 
 
 async def _find_root(client: httpx.AsyncClient, node: Node, target: Target) -> str:
@@ -87,10 +101,14 @@ async def _find_root(client: httpx.AsyncClient, node: Node, target: Target) -> s
             f"{target.url} does not know this party (status {answer.status_code}); has {target.giver} pinned it?"
         )
     try:
-        default = answer.json()["default"]
-        return str(httpx.URL(f"{target.url}/taxii2/").join(default))
+        root = httpx.URL(f"{target.url}/taxii2/").join(answer.json()["default"])
     except (ValueError, KeyError, TypeError, httpx.InvalidURL) as error:
         raise PeerUnreachable(f"{target.url}/taxii2/ is not a TAXII 2.1 discovery resource") from error
+    here = httpx.URL(target.url)
+    if (root.scheme, root.host, root.port) != (here.scheme, here.host, here.port):
+        # A partner must not be able to send this node, and its access tokens, to another host.
+        raise PeerUnreachable(f"{target.url}/taxii2/ names an API root on another host; ask {target.giver} why")
+    return str(root)
 
 
 async def _pull_channel(client: httpx.AsyncClient, node: Node, target: Target, *, root: str) -> Pulled:
@@ -148,7 +166,10 @@ async def _get(
     """
     headers = {"accept": _MEDIA_TYPE, "authorization": f"Bearer {make_token(node, target.giver)}"}
     try:
-        async with client.stream("GET", url, params=parameters, headers=headers) as answer:
+        async with (
+            asyncio.timeout(_TOTAL_SECONDS),
+            client.stream("GET", url, params=parameters, headers=headers) as answer,
+        ):
             body = await _read(answer)
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
         raise PeerUnreachable(

@@ -17,6 +17,7 @@ __all__ = [
     "PURPOSES",
     "REGIONS",
     "SPECIAL_CATEGORIES",
+    "STIX_TYPES",
     "SUBJECT",
     "TLP_LEVELS",
     "TYPE",
@@ -125,6 +126,18 @@ HANDLING = frozenset({"H0", "H1", "H2", "H3"})
 """Europol handling codes."""
 
 ONWARD = frozenset({"none", "originator_consent", "listed"})
+
+STIX_TYPES = frozenset(
+    re.findall(
+        "[a-z0-9-]+",
+        "attack-pattern campaign course-of-action grouping identity incident indicator infrastructure intrusion-set "
+        "location malware malware-analysis note observed-data opinion report threat-actor tool vulnerability "
+        "relationship sighting extension-definition language-content marking-definition "
+        "artifact autonomous-system directory domain-name email-addr email-message file ipv4-addr ipv6-addr mac-addr "
+        "mutex network-traffic process software url user-account windows-registry-key x509-certificate",
+    )
+)
+"""Every type that STIX 2.1 itself defines (§4 to §7): domain, relationship, meta and cyber-observable objects."""
 
 SUBJECT = re.compile(r"(?:unsc|stix|national):[!-~]{1,255}", re.ASCII)
 TYPE = re.compile(r"[a-z0-9](?:[a-z0-9]|-(?!-)){1,248}[a-z0-9]", re.ASCII)

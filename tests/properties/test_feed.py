@@ -10,9 +10,8 @@ LOG-FIRST  what was received is in the log
 """
 
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -40,14 +39,22 @@ TLPS = ("clear", "green", "green", "amber", "red", None)
 NAMES = tuple("abcdef")
 scopes = st.fixed_dictionaries(
     {
-        "subjects": st.sets(st.sampled_from(SUBJECTS), min_size=1),
-        "regions": st.sets(st.sampled_from(REGIONS), min_size=1),
-        "tlp": st.sampled_from(("clear", "green", "amber")),
+        "subjects": st.sampled_from([SUBJECTS[:1], SUBJECTS[:1], SUBJECTS, SUBJECTS[1:]]),
+        "regions": st.sampled_from([REGIONS[:1], REGIONS[:1], REGIONS, REGIONS[1:2]]),
+        "tlp": st.sampled_from(("green", "amber", "amber", "clear")),
     }
 )
 said_subjects = st.sampled_from([SUBJECTS[:1], SUBJECTS[:1], SUBJECTS, SUBJECTS[1:], ()])
 said_regions = st.sampled_from([REGIONS[:1], REGIONS[:1], REGIONS, REGIONS[1:2], ()])
-referred = st.just(frozenset[str]()) | st.frozensets(st.sampled_from(NAMES[:3]), max_size=2)
+ingested = st.fixed_dictionaries(
+    {
+        "name": st.sampled_from(NAMES),
+        "tlp": st.sampled_from(TLPS),
+        "subjects": said_subjects,
+        "regions": said_regions,
+        "refs": st.just(frozenset[str]()) | st.frozensets(st.sampled_from(NAMES[:3]), max_size=2),
+    }
+)
 Version = tuple[str, str]
 
 
@@ -65,9 +72,17 @@ class FeedMachine(RuleBasedStateMachine):
         self.day = 0
         self.refers: dict[tuple[Json, Json], frozenset[ObjectId]] = {}
 
-    @initialize()
-    def found(self) -> None:
+    @initialize(
+        scope=scopes,
+        signed=st.sampled_from((True, True, True, False)),
+        items=st.lists(ingested, min_size=2, max_size=5),
+    )
+    def found(self, scope: dict[str, object], signed: bool, items: list[dict[str, Any]]) -> None:
         self.world.found("aurelia", "borealia")
+        self.propose(scope)
+        if signed:
+            self.accept()
+        self.ingest(items)
 
     def teardown(self) -> None:
         if self.agreement is not None:
@@ -77,30 +92,31 @@ class FeedMachine(RuleBasedStateMachine):
 
     # ---- what happens to the giver --------------------------------------------------------------------------------
 
-    @rule(
-        name=st.sampled_from(NAMES),
-        tlp=st.sampled_from(TLPS),
-        subjects=said_subjects,
-        regions=said_regions,
-        refs=referred,
-    )
-    def ingest(
-        self, name: str, tlp: str | None, subjects: Sequence[str], regions: Sequence[str], refs: frozenset[str]
-    ) -> None:
-        self.day += 1
-        targets = [object_id("report", ref) for ref in refs]
-        item = make_object(name, tlp=tlp, subjects=subjects, regions=regions, refs=targets, day=self.day)
-        intake = self.world.add("aurelia", item)
-        assert not intake.bad
-        assert len(intake.added) == 1
-        self.refers[item["id"], item["modified"]] = frozenset(targets)
+    @rule(items=st.lists(ingested, min_size=1, max_size=3))
+    def take_in(self, items: list[dict[str, Any]]) -> None:
+        self.ingest(items)
+
+    def ingest(self, items: list[dict[str, Any]]) -> None:
+        for item in items:
+            self.day += 1
+            targets = frozenset(object_id("report", ref) for ref in item.pop("refs"))
+            made = make_object(**item, refs=targets, day=self.day)
+            intake = self.world.add("aurelia", made)
+            assert not intake.bad
+            assert len(intake.added) == 1
+            self.refers[made["id"], made["modified"]] = targets
 
     @rule(microseconds=st.sampled_from((0, 1, 1_000_000)))
     def wait(self, microseconds: int) -> None:
         self.world.tick(microseconds)
 
     @precondition(lambda self: not self.proposed)
-    @rule(scope=scopes)
+    @rule(scope=scopes, signed=st.sampled_from((True, True, False)))
+    def amend(self, scope: dict[str, object], signed: bool) -> None:
+        self.propose(scope)
+        if signed:
+            self.accept()
+
     def propose(self, scope: dict[str, object]) -> None:
         version = len(self.versions) + 1
         toml = self.world.terms(
@@ -118,6 +134,9 @@ class FeedMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.proposed)
     @rule()
+    def accept_at_last(self) -> None:
+        self.accept()
+
     def accept(self) -> None:
         self.world.act("borealia", self.agreement or "", EventKind.ACCEPT)
         self.proposed = False
@@ -133,17 +152,22 @@ class FeedMachine(RuleBasedStateMachine):
         self.world.deliver()
 
     @precondition(lambda self: bool(self.locks))
-    @rule(name=st.sampled_from(("aurelia", "borealia")))
-    def resume(self, name: str) -> None:
-        if name not in self.locks:
-            try:
-                self.world.act(name, self.agreement or "", EventKind.RESUME)
-            except TransitionError:
-                return
-            raise AssertionError("a party lifted a lock it does not hold")
-        self.world.act(name, self.agreement or "", EventKind.RESUME)
-        self.locks.discard(name)
+    @rule()
+    def resume(self) -> None:
+        for name in sorted(self.locks):
+            self.world.act(name, self.agreement or "", EventKind.RESUME)
+        self.locks.clear()
         self.world.deliver()
+
+    @precondition(lambda self: len(self.locks) == 1)
+    @rule()
+    def try_to_lift_the_lock_of_another(self) -> None:
+        (other,) = {"aurelia", "borealia"} - self.locks
+        try:
+            self.world.act(other, self.agreement or "", EventKind.RESUME)
+        except TransitionError:
+            return
+        raise AssertionError("a party lifted a lock it does not hold")
 
     # ---- what the recipient does ----------------------------------------------------------------------------------
 

@@ -17,9 +17,16 @@ from comity.ids import Instant, format_instant
 
 __all__ = ["MAX_TOML_BYTES", "convert_terms", "parse_toml", "with_line"]
 
-MAX_TOML_BYTES = 1024 * 1024
+MAX_TOML_BYTES = 512 * 1024
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LINE = re.compile(r"\(at line (\d+), column \d+\)")
+_KEY = r"""(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')"""
+_KEYS = re.compile(rf"{_KEY}(?:[ \t]*\.[ \t]*{_KEY})*")
+_HEADER = re.compile(rf"[ \t]*(\[\[?)[ \t]*({_KEYS.pattern})[ \t]*\]")
+_ASSIGNMENT = re.compile(rf"[ \t]*({_KEYS.pattern})[ \t]*=")
+# The standard library's reader takes time and memory by the square of the parts of one dotted key.
+_TOO_MANY_PARTS = re.compile(rf"(?:^|[\[{{,])[ \t]*(?:{_KEY}[ \t]*\.[ \t]*){{16}}", re.MULTILINE)
+_MAX_DEPTH = 16
 
 
 def convert_terms(toml: bytes) -> bytes:
@@ -35,7 +42,7 @@ def convert_terms(toml: bytes) -> bytes:
     except MalformedTerms as error:
         raise with_line(error, text) from error
     except MalformedJson as error:
-        raise MalformedTerms(f"not an agreement document: {error.detail}", where=error.where) from error
+        raise with_line(MalformedTerms(f"not an agreement: {error.detail}", where=error.where), text) from error
     return document
 
 
@@ -45,61 +52,84 @@ def parse_toml(toml: bytes) -> tuple[str, Json]:
     Raises:
         MalformedTerms: not UTF-8, too large, not TOML, or a value that no document may hold.
     """
-    if len(toml) > MAX_TOML_BYTES:
-        raise MalformedTerms(f"the file is over {MAX_TOML_BYTES} bytes")
+    text = _read_text(toml)
     try:
-        text = toml.decode("utf-8")
         table = tomllib.loads(text)
-    except UnicodeDecodeError as error:
-        raise MalformedTerms(f"not UTF-8 at byte {error.start}; save the file as UTF-8") from error
     except tomllib.TOMLDecodeError as error:
         found = _LINE.search(str(error))
-        where = f"line {found[1]}" if found else ""
-        raise MalformedTerms(f"not TOML: {error}", where=where) from error
-    except RecursionError as error:
-        raise MalformedTerms("nested too deeply") from error
-    return text, _to_json(table, "")
+        line = found[1] if found else str(text.count("\n") + 1)
+        raise MalformedTerms(f"line {line}: not TOML: {error}", where=f"line {line}") from error
+    except (RecursionError, ValueError) as error:  # ValueError: an integer of thousands of digits
+        raise MalformedTerms("not TOML that can be followed: nested too deep, or a number too long") from error
+    try:
+        return text, _to_json(table, "")
+    except MalformedTerms as error:
+        raise with_line(error, text) from error
 
 
 def with_line(error: MalformedTerms, text: str) -> MalformedTerms:
     """The same error with the line of `text` in front that its JSON pointer leads to, as far as it can be found."""
-    steps = [step.replace("~1", "/").replace("~0", "~") for step in error.where.split("/")[1:]]
-    line = _find_line(text.splitlines(), steps)
+    places = _find_places(text)
+    steps = tuple(step.replace("~1", "/").replace("~0", "~") for step in error.where.split("/")[1:])
+    known = (steps[:length] for length in range(len(steps), 0, -1))
+    line = next((places[step] for step in known if step in places), None)
     if line is None:
         return error
     return MalformedTerms(f"line {line}: {error.detail}", where=f"line {line}")
 
 
-def _find_line(lines: list[str], steps: list[str]) -> int | None:
-    """The line of the last of `steps` that is written down, walking down tables and lists of tables."""
-    start, found, path = 0, None, ""
-    for step in steps:
-        if step.isdigit():
-            header = re.compile(rf"\s*\[\[\s*{re.escape(path)}\s*\]\]")
-            places = [n for n, line in enumerate(lines) if header.match(line)]
-            if int(step) < len(places):
-                start = found = places[int(step)]
-            continue
-        path = f"{path}.{step}" if path else step
-        wanted = re.compile(rf"\s*(?:\[+\s*{re.escape(path)}\s*\]|{re.escape(step)}\s*=|\"{re.escape(step)}\"\s*=)")
-        place = next((n for n in range(start, len(lines)) if wanted.match(lines[n])), None)
-        if place is None:
-            break
-        start = found = place
-    return None if found is None else found + 1
+def _read_text(toml: bytes) -> str:
+    if len(toml) > MAX_TOML_BYTES:
+        raise MalformedTerms(f"the file has {len(toml)} bytes where at most {MAX_TOML_BYTES} are taken")
+    try:
+        text = toml.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = toml[: error.start].count(b"\n") + 1
+        raise MalformedTerms(f"line {line}: not UTF-8; save the file as UTF-8", where=f"line {line}") from error
+    if found := _TOO_MANY_PARTS.search(text):
+        line = text.count("\n", 0, found.end()) + 1
+        raise MalformedTerms(f"line {line}: a name of more than 16 parts; no field has one", where=f"line {line}")
+    return text
+
+
+def _find_places(text: str) -> dict[tuple[str, ...], int]:
+    """The line, from 1, on which each table and field is written, by its steps: ("channels", "0", "regions").
+
+    Read line by line without the grammar: a line inside a text of several lines may be taken for a field. The line of
+    an error is then a wrong hint; what is refused is not decided here.
+    """
+    places: dict[tuple[str, ...], int] = {}
+    counts: dict[tuple[str, ...], int] = {}
+    table: tuple[str, ...] = ()
+    for number, line in enumerate(text.split("\n"), start=1):
+        if header := _HEADER.match(line):
+            table = tuple(_split_key(header[2]))
+            places.setdefault(table, number)
+            if header[1] == "[[":
+                counts[table] = counts.get(table, -1) + 1
+                table = (*table, str(counts[table]))
+                places.setdefault(table, number)
+        elif field := _ASSIGNMENT.match(line):
+            parts = tuple(_split_key(field[1]))
+            for length in range(1, len(parts) + 1):
+                places.setdefault((*table, *parts[:length]), number)
+    return places
+
+
+def _split_key(key: str) -> list[str]:
+    return [part.strip("\"'") for part in re.findall(_KEY, key)]
 
 
 def _to_json(value: object, where: str) -> Json:
+    if where.count("/") > _MAX_DEPTH:
+        raise MalformedTerms(f"tables and lists lie more than {_MAX_DEPTH} deep inside one another", where=where)
     match value:
         case bool() | str() | int():
             return value
         case datetime():
-            if value.tzinfo is None:
-                raise MalformedTerms(f"{where}: a time without an offset; write it in UTC, ending in Z", where=where)
-            micros = (value - _EPOCH) // (datetime.resolution)
-            return format_instant(Instant(micros))
+            return _to_timestamp(value, where)
         case dict():
-            return {str(name): _to_json(item, f"{where}/{name}") for name, item in value.items()}
+            return {str(name): _to_json(item, f"{where}/{_escape(str(name))}") for name, item in value.items()}
         case list():
             return [_to_json(item, f"{where}/{index}") for index, item in enumerate(value)]
         case _:
@@ -107,3 +137,18 @@ def _to_json(value: object, where: str) -> Json:
                 f"{where}: a {type(value).__name__} has no place in an agreement; use texts, whole numbers and times",
                 where=where,
             )
+
+
+def _to_timestamp(value: datetime, where: str) -> str:
+    if value.tzinfo is None:
+        raise MalformedTerms(f"{where}: a time without an offset; write it in UTC, ending in Z", where=where)
+    micros = (value - _EPOCH) // datetime.resolution
+    try:
+        return format_instant(Instant(micros))
+    except OverflowError as error:
+        raise MalformedTerms(f"{where}: a time outside the years 1 to 9999 in UTC", where=where) from error
+
+
+def _escape(key: str) -> str:
+    """One step of a JSON pointer (RFC 6901 §3)."""
+    return key.replace("~", "~0").replace("/", "~1")

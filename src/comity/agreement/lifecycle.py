@@ -5,11 +5,26 @@ Rules for this file: no state is kept, only computed; no event is believed for t
 it came in.
 
 Theory. Two nodes that have the same events show the same state, whatever was late, repeated or out of order. So each
-rule is a statement about a set: "every party has signed", "a suspension that its holder has not lifted"; never "the
+rule is a statement about a set: "every party has signed", "a suspension that its holder has not lifted", never "the
 last event was". An answer or a lifting that arrives before what it is about simply waits for it. Where a party has said
 two things that cannot both hold, the one under which less is given counts.
 
-    versions + events + now  ──compute_standing──▶  Standing(state=IN_FORCE, sentence="in force since …", …)
+    versions + events + now  ──compute_standing──▶  Standing(state=IN_FORCE, sentence="in force: agreed by all …", …)
+
+Three words carry the rest:
+
+    belongs  a version is part of the agreement if it is the first one, whose hash is the agreement's id; or if it is
+             the next one after one that belongs, and a party of that one signed it. Whoever is in none of them can say
+             what it likes about an agreement whose id it learned: nothing of it counts.
+    sealed   every party of a version that belongs has signed it. Signatures are never taken back, so what is sealed
+             stays sealed: a late event can add to it and not undo it.
+    head     the newest sealed version, if the sealed ones form one line in which each replaces the one before; with two
+             lines there is no head, and nothing is in force. Proposals never sealed are steps of a line.
+
+What stops can only add up. A rejection of the head closes the agreement until a newer version is sealed, and does not
+bring the one before back: that may give more. A suspension is its holder's lock, on the agreement and not on a version;
+it holds until the same party lifts that very suspension. A termination by a party of the first or any sealed version is
+final. So, for every set of events: SUSPEND, TERMINATE, REJECT, CLARIFY and ANSWER never bring an agreement in force.
 
 What a party may do *now* is another question, asked before it signs (`check_event`); a message of another party is not
 held against it, because it may have been right where it was written.
@@ -17,7 +32,7 @@ held against it, because it may have been right where it was written.
 Not here: recognition (`agreement.recognition`), which each node judges for itself, and signatures (`comity.exchange`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
@@ -59,19 +74,20 @@ class State(StrEnum):
 
 _TALK = frozenset({EventKind.CLARIFY, EventKind.ANSWER})
 _STOP = frozenset({EventKind.SUSPEND, EventKind.RESUME, EventKind.TERMINATE})
-_NEGOTIATE = frozenset({EventKind.PROPOSE, EventKind.ACCEPT, EventKind.REJECT}) | _TALK
+_SIGNS = frozenset({EventKind.PROPOSE, EventKind.ACCEPT})
+_NEGOTIATE = _SIGNS | _TALK | {EventKind.REJECT}
 
 MAY: dict[State, frozenset[EventKind]] = {
     State.PROPOSED: _NEGOTIATE,
     State.IN_CLARIFICATION: _NEGOTIATE,
     State.ACCEPTED: _NEGOTIATE,
-    State.REJECTED: frozenset({EventKind.PROPOSE}),
+    State.REJECTED: _STOP | {EventKind.PROPOSE},
     State.AGREED: _NEGOTIATE | _STOP,
     State.IN_FORCE: _NEGOTIATE | _STOP,
     State.SUSPENDED: _NEGOTIATE | _STOP,
     State.EXPIRED: frozenset({EventKind.PROPOSE, EventKind.TERMINATE}) | _TALK,
     State.TERMINATED: frozenset(),
-    State.CONFLICTING: frozenset({EventKind.TERMINATE, EventKind.SUSPEND}) | _TALK,
+    State.CONFLICTING: _STOP | _TALK,
 }
 """State → what any party may say in it, subject to what is about that party alone (it has signed, it holds no lock)."""
 
@@ -108,8 +124,9 @@ class Lock:
 class Standing:
     """The state of an agreement at one time, and what led to it.
 
-    `current` is the version that every party signed last, None when there is none; `latest` the newest on record, with
-    the parties that signed it and the questions on it that nobody has answered. `sentence` is the state for people.
+    `current` is the head: the version that every party signed last, None when there is none, or somebody rejects it.
+    `latest` is the newest version that belongs, with the parties of it that signed it, those that rejected it, and the
+    questions on it that nobody has answered. `sentence` is the state for people.
     """
 
     state: State
@@ -119,6 +136,19 @@ class Standing:
     signed_by: frozenset[PartyId]
     open_questions: tuple[Event, ...]
     locks: tuple[Lock, ...]
+    rejected_by: frozenset[PartyId] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Record:
+    """What is on record, sorted out: from here on nothing depends on the order it came in."""
+
+    events: tuple[Event, ...]  # each once
+    versions: tuple[Terms, ...]  # those that belong, oldest first; all of them while the first is not on record yet
+    sealed: tuple[Terms, ...]  # those of them that every party signed
+    signers: Mapping[Digest, frozenset[PartyId]]  # of each version on record, by its hash
+    rejecters: Mapping[Digest, frozenset[PartyId]]
+    stoppers: frozenset[PartyId]  # whose suspensions and terminations count
 
 
 def compute_standing(versions: Sequence[Terms], events: Sequence[Event], *, now: Instant) -> Standing:
@@ -126,26 +156,18 @@ def compute_standing(versions: Sequence[Terms], events: Sequence[Event], *, now:
 
     Neither order nor repetition of either changes it.
     """
-    unique = {event.digest: event for event in events}
-    said = [unique[digest] for digest in sorted(unique)]
-    ordered = sorted({terms.hash: terms for terms in versions}.values(), key=lambda terms: (terms.version, terms.hash))
-    members = frozenset(party.id for terms in ordered for party in terms.parties)
-    said = [event for event in said if event.party in members]
-    agreed = [terms for terms in ordered if _is_agreed(terms, said)]
-    current = agreed[-1] if agreed else None
-    latest = ordered[-1]
-    signed = _signers(latest, said)
-    questions = _open_questions(latest, said)
-    locks = _locks(said)
-    state, sentence = _name_state(ordered, agreed, said, now=now)
+    record = _sort_out(versions, events)
+    head, latest = _find_head(record), record.versions[-1]
+    state, sentence = _name_state(record, head, now=now)
     return Standing(
         state=state,
         sentence=sentence,
-        current=current,
+        current=head if head is not None and not record.rejecters[head.hash] else None,
         latest=latest,
-        signed_by=signed,
-        open_questions=questions,
-        locks=locks,
+        signed_by=record.signers[latest.hash],
+        open_questions=_open_questions(record, latest),
+        locks=_locks(record),
+        rejected_by=record.rejecters[latest.hash],
     )
 
 
@@ -154,24 +176,24 @@ def check_event(standing: Standing | None, event: Event, terms: Terms) -> None:
 
     Raises:
         TransitionError: not in this state, not this party, or said already; the message says what is possible.
-        MalformedMessage: no such clause in `terms`, or a question or answer without text.
+        MalformedMessage: a question names no clause of `terms`, or a question or answer has no text.
     """
     if event.party not in {party.id for party in terms.parties}:
-        raise TransitionError(f"{event.party} is not a party of {terms.title!r}")
+        raise TransitionError(f"{event.party} is not a party of {terms.title!r}, so it has no say in it")
     if event.kind in _TALK and not event.text:
         raise MalformedMessage("a question or an answer needs a text", where="text")
-    if event.clause is not None and event.clause not in clause_names(terms):
+    names = clause_names(terms)
+    if event.kind is EventKind.CLARIFY and event.clause not in names:
         raise MalformedMessage(
-            f"{event.clause!r} is not a clause of {terms.title!r}; its clauses are {', '.join(clause_names(terms))}",
-            where="clause",
+            f"{event.clause!r} is not a clause of {terms.title!r}; its clauses are {', '.join(names)}", where="clause"
         )
     if standing is None:
         if event.kind is not EventKind.PROPOSE:
-            raise TransitionError("nothing was proposed yet")
+            raise TransitionError("nothing was proposed yet; possible is: propose")
         return
     if event.kind not in MAY[standing.state]:
         possible = ", ".join(sorted(MAY[standing.state])) or "nothing any more"
-        raise TransitionError(f"the agreement is {standing.sentence}; possible is: {possible}")
+        raise TransitionError(f"{event.kind} is not possible now: {standing.sentence}; possible is: {possible}")
     _check_own(standing, event, terms)
 
 
@@ -181,9 +203,7 @@ def _check_own(standing: Standing, event: Event, terms: Terms) -> None:
         case EventKind.ACCEPT | EventKind.REJECT:
             _check_signing(standing, event, terms)
         case EventKind.PROPOSE:
-            expected = standing.latest.version + 1
-            if terms.version != expected:
-                raise TransitionError(f"version {standing.latest.version} is on record; the next one is {expected}")
+            _check_proposal(standing, terms)
         case EventKind.SUSPEND:
             if any(lock.party == event.party for lock in standing.locks):
                 raise TransitionError(f"{event.party} has suspended it already: {standing.sentence}")
@@ -191,124 +211,174 @@ def _check_own(standing: Standing, event: Event, terms: Terms) -> None:
             _check_lifting(standing, event)
         case EventKind.ANSWER:
             if event.re not in {question.digest for question in standing.open_questions}:
-                raise TransitionError("that question is not open")
+                raise TransitionError("that question is not open; only an open one can be answered")
         case EventKind.CLARIFY | EventKind.TERMINATE:
             pass
 
 
+def _check_proposal(standing: Standing, terms: Terms) -> None:
+    latest = standing.latest
+    if terms.hash == latest.hash:
+        raise TransitionError(f"this very text is on record as version {latest.version}: accept it, or change it")
+    if terms.version != latest.version + 1:
+        raise TransitionError(f"version {latest.version} is on record; the next one is {latest.version + 1}")
+    if terms.supersedes != latest.hash:
+        raise TransitionError(f'the next version replaces the latest one on record: write supersedes = "{latest.hash}"')
+
+
 def _check_signing(standing: Standing, event: Event, terms: Terms) -> None:
+    latest = standing.latest
     if standing.current is not None and standing.current.hash == terms.hash:
-        raise TransitionError("every party has signed this version; use suspend or terminate to stop it")
+        raise TransitionError("every party has signed this version: use suspend or terminate to stop it")
+    if terms.hash != latest.hash:
+        raise TransitionError(f"version {terms.version} was countered; {event.kind} version {latest.version} instead")
+    if standing.rejected_by:
+        raise TransitionError(
+            f"version {terms.version} is rejected by {_list(sorted(standing.rejected_by))}: propose a new version"
+        )
     if event.kind is EventKind.ACCEPT and event.party in standing.signed_by:
         raise TransitionError(f"{event.party} has signed this version already: {standing.sentence}")
 
 
 def _check_lifting(standing: Standing, event: Event) -> None:
     holders = {lock.event: lock.party for lock in standing.locks}
-    if event.re not in holders:
-        raise TransitionError(f"that suspension is not in effect; the agreement is {standing.sentence}")
-    if holders[event.re] != event.party:
-        raise TransitionError(f"only {holders[event.re]}, who suspended, can resume")
+    holder = None if event.re is None else holders.get(event.re)
+    if holder is None:
+        raise TransitionError(f"that suspension is not in effect, so it cannot be lifted: {standing.sentence}")
+    if holder != event.party:
+        raise TransitionError(f"only {holder}, who suspended, can resume")
 
 
-def _signers(terms: Terms, events: Sequence[Event]) -> frozenset[PartyId]:
-    members = {party.id for party in terms.parties}
-    return frozenset(
-        event.party
-        for event in events
-        if event.kind in {EventKind.PROPOSE, EventKind.ACCEPT} and event.terms == terms.hash and event.party in members
+# --- sorting out what is on record ------------------------------------------------------------------------------------
+
+
+def _sort_out(versions: Sequence[Terms], events: Sequence[Event]) -> _Record:
+    unique = {event.digest: event for event in events}
+    said = tuple(unique[digest] for digest in sorted(unique))
+    known = {terms.hash: terms for terms in versions}
+    ordered = tuple(sorted(known.values(), key=lambda terms: (terms.version, terms.hash)))
+    signers = {terms.hash: _find_parties(terms, said, _SIGNS) for terms in ordered}
+    belonging = _find_belonging(ordered, signers)
+    sealed = tuple(terms for terms in belonging if signers[terms.hash] == _members(terms))
+    return _Record(
+        events=said,
+        versions=belonging or ordered,
+        sealed=sealed,
+        signers=signers,
+        rejecters={terms.hash: _find_parties(terms, said, frozenset({EventKind.REJECT})) for terms in ordered},
+        stoppers=frozenset[PartyId]().union(*(_members(terms) for terms in (*belonging[:1], *sealed))),
     )
 
 
-def _rejecters(terms: Terms, events: Sequence[Event]) -> frozenset[PartyId]:
-    return frozenset(event.party for event in events if event.kind is EventKind.REJECT and event.terms == terms.hash)
+def _members(terms: Terms) -> frozenset[PartyId]:
+    return frozenset(party.id for party in terms.parties)
 
 
-def _is_agreed(terms: Terms, events: Sequence[Event]) -> bool:
-    """Every party signed these very bytes, and none said no to them: a no counts whenever it was said."""
-    return _signers(terms, events) == {party.id for party in terms.parties} and not _rejecters(terms, events)
+def _find_parties(terms: Terms, events: Sequence[Event], kinds: frozenset[EventKind]) -> frozenset[PartyId]:
+    """The parties of `terms` that said one of `kinds` about it. Others may say it too; it does not count."""
+    return _members(terms) & {event.party for event in events if event.kind in kinds and event.terms == terms.hash}
 
 
-def _open_questions(terms: Terms, events: Sequence[Event]) -> tuple[Event, ...]:
-    answered = {event.re for event in events if event.kind is EventKind.ANSWER}
-    asked = [
-        event
-        for event in events
-        if event.kind is EventKind.CLARIFY and event.terms == terms.hash and event.digest not in answered
-    ]
-    return tuple(sorted(asked, key=lambda event: (event.at, event.digest)))
+def _find_belonging(ordered: Sequence[Terms], signers: Mapping[Digest, frozenset[PartyId]]) -> tuple[Terms, ...]:
+    """The versions that belong, oldest first, so that the first one is in front; none while that one is unknown.
+
+    A version that arrives before the one it replaces waits: it belongs as soon as that one does.
+    """
+    belonging: dict[Digest, Terms] = {}
+    for terms in ordered:
+        replaced = None if terms.supersedes is None else belonging.get(terms.supersedes)
+        if terms.agreement is None or (
+            replaced is not None
+            and replaced.version + 1 == terms.version
+            and replaced.agreement_id == terms.agreement_id
+            and not signers[terms.hash].isdisjoint(_members(replaced))
+        ):
+            belonging[terms.hash] = terms
+    return tuple(belonging.values())
 
 
-def _locks(events: Sequence[Event]) -> tuple[Lock, ...]:
-    lifted = {(event.party, event.re) for event in events if event.kind is EventKind.RESUME}
+def _find_head(record: _Record) -> Terms | None:
+    """The newest sealed version, when each sealed one descends from the one sealed before it; else None."""
+    supersedes = {terms.hash: terms.supersedes for terms in record.versions}
+    for earlier, later in pairwise(record.sealed):
+        step = later.supersedes
+        while step is not None and step != earlier.hash:
+            step = supersedes.get(step)
+        if step is None:
+            return None
+    return record.sealed[-1] if record.sealed else None
+
+
+def _open_questions(record: _Record, terms: Terms) -> tuple[Event, ...]:
+    """What parties of `terms` asked about it and no party of it has answered."""
+    said = [event for event in record.events if event.party in _members(terms)]
+    answered = {event.re for event in said if event.kind is EventKind.ANSWER}
+    asked = [event for event in said if event.kind is EventKind.CLARIFY and event.terms == terms.hash]
+    left = [event for event in asked if event.digest not in answered]
+    return tuple(sorted(left, key=lambda event: (event.at, event.digest)))
+
+
+def _locks(record: _Record) -> tuple[Lock, ...]:
+    lifted = {(event.party, event.re) for event in record.events if event.kind is EventKind.RESUME}
     held = [
         Lock(party=event.party, event=event.digest, at=event.at, reason=event.text)
-        for event in events
-        if event.kind is EventKind.SUSPEND and (event.party, event.digest) not in lifted
+        for event in record.events
+        if event.kind is EventKind.SUSPEND
+        and event.party in record.stoppers
+        and (event.party, event.digest) not in lifted
     ]
     return tuple(sorted(held, key=lambda lock: (lock.at, lock.event)))
 
 
-def _name_state(
-    versions: Sequence[Terms], agreed: Sequence[Terms], events: Sequence[Event], *, now: Instant
-) -> tuple[State, str]:
+# --- naming the state -------------------------------------------------------------------------------------------------
+
+
+def _name_state(record: _Record, head: Terms | None, *, now: Instant) -> tuple[State, str]:
     """The state and its sentence; what ends an agreement is asked first, what opens it last."""
-    if ended := sorted({event.party for event in events if event.kind is EventKind.TERMINATE}):
-        return State.TERMINATED, f"terminated by {_list(ended)}"
-    if not agreed:
-        return _name_negotiation(versions[-1], events)
-    if not _follow_each_other(versions, agreed):
+    ended = {event.party for event in record.events if event.kind is EventKind.TERMINATE} & record.stoppers
+    latest = record.versions[-1]
+    if ended:
+        return State.TERMINATED, f"terminated by {_list(sorted(ended))}"
+    if head is None and record.sealed:
         return State.CONFLICTING, "signed by all in versions that do not follow one another; nothing is in force"
-    if locks := _locks(events):
-        return State.SUSPENDED, "suspended by " + "; ".join(
-            f"{lock.party} since {format_instant(lock.at)}" for lock in locks
-        )
-    return _name_validity(agreed[-1], now=now)
+    if head is None:
+        return _name_negotiation(record, latest)
+    if refused := record.rejecters[head.hash]:
+        by = _list(sorted(refused))
+        return State.REJECTED, f"signed by all, but version {head.version} is rejected by {by}; nothing is in force"
+    state, sentence = _name_validity(head, _locks(record), now=now)
+    if latest.hash == head.hash:
+        return state, sentence
+    return state, f"{sentence}; version {latest.version} is {_name_negotiation(record, latest)[1]}"
 
 
-def _name_validity(current: Terms, *, now: Instant) -> tuple[State, str]:
-    """What the clock says of a version that every party signed and nobody has suspended."""
-    if current.valid_until is not None and now >= current.valid_until:
-        return State.EXPIRED, f"expired on {format_instant(current.valid_until)}"
-    signed = f"agreed by all ({_list([party.id for party in current.parties])}), version {current.version}"
-    if now < current.valid_from:
-        return State.AGREED, f"{signed}, in force from {format_instant(current.valid_from)}"
+def _name_validity(head: Terms, locks: Sequence[Lock], *, now: Instant) -> tuple[State, str]:
+    """What clock and locks say of a version that every party signed."""
+    if head.valid_until is not None and now >= head.valid_until:
+        return State.EXPIRED, f"expired on {format_instant(head.valid_until)}"
+    if locks:
+        held = "; ".join(f"{lock.party} since {format_instant(lock.at)}" for lock in locks)
+        return State.SUSPENDED, f"suspended by {held}"
+    signed = f"agreed by all ({_list([party.id for party in head.parties])}), version {head.version}"
+    if now < head.valid_from:
+        return State.AGREED, f"{signed}, in force from {format_instant(head.valid_from)}"
     return State.IN_FORCE, f"in force: {signed}"
 
 
-def _name_negotiation(latest: Terms, events: Sequence[Event]) -> tuple[State, str]:
-    refused = sorted(_rejecters(latest, events))
+def _name_negotiation(record: _Record, latest: Terms) -> tuple[State, str]:
+    """How far the parties are with a version that not all of them have signed."""
+    signed, refused = record.signers[latest.hash], record.rejecters[latest.hash]
     if refused:
-        return State.REJECTED, f"rejected by {_list(refused)}"
-    signed = _signers(latest, events)
-    missing = _list(sorted({party.id for party in latest.parties} - signed))
-    proposers = sorted(
-        {event.party for event in events if event.kind is EventKind.PROPOSE and event.terms == latest.hash}
-    )
-    by = f"proposed by {_list(proposers)}" if proposers else f"signed by {_list(sorted(signed))}"
-    if _open_questions(latest, events):
-        asked = _open_questions(latest, events)
+        return State.REJECTED, f"rejected by {_list(sorted(refused))}"
+    proposers = _find_parties(latest, record.events, frozenset({EventKind.PROPOSE}))
+    missing = _list(sorted(_members(latest) - signed)) or "nobody"
+    by = f"proposed by {_list(sorted(proposers))}" if proposers else "on record"
+    if asked := _open_questions(record, latest):
         what = "; ".join(f"{event.party} asks about {event.clause}" for event in asked)
         return State.IN_CLARIFICATION, f"{by}, not agreed: {what}"
-    if signed - set(proposers):
-        return State.ACCEPTED, f"{by}, signed by {_list(sorted(signed))} only; {missing} has not signed"
+    if accepted := signed - proposers:
+        return State.ACCEPTED, f"{by}, accepted by {_list(sorted(accepted))} only; {missing} has not signed"
     return State.PROPOSED, f"{by}; {missing} has not signed"
-
-
-def _follow_each_other(versions: Sequence[Terms], agreed: Sequence[Terms]) -> bool:
-    """Whether each version that all signed descends from the one that all signed before it.
-
-    Proposals in between that were never agreed are steps of the descent.
-    """
-    supersedes = {terms.hash: terms.supersedes for terms in versions}
-    for earlier, later in pairwise(agreed):
-        step, seen = later.supersedes, set[Digest]()
-        while step is not None and step != earlier.hash and step not in seen:
-            seen.add(step)
-            step = supersedes.get(step)
-        if step != earlier.hash:
-            return False
-    return True
 
 
 def _list(words: Sequence[str]) -> str:

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pure: one way to read a JSON object field by field, so that no field is missed and each error names its place.
 
-fields = Reader(value, "", MalformedTerms).open()
-title = fields.text("title")
-fields.close()              # refuses what was not read: an unknown field
+    fields = Reader(value, "", MalformedTerms).open()
+    title = fields.text("title")
+    fields.close()              # refuses what was not read: an unknown field
+
+Text is what people will read before they sign: characters that show nothing, or turn the direction of what is beside
+them, are refused (Unicode TR36 §2.5).
 """
 
 import re
@@ -18,6 +21,8 @@ __all__ = ["MAX_LIST", "MAX_TEXT", "Reader"]
 
 MAX_TEXT = 4_000
 MAX_LIST = 1_000
+_SHOWN = 64
+_INVISIBLE_BUT_NEEDED = "\u00a0\u202f\u200c\u200d"  # French spaces; the joiners of Persian and of Indic scripts
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,30}[a-z0-9])?", re.ASCII)
 
 
@@ -38,17 +43,20 @@ class Reader:
         self._fields = self._value
         return self
 
-    def close(self) -> None:
-        """Refuse what was not read."""
+    def close(self, *, not_yet: Collection[str] = ()) -> None:
+        """Refuse what was not read; a field of `not_yet` is known, but to later versions only."""
         unknown = sorted(self._fields.keys() - self._read)
+        if unknown and unknown[0] in not_yet:
+            raise self.refuse(unknown[0], "is not supported yet by this version, which would not keep it; leave it out")
         if unknown:
             known = ", ".join(sorted(self._read))
             raise self.refuse(unknown[0], f"is not a field this version knows here; known are {known}")
 
     def refuse(self, name: str, problem: str) -> MalformedError:
         """The error for the field `name`."""
-        shown = name[:64].replace("~", "~0").replace("/", "~1")
-        return self._error(f"{name[:64]}: {problem}", where=f"{self._where}/{shown}")
+        shown = name[:_SHOWN] if name.isprintable() else ascii(name[:_SHOWN])
+        pointer = shown.replace("~", "~0").replace("/", "~1")
+        return self._error(f"{shown}: {problem}", where=f"{self._where}/{pointer}")
 
     def has(self, name: str) -> bool:
         """Whether the field is there at all; it then counts as known."""
@@ -56,15 +64,16 @@ class Reader:
         return name in self._fields
 
     def text(self, name: str, *, most: int = MAX_TEXT) -> str:
-        """A text of 1 to `most` characters."""
-        value = self._get(name)
-        if not isinstance(value, str) or not 0 < len(value) <= most:
-            raise self.refuse(name, f"must be a text of 1 to {most} characters")
-        return value
+        """One line of 1 to `most` characters that all show."""
+        return self._line(name, self._get(name), most)
 
     def maybe_text(self, name: str) -> str | None:
         """A text, or None where the field is absent."""
         return self.text(name) if self.has(name) else None
+
+    def maybe_prose(self, name: str) -> str | None:
+        """A text that may run over several lines, or None where the field is absent."""
+        return self._line(name, self._get(name), MAX_TEXT, besides="\n\t") if self.has(name) else None
 
     def label(self, name: str) -> str:
         """A short name that can stand in a clause's name."""
@@ -77,7 +86,7 @@ class Reader:
         """One of `words`."""
         value = self.text(name)
         if value not in words:
-            raise self.refuse(name, f"{value[:64]!r} is unknown; use one of {', '.join(sorted(words))}")
+            raise self.refuse(name, f"{value[:_SHOWN]!r} is unknown; use one of {', '.join(sorted(words))}")
         return value
 
     def whole(self, name: str, *, least: int, most: int) -> int:
@@ -124,9 +133,9 @@ class Reader:
         value = self._get(name)
         if not isinstance(value, list) or not least <= len(value) <= MAX_LIST:
             raise self.refuse(name, f"must be a list of {least} to {MAX_LIST} texts")
-        texts = [text for text in value if isinstance(text, str) and 0 < len(text) <= MAX_TEXT]
-        if len(texts) < len(value) or len(set(texts)) < len(texts):
-            raise self.refuse(name, "must hold texts, each once and none empty")
+        texts = [self._line(name, text, MAX_TEXT) for text in value]
+        if len(set(texts)) < len(texts):
+            raise self.refuse(name, "must hold each text once")
         return frozenset(texts)
 
     def words(self, name: str, words: Collection[str], *, least: int = 0) -> frozenset[str]:
@@ -134,14 +143,14 @@ class Reader:
         found = self.texts(name, least=least)
         if unknown := sorted(found - set(words)):
             shown = ", ".join(sorted(words)) if len(words) < MAX_LIST // 10 else "ISO 3166-1 alpha-2 codes, such as IQ"
-            raise self.refuse(name, f"{unknown[0][:64]!r} is unknown; use {shown}")
+            raise self.refuse(name, f"{unknown[0][:_SHOWN]!r} is unknown; use {shown}")
         return found
 
     def matching(self, name: str, pattern: re.Pattern[str], *, what: str, least: int = 0) -> frozenset[str]:
         """A set of texts that all have one form."""
         found = self.texts(name, least=least)
         if wrong := sorted(text for text in found if pattern.fullmatch(text) is None):
-            raise self.refuse(name, f"{wrong[0][:64]!r} is not of the form wanted here: {what}")
+            raise self.refuse(name, f"{wrong[0][:_SHOWN]!r} is not of the form wanted here: {what}")
         return found
 
     def items(self, name: str, *, least: int, most: int) -> Iterator["Reader"]:
@@ -159,6 +168,17 @@ class Reader:
         if not self.has(name):
             raise self.refuse(name, "is missing")
         return self._fields[name]
+
+    def _line(self, name: str, value: Json, most: int, *, besides: str = "") -> str:
+        if not isinstance(value, str) or not 0 < len(value) <= most:
+            raise self.refuse(name, f"must be a text of 1 to {most} characters")
+        fine = _INVISIBLE_BUT_NEEDED + besides
+        hidden = (
+            None if value.isprintable() else next((s for s in value if not s.isprintable() and s not in fine), None)
+        )
+        if hidden is not None:
+            raise self.refuse(name, f"holds U+{ord(hidden):04X}, which does not show; take it out")
+        return value
 
     def _party(self, name: str, text: str, members: Collection[PartyId] | None) -> PartyId:
         try:

@@ -32,6 +32,7 @@ from comity.vocabulary import (
     PROHIBITED_USES,
     PURPOSES,
     REGIONS,
+    STIX_TYPES,
     SUBJECT,
     TLP_LEVELS,
     TYPE,
@@ -39,6 +40,7 @@ from comity.vocabulary import (
 
 __all__ = [
     "FORMAT",
+    "MAX_DOCUMENT_BYTES",
     "TERMS_TYPE",
     "Channel",
     "LegalBasis",
@@ -66,6 +68,7 @@ _SCOPE_FIELDS = (
     "special_categories",
     "handling",
 )
+_CHANNEL_FIELDS = ("giver", "receivers", "onward", "releasable_to")
 _GATE_CLAUSES = (
     "form",
     "framework",
@@ -77,6 +80,25 @@ _GATE_CLAUSES = (
     "permitted_actions",
     "prohibited_uses",
 )
+_NOT_YET = frozenset(
+    {
+        "assurances",
+        "existence",
+        "public_line",
+        "query_rules",
+        "reservations",
+        "response_times",
+        "retention",
+        "structure",
+        "survival",
+        "texts",
+    }
+)
+"""Fields of agreements that no node keeps yet (docs/spec/agreement-document.md)."""
+_NOT_YET_IN_CHANNEL = frozenset({"attribution", "history", "originators", "sanitise", "special_categories"})
+
+MAX_DOCUMENT_BYTES = 256 * 1024
+"""With every character escaped once more, it still fits into a message (`exchange`)."""
 _MAX_PARTIES = 32
 _MAX_CHANNELS = 64
 
@@ -163,7 +185,7 @@ def clause_names(terms: Terms) -> tuple[str, ...]:
     names = list(_GATE_CLAUSES)
     for channel in terms.channels:
         names.append(f"channels.{channel.id}")
-        names.extend(f"channels.{channel.id}.{field}" for field in (*_SCOPE_FIELDS, "giver", "receivers", "onward"))
+        names.extend(f"channels.{channel.id}.{field}" for field in (*_SCOPE_FIELDS, *_CHANNEL_FIELDS))
     return tuple(names)
 
 
@@ -174,6 +196,8 @@ def parse_terms(document: bytes) -> Terms:
         MalformedTerms: not canonical, or a field or value that is missing, unknown or out of bounds; `where` is its
             JSON pointer.
     """
+    if len(document) > MAX_DOCUMENT_BYTES:
+        raise MalformedTerms(f"the document has {len(document)} bytes where at most {MAX_DOCUMENT_BYTES} are taken")
     try:
         value = parse_signed_json(document)
     except MalformedJson as error:
@@ -218,7 +242,7 @@ def _read_terms(reader: Reader, document: bytes) -> Terms:
     )
     if terms.framework is not None and terms.framework in terms.excluded_frameworks:
         raise fields.refuse("framework", f"{terms.framework!r} is also in excluded_frameworks")
-    fields.close()
+    fields.close(not_yet=_NOT_YET)
     return terms
 
 
@@ -283,13 +307,13 @@ def _read_channel(reader: Reader, members: Collection[PartyId]) -> Channel:
         onward=onward,
         releasable_to=releasable,
     )
-    fields.close()
+    fields.close(not_yet=_NOT_YET_IN_CHANNEL)
     return channel
 
 
 def _read_scope(fields: Reader, giver: PartyId) -> Scope:
     return Scope(
-        types=fields.matching("types", TYPE, what="STIX types", least=1),
+        types=_read_types(fields),
         tlp_ceiling=fields.word("tlp_ceiling", TLP_LEVELS),
         markings=fields.words("markings", MARKINGS),
         originators=frozenset({giver}),
@@ -303,3 +327,11 @@ def _read_scope(fields: Reader, giver: PartyId) -> Scope:
         special_categories=frozenset(),
         handling=fields.words("handling", HANDLING),
     )
+
+
+def _read_types(fields: Reader) -> frozenset[str]:
+    """STIX 2.1 types, and types of one's own, which begin with "x-" (STIX 2.1 §11.2): a misspelt type is refused."""
+    types = fields.matching("types", TYPE, what="a STIX type", least=1)
+    if unknown := sorted(name for name in types if name not in STIX_TYPES and not name.startswith("x-")):
+        raise fields.refuse("types", f"{unknown[0][:64]!r} is no type of STIX 2.1; a type of your own begins with 'x-'")
+    return types

@@ -15,15 +15,36 @@ from comity.node.node import Node
 from comity.node.parties import find_party
 from comity.node.standing import Dossier, judge_terms, list_dossiers
 from comity.release.clauses import Finding, read_findings
-from comity.release.decision import Decision, Release, Withhold, decide, decide_gate
+from comity.release.decision import Decision, Redact, Release, Withhold, decide, decide_gate
+from comity.stix.labels import Label
 from comity.store import Transaction, objects
 from comity.store.objects import StoredObject
 
-__all__ = ["Explanation", "Reading", "explain", "find_object"]
+__all__ = ["Explanation", "Reading", "Shown", "Verdict", "explain", "find_object", "show_object"]
 
 _MAX_SHOWN = 10
 _MAX_WALKED = 10_000
 """Objects looked at for a chain; beyond it the clause is named without one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """A decision in words: "release", "redact" (with what is removed) or "withhold" (with clause and reason)."""
+
+    decision: str
+    clause: str | None = None
+    reason: str | None = None
+    redacted: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """An object as it is held: its newest version, the label that counts, and the versions held, oldest first."""
+
+    object: StoredObject
+    label: Label
+    versions: tuple[str, ...]
+    data: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +57,7 @@ class Reading:
     agreement: AgreementId
     title: str
     channel: str
-    decision: Decision
+    verdict: Verdict
     gate: Withhold | None
     findings: tuple[Finding, ...]
     because: tuple[ObjectId, ...]
@@ -44,11 +65,11 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """The decision that counts (the most any channel lets go) and the reading of every channel towards the party."""
+    """The verdict that counts (the most any channel lets go) and the reading of every channel towards the party."""
 
     object: StoredObject
     recipient: PartyId
-    decision: Decision
+    verdict: Verdict
     readings: tuple[Reading, ...]
 
 
@@ -85,9 +106,25 @@ def explain(node: Node, prefix: str, *, to: PartyId) -> Explanation:
             for channel in terms.channels
             if channel.giver == node.party and to in channel.receivers
         )
-    default = Withhold(clause="status", reason=f"no agreement on record lets this node give anything to {to}")
-    best = min((reading.decision for reading in readings), key=_openness, default=default)
-    return Explanation(object=item, recipient=to, decision=best, readings=readings)
+    nothing = Withhold(clause="status", reason=f"no agreement on record lets this node give anything to {to}")
+    best = min((reading.verdict for reading in readings), key=_closeness, default=_put_in_words(nothing))
+    return Explanation(object=item, recipient=to, verdict=best, readings=readings)
+
+
+def show_object(node: Node, prefix: str) -> Shown:
+    """The object that `prefix` names, as it is held.
+
+    Raises:
+        NotFoundError, MalformedRequest: as `find_object`.
+    """
+    with node.store.read() as transaction:
+        item = find_object(transaction, prefix)
+        return Shown(
+            object=item,
+            label=objects.read_label(transaction, item.label),
+            versions=tuple(held.version for held in objects.read_versions_of(transaction, [item.id])),
+            data=objects.read_body(transaction, item.pk),
+        )
 
 
 def _read(
@@ -112,7 +149,7 @@ def _read(
         agreement=dossier.id,
         title=terms.title,
         channel=channel.id,
-        decision=gate if gate is not None else decided,
+        verdict=_put_in_words(gate if gate is not None else decided),
         gate=gate,
         findings=read_findings(channel.scope, label, recipient=to),
         because=because,
@@ -149,7 +186,15 @@ def _terms_of(node: Node, dossier: Dossier) -> Terms:
     return standing.current or standing.latest
 
 
-def _openness(decision: Decision) -> int:
-    if isinstance(decision, Withhold):
-        return 2
-    return 0 if isinstance(decision, Release) else 1
+def _closeness(verdict: Verdict) -> int:
+    return ("release", "redact", "withhold").index(verdict.decision)
+
+
+def _put_in_words(decision: Decision) -> Verdict:
+    match decision:
+        case Release():
+            return Verdict(decision="release")
+        case Redact(properties=properties):
+            return Verdict(decision="redact", redacted=tuple(sorted(properties)))
+        case Withhold(clause=clause, reason=reason):
+            return Verdict(decision="withhold", clause=clause, reason=reason)

@@ -79,7 +79,7 @@ def _take_in(
     definitions = {**objects.read_statement_definitions(transaction), **_statements(parsed)}
     held = _index(objects.read_versions_of(transaction, {item.id for item, _ in parsed.good}))
     added, known, bad = dict[ObjectId, list[int]](), 0, list(parsed.bad)
-    for index, (item, value) in enumerate(parsed.good):
+    for place, (item, value) in zip(parsed.places, parsed.good, strict=True):
         version_at = parse_instant(item.version)
         try:
             if _is_held(held.get(item.id, ()), item, version_at=version_at, holding=holding):
@@ -89,8 +89,8 @@ def _take_in(
             said = join_tags(read_tags(value), tags)
             label = make_label(item, markings, said, originator=holding.originator, audience=audience)
         except ComityError as error:
-            where = error.where if isinstance(error, MalformedObject) else ""
-            bad.append(BadObject(index=index, id=item.id, where=where, detail=error.detail))
+            inside = error.where if isinstance(error, MalformedObject) else ""
+            bad.append(BadObject(index=place, id=item.id, where=f"/objects/{place}{inside}", detail=error.detail))
             continue
         own = objects.intern_label(transaction, label)
         pk = objects.add_object(transaction, item, version_at=version_at, own_label=own, holding=holding)

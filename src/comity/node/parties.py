@@ -14,7 +14,7 @@ from comity.ids import Digest, PartyId
 from comity.node.node import Node
 from comity.signing import Manifest, SignedDocument, parse_manifest, parse_signed_document, verify_manifest
 from comity.signing import verify_successor as verify_next
-from comity.store import Transaction, parties
+from comity.store import Transaction, agreements, parties
 
 __all__ = [
     "KnownParty",
@@ -79,6 +79,8 @@ def add_party(node: Node, envelope: bytes, *, digest: Digest | None, url: str | 
         _check_keys(manifest, read_manifests(act.transaction))
         clean = url.rstrip("/") if url else None
         parties.put_party(act.transaction, manifest, envelope=envelope, url=clean, now=act.now)
+        # What waits for this party is worth a try at once: its address or its keys may be what was missing.
+        agreements.make_due(act.transaction, manifest.party, now=act.now)
     return manifest
 
 
@@ -115,7 +117,7 @@ def read_manifests(transaction: Transaction) -> dict[PartyId, Manifest]:
 
 
 def create_credential(node: Node, party: PartyId) -> str:
-    """A new secret for `party`, 43 characters; shown once, only its hash is kept.
+    """A new secret for `party`, 64 characters; shown once, only its hash is kept.
 
     Raises:
         NotFoundError: the party is not pinned here.

@@ -85,11 +85,11 @@ def find_reason(finding: Finding) -> str:
     if finding.test is Test.WITHIN:
         return f"{_list(allowed)} is not in the audience that the originator allows"
     if not finding.found or frozenset() in finding.found:
-        return f"the object, or one it refers to, says nothing of {finding.clause}; the terms admit {_list(allowed)}"
+        return f"nothing is said, of the object or of one it refers to; the terms admit {_list(allowed)}"
     refused = frozenset(word for group in finding.found if group.isdisjoint(allowed) for word in group)
     if not allowed:
-        return f"{finding.clause} is {_list(refused)}; the terms admit none"
-    return f"{finding.clause} is {_list(refused)}; the terms admit {_list(allowed)}"
+        return f"found {_list(refused)}; the terms admit none"
+    return f"found {_list(refused)}; the terms admit {_list(allowed)}"
 
 
 def _list(words: frozenset[str]) -> str:

@@ -100,9 +100,13 @@ class BadObject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedBundle:
-    """What a bundle held, in its order: objects that can be kept, each with its parsed JSON, and those that cannot."""
+    """What a bundle held, in its order: objects that can be kept, each with its parsed JSON, and those that cannot.
+
+    `places` are the positions in the bundle of `good`, from 0.
+    """
 
     good: tuple[tuple[StixObject, dict[str, Json]], ...]
+    places: tuple[int, ...]
     bad: tuple[BadObject, ...]
 
 
@@ -134,9 +138,9 @@ def parse_bundle(data: bytes) -> ParsedBundle:
         if error.where != "/objects":
             raise
         # One observed-data object may carry a dictionary of that name (STIX 2.1 §4.14, deprecated).
-        return ParsedBundle(good=(parse_object(data),), bad=())
+        return ParsedBundle(good=(parse_object(data),), places=(0,), bad=())
     if others.get("type", "bundle") != "bundle":
-        return ParsedBundle(good=(parse_object(data),), bad=())
+        return ParsedBundle(good=(parse_object(data),), places=(0,), bad=())
     if not members and others.keys() - {"more", "next"}:
         raise MalformedObject(
             "no object is in it; send a STIX 2.1 bundle with a list `objects` that is not empty, or one object with "
@@ -153,6 +157,7 @@ def parse_bundle(data: bytes) -> ParsedBundle:
 
 def _collect(members: tuple[Member, ...]) -> ParsedBundle:
     good: list[tuple[StixObject, dict[str, Json]]] = []
+    places: list[int] = []
     bad: list[BadObject] = []
     # By time and not by text: "…:00Z" and "…:00.000Z" are one version, and may not be two objects.
     seen: dict[tuple[ObjectId, Instant], StixObject] = {}
@@ -164,11 +169,12 @@ def _collect(members: tuple[Member, ...]) -> ParsedBundle:
             earlier = seen.setdefault((found.id, parse_instant(found.version)), found)
             if earlier is found:
                 good.append((found, value))
+                places.append(member.index)
             elif earlier.digest != found.digest:
                 raise _differing_repeat(found)
         except MalformedError as error:
             bad.append(_describe(error, member.index, value))
-    return ParsedBundle(good=tuple(good), bad=tuple(bad))
+    return ParsedBundle(good=tuple(good), places=tuple(places), bad=tuple(bad))
 
 
 def _differing_repeat(found: StixObject) -> MalformedObject:

@@ -16,6 +16,7 @@ __all__ = [
     "add_terms",
     "find_agreements",
     "list_agreements",
+    "make_due",
     "mark_delivered",
     "mark_failed",
     "put_outbox",
@@ -159,6 +160,11 @@ def read_undelivered(transaction: Transaction) -> list[Pending]:
         "SELECT position, party, envelope, attempts, problem FROM outbox WHERE delivered_at IS NULL ORDER BY position"
     )
     return [_pending(row) for row in rows]
+
+
+def make_due(transaction: Transaction, party: PartyId, *, now: Instant) -> None:
+    """Let everything undelivered to `party` be due at once."""
+    transaction.run("UPDATE outbox SET due_at = ? WHERE party = ? AND delivered_at IS NULL", (now, party))
 
 
 def mark_delivered(transaction: Transaction, position: int, *, now: Instant) -> None:

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: the command line. `main` is the program; everything a command needs is imported when that command runs.
+
+`commands` is what can be typed, `session` the way from there to what is printed. `operations` is what a node can be
+asked to do, `acting` one operation and what must follow it before the answer. `control` asks the process that serves,
+and `listener` is that process being asked; `serve` is that process. `words` are results as people read them, `reply` as
+programs do, with the exit codes.
+"""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn, cast
+
+import click
+
+from comity.cli.reply import Exit, Json, describe_bug
+from comity.cli.session import Session
+from comity.errors import ComityError
+
+__all__ = ["main", "run"]
+
+_COMMANDS = {
+    "init": "nodes:init",
+    "serve": "nodes:serve",
+    "party": "parties:party",
+    "credential": "parties:credential",
+    "object": "objects:objects",
+    "agreement": "agreements:agreement",
+    "explain": "objects:explain",
+    "pull": "objects:pull",
+    "log": "journal:log",
+}
+
+
+class _LazyGroup(click.Group):
+    """Commands by name, each imported when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's signature)
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, name = _COMMANDS[cmd_name].partition(":")
+        return cast("click.Command", getattr(importlib.import_module(f"comity.cli.commands.{module}"), name))
+
+
+@click.group(
+    cls=_LazyGroup,
+    epilog="Example: comity --node aurelia agreement status 3f2a",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option(
+    "--node",
+    "folder",
+    metavar="DIR",
+    envvar="COMITY_NODE",
+    show_envvar=True,
+    type=click.Path(path_type=Path),
+    help="The folder of the node.",
+)
+@click.option("--debug", is_flag=True, help="Show the traceback of an error that should not happen.")
+@click.version_option(package_name="comity", message="comity %(version)s")
+@click.pass_obj
+def _comity(session: Session, folder: Path | None, *, debug: bool) -> None:
+    """Share STIX objects with other authorities under signed agreements, with proof of every disclosure."""
+    session.folder = folder
+    session.debug = debug
+
+
+def main() -> NoReturn:
+    """Run the command that was typed and leave with its exit code."""
+    try:
+        code = run(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read the output went away; Python must not fail again when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = Exit.FAILED
+    sys.exit(code)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """The exit code of the command that `arguments` are; results and errors are printed."""
+    session = Session(as_json="--json" in arguments)
+    try:
+        # In this mode click gives back what the command function gave, or the exit code of --help and --version.
+        return int(_comity.main(list(arguments), prog_name="comity", obj=session, standalone_mode=False) or Exit.DONE)
+    except click.UsageError as error:
+        return _show_usage(session, error)
+    except click.ClickException as error:
+        session.show_error({"code": "failed", "message": error.format_message(), "facts": {}})
+        return Exit.FAILED
+    except (click.Abort, KeyboardInterrupt):
+        session.show_error({"code": "interrupted", "message": "interrupted", "facts": {}})
+        return Exit.INTERRUPTED
+    except ComityError as error:
+        return session.fail(error)
+    except (BrokenPipeError, SystemExit):
+        raise
+    except Exception as error:
+        if session.debug:
+            raise
+        session.show_error(describe_bug(error))
+        return Exit.FAILED
+
+
+def _show_usage(session: Session, error: click.UsageError) -> int:
+    if not session.as_json:
+        error.show()
+    else:
+        facts: dict[str, Json] = {} if error.ctx is None else {"usage": error.ctx.get_usage()}
+        session.show_error({"code": "usage", "message": error.format_message(), "facts": facts})
+    return Exit.USAGE

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: one operation, and what must follow it before it is answered.
+
+ 1. the operation itself, which commits;
+ 2. if it can have closed a gate: wait until no answer given under the agreement is under way any more (DRAIN);
+ 3. if it queued messages: one try to deliver them, bounded in time, and who has not acknowledged yet is said.
+
+The serving process and a command that is alone with the store both answer through `act`, so that neither differs.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from comity.cli.operations import perform
+from comity.cli.operations.agreements import describe_waiting
+from comity.cli.reply import Json, Reply, fail_with
+from comity.errors import ComityError
+from comity.ids import AgreementId
+from comity.node.node import Node, open_node
+from comity.node.outbox import list_due
+
+__all__ = ["DELIVERY_SECONDS", "Surroundings", "act", "act_alone"]
+
+DELIVERY_SECONDS = 3.0
+"""How long an answer waits for partners' nodes; what is not delivered by then is delivered later."""
+
+
+class Surroundings(Protocol):
+    """What an operation has around it."""
+
+    async def drain(self, agreement: AgreementId) -> None:
+        """Return when nothing given under `agreement` is under way."""
+
+    async def deliver(self) -> None:
+        """Try to deliver what is queued; return soon, whatever happened."""
+
+
+async def act(node: Node, operation: str, arguments: Mapping[str, Json], *, around: Surroundings) -> Reply:
+    """What became of the operation; every failure that Comity knows is a reply."""
+    try:
+        outcome = await perform(node, operation, arguments)
+        if outcome.stops is not None:
+            await around.drain(outcome.stops)
+        result = outcome.result
+        if outcome.sends is not None:
+            await around.deliver()
+            result = {**result, "waiting": describe_waiting(node, outcome.sends)}
+        return Reply(code=outcome.code, result=result)
+    except ComityError as error:
+        return fail_with(error)
+
+
+class _Alone:
+    """A command with the store to itself: nothing is being sent, and one try is all the delivery there is."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    async def drain(self, agreement: AgreementId) -> None:
+        """Nothing to wait for: no other process can have an answer under way, as this one owns the store."""
+
+    async def deliver(self) -> None:
+        """One try."""
+        if not list_due(self._node):
+            return
+        from comity.peers import deliver
+
+        try:
+            await asyncio.wait_for(deliver(self._node), DELIVERY_SECONDS)
+        except TimeoutError:
+            return
+
+
+def act_alone(folder: Path, operation: str, arguments: Mapping[str, Json]) -> Reply:
+    """What became of the operation on the node in `folder`, which no other process owns.
+
+    Raises:
+        StoreBusy: another process owns it.
+        ComityError: the node cannot be opened.
+    """
+    node = open_node(folder)
+    try:
+        return asyncio.run(act(node, operation, arguments, around=_Alone(node)))
+    finally:
+        node.close()

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: `init` and `serve`."""
+
+from pathlib import Path
+
+import click
+
+from comity.cli.reply import Exit
+from comity.cli.session import ActCommand, Session
+from comity.cli.words.parties import describe_founded
+
+__all__ = ["init", "serve"]
+
+_DEFAULT_LISTEN = "127.0.0.1:8440"
+
+
+@click.command(
+    short_help="Make a node in DIR.",
+    cls=ActCommand,
+    example="comity init aurelia --party aurelia --name 'Aurelia, Liaison Service' --state XA",
+)
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--party", required=True, metavar="ID", help="The party's id: lower-case letters, digits, '.' and '-'.")
+@click.option("--name", required=True, metavar="NAME", help="The party's name, as people know it.")
+@click.option("--state", metavar="CC", help="Its state, by ISO 3166-1 alpha-2 code; none for an organisation.")
+@click.pass_obj
+def init(session: Session, folder: Path, party: str, name: str, state: str | None) -> int:
+    """Make a node in DIR: keys, a signed manifest, an empty store, and a policy that recognises nothing.
+
+    DIR must not exist yet, or be empty.
+    """
+    from comity.cli.operations.parties import describe_manifest
+    from comity.config import parse_address
+    from comity.ids import parse_party_id
+    from comity.node.founding import found_node
+
+    manifest = found_node(
+        folder, party=parse_party_id(party), name=name, state=state, listen=parse_address(_DEFAULT_LISTEN)
+    )
+    session.show({**describe_manifest(manifest), "folder": str(folder)}, describe_founded)
+    return Exit.DONE
+
+
+@click.command(
+    short_help="Answer partners over TAXII 2.1.",
+    cls=ActCommand,
+    example="comity --node aurelia serve --listen 127.0.0.1:8440",
+)
+@click.option("--listen", metavar="HOST:PORT", help="Where to listen, instead of `listen` in node.toml.")
+@click.pass_obj
+def serve(session: Session, listen: str | None) -> int:
+    """Answer partners over TAXII 2.1, take and deliver messages, until stopped by SIGTERM or ctrl-C.
+
+    Prints one line when it is ready. While it runs it owns the store; other commands go through it.
+    """
+    from comity.cli.serve import serve_node
+
+    return serve_node(session, listen=listen)

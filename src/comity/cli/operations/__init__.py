@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: what a node can be asked to do: one table, used by the serving process and by a command that is alone."""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from comity.cli.operations import agreements, journal, objects, parties
+from comity.cli.outcome import Arguments, Outcome
+from comity.cli.reply import Json
+from comity.errors import MalformedRequest
+from comity.node.node import Node
+
+__all__ = ["OPERATIONS", "Operation", "perform"]
+
+Operation = Callable[[Node, Arguments], Outcome | Awaitable[Outcome]]
+
+OPERATIONS: Mapping[str, Operation] = {
+    "party.export": parties.export,
+    "party.add": parties.add,
+    "party.list": parties.list_all,
+    "credential.create": parties.create_credential,
+    "object.add": objects.add,
+    "object.show": objects.show,
+    "explain": objects.explain,
+    "pull": objects.pull,
+    "agreement.propose": agreements.propose,
+    "agreement.list": agreements.list_all,
+    "agreement.show": agreements.show,
+    "agreement.status": agreements.status,
+    "agreement.clarify": agreements.clarify,
+    "agreement.answer": agreements.answer,
+    "agreement.accept": agreements.accept,
+    "agreement.reject": agreements.reject,
+    "agreement.suspend": agreements.suspend,
+    "agreement.resume": agreements.resume,
+    "agreement.terminate": agreements.terminate,
+    "log.list": journal.list_last,
+    "log.show": journal.show,
+    "log.checkpoint": journal.checkpoint,
+}
+
+
+async def perform(node: Node, name: str, arguments: Mapping[str, Json]) -> Outcome:
+    """What the operation `name` came to; committed when this returns.
+
+    Raises:
+        MalformedRequest: there is no such operation, or an argument of it is wrong.
+        ComityError: whatever the operation raises.
+    """
+    operation = OPERATIONS.get(name)
+    if operation is None:
+        raise MalformedRequest(f"there is no operation {name!r} here; is the serving process of an older version?")
+    outcome = operation(node, Arguments(arguments))
+    return outcome if isinstance(outcome, Outcome) else await outcome

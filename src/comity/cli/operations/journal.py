@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: operations on the disclosure log. Verifying needs no node and is done by the command itself."""
+
+import base64
+
+from comity.cli.outcome import Arguments, Outcome
+from comity.cli.reply import Json
+from comity.errors import NotFoundError
+from comity.ids import format_instant
+from comity.node import journal
+from comity.node.journal import Entry
+from comity.node.node import Node
+from comity.release.disclosure import EntryType
+from comity.tlog.note import parse_checkpoint, parse_note
+
+__all__ = ["checkpoint", "list_last", "show"]
+
+_MOST_LISTED = 100_000
+_MOST_ENTRIES = 2**53
+
+
+def list_last(node: Node, arguments: Arguments) -> Outcome:
+    """The last entries, oldest first."""
+    last = arguments.number("last", most=_MOST_LISTED)
+    entries = journal.list_entries(node, start=-last, limit=last) if last else []
+    return Outcome(result={"entries": [_describe(entry) for entry in entries]})
+
+
+def show(node: Node, arguments: Arguments) -> Outcome:
+    """One entry with its content."""
+    number = arguments.number("entry", most=_MOST_ENTRIES)
+    entries = journal.list_entries(node, start=number, limit=1)
+    if not entries:
+        raise NotFoundError(f"there is no entry {number} in the log; entries are counted from 0")
+    return Outcome(result={**_describe(entries[0]), "content": entries[0].content})
+
+
+def checkpoint(node: Node, _: Arguments) -> Outcome:
+    """The last checkpoint this party signed, as it was signed."""
+    signed = journal.read_checkpoint(node)
+    head = parse_checkpoint(parse_note(signed).text)
+    return Outcome(
+        result={
+            "origin": head.origin,
+            "size": head.size,
+            "root": base64.b64encode(head.root).decode(),
+            "checkpoint": signed.decode(),
+        }
+    )
+
+
+def _describe(entry: Entry) -> dict[str, Json]:
+    leaf = entry.leaf
+    event = entry.content if leaf.type is EntryType.AGREEMENT_EVENT and isinstance(entry.content, dict) else {}
+    return {
+        "entry": entry.position,
+        "type": leaf.type.value,
+        "at": format_instant(leaf.at),
+        "terms": leaf.terms,
+        "recipient": leaf.recipient,
+        "sequence": leaf.sequence,
+        "count": leaf.count,
+        "commitment": leaf.commitment,
+        "kind": event.get("kind"),
+        "party": event.get("party"),
+        "purged": entry.content is None,
+    }

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: operations on objects: taking in, showing, explaining, pulling."""
+
+from collections.abc import Sequence
+
+from comity.canonical import OBJECT_LIMITS, parse_json
+from comity.cli.outcome import Arguments, Outcome
+from comity.cli.reply import Exit, Json
+from comity.errors import MalformedObject, MalformedRequest
+from comity.ids import ObjectId, format_instant, parse_party_id
+from comity.node import explain as explaining
+from comity.node import ingest
+from comity.node.explain import Reading, Verdict
+from comity.node.node import Node
+from comity.release.clauses import Finding, Groups
+from comity.stix.labels import Tags, format_label, make_tags
+from comity.stix.objects import BadObject
+
+__all__ = ["add", "explain", "pull", "show"]
+
+
+def add(node: Node, arguments: Arguments) -> Outcome:
+    """What became of one file of this party's own objects; an exit code of failure when any of them is bad."""
+    intake = ingest.add_objects(node, arguments.data("data"), tags=_read_tags(arguments))
+    return Outcome(
+        result={"added": list[Json](intake.added), "known": intake.known, "bad": _describe_bad(intake.bad)},
+        code=Exit.FAILED if intake.bad else Exit.DONE,
+    )
+
+
+def show(node: Node, arguments: Arguments) -> Outcome:
+    """The newest version of an object as it is held."""
+    shown = explaining.show_object(node, arguments.text("id"))
+    item = shown.object
+    return Outcome(
+        result={
+            "id": item.id,
+            "type": item.type,
+            "version": item.version,
+            "versions": list[Json](shown.versions),
+            "digest": item.digest,
+            "originator": item.originator,
+            "received_under": item.received_under,
+            "added_at": format_instant(item.added_at),
+            "label": parse_json(format_label(shown.label), limits=OBJECT_LIMITS),
+            "object": parse_json(shown.data, limits=OBJECT_LIMITS),
+        }
+    )
+
+
+def explain(node: Node, arguments: Arguments) -> Outcome:
+    """Why an object goes, or does not go, to a party."""
+    party = parse_party_id(arguments.text("to"))
+    found = explaining.explain(node, arguments.text("id"), to=party)
+    return Outcome(
+        result={
+            "object": found.object.id,
+            "version": found.object.version,
+            "to": found.recipient,
+            **_describe_verdict(found.verdict),
+            "readings": [_describe_reading(reading) for reading in found.readings],
+        }
+    )
+
+
+async def pull(node: Node, arguments: Arguments) -> Outcome:
+    """What a partner's node released, taken in."""
+    from comity import peers
+
+    party = parse_party_id(arguments.text("party"))
+    channels: list[Json] = [
+        {
+            "agreement": item.target.agreement,
+            "title": item.target.title,
+            "channel": item.target.channel.id,
+            "collection": item.target.collection,
+            "withheld": item.withheld,
+            "pages": item.pages,
+            "added": list[Json](item.added),
+            "known": item.known,
+            "bad": _describe_bad(item.bad),
+        }
+        for item in await peers.pull(node, party)
+    ]
+    return Outcome(result={"party": party, "channels": channels})
+
+
+def _read_tags(arguments: Arguments) -> Tags:
+    try:
+        return make_tags(
+            subjects=arguments.texts("subjects"), regions=arguments.texts("regions"), kinds=arguments.texts("kinds")
+        )
+    except MalformedObject as error:
+        # These words were typed, so it is the command that is wrong and no object.
+        raise MalformedRequest(error.detail, where=error.where) from error
+
+
+def _describe_bad(bad: Sequence[BadObject]) -> list[Json]:
+    return [{"index": item.index, "id": item.id, "where": item.where, "message": item.detail} for item in bad]
+
+
+def _describe_verdict(verdict: Verdict) -> dict[str, Json]:
+    return {
+        "decision": verdict.decision,
+        "clause": verdict.clause,
+        "reason": verdict.reason,
+        "redacted": list[Json](verdict.redacted),
+    }
+
+
+def _describe_reading(reading: Reading) -> Json:
+    gate = reading.gate
+    return {
+        "agreement": reading.agreement,
+        "title": reading.title,
+        "channel": reading.channel,
+        **_describe_verdict(reading.verdict),
+        "gate": None if gate is None else {"clause": gate.clause, "reason": gate.reason},
+        "because": list[Json](_texts(reading.because)),
+        "clauses": [_describe_finding(finding) for finding in reading.findings],
+    }
+
+
+def _texts(ids: Sequence[ObjectId]) -> list[str]:
+    return [*ids]
+
+
+def _describe_finding(finding: Finding) -> Json:
+    return {
+        "clause": finding.clause,
+        "test": finding.test.value,
+        "holds": finding.holds,
+        "found": _describe_groups(finding.found),
+        "allowed": None if finding.allowed is None else list[Json](sorted(finding.allowed)),
+    }
+
+
+def _describe_groups(groups: Groups) -> Json:
+    return [list[Json](sorted(group)) for group in sorted(groups, key=sorted)]

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: the process that serves: partners over TAXII, this party's own commands over the control socket.
+
+1. own the store;
+2. listen for commands, so that from here on they come to this process;
+3. listen for partners, and say so in one line;
+4. deliver what is queued, whenever something is queued and every few seconds;
+5. when told to stop: take no more, finish what is being sent, within five seconds.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+import signal
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from comity.cli.acting import DELIVERY_SECONDS, act
+from comity.cli.listener import Listener
+from comity.cli.reply import Exit, Json, Reply, describe_bug
+from comity.cli.session import Session
+from comity.config import Address, parse_address
+from comity.errors import ComityError, StoreBusy
+from comity.ids import AgreementId
+from comity.node.node import Node, open_node
+from comity.peers import deliver
+from comity.taxii.listen import TaxiiServer
+
+__all__ = ["serve_node"]
+
+_DELIVERY_PAUSE_SECONDS = 5.0
+_PATIENCE_SECONDS = 1.0
+"""How long to wait for a command that owns the store just now."""
+
+_log = logging.getLogger("comity.serve")
+
+
+def serve_node(session: Session, *, listen: str | None) -> int:
+    """Serve until told to stop.
+
+    Raises:
+        ComityError: it could not start; nothing is left behind.
+    """
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    address = None if listen is None else parse_address(listen)
+    node = _open_patiently(session.node_folder())
+    try:
+        asyncio.run(_serve(session, node, address or node.settings.listen))
+    finally:
+        node.close()
+    return Exit.DONE
+
+
+async def _serve(session: Session, node: Node, address: Address) -> None:
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    serving = _Serving(node, TaxiiServer(node, address))
+    listener = Listener(node.folder, serving.handle)
+    await listener.start()
+    try:
+        bound = await serving.server.start()
+        delivering = asyncio.create_task(serving.deliver_always())
+        _say_ready(session, node, bound)
+        await stopping.wait()
+        delivering.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await delivering
+    finally:
+        await listener.stop()
+        await serving.server.stop()
+
+
+class _Serving:
+    """What the serving process does for an operation, around it and between operations."""
+
+    def __init__(self, node: Node, server: TaxiiServer) -> None:
+        self.server = server
+        self._node = node
+        self._delivering = asyncio.Lock()
+
+    async def handle(self, operation: str, arguments: dict[str, Json]) -> Reply:
+        """The reply to one command; what nobody foresaw is written to the log of this process under its incident."""
+        try:
+            return await act(self._node, operation, arguments, around=self)
+        except Exception as error:  # noqa: BLE001 (the process must go on serving)
+            body = describe_bug(error)
+            _log.exception("%s: %s", operation, body["message"])
+            return Reply(code=Exit.FAILED, error=body)
+
+    async def drain(self, agreement: AgreementId) -> None:
+        """Return when no answer given under `agreement` is under way."""
+        await self.server.sends.drain(agreement)
+
+    async def deliver(self) -> None:
+        """One try; what takes longer goes on by itself."""
+        trying = asyncio.create_task(self._deliver_once())
+        await asyncio.wait({trying}, timeout=DELIVERY_SECONDS)
+
+    async def deliver_always(self) -> None:
+        """Deliver for as long as this process serves."""
+        while True:
+            await self._deliver_once()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.server.queued.wait(), _DELIVERY_PAUSE_SECONDS)
+            self.server.queued.clear()
+
+    async def _deliver_once(self) -> None:
+        async with self._delivering:
+            try:
+                await deliver(self._node)
+            except ComityError as error:
+                _log.error("messages could not be delivered: %s", error.detail)
+            except Exception:  # noqa: BLE001 (delivery must go on in five seconds, whatever this was)
+                _log.exception("messages could not be delivered")
+
+
+def _open_patiently(folder: Path) -> Node:
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            return open_node(folder)
+        except StoreBusy:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(0.05)
+
+
+def _say_ready(session: Session, node: Node, bound: Address) -> None:
+    host = f"[{bound.host}]" if ":" in bound.host else bound.host
+    url = f"http://{host}:{bound.port}"
+    taxii = f"{url}/taxii2/"
+    if session.as_json:
+        click.echo(json.dumps({"party": node.party, "url": url, "taxii": taxii}))
+    else:
+        click.echo(f"serving {node.party} on {url} (TAXII: {taxii})")
+    sys.stdout.flush()

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: from what was typed to what is printed.
+
+A command gives `Session.carry_out` the operation's name and arguments. If a process serves the node, it is asked over
+the control socket; else this process opens the store itself. Results go to standard output, errors to standard error;
+with `--json` each is one JSON document.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from comity.cli.control import ask
+from comity.cli.reply import Json, Reply, fail_with
+from comity.errors import ComityError, MalformedRequest, NotFoundError, StoreBusy
+
+__all__ = ["ActCommand", "Render", "Session", "read_input"]
+
+Render = Callable[[dict[str, Any]], str]
+"""A result as people read it, without the last line end."""
+
+MAX_INPUT_BYTES = 64 * 1024 * 1024
+
+_PATIENCE_SECONDS = 5.0
+"""How long a command waits for another one that owns the store, or for a serving process that is just starting."""
+
+_PAUSE_SECONDS = 0.05
+
+
+@dataclass(slots=True, kw_only=True)
+class Session:
+    """One run of the program."""
+
+    folder: Path | None = None
+    as_json: bool = False
+    debug: bool = False
+
+    def node_folder(self) -> Path:
+        """The folder of the node.
+
+        Raises:
+            MalformedRequest: none was named.
+            NotFoundError: there is none.
+        """
+        if self.folder is None:
+            raise MalformedRequest("name the folder of the node: comity --node DIR …, or set COMITY_NODE")
+        if not (self.folder / "node.toml").is_file():
+            raise NotFoundError(
+                f"there is no node in {self.folder}; make one with `comity init {self.folder} --party ID --name NAME`"
+            )
+        return self.folder
+
+    def carry_out(self, operation: str, arguments: Mapping[str, Json]) -> Reply:
+        """What became of the operation, by the serving process or by this one.
+
+        Raises:
+            ComityError: it could not be handed to either.
+        """
+        folder = self.node_folder()
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            reply = ask(folder, operation, arguments)
+            if reply is not None:
+                return reply
+            try:
+                return _carry_out_here(folder, operation, arguments)
+            except StoreBusy:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(_PAUSE_SECONDS)
+
+    def run(self, operation: str, arguments: Mapping[str, Json], render: Render) -> int:
+        """Carry out, print, and give the exit code."""
+        return self.finish(self.carry_out(operation, arguments), render)
+
+    def finish(self, reply: Reply, render: Render) -> int:
+        """Print the result or the error, and give the exit code."""
+        if reply.result is not None:
+            self.show(reply.result, render)
+        elif reply.error is not None:
+            self.show_error(reply.error)
+        return reply.code
+
+    def fail(self, error: ComityError) -> int:
+        """Print the error and give its exit code."""
+        return self.finish(fail_with(error), lambda _: "")
+
+    def show(self, result: dict[str, Json], render: Render) -> None:
+        """Print a result."""
+        if self.as_json:
+            click.echo(json.dumps(result, ensure_ascii=False, indent=2))
+        elif text := render(result):
+            click.echo(text)
+
+    def show_error(self, error: Mapping[str, Json]) -> None:
+        """Print an error."""
+        if self.as_json:
+            click.echo(json.dumps({"error": error}, ensure_ascii=False), err=True)
+            return
+        where, message = error.get("where"), str(error["message"])
+        place = f"{where}: " if where and str(where) not in message else ""
+        click.echo(f"error: {place}{message}", err=True)
+
+    def note(self, text: str) -> None:
+        """Say something to the person that is no part of the result."""
+        if not self.as_json:
+            click.echo(text, err=True)
+
+
+class ActCommand(click.Command):
+    """A command with an example in its help and the option --json."""
+
+    def __init__(self, *args: Any, example: str, **kwargs: Any) -> None:  # noqa: ANN401 (click's own parameters)
+        super().__init__(*args, **kwargs)
+        self.example = example
+        self.params.append(
+            click.Option(
+                ["--json", "as_json"],
+                is_flag=True,
+                expose_value=False,
+                callback=_want_json,
+                help="Print the result as one JSON document.",
+            )
+        )
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the example below the options, as it would be typed."""
+        with formatter.section("Example"):
+            for line in self.example.splitlines():
+                formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
+
+
+def _carry_out_here(folder: Path, operation: str, arguments: Mapping[str, Json]) -> Reply:
+    from comity.cli.acting import act_alone
+
+    return act_alone(folder, operation, arguments)
+
+
+def _want_json(ctx: click.Context, _: click.Parameter, value: Any) -> None:  # noqa: ANN401
+    if value:
+        ctx.find_object(Session).as_json = True  # type: ignore[union-attr] # `run` always gives one
+
+
+def read_input(path: str) -> bytes:
+    """The bytes of a file that was named on the command line; "-" is standard input.
+
+    Raises:
+        MalformedRequest: it cannot be read, or is over 64 MiB.
+    """
+    try:
+        if path == "-":
+            data = sys.stdin.buffer.read(MAX_INPUT_BYTES + 1)
+        else:
+            with Path(path).open("rb") as file:
+                data = file.read(MAX_INPUT_BYTES + 1)
+    except OSError as error:
+        raise MalformedRequest(f"{path} cannot be read: {error.strerror or error}") from error
+    if len(data) > MAX_INPUT_BYTES:
+        raise MalformedRequest(f"{path} is over {MAX_INPUT_BYTES} bytes; split it into several bundles")
+    return data

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: the disclosure log in words."""
+
+from typing import Any
+
+from comity.cli.words.layout import columns, fields, outline, shorten, shorten_time
+
+__all__ = ["describe_checkpoint", "describe_entry", "describe_verified", "list_entries"]
+
+
+def list_entries(result: dict[str, Any]) -> str:
+    """One line for each entry."""
+    if not result["entries"]:
+        return "The log is empty."
+    rows = [
+        (
+            str(item["entry"]),
+            shorten_time(item["at"]),
+            item["type"],
+            _recipient(item),
+            _what(item),
+            f"terms {shorten(item['terms'])}",
+        )
+        for item in result["entries"]
+    ]
+    return "\n".join(columns(rows))
+
+
+def describe_entry(result: dict[str, Any]) -> str:
+    """One entry and its content."""
+    lines = fields(
+        [
+            ("entry", result["entry"]),
+            ("type", result["type"]),
+            ("at", result["at"]),
+            ("recipient", _recipient(result) if result["recipient"] else None),
+            ("act", f"{result['kind']} of {result['party']}" if result["kind"] else None),
+            ("count", result["count"]),
+            ("terms", result["terms"]),
+            ("commitment", result["commitment"]),
+        ]
+    )
+    if result["purged"]:
+        return "\n".join([*lines, "The content was purged; the commitment still binds it."])
+    return "\n".join([*lines, "content", *outline(result["content"], indent="  ")])
+
+
+def describe_checkpoint(result: dict[str, Any]) -> str:
+    """The checkpoint itself, byte for byte."""
+    return str(result["checkpoint"]).removesuffix("\n")
+
+
+def describe_verified(result: dict[str, Any]) -> str:
+    """What was verified."""
+    return "\n".join(
+        [
+            f"verified: {result['size']} entries, every hash, every signature and every sequence number fits",
+            *fields(
+                [
+                    ("root", result["root"]),
+                    ("checkpoints", result["checkpoints"]),
+                    ("disclosures", result["disclosures"]),
+                    ("opened", f"{result['opened']} of {result['size']} entries still have their content"),
+                ],
+                indent="  ",
+            ),
+        ]
+    )
+
+
+def _what(item: dict[str, Any]) -> str:
+    if item["recipient"]:
+        return f"{item['count']} object{'' if item['count'] == 1 else 's'}"
+    return item["kind"] or ""
+
+
+def _recipient(item: dict[str, Any]) -> str:
+    """To whom a disclosure went, with its number; whose act an event is."""
+    return f"{item['recipient']} #{item['sequence']}" if item["recipient"] else item["party"] or ""

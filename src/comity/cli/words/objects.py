@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: objects, explanations and pulls in words."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from comity.cli.words.layout import columns, fields, join_words, outline, printable, shorten, shorten_time
+
+__all__ = ["describe_explanation", "describe_intake", "describe_object", "describe_pull"]
+
+_MARKS = {True: "✓", False: "✗"}
+_DECISIONS = {"release": "RELEASE", "redact": "RELEASE, REDACTED", "withhold": "WITHHOLD"}
+
+
+def describe_intake(result: dict[str, Any]) -> str:
+    """Counts, and every bad object with its place."""
+    lines = [f"{result['added']} added, {result['known']} known already, {result['bad']} bad"]
+    for item in result["files"]:
+        lines += _describe_bad(item["bad"], source=item["file"])
+    if result["bad"] and result["added"] + result["known"]:
+        lines.append("The good objects were kept. Correct the bad ones and add the file again: what is known stays.")
+    return "\n".join(lines)
+
+
+def describe_object(result: dict[str, Any]) -> str:
+    """The object, and what this node holds about it."""
+    label = result["label"]
+    versions = result["versions"]
+    held = [
+        ("version", f"{result['version']} (newest of {len(versions)} held)"),
+        ("originator", result["originator"]),
+        ("received", f"under {shorten(result['received_under'])}" if result["received_under"] else "added here"),
+        ("added", shorten_time(result["added_at"])),
+        ("digest", result["digest"]),
+        ("tlp", label["tlp"]),
+        ("markings", join_words(label["markings"])),
+        ("subjects", _groups(label["subjects"])),
+        ("regions", _groups(label["regions"])),
+        ("kinds", join_words(label["kinds"])),
+        ("persons", join_words(label["person_classes"]) if label["person_classes"] else None),
+        ("special", join_words(label["special_categories"]) if label["special_categories"] else None),
+        ("handling", join_words(label["handling"]) if label["handling"] else None),
+        ("audience", "any party" if label["audience"] is None else join_words(label["audience"])),
+        ("redactable", ", ".join(f"{mark['property']} (TLP:{mark['tlp']})" for mark in label["granular"]) or None),
+    ]
+    return "\n".join([result["id"], *fields(held, indent="  "), "object", *outline(result["object"], indent="  ")])
+
+
+def describe_explanation(result: dict[str, Any]) -> str:
+    """The decision, the clause that decided, and every channel's table."""
+    lines = [f"{_DECISIONS[result['decision']]}: {result['object']} to {result['to']}"]
+    lines += _reason(result, indent="  ")
+    for reading in result["readings"]:
+        lines += ["", f"{printable(reading['title'])} ({shorten(reading['agreement'])}), channel {reading['channel']}"]
+        lines += _reason(reading, indent="  ")
+        lines += columns([_gate(reading["gate"]), *(_finding(item) for item in reading["clauses"])], indent="  ")
+        if reading["because"]:
+            lines.append(f"  because it refers to {' → '.join(reading['because'])}")
+    return "\n".join(lines)
+
+
+def describe_pull(result: dict[str, Any]) -> str:
+    """What each channel brought."""
+    lines = list[str]()
+    for item in result["channels"]:
+        head = f"{printable(item['title'])} ({shorten(item['agreement'])}), channel {item['channel']}"
+        if item["withheld"]:
+            lines.append(f"{head}: {result['party']} releases nothing here now")
+            continue
+        lines.append(f"{head}: {len(item['added'])} added, {item['known']} known already, {len(item['bad'])} bad")
+        lines += _describe_bad(item["bad"], source=result["party"])
+    return "\n".join(lines)
+
+
+def _describe_bad(bad: Iterable[dict[str, Any]], *, source: str) -> list[str]:
+    lines = list[str]()
+    for item in bad:
+        place = "" if item["index"] is None else f" object {item['index']}"
+        name = f" {printable(item['id'])}" if item["id"] else ""
+        where = f" at {printable(item['where'])}" if item["where"] else ""
+        lines.append(f"  {printable(source)}{place}{name}{where}: {printable(item['message'])}")
+    return lines
+
+
+def _reason(decided: dict[str, Any], *, indent: str) -> list[str]:
+    if decided["decision"] == "withhold":
+        return [f"{indent}{decided['clause']}: {printable(decided['reason'])}"]
+    if decided["redacted"]:
+        return [f"{indent}without {join_words(decided['redacted'])}, whose granular markings the terms do not admit"]
+    return []
+
+
+def _gate(gate: dict[str, Any] | None) -> tuple[str, str, str]:
+    if gate is None:
+        return (_MARKS[True], "gate", "in force, and its basis recognised by this party")
+    return (_MARKS[False], "gate", f"{gate['clause']}: {printable(gate['reason'])}")
+
+
+def _finding(item: dict[str, Any]) -> tuple[str, str, str]:
+    found = _groups(item["found"]) if item["found"] else "nothing said"
+    if item["test"] == "within":
+        found = _groups(item["found"]) if item["found"] else "any party"
+    allowed = "no limit" if item["allowed"] is None else f"admits {join_words(item['allowed'])}"
+    return (_MARKS[item["holds"]], item["clause"], f"{found}; {allowed}")
+
+
+def _groups(groups: list[list[str]]) -> str:
+    """Words of one object separated by commas, objects by " + "."""
+    return " + ".join(join_words(group) if group else "(not said)" for group in groups)

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What must follow an operation before it is answered, and in which order."""
+
+import asyncio
+import logging
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from comity.cli import acting
+from comity.cli.acting import act
+from comity.cli.operations import OPERATIONS
+from comity.cli.outcome import Arguments, Outcome
+from comity.cli.reply import Json, Reply
+from comity.cli.serve import _Serving
+from comity.config import Address
+from comity.errors import MalformedRequest
+from comity.ids import AgreementId
+from comity.node.node import Node, open_node
+from comity.node.standing import find_agreement
+from comity.taxii.listen import TaxiiServer
+from tests.unit.cli.conftest import Party
+from tests.unit.cli.test_commands import propose
+from tests.unit.cli.test_help import COMMANDS
+
+
+class Witness:
+    """Surroundings that note what is asked of them, and what is on record at that moment."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.seen: list[tuple[str, str]] = []
+
+    async def drain(self, agreement: AgreementId) -> None:
+        self._note("drain", agreement)
+
+    async def deliver(self) -> None:
+        self.seen.append(("deliver", ""))
+
+    def _note(self, what: str, agreement: str) -> None:
+        with self.node.store.read() as transaction:
+            dossier = find_agreement(self.node, transaction, agreement)
+        self.seen.append((what, dossier.standing(now=self.node.clock()).state.value))
+
+
+@pytest.fixture
+def proposed(aurelia: Party, terms: Path) -> Iterator[tuple[Node, str]]:
+    """The node of a party that has proposed, and the agreement."""
+    agreement = propose(aurelia, terms)
+    node = open_node(aurelia.folder)
+    yield node, agreement
+    node.close()
+
+
+def do(node: Node, operation: str, arguments: dict[str, Json]) -> tuple[Reply, list[tuple[str, str]]]:
+    witness = Witness(node)
+    return asyncio.run(act(node, operation, arguments, around=witness)), witness.seen
+
+
+@pytest.mark.parametrize(("verb", "state"), [("reject", "rejected")])
+def test_what_stops_is_on_record_before_it_waits_and_waits_before_it_delivers(
+    proposed: tuple[Node, str], verb: str, state: str
+) -> None:
+    node, agreement = proposed
+    reply, seen = do(node, f"agreement.{verb}", {"id": agreement})
+    assert reply.code == 0
+    assert seen == [("drain", state), ("deliver", "")]
+
+
+def test_what_stops_nothing_waits_for_nothing(proposed: tuple[Node, str]) -> None:
+    node, agreement = proposed
+    _, seen = do(node, "agreement.clarify", {"id": agreement, "clause": "purposes", "text": "Which?"})
+    assert seen == [("deliver", "")]
+
+
+def test_reading_delivers_nothing(proposed: tuple[Node, str]) -> None:
+    node, agreement = proposed
+    assert do(node, "agreement.status", {"id": agreement})[1] == []
+
+
+def test_a_failure_is_a_reply(proposed: tuple[Node, str]) -> None:
+    node, agreement = proposed
+    reply, seen = do(node, "agreement.accept", {"id": agreement})
+    assert (reply.code, reply.result, seen) == (6, None, [])
+
+
+def test_every_command_that_needs_a_node_has_its_operation() -> None:
+    alone = {("init",), ("serve",), ("log", "verify")}
+    assert {".".join(path) for path in COMMANDS if path not in alone} == set(OPERATIONS)
+
+
+@pytest.mark.parametrize(
+    ("operation", "arguments"),
+    [
+        ("nothing", {}),
+        ("object.show", {}),
+        ("object.show", {"id": 1}),
+        ("object.add", {"data": "not base64!"}),
+        ("object.add", {"data": "", "regions": "IQ"}),
+        ("object.add", {"data": "", "regions": [1]}),
+        ("log.list", {"last": True}),
+        ("log.list", {"last": -1}),
+        ("log.list", {"last": 10**9}),
+        ("log.show", {"entry": "1"}),
+        ("agreement.answer", {"id": "ffff", "text": None}),
+        ("agreement.suspend", {"id": "ffff", "reason": ["x"]}),
+        ("party.add", {"manifest": "e30=", "digest": 5}),
+    ],
+    ids=str,
+)
+def test_arguments_of_another_kind_are_refused(
+    proposed: tuple[Node, str], operation: str, arguments: dict[str, Json]
+) -> None:
+    reply, _ = do(proposed[0], operation, arguments)
+    assert reply.code == 2
+    assert reply.error is not None
+    assert reply.error["code"] == "malformed-request"
+
+
+def test_arguments_are_what_they_are() -> None:
+    values = Arguments({"t": "x", "n": 3, "l": ["a"], "d": "YQ==", "none": None})
+    assert (values.text("t"), values.number("n", most=3), values.texts("l"), values.data("d")) == ("x", 3, ["a"], b"a")
+    assert (values.optional("none"), values.optional("absent"), values.texts("absent")) == (None, None, [])
+    with pytest.raises(MalformedRequest):
+        values.number("n", most=2)
+
+
+def test_what_nobody_foresaw_does_not_end_the_serving_process(
+    proposed: tuple[Node, str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_: Node, __: Arguments) -> Outcome:
+        raise ZeroDivisionError("secret")
+
+    async def ask() -> Reply:
+        server = TaxiiServer(proposed[0], Address(host="127.0.0.1", port=0))
+        return await _Serving(proposed[0], server).handle("log.list", {})
+
+    monkeypatch.setitem(OPERATIONS, "log.list", fail)
+    with caplog.at_level(logging.ERROR, logger="comity.serve"):
+        reply = asyncio.run(ask())
+    assert (reply.code, reply.result) == (1, None)
+    assert reply.error is not None
+    assert reply.error["code"] == "bug"
+    assert "secret" not in str(reply.error)
+    facts = reply.error["facts"]
+    assert isinstance(facts, dict)
+    assert str(facts["incident"]) in caplog.text
+    assert "ZeroDivisionError: secret" in caplog.text
+
+
+def test_a_command_that_is_alone_gives_a_slow_partner_up(
+    aurelia: Party, borealia: Party, terms: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(acting, "DELIVERY_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        aurelia.pin(borealia, f"http://127.0.0.1:{silent.getsockname()[1]}")
+        started = time.monotonic()
+        result = aurelia.ask("agreement", "propose", terms)
+    assert time.monotonic() - started < 3
+    assert [item["party"] for item in result["waiting"]] == ["borealia"]

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Results as people read them."""
+
+from typing import Any
+
+import pytest
+
+from comity.cli.words.agreements import describe_act, describe_status
+from comity.cli.words.layout import columns, fields, outline, printable, shorten_time
+from comity.cli.words.objects import describe_explanation, describe_intake
+
+A, B = "a" * 64, "b" * 64
+
+
+def test_columns_are_aligned_and_end_where_the_words_end() -> None:
+    assert columns([("a", "bb", "c"), ("aaa", "b", "")]) == ["a    bb  c", "aaa  b"]
+    assert columns([]) == []
+
+
+def test_absent_fields_are_left_out() -> None:
+    assert fields([("name", "x"), ("state", None)]) == ["name  x"]
+
+
+@pytest.mark.parametrize("text", ["\x1b[2J", "a\nb", "\r", "\u202e", "\x9b31m"])
+def test_nothing_of_another_party_can_steer_the_terminal(text: str) -> None:
+    shown = printable(f"x{text}y")
+    assert shown.isprintable()
+    assert text not in shown
+
+
+def test_letters_of_every_script_stay() -> None:
+    assert printable("Überwachung · العراق · 東京") == "Überwachung · العراق · 東京"
+
+
+def test_a_time_is_shortened_to_the_second() -> None:
+    assert shorten_time("2026-11-23T09:00:00.000001Z") == "2026-11-23T09:00:00Z"
+    assert shorten_time("2026-11-23T09:00:00Z") == "2026-11-23T09:00:00Z"
+
+
+def test_any_document_has_an_outline() -> None:
+    value = {"type": "report", "refs": ["a", "b"], "parts": [{"id": 1, "on": True}, {"id": 2}], "none": None, "e": []}
+    assert outline(value) == [
+        "type: report",
+        "refs: a, b",
+        "parts:",
+        "  - id: 1",
+        "    on: yes",
+        "  - id: 2",
+        "none: none",
+        "e: none",
+    ]
+
+
+STATUS: dict[str, Any] = {
+    "agreement": A,
+    "title": "Exchange on the Grey Column",
+    "version": 1,
+    "terms": A,
+    "state": "suspended",
+    "sentence": "suspended by borealia since 2026-11-23T09:00:00Z",
+    "parties": ["aurelia", "borealia"],
+    "valid_from": "2026-01-01T00:00:00.000000Z",
+    "valid_until": None,
+    "latest": {
+        "terms": B,
+        "version": 2,
+        "signed_by": ["aurelia"],
+        "missing": ["borealia"],
+        "recognition": {"recognised": False, "clause": "legal_bases", "reason": "none is recognised", "bases": []},
+    },
+    "current": {
+        "terms": A,
+        "version": 1,
+        "recognition": {
+            "recognised": True,
+            "clause": None,
+            "reason": None,
+            "bases": [{"kind": "unsc_resolution", "reference": "S/RES/9101"}],
+        },
+    },
+    "open_questions": [
+        {"event": B, "party": "borealia", "clause": "purposes", "text": "Which?\x1b[2J"},
+    ],
+    "suspensions": [{"party": "borealia", "event": B, "at": "2026-11-23T09:00:00.000000Z", "reason": "Review."}],
+    "gives": [
+        {"channel": "main", "to": "borealia", "open": False, "reason": "the agreement is not in force: suspended"},
+        {"channel": "other", "to": "borealia", "open": True, "reason": None},
+    ],
+    "waiting": [{"party": "borealia", "messages": 1, "problem": "did not answer"}],
+}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "suspended by borealia since",
+        "missing     borealia",
+        "until further notice",
+        "not by this party, legal_bases: none is recognised",
+        "by this party: unsc_resolution S/RES/9101",
+        "open question bbbbbbbbbbbb of borealia on purposes: Which?\\x1b[2J",
+        "suspended by borealia at 2026-11-23T09:00:00Z: Review.",
+        "channel main to borealia: closed, nothing is released (the agreement is not in force: suspended)",
+        "channel other to borealia: open",
+        "queued for borealia: will be delivered when `comity serve` runs here",
+        "(last try: did not answer)",
+    ],
+)
+def test_status_says_everything_that_is_asked_of_it(words: str) -> None:
+    assert words in describe_status(STATUS)
+
+
+def test_a_refusal_says_why_and_that_nothing_was_signed() -> None:
+    text = describe_act({"refused": {"clause": "legal_bases", "reason": "no basis of this party is recognised"}})
+    assert "legal_bases: no basis of this party is recognised" in text
+    assert "Nothing was signed" in text
+
+
+def test_a_bad_object_is_named_with_its_place_and_the_good_ones_are_said_to_be_kept() -> None:
+    bad = {"index": 3, "id": "report--1", "where": "/created", "message": "no such day"}
+    text = describe_intake(
+        {"added": 2, "known": 0, "bad": 1, "files": [{"file": "b.json", "added": ["x", "y"], "known": 0, "bad": [bad]}]}
+    )
+    assert "2 added, 0 known already, 1 bad" in text
+    assert "b.json object 3 report--1 at /created: no such day" in text
+    assert "good objects were kept" in text
+
+
+def test_nothing_kept_is_not_called_kept() -> None:
+    bad = {"index": None, "id": None, "where": "line 1:2", "message": "not JSON"}
+    text = describe_intake({"added": 0, "known": 0, "bad": 1, "files": [{"file": "b.json", "bad": [bad]}]})
+    assert "b.json at line 1:2: not JSON" in text
+    assert "kept" not in text
+
+
+def test_an_explanation_shows_the_table() -> None:
+    reading = {
+        "agreement": A,
+        "title": "T",
+        "channel": "main",
+        "decision": "withhold",
+        "clause": "regions",
+        "reason": "regions is JO; the terms admit IQ",
+        "redacted": [],
+        "gate": None,
+        "because": ["location--1"],
+        "clauses": [
+            {"clause": "types", "test": "in", "holds": True, "found": [["report"]], "allowed": ["report"]},
+            {"clause": "regions", "test": "any", "holds": False, "found": [["IQ"], []], "allowed": ["IQ"]},
+            {"clause": "kinds", "test": "in", "holds": True, "found": [["arms"]], "allowed": None},
+            {"clause": "audience", "test": "within", "holds": True, "found": [], "allowed": ["borealia"]},
+        ],
+    }
+    text = describe_explanation({**reading, "object": "report--1", "to": "borealia", "readings": [reading]})
+    assert text.startswith("WITHHOLD: report--1 to borealia\n  regions: regions is JO")
+    assert "✓  gate" in text
+    assert "✓  types     report; admits report" in text
+    assert "✗  regions   IQ + (not said); admits IQ" in text
+    assert "✓  kinds     arms; no limit" in text
+    assert "✓  audience  any party; admits borealia" in text
+    assert "because it refers to location--1" in text
