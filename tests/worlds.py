@@ -17,6 +17,8 @@ from comity.node.founding import found_node
 from comity.node.node import Node, open_node
 from comity.node.outbox import list_due, settle
 from comity.node.parties import add_party, export_manifest
+from comity.node.poll import Page, PollRequest, Selection, VersionChoice, list_open_collections, poll
+from comity.release.disclosure import Answer
 from comity.signing import Manifest
 from comity.stix.labels import CLASSIFICATION_EXTENSION, make_tags
 from comity.stix.markings import TLP_IDS
@@ -147,6 +149,27 @@ class World:
         recorded = agree.act_on(self.nodes[name], agreement, kind, **fields)
         assert isinstance(recorded, agree.Recorded), recorded
         return recorded
+
+    def poll(
+        self, recipient: str, *, giver: str = "aurelia", after: int = 0, limit: int = 1_000, every: bool = False
+    ) -> Page:
+        """One page of the first collection that `giver` offers `recipient`, as TAXII would ask for it."""
+        node = self.nodes[giver]
+        collection = list_open_collections(node, PartyId(recipient))[0]
+        return poll(
+            node,
+            PollRequest(
+                recipient=PartyId(recipient),
+                collection=collection.id,
+                answer=Answer.OBJECTS,
+                selection=Selection(after=Instant(after), versions=VersionChoice(every=every)),
+                limit=limit,
+            ),
+        )
+
+    def read(self, recipient: str, *, giver: str = "aurelia") -> dict[str, bytes]:
+        """The bytes of every object that `giver` gives `recipient` now, by id."""
+        return {item.id: item.data for item in self.poll(recipient, giver=giver).items}
 
     def deliver(self) -> int:
         """Hand every message over, as the network would."""

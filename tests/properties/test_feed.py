@@ -259,10 +259,7 @@ class FeedMachine(RuleBasedStateMachine):
             dossier = find_agreement(node, transaction, self.agreement or "")
             terms = next(item for item in dossier.versions if item.hash == self.signed_version())
             scope = parse_terms(terms.document).channels[0].scope
-            held = [
-                build_object(row)
-                for row in transaction.rows(f"SELECT {COLUMNS} FROM object o")  # noqa: S608
-            ]
+            held = [build_object(row) for row in transaction.rows(f"SELECT {COLUMNS} FROM object o")]
             fit = {
                 (item.id, item.version)
                 for item in held

@@ -61,7 +61,7 @@ def admits_by_sql(transaction: Transaction, scope: Scope, label: Label) -> bool:
     key = objects.intern_label(transaction, label)
     condition = read_sql(scope, recipient=RECIPIENT)
     row = transaction.row(
-        f"SELECT 1 FROM label WHERE {condition.sql} AND label.id = ?",  # noqa: S608
+        f"SELECT 1 FROM label WHERE {condition.sql} AND label.id = ?",
         (*condition.parameters, key),
     )
     return row is not None

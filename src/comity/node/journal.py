@@ -8,11 +8,12 @@ from pathlib import Path
 from comity.audit import LoggedEntry, Verified, verify_log
 from comity.canonical import Json, parse_signed_json
 from comity.config import load_settings
-from comity.errors import CorruptionError, LogMismatch
+from comity.errors import CorruptionError, LogMismatch, MalformedError
 from comity.node.node import Node
 from comity.release.disclosure import Leaf, parse_leaf
 from comity.signing import Role, parse_manifest, parse_signed_document
 from comity.store import SqliteStore, Transaction, log, parties
+from comity.tlog.note import parse_checkpoint, parse_note
 
 __all__ = ["Entry", "list_entries", "read_checkpoint", "verify_folder", "verify_store"]
 
@@ -55,15 +56,21 @@ def read_checkpoint(node: Node) -> bytes:
 def verify_folder(folder: Path) -> Verified:
     """What `verify_store` verifies, over the store in `folder`, a node's own or a copy; nothing is written.
 
+    The checkpoint kept outside the store is held against it: a log that was cut short agrees with itself.
+
     Raises:
         NotFoundError: no node there.
         LogMismatch: what was altered, naming the entry.
         CorruptionError: the file is not even a database.
     """
     settings = load_settings(folder)
+    # Read first: the store may grow while this runs, and must then be ahead of what was kept, never behind it.
+    kept, size = _read_kept_head(folder)
     store = SqliteStore.inspect(folder / "store.db")
     try:
-        return verify_store(store, origin=f"comity/{settings.party}", party=settings.party)
+        verified = verify_store(store, origin=f"comity/{settings.party}", party=settings.party)
+        _verify_kept_head(store, verified, kept=kept, size=size)
+        return verified
     finally:
         store.close()
 
@@ -90,6 +97,28 @@ def verify_store(store: SqliteStore, *, origin: str, party: str) -> Verified:
             origin=origin,
             log_keys=manifest.roles[Role.LOG].keys,
         )
+
+
+def _read_kept_head(folder: Path) -> tuple[bytes, int]:
+    path = folder / "head"
+    try:
+        kept = path.read_bytes()
+        return kept, parse_checkpoint(parse_note(kept).text).size
+    except OSError as error:
+        raise LogMismatch(f"the checkpoint kept in {path} is missing ({error.strerror})") from error
+    except MalformedError as error:
+        raise LogMismatch(f"the checkpoint kept in {path} was altered: {error.detail}") from error
+
+
+def _verify_kept_head(store: SqliteStore, verified: Verified, *, kept: bytes, size: int) -> None:
+    if size > verified.size:
+        raise LogMismatch(
+            f"the log was cut short: this node signed a checkpoint over {size} entries, and {verified.size} are here",
+            entry=verified.size,
+        )
+    with store.read() as transaction:
+        if size and log.read_head_at(transaction, size) != kept:
+            raise LogMismatch(f"the checkpoint kept outside the store is not the one in its log over {size} entries")
 
 
 def _count_entries(transaction: Transaction) -> int:

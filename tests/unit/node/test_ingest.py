@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Received bytes become objects: good ones kept, bad ones listed, nothing twice, no way round a giver's terms."""
+
+import json
+
+import pytest
+
+from comity.errors import MalformedError
+from comity.ids import PartyId
+from comity.node import ingest
+from comity.node.explain import explain, show_object
+from comity.node.follow import plan_pull
+from comity.node.parties import add_party, export_manifest
+from comity.stix.labels import make_tags
+from comity.stix.objects import BadObject
+from tests.worlds import World, make_object, object_id
+
+
+def count(world: World, name: str) -> int:
+    with world.nodes[name].store.read() as transaction:
+        row = transaction.row("SELECT COUNT(*) FROM object")
+    assert row is not None
+    return int(row[0])
+
+
+def test_the_good_objects_of_a_bundle_are_kept_and_the_bad_ones_listed_with_their_place(world: World) -> None:
+    broken = make_object("b") | {"modified": "yesterday"}
+    unread = make_object("c") | {"extensions": {"x": 1}}
+    intake = world.add("aurelia", make_object("a"), broken, unread, make_object("d"))
+    assert set(intake.added) >= {object_id("report", "a"), object_id("report", "d")}
+    assert [(bad.index, bad.id) for bad in intake.bad if bad.index == 1] == [(1, object_id("report", "b"))]
+    assert all(bad.where.startswith(f"/objects/{bad.index}") for bad in intake.bad)
+
+
+def test_an_object_whose_classification_is_not_understood_is_bad_at_its_place_in_the_bundle(world: World) -> None:
+    item = make_object("b")
+    (extension,) = item["extensions"].values()  # type: ignore[union-attr]
+    extension["regions"] = ["Atlantis"]  # type: ignore[index, call-overload]
+    intake = world.add("aurelia", make_object("a") | {"modified": 1}, item)
+    assert [bad.index for bad in intake.bad] == [0, 1]
+    assert isinstance(intake.bad[1], BadObject)
+    assert intake.bad[1].where.startswith("/objects/1/extensions/")
+    assert count(world, "aurelia") == 0
+
+
+def test_the_same_bundle_twice_changes_nothing(world: World) -> None:
+    first = world.add("aurelia", make_object("a"), make_object("b"))
+    second = world.add("aurelia", make_object("a"), make_object("b"))
+    assert (len(first.added), len(second.added), second.known) == (2, 0, 2)
+    assert count(world, "aurelia") == 2
+
+
+def test_a_version_with_other_bytes_is_refused_and_the_first_kept(world: World) -> None:
+    world.add("aurelia", make_object("a"))
+    intake = world.add("aurelia", make_object("a", tlp="clear"))
+    assert not intake.added
+    assert "other bytes" in intake.bad[0].detail
+    assert json.loads(show_object(world.nodes["aurelia"], object_id("report", "a")).data) == make_object("a")
+
+
+def test_a_file_that_is_no_bundle_is_refused_whole(world: World) -> None:
+    for data in (b"", b"[]", b'{"type":"bundle","objects":[', b"\xff\xfe", b'{"objects":{}}'):
+        with pytest.raises(MalformedError):
+            ingest.add_objects(world.nodes["aurelia"], data, tags=make_tags())
+    assert count(world, "aurelia") == 0
+
+
+def test_what_people_say_on_the_command_line_counts_beside_what_the_object_says(world: World) -> None:
+    world.sign_all(world.terms())
+    data = json.dumps(make_object("a", subjects=(), regions=())).encode()
+    tags = make_tags(subjects=["national:ashfall"], regions=["IQ"])
+    ingest.add_objects(world.nodes["aurelia"], data, tags=tags)
+    assert object_id("report", "a") in world.read("borealia")
+
+
+def pull(world: World, giver: str, receiver: str) -> ingest.Intake:
+    """What a pull over the network brings, without the network."""
+    page = world.poll(receiver, giver=giver, every=True)
+    (target,) = plan_pull(world.nodes[receiver], PartyId(giver))
+    envelope = b'{"objects":[' + b",".join(item.data for item in page.items) + b"]}"
+    received = ingest.Received(
+        giver=target.giver,
+        terms=target.terms,
+        channel=target.channel,
+        collection=target.collection,
+        added_after=page.items[-1].at,
+    )
+    return ingest.receive_page(world.nodes[receiver], envelope, received)
+
+
+@pytest.fixture
+def chain(world: World) -> World:
+    """Aurelia gives to Borealia; Borealia gives to Meridia."""
+    world.found("meridia")
+    for name, node in world.nodes.items():
+        if name != "aurelia":
+            digest = world.manifests["aurelia"].digest
+            url = "http://127.0.0.1:1"
+            add_party(node, export_manifest(world.nodes["aurelia"]), digest=digest, url=url)
+    world.sign_all(world.terms())
+    world.sign_all(world.terms(giver="borealia", receivers=("meridia",), title="Onward"), proposer="borealia")
+    world.add("aurelia", make_object("a"))
+    assert len(pull(world, "aurelia", "borealia").added) == 1
+    return world
+
+
+def test_what_was_received_does_not_go_on_to_a_third_party(chain: World) -> None:
+    assert chain.read("meridia", giver="borealia") == {}
+    told = explain(chain.nodes["borealia"], object_id("report", "a"), to=PartyId("meridia"))
+    assert told.verdict.decision == "withhold"
+    assert told.verdict.clause in {"originators", "audience"}
+
+
+def test_taking_a_received_object_in_again_is_no_way_out_of_its_givers_terms(chain: World) -> None:
+    assert chain.add("borealia", make_object("a")).known == 1
+    newer = chain.add("borealia", make_object("a", day=9))
+    assert not newer.added
+    assert "only aurelia may give a new version" in newer.bad[0].detail
+    assert chain.read("meridia", giver="borealia") == {}
+
+
+def test_an_own_object_that_refers_to_a_received_one_does_not_go_on_either(chain: World) -> None:
+    chain.add("borealia", make_object("b", refs=[object_id("report", "a")]))
+    chain.add("borealia", make_object("c"))
+    assert set(chain.read("meridia", giver="borealia")) == {object_id("report", "c")}
