@@ -53,11 +53,12 @@ def list_agreements(transaction: Transaction) -> list[AgreementId]:
 
 def find_agreements(transaction: Transaction, prefix: str) -> list[AgreementId]:
     """The agreements whose id, or the hash of one of whose versions, begins with `prefix`."""
-    pattern = prefix.replace("*", "").replace("?", "").replace("[", "") + "*"
     return [
         AgreementId(row[0])
         for row in transaction.rows(
-            "SELECT id FROM agreement WHERE id GLOB ?1 UNION SELECT agreement FROM terms WHERE hash GLOB ?1", (pattern,)
+            "SELECT id FROM agreement WHERE substr(id, 1, length(?1)) = ?1"
+            " UNION SELECT agreement FROM terms WHERE substr(hash, 1, length(?1)) = ?1",
+            (prefix,),
         )
     ]
 

@@ -152,11 +152,10 @@ def read_current(transaction: Transaction, ids: Collection[ObjectId]) -> dict[Ob
 
 def find_objects(transaction: Transaction, prefix: str, *, limit: int) -> list[StoredObject]:
     """Newest versions whose id, or the part of the id behind "--", begins with `prefix`."""
-    pattern = prefix.replace("*", "").replace("?", "").replace("[", "") + "*"
     rows = transaction.rows(
-        f"SELECT {COLUMNS} FROM object o WHERE o.current = 1"
-        " AND (o.id GLOB ?1 OR substr(o.id, instr(o.id, '--') + 2) GLOB ?1) ORDER BY o.id LIMIT ?2",
-        (pattern, limit),
+        f"SELECT {COLUMNS} FROM object o WHERE o.current = 1 AND (substr(o.id, 1, length(?1)) = ?1"
+        " OR substr(o.id, instr(o.id, '--') + 2, length(?1)) = ?1) ORDER BY o.id LIMIT ?2",
+        (prefix, limit),
     )
     return [build_object(row) for row in rows]
 

@@ -1,0 +1,315 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Acts and messages on agreements: agreed means signed, one side can always stop, nobody acts for another."""
+
+import pytest
+
+from comity.agreement.lifecycle import EventKind, State
+from comity.agreement.recognition import Refusal
+from comity.errors import (
+    ComityError,
+    ConflictError,
+    MalformedMessage,
+    MalformedRequest,
+    MalformedTerms,
+    NotFoundError,
+    TransitionError,
+    UnknownKey,
+    VerificationError,
+)
+from comity.exchange import make_message
+from comity.ids import AgreementId, Digest, PartyId
+from comity.node import agree
+from comity.node.agree import Recorded, act_on, propose, receive
+from comity.node.outbox import list_due, list_waiting, settle
+from comity.node.parties import add_party, export_manifest
+from comity.node.standing import find_agreement
+from comity.signing import Role
+from tests.worlds import World, make_object
+
+
+def standing(world: World, name: str, agreement: str) -> State:
+    node = world.nodes[name]
+    with node.store.read() as transaction:
+        return find_agreement(node, transaction, agreement).standing(now=world.now).state
+
+
+def proposal(world: World, toml: bytes | None = None) -> str:
+    recorded = propose(world.nodes["aurelia"], toml or world.terms())
+    assert isinstance(recorded, Recorded)
+    return recorded.event.agreement
+
+
+def log_size(world: World, name: str) -> int:
+    with world.nodes[name].store.read() as transaction:
+        row = transaction.row("SELECT COUNT(*) FROM log_entry")
+    assert row is not None
+    return int(row[0])
+
+
+def forge(world: World, kind: EventKind, *, party: str, signer: str, **fields: object) -> bytes:
+    """A message in the name of `party`, signed by the node of `signer`."""
+    terms = Digest(str(fields.pop("terms")))
+    return make_message(
+        kind,
+        agreement=AgreementId(terms),
+        terms=terms,
+        party=PartyId(party),
+        at=world.now,
+        nonce=b"nonce",
+        signers=[world.nodes[signer].signers[Role.AGREEMENT]],
+        **fields,  # type: ignore[arg-type]
+    )
+
+
+def test_a_proposal_and_an_acceptance_of_the_same_bytes_make_an_agreement(world: World) -> None:
+    agreement = proposal(world)
+    world.deliver()
+    assert standing(world, "borealia", agreement) is State.PROPOSED
+    world.add("aurelia", make_object("a"))
+    with pytest.raises(IndexError):
+        world.poll("borealia")
+    world.act("borealia", agreement, EventKind.ACCEPT)
+    assert standing(world, "aurelia", agreement) is State.PROPOSED, "nothing is agreed before the message is here"
+    world.deliver()
+    assert standing(world, "aurelia", agreement) is State.IN_FORCE
+    assert len(world.poll("borealia").items) == 1
+
+
+def test_a_party_of_its_own_policy_refuses_to_propose_and_to_accept(world: World) -> None:
+    (world.folder / "borealia" / "recognition.toml").write_text("")
+    agreement = proposal(world)
+    world.deliver()
+    before = log_size(world, "borealia")
+    refused = act_on(world.nodes["borealia"], agreement, EventKind.ACCEPT)
+    assert isinstance(refused, Refusal)
+    assert refused.clause == "legal_bases"
+    assert (standing(world, "borealia", agreement), log_size(world, "borealia")) == (State.PROPOSED, before)
+    (world.folder / "aurelia" / "recognition.toml").write_text("refused_frameworks = []")
+    assert isinstance(propose(world.nodes["aurelia"], world.terms(title="Another")), Refusal)
+
+
+def test_a_basis_no_longer_recognised_closes_the_gate_at_the_next_poll(world: World) -> None:
+    world.sign_all(world.terms())
+    world.add("aurelia", make_object("a"))
+    assert len(world.poll("borealia").items) == 1
+    (world.folder / "aurelia" / "recognition.toml").write_text("# nothing any more")
+    with pytest.raises(IndexError):
+        world.poll("borealia")
+
+
+def test_an_unreadable_policy_stops_everything_rather_than_nothing(world: World) -> None:
+    world.sign_all(world.terms())
+    (world.folder / "aurelia" / "recognition.toml").write_text("recognised = all of it")
+    with pytest.raises(ComityError, match=r"recognition\.toml"):
+        world.poll("borealia")
+
+
+def test_terms_that_name_another_manifest_or_an_unknown_party_are_not_signed(world: World) -> None:
+    toml = world.terms().replace(world.manifests["borealia"].digest.encode(), b"0" * 64)
+    with pytest.raises(VerificationError, match="compare digests"):
+        propose(world.nodes["aurelia"], toml)
+    with pytest.raises(NotFoundError, match="party add"):
+        propose(world.nodes["aurelia"], world.terms().replace(b"borealia", b"nowhere"))
+    with pytest.raises(MalformedTerms, match="line"):
+        propose(world.nodes["aurelia"], world.terms() + b'\nsecret_clause = "x"\n')
+
+
+def test_the_same_message_twice_is_one_event(world: World) -> None:
+    agreement = proposal(world)
+    (message,) = list_due(world.nodes["aurelia"])
+    assert receive(world.nodes["borealia"], message.envelope).new
+    size = log_size(world, "borealia")
+    assert not receive(world.nodes["borealia"], message.envelope).new
+    assert log_size(world, "borealia") == size
+    assert standing(world, "borealia", agreement) is State.PROPOSED
+
+
+def test_events_in_any_order_lead_to_the_same_state(world: World) -> None:
+    agreement = world.sign_all(world.terms())
+    world.act("aurelia", agreement, EventKind.SUSPEND)
+    world.act("aurelia", agreement, EventKind.RESUME)
+    suspend, resume = list_due(world.nodes["aurelia"])
+    receive(world.nodes["borealia"], resume.envelope)
+    assert standing(world, "borealia", agreement) is State.IN_FORCE
+    receive(world.nodes["borealia"], suspend.envelope)
+    assert standing(world, "borealia", agreement) is State.IN_FORCE
+    receive(world.nodes["borealia"], suspend.envelope)
+    assert standing(world, "borealia", agreement) is State.IN_FORCE
+
+
+def test_two_suspensions_in_the_same_instant_are_two(world: World) -> None:
+    agreement = world.sign_all(world.terms())
+    for _ in range(3):
+        world.act("aurelia", agreement, EventKind.SUSPEND)
+        assert standing(world, "aurelia", agreement) is State.SUSPENDED
+        world.act("aurelia", agreement, EventKind.RESUME)
+        assert standing(world, "aurelia", agreement) is State.IN_FORCE
+
+
+def test_only_the_one_who_suspended_can_resume(world: World) -> None:
+    agreement = world.sign_all(world.terms())
+    lock = world.act("aurelia", agreement, EventKind.SUSPEND)
+    world.deliver()
+    with pytest.raises(TransitionError, match="only aurelia, who suspended, can resume"):
+        act_on(world.nodes["borealia"], agreement, EventKind.RESUME)
+    forged = forge(world, EventKind.RESUME, party="borealia", signer="borealia", terms=agreement, re=lock.event.digest)
+    receive(world.nodes["aurelia"], forged)
+    assert standing(world, "aurelia", agreement) is State.SUSPENDED
+
+
+@pytest.mark.parametrize("kind", [EventKind.ACCEPT, EventKind.SUSPEND, EventKind.TERMINATE])
+def test_nobody_speaks_for_another_party(world: World, kind: EventKind) -> None:
+    agreement = proposal(world)
+    world.deliver()
+    document = world.nodes["aurelia"]
+    with document.store.read() as transaction:
+        text = find_agreement(document, transaction, agreement).versions[0].document
+    fields = {"document": text} if kind is EventKind.ACCEPT else {}
+    forged = forge(world, kind, party="borealia", signer="aurelia", terms=agreement, **fields)
+    with pytest.raises(ComityError) as caught:
+        receive(world.nodes["borealia"], forged)
+    assert isinstance(caught.value, VerificationError)
+    world.found("meridia")
+    with pytest.raises(VerificationError):
+        receive(world.nodes["aurelia"], forged)
+    assert standing(world, "aurelia", agreement) is State.PROPOSED
+
+
+def test_an_outsider_can_neither_speak_nor_bring_an_agreement_to_a_node_that_is_no_party(world: World) -> None:
+    agreement = world.sign_all(world.terms())
+    world.found("meridia")
+    suspend = forge(world, EventKind.SUSPEND, party="meridia", signer="meridia", terms=agreement)
+    with pytest.raises(VerificationError, match="not both parties"):
+        receive(world.nodes["aurelia"], suspend)
+    recorded = propose(world.nodes["aurelia"], world.terms(receivers=("meridia",), title="Between two"))
+    assert isinstance(recorded, Recorded)
+    stray = next(item for item in list_due(world.nodes["aurelia"]) if item.party == "meridia")
+    with pytest.raises(VerificationError, match="not both parties"):
+        receive(world.nodes["borealia"], stray.envelope)
+
+
+def test_an_event_on_an_agreement_that_is_not_here_yet_is_asked_for_again_later(world: World) -> None:
+    agreement = proposal(world)
+    early = forge(world, EventKind.REJECT, party="aurelia", signer="aurelia", terms=agreement)
+    with pytest.raises(NotFoundError):
+        receive(world.nodes["borealia"], early)
+
+
+def test_a_message_signed_by_a_key_of_another_role_is_not_believed(world: World) -> None:
+    agreement = world.sign_all(world.terms())
+    message = make_message(
+        EventKind.TERMINATE,
+        agreement=AgreementId(agreement),
+        terms=Digest(agreement),
+        party=PartyId("aurelia"),
+        at=world.now,
+        nonce=b"n",
+        signers=[world.nodes["aurelia"].signers[Role.TRANSPORT]],
+    )
+    with pytest.raises(UnknownKey):
+        receive(world.nodes["borealia"], message)
+
+
+def test_a_clarification_names_a_clause_and_its_answer_changes_nothing(world: World) -> None:
+    agreement = proposal(world)
+    world.deliver()
+    with pytest.raises(MalformedMessage, match=r"channels\.main\.regions"):
+        act_on(world.nodes["borealia"], agreement, EventKind.CLARIFY, clause="channels.main.colour", text="?")
+    with pytest.raises(ComityError, match="text"):
+        act_on(world.nodes["borealia"], agreement, EventKind.CLARIFY, clause="validity", text="")
+    world.act("borealia", agreement, EventKind.CLARIFY, clause="validity", text="Until when?")
+    world.deliver()
+    assert standing(world, "aurelia", agreement) is State.IN_CLARIFICATION
+    world.act("aurelia", agreement, EventKind.ANSWER, text="Ten years.")
+    world.deliver()
+    assert standing(world, "borealia", agreement) is State.PROPOSED
+
+
+def test_acts_that_are_not_possible_say_what_is(world: World) -> None:
+    agreement = proposal(world)
+    node = world.nodes["aurelia"]
+    for kind, words in (
+        (EventKind.SUSPEND, "possible is"),
+        (EventKind.RESUME, "nothing is suspended"),
+        (EventKind.ACCEPT, "signed this version already"),
+        (EventKind.ANSWER, "no open question"),
+    ):
+        with pytest.raises(TransitionError, match=words):
+            act_on(node, agreement, kind, text="x")
+    with pytest.raises(TransitionError):
+        propose(node, world.terms())
+    world.act("aurelia", agreement, EventKind.REJECT)
+    with pytest.raises(TransitionError, match="rejected by aurelia"):
+        act_on(node, agreement, EventKind.ACCEPT)
+
+
+def test_an_agreement_is_named_by_a_unique_beginning(world: World) -> None:
+    agreement = proposal(world)
+    node = world.nodes["aurelia"]
+    with node.store.read() as transaction:
+        assert find_agreement(node, transaction, agreement[:6]).id == agreement
+        with pytest.raises(MalformedRequest, match="too short"):
+            find_agreement(node, transaction, agreement[:2])
+        with pytest.raises(NotFoundError):
+            find_agreement(node, transaction, "ffff" if agreement[0] != "f" else "0000")
+        with pytest.raises(NotFoundError):
+            find_agreement(node, transaction, "****")
+
+
+def test_what_a_partner_does_not_acknowledge_is_tried_again_later_and_later(world: World) -> None:
+    proposal(world)
+    node = world.nodes["aurelia"]
+    waits = []
+    for _ in range(12):
+        (message,) = list_due(node)
+        settle(node, message, problem="no answer")
+        assert not list_due(node)
+        begun = world.now
+        while not list_due(node):
+            world.tick()
+        waits.append(world.now - begun)
+    assert waits == sorted(waits)
+    assert waits[-1] == 300_000_000
+    assert list_waiting(node)[0].problem == "no answer"
+    digest = world.manifests["borealia"].digest
+    settle(node, list_due(node)[0], problem="no answer")
+    add_party(node, export_manifest(world.nodes["borealia"]), digest=digest, url="http://127.0.0.1:1")
+    assert list_due(node), "a new address is worth a try at once"
+
+
+def test_a_bound_on_what_one_partner_can_make_a_node_keep(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agree, "_MAX_EVENTS_OF_A_PARTY", 3)
+    agreement = world.sign_all(world.terms())
+
+    def suspend(number: int) -> Recorded:
+        message = make_message(
+            EventKind.SUSPEND,
+            agreement=AgreementId(agreement),
+            terms=Digest(agreement),
+            party=PartyId("borealia"),
+            at=world.now,
+            nonce=bytes([number]),
+            signers=[world.nodes["borealia"].signers[Role.AGREEMENT]],
+        )
+        return receive(world.nodes["aurelia"], message)
+
+    assert suspend(1).new
+    assert suspend(2).new
+    with pytest.raises(ConflictError, match="bound"):
+        suspend(3)
+
+
+def test_a_failed_act_leaves_nothing_remembered(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    agreement = world.sign_all(world.terms())
+    node = world.nodes["aurelia"]
+
+    def fail(*_: object) -> bytes:
+        raise OSError("no")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(node, "_seal", fail)
+        with pytest.raises(OSError, match="no"):
+            act_on(node, agreement, EventKind.SUSPEND)
+    assert standing(world, "aurelia", agreement) is State.IN_FORCE
+    world.act("aurelia", agreement, EventKind.TERMINATE)
+    assert standing(world, "aurelia", agreement) is State.TERMINATED

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every answer has a reason, and it is the one by which a poll decides."""
+
+import pytest
+
+from comity.agreement.lifecycle import EventKind
+from comity.canonical import Json
+from comity.errors import MalformedRequest, NotFoundError
+from comity.ids import PartyId
+from comity.node.explain import Explanation, explain
+from tests.worlds import World, make_object, object_id, tlp_id
+
+
+def ask(world: World, name: str, *, kind: str = "report") -> Explanation:
+    return explain(world.nodes["aurelia"], object_id(kind, name), to=PartyId("borealia"))
+
+
+MARKED: dict[str, Json] = {
+    "description": "for few",
+    "granular_markings": [{"marking_ref": tlp_id("red"), "selectors": ["description"]}],
+}
+CASES: list[tuple[dict[str, Json], str, str | None]] = [
+    (make_object("x"), "release", None),
+    (make_object("x", tlp="red"), "withhold", "tlp_ceiling"),
+    (make_object("x", tlp=None), "withhold", "tlp_ceiling"),
+    (make_object("x", regions=("TR",)), "withhold", "regions"),
+    (make_object("x", regions=()), "withhold", "regions"),
+    (make_object("x", subjects=("national:other",)), "withhold", "subjects"),
+    (make_object("x", more=MARKED), "redact", None),
+    (
+        make_object(
+            "x", more={"object_marking_refs": ["marking-definition--" + "0" * 8 + "-0000-4000-8000-" + "0" * 12]}
+        ),
+        "withhold",
+        "tlp_ceiling",
+    ),
+]
+
+
+@pytest.mark.parametrize(("item", "decision", "clause"), CASES)
+def test_the_explanation_is_what_the_poll_does(
+    world: World, item: dict[str, Json], decision: str, clause: str | None
+) -> None:
+    world.sign_all(world.terms())
+    world.add("aurelia", item)
+    verdict = ask(world, "x").verdict
+    given = world.read("borealia").get(object_id("report", "x"))
+    assert (verdict.decision, verdict.clause) == (decision, clause)
+    assert (given is not None) == (decision != "withhold")
+    if decision == "redact":
+        assert verdict.redacted == ("description",)
+        assert given is not None
+        assert b"for few" not in given
+
+
+def test_the_object_that_is_to_blame_is_named(world: World) -> None:
+    world.sign_all(world.terms())
+    world.add(
+        "aurelia",
+        make_object("a", refs=[object_id("report", "b")]),
+        make_object("b", refs=[object_id("report", "c")]),
+        make_object("c", tlp="red"),
+    )
+    told = ask(world, "a")
+    assert told.readings[0].because == (object_id("report", "b"), object_id("report", "c"))
+    assert object_id("report", "c") in (told.verdict.reason or "")
+    world.add("aurelia", make_object("d", refs=[object_id("report", "nowhere")]))
+    assert ask(world, "d").readings[0].because == (object_id("report", "nowhere"),)
+
+
+def test_the_gate_is_named_first(world: World) -> None:
+    world.add("aurelia", make_object("x", tlp="red"))
+    assert ask(world, "x").verdict.clause == "status"
+    agreement = world.sign_all(world.terms())
+    world.act("borealia", agreement, EventKind.SUSPEND)
+    world.deliver()
+    told = ask(world, "x")
+    assert told.verdict.clause == "status"
+    assert "suspended by borealia" in (told.verdict.reason or "")
+    assert {finding.clause: finding.holds for finding in told.readings[0].findings}["tlp_ceiling"] is False
+
+
+def test_of_several_agreements_the_most_open_one_counts(world: World) -> None:
+    world.sign_all(world.terms())
+    world.sign_all(world.terms(regions=("TR",), title="Another"))
+    world.add("aurelia", make_object("x", regions=("TR",)))
+    told = ask(world, "x")
+    assert told.verdict.decision == "release"
+    assert sorted(reading.verdict.decision for reading in told.readings) == ["release", "withhold"]
+
+
+def test_what_is_not_held_or_not_known_or_not_one_is_said_so(world: World) -> None:
+    world.add("aurelia", make_object("x"), make_object("y"))
+    with pytest.raises(NotFoundError, match="no object"):
+        ask(world, "z")
+    with pytest.raises(NotFoundError, match="meridia"):
+        explain(world.nodes["aurelia"], object_id("report", "x"), to=PartyId("meridia"))
+    with pytest.raises(MalformedRequest, match="several"):
+        explain(world.nodes["aurelia"], "report--", to=PartyId("borealia"))
+    with pytest.raises(NotFoundError):
+        explain(world.nodes["aurelia"], "report--*", to=PartyId("borealia"))
