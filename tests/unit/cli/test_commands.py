@@ -194,7 +194,7 @@ def test_an_object_is_shown_by_any_unique_beginning(aurelia: Party, bundle: Path
     assert "name: Movements" in aurelia.do("object", "show", REPORT).out
 
 
-@pytest.mark.parametrize(("prefix", "code"), [("4b2e5f2e", 2), ("indicator--", 5), ("*", 2)])
+@pytest.mark.parametrize(("prefix", "code"), [("4b2e5f2e", 2), ("indicator--", 5), ("*", 5)])
 def test_a_name_that_fits_several_objects_or_none(aurelia: Party, bundle: Path, prefix: str, code: int) -> None:
     aurelia.ask("object", "add", bundle)
     assert aurelia.do("object", "show", prefix).code == code
