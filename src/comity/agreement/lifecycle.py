@@ -253,8 +253,7 @@ def _check_lifting(standing: Standing, event: Event) -> None:
 
 
 def _sort_out(versions: Sequence[Terms], events: Sequence[Event]) -> _Record:
-    unique = {event.digest: event for event in events}
-    said = tuple(unique[digest] for digest in sorted(unique))
+    said = tuple({event.digest: event for event in events}.values())
     known = {terms.hash: terms for terms in versions}
     ordered = tuple(sorted(known.values(), key=lambda terms: (terms.version, terms.hash)))
     signers = {terms.hash: _find_parties(terms, said, _SIGNS) for terms in ordered}
