@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from comity.agreement.drafting import convert_terms
 from comity.agreement.terms import Terms, parse_terms
 from comity.canonical import Json, canonical_bytes
-from comity.ids import Digest, PartyId
+from comity.ids import PartyId
 from comity.signing import Manifest, Role, Signer, parse_manifest
 from tests.signers import SeedSigner, make_payload, make_role_keys
 
@@ -24,7 +24,6 @@ __all__ = [
     "STRANGER",
     "TRANSPORT",
     "change_terms",
-    "digest_of",
     "make_terms",
     "write_terms",
 ]
@@ -115,8 +114,3 @@ def change_terms(terms: Terms, **fields: Json) -> bytes:
     """The document of `terms` with top-level fields set anew; None takes a field out."""
     value: dict[str, Json] = json.loads(terms.document)
     return canonical_bytes({name: item for name, item in (value | fields).items() if item is not None})
-
-
-def digest_of(letter: str) -> Digest:
-    """A digest for something that is never looked at."""
-    return Digest(letter * 64)

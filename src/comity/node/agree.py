@@ -17,7 +17,7 @@ from comity.agreement.recognition import Refusal
 from comity.agreement.terms import Terms, parse_terms
 from comity.errors import ConflictError, NotFoundError, TransitionError, VerificationError
 from comity.exchange import make_message, parse_message, verify_message
-from comity.ids import Digest
+from comity.ids import Digest, PartyId
 from comity.node.node import Act, Node
 from comity.node.parties import read_manifests
 from comity.node.standing import Dossier, find_agreement, judge_terms, read_dossier
@@ -120,17 +120,25 @@ def receive(node: Node, envelope: bytes) -> Recorded:
         dossier = read_dossier(node, act.transaction, event.agreement)
         if terms is None and dossier is None:
             raise NotFoundError("the agreement of this event is not on record here")
-        members = (dossier.parties() if dossier else frozenset()) | (
-            frozenset(party.id for party in terms.parties) if terms else frozenset()
-        )
-        if node.party not in members or event.party not in members:
-            raise VerificationError(f"{event.party} and {node.party} are not both parties of the agreement")
+        _check_members(node, event, dossier=dossier, terms=terms)
         if dossier and sum(1 for known in dossier.events if known.party == event.party) >= _MAX_EVENTS_OF_A_PARTY:
             raise ConflictError(f"{event.party} has reached the bound of events on this agreement")
         if terms is not None:
             _keep_terms(act, terms)
         new = _put(act, event, envelope=envelope)
         return _result(node, act, event, new=new)
+
+
+def _check_members(node: Node, event: Event, *, dossier: Dossier | None, terms: Terms | None) -> None:
+    """Both this party and the sender belong to the agreement: as on record, or, for a first proposal, as in its text.
+
+    A text that names an agreement on record is no way into it: whoever is not yet a party of any version waits until a
+    version that names it has come from one who is.
+    """
+    first = frozenset(party.id for party in terms.parties) if terms else frozenset[PartyId]()
+    members = dossier.parties() if dossier else first
+    if node.party not in members | first or event.party not in members:
+        raise VerificationError(f"{event.party} and {node.party} are not both parties of the agreement")
 
 
 def _resume(node: Node, act: Act, terms: Terms, *, standing: Standing, text: str | None) -> Recorded:

@@ -3,8 +3,10 @@
 
 import pytest
 
+from comity.agreement.drafting import convert_terms
 from comity.agreement.lifecycle import EventKind, State
 from comity.agreement.recognition import Refusal
+from comity.canonical import sha256_digest
 from comity.errors import (
     ComityError,
     ConflictError,
@@ -186,6 +188,31 @@ def test_an_outsider_can_neither_speak_nor_bring_an_agreement_to_a_node_that_is_
     stray = next(item for item in list_due(world.nodes["aurelia"]) if item.party == "meridia")
     with pytest.raises(VerificationError, match="not both parties"):
         receive(world.nodes["borealia"], stray.envelope)
+
+
+def test_a_text_that_names_an_agreement_on_record_is_no_way_into_it(world: World) -> None:
+    agreement = world.sign_all(world.terms())
+    world.found("meridia")
+    toml = world.terms(
+        giver="meridia", receivers=("aurelia", "borealia"), version=2, agreement=agreement, supersedes=agreement
+    )
+    document = convert_terms(toml)
+    message = make_message(
+        EventKind.PROPOSE,
+        agreement=AgreementId(agreement),
+        terms=sha256_digest(document),
+        party=PartyId("meridia"),
+        at=world.now,
+        nonce=b"n",
+        signers=[world.nodes["meridia"].signers[Role.AGREEMENT]],
+        document=document,
+    )
+    with pytest.raises(VerificationError, match="not both parties"):
+        receive(world.nodes["aurelia"], message)
+    suspend = forge(world, EventKind.SUSPEND, party="meridia", signer="meridia", terms=agreement)
+    with pytest.raises(VerificationError, match="not both parties"):
+        receive(world.nodes["aurelia"], suspend)
+    assert standing(world, "aurelia", agreement) is State.IN_FORCE
 
 
 def test_an_event_on_an_agreement_that_is_not_here_yet_is_asked_for_again_later(world: World) -> None:

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A node served over real HTTP: the server on an event loop in a thread of its own, requests as bytes on a socket."""
+
+import asyncio
+import base64
+import socket
+import threading
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+from comity.config import Address
+from comity.node.node import Node
+from comity.taxii.listen import TaxiiServer
+
+__all__ = ["Served", "basic", "bearer", "format_request", "read_all", "without_date"]
+
+_T = TypeVar("_T")
+_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """A node that is being served. Whatever a test does to the node it does by `call`: a node lives on one thread."""
+
+    node: Node
+    server: TaxiiServer
+    host: str
+    port: int
+    loop: asyncio.AbstractEventLoop
+
+    @classmethod
+    @contextmanager
+    def start(cls, node: Node) -> Iterator["Served"]:
+        """Serve until the block ends."""
+        loop = asyncio.new_event_loop()
+        thread = threading.Thread(target=loop.run_forever, name="served")
+        thread.start()
+        try:
+            server = _run(loop, _make(node))
+            address = _run(loop, server.start())
+            try:
+                yield cls(node=node, server=server, host=address.host, port=address.port, loop=loop)
+            finally:
+                _run(loop, server.stop())
+        finally:
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join(_SECONDS)
+            loop.close()
+
+    @property
+    def url(self) -> str:
+        """Where it is, without a last slash."""
+        return f"http://{self.host}:{self.port}"
+
+    def call(self, act: Callable[[], _T]) -> _T:
+        """What `act` gives, run on the server's loop, between two requests."""
+
+        async def run() -> _T:
+            return act()
+
+        return self.run(run())
+
+    def run(self, awaitable: Awaitable[_T]) -> _T:
+        """What `awaitable` gives on the server's loop, while requests go on."""
+        return _run(self.loop, awaitable)
+
+    def open(self, *, receive_buffer: int | None = None) -> socket.socket:
+        """A connection to the server."""
+        connection = socket.socket()
+        connection.settimeout(_SECONDS)
+        if receive_buffer is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        connection.connect((self.host, self.port))
+        return connection
+
+    def ask(self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: bytes = b"") -> bytes:
+        """The whole answer as it came over the wire, status line to last byte."""
+        with self.open() as connection:
+            connection.sendall(format_request(method, path, headers={"Connection": "close", **(headers or {})}) + body)
+            return read_all(connection)
+
+
+def format_request(method: str, path: str, *, headers: Mapping[str, str]) -> bytes:
+    """The head of a request, with the headers given and no others but Host."""
+    lines = [f"{method} {path} HTTP/1.1", "Host: node.example", *(f"{name}: {text}" for name, text in headers.items())]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+
+def read_all(connection: socket.socket) -> bytes:
+    """Everything until the other side ends or drops the connection."""
+    received = bytearray()
+    while True:
+        try:
+            part = connection.recv(1 << 16)
+        except ConnectionResetError:
+            part = b""
+        if not part:
+            return bytes(received)
+        received += part
+
+
+def without_date(answer: bytes) -> bytes:
+    """The answer without its Date line, which nobody can keep equal."""
+    head, separator, body = answer.partition(b"\r\n\r\n")
+    kept = [line for line in head.split(b"\r\n") if not line.lower().startswith(b"date:")]
+    return b"\r\n".join(kept) + separator + body
+
+
+def basic(user: str, password: str) -> dict[str, str]:
+    """The header of HTTP Basic (RFC 7617)."""
+    return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
+
+
+def bearer(token: str) -> dict[str, str]:
+    """The header of a bearer token (RFC 6750)."""
+    return {"Authorization": f"Bearer {token}"}
+
+
+async def _make(node: Node) -> TaxiiServer:
+    return TaxiiServer(node, Address(host="127.0.0.1", port=0))
+
+
+def _run(loop: asyncio.AbstractEventLoop, awaitable: Awaitable[_T]) -> _T:
+    async def wait() -> _T:
+        return await awaitable
+
+    return asyncio.run_coroutine_threadsafe(wait(), loop).result(_SECONDS)
