@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from examples.stage import BUNDLE, REAL_FILES, Stage, read_raw, read_with_taxii_client
+from examples.stage import BUNDLE, REAL_FILES, Stage, UnusableFileError, read_raw, read_with_taxii_client
 
 EXAMPLES = (
     ("An object outside the regions", "location--acc9ce05-269b-5307-b814-30754fd16ce6", "regions"),
@@ -66,7 +66,7 @@ def take_in(stage: Stage, bundle: Path | None) -> None:
     if not REAL_FILES:
         stage.say("(The public STIX files that developers keep beside this folder are not here; skipped.)")
     if bundle is not None:
-        stage.run("aurelia", "object", "add", str(bundle))
+        stage.take_in("aurelia", bundle)
 
 
 def negotiate(stage: Stage) -> str:
@@ -175,9 +175,11 @@ def main() -> int:
     parser.add_argument("--bundle", type=Path, help="a STIX 2.1 bundle of yours to take in")
     parser.add_argument("--dir", type=Path, help="where to make the nodes (default: a new temporary folder)")
     options = parser.parse_args()
+    if options.bundle is not None and not options.bundle.is_file():
+        parser.error(f"{options.bundle} is not a file; --bundle takes a STIX 2.1 bundle")
     folder = options.dir or Path(tempfile.mkdtemp(prefix="comity-demo-"))
     folder.mkdir(parents=True, exist_ok=True)
-    stage = Stage(folder)
+    stage, kept = Stage(folder), False
     try:
         found_parties(stage)
         take_in(stage, options.bundle)
@@ -188,10 +190,14 @@ def main() -> int:
         suspend(stage, agreement)
         prove(stage)
         stage.end(keep=options.keep)
+        kept = options.keep
+    except UnusableFileError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     finally:
-        if not options.keep:
+        if not kept:
             stage.stop()
-        if not options.keep and options.dir is None:
+        if not kept and options.dir is None:
             shutil.rmtree(folder, ignore_errors=True)
     return 0
 

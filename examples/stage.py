@@ -19,7 +19,7 @@ from urllib.request import Request, urlopen
 
 from taxii2client.v21 import Server, as_pages
 
-__all__ = ["BUNDLE", "REAL_FILES", "Stage", "read_raw", "read_with_taxii_client"]
+__all__ = ["BUNDLE", "REAL_FILES", "Stage", "UnusableFileError", "read_raw", "read_with_taxii_client"]
 
 _HERE = Path(__file__).resolve().parent
 BUNDLE = _HERE / "bundle.json"
@@ -37,6 +37,10 @@ _POLICIES = {
     "meridia": '[[recognised]]\nkind = "host_consent"\nreference = "*"\n',
 }
 _T = TypeVar("_T")
+
+
+class UnusableFileError(Exception):
+    """A file of the user's of which nothing can be taken in; the message says why."""
 
 
 class Stage:
@@ -66,16 +70,25 @@ class Stage:
 
     def run(self, party: str | None, *arguments: str, code: int = 0) -> str:
         """What the command printed, which must end with `code`; the command and its output are shown."""
-        shown = ["comity", *(["--node", party] if party else []), *arguments]
-        print("  $ " + shlex.join(part.replace(f"{self.folder}/", "") for part in shown), flush=True)
-        result = self._call(party, *arguments)
-        text = (result.stdout + result.stderr).rstrip()
-        print(textwrap.indent(text.replace(f"{self.folder}/", ""), "    "), flush=True)
+        result, text = self._show(party, *arguments)
         if result.returncode != code:
             raise AssertionError(f"exit code {result.returncode}, expected {code}")
         if code:
             print(f"    (exit code {code})", flush=True)
         return text
+
+    def take_in(self, party: str, file: Path) -> None:
+        """Take in a file of the user's: what is bad in it is shown, and the good is gone on with."""
+        result, text = self._show(party, "object", "add", str(file))
+        if result.returncode == 0:
+            return
+        again = self._call(party, "object", "add", str(file), "--json")
+        if not again.stdout:
+            raise UnusableFileError(text)
+        intake = json.loads(again.stdout)
+        if not intake["known"]:
+            bad = intake["files"][0]["bad"][0]
+            raise UnusableFileError(f"nothing in {file} can be taken in: {bad['where']}: {bad['message']}")
 
     def end(self, *, keep: bool) -> None:
         elapsed = time.monotonic() - self._began
@@ -179,6 +192,15 @@ class Stage:
         data[place + leaf.index(b'"count":') + 8] ^= 1
         (copy / "store.db").write_bytes(data)
         return int(entry)
+
+    def _show(self, party: str | None, *arguments: str) -> tuple[subprocess.CompletedProcess[str], str]:
+        """The command, run, with what it printed; both are shown."""
+        shown = ["comity", *(["--node", party] if party else []), *arguments]
+        print("  $ " + shlex.join(part.replace(f"{self.folder}/", "") for part in shown), flush=True)
+        result = self._call(party, *arguments)
+        text = (result.stdout + result.stderr).rstrip()
+        print(textwrap.indent(text.replace(f"{self.folder}/", ""), "    "), flush=True)
+        return result, text
 
     def _call(self, party: str | None, *arguments: str) -> subprocess.CompletedProcess[str]:
         node = ["--node", str(self.folder / party)] if party else []

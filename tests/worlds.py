@@ -139,7 +139,7 @@ class World:
         self.deliver()
         for party in recorded.standing.latest.parties:
             if party.id != proposer:
-                accepted = agree.act_on(self.nodes[party.id], recorded.event.agreement, EventKind.ACCEPT)
+                accepted = agree.act_on(self.nodes[party.id], recorded.event.terms, EventKind.ACCEPT)
                 assert isinstance(accepted, agree.Recorded), accepted
         self.deliver()
         return recorded.event.agreement

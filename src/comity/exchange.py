@@ -62,6 +62,7 @@ ACCESS_TYPE = "application/vnd.comity.access+json"
 
 _EVENT_FORMAT = "comity-event/1"
 _ACCESS_FORMAT = "comity-access/1"
+_STOPS = frozenset({EventKind.SUSPEND, EventKind.TERMINATE, EventKind.REJECT})
 _CARRIES_TERMS = frozenset({EventKind.PROPOSE, EventKind.ACCEPT})
 _ACCESS_LIFETIME = 60_000_000
 _CLOCK_SKEW = 30_000_000
@@ -174,7 +175,9 @@ def verify_message(
     manifest = manifests.get(event.party)
     if manifest is None:
         raise UnknownKey(f"{event.party} is not a party this node has pinned")
-    verify_signed_document(message.signed, manifest, role=Role.AGREEMENT, payload_type=EVENT_TYPE, now=now)
+    # A stop is believed even of a party whose manifest has run out: doubt about a key must not keep a feed open.
+    when = min(now, Instant(manifest.expires_at - 1)) if event.kind in _STOPS else now
+    verify_signed_document(message.signed, manifest, role=Role.AGREEMENT, payload_type=EVENT_TYPE, now=when)
     if message.document is None:
         return event, None
     terms = parse_terms(message.document)

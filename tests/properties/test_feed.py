@@ -86,7 +86,7 @@ class FeedMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if self.agreement is not None:
-            verify_store(self.world.nodes["aurelia"].store, origin="comity/aurelia", party="aurelia")
+            verify_store(self.world.nodes["aurelia"].store, origin="comity/aurelia", party=PartyId("aurelia"))
         self.world.close()
         self.temporary.cleanup()
 
@@ -138,7 +138,7 @@ class FeedMachine(RuleBasedStateMachine):
         self.accept()
 
     def accept(self) -> None:
-        self.world.act("borealia", self.agreement or "", EventKind.ACCEPT)
+        self.world.act("borealia", self.versions[-1], EventKind.ACCEPT)
         self.proposed = False
         self.world.deliver()
 

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from comity.errors import LogMismatch
+from comity.config import Address
+from comity.errors import CorruptionError, LogMismatch
+from comity.ids import PartyId
+from comity.node.founding import found_node
 from comity.node.journal import verify_folder
 from tests.worlds import World, make_object
 
@@ -114,7 +117,32 @@ def test_a_log_cut_short_is_found_by_the_checkpoint_kept_outside(copy: Path) -> 
     assert caught.value.facts["entry"] == 290
 
 
-def test_a_purged_opening_leaves_every_proof_valid(copy: Path) -> None:
+def test_content_that_is_gone_is_found(copy: Path) -> None:
     alter(copy, "DELETE FROM log_opening WHERE position = 40")
-    verified = verify_folder(copy)
-    assert verified.opened == verified.size - 1
+    with pytest.raises(LogMismatch, match="no purge of it is on record") as caught:
+        verify_folder(copy)
+    assert caught.value.facts["entry"] == 40
+
+
+def test_a_log_signed_by_another_key_is_not_this_partys_log(
+    copy: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Somebody without the log key puts a manifest of the same name in place, with keys of his own."""
+    pinned = verify_folder(copy).manifest
+    other = tmp_path_factory.mktemp("other") / "aurelia"
+    found_node(other, party=PartyId("aurelia"), name="Aurelia", state=None, listen=Address(host="127.0.0.1", port=1))
+    source = sqlite3.connect(other / "store.db")
+    digest, envelope = source.execute("SELECT digest, envelope FROM manifest").fetchone()
+    source.close()
+    connection = sqlite3.connect(copy / "store.db")
+    connection.execute("UPDATE manifest SET digest = ?, envelope = ? WHERE party = 'aurelia'", (digest, envelope))
+    connection.execute("UPDATE party SET manifest = ? WHERE id = 'aurelia'", (digest,))
+    connection.commit()
+    connection.close()
+    with pytest.raises(LogMismatch, match="log key"):
+        verify_folder(copy)
+    with pytest.raises(LogMismatch, match="pinned"):
+        verify_folder(copy, digest=pinned)
+    alter(copy, "UPDATE manifest SET envelope = CAST(replace(envelope, 'a', 'b') AS BLOB) WHERE party = 'aurelia'")
+    with pytest.raises((LogMismatch, CorruptionError)):
+        verify_folder(copy)

@@ -30,6 +30,10 @@ __all__ = ["Recorded", "act_on", "propose", "receive"]
 _MAX_EVENTS_OF_A_PARTY = 1_000
 """Per agreement: far above any negotiation, and a bound on what a hostile partner can make this node keep."""
 
+_MAX_VERSIONS = 100
+_MAX_UNANSWERED = 100
+"""Proposals of one partner that this party has not answered in any way."""
+
 _NONCE_BYTES = 16
 
 _STOPS = frozenset({EventKind.SUSPEND, EventKind.TERMINATE, EventKind.REJECT})
@@ -45,8 +49,8 @@ class Recorded:
 
     @property
     def stops(self) -> bool:
-        """Whether the event can close a gate, so that sends under way must be waited for."""
-        return self.event.kind in _STOPS
+        """Whether the event has just closed a gate, so that sends under way must be waited for."""
+        return self.new and self.event.kind in _STOPS
 
 
 def propose(node: Node, toml: bytes) -> Recorded | Refusal:
@@ -92,7 +96,7 @@ def act_on(
     with node.act() as act:
         dossier = find_agreement(node, act.transaction, prefix)
         standing = dossier.standing(now=act.now)
-        terms = _find_terms(kind, standing)
+        terms = _find_terms(kind, standing, prefix=prefix)
         if kind is EventKind.ACCEPT:
             _check_parties(node, act, terms)
             refusal = judge_terms(node, terms, now=act.now)
@@ -121,8 +125,7 @@ def receive(node: Node, envelope: bytes) -> Recorded:
         if terms is None and dossier is None:
             raise NotFoundError("the agreement of this event is not on record here")
         _check_members(node, event, dossier=dossier, terms=terms)
-        if dossier and sum(1 for known in dossier.events if known.party == event.party) >= _MAX_EVENTS_OF_A_PARTY:
-            raise ConflictError(f"{event.party} has reached the bound of events on this agreement")
+        _check_bounds(act, event, dossier=dossier, terms=terms)
         if terms is not None:
             _keep_terms(act, terms)
         new = _put(act, event, envelope=envelope)
@@ -139,6 +142,28 @@ def _check_members(node: Node, event: Event, *, dossier: Dossier | None, terms: 
     members = dossier.parties() if dossier else first
     if node.party not in members | first or event.party not in members:
         raise VerificationError(f"{event.party} and {node.party} are not both parties of the agreement")
+
+
+def _check_bounds(act: Act, event: Event, *, dossier: Dossier | None, terms: Terms | None) -> None:
+    """What one partner can make this node keep is bounded; a stop is always taken, whatever came before it.
+
+    Raises:
+        ConflictError: the partner has reached a bound.
+    """
+    if event.kind in _STOPS:
+        return
+    if dossier is None:
+        if agreements.count_unanswered(act.transaction, event.party) >= _MAX_UNANSWERED:
+            raise ConflictError(f"{event.party} has {_MAX_UNANSWERED} proposals here that wait for an answer")
+        return
+    if sum(1 for known in dossier.events if known.party == event.party) >= _MAX_EVENTS_OF_A_PARTY:
+        raise ConflictError(f"{event.party} has reached the bound of events on this agreement")
+    if (
+        terms
+        and len(dossier.versions) >= _MAX_VERSIONS
+        and terms.hash not in {known.hash for known in dossier.versions}
+    ):
+        raise ConflictError(f"this agreement has {_MAX_VERSIONS} versions; negotiate a new one")
 
 
 def _resume(node: Node, act: Act, terms: Terms, *, standing: Standing, text: str | None) -> Recorded:
@@ -242,8 +267,19 @@ def _check_lineage(terms: Terms, dossier: Dossier | None) -> None:
         )
 
 
-def _find_terms(kind: EventKind, standing: Standing) -> Terms:
-    """The version an event is about: negotiation is about the latest, stopping about the one all signed."""
+def _find_terms(kind: EventKind, standing: Standing, *, prefix: str) -> Terms:
+    """The version an event is about: negotiation is about the latest, stopping about the one all signed.
+
+    Raises:
+        TransitionError: a version is to be signed or rejected, and `prefix` does not name the latest: who read one text
+            must not sign another that came in the meantime.
+    """
+    latest = standing.latest
+    if kind in {EventKind.ACCEPT, EventKind.REJECT} and not latest.hash.startswith(prefix.lower()):
+        raise TransitionError(
+            f"version {latest.version} is on record: read it (`agreement show`), and name it by its own hash,"
+            f" {latest.hash[:12]}"
+        )
     if kind in {EventKind.SUSPEND, EventKind.RESUME, EventKind.TERMINATE} and standing.current is not None:
         return standing.current
     return standing.latest

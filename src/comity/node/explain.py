@@ -13,9 +13,10 @@ from comity.errors import MalformedRequest, NotFoundError
 from comity.ids import AgreementId, ObjectId, PartyId
 from comity.node.node import Node
 from comity.node.parties import find_party
-from comity.node.standing import Dossier, judge_terms, list_dossiers
+from comity.node.poll import ask_gate
+from comity.node.standing import Dossier, list_dossiers
 from comity.release.clauses import Finding, read_findings
-from comity.release.decision import Decision, Redact, Release, Withhold, decide, decide_gate
+from comity.release.decision import Decision, Redact, Release, Withhold, decide
 from comity.stix.labels import Label
 from comity.store import Transaction, objects
 from comity.store.objects import StoredObject
@@ -137,8 +138,7 @@ def _read(
     channel: Channel,
     to: PartyId,
 ) -> Reading:
-    now = node.clock()
-    gate = decide_gate(dossier.standing(now=now), judge_terms(node, terms, now=now))
+    gate = ask_gate(node, transaction, dossier, terms)
     label = objects.read_label(transaction, item.label)
     decided = decide(channel.scope, label, recipient=to)
     because: tuple[ObjectId, ...] = ()

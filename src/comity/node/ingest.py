@@ -2,8 +2,9 @@
 """Shell: received bytes become stored objects, with where they came from and under which terms.
 
 The good objects of a bundle are kept and the bad ones are listed, in one transaction: after a crash the bundle is in or
-not, and taking it in again changes nothing. The labels of everything that refers to a new object are renewed in the
-same transaction (`node.relabel`), so that no poll ever sees an object judged without what it refers to.
+not, and taking it in again changes nothing but what is said of its objects. The labels of everything that refers to a
+new object are renewed in the same transaction (`node.relabel`), so that no poll ever sees an object judged without what
+it refers to.
 """
 
 from collections.abc import Collection, Mapping
@@ -14,10 +15,10 @@ from comity.errors import ComityError, MalformedObject
 from comity.ids import Digest, Instant, ObjectId, PartyId, parse_instant
 from comity.node.node import Act, Node
 from comity.node.relabel import relabel
-from comity.stix.labels import Tags, join_tags, make_label, make_tags, read_tags
+from comity.stix.labels import Label, Tags, join_tags, make_label, make_tags, read_tags, restate
 from comity.stix.markings import TLP_IDS, read_markings
 from comity.stix.objects import BadObject, ParsedBundle, StixObject, parse_bundle
-from comity.store import objects, pulls
+from comity.store import Transaction, feeds, objects, pulls
 from comity.store.objects import Holding, StoredObject
 
 __all__ = ["Intake", "Received", "add_objects", "receive_page"]
@@ -78,13 +79,10 @@ def _take_in(
     transaction = act.transaction
     definitions = {**objects.read_statement_definitions(transaction), **_statements(parsed)}
     held = _index(objects.read_versions_of(transaction, {item.id for item, _ in parsed.good}))
-    added, known, bad = dict[ObjectId, list[int]](), 0, list(parsed.bad)
+    added, restated, known, bad = dict[ObjectId, list[int]](), set[ObjectId](), 0, list(parsed.bad)
     for place, (item, value) in zip(parsed.places, parsed.good, strict=True):
-        version_at = parse_instant(item.version)
         try:
-            if _is_held(held.get(item.id, ()), item, version_at=version_at, holding=holding):
-                known += 1
-                continue
+            same = _find_same(held.get(item.id, ()), item, holding=holding)
             markings = read_markings(value, definitions=definitions)
             said = join_tags(read_tags(value), tags)
             label = make_label(item, markings, said, originator=holding.originator, audience=audience)
@@ -92,28 +90,53 @@ def _take_in(
             inside = error.where if isinstance(error, MalformedObject) else ""
             bad.append(BadObject(index=place, id=item.id, where=f"/objects/{place}{inside}", detail=error.detail))
             continue
-        own = objects.intern_label(transaction, label)
-        pk = objects.add_object(transaction, item, version_at=version_at, own_label=own, holding=holding)
-        added.setdefault(item.id, []).append(pk)
-    relabel(transaction, added)
+        if same is None:
+            own = objects.intern_label(transaction, label)
+            pk = objects.add_object(
+                transaction, item, version_at=parse_instant(item.version), own_label=own, holding=holding
+            )
+            added.setdefault(item.id, []).append(pk)
+            continue
+        known += 1
+        if not _is_echo(transaction, same, holding) and _restate(transaction, same, label):
+            restated.add(item.id)
+    relabel(transaction, added, restated=restated)
     return Intake(added=tuple(added), known=known, bad=tuple(sorted(bad, key=lambda entry: entry.index)))
 
 
-def _is_held(versions: Collection[StoredObject], item: StixObject, *, version_at: Instant, holding: Holding) -> bool:
-    """Whether exactly this version is held.
+def _is_echo(transaction: Transaction, same: StoredObject, holding: Holding) -> bool:
+    """Whether a partner gives back what it was given, or what is the same for everyone: neither says anything new."""
+    return same.id in TLP_IDS or feeds.was_released(transaction, same.pk, holding.originator)
 
-    What was received stays under its giver's terms: taking it in again by another way is no way out of them.
+
+def _restate(transaction: Transaction, same: StoredObject, label: Label) -> bool:
+    """Whether more is now said of an object held already: it came another way too, or people classified it anew.
+
+    Every way an object came by counts: one originator more, an audience no wider than either. So what a partner gives
+    stays under its terms even where this party held the same bytes before.
+    """
+    before = objects.read_label(transaction, same.own_label)
+    after = restate(before, label)
+    if after == before:
+        return False
+    objects.set_own_label(transaction, same.pk, objects.intern_label(transaction, after))
+    return True
+
+
+def _find_same(versions: Collection[StoredObject], item: StixObject, *, holding: Holding) -> StoredObject | None:
+    """Exactly this version, where it is held.
 
     Raises:
         MalformedObject: the version is held with other bytes, or the id belongs to another originator.
     """
     if versions and item.id in TLP_IDS:
         # The same for everyone, however it was written down; its content was checked when it was parsed.
-        return True
+        return next(iter(versions))
+    version_at = parse_instant(item.version)
     for known in versions:
         if known.version_at == version_at:
             if known.digest == item.digest:
-                return True
+                return known
             raise MalformedObject(
                 f"{item.id} is held in this version with other bytes; a change needs a later `modified`",
                 where="/modified",
@@ -125,7 +148,7 @@ def _is_held(versions: Collection[StoredObject], item: StixObject, *, version_at
             " or a relationship of your own",
             where="/id",
         )
-    return False
+    return None
 
 
 def _index(held: Collection[StoredObject]) -> Mapping[ObjectId, list[StoredObject]]:

@@ -8,14 +8,15 @@ from pathlib import Path
 from comity.audit import LoggedEntry, Verified, verify_log
 from comity.canonical import Json, parse_signed_json
 from comity.config import load_settings
-from comity.errors import CorruptionError, LogMismatch, MalformedError
+from comity.errors import CorruptionError, LogMismatch, MalformedError, VerificationError
+from comity.ids import Digest, PartyId
 from comity.node.node import Node
 from comity.release.disclosure import Leaf, parse_leaf
-from comity.signing import Role, parse_manifest, parse_signed_document
+from comity.signing import Manifest, Role, parse_manifest, parse_signed_document, verify_manifest
 from comity.store import SqliteStore, Transaction, log, parties
 from comity.tlog.note import parse_checkpoint, parse_note
 
-__all__ = ["Entry", "list_entries", "read_checkpoint", "verify_folder", "verify_store"]
+__all__ = ["Entry", "VerifiedLog", "list_entries", "read_checkpoint", "verify_folder", "verify_store"]
 
 _CHUNK = 1_000
 
@@ -53,10 +54,18 @@ def read_checkpoint(node: Node) -> bytes:
     return head if head is not None else (node.folder / "head").read_bytes()
 
 
-def verify_folder(folder: Path) -> Verified:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedLog(Verified):
+    """What was verified, and by the keys of which manifest: a reader compares its digest with the one it was given."""
+
+    manifest: Digest
+
+
+def verify_folder(folder: Path, *, digest: Digest | None = None) -> VerifiedLog:
     """What `verify_store` verifies, over the store in `folder`, a node's own or a copy; nothing is written.
 
-    The checkpoint kept outside the store is held against it: a log that was cut short agrees with itself.
+    The checkpoint kept outside the store is held against it: a log that was cut short agrees with itself. `digest` is
+    that of the party's manifest, from wherever the reader has it; without it the store vouches for its own keys.
 
     Raises:
         NotFoundError: no node there.
@@ -68,35 +77,56 @@ def verify_folder(folder: Path) -> Verified:
     kept, size = _read_kept_head(folder)
     store = SqliteStore.inspect(folder / "store.db")
     try:
-        verified = verify_store(store, origin=f"comity/{settings.party}", party=settings.party)
+        verified = verify_store(store, origin=f"comity/{settings.party}", party=settings.party, digest=digest)
         _verify_kept_head(store, verified, kept=kept, size=size)
         return verified
     finally:
         store.close()
 
 
-def verify_store(store: SqliteStore, *, origin: str, party: str) -> Verified:
+def verify_store(store: SqliteStore, *, origin: str, party: PartyId, digest: Digest | None = None) -> VerifiedLog:
     """Every entry, opening, tile and checkpoint of the log, against each other and against this party's log key.
 
     Raises:
-        LogMismatch: what was altered, naming the entry.
+        LogMismatch: what was altered, naming the entry; or the keys are not those of the manifest pinned by `digest`.
         CorruptionError: the party's own manifest is missing or damaged.
     """
     with store.read() as transaction:
-        own = next((item for item in parties.list_parties(transaction) if item.id == party), None)
-        if own is None:
-            raise CorruptionError("the store does not hold this party's own manifest; restore a backup")
-        manifest = parse_manifest(parse_signed_document(own.envelope).payload)
+        manifest = _read_own_manifest(transaction, party, digest=digest)
         heads = log.read_heads(transaction)
         if heads and _count_entries(transaction) > heads[-1][0]:
             raise LogMismatch(f"there are entries beyond the last checkpoint over {heads[-1][0]}", entry=heads[-1][0])
-        return verify_log(
+        verified = verify_log(
             _read_all(transaction),
             heads,
             read_tile=lambda level, index: log.read_tile(transaction, level, index),
             origin=origin,
             log_keys=manifest.roles[Role.LOG].keys,
         )
+    return VerifiedLog(
+        size=verified.size,
+        root=verified.root,
+        opened=verified.opened,
+        disclosures=verified.disclosures,
+        checkpoints=verified.checkpoints,
+        manifest=manifest.digest,
+    )
+
+
+def _read_own_manifest(transaction: Transaction, party: PartyId, *, digest: Digest | None) -> Manifest:
+    """The manifest of this party in the store, signed by itself, and the one pinned where one is."""
+    own = parties.read_party(transaction, party)
+    if own is None:
+        raise CorruptionError("the store does not hold this party's own manifest; restore a backup")
+    try:
+        document = parse_signed_document(own.envelope)
+        # Its own times do not matter here: a log is read long after the keys that signed it have run out.
+        manifest = verify_manifest(document, now=parse_manifest(document.payload).issued_at)
+    except (MalformedError, VerificationError) as error:
+        raise CorruptionError(f"this party's own manifest in the store was altered: {error.detail}") from error
+    if digest is not None and manifest.digest != digest:
+        raise LogMismatch(f"the store holds the manifest {manifest.digest}, which is not the one pinned")
+    return manifest
 
 
 def _read_kept_head(folder: Path) -> tuple[bytes, int]:

@@ -21,8 +21,8 @@ from comity.ids import Digest, Instant, PartyId
 from comity.keys import open_keys
 from comity.node.clock import draw_bytes, read_clock
 from comity.release.disclosure import SALT_BYTES, EntryType, Leaf, commit_content, format_leaf
-from comity.signing import Role, Signer
-from comity.store import SqliteStore, Transaction, log
+from comity.signing import Role, Signer, parse_manifest, parse_signed_document
+from comity.store import SqliteStore, Transaction, log, parties
 from comity.tlog.merkle import append_leaves, leaf_hash, root_hash
 from comity.tlog.note import Checkpoint, format_checkpoint, format_note, parse_checkpoint, parse_note, sign_note
 
@@ -156,6 +156,7 @@ def open_node(folder: Path) -> Node:
         raise NotFoundError(f"{folder} holds a node without its store; restore store.db from a backup")
     store = SqliteStore.open(folder / "store.db")
     try:
+        _verify_keys(settings, signers, store)
         _verify_not_rolled_back(folder, store)
     except BaseException:
         store.close()
@@ -178,6 +179,20 @@ def write_head(folder: Path, head: bytes) -> None:
         file.flush()
         os.fdatasync(file.fileno())
     temporary.replace(folder / "head")
+
+
+def _verify_keys(settings: Settings, signers: Mapping[Role, Signer], store: SqliteStore) -> None:
+    """The keys in the folder are those that this party's manifest names."""
+    with store.read() as transaction:
+        own = parties.read_party(transaction, settings.party)
+    if own is None:
+        raise CorruptionError("the store does not hold this party's own manifest; restore a backup")
+    roles = parse_manifest(parse_signed_document(own.envelope).payload).roles
+    for role, signer in signers.items():
+        if signer.public_key not in roles[role].keys:
+            raise ConfigError(
+                f"keys/{role}.pem is not a key that this party's manifest names; restore keys and store from one backup"
+            )
 
 
 def _verify_not_rolled_back(folder: Path, store: SqliteStore) -> None:

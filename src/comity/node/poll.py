@@ -18,17 +18,18 @@ sends them must let `suspend` wait for it (`taxii.sends`). A crash after COMMIT 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from comity.agreement.terms import Terms
 from comity.canonical import sha256_digest
 from comity.errors import NotFoundError
 from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId
 from comity.node.node import Act, Node
-from comity.node.standing import Collection, find_collection, judge_terms, list_collections
+from comity.node.standing import Collection, Dossier, find_collection, judge_terms, list_collections
 from comity.release.clauses import Condition, read_sql
 from comity.release.decision import Decision, Redact, Release, Withhold, decide, decide_gate
 from comity.release.disclosure import Answer, DisclosedObject, EntryType, format_disclosure
 from comity.release.redaction import redact
 from comity.stix.labels import Label
-from comity.store import feeds, objects
+from comity.store import Transaction, feeds, objects, parties
 from comity.store.feeds import Candidate, Feed, Selection, VersionChoice
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "Released",
     "Selection",
     "VersionChoice",
+    "ask_gate",
     "list_open_collections",
     "poll",
 ]
@@ -103,19 +105,31 @@ def poll(node: Node, request: PollRequest) -> Page:
 def list_open_collections(node: Node, recipient: PartyId) -> list[Collection]:
     """The collections that `recipient` may poll now."""
     with node.store.read() as transaction:
-        return [item for item in list_collections(node, transaction, recipient) if _ask_gate(node, item) is None]
+        return [
+            item
+            for item in list_collections(node, transaction, recipient)
+            if ask_gate(node, transaction, item.dossier, item.terms) is None
+        ]
+
+
+def ask_gate(node: Node, transaction: Transaction, dossier: Dossier, terms: Terms) -> Withhold | None:
+    """What stops everything under `terms` at this moment, if anything does.
+
+    The state, this party's own recognition, or a party whose manifest has run out: its signatures could be a thief's.
+    """
+    now = node.clock()
+    for party in terms.parties:
+        expires_at = parties.read_expiry(transaction, party.id)
+        if expires_at is None or expires_at <= now:
+            return Withhold(clause="parties", reason=f"the manifest of {party.id} has run out; pin its next version")
+    return decide_gate(dossier.standing(now=now), judge_terms(node, terms, now=now))
 
 
 def _find_open(node: Node, act: Act, request: PollRequest) -> Collection:
     collection = find_collection(node, act.transaction, request.recipient, request.collection)
-    if collection is None or _ask_gate(node, collection) is not None:
+    if collection is None or ask_gate(node, act.transaction, collection.dossier, collection.terms) is not None:
         raise NotFoundError(_GONE)
     return collection
-
-
-def _ask_gate(node: Node, collection: Collection) -> Withhold | None:
-    now = node.clock()
-    return decide_gate(collection.dossier.standing(now=now), judge_terms(node, collection.terms, now=now))
 
 
 def _catch_up(act: Act, collection: Collection) -> Feed:

@@ -27,6 +27,8 @@ from comity.vocabulary import HANDLING, KINDS, PERSON_CLASSES, REGIONS, SPECIAL_
 
 __all__ = [
     "CLASSIFICATION_EXTENSION",
+    "MAX_WORDS",
+    "OVERFULL",
     "UNRESOLVED",
     "UNSPECIFIED",
     "Label",
@@ -38,6 +40,7 @@ __all__ = [
     "make_tags",
     "parse_label",
     "read_tags",
+    "restate",
     "with_unresolved",
 ]
 
@@ -46,6 +49,9 @@ CLASSIFICATION_EXTENSION: Final = "extension-definition--77b577be-cae3-44af-8f74
 
 UNSPECIFIED: Final = "unspecified"
 """The kind of an object whose kind nobody has said; no terms can name it."""
+
+MAX_WORDS: Final = 512
+"""In one label: far above what people tag and refer to within one exchange."""
 
 UNRESOLVED: Final = "unresolved-reference"
 """The marking of an object that refers to one the node does not hold; no terms can name it."""
@@ -88,6 +94,22 @@ class Label:
     audience: frozenset[PartyId] | None
     granular: tuple[GranularMarking, ...]
 
+
+OVERFULL: Final = Label(
+    types=frozenset(),
+    tlp="unmarked",
+    markings=frozenset({"too-many-words"}),
+    originators=frozenset(),
+    subjects=frozenset(),
+    regions=frozenset(),
+    kinds=frozenset(),
+    person_classes=frozenset(),
+    special_categories=frozenset(),
+    handling=frozenset(),
+    audience=frozenset(),
+    granular=(),
+)
+"""The label of what refers, near or far, to more than a label can hold; no terms can admit it."""
 
 _Check = Callable[[str], bool]
 
@@ -247,9 +269,12 @@ def with_unresolved(label: Label) -> Label:
 def join(label: Label, *others: Label) -> Label:
     """The strictest of all of them, with the granular markings of the first, whose properties they are.
 
-    Associative, idempotent, and commutative but for `granular`; what admits the join admits each.
+    Associative, idempotent, and commutative but for `granular`; what admits the join admits each. A join of over
+    MAX_WORDS words is OVERFULL, which nothing admits: a bound on what a chain of references can cost.
     """
     for other in others:
+        if other is label or label == OVERFULL:
+            continue
         label = Label(
             types=label.types | other.types,
             tlp=max(label.tlp, other.tlp, key=tlp_rank),
@@ -264,7 +289,38 @@ def join(label: Label, *others: Label) -> Label:
             audience=_intersect(label.audience, other.audience),
             granular=label.granular,
         )
+        if OVERFULL.markings <= label.markings or _count_words(label) > MAX_WORDS:
+            label = OVERFULL
     return label
+
+
+def restate(label: Label, newer: Label) -> Label:
+    """The label of one object of which more is said than before: every statement counts, and every restriction.
+
+    Not `join`, which stands for two objects: subjects and regions said at different times are one object's.
+    """
+    kinds = (label.kinds | newer.kinds) - {UNSPECIFIED}
+    return replace(
+        join(label, newer),
+        subjects=frozenset({frozenset[str]().union(*label.subjects, *newer.subjects)}),
+        regions=frozenset({frozenset[str]().union(*label.regions, *newer.regions)}),
+        kinds=kinds or frozenset({UNSPECIFIED}),
+    )
+
+
+def _count_words(label: Label) -> int:
+    return sum(
+        len(words)
+        for words in (
+            label.types,
+            label.markings,
+            label.originators,
+            label.kinds,
+            *label.subjects,
+            *label.regions,
+            label.audience or (),
+        )
+    )
 
 
 def _intersect(one: frozenset[PartyId] | None, other: frozenset[PartyId] | None) -> frozenset[PartyId] | None:
@@ -387,7 +443,7 @@ def _read_granular_marking(entry: Json, *, where: str) -> GranularMarking:
 
 
 def _is_marking_word(word: str) -> bool:
-    if word in {STATEMENT, UNRESOLVED}:
+    if word in {STATEMENT, UNRESOLVED} | OVERFULL.markings:
         return True
     prefix, _, marking = word.partition(":")
     return prefix == "unknown" and marking.startswith("marking-definition--") and _parses(parse_object_id, marking)

@@ -14,6 +14,7 @@ __all__ = [
     "Pending",
     "add_event",
     "add_terms",
+    "count_unanswered",
     "find_agreements",
     "list_agreements",
     "make_due",
@@ -161,6 +162,16 @@ def read_undelivered(transaction: Transaction) -> list[Pending]:
         "SELECT position, party, envelope, attempts, problem FROM outbox WHERE delivered_at IS NULL ORDER BY position"
     )
     return [_pending(row) for row in rows]
+
+
+def count_unanswered(transaction: Transaction, party: PartyId) -> int:
+    """How many agreements have events of `party` and of nobody else."""
+    row = transaction.row(
+        "SELECT COUNT(*) FROM (SELECT agreement FROM event GROUP BY agreement"
+        " HAVING MIN(party) = MAX(party) AND MIN(party) = ?)",
+        (party,),
+    )
+    return int(row[0]) if row else 0
 
 
 def make_due(transaction: Transaction, party: PartyId, *, now: Instant) -> None:

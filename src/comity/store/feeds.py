@@ -14,7 +14,16 @@ from comity.release.clauses import Condition
 from comity.store.objects import COLUMNS, StoredObject, build_object, read_head_seq
 from comity.store.transaction import SqlValue, Transaction
 
-__all__ = ["Candidate", "Feed", "Selection", "VersionChoice", "catch_up", "open_feed", "read_candidates"]
+__all__ = [
+    "Candidate",
+    "Feed",
+    "Selection",
+    "VersionChoice",
+    "catch_up",
+    "open_feed",
+    "read_candidates",
+    "was_released",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +104,11 @@ def catch_up(
     parameters: list[SqlValue] = [feed.id, base, *admits.parameters, feed.through]
     gained = ""
     if admitted is not None:
-        gained = f" OR o.label NOT IN (SELECT label.id FROM label WHERE {admitted.sql})"
+        # What other terms admitted without some of its properties may be admitted with them now.
+        gained = (
+            f" OR o.label NOT IN (SELECT label.id FROM label WHERE {admitted.sql})"
+            " OR o.label IN (SELECT label.id FROM label WHERE label.partly_marked = 1)"
+        )
         parameters.extend(admitted.parameters)
     count = transaction.run(
         "INSERT INTO release (feed, at, object)"
@@ -109,6 +122,12 @@ def catch_up(
         (head, terms, base + count if count else feed.last_at, feed.id),
     )
     return count
+
+
+def was_released(transaction: Transaction, pk: int, recipient: PartyId) -> bool:
+    """Whether this version was released to `recipient` under any agreement."""
+    sql = "SELECT 1 FROM release r JOIN feed f ON f.id = r.feed WHERE r.object = ? AND f.recipient = ?"
+    return transaction.row(sql, (pk, recipient)) is not None
 
 
 def read_candidates(transaction: Transaction, feed: Feed, selection: Selection, *, limit: int) -> list[Candidate]:

@@ -30,6 +30,7 @@ __all__ = [
     "read_statement_definitions",
     "read_versions_of",
     "set_label",
+    "set_own_label",
 ]
 
 
@@ -127,6 +128,11 @@ def set_label(transaction: Transaction, pk: int, label: int) -> None:
     transaction.run("UPDATE object SET label = ?, seq = ? WHERE pk = ?", (label, _next_seq(transaction), pk))
 
 
+def set_own_label(transaction: Transaction, pk: int, own_label: int) -> None:
+    """Give the object itself a new label; the one that counts follows in the same transaction (`set_label`)."""
+    transaction.run("UPDATE object SET own_label = ? WHERE pk = ?", (own_label, pk))
+
+
 def read_head_seq(transaction: Transaction) -> int:
     """The place of the newest label in the order of commit; 0 for an empty store."""
     row = transaction.row("SELECT MAX(seq) FROM object")
@@ -208,7 +214,9 @@ def intern_label(transaction: Transaction, label: Label) -> int:
     row = transaction.row("SELECT id FROM label WHERE digest = ?", (digest,))
     if row:
         return int(row[0])
-    key = transaction.insert("INSERT INTO label (digest, body) VALUES (?, ?)", (digest, body))
+    key = transaction.insert(
+        "INSERT INTO label (digest, partly_marked, body) VALUES (?, ?, ?)", (digest, int(bool(label.granular)), body)
+    )
     transaction.run_many("INSERT INTO label_word VALUES (?, ?, ?, ?)", [(key, *word) for word in find_groups(label)])
     return key
 

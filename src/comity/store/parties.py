@@ -15,6 +15,7 @@ __all__ = [
     "list_parties",
     "put_manifest",
     "put_party",
+    "read_expiry",
     "read_manifest",
     "read_meta",
     "read_party",
@@ -51,8 +52,8 @@ def put_party(transaction: Transaction, manifest: Manifest, *, envelope: bytes, 
 def put_manifest(transaction: Transaction, manifest: Manifest, *, envelope: bytes) -> None:
     """Keep one manifest of the chain; known ones are left as they are."""
     transaction.run(
-        "INSERT INTO manifest VALUES (?, ?, ?, ?) ON CONFLICT (digest) DO NOTHING",
-        (manifest.digest, manifest.party, manifest.version, envelope),
+        "INSERT INTO manifest VALUES (?, ?, ?, ?, ?) ON CONFLICT (digest) DO NOTHING",
+        (manifest.digest, manifest.party, manifest.version, manifest.expires_at, envelope),
     )
 
 
@@ -65,6 +66,14 @@ def read_party(transaction: Transaction, party: PartyId) -> StoredParty | None:
 def list_parties(transaction: Transaction) -> list[StoredParty]:
     """Every pinned party, by id."""
     return [_party(row) for row in transaction.rows(f"SELECT {_COLUMNS} FROM {_FROM} ORDER BY p.id")]
+
+
+def read_expiry(transaction: Transaction, party: PartyId) -> Instant | None:
+    """When the manifest in use of `party` runs out; None when the party is not pinned."""
+    row = transaction.row(
+        "SELECT m.expires_at FROM party p JOIN manifest m ON m.digest = p.manifest WHERE p.id = ?", (party,)
+    )
+    return Instant(row[0]) if row else None
 
 
 def has_manifest(transaction: Transaction, party: PartyId, digest: Digest) -> bool:

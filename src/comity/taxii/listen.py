@@ -51,8 +51,9 @@ class _Connections:
                     transports[self.client] = transport
 
             def connection_lost(self, exc: Exception | None) -> None:
-                if self.client is not None:
-                    transports.pop(self.client, None)
+                # The address may already stand for the client's next connection.
+                if self.client is not None and transports.get(self.client) is self.transport:
+                    del transports[self.client]
                 super().connection_lost(exc)
 
         return UnbufferedProtocol
@@ -105,6 +106,9 @@ class TaxiiServer:
         except OSError as error:
             named = f"{self._address.host}:{self._address.port}"
             raise ConfigError(f"cannot listen on {named} ({error}); choose another with --listen") from error
+        # Its connections inherit it. asyncio would set it, but not on a socket made without a protocol number; without it
+        # the body of a small answer waits until the client has acknowledged the head, some 40 ms.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         bound = listener.getsockname()
         config = uvicorn.Config(
             self.app,

@@ -17,7 +17,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl
 
 from comity.errors import (
     AuthenticationError,
@@ -32,7 +32,7 @@ from comity.errors import (
     UnavailableError,
     VerificationError,
 )
-from comity.ids import AgreementId, Instant, PartyId, format_instant
+from comity.ids import AgreementId, Instant, ObjectId, PartyId, format_instant, parse_object_id
 from comity.node import agree
 from comity.node.node import Node
 from comity.node.parties import authenticate, read_cursor_key
@@ -119,19 +119,19 @@ class TaxiiApp:
     def _answer(self, scope: Scope, body: bytes | None) -> Response:
         """The response, everything it needs committed; there is no await between a poll and its registration."""
         method, path = scope["method"], scope["path"]
+        route = wire.parse_route(path)
         try:
             if method == "POST":
                 return self._exchange(path, body)
             headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
             party = authenticate(self.node, secret=wire.parse_secret(headers.get("authorization")))
-            route = wire.parse_route(path)
             if route is None or method not in {"GET", "HEAD"} or route.root not in {"", party}:
                 raise NotFoundError("no such resource")
             if not wire.is_acceptable(headers.get("accept")):
                 return _fail(406, "this node speaks application/taxii+json;version=2.1")
             return self._serve(route, party, query=scope["query_string"])
         except AuthenticationError:
-            if path.rstrip("/") + "/" == wire.DISCOVERY_PATH and method in {"GET", "HEAD"}:
+            if route is not None and route.resource is Resource.DISCOVERY and method in {"GET", "HEAD"}:
                 return _challenge()
             return _fail(404)
         except ComityError as error:
@@ -142,7 +142,7 @@ class TaxiiApp:
 
     def _exchange(self, path: str, body: bytes | None) -> Response:
         """A message of another node. What is not a good one gets the answer that any path gets."""
-        if path.rstrip("/") + "/" != EXCHANGE_PATH or body is None:
+        if path not in {EXCHANGE_PATH, EXCHANGE_PATH.removesuffix("/")} or body is None:
             raise NotFoundError("no such resource")
         try:
             recorded = agree.receive(self.node, body)
@@ -251,11 +251,19 @@ def _parse_query(query: bytes, route: Route) -> Filters:
     if route.resource in {Resource.OBJECT, Resource.VERSIONS}:
         # The path names the object; `versions` is about all of them (TAXII 2.1 §5.6, §5.8).
         pairs = [(name, value) for name, value in pairs if name not in {"match[id]", "match[type]"}]
-        pairs.append(("match[id]", unquote(route.object)))
+        pairs.append(("match[id]", _read_object_id(route)))
     if route.resource is Resource.VERSIONS:
         pairs = [(name, value) for name, value in pairs if name != "match[version]"]
         pairs.append(("match[version]", "all"))
     return wire.parse_filters(pairs)
+
+
+def _read_object_id(route: Route) -> ObjectId:
+    """The one object that the path names; what cannot be an id names none."""
+    try:
+        return parse_object_id(route.object)
+    except MalformedRequest as error:
+        raise NotFoundError("no such object") from error
 
 
 def _format_page(page: Page, resource: Resource, *, cursor: str | None) -> bytes:

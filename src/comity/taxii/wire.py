@@ -52,10 +52,16 @@ STIX_MEDIA_TYPE = "application/stix+json;version=2.1"
 DISCOVERY_PATH = "/taxii2/"
 MAX_CONTENT_LENGTH = 10 * 1024 * 1024
 
+_PARAMETERS = frozenset(
+    {"limit", "added_after", "next", "match[id]", "match[type]", "match[version]", "match[spec_version]"}
+)
 _MAX_LIST = 1_000
-_MAX_LIMIT_DIGITS = 9
+_MAX_INTEGER = 2**53 - 1
+_MAX_INTEGER_DIGITS = 16
 _MAC_BYTES = 16
 _AT_BYTES = 8
+_NEVER = re.compile(r"0(?:\.0{0,3})?", re.ASCII)
+"""The weight by which a client says what it does not take (RFC 9110 §12.4.2)."""
 _TYPE = re.compile(r"[a-z0-9][a-z0-9-]{0,249}", re.ASCII)
 _ROUTE = re.compile(
     r"/taxii2/(?:(?P<root>[^/]+)/(?:(?P<status>status)/(?P<status_id>[^/]+)/|(?P<collections>collections)/"
@@ -162,12 +168,7 @@ def is_acceptable(accept: str | None) -> bool:
     """Whether a client that sent `accept` takes TAXII 2.1 (§3.1, §1.6.8): without a version, the newest is meant."""
     if accept is None or not accept.strip():
         return True
-    for choice in accept.split(","):
-        kind, *parameters = (part.strip().lower() for part in choice.split(";"))
-        version = next((part.partition("=")[2].strip(' "') for part in parameters if part.startswith("version")), "2.1")
-        if kind in {"*/*", "application/*"} or (kind == "application/taxii+json" and version == "2.1"):
-            return True
-    return False
+    return any(_is_taxii(choice) for choice in accept.lower().split(","))
 
 
 def parse_secret(authorization: str | None) -> str | None:
@@ -193,6 +194,8 @@ def parse_filters(pairs: Sequence[tuple[str, str]]) -> Filters:
     """
     given: dict[str, str] = {}
     for name, value in pairs:
+        if name not in _PARAMETERS:
+            continue
         if name in given:
             raise MalformedRequest(f"{name} is given twice; give its values separated by commas", where=name)
         given[name] = value
@@ -293,6 +296,16 @@ def format_error(*, title: str, status: int, description: str = "") -> bytes:
     return _format({**body, "description": description} if description else body)
 
 
+def _is_taxii(choice: str) -> bool:
+    kind, *parameters = (part.strip() for part in choice.split(";"))
+    given = {name.strip(): value.strip(' "') for name, _, value in (part.partition("=") for part in parameters)}
+    if _NEVER.fullmatch(given.get("q", "1")):
+        return False
+    return kind in {"*/*", "application/*"} or (
+        kind == "application/taxii+json" and given.get("version", "2.1") == "2.1"
+    )
+
+
 def _collection(view: CollectionView) -> Json:
     return {
         "id": view.id,
@@ -327,9 +340,10 @@ def _limit(given: Mapping[str, str]) -> int | None:
     text = given.get("limit")
     if text is None:
         return None
-    if not (text.isascii() and text.isdigit() and len(text) <= _MAX_LIMIT_DIGITS and int(text) > 0):
-        raise MalformedRequest("limit is a positive integer (§3.4)", where="limit")
-    return int(text)
+    digits = text.lstrip("0") if text.isascii() and text.isdigit() else ""
+    if not digits or len(digits) > _MAX_INTEGER_DIGITS or int(digits) > _MAX_INTEGER:
+        raise MalformedRequest(f"limit is a positive integer up to {_MAX_INTEGER} (§2, §3.4)", where="limit")
+    return int(digits)
 
 
 def _instant(text: str, name: str) -> Instant:

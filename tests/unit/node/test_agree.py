@@ -177,6 +177,42 @@ def test_nobody_speaks_for_another_party(world: World, kind: EventKind) -> None:
     assert standing(world, "aurelia", agreement) is State.PROPOSED
 
 
+def test_who_read_one_text_does_not_sign_another_that_came_in_the_meantime(world: World) -> None:
+    agreement = proposal(world)
+    world.deliver()
+    wide = propose(world.nodes["aurelia"], world.terms(version=2, agreement=agreement, supersedes=agreement, tlp="red"))
+    assert isinstance(wide, Recorded)
+    world.deliver()
+    for kind in (EventKind.ACCEPT, EventKind.REJECT):
+        with pytest.raises(TransitionError, match="name it by its own hash"):
+            act_on(world.nodes["borealia"], agreement, kind)
+    world.act("borealia", wide.event.terms, EventKind.ACCEPT)
+
+
+def test_a_stop_is_taken_from_a_party_whose_manifest_has_run_out_and_nothing_flows_to_it(world: World) -> None:
+    agreement = world.sign_all(world.terms())
+    world.add("aurelia", make_object("a"))
+    assert world.read("borealia")
+    world.tick(3 * 365 * 86_400_000_000)
+    with pytest.raises(IndexError):
+        world.poll("borealia")
+    suspend = forge(world, EventKind.SUSPEND, party="borealia", signer="borealia", terms=agreement)
+    assert receive(world.nodes["aurelia"], suspend).new
+    resume = forge(
+        world, EventKind.RESUME, party="borealia", signer="borealia", terms=agreement, re=sha256_digest(b"anything")
+    )
+    with pytest.raises(VerificationError, match="expired"):
+        receive(world.nodes["aurelia"], resume)
+
+
+def test_a_repeated_stop_stops_nothing_anew(world: World) -> None:
+    agreement = world.sign_all(world.terms())
+    world.act("borealia", agreement, EventKind.SUSPEND)
+    (message,) = list_due(world.nodes["borealia"])
+    assert receive(world.nodes["aurelia"], message.envelope).stops
+    assert not receive(world.nodes["aurelia"], message.envelope).stops
+
+
 def test_an_outsider_can_neither_speak_nor_bring_an_agreement_to_a_node_that_is_no_party(world: World) -> None:
     agreement = world.sign_all(world.terms())
     world.found("meridia")
@@ -304,26 +340,30 @@ def test_what_a_partner_does_not_acknowledge_is_tried_again_later_and_later(worl
     assert list_due(node), "a new address is worth a try at once"
 
 
-def test_a_bound_on_what_one_partner_can_make_a_node_keep(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bound_on_what_one_partner_can_make_a_node_keep_never_mutes_a_stop(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(agree, "_MAX_EVENTS_OF_A_PARTY", 3)
+    monkeypatch.setattr(agree, "_MAX_UNANSWERED", 2)
     agreement = world.sign_all(world.terms())
-
-    def suspend(number: int) -> Recorded:
-        message = make_message(
-            EventKind.SUSPEND,
-            agreement=AgreementId(agreement),
-            terms=Digest(agreement),
-            party=PartyId("borealia"),
-            at=world.now,
-            nonce=bytes([number]),
-            signers=[world.nodes["borealia"].signers[Role.AGREEMENT]],
-        )
-        return receive(world.nodes["aurelia"], message)
-
-    assert suspend(1).new
-    assert suspend(2).new
+    borealia = world.nodes["borealia"]
+    for number in range(2):
+        act_on(borealia, agreement, EventKind.CLARIFY, clause="validity", text=f"{number}?")
+    world.deliver()
+    world.act("borealia", agreement, EventKind.CLARIFY, clause="validity", text="And?")
     with pytest.raises(ConflictError, match="bound"):
-        suspend(3)
+        world.deliver()
+    world.act("borealia", agreement, EventKind.SUSPEND)
+    stop = list_due(borealia)[-1]
+    assert receive(world.nodes["aurelia"], stop.envelope).stops
+    assert standing(world, "aurelia", agreement) is State.SUSPENDED
+    for number in range(3):
+        assert isinstance(propose(borealia, world.terms(title=f"Another {number}")), Recorded)
+    envelopes = [item.envelope for item in list_due(borealia)][-3:]
+    receive(world.nodes["aurelia"], envelopes[0])
+    receive(world.nodes["aurelia"], envelopes[1])
+    with pytest.raises(ConflictError, match="wait for an answer"):
+        receive(world.nodes["aurelia"], envelopes[2])
 
 
 def test_a_failed_act_leaves_nothing_remembered(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

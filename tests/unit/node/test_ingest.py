@@ -123,3 +123,43 @@ def test_an_own_object_that_refers_to_a_received_one_does_not_go_on_either(chain
     chain.add("borealia", make_object("b", refs=[object_id("report", "a")]))
     chain.add("borealia", make_object("c"))
     assert set(chain.read("meridia", giver="borealia")) == {object_id("report", "c")}
+
+
+def test_what_was_held_before_comes_under_the_givers_terms_when_the_giver_gives_it_too(chain: World) -> None:
+    chain.add("borealia", make_object("b"))
+    assert set(chain.read("meridia", giver="borealia")) == {object_id("report", "b")}
+    chain.add("aurelia", make_object("b"))
+    assert pull(chain, "aurelia", "borealia").known >= 1
+    assert chain.read("meridia", giver="borealia") == {}
+
+
+def test_a_stricter_classification_of_an_object_held_already_counts(world: World) -> None:
+    world.sign_all(world.terms())
+    world.add("aurelia", make_object("a"))
+    assert world.read("borealia")
+    data = json.dumps(make_object("a")).encode()
+    intake = ingest.add_objects(world.nodes["aurelia"], data, tags=make_tags(handling=["H3"]))
+    assert intake.known == 1
+    assert world.read("borealia") == {}
+
+
+def test_more_regions_said_later_of_one_object_are_one_objects_regions(world: World) -> None:
+    world.sign_all(world.terms())
+    world.add("aurelia", make_object("a", regions=("TR",)))
+    assert world.read("borealia") == {}
+    ingest.add_objects(
+        world.nodes["aurelia"], json.dumps(make_object("a", regions=("TR",))).encode(), tags=make_tags(regions=["IQ"])
+    )
+    assert set(world.read("borealia")) == {object_id("report", "a")}
+
+
+def test_a_partner_that_gives_back_what_it_was_given_says_nothing_new(world: World) -> None:
+    digest = world.manifests["borealia"].digest
+    add_party(world.nodes["aurelia"], export_manifest(world.nodes["borealia"]), digest=digest, url="http://127.0.0.1:1")
+    world.sign_all(world.terms())
+    world.sign_all(world.terms(giver="borealia", receivers=("aurelia",), title="Back"), proposer="borealia")
+    world.add("aurelia", make_object("a"))
+    assert set(world.read("borealia")) == {object_id("report", "a")}
+    world.add("borealia", make_object("a"))
+    assert pull(world, "borealia", "aurelia").known == 1
+    assert set(world.read("borealia")) == {object_id("report", "a")}

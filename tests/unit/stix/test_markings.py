@@ -219,6 +219,6 @@ def test_the_published_ids_are_nine_and_all_are_marking_definitions() -> None:
 
 
 def test_every_type_of_stix_2_1_has_its_required_properties() -> None:
-    assert len(REQUIRED_PROPERTIES) == 38
+    assert len(REQUIRED_PROPERTIES) == 24
     # The only types without a property that must be there.
     assert not {"process", "user-account", "windows-registry-key", "x509-certificate"} & REQUIRED_PROPERTIES.keys()

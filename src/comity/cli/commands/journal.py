@@ -49,18 +49,21 @@ def checkpoint(session: Session) -> int:
     "verify",
     short_help="Verify the whole log.",
     cls=ActCommand,
-    example="comity --node /media/evidence/aurelia log verify",
+    example="comity --node /media/evidence/aurelia log verify --digest 8c78…",
 )
+@click.option("--digest", metavar="D", help="The digest of the party's manifest, as you have it from elsewhere.")
 @click.pass_obj
-def verify(session: Session) -> int:
+def verify(session: Session, digest: str | None) -> int:
     """Verify every entry, tile and checkpoint against each other and against this party's log key.
 
     Nothing is written and no lock is taken: it works on a copy, and while the node is served. A mismatch names the
     entry and gives exit code 7.
     """
+    from comity.ids import parse_digest
     from comity.node.journal import verify_folder
 
-    verified = verify_folder(session.node_folder())
+    pinned = None if digest is None else parse_digest(digest)
+    verified = verify_folder(session.node_folder(), digest=pinned)
     session.show(
         {
             "size": verified.size,
@@ -68,6 +71,7 @@ def verify(session: Session) -> int:
             "checkpoints": verified.checkpoints,
             "disclosures": verified.disclosures,
             "opened": verified.opened,
+            "manifest": verified.manifest,
         },
         describe_verified,
     )

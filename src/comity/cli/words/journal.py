@@ -60,7 +60,7 @@ def describe_verified(result: dict[str, Any]) -> str:
                     ("root", result["root"]),
                     ("checkpoints", result["checkpoints"]),
                     ("disclosures", result["disclosures"]),
-                    ("opened", f"{result['opened']} of {result['size']} entries still have their content"),
+                    ("manifest", f"{result['manifest']} (compare it with what the party gave you)"),
                 ],
                 indent="  ",
             ),

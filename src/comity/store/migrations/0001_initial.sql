@@ -16,6 +16,7 @@ CREATE TABLE manifest (
     digest TEXT PRIMARY KEY,
     party TEXT NOT NULL,
     version INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
     envelope BLOB NOT NULL,
     UNIQUE (party, version)
 ) STRICT, WITHOUT ROWID;
@@ -90,7 +91,12 @@ CREATE TABLE reference (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX reference_by_target ON reference (target);
 -- Labels: equal ones are stored once. `label_word` is what the clause table's SQL reading tests.
-CREATE TABLE label (id INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE, body BLOB NOT NULL) STRICT;
+CREATE TABLE label (
+    id INTEGER PRIMARY KEY,
+    digest TEXT NOT NULL UNIQUE,
+    partly_marked INTEGER NOT NULL,
+    body BLOB NOT NULL
+) STRICT;
 CREATE TABLE label_word (
     label INTEGER NOT NULL,
     clause TEXT NOT NULL,
@@ -117,6 +123,7 @@ CREATE TABLE release (
     PRIMARY KEY (feed, at),
     UNIQUE (feed, object)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX release_by_object ON release (object);
 
 -- The disclosure log (C2SP tlog-tiles): entries and tiles only grow, heads are kept, openings can be purged.
 CREATE TABLE log_entry (position INTEGER PRIMARY KEY, leaf BLOB NOT NULL) STRICT;

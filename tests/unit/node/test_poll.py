@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pages: what leaves is what is decided at this moment, of every version, with every property."""
+
+from comity.canonical import Json
+from comity.ids import ObjectId
+from tests.worlds import World, make_object, object_id, tlp_id
+
+SECRET: dict[str, Json] = {"description": "SECRET"}
+MARK: dict[str, Json] = {"granular_markings": [{"marking_ref": tlp_id("red"), "selectors": ["description"]}]}
+
+
+def test_a_property_restricted_since_is_restricted_in_the_older_version_too(world: World) -> None:
+    world.sign_all(world.terms())
+    world.add("aurelia", make_object("a", more=SECRET))
+    assert b"SECRET" in world.poll("borealia").items[0].data
+    world.add("aurelia", make_object("a", more=SECRET | MARK, day=2))
+    items = world.poll("borealia", every=True).items
+    assert [item.redacted for item in items] == [("description",), ("description",)]
+    assert not any(b"SECRET" in item.data for item in items)
+
+
+def test_a_higher_ceiling_gives_the_properties_that_were_removed_before(world: World) -> None:
+    amber: dict[str, Json] = {"granular_markings": [{"marking_ref": tlp_id("amber"), "selectors": ["description"]}]}
+    agreement = world.sign_all(world.terms(tlp="green"))
+    world.add("aurelia", make_object("a", more=SECRET | amber))
+    first = world.poll("borealia").items
+    assert b"SECRET" not in first[0].data
+    world.sign_all(world.terms(tlp="amber", version=2, agreement=agreement, supersedes=agreement))
+    again = world.poll("borealia", after=first[-1].at).items
+    assert b"SECRET" in again[0].data
+
+
+def test_a_translation_counts_the_marking_of_what_it_translates(world: World) -> None:
+    world.sign_all(world.terms(types=("report", "language-content")))
+    translation: dict[str, Json] = make_object("t", kind="language-content") | {
+        "object_ref": object_id("report", "a"),
+        "contents": {"de": {"description": "GEHEIM"}},
+    }
+    world.add("aurelia", make_object("a", more=SECRET | MARK), translation)
+    assert [item.id for item in world.poll("borealia").items] == [object_id("report", "a")]
+    world.add("aurelia", make_object("a", more=SECRET, day=2))
+    given: set[ObjectId] = {item.id for item in world.poll("borealia").items}
+    assert given == {object_id("report", "a"), object_id("language-content", "t")}
+
+
+def test_what_a_channel_removed_and_put_back_admits_is_given_again(world: World) -> None:
+    first = world.sign_all(world.terms())
+    world.add("aurelia", make_object("a"))
+    at = world.poll("borealia").items[-1].at
+    other = world.terms(version=2, agreement=first, supersedes=first).replace(b'id = "main"', b'id = "side"')
+    second = world.sign_all(other)
+    assert second == first
+    assert [item.id for item in world.poll("borealia").items] == [object_id("report", "a")]
+    assert world.nodes["aurelia"].store is not None
+    assert at > 0
+
+
+def test_references_without_number_are_withheld_rather_than_paid_for(world: World) -> None:
+    world.sign_all(world.terms())
+    many = [make_object(f"n{i}", subjects=("national:ashfall", f"national:s{i}")) for i in range(600)]
+    world.add("aurelia", *many, make_object("all", refs=[str(item["id"]) for item in many]), make_object("a"))
+    given = {item.id for item in world.poll("borealia", limit=1_000).items}
+    assert object_id("report", "all") not in given
+    assert object_id("report", "a") in given
+    assert len(given) == 601
