@@ -100,7 +100,7 @@ def share(stage: Stage) -> None:
     stage.check(bool(seen) and seen == logged, "the two got the same objects, and the log names each of them")
     for what, name, clause in EXAMPLES:
         stage.say(f"{what}:")
-        stage.run("aurelia", "explain", name, "--to", "borealia")
+        stage.run("aurelia", "explain", name, "--to", "borealia", lines=2)
         told = stage.ask("aurelia", "explain", name, "--to", "borealia")
         stage.check((told["decision"], told["clause"]) == ("withhold", clause), f"withheld by {clause}")
         stage.check(name not in seen, "and it did not leave")

@@ -68,9 +68,9 @@ class Stage:
         self._claims += 1
         print(f"  ✓ {claim}", flush=True)
 
-    def run(self, party: str | None, *arguments: str, code: int = 0) -> str:
-        """What the command printed, which must end with `code`; the command and its output are shown."""
-        result, text = self._show(party, *arguments)
+    def run(self, party: str | None, *arguments: str, code: int = 0, lines: int = 40) -> str:
+        """What the command printed, which must end with `code`; it and the first `lines` of its output are shown."""
+        result, text = self._show(party, *arguments, lines=lines)
         if result.returncode != code:
             raise AssertionError(f"exit code {result.returncode}, expected {code}")
         if code:
@@ -193,14 +193,24 @@ class Stage:
         (copy / "store.db").write_bytes(data)
         return int(entry)
 
-    def _show(self, party: str | None, *arguments: str) -> tuple[subprocess.CompletedProcess[str], str]:
+    def _show(
+        self, party: str | None, *arguments: str, lines: int = 40
+    ) -> tuple[subprocess.CompletedProcess[str], str]:
         """The command, run, with what it printed; both are shown."""
         shown = ["comity", *(["--node", party] if party else []), *arguments]
-        print("  $ " + shlex.join(part.replace(f"{self.folder}/", "") for part in shown), flush=True)
+        print("  $ " + shlex.join(self._shorten(part) for part in shown), flush=True)
         result = self._call(party, *arguments)
         text = (result.stdout + result.stderr).rstrip()
-        print(textwrap.indent(text.replace(f"{self.folder}/", ""), "    "), flush=True)
+        shown_lines = self._shorten(text).splitlines()
+        rest = ["…"] if len(shown_lines) > lines else []
+        print(textwrap.indent("\n".join(shown_lines[:lines] + rest), "    "), flush=True)
         return result, text
+
+    def _shorten(self, text: str) -> str:
+        """The text without the folders that differ from machine to machine."""
+        for folder in (self.folder, _HERE.parent, _REAL):
+            text = text.replace(f"{folder}/", "")
+        return text
 
     def _call(self, party: str | None, *arguments: str) -> subprocess.CompletedProcess[str]:
         node = ["--node", str(self.folder / party)] if party else []

@@ -9,6 +9,7 @@ The serving process and a command that is alone with the store both answer throu
 """
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
@@ -62,15 +63,12 @@ class _Alone:
         """Nothing to wait for: no other process can have an answer under way, as this one owns the store."""
 
     async def deliver(self) -> None:
-        """One try."""
-        if not list_due(self._node):
-            return
+        """One try. The act is on record whatever becomes of it: no failure here may be told as a failure of the act."""
         from comity.peers import deliver
 
-        try:
-            await asyncio.wait_for(deliver(self._node), DELIVERY_SECONDS)
-        except TimeoutError:
-            return
+        with contextlib.suppress(TimeoutError, ComityError):
+            if list_due(self._node):
+                await asyncio.wait_for(deliver(self._node), DELIVERY_SECONDS)
 
 
 def act_alone(folder: Path, operation: str, arguments: Mapping[str, Json]) -> Reply:

@@ -106,7 +106,7 @@ class TaxiiServer:
         except OSError as error:
             named = f"{self._address.host}:{self._address.port}"
             raise ConfigError(f"cannot listen on {named} ({error}); choose another with --listen") from error
-        # Its connections inherit it. asyncio would set it, but not on a socket made without a protocol number; without it
+        # Its connections inherit it. asyncio sets it too, but not on sockets made without a protocol number. Without it
         # the body of a small answer waits until the client has acknowledged the head, some 40 ms.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         bound = listener.getsockname()
