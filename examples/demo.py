@@ -64,7 +64,7 @@ def take_in(stage: Stage, bundle: Path | None) -> None:
     for file in REAL_FILES:
         stage.run("aurelia", "object", "add", str(file))
     if not REAL_FILES:
-        stage.say("(The public STIX files that developers keep beside this folder are not here; skipped.)")
+        stage.say("(Public STIX files, where they lie beside this folder, are taken in too; here there are none.)")
     if bundle is not None:
         stage.take_in("aurelia", bundle)
 

@@ -25,7 +25,7 @@ from comity.stix.markings import TLP_IDS
 
 __all__ = ["BASIS", "NAMES", "World", "make_object", "object_id", "tlp_id"]
 
-NAMES = {"aurelia": "AU", "borealia": "BO", "meridia": "ME"}
+NAMES = {"aurelia": "XA", "borealia": "XB", "meridia": "XM"}
 """Fictional parties; the codes are only letters here."""
 
 BASIS = "S/RES/9101"

@@ -3,7 +3,7 @@
 
     party = "aurelia"
     name = "Republic of Aurelia, Liaison Service"
-    state = "AU"            # optional, ISO 3166-1 alpha-2
+    state = "XA"            # optional, ISO 3166-1 alpha-2
     listen = "127.0.0.1:8440"
 
 `COMITY_LISTEN` overrides `listen`. Environment variables are read here and nowhere else.

@@ -64,11 +64,12 @@ class _Alone:
 
     async def deliver(self) -> None:
         """One try. The act is on record whatever becomes of it: no failure here may be told as a failure of the act."""
-        from comity.peers import deliver
-
         with contextlib.suppress(TimeoutError, ComityError):
-            if list_due(self._node):
-                await asyncio.wait_for(deliver(self._node), DELIVERY_SECONDS)
+            if not list_due(self._node):
+                return
+            from comity.peers import deliver
+
+            await asyncio.wait_for(deliver(self._node), DELIVERY_SECONDS)
 
 
 def act_alone(folder: Path, operation: str, arguments: Mapping[str, Json]) -> Reply:

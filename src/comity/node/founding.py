@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from comity.config import Address, Settings, format_settings
-from comity.errors import ConflictError
+from comity.errors import ConfigError, ConflictError
 from comity.ids import Instant, PartyId
 from comity.keys import create_keys
 from comity.node.clock import draw_bytes, read_clock
@@ -48,21 +48,28 @@ def found_node(folder: Path, *, party: PartyId, name: str, state: str | None, li
 
     Raises:
         ConflictError: something is there already; nothing was changed.
+        ConfigError: nothing can be made there; nothing was left behind.
+        StoreFull: no room; nothing was left behind.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ConflictError(f"{folder} is not empty; name a new folder, or remove the old node yourself")
-    folder.parent.mkdir(parents=True, exist_ok=True)
     building = folder.with_name(f".{folder.name}.founding")
-    shutil.rmtree(building, ignore_errors=True)
-    building.mkdir(mode=0o700)
     try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(building, ignore_errors=True)
+        building.mkdir(mode=0o700)
         manifest = _build(building, Settings(party=party, name=name, state=state, listen=listen))
         if folder.exists():
             folder.rmdir()
         building.rename(folder)
-    except BaseException:
+    except OSError as error:
+        raise ConfigError(
+            f"{folder} cannot be made ({error.strerror or error}); nothing was left there. See to room and permissions,"
+            " or name another folder"
+        ) from error
+    finally:
+        # Gone already where it became the node.
         shutil.rmtree(building, ignore_errors=True)
-        raise
     return manifest
 
 

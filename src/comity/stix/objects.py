@@ -138,7 +138,10 @@ def parse_bundle(data: bytes) -> ParsedBundle:
         if error.where != "/objects":
             raise
         # One observed-data object may carry a dictionary of that name (STIX 2.1 §4.14, deprecated).
-        return ParsedBundle(good=(parse_object(data),), places=(0,), bad=())
+        value = _parse_members(data)
+        if value.get("type", "bundle") == "bundle":
+            raise
+        return ParsedBundle(good=((_read_object(value, data), value),), places=(0,), bad=())
     if others.get("type", "bundle") != "bundle":
         return ParsedBundle(good=(parse_object(data),), places=(0,), bad=())
     if not members and others.keys() - {"more", "next"}:

@@ -17,7 +17,7 @@ from typing import Self
 
 import apsw
 
-from comity.errors import ComityError, CorruptionError, NotFoundError, StoreBusy, StoreFull
+from comity.errors import ComityError, ConfigError, CorruptionError, NotFoundError, StoreBusy, StoreFull
 from comity.store.migration import migrate
 from comity.store.transaction import Row, SqlValue
 
@@ -108,7 +108,10 @@ class SqliteStore:
             raise NotFoundError(f"there is no store at {path}; name the folder of a node")
         with _translated(path):
             flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
-            connection = apsw.Connection(f"file:{_quote(path)}?mode=ro", flags=flags)
+            # Without a WAL beside it nobody has it open: then not even the files that SQLite shares between processes
+            # are made, and a folder that cannot be written can be read.
+            alone = "" if path.with_name(path.name + "-wal").exists() else "&immutable=1"
+            connection = apsw.Connection(f"file:{_quote(path)}?mode=ro{alone}", flags=flags)
             connection.execute("PRAGMA query_only=ON")
             connection.execute("SELECT count(*) FROM sqlite_master")
         return cls(connection, None)
@@ -174,6 +177,11 @@ def _translated(path: Path | None) -> Iterator[None]:
         raise StoreFull(
             f"the store could not be written ({error}); nothing of this act was kept. "
             "Free space on its disk and do it again"
+        ) from error
+    except apsw.ReadOnlyError as error:
+        raise ConfigError(
+            f"the store{f' at {path}' if path else ''} is in a folder that cannot be written, and was not closed cleanly;"
+            " copy the folder and read the copy"
         ) from error
     except (apsw.NotADBError, apsw.CorruptError) as error:
         named = f" at {path}" if path else ""

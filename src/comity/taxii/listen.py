@@ -118,6 +118,8 @@ class TaxiiServer:
             log_config=None,
             access_log=False,
             server_header=False,
+            # A connection is dropped by the address it has here; what a header says of it must not take its place.
+            proxy_headers=False,
             ws="none",
             limit_concurrency=_MAX_CONNECTIONS,
             timeout_graceful_shutdown=_SHUTDOWN_SECONDS,

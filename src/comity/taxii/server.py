@@ -39,7 +39,7 @@ from comity.node.parties import authenticate, read_cursor_key
 from comity.node.poll import MAX_PAGE_OBJECTS, Page, PollRequest, Selection, VersionChoice, list_open_collections, poll
 from comity.release.disclosure import Answer
 from comity.taxii import wire
-from comity.taxii.sends import Sends
+from comity.taxii.sends import WRITE_DEADLINE_SECONDS, Sends
 from comity.taxii.wire import Filters, Resource, Route
 
 __all__ = ["EXCHANGE_PATH", "STATUS", "Response", "TaxiiApp"]
@@ -232,8 +232,11 @@ class TaxiiApp:
             await write()
             return
         client = scope["client"]
-        async with self.sends.sending(response.agreement, lambda: self._abort(client)):
-            await write()
+        try:
+            async with self.sends.sending(response.agreement, lambda: self._abort(client)):
+                await write()
+        except TimeoutError:
+            _log.warning("an answer was cut: its reader took over %.0f seconds", WRITE_DEADLINE_SECONDS)
 
 
 def find_status(error: ComityError) -> int:

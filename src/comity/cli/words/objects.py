@@ -19,6 +19,8 @@ def describe_intake(result: dict[str, Any]) -> str:
         lines += _describe_bad(item["bad"], source=item["file"])
     if result["bad"] and result["added"] + result["known"]:
         lines.append("The good objects were kept. Correct the bad ones and add the file again: what is known stays.")
+    elif result["bad"]:
+        lines.append("Correct what is bad and add the file again.")
     return "\n".join(lines)
 
 
@@ -77,7 +79,7 @@ def _describe_bad(bad: Iterable[dict[str, Any]], *, source: str) -> list[str]:
     for item in bad:
         place = "" if item["index"] is None else f" object {item['index']}"
         name = f" {printable(item['id'])}" if item["id"] else ""
-        where = f" at {printable(item['where'])}" if item["where"] else ""
+        where = f" at {printable(item['where'])}" if item["where"] and item["where"] not in item["message"] else ""
         lines.append(f"  {printable(source)}{place}{name}{where}: {printable(item['message'])}")
     return lines
 
