@@ -180,7 +180,7 @@ def _translated(path: Path | None) -> Iterator[None]:
         ) from error
     except apsw.ReadOnlyError as error:
         raise ConfigError(
-            f"the store{f' at {path}' if path else ''} is in a folder that cannot be written, and was not closed cleanly;"
+            f"the store{f' at {path}' if path else ''} lies in a folder that cannot be written, and was left open;"
             " copy the folder and read the copy"
         ) from error
     except (apsw.NotADBError, apsw.CorruptError) as error:

@@ -15,7 +15,7 @@ from comity.ids import AgreementId
 
 __all__ = ["GRACE_SECONDS", "WRITE_DEADLINE_SECONDS", "Sends"]
 
-WRITE_DEADLINE_SECONDS = 30.0
+WRITE_DEADLINE_SECONDS = 120.0
 """How long a reader may take for one answer before it is cut."""
 
 GRACE_SECONDS = 2.0
