@@ -92,7 +92,7 @@ class Node:
                 if act.entries:
                     head = self._seal(act)
         except NotFoundError:
-            # Every act asks for what it is about before it writes: nothing of this transaction can have been remembered.
+            # Every act asks for what it is about before it writes: nothing undone can have been remembered.
             raise
         except BaseException:
             # What was read of a transaction that was undone must not be remembered as the state of the store.

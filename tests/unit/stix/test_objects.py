@@ -282,7 +282,7 @@ def test_what_is_neither_says_that_its_type_is_missing() -> None:
 def test_a_bundle_whose_objects_are_no_list_is_refused() -> None:
     with pytest.raises(MalformedError) as caught:
         parse_bundle(encode({"type": "bundle", "id": "bundle--1", "objects": {"a": tool()}}))
-    assert caught.value.where == "/type"
+    assert caught.value.where == "/objects"
 
 
 def test_a_truncated_bundle_is_refused_with_the_place() -> None:
