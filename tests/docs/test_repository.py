@@ -4,6 +4,7 @@
 import ast
 import os
 import re
+import shutil
 import subprocess
 import tomllib
 from pathlib import Path
@@ -37,7 +38,7 @@ def list_files() -> list[Path]:
             capture_output=True,
             check=False,
         )
-        if (ROOT / ".git").exists()
+        if (ROOT / ".git").exists() and shutil.which("git") is not None
         else None
     )
     if listed is not None and listed.returncode == 0:
