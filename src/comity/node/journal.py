@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shell: the disclosure log of a node, listed and verified. Reading needs no ownership of the store."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,14 @@ from pathlib import Path
 from comity.audit import LoggedEntry, Verified, verify_log
 from comity.canonical import Json, parse_signed_json
 from comity.config import load_settings
-from comity.errors import CorruptionError, LogMismatch, MalformedError, VerificationError
+from comity.errors import (
+    CorruptionError,
+    LogMismatch,
+    MalformedError,
+    MalformedRequest,
+    NotFoundError,
+    VerificationError,
+)
 from comity.ids import Digest, PartyId
 from comity.node.node import Node
 from comity.release.disclosure import Leaf, parse_leaf
@@ -16,9 +24,12 @@ from comity.signing import Manifest, Role, parse_manifest, parse_signed_document
 from comity.store import SqliteStore, Transaction, log, parties
 from comity.tlog.note import parse_checkpoint, parse_note
 
-__all__ = ["Entry", "VerifiedLog", "list_entries", "read_checkpoint", "verify_folder", "verify_store"]
+__all__ = ["Entry", "VerifiedLog", "find_entry", "list_entries", "read_checkpoint", "verify_folder", "verify_store"]
 
 _CHUNK = 1_000
+_NUMBER_DIGITS = 9
+_MIN_PREFIX = 6
+_COMMITMENT = re.compile(r"[0-9a-f]{6,64}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +56,30 @@ def list_entries(node: Node, *, start: int, limit: int) -> list[Entry]:
         )
         for position, leaf in entries
     ]
+
+
+def find_entry(node: Node, name: str) -> Entry:
+    """The entry that `name` names: its number from 0, or a beginning of its commitment that no other entry has.
+
+    Raises:
+        NotFoundError: there is none.
+        MalformedRequest: `name` is neither, or too short, or fits several.
+    """
+    if name.isascii() and name.isdigit() and len(name) <= _NUMBER_DIGITS:
+        positions = [int(name)]
+    elif _COMMITMENT.fullmatch(name):
+        with node.store.read() as transaction:
+            positions = log.find_positions(transaction, name, limit=2)
+    else:
+        raise MalformedRequest(
+            f"{name[:80]!r} names no entry; give its number, or at least {_MIN_PREFIX} characters of its commitment"
+        )
+    if len(positions) > 1:
+        raise MalformedRequest(f"{name!r} fits several entries; give more characters")
+    entries = list_entries(node, start=positions[0], limit=1) if positions else []
+    if not entries:
+        raise NotFoundError(f"there is no entry {name} in the log; entries are counted from 0")
+    return entries[0]
 
 
 def read_checkpoint(node: Node) -> bytes:

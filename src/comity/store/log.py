@@ -12,6 +12,7 @@ __all__ = [
     "Opening",
     "add_entry",
     "add_head",
+    "find_positions",
     "next_sequence",
     "read_entries",
     "read_head",
@@ -89,6 +90,17 @@ def read_entries(transaction: Transaction, start: int, stop: int) -> list[tuple[
             (start, stop),
         )
     ]
+
+
+def find_positions(transaction: Transaction, commitment: str, *, limit: int) -> list[int]:
+    """The positions of at most `limit` entries whose commitment begins with `commitment`."""
+    rows = transaction.rows(
+        "SELECT position FROM log_entry"
+        " WHERE substr(json_extract(CAST(leaf AS TEXT), '$.commitment'), 1, length(?1)) = ?1"
+        " ORDER BY position LIMIT ?2",
+        (commitment, limit),
+    )
+    return [int(row[0]) for row in rows]
 
 
 def read_openings(transaction: Transaction, start: int, stop: int) -> dict[int, Opening]:

@@ -104,7 +104,7 @@ def test_every_command_that_needs_a_node_has_its_operation() -> None:
         ("log.list", {"last": True}),
         ("log.list", {"last": -1}),
         ("log.list", {"last": 10**9}),
-        ("log.show", {"entry": "1"}),
+        ("log.show", {"entry": 1}),
         ("agreement.answer", {"id": "ffff", "text": None}),
         ("agreement.suspend", {"id": "ffff", "reason": ["x"]}),
         ("party.add", {"manifest": "e30=", "digest": 5}),

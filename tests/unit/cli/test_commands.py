@@ -367,7 +367,10 @@ def test_the_log_is_listed_shown_and_verified(aurelia: Party, terms: Path) -> No
     shown = aurelia.ask("log", "show", "0")
     assert shown.keys() == documented("log show")
     assert shown["content"]["agreement"] == agreement
+    assert aurelia.ask("log", "show", shown["commitment"][:8]) == shown
     assert aurelia.do("log", "show", "1").code == 5
+    assert aurelia.do("log", "show", "abcdefabcdef").code == 5
+    assert aurelia.do("log", "show", "abc").code == 2
     verified = aurelia.ask("log", "verify")
     assert verified.keys() == documented("log verify")
     assert (verified["size"], verified["checkpoints"], verified["opened"]) == (1, 1, 1)

@@ -127,7 +127,7 @@ def test_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
         (["agreement", "clarify", "3f2a"], "--clause"),
         (["--json", "agreement", "list"], "--json"),
         (["nothing"], "nothing"),
-        (["log", "show", "x"], "x"),
+        (["log", "list", "--last", "x"], "x"),
         (["agreement", "list"], "--node"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -26,10 +26,10 @@ def list_command(session: Session, last: int) -> int:
 
 
 @log.command("show", cls=ActCommand, example="comity --node aurelia log show 12")
-@click.argument("entry", metavar="N", type=click.IntRange(0))
+@click.argument("entry", metavar="ENTRY")
 @click.pass_obj
-def show(session: Session, entry: int) -> int:
-    """Show entry N with its content, counted from 0."""
+def show(session: Session, entry: str) -> int:
+    """Show ENTRY with its content: its number from 0, or a unique beginning of its commitment."""
     return session.run("log.show", {"entry": entry}, describe_entry)
 
 

@@ -5,7 +5,6 @@ import base64
 
 from comity.cli.outcome import Arguments, Outcome
 from comity.cli.reply import Json
-from comity.errors import NotFoundError
 from comity.ids import format_instant
 from comity.node import journal
 from comity.node.journal import Entry
@@ -16,7 +15,6 @@ from comity.tlog.note import parse_checkpoint, parse_note
 __all__ = ["checkpoint", "list_last", "show"]
 
 _MOST_LISTED = 100_000
-_MOST_ENTRIES = 2**53
 
 
 def list_last(node: Node, arguments: Arguments) -> Outcome:
@@ -28,11 +26,8 @@ def list_last(node: Node, arguments: Arguments) -> Outcome:
 
 def show(node: Node, arguments: Arguments) -> Outcome:
     """One entry with its content."""
-    number = arguments.number("entry", most=_MOST_ENTRIES)
-    entries = journal.list_entries(node, start=number, limit=1)
-    if not entries:
-        raise NotFoundError(f"there is no entry {number} in the log; entries are counted from 0")
-    return Outcome(result={**_describe(entries[0]), "content": entries[0].content})
+    entry = journal.find_entry(node, arguments.text("entry"))
+    return Outcome(result={**_describe(entry), "content": entry.content})
 
 
 def checkpoint(node: Node, _: Arguments) -> Outcome:
