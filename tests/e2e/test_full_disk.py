@@ -121,7 +121,7 @@ def check_mended(small: Small) -> None:
     assert rows(small.folder, "SELECT checkpoint FROM log_head ORDER BY size DESC LIMIT 1") == [(kept,)]
 
 
-@pytest.mark.parametrize("room", [256 * 1024, 32 * 1024, 0])
+@pytest.mark.parametrize("room", [800 * 1024, 256 * 1024, 32 * 1024, 0])
 def test_what_does_not_fit_is_not_kept_in_part(small: Small, room: int) -> None:
     before = count(small.folder)
     small.fill(room)
