@@ -108,8 +108,9 @@ def explain(node: Node, prefix: str, *, to: PartyId) -> Explanation:
             if channel.giver == node.party and to in channel.receivers
         )
     nothing = Withhold(clause="status", reason=f"no agreement on record lets this node give anything to {to}")
-    best = min((reading.verdict for reading in readings), key=_closeness, default=_put_in_words(nothing))
-    return Explanation(object=item, recipient=to, verdict=best, readings=readings)
+    best = min(readings, key=_closeness, default=None)
+    verdict = _put_in_words(nothing) if best is None else best.verdict
+    return Explanation(object=item, recipient=to, verdict=verdict, readings=readings)
 
 
 def show_object(node: Node, prefix: str) -> Shown:
@@ -186,8 +187,9 @@ def _terms_of(node: Node, dossier: Dossier) -> Terms:
     return standing.current or standing.latest
 
 
-def _closeness(verdict: Verdict) -> int:
-    return ("release", "redact", "withhold").index(verdict.decision)
+def _closeness(reading: Reading) -> tuple[int, bool]:
+    """How little a channel lets go; of those that let nothing go, the ones in force have the better reason."""
+    return ("release", "redact", "withhold").index(reading.verdict.decision), reading.gate is not None
 
 
 def _put_in_words(decision: Decision) -> Verdict:

@@ -89,6 +89,14 @@ def test_of_several_agreements_the_most_open_one_counts(world: World) -> None:
     assert sorted(reading.verdict.decision for reading in told.readings) == ["release", "withhold"]
 
 
+def test_of_two_refusals_the_one_of_the_agreement_in_force_is_told(world: World) -> None:
+    agreement = world.sign_all(world.terms())
+    world.sign_all(world.terms(title="Another"))
+    world.act("aurelia", agreement, EventKind.SUSPEND)
+    world.add("aurelia", make_object("x", tlp="red"))
+    assert ask(world, "x").verdict.clause == "tlp_ceiling"
+
+
 def test_what_is_not_held_or_not_known_or_not_one_is_said_so(world: World) -> None:
     world.add("aurelia", make_object("x"), make_object("y"))
     with pytest.raises(NotFoundError, match="no object"):
