@@ -2,10 +2,12 @@
 """Hypothesis strategies for agreements: versions, in one line and in rival ones, and sets of events on them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 from hypothesis import strategies as st
 
-from comity.agreement.lifecycle import Event, EventKind
+from comity.agreement.events import Event, EventKind
 from comity.agreement.terms import Terms
 from comity.canonical import sha256_digest
 from comity.ids import Digest, Instant, PartyId, parse_instant
@@ -25,6 +27,7 @@ __all__ = [
     "event_sets",
     "events",
     "identify",
+    "sign_all",
     "version_sets",
 ]
 
@@ -52,7 +55,7 @@ def event(
     at: Instant = _EPOCH,
     clause: str | None = None,
     text: str | None = None,
-    re: Digest | None = None,
+    **fields: Any,  # noqa: ANN401 (the other fields of an event)
 ) -> Event:
     """An event whose digest follows from all that it says."""
     clause = "validity" if clause is None and kind is EventKind.CLARIFY else clause
@@ -67,25 +70,20 @@ def event(
             at=at,
             clause=clause,
             text=text,
-            re=re,
+            **fields,
         )
     )
 
 
 def identify(said: Event) -> Event:
     """The event with the digest of what it says."""
-    parts = (said.kind, said.agreement, said.terms, said.party, said.at, said.clause, said.text, said.re)
-    return Event(
-        digest=sha256_digest(repr(parts).encode()),
-        kind=said.kind,
-        agreement=said.agreement,
-        terms=said.terms,
-        party=said.party,
-        at=said.at,
-        clause=said.clause,
-        text=said.text,
-        re=said.re,
-    )
+    return replace(said, digest=sha256_digest(repr(replace(said, digest=Digest(""))).encode()))
+
+
+def sign_all(terms: Terms) -> list[Event]:
+    """Every party's signature and confirmation."""
+    kinds = (EventKind.ACCEPT, EventKind.CONFIRM)
+    return [event(kind, party.id, terms) for kind in kinds for party in terms.parties]
 
 
 def events(versions: Sequence[Terms] = VERSIONS) -> st.SearchStrategy[Event]:
@@ -113,6 +111,7 @@ def event_sets(draw: st.DrawFn, versions: Sequence[Terms] = VERSIONS) -> list[Ev
     for terms in draw(st.lists(st.sampled_from(versions), max_size=3, unique_by=lambda terms: terms.hash)):
         kinds = st.sampled_from((EventKind.PROPOSE, EventKind.ACCEPT))
         said += [event(draw(kinds), party.id, terms) for party in terms.parties]
+        said += [event(EventKind.CONFIRM, party.id, terms) for party in terms.parties if draw(st.integers(0, 9))]
     for earlier in list(said):
         if earlier.kind in {EventKind.SUSPEND, EventKind.CLARIFY} and draw(st.booleans()):
             kind = EventKind.RESUME if earlier.kind is EventKind.SUSPEND else EventKind.ANSWER

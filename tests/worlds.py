@@ -8,11 +8,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from comity.agreement.lifecycle import EventKind
+from comity.agreement.events import EventKind
 from comity.canonical import Json
 from comity.config import Address
 from comity.ids import Instant, ObjectId, PartyId, format_instant, parse_instant
-from comity.node import agree, ingest
+from comity.node import agree, correspond, ingest
 from comity.node.founding import found_node
 from comity.node.node import Node, open_node
 from comity.node.outbox import list_due, settle
@@ -90,6 +90,7 @@ class World:
         until: str = "2036-01-01T00:00:00Z",
         title: str = "Exchange on Ashfall",
         channel_extra: str = "",
+        history: str = "all",
     ) -> bytes:
         """Terms between `giver` and `receivers` as TOML."""
         parties = [giver, *receivers]
@@ -128,6 +129,7 @@ class World:
             f"subjects = {json.dumps(sorted(subjects))}",
             f"regions = {json.dumps(sorted(regions))}",
             'onward = "none"',
+            f'history = "{history}"',
             *([channel_extra] if channel_extra else []),
         ]
         return "\n".join(lines).encode()
@@ -172,11 +174,11 @@ class World:
         return {item.id: item.data for item in self.poll(recipient, giver=giver).items}
 
     def deliver(self) -> int:
-        """Hand every message over, as the network would."""
+        """Hand every message over, and those that follow from them, as the network would."""
         count = 0
-        for node in self.nodes.values():
-            for message in list_due(node):
-                agree.receive(self.nodes[message.party], message.envelope)
+        while due := [(node, message) for node in self.nodes.values() for message in list_due(node)]:
+            for node, message in due:
+                correspond.receive(self.nodes[message.party], message.envelope)
                 settle(node, message, problem=None)
                 count += 1
         return count

@@ -20,9 +20,9 @@ import re as regex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from comity.agreement.lifecycle import Event, EventKind
+from comity.agreement.events import CARRIES_TERMS, SIGNS, STOPS, TALK, Event, EventKind, Position, Reservation
 from comity.agreement.reader import Reader
-from comity.agreement.terms import MAX_DOCUMENT_BYTES, TERMS_TYPE, Terms, parse_terms
+from comity.agreement.terms import MAX_DOCUMENT_BYTES, TERMS_TYPE, LegalBasis, Terms, parse_terms, read_bases
 from comity.canonical import Json, canonical_bytes, parse_signed_json, sha256_digest
 from comity.errors import (
     AuthenticationError,
@@ -45,6 +45,7 @@ from comity.signing import (
     sign_document,
     verify_signed_document,
 )
+from comity.vocabulary import RESERVATION_GROUNDS
 
 __all__ = [
     "ACCESS_TYPE",
@@ -62,12 +63,12 @@ ACCESS_TYPE = "application/vnd.comity.access+json"
 
 _EVENT_FORMAT = "comity-event/1"
 _ACCESS_FORMAT = "comity-access/1"
-_STOPS = frozenset({EventKind.SUSPEND, EventKind.TERMINATE, EventKind.REJECT})
-_CARRIES_TERMS = frozenset({EventKind.PROPOSE, EventKind.ACCEPT})
 _ACCESS_LIFETIME = 60_000_000
 _CLOCK_SKEW = 30_000_000
 _MAX_TOKEN = 8_192
 _MAX_SIGNATURES = 32
+_MAX_RESERVATIONS = 64
+_MAX_POSITIONS = 256
 _NONCE = regex.compile(r"[0-9a-f]{2,64}", regex.ASCII)
 
 
@@ -81,31 +82,20 @@ class Message:
     signed: SignedDocument
 
 
-def make_message(  # noqa: PLR0913 (the parts of one event)
-    kind: EventKind,
-    *,
-    agreement: AgreementId,
-    terms: Digest,
-    party: PartyId,
-    at: Instant,
-    nonce: bytes,
-    signers: Sequence[Signer],
-    clause: str | None = None,
-    text: str | None = None,
-    re: Digest | None = None,
-    document: bytes | None = None,
-) -> bytes:
-    """The signed message, as it travels; `document` is given with a proposal or an acceptance, and then signed too."""
-    optional: dict[str, Json] = {"clause": clause, "text": text, "re": re}
+def make_message(event: Event, *, nonce: bytes, signers: Sequence[Signer], document: bytes | None = None) -> bytes:
+    """The signed message that says `event`, as it travels; `event.digest` is not read, it follows from the bytes.
+
+    `document` is given with the kinds that sign a text, and then signed too.
+    """
     payload: dict[str, Json] = {
         "format": _EVENT_FORMAT,
-        "kind": kind.value,
-        "agreement": agreement,
-        "terms": terms,
-        "party": party,
-        "at": format_instant(at),
+        "kind": event.kind.value,
+        "agreement": event.agreement,
+        "terms": event.terms,
+        "party": event.party,
+        "at": format_instant(event.at),
         "nonce": nonce.hex(),
-        **{name: value for name, value in optional.items() if value is not None},
+        **_format_optional(event),
     }
     if document is not None:
         signatures = sign_document(TERMS_TYPE, document, signers).signatures
@@ -114,6 +104,43 @@ def make_message(  # noqa: PLR0913 (the parts of one event)
             {"keyid": each.keyid, "sig": base64.b64encode(each.sig).decode("ascii")} for each in signatures
         ]
     return format_signed_document(sign_document(EVENT_TYPE, canonical_bytes(payload), signers))
+
+
+def _format_optional(event: Event) -> dict[str, Json]:
+    """What only some kinds have; what is absent is not written."""
+    optional: dict[str, Json] = {
+        "clause": event.clause,
+        "channel": event.channel,
+        "text": event.text,
+        "re": event.re,
+        "joiner": event.joiner,
+        "manifest": event.manifest,
+    }
+    if event.bases:
+        optional["legal_bases"] = [_format_basis(basis) for basis in event.bases]
+    if event.positions:
+        optional["positions"] = [position.value for position in event.positions]
+    if event.reservations:
+        optional["reservations"] = [
+            {"clause": each.clause, "ground": each.ground, **({"text": each.text} if each.text else {})}
+            for each in event.reservations
+        ]
+    return {name: value for name, value in optional.items() if value is not None}
+
+
+def _format_basis(basis: LegalBasis) -> Json:
+    optional = {
+        "paragraph": basis.paragraph,
+        "valid_from": None if basis.valid_from is None else format_instant(basis.valid_from),
+        "valid_until": None if basis.valid_until is None else format_instant(basis.valid_until),
+    }
+    return {
+        "party": basis.party,
+        "kind": basis.kind,
+        "reference": basis.reference,
+        "force": basis.force,
+        **{name: value for name, value in optional.items() if value is not None},
+    }
 
 
 def parse_message(envelope: bytes) -> Message:
@@ -132,22 +159,11 @@ def parse_message(envelope: bytes) -> Message:
     fields = Reader(value, "", MalformedMessage).open()
     if fields.text("format") != _EVENT_FORMAT:
         raise fields.refuse("format", f"this version speaks {_EVENT_FORMAT}")
-    kind = EventKind(fields.word("kind", [kind.value for kind in EventKind]))
-    event = Event(
-        digest=sha256_digest(signed.payload),
-        kind=kind,
-        agreement=AgreementId(fields.digest("agreement")),
-        terms=fields.digest("terms"),
-        party=fields.party("party"),
-        at=fields.instant("at"),
-        clause=fields.maybe_text("clause"),
-        text=fields.maybe_prose("text"),
-        re=fields.maybe_digest("re"),
-    )
+    event = _read_event(fields, sha256_digest(signed.payload))
     _read_nonce(fields)
     document: bytes | None = None
     signatures: tuple[Signature, ...] = ()
-    if kind in _CARRIES_TERMS:
+    if event.kind in CARRIES_TERMS:
         document = fields.text("document", most=MAX_DOCUMENT_BYTES).encode("utf-8")
         items = fields.items("signatures", least=1, most=_MAX_SIGNATURES)
         signatures = tuple(_read_signature(item) for item in items)
@@ -156,14 +172,55 @@ def parse_message(envelope: bytes) -> Message:
     return Message(event=event, document=document, signatures=signatures, signed=signed)
 
 
+def _read_event(fields: Reader, digest: Digest) -> Event:
+    party = fields.party("party")
+    return Event(
+        digest=digest,
+        kind=EventKind(fields.word("kind", [kind.value for kind in EventKind])),
+        agreement=AgreementId(fields.digest("agreement")),
+        terms=fields.digest("terms"),
+        party=party,
+        at=fields.instant("at"),
+        clause=fields.maybe_text("clause"),
+        channel=fields.label("channel") if fields.has("channel") else None,
+        text=fields.maybe_prose("text"),
+        re=fields.maybe_digest("re"),
+        joiner=fields.party("joiner") if fields.has("joiner") else None,
+        manifest=fields.maybe_digest("manifest"),
+        bases=read_bases(fields, [party]) if fields.has("legal_bases") else (),
+        positions=_read_positions(fields),
+        reservations=_read_reservations(fields),
+    )
+
+
+def _read_positions(fields: Reader) -> tuple[Position, ...]:
+    if not fields.has("positions"):
+        return ()
+    words = fields.sequence("positions", [position.value for position in Position], most=_MAX_POSITIONS)
+    return tuple(Position(word) for word in words)
+
+
+def _read_reservations(fields: Reader) -> tuple[Reservation, ...]:
+    if not fields.has("reservations"):
+        return ()
+    found = list[Reservation]()
+    for item in fields.items("reservations", least=1, most=_MAX_RESERVATIONS):
+        inner = item.open()
+        ground = inner.word("ground", RESERVATION_GROUNDS)
+        found.append(Reservation(clause=inner.text("clause"), ground=ground, text=inner.maybe_prose("text")))
+        inner.close()
+    return tuple(found)
+
+
 def verify_message(
     message: Message, manifests: Mapping[PartyId, Manifest], *, now: Instant
 ) -> tuple[Event, Terms | None]:
     """The event, and the terms that came with it.
 
     Verified, in this order: the sender is pinned here; its agreement role signed the event; the document that came with
-    it is the one the event names, of the agreement it names; the sender is a party of it and its agreement role signed
-    it too. Not verified here: that the sender is a party of an agreement whose terms did not come along (`node.agree`).
+    it is the one the event names, of the agreement it names; the sender is a party of it, or accedes to it by the
+    manifest that is pinned here for it; its agreement role signed the document too. Not verified here: that the sender
+    is a party of an agreement whose terms did not come along (`node.agree`).
 
     Raises:
         UnknownKey, BadSignature, ThresholdNotMet, Expired: the signatures.
@@ -176,15 +233,17 @@ def verify_message(
     if manifest is None:
         raise UnknownKey(f"{event.party} is not a party this node has pinned")
     # A stop is believed even of a party whose manifest has run out: doubt about a key must not keep a feed open.
-    when = min(now, Instant(manifest.expires_at - 1)) if event.kind in _STOPS else now
+    when = min(now, Instant(manifest.expires_at - 1)) if event.kind in STOPS - CARRIES_TERMS else now
     verify_signed_document(message.signed, manifest, role=Role.AGREEMENT, payload_type=EVENT_TYPE, now=when)
     if message.document is None:
         return event, None
     terms = parse_terms(message.document)
     if terms.hash != event.terms or terms.agreement_id != event.agreement:
         raise DigestMismatch("the document that came with the event is not the one it names")
-    if event.party not in {party.id for party in terms.parties}:
+    if event.kind in SIGNS and event.party not in terms.founders:
         raise VerificationError(f"{event.party} is not a party of the terms it signed")
+    if event.kind is EventKind.ACCEDE and event.manifest != manifest.digest:
+        raise DigestMismatch(f"{event.party} accedes by another manifest than the one pinned here for it")
     signed = SignedDocument(payload_type=TERMS_TYPE, payload=message.document, signatures=message.signatures)
     verify_signed_document(signed, manifest, role=Role.AGREEMENT, payload_type=TERMS_TYPE, now=now)
     return event, terms
@@ -243,14 +302,33 @@ def _verify_access(token: str, manifests: Mapping[PartyId, Manifest], *, audienc
     return party
 
 
+_NEEDS: Mapping[str, frozenset[EventKind]] = {
+    "clause": frozenset({EventKind.CLARIFY}),
+    "re": frozenset({EventKind.ANSWER, EventKind.RESUME}),
+    "joiner": frozenset({EventKind.ADMIT}),
+    "manifest": frozenset({EventKind.ADMIT, EventKind.ACCEDE}),
+    "bases": frozenset({EventKind.ACCEDE}),
+}
+"""Members that some kinds must have and no other may."""
+
+_ALLOWS: Mapping[str, frozenset[EventKind]] = {
+    "channel": frozenset({EventKind.SUSPEND}),
+    "positions": CARRIES_TERMS | {EventKind.CONFIRM},
+    "reservations": CARRIES_TERMS,
+}
+"""Members that some kinds may have and no other."""
+
+
 def _check_shape(event: Event) -> None:
     """What each kind needs and must not have."""
-    needs_re = event.kind in {EventKind.ANSWER, EventKind.RESUME}
-    if needs_re != (event.re is not None):
-        raise MalformedMessage(f"{event.kind} {'needs' if needs_re else 'has no'} `re`", where="/re")
-    if (event.kind is EventKind.CLARIFY) != (event.clause is not None):
-        raise MalformedMessage("a clause is named by a question and by nothing else", where="/clause")
-    if event.kind in {EventKind.CLARIFY, EventKind.ANSWER} and event.text is None:
+    for name, kinds in _NEEDS.items():
+        if (event.kind in kinds) != bool(getattr(event, name)):
+            problem = "needs" if event.kind in kinds else "has no"
+            raise MalformedMessage(f"{event.kind} {problem} `{name}`", where=f"/{name}")
+    for name, kinds in _ALLOWS.items():
+        if event.kind not in kinds and getattr(event, name):
+            raise MalformedMessage(f"{event.kind} has no `{name}`", where=f"/{name}")
+    if event.kind in TALK and event.text is None:
         raise MalformedMessage(f"{event.kind} needs a text", where="/text")
 
 

@@ -4,10 +4,16 @@
 import re
 
 __all__ = [
+    "ACCESSION",
+    "ASSURANCES",
+    "ATTRIBUTION",
+    "DUTIES",
+    "EXISTENCE",
     "FORCES",
     "FORMS",
     "HANDLING",
     "KINDS",
+    "LANGUAGE",
     "LEGAL_BASIS_KINDS",
     "MARKINGS",
     "ONWARD",
@@ -15,7 +21,11 @@ __all__ = [
     "PERSON_CLASSES",
     "PROHIBITED_USES",
     "PURPOSES",
+    "QUERY_MODES",
     "REGIONS",
+    "RESERVATION_GROUNDS",
+    "RESPONSES",
+    "SANITISE",
     "SPECIAL_CATEGORIES",
     "STIX_TYPES",
     "SUBJECT",
@@ -126,6 +136,31 @@ HANDLING = frozenset({"H0", "H1", "H2", "H3"})
 """Europol handling codes."""
 
 ONWARD = frozenset({"none", "originator_consent", "listed"})
+SANITISE = frozenset({"none", "tear_line_allowed", "tear_line_required"})
+ATTRIBUTION = frozenset({"may", "must", "must-not"})
+"""Whether who receives says from whom it came (IEP 2.0 provider_attribution)."""
+
+ACCESSION = frozenset({"closed", "unanimous", "majority", "any_member"})
+"""Which of the founding parties must admit a joiner of a group."""
+
+ASSURANCES = frozenset(
+    {"no_torture", "no_death_penalty", "fair_trial", "no_rendition", "access_to_counsel", "no_third_party"}
+)
+EXISTENCE = frozenset({"public", "acknowledged", "ncnd"})
+"""What may be said of the agreement to those outside; ncnd: neither confirm nor deny."""
+
+DUTIES = frozenset({"onward", "permitted_actions", "prohibited_uses", "purposes", "retention"})
+"""What can outlive an agreement."""
+
+RESPONSES = frozenset({"acceptance", "clarification", "consent", "recall", "request"})
+"""What a party can be given a time for."""
+
+QUERY_MODES = frozenset({"none", "hit_no_hit"})
+RESERVATION_GROUNDS = frozenset({"national_law", "international_obligation", "essential_interest"})
+"""After Regulation (EU) 2018/1862, Article 24(1)."""
+
+LANGUAGE = re.compile(r"[a-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3}", re.ASCII)
+"""A language tag (RFC 5646)."""
 
 STIX_TYPES = frozenset(
     re.findall(

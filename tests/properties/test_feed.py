@@ -258,7 +258,7 @@ class FeedMachine(RuleBasedStateMachine):
         with node.store.read() as transaction:
             dossier = find_agreement(node, transaction, self.agreement or "")
             terms = next(item for item in dossier.versions if item.hash == self.signed_version())
-            scope = parse_terms(terms.document).channels[0].scope
+            scope = parse_terms(terms.document).channels[0].scope_for(PartyId("aurelia"))
             held = [build_object(row) for row in transaction.rows(f"SELECT {COLUMNS} FROM object o")]
             fit = {
                 (item.id, item.version)

@@ -10,12 +10,13 @@ import re
 import tomllib
 from datetime import UTC, datetime
 
-from comity.agreement.terms import parse_terms
+from comity.agreement.reader import Reader
+from comity.agreement.terms import LegalBasis, parse_terms, read_bases
 from comity.canonical import Json, canonical_bytes
 from comity.errors import MalformedJson, MalformedTerms
-from comity.ids import Instant, format_instant
+from comity.ids import Instant, PartyId, format_instant
 
-__all__ = ["MAX_TOML_BYTES", "convert_terms", "parse_toml", "with_line"]
+__all__ = ["MAX_TOML_BYTES", "convert_terms", "parse_bases", "parse_toml", "with_line"]
 
 MAX_TOML_BYTES = 512 * 1024
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -44,6 +45,23 @@ def convert_terms(toml: bytes) -> bytes:
     except MalformedJson as error:
         raise with_line(MalformedTerms(f"not an agreement: {error.detail}", where=error.where), text) from error
     return document
+
+
+def parse_bases(toml: bytes, *, party: PartyId) -> tuple[LegalBasis, ...]:
+    """The legal bases that `party` cites for itself when it joins a group: [[legal_bases]] as in an agreement.
+
+    Raises:
+        MalformedTerms: what is wrong, with its line.
+    """
+    text, value = parse_toml(toml)
+    fields = Reader(value, "", MalformedTerms)
+    try:
+        fields.open()
+        bases = read_bases(fields, [party])
+        fields.close()
+    except MalformedTerms as error:
+        raise with_line(error, text) from error
+    return bases
 
 
 def parse_toml(toml: bytes) -> tuple[str, Json]:

@@ -7,126 +7,77 @@ it came in.
 Theory. Two nodes that have the same events show the same state, whatever was late, repeated or out of order. So each
 rule is a statement about a set: "every party has signed", "a suspension that its holder has not lifted", never "the
 last event was". An answer or a lifting that arrives before what it is about simply waits for it. Where a party has said
-two things that cannot both hold, the one under which less is given counts.
+two things that cannot both hold, the one under which less is given counts. The words belongs, sealed, head, refused,
+joined and left are defined in `agreement.record`.
 
     versions + events + now  ──compute_standing──▶  Standing(state=IN_FORCE, sentence="in force: agreed by all …", …)
 
-Three words carry the rest:
+From signed by all to in force, each party's node says for itself that the text counts for it (CONFIRM): all founders
+that have not left must have. After that, what ends for one party closes what that party gives and receives: a basis or
+an assurance that has run out, leaving, a reservation. Where fewer than two parties remain, nothing is in force.
 
-    belongs  a version is part of the agreement if it is the first one, whose hash is the agreement's id; or if it is
-             the next one after one that belongs, and a party of that one signed it. Whoever is in none of them can say
-             what it likes about an agreement whose id it learned: nothing of it counts.
-    sealed   every party of a version that belongs has signed it. Signatures are never taken back, so what is sealed
-             stays sealed: a late event can add to it and not undo it.
-    head     the newest sealed version, if the sealed ones form one line in which each replaces the one before; with two
-             lines there is no head, and nothing is in force. Proposals never sealed are steps of a line.
+What stops can only add up. A refusal of the head closes the agreement until a newer version is sealed, and does not
+bring the one before back: that may give more. A suspension is its holder's lock, on the agreement or one channel and
+not on a version; it holds until the same party lifts that very suspension, or leaves. A termination by a party of a
+sealed version between two is final. So, for every set of events: SUSPEND, TERMINATE of an agreement between two,
+REJECT, WITHDRAW, CLARIFY and ANSWER never bring an agreement in force.
 
-What stops can only add up. A rejection of the head closes the agreement until a newer version is sealed, and does not
-bring the one before back: that may give more. A suspension is its holder's lock, on the agreement and not on a version;
-it holds until the same party lifts that very suspension. A termination by a party of the first or any sealed version is
-final. So, for every set of events: SUSPEND, TERMINATE, REJECT, CLARIFY and ANSWER never bring an agreement in force.
-
-What a party may do *now* is another question, asked before it signs (`check_event`); a message of another party is not
-held against it, because it may have been right where it was written.
-
-Not here: recognition (`agreement.recognition`), which each node judges for itself, and signatures (`comity.exchange`).
+Not here: what a party may say in this state (`agreement.moves`), recognition (`agreement.recognition`), which each node
+judges for itself, and signatures (`comity.exchange`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
-from itertools import pairwise
 
-from comity.agreement.terms import Terms, clause_names
-from comity.errors import MalformedMessage, TransitionError
-from comity.ids import AgreementId, Digest, Instant, PartyId, format_instant
+from comity.agreement.events import Event, EventKind, Reservation
+from comity.agreement.record import Record, find_head, find_joined, find_members, find_parties, sort_out
+from comity.agreement.terms import Channel, LegalBasis, Terms
+from comity.agreement.transitions import State
+from comity.ids import Digest, Instant, PartyId, format_instant
 
-__all__ = ["MAY", "Event", "EventKind", "Lock", "Standing", "State", "check_event", "compute_standing"]
+__all__ = ["Lapse", "Lock", "Obstacle", "Standing", "compute_standing", "is_valid"]
 
-
-class EventKind(StrEnum):
-    """What a party can say of an agreement."""
-
-    PROPOSE = "propose"
-    ACCEPT = "accept"
-    REJECT = "reject"
-    CLARIFY = "clarify"
-    ANSWER = "answer"
-    SUSPEND = "suspend"
-    RESUME = "resume"
-    TERMINATE = "terminate"
-
-
-class State(StrEnum):
-    """Where an agreement stands; the table in `MAY` says what a party may do in each."""
-
-    PROPOSED = "proposed"
-    IN_CLARIFICATION = "in clarification"
-    ACCEPTED = "accepted"
-    REJECTED = "rejected"
-    AGREED = "agreed"
-    IN_FORCE = "in force"
-    SUSPENDED = "suspended"
-    EXPIRED = "expired"
-    TERMINATED = "terminated"
-    CONFLICTING = "conflicting"
-
-
-_TALK = frozenset({EventKind.CLARIFY, EventKind.ANSWER})
-_STOP = frozenset({EventKind.SUSPEND, EventKind.RESUME, EventKind.TERMINATE})
-_SIGNS = frozenset({EventKind.PROPOSE, EventKind.ACCEPT})
-_NEGOTIATE = _SIGNS | _TALK | {EventKind.REJECT}
-
-MAY: dict[State, frozenset[EventKind]] = {
-    State.PROPOSED: _NEGOTIATE,
-    State.IN_CLARIFICATION: _NEGOTIATE,
-    State.ACCEPTED: _NEGOTIATE,
-    State.REJECTED: _STOP | {EventKind.PROPOSE},
-    State.AGREED: _NEGOTIATE | _STOP,
-    State.IN_FORCE: _NEGOTIATE | _STOP,
-    State.SUSPENDED: _NEGOTIATE | _STOP,
-    State.EXPIRED: frozenset({EventKind.PROPOSE, EventKind.TERMINATE}) | _TALK,
-    State.TERMINATED: frozenset(),
-    State.CONFLICTING: _STOP | _TALK,
-}
-"""State → what any party may say in it, subject to what is about that party alone (it has signed, it holds no lock)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """One signed event. `digest` is the SHA-256 of its payload and its identity; `at` is the sender's claim.
-
-    `re` is the question that an ANSWER answers, or the SUSPEND that a RESUME lifts.
-    """
-
-    digest: Digest
-    kind: EventKind
-    agreement: AgreementId
-    terms: Digest
-    party: PartyId
-    at: Instant
-    clause: str | None = None
-    text: str | None = None
-    re: Digest | None = None
+_FEWEST = 2
+"""Parties without which there is nobody to give or nobody to receive."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lock:
-    """One suspension; only `party`, who holds it, can lift it."""
+    """One suspension, of `channel` or (None) of all; only `party`, who holds it, can lift it."""
 
     party: PartyId
     event: Digest
     at: Instant
     reason: str | None
+    channel: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lapse:
+    """What has run out for `party`, by the `clause` of the terms: it neither gives nor receives."""
+
+    party: PartyId
+    clause: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Obstacle:
+    """What keeps one channel closed between two parties: the clause, and a sentence."""
+
+    clause: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """The state of an agreement at one time, and what led to it.
 
-    `current` is the head: the version that every party signed last, None when there is none, or somebody rejects it.
-    `latest` is the newest version that belongs, with the parties of it that signed it, those that rejected it, and the
-    questions on it that nobody has answered. `sentence` is the state for people.
+    `current` is the head: the version that every party signed last, None when there is none, or somebody refuses it.
+    `latest` is the newest version that belongs, with the parties of it that signed it, those that refuse it, and the
+    questions on it that nobody has answered. `members` are those bound by `current`, else the parties of `latest`;
+    `joined` are the joiners among them, with the bases they cite. `superseded` are the versions a sealed one replaced.
+    `sentence` is the state for people.
     """
 
     state: State
@@ -134,21 +85,42 @@ class Standing:
     current: Terms | None
     latest: Terms
     signed_by: frozenset[PartyId]
+    proposed_by: frozenset[PartyId]
+    refused_by: frozenset[PartyId]
     open_questions: tuple[Event, ...]
     locks: tuple[Lock, ...]
-    rejected_by: frozenset[PartyId] = frozenset()
+    lapses: tuple[Lapse, ...]
+    members: frozenset[PartyId]
+    left: frozenset[PartyId]
+    joined: tuple[Event, ...]
+    confirmed_by: frozenset[PartyId]
+    reservations: tuple[tuple[PartyId, Reservation], ...]
+    admissions: tuple[Event, ...]
+    superseded: frozenset[Digest]
 
+    def bases_of(self, party: PartyId) -> tuple[LegalBasis, ...]:
+        """What `party` cites for itself: in the text that counts, or when it joined."""
+        terms = self.current or self.latest
+        joining = [basis for event in self.joined if event.party == party for basis in event.bases]
+        return (*(basis for basis in terms.legal_bases if basis.party == party), *joining)
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Record:
-    """What is on record, sorted out: from here on nothing depends on the order it came in."""
-
-    events: tuple[Event, ...]  # each once
-    versions: tuple[Terms, ...]  # those that belong, oldest first; all of them while the first is not on record yet
-    sealed: tuple[Terms, ...]  # those of them that every party signed
-    signers: Mapping[Digest, frozenset[PartyId]]  # of each version on record, by its hash
-    rejecters: Mapping[Digest, frozenset[PartyId]]
-    stoppers: frozenset[PartyId]  # whose suspensions and terminations count
+    def obstacle(self, channel: Channel, giver: PartyId, receiver: PartyId) -> Obstacle | None:
+        """What keeps `channel` closed from `giver` to `receiver`, by this state; None when nothing does."""
+        if self.state is not State.IN_FORCE:
+            return Obstacle(clause="status", reason=f"the agreement is not in force: {self.sentence}")
+        if (giver, receiver) not in channel.pairs(self.members):
+            return Obstacle(clause="parties", reason=f"{giver} gives {receiver} nothing in the channel {channel.id}")
+        for lock in self.locks:
+            if lock.channel == channel.id:
+                return Obstacle(clause="status", reason=f"the channel {channel.id} is {_name_lock(lock)}")
+        for lapse in self.lapses:
+            if lapse.party in {giver, receiver}:
+                return Obstacle(clause=lapse.clause, reason=lapse.reason)
+        for party, reservation in self.reservations:
+            if party in {giver, receiver} and f"{reservation.clause}.".startswith(f"channels.{channel.id}."):
+                reason = f"{party} signed with a reservation on {reservation.clause} ({reservation.ground})"
+                return Obstacle(clause="reservations", reason=reason)
+        return None
 
 
 def compute_standing(versions: Sequence[Terms], events: Sequence[Event], *, now: Instant) -> Standing:
@@ -156,229 +128,214 @@ def compute_standing(versions: Sequence[Terms], events: Sequence[Event], *, now:
 
     Neither order nor repetition of either changes it.
     """
-    record = _sort_out(versions, events)
-    head, latest = _find_head(record), record.versions[-1]
-    state, sentence = _name_state(record, head, now=now)
+    record = sort_out(versions, events)
+    head, latest = find_head(record), record.versions[-1]
+    counts = head or latest
+    joined = find_joined(counts, record.events)
+    members = find_members(record, counts)
+    lapses = _find_lapses(counts, joined.values(), members=members, now=now) if head else ()
+    state, sentence = _name_state(record, head, lapses=lapses, now=now)
     return Standing(
         state=state,
         sentence=sentence,
-        current=head if head is not None and not record.rejecters[head.hash] else None,
+        current=head if head is not None and not record.refused[head.hash] else None,
         latest=latest,
         signed_by=record.signers[latest.hash],
+        proposed_by=_find_proposers(record, latest),
+        refused_by=frozenset(record.refused[latest.hash]),
         open_questions=_open_questions(record, latest),
         locks=_locks(record),
-        rejected_by=record.rejecters[latest.hash],
+        lapses=lapses,
+        members=members,
+        left=record.left,
+        joined=tuple(joined[party] for party in sorted(joined.keys() & members)),
+        confirmed_by=find_parties(counts, record.events, frozenset({EventKind.CONFIRM})),
+        reservations=_reservations(record, counts, joined.values()),
+        admissions=_admissions(record, counts),
+        superseded=frozenset(terms.hash for terms in record.versions if head and terms.version < head.version),
     )
 
 
-def check_event(standing: Standing | None, event: Event, terms: Terms) -> None:
-    """Nothing, when the party of `event` may say it now about `terms`; `standing` is None before the first proposal.
-
-    Raises:
-        TransitionError: not in this state, not this party, or said already; the message says what is possible.
-        MalformedMessage: a question names no clause of `terms`, or a question or answer has no text.
-    """
-    if event.party not in {party.id for party in terms.parties}:
-        raise TransitionError(f"{event.party} is not a party of {terms.title!r}, so it has no say in it")
-    if event.kind in _TALK and not event.text:
-        raise MalformedMessage("a question or an answer needs a text", where="text")
-    names = clause_names(terms)
-    if event.kind is EventKind.CLARIFY and event.clause not in names:
-        raise MalformedMessage(
-            f"{event.clause!r} is not a clause of {terms.title!r}; its clauses are {', '.join(names)}", where="clause"
-        )
-    if standing is None:
-        if event.kind is not EventKind.PROPOSE:
-            raise TransitionError("nothing was proposed yet; possible is: propose")
-        return
-    if event.kind not in MAY[standing.state]:
-        possible = ", ".join(sorted(MAY[standing.state])) or "nothing any more"
-        raise TransitionError(f"{event.kind} is not possible now: {standing.sentence}; possible is: {possible}")
-    _check_own(standing, event, terms)
+def is_valid(basis: LegalBasis, now: Instant) -> bool:
+    """Whether `now` lies within the validity of `basis`."""
+    begun = basis.valid_from is None or basis.valid_from <= now
+    return begun and (basis.valid_until is None or now < basis.valid_until)
 
 
-def _check_own(standing: Standing, event: Event, terms: Terms) -> None:
-    """What depends on the party itself: what it has signed, and which locks it holds."""
-    match event.kind:
-        case EventKind.ACCEPT | EventKind.REJECT:
-            _check_signing(standing, event, terms)
-        case EventKind.PROPOSE:
-            _check_proposal(standing, terms)
-        case EventKind.SUSPEND:
-            if any(lock.party == event.party for lock in standing.locks):
-                raise TransitionError(f"{event.party} has suspended it already: {standing.sentence}")
-        case EventKind.RESUME:
-            _check_lifting(standing, event)
-        case EventKind.ANSWER:
-            if event.re not in {question.digest for question in standing.open_questions}:
-                raise TransitionError("that question is not open; only an open one can be answered")
-        case EventKind.CLARIFY | EventKind.TERMINATE:
-            pass
+# --- what follows from the record -------------------------------------------------------------------------------------
 
 
-def _check_proposal(standing: Standing, terms: Terms) -> None:
-    latest = standing.latest
-    if terms.hash == latest.hash:
-        raise TransitionError(f"this very text is on record as version {latest.version}: accept it, or change it")
-    if terms.version != latest.version + 1:
-        raise TransitionError(f"version {latest.version} is on record; the next one is {latest.version + 1}")
-    if terms.supersedes != latest.hash:
-        raise TransitionError(f'the next version replaces the latest one on record: write supersedes = "{latest.hash}"')
-
-
-def _check_signing(standing: Standing, event: Event, terms: Terms) -> None:
-    latest = standing.latest
-    if standing.current is not None and standing.current.hash == terms.hash:
-        raise TransitionError("every party has signed this version: use suspend or terminate to stop it")
-    if terms.hash != latest.hash:
-        raise TransitionError(f"version {terms.version} was countered; {event.kind} version {latest.version} instead")
-    if standing.rejected_by:
-        raise TransitionError(
-            f"version {terms.version} is rejected by {_list(sorted(standing.rejected_by))}: propose a new version"
-        )
-    if event.kind is EventKind.ACCEPT and event.party in standing.signed_by:
-        raise TransitionError(f"{event.party} has signed this version already: {standing.sentence}")
-
-
-def _check_lifting(standing: Standing, event: Event) -> None:
-    holders = {lock.event: lock.party for lock in standing.locks}
-    holder = None if event.re is None else holders.get(event.re)
-    if holder is None:
-        raise TransitionError(f"that suspension is not in effect, so it cannot be lifted: {standing.sentence}")
-    if holder != event.party:
-        raise TransitionError(f"only {holder}, who suspended, can resume")
-
-
-# --- sorting out what is on record ------------------------------------------------------------------------------------
-
-
-def _sort_out(versions: Sequence[Terms], events: Sequence[Event]) -> _Record:
-    said = tuple({event.digest: event for event in events}.values())
-    known = {terms.hash: terms for terms in versions}
-    ordered = tuple(sorted(known.values(), key=lambda terms: (terms.version, terms.hash)))
-    signers = {terms.hash: _find_parties(terms, said, _SIGNS) for terms in ordered}
-    belonging = _find_belonging(ordered, signers)
-    sealed = tuple(terms for terms in belonging if signers[terms.hash] == _members(terms))
-    return _Record(
-        events=said,
-        versions=belonging or ordered,
-        sealed=sealed,
-        signers=signers,
-        rejecters={terms.hash: _find_parties(terms, said, frozenset({EventKind.REJECT})) for terms in ordered},
-        stoppers=frozenset[PartyId]().union(*(_members(terms) for terms in (*belonging[:1], *sealed))),
-    )
-
-
-def _members(terms: Terms) -> frozenset[PartyId]:
-    return frozenset(party.id for party in terms.parties)
-
-
-def _find_parties(terms: Terms, events: Sequence[Event], kinds: frozenset[EventKind]) -> frozenset[PartyId]:
-    """The parties of `terms` that said one of `kinds` about it. Others may say it too; it does not count."""
-    return _members(terms) & {event.party for event in events if event.kind in kinds and event.terms == terms.hash}
-
-
-def _find_belonging(ordered: Sequence[Terms], signers: Mapping[Digest, frozenset[PartyId]]) -> tuple[Terms, ...]:
-    """The versions that belong, oldest first, so that the first one is in front; none while that one is unknown.
-
-    A version that arrives before the one it replaces waits: it belongs as soon as that one does.
-    """
-    belonging: dict[Digest, Terms] = {}
-    for terms in ordered:
-        replaced = None if terms.supersedes is None else belonging.get(terms.supersedes)
-        if terms.agreement is None or (
-            replaced is not None
-            and replaced.version + 1 == terms.version
-            and replaced.agreement_id == terms.agreement_id
-            and not signers[terms.hash].isdisjoint(_members(replaced))
-        ):
-            belonging[terms.hash] = terms
-    return tuple(belonging.values())
-
-
-def _find_head(record: _Record) -> Terms | None:
-    """The newest sealed version, when each sealed one descends from the one sealed before it; else None."""
-    supersedes = {terms.hash: terms.supersedes for terms in record.versions}
-    for earlier, later in pairwise(record.sealed):
-        step = later.supersedes
-        while step is not None and step != earlier.hash:
-            step = supersedes.get(step)
-        if step is None:
-            return None
-    return record.sealed[-1] if record.sealed else None
-
-
-def _open_questions(record: _Record, terms: Terms) -> tuple[Event, ...]:
+def _open_questions(record: Record, terms: Terms) -> tuple[Event, ...]:
     """What parties of `terms` asked about it and no party of it has answered."""
-    said = [event for event in record.events if event.party in _members(terms)]
+    bound = find_members(record, terms) | terms.founders
+    said = [event for event in record.events if event.party in bound]
     answered = {event.re for event in said if event.kind is EventKind.ANSWER}
     asked = [event for event in said if event.kind is EventKind.CLARIFY and event.terms == terms.hash]
     left = [event for event in asked if event.digest not in answered]
     return tuple(sorted(left, key=lambda event: (event.at, event.digest)))
 
 
-def _locks(record: _Record) -> tuple[Lock, ...]:
+def _locks(record: Record) -> tuple[Lock, ...]:
     lifted = {(event.party, event.re) for event in record.events if event.kind is EventKind.RESUME}
     held = [
-        Lock(party=event.party, event=event.digest, at=event.at, reason=event.text)
+        Lock(party=event.party, event=event.digest, at=event.at, reason=event.text, channel=event.channel)
         for event in record.events
         if event.kind is EventKind.SUSPEND
-        and event.party in record.stoppers
+        and event.party in record.stoppers - record.left
         and (event.party, event.digest) not in lifted
     ]
     return tuple(sorted(held, key=lambda lock: (lock.at, lock.event)))
 
 
+def _find_lapses(
+    terms: Terms, joined: Collection[Event], *, members: frozenset[PartyId], now: Instant
+) -> tuple[Lapse, ...]:
+    """What the clock alone says has run out, the same on every node."""
+    bases = (*terms.legal_bases, *(basis for event in joined for basis in event.bases))
+    lapses = list[Lapse]()
+    for party in sorted(members):
+        own = [basis for basis in bases if basis.party == party]
+        if not any(is_valid(basis, now) for basis in own):
+            named = ", ".join(f"{basis.kind} {basis.reference}" for basis in own) or "none is cited"
+            reason = f"no legal basis of {party} is valid at this time ({named})"
+            lapses.append(Lapse(party=party, clause="legal_bases", reason=reason))
+    for assurance in terms.assurances:
+        if assurance.given_by in members and now >= assurance.valid_until:
+            ended = format_instant(assurance.valid_until)
+            reason = f"the assurance {assurance.kind} of {assurance.given_by} ran out on {ended}"
+            lapses.append(Lapse(party=assurance.given_by, clause="assurances", reason=reason))
+    return tuple(lapses)
+
+
+def _reservations(record: Record, terms: Terms, joined: Collection[Event]) -> tuple[tuple[PartyId, Reservation], ...]:
+    made = {
+        (event.party, reservation)
+        for event in (*record.events, *joined)
+        if event.terms == terms.hash and event.party in terms.founders | {each.party for each in joined}
+        for reservation in event.reservations
+    }
+    return tuple(sorted(made, key=lambda item: (item[0], item[1].clause, item[1].ground, item[1].text or "")))
+
+
+def _admissions(record: Record, terms: Terms) -> tuple[Event, ...]:
+    """What is said of joiners: which founder admits whom, and who of them has acceded, admitted by enough or not."""
+    about = [event for event in record.events if event.terms == terms.hash]
+    admitting = [event for event in about if event.kind is EventKind.ADMIT and event.party in terms.founders]
+    named = {event.joiner for event in admitting}
+    acceding = [event for event in about if event.kind is EventKind.ACCEDE and event.party in named]
+    return tuple(sorted((*admitting, *acceding), key=lambda event: (event.at, event.digest)))
+
+
+def _find_proposers(record: Record, terms: Terms) -> frozenset[PartyId]:
+    return find_parties(terms, record.events, frozenset({EventKind.PROPOSE, EventKind.COUNTER}))
+
+
 # --- naming the state -------------------------------------------------------------------------------------------------
 
 
-def _name_state(record: _Record, head: Terms | None, *, now: Instant) -> tuple[State, str]:
+def _name_state(record: Record, head: Terms | None, *, lapses: Collection[Lapse], now: Instant) -> tuple[State, str]:
     """The state and its sentence; what ends an agreement is asked first, what opens it last."""
-    ended = {event.party for event in record.events if event.kind is EventKind.TERMINATE} & record.stoppers
     latest = record.versions[-1]
-    if ended:
-        return State.TERMINATED, f"terminated by {_list(sorted(ended))}"
+    if ended := _find_ending(record, head):
+        return State.TERMINATED, ended
     if head is None and record.sealed:
         return State.CONFLICTING, "signed by all in versions that do not follow one another; nothing is in force"
     if head is None:
-        return _name_negotiation(record, latest)
-    if refused := record.rejecters[head.hash]:
-        by = _list(sorted(refused))
-        return State.REJECTED, f"signed by all, but version {head.version} is rejected by {by}; nothing is in force"
-    state, sentence = _name_validity(head, _locks(record), now=now)
+        return _name_negotiation(record, latest, now=now)
+    if record.refused[head.hash]:
+        return _name_refused_head(record, head, now=now)
+    state, sentence = _name_validity(record, head, lapses=lapses, now=now)
+    if latest.hash != head.hash:
+        sentence += f"; version {latest.version} is {_name_negotiation(record, latest, now=now)[1]}"
+    return state, sentence
+
+
+def _name_refused_head(record: Record, head: Terms, *, now: Instant) -> tuple[State, str]:
+    """A version signed by all that is refused is closed; what was proposed after it can still be signed."""
+    latest = record.versions[-1]
+    state, how = _name_refusal(record, head)
     if latest.hash == head.hash:
-        return state, sentence
-    return state, f"{sentence}; version {latest.version} is {_name_negotiation(record, latest)[1]}"
+        return state, f"signed by all, but version {head.version} is {how}; nothing is in force"
+    state, pending = _name_negotiation(record, latest, now=now)
+    return state, f"{pending} (version {head.version}, signed by all, is {how}: nothing is in force)"
 
 
-def _name_validity(head: Terms, locks: Sequence[Lock], *, now: Instant) -> tuple[State, str]:
-    """What clock and locks say of a version that every party signed."""
+def _find_ending(record: Record, head: Terms | None) -> str | None:
+    """How the agreement ended for good, if it did."""
+    if record.ended_by:
+        return f"terminated by {_list(record.ended_by)}"
+    counts = head or record.versions[0]
+    if record.sealed and record.left & counts.founders and len(find_members(record, counts)) < _FEWEST:
+        return f"ended: left by {_list(record.left)}"
+    return None
+
+
+def _name_validity(record: Record, head: Terms, *, lapses: Collection[Lapse], now: Instant) -> tuple[State, str]:
+    """What clock, locks and confirmations say of a version that every party signed."""
     if head.valid_until is not None and now >= head.valid_until:
         return State.EXPIRED, f"expired on {format_instant(head.valid_until)}"
-    if locks:
-        held = "; ".join(f"{lock.party} since {format_instant(lock.at)}" for lock in locks)
-        return State.SUSPENDED, f"suspended by {held}"
-    signed = f"agreed by all ({_list([party.id for party in head.parties])}), version {head.version}"
+    locks = _locks(record)
+    if whole := [lock for lock in locks if lock.channel is None]:
+        return State.SUSPENDED, "; ".join(_name_lock(lock) for lock in whole)
+    signed = f"agreed by all ({_list(head.founders)}), version {head.version}"
+    waiting = head.founders - record.left - find_parties(head, record.events, frozenset({EventKind.CONFIRM}))
+    if waiting:
+        return State.AGREED, f"{signed}; waits for the confirmation of {_list(waiting)}"
     if now < head.valid_from:
         return State.AGREED, f"{signed}, in force from {format_instant(head.valid_from)}"
-    return State.IN_FORCE, f"in force: {signed}"
+    members = find_members(record, head)
+    if len(members - {lapse.party for lapse in lapses}) < _FEWEST:
+        return State.SUSPENDED, f"suspended by itself: {'; '.join(lapse.reason for lapse in lapses)}"
+    notes = [f"{lapse.party} is suspended by itself: {lapse.reason}" for lapse in lapses]
+    notes += [f"channel {lock.channel} {_name_lock(lock)}" for lock in locks if head.channel(lock.channel or "")]
+    if joined := members - head.founders:
+        notes.append(f"joined by {_list(joined)}")
+    if gone := record.left & head.founders:
+        notes.append(f"left by {_list(gone)}")
+    return State.IN_FORCE, "; ".join([f"in force: {signed}", *notes])
 
 
-def _name_negotiation(record: _Record, latest: Terms) -> tuple[State, str]:
+def _name_negotiation(record: Record, latest: Terms, *, now: Instant) -> tuple[State, str]:
     """How far the parties are with a version that not all of them have signed."""
-    signed, refused = record.signers[latest.hash], record.rejecters[latest.hash]
-    if refused:
-        return State.REJECTED, f"rejected by {_list(sorted(refused))}"
-    proposers = _find_parties(latest, record.events, frozenset({EventKind.PROPOSE}))
-    missing = _list(sorted(_members(latest) - signed)) or "nobody"
-    by = f"proposed by {_list(sorted(proposers))}" if proposers else "on record"
+    signed = record.signers[latest.hash]
+    if record.refused[latest.hash]:
+        return _name_refusal(record, latest)
+    if latest.valid_until is not None and now >= latest.valid_until:
+        return State.LAPSED, f"lapsed: not signed by all before {format_instant(latest.valid_until)}"
+    countered = find_parties(latest, record.events, frozenset({EventKind.COUNTER}))
+    proposers = _find_proposers(record, latest)
+    missing = _say_missing(latest.founders - signed)
+    by = f"proposed by {_list(proposers)}" if proposers else "on record"
+    if countered:
+        by = f"countered by {_list(countered)} with version {latest.version}"
     if asked := _open_questions(record, latest):
         what = "; ".join(f"{event.party} asks about {event.clause}" for event in asked)
         return State.IN_CLARIFICATION, f"{by}, not agreed: {what}"
     if accepted := signed - proposers:
-        return State.ACCEPTED, f"{by}, accepted by {_list(sorted(accepted))} only; {missing} has not signed"
-    return State.PROPOSED, f"{by}; {missing} has not signed"
+        return State.ACCEPTED, f"{by}, accepted by {_list(accepted)} only; {missing}"
+    return State.COUNTERED if countered else State.PROPOSED, f"{by}; {missing}"
 
 
-def _list(words: Sequence[str]) -> str:
-    return ", ".join(words)
+def _name_refusal(record: Record, terms: Terms) -> tuple[State, str]:
+    """Withdrawn, when a party took its own back; else rejected. A counter-proposal refuses what it replaces."""
+    refused = record.refused[terms.hash]
+    state = State.WITHDRAWN if EventKind.WITHDRAW in refused.values() else State.REJECTED
+    words = {EventKind.REJECT: "rejected", EventKind.WITHDRAW: "withdrawn", EventKind.COUNTER: "countered"}
+    said = [
+        f"{words[how]} by {_list([party for party, each in refused.items() if each is how])}"
+        for how in (EventKind.WITHDRAW, EventKind.REJECT, EventKind.COUNTER)
+        if how in refused.values()
+    ]
+    return state, " and ".join(said)
+
+
+def _say_missing(parties: Collection[PartyId]) -> str:
+    return f"{_list(parties) or 'nobody'} {'have' if len(parties) > 1 else 'has'} not signed"
+
+
+def _name_lock(lock: Lock) -> str:
+    return f"suspended by {lock.party} since {format_instant(lock.at)}"
+
+
+def _list(words: Collection[str]) -> str:
+    return ", ".join(sorted(words))

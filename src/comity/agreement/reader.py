@@ -13,6 +13,7 @@ import re
 from collections.abc import Collection, Iterator
 from typing import Self
 
+from comity.agreement.duration import Duration, parse_duration
 from comity.canonical import Json
 from comity.errors import MalformedError, MalformedRequest
 from comity.ids import Digest, Instant, PartyId, parse_digest, parse_instant, parse_party_id
@@ -104,6 +105,24 @@ class Reader:
         """A set of party ids."""
         return frozenset(self._party(name, text, members) for text in self.texts(name, least=least))
 
+    def as_party(self, name: str, text: str) -> PartyId:
+        """The party id that `text`, a part of the field, is."""
+        return self._party(name, text, None)
+
+    def duration(self, name: str) -> Duration:
+        """A span of time (ISO 8601)."""
+        try:
+            return parse_duration(self.text(name))
+        except MalformedRequest as error:
+            raise self.refuse(name, error.detail) from error
+
+    def flag(self, name: str) -> bool:
+        """True or false; false where the field is absent."""
+        value = self._get(name) if self.has(name) else False
+        if not isinstance(value, bool):
+            raise self.refuse(name, "must be true or false")
+        return value
+
     def digest(self, name: str) -> Digest:
         """A SHA-256 in hexadecimal."""
         try:
@@ -144,6 +163,16 @@ class Reader:
         if unknown := sorted(found - set(words)):
             shown = ", ".join(sorted(words)) if len(words) < MAX_LIST // 10 else "ISO 3166-1 alpha-2 codes, such as IQ"
             raise self.refuse(name, f"{unknown[0][:_SHOWN]!r} is unknown; use {shown}")
+        return found
+
+    def sequence(self, name: str, words: Collection[str], *, most: int) -> tuple[str, ...]:
+        """A list of words, all from `words`, in the order they are written, repeated or not."""
+        value = self._get(name)
+        if not isinstance(value, list) or not 0 < len(value) <= most:
+            raise self.refuse(name, f"must be a list of 1 to {most} words")
+        found = tuple(word for word in value if isinstance(word, str) and word in words)
+        if len(found) < len(value):
+            raise self.refuse(name, f"holds something else than {', '.join(words)}")
         return found
 
     def matching(self, name: str, pattern: re.Pattern[str], *, what: str, least: int = 0) -> frozenset[str]:

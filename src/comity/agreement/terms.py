@@ -2,40 +2,46 @@
 """Pure: the signed document of an agreement, parsed, never guessed.
 
     document  RFC 8785 JSON; its SHA-256 is the terms hash, and that is what every party signs
-    gate      parties, bases, validity, purposes: depend on agreement, clock and request
+    gate      parties, bases, validity, purposes, duties: depend on agreement, clock and request
     channels  each with a giver, receivers and a scope, which depends on an object's label only
 
-Every field and value is from a closed list. A field that this version does not enforce is unknown to it: terms that
-promise more than the node can keep are refused, never signed and then half kept.
+Every field and value is from a closed list. What is not understood is refused, never signed and then half kept.
 
 Not here: TOML (`agreement.drafting`), whether a basis is recognised (`agreement.recognition`), what was signed by whom
-(`agreement.lifecycle`).
+(`agreement.lifecycle`), the fields of a channel (`agreement.channels`) and of duties (`agreement.duties`).
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from comity.agreement.channels import CHANNEL_CLAUSES, Channel, Scope, read_channels
+from comity.agreement.duration import Duration
+from comity.agreement.duties import (
+    Assurance,
+    QueryRules,
+    Retention,
+    Survival,
+    Text,
+    read_assurances,
+    read_existence,
+    read_query_rules,
+    read_response_times,
+    read_retention,
+    read_survival,
+    read_texts,
+)
 from comity.agreement.reader import Reader
 from comity.canonical import parse_signed_json, sha256_digest
-from comity.errors import MalformedJson, MalformedTerms
-from comity.ids import AgreementId, Digest, Instant, PartyId
+from comity.errors import MalformedJson, MalformedRequest, MalformedTerms
+from comity.ids import AgreementId, Digest, Instant, PartyId, parse_instant
 from comity.vocabulary import (
+    ACCESSION,
     FORCES,
     FORMS,
-    HANDLING,
-    KINDS,
     LEGAL_BASIS_KINDS,
-    MARKINGS,
-    ONWARD,
     PERMITTED_ACTIONS,
-    PERSON_CLASSES,
     PROHIBITED_USES,
     PURPOSES,
-    REGIONS,
-    STIX_TYPES,
-    SUBJECT,
-    TLP_LEVELS,
-    TYPE,
 )
 
 __all__ = [
@@ -45,32 +51,20 @@ __all__ = [
     "Channel",
     "LegalBasis",
     "Scope",
+    "Structure",
     "Terms",
     "TermsParty",
     "clause_names",
     "parse_terms",
+    "read_bases",
 ]
 
 FORMAT = "comity-terms/1"
 TERMS_TYPE = "application/vnd.comity.terms+json"
 
-_USUAL_PERSONS = frozenset({"suspect", "convicted", "reasonable_grounds", "associate"})
-"""The classes a channel admits unless it names others; victims, witnesses, missing persons and minors must be named."""
-
-_SCOPE_FIELDS = (
-    "types",
-    "tlp_ceiling",
-    "markings",
-    "subjects",
-    "regions",
-    "kinds",
-    "person_classes",
-    "special_categories",
-    "handling",
-)
-_CHANNEL_FIELDS = ("giver", "receivers", "onward", "releasable_to")
 _GATE_CLAUSES = (
     "form",
+    "structure",
     "framework",
     "excluded_frameworks",
     "parties",
@@ -79,36 +73,31 @@ _GATE_CLAUSES = (
     "purposes",
     "permitted_actions",
     "prohibited_uses",
+    "assurances",
+    "retention",
+    "survival",
+    "existence",
+    "public_line",
+    "response_times",
+    "query_rules",
+    "texts",
 )
-_NOT_YET = frozenset(
-    {
-        "assurances",
-        "existence",
-        "public_line",
-        "query_rules",
-        "reservations",
-        "response_times",
-        "retention",
-        "structure",
-        "survival",
-        "texts",
-    }
-)
-"""Fields of agreements that no node keeps yet (docs/spec/agreement-document.md)."""
-_NOT_YET_IN_CHANNEL = frozenset({"attribution", "history", "originators", "sanitise", "special_categories"})
 
 MAX_DOCUMENT_BYTES = 256 * 1024
 """With every character escaped once more, it still fits into a message (`exchange`)."""
 _MAX_PARTIES = 32
-_MAX_CHANNELS = 64
+_MAX_BASES = 256
+_MAX_REVIEWS = 64
+_TWO = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TermsParty:
-    """A party as the text names it: its id and the digest of the manifest its signatures are held against."""
+    """A party as the text names it, by its manifest; `oversight` is the body that may look into what it does here."""
 
     id: PartyId
     manifest: Digest
+    oversight: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,36 +114,19 @@ class LegalBasis:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scope:
-    """The terms that an object's label is held against; `kinds` None sets no limit. Read by `release.clauses`."""
+class Structure:
+    """Whether it is a group, whose members can leave while it goes on, and who of the founders admits a joiner."""
 
-    types: frozenset[str]
-    tlp_ceiling: str
-    markings: frozenset[str]
-    originators: frozenset[PartyId]
-    subjects: frozenset[str]
-    regions: frozenset[str]
-    kinds: frozenset[str] | None
-    person_classes: frozenset[str]
-    special_categories: frozenset[str]
-    handling: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Channel:
-    """A severable part: who gives to whom, what, and whether the receivers may pass it on."""
-
-    id: str
-    giver: PartyId
-    receivers: tuple[PartyId, ...]
-    scope: Scope
-    onward: str
-    releasable_to: frozenset[PartyId]
+    group: bool
+    accession: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """One version of an agreement's text; `document` is what was signed and `hash` its SHA-256."""
+    """One version of an agreement's text; `document` is what was signed and `hash` its SHA-256.
+
+    `reservable` names the clauses on which a party may make a reservation when it signs.
+    """
 
     hash: Digest
     document: bytes
@@ -163,15 +135,26 @@ class Terms:
     agreement: AgreementId | None
     supersedes: Digest | None
     form: str
+    structure: Structure
     framework: str | None
     excluded_frameworks: frozenset[str]
     parties: tuple[TermsParty, ...]
     legal_bases: tuple[LegalBasis, ...]
     valid_from: Instant
     valid_until: Instant | None
+    reviews: tuple[Instant, ...]
     purposes: frozenset[str]
     permitted_actions: str
     prohibited_uses: frozenset[str]
+    assurances: tuple[Assurance, ...]
+    retention: Retention | None
+    survival: Survival
+    existence: str
+    public_line: str | None
+    response_times: Mapping[str, Duration]
+    query_rules: QueryRules | None
+    reservable: frozenset[str]
+    texts: tuple[Text, ...]
     channels: tuple[Channel, ...]
 
     @property
@@ -179,13 +162,26 @@ class Terms:
         """The id that all versions share: the terms hash of the first."""
         return self.agreement if self.agreement is not None else AgreementId(self.hash)
 
+    @property
+    def founders(self) -> frozenset[PartyId]:
+        """The parties that the text itself names."""
+        return frozenset(party.id for party in self.parties)
+
+    def channel(self, name: str) -> Channel | None:
+        """The channel of that id, if there is one."""
+        return next((channel for channel in self.channels if channel.id == name), None)
+
 
 def clause_names(terms: Terms) -> tuple[str, ...]:
     """What a clarification may name: the clauses of the gate, each channel, and each clause of each channel."""
+    return _name_clauses(terms.channels)
+
+
+def _name_clauses(channels: Collection[Channel]) -> tuple[str, ...]:
     names = list(_GATE_CLAUSES)
-    for channel in terms.channels:
+    for channel in channels:
         names.append(f"channels.{channel.id}")
-        names.extend(f"channels.{channel.id}.{field}" for field in (*_SCOPE_FIELDS, *_CHANNEL_FIELDS))
+        names.extend(f"channels.{channel.id}.{field}" for field in CHANNEL_CLAUSES)
     return tuple(names)
 
 
@@ -209,48 +205,93 @@ def _read_terms(reader: Reader, document: bytes) -> Terms:
     fields = reader.open()
     if fields.text("format") != FORMAT:
         raise fields.refuse("format", f"write format = {FORMAT!r}, the one this version knows")
+    parties = _read_parties(fields)
+    founders = {party.id for party in parties}
+    version, agreement, supersedes = _read_lineage(fields)
+    structure = _read_structure(fields, len(founders))
+    valid_from, valid_until, reviews = _read_validity(fields)
+    existence, public_line = read_existence(fields)
+    channels = read_channels(fields, founders, group=structure.group)
+    terms = Terms(
+        hash=sha256_digest(document),
+        document=document,
+        title=fields.text("title"),
+        version=version,
+        agreement=agreement,
+        supersedes=supersedes,
+        form=fields.word("form", FORMS),
+        structure=structure,
+        framework=fields.maybe_text("framework"),
+        excluded_frameworks=fields.texts("excluded_frameworks"),
+        parties=parties,
+        legal_bases=read_bases(fields, founders),
+        valid_from=valid_from,
+        valid_until=valid_until,
+        reviews=reviews,
+        purposes=fields.words("purposes", PURPOSES, least=1),
+        permitted_actions=fields.word("permitted_actions", PERMITTED_ACTIONS),
+        prohibited_uses=fields.words("prohibited_uses", PROHIBITED_USES),
+        assurances=read_assurances(fields, founders),
+        retention=read_retention(fields),
+        survival=read_survival(fields),
+        existence=existence,
+        public_line=public_line,
+        response_times=read_response_times(fields),
+        query_rules=read_query_rules(fields),
+        reservable=_read_reservable(fields, channels),
+        texts=read_texts(fields),
+        channels=channels,
+    )
+    if terms.framework is not None and terms.framework in terms.excluded_frameworks:
+        raise fields.refuse("framework", f"{terms.framework!r} is also in excluded_frameworks")
+    fields.close()
+    return terms
+
+
+def _read_parties(fields: Reader) -> tuple[TermsParty, ...]:
     parties = tuple(_read_party(item) for item in fields.items("parties", least=2, most=_MAX_PARTIES))
-    members = {party.id for party in parties}
-    if len(members) < len(parties):
+    if len({party.id for party in parties}) < len(parties):
         raise fields.refuse("parties", "a party is named twice")
+    return parties
+
+
+def _read_party(reader: Reader) -> TermsParty:
+    fields = reader.open()
+    party = TermsParty(
+        id=fields.party("id"), manifest=fields.digest("manifest"), oversight=fields.maybe_text("oversight")
+    )
+    fields.close()
+    return party
+
+
+def _read_lineage(fields: Reader) -> tuple[int, AgreementId | None, Digest | None]:
     version = fields.whole("version", least=1, most=1_000_000)
     agreement, supersedes = fields.maybe_digest("agreement"), fields.maybe_digest("supersedes")
     if (version == 1) != (agreement is None and supersedes is None) or (agreement is None) != (supersedes is None):
         raise fields.refuse(
             "version", "version 1 stands alone; every later one names `agreement` and the hash it `supersedes`"
         )
-    bases = tuple(_read_basis(item, members) for item in fields.items("legal_bases", least=1, most=256))
-    valid_from, valid_until = _read_validity(fields)
-    terms = Terms(
-        hash=sha256_digest(document),
-        document=document,
-        title=fields.text("title"),
-        version=version,
-        agreement=None if agreement is None else AgreementId(agreement),
-        supersedes=supersedes,
-        form=fields.word("form", FORMS),
-        framework=fields.maybe_text("framework"),
-        excluded_frameworks=fields.texts("excluded_frameworks"),
-        parties=parties,
-        legal_bases=bases,
-        valid_from=valid_from,
-        valid_until=valid_until,
-        purposes=fields.words("purposes", PURPOSES, least=1),
-        permitted_actions=fields.word("permitted_actions", PERMITTED_ACTIONS),
-        prohibited_uses=fields.words("prohibited_uses", PROHIBITED_USES),
-        channels=_read_channels(fields, members),
-    )
-    if terms.framework is not None and terms.framework in terms.excluded_frameworks:
-        raise fields.refuse("framework", f"{terms.framework!r} is also in excluded_frameworks")
-    fields.close(not_yet=_NOT_YET)
-    return terms
+    return version, None if agreement is None else AgreementId(agreement), supersedes
 
 
-def _read_party(reader: Reader) -> TermsParty:
-    fields = reader.open()
-    party = TermsParty(id=fields.party("id"), manifest=fields.digest("manifest"))
-    fields.close()
-    return party
+def _read_structure(fields: Reader, parties: int) -> Structure:
+    """Two parties are bilateral and more are a group, unless the text says that two are the founders of one."""
+    if not fields.has("structure"):
+        return Structure(group=parties > _TWO, accession="closed")
+    inner = fields.item("structure").open()
+    kind = inner.word("kind", ["bilateral", "group"])
+    if kind == "bilateral" and parties > _TWO:
+        raise inner.refuse("kind", f"{parties} parties are a group")
+    accession = inner.word("accession", ACCESSION) if inner.has("accession") else "closed"
+    if kind == "bilateral" and accession != "closed":
+        raise inner.refuse("accession", "only a group can be joined")
+    inner.close()
+    return Structure(group=kind == "group", accession=accession)
+
+
+def read_bases(fields: Reader, members: Collection[PartyId]) -> tuple[LegalBasis, ...]:
+    """The legal bases of `members`, at least one, in the order they are written."""
+    return tuple(_read_basis(item, members) for item in fields.items("legal_bases", least=1, most=_MAX_BASES))
 
 
 def _read_basis(reader: Reader, members: Collection[PartyId]) -> LegalBasis:
@@ -269,69 +310,30 @@ def _read_basis(reader: Reader, members: Collection[PartyId]) -> LegalBasis:
     return basis
 
 
-def _read_validity(fields: Reader) -> tuple[Instant, Instant | None]:
+def _read_validity(fields: Reader) -> tuple[Instant, Instant | None, tuple[Instant, ...]]:
     validity = fields.item("validity").open()
     first, last = validity.instant("from"), validity.maybe_instant("until")
     _check_order(validity, first, last, name="until")
+    dates = validity.texts("reviews")
+    if len(dates) > _MAX_REVIEWS:
+        raise validity.refuse("reviews", f"has over {_MAX_REVIEWS} dates")
+    try:
+        reviews = tuple(sorted(parse_instant(date) for date in dates))
+    except MalformedRequest as error:
+        raise validity.refuse("reviews", error.detail) from error
     validity.close()
-    return first, last
+    return first, last, reviews
+
+
+def _read_reservable(fields: Reader, channels: Collection[Channel]) -> frozenset[str]:
+    """Absent means that the text is signed as it stands."""
+    names = _name_clauses(channels)
+    found = fields.texts("reservations")
+    if unknown := sorted(found - set(names)):
+        raise fields.refuse("reservations", f"{unknown[0][:64]!r} is not a clause of this text")
+    return found
 
 
 def _check_order(fields: Reader, first: Instant | None, last: Instant | None, *, name: str) -> None:
     if first is not None and last is not None and last <= first:
         raise fields.refuse(name, "is not after the beginning")
-
-
-def _read_channels(fields: Reader, members: Collection[PartyId]) -> tuple[Channel, ...]:
-    channels = tuple(_read_channel(item, members) for item in fields.items("channels", least=1, most=_MAX_CHANNELS))
-    if len({channel.id for channel in channels}) < len(channels):
-        raise fields.refuse("channels", "two channels have the same id")
-    return channels
-
-
-def _read_channel(reader: Reader, members: Collection[PartyId]) -> Channel:
-    fields = reader.open()
-    giver = fields.party("giver", members)
-    receivers = tuple(sorted(fields.parties("receivers", members, least=1)))
-    if giver in receivers:
-        raise fields.refuse("receivers", f"{giver} is the giver and cannot receive in its own channel")
-    onward = fields.word("onward", ONWARD)
-    releasable = fields.parties("releasable_to", None)
-    if (onward == "listed") != bool(releasable):
-        raise fields.refuse("releasable_to", "names parties exactly when onward is 'listed'")
-    channel = Channel(
-        id=fields.label("id"),
-        giver=giver,
-        receivers=receivers,
-        scope=_read_scope(fields, giver),
-        onward=onward,
-        releasable_to=releasable,
-    )
-    fields.close(not_yet=_NOT_YET_IN_CHANNEL)
-    return channel
-
-
-def _read_scope(fields: Reader, giver: PartyId) -> Scope:
-    return Scope(
-        types=_read_types(fields),
-        tlp_ceiling=fields.word("tlp_ceiling", TLP_LEVELS),
-        markings=fields.words("markings", MARKINGS),
-        originators=frozenset({giver}),
-        subjects=fields.matching("subjects", SUBJECT, what="scheme:id with unsc, stix or national", least=1),
-        regions=fields.words("regions", REGIONS, least=1),
-        kinds=fields.words("kinds", KINDS, least=1) if fields.has("kinds") else None,
-        person_classes=(
-            fields.words("person_classes", PERSON_CLASSES) if fields.has("person_classes") else _USUAL_PERSONS
-        ),
-        # Naming one needs an approver, which this version cannot record: no terms admit any.
-        special_categories=frozenset(),
-        handling=fields.words("handling", HANDLING),
-    )
-
-
-def _read_types(fields: Reader) -> frozenset[str]:
-    """STIX 2.1 types, and types of one's own, which begin with "x-" (STIX 2.1 §11.2): a misspelt type is refused."""
-    types = fields.matching("types", TYPE, what="a STIX type", least=1)
-    if unknown := sorted(name for name in types if name not in STIX_TYPES and not name.startswith("x-")):
-        raise fields.refuse("types", f"{unknown[0][:64]!r} is no type of STIX 2.1; a type of your own begins with 'x-'")
-    return types

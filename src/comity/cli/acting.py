@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from comity.cli.operations import perform
-from comity.cli.operations.agreements import describe_waiting
+from comity.cli.operations.standing import describe_waiting
 from comity.cli.reply import Json, Reply, fail_with
 from comity.errors import ComityError
 from comity.ids import AgreementId

@@ -20,7 +20,7 @@ from comity.cli.control import ask
 from comity.cli.reply import Json, Reply, fail_with
 from comity.errors import ComityError, MalformedRequest, NotFoundError, StoreBusy
 
-__all__ = ["ActCommand", "Render", "Session", "read_input"]
+__all__ = ["ActCommand", "Render", "Session", "read_input", "write_new"]
 
 Render = Callable[[dict[str, Any]], str]
 """A result as people read it, without the last line end."""
@@ -164,3 +164,18 @@ def read_input(path: str) -> bytes:
     if len(data) > MAX_INPUT_BYTES:
         raise MalformedRequest(f"{path} is over {MAX_INPUT_BYTES} bytes; split it into several bundles")
     return data
+
+
+def write_new(file: str, text: str) -> None:
+    """Replace FILE in one step.
+
+    Raises:
+        MalformedRequest: it cannot be written.
+    """
+    path = Path(file)
+    temporary = path.with_name(f".{path.name}.new")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise MalformedRequest(f"{file} cannot be written: {error.strerror or error}") from error

@@ -1,60 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shell: a proposal, signature, clarification or suspension becomes a recorded event.
-
-An act of this party and a message of another party end in the same place: one signed event, on record once, in the log,
-and, if it is ours, in the outbox for every other party. What is recorded is never judged by the order of arrival: the
-state follows from the set of events (`agreement.lifecycle`).
+"""Shell: a proposal, signature, clarification, suspension of this party becomes a recorded event.
 
 A suspension is in force when `act_on` has returned; bytes already committed may still be on their way out of the
-process, and whoever answers the operator waits for those first (`taxii.sends`).
+process, and whoever answers the operator waits for those first (`taxii.sends`). Messages of other parties come in by
+`node.correspond`.
 """
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import replace
 
-from comity.agreement.drafting import convert_terms
-from comity.agreement.lifecycle import Event, EventKind, Standing, check_event
+from comity.agreement.drafting import convert_terms, parse_bases
+from comity.agreement.events import EventKind, Reservation
+from comity.agreement.lifecycle import Lock, Standing
+from comity.agreement.moves import choose_proposal
 from comity.agreement.recognition import Refusal
 from comity.agreement.terms import Terms, parse_terms
-from comity.errors import ConflictError, NotFoundError, TransitionError, VerificationError
-from comity.exchange import make_message, parse_message, verify_message
+from comity.errors import NotFoundError, TransitionError, VerificationError
 from comity.ids import Digest, PartyId
 from comity.node.node import Act, Node
 from comity.node.parties import read_manifests
+from comity.node.recording import Recorded, draft_event, sign_event
 from comity.node.standing import Dossier, find_agreement, judge_terms, read_dossier
-from comity.release.disclosure import EntryType, format_event_content
-from comity.signing import Role
-from comity.store import agreements, parties
+from comity.store import parties
 
-__all__ = ["Recorded", "act_on", "propose", "receive"]
-
-_MAX_EVENTS_OF_A_PARTY = 1_000
-"""Per agreement: far above any negotiation, and a bound on what a hostile partner can make this node keep."""
-
-_MAX_VERSIONS = 100
-_MAX_UNANSWERED = 100
-"""Proposals of one partner that this party has not answered in any way."""
-
-_NONCE_BYTES = 16
-
-_STOPS = frozenset({EventKind.SUSPEND, EventKind.TERMINATE, EventKind.REJECT})
+__all__ = ["Recorded", "accede", "act_on", "admit", "propose"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recorded:
-    """The event now on record and the state it led to; `new` is False for a repeated message."""
+def propose(node: Node, toml: bytes, *, reservations: Collection[Reservation] = ()) -> Recorded | Refusal:
+    """The proposal, or counter-proposal to a text still open, signed by this party and on record.
 
-    event: Event
-    standing: Standing
-    new: bool
-
-    @property
-    def stops(self) -> bool:
-        """Whether the event has just closed a gate, so that sends under way must be waited for."""
-        return self.new and self.event.kind in _STOPS
-
-
-def propose(node: Node, toml: bytes) -> Recorded | Refusal:
-    """The proposal, signed by this party and on record; or the refusal of its own recognition policy.
+    Or the refusal of its own recognition policy.
 
     Raises:
         MalformedTerms: the document, with the line.
@@ -71,7 +46,8 @@ def propose(node: Node, toml: bytes) -> Recorded | Refusal:
         dossier = read_dossier(node, act.transaction, terms.agreement_id)
         _check_lineage(terms, dossier)
         standing = dossier.standing(now=act.now) if dossier else None
-        return _sign(node, act, EventKind.PROPOSE, terms=terms, standing=standing)
+        draft = draft_event(node, act, choose_proposal(standing), terms)
+        return sign_event(node, act, replace(draft, reservations=tuple(reservations)), terms, standing=standing)
 
 
 def act_on(
@@ -80,18 +56,20 @@ def act_on(
     kind: EventKind,
     *,
     clause: str | None = None,
+    channel: str | None = None,
     text: str | None = None,
     re: str | None = None,
+    reservations: Collection[Reservation] = (),
 ) -> Recorded | Refusal:
     """The event of this party on the agreement that `prefix` names, on record; or its own policy's refusal to accept.
 
     `re` is a prefix of the digest of the question that an ANSWER answers; without it the only open question is meant.
-    A RESUME lifts every lock that this party holds.
+    A RESUME lifts every lock that this party holds, or those on `channel`.
 
     Raises:
         NotFoundError, MalformedRequest: the agreement or question.
         TransitionError: not possible in this state; says what is.
-        MalformedMessage: no such clause, or no text.
+        MalformedMessage: no such clause or channel, or no text.
     """
     with node.act() as act:
         dossier = find_agreement(node, act.transaction, prefix)
@@ -102,148 +80,89 @@ def act_on(
             refusal = judge_terms(node, terms, now=act.now)
             if isinstance(refusal, Refusal):
                 return refusal
+        draft = replace(draft_event(node, act, kind, terms), text=text)
         if kind is EventKind.RESUME:
-            return _resume(node, act, terms, standing=standing, text=text)
-        target = _find_question(standing, re) if kind is EventKind.ANSWER else None
-        return _sign(node, act, kind, terms=terms, standing=standing, clause=clause, text=text, re=target)
+            return _resume(node, act, terms, standing=standing, text=text, channel=channel)
+        if kind is EventKind.ANSWER:
+            draft = replace(draft, re=_find_question(standing, re))
+        draft = replace(draft, clause=clause, channel=channel, reservations=tuple(reservations))
+        return sign_event(node, act, draft, terms, standing=standing)
 
 
-def receive(node: Node, envelope: bytes) -> Recorded:
-    """The event in a message of another node, verified and on record. A repeated message changes nothing.
+def admit(node: Node, prefix: str, joiner: PartyId) -> Recorded:
+    """This founder's admission of `joiner`, by the manifest pinned for it here.
 
     Raises:
-        MalformedMessage, MalformedTerms: the bytes.
-        VerificationError: not signed by the party it names, or that party or this one is not in the agreement.
-        NotFoundError: an event on an agreement that is not on record here (yet): the sender tries again later.
+        NotFoundError: the agreement, or the joiner is not pinned here.
+        TransitionError: not a group that can be joined, or said already.
     """
-    message = parse_message(envelope)
     with node.act() as act:
-        event, terms = verify_message(message, read_manifests(act.transaction), now=act.now)
-        if event.party == node.party:
-            raise VerificationError("a message of this node's own came back as another's")
-        dossier = read_dossier(node, act.transaction, event.agreement)
-        if terms is None and dossier is None:
-            raise NotFoundError("the agreement of this event is not on record here")
-        _check_members(node, event, dossier=dossier, terms=terms)
-        _check_bounds(act, event, dossier=dossier, terms=terms)
-        if terms is not None:
-            _keep_terms(act, terms)
-        new = _put(act, event, envelope=envelope)
-        return _result(node, act, event, new=new)
+        dossier = find_agreement(node, act.transaction, prefix)
+        standing = dossier.standing(now=act.now)
+        terms = standing.current or standing.latest
+        pinned = parties.read_party(act.transaction, joiner)
+        if pinned is None:
+            raise NotFoundError(f"{joiner} is not known here; pin it with `party add` first")
+        draft = draft_event(node, act, EventKind.ADMIT, terms)
+        return sign_event(node, act, replace(draft, joiner=joiner, manifest=pinned.manifest), terms, standing=standing)
 
 
-def _check_members(node: Node, event: Event, *, dossier: Dossier | None, terms: Terms | None) -> None:
-    """Both this party and the sender belong to the agreement: as on record, or, for a first proposal, as in its text.
+def accede(node: Node, prefix: str, bases: bytes, *, reservations: Collection[Reservation] = ()) -> Recorded | Refusal:
+    """This party's signature on the text of a group that it joins, with the legal bases it cites (TOML).
 
-    A text that names an agreement on record is no way into it: whoever is not yet a party of any version waits until a
-    version that names it has come from one who is.
-    """
-    first = frozenset(party.id for party in terms.parties) if terms else frozenset[PartyId]()
-    members = dossier.parties() if dossier else first
-    if node.party not in members | first or event.party not in members:
-        raise VerificationError(f"{event.party} and {node.party} are not both parties of the agreement")
-
-
-def _check_bounds(act: Act, event: Event, *, dossier: Dossier | None, terms: Terms | None) -> None:
-    """What one partner can make this node keep is bounded; a stop is always taken, whatever came before it.
+    Or its own recognition policy's refusal.
 
     Raises:
-        ConflictError: the partner has reached a bound.
+        MalformedTerms: the bases, with the line.
+        NotFoundError: the agreement, or a party of it is not pinned here.
+        TransitionError: not a group that can be joined, or a member already.
     """
-    if event.kind in _STOPS:
-        return
-    if dossier is None:
-        if agreements.count_unanswered(act.transaction, event.party) >= _MAX_UNANSWERED:
-            raise ConflictError(f"{event.party} has {_MAX_UNANSWERED} proposals here that wait for an answer")
-        return
-    if sum(1 for known in dossier.events if known.party == event.party) >= _MAX_EVENTS_OF_A_PARTY:
-        raise ConflictError(f"{event.party} has reached the bound of events on this agreement")
-    if (
-        terms
-        and len(dossier.versions) >= _MAX_VERSIONS
-        and terms.hash not in {known.hash for known in dossier.versions}
-    ):
-        raise ConflictError(f"this agreement has {_MAX_VERSIONS} versions; negotiate a new one")
+    cited = parse_bases(bases, party=node.party)
+    with node.act() as act:
+        dossier = find_agreement(node, act.transaction, prefix)
+        standing = dossier.standing(now=act.now)
+        terms = standing.current or standing.latest
+        _check_pinned(act, terms)
+        refusal = judge_terms(node, terms, now=act.now, joining=cited)
+        if isinstance(refusal, Refusal):
+            return refusal
+        own = read_manifests(act.transaction)[node.party]
+        draft = replace(
+            draft_event(node, act, EventKind.ACCEDE, terms),
+            manifest=own.digest,
+            bases=cited,
+            reservations=tuple(reservations),
+        )
+        return sign_event(node, act, draft, terms, standing=standing)
 
 
-def _resume(node: Node, act: Act, terms: Terms, *, standing: Standing, text: str | None) -> Recorded:
+def _resume(
+    node: Node, act: Act, terms: Terms, *, standing: Standing, text: str | None, channel: str | None
+) -> Recorded:
     """Lift every lock of this party, one signed event each; the last one is the result."""
-    own = [lock for lock in standing.locks if lock.party == node.party]
+    held = [lock for lock in standing.locks if channel is None or lock.channel == channel]
+    own = [lock for lock in held if lock.party == node.party]
     result: Recorded | None = None
-    for lock in own or list(standing.locks)[:1]:
-        result = _sign(node, act, EventKind.RESUME, terms=terms, standing=standing, text=text, re=lock.event)
+    for lock in own or held[:1]:
+        result = _lift(node, act, terms, lock, standing=standing, text=text)
     if result is None:
         raise TransitionError(f"nothing is suspended: {standing.sentence}")
     return result
 
 
-def _sign(
-    node: Node,
-    act: Act,
-    kind: EventKind,
-    *,
-    terms: Terms,
-    standing: Standing | None,
-    clause: str | None = None,
-    text: str | None = None,
-    re: Digest | None = None,
-) -> Recorded:
-    """The event, checked against the state, signed, on record, and queued for every other party."""
-    envelope = make_message(
-        kind,
-        agreement=terms.agreement_id,
-        terms=terms.hash,
-        party=node.party,
-        at=act.now,
-        nonce=act.draw(_NONCE_BYTES),
-        signers=[node.signers[Role.AGREEMENT]],
-        clause=clause,
-        text=text,
-        re=re,
-        document=terms.document if kind in {EventKind.PROPOSE, EventKind.ACCEPT} else None,
-    )
-    event = parse_message(envelope).event
-    check_event(standing, event, terms)
-    _keep_terms(act, terms)
-    new = _put(act, event, envelope=envelope)
-    for party in terms.parties:
-        if party.id != node.party:
-            agreements.put_outbox(act.transaction, party.id, envelope=envelope, now=act.now)
-    return _result(node, act, event, new=new)
-
-
-def _keep_terms(act: Act, terms: Terms) -> None:
-    agreements.add_terms(
-        act.transaction,
-        terms.hash,
-        agreement=terms.agreement_id,
-        version=terms.version,
-        document=terms.document,
-        now=act.now,
-    )
-
-
-def _put(act: Act, event: Event, *, envelope: bytes) -> bool:
-    """Whether the event is new; a new one is recorded in the log with the act."""
-    new = agreements.add_event(act.transaction, event, envelope=envelope, now=act.now)
-    if new:
-        content = format_event_content(
-            event=event.digest, kind=event.kind.value, party=event.party, agreement=event.agreement
-        )
-        act.record(EntryType.AGREEMENT_EVENT, content, terms=event.terms, recipient=None, count=1)
-    return new
-
-
-def _result(node: Node, act: Act, event: Event, *, new: bool) -> Recorded:
-    dossier = read_dossier(node, act.transaction, event.agreement)
-    assert dossier is not None  # noqa: S101 (its terms were kept in this transaction)
-    return Recorded(event=event, standing=dossier.standing(now=act.now), new=new)
+def _lift(node: Node, act: Act, terms: Terms, lock: Lock, *, standing: Standing, text: str | None) -> Recorded:
+    draft = replace(draft_event(node, act, EventKind.RESUME, terms), text=text, re=lock.event)
+    return sign_event(node, act, draft, terms, standing=standing)
 
 
 def _check_parties(node: Node, act: Act, terms: Terms) -> None:
     """Every party of the terms is pinned here, by a manifest of its chain."""
-    if node.party not in {party.id for party in terms.parties}:
+    if node.party not in terms.founders:
         raise VerificationError(f"{node.party}, whose node this is, is not a party of these terms")
+    _check_pinned(act, terms)
+
+
+def _check_pinned(act: Act, terms: Terms) -> None:
     for party in terms.parties:
         if parties.read_party(act.transaction, party.id) is None:
             raise NotFoundError(
@@ -271,18 +190,18 @@ def _find_terms(kind: EventKind, standing: Standing, *, prefix: str) -> Terms:
     """The version an event is about: negotiation is about the latest, stopping about the one all signed.
 
     Raises:
-        TransitionError: a version is to be signed or rejected, and `prefix` does not name the latest: who read one text
+        TransitionError: a version is to be signed or refused, and `prefix` does not name the latest: who read one text
             must not sign another that came in the meantime.
     """
     latest = standing.latest
-    if kind in {EventKind.ACCEPT, EventKind.REJECT} and not latest.hash.startswith(prefix.lower()):
+    about_latest = {EventKind.ACCEPT, EventKind.REJECT, EventKind.WITHDRAW}
+    if kind in about_latest and not latest.hash.startswith(prefix.lower()):
         raise TransitionError(
             f"version {latest.version} is on record: read it (`agreement show`), and name it by its own hash,"
             f" {latest.hash[:12]}"
         )
-    if kind in {EventKind.SUSPEND, EventKind.RESUME, EventKind.TERMINATE} and standing.current is not None:
-        return standing.current
-    return standing.latest
+    stops = {EventKind.SUSPEND, EventKind.RESUME, EventKind.TERMINATE, EventKind.LEAVE}
+    return standing.current or latest if kind in stops else latest
 
 
 def _find_question(standing: Standing, prefix: str | None) -> Digest:

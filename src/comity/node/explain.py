@@ -8,7 +8,8 @@ refused for what it refers to, the chain of references to the one that is refuse
 from collections import deque
 from dataclasses import dataclass
 
-from comity.agreement.terms import Channel, Terms
+from comity.agreement.channels import Channel, Scope
+from comity.agreement.lifecycle import Standing
 from comity.errors import MalformedRequest, NotFoundError
 from comity.ids import AgreementId, ObjectId, PartyId
 from comity.node.node import Node
@@ -16,9 +17,11 @@ from comity.node.parties import find_party
 from comity.node.poll import ask_gate
 from comity.node.standing import Dossier, list_dossiers
 from comity.release.clauses import Finding, read_findings
-from comity.release.decision import Decision, Redact, Release, Withhold, decide
+from comity.release.decision import Decision, Redact, Release, Withhold, decide, decide_history
+from comity.release.history import find_threshold
+from comity.release.redaction import redact
 from comity.stix.labels import Label
-from comity.store import Transaction, objects
+from comity.store import Transaction, feeds, objects
 from comity.store.objects import StoredObject
 
 __all__ = ["Explanation", "Reading", "Shown", "Verdict", "explain", "find_object", "show_object"]
@@ -50,7 +53,7 @@ class Shown:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What one channel says: the gate's answer first, then the scope's, clause by clause.
+    """What one channel says: the gate's answer first, then history's, then the scope's, clause by clause.
 
     `because` is the chain of references from the object to the one that is refused by itself; empty when it is itself.
     """
@@ -60,6 +63,7 @@ class Reading:
     channel: str
     verdict: Verdict
     gate: Withhold | None
+    history: Withhold | None
     findings: tuple[Finding, ...]
     because: tuple[ObjectId, ...]
 
@@ -101,15 +105,15 @@ def explain(node: Node, prefix: str, *, to: PartyId) -> Explanation:
     with node.store.read() as transaction:
         item = find_object(transaction, prefix)
         readings = tuple(
-            _read(node, transaction, item, dossier=dossier, terms=terms, channel=channel, to=to)
+            _read(node, transaction, item, dossier=dossier, standing=standing, channel=channel, to=to)
             for dossier in list_dossiers(node, transaction)
-            for terms in [_terms_of(node, dossier)]
-            for channel in terms.channels
-            if channel.giver == node.party and to in channel.receivers
+            for standing in [dossier.standing(now=node.clock())]
+            for channel in (standing.current or standing.latest).channels
+            if (node.party, to) in channel.pairs(standing.members)
         )
     nothing = Withhold(clause="status", reason=f"no agreement on record lets this node give anything to {to}")
     best = min(readings, key=_closeness, default=None)
-    verdict = _put_in_words(nothing) if best is None else best.verdict
+    verdict = _put_in_words(nothing, data=b"") if best is None else best.verdict
     return Explanation(object=item, recipient=to, verdict=verdict, readings=readings)
 
 
@@ -135,36 +139,43 @@ def _read(
     item: StoredObject,
     *,
     dossier: Dossier,
-    terms: Terms,
+    standing: Standing,
     channel: Channel,
     to: PartyId,
 ) -> Reading:
-    gate = ask_gate(node, transaction, dossier, terms)
+    terms = standing.current or standing.latest
+    gate = ask_gate(node, transaction, standing, channel, recipient=to)
     label = objects.read_label(transaction, item.label)
-    decided = decide(channel.scope, label, recipient=to)
+    scope = channel.scope_for(node.party)
+    decided = decide(scope, label, recipient=to)
     because: tuple[ObjectId, ...] = ()
     if isinstance(decided, Withhold):
-        because = _find_cause(transaction, item, channel=channel, to=to)
+        because = _find_cause(transaction, item, scope=scope, to=to)
         decided = _name_cause(decided, because)
+    feed = feeds.read_feed(transaction, dossier.id, channel.id, to)
+    floor = objects.read_head_seq(transaction) if feed is None else feed.floor
+    threshold = find_threshold(channel.history, floor=floor, joined=to not in terms.founders)
+    old = decide_history(threshold, first_seq=item.first_seq, added_at=item.added_at)
     return Reading(
         agreement=dossier.id,
         title=terms.title,
         channel=channel.id,
-        verdict=_put_in_words(gate if gate is not None else decided),
+        verdict=_put_in_words(gate or old or decided, data=objects.read_body(transaction, item.pk)),
         gate=gate,
-        findings=read_findings(channel.scope, label, recipient=to),
+        history=old,
+        findings=read_findings(scope, label, recipient=to),
         because=because,
     )
 
 
-def _find_cause(transaction: Transaction, item: StoredObject, *, channel: Channel, to: PartyId) -> tuple[ObjectId, ...]:
+def _find_cause(transaction: Transaction, item: StoredObject, *, scope: Scope, to: PartyId) -> tuple[ObjectId, ...]:
     """The shortest chain of references to an object that is refused, or missing, by itself."""
     paths: dict[ObjectId, tuple[ObjectId, ...]] = {item.id: ()}
     waiting = deque([item])
     while waiting and len(paths) < _MAX_WALKED:
         current = waiting.popleft()
         own = objects.read_label(transaction, current.own_label)
-        if isinstance(decide(channel.scope, own, recipient=to), Withhold):
+        if isinstance(decide(scope, own, recipient=to), Withhold):
             return paths[current.id]
         targets = objects.read_references(transaction, [current.pk]).get(current.pk, frozenset())
         held = objects.read_current(transaction, targets)
@@ -182,21 +193,18 @@ def _name_cause(decision: Withhold, because: tuple[ObjectId, ...]) -> Withhold:
     return Withhold(clause=decision.clause, reason=f"{decision.reason} (it refers to {' → '.join(because)})")
 
 
-def _terms_of(node: Node, dossier: Dossier) -> Terms:
-    standing = dossier.standing(now=node.clock())
-    return standing.current or standing.latest
-
-
 def _closeness(reading: Reading) -> tuple[int, bool]:
     """How little a channel lets go; of those that let nothing go, the ones in force have the better reason."""
     return ("release", "redact", "withhold").index(reading.verdict.decision), reading.gate is not None
 
 
-def _put_in_words(decision: Decision) -> Verdict:
+def _put_in_words(decision: Decision, *, data: bytes) -> Verdict:
+    """The decision, with what would really be removed of `data`."""
     match decision:
         case Release():
             return Verdict(decision="release")
-        case Redact(properties=properties):
-            return Verdict(decision="redact", redacted=tuple(sorted(properties)))
+        case Redact(properties=properties, only=only):
+            removed = redact(data, properties, only=only).removed
+            return Verdict(decision="redact" if removed else "release", redacted=removed)
         case Withhold(clause=clause, reason=reason):
             return Verdict(decision="withhold", clause=clause, reason=reason)

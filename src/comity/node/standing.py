@@ -7,12 +7,15 @@ events: one row read tells whether it is still true. The clock and the recogniti
 
 import hashlib
 import uuid
+from collections.abc import Collection as Several
 from dataclasses import dataclass
 
-from comity.agreement.lifecycle import Event, Standing, compute_standing
+from comity.agreement.events import Event, EventKind
+from comity.agreement.lifecycle import Standing, compute_standing
 from comity.agreement.recognition import Recognised, Refusal, judge
-from comity.agreement.terms import Channel, Terms, parse_terms
+from comity.agreement.terms import Channel, LegalBasis, Terms, parse_terms
 from comity.errors import MalformedRequest, NotFoundError
+from comity.exchange import parse_message
 from comity.ids import AgreementId, Instant, PartyId
 from comity.node.node import Node
 from comity.store import Transaction, agreements
@@ -30,24 +33,40 @@ __all__ = [
 ]
 
 _MIN_PREFIX = 4
+_JOINING = frozenset({EventKind.ADMIT, EventKind.ACCEDE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dossier:
-    """All that is on record of one agreement."""
+    """All that is on record of one agreement.
+
+    Of each event also the message it came in, and when this node recorded it.
+    """
 
     id: AgreementId
     epoch: int
     versions: tuple[Terms, ...]
     events: tuple[Event, ...]
+    envelopes: tuple[bytes, ...]
+    recorded_at: tuple[Instant, ...]
 
     def standing(self, *, now: Instant) -> Standing:
         """The state at `now`."""
         return compute_standing(self.versions, self.events, now=now)
 
+    def standing_at(self, at: Instant) -> Standing | None:
+        """The state at `at` by what this node had on record then; None when it had nothing."""
+        said = [event for event, recorded in zip(self.events, self.recorded_at, strict=True) if recorded <= at]
+        known = {event.terms for event in said}
+        versions = [terms for terms in self.versions if terms.hash in known]
+        return compute_standing(versions, said, now=at) if versions else None
+
     def parties(self) -> frozenset[PartyId]:
-        """Every party of any version."""
-        return frozenset(party.id for terms in self.versions for party in terms.parties)
+        """Every party of any version, and whoever acceded to one or was named by a founder to be admitted."""
+        joining = frozenset(
+            joiner for event in self.events for joiner in [event.joiner or event.party] if event.kind in _JOINING
+        )
+        return joining.union(*(terms.founders for terms in self.versions))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,9 +75,15 @@ class Collection:
 
     id: str
     dossier: Dossier
+    standing: Standing
     terms: Terms
     channel: Channel
     recipient: PartyId
+
+    @property
+    def joined(self) -> bool:
+        """Whether the recipient is no founder but a joiner, who gets no history."""
+        return self.recipient not in self.terms.founders
 
 
 def collection_id(agreement: AgreementId, channel: str, *, giver: PartyId, recipient: PartyId) -> str:
@@ -78,11 +103,15 @@ def read_dossier(node: Node, transaction: Transaction, agreement: AgreementId) -
     remembered = node.remembered.get(agreement)
     if remembered is not None and remembered[0] == epoch and isinstance(remembered[1], Dossier):
         return remembered[1]
+    envelopes = agreements.read_envelopes(transaction, agreement)
     dossier = Dossier(
         id=agreement,
         epoch=epoch,
         versions=tuple(parse_terms(document) for document in agreements.read_versions(transaction, agreement)),
-        events=tuple(agreements.read_events(transaction, agreement)),
+        # Each was verified when it came in, and is not verified again here: `agreement.certificate` does that.
+        events=tuple(parse_message(envelope).event for envelope, _ in envelopes),
+        envelopes=tuple(envelope for envelope, _ in envelopes),
+        recorded_at=tuple(recorded for _, recorded in envelopes),
     )
     node.remembered[agreement] = (epoch, dossier)
     return dossier
@@ -112,9 +141,9 @@ def find_agreement(node: Node, transaction: Transaction, prefix: str) -> Dossier
     return dossier
 
 
-def judge_terms(node: Node, terms: Terms, *, now: Instant) -> Recognised | Refusal:
-    """What this party's recognition policy says of `terms` at `now`."""
-    return judge(node.policy(), terms, party=node.party, now=now)
+def judge_terms(node: Node, terms: Terms, *, now: Instant, joining: Several[LegalBasis] = ()) -> Recognised | Refusal:
+    """What this party's recognition policy says of `terms` at `now`; `joining` are bases it cites beside the text."""
+    return judge(node.policy(), terms, party=node.party, now=now, joining=joining)
 
 
 def list_collections(node: Node, transaction: Transaction, recipient: PartyId) -> list[Collection]:
@@ -122,19 +151,21 @@ def list_collections(node: Node, transaction: Transaction, recipient: PartyId) -
 
     The gate is not asked here: `node.poll` asks it.
     """
+    now = node.clock()
     return [
         Collection(
             id=collection_id(dossier.id, channel.id, giver=node.party, recipient=recipient),
             dossier=dossier,
-            terms=terms,
+            standing=standing,
+            terms=standing.current,
             channel=channel,
             recipient=recipient,
         )
         for dossier in list_dossiers(node, transaction)
-        for terms in [dossier.standing(now=node.clock()).current]
-        if terms is not None
-        for channel in terms.channels
-        if channel.giver == node.party and recipient in channel.receivers
+        for standing in [dossier.standing(now=now)]
+        if standing.current is not None
+        for channel in standing.current.channels
+        if (node.party, recipient) in channel.pairs(standing.members)
     ]
 
 

@@ -24,7 +24,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
-from comity.agreement.terms import Scope
+from comity.agreement.channels import Scope
 from comity.ids import PartyId
 from comity.stix.labels import Label
 from comity.stix.markings import TLP_ORDER, tlp_rank
@@ -71,10 +71,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
-    """A condition on the row `label` of the label table, with its parameters in order."""
+    """A condition on a row, with its parameters in order; of the label table (`label`) where nothing else is said."""
 
     sql: str
-    parameters: tuple[str, ...]
+    parameters: tuple[str | int, ...]
 
 
 def _each(words: frozenset[str]) -> Groups:

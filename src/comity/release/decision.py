@@ -2,10 +2,11 @@
 """Pure: Release, Redact or Withhold, with the clause that decided.
 
 Two questions, split by what they depend on. The gate asks about agreement, clock and this node's own recognition:
-one answer for a whole feed. The scope asks about an object's label only. An object goes out when both say so.
+one answer for a whole feed. The scope asks about an object's label only. An object goes out when both say so, and the
+channel admits what came in when it did.
 
-    decide_gate(standing, recognition)           -> None, or Withhold(clause="status", …)
-    decide(scope, label, recipient=party)        -> Release() | Redact(properties={…}) | Withhold(clause="regions", …)
+    decide_gate(standing, recognition, channel=…)  -> None, or Withhold(clause="status", …)
+    decide(scope, label, recipient=party)          -> Release() | Redact(properties={…}) | Withhold(clause="regions", …)
 
 Everything that is not understood is withheld: an unknown marking is a word no terms can allow, an absent subject is
 an empty group, no TLP is the word "unmarked". Not here: removing the bytes (`release.redaction`), the record of the
@@ -14,15 +15,16 @@ disclosure (`release.disclosure`), and the reading of the store (`node.poll`).
 
 from dataclasses import dataclass
 
-from comity.agreement.lifecycle import Standing, State
+from comity.agreement.channels import Channel, Scope
+from comity.agreement.lifecycle import Standing
 from comity.agreement.recognition import Recognised, Refusal
-from comity.agreement.terms import Scope
-from comity.ids import PartyId
+from comity.ids import Instant, PartyId, format_instant
 from comity.release.clauses import Finding, Test, read_findings
+from comity.release.history import Threshold, admits_history
 from comity.stix.labels import Label
 from comity.stix.markings import tlp_rank
 
-__all__ = ["Decision", "Redact", "Release", "Withhold", "decide", "decide_gate", "find_reason"]
+__all__ = ["Decision", "Redact", "Release", "Withhold", "decide", "decide_gate", "decide_history", "find_reason"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +34,13 @@ class Release:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Redact:
-    """The object may go without these top-level properties, whose granular markings the terms do not admit."""
+    """The object may go without these top-level properties, which the terms do not admit.
+
+    With `only`, nothing else may go than what the object cannot lack and these.
+    """
 
     properties: frozenset[str]
+    only: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,15 +54,23 @@ class Withhold:
 Decision = Release | Redact | Withhold
 
 
-def decide_gate(standing: Standing | None, recognition: Recognised | Refusal | None) -> Withhold | None:
-    """None when an agreement lets anything through now; else what stops all of it.
+def decide_gate(
+    standing: Standing | None,
+    recognition: Recognised | Refusal | None,
+    *,
+    channel: Channel,
+    giver: PartyId,
+    receiver: PartyId,
+) -> Withhold | None:
+    """None when an agreement lets anything through in `channel` from `giver` to `receiver`; else what stops all of it.
 
     `recognition` is this node's own judgement of the terms in force; both absent is a refusal (DEFAULT-DENY).
     """
     if standing is None:
         return Withhold(clause="status", reason="no agreement is on record")
-    if standing.state is not State.IN_FORCE:
-        return Withhold(clause="status", reason=f"the agreement is not in force: {standing.sentence}")
+    obstacle = standing.obstacle(channel, giver, receiver)
+    if obstacle is not None:
+        return Withhold(clause=obstacle.clause, reason=obstacle.reason)
     match recognition:
         case Recognised():
             return None
@@ -66,17 +80,46 @@ def decide_gate(standing: Standing | None, recognition: Recognised | Refusal | N
             return Withhold(clause="legal_bases", reason="this node has recorded no recognition of these terms")
 
 
+def decide_history(threshold: Threshold, *, first_seq: int, added_at: Instant) -> Withhold | None:
+    """None when an object that came in at that place and time counts for the channel; else the clause `history`."""
+    if admits_history(threshold, first_seq=first_seq, added_at=added_at):
+        return None
+    if threshold.since is not None:
+        since = format_instant(threshold.since)
+        return Withhold(clause="history", reason=f"taken in before {since}, from when the terms admit history")
+    return Withhold(clause="history", reason="taken in before every party had signed; the terms admit no history")
+
+
 def decide(scope: Scope, label: Label, *, recipient: PartyId) -> Decision:
     """What `scope` says of an object with `label` for `recipient`; total and deterministic.
 
-    The gate is not asked here: `node.poll` asks it once, in the same transaction.
+    The gate is not asked here: `node.poll` asks it once, in the same transaction; nor is history, which is no fact of
+    a label (`decide_history`).
     """
     for finding in read_findings(scope, label, recipient=recipient):
         if not finding.holds:
             return Withhold(clause=finding.clause, reason=find_reason(finding))
+    return _sanitise(scope, label)
+
+
+def _sanitise(scope: Scope, label: Label) -> Decision:
+    """What of an admitted object goes."""
     ceiling = tlp_rank(scope.tlp_ceiling)
     refused = frozenset(mark.property for mark in label.granular if tlp_rank(mark.tlp) > ceiling)
-    return Redact(properties=refused) if refused else Release()
+    only: frozenset[str] | None = None
+    if refused and scope.sanitise == "none":
+        reason = f"{_list(refused)} may not go, and the terms admit no object without some of its properties"
+        return Withhold(clause="sanitise", reason=reason)
+    if scope.sanitise == "tear_line_required":
+        only = frozenset(mark.property for mark in label.granular) - refused
+        if not only:
+            return Withhold(
+                clause="sanitise",
+                reason="the terms admit tear lines alone, and no property of it is marked for release by itself",
+            )
+    if scope.attribution == "must-not":
+        refused |= {"created_by_ref"}
+    return Redact(properties=refused, only=only) if refused or only is not None else Release()
 
 
 def find_reason(finding: Finding) -> str:

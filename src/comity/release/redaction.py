@@ -11,17 +11,28 @@ such a property as a marking of the whole object).
 """
 
 import json
+from dataclasses import dataclass
 
 from comity.canonical import OBJECT_LIMITS, Json, parse_json
 from comity.errors import CorruptionError
+from comity.stix.markings import find_required
 
-__all__ = ["redact"]
+__all__ = ["Redacted", "redact"]
 
 
-def redact(data: bytes, properties: frozenset[str]) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Redacted:
+    """What is left of an object, and the top-level properties that were there and are not any more, sorted."""
+
+    data: bytes
+    removed: tuple[str, ...]
+
+
+def redact(data: bytes, properties: frozenset[str], *, only: frozenset[str] | None = None) -> Redacted:
     """The object as compact JSON in UTF-8, member order kept, without `properties` and the granular markings on them.
 
-    Removing a property that is not there changes nothing, and doing it twice is doing it once.
+    With `only`, what stays is what the object cannot lack and these: its tear line. Where nothing of that is there,
+    the bytes stay as they are; doing it twice is doing it once.
 
     Raises:
         CorruptionError: the stored bytes are not a JSON object; they were one when they came in.
@@ -29,13 +40,19 @@ def redact(data: bytes, properties: frozenset[str]) -> bytes:
     value = parse_json(data, limits=OBJECT_LIMITS)
     if not isinstance(value, dict):
         raise CorruptionError("a stored object is not a JSON object; run `comity log verify` and restore the store")
+    if only is not None:
+        properties |= value.keys() - only - (find_required(value) or value.keys())
+    properties &= value.keys()
+    if not properties:
+        return Redacted(data, ())
     kept: dict[str, Json] = {name: item for name, item in value.items() if name not in properties}
     markings = kept.pop("granular_markings", None)
     if isinstance(markings, list):
         left: list[Json] = [narrowed for mark in markings if (narrowed := _narrow(mark, properties)) is not None]
         if left:
             kept["granular_markings"] = left
-    return json.dumps(kept, ensure_ascii=False, separators=(",", ":")).encode()
+    text = json.dumps(kept, ensure_ascii=False, separators=(",", ":"))
+    return Redacted(text.encode(), tuple(sorted(properties)))
 
 
 def _narrow(mark: Json, properties: frozenset[str]) -> Json:

@@ -40,6 +40,7 @@ __all__ = [
     "GranularMarking",
     "Markings",
     "check_tlp_definition",
+    "find_required",
     "read_markings",
     "tlp_rank",
 ]
@@ -185,7 +186,7 @@ def read_markings(value: dict[str, Json], *, definitions: Mapping[ObjectId, str]
     """
     whole = _read_marking_refs(value)
     partly: dict[str, str] = {}
-    required = _find_required(value)
+    required = find_required(value)
     tightened: list[ObjectId] = []
     for granular in _read_granular(value):
         detachable = frozenset[str]() if required is None else granular.properties - required
@@ -249,7 +250,7 @@ def _publish_tlp_definition(marking: ObjectId) -> dict[str, Json]:
     return content | {"name": f"TLP:{level.upper()}"}
 
 
-def _find_required(value: dict[str, Json]) -> frozenset[str] | None:
+def find_required(value: dict[str, Json]) -> frozenset[str] | None:
     """What this object cannot lack; None when that is not known of its type."""
     object_type = value.get("type")
     required = REQUIRED_PROPERTIES.get(object_type) if isinstance(object_type, str) else None

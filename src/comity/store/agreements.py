@@ -6,7 +6,7 @@ An event and the messages that carry it are written in one transaction: what is 
 
 from dataclasses import dataclass
 
-from comity.agreement.lifecycle import Event, EventKind
+from comity.agreement.events import Event
 from comity.ids import AgreementId, Digest, Instant, PartyId
 from comity.store.transaction import Transaction
 
@@ -21,10 +21,10 @@ __all__ = [
     "mark_delivered",
     "mark_failed",
     "put_outbox",
+    "put_outbox_once",
     "read_due",
     "read_envelopes",
     "read_epoch",
-    "read_events",
     "read_undelivered",
     "read_versions",
 ]
@@ -109,33 +109,13 @@ def add_event(transaction: Transaction, event: Event, *, envelope: bytes, now: I
     return bool(added)
 
 
-def read_events(transaction: Transaction, agreement: AgreementId) -> list[Event]:
-    """The events of an agreement, in the order this node recorded them."""
+def read_envelopes(transaction: Transaction, agreement: AgreementId) -> list[tuple[bytes, Instant]]:
+    """The signed messages of an agreement as received, and when this node recorded each, in that order."""
     return [
-        Event(
-            digest=Digest(digest),
-            kind=EventKind(kind),
-            agreement=AgreementId(owner),
-            terms=Digest(terms),
-            party=PartyId(party),
-            at=Instant(at),
-            clause=clause,
-            text=text,
-            re=None if re is None else Digest(re),
+        (bytes(envelope), Instant(recorded_at))
+        for envelope, recorded_at in transaction.rows(
+            "SELECT envelope, recorded_at FROM event WHERE agreement = ? ORDER BY position", (agreement,)
         )
-        for digest, owner, kind, terms, party, at, clause, text, re in transaction.rows(
-            "SELECT digest, agreement, kind, terms, party, at, clause, text, re FROM event"
-            " WHERE agreement = ? ORDER BY position",
-            (agreement,),
-        )
-    ]
-
-
-def read_envelopes(transaction: Transaction, agreement: AgreementId) -> list[bytes]:
-    """The signed messages of an agreement as received, in the order this node recorded them."""
-    return [
-        bytes(row[0])
-        for row in transaction.rows("SELECT envelope FROM event WHERE agreement = ? ORDER BY position", (agreement,))
     ]
 
 
@@ -144,6 +124,13 @@ def put_outbox(transaction: Transaction, party: PartyId, *, envelope: bytes, now
     transaction.run(
         "INSERT INTO outbox (party, envelope, added_at, due_at) VALUES (?, ?, ?, ?)", (party, envelope, now, now)
     )
+
+
+def put_outbox_once(transaction: Transaction, party: PartyId, *, envelope: bytes, now: Instant) -> None:
+    """Queue a message for `party` that it may have been queued for before; then nothing changes."""
+    row = transaction.row("SELECT 1 FROM outbox WHERE party = ? AND envelope = ?", (party, envelope))
+    if row is None:
+        put_outbox(transaction, party, envelope=envelope, now=now)
 
 
 def read_due(transaction: Transaction, *, now: Instant, limit: int) -> list[Pending]:

@@ -15,6 +15,7 @@ from comity.store.objects import COLUMNS, StoredObject, build_object, read_head_
 from comity.store.transaction import SqlValue, Transaction
 
 __all__ = [
+    "Admission",
     "Candidate",
     "Feed",
     "Selection",
@@ -22,18 +23,31 @@ __all__ = [
     "catch_up",
     "open_feed",
     "read_candidates",
+    "read_feed",
     "was_released",
 ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feed:
-    """Where a feed stands: released up to `through` in the order of commit, under the terms `under`."""
+    """Where a feed stands: released up to `through` in the order of commit, under the terms `under`.
+
+    `floor` is the last place taken when the last party signed: what came in up to there is history.
+    """
 
     id: int
     through: int
     under: Digest | None
     last_at: Instant
+    floor: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """What terms admit: a condition on a row `label` of labels, and one on a row `o` of objects."""
+
+    label: Condition
+    object: Condition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,19 +79,30 @@ class Candidate:
     object: StoredObject
 
 
-def open_feed(transaction: Transaction, agreement: AgreementId, channel: str, recipient: PartyId) -> Feed:
-    """The feed, made empty if it was never polled."""
-    key = (agreement, channel, recipient)
-    select = "SELECT id, through, under, last_at FROM feed WHERE agreement = ? AND channel = ? AND recipient = ?"
-    row = transaction.row(select, key)
+def read_feed(transaction: Transaction, agreement: AgreementId, channel: str, recipient: PartyId) -> Feed | None:
+    """The feed; None while there is none."""
+    row = transaction.row(
+        "SELECT id, through, under, last_at, floor FROM feed WHERE agreement = ? AND channel = ? AND recipient = ?",
+        (agreement, channel, recipient),
+    )
     if row is None:
+        return None
+    under = None if row[2] is None else Digest(row[2])
+    return Feed(id=row[0], through=row[1], under=under, last_at=Instant(row[3]), floor=row[4])
+
+
+def open_feed(transaction: Transaction, agreement: AgreementId, channel: str, recipient: PartyId) -> Feed:
+    """The feed, made empty if there is none: then everything held at this moment is its history."""
+    feed = read_feed(transaction, agreement, channel, recipient)
+    if feed is None:
         transaction.run(
-            "INSERT INTO feed (agreement, channel, recipient, through, under, last_at) VALUES (?, ?, ?, 0, NULL, 0)",
-            key,
+            "INSERT INTO feed (agreement, channel, recipient, through, under, last_at, floor)"
+            " VALUES (?, ?, ?, 0, NULL, 0, ?)",
+            (agreement, channel, recipient, read_head_seq(transaction)),
         )
-        row = transaction.row(select, key)
-    assert row is not None  # noqa: S101 (it was made in this transaction)
-    return Feed(id=row[0], through=row[1], under=None if row[2] is None else Digest(row[2]), last_at=Instant(row[3]))
+        feed = read_feed(transaction, agreement, channel, recipient)
+    assert feed is not None  # noqa: S101 (it was made in this transaction)
+    return feed
 
 
 def catch_up(
@@ -85,8 +110,8 @@ def catch_up(
     feed: Feed,
     *,
     terms: Digest,
-    admits: Condition,
-    admitted: Condition | None,
+    admits: Admission,
+    admitted: Admission | None,
     now: Instant,
 ) -> int:
     """How many objects were released, each at its own time.
@@ -100,16 +125,14 @@ def catch_up(
     if feed.through == head and feed.under == terms:
         return 0
     base = max(now - 1, feed.last_at)
-    admitted_now = f"o.label IN (SELECT label.id FROM label WHERE {admits.sql})"
-    parameters: list[SqlValue] = [feed.id, base, *admits.parameters, feed.through]
+    admitted_now, parameters = _hold(admits)
+    parameters = [feed.id, base, *parameters, feed.through]
     gained = ""
     if admitted is not None:
         # What other terms admitted without some of its properties may be admitted with them now.
-        gained = (
-            f" OR o.label NOT IN (SELECT label.id FROM label WHERE {admitted.sql})"
-            " OR o.label IN (SELECT label.id FROM label WHERE label.partly_marked = 1)"
-        )
-        parameters.extend(admitted.parameters)
+        before, values = _hold(admitted)
+        gained = f" OR NOT ({before}) OR o.label IN (SELECT label.id FROM label WHERE label.partly_marked = 1)"
+        parameters.extend(values)
     count = transaction.run(
         "INSERT INTO release (feed, at, object)"
         " SELECT ?, ? + ROW_NUMBER() OVER (ORDER BY o.seq), o.pk FROM object o"
@@ -122,6 +145,12 @@ def catch_up(
         (head, terms, base + count if count else feed.last_at, feed.id),
     )
     return count
+
+
+def _hold(admission: Admission) -> tuple[str, list[SqlValue]]:
+    """The condition on a row `o` of objects, and its parameters."""
+    sql = f"o.label IN (SELECT label.id FROM label WHERE {admission.label.sql}) AND {admission.object.sql}"
+    return sql, [*admission.label.parameters, *admission.object.parameters]
 
 
 def was_released(transaction: Transaction, pk: int, recipient: PartyId) -> bool:

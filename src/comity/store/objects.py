@@ -36,7 +36,10 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredObject:
-    """One version of a STIX object as held. `own_label` is its own, `label` the one that counts what it refers to."""
+    """One version of a STIX object as held. `own_label` is its own, `label` the one that counts what it refers to.
+
+    `seq` is the place of its label in the order of commit, `first_seq` the place at which it came in.
+    """
 
     pk: int
     id: ObjectId
@@ -52,6 +55,7 @@ class StoredObject:
     seq: int
     current: bool
     added_at: Instant
+    first_seq: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +69,7 @@ class Holding:
 
 COLUMNS = (
     "o.pk, o.id, o.version, o.version_at, o.type, o.spec_version, o.digest, o.originator, o.received_under,"
-    " o.own_label, o.label, o.seq, o.current, o.added_at"
+    " o.own_label, o.label, o.seq, o.current, o.added_at, o.first_seq"
 )
 
 
@@ -86,6 +90,7 @@ def build_object(row: Row) -> StoredObject:
         seq=row[11],
         current=bool(row[12]),
         added_at=Instant(row[13]),
+        first_seq=row[14],
     )
 
 
@@ -99,9 +104,10 @@ def add_object(
     transaction.run("UPDATE object SET current = 0 WHERE id = ? AND version_at < ?", (item.id, version_at))
     newest = transaction.row("SELECT MAX(version_at) FROM object WHERE id = ?", (item.id,))
     current = newest is None or newest[0] is None or newest[0] < version_at
+    seq = _next_seq(transaction)
     pk = transaction.insert(
         "INSERT INTO object (id, version, version_at, type, spec_version, digest, originator, received_under,"
-        " own_label, label, seq, current, added_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " own_label, label, seq, current, added_at, first_seq) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             item.id,
             item.version,
@@ -113,9 +119,10 @@ def add_object(
             holding.received_under,
             own_label,
             own_label,
-            _next_seq(transaction),
+            seq,
             int(current),
             holding.added_at,
+            seq,
         ),
     )
     transaction.run("INSERT INTO body VALUES (?, ?)", (pk, item.data))
@@ -134,9 +141,9 @@ def set_own_label(transaction: Transaction, pk: int, own_label: int) -> None:
 
 
 def read_head_seq(transaction: Transaction) -> int:
-    """The place of the newest label in the order of commit; 0 for an empty store."""
-    row = transaction.row("SELECT MAX(seq) FROM object")
-    return int(row[0] or 0) if row else 0
+    """The last place taken in the order of commit; 0 for an empty store. It never falls, whatever is deleted."""
+    row = transaction.row("SELECT value FROM meta WHERE name = 'seq'")
+    return int(row[0]) if row else 0
 
 
 def count_objects(transaction: Transaction) -> int:

@@ -33,7 +33,7 @@ from comity.errors import (
     VerificationError,
 )
 from comity.ids import AgreementId, Instant, ObjectId, PartyId, format_instant, parse_object_id
-from comity.node import agree
+from comity.node import correspond
 from comity.node.node import Node
 from comity.node.parties import authenticate, read_cursor_key
 from comity.node.poll import MAX_PAGE_OBJECTS, Page, PollRequest, Selection, VersionChoice, list_open_collections, poll
@@ -145,7 +145,7 @@ class TaxiiApp:
         if path not in {EXCHANGE_PATH, EXCHANGE_PATH.removesuffix("/")} or body is None:
             raise NotFoundError("no such resource")
         try:
-            recorded = agree.receive(self.node, body)
+            recorded = correspond.receive(self.node, body)
         except MalformedError as error:
             raise NotFoundError(error.detail) from error
         self._received()

@@ -3,8 +3,11 @@
 
 import pytest
 
-from comity.agreement.lifecycle import MAY, Event, EventKind, Standing, State, check_event, compute_standing
+from comity.agreement.events import Event, EventKind
+from comity.agreement.lifecycle import Standing, compute_standing
+from comity.agreement.moves import check_event
 from comity.agreement.terms import Terms, parse_terms
+from comity.agreement.transitions import MAY, State
 from comity.errors import MalformedMessage, TransitionError
 from comity.ids import Instant, PartyId, parse_instant
 from tests.agreement_strategies import FIRST, LATER, RIVAL, SECOND, THREE, VERSIONS, event
@@ -79,7 +82,7 @@ def test_the_older_version_stays_in_force_while_the_newer_is_only_proposed() -> 
 def test_a_rejected_proposal_leaves_the_version_in_force_alone() -> None:
     standing = stand(*AGREED, NEXT, event(EventKind.REJECT, BOREALIA, SECOND), versions=LINE)
     assert (standing.state, standing.current) == (State.IN_FORCE, FIRST)
-    assert standing.rejected_by == {BOREALIA}
+    assert standing.refused_by == {BOREALIA}
 
 
 def test_a_no_to_what_all_signed_does_not_bring_the_version_before_back() -> None:

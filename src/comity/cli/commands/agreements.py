@@ -5,8 +5,15 @@ import base64
 
 import click
 
-from comity.cli.session import ActCommand, Session, read_input
-from comity.cli.words.agreements import describe_act, describe_agreement, describe_status, list_agreements
+from comity.cli.reply import Json
+from comity.cli.session import ActCommand, Session, read_input, write_new
+from comity.cli.words.agreements import (
+    describe_act,
+    describe_agreement,
+    describe_import,
+    describe_status,
+    list_agreements,
+)
 
 __all__ = ["agreement"]
 
@@ -19,16 +26,28 @@ def agreement() -> None:
     """
 
 
+_reserve = click.option(
+    "--reserve",
+    "reservations",
+    metavar="C:G",
+    multiple=True,
+    help="Sign with a reservation on clause C. G: national_law, international_obligation or essential_interest.",
+)
+_channel = click.option("--channel", metavar="C", help="This channel alone.")
+
+
 @agreement.command("propose", cls=ActCommand, example="comity --node aurelia agreement propose terms.toml")
 @click.argument("file")
+@_reserve
 @click.pass_obj
-def propose(session: Session, file: str) -> int:
+def propose(session: Session, file: str, reservations: tuple[str, ...]) -> int:
     """Sign the terms in FILE (TOML) and send them to every other party of them.
 
-    Refused, with exit code 3, if this party's own policy does not recognise a legal basis of them.
+    The next version of a text that is still open is a counter-proposal, which refuses the one before. Refused, with
+    exit code 3, if this party's own policy does not recognise a legal basis of them.
     """
     terms = base64.b64encode(read_input(file)).decode()
-    return session.run("agreement.propose", {"terms": terms}, describe_act)
+    return session.run("agreement.propose", {"terms": terms, "reservations": list(reservations)}, describe_act)
 
 
 @agreement.command("list", cls=ActCommand, example="comity --node aurelia agreement list")
@@ -48,10 +67,34 @@ def show(session: Session, agreement_id: str) -> int:
 
 @agreement.command("status", cls=ActCommand, example="comity --node aurelia agreement status 3f2a")
 @click.argument("agreement_id", metavar="ID")
+@click.option("--at", metavar="TIME", help="As it stood at TIME, by what this node had on record then.")
 @click.pass_obj
-def status(session: Session, agreement_id: str) -> int:
-    """Say who signed, what is open, what is suspended, and whether anything can be released now, or why not."""
-    return session.run("agreement.status", {"id": agreement_id}, describe_status)
+def status(session: Session, agreement_id: str, at: str | None) -> int:
+    """Say who signed, what is open or suspended, whose turn it is, and whether anything can be released, or why not."""
+    return session.run("agreement.status", {"id": agreement_id, "at": at}, describe_status)
+
+
+@agreement.command("export", cls=ActCommand, example="comity --node aurelia agreement export 3f2a 3f2a.messages.json")
+@click.argument("agreement_id", metavar="ID")
+@click.argument("file", required=False)
+@click.pass_obj
+def export(session: Session, agreement_id: str, file: str | None) -> int:
+    """Write every signed message of the agreement to FILE, or to standard output, for a node without a connection."""
+    reply = session.carry_out("agreement.export", {"id": agreement_id})
+    if reply.result is None or file is None:
+        return session.finish(reply, lambda result: str(result["messages"]).rstrip("\n"))
+    write_new(file, str(reply.result.pop("messages")))
+    reply.result["file"] = file
+    return session.finish(reply, lambda result: f"{result['count']} messages written to {file}")
+
+
+@agreement.command("import", cls=ActCommand, example="comity --node borealia agreement import 3f2a.messages.json")
+@click.argument("file")
+@click.pass_obj
+def import_command(session: Session, file: str) -> int:
+    """Record the messages in FILE, which another party exported. Those that are known already change nothing."""
+    messages = base64.b64encode(read_input(file)).decode()
+    return session.run("agreement.import", {"messages": messages}, describe_import)
 
 
 @agreement.command(
@@ -82,13 +125,14 @@ def answer(session: Session, agreement_id: str, text: str, question: str | None)
 
 @agreement.command("accept", cls=ActCommand, example="comity --node borealia agreement accept 3f2a")
 @click.argument("agreement_id", metavar="ID")
+@_reserve
 @click.pass_obj
-def accept(session: Session, agreement_id: str) -> int:
+def accept(session: Session, agreement_id: str, reservations: tuple[str, ...]) -> int:
     """Sign the latest version.
 
     Refused, with exit code 3, if this party's own policy does not recognise a legal basis of it.
     """
-    return session.run("agreement.accept", {"id": agreement_id}, describe_act)
+    return session.run("agreement.accept", {"id": agreement_id, "reservations": list(reservations)}, describe_act)
 
 
 @agreement.command(
@@ -102,22 +146,35 @@ def reject(session: Session, agreement_id: str, reason: str | None) -> int:
     return _act(session, "reject", agreement_id, reason)
 
 
-@agreement.command("suspend", cls=ActCommand, example="comity --node aurelia agreement suspend 3f2a --reason 'Review.'")
+@agreement.command(
+    "withdraw", cls=ActCommand, example="comity --node aurelia agreement withdraw 3f2a --reason 'Under review.'"
+)
 @click.argument("agreement_id", metavar="ID")
 @click.option("--reason", metavar="TEXT", help="Why; sent to the other parties.")
 @click.pass_obj
-def suspend(session: Session, agreement_id: str, reason: str | None) -> int:
+def withdraw(session: Session, agreement_id: str, reason: str | None) -> int:
+    """Take back this party's signature on the latest version, which not all have signed."""
+    return _act(session, "withdraw", agreement_id, reason)
+
+
+@agreement.command("suspend", cls=ActCommand, example="comity --node aurelia agreement suspend 3f2a --reason 'Review.'")
+@click.argument("agreement_id", metavar="ID")
+@_channel
+@click.option("--reason", metavar="TEXT", help="Why; sent to the other parties.")
+@click.pass_obj
+def suspend(session: Session, agreement_id: str, channel: str | None, reason: str | None) -> int:
     """Stop the agreement, alone and at once: when this returns, nothing leaves under it any more."""
-    return _act(session, "suspend", agreement_id, reason)
+    return _act(session, "suspend", agreement_id, reason, channel=channel)
 
 
 @agreement.command("resume", cls=ActCommand, example="comity --node aurelia agreement resume 3f2a")
 @click.argument("agreement_id", metavar="ID")
+@_channel
 @click.option("--reason", metavar="TEXT", help="Why; sent to the other parties.")
 @click.pass_obj
-def resume(session: Session, agreement_id: str, reason: str | None) -> int:
-    """Lift this party's own suspension. Those of others stay: only who suspended can resume."""
-    return _act(session, "resume", agreement_id, reason)
+def resume(session: Session, agreement_id: str, channel: str | None, reason: str | None) -> int:
+    """Lift this party's own suspensions. Those of others stay: only who suspended can resume."""
+    return _act(session, "resume", agreement_id, reason, channel=channel)
 
 
 @agreement.command(
@@ -131,5 +188,44 @@ def terminate(session: Session, agreement_id: str, reason: str | None) -> int:
     return _act(session, "terminate", agreement_id, reason)
 
 
-def _act(session: Session, verb: str, agreement_id: str, reason: str | None) -> int:
-    return session.run(f"agreement.{verb}", {"id": agreement_id, "reason": reason}, describe_act)
+@agreement.command(
+    "leave", cls=ActCommand, example="comity --node meridia agreement leave 3f2a --reason 'Mandate ended.'"
+)
+@click.argument("agreement_id", metavar="ID")
+@click.option("--reason", metavar="TEXT", help="Why; sent to the other parties.")
+@click.pass_obj
+def leave(session: Session, agreement_id: str, reason: str | None) -> int:
+    """Leave a group for good. The others go on; what this party gave stays under its terms."""
+    return _act(session, "leave", agreement_id, reason)
+
+
+@agreement.command("admit", cls=ActCommand, example="comity --node aurelia agreement admit 3f2a tavria")
+@click.argument("agreement_id", metavar="ID")
+@click.argument("party_id", metavar="PARTY")
+@click.pass_obj
+def admit(session: Session, agreement_id: str, party_id: str) -> int:
+    """Admit PARTY to a group that can be joined, as one of its founders.
+
+    When as many founders as the terms ask for have done so, the text is sent to PARTY, and not before.
+    """
+    return session.run("agreement.admit", {"id": agreement_id, "party": party_id}, describe_act)
+
+
+@agreement.command("accede", cls=ActCommand, example="comity --node tavria agreement accede 3f2a --bases bases.toml")
+@click.argument("agreement_id", metavar="ID")
+@click.option("--bases", metavar="FILE", required=True, help="The legal bases that this party cites (TOML).")
+@_reserve
+@click.pass_obj
+def accede(session: Session, agreement_id: str, bases: str, reservations: tuple[str, ...]) -> int:
+    """Join a group by signing its text; the founders that the terms ask for must have admitted this party.
+
+    What the members gave one another before is not given to a joiner.
+    """
+    data = base64.b64encode(read_input(bases)).decode()
+    arguments: dict[str, Json] = {"id": agreement_id, "bases": data, "reservations": list(reservations)}
+    return session.run("agreement.accede", arguments, describe_act)
+
+
+def _act(session: Session, verb: str, agreement_id: str, reason: str | None, *, channel: str | None = None) -> int:
+    arguments: dict[str, Json] = {"id": agreement_id, "reason": reason, "channel": channel}
+    return session.run(f"agreement.{verb}", arguments, describe_act)

@@ -2,14 +2,12 @@
 """Shell: `party` and `credential`."""
 
 import base64
-from pathlib import Path
 
 import click
 
 from comity.cli.reply import Exit
-from comity.cli.session import ActCommand, Session, read_input
+from comity.cli.session import ActCommand, Session, read_input, write_new
 from comity.cli.words.parties import describe_added, describe_credential, list_parties
-from comity.errors import MalformedRequest
 
 __all__ = ["credential", "party"]
 
@@ -34,7 +32,7 @@ def export(session: Session, file: str | None) -> int:
     if file is None:
         session.note(f"digest {reply.result['digest']}")
         return session.finish(reply, lambda _: text)
-    _write_new(file, text)
+    write_new(file, text)
     del reply.result["manifest"]
     reply.result["file"] = file
     return session.finish(reply, lambda result: f"digest {result['digest']}")
@@ -82,14 +80,3 @@ def create(session: Session, party_id: str) -> int:
     if code == Exit.DONE:
         session.note(f"For {party_id} alone. It cannot be shown again.")
     return code
-
-
-def _write_new(file: str, text: str) -> None:
-    """Replace FILE in one step."""
-    path = Path(file)
-    temporary = path.with_name(f".{path.name}.new")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise MalformedRequest(f"{file} cannot be written: {error.strerror or error}") from error

@@ -3,7 +3,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from comity.cli.operations import agreements, journal, objects, parties
+from comity.cli.operations import agreements, journal, objects, parties, standing
 from comity.cli.outcome import Arguments, Outcome
 from comity.cli.reply import Json
 from comity.errors import MalformedRequest
@@ -23,9 +23,11 @@ OPERATIONS: Mapping[str, Operation] = {
     "explain": objects.explain,
     "pull": objects.pull,
     "agreement.propose": agreements.propose,
-    "agreement.list": agreements.list_all,
-    "agreement.show": agreements.show,
-    "agreement.status": agreements.status,
+    "agreement.list": standing.list_all,
+    "agreement.show": standing.show,
+    "agreement.status": standing.status,
+    "agreement.export": standing.export,
+    "agreement.import": agreements.import_messages,
     "agreement.clarify": agreements.clarify,
     "agreement.answer": agreements.answer,
     "agreement.accept": agreements.accept,
@@ -33,6 +35,10 @@ OPERATIONS: Mapping[str, Operation] = {
     "agreement.suspend": agreements.suspend,
     "agreement.resume": agreements.resume,
     "agreement.terminate": agreements.terminate,
+    "agreement.withdraw": agreements.withdraw,
+    "agreement.leave": agreements.leave,
+    "agreement.admit": agreements.admit,
+    "agreement.accede": agreements.accede,
     "log.list": journal.list_last,
     "log.show": journal.show,
     "log.checkpoint": journal.checkpoint,

@@ -109,13 +109,14 @@ def _describe_verdict(verdict: Verdict) -> dict[str, Json]:
 
 
 def _describe_reading(reading: Reading) -> Json:
-    gate = reading.gate
+    gate, history = reading.gate, reading.history
     return {
         "agreement": reading.agreement,
         "title": reading.title,
         "channel": reading.channel,
         **_describe_verdict(reading.verdict),
         "gate": None if gate is None else {"clause": gate.clause, "reason": gate.reason},
+        "history": None if history is None else {"clause": history.clause, "reason": history.reason},
         "because": list[Json](_texts(reading.because)),
         "clauses": [_describe_finding(finding) for finding in reading.findings],
     }

@@ -5,7 +5,7 @@ from typing import Any
 
 from comity.cli.words.layout import columns, fields, join_words, outline, printable, shorten, shorten_time
 
-__all__ = ["describe_act", "describe_agreement", "describe_status", "list_agreements"]
+__all__ = ["describe_act", "describe_agreement", "describe_import", "describe_status", "list_agreements"]
 
 
 def describe_act(result: dict[str, Any]) -> str:
@@ -23,6 +23,14 @@ def describe_act(result: dict[str, Any]) -> str:
             *_describe_waiting(result["waiting"]),
         ]
     )
+
+
+def describe_import(result: dict[str, Any]) -> str:
+    """What was recorded, and what was not and why."""
+    lines = [f"{len(result['recorded'])} recorded, {result['known']} known already, {len(result['refused'])} refused"]
+    lines += [f"  {item['party']}: {item['kind']}; {_state(item)}" for item in result["recorded"]]
+    lines += [f"  refused: {printable(reason)}" for reason in result["refused"]]
+    return "\n".join(lines)
 
 
 def list_agreements(result: dict[str, Any]) -> str:
@@ -75,7 +83,7 @@ def describe_status(result: dict[str, Any]) -> str:
     latest, current = result["latest"], result["current"]
     until = shorten_time(result["valid_until"]) if result["valid_until"] else "further notice"
     lines = [
-        _title(result),
+        _title(result) + (f", as it stood on record at {shorten_time(result['at'])}" if result["at"] else ""),
         *fields(
             [
                 *_standing(result),
@@ -83,6 +91,7 @@ def describe_status(result: dict[str, Any]) -> str:
                 ("latest", f"version {latest['version']}, terms {shorten(latest['terms'])}"),
                 ("signed by", join_words(latest["signed_by"])),
                 ("missing", join_words(latest["missing"])),
+                ("confirmed", join_words(result["confirmed_by"])),
                 ("recognised", _recognition(latest["recognition"])),
             ],
             indent="  ",
@@ -101,8 +110,15 @@ def describe_status(result: dict[str, Any]) -> str:
         lines.append(f"  open question {shorten(item['event'])} of {item['party']} on {item['clause']}: {text}")
     for item in result["suspensions"]:
         reason = f": {printable(item['reason'])}" if item["reason"] else ""
-        lines.append(f"  suspended by {item['party']} at {shorten_time(item['at'])}{reason}")
+        what = f"channel {item['channel']} " if item["channel"] else ""
+        lines.append(f"  {what}suspended by {item['party']} at {shorten_time(item['at'])}{reason}")
+    lines += [f"  suspended by itself for {item['party']}: {printable(item['reason'])}" for item in result["lapses"]]
+    lines += [_basis(item) for item in result["positions"]]
+    for item in result["reservations"]:
+        text = f": {printable(item['text'])}" if item["text"] else ""
+        lines.append(f"  reservation of {item['party']} on {item['clause']}, {item['ground']}{text}")
     lines += [_give(item) for item in result["gives"]]
+    lines += [f"  next: {item['party']} can {item['act']} ({printable(item['why'])})" for item in result["next_steps"]]
     return "\n".join([*lines, *_describe_waiting(result["waiting"])])
 
 
@@ -129,6 +145,14 @@ def _recognition(recognition: dict[str, Any]) -> str:
         bases = join_words(f"{basis['kind']} {basis['reference']}" for basis in recognition["bases"])
         return f"by this party: {bases}"
     return f"not by this party, {recognition['clause']}: {recognition['reason']}"
+
+
+def _basis(item: dict[str, Any]) -> str:
+    """A legal basis, and who says what of it."""
+    said = ", ".join(f"{position.replace('_', ' ')} by {party}" for party, position in item["positions"].items())
+    return (
+        f"  basis of {item['party']}: {item['kind']} {printable(item['reference'])} recorded, {said or 'no position'}"
+    )
 
 
 def _give(item: dict[str, Any]) -> str:

@@ -55,7 +55,8 @@ def describe_explanation(result: dict[str, Any]) -> str:
     for reading in result["readings"]:
         lines += ["", f"{printable(reading['title'])} ({shorten(reading['agreement'])}), channel {reading['channel']}"]
         lines += _reason(reading, indent="  ")
-        lines += columns([_gate(reading["gate"]), *(_finding(item) for item in reading["clauses"])], indent="  ")
+        table = [_gate(reading["gate"]), *_history(reading["history"]), *map(_finding, reading["clauses"])]
+        lines += columns(table, indent="  ")
         if reading["because"]:
             lines.append(f"  because it refers to {' → '.join(reading['because'])}")
     return "\n".join(lines)
@@ -88,7 +89,7 @@ def _reason(decided: dict[str, Any], *, indent: str) -> list[str]:
     if decided["decision"] == "withhold":
         return [f"{indent}{decided['clause']}: {printable(decided['reason'])}"]
     if decided["redacted"]:
-        return [f"{indent}without {join_words(decided['redacted'])}, whose granular markings the terms do not admit"]
+        return [f"{indent}without {join_words(decided['redacted'])}, which the terms do not admit"]
     return []
 
 
@@ -96,6 +97,10 @@ def _gate(gate: dict[str, Any] | None) -> tuple[str, str, str]:
     if gate is None:
         return (_MARKS[True], "gate", "in force, and its basis recognised by this party")
     return (_MARKS[False], "gate", f"{gate['clause']}: {printable(gate['reason'])}")
+
+
+def _history(history: dict[str, Any] | None) -> list[tuple[str, str, str]]:
+    return [] if history is None else [(_MARKS[False], history["clause"], printable(history["reason"]))]
 
 
 def _finding(item: dict[str, Any]) -> tuple[str, str, str]:

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: messages of other parties become recorded events, over the network or from a file.
+
+What is recorded is never judged by the order of arrival: the state follows from the set of events
+(`agreement.lifecycle`). A repeated message changes nothing. What one partner can make this node keep is bounded.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from comity.agreement.events import STOPS, Event, EventKind
+from comity.agreement.terms import Terms
+from comity.canonical import Json
+from comity.errors import ComityError, ConflictError, MalformedMessage, NotFoundError, VerificationError
+from comity.exchange import parse_message, verify_message
+from comity.ids import PartyId
+from comity.node.node import Act, Node
+from comity.node.parties import read_manifests
+from comity.node.recording import Recorded, follow_up, keep_terms, put_event, summarise
+from comity.node.standing import Dossier, find_agreement, read_dossier
+from comity.store import agreements
+
+__all__ = ["Imported", "export_messages", "import_messages", "receive"]
+
+_MAX_EVENTS_OF_A_PARTY = 1_000
+"""Per agreement: far above any negotiation, and a bound on what a hostile partner can make this node keep."""
+
+_MAX_VERSIONS = 100
+_MAX_UNANSWERED = 100
+"""Proposals of one partner that this party has not answered in any way."""
+
+_FORMAT = "comity-messages/1"
+_MAX_FILE_BYTES = 32 * 1024 * 1024
+_MAX_MESSAGES = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imported:
+    """What became of a file: what was recorded, how many messages were known, and what was refused and why."""
+
+    recorded: tuple[Recorded, ...]
+    known: int
+    refused: tuple[str, ...]
+
+
+def receive(node: Node, envelope: bytes) -> Recorded:
+    """The event in a message of another node, verified and on record. A repeated message changes nothing.
+
+    Raises:
+        MalformedMessage, MalformedTerms: the bytes.
+        VerificationError: not signed by the party it names, or that party or this one is not in the agreement.
+        NotFoundError: an event on an agreement that is not on record here (yet): the sender tries again later.
+        ConflictError: the partner has reached a bound.
+    """
+    message = parse_message(envelope)
+    with node.act() as act:
+        event, terms = verify_message(message, read_manifests(act.transaction), now=act.now)
+        if event.party == node.party:
+            raise VerificationError("a message of this node's own came back as another's")
+        dossier = read_dossier(node, act.transaction, event.agreement)
+        if terms is None and dossier is None:
+            raise NotFoundError("the agreement of this event is not on record here")
+        _check_members(node, event, dossier=dossier, terms=terms)
+        _check_bounds(act, event, dossier=dossier, terms=terms)
+        if terms is not None:
+            keep_terms(act, terms)
+        new = put_event(act, event, envelope=envelope)
+        if new:
+            follow_up(node, act, event.agreement)
+        return summarise(node, act, event, new=new)
+
+
+def export_messages(node: Node, prefix: str) -> bytes:
+    """Every signed message of the agreement, for a party of it that cannot be reached: a JSON file of text lines.
+
+    Raises:
+        NotFoundError, MalformedRequest: the agreement.
+    """
+    with node.store.read() as transaction:
+        dossier = find_agreement(node, transaction, prefix)
+    messages: list[Json] = [envelope.decode("utf-8") for envelope in dossier.envelopes]
+    document = {"format": _FORMAT, "agreement": dossier.id, "messages": messages}
+    return json.dumps(document, ensure_ascii=False, indent=1).encode() + b"\n"
+
+
+def import_messages(node: Node, data: bytes) -> Imported:
+    """What became of the messages in a file that another party exported; the good ones are recorded, one by one.
+
+    Messages that need another one of the file first are tried again after it.
+
+    Raises:
+        MalformedMessage: not such a file.
+    """
+    waiting, recorded, known = [*_read_messages(data)], list[Recorded](), 0
+    refused: dict[bytes, str] = {}
+    while waiting:
+        refused = {}
+        for envelope in waiting:
+            result = _take(node, envelope)
+            if isinstance(result, str):
+                refused[envelope] = result
+            elif result is None or not result.new:
+                known += 1
+            else:
+                recorded.append(result)
+        if len(refused) == len(waiting):
+            break
+        waiting = [*refused]
+    return Imported(recorded=tuple(recorded), known=known, refused=tuple(refused.values()))
+
+
+def _take(node: Node, envelope: bytes) -> Recorded | str | None:
+    """What is on record of one message now; None for this party's own; or why it was refused."""
+    try:
+        if parse_message(envelope).event.party == node.party:
+            return None
+        return receive(node, envelope)
+    except ComityError as error:
+        return error.detail
+
+
+def _read_messages(data: bytes) -> Sequence[bytes]:
+    if len(data) > _MAX_FILE_BYTES:
+        raise MalformedMessage(f"the file has {len(data)} bytes where at most {_MAX_FILE_BYTES} are taken")
+    try:
+        match json.loads(data):
+            case {"format": "comity-messages/1", "messages": list(messages)} if len(messages) <= _MAX_MESSAGES:
+                texts = [message for message in messages if isinstance(message, str)]
+                if len(texts) == len(messages):
+                    return [text.encode("utf-8") for text in texts]
+    except (ValueError, RecursionError):
+        pass
+    raise MalformedMessage(f"not a file of messages ({_FORMAT}) as `agreement export` writes it")
+
+
+def _check_members(node: Node, event: Event, *, dossier: Dossier | None, terms: Terms | None) -> None:
+    """Both this party and the sender belong to the agreement: as on record, or, for a first proposal, as in its text.
+
+    A text that names an agreement on record is no way into it: whoever is not yet a party of any version waits until a
+    version that names it has come from one who is. The text of a group that can be joined may come to a party that is
+    not in it yet: nothing is given under it before that party has signed and was admitted.
+    """
+    first = terms.founders if terms else frozenset[PartyId]()
+    members = dossier.parties() if dossier else first
+    texts = [*(dossier.versions if dossier else ()), *([terms] if terms else ())]
+    invited = any(text.structure.accession != "closed" for text in texts)
+    if event.party not in members:
+        if event.kind is EventKind.ACCEDE and dossier is not None:
+            raise NotFoundError(f"nobody has admitted {event.party} here")
+        raise VerificationError(f"{event.party} is not a party of the agreement")
+    if node.party not in members | first and not invited:
+        raise VerificationError(f"{node.party} is not a party of the agreement")
+
+
+def _check_bounds(act: Act, event: Event, *, dossier: Dossier | None, terms: Terms | None) -> None:
+    """What one partner can make this node keep is bounded; a stop is always taken, whatever came before it.
+
+    Raises:
+        ConflictError: the partner has reached a bound.
+    """
+    if event.kind in STOPS - {EventKind.COUNTER}:
+        return
+    if dossier is None:
+        if agreements.count_unanswered(act.transaction, event.party) >= _MAX_UNANSWERED:
+            raise ConflictError(f"{event.party} has {_MAX_UNANSWERED} proposals here that wait for an answer")
+        return
+    if sum(1 for known in dossier.events if known.party == event.party) >= _MAX_EVENTS_OF_A_PARTY:
+        raise ConflictError(f"{event.party} has reached the bound of events on this agreement")
+    if (
+        terms
+        and len(dossier.versions) >= _MAX_VERSIONS
+        and terms.hash not in {known.hash for known in dossier.versions}
+    ):
+        raise ConflictError(f"this agreement has {_MAX_VERSIONS} versions; negotiate a new one")

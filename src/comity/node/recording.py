@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: one signed event on record, and what follows from it in the same transaction.
+
+An act of this party and a message of another party end here: the event once, in the log, and, if it is ours, in the
+outbox for everybody who is bound by it. What follows: the place in the store from which history is counted, this node's
+own confirmation once every party has signed, and the text for a joiner whom enough founders have admitted. A crash
+leaves all of it or nothing.
+"""
+
+from dataclasses import dataclass
+
+from comity.agreement.events import CARRIES_TERMS, STOPS, Event, EventKind
+from comity.agreement.lifecycle import Standing
+from comity.agreement.moves import check_event
+from comity.agreement.recognition import Recognised, take_positions
+from comity.agreement.record import count_admitting, find_joined
+from comity.agreement.terms import Terms
+from comity.agreement.transitions import MAY
+from comity.errors import ConfigError
+from comity.exchange import make_message, parse_message
+from comity.ids import AgreementId, Digest, Instant, PartyId
+from comity.node.node import Act, Node
+from comity.node.standing import Dossier, judge_terms, read_dossier
+from comity.release.disclosure import EntryType, format_event_content
+from comity.signing import Role
+from comity.store import agreements, feeds
+
+__all__ = [
+    "Recorded",
+    "draft_event",
+    "follow_up",
+    "is_confirmation_due",
+    "keep_terms",
+    "put_event",
+    "sign_event",
+    "summarise",
+]
+
+_NONCE_BYTES = 16
+_UNSIGNED = Digest("0" * 64)
+"""The digest of an event that is not signed yet; it follows from the bytes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """The event now on record and the state it led to; `new` is False for a repeated message."""
+
+    event: Event
+    standing: Standing
+    new: bool
+
+    @property
+    def stops(self) -> bool:
+        """Whether the event has just closed a gate, so that sends under way must be waited for."""
+        return self.new and self.event.kind in STOPS
+
+
+def draft_event(node: Node, act: Act, kind: EventKind, terms: Terms) -> Event:
+    """The event that this party is about to sign on `terms`, with its positions where it signs a text."""
+    positions = take_positions(node.policy(), terms) if kind in CARRIES_TERMS | {EventKind.CONFIRM} else ()
+    return Event(
+        digest=_UNSIGNED,
+        kind=kind,
+        agreement=terms.agreement_id,
+        terms=terms.hash,
+        party=node.party,
+        at=act.now,
+        positions=positions,
+    )
+
+
+def sign_event(node: Node, act: Act, draft: Event, terms: Terms, *, standing: Standing | None) -> Recorded:
+    """The event, checked against the state, signed, on record, and queued for everybody bound.
+
+    Raises:
+        TransitionError, MalformedMessage: this party cannot say it now.
+    """
+    check_event(standing, draft, terms)
+    envelope = make_message(
+        draft,
+        nonce=act.draw(_NONCE_BYTES),
+        signers=[node.signers[Role.AGREEMENT]],
+        document=terms.document if draft.kind in CARRIES_TERMS else None,
+    )
+    event = parse_message(envelope).event
+    keep_terms(act, terms)
+    new = put_event(act, event, envelope=envelope)
+    _queue(node, act, event.agreement, envelope)
+    follow_up(node, act, event.agreement)
+    return summarise(node, act, event, new=new)
+
+
+def keep_terms(act: Act, terms: Terms) -> None:
+    """Keep a version's document; a known one is left as it is."""
+    agreements.add_terms(
+        act.transaction,
+        terms.hash,
+        agreement=terms.agreement_id,
+        version=terms.version,
+        document=terms.document,
+        now=act.now,
+    )
+
+
+def put_event(act: Act, event: Event, *, envelope: bytes) -> bool:
+    """Whether the event is new; a new one is recorded in the log with the act."""
+    new = agreements.add_event(act.transaction, event, envelope=envelope, now=act.now)
+    if new:
+        content = format_event_content(
+            event=event.digest, kind=event.kind.value, party=event.party, agreement=event.agreement
+        )
+        act.record(EntryType.AGREEMENT_EVENT, content, terms=event.terms, recipient=None, count=1)
+    return new
+
+
+def summarise(node: Node, act: Act, event: Event, *, new: bool) -> Recorded:
+    """The event and the state that all on record leads to."""
+    return Recorded(event=event, standing=_read(node, act, event.agreement).standing(now=act.now), new=new)
+
+
+def follow_up(node: Node, act: Act, agreement: AgreementId) -> None:
+    """What the newest event brings with it at this node."""
+    dossier = _read(node, act, agreement)
+    standing = dossier.standing(now=act.now)
+    _mark_history(node, act, dossier, standing)
+    _inform_joiners(node, act, dossier, standing)
+    _confirm(node, act, standing)
+
+
+def _mark_history(node: Node, act: Act, dossier: Dossier, standing: Standing) -> None:
+    """Once all have signed, or a joiner is in, what this store holds is the history of each new feed."""
+    if standing.current is None:
+        return
+    for channel in standing.current.channels:
+        for giver, receiver in channel.pairs(standing.members):
+            if giver == node.party:
+                feeds.open_feed(act.transaction, dossier.id, channel.id, receiver)
+
+
+def is_confirmation_due(node: Node, standing: Standing, *, now: Instant) -> bool:
+    """Whether every party has signed, this one has not confirmed, and its own policy lets the text count for it."""
+    terms = standing.current
+    if (
+        terms is None
+        or node.party not in terms.founders - standing.left - standing.confirmed_by
+        or EventKind.CONFIRM not in MAY[standing.state]
+    ):
+        return False
+    try:
+        return isinstance(judge_terms(node, terms, now=now), Recognised)
+    except ConfigError:
+        return False  # a message must not be lost because this node's own policy file cannot be read
+
+
+def _confirm(node: Node, act: Act, standing: Standing) -> None:
+    terms = standing.current
+    if terms is not None and is_confirmation_due(node, standing, now=act.now):
+        sign_event(node, act, draft_event(node, act, EventKind.CONFIRM, terms), terms, standing=standing)
+
+
+def _inform_joiners(node: Node, act: Act, dossier: Dossier, standing: Standing) -> None:
+    """Send the text, its signatures and all that stops it to whoever enough founders have admitted, this one included.
+
+    Before that a joiner learns nothing. What was sent once is not queued again.
+    """
+    terms = standing.current
+    if terms is None:
+        return
+    admitting: dict[PartyId, set[PartyId]] = {}
+    for said in standing.admissions:
+        if said.kind is EventKind.ADMIT and said.joiner is not None and said.joiner not in standing.members:
+            admitting.setdefault(said.joiner, set()).add(said.party)
+    for joiner, founders in admitting.items():
+        if node.party not in founders or len(founders & terms.founders) < count_admitting(terms):
+            continue
+        for event, envelope in zip(dossier.events, dossier.envelopes, strict=True):
+            if event.terms == terms.hash or event.kind in STOPS | {EventKind.RESUME}:
+                agreements.put_outbox_once(act.transaction, joiner, envelope=envelope, now=act.now)
+
+
+def _queue(node: Node, act: Act, agreement: AgreementId, envelope: bytes) -> None:
+    """For everybody bound: the parties of every version, and who joined one."""
+    dossier = _read(node, act, agreement)
+    bound = frozenset[PartyId]().union(
+        *(terms.founders | find_joined(terms, dossier.events).keys() for terms in dossier.versions)
+    )
+    for party in sorted(bound - {node.party}):
+        agreements.put_outbox(act.transaction, party, envelope=envelope, now=act.now)
+
+
+def _read(node: Node, act: Act, agreement: AgreementId) -> Dossier:
+    dossier = read_dossier(node, act.transaction, agreement)
+    assert dossier is not None  # noqa: S101 (its terms were kept in this transaction)
+    return dossier

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: what time brings without anybody acting: confirmations that became possible, recognition that was lost.
+
+What the clock alone decides (a basis or an assurance that ran out, an end of validity) needs no event: every node
+computes it. What this party's own recognition policy decides is known here only, so it is told: the agreement is
+suspended by itself, with the reason, and people resume it. Nothing waits for this to run: each poll asks the policy.
+"""
+
+from dataclasses import replace
+
+from comity.agreement.events import EventKind
+from comity.agreement.recognition import Refusal
+from comity.agreement.transitions import State
+from comity.ids import AgreementId, Instant
+from comity.node.node import Node
+from comity.node.recording import Recorded, draft_event, follow_up, is_confirmation_due, sign_event, summarise
+from comity.node.standing import Dossier, judge_terms, list_dossiers, read_dossier
+
+__all__ = ["keep_up"]
+
+
+def keep_up(node: Node) -> tuple[Recorded, ...]:
+    """What was recorded because its time had come; often nothing.
+
+    Raises:
+        ConfigError: the recognition policy cannot be read: until it can, every poll is refused.
+    """
+    now = node.clock()
+    with node.store.read() as transaction:
+        due = [dossier.id for dossier in list_dossiers(node, transaction) if _is_due(node, dossier, now=now)]
+    return tuple(recorded for agreement in due for recorded in [_keep_up_one(node, agreement)] if recorded)
+
+
+def _keep_up_one(node: Node, agreement: AgreementId) -> Recorded | None:
+    with node.act() as act:
+        dossier = read_dossier(node, act.transaction, agreement)
+        if dossier is None or not _is_due(node, dossier, now=act.now):
+            return None
+        standing = dossier.standing(now=act.now)
+        reason = _find_lost_recognition(node, dossier, now=act.now)
+        if reason is None or standing.current is None:
+            follow_up(node, act, agreement)
+            latest = dossier.events[-1]
+            return summarise(node, act, latest, new=True)
+        draft = draft_event(node, act, EventKind.SUSPEND, standing.current)
+        text = f"suspended by itself: {reason}"
+        return sign_event(node, act, replace(draft, text=text), standing.current, standing=standing)
+
+
+def _is_due(node: Node, dossier: Dossier, *, now: Instant) -> bool:
+    return is_confirmation_due(node, dossier.standing(now=now), now=now) or (
+        _find_lost_recognition(node, dossier, now=now) is not None
+    )
+
+
+def _find_lost_recognition(node: Node, dossier: Dossier, *, now: Instant) -> str | None:
+    """Why this party's own policy no longer lets an agreement be in force that is; None where it does, or all know."""
+    standing = dossier.standing(now=now)
+    terms = standing.current
+    if terms is None or standing.state is not State.IN_FORCE or node.party not in standing.members:
+        return None
+    if any(lapse.party == node.party for lapse in standing.lapses):
+        return None
+    judged = judge_terms(node, terms, now=now, joining=standing.bases_of(node.party))
+    return judged.reason if isinstance(judged, Refusal) else None
