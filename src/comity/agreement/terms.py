@@ -126,7 +126,10 @@ class LegalBasis:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """The terms that an object's label is held against; `kinds` None sets no limit. Read by `release.clauses`."""
+    """The terms that an object's label is held against; `kinds` None sets no limit. Read by `release.clauses`.
+
+    `framework` is the one that the agreement itself belongs to.
+    """
 
     types: frozenset[str]
     tlp_ceiling: str
@@ -138,6 +141,7 @@ class Scope:
     person_classes: frozenset[str]
     special_categories: frozenset[str]
     handling: frozenset[str]
+    framework: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -283,13 +287,16 @@ def _check_order(fields: Reader, first: Instant | None, last: Instant | None, *,
 
 
 def _read_channels(fields: Reader, members: Collection[PartyId]) -> tuple[Channel, ...]:
-    channels = tuple(_read_channel(item, members) for item in fields.items("channels", least=1, most=_MAX_CHANNELS))
+    framework = fields.maybe_text("framework")
+    channels = tuple(
+        _read_channel(item, members, framework) for item in fields.items("channels", least=1, most=_MAX_CHANNELS)
+    )
     if len({channel.id for channel in channels}) < len(channels):
         raise fields.refuse("channels", "two channels have the same id")
     return channels
 
 
-def _read_channel(reader: Reader, members: Collection[PartyId]) -> Channel:
+def _read_channel(reader: Reader, members: Collection[PartyId], framework: str | None) -> Channel:
     fields = reader.open()
     giver = fields.party("giver", members)
     receivers = tuple(sorted(fields.parties("receivers", members, least=1)))
@@ -303,7 +310,7 @@ def _read_channel(reader: Reader, members: Collection[PartyId]) -> Channel:
         id=fields.label("id"),
         giver=giver,
         receivers=receivers,
-        scope=_read_scope(fields, giver),
+        scope=_read_scope(fields, giver, framework),
         onward=onward,
         releasable_to=releasable,
     )
@@ -311,7 +318,7 @@ def _read_channel(reader: Reader, members: Collection[PartyId]) -> Channel:
     return channel
 
 
-def _read_scope(fields: Reader, giver: PartyId) -> Scope:
+def _read_scope(fields: Reader, giver: PartyId, framework: str | None) -> Scope:
     return Scope(
         types=_read_types(fields),
         tlp_ceiling=fields.word("tlp_ceiling", TLP_LEVELS),
@@ -326,6 +333,7 @@ def _read_scope(fields: Reader, giver: PartyId) -> Scope:
         # Naming one needs an approver, which this version cannot record: no terms admit any.
         special_categories=frozenset(),
         handling=fields.words("handling", HANDLING),
+        framework=framework,
     )
 
 
