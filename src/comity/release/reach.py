@@ -74,10 +74,10 @@ class Consent(Enum):
 
 
 class Memory(Enum):
-    """Which restrictions of the way it came a party holds an object to."""
+    """Which restrictions of its way a party holds an object to."""
 
-    STICKY = "sticky"  # those of every hop: what the agreements say
-    LAST_HOP = "last hop"  # those of the last hop only: what a node knows that is party to no other agreement
+    LAST_HOP = "last hop"  # those of the last hop only: what a node sees by itself (`node.ingest`)
+    STICKY = "sticky"  # those of every hop: what the agreements say together
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
