@@ -126,7 +126,7 @@ def _count(node: Node, dossier: Dossier, *, proposed: bool) -> list[Counted]:
     standing = dossier.standing(now=now)
     if standing.state is State.TERMINATED:
         return []
-    versions = [] if standing.current is None or standing.state is State.EXPIRED else [standing.current]
+    versions = [] if standing.current is None else [standing.current]
     if proposed and standing.latest != standing.current and not standing.rejected_by:
         versions.append(standing.latest)
     return [

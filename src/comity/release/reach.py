@@ -11,8 +11,8 @@ originator holds, go along every edge from what is held so far, and stop when no
     reach.boxes                    why not: the certificate, which `release.proof` checks without this module's steps
 
 The object is not one object but all that fit the question, taken together as a *box*: for each clause of the table,
-what an object in it may say. Types, TLP and kinds narrow along a chain; so do the audience and, in the other
-direction, the excluded frameworks, which only grow. No clause looks at two of them at once, which is why boxes lose
+what an object in it may say. Types, TLP and kinds narrow along a chain. Where every hop counts (`Memory.STICKY`) the
+audience shrinks too, and the excluded frameworks grow. No clause looks at two of them at once, which is why boxes lose
 nothing: if each clause lets some object of the box through, one object gets through all of them. Subjects and regions
 need one word that fits for each edge by itself, so the object that states every word of the question serves all edges.
 
@@ -45,7 +45,6 @@ __all__ = [
     "Words",
     "compute_reach",
     "make_example",
-    "make_first_box",
     "read_edges",
 ]
 
@@ -162,7 +161,7 @@ def compute_reach(edges: Iterable[Edge], question: Question, *, originator: Part
     """
     # What comes back to its originator is held there already, bound by nobody's terms.
     leaving = _sort_by_giver(edge for edge in edges if edge.receiver != originator)
-    first = make_first_box(question, originator)
+    first = _make_first_box(question, originator)
     held: dict[PartyId, list[Box]] = {originator: [first]}
     chains: dict[PartyId, tuple[Hop, ...]] = {}
     waiting = deque[tuple[Box, tuple[Hop, ...]]]([(first, ())])
@@ -187,7 +186,7 @@ def compute_reach(edges: Iterable[Edge], question: Question, *, originator: Part
     )
 
 
-def make_first_box(question: Question, originator: PartyId) -> Box:
+def _make_first_box(question: Question, originator: PartyId) -> Box:
     """What `originator` itself holds of what fits the question: for any party, and inside any framework."""
     says = dict[str, Words](question) | {"originators": frozenset({originator}), "frameworks": frozenset[str]()}
     return Box(holder=originator, says=tuple(says.get(clause.name) for clause in CLAUSES))
