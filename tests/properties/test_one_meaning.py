@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ONE-MEANING: decision, explanation and SQL say the same of every scope and label; planted mutants die.
+"""ONE-MEANING: decision, explanation, SQL, bits and z3 say the same of every scope and label; planted mutants die.
 
 DEFAULT-DENY: what is unknown, missing or empty is withheld. MONOTONE: narrower terms never admit more.
 """
@@ -15,14 +15,16 @@ from hypothesis import strategies as st
 
 from comity.agreement.terms import Scope
 from comity.ids import PartyId
-from comity.release import clauses
+from comity.release import bitset, clauses, proof
+from comity.release.bitset import admits_bits, intern_words, read_label_bits, read_scope_bits
 from comity.release.clauses import CLAUSES, read_findings, read_sql
 from comity.release.decision import Withhold, decide
+from comity.release.proof import load_z3, make_symbols, read_z3, state_label
 from comity.stix.labels import Label, join, with_unresolved
-from comity.stix.markings import TLP_ORDER
+from comity.stix.markings import TLP_ORDER, tlp_rank
 from comity.store import SqliteStore, Transaction, objects
 from comity.vocabulary import HANDLING, KINDS, PERSON_CLASSES, SPECIAL_CATEGORIES
-from tests.strategies import STIX_TYPES, labels
+from tests.strategies import FRAMEWORKS, STIX_TYPES, labels
 
 RECIPIENT = PartyId("borealia")
 PARTIES = ("aurelia", "borealia", "meridia")
@@ -44,6 +46,7 @@ scopes = st.builds(
     person_classes=some(PERSON_CLASSES),
     special_categories=some(SPECIAL_CATEGORIES),
     handling=some(HANDLING),
+    framework=st.none() | st.sampled_from(FRAMEWORKS),
 )
 
 
@@ -71,11 +74,35 @@ def admits(scope: Scope, label: Label) -> bool:
     return not isinstance(decide(scope, label, recipient=RECIPIENT), Withhold)
 
 
+def admits_by_bits(scope: Scope, label: Label, *others: Label) -> bool:
+    """By the bits of `label` among those of other labels, so that not every word is its own."""
+    bits = intern_words([*others, label])
+    return admits_bits(read_scope_bits(scope, recipient=RECIPIENT, bits=bits), read_label_bits(label, bits))
+
+
+def admits_by_z3(scope: Scope, label: Label) -> bool:
+    """Whether the formula of the scope can be true when the symbols are this label."""
+    symbols = make_symbols(gather_words([label], [scope]), groups=3)
+    solver = load_z3().Solver()
+    solver.add(state_label(symbols, label), read_z3(scope, symbols, recipient=RECIPIENT))
+    return bool(solver.check() == load_z3().sat)
+
+
+def gather_words(some_labels: list[Label], some_scopes: list[Scope]) -> dict[str, set[str]]:
+    """Every word that one of them says or allows, by clause."""
+    words: dict[str, set[str]] = {clause.name: set() for clause in CLAUSES}
+    for clause in CLAUSES:
+        words[clause.name].update(*(group for label in some_labels for group in clause.found(label)))
+        words[clause.name].update(*(clause.allowed(scope, RECIPIENT) or () for scope in some_scopes))
+    return words
+
+
 def likely(scope: Scope, label: Label) -> Label:
-    """The label moved into the scope in most columns, so that about half of the pairs are admitted."""
+    """The label moved into the scope in every column, as far as the scope admits anything at all."""
     return dataclasses.replace(
         label,
         types=label.types & scope.types or scope.types,
+        tlp=min(label.tlp, scope.tlp_ceiling, key=tlp_rank),
         originators=label.originators & scope.originators or scope.originators,
         markings=label.markings & scope.markings,
         subjects=frozenset(group | frozenset(sorted(scope.subjects)[:1]) for group in label.subjects),
@@ -85,15 +112,22 @@ def likely(scope: Scope, label: Label) -> Label:
         special_categories=label.special_categories & scope.special_categories,
         handling=label.handling & scope.handling,
         audience=None if label.audience is None else label.audience | {RECIPIENT},
+        excluded_frameworks=label.excluded_frameworks - {scope.framework or ""},
     )
+
+
+COLUMNS = tuple(field.name for field in dataclasses.fields(Label) if field.name != "granular")
 
 
 class DisagreeError(Exception):
     """Two readings of the clause table judge one pair differently."""
 
 
-def compare_readings(folder: Path, *, examples: int) -> None:
-    """Judge `examples` pairs by each reading; DisagreeError at the first pair that they judge differently."""
+def compare_readings(folder: Path, *, examples: int, by_z3: bool = False) -> None:
+    """Judge `examples` pairs by each reading; DisagreeError at the first pair that they judge differently.
+
+    The labels are moved into the scope, but for everything, or but for one column: what that one says decides.
+    """
     with label_table(folder) as transaction:
 
         @settings(
@@ -104,13 +138,16 @@ def compare_readings(folder: Path, *, examples: int) -> None:
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         )
-        @given(scopes, labels(), st.booleans())
-        def compare(scope: Scope, label: Label, near: bool) -> None:
-            shown = likely(scope, label) if near else label
+        @given(scopes, labels(), st.sampled_from(["nothing", "everything", *COLUMNS]))
+        def compare(scope: Scope, label: Label, left: str) -> None:
+            near = label if left == "everything" else likely(scope, label)
+            shown = dataclasses.replace(near, **{left: getattr(label, left)}) if left in COLUMNS else near
             readings = {
                 admits(scope, shown),
                 all(finding.holds for finding in read_findings(scope, shown, recipient=RECIPIENT)),
                 admits_by_sql(transaction, scope, shown),
+                admits_by_bits(scope, shown, label),
+                *([admits_by_z3(scope, shown)] if by_z3 else []),
             }
             if len(readings) > 1:
                 raise DisagreeError
@@ -118,8 +155,13 @@ def compare_readings(folder: Path, *, examples: int) -> None:
         compare()
 
 
-def test_decision_explanation_and_sql_agree(tmp_path: Path) -> None:
+def test_decision_explanation_sql_and_bits_agree(tmp_path: Path) -> None:
     compare_readings(tmp_path, examples=500)
+
+
+@pytest.mark.slow
+def test_z3_agrees_with_all_of_them(tmp_path: Path) -> None:
+    compare_readings(tmp_path, examples=250, by_z3=True)
 
 
 def _sql_mutant(old: str, new: str) -> Callable[[Callable[..., clauses.Condition]], Callable[..., clauses.Condition]]:
@@ -142,6 +184,7 @@ def _sql_mutant(old: str, new: str) -> Callable[[Callable[..., clauses.Condition
         ("NOT EXISTS", "EXISTS"),
         ("MAX(CASE", "MIN(CASE"),
         ("AND w.clause = ? GROUP", "AND w.clause <> ? GROUP"),
+        ("AND w.word IN", "AND w.word NOT IN"),
     ],
 )
 def test_a_mutant_of_the_sql_reading_is_noticed(
@@ -152,16 +195,61 @@ def test_a_mutant_of_the_sql_reading_is_noticed(
         compare_readings(tmp_path, examples=500)
 
 
-@pytest.mark.parametrize("mutant", ["silence passes", "one word is enough", "any group is enough"])
+MUTANTS: dict[str, Callable[[clauses.Test, clauses.Groups, frozenset[str]], bool]] = {
+    "silence passes": lambda test, found, allowed: all(hits(test, group, allowed) for group in found),
+    "one word is enough": lambda test, found, allowed: bool(frozenset().union(*found) & allowed),
+    "any group is enough": lambda test, found, allowed: any(hits(test, group, allowed) for group in found),
+    "what is refused is admitted": lambda test, found, allowed: (
+        test in clauses.SILENCE_PASSES if not found else all(not group.isdisjoint(allowed) for group in found)
+    ),
+}
+
+
+def hits(test: clauses.Test, group: frozenset[str], allowed: frozenset[str]) -> bool:
+    return group.isdisjoint(allowed) if test is clauses.Test.NONE else not group.isdisjoint(allowed)
+
+
+@pytest.mark.parametrize("mutant", MUTANTS)
 def test_a_mutant_of_the_decision_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mutant: str) -> None:
-    mutants: dict[str, Callable[[clauses.Test, clauses.Groups, frozenset[str]], bool]] = {
-        "silence passes": lambda test, found, allowed: all(not group.isdisjoint(allowed) for group in found),
-        "one word is enough": lambda test, found, allowed: bool(frozenset().union(*found) & allowed),
-        "any group is enough": lambda test, found, allowed: any(not group.isdisjoint(allowed) for group in found),
-    }
-    monkeypatch.setattr(clauses, "_holds", mutants[mutant])
+    monkeypatch.setattr(clauses, "_holds", MUTANTS[mutant])
     with pytest.raises(DisagreeError):
         compare_readings(tmp_path, examples=500)
+
+
+@pytest.mark.parametrize(
+    "mutant",
+    [
+        lambda test, found, allowed: all(group & allowed != 0 for group in found),
+        lambda test, found, allowed: bool(found) and all(group & allowed != 0 for group in found),
+        lambda test, found, allowed: test in clauses.SILENCE_PASSES or any(group & allowed for group in found),
+        lambda test, found, allowed: test in clauses.SILENCE_PASSES or all(group & ~allowed == 0 for group in found),
+    ],
+)
+def test_a_mutant_of_the_bits_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mutant: Callable[[clauses.Test, tuple[int, ...], int], bool]
+) -> None:
+    monkeypatch.setattr(bitset, "_holds", mutant)
+    with pytest.raises(DisagreeError):
+        compare_readings(tmp_path, examples=500)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mutant", ["silence passes", "one group is enough", "what is refused is admitted"])
+def test_a_mutant_of_z3_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mutant: str) -> None:
+    z3, holds = load_z3(), proof._holds
+
+    def plant(test: clauses.Test, slots: tuple[proof.Slot, ...], allowed: frozenset[str]) -> object:
+        match mutant:
+            case "silence passes":
+                return z3.Or(holds(test, slots, allowed), z3.Not(z3.Or([slot.present for slot in slots])))
+            case "one group is enough":
+                return z3.Or([holds(test, (slot,), allowed) for slot in slots])
+            case _:
+                return holds(clauses.Test.ONLY if test is clauses.Test.NONE else test, slots, allowed)
+
+    monkeypatch.setattr(proof, "_holds", plant)
+    with pytest.raises(DisagreeError):
+        compare_readings(tmp_path, examples=250, by_z3=True)
 
 
 @given(scopes, labels())
@@ -195,6 +283,41 @@ def test_a_narrower_scope_never_admits_more(scope: Scope, label: Label, data: st
     assert admits(scope, near) or not admits(narrower, near)
 
 
+NARROWED = ("types", "markings", "originators", "subjects", "regions", "kinds", "person_classes", "handling")
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@given(scopes, st.sampled_from([*NARROWED, "tlp_ceiling", "framework"]), st.data())
+def test_z3_finds_no_label_that_a_narrower_scope_admits_and_the_wider_does_not(
+    scope: Scope, column: str, data: st.DataObject
+) -> None:
+    words: frozenset[str] | None = getattr(scope, column) if column in NARROWED else None
+    change: dict[str, object] = {}
+    if column == "tlp_ceiling":
+        change[column] = data.draw(st.sampled_from(TLP_ORDER[: TLP_ORDER.index(scope.tlp_ceiling) + 1]))
+    elif column == "framework":
+        scope, change[column] = dataclasses.replace(scope, framework=None), data.draw(st.sampled_from(FRAMEWORKS))
+    else:
+        change[column] = data.draw(st.frozensets(st.sampled_from(sorted(words or {"arms"})), max_size=2))
+        assume(words is None or change[column] <= words)  # type: ignore[operator]
+    narrower = dataclasses.replace(scope, **change)  # type: ignore[arg-type]
+    symbols = make_symbols(gather_words([], [scope, narrower]), groups=2)
+    assert not finds_between(narrower, scope, symbols)
+    assume(change[column] != getattr(scope, column))
+    # The other way about it finds one, unless something else lets nothing through at all.
+    assert finds_between(scope, narrower, symbols) == finds_between(scope, None, symbols)
+
+
+def finds_between(admitting: Scope, refusing: Scope | None, symbols: proof.SymbolicLabel) -> bool:
+    """Whether there is a label that the one scope admits and the other one, if any, does not."""
+    z3 = load_z3()
+    solver = z3.Solver()
+    solver.add(read_z3(admitting, symbols, recipient=RECIPIENT))
+    if refusing is not None:
+        solver.add(z3.Not(read_z3(refusing, symbols, recipient=RECIPIENT)))
+    return bool(solver.check() == z3.sat)
+
+
 def test_every_clause_of_the_table_can_refuse_alone() -> None:
     """A clause that nothing can fail would be a decoration: each one refuses a label that all the others admit."""
     scope = Scope(
@@ -208,6 +331,7 @@ def test_every_clause_of_the_table_can_refuse_alone() -> None:
         person_classes=frozenset(),
         special_categories=frozenset(),
         handling=frozenset(),
+        framework="coalition-dawn",
     )
     fits = Label(
         types=frozenset({"report"}),
@@ -221,6 +345,7 @@ def test_every_clause_of_the_table_can_refuse_alone() -> None:
         special_categories=frozenset(),
         handling=frozenset(),
         audience=None,
+        excluded_frameworks=frozenset(),
         granular=(),
     )
     off: dict[str, dict[str, object]] = {
@@ -235,6 +360,7 @@ def test_every_clause_of_the_table_can_refuse_alone() -> None:
         "special_categories": {"special_categories": frozenset({min(SPECIAL_CATEGORIES)})},
         "handling": {"handling": frozenset({"H1"})},
         "audience": {"audience": frozenset({PartyId("aurelia")})},
+        "frameworks": {"excluded_frameworks": frozenset({"coalition-dawn"})},
     }
     assert off.keys() == {clause.name for clause in CLAUSES}
     assert admits(scope, fits)

@@ -211,7 +211,8 @@ def _read_terms(reader: Reader, document: bytes) -> Terms:
     structure = _read_structure(fields, len(founders))
     valid_from, valid_until, reviews = _read_validity(fields)
     existence, public_line = read_existence(fields)
-    channels = read_channels(fields, founders, group=structure.group)
+    framework = fields.maybe_text("framework")
+    channels = read_channels(fields, founders, group=structure.group, framework=framework)
     terms = Terms(
         hash=sha256_digest(document),
         document=document,
@@ -221,7 +222,7 @@ def _read_terms(reader: Reader, document: bytes) -> Terms:
         supersedes=supersedes,
         form=fields.word("form", FORMS),
         structure=structure,
-        framework=fields.maybe_text("framework"),
+        framework=framework,
         excluded_frameworks=fields.texts("excluded_frameworks"),
         parties=parties,
         legal_bases=read_bases(fields, founders),

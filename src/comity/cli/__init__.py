@@ -31,6 +31,7 @@ _COMMANDS = {
     "agreement": "agreements:agreement",
     "explain": "objects:explain",
     "pull": "objects:pull",
+    "reach": "reach:reach",
     "log": "journal:log",
 }
 

@@ -20,6 +20,7 @@ from comity.errors import (
     MalformedError,
     MalformedRequest,
     NotFoundError,
+    NotInstalled,
     PeerUnreachable,
     TransitionError,
     UnavailableError,
@@ -54,6 +55,7 @@ class Exit(IntEnum):
     NOT_IN_THIS_STATE = 6
     VERIFICATION_FAILED = 7
     PEER_UNREACHABLE = 8
+    NOT_INSTALLED = 9
     INTERRUPTED = 130
 
 
@@ -68,6 +70,7 @@ EXIT_CODES: Mapping[type[ComityError], Exit] = {
     UnavailableError: Exit.FAILED,
     PeerUnreachable: Exit.PEER_UNREACHABLE,
     ConfigError: Exit.FAILED,
+    NotInstalled: Exit.NOT_INSTALLED,
     CorruptionError: Exit.VERIFICATION_FAILED,
 }
 """Class of failure → exit code; a class that is not listed has the code of the nearest one above it. A refusal is no

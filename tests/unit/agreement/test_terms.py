@@ -76,6 +76,7 @@ def test_a_document_is_read_whole() -> None:
             person_classes=frozenset({"suspect", "convicted", "reasonable_grounds", "associate"}),
             special_categories=frozenset(),
             handling=frozenset(),
+            framework="harbour-round-table",
         ),
         onward="none",
         releasable_to=frozenset(),
@@ -164,13 +165,14 @@ def test_the_name_of_an_unknown_field_cannot_write_to_the_terminal() -> None:
 def test_every_clause_that_decides_can_be_asked_about() -> None:
     names = clause_names(make_terms())
     assert {"legal_bases", "validity", "purposes", "channels.aurelia", "channels.borealia.onward"} <= set(names)
-    named = {clause.name for clause in CLAUSES} - {"originators", "audience"}
-    assert {f"channels.aurelia.{name}" for name in named} <= set(names)
+    named = {clause.name for clause in CLAUSES} - {"originators", "audience", "frameworks"}
+    assert {f"channels.aurelia.{name}" for name in named} | {"framework", "excluded_frameworks"} <= set(names)
     assert len(set(names)) == len(names)
 
 
 def test_a_scope_has_every_clause_that_decides() -> None:
-    assert {field.name for field in fields(Scope)} == {clause.name for clause in CLAUSES} - {"audience"}
+    decided = {clause.name for clause in CLAUSES} - {"audience", "frameworks"} | {"framework"}
+    assert {field.name for field in fields(Scope)} == decided
 
 
 def test_vocabularies_are_those_of_the_standards() -> None:

@@ -24,6 +24,7 @@ EXPECTED = {
     "Expired": 7,
     "ProofMismatch": 7,
     "LogMismatch": 7,
+    "CertificateRefused": 7,
     "AuthenticationError": 4,
     "TransitionError": 6,
     "ConflictError": 6,
@@ -33,6 +34,7 @@ EXPECTED = {
     "StoreBusy": 1,
     "StoreFull": 1,
     "ConfigError": 1,
+    "NotInstalled": 9,
     "CorruptionError": 7,
     "RolledBack": 7,
 }

@@ -3,7 +3,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from comity.cli.operations import agreements, journal, objects, parties, standing
+from comity.cli.operations import agreements, journal, objects, parties, reach, standing
 from comity.cli.outcome import Arguments, Outcome
 from comity.cli.reply import Json
 from comity.errors import MalformedRequest
@@ -22,6 +22,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "object.show": objects.show,
     "explain": objects.explain,
     "pull": objects.pull,
+    "reach": reach.reach,
     "agreement.propose": agreements.propose,
     "agreement.list": standing.list_all,
     "agreement.show": standing.show,
