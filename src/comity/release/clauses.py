@@ -29,7 +29,18 @@ from comity.ids import PartyId
 from comity.stix.labels import Label
 from comity.stix.markings import TLP_ORDER, tlp_rank
 
-__all__ = ["CLAUSES", "Clause", "Condition", "Finding", "Groups", "Test", "find_groups", "read_findings", "read_sql"]
+__all__ = [
+    "CLAUSES",
+    "Clause",
+    "Condition",
+    "Finding",
+    "Groups",
+    "Test",
+    "admits_groups",
+    "find_groups",
+    "read_findings",
+    "read_sql",
+]
 
 Groups = frozenset[frozenset[str]]
 """What a label says to one clause: for every object it stands for, the words of that object."""
@@ -145,13 +156,18 @@ def find_groups(label: Label) -> tuple[tuple[str, int, str], ...]:
     )
 
 
+def admits_groups(test: Test, found: Groups, allowed: frozenset[str] | None) -> bool:
+    """Whether a clause of this test holds of any label that says `found` to it; `allowed` None sets no limit."""
+    return allowed is None or _holds(test, found, allowed)
+
+
 def read_findings(scope: Scope, label: Label, *, recipient: PartyId) -> tuple[Finding, ...]:
     """What every clause says of `label`, in the order of the table."""
     return tuple(
         Finding(
             clause=clause.name,
             test=clause.test,
-            holds=allowed is None or _holds(clause.test, clause.found(label), allowed),
+            holds=admits_groups(clause.test, clause.found(label), allowed),
             found=clause.found(label),
             allowed=allowed,
         )

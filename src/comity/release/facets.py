@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pure: the clause table read for many labels at once, by what they say and not label by label.
+
+A facet is what a label says to one clause of the table. Thousands of labels share few facets, so a scope is held
+against each facet once, and a label is admitted when none of its facets is refused:
+
+    find_facets(label)                         -> (("types", …), ("tlp_ceiling", …), …), what is said as text
+    find_refused(scope, facets, recipient=…)   -> the keys of the facets that the clause they are said to refuses
+
+The last facet of a label is its granular markings, which no clause tests: what they let be removed is asked of
+`release.decision`. Each facet is tested by the clause table itself, so that this reading cannot differ from it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from comity.agreement.terms import Scope
+from comity.ids import Instant, PartyId
+from comity.release.clauses import CLAUSES, Groups, admits_groups
+from comity.stix.labels import Label
+
+__all__ = [
+    "FACETS",
+    "GRANULAR",
+    "Facet",
+    "Inventory",
+    "Place",
+    "find_facets",
+    "find_refused",
+    "parse_facet",
+]
+
+GRANULAR = "granular"
+"""In the place of a clause: the facet that holds a label's granular markings."""
+
+FACETS: tuple[str, ...] = (*(clause.name for clause in CLAUSES), GRANULAR)
+"""What the facets of a label are said to, in their order."""
+
+
+class Facet(NamedTuple):
+    """What is said to `clause`, as the words of each object that a label stands for."""
+
+    clause: str
+    groups: Groups
+
+
+class Place(NamedTuple):
+    """So many newest versions that are counted together: of one label, type, originator and age (`Inventory.since`)."""
+
+    label: int
+    type: str
+    originator: str
+    age: int
+    objects: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inventory:
+    """What is held, by place; the facets of each label in the order of FACETS; and what each facet says.
+
+    `since` are the times, rising, that divide the ages: a place of age 1 was taken in at the first one or after it.
+    """
+
+    places: Sequence[Place]
+    labels: Mapping[int, Sequence[str]]
+    facets: Mapping[str, Facet]
+    since: tuple[Instant, ...] = ()
+
+
+def find_facets(label: Label) -> tuple[tuple[str, str], ...]:
+    """What `label` says to each of FACETS, as text that is equal where the same is said."""
+    said = [(clause.name, _format(clause.found(label))) for clause in CLAUSES]
+    marks = "".join(f"{mark.property} {mark.tlp}\n" for mark in label.granular)
+    return (*said, (GRANULAR, marks))
+
+
+def parse_facet(clause: str, said: str) -> Facet:
+    """The facet that the text `said` of `find_facets` is."""
+    return Facet(clause, frozenset([frozenset(line.split()) for line in said.split("\n")[:-1]]))
+
+
+def find_refused(scope: Scope, facets: Mapping[str, Facet], *, recipient: PartyId) -> frozenset[str]:
+    """The keys of those of `facets` that the clause they are said to does not let through."""
+    limits = {clause.name: (clause.test, clause.allowed(scope, recipient)) for clause in CLAUSES}
+    refused = set[str]()
+    for key, facet in facets.items():
+        limit = limits.get(facet.clause)
+        if limit is not None and not admits_groups(limit[0], facet.groups, limit[1]):
+            refused.add(key)
+    return frozenset(refused)
+
+
+def _format(groups: Groups) -> str:
+    """A line for each object, its words with spaces between; no word has a space (`stix.labels`)."""
+    return "".join(f"{' '.join(sorted(group))}\n" for group in sorted(groups, key=sorted))

@@ -1,0 +1,389 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pure: what terms would release of what is held, counted label by label, and how that differs from other terms.
+
+    list_flows(terms, giver=…)               -> who would give to whom, and by which scope
+    sort_labels(inventory, flow)             -> what the clause table admits, and which clause refuses the rest
+    judge(inventory, flow, sorted, labels=…) -> the decision itself, asked once for each way of being marked in part
+    count_flow, count_effect                 -> the tables that people read
+
+Everything is decided by label: the work grows with the labels in use and not with the objects. Labels are held against
+the clause table facet by facet (`release.facets`). What the decision says beyond the table follows from the scope and
+the granular markings, so that one admitted label stands for all that are marked like it.
+
+What a preview supposes: that the gate is open. What stops everything (state, recognition) is told beside it.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from enum import StrEnum
+
+from comity.agreement.terms import Scope, Terms
+from comity.ids import Instant, PartyId
+from comity.release.clauses import CLAUSES
+from comity.release.decision import Redact, Release, Withhold, decide
+from comity.release.facets import FACETS, Inventory, Place, find_refused
+from comity.stix.labels import Label
+
+__all__ = [
+    "HISTORY",
+    "MAX_GROUPS",
+    "Amount",
+    "Counts",
+    "Effect",
+    "Flow",
+    "Group",
+    "Relation",
+    "Sorted",
+    "Verdicts",
+    "compare_flows",
+    "count_effect",
+    "count_flow",
+    "find_common",
+    "find_withheld",
+    "judge",
+    "list_flows",
+    "pick_labels",
+    "sort_labels",
+]
+
+HISTORY = "history"
+"""The clause that withholds what was taken in before a channel begins."""
+
+MAX_GROUPS = 100
+"""Rows of one table; what has fewer objects than the last one is counted together."""
+
+_TLP, _SUBJECTS = FACETS.index("tlp_ceiling"), FACETS.index("subjects")
+
+
+class Relation(StrEnum):
+    """How much one scope admits of all that could ever be, held against another."""
+
+    EQUAL = "equal"
+    NARROWER = "narrower"
+    WIDER = "wider"
+    NEITHER = "neither"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flow:
+    """One channel for one giver and one receiver.
+
+    Nothing is given that was taken in before `since`; None is no such time.
+    """
+
+    channel: str
+    giver: PartyId
+    receiver: PartyId
+    scope: Scope
+    onward: str
+    releasable_to: frozenset[PartyId]
+    since: Instant | None
+
+    @property
+    def key(self) -> tuple[str, PartyId, PartyId]:
+        """What names the flow in every version of an agreement."""
+        return self.channel, self.giver, self.receiver
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sorted:
+    """The labels in use by the clause table: those it admits, and the first clause that refuses each other one."""
+
+    admitted: Sequence[int]
+    refused: Mapping[int, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdicts:
+    """What a flow gives, by label: the properties removed from what is admitted, the clause that withholds the rest."""
+
+    released: Mapping[int, frozenset[str]]
+    withheld: Mapping[int, str]
+    youngest: int
+    """The age from which on anything is given."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Amount:
+    """So many objects, and places to find some of them at."""
+
+    objects: int
+    places: tuple[Place, ...]
+
+
+NOTHING = Amount(objects=0, places=())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """One row of the table: objects released alike. `subjects` empty: nobody has said."""
+
+    type: str
+    tlp: str
+    originator: str
+    subjects: tuple[str, ...]
+    redacted: tuple[str, ...]
+    amount: Amount
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """What one flow would give: the largest groups, how many more there are, and what is withheld, by clause."""
+
+    released: int
+    redacted: int
+    withheld: int
+    groups: tuple[Group, ...]
+    more_groups: int
+    more_objects: int
+    refusals: tuple[tuple[str, Amount], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """What becomes of one flow: objects gained, lost, given without other properties than before, and given alike."""
+
+    relation: Relation
+    gained: Amount
+    lost: Amount
+    changed: Amount
+    unchanged: Amount
+
+
+def list_flows(terms: Terms, *, giver: PartyId | None = None) -> tuple[Flow, ...]:
+    """Every channel of `terms` for each receiver; of one giver, if it is named.
+
+    What channels say is read here and nowhere else in a preview, a comparison or a conflict.
+    """
+    return tuple(
+        Flow(
+            channel=channel.id,
+            giver=channel.giver,
+            receiver=receiver,
+            scope=channel.scope,
+            onward=channel.onward,
+            releasable_to=channel.releasable_to,
+            since=None,
+        )
+        for channel in terms.channels
+        if giver is None or channel.giver == giver
+        for receiver in channel.receivers
+    )
+
+
+# --- deciding ---------------------------------------------------------------------------------------------------------
+
+
+def sort_labels(inventory: Inventory, flow: Flow) -> Sorted:
+    """Every label in use, by the clause table alone."""
+    refused_facets = find_refused(flow.scope, inventory.facets, recipient=flow.receiver)
+    admitted, refused = list[int](), dict[int, str]()
+    for label, facets in inventory.labels.items():
+        if refused_facets.isdisjoint(facets):
+            admitted.append(label)
+        else:
+            deciding = next(filter(refused_facets.__contains__, facets))
+            refused[label] = inventory.facets[deciding].clause
+    return Sorted(admitted=admitted, refused=refused)
+
+
+def pick_labels(inventory: Inventory, found: Sorted) -> dict[str, int]:
+    """An admitted label for each way that admitted labels are marked on single properties, by that facet's key."""
+    return {inventory.labels[label][-1]: label for label in reversed(found.admitted)}
+
+
+def judge(inventory: Inventory, flow: Flow, found: Sorted, *, labels: Mapping[str, Label]) -> Verdicts:
+    """The decision on every label in use; `labels` are those that `pick_labels` asks for."""
+    decisions = {key: decide(flow.scope, label, recipient=flow.receiver) for key, label in labels.items()}
+    released, withheld = dict[int, frozenset[str]](), dict(found.refused)
+    for label in found.admitted:
+        match decisions[inventory.labels[label][-1]]:
+            case Release():
+                released[label] = _WHOLE
+            case Redact(properties=properties):
+                released[label] = properties
+            case Withhold(clause=clause):
+                withheld[label] = clause
+    youngest = 0 if flow.since is None else inventory.since.index(flow.since) + 1
+    return Verdicts(released=released, withheld=withheld, youngest=youngest)
+
+
+_WHOLE = frozenset[str]()
+
+
+# --- counting ---------------------------------------------------------------------------------------------------------
+
+
+_Key = tuple[str, str, str, str, frozenset[str]]
+"""Type, facet of the TLP, originator, facet of the subjects, properties removed."""
+
+
+class _Sum:
+    """An amount being added up; only the first places are remembered."""
+
+    __slots__ = ("limit", "objects", "places")
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.objects = 0
+        self.places = list[Place]()
+
+    def add(self, place: Place) -> None:
+        self.objects += place.objects
+        if len(self.places) < self.limit:
+            self.places.append(place)
+
+    def amount(self) -> Amount:
+        return Amount(objects=self.objects, places=tuple(self.places))
+
+
+def count_flow(inventory: Inventory, verdicts: Verdicts, *, samples: int) -> Counts:
+    """The tables of one flow; each amount names enough places to find `samples` objects at, if there are as many."""
+    groups, refusals = dict[_Key, _Sum](), dict[str, _Sum]()
+    for place in inventory.places:
+        properties = verdicts.released.get(place.label)
+        if properties is None or place.age < verdicts.youngest:
+            clause = verdicts.withheld.get(place.label, HISTORY)
+            added = refusals.get(clause) or refusals.setdefault(clause, _Sum(samples))
+        else:
+            facets = inventory.labels[place.label]
+            key = place.type, facets[_TLP], place.originator, facets[_SUBJECTS], properties
+            added = groups.get(key) or groups.setdefault(key, _Sum(samples))
+        added.add(place)
+    rows = _name_groups(inventory, groups)
+    shown = sum(group.amount.objects for group in rows[:MAX_GROUPS])
+    released = sum(added.objects for added in groups.values())
+    return Counts(
+        released=released,
+        redacted=sum(added.objects for key, added in groups.items() if key[-1]),
+        withheld=sum(added.objects for added in refusals.values()),
+        groups=tuple(rows[:MAX_GROUPS]),
+        more_groups=len(rows[MAX_GROUPS:]),
+        more_objects=released - shown,
+        refusals=tuple((name, refusals[name].amount()) for name in _order(refusals)),
+    )
+
+
+def count_effect(
+    inventory: Inventory, before: Verdicts | None, after: Verdicts | None, *, relation: Relation, samples: int
+) -> Effect:
+    """What `after` gives held against what `before` gives; None gives nothing."""
+    sums = {name: _Sum(samples) for name in ("gained", "lost", "changed", "unchanged")}
+    for place in inventory.places:
+        then, now = _find_given(before, place), _find_given(after, place)
+        if then is None and now is None:
+            continue
+        name = "gained" if then is None else "lost" if now is None else "unchanged" if then == now else "changed"
+        sums[name].add(place)
+    return Effect(relation=relation, **{name: added.amount() for name, added in sums.items()})
+
+
+def find_common(inventory: Inventory, one: Verdicts, other: Verdicts, *, samples: int) -> tuple[int, Amount]:
+    """How many labels, and which objects, both would give."""
+    labels, added = set[int](), _Sum(samples)
+    for place in inventory.places:
+        if _find_given(one, place) is not None and _find_given(other, place) is not None:
+            labels.add(place.label)
+            added.add(place)
+    return len(labels), added.amount()
+
+
+def find_withheld(
+    inventory: Inventory, verdicts: Verdicts, *, clause: str, originator: PartyId, samples: int
+) -> tuple[int, Amount]:
+    """How many labels, and which objects of `originator`, nothing but `clause` and what follows it withholds."""
+    labels, added = set[int](), _Sum(samples)
+    for place in inventory.places:
+        if place.originator == originator and verdicts.withheld.get(place.label) == clause:
+            labels.add(place.label)
+            added.add(place)
+    return len(labels), added.amount()
+
+
+def _find_given(verdicts: Verdicts | None, place: Place) -> frozenset[str] | None:
+    """The properties removed from what is given of this place; None when nothing is."""
+    if verdicts is None or place.age < verdicts.youngest:
+        return None
+    return verdicts.released.get(place.label)
+
+
+def _name_groups(inventory: Inventory, groups: Mapping[_Key, _Sum]) -> list[Group]:
+    """The groups in words, those of the same words as one, the largest first."""
+    named = dict[tuple[str, str, str, tuple[str, ...], tuple[str, ...]], list[_Sum]]()
+    for (kind, tlp, originator, subjects, properties), added in groups.items():
+        level = "".join(_words(inventory, tlp))
+        words = kind, level, originator, _words(inventory, subjects), tuple(sorted(properties))
+        named.setdefault(words, []).append(added)
+    rows = [
+        Group(
+            type=kind,
+            tlp=tlp,
+            originator=originator,
+            subjects=subjects,
+            redacted=redacted,
+            amount=_unite(sums),
+        )
+        for (kind, tlp, originator, subjects, redacted), sums in named.items()
+    ]
+    rows.sort(key=lambda row: (-row.amount.objects, row.type, row.tlp, row.originator, row.subjects, row.redacted))
+    return rows
+
+
+def _words(inventory: Inventory, key: str) -> tuple[str, ...]:
+    return tuple(sorted(frozenset[str]().union(*inventory.facets[key].groups)))
+
+
+def _unite(sums: Sequence[_Sum]) -> Amount:
+    places = tuple(place for added in sums for place in added.places)
+    return Amount(objects=sum(added.objects for added in sums), places=places[: sums[0].limit])
+
+
+def _order(refusals: Collection[str]) -> list[str]:
+    """The clauses in the order of the table, then the others."""
+    rank = {name: place for place, name in enumerate(FACETS)}
+    return sorted(refusals, key=lambda name: (rank.get(name, len(rank)), name))
+
+
+# --- comparing scopes -------------------------------------------------------------------------------------------------
+
+
+def compare_flows(before: Flow | None, after: Flow | None) -> Relation:
+    """How much `after` admits of all that could ever be, held against `before`; None admits nothing.
+
+    By what each clause of the table allows: every test passes more when more is allowed. Where scopes differ in a field
+    that is no clause of the table, neither is called narrower.
+    """
+    if before is None or after is None:
+        return Relation.EQUAL if before is after else Relation.WIDER if before is None else Relation.NARROWER
+    if _read_rest(before.scope) != _read_rest(after.scope):
+        return Relation.NEITHER
+    allowed = [
+        (clause.allowed(before.scope, before.receiver), clause.allowed(after.scope, after.receiver))
+        for clause in CLAUSES
+    ]
+    first, last = (before.since or _EVER, after.since or _EVER)
+    narrower = last >= first and all(_is_within(now, then) for then, now in allowed)
+    wider = first >= last and all(_is_within(then, now) for then, now in allowed)
+    match narrower, wider:
+        case True, True:
+            return Relation.EQUAL
+        case True, False:
+            return Relation.NARROWER
+        case False, True:
+            return Relation.WIDER
+        case _:
+            return Relation.NEITHER
+
+
+_EVER = Instant(-(2**63))
+
+
+def _is_within(one: frozenset[str] | None, other: frozenset[str] | None) -> bool:
+    """Whether all that `one` allows, `other` allows too; None allows everything."""
+    return other is None or (one is not None and one <= other)
+
+
+def _read_rest(scope: Scope) -> Mapping[str, object]:
+    """What a scope says that no clause of the table reads."""
+    names: Iterable[str] = {field.name for field in fields(scope)} - {clause.name for clause in CLAUSES}
+    return {name: getattr(scope, name) for name in names}
