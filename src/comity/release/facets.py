@@ -38,21 +38,18 @@ FACETS: tuple[str, ...] = (*(clause.name for clause in CLAUSES), GRANULAR)
 """What the facets of a label are said to, in their order."""
 
 
+Place = tuple[int, str, str, int, int]
+"""Newest versions that are counted together: their label, type, originator and age (`Inventory.since`), and how many.
+
+A tuple as the store gives it: there are as many as there are labels in use.
+"""
+
+
 class Facet(NamedTuple):
     """What is said to `clause`, as the words of each object that a label stands for."""
 
     clause: str
     groups: Groups
-
-
-class Place(NamedTuple):
-    """So many newest versions that are counted together: of one label, type, originator and age (`Inventory.since`)."""
-
-    label: int
-    type: str
-    originator: str
-    age: int
-    objects: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

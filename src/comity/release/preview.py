@@ -216,6 +216,8 @@ _WHOLE = frozenset[str]()
 
 _Key = tuple[str, str, str, str, frozenset[str]]
 """Type, facet of the TLP, originator, facet of the subjects, properties removed."""
+_Words = tuple[str, str, str, tuple[str, ...], tuple[str, ...]]
+"""The same in words."""
 
 
 class _Sum:
@@ -229,7 +231,7 @@ class _Sum:
         self.places = list[Place]()
 
     def add(self, place: Place) -> None:
-        self.objects += place.objects
+        self.objects += place[-1]
         if len(self.places) < self.limit:
             self.places.append(place)
 
@@ -241,25 +243,27 @@ def count_flow(inventory: Inventory, verdicts: Verdicts, *, samples: int) -> Cou
     """The tables of one flow; each amount names enough places to find `samples` objects at, if there are as many."""
     groups, refusals = dict[_Key, _Sum](), dict[str, _Sum]()
     for place in inventory.places:
-        properties = verdicts.released.get(place.label)
-        if properties is None or place.age < verdicts.youngest:
-            clause = verdicts.withheld.get(place.label, HISTORY)
+        label, kind, originator, age, _ = place
+        properties = verdicts.released.get(label)
+        if properties is None or age < verdicts.youngest:
+            clause = verdicts.withheld.get(label, HISTORY)
             added = refusals.get(clause) or refusals.setdefault(clause, _Sum(samples))
         else:
-            facets = inventory.labels[place.label]
-            key = place.type, facets[_TLP], place.originator, facets[_SUBJECTS], properties
+            facets = inventory.labels[label]
+            key = kind, facets[_TLP], originator, facets[_SUBJECTS], properties
             added = groups.get(key) or groups.setdefault(key, _Sum(samples))
         added.add(place)
-    rows = _name_groups(inventory, groups)
-    shown = sum(group.amount.objects for group in rows[:MAX_GROUPS])
+    named = _name_groups(inventory, groups)
+    largest = sorted(named, key=lambda words: (-sum(added.objects for added in named[words]), words))
+    rows = [_make_group(words, named[words]) for words in largest[:MAX_GROUPS]]
     released = sum(added.objects for added in groups.values())
     return Counts(
         released=released,
         redacted=sum(added.objects for key, added in groups.items() if key[-1]),
         withheld=sum(added.objects for added in refusals.values()),
-        groups=tuple(rows[:MAX_GROUPS]),
-        more_groups=len(rows[MAX_GROUPS:]),
-        more_objects=released - shown,
+        groups=tuple(rows),
+        more_groups=len(largest) - len(rows),
+        more_objects=released - sum(group.amount.objects for group in rows),
         refusals=tuple((name, refusals[name].amount()) for name in _order(refusals)),
     )
 
@@ -280,62 +284,60 @@ def count_effect(
 
 def find_common(inventory: Inventory, one: Verdicts, other: Verdicts, *, samples: int) -> tuple[int, Amount]:
     """How many labels, and which objects, both would give."""
-    labels, added = set[int](), _Sum(samples)
-    for place in inventory.places:
-        if _find_given(one, place) is not None and _find_given(other, place) is not None:
-            labels.add(place.label)
-            added.add(place)
-    return len(labels), added.amount()
+    given = [
+        place
+        for place in inventory.places
+        if _find_given(one, place) is not None and _find_given(other, place) is not None
+    ]
+    return _add_up(given, samples=samples)
 
 
 def find_withheld(
     inventory: Inventory, verdicts: Verdicts, *, clause: str, originator: PartyId, samples: int
 ) -> tuple[int, Amount]:
     """How many labels, and which objects of `originator`, nothing but `clause` and what follows it withholds."""
-    labels, added = set[int](), _Sum(samples)
-    for place in inventory.places:
-        if place.originator == originator and verdicts.withheld.get(place.label) == clause:
-            labels.add(place.label)
-            added.add(place)
-    return len(labels), added.amount()
+    held = [place for place in inventory.places if place[2] == originator and verdicts.withheld.get(place[0]) == clause]
+    return _add_up(held, samples=samples)
+
+
+def _add_up(places: Sequence[Place], *, samples: int) -> tuple[int, Amount]:
+    added = _Sum(samples)
+    for place in places:
+        added.add(place)
+    return len({label for label, *_ in places}), added.amount()
 
 
 def _find_given(verdicts: Verdicts | None, place: Place) -> frozenset[str] | None:
     """The properties removed from what is given of this place; None when nothing is."""
-    if verdicts is None or place.age < verdicts.youngest:
-        return None
-    return verdicts.released.get(place.label)
+    label, _, _, age, _ = place
+    return None if verdicts is None or age < verdicts.youngest else verdicts.released.get(label)
 
 
-def _name_groups(inventory: Inventory, groups: Mapping[_Key, _Sum]) -> list[Group]:
-    """The groups in words, those of the same words as one, the largest first."""
-    named = dict[tuple[str, str, str, tuple[str, ...], tuple[str, ...]], list[_Sum]]()
+def _name_groups(inventory: Inventory, groups: Mapping[_Key, _Sum]) -> dict[_Words, list[_Sum]]:
+    """The groups by their words; several may come to the same words."""
+    said = {key: _words(inventory, key) for group in groups for key in (group[1], group[3])}
+    named = dict[_Words, list[_Sum]]()
     for (kind, tlp, originator, subjects, properties), added in groups.items():
-        level = "".join(_words(inventory, tlp))
-        words = kind, level, originator, _words(inventory, subjects), tuple(sorted(properties))
+        words = kind, "".join(said[tlp]), originator, said[subjects], tuple(sorted(properties))
         named.setdefault(words, []).append(added)
-    rows = [
-        Group(
-            type=kind,
-            tlp=tlp,
-            originator=originator,
-            subjects=subjects,
-            redacted=redacted,
-            amount=_unite(sums),
-        )
-        for (kind, tlp, originator, subjects, redacted), sums in named.items()
-    ]
-    rows.sort(key=lambda row: (-row.amount.objects, row.type, row.tlp, row.originator, row.subjects, row.redacted))
-    return rows
+    return named
 
 
 def _words(inventory: Inventory, key: str) -> tuple[str, ...]:
     return tuple(sorted(frozenset[str]().union(*inventory.facets[key].groups)))
 
 
-def _unite(sums: Sequence[_Sum]) -> Amount:
+def _make_group(words: _Words, sums: Sequence[_Sum]) -> Group:
+    kind, tlp, originator, subjects, redacted = words
     places = tuple(place for added in sums for place in added.places)
-    return Amount(objects=sum(added.objects for added in sums), places=places[: sums[0].limit])
+    return Group(
+        type=kind,
+        tlp=tlp,
+        originator=originator,
+        subjects=subjects,
+        redacted=redacted,
+        amount=Amount(objects=sum(added.objects for added in sums), places=places[: sums[0].limit]),
+    )
 
 
 def _order(refusals: Collection[str]) -> list[str]:

@@ -15,6 +15,9 @@ from comity.store.transaction import Transaction
 
 __all__ = ["Sample", "read_inventory", "read_samples"]
 
+_LEAST, _MOST = -(2**63), 2**63 - 1
+"""No time is before the one or after the other (SQLite's integers)."""
+
 
 class Sample(NamedTuple):
     """A newest version of an object that is held."""
@@ -49,31 +52,22 @@ def read_inventory(transaction: Transaction, *, since: Collection[Instant] = ())
     ):
         keys = text.split(",")
         labels[label] = keys if known and len(keys) == len(FACETS) else _read_body(transaction, label, facets)
-    return Inventory(places=list(map(Place._make, rows)), labels=labels, facets=facets, since=tuple(bounds))
+    return Inventory(places=rows, labels=labels, facets=facets, since=tuple(bounds))
 
 
 def read_samples(transaction: Transaction, place: Place, *, since: Sequence[Instant], limit: int) -> list[Sample]:
     """At most `limit` of the objects counted at `place`, the last ones taken in first; `since` as for the counts."""
-    floor = since[place.age - 1] if place.age else None
-    ceiling = since[place.age] if place.age < len(since) else None
+    label, kind, originator, age, _ = place
+    floor = since[age - 1] if age else _LEAST
+    ceiling = since[age] if age < len(since) else _MOST
     return [
         Sample(ObjectId(row[0]), row[1])
         for row in transaction.rows(
             "SELECT id, version FROM object INDEXED BY object_by_count WHERE current = 1 AND label = ? AND type = ?"
             " AND originator = ? AND added_at >= ? AND added_at < ? ORDER BY added_at DESC LIMIT ?",
-            (
-                place.label,
-                place.type,
-                place.originator,
-                _LEAST if floor is None else floor,
-                _MOST if ceiling is None else ceiling,
-                limit,
-            ),
+            (label, kind, originator, floor, ceiling, limit),
         )
     ]
-
-
-_LEAST, _MOST = -(2**63), 2**63 - 1
 
 
 def _read_body(transaction: Transaction, label: int, facets: dict[str, Facet]) -> list[str]:

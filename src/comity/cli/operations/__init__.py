@@ -3,7 +3,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from comity.cli.operations import agreements, journal, objects, parties
+from comity.cli.operations import agreements, journal, objects, parties, previews
 from comity.cli.outcome import Arguments, Outcome
 from comity.cli.reply import Json
 from comity.errors import MalformedRequest
@@ -22,6 +22,9 @@ OPERATIONS: Mapping[str, Operation] = {
     "object.show": objects.show,
     "explain": objects.explain,
     "pull": objects.pull,
+    "agreement.preview": previews.preview,
+    "agreement.check": previews.check,
+    "agreement.diff": previews.diff,
     "agreement.propose": agreements.propose,
     "agreement.list": agreements.list_all,
     "agreement.show": agreements.show,
