@@ -87,9 +87,7 @@ def describe_witness(found: Contradiction, *, party: PartyId, labels: int, objec
         case ConflictKind.DUTIES:
             return "The scopes overlap; nothing that is held today would go under both."
         case ConflictKind.ONWARD if objects:
-            return (
-                f"Of what {found.giver} gave, {objects} objects ({labels} labels) are withheld by their audience alone."
-            )
+            return f"{objects} objects of {found.giver} ({labels} labels) are withheld today by their audience alone."
         case ConflictKind.ONWARD:
             return "The scopes overlap; nothing that is held today is concerned."
 
