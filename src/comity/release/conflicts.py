@@ -79,17 +79,22 @@ def find_contradictions(terms: Terms, other: Terms, *, party: PartyId) -> tuple[
 
 def describe_witness(found: Contradiction, *, party: PartyId, labels: int, objects: int) -> str:
     """The sentence that says what is held today of what `found` is about."""
+    held = f"{_count(objects, 'object')} ({_count(labels, 'label')})"
     match found.kind:
         case ConflictKind.DUTIES if objects:
-            return f"Of what is held today, {objects} objects ({labels} labels) would go under both."
+            return f"Of what is held today, {held} would go under both."
         case ConflictKind.DUTIES if found.giver != party:
             return f"The scopes overlap; what {found.giver} holds of it is not known here."
         case ConflictKind.DUTIES:
             return "The scopes overlap; nothing that is held today would go under both."
         case ConflictKind.ONWARD if objects:
-            return f"{objects} objects of {found.giver} ({labels} labels) are withheld today by their audience alone."
+            return f"Of what {found.giver} gave, {held} would not go today, by their audience alone."
         case ConflictKind.ONWARD:
             return "The scopes overlap; nothing that is held today is concerned."
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
 def overlaps(one: Flow, other: Flow) -> bool:

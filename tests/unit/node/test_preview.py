@@ -151,7 +151,7 @@ def test_a_conflict_with_an_agreement_in_force_is_told_with_what_is_held(world: 
     (conflict,) = check_terms(world.nodes["aurelia"], widen(world, tlp="green")).conflicts
     assert (conflict.dossier.id, conflict.other.title) == (agreement, "Exchange on Ashfall")
     assert (conflict.labels, conflict.amount.objects) == (1, 1)
-    assert "1 objects (1 labels) would go under both" in conflict.sentence
+    assert "1 object (1 label) would go under both" in conflict.sentence
     (seen,) = ask(world, widen(world, tlp="green")).draft.conflicts
     assert seen.sentence == conflict.sentence
 
@@ -205,7 +205,7 @@ def test_what_an_audience_withholds_bears_witness_to_an_onward_conflict(
     (conflict,) = check_terms(three.nodes["aurelia"], three.terms()).conflicts
     assert (conflict.found.clause, conflict.found.other_clause) == ("channels.main.originators", "channels.main.onward")
     assert conflict.amount.objects == 1
-    assert "1 objects of meridia (1 labels) are withheld today by their audience alone" in conflict.sentence
+    assert "Of what meridia gave, 1 object (1 label) would not go today" in conflict.sentence
 
 
 def pull(world: World, *, giver: str, recipient: str) -> None:

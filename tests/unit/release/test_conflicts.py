@@ -211,7 +211,7 @@ def test_an_excluded_framework_must_not_get_it() -> None:
         (ConflictKind.DUTIES, AURELIA, 3, "3 objects (2 labels) would go under both"),
         (ConflictKind.DUTIES, AURELIA, 0, "nothing that is held today would go under both"),
         (ConflictKind.DUTIES, BOREALIA, 0, "what borealia holds of it is not known here"),
-        (ConflictKind.ONWARD, MERIDIA, 3, "3 objects of meridia (2 labels) are withheld today"),
+        (ConflictKind.ONWARD, MERIDIA, 3, "Of what meridia gave, 3 objects (2 labels) would not go today"),
         (ConflictKind.ONWARD, MERIDIA, 0, "nothing that is held today is concerned"),
     ],
 )

@@ -121,7 +121,8 @@ def test_samples_are_found_without_reading_the_objects(world: World) -> None:
     with world.nodes["aurelia"].store.read() as transaction:
         plan = transaction.rows(
             "EXPLAIN QUERY PLAN SELECT id, version FROM object INDEXED BY object_by_count WHERE current = 1"
-            " AND label = 1 AND type = 'x' AND originator = 'y' AND added_at >= 0 AND added_at < 9 ORDER BY added_at DESC LIMIT 1"
+            " AND label = 1 AND type = 'x' AND originator = 'y' AND added_at >= 0 AND added_at < 9"
+            " ORDER BY added_at DESC LIMIT 1"
         )
         counted = transaction.rows(
             "EXPLAIN QUERY PLAN SELECT label, COUNT(*) FROM object INDEXED BY object_by_count WHERE current = 1"
