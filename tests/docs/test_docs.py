@@ -28,7 +28,7 @@ PACKAGE = ROOT / "src" / "comity"
 DOCS = ROOT / "docs"
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 CLASSES = [found for name in errors.__all__ if isinstance(found := getattr(errors, name), type)]
-NOT_YET = ("PREVIEWED", "REACH", "CHAIN", "REPLAY")
+NOT_YET = ("REACH", "CHAIN", "REPLAY")
 INVARIANTS = (
     "SAFE",
     "GATE",
@@ -42,6 +42,7 @@ INVARIANTS = (
     "CLOSED",
     "SILENT",
     "APPEND-ONLY",
+    "PREVIEWED",
     *NOT_YET,
 )
 MAX_README_LINES = 200
