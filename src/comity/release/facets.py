@@ -74,6 +74,8 @@ def find_facets(label: Label) -> tuple[tuple[str, str], ...]:
 
 def parse_facet(clause: str, said: str) -> Facet:
     """The facet that the text `said` of `find_facets` is."""
+    if said.count("\n") == 1:  # the groups of most labels: one object, or several that say the same
+        return Facet(clause, frozenset((frozenset(said.split()),)))
     return Facet(clause, frozenset([frozenset(line.split()) for line in said.split("\n")[:-1]]))
 
 

@@ -13,6 +13,7 @@ the granular markings, so that one admitted label stands for all that are marked
 What a preview supposes: that the gate is open. What stops everything (state, recognition) is told beside it.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
@@ -109,9 +110,6 @@ class Amount:
 
     objects: int
     places: tuple[Place, ...]
-
-
-NOTHING = Amount(objects=0, places=())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,51 +218,30 @@ _Words = tuple[str, str, str, tuple[str, ...], tuple[str, ...]]
 """The same in words."""
 
 
-class _Sum:
-    """An amount being added up; only the first places are remembered."""
-
-    __slots__ = ("limit", "objects", "places")
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.objects = 0
-        self.places = list[Place]()
-
-    def add(self, place: Place) -> None:
-        self.objects += place[-1]
-        if len(self.places) < self.limit:
-            self.places.append(place)
-
-    def amount(self) -> Amount:
-        return Amount(objects=self.objects, places=tuple(self.places))
-
-
 def count_flow(inventory: Inventory, verdicts: Verdicts, *, samples: int) -> Counts:
     """The tables of one flow; each amount names enough places to find `samples` objects at, if there are as many."""
-    groups, refusals = dict[_Key, _Sum](), dict[str, _Sum]()
+    groups, refusals = defaultdict[_Key, list[Place]](list), defaultdict[str, list[Place]](list)
     for place in inventory.places:
         label, kind, originator, age, _ = place
         properties = verdicts.released.get(label)
         if properties is None or age < verdicts.youngest:
-            clause = verdicts.withheld.get(label, HISTORY)
-            added = refusals.get(clause) or refusals.setdefault(clause, _Sum(samples))
+            refusals[verdicts.withheld.get(label, HISTORY)].append(place)
         else:
             facets = inventory.labels[label]
-            key = kind, facets[_TLP], originator, facets[_SUBJECTS], properties
-            added = groups.get(key) or groups.setdefault(key, _Sum(samples))
-        added.add(place)
+            groups[kind, facets[_TLP], originator, facets[_SUBJECTS], properties].append(place)
     named = _name_groups(inventory, groups)
-    largest = sorted(named, key=lambda words: (-sum(added.objects for added in named[words]), words))
-    rows = [_make_group(words, named[words]) for words in largest[:MAX_GROUPS]]
-    released = sum(added.objects for added in groups.values())
+    sizes = {words: _count(places) for words, places in named.items()}
+    largest = sorted(sizes, key=lambda words: (-sizes[words], words))
+    rows = [_make_group(words, _add_up(named[words], samples)) for words in largest[:MAX_GROUPS]]
+    released = sum(sizes.values())
     return Counts(
         released=released,
-        redacted=sum(added.objects for key, added in groups.items() if key[-1]),
-        withheld=sum(added.objects for added in refusals.values()),
+        redacted=sum(size for words, size in sizes.items() if words[-1]),
+        withheld=sum(map(_count, refusals.values())),
         groups=tuple(rows),
         more_groups=len(largest) - len(rows),
-        more_objects=released - sum(group.amount.objects for group in rows),
-        refusals=tuple((name, refusals[name].amount()) for name in _order(refusals)),
+        more_objects=released - sum(row.amount.objects for row in rows),
+        refusals=tuple((name, _add_up(refusals[name], samples)) for name in _order(refusals)),
     )
 
 
@@ -272,14 +249,20 @@ def count_effect(
     inventory: Inventory, before: Verdicts | None, after: Verdicts | None, *, relation: Relation, samples: int
 ) -> Effect:
     """What `after` gives held against what `before` gives; None gives nothing."""
-    sums = {name: _Sum(samples) for name in ("gained", "lost", "changed", "unchanged")}
+    fates = defaultdict[str, list[Place]](list)
     for place in inventory.places:
         then, now = _find_given(before, place), _find_given(after, place)
         if then is None and now is None:
             continue
-        name = "gained" if then is None else "lost" if now is None else "unchanged" if then == now else "changed"
-        sums[name].add(place)
-    return Effect(relation=relation, **{name: added.amount() for name, added in sums.items()})
+        fate = "gained" if then is None else "lost" if now is None else "unchanged" if then == now else "changed"
+        fates[fate].append(place)
+    return Effect(
+        relation=relation,
+        gained=_add_up(fates["gained"], samples),
+        lost=_add_up(fates["lost"], samples),
+        changed=_add_up(fates["changed"], samples),
+        unchanged=_add_up(fates["unchanged"], samples),
+    )
 
 
 def find_common(inventory: Inventory, one: Verdicts, other: Verdicts, *, samples: int) -> tuple[int, Amount]:
@@ -289,7 +272,7 @@ def find_common(inventory: Inventory, one: Verdicts, other: Verdicts, *, samples
         for place in inventory.places
         if _find_given(one, place) is not None and _find_given(other, place) is not None
     ]
-    return _add_up(given, samples=samples)
+    return len({place[0] for place in given}), _add_up(given, samples)
 
 
 def find_withheld(
@@ -297,14 +280,16 @@ def find_withheld(
 ) -> tuple[int, Amount]:
     """How many labels, and which objects of `originator`, nothing but `clause` and what follows it withholds."""
     held = [place for place in inventory.places if place[2] == originator and verdicts.withheld.get(place[0]) == clause]
-    return _add_up(held, samples=samples)
+    return len({place[0] for place in held}), _add_up(held, samples)
 
 
-def _add_up(places: Sequence[Place], *, samples: int) -> tuple[int, Amount]:
-    added = _Sum(samples)
-    for place in places:
-        added.add(place)
-    return len({label for label, *_ in places}), added.amount()
+def _count(places: Iterable[Place]) -> int:
+    return sum(place[-1] for place in places)
+
+
+def _add_up(places: Sequence[Place], samples: int) -> Amount:
+    """Each place holds one object at least, so that as many places as samples are enough."""
+    return Amount(objects=_count(places), places=tuple(places[:samples]))
 
 
 def _find_given(verdicts: Verdicts | None, place: Place) -> frozenset[str] | None:
@@ -313,13 +298,12 @@ def _find_given(verdicts: Verdicts | None, place: Place) -> frozenset[str] | Non
     return None if verdicts is None or age < verdicts.youngest else verdicts.released.get(label)
 
 
-def _name_groups(inventory: Inventory, groups: Mapping[_Key, _Sum]) -> dict[_Words, list[_Sum]]:
+def _name_groups(inventory: Inventory, groups: Mapping[_Key, Sequence[Place]]) -> Mapping[_Words, list[Place]]:
     """The groups by their words; several may come to the same words."""
     said = {key: _words(inventory, key) for group in groups for key in (group[1], group[3])}
-    named = dict[_Words, list[_Sum]]()
-    for (kind, tlp, originator, subjects, properties), added in groups.items():
-        words = kind, "".join(said[tlp]), originator, said[subjects], tuple(sorted(properties))
-        named.setdefault(words, []).append(added)
+    named = defaultdict[_Words, list[Place]](list)
+    for (kind, tlp, originator, subjects, properties), places in groups.items():
+        named[kind, "".join(said[tlp]), originator, said[subjects], tuple(sorted(properties))] += places
     return named
 
 
@@ -327,17 +311,9 @@ def _words(inventory: Inventory, key: str) -> tuple[str, ...]:
     return tuple(sorted(frozenset[str]().union(*inventory.facets[key].groups)))
 
 
-def _make_group(words: _Words, sums: Sequence[_Sum]) -> Group:
+def _make_group(words: _Words, amount: Amount) -> Group:
     kind, tlp, originator, subjects, redacted = words
-    places = tuple(place for added in sums for place in added.places)
-    return Group(
-        type=kind,
-        tlp=tlp,
-        originator=originator,
-        subjects=subjects,
-        redacted=redacted,
-        amount=Amount(objects=sum(added.objects for added in sums), places=places[: sums[0].limit]),
-    )
+    return Group(type=kind, tlp=tlp, originator=originator, subjects=subjects, redacted=redacted, amount=amount)
 
 
 def _order(refusals: Collection[str]) -> list[str]:
