@@ -43,10 +43,7 @@ def describe_check(result: dict[str, Any]) -> str:
 def describe_comparison(result: dict[str, Any]) -> str:
     """The clauses that differ, then what becomes of each channel."""
     before, after = result["before"], result["after"]
-    lines = [
-        f"before  {_title(before)}, version {before['version']}",
-        f"after   {_title(after)}, version {after['version']}",
-    ]
+    lines = [f"{name}  {_title(terms)}, version {terms['version']}" for name, terms in (("A", before), ("B", after))]
     lines += ["", "text"] if result["changes"] else ["", "The texts say the same."]
     for change in result["changes"]:
         lines.append(f"  {printable(change['clause'])}{_presence(change)}")
