@@ -181,6 +181,12 @@ def test_giving_back_is_not_passing_on() -> None:
     assert find(admitting(make_terms(AURELIA, MERIDIA, title="Back"), MERIDIA), FROM_MERIDIA) == []
 
 
+def test_what_is_given_back_is_the_givers_own_to_pass_on_and_to_use() -> None:
+    inside = change(make_terms(AURELIA, MERIDIA), framework="coalition-dawn", excluded_frameworks=[])
+    back = change_channel(inside, AURELIA, onward="listed", releasable_to=["cimbria"])
+    assert find(admitting(back, MERIDIA), FROM_MERIDIA) == []
+
+
 def test_what_the_scope_of_the_giver_cannot_hold_is_not_passed_on() -> None:
     assert find(PASSES, change_channel(FROM_MERIDIA, MERIDIA, types=["tool"])) == []
 
