@@ -7,7 +7,7 @@ against each facet once, and a label is admitted when none of its facets is refu
     find_facets(label)                         -> (("types", …), ("tlp_ceiling", …), …), what is said as text
     find_refused(scope, facets, recipient=…)   -> the keys of the facets that the clause they are said to refuses
 
-The last facet of a label is its granular markings, which no clause tests: what they let be removed is asked of
+One facet is a label's granular markings, which no clause tests: what they let be removed is asked of
 `release.decision`. Each facet is tested by the clause table itself, so that this reading cannot differ from it.
 """
 
@@ -23,6 +23,8 @@ from comity.stix.labels import Label
 __all__ = [
     "FACETS",
     "GRANULAR",
+    "TABLE",
+    "THIS_TABLE",
     "Facet",
     "Inventory",
     "Place",
@@ -31,12 +33,26 @@ __all__ = [
     "parse_facet",
 ]
 
+TABLE = "table"
+"""In the place of a clause: the facet that says by which clauses, in which order, the others were made."""
+
 GRANULAR = "granular"
 """In the place of a clause: the facet that holds a label's granular markings."""
 
-FACETS: tuple[str, ...] = (*(clause.name for clause in CLAUSES), GRANULAR)
-"""What the facets of a label are said to, in their order."""
 
+def _list_facets() -> tuple[str, ...]:
+    names = [clause.name for clause in CLAUSES]
+    # Behind the last clause that silence fails, saying nothing is left out: most labels say nothing to those.
+    speaks = [not admits_groups(clause.test, frozenset(), frozenset()) for clause in CLAUSES]
+    last = max(place for place, must_speak in enumerate(speaks) if must_speak)
+    return (TABLE, *names[: last + 1], GRANULAR, *names[last + 1 :])
+
+
+FACETS: tuple[str, ...] = _list_facets()
+"""What the facets of a label are said to, in their order; those behind GRANULAR only where something is said."""
+
+THIS_TABLE = f"{' '.join(FACETS)}\n"
+"""What is said to TABLE of a label whose facets are of this clause table."""
 
 Place = tuple[int, str, str, int, int]
 """Newest versions that are counted together: their label, type, originator and age (`Inventory.since`), and how many.
@@ -67,9 +83,11 @@ class Inventory:
 
 def find_facets(label: Label) -> tuple[tuple[str, str], ...]:
     """What `label` says to each of FACETS, as text that is equal where the same is said."""
-    said = [(clause.name, _format(clause.found(label))) for clause in CLAUSES]
-    marks = "".join(f"{mark.property} {mark.tlp}\n" for mark in label.granular)
-    return (*said, (GRANULAR, marks))
+    said = {clause.name: _format(clause.found(label)) for clause in CLAUSES}
+    said[TABLE] = THIS_TABLE
+    said[GRANULAR] = "".join(f"{mark.property} {mark.tlp}\n" for mark in label.granular)
+    always = FACETS.index(GRANULAR)
+    return tuple((name, said[name]) for place, name in enumerate(FACETS) if place <= always or said[name])
 
 
 def parse_facet(clause: str, said: str) -> Facet:

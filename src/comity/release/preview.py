@@ -22,7 +22,7 @@ from comity.agreement.terms import Scope, Terms
 from comity.ids import Instant, PartyId
 from comity.release.clauses import CLAUSES
 from comity.release.decision import Redact, Release, Withhold, decide
-from comity.release.facets import FACETS, Inventory, Place, find_refused
+from comity.release.facets import FACETS, GRANULAR, Inventory, Place, find_refused
 from comity.stix.labels import Label
 
 __all__ = [
@@ -53,7 +53,7 @@ HISTORY = "history"
 MAX_GROUPS = 100
 """Rows of one table; what has fewer objects than the last one is counted together."""
 
-_TLP, _SUBJECTS = FACETS.index("tlp_ceiling"), FACETS.index("subjects")
+_TLP, _SUBJECTS, _GRANULAR = (FACETS.index(name) for name in ("tlp_ceiling", "subjects", GRANULAR))
 
 
 class Relation(StrEnum):
@@ -187,7 +187,7 @@ def sort_labels(inventory: Inventory, flow: Flow) -> Sorted:
 
 def pick_labels(inventory: Inventory, found: Sorted) -> dict[str, int]:
     """An admitted label for each way that admitted labels are marked on single properties, by that facet's key."""
-    return {inventory.labels[label][-1]: label for label in reversed(found.admitted)}
+    return {inventory.labels[label][_GRANULAR]: label for label in reversed(found.admitted)}
 
 
 def judge(inventory: Inventory, flow: Flow, found: Sorted, *, labels: Mapping[str, Label]) -> Verdicts:
@@ -195,7 +195,7 @@ def judge(inventory: Inventory, flow: Flow, found: Sorted, *, labels: Mapping[st
     decisions = {key: decide(flow.scope, label, recipient=flow.receiver) for key, label in labels.items()}
     released, withheld = dict[int, frozenset[str]](), dict(found.refused)
     for label in found.admitted:
-        match decisions[inventory.labels[label][-1]]:
+        match decisions[inventory.labels[label][_GRANULAR]]:
             case Release():
                 released[label] = _WHOLE
             case Redact(properties=properties):

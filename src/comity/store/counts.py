@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from comity.ids import Instant, ObjectId
-from comity.release.facets import FACETS, Facet, Inventory, Place, find_facets, parse_facet
+from comity.release.facets import TABLE, THIS_TABLE, Facet, Inventory, Place, find_facets, parse_facet
 from comity.stix.labels import parse_label
 from comity.store.transaction import Transaction
 
@@ -41,17 +41,17 @@ def read_inventory(transaction: Transaction, *, since: Collection[Instant] = ())
         )
     else:
         rows = transaction.rows("SELECT label, type, originator, 0, objects FROM label_count")
-    facets = {
-        str(key): parse_facet(clause, said)
-        for key, clause, said in transaction.rows("SELECT id, clause, said FROM facet")
-    }
-    known = {facet.clause for facet in facets.values()} <= set(FACETS)
+    facets, table = dict[str, Facet](), ""
+    for key, clause, said in transaction.rows("SELECT id, clause, said FROM facet"):
+        facets[str(key)] = parse_facet(clause, said)
+        if clause == TABLE and said == THIS_TABLE:
+            table = str(key)
     labels = dict[int, Sequence[str]]()
     for label, text in transaction.rows(
         "SELECT id, facets FROM label WHERE id IN (SELECT DISTINCT label FROM label_count)"
     ):
         keys = text.split(",")
-        labels[label] = keys if known and len(keys) == len(FACETS) else _read_body(transaction, label, facets)
+        labels[label] = keys if table and keys[0] == table else _read_body(transaction, label, facets)
     return Inventory(places=rows, labels=labels, facets=facets, since=tuple(bounds))
 
 

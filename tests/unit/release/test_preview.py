@@ -6,7 +6,7 @@ import dataclasses
 import pytest
 
 from comity.ids import Instant, PartyId
-from comity.release import preview
+from comity.release import facets, preview
 from comity.release.clauses import CLAUSES
 from comity.release.facets import Facet, Inventory
 from comity.release.preview import (
@@ -24,9 +24,10 @@ from comity.release.preview import (
 from tests.parties import AURELIA, BOREALIA, MERIDIA, make_terms
 
 NONE = frozenset[str]()
-FACETS = ["0", "green", "0", "0", "ashfall", "0", "0", "0", "0", "0", "0", "0"]
-OTHER = ["0", "green", "0", "0", "tidewater", "0", "0", "0", "0", "0", "0", "0"]
-SILENT = ["0", "green", "0", "0", "silent", "0", "0", "0", "0", "0", "0", "0"]
+FACETS, OTHER, SILENT = (
+    [{"tlp_ceiling": "green", "subjects": subjects}.get(name, "0") for name in facets.FACETS]
+    for subjects in ("ashfall", "tidewater", "silent")
+)
 INVENTORY = Inventory(
     places=[
         (1, "report", "aurelia", 0, 5),

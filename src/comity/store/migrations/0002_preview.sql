@@ -2,7 +2,8 @@
 -- What a preview reads instead of the objects: how many carry each label, and what each label says, clause by clause.
 
 -- A facet is what a label says to one clause, or its granular markings; equal ones are stored once. `facets` of a label
--- holds the keys of its facets, with commas between; a label stored before has none and is read from its body.
+-- holds the keys of its facets, with commas between; the first says of which clause table they are. A label stored
+-- before has none and is read from its body.
 CREATE TABLE facet (
     id INTEGER PRIMARY KEY,
     clause TEXT NOT NULL,
