@@ -82,6 +82,8 @@ def test_nothing_is_broken(copy: Path) -> None:
         ("audit.py", "import comity.keys", STATE),
         ("taxii/anything.py", "from comity.release.decision import decide", DECISION),
         ("node/ingest.py", "import comity.release.decision", DECISION),
+        ("node/ingest.py", "import comity.release.preview", DECISION),
+        ("release/facets.py", "import comity.release.decision", RELEASE),
         ("release/__init__.py", "from comity.release.decision import decide", REEXPORT),
     ],
 )

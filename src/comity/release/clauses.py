@@ -38,6 +38,7 @@ __all__ = [
     "Finding",
     "Groups",
     "Test",
+    "admits_groups",
     "find_groups",
     "read_findings",
     "read_sql",
@@ -168,13 +169,18 @@ def find_groups(label: Label) -> tuple[tuple[str, int, str], ...]:
     )
 
 
+def admits_groups(test: Test, found: Groups, allowed: frozenset[str] | None) -> bool:
+    """Whether a clause of this test holds of any label that says `found` to it; `allowed` None sets no limit."""
+    return allowed is None or _holds(test, found, allowed)
+
+
 def read_findings(scope: Scope, label: Label, *, recipient: PartyId) -> tuple[Finding, ...]:
     """What every clause says of `label`, in the order of the table."""
     return tuple(
         Finding(
             clause=clause.name,
             test=clause.test,
-            holds=allowed is None or _holds(clause.test, clause.found(label), allowed),
+            holds=admits_groups(clause.test, clause.found(label), allowed),
             found=clause.found(label),
             allowed=allowed,
         )

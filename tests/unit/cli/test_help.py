@@ -26,6 +26,7 @@ HEAVY = {"apsw", "asyncio", "cryptography", "httpx", "rfc8785", "uvicorn", "comi
 PROMISED = """init serve
 party export/party add/party list/credential create
 object add/object show/explain/pull/reach
+agreement check/agreement preview/agreement diff
 agreement propose/agreement list/agreement show/agreement status/agreement clarify/agreement answer/agreement accept
 agreement reject/agreement suspend/agreement resume/agreement terminate
 log list/log show/log verify/log checkpoint"""

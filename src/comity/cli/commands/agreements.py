@@ -2,6 +2,8 @@
 """Shell: `agreement`."""
 
 import base64
+import re
+from pathlib import Path
 
 import click
 
@@ -14,8 +16,12 @@ from comity.cli.words.agreements import (
     describe_status,
     list_agreements,
 )
+from comity.cli.words.previews import describe_check, describe_comparison, describe_preview
 
 __all__ = ["agreement"]
+
+_NAME = re.compile(r"[0-9A-Fa-f]{1,64}")
+_SAMPLES = "How many ids are shown as examples of each group."
 
 
 @click.group()
@@ -48,6 +54,46 @@ def propose(session: Session, file: str, reservations: tuple[str, ...]) -> int:
     """
     terms = base64.b64encode(read_input(file)).decode()
     return session.run("agreement.propose", {"terms": terms, "reservations": list(reservations)}, describe_act)
+
+
+@agreement.command("check", cls=ActCommand, example="comity --node aurelia agreement check terms.toml")
+@click.argument("file")
+@click.pass_obj
+def check(session: Session, file: str) -> int:
+    """Read the terms in FILE (TOML), and say whether this party could sign them and what they conflict with.
+
+    Nothing is signed. The exit code is 3 if this party's own policy refuses them, else 9 if they conflict with an
+    agreement that this party is bound by.
+    """
+    terms = base64.b64encode(read_input(file)).decode()
+    return session.run("agreement.check", {"terms": terms}, describe_check)
+
+
+@agreement.command("preview", cls=ActCommand, example="comity --node aurelia agreement preview terms.toml")
+@click.argument("terms", metavar="FILE|ID")
+@click.option("--samples", metavar="N", type=click.IntRange(0, 100), default=3, show_default=True, help=_SAMPLES)
+@click.pass_obj
+def preview(session: Session, terms: str, samples: int) -> int:
+    """Show what terms would release of what is held now, to whom, and what they would change; nothing is signed.
+
+    FILE has the terms as TOML. ID is the id of an agreement on record, for its latest version, or a version's hash. The
+    exit code is 3 if this party's own policy refuses them.
+    """
+    return session.run("agreement.preview", {**_read_source(terms, ""), "samples": samples}, describe_preview)
+
+
+@agreement.command("diff", cls=ActCommand, example="comity --node aurelia agreement diff 3f2a terms.toml")
+@click.argument("before", metavar="A")
+@click.argument("after", metavar="B")
+@click.option("--samples", metavar="N", type=click.IntRange(0, 100), default=3, show_default=True, help=_SAMPLES)
+@click.pass_obj
+def diff(session: Session, before: str, after: str, samples: int) -> int:
+    """Show how the terms B differ from A: clause by clause, and in what they would release of what is held now.
+
+    Each is a file with terms as TOML, or the hash of a version on record or its beginning.
+    """
+    sources = {**_read_source(before, "before_"), **_read_source(after, "after_")}
+    return session.run("agreement.diff", {**sources, "samples": samples}, describe_comparison)
 
 
 @agreement.command("list", cls=ActCommand, example="comity --node aurelia agreement list")
@@ -229,3 +275,10 @@ def accede(session: Session, agreement_id: str, bases: str, reservations: tuple[
 def _act(session: Session, verb: str, agreement_id: str, reason: str | None, *, channel: str | None = None) -> int:
     arguments: dict[str, Json] = {"id": agreement_id, "reason": reason, "channel": channel}
     return session.run(f"agreement.{verb}", arguments, describe_act)
+
+
+def _read_source(name: str, prefix: str) -> dict[str, Json]:
+    """What `name` stands for: the file of that name if there is one, else something on record."""
+    if name != "-" and not Path(name).exists() and _NAME.fullmatch(name):
+        return {f"{prefix}id": name}
+    return {f"{prefix}terms": base64.b64encode(read_input(name)).decode()}

@@ -3,7 +3,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from comity.cli.operations import agreements, journal, objects, parties, reach, standing
+from comity.cli.operations import agreements, journal, objects, parties, previews, reach, standing
 from comity.cli.outcome import Arguments, Outcome
 from comity.cli.reply import Json
 from comity.errors import MalformedRequest
@@ -23,6 +23,9 @@ OPERATIONS: Mapping[str, Operation] = {
     "explain": objects.explain,
     "pull": objects.pull,
     "reach": reach.reach,
+    "agreement.preview": previews.preview,
+    "agreement.check": previews.check,
+    "agreement.diff": previews.diff,
     "agreement.propose": agreements.propose,
     "agreement.list": standing.list_all,
     "agreement.show": standing.show,
