@@ -69,7 +69,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Place:
     agreement = world.sign_all(world.terms())
     drafts = find_alike(world)
     for toml in drafts:
-        agree.propose(world.nodes["aurelia"], toml)
+        world.propose("aurelia", toml)
     terms, folder = world.terms(title="Another"), world.nodes["aurelia"].folder
     world.close()
     strangers = World(tmp_path_factory.mktemp("strangers"))

@@ -186,7 +186,11 @@ def do(ground: Field, operation: str, **arguments: str) -> Reply | None:
     """What the serving process answered; None when it was killed meanwhile."""
     reply = None
     with contextlib.suppress(UnavailableError):
-        reply = ask(ground.folder, operation, dict(arguments))
+        for role in (Role.LIAISON, Role.LEGAL):
+            badge = badge_path(ground.folder, role).read_text(encoding="utf-8")
+            reply = ask(ground.folder, operation, {**arguments, "badge": badge})
+            if reply is None or reply.code != Exit.WAITING:
+                break
     ground.acts[f"{operation} {'cut' if reply is None else reply.code}"] += 1
     return reply
 

@@ -7,19 +7,26 @@ state follows from the set of events (`agreement.lifecycle`).
 
 A suspension is in force when `act_on` has returned; bytes already committed may still be on their way out of the
 process, and whoever answers the operator waits for those first (`taxii.sends`).
+
+An act of this party is signed only when enough of its people have approved exactly that act (`_authorise`); until then
+it is `Waiting`, and nothing of it leaves.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from comity.agreement.drafting import convert_terms
 from comity.agreement.lifecycle import Event, EventKind, Standing, check_event
+from comity.agreement.people import Approval, make_matter
 from comity.agreement.recognition import Refusal
 from comity.agreement.terms import Terms, parse_terms
-from comity.errors import ConflictError, NotFoundError, TransitionError, VerificationError
+from comity.canonical import Json
+from comity.errors import AuthenticationError, ConflictError, NotFoundError, TransitionError, VerificationError
 from comity.exchange import make_message, parse_message, verify_message
 from comity.ids import Digest, PartyId
 from comity.node.node import Act, Node
 from comity.node.parties import read_manifests
+from comity.node.people import Actor, Approved, Waiting, approve
 from comity.node.standing import Dossier, find_agreement, judge_terms, read_dossier
 from comity.release.disclosure import EntryType, format_event_content
 from comity.signing import Role
@@ -41,11 +48,15 @@ _STOPS = frozenset({EventKind.SUSPEND, EventKind.TERMINATE, EventKind.REJECT})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
-    """The event now on record and the state it led to; `new` is False for a repeated message."""
+    """The event now on record and the state it led to; `new` is False for a repeated message.
+
+    `approvals` are those of this party's people that carried it, empty for an event of another party.
+    """
 
     event: Event
     standing: Standing
     new: bool
+    approvals: tuple[Approval, ...] = ()
 
     @property
     def stops(self) -> bool:
@@ -53,8 +64,8 @@ class Recorded:
         return self.new and self.event.kind in _STOPS
 
 
-def propose(node: Node, toml: bytes) -> Recorded | Refusal:
-    """The proposal, signed by this party and on record; or the refusal of its own recognition policy.
+def propose(node: Node, toml: bytes, *, by: Actor) -> Recorded | Waiting | Refusal:
+    """The proposal, signed by this party and on record; or what it waits for; or a refusal of this party's policy.
 
     Raises:
         MalformedTerms: the document, with the line.
@@ -71,6 +82,9 @@ def propose(node: Node, toml: bytes) -> Recorded | Refusal:
         dossier = read_dossier(node, act.transaction, terms.agreement_id)
         _check_lineage(terms, dossier)
         standing = dossier.standing(now=act.now) if dossier else None
+        authorised = _authorise(node, act, EventKind.PROPOSE, by=by, terms=terms, standing=standing)
+        if not isinstance(authorised, Approved):
+            return authorised
         return _sign(node, act, EventKind.PROPOSE, terms=terms, standing=standing)
 
 
@@ -79,11 +93,14 @@ def act_on(
     prefix: str,
     kind: EventKind,
     *,
+    by: Actor,
     clause: str | None = None,
     text: str | None = None,
     re: str | None = None,
-) -> Recorded | Refusal:
-    """The event of this party on the agreement that `prefix` names, on record; or its own policy's refusal to accept.
+) -> Recorded | Waiting | Refusal:
+    """The event of this party on the agreement that `prefix` names, on record; or what it waits for; or a refusal.
+
+    A refusal is that of this party's own policy to accept, or says that the person's roles do not fit.
 
     `re` is a prefix of the digest of the question that an ANSWER answers; without it the only open question is meant.
     A RESUME lifts every lock that this party holds.
@@ -103,8 +120,14 @@ def act_on(
             if isinstance(refusal, Refusal):
                 return refusal
         if kind is EventKind.RESUME:
-            return _resume(node, act, terms, standing=standing, text=text)
+            return _resume(node, act, terms, by=by, standing=standing, text=text)
         target = _find_question(standing, re) if kind is EventKind.ANSWER else None
+        about = [target] if target else []
+        authorised = _authorise(
+            node, act, kind, by=by, terms=terms, standing=standing, clause=clause, text=text, re=about
+        )
+        if not isinstance(authorised, Approved):
+            return authorised
         return _sign(node, act, kind, terms=terms, standing=standing, clause=clause, text=text, re=target)
 
 
@@ -166,15 +189,58 @@ def _check_bounds(act: Act, event: Event, *, dossier: Dossier | None, terms: Ter
         raise ConflictError(f"this agreement has {_MAX_VERSIONS} versions; negotiate a new one")
 
 
-def _resume(node: Node, act: Act, terms: Terms, *, standing: Standing, text: str | None) -> Recorded:
+def _authorise(  # noqa: PLR0913 (the parts of one event)
+    node: Node,
+    act: Act,
+    kind: EventKind,
+    *,
+    by: Actor,
+    terms: Terms,
+    standing: Standing | None,
+    clause: str | None = None,
+    text: str | None = None,
+    re: Sequence[Digest] = (),
+) -> Approved | Waiting | Refusal:
+    """Whether enough people have approved exactly this act: everything that its events will say is in the matter.
+
+    `re` are the questions or locks of the events, one for each. An act that is not possible is not approved either: it
+    is held against the state before anybody's approval is kept, and again when it is signed.
+    """
+    about: list[Json] = list(re)
+    facts: dict[str, Json] = {"terms": terms.hash, "title": terms.title, "version": terms.version}
+    facts |= {"clause": clause, "text": text, "re": about}
+    matter = make_matter(kind.value, agreement=terms.agreement_id, facts=facts)
+    for target in re or (None,):
+        event = Event(
+            digest=matter.digest,
+            kind=kind,
+            agreement=terms.agreement_id,
+            terms=terms.hash,
+            party=node.party,
+            at=act.now,
+            clause=clause,
+            text=text,
+            re=target,
+        )
+        check_event(standing, event, terms)
+    return approve(act, by if by.why else replace(by, why=text), matter)
+
+
+def _resume(
+    node: Node, act: Act, terms: Terms, *, by: Actor, standing: Standing, text: str | None
+) -> Recorded | Waiting | Refusal:
     """Lift every lock of this party, one signed event each; the last one is the result."""
     own = [lock for lock in standing.locks if lock.party == node.party]
-    result: Recorded | None = None
-    for lock in own or list(standing.locks)[:1]:
-        result = _sign(node, act, EventKind.RESUME, terms=terms, standing=standing, text=text, re=lock.event)
-    if result is None:
+    lifted = [lock.event for lock in own or standing.locks[:1]]
+    if not lifted:
         raise TransitionError(f"nothing is suspended: {standing.sentence}")
-    return result
+    authorised = _authorise(node, act, EventKind.RESUME, by=by, terms=terms, standing=standing, text=text, re=lifted)
+    if not isinstance(authorised, Approved):
+        return authorised
+    results = [
+        _sign(node, act, EventKind.RESUME, terms=terms, standing=standing, text=text, re=lock) for lock in lifted
+    ]
+    return results[-1]
 
 
 def _sign(
@@ -189,6 +255,8 @@ def _sign(
     re: Digest | None = None,
 ) -> Recorded:
     """The event, checked against the state, signed, on record, and queued for every other party."""
+    if not act.approvals:
+        raise AuthenticationError("nobody has approved this act, so it was not signed")
     envelope = make_message(
         kind,
         agreement=terms.agreement_id,
@@ -228,7 +296,11 @@ def _put(act: Act, event: Event, *, envelope: bytes) -> bool:
     new = agreements.add_event(act.transaction, event, envelope=envelope, now=act.now)
     if new:
         content = format_event_content(
-            event=event.digest, kind=event.kind.value, party=event.party, agreement=event.agreement
+            event=event.digest,
+            kind=event.kind.value,
+            party=event.party,
+            agreement=event.agreement,
+            approvals=act.approvals,
         )
         act.record(EntryType.AGREEMENT_EVENT, content, terms=event.terms, recipient=None, count=1)
     return new
@@ -237,7 +309,7 @@ def _put(act: Act, event: Event, *, envelope: bytes) -> bool:
 def _result(node: Node, act: Act, event: Event, *, new: bool) -> Recorded:
     dossier = read_dossier(node, act.transaction, event.agreement)
     assert dossier is not None  # noqa: S101 (its terms were kept in this transaction)
-    return Recorded(event=event, standing=dossier.standing(now=act.now), new=new)
+    return Recorded(event=event, standing=dossier.standing(now=act.now), new=new, approvals=act.approvals)
 
 
 def _check_parties(node: Node, act: Act, terms: Terms) -> None:

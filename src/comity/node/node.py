@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from comity.agreement.people import Approval
 from comity.agreement.recognition import Policy, parse_policy
 from comity.config import Settings, load_settings
 from comity.errors import ConfigError, CorruptionError, MalformedError, NotFoundError, RolledBack
@@ -31,14 +32,20 @@ __all__ = ["Act", "Node", "open_node", "sign_head", "write_head"]
 
 @dataclass(slots=True)
 class Act:
-    """One act under way: its transaction, its one time, and the log entries that will be written with it."""
+    """One act under way: its transaction, its one time, and the log entries that will be written with it.
+
+    `approvals` are those of this party's people that carry the act, once there are enough (`node.people`).
+    """
 
     transaction: Transaction
     now: Instant
     draw: Callable[[int], bytes]
+    approvals: tuple[Approval, ...] = ()
     entries: list[tuple[bytes, log.Opening]] = field(default_factory=list)
 
-    def record(self, kind: EntryType, content: bytes, *, terms: Digest, recipient: PartyId | None, count: int) -> None:
+    def record(
+        self, kind: EntryType, content: bytes, *, terms: Digest | None, recipient: PartyId | None, count: int
+    ) -> None:
         """Put an entry on record with this act; `recipient` gets its next sequence number."""
         salt = self.draw(SALT_BYTES)
         leaf = Leaf(

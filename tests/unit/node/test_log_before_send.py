@@ -373,7 +373,7 @@ def act(world: World, kind: EventKind, agreement: str) -> Digest:
 
 
 def test_a_message_is_on_record_before_it_leaves(world: World, post: Post) -> None:
-    recorded = agree.propose(world.nodes["aurelia"], world.terms())
+    recorded = world.propose("aurelia", world.terms())
     assert isinstance(recorded, agree.Recorded)
     agreement = recorded.event.agreement
     assert post.deliver() == 1

@@ -5,7 +5,7 @@ import base64
 
 import click
 
-from comity.cli.session import ActCommand, Session, read_input
+from comity.cli.session import ActCommand, PersonCommand, Session, read_input
 from comity.cli.words.agreements import describe_act, describe_agreement, describe_status, list_agreements
 
 __all__ = ["agreement"]
@@ -19,16 +19,19 @@ def agreement() -> None:
     """
 
 
-@agreement.command("propose", cls=ActCommand, example="comity --node aurelia agreement propose terms.toml")
+@agreement.command(
+    "propose", cls=PersonCommand, example="comity --node aurelia --as anna.badge agreement propose terms.toml"
+)
 @click.argument("file")
 @click.pass_obj
 def propose(session: Session, file: str) -> int:
     """Sign the terms in FILE (TOML) and send them to every other party of them.
 
+    Needs two different people, one of whom acts as legal: the second one gives the same command with the same file.
     Refused, with exit code 3, if this party's own policy does not recognise a legal basis of them.
     """
     terms = base64.b64encode(read_input(file)).decode()
-    return session.run("agreement.propose", {"terms": terms}, describe_act)
+    return session.run_as("agreement.propose", {"terms": terms}, describe_act)
 
 
 @agreement.command("list", cls=ActCommand, example="comity --node aurelia agreement list")
@@ -56,7 +59,7 @@ def status(session: Session, agreement_id: str) -> int:
 
 @agreement.command(
     "clarify",
-    cls=ActCommand,
+    cls=PersonCommand,
     example="comity --node borealia agreement clarify 3f2a --clause channels.main.regions --text 'All of Iraq?'",
 )
 @click.argument("agreement_id", metavar="ID")
@@ -65,11 +68,11 @@ def status(session: Session, agreement_id: str) -> int:
 @click.pass_obj
 def clarify(session: Session, agreement_id: str, clause: str, text: str) -> int:
     """Ask about one clause. While a question is open before all have signed, the agreement is in clarification."""
-    return session.run("agreement.clarify", {"id": agreement_id, "clause": clause, "text": text}, describe_act)
+    return session.run_as("agreement.clarify", {"id": agreement_id, "clause": clause, "text": text}, describe_act)
 
 
 @agreement.command(
-    "answer", cls=ActCommand, example="comity --node aurelia agreement answer 3f2a --text 'Yes, all of it.'"
+    "answer", cls=PersonCommand, example="comity --node aurelia agreement answer 3f2a --text 'Yes, all of it.'"
 )
 @click.argument("agreement_id", metavar="ID")
 @click.option("--text", metavar="T", required=True, help="The answer.")
@@ -77,22 +80,23 @@ def clarify(session: Session, agreement_id: str, clause: str, text: str) -> int:
 @click.pass_obj
 def answer(session: Session, agreement_id: str, text: str, question: str | None) -> int:
     """Answer a question. The answer is on record and changes nothing in the terms."""
-    return session.run("agreement.answer", {"id": agreement_id, "text": text, "question": question}, describe_act)
+    return session.run_as("agreement.answer", {"id": agreement_id, "text": text, "question": question}, describe_act)
 
 
-@agreement.command("accept", cls=ActCommand, example="comity --node borealia agreement accept 3f2a")
+@agreement.command("accept", cls=PersonCommand, example="comity --node borealia --as boris.badge agreement accept 3f2a")
 @click.argument("agreement_id", metavar="ID")
 @click.pass_obj
 def accept(session: Session, agreement_id: str) -> int:
     """Sign the latest version.
 
+    Needs two different people, one of whom acts as legal: the second one gives the same command.
     Refused, with exit code 3, if this party's own policy does not recognise a legal basis of it.
     """
-    return session.run("agreement.accept", {"id": agreement_id}, describe_act)
+    return session.run_as("agreement.accept", {"id": agreement_id}, describe_act)
 
 
 @agreement.command(
-    "reject", cls=ActCommand, example="comity --node borealia agreement reject 3f2a --reason 'Too wide.'"
+    "reject", cls=PersonCommand, example="comity --node borealia agreement reject 3f2a --reason 'Too wide.'"
 )
 @click.argument("agreement_id", metavar="ID")
 @click.option("--reason", metavar="TEXT", help="Why; sent to the other parties.")
@@ -102,7 +106,9 @@ def reject(session: Session, agreement_id: str, reason: str | None) -> int:
     return _act(session, "reject", agreement_id, reason)
 
 
-@agreement.command("suspend", cls=ActCommand, example="comity --node aurelia agreement suspend 3f2a --reason 'Review.'")
+@agreement.command(
+    "suspend", cls=PersonCommand, example="comity --node aurelia agreement suspend 3f2a --reason 'Review.'"
+)
 @click.argument("agreement_id", metavar="ID")
 @click.option("--reason", metavar="TEXT", help="Why; sent to the other parties.")
 @click.pass_obj
@@ -111,17 +117,20 @@ def suspend(session: Session, agreement_id: str, reason: str | None) -> int:
     return _act(session, "suspend", agreement_id, reason)
 
 
-@agreement.command("resume", cls=ActCommand, example="comity --node aurelia agreement resume 3f2a")
+@agreement.command("resume", cls=PersonCommand, example="comity --node aurelia agreement resume 3f2a")
 @click.argument("agreement_id", metavar="ID")
 @click.option("--reason", metavar="TEXT", help="Why; sent to the other parties.")
 @click.pass_obj
 def resume(session: Session, agreement_id: str, reason: str | None) -> int:
-    """Lift this party's own suspension. Those of others stay: only who suspended can resume."""
+    """Lift this party's own suspension. Those of others stay: only who suspended can resume.
+
+    Needs two different people, one of whom acts as legal: the second one gives the same command with the same reason.
+    """
     return _act(session, "resume", agreement_id, reason)
 
 
 @agreement.command(
-    "terminate", cls=ActCommand, example="comity --node aurelia agreement terminate 3f2a --reason 'Mandate ended.'"
+    "terminate", cls=PersonCommand, example="comity --node aurelia agreement terminate 3f2a --reason 'Mandate ended.'"
 )
 @click.argument("agreement_id", metavar="ID")
 @click.option("--reason", metavar="TEXT", help="Why; sent to the other parties.")
@@ -132,4 +141,4 @@ def terminate(session: Session, agreement_id: str, reason: str | None) -> int:
 
 
 def _act(session: Session, verb: str, agreement_id: str, reason: str | None) -> int:
-    return session.run(f"agreement.{verb}", {"id": agreement_id, "reason": reason}, describe_act)
+    return session.run_as(f"agreement.{verb}", {"id": agreement_id, "reason": reason}, describe_act)

@@ -7,6 +7,7 @@ from comity.agreement.lifecycle import Event, EventKind, Standing, State
 from comity.agreement.recognition import Refusal
 from comity.agreement.terms import Terms
 from comity.canonical import SIGNED_LIMITS, parse_json
+from comity.cli.operations.people import conclude_waiting, describe_approvals, read_actor
 from comity.cli.outcome import Arguments, Outcome
 from comity.cli.reply import Exit, Json
 from comity.ids import AgreementId, Instant, PartyId, format_instant
@@ -14,6 +15,7 @@ from comity.node import agree
 from comity.node.agree import Recorded
 from comity.node.node import Node
 from comity.node.outbox import list_waiting
+from comity.node.people import Waiting
 from comity.node.poll import list_open_collections
 from comity.node.standing import Dossier, collection_id, find_agreement, judge_terms, list_dossiers
 
@@ -38,24 +40,26 @@ __all__ = [
 
 def propose(node: Node, arguments: Arguments) -> Outcome:
     """Sign the terms and queue them for every other party."""
-    return _conclude(agree.propose(node, arguments.data("terms")))
+    return _conclude(agree.propose(node, arguments.data("terms"), by=read_actor(node, arguments)))
 
 
 def clarify(node: Node, arguments: Arguments) -> Outcome:
     """Ask about one clause."""
     clause, text = arguments.text("clause"), arguments.text("text")
-    return _conclude(agree.act_on(node, arguments.text("id"), EventKind.CLARIFY, clause=clause, text=text))
+    by = read_actor(node, arguments)
+    return _conclude(agree.act_on(node, arguments.text("id"), EventKind.CLARIFY, by=by, clause=clause, text=text))
 
 
 def answer(node: Node, arguments: Arguments) -> Outcome:
     """Answer a question."""
     text, question = arguments.text("text"), arguments.optional("question")
-    return _conclude(agree.act_on(node, arguments.text("id"), EventKind.ANSWER, text=text, re=question))
+    by = read_actor(node, arguments)
+    return _conclude(agree.act_on(node, arguments.text("id"), EventKind.ANSWER, by=by, text=text, re=question))
 
 
 def accept(node: Node, arguments: Arguments) -> Outcome:
     """Sign the latest version."""
-    return _conclude(agree.act_on(node, arguments.text("id"), EventKind.ACCEPT))
+    return _conclude(agree.act_on(node, arguments.text("id"), EventKind.ACCEPT, by=read_actor(node, arguments)))
 
 
 def reject(node: Node, arguments: Arguments) -> Outcome:
@@ -79,13 +83,16 @@ def terminate(node: Node, arguments: Arguments) -> Outcome:
 
 
 def _act(node: Node, arguments: Arguments, kind: EventKind) -> Outcome:
-    return _conclude(agree.act_on(node, arguments.text("id"), kind, text=arguments.optional("reason")))
+    text, by = arguments.optional("reason"), read_actor(node, arguments)
+    return _conclude(agree.act_on(node, arguments.text("id"), kind, by=by, text=text))
 
 
-def _conclude(recorded: Recorded | Refusal) -> Outcome:
+def _conclude(recorded: Recorded | Waiting | Refusal) -> Outcome:
     if isinstance(recorded, Refusal):
         refused: dict[str, Json] = {"clause": recorded.clause, "reason": recorded.reason}
         return Outcome(result={"refused": refused}, code=Exit.REFUSED)
+    if isinstance(recorded, Waiting):
+        return conclude_waiting(recorded)
     event, standing = recorded.event, recorded.standing
     return Outcome(
         result={
@@ -96,6 +103,7 @@ def _conclude(recorded: Recorded | Refusal) -> Outcome:
             "kind": event.kind.value,
             "state": standing.state.value,
             "sentence": standing.sentence,
+            "approvals": describe_approvals(recorded.approvals),
         },
         stops=event.agreement if recorded.stops else None,
         sends=event.agreement,
