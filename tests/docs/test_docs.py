@@ -31,6 +31,7 @@ CLASSES = [found for name in errors.__all__ if isinstance(found := getattr(error
 NOT_YET = ("PREVIEWED", "REACH", "CHAIN", "REPLAY")
 INVARIANTS = (
     "SAFE",
+    "TWO",
     "GATE",
     "LOG-FIRST",
     "DRAIN",

@@ -67,8 +67,9 @@ def comity(folder: Path, *arguments: str | Path, given: bytes = b"", seconds: fl
 def comity_as(role: Role, folder: Path, *arguments: str | Path, given: bytes = b"", seconds: float = 60) -> Ended:
     """The same, by the one person with this role, if the node in the folder has any."""
     badge = badge_path(folder, role)
+    who: list[str | Path] = ["--as", badge] if badge.exists() else []
     done = subprocess.run(
-        [*COMITY, "--node", folder, *(["--as", badge] if badge.exists() else []), *arguments],
+        [*COMITY, "--node", folder, *who, *arguments],
         input=given,
         capture_output=True,
         timeout=seconds,

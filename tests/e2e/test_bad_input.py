@@ -20,7 +20,6 @@ from typing import Any
 import pytest
 
 from comity.agreement.drafting import convert_terms
-from comity.node import agree
 from comity.node.journal import verify_folder
 from comity.node.parties import export_manifest
 from tests.e2e.conftest import COMITY, Counts, Ended, comity, count, digest, environment, rows, serving

@@ -23,15 +23,16 @@ from typing import Any
 
 import pytest
 
+from comity.agreement.people import Role
 from comity.cli.control import ask
-from comity.cli.reply import Reply
+from comity.cli.reply import Exit, Reply
 from comity.errors import UnavailableError
 from comity.ids import PartyId
 from comity.node.journal import verify_folder
 from comity.node.parties import create_credential
 from comity.node.poll import list_open_collections
 from tests.e2e.conftest import Entry, Given, comity, entries, get, read_objects, rows, serving, start
-from tests.worlds import World, make_object
+from tests.worlds import World, badge_path, make_object
 
 pytestmark = [pytest.mark.slow, pytest.mark.kill, pytest.mark.e2e]
 

@@ -223,9 +223,10 @@ def make_matter(kind: str, *, agreement: AgreementId | None, facts: Mapping[str,
     """The matter of an act of `kind`; `facts` must hold everything that tells two acts apart which sign other things.
 
     Raises:
-        MalformedJson: a fact has no canonical form, for example a text that is not in Unicode form NFC.
+        MalformedJson: a fact has no canonical form or could not be read again: a text must be in Unicode form NFC.
     """
     text = canonical_bytes({"format": _MATTER_FORMAT, "kind": kind, "agreement": agreement, "facts": dict(facts)})
+    parse_signed_json(text)
     return Matter(kind=kind, agreement=agreement, facts=dict(facts), text=text)
 
 

@@ -10,8 +10,9 @@ Nobody is registered when a node is made, and then nobody can act: people are ad
 Not here: what an act needs (`agreement.people`), and what it signs (the caller, who makes the matter).
 """
 
+import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from comity.agreement.people import (
     SECRET_BYTES,
@@ -161,7 +162,9 @@ def approve(act: Act, by: Actor, matter: Matter) -> Approved | Waiting | Refusal
     need = find_need(matter.kind)
     if need is None:
         return Refusal(clause="people", reason=f"no rule says who may {matter.kind}, so nobody may")
-    _check_bounds(matter, by.why)
+    if len(matter.text) > _MAX_MATTER_BYTES:
+        raise MalformedRequest(f"what is to be approved is over {_MAX_MATTER_BYTES} bytes; say it shorter")
+    why = None if by.why is None else _normalise(by.why, most=_MAX_REASON_CHARACTERS, where="why")
     person = by.person.id
     stored = people.read_person(act.transaction, person)
     if stored is None or stored.removed_at is not None:
@@ -172,7 +175,7 @@ def approve(act: Act, by: Actor, matter: Matter) -> Approved | Waiting | Refusal
     chosen = choose_role(need, stored.person, [approval for approval, _ in others], named=by.role)
     if chosen is None:
         return _refuse_role(matter, stored.person, need.roles, named=by.role)
-    own = Approval(person=person, role=chosen, reason=by.why, at=act.now)
+    own = Approval(person=person, role=chosen, reason=why, at=act.now)
     weighed = weigh_approvals(need, [*(approval for approval, _ in others), own])
     if isinstance(weighed, Satisfied):
         people.delete_approvals(act.transaction, matter.digest)
@@ -221,11 +224,12 @@ def list_matters(node: Node) -> list[PendingMatter]:
     return listed
 
 
-def _check_bounds(matter: Matter, reason: str | None) -> None:
-    if reason is not None and len(reason) > _MAX_REASON_CHARACTERS:
-        raise MalformedRequest(f"a reason holds at most {_MAX_REASON_CHARACTERS} characters", where="why")
-    if len(matter.text) > _MAX_MATTER_BYTES:
-        raise MalformedRequest(f"what is to be approved is over {_MAX_MATTER_BYTES} bytes; say it shorter")
+def _normalise(text: str, *, most: int, where: str) -> str:
+    """The text as it can stand in the log, which is read strictly: in Unicode form NFC, and within its bound."""
+    normal = unicodedata.normalize("NFC", text)
+    if not normal.strip() or len(normal) > most or any(unicodedata.category(char) == "Cs" for char in normal):
+        raise MalformedRequest(f"{where} holds 1 to {most} characters that are text", where=where)
+    return normal
 
 
 def _refuse_role(matter: Matter, person: Person, roles: Iterable[Role], *, named: Role | None) -> Refusal:
@@ -249,8 +253,7 @@ def add_person(node: Node, person: Person) -> Badge:
     """
     if not person.roles:
         raise MalformedRequest("a person needs at least one role", where="role")
-    if not person.name.strip() or len(person.name) > _MAX_NAME_CHARACTERS:
-        raise MalformedRequest(f"a name holds 1 to {_MAX_NAME_CHARACTERS} characters", where="name")
+    person = replace(person, name=_normalise(person.name, most=_MAX_NAME_CHARACTERS, where="name"))
     badge = _draw_badge(node, person.id)
     with node.act() as act:
         if len(people.list_persons(act.transaction)) >= _MAX_PEOPLE:

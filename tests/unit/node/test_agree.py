@@ -290,7 +290,6 @@ def test_a_clarification_names_a_clause_and_its_answer_changes_nothing(world: Wo
 
 def test_acts_that_are_not_possible_say_what_is(world: World) -> None:
     agreement = proposal(world)
-    node = world.nodes["aurelia"]
     for kind, words in (
         (EventKind.SUSPEND, "possible is"),
         (EventKind.RESUME, "nothing is suspended"),
