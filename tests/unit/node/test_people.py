@@ -283,6 +283,7 @@ def test_what_waits_dies_with_the_person_or_the_badge(
     assert isinstance(accept(world, proposed, world.actor("borealia", Role.LIAISON)), Waiting)
     end(node, liaison)
     assert people.list_matters(node) == []
+    assert count(node, "approval") == 0
     assert isinstance(accept(world, proposed, legal), Waiting)
 
 
