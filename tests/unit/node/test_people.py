@@ -3,6 +3,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import resources
 from typing import Any
 
 import pytest
@@ -506,3 +507,21 @@ def test_what_people_write_can_always_be_read_again(world: World, proposed: str)
     assert read_last(node)[1]["approvals"][0]["reason"] == "D\u00e9j\u00e0"
     with pytest.raises(ComityError, match="NFC"):
         do(world, by, text="e\u0301")
+
+
+def test_a_store_from_before_there_were_people_opens_and_lets_nobody_act(world: World) -> None:
+    world.sign_all(world.terms())
+    node = world.nodes["aurelia"]
+    folder = resources.files("comity.store") / "migrations"
+    names = sorted(item.name for item in folder.iterdir() if item.name.endswith(".sql"))
+    (number,) = (number for number, name in enumerate(names, start=1) if name.endswith("_people.sql"))
+    with node.store.write() as transaction:
+        transaction.run("DROP TABLE approval; DROP TABLE person")
+        transaction.run("DELETE FROM migration WHERE number = ?", (number,))
+    node.close()
+    node = world.open("aurelia")
+    assert people.list_people(node) == []
+    with pytest.raises(AuthenticationError, match="comity person add"):
+        identify(node, world.badges["aurelia", Role.LEGAL])
+    assert identify(node, world.register("aurelia", "anna", Role.LEGAL)).id == "anna"
+    assert verify_folder(node.folder).size == 5
