@@ -140,7 +140,7 @@ def test_a_resumption_of_what_another_suspended_lifts_nothing(line: Line) -> Non
 
 def test_an_event_on_an_agreement_not_yet_known_can_come_again_later(line: Line) -> None:
     line.world.tick()
-    recorded = agree.propose(line.world.nodes["borealia"], line.world.terms(title="Another"))
+    recorded = line.world.propose("borealia", line.world.terms(title="Another"))
     assert isinstance(recorded, agree.Recorded)
     proposal = line.take()
     question = line.write(EventKind.CLARIFY, recorded.event.agreement, clause="purposes", text="Which?")

@@ -125,7 +125,7 @@ class FeedMachine(RuleBasedStateMachine):
             agreement=self.agreement,
             supersedes=self.versions[-1] if self.versions else None,
         )
-        recorded = agree.propose(self.world.nodes["aurelia"], toml)
+        recorded = self.world.propose("aurelia", toml)
         assert isinstance(recorded, agree.Recorded)
         self.agreement = recorded.event.agreement
         self.versions.append(recorded.event.terms)

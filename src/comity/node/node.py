@@ -31,14 +31,19 @@ __all__ = ["Act", "Node", "open_node", "sign_head", "write_head"]
 
 @dataclass(slots=True)
 class Act:
-    """One act under way: its transaction, its one time, and the log entries that will be written with it."""
+    """One act under way: its transaction, its one time, and the log entries that will be written with it.
+
+    `approvals` are those of this party's people that carry the act, once there are enough (`node.people`).
+    """
 
     transaction: Transaction
     now: Instant
     draw: Callable[[int], bytes]
     entries: list[tuple[bytes, log.Opening]] = field(default_factory=list)
 
-    def record(self, kind: EntryType, content: bytes, *, terms: Digest, recipient: PartyId | None, count: int) -> None:
+    def record(
+        self, kind: EntryType, content: bytes, *, terms: Digest | None, recipient: PartyId | None, count: int
+    ) -> None:
         """Put an entry on record with this act; `recipient` gets its next sequence number."""
         salt = self.draw(SALT_BYTES)
         leaf = Leaf(

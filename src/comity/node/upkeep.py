@@ -44,7 +44,7 @@ def _keep_up_one(node: Node, agreement: AgreementId) -> Recorded | None:
             return summarise(node, act, latest, new=True)
         draft = draft_event(node, act, EventKind.SUSPEND, standing.current)
         text = f"suspended by itself: {reason}"
-        return sign_event(node, act, replace(draft, text=text), standing.current, standing=standing)
+        return sign_event(node, act, replace(draft, text=text), standing.current, standing=standing, approvals=())
 
 
 def _is_due(node: Node, dossier: Dossier, *, now: Instant) -> bool:

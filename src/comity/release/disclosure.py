@@ -16,13 +16,24 @@ Not here: the tree (`tlog.merkle`), the salt's randomness and the write (`node`)
 
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from comity.agreement.people import Approval, Role
 from comity.canonical import Json, canonical_bytes, parse_signed_json
 from comity.errors import LogMismatch, MalformedError, MalformedJson
-from comity.ids import Digest, Instant, ObjectId, PartyId, format_instant, parse_digest, parse_instant, parse_party_id
+from comity.ids import (
+    Digest,
+    Instant,
+    ObjectId,
+    PartyId,
+    PersonId,
+    format_instant,
+    parse_digest,
+    parse_instant,
+    parse_party_id,
+)
 
 __all__ = [
     "MAX_ENTRY_BYTES",
@@ -31,10 +42,12 @@ __all__ = [
     "DisclosedObject",
     "EntryType",
     "Leaf",
+    "PeopleChange",
     "commit_content",
     "format_disclosure",
     "format_event_content",
     "format_leaf",
+    "format_people_content",
     "parse_leaf",
     "verify_opening",
 ]
@@ -54,6 +67,19 @@ class EntryType(StrEnum):
 
     DISCLOSURE = "disclosure"
     AGREEMENT_EVENT = "agreement-event"
+    PEOPLE = "people"
+
+
+_WITHOUT_TERMS = frozenset({EntryType.PEOPLE})
+"""What happens under no agreement. An entry of any other type names terms."""
+
+
+class PeopleChange(StrEnum):
+    """What was done with one of this party's persons."""
+
+    ADD = "add"
+    REMOVE = "remove"
+    RENEW = "renew"
 
 
 class Answer(StrEnum):
@@ -80,10 +106,13 @@ class DisclosedObject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leaf:
-    """One entry of the log. `sequence` counts the disclosures to `recipient` from 1; both None for other types."""
+    """One entry of the log. `sequence` counts the disclosures to `recipient` from 1; both None for other types.
+
+    `terms` is None where the type is one that happens under no agreement, and only there.
+    """
 
     type: EntryType
-    terms: Digest
+    terms: Digest | None
     recipient: PartyId | None
     sequence: int | None
     count: int
@@ -113,10 +142,38 @@ def format_disclosure(*, answer: Answer, channel: str, epoch: int, objects: Sequ
     )
 
 
-def format_event_content(*, event: Digest, kind: str, party: PartyId, agreement: str) -> bytes:
-    """The content of an agreement-event entry, canonical; the signed event itself is kept by the store."""
+def format_event_content(
+    *, event: Digest, kind: str, party: PartyId, agreement: str, approvals: Sequence[Approval] = ()
+) -> bytes:
+    """The content of an agreement-event entry, canonical; the signed event itself is kept by the store.
+
+    `approvals` are those of this party's own people; an event of another party has none here, nor the member.
+    """
+    content: dict[str, Json] = {
+        "format": "comity-event-record/1",
+        "event": event,
+        "kind": kind,
+        "party": party,
+        "agreement": agreement,
+    }
+    if approvals:
+        content["approvals"] = [
+            {"person": item.person, "role": item.role.value, "reason": item.reason, "at": format_instant(item.at)}
+            for item in approvals
+        ]
+    return canonical_bytes(content)
+
+
+def format_people_content(change: PeopleChange, *, person: PersonId, name: str, roles: Iterable[Role]) -> bytes:
+    """The content of a people entry, canonical: which person, and what the person may act as."""
     return canonical_bytes(
-        {"format": "comity-event-record/1", "event": event, "kind": kind, "party": party, "agreement": agreement}
+        {
+            "format": "comity-people-record/1",
+            "change": change.value,
+            "person": person,
+            "name": name,
+            "roles": list[Json](sorted(role.value for role in roles)),
+        }
     )
 
 
@@ -148,7 +205,7 @@ def parse_leaf(data: bytes) -> Leaf:
     match value:
         case {
             "type": str(kind),
-            "terms": str(terms),
+            "terms": (str() | None) as terms,
             "recipient": (str() | None) as recipient,
             "sequence": (int() | None) as sequence,
             "count": int(count),
@@ -173,7 +230,7 @@ def verify_opening(leaf: Leaf, *, salt: bytes, content: bytes) -> bytes:
 
 def _build_leaf(
     kind: str,
-    terms: str,
+    terms: str | None,
     recipient: str | None,
     *,
     sequence: int | None,
@@ -182,9 +239,11 @@ def _build_leaf(
     commitment: str,
 ) -> Leaf:
     try:
+        if (terms is None) != (EntryType(kind) in _WITHOUT_TERMS):
+            raise MalformedJson(f"an entry of type {kind} names {'no terms' if terms is None else 'terms'}")
         return Leaf(
             type=EntryType(kind),
-            terms=parse_digest(terms),
+            terms=None if terms is None else parse_digest(terms),
             recipient=None if recipient is None else parse_party_id(recipient),
             sequence=sequence,
             count=count,

@@ -29,6 +29,7 @@ object add/object show/explain/pull/reach
 agreement check/agreement preview/agreement diff
 agreement propose/agreement list/agreement show/agreement status/agreement clarify/agreement answer/agreement accept
 agreement reject/agreement suspend/agreement resume/agreement terminate
+person add/person list/person remove/person renew/approvals
 log list/log show/log verify/log checkpoint"""
 
 
@@ -56,7 +57,7 @@ def test_help_has_an_example_of_the_command_itself(path: tuple[str, ...], capsys
     assert run([*path, "--help"]) == 0
     text = capsys.readouterr().out
     _, _, example = text.partition("Example:")
-    pattern = r"comity (--node \S+ )?" + " ".join(path)
+    pattern = r"comity (--node \S+ )?(--as \S+ )?" + " ".join(path)
     assert re.search(pattern, example), text
     assert "--json" in text
 

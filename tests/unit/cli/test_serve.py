@@ -132,7 +132,7 @@ def test_two_nodes_agree_give_and_stop(
     assert aurelia.ask("agreement", "resume", agreement)["state"] == "in force"
     assert borealia.ask("pull", "aurelia")["channels"][0]["added"] == []
     assert aurelia.ask("agreement", "terminate", agreement)["state"] == "terminated"
-    kinds = [entry["kind"] for entry in aurelia.ask("log", "list")["entries"] if entry["kind"]]
+    kinds = [entry["kind"] for entry in aurelia.ask("log", "list")["entries"] if entry["type"] == "agreement-event"]
     assert kinds == ["propose", "accept", "suspend", "resume", "terminate"]
     for party in (aurelia, borealia):
         assert party.ask("log", "verify")["size"] >= 5

@@ -3,7 +3,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from comity.cli.operations import agreements, journal, objects, parties, previews, reach, standing
+from comity.cli.operations import agreements, journal, objects, parties, people, previews, reach, standing
 from comity.cli.outcome import Arguments, Outcome
 from comity.cli.reply import Json
 from comity.errors import MalformedRequest
@@ -18,6 +18,11 @@ OPERATIONS: Mapping[str, Operation] = {
     "party.add": parties.add,
     "party.list": parties.list_all,
     "credential.create": parties.create_credential,
+    "person.add": people.add,
+    "person.list": people.list_all,
+    "person.remove": people.remove,
+    "person.renew": people.renew,
+    "approvals": people.list_pending,
     "object.add": objects.add,
     "object.show": objects.show,
     "explain": objects.explain,

@@ -46,7 +46,9 @@ def checkpoint(node: Node, _: Arguments) -> Outcome:
 
 def _describe(entry: Entry) -> dict[str, Json]:
     leaf = entry.leaf
-    event = entry.content if leaf.type is EntryType.AGREEMENT_EVENT and isinstance(entry.content, dict) else {}
+    content = entry.content if isinstance(entry.content, dict) else {}
+    event = content if leaf.type is EntryType.AGREEMENT_EVENT else {}
+    people = content if leaf.type is EntryType.PEOPLE else {}
     return {
         "entry": entry.position,
         "type": leaf.type.value,
@@ -56,7 +58,8 @@ def _describe(entry: Entry) -> dict[str, Json]:
         "sequence": leaf.sequence,
         "count": leaf.count,
         "commitment": leaf.commitment,
-        "kind": event.get("kind"),
+        "kind": event.get("kind") or people.get("change"),
         "party": event.get("party"),
+        "person": people.get("person"),
         "purged": entry.content is None,
     }
