@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from comity.agreement.events import EventKind
 from comity.agreement.people import Badge, Person, Role, format_badge
@@ -93,7 +94,7 @@ class World:
         """A proposal by as many people as it takes."""
         return self.both(name, lambda by: agree.propose(self.nodes[name], toml, by=by))
 
-    def act_on(self, name: str, prefix: str, kind: EventKind, **fields: str) -> agree.Recorded | Refusal:
+    def act_on(self, name: str, prefix: str, kind: EventKind, **fields: Any) -> agree.Recorded | Refusal:  # noqa: ANN401
         """An act by as many people as it takes."""
         return self.both(name, lambda by: agree.act_on(self.nodes[name], prefix, kind, by=by, **fields))
 
@@ -193,7 +194,7 @@ class World:
         self.deliver()
         return recorded.event.agreement
 
-    def act(self, name: str, agreement: str, kind: EventKind, **fields: str) -> agree.Recorded:
+    def act(self, name: str, agreement: str, kind: EventKind, **fields: Any) -> agree.Recorded:  # noqa: ANN401
         """An act of `name` that its own policy does not refuse."""
         recorded = self.act_on(name, agreement, kind, **fields)
         assert isinstance(recorded, agree.Recorded), recorded

@@ -31,10 +31,7 @@ __all__ = ["Act", "Node", "open_node", "sign_head", "write_head"]
 
 @dataclass(slots=True)
 class Act:
-    """One act under way: its transaction, its one time, and the log entries that will be written with it.
-
-    `approvals` are those of this party's people that carry the act, once there are enough (`node.people`).
-    """
+    """One act under way: its transaction, its one time, and the log entries that will be written with it."""
 
     transaction: Transaction
     now: Instant
