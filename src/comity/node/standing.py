@@ -33,7 +33,6 @@ __all__ = [
 ]
 
 _MIN_PREFIX = 4
-_JOINING = frozenset({EventKind.ADMIT, EventKind.ACCEDE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,11 +61,10 @@ class Dossier:
         return compute_standing(versions, said, now=at) if versions else None
 
     def parties(self) -> frozenset[PartyId]:
-        """Every party of any version, and whoever acceded to one or was named by a founder to be admitted."""
-        joining = frozenset(
-            joiner for event in self.events for joiner in [event.joiner or event.party] if event.kind in _JOINING
-        )
-        return joining.union(*(terms.founders for terms in self.versions))
+        """Every party of any version, and whoever a party of a version admitted to it."""
+        founders = frozenset[PartyId]().union(*(terms.founders for terms in self.versions))
+        admitted = {event.joiner for event in self.events if event.kind is EventKind.ADMIT and event.party in founders}
+        return founders | {joiner for joiner in admitted if joiner is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,9 +139,19 @@ def find_agreement(node: Node, transaction: Transaction, prefix: str) -> Dossier
     return dossier
 
 
-def judge_terms(node: Node, terms: Terms, *, now: Instant, joining: Several[LegalBasis] = ()) -> Recognised | Refusal:
-    """What this party's recognition policy says of `terms` at `now`; `joining` are bases it cites beside the text."""
-    return judge(node.policy(), terms, party=node.party, now=now, joining=joining)
+def judge_terms(
+    node: Node,
+    terms: Terms,
+    *,
+    now: Instant,
+    joining: Several[LegalBasis] = (),
+    towards: PartyId | None = None,
+) -> Recognised | Refusal:
+    """What this party's recognition policy says of `terms` at `now`; `joining` are bases it cites beside the text.
+
+    `towards` is the party that something would be given to.
+    """
+    return judge(node.policy(), terms, party=node.party, now=now, joining=joining, towards=towards)
 
 
 def list_collections(node: Node, transaction: Transaction, recipient: PartyId) -> list[Collection]:

@@ -148,7 +148,7 @@ def _summarise(dossier: Dossier, standing: Standing) -> dict[str, Json]:
 
 def _describe_version(node: Node, standing: Standing, terms: Terms, *, now: Instant) -> dict[str, Json]:
     """A version and this party's own recognition of it, by its policy of this moment."""
-    judged = judge_terms(node, terms, now=now, joining=standing.bases_of(node.party))
+    judged = judge_terms(node, terms, now=now, joining=standing.joining_bases(node.party))
     recognition: dict[str, Json]
     if isinstance(judged, Refusal):
         recognition = {"recognised": False, "clause": judged.clause, "reason": judged.reason, "bases": []}
