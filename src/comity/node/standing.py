@@ -55,10 +55,14 @@ class Dossier:
 
     def standing_at(self, at: Instant) -> Standing | None:
         """The state at `at` by what this node had on record then; None when it had nothing."""
-        said = [event for event, recorded in zip(self.events, self.recorded_at, strict=True) if recorded <= at]
+        said = self.events_at(at)
         known = {event.terms for event in said}
         versions = [terms for terms in self.versions if terms.hash in known]
         return compute_standing(versions, said, now=at) if versions else None
+
+    def events_at(self, at: Instant) -> tuple[Event, ...]:
+        """The events that this node had on record at `at`."""
+        return tuple(event for event, recorded in zip(self.events, self.recorded_at, strict=True) if recorded <= at)
 
     def parties(self) -> frozenset[PartyId]:
         """Every party of any version, and whoever a party of a version admitted to it."""
