@@ -325,7 +325,8 @@ def _check_shape(event: Event) -> None:
     for name, kinds in _NEEDS.items():
         if (event.kind in kinds) != bool(getattr(event, name)):
             problem = "needs" if event.kind in kinds else "has no"
-            raise MalformedMessage(f"{event.kind} {problem} `{name}`", where=f"/{name}")
+            member = "legal_bases" if name == "bases" else name
+            raise MalformedMessage(f"{event.kind} {problem} `{member}`", where=f"/{member}")
     for name, kinds in _ALLOWS.items():
         if event.kind not in kinds and getattr(event, name):
             raise MalformedMessage(f"{event.kind} has no `{name}`", where=f"/{name}")

@@ -51,6 +51,8 @@ def check_event(standing: Standing | None, event: Event, terms: Terms) -> None:
         possible = ", ".join(sorted(MAY[state])) or "nothing any more"
         stands = "nothing was proposed yet" if standing is None else standing.sentence
         raise TransitionError(f"{event.kind} is not possible now: {stands}; possible is: {possible}")
+    if standing is not None and event.party in standing.left:
+        raise TransitionError(f"{event.party} has left; whoever left comes back by another agreement")
     if standing is not None and event.kind in _OWN_CHECKS:
         _OWN_CHECKS[event.kind](standing, event, terms)
 
@@ -62,8 +64,6 @@ def _check_sender(standing: Standing | None, event: Event, terms: Terms) -> None
             raise TransitionError(f"{event.party} is a party of {terms.title!r} already: accept it")
     elif event.party not in members:
         raise TransitionError(f"{event.party} is not a party of {terms.title!r}, so it has no say in it")
-    if standing is not None and event.party in standing.left:
-        raise TransitionError(f"{event.party} has left; whoever left comes back by another agreement")
 
 
 def _check_words(event: Event, terms: Terms) -> None:

@@ -39,6 +39,8 @@ __all__ = [
 
 _NONCE_BYTES = 16
 _BY_ITSELF = frozenset({EventKind.CONFIRM, EventKind.SUSPEND})
+_TOLD_TO_JOINERS = frozenset({EventKind.SUSPEND, EventKind.RESUME, EventKind.TERMINATE, EventKind.LEAVE})
+"""What holds on the agreement and not on one version of it."""
 _UNSIGNED = Digest("0" * 64)
 """The digest of an event that is not signed yet; it follows from the bytes."""
 
@@ -185,32 +187,37 @@ def _confirm(node: Node, act: Act, standing: Standing) -> None:
 
 
 def _inform_joiners(node: Node, act: Act, dossier: Dossier, standing: Standing) -> None:
-    """Send the text, its signatures and all that stops it to whoever enough founders have admitted, this one included.
+    """Send the text, its signatures and what stops it to whoever enough founders have admitted, this one included.
 
-    Before that a joiner learns nothing. What was sent once is not queued again.
+    Before that a joiner learns nothing, and of versions before this one only what stops it. Once it is in, each member
+    sends what it said itself: what was on its way when the joiner signed was sent to the others alone. What was sent
+    once is not queued again.
     """
     terms = standing.current
     if terms is None:
         return
     admitting: dict[PartyId, set[PartyId]] = {}
     for said in standing.admissions:
-        if said.kind is EventKind.ADMIT and said.joiner is not None and said.joiner not in standing.members:
+        if said.kind is EventKind.ADMIT and said.joiner is not None:
             admitting.setdefault(said.joiner, set()).add(said.party)
     for joiner, founders in admitting.items():
-        if node.party not in founders or len(founders & terms.founders) < count_admitting(terms):
+        if joiner in {node.party, *standing.left} or len(founders) < count_admitting(terms):
             continue
+        inside = joiner in standing.members
         for event, envelope in zip(dossier.events, dossier.envelopes, strict=True):
-            if event.terms == terms.hash or event.kind in STOPS | {EventKind.RESUME}:
+            told = event.party == node.party if inside else node.party in founders
+            if told and (event.terms == terms.hash or event.kind in _TOLD_TO_JOINERS):
                 agreements.put_outbox_once(act.transaction, joiner, envelope=envelope, now=act.now)
 
 
 def _queue(node: Node, act: Act, agreement: AgreementId, envelope: bytes) -> None:
-    """For everybody bound: the parties of every version, and who joined one."""
+    """For everybody bound: the parties of every version and who joined one, without those who left."""
     dossier = _read(node, act, agreement)
+    left = dossier.standing(now=act.now).left
     bound = frozenset[PartyId]().union(
         *(terms.founders | find_joined(terms, dossier.events).keys() for terms in dossier.versions)
     )
-    for party in sorted(bound - {node.party}):
+    for party in sorted(bound - left - {node.party}):
         agreements.put_outbox(act.transaction, party, envelope=envelope, now=act.now)
 
 

@@ -33,7 +33,6 @@ __all__ = [
 ]
 
 _MIN_PREFIX = 4
-_JOINING = frozenset({EventKind.ADMIT, EventKind.ACCEDE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,17 +55,20 @@ class Dossier:
 
     def standing_at(self, at: Instant) -> Standing | None:
         """The state at `at` by what this node had on record then; None when it had nothing."""
-        said = [event for event, recorded in zip(self.events, self.recorded_at, strict=True) if recorded <= at]
+        said = self.events_at(at)
         known = {event.terms for event in said}
         versions = [terms for terms in self.versions if terms.hash in known]
         return compute_standing(versions, said, now=at) if versions else None
 
+    def events_at(self, at: Instant) -> tuple[Event, ...]:
+        """The events that this node had on record at `at`."""
+        return tuple(event for event, recorded in zip(self.events, self.recorded_at, strict=True) if recorded <= at)
+
     def parties(self) -> frozenset[PartyId]:
-        """Every party of any version, and whoever acceded to one or was named by a founder to be admitted."""
-        joining = frozenset(
-            joiner for event in self.events for joiner in [event.joiner or event.party] if event.kind in _JOINING
-        )
-        return joining.union(*(terms.founders for terms in self.versions))
+        """Every party of any version, and whoever a party of a version admitted to it."""
+        founders = frozenset[PartyId]().union(*(terms.founders for terms in self.versions))
+        admitted = {event.joiner for event in self.events if event.kind is EventKind.ADMIT and event.party in founders}
+        return founders | {joiner for joiner in admitted if joiner is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,9 +143,19 @@ def find_agreement(node: Node, transaction: Transaction, prefix: str) -> Dossier
     return dossier
 
 
-def judge_terms(node: Node, terms: Terms, *, now: Instant, joining: Several[LegalBasis] = ()) -> Recognised | Refusal:
-    """What this party's recognition policy says of `terms` at `now`; `joining` are bases it cites beside the text."""
-    return judge(node.policy(), terms, party=node.party, now=now, joining=joining)
+def judge_terms(
+    node: Node,
+    terms: Terms,
+    *,
+    now: Instant,
+    joining: Several[LegalBasis] = (),
+    towards: PartyId | None = None,
+) -> Recognised | Refusal:
+    """What this party's recognition policy says of `terms` at `now`; `joining` are bases it cites beside the text.
+
+    `towards` is the party that something would be given to.
+    """
+    return judge(node.policy(), terms, party=node.party, now=now, joining=joining, towards=towards)
 
 
 def list_collections(node: Node, transaction: Transaction, recipient: PartyId) -> list[Collection]:

@@ -40,8 +40,8 @@ def _keep_up_one(node: Node, agreement: AgreementId) -> Recorded | None:
         reason = _find_lost_recognition(node, dossier, now=act.now)
         if reason is None or standing.current is None:
             follow_up(node, act, agreement)
-            latest = dossier.events[-1]
-            return summarise(node, act, latest, new=True)
+            dossier = read_dossier(node, act.transaction, agreement)
+            return None if dossier is None else summarise(node, act, dossier.events[-1], new=True)
         draft = draft_event(node, act, EventKind.SUSPEND, standing.current)
         text = f"suspended by itself: {reason}"
         return sign_event(node, act, replace(draft, text=text), standing.current, standing=standing, approvals=())
@@ -61,5 +61,5 @@ def _find_lost_recognition(node: Node, dossier: Dossier, *, now: Instant) -> str
         return None
     if any(lapse.party == node.party for lapse in standing.lapses):
         return None
-    judged = judge_terms(node, terms, now=now, joining=standing.bases_of(node.party))
+    judged = judge_terms(node, terms, now=now, joining=standing.joining_bases(node.party))
     return judged.reason if isinstance(judged, Refusal) else None

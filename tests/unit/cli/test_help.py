@@ -14,7 +14,7 @@ import click
 import pytest
 
 from comity import cli
-from comity.agreement.lifecycle import State
+from comity.agreement.transitions import State
 from comity.cli import run
 from comity.cli.reply import Exit
 from comity.cli.session import ActCommand
@@ -28,7 +28,8 @@ party export/party add/party list/credential create
 object add/object show/explain/pull/reach
 agreement check/agreement preview/agreement diff
 agreement propose/agreement list/agreement show/agreement status/agreement clarify/agreement answer/agreement accept
-agreement reject/agreement suspend/agreement resume/agreement terminate
+agreement reject/agreement withdraw/agreement suspend/agreement resume/agreement terminate/agreement leave
+agreement admit/agreement accede/agreement export/agreement import
 person add/person list/person remove/person renew/approvals
 log list/log show/log verify/log checkpoint"""
 

@@ -4,8 +4,9 @@
 import pytest
 
 from comity.agreement.drafting import convert_terms
-from comity.agreement.lifecycle import EventKind, State
+from comity.agreement.events import CARRIES_TERMS, Event, EventKind
 from comity.agreement.recognition import Refusal
+from comity.agreement.transitions import State
 from comity.canonical import sha256_digest
 from comity.errors import (
     ComityError,
@@ -20,8 +21,9 @@ from comity.errors import (
 )
 from comity.exchange import make_message
 from comity.ids import AgreementId, Digest, PartyId
-from comity.node import agree
-from comity.node.agree import Recorded, receive
+from comity.node import correspond
+from comity.node.agree import Recorded
+from comity.node.correspond import receive
 from comity.node.outbox import list_due, list_waiting, settle
 from comity.node.parties import add_party, export_manifest
 from comity.node.standing import find_agreement
@@ -50,17 +52,19 @@ def log_size(world: World, name: str) -> int:
 
 def forge(world: World, kind: EventKind, *, party: str, signer: str, **fields: object) -> bytes:
     """A message in the name of `party`, signed by the node of `signer`."""
-    terms = Digest(str(fields.pop("terms")))
-    return make_message(
-        kind,
-        agreement=AgreementId(terms),
+    terms, document = Digest(str(fields.pop("terms"))), fields.pop("document", None)
+    role = Role(str(fields.pop("role", Role.AGREEMENT)))
+    said = Event(
+        digest=Digest("0" * 64),
+        kind=kind,
+        agreement=AgreementId(str(fields.pop("agreement", terms))),
         terms=terms,
         party=PartyId(party),
         at=world.now,
-        nonce=b"nonce",
-        signers=[world.nodes[signer].signers[Role.AGREEMENT]],
         **fields,  # type: ignore[arg-type]
     )
+    signers = [world.nodes[signer].signers[role]]
+    return make_message(said, nonce=b"nonce", signers=signers, document=document if kind in CARRIES_TERMS else None)  # type: ignore[arg-type]
 
 
 def test_a_proposal_and_an_acceptance_of_the_same_bytes_make_an_agreement(world: World) -> None:
@@ -217,12 +221,12 @@ def test_an_outsider_can_neither_speak_nor_bring_an_agreement_to_a_node_that_is_
     agreement = world.sign_all(world.terms())
     world.found("meridia")
     suspend = forge(world, EventKind.SUSPEND, party="meridia", signer="meridia", terms=agreement)
-    with pytest.raises(VerificationError, match="not both parties"):
+    with pytest.raises(VerificationError, match="not a party of the agreement"):
         receive(world.nodes["aurelia"], suspend)
     recorded = world.propose("aurelia", world.terms(receivers=("meridia",), title="Between two"))
     assert isinstance(recorded, Recorded)
     stray = next(item for item in list_due(world.nodes["aurelia"]) if item.party == "meridia")
-    with pytest.raises(VerificationError, match="not both parties"):
+    with pytest.raises(VerificationError, match="not a party of the agreement"):
         receive(world.nodes["borealia"], stray.envelope)
 
 
@@ -233,20 +237,19 @@ def test_a_text_that_names_an_agreement_on_record_is_no_way_into_it(world: World
         giver="meridia", receivers=("aurelia", "borealia"), version=2, agreement=agreement, supersedes=agreement
     )
     document = convert_terms(toml)
-    message = make_message(
+    message = forge(
+        world,
         EventKind.PROPOSE,
-        agreement=AgreementId(agreement),
+        party="meridia",
+        signer="meridia",
+        agreement=agreement,
         terms=sha256_digest(document),
-        party=PartyId("meridia"),
-        at=world.now,
-        nonce=b"n",
-        signers=[world.nodes["meridia"].signers[Role.AGREEMENT]],
         document=document,
     )
-    with pytest.raises(VerificationError, match="not both parties"):
+    with pytest.raises(VerificationError, match="not a party of the agreement"):
         receive(world.nodes["aurelia"], message)
     suspend = forge(world, EventKind.SUSPEND, party="meridia", signer="meridia", terms=agreement)
-    with pytest.raises(VerificationError, match="not both parties"):
+    with pytest.raises(VerificationError, match="not a party of the agreement"):
         receive(world.nodes["aurelia"], suspend)
     assert standing(world, "aurelia", agreement) is State.IN_FORCE
 
@@ -260,15 +263,7 @@ def test_an_event_on_an_agreement_that_is_not_here_yet_is_asked_for_again_later(
 
 def test_a_message_signed_by_a_key_of_another_role_is_not_believed(world: World) -> None:
     agreement = world.sign_all(world.terms())
-    message = make_message(
-        EventKind.TERMINATE,
-        agreement=AgreementId(agreement),
-        terms=Digest(agreement),
-        party=PartyId("aurelia"),
-        at=world.now,
-        nonce=b"n",
-        signers=[world.nodes["aurelia"].signers[Role.TRANSPORT]],
-    )
+    message = forge(world, EventKind.TERMINATE, party="aurelia", signer="aurelia", terms=agreement, role=Role.TRANSPORT)
     with pytest.raises(UnknownKey):
         receive(world.nodes["borealia"], message)
 
@@ -342,8 +337,8 @@ def test_what_a_partner_does_not_acknowledge_is_tried_again_later_and_later(worl
 def test_a_bound_on_what_one_partner_can_make_a_node_keep_never_mutes_a_stop(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(agree, "_MAX_EVENTS_OF_A_PARTY", 3)
-    monkeypatch.setattr(agree, "_MAX_UNANSWERED", 2)
+    monkeypatch.setattr(correspond, "_MAX_EVENTS_OF_A_PARTY", 4)
+    monkeypatch.setattr(correspond, "_MAX_UNANSWERED", 2)
     agreement = world.sign_all(world.terms())
     borealia = world.nodes["borealia"]
     for number in range(2):

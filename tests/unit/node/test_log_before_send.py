@@ -24,7 +24,7 @@ from comity.config import Address
 from comity.errors import ComityError, CorruptionError, UnavailableError
 from comity.exchange import parse_message
 from comity.ids import Digest, PartyId
-from comity.node import agree
+from comity.node import agree, correspond
 from comity.node.journal import verify_folder
 from comity.node.node import Node
 from comity.node.outbox import list_due
@@ -380,7 +380,10 @@ def test_a_message_is_on_record_before_it_leaves(world: World, post: Post) -> No
     sent = [recorded.event.digest]
     world.act("borealia", agreement, EventKind.ACCEPT)
     for message in list_due(world.nodes["borealia"]):
-        agree.receive(world.nodes["aurelia"], message.envelope)
+        correspond.receive(world.nodes["aurelia"], message.envelope)
+    (confirmation,) = list_due(world.nodes["aurelia"])
+    sent.append(parse_message(confirmation.envelope).event.digest)
+    assert post.deliver() == 1
     for kind in (EventKind.CLARIFY, EventKind.SUSPEND, EventKind.RESUME, EventKind.TERMINATE):
         sent.append(act(world, kind, agreement))
         assert post.deliver() == 1

@@ -102,9 +102,15 @@ def import_messages(node: Node, arguments: Arguments) -> Outcome:
     """Record the messages in a file that another party exported."""
     imported = correspond.import_messages(node, arguments.data("messages"))
     recorded: list[Json] = [_describe(item) for item in imported.recorded]
-    stops = next((item.event.agreement for item in imported.recorded if item.stops), None)
     return Outcome(
-        result={"recorded": recorded, "known": imported.known, "refused": list[Json](imported.refused)}, stops=stops
+        result={
+            "agreement": imported.agreement,
+            "recorded": recorded,
+            "known": imported.known,
+            "refused": list[Json](imported.refused),
+        },
+        stops=imported.agreement if any(item.stops for item in imported.recorded) else None,
+        sends=imported.agreement if imported.recorded else None,
     )
 
 

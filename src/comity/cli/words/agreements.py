@@ -36,7 +36,7 @@ def describe_import(result: dict[str, Any]) -> str:
     lines = [f"{len(result['recorded'])} recorded, {result['known']} known already, {len(result['refused'])} refused"]
     lines += [f"  {item['party']}: {item['kind']}; {_state(item)}" for item in result["recorded"]]
     lines += [f"  refused: {printable(reason)}" for reason in result["refused"]]
-    return "\n".join(lines)
+    return "\n".join([*lines, *_describe_waiting(result.get("waiting", []))])
 
 
 def list_agreements(result: dict[str, Any]) -> str:
