@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from comity.agreement.lifecycle import EventKind, State
+from comity.agreement.events import EventKind
+from comity.agreement.transitions import State
 from comity.agreement.people import Person, Role, hash_badge, make_matter
 from comity.agreement.recognition import Refusal
 from comity.canonical import SIGNED_LIMITS, Json, parse_json
@@ -51,8 +52,8 @@ def new(world: World, person: str, *roles: Role, name: str = "borealia") -> Acto
     return Actor(person=identify(world.nodes[name], world.register(name, person, *roles)))
 
 
-def read_last(node: Node) -> tuple[EntryType, dict[str, Any]]:
-    entry = list_entries(node, start=-1, limit=1)[0]
+def read_last(node: Node, *, back: int = 1) -> tuple[EntryType, dict[str, Any]]:
+    entry = list_entries(node, start=-back, limit=1)[0]
     assert isinstance(entry.content, dict)
     return entry.leaf.type, entry.content
 
@@ -84,9 +85,11 @@ def test_the_first_approval_signs_and_sends_nothing_and_the_second_completes(wor
     world.tick()
     second = accept(world, proposed, replace(world.actor("borealia", Role.LEGAL), why="Basis seen."))
     assert isinstance(second, Recorded)
-    assert second.standing.state is State.IN_FORCE
+    assert second.standing.state is State.AGREED, "the other party's node has not confirmed yet"
     assert count(node, "approval") == 0
-    kind, content = read_last(node)
+    confirmed = read_last(node)[1]
+    assert (confirmed["kind"], confirmed.get("approvals")) == ("confirm", None), "the node says that by itself"
+    kind, content = read_last(node, back=2)
     assert kind is EntryType.AGREEMENT_EVENT
     assert content["approvals"] == [
         {
@@ -189,7 +192,7 @@ def test_an_act_that_is_not_possible_is_not_approved_either(world: World, propos
 def test_nothing_is_signed_by_a_way_that_forgot_to_ask(
     world: World, proposed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(agree, "_authorise", lambda *_, **__: Approved(approvals=()))
+    monkeypatch.setattr(agree, "approve", lambda *_, **__: Approved(approvals=()))
     with pytest.raises(AuthenticationError, match="nobody has approved"):
         accept(world, proposed, world.actor("borealia"))
 
@@ -410,7 +413,7 @@ def test_every_change_of_people_is_on_record_with_nothing_of_it_in_the_leaf(worl
         leaves = transaction.rows("SELECT leaf FROM log_entry ORDER BY position DESC LIMIT 3")
     assert not any(b"anna" in bytes(leaf).lower() for (leaf,) in leaves)
     node.close()
-    assert verify_folder(node.folder).size == 5
+    assert verify_folder(node.folder).size == 7
 
 
 def test_an_id_is_given_once_and_never_again(world: World) -> None:
@@ -458,9 +461,7 @@ def test_what_waits_is_listed_with_all_that_would_be_signed(world: World, propos
         "terms": proposed,
         "title": "Exchange on Ashfall",
         "version": 1,
-        "clause": None,
-        "text": None,
-        "re": [],
+        "says": [{"positions": ["recognised", "recognised"]}],
     }
     assert listed.facts == parse_json(first.matter.text, limits=SIGNED_LIMITS)["facts"]  # type: ignore[call-overload,index]
     assert (listed.missing, listed.expires_at) == ("a second person, who acts as legal", first.expires_at)
@@ -524,4 +525,4 @@ def test_a_store_from_before_there_were_people_opens_and_lets_nobody_act(world: 
     with pytest.raises(AuthenticationError, match="comity person add"):
         identify(node, world.badges["aurelia", Role.LEGAL])
     assert identify(node, world.register("aurelia", "anna", Role.LEGAL)).id == "anna"
-    assert verify_folder(node.folder).size == 5
+    assert verify_folder(node.folder).size == 7
