@@ -413,7 +413,7 @@ def test_every_change_of_people_is_on_record_with_nothing_of_it_in_the_leaf(worl
         leaves = transaction.rows("SELECT leaf FROM log_entry ORDER BY position DESC LIMIT 3")
     assert not any(b"anna" in bytes(leaf).lower() for (leaf,) in leaves)
     node.close()
-    assert verify_folder(node.folder).size == 7
+    assert verify_folder(node.folder).size == 5
 
 
 def test_an_id_is_given_once_and_never_again(world: World) -> None:
