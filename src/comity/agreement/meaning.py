@@ -265,7 +265,7 @@ def _explain_query_rules(terms: Terms) -> Iterable[str]:
 def _explain_reservations(terms: Terms) -> Iterable[str]:
     if terms.reservable:
         yield f"A party may sign with a reservation on {list_words(terms.reservable, last='or')}."
-        yield "A reservation on a part of a channel closes that channel for who made it."
+        yield "A reservation on a channel, or on a part of it, closes that channel for who made it."
         yield "Signed with any other reservation, the text counts as rejected."
     else:
         yield "The text is signed as it stands: signed with a reservation, it counts as rejected."

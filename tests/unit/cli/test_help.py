@@ -21,13 +21,15 @@ from comity.cli.session import ActCommand
 
 ROOT = Path(__file__).parents[3]
 DOCUMENT = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
-HEAVY = {"apsw", "asyncio", "cryptography", "httpx", "rfc8785", "uvicorn", "comity.node.node", "comity.store"}
+SERVING = {"apsw", "asyncio", "cryptography", "httpx", "rfc8785", "uvicorn", "comity.node.node", "comity.store"}
+PRINTING = {"jinja2", "weasyprint"}
+HEAVY = SERVING | PRINTING
 
 PROMISED = """init serve
 party export/party add/party list/credential create
 object add/object show/explain/pull
 agreement propose/agreement list/agreement show/agreement status/agreement clarify/agreement answer/agreement accept
-agreement reject/agreement suspend/agreement resume/agreement terminate
+agreement certificate/agreement reject/agreement suspend/agreement resume/agreement terminate
 log list/log show/log verify/log checkpoint"""
 
 
