@@ -5,6 +5,7 @@ import asyncio
 import base64
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,8 @@ from comity.cli.operations.certificate import certify
 from comity.cli.outcome import Arguments, Outcome
 from comity.cli.reply import Exit
 from comity.errors import CorruptionError, MalformedRequest, NotFoundError
-from comity.exchange import EVENT_TYPE
-from comity.ids import Instant, PartyId, format_instant
+from comity.exchange import EVENT_TYPE, make_message, parse_message
+from comity.ids import AgreementId, Digest, Instant, PartyId, format_instant
 from comity.node import agree, correspond
 from comity.node.founding import found_node
 from comity.node.node import open_node
@@ -30,6 +31,7 @@ from comity.signing import (
     format_manifest,
     format_signed_document,
     parse_manifest,
+    parse_signed_document,
     sign_document,
 )
 from tests.signers import SeedSigner
@@ -317,22 +319,78 @@ def test_where_no_text_can_be_read_there_is_no_certificate(world: World) -> None
         ask(world, agreement)
 
 
-def test_a_manifest_put_in_the_place_of_another_is_told(world: World, tmp_path: Path) -> None:
-    agreement = world.sign_all(world.terms())
-    found_node(
-        tmp_path / "false",
-        party=PartyId("borealia"),
-        name="Borealia",
-        state=None,
-        listen=world.nodes["aurelia"].settings.listen,
-    )
-    false = open_node(tmp_path / "false")
+def make_false(world: World, folder: Path) -> bytes:
+    """A manifest of borealia that borealia never made."""
+    listen = world.nodes["aurelia"].settings.listen
+    found_node(folder, party=PartyId("borealia"), name="Borealia", state=None, listen=listen)
+    false = open_node(folder)
     envelope = export_manifest(false)
     false.close()
+    return envelope
+
+
+def test_a_manifest_put_in_the_place_of_another_is_told(world: World, tmp_path: Path) -> None:
+    agreement = world.sign_all(world.terms())
+    envelope = make_false(world, tmp_path / "false")
     write_store(world, "UPDATE manifest SET envelope = ? WHERE party = 'borealia'", envelope)
     problems = find_problems(ask(world, agreement))
     assert any(covers == "version 1 of the manifest of borealia" for covers, _ in problems)
     assert {covers.partition(" of ")[0] for covers, _ in problems} >= {"accept", "confirm"}
+
+
+def test_a_manifest_that_the_text_does_not_name_is_told_although_it_verifies(world: World, tmp_path: Path) -> None:
+    agreement = world.sign_all(world.terms())
+    envelope = make_false(world, tmp_path / "false")
+    digest = sha256_digest(parse_signed_document(envelope).payload)
+    write_store(world, "UPDATE manifest SET envelope = ?, digest = ? WHERE party = 'borealia'", envelope, str(digest))
+    problems = dict(find_problems(ask(world, agreement)))
+    assert "none of those that are pinned" in problems["the manifest that version 1 names for borealia"]
+
+
+def test_a_manifest_that_does_not_follow_the_one_before_is_told(world: World) -> None:
+    agreement = world.sign_all(world.terms())
+    current = world.manifests["borealia"]
+    stranger = SeedSigner("a stranger")
+    roles = {**current.roles, Role.MANIFEST: RoleKeys(keys=(stranger.public_key,), threshold=1)}
+    payload = format_manifest(
+        party=current.party,
+        name=current.name,
+        state=None,
+        version=2,
+        previous=current.digest,
+        issued_at=current.issued_at,
+        expires_at=current.expires_at,
+        roles=roles,
+    )
+    envelope = format_signed_document(sign_document(MANIFEST_TYPE, payload, [stranger]))
+    digest, expires = str(sha256_digest(payload)), int(current.expires_at)
+    write_store(world, "INSERT INTO manifest VALUES (?, 'borealia', 2, ?, ?)", digest, expires, envelope)
+    ((covers, _),) = find_problems(ask(world, agreement))
+    assert covers == "version 2 of the manifest of borealia, as following 1"
+
+
+def test_what_a_party_says_that_is_not_in_it_is_told(three: World) -> None:
+    world = three
+    agreement = world.sign_all(world.terms())
+    other = world.sign_all(world.terms(giver="meridia", title="Another exchange"), proposer="meridia")
+    envelope = read_envelope(world, "confirm", name="meridia")
+    event = parse_message(envelope).event
+    draft = replace(event, agreement=AgreementId(agreement), terms=Digest(agreement), positions=())
+    forged = make_message(draft, nonce=b"nonce", signers=[world.nodes["meridia"].signers[Role.AGREEMENT]])
+    digest = str(parse_message(forged).event.digest)
+    write_store(
+        world, "UPDATE event SET envelope = ?, digest = ? WHERE kind = 'confirm' AND party = 'borealia'", forged, digest
+    )
+    assert ("confirm of meridia", "meridia is not a party of the agreement") in find_problems(ask(world, agreement))
+    assert other != agreement
+
+
+def test_a_message_about_another_agreement_is_told(world: World) -> None:
+    agreement = world.sign_all(world.terms())
+    other = world.sign_all(world.terms(title="Another exchange"))
+    write_store(world, "UPDATE event SET agreement = ? WHERE agreement = ? AND kind = 'accept'", agreement, other)
+    problems = [problem for _, problem in find_problems(ask(world, agreement))]
+    assert "it speaks of another agreement" in problems
 
 
 # --- manifests that ran out or were followed --------------------------------------------------------------------------
