@@ -73,16 +73,47 @@ def squeeze(text: str) -> str:
 
 
 def make_hostile(value: Any) -> Any:  # noqa: ANN401 (any JSON value)
-    """The same value with every text behind a hostile one."""
+    """The same value with every text behind a hostile one, but for `kind`, which chooses what is printed."""
     match value:
         case dict():
-            return {name: make_hostile(item) for name, item in value.items()}
+            return {name: item if name == "kind" else make_hostile(item) for name, item in value.items()}
         case list():
             return [make_hostile(item) for item in value]
         case str():
             return HOSTILE + value
         case _:
             return value
+
+
+def fill(result: dict[str, Any]) -> dict[str, Any]:
+    """The same result with something in every section, in every form that it can have."""
+    (thread, *_), (event, *_), (check, *_) = result["threads"], result["events"], result["checks"]
+    unread = dict.fromkeys(event) | {"event": "0" * 64, "recorded_at": "then", "verified": False, "reservations": []}
+    joining = [
+        event | {"kind": kind, "joiner": "j", "manifest": "m", "text": "t"} for kind in ("admit", "accede", "leave")
+    ]
+    return result | {
+        "verified": False,
+        "problems": 1,
+        "verified_sentence": "nothing verifies",
+        "parties": [*result["parties"], result["parties"][0] | {"name": None, "manifests": []}],
+        "versions": [result["versions"][0] | {"supersedes": "0" * 64, "refused_by": {"x": "reject", "y": "counter"}}],
+        "signatures": [result["signatures"][0] | {"version": None}],
+        "bases": [result["bases"][0] | {"positions": {"x": "not_recognised", "y": "no_position", "z": "recognised"}}],
+        "reservations": [{"party": "p", "clause": "c", "ground": "g", "text": text} for text in ("t", None)],
+        "assurances": [
+            {"party": "p", "kind": "k", "document": "d", "valid_until": "u", "valid": valid} for valid in (True, False)
+        ],
+        "suspensions": [
+            {"party": "p", "event": "e", "at": "a", "reason": said, "channel": said} for said in ("r", None)
+        ],
+        "lapses": [{"party": "p", "clause": "c", "reason": "r"}],
+        "channels": [{"channel": "c", "from": "f", "to": "t", "open": False, "clause": "l", "reason": "r"}],
+        "threads": [thread | {"answers": [thread["question"]]}, thread | {"answers": []}],
+        "membership": joining,
+        "events": [unread, event | {"channel": "c", "re": "r", "joiner": "j", "reservations": ["s"], "version": None}],
+        "checks": [check, check | {"verified": False, "how": None, "problem": "altered"}],
+    }
 
 
 @pytest.fixture
@@ -134,7 +165,9 @@ def test_the_document_has_a_language_and_tables_with_heads(result: dict[str, Any
 
 
 def test_nothing_that_a_partner_wrote_becomes_markup(result: dict[str, Any]) -> None:
-    hostile = read_html(format_html(make_hostile(result)))
+    full = fill(result)
+    assert all(full[name] for name in full if isinstance(full[name], list))
+    hostile = read_html(format_html(make_hostile(full)))
     assert {tag for tag, _ in hostile.elements} <= set(ELEMENTS.split())
     assert {name for _, attributes in hostile.elements for name in attributes} <= set(ATTRIBUTES.split())
     assert HOSTILE in "".join(hostile.texts)
@@ -147,6 +180,26 @@ def test_the_policy_of_the_document_admits_its_own_style_and_nothing_else(result
     (policy,) = re.findall(r'<meta http-equiv="Content-Security-Policy" content="(.*?)">', text)
     assert policy == f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     assert not re.search(r"url\(|@import|@font-face|expression\(", style)
+
+
+def test_every_section_can_be_printed(result: dict[str, Any]) -> None:
+    text = " ".join(" ".join(read_html(format_html(fill(result))).texts).split())
+    said = (
+        "None is pinned here",
+        "basis recorded, not recognised by x basis recorded, no position of y basis recorded, recognised by z",
+        "admits j, by its manifest m",
+        "joins, by its manifest m",
+        "leaves: t",
+        "no, run out",
+        "suspends channel r",
+        "suspends the whole agreement",
+        "has lapsed, by c",
+        "closed by l : r",
+        "x (reject), y (counter)",
+        "cannot be read",
+        "Not answered.",
+    )
+    assert [each for each in said if "".join(each.split()) not in "".join(text.split())] == []
 
 
 def test_a_field_that_is_missing_stops_the_printing(result: dict[str, Any]) -> None:
