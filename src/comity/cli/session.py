@@ -22,7 +22,7 @@ from comity.cli.control import ask
 from comity.cli.reply import Json, Reply, fail_with
 from comity.errors import ComityError, MalformedRequest, NotFoundError, StoreBusy
 
-__all__ = ["ActCommand", "PersonCommand", "Render", "Session", "read_input", "write_new"]
+__all__ = ["ActCommand", "PersonCommand", "Render", "Session", "read_input", "write_new", "write_private"]
 
 Render = Callable[[dict[str, Any]], str]
 """A result as people read it, without the last line end."""
@@ -245,6 +245,23 @@ def write_new(file: str, text: str) -> None:
     temporary = path.with_name(f".{path.name}.new")
     try:
         temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise MalformedRequest(f"{file} cannot be written: {error.strerror or error}") from error
+
+
+def write_private(file: str, data: bytes) -> None:
+    """Replace FILE in one step; only the owner of FILE can read it.
+
+    Raises:
+        MalformedRequest: it cannot be written.
+    """
+    path = Path(file)
+    temporary = path.with_name(f".{path.name}.new")
+    try:
+        temporary.unlink(missing_ok=True)
+        temporary.touch(mode=0o600, exist_ok=False)
+        temporary.write_bytes(data)
         temporary.replace(path)
     except OSError as error:
         raise MalformedRequest(f"{file} cannot be written: {error.strerror or error}") from error

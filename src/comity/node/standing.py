@@ -25,6 +25,7 @@ __all__ = [
     "Dossier",
     "collection_id",
     "find_agreement",
+    "find_agreement_id",
     "find_collection",
     "judge_terms",
     "list_collections",
@@ -132,15 +133,25 @@ def find_agreement(node: Node, transaction: Transaction, prefix: str) -> Dossier
         MalformedRequest: the prefix is too short, or fits several.
         NotFoundError: it fits none.
     """
+    dossier = read_dossier(node, transaction, find_agreement_id(transaction, prefix))
+    assert dossier is not None  # noqa: S101 (its id was found in this transaction)
+    return dossier
+
+
+def find_agreement_id(transaction: Transaction, prefix: str) -> AgreementId:
+    """The id of the agreement that `find_agreement` gives, without reading what is on record of it.
+
+    Raises:
+        MalformedRequest, NotFoundError: as there.
+    """
     if len(prefix) < _MIN_PREFIX:
         raise MalformedRequest(f"{prefix!r} is too short to name an agreement; give at least {_MIN_PREFIX} characters")
     found = agreements.find_agreements(transaction, prefix.lower())
     if len(found) > 1:
         raise MalformedRequest(f"{prefix!r} fits {len(found)} agreements; give more characters")
-    dossier = read_dossier(node, transaction, found[0]) if found else None
-    if dossier is None:
+    if not found:
         raise NotFoundError(f"no agreement {prefix!r} is on record here; `agreement list` shows those that are")
-    return dossier
+    return found[0]
 
 
 def judge_terms(

@@ -25,7 +25,9 @@ __all__ = [
     "read_due",
     "read_envelopes",
     "read_epoch",
+    "read_evidence",
     "read_terms",
+    "read_texts",
     "read_undelivered",
     "read_versions",
 ]
@@ -124,6 +126,20 @@ def read_envelopes(transaction: Transaction, agreement: AgreementId) -> list[tup
             "SELECT envelope, recorded_at FROM event WHERE agreement = ? ORDER BY position", (agreement,)
         )
     ]
+
+
+def read_texts(transaction: Transaction, agreement: AgreementId) -> list[tuple[Digest, bytes]]:
+    """The document of every version on record, behind the hash it is kept under."""
+    rows = transaction.rows("SELECT hash, document FROM terms WHERE agreement = ? ORDER BY version, hash", (agreement,))
+    return [(Digest(terms_hash), bytes(document)) for terms_hash, document in rows]
+
+
+def read_evidence(transaction: Transaction, agreement: AgreementId) -> list[tuple[Digest, bytes, Instant]]:
+    """As `read_envelopes`, each behind the digest that its event is kept under."""
+    rows = transaction.rows(
+        "SELECT digest, envelope, recorded_at FROM event WHERE agreement = ? ORDER BY position", (agreement,)
+    )
+    return [(Digest(digest), bytes(envelope), Instant(recorded_at)) for digest, envelope, recorded_at in rows]
 
 
 def put_outbox(transaction: Transaction, party: PartyId, *, envelope: bytes, now: Instant) -> None:

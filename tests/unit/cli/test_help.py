@@ -21,7 +21,9 @@ from comity.cli.session import ActCommand
 
 ROOT = Path(__file__).parents[3]
 DOCUMENT = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
-HEAVY = {"apsw", "asyncio", "cryptography", "httpx", "rfc8785", "uvicorn", "comity.node.node", "comity.store"}
+SERVING = {"apsw", "asyncio", "cryptography", "httpx", "rfc8785", "uvicorn", "comity.node.node", "comity.store"}
+PRINTING = {"jinja2", "weasyprint"}
+HEAVY = SERVING | PRINTING
 
 PROMISED = """init serve
 party export/party add/party list/credential create
@@ -31,6 +33,7 @@ agreement propose/agreement list/agreement show/agreement status/agreement clari
 agreement reject/agreement withdraw/agreement suspend/agreement resume/agreement terminate/agreement leave
 agreement admit/agreement accede/agreement export/agreement import
 person add/person list/person remove/person renew/approvals
+agreement certificate
 log list/log show/log verify/log checkpoint"""
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from comity.agreement.events import EventKind
-from comity.agreement.transitions import State
 from comity.agreement.people import Person, Role, hash_badge, make_matter
 from comity.agreement.recognition import Refusal
+from comity.agreement.transitions import State
 from comity.canonical import SIGNED_LIMITS, Json, parse_json
 from comity.errors import (
     AuthenticationError,

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from comity.cli.reply import Json
-from comity.cli.session import ActCommand, PersonCommand, Session, read_input, write_new
+from comity.cli.session import ActCommand, PersonCommand, Session, read_input, write_new, write_private
 from comity.cli.words.agreements import (
     describe_act,
     describe_agreement,
@@ -16,7 +16,9 @@ from comity.cli.words.agreements import (
     describe_status,
     list_agreements,
 )
+from comity.cli.words.certificate import describe_certificate, warn_of_problems
 from comity.cli.words.previews import describe_check, describe_comparison, describe_preview
+from comity.errors import MalformedRequest
 
 __all__ = ["agreement"]
 
@@ -133,6 +135,40 @@ def export(session: Session, agreement_id: str, file: str | None) -> int:
     write_new(file, str(reply.result.pop("messages")))
     reply.result["file"] = file
     return session.finish(reply, lambda result: f"{result['count']} messages written to {file}")
+
+
+@agreement.command(
+    "certificate", cls=ActCommand, example="comity --node aurelia agreement certificate 3f2a certificate.pdf"
+)
+@click.argument("agreement_id", metavar="ID")
+@click.argument("file", required=False)
+@click.option("--at", metavar="TIME", help="As it stood at TIME, by what this node had on record then.")
+@click.option("--format", "form", type=click.Choice(["html", "pdf"]), help="Without it, what the name of FILE ends in.")
+@click.pass_obj
+def certificate(session: Session, agreement_id: str, file: str | None, at: str | None, form: str | None) -> int:
+    """Write all that is on record of the agreement, every signature verified again, as a document to print.
+
+    HTML goes to standard output when no FILE is named. Exit code 7 when something does not verify: the document says
+    what, and is written all the same.
+    """
+    as_pdf = (form or ("pdf" if (file or "").lower().endswith(".pdf") else "html")) == "pdf"
+    if as_pdf and file is None:
+        raise MalformedRequest("name the FILE that the PDF is written to")
+    reply = session.carry_out("agreement.certificate", {"id": agreement_id, "at": at})
+    if reply.result is None:
+        return session.finish(reply, describe_certificate)
+    if problems := warn_of_problems(reply.result):
+        session.note(problems)
+    if file is None and session.as_json:
+        return session.finish(reply, describe_certificate)
+    from comity.cli.printing import format_html, format_pdf
+
+    document = format_pdf(reply.result) if as_pdf else format_html(reply.result)
+    if file is None:
+        return session.finish(reply, lambda _: document.decode().rstrip("\n"))
+    write_private(file, document)
+    reply.result["file"] = file
+    return session.finish(reply, describe_certificate)
 
 
 @agreement.command("import", cls=ActCommand, example="comity --node borealia agreement import 3f2a.messages.json")

@@ -3,7 +3,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from comity.cli.operations import agreements, journal, objects, parties, people, previews, reach, standing
+from comity.cli.operations import agreements, certificate, journal, objects, parties, people, previews, reach, standing
 from comity.cli.outcome import Arguments, Outcome
 from comity.cli.reply import Json
 from comity.errors import MalformedRequest
@@ -35,6 +35,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "agreement.list": standing.list_all,
     "agreement.show": standing.show,
     "agreement.status": standing.status,
+    "agreement.certificate": certificate.certify,
     "agreement.export": standing.export,
     "agreement.import": agreements.import_messages,
     "agreement.clarify": agreements.clarify,
