@@ -28,7 +28,7 @@ PACKAGE = ROOT / "src" / "comity"
 DOCS = ROOT / "docs"
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 CLASSES = [found for name in errors.__all__ if isinstance(found := getattr(errors, name), type)]
-NOT_YET = ("PREVIEWED", "CHAIN", "REPLAY")
+NOT_YET = ("PREVIEWED", "REPLAY")
 INVARIANTS = (
     "SAFE",
     "GATE",
@@ -43,6 +43,7 @@ INVARIANTS = (
     "SILENT",
     "APPEND-ONLY",
     "REACH",
+    "CHAIN",
     *NOT_YET,
 )
 MAX_README_LINES = 200

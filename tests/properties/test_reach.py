@@ -507,6 +507,7 @@ TOO_NARROW: dict[str, tuple[str, object]] = {
     "excludes everything": ("_follow", restate("frameworks", lambda box, edge: frozenset(FRAMEWORKS))),
     "counts what arrives as anybody's": ("_follow", restate("originators", lambda box, edge: frozenset(PARTIES))),
     "follows one box for each party": ("_covers", lambda wide, narrow: True),
+    "takes the more restricted for the wider": ("_is_wider", lambda form, words, others: others <= words),
     "stops after one step": ("_leave", stop),
 }
 
