@@ -10,15 +10,16 @@ it refers to.
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from comity.agreement.terms import Channel, parse_terms
-from comity.errors import ComityError, CorruptionError, MalformedObject
+from comity.agreement.channels import Channel
+from comity.errors import ComityError, MalformedObject
 from comity.ids import Digest, Instant, ObjectId, PartyId, parse_instant
 from comity.node.node import Act, Node
 from comity.node.relabel import relabel
+from comity.release.receiving import Restrictions, find_restrictions, make_unrestricted
 from comity.stix.labels import Label, Tags, join_tags, make_label, make_tags, read_tags, restate
 from comity.stix.markings import TLP_IDS, read_markings
 from comity.stix.objects import BadObject, ParsedBundle, StixObject, parse_bundle
-from comity.store import Transaction, agreements, feeds, objects, pulls
+from comity.store import Transaction, feeds, objects, pulls
 from comity.store.objects import Holding, StoredObject
 
 __all__ = ["Intake", "Received", "add_objects", "receive_page"]
@@ -54,45 +55,26 @@ def add_objects(node: Node, data: bytes, *, tags: Tags) -> Intake:
     parsed = parse_bundle(data)
     with node.act() as act:
         holding = Holding(originator=node.party, received_under=None, added_at=act.now)
-        return _take_in(act, parsed, holding=holding, tags=tags, bounds=_Bounds(audience=None))
+        return _take_in(act, parsed, holding=holding, tags=tags, restrictions=make_unrestricted(node.party))
 
 
 def receive_page(node: Node, data: bytes, received: Received) -> Intake:
     """A partner's objects, taken in under its terms, and the place in its feed, in one transaction.
 
-    What the terms allow to be passed on becomes the audience: this party, and those the giver lists. The frameworks
-    that they exclude stay excluded. Whether the objects are within the scope of the terms is not checked here: the
-    giver's log shows it if they are not.
+    The terms restrict what may become of them here (`release.receiving`). Whether the objects are within the scope of
+    the terms is not checked here: the giver's log shows it if they are not.
     """
     parsed = parse_bundle(data)
+    restrictions = find_restrictions(received.channel, giver=received.giver, receiver=node.party)
     with node.act() as act:
         holding = Holding(originator=received.giver, received_under=received.terms, added_at=act.now)
-        bounds = _Bounds(
-            audience=frozenset({node.party}) | received.channel.releasable_to,
-            excluded_frameworks=_read_excluded(act.transaction, received.terms),
-        )
-        intake = _take_in(act, parsed, holding=holding, tags=make_tags(), bounds=bounds)
+        intake = _take_in(act, parsed, holding=holding, tags=make_tags(), restrictions=restrictions)
         if received.added_after is not None:
             pulls.set_position(act.transaction, received.giver, received.collection, received.added_after)
     return intake
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Bounds:
-    """Where objects may go on to, by the way they came: `audience` None means any party."""
-
-    audience: frozenset[PartyId] | None
-    excluded_frameworks: frozenset[str] = frozenset()
-
-
-def _read_excluded(transaction: Transaction, terms: Digest) -> frozenset[str]:
-    document = agreements.read_terms(transaction, terms)
-    if document is None:
-        raise CorruptionError(f"the terms {terms} that objects came under are missing from the store; restore a backup")
-    return parse_terms(document).excluded_frameworks
-
-
-def _take_in(act: Act, parsed: ParsedBundle, *, holding: Holding, tags: Tags, bounds: _Bounds) -> Intake:
+def _take_in(act: Act, parsed: ParsedBundle, *, holding: Holding, tags: Tags, restrictions: Restrictions) -> Intake:
     transaction = act.transaction
     definitions = {**objects.read_statement_definitions(transaction), **_statements(parsed)}
     held = _index(objects.read_versions_of(transaction, {item.id for item, _ in parsed.good}))
@@ -106,9 +88,9 @@ def _take_in(act: Act, parsed: ParsedBundle, *, holding: Holding, tags: Tags, bo
                 item,
                 markings,
                 said,
-                originator=holding.originator,
-                audience=bounds.audience,
-                excluded_frameworks=bounds.excluded_frameworks,
+                originators=restrictions.originators,
+                audience=restrictions.audience,
+                excluded_frameworks=restrictions.excluded_frameworks,
             )
         except ComityError as error:
             inside = error.where if isinstance(error, MalformedObject) else ""
@@ -136,8 +118,8 @@ def _is_echo(transaction: Transaction, same: StoredObject, holding: Holding) -> 
 def _restate(transaction: Transaction, same: StoredObject, label: Label) -> bool:
     """Whether more is now said of an object held already: it came another way too, or people classified it anew.
 
-    Every way an object came by counts: one originator more, an audience no wider than either. So what a partner gives
-    stays under its terms even where this party held the same bytes before.
+    Every way an object came by counts: the originators of both, an audience no wider than either. So what a partner
+    gives stays under its terms even where this party held the same bytes before.
     """
     before = objects.read_label(transaction, same.own_label)
     after = restate(before, label)

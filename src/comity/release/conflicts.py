@@ -111,7 +111,7 @@ def overlaps(one: Flow, other: Flow) -> bool:
 def _can_agree(test: Test, one: frozenset[str] | None, other: frozenset[str] | None) -> bool:
     """Whether something can be said that both let through; None is no limit."""
     match test:
-        case Test.ONLY | Test.WITHIN | Test.NONE:
+        case Test.ONLY | Test.WITHIN:
             return True
         case Test.ANY:
             return all(words is None or words for words in (one, other))

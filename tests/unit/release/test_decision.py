@@ -34,7 +34,8 @@ SCOPE = Scope(
     person_classes=frozenset(),
     special_categories=frozenset(),
     handling=frozenset(),
-    framework="coalition-dawn",
+    onward_to=frozenset({PartyId("meridia")}),
+    excluded_frameworks=frozenset({"coalition-dusk"}),
 )
 LABEL = Label(
     types=frozenset({"report"}),
@@ -147,6 +148,12 @@ def test_what_ran_out_closes_the_gate_for_one_party_at_its_very_instant(before: 
 
 def test_what_fits_is_released() -> None:
     assert decide(SCOPE, LABEL, recipient=BOREALIA) == Release()
+    restricted = dataclasses.replace(
+        LABEL,
+        audience=SCOPE.onward_to | {BOREALIA, PartyId("cimbria")},
+        excluded_frameworks=SCOPE.excluded_frameworks,
+    )
+    assert decide(SCOPE, restricted, recipient=BOREALIA) == Release()
 
 
 @pytest.mark.parametrize(
@@ -157,9 +164,15 @@ def test_what_fits_is_released() -> None:
         ({"regions": frozenset({frozenset({"IQ"}), frozenset({"TR"})})}, "regions", ("TR", "IQ")),
         ({"subjects": frozenset({frozenset[str]()})}, "subjects", ("nothing is said", "national:ashfall")),
         ({"markings": frozenset({"unknown:marking-definition--x"})}, "markings", ("unknown:", "admit none")),
-        ({"audience": frozenset[PartyId]()}, "audience", ("borealia", "originator")),
-        ({"audience": frozenset({PartyId("aurelia")})}, "audience", ("borealia", "originator")),
-        ({"excluded_frameworks": frozenset({"coalition-dawn"})}, "frameworks", ("coalition-dawn", "excludes")),
+        ({"audience": frozenset[PartyId]()}, "audience", ("to borealia, meridia:", "originator")),
+        ({"audience": frozenset({PartyId("meridia")})}, "audience", ("to borealia:", "originator")),
+        ({"audience": frozenset({BOREALIA})}, "audience", ("to meridia:", "originator")),
+        ({"excluded_frameworks": frozenset({"coalition-dawn"})}, "frameworks", ("exclude coalition-dawn", "do not")),
+        (
+            {"excluded_frameworks": frozenset({"coalition-dawn", "coalition-dusk"})},
+            "frameworks",
+            ("exclude coalition-dawn,", "do not"),
+        ),
     ],
 )
 def test_a_refusal_names_the_clause_and_what_would_be_admitted(

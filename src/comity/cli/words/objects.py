@@ -30,10 +30,10 @@ def describe_object(result: dict[str, Any]) -> str:
     versions = result["versions"]
     held = [
         ("version", f"{result['version']} (newest of {len(versions)} held)"),
-        ("originator", result["originator"]),
-        ("received", f"under {shorten(result['received_under'])}" if result["received_under"] else "added here"),
+        ("received", _describe_holding(result)),
         ("added", shorten_time(result["added_at"])),
         ("digest", result["digest"]),
+        ("originators", join_words(label["originators"])),
         ("tlp", label["tlp"]),
         ("markings", join_words(label["markings"])),
         ("subjects", _groups(label["subjects"])),
@@ -76,6 +76,12 @@ def describe_pull(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _describe_holding(result: dict[str, Any]) -> str:
+    if result["received_under"] is None:
+        return "added here"
+    return f"from {result['originator']} under {shorten(result['received_under'])}"
+
+
 def _describe_bad(bad: Iterable[dict[str, Any]], *, source: str) -> list[str]:
     lines = list[str]()
     for item in bad:
@@ -105,15 +111,16 @@ def _history(history: dict[str, Any] | None) -> list[tuple[str, str, str]]:
 
 
 def _finding(item: dict[str, Any]) -> tuple[str, str, str]:
-    found = _groups(item["found"]) if item["found"] else "nothing said"
+    mark, name = _MARKS[item["holds"]], item["clause"]
     if item["test"] == "within":
-        found = _groups(item["found"]) if item["found"] else "any party"
-    if item["test"] == "none":
-        refused = join_words(item["allowed"]) if item["allowed"] else "no framework"
-        excluded = f"excludes {_groups(item['found'])}" if item["found"] else "excludes none"
-        return (_MARKS[item["holds"]], item["clause"], f"{excluded}; the terms belong to {refused}")
+        audience = _groups(item["found"]) if item["found"] else "any party"
+        return (mark, name, f"{audience}; the channel would let it go to {join_words(item['allowed'])}")
+    found = _groups(item["found"]) if item["found"] else "nothing said"
+    if name == "frameworks":
+        excluded = join_words(item["allowed"]) if item["allowed"] else "none"
+        return (mark, name, f"{found if item['found'] else 'none'} excluded; the terms exclude {excluded}")
     allowed = "no limit" if item["allowed"] is None else f"admits {join_words(item['allowed'])}"
-    return (_MARKS[item["holds"]], item["clause"], f"{found}; {allowed}")
+    return (mark, name, f"{found}; {allowed}")
 
 
 def _groups(groups: list[list[str]]) -> str:
