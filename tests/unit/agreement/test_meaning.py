@@ -81,6 +81,8 @@ READ_INTO = {
     "reservable": "reservations",
     "scope": None,  # its attributes are asked below
     "own": "originators",
+    "onward_to": "releasable_to",
+    "excluded_frameworks": None,  # of the gate; its sentence is there
 }
 """The attributes of terms that are not named as their field is."""
 

@@ -88,12 +88,12 @@ def test_a_document_is_read_whole() -> None:
             person_classes=frozenset({"suspect", "convicted", "reasonable_grounds", "associate"}),
             special_categories=frozenset(),
             handling=frozenset(),
-            framework="harbour-round-table",
+            onward_to=frozenset(),
+            excluded_frameworks=frozenset({"coalition-dawn"}),
         ),
         own=True,
         special_categories=(),
         onward="none",
-        releasable_to=frozenset(),
         history=History(),
     )
     assert terms.channels[0].scope_for(AURELIA).originators == {AURELIA}
@@ -258,7 +258,7 @@ def test_every_clause_that_decides_can_be_asked_about() -> None:
 
 
 def test_a_scope_has_every_clause_that_decides() -> None:
-    what_goes = {"sanitise", "attribution", "framework"}
+    what_goes = {"sanitise", "attribution"} | {"onward_to", "excluded_frameworks"}
     decided = {clause.name for clause in CLAUSES} - {"audience", "frameworks"}
     assert {field.name for field in fields(Scope)} == decided | what_goes
 

@@ -322,7 +322,7 @@ def test_what_has_run_out_does_not_count_and_what_is_not_valid_yet_does(world: W
 
 
 def test_proposals_count_when_they_are_asked_for_and_nobody_rejected_them(world: World) -> None:
-    recorded = agree.propose(world.nodes["aurelia"], world.terms())
+    recorded = world.propose("aurelia", world.terms())
     assert isinstance(recorded, agree.Recorded)
     world.deliver()
     assert ask(world, "aurelia").never == ask(world, "borealia").never == (B,)
@@ -334,7 +334,7 @@ def test_proposals_count_when_they_are_asked_for_and_nobody_rejected_them(world:
 def test_a_narrower_amendment_counts_beside_what_is_in_force(world: World) -> None:
     agreement = world.sign_all(world.terms(tlp="green"))
     wider = world.terms(tlp="red", version=2, agreement=agreement, supersedes=agreement)
-    assert isinstance(agree.propose(world.nodes["aurelia"], wider), agree.Recorded)
+    assert isinstance(world.propose("aurelia", wider), agree.Recorded)
     question = {"tlp_ceiling": frozenset({"red"})}
     for proposed, reached in ((False, []), (True, [B])):
         known = read_known(world.nodes["aurelia"], proposed=proposed)
