@@ -31,7 +31,11 @@ from comity.cli.words.objects import describe_explanation
     ],
 )
 def test_what_was_found_and_what_would_be_allowed(row: dict[str, Any], text: str) -> None:
-    filler = {"clause": "frameworks" if row["clause"] == "audience" else "types", "test": "only", "found": []}
+    filler: dict[str, Any] = {
+        "clause": "frameworks" if row["clause"] == "audience" else "types",
+        "test": "only",
+        "found": [],
+    }
     reading = {
         "agreement": "0" * 64,
         "title": "T",
