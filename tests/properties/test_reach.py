@@ -525,11 +525,11 @@ def test_z3_refuses_what_a_fixpoint_that_misses_something_certifies(
 ) -> None:
     monkeypatch.setattr(reach, *TOO_NARROW[mutant])
     with pytest.raises(CertificateRefused):
-        certify(505, 200)
+        certify(505, 400, consenting=0)
 
 
-def certify(seed: int, count: int) -> None:
+def certify(seed: int, count: int, *, consenting: float) -> None:
     """Have z3 check the certificates of `count` worlds."""
-    for world in make_worlds(seed, count):
+    for world in make_worlds(seed, count, consenting=consenting):
         found = compute_reach(world.edges, world.question, originator=world.originator)
         verify_reach(found, world.edges)

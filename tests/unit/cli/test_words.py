@@ -193,5 +193,5 @@ def test_an_explanation_shows_the_table() -> None:
     assert "✓  types     report; admits report" in text
     assert "✗  regions   IQ + (not said); admits IQ" in text
     assert "✓  kinds     arms; no limit" in text
-    assert "✓  audience  any party; admits borealia" in text
+    assert "✓  audience  any party; the channel would let it go to borealia" in text
     assert "because it refers to location--1" in text

@@ -275,6 +275,12 @@ def test_a_label_that_would_exclude_more_frameworks_than_it_can_hold_is_overfull
         assert label_of(make_tags(), excluded=many) == OVERFULL
 
 
+def test_a_label_that_would_name_a_larger_audience_than_it_can_hold_is_overfull() -> None:
+    parties = [PartyId(f"party-{number}") for number in range(MAX_WORDS)]
+    assert label_of(make_tags(), audience=frozenset(parties[: MAX_WORDS // 2])) != OVERFULL
+    assert label_of(make_tags(), audience=frozenset(parties)) == OVERFULL
+
+
 def test_a_label_is_only_its_canonical_bytes() -> None:
     data = format_label(label_of(make_tags()))
     for other in (data + b"\n", data.replace(b",", b", ", 1), data[:-1], b"[]", b""):
