@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from comity.agreement.events import SIGNS, Event, EventKind, Reservation
+from comity.agreement.events import CARRIES_TERMS, SIGNS, Event, EventKind, Reservation
 from comity.agreement.terms import LegalBasis, Terms, parse_terms
 from comity.canonical import Json, sha256_digest
 from comity.ids import Digest, Instant, PartyId, parse_instant
@@ -37,6 +37,7 @@ __all__ = [
     "events",
     "identify",
     "join",
+    "reserve",
     "sign_all",
 ]
 
@@ -148,6 +149,15 @@ def join(terms: Terms, *, by: Collection[PartyId], manifest: Digest = TAVRIA_MAN
     accession = event(EventKind.ACCEDE, TAVRIA, terms, manifest=manifest, bases=(_JOINING,))
     admissions = [event(EventKind.ADMIT, party, terms, joiner=TAVRIA, manifest=TAVRIA_MANIFEST) for party in sorted(by)]
     return [accession, *admissions]
+
+
+def reserve(said: Sequence[Event], party: PartyId, clause: str) -> list[Event]:
+    """The same events, but that `party` signs with a reservation."""
+    made = (Reservation(clause=clause, ground="national_law", text=None),)
+    return [
+        identify(replace(one, reservations=made)) if one.party == party and one.kind in CARRIES_TERMS else one
+        for one in said
+    ]
 
 
 _manifests = st.sampled_from((TAVRIA_MANIFEST, TAVRIA_MANIFEST, OTHER_MANIFEST))

@@ -34,6 +34,7 @@ from tests.agreement_strategies import (
     event_sets,
     identify,
     join,
+    reserve,
     sign_all,
 )
 from tests.parties import AURELIA, BOREALIA, MERIDIA, make_terms
@@ -103,6 +104,10 @@ def test_in_force_means_that_every_party_signed_and_confirmed_and_none_said_no(c
 
 @settings(max_examples=300)
 @given(cases(), nows)
+@example(Case([*GROUPS], reserve(sign_all(GROUP), MERIDIA, "channels.all.regions"), []), NOWS[1])
+@example(Case([*GROUPS], reserve(sign_all(GROUP), BOREALIA, "channels.aurelia"), []), NOWS[1])
+@example(Case([*GROUPS], [*sign_all(GROUP), event(EventKind.SUSPEND, MERIDIA, GROUP, channel="aurelia")], []), NOWS[1])
+@example(Case([*GROUPS], sign_all(GROUP), []), NOWS[2])
 def test_exactly_who_is_in_and_has_all_that_is_needed_gives_and_receives(case: Case, now: Instant) -> None:
     """Whoever lapsed or reserved neither gives nor receives, by that channel or at all; the others go on."""
     standing = stand(case.versions, case.said, now)
@@ -229,6 +234,8 @@ def test_nothing_counts_of_whoever_nobody_admitted(said: list[Event], more: list
 @example(sign_all(GROUP) + join(GROUP, by=[AURELIA]), NOWS[1])
 @example(sign_all(GROUP) + join(GROUP, by=[AURELIA, BOREALIA], manifest=OTHER_MANIFEST), NOWS[1])
 @example(sign_all(GROUP) + join(GROUP, by=[AURELIA, TAVRIA]), NOWS[1])
+@example(reserve(sign_all(GROUP) + join(GROUP, by=[AURELIA, BOREALIA]), TAVRIA, "purposes"), NOWS[1])
+@example(reserve(sign_all(GROUP) + join(GROUP, by=[AURELIA, BOREALIA]), TAVRIA, "channels.aurelia"), NOWS[1])
 def test_a_joiner_is_in_with_as_many_founders_as_the_text_asks_by_one_manifest(said: list[Event], now: Instant) -> None:
     standing = stand(GROUPS, said, now)
     terms = standing.current
