@@ -98,7 +98,9 @@ def negotiate(stage: Stage) -> str:
     stage.run_by_two("borealia", "agreement", "accept", short)
     stage.wait_for("aurelia", lambda: stage.state("aurelia", agreement) == "in force")
     stage.run("aurelia", "agreement", "status", short)
-    stage.check(stage.state("borealia", agreement) == "in force", "both nodes say: in force, signed by both")
+    stage.wait_for("borealia", lambda: stage.state("borealia", agreement) == "in force")
+    states = {stage.state(party, agreement) for party in ("aurelia", "borealia")}
+    stage.check(states == {"in force"}, "both nodes say: in force, signed by both")
     return agreement
 
 
