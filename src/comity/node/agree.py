@@ -8,22 +8,23 @@ process, and whoever answers the operator waits for those first (`taxii.sends`).
 
 from collections.abc import Collection
 from dataclasses import replace
+from functools import partial
 
 from comity.agreement.drafting import convert_terms, parse_bases
-from comity.agreement.events import EventKind, Reservation
+from comity.agreement.events import Event, EventKind, Reservation
 from comity.agreement.lifecycle import Lock, Standing
-from comity.agreement.moves import choose_proposal
+from comity.agreement.moves import check_event, choose_proposal
 from comity.agreement.recognition import Refusal
-from comity.agreement.terms import Terms, parse_terms
-from comity.errors import NotFoundError, TransitionError, VerificationError
-from comity.ids import Digest, PartyId
+from comity.agreement.terms import Terms, TermsParty, parse_terms
+from comity.errors import ComityError, NotFoundError, TransitionError, VerificationError
+from comity.ids import Digest, Instant, PartyId
 from comity.node.node import Act, Node
 from comity.node.parties import read_manifests
 from comity.node.recording import Recorded, draft_event, sign_event
 from comity.node.standing import Dossier, find_agreement, judge_terms, read_dossier
-from comity.store import parties
+from comity.store import Transaction, parties
 
-__all__ = ["Recorded", "accede", "act_on", "admit", "propose"]
+__all__ = ["Recorded", "accede", "act_on", "admit", "find_problems", "propose"]
 
 
 def propose(node: Node, toml: bytes, *, reservations: Collection[Reservation] = ()) -> Recorded | Refusal:
@@ -155,24 +156,52 @@ def _lift(node: Node, act: Act, terms: Terms, lock: Lock, *, standing: Standing,
     return sign_event(node, act, draft, terms, standing=standing)
 
 
+def find_problems(node: Node, transaction: Transaction, terms: Terms, *, now: Instant) -> tuple[ComityError, ...]:
+    """Why `propose` would refuse the terms at `now`, each reason once; this party's own policy is not asked."""
+    dossier = read_dossier(node, transaction, terms.agreement_id)
+    standing = dossier.standing(now=now) if dossier else None
+    kind = choose_proposal(standing)
+    draft = Event(
+        digest=terms.hash, kind=kind, agreement=terms.agreement_id, terms=terms.hash, party=node.party, at=now
+    )
+    found = list[ComityError]()
+    for check in (
+        lambda: _check_own(node, terms),
+        *(partial(_check_party, transaction, party) for party in terms.parties),
+        lambda: _check_lineage(terms, dossier),
+        lambda: check_event(standing, draft, terms),
+    ):
+        try:
+            check()
+        except ComityError as error:
+            found.append(error)
+    return tuple(found)
+
+
 def _check_parties(node: Node, act: Act, terms: Terms) -> None:
     """Every party of the terms is pinned here, by a manifest of its chain."""
+    _check_own(node, terms)
+    _check_pinned(act, terms)
+
+
+def _check_own(node: Node, terms: Terms) -> None:
     if node.party not in terms.founders:
         raise VerificationError(f"{node.party}, whose node this is, is not a party of these terms")
-    _check_pinned(act, terms)
 
 
 def _check_pinned(act: Act, terms: Terms) -> None:
     for party in terms.parties:
-        if parties.read_party(act.transaction, party.id) is None:
-            raise NotFoundError(
-                f"{party.id} is a party of these terms but not known here; pin it with `party add` first"
-            )
-        if not parties.has_manifest(act.transaction, party.id, party.manifest):
-            raise VerificationError(
-                f"the terms name the manifest {party.manifest[:12]}… for {party.id}, which is not one pinned here;"
-                " compare digests with that party and correct the terms, or pin the newer manifest"
-            )
+        _check_party(act.transaction, party)
+
+
+def _check_party(transaction: Transaction, party: TermsParty) -> None:
+    if parties.read_party(transaction, party.id) is None:
+        raise NotFoundError(f"{party.id} is a party of these terms but not known here; pin it with `party add` first")
+    if not parties.has_manifest(transaction, party.id, party.manifest):
+        raise VerificationError(
+            f"the terms name the manifest {party.manifest[:12]}… for {party.id}, which is not one pinned here;"
+            " compare digests with that party and correct the terms, or pin the newer manifest"
+        )
 
 
 def _check_lineage(terms: Terms, dossier: Dossier | None) -> None:

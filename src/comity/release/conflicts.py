@@ -265,7 +265,7 @@ def _find_refused(source: Flow, to: set[PartyId] | frozenset[PartyId]) -> frozen
 def _find_inside(inside: Side, sources: Side, *, party: PartyId) -> Iterator[Contradiction]:
     """What `party` gets under `sources` that must not be used or passed on inside the framework of `inside`.
 
-    Where no channel of `inside` would pass it on, it must not be used there either. A giver that is inside itself knows.
+    Where no channel of `inside` would pass it on, it must not be used there either. A giver inside knows.
     """
     framework = inside.terms.framework
     if framework is None or framework not in sources.terms.excluded_frameworks:
