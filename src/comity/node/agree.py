@@ -6,7 +6,7 @@ process, and whoever answers the operator waits for those first (`taxii.sends`).
 `node.correspond`.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from functools import partial
 
@@ -164,13 +164,14 @@ def find_problems(node: Node, transaction: Transaction, terms: Terms, *, now: In
     draft = Event(
         digest=terms.hash, kind=kind, agreement=terms.agreement_id, terms=terms.hash, party=node.party, at=now
     )
-    found = list[ComityError]()
-    for check in (
-        lambda: _check_own(node, terms),
+    checks: list[Callable[[], None]] = [
+        partial(_check_own, node, terms),
         *(partial(_check_party, transaction, party) for party in terms.parties),
-        lambda: _check_lineage(terms, dossier),
-        lambda: check_event(standing, draft, terms),
-    ):
+        partial(_check_lineage, terms, dossier),
+        partial(check_event, standing, draft, terms),
+    ]
+    found = list[ComityError]()
+    for check in checks:
         try:
             check()
         except ComityError as error:

@@ -212,8 +212,8 @@ def _compare_retention(one: Side, two: Side) -> str | None:
 def _name_retention(retention: Retention | None) -> str:
     if retention is None:
         return "without a limit"
-    most = "" if retention.maximum is None else f"for {format_duration(retention.maximum)} at most, "
-    return f"{most}reviewed after {format_duration(retention.review_after)},"
+    most = "without a limit" if retention.maximum is None else f"for {format_duration(retention.maximum)} at most"
+    return f"{most}, reviewed after {format_duration(retention.review_after)},"
 
 
 def _compare_attribution(one: Side, flow: Flow, two: Side, other: Flow) -> str | None:
