@@ -9,8 +9,9 @@ An act is signed only when enough people of this party have approved exactly tha
 `Waiting`, and nothing of it leaves.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+from functools import partial
 
 from comity.agreement.drafting import convert_terms, parse_bases
 from comity.agreement.events import Event, EventKind, Reservation
@@ -18,19 +19,19 @@ from comity.agreement.lifecycle import Standing
 from comity.agreement.moves import check_event, choose_proposal
 from comity.agreement.people import make_matter
 from comity.agreement.recognition import Refusal
-from comity.agreement.terms import Terms, parse_terms
+from comity.agreement.terms import Terms, TermsParty, parse_terms
 from comity.canonical import Json
-from comity.errors import NotFoundError, TransitionError, VerificationError
+from comity.errors import ComityError, NotFoundError, TransitionError, VerificationError
 from comity.exchange import describe_event
-from comity.ids import Digest, PartyId
+from comity.ids import Digest, Instant, PartyId
 from comity.node.node import Act, Node
 from comity.node.parties import read_manifests
 from comity.node.people import Actor, Approved, Waiting, approve
 from comity.node.recording import Recorded, draft_event, sign_event
 from comity.node.standing import Dossier, find_agreement, judge_terms, read_dossier
-from comity.store import parties
+from comity.store import Transaction, parties
 
-__all__ = ["Recorded", "accede", "act_on", "admit", "propose"]
+__all__ = ["Recorded", "accede", "act_on", "admit", "find_problems", "propose"]
 
 
 def propose(
@@ -186,24 +187,53 @@ def _find_locks(node: Node, standing: Standing, *, channel: str | None) -> list[
     return [lock.event for lock in own or held[:1]]
 
 
+def find_problems(node: Node, transaction: Transaction, terms: Terms, *, now: Instant) -> tuple[ComityError, ...]:
+    """Why `propose` would refuse the terms at `now`, each reason once; this party's own policy is not asked."""
+    dossier = read_dossier(node, transaction, terms.agreement_id)
+    standing = dossier.standing(now=now) if dossier else None
+    kind = choose_proposal(standing)
+    draft = Event(
+        digest=terms.hash, kind=kind, agreement=terms.agreement_id, terms=terms.hash, party=node.party, at=now
+    )
+    checks: list[Callable[[], None]] = [
+        partial(_check_own, node, terms),
+        *(partial(_check_party, transaction, party) for party in terms.parties),
+        partial(_check_lineage, terms, dossier),
+        partial(check_event, standing, draft, terms),
+    ]
+    found = list[ComityError]()
+    for check in checks:
+        try:
+            check()
+        except ComityError as error:
+            found.append(error)
+    return tuple(found)
+
+
 def _check_parties(node: Node, act: Act, terms: Terms) -> None:
     """Every party of the terms is pinned here, by a manifest of its chain."""
+    _check_own(node, terms)
+    _check_pinned(act, terms)
+
+
+def _check_own(node: Node, terms: Terms) -> None:
     if node.party not in terms.founders:
         raise VerificationError(f"{node.party}, whose node this is, is not a party of these terms")
-    _check_pinned(act, terms)
 
 
 def _check_pinned(act: Act, terms: Terms) -> None:
     for party in terms.parties:
-        if parties.read_party(act.transaction, party.id) is None:
-            raise NotFoundError(
-                f"{party.id} is a party of these terms but not known here; pin it with `party add` first"
-            )
-        if not parties.has_manifest(act.transaction, party.id, party.manifest):
-            raise VerificationError(
-                f"the terms name the manifest {party.manifest[:12]}… for {party.id}, which is not one pinned here;"
-                " compare digests with that party and correct the terms, or pin the newer manifest"
-            )
+        _check_party(act.transaction, party)
+
+
+def _check_party(transaction: Transaction, party: TermsParty) -> None:
+    if parties.read_party(transaction, party.id) is None:
+        raise NotFoundError(f"{party.id} is a party of these terms but not known here; pin it with `party add` first")
+    if not parties.has_manifest(transaction, party.id, party.manifest):
+        raise VerificationError(
+            f"the terms name the manifest {party.manifest[:12]}… for {party.id}, which is not one pinned here;"
+            " compare digests with that party and correct the terms, or pin the newer manifest"
+        )
 
 
 def _check_lineage(terms: Terms, dossier: Dossier | None) -> None:

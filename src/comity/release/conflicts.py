@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pure: where terms and an agreement that the same party is bound by cannot both be kept.
 
-Two kinds, each with both clauses and a sentence for a legal officer:
+Three kinds, each with both clauses and a sentence for a legal officer:
 
-    duties  one receiver could get one object under both, and what it owes for it differs
-    onward  what a party gives here is passed on to somebody, or inside a framework, that its terms do not allow
+    duties     one receiver could get one object under both, and what it owes for it differs
+    onward     what a party gives under one is passed on under the other to somebody whom its terms do not allow
+    framework  what a party gives under one must not be used or passed on inside the framework of the other
 
 Said of the texts alone: two scopes overlap when some object could go under both, held or not. What is held today is
 counted by whoever asks (`node.preview`), for the flows that a contradiction names.
@@ -12,17 +13,18 @@ counted by whoever asks (`node.preview`), for the flows that a contradiction nam
 Not here: whether the conflict matters. People decide that; a conflict forbids nothing.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from comity.agreement.duration import format_duration
+from comity.agreement.duties import Retention
 from comity.agreement.terms import Terms
-from comity.canonical import Json, parse_signed_json
 from comity.ids import PartyId
-from comity.release.clauses import CLAUSES, Test
-from comity.release.preview import Flow, list_flows
+from comity.release.clauses import CLAUSES, SILENCE_PASSES, Test
+from comity.release.preview import Flow
 
-__all__ = ["ConflictKind", "Contradiction", "find_contradictions", "overlaps"]
+__all__ = ["ConflictKind", "Contradiction", "Side", "describe_witness", "find_contradictions", "overlaps"]
 
 _ACTIONS = (
     "none",
@@ -39,6 +41,7 @@ class ConflictKind(StrEnum):
 
     DUTIES = "duties"
     ONWARD = "onward"
+    FRAMEWORK = "framework"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,38 +62,63 @@ class Contradiction:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Side:
-    """One of the two texts, and how a sentence calls it."""
+class Side:
+    """One of the two texts: what is given under it between whom (`release.preview.list_flows`)."""
 
     terms: Terms
     flows: Sequence[Flow]
-    document: Mapping[str, Json]
 
     @property
     def name(self) -> str:
+        """How a sentence calls it."""
         return f"{self.terms.title!r} ({self.terms.hash[:12]})"
 
 
-def find_contradictions(terms: Terms, other: Terms, *, party: PartyId) -> tuple[Contradiction, ...]:
-    """Every conflict between `terms` and `other`, both as `party` would be bound by them."""
-    one, two = _open(terms), _open(other)
-    return (*_find_duties(one, two, party=party), *_find_onward(one, two, party=party))
+def find_contradictions(one: Side, two: Side, *, party: PartyId) -> tuple[Contradiction, ...]:
+    """Every conflict between two texts, both as `party` would be bound by them."""
+    return (
+        *_find_duties(one, two, party=party),
+        *_pass_on(one, two, party=party),
+        *map(_turn, _pass_on(two, one, party=party)),
+        *_find_inside(one, two, party=party),
+        *map(_turn, _find_inside(two, one, party=party)),
+    )
+
+
+def _turn(found: Contradiction) -> Contradiction:
+    """The same with the texts the other way round."""
+    return replace(
+        found,
+        flow=found.other_flow,
+        clause=found.other_clause,
+        other_flow=found.flow,
+        other_clause=found.clause,
+    )
 
 
 def describe_witness(found: Contradiction, *, party: PartyId, labels: int, objects: int) -> str:
     """The sentence that says what is held today of what `found` is about."""
-    held = f"{_count(objects, 'object')} ({_count(labels, 'label')})"
+    if objects:
+        return _describe_held(found, f"{_count(objects, 'object')} ({_count(labels, 'label')})")
     match found.kind:
-        case ConflictKind.DUTIES if objects:
-            return f"Of what is held today, {held} would go under both."
         case ConflictKind.DUTIES if found.giver != party:
             return f"The scopes overlap; what {found.giver} holds of it is not known here."
         case ConflictKind.DUTIES:
             return "The scopes overlap; nothing that is held today would go under both."
-        case ConflictKind.ONWARD if objects:
-            return f"Of what {found.giver} gave, {held} would not go today, by their audience alone."
         case ConflictKind.ONWARD:
             return "The scopes overlap; nothing that is held today is concerned."
+        case ConflictKind.FRAMEWORK:
+            return "Nothing that is held today is kept from going there by the frameworks alone."
+
+
+def _describe_held(found: Contradiction, held: str) -> str:
+    match found.kind:
+        case ConflictKind.DUTIES:
+            return f"Of what is held today, {held} would go under both."
+        case ConflictKind.ONWARD:
+            return f"Of what {found.giver} gave, {held} would not go today, by their audience alone."
+        case ConflictKind.FRAMEWORK:
+            return f"Of what {found.giver} gave, {held} would not go today, by the frameworks alone."
 
 
 def _count(number: int, word: str) -> str:
@@ -101,6 +129,7 @@ def overlaps(one: Flow, other: Flow) -> bool:
     """Whether some object could be admitted by both scopes.
 
     A clause that silence passes cannot keep them apart. Nor can `any`: one object can be about a subject of each.
+    History cannot either: what is taken in later counts for both.
     """
     return all(
         _can_agree(clause.test, clause.allowed(one.scope, one.receiver), clause.allowed(other.scope, other.receiver))
@@ -110,31 +139,16 @@ def overlaps(one: Flow, other: Flow) -> bool:
 
 def _can_agree(test: Test, one: frozenset[str] | None, other: frozenset[str] | None) -> bool:
     """Whether something can be said that both let through; None is no limit."""
-    match test:
-        case Test.ONLY | Test.WITHIN:
-            return True
-        case Test.ANY:
-            return all(words is None or words for words in (one, other))
-        case Test.IN | Test.MAX:
-            shared = _intersect(one, other)
-            return shared is None or bool(shared)
-
-
-def _intersect(one: frozenset[str] | None, other: frozenset[str] | None) -> frozenset[str] | None:
-    if one is None or other is None:
-        return other if one is None else one
-    return one & other
-
-
-def _open(terms: Terms) -> _Side:
-    document = parse_signed_json(terms.document)
-    return _Side(terms=terms, flows=list_flows(terms), document=document if isinstance(document, dict) else {})
+    limits = [words for words in (one, other) if words is not None]
+    if test in SILENCE_PASSES or not limits:
+        return True
+    return all(limits) if test is Test.ANY else bool(frozenset.intersection(*limits))
 
 
 # --- duties -----------------------------------------------------------------------------------------------------------
 
 
-def _find_duties(one: _Side, two: _Side, *, party: PartyId) -> Iterator[Contradiction]:
+def _find_duties(one: Side, two: Side, *, party: PartyId) -> Iterator[Contradiction]:
     """For each two flows from one giver to one receiver, this party among them, each duty that differs."""
     for flow in one.flows:
         for other in two.flows:
@@ -156,7 +170,7 @@ def _find_duties(one: _Side, two: _Side, *, party: PartyId) -> Iterator[Contradi
                 )
 
 
-def _compare_duties(one: _Side, flow: Flow, two: _Side, other: Flow) -> Iterator[tuple[str, str, str]]:
+def _compare_duties(one: Side, flow: Flow, two: Side, other: Flow) -> Iterator[tuple[str, str, str]]:
     """Each duty that differs: the clause in both texts, and what it comes to."""
     if difference := _compare_actions(one, two):
         yield "permitted_actions", "permitted_actions", difference
@@ -168,7 +182,7 @@ def _compare_duties(one: _Side, flow: Flow, two: _Side, other: Flow) -> Iterator
         yield f"channels.{flow.channel}.attribution", f"channels.{other.channel}.attribution", difference
 
 
-def _compare_actions(one: _Side, two: _Side) -> str | None:
+def _compare_actions(one: Side, two: Side) -> str | None:
     if one.terms.permitted_actions == two.terms.permitted_actions:
         return None
     narrow, wide = sorted((one, two), key=lambda side: _ACTIONS.index(side.terms.permitted_actions))
@@ -178,7 +192,7 @@ def _compare_actions(one: _Side, two: _Side) -> str | None:
     )
 
 
-def _compare_uses(one: _Side, two: _Side) -> str | None:
+def _compare_uses(one: Side, two: Side) -> str | None:
     parts = [
         f"{', '.join(sorted(words))} is prohibited by {by.name} and not by {free.name}"
         for by, free in ((one, two), (two, one))
@@ -187,92 +201,55 @@ def _compare_uses(one: _Side, two: _Side) -> str | None:
     return "; ".join(parts) or None
 
 
-def _compare_retention(one: _Side, two: _Side) -> str | None:
-    bounds = [_read_retention(side) for side in (one, two)]
-    if bounds[0] == bounds[1]:
+def _compare_retention(one: Side, two: Side) -> str | None:
+    """Spans that are written otherwise and are the same (P12M, P1Y) are the same."""
+    if one.terms.retention == two.terms.retention:
         return None
-    said = [
-        f"{f'for {bound} at most' if bound else 'without a limit'} under {side.name}"
-        for side, bound in zip((one, two), bounds, strict=True)
-    ]
+    said = [f"{_name_retention(side.terms.retention)} under {side.name}" for side in (one, two)]
     return f"may keep it {said[0]} and {said[1]}"
 
 
-def _read_retention(side: _Side) -> str | None:
-    """How long what was given may be kept, as the text writes it; None where it sets no limit."""
-    retention = side.document.get("retention")
-    bound = retention.get("maximum") if isinstance(retention, dict) else None
-    return bound if isinstance(bound, str) else None
+def _name_retention(retention: Retention | None) -> str:
+    if retention is None:
+        return "without a limit"
+    most = "without a limit" if retention.maximum is None else f"for {format_duration(retention.maximum)} at most"
+    return f"{most}, reviewed after {format_duration(retention.review_after)},"
 
 
-def _compare_attribution(one: _Side, flow: Flow, two: _Side, other: Flow) -> str | None:
-    said = (_read_attribution(one, flow), _read_attribution(two, other))
+def _compare_attribution(one: Side, flow: Flow, two: Side, other: Flow) -> str | None:
+    said = (flow.scope.attribution, other.scope.attribution)
     if set(said) != {"must", "must-not"}:
         return None
     must, must_not = (one, two) if said[0] == "must" else (two, one)
     return f"must name the source under {must.name} and must not under {must_not.name}"
 
 
-def _read_attribution(side: _Side, flow: Flow) -> str | None:
-    channels = side.document.get("channels")
-    for channel in channels if isinstance(channels, list) else ():
-        if isinstance(channel, dict) and channel.get("id") == flow.channel:
-            word = channel.get("attribution")
-            return word if isinstance(word, str) else None
-    return None
-
-
 # --- onward -----------------------------------------------------------------------------------------------------------
 
 
-def _find_onward(one: _Side, two: _Side, *, party: PartyId) -> Iterator[Contradiction]:
-    """What the terms pass on of what comes under the other agreement, and the other way round."""
-    yield from _pass_on(one, two, party=party)
-    for found in _pass_on(two, one, party=party):
-        yield replace(
-            found,
-            flow=found.other_flow,
-            clause=found.other_clause,
-            other_flow=found.flow,
-            other_clause=found.clause,
-        )
+def _pass_on(sinks: Side, sources: Side, *, party: PartyId) -> Iterator[Contradiction]:
+    """What `party` would pass on under `sinks` of what it gets under `sources`, to whom those do not allow."""
+    for source, sink in _find_chains(sinks, sources, party=party):
+        whose, how = _name_source(sources, source), f"{sinks.name}, channel {sink.channel}"
+        rule, channel = f"channels.{source.channel}.onward", f"channels.{sink.channel}"
+        if refused := _find_refused(source, {sink.receiver}):
+            sentence = f"{how} admits {whose}, and that must not go to {_list(refused)}"
+            yield _contradict(ConflictKind.ONWARD, (source, sink), (rule, f"{channel}.originators"), sentence)
+        if refused := _find_refused(source, sink.releasable_to):
+            sentence = f"{how} lets {sink.receiver} pass on {whose}, and that must not go to {_list(refused)}"
+            yield _contradict(ConflictKind.ONWARD, (source, sink), (rule, f"{channel}.releasable_to"), sentence)
 
 
-def _pass_on(sinks: _Side, sources: _Side, *, party: PartyId) -> Iterator[Contradiction]:
-    """What `party` would pass on under `sinks` of what it gets under `sources`, and those do not allow."""
+def _find_chains(sinks: Side, sources: Side, *, party: PartyId) -> Iterator[tuple[Flow, Flow]]:
+    """What `party` gets under `sources` and could then give another under `sinks`: the first flow and the second.
+
+    What comes in a channel may be of any originator that the channel names.
+    """
     for source in sources.flows:
         for sink in sinks.flows:
-            if source.receiver != party or sink.giver != party or source.giver not in sink.scope.originators:
-                continue
-            if sink.receiver == source.giver or not overlaps(source, sink):
-                continue
-            for clause, source_clause, sentence in _undercut(sinks, sink, sources, source):
-                yield Contradiction(
-                    kind=ConflictKind.ONWARD,
-                    flow=sink,
-                    clause=clause,
-                    other_flow=source,
-                    other_clause=source_clause,
-                    giver=source.giver,
-                    receiver=sink.receiver,
-                    sentence=sentence,
-                )
-
-
-def _undercut(sinks: _Side, sink: Flow, sources: _Side, source: Flow) -> Iterator[tuple[str, str, str]]:
-    """Each rule on passing on that the sink breaks: its clause, the clause of the source, and what it comes to."""
-    whose = f"what {source.giver} gives {source.receiver} under {sources.name}, channel {source.channel}"
-    how = f"{sinks.name}, channel {sink.channel}"
-    onward = f"channels.{source.channel}.onward"
-    if refused := _find_refused(source, {sink.receiver}):
-        sentence = f"{how} admits {whose}, and that must not go to {_list(refused)}"
-        yield f"channels.{sink.channel}.originators", onward, sentence
-    if refused := _find_refused(source, sink.releasable_to):
-        sentence = f"{how} lets {sink.receiver} pass on {whose}, and that must not go to {_list(refused)}"
-        yield f"channels.{sink.channel}.releasable_to", onward, sentence
-    if sinks.terms.framework is not None and sinks.terms.framework in sources.terms.excluded_frameworks:
-        sentence = f"{how} admits {whose}, and that must not be used or passed on within {sinks.terms.framework!r}"
-        yield "framework", "excluded_frameworks", sentence
+            chained = source.receiver == party == sink.giver and sink.receiver != source.giver
+            if chained and source.scope.originators <= sink.scope.originators and overlaps(source, sink):
+                yield source, sink
 
 
 def _find_refused(source: Flow, to: set[PartyId] | frozenset[PartyId]) -> frozenset[PartyId]:
@@ -280,6 +257,55 @@ def _find_refused(source: Flow, to: set[PartyId] | frozenset[PartyId]) -> frozen
     if source.onward == "originator_consent":
         return frozenset()
     return frozenset(to) - source.releasable_to - {source.giver, source.receiver}
+
+
+# --- frameworks -------------------------------------------------------------------------------------------------------
+
+
+def _find_inside(inside: Side, sources: Side, *, party: PartyId) -> Iterator[Contradiction]:
+    """What `party` gets under `sources` that must not be used or passed on inside the framework of `inside`.
+
+    Where no channel of `inside` would pass it on, it must not be used there either. A giver inside knows.
+    """
+    framework = inside.terms.framework
+    if framework is None or framework not in sources.terms.excluded_frameworks:
+        return
+    clauses = ("excluded_frameworks", "framework")
+    chains = list(_find_chains(inside, sources, party=party))
+    for source, sink in chains:
+        sentence = (
+            f"{inside.name}, channel {sink.channel}, admits {_name_source(sources, source)}, and that must not be "
+        )
+        sentence += f"used or passed on within {framework!r}"
+        yield _contradict(ConflictKind.FRAMEWORK, (source, sink), clauses, sentence)
+    passed = {source for source, _ in chains}
+    own = [flow for flow in inside.flows if party in {flow.giver, flow.receiver}]
+    known = {name for flow in inside.flows for name in (flow.giver, flow.receiver)}
+    for source in sources.flows:
+        if source.receiver == party and source not in passed and source.giver not in known and own:
+            sentence = (
+                f"{_name_source(sources, source)} must not be used within {framework!r}, which {inside.name} is in"
+            )
+            yield _contradict(ConflictKind.FRAMEWORK, (source, own[0]), clauses, sentence)
+
+
+def _contradict(kind: ConflictKind, flows: tuple[Flow, Flow], clauses: tuple[str, str], sentence: str) -> Contradiction:
+    """The contradiction about what came by the first of `flows`, and the clause for the text that each is of."""
+    source, sink = flows
+    return Contradiction(
+        kind=kind,
+        flow=sink,
+        clause=clauses[1],
+        other_flow=source,
+        other_clause=clauses[0],
+        giver=source.giver,
+        receiver=sink.receiver,
+        sentence=sentence,
+    )
+
+
+def _name_source(sources: Side, source: Flow) -> str:
+    return f"what {source.giver} gives {source.receiver} under {sources.name}, channel {source.channel}"
 
 
 def _list(parties: frozenset[PartyId]) -> str:

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from comity.agreement.terms import Scope
-from comity.ids import Instant, PartyId
+from comity.ids import PartyId
 from comity.release.clauses import CLAUSES, Groups, admits_groups
+from comity.release.history import Threshold
 from comity.stix.labels import Label
 
 __all__ = [
@@ -54,8 +55,10 @@ FACETS: tuple[str, ...] = _list_facets()
 THIS_TABLE = f"{' '.join(FACETS)}\n"
 """What is said to TABLE of a label whose facets are of this clause table."""
 
-Place = tuple[int, str, str, int, int]
-"""Newest versions that are counted together: their label, type, originator and age (`Inventory.since`), and how many.
+Place = tuple[int, str, str, str, int]
+"""Newest versions that are counted together: their label, type, originator and history, and how many.
+
+Their history is a character for each of `Inventory.thresholds`: "1" where they count by it, "0" where they do not.
 
 A tuple as the store gives it: there are as many as there are labels in use.
 """
@@ -72,13 +75,13 @@ class Facet(NamedTuple):
 class Inventory:
     """What is held, by place; the facets of each label in the order of FACETS; and what each facet says.
 
-    `since` are the times, rising, that divide the ages: a place of age 1 was taken in at the first one or after it.
+    `thresholds` are those that the places are told apart by.
     """
 
     places: Sequence[Place]
     labels: Mapping[int, Sequence[str]]
     facets: Mapping[str, Facet]
-    since: tuple[Instant, ...] = ()
+    thresholds: tuple[Threshold, ...] = ()
 
 
 def find_facets(label: Label) -> tuple[tuple[str, str], ...]:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pure: what terms would release of what is held, counted label by label, and how that differs from other terms.
 
-    list_flows(terms, giver=…)               -> who would give to whom, and by which scope
+    list_flows(terms, members=…, …)          -> who would give to whom, by which scope and from when on
     sort_labels(inventory, flow)             -> what the clause table admits, and which clause refuses the rest
     judge(inventory, flow, sorted, labels=…) -> the decision itself, asked once for each way of being marked in part
     count_flow, count_effect                 -> the tables that people read
@@ -10,20 +10,24 @@ Everything is decided by label: the work grows with the labels in use and not wi
 the clause table facet by facet (`release.facets`). What the decision says beyond the table follows from the scope and
 the granular markings, so that one admitted label stands for all that are marked like it.
 
+Which objects would go is exact. What would go of each is exact for properties that are marked; what the terms remove
+marked or not (`created_by_ref`, all but a tear line) is removed where it is there, and no label says that.
+
 What a preview supposes: that the gate is open. What stops everything (state, recognition) is told beside it.
 """
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 
 from comity.agreement.channels import Scope
 from comity.agreement.terms import Terms
-from comity.ids import Instant, PartyId
-from comity.release.clauses import CLAUSES
+from comity.ids import PartyId
+from comity.release.clauses import CLAUSES, Groups, Test, admits_groups
 from comity.release.decision import Redact, Release, Withhold, decide
 from comity.release.facets import FACETS, GRANULAR, Inventory, Place, find_refused
+from comity.release.history import Threshold, admits_no_more, find_threshold
 from comity.stix.labels import Label
 
 __all__ = [
@@ -49,7 +53,7 @@ __all__ = [
 ]
 
 HISTORY = "history"
-"""The clause that withholds what was taken in before a channel begins."""
+"""What withholds an object that came in too early, where no clause of the table does."""
 
 MAX_GROUPS = 100
 """Rows of one table; what has fewer objects than the last one is counted together."""
@@ -68,9 +72,9 @@ class Relation(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flow:
-    """One channel for one giver and one receiver.
+    """One channel for one giver and one receiver; what counts of the giver's store is what `history` admits.
 
-    Nothing is given that was taken in before `since`; None is no such time.
+    `joined` says that the receiver is no founder but a joiner, who gets no history.
     """
 
     channel: str
@@ -79,7 +83,8 @@ class Flow:
     scope: Scope
     onward: str
     releasable_to: frozenset[PartyId]
-    since: Instant | None
+    history: Threshold
+    joined: bool
 
     @property
     def key(self) -> tuple[str, PartyId, PartyId]:
@@ -97,12 +102,18 @@ class Sorted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdicts:
-    """What a flow gives, by label: the properties removed from what is admitted, the clause that withholds the rest."""
+    """What a flow gives, by label: the decision on what is admitted, the clause that withholds the rest.
 
-    released: Mapping[int, frozenset[str]]
+    `threshold` is the place of the flow's threshold among those of the inventory; None where its history is no limit.
+    """
+
+    released: Mapping[int, Release | Redact]
     withheld: Mapping[int, str]
-    youngest: int
-    """The age from which on anything is given."""
+    threshold: int | None
+
+    def counts(self, place: Place) -> bool:
+        """Whether what is at `place` came in late enough."""
+        return self.threshold is None or place[3][self.threshold] == "1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,19 +126,26 @@ class Amount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """One row of the table: objects released alike. `subjects` empty: nobody has said."""
+    """One row of the table: objects released alike. `subjects` empty: nobody has said.
+
+    They go without `redacted`. Where `tear_line` is not empty, they go with what they cannot lack and that alone.
+    """
 
     type: str
     tlp: str
     originator: str
     subjects: tuple[str, ...]
     redacted: tuple[str, ...]
+    tear_line: tuple[str, ...]
     amount: Amount
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """What one flow would give: the largest groups, how many more there are, and what is withheld, by clause."""
+    """What one flow would give: the largest groups, how many more there are, and what is withheld, by clause.
+
+    `redacted` are those of the released that may not go whole.
+    """
 
     released: int
     redacted: int
@@ -149,10 +167,19 @@ class Effect:
     unchanged: Amount
 
 
-def list_flows(terms: Terms, *, giver: PartyId | None = None) -> tuple[Flow, ...]:
-    """Every channel of `terms` for each receiver; of one giver, if it is named.
+def list_flows(
+    terms: Terms,
+    *,
+    members: Collection[PartyId],
+    head: int,
+    floors: Mapping[tuple[str, PartyId], int],
+    giver: PartyId | None = None,
+) -> tuple[Flow, ...]:
+    """Every channel of `terms` among `members`, for each receiver; of one giver, if it is named.
 
-    What channels say is read here and nowhere else in a preview, a comparison or a conflict.
+    `floors` are those of the feeds that there are, by channel and receiver; a feed that is yet to begin has the last
+    place taken, `head`, as its floor. What channels say is read here and nowhere else in a preview, a comparison or a
+    conflict.
     """
     return tuple(
         Flow(
@@ -162,11 +189,13 @@ def list_flows(terms: Terms, *, giver: PartyId | None = None) -> tuple[Flow, ...
             scope=channel.scope_for(source),
             onward=channel.onward,
             releasable_to=channel.releasable_to,
-            since=None,
+            history=find_threshold(channel.history, floor=floors.get((channel.id, receiver), head), joined=joined),
+            joined=joined,
         )
         for channel in terms.channels
-        for source, receiver in channel.pairs(terms.founders)
+        for source, receiver in channel.pairs(members)
         if giver in {None, source}
+        for joined in [receiver not in terms.founders]
     )
 
 
@@ -194,42 +223,37 @@ def pick_labels(inventory: Inventory, found: Sorted) -> dict[str, int]:
 def judge(inventory: Inventory, flow: Flow, found: Sorted, *, labels: Mapping[str, Label]) -> Verdicts:
     """The decision on every label in use; `labels` are those that `pick_labels` asks for."""
     decisions = {key: decide(flow.scope, label, recipient=flow.receiver) for key, label in labels.items()}
-    released, withheld = dict[int, frozenset[str]](), dict(found.refused)
+    released, withheld = dict[int, Release | Redact](), dict(found.refused)
     for label in found.admitted:
         match decisions[inventory.labels[label][_GRANULAR]]:
-            case Release():
-                released[label] = _WHOLE
-            case Redact(properties=properties):
-                released[label] = properties
+            case (Release() | Redact()) as admitted:
+                released[label] = admitted
             case Withhold(clause=clause):
                 withheld[label] = clause
-    youngest = 0 if flow.since is None else inventory.since.index(flow.since) + 1
-    return Verdicts(released=released, withheld=withheld, youngest=youngest)
-
-
-_WHOLE = frozenset[str]()
+    threshold = inventory.thresholds.index(flow.history) if flow.history.is_limit else None
+    return Verdicts(released=released, withheld=withheld, threshold=threshold)
 
 
 # --- counting ---------------------------------------------------------------------------------------------------------
 
 
-_Key = tuple[str, str, str, str, frozenset[str]]
-"""Type, facet of the TLP, originator, facet of the subjects, properties removed."""
-_Words = tuple[str, str, str, tuple[str, ...], tuple[str, ...]]
-"""The same in words."""
+_Key = tuple[str, str, str, str, Release | Redact]
+"""Type, facet of the TLP, originator, facet of the subjects, what of the objects goes."""
+_Words = tuple[str, str, str, tuple[str, ...], tuple[str, ...], tuple[str, ...]]
+"""The same in words; the last two are the properties removed and the tear line."""
 
 
 def count_flow(inventory: Inventory, verdicts: Verdicts, *, samples: int) -> Counts:
     """The tables of one flow; each amount names enough places to find `samples` objects at, if there are as many."""
     groups, refusals = defaultdict[_Key, list[Place]](list), defaultdict[str, list[Place]](list)
     for place in inventory.places:
-        label, kind, originator, age, _ = place
-        properties = verdicts.released.get(label)
-        if properties is None or age < verdicts.youngest:
+        label, kind, originator, _, _ = place
+        given = _find_given(verdicts, place)
+        if given is None:
             refusals[verdicts.withheld.get(label, HISTORY)].append(place)
         else:
             facets = inventory.labels[label]
-            groups[kind, facets[_TLP], originator, facets[_SUBJECTS], properties].append(place)
+            groups[kind, facets[_TLP], originator, facets[_SUBJECTS], given].append(place)
     named = _name_groups(inventory, groups)
     sizes = {words: _count(places) for words, places in named.items()}
     largest = sorted(sizes, key=lambda words: (-sizes[words], words))
@@ -237,7 +261,7 @@ def count_flow(inventory: Inventory, verdicts: Verdicts, *, samples: int) -> Cou
     released = sum(sizes.values())
     return Counts(
         released=released,
-        redacted=sum(size for words, size in sizes.items() if words[-1]),
+        redacted=sum(size for words, size in sizes.items() if any(words[-2:])),
         withheld=sum(map(_count, refusals.values())),
         groups=tuple(rows),
         more_groups=len(largest) - len(rows),
@@ -293,19 +317,27 @@ def _add_up(places: Sequence[Place], samples: int) -> Amount:
     return Amount(objects=_count(places), places=tuple(places[:samples]))
 
 
-def _find_given(verdicts: Verdicts | None, place: Place) -> frozenset[str] | None:
-    """The properties removed from what is given of this place; None when nothing is."""
-    label, _, _, age, _ = place
-    return None if verdicts is None or age < verdicts.youngest else verdicts.released.get(label)
+def _find_given(verdicts: Verdicts | None, place: Place) -> Release | Redact | None:
+    """What goes of each object at this place; None when nothing does."""
+    return verdicts.released.get(place[0]) if verdicts is not None and verdicts.counts(place) else None
 
 
 def _name_groups(inventory: Inventory, groups: Mapping[_Key, Sequence[Place]]) -> Mapping[_Words, list[Place]]:
     """The groups by their words; several may come to the same words."""
     said = {key: _words(inventory, key) for group in groups for key in (group[1], group[3])}
     named = defaultdict[_Words, list[Place]](list)
-    for (kind, tlp, originator, subjects, properties), places in groups.items():
-        named[kind, "".join(said[tlp]), originator, said[subjects], tuple(sorted(properties))] += places
+    for (kind, tlp, originator, subjects, given), places in groups.items():
+        named[kind, "".join(said[tlp]), originator, said[subjects], *_name_given(given)] += places
     return named
+
+
+def _name_given(given: Release | Redact) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The properties removed, and the tear line; both empty where objects go whole."""
+    match given:
+        case Release():
+            return (), ()
+        case Redact(properties=properties, only=only):
+            return tuple(sorted(properties)), tuple(sorted(only or ()))
 
 
 def _words(inventory: Inventory, key: str) -> tuple[str, ...]:
@@ -313,8 +345,16 @@ def _words(inventory: Inventory, key: str) -> tuple[str, ...]:
 
 
 def _make_group(words: _Words, amount: Amount) -> Group:
-    kind, tlp, originator, subjects, redacted = words
-    return Group(type=kind, tlp=tlp, originator=originator, subjects=subjects, redacted=redacted, amount=amount)
+    kind, tlp, originator, subjects, redacted, tear_line = words
+    return Group(
+        type=kind,
+        tlp=tlp,
+        originator=originator,
+        subjects=subjects,
+        redacted=redacted,
+        tear_line=tear_line,
+        amount=amount,
+    )
 
 
 def _order(refusals: Collection[str]) -> list[str]:
@@ -329,21 +369,14 @@ def _order(refusals: Collection[str]) -> list[str]:
 def compare_flows(before: Flow | None, after: Flow | None) -> Relation:
     """How much `after` admits of all that could ever be, held against `before`; None admits nothing.
 
-    By what each clause of the table allows: every test passes more when more is allowed. Where scopes differ in a field
-    that is no clause of the table, neither is called narrower.
+    An object without some of its properties is less than the object. Where scopes differ in a field of which it is not
+    known what it comes to, neither is called narrower.
     """
     if before is None or after is None:
         return Relation.EQUAL if before is after else Relation.WIDER if before is None else Relation.NARROWER
-    if _read_rest(before.scope) != _read_rest(after.scope):
+    if _differs_unread(before, after):
         return Relation.NEITHER
-    allowed = [
-        (clause.allowed(before.scope, before.receiver), clause.allowed(after.scope, after.receiver))
-        for clause in CLAUSES
-    ]
-    first, last = (before.since or _EVER, after.since or _EVER)
-    narrower = last >= first and all(_is_within(now, then) for then, now in allowed)
-    wider = first >= last and all(_is_within(then, now) for then, now in allowed)
-    match narrower, wider:
+    match _gives_no_more(after, before), _gives_no_more(before, after):
         case True, True:
             return Relation.EQUAL
         case True, False:
@@ -354,15 +387,54 @@ def compare_flows(before: Flow | None, after: Flow | None) -> Relation:
             return Relation.NEITHER
 
 
-_EVER = Instant(-(2**63))
+_OPEN = {"sanitise": frozenset({"tear_line_allowed"}), "attribution": frozenset({"may", "must"})}
+"""What the decision reads beside the clause table, and the words under which the most of an object goes.
+
+The other words let less go, each in its own way.
+"""
 
 
-def _is_within(one: frozenset[str] | None, other: frozenset[str] | None) -> bool:
-    """Whether all that `one` allows, `other` allows too; None allows everything."""
-    return other is None or (one is not None and one <= other)
+def _gives_no_more(one: Flow, other: Flow) -> bool:
+    """Whether `one` gives nothing, object or property, that `other` does not give."""
+    clauses = all(
+        _passes_no_more(
+            clause.test, clause.allowed(one.scope, one.receiver), clause.allowed(other.scope, other.receiver)
+        )
+        for clause in CLAUSES
+    )
+    words = all(
+        getattr(other.scope, name) in most or getattr(one.scope, name) == getattr(other.scope, name)
+        for name, most in _OPEN.items()
+    )
+    return clauses and words and admits_no_more(one.history, other.history)
 
 
-def _read_rest(scope: Scope) -> Mapping[str, object]:
-    """What a scope says that no clause of the table reads."""
-    names: Iterable[str] = {field.name for field in fields(scope)} - {clause.name for clause in CLAUSES}
-    return {name: getattr(scope, name) for name in names}
+def _passes_no_more(test: Test, one: frozenset[str] | None, other: frozenset[str] | None) -> bool:
+    """Whether whatever passes the test when `one` is allowed passes when `other` is.
+
+    Tried on what tells any two lists apart, whatever the test: nothing said, each word alone, each list whole.
+    """
+    known = (one or frozenset()) | (other or frozenset())
+    tried: list[Groups] = [frozenset(), frozenset({frozenset()}), frozenset({frozenset({_UNHEARD})})]
+    tried += [frozenset({frozenset({word})}) for word in known]
+    tried += [frozenset({words}) for words in (one, other, known) if words is not None]
+    return all(admits_groups(test, said, other) for said in tried if admits_groups(test, said, one))
+
+
+_UNHEARD = "\N{NULL}"
+"""A word that no terms and no label can hold."""
+
+
+def _differs_unread(before: Flow, after: Flow) -> bool:
+    """Whether the scopes differ in a field that neither a clause of the table nor the decision beside it reads."""
+    for name in (field.name for field in fields(Scope)):
+        value = getattr(after.scope, name)
+        if name in _OPEN or value == getattr(before.scope, name):
+            continue
+        changed = replace(before.scope, **{name: value})
+        if all(
+            clause.allowed(changed, before.receiver) == clause.allowed(before.scope, before.receiver)
+            for clause in CLAUSES
+        ):
+            return True
+    return False

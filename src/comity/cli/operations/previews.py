@@ -2,6 +2,7 @@
 """Shell: operations on terms that sign nothing: what they would do, how they differ, what they conflict with."""
 
 from comity.agreement.comparison import TextChange
+from comity.agreement.lifecycle import Obstacle
 from comity.agreement.recognition import Refusal
 from comity.agreement.terms import Terms
 from comity.cli.outcome import Arguments, Outcome
@@ -14,6 +15,7 @@ from comity.node.preview import (
     ChannelComparison,
     Conflict,
     Effect,
+    Flow,
     FlowPreview,
     Samples,
     check_terms,
@@ -34,6 +36,7 @@ def preview(node: Node, arguments: Arguments) -> Outcome:
         **_describe_terms(found.terms),
         "state": _DRAFT if standing is None else standing.state.value,
         "sentence": None if standing is None else standing.sentence,
+        "problems": list[Json](found.draft.problems),
         "refused": _describe_refusal(found.draft.refusal),
         "replaces": None if replaces is None else _describe_terms(replaces),
         "gives": [_describe_flow(item, found.samples) for item in found.flows],
@@ -43,15 +46,16 @@ def preview(node: Node, arguments: Arguments) -> Outcome:
 
 
 def check(node: Node, arguments: Arguments) -> Outcome:
-    """Whether this party could sign the terms, and what they conflict with."""
+    """Whether this party could propose the terms now, and what they conflict with."""
     draft = check_terms(node, arguments.data("terms"))
     result: dict[str, Json] = {
         **_describe_terms(draft.terms),
         "state": _DRAFT,
+        "problems": list[Json](draft.problems),
         "refused": _describe_refusal(draft.refusal),
         "conflicts": [_describe_conflict(item, draft.samples) for item in draft.conflicts],
     }
-    if draft.refusal is not None:
+    if draft.problems or draft.refusal is not None:
         return Outcome(result=result, code=Exit.REFUSED)
     return Outcome(result=result, code=Exit.CONFLICTS if draft.conflicts else Exit.DONE)
 
@@ -80,7 +84,7 @@ def _describe_terms(terms: Terms) -> dict[str, Json]:
     return {"agreement": terms.agreement_id, "title": terms.title, "version": terms.version, "terms": terms.hash}
 
 
-def _describe_refusal(refusal: Refusal | None) -> Json:
+def _describe_refusal(refusal: Refusal | Obstacle | None) -> Json:
     return None if refusal is None else {"clause": refusal.clause, "reason": refusal.reason}
 
 
@@ -93,7 +97,9 @@ def _describe_flow(item: FlowPreview, samples: Samples) -> Json:
     described: dict[str, Json] = {
         "channel": flow.channel,
         "to": flow.receiver,
-        "since": None if flow.since is None else format_instant(flow.since),
+        "joined": flow.joined,
+        "history": _describe_history(flow),
+        "closed": _describe_refusal(item.closed),
         "released": 0,
         "redacted": 0,
         "withheld": None,
@@ -113,6 +119,7 @@ def _describe_flow(item: FlowPreview, samples: Samples) -> Json:
                     "originator": group.originator,
                     "subjects": list[Json](group.subjects),
                     "redacted": list[Json](group.redacted),
+                    "tear_line": list[Json](group.tear_line),
                     **_describe_amount(group.amount, samples),
                 }
                 for group in counts.groups
@@ -121,6 +128,15 @@ def _describe_flow(item: FlowPreview, samples: Samples) -> Json:
             "refusals": [{"clause": clause, **_describe_amount(amount, samples)} for clause, amount in counts.refusals],
         }
     return {**described, "effect": _describe_effect(item.effect, samples)}
+
+
+def _describe_history(flow: Flow) -> str | None:
+    """What of what is held does not count, by when it was taken in; None where all of it counts."""
+    if flow.history.since is not None:
+        return f"nothing taken in before {format_instant(flow.history.since)}"
+    if flow.history.after_seq is None:
+        return None
+    return f"nothing taken in before {f'{flow.receiver} joined' if flow.joined else 'all had signed'}"
 
 
 def _describe_effect(effect: Effect | None, samples: Samples) -> Json:

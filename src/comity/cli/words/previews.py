@@ -20,7 +20,7 @@ _RELATIONS = {
 
 def describe_preview(result: dict[str, Any]) -> str:
     """For each channel and receiver what would be released, what withheld and why, and what changes."""
-    lines = [_title(result), f"  {_state(result)}", *_refusal(result)]
+    lines = [_title(result), f"  {_state(result)}", *_problems(result), *_refusal(result)]
     if result["replaces"] is not None:
         lines.append(
             f"  would replace version {result['replaces']['version']} ({shorten(result['replaces']['terms'])})"
@@ -33,8 +33,8 @@ def describe_preview(result: dict[str, Any]) -> str:
 
 
 def describe_check(result: dict[str, Any]) -> str:
-    """Whether this party could sign, and each conflict."""
-    lines = [_title(result), "  draft: the terms can be read", *_refusal(result)]
+    """Whether this party could propose the terms, and each conflict."""
+    lines = [_title(result), *_problems(result), "  draft: the terms can be read", *_refusal(result)]
     if not result["conflicts"]:
         lines.append("  conflicts with nothing that this party is bound by")
     return "\n".join([*lines, *_conflicts(result["conflicts"]), "", "Nothing was signed."])
@@ -66,6 +66,10 @@ def _state(result: dict[str, Any]) -> str:
     return f"version {result['version']}, agreement {shorten(result['agreement'])}: {printable(result['sentence'])}"
 
 
+def _problems(result: dict[str, Any]) -> list[str]:
+    return [f"  could not be proposed now, because {printable(problem)}" for problem in result["problems"]]
+
+
 def _refusal(result: dict[str, Any]) -> list[str]:
     refused = result["refused"]
     if refused is None:
@@ -84,12 +88,22 @@ def _flow(item: dict[str, Any]) -> list[str]:
     if item["withheld"] is None:
         return [f"{head}: not in these terms any more", *_effect(item["effect"])]
     counts = f"{item['released']} objects would be released, {item['redacted']} of them redacted"
-    lines = [f"{head}: {counts}; {item['withheld']} withheld", *_groups(item)]
+    lines = [f"{head}: {counts}; {item['withheld']} withheld", *_limits(item), *_groups(item)]
     if item["refusals"]:
         rows = [("WITHHELD BY", "OBJECTS", "FOR EXAMPLE")]
         rows += [(row["clause"], str(row["objects"]), join_words(row["samples"])) for row in item["refusals"]]
         lines += columns(rows, indent="  ")
     return [*lines, *(_effect(item["effect"]) if item["effect"] else [])]
+
+
+def _limits(item: dict[str, Any]) -> list[str]:
+    """What holds for the whole channel, whatever the counts."""
+    lines = list[str]()
+    if item["closed"] is not None:
+        lines.append(f"  closed, {item['closed']['clause']}: {printable(item['closed']['reason'])}")
+    if item["history"] is not None:
+        lines.append(f"  history: {item['history']}")
+    return lines
 
 
 def _groups(item: dict[str, Any]) -> list[str]:
@@ -102,7 +116,7 @@ def _groups(item: dict[str, Any]) -> list[str]:
             row["tlp"],
             row["originator"],
             join_words(row["subjects"]),
-            join_words(row["redacted"]) if row["redacted"] else "",
+            _left_out(row),
             str(row["objects"]),
             join_words(row["samples"]) if row["samples"] else "",
         )
@@ -115,6 +129,12 @@ def _groups(item: dict[str, Any]) -> list[str]:
         objects = sum(row["objects"] for row in hidden) + item["more"]["objects"]
         lines.append(f"  and {objects} objects in {more} smaller groups")
     return lines
+
+
+def _left_out(row: dict[str, Any]) -> str:
+    if row["tear_line"]:
+        return f"all but its tear line: {join_words(row['tear_line'])}"
+    return join_words(row["redacted"]) if row["redacted"] else ""
 
 
 def _effect(effect: dict[str, Any]) -> list[str]:

@@ -42,5 +42,5 @@ WHEN OLD.current = 1 OR NEW.current = 1 BEGIN
         WHERE label = OLD.label AND type = OLD.type AND originator = OLD.originator AND objects = 0;
 END;
 
--- Samples by label, type and originator, newest first, and counts of what was taken in since a time.
-CREATE INDEX object_by_count ON object (label, type, originator, added_at) WHERE current = 1;
+-- Samples by label, type and originator, the last taken in first, and counts of what came in after a place or a time.
+CREATE INDEX object_by_count ON object (label, type, originator, first_seq, added_at) WHERE current = 1;
