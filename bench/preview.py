@@ -112,6 +112,7 @@ def make_labels(count: int) -> Iterator[tuple[str, Label]]:
             special_categories=frozenset(),
             handling=frozenset(),
             audience=draw.choice((None, None, frozenset({OWN, OTHER}))),
+            excluded_frameworks=frozenset(),
             granular=(GranularMarking(property="description", tlp="red"),) if draw.random() < 1 / 20 else (),
         )
         if label not in seen:

@@ -117,6 +117,7 @@ def test_what_is_called_an_overlap_is_admitted_by_both(one: Scope, two: Scope) -
         special_categories=frozenset(),
         handling=frozenset(),
         audience=None,
+        excluded_frameworks=frozenset(),
         granular=(),
     )
     assert all(admits(flow, label) for flow in flows)

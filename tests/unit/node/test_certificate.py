@@ -35,7 +35,7 @@ from comity.signing import (
     sign_document,
 )
 from tests.signers import SeedSigner
-from tests.worlds import BASIS, World
+from tests.worlds import World
 
 GROUP = '[structure]\nkind = "group"\naccession = "any_member"'
 RESERVABLE = 'reservations = ["channels.main.regions"]'
@@ -104,7 +104,7 @@ def test_everything_of_an_agreement_in_force_verifies(world: World) -> None:
 
 
 def test_what_was_not_on_record_at_a_time_does_not_appear(world: World) -> None:
-    recorded = agree.propose(world.nodes["aurelia"], world.terms())
+    recorded = world.propose("aurelia", world.terms())
     assert isinstance(recorded, agree.Recorded)
     agreement, proposed = recorded.event.agreement, world.now
     world.deliver()
@@ -140,7 +140,7 @@ def test_a_later_version_is_explained_beside_the_one_in_force(world: World) -> N
     agreement = world.sign_all(world.terms())
     world.tick()
     wider = world.terms(version=2, agreement=agreement, supersedes=agreement, tlp="red")
-    assert isinstance(agree.propose(world.nodes["aurelia"], wider), agree.Recorded)
+    assert isinstance(world.propose("aurelia", wider), agree.Recorded)
     result = read(world, agreement)
     assert (result["version"], result["state"]) == (1, "in force")
     assert [(part["version"], part["channel"]) for part in result["parts"]] == [
@@ -154,7 +154,7 @@ def test_a_later_version_is_explained_beside_the_one_in_force(world: World) -> N
 
 def test_reservations_questions_joiners_and_leavers_are_told(three: World) -> None:
     world = three
-    recorded = agree.propose(world.nodes["aurelia"], world.terms(extra=f"{RESERVABLE}\n{GROUP}"))
+    recorded = world.propose("aurelia", world.terms(extra=f"{RESERVABLE}\n{GROUP}"))
     assert isinstance(recorded, agree.Recorded)
     agreement = recorded.event.agreement
     world.deliver()
@@ -164,16 +164,12 @@ def test_reservations_questions_joiners_and_leavers_are_told(three: World) -> No
     answer = world.act("aurelia", agreement, EventKind.ANSWER, text="Yes.")
     world.deliver()
     reserved = [Reservation(clause="channels.main.regions", ground="national_law", text="Not SY.")]
-    assert isinstance(
-        agree.act_on(world.nodes["borealia"], agreement, EventKind.ACCEPT, reservations=reserved), agree.Recorded
-    )
+    assert isinstance(world.act_on("borealia", agreement, EventKind.ACCEPT, reservations=reserved), agree.Recorded)
     world.deliver()
     world.tick()
-    agree.admit(world.nodes["aurelia"], agreement, PartyId("meridia"))
+    world.admit("aurelia", agreement, "meridia")
     world.deliver()
-    cited = f'party = "meridia"\nkind = "unsc_resolution"\nreference = "{BASIS}"\nforce = "decides"\n'
-    acceded = agree.accede(world.nodes["meridia"], agreement, f"[[legal_bases]]\n{cited}".encode())
-    assert isinstance(acceded, agree.Recorded)
+    world.accede("meridia", agreement)
     world.deliver()
     world.tick()
     joined = read(world, agreement)
