@@ -7,6 +7,7 @@ events: one row read tells whether it is still true. The clock and the recogniti
 
 import hashlib
 import uuid
+from collections.abc import Callable
 from collections.abc import Collection as Several
 from dataclasses import dataclass
 
@@ -60,6 +61,16 @@ class Dossier:
         known = {event.terms for event in said}
         versions = [terms for terms in self.versions if terms.hash in known]
         return compute_standing(versions, said, now=at) if versions else None
+
+    def since(self, holds: Callable[[Standing], bool]) -> Instant | None:
+        """When this node recorded the event from which on `holds` was true without a break; None when none did."""
+        found: Instant | None = None
+        for at in sorted(set(self.recorded_at), reverse=True):
+            standing = self.standing_at(at)
+            if standing is None or not holds(standing):
+                break
+            found = at
+        return found
 
     def parties(self) -> frozenset[PartyId]:
         """Every party of any version, and whoever acceded to one or was named by a founder to be admitted."""

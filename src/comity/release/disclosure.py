@@ -22,10 +22,21 @@ from enum import StrEnum
 
 from comity.canonical import Json, canonical_bytes, parse_signed_json
 from comity.errors import LogMismatch, MalformedError, MalformedJson
-from comity.ids import Digest, Instant, ObjectId, PartyId, format_instant, parse_digest, parse_instant, parse_party_id
+from comity.ids import (
+    AgreementId,
+    Digest,
+    Instant,
+    ObjectId,
+    PartyId,
+    format_instant,
+    parse_digest,
+    parse_instant,
+    parse_party_id,
+)
 
 __all__ = [
     "MAX_ENTRY_BYTES",
+    "NOT_SHARED",
     "SALT_BYTES",
     "Answer",
     "DisclosedObject",
@@ -35,6 +46,8 @@ __all__ = [
     "format_disclosure",
     "format_event_content",
     "format_leaf",
+    "format_purge",
+    "format_review",
     "parse_leaf",
     "verify_opening",
 ]
@@ -54,6 +67,12 @@ class EntryType(StrEnum):
 
     DISCLOSURE = "disclosure"
     AGREEMENT_EVENT = "agreement-event"
+    REVIEW = "review"
+    PURGE = "purge"
+
+
+NOT_SHARED = frozenset({EntryType.REVIEW, EntryType.PURGE})
+"""What a party records of its own house: it concerns terms where something was received under them, else none."""
 
 
 class Answer(StrEnum):
@@ -80,10 +99,13 @@ class DisclosedObject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leaf:
-    """One entry of the log. `sequence` counts the disclosures to `recipient` from 1; both None for other types."""
+    """One entry of the log. `sequence` counts the disclosures to `recipient` from 1; both None for other types.
+
+    `terms` None: the entry is of this party's own house, and no terms are concerned.
+    """
 
     type: EntryType
-    terms: Digest
+    terms: Digest | None
     recipient: PartyId | None
     sequence: int | None
     count: int
@@ -120,6 +142,55 @@ def format_event_content(*, event: Digest, kind: str, party: PartyId, agreement:
     )
 
 
+def format_review(
+    *, agreement: AgreementId, item: ObjectId | None, versions: Sequence[Digest], reason: str, by: str | None
+) -> bytes:
+    """The content of a review, canonical: `by` looked at an agreement, or at an object received under it.
+
+    `versions` are the digests of the versions of `item` that were decided to be kept; both are absent for an agreement.
+    """
+    return canonical_bytes(
+        {
+            "format": "comity-review/1",
+            "agreement": agreement,
+            "object": item,
+            "versions": list[Json](versions),
+            "reason": reason,
+            "by": by,
+        }
+    )
+
+
+def format_purge(
+    item: DisclosedObject,
+    *,
+    originator: PartyId,
+    agreement: AgreementId | None,
+    clause: str | None,
+    due: Instant | None,
+    reason: str | None,
+    by: str | None,
+) -> bytes:
+    """The content of a purge, canonical: what was deleted, by which clause since when it was due, or by whom and why.
+
+    `clause` and `due` are there for a rule, `reason` and perhaps `by` for a person.
+    """
+    return canonical_bytes(
+        {
+            "format": "comity-purge/1",
+            "id": item.id,
+            "version": item.version,
+            "digest": item.digest,
+            "originator": originator,
+            "agreement": agreement,
+            "clause": clause,
+            "due": None if due is None else format_instant(due),
+            "reason": reason,
+            "by": by,
+        }
+    )
+
+
 def format_leaf(leaf: Leaf) -> bytes:
     """The canonical bytes of a leaf, at most MAX_ENTRY_BYTES by construction."""
     return canonical_bytes(
@@ -148,7 +219,7 @@ def parse_leaf(data: bytes) -> Leaf:
     match value:
         case {
             "type": str(kind),
-            "terms": str(terms),
+            "terms": (str() | None) as terms,
             "recipient": (str() | None) as recipient,
             "sequence": (int() | None) as sequence,
             "count": int(count),
@@ -173,7 +244,7 @@ def verify_opening(leaf: Leaf, *, salt: bytes, content: bytes) -> bytes:
 
 def _build_leaf(
     kind: str,
-    terms: str,
+    terms: str | None,
     recipient: str | None,
     *,
     sequence: int | None,
@@ -182,9 +253,9 @@ def _build_leaf(
     commitment: str,
 ) -> Leaf:
     try:
-        return Leaf(
+        leaf = Leaf(
             type=EntryType(kind),
-            terms=parse_digest(terms),
+            terms=None if terms is None else parse_digest(terms),
             recipient=None if recipient is None else parse_party_id(recipient),
             sequence=sequence,
             count=count,
@@ -195,3 +266,6 @@ def _build_leaf(
         raise MalformedJson(f"{kind!r} is not an entry type this version knows") from error
     except MalformedError as error:
         raise MalformedJson(f"a field of the log leaf is wrong: {error.detail}") from error
+    if leaf.terms is None and leaf.type not in NOT_SHARED:
+        raise MalformedJson(f"an entry of the type {kind} names the terms it happened under")
+    return leaf
