@@ -31,6 +31,8 @@ _COMMANDS = {
     "agreement": "agreements:agreement",
     "explain": "objects:explain",
     "pull": "objects:pull",
+    "retention": "retention:retention",
+    "work": "retention:work",
     "log": "journal:log",
 }
 

@@ -34,7 +34,20 @@ from comity.store import Transaction, arrivals, deletions, objects
 from comity.store.deletions import Tombstone
 from comity.store.objects import StoredObject
 
-__all__ = ["MAX_LISTED", "Due", "Purged", "Reviews", "delete", "delete_due", "find_end", "keep", "list_reviews"]
+__all__ = [
+    "MAX_LISTED",
+    "Due",
+    "Kept",
+    "Purged",
+    "Reviews",
+    "Tombstone",
+    "check_texts",
+    "delete",
+    "delete_due",
+    "find_end",
+    "keep",
+    "list_reviews",
+]
 
 MAX_LISTED = 1_000
 _BATCH = 100
@@ -50,6 +63,15 @@ class Due:
 
     object: StoredObject
     judged: Review | Delete
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """One version that was decided to be kept, until a date by a clause: its next review, or its deletion."""
+
+    object: StoredObject
+    until: Instant | None
+    clause: Clause | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,14 +133,14 @@ def list_reviews(node: Node) -> Reviews:
     return Reviews(items=tuple(sorted(found, key=lambda due: (due.judged.due, due.object.pk))), more=more)
 
 
-def keep(node: Node, prefix: str, *, reason: str, by: str | None = None) -> tuple[Due, ...]:
-    """The versions of the object that were decided to be kept, each with what is next due of it within the notice.
+def keep(node: Node, prefix: str, *, reason: str, by: str | None = None) -> tuple[Kept, ...]:
+    """The versions of the object that were decided to be kept, each with the date on which something is due again.
 
     Raises:
         NotFoundError, MalformedRequest: the object, or the reason.
         TransitionError: it is this party's own, no review is owed, or the time to decide has passed.
     """
-    _check_texts(reason, by)
+    check_texts(reason, by)
     with node.act() as act:
         transaction = act.transaction
         item = find_object(transaction, prefix)
@@ -129,9 +151,9 @@ def keep(node: Node, prefix: str, *, reason: str, by: str | None = None) -> tupl
             raise TransitionError(_say_no_review(item, [judgement for _, _, judgement in judged]))
         arrivals.mark_decided(transaction, [held.pk for held, _ in reviewed], now=act.now)
         _record_review(act, item.id, reviewed, reason=reason, by=by)
-        after = _judge(transaction, ground, [held for held, _ in reviewed], now=act.now)
         return tuple(
-            Due(object=held, judged=judgement) for held, _, judgement in after if not isinstance(judgement, Keep)
+            _describe_kept(held, judgement)
+            for held, _, judgement in _judge(transaction, ground, [held for held, _ in reviewed], now=act.now)
         )
 
 
@@ -141,7 +163,7 @@ def delete(node: Node, prefix: str, *, reason: str, by: str | None = None) -> Pu
     Raises:
         NotFoundError, MalformedRequest: the object, or the reason.
     """
-    _check_texts(reason, by)
+    check_texts(reason, by)
     with node.act() as act:
         item = find_object(act.transaction, prefix)
         held = objects.read_versions_of(act.transaction, [item.id])
@@ -249,6 +271,16 @@ def _judge(
         yield item, rules, judge_rules(rules, now=now)
 
 
+def _describe_kept(item: StoredObject, judgement: Judgement) -> Kept:
+    match judgement:
+        case Keep(until=until, clause=clause):
+            return Kept(object=item, until=until, clause=clause)
+        case Review(due=due):
+            return Kept(object=item, until=due, clause=Clause.REVIEW)
+        case Delete(due=due, clause=clause):
+            return Kept(object=item, until=due, clause=clause)
+
+
 def _can_decide(judgement: Judgement) -> bool:
     """Whether a decision to keep can change anything: what is next is a review, and its date has not passed."""
     match judgement:
@@ -340,7 +372,12 @@ def _say_no_review(item: StoredObject, judged: list[Judgement]) -> str:
     return f"no terms that {item.id} came under ask for a review of it"
 
 
-def _check_texts(reason: str, by: str | None) -> None:
+def check_texts(reason: str, by: str | None) -> None:
+    """Nothing, when the reason and the name can go on record.
+
+    Raises:
+        MalformedRequest: one is empty, or over 4,096 characters.
+    """
     for name, text in (("reason", reason), ("by", by)):
         if text is not None and not 0 < len(text.strip()) <= len(text) <= _MAX_TEXT:
             raise MalformedRequest(f"{name} must say something, in at most {_MAX_TEXT} characters", where=name)

@@ -14,6 +14,7 @@ from comity.cli.words.agreements import (
     describe_status,
     list_agreements,
 )
+from comity.cli.words.retention import describe_review
 
 __all__ = ["agreement"]
 
@@ -224,6 +225,17 @@ def accede(session: Session, agreement_id: str, bases: str, reservations: tuple[
     data = base64.b64encode(read_input(bases)).decode()
     arguments: dict[str, Json] = {"id": agreement_id, "bases": data, "reservations": list(reservations)}
     return session.run("agreement.accede", arguments, describe_act)
+
+
+@agreement.command(
+    "review", cls=ActCommand, example="comity --node aurelia agreement review 3f2a --reason 'Still needed; as agreed.'"
+)
+@click.argument("agreement_id", metavar="ID")
+@click.option("--reason", metavar="TEXT", required=True, help="What the review found.")
+@click.pass_obj
+def review(session: Session, agreement_id: str, reason: str) -> int:
+    """Record that the agreement was reviewed, as its terms ask on certain dates. No partner is told."""
+    return session.run("agreement.review", {"id": agreement_id, "reason": reason}, describe_review)
 
 
 def _act(session: Session, verb: str, agreement_id: str, reason: str | None, *, channel: str | None = None) -> int:
