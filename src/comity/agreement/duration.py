@@ -21,7 +21,7 @@ _FORM = re.compile(r"P(?=\d|T\d)(?:(\d{1,3})Y)?(?:(\d{1,4})M)?(?:(\d{1,5})D)?(?:
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MONTHS_OF_A_YEAR = 12
 _LAST_YEAR = 9999
-_SLACK = timedelta(days=4)
+_SLACK = 4 * 86_400_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +87,7 @@ def subtract_duration(instant: Instant, duration: Duration) -> Instant:
         return _to_instant(first)
     number = month % _MONTHS_OF_A_YEAR + 1
     moved = moment.replace(year=year, month=number, day=min(moment.day, monthrange(year, number)[1]))
-    return _to_instant(moved + _SLACK)
+    return Instant(_to_instant(moved) + _SLACK)
 
 
 def _to_instant(moment: datetime) -> Instant:

@@ -107,8 +107,8 @@ def list_agreement_work(facts: AgreementFacts, *, party: PartyId, now: Instant) 
 
 
 def start_notice(due: Instant) -> Instant:
-    """When work that is due at `due` shows itself."""
-    return Instant(due - NOTICE.hours * 3_600_000_000)
+    """When work that is due at `due` shows itself; no earlier than can be written."""
+    return Instant(max(0, due - NOTICE.hours * 3_600_000_000))
 
 
 def _list_owed(facts: AgreementFacts, *, party: PartyId, now: Instant) -> list[WorkItem]:

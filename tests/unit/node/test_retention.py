@@ -12,13 +12,14 @@ from comity.agreement.events import EventKind
 from comity.agreement.retention import Delete, Review
 from comity.canonical import Json
 from comity.errors import MalformedRequest, NotFoundError, TransitionError
-from comity.ids import Instant, PartyId, parse_instant
+from comity.ids import Instant, PartyId, format_instant, parse_instant
 from comity.node import ingest, retention
 from comity.node.explain import find_deleted, show_object
 from comity.node.follow import Target, plan_pull
 from comity.node.journal import list_entries, verify_store
 from comity.node.parties import add_party, export_manifest
 from comity.node.retention import delete, delete_due, keep, list_reviews
+from comity.node.standing import Dossier, list_dossiers
 from comity.release.disclosure import EntryType, parse_leaf
 from comity.store import SqliteStore
 from tests.worlds import World, make_object, object_id, tlp_id
@@ -61,9 +62,10 @@ def receive(world: World, target: Target, *items: dict[str, Json], receiver: str
     return intake
 
 
-def agree(world: World, *clauses: str, **fields: Any) -> Target:  # noqa: ANN401 (the fields of a world's terms)
-    agreement = world.sign_all(world.terms(extra="\n".join(clauses), **fields))
-    return find_target(world, agreement, giver=fields.get("giver", "aurelia"))
+def agree(world: World, *clauses: str, onward: str = "none", **fields: Any) -> Target:  # noqa: ANN401 (a world's terms)
+    giver = fields.get("giver", "aurelia")
+    toml = world.terms(extra="\n".join(clauses), **fields).replace(b'onward = "none"', f'onward = "{onward}"'.encode())
+    return find_target(world, world.sign_all(toml, proposer=giver), giver=giver)
 
 
 def held(world: World, name: str = "borealia") -> set[str]:
@@ -206,8 +208,8 @@ def test_after_a_termination_material_is_deleted_within_the_time_it_gives(world:
 
 
 def test_after_its_last_day_material_is_deleted_within_the_time_it_gives(world: World) -> None:
-    until = parse_instant("2036-01-01T00:00:00Z")
-    receive(world, agree(world, ENDING), make_object("a"))
+    until = Instant(world.now + 100 * DAY)
+    receive(world, agree(world, ENDING, until=format_instant(until)), make_object("a"))
     world.now = Instant(until + 30 * DAY - 1)
     assert run(world) == 0
     world.tick(1)
@@ -215,31 +217,22 @@ def test_after_its_last_day_material_is_deleted_within_the_time_it_gives(world: 
 
 
 def test_an_agreement_that_was_renewed_after_its_last_day_has_not_ended(world: World) -> None:
-    target = agree(world, ENDING, until="2036-01-01T00:00:00Z")
+    until = Instant(world.now + 100 * DAY)
+    target = agree(world, ENDING, until=format_instant(until))
     receive(world, target, make_object("a"))
-    world.now = Instant(parse_instant("2036-01-01T00:00:00Z") + DAY)
-    # Manifests have run out by then, so both parties sign it before; it is in force on the day the first one ends.
-    assert retention.find_end(dossier(world), PartyId("borealia"), now=world.now) == parse_instant(
-        "2036-01-01T00:00:00Z"
-    )
-    world.sign_all(
-        world.terms(
-            extra=ENDING,
-            until="2040-01-01T00:00:00Z",
-            version=2,
-            agreement=target.agreement,
-            supersedes=target.terms,
-        )
-    )
+    world.now = Instant(until + DAY)
+    assert retention.find_end(dossier(world), PartyId("borealia"), now=world.now) == until
+    renewed = world.terms(extra=ENDING, version=2, agreement=target.agreement, supersedes=target.terms)
+    world.sign_all(renewed)
     assert retention.find_end(dossier(world), PartyId("borealia"), now=world.now) is None
     world.tick(60 * DAY)
     assert run(world) == 0
 
 
-def dossier(world: World, name: str = "borealia") -> Any:  # noqa: ANN401 (of whichever agreement there is)
+def dossier(world: World, name: str = "borealia") -> Dossier:
     node = world.nodes[name]
     with node.store.read() as transaction:
-        return retention.list_dossiers(node, transaction)[0]
+        return list_dossiers(node, transaction)[0]
 
 
 def test_who_leaves_a_group_deletes_and_who_stays_does_not(world: World) -> None:
@@ -332,11 +325,9 @@ def test_what_a_partner_gives_back_sets_no_rule_for_it(world: World) -> None:
     for name in ("borealia", "meridia"):
         meet(world, name, "aurelia")
     meet(world, "borealia", "meridia")
-    lasting = agree(world, channel_extra="", receivers=("borealia",))
     onward = world.terms(giver="borealia", receivers=("meridia",), title="Onward")
     world.sign_all(onward, proposer="borealia")
     back = agree(world, REVIEWED, giver="meridia", receivers=("borealia",), title="Back")
-    del lasting
     world.add("borealia", make_object("own"))
     assert set(world.read("meridia", giver="borealia")) == ids("own")
     receive(world, back, make_object("own"))
@@ -397,7 +388,7 @@ def read_files(folder: Path) -> bytes:
 def test_nothing_of_what_was_deleted_is_left_in_any_file_of_the_node(world: World, way: str) -> None:
     world.sign_all(world.terms(giver="borealia", receivers=("aurelia",), title="Back"), proposer="borealia")
     target = agree(world, REVIEWED, subjects=("national:ashfall", "national:zz-marked-subject"))
-    secret = {"description": "the-marked-words " * 4_000}
+    secret: dict[str, Json] = {"description": "the-marked-words " * 4_000}
     marked = make_object("a", subjects=("national:zz-marked-subject",), more=secret)
     receive(world, target, marked, make_object("b"), make_object("c", refs=[object_id("report", "a")]))
     for marker in (b"the-marked-words", b"zz-marked-subject"):
@@ -457,16 +448,39 @@ def test_what_refers_to_a_deleted_object_is_withheld_until_it_is_there_again(wor
     assert set(world.read("meridia", giver="borealia")) == ids("far", "near", "gone")
 
 
+def test_what_refers_to_what_a_rule_deleted_is_withheld(world: World) -> None:
+    world.found("meridia")
+    meet(world, "borealia", "aurelia")
+    source = agree(world, REVIEWED, onward="listed", channel_extra='releasable_to = ["meridia"]')
+    onward = world.terms(
+        giver="borealia", receivers=("meridia",), title="Onward", channel_extra='originators = ["aurelia", "borealia"]'
+    )
+    world.sign_all(onward, proposer="borealia")
+    receive(world, source, make_object("a"))
+    world.add("borealia", make_object("b", refs=[object_id("report", "a")]))
+    assert set(world.read("meridia", giver="borealia")) == ids("a", "b")
+    world.tick(90 * DAY)
+    assert run(world) == 1
+    assert held(world) == ids("b")
+    assert world.read("meridia", giver="borealia") == {}
+
+
 def test_an_older_version_whose_newest_was_deleted_is_not_given_as_if_nothing_newer_had_been(world: World) -> None:
     world.found("meridia")
     meet(world, "borealia", "aurelia")
     source = agree(
         world,
         'retention = { review_after = "P50D", no_decision = "delete" }',
+        onward="listed",
         channel_extra='releasable_to = ["meridia"]',
     )
     other = agree(
-        world, REVIEWED, title="A second exchange", types=("report",), channel_extra='releasable_to = ["meridia"]'
+        world,
+        REVIEWED,
+        title="A second exchange",
+        types=("report",),
+        onward="listed",
+        channel_extra='releasable_to = ["meridia"]',
     )
     onward = world.terms(
         giver="borealia", receivers=("meridia",), title="Onward", channel_extra='originators = ["aurelia", "borealia"]'
