@@ -41,6 +41,7 @@ INVARIANTS = (
     "DEFAULT-DENY",
     "CLOSED",
     "SILENT",
+    "RETAINED",
     "APPEND-ONLY",
     *NOT_YET,
 )

@@ -28,6 +28,7 @@ party export/party add/party list/credential create
 object add/object show/explain/pull
 agreement propose/agreement list/agreement show/agreement status/agreement clarify/agreement answer/agreement accept
 agreement reject/agreement suspend/agreement resume/agreement terminate
+agreement review/retention list/retention keep/retention delete/retention run/work
 log list/log show/log verify/log checkpoint"""
 
 
