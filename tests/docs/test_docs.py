@@ -42,6 +42,7 @@ INVARIANTS = (
     "DEFAULT-DENY",
     "CLOSED",
     "SILENT",
+    "RETAINED",
     "APPEND-ONLY",
     "REACH",
     "PREVIEWED",

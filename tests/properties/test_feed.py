@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The feed as a state machine: whatever is taken in, signed, amended, suspended, resumed, polled or lost on the way.
+"""The feed as a state machine: whatever is taken in, deleted, signed, amended, suspended, resumed, polled or lost.
 
 SAFE       every disclosed object was admitted by the terms whose hash stands beside it in the log
 CLOSED     and so was everything it refers to
@@ -9,6 +9,7 @@ CURSOR     release times rise strictly, and any page size gives the same concate
 LOG-FIRST  what was received is in the log
 """
 
+import contextlib
 import tempfile
 from pathlib import Path
 from typing import Any, cast
@@ -25,6 +26,7 @@ from comity.ids import AgreementId, Instant, ObjectId, PartyId
 from comity.node import agree
 from comity.node.journal import list_entries, verify_store
 from comity.node.poll import Page, PollRequest, Released, Selection, VersionChoice, poll
+from comity.node.retention import delete
 from comity.node.standing import collection_id, find_agreement
 from comity.release.decision import Withhold, decide
 from comity.release.disclosure import Answer, EntryType
@@ -105,6 +107,11 @@ class FeedMachine(RuleBasedStateMachine):
             assert not intake.bad
             assert len(intake.added) == 1
             self.refers[made["id"], made["modified"]] = targets
+
+    @rule(name=st.sampled_from(NAMES[:3]))  # what others refer to
+    def delete(self, name: str) -> None:
+        with contextlib.suppress(NotFoundError):
+            delete(self.world.nodes["aurelia"], object_id("report", name), reason="Found to be wrong.")
 
     @rule(microseconds=st.sampled_from((0, 1, 1_000_000)))
     def wait(self, microseconds: int) -> None:

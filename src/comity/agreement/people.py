@@ -109,6 +109,7 @@ NEEDS: Mapping[str, Need] = {
     "answer": _ONE,
     "retain": _ONE,
     "delete": _ONE,
+    "review": _ONE,
 }
 """Kind of act → what it needs. What lets more out, or binds the party, needs two; what stops needs one. A kind that is
 not here may be done by nobody."""

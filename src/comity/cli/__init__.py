@@ -34,6 +34,8 @@ _COMMANDS = {
     "explain": "objects:explain",
     "pull": "objects:pull",
     "reach": "reach:reach",
+    "retention": "retention:retention",
+    "work": "retention:work",
     "log": "journal:log",
 }
 

@@ -5,6 +5,10 @@ The good objects of a bundle are kept and the bad ones are listed, in one transa
 not, and taking it in again changes nothing but what is said of its objects. The labels of everything that refers to a
 new object are renewed in the same transaction (`node.relabel`), so that no poll ever sees an object judged without what
 it refers to.
+
+Every way an object came is kept, with the time: retention counts from it (`node.retention`). What was deleted here is
+taken in again when its originator gives it again, and from nobody else: to delete something and to take it in from a
+file is no way out of its giver's terms.
 """
 
 from collections.abc import Collection, Mapping
@@ -12,14 +16,15 @@ from dataclasses import dataclass
 
 from comity.agreement.channels import Channel
 from comity.errors import ComityError, MalformedObject
-from comity.ids import Digest, Instant, ObjectId, PartyId, parse_instant
+from comity.ids import Digest, Instant, ObjectId, PartyId, format_instant, parse_instant
 from comity.node.node import Act, Node
 from comity.node.relabel import relabel
 from comity.release.receiving import Restrictions, find_restrictions, make_unrestricted
 from comity.stix.labels import Label, Tags, join_tags, make_label, make_tags, read_tags, restate
 from comity.stix.markings import TLP_IDS, read_markings
 from comity.stix.objects import BadObject, ParsedBundle, StixObject, parse_bundle
-from comity.store import Transaction, feeds, objects, pulls
+from comity.store import Transaction, arrivals, deletions, feeds, objects, pulls
+from comity.store.deletions import Tombstone
 from comity.store.objects import Holding, StoredObject
 
 __all__ = ["Intake", "Received", "add_objects", "receive_page"]
@@ -77,11 +82,13 @@ def receive_page(node: Node, data: bytes, received: Received) -> Intake:
 def _take_in(act: Act, parsed: ParsedBundle, *, holding: Holding, tags: Tags, restrictions: Restrictions) -> Intake:
     transaction = act.transaction
     definitions = {**objects.read_statement_definitions(transaction), **_statements(parsed)}
-    held = _index(objects.read_versions_of(transaction, {item.id for item, _ in parsed.good}))
+    ids = {item.id for item, _ in parsed.good}
+    held = _index(objects.read_versions_of(transaction, ids))
+    deleted = deletions.read_tombstones(transaction, ids)
     added, restated, known, bad = dict[ObjectId, list[int]](), set[ObjectId](), 0, list(parsed.bad)
     for place, (item, value) in zip(parsed.places, parsed.good, strict=True):
         try:
-            same = _find_same(held.get(item.id, ()), item, holding=holding)
+            same = _find_same(held.get(item.id, ()), deleted.get(item.id, ()), item, holding=holding)
             markings = read_markings(value, definitions=definitions)
             said = join_tags(read_tags(value), tags)
             label = make_label(
@@ -102,9 +109,13 @@ def _take_in(act: Act, parsed: ParsedBundle, *, holding: Holding, tags: Tags, re
                 transaction, item, version_at=parse_instant(item.version), own_label=own, holding=holding
             )
             added.setdefault(item.id, []).append(pk)
+            _note_arrival(transaction, pk, holding)
             continue
         known += 1
-        if not _is_echo(transaction, same, holding) and _restate(transaction, same, label):
+        if _is_echo(transaction, same, holding):
+            continue
+        _note_arrival(transaction, same.pk, holding)
+        if _restate(transaction, same, label):
             restated.add(item.id)
     relabel(transaction, added, restated=restated)
     return Intake(added=tuple(added), known=known, bad=tuple(sorted(bad, key=lambda entry: entry.index)))
@@ -113,6 +124,12 @@ def _take_in(act: Act, parsed: ParsedBundle, *, holding: Holding, tags: Tags, re
 def _is_echo(transaction: Transaction, same: StoredObject, holding: Holding) -> bool:
     """Whether a partner gives back what it was given, or what is the same for everyone: neither says anything new."""
     return same.id in TLP_IDS or feeds.was_released(transaction, same.pk, holding.originator)
+
+
+def _note_arrival(transaction: Transaction, pk: int, holding: Holding) -> None:
+    if holding.received_under is not None:
+        terms, giver = holding.received_under, holding.originator
+        arrivals.add_arrival(transaction, pk, terms=terms, giver=giver, now=holding.added_at)
 
 
 def _restate(transaction: Transaction, same: StoredObject, label: Label) -> bool:
@@ -129,15 +146,17 @@ def _restate(transaction: Transaction, same: StoredObject, label: Label) -> bool
     return True
 
 
-def _find_same(versions: Collection[StoredObject], item: StixObject, *, holding: Holding) -> StoredObject | None:
+def _find_same(
+    versions: Collection[StoredObject], deleted: Collection[Tombstone], item: StixObject, *, holding: Holding
+) -> StoredObject | None:
     """Exactly this version, where it is held.
 
     Raises:
-        MalformedObject: the version is held with other bytes, or the id belongs to another originator.
+        MalformedObject: the version is held, or was deleted, with other bytes, or the id belongs to another originator.
     """
-    if versions and item.id in TLP_IDS:
+    if item.id in TLP_IDS:
         # The same for everyone, however it was written down; its content was checked when it was parsed.
-        return next(iter(versions))
+        return next(iter(versions), None)
     version_at = parse_instant(item.version)
     for known in versions:
         if known.version_at == version_at:
@@ -147,6 +166,7 @@ def _find_same(versions: Collection[StoredObject], item: StixObject, *, holding:
                 f"{item.id} is held in this version with other bytes; a change needs a later `modified`",
                 where="/modified",
             )
+    _check_deleted(deleted, item, version_at=version_at, holding=holding)
     owner = next(iter(versions)).originator if versions else holding.originator
     if owner != holding.originator:
         raise MalformedObject(
@@ -155,6 +175,26 @@ def _find_same(versions: Collection[StoredObject], item: StixObject, *, holding:
             where="/id",
         )
     return None
+
+
+def _check_deleted(deleted: Collection[Tombstone], item: StixObject, *, version_at: Instant, holding: Holding) -> None:
+    """Nothing, when what was deleted of an object lets this version be taken in.
+
+    Raises:
+        MalformedObject: it belongs to another originator, or this version was held with other bytes.
+    """
+    for stone in deleted:
+        if stone.originator != holding.originator:
+            raise MalformedObject(
+                f"{item.id} came from {stone.originator} and was deleted here on {format_instant(stone.deleted_at)};"
+                f" only {stone.originator} may give it again",
+                where="/id",
+            )
+        if stone.version_at == version_at and stone.digest != item.digest:
+            raise MalformedObject(
+                f"{item.id} was held in this version with other bytes; a change needs a later `modified`",
+                where="/modified",
+            )
 
 
 def _index(held: Collection[StoredObject]) -> Mapping[ObjectId, list[StoredObject]]:

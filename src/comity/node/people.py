@@ -50,6 +50,7 @@ __all__ = [
     "Approved",
     "PendingMatter",
     "Waiting",
+    "act_alone",
     "add_person",
     "approve",
     "identify",
@@ -193,6 +194,21 @@ def approve(act: Act, by: Actor, matter: Matter) -> Approved | Waiting | Refusal
         missing=weighed,
         expires_at=min([expires_at, *(end for _, end in others)]),
     )
+
+
+def act_alone(by: Actor, kind: str) -> str | Refusal:
+    """The person and the role acted in, as a record names them, for an act that one person can do alone; or a refusal.
+
+    Whether the person is one of this node was asked by `identify`.
+    """
+    need = find_need(kind)
+    if need is None or need.people > 1:
+        return Refusal(clause="people", reason=f"no rule says that one person may {kind}, so nobody may alone")
+    role = choose_role(need, by.person, (), named=by.role)
+    if role is None:
+        wanted = " or ".join(sorted(need.roles))
+        return Refusal(clause="people", reason=f"{by.person.id} does not act as {wanted}, which {kind} needs")
+    return f"{by.person.id} ({role})"
 
 
 def list_matters(node: Node) -> list[PendingMatter]:

@@ -4,7 +4,8 @@
 The label that counts for a version is the strictest of its own, of the newest version of everything it refers to, and,
 for a version that is not the newest, of the newest version of itself: what its originator has restricted since, whole
 or in one property, is restricted in the older version too. What refers to something not held here is unresolved, and no
-terms admit that. A translation counts the marking of the property it translates as its own.
+terms admit that; nor do any admit an older version whose newest was deleted here, for nobody knows any more what that
+one restricted. A translation counts the marking of the property it translates as its own.
 
 References may run in circles: everything in a circle has one label. Circles are found first and labelled in the order
 in which they refer to one another, so the cost is that of the references, however long their chains. Only objects whose
@@ -14,10 +15,10 @@ label really changes take a new place in the order of commit.
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from comity.ids import ObjectId
+from comity.ids import Instant, ObjectId
 from comity.stix.labels import Label, join, with_unresolved
 from comity.stix.markings import GranularMarking, tlp_rank
-from comity.store import Transaction, objects
+from comity.store import Transaction, deletions, objects
 from comity.store.objects import StoredObject
 
 __all__ = ["relabel"]
@@ -35,7 +36,10 @@ class _Graph:
 def relabel(
     transaction: Transaction, added: Mapping[ObjectId, Sequence[int]], *, restated: Collection[ObjectId] = ()
 ) -> None:
-    """Renew the label of `added` (new versions by id), of `restated`, and of everything that refers to them."""
+    """Renew the label of `added` (new versions by id), of `restated`, and of everything that refers to them.
+
+    What was deleted is restated: what is left of it, and whatever refers to it.
+    """
     if not added and not restated:
         return
     versions = objects.read_versions_of(transaction, _find_affected(transaction, added, restated))
@@ -69,12 +73,19 @@ def _find_changed(transaction: Transaction, added: Mapping[ObjectId, Sequence[in
     for item in objects.read_versions_of(transaction, added):
         newest.setdefault(item.id, []).append(item)
     references = objects.read_references(transaction, [item.pk for items in newest.values() for item in items[-2:]])
+    deleted = _find_deleted(transaction, newest)
     changed = set[ObjectId]()
     for name, items in newest.items():
         said = {(item.own_label, references.get(item.pk, frozenset())) for item in items[-2:]}
-        if len(items) == len(added[name]) or len(added[name]) > 1 or len(said) > 1:
+        first = len(items) == len(added[name]) or name in deleted
+        if first or len(added[name]) > 1 or len(said) > 1:
             changed.add(name)
     return changed
+
+
+def _find_deleted(transaction: Transaction, ids: Collection[ObjectId]) -> dict[ObjectId, Instant]:
+    """The newest version of each of `ids` that was ever deleted, where one was."""
+    return {name: stones[-1].version_at for name, stones in deletions.read_tombstones(transaction, ids).items()}
 
 
 def _build(transaction: Transaction, versions: Sequence[StoredObject]) -> _Graph:
@@ -86,6 +97,7 @@ def _build(transaction: Transaction, versions: Sequence[StoredObject]) -> _Graph
     known = objects.read_labels(
         transaction, {item.own_label for item in versions} | {item.label for item in outside.values()}
     )
+    deleted = _find_deleted(transaction, inside)
     labels, sources = dict[int, Label](), dict[int, list[int]]()
     for item in versions:
         newest = inside[item.id]
@@ -94,7 +106,8 @@ def _build(transaction: Transaction, versions: Sequence[StoredObject]) -> _Graph
             label = replace(label, granular=_unite(label, known[newest.own_label]))
         targets = references.get(item.pk, frozenset())
         settled = [known[outside[target].label] for target in targets if target in outside]
-        if any(target not in inside and target not in outside for target in targets):
+        missing = any(target not in inside and target not in outside for target in targets)
+        if missing or deleted.get(item.id, newest.version_at) > newest.version_at:
             label = with_unresolved(label)
         if item.type == "language-content":
             label = _count_granular(label, settled)

@@ -7,6 +7,7 @@ events: one row read tells whether it is still true. The clock and the recogniti
 
 import hashlib
 import uuid
+from collections.abc import Callable
 from collections.abc import Collection as Several
 from dataclasses import dataclass
 
@@ -64,6 +65,16 @@ class Dossier:
     def events_at(self, at: Instant) -> tuple[Event, ...]:
         """The events that this node had on record at `at`."""
         return tuple(event for event, recorded in zip(self.events, self.recorded_at, strict=True) if recorded <= at)
+
+    def since(self, holds: Callable[[Standing], bool]) -> Instant | None:
+        """When this node recorded the event from which on `holds` was true without a break; None when none did."""
+        found: Instant | None = None
+        for at in sorted(set(self.recorded_at), reverse=True):
+            standing = self.standing_at(at)
+            if standing is None or not holds(standing):
+                break
+            found = at
+        return found
 
     def parties(self) -> frozenset[PartyId]:
         """Every party of any version, and whoever a party of a version admitted to it."""

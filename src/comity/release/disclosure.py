@@ -24,6 +24,7 @@ from comity.agreement.people import Approval, Role
 from comity.canonical import Json, canonical_bytes, parse_signed_json
 from comity.errors import LogMismatch, MalformedError, MalformedJson
 from comity.ids import (
+    AgreementId,
     Digest,
     Instant,
     ObjectId,
@@ -37,6 +38,7 @@ from comity.ids import (
 
 __all__ = [
     "MAX_ENTRY_BYTES",
+    "NOT_SHARED",
     "SALT_BYTES",
     "Answer",
     "DisclosedObject",
@@ -48,6 +50,8 @@ __all__ = [
     "format_event_content",
     "format_leaf",
     "format_people_content",
+    "format_purge",
+    "format_review",
     "parse_leaf",
     "verify_opening",
 ]
@@ -68,10 +72,12 @@ class EntryType(StrEnum):
     DISCLOSURE = "disclosure"
     AGREEMENT_EVENT = "agreement-event"
     PEOPLE = "people"
+    REVIEW = "review"
+    PURGE = "purge"
 
 
-_WITHOUT_TERMS = frozenset({EntryType.PEOPLE})
-"""What happens under no agreement. An entry of any other type names terms."""
+NOT_SHARED = frozenset({EntryType.REVIEW, EntryType.PURGE})
+"""What a party records of its own house: it concerns terms where something was received under them, else none."""
 
 
 class PeopleChange(StrEnum):
@@ -108,7 +114,7 @@ class DisclosedObject:
 class Leaf:
     """One entry of the log. `sequence` counts the disclosures to `recipient` from 1; both None for other types.
 
-    `terms` is None where the type is one that happens under no agreement, and only there.
+    `terms` is None where the type is one of this party's own house, and no terms are concerned: always for people.
     """
 
     type: EntryType
@@ -177,6 +183,55 @@ def format_people_content(change: PeopleChange, *, person: PersonId, name: str, 
     )
 
 
+def format_review(
+    *, agreement: AgreementId, item: ObjectId | None, versions: Sequence[Digest], reason: str, by: str | None
+) -> bytes:
+    """The content of a review, canonical: `by` looked at an agreement, or at an object received under it.
+
+    `versions` are the digests of the versions of `item` that were decided to be kept; both are absent for an agreement.
+    """
+    return canonical_bytes(
+        {
+            "format": "comity-review/1",
+            "agreement": agreement,
+            "object": item,
+            "versions": list[Json](versions),
+            "reason": reason,
+            "by": by,
+        }
+    )
+
+
+def format_purge(
+    item: DisclosedObject,
+    *,
+    originator: PartyId,
+    agreement: AgreementId | None,
+    clause: str | None,
+    due: Instant | None,
+    reason: str | None,
+    by: str | None,
+) -> bytes:
+    """The content of a purge, canonical: what was deleted, by which clause since when it was due, or by whom and why.
+
+    `clause` and `due` are there for a rule, `reason` and perhaps `by` for a person.
+    """
+    return canonical_bytes(
+        {
+            "format": "comity-purge/1",
+            "id": item.id,
+            "version": item.version,
+            "digest": item.digest,
+            "originator": originator,
+            "agreement": agreement,
+            "clause": clause,
+            "due": None if due is None else format_instant(due),
+            "reason": reason,
+            "by": by,
+        }
+    )
+
+
 def format_leaf(leaf: Leaf) -> bytes:
     """The canonical bytes of a leaf, at most MAX_ENTRY_BYTES by construction."""
     return canonical_bytes(
@@ -239,9 +294,7 @@ def _build_leaf(
     commitment: str,
 ) -> Leaf:
     try:
-        if (terms is None) != (EntryType(kind) in _WITHOUT_TERMS):
-            raise MalformedJson(f"an entry of type {kind} names {'no terms' if terms is None else 'terms'}")
-        return Leaf(
+        leaf = Leaf(
             type=EntryType(kind),
             terms=None if terms is None else parse_digest(terms),
             recipient=None if recipient is None else parse_party_id(recipient),
@@ -254,3 +307,6 @@ def _build_leaf(
         raise MalformedJson(f"{kind!r} is not an entry type this version knows") from error
     except MalformedError as error:
         raise MalformedJson(f"a field of the log leaf is wrong: {error.detail}") from error
+    if leaf.type not in NOT_SHARED and (leaf.terms is None) != (leaf.type is EntryType.PEOPLE):
+        raise MalformedJson(f"an entry of type {kind} names {'no terms' if terms is None else 'terms'}")
+    return leaf

@@ -34,6 +34,7 @@ agreement reject/agreement withdraw/agreement suspend/agreement resume/agreement
 agreement admit/agreement accede/agreement export/agreement import
 person add/person list/person remove/person renew/approvals
 agreement certificate
+agreement review/retention list/retention keep/retention delete/retention run/work
 log list/log show/log verify/log checkpoint"""
 
 

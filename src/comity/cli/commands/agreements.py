@@ -18,6 +18,7 @@ from comity.cli.words.agreements import (
 )
 from comity.cli.words.certificate import describe_certificate, warn_of_problems
 from comity.cli.words.previews import describe_check, describe_comparison, describe_preview
+from comity.cli.words.retention import describe_review
 from comity.errors import MalformedRequest
 
 __all__ = ["agreement"]
@@ -315,6 +316,19 @@ def accede(session: Session, agreement_id: str, bases: str, reservations: tuple[
     data = base64.b64encode(read_input(bases)).decode()
     arguments: dict[str, Json] = {"id": agreement_id, "bases": data, "reservations": list(reservations)}
     return session.run_as("agreement.accede", arguments, describe_act)
+
+
+@agreement.command(
+    "review",
+    cls=PersonCommand,
+    example="comity --node aurelia agreement review 3f2a --reason 'Still needed; as agreed.'",
+)
+@click.argument("agreement_id", metavar="ID")
+@click.option("--reason", metavar="TEXT", required=True, help="What the review found.")
+@click.pass_obj
+def review(session: Session, agreement_id: str, reason: str) -> int:
+    """Record that the agreement was reviewed, as its terms ask on certain dates. No partner is told."""
+    return session.run_as("agreement.review", {"id": agreement_id, "reason": reason}, describe_review)
 
 
 def _act(session: Session, verb: str, agreement_id: str, reason: str | None, *, channel: str | None = None) -> int:

@@ -3,7 +3,18 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from comity.cli.operations import agreements, certificate, journal, objects, parties, people, previews, reach, standing
+from comity.cli.operations import (
+    agreements,
+    certificate,
+    journal,
+    objects,
+    parties,
+    people,
+    previews,
+    reach,
+    retention,
+    standing,
+)
 from comity.cli.outcome import Arguments, Outcome
 from comity.cli.reply import Json
 from comity.errors import MalformedRequest
@@ -49,6 +60,12 @@ OPERATIONS: Mapping[str, Operation] = {
     "agreement.leave": agreements.leave,
     "agreement.admit": agreements.admit,
     "agreement.accede": agreements.accede,
+    "agreement.review": retention.review_agreement,
+    "retention.list": retention.list_all,
+    "retention.keep": retention.keep,
+    "retention.delete": retention.delete,
+    "retention.run": retention.run,
+    "work": retention.list_work,
     "log.list": journal.list_last,
     "log.show": journal.show,
     "log.checkpoint": journal.checkpoint,

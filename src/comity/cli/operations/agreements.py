@@ -3,9 +3,9 @@
 
 from comity.agreement.events import EventKind, Reservation
 from comity.agreement.recognition import Refusal
-from comity.cli.operations.people import conclude_waiting, describe_approvals, read_actor
+from comity.cli.operations.people import conclude_refused, conclude_waiting, describe_approvals, read_actor
 from comity.cli.outcome import Arguments, Outcome
-from comity.cli.reply import Exit, Json
+from comity.cli.reply import Json
 from comity.errors import MalformedRequest
 from comity.ids import parse_party_id
 from comity.node import agree, correspond
@@ -133,8 +133,7 @@ def _read_reservations(arguments: Arguments) -> list[Reservation]:
 
 def _conclude(recorded: Recorded | Waiting | Refusal) -> Outcome:
     if isinstance(recorded, Refusal):
-        refused: dict[str, Json] = {"clause": recorded.clause, "reason": recorded.reason}
-        return Outcome(result={"refused": refused}, code=Exit.REFUSED)
+        return conclude_refused(recorded)
     if isinstance(recorded, Waiting):
         return conclude_waiting(recorded)
     event = recorded.event

@@ -9,7 +9,7 @@ from comity.ids import format_instant
 from comity.node import journal
 from comity.node.journal import Entry
 from comity.node.node import Node
-from comity.release.disclosure import EntryType
+from comity.release.disclosure import NOT_SHARED, EntryType
 from comity.tlog.note import parse_checkpoint, parse_note
 
 __all__ = ["checkpoint", "list_last", "show"]
@@ -61,5 +61,7 @@ def _describe(entry: Entry) -> dict[str, Json]:
         "kind": event.get("kind") or people.get("change"),
         "party": event.get("party"),
         "person": people.get("person"),
+        "clause": content.get("clause") if leaf.type is EntryType.PURGE else None,
+        "by": content.get("by") if leaf.type in NOT_SHARED else None,
         "purged": entry.content is None,
     }

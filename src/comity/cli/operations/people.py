@@ -4,6 +4,7 @@
 from collections.abc import Iterable
 
 from comity.agreement.people import Approval, Person, format_badge, parse_badge, parse_role
+from comity.agreement.recognition import Refusal
 from comity.canonical import Json as AnyJson
 from comity.cli.outcome import Arguments, Outcome
 from comity.cli.reply import Exit, Json
@@ -14,6 +15,7 @@ from comity.node.people import Actor, PendingMatter, Waiting
 
 __all__ = [
     "add",
+    "conclude_refused",
     "conclude_waiting",
     "describe_approvals",
     "list_all",
@@ -38,6 +40,12 @@ def read_actor(node: Node, arguments: Arguments) -> Actor:
         role=None if role is None else parse_role(role),
         why=arguments.optional("why"),
     )
+
+
+def conclude_refused(refusal: Refusal) -> Outcome:
+    """A refusal of this party's own: the clause of its policy, or `people` where the person's roles do not fit."""
+    refused: dict[str, Json] = {"clause": refusal.clause, "reason": refusal.reason}
+    return Outcome(result={"refused": refused}, code=Exit.REFUSED)
 
 
 def conclude_waiting(waiting: Waiting) -> Outcome:

@@ -35,6 +35,7 @@ def describe_entry(result: dict[str, Any]) -> str:
             ("at", result["at"]),
             ("recipient", _recipient(result) if result["recipient"] else None),
             ("act", _act(result)),
+            ("by", result["by"]),
             ("count", result["count"]),
             ("terms", result["terms"]),
             ("commitment", result["commitment"]),
@@ -76,9 +77,10 @@ def _act(item: dict[str, Any]) -> str | None:
 def _what(item: dict[str, Any]) -> str:
     if item["recipient"]:
         return f"{item['count']} object{'' if item['count'] == 1 else 's'}"
-    return item["kind"] or ""
+    return item["kind"] or item["clause"] or ""
 
 
 def _recipient(item: dict[str, Any]) -> str:
-    """To whom a disclosure went, with its number; whose act an event is; which person it is about."""
-    return f"{item['recipient']} #{item['sequence']}" if item["recipient"] else item["party"] or item["person"] or ""
+    """To whom a disclosure went, with its number; whose act an event is; which person it is about; who did it."""
+    who = item["party"] or item["person"] or item["by"] or ""
+    return f"{item['recipient']} #{item['sequence']}" if item["recipient"] else who

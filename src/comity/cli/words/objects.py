@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from comity.cli.words.layout import columns, fields, join_words, outline, printable, shorten, shorten_time
+from comity.cli.words.retention import describe_stone
 
 __all__ = ["describe_explanation", "describe_intake", "describe_object", "describe_pull"]
 
@@ -26,6 +27,9 @@ def describe_intake(result: dict[str, Any]) -> str:
 
 def describe_object(result: dict[str, Any]) -> str:
     """The object, and what this node holds about it."""
+    gone = [f"  {describe_stone(item)}" for item in result["deleted"]]
+    if result["object"] is None:
+        return "\n".join([f"{result['id']} was deleted here", *gone])
     label = result["label"]
     versions = result["versions"]
     held = [
@@ -46,7 +50,9 @@ def describe_object(result: dict[str, Any]) -> str:
         ("excluded", ", ".join(label.get("excluded_frameworks", [])) or None),
         ("redactable", ", ".join(f"{mark['property']} (TLP:{mark['tlp']})" for mark in label["granular"]) or None),
     ]
-    return "\n".join([result["id"], *fields(held, indent="  "), "object", *outline(result["object"], indent="  ")])
+    return "\n".join(
+        [result["id"], *fields(held, indent="  "), *gone, "object", *outline(result["object"], indent="  ")]
+    )
 
 
 def describe_explanation(result: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ from comity.cli.words.layout import columns, fields, join_words, outline, printa
 __all__ = [
     "describe_added",
     "describe_approvals",
+    "describe_refusal",
     "describe_removed",
     "describe_renewed",
     "describe_waiting_act",
@@ -100,3 +101,8 @@ def _roles(result: dict[str, Any]) -> str:
 
 def _file(result: dict[str, Any]) -> str:
     return printable(result["file"])
+
+
+def describe_refusal(refused: dict[str, Any]) -> str:
+    """Why a person may not do it; nothing was done."""
+    return f"refused: {printable(refused['reason'])}\nNothing was done."
