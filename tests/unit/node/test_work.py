@@ -31,7 +31,7 @@ def acts(world: World, name: str) -> list[str]:
 
 
 def propose(world: World, **fields: Any) -> str:  # noqa: ANN401 (the fields of a world's terms)
-    recorded = agree.propose(world.nodes["aurelia"], world.terms(**fields))
+    recorded = world.propose("aurelia", world.terms(**fields))
     assert isinstance(recorded, agree.Recorded)
     return recorded.event.agreement
 
@@ -86,8 +86,8 @@ def test_a_question_is_the_turn_of_who_proposed_until_it_is_answered(world: Worl
 def test_what_every_party_signed_sets_the_times_of_its_next_version(world: World) -> None:
     agreement = world.sign_all(world.terms(extra=TIMES))
     hurried = 'response_times = { acceptance = "PT1H" }'
-    signed = agree.propose(
-        world.nodes["aurelia"],
+    signed = world.propose(
+        "aurelia",
         world.terms(extra=hurried, version=2, agreement=agreement, supersedes=agreement),
     )
     assert isinstance(signed, agree.Recorded)
