@@ -78,6 +78,9 @@ def negotiate(stage: Stage) -> str:
         "its people proposes, and nothing is signed until another, who acts as legal, has approved the very same text."
     )
     terms = str(stage.fill("bilateral.toml"))
+    stage.say("What would it release? That is shown before anybody signs:")
+    stage.run("aurelia", "agreement", "preview", terms, "--samples", "1", lines=12)
+    stage.previewed = stage.ask("aurelia", "agreement", "preview", terms)["gives"][0]["released"]
     stage.run("aurelia", "agreement", "propose", terms, by="liaison", code=9)
     stage.check(not stage.ask("aurelia", "agreement", "list")["agreements"], "one person alone has bound nobody")
     stage.run("aurelia", "agreement", "propose", terms, by="legal")
@@ -112,6 +115,11 @@ def share(stage: Stage) -> None:
     stage.say(f"taxii2-client, a library of others, reads the same collection with a credential: {len(seen)} objects.")
     logged = stage.disclosed("aurelia")
     stage.check(bool(seen) and seen == logged, "the two got the same objects, and the log names each of them")
+    stage.check(len(seen) == stage.previewed, "as many as the preview showed before anybody signed")
+    stage.say("Could such an object ever end up with Meridia, over any chain of the agreements known here?")
+    stage.run("aurelia", "reach", "--attribute", "tlp=amber", "--attribute", "originator=aurelia", "--to", "meridia")
+    reach = stage.ask("aurelia", "reach", "--attribute", "tlp=amber", "--attribute", "originator=aurelia")
+    stage.check(reach["never"] == ["meridia"], "never, and the certificate says why")
     for what, name, clause in EXAMPLES:
         stage.say(f"{what}:")
         stage.run("aurelia", "explain", name, "--to", "borealia", lines=2)

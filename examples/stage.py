@@ -54,6 +54,7 @@ class Stage:
         self.folder = folder
         self.urls: dict[str, str] = {}
         self.digests: dict[str, str] = {}
+        self.previewed = 0
         self._servers: list[subprocess.Popen[str]] = []
         self._began = time.monotonic()
         self._claims = 0
