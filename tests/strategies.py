@@ -13,6 +13,7 @@ from comity.stix.markings import STATEMENT, TLP_IDS, TLP_ORDER, GranularMarking
 from comity.vocabulary import HANDLING, KINDS, PERSON_CLASSES, SPECIAL_CATEGORIES
 
 __all__ = [
+    "FRAMEWORKS",
     "STIX_TYPES",
     "TAG_FIELDS",
     "granular_markings",
@@ -32,6 +33,7 @@ __all__ = [
 ]
 
 STIX_TYPES = ("identity", "indicator", "intrusion-set", "location", "note", "relationship", "report", "x-example-thing")
+FRAMEWORKS = ("coalition-dawn", "coalition-dusk", "Gruppe “Süd”")
 TAG_FIELDS = ("subjects", "regions", "kinds", "person_classes", "special_categories", "handling")
 _REGIONS = ("IQ", "JO", "SY", "TR")
 _FIRST = parse_instant("2000-01-01T00:00:00Z")
@@ -122,6 +124,7 @@ def labels() -> st.SearchStrategy[Label]:
         special_categories=_some(SPECIAL_CATEGORIES),
         handling=_some(HANDLING),
         audience=st.none() | st.frozensets(parties(), max_size=3),
+        excluded_frameworks=st.frozensets(st.sampled_from(FRAMEWORKS), max_size=2),
         granular=granular_markings(),
     )
 

@@ -77,7 +77,8 @@ CHANNEL_CLAUSES = (
 class Scope:
     """The terms that an object's label is held against; `kinds` None sets no limit. Read by `release.clauses`.
 
-    `sanitise` and `attribution` say what of an admitted object goes (`release.decision`).
+    `sanitise` and `attribution` say what of an admitted object goes (`release.decision`). `framework` is the one that
+    the agreement itself belongs to.
     """
 
     types: frozenset[str]
@@ -90,6 +91,7 @@ class Scope:
     person_classes: frozenset[str]
     special_categories: frozenset[str]
     handling: frozenset[str]
+    framework: str | None
     sanitise: str = "tear_line_allowed"
     attribution: str = "may"
 
@@ -139,6 +141,10 @@ class Channel:
             if giver != receiver and giver in members and receiver in members
         )
 
+    def audience(self, receiver: PartyId) -> frozenset[PartyId]:
+        """Whom what `receiver` gets in this channel may reach: itself, and those the giver lists."""
+        return self.releasable_to | {receiver}
+
     def scope_for(self, giver: PartyId) -> Scope:
         """The scope of what `giver` gives in this channel."""
         return replace(self.scope, originators=self.scope.originators | {giver}) if self.own else self.scope
@@ -146,15 +152,17 @@ class Channel:
 
 def read_channels(fields: Reader, members: Collection[PartyId], *, group: bool) -> tuple[Channel, ...]:
     """The channels of an agreement between `members`; those of a `group` may name "members"."""
+    framework = fields.maybe_text("framework")
     channels = tuple(
-        _read_channel(item, members, group=group) for item in fields.items("channels", least=1, most=_MAX_CHANNELS)
+        _read_channel(item, members, group=group, framework=framework)
+        for item in fields.items("channels", least=1, most=_MAX_CHANNELS)
     )
     if len({channel.id for channel in channels}) < len(channels):
         raise fields.refuse("channels", "two channels have the same id")
     return channels
 
 
-def _read_channel(reader: Reader, members: Collection[PartyId], *, group: bool) -> Channel:
+def _read_channel(reader: Reader, members: Collection[PartyId], *, group: bool, framework: str | None) -> Channel:
     fields = reader.open()
     giver, receivers = _read_giver(fields, members, group=group), _read_receivers(fields, members, group=group)
     if receivers is not None and giver in receivers:
@@ -167,11 +175,12 @@ def _read_channel(reader: Reader, members: Collection[PartyId], *, group: bool) 
         raise fields.refuse("releasable_to", "names parties exactly when onward is 'listed'")
     originators = fields.texts("originators", least=1) if fields.has("originators") else frozenset({_OWN})
     special = _read_special(fields)
+    scope = _read_scope(fields, _read_originators(fields, originators), special, framework=framework)
     channel = Channel(
         id=fields.label("id"),
         giver=giver,
         receivers=receivers,
-        scope=_read_scope(fields, _read_originators(fields, originators), special),
+        scope=scope,
         own=_OWN in originators,
         special_categories=special,
         onward=onward,
@@ -226,7 +235,9 @@ def _read_history(fields: Reader) -> History:
         raise fields.refuse("history", "must be 'none', 'all', or a time such as 2026-01-01T00:00:00Z") from error
 
 
-def _read_scope(fields: Reader, originators: frozenset[PartyId], special: Collection[SpecialCategory]) -> Scope:
+def _read_scope(
+    fields: Reader, originators: frozenset[PartyId], special: Collection[SpecialCategory], *, framework: str | None
+) -> Scope:
     return Scope(
         types=_read_types(fields),
         tlp_ceiling=fields.word("tlp_ceiling", TLP_LEVELS),
@@ -240,6 +251,7 @@ def _read_scope(fields: Reader, originators: frozenset[PartyId], special: Collec
         ),
         special_categories=frozenset(item.category for item in special),
         handling=fields.words("handling", HANDLING),
+        framework=framework,
         sanitise=fields.word("sanitise", SANITISE) if fields.has("sanitise") else "tear_line_allowed",
         attribution=fields.word("attribution", ATTRIBUTION) if fields.has("attribution") else "may",
     )

@@ -17,7 +17,7 @@ from comity.errors import MalformedMessage, TransitionError
 from comity.ids import PartyId
 from comity.vocabulary import RESERVATION_GROUNDS
 
-__all__ = ["NextStep", "check_event", "choose_proposal", "find_next_steps"]
+__all__ = ["NextStep", "check_event", "choose_proposal", "find_confirmable", "find_next_steps"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +35,14 @@ def choose_proposal(standing: Standing | None) -> EventKind:
     if standing is None or standing.refused_by or standing.state is State.LAPSED:
         return EventKind.PROPOSE
     return EventKind.PROPOSE if standing.latest.founders <= standing.signed_by else EventKind.COUNTER
+
+
+def find_confirmable(standing: Standing, party: PartyId) -> Terms | None:
+    """The version that every party signed and `party` has not confirmed, where it may; its own policy is not asked."""
+    terms = standing.current
+    if terms is None or party not in terms.founders - standing.left - standing.confirmed_by:
+        return None
+    return terms if EventKind.CONFIRM in MAY[standing.state] else None
 
 
 def check_event(standing: Standing | None, event: Event, terms: Terms) -> None:

@@ -10,15 +10,15 @@ it refers to.
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from comity.agreement.terms import Channel
-from comity.errors import ComityError, MalformedObject
+from comity.agreement.terms import Channel, parse_terms
+from comity.errors import ComityError, CorruptionError, MalformedObject
 from comity.ids import Digest, Instant, ObjectId, PartyId, parse_instant
 from comity.node.node import Act, Node
 from comity.node.relabel import relabel
 from comity.stix.labels import Label, Tags, join_tags, make_label, make_tags, read_tags, restate
 from comity.stix.markings import TLP_IDS, read_markings
-from comity.stix.objects import BadObject, ParsedBundle, StixObject, parse_bundle
-from comity.store import Transaction, feeds, objects, pulls
+from comity.stix.objects import BadObject, ParsedBundle, StixObject, find_statements, parse_bundle
+from comity.store import Transaction, agreements, feeds, objects, pulls
 from comity.store.objects import Holding, StoredObject
 
 __all__ = ["Intake", "Received", "add_objects", "receive_page"]
@@ -54,30 +54,47 @@ def add_objects(node: Node, data: bytes, *, tags: Tags) -> Intake:
     parsed = parse_bundle(data)
     with node.act() as act:
         holding = Holding(originator=node.party, received_under=None, added_at=act.now)
-        return _take_in(act, parsed, holding=holding, tags=tags, audience=None)
+        return _take_in(act, parsed, holding=holding, tags=tags, bounds=_Bounds(audience=None))
 
 
 def receive_page(node: Node, data: bytes, received: Received) -> Intake:
     """A partner's objects, taken in under its terms, and the place in its feed, in one transaction.
 
-    What the terms allow to be passed on becomes the audience: this party, and those the giver lists. Whether the
-    objects are within the scope of the terms is not checked here: the giver's log shows it if they are not.
+    What the terms allow to be passed on becomes the audience: this party, and those the giver lists. The frameworks
+    that they exclude stay excluded. Whether the objects are within the scope of the terms is not checked here: the
+    giver's log shows it if they are not.
     """
     parsed = parse_bundle(data)
     with node.act() as act:
         holding = Holding(originator=received.giver, received_under=received.terms, added_at=act.now)
-        audience = frozenset({node.party}) | received.channel.releasable_to
-        intake = _take_in(act, parsed, holding=holding, tags=make_tags(), audience=audience)
+        bounds = _Bounds(
+            audience=received.channel.audience(node.party),
+            excluded_frameworks=_read_excluded(act.transaction, received.terms),
+        )
+        intake = _take_in(act, parsed, holding=holding, tags=make_tags(), bounds=bounds)
         if received.added_after is not None:
             pulls.set_position(act.transaction, received.giver, received.collection, received.added_after)
     return intake
 
 
-def _take_in(
-    act: Act, parsed: ParsedBundle, *, holding: Holding, tags: Tags, audience: frozenset[PartyId] | None
-) -> Intake:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Bounds:
+    """Where objects may go on to, by the way they came: `audience` None means any party."""
+
+    audience: frozenset[PartyId] | None
+    excluded_frameworks: frozenset[str] = frozenset()
+
+
+def _read_excluded(transaction: Transaction, terms: Digest) -> frozenset[str]:
+    document = agreements.read_terms(transaction, terms)
+    if document is None:
+        raise CorruptionError(f"the terms {terms} that objects came under are missing from the store; restore a backup")
+    return parse_terms(document).excluded_frameworks
+
+
+def _take_in(act: Act, parsed: ParsedBundle, *, holding: Holding, tags: Tags, bounds: _Bounds) -> Intake:
     transaction = act.transaction
-    definitions = {**objects.read_statement_definitions(transaction), **_statements(parsed)}
+    definitions = {**objects.read_statement_definitions(transaction), **find_statements(parsed.good)}
     held = _index(objects.read_versions_of(transaction, {item.id for item, _ in parsed.good}))
     added, restated, known, bad = dict[ObjectId, list[int]](), set[ObjectId](), 0, list(parsed.bad)
     for place, (item, value) in zip(parsed.places, parsed.good, strict=True):
@@ -85,7 +102,14 @@ def _take_in(
             same = _find_same(held.get(item.id, ()), item, holding=holding)
             markings = read_markings(value, definitions=definitions)
             said = join_tags(read_tags(value), tags)
-            label = make_label(item, markings, said, originator=holding.originator, audience=audience)
+            label = make_label(
+                item,
+                markings,
+                said,
+                originator=holding.originator,
+                audience=bounds.audience,
+                excluded_frameworks=bounds.excluded_frameworks,
+            )
         except ComityError as error:
             inside = error.where if isinstance(error, MalformedObject) else ""
             bad.append(BadObject(index=place, id=item.id, where=f"/objects/{place}{inside}", detail=error.detail))
@@ -156,12 +180,3 @@ def _index(held: Collection[StoredObject]) -> Mapping[ObjectId, list[StoredObjec
     for item in held:
         found.setdefault(item.id, []).append(item)
     return found
-
-
-def _statements(parsed: ParsedBundle) -> dict[ObjectId, str]:
-    """The statement definitions that come with the objects themselves (STIX 2.1 §7.2.1.3)."""
-    return {
-        item.id: "statement"
-        for item, value in parsed.good
-        if item.type == "marking-definition" and value.get("definition_type") == "statement"
-    }

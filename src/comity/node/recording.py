@@ -11,11 +11,10 @@ from dataclasses import dataclass
 
 from comity.agreement.events import CARRIES_TERMS, STOPS, Event, EventKind
 from comity.agreement.lifecycle import Standing
-from comity.agreement.moves import check_event
+from comity.agreement.moves import check_event, find_confirmable
 from comity.agreement.recognition import Recognised, take_positions
 from comity.agreement.record import count_admitting, find_joined
 from comity.agreement.terms import Terms
-from comity.agreement.transitions import MAY
 from comity.errors import ConfigError
 from comity.exchange import make_message, parse_message
 from comity.ids import AgreementId, Digest, Instant, PartyId
@@ -139,12 +138,8 @@ def _mark_history(node: Node, act: Act, dossier: Dossier, standing: Standing) ->
 
 def is_confirmation_due(node: Node, standing: Standing, *, now: Instant) -> bool:
     """Whether every party has signed, this one has not confirmed, and its own policy lets the text count for it."""
-    terms = standing.current
-    if (
-        terms is None
-        or node.party not in terms.founders - standing.left - standing.confirmed_by
-        or EventKind.CONFIRM not in MAY[standing.state]
-    ):
+    terms = find_confirmable(standing, node.party)
+    if terms is None:
         return False
     try:
         return isinstance(judge_terms(node, terms, now=now), Recognised)

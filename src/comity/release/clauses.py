@@ -3,8 +3,8 @@
 
 A scope admits a label when every clause of the table holds. A clause is a name, a test, what the label says
 (`found`) and what the terms allow (`allowed`). The decision, its explanation and the SQL condition are
-readings of this one table: to add a clause, add a row; to change a test, change `_holds` and `_condition`
-side by side.
+readings of this one table, and so are the bits (`release.bitset`), the reach (`release.reach`) and the proof
+(`release.proof`): to add a clause, add a row; to change a test, change it in every reading, side by side.
 
 What a label says is a family of groups of words, because an object that refers to others stands for all of them
 (promise CLOSED): a group is what one of them says, and the test must hold for each.
@@ -14,6 +14,7 @@ What a label says is a family of groups of words, because an object that refers 
     any     every group has a word that is allowed; nothing said is refused      subjects, regions
     only    every word is allowed; nothing said passes                           markings, person classes, …
     within  the recipient is in every group; no group means no limit             audience
+    none    no word is refused, where `allowed` holds what is; nothing passes    frameworks
 
 `in`, `max` and `any` differ in how the table builds groups, not in how they are tested. Not here: the gate
 (status, validity, bases), which depends on agreement, clock and request, and is decided in `release.decision`.
@@ -29,7 +30,18 @@ from comity.ids import PartyId
 from comity.stix.labels import Label
 from comity.stix.markings import TLP_ORDER, tlp_rank
 
-__all__ = ["CLAUSES", "Clause", "Condition", "Finding", "Groups", "Test", "find_groups", "read_findings", "read_sql"]
+__all__ = [
+    "CLAUSES",
+    "SILENCE_PASSES",
+    "Clause",
+    "Condition",
+    "Finding",
+    "Groups",
+    "Test",
+    "find_groups",
+    "read_findings",
+    "read_sql",
+]
 
 Groups = frozenset[frozenset[str]]
 """What a label says to one clause: for every object it stands for, the words of that object."""
@@ -43,14 +55,16 @@ class Test(Enum):
     ANY = "any"
     ONLY = "only"
     WITHIN = "within"
+    NONE = "none"
 
 
-_SILENCE_PASSES = frozenset({Test.ONLY, Test.WITHIN})
+SILENCE_PASSES = frozenset({Test.ONLY, Test.WITHIN, Test.NONE})
+"""The tests that an object passes which says nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clause:
-    """One row of the table: `allowed` is None where the terms set no such limit."""
+    """One row of the table: `allowed` is None where the terms set no such limit, and what is refused for NONE."""
 
     name: str
     test: Test
@@ -60,7 +74,10 @@ class Clause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What one clause says of one label: whether it holds, what was found, what would be allowed (None: no limit)."""
+    """What one clause says of one label: whether it holds, what was found, what would be allowed (None: no limit).
+
+    For the test NONE `allowed` is what is refused, as in the table.
+    """
 
     clause: str
     test: Test
@@ -128,6 +145,12 @@ CLAUSES: tuple[Clause, ...] = (
         found=lambda label: frozenset() if label.audience is None else frozenset({frozenset[str](label.audience)}),
         allowed=lambda _, recipient: frozenset({recipient}),
     ),
+    Clause(
+        name="frameworks",
+        test=Test.NONE,
+        found=lambda label: _each(label.excluded_frameworks),
+        allowed=lambda scope, _: None if scope.framework is None else frozenset({scope.framework}),
+    ),
 )
 """The order is the order in which a refusal is named: the first clause that does not hold is the reason."""
 
@@ -176,17 +199,25 @@ def read_sql(scope: Scope, *, recipient: PartyId) -> Condition:
 
 def _holds(test: Test, found: Groups, allowed: frozenset[str]) -> bool:
     if not found:
-        return test in _SILENCE_PASSES
+        return test in SILENCE_PASSES
+    if test is Test.NONE:
+        return all(group.isdisjoint(allowed) for group in found)
     return all(not group.isdisjoint(allowed) for group in found)
 
 
 def _condition(test: Test, name: str, allowed: frozenset[str]) -> Condition:
     words = json.dumps(sorted(allowed))
+    if test is Test.NONE:
+        refused_word = (
+            "NOT EXISTS (SELECT 1 FROM label_word w WHERE w.label = label.id AND w.clause = ?"
+            " AND w.word IN (SELECT value FROM json_each(?)))"
+        )
+        return Condition(sql=refused_word, parameters=(name, words))
     refused_group = (
         "NOT EXISTS (SELECT 1 FROM label_word w WHERE w.label = label.id AND w.clause = ? GROUP BY w.grp"
         " HAVING MAX(CASE WHEN w.word IN (SELECT value FROM json_each(?)) THEN 1 ELSE 0 END) = 0)"
     )
-    if test in _SILENCE_PASSES:
+    if test in SILENCE_PASSES:
         return Condition(sql=refused_group, parameters=(name, words))
     said = "EXISTS (SELECT 1 FROM label_word w WHERE w.label = label.id AND w.clause = ?)"
     return Condition(sql=f"{said} AND {refused_group}", parameters=(name, name, words))

@@ -127,6 +127,8 @@ def find_reason(finding: Finding) -> str:
     allowed = finding.allowed or frozenset()
     if finding.test is Test.WITHIN:
         return f"{_list(allowed)} is not in the audience that the originator allows"
+    if finding.test is Test.NONE:
+        return f"what it came under excludes {_list(allowed)}, and these terms belong to it"
     if not finding.found or frozenset() in finding.found:
         return f"nothing is said, of the object or of one it refers to; the terms admit {_list(allowed)}"
     refused = frozenset(word for group in finding.found if group.isdisjoint(allowed) for word in group)

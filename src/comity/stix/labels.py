@@ -3,7 +3,8 @@
 
 Terms never see an object, only its label. An object that refers to others is judged by the join of its own label with
 theirs, so that it goes out only if every one of them would: sets grow, the TLP rises, the audience shrinks, and
-`subjects` and `regions` keep one group of words for each object that the label stands for.
+`subjects` and `regions` keep one group of words for each object that the label stands for. Excluded frameworks are a
+set that grows: those inside which the object must not be used or passed on, by the terms it was received under.
 
     a report about one group in Iraq, in which a location in Jordan is named:
     join(report, location).regions == {frozenset({"IQ"}), frozenset({"JO"})}      terms on Iraq alone admit it no more
@@ -60,6 +61,13 @@ _SUBJECT = re.compile(r"[a-z][a-z0-9-]{0,31}:[!-~]{1,255}", re.ASCII)
 _TYPE = re.compile(r"[a-z0-9](?:[a-z0-9]|-(?!-)){1,248}[a-z0-9]", re.ASCII)
 _PROPERTY = re.compile(r"[A-Za-z0-9_-]{1,250}", re.ASCII)
 
+_MAX_FRAMEWORK = 4_000
+"""Characters of a framework's name, as in terms (`agreement.reader.MAX_TEXT`)."""
+
+_LONG_WORD = 256
+"""A framework's name counts as one word more for each of these characters: a full label fits into its bounds as JSON.
+"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tags:
@@ -92,6 +100,7 @@ class Label:
     special_categories: frozenset[str]
     handling: frozenset[str]
     audience: frozenset[PartyId] | None
+    excluded_frameworks: frozenset[str]
     granular: tuple[GranularMarking, ...]
 
 
@@ -107,6 +116,7 @@ OVERFULL: Final = Label(
     special_categories=frozenset(),
     handling=frozenset(),
     audience=frozenset(),
+    excluded_frameworks=frozenset(),
     granular=(),
 )
 """The label of what refers, near or far, to more than a label can hold; no terms can admit it."""
@@ -239,13 +249,20 @@ def _check_words(field: str, words: Iterable[str]) -> frozenset[str]:
 
 
 def make_label(
-    obj: StixObject, markings: Markings, tags: Tags, *, originator: PartyId, audience: frozenset[PartyId] | None
+    obj: StixObject,
+    markings: Markings,
+    tags: Tags,
+    *,
+    originator: PartyId,
+    audience: frozenset[PartyId] | None,
+    excluded_frameworks: frozenset[str] = frozenset(),
 ) -> Label:
     """The label of one object by itself; references are joined by the caller.
 
-    An object of no kind is of the kind "unspecified", so that terms which name kinds do not admit it.
+    An object of no kind is of the kind "unspecified", so that terms which name kinds do not admit it. What was received
+    under terms that exclude more frameworks than a label can hold is OVERFULL.
     """
-    return Label(
+    label = Label(
         types=frozenset({obj.type}),
         tlp=markings.tlp,
         markings=markings.others,
@@ -257,8 +274,10 @@ def make_label(
         special_categories=tags.special_categories,
         handling=tags.handling,
         audience=audience,
+        excluded_frameworks=excluded_frameworks,
         granular=markings.granular,
     )
+    return OVERFULL if excluded_frameworks and _count_words(label) > MAX_WORDS else label
 
 
 def with_unresolved(label: Label) -> Label:
@@ -287,6 +306,7 @@ def join(label: Label, *others: Label) -> Label:
             special_categories=label.special_categories | other.special_categories,
             handling=label.handling | other.handling,
             audience=_intersect(label.audience, other.audience),
+            excluded_frameworks=label.excluded_frameworks | other.excluded_frameworks,
             granular=label.granular,
         )
         if OVERFULL.markings <= label.markings or _count_words(label) > MAX_WORDS:
@@ -320,7 +340,7 @@ def _count_words(label: Label) -> int:
             *label.regions,
             label.audience or (),
         )
-    )
+    ) + sum(1 + len(name) // _LONG_WORD for name in label.excluded_frameworks)
 
 
 def _intersect(one: frozenset[PartyId] | None, other: frozenset[PartyId] | None) -> frozenset[PartyId] | None:
@@ -333,7 +353,11 @@ def _intersect(one: frozenset[PartyId] | None, other: frozenset[PartyId] | None)
 
 
 def format_label(label: Label) -> bytes:
-    """The one canonical form of a label (RFC 8785): equal labels have equal bytes, and are stored once."""
+    """The one canonical form of a label (RFC 8785): equal labels have equal bytes, and are stored once.
+
+    `excluded_frameworks` is written only where there are any, as labels were before they had it.
+    """
+    excluded: dict[str, Json] = {"excluded_frameworks": _sorted(label.excluded_frameworks)}
     return canonical_bytes(
         {
             "types": _sorted(label.types),
@@ -348,6 +372,7 @@ def format_label(label: Label) -> bytes:
             "handling": _sorted(label.handling),
             "audience": None if label.audience is None else _sorted(label.audience),
             "granular": [{"property": mark.property, "tlp": mark.tlp} for mark in label.granular],
+            **(excluded if label.excluded_frameworks else {}),
         }
     )
 
@@ -361,7 +386,7 @@ def parse_label(data: bytes) -> Label:
             have written.
     """
     value = parse_json(data, limits=OBJECT_LIMITS)
-    if not isinstance(value, dict) or value.keys() != set(Label.__slots__):
+    if not isinstance(value, dict) or value.keys() | {"excluded_frameworks"} != set(Label.__slots__):
         raise MalformedObject(
             f"a label is a JSON object with exactly the fields {', '.join(Label.__slots__)}", where="/"
         )
@@ -377,6 +402,9 @@ def parse_label(data: bytes) -> Label:
         special_categories=_read_set(value, "special_categories", SPECIAL_CATEGORIES.__contains__),
         handling=_read_set(value, "handling", HANDLING.__contains__),
         audience=_read_audience(value),
+        excluded_frameworks=_check_set(
+            value.get("excluded_frameworks", []), _is_framework, where="/excluded_frameworks"
+        ),
         granular=_read_granular(value["granular"]),
     )
     if format_label(label) != data:
@@ -447,6 +475,10 @@ def _is_marking_word(word: str) -> bool:
         return True
     prefix, _, marking = word.partition(":")
     return prefix == "unknown" and marking.startswith("marking-definition--") and _parses(parse_object_id, marking)
+
+
+def _is_framework(word: str) -> bool:
+    return 1 <= len(word) <= _MAX_FRAMEWORK
 
 
 def _is_party(word: str) -> bool:

@@ -25,6 +25,7 @@ __all__ = [
     "read_due",
     "read_envelopes",
     "read_epoch",
+    "read_terms",
     "read_undelivered",
     "read_versions",
 ]
@@ -72,6 +73,12 @@ def read_versions(transaction: Transaction, agreement: AgreementId) -> list[byte
             "SELECT document FROM terms WHERE agreement = ? ORDER BY version, hash", (agreement,)
         )
     ]
+
+
+def read_terms(transaction: Transaction, terms_hash: Digest) -> bytes | None:
+    """The document with that hash, as signed; None when it is not on record."""
+    row = transaction.row("SELECT document FROM terms WHERE hash = ?", (terms_hash,))
+    return bytes(row[0]) if row else None
 
 
 def add_terms(

@@ -27,6 +27,7 @@ SCOPE = Scope(
     person_classes=frozenset(),
     special_categories=frozenset(),
     handling=frozenset(),
+    framework="coalition-dawn",
 )
 LABEL = Label(
     types=frozenset({"report"}),
@@ -40,6 +41,7 @@ LABEL = Label(
     special_categories=frozenset(),
     handling=frozenset(),
     audience=None,
+    excluded_frameworks=frozenset(),
     granular=(),
 )
 RECOGNISED = Recognised(bases=())
@@ -87,6 +89,7 @@ def test_what_fits_is_released() -> None:
         ({"markings": frozenset({"unknown:marking-definition--x"})}, "markings", ("unknown:", "admit none")),
         ({"audience": frozenset[PartyId]()}, "audience", ("borealia", "originator")),
         ({"audience": frozenset({PartyId("aurelia")})}, "audience", ("borealia", "originator")),
+        ({"excluded_frameworks": frozenset({"coalition-dawn"})}, "frameworks", ("coalition-dawn", "excludes")),
     ],
 )
 def test_a_refusal_names_the_clause_and_what_would_be_admitted(

@@ -9,6 +9,8 @@ from comity.errors import MalformedError, MalformedObject
 from comity.ids import PartyId
 from comity.stix.labels import (
     CLASSIFICATION_EXTENSION,
+    MAX_WORDS,
+    OVERFULL,
     Label,
     Tags,
     format_label,
@@ -18,6 +20,7 @@ from comity.stix.labels import (
     make_tags,
     parse_label,
     read_tags,
+    restate,
     with_unresolved,
 )
 from comity.stix.markings import TLP2_AMBER, TLP2_RED, GranularMarking, Markings, read_markings
@@ -33,10 +36,18 @@ def tagged(**words: Json) -> dict[str, Json]:
     return {"type": "note", "extensions": {CLASSIFICATION_EXTENSION: extension | words}}
 
 
-def label_of(tags: Tags, *, tlp: str = "green", audience: frozenset[PartyId] | None = None) -> Label:
+def label_of(
+    tags: Tags,
+    *,
+    tlp: str = "green",
+    audience: frozenset[PartyId] | None = None,
+    excluded: frozenset[str] = frozenset(),
+) -> Label:
     data = b'{"type":"x-thing","id":"x-thing--8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f"}'
     markings = Markings(tlp=tlp, others=frozenset(), granular=())
-    return make_label(parse_object(data)[0], markings, tags, originator=_AURELIA, audience=audience)
+    return make_label(
+        parse_object(data)[0], markings, tags, originator=_AURELIA, audience=audience, excluded_frameworks=excluded
+    )
 
 
 def test_reads_every_field_of_the_extension() -> None:
@@ -141,6 +152,7 @@ def test_the_label_of_one_object() -> None:
         special_categories=frozenset(),
         handling=frozenset(),
         audience=frozenset({_BOREALIS}),
+        excluded_frameworks=frozenset(),
         granular=(GranularMarking(property="description", tlp="red"),),
     )
 
@@ -212,6 +224,9 @@ def test_the_canonical_form_of_a_label_is_fixed() -> None:
         ({"handling": ["H9"]}, "/handling"),
         ({"audience": "borealis"}, "/audience"),
         ({"audience": ["Borealis"]}, "/audience"),
+        ({"excluded_frameworks": "coalition-dawn"}, "/excluded_frameworks"),
+        ({"excluded_frameworks": [""]}, "/excluded_frameworks"),
+        ({"excluded_frameworks": []}, "/"),
         ({"granular": None}, "/granular"),
         ({"granular": [7]}, "/granular/0"),
         ({"granular": [{"property": "name", "tlp": "white"}]}, "/granular/0/tlp"),
@@ -229,6 +244,26 @@ def test_a_label_that_was_altered_is_refused(change: dict[str, Json], where: str
     with pytest.raises(MalformedObject) as caught:
         parse_label(data)
     assert caught.value.where == where
+
+
+def test_excluded_frameworks_stay_excluded_in_every_join_and_are_written_only_where_there_are_any() -> None:
+    plain = label_of(make_tags())
+    bound = replace(plain, excluded_frameworks=frozenset({"coalition-dawn"}))
+    other = replace(plain, excluded_frameworks=frozenset({"coalition-dusk"}))
+    assert join(plain, bound, other).excluded_frameworks == {"coalition-dawn", "coalition-dusk"}
+    assert restate(bound, plain).excluded_frameworks == {"coalition-dawn"}
+    assert b"excluded_frameworks" not in format_label(plain)
+    assert parse_label(format_label(bound)) == bound
+
+
+def test_a_label_that_would_exclude_more_frameworks_than_it_can_hold_is_overfull() -> None:
+    few = frozenset(f"coalition-{number}" for number in range(MAX_WORDS // 2))
+    long = frozenset(f"{number:04}" * 256 for number in range(MAX_WORDS // 4))
+    plain = label_of(make_tags())
+    assert join(replace(plain, excluded_frameworks=few), plain) != OVERFULL
+    for many in (long, few | {f"other-{number}" for number in range(MAX_WORDS // 2)}):
+        assert join(replace(plain, excluded_frameworks=many), plain) == OVERFULL
+        assert label_of(make_tags(), excluded=many) == OVERFULL
 
 
 def test_a_label_is_only_its_canonical_bytes() -> None:

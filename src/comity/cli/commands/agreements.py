@@ -5,6 +5,7 @@ import base64
 
 import click
 
+from comity.cli.commands.scenarios import check_scenarios
 from comity.cli.reply import Json
 from comity.cli.session import ActCommand, Session, read_input, write_new
 from comity.cli.words.agreements import (
@@ -25,6 +26,8 @@ def agreement() -> None:
     ID is the agreement's id or any unique beginning of it, at least 4 characters.
     """
 
+
+agreement.add_command(check_scenarios)
 
 _reserve = click.option(
     "--reserve",

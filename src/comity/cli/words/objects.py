@@ -43,6 +43,7 @@ def describe_object(result: dict[str, Any]) -> str:
         ("special", join_words(label["special_categories"]) if label["special_categories"] else None),
         ("handling", join_words(label["handling"]) if label["handling"] else None),
         ("audience", "any party" if label["audience"] is None else join_words(label["audience"])),
+        ("excluded", ", ".join(label.get("excluded_frameworks", [])) or None),
         ("redactable", ", ".join(f"{mark['property']} (TLP:{mark['tlp']})" for mark in label["granular"]) or None),
     ]
     return "\n".join([result["id"], *fields(held, indent="  "), "object", *outline(result["object"], indent="  ")])
@@ -107,6 +108,10 @@ def _finding(item: dict[str, Any]) -> tuple[str, str, str]:
     found = _groups(item["found"]) if item["found"] else "nothing said"
     if item["test"] == "within":
         found = _groups(item["found"]) if item["found"] else "any party"
+    if item["test"] == "none":
+        refused = join_words(item["allowed"]) if item["allowed"] else "no framework"
+        excluded = f"excludes {_groups(item['found'])}" if item["found"] else "excludes none"
+        return (_MARKS[item["holds"]], item["clause"], f"{excluded}; the terms belong to {refused}")
     allowed = "no limit" if item["allowed"] is None else f"admits {join_words(item['allowed'])}"
     return (_MARKS[item["holds"]], item["clause"], f"{found}; {allowed}")
 
