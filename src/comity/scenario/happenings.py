@@ -45,7 +45,8 @@ class Happening:
     """One line of the story.
 
     `parties` do it one after another; empty means every founder of the version. `agreement` names the version, None for
-    a pull `giver` is asked for. Others learn of it at `arrives`; `refused` says that it must not be possible, and why.
+    a pull `giver` is asked for. Others learn of it at `arrives`; `refused` says that it must not be possible, and why;
+    `unchecked` that it is said by a node which keeps to no rule.
     """
 
     line: int
@@ -64,6 +65,7 @@ class Happening:
     bases: tuple[LegalBasis, ...]
     reservations: tuple[Reservation, ...]
     refused: str | None
+    unchecked: bool
 
 
 def read_happenings(fields: Reader, names: Names, document: Document) -> tuple[Happening, ...]:
@@ -101,7 +103,10 @@ def _read(reader: Reader, names: Names, line: int) -> Happening:
         bases=_read_bases(fields, parties) if kind is EventKind.ACCEDE else (),
         reservations=_read_reservations(fields),
         refused=fields.word("refused", REFUSALS) if fields.has("refused") else None,
+        unchecked=fields.flag("unchecked"),
     )
+    if happening.unchecked and happening.refused is not None:
+        raise fields.refuse("unchecked", "is said without a check, so nothing refuses it")
     fields.close()
     return happening
 

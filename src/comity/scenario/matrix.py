@@ -197,7 +197,7 @@ def _wrap(text: str, *, indent: str = "") -> list[str]:
         text,
         width=_WIDTH,
         initial_indent=indent,
-        subsequent_indent=indent + "  " if indent else "  ",
+        subsequent_indent=indent,
         break_long_words=False,
         break_on_hyphens=False,
     )

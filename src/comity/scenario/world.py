@@ -26,7 +26,7 @@ from comity.stix.objects import parse_object
 
 __all__ = ["Failure", "World", "start_world"]
 
-_OBJECTS, _MESSAGE, _HAPPENING = range(3)
+_OBJECTS, _MESSAGE, _HAPPENING, _LAST = range(4)
 _ON_WHAT_STANDS = frozenset(
     {
         EventKind.SUSPEND,
@@ -60,11 +60,12 @@ class _Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Step:
-    """What waits for its time: objects, a message or something that is written."""
+    """What waits for its time: objects, a message, or what one party does of something that is written."""
 
     items: tuple[Item, ...] = ()
     message: _Message | None = None
     happening: Happening | None = None
+    party: PartyId | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -81,11 +82,11 @@ class World:
 
     def advance(self, until: Instant) -> None:
         """Let everything happen up to `until` and at it."""
+        self.put(until, _LAST, _Step())  # nodes keep up at that time too, and what they say of it arrives
         while self._waiting and self._waiting[0][0] <= until:
             now, _, _, step = heapq.heappop(self._waiting)
             self._take(step, now=now)
             self._keep_up(now)
-        self._keep_up(until)
 
     def put(self, at: Instant, rank: int, step: _Step) -> None:
         """Let a step wait for its time."""
@@ -97,8 +98,8 @@ class World:
             self._add(step.items, now=now)
         if step.message is not None:
             self.views[step.message.to].record(step.message.event, step.message.terms, now=now)
-        if step.happening is not None:
-            self._happen(step.happening, now=now)
+        if step.happening is not None and step.party is not None:
+            self._happen(step.happening, step.party, now=now)
 
     def _add(self, items: tuple[Item, ...], *, now: Instant) -> None:
         party = items[0].originator
@@ -107,33 +108,27 @@ class World:
 
     # --- what is written ----------------------------------------------------------------------------------------------
 
-    def _happen(self, happening: Happening, *, now: Instant) -> None:
-        for party in happening.parties or self._find_founders(happening):
-            what = f"{party} can {happening.kind} at {format_instant(now)}"
-            try:
-                refusal = self._act(happening, party, now=now)
-            except (TransitionError, MalformedMessage, NotFoundError) as error:
-                refusal = Refusal(clause=error.code, reason=error.detail)
-            except MalformedObject as error:
-                self._fail(happening, what, found="what it is given cannot be kept", reason=error.detail)
-                continue
-            if refusal is not None and happening.refused != refusal.clause:
-                found = f"refused: {refusal.clause}"
-                expected = what if happening.refused is None else f"refused: {happening.refused}"
-                self._fail(happening, expected, found=found, clause=refusal.clause, reason=refusal.reason)
-            if refusal is None and happening.refused is not None:
-                self._fail(happening, f"refused: {happening.refused}", found=what)
+    def _happen(self, happening: Happening, party: PartyId, *, now: Instant) -> None:
+        what = f"{party} can {happening.kind} at {format_instant(now)}"
+        try:
+            refusal = self._act(happening, party, now=now)
+        except (TransitionError, MalformedMessage, NotFoundError) as error:
+            refusal = Refusal(clause=error.code, reason=error.detail)
+        except MalformedObject as error:
+            self._fail(happening, what, found="what it is given cannot be kept", reason=error.detail)
+            return
+        if refusal is not None and happening.refused != refusal.clause:
+            found = f"refused: {refusal.clause}"
+            expected = what if happening.refused is None else f"refused: {happening.refused}"
+            self._fail(happening, expected, found=found, clause=refusal.clause, reason=refusal.reason)
+        if refusal is None and happening.refused is not None:
+            self._fail(happening, f"refused: {happening.refused}", found=what)
 
     def _fail(
         self, happening: Happening, expected: str, *, found: str, clause: str | None = None, reason: str | None = None
     ) -> None:
         failure = Failure(line=happening.line, expected=expected, found=found, clause=clause, reason=reason)
         self.failures.append(failure)
-
-    def _find_founders(self, happening: Happening) -> tuple[PartyId, ...]:
-        if happening.agreement is None:
-            return tuple(self.views)
-        return tuple(party.id for party in self.scenario.agreements[happening.agreement].parties)
 
     def _act(self, happening: Happening, party: PartyId, *, now: Instant) -> Refusal | None:
         """None when it is done; what the party's own policy says against it."""
@@ -144,7 +139,7 @@ class World:
         standing = view.standing(named.agreement_id, now=now)
         terms = _find_terms(happening, named, standing)
         kind = _find_kind(happening, view, named, standing)
-        if kind in CARRIES_TERMS:
+        if kind in CARRIES_TERMS and not happening.unchecked:
             refusal = view.judge(terms, now=now, joining=happening.bases)
             if isinstance(refusal, Refusal):
                 return refusal
@@ -162,10 +157,10 @@ class World:
         for re in self._find_meant(happening, kind, party, standing):
             # What is refused was never said: nobody learns of it.
             event = replace(draft, re=re, digest=self._next_digest())
+            if not happening.unchecked:
+                _check(view, event, terms, now=now)
             if happening.refused is None:
                 self._say(view, event, terms, now=now, arrives=happening.arrives)
-            else:
-                _check(view, event, terms, now=now)
             if happening.name is not None:
                 self._said[happening.name] = event.digest
         return None
@@ -232,8 +227,7 @@ class World:
         return derive_digest("event", str(self._count))
 
     def _say(self, view: View, event: Event, terms: Terms, *, now: Instant, arrives: Instant) -> None:
-        """Put an event on its sender's record, once it may be said, and on its way to everybody else."""
-        _check(view, event, terms, now=now)
+        """Put an event on its sender's record, and on its way to everybody else."""
         view.record(event, terms, now=now)
         arrives = max(arrives, self._under_way.get(view.party, arrives))
         self._under_way[view.party] = arrives
@@ -269,7 +263,8 @@ def start_world(scenario: Scenario) -> World:
     for (at, _), items in groupby(sorted(scenario.items, key=_find_bundle), key=_find_bundle):
         world.put(at, _OBJECTS, _Step(items=tuple(items)))
     for happening in scenario.happenings:
-        world.put(happening.at, _HAPPENING, _Step(happening=happening))
+        for party in happening.parties or _find_founders(scenario, happening):
+            world.put(happening.at, _HAPPENING, _Step(happening=happening, party=party))
     return world
 
 
@@ -278,6 +273,13 @@ def _check(view: View, event: Event, terms: Terms, *, now: Instant) -> None:
     if standing is None and terms.version > 1:
         raise NotFoundError(f"{terms.title!r} replaces a version that {view.party} has not on record")
     check_event(standing, event, terms)
+
+
+def _find_founders(scenario: Scenario, happening: Happening) -> tuple[PartyId, ...]:
+    """All: the founders of the version it is about; for a pull all but the giver."""
+    if happening.agreement is None:
+        return tuple(party for party in scenario.manifests if party != happening.giver)
+    return tuple(party.id for party in scenario.agreements[happening.agreement].parties)
 
 
 def _find_bundle(item: Item) -> tuple[Instant, PartyId]:
