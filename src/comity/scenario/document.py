@@ -24,7 +24,7 @@ __all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_VALUES", "Document", "read_document"]
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 16
 MAX_VALUES = 50_000
-"""Values in one document, those behind aliases counted each time."""
+"""Values and names in one document, those behind aliases counted each time."""
 
 _MERGE = "<<"
 _PLAIN, _QUOTED, _LIST, _TABLE = "plain", "quoted", "list", "table"
@@ -143,6 +143,7 @@ class _Reading:
         own: dict[str, tuple[Node, Node]] = {}
         merged: dict[str, tuple[Node, Node]] = {}
         for key, item in table.value:
+            self._enter(key)
             name = _read_key(key)
             if name == _MERGE and key.tag == _PLAIN:
                 for other in self._find_merged(item):

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from comity.agreement.reader import Reader
 from comity.agreement.terms import Terms
 from comity.agreement.transitions import State
+from comity.errors import MalformedScenario
 from comity.ids import Instant, PartyId
 from comity.release.clauses import CLAUSES
 from comity.release.verdict import Verdict
@@ -135,7 +136,7 @@ def _read_owed(fields: Reader, names: Names) -> dict[PartyId, str]:
 
 def _read_flow(fields: Reader, names: Names, document: Document, line: int) -> ExpectedFlow:
     decisions = {
-        name: (_read_decision(fields, name, reader), document.find_line(reader.where))
+        name: (_read_decision(name, reader), document.find_line(reader.where))
         for name, reader in fields.entries("decisions", most=_MAX_DECISIONS)
     }
     if unknown := sorted(decisions.keys() - names.objects):
@@ -169,7 +170,7 @@ def _read_gets(fields: Reader, names: Names) -> frozenset[str]:
     return found
 
 
-def _read_decision(fields: Reader, name: str, reader: Reader) -> str:
+def _read_decision(name: str, reader: Reader) -> str:
     word, _, rest = str(reader.value).partition(":")
     words = sorted({part.strip() for part in rest.split(",")} - {""})
     match word:
@@ -179,9 +180,9 @@ def _read_decision(fields: Reader, name: str, reader: Reader) -> str:
             return f"redact: {', '.join(words)}"
         case "withhold" if len(words) == 1 and words[0] in CLAUSE_WORDS:
             return f"withhold: {words[0]}"
-    raise fields.refuse(
-        "decisions",
+    raise MalformedScenario(
         f'{name}: write release, "redact: property, …" or "withhold: clause" with one of {_list(CLAUSE_WORDS)}',
+        where=reader.where,
     )
 
 
