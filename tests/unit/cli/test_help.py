@@ -27,7 +27,7 @@ PROMISED = """init serve
 party export/party add/party list/credential create
 object add/object show/explain/pull
 agreement propose/agreement list/agreement show/agreement status/agreement clarify/agreement answer/agreement accept
-agreement reject/agreement suspend/agreement resume/agreement terminate
+agreement reject/agreement suspend/agreement resume/agreement terminate/agreement test
 log list/log show/log verify/log checkpoint"""
 
 

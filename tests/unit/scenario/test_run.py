@@ -203,7 +203,7 @@ def test_what_is_pulled_twice_or_given_back_changes_nothing() -> None:
     assert world.failures == []
     aurelia, borealia = (world.views[party] for party in list(world.views)[:2])
     assert [(held.name, held.originator) for held in borealia.held] == [("report", "aurelia")]
-    assert borealia.labels[1].audience == {PartyId("aurelia"), PartyId("borealia")}
+    assert borealia.labels[1].audience == frozenset({PartyId("aurelia"), PartyId("borealia")})
     held = aurelia.find_held("report")
     assert held is not None
     assert (held.originator, held.own.audience) == ("aurelia", None)
