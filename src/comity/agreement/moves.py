@@ -17,7 +17,7 @@ from comity.errors import MalformedMessage, TransitionError
 from comity.ids import PartyId
 from comity.vocabulary import RESERVATION_GROUNDS
 
-__all__ = ["NextStep", "check_event", "choose_proposal", "find_confirmable", "find_next_steps"]
+__all__ = ["NextStep", "check_event", "choose_proposal", "find_confirmable", "find_invited", "find_next_steps"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,17 +248,35 @@ def _owed_standing(standing: Standing) -> list[NextStep]:
     return steps + [NextStep(party=lapse.party, act="renew", why=lapse.reason) for lapse in standing.lapses]
 
 
+def find_invited(standing: Standing) -> dict[PartyId, frozenset[PartyId]]:
+    """Whom enough founders have admitted to the version that all signed and who is no member yet, with those founders.
+
+    They are sent the text, and not before.
+    """
+    current = standing.current
+    if current is None:
+        return {}
+    needed = count_admitting(current)
+    admitting = _find_admitting(standing)
+    return {joiner: founders for joiner, founders in admitting.items() if len(founders & current.founders) >= needed}
+
+
+def _find_admitting(standing: Standing) -> dict[PartyId, frozenset[PartyId]]:
+    admitting: dict[PartyId, frozenset[PartyId]] = {}
+    for said in standing.admissions:
+        if said.kind is EventKind.ADMIT and said.joiner is not None and said.joiner not in standing.members:
+            admitting[said.joiner] = admitting.get(said.joiner, frozenset()) | {said.party}
+    return admitting
+
+
 def _owed_joining(standing: Standing) -> list[NextStep]:
     current = standing.current
     if current is None:
         return []
     steps = list[NextStep]()
-    admitting: dict[PartyId, set[PartyId]] = {}
-    for said in standing.admissions:
-        if said.kind is EventKind.ADMIT and said.joiner is not None and said.joiner not in standing.members:
-            admitting.setdefault(said.joiner, set()).add(said.party)
-    for joiner, founders in admitting.items():
-        if len(founders & current.founders) >= count_admitting(current):
+    invited = find_invited(standing)
+    for joiner, founders in _find_admitting(standing).items():
+        if joiner in invited:
             steps.append(NextStep(party=joiner, act="accede", why=f"admitted by {_list(founders)}"))
             continue
         steps += [

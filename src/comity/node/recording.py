@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 from comity.agreement.events import CARRIES_TERMS, STOPS, Event, EventKind
 from comity.agreement.lifecycle import Standing
-from comity.agreement.moves import check_event, find_confirmable
+from comity.agreement.moves import check_event, find_confirmable, find_invited
 from comity.agreement.recognition import Recognised, take_positions
-from comity.agreement.record import count_admitting, find_joined
+from comity.agreement.record import find_bound
 from comity.agreement.terms import Terms
 from comity.errors import ConfigError
 from comity.exchange import make_message, parse_message
-from comity.ids import AgreementId, Digest, Instant, PartyId
+from comity.ids import AgreementId, Digest, Instant
 from comity.node.node import Act, Node
 from comity.node.standing import Dossier, judge_terms, read_dossier
 from comity.release.disclosure import EntryType, format_event_content
@@ -161,12 +161,8 @@ def _inform_joiners(node: Node, act: Act, dossier: Dossier, standing: Standing) 
     terms = standing.current
     if terms is None:
         return
-    admitting: dict[PartyId, set[PartyId]] = {}
-    for said in standing.admissions:
-        if said.kind is EventKind.ADMIT and said.joiner is not None and said.joiner not in standing.members:
-            admitting.setdefault(said.joiner, set()).add(said.party)
-    for joiner, founders in admitting.items():
-        if node.party not in founders or len(founders & terms.founders) < count_admitting(terms):
+    for joiner, founders in find_invited(standing).items():
+        if node.party not in founders:
             continue
         for event, envelope in zip(dossier.events, dossier.envelopes, strict=True):
             if event.terms == terms.hash or event.kind in STOPS | {EventKind.RESUME}:
@@ -176,10 +172,7 @@ def _inform_joiners(node: Node, act: Act, dossier: Dossier, standing: Standing) 
 def _queue(node: Node, act: Act, agreement: AgreementId, envelope: bytes) -> None:
     """For everybody bound: the parties of every version, and who joined one."""
     dossier = _read(node, act, agreement)
-    bound = frozenset[PartyId]().union(
-        *(terms.founders | find_joined(terms, dossier.events).keys() for terms in dossier.versions)
-    )
-    for party in sorted(bound - {node.party}):
+    for party in sorted(find_bound(dossier.versions, dossier.events) - {node.party}):
         agreements.put_outbox(act.transaction, party, envelope=envelope, now=act.now)
 
 

@@ -14,7 +14,7 @@ from comity.agreement.events import EventKind, Reservation
 from comity.agreement.reader import Reader
 from comity.agreement.terms import LegalBasis, read_bases
 from comity.canonical import Json
-from comity.errors import MalformedError, MalformedMessage, MalformedScenario, TransitionError
+from comity.errors import MalformedError, MalformedMessage, MalformedScenario, NotFoundError, TransitionError
 from comity.ids import Instant, PartyId
 from comity.scenario.document import Document
 from comity.scenario.expectations import Names
@@ -33,7 +33,9 @@ class Short(StrEnum):
     PULL = "pull"
 
 
-REFUSALS = frozenset({"assurances", "framework", "legal_bases", TransitionError.code, MalformedMessage.code})
+REFUSALS = frozenset(
+    {"assurances", "framework", "legal_bases", TransitionError.code, MalformedMessage.code, NotFoundError.code}
+)
 """Why a node does not let its own party say something: a clause of its policy, or the code of the error."""
 
 _KINDS = [*(kind.value for kind in EventKind), *(short.value for short in Short)]

@@ -10,13 +10,14 @@ import heapq
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
-from comity.agreement.events import CARRIES_TERMS, Event, EventKind
+from comity.agreement.events import CARRIES_TERMS, STOPS, Event, EventKind
 from comity.agreement.lifecycle import Standing
-from comity.agreement.moves import check_event, choose_proposal, find_confirmable
+from comity.agreement.moves import check_event, choose_proposal, find_confirmable, find_invited
 from comity.agreement.recognition import Recognised, Refusal, find_lost_recognition, take_positions
+from comity.agreement.record import find_bound
 from comity.agreement.terms import Terms
 from comity.errors import MalformedMessage, MalformedObject, NotFoundError, TransitionError
-from comity.ids import Digest, Instant, PartyId, format_instant
+from comity.ids import AgreementId, Digest, Instant, PartyId, format_instant
 from comity.scenario.drafts import derive_digest
 from comity.scenario.happenings import Happening, Short
 from comity.scenario.material import Item
@@ -78,6 +79,7 @@ class World:
     _waiting: list[tuple[Instant, int, int, _Step]] = field(default_factory=list)
     _under_way: dict[PartyId, Instant] = field(default_factory=dict)
     _said: dict[str, Digest] = field(default_factory=dict)
+    _sent: set[tuple[Digest, PartyId]] = field(default_factory=set)
     _count: int = 0
 
     def advance(self, until: Instant) -> None:
@@ -97,9 +99,14 @@ class World:
         if step.items:
             self._add(step.items, now=now)
         if step.message is not None:
-            self.views[step.message.to].record(step.message.event, step.message.terms, now=now)
+            self._receive(step.message, now=now)
         if step.happening is not None and step.party is not None:
             self._happen(step.happening, step.party, now=now)
+
+    def _receive(self, message: _Message, *, now: Instant) -> None:
+        view, event = self.views[message.to], message.event
+        view.record(event, message.terms, now=now)
+        self._inform_joiners(view, event.agreement, now=now, arrives=now)
 
     def _add(self, items: tuple[Item, ...], *, now: Instant) -> None:
         party = items[0].originator
@@ -139,6 +146,9 @@ class World:
         standing = view.standing(named.agreement_id, now=now)
         terms = _find_terms(happening, named, standing)
         kind = _find_kind(happening, view, named, standing)
+        begins = kind is EventKind.PROPOSE and terms.version == 1
+        if standing is None and not begins and not happening.unchecked:
+            raise NotFoundError(f"{party} has nothing on record that {happening.agreement} could be about")
         if kind in CARRIES_TERMS and not happening.unchecked:
             refusal = view.judge(terms, now=now, joining=happening.bases)
             if isinstance(refusal, Refusal):
@@ -158,7 +168,7 @@ class World:
             # What is refused was never said: nobody learns of it.
             event = replace(draft, re=re, digest=self._next_digest())
             if not happening.unchecked:
-                _check(view, event, terms, now=now)
+                check_event(view.standing(event.agreement, now=now), event, terms)
             if happening.refused is None:
                 self._say(view, event, terms, now=now, arrives=happening.arrives)
             if happening.name is not None:
@@ -231,8 +241,27 @@ class World:
         view.record(event, terms, now=now)
         arrives = max(arrives, self._under_way.get(view.party, arrives))
         self._under_way[view.party] = arrives
-        for party in self.views.keys() - {view.party}:
-            self.put(arrives, _MESSAGE, _Step(message=_Message(event=event, terms=terms, to=party)))
+        versions = view.versions[event.agreement]
+        for party in sorted(find_bound(versions.values(), view.events[event.agreement]) - {view.party}):
+            self._send(event, terms, to=party, arrives=arrives)
+        self._inform_joiners(view, event.agreement, now=now, arrives=arrives)
+
+    def _inform_joiners(self, view: View, agreement: AgreementId, *, now: Instant, arrives: Instant) -> None:
+        """Send the text, and all that stops it, to whoever enough founders have admitted, this one included."""
+        standing = view.standing(agreement, now=now)
+        if standing is None or standing.current is None:
+            return
+        for joiner, founders in find_invited(standing).items():
+            for event in view.events[agreement] if view.party in founders else ():
+                if event.terms == standing.current.hash or event.kind in STOPS | {EventKind.RESUME}:
+                    terms = view.versions[agreement][event.terms]
+                    self._send(event, terms, to=joiner, arrives=arrives)
+
+    def _send(self, event: Event, terms: Terms, *, to: PartyId, arrives: Instant) -> None:
+        """Let an event be on its way to a party; once, however many tell it."""
+        if (event.digest, to) not in self._sent:
+            self._sent.add((event.digest, to))
+            self.put(arrives, _MESSAGE, _Step(message=_Message(event=event, terms=terms, to=to)))
 
     def _keep_up(self, now: Instant) -> None:
         """What each node signs by itself (`node.recording`, `node.upkeep`).
@@ -266,13 +295,6 @@ def start_world(scenario: Scenario) -> World:
         for party in happening.parties or _find_founders(scenario, happening):
             world.put(happening.at, _HAPPENING, _Step(happening=happening, party=party))
     return world
-
-
-def _check(view: View, event: Event, terms: Terms, *, now: Instant) -> None:
-    standing = view.standing(event.agreement, now=now)
-    if standing is None and terms.version > 1:
-        raise NotFoundError(f"{terms.title!r} replaces a version that {view.party} has not on record")
-    check_event(standing, event, terms)
 
 
 def _find_founders(scenario: Scenario, happening: Happening) -> tuple[PartyId, ...]:

@@ -127,12 +127,13 @@ def test_an_expectation_is_asked_when_everything_at_its_time_has_happened() -> N
 
 
 def test_an_event_that_is_not_possible_fails_with_the_reason() -> None:
-    failure = fail("  - {at: 2026-01-20T00:00:00Z, by: aurelia, kind: accept, agreement: pact}\n", DRAFT)
-    assert failure.line == 25
-    assert failure.expected == "aurelia can accept at 2026-01-20T00:00:00.000000Z"
+    twice = "  - {at: 2026-01-21T00:00:00Z, by: aurelia, kind: accept, agreement: pact}\n"
+    failure = fail(SIGN + twice)
+    assert failure.line == 26
+    assert failure.expected == "aurelia can accept at 2026-01-21T00:00:00.000000Z"
     assert failure.found == "refused: not-in-this-state"
     assert failure.reason is not None
-    assert "nothing was proposed yet" in failure.reason
+    assert failure.reason.startswith("every party has signed this version")
 
 
 DRAFT = "  - {at: 2026-03-01T00:00:00Z, agreement: pact, state: draft}\n"
@@ -143,8 +144,8 @@ DRAFT = "  - {at: 2026-03-01T00:00:00Z, agreement: pact, state: draft}\n"
     [
         ("by: calderia, kind: propose, agreement: pact", "refused: legal_bases"),
         ("by: borealia, kind: propose, agreement: next", "refused: not-found"),
-        ("by: aurelia, kind: answer, agreement: pact, text: Yes", "refused: not-in-this-state"),
-        ("by: aurelia, kind: resume, agreement: pact", "refused: not-in-this-state"),
+        ("by: aurelia, kind: answer, agreement: pact, text: Yes", "refused: not-found"),
+        ("by: aurelia, kind: resume, agreement: pact", "refused: not-found"),
     ],
 )
 def test_what_a_node_refuses_is_no_event(written: str, found: str) -> None:
