@@ -239,6 +239,44 @@ objects:
 """
 
 
+def test_what_was_pulled_stays_under_the_terms_it_came_under() -> None:
+    listed = "onward: listed, releasable_to: [calderia], history"
+    text = HEAD.replace("onward: none, history", listed).replace("  next: {replaces: pact, <<: *pact}\n", NARROWER)
+    events = SIGN + (
+        "  - {at: 2026-02-01T00:00:00Z, by: borealia, kind: pull, from: aurelia}\n"
+        "  - {at: 2026-02-02T00:00:00Z, by: all, kind: sign, agreement: next}\n"
+        "  - {at: 2026-02-03T00:00:00Z, by: borealia, kind: pull, from: aurelia}\n"
+    )
+    world = start_world(parse_scenario(f"{text}events:\n{events}expectations:\n{HOLDS}".encode()))
+    world.advance(parse_instant("2026-03-01T00:00:00Z"))
+    assert world.failures == []
+    borealia = world.views[PartyId("borealia")]
+    assert borealia.labels[1].audience == frozenset({PartyId("borealia"), PartyId("calderia")})
+
+
+NARROWER = """\
+  next:
+    replaces: pact
+    <<: *pact
+    channels: [{<<: *main, onward: none, releasable_to: []}]
+"""
+
+
+@pytest.mark.parametrize("first", ["report", "edited"])
+def test_of_several_versions_the_newest_that_may_go_leaves(first: str) -> None:
+    edited = "  edited: {<<: *told, updates: report, added: 2026-01-03T00:00:00Z, tlp: green}\n"
+    flow = "  - {at: 2026-03-01T00:00:00Z, from: aurelia, to: borealia, gets: [edited], decisions: {report: release}}\n"
+    scenario = parse_scenario(f"{HEAD}{edited}events:\n{SIGN}expectations:\n{flow}".encode())
+    items = sorted(scenario.items, key=lambda item: item.name != first)
+    assert run_scenario(replace(scenario, items=tuple(items))).failures == ()
+
+
+def test_nobody_else_may_owe_anything() -> None:
+    event = "  - {at: 2026-02-01T00:00:00Z, by: aurelia, kind: suspend, agreement: pact}\n"
+    text = "  - {at: 2026-03-01T00:00:00Z, agreement: pact, seen_by: [aurelia], owes: {}}\n"
+    assert fail(SIGN + event, text).found == "aurelia (resume)"
+
+
 def test_running_twice_is_running_once() -> None:
     scenario = parse_scenario(f"{HEAD}events:\n{SIGN}expectations:\n{HOLDS}".encode())
     assert run_scenario(scenario) == run_scenario(scenario)
