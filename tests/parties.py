@@ -23,6 +23,7 @@ __all__ = [
     "SIGNERS",
     "STRANGER",
     "TRANSPORT",
+    "change_channel",
     "change_terms",
     "make_terms",
     "write_terms",
@@ -114,3 +115,11 @@ def change_terms(terms: Terms, **fields: Json) -> bytes:
     """The document of `terms` with top-level fields set anew; None takes a field out."""
     value: dict[str, Json] = json.loads(terms.document)
     return canonical_bytes({name: item for name, item in (value | fields).items() if item is not None})
+
+
+def change_channel(terms: Terms, name: str, **fields: Json) -> Terms:
+    """The terms with fields of one channel set anew."""
+    document = json.loads(terms.document)
+    (channel,) = (item for item in document["channels"] if item["id"] == name)
+    channel.update(fields)
+    return parse_terms(canonical_bytes(document))

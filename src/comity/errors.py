@@ -22,7 +22,8 @@ each hold the one table that translates.
     │  ├─ DigestMismatch         the bytes are not the ones that were pinned
     │  ├─ Expired                a manifest or token is past its time
     │  ├─ ProofMismatch          a log proof does not lead to the root
-    │  └─ LogMismatch            a log entry, tile, opening or checkpoint was altered
+    │  ├─ LogMismatch            a log entry, tile, opening or checkpoint was altered
+    │  └─ CertificateRefused     what a certificate claims does not follow from it
     ├─ AuthenticationError       who asks is not known
     ├─ TransitionError           not in this state
     ├─ ConflictError             another thing already stands under this name
@@ -32,6 +33,7 @@ each hold the one table that translates.
     │  ├─ StoreBusy              another process owns the store
     │  └─ StoreFull              the disk has no room; nothing was changed
     ├─ ConfigError               this node's operator must fix a file or setting
+    │  └─ NotInstalled           an optional part is asked for that is not there
     └─ CorruptionError           our own store does not add up; stop serving
        └─ RolledBack             the store is older than the last signed checkpoint
 """
@@ -41,6 +43,7 @@ from typing import ClassVar
 __all__ = [
     "AuthenticationError",
     "BadSignature",
+    "CertificateRefused",
     "ComityError",
     "ConfigError",
     "ConflictError",
@@ -58,6 +61,7 @@ __all__ = [
     "MalformedScenario",
     "MalformedTerms",
     "NotFoundError",
+    "NotInstalled",
     "PeerUnreachable",
     "ProofMismatch",
     "RolledBack",
@@ -188,6 +192,12 @@ class LogMismatch(VerificationError):
     code = "log-mismatch"
 
 
+class CertificateRefused(VerificationError):
+    """What a certificate claims does not follow from it, or could not be shown to."""
+
+    code = "certificate-refused"
+
+
 class AuthenticationError(ComityError):
     """Who asks is not known."""
 
@@ -240,6 +250,12 @@ class ConfigError(ComityError):
     """This node's operator must fix a file or setting."""
 
     code = "config"
+
+
+class NotInstalled(ConfigError):
+    """An optional part is asked for that is not installed here; the message says how to get it."""
+
+    code = "not-installed"
 
 
 class CorruptionError(ComityError):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ONE-MEANING: decision, explanation and SQL say the same of every scope and label; planted mutants die.
+"""ONE-MEANING: decision, explanation, SQL, bits and z3 say the same of every scope and label; planted mutants die.
 
 DEFAULT-DENY: what is unknown, missing or empty is withheld. MONOTONE: narrower terms never admit more.
 """
@@ -15,17 +15,20 @@ from hypothesis import strategies as st
 
 from comity.agreement.terms import Scope
 from comity.ids import PartyId
-from comity.release import clauses
+from comity.release import bitset, clauses, proof
+from comity.release.bitset import admits_bits, intern_words, read_label_bits, read_scope_bits
 from comity.release.clauses import CLAUSES, read_findings, read_sql
 from comity.release.decision import Withhold, decide
+from comity.release.proof import load_z3, make_symbols, read_z3, state_label
 from comity.stix.labels import Label, join, with_unresolved
-from comity.stix.markings import TLP_ORDER
+from comity.stix.markings import TLP_ORDER, tlp_rank
 from comity.store import SqliteStore, Transaction, objects
 from comity.vocabulary import HANDLING, KINDS, PERSON_CLASSES, SPECIAL_CATEGORIES
-from tests.strategies import STIX_TYPES, labels
+from tests.strategies import FRAMEWORKS, STIX_TYPES, labels
 
 RECIPIENT = PartyId("borealia")
 PARTIES = ("aurelia", "borealia", "meridia")
+ONWARD = tuple(map(PartyId, ("aurelia", "cimbria", "meridia")))
 
 
 def some(words: Iterator[str] | tuple[str, ...] | frozenset[str]) -> st.SearchStrategy[frozenset[str]]:
@@ -44,6 +47,8 @@ scopes = st.builds(
     person_classes=some(PERSON_CLASSES),
     special_categories=some(SPECIAL_CATEGORIES),
     handling=some(HANDLING),
+    onward_to=st.frozensets(st.sampled_from(ONWARD)),
+    excluded_frameworks=some(FRAMEWORKS),
 )
 
 
@@ -71,11 +76,35 @@ def admits(scope: Scope, label: Label) -> bool:
     return not isinstance(decide(scope, label, recipient=RECIPIENT), Withhold)
 
 
+def admits_by_bits(scope: Scope, label: Label, *others: Label) -> bool:
+    """By the bits of `label` among those of other labels, so that not every word is its own."""
+    bits = intern_words([*others, label])
+    return admits_bits(read_scope_bits(scope, recipient=RECIPIENT, bits=bits), read_label_bits(label, bits))
+
+
+def admits_by_z3(scope: Scope, label: Label) -> bool:
+    """Whether the formula of the scope can be true when the symbols are this label."""
+    symbols = make_symbols(gather_words([label], [scope]), groups=3)
+    solver = load_z3().Solver()
+    solver.add(state_label(symbols, label), read_z3(scope, symbols, recipient=RECIPIENT))
+    return bool(solver.check() == load_z3().sat)
+
+
+def gather_words(some_labels: list[Label], some_scopes: list[Scope]) -> dict[str, set[str]]:
+    """Every word that one of them says or allows, by clause."""
+    words: dict[str, set[str]] = {clause.name: set() for clause in CLAUSES}
+    for clause in CLAUSES:
+        words[clause.name].update(*(group for label in some_labels for group in clause.found(label)))
+        words[clause.name].update(*(clause.allowed(scope, RECIPIENT) or () for scope in some_scopes))
+    return words
+
+
 def likely(scope: Scope, label: Label) -> Label:
-    """The label moved into the scope in most columns, so that about half of the pairs are admitted."""
+    """The label moved into the scope in every column, as far as the scope admits anything at all."""
     return dataclasses.replace(
         label,
         types=label.types & scope.types or scope.types,
+        tlp=min(label.tlp, scope.tlp_ceiling, key=tlp_rank),
         originators=label.originators & scope.originators or scope.originators,
         markings=label.markings & scope.markings,
         subjects=frozenset(group | frozenset(sorted(scope.subjects)[:1]) for group in label.subjects),
@@ -84,16 +113,25 @@ def likely(scope: Scope, label: Label) -> Label:
         person_classes=label.person_classes & scope.person_classes,
         special_categories=label.special_categories & scope.special_categories,
         handling=label.handling & scope.handling,
-        audience=None if label.audience is None else label.audience | {RECIPIENT},
+        audience=None if label.audience is None else label.audience | {RECIPIENT} | scope.onward_to,
+        excluded_frameworks=label.excluded_frameworks & scope.excluded_frameworks,
     )
+
+
+COLUMNS = tuple(field.name for field in dataclasses.fields(Label) if field.name != "granular")
+SOME_OF_THE_AUDIENCE = "some of the audience"
+"""The recipient may have it, and of those whom the channel lists some may and some may not."""
 
 
 class DisagreeError(Exception):
     """Two readings of the clause table judge one pair differently."""
 
 
-def compare_readings(folder: Path, *, examples: int) -> None:
-    """Judge `examples` pairs by each reading; DisagreeError at the first pair that they judge differently."""
+def compare_readings(folder: Path, *, examples: int, by_z3: bool = False) -> None:
+    """Judge `examples` pairs by each reading; DisagreeError at the first pair that they judge differently.
+
+    The labels are moved into the scope, but for everything, or but for one column: what that one says decides.
+    """
     with label_table(folder) as transaction:
 
         @settings(
@@ -104,13 +142,18 @@ def compare_readings(folder: Path, *, examples: int) -> None:
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         )
-        @given(scopes, labels(), st.booleans())
-        def compare(scope: Scope, label: Label, near: bool) -> None:
-            shown = likely(scope, label) if near else label
+        @given(scopes, labels(), st.sampled_from(["nothing", "everything", *[SOME_OF_THE_AUDIENCE] * 4, *COLUMNS]))
+        def compare(scope: Scope, label: Label, left: str) -> None:
+            near = label if left == "everything" else likely(scope, label)
+            shown = dataclasses.replace(near, **{left: getattr(label, left)}) if left in COLUMNS else near
+            if left == SOME_OF_THE_AUDIENCE:
+                shown = dataclasses.replace(near, audience=(label.audience or frozenset()) | {RECIPIENT})
             readings = {
                 admits(scope, shown),
                 all(finding.holds for finding in read_findings(scope, shown, recipient=RECIPIENT)),
                 admits_by_sql(transaction, scope, shown),
+                admits_by_bits(scope, shown, label),
+                *([admits_by_z3(scope, shown)] if by_z3 else []),
             }
             if len(readings) > 1:
                 raise DisagreeError
@@ -118,8 +161,13 @@ def compare_readings(folder: Path, *, examples: int) -> None:
         compare()
 
 
-def test_decision_explanation_and_sql_agree(tmp_path: Path) -> None:
+def test_decision_explanation_sql_and_bits_agree(tmp_path: Path) -> None:
     compare_readings(tmp_path, examples=500)
+
+
+@pytest.mark.slow
+def test_z3_agrees_with_all_of_them(tmp_path: Path) -> None:
+    compare_readings(tmp_path, examples=250, by_z3=True)
 
 
 def _sql_mutant(old: str, new: str) -> Callable[[Callable[..., clauses.Condition]], Callable[..., clauses.Condition]]:
@@ -137,10 +185,12 @@ def _sql_mutant(old: str, new: str) -> Callable[[Callable[..., clauses.Condition
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("= 0)", "= 1)"),
+        ("< ?)", ">= ?)"),
+        ("< ?)", "< min(?, 1))"),
         ("GROUP BY w.grp", "GROUP BY w.clause"),
         ("NOT EXISTS", "EXISTS"),
-        ("MAX(CASE", "MIN(CASE"),
+        ("SUM(CASE", "MAX(CASE"),
+        ("SUM(CASE", "MIN(CASE"),
         ("AND w.clause = ? GROUP", "AND w.clause <> ? GROUP"),
     ],
 )
@@ -152,16 +202,82 @@ def test_a_mutant_of_the_sql_reading_is_noticed(
         compare_readings(tmp_path, examples=500)
 
 
-@pytest.mark.parametrize("mutant", ["silence passes", "one word is enough", "any group is enough"])
+MUTANTS: dict[str, Callable[[clauses.Test, clauses.Groups, frozenset[str]], bool]] = {
+    "silence passes": lambda test, found, allowed: all(hits(test, group, allowed) for group in found),
+    "one word is enough": lambda test, found, allowed: bool(frozenset().union(*found) & allowed),
+    "any group is enough": lambda test, found, allowed: any(hits(test, group, allowed) for group in found),
+    "one within is enough": lambda test, found, allowed: (
+        test in clauses.SILENCE_PASSES if not found else all(not group.isdisjoint(allowed) for group in found)
+    ),
+    "all are needed": lambda test, found, allowed: (
+        test in clauses.SILENCE_PASSES if not found else all(allowed <= group for group in found)
+    ),
+}
+
+
+def hits(test: clauses.Test, group: frozenset[str], allowed: frozenset[str]) -> bool:
+    return allowed <= group if test is clauses.Test.WITHIN else not group.isdisjoint(allowed)
+
+
+@pytest.mark.parametrize("mutant", MUTANTS)
 def test_a_mutant_of_the_decision_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mutant: str) -> None:
-    mutants: dict[str, Callable[[clauses.Test, clauses.Groups, frozenset[str]], bool]] = {
-        "silence passes": lambda test, found, allowed: all(not group.isdisjoint(allowed) for group in found),
-        "one word is enough": lambda test, found, allowed: bool(frozenset().union(*found) & allowed),
-        "any group is enough": lambda test, found, allowed: any(not group.isdisjoint(allowed) for group in found),
-    }
-    monkeypatch.setattr(clauses, "_holds", mutants[mutant])
+    monkeypatch.setattr(clauses, "_holds", MUTANTS[mutant])
     with pytest.raises(DisagreeError):
         compare_readings(tmp_path, examples=500)
+
+
+@pytest.mark.parametrize(
+    "mutant",
+    [
+        lambda test, found, allowed: all(group & allowed != 0 for group in found),
+        lambda test, found, allowed: bool(found) and all(group & allowed != 0 for group in found),
+        lambda test, found, allowed: test in clauses.SILENCE_PASSES or any(group & allowed for group in found),
+        lambda test, found, allowed: test in clauses.SILENCE_PASSES or all(group & ~allowed == 0 for group in found),
+        lambda test, found, allowed: (
+            all(group & allowed for group in found) if found else test in clauses.SILENCE_PASSES
+        ),
+    ],
+)
+def test_a_mutant_of_the_bits_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mutant: Callable[[clauses.Test, tuple[int, ...], int], bool]
+) -> None:
+    monkeypatch.setattr(bitset, "_holds", mutant)
+    with pytest.raises(DisagreeError):
+        compare_readings(tmp_path, examples=500)
+
+
+def test_bits_that_forget_what_only_the_scope_says_are_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A listed party that no label names is not in any audience."""
+
+    def forget(scope: Scope, *, recipient: PartyId, bits: bitset.Bits) -> bitset.ScopeBits:
+        return tuple(
+            None if allowed is None else sum(known.get(word, 0) for word in allowed)
+            for clause, known in zip(CLAUSES, bits, strict=True)
+            for allowed in [clause.allowed(scope, recipient)]
+        )
+
+    monkeypatch.setitem(globals(), "read_scope_bits", forget)
+    with pytest.raises(DisagreeError):
+        compare_readings(tmp_path, examples=500)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mutant", ["silence passes", "one group is enough", "one within is enough"])
+def test_a_mutant_of_z3_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mutant: str) -> None:
+    z3, holds = load_z3(), proof._holds
+
+    def plant(test: clauses.Test, slots: tuple[proof.Slot, ...], allowed: frozenset[str]) -> object:
+        match mutant:
+            case "silence passes":
+                return z3.Or(holds(test, slots, allowed), z3.Not(z3.Or([slot.present for slot in slots])))
+            case "one group is enough":
+                return z3.Or([holds(test, (slot,), allowed) for slot in slots])
+            case _:
+                return holds(clauses.Test.ONLY if test is clauses.Test.WITHIN else test, slots, allowed)
+
+    monkeypatch.setattr(proof, "_holds", plant)
+    with pytest.raises(DisagreeError):
+        compare_readings(tmp_path, examples=250, by_z3=True)
 
 
 @given(scopes, labels())
@@ -195,6 +311,54 @@ def test_a_narrower_scope_never_admits_more(scope: Scope, label: Label, data: st
     assert admits(scope, near) or not admits(narrower, near)
 
 
+@given(scopes, labels(), st.frozensets(st.sampled_from(ONWARD)), some(FRAMEWORKS))
+def test_a_channel_that_lets_go_further_on_never_admits_more(
+    scope: Scope, label: Label, others: frozenset[PartyId], dropped: frozenset[str]
+) -> None:
+    looser = dataclasses.replace(
+        scope, onward_to=scope.onward_to | others, excluded_frameworks=scope.excluded_frameworks - dropped
+    )
+    for near in (likely(scope, label), likely(looser, label)):
+        assert admits(scope, near) or not admits(looser, near)
+
+
+NARROWED = ("types", "markings", "originators", "subjects", "regions", "kinds", "person_classes", "handling")
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@given(scopes, st.sampled_from([*NARROWED, "tlp_ceiling", "onward_to", "excluded_frameworks"]), st.data())
+def test_z3_finds_no_label_that_a_narrower_scope_admits_and_the_wider_does_not(
+    scope: Scope, column: str, data: st.DataObject
+) -> None:
+    words: frozenset[str] | None = getattr(scope, column) if column in NARROWED else None
+    change: dict[str, object] = {}
+    if column == "tlp_ceiling":
+        change[column] = data.draw(st.sampled_from(TLP_ORDER[: TLP_ORDER.index(scope.tlp_ceiling) + 1]))
+    elif column == "onward_to":  # who lists more parties is given less of what others restricted
+        change[column] = scope.onward_to | data.draw(st.frozensets(st.sampled_from(ONWARD)))
+    elif column == "excluded_frameworks":
+        change[column] = scope.excluded_frameworks & data.draw(some(FRAMEWORKS))
+    else:
+        change[column] = data.draw(st.frozensets(st.sampled_from(sorted(words or {"arms"})), max_size=2))
+        assume(words is None or change[column] <= words)  # type: ignore[operator]
+    narrower = dataclasses.replace(scope, **change)  # type: ignore[arg-type]
+    symbols = make_symbols(gather_words([], [scope, narrower]), groups=2)
+    assert not finds_between(narrower, scope, symbols)
+    assume(change[column] != getattr(scope, column))
+    # The other way about it finds one, unless something else lets nothing through at all.
+    assert finds_between(scope, narrower, symbols) == finds_between(scope, None, symbols)
+
+
+def finds_between(admitting: Scope, refusing: Scope | None, symbols: proof.SymbolicLabel) -> bool:
+    """Whether there is a label that the one scope admits and the other one, if any, does not."""
+    z3 = load_z3()
+    solver = z3.Solver()
+    solver.add(read_z3(admitting, symbols, recipient=RECIPIENT))
+    if refusing is not None:
+        solver.add(z3.Not(read_z3(refusing, symbols, recipient=RECIPIENT)))
+    return bool(solver.check() == z3.sat)
+
+
 def test_every_clause_of_the_table_can_refuse_alone() -> None:
     """A clause that nothing can fail would be a decoration: each one refuses a label that all the others admit."""
     scope = Scope(
@@ -208,6 +372,8 @@ def test_every_clause_of_the_table_can_refuse_alone() -> None:
         person_classes=frozenset(),
         special_categories=frozenset(),
         handling=frozenset(),
+        onward_to=frozenset({PartyId("meridia")}),
+        excluded_frameworks=frozenset({"coalition-dusk"}),
     )
     fits = Label(
         types=frozenset({"report"}),
@@ -220,7 +386,8 @@ def test_every_clause_of_the_table_can_refuse_alone() -> None:
         person_classes=frozenset(),
         special_categories=frozenset(),
         handling=frozenset(),
-        audience=None,
+        audience=frozenset({RECIPIENT, PartyId("meridia")}),
+        excluded_frameworks=frozenset({"coalition-dusk"}),
         granular=(),
     )
     off: dict[str, dict[str, object]] = {
@@ -234,7 +401,8 @@ def test_every_clause_of_the_table_can_refuse_alone() -> None:
         "person_classes": {"person_classes": frozenset({"minor"})},
         "special_categories": {"special_categories": frozenset({min(SPECIAL_CATEGORIES)})},
         "handling": {"handling": frozenset({"H1"})},
-        "audience": {"audience": frozenset({PartyId("aurelia")})},
+        "audience": {"audience": frozenset({RECIPIENT})},
+        "frameworks": {"excluded_frameworks": frozenset({"coalition-dawn"})},
     }
     assert off.keys() == {clause.name for clause in CLAUSES}
     assert admits(scope, fits)

@@ -132,13 +132,19 @@ class Played:
         prefix = terms.hash if about_version else terms.agreement_id
         if kind in {EventKind.PROPOSE, EventKind.COUNTER}:
             toml = "\n".join(f"{name} = {to_toml(item)}" for name, item in json.loads(terms.document).items())
-            return agree.propose(node, toml.encode(), reservations=happening.reservations)
+            return self.world.both(
+                party, lambda by: agree.propose(node, toml.encode(), reservations=happening.reservations, by=by)
+            )
         if kind is EventKind.ADMIT:
-            return agree.admit(node, prefix, PartyId(happening.joiner or ""))
+            joiner = PartyId(happening.joiner or "")
+            return self.world.both(party, lambda by: agree.admit(node, prefix, joiner, by=by))
         if kind is EventKind.ACCEDE:
-            return agree.accede(node, prefix, write_bases(happening.bases), reservations=happening.reservations)
-        return agree.act_on(
-            node,
+            bases = write_bases(happening.bases)
+            return self.world.both(
+                party, lambda by: agree.accede(node, prefix, bases, reservations=happening.reservations, by=by)
+            )
+        return self.world.act_on(
+            party,
             prefix,
             kind,
             clause=happening.clause,

@@ -163,11 +163,11 @@ def unbounded(
     markings: Markings,
     tags: Tags,
     *,
-    originator: PartyId,
+    originators: frozenset[PartyId],
     audience: frozenset[PartyId] | None,
     excluded_frameworks: frozenset[str],
 ) -> Label:
-    return make_label(obj, markings, tags, originator=originator, audience=None)
+    return make_label(obj, markings, tags, originators=originators, audience=None)
 
 
 def in_every_framework(
@@ -175,11 +175,11 @@ def in_every_framework(
     markings: Markings,
     tags: Tags,
     *,
-    originator: PartyId,
+    originators: frozenset[PartyId],
     audience: frozenset[PartyId] | None,
     excluded_frameworks: frozenset[str],
 ) -> Label:
-    return make_label(obj, markings, tags, originator=originator, audience=audience)
+    return make_label(obj, markings, tags, originators=originators, audience=audience)
 
 
 MUTANTS: dict[str, tuple[object, str, Callable[..., object], set[str]]] = {

@@ -5,7 +5,7 @@ A message of another party is not held against this: it may have been right wher
 from the set of events whatever was said (`agreement.lifecycle`).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from comity.agreement.events import TALK, Event, EventKind
@@ -17,7 +17,10 @@ from comity.errors import MalformedMessage, TransitionError
 from comity.ids import PartyId
 from comity.vocabulary import RESERVATION_GROUNDS
 
-__all__ = ["NextStep", "check_event", "choose_proposal", "find_confirmable", "find_invited", "find_next_steps"]
+__all__ = ["NextStep", "check_event", "choose_proposal", "find_confirmable", "find_next_steps", "find_told"]
+
+_ON_THE_WHOLE = frozenset({EventKind.SUSPEND, EventKind.RESUME, EventKind.TERMINATE, EventKind.LEAVE})
+"""What holds on the agreement and not on one version of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +62,8 @@ def check_event(standing: Standing | None, event: Event, terms: Terms) -> None:
         possible = ", ".join(sorted(MAY[state])) or "nothing any more"
         stands = "nothing was proposed yet" if standing is None else standing.sentence
         raise TransitionError(f"{event.kind} is not possible now: {stands}; possible is: {possible}")
+    if standing is not None and event.party in standing.left:
+        raise TransitionError(f"{event.party} has left; whoever left comes back by another agreement")
     if standing is not None and event.kind in _OWN_CHECKS:
         _OWN_CHECKS[event.kind](standing, event, terms)
 
@@ -70,8 +75,6 @@ def _check_sender(standing: Standing | None, event: Event, terms: Terms) -> None
             raise TransitionError(f"{event.party} is a party of {terms.title!r} already: accept it")
     elif event.party not in members:
         raise TransitionError(f"{event.party} is not a party of {terms.title!r}, so it has no say in it")
-    if standing is not None and event.party in standing.left:
-        raise TransitionError(f"{event.party} has left; whoever left comes back by another agreement")
 
 
 def _check_words(event: Event, terms: Terms) -> None:
@@ -248,23 +251,31 @@ def _owed_standing(standing: Standing) -> list[NextStep]:
     return steps + [NextStep(party=lapse.party, act="renew", why=lapse.reason) for lapse in standing.lapses]
 
 
-def find_invited(standing: Standing) -> dict[PartyId, frozenset[PartyId]]:
-    """Whom enough founders have admitted to the version that all signed and who is no member yet, with those founders.
+def find_told(standing: Standing, events: Iterable[Event], *, party: PartyId) -> Iterator[tuple[PartyId, Event]]:
+    """What `party` tells joiners of what is on its record, by joiner.
 
-    They are sent the text, and not before.
+    The text, its signatures and what stops it, by each founder that has admitted a joiner, once enough have. Before
+    that a joiner learns nothing, and of versions before this one only what stops it. Once it is in, each member tells
+    what it said itself: what was on its way when the joiner signed was sent to the others alone.
     """
     current = standing.current
     if current is None:
-        return {}
-    needed = count_admitting(current)
-    admitting = _find_admitting(standing)
-    return {joiner: founders for joiner, founders in admitting.items() if len(founders & current.founders) >= needed}
+        return
+    for joiner, founders in _find_admitting(standing).items():
+        if joiner in {party, *standing.left} or len(founders) < count_admitting(current):
+            continue
+        inside = joiner in standing.members
+        for event in events:
+            told = event.party == party if inside else party in founders
+            if told and (event.terms == current.hash or event.kind in _ON_THE_WHOLE):
+                yield joiner, event
 
 
 def _find_admitting(standing: Standing) -> dict[PartyId, frozenset[PartyId]]:
+    """Each party that a founder has admitted, member already or not, with those founders."""
     admitting: dict[PartyId, frozenset[PartyId]] = {}
     for said in standing.admissions:
-        if said.kind is EventKind.ADMIT and said.joiner is not None and said.joiner not in standing.members:
+        if said.kind is EventKind.ADMIT and said.joiner is not None:
             admitting[said.joiner] = admitting.get(said.joiner, frozenset()) | {said.party}
     return admitting
 
@@ -274,9 +285,10 @@ def _owed_joining(standing: Standing) -> list[NextStep]:
     if current is None:
         return []
     steps = list[NextStep]()
-    invited = find_invited(standing)
     for joiner, founders in _find_admitting(standing).items():
-        if joiner in invited:
+        if joiner in standing.members:
+            continue
+        if len(founders & current.founders) >= count_admitting(current):
             steps.append(NextStep(party=joiner, act="accede", why=f"admitted by {_list(founders)}"))
             continue
         steps += [

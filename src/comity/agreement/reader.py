@@ -54,11 +54,9 @@ class Reader:
         self._fields = self._value
         return self
 
-    def close(self, *, not_yet: Collection[str] = ()) -> None:
-        """Refuse what was not read; a field of `not_yet` is known, but to later versions only."""
+    def close(self) -> None:
+        """Refuse what was not read: an unknown field."""
         unknown = sorted(self._fields.keys() - self._read)
-        if unknown and unknown[0] in not_yet:
-            raise self.refuse(unknown[0], "is not supported yet by this version, which would not keep it; leave it out")
         if unknown:
             known = ", ".join(sorted(self._read))
             raise self.refuse(unknown[0], f"is not a field this version knows here; known are {known}")

@@ -110,19 +110,27 @@ def read_policy(reader: Reader) -> Policy:
 
 
 def judge(
-    policy: Policy, terms: Terms, *, party: PartyId, now: Instant, joining: Collection[LegalBasis] = ()
+    policy: Policy,
+    terms: Terms,
+    *,
+    party: PartyId,
+    now: Instant,
+    joining: Collection[LegalBasis] = (),
+    towards: PartyId | None = None,
 ) -> Recognised | Refusal:
     """What `policy` of `party` says of `terms` at `now`.
 
     A refused framework first, then the assurances it demands, then the bases cited for itself; `joining` are the bases
-    that it cites as a joiner, beside the text.
+    that it cites as a joiner, beside the text. `towards` is a joiner that something would be given to: no text has an
+    assurance of one.
     """
     if terms.framework is not None and terms.framework in policy.refused_frameworks:
         return Refusal(
             clause="framework",
             reason=f"{party} takes no part in the framework {terms.framework!r} (refused_frameworks in its policy)",
         )
-    if missing := _find_missing_assurance(policy, terms, party=party, now=now):
+    others = (terms.founders | ({towards} if towards is not None else frozenset())) - {party}
+    if missing := _find_missing_assurance(policy, terms, party=party, others=others, now=now):
         return Refusal(clause="assurances", reason=missing)
     own = [basis for basis in (*terms.legal_bases, *joining) if basis.party == party]
     if not own:
@@ -150,7 +158,7 @@ def find_lost_recognition(policy: Policy, standing: Standing, *, party: PartyId,
         return None
     if any(lapse.party == party for lapse in standing.lapses):
         return None
-    judged = judge(policy, terms, party=party, now=now, joining=standing.bases_of(party))
+    judged = judge(policy, terms, party=party, now=now, joining=standing.joining_bases(party))
     return judged if isinstance(judged, Refusal) else None
 
 
@@ -188,11 +196,12 @@ def _take_position(policy: Policy, basis: LegalBasis) -> Position:
     return Position.NO_POSITION
 
 
-def _find_missing_assurance(policy: Policy, terms: Terms, *, party: PartyId, now: Instant) -> str | None:
+def _find_missing_assurance(
+    policy: Policy, terms: Terms, *, party: PartyId, others: Collection[PartyId], now: Instant
+) -> str | None:
     """Which demanded assurance the text does not have from whom, or no longer."""
-    others = sorted(terms.founders - {party})
     for demand in sorted(policy.demands, key=lambda demand: (demand.kind, demand.of or "")):
-        for other in others:
+        for other in sorted(others):
             if demand.of not in {None, other}:
                 continue
             given = [each for each in terms.assurances if each.kind == demand.kind and each.given_by == other]

@@ -211,7 +211,8 @@ def _read_terms(reader: Reader, document: bytes) -> Terms:
     structure = _read_structure(fields, len(founders))
     valid_from, valid_until, reviews = _read_validity(fields)
     existence, public_line = read_existence(fields)
-    channels = read_channels(fields, founders, group=structure.group)
+    excluded = fields.texts("excluded_frameworks")
+    channels = read_channels(fields, founders, group=structure.group, excluded_frameworks=excluded)
     terms = Terms(
         hash=sha256_digest(document),
         document=document,
@@ -222,7 +223,7 @@ def _read_terms(reader: Reader, document: bytes) -> Terms:
         form=fields.word("form", FORMS),
         structure=structure,
         framework=fields.maybe_text("framework"),
-        excluded_frameworks=fields.texts("excluded_frameworks"),
+        excluded_frameworks=excluded,
         parties=parties,
         legal_bases=read_bases(fields, founders),
         valid_from=valid_from,

@@ -60,6 +60,11 @@ _ROWS: tuple[_Row, ...] = (
     (_SIGNED, EventKind.ACCEDE, _SIGNED),
     (_SIGNED, EventKind.LEAVE, (*_SIGNED, State.TERMINATED)),
     ((*_SIGNED, *_REFUSED, State.EXPIRED, State.CONFLICTING), EventKind.TERMINATE, (State.TERMINATED,)),
+    (
+        (*_REFUSED, State.EXPIRED, State.CONFLICTING),
+        EventKind.LEAVE,
+        (*_REFUSED, State.EXPIRED, State.CONFLICTING, State.TERMINATED),
+    ),
     # Its next version, negotiated while it stands.
     ((*_SIGNED, State.EXPIRED), EventKind.PROPOSE, (*_SIGNED, State.EXPIRED)),
     ((*_SIGNED, State.EXPIRED), EventKind.COUNTER, (*_SIGNED, State.EXPIRED)),

@@ -58,6 +58,13 @@ class Arguments:
             raise MalformedRequest(f"{name} must be a list of texts", where=name)
         return found
 
+    def flag(self, name: str) -> bool:
+        """Yes or no; absent means no."""
+        value = self._values.get(name, False)
+        if not isinstance(value, bool):
+            raise MalformedRequest(f"{name} must be true or false", where=name)
+        return value
+
     def number(self, name: str, *, most: int) -> int:
         """A whole number from 0 to `most`."""
         value = self._values.get(name)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from comity.agreement.channels import Channel, Scope
 from comity.agreement.lifecycle import Standing
 from comity.errors import MalformedRequest, NotFoundError
-from comity.ids import AgreementId, ObjectId, PartyId
+from comity.ids import AgreementId, ObjectId, PartyId, format_instant
 from comity.node.node import Node
 from comity.node.parties import find_party
 from comity.node.poll import ask_gate
@@ -21,24 +21,40 @@ from comity.release.decision import Withhold, decide, decide_history
 from comity.release.history import find_threshold
 from comity.release.verdict import Verdict, put_in_words, rank_verdict
 from comity.stix.labels import Label
-from comity.store import Transaction, feeds, objects
+from comity.store import Transaction, deletions, feeds, objects
+from comity.store.deletions import Tombstone
 from comity.store.objects import StoredObject
 
-__all__ = ["Explanation", "Reading", "Shown", "Verdict", "explain", "find_object", "show_object"]
+__all__ = [
+    "Explanation",
+    "Reading",
+    "Shown",
+    "Tombstone",
+    "Verdict",
+    "explain",
+    "find_deleted",
+    "find_object",
+    "show_object",
+]
 
 _MAX_SHOWN = 10
+_MAX_STONES = 1_000
 _MAX_WALKED = 10_000
 """Objects looked at for a chain; beyond it the clause is named without one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """An object as it is held: its newest version, the label that counts, and the versions held, oldest first."""
+    """An object as it is held: its newest version, the label that counts, and the versions held, oldest first.
+
+    `deleted` is what stays of versions that are not held any more.
+    """
 
     object: StoredObject
     label: Label
     versions: tuple[str, ...]
     data: bytes
+    deleted: tuple[Tombstone, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +92,9 @@ def find_object(transaction: Transaction, prefix: str) -> StoredObject:
         MalformedRequest: it fits several.
     """
     found = objects.find_objects(transaction, prefix, limit=_MAX_SHOWN + 1)
+    if not found and (stones := deletions.find_tombstones(transaction, prefix, limit=1)):
+        gone = format_instant(stones[0].deleted_at)
+        raise NotFoundError(f"{stones[0].id} was deleted here on {gone}; `object show` says why")
     if not found:
         raise NotFoundError(f"no object {prefix!r} is held here")
     if len(found) > 1:
@@ -115,12 +134,28 @@ def show_object(node: Node, prefix: str) -> Shown:
     """
     with node.store.read() as transaction:
         item = find_object(transaction, prefix)
+        held = [version.version for version in objects.read_versions_of(transaction, [item.id])]
+        stones = deletions.read_tombstones(transaction, [item.id]).get(item.id, [])
         return Shown(
             object=item,
             label=objects.read_label(transaction, item.label),
-            versions=tuple(held.version for held in objects.read_versions_of(transaction, [item.id])),
+            versions=tuple(held),
             data=objects.read_body(transaction, item.pk),
+            deleted=tuple(stone for stone in stones if stone.version not in held),
         )
+
+
+def find_deleted(node: Node, prefix: str) -> tuple[Tombstone, ...]:
+    """What stays of the one object that `prefix` names: its deleted versions, oldest first; empty when there are none.
+
+    Raises:
+        MalformedRequest: it fits several objects.
+    """
+    with node.store.read() as transaction:
+        stones = deletions.find_tombstones(transaction, prefix, limit=_MAX_STONES)
+    if len({stone.id for stone in stones}) > 1:
+        raise MalformedRequest(f"{prefix!r} fits several deleted objects; give more characters")
+    return tuple(stones)
 
 
 def _read(

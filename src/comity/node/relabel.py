@@ -7,10 +7,10 @@ whose label really changes take a new place in the order of commit.
 
 from collections.abc import Collection, Mapping, Sequence
 
-from comity.ids import ObjectId
+from comity.ids import Instant, ObjectId
 from comity.stix.labels import Label
 from comity.stix.references import Version, settle_labels
-from comity.store import Transaction, objects
+from comity.store import Transaction, deletions, objects
 from comity.store.objects import StoredObject
 
 __all__ = ["relabel"]
@@ -19,7 +19,10 @@ __all__ = ["relabel"]
 def relabel(
     transaction: Transaction, added: Mapping[ObjectId, Sequence[int]], *, restated: Collection[ObjectId] = ()
 ) -> None:
-    """Renew the label of `added` (new versions by id), of `restated`, and of everything that refers to them."""
+    """Renew the label of `added` (new versions by id), of `restated`, and of everything that refers to them.
+
+    What was deleted is restated: what is left of it, and whatever refers to it.
+    """
     if not added and not restated:
         return
     versions = objects.read_versions_of(transaction, _find_affected(transaction, added, restated))
@@ -53,24 +56,32 @@ def _find_changed(transaction: Transaction, added: Mapping[ObjectId, Sequence[in
     for item in objects.read_versions_of(transaction, added):
         newest.setdefault(item.id, []).append(item)
     references = objects.read_references(transaction, [item.pk for items in newest.values() for item in items[-2:]])
+    deleted = _find_deleted(transaction, newest)
     changed = set[ObjectId]()
     for name, items in newest.items():
         said = {(item.own_label, references.get(item.pk, frozenset())) for item in items[-2:]}
-        if len(items) == len(added[name]) or len(added[name]) > 1 or len(said) > 1:
+        first = len(items) == len(added[name]) or name in deleted
+        if first or len(added[name]) > 1 or len(said) > 1:
             changed.add(name)
     return changed
+
+
+def _find_deleted(transaction: Transaction, ids: Collection[ObjectId]) -> dict[ObjectId, Instant]:
+    """The newest version of each of `ids` that was ever deleted, where one was."""
+    return {name: stones[-1].version_at for name, stones in deletions.read_tombstones(transaction, ids).items()}
 
 
 def _build(transaction: Transaction, versions: Sequence[StoredObject]) -> tuple[list[Version], dict[ObjectId, Label]]:
     """The versions with what each refers to, and the labels that count of what lies outside of them."""
     references = objects.read_references(transaction, [item.pk for item in versions])
-    inside = {item.id for item in versions if item.current}
+    inside = {item.id: item.version_at for item in versions if item.current}
     outside = objects.read_current(
         transaction, {target for targets in references.values() for target in targets if target not in inside}
     )
     known = objects.read_labels(
         transaction, {item.own_label for item in versions} | {item.label for item in outside.values()}
     )
+    deleted = _find_deleted(transaction, inside)
     read = [
         Version(
             key=item.pk,
@@ -79,6 +90,7 @@ def _build(transaction: Transaction, versions: Sequence[StoredObject]) -> tuple[
             own=known[item.own_label],
             references=references.get(item.pk, frozenset()),
             newest=item.current,
+            outlived=deleted.get(item.id, inside[item.id]) > inside[item.id],
         )
         for item in versions
     ]

@@ -39,11 +39,11 @@ def _keep_up_one(node: Node, agreement: AgreementId) -> Recorded | None:
         lost = _find_lost_recognition(node, dossier, now=act.now)
         if lost is None or standing.current is None:
             follow_up(node, act, agreement)
-            latest = dossier.events[-1]
-            return summarise(node, act, latest, new=True)
+            dossier = read_dossier(node, act.transaction, agreement)
+            return None if dossier is None else summarise(node, act, dossier.events[-1], new=True)
         draft = draft_event(node, act, EventKind.SUSPEND, standing.current)
         text = f"suspended by itself: {lost.reason}"
-        return sign_event(node, act, replace(draft, text=text), standing.current, standing=standing)
+        return sign_event(node, act, replace(draft, text=text), standing.current, standing=standing, approvals=())
 
 
 def _is_due(node: Node, dossier: Dossier, *, now: Instant) -> bool:

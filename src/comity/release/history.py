@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pure: what of a store counts for a channel by when it came in: the one clause that is not about the label.
 
-A threshold is read two ways, side by side as in the clause table: on one object, and as an SQL condition on a row `o`.
+A threshold is read three ways, side by side as in the clause table: on one object, as an SQL condition on a row `o`,
+and against another threshold.
 A joiner gets nothing that came in before it joined, whatever the channel says: others signed for that without knowing
 it. Where the founders sign a next version that names the joiner, its channels count for it as for all.
 """
@@ -12,7 +13,7 @@ from comity.agreement.channels import History
 from comity.ids import Instant
 from comity.release.clauses import Condition
 
-__all__ = ["Threshold", "admits_history", "find_threshold", "read_history_sql"]
+__all__ = ["Threshold", "admits_history", "admits_no_more", "find_threshold", "read_history_sql"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +22,11 @@ class Threshold:
 
     after_seq: int | None = None
     since: Instant | None = None
+
+    @property
+    def is_limit(self) -> bool:
+        """Whether anything could fail to count."""
+        return self != Threshold()
 
 
 def find_threshold(history: History, *, floor: int, joined: bool) -> Threshold:
@@ -38,8 +44,18 @@ def admits_history(threshold: Threshold, *, first_seq: int, added_at: Instant) -
 
 def read_history_sql(threshold: Threshold) -> Condition:
     """The condition on a row `o` of objects that holds for exactly those that count."""
-    if threshold.after_seq is not None:
-        return Condition(sql="o.first_seq > ?", parameters=(threshold.after_seq,))
-    if threshold.since is not None:
-        return Condition(sql="o.added_at >= ?", parameters=(threshold.since,))
-    return Condition(sql="1", parameters=())
+    late = () if threshold.after_seq is None else (("o.first_seq > ?", threshold.after_seq),)
+    young = () if threshold.since is None else (("o.added_at >= ?", threshold.since),)
+    parts = (*late, *young)
+    return Condition(
+        sql=" AND ".join(sql for sql, _ in parts) or "1", parameters=tuple(parameter for _, parameter in parts)
+    )
+
+
+def admits_no_more(one: Threshold, other: Threshold) -> bool:
+    """Whether all that could ever count by `one` counts by `other` too, as far as place and time can tell apart.
+
+    Nothing is concluded from a place to a time: clocks can be set back, places never fall.
+    """
+    late = other.after_seq is None or (one.after_seq is not None and one.after_seq >= other.after_seq)
+    return late and (other.since is None or (one.since is not None and one.since >= other.since))

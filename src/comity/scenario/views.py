@@ -19,6 +19,7 @@ from comity.errors import MalformedObject
 from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId, parse_instant
 from comity.release.decision import Decision, Redact, Withhold, decide, decide_gate, decide_history
 from comity.release.history import find_threshold
+from comity.release.receiving import Restrictions
 from comity.release.redaction import redact
 from comity.release.verdict import Verdict, put_in_words, rank_verdict
 from comity.stix.labels import Label, make_label, read_tags, restate
@@ -49,13 +50,11 @@ class Held:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coming:
-    """An object on its way into a store, and where it may go on to: `audience` None means any party."""
+    """An object on its way into a store."""
 
     name: str
     object: StixObject
     value: dict[str, Json]
-    audience: frozenset[PartyId] | None = None
-    excluded_frameworks: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +118,9 @@ class View:
 
     # --- objects ------------------------------------------------------------------------------------------------------
 
-    def take_in(self, coming: Iterable[Coming], *, originator: PartyId, now: Instant) -> None:
+    def take_in(
+        self, coming: Iterable[Coming], *, originator: PartyId, restrictions: Restrictions, now: Instant
+    ) -> None:
         """Take objects into the store, those of one bundle together, and renew every label.
 
         Raises:
@@ -133,9 +134,9 @@ class View:
                 one.object,
                 read_markings(one.value, definitions=definitions),
                 read_tags(one.value),
-                originator=originator,
-                audience=one.audience,
-                excluded_frameworks=one.excluded_frameworks,
+                originators=restrictions.originators,
+                audience=restrictions.audience,
+                excluded_frameworks=restrictions.excluded_frameworks,
             )
             self._keep(one, label, originator=originator, now=now)
         self.labels = self._settle()
@@ -228,7 +229,7 @@ class View:
         now: Instant,
     ) -> Reading:
         terms = standing.current or standing.latest
-        recognition = self.judge(terms, now=now, joining=standing.bases_of(self.party))
+        recognition = self.judge(terms, now=now, joining=standing.joining_bases(self.party))
         gate = decide_gate(standing, recognition, channel=channel, giver=self.party, receiver=receiver)
         floor = self.floors.get((agreement, channel.id, receiver), len(self.held))
         threshold = find_threshold(channel.history, floor=floor, joined=receiver not in terms.founders)

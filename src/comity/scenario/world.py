@@ -10,19 +10,20 @@ import heapq
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
-from comity.agreement.events import CARRIES_TERMS, STOPS, Event, EventKind
+from comity.agreement.events import CARRIES_TERMS, Event, EventKind
 from comity.agreement.lifecycle import Standing
-from comity.agreement.moves import check_event, choose_proposal, find_confirmable, find_invited
+from comity.agreement.moves import check_event, choose_proposal, find_confirmable, find_told
 from comity.agreement.recognition import Recognised, Refusal, find_lost_recognition, take_positions
 from comity.agreement.record import find_bound
 from comity.agreement.terms import Terms
 from comity.errors import MalformedMessage, MalformedObject, NotFoundError, TransitionError
 from comity.ids import AgreementId, Digest, Instant, PartyId, format_instant
+from comity.release.receiving import find_restrictions, make_unrestricted
 from comity.scenario.drafts import derive_digest
 from comity.scenario.happenings import Happening, Short
 from comity.scenario.material import Item
 from comity.scenario.parse import Scenario
-from comity.scenario.views import Coming, View
+from comity.scenario.views import Coming, Offer, View
 from comity.stix.objects import parse_object
 
 __all__ = ["Failure", "World", "start_world"]
@@ -111,7 +112,7 @@ class World:
     def _add(self, items: tuple[Item, ...], *, now: Instant) -> None:
         party = items[0].originator
         coming = [Coming(name=item.name, object=item.object, value=item.value) for item in items]
-        self.views[party].take_in(coming, originator=party, now=now)
+        self.views[party].take_in(coming, originator=party, restrictions=make_unrestricted(party), now=now)
 
     # --- what is written ----------------------------------------------------------------------------------------------
 
@@ -198,25 +199,18 @@ class World:
         receiver, giver = self.views[party], happening.giver
         if giver is None:
             return
-        offers = self.views[giver].list_offers(party, now=now)
-        for _, page in groupby(offers, key=lambda offer: (offer.reading.agreement, offer.reading.channel.id)):
-            coming = list[Coming]()
+        offers = sorted(self.views[giver].list_offers(party, now=now), key=_find_collection)
+        for _, group in groupby(offers, key=_find_collection):
+            page, coming = list(group), list[Coming]()
             for offer in page:
                 came = (offer.reading.agreement, offer.reading.channel.id, offer.held.object.id, offer.held.name)
                 if came in receiver.taken or offer.held.originator == party:
                     continue  # read before, or what this party gave, which says nothing new (`node.ingest`)
                 receiver.taken.add(came)
                 found, value = parse_object(offer.data)
-                coming.append(
-                    Coming(
-                        name=offer.held.name,
-                        object=found,
-                        value=value,
-                        audience=offer.reading.channel.audience(party),
-                        excluded_frameworks=offer.reading.terms.excluded_frameworks,
-                    )
-                )
-            receiver.take_in(coming, originator=giver, now=now)
+                coming.append(Coming(name=offer.held.name, object=found, value=value))
+            restrictions = find_restrictions(page[0].reading.channel, giver=giver, receiver=party)
+            receiver.take_in(coming, originator=giver, restrictions=restrictions, now=now)
 
     # --- what is said -------------------------------------------------------------------------------------------------
 
@@ -242,20 +236,16 @@ class World:
         arrives = max(arrives, self._under_way.get(view.party, arrives))
         self._under_way[view.party] = arrives
         versions = view.versions[event.agreement]
-        for party in sorted(find_bound(versions.values(), view.events[event.agreement]) - {view.party}):
+        standing = view.standing(event.agreement, now=now)
+        left = frozenset[PartyId]() if standing is None else standing.left
+        for party in sorted(find_bound(versions.values(), view.events[event.agreement]) - left - {view.party}):
             self._send(event, terms, to=party, arrives=arrives)
         self._inform_joiners(view, event.agreement, now=now, arrives=arrives)
 
     def _inform_joiners(self, view: View, agreement: AgreementId, *, now: Instant, arrives: Instant) -> None:
-        """Send the text, and all that stops it, to whoever enough founders have admitted, this one included."""
         standing = view.standing(agreement, now=now)
-        if standing is None or standing.current is None:
-            return
-        for joiner, founders in find_invited(standing).items():
-            for event in view.events[agreement] if view.party in founders else ():
-                if event.terms == standing.current.hash or event.kind in STOPS | {EventKind.RESUME}:
-                    terms = view.versions[agreement][event.terms]
-                    self._send(event, terms, to=joiner, arrives=arrives)
+        for joiner, event in () if standing is None else find_told(standing, view.events[agreement], party=view.party):
+            self._send(event, view.versions[agreement][event.terms], to=joiner, arrives=arrives)
 
     def _send(self, event: Event, terms: Terms, *, to: PartyId, arrives: Instant) -> None:
         """Let an event be on its way to a party; once, however many tell it."""
@@ -295,6 +285,11 @@ def start_world(scenario: Scenario) -> World:
         for party in happening.parties or _find_founders(scenario, happening):
             world.put(happening.at, _HAPPENING, _Step(happening=happening, party=party))
     return world
+
+
+def _find_collection(offer: Offer) -> tuple[AgreementId, str]:
+    """What comes in one channel is taken in together."""
+    return offer.reading.agreement, offer.reading.channel.id
 
 
 def _find_founders(scenario: Scenario, happening: Happening) -> tuple[PartyId, ...]:

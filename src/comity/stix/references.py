@@ -4,7 +4,8 @@
 The label that counts for a version is the strictest of its own, of the newest version of everything it refers to, and,
 for a version that is not the newest, of the newest version of itself: what its originator has restricted since, whole
 or in one property, is restricted in the older version too. What refers to something not held is unresolved, and no
-terms admit that. A translation counts the marking of the property it translates as its own.
+terms admit that; nor do any admit an older version whose newest was deleted, for nobody knows any more what that one
+restricted. A translation counts the marking of the property it translates as its own.
 
 References may run in circles: everything in a circle has one label. Circles are found first and labelled in the order
 in which they refer to one another, so the cost is that of the references, however long their chains.
@@ -24,7 +25,10 @@ __all__ = ["Version", "settle_labels"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Version:
-    """One version of an object: its `own` label and what it refers to; `key` tells it from every other version."""
+    """One version of an object: its `own` label and what it refers to; `key` tells it from every other version.
+
+    `outlived` says that a newer version of it was held, and is not any more.
+    """
 
     key: int
     id: ObjectId
@@ -32,6 +36,7 @@ class Version:
     own: Label
     references: frozenset[ObjectId]
     newest: bool
+    outlived: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +67,7 @@ def _build(versions: Sequence[Version], outside: Mapping[ObjectId, Label]) -> _G
             label = replace(label, granular=_unite(label, newest.own))
         beyond = [target for target in item.references if target not in inside]
         settled = [outside[target] for target in beyond if target in outside]
-        if len(settled) < len(beyond):
+        if len(settled) < len(beyond) or item.outlived:
             label = with_unresolved(label)
         if item.type == "language-content":
             label = _count_granular(label, settled)

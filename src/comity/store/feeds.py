@@ -24,6 +24,7 @@ __all__ = [
     "open_feed",
     "read_candidates",
     "read_feed",
+    "read_floors",
     "was_released",
 ]
 
@@ -89,6 +90,12 @@ def read_feed(transaction: Transaction, agreement: AgreementId, channel: str, re
         return None
     under = None if row[2] is None else Digest(row[2])
     return Feed(id=row[0], through=row[1], under=under, last_at=Instant(row[3]), floor=row[4])
+
+
+def read_floors(transaction: Transaction, agreement: AgreementId) -> dict[tuple[str, PartyId], int]:
+    """The floor of every feed of an agreement that there is, by channel and recipient."""
+    rows = transaction.rows("SELECT channel, recipient, floor FROM feed WHERE agreement = ?", (agreement,))
+    return {(channel, PartyId(recipient)): floor for channel, recipient, floor in rows}
 
 
 def open_feed(transaction: Transaction, agreement: AgreementId, channel: str, recipient: PartyId) -> Feed:

@@ -9,6 +9,7 @@ from comity.canonical import sha256_digest
 from comity.errors import CorruptionError
 from comity.ids import Digest, Instant, ObjectId, PartyId
 from comity.release.clauses import find_groups
+from comity.release.facets import find_facets
 from comity.stix.labels import Label, format_label, parse_label
 from comity.stix.objects import StixObject
 from comity.store.transaction import Row, Transaction
@@ -25,6 +26,7 @@ __all__ = [
     "read_head_seq",
     "read_label",
     "read_labels",
+    "read_objects",
     "read_references",
     "read_referrers",
     "read_statement_definitions",
@@ -152,6 +154,14 @@ def count_objects(transaction: Transaction) -> int:
     return int(row[0]) if row else 0
 
 
+def read_objects(transaction: Transaction, keys: Collection[int]) -> list[StoredObject]:
+    """The versions that `keys` stand for."""
+    rows = transaction.rows(
+        f"SELECT {COLUMNS} FROM object o WHERE o.pk IN (SELECT value FROM json_each(?))", (json.dumps([*keys]),)
+    )
+    return [build_object(row) for row in rows]
+
+
 def read_versions_of(transaction: Transaction, ids: Collection[ObjectId]) -> list[StoredObject]:
     """Every held version of each of `ids`, oldest first."""
     return _select(transaction, "o.id IN (SELECT value FROM json_each(?)) ORDER BY o.id, o.version_at", ids)
@@ -221,8 +231,10 @@ def intern_label(transaction: Transaction, label: Label) -> int:
     row = transaction.row("SELECT id FROM label WHERE digest = ?", (digest,))
     if row:
         return int(row[0])
+    facets = ",".join(_intern_facet(transaction, clause, said) for clause, said in find_facets(label))
     key = transaction.insert(
-        "INSERT INTO label (digest, partly_marked, body) VALUES (?, ?, ?)", (digest, int(bool(label.granular)), body)
+        "INSERT INTO label (digest, partly_marked, body, facets) VALUES (?, ?, ?, ?)",
+        (digest, int(bool(label.granular)), body, facets),
     )
     transaction.run_many("INSERT INTO label_word VALUES (?, ?, ?, ?)", [(key, *word) for word in find_groups(label)])
     return key
@@ -246,6 +258,14 @@ def read_labels(transaction: Transaction, keys: Collection[int]) -> dict[int, La
 def _select(transaction: Transaction, where: str, ids: Collection[ObjectId]) -> list[StoredObject]:
     rows = transaction.rows(f"SELECT {COLUMNS} FROM object o WHERE {where}", (json.dumps(sorted(ids)),))
     return [build_object(row) for row in rows]
+
+
+def _intern_facet(transaction: Transaction, clause: str, said: str) -> str:
+    """The key of the one row that stands for what a label says to a clause."""
+    row = transaction.row("SELECT id FROM facet WHERE clause = ? AND said = ?", (clause, said))
+    if row is None:
+        return str(transaction.insert("INSERT INTO facet (clause, said) VALUES (?, ?)", (clause, said)))
+    return str(row[0])
 
 
 def _next_seq(transaction: Transaction) -> int:

@@ -16,6 +16,7 @@ EXPECTED = {
     "MalformedMessage": 1,
     "MalformedNote": 1,
     "MalformedRequest": 2,
+    "MalformedScenario": 1,
     "VerificationError": 7,
     "UnknownKey": 7,
     "BadSignature": 7,
@@ -24,6 +25,7 @@ EXPECTED = {
     "Expired": 7,
     "ProofMismatch": 7,
     "LogMismatch": 7,
+    "CertificateRefused": 7,
     "AuthenticationError": 4,
     "TransitionError": 6,
     "ConflictError": 6,
@@ -33,6 +35,7 @@ EXPECTED = {
     "StoreBusy": 1,
     "StoreFull": 1,
     "ConfigError": 1,
+    "NotInstalled": 9,
     "CorruptionError": 7,
     "RolledBack": 7,
 }

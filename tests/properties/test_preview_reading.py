@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ONE-MEANING: labels read at once are decided as each alone; and what is said of two scopes holds of every label."""
+
+import dataclasses
+from collections.abc import Sequence
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from comity.agreement.terms import Scope
+from comity.ids import PartyId
+from comity.release.conflicts import overlaps
+from comity.release.decision import Redact, Release, Withhold, decide
+from comity.release.facets import Inventory, find_facets, parse_facet
+from comity.release.preview import Flow, Relation, Verdicts, compare_flows, judge, pick_labels, sort_labels
+from comity.stix.labels import Label
+from comity.stix.markings import TLP_ORDER
+from tests.properties.test_one_meaning import PARTIES, RECIPIENT, likely, scopes
+from tests.strategies import labels
+
+
+def make_flow(scope: Scope, *, receiver: PartyId = RECIPIENT) -> Flow:
+    return Flow(
+        channel="main",
+        giver=PartyId("aurelia"),
+        receiver=receiver,
+        scope=scope,
+        onward="none",
+        releasable_to=frozenset(),
+        since=None,
+    )
+
+
+def make_inventory(held: Sequence[Label]) -> Inventory:
+    """A store that holds one object of each label."""
+    said = {number: find_facets(label) for number, label in enumerate(held)}
+    return Inventory(
+        places=[(number, "report", "aurelia", 0, 1) for number in said],
+        labels={number: [f"{clause} {text}" for clause, text in facets] for number, facets in said.items()},
+        facets={f"{clause} {text}": parse_facet(clause, text) for facets in said.values() for clause, text in facets},
+    )
+
+
+def judge_all(flow: Flow, held: Sequence[Label]) -> Verdicts:
+    inventory = make_inventory(held)
+    found = sort_labels(inventory, flow)
+    picked = pick_labels(inventory, found)
+    return judge(inventory, flow, found, labels={key: held[number] for key, number in picked.items()})
+
+
+@given(scopes, st.lists(st.tuples(labels(), st.booleans()), max_size=6), st.sampled_from(PARTIES).map(PartyId))
+def test_labels_read_at_once_are_decided_as_each_alone(
+    scope: Scope, drawn: list[tuple[Label, bool]], receiver: PartyId
+) -> None:
+    held = [likely(scope, label) if near else label for label, near in drawn]
+    verdicts = judge_all(make_flow(scope, receiver=receiver), held)
+    for number, label in enumerate(held):
+        match decide(scope, label, recipient=receiver):
+            case Release():
+                assert verdicts.released[number] == frozenset()
+            case Redact(properties=properties):
+                assert verdicts.released[number] == properties
+            case Withhold(clause=clause):
+                assert number not in verdicts.released
+                assert verdicts.withheld[number] == clause
+
+
+def admits(flow: Flow, label: Label) -> bool:
+    return not isinstance(decide(flow.scope, label, recipient=flow.receiver), Withhold)
+
+
+@given(scopes, scopes, labels(), st.data())
+def test_what_a_relation_says_holds_of_every_label(
+    scope: Scope, other: Scope, label: Label, data: st.DataObject
+) -> None:
+    column = data.draw(st.sampled_from([field.name for field in dataclasses.fields(Scope)]))
+    near = dataclasses.replace(scope, **{column: getattr(other, column)})
+    one, two = make_flow(scope), make_flow(near)
+    relation = compare_flows(one, two)
+    for tried in (label, likely(scope, label), likely(near, label)):
+        if relation in {Relation.NARROWER, Relation.EQUAL}:
+            assert admits(one, tried) or not admits(two, tried)
+        if relation in {Relation.WIDER, Relation.EQUAL}:
+            assert admits(two, tried) or not admits(one, tried)
+    backwards = {
+        Relation.EQUAL: Relation.EQUAL,
+        Relation.NEITHER: Relation.NEITHER,
+        Relation.NARROWER: Relation.WIDER,
+        Relation.WIDER: Relation.NARROWER,
+    }
+    assert compare_flows(two, one) is backwards[relation]
+
+
+@given(scopes, scopes, labels())
+def test_what_both_admit_is_called_an_overlap(scope: Scope, other: Scope, label: Label) -> None:
+    one, two = make_flow(scope), make_flow(other)
+    for tried in (label, likely(scope, label), likely(other, likely(scope, label))):
+        assert overlaps(one, two) or not (admits(one, tried) and admits(two, tried))
+
+
+@given(scopes, scopes)
+def test_what_is_called_an_overlap_is_admitted_by_both(one: Scope, two: Scope) -> None:
+    """The label of an object that says no more than it must."""
+    flows = make_flow(one), make_flow(two)
+    if not overlaps(*flows):
+        return
+    kinds = one.kinds if two.kinds is None else two.kinds if one.kinds is None else one.kinds & two.kinds
+    label = Label(
+        types=frozenset([min(one.types & two.types)]),
+        tlp=TLP_ORDER[0],
+        markings=frozenset(),
+        originators=frozenset([min(one.originators & two.originators)]),
+        subjects=frozenset({frozenset({min(one.subjects), min(two.subjects)})}),
+        regions=frozenset({frozenset({min(one.regions), min(two.regions)})}),
+        kinds=frozenset(["strategic"]) if kinds is None else frozenset([min(kinds)]),
+        person_classes=frozenset(),
+        special_categories=frozenset(),
+        handling=frozenset(),
+        audience=None,
+        excluded_frameworks=frozenset(),
+        granular=(),
+    )
+    assert all(admits(flow, label) for flow in flows)
