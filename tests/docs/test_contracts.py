@@ -76,6 +76,8 @@ def test_nothing_is_broken(copy: Path) -> None:
         ("release/decision.py", "from logging import getLogger", PURE),
         ("signing.py", "import apsw", PURE),
         ("audit.py", "import comity.config", PURE),
+        ("scenario/run.py", "from pathlib import Path", PURE),
+        ("scenario/run.py", "import comity.node.standing", FLOORS),
         ("store/transaction.py", "import comity.store.feeds", CYCLES),
         ("cli/anything.py", "from comity.store import SqliteStore", STATE),
         ("taxii/anything.py", "import comity.store.feeds", STATE),

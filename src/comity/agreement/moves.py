@@ -5,7 +5,7 @@ A message of another party is not held against this: it may have been right wher
 from the set of events whatever was said (`agreement.lifecycle`).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from comity.agreement.events import TALK, Event, EventKind
@@ -17,7 +17,10 @@ from comity.errors import MalformedMessage, TransitionError
 from comity.ids import PartyId
 from comity.vocabulary import RESERVATION_GROUNDS
 
-__all__ = ["NextStep", "check_event", "choose_proposal", "find_next_steps"]
+__all__ = ["NextStep", "check_event", "choose_proposal", "find_confirmable", "find_next_steps", "find_told"]
+
+_ON_THE_WHOLE = frozenset({EventKind.SUSPEND, EventKind.RESUME, EventKind.TERMINATE, EventKind.LEAVE})
+"""What holds on the agreement and not on one version of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +38,14 @@ def choose_proposal(standing: Standing | None) -> EventKind:
     if standing is None or standing.refused_by or standing.state is State.LAPSED:
         return EventKind.PROPOSE
     return EventKind.PROPOSE if standing.latest.founders <= standing.signed_by else EventKind.COUNTER
+
+
+def find_confirmable(standing: Standing, party: PartyId) -> Terms | None:
+    """The version that every party signed and `party` has not confirmed, where it may; its own policy is not asked."""
+    terms = standing.current
+    if terms is None or party not in terms.founders - standing.left - standing.confirmed_by:
+        return None
+    return terms if EventKind.CONFIRM in MAY[standing.state] else None
 
 
 def check_event(standing: Standing | None, event: Event, terms: Terms) -> None:
@@ -240,16 +251,43 @@ def _owed_standing(standing: Standing) -> list[NextStep]:
     return steps + [NextStep(party=lapse.party, act="renew", why=lapse.reason) for lapse in standing.lapses]
 
 
+def find_told(standing: Standing, events: Iterable[Event], *, party: PartyId) -> Iterator[tuple[PartyId, Event]]:
+    """What `party` tells joiners of what is on its record, by joiner.
+
+    The text, its signatures and what stops it, by each founder that has admitted a joiner, once enough have. Before
+    that a joiner learns nothing, and of versions before this one only what stops it. Once it is in, each member tells
+    what it said itself: what was on its way when the joiner signed was sent to the others alone.
+    """
+    current = standing.current
+    if current is None:
+        return
+    for joiner, founders in _find_admitting(standing).items():
+        if joiner in {party, *standing.left} or len(founders) < count_admitting(current):
+            continue
+        inside = joiner in standing.members
+        for event in events:
+            told = event.party == party if inside else party in founders
+            if told and (event.terms == current.hash or event.kind in _ON_THE_WHOLE):
+                yield joiner, event
+
+
+def _find_admitting(standing: Standing) -> dict[PartyId, frozenset[PartyId]]:
+    """Each party that a founder has admitted, member already or not, with those founders."""
+    admitting: dict[PartyId, frozenset[PartyId]] = {}
+    for said in standing.admissions:
+        if said.kind is EventKind.ADMIT and said.joiner is not None:
+            admitting[said.joiner] = admitting.get(said.joiner, frozenset()) | {said.party}
+    return admitting
+
+
 def _owed_joining(standing: Standing) -> list[NextStep]:
     current = standing.current
     if current is None:
         return []
     steps = list[NextStep]()
-    admitting: dict[PartyId, set[PartyId]] = {}
-    for said in standing.admissions:
-        if said.kind is EventKind.ADMIT and said.joiner is not None and said.joiner not in standing.members:
-            admitting.setdefault(said.joiner, set()).add(said.party)
-    for joiner, founders in admitting.items():
+    for joiner, founders in _find_admitting(standing).items():
+        if joiner in standing.members:
+            continue
         if len(founders & current.founders) >= count_admitting(current):
             steps.append(NextStep(party=joiner, act="accede", why=f"admitted by {_list(founders)}"))
             continue

@@ -17,9 +17,9 @@ from comity.node.parties import find_party
 from comity.node.poll import ask_gate
 from comity.node.standing import Dossier, list_dossiers
 from comity.release.clauses import Finding, read_findings
-from comity.release.decision import Decision, Redact, Release, Withhold, decide, decide_history
+from comity.release.decision import Withhold, decide, decide_history
 from comity.release.history import find_threshold
-from comity.release.redaction import redact
+from comity.release.verdict import Verdict, put_in_words, rank_verdict
 from comity.stix.labels import Label
 from comity.store import Transaction, deletions, feeds, objects
 from comity.store.deletions import Tombstone
@@ -41,16 +41,6 @@ _MAX_SHOWN = 10
 _MAX_STONES = 1_000
 _MAX_WALKED = 10_000
 """Objects looked at for a chain; beyond it the clause is named without one."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """A decision in words: "release", "redact" (with what is removed) or "withhold" (with clause and reason)."""
-
-    decision: str
-    clause: str | None = None
-    reason: str | None = None
-    redacted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,8 +121,8 @@ def explain(node: Node, prefix: str, *, to: PartyId) -> Explanation:
             if (node.party, to) in channel.pairs(standing.members)
         )
     nothing = Withhold(clause="status", reason=f"no agreement on record lets this node give anything to {to}")
-    best = min(readings, key=_closeness, default=None)
-    verdict = _put_in_words(nothing, data=b"") if best is None else best.verdict
+    best = min(readings, key=_rank, default=None)
+    verdict = put_in_words(nothing, data=b"") if best is None else best.verdict
     return Explanation(object=item, recipient=to, verdict=verdict, readings=readings)
 
 
@@ -195,7 +185,7 @@ def _read(
         agreement=dossier.id,
         title=terms.title,
         channel=channel.id,
-        verdict=_put_in_words(gate or old or decided, data=objects.read_body(transaction, item.pk)),
+        verdict=put_in_words(gate or old or decided, data=objects.read_body(transaction, item.pk)),
         gate=gate,
         history=old,
         findings=read_findings(scope, label, recipient=to),
@@ -228,18 +218,5 @@ def _name_cause(decision: Withhold, because: tuple[ObjectId, ...]) -> Withhold:
     return Withhold(clause=decision.clause, reason=f"{decision.reason} (it refers to {' → '.join(because)})")
 
 
-def _closeness(reading: Reading) -> tuple[int, bool]:
-    """How little a channel lets go; of those that let nothing go, the ones in force have the better reason."""
-    return ("release", "redact", "withhold").index(reading.verdict.decision), reading.gate is not None
-
-
-def _put_in_words(decision: Decision, *, data: bytes) -> Verdict:
-    """The decision, with what would really be removed of `data`."""
-    match decision:
-        case Release():
-            return Verdict(decision="release")
-        case Redact(properties=properties, only=only):
-            removed = redact(data, properties, only=only).removed
-            return Verdict(decision="redact" if removed else "release", redacted=removed)
-        case Withhold(clause=clause, reason=reason):
-            return Verdict(decision="withhold", clause=clause, reason=reason)
+def _rank(reading: Reading) -> tuple[int, bool]:
+    return rank_verdict(reading.verdict, gated=reading.gate is not None)

@@ -22,7 +22,7 @@ from comity.node.relabel import relabel
 from comity.release.receiving import Restrictions, find_restrictions, make_unrestricted
 from comity.stix.labels import Label, Tags, join_tags, make_label, make_tags, read_tags, restate
 from comity.stix.markings import TLP_IDS, read_markings
-from comity.stix.objects import BadObject, ParsedBundle, StixObject, parse_bundle
+from comity.stix.objects import BadObject, ParsedBundle, StixObject, find_statements, parse_bundle
 from comity.store import Transaction, arrivals, deletions, feeds, objects, pulls
 from comity.store.deletions import Tombstone
 from comity.store.objects import Holding, StoredObject
@@ -81,7 +81,7 @@ def receive_page(node: Node, data: bytes, received: Received) -> Intake:
 
 def _take_in(act: Act, parsed: ParsedBundle, *, holding: Holding, tags: Tags, restrictions: Restrictions) -> Intake:
     transaction = act.transaction
-    definitions = {**objects.read_statement_definitions(transaction), **_statements(parsed)}
+    definitions = {**objects.read_statement_definitions(transaction), **find_statements(parsed.good)}
     ids = {item.id for item, _ in parsed.good}
     held = _index(objects.read_versions_of(transaction, ids))
     deleted = deletions.read_tombstones(transaction, ids)
@@ -202,12 +202,3 @@ def _index(held: Collection[StoredObject]) -> Mapping[ObjectId, list[StoredObjec
     for item in held:
         found.setdefault(item.id, []).append(item)
     return found
-
-
-def _statements(parsed: ParsedBundle) -> dict[ObjectId, str]:
-    """The statement definitions that come with the objects themselves (STIX 2.1 §7.2.1.3)."""
-    return {
-        item.id: "statement"
-        for item, value in parsed.good
-        if item.type == "marking-definition" and value.get("definition_type") == "statement"
-    }

@@ -11,15 +11,14 @@ from dataclasses import dataclass
 
 from comity.agreement.events import CARRIES_TERMS, STOPS, Event, EventKind
 from comity.agreement.lifecycle import Standing
-from comity.agreement.moves import check_event
+from comity.agreement.moves import check_event, find_confirmable, find_told
 from comity.agreement.people import Approval
 from comity.agreement.recognition import Recognised, take_positions
-from comity.agreement.record import count_admitting, find_joined
+from comity.agreement.record import find_bound
 from comity.agreement.terms import Terms
-from comity.agreement.transitions import MAY
 from comity.errors import AuthenticationError, ConfigError
 from comity.exchange import make_message, parse_message
-from comity.ids import AgreementId, Digest, Instant, PartyId
+from comity.ids import AgreementId, Digest, Instant
 from comity.node.node import Act, Node
 from comity.node.standing import Dossier, judge_terms, read_dossier
 from comity.release.disclosure import EntryType, format_event_content
@@ -39,8 +38,6 @@ __all__ = [
 
 _NONCE_BYTES = 16
 _BY_ITSELF = frozenset({EventKind.CONFIRM, EventKind.SUSPEND})
-_TOLD_TO_JOINERS = frozenset({EventKind.SUSPEND, EventKind.RESUME, EventKind.TERMINATE, EventKind.LEAVE})
-"""What holds on the agreement and not on one version of it."""
 _UNSIGNED = Digest("0" * 64)
 """The digest of an event that is not signed yet; it follows from the bytes."""
 
@@ -166,12 +163,8 @@ def _mark_history(node: Node, act: Act, dossier: Dossier, standing: Standing) ->
 
 def is_confirmation_due(node: Node, standing: Standing, *, now: Instant) -> bool:
     """Whether every party has signed, this one has not confirmed, and its own policy lets the text count for it."""
-    terms = standing.current
-    if (
-        terms is None
-        or node.party not in terms.founders - standing.left - standing.confirmed_by
-        or EventKind.CONFIRM not in MAY[standing.state]
-    ):
+    terms = find_confirmable(standing, node.party)
+    if terms is None:
         return False
     try:
         return isinstance(judge_terms(node, terms, now=now), Recognised)
@@ -187,37 +180,17 @@ def _confirm(node: Node, act: Act, standing: Standing) -> None:
 
 
 def _inform_joiners(node: Node, act: Act, dossier: Dossier, standing: Standing) -> None:
-    """Send the text, its signatures and what stops it to whoever enough founders have admitted, this one included.
-
-    Before that a joiner learns nothing, and of versions before this one only what stops it. Once it is in, each member
-    sends what it said itself: what was on its way when the joiner signed was sent to the others alone. What was sent
-    once is not queued again.
-    """
-    terms = standing.current
-    if terms is None:
-        return
-    admitting: dict[PartyId, set[PartyId]] = {}
-    for said in standing.admissions:
-        if said.kind is EventKind.ADMIT and said.joiner is not None:
-            admitting.setdefault(said.joiner, set()).add(said.party)
-    for joiner, founders in admitting.items():
-        if joiner in {node.party, *standing.left} or len(founders) < count_admitting(terms):
-            continue
-        inside = joiner in standing.members
-        for event, envelope in zip(dossier.events, dossier.envelopes, strict=True):
-            told = event.party == node.party if inside else node.party in founders
-            if told and (event.terms == terms.hash or event.kind in _TOLD_TO_JOINERS):
-                agreements.put_outbox_once(act.transaction, joiner, envelope=envelope, now=act.now)
+    """Send joiners what they are told; what was sent once is not queued again."""
+    envelopes = {event.digest: envelope for event, envelope in zip(dossier.events, dossier.envelopes, strict=True)}
+    for joiner, event in find_told(standing, dossier.events, party=node.party):
+        agreements.put_outbox_once(act.transaction, joiner, envelope=envelopes[event.digest], now=act.now)
 
 
 def _queue(node: Node, act: Act, agreement: AgreementId, envelope: bytes) -> None:
     """For everybody bound: the parties of every version and who joined one, without those who left."""
     dossier = _read(node, act, agreement)
     left = dossier.standing(now=act.now).left
-    bound = frozenset[PartyId]().union(
-        *(terms.founders | find_joined(terms, dossier.events).keys() for terms in dossier.versions)
-    )
-    for party in sorted(bound - left - {node.party}):
+    for party in sorted(find_bound(dossier.versions, dossier.events) - left - {node.party}):
         agreements.put_outbox(act.transaction, party, envelope=envelope, now=act.now)
 
 

@@ -33,7 +33,7 @@ agreement propose/agreement list/agreement show/agreement status/agreement clari
 agreement reject/agreement withdraw/agreement suspend/agreement resume/agreement terminate/agreement leave
 agreement admit/agreement accede/agreement export/agreement import
 person add/person list/person remove/person renew/approvals
-agreement certificate
+agreement certificate/agreement test
 agreement review/retention list/retention keep/retention delete/retention run/work
 log list/log show/log verify/log checkpoint"""
 

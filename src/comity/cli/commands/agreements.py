@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from comity.cli.commands.scenarios import check_scenarios
 from comity.cli.reply import Json
 from comity.cli.session import ActCommand, PersonCommand, Session, read_input, write_new, write_private
 from comity.cli.words.agreements import (
@@ -34,6 +35,8 @@ def agreement() -> None:
     ID is the agreement's id or any unique beginning of it, at least 4 characters.
     """
 
+
+agreement.add_command(check_scenarios)
 
 _reserve = click.option(
     "--reserve",
