@@ -6,13 +6,17 @@
 
 It founds a node in a temporary folder, fills its store through the store's own modules, and measures in turns:
 
-    preview   the whole of `comity agreement preview` for one channel and one receiver, samples and all
+    preview   the whole of `comity agreement preview` for one channel and one receiver, samples and all, where all that
+              is held counts (`history = "all"`)
+    none      the same where nothing that is held counts (`history = "none"`)
+    since     the same where the younger half counts
     labels    SELECT label, COUNT(*) … GROUP BY label over the objects, by the index that serves it best
     groups    the same by label, type and originator, which is what a preview shows
     kept      the counts of `groups` as the triggers keep them, which is what a preview reads
     intake    objects taken in by a node a second, with the triggers and without them (`--intake`)
 
-The ratio of preview to labels is the promise: at most 1. It prints medians, and the ratio to each.
+The ratio of preview to labels is the promise: at most 1, where no channel limits history. Else an index over all
+objects is read, as `groups` reads one. It prints medians, and the ratio to each.
 """
 
 import argparse
@@ -28,7 +32,7 @@ from pathlib import Path
 
 from comity.canonical import canonical_bytes, sha256_digest
 from comity.config import Address
-from comity.ids import Instant, ObjectId, PartyId
+from comity.ids import Instant, ObjectId, PartyId, format_instant
 from comity.node.founding import found_node
 from comity.node.ingest import add_objects
 from comity.node.node import Node, open_node
@@ -62,7 +66,7 @@ def main() -> None:
             started = time.perf_counter()
             fill(node, count=options.objects, labels=options.labels)
             print(f"filled with {options.objects} objects in {time.perf_counter() - started:.0f} s")
-            measure(node, rounds=options.rounds)
+            measure(node, middle=Instant(options.objects * 500), rounds=options.rounds)
         finally:
             node.close()
         if options.intake:
@@ -76,7 +80,7 @@ def make_node(folder: Path) -> Node:
     return open_node(folder)
 
 
-def make_terms() -> bytes:
+def make_terms(history: str = "all") -> bytes:
     """Terms that admit about a third of the labels of `make_labels`, some of them without a property."""
     parties = "".join(
         f'[[parties]]\nid = "{party}"\nmanifest = "{"0" * 64}"\n[[legal_bases]]\nparty = "{party}"\n'
@@ -88,7 +92,7 @@ def make_terms() -> bytes:
         'permitted_actions = "none"\nprohibited_uses = []\n[validity]\nfrom = "2020-01-01T00:00:00Z"\n'
         f'{parties}[[channels]]\nid = "main"\ngiver = "{OWN}"\nreceivers = ["{OTHER}"]\n'
         f'types = {json.dumps(TYPES)}\ntlp_ceiling = "amber"\nsubjects = {json.dumps(SUBJECTS[:150])}\n'
-        f'regions = {json.dumps(REGIONS[:6])}\nonward = "none"\n'
+        f'regions = {json.dumps(REGIONS[:6])}\nonward = "none"\nhistory = "{history}"\n'
     ).encode()
 
 
@@ -112,7 +116,7 @@ def make_labels(count: int) -> Iterator[tuple[str, Label]]:
             special_categories=frozenset(),
             handling=frozenset(),
             audience=draw.choice((None, None, frozenset({OWN, OTHER}))),
-            excluded_frameworks=frozenset(),
+            excluded_frameworks=draw.choice((frozenset[str](), frozenset[str](), frozenset({"coalition-dawn"}))),
             granular=(GranularMarking(property="description", tlp="red"),) if draw.random() < 1 / 20 else (),
         )
         if label not in seen:
@@ -157,11 +161,13 @@ def add(transaction: Transaction, number: int, *, kind: str, key: int, originato
     objects.add_object(transaction, item, version_at=Instant(HOUR), own_label=key, holding=holding)
 
 
-def measure(node: Node, *, rounds: int) -> None:
+def measure(node: Node, *, middle: Instant, rounds: int) -> None:
     """The readings in turns."""
     toml = make_terms()
     readings: dict[str, Callable[[], object]] = {
         "preview": lambda: preview_terms(node, toml),
+        "none": lambda: preview_terms(node, make_terms("none")),
+        "since": lambda: preview_terms(node, make_terms(format_instant(middle))),
         "labels": lambda: read(node, "SELECT label, COUNT(*) FROM object WHERE current = 1 GROUP BY label"),
         "groups": lambda: read(
             node,
@@ -186,6 +192,8 @@ def measure(node: Node, *, rounds: int) -> None:
         print(f"{name:8} {seconds * 1_000:8.1f} ms")
     for name in ("labels", "groups", "kept"):
         print(f"ratio preview/{name:7} {median['preview'] / median[name]:.2f}")
+    for name in ("none", "since"):
+        print(f"ratio {name}/groups {median[name] / median['groups']:.2f}")
 
 
 def read(node: Node, sql: str) -> int:

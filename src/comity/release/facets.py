@@ -11,6 +11,7 @@ One facet is a label's granular markings, which no clause tests: what they let b
 `release.decision`. Each facet is tested by the clause table itself, so that this reading cannot differ from it.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -95,9 +96,7 @@ def find_facets(label: Label) -> tuple[tuple[str, str], ...]:
 
 def parse_facet(clause: str, said: str) -> Facet:
     """The facet that the text `said` of `find_facets` is."""
-    if said.count("\n") == 1:  # the groups of most labels: one object, or several that say the same
-        return Facet(clause, frozenset((frozenset(said.split()),)))
-    return Facet(clause, frozenset([frozenset(line.split()) for line in said.split("\n")[:-1]]))
+    return Facet(clause, frozenset([frozenset(_parse_line(line)) for line in said.split("\n")[:-1]]))
 
 
 def find_refused(scope: Scope, facets: Mapping[str, Facet], *, recipient: PartyId) -> frozenset[str]:
@@ -111,6 +110,22 @@ def find_refused(scope: Scope, facets: Mapping[str, Facet], *, recipient: PartyI
     return frozenset(refused)
 
 
+_ESCAPES = {"\\": "\\\\", " ": "\\s", "\n": "\\n"}
+_MEANINGS = {escape: character for character, escape in _ESCAPES.items()}
+_ESCAPE = re.compile(r"\\.")
+_TO_ESCAPE = str.maketrans(_ESCAPES)
+
+
 def _format(groups: Groups) -> str:
-    """A line for each object, its words with spaces between; no word has a space (`stix.labels`)."""
-    return "".join(f"{' '.join(sorted(group))}\n" for group in sorted(groups, key=sorted))
+    """A line for each object, its words with spaces between; a framework's name may have spaces in it."""
+    return "".join(
+        f"{' '.join(word.translate(_TO_ESCAPE) for word in sorted(group))}\n" for group in sorted(groups, key=sorted)
+    )
+
+
+def _parse_line(line: str) -> list[str]:
+    """The words in a line of `_format`; no word is empty."""
+    words = line.split(" ") if line else []
+    if "\\" in line:
+        return [_ESCAPE.sub(lambda found: _MEANINGS[found.group()], word) for word in words]
+    return words

@@ -11,6 +11,14 @@ from tests.unit.cli.conftest import LOCATION, REPORT, WORDS, Party
 from tests.unit.cli.test_commands import documented, propose
 
 
+@pytest.fixture
+def terms(terms: Path) -> Path:
+    """The terms of these tests, by which what is held already counts."""
+    with terms.open("a", encoding="utf-8") as file:
+        file.write('history = "all"\n')
+    return terms
+
+
 def edit(terms: Path, old: str, new: str, *, name: str = "other.toml") -> Path:
     """The same terms with one text replaced."""
     text = terms.read_text(encoding="utf-8")
@@ -44,8 +52,10 @@ def test_a_preview_of_a_file_signs_nothing(aurelia: Party, terms: Path, bundle: 
     result = aurelia.ask("agreement", "preview", terms)
     assert result.keys() == documented("agreement preview")
     assert (result["state"], result["sentence"], result["replaces"], result["refused"]) == ("draft", None, None, None)
+    assert result["problems"] == []
     (give,) = result["gives"]
     assert (give["channel"], give["to"], give["released"], give["withheld"]) == ("main", "borealia", 2, 0)
+    assert (give["history"], give["joined"], give["closed"]) == (None, False, None)
     assert sorted(group["samples"][0] for group in give["groups"]) == [LOCATION, REPORT]
     assert {group["type"] for group in give["groups"]} == {"location", "report"}
     assert aurelia.ask("agreement", "list") == {"agreements": []}
@@ -84,6 +94,45 @@ def test_a_version_in_force_is_what_a_preview_is_held_against(
     assert effect["lost"]["samples"] == [REPORT]
     text = aurelia.do("agreement", "preview", later).out
     assert f"newly refused       1  {REPORT}" in text
+
+
+@pytest.mark.parametrize(
+    ("history", "words"),
+    [
+        ("none", "nothing taken in before all had signed"),
+        ("2035-01-01T00:00:00Z", "nothing taken in before 2035-01-01T00:00:00.000000Z"),
+    ],
+)
+def test_what_is_history_is_told_in_words(aurelia: Party, terms: Path, bundle: Path, history: str, words: str) -> None:
+    aurelia.ask("object", "add", bundle, *WORDS)
+    later = edit(terms, 'history = "all"', f'history = "{history}"')
+    (give,) = aurelia.ask("agreement", "preview", later)["gives"]
+    assert (give["released"], give["history"]) == (0, words)
+    assert [(row["clause"], row["objects"]) for row in give["refusals"]] == [("history", 2)]
+    assert f"  history: {words}\n" in aurelia.do("agreement", "preview", later).out
+
+
+def test_a_suspended_channel_is_shown_closed(aurelia: Party, borealia: Party, terms: Path, bundle: Path) -> None:
+    aurelia.ask("object", "add", bundle, *WORDS)
+    agreement = sign(aurelia, borealia, terms)
+    assert aurelia.do("agreement", "suspend", agreement, "--channel", "main").code == 0
+    (give,) = aurelia.ask("agreement", "preview", agreement)["gives"]
+    assert (give["released"], give["closed"]["clause"]) == (2, "status")
+    text = aurelia.do("agreement", "preview", agreement).out
+    assert "  closed, status: the channel main is suspended by aurelia since" in text
+
+
+def test_what_goes_of_an_object_is_shown(aurelia: Party, terms: Path, bundle: Path) -> None:
+    aurelia.ask("object", "add", bundle, *WORDS)
+    nameless = edit(terms, 'history = "all"', 'history = "all"\nattribution = "must-not"')
+    (give,) = aurelia.ask("agreement", "preview", nameless)["gives"]
+    assert {(*group["redacted"], *group["tear_line"]) for group in give["groups"]} == {("created_by_ref",)}
+    text = aurelia.do("agreement", "preview", nameless).out
+    assert "2 objects would be released, at most 2 of them redacted" in text
+    assert "created_by_ref" in text
+    torn = edit(terms, 'history = "all"', 'history = "all"\nsanitise = "tear_line_required"')
+    (give,) = aurelia.ask("agreement", "preview", torn)["gives"]
+    assert [(row["clause"], row["objects"]) for row in give["refusals"]] == [("sanitise", 2)]
 
 
 def test_a_refusal_is_shown_with_the_counts(aurelia: Party, terms: Path, bundle: Path) -> None:
@@ -126,12 +175,27 @@ def test_a_draft_without_conflicts_is_done(aurelia: Party, terms: Path) -> None:
     assert "conflicts with nothing" in aurelia.do("agreement", "check", terms).out
 
 
+def test_what_could_not_be_proposed_comes_first_and_has_the_code_of_a_refusal(
+    aurelia: Party, borealia: Party, terms: Path
+) -> None:
+    agreement = sign(aurelia, borealia, terms)
+    wrong = edit(terms, "version = 1", f'version = 3\nagreement = "{agreement}"\nsupersedes = "{agreement}"')
+    done = aurelia.do("agreement", "check", wrong, "--json")
+    assert (done.code, done.err) == (3, "")
+    assert done.result["problems"] == ["version 1 is on record; the next one is 2"]
+    assert done.result["refused"] is None
+    lines = aurelia.do("agreement", "check", wrong).out.splitlines()
+    assert lines[1] == "  could not be proposed now, because version 1 is on record; the next one is 2"
+    done = aurelia.do("agreement", "preview", wrong, "--json")
+    assert (done.code, done.result["problems"]) == (0, ["version 1 is on record; the next one is 2"])
+
+
 def test_a_conflict_has_its_own_exit_code(aurelia: Party, borealia: Party, terms: Path, bundle: Path) -> None:
     aurelia.ask("object", "add", bundle, *WORDS)
     agreement = sign(aurelia, borealia, terms)
     wider = edit(terms, "internally-visible-actions", "externally-visible-direct-actions")
     done = aurelia.do("agreement", "check", wider, "--json")
-    assert (done.code, done.err) == (9, "")
+    assert (done.code, done.err) == (11, "")
     (conflict,) = done.result["conflicts"]
     assert (conflict["kind"], conflict["clause"], conflict["objects"]) == ("duties", "permitted_actions", 2)
     assert (conflict["with"]["agreement"], conflict["with"]["clause"]) == (agreement, "permitted_actions")
@@ -191,7 +255,8 @@ TERMS = {"agreement": "a" * 64, "title": "T\x1b[2J", "version": 2, "terms": "b" 
 
 
 def test_long_tables_end_with_what_is_left_out() -> None:
-    group = {"type": "report", "tlp": "green", "originator": "aurelia", "subjects": [], "redacted": ["x"], **AMOUNT}
+    group: dict[str, Any] = {"type": "report", "tlp": "green", "originator": "aurelia", "subjects": [], **AMOUNT}
+    group |= {"redacted": ["x"], "tear_line": []}
     give = {
         "channel": "main",
         "to": "borealia",
@@ -202,11 +267,17 @@ def test_long_tables_end_with_what_is_left_out() -> None:
         "more": {"groups": 2, "objects": 5},
         "refusals": [],
         "effect": None,
+        "closed": {"clause": "status", "reason": "r\x1b[2J"},
+        "history": None,
     }
     result = {**TERMS, "state": "draft", "sentence": None, "refused": None, "replaces": None, "conflicts": []}
+    result["problems"] = []
     text = describe_preview({**result, "gives": [give]})
     assert text.count("report  green  aurelia") == 30
     assert "and 15 objects in 12 smaller groups" in text
+    torn = {**give, "groups": [{**group, "tear_line": ["d", "e"]}], "history": "nothing taken in before b joined"}
+    assert "all but its tear line: d, e" in describe_preview({**result, "gives": [torn]})
+    assert "  history: nothing taken in before b joined" in describe_preview({**result, "gives": [torn]})
     assert "\x1b" not in text
     assert "This party gives nothing under these terms." in describe_preview({**result, "gives": []})
     effect = dict.fromkeys(("gained", "lost", "changed", "unchanged"), AMOUNT)
@@ -217,7 +288,7 @@ def test_long_tables_end_with_what_is_left_out() -> None:
 def test_nothing_of_another_party_can_steer_the_terminal() -> None:
     other = {**TERMS, "state": "in force", "channel": "c", "clause": "x\x1b[2J"}
     conflict = {"kind": "duties", "clause": "y", "with": other, "sentence": "s\x1b[2J", "samples": []}
-    result = {**TERMS, "refused": {"clause": "c", "reason": "r\x1b"}, "conflicts": [conflict]}
+    result = {**TERMS, "problems": ["p\x1b"], "refused": {"clause": "c", "reason": "r\x1b"}, "conflicts": [conflict]}
     assert "\x1b" not in describe_check(result)
     change = {"clause": "c\x1b", "before": None, "after": ["w\x1b"], "added": ["w\x1b"], "removed": []}
     channel = {"channel": "main", "giver": "g", "to": "t", "relation": "equal", "effect": None}

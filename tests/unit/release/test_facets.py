@@ -4,6 +4,7 @@
 import dataclasses
 
 from hypothesis import given
+from hypothesis import strategies as st
 
 from comity.release.clauses import CLAUSES
 from comity.release.facets import FACETS, GRANULAR, TABLE, THIS_TABLE, find_facets, parse_facet
@@ -23,7 +24,7 @@ def test_a_facet_is_what_the_clause_finds(label: Label) -> None:
 def test_only_what_silence_passes_is_left_out() -> None:
     """A clause that must be told something is told so also where that is nothing."""
     silent = {name for name, _ in find_facets(OVERFULL)}
-    assert set(FACETS) - silent == {"person_classes", "special_categories", "handling"}
+    assert set(FACETS) - silent == {"person_classes", "special_categories", "handling", "frameworks"}
     assert find_facets(OVERFULL)[0] == (TABLE, THIS_TABLE)
 
 
@@ -36,6 +37,13 @@ def test_saying_nothing_is_not_saying_an_empty_word() -> None:
     assert parse_facet("regions", "").groups == frozenset()
     assert parse_facet("regions", "\n").groups == {frozenset()}
     assert parse_facet("regions", "IQ SY\nJO\n").groups == {frozenset({"IQ", "SY"}), frozenset({"JO"})}
+
+
+@given(labels(), st.frozensets(st.text(" \\\nsn\u2003é", min_size=1, max_size=6), max_size=3))
+def test_names_of_frameworks_are_kept_whole(label: Label, names: frozenset[str]) -> None:
+    named = dataclasses.replace(label, excluded_frameworks=names)
+    said = [parse_facet(clause, text).groups for clause, text in find_facets(named) if clause == "frameworks"]
+    assert said == ([frozenset(frozenset({name}) for name in names)] if names else [])
 
 
 @given(labels())

@@ -67,10 +67,10 @@ def propose(session: Session, file: str, reservations: tuple[str, ...]) -> int:
 @click.argument("file")
 @click.pass_obj
 def check(session: Session, file: str) -> int:
-    """Read the terms in FILE (TOML), and say whether this party could sign them and what they conflict with.
+    """Read the terms in FILE (TOML), and say whether this party could propose them and what they conflict with.
 
-    Nothing is signed. The exit code is 3 if this party's own policy refuses them, else 11 if they conflict with an
-    agreement that this party is bound by.
+    Nothing is signed. The exit code is 3 if they could not be proposed now or this party's own policy refuses them,
+    else 11 if they conflict with an agreement that this party is bound by.
     """
     terms = base64.b64encode(read_input(file)).decode()
     return session.run("agreement.check", {"terms": terms}, describe_check)

@@ -87,7 +87,10 @@ def _flow(item: dict[str, Any]) -> list[str]:
     head = f"channel {item['channel']} to {item['to']}"
     if item["withheld"] is None:
         return [f"{head}: not in these terms any more", *_effect(item["effect"])]
-    counts = f"{item['released']} objects would be released, {item['redacted']} of them redacted"
+    # What every object of the channel goes without, if it has it, may not be there: labels do not say.
+    bound = any(row["tear_line"] or "created_by_ref" in row["redacted"] for row in item["groups"])
+    redacted = f"{'at most ' if bound else ''}{item['redacted']} of them redacted"
+    counts = f"{item['released']} objects would be released, {redacted}"
     lines = [f"{head}: {counts}; {item['withheld']} withheld", *_limits(item), *_groups(item)]
     if item["refusals"]:
         rows = [("WITHHELD BY", "OBJECTS", "FOR EXAMPLE")]
