@@ -25,11 +25,27 @@ def test_a_span_is_read(text: str, months: int, hours: int) -> None:
     assert parse_duration(text) == Duration(months=months, hours=hours)
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["", "P", "PT", "P1", "1Y", "P1W", "PT1M", "PT1S", "P1.5Y", "P-1Y", "P1M1Y", "P1DT", "p1y", "P1Y ", "P0D", "P٣D"]
-    + ["P1000Y", "P100000D"],
+NO_SPANS = (
+    "",
+    "P",
+    "PT",
+    "P1",
+    "1Y",
+    "P1W",
+    "PT1M",
+    "PT1S",
+    "P1.5Y",
+    "P-1Y",
+    "P1M1Y",
+    "P1DT",
+    "p1y",
+    "P1Y ",
+    "P0D",
+    "P٣D",
 )
+
+
+@pytest.mark.parametrize("text", [*NO_SPANS, "P1000Y", "P100000D"])
 def test_another_form_and_a_span_of_nothing_are_refused(text: str) -> None:
     with pytest.raises(MalformedRequest):
         parse_duration(text)
