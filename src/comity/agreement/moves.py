@@ -14,13 +14,15 @@ from comity.agreement.record import count_admitting
 from comity.agreement.terms import Terms, clause_names
 from comity.agreement.transitions import MAY, State
 from comity.errors import MalformedMessage, TransitionError
-from comity.ids import PartyId
+from comity.ids import PartyId, format_instant
 from comity.vocabulary import RESERVATION_GROUNDS
 
 __all__ = ["NextStep", "check_event", "choose_proposal", "find_confirmable", "find_next_steps", "find_told"]
 
 _ON_THE_WHOLE = frozenset({EventKind.SUSPEND, EventKind.RESUME, EventKind.TERMINATE, EventKind.LEAVE})
 """What holds on the agreement and not on one version of it."""
+
+_OF_MEMBERS = frozenset({EventKind.SUSPEND, EventKind.RESUME, EventKind.TERMINATE, EventKind.LEAVE, EventKind.ADMIT})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +51,7 @@ def find_confirmable(standing: Standing, party: PartyId) -> Terms | None:
 
 
 def check_event(standing: Standing | None, event: Event, terms: Terms) -> None:
-    """Nothing, when the party of `event` may say it now about `terms`; `standing` is None before the first proposal.
+    """Nothing, when the party of `event` may say it about `terms` at `event.at`; `standing` is None before the first.
 
     Raises:
         TransitionError: not in this state, not this party, or said already; the message says what is possible.
@@ -69,19 +71,26 @@ def check_event(standing: Standing | None, event: Event, terms: Terms) -> None:
 
 
 def _check_sender(standing: Standing | None, event: Event, terms: Terms) -> None:
-    members = terms.founders if standing is None else terms.founders | standing.members
     if event.kind is EventKind.ACCEDE:
         if event.party in terms.founders:
             raise TransitionError(f"{event.party} is a party of {terms.title!r} already: accept it")
-    elif event.party not in members:
+    elif event.party not in _find_concerned(standing, event, terms):
         raise TransitionError(f"{event.party} is not a party of {terms.title!r}, so it has no say in it")
 
 
+def _find_concerned(standing: Standing | None, event: Event, terms: Terms) -> frozenset[PartyId]:
+    """Whose word of this kind counts: a text is negotiated by those it names; joiners have a say in what binds them."""
+    if standing is None or event.kind not in _OF_MEMBERS | TALK:
+        return terms.founders
+    if event.kind in TALK and (standing.current is None or terms.hash != standing.current.hash):
+        return terms.founders
+    return terms.founders | standing.members
+
+
 def _check_words(event: Event, terms: Terms) -> None:
-    names = clause_names(terms)
     if event.kind in TALK and not event.text:
         raise MalformedMessage("a question or an answer needs a text", where="text")
-    if event.kind is EventKind.CLARIFY and event.clause not in names:
+    if event.kind is EventKind.CLARIFY and event.clause not in (names := clause_names(terms)):
         raise MalformedMessage(
             f"{event.clause!r} is not a clause of {terms.title!r}; its clauses are {', '.join(names)}", where="clause"
         )
@@ -125,6 +134,7 @@ def _check_proposal(standing: Standing, event: Event, terms: Terms) -> None:
         raise TransitionError(f"version {latest.version} is on record; the next one is {latest.version + 1}")
     if terms.supersedes != latest.hash:
         raise TransitionError(f'the next version replaces the latest one on record: write supersedes = "{latest.hash}"')
+    _check_time(event, terms)
     if event.kind is not choose_proposal(standing):
         raise TransitionError(f"{event.kind} is not possible now: {standing.sentence}; use {choose_proposal(standing)}")
 
@@ -141,8 +151,17 @@ def _check_signing(standing: Standing, event: Event, terms: Terms) -> None:
         )
     if event.kind is EventKind.ACCEPT and event.party in standing.signed_by:
         raise TransitionError(f"{event.party} has signed this version already: {standing.sentence}")
+    if event.kind is EventKind.ACCEPT:
+        _check_time(event, terms)
     if event.kind is EventKind.WITHDRAW and event.party not in standing.signed_by:
         raise TransitionError(f"{event.party} has not signed this version, so it cannot withdraw: reject it")
+
+
+def _check_time(event: Event, terms: Terms) -> None:
+    """A text that has run out would, signed by all, end what it replaces."""
+    if terms.valid_until is not None and event.at >= terms.valid_until:
+        ended = format_instant(terms.valid_until)
+        raise TransitionError(f"version {terms.version} ran out on {ended}: propose one that is still to come")
 
 
 def _check_lifting(standing: Standing, event: Event, _: Terms) -> None:

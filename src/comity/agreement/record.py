@@ -102,7 +102,7 @@ def find_head(record: Record) -> Terms | None:
 
 def find_members(record: Record, terms: Terms) -> frozenset[PartyId]:
     """Who is bound by `terms`: its founders and those who joined it, without those who left."""
-    return (terms.founders | find_joined(terms, record.events).keys()) - record.left
+    return terms.founders.union(find_joined(terms, record.events)) - record.left
 
 
 def find_bound(versions: Iterable[Terms], events: Iterable[Event]) -> frozenset[PartyId]:

@@ -1,20 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
 """What each kind of event does to an agreement, and who may say what when."""
 
+from collections.abc import Sequence
+
 import pytest
 
-from comity.agreement.events import Event, EventKind
+from comity.agreement.events import Event, EventKind, Reservation
 from comity.agreement.lifecycle import Standing, compute_standing
-from comity.agreement.moves import check_event
+from comity.agreement.moves import check_event, find_next_steps
 from comity.agreement.terms import Terms, parse_terms
 from comity.agreement.transitions import MAY, State
 from comity.errors import MalformedMessage, TransitionError
 from comity.ids import Instant, PartyId, parse_instant
-from tests.agreement_strategies import FIRST, LATER, RIVAL, SECOND, THREE, VERSIONS, event, sign_all
+from tests.agreement_strategies import (
+    FIRST,
+    GROUP,
+    LATER,
+    RIVAL,
+    SECOND,
+    TAVRIA,
+    TAVRIA_MANIFEST,
+    THREE,
+    VERSIONS,
+    WIDER,
+    event,
+    join,
+    sign_all,
+)
 from tests.parties import AURELIA, BOREALIA, MERIDIA, change_terms, make_terms
 
 NOW = parse_instant("2026-06-01T00:00:00Z")
 LINE = (FIRST, SECOND)
+SHOWN = TAVRIA_MANIFEST
 PROPOSED = event(EventKind.PROPOSE, AURELIA, FIRST)
 ACCEPTED = event(EventKind.ACCEPT, BOREALIA, FIRST)
 SIGNED = (PROPOSED, ACCEPTED)
@@ -268,6 +285,149 @@ def test_what_is_not_possible_and_what_is_instead(
 ) -> None:
     with pytest.raises(TransitionError, match=told):
         check_event(stand(*said, versions=versions), now_said, find(now_said))
+
+
+def test_a_text_that_has_run_out_is_neither_proposed_nor_signed() -> None:
+    """Signed by all it would end what it replaces."""
+    ran_out = make_terms(AURELIA, BOREALIA, replaces=FIRST, valid_until="2026-07-01T00:00:00Z")
+    now = parse_instant("2026-07-01T00:00:00Z")
+    for before, kind in ((1, None), (0, "ran out on 2026-07-01")):
+        at = Instant(now - before)
+        proposal = event(EventKind.PROPOSE, AURELIA, ran_out, at=at)
+        pending = stand(*AGREED, proposal, versions=(FIRST, ran_out), now=at)
+        acceptance = event(EventKind.ACCEPT, BOREALIA, ran_out, at=at)
+        if kind is None:
+            check_event(stand(*AGREED, now=at), proposal, ran_out)
+            check_event(pending, acceptance, ran_out)
+            continue
+        with pytest.raises(TransitionError, match=kind):
+            check_event(stand(*AGREED, now=at), proposal, ran_out)
+        with pytest.raises(TransitionError, match=kind):
+            check_event(pending, acceptance, ran_out)
+        check_event(pending, event(EventKind.REJECT, BOREALIA, ran_out, at=at), ran_out)
+
+
+def test_a_joiner_has_a_say_in_what_binds_it_and_none_in_the_next_text_of_others() -> None:
+    joined = [*sign_all(GROUP), *join(GROUP, by=[AURELIA, BOREALIA])]
+    proposed = event(EventKind.PROPOSE, AURELIA, WIDER)
+    standing = stand(*joined, proposed, versions=(GROUP, WIDER))
+    for kind in (EventKind.SUSPEND, EventKind.LEAVE):
+        check_event(standing, event(kind, TAVRIA, GROUP), GROUP)
+    check_event(stand(*joined, versions=(GROUP,)), event(EventKind.CLARIFY, TAVRIA, GROUP), GROUP)
+    for kind in (EventKind.ACCEPT, EventKind.REJECT, EventKind.WITHDRAW, EventKind.CLARIFY):
+        with pytest.raises(TransitionError, match="tavria is not a party"):
+            check_event(standing, event(kind, TAVRIA, WIDER), WIDER)
+    with pytest.raises(TransitionError, match="the founders admit joiners"):
+        check_event(standing, event(EventKind.ADMIT, TAVRIA, GROUP, joiner=PartyId("cimbria"), manifest=SHOWN), GROUP)
+
+
+def test_a_group_is_left_and_an_agreement_between_two_is_terminated() -> None:
+    group = stand(*sign_all(GROUP), versions=(GROUP,))
+    with pytest.raises(TransitionError, match="use leave"):
+        check_event(group, event(EventKind.TERMINATE, AURELIA, GROUP), GROUP)
+    with pytest.raises(TransitionError, match="use terminate"):
+        check_event(stand(*AGREED), event(EventKind.LEAVE, AURELIA, FIRST), FIRST)
+    left = stand(*sign_all(GROUP), event(EventKind.LEAVE, AURELIA, GROUP), versions=(GROUP,))
+    assert (left.state, left.members) == (State.IN_FORCE, frozenset({BOREALIA, MERIDIA}))
+    with pytest.raises(TransitionError, match="aurelia has left"):
+        check_event(left, event(EventKind.SUSPEND, AURELIA, GROUP), GROUP)
+
+
+@pytest.mark.parametrize("kind", [EventKind.REJECT, EventKind.WITHDRAW])
+def test_a_group_that_is_closed_can_still_be_left(kind: EventKind) -> None:
+    closed = stand(*sign_all(GROUP), event(kind, BOREALIA, GROUP), versions=(GROUP,))
+    check_event(closed, event(EventKind.LEAVE, AURELIA, GROUP), GROUP)
+
+
+@pytest.mark.parametrize(
+    ("said", "now_said", "told"),
+    [
+        ((), event(EventKind.ADMIT, AURELIA, GROUP, joiner=MERIDIA, manifest=SHOWN), "meridia is a member already"),
+        (
+            join(GROUP, by=[AURELIA])[1:],
+            event(EventKind.ADMIT, AURELIA, GROUP, joiner=TAVRIA, manifest=SHOWN),
+            "has said so already",
+        ),
+        (
+            [*join(GROUP, by=[AURELIA, BOREALIA]), event(EventKind.LEAVE, TAVRIA, GROUP)],
+            event(EventKind.ADMIT, AURELIA, GROUP, joiner=TAVRIA, manifest=SHOWN),
+            "tavria has left",
+        ),
+        ((), event(EventKind.ACCEDE, AURELIA, GROUP, manifest=SHOWN), "is a party of .* already: accept it"),
+        (
+            [event(EventKind.SUSPEND, AURELIA, GROUP)],
+            event(EventKind.SUSPEND, AURELIA, GROUP, channel="all"),
+            "has suspended it already",
+        ),
+    ],
+)
+def test_what_is_not_possible_in_a_group(said: Sequence[Event], now_said: Event, told: str) -> None:
+    with pytest.raises(TransitionError, match=told):
+        check_event(stand(*sign_all(GROUP), *said, versions=(GROUP,)), now_said, GROUP)
+
+
+def test_an_agreement_between_two_is_closed_to_joiners() -> None:
+    with pytest.raises(TransitionError, match="is closed"):
+        check_event(stand(*AGREED), event(EventKind.ADMIT, AURELIA, FIRST, joiner=MERIDIA, manifest=SHOWN), FIRST)
+
+
+def test_one_channel_can_be_suspended_beside_another_and_must_be_there() -> None:
+    one = event(EventKind.SUSPEND, AURELIA, GROUP, channel="all")
+    standing = stand(*sign_all(GROUP), one, versions=(GROUP,))
+    assert standing.state is State.IN_FORCE
+    assert "channel all suspended by aurelia" in standing.sentence
+    check_event(standing, event(EventKind.SUSPEND, AURELIA, GROUP, channel="aurelia"), GROUP)
+    check_event(standing, event(EventKind.SUSPEND, AURELIA, GROUP), GROUP)
+    with pytest.raises(MalformedMessage, match="its channels are"):
+        check_event(standing, event(EventKind.SUSPEND, AURELIA, GROUP, channel="nowhere"), GROUP)
+
+
+def test_a_reservation_is_made_where_the_text_allows_it() -> None:
+    proposed = stand(event(EventKind.PROPOSE, AURELIA, GROUP), versions=(GROUP,))
+    good, bad = (
+        event(EventKind.ACCEPT, BOREALIA, GROUP, reservations=(Reservation(clause=clause, ground=ground, text=None),))
+        for clause, ground in (("channels.aurelia", "national_law"), ("purposes", "national_law"))
+    )
+    check_event(proposed, good, GROUP)
+    with pytest.raises(TransitionError, match="allows no reservation on purposes"):
+        check_event(proposed, bad, GROUP)
+    signed = [one for one in sign_all(GROUP) if one.party != BOREALIA or one.kind is not EventKind.ACCEPT]
+    assert stand(*signed, good, versions=(GROUP,)).state is State.IN_FORCE
+    assert stand(*signed, bad, versions=(GROUP,)).sentence.startswith("signed by all, but version 1 is rejected by")
+
+
+def test_a_party_first_named_in_a_later_version_reads_it_alone_and_no_other_stands_alone_there() -> None:
+    """Else one party could use up the highest number there is, where the others do not see the first version."""
+    said = sign_all(THREE)
+    assert stand(*said, versions=(THREE,)).state is State.IN_FORCE
+    made_up = parse_terms(change_terms(THREE, version=1_000_000, supersedes="7" * 64))
+    jumped = stand(*said, event(EventKind.PROPOSE, AURELIA, made_up), versions=(THREE, made_up))
+    assert jumped == stand(*said, versions=(THREE,))
+
+
+@pytest.mark.parametrize(
+    ("said", "owed"),
+    [
+        ((PROPOSED,), [("borealia", "accept, counter or reject")]),
+        ((PROPOSED, QUESTION), [("aurelia", "answer"), ("borealia", "accept, counter or reject")]),
+        ((PROPOSED, REJECTED), []),
+        (SIGNED, [("aurelia", "confirm"), ("borealia", "confirm")]),
+        (AGREED, []),
+        ((*AGREED, SUSPENDED), [("borealia", "resume")]),
+        ((*AGREED, TERMINATED), []),
+    ],
+)
+def test_whose_turn_it_is(said: tuple[Event, ...], owed: list[tuple[str, str]]) -> None:
+    assert [(step.party, step.act) for step in find_next_steps(stand(*said))] == owed
+
+
+def test_whose_turn_it_is_when_somebody_wants_to_join() -> None:
+    admitted = join(GROUP, by=[AURELIA])[1:]
+    steps = find_next_steps(stand(*sign_all(GROUP), *admitted, versions=(GROUP,)))
+    assert [(step.party, step.act) for step in steps] == [("borealia", "admit"), ("meridia", "admit")]
+    enough = join(GROUP, by=[AURELIA, BOREALIA])[1:]
+    steps = find_next_steps(stand(*sign_all(GROUP), *enough, versions=(GROUP,)))
+    assert [(step.party, step.act) for step in steps] == [("tavria", "accede")]
 
 
 def test_a_version_replaces_the_latest_on_record() -> None:
