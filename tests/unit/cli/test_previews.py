@@ -59,7 +59,7 @@ def test_a_preview_of_a_file_signs_nothing(aurelia: Party, terms: Path, bundle: 
     assert sorted(group["samples"][0] for group in give["groups"]) == [LOCATION, REPORT]
     assert {group["type"] for group in give["groups"]} == {"location", "report"}
     assert aurelia.ask("agreement", "list") == {"agreements": []}
-    assert aurelia.ask("log", "list") == {"entries": []}
+    assert {entry["type"] for entry in aurelia.ask("log", "list")["entries"]} == {"people"}
 
 
 def test_a_preview_of_what_is_on_record_tells_where_it_stands(aurelia: Party, terms: Path, bundle: Path) -> None:
@@ -73,7 +73,7 @@ def test_a_preview_of_what_is_on_record_tells_where_it_stands(aurelia: Party, te
     text = aurelia.do("agreement", "preview", agreement[:8]).out
     assert "0 objects would be released, 0 of them redacted; 2 withheld" in text
     assert "subjects" in text
-    assert LOCATION in text
+    assert LOCATION[: len("location--") + 8] in text
     assert text.endswith("Nothing was signed and nothing was released.\n")
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from comity.cli.reply import Exit
 from comity.cli.words.reach import describe_reach
 from comity.release import proof
 from tests.unit.cli.conftest import Party
@@ -80,7 +81,7 @@ def test_what_is_not_understood_is_refused(agreed: Party, arguments: list[str], 
 def test_without_z3_the_proof_is_refused_and_the_answer_is_not(agreed: Party, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "z3", None)  # what Python itself does for a module that is not there
     done = agreed.do("reach", *AMBER, "--certify", "--json")
-    assert done.code == 9
+    assert done.code == Exit.NOT_INSTALLED
     assert done.error["code"] == "not-installed"
     assert "pip install 'comity[proof]'" in str(done.error["message"])
     assert agreed.do("reach", *AMBER).code == 0

@@ -35,7 +35,7 @@ EXPECTED = {
     "StoreBusy": 1,
     "StoreFull": 1,
     "ConfigError": 1,
-    "NotInstalled": 9,
+    "NotInstalled": 10,
     "CorruptionError": 7,
     "RolledBack": 7,
 }

@@ -288,7 +288,7 @@ def test_a_message_recorded_at_another_time_than_the_log_says_is_told(world: Wor
 
 def test_a_message_that_no_act_recorded_is_told(world: World) -> None:
     agreement = world.sign_all(world.terms())
-    write_store(world, "DELETE FROM log_entry WHERE position = 0")
+    write_store(world, "DELETE FROM log_entry WHERE position = 2")
     ((covers, problem),) = find_problems(ask(world, agreement))
     assert covers.startswith("propose of aurelia")
     assert "the log of this node has no entry for it" in problem
@@ -453,6 +453,6 @@ def test_a_party_that_is_not_pinned_cannot_be_verified(world: World) -> None:
 
 def test_a_log_entry_that_was_altered_is_told(world: World) -> None:
     agreement = world.sign_all(world.terms())
-    write_store(world, "UPDATE log_opening SET salt = zeroblob(32) WHERE position = 0")
+    write_store(world, "UPDATE log_opening SET salt = zeroblob(32) WHERE position = 2")
     problems = find_problems(ask(world, agreement))
-    assert ("entry 0 of the log", "salt and content do not open the commitment of the leaf") in problems
+    assert ("entry 2 of the log", "salt and content do not open the commitment of the leaf") in problems

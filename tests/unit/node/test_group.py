@@ -12,7 +12,7 @@ from comity.agreement.transitions import State
 from comity.errors import NotFoundError, TransitionError, UnknownKey
 from comity.exchange import parse_message
 from comity.ids import PartyId
-from comity.node.agree import Recorded, accede, admit, propose
+from comity.node.agree import Recorded
 from comity.node.correspond import receive
 from comity.node.outbox import Outgoing, list_due, settle
 from comity.node.parties import add_party, export_manifest
@@ -82,9 +82,9 @@ def check_same(world: World, agreement: str, names: tuple[str, ...]) -> Standing
 
 def join(world: World, agreement: str, *founders: str) -> None:
     for name in founders:
-        admit(world.nodes[name], agreement, TAVRIA)
+        world.admit(name, agreement, TAVRIA)
     world.deliver()
-    assert isinstance(accede(world.nodes["tavria"], agreement, BASES), Recorded)
+    assert isinstance(world.accede("tavria", agreement), Recorded)
     world.deliver()
 
 
@@ -98,14 +98,14 @@ def test_a_joiner_learns_nothing_before_as_many_have_admitted_it_as_the_text_ask
     for name in FOUNDERS[:needed]:
         assert count_to_tavria(group) == 0
         assert not is_known(group, "tavria", agreement)
-        admit(group.nodes[name], agreement, TAVRIA)
+        group.admit(name, agreement, TAVRIA)
         if name != FOUNDERS[needed - 1]:
             group.deliver()
     group.deliver()
     assert is_known(group, "tavria", agreement)
     for name in FOUNDERS:
         assert TAVRIA not in stand(group, name, agreement).members
-    accede(group.nodes["tavria"], agreement, BASES)
+    group.accede("tavria", agreement)
     group.deliver()
     standing = check_same(group, agreement, EVERYBODY)
     assert (standing.state, TAVRIA in standing.members) == (State.IN_FORCE, True)
@@ -114,7 +114,7 @@ def test_a_joiner_learns_nothing_before_as_many_have_admitted_it_as_the_text_ask
 def test_nobody_joins_a_closed_group(group: World) -> None:
     agreement = group.sign_all(write_terms(group, "closed"))
     with pytest.raises(TransitionError, match="is closed"):
-        admit(group.nodes["aurelia"], agreement, TAVRIA)
+        group.admit("aurelia", agreement, TAVRIA)
     assert count_to_tavria(group) == 0
 
 
@@ -136,12 +136,12 @@ def test_a_joiner_is_given_what_comes_in_later_and_nothing_from_before(group: Wo
 
 
 def test_a_joiner_is_told_the_text_and_what_stops_it_and_no_text_from_before(group: World) -> None:
-    first = propose(group.nodes["aurelia"], write_terms(group))
+    first = group.propose("aurelia", write_terms(group))
     assert isinstance(first, Recorded)
     group.deliver()
     again = write_terms(group).replace(b"version = 1", b"version = 2")
     head = f'agreement = "{first.event.agreement}"\nsupersedes = "{first.event.terms}"\n'.encode()
-    second = propose(group.nodes["borealia"], again.replace(b'form = "', head + b'form = "', 1))
+    second = group.propose("borealia", again.replace(b'form = "', head + b'form = "', 1))
     assert isinstance(second, Recorded)
     assert second.event.kind is EventKind.COUNTER
     group.deliver()
@@ -151,7 +151,7 @@ def test_a_joiner_is_told_the_text_and_what_stops_it_and_no_text_from_before(gro
     group.act("meridia", first.event.agreement, EventKind.SUSPEND, text="a review")
     group.deliver()
     for name in ("aurelia", "borealia"):
-        admit(group.nodes[name], first.event.agreement, TAVRIA)
+        group.admit(name, first.event.agreement, TAVRIA)
         group.deliver()
     node = group.nodes["tavria"]
     with node.store.read() as transaction:
@@ -165,11 +165,11 @@ def test_a_stop_that_crosses_an_accession_reaches_the_joiner(group: World) -> No
     """Meridia suspends before it knows of the joiner, and its message comes after the accession."""
     agreement = group.sign_all(write_terms(group))
     for name in ("aurelia", "borealia"):
-        admit(group.nodes[name], agreement, TAVRIA)
+        group.admit(name, agreement, TAVRIA)
     group.deliver()
     assert not list_to(group, "meridia", "tavria")
     group.act("meridia", agreement, EventKind.SUSPEND)
-    accede(group.nodes["tavria"], agreement, BASES)
+    group.accede("tavria", agreement)
     hand_over(group, "tavria", "aurelia")
     hand_over(group, "tavria", "borealia")
     hand_over(group, "meridia", "aurelia")
@@ -184,10 +184,10 @@ def test_two_that_join_at_the_same_time_learn_of_each_other(group: World) -> Non
     group.found("cimbria")
     agreement = group.sign_all(write_terms(group, "any_member"))
     for name in ("tavria", "cimbria"):
-        admit(group.nodes["aurelia"], agreement, PartyId(name))
+        group.admit("aurelia", agreement, PartyId(name))
     group.deliver()
-    accede(group.nodes["tavria"], agreement, BASES)
-    accede(group.nodes["cimbria"], agreement, BASES.replace(b"tavria", b"cimbria"))
+    group.accede("tavria", agreement)
+    group.accede("cimbria", agreement)
     group.deliver()
     standing = check_same(group, agreement, (*EVERYBODY, "cimbria"))
     assert standing.members == {*map(PartyId, EVERYBODY), "cimbria"}
@@ -200,10 +200,10 @@ def test_a_joiner_is_nobody_where_it_is_not_pinned(tmp_path: Path) -> None:
     world.add("borealia", make_object("a"))
     world.found("tavria")
     remove_pin(world, "borealia")
-    admit(world.nodes["aurelia"], agreement, TAVRIA)
+    world.admit("aurelia", agreement, TAVRIA)
     hand_over(world, "aurelia", "borealia")
     hand_over(world, "aurelia", "tavria")
-    accede(world.nodes["tavria"], agreement, BASES)
+    world.accede("tavria", agreement)
     (message,) = list_to(world, "tavria", "borealia")
     with pytest.raises(UnknownKey):
         receive(world.nodes["borealia"], message.envelope)
@@ -226,10 +226,10 @@ def remove_pin(world: World, name: str) -> None:
 
 def test_what_a_joiner_says_before_it_is_in_counts_nowhere(group: World) -> None:
     agreement = group.sign_all(write_terms(group, "unanimous"))
-    admit(group.nodes["aurelia"], agreement, TAVRIA)
+    group.admit("aurelia", agreement, TAVRIA)
     group.deliver()
     for name in ("borealia", "meridia"):
-        admit(group.nodes[name], agreement, TAVRIA)
+        group.admit(name, agreement, TAVRIA)
     group.deliver()
     with pytest.raises(TransitionError, match="tavria is not a party"):
         group.act("tavria", agreement, EventKind.SUSPEND)
@@ -260,7 +260,7 @@ def test_the_others_go_on_without_who_left_and_it_gets_nothing_more(group: World
     group.act("meridia", agreement, EventKind.LEAVE, text="the mandate ended")
     group.deliver()
     standing = check_same(group, agreement, FOUNDERS)
-    assert (standing.state, standing.left) == (State.IN_FORCE, {"meridia"})
+    assert (standing.state, standing.left) == (State.IN_FORCE, frozenset({PartyId("meridia")}))
     group.add("aurelia", make_object("b"))
     assert len(group.read("borealia")) == 2
     assert list_open_collections(group.nodes["aurelia"], PartyId("meridia")) == []
@@ -296,7 +296,7 @@ def test_who_left_does_not_come_back_by_an_admission(group: World) -> None:
     group.act("tavria", agreement, EventKind.LEAVE)
     group.deliver()
     with pytest.raises(TransitionError, match="comes back by another agreement"):
-        admit(group.nodes["borealia"], agreement, TAVRIA)
+        group.admit("borealia", agreement, TAVRIA)
 
 
 # --- a party that a later version adds --------------------------------------------------------------------------------
@@ -305,7 +305,7 @@ def test_who_left_does_not_come_back_by_an_admission(group: World) -> None:
 def test_a_party_that_version_two_adds_signs_and_receives_without_version_one(group: World) -> None:
     agreement = group.sign_all(group.terms(receivers=("borealia",)))
     wider = group.terms(receivers=("borealia", "meridia"), version=2, agreement=agreement, supersedes=agreement)
-    second = propose(group.nodes["aurelia"], wider)
+    second = group.propose("aurelia", wider)
     assert isinstance(second, Recorded)
     group.add("aurelia", make_object("a"))
     group.deliver()
