@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from comity.agreement.events import EventKind
 from comity.canonical import Json
@@ -146,7 +147,7 @@ class World:
         self.deliver()
         return recorded.event.agreement
 
-    def act(self, name: str, agreement: str, kind: EventKind, **fields: str) -> agree.Recorded:
+    def act(self, name: str, agreement: str, kind: EventKind, **fields: Any) -> agree.Recorded:  # noqa: ANN401 (as `act_on` takes them)
         """An act of `name` that its own policy does not refuse."""
         recorded = agree.act_on(self.nodes[name], agreement, kind, **fields)
         assert isinstance(recorded, agree.Recorded), recorded

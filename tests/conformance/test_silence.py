@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from comity.agreement.lifecycle import EventKind
+from comity.agreement.events import EventKind
 from comity.exchange import make_access
 from comity.ids import AgreementId, Instant, PartyId, format_instant
 from comity.node import agree

@@ -11,7 +11,7 @@ import pytest
 
 from comity import vocabulary
 from comity.agreement.drafting import convert_terms
-from comity.agreement.lifecycle import Event, EventKind
+from comity.agreement.events import Event, EventKind
 from comity.agreement.recognition import Recognised, judge, parse_policy
 from comity.agreement.terms import MAX_DOCUMENT_BYTES, Scope, Terms, parse_terms
 from comity.canonical import Json, canonical_bytes, sha256_digest

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from comity.agreement.lifecycle import EventKind
+from comity.agreement.events import EventKind
 from comity.agreement.terms import parse_terms
 from comity.canonical import Json
 from comity.errors import NotFoundError, TransitionError

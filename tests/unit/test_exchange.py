@@ -136,7 +136,7 @@ def test_a_message_says_what_was_said(kind: EventKind, party: PartyId) -> None:
 
 @pytest.mark.parametrize("kind", EventKind)
 def test_what_is_optional_is_left_out(kind: EventKind) -> None:
-    least = {name: () for name in ("positions", "reservations") if name in PARTS[kind]}
+    least: dict[str, Any] = {name: () for name in ("positions", "reservations") if name in PARTS[kind]}
     least |= {name: None for name in ("channel",) if name in PARTS[kind]}
     envelope = send(kind, **least)
     payload = json.loads(parse_signed_document(envelope).payload)

@@ -5,7 +5,8 @@
 2. listen for commands, so that from here on they come to this process;
 3. listen for partners, and say so in one line;
 4. deliver what is queued, whenever something is queued and every few seconds;
-5. when told to stop: take no more, finish what is being sent, within five seconds.
+5. do what time brings without anybody acting, at the start and twice a minute;
+6. when told to stop: take no more, finish what is being sent, within five seconds.
 """
 
 import asyncio
@@ -27,12 +28,14 @@ from comity.config import Address, parse_address
 from comity.errors import ComityError, StoreBusy
 from comity.ids import AgreementId
 from comity.node.node import Node, open_node
+from comity.node.upkeep import keep_up
 from comity.peers import deliver
 from comity.taxii.listen import TaxiiServer
 
 __all__ = ["serve_node"]
 
 _DELIVERY_PAUSE_SECONDS = 5.0
+_UPKEEP_PAUSE_SECONDS = 30.0
 _PATIENCE_SECONDS = 1.0
 """How long to wait for a command that owns the store just now."""
 
@@ -66,12 +69,12 @@ async def _serve(session: Session, node: Node, address: Address) -> None:
     await listener.start()
     try:
         bound = await serving.server.start()
-        delivering = asyncio.create_task(serving.deliver_always())
+        working = [asyncio.create_task(serving.deliver_always()), asyncio.create_task(serving.keep_up_always())]
         _say_ready(session, node, bound)
         await stopping.wait()
-        delivering.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await delivering
+        for task in working:
+            task.cancel()
+        await asyncio.gather(*working, return_exceptions=True)
     finally:
         await listener.stop()
         await serving.server.stop()
@@ -110,6 +113,25 @@ class _Serving:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.server.queued.wait(), _DELIVERY_PAUSE_SECONDS)
             self.server.queued.clear()
+
+    async def keep_up_always(self) -> None:
+        """Do what is due for as long as this process serves."""
+        while True:
+            await self._keep_up_once()
+            await asyncio.sleep(_UPKEEP_PAUSE_SECONDS)
+
+    async def _keep_up_once(self) -> None:
+        try:
+            done = keep_up(self._node)
+            for recorded in done:
+                if recorded.stops:
+                    await self.drain(recorded.event.agreement)
+            if done:
+                self.server.queued.set()
+        except ComityError as error:
+            _log.error("what time brings could not be done: %s", error.detail)
+        except Exception:  # noqa: BLE001 (the process must go on serving, and each poll asks the policy by itself)
+            _log.exception("what time brings could not be done")
 
     async def _deliver_once(self) -> None:
         async with self._delivering:

@@ -260,7 +260,7 @@ def test_the_others_go_on_without_who_left_and_it_gets_nothing_more(group: World
     group.act("meridia", agreement, EventKind.LEAVE, text="the mandate ended")
     group.deliver()
     standing = check_same(group, agreement, FOUNDERS)
-    assert (standing.state, standing.left) == (State.IN_FORCE, {"meridia"})
+    assert (standing.state, standing.left) == (State.IN_FORCE, frozenset({PartyId("meridia")}))
     group.add("aurelia", make_object("b"))
     assert len(group.read("borealia")) == 2
     assert list_open_collections(group.nodes["aurelia"], PartyId("meridia")) == []

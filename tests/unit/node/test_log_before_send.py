@@ -18,7 +18,7 @@ import apsw
 import pytest
 
 from comity import peers
-from comity.agreement.lifecycle import EventKind
+from comity.agreement.events import EventKind
 from comity.canonical import sha256_digest
 from comity.config import Address
 from comity.errors import ComityError, CorruptionError, UnavailableError
