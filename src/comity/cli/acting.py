@@ -5,7 +5,9 @@
  2. if it can have closed a gate: wait until no answer given under the agreement is under way any more (DRAIN);
  3. if it queued messages: one try to deliver them, bounded in time, and who has not acknowledged yet is said.
 
-The serving process and a command that is alone with the store both answer through `act`, so that neither differs.
+The serving process and a command that is alone with the store both answer through `act`, so that neither differs. What
+time brings (`node.upkeep`) the serving process does by itself; a command that is alone does it first, so that what it
+says is what stands.
 """
 
 import asyncio
@@ -21,6 +23,7 @@ from comity.errors import ComityError
 from comity.ids import AgreementId
 from comity.node.node import Node, open_node
 from comity.node.outbox import list_due
+from comity.node.upkeep import keep_up
 
 __all__ = ["DELIVERY_SECONDS", "Surroundings", "act", "act_alone"]
 
@@ -81,6 +84,8 @@ def act_alone(folder: Path, operation: str, arguments: Mapping[str, Json]) -> Re
     """
     node = open_node(folder)
     try:
+        with contextlib.suppress(Exception):  # whatever this was: it must not keep the operation, a stop perhaps, away
+            keep_up(node)
         return asyncio.run(act(node, operation, arguments, around=_Alone(node)))
     finally:
         node.close()

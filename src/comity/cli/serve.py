@@ -4,8 +4,9 @@
 1. own the store;
 2. listen for commands, so that from here on they come to this process;
 3. listen for partners, and say so in one line;
-4. delete what is due, and deliver what is queued, whenever something is queued and every few seconds;
-5. when told to stop: take no more, finish what is being sent, within five seconds.
+4. deliver what is queued, whenever something is queued and every few seconds;
+5. do what time brings without anybody acting, and delete what is due, at the start and twice a minute;
+6. when told to stop: take no more, finish what is being sent, within five seconds.
 """
 
 import asyncio
@@ -15,7 +16,6 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -36,14 +36,9 @@ from comity.taxii.listen import TaxiiServer
 __all__ = ["serve_node"]
 
 _DELIVERY_PAUSE_SECONDS = 5.0
+_UPKEEP_PAUSE_SECONDS = 30.0
 _PATIENCE_SECONDS = 1.0
 """How long to wait for a command that owns the store just now."""
-
-_UPKEEP: tuple[Callable[[Node], bool], ...] = (
-    lambda node: keep_up(node) is None,  # all of it is done at once
-    lambda node: delete_due(node).more,
-)
-"""What is done from time to time, whether somebody asks or not; a step says whether it has more to do at once."""
 
 _log = logging.getLogger("comity.serve")
 
@@ -75,12 +70,12 @@ async def _serve(session: Session, node: Node, address: Address) -> None:
     await listener.start()
     try:
         bound = await serving.server.start()
-        delivering = asyncio.create_task(serving.deliver_always())
+        working = [asyncio.create_task(serving.deliver_always()), asyncio.create_task(serving.keep_up_always())]
         _say_ready(session, node, bound)
         await stopping.wait()
-        delivering.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await delivering
+        for task in working:
+            task.cancel()
+        await asyncio.gather(*working, return_exceptions=True)
     finally:
         await listener.stop()
         await serving.server.stop()
@@ -115,24 +110,37 @@ class _Serving:
     async def deliver_always(self) -> None:
         """Deliver for as long as this process serves."""
         while True:
-            await self._keep_up()
             await self._deliver_once()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.server.queued.wait(), _DELIVERY_PAUSE_SECONDS)
             self.server.queued.clear()
 
-    async def _keep_up(self) -> None:
-        """What time brings, a step at a time, so that partners are answered in between."""
-        for step in _UPKEEP:
-            try:
-                more = True
-                while more:
-                    more = step(self._node)
-                    await asyncio.sleep(0)
-            except ComityError as error:
-                _log.error("%s", error.detail)
-            except Exception:  # noqa: BLE001 (the next try is in five seconds, whatever this was)
-                _log.exception("what time brings could not be done")
+    async def keep_up_always(self) -> None:
+        """Do what is due for as long as this process serves."""
+        while True:
+            for step in (self._keep_up_once, self._delete_once):
+                try:
+                    await step()
+                except ComityError as error:
+                    _log.error("what time brings could not be done: %s", error.detail)
+                except Exception:  # noqa: BLE001 (the process must go on serving, and each poll asks the policy by itself)
+                    _log.exception("what time brings could not be done")
+            await asyncio.sleep(_UPKEEP_PAUSE_SECONDS)
+
+    async def _keep_up_once(self) -> None:
+        done = keep_up(self._node)
+        for recorded in done:
+            if recorded.stops:
+                await self.drain(recorded.event.agreement)
+        if done:
+            self.server.queued.set()
+
+    async def _delete_once(self) -> None:
+        """Some at a time, so that partners are answered in between."""
+        more = True
+        while more:
+            more = delete_due(self._node).more
+            await asyncio.sleep(0)
 
     async def _deliver_once(self) -> None:
         async with self._delivering:

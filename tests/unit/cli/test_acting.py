@@ -5,22 +5,25 @@ import asyncio
 import logging
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from comity.cli import acting
+from comity.cli import acting, serve
 from comity.cli.acting import act
 from comity.cli.operations import OPERATIONS
 from comity.cli.outcome import Arguments, Outcome
 from comity.cli.reply import Json, Reply
 from comity.cli.serve import _Serving
 from comity.config import Address
-from comity.errors import MalformedRequest
+from comity.errors import MalformedRequest, StoreFull
 from comity.ids import AgreementId
+from comity.node.correspond import export_messages, import_messages
 from comity.node.node import Node, open_node
+from comity.node.outbox import list_due
 from comity.node.standing import find_agreement
+from comity.node.upkeep import keep_up
 from comity.taxii.listen import TaxiiServer
 from tests.unit.cli.conftest import Party
 from tests.unit.cli.test_commands import propose
@@ -158,6 +161,106 @@ def test_what_nobody_foresaw_does_not_end_the_serving_process(
     assert isinstance(facts, dict)
     assert str(facts["incident"]) in caplog.text
     assert "ZeroDivisionError: secret" in caplog.text
+
+
+# --- what time brings -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def lost(proposed: tuple[Node, str], borealia: Party, monkeypatch: pytest.MonkeyPatch) -> tuple[Node, str]:
+    """The node of a party in an agreement in force, which it recognises no more."""
+    node, agreement = proposed
+    partner = open_node(borealia.folder)
+    import_messages(partner, export_messages(node, agreement))
+    partner.close()
+    borealia.ask("agreement", "accept", agreement)
+    partner = open_node(borealia.folder)
+    import_messages(node, export_messages(partner, agreement))
+    import_messages(partner, export_messages(node, agreement))
+    partner.close()
+    assert read_state(node, agreement) == "in force"
+    (node.folder / "recognition.toml").write_text("", encoding="utf-8")
+    monkeypatch.setattr(serve, "_UPKEEP_PAUSE_SECONDS", 0.01)
+    return node, agreement
+
+
+def read_state(node: Node, agreement: str) -> str:
+    with node.store.read() as transaction:
+        return find_agreement(node, transaction, agreement).standing(now=node.clock()).state.value
+
+
+async def wait_for(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not holds():  # noqa: ASYNC110 (it is the store that is looked at)
+            await asyncio.sleep(0.01)
+
+
+def test_while_serving_what_is_recognised_no_more_is_suspended_drained_and_told(
+    lost: tuple[Node, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node, agreement = lost
+    drained = list[tuple[str, str]]()
+
+    async def drain(_: _Serving, stopped: AgreementId) -> None:
+        drained.append((stopped, read_state(node, agreement)))
+
+    async def run() -> None:
+        serving = _Serving(node, TaxiiServer(node, Address(host="127.0.0.1", port=0)))
+        working = asyncio.create_task(serving.keep_up_always())
+        await wait_for(serving.server.queued.is_set)
+        working.cancel()
+
+    monkeypatch.setattr(_Serving, "drain", drain)
+    asyncio.run(run())
+    assert drained == [(agreement, "suspended")]
+    assert list_due(node)[-1].party == "borealia"
+
+
+def test_upkeep_goes_on_after_whatever_failed(
+    lost: tuple[Node, str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    node, agreement = lost
+    failures = [ZeroDivisionError("unforeseen"), StoreFull("the disk is full"), OSError("gone")]
+
+    def fail_thrice(given: Node) -> object:
+        if failures:
+            raise failures.pop()
+        return keep_up(given)
+
+    async def run() -> None:
+        serving = _Serving(node, TaxiiServer(node, Address(host="127.0.0.1", port=0)))
+        working = asyncio.create_task(serving.keep_up_always())
+        await wait_for(lambda: read_state(node, agreement) == "suspended")
+        assert not working.done()
+        working.cancel()
+
+    monkeypatch.setattr(serve, "keep_up", fail_thrice)
+    with caplog.at_level(logging.ERROR, logger="comity.serve"):
+        asyncio.run(run())
+    assert failures == []
+    assert "the disk is full" in caplog.text
+    assert "ZeroDivisionError: unforeseen" in caplog.text
+
+
+def test_a_command_that_is_alone_does_first_what_is_due(lost: tuple[Node, str], aurelia: Party) -> None:
+    node, agreement = lost
+    node.close()
+    assert aurelia.ask("agreement", "list")["agreements"][0]["state"] == "suspended"
+    (lock,) = aurelia.ask("agreement", "status", agreement)["suspensions"]
+    assert lock["reason"].startswith("suspended by itself: aurelia recognises none of the bases")
+
+
+def test_upkeep_that_fails_keeps_no_command_away(
+    lost: tuple[Node, str], aurelia: Party, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node, agreement = lost
+    node.close()
+
+    def fail(_: Node) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(acting, "keep_up", fail)
+    assert aurelia.ask("agreement", "suspend", agreement)["state"] == "suspended"
 
 
 def test_a_command_that_is_alone_gives_a_slow_partner_up(
