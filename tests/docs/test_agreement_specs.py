@@ -11,10 +11,11 @@ import pytest
 
 from comity import vocabulary
 from comity.agreement.drafting import convert_terms
-from comity.agreement.events import Event, EventKind
+from comity.agreement.events import Event, EventKind, Position
 from comity.agreement.recognition import Recognised, judge, parse_policy
 from comity.agreement.terms import MAX_DOCUMENT_BYTES, Scope, Terms, parse_terms
-from comity.canonical import Json, canonical_bytes, sha256_digest
+from comity.agreement.transitions import State, draw_states
+from comity.canonical import canonical_bytes, sha256_digest
 from comity.errors import MalformedTerms
 from comity.exchange import ACCESS_TYPE, EVENT_TYPE, parse_message, verify_access
 from comity.ids import PartyId
@@ -25,6 +26,7 @@ from tests.signers import NOW
 FOLDER = Path(__file__).parents[2] / "docs" / "spec"
 DOCUMENT = (FOLDER / "agreement-document.md").read_text(encoding="utf-8")
 MESSAGES = (FOLDER / "exchange-messages.md").read_text(encoding="utf-8")
+LIFE_CYCLE = (FOLDER / "life-cycle.md").read_text(encoding="utf-8")
 POLICY = (FOLDER / "recognition-policy.md").read_text(encoding="utf-8")
 
 
@@ -59,6 +61,19 @@ def test_the_closed_lists_are_those_of_the_code() -> None:
     assert read_words(DOCUMENT, "onward", "releasable_to") == vocabulary.ONWARD | {"listed"}
     assert read_words(DOCUMENT.replace("| | `kind`: ", "| `kind` | "), "kind") == vocabulary.LEGAL_BASIS_KINDS
     assert read_words(DOCUMENT.replace("| | `force`: ", "| `force` | "), "force") == vocabulary.FORCES
+    assert read_words(DOCUMENT, "response_times") == vocabulary.RESPONSES
+    assert read_words(DOCUMENT, "existence", "public_line") == vocabulary.EXISTENCE | {"ncnd"}
+    assert read_words(DOCUMENT, "sanitise") == vocabulary.SANITISE
+    assert read_words(DOCUMENT, "attribution") == vocabulary.ATTRIBUTION
+    assert read_words(DOCUMENT, "survival") >= vocabulary.DUTIES
+    assert read_words(DOCUMENT, "query_rules") >= vocabulary.QUERY_MODES
+    kinds = re.findall(r"^\| \| `(kind|accession|category)`: (.*) \|$", DOCUMENT, flags=re.MULTILINE)
+    assert [(name, set(re.findall(r"`([^`]+)`", words))) for name, words in kinds] == [
+        ("accession", vocabulary.ACCESSION),
+        ("kind", vocabulary.LEGAL_BASIS_KINDS),
+        ("kind", vocabulary.ASSURANCES),
+        ("category", vocabulary.SPECIAL_CATEGORIES),
+    ]
 
 
 def test_every_member_is_named_and_no_other() -> None:
@@ -68,22 +83,8 @@ def test_every_member_is_named_and_no_other() -> None:
         parse_terms(change_terms(make_terms(), surplus=1))
     known = re.search(r"known are (.*)", refused.value.detail)
     assert known is not None
-    scope = {field.name for field in fields(Scope)} - {"originators", "special_categories", "onward_to"}
-    assert named == set(known[1].split(", ")) | scope | {"giver", "receivers", "onward", "releasable_to"}
-
-
-@pytest.mark.parametrize("part", ["members that this version would not keep: ([^;]*);", "in a channel ([^.]*)\\."])
-def test_what_is_said_to_be_for_later_is_refused_as_such(part: str) -> None:
-    found = re.search(part, DOCUMENT.replace("\n", " "))
-    assert found is not None
-    names = re.findall(r"`(\w+)`", found[1])
-    assert len(names) >= 5
-    channels = json.loads(make_terms().document)["channels"]
-    for name in names:
-        inside: Json = [{**channels[0], name: {}}, *channels[1:]]
-        change: dict[str, Json] = {"channels": inside} if part.startswith("in a") else {name: {}}
-        with pytest.raises(MalformedTerms, match=f"{name}: is not supported yet"):
-            parse_terms(change_terms(make_terms(), **change))
+    scope = {field.name for field in fields(Scope)} - {"onward_to", "excluded_frameworks"}
+    assert named == set(known[1].split(", ")) | scope | {"giver", "receivers", "onward", "releasable_to", "history"}
 
 
 def test_the_bound_is_the_one_that_is_checked() -> None:
@@ -102,7 +103,16 @@ def test_the_event_is_one_and_has_the_identity_it_says() -> None:
 def test_every_kind_and_member_of_an_event_is_named() -> None:
     opened = set(re.findall(r"^\| `(\w+)` \|", MESSAGES, flags=re.MULTILINE))
     assert {kind.value for kind in EventKind} <= opened
-    assert {field.name for field in fields(Event)} - {"digest"} <= set(re.findall(r"`(\w+)`", MESSAGES))
+    members = {field.name for field in fields(Event)} - {"digest", "bases"} | {"legal_bases"}
+    assert members <= set(re.findall(r"`(\w+)`", MESSAGES))
+    assert {word.value for word in Position} | vocabulary.RESERVATION_GROUNDS <= set(re.findall(r"`(\w+)`", MESSAGES))
+
+
+def test_the_life_cycle_is_drawn_as_the_table_says() -> None:
+    (drawn,) = re.findall(r"<!-- states -->\n```mermaid\n(.*?)```\n<!-- /states -->", LIFE_CYCLE, flags=re.DOTALL)
+    assert drawn == draw_states()
+    rows = re.findall(r"^\| ([a-z, ]+) \| ", LIFE_CYCLE, flags=re.MULTILINE)
+    assert {name for row in rows for name in row.split(", ")} == {state.value for state in State}
     assert {EVENT_TYPE, ACCESS_TYPE} <= set(re.findall(r"`([^`\n]+)`", MESSAGES))
 
 

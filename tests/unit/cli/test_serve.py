@@ -33,11 +33,12 @@ def wait_until(check: Callable[[], bool], seconds: float = 15) -> None:
         time.sleep(0.1)
 
 
-def serve_both(serve: Serve, aurelia: Party, borealia: Party) -> None:
-    """Both nodes, each knowing where the other is."""
-    urls = {party.id: serve(party).url for party in (aurelia, borealia)}
-    aurelia.pin(borealia, urls["borealia"])
-    borealia.pin(aurelia, urls["aurelia"])
+def serve_both(serve: Serve, aurelia: Party, borealia: Party) -> Server:
+    """Both nodes, each knowing where the other is; the serving process of the first."""
+    first, second = serve(aurelia), serve(borealia)
+    aurelia.pin(borealia, second.url)
+    borealia.pin(aurelia, first.url)
+    return first
 
 
 def knows(party: Party, agreement: str) -> bool:
@@ -141,6 +142,35 @@ def test_two_nodes_agree_give_and_stop(
     assert kinds == ["propose", "accept", "confirm", "confirm", "suspend", "resume", "terminate"]
     for party in (aurelia, borealia):
         assert party.ask("log", "verify")["size"] >= 5
+
+
+def test_what_is_recognised_no_more_is_suspended_when_the_node_serves_again(
+    aurelia: Party, borealia: Party, terms: Path, serve: Serve
+) -> None:
+    first = serve_both(serve, aurelia, borealia)
+    agreement = agree(aurelia, borealia, terms)
+    first.stop()
+    (aurelia.folder / "recognition.toml").write_text("", encoding="utf-8")
+    server = serve(aurelia)
+    wait_until(lambda: borealia.ask("agreement", "status", agreement)["state"] == "suspended")
+    (lock,) = borealia.ask("agreement", "status", agreement)["suspensions"]
+    assert (lock["party"], lock["reason"].split(":")[0]) == ("aurelia", "suspended by itself")
+    assert server.stop() == 0
+    assert server.faults == ""
+
+
+def test_a_policy_that_cannot_be_read_keeps_no_node_from_serving(
+    aurelia: Party, borealia: Party, terms: Path, serve: Serve
+) -> None:
+    first = serve_both(serve, aurelia, borealia)
+    agreement = agree(aurelia, borealia, terms)
+    first.stop()
+    (aurelia.folder / "recognition.toml").write_text("not a policy", encoding="utf-8")
+    server = serve(aurelia)
+    assert aurelia.ask("agreement", "suspend", agreement)["state"] == "suspended"
+    assert server.stop() == 0
+    assert "what time brings could not be done" in server.faults
+    assert "Traceback" not in server.faults
 
 
 def test_one_agreement_in_force_does_not_open_another(
