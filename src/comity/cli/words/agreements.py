@@ -155,7 +155,10 @@ def _recognition(recognition: dict[str, Any]) -> str:
 
 def _basis(item: dict[str, Any]) -> str:
     """A legal basis, and who says what of it."""
-    said = ", ".join(f"{position.replace('_', ' ')} by {party}" for party, position in item["positions"].items())
+    parties: dict[str, list[str]] = {}
+    for party, position in item["positions"].items():
+        parties.setdefault(position.replace("_", " "), []).append(party)
+    said = "; ".join(f"{position} by {join_words(names)}" for position, names in sorted(parties.items(), reverse=True))
     return (
         f"  basis of {item['party']}: {item['kind']} {printable(item['reference'])} recorded, {said or 'no position'}"
     )
