@@ -196,7 +196,6 @@ def change(**fields: object) -> Flow:
         (change(tlp_ceiling="red"), Relation.WIDER),
         (change(kinds=frozenset({"arms"})), Relation.NARROWER),
         (change(regions=frozenset({"IQ"}), tlp_ceiling="red"), Relation.NEITHER),
-        (change(framework="coalition-dawn"), Relation.NARROWER),
         (change(sanitise="none"), Relation.NARROWER),
         (change(sanitise="tear_line_required"), Relation.NARROWER),
         (change(attribution="must"), Relation.EQUAL),
