@@ -32,15 +32,17 @@ NAMES = {
 
 
 def found_parties(stage: Stage) -> None:
-    stage.step(1, "Three parties make their nodes, and pin each other's keys by digest")
+    stage.step(1, "Three parties make their nodes, say who may act, and pin each other's keys by digest")
     stage.say(
         "Aurelia and Borealia are two powers that do not trust each other; Meridia is a state of the region. Each runs "
-        "its own node. What another party may sign with stands in its manifest; people compare the digest by telephone."
+        "its own node. What binds a party takes two of its people, one of them legal; each is known by a badge. What "
+        "another party may sign with stands in its manifest; people compare the digest by telephone."
     )
     for party, name in NAMES.items():
         stage.run(None, "init", str(stage.folder / party), "--party", party, "--name", name)
         stage.recognise(party)
         stage.serve(party)
+        stage.register(party)
     for party in NAMES:
         stage.digests[party] = stage.ask(party, "party", "export", str(stage.folder / f"{party}.json"))["digest"]
     for party in NAMES:
@@ -71,22 +73,37 @@ def take_in(stage: Stage, bundle: Path | None) -> None:
 
 def negotiate(stage: Stage) -> str:
     stage.step(3, "An agreement is proposed, questioned, answered and signed; until then nothing moves")
-    stage.say("The terms are a text that people can read (examples/agreements/bilateral.toml). Aurelia signs first.")
-    stage.run("aurelia", "agreement", "propose", str(stage.fill("bilateral.toml")))
+    stage.say(
+        "The terms are a text that people can read (examples/agreements/bilateral.toml). Aurelia signs first: one of "
+        "its people proposes, and nothing is signed until another, who acts as legal, has approved the very same text."
+    )
+    terms = str(stage.fill("bilateral.toml"))
+    stage.say("What would it release? That is shown before anybody signs:")
+    stage.run("aurelia", "agreement", "preview", terms, "--samples", "1", lines=12)
+    stage.previewed = stage.ask("aurelia", "agreement", "preview", terms)["gives"][0]["released"]
+    stage.run("aurelia", "agreement", "propose", terms, by="liaison", code=9)
+    stage.check(not stage.ask("aurelia", "agreement", "list")["agreements"], "one person alone has bound nobody")
+    stage.run("aurelia", "agreement", "propose", terms, by="legal")
     agreement: str = stage.wait_for("borealia", lambda: stage.find("borealia", "Exchange of letters"))
     short = agreement[:12]
     stage.run("borealia", "agreement", "status", short)
     stage.say("Has anything been agreed? Not by Borealia. So a pull brings nothing:")
     stage.run("borealia", "pull", "aurelia", code=6)
     question = "Does SY include the border posts on the IQ side?"
-    stage.run("borealia", "agreement", "clarify", short, "--clause", "channels.main.regions", "--text", question)
+    stage.run(
+        "borealia", "agreement", "clarify", short, "--clause", "channels.main.regions", "--text", question, by="liaison"
+    )
     stage.wait_for("aurelia", lambda: stage.state("aurelia", agreement) == "in clarification")
-    stage.run("aurelia", "agreement", "answer", short, "--text", "Yes; both sides of the border are meant.")
+    stage.run(
+        "aurelia", "agreement", "answer", short, "--text", "Yes; both sides of the border are meant.", by="liaison"
+    )
     stage.wait_for("borealia", lambda: stage.state("borealia", agreement) == "proposed")
-    stage.run("borealia", "agreement", "accept", short)
+    stage.run_by_two("borealia", "agreement", "accept", short)
     stage.wait_for("aurelia", lambda: stage.state("aurelia", agreement) == "in force")
     stage.run("aurelia", "agreement", "status", short)
-    stage.check(stage.state("borealia", agreement) == "in force", "both nodes say: in force, signed by both")
+    stage.wait_for("borealia", lambda: stage.state("borealia", agreement) == "in force")
+    states = {stage.state(party, agreement) for party in ("aurelia", "borealia")}
+    stage.check(states == {"in force"}, "both nodes say: in force, signed by both")
     return agreement
 
 
@@ -98,6 +115,11 @@ def share(stage: Stage) -> None:
     stage.say(f"taxii2-client, a library of others, reads the same collection with a credential: {len(seen)} objects.")
     logged = stage.disclosed("aurelia")
     stage.check(bool(seen) and seen == logged, "the two got the same objects, and the log names each of them")
+    stage.check(len(seen) == stage.previewed, "as many as the preview showed before anybody signed")
+    stage.say("Could such an object ever end up with Meridia, over any chain of the agreements known here?")
+    stage.run("aurelia", "reach", "--attribute", "tlp=amber", "--attribute", "originator=aurelia", "--to", "meridia")
+    reach = stage.ask("aurelia", "reach", "--attribute", "tlp=amber", "--attribute", "originator=aurelia")
+    stage.check(reach["never"] == ["meridia"], "never, and the certificate says why")
     for what, name, clause in EXAMPLES:
         stage.say(f"{what}:")
         stage.run("aurelia", "explain", name, "--to", "borealia", lines=2)
@@ -109,11 +131,12 @@ def share(stage: Stage) -> None:
 def refuse_coalition(stage: Stage, bilateral: str) -> None:
     stage.step(5, "A coalition is proposed on a basis that Borealia does not recognise")
     stage.say("Its legal officer wrote down once which bases count; the node applies that, and calls nothing lawful.")
-    stage.run("aurelia", "agreement", "propose", str(stage.fill("coalition.toml")))
+    stage.run_by_two("aurelia", "agreement", "propose", str(stage.fill("coalition.toml")))
     coalition: str = stage.wait_for("borealia", lambda: stage.find("borealia", "Coalition Dawn"))
-    refused = stage.run("borealia", "agreement", "accept", coalition[:12], code=3)
+    refused = stage.run("borealia", "agreement", "accept", coalition[:12], by="legal", code=3)
     stage.check("coalition-dawn" in refused, "refused by Borealia's own policy, with the reason")
-    stage.run("borealia", "agreement", "reject", coalition[:12], "--reason", "Not without a mandate we recognise.")
+    reason = "Not without a mandate we recognise."
+    stage.run("borealia", "agreement", "reject", coalition[:12], "--reason", reason, by="legal")
     stage.check(stage.state("borealia", bilateral) == "in force", "the bilateral agreement goes on")
 
 
@@ -135,7 +158,7 @@ def keep_silent(stage: Stage, agreement: str) -> None:
 
 
 def suspend(stage: Stage, agreement: str) -> None:
-    stage.step(7, "Aurelia suspends, alone and at once")
+    stage.step(7, "Aurelia suspends, alone and at once; it takes one person to stop, and two to go on")
     secret = stage.ask("aurelia", "credential", "create", "borealia")["credential"]
     login = f"borealia:{secret}"
     collection = stage.collection("aurelia", agreement)
@@ -144,14 +167,14 @@ def suspend(stage: Stage, agreement: str) -> None:
     stage.say(
         f"Borealia is in the middle of reading: it has page one, {len(first['objects'])} objects, and more to come."
     )
-    stage.run("aurelia", "agreement", "suspend", agreement[:12], "--reason", "consultations")
+    stage.run("aurelia", "agreement", "suspend", agreement[:12], "--reason", "consultations", by="liaison")
     next_page = read_raw(f"{url}&next={first['next']}", login)
     stage.check(b" 404 " in next_page.splitlines()[0], "the next page gets nothing")
     stage.wait_for("borealia", lambda: stage.state("borealia", agreement) == "suspended")
     stage.run("borealia", "pull", "aurelia", code=6)
     stage.say("Borealia cannot lift Aurelia's suspension; Aurelia can.")
-    stage.run("borealia", "agreement", "resume", agreement[:12], code=6)
-    stage.run("aurelia", "agreement", "resume", agreement[:12])
+    stage.run("borealia", "agreement", "resume", agreement[:12], by="legal", code=6)
+    stage.run_by_two("aurelia", "agreement", "resume", agreement[:12])
     stage.wait_for("borealia", lambda: stage.state("borealia", agreement) == "in force")
     stage.check(
         b" 200 " in read_raw(f"{url}&next={first['next']}", login).splitlines()[0], "in force again, it goes on"

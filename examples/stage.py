@@ -19,7 +19,7 @@ from urllib.request import Request, urlopen
 
 from taxii2client.v21 import Server, as_pages
 
-__all__ = ["BUNDLE", "REAL_FILES", "Stage", "UnusableFileError", "read_raw", "read_with_taxii_client"]
+__all__ = ["BUNDLE", "PEOPLE", "REAL_FILES", "Stage", "UnusableFileError", "read_raw", "read_with_taxii_client"]
 
 _HERE = Path(__file__).resolve().parent
 BUNDLE = _HERE / "bundle.json"
@@ -29,6 +29,10 @@ REAL_FILES = [_REAL / name for name in _REAL_NAMES if (_REAL / name).is_file()]
 
 _COMITY = [sys.executable, "-m", "comity.cli"]
 _WAIT_SECONDS = 20.0
+PEOPLE = {"aurelia": ("anton", "livia"), "borealia": ("berit", "lasse"), "meridia": ("mira", "leon")}
+"""Of each party two fictional people: one who acts as liaison, and one who acts as legal."""
+_ROLES = ("liaison", "legal")
+_WAITING = 9
 _POLICIES = {
     "aurelia": '[[recognised]]\nkind = "unsc_resolution"\nreference = "*"\n\n'
     '[[recognised]]\nkind = "domestic_law"\nreference = "Aurelian Act 12 of 2024"\n',
@@ -50,6 +54,7 @@ class Stage:
         self.folder = folder
         self.urls: dict[str, str] = {}
         self.digests: dict[str, str] = {}
+        self.previewed = 0
         self._servers: list[subprocess.Popen[str]] = []
         self._began = time.monotonic()
         self._claims = 0
@@ -68,14 +73,22 @@ class Stage:
         self._claims += 1
         print(f"  ✓ {claim}", flush=True)
 
-    def run(self, party: str | None, *arguments: str, code: int = 0, lines: int = 40) -> str:
-        """What the command printed, which must end with `code`; it and the first `lines` of its output are shown."""
-        result, text = self._show(party, *arguments, lines=lines)
+    def run(self, party: str | None, *arguments: str, by: str | None = None, code: int = 0, lines: int = 40) -> str:
+        """What the command printed, which must end with `code`; it and the first `lines` of its output are shown.
+
+        `by` is the role of the person of `party` who gives it.
+        """
+        result, text = self._show(party, *arguments, by=by, lines=lines)
         if result.returncode != code:
             raise AssertionError(f"exit code {result.returncode}, expected {code}")
         if code:
             print(f"    (exit code {code})", flush=True)
         return text
+
+    def run_by_two(self, party: str, *arguments: str) -> str:
+        """What the command printed when the second of two people gave it; the first one's gets one line."""
+        self.run(party, *arguments, by="liaison", code=_WAITING, lines=1)
+        return self.run(party, *arguments, by="legal")
 
     def take_in(self, party: str, file: Path) -> None:
         """Take in a file of the user's: what is bad in it is shown, and the good is gone on with."""
@@ -146,6 +159,19 @@ class Stage:
 
     # ---- what is done ---------------------------------------------------------------------------------------------
 
+    def badge(self, party: str, role: str) -> Path:
+        """The badge file of the person of `party` who acts in this role."""
+        return self.folder / f"{PEOPLE[party][_ROLES.index(role)]}.badge"
+
+    def register(self, party: str) -> None:
+        """Let the party have its two people; how that is done is shown once."""
+        for person, role in zip(PEOPLE[party], _ROLES, strict=True):
+            words = ("--name", person.title(), "--role", role, "--badge", str(self.badge(party, role)))
+            if party == next(iter(PEOPLE)):
+                self.run(party, "person", "add", person, *words, lines=1)
+            else:
+                self.ask(party, "person", "add", person, *words)
+
     def recognise(self, party: str) -> None:
         (self.folder / party / "recognition.toml").write_text(_POLICIES[party], encoding="utf-8")
 
@@ -194,12 +220,13 @@ class Stage:
         return int(entry)
 
     def _show(
-        self, party: str | None, *arguments: str, lines: int = 40
+        self, party: str | None, *arguments: str, by: str | None = None, lines: int = 40
     ) -> tuple[subprocess.CompletedProcess[str], str]:
         """The command, run, with what it printed; both are shown."""
-        shown = ["comity", *(["--node", party] if party else []), *arguments]
+        who = ["--as", str(self.badge(party, by))] if party and by else []
+        shown = ["comity", *(["--node", party] if party else []), *who, *arguments]
         print("  $ " + shlex.join(self._shorten(part) for part in shown), flush=True)
-        result = self._call(party, *arguments)
+        result = self._call(party, *who, *arguments)
         text = (result.stdout + result.stderr).rstrip()
         shown_lines = self._shorten(text).splitlines()
         rest = ["…"] if len(shown_lines) > lines else []

@@ -5,7 +5,8 @@
 #   bootstrap dev|demo    makes .venv hold exactly what requirements/<that>.txt locks, and comity itself, editable
 #
 # It needs a Python of 3.11 or later, and the internet or a mirror that pip knows. On a machine whose Python cannot make
-# virtual environments it installs python3-venv with apt. When nothing has changed since the last time it does nothing:
+# virtual environments it installs python3-venv with apt; for dev, also what the tests of printed documents need of the
+# system (Pango and a font). When nothing has changed since the last time it does nothing:
 # .venv/comity-stamp holds the kind and a digest of everything that decides what is installed.
 
 say() { printf '▸ %s\n' "$*" >&2; }
@@ -25,21 +26,35 @@ find_python() { # prints the first Python of 3.11 or later
   die "no Python of 3.11 or later found; install one (Debian 12: apt-get install python3) or name it in COMITY_PYTHON"
 }
 
-install_venv_module() { # Debian ships Python without ensurepip; the package is named for the interpreter's own version
-  local python=$1 package as_root=()
-  package=$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')
-  command -v apt-get >/dev/null ||
-    die "$python cannot make a virtual environment; install its venv and ensurepip modules, then run this again"
+install_debian() { # install_debian WHY PACKAGE…: with apt, as root or through sudo
+  local why=$1 as_root=()
+  shift
   if [ "$(id -u)" -ne 0 ]; then
-    command -v sudo >/dev/null ||
-      die "$python cannot make a virtual environment; as root, run: apt-get install $package   (then run this again)"
+    command -v sudo >/dev/null || die "$why; as root, run: apt-get install $*   (then run this again)"
     as_root=(sudo)
   fi
-  say "installing $package with apt (this Python cannot make a virtual environment without it)"
+  say "installing $* with apt ($why)"
   { "${as_root[@]}" apt-get update -qq &&
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-      apt-get install -qq -y -o Dpkg::Use-Pty=0 --no-install-recommends "$package" >/dev/null; } ||
-    die "apt could not install $package; as root, run: apt-get install $package   (then run this again)"
+      apt-get install -qq -y -o Dpkg::Use-Pty=0 --no-install-recommends "$@" >/dev/null; } ||
+    die "apt could not install $*; as root, run: apt-get install $*   (then run this again)"
+}
+
+install_venv_module() { # Debian ships Python without ensurepip; the package is named for the interpreter's own version
+  local python=$1
+  command -v apt-get >/dev/null ||
+    die "$python cannot make a virtual environment; install its venv and ensurepip modules, then run this again"
+  install_debian "this Python cannot make a virtual environment without it" \
+    "$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"
+}
+
+install_printing() { # only what is missing; elsewhere than on Debian the tests say what they lack
+  local package missing=()
+  command -v dpkg-query >/dev/null && command -v apt-get >/dev/null || return 0
+  for package in libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core; do
+    dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
+  done
+  [ "${#missing[@]}" -eq 0 ] || install_debian "printed documents are tested with it" "${missing[@]}"
 }
 
 make_venv() {
@@ -75,6 +90,7 @@ install_locked() { # install_locked KIND: exactly the lock; with pip, slower, wh
 
 bootstrap_locked() {
   local kind=$1 stamp=.venv/comity-stamp
+  [ "$kind" != dev ] || install_printing
   venv_works || make_venv
   if [ "$kind" = demo ] && grep -qs '^dev ' "$stamp"; then
     kind=dev # the developer's set holds the demonstration's

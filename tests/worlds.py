@@ -4,26 +4,30 @@
 import hashlib
 import json
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from comity.agreement.events import EventKind
+from comity.agreement.people import Badge, Person, Role, format_badge
+from comity.agreement.recognition import Refusal
 from comity.canonical import Json
 from comity.config import Address
-from comity.ids import Instant, ObjectId, PartyId, format_instant, parse_instant
-from comity.node import agree, correspond, ingest
+from comity.ids import Instant, ObjectId, PartyId, PersonId, format_instant, parse_instant
+from comity.node import agree, correspond, ingest, people
 from comity.node.founding import found_node
 from comity.node.node import Node, open_node
 from comity.node.outbox import list_due, settle
 from comity.node.parties import add_party, export_manifest
+from comity.node.people import Actor, Waiting
 from comity.node.poll import Page, PollRequest, Selection, VersionChoice, list_open_collections, poll
 from comity.release.disclosure import Answer
 from comity.signing import Manifest
 from comity.stix.labels import CLASSIFICATION_EXTENSION, make_tags
 from comity.stix.markings import TLP_IDS
 
-__all__ = ["BASIS", "NAMES", "World", "make_object", "object_id", "tlp_id"]
+__all__ = ["BASIS", "NAMES", "World", "badge_path", "make_object", "object_id", "tlp_id", "write_badge"]
 
 NAMES = {"aurelia": "XA", "borealia": "XB", "meridia": "XM"}
 """Fictional parties; the codes are only letters here."""
@@ -40,10 +44,11 @@ class World:
     folder: Path
     nodes: dict[str, Node] = field(default_factory=dict)
     manifests: dict[str, Manifest] = field(default_factory=dict)
+    badges: dict[tuple[str, Role], Badge] = field(default_factory=dict)
     now: Instant = _START
 
     def found(self, *names: str) -> None:
-        """Make a node for each name, pin all of them everywhere, and let each recognise BASIS."""
+        """Make a node for each name with two people, pin all of them everywhere, and let each recognise BASIS."""
         for name in names:
             folder = self.folder / name
             self.manifests[name] = found_node(
@@ -51,6 +56,9 @@ class World:
             )
             (folder / "recognition.toml").write_text(_POLICY)
             self.open(name)
+            for role in (Role.LIAISON, Role.LEGAL):
+                self.badges[name, role] = self.register(name, f"{name}-{role}", role)
+                write_badge(folder, role, self.badges[name, role])
         for name, node in self.nodes.items():
             for other, manifest in self.manifests.items():
                 if other != name:
@@ -64,6 +72,46 @@ class World:
         # A manifest is issued by the system's clock; the world's clock starts where its nodes were made.
         self.now = Instant(max(self.now, self.manifests[name].issued_at))
         return node
+
+    def register(self, name: str, person: str, *roles: Role) -> Badge:
+        """The badge of a new person at the node of `name`."""
+        added = Person(id=PersonId(person), name=person.title(), roles=frozenset(roles))
+        return people.add_person(self.nodes[name], added)
+
+    def actor(self, name: str, role: Role = Role.LEGAL) -> Actor:
+        """The person of `name` with this role: each party has one who is legal and one who is liaison."""
+        return Actor(person=people.identify(self.nodes[name], self.badges[name, role]))
+
+    def both(self, name: str, act: Callable[[Actor], agree.Recorded | Waiting | Refusal]) -> agree.Recorded | Refusal:
+        """What becomes of an act when the liaison of `name` does it and then, where it takes two, the legal officer."""
+        done = act(self.actor(name, Role.LIAISON))
+        if isinstance(done, Waiting):
+            done = act(self.actor(name, Role.LEGAL))
+        assert not isinstance(done, Waiting), done
+        return done
+
+    def propose(self, name: str, toml: bytes) -> agree.Recorded | Refusal:
+        """A proposal by as many people as it takes."""
+        return self.both(name, lambda by: agree.propose(self.nodes[name], toml, by=by))
+
+    def act_on(self, name: str, prefix: str, kind: EventKind, **fields: Any) -> agree.Recorded | Refusal:  # noqa: ANN401
+        """An act by as many people as it takes."""
+        return self.both(name, lambda by: agree.act_on(self.nodes[name], prefix, kind, by=by, **fields))
+
+    def admit(self, name: str, agreement: str, joiner: str) -> agree.Recorded:
+        """The admission of `joiner` by `name`."""
+        admitted = self.both(name, lambda by: agree.admit(self.nodes[name], agreement, PartyId(joiner), by=by))
+        assert isinstance(admitted, agree.Recorded), admitted
+        return admitted
+
+    def accede(self, name: str, agreement: str) -> agree.Recorded:
+        """The accession of `name`, which cites BASIS."""
+        bases = (
+            f'[[legal_bases]]\nparty = "{name}"\nkind = "unsc_resolution"\nreference = "{BASIS}"\nforce = "decides"\n'
+        )
+        joined = self.both(name, lambda by: agree.accede(self.nodes[name], agreement, bases.encode(), by=by))
+        assert isinstance(joined, agree.Recorded), joined
+        return joined
 
     def close(self) -> None:
         """Close every node."""
@@ -136,19 +184,19 @@ class World:
 
     def sign_all(self, toml: bytes, *, proposer: str = "aurelia") -> str:
         """The id of the agreement that `proposer` proposed and every other party accepted, all messages delivered."""
-        recorded = agree.propose(self.nodes[proposer], toml)
+        recorded = self.propose(proposer, toml)
         assert isinstance(recorded, agree.Recorded), recorded
         self.deliver()
         for party in recorded.standing.latest.parties:
             if party.id != proposer:
-                accepted = agree.act_on(self.nodes[party.id], recorded.event.terms, EventKind.ACCEPT)
+                accepted = self.act_on(party.id, recorded.event.terms, EventKind.ACCEPT)
                 assert isinstance(accepted, agree.Recorded), accepted
         self.deliver()
         return recorded.event.agreement
 
-    def act(self, name: str, agreement: str, kind: EventKind, **fields: str) -> agree.Recorded:
+    def act(self, name: str, agreement: str, kind: EventKind, **fields: Any) -> agree.Recorded:  # noqa: ANN401
         """An act of `name` that its own policy does not refuse."""
-        recorded = agree.act_on(self.nodes[name], agreement, kind, **fields)
+        recorded = self.act_on(name, agreement, kind, **fields)
         assert isinstance(recorded, agree.Recorded), recorded
         return recorded
 
@@ -187,6 +235,19 @@ class World:
         """Take objects in at the node of `name`."""
         data = json.dumps({"type": "bundle", "id": f"bundle--{_uuid(name)}", "objects": list(objects)}).encode()
         return ingest.add_objects(self.nodes[name], data, tags=make_tags())
+
+
+def write_badge(folder: Path, role: Role, badge: Badge) -> None:
+    """Put the badge where the tests of the program find it: in the folder of the node, so that copies have it too."""
+    path = badge_path(folder, role)
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(format_badge(badge))
+    path.chmod(0o600)
+
+
+def badge_path(folder: Path, role: Role) -> Path:
+    """Where the badge of the person with this role lies."""
+    return folder / "badges" / f"{role}.badge"
 
 
 def object_id(kind: str, name: str) -> ObjectId:

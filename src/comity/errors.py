@@ -13,6 +13,7 @@ each hold the one table that translates.
     │  ├─ MalformedManifest      not a party manifest
     │  ├─ MalformedMessage       not a message of one node to another
     │  ├─ MalformedNote          not a signed note or checkpoint
+    │  ├─ MalformedScenario      not a scenario of agreements under test
     │  └─ MalformedRequest       a bad parameter in a request or command
     ├─ VerificationError         do not trust it; tell the operator
     │  ├─ UnknownKey             signed by nobody we know
@@ -57,6 +58,7 @@ __all__ = [
     "MalformedNote",
     "MalformedObject",
     "MalformedRequest",
+    "MalformedScenario",
     "MalformedTerms",
     "NotFoundError",
     "NotInstalled",
@@ -128,6 +130,12 @@ class MalformedNote(MalformedError):
     """Not a signed note or checkpoint (C2SP signed-note, tlog-checkpoint)."""
 
     code = "malformed-note"
+
+
+class MalformedScenario(MalformedError):
+    """Not a scenario of agreements under test."""
+
+    code = "malformed-scenario"
 
 
 class MalformedRequest(MalformedError):

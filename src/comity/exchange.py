@@ -51,6 +51,7 @@ __all__ = [
     "ACCESS_TYPE",
     "EVENT_TYPE",
     "Message",
+    "describe_event",
     "make_access",
     "make_message",
     "parse_message",
@@ -95,7 +96,7 @@ def make_message(event: Event, *, nonce: bytes, signers: Sequence[Signer], docum
         "party": event.party,
         "at": format_instant(event.at),
         "nonce": nonce.hex(),
-        **_format_optional(event),
+        **describe_event(event),
     }
     if document is not None:
         signatures = sign_document(TERMS_TYPE, document, signers).signatures
@@ -106,8 +107,8 @@ def make_message(event: Event, *, nonce: bytes, signers: Sequence[Signer], docum
     return format_signed_document(sign_document(EVENT_TYPE, canonical_bytes(payload), signers))
 
 
-def _format_optional(event: Event) -> dict[str, Json]:
-    """What only some kinds have; what is absent is not written."""
+def describe_event(event: Event) -> dict[str, Json]:
+    """What an event says beside its kind, sender, text and time; what is absent is not written."""
     optional: dict[str, Json] = {
         "clause": event.clause,
         "channel": event.channel,
@@ -324,7 +325,8 @@ def _check_shape(event: Event) -> None:
     for name, kinds in _NEEDS.items():
         if (event.kind in kinds) != bool(getattr(event, name)):
             problem = "needs" if event.kind in kinds else "has no"
-            raise MalformedMessage(f"{event.kind} {problem} `{name}`", where=f"/{name}")
+            member = "legal_bases" if name == "bases" else name
+            raise MalformedMessage(f"{event.kind} {problem} `{member}`", where=f"/{member}")
     for name, kinds in _ALLOWS.items():
         if event.kind not in kinds and getattr(event, name):
             raise MalformedMessage(f"{event.kind} has no `{name}`", where=f"/{name}")

@@ -19,15 +19,20 @@ __all__ = [
     "Instant",
     "ObjectId",
     "PartyId",
+    "PersonId",
     "format_instant",
     "parse_digest",
     "parse_instant",
     "parse_object_id",
     "parse_party_id",
+    "parse_person_id",
 ]
 
 PartyId = NewType("PartyId", str)
 """A party's own identifier: lower-case letters, digits, "." and "-", 1 to 63 characters."""
+
+PersonId = NewType("PersonId", str)
+"""A person's identifier within one party, written as a party's is."""
 
 Digest = NewType("Digest", str)
 """A SHA-256, as 64 lower-case hexadecimal digits."""
@@ -66,6 +71,20 @@ def parse_party_id(text: str) -> PartyId:
             "beginning and ending with a letter or digit"
         )
     return PartyId(text)
+
+
+def parse_person_id(text: str) -> PersonId:
+    """The person id that `text` is.
+
+    Raises:
+        MalformedRequest: other characters, or over 63 of them.
+    """
+    if _PARTY.fullmatch(text) is None:
+        raise MalformedRequest(
+            f"{text[:80]!r} is not a person's id: use 1 to 63 lower-case letters, digits, '.' and '-', "
+            "beginning and ending with a letter or digit"
+        )
+    return PersonId(text)
 
 
 def parse_digest(text: str) -> Digest:

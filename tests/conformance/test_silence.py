@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from comity.agreement.lifecycle import EventKind
+from comity.agreement.events import EventKind
 from comity.exchange import make_access
 from comity.ids import AgreementId, Instant, PartyId, format_instant
 from comity.node import agree
@@ -107,7 +107,7 @@ def close_all(world: World) -> dict[str, AgreementId]:
 
 
 def propose(world: World, toml: bytes) -> str:
-    recorded = agree.propose(world.nodes["aurelia"], toml)
+    recorded = world.propose("aurelia", toml)
     assert isinstance(recorded, agree.Recorded)
     world.deliver()
     return recorded.event.agreement
@@ -372,7 +372,7 @@ def take_outbox(world: World, party: str) -> list[bytes]:
 def propose_alone(world: World, party: str, toml: bytes) -> bytes:
     """The proposal of `party` as it would travel."""
     before = {message.envelope for message in list_due(world.nodes[party])}
-    assert isinstance(agree.propose(world.nodes[party], toml), agree.Recorded)
+    assert isinstance(world.propose(party, toml), agree.Recorded)
     return next(message.envelope for message in list_due(world.nodes[party]) if message.envelope not in before)
 
 

@@ -13,7 +13,7 @@ from taxii2client.common import TokenAuth
 from taxii2client.exceptions import AccessError
 from taxii2client.v21 import Collection, Server, as_pages
 
-from comity.agreement.lifecycle import EventKind
+from comity.agreement.events import EventKind
 from comity.ids import Instant, PartyId
 from comity.node.parties import create_credential
 from tests.served import Served

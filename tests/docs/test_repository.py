@@ -95,6 +95,7 @@ def declared(name: str) -> list[Requirement]:
     if name != "run":
         asked += project["optional-dependencies"]["demo"] + groups["build"]
     if name == "dev":
+        asked += project["optional-dependencies"]["pdf"]
         asked += [entry for entry in groups["dev"] if isinstance(entry, str)]
     return [Requirement(entry) for entry in asked]
 

@@ -20,7 +20,6 @@ from typing import Any
 import pytest
 
 from comity.agreement.drafting import convert_terms
-from comity.node import agree
 from comity.node.journal import verify_folder
 from comity.node.parties import export_manifest
 from tests.e2e.conftest import COMITY, Counts, Ended, comity, count, digest, environment, rows, serving
@@ -69,7 +68,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Place:
     agreement = world.sign_all(world.terms())
     drafts = find_alike(world)
     for toml in drafts:
-        agree.propose(world.nodes["aurelia"], toml)
+        world.propose("aurelia", toml)
     terms, folder = world.terms(title="Another"), world.nodes["aurelia"].folder
     world.close()
     strangers = World(tmp_path_factory.mktemp("strangers"))

@@ -12,13 +12,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from comity.agreement.lifecycle import EventKind
+from comity.agreement.events import Event, EventKind
 from comity.exchange import make_message
 from comity.ids import AgreementId, Digest, PartyId
 from comity.node import agree
 from comity.node.journal import verify_folder
 from comity.node.outbox import list_due, settle
-from comity.signing import Role
+from comity.signing import Role, Signer
 from tests.e2e.conftest import Serving, comity, count, serving
 from tests.e2e.test_bad_input import flipped, signed_type
 from tests.worlds import World, make_object
@@ -44,6 +44,19 @@ class Line:
         self.world.tick()
         self.world.act("borealia", agreement or self.agreement, kind, **fields)
         return self.take()
+
+    def forge(self, kind: EventKind, party: str, signer: Signer, *, re: Digest | None = None) -> bytes:
+        """A message in the name of `party` that `signer` signed, past every check of a node."""
+        said = Event(
+            digest=Digest("0" * 64),
+            kind=kind,
+            agreement=AgreementId(self.agreement),
+            terms=Digest(self.agreement),
+            party=PartyId(party),
+            at=self.world.now,
+            re=re,
+        )
+        return make_message(said, nonce=b"nonce", signers=[signer])
 
     def take(self) -> bytes:
         """The newest message that waits at Borealia, taken out of the hands of the post."""
@@ -123,24 +136,14 @@ def test_a_resumption_may_come_before_its_suspension(line: Line) -> None:
 
 def test_a_resumption_of_what_another_suspended_lifts_nothing(line: Line) -> None:
     suspended = comity(line.server.folder, "agreement", "suspend", line.agreement, "--json").result["event"]
-    node = line.world.nodes["borealia"]
-    forged = make_message(
-        EventKind.RESUME,
-        agreement=AgreementId(line.agreement),
-        terms=Digest(line.agreement),
-        party=PartyId("borealia"),
-        at=line.world.now,
-        nonce=b"nonce",
-        signers=[node.signers[Role.AGREEMENT]],
-        re=Digest(suspended),
-    )
-    line.post(forged)
+    signer = line.world.nodes["borealia"].signers[Role.AGREEMENT]
+    line.post(line.forge(EventKind.RESUME, "borealia", signer, re=Digest(suspended)))
     assert line.state() == "suspended"
 
 
 def test_an_event_on_an_agreement_not_yet_known_can_come_again_later(line: Line) -> None:
     line.world.tick()
-    recorded = agree.propose(line.world.nodes["borealia"], line.world.terms(title="Another"))
+    recorded = line.world.propose("borealia", line.world.terms(title="Another"))
     assert isinstance(recorded, agree.Recorded)
     proposal = line.take()
     question = line.write(EventKind.CLARIFY, recorded.event.agreement, clause="purposes", text="Which?")
@@ -179,18 +182,7 @@ def test_a_message_of_a_stranger_or_in_anothers_name_is_no_message(line: Line, t
         ("borealia", partner.signers[Role.TRANSPORT]),
         ("borealia", partner.signers[Role.LOG]),
     ]
-    made = [
-        make_message(
-            EventKind.TERMINATE,
-            agreement=AgreementId(line.agreement),
-            terms=Digest(line.agreement),
-            party=PartyId(party),
-            at=line.world.now,
-            nonce=b"nonce",
-            signers=[signer],
-        )
-        for party, signer in cases
-    ]
+    made = [line.forge(EventKind.TERMINATE, party, signer) for party, signer in cases]
     with line.grows_by(0):
         check_silent(line, *[line.post(data) for data in made])
     assert line.state() == "in force"

@@ -185,7 +185,8 @@ def test_3_nothing_moved_before_both_had_signed(aurelia: Path, borealia: Path) -
     happened = events_in_log(aurelia, agreement)
     assert happened.index("borealia accept") == 3
     assert happened[:4] == [f"{party} {kind}" for party, kind in first]
-    assert isinstance(happened[4], Entry)
+    assert happened[4:6] == ["aurelia confirm", "borealia confirm"]
+    assert isinstance(happened[6], Entry)
 
 
 def test_4_the_partner_holds_exactly_what_the_log_says(shown: Shown, aurelia: Path, borealia: Path) -> None:

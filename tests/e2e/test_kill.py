@@ -23,15 +23,16 @@ from typing import Any
 
 import pytest
 
+from comity.agreement.people import Role
 from comity.cli.control import ask
-from comity.cli.reply import Reply
+from comity.cli.reply import Exit, Reply
 from comity.errors import UnavailableError
 from comity.ids import PartyId
 from comity.node.journal import verify_folder
 from comity.node.parties import create_credential
 from comity.node.poll import list_open_collections
 from tests.e2e.conftest import Entry, Given, comity, entries, get, read_objects, rows, serving, start
-from tests.worlds import World, make_object
+from tests.worlds import World, badge_path, make_object
 
 pytestmark = [pytest.mark.slow, pytest.mark.kill, pytest.mark.e2e]
 
@@ -186,7 +187,11 @@ def do(ground: Field, operation: str, **arguments: str) -> Reply | None:
     """What the serving process answered; None when it was killed meanwhile."""
     reply = None
     with contextlib.suppress(UnavailableError):
-        reply = ask(ground.folder, operation, dict(arguments))
+        for role in (Role.LIAISON, Role.LEGAL):
+            badge = badge_path(ground.folder, role).read_text(encoding="utf-8")
+            reply = ask(ground.folder, operation, {**arguments, "badge": badge})
+            if reply is None or reply.code != Exit.WAITING:
+                break
     ground.acts[f"{operation} {'cut' if reply is None else reply.code}"] += 1
     return reply
 
@@ -222,6 +227,8 @@ class Record:
         if entry.leaf["type"] == "agreement-event":
             self.events[entry.content["kind"]] += 1
             self.open = {"suspend": False, "resume": True}.get(entry.content["kind"], self.open)
+            return
+        if entry.leaf["type"] == "people":
             return
         assert self.open, f"entry {entry.position} is a disclosure while the agreement was suspended"
         self.sequence += 1

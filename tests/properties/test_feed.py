@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The feed as a state machine: whatever is taken in, signed, amended, suspended, resumed, polled or lost on the way.
+"""The feed as a state machine: whatever is taken in, deleted, signed, amended, suspended, resumed, polled or lost.
 
 SAFE       every disclosed object was admitted by the terms whose hash stands beside it in the log
 CLOSED     and so was everything it refers to
@@ -9,6 +9,7 @@ CURSOR     release times rise strictly, and any page size gives the same concate
 LOG-FIRST  what was received is in the log
 """
 
+import contextlib
 import tempfile
 from pathlib import Path
 from typing import Any, cast
@@ -17,7 +18,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from comity.agreement.lifecycle import EventKind
+from comity.agreement.events import EventKind
 from comity.agreement.terms import parse_terms
 from comity.canonical import Json
 from comity.errors import NotFoundError, TransitionError
@@ -25,6 +26,7 @@ from comity.ids import AgreementId, Instant, ObjectId, PartyId
 from comity.node import agree
 from comity.node.journal import list_entries, verify_store
 from comity.node.poll import Page, PollRequest, Released, Selection, VersionChoice, poll
+from comity.node.retention import delete
 from comity.node.standing import collection_id, find_agreement
 from comity.release.decision import Withhold, decide
 from comity.release.disclosure import Answer, EntryType
@@ -106,6 +108,11 @@ class FeedMachine(RuleBasedStateMachine):
             assert len(intake.added) == 1
             self.refers[made["id"], made["modified"]] = targets
 
+    @rule(name=st.sampled_from(NAMES[:3]))  # what others refer to
+    def delete(self, name: str) -> None:
+        with contextlib.suppress(NotFoundError):
+            delete(self.world.nodes["aurelia"], object_id("report", name), reason="Found to be wrong.")
+
     @rule(microseconds=st.sampled_from((0, 1, 1_000_000)))
     def wait(self, microseconds: int) -> None:
         self.world.tick(microseconds)
@@ -125,7 +132,7 @@ class FeedMachine(RuleBasedStateMachine):
             agreement=self.agreement,
             supersedes=self.versions[-1] if self.versions else None,
         )
-        recorded = agree.propose(self.world.nodes["aurelia"], toml)
+        recorded = self.world.propose("aurelia", toml)
         assert isinstance(recorded, agree.Recorded)
         self.agreement = recorded.event.agreement
         self.versions.append(recorded.event.terms)

@@ -109,7 +109,11 @@ def test_any_change_of_a_good_object_gives_a_value_or_malformed(value: dict[str,
     try:
         obj, parsed = parse_object(json.dumps(value).encode())
         label = make_label(
-            obj, read_markings(parsed, definitions={}), read_tags(parsed), originator=_AURELIA, audience=None
+            obj,
+            read_markings(parsed, definitions={}),
+            read_tags(parsed),
+            originators=frozenset({_AURELIA}),
+            audience=None,
         )
     except MalformedObject as error:
         refused = error

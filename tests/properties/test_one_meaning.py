@@ -28,6 +28,7 @@ from tests.strategies import FRAMEWORKS, STIX_TYPES, labels
 
 RECIPIENT = PartyId("borealia")
 PARTIES = ("aurelia", "borealia", "meridia")
+ONWARD = tuple(map(PartyId, ("aurelia", "cimbria", "meridia")))
 
 
 def some(words: Iterator[str] | tuple[str, ...] | frozenset[str]) -> st.SearchStrategy[frozenset[str]]:
@@ -46,7 +47,8 @@ scopes = st.builds(
     person_classes=some(PERSON_CLASSES),
     special_categories=some(SPECIAL_CATEGORIES),
     handling=some(HANDLING),
-    framework=st.none() | st.sampled_from(FRAMEWORKS),
+    onward_to=st.frozensets(st.sampled_from(ONWARD)),
+    excluded_frameworks=some(FRAMEWORKS),
 )
 
 
@@ -111,12 +113,14 @@ def likely(scope: Scope, label: Label) -> Label:
         person_classes=label.person_classes & scope.person_classes,
         special_categories=label.special_categories & scope.special_categories,
         handling=label.handling & scope.handling,
-        audience=None if label.audience is None else label.audience | {RECIPIENT},
-        excluded_frameworks=label.excluded_frameworks - {scope.framework or ""},
+        audience=None if label.audience is None else label.audience | {RECIPIENT} | scope.onward_to,
+        excluded_frameworks=label.excluded_frameworks & scope.excluded_frameworks,
     )
 
 
 COLUMNS = tuple(field.name for field in dataclasses.fields(Label) if field.name != "granular")
+SOME_OF_THE_AUDIENCE = "some of the audience"
+"""The recipient may have it, and of those whom the channel lists some may and some may not."""
 
 
 class DisagreeError(Exception):
@@ -138,10 +142,12 @@ def compare_readings(folder: Path, *, examples: int, by_z3: bool = False) -> Non
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         )
-        @given(scopes, labels(), st.sampled_from(["nothing", "everything", *COLUMNS]))
+        @given(scopes, labels(), st.sampled_from(["nothing", "everything", *[SOME_OF_THE_AUDIENCE] * 4, *COLUMNS]))
         def compare(scope: Scope, label: Label, left: str) -> None:
             near = label if left == "everything" else likely(scope, label)
             shown = dataclasses.replace(near, **{left: getattr(label, left)}) if left in COLUMNS else near
+            if left == SOME_OF_THE_AUDIENCE:
+                shown = dataclasses.replace(near, audience=(label.audience or frozenset()) | {RECIPIENT})
             readings = {
                 admits(scope, shown),
                 all(finding.holds for finding in read_findings(scope, shown, recipient=RECIPIENT)),
@@ -179,12 +185,13 @@ def _sql_mutant(old: str, new: str) -> Callable[[Callable[..., clauses.Condition
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("= 0)", "= 1)"),
+        ("< ?)", ">= ?)"),
+        ("< ?)", "< min(?, 1))"),
         ("GROUP BY w.grp", "GROUP BY w.clause"),
         ("NOT EXISTS", "EXISTS"),
-        ("MAX(CASE", "MIN(CASE"),
+        ("SUM(CASE", "MAX(CASE"),
+        ("SUM(CASE", "MIN(CASE"),
         ("AND w.clause = ? GROUP", "AND w.clause <> ? GROUP"),
-        ("AND w.word IN", "AND w.word NOT IN"),
     ],
 )
 def test_a_mutant_of_the_sql_reading_is_noticed(
@@ -199,14 +206,17 @@ MUTANTS: dict[str, Callable[[clauses.Test, clauses.Groups, frozenset[str]], bool
     "silence passes": lambda test, found, allowed: all(hits(test, group, allowed) for group in found),
     "one word is enough": lambda test, found, allowed: bool(frozenset().union(*found) & allowed),
     "any group is enough": lambda test, found, allowed: any(hits(test, group, allowed) for group in found),
-    "what is refused is admitted": lambda test, found, allowed: (
+    "one within is enough": lambda test, found, allowed: (
         test in clauses.SILENCE_PASSES if not found else all(not group.isdisjoint(allowed) for group in found)
+    ),
+    "all are needed": lambda test, found, allowed: (
+        test in clauses.SILENCE_PASSES if not found else all(allowed <= group for group in found)
     ),
 }
 
 
 def hits(test: clauses.Test, group: frozenset[str], allowed: frozenset[str]) -> bool:
-    return group.isdisjoint(allowed) if test is clauses.Test.NONE else not group.isdisjoint(allowed)
+    return allowed <= group if test is clauses.Test.WITHIN else not group.isdisjoint(allowed)
 
 
 @pytest.mark.parametrize("mutant", MUTANTS)
@@ -223,6 +233,9 @@ def test_a_mutant_of_the_decision_is_noticed(tmp_path: Path, monkeypatch: pytest
         lambda test, found, allowed: bool(found) and all(group & allowed != 0 for group in found),
         lambda test, found, allowed: test in clauses.SILENCE_PASSES or any(group & allowed for group in found),
         lambda test, found, allowed: test in clauses.SILENCE_PASSES or all(group & ~allowed == 0 for group in found),
+        lambda test, found, allowed: (
+            all(group & allowed for group in found) if found else test in clauses.SILENCE_PASSES
+        ),
     ],
 )
 def test_a_mutant_of_the_bits_is_noticed(
@@ -233,8 +246,23 @@ def test_a_mutant_of_the_bits_is_noticed(
         compare_readings(tmp_path, examples=500)
 
 
+def test_bits_that_forget_what_only_the_scope_says_are_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A listed party that no label names is not in any audience."""
+
+    def forget(scope: Scope, *, recipient: PartyId, bits: bitset.Bits) -> bitset.ScopeBits:
+        return tuple(
+            None if allowed is None else sum(known.get(word, 0) for word in allowed)
+            for clause, known in zip(CLAUSES, bits, strict=True)
+            for allowed in [clause.allowed(scope, recipient)]
+        )
+
+    monkeypatch.setitem(globals(), "read_scope_bits", forget)
+    with pytest.raises(DisagreeError):
+        compare_readings(tmp_path, examples=500)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("mutant", ["silence passes", "one group is enough", "what is refused is admitted"])
+@pytest.mark.parametrize("mutant", ["silence passes", "one group is enough", "one within is enough"])
 def test_a_mutant_of_z3_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mutant: str) -> None:
     z3, holds = load_z3(), proof._holds
 
@@ -245,7 +273,7 @@ def test_a_mutant_of_z3_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             case "one group is enough":
                 return z3.Or([holds(test, (slot,), allowed) for slot in slots])
             case _:
-                return holds(clauses.Test.ONLY if test is clauses.Test.NONE else test, slots, allowed)
+                return holds(clauses.Test.ONLY if test is clauses.Test.WITHIN else test, slots, allowed)
 
     monkeypatch.setattr(proof, "_holds", plant)
     with pytest.raises(DisagreeError):
@@ -283,11 +311,22 @@ def test_a_narrower_scope_never_admits_more(scope: Scope, label: Label, data: st
     assert admits(scope, near) or not admits(narrower, near)
 
 
+@given(scopes, labels(), st.frozensets(st.sampled_from(ONWARD)), some(FRAMEWORKS))
+def test_a_channel_that_lets_go_further_on_never_admits_more(
+    scope: Scope, label: Label, others: frozenset[PartyId], dropped: frozenset[str]
+) -> None:
+    looser = dataclasses.replace(
+        scope, onward_to=scope.onward_to | others, excluded_frameworks=scope.excluded_frameworks - dropped
+    )
+    for near in (likely(scope, label), likely(looser, label)):
+        assert admits(scope, near) or not admits(looser, near)
+
+
 NARROWED = ("types", "markings", "originators", "subjects", "regions", "kinds", "person_classes", "handling")
 
 
 @settings(max_examples=60, deadline=None, derandomize=True, database=None)
-@given(scopes, st.sampled_from([*NARROWED, "tlp_ceiling", "framework"]), st.data())
+@given(scopes, st.sampled_from([*NARROWED, "tlp_ceiling", "onward_to", "excluded_frameworks"]), st.data())
 def test_z3_finds_no_label_that_a_narrower_scope_admits_and_the_wider_does_not(
     scope: Scope, column: str, data: st.DataObject
 ) -> None:
@@ -295,8 +334,10 @@ def test_z3_finds_no_label_that_a_narrower_scope_admits_and_the_wider_does_not(
     change: dict[str, object] = {}
     if column == "tlp_ceiling":
         change[column] = data.draw(st.sampled_from(TLP_ORDER[: TLP_ORDER.index(scope.tlp_ceiling) + 1]))
-    elif column == "framework":
-        scope, change[column] = dataclasses.replace(scope, framework=None), data.draw(st.sampled_from(FRAMEWORKS))
+    elif column == "onward_to":  # who lists more parties is given less of what others restricted
+        change[column] = scope.onward_to | data.draw(st.frozensets(st.sampled_from(ONWARD)))
+    elif column == "excluded_frameworks":
+        change[column] = scope.excluded_frameworks & data.draw(some(FRAMEWORKS))
     else:
         change[column] = data.draw(st.frozensets(st.sampled_from(sorted(words or {"arms"})), max_size=2))
         assume(words is None or change[column] <= words)  # type: ignore[operator]
@@ -331,7 +372,8 @@ def test_every_clause_of_the_table_can_refuse_alone() -> None:
         person_classes=frozenset(),
         special_categories=frozenset(),
         handling=frozenset(),
-        framework="coalition-dawn",
+        onward_to=frozenset({PartyId("meridia")}),
+        excluded_frameworks=frozenset({"coalition-dusk"}),
     )
     fits = Label(
         types=frozenset({"report"}),
@@ -344,8 +386,8 @@ def test_every_clause_of_the_table_can_refuse_alone() -> None:
         person_classes=frozenset(),
         special_categories=frozenset(),
         handling=frozenset(),
-        audience=None,
-        excluded_frameworks=frozenset(),
+        audience=frozenset({RECIPIENT, PartyId("meridia")}),
+        excluded_frameworks=frozenset({"coalition-dusk"}),
         granular=(),
     )
     off: dict[str, dict[str, object]] = {
@@ -359,7 +401,7 @@ def test_every_clause_of_the_table_can_refuse_alone() -> None:
         "person_classes": {"person_classes": frozenset({"minor"})},
         "special_categories": {"special_categories": frozenset({min(SPECIAL_CATEGORIES)})},
         "handling": {"handling": frozenset({"H1"})},
-        "audience": {"audience": frozenset({PartyId("aurelia")})},
+        "audience": {"audience": frozenset({RECIPIENT})},
         "frameworks": {"excluded_frameworks": frozenset({"coalition-dawn"})},
     }
     assert off.keys() == {clause.name for clause in CLAUSES}

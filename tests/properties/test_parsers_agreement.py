@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from comity.agreement.drafting import convert_terms
-from comity.agreement.lifecycle import EventKind
+from comity.agreement.events import Event, EventKind, Position, Reservation
 from comity.agreement.recognition import parse_policy
 from comity.agreement.terms import parse_terms
 from comity.canonical import Json, canonical_bytes
@@ -21,20 +21,31 @@ from comity.exchange import (
     verify_access,
     verify_message,
 )
+from comity.ids import Digest
 from comity.signing import format_signed_document, parse_signed_document, sign_document
 from tests.parties import AURELIA, BOREALIA, MANIFESTS, SIGNERS, TRANSPORT, make_terms, write_terms
 from tests.signers import NOW
 from tests.strategies import json_values
+from tests.vectors.terms.duties import DUTIES
 
 TERMS = make_terms()
 TOML = write_terms()
-POLICY = b'refused_frameworks = ["coalition-dawn"]\n[[recognised]]\nkind = "treaty"\nreference = "*"\n'
+GOOD = [TERMS.document, *(document.encode() for _, document, where in DUTIES.values() if not where)]
+POLICY = (
+    b'refused_frameworks = ["coalition-dawn"]\n[[recognised]]\nkind = "treaty"\nreference = "*"\n'
+    b'[[not_recognised]]\nkind = "mou"\nreference = "*"\n[[demanded_assurances]]\nkind = "no_torture"\nof = "*"\n'
+)
 MESSAGE = make_message(
-    EventKind.ACCEPT,
-    agreement=TERMS.agreement_id,
-    terms=TERMS.hash,
-    party=BOREALIA,
-    at=NOW,
+    Event(
+        digest=Digest("0" * 64),
+        kind=EventKind.ACCEPT,
+        agreement=TERMS.agreement_id,
+        terms=TERMS.hash,
+        party=BOREALIA,
+        at=NOW,
+        positions=(Position.RECOGNISED, Position.NO_POSITION),
+        reservations=(Reservation(clause="purposes", ground="national_law", text="Under review."),),
+    ),
     nonce=bytes(16),
     signers=SIGNERS[BOREALIA],
     document=TERMS.document,
@@ -77,7 +88,7 @@ def altered(draw: st.DrawFn, good: bytes) -> bytes:
 
 
 @settings(max_examples=300)
-@given(st.binary(max_size=200) | damaged(TERMS.document) | altered(TERMS.document))
+@given(st.binary(max_size=200) | st.sampled_from(GOOD).flatmap(damaged) | st.sampled_from(GOOD).flatmap(altered))
 def test_any_bytes_are_terms_or_malformed(data: bytes) -> None:
     with suppress(MalformedTerms):
         terms = parse_terms(data)

@@ -5,11 +5,12 @@ import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from comity.agreement.lifecycle import Event, EventKind
-from comity.agreement.terms import TERMS_TYPE, Terms
+from comity.agreement.events import CARRIES_TERMS, STOPS, Event, EventKind, Position, Reservation
+from comity.agreement.terms import TERMS_TYPE, LegalBasis, Terms
 from comity.canonical import Json, canonical_bytes, sha256_digest
 from comity.errors import (
     AuthenticationError,
@@ -31,7 +32,7 @@ from comity.exchange import (
     verify_access,
     verify_message,
 )
-from comity.ids import AgreementId, Instant, PartyId
+from comity.ids import AgreementId, Digest, Instant, PartyId
 from comity.signing import (
     Manifest,
     Role,
@@ -48,18 +49,36 @@ from tests.signers import EXPIRES, NOW, SeedSigner, make_payload
 FIRST = make_terms()
 OTHER = make_terms(title="Exchange on something else")
 NONCE = bytes(range(16))
-CARRIES = frozenset({EventKind.PROPOSE, EventKind.ACCEPT})
 QUESTION = sha256_digest(b"a question")
-PARTS: dict[EventKind, dict[str, str]] = {
-    EventKind.PROPOSE: {},
-    EventKind.ACCEPT: {},
+BASIS = LegalBasis(
+    party=BOREALIA,
+    kind="mou",
+    reference="MOU-2026-14",
+    paragraph="2",
+    force="contract",
+    valid_from=NOW,
+    valid_until=Instant(NOW + 1),
+)
+RESERVED = (Reservation(clause="channels.aurelia", ground="national_law", text="Under review.\nFor now."),)
+POSITIONS = (Position.RECOGNISED, Position.NO_POSITION, Position.NOT_RECOGNISED)
+SIGNING: dict[str, object] = {"positions": POSITIONS, "reservations": RESERVED}
+PARTS: dict[EventKind, dict[str, object]] = {
+    EventKind.PROPOSE: SIGNING,
+    EventKind.COUNTER: SIGNING,
+    EventKind.ACCEPT: SIGNING,
+    EventKind.CONFIRM: {"positions": POSITIONS},
     EventKind.REJECT: {"text": "not now"},
+    EventKind.WITHDRAW: {"text": "under review"},
     EventKind.CLARIFY: {"clause": "channels.aurelia.regions", "text": "All of IQ?\nOr a part of it?"},
     EventKind.ANSWER: {"text": "Yes.", "re": QUESTION},
-    EventKind.SUSPEND: {"text": "a breach"},
+    EventKind.SUSPEND: {"text": "a breach", "channel": "aurelia"},
     EventKind.RESUME: {"re": QUESTION},
     EventKind.TERMINATE: {},
+    EventKind.LEAVE: {"text": "the mandate ended"},
+    EventKind.ADMIT: {"joiner": MERIDIA, "manifest": MANIFESTS[MERIDIA].digest},
+    EventKind.ACCEDE: {"manifest": MANIFESTS[BOREALIA].digest, "bases": (BASIS,), **SIGNING},
 }
+"""What each kind has besides the parts of every event, all of it where it is optional."""
 
 
 def send(
@@ -69,12 +88,21 @@ def send(
     *,
     signers: Sequence[Signer] | None = None,
     nonce: bytes = NONCE,
-    **changes: object,
+    document: bytes | None = None,
+    **changes: Any,  # noqa: ANN401 (the fields of an event)
 ) -> bytes:
     """A message of `party`, right in every part that `changes` does not name."""
-    parts: dict[str, object] = {"agreement": about.agreement_id, "terms": about.hash, "party": party, "at": NOW}
-    parts |= {"document": about.document if kind in CARRIES else None} | PARTS[kind] | changes
-    return make_message(kind, signers=signers or SIGNERS[party], nonce=nonce, **parts)  # type: ignore[arg-type]
+    said = make_event(kind, party, about, **changes)
+    carried = (document or about.document) if kind in CARRIES_TERMS else None
+    return make_message(said, signers=signers or SIGNERS[party], nonce=nonce, document=carried)
+
+
+def make_event(kind: EventKind, party: PartyId, about: Terms = FIRST, **changes: Any) -> Event:  # noqa: ANN401
+    """What `party` says, its digest left open."""
+    parts: dict[str, Any] = {"agreement": about.agreement_id, "terms": about.hash, "at": NOW} | PARTS[kind]
+    if kind is EventKind.ACCEDE:
+        parts |= {"manifest": MANIFESTS[party].digest, "bases": (replace(BASIS, party=party),)}
+    return Event(digest=Digest("0" * 64), kind=kind, party=party, **(parts | changes))
 
 
 def forge(
@@ -102,19 +130,20 @@ def verify(envelope: bytes, *, now: Instant = NOW) -> tuple[Event, Terms | None]
 def test_a_message_says_what_was_said(kind: EventKind, party: PartyId) -> None:
     envelope = send(kind, party)
     event, terms = verify(envelope)
-    parts = {"clause": None, "text": None, "re": None} | PARTS[kind]
-    assert event == Event(
-        digest=sha256_digest(parse_signed_document(envelope).payload),
-        kind=kind,
-        agreement=FIRST.agreement_id,
-        terms=FIRST.hash,
-        party=party,
-        at=NOW,
-        clause=parts["clause"],
-        text=parts["text"],
-        re=None if parts["re"] is None else QUESTION,
+    assert event == replace(make_event(kind, party), digest=sha256_digest(parse_signed_document(envelope).payload))
+    assert terms == (FIRST if kind in CARRIES_TERMS else None)
+
+
+@pytest.mark.parametrize("kind", EventKind)
+def test_what_is_optional_is_left_out(kind: EventKind) -> None:
+    least: dict[str, Any] = {name: () for name in ("positions", "reservations") if name in PARTS[kind]}
+    least |= {name: None for name in ("channel",) if name in PARTS[kind]}
+    envelope = send(kind, **least)
+    payload = json.loads(parse_signed_document(envelope).payload)
+    assert payload.keys().isdisjoint({"positions", "reservations", "channel"})
+    assert parse_message(envelope).event == replace(
+        make_event(kind, BOREALIA, **least), digest=parse_message(envelope).event.digest
     )
-    assert terms == (FIRST if kind in CARRIES else None)
 
 
 def test_a_message_again_is_the_same_event_and_another_act_is_another() -> None:
@@ -160,7 +189,7 @@ def test_after_the_manifest_has_expired() -> None:
         verify(send(), now=EXPIRES)
 
 
-@pytest.mark.parametrize("kind", sorted(CARRIES))
+@pytest.mark.parametrize("kind", sorted(CARRIES_TERMS))
 def test_over_another_document_than_it_names(kind: EventKind) -> None:
     with pytest.raises(DigestMismatch):
         verify(send(kind, document=OTHER.document))
@@ -196,10 +225,29 @@ def test_a_party_cannot_sign_terms_it_is_not_in() -> None:
         verify(send(EventKind.PROPOSE, MERIDIA))
 
 
+def test_a_joiner_signs_a_text_that_it_is_not_in_by_its_own_manifest() -> None:
+    event, terms = verify(send(EventKind.ACCEDE, MERIDIA))
+    assert (event.party, terms) == (MERIDIA, FIRST)
+    with pytest.raises(DigestMismatch, match="accedes by another manifest"):
+        verify(send(EventKind.ACCEDE, MERIDIA, manifest=MANIFESTS[AURELIA].digest))
+    with pytest.raises(UnknownKey):
+        verify(send(EventKind.ACCEDE, MERIDIA, signers=SIGNERS[BOREALIA]))
+
+
+@pytest.mark.parametrize("kind", sorted(STOPS - CARRIES_TERMS))
+def test_a_stop_is_believed_after_the_manifest_has_expired(kind: EventKind) -> None:
+    assert verify(send(kind), now=Instant(EXPIRES + 1))[0].kind is kind
+
+
+def test_a_counter_proposal_signs_a_text_and_so_needs_a_manifest_that_holds() -> None:
+    with pytest.raises(Expired):
+        verify(send(EventKind.COUNTER), now=EXPIRES)
+
+
 def test_a_document_that_is_no_agreement() -> None:
     document = change_terms(FIRST, retention={})
     named = sha256_digest(document)
-    with pytest.raises(MalformedTerms, match="not supported yet"):
+    with pytest.raises(MalformedTerms, match="is missing"):
         verify(send(document=document, terms=named, agreement=AgreementId(named)))
 
 
@@ -211,8 +259,9 @@ def test_a_later_version_belongs_to_the_agreement_it_names() -> None:
 
 
 def test_an_altered_payload() -> None:
-    signed = parse_signed_document(send(EventKind.SUSPEND))
+    signed = parse_signed_document(send(EventKind.SUSPEND, channel=None))
     payload = signed.payload.replace(b"suspend", b"resume").replace(b'"text":"a breach"', b'"re":"' + b"7" * 64 + b'"')
+    assert payload != signed.payload
     moved = canonical_bytes(json.loads(payload))
     with pytest.raises(BadSignature):
         verify(format_signed_document(replace(signed, payload=moved)))
@@ -252,7 +301,30 @@ def test_relabelling_a_signed_payload_breaks_its_signature() -> None:
         (EventKind.SUSPEND, {"clause": "validity"}, "/clause"),
         (EventKind.SUSPEND, {"document": FIRST.document.decode()}, "/document"),
         (EventKind.SUSPEND, {"signatures": []}, "/signatures"),
+        (EventKind.SUSPEND, {"channel": "Main"}, "/channel"),
+        (EventKind.SUSPEND, {"joiner": "meridia"}, "/joiner"),
+        (EventKind.SUSPEND, {"manifest": QUESTION}, "/manifest"),
+        (EventKind.SUSPEND, {"positions": ["recognised"]}, "/positions"),
+        (EventKind.SUSPEND, {"reservations": [{"clause": "purposes", "ground": "national_law"}]}, "/reservations"),
+        (EventKind.RESUME, {"channel": "aurelia"}, "/channel"),
         (EventKind.RESUME, {"re": None}, "/re"),
+        (EventKind.CONFIRM, {"document": FIRST.document.decode()}, "/document"),
+        (EventKind.CONFIRM, {"reservations": [{"clause": "purposes", "ground": "national_law"}]}, "/reservations"),
+        (EventKind.CONFIRM, {"positions": ["lawful"]}, "/positions"),
+        (EventKind.CONFIRM, {"positions": []}, "/positions"),
+        (EventKind.CONFIRM, {"positions": ["recognised"] * 257}, "/positions"),
+        (EventKind.ADMIT, {"joiner": None}, "/joiner"),
+        (EventKind.ADMIT, {"manifest": None}, "/manifest"),
+        (EventKind.ADMIT, {"manifest": "7"}, "/manifest"),
+        (EventKind.ACCEDE, {"manifest": None}, "/manifest"),
+        (EventKind.ACCEDE, {"legal_bases": None}, "/legal_bases"),
+        (EventKind.ACCEDE, {"legal_bases": []}, "/legal_bases"),
+        (EventKind.ACCEDE, {"document": None}, "/document"),
+        (EventKind.COUNTER, {"document": None}, "/document"),
+        (EventKind.PROPOSE, {"reservations": [{"clause": "purposes"}]}, "/reservations/0/ground"),
+        (EventKind.PROPOSE, {"reservations": [{"clause": "purposes", "ground": "mood"}]}, "/reservations/0/ground"),
+        (EventKind.PROPOSE, {"reservations": []}, "/reservations"),
+        (EventKind.LEAVE, {"re": QUESTION}, "/re"),
         (EventKind.ANSWER, {"re": None}, "/re"),
         (EventKind.ANSWER, {"text": None}, "/text"),
         (EventKind.CLARIFY, {"clause": None}, "/clause"),

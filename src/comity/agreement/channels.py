@@ -77,8 +77,9 @@ CHANNEL_CLAUSES = (
 class Scope:
     """The terms that an object's label is held against; `kinds` None sets no limit. Read by `release.clauses`.
 
-    `framework` is the one that the agreement itself belongs to. `sanitise` and `attribution` say what of an admitted
-    object goes (`release.decision`).
+    `onward_to` are the parties that a receiver may pass things on to, and `excluded_frameworks` those inside which
+    nothing given here may be used or passed on: what was received with a narrower promise does not go here. `sanitise`
+    and `attribution` say what of an admitted object goes (`release.decision`).
     """
 
     types: frozenset[str]
@@ -91,7 +92,8 @@ class Scope:
     person_classes: frozenset[str]
     special_categories: frozenset[str]
     handling: frozenset[str]
-    framework: str | None
+    onward_to: frozenset[PartyId]
+    excluded_frameworks: frozenset[str]
     sanitise: str = "tear_line_allowed"
     attribution: str = "may"
 
@@ -127,7 +129,6 @@ class Channel:
     own: bool
     special_categories: tuple[SpecialCategory, ...]
     onward: str
-    releasable_to: frozenset[PartyId]
     history: History
 
     def pairs(self, members: Collection[PartyId]) -> tuple[tuple[PartyId, PartyId], ...]:
@@ -145,13 +146,18 @@ class Channel:
         """The scope of what `giver` gives in this channel."""
         return replace(self.scope, originators=self.scope.originators | {giver}) if self.own else self.scope
 
+    @property
+    def releasable_to(self) -> frozenset[PartyId]:
+        """Whom the receivers may pass things on to; nobody where that needs the originator's consent."""
+        return self.scope.onward_to
+
 
 def read_channels(
-    fields: Reader, members: Collection[PartyId], *, group: bool, framework: str | None
+    fields: Reader, members: Collection[PartyId], *, group: bool, excluded_frameworks: frozenset[str]
 ) -> tuple[Channel, ...]:
-    """The channels of an agreement between `members` inside `framework`; those of a `group` may name "members"."""
+    """The channels of an agreement between `members`; those of a `group` may name "members"."""
     channels = tuple(
-        _read_channel(item, members, group=group, framework=framework)
+        _read_channel(item, members, group=group, excluded_frameworks=excluded_frameworks)
         for item in fields.items("channels", least=1, most=_MAX_CHANNELS)
     )
     if len({channel.id for channel in channels}) < len(channels):
@@ -159,7 +165,9 @@ def read_channels(
     return channels
 
 
-def _read_channel(reader: Reader, members: Collection[PartyId], *, group: bool, framework: str | None) -> Channel:
+def _read_channel(
+    reader: Reader, members: Collection[PartyId], *, group: bool, excluded_frameworks: frozenset[str]
+) -> Channel:
     fields = reader.open()
     giver, receivers = _read_giver(fields, members, group=group), _read_receivers(fields, members, group=group)
     if receivers is not None and giver in receivers:
@@ -176,11 +184,16 @@ def _read_channel(reader: Reader, members: Collection[PartyId], *, group: bool, 
         id=fields.label("id"),
         giver=giver,
         receivers=receivers,
-        scope=_read_scope(fields, _read_originators(fields, originators), special, framework=framework),
+        scope=_read_scope(
+            fields,
+            _read_originators(fields, originators),
+            special,
+            onward_to=releasable,
+            excluded_frameworks=excluded_frameworks,
+        ),
         own=_OWN in originators,
         special_categories=special,
         onward=onward,
-        releasable_to=releasable,
         history=_read_history(fields),
     )
     fields.close()
@@ -236,7 +249,8 @@ def _read_scope(
     originators: frozenset[PartyId],
     special: Collection[SpecialCategory],
     *,
-    framework: str | None,
+    onward_to: frozenset[PartyId],
+    excluded_frameworks: frozenset[str],
 ) -> Scope:
     return Scope(
         types=_read_types(fields),
@@ -251,7 +265,8 @@ def _read_scope(
         ),
         special_categories=frozenset(item.category for item in special),
         handling=fields.words("handling", HANDLING),
-        framework=framework,
+        onward_to=onward_to,
+        excluded_frameworks=excluded_frameworks,
         sanitise=fields.word("sanitise", SANITISE) if fields.has("sanitise") else "tear_line_allowed",
         attribution=fields.word("attribution", ATTRIBUTION) if fields.has("attribution") else "may",
     )

@@ -15,12 +15,13 @@ from datetime import UTC, datetime, timedelta
 from comity.errors import MalformedRequest
 from comity.ids import Instant
 
-__all__ = ["Duration", "add_duration", "format_duration", "parse_duration"]
+__all__ = ["Duration", "add_duration", "format_duration", "parse_duration", "subtract_duration"]
 
 _FORM = re.compile(r"P(?=\d|T\d)(?:(\d{1,3})Y)?(?:(\d{1,4})M)?(?:(\d{1,5})D)?(?:T(\d{1,6})H)?", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MONTHS_OF_A_YEAR = 12
 _LAST_YEAR = 9999
+_SLACK = 4 * 86_400_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +69,25 @@ def add_duration(instant: Instant, duration: Duration) -> Instant:
     if moved >= last - timedelta(hours=duration.hours):
         return _to_instant(last)
     return _to_instant(moved + timedelta(hours=duration.hours))
+
+
+def subtract_duration(instant: Instant, duration: Duration) -> Instant:
+    """A time after which nothing can have begun that has lasted `duration` by `instant`.
+
+    Up to four days later than need be: months differ, and `add_duration` does not rise strictly at their ends.
+    """
+    first = datetime(1, 1, 1, tzinfo=UTC)
+    moment = _EPOCH + timedelta(microseconds=instant)
+    if moment < first + timedelta(hours=duration.hours):
+        return _to_instant(first)
+    moment -= timedelta(hours=duration.hours)
+    month = moment.month - 1 - duration.months
+    year = moment.year + month // _MONTHS_OF_A_YEAR
+    if year < 1:
+        return _to_instant(first)
+    number = month % _MONTHS_OF_A_YEAR + 1
+    moved = moment.replace(year=year, month=number, day=min(moment.day, monthrange(year, number)[1]))
+    return Instant(_to_instant(moved) + _SLACK)
 
 
 def _to_instant(moment: datetime) -> Instant:

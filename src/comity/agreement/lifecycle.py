@@ -98,11 +98,9 @@ class Standing:
     admissions: tuple[Event, ...]
     superseded: frozenset[Digest]
 
-    def bases_of(self, party: PartyId) -> tuple[LegalBasis, ...]:
-        """What `party` cites for itself: in the text that counts, or when it joined."""
-        terms = self.current or self.latest
-        joining = [basis for event in self.joined if event.party == party for basis in event.bases]
-        return (*(basis for basis in terms.legal_bases if basis.party == party), *joining)
+    def joining_bases(self, party: PartyId) -> tuple[LegalBasis, ...]:
+        """What `party` cited for itself when it joined, beside the text."""
+        return tuple(basis for event in self.joined if event.party == party for basis in event.bases)
 
     def obstacle(self, channel: Channel, giver: PartyId, receiver: PartyId) -> Obstacle | None:
         """What keeps `channel` closed from `giver` to `receiver`, by this state; None when nothing does."""

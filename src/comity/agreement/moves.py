@@ -5,7 +5,7 @@ A message of another party is not held against this: it may have been right wher
 from the set of events whatever was said (`agreement.lifecycle`).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from comity.agreement.events import TALK, Event, EventKind
@@ -14,10 +14,15 @@ from comity.agreement.record import count_admitting
 from comity.agreement.terms import Terms, clause_names
 from comity.agreement.transitions import MAY, State
 from comity.errors import MalformedMessage, TransitionError
-from comity.ids import PartyId
+from comity.ids import PartyId, format_instant
 from comity.vocabulary import RESERVATION_GROUNDS
 
-__all__ = ["NextStep", "check_event", "choose_proposal", "find_next_steps"]
+__all__ = ["NextStep", "check_event", "choose_proposal", "find_confirmable", "find_next_steps", "find_told"]
+
+_ON_THE_WHOLE = frozenset({EventKind.SUSPEND, EventKind.RESUME, EventKind.TERMINATE, EventKind.LEAVE})
+"""What holds on the agreement and not on one version of it."""
+
+_OF_MEMBERS = frozenset({EventKind.SUSPEND, EventKind.RESUME, EventKind.TERMINATE, EventKind.LEAVE, EventKind.ADMIT})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +42,16 @@ def choose_proposal(standing: Standing | None) -> EventKind:
     return EventKind.PROPOSE if standing.latest.founders <= standing.signed_by else EventKind.COUNTER
 
 
+def find_confirmable(standing: Standing, party: PartyId) -> Terms | None:
+    """The version that every party signed and `party` has not confirmed, where it may; its own policy is not asked."""
+    terms = standing.current
+    if terms is None or party not in terms.founders - standing.left - standing.confirmed_by:
+        return None
+    return terms if EventKind.CONFIRM in MAY[standing.state] else None
+
+
 def check_event(standing: Standing | None, event: Event, terms: Terms) -> None:
-    """Nothing, when the party of `event` may say it now about `terms`; `standing` is None before the first proposal.
+    """Nothing, when the party of `event` may say it about `terms` at `event.at`; `standing` is None before the first.
 
     Raises:
         TransitionError: not in this state, not this party, or said already; the message says what is possible.
@@ -51,26 +64,33 @@ def check_event(standing: Standing | None, event: Event, terms: Terms) -> None:
         possible = ", ".join(sorted(MAY[state])) or "nothing any more"
         stands = "nothing was proposed yet" if standing is None else standing.sentence
         raise TransitionError(f"{event.kind} is not possible now: {stands}; possible is: {possible}")
+    if standing is not None and event.party in standing.left:
+        raise TransitionError(f"{event.party} has left; whoever left comes back by another agreement")
     if standing is not None and event.kind in _OWN_CHECKS:
         _OWN_CHECKS[event.kind](standing, event, terms)
 
 
 def _check_sender(standing: Standing | None, event: Event, terms: Terms) -> None:
-    members = terms.founders if standing is None else terms.founders | standing.members
     if event.kind is EventKind.ACCEDE:
         if event.party in terms.founders:
             raise TransitionError(f"{event.party} is a party of {terms.title!r} already: accept it")
-    elif event.party not in members:
+    elif event.party not in _find_concerned(standing, event, terms):
         raise TransitionError(f"{event.party} is not a party of {terms.title!r}, so it has no say in it")
-    if standing is not None and event.party in standing.left:
-        raise TransitionError(f"{event.party} has left; whoever left comes back by another agreement")
+
+
+def _find_concerned(standing: Standing | None, event: Event, terms: Terms) -> frozenset[PartyId]:
+    """Whose word of this kind counts: a text is negotiated by those it names; joiners have a say in what binds them."""
+    if standing is None or event.kind not in _OF_MEMBERS | TALK:
+        return terms.founders
+    if event.kind in TALK and (standing.current is None or terms.hash != standing.current.hash):
+        return terms.founders
+    return terms.founders | standing.members
 
 
 def _check_words(event: Event, terms: Terms) -> None:
-    names = clause_names(terms)
     if event.kind in TALK and not event.text:
         raise MalformedMessage("a question or an answer needs a text", where="text")
-    if event.kind is EventKind.CLARIFY and event.clause not in names:
+    if event.kind is EventKind.CLARIFY and event.clause not in (names := clause_names(terms)):
         raise MalformedMessage(
             f"{event.clause!r} is not a clause of {terms.title!r}; its clauses are {', '.join(names)}", where="clause"
         )
@@ -114,6 +134,7 @@ def _check_proposal(standing: Standing, event: Event, terms: Terms) -> None:
         raise TransitionError(f"version {latest.version} is on record; the next one is {latest.version + 1}")
     if terms.supersedes != latest.hash:
         raise TransitionError(f'the next version replaces the latest one on record: write supersedes = "{latest.hash}"')
+    _check_time(event, terms)
     if event.kind is not choose_proposal(standing):
         raise TransitionError(f"{event.kind} is not possible now: {standing.sentence}; use {choose_proposal(standing)}")
 
@@ -130,8 +151,17 @@ def _check_signing(standing: Standing, event: Event, terms: Terms) -> None:
         )
     if event.kind is EventKind.ACCEPT and event.party in standing.signed_by:
         raise TransitionError(f"{event.party} has signed this version already: {standing.sentence}")
+    if event.kind is EventKind.ACCEPT:
+        _check_time(event, terms)
     if event.kind is EventKind.WITHDRAW and event.party not in standing.signed_by:
         raise TransitionError(f"{event.party} has not signed this version, so it cannot withdraw: reject it")
+
+
+def _check_time(event: Event, terms: Terms) -> None:
+    """A text that has run out would, signed by all, end what it replaces."""
+    if terms.valid_until is not None and event.at >= terms.valid_until:
+        ended = format_instant(terms.valid_until)
+        raise TransitionError(f"version {terms.version} ran out on {ended}: propose one that is still to come")
 
 
 def _check_lifting(standing: Standing, event: Event, _: Terms) -> None:
@@ -240,16 +270,43 @@ def _owed_standing(standing: Standing) -> list[NextStep]:
     return steps + [NextStep(party=lapse.party, act="renew", why=lapse.reason) for lapse in standing.lapses]
 
 
+def find_told(standing: Standing, events: Iterable[Event], *, party: PartyId) -> Iterator[tuple[PartyId, Event]]:
+    """What `party` tells joiners of what is on its record, by joiner.
+
+    The text, its signatures and what stops it, by each founder that has admitted a joiner, once enough have. Before
+    that a joiner learns nothing, and of versions before this one only what stops it. Once it is in, each member tells
+    what it said itself: what was on its way when the joiner signed was sent to the others alone.
+    """
+    current = standing.current
+    if current is None:
+        return
+    for joiner, founders in _find_admitting(standing).items():
+        if joiner in {party, *standing.left} or len(founders) < count_admitting(current):
+            continue
+        inside = joiner in standing.members
+        for event in events:
+            told = event.party == party if inside else party in founders
+            if told and (event.terms == current.hash or event.kind in _ON_THE_WHOLE):
+                yield joiner, event
+
+
+def _find_admitting(standing: Standing) -> dict[PartyId, frozenset[PartyId]]:
+    """Each party that a founder has admitted, member already or not, with those founders."""
+    admitting: dict[PartyId, frozenset[PartyId]] = {}
+    for said in standing.admissions:
+        if said.kind is EventKind.ADMIT and said.joiner is not None:
+            admitting[said.joiner] = admitting.get(said.joiner, frozenset()) | {said.party}
+    return admitting
+
+
 def _owed_joining(standing: Standing) -> list[NextStep]:
     current = standing.current
     if current is None:
         return []
     steps = list[NextStep]()
-    admitting: dict[PartyId, set[PartyId]] = {}
-    for said in standing.admissions:
-        if said.kind is EventKind.ADMIT and said.joiner is not None and said.joiner not in standing.members:
-            admitting.setdefault(said.joiner, set()).add(said.party)
-    for joiner, founders in admitting.items():
+    for joiner, founders in _find_admitting(standing).items():
+        if joiner in standing.members:
+            continue
         if len(founders & current.founders) >= count_admitting(current):
             steps.append(NextStep(party=joiner, act="accede", why=f"admitted by {_list(founders)}"))
             continue

@@ -37,6 +37,16 @@ class Reader:
         self._fields: dict[str, Json] = {}
         self._read: set[str] = set()
 
+    @property
+    def value(self) -> Json:
+        """What is read, as it stands."""
+        return self._value
+
+    @property
+    def where(self) -> str:
+        """Its JSON pointer."""
+        return self._where
+
     def open(self) -> Self:
         """This reader, once its value is an object."""
         if not isinstance(self._value, dict):
@@ -44,11 +54,9 @@ class Reader:
         self._fields = self._value
         return self
 
-    def close(self, *, not_yet: Collection[str] = ()) -> None:
-        """Refuse what was not read; a field of `not_yet` is known, but to later versions only."""
+    def close(self) -> None:
+        """Refuse what was not read: an unknown field."""
         unknown = sorted(self._fields.keys() - self._read)
-        if unknown and unknown[0] in not_yet:
-            raise self.refuse(unknown[0], "is not supported yet by this version, which would not keep it; leave it out")
         if unknown:
             known = ", ".join(sorted(self._read))
             raise self.refuse(unknown[0], f"is not a field this version knows here; known are {known}")
@@ -145,6 +153,13 @@ class Reader:
         """A time, or None where the field is absent."""
         return self.instant(name) if self.has(name) else None
 
+    def as_instant(self, name: str, text: Json) -> Instant:
+        """The time that `text`, a part of the field, is."""
+        try:
+            return parse_instant(text if isinstance(text, str) else "")
+        except MalformedRequest as error:
+            raise self.refuse(name, error.detail) from error
+
     def texts(self, name: str, *, least: int = 0) -> frozenset[str]:
         """A set of texts, written as a list without repetition; empty where the field is absent and may be."""
         if not self.has(name) and least == 0:
@@ -188,6 +203,15 @@ class Reader:
         if not isinstance(value, list) or not least <= len(value) <= most:
             raise self.refuse(name, f"must be a list of {least} to {most} tables")
         return (Reader(item, f"{self._where}/{name}/{index}", self._error) for index, item in enumerate(value))
+
+    def entries(self, name: str, *, most: int) -> Iterator[tuple[str, "Reader"]]:
+        """Each name in a table, with a reader for what stands under it; nothing where the field is absent."""
+        value = self._get(name) if self.has(name) else {}
+        if not isinstance(value, dict) or len(value) > most:
+            raise self.refuse(name, f"must be a table of at most {most} names")
+        for key, item in value.items():
+            step = key.replace("~", "~0").replace("/", "~1")
+            yield key, Reader(item, f"{self._where}/{name}/{step}", self._error)
 
     def item(self, name: str) -> "Reader":
         """A reader for the value of a field."""

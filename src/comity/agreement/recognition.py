@@ -21,14 +21,25 @@ from dataclasses import dataclass
 
 from comity.agreement.drafting import parse_toml, with_line
 from comity.agreement.events import Position
-from comity.agreement.lifecycle import is_valid
+from comity.agreement.lifecycle import Standing, is_valid
 from comity.agreement.reader import Reader
 from comity.agreement.terms import LegalBasis, Terms
+from comity.agreement.transitions import State
 from comity.errors import MalformedTerms
 from comity.ids import Instant, PartyId
 from comity.vocabulary import ASSURANCES, LEGAL_BASIS_KINDS
 
-__all__ = ["Demand", "Policy", "Recognised", "Refusal", "judge", "parse_policy", "take_positions"]
+__all__ = [
+    "Demand",
+    "Policy",
+    "Recognised",
+    "Refusal",
+    "find_lost_recognition",
+    "judge",
+    "parse_policy",
+    "read_policy",
+    "take_positions",
+]
 
 _MAX_RULES = 1_000
 
@@ -78,35 +89,48 @@ def parse_policy(toml: bytes) -> Policy:
     text, value = parse_toml(toml)
     fields = Reader(value, "", MalformedTerms)
     try:
-        fields.open()
-        policy = Policy(
-            recognised=frozenset(_read_rule(rule) for rule in _items(fields, "recognised")),
-            not_recognised=frozenset(_read_rule(rule) for rule in _items(fields, "not_recognised")),
-            refused_frameworks=fields.texts("refused_frameworks"),
-            demands=frozenset(_read_demand(rule) for rule in _items(fields, "demanded_assurances")),
-        )
-        if both := sorted(policy.recognised & policy.not_recognised):
-            raise fields.refuse("not_recognised", f"{' '.join(both[0])} is also in recognised")
-        fields.close()
+        return read_policy(fields)
     except MalformedTerms as error:
         raise with_line(error, text) from error
+
+
+def read_policy(reader: Reader) -> Policy:
+    """The policy in a table of fields, and nothing else in it."""
+    fields = reader.open()
+    policy = Policy(
+        recognised=frozenset(_read_rule(rule) for rule in _items(fields, "recognised")),
+        not_recognised=frozenset(_read_rule(rule) for rule in _items(fields, "not_recognised")),
+        refused_frameworks=fields.texts("refused_frameworks"),
+        demands=frozenset(_read_demand(rule) for rule in _items(fields, "demanded_assurances")),
+    )
+    if both := sorted(policy.recognised & policy.not_recognised):
+        raise fields.refuse("not_recognised", f"{' '.join(both[0])} is also in recognised")
+    fields.close()
     return policy
 
 
 def judge(
-    policy: Policy, terms: Terms, *, party: PartyId, now: Instant, joining: Collection[LegalBasis] = ()
+    policy: Policy,
+    terms: Terms,
+    *,
+    party: PartyId,
+    now: Instant,
+    joining: Collection[LegalBasis] = (),
+    towards: PartyId | None = None,
 ) -> Recognised | Refusal:
     """What `policy` of `party` says of `terms` at `now`.
 
     A refused framework first, then the assurances it demands, then the bases cited for itself; `joining` are the bases
-    that it cites as a joiner, beside the text.
+    that it cites as a joiner, beside the text. `towards` is a joiner that something would be given to: no text has an
+    assurance of one.
     """
     if terms.framework is not None and terms.framework in policy.refused_frameworks:
         return Refusal(
             clause="framework",
             reason=f"{party} takes no part in the framework {terms.framework!r} (refused_frameworks in its policy)",
         )
-    if missing := _find_missing_assurance(policy, terms, party=party, now=now):
+    others = (terms.founders | ({towards} if towards is not None else frozenset())) - {party}
+    if missing := _find_missing_assurance(policy, terms, party=party, others=others, now=now):
         return Refusal(clause="assurances", reason=missing)
     own = [basis for basis in (*terms.legal_bases, *joining) if basis.party == party]
     if not own:
@@ -125,6 +149,17 @@ def judge(
         clause="legal_bases",
         reason=f"{party} recognises none of the bases cited for it ({_list(own)}); its policy recognises: {wanted}",
     )
+
+
+def find_lost_recognition(policy: Policy, standing: Standing, *, party: PartyId, now: Instant) -> Refusal | None:
+    """Why the party's own policy no longer lets an agreement be in force that is; None where it does, or all know."""
+    terms = standing.current
+    if terms is None or standing.state is not State.IN_FORCE or party not in standing.members:
+        return None
+    if any(lapse.party == party for lapse in standing.lapses):
+        return None
+    judged = judge(policy, terms, party=party, now=now, joining=standing.joining_bases(party))
+    return judged if isinstance(judged, Refusal) else None
 
 
 def take_positions(policy: Policy, terms: Terms) -> tuple[Position, ...]:
@@ -161,11 +196,12 @@ def _take_position(policy: Policy, basis: LegalBasis) -> Position:
     return Position.NO_POSITION
 
 
-def _find_missing_assurance(policy: Policy, terms: Terms, *, party: PartyId, now: Instant) -> str | None:
+def _find_missing_assurance(
+    policy: Policy, terms: Terms, *, party: PartyId, others: Collection[PartyId], now: Instant
+) -> str | None:
     """Which demanded assurance the text does not have from whom, or no longer."""
-    others = sorted(terms.founders - {party})
     for demand in sorted(policy.demands, key=lambda demand: (demand.kind, demand.of or "")):
-        for other in others:
+        for other in sorted(others):
             if demand.of not in {None, other}:
                 continue
             given = [each for each in terms.assurances if each.kind == demand.kind and each.given_by == other]

@@ -10,8 +10,9 @@ head     the newest sealed version, if the sealed ones form one line in which ea
          lines there is no head, and nothing is in force. Proposals never sealed are steps of a line.
 refused  a party of a version has rejected or withdrawn it, countered it, or signed it with a reservation that the
          text does not allow. A refused head is closed, and the one before does not come back: that may give more.
-joined   a party signed the text that others founded, and those whom the text asks have admitted it by the manifest
-         it shows. Whom the text asks never changes: the founders, whether they have left or not.
+joined   a party signed the text that others founded, without a reservation that the text does not allow, and those
+         whom the text asks have admitted it by the manifest it shows. Whom the text asks never changes: the founders,
+         whether they have left or not.
 left     for good: who has left an agreement comes back by another one.
 """
 
@@ -23,7 +24,16 @@ from comity.agreement.events import SIGNS, Event, EventKind
 from comity.agreement.terms import Terms
 from comity.ids import Digest, PartyId
 
-__all__ = ["Record", "count_admitting", "find_head", "find_joined", "find_members", "find_parties", "sort_out"]
+__all__ = [
+    "Record",
+    "count_admitting",
+    "find_bound",
+    "find_head",
+    "find_joined",
+    "find_members",
+    "find_parties",
+    "sort_out",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +102,13 @@ def find_head(record: Record) -> Terms | None:
 
 def find_members(record: Record, terms: Terms) -> frozenset[PartyId]:
     """Who is bound by `terms`: its founders and those who joined it, without those who left."""
-    return (terms.founders | find_joined(terms, record.events).keys()) - record.left
+    return terms.founders.union(find_joined(terms, record.events)) - record.left
+
+
+def find_bound(versions: Iterable[Terms], events: Iterable[Event]) -> frozenset[PartyId]:
+    """Whom every message on an agreement goes to: the parties of every version, and who joined one."""
+    said = tuple(events)
+    return frozenset[PartyId]().union(*(terms.founders | find_joined(terms, said).keys() for terms in versions))
 
 
 def find_joined(terms: Terms, events: Iterable[Event]) -> dict[PartyId, Event]:
@@ -105,8 +121,9 @@ def find_joined(terms: Terms, events: Iterable[Event]) -> dict[PartyId, Event]:
     needed = count_admitting(terms)
     joined: dict[PartyId, Event] = {}
     for event in sorted(said, key=lambda event: event.digest):
-        admitted = len(admitting.get((event.party, event.manifest), ()))
-        if event.kind is EventKind.ACCEDE and event.party not in terms.founders and 0 < needed <= admitted:
+        if event.kind is not EventKind.ACCEDE or event.party in terms.founders or not _allows(terms, event):
+            continue
+        if 0 < needed <= len(admitting.get((event.party, event.manifest), ())):
             joined.setdefault(event.party, event)
     return joined
 
@@ -135,8 +152,12 @@ def _refuses(event: Event, terms: Terms, known: Mapping[Digest, Terms]) -> Event
         return None
     if event.kind in {EventKind.REJECT, EventKind.WITHDRAW}:
         return event.kind
-    reserved = {reservation.clause for reservation in event.reservations}
-    return EventKind.REJECT if event.kind in SIGNS and not reserved <= terms.reservable else None
+    return EventKind.REJECT if event.kind in SIGNS and not _allows(terms, event) else None
+
+
+def _allows(terms: Terms, event: Event) -> bool:
+    """Whether the text allows every reservation that the event makes."""
+    return terms.reservable.issuperset(reservation.clause for reservation in event.reservations)
 
 
 def _find_belonging(
@@ -144,15 +165,16 @@ def _find_belonging(
 ) -> tuple[Terms, ...]:
     """The versions that belong, oldest first, so that the first one is in front.
 
-    A version that arrives before the one it replaces waits: it belongs as soon as that one does. Who has left is not
-    asked here: a version that others sealed must not fall because one of its signers leaves.
+    A version that arrives before the one it replaces waits: it belongs as soon as that one does. A party that is first
+    named in a later version does not have the ones before: its first is the oldest on its record, and no other may
+    stand alone there. Who has left is not asked here: a version that others sealed must not fall because one of its
+    signers leaves.
     """
     belonging: dict[Digest, Terms] = {}
-    known = {terms.hash for terms in ordered}
     headless = all(terms.agreement is not None for terms in ordered)
     for terms in ordered:
         replaced = None if terms.supersedes is None else belonging.get(terms.supersedes)
-        first = terms.supersedes not in known if headless else terms.agreement is None
+        first = terms.version == ordered[0].version if headless else terms.agreement is None
         if first or (
             replaced is not None
             and replaced.version + 1 == terms.version

@@ -211,8 +211,8 @@ def _read_terms(reader: Reader, document: bytes) -> Terms:
     structure = _read_structure(fields, len(founders))
     valid_from, valid_until, reviews = _read_validity(fields)
     existence, public_line = read_existence(fields)
-    framework = fields.maybe_text("framework")
-    channels = read_channels(fields, founders, group=structure.group, framework=framework)
+    excluded = fields.texts("excluded_frameworks")
+    channels = read_channels(fields, founders, group=structure.group, excluded_frameworks=excluded)
     terms = Terms(
         hash=sha256_digest(document),
         document=document,
@@ -222,8 +222,8 @@ def _read_terms(reader: Reader, document: bytes) -> Terms:
         supersedes=supersedes,
         form=fields.word("form", FORMS),
         structure=structure,
-        framework=framework,
-        excluded_frameworks=fields.texts("excluded_frameworks"),
+        framework=fields.maybe_text("framework"),
+        excluded_frameworks=excluded,
         parties=parties,
         legal_bases=read_bases(fields, founders),
         valid_from=valid_from,

@@ -33,46 +33,55 @@ class State(StrEnum):
     CONFLICTING = "conflicting"
 
 
-_Row = tuple[tuple[State, ...], EventKind, tuple[State, ...]]
+_HERE = None
+"""In a row: where it stands already."""
+
+_Row = tuple[tuple[State, ...], EventKind, tuple[State | None, ...]]
 
 _OPEN = (State.PROPOSED, State.IN_CLARIFICATION, State.COUNTERED, State.ACCEPTED)
 _SIGNED = (State.AGREED, State.IN_FORCE, State.SUSPENDED)
 _REFUSED = (State.REJECTED, State.WITHDRAWN)
-_TALKED = (*_OPEN, *_SIGNED, State.EXPIRED)
+_STANDING = (*_SIGNED, State.EXPIRED)
+_CLOSED = (*_REFUSED, State.CONFLICTING)
 
 _ROWS: tuple[_Row, ...] = (
     ((State.DRAFT,), EventKind.PROPOSE, (State.PROPOSED,)),
-    # A text that not every party has signed.
+    # A text that not every party has signed. A lock of an earlier version holds on the next one too.
     (_OPEN, EventKind.COUNTER, (State.COUNTERED,)),
-    (_OPEN, EventKind.ACCEPT, (State.IN_CLARIFICATION, State.ACCEPTED, State.AGREED, State.IN_FORCE)),
+    ((State.PROPOSED, State.COUNTERED), EventKind.ACCEPT, (State.ACCEPTED, State.AGREED, State.SUSPENDED)),
+    ((State.ACCEPTED, State.IN_CLARIFICATION), EventKind.ACCEPT, (_HERE, State.AGREED, State.SUSPENDED)),
     (_OPEN, EventKind.REJECT, (State.REJECTED,)),
     (_OPEN, EventKind.WITHDRAW, (State.WITHDRAWN,)),
     (_OPEN, EventKind.CLARIFY, (State.IN_CLARIFICATION,)),
     ((State.IN_CLARIFICATION,), EventKind.ANSWER, _OPEN),
     ((*_REFUSED, State.LAPSED), EventKind.PROPOSE, (State.PROPOSED,)),
-    # A text that every party has signed.
-    ((State.AGREED,), EventKind.CONFIRM, (State.AGREED, State.IN_FORCE, State.SUSPENDED)),
-    ((State.SUSPENDED,), EventKind.CONFIRM, (State.SUSPENDED,)),
-    (_SIGNED, EventKind.SUSPEND, (State.SUSPENDED, State.IN_FORCE, State.AGREED)),
-    ((State.SUSPENDED,), EventKind.RESUME, (State.SUSPENDED, State.IN_FORCE, State.AGREED)),
-    ((State.IN_FORCE, State.AGREED), EventKind.RESUME, (State.IN_FORCE, State.AGREED)),
-    (_SIGNED, EventKind.ADMIT, _SIGNED),
-    (_SIGNED, EventKind.ACCEDE, _SIGNED),
-    (_SIGNED, EventKind.LEAVE, (*_SIGNED, State.TERMINATED)),
-    ((*_SIGNED, *_REFUSED, State.EXPIRED, State.CONFLICTING), EventKind.TERMINATE, (State.TERMINATED,)),
-    # Its next version, negotiated while it stands.
-    ((*_SIGNED, State.EXPIRED), EventKind.PROPOSE, (*_SIGNED, State.EXPIRED)),
-    ((*_SIGNED, State.EXPIRED), EventKind.COUNTER, (*_SIGNED, State.EXPIRED)),
-    ((*_SIGNED, State.EXPIRED), EventKind.ACCEPT, (*_SIGNED, State.EXPIRED)),
-    ((*_SIGNED, State.EXPIRED), EventKind.REJECT, (*_SIGNED, State.EXPIRED)),
-    ((*_SIGNED, State.EXPIRED), EventKind.WITHDRAW, (*_SIGNED, State.EXPIRED)),
-    ((*_SIGNED, State.EXPIRED), EventKind.CLARIFY, (*_SIGNED, State.EXPIRED)),
-    ((*_SIGNED, State.EXPIRED), EventKind.ANSWER, (*_SIGNED, State.EXPIRED)),
-    # What stops can always be said.
-    ((*_REFUSED, State.CONFLICTING), EventKind.SUSPEND, (*_REFUSED, State.CONFLICTING)),
-    ((*_REFUSED, State.CONFLICTING), EventKind.RESUME, (*_REFUSED, State.CONFLICTING)),
-    ((State.CONFLICTING,), EventKind.CLARIFY, (State.CONFLICTING,)),
-    ((State.CONFLICTING,), EventKind.ANSWER, (State.CONFLICTING,)),
+    # A text that every party has signed. What stops one channel, or lifts one lock of several, changes no state.
+    ((State.AGREED,), EventKind.CONFIRM, (_HERE, State.IN_FORCE, State.SUSPENDED)),
+    ((State.SUSPENDED,), EventKind.CONFIRM, (_HERE,)),
+    ((State.AGREED, State.IN_FORCE), EventKind.SUSPEND, (_HERE, State.SUSPENDED)),
+    ((State.AGREED, State.IN_FORCE), EventKind.RESUME, (_HERE,)),
+    ((State.SUSPENDED,), EventKind.SUSPEND, (_HERE,)),
+    ((State.SUSPENDED,), EventKind.RESUME, (_HERE, State.IN_FORCE, State.AGREED)),
+    (_SIGNED, EventKind.ADMIT, (_HERE,)),
+    (_SIGNED, EventKind.ACCEDE, (_HERE,)),
+    ((State.AGREED, State.SUSPENDED), EventKind.LEAVE, (*_SIGNED, State.TERMINATED)),
+    ((State.IN_FORCE,), EventKind.LEAVE, (_HERE, State.SUSPENDED, State.TERMINATED)),
+    # Its next version, negotiated while it stands: only the last signature changes what counts.
+    (_STANDING, EventKind.PROPOSE, (_HERE,)),
+    (_STANDING, EventKind.COUNTER, (_HERE,)),
+    (_STANDING, EventKind.REJECT, (_HERE,)),
+    (_STANDING, EventKind.WITHDRAW, (_HERE,)),
+    (_STANDING, EventKind.CLARIFY, (_HERE,)),
+    (_STANDING, EventKind.ANSWER, (_HERE,)),
+    (_SIGNED, EventKind.ACCEPT, (_HERE, State.AGREED)),
+    ((State.EXPIRED,), EventKind.ACCEPT, (_HERE, State.AGREED, State.SUSPENDED)),
+    # What stops, and what ends, can be said of what is closed too.
+    (_CLOSED, EventKind.SUSPEND, (_HERE,)),
+    (_CLOSED, EventKind.RESUME, (_HERE,)),
+    ((*_CLOSED, State.EXPIRED), EventKind.LEAVE, (_HERE, State.TERMINATED)),
+    ((*_STANDING, *_CLOSED), EventKind.TERMINATE, (State.TERMINATED,)),
+    ((State.CONFLICTING,), EventKind.CLARIFY, (_HERE,)),
+    ((State.CONFLICTING,), EventKind.ANSWER, (_HERE,)),
 )
 
 
@@ -80,7 +89,7 @@ def _collect() -> dict[State, dict[EventKind, frozenset[State]]]:
     table: dict[State, dict[EventKind, frozenset[State]]] = {state: {} for state in State}
     for states, kind, leads in _ROWS:
         for state in states:
-            table[state][kind] = frozenset(leads)
+            table[state][kind] = frozenset(state if lead is _HERE else lead for lead in leads)
     return table
 
 
@@ -91,12 +100,12 @@ MAY: Mapping[State, frozenset[EventKind]] = {state: frozenset(row) for state, ro
 """State → what any party may say in it, subject to what is about that party alone (it has signed, it holds no lock)."""
 
 BY_CLOCK: Mapping[State, frozenset[State]] = {
-    **dict.fromkeys((*_OPEN, *_REFUSED), frozenset({State.LAPSED})),
+    **dict.fromkeys(_OPEN, frozenset({State.LAPSED})),
     State.AGREED: frozenset({State.IN_FORCE, State.SUSPENDED, State.EXPIRED}),
     State.IN_FORCE: frozenset({State.SUSPENDED, State.EXPIRED}),
-    State.SUSPENDED: frozenset({State.EXPIRED}),
+    State.SUSPENDED: frozenset({State.IN_FORCE, State.EXPIRED}),
 }
-"""Where time alone leads: a text runs out unsigned, a date is reached, a basis or an assurance ends."""
+"""Where time alone leads: a text runs out unsigned, a date is reached, a basis or an assurance begins or ends."""
 
 
 def draw_states() -> str:

@@ -28,10 +28,14 @@ _COMMANDS = {
     "party": "parties:party",
     "credential": "parties:credential",
     "object": "objects:objects",
+    "person": "people:person",
     "agreement": "agreements:agreement",
+    "approvals": "people:approvals",
     "explain": "objects:explain",
     "pull": "objects:pull",
     "reach": "reach:reach",
+    "retention": "retention:retention",
+    "work": "retention:work",
     "log": "journal:log",
 }
 
@@ -63,12 +67,22 @@ class _LazyGroup(click.Group):
     type=click.Path(path_type=Path),
     help="The folder of the node.",
 )
+@click.option(
+    "--as",
+    "badge",
+    metavar="BADGE",
+    envvar="COMITY_AS",
+    show_envvar=True,
+    type=click.Path(path_type=Path),
+    help="The badge of the person who acts.",
+)
 @click.option("--debug", is_flag=True, help="Show the traceback of an error that should not happen.")
 @click.version_option(package_name="comity", message="comity %(version)s")
 @click.pass_obj
-def _comity(session: Session, folder: Path | None, *, debug: bool) -> None:
+def _comity(session: Session, folder: Path | None, badge: Path | None, *, debug: bool) -> None:
     """Share STIX objects with other authorities under signed agreements, with proof of every disclosure."""
     session.folder = folder
+    session.badge = badge
     session.debug = debug
 
 

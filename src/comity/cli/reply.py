@@ -55,6 +55,7 @@ class Exit(IntEnum):
     NOT_IN_THIS_STATE = 6
     VERIFICATION_FAILED = 7
     PEER_UNREACHABLE = 8
+    WAITING = 9
     NOT_INSTALLED = 10
     CONFLICTS = 11
     INTERRUPTED = 130
@@ -75,7 +76,8 @@ EXIT_CODES: Mapping[type[ComityError], Exit] = {
     CorruptionError: Exit.VERIFICATION_FAILED,
 }
 """Class of failure → exit code; a class that is not listed has the code of the nearest one above it. A refusal is no
-failure and has its code from the operation (`Exit.REFUSED`, `Exit.CONFLICTS`)."""
+failure and has its code from the operation (`Exit.REFUSED`, `Exit.CONFLICTS`); so has what waits for a second person
+(`Exit.WAITING`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

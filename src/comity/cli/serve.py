@@ -4,7 +4,7 @@
 1. own the store;
 2. listen for commands, so that from here on they come to this process;
 3. listen for partners, and say so in one line;
-4. deliver what is queued, whenever something is queued and every few seconds;
+4. delete what is due, and deliver what is queued, whenever something is queued and every few seconds;
 5. when told to stop: take no more, finish what is being sent, within five seconds.
 """
 
@@ -15,6 +15,7 @@ import logging
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -27,6 +28,8 @@ from comity.config import Address, parse_address
 from comity.errors import ComityError, StoreBusy
 from comity.ids import AgreementId
 from comity.node.node import Node, open_node
+from comity.node.retention import delete_due
+from comity.node.upkeep import keep_up
 from comity.peers import deliver
 from comity.taxii.listen import TaxiiServer
 
@@ -35,6 +38,12 @@ __all__ = ["serve_node"]
 _DELIVERY_PAUSE_SECONDS = 5.0
 _PATIENCE_SECONDS = 1.0
 """How long to wait for a command that owns the store just now."""
+
+_UPKEEP: tuple[Callable[[Node], bool], ...] = (
+    lambda node: keep_up(node) is None,  # all of it is done at once
+    lambda node: delete_due(node).more,
+)
+"""What is done from time to time, whether somebody asks or not; a step says whether it has more to do at once."""
 
 _log = logging.getLogger("comity.serve")
 
@@ -106,10 +115,24 @@ class _Serving:
     async def deliver_always(self) -> None:
         """Deliver for as long as this process serves."""
         while True:
+            await self._keep_up()
             await self._deliver_once()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.server.queued.wait(), _DELIVERY_PAUSE_SECONDS)
             self.server.queued.clear()
+
+    async def _keep_up(self) -> None:
+        """What time brings, a step at a time, so that partners are answered in between."""
+        for step in _UPKEEP:
+            try:
+                more = True
+                while more:
+                    more = step(self._node)
+                    await asyncio.sleep(0)
+            except ComityError as error:
+                _log.error("%s", error.detail)
+            except Exception:  # noqa: BLE001 (the next try is in five seconds, whatever this was)
+                _log.exception("what time brings could not be done")
 
     async def _deliver_once(self) -> None:
         async with self._delivering:

@@ -7,6 +7,8 @@ with `--json` each is one JSON document.
 """
 
 import json
+import os
+import stat
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -20,12 +22,14 @@ from comity.cli.control import ask
 from comity.cli.reply import Json, Reply, fail_with
 from comity.errors import ComityError, MalformedRequest, NotFoundError, StoreBusy
 
-__all__ = ["ActCommand", "Render", "Session", "read_input", "write_new"]
+__all__ = ["ActCommand", "PersonCommand", "Render", "Session", "read_input", "write_new", "write_private"]
 
 Render = Callable[[dict[str, Any]], str]
 """A result as people read it, without the last line end."""
 
 MAX_INPUT_BYTES = 64 * 1024 * 1024
+
+_MAX_BADGE_BYTES = 1_024
 
 _PATIENCE_SECONDS = 5.0
 """How long a command waits for another one that owns the store, or for a serving process that is just starting."""
@@ -35,9 +39,12 @@ _PAUSE_SECONDS = 0.05
 
 @dataclass(slots=True, kw_only=True)
 class Session:
-    """One run of the program."""
+    """One run of the program. `badge` is the file of the person who acts; `role` and `why` are what the person said."""
 
     folder: Path | None = None
+    badge: Path | None = None
+    role: str | None = None
+    why: str | None = None
     as_json: bool = False
     debug: bool = False
 
@@ -78,6 +85,14 @@ class Session:
     def run(self, operation: str, arguments: Mapping[str, Json], render: Render) -> int:
         """Carry out, print, and give the exit code."""
         return self.finish(self.carry_out(operation, arguments), render)
+
+    def run_as(self, operation: str, arguments: Mapping[str, Json], render: Render) -> int:
+        """Carry out in the name of the person whose badge was given, print, and give the exit code.
+
+        Whose it is, and whether one is needed, the node decides. Without this method no badge is read or handed over.
+        """
+        badge = None if self.badge is None else _read_badge(self.badge)
+        return self.run(operation, {**arguments, "badge": badge, "role": self.role, "why": self.why}, render)
 
     def finish(self, reply: Reply, render: Render) -> int:
         """Print the result or the error, and give the exit code."""
@@ -136,6 +151,29 @@ class ActCommand(click.Command):
                 formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
 
 
+class PersonCommand(ActCommand):
+    """A command that a person gives: with --role and --why, and the badge that `comity --as` names."""
+
+    def __init__(self, *args: Any, example: str, **kwargs: Any) -> None:  # noqa: ANN401 (click's own parameters)
+        super().__init__(*args, example=example, **kwargs)
+        self.params[-1:-1] = [
+            click.Option(
+                ["--role"],
+                metavar="R",
+                expose_value=False,
+                callback=_take_role,
+                help="The role to act in, where you have several: legal, liaison or operator.",
+            ),
+            click.Option(
+                ["--why"],
+                metavar="TEXT",
+                expose_value=False,
+                callback=_take_why,
+                help="Why; for this party's own record, not sent.",
+            ),
+        ]
+
+
 def _carry_out_here(folder: Path, operation: str, arguments: Mapping[str, Json]) -> Reply:
     from comity.cli.acting import act_alone
 
@@ -145,6 +183,37 @@ def _carry_out_here(folder: Path, operation: str, arguments: Mapping[str, Json])
 def _want_json(ctx: click.Context, _: click.Parameter, value: Any) -> None:  # noqa: ANN401
     if value:
         ctx.find_object(Session).as_json = True  # type: ignore[union-attr] # `run` always gives one
+
+
+def _take_role(ctx: click.Context, _: click.Parameter, value: Any) -> None:  # noqa: ANN401
+    ctx.find_object(Session).role = value  # type: ignore[union-attr] # `run` always gives one
+
+
+def _take_why(ctx: click.Context, _: click.Parameter, value: Any) -> None:  # noqa: ANN401
+    ctx.find_object(Session).why = value  # type: ignore[union-attr] # `run` always gives one
+
+
+def _read_badge(path: Path) -> str:
+    """The text of a badge file, which only its owner may be able to read.
+
+    Raises:
+        MalformedRequest: it cannot be read, can be read by others, or is none.
+    """
+    try:
+        with path.open("rb") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            data = file.read(_MAX_BADGE_BYTES + 1)
+    except OSError as error:
+        raise MalformedRequest(f"the badge {path} cannot be read: {error.strerror or error}", where="--as") from error
+    if mode & 0o077:
+        raise MalformedRequest(
+            f"the badge {path} can be read by others (mode {mode:o}); run: chmod 600 {path}. If others may have"
+            " read it, have it renewed",
+            where="--as",
+        )
+    if len(data) > _MAX_BADGE_BYTES or not data.isascii():
+        raise MalformedRequest(f"{path} is not a badge", where="--as")
+    return data.decode("ascii")
 
 
 def read_input(path: str) -> bytes:
@@ -176,6 +245,23 @@ def write_new(file: str, text: str) -> None:
     temporary = path.with_name(f".{path.name}.new")
     try:
         temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise MalformedRequest(f"{file} cannot be written: {error.strerror or error}") from error
+
+
+def write_private(file: str, data: bytes) -> None:
+    """Replace FILE in one step; only the owner of FILE can read it.
+
+    Raises:
+        MalformedRequest: it cannot be written.
+    """
+    path = Path(file)
+    temporary = path.with_name(f".{path.name}.new")
+    try:
+        temporary.unlink(missing_ok=True)
+        temporary.touch(mode=0o600, exist_ok=False)
+        temporary.write_bytes(data)
         temporary.replace(path)
     except OSError as error:
         raise MalformedRequest(f"{file} cannot be written: {error.strerror or error}") from error

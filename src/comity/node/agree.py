@@ -4,22 +4,29 @@
 A suspension is in force when `act_on` has returned; bytes already committed may still be on their way out of the
 process, and whoever answers the operator waits for those first (`taxii.sends`). Messages of other parties come in by
 `node.correspond`.
+
+An act is signed only when enough people of this party have approved exactly that act (`_carry_out`); until then it is
+`Waiting`, and nothing of it leaves.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import partial
 
 from comity.agreement.drafting import convert_terms, parse_bases
 from comity.agreement.events import Event, EventKind, Reservation
-from comity.agreement.lifecycle import Lock, Standing
+from comity.agreement.lifecycle import Standing
 from comity.agreement.moves import check_event, choose_proposal
+from comity.agreement.people import make_matter
 from comity.agreement.recognition import Refusal
 from comity.agreement.terms import Terms, TermsParty, parse_terms
+from comity.canonical import Json
 from comity.errors import ComityError, NotFoundError, TransitionError, VerificationError
+from comity.exchange import describe_event
 from comity.ids import Digest, Instant, PartyId
 from comity.node.node import Act, Node
 from comity.node.parties import read_manifests
+from comity.node.people import Actor, Approved, Waiting, approve
 from comity.node.recording import Recorded, draft_event, sign_event
 from comity.node.standing import Dossier, find_agreement, judge_terms, read_dossier
 from comity.store import Transaction, parties
@@ -27,10 +34,12 @@ from comity.store import Transaction, parties
 __all__ = ["Recorded", "accede", "act_on", "admit", "find_problems", "propose"]
 
 
-def propose(node: Node, toml: bytes, *, reservations: Collection[Reservation] = ()) -> Recorded | Refusal:
+def propose(
+    node: Node, toml: bytes, *, by: Actor, reservations: Collection[Reservation] = ()
+) -> Recorded | Waiting | Refusal:
     """The proposal, or counter-proposal to a text still open, signed by this party and on record.
 
-    Or the refusal of its own recognition policy.
+    Or what it waits for; or the refusal of this party's own recognition policy, or of the person's roles.
 
     Raises:
         MalformedTerms: the document, with the line.
@@ -48,21 +57,25 @@ def propose(node: Node, toml: bytes, *, reservations: Collection[Reservation] = 
         _check_lineage(terms, dossier)
         standing = dossier.standing(now=act.now) if dossier else None
         draft = draft_event(node, act, choose_proposal(standing), terms)
-        return sign_event(node, act, replace(draft, reservations=tuple(reservations)), terms, standing=standing)
+        draft = replace(draft, reservations=tuple(reservations))
+        return _carry_out(node, act, [draft], terms, by=by, standing=standing)
 
 
-def act_on(
+def act_on(  # noqa: PLR0913 (the parts of one event)
     node: Node,
     prefix: str,
     kind: EventKind,
     *,
+    by: Actor,
     clause: str | None = None,
     channel: str | None = None,
     text: str | None = None,
     re: str | None = None,
     reservations: Collection[Reservation] = (),
-) -> Recorded | Refusal:
-    """The event of this party on the agreement that `prefix` names, on record; or its own policy's refusal to accept.
+) -> Recorded | Waiting | Refusal:
+    """The event of this party on the agreement that `prefix` names, on record; or what it waits for; or a refusal.
+
+    A refusal is that of this party's own policy to accept, or says that the person's roles do not fit.
 
     `re` is a prefix of the digest of the question that an ANSWER answers; without it the only open question is meant.
     A RESUME lifts every lock that this party holds, or those on `channel`.
@@ -83,15 +96,16 @@ def act_on(
                 return refusal
         draft = replace(draft_event(node, act, kind, terms), text=text)
         if kind is EventKind.RESUME:
-            return _resume(node, act, terms, standing=standing, text=text, channel=channel)
+            drafts = [replace(draft, re=lock) for lock in _find_locks(node, standing, channel=channel)]
+            return _carry_out(node, act, drafts, terms, by=by, standing=standing)
         if kind is EventKind.ANSWER:
             draft = replace(draft, re=_find_question(standing, re))
         draft = replace(draft, clause=clause, channel=channel, reservations=tuple(reservations))
-        return sign_event(node, act, draft, terms, standing=standing)
+        return _carry_out(node, act, [draft], terms, by=by, standing=standing)
 
 
-def admit(node: Node, prefix: str, joiner: PartyId) -> Recorded:
-    """This founder's admission of `joiner`, by the manifest pinned for it here.
+def admit(node: Node, prefix: str, joiner: PartyId, *, by: Actor) -> Recorded | Waiting | Refusal:
+    """This founder's admission of `joiner`, by the manifest pinned for it here; or what it waits for, or a refusal.
 
     Raises:
         NotFoundError: the agreement, or the joiner is not pinned here.
@@ -105,13 +119,16 @@ def admit(node: Node, prefix: str, joiner: PartyId) -> Recorded:
         if pinned is None:
             raise NotFoundError(f"{joiner} is not known here; pin it with `party add` first")
         draft = draft_event(node, act, EventKind.ADMIT, terms)
-        return sign_event(node, act, replace(draft, joiner=joiner, manifest=pinned.manifest), terms, standing=standing)
+        draft = replace(draft, joiner=joiner, manifest=pinned.manifest)
+        return _carry_out(node, act, [draft], terms, by=by, standing=standing)
 
 
-def accede(node: Node, prefix: str, bases: bytes, *, reservations: Collection[Reservation] = ()) -> Recorded | Refusal:
+def accede(
+    node: Node, prefix: str, bases: bytes, *, by: Actor, reservations: Collection[Reservation] = ()
+) -> Recorded | Waiting | Refusal:
     """This party's signature on the text of a group that it joins, with the legal bases it cites (TOML).
 
-    Or its own recognition policy's refusal.
+    Or what it waits for; or a refusal, as in `propose`.
 
     Raises:
         MalformedTerms: the bases, with the line.
@@ -134,26 +151,40 @@ def accede(node: Node, prefix: str, bases: bytes, *, reservations: Collection[Re
             bases=cited,
             reservations=tuple(reservations),
         )
-        return sign_event(node, act, draft, terms, standing=standing)
+        return _carry_out(node, act, [draft], terms, by=by, standing=standing)
 
 
-def _resume(
-    node: Node, act: Act, terms: Terms, *, standing: Standing, text: str | None, channel: str | None
-) -> Recorded:
-    """Lift every lock of this party, one signed event each; the last one is the result."""
+def _carry_out(
+    node: Node, act: Act, drafts: Sequence[Event], terms: Terms, *, by: Actor, standing: Standing | None
+) -> Recorded | Waiting | Refusal:
+    """The events signed and on record, the last one of them, once enough people have approved what they will say.
+
+    Everything in a draft but its time is what people approve. An act that is not possible is not approved either: it is
+    held against the state before anybody's approval is kept.
+    """
+    for draft in drafts:
+        check_event(standing, draft, terms)
+    says: list[Json] = [describe_event(draft) for draft in drafts]
+    facts: dict[str, Json] = {"terms": terms.hash, "title": terms.title, "version": terms.version, "says": says}
+    matter = make_matter(drafts[0].kind.value, agreement=terms.agreement_id, facts=facts)
+    authorised = approve(act, by if by.why else replace(by, why=drafts[0].text), matter)
+    if not isinstance(authorised, Approved):
+        return authorised
+    carried = authorised.approvals
+    return [sign_event(node, act, draft, terms, standing=standing, approvals=carried) for draft in drafts][-1]
+
+
+def _find_locks(node: Node, standing: Standing, *, channel: str | None) -> list[Digest]:
+    """This party's locks, all of them or those on `channel`; else one that it cannot lift, so that it is told why.
+
+    Raises:
+        TransitionError: there is none.
+    """
     held = [lock for lock in standing.locks if channel is None or lock.channel == channel]
     own = [lock for lock in held if lock.party == node.party]
-    result: Recorded | None = None
-    for lock in own or held[:1]:
-        result = _lift(node, act, terms, lock, standing=standing, text=text)
-    if result is None:
+    if not held:
         raise TransitionError(f"nothing is suspended: {standing.sentence}")
-    return result
-
-
-def _lift(node: Node, act: Act, terms: Terms, lock: Lock, *, standing: Standing, text: str | None) -> Recorded:
-    draft = replace(draft_event(node, act, EventKind.RESUME, terms), text=text, re=lock.event)
-    return sign_event(node, act, draft, terms, standing=standing)
+    return [lock.event for lock in own or held[:1]]
 
 
 def find_problems(node: Node, transaction: Transaction, terms: Terms, *, now: Instant) -> tuple[ComityError, ...]:

@@ -12,9 +12,16 @@ from dataclasses import dataclass
 from comity.agreement.events import STOPS, Event, EventKind
 from comity.agreement.terms import Terms
 from comity.canonical import Json
-from comity.errors import ComityError, ConflictError, MalformedMessage, NotFoundError, VerificationError
+from comity.errors import (
+    ComityError,
+    ConflictError,
+    MalformedMessage,
+    MalformedRequest,
+    NotFoundError,
+    VerificationError,
+)
 from comity.exchange import parse_message, verify_message
-from comity.ids import PartyId
+from comity.ids import AgreementId, PartyId, parse_digest
 from comity.node.node import Act, Node
 from comity.node.parties import read_manifests
 from comity.node.recording import Recorded, follow_up, keep_terms, put_event, summarise
@@ -37,8 +44,9 @@ _MAX_MESSAGES = 10_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Imported:
-    """What became of a file: what was recorded, how many messages were known, and what was refused and why."""
+    """What became of a file on one agreement: what was recorded, how many messages were known, what was refused."""
 
+    agreement: AgreementId
     recorded: tuple[Recorded, ...]
     known: int
     refused: tuple[str, ...]
@@ -87,17 +95,19 @@ def export_messages(node: Node, prefix: str) -> bytes:
 def import_messages(node: Node, data: bytes) -> Imported:
     """What became of the messages in a file that another party exported; the good ones are recorded, one by one.
 
-    Messages that need another one of the file first are tried again after it.
+    Messages that need another one of the file first are tried again after it. Those of another agreement than the one
+    the file names are refused: whoever asked for the import was told that name.
 
     Raises:
         MalformedMessage: not such a file.
     """
-    waiting, recorded, known = [*_read_messages(data)], list[Recorded](), 0
+    agreement, messages = _read_messages(data)
+    waiting, recorded, known = [*messages], list[Recorded](), 0
     refused: dict[bytes, str] = {}
     while waiting:
         refused = {}
         for envelope in waiting:
-            result = _take(node, envelope)
+            result = _take(node, envelope, agreement)
             if isinstance(result, str):
                 refused[envelope] = result
             elif result is None or not result.new:
@@ -107,29 +117,35 @@ def import_messages(node: Node, data: bytes) -> Imported:
         if len(refused) == len(waiting):
             break
         waiting = [*refused]
-    return Imported(recorded=tuple(recorded), known=known, refused=tuple(refused.values()))
+    return Imported(agreement=agreement, recorded=tuple(recorded), known=known, refused=tuple(refused.values()))
 
 
-def _take(node: Node, envelope: bytes) -> Recorded | str | None:
+def _take(node: Node, envelope: bytes, agreement: AgreementId) -> Recorded | str | None:
     """What is on record of one message now; None for this party's own; or why it was refused."""
     try:
-        if parse_message(envelope).event.party == node.party:
+        event = parse_message(envelope).event
+        if event.agreement != agreement:
+            return f"a message on the agreement {event.agreement[:12]}…, which is not the one the file names"
+        if event.party == node.party:
             return None
         return receive(node, envelope)
     except ComityError as error:
         return error.detail
 
 
-def _read_messages(data: bytes) -> Sequence[bytes]:
+def _read_messages(data: bytes) -> tuple[AgreementId, Sequence[bytes]]:
+    """The agreement that the file names, and the messages in it."""
     if len(data) > _MAX_FILE_BYTES:
         raise MalformedMessage(f"the file has {len(data)} bytes where at most {_MAX_FILE_BYTES} are taken")
     try:
         match json.loads(data):
-            case {"format": "comity-messages/1", "messages": list(messages)} if len(messages) <= _MAX_MESSAGES:
-                texts = [message for message in messages if isinstance(message, str)]
+            case {"format": "comity-messages/1", "agreement": str(named), "messages": list(messages)} if (
+                len(messages) <= _MAX_MESSAGES
+            ):
+                texts = [message.encode("utf-8") for message in messages if isinstance(message, str)]
                 if len(texts) == len(messages):
-                    return [text.encode("utf-8") for text in texts]
-    except (ValueError, RecursionError):
+                    return AgreementId(parse_digest(named)), texts
+    except (ValueError, RecursionError, MalformedRequest):
         pass
     raise MalformedMessage(f"not a file of messages ({_FORMAT}) as `agreement export` writes it")
 

@@ -11,44 +11,50 @@ from dataclasses import dataclass
 from comity.agreement.channels import Channel, Scope
 from comity.agreement.lifecycle import Standing
 from comity.errors import MalformedRequest, NotFoundError
-from comity.ids import AgreementId, ObjectId, PartyId
+from comity.ids import AgreementId, ObjectId, PartyId, format_instant
 from comity.node.node import Node
 from comity.node.parties import find_party
 from comity.node.poll import ask_gate
 from comity.node.standing import Dossier, list_dossiers
 from comity.release.clauses import Finding, read_findings
-from comity.release.decision import Decision, Redact, Release, Withhold, decide, decide_history
+from comity.release.decision import Withhold, decide, decide_history
 from comity.release.history import find_threshold
-from comity.release.redaction import redact
+from comity.release.verdict import Verdict, put_in_words, rank_verdict
 from comity.stix.labels import Label
-from comity.store import Transaction, feeds, objects
+from comity.store import Transaction, deletions, feeds, objects
+from comity.store.deletions import Tombstone
 from comity.store.objects import StoredObject
 
-__all__ = ["Explanation", "Reading", "Shown", "Verdict", "explain", "find_object", "show_object"]
+__all__ = [
+    "Explanation",
+    "Reading",
+    "Shown",
+    "Tombstone",
+    "Verdict",
+    "explain",
+    "find_deleted",
+    "find_object",
+    "show_object",
+]
 
 _MAX_SHOWN = 10
+_MAX_STONES = 1_000
 _MAX_WALKED = 10_000
 """Objects looked at for a chain; beyond it the clause is named without one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """A decision in words: "release", "redact" (with what is removed) or "withhold" (with clause and reason)."""
-
-    decision: str
-    clause: str | None = None
-    reason: str | None = None
-    redacted: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """An object as it is held: its newest version, the label that counts, and the versions held, oldest first."""
+    """An object as it is held: its newest version, the label that counts, and the versions held, oldest first.
+
+    `deleted` is what stays of versions that are not held any more.
+    """
 
     object: StoredObject
     label: Label
     versions: tuple[str, ...]
     data: bytes
+    deleted: tuple[Tombstone, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +92,9 @@ def find_object(transaction: Transaction, prefix: str) -> StoredObject:
         MalformedRequest: it fits several.
     """
     found = objects.find_objects(transaction, prefix, limit=_MAX_SHOWN + 1)
+    if not found and (stones := deletions.find_tombstones(transaction, prefix, limit=1)):
+        gone = format_instant(stones[0].deleted_at)
+        raise NotFoundError(f"{stones[0].id} was deleted here on {gone}; `object show` says why")
     if not found:
         raise NotFoundError(f"no object {prefix!r} is held here")
     if len(found) > 1:
@@ -112,8 +121,8 @@ def explain(node: Node, prefix: str, *, to: PartyId) -> Explanation:
             if (node.party, to) in channel.pairs(standing.members)
         )
     nothing = Withhold(clause="status", reason=f"no agreement on record lets this node give anything to {to}")
-    best = min(readings, key=_closeness, default=None)
-    verdict = _put_in_words(nothing, data=b"") if best is None else best.verdict
+    best = min(readings, key=_rank, default=None)
+    verdict = put_in_words(nothing, data=b"") if best is None else best.verdict
     return Explanation(object=item, recipient=to, verdict=verdict, readings=readings)
 
 
@@ -125,12 +134,28 @@ def show_object(node: Node, prefix: str) -> Shown:
     """
     with node.store.read() as transaction:
         item = find_object(transaction, prefix)
+        held = [version.version for version in objects.read_versions_of(transaction, [item.id])]
+        stones = deletions.read_tombstones(transaction, [item.id]).get(item.id, [])
         return Shown(
             object=item,
             label=objects.read_label(transaction, item.label),
-            versions=tuple(held.version for held in objects.read_versions_of(transaction, [item.id])),
+            versions=tuple(held),
             data=objects.read_body(transaction, item.pk),
+            deleted=tuple(stone for stone in stones if stone.version not in held),
         )
+
+
+def find_deleted(node: Node, prefix: str) -> tuple[Tombstone, ...]:
+    """What stays of the one object that `prefix` names: its deleted versions, oldest first; empty when there are none.
+
+    Raises:
+        MalformedRequest: it fits several objects.
+    """
+    with node.store.read() as transaction:
+        stones = deletions.find_tombstones(transaction, prefix, limit=_MAX_STONES)
+    if len({stone.id for stone in stones}) > 1:
+        raise MalformedRequest(f"{prefix!r} fits several deleted objects; give more characters")
+    return tuple(stones)
 
 
 def _read(
@@ -160,7 +185,7 @@ def _read(
         agreement=dossier.id,
         title=terms.title,
         channel=channel.id,
-        verdict=_put_in_words(gate or old or decided, data=objects.read_body(transaction, item.pk)),
+        verdict=put_in_words(gate or old or decided, data=objects.read_body(transaction, item.pk)),
         gate=gate,
         history=old,
         findings=read_findings(scope, label, recipient=to),
@@ -193,18 +218,5 @@ def _name_cause(decision: Withhold, because: tuple[ObjectId, ...]) -> Withhold:
     return Withhold(clause=decision.clause, reason=f"{decision.reason} (it refers to {' → '.join(because)})")
 
 
-def _closeness(reading: Reading) -> tuple[int, bool]:
-    """How little a channel lets go; of those that let nothing go, the ones in force have the better reason."""
-    return ("release", "redact", "withhold").index(reading.verdict.decision), reading.gate is not None
-
-
-def _put_in_words(decision: Decision, *, data: bytes) -> Verdict:
-    """The decision, with what would really be removed of `data`."""
-    match decision:
-        case Release():
-            return Verdict(decision="release")
-        case Redact(properties=properties, only=only):
-            removed = redact(data, properties, only=only).removed
-            return Verdict(decision="redact" if removed else "release", redacted=removed)
-        case Withhold(clause=clause, reason=reason):
-            return Verdict(decision="withhold", clause=clause, reason=reason)
+def _rank(reading: Reading) -> tuple[int, bool]:
+    return rank_verdict(reading.verdict, gated=reading.gate is not None)

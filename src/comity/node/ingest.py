@@ -5,20 +5,26 @@ The good objects of a bundle are kept and the bad ones are listed, in one transa
 not, and taking it in again changes nothing but what is said of its objects. The labels of everything that refers to a
 new object are renewed in the same transaction (`node.relabel`), so that no poll ever sees an object judged without what
 it refers to.
+
+Every way an object came is kept, with the time: retention counts from it (`node.retention`). What was deleted here is
+taken in again when its originator gives it again, and from nobody else: to delete something and to take it in from a
+file is no way out of its giver's terms.
 """
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from comity.agreement.terms import Channel, parse_terms
-from comity.errors import ComityError, CorruptionError, MalformedObject
-from comity.ids import Digest, Instant, ObjectId, PartyId, parse_instant
+from comity.agreement.channels import Channel
+from comity.errors import ComityError, MalformedObject
+from comity.ids import Digest, Instant, ObjectId, PartyId, format_instant, parse_instant
 from comity.node.node import Act, Node
 from comity.node.relabel import relabel
+from comity.release.receiving import Restrictions, find_restrictions, make_unrestricted
 from comity.stix.labels import Label, Tags, join_tags, make_label, make_tags, read_tags, restate
 from comity.stix.markings import TLP_IDS, read_markings
-from comity.stix.objects import BadObject, ParsedBundle, StixObject, parse_bundle
-from comity.store import Transaction, agreements, feeds, objects, pulls
+from comity.stix.objects import BadObject, ParsedBundle, StixObject, find_statements, parse_bundle
+from comity.store import Transaction, arrivals, deletions, feeds, objects, pulls
+from comity.store.deletions import Tombstone
 from comity.store.objects import Holding, StoredObject
 
 __all__ = ["Intake", "Received", "add_objects", "receive_page"]
@@ -54,61 +60,44 @@ def add_objects(node: Node, data: bytes, *, tags: Tags) -> Intake:
     parsed = parse_bundle(data)
     with node.act() as act:
         holding = Holding(originator=node.party, received_under=None, added_at=act.now)
-        return _take_in(act, parsed, holding=holding, tags=tags, bounds=_Bounds(audience=None))
+        return _take_in(act, parsed, holding=holding, tags=tags, restrictions=make_unrestricted(node.party))
 
 
 def receive_page(node: Node, data: bytes, received: Received) -> Intake:
     """A partner's objects, taken in under its terms, and the place in its feed, in one transaction.
 
-    What the terms allow to be passed on becomes the audience: this party, and those the giver lists. The frameworks
-    that they exclude stay excluded. Whether the objects are within the scope of the terms is not checked here: the
-    giver's log shows it if they are not.
+    The terms restrict what may become of them here (`release.receiving`). Whether the objects are within the scope of
+    the terms is not checked here: the giver's log shows it if they are not.
     """
     parsed = parse_bundle(data)
+    restrictions = find_restrictions(received.channel, giver=received.giver, receiver=node.party)
     with node.act() as act:
         holding = Holding(originator=received.giver, received_under=received.terms, added_at=act.now)
-        bounds = _Bounds(
-            audience=frozenset({node.party}) | received.channel.releasable_to,
-            excluded_frameworks=_read_excluded(act.transaction, received.terms),
-        )
-        intake = _take_in(act, parsed, holding=holding, tags=make_tags(), bounds=bounds)
+        intake = _take_in(act, parsed, holding=holding, tags=make_tags(), restrictions=restrictions)
         if received.added_after is not None:
             pulls.set_position(act.transaction, received.giver, received.collection, received.added_after)
     return intake
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Bounds:
-    """Where objects may go on to, by the way they came: `audience` None means any party."""
-
-    audience: frozenset[PartyId] | None
-    excluded_frameworks: frozenset[str] = frozenset()
-
-
-def _read_excluded(transaction: Transaction, terms: Digest) -> frozenset[str]:
-    document = agreements.read_terms(transaction, terms)
-    if document is None:
-        raise CorruptionError(f"the terms {terms} that objects came under are missing from the store; restore a backup")
-    return parse_terms(document).excluded_frameworks
-
-
-def _take_in(act: Act, parsed: ParsedBundle, *, holding: Holding, tags: Tags, bounds: _Bounds) -> Intake:
+def _take_in(act: Act, parsed: ParsedBundle, *, holding: Holding, tags: Tags, restrictions: Restrictions) -> Intake:
     transaction = act.transaction
-    definitions = {**objects.read_statement_definitions(transaction), **_statements(parsed)}
-    held = _index(objects.read_versions_of(transaction, {item.id for item, _ in parsed.good}))
+    definitions = {**objects.read_statement_definitions(transaction), **find_statements(parsed.good)}
+    ids = {item.id for item, _ in parsed.good}
+    held = _index(objects.read_versions_of(transaction, ids))
+    deleted = deletions.read_tombstones(transaction, ids)
     added, restated, known, bad = dict[ObjectId, list[int]](), set[ObjectId](), 0, list(parsed.bad)
     for place, (item, value) in zip(parsed.places, parsed.good, strict=True):
         try:
-            same = _find_same(held.get(item.id, ()), item, holding=holding)
+            same = _find_same(held.get(item.id, ()), deleted.get(item.id, ()), item, holding=holding)
             markings = read_markings(value, definitions=definitions)
             said = join_tags(read_tags(value), tags)
             label = make_label(
                 item,
                 markings,
                 said,
-                originator=holding.originator,
-                audience=bounds.audience,
-                excluded_frameworks=bounds.excluded_frameworks,
+                originators=restrictions.originators,
+                audience=restrictions.audience,
+                excluded_frameworks=restrictions.excluded_frameworks,
             )
         except ComityError as error:
             inside = error.where if isinstance(error, MalformedObject) else ""
@@ -120,9 +109,13 @@ def _take_in(act: Act, parsed: ParsedBundle, *, holding: Holding, tags: Tags, bo
                 transaction, item, version_at=parse_instant(item.version), own_label=own, holding=holding
             )
             added.setdefault(item.id, []).append(pk)
+            _note_arrival(transaction, pk, holding)
             continue
         known += 1
-        if not _is_echo(transaction, same, holding) and _restate(transaction, same, label):
+        if _is_echo(transaction, same, holding):
+            continue
+        _note_arrival(transaction, same.pk, holding)
+        if _restate(transaction, same, label):
             restated.add(item.id)
     relabel(transaction, added, restated=restated)
     return Intake(added=tuple(added), known=known, bad=tuple(sorted(bad, key=lambda entry: entry.index)))
@@ -133,11 +126,17 @@ def _is_echo(transaction: Transaction, same: StoredObject, holding: Holding) -> 
     return same.id in TLP_IDS or feeds.was_released(transaction, same.pk, holding.originator)
 
 
+def _note_arrival(transaction: Transaction, pk: int, holding: Holding) -> None:
+    if holding.received_under is not None:
+        terms, giver = holding.received_under, holding.originator
+        arrivals.add_arrival(transaction, pk, terms=terms, giver=giver, now=holding.added_at)
+
+
 def _restate(transaction: Transaction, same: StoredObject, label: Label) -> bool:
     """Whether more is now said of an object held already: it came another way too, or people classified it anew.
 
-    Every way an object came by counts: one originator more, an audience no wider than either. So what a partner gives
-    stays under its terms even where this party held the same bytes before.
+    Every way an object came by counts: the originators of both, an audience no wider than either. So what a partner
+    gives stays under its terms even where this party held the same bytes before.
     """
     before = objects.read_label(transaction, same.own_label)
     after = restate(before, label)
@@ -147,15 +146,17 @@ def _restate(transaction: Transaction, same: StoredObject, label: Label) -> bool
     return True
 
 
-def _find_same(versions: Collection[StoredObject], item: StixObject, *, holding: Holding) -> StoredObject | None:
+def _find_same(
+    versions: Collection[StoredObject], deleted: Collection[Tombstone], item: StixObject, *, holding: Holding
+) -> StoredObject | None:
     """Exactly this version, where it is held.
 
     Raises:
-        MalformedObject: the version is held with other bytes, or the id belongs to another originator.
+        MalformedObject: the version is held, or was deleted, with other bytes, or the id belongs to another originator.
     """
-    if versions and item.id in TLP_IDS:
+    if item.id in TLP_IDS:
         # The same for everyone, however it was written down; its content was checked when it was parsed.
-        return next(iter(versions))
+        return next(iter(versions), None)
     version_at = parse_instant(item.version)
     for known in versions:
         if known.version_at == version_at:
@@ -165,6 +166,7 @@ def _find_same(versions: Collection[StoredObject], item: StixObject, *, holding:
                 f"{item.id} is held in this version with other bytes; a change needs a later `modified`",
                 where="/modified",
             )
+    _check_deleted(deleted, item, version_at=version_at, holding=holding)
     owner = next(iter(versions)).originator if versions else holding.originator
     if owner != holding.originator:
         raise MalformedObject(
@@ -175,17 +177,28 @@ def _find_same(versions: Collection[StoredObject], item: StixObject, *, holding:
     return None
 
 
+def _check_deleted(deleted: Collection[Tombstone], item: StixObject, *, version_at: Instant, holding: Holding) -> None:
+    """Nothing, when what was deleted of an object lets this version be taken in.
+
+    Raises:
+        MalformedObject: it belongs to another originator, or this version was held with other bytes.
+    """
+    for stone in deleted:
+        if stone.originator != holding.originator:
+            raise MalformedObject(
+                f"{item.id} came from {stone.originator} and was deleted here on {format_instant(stone.deleted_at)};"
+                f" only {stone.originator} may give it again",
+                where="/id",
+            )
+        if stone.version_at == version_at and stone.digest != item.digest:
+            raise MalformedObject(
+                f"{item.id} was held in this version with other bytes; a change needs a later `modified`",
+                where="/modified",
+            )
+
+
 def _index(held: Collection[StoredObject]) -> Mapping[ObjectId, list[StoredObject]]:
     found: dict[ObjectId, list[StoredObject]] = {}
     for item in held:
         found.setdefault(item.id, []).append(item)
     return found
-
-
-def _statements(parsed: ParsedBundle) -> dict[ObjectId, str]:
-    """The statement definitions that come with the objects themselves (STIX 2.1 §7.2.1.3)."""
-    return {
-        item.id: "statement"
-        for item, value in parsed.good
-        if item.type == "marking-definition" and value.get("definition_type") == "statement"
-    }

@@ -38,7 +38,9 @@ class Act:
     draw: Callable[[int], bytes]
     entries: list[tuple[bytes, log.Opening]] = field(default_factory=list)
 
-    def record(self, kind: EntryType, content: bytes, *, terms: Digest, recipient: PartyId | None, count: int) -> None:
+    def record(
+        self, kind: EntryType, content: bytes, *, terms: Digest | None, recipient: PartyId | None, count: int
+    ) -> None:
         """Put an entry on record with this act; `recipient` gets its next sequence number."""
         salt = self.draw(SALT_BYTES)
         leaf = Leaf(

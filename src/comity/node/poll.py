@@ -126,7 +126,8 @@ def ask_gate(
         expires_at = parties.read_expiry(transaction, party)
         if party not in standing.left and (expires_at is None or expires_at <= now):
             return Withhold(clause="parties", reason=f"the manifest of {party} has run out; pin its next version")
-    recognition = judge_terms(node, standing.current or standing.latest, now=now, joining=standing.bases_of(node.party))
+    terms, joining = standing.current or standing.latest, standing.joining_bases(node.party)
+    recognition = judge_terms(node, terms, now=now, joining=joining, towards=recipient)
     return decide_gate(standing, recognition, channel=channel, giver=node.party, receiver=recipient)
 
 

@@ -17,7 +17,7 @@ from comity.ids import PartyId
 from comity.node.node import Node
 from comity.node.standing import Dossier, list_dossiers
 from comity.release.proof import Proved, verify_reach
-from comity.release.reach import Consent, Edge, Hop, Memory, Question, Reach, compute_reach, read_edges
+from comity.release.reach import Consent, Edge, Question, Reach, compute_reach, read_edges
 from comity.store import parties
 
 __all__ = ["Answer", "Counted", "Known", "Reached", "certify", "find_reach", "read_known"]
@@ -49,7 +49,7 @@ class Reached:
 
     party: PartyId
     originator: PartyId
-    chain: tuple[Hop, ...]
+    chain: tuple[Edge, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +63,6 @@ class Answer:
     never: tuple[PartyId, ...]
     reaches: tuple[Reach, ...]
     edges: tuple[Edge, ...]
-    memory: Memory
 
 
 def read_known(node: Node, *, proposed: bool) -> Known:
@@ -77,9 +76,7 @@ def read_known(node: Node, *, proposed: bool) -> Known:
     return Known(counted=counted, parties=frozenset(pinned | named))
 
 
-def find_reach(
-    known: Known, question: Question, *, originators: Collection[PartyId], consent: Consent, memory: Memory
-) -> Answer:
+def find_reach(known: Known, question: Question, *, originators: Collection[PartyId], consent: Consent) -> Answer:
     """Where an object that fits `question` could end up; no `originators` means that any known party could be it.
 
     Raises:
@@ -90,7 +87,7 @@ def find_reach(
         raise NotFoundError(f"{unknown[0]} is no party that this node has pinned or that an agreement here names")
     begins = sorted(originators or known.parties)
     edges = tuple(edge for item in known.counted for edge in read_edges(item.terms, item.members, consent=consent))
-    reaches = tuple(compute_reach(edges, question, originator=party, memory=memory) for party in begins)
+    reaches = tuple(compute_reach(edges, question, originator=party) for party in begins)
     shortest: dict[PartyId, Reached] = {}
     for reach in reaches:
         for party, chain in reach.chains.items():
@@ -102,7 +99,6 @@ def find_reach(
         never=tuple(sorted(asked - shortest.keys())),
         reaches=reaches,
         edges=edges,
-        memory=memory,
     )
 
 
@@ -115,7 +111,7 @@ def certify(answer: Answer, reach: Reach) -> Proved:
     """
     with _PROVING:
         try:
-            return verify_reach(reach, answer.edges, memory=answer.memory)
+            return verify_reach(reach, answer.edges)
         except CertificateRefused as error:
             problem = error.detail
     # Raised anew: the other one's traceback holds expressions of z3, and they must be gone before the next turn.

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 from comity.agreement.events import CARRIES_TERMS, STOPS, Event, EventKind
 from comity.agreement.lifecycle import Standing
-from comity.agreement.moves import check_event
+from comity.agreement.moves import check_event, find_confirmable, find_told
+from comity.agreement.people import Approval
 from comity.agreement.recognition import Recognised, take_positions
-from comity.agreement.record import count_admitting, find_joined
+from comity.agreement.record import find_bound
 from comity.agreement.terms import Terms
-from comity.agreement.transitions import MAY
-from comity.errors import ConfigError
+from comity.errors import AuthenticationError, ConfigError
 from comity.exchange import make_message, parse_message
-from comity.ids import AgreementId, Digest, Instant, PartyId
+from comity.ids import AgreementId, Digest, Instant
 from comity.node.node import Act, Node
 from comity.node.standing import Dossier, judge_terms, read_dossier
 from comity.release.disclosure import EntryType, format_event_content
@@ -37,17 +37,22 @@ __all__ = [
 ]
 
 _NONCE_BYTES = 16
+_BY_ITSELF = frozenset({EventKind.CONFIRM, EventKind.SUSPEND})
 _UNSIGNED = Digest("0" * 64)
 """The digest of an event that is not signed yet; it follows from the bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
-    """The event now on record and the state it led to; `new` is False for a repeated message."""
+    """The event now on record and the state it led to; `new` is False for a repeated message.
+
+    `approvals` are those of this party's people that carried it, empty for an event of another party or of the node.
+    """
 
     event: Event
     standing: Standing
     new: bool
+    approvals: tuple[Approval, ...] = ()
 
     @property
     def stops(self) -> bool:
@@ -69,12 +74,26 @@ def draft_event(node: Node, act: Act, kind: EventKind, terms: Terms) -> Event:
     )
 
 
-def sign_event(node: Node, act: Act, draft: Event, terms: Terms, *, standing: Standing | None) -> Recorded:
+def sign_event(
+    node: Node,
+    act: Act,
+    draft: Event,
+    terms: Terms,
+    *,
+    standing: Standing | None,
+    approvals: tuple[Approval, ...],
+) -> Recorded:
     """The event, checked against the state, signed, on record, and queued for everybody bound.
+
+    Only a confirmation, and a suspension by which the node itself says that it no longer recognises a basis, need no
+    `approvals`.
 
     Raises:
         TransitionError, MalformedMessage: this party cannot say it now.
+        AuthenticationError: nobody approved it.
     """
+    if not approvals and draft.kind not in _BY_ITSELF:
+        raise AuthenticationError("nobody has approved this act, so it was not signed")
     check_event(standing, draft, terms)
     envelope = make_message(
         draft,
@@ -84,10 +103,10 @@ def sign_event(node: Node, act: Act, draft: Event, terms: Terms, *, standing: St
     )
     event = parse_message(envelope).event
     keep_terms(act, terms)
-    new = put_event(act, event, envelope=envelope)
+    new = put_event(act, event, envelope=envelope, approvals=approvals)
     _queue(node, act, event.agreement, envelope)
     follow_up(node, act, event.agreement)
-    return summarise(node, act, event, new=new)
+    return summarise(node, act, event, new=new, approvals=approvals)
 
 
 def keep_terms(act: Act, terms: Terms) -> None:
@@ -102,20 +121,25 @@ def keep_terms(act: Act, terms: Terms) -> None:
     )
 
 
-def put_event(act: Act, event: Event, *, envelope: bytes) -> bool:
+def put_event(act: Act, event: Event, *, envelope: bytes, approvals: tuple[Approval, ...] = ()) -> bool:
     """Whether the event is new; a new one is recorded in the log with the act."""
     new = agreements.add_event(act.transaction, event, envelope=envelope, now=act.now)
     if new:
         content = format_event_content(
-            event=event.digest, kind=event.kind.value, party=event.party, agreement=event.agreement
+            event=event.digest,
+            kind=event.kind.value,
+            party=event.party,
+            agreement=event.agreement,
+            approvals=approvals,
         )
         act.record(EntryType.AGREEMENT_EVENT, content, terms=event.terms, recipient=None, count=1)
     return new
 
 
-def summarise(node: Node, act: Act, event: Event, *, new: bool) -> Recorded:
+def summarise(node: Node, act: Act, event: Event, *, new: bool, approvals: tuple[Approval, ...] = ()) -> Recorded:
     """The event and the state that all on record leads to."""
-    return Recorded(event=event, standing=_read(node, act, event.agreement).standing(now=act.now), new=new)
+    standing = _read(node, act, event.agreement).standing(now=act.now)
+    return Recorded(event=event, standing=standing, new=new, approvals=approvals)
 
 
 def follow_up(node: Node, act: Act, agreement: AgreementId) -> None:
@@ -139,12 +163,8 @@ def _mark_history(node: Node, act: Act, dossier: Dossier, standing: Standing) ->
 
 def is_confirmation_due(node: Node, standing: Standing, *, now: Instant) -> bool:
     """Whether every party has signed, this one has not confirmed, and its own policy lets the text count for it."""
-    terms = standing.current
-    if (
-        terms is None
-        or node.party not in terms.founders - standing.left - standing.confirmed_by
-        or EventKind.CONFIRM not in MAY[standing.state]
-    ):
+    terms = find_confirmable(standing, node.party)
+    if terms is None:
         return False
     try:
         return isinstance(judge_terms(node, terms, now=now), Recognised)
@@ -155,36 +175,22 @@ def is_confirmation_due(node: Node, standing: Standing, *, now: Instant) -> bool
 def _confirm(node: Node, act: Act, standing: Standing) -> None:
     terms = standing.current
     if terms is not None and is_confirmation_due(node, standing, now=act.now):
-        sign_event(node, act, draft_event(node, act, EventKind.CONFIRM, terms), terms, standing=standing)
+        draft = draft_event(node, act, EventKind.CONFIRM, terms)
+        sign_event(node, act, draft, terms, standing=standing, approvals=())
 
 
 def _inform_joiners(node: Node, act: Act, dossier: Dossier, standing: Standing) -> None:
-    """Send the text, its signatures and all that stops it to whoever enough founders have admitted, this one included.
-
-    Before that a joiner learns nothing. What was sent once is not queued again.
-    """
-    terms = standing.current
-    if terms is None:
-        return
-    admitting: dict[PartyId, set[PartyId]] = {}
-    for said in standing.admissions:
-        if said.kind is EventKind.ADMIT and said.joiner is not None and said.joiner not in standing.members:
-            admitting.setdefault(said.joiner, set()).add(said.party)
-    for joiner, founders in admitting.items():
-        if node.party not in founders or len(founders & terms.founders) < count_admitting(terms):
-            continue
-        for event, envelope in zip(dossier.events, dossier.envelopes, strict=True):
-            if event.terms == terms.hash or event.kind in STOPS | {EventKind.RESUME}:
-                agreements.put_outbox_once(act.transaction, joiner, envelope=envelope, now=act.now)
+    """Send joiners what they are told; what was sent once is not queued again."""
+    envelopes = {event.digest: envelope for event, envelope in zip(dossier.events, dossier.envelopes, strict=True)}
+    for joiner, event in find_told(standing, dossier.events, party=node.party):
+        agreements.put_outbox_once(act.transaction, joiner, envelope=envelopes[event.digest], now=act.now)
 
 
 def _queue(node: Node, act: Act, agreement: AgreementId, envelope: bytes) -> None:
-    """For everybody bound: the parties of every version, and who joined one."""
+    """For everybody bound: the parties of every version and who joined one, without those who left."""
     dossier = _read(node, act, agreement)
-    bound = frozenset[PartyId]().union(
-        *(terms.founders | find_joined(terms, dossier.events).keys() for terms in dossier.versions)
-    )
-    for party in sorted(bound - {node.party}):
+    left = dossier.standing(now=act.now).left
+    for party in sorted(find_bound(dossier.versions, dossier.events) - left - {node.party}):
         agreements.put_outbox(act.transaction, party, envelope=envelope, now=act.now)
 
 

@@ -7,6 +7,7 @@ events: one row read tells whether it is still true. The clock and the recogniti
 
 import hashlib
 import uuid
+from collections.abc import Callable
 from collections.abc import Collection as Several
 from dataclasses import dataclass
 
@@ -25,6 +26,7 @@ __all__ = [
     "Dossier",
     "collection_id",
     "find_agreement",
+    "find_agreement_id",
     "find_collection",
     "judge_terms",
     "list_collections",
@@ -33,7 +35,6 @@ __all__ = [
 ]
 
 _MIN_PREFIX = 4
-_JOINING = frozenset({EventKind.ADMIT, EventKind.ACCEDE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,17 +57,30 @@ class Dossier:
 
     def standing_at(self, at: Instant) -> Standing | None:
         """The state at `at` by what this node had on record then; None when it had nothing."""
-        said = [event for event, recorded in zip(self.events, self.recorded_at, strict=True) if recorded <= at]
+        said = self.events_at(at)
         known = {event.terms for event in said}
         versions = [terms for terms in self.versions if terms.hash in known]
         return compute_standing(versions, said, now=at) if versions else None
 
+    def events_at(self, at: Instant) -> tuple[Event, ...]:
+        """The events that this node had on record at `at`."""
+        return tuple(event for event, recorded in zip(self.events, self.recorded_at, strict=True) if recorded <= at)
+
+    def since(self, holds: Callable[[Standing], bool]) -> Instant | None:
+        """When this node recorded the event from which on `holds` was true without a break; None when none did."""
+        found: Instant | None = None
+        for at in sorted(set(self.recorded_at), reverse=True):
+            standing = self.standing_at(at)
+            if standing is None or not holds(standing):
+                break
+            found = at
+        return found
+
     def parties(self) -> frozenset[PartyId]:
-        """Every party of any version, and whoever acceded to one or was named by a founder to be admitted."""
-        joining = frozenset(
-            joiner for event in self.events for joiner in [event.joiner or event.party] if event.kind in _JOINING
-        )
-        return joining.union(*(terms.founders for terms in self.versions))
+        """Every party of any version, and whoever a party of a version admitted to it."""
+        founders = frozenset[PartyId]().union(*(terms.founders for terms in self.versions))
+        admitted = {event.joiner for event in self.events if event.kind is EventKind.ADMIT and event.party in founders}
+        return founders | {joiner for joiner in admitted if joiner is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,20 +144,40 @@ def find_agreement(node: Node, transaction: Transaction, prefix: str) -> Dossier
         MalformedRequest: the prefix is too short, or fits several.
         NotFoundError: it fits none.
     """
+    dossier = read_dossier(node, transaction, find_agreement_id(transaction, prefix))
+    assert dossier is not None  # noqa: S101 (its id was found in this transaction)
+    return dossier
+
+
+def find_agreement_id(transaction: Transaction, prefix: str) -> AgreementId:
+    """The id of the agreement that `find_agreement` gives, without reading what is on record of it.
+
+    Raises:
+        MalformedRequest, NotFoundError: as there.
+    """
     if len(prefix) < _MIN_PREFIX:
         raise MalformedRequest(f"{prefix!r} is too short to name an agreement; give at least {_MIN_PREFIX} characters")
     found = agreements.find_agreements(transaction, prefix.lower())
     if len(found) > 1:
         raise MalformedRequest(f"{prefix!r} fits {len(found)} agreements; give more characters")
-    dossier = read_dossier(node, transaction, found[0]) if found else None
-    if dossier is None:
+    if not found:
         raise NotFoundError(f"no agreement {prefix!r} is on record here; `agreement list` shows those that are")
-    return dossier
+    return found[0]
 
 
-def judge_terms(node: Node, terms: Terms, *, now: Instant, joining: Several[LegalBasis] = ()) -> Recognised | Refusal:
-    """What this party's recognition policy says of `terms` at `now`; `joining` are bases it cites beside the text."""
-    return judge(node.policy(), terms, party=node.party, now=now, joining=joining)
+def judge_terms(
+    node: Node,
+    terms: Terms,
+    *,
+    now: Instant,
+    joining: Several[LegalBasis] = (),
+    towards: PartyId | None = None,
+) -> Recognised | Refusal:
+    """What this party's recognition policy says of `terms` at `now`; `joining` are bases it cites beside the text.
+
+    `towards` is the party that something would be given to.
+    """
+    return judge(node.policy(), terms, party=node.party, now=now, joining=joining, towards=towards)
 
 
 def list_collections(node: Node, transaction: Transaction, recipient: PartyId) -> list[Collection]:

@@ -9,12 +9,11 @@ suspended by itself, with the reason, and people resume it. Nothing waits for th
 from dataclasses import replace
 
 from comity.agreement.events import EventKind
-from comity.agreement.recognition import Refusal
-from comity.agreement.transitions import State
+from comity.agreement.recognition import Refusal, find_lost_recognition
 from comity.ids import AgreementId, Instant
 from comity.node.node import Node
 from comity.node.recording import Recorded, draft_event, follow_up, is_confirmation_due, sign_event, summarise
-from comity.node.standing import Dossier, judge_terms, list_dossiers, read_dossier
+from comity.node.standing import Dossier, list_dossiers, read_dossier
 
 __all__ = ["keep_up"]
 
@@ -37,14 +36,14 @@ def _keep_up_one(node: Node, agreement: AgreementId) -> Recorded | None:
         if dossier is None or not _is_due(node, dossier, now=act.now):
             return None
         standing = dossier.standing(now=act.now)
-        reason = _find_lost_recognition(node, dossier, now=act.now)
-        if reason is None or standing.current is None:
+        lost = _find_lost_recognition(node, dossier, now=act.now)
+        if lost is None or standing.current is None:
             follow_up(node, act, agreement)
-            latest = dossier.events[-1]
-            return summarise(node, act, latest, new=True)
+            dossier = read_dossier(node, act.transaction, agreement)
+            return None if dossier is None else summarise(node, act, dossier.events[-1], new=True)
         draft = draft_event(node, act, EventKind.SUSPEND, standing.current)
-        text = f"suspended by itself: {reason}"
-        return sign_event(node, act, replace(draft, text=text), standing.current, standing=standing)
+        text = f"suspended by itself: {lost.reason}"
+        return sign_event(node, act, replace(draft, text=text), standing.current, standing=standing, approvals=())
 
 
 def _is_due(node: Node, dossier: Dossier, *, now: Instant) -> bool:
@@ -53,13 +52,5 @@ def _is_due(node: Node, dossier: Dossier, *, now: Instant) -> bool:
     )
 
 
-def _find_lost_recognition(node: Node, dossier: Dossier, *, now: Instant) -> str | None:
-    """Why this party's own policy no longer lets an agreement be in force that is; None where it does, or all know."""
-    standing = dossier.standing(now=now)
-    terms = standing.current
-    if terms is None or standing.state is not State.IN_FORCE or node.party not in standing.members:
-        return None
-    if any(lapse.party == node.party for lapse in standing.lapses):
-        return None
-    judged = judge_terms(node, terms, now=now, joining=standing.bases_of(node.party))
-    return judged.reason if isinstance(judged, Refusal) else None
+def _find_lost_recognition(node: Node, dossier: Dossier, *, now: Instant) -> Refusal | None:
+    return find_lost_recognition(node.policy(), dossier.standing(now=now), party=node.party, now=now)

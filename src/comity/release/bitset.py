@@ -9,8 +9,9 @@ from then on a test is one AND of two integers.
     wanted = read_scope_bits(scope, recipient=party, bits=bits)             once for each scope and recipient
     [admits_bits(wanted, one) for one in readied]
 
-A label must be one of those whose words were interned. A word that only a scope knows has no bit, because none of these
-labels says it. What the tests mean is said in `release.clauses`, and this reading stands beside the others there.
+A label must be one of those whose words were interned. The words that only a scope knows share one bit above all
+others, which none of these labels has. What the tests mean is said in `release.clauses`, and this reading stands beside
+the others there.
 """
 
 from collections.abc import Iterable, Mapping
@@ -29,7 +30,7 @@ LabelBits = tuple[tuple[int, ...], ...]
 """For each clause one integer for each group of words; a group in which nothing is said is 0."""
 
 ScopeBits = tuple[int | None, ...]
-"""For each clause the words allowed (refused, for NONE) in one integer, or None where there is no limit."""
+"""For each clause the words allowed in one integer, or None where there is no limit."""
 
 
 def intern_words(labels: Iterable[Label]) -> Bits:
@@ -57,7 +58,7 @@ def read_label_bits(label: Label, bits: Bits) -> LabelBits:
 def read_scope_bits(scope: Scope, *, recipient: PartyId, bits: Bits) -> ScopeBits:
     """What `scope` allows `recipient`, clause by clause."""
     return tuple(
-        None if allowed is None else sum(known.get(word, 0) for word in allowed)
+        None if allowed is None else _unite(known.get(word, 1 << len(known)) for word in allowed)
         for clause, known in zip(CLAUSES, bits, strict=True)
         for allowed in [clause.allowed(scope, recipient)]
     )
@@ -71,9 +72,16 @@ def admits_bits(scope: ScopeBits, label: LabelBits) -> bool:
     )
 
 
+def _unite(bits: Iterable[int]) -> int:
+    united = 0
+    for bit in bits:
+        united |= bit
+    return united
+
+
 def _holds(test: Test, found: tuple[int, ...], allowed: int) -> bool:
     if not found:
         return test in SILENCE_PASSES
-    if test is Test.NONE:
-        return all(group & allowed == 0 for group in found)
+    if test is Test.WITHIN:
+        return all(allowed & ~group == 0 for group in found)
     return all(group & allowed != 0 for group in found)

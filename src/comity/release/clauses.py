@@ -12,12 +12,15 @@ What a label says is a family of groups of words, because an object that refers 
     in      every group has a word that is allowed; nothing said is refused      types, originators, kinds
     max     the one word is allowed, where allowed are all words up to a ceiling tlp
     any     every group has a word that is allowed; nothing said is refused      subjects, regions
-    only    every word is allowed; nothing said passes                           markings, person classes, …
-    within  the recipient is in every group; no group means no limit             audience
-    none    no word is refused, where `allowed` holds what is; nothing passes    frameworks
+    only    every word is allowed; nothing said passes                           markings, frameworks, …
+    within  all that is allowed is in every group; no group means no limit       audience
 
-`in`, `max` and `any` differ in how the table builds groups, not in how they are tested. Not here: the gate
-(status, validity, bases), which depends on agreement, clock and request, and is decided in `release.decision`.
+`in`, `max`, `any` and `only` differ in how the table builds groups and in what silence means, not in how a group is
+tested. `within` turns it round: what the terms would let happen must lie inside what the label says. With it, and with
+`frameworks`, a party passes on only what its own terms restrict as much as those it received it under (CHAIN).
+
+Not here: the gate (status, validity, bases), which depends on agreement, clock and request, and is decided in
+`release.decision`; and what a received object's label says of the way it came (`release.receiving`).
 """
 
 import json
@@ -56,16 +59,15 @@ class Test(Enum):
     ANY = "any"
     ONLY = "only"
     WITHIN = "within"
-    NONE = "none"
 
 
-SILENCE_PASSES = frozenset({Test.ONLY, Test.WITHIN, Test.NONE})
+SILENCE_PASSES = frozenset({Test.ONLY, Test.WITHIN})
 """The tests that an object passes which says nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clause:
-    """One row of the table: `allowed` is None where the terms set no such limit, and what is refused for NONE."""
+    """One row of the table: `allowed` is None where the terms set no such limit."""
 
     name: str
     test: Test
@@ -77,7 +79,7 @@ class Clause:
 class Finding:
     """What one clause says of one label: whether it holds, what was found, what would be allowed (None: no limit).
 
-    For the test NONE `allowed` is what is refused, as in the table.
+    For the test WITHIN `allowed` is whom the channel would let the object go to, sooner or later.
     """
 
     clause: str
@@ -144,13 +146,14 @@ CLAUSES: tuple[Clause, ...] = (
         name="audience",
         test=Test.WITHIN,
         found=lambda label: frozenset() if label.audience is None else frozenset({frozenset[str](label.audience)}),
-        allowed=lambda _, recipient: frozenset({recipient}),
+        allowed=lambda scope, recipient: frozenset({recipient}) | scope.onward_to,
     ),
     Clause(
         name="frameworks",
-        test=Test.NONE,
+        test=Test.ONLY,
         found=lambda label: _each(label.excluded_frameworks),
-        allowed=lambda scope, _: None if scope.framework is None else frozenset({scope.framework}),
+        # Terms never exclude their own framework, so what is excluded does not go into that one either.
+        allowed=lambda scope, _: scope.excluded_frameworks,
     ),
 )
 """The order is the order in which a refusal is named: the first clause that does not hold is the reason."""
@@ -206,24 +209,20 @@ def read_sql(scope: Scope, *, recipient: PartyId) -> Condition:
 def _holds(test: Test, found: Groups, allowed: frozenset[str]) -> bool:
     if not found:
         return test in SILENCE_PASSES
-    if test is Test.NONE:
-        return all(group.isdisjoint(allowed) for group in found)
+    if test is Test.WITHIN:
+        return all(allowed <= group for group in found)
     return all(not group.isdisjoint(allowed) for group in found)
 
 
 def _condition(test: Test, name: str, allowed: frozenset[str]) -> Condition:
     words = json.dumps(sorted(allowed))
-    if test is Test.NONE:
-        refused_word = (
-            "NOT EXISTS (SELECT 1 FROM label_word w WHERE w.label = label.id AND w.clause = ?"
-            " AND w.word IN (SELECT value FROM json_each(?)))"
-        )
-        return Condition(sql=refused_word, parameters=(name, words))
+    # A group is refused that holds too few of the allowed words: all are needed within, one is enough elsewhere.
     refused_group = (
         "NOT EXISTS (SELECT 1 FROM label_word w WHERE w.label = label.id AND w.clause = ? GROUP BY w.grp"
-        " HAVING MAX(CASE WHEN w.word IN (SELECT value FROM json_each(?)) THEN 1 ELSE 0 END) = 0)"
+        " HAVING SUM(CASE WHEN w.word IN (SELECT value FROM json_each(?)) THEN 1 ELSE 0 END) < ?)"
     )
+    parameters = (name, words, len(allowed) if test is Test.WITHIN else 1)
     if test in SILENCE_PASSES:
-        return Condition(sql=refused_group, parameters=(name, words))
+        return Condition(sql=refused_group, parameters=parameters)
     said = "EXISTS (SELECT 1 FROM label_word w WHERE w.label = label.id AND w.clause = ?)"
-    return Condition(sql=f"{said} AND {refused_group}", parameters=(name, name, words))
+    return Condition(sql=f"{said} AND {refused_group}", parameters=(name, *parameters))

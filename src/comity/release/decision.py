@@ -126,9 +126,12 @@ def find_reason(finding: Finding) -> str:
     """A sentence that says what the clause found and what it would have allowed."""
     allowed = finding.allowed or frozenset()
     if finding.test is Test.WITHIN:
-        return f"{_list(allowed)} is not in the audience that the originator allows"
-    if finding.test is Test.NONE:
-        return f"what it came under excludes {_list(allowed)}, and these terms belong to it"
+        audience = frozenset(word for word in allowed if all(word in group for group in finding.found))
+        missing = _list(allowed - audience)
+        return f"the channel would let it go to {missing}: not in the audience that its originator allows"
+    if finding.clause == "frameworks":
+        excluded = frozenset[str]().union(*finding.found) - allowed
+        return f"the terms it came under exclude {_list(excluded)}, and these do not"
     if not finding.found or frozenset() in finding.found:
         return f"nothing is said, of the object or of one it refers to; the terms admit {_list(allowed)}"
     refused = frozenset(word for group in finding.found if group.isdisjoint(allowed) for word in group)

@@ -16,25 +16,42 @@ Not here: the tree (`tlog.merkle`), the salt's randomness and the write (`node`)
 
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from comity.agreement.people import Approval, Role
 from comity.canonical import Json, canonical_bytes, parse_signed_json
 from comity.errors import LogMismatch, MalformedError, MalformedJson
-from comity.ids import Digest, Instant, ObjectId, PartyId, format_instant, parse_digest, parse_instant, parse_party_id
+from comity.ids import (
+    AgreementId,
+    Digest,
+    Instant,
+    ObjectId,
+    PartyId,
+    PersonId,
+    format_instant,
+    parse_digest,
+    parse_instant,
+    parse_party_id,
+)
 
 __all__ = [
     "MAX_ENTRY_BYTES",
+    "NOT_SHARED",
     "SALT_BYTES",
     "Answer",
     "DisclosedObject",
     "EntryType",
     "Leaf",
+    "PeopleChange",
     "commit_content",
     "format_disclosure",
     "format_event_content",
     "format_leaf",
+    "format_people_content",
+    "format_purge",
+    "format_review",
     "parse_leaf",
     "verify_opening",
 ]
@@ -54,6 +71,21 @@ class EntryType(StrEnum):
 
     DISCLOSURE = "disclosure"
     AGREEMENT_EVENT = "agreement-event"
+    PEOPLE = "people"
+    REVIEW = "review"
+    PURGE = "purge"
+
+
+NOT_SHARED = frozenset({EntryType.REVIEW, EntryType.PURGE})
+"""What a party records of its own house: it concerns terms where something was received under them, else none."""
+
+
+class PeopleChange(StrEnum):
+    """What was done with one of this party's persons."""
+
+    ADD = "add"
+    REMOVE = "remove"
+    RENEW = "renew"
 
 
 class Answer(StrEnum):
@@ -80,10 +112,13 @@ class DisclosedObject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leaf:
-    """One entry of the log. `sequence` counts the disclosures to `recipient` from 1; both None for other types."""
+    """One entry of the log. `sequence` counts the disclosures to `recipient` from 1; both None for other types.
+
+    `terms` is None where the type is one of this party's own house, and no terms are concerned: always for people.
+    """
 
     type: EntryType
-    terms: Digest
+    terms: Digest | None
     recipient: PartyId | None
     sequence: int | None
     count: int
@@ -113,10 +148,87 @@ def format_disclosure(*, answer: Answer, channel: str, epoch: int, objects: Sequ
     )
 
 
-def format_event_content(*, event: Digest, kind: str, party: PartyId, agreement: str) -> bytes:
-    """The content of an agreement-event entry, canonical; the signed event itself is kept by the store."""
+def format_event_content(
+    *, event: Digest, kind: str, party: PartyId, agreement: str, approvals: Sequence[Approval] = ()
+) -> bytes:
+    """The content of an agreement-event entry, canonical; the signed event itself is kept by the store.
+
+    `approvals` are those of this party's own people; an event of another party has none here, nor the member.
+    """
+    content: dict[str, Json] = {
+        "format": "comity-event-record/1",
+        "event": event,
+        "kind": kind,
+        "party": party,
+        "agreement": agreement,
+    }
+    if approvals:
+        content["approvals"] = [
+            {"person": item.person, "role": item.role.value, "reason": item.reason, "at": format_instant(item.at)}
+            for item in approvals
+        ]
+    return canonical_bytes(content)
+
+
+def format_people_content(change: PeopleChange, *, person: PersonId, name: str, roles: Iterable[Role]) -> bytes:
+    """The content of a people entry, canonical: which person, and what the person may act as."""
     return canonical_bytes(
-        {"format": "comity-event-record/1", "event": event, "kind": kind, "party": party, "agreement": agreement}
+        {
+            "format": "comity-people-record/1",
+            "change": change.value,
+            "person": person,
+            "name": name,
+            "roles": list[Json](sorted(role.value for role in roles)),
+        }
+    )
+
+
+def format_review(
+    *, agreement: AgreementId, item: ObjectId | None, versions: Sequence[Digest], reason: str, by: str | None
+) -> bytes:
+    """The content of a review, canonical: `by` looked at an agreement, or at an object received under it.
+
+    `versions` are the digests of the versions of `item` that were decided to be kept; both are absent for an agreement.
+    """
+    return canonical_bytes(
+        {
+            "format": "comity-review/1",
+            "agreement": agreement,
+            "object": item,
+            "versions": list[Json](versions),
+            "reason": reason,
+            "by": by,
+        }
+    )
+
+
+def format_purge(
+    item: DisclosedObject,
+    *,
+    originator: PartyId,
+    agreement: AgreementId | None,
+    clause: str | None,
+    due: Instant | None,
+    reason: str | None,
+    by: str | None,
+) -> bytes:
+    """The content of a purge, canonical: what was deleted, by which clause since when it was due, or by whom and why.
+
+    `clause` and `due` are there for a rule, `reason` and perhaps `by` for a person.
+    """
+    return canonical_bytes(
+        {
+            "format": "comity-purge/1",
+            "id": item.id,
+            "version": item.version,
+            "digest": item.digest,
+            "originator": originator,
+            "agreement": agreement,
+            "clause": clause,
+            "due": None if due is None else format_instant(due),
+            "reason": reason,
+            "by": by,
+        }
     )
 
 
@@ -148,7 +260,7 @@ def parse_leaf(data: bytes) -> Leaf:
     match value:
         case {
             "type": str(kind),
-            "terms": str(terms),
+            "terms": (str() | None) as terms,
             "recipient": (str() | None) as recipient,
             "sequence": (int() | None) as sequence,
             "count": int(count),
@@ -173,7 +285,7 @@ def verify_opening(leaf: Leaf, *, salt: bytes, content: bytes) -> bytes:
 
 def _build_leaf(
     kind: str,
-    terms: str,
+    terms: str | None,
     recipient: str | None,
     *,
     sequence: int | None,
@@ -182,9 +294,9 @@ def _build_leaf(
     commitment: str,
 ) -> Leaf:
     try:
-        return Leaf(
+        leaf = Leaf(
             type=EntryType(kind),
-            terms=parse_digest(terms),
+            terms=None if terms is None else parse_digest(terms),
             recipient=None if recipient is None else parse_party_id(recipient),
             sequence=sequence,
             count=count,
@@ -195,3 +307,6 @@ def _build_leaf(
         raise MalformedJson(f"{kind!r} is not an entry type this version knows") from error
     except MalformedError as error:
         raise MalformedJson(f"a field of the log leaf is wrong: {error.detail}") from error
+    if leaf.type not in NOT_SHARED and (leaf.terms is None) != (leaf.type is EntryType.PEOPLE):
+        raise MalformedJson(f"an entry of type {kind} names {'no terms' if terms is None else 'terms'}")
+    return leaf

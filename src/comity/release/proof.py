@@ -10,7 +10,8 @@ claims is an invariant: whatever anybody holds lies in a box of its holder.
 If both hold, nothing outside the boxes is ever held, however long the chain, and a party without a box never holds
 anything. z3 is asked for a counterexample to each, over every label; "unsat" means that there is none. The steps by
 which `release.reach` found the boxes are not used here: scopes are read from the clause table anew, and what becomes of
-an object on its way is written down a second time (`_arrives`).
+an object on its way is written down a second time (`_arrives`). What the words of a box mean belongs to the box
+(`release.reach.find_form`).
 
 z3 is not needed for anything else. It is loaded when a proof is asked for, and may be absent (`NotInstalled`).
 """
@@ -24,7 +25,7 @@ from comity.agreement.terms import Scope
 from comity.errors import CertificateRefused, NotInstalled
 from comity.ids import PartyId
 from comity.release.clauses import CLAUSES, SILENCE_PASSES, Clause, Test
-from comity.release.reach import Box, Edge, Memory, Question, Reach
+from comity.release.reach import Box, Edge, Form, Question, Reach, find_form
 from comity.stix.labels import Label
 
 __all__ = ["Proved", "Slot", "SymbolicLabel", "load_z3", "make_symbols", "read_z3", "state_label", "verify_reach"]
@@ -143,9 +144,12 @@ def state_label(symbols: SymbolicLabel, label: Label) -> Formula:
 
 def _holds(test: Test, slots: Sequence[Slot], allowed: frozenset[str]) -> Formula:
     z3 = load_z3()
+    if test is Test.WITHIN:
+        missing = z3.BoolVal(val=False)
+        return z3.And(
+            [z3.Implies(slot.present, slot.words.get(name, missing)) for slot in slots for name in sorted(allowed)]
+        )
     hits = [(slot.present, z3.Or([bit for name, bit in slot.words.items() if name in allowed])) for slot in slots]
-    if test is Test.NONE:
-        return z3.And([z3.Not(z3.And(present, hit)) for present, hit in hits])
     every = z3.And([z3.Implies(present, hit) for present, hit in hits])
     return every if test in SILENCE_PASSES else z3.And(every, z3.Or([present for present, _ in hits]))
 
@@ -153,7 +157,7 @@ def _holds(test: Test, slots: Sequence[Slot], allowed: frozenset[str]) -> Formul
 # --- the check of a reach ---------------------------------------------------------------------------------------------
 
 
-def verify_reach(reach: Reach, edges: Sequence[Edge], *, memory: Memory) -> Proved:
+def verify_reach(reach: Reach, edges: Sequence[Edge]) -> Proved:
     """What z3 confirmed of the boxes of `reach`, which are all that is taken from it besides the question.
 
     Raises:
@@ -178,7 +182,7 @@ def verify_reach(reach: Reach, edges: Sequence[Edge], *, memory: Memory) -> Prov
             [
                 held[edge.giver],
                 read_z3(edge.scope, before, recipient=edge.receiver),
-                _arrives(before, after, edge, memory=memory),
+                _arrives(after, edge),
                 z3.Not(arriving.get(edge.receiver, z3.BoolVal(val=False))),
             ],
             f"what {edge.giver} may give {edge.receiver} in channel {edge.channel} of {edge.title!r} is not all in the"
@@ -208,12 +212,7 @@ def _fits(question: Question, originator: PartyId, label: SymbolicLabel) -> Form
     """True of every label that fits the question, at its originator: nobody's terms bind it yet."""
     z3 = load_z3()
     parts = [_says(clause, question[clause.name], label) for clause in CLAUSES if clause.name in question]
-    for clause in CLAUSES:
-        match clause.test:
-            case Test.WITHIN | Test.NONE:
-                parts += [z3.Not(slot.present) for slot in label.slots[clause.name]]
-            case Test.IN | Test.MAX | Test.ANY | Test.ONLY:
-                pass
+    parts += [z3.Not(slot.present) for name in ("audience", "frameworks") for slot in label.slots[name]]
     names = [(name, slot.present) for slot in label.slots["originators"] for name in slot.words]
     return z3.And([*parts, *(present == z3.BoolVal(val=name == originator) for name, present in names)])
 
@@ -240,36 +239,26 @@ def _says(clause: Clause, words: frozenset[str], label: SymbolicLabel) -> Formul
     """True of every label that a box or question with `words` for this clause means."""
     z3 = load_z3()
     said = [(name, z3.And(slot.present, bit)) for slot in label.slots[clause.name] for name, bit in slot.words.items()]
-    match clause.test:
-        case Test.IN | Test.MAX | Test.ANY:
+    match find_form(clause):
+        case Form.AMONG | Form.SOME:
             return z3.And([z3.Not(bit) for name, bit in said if name not in words])
-        case Test.WITHIN:
+        case Form.WITHIN:
             limited = z3.Or([slot.present for slot in label.slots[clause.name]])
             return z3.And(limited, *(z3.Not(bit) for name, bit in said if name not in words))
-        case Test.ONLY | Test.NONE:
+        case Form.AT_LEAST:
             return z3.And([bit for name, bit in said if name in words])
 
 
-def _arrives(before: SymbolicLabel, after: SymbolicLabel, edge: Edge, *, memory: Memory) -> Formula:
-    """True when an object that had the label `before` at the giver has `after` at the receiver of `edge`."""
+def _arrives(after: SymbolicLabel, edge: Edge) -> Formula:
+    """True when `after` is what the label of an object says of its way at the receiver of `edge`; the rest stays."""
     z3 = load_z3()
-    keeps = z3.BoolVal(val=memory is Memory.STICKY)
-    originators = [*zip(before.slots["originators"], after.slots["originators"], strict=True)]
-    parts = [
-        z3.Or(
-            z3.And([now.present == was.present for was, now in originators]),
-            z3.And([now.present == z3.BoolVal(val=edge.giver in now.words) for _, now in originators]),
-        )
-    ]
-    (was,), (now,) = before.slots["audience"], after.slots["audience"]
-    was_limited = z3.And(was.present, keeps)
-    parts.append(now.present == z3.Or(was_limited, z3.BoolVal(val=edge.audience is not None)))
-    for name, bit in now.words.items():
-        named = z3.BoolVal(val=edge.audience is None or name in edge.audience)
-        parts.append(bit == z3.And(z3.Implies(was_limited, was.words[name]), named))
-    for was, now in zip(before.slots["frameworks"], after.slots["frameworks"], strict=True):
-        named = z3.BoolVal(val=not edge.excluded_frameworks.isdisjoint(now.words))
-        parts.append(now.present == z3.Or(z3.And(was.present, keeps), named))
+    bound = edge.restrictions
+    parts = list[Formula]()
+    for name, words in (("originators", bound.originators), ("frameworks", bound.excluded_frameworks)):
+        parts += [slot.present == z3.BoolVal(val=not words.isdisjoint(slot.words)) for slot in after.slots[name]]
+    (slot,) = after.slots["audience"]
+    parts.append(slot.present == z3.BoolVal(val=bound.audience is not None))
+    parts += [bit == z3.BoolVal(val=name in (bound.audience or ())) for name, bit in slot.words.items()]
     return z3.And(parts)
 
 
@@ -278,9 +267,9 @@ def _gather_words(reach: Reach, edges: Iterable[Edge]) -> dict[str, set[str]]:
     words: dict[str, set[str]] = {clause.name: set(reach.question.get(clause.name, ())) for clause in CLAUSES}
     words["originators"].add(reach.originator)
     for edge in edges:
-        words["originators"].add(edge.giver)
-        words["audience"] |= edge.audience or frozenset()
-        words["frameworks"] |= edge.excluded_frameworks
+        words["originators"] |= edge.restrictions.originators
+        words["audience"] |= edge.restrictions.audience or frozenset()
+        words["frameworks"] |= edge.restrictions.excluded_frameworks
         for clause in CLAUSES:
             words[clause.name] |= clause.allowed(edge.scope, edge.receiver) or frozenset()
     for box in reach.boxes:

@@ -2,29 +2,29 @@
 """Pure: where could such an object end up, over every chain of agreements?
 
 An agreement lets a giver give to a receiver: that is an edge. An object goes along it if the scope admits it and
-what the object came with allows it; then the receiver may give it on. The answer is a fixpoint: begin with what the
-originator holds, go along every edge from what is held so far, and stop when no edge leads to anything more.
+what the object came with allows it; then the receiver may give it on, restricted as `release.receiving` says. The
+answer is a fixpoint: begin with what the originator holds, go along every edge from what is held so far, and stop when
+no edge leads to anything more.
 
-    edges = read_edges(terms, consent=Consent.GRANTED)
-    reach = compute_reach(edges, {"tlp_ceiling": {"amber"}}, originator=aurelia, memory=Memory.STICKY)
+    edges = read_edges(terms, members, consent=Consent.GRANTED)
+    reach = compute_reach(edges, {"tlp_ceiling": {"amber"}}, originator=aurelia)
     reach.chains[meridia]          the shortest way to Meridia; a party that is not in `chains` is never given one
     reach.boxes                    why not: the certificate, which `release.proof` checks without this module's steps
 
 The object is not one object but all that fit the question, taken together as a *box*: for each clause of the table,
-what an object in it may say. Types, TLP and kinds narrow along a chain. Where every hop counts (`Memory.STICKY`) the
-audience shrinks too, and the excluded frameworks grow. No clause looks at two of them at once, which is why boxes lose
-nothing: if each clause lets some object of the box through, one object gets through all of them. Subjects and regions
-need one word that fits for each edge by itself, so the object that states every word of the question serves all edges.
+what an object in it may say. Types, TLP and kinds narrow along a chain; the audience shrinks, originators and excluded
+frameworks grow. No clause looks at two of them at once, which is why boxes lose nothing: if each clause lets some
+object of the box through, one object gets through all of them. Subjects and regions need one word that fits for each
+edge by itself, so the object that states every word of the question serves all edges.
 
-Nothing here is under-counted. A redacted object still is the object. A receiver may count as originator the party that
-first had the object or the one that gave it (`node.ingest`), so both are followed. Asked of the terms alone: whether an
-agreement is in force or a basis recognised is not, because that can change. What people say of an object is taken as it
-is: whoever classifies it anew has another question to ask.
+Nothing here is under-counted. A redacted object still is the object. Asked of the terms alone: whether an agreement is
+in force or a basis recognised is not, because that can change. What people say of an object is taken as it is: whoever
+classifies it anew has another question to ask.
 """
 
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from comity.agreement.channels import Channel, Scope
@@ -32,6 +32,7 @@ from comity.agreement.terms import Terms
 from comity.errors import MalformedRequest
 from comity.ids import AgreementId, Digest, PartyId
 from comity.release.clauses import CLAUSES, Clause, Test
+from comity.release.receiving import Restrictions, find_restrictions
 from comity.stix.labels import UNSPECIFIED, Label
 
 __all__ = [
@@ -39,12 +40,12 @@ __all__ = [
     "Box",
     "Consent",
     "Edge",
-    "Hop",
-    "Memory",
+    "Form",
     "Question",
     "Reach",
     "Words",
     "compute_reach",
+    "find_form",
     "make_example",
     "read_edges",
 ]
@@ -73,26 +74,42 @@ class Consent(Enum):
     REFUSED = "refused"
 
 
-class Memory(Enum):
-    """Which restrictions of its way a party holds an object to."""
+class Form(Enum):
+    """What a box that gives words for a clause says of its objects."""
 
-    LAST_HOP = "last hop"  # those of the last hop only: what a node sees by itself (`node.ingest`)
-    STICKY = "sticky"  # those of every hop: what the agreements say together
+    AMONG = "among"  # what an object says is among the words, and it says something
+    SOME = "some"  # each group of an object is among the words
+    AT_LEAST = "at least"  # an object says all of the words, and maybe more
+    WITHIN = "within"  # an object is limited to some of the words
+
+
+def find_form(clause: Clause) -> Form:
+    """What words mean for `clause` in a box or a question.
+
+    Types, TLP and kinds an object has of itself, and one is enough to be that object. Originators are all that it could
+    be of, and each of them must be admitted.
+    """
+    if clause.name == "originators":
+        return Form.AT_LEAST
+    match clause.test:
+        case Test.IN | Test.MAX:
+            return Form.AMONG
+        case Test.ANY:
+            return Form.SOME
+        case Test.ONLY:
+            return Form.AT_LEAST
+        case Test.WITHIN:
+            return Form.WITHIN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edge:
-    """A channel from one giver to one receiver.
-
-    `audience` is who may have an object that went along it (None: any party); `excluded_frameworks` where it must not
-    go from then on.
-    """
+    """A channel from one giver to one receiver; `restrictions` are those of what went along it."""
 
     giver: PartyId
     receiver: PartyId
     scope: Scope
-    audience: frozenset[PartyId] | None
-    excluded_frameworks: frozenset[str]
+    restrictions: Restrictions
     agreement: AgreementId
     terms: Digest
     title: str
@@ -101,18 +118,13 @@ class Edge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Box:
-    """All objects that say, to each clause in the order of the table, what stands in `says`, as `holder` has them."""
+    """All objects that say, to each clause in the order of the table, what stands in `says`, as `holder` has them.
+
+    What words mean is said by `find_form`; None says nothing of that clause.
+    """
 
     holder: PartyId
     says: tuple[Words, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hop:
-    """One step of a chain: along `edge`, to be counted by the receiver as an object of `counted_as`."""
-
-    edge: Edge
-    counted_as: PartyId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +136,7 @@ class Reach:
 
     originator: PartyId
     question: Question
-    chains: Mapping[PartyId, tuple[Hop, ...]]
+    chains: Mapping[PartyId, tuple[Edge, ...]]
     boxes: tuple[Box, ...]
 
 
@@ -135,8 +147,7 @@ def read_edges(terms: Terms, members: Collection[PartyId], *, consent: Consent) 
             giver=giver,
             receiver=receiver,
             scope=channel.scope_for(giver),
-            audience=_read_audience(channel, receiver, consent),
-            excluded_frameworks=terms.excluded_frameworks,
+            restrictions=_read_restrictions(channel, giver, receiver, consent),
             agreement=terms.agreement_id,
             terms=terms.hash,
             title=terms.title,
@@ -147,14 +158,15 @@ def read_edges(terms: Terms, members: Collection[PartyId], *, consent: Consent) 
     )
 
 
-def _read_audience(channel: Channel, receiver: PartyId, consent: Consent) -> frozenset[PartyId] | None:
-    """As `node.ingest` has it, but where consent decides."""
+def _read_restrictions(channel: Channel, giver: PartyId, receiver: PartyId, consent: Consent) -> Restrictions:
+    """As a node has them, but where consent decides: an originator that consents can let it go to anybody."""
+    found = find_restrictions(channel, giver=giver, receiver=receiver)
     if channel.onward == "originator_consent" and consent is Consent.GRANTED:
-        return None
-    return frozenset({receiver}) | channel.releasable_to
+        return replace(found, audience=None)
+    return found
 
 
-def compute_reach(edges: Iterable[Edge], question: Question, *, originator: PartyId, memory: Memory) -> Reach:
+def compute_reach(edges: Iterable[Edge], question: Question, *, originator: PartyId) -> Reach:
     """Where an object that fits `question` could end up if it is one of `originator`.
 
     Raises:
@@ -164,12 +176,12 @@ def compute_reach(edges: Iterable[Edge], question: Question, *, originator: Part
     leaving = _sort_by_giver(edge for edge in edges if edge.receiver != originator)
     first = _make_first_box(question, originator)
     held: dict[PartyId, list[Box]] = {originator: [first]}
-    chains: dict[PartyId, tuple[Hop, ...]] = {}
-    waiting = deque[tuple[Box, tuple[Hop, ...]]]([(first, ())])
+    chains: dict[PartyId, tuple[Edge, ...]] = {}
+    waiting = deque[tuple[Box, tuple[Edge, ...]]]([(first, ())])
     followed = 0
     while waiting:
         box, chain = waiting.popleft()
-        for arrived, hop in _leave(box, leaving, memory):
+        for arrived, edge in _leave(box, leaving):
             known = held.setdefault(arrived.holder, [])
             if any(_covers(other, arrived) for other in known):
                 continue
@@ -177,8 +189,8 @@ def compute_reach(edges: Iterable[Edge], question: Question, *, originator: Part
             if followed > MAX_BOXES:
                 raise MalformedRequest(f"more than {MAX_BOXES} cases are to be followed; give more attributes")
             held[arrived.holder] = [*(other for other in known if not _covers(arrived, other)), arrived]
-            chains.setdefault(arrived.holder, (*chain, hop))
-            waiting.append((arrived, (*chain, hop)))
+            chains.setdefault(arrived.holder, (*chain, edge))
+            waiting.append((arrived, (*chain, edge)))
     return Reach(
         originator=originator,
         question=question,
@@ -193,11 +205,11 @@ def _make_first_box(question: Question, originator: PartyId) -> Box:
     return Box(holder=originator, says=tuple(says.get(clause.name) for clause in CLAUSES))
 
 
-def make_example(question: Question, chain: Sequence[Hop], *, originator: PartyId) -> Label:
+def make_example(question: Question, chain: Sequence[Edge], *, originator: PartyId) -> Label:
     """The label, at `originator`, of an object that goes along the whole of `chain`."""
     says: dict[str, frozenset[str]] = {}
     for clause in CLAUSES:
-        limits = [clause.allowed(hop.edge.scope, hop.edge.receiver) for hop in chain]
+        limits = [clause.allowed(edge.scope, edge.receiver) for edge in chain]
         says[clause.name] = _choose(clause, question.get(clause.name), [words for words in limits if words is not None])
     return Label(
         types=says["types"],
@@ -226,29 +238,24 @@ def _sort_by_giver(edges: Iterable[Edge]) -> dict[PartyId, list[Edge]]:
     return leaving
 
 
-def _leave(box: Box, leaving: Mapping[PartyId, Sequence[Edge]], memory: Memory) -> Iterator[tuple[Box, Hop]]:
-    """All that one box becomes in one step."""
+def _leave(box: Box, leaving: Mapping[PartyId, Sequence[Edge]]) -> Iterator[tuple[Box, Edge]]:
+    """All that one box becomes in one step, and by which edge."""
     for edge in leaving.get(box.holder, ()):
-        yield from _follow(box, edge, memory)
+        arrived = _follow(box, edge)
+        if arrived is not None:
+            yield arrived, edge
 
 
-def _follow(box: Box, edge: Edge, memory: Memory) -> list[tuple[Box, Hop]]:
-    """What arrives of `box` at the other end of `edge`: counted as its originator's, or as the giver's."""
+def _follow(box: Box, edge: Edge) -> Box | None:
+    """What arrives of `box` at the other end of `edge`; None when nothing does."""
     passed = [_pass(clause, words, edge) for clause, words in zip(CLAUSES, box.says, strict=True)]
     if not all(ok for ok, _ in passed):
-        return []
+        return None
     says = dict(zip((clause.name for clause in CLAUSES), (words for _, words in passed), strict=True))
-    says["audience"] = _meet(says["audience"], edge.audience) if memory is Memory.STICKY else edge.audience
-    excluded = says["frameworks"] or frozenset()
-    says["frameworks"] = edge.excluded_frameworks | (excluded if memory is Memory.STICKY else frozenset())
-    shown = says["originators"] or frozenset()
-    return [
-        (
-            Box(holder=edge.receiver, says=tuple((says | {"originators": frozenset({name})}).values())),
-            Hop(edge=edge, counted_as=PartyId(name)),
-        )
-        for name in sorted(shown | {edge.giver})
-    ]
+    says["originators"] = edge.restrictions.originators
+    says["audience"] = edge.restrictions.audience
+    says["frameworks"] = edge.restrictions.excluded_frameworks
+    return Box(holder=edge.receiver, says=tuple(says.values()))
 
 
 def _pass(clause: Clause, words: Words, edge: Edge) -> tuple[bool, Words]:
@@ -256,18 +263,16 @@ def _pass(clause: Clause, words: Words, edge: Edge) -> tuple[bool, Words]:
     allowed = clause.allowed(edge.scope, edge.receiver)
     if allowed is None:
         return True, words
-    match clause.test:
-        case Test.IN | Test.MAX:
+    match find_form(clause):
+        case Form.AMONG:
             left = _meet(words, allowed)
             return bool(left), left
-        case Test.ANY:
+        case Form.SOME:
             return bool(_meet(words, allowed)), words
-        case Test.ONLY:
+        case Form.AT_LEAST:
             return words is None or words <= allowed, words
-        case Test.WITHIN:
+        case Form.WITHIN:
             return words is None or allowed <= words, words
-        case Test.NONE:
-            return words is None or words.isdisjoint(allowed), words
 
 
 def _meet(one: Words, other: Words) -> Words:
@@ -279,25 +284,26 @@ def _meet(one: Words, other: Words) -> Words:
 def _covers(wide: Box, narrow: Box) -> bool:
     """Whether all that `narrow` could do, `wide` can: then `narrow` needs no following of its own."""
     return all(
-        _is_within(narrow_words, wide_words) if clause.test is not Test.NONE else _is_within(wide_words, narrow_words)
+        wide_words is None or (narrow_words is not None and _is_wider(find_form(clause), wide_words, narrow_words))
         for clause, wide_words, narrow_words in zip(CLAUSES, wide.says, narrow.says, strict=True)
     )
 
 
-def _is_within(words: Words, others: Words) -> bool:
-    return others is None or (words is not None and words <= others)
+def _is_wider(form: Form, words: frozenset[str], others: frozenset[str]) -> bool:
+    """Whether `words` say no less of an object than `others`: all the more where it must say at least so many."""
+    return words <= others if form is Form.AT_LEAST else others <= words
 
 
 def _choose(clause: Clause, words: Words, limits: Sequence[frozenset[str]]) -> frozenset[str]:
     """What one object says to `clause` that goes through all of `limits`."""
-    match clause.test:
-        case Test.IN | Test.MAX:
+    match find_form(clause):
+        case Form.AMONG:
             for limit in limits:
                 words = _meet(words, limit)
             return frozenset(sorted(words)[:1]) if words else frozenset()
-        case Test.ANY:
+        case Form.SOME:
             return frozenset(min(_meet(words, limit) or {""}) for limit in limits)
-        case Test.ONLY:
+        case Form.AT_LEAST:
             return words or frozenset()
-        case Test.WITHIN | Test.NONE:
+        case Form.WITHIN:
             return frozenset()

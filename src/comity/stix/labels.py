@@ -86,7 +86,8 @@ class Label:
     """What terms can test, of one object or of the join of several.
 
     `subjects` and `regions` hold one group for each object joined: {frozenset({"IQ"}), frozenset({"JO", "SY"})}; an
-    empty group is an object of which nobody has said. `audience` None means any party, an empty one means nobody.
+    empty group is an object of which nobody has said. `originators` are all that the objects could be of. `audience`
+    None means any party, an empty one means nobody.
     """
 
     types: frozenset[str]
@@ -253,20 +254,20 @@ def make_label(
     markings: Markings,
     tags: Tags,
     *,
-    originator: PartyId,
+    originators: frozenset[PartyId],
     audience: frozenset[PartyId] | None,
     excluded_frameworks: frozenset[str] = frozenset(),
 ) -> Label:
     """The label of one object by itself; references are joined by the caller.
 
-    An object of no kind is of the kind "unspecified", so that terms which name kinds do not admit it. What was received
-    under terms that exclude more frameworks than a label can hold is OVERFULL.
+    `originators` are all that it could be of. An object of no kind is of the kind "unspecified", so that terms which
+    name kinds do not admit it. What was received with more restrictions than a label can hold is OVERFULL.
     """
     label = Label(
         types=frozenset({obj.type}),
         tlp=markings.tlp,
         markings=markings.others,
-        originators=frozenset({originator}),
+        originators=originators,
         subjects=frozenset({tags.subjects}),
         regions=frozenset({tags.regions}),
         kinds=tags.kinds or frozenset({UNSPECIFIED}),
@@ -277,7 +278,8 @@ def make_label(
         excluded_frameworks=excluded_frameworks,
         granular=markings.granular,
     )
-    return OVERFULL if excluded_frameworks and _count_words(label) > MAX_WORDS else label
+    restricted = audience is not None or excluded_frameworks
+    return OVERFULL if restricted and _count_words(label) > MAX_WORDS else label
 
 
 def with_unresolved(label: Label) -> Label:

@@ -11,14 +11,14 @@ reference or a marking that cannot be read. Not checked, because no decision dep
 requires of a type beyond those, open vocabularies, patterns, the derivation of SCO ids. Tags are read in `stix.labels`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from comity.canonical import BUNDLE_LIMITS, OBJECT_LIMITS, Json, Member, parse_json, sha256_digest, split_members
 from comity.errors import MalformedError, MalformedJson, MalformedObject
 from comity.ids import Digest, Instant, ObjectId, parse_instant, parse_object_id
-from comity.stix.markings import TLP_IDS, check_tlp_definition, read_markings
+from comity.stix.markings import STATEMENT, TLP_IDS, check_tlp_definition, read_markings
 
 __all__ = [
     "MAX_BUNDLE_OBJECTS",
@@ -26,6 +26,7 @@ __all__ = [
     "BadObject",
     "ParsedBundle",
     "StixObject",
+    "find_statements",
     "parse_bundle",
     "parse_object",
 ]
@@ -156,6 +157,15 @@ def parse_bundle(data: bytes) -> ParsedBundle:
             where="/objects",
         )
     return _collect(members)
+
+
+def find_statements(found: Iterable[tuple[StixObject, dict[str, Json]]]) -> dict[ObjectId, str]:
+    """The statement definitions among objects and their JSON, for `read_markings` (STIX 2.1 §7.2.1.3)."""
+    return {
+        item.id: STATEMENT
+        for item, value in found
+        if item.type == "marking-definition" and value.get("definition_type") == STATEMENT
+    }
 
 
 def _collect(members: tuple[Member, ...]) -> ParsedBundle:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from comity.agreement.events import Event
 from comity.ids import AgreementId, Digest, Instant, PartyId
-from comity.store.transaction import Transaction
+from comity.store.transaction import Row, Transaction
 
 __all__ = [
     "Pending",
@@ -20,12 +20,16 @@ __all__ = [
     "make_due",
     "mark_delivered",
     "mark_failed",
+    "mark_reviewed",
     "put_outbox",
     "put_outbox_once",
     "read_due",
     "read_envelopes",
     "read_epoch",
+    "read_evidence",
+    "read_reviews",
     "read_terms",
+    "read_texts",
     "read_undelivered",
     "read_versions",
 ]
@@ -40,6 +44,7 @@ class Pending:
     envelope: bytes
     attempts: int
     problem: str | None
+    added_at: Instant
 
 
 def read_epoch(transaction: Transaction, agreement: AgreementId) -> int | None:
@@ -126,6 +131,20 @@ def read_envelopes(transaction: Transaction, agreement: AgreementId) -> list[tup
     ]
 
 
+def read_texts(transaction: Transaction, agreement: AgreementId) -> list[tuple[Digest, bytes]]:
+    """The document of every version on record, behind the hash it is kept under."""
+    rows = transaction.rows("SELECT hash, document FROM terms WHERE agreement = ? ORDER BY version, hash", (agreement,))
+    return [(Digest(terms_hash), bytes(document)) for terms_hash, document in rows]
+
+
+def read_evidence(transaction: Transaction, agreement: AgreementId) -> list[tuple[Digest, bytes, Instant]]:
+    """As `read_envelopes`, each behind the digest that its event is kept under."""
+    rows = transaction.rows(
+        "SELECT digest, envelope, recorded_at FROM event WHERE agreement = ? ORDER BY position", (agreement,)
+    )
+    return [(Digest(digest), bytes(envelope), Instant(recorded_at)) for digest, envelope, recorded_at in rows]
+
+
 def put_outbox(transaction: Transaction, party: PartyId, *, envelope: bytes, now: Instant) -> None:
     """Queue a message for `party`, due at once."""
     transaction.run(
@@ -143,7 +162,7 @@ def put_outbox_once(transaction: Transaction, party: PartyId, *, envelope: bytes
 def read_due(transaction: Transaction, *, now: Instant, limit: int) -> list[Pending]:
     """Messages to try now, oldest first. Order matters to nobody: the state follows from the set of events."""
     rows = transaction.rows(
-        "SELECT position, party, envelope, attempts, problem FROM outbox"
+        "SELECT position, party, envelope, attempts, problem, added_at FROM outbox"
         " WHERE delivered_at IS NULL AND due_at <= ? ORDER BY position LIMIT ?",
         (now, limit),
     )
@@ -153,7 +172,8 @@ def read_due(transaction: Transaction, *, now: Instant, limit: int) -> list[Pend
 def read_undelivered(transaction: Transaction) -> list[Pending]:
     """Every message not yet delivered, oldest first."""
     rows = transaction.rows(
-        "SELECT position, party, envelope, attempts, problem FROM outbox WHERE delivered_at IS NULL ORDER BY position"
+        "SELECT position, party, envelope, attempts, problem, added_at FROM outbox WHERE delivered_at IS NULL"
+        " ORDER BY position"
     )
     return [_pending(row) for row in rows]
 
@@ -186,5 +206,27 @@ def mark_failed(transaction: Transaction, position: int, *, due_at: Instant, pro
     )
 
 
-def _pending(row: tuple[int, str, bytes, int, str | None]) -> Pending:
-    return Pending(position=row[0], party=PartyId(row[1]), envelope=bytes(row[2]), attempts=row[3], problem=row[4])
+def mark_reviewed(transaction: Transaction, agreement: AgreementId, *, now: Instant) -> None:
+    """A person has reviewed the agreement; a clock that went back takes no later review away."""
+    transaction.run(
+        "INSERT INTO agreement_review VALUES (?, ?)"
+        " ON CONFLICT (agreement) DO UPDATE SET reviewed_at = MAX(reviewed_at, excluded.reviewed_at)",
+        (agreement, now),
+    )
+
+
+def read_reviews(transaction: Transaction) -> dict[AgreementId, Instant]:
+    """When a person last reviewed each agreement that one has reviewed."""
+    rows = transaction.rows("SELECT agreement, reviewed_at FROM agreement_review")
+    return {AgreementId(agreement): Instant(reviewed_at) for agreement, reviewed_at in rows}
+
+
+def _pending(row: Row) -> Pending:
+    return Pending(
+        position=row[0],
+        party=PartyId(row[1]),
+        envelope=bytes(row[2]),
+        attempts=row[3],
+        problem=row[4],
+        added_at=Instant(row[5]),
+    )

@@ -4,7 +4,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from comity.ids import PartyId
+from comity.ids import AgreementId, PartyId
 from comity.store.transaction import Transaction
 from comity.tlog.merkle import Tile
 
@@ -15,6 +15,7 @@ __all__ = [
     "find_positions",
     "next_sequence",
     "read_entries",
+    "read_events",
     "read_head",
     "read_head_at",
     "read_heads",
@@ -88,6 +89,23 @@ def read_entries(transaction: Transaction, start: int, stop: int) -> list[tuple[
         for position, leaf in transaction.rows(
             "SELECT position, leaf FROM log_entry WHERE position >= ? AND position < ? ORDER BY position",
             (start, stop),
+        )
+    ]
+
+
+def read_events(transaction: Transaction, agreement: AgreementId) -> list[tuple[int, bytes, Opening]]:
+    """The entries that record an event and name `agreement`, and are not purged: position, leaf, opening; in order.
+
+    A leaf is canonical JSON, so that its type stands at its end. Nothing is parsed here: bytes that were altered must
+    not keep the others from being read.
+    """
+    return [
+        (position, bytes(leaf), Opening(salt=bytes(salt), content=bytes(content)))
+        for position, leaf, salt, content in transaction.rows(
+            "SELECT position, leaf, salt, content FROM log_entry JOIN log_opening USING (position)"
+            """ WHERE CAST(leaf AS TEXT) LIKE '%"type":"agreement-event"}'"""
+            " AND instr(CAST(content AS TEXT), ?) > 0 ORDER BY position",
+            (agreement,),
         )
     ]
 

@@ -26,6 +26,7 @@ __all__ = [
     "read_head_seq",
     "read_label",
     "read_labels",
+    "read_objects",
     "read_references",
     "read_referrers",
     "read_statement_definitions",
@@ -151,6 +152,14 @@ def count_objects(transaction: Transaction) -> int:
     """How many versions are held."""
     row = transaction.row("SELECT COUNT(*) FROM object")
     return int(row[0]) if row else 0
+
+
+def read_objects(transaction: Transaction, keys: Collection[int]) -> list[StoredObject]:
+    """The versions that `keys` stand for."""
+    rows = transaction.rows(
+        f"SELECT {COLUMNS} FROM object o WHERE o.pk IN (SELECT value FROM json_each(?))", (json.dumps([*keys]),)
+    )
+    return [build_object(row) for row in rows]
 
 
 def read_versions_of(transaction: Transaction, ids: Collection[ObjectId]) -> list[StoredObject]:

@@ -12,6 +12,7 @@ __all__ = [
     "add_credential",
     "find_credential",
     "has_manifest",
+    "list_manifests",
     "list_parties",
     "put_manifest",
     "put_party",
@@ -85,6 +86,12 @@ def read_manifest(transaction: Transaction, digest: Digest) -> bytes | None:
     """The signed manifest with this digest, as received."""
     row = transaction.row("SELECT envelope FROM manifest WHERE digest = ?", (digest,))
     return bytes(row[0]) if row else None
+
+
+def list_manifests(transaction: Transaction) -> list[tuple[PartyId, Digest, bytes]]:
+    """Every signed manifest as received, oldest first of each party, behind the party and its digest."""
+    rows = transaction.rows("SELECT party, digest, envelope FROM manifest ORDER BY party, version")
+    return [(PartyId(party), Digest(digest), bytes(envelope)) for party, digest, envelope in rows]
 
 
 def add_credential(transaction: Transaction, party: PartyId, *, secret_hash: Digest, now: Instant) -> None:

@@ -23,6 +23,7 @@ from comity.store.transaction import Row, SqlValue
 
 __all__ = ["SqliteStore", "SqliteTransaction"]
 
+_BUSY_MILLISECONDS = 5_000
 _PRAGMAS = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
@@ -84,7 +85,7 @@ class SqliteStore:
         try:
             with _translated(path):
                 connection = apsw.Connection(str(path))
-                connection.set_busy_timeout(5_000)
+                connection.set_busy_timeout(_BUSY_MILLISECONDS)
                 for pragma in _PRAGMAS:
                     connection.execute(pragma)
             store = cls(connection, lock)
@@ -145,6 +146,22 @@ class SqliteStore:
             finally:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
+
+    def empty_wal(self) -> bool:
+        """Whether all that is committed is now in the file, and the write-ahead log beside it empty.
+
+        Only then is what was deleted gone from both. False when another process was reading; try again later. The time
+        that waits for such a reader is none: who serves must not stand still for it.
+        """
+        with _translated(None):
+            self._connection.set_busy_timeout(0)
+            try:
+                self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            except apsw.BusyError:
+                return False
+            finally:
+                self._connection.set_busy_timeout(_BUSY_MILLISECONDS)
+        return True
 
     def close(self) -> None:
         """Give the file up; safe to call twice."""

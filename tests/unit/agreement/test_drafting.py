@@ -50,7 +50,7 @@ def test_a_time_of_toml_is_the_time_it_means() -> None:
         ("version = 1", "version = 2", "version", "every later one names `agreement`"),
         ("version = 1", "version = 1\nversion = 1", "version = 1", "not TOML"),
         ("version = 1", "version = 1\ncolour = 3", "colour", "not a field this version knows"),
-        ("version = 1", "version = 1\nretention.max = 'P3Y'", "retention", "not supported yet by this version"),
+        ("version = 1", "version = 1\nretention.maximum = 'P3Y'", "retention", "review_after: is missing"),
         ('title = "Exchange on', 'title = "Exchange\u202e on', "title", "U+202E"),
         ('title = "Exchange', 'title = "E\u0301change', "title", "NFC"),
         ('from = "2026-01-01T00:00:00Z"', "from = 2026-01-01", "from", "a date has no place"),

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """A party recognises what its policy names, cites for itself, and only while it is valid."""
 
+from dataclasses import replace
+
 import pytest
 
-from comity.agreement.recognition import Recognised, Refusal, judge, parse_policy
+from comity.agreement.events import Position
+from comity.agreement.recognition import Recognised, Refusal, judge, parse_policy, take_positions
 from comity.agreement.terms import Terms, parse_terms
+from comity.canonical import Json
 from comity.errors import MalformedTerms
 from comity.ids import Instant, PartyId, parse_instant
 from tests.parties import AURELIA, BASIS, BOREALIA, MERIDIA, change_terms, make_terms
@@ -13,6 +17,7 @@ NOW = parse_instant("2026-06-01T00:00:00Z")
 POLICY = f'[[recognised]]\nkind = "unsc_resolution"\nreference = "{BASIS}"\n'
 ANY = '[[recognised]]\nkind = "unsc_resolution"\nreference = "*"\n'
 OTHER_KIND = f'[[recognised]]\nkind = "treaty"\nreference = "{BASIS}"\n'
+NOT = f'[[not_recognised]]\nkind = "unsc_resolution"\nreference = "{BASIS}"\n'
 OTHER = '[[recognised]]\nkind = "unsc_resolution"\nreference = "S/RES/910"\n'
 
 
@@ -97,6 +102,83 @@ def test_a_framework_that_the_party_stays_out_of_is_refused_before_any_basis() -
     assert isinstance(decide(toml, make_terms()), Recognised)
 
 
+NOT_ANY = '[[not_recognised]]\nkind = "unsc_resolution"\nreference = "*"\n'
+
+
+@pytest.mark.parametrize(
+    ("toml", "position"),
+    [
+        (POLICY, Position.RECOGNISED),
+        (ANY, Position.RECOGNISED),
+        (NOT, Position.NOT_RECOGNISED),
+        (NOT_ANY, Position.NOT_RECOGNISED),
+        (ANY + NOT, Position.NOT_RECOGNISED),
+        (POLICY + NOT_ANY, Position.RECOGNISED),
+        (OTHER, Position.NO_POSITION),
+        ("", Position.NO_POSITION),
+    ],
+)
+def test_the_position_on_one_reference_goes_before_the_one_on_its_kind(toml: str, position: Position) -> None:
+    terms = make_terms()
+    assert take_positions(parse_policy(toml.encode()), terms) == (position, position)
+    assert isinstance(decide(toml, terms), Recognised) == (position is Position.RECOGNISED)
+
+
+def test_positions_are_taken_on_every_basis_in_its_order() -> None:
+    terms = with_bases(cite(BOREALIA, "S/RES/910"), cite(AURELIA), cite(AURELIA, "S/RES/1"))
+    positions = take_positions(parse_policy((POLICY + NOT.replace(BASIS, "S/RES/910")).encode()), terms)
+    assert positions == (Position.NOT_RECOGNISED, Position.RECOGNISED, Position.NO_POSITION)
+
+
+DEMAND = '[[demanded_assurances]]\nkind = "no_torture"\nof = "{of}"\n'
+
+
+def assure(*given_by: PartyId, until: str = "2027-01-01T00:00:00Z", kind: str = "no_torture") -> Terms:
+    given: list[Json] = [
+        {"kind": kind, "given_by": party, "document": "7" * 64, "valid_until": until} for party in given_by
+    ]
+    return parse_terms(change_terms(make_terms(AURELIA, BOREALIA, MERIDIA), assurances=given))
+
+
+@pytest.mark.parametrize(
+    ("of", "terms", "refused"),
+    [
+        ("borealia", assure(BOREALIA), False),
+        ("borealia", assure(MERIDIA), True),
+        ("borealia", make_terms(AURELIA, BOREALIA, MERIDIA), True),
+        ("borealia", assure(BOREALIA, kind="fair_trial"), True),
+        ("borealia", assure(BOREALIA, until="2026-06-01T00:00:00Z"), True),
+        ("borealia", assure(BOREALIA, until="2026-06-01T00:00:00.000001Z"), False),
+        ("*", assure(BOREALIA, MERIDIA), False),
+        ("*", assure(BOREALIA), True),
+        ("cimbria", make_terms(AURELIA, BOREALIA), False),
+        ("aurelia", make_terms(AURELIA, BOREALIA), False),
+    ],
+)
+def test_a_demanded_assurance_must_be_there_and_hold(of: str, terms: Terms, refused: bool) -> None:
+    judged = decide(POLICY + DEMAND.format(of=of), terms)
+    assert isinstance(judged, Refusal) == refused
+    if isinstance(judged, Refusal):
+        assert (judged.clause, "demanded_assurances" in judged.reason) == ("assurances", True)
+
+
+def test_what_is_demanded_of_every_other_is_demanded_of_a_joiner_too_which_no_text_has_it_of() -> None:
+    policy, terms = parse_policy((POLICY + DEMAND.format(of="*")).encode()), assure(BOREALIA, MERIDIA)
+    assert isinstance(judge(policy, terms, party=AURELIA, now=NOW, towards=BOREALIA), Recognised)
+    judged = judge(policy, terms, party=AURELIA, now=NOW, towards=PartyId("tavria"))
+    assert isinstance(judged, Refusal)
+    assert "of tavria" in judged.reason
+
+
+def test_a_joiner_is_judged_by_the_bases_it_cites_itself() -> None:
+    (basis, *_) = with_bases(cite(BOREALIA)).legal_bases
+    policy, terms, joiner = parse_policy(POLICY.encode()), make_terms(), PartyId("tavria")
+    assert isinstance(judge(policy, terms, party=joiner, now=NOW), Refusal)
+    judged = judge(policy, terms, party=joiner, now=NOW, joining=[replace(basis, party=joiner)])
+    assert isinstance(judged, Recognised)
+    assert isinstance(judge(policy, terms, party=joiner, now=NOW, joining=[basis]), Refusal)
+
+
 def test_nothing_is_called_lawful() -> None:
     judged = [decide(toml, make_terms()) for toml in ("", OTHER, OTHER_KIND)]
     reasons = [refusal.reason for refusal in judged if isinstance(refusal, Refusal)]
@@ -116,6 +198,11 @@ def test_nothing_is_called_lawful() -> None:
         ("refused_frameworks = [1]", "line 1"),
         ("recognised = []", "line 1"),
         ("=", "line 1"),
+        (POLICY + NOT, "line 4"),
+        ('[[not_recognised]]\nkind = "mood"\nreference = "*"\n', "line 2"),
+        ('[[demanded_assurances]]\nkind = "no_torture"\nof = "Every One"\n', "line 3"),
+        ('[[demanded_assurances]]\nkind = "kindness"\nof = "*"\n', "line 2"),
+        ('[[demanded_assurances]]\nkind = "no_torture"\n', "line 1"),
     ],
 )
 def test_a_policy_that_is_not_understood_is_refused_with_its_line(toml: str, where: str) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from comity.cli import run
+from comity.cli.reply import Exit
 
 BASIS = 'kind = "unsc_resolution"\nreference = "S/RES/9101"\n'
 CREATED = "2026-01-01T00:00:00.000Z"
@@ -52,7 +53,8 @@ Comity = Callable[..., Done]
 @pytest.fixture
 def comity(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Comity:
     """The program, run in this process: its exit code and both outputs."""
-    monkeypatch.delenv("COMITY_NODE", raising=False)
+    for name in ("COMITY_NODE", "COMITY_AS"):
+        monkeypatch.delenv(name, raising=False)
 
     def type_in(*arguments: str | Path) -> Done:
         capsys.readouterr()
@@ -74,8 +76,26 @@ class Party:
     comity: Comity
 
     def do(self, *arguments: str | Path) -> Done:
-        """Run a command on the node."""
-        return self.comity("--node", self.folder, *arguments)
+        """Run a command on the node, by as many of its people as it takes."""
+        done = self.do_as("liaison", *arguments)
+        return self.do_as("legal", *arguments) if done.code == Exit.WAITING else done
+
+    def do_as(self, role: str, *arguments: str | Path) -> Done:
+        """Run a command on the node, by the one person with this role."""
+        return self.comity("--node", self.folder, "--as", self.badge(role), *arguments)
+
+    def badge(self, role: str) -> Path:
+        """The badge file of the person with this role."""
+        return self.folder / "badges" / f"{role}.badge"
+
+    def register(self, role: str) -> None:
+        """Let there be a person with this role, called by it."""
+        self.badge(role).parent.mkdir(exist_ok=True)
+        added = self.comity(
+            *("--node", self.folder, "person", "add", role, "--name", role.title(), "--role", role),
+            *("--badge", self.badge(role)),
+        )
+        assert added.code == 0, added.err
 
     def ask(self, *arguments: str | Path) -> dict[str, Any]:
         """The JSON result of a command that is done."""
@@ -101,7 +121,10 @@ def found(tmp_path: Path, comity: Comity) -> Callable[[str], Party]:
         folder, manifest = tmp_path / name, tmp_path / f"{name}.manifest.json"
         assert comity("init", folder, "--party", name, "--name", name.title()).code == 0
         done = comity("--node", folder, "party", "export", manifest, "--json")
-        return Party(id=name, folder=folder, manifest=manifest, digest=done.result["digest"], comity=comity)
+        party = Party(id=name, folder=folder, manifest=manifest, digest=done.result["digest"], comity=comity)
+        for role in ("liaison", "legal"):
+            party.register(role)
+        return party
 
     return found_one
 

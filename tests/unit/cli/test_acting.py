@@ -56,8 +56,10 @@ def proposed(aurelia: Party, terms: Path) -> Iterator[tuple[Node, str]]:
 
 
 def do(node: Node, operation: str, arguments: dict[str, Json]) -> tuple[Reply, list[tuple[str, str]]]:
+    """What became of the operation by the hand of the legal officer."""
     witness = Witness(node)
-    return asyncio.run(act(node, operation, arguments, around=witness)), witness.seen
+    badge = (node.folder / "badges" / "legal.badge").read_text(encoding="utf-8")
+    return asyncio.run(act(node, operation, {"badge": badge, **arguments}, around=witness)), witness.seen
 
 
 @pytest.mark.parametrize(("verb", "state"), [("reject", "rejected")])
@@ -88,7 +90,7 @@ def test_a_failure_is_a_reply(proposed: tuple[Node, str]) -> None:
 
 
 def test_every_command_that_needs_a_node_has_its_operation() -> None:
-    alone = {("init",), ("serve",), ("log", "verify")}
+    alone = {("init",), ("serve",), ("log", "verify"), ("agreement", "test")}
     assert {".".join(path) for path in COMMANDS if path not in alone} == set(OPERATIONS)
 
 
@@ -107,6 +109,13 @@ def test_every_command_that_needs_a_node_has_its_operation() -> None:
         ("log.show", {"entry": 1}),
         ("agreement.answer", {"id": "ffff", "text": None}),
         ("agreement.suspend", {"id": "ffff", "reason": ["x"]}),
+        ("agreement.suspend", {"id": "ffff", "badge": "x"}),
+        ("agreement.suspend", {"id": "ffff", "badge": {}}),
+        ("agreement.suspend", {"id": "ffff", "role": "king"}),
+        ("person.add", {"person": "x", "name": "X", "roles": "legal"}),
+        ("person.add", {"person": "x", "name": "X", "roles": []}),
+        ("person.add", {"person": "x", "name": " ", "roles": ["legal"]}),
+        ("person.add", {"person": "X", "name": "X", "roles": ["legal"]}),
         ("party.add", {"manifest": "e30=", "digest": 5}),
     ],
     ids=str,

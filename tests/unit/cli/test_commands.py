@@ -357,29 +357,33 @@ def test_nothing_can_be_pulled_from_a_party_whose_node_is_unknown(aurelia: Party
 
 def test_the_log_is_listed_shown_and_verified(aurelia: Party, terms: Path) -> None:
     agreement = propose(aurelia, terms)
-    (entry,) = aurelia.ask("log", "list", "--last", "5")["entries"]
+    *people, entry = aurelia.ask("log", "list", "--last", "5")["entries"]
+    assert [(item["type"], item["kind"], item["person"], item["terms"]) for item in people] == [
+        ("people", "add", "liaison", None),
+        ("people", "add", "legal", None),
+    ]
     assert (entry["entry"], entry["type"], entry["kind"], entry["party"]) == (
-        0,
+        2,
         "agreement-event",
         "propose",
         "aurelia",
     )
-    shown = aurelia.ask("log", "show", "0")
+    shown = aurelia.ask("log", "show", "2")
     assert shown.keys() == documented("log show")
     assert shown["content"]["agreement"] == agreement
     assert aurelia.ask("log", "show", shown["commitment"][:8]) == shown
-    assert aurelia.do("log", "show", "1").code == 5
+    assert aurelia.do("log", "show", "3").code == 5
     assert aurelia.do("log", "show", "abcdefabcdef").code == 5
     assert aurelia.do("log", "show", "abc").code == 2
     verified = aurelia.ask("log", "verify")
     assert verified.keys() == documented("log verify")
-    assert (verified["size"], verified["checkpoints"], verified["opened"]) == (1, 1, 1)
+    assert (verified["size"], verified["checkpoints"], verified["opened"]) == (3, 3, 3)
     checkpoint = aurelia.ask("log", "checkpoint")
     assert checkpoint.keys() == documented("log checkpoint")
-    assert (checkpoint["size"], checkpoint["root"]) == (1, verified["root"])
+    assert (checkpoint["size"], checkpoint["root"]) == (3, verified["root"])
     assert aurelia.do("log", "checkpoint").out == checkpoint["checkpoint"]
     assert "propose" in aurelia.do("log", "list").out
-    assert "verified: 1 entries" in aurelia.do("log", "verify").out
+    assert "verified: 3 entries" in aurelia.do("log", "verify").out
 
 
 def test_the_list_ends_with_the_last_entry(aurelia: Party, terms: Path) -> None:
@@ -388,10 +392,11 @@ def test_the_list_ends_with_the_last_entry(aurelia: Party, terms: Path) -> None:
     assert kinds == ["reject"]
 
 
-def test_an_empty_log_is_a_good_log(aurelia: Party) -> None:
-    assert aurelia.ask("log", "list") == {"entries": []}
-    assert aurelia.ask("log", "verify")["size"] == 0
-    assert aurelia.ask("log", "checkpoint")["size"] == 0
+def test_an_empty_log_is_a_good_log(comity: Comity, tmp_path: Path) -> None:
+    folder = tmp_path / "new"
+    assert comity("init", folder, "--party", "new", "--name", "New").code == 0
+    for command, field, value in (("list", "entries", []), ("verify", "size", 0), ("checkpoint", "size", 0)):
+        assert comity("--node", folder, "log", command, "--json").result[field] == value
 
 
 def tamper(folder: Path, sql: str) -> None:
@@ -438,7 +443,7 @@ def test_a_store_that_another_process_owns_is_busy(aurelia: Party, monkeypatch: 
         done = aurelia.do("agreement", "list", "--json")
         assert (done.code, done.error["code"]) == (1, "store-busy")
         assert "another process" in done.error["message"]
-        assert aurelia.ask("log", "verify")["size"] == 0
+        assert aurelia.ask("log", "verify")["size"] == 2
     finally:
         os.close(handle)
     assert aurelia.ask("agreement", "list") == {"agreements": []}

@@ -14,21 +14,27 @@ import click
 import pytest
 
 from comity import cli
-from comity.agreement.lifecycle import State
+from comity.agreement.transitions import State
 from comity.cli import run
 from comity.cli.reply import Exit
 from comity.cli.session import ActCommand
 
 ROOT = Path(__file__).parents[3]
 DOCUMENT = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
-HEAVY = {"apsw", "asyncio", "cryptography", "httpx", "rfc8785", "uvicorn", "comity.node.node", "comity.store"}
+SERVING = {"apsw", "asyncio", "cryptography", "httpx", "rfc8785", "uvicorn", "comity.node.node", "comity.store"}
+PRINTING = {"jinja2", "weasyprint"}
+HEAVY = SERVING | PRINTING
 
 PROMISED = """init serve
 party export/party add/party list/credential create
 object add/object show/explain/pull/reach
 agreement check/agreement preview/agreement diff
 agreement propose/agreement list/agreement show/agreement status/agreement clarify/agreement answer/agreement accept
-agreement reject/agreement suspend/agreement resume/agreement terminate
+agreement reject/agreement withdraw/agreement suspend/agreement resume/agreement terminate/agreement leave
+agreement admit/agreement accede/agreement export/agreement import
+person add/person list/person remove/person renew/approvals
+agreement certificate/agreement test
+agreement review/retention list/retention keep/retention delete/retention run/work
 log list/log show/log verify/log checkpoint"""
 
 
@@ -56,7 +62,7 @@ def test_help_has_an_example_of_the_command_itself(path: tuple[str, ...], capsys
     assert run([*path, "--help"]) == 0
     text = capsys.readouterr().out
     _, _, example = text.partition("Example:")
-    pattern = r"comity (--node \S+ )?" + " ".join(path)
+    pattern = r"comity (--node \S+ )?(--as \S+ )?" + " ".join(path)
     assert re.search(pattern, example), text
     assert "--json" in text
 

@@ -1,17 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """See before you sign, as it is typed; and the same in words."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from comity.agreement.events import EventKind
 from comity.cli.words.previews import describe_check, describe_comparison, describe_preview
-from comity.node import agree, correspond
-from comity.node.node import Node, open_node
-from comity.node.outbox import list_due, settle
 from tests.unit.cli.conftest import LOCATION, REPORT, WORDS, Party
 from tests.unit.cli.test_commands import documented, propose
 
@@ -34,24 +29,19 @@ def edit(terms: Path, old: str, new: str, *, name: str = "other.toml") -> Path:
 
 
 def sign(aurelia: Party, borealia: Party, terms: Path) -> str:
-    """The agreement, signed by both; messages are carried by hand, as no node is served."""
-    nodes = {party.id: open_node(party.folder) for party in (aurelia, borealia)}
-    proposed = agree.propose(nodes["aurelia"], terms.read_bytes())
-    assert isinstance(proposed, agree.Recorded)
-    carry(nodes)
-    agree.act_on(nodes["borealia"], proposed.event.terms, EventKind.ACCEPT)
-    carry(nodes)
-    for node in nodes.values():
-        node.close()
-    return proposed.event.agreement
+    """The agreement, signed by both and confirmed; messages are carried as files, as no node is served."""
+    proposed = aurelia.ask("agreement", "propose", terms)
+    carry(aurelia, borealia, proposed["agreement"])
+    borealia.ask("agreement", "accept", proposed["terms"])
+    carry(borealia, aurelia, proposed["agreement"])
+    carry(aurelia, borealia, proposed["agreement"])
+    return str(proposed["agreement"])
 
 
-def carry(nodes: Mapping[str, Node]) -> None:
-    """Every message, and those that follow from it."""
-    while due := [(node, message) for node in nodes.values() for message in list_due(node)]:
-        for node, message in due:
-            correspond.receive(nodes[message.party], message.envelope)
-            settle(node, message, problem=None)
+def carry(sender: Party, receiver: Party, agreement: str) -> None:
+    file = sender.folder / "messages.json"
+    sender.ask("agreement", "export", agreement, file)
+    receiver.ask("agreement", "import", file)
 
 
 # --- preview ----------------------------------------------------------------------------------------------------------

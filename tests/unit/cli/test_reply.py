@@ -16,6 +16,7 @@ EXPECTED = {
     "MalformedMessage": 1,
     "MalformedNote": 1,
     "MalformedRequest": 2,
+    "MalformedScenario": 1,
     "VerificationError": 7,
     "UnknownKey": 7,
     "BadSignature": 7,

@@ -44,13 +44,18 @@ def knows(party: Party, agreement: str) -> bool:
     return party.do("agreement", "status", agreement).code == 0
 
 
+def in_force(party: Party, agreement: str) -> bool:
+    return bool(party.ask("agreement", "status", agreement)["state"] == "in force")
+
+
 def agree(aurelia: Party, borealia: Party, terms: Path) -> str:
     """The agreement, signed by both and in force."""
     result = aurelia.ask("agreement", "propose", terms)
     assert result["waiting"] == []
     agreement = str(result["agreement"])
     accepted = borealia.ask("agreement", "accept", agreement[:10])
-    assert (accepted["state"], accepted["waiting"]) == ("in force", [])
+    assert accepted["waiting"] == []
+    wait_until(lambda: in_force(aurelia, agreement) and in_force(borealia, agreement))
     return agreement
 
 
@@ -132,8 +137,8 @@ def test_two_nodes_agree_give_and_stop(
     assert aurelia.ask("agreement", "resume", agreement)["state"] == "in force"
     assert borealia.ask("pull", "aurelia")["channels"][0]["added"] == []
     assert aurelia.ask("agreement", "terminate", agreement)["state"] == "terminated"
-    kinds = [entry["kind"] for entry in aurelia.ask("log", "list")["entries"] if entry["kind"]]
-    assert kinds == ["propose", "accept", "suspend", "resume", "terminate"]
+    kinds = [entry["kind"] for entry in aurelia.ask("log", "list")["entries"] if entry["type"] == "agreement-event"]
+    assert kinds == ["propose", "accept", "confirm", "confirm", "suspend", "resume", "terminate"]
     for party in (aurelia, borealia):
         assert party.ask("log", "verify")["size"] >= 5
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from comity.cli.words.agreements import describe_act, describe_status
+from comity.cli.words.agreements import describe_act, describe_import, describe_status
 from comity.cli.words.layout import columns, fields, outline, printable, shorten_time
 from comity.cli.words.objects import describe_explanation, describe_intake
 
@@ -81,7 +81,19 @@ STATUS: dict[str, Any] = {
     "open_questions": [
         {"event": B, "party": "borealia", "clause": "purposes", "text": "Which?\x1b[2J"},
     ],
-    "suspensions": [{"party": "borealia", "event": B, "at": "2026-11-23T09:00:00.000000Z", "reason": "Review."}],
+    "at": None,
+    "confirmed_by": ["aurelia"],
+    "suspensions": [
+        {"party": "borealia", "event": B, "at": "2026-11-23T09:00:00.000000Z", "reason": "Review.", "channel": None},
+        {"party": "aurelia", "event": A, "at": "2026-11-23T09:00:00.000000Z", "reason": None, "channel": "other"},
+    ],
+    "lapses": [{"party": "aurelia", "clause": "legal_bases", "reason": "no legal basis\x1b[2J of aurelia is valid"}],
+    "positions": [
+        {"party": "aurelia", "kind": "mou", "reference": "M-1\u202e", "positions": {"borealia": "not_recognised"}},
+        {"party": "borealia", "kind": "mou", "reference": "M-2", "positions": {}},
+    ],
+    "reservations": [{"party": "borealia", "clause": "channels.main", "ground": "national_law", "text": "For now\n."}],
+    "next_steps": [{"party": "borealia", "act": "resume", "why": "suspended by it"}],
     "gives": [
         {"channel": "main", "to": "borealia", "open": False, "reason": "the agreement is not in force: suspended"},
         {"channel": "other", "to": "borealia", "open": True, "reason": None},
@@ -100,6 +112,13 @@ STATUS: dict[str, Any] = {
         "by this party: unsc_resolution S/RES/9101",
         "open question bbbbbbbbbbbb of borealia on purposes: Which?\\x1b[2J",
         "suspended by borealia at 2026-11-23T09:00:00Z: Review.",
+        "confirmed   aurelia",
+        "channel other suspended by aurelia at 2026-11-23T09:00:00Z",
+        "suspended by itself for aurelia: no legal basis\\x1b[2J of aurelia is valid",
+        "basis of aurelia: mou M-1\\u202e recorded, not recognised by borealia",
+        "basis of borealia: mou M-2 recorded, no position",
+        "reservation of borealia on channels.main, national_law: For now\\n.",
+        "next: borealia can resume (suspended by it)",
         "channel main to borealia: closed, nothing is released (the agreement is not in force: suspended)",
         "channel other to borealia: open",
         "queued for borealia: will be delivered when `comity serve` runs here",
@@ -108,6 +127,21 @@ STATUS: dict[str, Any] = {
 )
 def test_status_says_everything_that_is_asked_of_it(words: str) -> None:
     assert words in describe_status(STATUS)
+
+
+def test_a_status_of_then_says_so() -> None:
+    text = describe_status({**STATUS, "at": "2026-11-23T09:00:00.000000Z", "gives": [], "waiting": []})
+    assert "as it stood on record at 2026-11-23T09:00:00Z" in text
+    assert "can be released" not in text
+
+
+def test_an_import_says_what_became_of_every_message() -> None:
+    recorded = {"party": "aurelia", "kind": "propose", "state": "proposed", "sentence": "proposed by aurelia"}
+    refused = ["meridia is not a party\x1b[2J of the agreement"]
+    text = describe_import({"recorded": [recorded], "known": 2, "refused": refused, "waiting": STATUS["waiting"]})
+    assert text.startswith("1 recorded, 2 known already, 1 refused\n  aurelia: propose; proposed by aurelia")
+    assert "refused: meridia is not a party\\x1b[2J of the agreement" in text
+    assert "queued for borealia" in text
 
 
 def test_a_refusal_says_why_and_that_nothing_was_signed() -> None:
@@ -143,6 +177,7 @@ def test_an_explanation_shows_the_table() -> None:
         "reason": "regions is JO; the terms admit IQ",
         "redacted": [],
         "gate": None,
+        "history": {"clause": "history", "reason": "taken in before every party had signed"},
         "because": ["location--1"],
         "clauses": [
             {"clause": "types", "test": "in", "holds": True, "found": [["report"]], "allowed": ["report"]},
@@ -154,8 +189,9 @@ def test_an_explanation_shows_the_table() -> None:
     text = describe_explanation({**reading, "object": "report--1", "to": "borealia", "readings": [reading]})
     assert text.startswith("WITHHOLD: report--1 to borealia\n  regions: regions is JO")
     assert "✓  gate" in text
+    assert "✗  history   taken in before every party had signed" in text
     assert "✓  types     report; admits report" in text
     assert "✗  regions   IQ + (not said); admits IQ" in text
     assert "✓  kinds     arms; no limit" in text
-    assert "✓  audience  any party; admits borealia" in text
+    assert "✓  audience  any party; the channel would let it go to borealia" in text
     assert "because it refers to location--1" in text

@@ -47,7 +47,9 @@ def labels(parsed: ParsedBundle) -> dict[str, Label]:
     references: dict[ObjectId, frozenset[ObjectId]] = {}
     for obj, value in parsed.good:
         markings = read_markings(value, definitions=definitions)
-        own[obj.id] = make_label(obj, markings, read_tags(value), originator=PartyId("aurelia"), audience=None)
+        own[obj.id] = make_label(
+            obj, markings, read_tags(value), originators=frozenset({PartyId("aurelia")}), audience=None
+        )
         references[obj.id] = obj.references
     return {start: _follow(start, own, references) for start in own}
 

@@ -4,8 +4,9 @@
 import pytest
 
 from comity.agreement.drafting import convert_terms
-from comity.agreement.lifecycle import EventKind, State
+from comity.agreement.events import CARRIES_TERMS, Event, EventKind
 from comity.agreement.recognition import Refusal
+from comity.agreement.transitions import State
 from comity.canonical import sha256_digest
 from comity.errors import (
     ComityError,
@@ -20,8 +21,9 @@ from comity.errors import (
 )
 from comity.exchange import make_message
 from comity.ids import AgreementId, Digest, PartyId
-from comity.node import agree
-from comity.node.agree import Recorded, act_on, propose, receive
+from comity.node import correspond
+from comity.node.agree import Recorded
+from comity.node.correspond import receive
 from comity.node.outbox import list_due, list_waiting, settle
 from comity.node.parties import add_party, export_manifest
 from comity.node.standing import find_agreement
@@ -36,7 +38,7 @@ def standing(world: World, name: str, agreement: str) -> State:
 
 
 def proposal(world: World, toml: bytes | None = None) -> str:
-    recorded = propose(world.nodes["aurelia"], toml or world.terms())
+    recorded = world.propose("aurelia", toml or world.terms())
     assert isinstance(recorded, Recorded)
     return recorded.event.agreement
 
@@ -50,17 +52,19 @@ def log_size(world: World, name: str) -> int:
 
 def forge(world: World, kind: EventKind, *, party: str, signer: str, **fields: object) -> bytes:
     """A message in the name of `party`, signed by the node of `signer`."""
-    terms = Digest(str(fields.pop("terms")))
-    return make_message(
-        kind,
-        agreement=AgreementId(terms),
+    terms, document = Digest(str(fields.pop("terms"))), fields.pop("document", None)
+    role = Role(str(fields.pop("role", Role.AGREEMENT)))
+    said = Event(
+        digest=Digest("0" * 64),
+        kind=kind,
+        agreement=AgreementId(str(fields.pop("agreement", terms))),
         terms=terms,
         party=PartyId(party),
         at=world.now,
-        nonce=b"nonce",
-        signers=[world.nodes[signer].signers[Role.AGREEMENT]],
         **fields,  # type: ignore[arg-type]
     )
+    signers = [world.nodes[signer].signers[role]]
+    return make_message(said, nonce=b"nonce", signers=signers, document=document if kind in CARRIES_TERMS else None)  # type: ignore[arg-type]
 
 
 def test_a_proposal_and_an_acceptance_of_the_same_bytes_make_an_agreement(world: World) -> None:
@@ -82,12 +86,12 @@ def test_a_party_of_its_own_policy_refuses_to_propose_and_to_accept(world: World
     agreement = proposal(world)
     world.deliver()
     before = log_size(world, "borealia")
-    refused = act_on(world.nodes["borealia"], agreement, EventKind.ACCEPT)
+    refused = world.act_on("borealia", agreement, EventKind.ACCEPT)
     assert isinstance(refused, Refusal)
     assert refused.clause == "legal_bases"
     assert (standing(world, "borealia", agreement), log_size(world, "borealia")) == (State.PROPOSED, before)
     (world.folder / "aurelia" / "recognition.toml").write_text("refused_frameworks = []")
-    assert isinstance(propose(world.nodes["aurelia"], world.terms(title="Another")), Refusal)
+    assert isinstance(world.propose("aurelia", world.terms(title="Another")), Refusal)
 
 
 def test_a_basis_no_longer_recognised_closes_the_gate_at_the_next_poll(world: World) -> None:
@@ -109,11 +113,11 @@ def test_an_unreadable_policy_stops_everything_rather_than_nothing(world: World)
 def test_terms_that_name_another_manifest_or_an_unknown_party_are_not_signed(world: World) -> None:
     toml = world.terms().replace(world.manifests["borealia"].digest.encode(), b"0" * 64)
     with pytest.raises(VerificationError, match="compare digests"):
-        propose(world.nodes["aurelia"], toml)
+        world.propose("aurelia", toml)
     with pytest.raises(NotFoundError, match="party add"):
-        propose(world.nodes["aurelia"], world.terms().replace(b"borealia", b"nowhere"))
+        world.propose("aurelia", world.terms().replace(b"borealia", b"nowhere"))
     with pytest.raises(MalformedTerms, match="line"):
-        propose(world.nodes["aurelia"], world.terms() + b'\nsecret_clause = "x"\n')
+        world.propose("aurelia", world.terms() + b'\nsecret_clause = "x"\n')
 
 
 def test_the_same_message_twice_is_one_event(world: World) -> None:
@@ -153,7 +157,7 @@ def test_only_the_one_who_suspended_can_resume(world: World) -> None:
     lock = world.act("aurelia", agreement, EventKind.SUSPEND)
     world.deliver()
     with pytest.raises(TransitionError, match="only aurelia, who suspended, can resume"):
-        act_on(world.nodes["borealia"], agreement, EventKind.RESUME)
+        world.act_on("borealia", agreement, EventKind.RESUME)
     forged = forge(world, EventKind.RESUME, party="borealia", signer="borealia", terms=agreement, re=lock.event.digest)
     receive(world.nodes["aurelia"], forged)
     assert standing(world, "aurelia", agreement) is State.SUSPENDED
@@ -180,12 +184,12 @@ def test_nobody_speaks_for_another_party(world: World, kind: EventKind) -> None:
 def test_who_read_one_text_does_not_sign_another_that_came_in_the_meantime(world: World) -> None:
     agreement = proposal(world)
     world.deliver()
-    wide = propose(world.nodes["aurelia"], world.terms(version=2, agreement=agreement, supersedes=agreement, tlp="red"))
+    wide = world.propose("aurelia", world.terms(version=2, agreement=agreement, supersedes=agreement, tlp="red"))
     assert isinstance(wide, Recorded)
     world.deliver()
     for kind in (EventKind.ACCEPT, EventKind.REJECT):
         with pytest.raises(TransitionError, match="name it by its own hash"):
-            act_on(world.nodes["borealia"], agreement, kind)
+            world.act_on("borealia", agreement, kind)
     world.act("borealia", wide.event.terms, EventKind.ACCEPT)
 
 
@@ -217,12 +221,12 @@ def test_an_outsider_can_neither_speak_nor_bring_an_agreement_to_a_node_that_is_
     agreement = world.sign_all(world.terms())
     world.found("meridia")
     suspend = forge(world, EventKind.SUSPEND, party="meridia", signer="meridia", terms=agreement)
-    with pytest.raises(VerificationError, match="not both parties"):
+    with pytest.raises(VerificationError, match="not a party of the agreement"):
         receive(world.nodes["aurelia"], suspend)
-    recorded = propose(world.nodes["aurelia"], world.terms(receivers=("meridia",), title="Between two"))
+    recorded = world.propose("aurelia", world.terms(receivers=("meridia",), title="Between two"))
     assert isinstance(recorded, Recorded)
     stray = next(item for item in list_due(world.nodes["aurelia"]) if item.party == "meridia")
-    with pytest.raises(VerificationError, match="not both parties"):
+    with pytest.raises(VerificationError, match="not a party of the agreement"):
         receive(world.nodes["borealia"], stray.envelope)
 
 
@@ -233,20 +237,19 @@ def test_a_text_that_names_an_agreement_on_record_is_no_way_into_it(world: World
         giver="meridia", receivers=("aurelia", "borealia"), version=2, agreement=agreement, supersedes=agreement
     )
     document = convert_terms(toml)
-    message = make_message(
+    message = forge(
+        world,
         EventKind.PROPOSE,
-        agreement=AgreementId(agreement),
+        party="meridia",
+        signer="meridia",
+        agreement=agreement,
         terms=sha256_digest(document),
-        party=PartyId("meridia"),
-        at=world.now,
-        nonce=b"n",
-        signers=[world.nodes["meridia"].signers[Role.AGREEMENT]],
         document=document,
     )
-    with pytest.raises(VerificationError, match="not both parties"):
+    with pytest.raises(VerificationError, match="not a party of the agreement"):
         receive(world.nodes["aurelia"], message)
     suspend = forge(world, EventKind.SUSPEND, party="meridia", signer="meridia", terms=agreement)
-    with pytest.raises(VerificationError, match="not both parties"):
+    with pytest.raises(VerificationError, match="not a party of the agreement"):
         receive(world.nodes["aurelia"], suspend)
     assert standing(world, "aurelia", agreement) is State.IN_FORCE
 
@@ -260,15 +263,7 @@ def test_an_event_on_an_agreement_that_is_not_here_yet_is_asked_for_again_later(
 
 def test_a_message_signed_by_a_key_of_another_role_is_not_believed(world: World) -> None:
     agreement = world.sign_all(world.terms())
-    message = make_message(
-        EventKind.TERMINATE,
-        agreement=AgreementId(agreement),
-        terms=Digest(agreement),
-        party=PartyId("aurelia"),
-        at=world.now,
-        nonce=b"n",
-        signers=[world.nodes["aurelia"].signers[Role.TRANSPORT]],
-    )
+    message = forge(world, EventKind.TERMINATE, party="aurelia", signer="aurelia", terms=agreement, role=Role.TRANSPORT)
     with pytest.raises(UnknownKey):
         receive(world.nodes["borealia"], message)
 
@@ -277,9 +272,9 @@ def test_a_clarification_names_a_clause_and_its_answer_changes_nothing(world: Wo
     agreement = proposal(world)
     world.deliver()
     with pytest.raises(MalformedMessage, match=r"channels\.main\.regions"):
-        act_on(world.nodes["borealia"], agreement, EventKind.CLARIFY, clause="channels.main.colour", text="?")
+        world.act_on("borealia", agreement, EventKind.CLARIFY, clause="channels.main.colour", text="?")
     with pytest.raises(ComityError, match="text"):
-        act_on(world.nodes["borealia"], agreement, EventKind.CLARIFY, clause="validity", text="")
+        world.act_on("borealia", agreement, EventKind.CLARIFY, clause="validity", text="")
     world.act("borealia", agreement, EventKind.CLARIFY, clause="validity", text="Until when?")
     world.deliver()
     assert standing(world, "aurelia", agreement) is State.IN_CLARIFICATION
@@ -290,7 +285,6 @@ def test_a_clarification_names_a_clause_and_its_answer_changes_nothing(world: Wo
 
 def test_acts_that_are_not_possible_say_what_is(world: World) -> None:
     agreement = proposal(world)
-    node = world.nodes["aurelia"]
     for kind, words in (
         (EventKind.SUSPEND, "possible is"),
         (EventKind.RESUME, "nothing is suspended"),
@@ -298,12 +292,12 @@ def test_acts_that_are_not_possible_say_what_is(world: World) -> None:
         (EventKind.ANSWER, "no open question"),
     ):
         with pytest.raises(TransitionError, match=words):
-            act_on(node, agreement, kind, text="x")
+            world.act_on("aurelia", agreement, kind, text="x")
     with pytest.raises(TransitionError):
-        propose(node, world.terms())
+        world.propose("aurelia", world.terms())
     world.act("aurelia", agreement, EventKind.REJECT)
     with pytest.raises(TransitionError, match="rejected by aurelia"):
-        act_on(node, agreement, EventKind.ACCEPT)
+        world.act_on("aurelia", agreement, EventKind.ACCEPT)
 
 
 def test_an_agreement_is_named_by_a_unique_beginning(world: World) -> None:
@@ -343,12 +337,12 @@ def test_what_a_partner_does_not_acknowledge_is_tried_again_later_and_later(worl
 def test_a_bound_on_what_one_partner_can_make_a_node_keep_never_mutes_a_stop(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(agree, "_MAX_EVENTS_OF_A_PARTY", 3)
-    monkeypatch.setattr(agree, "_MAX_UNANSWERED", 2)
+    monkeypatch.setattr(correspond, "_MAX_EVENTS_OF_A_PARTY", 4)
+    monkeypatch.setattr(correspond, "_MAX_UNANSWERED", 2)
     agreement = world.sign_all(world.terms())
     borealia = world.nodes["borealia"]
     for number in range(2):
-        act_on(borealia, agreement, EventKind.CLARIFY, clause="validity", text=f"{number}?")
+        world.act_on("borealia", agreement, EventKind.CLARIFY, clause="validity", text=f"{number}?")
     world.deliver()
     world.act("borealia", agreement, EventKind.CLARIFY, clause="validity", text="And?")
     with pytest.raises(ConflictError, match="bound"):
@@ -358,7 +352,7 @@ def test_a_bound_on_what_one_partner_can_make_a_node_keep_never_mutes_a_stop(
     assert receive(world.nodes["aurelia"], stop.envelope).stops
     assert standing(world, "aurelia", agreement) is State.SUSPENDED
     for number in range(3):
-        assert isinstance(propose(borealia, world.terms(title=f"Another {number}")), Recorded)
+        assert isinstance(world.propose("borealia", world.terms(title=f"Another {number}")), Recorded)
     envelopes = [item.envelope for item in list_due(borealia)][-3:]
     receive(world.nodes["aurelia"], envelopes[0])
     receive(world.nodes["aurelia"], envelopes[1])
@@ -376,7 +370,7 @@ def test_a_failed_act_leaves_nothing_remembered(world: World, monkeypatch: pytes
     with monkeypatch.context() as patch:
         patch.setattr(node, "_seal", fail)
         with pytest.raises(OSError, match="no"):
-            act_on(node, agreement, EventKind.SUSPEND)
+            world.act_on("aurelia", agreement, EventKind.SUSPEND)
     assert standing(world, "aurelia", agreement) is State.IN_FORCE
     world.act("aurelia", agreement, EventKind.TERMINATE)
     assert standing(world, "aurelia", agreement) is State.TERMINATED

@@ -3,7 +3,7 @@
 
 import pytest
 
-from comity.agreement.lifecycle import EventKind
+from comity.agreement.events import EventKind
 from comity.canonical import Json
 from comity.errors import MalformedRequest, NotFoundError
 from comity.ids import PartyId

@@ -18,13 +18,13 @@ import apsw
 import pytest
 
 from comity import peers
-from comity.agreement.lifecycle import EventKind
+from comity.agreement.events import EventKind
 from comity.canonical import sha256_digest
 from comity.config import Address
 from comity.errors import ComityError, CorruptionError, UnavailableError
 from comity.exchange import parse_message
 from comity.ids import Digest, PartyId
-from comity.node import agree
+from comity.node import agree, correspond
 from comity.node.journal import verify_folder
 from comity.node.node import Node
 from comity.node.outbox import list_due
@@ -373,14 +373,17 @@ def act(world: World, kind: EventKind, agreement: str) -> Digest:
 
 
 def test_a_message_is_on_record_before_it_leaves(world: World, post: Post) -> None:
-    recorded = agree.propose(world.nodes["aurelia"], world.terms())
+    recorded = world.propose("aurelia", world.terms())
     assert isinstance(recorded, agree.Recorded)
     agreement = recorded.event.agreement
     assert post.deliver() == 1
     sent = [recorded.event.digest]
     world.act("borealia", agreement, EventKind.ACCEPT)
     for message in list_due(world.nodes["borealia"]):
-        agree.receive(world.nodes["aurelia"], message.envelope)
+        correspond.receive(world.nodes["aurelia"], message.envelope)
+    (confirmation,) = list_due(world.nodes["aurelia"])
+    sent.append(parse_message(confirmation.envelope).event.digest)
+    assert post.deliver() == 1
     for kind in (EventKind.CLARIFY, EventKind.SUSPEND, EventKind.RESUME, EventKind.TERMINATE):
         sent.append(act(world, kind, agreement))
         assert post.deliver() == 1
@@ -437,7 +440,7 @@ def test_a_message_whose_receipt_is_lost_comes_again_and_counts_once(
     post.deliver()
     assert {item.event for item in post.arrived} == {event}
     assert len(post.arrived) == (1 if (who, done) == ("aurelia", True) else 2)
-    logged = [content["event"] for content in read_logged(world.nodes["borealia"].folder)]
+    logged = [content.get("event") for content in read_logged(world.nodes["borealia"].folder)]
     assert logged.count(event) == 1
     assert not list_due(world.nodes["aurelia"])
     verify_folder(world.nodes["borealia"].folder)

@@ -18,7 +18,7 @@ from comity.node.poll import list_open_collections
 from comity.node.preview import Comparison, Preview, check_terms, compare_versions, preview_terms
 from comity.release.conflicts import ConflictKind
 from comity.release.preview import Relation
-from tests.worlds import BASIS, World, make_object, object_id, tlp_id
+from tests.worlds import World, make_object, object_id, tlp_id
 
 MARKED: dict[str, Json] = {
     "description": "for few",
@@ -112,7 +112,7 @@ def test_the_id_of_an_agreement_names_its_latest_version_and_a_hash_its_own(worl
     hashes = [agreement]
     for version in (2, 3):
         toml = world.terms(version=version, agreement=agreement, supersedes=hashes[-1], title=f"Version {version}")
-        recorded = agree.propose(world.nodes["aurelia"], toml)
+        recorded = world.propose("aurelia", toml)
         assert isinstance(recorded, agree.Recorded)
         hashes.append(recorded.event.terms)
     assert ask(world, agreement).terms.version == 3
@@ -176,10 +176,9 @@ def found_group(world: World, *, history: str = "all", accession: str = "any_mem
 
 
 def join(world: World, agreement: str, name: str = "meridia") -> None:
-    agree.admit(world.nodes["aurelia"], agreement, PartyId(name))
+    world.admit("aurelia", agreement, name)
     world.deliver()
-    bases = f'[[legal_bases]]\nparty = "{name}"\nkind = "unsc_resolution"\nreference = "{BASIS}"\nforce = "decides"\n'
-    assert isinstance(agree.accede(world.nodes[name], agreement, bases.encode()), agree.Recorded)
+    world.accede(name, agreement)
     world.deliver()
 
 
@@ -261,7 +260,7 @@ def list_closed(shown: Preview) -> dict[str, tuple[str, str] | None]:
 def test_a_flow_that_would_be_open_is_not_called_closed_before_all_have_signed(world: World) -> None:
     toml = world.terms()
     assert list_closed(ask(world, toml)) == {"borealia": None}
-    assert isinstance(agree.propose(world.nodes["aurelia"], toml), agree.Recorded)
+    assert isinstance(world.propose("aurelia", toml), agree.Recorded)
     (item,) = ask(world, toml).flows
     assert item.closed is None
 
@@ -284,11 +283,11 @@ def test_a_suspended_channel_is_closed_now_and_in_the_next_version(world: World)
 
 def test_a_reservation_keeps_its_channel_closed(world: World) -> None:
     toml = world.terms(extra='reservations = ["channels.main"]')
-    recorded = agree.propose(world.nodes["aurelia"], toml)
+    recorded = world.propose("aurelia", toml)
     assert isinstance(recorded, agree.Recorded)
     world.deliver()
     reservation = Reservation(clause="channels.main", ground="national_law", text="not yet")
-    agree.act_on(world.nodes["borealia"], recorded.event.terms, EventKind.ACCEPT, reservations=[reservation])
+    world.act_on("borealia", recorded.event.terms, EventKind.ACCEPT, reservations=[reservation])
     world.deliver()
     closed = list_closed(ask(world, recorded.event.agreement))["borealia"]
     assert closed is not None
@@ -335,7 +334,7 @@ def test_what_could_be_proposed_has_no_problem_and_is_then_proposed(world: World
     agreement = world.sign_all(world.terms())
     later = world.terms(tlp="red", version=2, agreement=agreement, supersedes=agreement)
     assert list_problems(world, later) == ()
-    assert isinstance(agree.propose(world.nodes["aurelia"], later), agree.Recorded)
+    assert isinstance(world.propose("aurelia", later), agree.Recorded)
 
 
 def test_parties_that_are_not_pinned_by_those_manifests_are_all_named(three: World) -> None:
@@ -366,7 +365,7 @@ def test_a_version_that_is_not_the_next_one_is_told(
     toml = world.terms(version=version, **lineage)
     assert problem in list_problems(world, toml)[0]
     with pytest.raises(ComityError) as raised:
-        agree.propose(world.nodes["aurelia"], toml)
+        world.propose("aurelia", toml)
     assert raised.value.detail == list_problems(world, toml)[0]
 
 
@@ -415,7 +414,7 @@ def test_a_suspended_agreement_still_binds_and_an_ended_one_does_not(
 
 
 def test_what_is_only_proposed_does_not_bind_and_a_next_version_is_no_conflict(world: World) -> None:
-    assert isinstance(agree.propose(world.nodes["aurelia"], world.terms()), agree.Recorded)
+    assert isinstance(world.propose("aurelia", world.terms()), agree.Recorded)
     assert check_terms(world.nodes["aurelia"], widen(world)).conflicts == ()
     agreement = world.sign_all(world.terms(title="Signed"))
     toml = widen(world, version=2, agreement=agreement, supersedes=agreement)
@@ -505,7 +504,7 @@ def test_two_texts_differ_by_words_and_by_what_they_release(world: World) -> Non
 def test_a_text_on_record_is_named_by_the_hash_of_its_version(world: World) -> None:
     agreement = world.sign_all(world.terms())
     toml = world.terms(version=2, agreement=agreement, supersedes=agreement, tlp="green")
-    recorded = agree.propose(world.nodes["aurelia"], toml)
+    recorded = world.propose("aurelia", toml)
     assert isinstance(recorded, agree.Recorded)
     found = compare(world, agreement, recorded.event.terms)
     assert (found.before.version, found.after.version) == (1, 2)

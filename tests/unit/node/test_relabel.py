@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """CLOSED: an object goes only where everything it refers to would go, whatever arrives when."""
 
-from comity.agreement.lifecycle import EventKind
+from comity.agreement.events import EventKind
 from comity.canonical import Json
 from tests.worlds import World, make_object, object_id
 

@@ -7,18 +7,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from comity.canonical import parse_signed_json
-from comity.errors import LogMismatch, MalformedError
-from comity.ids import Digest, Instant, ObjectId, PartyId
+from comity.agreement.people import Approval, Role
+from comity.canonical import canonical_bytes, parse_signed_json
+from comity.errors import LogMismatch, MalformedError, MalformedJson
+from comity.ids import Digest, Instant, ObjectId, PartyId, PersonId
 from comity.release.disclosure import (
     MAX_ENTRY_BYTES,
     Answer,
     DisclosedObject,
     EntryType,
     Leaf,
+    PeopleChange,
     commit_content,
     format_disclosure,
+    format_event_content,
     format_leaf,
+    format_people_content,
     parse_leaf,
     verify_opening,
 )
@@ -39,6 +43,47 @@ def test_a_leaf_is_read_back_as_it_was_written() -> None:
     for leaf in (LEAF, dataclasses.replace(LEAF, type=EntryType.AGREEMENT_EVENT, recipient=None, sequence=None)):
         assert parse_leaf(format_leaf(leaf)) == leaf
         assert len(format_leaf(leaf)) < MAX_ENTRY_BYTES
+
+
+PEOPLE = dataclasses.replace(LEAF, type=EntryType.PEOPLE, terms=None, recipient=None, sequence=None, count=1)
+
+
+def test_only_what_happens_under_no_agreement_has_no_terms() -> None:
+    assert parse_leaf(format_leaf(PEOPLE)) == PEOPLE
+    assert b'"terms":null' in format_leaf(PEOPLE)
+
+
+@pytest.mark.parametrize("kind", EntryType)
+def test_terms_are_there_where_they_must_be_and_nowhere_else(kind: EntryType) -> None:
+    wrong = LEAF.terms if kind is EntryType.PEOPLE else None
+    with pytest.raises(MalformedJson, match="terms"):
+        parse_leaf(format_leaf(dataclasses.replace(PEOPLE, type=kind, terms=wrong)))
+
+
+def test_the_record_of_an_event_without_approvals_is_as_it_always_was() -> None:
+    facts = {"event": Digest("2" * 64), "kind": "accept", "party": PartyId("borealia"), "agreement": "3" * 64}
+    before = canonical_bytes({"format": "comity-event-record/1", **facts})
+    assert format_event_content(**facts) == before  # type: ignore[arg-type]
+
+
+def test_approvals_and_people_stand_in_the_content() -> None:
+    approval = Approval(person=PersonId("anna"), role=Role.LEGAL, reason="Read.", at=LEAF.at)
+    content = format_event_content(
+        event=Digest("2" * 64), kind="accept", party=PartyId("aurelia"), agreement="3" * 64, approvals=[approval]
+    )
+    assert (
+        b'"approvals":[{"at":"2026-11-23T09:00:00.000000Z","person":"anna","reason":"Read.","role":"legal"}]' in content
+    )
+    people = format_people_content(
+        PeopleChange.ADD, person=PersonId("anna"), name="Anna Aalto", roles={Role.LIAISON, Role.LEGAL}
+    )
+    assert parse_signed_json(people) == {
+        "format": "comity-people-record/1",
+        "change": "add",
+        "person": "anna",
+        "name": "Anna Aalto",
+        "roles": ["legal", "liaison"],
+    }
 
 
 def test_a_leaf_says_nothing_of_what_was_given() -> None:

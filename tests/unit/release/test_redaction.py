@@ -6,7 +6,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from comity.release.redaction import redact
+from comity.release.redaction import Redacted, redact
 
 NAMES = st.sampled_from(["name", "description", "labels", "aliases", "x_note"])
 values = st.dictionaries(NAMES, st.text(max_size=5) | st.lists(st.text(max_size=3), max_size=3))
@@ -24,8 +24,9 @@ def test_the_property_and_the_markings_on_it_are_gone_and_the_others_stay() -> N
             {"marking_ref": "m3", "selectors": ["labels.[0]", "description"]},
         ],
     }
-    left = json.loads(redact(json.dumps(value).encode(), frozenset({"description", "labels"})))
-    assert left == {
+    left = redact(json.dumps(value).encode(), frozenset({"description", "labels", "aliases"}))
+    assert left.removed == ("description", "labels")
+    assert json.loads(left.data) == {
         "type": "report",
         "name": "Ünder the bridge",
         "granular_markings": [{"marking_ref": "m1", "selectors": ["name"]}],
@@ -34,12 +35,43 @@ def test_the_property_and_the_markings_on_it_are_gone_and_the_others_stay() -> N
 
 def test_no_shape_of_what_was_removed_stays() -> None:
     value = {"description": "x", "granular_markings": [{"marking_ref": "m", "selectors": ["description"]}]}
-    assert redact(json.dumps(value).encode(), frozenset({"description"})) == b"{}"
+    assert redact(json.dumps(value).encode(), frozenset({"description"})) == Redacted(b"{}", ("description",))
+
+
+def test_of_a_tear_line_what_the_object_cannot_lack_stays_beside_it_and_nothing_else() -> None:
+    value = {
+        "type": "report",
+        "id": "report--1",
+        "name": "needed",
+        "published": "needed",
+        "object_refs": ["needed"],
+        "description": "torn off",
+        "labels": ["stays"],
+        "x_note": "torn off",
+        "object_marking_refs": ["m1"],
+        "granular_markings": [
+            {"marking_ref": "m1", "selectors": ["labels"]},
+            {"marking_ref": "m2", "selectors": ["description"]},
+        ],
+    }
+    left = redact(json.dumps(value).encode(), frozenset({"description"}), only=frozenset({"labels"}))
+    assert {"description", "x_note"} <= set(left.removed)
+    kept = json.loads(left.data)
+    assert kept["labels"] == ["stays"]
+    assert kept["granular_markings"] == [{"marking_ref": "m1", "selectors": ["labels"]}]
+    assert {"type", "id", "name", "published", "object_refs", "object_marking_refs"} <= kept.keys()
+    assert "torn off" not in left.data.decode()
+    assert redact(left.data, frozenset({"description"}), only=frozenset({"labels"})).data == left.data
+
+
+def test_where_nothing_goes_the_bytes_stay_as_they_are() -> None:
+    data = b'{"name" : "a",  "description":"b"}'
+    assert redact(data, frozenset({"labels"})) == Redacted(data, ())
 
 
 @given(values, st.frozensets(NAMES))
 def test_twice_is_once_and_order_is_kept(value: dict[str, object], names: frozenset[str]) -> None:
-    once = redact(json.dumps(value).encode(), names)
-    assert redact(once, names) == once
+    once = redact(json.dumps(value).encode(), names).data
+    assert redact(once, names) == Redacted(once, ())
     assert list(json.loads(once)) == [name for name in value if name not in names]
     assert all(json.loads(once)[name] == value[name] for name in json.loads(once))

@@ -46,7 +46,12 @@ def label_of(
     data = b'{"type":"x-thing","id":"x-thing--8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f"}'
     markings = Markings(tlp=tlp, others=frozenset(), granular=())
     return make_label(
-        parse_object(data)[0], markings, tags, originator=_AURELIA, audience=audience, excluded_frameworks=excluded
+        parse_object(data)[0],
+        markings,
+        tags,
+        originators=frozenset({_AURELIA}),
+        audience=audience,
+        excluded_frameworks=excluded,
     )
 
 
@@ -138,7 +143,11 @@ def test_the_label_of_one_object() -> None:
     )
     tags = make_tags(subjects=["national:ashfall"], regions=["IQ", "SY"], person_classes=["suspect"])
     label = make_label(
-        obj, read_markings(value, definitions={}), tags, originator=_AURELIA, audience=frozenset({_BOREALIS})
+        obj,
+        read_markings(value, definitions={}),
+        tags,
+        originators=frozenset({_AURELIA}),
+        audience=frozenset({_BOREALIS}),
     )
     assert label == Label(
         types=frozenset({"intrusion-set"}),
@@ -264,6 +273,12 @@ def test_a_label_that_would_exclude_more_frameworks_than_it_can_hold_is_overfull
     for many in (long, few | {f"other-{number}" for number in range(MAX_WORDS // 2)}):
         assert join(replace(plain, excluded_frameworks=many), plain) == OVERFULL
         assert label_of(make_tags(), excluded=many) == OVERFULL
+
+
+def test_a_label_that_would_name_a_larger_audience_than_it_can_hold_is_overfull() -> None:
+    parties = [PartyId(f"party-{number}") for number in range(MAX_WORDS)]
+    assert label_of(make_tags(), audience=frozenset(parties[: MAX_WORDS // 2])) != OVERFULL
+    assert label_of(make_tags(), audience=frozenset(parties)) == OVERFULL
 
 
 def test_a_label_is_only_its_canonical_bytes() -> None:

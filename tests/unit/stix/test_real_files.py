@@ -59,7 +59,7 @@ def test_every_object_is_kept_byte_for_byte_and_labelled(name: str, count: int) 
             obj,
             read_markings(value, definitions={}),
             read_tags(value),
-            originator=PartyId("aurelia"),
+            originators=frozenset({PartyId("aurelia")}),
             audience=None,
         )
         assert parse_label(format_label(label)) == label

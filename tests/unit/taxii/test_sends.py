@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from comity.agreement.lifecycle import EventKind
+from comity.agreement.events import EventKind
 from comity.ids import AgreementId, PartyId
 from comity.node.journal import list_entries
 from comity.node.outbox import list_due

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
+from comity.cli.commands.scenarios import check_scenarios
 from comity.cli.reply import Json
-from comity.cli.session import ActCommand, Session, read_input, write_new
+from comity.cli.session import ActCommand, PersonCommand, Session, read_input, write_new, write_private
 from comity.cli.words.agreements import (
     describe_act,
     describe_agreement,
@@ -16,7 +17,10 @@ from comity.cli.words.agreements import (
     describe_status,
     list_agreements,
 )
+from comity.cli.words.certificate import describe_certificate, warn_of_problems
 from comity.cli.words.previews import describe_check, describe_comparison, describe_preview
+from comity.cli.words.retention import describe_review
+from comity.errors import MalformedRequest
 
 __all__ = ["agreement"]
 
@@ -32,6 +36,8 @@ def agreement() -> None:
     """
 
 
+agreement.add_command(check_scenarios)
+
 _reserve = click.option(
     "--reserve",
     "reservations",
@@ -42,18 +48,19 @@ _reserve = click.option(
 _channel = click.option("--channel", metavar="C", help="This channel alone.")
 
 
-@agreement.command("propose", cls=ActCommand, example="comity --node aurelia agreement propose terms.toml")
+@agreement.command("propose", cls=PersonCommand, example="comity --node aurelia agreement propose terms.toml")
 @click.argument("file")
 @_reserve
 @click.pass_obj
 def propose(session: Session, file: str, reservations: tuple[str, ...]) -> int:
     """Sign the terms in FILE (TOML) and send them to every other party of them.
 
+    Needs two different people, one of whom acts as legal: the second one gives the same command with the same file.
     The next version of a text that is still open is a counter-proposal, which refuses the one before. Refused, with
     exit code 3, if this party's own policy does not recognise a legal basis of them.
     """
     terms = base64.b64encode(read_input(file)).decode()
-    return session.run("agreement.propose", {"terms": terms, "reservations": list(reservations)}, describe_act)
+    return session.run_as("agreement.propose", {"terms": terms, "reservations": list(reservations)}, describe_act)
 
 
 @agreement.command("check", cls=ActCommand, example="comity --node aurelia agreement check terms.toml")
@@ -134,6 +141,40 @@ def export(session: Session, agreement_id: str, file: str | None) -> int:
     return session.finish(reply, lambda result: f"{result['count']} messages written to {file}")
 
 
+@agreement.command(
+    "certificate", cls=ActCommand, example="comity --node aurelia agreement certificate 3f2a certificate.pdf"
+)
+@click.argument("agreement_id", metavar="ID")
+@click.argument("file", required=False)
+@click.option("--at", metavar="TIME", help="As it stood at TIME, by what this node had on record then.")
+@click.option("--format", "form", type=click.Choice(["html", "pdf"]), help="Without it, what the name of FILE ends in.")
+@click.pass_obj
+def certificate(session: Session, agreement_id: str, file: str | None, at: str | None, form: str | None) -> int:
+    """Write all that is on record of the agreement, every signature verified again, as a document to print.
+
+    HTML goes to standard output when no FILE is named. Exit code 7 when something does not verify: the document says
+    what, and is written all the same.
+    """
+    as_pdf = (form or ("pdf" if (file or "").lower().endswith(".pdf") else "html")) == "pdf"
+    if as_pdf and file is None:
+        raise MalformedRequest("name the FILE that the PDF is written to")
+    reply = session.carry_out("agreement.certificate", {"id": agreement_id, "at": at})
+    if reply.result is None:
+        return session.finish(reply, describe_certificate)
+    if problems := warn_of_problems(reply.result):
+        session.note(problems)
+    if file is None and session.as_json:
+        return session.finish(reply, describe_certificate)
+    from comity.cli.printing import format_html, format_pdf
+
+    document = format_pdf(reply.result) if as_pdf else format_html(reply.result)
+    if file is None:
+        return session.finish(reply, lambda _: document.decode().rstrip("\n"))
+    write_private(file, document)
+    reply.result["file"] = file
+    return session.finish(reply, describe_certificate)
+
+
 @agreement.command("import", cls=ActCommand, example="comity --node borealia agreement import 3f2a.messages.json")
 @click.argument("file")
 @click.pass_obj
@@ -145,7 +186,7 @@ def import_command(session: Session, file: str) -> int:
 
 @agreement.command(
     "clarify",
-    cls=ActCommand,
+    cls=PersonCommand,
     example="comity --node borealia agreement clarify 3f2a --clause channels.main.regions --text 'All of Iraq?'",
 )
 @click.argument("agreement_id", metavar="ID")
@@ -154,11 +195,11 @@ def import_command(session: Session, file: str) -> int:
 @click.pass_obj
 def clarify(session: Session, agreement_id: str, clause: str, text: str) -> int:
     """Ask about one clause. While a question is open before all have signed, the agreement is in clarification."""
-    return session.run("agreement.clarify", {"id": agreement_id, "clause": clause, "text": text}, describe_act)
+    return session.run_as("agreement.clarify", {"id": agreement_id, "clause": clause, "text": text}, describe_act)
 
 
 @agreement.command(
-    "answer", cls=ActCommand, example="comity --node aurelia agreement answer 3f2a --text 'Yes, all of it.'"
+    "answer", cls=PersonCommand, example="comity --node aurelia agreement answer 3f2a --text 'Yes, all of it.'"
 )
 @click.argument("agreement_id", metavar="ID")
 @click.option("--text", metavar="T", required=True, help="The answer.")
@@ -166,23 +207,24 @@ def clarify(session: Session, agreement_id: str, clause: str, text: str) -> int:
 @click.pass_obj
 def answer(session: Session, agreement_id: str, text: str, question: str | None) -> int:
     """Answer a question. The answer is on record and changes nothing in the terms."""
-    return session.run("agreement.answer", {"id": agreement_id, "text": text, "question": question}, describe_act)
+    return session.run_as("agreement.answer", {"id": agreement_id, "text": text, "question": question}, describe_act)
 
 
-@agreement.command("accept", cls=ActCommand, example="comity --node borealia agreement accept 3f2a")
+@agreement.command("accept", cls=PersonCommand, example="comity --node borealia agreement accept 3f2a")
 @click.argument("agreement_id", metavar="ID")
 @_reserve
 @click.pass_obj
 def accept(session: Session, agreement_id: str, reservations: tuple[str, ...]) -> int:
     """Sign the latest version.
 
-    Refused, with exit code 3, if this party's own policy does not recognise a legal basis of it.
+    Needs two different people, one of whom acts as legal: the second one gives the same command. Refused, with exit
+    code 3, if this party's own policy does not recognise a legal basis of it.
     """
-    return session.run("agreement.accept", {"id": agreement_id, "reservations": list(reservations)}, describe_act)
+    return session.run_as("agreement.accept", {"id": agreement_id, "reservations": list(reservations)}, describe_act)
 
 
 @agreement.command(
-    "reject", cls=ActCommand, example="comity --node borealia agreement reject 3f2a --reason 'Too wide.'"
+    "reject", cls=PersonCommand, example="comity --node borealia agreement reject 3f2a --reason 'Too wide.'"
 )
 @click.argument("agreement_id", metavar="ID")
 @click.option("--reason", metavar="TEXT", help="Why; sent to the other parties.")
@@ -193,7 +235,7 @@ def reject(session: Session, agreement_id: str, reason: str | None) -> int:
 
 
 @agreement.command(
-    "withdraw", cls=ActCommand, example="comity --node aurelia agreement withdraw 3f2a --reason 'Under review.'"
+    "withdraw", cls=PersonCommand, example="comity --node aurelia agreement withdraw 3f2a --reason 'Under review.'"
 )
 @click.argument("agreement_id", metavar="ID")
 @click.option("--reason", metavar="TEXT", help="Why; sent to the other parties.")
@@ -203,7 +245,9 @@ def withdraw(session: Session, agreement_id: str, reason: str | None) -> int:
     return _act(session, "withdraw", agreement_id, reason)
 
 
-@agreement.command("suspend", cls=ActCommand, example="comity --node aurelia agreement suspend 3f2a --reason 'Review.'")
+@agreement.command(
+    "suspend", cls=PersonCommand, example="comity --node aurelia agreement suspend 3f2a --reason 'Review.'"
+)
 @click.argument("agreement_id", metavar="ID")
 @_channel
 @click.option("--reason", metavar="TEXT", help="Why; sent to the other parties.")
@@ -213,18 +257,21 @@ def suspend(session: Session, agreement_id: str, channel: str | None, reason: st
     return _act(session, "suspend", agreement_id, reason, channel=channel)
 
 
-@agreement.command("resume", cls=ActCommand, example="comity --node aurelia agreement resume 3f2a")
+@agreement.command("resume", cls=PersonCommand, example="comity --node aurelia agreement resume 3f2a")
 @click.argument("agreement_id", metavar="ID")
 @_channel
 @click.option("--reason", metavar="TEXT", help="Why; sent to the other parties.")
 @click.pass_obj
 def resume(session: Session, agreement_id: str, channel: str | None, reason: str | None) -> int:
-    """Lift this party's own suspensions. Those of others stay: only who suspended can resume."""
+    """Lift this party's own suspensions. Those of others stay: only who suspended can resume.
+
+    Needs two different people, one of whom acts as legal: the second one gives the same command with the same reason.
+    """
     return _act(session, "resume", agreement_id, reason, channel=channel)
 
 
 @agreement.command(
-    "terminate", cls=ActCommand, example="comity --node aurelia agreement terminate 3f2a --reason 'Mandate ended.'"
+    "terminate", cls=PersonCommand, example="comity --node aurelia agreement terminate 3f2a --reason 'Mandate ended.'"
 )
 @click.argument("agreement_id", metavar="ID")
 @click.option("--reason", metavar="TEXT", help="Why; sent to the other parties.")
@@ -235,7 +282,7 @@ def terminate(session: Session, agreement_id: str, reason: str | None) -> int:
 
 
 @agreement.command(
-    "leave", cls=ActCommand, example="comity --node meridia agreement leave 3f2a --reason 'Mandate ended.'"
+    "leave", cls=PersonCommand, example="comity --node meridia agreement leave 3f2a --reason 'Mandate ended.'"
 )
 @click.argument("agreement_id", metavar="ID")
 @click.option("--reason", metavar="TEXT", help="Why; sent to the other parties.")
@@ -245,19 +292,20 @@ def leave(session: Session, agreement_id: str, reason: str | None) -> int:
     return _act(session, "leave", agreement_id, reason)
 
 
-@agreement.command("admit", cls=ActCommand, example="comity --node aurelia agreement admit 3f2a tavria")
+@agreement.command("admit", cls=PersonCommand, example="comity --node aurelia agreement admit 3f2a tavria")
 @click.argument("agreement_id", metavar="ID")
 @click.argument("party_id", metavar="PARTY")
 @click.pass_obj
 def admit(session: Session, agreement_id: str, party_id: str) -> int:
     """Admit PARTY to a group that can be joined, as one of its founders.
 
-    When as many founders as the terms ask for have done so, the text is sent to PARTY, and not before.
+    When as many founders as the terms ask for have done so, the text is sent to PARTY, and not before. Needs two
+    different people, one of whom acts as legal.
     """
-    return session.run("agreement.admit", {"id": agreement_id, "party": party_id}, describe_act)
+    return session.run_as("agreement.admit", {"id": agreement_id, "party": party_id}, describe_act)
 
 
-@agreement.command("accede", cls=ActCommand, example="comity --node tavria agreement accede 3f2a --bases bases.toml")
+@agreement.command("accede", cls=PersonCommand, example="comity --node tavria agreement accede 3f2a --bases bases.toml")
 @click.argument("agreement_id", metavar="ID")
 @click.option("--bases", metavar="FILE", required=True, help="The legal bases that this party cites (TOML).")
 @_reserve
@@ -265,16 +313,30 @@ def admit(session: Session, agreement_id: str, party_id: str) -> int:
 def accede(session: Session, agreement_id: str, bases: str, reservations: tuple[str, ...]) -> int:
     """Join a group by signing its text; the founders that the terms ask for must have admitted this party.
 
-    What the members gave one another before is not given to a joiner.
+    What the members gave one another before is not given to a joiner. Needs two different people, one of whom acts as
+    legal.
     """
     data = base64.b64encode(read_input(bases)).decode()
     arguments: dict[str, Json] = {"id": agreement_id, "bases": data, "reservations": list(reservations)}
-    return session.run("agreement.accede", arguments, describe_act)
+    return session.run_as("agreement.accede", arguments, describe_act)
+
+
+@agreement.command(
+    "review",
+    cls=PersonCommand,
+    example="comity --node aurelia agreement review 3f2a --reason 'Still needed; as agreed.'",
+)
+@click.argument("agreement_id", metavar="ID")
+@click.option("--reason", metavar="TEXT", required=True, help="What the review found.")
+@click.pass_obj
+def review(session: Session, agreement_id: str, reason: str) -> int:
+    """Record that the agreement was reviewed, as its terms ask on certain dates. No partner is told."""
+    return session.run_as("agreement.review", {"id": agreement_id, "reason": reason}, describe_review)
 
 
 def _act(session: Session, verb: str, agreement_id: str, reason: str | None, *, channel: str | None = None) -> int:
     arguments: dict[str, Json] = {"id": agreement_id, "reason": reason, "channel": channel}
-    return session.run(f"agreement.{verb}", arguments, describe_act)
+    return session.run_as(f"agreement.{verb}", arguments, describe_act)
 
 
 def _read_source(name: str, prefix: str) -> dict[str, Json]:

@@ -20,7 +20,6 @@ __all__ = ["reach"]
 @click.option("--to", "party_id", metavar="PARTY", help="Ask about this party only.")
 @click.option("--proposed", is_flag=True, help="Count proposals too that nobody rejected.")
 @click.option("--without-consent", is_flag=True, help="Count consent to passing on as refused, not as granted.")
-@click.option("--sticky", is_flag=True, help="Count on every party holding to the terms of every hop before.")
 @click.option("--certify", is_flag=True, help="Have z3 check what is said (pip install 'comity[proof]').")
 @click.pass_obj
 def reach(  # each option is an argument
@@ -30,7 +29,6 @@ def reach(  # each option is an argument
     *,
     proposed: bool,
     without_consent: bool,
-    sticky: bool,
     certify: bool,
 ) -> int:
     """Say which parties an object with these attributes could ever be given to, over every chain of agreements here.
@@ -46,7 +44,6 @@ def reach(  # each option is an argument
             "to": party_id,
             "proposed": proposed,
             "without_consent": without_consent,
-            "sticky": sticky,
             "certify": certify,
         },
         describe_reach,

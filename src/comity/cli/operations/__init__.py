@@ -3,7 +3,18 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from comity.cli.operations import agreements, journal, objects, parties, previews, reach, standing
+from comity.cli.operations import (
+    agreements,
+    certificate,
+    journal,
+    objects,
+    parties,
+    people,
+    previews,
+    reach,
+    retention,
+    standing,
+)
 from comity.cli.outcome import Arguments, Outcome
 from comity.cli.reply import Json
 from comity.errors import MalformedRequest
@@ -18,6 +29,11 @@ OPERATIONS: Mapping[str, Operation] = {
     "party.add": parties.add,
     "party.list": parties.list_all,
     "credential.create": parties.create_credential,
+    "person.add": people.add,
+    "person.list": people.list_all,
+    "person.remove": people.remove,
+    "person.renew": people.renew,
+    "approvals": people.list_pending,
     "object.add": objects.add,
     "object.show": objects.show,
     "explain": objects.explain,
@@ -30,6 +46,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "agreement.list": standing.list_all,
     "agreement.show": standing.show,
     "agreement.status": standing.status,
+    "agreement.certificate": certificate.certify,
     "agreement.export": standing.export,
     "agreement.import": agreements.import_messages,
     "agreement.clarify": agreements.clarify,
@@ -43,6 +60,12 @@ OPERATIONS: Mapping[str, Operation] = {
     "agreement.leave": agreements.leave,
     "agreement.admit": agreements.admit,
     "agreement.accede": agreements.accede,
+    "agreement.review": retention.review_agreement,
+    "retention.list": retention.list_all,
+    "retention.keep": retention.keep,
+    "retention.delete": retention.delete,
+    "retention.run": retention.run,
+    "work": retention.list_work,
     "log.list": journal.list_last,
     "log.show": journal.show,
     "log.checkpoint": journal.checkpoint,

@@ -3,12 +3,14 @@
 
 from comity.agreement.events import EventKind, Reservation
 from comity.agreement.recognition import Refusal
+from comity.cli.operations.people import conclude_refused, conclude_waiting, describe_approvals, read_actor
 from comity.cli.outcome import Arguments, Outcome
-from comity.cli.reply import Exit, Json
+from comity.cli.reply import Json
 from comity.errors import MalformedRequest
 from comity.ids import parse_party_id
 from comity.node import agree, correspond
 from comity.node.node import Node
+from comity.node.people import Waiting
 from comity.node.recording import Recorded
 
 __all__ = [
@@ -32,25 +34,26 @@ _RESERVATION_PARTS = 3
 
 def propose(node: Node, arguments: Arguments) -> Outcome:
     """Sign the terms and queue them for every other party."""
-    return _conclude(agree.propose(node, arguments.data("terms"), reservations=_read_reservations(arguments)))
+    by, reservations = read_actor(node, arguments), _read_reservations(arguments)
+    return _conclude(agree.propose(node, arguments.data("terms"), by=by, reservations=reservations))
 
 
 def clarify(node: Node, arguments: Arguments) -> Outcome:
     """Ask about one clause."""
-    clause, text = arguments.text("clause"), arguments.text("text")
-    return _conclude(agree.act_on(node, arguments.text("id"), EventKind.CLARIFY, clause=clause, text=text))
+    clause, text, by = arguments.text("clause"), arguments.text("text"), read_actor(node, arguments)
+    return _conclude(agree.act_on(node, arguments.text("id"), EventKind.CLARIFY, by=by, clause=clause, text=text))
 
 
 def answer(node: Node, arguments: Arguments) -> Outcome:
     """Answer a question."""
-    text, question = arguments.text("text"), arguments.optional("question")
-    return _conclude(agree.act_on(node, arguments.text("id"), EventKind.ANSWER, text=text, re=question))
+    text, question, by = arguments.text("text"), arguments.optional("question"), read_actor(node, arguments)
+    return _conclude(agree.act_on(node, arguments.text("id"), EventKind.ANSWER, by=by, text=text, re=question))
 
 
 def accept(node: Node, arguments: Arguments) -> Outcome:
     """Sign the latest version."""
-    reservations = _read_reservations(arguments)
-    return _conclude(agree.act_on(node, arguments.text("id"), EventKind.ACCEPT, reservations=reservations))
+    by, reservations = read_actor(node, arguments), _read_reservations(arguments)
+    return _conclude(agree.act_on(node, arguments.text("id"), EventKind.ACCEPT, by=by, reservations=reservations))
 
 
 def reject(node: Node, arguments: Arguments) -> Outcome:
@@ -85,28 +88,35 @@ def leave(node: Node, arguments: Arguments) -> Outcome:
 
 def admit(node: Node, arguments: Arguments) -> Outcome:
     """Admit a joiner, by the manifest that is pinned here for it."""
-    return _conclude(agree.admit(node, arguments.text("id"), parse_party_id(arguments.text("party"))))
+    joiner, by = parse_party_id(arguments.text("party")), read_actor(node, arguments)
+    return _conclude(agree.admit(node, arguments.text("id"), joiner, by=by))
 
 
 def accede(node: Node, arguments: Arguments) -> Outcome:
     """Join a group by signing its text, with the bases this party cites."""
-    bases, reservations = arguments.data("bases"), _read_reservations(arguments)
-    return _conclude(agree.accede(node, arguments.text("id"), bases, reservations=reservations))
+    by, bases, reservations = read_actor(node, arguments), arguments.data("bases"), _read_reservations(arguments)
+    return _conclude(agree.accede(node, arguments.text("id"), bases, by=by, reservations=reservations))
 
 
 def import_messages(node: Node, arguments: Arguments) -> Outcome:
     """Record the messages in a file that another party exported."""
     imported = correspond.import_messages(node, arguments.data("messages"))
     recorded: list[Json] = [_describe(item) for item in imported.recorded]
-    stops = next((item.event.agreement for item in imported.recorded if item.stops), None)
     return Outcome(
-        result={"recorded": recorded, "known": imported.known, "refused": list[Json](imported.refused)}, stops=stops
+        result={
+            "agreement": imported.agreement,
+            "recorded": recorded,
+            "known": imported.known,
+            "refused": list[Json](imported.refused),
+        },
+        stops=imported.agreement if any(item.stops for item in imported.recorded) else None,
+        sends=imported.agreement if imported.recorded else None,
     )
 
 
 def _act(node: Node, arguments: Arguments, kind: EventKind) -> Outcome:
-    channel, reason = arguments.optional("channel"), arguments.optional("reason")
-    return _conclude(agree.act_on(node, arguments.text("id"), kind, channel=channel, text=reason))
+    channel, reason, by = arguments.optional("channel"), arguments.optional("reason"), read_actor(node, arguments)
+    return _conclude(agree.act_on(node, arguments.text("id"), kind, by=by, channel=channel, text=reason))
 
 
 def _read_reservations(arguments: Arguments) -> list[Reservation]:
@@ -121,10 +131,11 @@ def _read_reservations(arguments: Arguments) -> list[Reservation]:
     return found
 
 
-def _conclude(recorded: Recorded | Refusal) -> Outcome:
+def _conclude(recorded: Recorded | Waiting | Refusal) -> Outcome:
     if isinstance(recorded, Refusal):
-        refused: dict[str, Json] = {"clause": recorded.clause, "reason": recorded.reason}
-        return Outcome(result={"refused": refused}, code=Exit.REFUSED)
+        return conclude_refused(recorded)
+    if isinstance(recorded, Waiting):
+        return conclude_waiting(recorded)
     event = recorded.event
     return Outcome(
         result=_describe(recorded),
@@ -144,4 +155,5 @@ def _describe(recorded: Recorded) -> dict[str, Json]:
         "party": event.party,
         "state": standing.state.value,
         "sentence": standing.sentence,
+        "approvals": describe_approvals(recorded.approvals),
     }

@@ -9,7 +9,7 @@ from comity.ids import format_instant
 from comity.node import journal
 from comity.node.journal import Entry
 from comity.node.node import Node
-from comity.release.disclosure import EntryType
+from comity.release.disclosure import NOT_SHARED, EntryType
 from comity.tlog.note import parse_checkpoint, parse_note
 
 __all__ = ["checkpoint", "list_last", "show"]
@@ -46,7 +46,9 @@ def checkpoint(node: Node, _: Arguments) -> Outcome:
 
 def _describe(entry: Entry) -> dict[str, Json]:
     leaf = entry.leaf
-    event = entry.content if leaf.type is EntryType.AGREEMENT_EVENT and isinstance(entry.content, dict) else {}
+    content = entry.content if isinstance(entry.content, dict) else {}
+    event = content if leaf.type is EntryType.AGREEMENT_EVENT else {}
+    people = content if leaf.type is EntryType.PEOPLE else {}
     return {
         "entry": entry.position,
         "type": leaf.type.value,
@@ -56,7 +58,10 @@ def _describe(entry: Entry) -> dict[str, Json]:
         "sequence": leaf.sequence,
         "count": leaf.count,
         "commitment": leaf.commitment,
-        "kind": event.get("kind"),
+        "kind": event.get("kind") or people.get("change"),
         "party": event.get("party"),
+        "person": people.get("person"),
+        "clause": content.get("clause") if leaf.type is EntryType.PURGE else None,
+        "by": content.get("by") if leaf.type in NOT_SHARED else None,
         "purged": entry.content is None,
     }

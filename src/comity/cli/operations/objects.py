@@ -4,13 +4,14 @@
 from collections.abc import Sequence
 
 from comity.canonical import OBJECT_LIMITS, parse_json
+from comity.cli.operations.retention import describe_stone
 from comity.cli.outcome import Arguments, Outcome
 from comity.cli.reply import Exit, Json
-from comity.errors import MalformedObject, MalformedRequest
+from comity.errors import MalformedObject, MalformedRequest, NotFoundError
 from comity.ids import ObjectId, format_instant, parse_party_id
 from comity.node import explain as explaining
 from comity.node import ingest
-from comity.node.explain import Reading, Verdict
+from comity.node.explain import Reading, Tombstone, Verdict
 from comity.node.node import Node
 from comity.release.clauses import Finding, Groups
 from comity.stix.labels import Tags, format_label, make_tags
@@ -29,8 +30,15 @@ def add(node: Node, arguments: Arguments) -> Outcome:
 
 
 def show(node: Node, arguments: Arguments) -> Outcome:
-    """The newest version of an object as it is held."""
-    shown = explaining.show_object(node, arguments.text("id"))
+    """The newest version of an object as it is held; or, where none is, why it was deleted."""
+    prefix = arguments.text("id")
+    try:
+        shown = explaining.show_object(node, prefix)
+    except NotFoundError:
+        stones = explaining.find_deleted(node, prefix)
+        if not stones:
+            raise
+        return _show_deleted(stones)
     item = shown.object
     return Outcome(
         result={
@@ -44,8 +52,28 @@ def show(node: Node, arguments: Arguments) -> Outcome:
             "added_at": format_instant(item.added_at),
             "label": parse_json(format_label(shown.label), limits=OBJECT_LIMITS),
             "object": parse_json(shown.data, limits=OBJECT_LIMITS),
+            "deleted": [describe_stone(stone) for stone in shown.deleted],
         }
     )
+
+
+def _show_deleted(stones: Sequence[Tombstone]) -> Outcome:
+    """The same fields for an object of which no version is held: what only the object could say is null."""
+    last = stones[-1]
+    result: dict[str, Json] = {
+        "id": last.id,
+        "type": last.id.partition("--")[0],
+        "version": None,
+        "versions": [],
+        "digest": None,
+        "originator": last.originator,
+        "received_under": None,
+        "added_at": None,
+        "label": None,
+        "object": None,
+        "deleted": [describe_stone(stone) for stone in stones],
+    }
+    return Outcome(result=result)
 
 
 def explain(node: Node, arguments: Arguments) -> Outcome:

@@ -13,7 +13,7 @@ from comity.node.node import Node
 from comity.node.reach import Answer, Known, Reached, certify, find_reach, read_known
 from comity.release.clauses import CLAUSES
 from comity.release.proof import Proved, load_z3
-from comity.release.reach import Box, Consent, Hop, Memory, Question, make_example
+from comity.release.reach import Box, Consent, Edge, Question, make_example
 from comity.stix.labels import UNSPECIFIED, format_label
 from comity.vocabulary import (
     HANDLING,
@@ -65,21 +65,17 @@ async def reach(node: Node, arguments: Arguments) -> Outcome:
     to = arguments.optional("to")
     wanted = None if to is None else parse_party_id(to)
     consent = Consent.REFUSED if arguments.flag("without_consent") else Consent.GRANTED
-    memory = Memory.STICKY if arguments.flag("sticky") else Memory.LAST_HOP
     if arguments.flag("certify"):
         load_z3()
     known = read_known(node, proposed=arguments.flag("proposed"))
     if wanted is not None and wanted not in known.parties:
         raise NotFoundError(f"{wanted} is no party that this node has pinned or that an agreement here names")
-    answer = await asyncio.to_thread(
-        find_reach, known, question, originators=originators, consent=consent, memory=memory
-    )
+    answer = await asyncio.to_thread(find_reach, known, question, originators=originators, consent=consent)
     proofs = await _certify(answer) if arguments.flag("certify") else None
     return Outcome(
         result={
             "attributes": list[Json](arguments.texts("attributes")),
             "consent": consent.value,
-            "memory": memory.value,
             "agreements": _describe_counted(known),
             "reached": [_describe_reached(question, item) for item in answer.reached if wanted in {None, item.party}],
             "never": [party for party in answer.never if wanted in {None, party}],
@@ -142,13 +138,12 @@ def _describe_reached(question: Question, item: Reached) -> Json:
     return {
         "party": item.party,
         "originator": item.originator,
-        "chain": [_describe_hop(hop) for hop in item.chain],
+        "chain": [_describe_edge(edge) for edge in item.chain],
         "example": parse_json(format_label(example), limits=OBJECT_LIMITS),
     }
 
 
-def _describe_hop(hop: Hop) -> Json:
-    edge = hop.edge
+def _describe_edge(edge: Edge) -> Json:
     return {
         "giver": edge.giver,
         "receiver": edge.receiver,
@@ -156,7 +151,7 @@ def _describe_hop(hop: Hop) -> Json:
         "terms": edge.terms,
         "title": edge.title,
         "channel": edge.channel,
-        "counted_as": hop.counted_as,
+        "originators": list[Json](sorted(edge.restrictions.originators)),
     }
 
 

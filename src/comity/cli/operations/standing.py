@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shell: what stands on record of agreements, and how they stand now or stood then."""
 
+from collections.abc import Sequence
+
 from comity.agreement.events import Event
 from comity.agreement.lifecycle import Standing
 from comity.agreement.moves import find_next_steps
@@ -24,9 +26,7 @@ def list_all(node: Node, _: Arguments) -> Outcome:
     """Every agreement on record, oldest first."""
     now = node.clock()
     with node.store.read() as transaction:
-        listed: list[Json] = [
-            _summarise(dossier, dossier.standing(now=now)) for dossier in list_dossiers(node, transaction)
-        ]
+        listed: list[Json] = [_summarise(dossier.standing(now=now)) for dossier in list_dossiers(node, transaction)]
     return Outcome(result={"agreements": listed})
 
 
@@ -44,7 +44,7 @@ def show(node: Node, arguments: Arguments) -> Outcome:
     terms = standing.current or standing.latest
     return Outcome(
         result={
-            **_summarise(dossier, standing),
+            **_summarise(standing),
             "versions": [
                 {"terms": item.hash, "version": item.version, "title": item.title} for item in dossier.versions
             ],
@@ -66,7 +66,7 @@ def status(node: Node, arguments: Arguments) -> Outcome:
     now = node.clock()
     standing = dossier.standing(now=now)
     result = {
-        **_describe_standing(node, dossier, standing, now=now),
+        **_describe_standing(node, dossier.events, standing, now=now),
         "gives": _list_gives(node, dossier, standing),
         "waiting": describe_waiting(node, dossier.id),
     }
@@ -77,14 +77,14 @@ def _status_at(node: Node, dossier: Dossier, at: Instant) -> Outcome:
     standing = dossier.standing_at(at)
     if standing is None:
         raise NotFoundError(f"nothing of {dossier.id[:12]} was on record here at {format_instant(at)}")
-    described = _describe_standing(node, dossier, standing, now=at)
+    described = _describe_standing(node, dossier.events_at(at), standing, now=at)
     return Outcome(result={**described, "at": format_instant(at), "gives": [], "waiting": []})
 
 
-def _describe_standing(node: Node, dossier: Dossier, standing: Standing, *, now: Instant) -> dict[str, Json]:
+def _describe_standing(node: Node, said: Sequence[Event], standing: Standing, *, now: Instant) -> dict[str, Json]:
     latest, current = standing.latest, standing.current
     return {
-        **_summarise(dossier, standing),
+        **_summarise(standing),
         "at": None,
         "valid_from": format_instant(latest.valid_from),
         "valid_until": None if latest.valid_until is None else format_instant(latest.valid_until),
@@ -109,7 +109,7 @@ def _describe_standing(node: Node, dossier: Dossier, standing: Standing, *, now:
             for lock in standing.locks
         ],
         "lapses": [{"party": lapse.party, "clause": lapse.clause, "reason": lapse.reason} for lapse in standing.lapses],
-        "positions": _describe_positions(dossier, current or latest),
+        "positions": _describe_positions(said, current or latest),
         "reservations": [
             {"party": party, "clause": item.clause, "ground": item.ground, "text": item.text}
             for party, item in standing.reservations
@@ -133,10 +133,10 @@ def _find(node: Node, prefix: str) -> Dossier:
         return find_agreement(node, transaction, prefix)
 
 
-def _summarise(dossier: Dossier, standing: Standing) -> dict[str, Json]:
+def _summarise(standing: Standing) -> dict[str, Json]:
     terms = standing.current or standing.latest
     return {
-        "agreement": dossier.id,
+        "agreement": terms.agreement_id,
         "title": terms.title,
         "version": terms.version,
         "terms": terms.hash,
@@ -148,7 +148,7 @@ def _summarise(dossier: Dossier, standing: Standing) -> dict[str, Json]:
 
 def _describe_version(node: Node, standing: Standing, terms: Terms, *, now: Instant) -> dict[str, Json]:
     """A version and this party's own recognition of it, by its policy of this moment."""
-    judged = judge_terms(node, terms, now=now, joining=standing.bases_of(node.party))
+    judged = judge_terms(node, terms, now=now, joining=standing.joining_bases(node.party))
     recognition: dict[str, Json]
     if isinstance(judged, Refusal):
         recognition = {"recognised": False, "clause": judged.clause, "reason": judged.reason, "bases": []}
@@ -158,10 +158,10 @@ def _describe_version(node: Node, standing: Standing, terms: Terms, *, now: Inst
     return {"terms": terms.hash, "version": terms.version, "recognition": recognition}
 
 
-def _describe_positions(dossier: Dossier, terms: Terms) -> list[Json]:
+def _describe_positions(said: Sequence[Event], terms: Terms) -> list[Json]:
     """Each legal basis of the text, and what each party that signed it says of it."""
     latest: dict[PartyId, Event] = {
-        event.party: event for event in dossier.events if event.terms == terms.hash and event.positions
+        event.party: event for event in said if event.terms == terms.hash and event.positions
     }
     return [
         {

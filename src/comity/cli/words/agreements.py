@@ -4,14 +4,19 @@
 from typing import Any
 
 from comity.cli.words.layout import columns, fields, join_words, outline, printable, shorten, shorten_time
+from comity.cli.words.people import describe_approvals, describe_waiting_act
 
 __all__ = ["describe_act", "describe_agreement", "describe_import", "describe_status", "list_agreements"]
 
 
 def describe_act(result: dict[str, Any]) -> str:
-    """What was recorded, the state it led to, and who has not got it yet; or the refusal."""
+    """What was recorded, the state it led to, and who has not got it yet; or what it waits for; or the refusal."""
+    if "waits_for" in result:
+        return describe_waiting_act(result)
     if "refused" in result:
         refused = result["refused"]
+        if refused["clause"] == "people":
+            return f"refused: {printable(refused['reason'])}\nNothing was signed."
         return (
             f"refused by this party's own recognition policy, {refused['clause']}: {printable(refused['reason'])}\n"
             "Nothing was signed. Only a legal officer may change recognition.toml."
@@ -20,6 +25,7 @@ def describe_act(result: dict[str, Any]) -> str:
         [
             f"{result['kind']}: {printable(result['title'])} ({shorten(result['agreement'])})",
             *fields([("state", _state(result)), ("event", shorten(result["event"]))], indent="  "),
+            *describe_approvals(result["approvals"]),
             *_describe_waiting(result["waiting"]),
         ]
     )
@@ -30,7 +36,7 @@ def describe_import(result: dict[str, Any]) -> str:
     lines = [f"{len(result['recorded'])} recorded, {result['known']} known already, {len(result['refused'])} refused"]
     lines += [f"  {item['party']}: {item['kind']}; {_state(item)}" for item in result["recorded"]]
     lines += [f"  refused: {printable(reason)}" for reason in result["refused"]]
-    return "\n".join(lines)
+    return "\n".join([*lines, *_describe_waiting(result.get("waiting", []))])
 
 
 def list_agreements(result: dict[str, Any]) -> str:

@@ -19,7 +19,7 @@ def list_entries(result: dict[str, Any]) -> str:
             item["type"],
             _recipient(item),
             _what(item),
-            f"terms {shorten(item['terms'])}",
+            f"terms {shorten(item['terms'])}" if item["terms"] else "",
         )
         for item in result["entries"]
     ]
@@ -34,7 +34,8 @@ def describe_entry(result: dict[str, Any]) -> str:
             ("type", result["type"]),
             ("at", result["at"]),
             ("recipient", _recipient(result) if result["recipient"] else None),
-            ("act", f"{result['kind']} of {result['party']}" if result["kind"] else None),
+            ("act", _act(result)),
+            ("by", result["by"]),
             ("count", result["count"]),
             ("terms", result["terms"]),
             ("commitment", result["commitment"]),
@@ -68,12 +69,18 @@ def describe_verified(result: dict[str, Any]) -> str:
     )
 
 
+def _act(item: dict[str, Any]) -> str | None:
+    """What was done by which party, or with which of this party's people."""
+    return f"{item['kind']} of {item['person'] or item['party']}" if item["kind"] else None
+
+
 def _what(item: dict[str, Any]) -> str:
     if item["recipient"]:
         return f"{item['count']} object{'' if item['count'] == 1 else 's'}"
-    return item["kind"] or ""
+    return item["kind"] or item["clause"] or ""
 
 
 def _recipient(item: dict[str, Any]) -> str:
-    """To whom a disclosure went, with its number; whose act an event is."""
-    return f"{item['recipient']} #{item['sequence']}" if item["recipient"] else item["party"] or ""
+    """To whom a disclosure went, with its number; whose act an event is; which person it is about; who did it."""
+    who = item["party"] or item["person"] or item["by"] or ""
+    return f"{item['recipient']} #{item['sequence']}" if item["recipient"] else who

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shell: how results are laid out: plain text, aligned in columns, without colour."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["columns", "fields", "join_words", "outline", "printable", "shorten", "shorten_time"]
+__all__ = ["columns", "fields", "join_words", "outline", "printable", "shorten", "shorten_ids", "shorten_time"]
 
 _SHORT = 12
+_UUID = re.compile(r"--([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
 def columns(rows: Sequence[Sequence[str]], *, indent: str = "") -> list[str]:
@@ -31,6 +33,11 @@ def join_words(words: Iterable[str]) -> str:
 def shorten(digest: str) -> str:
     """Enough of a digest to name the thing by."""
     return digest[:_SHORT]
+
+
+def shorten_ids(text: str) -> str:
+    """The text with the UUID of each STIX id in it cut to its first eight digits, which commands take too."""
+    return _UUID.sub(r"--\1", text)
 
 
 def shorten_time(text: str) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from comity.cli.words.layout import columns, fields, join_words, outline, printable, shorten, shorten_time
+from comity.cli.words.retention import describe_stone
 
 __all__ = ["describe_explanation", "describe_intake", "describe_object", "describe_pull"]
 
@@ -26,14 +27,17 @@ def describe_intake(result: dict[str, Any]) -> str:
 
 def describe_object(result: dict[str, Any]) -> str:
     """The object, and what this node holds about it."""
+    gone = [f"  {describe_stone(item)}" for item in result["deleted"]]
+    if result["object"] is None:
+        return "\n".join([f"{result['id']} was deleted here", *gone])
     label = result["label"]
     versions = result["versions"]
     held = [
         ("version", f"{result['version']} (newest of {len(versions)} held)"),
-        ("originator", result["originator"]),
-        ("received", f"under {shorten(result['received_under'])}" if result["received_under"] else "added here"),
+        ("received", _describe_holding(result)),
         ("added", shorten_time(result["added_at"])),
         ("digest", result["digest"]),
+        ("originators", join_words(label["originators"])),
         ("tlp", label["tlp"]),
         ("markings", join_words(label["markings"])),
         ("subjects", _groups(label["subjects"])),
@@ -46,7 +50,9 @@ def describe_object(result: dict[str, Any]) -> str:
         ("excluded", ", ".join(label.get("excluded_frameworks", [])) or None),
         ("redactable", ", ".join(f"{mark['property']} (TLP:{mark['tlp']})" for mark in label["granular"]) or None),
     ]
-    return "\n".join([result["id"], *fields(held, indent="  "), "object", *outline(result["object"], indent="  ")])
+    return "\n".join(
+        [result["id"], *fields(held, indent="  "), *gone, "object", *outline(result["object"], indent="  ")]
+    )
 
 
 def describe_explanation(result: dict[str, Any]) -> str:
@@ -74,6 +80,12 @@ def describe_pull(result: dict[str, Any]) -> str:
         lines.append(f"{head}: {len(item['added'])} added, {item['known']} known already, {len(item['bad'])} bad")
         lines += _describe_bad(item["bad"], source=result["party"])
     return "\n".join(lines)
+
+
+def _describe_holding(result: dict[str, Any]) -> str:
+    if result["received_under"] is None:
+        return "added here"
+    return f"from {result['originator']} under {shorten(result['received_under'])}"
 
 
 def _describe_bad(bad: Iterable[dict[str, Any]], *, source: str) -> list[str]:
@@ -105,15 +117,16 @@ def _history(history: dict[str, Any] | None) -> list[tuple[str, str, str]]:
 
 
 def _finding(item: dict[str, Any]) -> tuple[str, str, str]:
-    found = _groups(item["found"]) if item["found"] else "nothing said"
+    mark, name = _MARKS[item["holds"]], item["clause"]
     if item["test"] == "within":
-        found = _groups(item["found"]) if item["found"] else "any party"
-    if item["test"] == "none":
-        refused = join_words(item["allowed"]) if item["allowed"] else "no framework"
-        excluded = f"excludes {_groups(item['found'])}" if item["found"] else "excludes none"
-        return (_MARKS[item["holds"]], item["clause"], f"{excluded}; the terms belong to {refused}")
+        audience = _groups(item["found"]) if item["found"] else "any party"
+        return (mark, name, f"{audience}; the channel would let it go to {join_words(item['allowed'])}")
+    found = _groups(item["found"]) if item["found"] else "nothing said"
+    if name == "frameworks":
+        excluded = join_words(item["allowed"]) if item["allowed"] else "none"
+        return (mark, name, f"{found if item['found'] else 'none'} excluded; the terms exclude {excluded}")
     allowed = "no limit" if item["allowed"] is None else f"admits {join_words(item['allowed'])}"
-    return (_MARKS[item["holds"]], item["clause"], f"{found}; {allowed}")
+    return (mark, name, f"{found}; {allowed}")
 
 
 def _groups(groups: list[list[str]]) -> str:

@@ -3,7 +3,7 @@
 
 from typing import Any
 
-from comity.cli.words.layout import columns, fields, join_words, printable, shorten
+from comity.cli.words.layout import columns, fields, join_words, printable, shorten, shorten_ids
 
 __all__ = ["describe_check", "describe_comparison", "describe_preview"]
 
@@ -94,7 +94,9 @@ def _flow(item: dict[str, Any]) -> list[str]:
     lines = [f"{head}: {counts}; {item['withheld']} withheld", *_limits(item), *_groups(item)]
     if item["refusals"]:
         rows = [("WITHHELD BY", "OBJECTS", "FOR EXAMPLE")]
-        rows += [(row["clause"], str(row["objects"]), join_words(row["samples"])) for row in item["refusals"]]
+        rows += [
+            (row["clause"], str(row["objects"]), shorten_ids(join_words(row["samples"]))) for row in item["refusals"]
+        ]
         lines += columns(rows, indent="  ")
     return [*lines, *(_effect(item["effect"]) if item["effect"] else [])]
 
@@ -118,10 +120,10 @@ def _groups(item: dict[str, Any]) -> list[str]:
             row["type"],
             row["tlp"],
             row["originator"],
-            join_words(row["subjects"]),
+            shorten_ids(join_words(row["subjects"])),
             _left_out(row),
             str(row["objects"]),
-            join_words(row["samples"]) if row["samples"] else "",
+            shorten_ids(join_words(row["samples"])) if row["samples"] else "",
         )
         for row in item["groups"][:_MAX_ROWS]
     ]

@@ -7,10 +7,6 @@ from comity.cli.words.layout import columns, join_words, printable, shorten
 
 __all__ = ["describe_reach"]
 
-_MEMORY = {
-    "sticky": "every party holds an object to all the terms it came under on its way",
-    "last hop": "every party knows only the terms that it received an object under itself",
-}
 _CONSENT = {
     "granted": "consent is granted wherever the terms ask for it",
     "refused": "consent is refused wherever the terms ask for it",
@@ -23,7 +19,7 @@ def describe_reach(result: dict[str, Any]) -> str:
     versions = f"{counted} version{'' if counted == 1 else 's'} of agreements known here"
     lines = [
         f"such an object: {join_words(result['attributes']) if result['attributes'] else 'any'}",
-        f"counted: {versions}; {_CONSENT[result['consent']]}; {_MEMORY[result['memory']]}",
+        f"counted: {versions}; {_CONSENT[result['consent']]}",
     ]
     for item in result["reached"]:
         steps = [
@@ -40,7 +36,8 @@ def describe_reach(result: dict[str, Any]) -> str:
 
 
 def _as(hop: dict[str, Any]) -> str:
-    return "" if hop["counted_as"] == hop["giver"] else f", as an object of {hop['counted_as']}"
+    """As whose object it arrives, where it may be another's than the giver's."""
+    return "" if hop["originators"] == [hop["giver"]] else f", as an object of {' or '.join(hop['originators'])}"
 
 
 def _proof(proof: dict[str, Any] | None) -> str:

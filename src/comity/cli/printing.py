@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: the certificate of an agreement as a document: one self-contained HTML file, and the same as PDF.
+
+Every text in it can be another party's, and is hostile: the templates escape all they are given, no value is markup,
+and the document itself forbids scripts and whatever is outside it (its Content-Security-Policy names nothing but the
+one style it has). What makes the PDF is told to fetch nothing.
+
+It is made in the process of the command, never in the one that serves.
+"""
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from comity.errors import ConfigError
+
+__all__ = ["format_html", "format_pdf"]
+
+_TEMPLATE = "certificate.html"
+_STYLE = "certificate.css"
+_MISSING = (
+    "a PDF needs WeasyPrint, Pango and a font: install the extra (pip install 'comity[pdf]') and, on Debian,"
+    " apt-get install libpango-1.0-0 libpangoft2-1.0-0 fonts-dejavu-core; --format html needs none of them"
+)
+
+
+def format_html(certificate: Mapping[str, Any]) -> bytes:
+    """The result of `agreement.certificate` as an HTML document; the same bytes for the same result."""
+    environment = Environment(
+        loader=PackageLoader("comity.cli"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    assert environment.loader is not None  # noqa: S101 (given above)
+    style, _, _ = environment.loader.get_source(environment, _STYLE)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
+    text = environment.get_template(_TEMPLATE).render(
+        c=certificate,
+        style=Markup(style),  # noqa: S704 (a file of this package, without a word of anybody else)
+        style_digest=digest,
+    )
+    return text.encode()
+
+
+def format_pdf(certificate: Mapping[str, Any]) -> bytes:
+    """The same document as a tagged PDF (PDF/UA-1); its times are those of the certificate.
+
+    Raises:
+        ConfigError: what it needs is not installed; the message says how to get it.
+    """
+    try:
+        from weasyprint import HTML, URLFetcher
+    except (ImportError, OSError) as error:
+        raise ConfigError(f"{_MISSING} ({str(error).splitlines()[0]})") from error
+    document = HTML(
+        string=format_html(certificate).decode(),
+        base_url=None,
+        url_fetcher=URLFetcher(allowed_protocols=(), fail_on_errors=True),
+    )
+    data = document.write_pdf(pdf_variant="pdf/ua-1")
+    assert isinstance(data, bytes)  # noqa: S101 (it writes to no target)
+    return data

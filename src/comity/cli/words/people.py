@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: people, their approvals, and what waits for somebody, in words."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from comity.cli.words.layout import columns, fields, join_words, outline, printable, shorten, shorten_time
+
+__all__ = [
+    "describe_added",
+    "describe_approvals",
+    "describe_refusal",
+    "describe_removed",
+    "describe_renewed",
+    "describe_waiting_act",
+    "list_matters",
+    "list_people",
+]
+
+
+def describe_added(result: dict[str, Any]) -> str:
+    """A person now registered, and where the badge is."""
+    return f"{result['person']} ({printable(result['name'])}) may act as {_roles(result)}; badge {_file(result)}"
+
+
+def describe_renewed(result: dict[str, Any]) -> str:
+    """A person with another badge."""
+    return f"{result['person']} has another badge in {_file(result)}; the one before is dead"
+
+
+def describe_removed(result: dict[str, Any]) -> str:
+    """A person who acts no more."""
+    dropped = result["approvals_dropped"]
+    died = f", and {dropped} approval{'' if dropped == 1 else 's'} of acts not done died" if dropped else ""
+    return f"{result['person']} acts no more{died}"
+
+
+def list_people(result: dict[str, Any]) -> str:
+    """One line for each person."""
+    if not result["people"]:
+        return "No person is registered: nobody can act for this party. Add people with `person add`."
+    rows = [("PERSON", "ROLES", "ADDED", "REMOVED", "NAME")]
+    rows += [
+        (
+            item["person"],
+            ",".join(item["roles"]),
+            item["added_at"][:10],
+            (item["removed_at"] or "-")[:10],
+            printable(item["name"]),
+        )
+        for item in result["people"]
+    ]
+    return "\n".join(columns(rows))
+
+
+def describe_waiting_act(result: dict[str, Any]) -> str:
+    """An approval that is kept, and what it waits for."""
+    return "\n".join(
+        [
+            f"recorded: {result['kind']} of {_about(result)} waits for {result['waits_for']}",
+            *describe_approvals(result["approvals"]),
+            *fields([("terms", result["terms"]), ("until", shorten_time(result["expires_at"]))], indent="  "),
+            "Nothing was signed yet. The other person reads the same terms and gives the same command.",
+        ]
+    )
+
+
+def describe_approvals(approvals: Iterable[dict[str, Any]]) -> list[str]:
+    """One line for each approval."""
+    return [
+        f"  by {item['person']} as {item['role']}" + (f": {printable(item['reason'])}" if item["reason"] else "")
+        for item in approvals
+    ]
+
+
+def list_matters(result: dict[str, Any]) -> str:
+    """What waits, as much of each as tells it from every other."""
+    if not result["matters"]:
+        return "Nothing waits for a second person."
+    return "\n".join(line for item in result["matters"] for line in _describe_matter(item))
+
+
+def _describe_matter(item: dict[str, Any]) -> list[str]:
+    said = {name: value for name, value in item["facts"].items() if value and name not in {"title", "terms"}}
+    return [
+        f"{item['kind']} of {_about(item)} waits for {item['waits_for']}",
+        *describe_approvals(item["approvals"]),
+        *fields([("terms", item["terms"]), ("until", shorten_time(item["expires_at"]))], indent="  "),
+        *(outline(said, indent="  ") if said else []),
+    ]
+
+
+def _about(item: dict[str, Any]) -> str:
+    title = printable(item["title"] or "this party")
+    return f"{title} ({shorten(item['agreement'])})" if item["agreement"] else title
+
+
+def _roles(result: dict[str, Any]) -> str:
+    return join_words(result["roles"])
+
+
+def _file(result: dict[str, Any]) -> str:
+    return printable(result["file"])
+
+
+def describe_refusal(refused: dict[str, Any]) -> str:
+    """Why a person may not do it; nothing was done."""
+    return f"refused: {printable(refused['reason'])}\nNothing was done."

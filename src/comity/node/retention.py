@@ -1,0 +1,383 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: what was received is reviewed or deleted as the terms say it came under, and each deletion is on record.
+
+The terms bind what came from elsewhere. What this party took in by itself is deleted by nobody's terms, though a
+partner gave the same; nor are the predefined TLP markings, which are the same for everyone.
+
+A deletion takes the version out of every table, renews the labels of what referred to it, leaves a tombstone and
+records a purge, in one transaction: a crash leaves the object whole without a purge or gone with one. Only after the
+last of them are unused labels swept and the write-ahead log emptied; a crash before that leaves a mark, and the next
+run does it. Answers under way are not waited for: what they carry was given before. Not reached: backups, and what the
+log says of the object's id, version and digest.
+
+An act takes `by`: who answers for it, as they are to be named on record. Whether that person may do it is not asked
+here.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from comity.agreement.duration import add_duration
+from comity.agreement.lifecycle import Standing
+from comity.agreement.retention import NOTICE, Clause, Delete, Judgement, Keep, Review, Rule, find_reach, judge_rules
+from comity.agreement.terms import Terms
+from comity.agreement.transitions import State
+from comity.errors import MalformedRequest, TransitionError
+from comity.ids import Digest, Instant, ObjectId, PartyId, format_instant
+from comity.node.explain import find_object
+from comity.node.node import Act, Node
+from comity.node.relabel import relabel
+from comity.node.standing import Dossier, list_dossiers
+from comity.release.disclosure import DisclosedObject, EntryType, format_purge, format_review
+from comity.stix.markings import TLP_IDS
+from comity.store import Transaction, arrivals, deletions, objects
+from comity.store.deletions import Tombstone
+from comity.store.objects import StoredObject
+
+__all__ = [
+    "MAX_LISTED",
+    "Due",
+    "Kept",
+    "Purged",
+    "Reviews",
+    "Tombstone",
+    "check_texts",
+    "delete",
+    "delete_due",
+    "find_end",
+    "keep",
+    "list_reviews",
+]
+
+MAX_LISTED = 1_000
+_BATCH = 100
+"""Deletions in one transaction: others wait for no more than these, and a crash undoes no more."""
+
+_MAX_TEXT = 4_096
+_ENDED = frozenset({State.TERMINATED, State.EXPIRED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """One version of an object, and what is due of it: a review, or its deletion."""
+
+    object: StoredObject
+    judged: Review | Delete
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """One version that was decided to be kept, until a date by a clause: its next review, or its deletion."""
+
+    object: StoredObject
+    until: Instant | None
+    clause: Clause | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reviews:
+    """What is due within the time asked for, earliest first; `more` says that it is not all."""
+
+    items: tuple[Due, ...]
+    more: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purged:
+    """What was deleted; `more` says that more is due. `gone` is False while something may be left in the files."""
+
+    stones: tuple[Tombstone, ...]
+    more: bool
+    gone: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """The terms on record, by hash, and when the agreement of each ended."""
+
+    terms: Mapping[Digest, Terms]
+    ended_at: Mapping[Digest, Instant | None]
+
+    def rules(self, came: Iterable[arrivals.Arrival]) -> list[Rule]:
+        """The rules an object came under. Terms that are not on record set none: nothing is pulled without them."""
+        return [
+            Rule(
+                agreement=terms.agreement_id,
+                terms=terms.hash,
+                giver=arrival.giver,
+                received_at=arrival.received_at,
+                decided_at=arrival.decided_at,
+                retention=terms.retention,
+                survival=terms.survival,
+                ended_at=self.ended_at[terms.hash],
+            )
+            for arrival in came
+            for terms in [self.terms.get(arrival.terms)]
+            if terms is not None
+        ]
+
+
+def list_reviews(node: Node) -> Reviews:
+    """The objects whose review or deletion is due, or will be within the time of notice; at most MAX_LISTED."""
+    now = node.clock()
+    with node.store.read() as transaction:
+        ground = _read_ground(node, transaction, now=now)
+        found = list[Due]()
+        more = False
+        # The store is asked for what is due when the notice has run; what is due now is among it.
+        for due in _find_due(transaction, ground, until=add_duration(now, NOTICE), now=now):
+            if len(found) == MAX_LISTED:
+                more = True
+                break
+            found.append(due)
+    return Reviews(items=tuple(sorted(found, key=lambda due: (due.judged.due, due.object.pk))), more=more)
+
+
+def keep(node: Node, prefix: str, *, reason: str, by: str | None = None) -> tuple[Kept, ...]:
+    """The versions of the object that were decided to be kept, each with the date on which something is due again.
+
+    Raises:
+        NotFoundError, MalformedRequest: the object, or the reason.
+        TransitionError: it is this party's own, no review is owed, or the time to decide has passed.
+    """
+    check_texts(reason, by)
+    with node.act() as act:
+        transaction = act.transaction
+        item = find_object(transaction, prefix)
+        ground = _read_ground(node, transaction, now=act.now)
+        judged = list(_judge(transaction, ground, objects.read_versions_of(transaction, [item.id]), now=act.now))
+        reviewed = [(held, rules) for held, rules, judgement in judged if _can_decide(judgement)]
+        if not reviewed:
+            raise TransitionError(_say_no_review(item, [judgement for _, _, judgement in judged]))
+        arrivals.mark_decided(transaction, [held.pk for held, _ in reviewed], now=act.now)
+        _record_review(act, item.id, reviewed, reason=reason, by=by)
+        return tuple(
+            _describe_kept(held, judgement)
+            for held, _, judgement in _judge(transaction, ground, [held for held, _ in reviewed], now=act.now)
+        )
+
+
+def delete(node: Node, prefix: str, *, reason: str, by: str | None = None) -> Purged:
+    """Every held version of the object, deleted because somebody said so, though no terms ask for it.
+
+    Raises:
+        NotFoundError, MalformedRequest: the object, or the reason.
+    """
+    check_texts(reason, by)
+    with node.act() as act:
+        item = find_object(act.transaction, prefix)
+        held = objects.read_versions_of(act.transaction, [item.id])
+        stones = tuple(_delete(act, version, judged=None, reason=reason, by=by) for version in held)
+        relabel(act.transaction, {}, restated={item.id})
+    return Purged(stones=stones, more=False, gone=_finish(node))
+
+
+def delete_due(node: Node, *, most: int = _BATCH) -> Purged:
+    """What was due, deleted: at most `most` versions in one transaction. Call it again while there is more.
+
+    What nobody decided to keep by the date of its review is deleted, what has reached its maximum, and what an ended
+    agreement lets nobody keep. A clock that goes back deletes nothing: each date is compared with the time it is.
+    """
+    with node.store.read() as transaction:
+        now = node.clock()
+        ground = _read_ground(node, transaction, now=now)
+        due = next(_find_deletable(transaction, ground, now=now), None)
+        unfinished = deletions.is_unfinished(transaction)
+    if due is None:
+        return Purged(stones=(), more=False, gone=not unfinished or _finish(node))
+    with node.act() as act:
+        stones = list[Tombstone]()
+        found = list[Due]()
+        for due in _find_deletable(act.transaction, _read_ground(node, act.transaction, now=act.now), now=act.now):
+            found.append(due)
+            if len(found) == most + 1:
+                break
+        for due in found[:most]:
+            assert isinstance(due.judged, Delete)  # noqa: S101 (that is what was looked for)
+            stones.append(_delete(act, due.object, judged=due.judged, reason=None, by=None))
+        relabel(act.transaction, {}, restated={stone.id for stone in stones})
+    more = len(found) > most
+    return Purged(stones=tuple(stones), more=more, gone=False if more else _finish(node))
+
+
+def find_end(dossier: Dossier, party: PartyId, *, now: Instant) -> Instant | None:
+    """When the agreement ended for `party`, by what its node has on record; None while it has not.
+
+    Terminated by anybody, run out, or left by this party. It ends when the event is recorded here, whatever time its
+    sender claims; or on the day that the text runs out.
+    """
+
+    def ended(standing: Standing) -> bool:
+        return standing.state in _ENDED or party in standing.left
+
+    standing = dossier.standing(now=now)
+    if not ended(standing):
+        return None
+    until = None if standing.current is None else standing.current.valid_until
+    ends = [at for at in (dossier.since(ended), until) if at is not None and at <= now]
+    return min(ends, default=now)
+
+
+def _read_ground(node: Node, transaction: Transaction, *, now: Instant) -> _Ground:
+    terms, ended_at = dict[Digest, Terms](), dict[Digest, Instant | None]()
+    for dossier in list_dossiers(node, transaction):
+        end = find_end(dossier, node.party, now=now)
+        for version in dossier.versions:
+            terms[version.hash] = version
+            ended_at[version.hash] = end
+    return _Ground(terms, ended_at)
+
+
+def _find_deletable(transaction: Transaction, ground: _Ground, *, now: Instant) -> Iterator[Due]:
+    return (due for due in _find_due(transaction, ground, until=now, now=now) if isinstance(due.judged, Delete))
+
+
+def _find_due(transaction: Transaction, ground: _Ground, *, until: Instant, now: Instant) -> Iterator[Due]:
+    """What is due by `until`, judged at `until`, each version once; the store proposes, the rules dispose."""
+    seen = set[int]()
+    for terms in ground.terms.values():
+        reach = find_reach(terms.retention, terms.survival, ended_at=ground.ended_at[terms.hash], now=until)
+        if reach is None:
+            continue
+        for pk in arrivals.find_arrived(transaction, terms.hash, received=reach.received, decided=reach.decided):
+            if pk in seen:
+                continue
+            seen.add(pk)
+            for held, rules, judgement in _judge(transaction, ground, objects.read_objects(transaction, [pk]), now=now):
+                match judgement:
+                    case Review() | Delete():
+                        yield Due(object=held, judged=judgement)
+                    case Keep(until=date) if date is not None and date <= until:
+                        # Its end is near and no decision can move it: it is announced like a review.
+                        yield Due(object=held, judged=_announce(rules, until=date))
+                    case Keep():
+                        continue
+
+
+def _announce(rules: list[Rule], *, until: Instant) -> Delete:
+    judged = judge_rules(rules, now=until)
+    assert isinstance(judged, Delete)  # noqa: S101 (`until` is the date on which it will be)
+    return judged
+
+
+def _judge(
+    transaction: Transaction, ground: _Ground, held: Iterable[StoredObject], *, now: Instant
+) -> Iterator[tuple[StoredObject, list[Rule], Judgement]]:
+    """Each version with the rules it came under and what is due of it; none for what no terms bind."""
+    versions = [item for item in held if item.received_under is not None and item.id not in TLP_IDS]
+    came = arrivals.read_arrivals(transaction, [item.pk for item in versions])
+    for item in versions:
+        rules = ground.rules(came.get(item.pk, ()))
+        yield item, rules, judge_rules(rules, now=now)
+
+
+def _describe_kept(item: StoredObject, judgement: Judgement) -> Kept:
+    match judgement:
+        case Keep(until=until, clause=clause):
+            return Kept(object=item, until=until, clause=clause)
+        case Review(due=due):
+            return Kept(object=item, until=due, clause=Clause.REVIEW)
+        case Delete(due=due, clause=clause):
+            return Kept(object=item, until=due, clause=clause)
+
+
+def _can_decide(judgement: Judgement) -> bool:
+    """Whether a decision to keep can change anything: what is next is a review, and its date has not passed."""
+    match judgement:
+        case Review():
+            return True
+        case Keep(clause=clause):
+            return clause is Clause.REVIEW
+        case Delete():
+            return False
+
+
+def _delete(act: Act, item: StoredObject, *, judged: Delete | None, reason: str | None, by: str | None) -> Tombstone:
+    """One version out of the store, its tombstone in, and its purge on record. Labels follow: see the callers."""
+    terms = item.received_under if judged is None else judged.rule.terms
+    stone = Tombstone(
+        id=item.id,
+        version_at=item.version_at,
+        version=item.version,
+        digest=item.digest,
+        originator=item.originator,
+        terms=terms,
+        clause=None if judged is None else judged.clause.value,
+        by=by,
+        reason=reason,
+        deleted_at=act.now,
+    )
+    deletions.delete_object(act.transaction, item, stone)
+    content = format_purge(
+        DisclosedObject(id=item.id, version=item.version, digest=item.digest),
+        originator=item.originator,
+        agreement=None if judged is None else judged.rule.agreement,
+        clause=stone.clause,
+        due=None if judged is None else judged.due,
+        reason=reason,
+        by=by,
+    )
+    act.record(EntryType.PURGE, content, terms=terms, recipient=None, count=1)
+    return stone
+
+
+def _record_review(
+    act: Act,
+    name: ObjectId,
+    reviewed: Iterable[tuple[StoredObject, list[Rule]]],
+    *,
+    reason: str,
+    by: str | None,
+) -> None:
+    """One entry for each text under which something of the object was reviewed."""
+    under: dict[Digest, tuple[Rule, list[Digest]]] = {}
+    for held, rules in reviewed:
+        for rule in rules:
+            digests = under.setdefault(rule.terms, (rule, []))[1]
+            if held.digest not in digests:
+                digests.append(held.digest)
+    for terms, (rule, digests) in under.items():
+        content = format_review(agreement=rule.agreement, item=name, versions=digests, reason=reason, by=by)
+        act.record(EntryType.REVIEW, content, terms=terms, recipient=None, count=len(digests))
+
+
+def _finish(node: Node) -> bool:
+    """Whether nothing of what was deleted is left in the files of the store; a reader may have to go first.
+
+    A crash on any line leaves the mark that the deletion made, and the next run begins here again.
+    """
+    with node.act() as act:
+        deletions.sweep_labels(act.transaction)
+    if not node.store.empty_wal():
+        return False
+    with node.act() as act:
+        deletions.mark_finished(act.transaction)
+    return True
+
+
+def _say_no_review(item: StoredObject, judged: list[Judgement]) -> str:
+    for judgement in judged:
+        match judgement:
+            case Delete(due=due, clause=clause, rule=rule):
+                return (
+                    f"{item.id} was to be deleted on {format_instant(due)} by {clause.value} of the terms"
+                    f" {rule.terms[:12]}; no decision can keep it any more"
+                )
+            case Keep(until=until, clause=clause) if until is not None and clause is not None:
+                return f"{item.id} is deleted on {format_instant(until)} by {clause.value}, whatever is decided"
+            case Keep() | Review():
+                continue
+    if item.received_under is None:
+        return f"{item.id} was taken in by this party itself; no terms of a partner ask for a review of it"
+    return f"no terms that {item.id} came under ask for a review of it"
+
+
+def check_texts(reason: str, by: str | None) -> None:
+    """Nothing, when the reason and the name can go on record.
+
+    Raises:
+        MalformedRequest: one is empty, or over 4,096 characters.
+    """
+    for name, text in (("reason", reason), ("by", by)):
+        if text is not None and not 0 < len(text.strip()) <= len(text) <= _MAX_TEXT:
+            raise MalformedRequest(f"{name} must say something, in at most {_MAX_TEXT} characters", where=name)

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: what waits for this party's people, over all agreements and the whole store; and the reviews they record.
+
+Nothing here is kept: the list is computed each time from what is on record and the clock. A review of an agreement is
+this party's own affair: it goes into the log and to no partner.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from comity.agreement.lifecycle import Standing
+from comity.agreement.moves import NextStep, find_next_steps
+from comity.agreement.retention import Delete, Review
+from comity.agreement.terms import Terms
+from comity.agreement.work import AgreementFacts, WorkItem, WorkKind, list_agreement_work, sort_work, start_notice
+from comity.errors import TransitionError
+from comity.ids import Digest, Instant, PartyId
+from comity.node.node import Node
+from comity.node.parties import list_parties
+from comity.node.retention import Due, check_texts, list_reviews
+from comity.node.standing import Dossier, find_agreement, list_dossiers
+from comity.release.disclosure import EntryType, format_review
+from comity.store import Transaction, agreements, deletions
+
+__all__ = ["list_work", "review_agreement"]
+
+_HOUR = 3_600_000_000
+_SHOWN_AFTER = 7 * 24 * _HOUR
+"""How long a deletion that was done stays in the list, so that people see what they no longer have."""
+
+
+def list_work(node: Node) -> tuple[WorkItem, ...]:
+    """What waits for this party, oldest first."""
+    now = node.clock()
+    reviews = list_reviews(node)
+    with node.store.read() as transaction:
+        dossiers = list_dossiers(node, transaction)
+        reviewed = agreements.read_reviews(transaction)
+        texts = {terms.hash: terms for dossier in dossiers for terms in dossier.versions}
+        items = [
+            *_list_retention(reviews.items, texts, more=reviews.more),
+            *_list_deleted(transaction, texts, now=now),
+            *_list_undelivered(transaction, now=now),
+        ]
+    for dossier in dossiers:
+        facts = _read_facts(dossier, node.party, reviewed_at=reviewed.get(dossier.id), now=now)
+        items += list_agreement_work(facts, party=node.party, now=now)
+    return sort_work([*items, *_list_manifests(node, now=now)])
+
+
+def review_agreement(node: Node, prefix: str, *, reason: str, by: str | None = None) -> tuple[Dossier, Standing]:
+    """The agreement, reviewed: on record here, and told to nobody.
+
+    Raises:
+        NotFoundError, MalformedRequest: the agreement, or the reason.
+        TransitionError: not every party has signed it, so there is nothing to review.
+    """
+    check_texts(reason, by)
+    with node.act() as act:
+        dossier = find_agreement(node, act.transaction, prefix)
+        standing = dossier.standing(now=act.now)
+        if standing.current is None:
+            raise TransitionError(f"only what every party signed is reviewed: {standing.sentence}")
+        agreements.mark_reviewed(act.transaction, dossier.id, now=act.now)
+        content = format_review(agreement=dossier.id, item=None, versions=(), reason=reason, by=by)
+        act.record(EntryType.REVIEW, content, terms=standing.current.hash, recipient=None, count=1)
+    return dossier, standing
+
+
+def _read_facts(dossier: Dossier, party: PartyId, *, reviewed_at: Instant | None, now: Instant) -> AgreementFacts:
+    standing = dossier.standing(now=now)
+    counts = standing.current or standing.latest
+    about = [at for event, at in zip(dossier.events, dossier.recorded_at, strict=True) if event.terms == counts.hash]
+    turns = {step: _find_turn(dossier, step, now=now) for step in find_next_steps(standing) if step.party == party}
+    return AgreementFacts(
+        agreement=dossier.id,
+        standing=standing,
+        turns=turns,
+        reviewed_at=reviewed_at,
+        known_since=min(about, default=now),
+    )
+
+
+def _find_turn(dossier: Dossier, step: NextStep, *, now: Instant) -> Instant:
+    """When the event was recorded that made it somebody's turn; now, where it was the clock that did."""
+    found = dossier.since(lambda standing: step in find_next_steps(standing))
+    return now if found is None else found
+
+
+def _list_retention(due: tuple[Due, ...], texts: dict[Digest, Terms], *, more: bool) -> Iterator[WorkItem]:
+    """One item for each text and clause, so that a thousand objects are one line of work."""
+    grouped: dict[tuple[Digest, str, bool], list[Due]] = defaultdict(list)
+    for item in due:
+        match item.judged:
+            case Review(rule=rule):
+                grouped[rule.terms, "", False].append(item)
+            case Delete(rule=rule, clause=clause):
+                grouped[rule.terms, clause.value, True].append(item)
+    for (terms, by, final), items in grouped.items():
+        first = min(item.judged.due for item in items)
+        many = f"at least {len(items)}" if more else str(len(items))
+        what = f"{many} object{'' if len(items) == 1 else 's'} received under version {texts[terms].version}"
+        yield WorkItem(
+            kind=WorkKind.DELETION if final else WorkKind.RETENTION_REVIEW,
+            act="nothing: `comity serve` deletes them, or `retention run`"
+            if final
+            else "decide to keep each, with a reason, or let it be deleted: retention list",
+            why=f"{what}: {by}" if final else f"{what}: retention.review_after",
+            since=start_notice(first),
+            due=first,
+            agreement=texts[terms].agreement_id,
+            title=texts[terms].title,
+            count=len(items),
+        )
+
+
+def _list_deleted(transaction: Transaction, texts: dict[Digest, Terms], *, now: Instant) -> Iterator[WorkItem]:
+    for terms, clause, count, first, last in deletions.read_deleted_since(transaction, Instant(now - _SHOWN_AFTER)):
+        text = None if terms is None else texts.get(terms)
+        by = clause if clause is not None else "somebody's decision"
+        yield WorkItem(
+            kind=WorkKind.DELETED,
+            act="nothing: this was done",
+            why=f"{count} object{'' if count == 1 else 's'} deleted by {by}",
+            since=min(first, last),
+            agreement=None if text is None else text.agreement_id,
+            title=None if text is None else text.title,
+            count=count,
+        )
+
+
+def _list_undelivered(transaction: Transaction, *, now: Instant) -> Iterator[WorkItem]:
+    waiting: dict[PartyId, list[agreements.Pending]] = defaultdict(list)
+    for message in agreements.read_undelivered(transaction):
+        if message.added_at <= now - _HOUR:
+            waiting[message.party].append(message)
+    for party, messages in waiting.items():
+        problem = next((message.problem for message in messages if message.problem), "not tried yet")
+        yield WorkItem(
+            kind=WorkKind.UNDELIVERED,
+            act=f"see that `comity serve` runs here and that {party}'s node answers, or send a file: agreement export",
+            why=f"{len(messages)} message{'' if len(messages) == 1 else 's'} not acknowledged ({problem})",
+            since=min(message.added_at for message in messages),
+            party=party,
+            count=len(messages),
+        )
+
+
+def _list_manifests(node: Node, *, now: Instant) -> Iterator[WorkItem]:
+    for known in list_parties(node):
+        manifest = known.manifest
+        if start_notice(manifest.expires_at) > now:
+            continue
+        own = manifest.party == node.party
+        yield WorkItem(
+            kind=WorkKind.MANIFEST_END,
+            act="make the next manifest and give it to every partner"
+            if own
+            else f"ask {manifest.party} for its next manifest, and pin it: party add",
+            why=f"manifest version {manifest.version} of {manifest.party} is valid until then; nothing leaves after it",
+            since=start_notice(manifest.expires_at),
+            due=manifest.expires_at,
+            party=manifest.party,
+        )

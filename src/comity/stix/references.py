@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pure: the labels that count: an object's own, joined with those of all that it refers to (promise CLOSED).
+
+The label that counts for a version is the strictest of its own, of the newest version of everything it refers to, and,
+for a version that is not the newest, of the newest version of itself: what its originator has restricted since, whole
+or in one property, is restricted in the older version too. What refers to something not held is unresolved, and no
+terms admit that; nor do any admit an older version whose newest was deleted, for nobody knows any more what that one
+restricted. A translation counts the marking of the property it translates as its own.
+
+References may run in circles: everything in a circle has one label. Circles are found first and labelled in the order
+in which they refer to one another, so the cost is that of the references, however long their chains.
+
+Not here: the join itself (`stix.labels`), and which objects of a store a change can reach (`node.relabel`).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from comity.ids import ObjectId
+from comity.stix.labels import Label, join, with_unresolved
+from comity.stix.markings import GranularMarking, tlp_rank
+
+__all__ = ["Version", "settle_labels"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """One version of an object: its `own` label and what it refers to; `key` tells it from every other version.
+
+    `outlived` says that a newer version of it was held, and is not any more.
+    """
+
+    key: int
+    id: ObjectId
+    type: str
+    own: Label
+    references: frozenset[ObjectId]
+    newest: bool
+    outlived: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Graph:
+    """The versions to label: what each starts from, which of the others it takes in, and which translate."""
+
+    labels: dict[int, Label]
+    sources: dict[int, list[int]]
+    translations: frozenset[int]
+
+
+def settle_labels(versions: Sequence[Version], *, outside: Mapping[ObjectId, Label]) -> dict[int, Label]:
+    """The label that counts for each of `versions`, by its key.
+
+    Every version of an object is among them, or none. `outside` are the labels that count of the newest versions of
+    what they refer to beyond themselves; what is in neither is not held.
+    """
+    return _settle(_build(versions, outside))
+
+
+def _build(versions: Sequence[Version], outside: Mapping[ObjectId, Label]) -> _Graph:
+    inside = {item.id: item for item in versions if item.newest}
+    labels, sources = dict[int, Label](), dict[int, list[int]]()
+    for item in versions:
+        newest = inside[item.id]
+        label = item.own
+        if item.key != newest.key:
+            label = replace(label, granular=_unite(label, newest.own))
+        beyond = [target for target in item.references if target not in inside]
+        settled = [outside[target] for target in beyond if target in outside]
+        if len(settled) < len(beyond) or item.outlived:
+            label = with_unresolved(label)
+        if item.type == "language-content":
+            label = _count_granular(label, settled)
+        labels[item.key] = join(label, *settled)
+        sources[item.key] = [inside[target].key for target in sorted(item.references) if target in inside]
+        if item.key != newest.key:
+            sources[item.key].append(newest.key)
+    translations = frozenset(item.key for item in versions if item.type == "language-content")
+    return _Graph(labels=labels, sources=sources, translations=translations)
+
+
+def _unite(older: Label, newest: Label) -> tuple[GranularMarking, ...]:
+    """The marks on the properties of either."""
+    return tuple(sorted({*older.granular, *newest.granular}, key=lambda mark: (mark.property, mark.tlp)))
+
+
+def _settle(graph: _Graph) -> dict[int, Label]:
+    """The label of every version: circle by circle, what is referred to before what refers to it."""
+    settled: dict[int, Label] = {}
+    for circle in _find_circles(graph.sources):
+        members = set(circle)
+        reached = [settled[source] for key in circle for source in graph.sources[key] if source not in members]
+        starts = [
+            _count_granular(graph.labels[key], [settled.get(s, graph.labels[s]) for s in graph.sources[key]])
+            if key in graph.translations
+            else graph.labels[key]
+            for key in circle
+        ]
+        common = join(starts[0], *starts[1:], *reached)
+        for key, start in zip(circle, starts, strict=True):
+            settled[key] = join(start, common)
+    return settled
+
+
+def _count_granular(label: Label, translated: Sequence[Label]) -> Label:
+    """The label of a translation: the strictest marking on any property of what it translates is on all of it."""
+    levels = [mark.tlp for one in translated for mark in one.granular]
+    return replace(label, tlp=max([label.tlp, *levels], key=tlp_rank))
+
+
+def _find_circles(sources: Mapping[int, Sequence[int]]) -> Iterator[list[int]]:
+    """The strongly connected components, each after all that it leads to (Tarjan 1972, without recursion)."""
+    search = _Search(sources)
+    for root in sources:
+        if root not in search.order:
+            yield from search.walk(root)
+
+
+class _Search:
+    """One depth-first walk over everything; `lowest` is the earliest place on the stack that a node leads back to."""
+
+    def __init__(self, sources: Mapping[int, Sequence[int]]) -> None:
+        self.order: dict[int, int] = {}
+        self._sources = sources
+        self._lowest: dict[int, int] = {}
+        self._stack: list[int] = []
+        self._on_stack: set[int] = set()
+
+    def walk(self, root: int) -> Iterator[list[int]]:
+        path = [self._enter(root)]
+        while path:
+            key, rest = path[-1]
+            following = next(rest, None)
+            if following is None:
+                path.pop()
+                if path:
+                    self._lead_back(path[-1][0], self._lowest[key])
+                if self._lowest[key] == self.order[key]:
+                    yield self._take_circle(key)
+            elif following not in self.order:
+                path.append(self._enter(following))
+            elif following in self._on_stack:
+                self._lead_back(key, self.order[following])
+
+    def _enter(self, key: int) -> tuple[int, Iterator[int]]:
+        self.order[key] = self._lowest[key] = len(self.order)
+        self._stack.append(key)
+        self._on_stack.add(key)
+        return key, iter(self._sources[key])
+
+    def _lead_back(self, key: int, place: int) -> None:
+        self._lowest[key] = min(self._lowest[key], place)
+
+    def _take_circle(self, first: int) -> list[int]:
+        """Everything that was put on the stack since the circle began with `first`."""
+        circle = [self._stack.pop()]
+        while circle[-1] != first:
+            circle.append(self._stack.pop())
+        self._on_stack.difference_update(circle)
+        return circle

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: the ways objects came: who gave each, under which terms, when, and when it was last decided to keep it."""
+
+import json
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from comity.ids import Digest, Instant, PartyId
+from comity.store.transaction import Transaction
+
+__all__ = ["Arrival", "add_arrival", "find_arrived", "mark_decided", "read_arrivals"]
+
+_CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """One way one version of an object came."""
+
+    object: int
+    terms: Digest
+    giver: PartyId
+    received_at: Instant
+    decided_at: Instant
+
+
+def add_arrival(transaction: Transaction, pk: int, *, terms: Digest, giver: PartyId, now: Instant) -> None:
+    """Keep how the object came. The same way again changes nothing: time runs from the first receipt."""
+    transaction.run("INSERT INTO arrival VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", (pk, terms, giver, now, now))
+
+
+def read_arrivals(transaction: Transaction, keys: Collection[int]) -> dict[int, list[Arrival]]:
+    """Every way each of `keys` came; those that came no way are absent."""
+    found: dict[int, list[Arrival]] = {}
+    for pk, terms, giver, received_at, decided_at in transaction.rows(
+        "SELECT object, terms, giver, received_at, decided_at FROM arrival"
+        " WHERE object IN (SELECT value FROM json_each(?)) ORDER BY object, received_at, terms, giver",
+        (json.dumps([*keys]),),
+    ):
+        arrival = Arrival(
+            object=pk,
+            terms=Digest(terms),
+            giver=PartyId(giver),
+            received_at=Instant(received_at),
+            decided_at=Instant(decided_at),
+        )
+        found.setdefault(pk, []).append(arrival)
+    return found
+
+
+def mark_decided(transaction: Transaction, keys: Collection[int], *, now: Instant) -> None:
+    """It was decided to keep each of `keys`; a clock that went back takes no earlier decision away."""
+    transaction.run(
+        "UPDATE arrival SET decided_at = MAX(decided_at, ?) WHERE object IN (SELECT value FROM json_each(?))",
+        (now, json.dumps([*keys])),
+    )
+
+
+def find_arrived(
+    transaction: Transaction, terms: Digest, *, received: Instant | None, decided: Instant | None
+) -> Iterator[int]:
+    """The objects that came from elsewhere under `terms` by `received`, or were last decided on by `decided`.
+
+    Oldest first, those by receipt before those by decision; an object may come twice. Read a part at a time, so that a
+    caller who stops early has read little.
+    """
+    for column, bound in (("received_at", received), ("decided_at", decided)):
+        if bound is not None:
+            yield from _find(transaction, terms, column=column, bound=bound)
+
+
+def _find(transaction: Transaction, terms: Digest, *, column: str, bound: Instant) -> Iterator[int]:
+    at, pk = -(2**62), 0
+    while True:
+        rows = transaction.rows(
+            f"SELECT a.{column}, a.object, o.received_under IS NOT NULL FROM arrival a JOIN object o ON o.pk = a.object"
+            f" WHERE a.terms = ? AND a.{column} <= ? AND (a.{column}, a.object) > (?, ?)"
+            f" ORDER BY a.{column}, a.object LIMIT {_CHUNK}",
+            (terms, bound, at, pk),
+        )
+        yield from (row[1] for row in rows if row[2])
+        if len(rows) < _CHUNK:
+            return
+        at, pk = rows[-1][0], rows[-1][1]

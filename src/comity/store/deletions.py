@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: objects taken out of the store, and what stays of them: that they were here, and why they are not.
+
+`secure_delete` overwrites in the file what is deleted. What the write-ahead log still holds goes with
+`SqliteStore.empty_wal`; until then, and until unused labels are swept, `is_unfinished` says so, also after a crash.
+"""
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from comity.ids import Digest, Instant, ObjectId, PartyId
+from comity.store.objects import StoredObject
+from comity.store.parties import read_meta, write_meta
+from comity.store.transaction import Row, Transaction
+
+__all__ = [
+    "Tombstone",
+    "delete_object",
+    "find_tombstones",
+    "is_unfinished",
+    "mark_finished",
+    "read_deleted_since",
+    "read_tombstones",
+    "sweep_labels",
+]
+
+_UNFINISHED = "deletion-unfinished"
+_COLUMNS = "id, version_at, version, digest, originator, terms, clause, person, reason, deleted_at"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tombstone:
+    """What stays of one version: `clause` of `terms` by which it was deleted, or the `reason` that somebody gave.
+
+    `by` is who deleted it, where that was said; None for a rule. `terms` are those it was received under.
+    """
+
+    id: ObjectId
+    version_at: Instant
+    version: str
+    digest: Digest
+    originator: PartyId
+    terms: Digest | None
+    clause: str | None
+    by: str | None
+    reason: str | None
+    deleted_at: Instant
+
+
+def delete_object(transaction: Transaction, item: StoredObject, stone: Tombstone) -> None:
+    """Take one version out of every table and put `stone` in its place.
+
+    The newest version left becomes the current one; the labels of it and of what refers to it follow in the same
+    transaction (`node.relabel`). What was released leaves its feeds; their places and times stay taken.
+    """
+    for table, column in (
+        ("release", "object"),
+        ("reference", "object"),
+        ("body", "object"),
+        ("arrival", "object"),
+        ("object", "pk"),
+    ):
+        transaction.run(f"DELETE FROM {table} WHERE {column} = ?", (item.pk,))
+    if item.current:
+        transaction.run(
+            "UPDATE object SET current = 1 WHERE pk ="
+            " (SELECT pk FROM object WHERE id = ? ORDER BY version_at DESC LIMIT 1)",
+            (item.id,),
+        )
+    transaction.run(
+        f"INSERT OR REPLACE INTO tombstone ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            stone.id,
+            stone.version_at,
+            stone.version,
+            stone.digest,
+            stone.originator,
+            stone.terms,
+            stone.clause,
+            stone.by,
+            stone.reason,
+            stone.deleted_at,
+        ),
+    )
+    write_meta(transaction, _UNFINISHED, "yes")
+
+
+def sweep_labels(transaction: Transaction) -> int:
+    """How many labels no object has any more; a label can name what an object was about, so it goes with the last."""
+    unused = "SELECT own_label FROM object UNION SELECT label FROM object"
+    transaction.run(f"DELETE FROM label_word WHERE label NOT IN ({unused})")
+    return transaction.run(f"DELETE FROM label WHERE id NOT IN ({unused})")
+
+
+def is_unfinished(transaction: Transaction) -> bool:
+    """Whether labels or the write-ahead log may still hold something of what was deleted."""
+    return read_meta(transaction, _UNFINISHED) is not None
+
+
+def mark_finished(transaction: Transaction) -> None:
+    """Nothing of what was deleted is left."""
+    transaction.run("DELETE FROM meta WHERE name = ?", (_UNFINISHED,))
+
+
+def read_tombstones(transaction: Transaction, ids: Collection[ObjectId]) -> dict[ObjectId, list[Tombstone]]:
+    """What stays of deleted versions of each of `ids`, oldest version first; a version may be held again."""
+    found: dict[ObjectId, list[Tombstone]] = {}
+    for row in transaction.rows(
+        f"SELECT {_COLUMNS} FROM tombstone WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id, version_at",
+        (json.dumps(sorted(ids)),),
+    ):
+        found.setdefault(ObjectId(row[0]), []).append(_build(row))
+    return found
+
+
+def find_tombstones(transaction: Transaction, prefix: str, *, limit: int) -> list[Tombstone]:
+    """Of objects whose id, or the part of the id behind "--", begins with `prefix`; by id, oldest version first."""
+    rows = transaction.rows(
+        f"SELECT {_COLUMNS} FROM tombstone WHERE substr(id, 1, length(?1)) = ?1"
+        " OR substr(id, instr(id, '--') + 2, length(?1)) = ?1 ORDER BY id, version_at LIMIT ?2",
+        (prefix, limit),
+    )
+    return [_build(row) for row in rows]
+
+
+def read_deleted_since(
+    transaction: Transaction, after: Instant
+) -> list[tuple[Digest | None, str | None, int, Instant, Instant]]:
+    """What was deleted after `after`, by terms and clause: how many versions, and when the first and the last."""
+    rows = transaction.rows(
+        "SELECT terms, clause, COUNT(*), MIN(deleted_at), MAX(deleted_at) FROM tombstone WHERE deleted_at > ?"
+        " GROUP BY terms, clause ORDER BY 4, 1, 2",
+        (after,),
+    )
+    return [
+        (None if terms is None else Digest(terms), clause, count, Instant(first), Instant(last))
+        for terms, clause, count, first, last in rows
+    ]
+
+
+def _build(row: Row) -> Tombstone:
+    return Tombstone(
+        id=ObjectId(row[0]),
+        version_at=Instant(row[1]),
+        version=row[2],
+        digest=Digest(row[3]),
+        originator=PartyId(row[4]),
+        terms=None if row[5] is None else Digest(row[5]),
+        clause=row[6],
+        by=row[7],
+        reason=row[8],
+        deleted_at=Instant(row[9]),
+    )

@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: Apache-2.0
+"""People at the command line: badges in files, who acts, and what waits for a second person."""
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from comity.agreement.people import Role, format_badge, parse_badge
+from tests.unit.cli.conftest import Comity, Party
+from tests.unit.cli.test_commands import documented, propose
+
+
+def test_a_person_is_added_with_a_badge_that_only_its_owner_can_read(aurelia: Party, tmp_path: Path) -> None:
+    file = tmp_path / "anna.badge"
+    options = ("--name", "Anna Aalto", "--role", "legal", "--role", "liaison", "--badge", file)
+    done = aurelia.comity("--node", aurelia.folder, "person", "add", "anna", *options, "--json")
+    assert (done.code, done.err) == (0, "")
+    assert done.result.keys() == documented("person add")
+    assert done.result == {
+        "person": "anna",
+        "name": "Anna Aalto",
+        "roles": ["legal", "liaison"],
+        "file": str(file),
+    }
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    badge = parse_badge(file.read_bytes())
+    assert (badge.party, badge.person, len(badge.secret)) == ("aurelia", "anna", 32)
+    assert badge.secret.hex() not in done.out
+
+
+def test_a_badge_never_overwrites_a_file_and_then_nobody_is_added(aurelia: Party, tmp_path: Path) -> None:
+    file = tmp_path / "precious"
+    file.write_text("precious", encoding="utf-8")
+    for command in (("person", "add", "anna", "--name", "A", "--role", "legal"), ("person", "renew", "legal")):
+        done = aurelia.do(*command, "--badge", file, "--json")
+        assert (done.code, done.error["code"]) == (6, "conflict")
+        assert file.read_text(encoding="utf-8") == "precious"
+    assert [item["person"] for item in aurelia.ask("person", "list")["people"]] == ["liaison", "legal"]
+    assert aurelia.do_as("legal", "agreement", "suspend", "ffffff").code == 5, "its badge is still good"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("add", "legal", "--name", "Again", "--role", "legal"), 6),
+        (("add", "anna", "--name", "Anna", "--role", "king"), 2),
+        (("add", "Anna!", "--name", "Anna", "--role", "legal"), 2),
+        (("renew", "nobody"), 5),
+    ],
+)
+def test_what_is_refused_leaves_no_badge_behind(
+    aurelia: Party, tmp_path: Path, arguments: tuple[str, ...], code: int
+) -> None:
+    file = tmp_path / "x.badge"
+    assert aurelia.do("person", *arguments, "--badge", file).code == code
+    assert not file.exists()
+
+
+def test_a_place_that_cannot_be_written_is_found_before_anything_is_done(aurelia: Party, tmp_path: Path) -> None:
+    done = aurelia.do("person", "renew", "legal", "--badge", tmp_path / "no" / "such" / "x", "--json")
+    assert (done.code, done.error["code"]) == (2, "malformed-request")
+    assert aurelia.do_as("legal", "agreement", "suspend", "ffffff").code == 5
+
+
+def test_people_are_listed_removed_and_renewed(aurelia: Party, tmp_path: Path) -> None:
+    file = tmp_path / "second.badge"
+    renewed = aurelia.ask("person", "renew", "legal", "--badge", file)
+    assert renewed.keys() == documented("person renew")
+    assert aurelia.do_as("legal", "agreement", "suspend", "ffffff").code == 4
+    assert aurelia.comity("--node", aurelia.folder, "--as", file, "agreement", "suspend", "ffffff").code == 5
+    removed = aurelia.ask("person", "remove", "legal")
+    assert removed == {"person": "legal", "approvals_dropped": 0}
+    assert removed.keys() == documented("person remove")
+    assert aurelia.comity("--node", aurelia.folder, "--as", file, "agreement", "suspend", "ffffff").code == 4
+    listed = aurelia.ask("person", "list")
+    assert listed.keys() == documented("person list")
+    assert [(item["person"], item["roles"], item["removed_at"] is None) for item in listed["people"]] == [
+        ("liaison", ["liaison"], True),
+        ("legal", ["legal"], False),
+    ]
+    text = aurelia.do("person", "list").out
+    assert "Liaison" in text
+    assert listed["people"][1]["removed_at"][:10] in text
+    assert [item["kind"] for item in aurelia.ask("log", "list")["entries"]] == ["add", "add", "renew", "remove"]
+
+
+def test_the_first_approval_has_a_code_of_its_own_and_the_second_completes(aurelia: Party, terms: Path) -> None:
+    done = aurelia.do_as("liaison", "agreement", "propose", terms, "--why", "Agreed in talks.", "--json")
+    assert (done.code, done.err) == (9, "")
+    result = done.result
+    assert result.keys() == {
+        "waits_for",
+        "kind",
+        "agreement",
+        "title",
+        "terms",
+        "matter",
+        "approvals",
+        "expires_at",
+    }
+    assert (result["kind"], result["title"]) == ("propose", "Exchange on the Grey Column")
+    assert result["waits_for"] == "a second person, who acts as legal"
+    assert [(item["person"], item["role"], item["reason"]) for item in result["approvals"]] == [
+        ("liaison", "liaison", "Agreed in talks.")
+    ]
+    assert aurelia.ask("agreement", "list") == {"agreements": []}
+    waiting = aurelia.ask("approvals")
+    assert waiting.keys() == documented("approvals")
+    (matter,) = waiting["matters"]
+    assert {name: matter[name] for name in result} == result
+    assert matter["facts"]["version"] == 1
+    completed = aurelia.do_as("legal", "agreement", "propose", terms, "--json")
+    assert completed.code == 0
+    assert [item["person"] for item in completed.result["approvals"]] == ["liaison", "legal"]
+    assert completed.result["agreement"] == result["agreement"]
+    assert aurelia.ask("approvals") == {"matters": []}
+
+
+def test_what_waits_is_said_in_words(aurelia: Party, terms: Path) -> None:
+    assert aurelia.do("approvals").out == "Nothing waits for a second person.\n"
+    done = aurelia.do_as("liaison", "agreement", "propose", terms, "--why", "Agreed\x1b[2J in talks.")
+    assert (done.code, done.err) == (9, "")
+    for text in (done.out, aurelia.do("approvals").out):
+        assert "propose of Exchange on the Grey Column" in text
+        assert "waits for a second person, who acts as legal" in text
+        assert "by liaison as liaison: Agreed\\x1b[2J in talks." in text
+        assert "until" in text
+    assert "Nothing was signed yet" in done.out
+    assert "by legal as legal" in aurelia.do_as("legal", "agreement", "propose", terms).out
+
+
+def test_one_person_in_two_roles_waits_for_another(aurelia: Party, terms: Path, tmp_path: Path) -> None:
+    file = tmp_path / "both.badge"
+    roles = ("--role", "legal", "--role", "liaison")
+    assert aurelia.do("person", "add", "both", "--name", "B", *roles, "--badge", file).code == 0
+    for role in ("legal", "liaison", "legal"):
+        command = ("agreement", "propose", terms, "--role", role, "--json")
+        done = aurelia.comity("--node", aurelia.folder, "--as", file, *command)
+        assert done.code == 9
+        assert [(item["person"], item["role"]) for item in done.result["approvals"]] == [("both", role)]
+
+
+def test_a_role_that_does_not_fit_is_a_refusal(aurelia: Party, terms: Path) -> None:
+    done = aurelia.do_as("liaison", "agreement", "propose", terms, "--role", "legal", "--json")
+    assert (done.code, done.result["refused"]["clause"]) == (3, "people")
+    text = aurelia.do_as("liaison", "agreement", "propose", terms, "--role", "legal").out
+    assert "recognition.toml" not in text
+    assert "Nothing was signed" in text
+
+
+# --- who acts ---------------------------------------------------------------------------------------------------------
+
+
+def test_acts_need_a_badge_and_reading_needs_none(aurelia: Party, terms: Path) -> None:
+    agreement = propose(aurelia, terms)
+    nobody = ("--node", aurelia.folder)
+    for command in (("suspend", agreement), ("propose", str(terms)), ("accept", agreement), ("reject", agreement)):
+        done = aurelia.comity(*nobody, "agreement", *command, "--json")
+        assert (done.code, done.error["code"]) == (4, "not-authenticated")
+        assert "--as BADGE" in done.error["message"]
+    for read in (["agreement", "list"], ["log", "list"], ["approvals"], ["person", "list"]):
+        assert aurelia.comity(*nobody, *read).code == 0
+        assert aurelia.comity(*nobody, "--as", "no-such-file", *read).code == 0
+
+
+def test_the_badge_may_be_named_by_the_environment(
+    aurelia: Party, terms: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COMITY_AS", str(aurelia.badge("liaison")))
+    assert aurelia.comity("--node", aurelia.folder, "agreement", "propose", terms).code == 9
+    done = aurelia.comity("--node", aurelia.folder, "--as", aurelia.badge("legal"), "agreement", "propose", terms)
+    assert done.code == 0, "what is typed comes before the environment"
+
+
+def test_a_node_without_people_says_how_to_add_them(comity: Comity, tmp_path: Path) -> None:
+    folder = tmp_path / "new"
+    assert comity("init", folder, "--party", "new", "--name", "New").code == 0
+    done = comity("--node", folder, "agreement", "suspend", "ffffff", "--json")
+    assert (done.code, done.error["code"]) == (4, "not-authenticated")
+    assert "comity person add" in done.error["message"]
+    assert "nobody can act" in comity("--node", folder, "person", "list").out
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda path: path.unlink(), "cannot be read"),
+        (lambda path: path.chmod(0o640), "chmod 600"),
+        (lambda path: path.chmod(0o604), "chmod 600"),
+        (lambda path: path.write_bytes(b""), "not a badge"),
+        (lambda path: path.write_bytes(b"x" * 5_000), "not a badge"),
+        (lambda path: path.write_bytes(b"\xff"), "not a badge"),
+        (lambda path: (path.unlink(), path.mkdir()), "cannot be read"),
+    ],
+    ids=range(7),
+)
+def test_a_file_that_is_no_badge_is_a_wrong_command(aurelia: Party, change: object, words: str) -> None:
+    assert callable(change)
+    change(aurelia.badge("legal"))
+    done = aurelia.do_as("legal", "agreement", "suspend", "ffffff", "--json")
+    assert (done.code, done.error["code"], done.error["where"]) == (2, "malformed-request", "--as")
+    assert words in done.error["message"]
+
+
+def test_a_badge_of_another_node_or_a_forged_one_is_not_authenticated(aurelia: Party, borealia: Party) -> None:
+    theirs = ("--node", aurelia.folder, "--as", borealia.badge("legal"), "agreement", "suspend", "ffffff", "--json")
+    done = aurelia.comity(*theirs)
+    assert (done.code, done.error["code"]) == (4, "not-authenticated")
+    assert "for the node of borealia" in done.error["message"]
+    badge = json.loads(aurelia.badge("legal").read_text(encoding="utf-8"))
+    badge["secret"] = "0" * 64
+    aurelia.badge("legal").write_text(json.dumps(badge, separators=(",", ":"), sort_keys=True), encoding="utf-8")
+    done = aurelia.do_as("legal", "agreement", "suspend", "ffffff", "--json")
+    assert (done.code, done.error["code"]) == (4, "not-authenticated")
+    assert "0000" not in done.err
+
+
+def test_a_badge_goes_to_the_serving_process(aurelia: Party, terms: Path, serve: object) -> None:
+    assert callable(serve)
+    serve(aurelia)
+    assert aurelia.do_as("liaison", "agreement", "propose", terms).code == 9
+    done = aurelia.do_as("legal", "agreement", "propose", terms, "--json")
+    assert done.code == 0
+    assert aurelia.ask("person", "remove", "legal")["approvals_dropped"] == 0
+    assert aurelia.do_as("legal", "agreement", "reject", done.result["agreement"]).code == 4
+
+
+def test_a_disk_without_room_for_the_badge_is_told_with_what_to_do(
+    aurelia: Party, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "anna.badge"
+
+    def fail(_: int, __: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("comity.cli.commands.people.os.write", fail)
+        done = aurelia.do("person", "add", "anna", "--name", "A", "--role", "legal", "--badge", file, "--json")
+    assert (done.code, done.error["code"]) == (1, "unavailable")
+    assert "person renew anna" in done.error["message"]
+    assert not file.exists()
+    assert aurelia.do("person", "renew", "anna", "--badge", file).code == 0
+    assert Path(file).stat().st_size == len(format_badge(parse_badge(file.read_bytes())))
+
+
+def test_the_roles_in_the_documents_are_the_roles() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "cli.md").read_text(encoding="utf-8")
+    assert all(f"`{role}`" in text for role in Role)

@@ -1,0 +1,327 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A group at real nodes: who joins, who leaves, what each learns, and what each is given."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from comity.agreement.events import EventKind
+from comity.agreement.lifecycle import Standing
+from comity.agreement.transitions import State
+from comity.errors import NotFoundError, TransitionError, UnknownKey
+from comity.exchange import parse_message
+from comity.ids import PartyId
+from comity.node.agree import Recorded, accede, admit, propose
+from comity.node.correspond import receive
+from comity.node.outbox import Outgoing, list_due, settle
+from comity.node.parties import add_party, export_manifest
+from comity.node.poll import list_open_collections
+from comity.node.standing import find_agreement
+from tests.worlds import BASIS, World, make_object, object_id
+
+TAVRIA = PartyId("tavria")
+FOUNDERS = ("aurelia", "borealia", "meridia")
+EVERYBODY = (*FOUNDERS, "tavria")
+BASES = (
+    f'[[legal_bases]]\nparty = "tavria"\nkind = "unsc_resolution"\nreference = "{BASIS}"\nforce = "decides"\n'
+).encode()
+NEEDED = {"any_member": 1, "majority": 2, "unanimous": 3}
+
+
+@pytest.fixture
+def group(tmp_path: Path) -> Iterator[World]:
+    world = World(tmp_path)
+    world.found(*EVERYBODY)
+    yield world
+    world.close()
+
+
+def write_terms(world: World, accession: str = "majority", *, founders: tuple[str, ...] = FOUNDERS) -> bytes:
+    """Terms of a group in which aurelia gives to every other member."""
+    toml = world.terms(receivers=founders[1:], extra=f'structure = {{kind = "group", accession = "{accession}"}}')
+    lines = [line if not line.startswith(b"receivers") else b'receivers = ["members"]' for line in toml.splitlines()]
+    return b"\n".join(lines)
+
+
+def stand(world: World, name: str, agreement: str) -> Standing:
+    node = world.nodes[name]
+    with node.store.read() as transaction:
+        return find_agreement(node, transaction, agreement).standing(now=world.now)
+
+
+def is_known(world: World, name: str, agreement: str) -> bool:
+    try:
+        stand(world, name, agreement)
+    except NotFoundError:
+        return False
+    return True
+
+
+def list_to(world: World, name: str, party: str) -> list[Outgoing]:
+    return [message for message in list_due(world.nodes[name]) if message.party == party]
+
+
+def count_to_tavria(world: World) -> int:
+    return sum(len(list_to(world, name, "tavria")) for name in FOUNDERS)
+
+
+def hand_over(world: World, name: str, party: str) -> None:
+    """Deliver what waits at one node for one other, and nothing else."""
+    for message in list_to(world, name, party):
+        receive(world.nodes[party], message.envelope)
+        settle(world.nodes[name], message, problem=None)
+
+
+def check_same(world: World, agreement: str, names: tuple[str, ...]) -> Standing:
+    """Every one of these nodes says the same."""
+    standings = {(each.state, each.sentence, each.members) for each in (stand(world, n, agreement) for n in names)}
+    assert len(standings) == 1, standings
+    return stand(world, names[0], agreement)
+
+
+def join(world: World, agreement: str, *founders: str) -> None:
+    for name in founders:
+        admit(world.nodes[name], agreement, TAVRIA)
+    world.deliver()
+    assert isinstance(accede(world.nodes["tavria"], agreement, BASES), Recorded)
+    world.deliver()
+
+
+# --- joining ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("accession", NEEDED)
+def test_a_joiner_learns_nothing_before_as_many_have_admitted_it_as_the_text_asks(group: World, accession: str) -> None:
+    agreement = group.sign_all(write_terms(group, accession))
+    needed = NEEDED[accession]
+    for name in FOUNDERS[:needed]:
+        assert count_to_tavria(group) == 0
+        assert not is_known(group, "tavria", agreement)
+        admit(group.nodes[name], agreement, TAVRIA)
+        if name != FOUNDERS[needed - 1]:
+            group.deliver()
+    group.deliver()
+    assert is_known(group, "tavria", agreement)
+    for name in FOUNDERS:
+        assert TAVRIA not in stand(group, name, agreement).members
+    accede(group.nodes["tavria"], agreement, BASES)
+    group.deliver()
+    standing = check_same(group, agreement, EVERYBODY)
+    assert (standing.state, TAVRIA in standing.members) == (State.IN_FORCE, True)
+
+
+def test_nobody_joins_a_closed_group(group: World) -> None:
+    agreement = group.sign_all(write_terms(group, "closed"))
+    with pytest.raises(TransitionError, match="is closed"):
+        admit(group.nodes["aurelia"], agreement, TAVRIA)
+    assert count_to_tavria(group) == 0
+
+
+def test_a_joiner_is_given_what_comes_in_later_and_nothing_from_before(group: World) -> None:
+    group.add("aurelia", make_object("first"))
+    agreement = group.sign_all(write_terms(group))
+    group.add("aurelia", make_object("second"))
+    assert group.read("borealia").keys() == {object_id("report", name) for name in ("first", "second")}
+    join(group, agreement, "aurelia", "borealia")
+    assert group.read("tavria") == {}
+    group.add("aurelia", make_object("third"))
+    assert group.read("tavria").keys() == {object_id("report", "third")}
+    assert len(group.read("borealia")) == 3
+    # A version that comes in later is news, of whatever object it is; the older version stays where it is.
+    group.add("aurelia", make_object("first", day=2))
+    assert group.read("tavria").keys() == {object_id("report", name) for name in ("first", "third")}
+    every = group.poll("tavria", every=True).items
+    assert len([item for item in every if item.id == object_id("report", "first")]) == 1
+
+
+def test_a_joiner_is_told_the_text_and_what_stops_it_and_no_text_from_before(group: World) -> None:
+    first = propose(group.nodes["aurelia"], write_terms(group))
+    assert isinstance(first, Recorded)
+    group.deliver()
+    again = write_terms(group).replace(b"version = 1", b"version = 2")
+    head = f'agreement = "{first.event.agreement}"\nsupersedes = "{first.event.terms}"\n'.encode()
+    second = propose(group.nodes["borealia"], again.replace(b'form = "', head + b'form = "', 1))
+    assert isinstance(second, Recorded)
+    assert second.event.kind is EventKind.COUNTER
+    group.deliver()
+    for name in ("aurelia", "meridia"):
+        group.act(name, second.event.terms, EventKind.ACCEPT)
+    group.deliver()
+    group.act("meridia", first.event.agreement, EventKind.SUSPEND, text="a review")
+    group.deliver()
+    for name in ("aurelia", "borealia"):
+        admit(group.nodes[name], first.event.agreement, TAVRIA)
+        group.deliver()
+    node = group.nodes["tavria"]
+    with node.store.read() as transaction:
+        dossier = find_agreement(node, transaction, first.event.agreement)
+    assert [terms.hash for terms in dossier.versions] == [second.event.terms]
+    assert {event.terms for event in dossier.events} == {second.event.terms}
+    assert check_same(group, first.event.agreement, EVERYBODY).state is State.SUSPENDED
+
+
+def test_a_stop_that_crosses_an_accession_reaches_the_joiner(group: World) -> None:
+    """Meridia suspends before it knows of the joiner, and its message comes after the accession."""
+    agreement = group.sign_all(write_terms(group))
+    for name in ("aurelia", "borealia"):
+        admit(group.nodes[name], agreement, TAVRIA)
+    group.deliver()
+    assert not list_to(group, "meridia", "tavria")
+    group.act("meridia", agreement, EventKind.SUSPEND)
+    accede(group.nodes["tavria"], agreement, BASES)
+    hand_over(group, "tavria", "aurelia")
+    hand_over(group, "tavria", "borealia")
+    hand_over(group, "meridia", "aurelia")
+    hand_over(group, "meridia", "borealia")
+    hand_over(group, "aurelia", "tavria")
+    assert stand(group, "tavria", agreement).state is State.IN_FORCE
+    group.deliver()
+    assert check_same(group, agreement, EVERYBODY).state is State.SUSPENDED
+
+
+def test_two_that_join_at_the_same_time_learn_of_each_other(group: World) -> None:
+    group.found("cimbria")
+    agreement = group.sign_all(write_terms(group, "any_member"))
+    for name in ("tavria", "cimbria"):
+        admit(group.nodes["aurelia"], agreement, PartyId(name))
+    group.deliver()
+    accede(group.nodes["tavria"], agreement, BASES)
+    accede(group.nodes["cimbria"], agreement, BASES.replace(b"tavria", b"cimbria"))
+    group.deliver()
+    standing = check_same(group, agreement, (*EVERYBODY, "cimbria"))
+    assert standing.members == {*map(PartyId, EVERYBODY), "cimbria"}
+
+
+def test_a_joiner_is_nobody_where_it_is_not_pinned(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.found("aurelia", "borealia")
+    agreement = world.sign_all(write_terms(world, "any_member", founders=("aurelia", "borealia")))
+    world.add("borealia", make_object("a"))
+    world.found("tavria")
+    remove_pin(world, "borealia")
+    admit(world.nodes["aurelia"], agreement, TAVRIA)
+    hand_over(world, "aurelia", "borealia")
+    hand_over(world, "aurelia", "tavria")
+    accede(world.nodes["tavria"], agreement, BASES)
+    (message,) = list_to(world, "tavria", "borealia")
+    with pytest.raises(UnknownKey):
+        receive(world.nodes["borealia"], message.envelope)
+    assert TAVRIA not in stand(world, "borealia", agreement).members
+    hand_over(world, "tavria", "aurelia")
+    assert TAVRIA in stand(world, "aurelia", agreement).members
+    digest = world.manifests["tavria"].digest
+    add_party(world.nodes["borealia"], export_manifest(world.nodes["tavria"]), digest=digest, url=None)
+    world.deliver()
+    assert TAVRIA in check_same(world, agreement, ("aurelia", "borealia", "tavria")).members
+    world.close()
+
+
+def remove_pin(world: World, name: str) -> None:
+    """As if the party of `name` had never heard of tavria."""
+    with world.nodes[name].store.write() as transaction:
+        for table in ("manifest", "party"):
+            transaction.run(f"DELETE FROM {table} WHERE {'party' if table == 'manifest' else 'id'} = 'tavria'")
+
+
+def test_what_a_joiner_says_before_it_is_in_counts_nowhere(group: World) -> None:
+    agreement = group.sign_all(write_terms(group, "unanimous"))
+    admit(group.nodes["aurelia"], agreement, TAVRIA)
+    group.deliver()
+    for name in ("borealia", "meridia"):
+        admit(group.nodes[name], agreement, TAVRIA)
+    group.deliver()
+    with pytest.raises(TransitionError, match="tavria is not a party"):
+        group.act("tavria", agreement, EventKind.SUSPEND)
+
+
+def test_an_assurance_that_is_demanded_of_all_keeps_a_joiner_out_who_gave_none(group: World) -> None:
+    given = "".join(
+        f'[[assurances]]\nkind = "no_torture"\ngiven_by = "{name}"\ndocument = "{"7" * 64}"\n'
+        'valid_until = "2099-01-01T00:00:00Z"\n'
+        for name in FOUNDERS[1:]
+    )
+    policy = group.folder / "aurelia" / "recognition.toml"
+    policy.write_text(policy.read_text() + '[[demanded_assurances]]\nkind = "no_torture"\nof = "*"\n')
+    agreement = group.sign_all(write_terms(group) + b"\n" + given.encode())
+    join(group, agreement, "aurelia", "borealia")
+    group.add("aurelia", make_object("a"))
+    assert group.read("borealia")
+    assert list_open_collections(group.nodes["aurelia"], TAVRIA) == []
+
+
+# --- leaving ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_others_go_on_without_who_left_and_it_gets_nothing_more(group: World) -> None:
+    agreement = group.sign_all(write_terms(group))
+    group.add("aurelia", make_object("a"))
+    assert group.read("meridia")
+    group.act("meridia", agreement, EventKind.LEAVE, text="the mandate ended")
+    group.deliver()
+    standing = check_same(group, agreement, FOUNDERS)
+    assert (standing.state, standing.left) == (State.IN_FORCE, {"meridia"})
+    group.add("aurelia", make_object("b"))
+    assert len(group.read("borealia")) == 2
+    assert list_open_collections(group.nodes["aurelia"], PartyId("meridia")) == []
+    group.act("borealia", agreement, EventKind.CLARIFY, clause="purposes", text="Which?")
+    assert [message.party for message in list_due(group.nodes["borealia"])] == ["aurelia"]
+
+
+def test_the_lock_of_who_left_is_lifted_and_that_of_another_is_not(group: World) -> None:
+    agreement = group.sign_all(write_terms(group))
+    group.act("meridia", agreement, EventKind.SUSPEND)
+    group.act("borealia", agreement, EventKind.SUSPEND)
+    group.deliver()
+    group.act("meridia", agreement, EventKind.LEAVE)
+    group.deliver()
+    assert check_same(group, agreement, FOUNDERS).state is State.SUSPENDED
+    group.act("borealia", agreement, EventKind.RESUME)
+    group.deliver()
+    assert stand(group, "aurelia", agreement).state is State.IN_FORCE
+
+
+def test_of_two_that_remain_one_leaves_and_the_agreement_has_ended(group: World) -> None:
+    agreement = group.sign_all(write_terms(group))
+    for name in ("meridia", "borealia"):
+        group.act(name, agreement, EventKind.LEAVE)
+        group.deliver()
+    assert stand(group, "aurelia", agreement).state is State.TERMINATED
+    assert list_open_collections(group.nodes["aurelia"], PartyId("borealia")) == []
+
+
+def test_who_left_does_not_come_back_by_an_admission(group: World) -> None:
+    agreement = group.sign_all(write_terms(group, "any_member"))
+    join(group, agreement, "aurelia")
+    group.act("tavria", agreement, EventKind.LEAVE)
+    group.deliver()
+    with pytest.raises(TransitionError, match="comes back by another agreement"):
+        admit(group.nodes["borealia"], agreement, TAVRIA)
+
+
+# --- a party that a later version adds --------------------------------------------------------------------------------
+
+
+def test_a_party_that_version_two_adds_signs_and_receives_without_version_one(group: World) -> None:
+    agreement = group.sign_all(group.terms(receivers=("borealia",)))
+    wider = group.terms(receivers=("borealia", "meridia"), version=2, agreement=agreement, supersedes=agreement)
+    second = propose(group.nodes["aurelia"], wider)
+    assert isinstance(second, Recorded)
+    group.add("aurelia", make_object("a"))
+    group.deliver()
+    kinds = {parse_message(envelope).event.terms for envelope in read_envelopes(group, "meridia", agreement)}
+    assert kinds == {second.event.terms}
+    group.act("meridia", second.event.terms, EventKind.ACCEPT)
+    group.deliver()
+    assert list_open_collections(group.nodes["aurelia"], PartyId("meridia")) == []
+    group.act("borealia", second.event.terms, EventKind.ACCEPT)
+    group.deliver()
+    standing = check_same(group, agreement, FOUNDERS)
+    assert (standing.state, standing.latest.version) == (State.IN_FORCE, 2)
+    assert group.read("meridia").keys() == group.read("borealia").keys() == {object_id("report", "a")}
+
+
+def read_envelopes(world: World, name: str, agreement: str) -> tuple[bytes, ...]:
+    node = world.nodes[name]
+    with node.store.read() as transaction:
+        return find_agreement(node, transaction, agreement).envelopes
