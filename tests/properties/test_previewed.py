@@ -25,7 +25,6 @@ from comity.agreement.terms import Scope, Terms
 from comity.canonical import Json
 from comity.errors import NotFoundError
 from comity.ids import AgreementId, Instant, ObjectId, PartyId, format_instant
-from comity.node import agree
 from comity.node.poll import PollRequest, Selection, VersionChoice, poll
 from comity.node.preview import Amount, FlowPreview, Preview, Samples, preview_terms
 from comity.node.relabel import relabel
@@ -39,7 +38,7 @@ from comity.stix.labels import Label
 from comity.stix.markings import find_required
 from comity.store import Transaction, objects
 from comity.store.counts import read_inventory
-from tests.worlds import BASIS, World, make_object, object_id, tlp_id
+from tests.worlds import World, make_object, object_id, tlp_id
 
 AURELIA, BOREALIA, MERIDIA = map(PartyId, ("aurelia", "borealia", "meridia"))
 SUBJECTS = ("national:ashfall", "national:tidewater")
@@ -187,10 +186,9 @@ def restrict(world: World, name: str, audience: Collection[str] | None, originat
 
 def join(world: World, agreement: str) -> None:
     """Meridia joins."""
-    agree.admit(world.nodes["aurelia"], agreement, MERIDIA)
+    world.admit("aurelia", agreement, "meridia")
     world.deliver()
-    bases = '[[legal_bases]]\nparty = "meridia"\nkind = "unsc_resolution"\n'
-    agree.accede(world.nodes["meridia"], agreement, f'{bases}reference = "{BASIS}"\nforce = "decides"\n'.encode())
+    world.accede("meridia", agreement)
     world.deliver()
 
 
