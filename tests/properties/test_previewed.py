@@ -186,7 +186,7 @@ def restrict(world: World, name: str, audience: Collection[str] | None, originat
 
 def join(world: World, agreement: str) -> None:
     """Meridia joins."""
-    world.admit("aurelia", agreement, MERIDIA)
+    world.admit("aurelia", agreement, "meridia")
     world.deliver()
     world.accede("meridia", agreement)
     world.deliver()

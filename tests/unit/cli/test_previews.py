@@ -49,6 +49,7 @@ def carry(sender: Party, receiver: Party, agreement: str) -> None:
 
 def test_a_preview_of_a_file_signs_nothing(aurelia: Party, terms: Path, bundle: Path) -> None:
     aurelia.ask("object", "add", bundle, *WORDS)
+    before = aurelia.ask("log", "list")
     result = aurelia.ask("agreement", "preview", terms)
     assert result.keys() == documented("agreement preview")
     assert (result["state"], result["sentence"], result["replaces"], result["refused"]) == ("draft", None, None, None)
@@ -59,7 +60,7 @@ def test_a_preview_of_a_file_signs_nothing(aurelia: Party, terms: Path, bundle: 
     assert sorted(group["samples"][0] for group in give["groups"]) == [LOCATION, REPORT]
     assert {group["type"] for group in give["groups"]} == {"location", "report"}
     assert aurelia.ask("agreement", "list") == {"agreements": []}
-    assert {entry["type"] for entry in aurelia.ask("log", "list")["entries"]} == {"people"}
+    assert aurelia.ask("log", "list") == before
 
 
 def test_a_preview_of_what_is_on_record_tells_where_it_stands(aurelia: Party, terms: Path, bundle: Path) -> None:
@@ -73,7 +74,7 @@ def test_a_preview_of_what_is_on_record_tells_where_it_stands(aurelia: Party, te
     text = aurelia.do("agreement", "preview", agreement[:8]).out
     assert "0 objects would be released, 0 of them redacted; 2 withheld" in text
     assert "subjects" in text
-    assert LOCATION[: len("location--") + 8] in text
+    assert LOCATION[:18] in text
     assert text.endswith("Nothing was signed and nothing was released.\n")
 
 
