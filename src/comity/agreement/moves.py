@@ -5,7 +5,7 @@ A message of another party is not held against this: it may have been right wher
 from the set of events whatever was said (`agreement.lifecycle`).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from comity.agreement.events import TALK, Event, EventKind
@@ -17,7 +17,7 @@ from comity.errors import MalformedMessage, TransitionError
 from comity.ids import PartyId, format_instant
 from comity.vocabulary import RESERVATION_GROUNDS
 
-__all__ = ["NextStep", "check_event", "choose_proposal", "find_confirmable", "find_next_steps", "find_told"]
+__all__ = ["NextStep", "check_event", "choose_proposal", "find_confirmable", "find_next_steps"]
 
 _ON_THE_WHOLE = frozenset({EventKind.SUSPEND, EventKind.RESUME, EventKind.TERMINATE, EventKind.LEAVE})
 """What holds on the agreement and not on one version of it."""
@@ -79,8 +79,16 @@ def _check_sender(standing: Standing | None, event: Event, terms: Terms) -> None
 
 
 def _find_concerned(standing: Standing | None, event: Event, terms: Terms) -> frozenset[PartyId]:
-    """Whose word of this kind counts: a text is negotiated by those it names; joiners have a say in what binds them."""
-    if standing is None or event.kind not in _OF_MEMBERS | TALK:
+    """Whose word of this kind counts: a text is negotiated by those it names; joiners have a say in what binds them.
+
+    A text that replaces another is put by a party of that one: naming itself is no way in.
+    """
+    if standing is None:
+        return terms.founders
+    if event.kind in {EventKind.PROPOSE, EventKind.COUNTER}:
+        bound = standing.current is not None and standing.current.hash == standing.latest.hash
+        return terms.founders & (standing.latest.founders | (standing.members if bound else frozenset[PartyId]()))
+    if event.kind not in _OF_MEMBERS | TALK:
         return terms.founders
     if event.kind in TALK and (standing.current is None or terms.hash != standing.current.hash):
         return terms.founders
@@ -135,8 +143,22 @@ def _check_proposal(standing: Standing, event: Event, terms: Terms) -> None:
     if terms.supersedes != latest.hash:
         raise TransitionError(f'the next version replaces the latest one on record: write supersedes = "{latest.hash}"')
     _check_time(event, terms)
+    _check_nobody_left_out(standing, latest.founders, terms)
     if event.kind is not choose_proposal(standing):
         raise TransitionError(f"{event.kind} is not possible now: {standing.sentence}; use {choose_proposal(standing)}")
+
+
+def _check_nobody_left_out(standing: Standing, named: frozenset[PartyId], terms: Terms) -> None:
+    """Who is bound, or named by the version to be replaced, is named by the next one: nobody is put out by others.
+
+    Else a lock of whoever is left out would stand on one side, and be unknown to whoever is new on the other.
+    """
+    bound = named if standing.current is None else named | standing.members
+    if missing := bound - standing.left - terms.founders:
+        raise TransitionError(
+            f"version {terms.version} leaves out {_list(missing)}: a next version names every party of the one before"
+            " that has not left. Whoever goes says so by leave; other parties begin another agreement"
+        )
 
 
 def _check_signing(standing: Standing, event: Event, terms: Terms) -> None:
@@ -149,9 +171,10 @@ def _check_signing(standing: Standing, event: Event, terms: Terms) -> None:
         raise TransitionError(
             f"version {terms.version} is refused by {_list(standing.refused_by)}: propose a new version"
         )
-    if event.kind is EventKind.ACCEPT and event.party in standing.signed_by:
-        raise TransitionError(f"{event.party} has signed this version already: {standing.sentence}")
     if event.kind is EventKind.ACCEPT:
+        _check_nobody_left_out(standing, frozenset(), terms)
+        if event.party in standing.signed_by:
+            raise TransitionError(f"{event.party} has signed this version already: {standing.sentence}")
         _check_time(event, terms)
     if event.kind is EventKind.WITHDRAW and event.party not in standing.signed_by:
         raise TransitionError(f"{event.party} has not signed this version, so it cannot withdraw: reject it")
@@ -190,6 +213,8 @@ def _check_joining(standing: Standing, event: Event, terms: Terms) -> None:
         raise TransitionError(f"{joiner} is a member already")
     if joiner in standing.left:
         raise TransitionError(f"{joiner} has left; whoever left comes back by another agreement")
+    if event.kind is EventKind.ACCEDE and not _is_admitted(standing, event, terms):
+        raise TransitionError(f"{event.party} is not admitted by enough of the founders ({_list(terms.founders)}) yet")
     if event.kind is EventKind.ADMIT and event.party not in terms.founders:
         raise TransitionError(
             f"the founders admit joiners ({_list(terms.founders)}), and {event.party} is none of them"
@@ -202,6 +227,16 @@ def _check_joining(standing: Standing, event: Event, terms: Terms) -> None:
         for said in standing.admissions
     ):
         raise TransitionError(f"{event.party} has said so already: {standing.sentence}")
+
+
+def _is_admitted(standing: Standing, event: Event, terms: Terms) -> bool:
+    """Whether those whom the text asks admit the sender by its manifest, as far as it knows: else nobody takes it."""
+    admitting = {
+        said.party
+        for said in standing.admissions
+        if (said.kind, said.joiner, said.manifest) == (EventKind.ADMIT, event.party, event.manifest)
+    }
+    return len(admitting & terms.founders) >= count_admitting(terms)
 
 
 _OWN_CHECKS: Mapping[EventKind, Callable[[Standing, Event, Terms], None]] = {
@@ -268,26 +303,6 @@ def _owed_standing(standing: Standing) -> list[NextStep]:
         for lock in standing.locks
     ]
     return steps + [NextStep(party=lapse.party, act="renew", why=lapse.reason) for lapse in standing.lapses]
-
-
-def find_told(standing: Standing, events: Iterable[Event], *, party: PartyId) -> Iterator[tuple[PartyId, Event]]:
-    """What `party` tells joiners of what is on its record, by joiner.
-
-    The text, its signatures and what stops it, by each founder that has admitted a joiner, once enough have. Before
-    that a joiner learns nothing, and of versions before this one only what stops it. Once it is in, each member tells
-    what it said itself: what was on its way when the joiner signed was sent to the others alone.
-    """
-    current = standing.current
-    if current is None:
-        return
-    for joiner, founders in _find_admitting(standing).items():
-        if joiner in {party, *standing.left} or len(founders) < count_admitting(current):
-            continue
-        inside = joiner in standing.members
-        for event in events:
-            told = event.party == party if inside else party in founders
-            if told and (event.terms == current.hash or event.kind in _ON_THE_WHOLE):
-                yield joiner, event
 
 
 def _find_admitting(standing: Standing) -> dict[PartyId, frozenset[PartyId]]:

@@ -27,7 +27,6 @@ from comity.ids import Digest, PartyId
 __all__ = [
     "Record",
     "count_admitting",
-    "find_bound",
     "find_head",
     "find_joined",
     "find_members",
@@ -103,12 +102,6 @@ def find_head(record: Record) -> Terms | None:
 def find_members(record: Record, terms: Terms) -> frozenset[PartyId]:
     """Who is bound by `terms`: its founders and those who joined it, without those who left."""
     return terms.founders.union(find_joined(terms, record.events)) - record.left
-
-
-def find_bound(versions: Iterable[Terms], events: Iterable[Event]) -> frozenset[PartyId]:
-    """Whom every message on an agreement goes to: the parties of every version, and who joined one."""
-    said = tuple(events)
-    return frozenset[PartyId]().union(*(terms.founders | find_joined(terms, said).keys() for terms in versions))
 
 
 def find_joined(terms: Terms, events: Iterable[Event]) -> dict[PartyId, Event]:

@@ -9,12 +9,12 @@ leaves all of it or nothing.
 
 from dataclasses import dataclass
 
+from comity.agreement.addressing import find_addressed
 from comity.agreement.events import CARRIES_TERMS, STOPS, Event, EventKind
 from comity.agreement.lifecycle import Standing
-from comity.agreement.moves import check_event, find_confirmable, find_told
+from comity.agreement.moves import check_event, find_confirmable
 from comity.agreement.people import Approval
 from comity.agreement.recognition import Recognised, take_positions
-from comity.agreement.record import find_bound
 from comity.agreement.terms import Terms
 from comity.errors import AuthenticationError, ConfigError
 from comity.exchange import make_message, parse_message
@@ -104,7 +104,6 @@ def sign_event(
     event = parse_message(envelope).event
     keep_terms(act, terms)
     new = put_event(act, event, envelope=envelope, approvals=approvals)
-    _queue(node, act, event.agreement, envelope)
     follow_up(node, act, event.agreement)
     return summarise(node, act, event, new=new, approvals=approvals)
 
@@ -147,7 +146,7 @@ def follow_up(node: Node, act: Act, agreement: AgreementId) -> None:
     dossier = _read(node, act, agreement)
     standing = dossier.standing(now=act.now)
     _mark_history(node, act, dossier, standing)
-    _inform_joiners(node, act, dossier, standing)
+    _queue(node, act, dossier, standing)
     _confirm(node, act, standing)
 
 
@@ -179,19 +178,11 @@ def _confirm(node: Node, act: Act, standing: Standing) -> None:
         sign_event(node, act, draft, terms, standing=standing, approvals=())
 
 
-def _inform_joiners(node: Node, act: Act, dossier: Dossier, standing: Standing) -> None:
-    """Send joiners what they are told; what was sent once is not queued again."""
+def _queue(node: Node, act: Act, dossier: Dossier, standing: Standing) -> None:
+    """Send what the newest event makes due; what was sent once is not queued again."""
     envelopes = {event.digest: envelope for event, envelope in zip(dossier.events, dossier.envelopes, strict=True)}
-    for joiner, event in find_told(standing, dossier.events, party=node.party):
-        agreements.put_outbox_once(act.transaction, joiner, envelope=envelopes[event.digest], now=act.now)
-
-
-def _queue(node: Node, act: Act, agreement: AgreementId, envelope: bytes) -> None:
-    """For everybody bound: the parties of every version and who joined one, without those who left."""
-    dossier = _read(node, act, agreement)
-    left = dossier.standing(now=act.now).left
-    for party in sorted(find_bound(dossier.versions, dossier.events) - left - {node.party}):
-        agreements.put_outbox(act.transaction, party, envelope=envelope, now=act.now)
+    for party, event in find_addressed(dossier.versions, dossier.events, standing, party=node.party):
+        agreements.put_outbox_once(act.transaction, party, envelope=envelopes[event.digest], now=act.now)
 
 
 def _read(node: Node, act: Act, agreement: AgreementId) -> Dossier:

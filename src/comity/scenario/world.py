@@ -10,11 +10,11 @@ import heapq
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
+from comity.agreement.addressing import find_addressed
 from comity.agreement.events import CARRIES_TERMS, Event, EventKind
 from comity.agreement.lifecycle import Standing
-from comity.agreement.moves import check_event, choose_proposal, find_confirmable, find_told
+from comity.agreement.moves import check_event, choose_proposal, find_confirmable
 from comity.agreement.recognition import Recognised, Refusal, find_lost_recognition, take_positions
-from comity.agreement.record import find_bound
 from comity.agreement.terms import Terms
 from comity.errors import MalformedMessage, MalformedObject, NotFoundError, TransitionError
 from comity.ids import AgreementId, Digest, Instant, PartyId, format_instant
@@ -107,7 +107,7 @@ class World:
     def _receive(self, message: _Message, *, now: Instant) -> None:
         view, event = self.views[message.to], message.event
         view.record(event, message.terms, now=now)
-        self._inform_joiners(view, event.agreement, now=now, arrives=now)
+        self._tell(view, event.agreement, now=now, arrives=now)
 
     def _add(self, items: tuple[Item, ...], *, now: Instant) -> None:
         party = items[0].originator
@@ -235,17 +235,15 @@ class World:
         view.record(event, terms, now=now)
         arrives = max(arrives, self._under_way.get(view.party, arrives))
         self._under_way[view.party] = arrives
-        versions = view.versions[event.agreement]
-        standing = view.standing(event.agreement, now=now)
-        left = frozenset[PartyId]() if standing is None else standing.left
-        for party in sorted(find_bound(versions.values(), view.events[event.agreement]) - left - {view.party}):
-            self._send(event, terms, to=party, arrives=arrives)
-        self._inform_joiners(view, event.agreement, now=now, arrives=arrives)
+        self._tell(view, event.agreement, now=now, arrives=arrives)
 
-    def _inform_joiners(self, view: View, agreement: AgreementId, *, now: Instant, arrives: Instant) -> None:
+    def _tell(self, view: View, agreement: AgreementId, *, now: Instant, arrives: Instant) -> None:
+        """Put on their way what the newest event on record makes due."""
+        versions, events = view.versions[agreement], view.events[agreement]
         standing = view.standing(agreement, now=now)
-        for joiner, event in () if standing is None else find_told(standing, view.events[agreement], party=view.party):
-            self._send(event, view.versions[agreement][event.terms], to=joiner, arrives=arrives)
+        if standing is not None:
+            for party, event in find_addressed([*versions.values()], events, standing, party=view.party):
+                self._send(event, versions[event.terms], to=party, arrives=arrives)
 
     def _send(self, event: Event, terms: Terms, *, to: PartyId, arrives: Instant) -> None:
         """Let an event be on its way to a party; once, however many tell it."""

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Histories of two to five nodes on a bad network, made up by Hypothesis, the same ones in every run.
+
+`COMITY_SIMULATION_EXAMPLES=2000 .venv/bin/pytest tests/simulation` plays more of them, and other ones each time.
+"""
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+
+from tests.simulation.machine import History
+
+_EXAMPLES = os.environ.get("COMITY_SIMULATION_EXAMPLES")
+
+TestHistories = History.TestCase
+TestHistories.pytestmark = [pytest.mark.slow]  # type: ignore[attr-defined] # pytest reads it
+TestHistories.settings = settings(
+    max_examples=int(_EXAMPLES or 60),
+    stateful_step_count=30,
+    derandomize=_EXAMPLES is None,
+    database=None,
+    deadline=None,
+    # A history is made shorter by leaving out steps (`tests.simulation.replay --shorten`), which is quicker.
+    phases=(Phase.generate,),
+    report_multiple_bugs=False,
+    suppress_health_check=list(HealthCheck),
+)
