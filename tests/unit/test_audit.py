@@ -67,7 +67,7 @@ def flip(table: str, column: str, where: str, *, at: int) -> str:
 
 def test_the_log_as_it_is_verifies(original: Path) -> None:
     verified = verify_folder(original)
-    assert verified.size == 304
+    assert verified.size == 306
     assert verified.disclosures == 300
     assert verified.opened == verified.checkpoints == verified.size
 
@@ -83,9 +83,9 @@ def test_the_log_as_it_is_verifies(original: Path) -> None:
         (flip("log_tile", "hashes", "level = 0 AND position = 1", at=32 * 3 + 7), 259),
         (flip("log_tile", "hashes", "level = 1 AND position = 0", at=3), 0),
         ("DELETE FROM log_entry WHERE position = 40", 40),
-        ("DELETE FROM log_entry WHERE position = 303", 303),
+        ("DELETE FROM log_entry WHERE position = 305", 305),
         ("UPDATE log_entry SET leaf = (SELECT leaf FROM log_entry WHERE position = 9) WHERE position = 8", 8),
-        ("INSERT INTO log_entry SELECT 304, leaf FROM log_entry WHERE position = 303", 304),
+        ("INSERT INTO log_entry SELECT 306, leaf FROM log_entry WHERE position = 305", 306),
     ],
 )
 def test_an_alteration_is_found_and_the_entry_named(copy: Path, statement: str, entry: int) -> None:
@@ -112,7 +112,7 @@ def test_a_log_cut_short_is_found_by_the_checkpoint_kept_outside(copy: Path) -> 
         f"UPDATE log_tile SET hashes = substr(hashes, 1, {32 * (290 - 256)}) WHERE level = 0 AND position = 1",
         "DELETE FROM recipient_sequence",
     )
-    with pytest.raises(LogMismatch, match=r"cut short.* 304 .* 290") as caught:
+    with pytest.raises(LogMismatch, match=r"cut short.* 306 .* 290") as caught:
         verify_folder(copy)
     assert caught.value.facts["entry"] == 290
 
