@@ -68,7 +68,7 @@ def test_the_closed_lists_are_those_of_the_code() -> None:
     assert read_words(DOCUMENT, "survival") >= vocabulary.DUTIES
     assert read_words(DOCUMENT, "query_rules") >= vocabulary.QUERY_MODES
     kinds = re.findall(r"^\| \| `(kind|accession|category)`: (.*) \|$", DOCUMENT, flags=re.MULTILINE)
-    assert [(name, set(re.findall(r"`([^`]+)`", words))) for name, words in kinds] == [
+    assert [(name, frozenset(re.findall(r"`([^`]+)`", words))) for name, words in kinds] == [
         ("accession", vocabulary.ACCESSION),
         ("kind", vocabulary.LEGAL_BASIS_KINDS),
         ("kind", vocabulary.ASSURANCES),
