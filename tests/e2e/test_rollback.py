@@ -82,7 +82,7 @@ def test_an_older_store_beside_a_newer_checkpoint_does_not_open(history: History
     for error in refuse(history.folder):
         assert error["code"] == "rolled-back"
         assert "the store holds 6 log entries" in str(error["message"])
-        assert "a checkpoint over 5" in str(error["message"])
+        assert "a checkpoint over 7" in str(error["message"])
         assert "restore the newest backup" in str(error["message"])
     told = comity(history.folder, "log", "verify", "--json")
     assert (told.code, told.error["facts"]) == (7, {"entry": 4})

@@ -218,8 +218,28 @@ def test_every_state_is_in_the_table() -> None:
     assert MAY.keys() == set(State)
 
 
-def test_a_termination_is_the_last_word() -> None:
-    assert MAY[State.TERMINATED] == frozenset()
+TALK = "answer clarify"
+NEXT_TEXT = "accept counter propose reject withdraw " + TALK
+
+
+@pytest.mark.parametrize(
+    ("states", "words"),
+    [
+        ([State.DRAFT, State.LAPSED], "propose"),
+        ([State.PROPOSED, State.COUNTERED, State.ACCEPTED], "accept clarify counter reject withdraw"),
+        ([State.IN_CLARIFICATION], "accept answer clarify counter reject withdraw"),
+        ([State.REJECTED, State.WITHDRAWN], "leave propose resume suspend terminate"),
+        ([State.AGREED, State.SUSPENDED], f"accede admit confirm leave resume suspend terminate {NEXT_TEXT}"),
+        ([State.IN_FORCE], f"accede admit leave resume suspend terminate {NEXT_TEXT}"),
+        ([State.EXPIRED], f"leave terminate {NEXT_TEXT}"),
+        ([State.CONFLICTING], f"leave resume suspend terminate {TALK}"),
+        ([State.TERMINATED], ""),
+    ],
+)
+def test_what_may_be_said_in_each_state(states: list[State], words: str) -> None:
+    """One can always stop what could be open, and nothing is said of what has ended."""
+    for state in states:
+        assert {kind.value for kind in MAY[state]} == set(words.split())
 
 
 @pytest.mark.parametrize("state", [state for state in State if EventKind.SUSPEND in MAY[state]])

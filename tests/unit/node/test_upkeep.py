@@ -85,6 +85,17 @@ def test_no_confirmation_brings_in_force_what_was_stopped_meanwhile(world: World
     assert check_same(world, agreement, ("aurelia", "borealia")).state is State.SUSPENDED
 
 
+def test_a_last_signature_that_comes_after_the_end_is_recorded_and_confirms_nothing(world: World) -> None:
+    until = Instant(world.now + 10 * SECOND)
+    agreement = proposal(world, world.terms(until=format_instant(until)))
+    world.deliver()
+    world.act("borealia", agreement, EventKind.ACCEPT)
+    world.now = until
+    world.deliver()
+    told = check_same(world, agreement, ("aurelia", "borealia"))
+    assert (told.state, told.confirmed_by) == (State.EXPIRED, frozenset({BOREALIA}))
+
+
 # --- recognition that was lost ----------------------------------------------------------------------------------------
 
 
