@@ -85,7 +85,7 @@ def test_an_older_store_beside_a_newer_checkpoint_does_not_open(history: History
         assert "a checkpoint over 7" in str(error["message"])
         assert "restore the newest backup" in str(error["message"])
     told = comity(history.folder, "log", "verify", "--json")
-    assert (told.code, told.error["facts"]) == (7, {"entry": 4})
+    assert (told.code, told.error["facts"]) == (7, {"entry": 6})
 
 
 def test_a_store_as_founded_beside_a_newer_checkpoint_does_not_open(history: History) -> None:
