@@ -26,7 +26,7 @@ from comity.agreement.lifecycle import Standing, compute_standing
 from comity.agreement.record import Record, sort_out
 from comity.agreement.terms import Terms, parse_terms
 from comity.canonical import parse_signed_json, sha256_digest
-from comity.errors import ComityError, CorruptionError, DigestMismatch, NotFoundError, VerificationError
+from comity.errors import ComityError, CorruptionError, DigestMismatch, LogMismatch, NotFoundError, VerificationError
 from comity.exchange import Message, parse_message, verify_message
 from comity.ids import AgreementId, Digest, Instant, PartyId, format_instant
 from comity.release.disclosure import parse_leaf, verify_opening
@@ -72,12 +72,14 @@ class StoredManifest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoggedEvent:
-    """An entry of the log that is said to record a message: its place, its leaf, and its opening."""
+    """An entry of the log that is said to record a message: its place, its leaf, and its opening.
+
+    The opening is salt and content; None where it is missing.
+    """
 
     position: int
     leaf: bytes
-    salt: bytes
-    content: bytes
+    opening: tuple[bytes, bytes] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -372,8 +374,10 @@ def _read_log(
     for item in logged:
         try:
             leaf = parse_leaf(item.leaf)
-            verify_opening(leaf, salt=item.salt, content=item.content)
-            content = parse_signed_json(item.content)
+            if item.opening is None:
+                raise LogMismatch("it records a message of this agreement, but what it says is missing here")
+            salt, said = item.opening
+            content = parse_signed_json(verify_opening(leaf, salt=salt, content=said))
         except ComityError as error:
             covers = f"entry {item.position} of the log"
             checks.append(Check(covers=covers, digest=sha256_digest(item.leaf), how="", problem=error.detail))

@@ -74,10 +74,14 @@ class Recognised:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """The party's own policy says no: the clause, and a sentence for its legal officer."""
+    """The party's own policy says no: the clause, and a sentence for its legal officer.
+
+    `told` is the sentence for other parties, where `reason` says what else stands in the policy.
+    """
 
     clause: str
     reason: str
+    told: str | None = None
 
 
 def parse_policy(toml: bytes) -> Policy:
@@ -145,10 +149,8 @@ def judge(
             reason=f"every basis that {party} recognises here is outside its validity: {_list(known)}",
         )
     wanted = ", ".join(sorted(f"{kind} {reference}" for kind, reference in policy.recognised)) or "none"
-    return Refusal(
-        clause="legal_bases",
-        reason=f"{party} recognises none of the bases cited for it ({_list(own)}); its policy recognises: {wanted}",
-    )
+    told = f"{party} recognises none of the bases cited for it ({_list(own)})"
+    return Refusal(clause="legal_bases", reason=f"{told}; its policy recognises: {wanted}", told=told)
 
 
 def find_lost_recognition(policy: Policy, standing: Standing, *, party: PartyId, now: Instant) -> Refusal | None:

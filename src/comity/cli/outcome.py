@@ -42,7 +42,7 @@ class Arguments:
         value = self._values.get(name)
         if not isinstance(value, str):
             raise MalformedRequest(f"{name} must be given, as a text", where=name)
-        return value
+        return _check_text(name, value)
 
     def optional(self, name: str) -> str | None:
         """A text, or None when it is absent."""
@@ -56,7 +56,7 @@ class Arguments:
         found = [item for item in value if isinstance(item, str)]
         if len(found) != len(value):
             raise MalformedRequest(f"{name} must be a list of texts", where=name)
-        return found
+        return [_check_text(name, item) for item in found]
 
     def flag(self, name: str) -> bool:
         """Yes or no; absent means no."""
@@ -78,3 +78,12 @@ class Arguments:
             return base64.b64decode(self.text(name), validate=True)
         except binascii.Error as error:
             raise MalformedRequest(f"{name} must be base64 ({error})", where=name) from error
+
+
+def _check_text(name: str, value: str) -> str:
+    """The value, which can be written down: a word on a command line that is not UTF-8 comes as lone surrogates."""
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise MalformedRequest(f"{name} is not a text in UTF-8; write it anew", where=name) from error
+    return value

@@ -36,6 +36,13 @@ def find_files(paths: Sequence[str]) -> list[Path]:
         NotFoundError: there is no such file, or none in the folder.
         MalformedRequest: too many.
     """
+    try:
+        return _find_files(paths)
+    except OSError as error:
+        raise NotFoundError(f"{error.filename} cannot be looked into: {error.strerror or error}") from error
+
+
+def _find_files(paths: Sequence[str]) -> list[Path]:
     found = list[Path]()
     for path in map(Path, paths):
         if not path.is_dir():

@@ -20,6 +20,7 @@ import click
 
 from comity.cli.control import ask
 from comity.cli.reply import Json, Reply, fail_with
+from comity.cli.words.layout import printable
 from comity.errors import ComityError, MalformedRequest, NotFoundError, StoreBusy
 
 __all__ = ["ActCommand", "PersonCommand", "Render", "Session", "read_input", "write_new", "write_private"]
@@ -57,7 +58,11 @@ class Session:
         """
         if self.folder is None:
             raise MalformedRequest("name the folder of the node: comity --node DIR …, or set COMITY_NODE")
-        if not (self.folder / "node.toml").is_file():
+        try:
+            found = (self.folder / "node.toml").is_file()
+        except OSError as error:
+            raise NotFoundError(f"{self.folder} cannot be looked into: {error.strerror or error}") from error
+        if not found:
             raise NotFoundError(
                 f"there is no node in {self.folder}; make one with `comity init {self.folder} --party ID --name NAME`"
             )
@@ -120,7 +125,8 @@ class Session:
             return
         where, message = error.get("where"), str(error["message"])
         place = f"{where}: " if where and str(where) not in message else ""
-        click.echo(f"error: {place}{message}", err=True)
+        lines = f"error: {place}{message}".split("\n")  # much of it can be another party's: a key in its file, say
+        click.echo("\n".join(map(printable, lines)), err=True)
 
     def note(self, text: str) -> None:
         """Say something to the person that is no part of the result."""

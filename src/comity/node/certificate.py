@@ -58,7 +58,11 @@ def read_evidence(node: Node, prefix: str, *, at: Instant | None) -> Evidence:
                 for party, digest, envelope in parties.list_manifests(transaction)
             ),
             logged=tuple(
-                LoggedEvent(position=position, leaf=leaf, salt=opening.salt, content=opening.content)
+                LoggedEvent(
+                    position=position,
+                    leaf=leaf,
+                    opening=None if opening is None else (opening.salt, opening.content),
+                )
                 for position, leaf, opening in log.read_events(transaction, agreement)
             ),
         )

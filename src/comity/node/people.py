@@ -56,6 +56,7 @@ __all__ = [
     "identify",
     "list_matters",
     "list_people",
+    "normalise_text",
     "remove_person",
     "renew_person",
 ]
@@ -165,7 +166,7 @@ def approve(act: Act, by: Actor, matter: Matter) -> Approved | Waiting | Refusal
         return Refusal(clause="people", reason=f"no rule says who may {matter.kind}, so nobody may")
     if len(matter.text) > _MAX_MATTER_BYTES:
         raise MalformedRequest(f"what is to be approved is over {_MAX_MATTER_BYTES} bytes; say it shorter")
-    why = None if by.why is None else _normalise(by.why, most=_MAX_REASON_CHARACTERS, where="why")
+    why = None if by.why is None else normalise_text(by.why, most=_MAX_REASON_CHARACTERS, where="why")
     person = by.person.id
     stored = people.read_person(act.transaction, person)
     if stored is None or stored.removed_at is not None:
@@ -239,8 +240,12 @@ def list_matters(node: Node) -> list[PendingMatter]:
     return listed
 
 
-def _normalise(text: str, *, most: int, where: str) -> str:
-    """The text as it can stand in the log, which is read strictly: in Unicode form NFC, and within its bound."""
+def normalise_text(text: str, *, most: int, where: str) -> str:
+    """The text as it can stand in the log, which is read strictly: in Unicode form NFC, and within its bound.
+
+    Raises:
+        MalformedRequest: it is empty, over `most` characters, or holds what is no text.
+    """
     normal = unicodedata.normalize("NFC", text)
     if not normal.strip() or len(normal) > most or any(unicodedata.category(char) == "Cs" for char in normal):
         raise MalformedRequest(f"{where} holds 1 to {most} characters that are text", where=where)
@@ -268,7 +273,7 @@ def add_person(node: Node, person: Person) -> Badge:
     """
     if not person.roles:
         raise MalformedRequest("a person needs at least one role", where="role")
-    person = replace(person, name=_normalise(person.name, most=_MAX_NAME_CHARACTERS, where="name"))
+    person = replace(person, name=normalise_text(person.name, most=_MAX_NAME_CHARACTERS, where="name"))
     badge = _draw_badge(node, person.id)
     with node.act() as act:
         if len(people.list_persons(act.transaction)) >= _MAX_PEOPLE:

@@ -22,10 +22,11 @@ from comity.agreement.lifecycle import Standing
 from comity.agreement.retention import NOTICE, Clause, Delete, Judgement, Keep, Review, Rule, find_reach, judge_rules
 from comity.agreement.terms import Terms
 from comity.agreement.transitions import State
-from comity.errors import MalformedRequest, TransitionError
+from comity.errors import TransitionError
 from comity.ids import Digest, Instant, ObjectId, PartyId, format_instant
 from comity.node.explain import find_object
 from comity.node.node import Act, Node
+from comity.node.people import normalise_text
 from comity.node.relabel import relabel
 from comity.node.standing import Dossier, list_dossiers
 from comity.release.disclosure import DisclosedObject, EntryType, format_purge, format_review
@@ -140,7 +141,7 @@ def keep(node: Node, prefix: str, *, reason: str, by: str | None = None) -> tupl
         NotFoundError, MalformedRequest: the object, or the reason.
         TransitionError: it is this party's own, no review is owed, or the time to decide has passed.
     """
-    check_texts(reason, by)
+    reason = check_texts(reason, by)
     with node.act() as act:
         transaction = act.transaction
         item = find_object(transaction, prefix)
@@ -163,7 +164,7 @@ def delete(node: Node, prefix: str, *, reason: str, by: str | None = None) -> Pu
     Raises:
         NotFoundError, MalformedRequest: the object, or the reason.
     """
-    check_texts(reason, by)
+    reason = check_texts(reason, by)
     with node.act() as act:
         item = find_object(act.transaction, prefix)
         held = objects.read_versions_of(act.transaction, [item.id])
@@ -372,12 +373,12 @@ def _say_no_review(item: StoredObject, judged: list[Judgement]) -> str:
     return f"no terms that {item.id} came under ask for a review of it"
 
 
-def check_texts(reason: str, by: str | None) -> None:
-    """Nothing, when the reason and the name can go on record.
+def check_texts(reason: str, by: str | None) -> str:
+    """The reason as it goes on record, once it and the name can.
 
     Raises:
-        MalformedRequest: one is empty, or over 4,096 characters.
+        MalformedRequest: one is empty, over 4,096 characters, or no text.
     """
-    for name, text in (("reason", reason), ("by", by)):
-        if text is not None and not 0 < len(text.strip()) <= len(text) <= _MAX_TEXT:
-            raise MalformedRequest(f"{name} must say something, in at most {_MAX_TEXT} characters", where=name)
+    if by is not None:
+        normalise_text(by, most=_MAX_TEXT, where="by")
+    return normalise_text(reason, most=_MAX_TEXT, where="reason")

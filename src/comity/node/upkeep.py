@@ -9,6 +9,7 @@ suspended by itself, with the reason, and people resume it. Nothing waits for th
 from dataclasses import replace
 
 from comity.agreement.events import EventKind
+from comity.agreement.reader import MAX_TEXT
 from comity.agreement.recognition import Refusal, find_lost_recognition
 from comity.ids import AgreementId, Instant
 from comity.node.node import Node
@@ -42,8 +43,13 @@ def _keep_up_one(node: Node, agreement: AgreementId) -> Recorded | None:
             dossier = read_dossier(node, act.transaction, agreement)
             return None if dossier is None else summarise(node, act, dossier.events[-1], new=True)
         draft = draft_event(node, act, EventKind.SUSPEND, standing.current)
-        text = f"suspended by itself: {lost.reason}"
+        text = _tell(f"suspended by itself: {lost.told or lost.reason}")
         return sign_event(node, act, replace(draft, text=text), standing.current, standing=standing, approvals=())
+
+
+def _tell(text: str) -> str:
+    """The text within the bound of a message: a notice that is too long to be sent would stop nobody."""
+    return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 1]}…"
 
 
 def _is_due(node: Node, dossier: Dossier, *, now: Instant) -> bool:

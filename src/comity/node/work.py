@@ -55,7 +55,7 @@ def review_agreement(node: Node, prefix: str, *, reason: str, by: str | None = N
         NotFoundError, MalformedRequest: the agreement, or the reason.
         TransitionError: not every party has signed it, so there is nothing to review.
     """
-    check_texts(reason, by)
+    reason = check_texts(reason, by)
     with node.act() as act:
         dossier = find_agreement(node, act.transaction, prefix)
         standing = dossier.standing(now=act.now)

@@ -87,10 +87,17 @@ def delete_object(transaction: Transaction, item: StoredObject, stone: Tombstone
 
 
 def sweep_labels(transaction: Transaction) -> int:
-    """How many labels no object has any more; a label can name what an object was about, so it goes with the last."""
-    unused = "SELECT own_label FROM object UNION SELECT label FROM object"
-    transaction.run(f"DELETE FROM label_word WHERE label NOT IN ({unused})")
-    return transaction.run(f"DELETE FROM label WHERE id NOT IN ({unused})")
+    """How many labels no object has any more; a label can name what an object was about, so it goes with the last.
+
+    So do its facets, which say the same clause by clause, with the last label that has them.
+    """
+    used = "SELECT own_label FROM object UNION SELECT label FROM object"
+    transaction.run(f"DELETE FROM label_word WHERE label NOT IN ({used})")
+    swept = transaction.run(f"DELETE FROM label WHERE id NOT IN ({used})")
+    transaction.run(
+        "DELETE FROM facet WHERE id NOT IN (SELECT key.value FROM label, json_each('[' || label.facets || ']') AS key)"
+    )
+    return swept
 
 
 def is_unfinished(transaction: Transaction) -> bool:

@@ -93,18 +93,22 @@ def read_entries(transaction: Transaction, start: int, stop: int) -> list[tuple[
     ]
 
 
-def read_events(transaction: Transaction, agreement: AgreementId) -> list[tuple[int, bytes, Opening]]:
-    """The entries that record an event and name `agreement`, and are not purged: position, leaf, opening; in order.
+def read_events(transaction: Transaction, agreement: AgreementId) -> list[tuple[int, bytes, Opening | None]]:
+    """The entries that record an event of `agreement`: position, leaf, opening (None: it is missing); in order.
+
+    An entry is one of it by a text of it in the leaf or by its name in the content: one that was altered, or lost its
+    content, must not look as if it were about nothing.
 
     A leaf is canonical JSON, so that its type stands at its end. Nothing is parsed here: bytes that were altered must
     not keep the others from being read.
     """
     return [
-        (position, bytes(leaf), Opening(salt=bytes(salt), content=bytes(content)))
+        (position, bytes(leaf), None if salt is None else Opening(salt=bytes(salt), content=bytes(content)))
         for position, leaf, salt, content in transaction.rows(
-            "SELECT position, leaf, salt, content FROM log_entry JOIN log_opening USING (position)"
+            "SELECT position, leaf, salt, content FROM log_entry LEFT JOIN log_opening USING (position)"
             """ WHERE CAST(leaf AS TEXT) LIKE '%"type":"agreement-event"}'"""
-            " AND instr(CAST(content AS TEXT), ?) > 0 ORDER BY position",
+            " AND (instr(CAST(content AS TEXT), ?1) > 0 OR EXISTS (SELECT 1 FROM terms WHERE terms.agreement = ?1"
+            " AND instr(CAST(leaf AS TEXT), terms.hash) > 0)) ORDER BY position",
             (agreement,),
         )
     ]

@@ -140,6 +140,13 @@ def test_arguments_are_what_they_are() -> None:
         values.number("n", most=2)
 
 
+def test_a_word_that_is_no_text_is_refused_wherever_it_stands() -> None:
+    values = Arguments({"t": "\udcff", "l": ["a", "\ud800"]})
+    for take in (lambda: values.text("t"), lambda: values.optional("t"), lambda: values.texts("l")):
+        with pytest.raises(MalformedRequest, match="not a text in UTF-8"):
+            take()
+
+
 def test_what_nobody_foresaw_does_not_end_the_serving_process(
     proposed: tuple[Node, str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

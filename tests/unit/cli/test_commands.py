@@ -40,6 +40,19 @@ def test_a_node_is_made_for_its_owner_alone(tmp_path: Path, comity: Comity) -> N
     assert stat.S_IMODE((tmp_path / "n").stat().st_mode) == 0o700
 
 
+@pytest.mark.parametrize("name", ["\udcff", "Aurelia\x1b[2J"], ids=["no text", "steers a terminal"])
+def test_a_name_that_is_no_text_makes_no_node(tmp_path: Path, comity: Comity, name: str) -> None:
+    done = comity("init", tmp_path / "n", "--party", "aurelia", "--name", name, "--json")
+    assert (done.code, done.error["code"], list(tmp_path.iterdir())) == (2, "malformed-request", [])
+
+
+def test_a_file_with_a_name_that_no_file_can_have_is_not_found(aurelia: Party, comity: Comity) -> None:
+    long = "x" * 5_000
+    assert comity("--node", aurelia.folder, "agreement", "preview", long, "--json").code == 2
+    assert comity("agreement", "test", long, "--json").code == 5
+    assert comity("--node", long, "work", "--json").code == 5
+
+
 @pytest.mark.parametrize(
     ("party", "code"), [("Aurelia!", 2), ("", 2)], ids=["characters that no id has", "nothing at all"]
 )

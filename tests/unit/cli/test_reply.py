@@ -5,6 +5,7 @@ import pytest
 
 from comity import errors
 from comity.cli.reply import EXIT_CODES, Exit, Reply, fail_with, find_exit_code, format_reply, parse_reply
+from comity.cli.session import Session
 from comity.errors import ComityError, LogMismatch, MalformedTerms, UnavailableError
 
 EXPECTED = {
@@ -88,3 +89,8 @@ def test_a_reply_survives_the_socket(reply: Reply) -> None:
 def test_what_is_no_reply_is_said_to_be_none(data: bytes) -> None:
     with pytest.raises(UnavailableError, match="cannot be read"):
         parse_reply(data)
+
+
+def test_an_error_steers_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    Session().show_error({"message": "/\x1b]0;x\x07\x9b2J is a key that is unknown\nat line 2", "facts": {}})
+    assert capsys.readouterr().err == "error: /\\x1b]0;x\\x07\\x9b2J is a key that is unknown\nat line 2\n"

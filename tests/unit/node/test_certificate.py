@@ -21,6 +21,7 @@ from comity.exchange import EVENT_TYPE, make_message, parse_message
 from comity.ids import AgreementId, Digest, Instant, PartyId, format_instant
 from comity.node import agree, correspond
 from comity.node.founding import found_node
+from comity.node.journal import list_entries
 from comity.node.node import open_node
 from comity.node.outbox import list_due
 from comity.node.parties import add_party, export_manifest
@@ -277,6 +278,20 @@ def test_a_message_taken_out_of_the_store_is_missed_by_the_log(world: World) -> 
     ((covers, problem),) = find_problems(outcome)
     assert covers.startswith("suspend of borealia, entry ")
     assert "missing here" in problem
+
+
+@pytest.mark.parametrize(
+    "sql", ["DELETE FROM log_opening WHERE position = ?", "UPDATE log_opening SET content = x'7b7d' WHERE position = ?"]
+)
+def test_a_message_taken_out_of_the_store_is_missed_though_its_entry_lost_what_it_says(world: World, sql: str) -> None:
+    agreement = world.sign_all(world.terms())
+    world.act("aurelia", agreement, EventKind.SUSPEND, text="Stop.")
+    last = list_entries(world.nodes["aurelia"], start=-1, limit=1)[0].position
+    write_store(world, "DELETE FROM event WHERE kind = 'suspend'")
+    write_store(world, sql, last)
+    outcome = ask(world, agreement)
+    assert outcome.code is Exit.VERIFICATION_FAILED
+    assert f"entry {last} of the log" in [covers for covers, _ in find_problems(outcome)]
 
 
 def test_a_message_recorded_at_another_time_than_the_log_says_is_told(world: World) -> None:

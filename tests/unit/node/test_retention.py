@@ -20,6 +20,7 @@ from comity.node.journal import list_entries, verify_store
 from comity.node.parties import add_party, export_manifest
 from comity.node.retention import delete, delete_due, keep, list_reviews
 from comity.node.standing import Dossier, list_dossiers
+from comity.node.work import review_agreement
 from comity.release.disclosure import EntryType, parse_leaf
 from comity.store import SqliteStore
 from tests.worlds import World, make_object, object_id, tlp_id
@@ -177,7 +178,7 @@ def test_a_decision_that_comes_after_the_date_comes_too_late(world: World) -> No
 def test_a_decision_needs_a_reason_and_an_object_that_terms_ask_about(world: World) -> None:
     receive(world, agree(world), make_object("a"))
     world.add("borealia", make_object("own"))
-    for reason in ("", "  ", "x" * 5_000):
+    for reason in ("", "  ", "x" * 5_000, "no text \ud800"):
         with pytest.raises(MalformedRequest):
             keep(world.nodes["borealia"], object_id("report", "a"), reason=reason)
         with pytest.raises(MalformedRequest):
@@ -414,6 +415,21 @@ def test_nothing_of_what_was_deleted_is_left_in_any_file_of_the_node(world: Worl
         words = [row[0] for row in transaction.rows("SELECT word FROM label_word")]
     assert not [body for body in bodies if b"zz-marked" in body]
     assert not [word for word in words if "zz-marked" in word]
+    with world.nodes["borealia"].store.read() as transaction:
+        facets = [row[0] for row in transaction.rows("SELECT said FROM facet")]
+    assert not [said for said in facets if "zz-marked" in said]
+    if way == "person":
+        assert [said for said in facets if "ashfall" in said], "what is still held keeps what a preview reads"
+
+
+def test_a_reason_that_is_not_in_form_nfc_goes_on_record_so_that_the_log_can_be_read(world: World) -> None:
+    node, target = world.nodes["borealia"], agree(world, REVIEWED)
+    receive(world, target, make_object("a"))
+    keep(node, object_id("report", "a"), reason="Verifie\u0301.")
+    review_agreement(node, target.agreement, reason="Verifie\u0301.")
+    delete(node, object_id("report", "a"), reason="Verifie\u0301.")
+    said = [entry.content for entry in list_entries(node, start=0, limit=100)]
+    assert sum(isinstance(content, dict) and content.get("reason") == "Verifi\u00e9." for content in said) == 3
 
 
 def test_what_a_reader_keeps_from_being_cleared_is_cleared_by_the_next_run(world: World) -> None:

@@ -14,7 +14,7 @@ from comity.node.poll import list_open_collections
 from comity.node.upkeep import keep_up
 from tests.unit.node.test_agree import proposal, standing
 from tests.unit.node.test_group import check_same, stand
-from tests.worlds import World, make_object
+from tests.worlds import BASIS, World, make_object
 
 BOREALIA, MERIDIA = PartyId("borealia"), PartyId("meridia")
 SECOND = 1_000_000
@@ -130,6 +130,23 @@ def test_what_was_resumed_and_is_still_not_recognised_is_suspended_again(world: 
     world.act("aurelia", agreement, EventKind.RESUME)
     assert list_open_collections(world.nodes["aurelia"], BOREALIA) == [], "each poll asks the policy by itself"
     assert [recorded.standing.state for recorded in keep_up(world.nodes["aurelia"])] == [State.SUSPENDED]
+
+
+def test_what_else_a_party_recognises_is_not_told_to_partners(world: World) -> None:
+    world.sign_all(world.terms())
+    set_policy(world, "borealia", '[[recognised]]\nkind = "mou"\nreference = "Memorandum with Meridia"\n')
+    (recorded,) = keep_up(world.nodes["borealia"])
+    assert BASIS in (recorded.event.text or "")
+    assert "Meridia" not in (recorded.event.text or "")
+
+
+def test_a_reference_too_long_to_be_told_keeps_no_suspension_from_partners(world: World) -> None:
+    for name in ("aurelia", "borealia"):
+        set_policy(world, name, '[[recognised]]\nkind = "unsc_resolution"\nreference = "*"\n')
+    world.sign_all(world.terms(title="Long").replace(BASIS.encode(), b"R" * 4_000))
+    world.sign_all(world.terms())
+    set_policy(world, "aurelia", "")
+    assert [recorded.standing.state for recorded in keep_up(world.nodes["aurelia"])] == [State.SUSPENDED] * 2
 
 
 def test_upkeep_with_a_policy_that_cannot_be_read_says_so(world: World) -> None:

@@ -341,6 +341,6 @@ def _act(session: Session, verb: str, agreement_id: str, reason: str | None, *, 
 
 def _read_source(name: str, prefix: str) -> dict[str, Json]:
     """What `name` stands for: the file of that name if there is one, else something on record."""
-    if name != "-" and not Path(name).exists() and _NAME.fullmatch(name):
+    if _NAME.fullmatch(name) and not Path(name).exists():
         return {f"{prefix}id": name}
     return {f"{prefix}terms": base64.b64encode(read_input(name)).decode()}

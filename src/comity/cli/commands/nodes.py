@@ -31,9 +31,12 @@ def init(session: Session, folder: Path, party: str, name: str, state: str | Non
     """
     from comity.cli.operations.parties import describe_manifest
     from comity.config import parse_address
+    from comity.errors import MalformedRequest
     from comity.ids import parse_party_id
     from comity.node.founding import found_node
 
+    if not name.isprintable():
+        raise MalformedRequest("a name is text in UTF-8, and all of it shows", where="--name")
     manifest = found_node(
         folder, party=parse_party_id(party), name=name, state=state, listen=parse_address(_DEFAULT_LISTEN)
     )
