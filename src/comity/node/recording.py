@@ -152,13 +152,21 @@ def follow_up(node: Node, act: Act, agreement: AgreementId) -> None:
 
 
 def _mark_history(node: Node, act: Act, dossier: Dossier, standing: Standing) -> None:
-    """Once all have signed, or a joiner is in, what this store holds is the history of each new feed."""
+    """Once all have signed, or a joiner is in, what this store holds is the history of each new feed.
+
+    A feed ends with the version that no longer has it: who comes back gets nothing that came in while it was away.
+    """
     if standing.current is None:
         return
-    for channel in standing.current.channels:
-        for giver, receiver in channel.pairs(standing.members):
-            if giver == node.party:
-                feeds.open_feed(act.transaction, dossier.id, channel.id, receiver)
+    given = {
+        (channel.id, receiver)
+        for channel in standing.current.channels
+        for giver, receiver in channel.pairs(standing.members)
+        if giver == node.party
+    }
+    feeds.end_feeds(act.transaction, dossier.id, besides=given)
+    for channel_id, receiver in sorted(given):
+        feeds.open_feed(act.transaction, dossier.id, channel_id, receiver)
 
 
 def is_confirmation_due(node: Node, standing: Standing, *, now: Instant) -> bool:

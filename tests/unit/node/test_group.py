@@ -325,3 +325,54 @@ def read_envelopes(world: World, name: str, agreement: str) -> tuple[bytes, ...]
     node = world.nodes[name]
     with node.store.read() as transaction:
         return find_agreement(node, transaction, agreement).envelopes
+
+
+# --- who was away -----------------------------------------------------------------------------------------------------
+
+
+def amend(world: World, toml: bytes) -> str:
+    """The hash of the next version that aurelia proposed and every party of it accepted, all messages delivered."""
+    recorded = world.propose("aurelia", toml)
+    assert isinstance(recorded, Recorded), recorded
+    world.deliver()
+    for party in sorted(recorded.standing.latest.founders - {"aurelia"}):
+        world.act(party, recorded.event.terms, EventKind.ACCEPT)
+    world.deliver()
+    return recorded.event.terms
+
+
+def write_next(world: World, agreement: str) -> bytes:
+    """The second version of an open group, which names its founders and nobody who joined."""
+    lineage = f'version = 2\nagreement = "{agreement}"\nsupersedes = "{agreement}"'.encode()
+    return write_terms(world, "any_member").replace(b"version = 1", lineage)
+
+
+def test_who_joins_the_next_version_anew_gets_nothing_from_while_it_was_not_bound(group: World) -> None:
+    agreement = group.sign_all(write_terms(group, "any_member"))
+    join(group, agreement, "aurelia")
+    second = amend(group, write_next(group, agreement))
+    assert TAVRIA not in stand(group, "aurelia", agreement).members
+    group.add("aurelia", make_object("between"))
+    join(group, second, "aurelia")
+    group.add("aurelia", make_object("after"))
+    assert group.read("tavria").keys() == {object_id("report", "after")}
+    assert group.read("borealia").keys() == {object_id("report", "between"), object_id("report", "after")}
+
+
+def test_who_was_put_out_and_taken_back_gets_nothing_from_in_between(group: World) -> None:
+    agreement = group.sign_all(group.terms(receivers=("borealia", "meridia"), history="none"))
+    both = 'structure = {kind = "group"}'
+    without = group.terms(
+        receivers=("borealia",), history="none", version=2, agreement=agreement, supersedes=agreement, extra=both
+    )
+    second = amend(group, without)
+    group.add("aurelia", make_object("between"))
+    amend(
+        group,
+        group.terms(
+            receivers=("borealia", "meridia"), history="none", version=3, agreement=agreement, supersedes=second
+        ),
+    )
+    group.add("aurelia", make_object("after"))
+    assert group.read("meridia").keys() == {object_id("report", "after")}
+    assert group.read("borealia").keys() == {object_id("report", "between"), object_id("report", "after")}
