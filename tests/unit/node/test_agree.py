@@ -383,14 +383,15 @@ def test_a_stop_over_the_bound_is_taken_once(world: World, monkeypatch: pytest.M
 def test_two_partners_together_are_bounded_as_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(correspond, "_MAX_UNANSWERED", 2)
     world.found("meridia")
-    for number in range(3):
+    for number in range(2):
         toml = world.terms(giver="borealia", receivers=("meridia", "aurelia"), title=f"Another {number}")
         proposed = world.propose("borealia", toml)
         assert isinstance(proposed, Recorded)
-        for message in [item for item in list_due(world.nodes["borealia"]) if item.party == "meridia"]:
-            receive(world.nodes["meridia"], message.envelope)
-            settle(world.nodes["borealia"], message, problem=None)
+        world.deliver()
         world.act("meridia", proposed.event.terms, EventKind.ACCEPT)
+        world.deliver()
+    one_more = world.terms(giver="borealia", receivers=("meridia", "aurelia"), title="One more")
+    assert isinstance(world.propose("borealia", one_more), Recorded)
     with pytest.raises(ConflictError, match="wait for an answer"):
         world.deliver()
 
