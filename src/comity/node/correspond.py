@@ -157,16 +157,34 @@ def _check_members(node: Node, event: Event, *, dossier: Dossier | None, terms: 
     version that names it has come from one who is. The text of a group that can be joined may come to a party that is
     not in it yet: nothing is given under it before that party has signed and was admitted.
     """
-    first = terms.founders if terms else frozenset[PartyId]()
-    members = dossier.parties() if dossier else first
+    named = terms.founders if terms else frozenset[PartyId]()
+    members = dossier.parties() if dossier else named
+    if terms is not None and terms.version == 1:
+        members |= named  # its hash is the agreement's id: whatever came before it, this is the text that founds it
+    elif dossier is not None and terms is not None:
+        _check_order(dossier, terms)
     texts = [*(dossier.versions if dossier else ()), *([terms] if terms else ())]
     invited = any(text.structure.accession != "closed" for text in texts)
     if event.party not in members:
         if event.kind is EventKind.ACCEDE and dossier is not None:
             raise NotFoundError(f"nobody has admitted {event.party} here")
         raise VerificationError(f"{event.party} is not a party of the agreement")
-    if node.party not in members | first and not invited:
+    if node.party not in members | named and not invited:
         raise VerificationError(f"{node.party} is not a party of the agreement")
+
+
+def _check_order(dossier: Dossier, terms: Terms) -> None:
+    """Where the first version is not on record, nothing is put before the oldest that is but what that one replaces.
+
+    Else whoever was a party once could let a text of its own stand for the first, and all later ones would fall.
+
+    Raises:
+        NotFoundError: what replaces the text is not on record (yet).
+    """
+    oldest = min(known.version for known in dossier.versions)
+    replaced = {known.supersedes for known in dossier.versions}
+    if terms.version < oldest and terms.hash not in replaced and oldest > 1:
+        raise NotFoundError("this text is older than all that is on record here of the agreement, and none replaces it")
 
 
 def _check_bounds(node: Node, act: Act, event: Event, *, dossier: Dossier | None, terms: Terms | None) -> None:

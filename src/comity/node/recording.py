@@ -195,10 +195,10 @@ def _inform_joiners(node: Node, act: Act, dossier: Dossier, standing: Standing) 
 
 
 def _queue(node: Node, act: Act, agreement: AgreementId, envelope: bytes) -> None:
-    """For everybody bound: the parties of every version and who joined one, without those who left."""
+    """For everybody bound: the parties of every version that belongs and who joined one, without those who left."""
     dossier = _read(node, act, agreement)
     left = dossier.standing(now=act.now).left
-    for party in sorted(find_bound(dossier.versions, dossier.events) - left - {node.party}):
+    for party in sorted(find_bound(dossier.belonging(), dossier.events) - left - {node.party}):
         agreements.put_outbox(act.transaction, party, envelope=envelope, now=act.now)
 
 

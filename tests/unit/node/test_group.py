@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from comity.agreement.drafting import convert_terms
 from comity.agreement.events import EventKind
 from comity.agreement.lifecycle import Standing
+from comity.agreement.terms import parse_terms
 from comity.agreement.transitions import State
-from comity.errors import NotFoundError, TransitionError, UnknownKey
+from comity.errors import NotFoundError, TransitionError, UnknownKey, VerificationError
 from comity.exchange import parse_message
 from comity.ids import PartyId
 from comity.node.agree import Recorded
@@ -18,6 +20,8 @@ from comity.node.outbox import Outgoing, list_due, settle
 from comity.node.parties import add_party, export_manifest
 from comity.node.poll import list_open_collections
 from comity.node.standing import find_agreement
+from comity.signing import format_signed_document
+from tests.unit.node.test_agree import forge
 from tests.worlds import BASIS, World, make_object, object_id
 
 TAVRIA = PartyId("tavria")
@@ -376,3 +380,56 @@ def test_who_was_put_out_and_taken_back_gets_nothing_from_in_between(group: Worl
     group.add("aurelia", make_object("after"))
     assert group.read("meridia").keys() == {object_id("report", "after")}
     assert group.read("borealia").keys() == {object_id("report", "between"), object_id("report", "after")}
+
+
+# --- a text of one party's own making ---------------------------------------------------------------------------------
+
+
+def forge_proposal(world: World, name: str, toml: bytes) -> bytes:
+    """The text as `name` alone would propose it, whatever its own node thinks of it."""
+    terms = parse_terms(convert_terms(toml))
+    return forge(
+        world,
+        EventKind.PROPOSE,
+        party=name,
+        signer=name,
+        agreement=terms.agreement_id,
+        terms=terms.hash,
+        document=terms.document,
+    )
+
+
+def test_a_text_that_comes_before_the_first_one_keeps_nobody_out_and_is_told_nothing(group: World) -> None:
+    recorded = group.propose("aurelia", group.terms())
+    assert isinstance(recorded, Recorded)
+    agreement = recorded.event.agreement
+    lineage = {"version": 2, "agreement": agreement, "supersedes": agreement}
+    early = group.terms(giver="meridia", receivers=("borealia",), **lineage)  # type: ignore[arg-type]
+    receive(group.nodes["borealia"], forge_proposal(group, "meridia", early))
+    group.deliver()
+    group.act("borealia", agreement, EventKind.ACCEPT)
+    assert list_to(group, "borealia", "meridia") == []
+    group.deliver()
+    assert check_same(group, agreement, ("aurelia", "borealia")).state is State.IN_FORCE
+    with pytest.raises(VerificationError, match="meridia is not a party"):
+        receive(
+            group.nodes["borealia"],
+            forge(group, EventKind.SUSPEND, party="meridia", signer="meridia", terms=agreement),
+        )
+
+
+def test_who_left_cannot_put_a_text_before_the_first_that_a_later_party_has(group: World) -> None:
+    first = group.sign_all(group.terms(receivers=("borealia",)))
+    second = amend(group, group.terms(receivers=("borealia", "meridia"), version=2, agreement=first, supersedes=first))
+    everybody = ("borealia", "meridia", "tavria")
+    amend(group, group.terms(receivers=everybody, version=3, agreement=first, supersedes=second))
+    group.act("meridia", first, EventKind.LEAVE)
+    group.deliver()
+    fake = group.terms(giver="meridia", receivers=("tavria",), version=2, agreement=first, supersedes=first)
+    with pytest.raises(NotFoundError, match="none replaces it"):
+        receive(group.nodes["tavria"], forge_proposal(group, "meridia", fake))
+    assert check_same(group, first, ("aurelia", "borealia", "tavria")).state is State.IN_FORCE
+    kept = [parse_message(envelope) for envelope in read_envelopes(group, "borealia", first)]
+    real = next(message for message in kept if message.event.terms == second and message.event.party == "aurelia")
+    assert receive(group.nodes["tavria"], format_signed_document(real.signed)).new, "the third replaces it"
+    assert stand(group, "tavria", first).state is State.IN_FORCE
