@@ -7,6 +7,7 @@ from typing import Any, cast
 import pytest
 
 from comity.agreement.events import EventKind
+from comity.agreement.lifecycle import Standing
 from comity.agreement.work import WorkItem, WorkKind, sort_work
 from comity.errors import MalformedRequest, TransitionError
 from comity.ids import Instant, PartyId, format_instant
@@ -275,7 +276,12 @@ def test_the_questions_of_a_partner_cost_no_more_than_one_pass(world: World, mon
         world.act_on("borealia", agreement, EventKind.CLARIFY, clause=clause, text="Why?")
         world.deliver()
     asked, read = list[Instant](), Dossier.standing_at
-    monkeypatch.setattr(Dossier, "standing_at", lambda self, at: (asked.append(at), read(self, at))[1])
+
+    def count(dossier: Dossier, at: Instant) -> Standing | None:
+        asked.append(at)
+        return read(dossier, at)
+
+    monkeypatch.setattr(Dossier, "standing_at", count)
     steps = work(world, "aurelia", WorkKind.STEP)
     assert len({step.since for step in steps}) == len(steps) == 4, "each since its own question"
     assert len(asked) == len(set(asked)), "no time is looked at twice"
