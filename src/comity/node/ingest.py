@@ -193,8 +193,8 @@ def _check_deleted(deleted: Collection[Tombstone], item: StixObject, *, version_
             )
         if stone.terms is not None and holding.received_under is None:
             raise MalformedObject(
-                f"{item.id} was received here under terms and deleted on {format_instant(stone.deleted_at)}; taking it in"
-                " from a file would take those terms off it",
+                f"{item.id} was received here under terms and deleted on {format_instant(stone.deleted_at)};"
+                " taking it in from a file would take those terms off it",
                 where="/id",
             )
         if stone.version_at == version_at and stone.digest != item.digest:
