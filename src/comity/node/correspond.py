@@ -70,7 +70,7 @@ def receive(node: Node, envelope: bytes) -> Recorded:
         if terms is None and dossier is None:
             raise NotFoundError("the agreement of this event is not on record here")
         _check_members(node, event, dossier=dossier, terms=terms)
-        _check_bounds(act, event, dossier=dossier, terms=terms)
+        _check_bounds(node, act, event, dossier=dossier, terms=terms)
         if terms is not None:
             keep_terms(act, terms)
         new = put_event(act, event, envelope=envelope)
@@ -157,28 +157,46 @@ def _check_members(node: Node, event: Event, *, dossier: Dossier | None, terms: 
     version that names it has come from one who is. The text of a group that can be joined may come to a party that is
     not in it yet: nothing is given under it before that party has signed and was admitted.
     """
-    first = terms.founders if terms else frozenset[PartyId]()
-    members = dossier.parties() if dossier else first
+    named = terms.founders if terms else frozenset[PartyId]()
+    members = dossier.parties() if dossier else named
+    if terms is not None and terms.version == 1:
+        members |= named  # its hash is the agreement's id: whatever came before it, this is the text that founds it
+    elif dossier is not None and terms is not None:
+        _check_order(dossier, terms)
     texts = [*(dossier.versions if dossier else ()), *([terms] if terms else ())]
     invited = any(text.structure.accession != "closed" for text in texts)
     if event.party not in members:
         if event.kind is EventKind.ACCEDE and dossier is not None:
             raise NotFoundError(f"nobody has admitted {event.party} here")
         raise VerificationError(f"{event.party} is not a party of the agreement")
-    if node.party not in members | first and not invited:
+    if node.party not in members | named and not invited:
         raise VerificationError(f"{node.party} is not a party of the agreement")
 
 
-def _check_bounds(act: Act, event: Event, *, dossier: Dossier | None, terms: Terms | None) -> None:
-    """What one partner can make this node keep is bounded; a stop is always taken, whatever came before it.
+def _check_order(dossier: Dossier, terms: Terms) -> None:
+    """Where the first version is not on record, nothing is put before the oldest that is but what that one replaces.
+
+    Else whoever was a party once could let a text of its own stand for the first, and all later ones would fall.
+
+    Raises:
+        NotFoundError: what replaces the text is not on record (yet).
+    """
+    oldest = min(known.version for known in dossier.versions)
+    replaced = {known.supersedes for known in dossier.versions}
+    if terms.version < oldest and terms.hash not in replaced and oldest > 1:
+        raise NotFoundError("this text is older than all that is on record here of the agreement, and none replaces it")
+
+
+def _check_bounds(node: Node, act: Act, event: Event, *, dossier: Dossier | None, terms: Terms | None) -> None:
+    """What one partner can make this node keep is bounded; what stops something is taken, whatever came before it.
 
     Raises:
         ConflictError: the partner has reached a bound.
     """
-    if event.kind in STOPS - {EventKind.COUNTER}:
+    if dossier is not None and event.kind in STOPS - {EventKind.COUNTER} and _stops_more(event, dossier):
         return
     if dossier is None:
-        if agreements.count_unanswered(act.transaction, event.party) >= _MAX_UNANSWERED:
+        if agreements.count_unanswered(act.transaction, event.party, by=node.party) >= _MAX_UNANSWERED:
             raise ConflictError(f"{event.party} has {_MAX_UNANSWERED} proposals here that wait for an answer")
         return
     if sum(1 for known in dossier.events if known.party == event.party) >= _MAX_EVENTS_OF_A_PARTY:
@@ -189,3 +207,19 @@ def _check_bounds(act: Act, event: Event, *, dossier: Dossier | None, terms: Ter
         and terms.hash not in {known.hash for known in dossier.versions}
     ):
         raise ConflictError(f"this agreement has {_MAX_VERSIONS} versions; negotiate a new one")
+
+
+def _stops_more(event: Event, dossier: Dossier) -> bool:
+    """Whether the stop is about a text on record, and stops what its sender has not stopped already.
+
+    That many there can be: what is over the bound for events is one stop of each kind for each text and channel.
+    """
+    known = next((terms for terms in dossier.versions if terms.hash == event.terms), None)
+    if known is None or not (event.channel is None or known.channel(event.channel)):
+        return False
+    said = [item for item in dossier.events if item.party == event.party]
+    if event.kind is EventKind.SUSPEND:
+        lifted = {item.re for item in said if item.kind is EventKind.RESUME}
+        held = {item.channel for item in said if item.kind is event.kind and item.digest not in lifted}
+        return held.isdisjoint({None, event.channel})
+    return (event.kind, event.terms) not in {(item.kind, item.terms) for item in said}

@@ -181,13 +181,20 @@ def _check_deleted(deleted: Collection[Tombstone], item: StixObject, *, version_
     """Nothing, when what was deleted of an object lets this version be taken in.
 
     Raises:
-        MalformedObject: it belongs to another originator, or this version was held with other bytes.
+        MalformedObject: it belongs to another originator, a file brings what was received under terms, or this version
+            was held with other bytes.
     """
     for stone in deleted:
         if stone.originator != holding.originator:
             raise MalformedObject(
                 f"{item.id} came from {stone.originator} and was deleted here on {format_instant(stone.deleted_at)};"
                 f" only {stone.originator} may give it again",
+                where="/id",
+            )
+        if stone.terms is not None and holding.received_under is None:
+            raise MalformedObject(
+                f"{item.id} was received here under terms and deleted on {format_instant(stone.deleted_at)};"
+                " taking it in from a file would take those terms off it",
                 where="/id",
             )
         if stone.version_at == version_at and stone.digest != item.digest:

@@ -151,13 +151,21 @@ def follow_up(node: Node, act: Act, agreement: AgreementId) -> None:
 
 
 def _mark_history(node: Node, act: Act, dossier: Dossier, standing: Standing) -> None:
-    """Once all have signed, or a joiner is in, what this store holds is the history of each new feed."""
+    """Once all have signed, or a joiner is in, what this store holds is the history of each new feed.
+
+    A feed ends with the version that no longer has it: who comes back gets nothing that came in while it was away.
+    """
     if standing.current is None:
         return
-    for channel in standing.current.channels:
-        for giver, receiver in channel.pairs(standing.members):
-            if giver == node.party:
-                feeds.open_feed(act.transaction, dossier.id, channel.id, receiver)
+    given = {
+        (channel.id, receiver)
+        for channel in standing.current.channels
+        for giver, receiver in channel.pairs(standing.members)
+        if giver == node.party
+    }
+    feeds.end_feeds(act.transaction, dossier.id, besides=given)
+    for channel_id, receiver in sorted(given):
+        feeds.open_feed(act.transaction, dossier.id, channel_id, receiver)
 
 
 def is_confirmation_due(node: Node, standing: Standing, *, now: Instant) -> bool:
@@ -181,7 +189,7 @@ def _confirm(node: Node, act: Act, standing: Standing) -> None:
 def _queue(node: Node, act: Act, dossier: Dossier, standing: Standing) -> None:
     """Send what the newest event makes due; what was sent once is not queued again."""
     envelopes = {event.digest: envelope for event, envelope in zip(dossier.events, dossier.envelopes, strict=True)}
-    for party, event in find_addressed(dossier.versions, dossier.events, standing, party=node.party):
+    for party, event in find_addressed(dossier.belonging(), dossier.events, standing, party=node.party):
         agreements.put_outbox_once(act.transaction, party, envelope=envelopes[event.digest], now=act.now)
 
 

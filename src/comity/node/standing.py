@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from comity.agreement.events import Event, EventKind
 from comity.agreement.lifecycle import Standing, compute_standing
 from comity.agreement.recognition import Recognised, Refusal, judge
+from comity.agreement.record import sort_out
 from comity.agreement.terms import Channel, LegalBasis, Terms, parse_terms
 from comity.errors import MalformedRequest, NotFoundError
 from comity.exchange import parse_message
@@ -76,9 +77,13 @@ class Dossier:
             found = at
         return found
 
+    def belonging(self) -> tuple[Terms, ...]:
+        """The versions that are part of the agreement; whoever is in none of them is told nothing of it."""
+        return sort_out(self.versions, self.events).versions
+
     def parties(self) -> frozenset[PartyId]:
-        """Every party of any version, and whoever a party of a version admitted to it."""
-        founders = frozenset[PartyId]().union(*(terms.founders for terms in self.versions))
+        """Every party of any version that belongs, and whoever a party of one admitted to it."""
+        founders = frozenset[PartyId]().union(*(terms.founders for terms in self.belonging()))
         admitted = {event.joiner for event in self.events if event.kind is EventKind.ADMIT and event.party in founders}
         return founders | {joiner for joiner in admitted if joiner is not None}
 

@@ -7,6 +7,7 @@ this party's own affair: it goes into the log and to no partner.
 
 from collections import defaultdict
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 
 from comity.agreement.lifecycle import Standing
 from comity.agreement.moves import NextStep, find_next_steps
@@ -71,20 +72,29 @@ def _read_facts(dossier: Dossier, party: PartyId, *, reviewed_at: Instant | None
     standing = dossier.standing(now=now)
     counts = standing.current or standing.latest
     about = [at for event, at in zip(dossier.events, dossier.recorded_at, strict=True) if event.terms == counts.hash]
-    turns = {step: _find_turn(dossier, step, now=now) for step in find_next_steps(standing) if step.party == party}
+    steps = {step for step in find_next_steps(standing) if step.party == party}
     return AgreementFacts(
         agreement=dossier.id,
         standing=standing,
-        turns=turns,
+        turns=_find_turns(dossier, steps, now=now),
         reviewed_at=reviewed_at,
         known_since=min(about, default=now),
     )
 
 
-def _find_turn(dossier: Dossier, step: NextStep, *, now: Instant) -> Instant:
-    """When the event was recorded that made it somebody's turn; now, where it was the clock that did."""
-    found = dossier.since(lambda standing: step in find_next_steps(standing))
-    return now if found is None else found
+def _find_turns(dossier: Dossier, steps: AbstractSet[NextStep], *, now: Instant) -> dict[NextStep, Instant]:
+    """When the event was recorded that made each step somebody's turn; now, where it was the clock that did.
+
+    One pass for all of them: how many there are is for the partners to say, who ask the questions.
+    """
+    turns = dict.fromkeys(steps, now)
+    for at in sorted(set(dossier.recorded_at), reverse=True):
+        standing = dossier.standing_at(at)
+        steps = steps & set(find_next_steps(standing)) if standing else set()
+        if not steps:
+            break
+        turns |= dict.fromkeys(steps, at)
+    return turns
 
 
 def _list_retention(due: tuple[Due, ...], texts: dict[Digest, Terms], *, more: bool) -> Iterator[WorkItem]:

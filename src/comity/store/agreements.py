@@ -178,12 +178,12 @@ def read_undelivered(transaction: Transaction) -> list[Pending]:
     return [_pending(row) for row in rows]
 
 
-def count_unanswered(transaction: Transaction, party: PartyId) -> int:
-    """How many agreements have events of `party` and of nobody else."""
+def count_unanswered(transaction: Transaction, party: PartyId, *, by: PartyId) -> int:
+    """How many agreements have events of `party` and none of `by`, whoever else has said something of them."""
     row = transaction.row(
         "SELECT COUNT(*) FROM (SELECT agreement FROM event GROUP BY agreement"
-        " HAVING MIN(party) = MAX(party) AND MIN(party) = ?)",
-        (party,),
+        " HAVING SUM(party = ?) > 0 AND SUM(party = ?) = 0)",
+        (party, by),
     )
     return int(row[0]) if row else 0
 

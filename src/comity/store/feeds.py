@@ -6,7 +6,7 @@ decides every row again before it leaves.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId
@@ -21,12 +21,16 @@ __all__ = [
     "Selection",
     "VersionChoice",
     "catch_up",
+    "end_feeds",
     "open_feed",
     "read_candidates",
     "read_feed",
     "read_floors",
     "was_released",
 ]
+
+_ENDED = 2**63 - 1
+"""The floor of a feed that has ended: nothing in the store is behind it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,10 +85,11 @@ class Candidate:
 
 
 def read_feed(transaction: Transaction, agreement: AgreementId, channel: str, recipient: PartyId) -> Feed | None:
-    """The feed; None while there is none."""
+    """The feed; None while there is none, or it has ended."""
     row = transaction.row(
-        "SELECT id, through, under, last_at, floor FROM feed WHERE agreement = ? AND channel = ? AND recipient = ?",
-        (agreement, channel, recipient),
+        "SELECT id, through, under, last_at, floor FROM feed"
+        " WHERE agreement = ? AND channel = ? AND recipient = ? AND floor < ?",
+        (agreement, channel, recipient, _ENDED),
     )
     if row is None:
         return None
@@ -93,23 +98,37 @@ def read_feed(transaction: Transaction, agreement: AgreementId, channel: str, re
 
 
 def read_floors(transaction: Transaction, agreement: AgreementId) -> dict[tuple[str, PartyId], int]:
-    """The floor of every feed of an agreement that there is, by channel and recipient."""
-    rows = transaction.rows("SELECT channel, recipient, floor FROM feed WHERE agreement = ?", (agreement,))
+    """The floor of every feed of an agreement that has not ended, by channel and recipient."""
+    sql = "SELECT channel, recipient, floor FROM feed WHERE agreement = ? AND floor < ?"
+    rows = transaction.rows(sql, (agreement, _ENDED))
     return {(channel, PartyId(recipient)): floor for channel, recipient, floor in rows}
 
 
 def open_feed(transaction: Transaction, agreement: AgreementId, channel: str, recipient: PartyId) -> Feed:
-    """The feed, made empty if there is none: then everything held at this moment is its history."""
+    """The feed, made empty if there is none, or begun anew: then everything held at this moment is its history.
+
+    A feed that begins anew keeps its releases: their times must never come twice.
+    """
     feed = read_feed(transaction, agreement, channel, recipient)
     if feed is None:
         transaction.run(
             "INSERT INTO feed (agreement, channel, recipient, through, under, last_at, floor)"
-            " VALUES (?, ?, ?, 0, NULL, 0, ?)",
+            " VALUES (?, ?, ?, 0, NULL, 0, ?)"
+            " ON CONFLICT (agreement, channel, recipient) DO UPDATE SET floor = excluded.floor",
             (agreement, channel, recipient, read_head_seq(transaction)),
         )
         feed = read_feed(transaction, agreement, channel, recipient)
     assert feed is not None  # noqa: S101 (it was made in this transaction)
     return feed
+
+
+def end_feeds(transaction: Transaction, agreement: AgreementId, *, besides: Collection[tuple[str, PartyId]]) -> None:
+    """End every feed of the agreement but those of these channels and recipients."""
+    for channel, recipient in read_floors(transaction, agreement).keys() - set(besides):
+        transaction.run(
+            "UPDATE feed SET floor = ? WHERE agreement = ? AND channel = ? AND recipient = ?",
+            (_ENDED, agreement, channel, recipient),
+        )
 
 
 def catch_up(

@@ -360,6 +360,42 @@ def test_a_bound_on_what_one_partner_can_make_a_node_keep_never_mutes_a_stop(
         receive(world.nodes["aurelia"], envelopes[2])
 
 
+def test_a_stop_over_the_bound_is_taken_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    agreement = world.sign_all(world.terms())
+    aurelia = world.nodes["aurelia"]
+    monkeypatch.setattr(correspond, "_MAX_EVENTS_OF_A_PARTY", 2)
+
+    def send(kind: EventKind, **fields: object) -> None:
+        world.tick()
+        receive(aurelia, forge(world, kind, party="borealia", signer="borealia", agreement=agreement, **fields))
+
+    send(EventKind.SUSPEND, terms=agreement, channel="main")
+    for fields in ({"channel": "main"}, {"channel": "elsewhere"}, {"terms": "ab" * 32}):
+        with pytest.raises(ConflictError, match="bound"):
+            send(EventKind.SUSPEND, **{"terms": agreement, **fields})
+    for kind in (EventKind.SUSPEND, EventKind.REJECT, EventKind.TERMINATE):
+        send(kind, terms=agreement)
+        with pytest.raises(ConflictError, match="bound"):
+            send(kind, terms=agreement)
+    assert standing(world, "aurelia", agreement) is State.TERMINATED
+
+
+def test_two_partners_together_are_bounded_as_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(correspond, "_MAX_UNANSWERED", 2)
+    world.found("meridia")
+    for number in range(2):
+        toml = world.terms(giver="borealia", receivers=("meridia", "aurelia"), title=f"Another {number}")
+        proposed = world.propose("borealia", toml)
+        assert isinstance(proposed, Recorded)
+        world.deliver()
+        world.act("meridia", proposed.event.terms, EventKind.ACCEPT)
+        world.deliver()
+    one_more = world.terms(giver="borealia", receivers=("meridia", "aurelia"), title="One more")
+    assert isinstance(world.propose("borealia", one_more), Recorded)
+    with pytest.raises(ConflictError, match="wait for an answer"):
+        world.deliver()
+
+
 def test_a_failed_act_leaves_nothing_remembered(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     agreement = world.sign_all(world.terms())
     node = world.nodes["aurelia"]

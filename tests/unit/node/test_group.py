@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from comity.agreement.drafting import convert_terms
 from comity.agreement.events import EventKind
 from comity.agreement.lifecycle import Standing
+from comity.agreement.terms import parse_terms
 from comity.agreement.transitions import State
-from comity.errors import NotFoundError, TransitionError, UnknownKey
+from comity.errors import NotFoundError, TransitionError, UnknownKey, VerificationError
 from comity.exchange import parse_message
 from comity.ids import PartyId
 from comity.node.agree import Recorded
@@ -18,6 +20,8 @@ from comity.node.outbox import Outgoing, list_due, settle
 from comity.node.parties import add_party, export_manifest
 from comity.node.poll import list_open_collections
 from comity.node.standing import find_agreement
+from comity.signing import format_signed_document
+from tests.unit.node.test_agree import forge
 from tests.worlds import BASIS, World, make_object, object_id
 
 TAVRIA = PartyId("tavria")
@@ -325,3 +329,107 @@ def read_envelopes(world: World, name: str, agreement: str) -> tuple[bytes, ...]
     node = world.nodes[name]
     with node.store.read() as transaction:
         return find_agreement(node, transaction, agreement).envelopes
+
+
+# --- who was away -----------------------------------------------------------------------------------------------------
+
+
+def amend(world: World, toml: bytes) -> str:
+    """The hash of the next version that aurelia proposed and every party of it accepted, all messages delivered."""
+    recorded = world.propose("aurelia", toml)
+    assert isinstance(recorded, Recorded), recorded
+    world.deliver()
+    for party in sorted(recorded.standing.latest.founders - {"aurelia"}):
+        world.act(party, recorded.event.terms, EventKind.ACCEPT)
+    world.deliver()
+    return recorded.event.terms
+
+
+def write_next(world: World, agreement: str) -> bytes:
+    """The second version of an open group, which names its founders and nobody who joined."""
+    lineage = f'version = 2\nagreement = "{agreement}"\nsupersedes = "{agreement}"'.encode()
+    return write_terms(world, "any_member").replace(b"version = 1", lineage)
+
+
+def test_who_joins_the_next_version_anew_gets_nothing_from_while_it_was_not_bound(group: World) -> None:
+    agreement = group.sign_all(write_terms(group, "any_member"))
+    join(group, agreement, "aurelia")
+    second = amend(group, write_next(group, agreement))
+    assert TAVRIA not in stand(group, "aurelia", agreement).members
+    group.add("aurelia", make_object("between"))
+    join(group, second, "aurelia")
+    group.add("aurelia", make_object("after"))
+    assert group.read("tavria").keys() == {object_id("report", "after")}
+    assert group.read("borealia").keys() == {object_id("report", "between"), object_id("report", "after")}
+
+
+def test_who_was_put_out_and_taken_back_gets_nothing_from_in_between(group: World) -> None:
+    agreement = group.sign_all(group.terms(receivers=("borealia", "meridia"), history="none"))
+    both = 'structure = {kind = "group"}'
+    without = group.terms(
+        receivers=("borealia",), history="none", version=2, agreement=agreement, supersedes=agreement, extra=both
+    )
+    second = amend(group, without)
+    group.add("aurelia", make_object("between"))
+    amend(
+        group,
+        group.terms(
+            receivers=("borealia", "meridia"), history="none", version=3, agreement=agreement, supersedes=second
+        ),
+    )
+    group.add("aurelia", make_object("after"))
+    assert group.read("meridia").keys() == {object_id("report", "after")}
+    assert group.read("borealia").keys() == {object_id("report", "between"), object_id("report", "after")}
+
+
+# --- a text of one party's own making ---------------------------------------------------------------------------------
+
+
+def forge_proposal(world: World, name: str, toml: bytes) -> bytes:
+    """The text as `name` alone would propose it, whatever its own node thinks of it."""
+    terms = parse_terms(convert_terms(toml))
+    return forge(
+        world,
+        EventKind.PROPOSE,
+        party=name,
+        signer=name,
+        agreement=terms.agreement_id,
+        terms=terms.hash,
+        document=terms.document,
+    )
+
+
+def test_a_text_that_comes_before_the_first_one_keeps_nobody_out_and_is_told_nothing(group: World) -> None:
+    recorded = group.propose("aurelia", group.terms())
+    assert isinstance(recorded, Recorded)
+    agreement = recorded.event.agreement
+    lineage = {"version": 2, "agreement": agreement, "supersedes": agreement}
+    early = group.terms(giver="meridia", receivers=("borealia",), **lineage)  # type: ignore[arg-type]
+    receive(group.nodes["borealia"], forge_proposal(group, "meridia", early))
+    group.deliver()
+    group.act("borealia", agreement, EventKind.ACCEPT)
+    assert list_to(group, "borealia", "meridia") == []
+    group.deliver()
+    assert check_same(group, agreement, ("aurelia", "borealia")).state is State.IN_FORCE
+    with pytest.raises(VerificationError, match="meridia is not a party"):
+        receive(
+            group.nodes["borealia"],
+            forge(group, EventKind.SUSPEND, party="meridia", signer="meridia", terms=agreement),
+        )
+
+
+def test_who_left_cannot_put_a_text_before_the_first_that_a_later_party_has(group: World) -> None:
+    first = group.sign_all(group.terms(receivers=("borealia",)))
+    second = amend(group, group.terms(receivers=("borealia", "meridia"), version=2, agreement=first, supersedes=first))
+    everybody = ("borealia", "meridia", "tavria")
+    amend(group, group.terms(receivers=everybody, version=3, agreement=first, supersedes=second))
+    group.act("meridia", first, EventKind.LEAVE)
+    group.deliver()
+    fake = group.terms(giver="meridia", receivers=("tavria",), version=2, agreement=first, supersedes=first)
+    with pytest.raises(NotFoundError, match="none replaces it"):
+        receive(group.nodes["tavria"], forge_proposal(group, "meridia", fake))
+    assert check_same(group, first, ("aurelia", "borealia", "tavria")).state is State.IN_FORCE
+    kept = [parse_message(envelope) for envelope in read_envelopes(group, "borealia", first)]
+    real = next(message for message in kept if message.event.terms == second and message.event.party == "aurelia")
+    assert receive(group.nodes["tavria"], format_signed_document(real.signed)).new, "the third replaces it"
+    assert stand(group, "tavria", first).state is State.IN_FORCE

@@ -594,3 +594,17 @@ def test_many_are_deleted_a_part_at_a_time(world: World) -> None:
     assert counts == [10, 10, 5]
     assert len(purges(world)) == 25
     verify_store(world.nodes["borealia"].store, origin="comity/borealia", party=PartyId("borealia"))
+
+
+def test_what_this_party_held_too_is_no_way_out_of_its_givers_terms_either(world: World) -> None:
+    target = find_target(world, world.sign_all(world.terms()))
+    world.add("borealia", make_object("a"))
+    receive(world, target, make_object("a"))
+    delete(world.nodes["borealia"], object_id("report", "a"), reason="no longer needed")
+    for day in (1, 2):
+        intake = world.add("borealia", make_object("a", day=day))
+        assert (intake.added, len(intake.bad)) == ((), 1)
+        assert "would take those terms off it" in intake.bad[0].detail
+    world.add("borealia", make_object("b"))
+    delete(world.nodes["borealia"], object_id("report", "b"), reason="no longer needed")
+    assert world.add("borealia", make_object("b")).added, "its own alone"

@@ -7,6 +7,7 @@ from typing import Any, cast
 import pytest
 
 from comity.agreement.events import EventKind
+from comity.agreement.lifecycle import Standing
 from comity.agreement.work import WorkItem, WorkKind, sort_work
 from comity.errors import MalformedRequest, TransitionError
 from comity.ids import Instant, PartyId, format_instant
@@ -15,6 +16,7 @@ from comity.node.follow import plan_pull
 from comity.node.journal import list_entries
 from comity.node.parties import add_party, export_manifest
 from comity.node.retention import delete_due
+from comity.node.standing import Dossier
 from comity.node.work import list_work, review_agreement
 from tests.worlds import World, make_object
 
@@ -265,3 +267,21 @@ def test_the_oldest_comes_first_and_of_those_the_one_due_first() -> None:
     made = [item(2, 3), item(1, None), item(1, 9), item(1, 5), item(3, 1)]
     expected = [item(1, 5), item(1, 9), item(1, None), item(2, 3), item(3, 1)]
     assert list(sort_work(made)) == list(sort_work(reversed(made))) == expected
+
+
+def test_the_questions_of_a_partner_cost_no_more_than_one_pass(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    agreement = world.sign_all(world.terms())
+    for clause in ("purposes", "parties", "form", "validity"):
+        world.tick()
+        world.act_on("borealia", agreement, EventKind.CLARIFY, clause=clause, text="Why?")
+        world.deliver()
+    asked, read = list[Instant](), Dossier.standing_at
+
+    def count(dossier: Dossier, at: Instant) -> Standing | None:
+        asked.append(at)
+        return read(dossier, at)
+
+    monkeypatch.setattr(Dossier, "standing_at", count)
+    steps = work(world, "aurelia", WorkKind.STEP)
+    assert len({step.since for step in steps}) == len(steps) == 4, "each since its own question"
+    assert len(asked) == len(set(asked)), "no time is looked at twice"
