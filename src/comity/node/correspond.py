@@ -201,6 +201,8 @@ def _check_bounds(node: Node, act: Act, event: Event, *, dossier: Dossier | None
         return
     if sum(1 for known in dossier.events if known.party == event.party) >= _MAX_EVENTS_OF_A_PARTY:
         raise ConflictError(f"{event.party} has reached the bound of events on this agreement")
+    if terms and event.party in dossier.left() and terms.hash not in {known.hash for known in dossier.versions}:
+        raise ConflictError(f"{event.party} has left this agreement; a new text of it is not kept")
     if (
         terms
         and len(dossier.versions) >= _MAX_VERSIONS

@@ -81,6 +81,10 @@ class Dossier:
         """The versions that are part of the agreement; whoever is in none of them is told nothing of it."""
         return sort_out(self.versions, self.events).versions
 
+    def left(self) -> frozenset[PartyId]:
+        """Who has left for good."""
+        return sort_out(self.versions, self.events).left
+
     def parties(self) -> frozenset[PartyId]:
         """Every party of any version that belongs, and whoever a party of one admitted to it."""
         founders = frozenset[PartyId]().union(*(terms.founders for terms in self.belonging()))
