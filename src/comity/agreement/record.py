@@ -27,6 +27,7 @@ from comity.ids import Digest, PartyId
 __all__ = [
     "Record",
     "count_admitting",
+    "find_admitted",
     "find_head",
     "find_joined",
     "find_members",
@@ -107,18 +108,24 @@ def find_members(record: Record, terms: Terms) -> frozenset[PartyId]:
 def find_joined(terms: Terms, events: Iterable[Event]) -> dict[PartyId, Event]:
     """Who joined `terms` beside its founders, each with the event by which it signed the text."""
     said = [event for event in events if event.terms == terms.hash]
-    admitting: dict[tuple[PartyId | None, Digest | None], set[PartyId]] = {}
-    for event in said:
-        if event.kind is EventKind.ADMIT and event.party in terms.founders:
-            admitting.setdefault((event.joiner, event.manifest), set()).add(event.party)
-    needed = count_admitting(terms)
+    admitted = find_admitted(terms, said)
     joined: dict[PartyId, Event] = {}
     for event in sorted(said, key=lambda event: event.digest):
         if event.kind is not EventKind.ACCEDE or event.party in terms.founders or not _allows(terms, event):
             continue
-        if 0 < needed <= len(admitting.get((event.party, event.manifest), ())):
+        if (event.party, event.manifest) in admitted:
             joined.setdefault(event.party, event)
     return joined
+
+
+def find_admitted(terms: Terms, events: Iterable[Event]) -> frozenset[tuple[PartyId | None, Digest | None]]:
+    """Whom as many founders as the text asks for have admitted to `terms`, each by the same manifest."""
+    admitting: dict[tuple[PartyId | None, Digest | None], set[PartyId]] = {}
+    for event in events:
+        if event.kind is EventKind.ADMIT and event.terms == terms.hash and event.party in terms.founders:
+            admitting.setdefault((event.joiner, event.manifest), set()).add(event.party)
+    needed = count_admitting(terms)
+    return frozenset(joiner for joiner, founders in admitting.items() if 0 < needed <= len(founders))
 
 
 def count_admitting(terms: Terms) -> int:

@@ -167,7 +167,7 @@ def _check_members(node: Node, event: Event, *, dossier: Dossier | None, terms: 
     invited = any(text.structure.accession != "closed" for text in texts)
     if event.party not in members:
         if event.kind is EventKind.ACCEDE and dossier is not None:
-            raise NotFoundError(f"nobody has admitted {event.party} here")
+            raise NotFoundError(f"{event.party} is not admitted by enough parties here yet")
         raise VerificationError(f"{event.party} is not a party of the agreement")
     if node.party not in members | named and not invited:
         raise VerificationError(f"{node.party} is not a party of the agreement")

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from collections.abc import Collection as Several
 from dataclasses import dataclass
 
-from comity.agreement.events import Event, EventKind
+from comity.agreement.events import Event
 from comity.agreement.lifecycle import Standing, compute_standing
 from comity.agreement.recognition import Recognised, Refusal, judge
-from comity.agreement.record import sort_out
+from comity.agreement.record import find_admitted, sort_out
 from comity.agreement.terms import Channel, LegalBasis, Terms, parse_terms
 from comity.errors import MalformedRequest, NotFoundError
 from comity.exchange import parse_message
@@ -86,9 +86,13 @@ class Dossier:
         return sort_out(self.versions, self.events).left
 
     def parties(self) -> frozenset[PartyId]:
-        """Every party of any version that belongs, and whoever a party of one admitted to it."""
-        founders = frozenset[PartyId]().union(*(terms.founders for terms in self.belonging()))
-        admitted = {event.joiner for event in self.events if event.kind is EventKind.ADMIT and event.party in founders}
+        """Every party of any version that belongs, and whoever was admitted to one by as many founders as it asks for.
+
+        Whom fewer have admitted is still outside, and must not be able to tell that there is an agreement.
+        """
+        belonging = self.belonging()
+        founders = frozenset[PartyId]().union(*(terms.founders for terms in belonging))
+        admitted = {joiner for terms in belonging for joiner, _ in find_admitted(terms, self.events)}
         return founders | {joiner for joiner in admitted if joiner is not None}
 
 
