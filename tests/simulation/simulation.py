@@ -92,6 +92,7 @@ class Simulation:
     ended: set[tuple[str, str]] = field(default_factory=set)
     refused: set[tuple[str, str]] = field(default_factory=set)
     forgers: set[str] = field(default_factory=set)
+    forged: set[tuple[str, str, str]] = field(default_factory=set)
     own: dict[ObjectId, str] = field(default_factory=dict)
     items: dict[tuple[ObjectId, str], Step] = field(default_factory=dict)
     pulls: list[Pull] = field(default_factory=list)
@@ -353,6 +354,7 @@ class Simulation:
             draft, nonce=self._draw(name, 16), signers=[node.signers[KeyRole.AGREEMENT]], document=document
         )
         self.forgers.add(name)
+        self.forged.add((name, kind, terms.hash))
         self.late += [(other, envelope) for other in self.names if other != name]
         return None
 
