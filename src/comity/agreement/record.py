@@ -168,7 +168,7 @@ def _find_belonging(
     A version that arrives before the one it replaces waits: it belongs as soon as that one does. A party that is first
     named in a later version does not have the ones before: its first is the oldest on its record, and no other may
     stand alone there. Who has left is not asked here: a version that others sealed must not fall because one of its
-    signers leaves. What a leaver writes anew is not kept (`node.correspond`).
+    signers leaves. What a leaver dates later than that is not kept (`node.correspond`).
     """
     belonging: dict[Digest, Terms] = {}
     headless = all(terms.agreement is not None for terms in ordered)

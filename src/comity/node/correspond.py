@@ -201,14 +201,24 @@ def _check_bounds(node: Node, act: Act, event: Event, *, dossier: Dossier | None
         return
     if sum(1 for known in dossier.events if known.party == event.party) >= _MAX_EVENTS_OF_A_PARTY:
         raise ConflictError(f"{event.party} has reached the bound of events on this agreement")
-    if terms and event.party in dossier.left() and terms.hash not in {known.hash for known in dossier.versions}:
+    if terms is None or terms.hash in {known.hash for known in dossier.versions}:
+        return
+    if _is_after_leaving(event, dossier):
         raise ConflictError(f"{event.party} has left this agreement; a new text of it is not kept")
-    if (
-        terms
-        and len(dossier.versions) >= _MAX_VERSIONS
-        and terms.hash not in {known.hash for known in dossier.versions}
-    ):
+    if len(dossier.versions) >= _MAX_VERSIONS:
         raise ConflictError(f"this agreement has {_MAX_VERSIONS} versions; negotiate a new one")
+
+
+def _is_after_leaving(event: Event, dossier: Dossier) -> bool:
+    """Whether a party says, by its own date, something later than that it has left for good.
+
+    What it dates earlier may have been overtaken on its way, and the others have it: refusing it here would part the
+    records for ever.
+    """
+    if event.party not in dossier.left():
+        return False
+    left = [known.at for known in dossier.events if (known.kind, known.party) == (EventKind.LEAVE, event.party)]
+    return event.at > max(left, default=event.at)
 
 
 def _stops_more(event: Event, dossier: Dossier) -> bool:

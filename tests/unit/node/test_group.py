@@ -12,9 +12,9 @@ from comity.agreement.events import EventKind
 from comity.agreement.lifecycle import Standing
 from comity.agreement.terms import parse_terms
 from comity.agreement.transitions import State
-from comity.errors import NotFoundError, TransitionError, UnknownKey, VerificationError
+from comity.errors import ConflictError, NotFoundError, TransitionError, UnknownKey, VerificationError
 from comity.exchange import parse_message
-from comity.ids import PartyId
+from comity.ids import Instant, PartyId
 from comity.node.agree import Recorded
 from comity.node.correspond import receive
 from comity.node.outbox import Outgoing, list_due, settle
@@ -425,6 +425,18 @@ def test_a_text_that_comes_before_the_first_one_keeps_nobody_out_and_is_told_not
             group.nodes["borealia"],
             forge(group, EventKind.SUSPEND, party="meridia", signer="meridia", terms=agreement),
         )
+
+
+def test_a_text_from_before_its_leaving_is_kept_when_it_comes_late_and_one_from_after_is_not(group: World) -> None:
+    agreement = group.sign_all(write_terms(group))
+    late = forge_proposal(group, "meridia", write_next(group, agreement))
+    group.act("meridia", agreement, EventKind.LEAVE)
+    group.deliver()
+    assert receive(group.nodes["borealia"], late).new
+    group.now = Instant(group.now + 1_000_000)
+    other = write_next(group, agreement).replace(b'"any_member"', b'"closed"')
+    with pytest.raises(ConflictError, match="meridia has left this agreement"):
+        receive(group.nodes["borealia"], forge_proposal(group, "meridia", other))
 
 
 def test_who_left_cannot_put_a_text_before_the_first_that_a_later_party_has(group: World) -> None:
