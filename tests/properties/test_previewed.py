@@ -293,6 +293,9 @@ def check_once(scope: dict[str, Any], listed: list[dict[str, Any]], replaced: di
             take_in(world, listed[2:4], day=50)
             if replaced["receivers"] == ("members",):
                 join(world, agreement)
+            if replaced["receivers"] != ("borealia",):
+                # A next version names everybody that is bound.
+                scope = {**scope, "receivers": ("borealia", "meridia")}
             lineage = {"version": 2, "agreement": agreement, "supersedes": agreement}
         take_in(world, listed[4:], day=100)
         toml = write(world, scope, **lineage)
