@@ -253,7 +253,14 @@ def check_given(world: World, item: FlowPreview, samples: Samples, got: Given) -
         assert how.is_bound or how.redacted == got[key]
 
 
-def check_effect(item: FlowPreview, samples: Samples, *, before: Given, after: Given, later: Given) -> None:
+def is_bound(item: FlowPreview, samples: Samples) -> bool:
+    """Whether less may be removed of some object than is shown."""
+    return any(how.is_bound for how in read_shown(item, samples).values())
+
+
+def check_effect(
+    item: FlowPreview, samples: Samples, *, before: Given, after: Given, later: Given, was_bound: bool
+) -> None:
     """What would be gained and lost is what was; who polls on gets what it had not, and what it had without more."""
     assert item.effect is not None
     both = before.keys() & after.keys()
@@ -262,8 +269,7 @@ def check_effect(item: FlowPreview, samples: Samples, *, before: Given, after: G
     assert read_keys(item.effect.lost, samples) == before.keys() - after.keys()
     assert changed <= read_keys(item.effect.changed, samples)
     assert read_keys(item.effect.changed, samples) | read_keys(item.effect.unchanged, samples) == both
-    bound = any(how.is_bound for how in read_shown(item, samples).values())
-    if not bound and not any(CREATED_BY in removed or len(removed) > 1 for removed in before.values()):
+    if not was_bound and not is_bound(item, samples):
         assert changed == read_keys(item.effect.changed, samples)
     assert {key: after[key] for key in (after.keys() - before.keys()) | changed}.items() <= later.items()
 
@@ -288,6 +294,7 @@ def check_once(scope: dict[str, Any], listed: list[dict[str, Any]], replaced: di
         take_in(world, listed[:2], day=1)
         scope = {**scope, "since": format_instant(world.now)}
         agreement, before, lineage = "", dict[tuple[str, PartyId], tuple[Given, Instant]](), dict[str, Any]()
+        bound = set[tuple[str, PartyId]]()
         if replaced is not None:
             agreement = world.sign_all(write(world, {**replaced, "since": scope["since"]}))
             take_in(world, listed[2:4], day=50)
@@ -303,7 +310,9 @@ def check_once(scope: dict[str, Any], listed: list[dict[str, Any]], replaced: di
         keys = [(item.flow.channel, item.flow.receiver) for item in shown.flows]
         assert {key for key, item in zip(keys, shown.flows, strict=True) if item.counts} == set(list_keys(scope))
         if replaced is not None:
-            before = check_flows(world, preview_terms(aurelia, agreement, samples=ALL), agreement)
+            then = preview_terms(aurelia, agreement, samples=ALL)
+            before = check_flows(world, then, agreement)
+            bound = {(x.flow.channel, x.flow.receiver) for x in then.flows if is_bound(x, then.samples)}
         signed = world.sign_all(toml)
         nothing = (Given(), BEGINNING)
         for key, item in zip(keys, shown.flows, strict=True):
@@ -312,7 +321,7 @@ def check_once(scope: dict[str, Any], listed: list[dict[str, Any]], replaced: di
             after, _ = poll_on(world, signed, key)
             check_given(world, item, shown.samples, after)
             if replaced is not None:
-                check_effect(item, shown.samples, before=had, after=after, later=later)
+                check_effect(item, shown.samples, before=had, after=after, later=later, was_bound=key in bound)
         check_flows(world, preview_terms(aurelia, signed, samples=ALL), signed)
 
 
