@@ -283,6 +283,21 @@ class History(RuleBasedStateMachine):
             name, handle = data.draw(st.sampled_from(able))
             self.take(do_="forge", by=name, agreement=handle, kind=kind)
 
+    @precondition(lambda self: len(self.simulation.names) > 2)
+    @rule(data=st.data())
+    def intrude(self, data: st.DataObject) -> None:
+        able = [
+            (name, handle)
+            for handle in self.simulation.agreements
+            for name in self.simulation.names
+            if handle not in self.known(name)
+        ]
+        if able:
+            name, handle = data.draw(st.sampled_from(able))
+            others = [each for each in self.simulation.names if each != name]
+            named = data.draw(st.sets(st.sampled_from(others), min_size=1))
+            self.take(do_="intrude", by=name, agreement=handle, named=[name, *sorted(named)])
+
     @rule()
     def pull_everything(self) -> None:
         for giver in self.simulation.names:

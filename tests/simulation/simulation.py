@@ -21,11 +21,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from comity.agreement.events import CARRIES_TERMS, Event, EventKind, Reservation
+from comity.agreement.events import EventKind, Reservation
 from comity.agreement.people import Role
 from comity.agreement.recognition import Refusal
+from comity.agreement.terms import Terms
 from comity.errors import ComityError, StoreFull
-from comity.exchange import make_message
 from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId
 from comity.node import agree, correspond, ingest
 from comity.node.follow import plan_pull
@@ -43,32 +43,19 @@ from comity.stix.labels import make_tags
 from comity.store import feeds, objects
 from comity.taxii.wire import format_envelope
 from tests.simulation.drafts import HOUR, POLICIES, SECRET, make_bases, make_item, write_terms
+from tests.simulation.forging import TALK_OF_STRANGERS, forge_message, make_claim
+from tests.simulation.pulls import Pull
 from tests.simulation.stores import FaultyStore, make_faulty
 from tests.simulation.template import PARTIES, PEOPLE, START, copy_nodes, manifests
 from tests.worlds import object_id
 
-__all__ = ["Pull", "Simulation", "Step"]
+__all__ = ["Simulation", "Step"]
 
 Step = Mapping[str, Any]
 """One step of a history, as JSON holds it; `do` names it."""
 
 _SECOND = 1_000_000
 _ROUNDS = 60
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pull:
-    """One page that reached its recipient, and whom its terms let it be passed on to.
-
-    `kept` is what the recipient took in as a partner's: not what it gave that partner itself, nor what it refused.
-    """
-
-    giver: str
-    recipient: str
-    versions: tuple[tuple[ObjectId, str], ...]
-    kept: tuple[tuple[ObjectId, str], ...]
-    onward: frozenset[str]
-    leaked: bool
 
 
 @dataclass
@@ -328,7 +315,7 @@ class Simulation:
     def _forge(self, step: Step) -> str | None:
         """A party that does not keep to the rules signs what its own node would refuse, and sends it to everybody.
 
-        With `re`, it is the lifting of the oldest lock of another party. From here on nobody counts on its record.
+        A lifting is that of the oldest lock of another party. From here on nobody counts on its record.
         """
         name = step["by"]
         dossier = self.dossier(name, step["agreement"])
@@ -339,24 +326,22 @@ class Simulation:
         if kind is EventKind.RESUME and not locks:
             return "refused: nobody else has a lock"
         terms = standing.current or standing.latest
-        draft = Event(
-            digest=Digest("0" * 64),
-            kind=kind,
-            agreement=dossier.id,
-            terms=terms.hash,
-            party=PartyId(name),
-            at=self.clock(name),
-            re=locks[0].event if kind is EventKind.RESUME else None,
-        )
-        node = self.nodes[name]
-        document = terms.document if kind in CARRIES_TERMS else None
-        envelope = make_message(
-            draft, nonce=self._draw(name, 16), signers=[node.signers[KeyRole.AGREEMENT]], document=document
-        )
+        self._send_forged(name, kind, terms, re=locks[0].event if kind is EventKind.RESUME else None)
+        return None
+
+    def _intrude(self, step: Step) -> None:
+        """Who knows no more of an agreement than its name proposes a next version of it, and says more about that."""
+        name = step["by"]
+        terms = make_claim(step["named"], self.agreements[step["agreement"]], title=f"As {name} would have it")
+        for kind, words in TALK_OF_STRANGERS:
+            self._send_forged(name, kind, terms, **words)
+
+    def _send_forged(self, name: str, kind: EventKind, terms: Terms, **words: Any) -> None:  # noqa: ANN401
+        signer, nonce = self.nodes[name].signers[KeyRole.AGREEMENT], self._draw(name, 16)
+        envelope = forge_message(name, kind, terms, at=self.clock(name), nonce=nonce, signer=signer, **words)
         self.forgers.add(name)
         self.forged.add((name, kind, terms.hash))
         self.late += [(other, envelope) for other in self.names if other != name]
-        return None
 
     # ---- what nodes do to each other -------------------------------------------------------------------------------
 

@@ -3,13 +3,17 @@
 
 What is recorded is never judged by the order of arrival: the state follows from the set of events
 (`agreement.lifecycle`). A repeated message changes nothing. What one partner can make this node keep is bounded.
+
+Who names an agreement that is not its own learns nothing by the answer: whatever it says is taken or refused as if it
+alone had ever spoken of it, and counts for nothing until a party has named the sender (`node.unheard`).
 """
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
-from comity.agreement.events import STOPS, Event, EventKind
+from comity.agreement.events import SIGNS, STOPS, Event, EventKind
 from comity.agreement.terms import Terms
 from comity.canonical import Json
 from comity.errors import (
@@ -26,6 +30,7 @@ from comity.node.node import Act, Node
 from comity.node.parties import read_manifests
 from comity.node.recording import Recorded, follow_up, keep_terms, put_event, summarise
 from comity.node.standing import Dossier, find_agreement, read_dossier
+from comity.node.unheard import read_alone, take_heard
 from comity.store import agreements
 
 __all__ = ["Imported", "export_messages", "import_messages", "receive"]
@@ -67,16 +72,45 @@ def receive(node: Node, envelope: bytes) -> Recorded:
         if event.party == node.party:
             raise VerificationError("a message of this node's own came back as another's")
         dossier = read_dossier(node, act.transaction, event.agreement)
-        if terms is None and dossier is None:
-            raise NotFoundError("the agreement of this event is not on record here")
-        _check_members(node, event, dossier=dossier, terms=terms)
-        _check_bounds(node, act, event, dossier=dossier, terms=terms)
-        if terms is not None:
-            keep_terms(act, terms)
-        new = put_event(act, event, envelope=envelope)
+        if dossier is not None and _is_stranger(event, terms, dossier):
+            alone = read_alone(act, dossier, event.party)
+            _check_taken(node, act, event, dossier=alone, terms=terms)
+            new = alone is None or event.digest not in {known.digest for known in alone.events}
+            if new:
+                agreements.add_unheard(act.transaction, event, envelope=envelope, now=act.now)
+            return summarise(node, act, event, new=new, heard=False)
+        _check_taken(node, act, event, dossier=dossier, terms=terms)
+        new = _record(act, event, terms, envelope=envelope)
         if new:
             follow_up(node, act, event.agreement)
+            _hear(node, act, event.agreement)
         return summarise(node, act, event, new=new)
+
+
+def _record(act: Act, event: Event, terms: Terms | None, *, envelope: bytes) -> bool:
+    if terms is not None:
+        keep_terms(act, terms)
+    return put_event(act, event, envelope=envelope)
+
+
+def _hear(node: Node, act: Act, agreement: AgreementId) -> None:
+    """Let count what was kept apart of those who are parties by now. A text of theirs may name others in turn."""
+    while (dossier := read_dossier(node, act.transaction, agreement)) and (heard := take_heard(act, dossier)):
+        for event, terms, envelope in heard:
+            with suppress(ConflictError, NotFoundError, VerificationError):  # what a party may not say is not kept
+                _check_taken(node, act, event, dossier=dossier, terms=terms)
+                _record(act, event, terms, envelope=envelope)
+        follow_up(node, act, agreement)
+
+
+def _is_stranger(event: Event, terms: Terms | None, dossier: Dossier) -> bool:
+    """Whether the sender is no party as far as is known here.
+
+    A first version speaks for itself: the agreement is named by its hash, so that whoever signs it as a party is one,
+    whatever others who learned that name said before.
+    """
+    founds = terms is not None and terms.version == 1 and event.kind in SIGNS and event.party in terms.founders
+    return event.party not in dossier.parties() and not founds
 
 
 def export_messages(node: Node, prefix: str) -> bytes:
@@ -105,14 +139,14 @@ def import_messages(node: Node, data: bytes) -> Imported:
     waiting, recorded, known = [*messages], list[Recorded](), 0
     refused: dict[bytes, str] = {}
     while waiting:
-        refused = {}
+        again, refused = bool(refused), {}
         for envelope in waiting:
             result = _take(node, envelope, agreement)
             if isinstance(result, str):
                 refused[envelope] = result
-            elif result is None or not result.new:
+            elif result is None or not (result.new or again):
                 known += 1
-            else:
+            else:  # new, or heard since it was kept apart a moment ago
                 recorded.append(result)
         if len(refused) == len(waiting):
             break
@@ -128,9 +162,12 @@ def _take(node: Node, envelope: bytes, agreement: AgreementId) -> Recorded | str
             return f"a message on the agreement {event.agreement[:12]}…, which is not the one the file names"
         if event.party == node.party:
             return None
-        return receive(node, envelope)
+        recorded = receive(node, envelope)
     except ComityError as error:
         return error.detail
+    if recorded.heard:
+        return recorded
+    return f"{event.party} is not a party of the agreement: this is kept, and counts once a version of a party names it"
 
 
 def _read_messages(data: bytes) -> tuple[AgreementId, Sequence[bytes]]:
@@ -150,11 +187,23 @@ def _read_messages(data: bytes) -> tuple[AgreementId, Sequence[bytes]]:
     raise MalformedMessage(f"not a file of messages ({_FORMAT}) as `agreement export` writes it")
 
 
+def _check_taken(node: Node, act: Act, event: Event, *, dossier: Dossier | None, terms: Terms | None) -> None:
+    """Whether the event can be kept beside what `dossier` holds.
+
+    Raises:
+        NotFoundError, VerificationError, ConflictError: it cannot.
+    """
+    if terms is None and dossier is None:
+        raise NotFoundError("the agreement of this event is not on record here")
+    _check_members(node, event, dossier=dossier, terms=terms)
+    _check_bounds(node, act, event, dossier=dossier, terms=terms)
+
+
 def _check_members(node: Node, event: Event, *, dossier: Dossier | None, terms: Terms | None) -> None:
     """Both this party and the sender belong to the agreement: as on record, or, for a first proposal, as in its text.
 
-    A text that names an agreement on record is no way into it: whoever is not yet a party of any version waits until a
-    version that names it has come from one who is. The text of a group that can be joined may come to a party that is
+    A text that names an agreement on record is no way into it: whoever is not yet a party of any version is heard when
+    a version that names it has come from one who is. The text of a group that can be joined may come to a party that is
     not in it yet: nothing is given under it before that party has signed and was admitted.
     """
     named = terms.founders if terms else frozenset[PartyId]()

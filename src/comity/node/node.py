@@ -87,18 +87,19 @@ class Node:
     def act(self) -> Iterator[Act]:
         """One act: all of it is on the disk when the block has ended, or nothing of it."""
         head: bytes | None = None
+        opened: Transaction | None = None
         try:
             with self.store.write() as transaction:
+                opened = transaction
                 act = Act(transaction=transaction, now=self.clock(), draw=self.draw)
                 yield act
                 if act.entries:
                     head = self._seal(act)
-        except NotFoundError:
-            # Every act asks for what it is about before it writes: nothing undone can have been remembered.
-            raise
         except BaseException:
-            # What was read of a transaction that was undone must not be remembered as the state of the store.
-            self.remembered.clear()
+            # What was read of a transaction that was undone must not be remembered as the state of the store. A refused
+            # message has written nothing: it neither makes this node forget, nor shows by its time what is remembered.
+            if opened is not None and opened.has_written():
+                self.remembered.clear()
             raise
         if head is not None:
             # The act is on record. A crash here, or a disk that has no room for this small file, leaves `head` behind

@@ -47,17 +47,19 @@ class Recorded:
     """The event now on record and the state it led to; `new` is False for a repeated message.
 
     `approvals` are those of this party's people that carried it, empty for an event of another party or of the node.
+    `heard` is False for a message that is kept and counts for nothing, as its sender is no party so far.
     """
 
     event: Event
     standing: Standing
     new: bool
+    heard: bool = True
     approvals: tuple[Approval, ...] = ()
 
     @property
     def stops(self) -> bool:
         """Whether the event has just closed a gate, so that sends under way must be waited for."""
-        return self.new and self.event.kind in STOPS
+        return self.new and self.heard and self.event.kind in STOPS
 
 
 def draft_event(node: Node, act: Act, kind: EventKind, terms: Terms) -> Event:
@@ -135,10 +137,12 @@ def put_event(act: Act, event: Event, *, envelope: bytes, approvals: tuple[Appro
     return new
 
 
-def summarise(node: Node, act: Act, event: Event, *, new: bool, approvals: tuple[Approval, ...] = ()) -> Recorded:
+def summarise(
+    node: Node, act: Act, event: Event, *, new: bool, heard: bool = True, approvals: tuple[Approval, ...] = ()
+) -> Recorded:
     """The event and the state that all on record leads to."""
     standing = _read(node, act, event.agreement).standing(now=act.now)
-    return Recorded(event=event, standing=standing, new=new, approvals=approvals)
+    return Recorded(event=event, standing=standing, new=new, heard=heard, approvals=approvals)
 
 
 def follow_up(node: Node, act: Act, agreement: AgreementId) -> None:
@@ -190,7 +194,7 @@ def _queue(node: Node, act: Act, dossier: Dossier, standing: Standing) -> None:
     """Send what the newest event makes due; what was sent once is not queued again."""
     envelopes = {event.digest: envelope for event, envelope in zip(dossier.events, dossier.envelopes, strict=True)}
     for party, event in find_addressed(dossier.belonging(), dossier.events, standing, party=node.party):
-        agreements.put_outbox_once(act.transaction, party, envelope=envelopes[event.digest], now=act.now)
+        agreements.put_outbox(act.transaction, party, event.digest, envelope=envelopes[event.digest], now=act.now)
 
 
 def _read(node: Node, act: Act, agreement: AgreementId) -> Dossier:

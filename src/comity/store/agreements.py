@@ -14,6 +14,7 @@ __all__ = [
     "Pending",
     "add_event",
     "add_terms",
+    "add_unheard",
     "count_unanswered",
     "find_agreements",
     "list_agreements",
@@ -22,7 +23,6 @@ __all__ = [
     "mark_failed",
     "mark_reviewed",
     "put_outbox",
-    "put_outbox_once",
     "read_due",
     "read_envelopes",
     "read_epoch",
@@ -31,7 +31,9 @@ __all__ = [
     "read_terms",
     "read_texts",
     "read_undelivered",
+    "read_unheard",
     "read_versions",
+    "remove_unheard",
 ]
 
 
@@ -145,18 +147,35 @@ def read_evidence(transaction: Transaction, agreement: AgreementId) -> list[tupl
     return [(Digest(digest), bytes(envelope), Instant(recorded_at)) for digest, envelope, recorded_at in rows]
 
 
-def put_outbox(transaction: Transaction, party: PartyId, *, envelope: bytes, now: Instant) -> None:
-    """Queue a message for `party`, due at once."""
+def add_unheard(transaction: Transaction, event: Event, *, envelope: bytes, now: Instant) -> None:
+    """Keep a message that counts for nothing yet; a known one is left as it is."""
     transaction.run(
-        "INSERT INTO outbox (party, envelope, added_at, due_at) VALUES (?, ?, ?, ?)", (party, envelope, now, now)
+        "INSERT INTO unheard (digest, agreement, party, envelope, recorded_at) VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT (digest) DO NOTHING",
+        (event.digest, event.agreement, event.party, envelope, now),
     )
 
 
-def put_outbox_once(transaction: Transaction, party: PartyId, *, envelope: bytes, now: Instant) -> None:
-    """Queue a message for `party` that it may have been queued for before; then nothing changes."""
-    row = transaction.row("SELECT 1 FROM outbox WHERE party = ? AND envelope = ?", (party, envelope))
-    if row is None:
-        put_outbox(transaction, party, envelope=envelope, now=now)
+def read_unheard(transaction: Transaction, agreement: AgreementId) -> list[tuple[PartyId, bytes, Instant]]:
+    """The messages on an agreement that count for nothing: who said each, its bytes and when it came, in that order."""
+    rows = transaction.rows(
+        "SELECT party, envelope, recorded_at FROM unheard WHERE agreement = ? ORDER BY position", (agreement,)
+    )
+    return [(PartyId(party), bytes(envelope), Instant(recorded_at)) for party, envelope, recorded_at in rows]
+
+
+def remove_unheard(transaction: Transaction, digest: Digest) -> None:
+    """Forget a message that is now an event."""
+    transaction.run("DELETE FROM unheard WHERE digest = ?", (digest,))
+
+
+def put_outbox(transaction: Transaction, party: PartyId, event: Digest, *, envelope: bytes, now: Instant) -> None:
+    """Queue the message that carries `event` for `party`, due at once; what was queued for it before is not again."""
+    if transaction.row("SELECT 1 FROM outbox WHERE event = ? AND party = ?", (event, party)) is None:
+        transaction.run(
+            "INSERT INTO outbox (party, event, envelope, added_at, due_at) VALUES (?, ?, ?, ?, ?)",
+            (party, event, envelope, now, now),
+        )
 
 
 def read_due(transaction: Transaction, *, now: Instant, limit: int) -> list[Pending]:
@@ -179,10 +198,15 @@ def read_undelivered(transaction: Transaction) -> list[Pending]:
 
 
 def count_unanswered(transaction: Transaction, party: PartyId, *, by: PartyId) -> int:
-    """How many agreements have events of `party` and none of `by`, whoever else has said something of them."""
+    """Of how many agreements `party` has said something, and `by` has told it nothing.
+
+    What `by` says of an agreement to others is no answer to who is no party of it, and must not show in this count.
+    """
     row = transaction.row(
-        "SELECT COUNT(*) FROM (SELECT agreement FROM event GROUP BY agreement"
-        " HAVING SUM(party = ?) > 0 AND SUM(party = ?) = 0)",
+        "SELECT COUNT(*) FROM"
+        " (SELECT agreement FROM event WHERE party = ?1 UNION SELECT agreement FROM unheard WHERE party = ?1) AS said"
+        " WHERE NOT EXISTS (SELECT 1 FROM event AS own JOIN outbox ON outbox.event = own.digest AND outbox.party = ?1"
+        " WHERE own.party = ?2 AND own.agreement = said.agreement)",
         (party, by),
     )
     return int(row[0]) if row else 0

@@ -40,6 +40,7 @@ class SqliteTransaction:
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
+        self._changes_before = connection.total_changes()
 
     def rows(self, sql: str, parameters: Sequence[SqlValue] = ()) -> list[Row]:
         """All rows of a query."""
@@ -63,6 +64,10 @@ class SqliteTransaction:
         """The integer key of the row that an INSERT made."""
         self._connection.execute(sql, parameters)
         return self._connection.last_insert_rowid()
+
+    def has_written(self) -> bool:
+        """Whether anything was changed in it, by whoever."""
+        return self._connection.total_changes() != self._changes_before
 
 
 class SqliteStore:

@@ -28,3 +28,6 @@ class Transaction(Protocol):
 
     def insert(self, sql: str, parameters: Sequence[SqlValue] = ()) -> int:
         """The integer key of the row that an INSERT made."""
+
+    def has_written(self) -> bool:
+        """Whether anything was changed in it, by whoever."""
