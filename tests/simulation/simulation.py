@@ -26,6 +26,7 @@ from comity.agreement.people import Role
 from comity.agreement.recognition import Refusal
 from comity.agreement.terms import Terms
 from comity.errors import ComityError, StoreFull
+from comity.exchange import parse_message
 from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId
 from comity.node import agree, correspond, ingest
 from comity.node.follow import plan_pull
@@ -40,7 +41,7 @@ from comity.node.upkeep import keep_up
 from comity.release.disclosure import Answer
 from comity.signing import Role as KeyRole
 from comity.stix.labels import make_tags
-from comity.store import feeds, objects
+from comity.store import agreements, feeds, objects
 from comity.taxii.wire import format_envelope
 from tests.simulation.drafts import HOUR, POLICIES, SECRET, make_bases, make_item, write_terms
 from tests.simulation.forging import TALK_OF_STRANGERS, forge_message, make_claim
@@ -80,6 +81,7 @@ class Simulation:
     refused: set[tuple[str, str]] = field(default_factory=set)
     forgers: set[str] = field(default_factory=set)
     forged: set[tuple[str, str, str]] = field(default_factory=set)
+    claims: set[Digest] = field(default_factory=set)
     own: dict[ObjectId, str] = field(default_factory=dict)
     items: dict[tuple[ObjectId, str], Step] = field(default_factory=dict)
     pulls: list[Pull] = field(default_factory=list)
@@ -138,11 +140,17 @@ class Simulation:
                 with suppress(ComityError):
                     self._note_upkeep(name)
             self._exchange({"backwards": True})
-            if not self.late and not any(list_waiting(self.nodes[name]) for name in self.names):
+            if not self.late and not any(self._list_owed(name) for name in self.names):
                 return
             self.now = Instant(self.now + 301 * _SECOND)
         waiting = {name: list_waiting(self.nodes[name]) for name in self.names}
         raise AssertionError(f"DRAIN: messages wait for ever: {waiting}")
+
+    def _list_owed(self, name: str) -> list[bytes]:
+        """What is still to be delivered; whoever answers a stranger's claim talks to who has put it on no record."""
+        with self.nodes[name].store.read() as transaction:
+            waiting = [message.envelope for message in agreements.read_undelivered(transaction)]
+        return [envelope for envelope in waiting if parse_message(envelope).event.terms not in self.claims]
 
     # ---- the stage -------------------------------------------------------------------------------------------------
 
@@ -333,6 +341,7 @@ class Simulation:
         """Who knows no more of an agreement than its name proposes a next version of it, and says more about that."""
         name = step["by"]
         terms = make_claim(step["named"], self.agreements[step["agreement"]], title=f"As {name} would have it")
+        self.claims.add(terms.hash)
         for kind, words in TALK_OF_STRANGERS:
             self._send_forged(name, kind, terms, **words)
 
