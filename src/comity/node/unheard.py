@@ -51,7 +51,7 @@ def read_alone(act: Act, dossier: Dossier, party: PartyId) -> Dossier | None:
 
 
 def take_heard(act: Act, dossier: Dossier) -> list[Unheard]:
-    """The messages kept apart whose senders are parties by now, those that may bind somebody last; kept apart no more.
+    """The messages kept apart whose senders are parties by now, in the order they came in; kept apart no more.
 
     Each was verified when it came.
     """
@@ -63,4 +63,4 @@ def take_heard(act: Act, dossier: Dossier) -> list[Unheard]:
             agreements.remove_unheard(act.transaction, message.event.digest)
             terms = None if message.document is None else parse_terms(message.document)
             taken.append((message.event, terms, envelope))
-    return sorted(taken, key=lambda item: item[1] is not None)
+    return taken

@@ -29,6 +29,8 @@ _HOUR = 3_600_000_000
 _SHOWN_AFTER = 7 * 24 * _HOUR
 """How long a deletion that was done stays in the list, so that people see what they no longer have."""
 
+_STRANGERS_SHOWN = 30 * 24 * _HOUR
+
 
 def list_work(node: Node) -> tuple[WorkItem, ...]:
     """What waits for this party, oldest first."""
@@ -42,6 +44,7 @@ def list_work(node: Node) -> tuple[WorkItem, ...]:
             *_list_retention(reviews.items, texts, more=reviews.more),
             *_list_deleted(transaction, texts, now=now),
             *_list_undelivered(transaction, now=now),
+            *_list_strangers(transaction, dossiers, now=now),
         ]
     for dossier in dossiers:
         facts = _read_facts(dossier, node.party, reviewed_at=reviewed.get(dossier.id), now=now)
@@ -153,6 +156,22 @@ def _list_undelivered(transaction: Transaction, *, now: Instant) -> Iterator[Wor
             since=min(message.added_at for message in messages),
             party=party,
             count=len(messages),
+        )
+
+
+def _list_strangers(transaction: Transaction, dossiers: list[Dossier], *, now: Instant) -> Iterator[WorkItem]:
+    """Whoever speaks of an agreement that is not its own has its name from somewhere."""
+    titles = {dossier.id: (dossier.standing(now=now).current or dossier.versions[-1]).title for dossier in dossiers}
+    for agreement, party, count, first in agreements.read_strangers(transaction, Instant(now - _STRANGERS_SHOWN)):
+        yield WorkItem(
+            kind=WorkKind.STRANGER,
+            act=f"find out how {party} learned of it: it was answered as if there were nothing, and nothing counts",
+            why=f"{count} message{'' if count == 1 else 's'} on this agreement by {party}, which is no party of it",
+            since=first,
+            agreement=agreement,
+            title=titles[agreement],
+            party=party,
+            count=count,
         )
 
 

@@ -28,6 +28,7 @@ __all__ = [
     "read_epoch",
     "read_evidence",
     "read_reviews",
+    "read_strangers",
     "read_terms",
     "read_texts",
     "read_undelivered",
@@ -162,6 +163,16 @@ def read_unheard(transaction: Transaction, agreement: AgreementId) -> list[tuple
         "SELECT party, envelope, recorded_at FROM unheard WHERE agreement = ? ORDER BY position", (agreement,)
     )
     return [(PartyId(party), bytes(envelope), Instant(recorded_at)) for party, envelope, recorded_at in rows]
+
+
+def read_strangers(transaction: Transaction, since: Instant) -> list[tuple[AgreementId, PartyId, int, Instant]]:
+    """Who has said something since then of which agreement without being heard: how many messages, and the first."""
+    rows = transaction.rows(
+        "SELECT agreement, party, COUNT(*), MIN(recorded_at) FROM unheard GROUP BY agreement, party"
+        " HAVING MAX(recorded_at) >= ? ORDER BY agreement, party",
+        (since,),
+    )
+    return [(AgreementId(agreement), PartyId(party), count, Instant(first)) for agreement, party, count, first in rows]
 
 
 def remove_unheard(transaction: Transaction, digest: Digest) -> None:
