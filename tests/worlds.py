@@ -17,11 +17,12 @@ from comity.config import Address
 from comity.ids import Instant, ObjectId, PartyId, PersonId, format_instant, parse_instant
 from comity.node import agree, correspond, ingest, people
 from comity.node.founding import found_node
+from comity.node.gate import list_open_collections
 from comity.node.node import Node, open_node
 from comity.node.outbox import list_due, settle
 from comity.node.parties import add_party, export_manifest
 from comity.node.people import Actor, Waiting
-from comity.node.poll import Page, PollRequest, Selection, VersionChoice, list_open_collections, poll
+from comity.node.poll import Page, PollRequest, Selection, VersionChoice, poll
 from comity.release.disclosure import Answer
 from comity.signing import Manifest
 from comity.stix.labels import CLASSIFICATION_EXTENSION, make_tags

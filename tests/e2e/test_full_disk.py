@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from comity.ids import PartyId
+from comity.node.gate import list_open_collections
 from comity.node.parties import create_credential
-from comity.node.poll import list_open_collections
 from tests.e2e.conftest import (
     Ended,
     Given,

@@ -28,9 +28,9 @@ from comity.cli.control import ask
 from comity.cli.reply import Exit, Reply
 from comity.errors import UnavailableError
 from comity.ids import PartyId
+from comity.node.gate import list_open_collections
 from comity.node.journal import verify_folder
 from comity.node.parties import create_credential
-from comity.node.poll import list_open_collections
 from tests.e2e.conftest import Entry, Given, comity, entries, get, read_objects, rows, serving, start
 from tests.worlds import World, badge_path, make_object
 

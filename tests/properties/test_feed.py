@@ -25,7 +25,8 @@ from comity.errors import NotFoundError, TransitionError
 from comity.ids import AgreementId, Instant, ObjectId, PartyId
 from comity.node import agree
 from comity.node.journal import list_entries, verify_store
-from comity.node.poll import Page, PollRequest, Released, Selection, VersionChoice, poll
+from comity.node.pages import Released
+from comity.node.poll import Page, PollRequest, Selection, VersionChoice, poll
 from comity.node.retention import delete
 from comity.node.standing import collection_id, find_agreement
 from comity.release.decision import Withhold, decide

@@ -21,7 +21,8 @@ from comity.errors import ComityError
 from comity.ids import AgreementId, Instant, ObjectId, PartyId, format_instant
 from comity.node import agree, ingest, upkeep
 from comity.node.explain import Verdict, explain
-from comity.node.poll import Page, PollRequest, Selection, list_open_collections, poll
+from comity.node.gate import list_open_collections
+from comity.node.poll import Page, PollRequest, Selection, poll
 from comity.node.standing import Collection, read_dossier
 from comity.release.disclosure import Answer
 from comity.release.verdict import rank_verdict

@@ -26,7 +26,7 @@ Not here: what a party may say in this state (`agreement.moves`), recognition (`
 judges for itself, and signatures (`comity.exchange`).
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from comity.agreement.events import Event, EventKind, Reservation
@@ -35,8 +35,9 @@ from comity.agreement.terms import Channel, LegalBasis, Terms
 from comity.agreement.transitions import State
 from comity.ids import Digest, Instant, PartyId, format_instant
 
-__all__ = ["Lapse", "Lock", "Obstacle", "Standing", "compute_standing", "is_valid"]
+__all__ = ["Lapse", "Lock", "Obstacle", "Standing", "compute_standing", "find_constancy", "is_valid", "split_time"]
 
+_FIRST, _LAST = Instant(0), Instant(2**63 - 1)
 _FEWEST = 2
 """Parties without which there is nobody to give or nobody to receive."""
 
@@ -152,6 +153,26 @@ def compute_standing(versions: Sequence[Terms], events: Sequence[Event], *, now:
         admissions=_admissions(record, counts),
         superseded=frozenset(terms.hash for terms in record.versions if head and terms.version < head.version),
     )
+
+
+def find_constancy(versions: Sequence[Terms], events: Sequence[Event], *, now: Instant) -> tuple[Instant, Instant]:
+    """From when until when (not included) the clock alone changes neither the standing nor who recognises what.
+
+    Every date that the clock is held against stands in a text, or in a basis that a joiner cites.
+    """
+    bases = [basis for terms in versions for basis in terms.legal_bases]
+    bases += [basis for event in events for basis in event.bases]
+    dates = {date for basis in bases for date in (basis.valid_from, basis.valid_until)}
+    dates |= {date for terms in versions for date in (terms.valid_from, terms.valid_until)}
+    dates |= {assurance.valid_until for terms in versions for assurance in terms.assurances}
+    return split_time(dates, now=now)
+
+
+def split_time(dates: Iterable[Instant | None], *, now: Instant) -> tuple[Instant, Instant]:
+    """The last of `dates` up to `now`, and the first after it; before and after all of them, time without end."""
+    known = [date for date in dates if date is not None]
+    begun = max((date for date in known if date <= now), default=_FIRST)
+    return begun, min((date for date in known if date > now), default=_LAST)
 
 
 def is_valid(basis: LegalBasis, now: Instant) -> bool:

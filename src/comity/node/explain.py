@@ -12,9 +12,9 @@ from comity.agreement.channels import Channel, Scope
 from comity.agreement.lifecycle import Standing
 from comity.errors import MalformedRequest, NotFoundError
 from comity.ids import AgreementId, ObjectId, PartyId, format_instant
+from comity.node.gate import ask_gate
 from comity.node.node import Node
 from comity.node.parties import find_party
-from comity.node.poll import ask_gate
 from comity.node.standing import Dossier, list_dossiers
 from comity.release.clauses import Finding, read_findings
 from comity.release.decision import Withhold, decide, decide_history

@@ -20,6 +20,7 @@ from comity.errors import ConfigError, CorruptionError, MalformedError, NotFound
 from comity.ids import Digest, Instant, PartyId
 from comity.keys import open_keys
 from comity.node.clock import draw_bytes, read_clock
+from comity.node.pages import Pages
 from comity.release.disclosure import SALT_BYTES, EntryType, Leaf, commit_content, format_leaf
 from comity.signing import Role, Signer, parse_manifest, parse_signed_document
 from comity.store import SqliteStore, Transaction, log, parties
@@ -36,12 +37,22 @@ class Act:
     transaction: Transaction
     now: Instant
     draw: Callable[[int], bytes]
-    entries: list[tuple[bytes, log.Opening]] = field(default_factory=list)
+    entries: list[tuple[bytes, log.Opening, log.Listing | None]] = field(default_factory=list)
 
     def record(
-        self, kind: EntryType, content: bytes, *, terms: Digest | None, recipient: PartyId | None, count: int
+        self,
+        kind: EntryType,
+        content: bytes,
+        *,
+        terms: Digest | None,
+        recipient: PartyId | None,
+        count: int,
+        listing: log.Listing | None = None,
     ) -> None:
-        """Put an entry on record with this act; `recipient` gets its next sequence number."""
+        """Put an entry on record with this act; `recipient` gets its next sequence number.
+
+        The content goes on with `listing`, where it has one.
+        """
         salt = self.draw(SALT_BYTES)
         leaf = Leaf(
             type=kind,
@@ -50,9 +61,13 @@ class Act:
             sequence=None if recipient is None else log.next_sequence(self.transaction, recipient),
             count=count,
             at=self.now,
-            commitment=commit_content(salt, content),
+            commitment=commit_content(salt, content, b"" if listing is None else listing.data),
         )
-        self.entries.append((format_leaf(leaf), log.Opening(salt=salt, content=content)))
+        self.entries.append((format_leaf(leaf), log.Opening(salt=salt, content=content), listing))
+
+
+_PAGES_BYTES = 64 * 1024 * 1024
+"""Of pages in memory: beyond it the one that was asked for longest ago is put together again."""
 
 
 class Node:
@@ -76,6 +91,7 @@ class Node:
         self.draw = draw
         self.party = settings.party
         self.remembered: dict[str, tuple[int, object]] = {}
+        self.pages = Pages(_PAGES_BYTES)
         self._policy: tuple[int, Policy] | None = None
 
     @property
@@ -100,6 +116,7 @@ class Node:
             # message has written nothing: it neither makes this node forget, nor shows by its time what is remembered.
             if opened is not None and opened.has_written():
                 self.remembered.clear()
+                self.pages.clear()
             raise
         if head is not None:
             # The act is on record. A crash here, or a disk that has no room for this small file, leaves `head` behind
@@ -132,12 +149,12 @@ class Node:
         """The signed head of the log with the act's entries, everything written but not yet committed."""
         transaction = act.transaction
         size = log.read_size(transaction)
-        for position, (leaf, opening) in enumerate(act.entries, start=size):
-            log.add_entry(transaction, position, leaf, opening)
+        for position, (leaf, opening, listing) in enumerate(act.entries, start=size):
+            log.add_entry(transaction, position, leaf, opening, listing=listing)
         tiles = append_leaves(
             lambda level, index: log.read_tile(transaction, level, index),
             size,
-            [leaf_hash(leaf) for leaf, _ in act.entries],
+            [leaf_hash(leaf) for leaf, _, _ in act.entries],
         )
         log.write_tiles(transaction, tiles)
         grown = size + len(act.entries)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shell: gate → catch up → page → decide → redact → log → COMMIT → bytes.
 
-One poll is one transaction. In it, in this order:
+One poll is one transaction, or shares one with others. In it, in this order:
 
  1. the channel is found among those of the party that asks; what is not for it does not exist;
  2. the gate is asked: state by the events on record and the clock, recognition by this node's own policy;
@@ -11,40 +11,46 @@ One poll is one transaction. In it, in this order:
  6. the disclosure is put on record: what, to whom, under which terms, when;
  7. COMMIT. Only then does `poll` return, so that no byte can leave before it.
 
+Steps 4 and 5 are a function of the feed's generation and of the terms; a page that was filled under the same ones is
+taken from memory (`node.pages`). The other steps are never left out.
+
 A suspension commits before or after this transaction, never inside it. After COMMIT the bytes are still here: whoever
 sends them must let `suspend` wait for it (`taxii.sends`). A crash after COMMIT leaves a record of what was never sent.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
+from typing import cast
 
 from comity.agreement.channels import Channel
-from comity.agreement.lifecycle import Standing
 from comity.agreement.terms import Terms
 from comity.canonical import sha256_digest
 from comity.errors import NotFoundError
-from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId
+from comity.ids import AgreementId, Digest, PartyId
+from comity.node.gate import find_open_collection
 from comity.node.node import Act, Node
-from comity.node.standing import Collection, find_collection, judge_terms, list_collections
+from comity.node.pages import Filled, Released
+from comity.node.standing import Collection
 from comity.release.clauses import Condition, read_sql
-from comity.release.decision import Decision, Redact, Release, Withhold, decide, decide_gate, decide_history
-from comity.release.disclosure import Answer, DisclosedObject, EntryType, format_disclosure
-from comity.release.history import find_threshold, read_history_sql
+from comity.release.decision import Decision, Redact, Release, Withhold, decide
+from comity.release.disclosure import Answer, EntryType, format_disclosure, format_listing
+from comity.release.history import Threshold, admits_history, find_threshold, read_history_sql
 from comity.release.redaction import redact
-from comity.store import Transaction, feeds, objects, parties
-from comity.store.feeds import Admission, Candidate, Feed, Selection, VersionChoice
+from comity.store import feeds, objects
+from comity.store.changes import read_changes
+from comity.store.feeds import Admission, Candidates, Feed, Selection, VersionChoice
+from comity.store.log import Listing
 
 __all__ = [
     "MAX_PAGE_BYTES",
     "MAX_PAGE_OBJECTS",
     "Page",
     "PollRequest",
-    "Released",
     "Selection",
     "VersionChoice",
-    "ask_gate",
-    "list_open_collections",
     "poll",
+    "poll_together",
 ]
 
 MAX_PAGE_OBJECTS = 1_000
@@ -53,7 +59,7 @@ MAX_PAGE_BYTES = 16 * 1024 * 1024
 _NOTHING = Admission(label=Condition(sql="0", parameters=()), object=Condition(sql="0", parameters=()))
 """What terms admit that do not have the channel."""
 
-_GONE = "there is no such collection for who asks"
+_CARRY_OBJECTS = frozenset({Answer.OBJECTS, Answer.OBJECT})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,25 +74,22 @@ class PollRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Released:
-    """One object of a page: `data` is what leaves (empty where the answer carries no objects)."""
-
-    at: Instant
-    id: ObjectId
-    version: str
-    spec_version: str
-    data: bytes
-    redacted: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
     """What may now be sent; `agreement` is the one that a suspension of must wait for."""
 
     agreement: AgreementId
     terms: Digest
-    items: tuple[Released, ...]
-    more: bool
+    filled: Filled
+
+    @property
+    def items(self) -> tuple[Released, ...]:
+        """The objects one by one."""
+        return self.filled.items
+
+    @property
+    def more(self) -> bool:
+        """Whether others wait behind them."""
+        return self.filled.more
 
 
 def poll(node: Node, request: PollRequest) -> Page:
@@ -95,60 +98,46 @@ def poll(node: Node, request: PollRequest) -> Page:
     Raises:
         NotFoundError: no such collection for who asks, or nothing is in force: the two are one answer.
     """
-    with node.act() as act:
-        collection = _find_open(node, act, request)
-        feed = _catch_up(act, collection, node.party)
-        items, more = _fill(act, _Channel(collection, feed, node.party), request=request)
-        if items:
-            _record(act, collection, request.answer, items=items)
-    return Page(agreement=collection.dossier.id, terms=collection.terms.hash, items=tuple(items), more=more)
+    (page,) = poll_together(node, [request])
+    if page is None:
+        raise NotFoundError("there is no such collection for who asks")
+    return page
 
 
-def list_open_collections(node: Node, recipient: PartyId) -> list[Collection]:
-    """The collections that `recipient` may poll now."""
-    with node.store.read() as transaction:
-        return [
-            item
-            for item in list_collections(node, transaction, recipient)
-            if ask_gate(node, transaction, item.standing, item.channel, recipient=recipient) is None
-        ]
+def poll_together(node: Node, requests: Sequence[PollRequest]) -> list[Page | None]:
+    """The page of each, all committed at once; None where `poll` would raise NotFoundError.
 
-
-def ask_gate(
-    node: Node, transaction: Transaction, standing: Standing, channel: Channel, *, recipient: PartyId
-) -> Withhold | None:
-    """What stops everything from this party to `recipient` in `channel` at this moment, if anything does.
-
-    The state, this party's own recognition, or a party whose manifest has run out: its signatures could be a thief's.
+    Whatever else one of them raises undoes all: ask each by itself then.
     """
-    now = node.clock()
-    for party in sorted(standing.members & {node.party, recipient} | (standing.current or standing.latest).founders):
-        expires_at = parties.read_expiry(transaction, party)
-        if party not in standing.left and (expires_at is None or expires_at <= now):
-            return Withhold(clause="parties", reason=f"the manifest of {party} has run out; pin its next version")
-    terms, joining = standing.current or standing.latest, standing.joining_bases(node.party)
-    recognition = judge_terms(node, terms, now=now, joining=joining, towards=recipient)
-    return decide_gate(standing, recognition, channel=channel, giver=node.party, receiver=recipient)
+    with node.act() as act:
+        return [_poll(node, act, request) for request in requests]
 
 
-def _find_open(node: Node, act: Act, request: PollRequest) -> Collection:
-    found = find_collection(node, act.transaction, request.recipient, request.collection)
-    if found is None or (
-        ask_gate(node, act.transaction, found.standing, found.channel, recipient=request.recipient) is not None
-    ):
-        raise NotFoundError(_GONE)
-    return found
+def _poll(node: Node, act: Act, request: PollRequest) -> Page | None:
+    collection = find_open_collection(node, act.transaction, request.recipient, request.collection)
+    if collection is None:
+        return None
+    feed = _catch_up(act, collection, node.party)
+    filled = node.pages.find(feed, collection.terms.hash, request)
+    if filled is None:
+        filled = _fill(act, _open_channel(node, act, collection, feed), request=request)
+        node.pages.keep(filled, feed, collection.terms.hash, request)
+    if filled.at:
+        _record(act, collection, request.answer, filled=filled)
+    return Page(agreement=collection.dossier.id, terms=collection.terms.hash, filled=filled)
 
 
 def _catch_up(act: Act, collection: Collection, giver: PartyId) -> Feed:
     feed = feeds.open_feed(act.transaction, collection.dossier.id, collection.channel.id, collection.recipient)
     terms = collection.terms
+    if feeds.is_caught_up(act.transaction, feed, terms.hash):
+        return feed
     before: Admission | None = None
     if feed.under is not None and feed.under != terms.hash:
         # The terms last released under, not the version before these: several may have come and gone between two polls.
         last = next(version for version in collection.dossier.versions if version.hash == feed.under)
         before = _read_before(collection, feed, last, giver=giver)
-    feeds.catch_up(
+    return feeds.catch_up(
         act.transaction,
         feed,
         terms=terms.hash,
@@ -156,7 +145,6 @@ def _catch_up(act: Act, collection: Collection, giver: PartyId) -> Feed:
         admitted=before,
         now=act.now,
     )
-    return feed
 
 
 def _read_before(collection: Collection, feed: Feed, last: Terms, *, giver: PartyId) -> Admission:
@@ -177,98 +165,108 @@ def _admission(feed: Feed, channel: Channel, giver: PartyId, recipient: PartyId,
 
 @dataclass(frozen=True, slots=True)
 class _Channel:
-    """What is decided by: the collection, how far its feed is, and who gives."""
+    """What is decided by: the collection, how far its feed is, who gives; `decisions` are those taken by label."""
 
     collection: Collection
     feed: Feed
     giver: PartyId
+    decisions: dict[int, Decision]
+
+    @property
+    def threshold(self) -> Threshold:
+        """What counts of the past."""
+        history = self.collection.channel.history
+        return find_threshold(history, floor=self.feed.floor, joined=self.collection.joined)
 
 
-def _fill(act: Act, channel: _Channel, *, request: PollRequest) -> tuple[list[Released], bool]:
-    """At most `limit` objects, and whether another one is waiting behind them."""
-    items, size = list[Released](), 0
-    limit = min(request.limit, MAX_PAGE_OBJECTS)
-    for candidate, decision in _decided(act, channel, request=request):
-        item = _release(act, candidate, decision, answer=request.answer)
-        size += len(item.data)
-        if len(items) == limit or (items and size > MAX_PAGE_BYTES):
-            return items, True
-        items.append(item)
-    return items, False
+def _open_channel(node: Node, act: Act, collection: Collection, feed: Feed) -> _Channel:
+    """The channel with the decisions remembered of it. A label stands for the same words as long as it is there."""
+    changes, key = read_changes(act.transaction), f"decisions of {feed.id} under {collection.terms.hash}"
+    remembered = node.remembered.get(key)
+    if remembered is None or remembered[0] != changes:
+        remembered = node.remembered[key] = (changes, dict[int, Decision]())
+    return _Channel(collection, feed, node.party, cast("dict[int, Decision]", remembered[1]))
 
 
-def _decided(act: Act, channel: _Channel, *, request: PollRequest) -> Iterator[tuple[Candidate, Release | Redact]]:
-    """The candidates that the decision admits, read a page at a time."""
-    after, limit = request.selection.after, min(request.limit, MAX_PAGE_OBJECTS) + 1
-    collection = channel.collection
-    scope = collection.channel.scope_for(channel.giver)
-    threshold = find_threshold(collection.channel.history, floor=channel.feed.floor, joined=collection.joined)
-    decisions: dict[int, Decision] = {}
+def _fill(act: Act, channel: _Channel, *, request: PollRequest) -> Filled:
+    """At most `limit` objects, as many as MAX_PAGE_BYTES hold but at least one, and whether others wait behind them."""
+    limit, enough = min(request.limit, MAX_PAGE_OBJECTS), MAX_PAGE_BYTES if request.answer in _CARRY_OBJECTS else None
+    admitted, redacted, after = Candidates(), dict[int, tuple[str, ...]](), request.selection.after
+    size = 0
     while True:
-        selection = _after(request.selection, after)
-        candidates = feeds.read_candidates(act.transaction, channel.feed, selection, limit=limit)
-        labels = objects.read_labels(act.transaction, {item.object.label for item in candidates} - decisions.keys())
-        decisions |= {key: decide(scope, label, recipient=collection.recipient) for key, label in labels.items()}
-        for candidate in candidates:
-            item = candidate.object
-            old = decide_history(threshold, first_seq=item.first_seq, added_at=item.added_at)
-            match old or decisions[item.label]:
-                case Withhold():
-                    continue
-                case (Release() | Redact()) as admitted:
-                    yield candidate, admitted
-        if len(candidates) < limit:
-            return
-        after = candidates[-1].at
+        selection = replace(request.selection, after=after)
+        read = feeds.read_candidates(act.transaction, channel.feed, selection, limit=limit + 1, bytes_enough=enough)
+        chosen, removed = _admit(act, channel, read)
+        redacted |= {len(admitted) + place: names for place, names in removed.items()}
+        admitted += chosen
+        size += sum(map(len, chosen.data))
+        if len(admitted) > limit or size > MAX_PAGE_BYTES:
+            break
+        if len(read) <= limit and not (enough and sum(map(len, read.data)) > enough):
+            return _finish(admitted, redacted, more=False, answer=request.answer)
+        after = read.at[-1]
+    return _finish(admitted[: _cut(admitted, limit)], redacted, more=True, answer=request.answer)
 
 
-def _after(selection: Selection, after: Instant) -> Selection:
-    return Selection(
-        after=after,
-        ids=selection.ids,
-        types=selection.types,
-        spec_versions=selection.spec_versions,
-        versions=selection.versions,
+def _cut(admitted: Candidates, limit: int) -> int:
+    """How many of more than a page holds."""
+    sizes = accumulate(map(len, admitted.data))
+    return max(1, min(limit, sum(1 for size in sizes if size <= MAX_PAGE_BYTES)))
+
+
+def _admit(act: Act, channel: _Channel, read: Candidates) -> tuple[Candidates, dict[int, tuple[str, ...]]]:
+    """The candidates that the decision admits, and what of them was removed, by their place."""
+    decisions, threshold = channel.decisions, channel.threshold
+    labels = set(read.label)
+    scope, recipient = channel.collection.channel.scope_for(channel.giver), channel.collection.recipient
+    for key, label in objects.read_labels(act.transaction, labels - decisions.keys()).items():
+        decisions[key] = decide(scope, label, recipient=recipient)
+    if any(not isinstance(decisions[label], Release) for label in labels) or threshold.is_limit:
+        rows = zip(read.label, read.first_seq, read.added_at, strict=True)
+        read = read.pick(
+            not isinstance(decisions[label], Withhold)
+            and admits_history(threshold, first_seq=first_seq, added_at=added_at)
+            for label, first_seq, added_at in rows
+        )
+    removals = {place: cut for place, label in enumerate(read.label) if isinstance(cut := decisions[label], Redact)}
+    return _redact(read, removals) if removals else (read, {})
+
+
+def _redact(read: Candidates, removals: Mapping[int, Redact]) -> tuple[Candidates, dict[int, tuple[str, ...]]]:
+    """The objects without what may not go. Without their bytes, only the names of what would be removed."""
+    data, digests, names = list(read.data), list(read.digest), dict[int, tuple[str, ...]]()
+    for place, removal in removals.items():
+        if not data[place]:
+            names[place] = tuple(sorted(removal.properties))
+            continue
+        left = redact(data[place], removal.properties, only=removal.only)
+        data[place], digests[place], names[place] = left.data, sha256_digest(left.data), left.removed
+    return replace(read, data=tuple(data), digest=tuple(digests)), names
+
+
+def _finish(admitted: Candidates, redacted: Mapping[int, tuple[str, ...]], *, more: bool, answer: Answer) -> Filled:
+    digests = admitted.digest if answer in _CARRY_OBJECTS else (None,) * len(admitted)
+    names = [redacted.get(place, ()) for place in range(len(admitted))]
+    listing = Listing(format_listing(zip(admitted.id, admitted.version, digests, names, strict=True)))
+    return Filled(
+        at=admitted.at,
+        id=admitted.id,
+        version=admitted.version,
+        sizes=tuple(map(len, admitted.data)),
+        redacted={place: cut for place, cut in redacted.items() if place < len(admitted)},
+        data=b",".join(admitted.data) if answer in _CARRY_OBJECTS else b"",
+        more=more,
+        listing=listing,
     )
 
 
-def _release(act: Act, candidate: Candidate, decision: Release | Redact, *, answer: Answer) -> Released:
-    redacted = tuple(sorted(decision.properties)) if isinstance(decision, Redact) else ()
-    data = b""
-    if answer in {Answer.OBJECTS, Answer.OBJECT}:
-        data = objects.read_body(act.transaction, candidate.object.pk)
-        if isinstance(decision, Redact):
-            left = redact(data, decision.properties, only=decision.only)
-            data, redacted = left.data, left.removed
-    return Released(
-        at=candidate.at,
-        id=candidate.object.id,
-        version=candidate.object.version,
-        spec_version=candidate.object.spec_version,
-        data=data,
-        redacted=redacted,
-    )
-
-
-def _record(act: Act, collection: Collection, answer: Answer, *, items: list[Released]) -> None:
-    content = format_disclosure(
-        answer=answer,
-        channel=collection.channel.id,
-        epoch=collection.dossier.epoch,
-        objects=[
-            DisclosedObject(
-                id=item.id,
-                version=item.version,
-                digest=sha256_digest(item.data) if item.data else None,
-                redacted=item.redacted,
-            )
-            for item in items
-        ],
-    )
+def _record(act: Act, collection: Collection, answer: Answer, *, filled: Filled) -> None:
+    content = format_disclosure(answer=answer, channel=collection.channel.id, epoch=collection.dossier.epoch)
     act.record(
         EntryType.DISCLOSURE,
         content,
         terms=collection.terms.hash,
         recipient=collection.recipient,
-        count=len(items),
+        count=len(filled.at),
+        listing=filled.listing,
     )

@@ -23,8 +23,8 @@ from comity.agreement.transitions import State
 from comity.errors import NotFoundError
 from comity.ids import Digest, Instant, PartyId
 from comity.node.agree import find_problems
+from comity.node.gate import ask_gate
 from comity.node.node import Node
-from comity.node.poll import ask_gate
 from comity.node.standing import Dossier, find_agreement, judge_terms, list_dossiers, read_dossier
 from comity.release.conflicts import ConflictKind, Contradiction, Side, describe_witness, find_contradictions
 from comity.release.facets import Place

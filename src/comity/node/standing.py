@@ -9,10 +9,11 @@ import hashlib
 import uuid
 from collections.abc import Callable
 from collections.abc import Collection as Several
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import cast
 
 from comity.agreement.events import Event
-from comity.agreement.lifecycle import Standing, compute_standing
+from comity.agreement.lifecycle import Standing, compute_standing, find_constancy
 from comity.agreement.recognition import Recognised, Refusal, judge
 from comity.agreement.record import find_admitted, sort_out
 from comity.agreement.terms import Channel, LegalBasis, Terms, parse_terms
@@ -21,6 +22,7 @@ from comity.exchange import parse_message
 from comity.ids import AgreementId, Instant, PartyId
 from comity.node.node import Node
 from comity.store import Transaction, agreements
+from comity.store.changes import read_changes
 
 __all__ = [
     "Collection",
@@ -51,10 +53,21 @@ class Dossier:
     events: tuple[Event, ...]
     envelopes: tuple[bytes, ...]
     recorded_at: tuple[Instant, ...]
+    # The last standing computed, and the time in which it holds; it follows from the rest.
+    computed: list[tuple[Instant, Instant, Standing]] = field(default_factory=list, compare=False, repr=False)
 
     def standing(self, *, now: Instant) -> Standing:
         """The state at `now`."""
-        return compute_standing(self.versions, self.events, now=now)
+        for begun, until, standing in self.computed:
+            if begun <= now < until:
+                return standing
+        standing = compute_standing(self.versions, self.events, now=now)
+        self.computed[:] = [(*self.constancy(now=now), standing)]
+        return standing
+
+    def constancy(self, *, now: Instant) -> tuple[Instant, Instant]:
+        """From when until when (not included) time alone changes nothing."""
+        return find_constancy(self.versions, self.events, now=now)
 
     def standing_at(self, at: Instant) -> Standing | None:
         """The state at `at` by what this node had on record then; None when it had nothing."""
@@ -196,27 +209,53 @@ def judge_terms(
 def list_collections(node: Node, transaction: Transaction, recipient: PartyId) -> list[Collection]:
     """The channels in which this node may give to `recipient`, whether the gate is open or not; by agreement and id.
 
-    The gate is not asked here: `node.poll` asks it.
+    The gate is not asked here: `node.gate` asks it.
     """
     now = node.clock()
     return [
         Collection(
-            id=collection_id(dossier.id, channel.id, giver=node.party, recipient=recipient),
+            id=name,
             dossier=dossier,
-            standing=standing,
-            terms=standing.current,
+            standing=dossier.standing(now=now),
+            terms=terms,
             channel=channel,
             recipient=recipient,
         )
-        for dossier in list_dossiers(node, transaction)
-        for standing in [dossier.standing(now=now)]
-        if standing.current is not None
-        for channel in standing.current.channels
-        if (node.party, recipient) in channel.pairs(standing.members)
+        for name, (dossier, terms, channel) in _find_places(node, transaction, recipient).items()
     ]
 
 
 def find_collection(node: Node, transaction: Transaction, recipient: PartyId, collection: str) -> Collection | None:
     """The collection of `recipient` with that id, if there is one."""
-    found = (item for item in list_collections(node, transaction, recipient) if item.id == collection)
-    return next(found, None)
+    place = _find_places(node, transaction, recipient).get(collection)
+    if place is None:
+        return None
+    dossier, terms, channel = place
+    return Collection(
+        id=collection,
+        dossier=dossier,
+        standing=dossier.standing(now=node.clock()),
+        terms=terms,
+        channel=channel,
+        recipient=recipient,
+    )
+
+
+def _find_places(node: Node, transaction: Transaction, recipient: PartyId) -> dict[str, tuple[Dossier, Terms, Channel]]:
+    """Where each collection of `recipient` comes from. It does not hang on the clock, nor on the policy."""
+    changes, key = read_changes(transaction), f"collections of {recipient}"
+    remembered = node.remembered.get(key)
+    if remembered is not None and remembered[0] == changes:
+        return cast("dict[str, tuple[Dossier, Terms, Channel]]", remembered[1])
+    now = node.clock()
+    places = {
+        collection_id(dossier.id, channel.id, giver=node.party, recipient=recipient): (dossier, current, channel)
+        for dossier in list_dossiers(node, transaction)
+        for standing in [dossier.standing(now=now)]
+        for current in [standing.current]
+        if current is not None
+        for channel in current.channels
+        if (node.party, recipient) in channel.pairs(standing.members)
+    }
+    node.remembered[key] = (changes, places)
+    return places

@@ -49,6 +49,7 @@ __all__ = [
     "format_disclosure",
     "format_event_content",
     "format_leaf",
+    "format_listing",
     "format_people_content",
     "format_purge",
     "format_review",
@@ -62,6 +63,7 @@ MAX_ENTRY_BYTES = 65_535
 SALT_BYTES = 32
 
 _FORMAT = "comity-leaf/1"
+_END = b"]}"
 _DOMAIN = b"comity-commitment/1\n"
 _FIELDS = frozenset({"format", "type", "terms", "recipient", "sequence", "count", "at", "commitment"})
 
@@ -126,26 +128,41 @@ class Leaf:
     commitment: Digest
 
 
-def commit_content(salt: bytes, content: bytes) -> Digest:
-    """The commitment: SHA-256 over a domain line, the salt and the content."""
-    return Digest(hashlib.sha256(_DOMAIN + salt + content).hexdigest())
+def commit_content(salt: bytes, *content: bytes) -> Digest:
+    """The commitment: SHA-256 over a domain line, the salt and the content, given whole or in parts."""
+    commitment = hashlib.sha256(_DOMAIN + salt)
+    for part in content:
+        commitment.update(part)
+    return Digest(commitment.hexdigest())
 
 
-def format_disclosure(*, answer: Answer, channel: str, epoch: int, objects: Sequence[DisclosedObject]) -> bytes:
-    """The content of a disclosure, canonical; `epoch` is the agreement's count of events when it was decided."""
-    listed: list[Json] = [
-        {"id": item.id, "version": item.version, "digest": item.digest, "redacted": list[Json](item.redacted)}
-        for item in objects
+def format_disclosure(*, answer: Answer, channel: str, epoch: int) -> bytes:
+    """The content of a disclosure, canonical, up to the list of objects: `format_listing` gives the rest.
+
+    `epoch` is the agreement's count of events when it was decided.
+    """
+    said: dict[str, Json] = {"format": "comity-disclosure/1", "answer": answer.value, "channel": channel}
+    return canonical_bytes({**said, "epoch": epoch, "objects": []})[: -len(_END)]
+
+
+def format_listing(objects: Iterable[tuple[ObjectId, str, Digest | None, Sequence[str]]]) -> bytes:
+    """The objects of a disclosure, in order, and the end of its content, canonical: id, version, digest, redacted.
+
+    The digest is that of the bytes that left, None where only id and version left (manifest, versions). Ids, versions
+    and digests hold nothing that JSON would escape: each was parsed when it came in.
+    """
+    listed = [
+        f'{{"digest":"{digest}","id":"{item}","redacted":[],"version":"{version}"}}'
+        if digest is not None and not redacted
+        else _format_listed(item, version, digest, redacted=redacted)
+        for item, version, digest, redacted in objects
     ]
-    return canonical_bytes(
-        {
-            "format": "comity-disclosure/1",
-            "answer": answer.value,
-            "channel": channel,
-            "epoch": epoch,
-            "objects": listed,
-        }
-    )
+    return ",".join(listed).encode() + _END
+
+
+def _format_listed(item: ObjectId, version: str, digest: Digest | None, *, redacted: Sequence[str]) -> str:
+    listed: Json = {"id": item, "version": version, "digest": digest, "redacted": list[Json](redacted)}
+    return canonical_bytes(listed).decode()
 
 
 def format_event_content(

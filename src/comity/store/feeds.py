@@ -6,22 +6,25 @@ decides every row again before it leaves.
 """
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import compress, islice
+from typing import Any
 
 from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId
 from comity.release.clauses import Condition
-from comity.store.objects import COLUMNS, StoredObject, build_object, read_head_seq
-from comity.store.transaction import SqlValue, Transaction
+from comity.store.objects import read_head_seq
+from comity.store.transaction import Row, SqlValue, Transaction
 
 __all__ = [
     "Admission",
-    "Candidate",
+    "Candidates",
     "Feed",
     "Selection",
     "VersionChoice",
     "catch_up",
     "end_feeds",
+    "is_caught_up",
     "open_feed",
     "read_candidates",
     "read_feed",
@@ -29,6 +32,7 @@ __all__ = [
     "was_released",
 ]
 
+_CHUNK = 50
 _ENDED = 2**63 - 1
 """The floor of a feed that has ended: nothing in the store is behind it."""
 
@@ -37,7 +41,8 @@ _ENDED = 2**63 - 1
 class Feed:
     """Where a feed stands: released up to `through` in the order of commit, under the terms `under`.
 
-    `floor` is the last place taken when the last party signed: what came in up to there is history.
+    `floor` is the last place taken when the last party signed: what came in up to there is history. While `generation`
+    is the same, what was read of the feed up to `last_at` is too.
     """
 
     id: int
@@ -45,6 +50,7 @@ class Feed:
     under: Digest | None
     last_at: Instant
     floor: int
+    generation: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,25 +82,62 @@ class Selection:
     versions: VersionChoice = VersionChoice()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """An object that was released in a feed, and when. A candidate is not a permission."""
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Objects that were released in a feed, column by column, in release order. A candidate is not a permission.
 
-    at: Instant
-    object: StoredObject
+    `data` is empty bytes where the objects themselves were not asked for.
+    """
+
+    at: tuple[Instant, ...] = ()
+    id: tuple[ObjectId, ...] = ()
+    version: tuple[str, ...] = ()
+    digest: tuple[Digest, ...] = ()
+    label: tuple[int, ...] = ()
+    first_seq: tuple[int, ...] = ()
+    added_at: tuple[Instant, ...] = ()
+    data: tuple[bytes, ...] = ()
+
+    def pick(self, kept: Iterable[bool]) -> "Candidates":
+        """Those for which `kept` is true."""
+        chosen = [*kept]
+        return Candidates(*(tuple(compress(column, chosen)) for column in self.columns()))
+
+    def __getitem__(self, places: slice) -> "Candidates":
+        return Candidates(*(column[places] for column in self.columns()))
+
+    def __add__(self, others: "Candidates") -> "Candidates":
+        return Candidates(*(one + other for one, other in zip(self.columns(), others.columns(), strict=True)))
+
+    def __len__(self) -> int:
+        return len(self.at)
+
+    def columns(self) -> tuple[tuple[Any, ...], ...]:
+        """The columns, in their order."""
+        return (self.at, self.id, self.version, self.digest, self.label, self.first_seq, self.added_at, self.data)
 
 
 def read_feed(transaction: Transaction, agreement: AgreementId, channel: str, recipient: PartyId) -> Feed | None:
     """The feed; None while there is none, or it has ended."""
-    row = transaction.row(
-        "SELECT id, through, under, last_at, floor FROM feed"
-        " WHERE agreement = ? AND channel = ? AND recipient = ? AND floor < ?",
+    return _read_feed(
+        transaction,
+        "agreement = ? AND channel = ? AND recipient = ? AND floor < ?",
         (agreement, channel, recipient, _ENDED),
     )
+
+
+def _read_feed(transaction: Transaction, where: str, parameters: Sequence[SqlValue]) -> Feed | None:
+    row = transaction.row(f"SELECT id, through, under, last_at, floor, generation FROM feed WHERE {where}", parameters)
     if row is None:
         return None
-    under = None if row[2] is None else Digest(row[2])
-    return Feed(id=row[0], through=row[1], under=under, last_at=Instant(row[3]), floor=row[4])
+    return Feed(
+        id=row[0],
+        through=row[1],
+        under=None if row[2] is None else Digest(row[2]),
+        last_at=Instant(row[3]),
+        floor=row[4],
+        generation=row[5],
+    )
 
 
 def read_floors(transaction: Transaction, agreement: AgreementId) -> dict[tuple[str, PartyId], int]:
@@ -131,6 +174,11 @@ def end_feeds(transaction: Transaction, agreement: AgreementId, *, besides: Coll
         )
 
 
+def is_caught_up(transaction: Transaction, feed: Feed, terms: Digest) -> bool:
+    """Whether nothing can have changed since the feed last caught up, under these very terms."""
+    return feed.under == terms and feed.through == read_head_seq(transaction)
+
+
 def catch_up(
     transaction: Transaction,
     feed: Feed,
@@ -139,17 +187,17 @@ def catch_up(
     admits: Admission,
     admitted: Admission | None,
     now: Instant,
-) -> int:
-    """How many objects were released, each at its own time.
+) -> Feed:
+    """The feed, with everything released that may be, each object at its own time.
 
     Released is what `admits` admits and is newer than `through`, or was not admitted by the terms last released under
     (`admitted`; None when there were none, or they are the same). Release times rise above every earlier one of the
     feed: max(now, last + 1 µs) and on. An object released before takes its new place and leaves the old one. Nothing
     is written when nothing can have changed.
     """
+    if is_caught_up(transaction, feed, terms):
+        return feed
     head = read_head_seq(transaction)
-    if feed.through == head and feed.under == terms:
-        return 0
     base = max(now - 1, feed.last_at)
     admitted_now, parameters = _hold(admits)
     parameters = [feed.id, base, *parameters, feed.through]
@@ -159,6 +207,7 @@ def catch_up(
         before, values = _hold(admitted)
         gained = f" OR NOT ({before}) OR o.label IN (SELECT label.id FROM label WHERE label.partly_marked = 1)"
         parameters.extend(values)
+    moves = feed.under != terms or _was_any_released(transaction, feed)
     count = transaction.run(
         "INSERT INTO release (feed, at, object)"
         " SELECT ?, ? + ROW_NUMBER() OVER (ORDER BY o.seq), o.pk FROM object o"
@@ -167,10 +216,21 @@ def catch_up(
         parameters,
     )
     transaction.run(
-        "UPDATE feed SET through = ?, under = ?, last_at = ? WHERE id = ?",
-        (head, terms, base + count if count else feed.last_at, feed.id),
+        "UPDATE feed SET through = ?, under = ?, last_at = ?, generation = generation + ? WHERE id = ?",
+        (head, terms, base + count if count else feed.last_at, int(moves), feed.id),
     )
-    return count
+    caught_up = _read_feed(transaction, "id = ?", (feed.id,))
+    assert caught_up is not None  # noqa: S101 (it was there)
+    return caught_up
+
+
+def _was_any_released(transaction: Transaction, feed: Feed) -> bool:
+    """Whether something that came in, or was labelled, since `through` was released in the feed before."""
+    row = transaction.row(
+        "SELECT 1 FROM object o JOIN release r ON r.feed = ? AND r.object = o.pk WHERE o.seq > ? LIMIT 1",
+        (feed.id, feed.through),
+    )
+    return feed.last_at > 0 and row is not None
 
 
 def _hold(admission: Admission) -> tuple[str, list[SqlValue]]:
@@ -185,15 +245,28 @@ def was_released(transaction: Transaction, pk: int, recipient: PartyId) -> bool:
     return transaction.row(sql, (pk, recipient)) is not None
 
 
-def read_candidates(transaction: Transaction, feed: Feed, selection: Selection, *, limit: int) -> list[Candidate]:
-    """At most `limit` objects released after `selection.after` that the request asks for, in release order."""
+def read_candidates(
+    transaction: Transaction, feed: Feed, selection: Selection, *, limit: int, bytes_enough: int | None
+) -> Candidates:
+    """At most `limit` objects released after `selection.after` that the request asks for, in release order.
+
+    With their bytes where `bytes_enough` is given: fewer are read as soon as so many bytes are.
+    """
     where, parameters = _conditions(selection)
-    rows = transaction.rows(
-        f"SELECT r.at, {COLUMNS} FROM release r JOIN object o ON o.pk = r.object"
+    data, body = ("b.data", " JOIN body b ON b.object = o.pk") if bytes_enough is not None else ("x''", "")
+    rows = transaction.iterate(
+        "SELECT r.at, o.id, o.version, o.digest, o.label, o.first_seq, o.added_at,"
+        f" {data} FROM release r JOIN object o ON o.pk = r.object{body}"
         f" WHERE r.feed = ? AND r.at > ?{where} ORDER BY r.at LIMIT ?",
         [feed.id, selection.after, *parameters, limit],
     )
-    return [Candidate(at=Instant(row[0]), object=build_object(row[1:])) for row in rows]
+    taken, size = list[Row](), 0
+    while chunk := list(islice(rows, _CHUNK)):
+        taken += chunk
+        size += sum(len(row[-1]) for row in chunk)
+        if bytes_enough is not None and size > bytes_enough:
+            break
+    return Candidates(*zip(*taken, strict=True)) if taken else Candidates()
 
 
 def _conditions(selection: Selection) -> tuple[str, list[SqlValue]]:

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shell: the tables of the disclosure log. Entries, tiles and head are written in the transaction of the act itself."""
 
+import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from comity.ids import AgreementId, PartyId
 from comity.store.transaction import Transaction
 from comity.tlog.merkle import Tile
 
 __all__ = [
+    "Listing",
     "Opening",
     "add_entry",
     "add_head",
@@ -34,6 +36,17 @@ class Opening:
     content: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The end of a content that many entries may share: it is kept once for all of them."""
+
+    data: bytes
+    digest: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "digest", hashlib.sha256(self.data).digest())
+
+
 def read_size(transaction: Transaction) -> int:
     """The number of entries under the last head."""
     row = transaction.row("SELECT MAX(size) FROM log_head")
@@ -46,10 +59,20 @@ def read_tile(transaction: Transaction, level: int, index: int) -> bytes:
     return bytes(row[0]) if row else b""
 
 
-def add_entry(transaction: Transaction, position: int, leaf: bytes, opening: Opening) -> None:
-    """Append the leaf at `position` with its opening."""
+def add_entry(
+    transaction: Transaction, position: int, leaf: bytes, opening: Opening, *, listing: Listing | None = None
+) -> None:
+    """Append the leaf at `position` with its opening, whose content goes on with `listing`."""
+    key = None if listing is None else _keep_listing(transaction, listing)
     transaction.run("INSERT INTO log_entry VALUES (?, ?)", (position, leaf))
-    transaction.run("INSERT INTO log_opening VALUES (?, ?, ?)", (position, opening.salt, opening.content))
+    transaction.run("INSERT INTO log_opening VALUES (?, ?, ?, ?)", (position, opening.salt, opening.content, key))
+
+
+def _keep_listing(transaction: Transaction, listing: Listing) -> int:
+    row = transaction.row("SELECT id FROM log_listing WHERE digest = ?", (listing.digest,))
+    if row is not None:
+        return int(row[0])
+    return transaction.insert("INSERT INTO log_listing (digest, data) VALUES (?, ?)", (listing.digest, listing.data))
 
 
 def write_tiles(transaction: Transaction, tiles: Sequence[Tile]) -> None:
@@ -105,6 +128,7 @@ def read_events(transaction: Transaction, agreement: AgreementId) -> list[tuple[
     return [
         (position, bytes(leaf), None if salt is None else Opening(salt=bytes(salt), content=bytes(content)))
         for position, leaf, salt, content in transaction.rows(
+            # An event has no listing.
             "SELECT position, leaf, salt, content FROM log_entry LEFT JOIN log_opening USING (position)"
             """ WHERE CAST(leaf AS TEXT) LIKE '%"type":"agreement-event"}'"""
             " AND (instr(CAST(content AS TEXT), ?1) > 0 OR EXISTS (SELECT 1 FROM terms WHERE terms.agreement = ?1"
@@ -128,9 +152,11 @@ def find_positions(transaction: Transaction, commitment: str, *, limit: int) -> 
 def read_openings(transaction: Transaction, start: int, stop: int) -> dict[int, Opening]:
     """The openings not purged at positions start ≤ p < stop."""
     return {
-        position: Opening(salt=bytes(salt), content=bytes(content))
-        for position, salt, content in transaction.rows(
-            "SELECT position, salt, content FROM log_opening WHERE position >= ? AND position < ?", (start, stop)
+        position: Opening(salt=bytes(salt), content=bytes(content) + bytes(listing or b""))
+        for position, salt, content, listing in transaction.rows(
+            "SELECT o.position, o.salt, o.content, l.data FROM log_opening o"
+            " LEFT JOIN log_listing l ON l.id = o.listing WHERE o.position >= ? AND o.position < ?",
+            (start, stop),
         )
     }
 

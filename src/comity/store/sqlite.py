@@ -46,6 +46,10 @@ class SqliteTransaction:
         """All rows of a query."""
         return list(self._connection.execute(sql, parameters))
 
+    def iterate(self, sql: str, parameters: Sequence[SqlValue] = ()) -> Iterator[Row]:
+        """The rows of a query, each read when it is asked for; nothing else is run before the last one."""
+        return iter(self._connection.execute(sql, parameters))
+
     def row(self, sql: str, parameters: Sequence[SqlValue] = ()) -> Row | None:
         """The first row of a query, if any."""
         return next(iter(self._connection.execute(sql, parameters)), None)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shell: the door that every table of the store is reached through."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 __all__ = ["Row", "SqlValue", "Transaction"]
@@ -16,6 +16,9 @@ class Transaction(Protocol):
 
     def rows(self, sql: str, parameters: Sequence[SqlValue] = ()) -> list[Row]:
         """All rows of a query."""
+
+    def iterate(self, sql: str, parameters: Sequence[SqlValue] = ()) -> Iterator[Row]:
+        """The rows of a query, each read when it is asked for; nothing else is run before the last one."""
 
     def row(self, sql: str, parameters: Sequence[SqlValue] = ()) -> Row | None:
         """The first row of a query, if any."""

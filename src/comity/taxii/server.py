@@ -34,9 +34,11 @@ from comity.errors import (
 )
 from comity.ids import AgreementId, Instant, ObjectId, PartyId, format_instant, parse_object_id
 from comity.node import correspond
+from comity.node.gate import list_open_collections
 from comity.node.node import Node
+from comity.node.pages import Filled
 from comity.node.parties import authenticate, read_cursor_key
-from comity.node.poll import MAX_PAGE_OBJECTS, Page, PollRequest, Selection, VersionChoice, list_open_collections, poll
+from comity.node.poll import MAX_PAGE_OBJECTS, PollRequest, Selection, VersionChoice, poll
 from comity.release.disclosure import Answer
 from comity.taxii import wire
 from comity.taxii.sends import WRITE_DEADLINE_SECONDS, Sends
@@ -190,15 +192,16 @@ class TaxiiApp:
                 limit=min(filters.limit or MAX_PAGE_OBJECTS, MAX_PAGE_OBJECTS),
             ),
         )
-        if not page.items and route.object:
+        filled = page.filled
+        if not filled.at and route.object:
             raise NotFoundError("no such object")
         cursor = None
-        if page.more:
+        if filled.more:
             cursor = wire.format_cursor(
-                page.items[-1].at, key=self._cursor_key, party=party, collection=route.collection, filters=filters
+                filled.at[-1], key=self._cursor_key, party=party, collection=route.collection, filters=filters
             )
-        body = _format_page(page, route.resource, cursor=cursor)
-        return _give(body, agreement=page.agreement, headers=_date_headers(page))
+        body = _format_page(filled, route.resource, cursor=cursor)
+        return _give(body, agreement=page.agreement, headers=_date_headers(filled))
 
     def _select(self, filters: Filters, party: PartyId, *, collection: str) -> Selection:
         after = filters.added_after or Instant(0)
@@ -269,21 +272,24 @@ def _read_object_id(route: Route) -> ObjectId:
         raise NotFoundError("no such object") from error
 
 
-def _format_page(page: Page, resource: Resource, *, cursor: str | None) -> bytes:
+def _format_page(filled: Filled, resource: Resource, *, cursor: str | None) -> bytes:
     if resource is Resource.MANIFEST:
-        records = [wire.ManifestRecord(id=item.id, date_added=item.at, version=item.version) for item in page.items]
+        records = [
+            wire.ManifestRecord(id=item, date_added=at, version=version)
+            for item, at, version in zip(filled.id, filled.at, filled.version, strict=True)
+        ]
         return wire.format_manifest(records, cursor=cursor)
     if resource is Resource.VERSIONS:
-        return wire.format_versions([item.version for item in page.items], cursor=cursor)
-    return wire.format_envelope([item.data for item in page.items], cursor=cursor)
+        return wire.format_versions(filled.version, cursor=cursor)
+    return wire.format_envelope(filled.data, cursor=cursor)
 
 
-def _date_headers(page: Page) -> Headers:
-    if not page.items:
+def _date_headers(filled: Filled) -> Headers:
+    if not filled.at:
         return {}
     return {
-        "x-taxii-date-added-first": format_instant(page.items[0].at),
-        "x-taxii-date-added-last": format_instant(page.items[-1].at),
+        "x-taxii-date-added-first": format_instant(filled.at[0]),
+        "x-taxii-date-added-last": format_instant(filled.at[-1]),
     }
 
 

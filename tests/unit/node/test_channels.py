@@ -12,7 +12,8 @@ from comity.errors import NotFoundError
 from comity.ids import AgreementId, Instant, PartyId, format_instant
 from comity.node.agree import Recorded
 from comity.node.explain import explain
-from comity.node.poll import Page, PollRequest, Selection, list_open_collections, poll
+from comity.node.gate import list_open_collections
+from comity.node.poll import Page, PollRequest, Selection, poll
 from comity.node.standing import collection_id
 from comity.release.disclosure import Answer
 from comity.stix.labels import CLASSIFICATION_EXTENSION

@@ -8,7 +8,7 @@ from comity.agreement.transitions import State
 from comity.errors import TransitionError
 from comity.ids import PartyId
 from comity.node.agree import Recorded
-from comity.node.poll import list_open_collections
+from comity.node.gate import list_open_collections
 from tests.unit.node.test_agree import proposal
 from tests.unit.node.test_group import check_same
 from tests.worlds import World, make_object

@@ -17,9 +17,9 @@ from comity.exchange import parse_message
 from comity.ids import Instant, PartyId
 from comity.node.agree import Recorded
 from comity.node.correspond import receive
+from comity.node.gate import list_open_collections
 from comity.node.outbox import Outgoing, list_due, settle
 from comity.node.parties import add_party, export_manifest
-from comity.node.poll import list_open_collections
 from comity.node.standing import find_agreement
 from comity.signing import format_signed_document
 from tests.unit.node.test_agree import forge

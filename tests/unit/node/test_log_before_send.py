@@ -25,11 +25,11 @@ from comity.errors import ComityError, CorruptionError, UnavailableError
 from comity.exchange import parse_message
 from comity.ids import Digest, PartyId
 from comity.node import agree, correspond
+from comity.node.gate import list_open_collections
 from comity.node.journal import verify_folder
 from comity.node.node import Node
 from comity.node.outbox import list_due
 from comity.node.parties import add_party, create_credential, export_manifest
-from comity.node.poll import list_open_collections
 from comity.taxii.listen import TaxiiServer
 from comity.taxii.server import TaxiiApp
 from tests.worlds import World, make_object, object_id
@@ -103,8 +103,10 @@ def read_logged(folder: Path) -> list[dict[str, Any]]:
     connection = apsw.Connection(f"file:{folder / 'store.db'}?mode=ro", flags=apsw.SQLITE_OPEN_READONLY | 0x40)
     try:
         return [
-            json.loads(bytes(content))
-            for (content,) in connection.execute("SELECT content FROM log_opening ORDER BY position")
+            json.loads(bytes(content) + bytes(listing or b""))
+            for content, listing in connection.execute(
+                "SELECT content, data FROM log_opening LEFT JOIN log_listing ON id = listing ORDER BY position"
+            )
         ]
     finally:
         connection.close()

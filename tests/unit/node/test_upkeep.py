@@ -10,7 +10,7 @@ from comity.agreement.events import EventKind
 from comity.agreement.transitions import State
 from comity.errors import ConfigError, TransitionError
 from comity.ids import Instant, PartyId, format_instant
-from comity.node.poll import list_open_collections
+from comity.node.gate import list_open_collections
 from comity.node.upkeep import keep_up
 from tests.unit.node.test_agree import proposal, standing
 from tests.unit.node.test_group import check_same, stand

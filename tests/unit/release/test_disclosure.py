@@ -8,14 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from comity.agreement.people import Approval, Role
-from comity.canonical import canonical_bytes, parse_signed_json
+from comity.canonical import Json, canonical_bytes, parse_signed_json, sha256_digest
 from comity.errors import LogMismatch, MalformedError, MalformedJson
 from comity.ids import Digest, Instant, ObjectId, PartyId, PersonId
 from comity.release.disclosure import (
     MAX_ENTRY_BYTES,
     NOT_SHARED,
     Answer,
-    DisclosedObject,
     EntryType,
     Leaf,
     PeopleChange,
@@ -23,6 +22,7 @@ from comity.release.disclosure import (
     format_disclosure,
     format_event_content,
     format_leaf,
+    format_listing,
     format_people_content,
     parse_leaf,
     verify_opening,
@@ -88,12 +88,44 @@ def test_approvals_and_people_stand_in_the_content() -> None:
 
 
 def test_a_leaf_says_nothing_of_what_was_given() -> None:
-    item = DisclosedObject(id=ObjectId("report--x"), version="v", digest=None)
-    content = format_disclosure(answer=Answer.OBJECTS, channel="main", epoch=3, objects=[item])
+    listing = format_listing([(ObjectId("report--x"), "v", None, ())])
+    content = format_disclosure(answer=Answer.OBJECTS, channel="main", epoch=3) + listing
     leaf = format_leaf(dataclasses.replace(LEAF, commitment=commit_content(SALT, content)))
     assert b"report--x" in content
     assert b"report--x" not in leaf
     assert isinstance(parse_signed_json(content), dict)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.uuids().map(lambda uuid: ObjectId(f"report--{uuid}")),
+            st.sampled_from(("2026-01-01T00:00:00.000Z", "1970-01-01T00:00:00Z")),
+            st.none() | st.binary(max_size=3).map(sha256_digest),
+            st.lists(st.text(max_size=5), max_size=3, unique=True).map(lambda names: tuple(sorted(names))),
+        ),
+        max_size=4,
+    ),
+    st.sampled_from(Answer),
+    st.text(max_size=5),
+    st.integers(0, 2**40),
+)
+def test_a_disclosure_in_two_parts_is_canonical(
+    objects: list[tuple[ObjectId, str, Digest | None, tuple[str, ...]]], answer: Answer, channel: str, epoch: int
+) -> None:
+    whole: Json = {
+        "format": "comity-disclosure/1",
+        "answer": answer.value,
+        "channel": channel,
+        "epoch": epoch,
+        "objects": [
+            {"id": item, "version": version, "digest": digest, "redacted": list[Json](redacted)}
+            for item, version, digest, redacted in objects
+        ],
+    }
+    parts = format_disclosure(answer=answer, channel=channel, epoch=epoch), format_listing(objects)
+    assert b"".join(parts) == canonical_bytes(whole)
+    assert commit_content(SALT, *parts) == commit_content(SALT, b"".join(parts))
 
 
 def test_only_the_salt_and_content_it_was_made_with_open_a_leaf() -> None:

@@ -14,9 +14,9 @@ from comity.cli.reply import Json
 from comity.errors import NotFoundError
 from comity.ids import AgreementId, Instant, PartyId, format_instant, parse_instant
 from comity.node.correspond import export_messages
+from comity.node.gate import ask_gate
 from comity.node.node import Node
 from comity.node.outbox import list_waiting
-from comity.node.poll import ask_gate
 from comity.node.standing import Dossier, collection_id, find_agreement, judge_terms, list_dossiers
 
 __all__ = ["describe_waiting", "export", "list_all", "show", "status"]

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: whether anything may leave at this moment, in one channel, to one party.
+
+The answer is remembered as long as nothing that it follows from has changed: events, manifests and the clock's next
+date (`agreement.lifecycle.split_time`), and this party's own policy, whose file is looked at every time.
+"""
+
+from dataclasses import dataclass
+
+from comity.agreement.channels import Channel
+from comity.agreement.lifecycle import Standing, split_time
+from comity.agreement.recognition import Policy
+from comity.ids import Instant, PartyId
+from comity.node.node import Node
+from comity.node.standing import Collection, find_collection, judge_terms, list_collections
+from comity.release.decision import Withhold, decide_gate
+from comity.store import Transaction, parties
+from comity.store.changes import read_changes
+
+__all__ = ["ask_gate", "find_open_collection", "list_open_collections"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What the gate said, by which policy, and the time in which it says the same."""
+
+    withhold: Withhold | None
+    policy: Policy
+    begun: Instant
+    until: Instant
+
+
+def list_open_collections(node: Node, recipient: PartyId) -> list[Collection]:
+    """The collections that `recipient` may poll now."""
+    with node.store.read() as transaction:
+        return [
+            item for item in list_collections(node, transaction, recipient) if _ask(node, transaction, item) is None
+        ]
+
+
+def find_open_collection(
+    node: Node, transaction: Transaction, recipient: PartyId, collection: str
+) -> Collection | None:
+    """The collection with that id if `recipient` may poll it now."""
+    found = find_collection(node, transaction, recipient, collection)
+    return None if found is None or _ask(node, transaction, found) is not None else found
+
+
+def ask_gate(
+    node: Node, transaction: Transaction, standing: Standing, channel: Channel, *, recipient: PartyId
+) -> Withhold | None:
+    """What stops everything from this party to `recipient` in `channel` at this moment, if anything does.
+
+    The state, this party's own recognition, or a party whose manifest has run out: its signatures could be a thief's.
+    """
+    now = node.clock()
+    for party in _find_concerned(standing, node.party, recipient):
+        expires_at = parties.read_expiry(transaction, party)
+        if expires_at is None or expires_at <= now:
+            return Withhold(clause="parties", reason=f"the manifest of {party} has run out; pin its next version")
+    terms, joining = standing.current or standing.latest, standing.joining_bases(node.party)
+    recognition = judge_terms(node, terms, now=now, joining=joining, towards=recipient)
+    return decide_gate(standing, recognition, channel=channel, giver=node.party, receiver=recipient)
+
+
+def _ask(node: Node, transaction: Transaction, collection: Collection) -> Withhold | None:
+    """What `ask_gate` says of the collection, remembered."""
+    changes, key, now = read_changes(transaction), f"gate of {collection.recipient} {collection.id}", node.clock()
+    policy = node.policy()
+    remembered = node.remembered.get(key)
+    if remembered is not None and remembered[0] == changes and isinstance(remembered[1], _Answer):
+        answer = remembered[1]
+        if answer.policy is policy and answer.begun <= now < answer.until:
+            return answer.withhold
+    withhold = ask_gate(node, transaction, collection.standing, collection.channel, recipient=collection.recipient)
+    concerned = _find_concerned(collection.standing, node.party, collection.recipient)
+    expiries = split_time([parties.read_expiry(transaction, party) for party in concerned], now=now)
+    dates = collection.dossier.constancy(now=now)
+    answer = _Answer(
+        withhold=withhold, policy=policy, begun=max(dates[0], expiries[0]), until=min(dates[1], expiries[1])
+    )
+    node.remembered[key] = (changes, answer)
+    return withhold
+
+
+def _find_concerned(standing: Standing, giver: PartyId, recipient: PartyId) -> list[PartyId]:
+    founders = (standing.current or standing.latest).founders
+    return sorted((standing.members & {giver, recipient} | founders) - standing.left)
