@@ -52,7 +52,9 @@ def agree_secretly(world: World) -> tuple[str, Terms]:
     received = Received(
         giver=PartyId(C), terms=page.terms, channel=terms.channels[0], collection=NOWHERE, added_after=page.items[-1].at
     )
-    receive_page(world.nodes[A], format_envelope(b",".join(item.data for item in page.items), cursor=None), received)
+    receive_page(
+        world.nodes[A], b"".join(format_envelope(b",".join(item.data for item in page.items), cursor=None)), received
+    )
     world.propose(C, world.terms(giver=C, receivers=(A,), title="Not signed"))
     world.deliver()
     world.act(C, agreement, EventKind.SUSPEND)

@@ -377,7 +377,7 @@ class Simulation:
 
     def _keep(self, name: str, page: Page, received: ingest.Received) -> None:
         echoed = self._find_echoed(name, page, received.giver)
-        data = format_envelope(b",".join(item.data for item in page.items), cursor=None)
+        data = b"".join(format_envelope(b",".join(item.data for item in page.items), cursor=None))
         intake = ingest.receive_page(self.nodes[name], data, received)
         refused = {bad.index for bad in intake.bad}
         kept = tuple((item.id, item.version) for place, item in enumerate(page.items) if place not in refused)

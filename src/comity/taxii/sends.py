@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shell: the answers on their way out, by agreement, so that a suspension can wait for the last byte (DRAIN).
 
-A poll commits and its answer is registered here without a pause in between, on the one event loop. `drain` runs after
-the suspension's COMMIT: no new answer can come, and it returns when every earlier one has been handed to the operating
+A poll commits and its answer is registered here without a pause in between (`taxii.polls`). `drain` runs after the
+suspension's COMMIT: no new answer can come, and it returns when every earlier one has been handed to the operating
 system or cut. What the operating system already holds is out of this process's reach, and counts as sent.
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from comity.ids import AgreementId
 
-__all__ = ["GRACE_SECONDS", "WRITE_DEADLINE_SECONDS", "Sends"]
+__all__ = ["GRACE_SECONDS", "WRITE_DEADLINE_SECONDS", "Sending", "Sends"]
 
 WRITE_DEADLINE_SECONDS = 120.0
 """How long a reader may take for one answer before it is cut."""
@@ -23,7 +23,10 @@ GRACE_SECONDS = 2.0
 
 
 @dataclass(slots=True, eq=False)
-class _Sending:
+class Sending:
+    """One answer on its way; `abort` drops its connection and what is not yet handed over."""
+
+    agreement: AgreementId
     abort: Callable[[], None]
     done: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -32,26 +35,40 @@ class Sends:
     """The answers under way in this process."""
 
     def __init__(self) -> None:
-        self._under_way: dict[AgreementId, set[_Sending]] = {}
+        self._under_way: dict[AgreementId, set[Sending]] = {}
+
+    def register(self, agreement: AgreementId, abort: Callable[[], None]) -> Sending:
+        """One answer that is under way from now on: until `release`, or the end of `following`."""
+        sending = Sending(agreement, abort)
+        self._under_way.setdefault(agreement, set()).add(sending)
+        return sending
+
+    def release(self, sending: Sending) -> None:
+        """The answer has ended; nothing of it is left to be sent."""
+        sending.done.set()
+        left = self._under_way[sending.agreement]
+        left.discard(sending)
+        if not left:
+            del self._under_way[sending.agreement]
 
     @asynccontextmanager
-    async def sending(self, agreement: AgreementId, abort: Callable[[], None]) -> AsyncIterator[None]:
-        """Register one answer until the block ends; `abort` drops its connection and what is not yet handed over."""
-        sending = _Sending(abort)
-        self._under_way.setdefault(agreement, set()).add(sending)
+    async def following(self, sending: Sending) -> AsyncIterator[None]:
+        """Send a registered answer in the block; its end is the end of sending."""
         try:
             async with asyncio.timeout(WRITE_DEADLINE_SECONDS):
                 yield
         except BaseException:
             # Bytes may still be in a buffer of ours: drop them, so that the end of this block is the end of sending.
-            abort()
+            sending.abort()
             raise
         finally:
-            sending.done.set()
-            left = self._under_way[agreement]
-            left.discard(sending)
-            if not left:
-                del self._under_way[agreement]
+            self.release(sending)
+
+    @asynccontextmanager
+    async def sending(self, agreement: AgreementId, abort: Callable[[], None]) -> AsyncIterator[None]:
+        """Register one answer until the block ends."""
+        async with self.following(self.register(agreement, abort)):
+            yield
 
     async def drain(self, agreement: AgreementId) -> int:
         """How many answers had to be cut; when it returns, nothing under `agreement` is under way.

@@ -10,7 +10,7 @@ server (§8.2.1), answers 401 to who is not known, so that clients learn how to 
     POST /comity/exchange/         a signed message of another node; its signature is its credential
 
 Not here: what may be given (`node.poll`). Here: that nothing is sent before `poll` has returned, and that each answer
-is registered with `Sends` until its last byte is out.
+is registered with `Sends` (`taxii.polls`) until its last byte is out.
 """
 
 import logging
@@ -38,10 +38,11 @@ from comity.node.gate import list_open_collections
 from comity.node.node import Node
 from comity.node.pages import Filled
 from comity.node.parties import authenticate, read_cursor_key
-from comity.node.poll import MAX_PAGE_OBJECTS, PollRequest, Selection, VersionChoice, poll
+from comity.node.poll import MAX_PAGE_OBJECTS, PollRequest, Selection, VersionChoice
 from comity.release.disclosure import Answer
 from comity.taxii import wire
-from comity.taxii.sends import WRITE_DEADLINE_SECONDS, Sends
+from comity.taxii.polls import Polls
+from comity.taxii.sends import WRITE_DEADLINE_SECONDS, Sending, Sends
 from comity.taxii.wire import Filters, Resource, Route
 
 __all__ = ["EXCHANGE_PATH", "STATUS", "Response", "TaxiiApp"]
@@ -82,12 +83,13 @@ _log = logging.getLogger("comity.taxii")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """What goes back; `agreement` is the one whose suspension must wait for it."""
+    """What goes back, in parts. `sending` is registered until it is out; `stopped` has to be drained before it goes."""
 
     status: int
-    body: bytes = b""
+    body: tuple[bytes, ...] = ()
     headers: Headers = field(default_factory=dict)
-    agreement: AgreementId | None = None
+    sending: Sending | None = None
+    stopped: AgreementId | None = None
 
 
 class TaxiiApp:
@@ -96,6 +98,7 @@ class TaxiiApp:
     def __init__(self, node: Node, *, abort: Callable[[tuple[str, int]], None], received: Callable[[], None]) -> None:
         self.node = node
         self.sends = Sends()
+        self._polls = Polls(node, self.sends)
         self._abort = abort
         self._received = received
         self._cursor_key = read_cursor_key(node)
@@ -106,20 +109,19 @@ class TaxiiApp:
             return
         try:
             body = await _read_body(receive)
-            response = self._answer(scope, body)
-            if scope["method"] == "POST" and response.agreement is not None:
+            response = await self._answer(scope, body)
+            if response.stopped is not None:
                 # A message that closed a gate is acknowledged when nothing leaves under it any more.
-                await self.sends.drain(response.agreement)
-                response = Response(status=response.status)
+                await self.sends.drain(response.stopped)
         except Exception:  # noqa: BLE001 (the one place where a bug becomes a 500; the detail stays in our log)
             incident = self.node.draw(4).hex()
             _log.exception("incident %s", incident)
             title = f"Internal error, incident {incident}"
-            response = Response(status=500, body=wire.format_error(title=title, status=500))
-        await self._send(response, scope, send)
+            response = Response(status=500, body=(wire.format_error(title=title, status=500),))
+        await self._send(response, send)
 
-    def _answer(self, scope: Scope, body: bytes | None) -> Response:
-        """The response, everything it needs committed; there is no await between a poll and its registration."""
+    async def _answer(self, scope: Scope, body: bytes | None) -> Response:
+        """The response, everything it needs committed."""
         method, path = scope["method"], scope["path"]
         route = wire.parse_route(path)
         try:
@@ -131,7 +133,7 @@ class TaxiiApp:
                 raise NotFoundError("no such resource")
             if not wire.is_acceptable(headers.get("accept")):
                 return _fail(406, "this node speaks application/taxii+json;version=2.1")
-            return self._serve(route, party, query=scope["query_string"])
+            return await self._serve(route, party, scope)
         except AuthenticationError:
             if route is not None and route.resource is Resource.DISCOVERY and method in {"GET", "HEAD"}:
                 return _challenge()
@@ -151,9 +153,9 @@ class TaxiiApp:
         except MalformedError as error:
             raise NotFoundError(error.detail) from error
         self._received()
-        return Response(status=202, agreement=recorded.event.agreement if recorded.stops else None)
+        return Response(status=202, stopped=recorded.event.agreement if recorded.stops else None)
 
-    def _serve(self, route: Route, party: PartyId, *, query: bytes) -> Response:
+    async def _serve(self, route: Route, party: PartyId, scope: Scope) -> Response:
         match route.resource:
             case Resource.DISCOVERY:
                 root = f"{wire.DISCOVERY_PATH}{party}/"
@@ -168,7 +170,7 @@ class TaxiiApp:
                     raise NotFoundError("no such collection")
                 return _give(wire.format_collection(view))
             case Resource.OBJECTS | Resource.OBJECT | Resource.MANIFEST | Resource.VERSIONS:
-                return self._poll(route, party, query=query)
+                return await self._poll(route, party, query=scope["query_string"], client=scope["client"])
 
     def _views(self, party: PartyId) -> list[wire.CollectionView]:
         return [
@@ -180,19 +182,25 @@ class TaxiiApp:
             for item in list_open_collections(self.node, party)
         ]
 
-    def _poll(self, route: Route, party: PartyId, *, query: bytes) -> Response:
+    async def _poll(self, route: Route, party: PartyId, *, query: bytes, client: tuple[str, int]) -> Response:
         filters = _parse_query(query, route)
-        page = poll(
-            self.node,
-            PollRequest(
-                recipient=party,
-                collection=route.collection,
-                answer=_ANSWERS[route.resource],
-                selection=self._select(filters, party, collection=route.collection),
-                limit=min(filters.limit or MAX_PAGE_OBJECTS, MAX_PAGE_OBJECTS),
-            ),
+        request = PollRequest(
+            recipient=party,
+            collection=route.collection,
+            answer=_ANSWERS[route.resource],
+            selection=self._select(filters, party, collection=route.collection),
+            limit=min(filters.limit or MAX_PAGE_OBJECTS, MAX_PAGE_OBJECTS),
         )
-        filled = page.filled
+        page, sending = await self._polls.ask(request, lambda: self._abort(client))
+        try:
+            return self._give_page(page.filled, route, party, filters=filters, sending=sending)
+        except BaseException:
+            self.sends.release(sending)
+            raise
+
+    def _give_page(
+        self, filled: Filled, route: Route, party: PartyId, *, filters: Filters, sending: Sending
+    ) -> Response:
         if not filled.at and route.object:
             raise NotFoundError("no such object")
         cursor = None
@@ -201,7 +209,7 @@ class TaxiiApp:
                 filled.at[-1], key=self._cursor_key, party=party, collection=route.collection, filters=filters
             )
         body = _format_page(filled, route.resource, cursor=cursor)
-        return _give(body, agreement=page.agreement, headers=_date_headers(filled))
+        return Response(status=200, body=body, headers=_date_headers(filled), sending=sending)
 
     def _select(self, filters: Filters, party: PartyId, *, collection: str) -> Selection:
         after = filters.added_after or Instant(0)
@@ -217,26 +225,26 @@ class TaxiiApp:
             versions=VersionChoice(last=filters.last, first=filters.first, every=filters.every, exact=filters.versions),
         )
 
-    async def _send(self, response: Response, scope: Scope, send: Send) -> None:
+    async def _send(self, response: Response, send: Send) -> None:
         async def write() -> None:
             headers = {
                 "content-type": wire.MEDIA_TYPE,
-                "content-length": str(len(response.body)),
+                "content-length": str(sum(map(len, response.body))),
                 "cache-control": "no-store",
                 **response.headers,
             }
             raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
             await send({"type": "http.response.start", "status": response.status, "headers": raw})
-            await send({"type": "http.response.body", "body": response.body, "more_body": True})
+            for part in response.body:
+                await send({"type": "http.response.body", "body": part, "more_body": True})
             # The server writes this only when everything before it has left its buffers: see `taxii.listen`.
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-        if response.agreement is None:
+        if response.sending is None:
             await write()
             return
-        client = scope["client"]
         try:
-            async with self.sends.sending(response.agreement, lambda: self._abort(client)):
+            async with self.sends.following(response.sending):
                 await write()
         except TimeoutError:
             _log.warning("an answer was cut: its reader took over %.0f seconds", WRITE_DEADLINE_SECONDS)
@@ -272,15 +280,15 @@ def _read_object_id(route: Route) -> ObjectId:
         raise NotFoundError("no such object") from error
 
 
-def _format_page(filled: Filled, resource: Resource, *, cursor: str | None) -> bytes:
+def _format_page(filled: Filled, resource: Resource, *, cursor: str | None) -> tuple[bytes, ...]:
     if resource is Resource.MANIFEST:
         records = [
             wire.ManifestRecord(id=item, date_added=at, version=version)
             for item, at, version in zip(filled.id, filled.at, filled.version, strict=True)
         ]
-        return wire.format_manifest(records, cursor=cursor)
+        return (wire.format_manifest(records, cursor=cursor),)
     if resource is Resource.VERSIONS:
-        return wire.format_versions(filled.version, cursor=cursor)
+        return (wire.format_versions(filled.version, cursor=cursor),)
     return wire.format_envelope(filled.data, cursor=cursor)
 
 
@@ -293,19 +301,19 @@ def _date_headers(filled: Filled) -> Headers:
     }
 
 
-def _give(body: bytes, *, agreement: AgreementId | None = None, headers: Headers | None = None) -> Response:
-    return Response(status=200, body=body, headers=headers or {}, agreement=agreement)
+def _give(body: bytes) -> Response:
+    return Response(status=200, body=(body,))
 
 
 def _fail(status: int, description: str = "") -> Response:
     return Response(
-        status=status, body=wire.format_error(title=_TITLES[status], status=status, description=description)
+        status=status, body=(wire.format_error(title=_TITLES[status], status=status, description=description),)
     )
 
 
 def _challenge() -> Response:
     body = wire.format_error(title="Unauthorized", status=401)
-    return Response(status=401, body=body, headers={"www-authenticate": 'Basic realm="taxii"'})
+    return Response(status=401, body=(body,), headers={"www-authenticate": 'Basic realm="taxii"'})
 
 
 async def _read_body(receive: Receive) -> bytes | None:

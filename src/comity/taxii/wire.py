@@ -263,13 +263,15 @@ def format_collection(view: CollectionView) -> bytes:
     return _format(_collection(view))
 
 
-def format_envelope(objects: bytes, *, cursor: str | None) -> bytes:
-    """An envelope (TAXII 2.1 §3.7) with the objects' bytes as they are, a comma between each two.
+def format_envelope(objects: bytes, *, cursor: str | None) -> tuple[bytes, ...]:
+    """An envelope (TAXII 2.1 §3.7) in parts, with the objects' bytes as they are, a comma between each two.
 
     An empty one holds nothing at all.
     """
+    if not objects:
+        return (b"{}",)
     head = b"" if cursor is None else b'"more":true,"next":' + json.dumps(cursor).encode() + b","
-    return b"".join((b"{", head, b'"objects":[', objects, b"]}")) if objects else b"{}"
+    return b"{" + head + b'"objects":[', objects, b"]}"
 
 
 def format_manifest(records: Sequence[ManifestRecord], *, cursor: str | None) -> bytes:

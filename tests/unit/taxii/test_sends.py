@@ -193,6 +193,12 @@ class Site:
         wait_for(lambda: self.served.call(self.count_under_way) > 0)
         return connection
 
+    def is_stuck(self, connection: socket.socket) -> bool:
+        """Whether the operating system has taken what it takes."""
+        left = self.served.call(lambda: self.left(connection))
+        time.sleep(0.3)  # longer than an acknowledgement is delayed
+        return 0 < left == self.served.call(lambda: self.left(connection))
+
     def transport(self, connection: socket.socket) -> asyncio.Transport | None:
         """The server's end of the connection."""
         return self.served.server._connections._transports.get(connection.getsockname())
@@ -241,6 +247,7 @@ def test_a_client_that_does_not_read_is_cut_and_never_gets_the_end(
     site: Site, short: None, headers: dict[str, str]
 ) -> None:
     with site.ask_slowly(site.path(), **headers) as connection:
+        wait_for(lambda: site.is_stuck(connection))
         left = site.served.call(lambda: site.left(connection))
         started = time.monotonic()
         assert site.served.run(site.suspend()) == 1

@@ -571,9 +571,9 @@ def test_collections_are_for_reading_and_the_list_is_left_out_when_empty() -> No
 
 def test_an_envelope_holds_the_bytes_as_they_are() -> None:
     odd = b'{ "b":1.0e2,\n "a" : "\\u00e9", "type":"x" }'
-    assert wire.format_envelope(odd + b",{}", cursor=None) == b'{"objects":[' + odd + b",{}]}"
-    assert wire.format_envelope(odd, cursor="n-_1") == b'{"more":true,"next":"n-_1","objects":[' + odd + b"]}"
-    assert wire.format_envelope(b"", cursor=None) == b"{}"
+    assert b"".join(wire.format_envelope(odd + b",{}", cursor=None)) == b'{"objects":[' + odd + b",{}]}"
+    assert b"".join(wire.format_envelope(odd, cursor="n-_1")) == b'{"more":true,"next":"n-_1","objects":[' + odd + b"]}"
+    assert b"".join(wire.format_envelope(b"", cursor=None)) == b"{}"
 
 
 def test_a_manifest_has_next_beside_more_and_no_list_when_empty() -> None:

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: polls that come at the same time share one commit.
+
+Whatever has arrived when the event loop gets to it is answered in one transaction, so that sixteen pollers wait for the
+disk once. Nobody waits for others to come. Between the commit and the registration of its answers with `Sends` there is
+no pause: a suspension finds each answer not yet decided, or under way.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from comity.errors import NotFoundError
+from comity.node.node import Node
+from comity.node.poll import Page, PollRequest, poll_together
+from comity.taxii.sends import Sending, Sends
+
+__all__ = ["Polls"]
+
+_MOST_TOGETHER = 32
+"""A bound on how long one transaction takes, and the others wait for it."""
+
+_Answer = tuple[Page, Sending]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Waiting:
+    request: PollRequest
+    abort: Callable[[], None]
+    answer: "asyncio.Future[_Answer]"
+
+
+class Polls:
+    """The polls of one node that wait for their transaction."""
+
+    def __init__(self, node: Node, sends: Sends) -> None:
+        self._node = node
+        self._sends = sends
+        self._waiting: list[_Waiting] = []
+
+    async def ask(self, request: PollRequest, abort: Callable[[], None]) -> _Answer:
+        """The page, committed, and its answer, registered: whoever gets it follows or releases it.
+
+        Raises:
+            NotFoundError: no such collection for who asks, or nothing is in force.
+        """
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[_Answer] = loop.create_future()
+        if not self._waiting:
+            loop.call_soon(self._take)
+        self._waiting.append(_Waiting(request=request, abort=abort, answer=answer))
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            if answer.done() and not answer.cancelled() and answer.exception() is None:
+                self._sends.release(answer.result()[1])
+            raise
+
+    def _take(self) -> None:
+        """Answer what waits; what is over the bound waits for the next turn."""
+        taken, self._waiting = self._waiting[:_MOST_TOGETHER], self._waiting[_MOST_TOGETHER:]
+        if self._waiting:
+            asyncio.get_running_loop().call_soon(self._take)
+        self._answer([waiting for waiting in taken if not waiting.answer.cancelled()])
+
+    def _answer(self, taken: list[_Waiting]) -> None:
+        try:
+            pages = poll_together(self._node, [waiting.request for waiting in taken]) if taken else []
+        except Exception as error:  # noqa: BLE001 (it is told to whoever asked, and becomes a status there)
+            if len(taken) > 1:
+                # Everything was undone. Whose request it was is not known: each is asked by itself.
+                for waiting in taken:
+                    self._answer([waiting])
+            else:
+                taken[0].answer.set_exception(error)
+            return
+        for waiting, page in zip(taken, pages, strict=True):
+            if page is None:
+                waiting.answer.set_exception(NotFoundError("there is no such collection for who asks"))
+            else:
+                waiting.answer.set_result((page, self._sends.register(page.agreement, waiting.abort)))
