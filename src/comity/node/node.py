@@ -92,6 +92,7 @@ class Node:
         self.party = settings.party
         self.remembered: dict[str, tuple[int, object]] = {}
         self.pages = Pages(_PAGES_BYTES)
+        self._head: bytes | None = None
         self._policy: tuple[int, Policy] | None = None
 
     @property
@@ -100,8 +101,12 @@ class Node:
         return f"comity/{self.party}"
 
     @contextmanager
-    def act(self) -> Iterator[Act]:
-        """One act: all of it is on the disk when the block has ended, or nothing of it."""
+    def act(self, *, keeps_head: bool = True) -> Iterator[Act]:
+        """One act: all of it is on the disk when the block has ended, or nothing of it.
+
+        The signed head of the log is kept outside the store too, unless the caller lets `keep_head` do that soon for
+        several acts.
+        """
         head: bytes | None = None
         opened: Transaction | None = None
         try:
@@ -119,8 +124,16 @@ class Node:
                 self.pages.clear()
             raise
         if head is not None:
-            # The act is on record. A crash here, or a disk that has no room for this small file, leaves `head` behind
-            # the store, which is harmless: the next act mends it.
+            self._head = head
+        if keeps_head:
+            self.keep_head()
+
+    def keep_head(self) -> None:
+        """Keep the last signed head outside the store, if that was not done yet."""
+        head, self._head = self._head, None
+        if head is not None:
+            # The act is on record. A crash before this, or a disk that has no room for this small file, leaves `head`
+            # behind the store, which is harmless: the next act mends it.
             with suppress(OSError):
                 write_head(self.folder, head)
 
@@ -143,6 +156,7 @@ class Node:
 
     def close(self) -> None:
         """Give the store up."""
+        self.keep_head()
         self.store.close()
 
     def _seal(self, act: Act) -> bytes:

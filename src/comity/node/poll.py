@@ -99,6 +99,7 @@ def poll(node: Node, request: PollRequest) -> Page:
         NotFoundError: no such collection for who asks, or nothing is in force: the two are one answer.
     """
     (page,) = poll_together(node, [request])
+    node.keep_head()
     if page is None:
         raise NotFoundError("there is no such collection for who asks")
     return page
@@ -107,9 +108,10 @@ def poll(node: Node, request: PollRequest) -> Page:
 def poll_together(node: Node, requests: Sequence[PollRequest]) -> list[Page | None]:
     """The page of each, all committed at once; None where `poll` would raise NotFoundError.
 
-    Whatever else one of them raises undoes all: ask each by itself then.
+    Whatever else one of them raises undoes all: ask each by itself then. The head of the log is kept outside the store
+    by whoever asks (`Node.keep_head`).
     """
-    with node.act() as act:
+    with node.act(keeps_head=False) as act:
         return [_poll(node, act, request) for request in requests]
 
 

@@ -20,6 +20,9 @@ __all__ = ["Polls"]
 _MOST_TOGETHER = 32
 """A bound on how long one transaction takes, and the others wait for it."""
 
+_HEAD_SECONDS = 0.05
+"""How far the head of the log that is kept outside the store may stay behind the polls. Other acts keep it at once."""
+
 _Answer = tuple[Page, Sending]
 
 
@@ -37,6 +40,7 @@ class Polls:
         self._node = node
         self._sends = sends
         self._waiting: list[_Waiting] = []
+        self._keeping: asyncio.TimerHandle | None = None
 
     async def ask(self, request: PollRequest, abort: Callable[[], None]) -> _Answer:
         """The page, committed, and its answer, registered: whoever gets it follows or releases it.
@@ -74,8 +78,14 @@ class Polls:
             else:
                 taken[0].answer.set_exception(error)
             return
+        if self._keeping is None:
+            self._keeping = asyncio.get_running_loop().call_later(_HEAD_SECONDS, self._keep_head)
         for waiting, page in zip(taken, pages, strict=True):
             if page is None:
                 waiting.answer.set_exception(NotFoundError("there is no such collection for who asks"))
             else:
                 waiting.answer.set_result((page, self._sends.register(page.agreement, waiting.abort)))
+
+    def _keep_head(self) -> None:
+        self._keeping = None
+        self._node.keep_head()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from comity.agreement.people import Approval, Role
 from comity.canonical import Json, canonical_bytes, parse_signed_json, sha256_digest
 from comity.errors import LogMismatch, MalformedError, MalformedJson
-from comity.ids import Digest, Instant, ObjectId, PartyId, PersonId
+from comity.ids import Digest, Instant, ObjectId, PartyId, PersonId, format_instant
 from comity.release.disclosure import (
     MAX_ENTRY_BYTES,
     NOT_SHARED,
@@ -126,6 +126,33 @@ def test_a_disclosure_in_two_parts_is_canonical(
     parts = format_disclosure(answer=answer, channel=channel, epoch=epoch), format_listing(objects)
     assert b"".join(parts) == canonical_bytes(whole)
     assert commit_content(SALT, *parts) == commit_content(SALT, b"".join(parts))
+
+
+@given(
+    st.sampled_from(EntryType),
+    st.none() | st.just(Digest("ab" * 32)),
+    st.none() | st.sampled_from((PartyId("a"), PartyId("borealia-cert.2"))),
+    st.none() | st.integers(1, 2**53 - 1),
+    st.integers(0, 2**53 - 1),
+    st.integers(0, 2**52),
+)
+def test_a_leaf_is_canonical(  # noqa: PLR0917 (as many as a leaf has members)
+    kind: EntryType, terms: Digest | None, recipient: PartyId | None, sequence: int | None, count: int, at: int
+) -> None:
+    leaf = dataclasses.replace(
+        LEAF, type=kind, terms=terms, recipient=recipient, sequence=sequence, count=count, at=Instant(at)
+    )
+    whole: Json = {
+        "format": "comity-leaf/1",
+        "type": kind.value,
+        "terms": terms,
+        "recipient": recipient,
+        "sequence": sequence,
+        "count": count,
+        "at": format_instant(leaf.at),
+        "commitment": leaf.commitment,
+    }
+    assert format_leaf(leaf) == canonical_bytes(whole)
 
 
 def test_only_the_salt_and_content_it_was_made_with_open_a_leaf() -> None:
