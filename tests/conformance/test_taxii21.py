@@ -8,6 +8,7 @@ too: it must be absent, not broken.
 import json
 import re
 import uuid
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
+import zstandard
 
 from comity.canonical import Json
 from comity.ids import AgreementId, Instant, PartyId, format_instant, parse_instant
@@ -197,7 +199,7 @@ def test_3_1_every_success_is_taxii_with_its_version(site: Site, resource: str) 
     answer = site.get(list_paths(site)[resource])
     assert (answer.status_code, answer.headers["content-type"]) == (200, TAXII)
     assert isinstance(answer.json(), dict)
-    assert int(answer.headers["content-length"]) == len(answer.content)
+    assert int(answer.headers["content-length"]) == answer.num_bytes_downloaded
 
 
 @pytest.mark.parametrize(
@@ -698,3 +700,29 @@ def test_5_8_the_versions_of_an_object(site: Site) -> None:
     assert site.get(path).json() == {"versions": [day(1), day(2), day(3)]}
     assert site.get(path, match_spec_version="2.1").json() == {"versions": [day(1), day(2), day(3)]}
     assert site.get(path, match_spec_version="2.0").status_code == 404
+
+
+# ---- compression (RFC 9110 §8.4) -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("coding", ["gzip", "zstd"])
+@pytest.mark.parametrize("resource", ["objects/", "manifest/"])
+def test_compressed_pages_are_the_same_pages(site: Site, coding: str, resource: str) -> None:
+    path = f"{site.bulk}{resource}"
+    plain = site.client.get(path, headers={"Accept-Encoding": "identity"})
+    vary = {plain.headers["vary"]}
+    for _ in range(2):  # put together, and remembered
+        with site.client.stream("GET", path, headers={"Accept-Encoding": coding}) as answer:
+            body = b"".join(answer.iter_raw())
+        assert answer.headers["content-encoding"] == coding
+        assert int(answer.headers["content-length"]) == len(body) < len(plain.content) / 3
+        whole = zlib.decompress(body, 31) if coding == "gzip" else zstandard.ZstdDecompressor().decompressobj()
+        vary.add(answer.headers["vary"])
+        assert (whole if isinstance(whole, bytes) else whole.decompress(body)) == plain.content
+    assert "content-encoding" not in plain.headers
+    assert vary == {"accept-encoding"}
+
+
+def test_what_is_small_is_not_compressed(site: Site) -> None:
+    answer = site.client.get(site.main, headers={"Accept-Encoding": "gzip"})
+    assert "content-encoding" not in answer.headers

@@ -41,6 +41,7 @@ from comity.node.parties import authenticate, read_cursor_key
 from comity.node.poll import MAX_PAGE_OBJECTS, PollRequest, Selection, VersionChoice
 from comity.release.disclosure import Answer
 from comity.taxii import wire
+from comity.taxii.coding import Coding, compress
 from comity.taxii.polls import Polls
 from comity.taxii.sends import WRITE_DEADLINE_SECONDS, Sending, Sends
 from comity.taxii.wire import Filters, Resource, Route
@@ -64,6 +65,9 @@ STATUS: Mapping[type[ComityError], int] = {
 
 _TITLES = {400: "Bad request", 404: "Not found", 406: "Not acceptable", 503: "Unavailable"}
 _MAX_MESSAGE_BYTES = 2 * 1024 * 1024
+_LEAST_COMPRESSED = 1_000
+"""Bytes of a body that is worth it."""
+
 _MAX_QUERY_BYTES = 64 * 1024
 _MAX_QUERY_FIELDS = 64
 _ANSWERS = {
@@ -133,7 +137,7 @@ class TaxiiApp:
                 raise NotFoundError("no such resource")
             if not wire.is_acceptable(headers.get("accept")):
                 return _fail(406, "this node speaks application/taxii+json;version=2.1")
-            return await self._serve(route, party, scope)
+            return await self._serve(route, party, scope, accept_encoding=headers.get("accept-encoding"))
         except AuthenticationError:
             if route is not None and route.resource is Resource.DISCOVERY and method in {"GET", "HEAD"}:
                 return _challenge()
@@ -155,7 +159,7 @@ class TaxiiApp:
         self._received()
         return Response(status=202, stopped=recorded.event.agreement if recorded.stops else None)
 
-    async def _serve(self, route: Route, party: PartyId, scope: Scope) -> Response:
+    async def _serve(self, route: Route, party: PartyId, scope: Scope, *, accept_encoding: str | None) -> Response:
         match route.resource:
             case Resource.DISCOVERY:
                 root = f"{wire.DISCOVERY_PATH}{party}/"
@@ -170,7 +174,7 @@ class TaxiiApp:
                     raise NotFoundError("no such collection")
                 return _give(wire.format_collection(view))
             case Resource.OBJECTS | Resource.OBJECT | Resource.MANIFEST | Resource.VERSIONS:
-                return await self._poll(route, party, query=scope["query_string"], client=scope["client"])
+                return await self._poll(route, party, scope, coding=wire.choose_coding(accept_encoding))
 
     def _views(self, party: PartyId) -> list[wire.CollectionView]:
         return [
@@ -182,8 +186,8 @@ class TaxiiApp:
             for item in list_open_collections(self.node, party)
         ]
 
-    async def _poll(self, route: Route, party: PartyId, *, query: bytes, client: tuple[str, int]) -> Response:
-        filters = _parse_query(query, route)
+    async def _poll(self, route: Route, party: PartyId, scope: Scope, *, coding: Coding | None) -> Response:
+        filters = _parse_query(scope["query_string"], route)
         request = PollRequest(
             recipient=party,
             collection=route.collection,
@@ -191,15 +195,22 @@ class TaxiiApp:
             selection=self._select(filters, party, collection=route.collection),
             limit=min(filters.limit or MAX_PAGE_OBJECTS, MAX_PAGE_OBJECTS),
         )
-        page, sending = await self._polls.ask(request, lambda: self._abort(client))
+        page, sending = await self._polls.ask(request, lambda: self._abort(scope["client"]))
         try:
-            return self._give_page(page.filled, route, party, filters=filters, sending=sending)
+            return self._give_page(page.filled, route, party, filters=filters, sending=sending, coding=coding)
         except BaseException:
             self.sends.release(sending)
             raise
 
     def _give_page(
-        self, filled: Filled, route: Route, party: PartyId, *, filters: Filters, sending: Sending
+        self,
+        filled: Filled,
+        route: Route,
+        party: PartyId,
+        *,
+        filters: Filters,
+        sending: Sending,
+        coding: Coding | None,
     ) -> Response:
         if not filled.at and route.object:
             raise NotFoundError("no such object")
@@ -208,8 +219,13 @@ class TaxiiApp:
             cursor = wire.format_cursor(
                 filled.at[-1], key=self._cursor_key, party=party, collection=route.collection, filters=filters
             )
-        body = _format_page(filled, route.resource, cursor=cursor)
-        return Response(status=200, body=body, headers=_date_headers(filled), sending=sending)
+        body, headers = _format_page(filled, route.resource, cursor=cursor), _date_headers(filled)
+        if coding is not None and sum(map(len, body)) >= _LEAST_COMPRESSED:
+            key = f"{coding} {cursor}"
+            if key not in filled.encoded:
+                filled.encoded[key] = compress(coding, body)
+            body, headers = (filled.encoded[key],), {**headers, "content-encoding": coding}
+        return Response(status=200, body=body, headers={**headers, "vary": "accept-encoding"}, sending=sending)
 
     def _select(self, filters: Filters, party: PartyId, *, collection: str) -> Selection:
         after = filters.added_after or Instant(0)

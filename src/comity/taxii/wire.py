@@ -17,6 +17,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 
 from comity.canonical import Json
 from comity.errors import MalformedRequest
@@ -31,6 +32,7 @@ __all__ = [
     "ManifestRecord",
     "Resource",
     "Route",
+    "choose_coding",
     "format_api_root",
     "format_collection",
     "format_collections",
@@ -169,6 +171,21 @@ def is_acceptable(accept: str | None) -> bool:
     if accept is None or not accept.strip():
         return True
     return any(_is_taxii(choice) for choice in accept.lower().split(","))
+
+
+def choose_coding(accept_encoding: str | None) -> Literal["gzip", "zstd"] | None:
+    """The coding that a client asks for by name, the smaller one first; None where it asks for none (RFC 9110 §12.5.3).
+
+    A client that takes anything ("*") gets the bytes as they are.
+    """
+    asked = set[str]()
+    for choice in (accept_encoding or "").lower().split(","):
+        name, *parameters = (part.strip() for part in choice.split(";"))
+        pairs = [parameter.partition("=") for parameter in parameters]
+        weight = next((value.strip() for key, _, value in pairs if key.strip() == "q"), "1")
+        if not _NEVER.fullmatch(weight):
+            asked.add(name)
+    return "zstd" if "zstd" in asked else "gzip" if asked & {"gzip", "x-gzip"} else None
 
 
 def parse_secret(authorization: str | None) -> str | None:

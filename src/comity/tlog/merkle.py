@@ -18,7 +18,7 @@ that every proof for every older size can be made from today's tiles.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import sha256
 from typing import TypeAlias
 
@@ -286,6 +286,7 @@ def _read_hashes(read_tile: ReadTile, level: int, index: int, *, stop: int) -> b
     return hashes
 
 
+@lru_cache(maxsize=256)  # a tree that grows asks for the same full subtrees at every size
 def _fold(hashes: bytes) -> Hash:
     """The root over a power of two of hashes."""
     while len(hashes) > _HASH_BYTES:

@@ -141,6 +141,29 @@ def test_a_path_made_of_parts_gives_the_parts_back(parts: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("accept_encoding", "coding"),
+    [
+        (None, None),
+        ("", None),
+        ("*", None),
+        ("identity", None),
+        ("br", None),
+        ("gzip", "gzip"),
+        ("x-gzip", "gzip"),
+        ("GZip, deflate", "gzip"),
+        ("gzip, deflate, br, zstd", "zstd"),
+        ("gzip;q=1.0, zstd;q=0", "gzip"),
+        ("zstd ; q=0.000, gzip ; q=0.5", "gzip"),
+        ("gzip;q=0", None),
+        ("gzip;x=y", "gzip"),
+        (";;==,,gzip;q", "gzip"),
+    ],
+)
+def test_a_coding_is_chosen_only_where_it_is_asked_for(accept_encoding: str | None, coding: str | None) -> None:
+    assert wire.choose_coding(accept_encoding) == coding
+
+
+@pytest.mark.parametrize(
     ("accept", "taken"),
     [
         (None, True),
