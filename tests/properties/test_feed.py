@@ -11,6 +11,7 @@ LOG-FIRST  what was received is in the log
 
 import contextlib
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,7 +26,7 @@ from comity.errors import NotFoundError, TransitionError
 from comity.ids import AgreementId, Instant, ObjectId, PartyId
 from comity.node import agree
 from comity.node.journal import list_entries, verify_store
-from comity.node.pages import Released
+from comity.node.pages import Pages, Released
 from comity.node.poll import Page, PollRequest, Selection, VersionChoice, poll
 from comity.node.retention import delete
 from comity.node.standing import collection_id, find_agreement
@@ -237,7 +238,20 @@ class FeedMachine(RuleBasedStateMachine):
         assert not times or times[0] > after
         assert len(times) <= limit
         self.check_log(page)
+        self.check_memory(request)
         return page
+
+    def check_memory(self, request: PollRequest) -> None:
+        """MEMORY: what was put together before is what would be put together now."""
+        node = self.world.nodes["aurelia"]
+        for versions in (VersionChoice(every=True), VersionChoice()):
+            asked = replace(request, selection=replace(request.selection, versions=versions))
+            remembered = poll(node, asked)
+            memory = node.pages, node.remembered
+            node.pages, node.remembered = Pages(0), {}
+            fresh = poll(node, asked)
+            node.pages, node.remembered = memory
+            assert (remembered.items, remembered.more) == (fresh.items, fresh.more), f"MEMORY: {versions}"
 
     def check_log(self, page: Page) -> None:
         """LOG-FIRST and SAFE for one page."""
