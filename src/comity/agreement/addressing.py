@@ -25,16 +25,16 @@ _ON_THE_WHOLE = frozenset({EventKind.SUSPEND, EventKind.RESUME, EventKind.TERMIN
 
 
 def find_addressed(
-    versions: Sequence[Terms], events: Sequence[Event], standing: Standing, *, party: PartyId
+    versions: Sequence[Terms], events: Sequence[Event], standing: Standing, *, party: PartyId, newest: Sequence[Event]
 ) -> Iterator[tuple[PartyId, Event]]:
-    """Whom `party` is to have sent which of `events`, the newest of which has just come on its record.
+    """Whom `party` is to have sent which of `events`, the `newest` of which have just come on its record.
 
     Nobody who has left is told anything any more. An event whose text is not on record yet goes when it is.
     """
     known = {terms.hash for terms in versions}
     # Where others come to be bound, all that this party said before goes to them too: a lock made on one side while
     # somebody joined on the other must be known to both.
-    for event in events if events[-1].kind in _BINDS else events[-1:]:
+    for event in events if any(event.kind in _BINDS for event in newest) else newest:
         if event.party == party and event.terms in known:
             addressees = _find_addressees(versions, events, event)
             yield from ((other, event) for other in sorted(addressees - standing.left - {party}))
@@ -66,12 +66,13 @@ def _address_joiners(
         if said.kind is EventKind.ADMIT and said.joiner is not None:
             admitting.setdefault(said.joiner, set()).add(said.party)
     numbers = {terms.hash: terms.version for terms in versions}
-    for joiner, founders in sorted(admitting.items()):
-        if joiner in {party, *standing.left} or party not in founders or len(founders) < count_admitting(current):
+    admitted = {joiner: founders for joiner, founders in admitting.items() if len(founders) >= count_admitting(current)}
+    for joiner, founders in sorted(admitted.items()):
+        if joiner in {party, *standing.left} or party not in founders:
             continue
         inside = joiner in standing.members
         for event in events:
             about = numbers.get(event.terms, 0) >= current.version or event.kind in _ON_THE_WHOLE
             told = event.kind in _JOINS if inside else about
-            if told and event.party != joiner and event.party in current.founders | admitting.keys():
+            if told and event.party != joiner and event.party in current.founders | admitted.keys():
                 yield joiner, event

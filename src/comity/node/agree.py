@@ -55,7 +55,7 @@ def propose(
             return refusal
         dossier = read_dossier(node, act.transaction, terms.agreement_id)
         _check_lineage(terms, dossier)
-        standing = dossier.standing(now=act.now) if dossier else None
+        standing = dossier.standing(now=act.now) if dossier and _is_begun(dossier, terms) else None
         draft = draft_event(node, act, choose_proposal(standing), terms)
         draft = replace(draft, reservations=tuple(reservations))
         return _carry_out(node, act, [draft], terms, by=by, standing=standing)
@@ -190,7 +190,7 @@ def _find_locks(node: Node, standing: Standing, *, channel: str | None) -> list[
 def find_problems(node: Node, transaction: Transaction, terms: Terms, *, now: Instant) -> tuple[ComityError, ...]:
     """Why `propose` would refuse the terms at `now`, each reason once; this party's own policy is not asked."""
     dossier = read_dossier(node, transaction, terms.agreement_id)
-    standing = dossier.standing(now=now) if dossier else None
+    standing = dossier.standing(now=now) if dossier and _is_begun(dossier, terms) else None
     kind = choose_proposal(standing)
     draft = Event(
         digest=terms.hash, kind=kind, agreement=terms.agreement_id, terms=terms.hash, party=node.party, at=now
@@ -234,6 +234,11 @@ def _check_party(transaction: Transaction, party: TermsParty) -> None:
             f"the terms name the manifest {party.manifest[:12]}… for {party.id}, which is not one pinned here;"
             " compare digests with that party and correct the terms, or pin the newer manifest"
         )
+
+
+def _is_begun(dossier: Dossier, terms: Terms) -> bool:
+    """Whether something of the agreement stands before `terms`. What claims to follow a first version is not it."""
+    return terms.version > 1 or any(known.version == 1 for known in dossier.versions)
 
 
 def _check_lineage(terms: Terms, dossier: Dossier | None) -> None:

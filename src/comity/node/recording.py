@@ -7,6 +7,7 @@ own confirmation once every party has signed, and the text for a joiner whom eno
 leaves all of it or nothing.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from comity.agreement.addressing import find_addressed
@@ -16,11 +17,13 @@ from comity.agreement.moves import check_event, find_confirmable
 from comity.agreement.people import Approval
 from comity.agreement.recognition import Recognised, take_positions
 from comity.agreement.terms import Terms
-from comity.errors import AuthenticationError, ConfigError
+from comity.errors import AuthenticationError, ConfigError, ConflictError, NotFoundError, VerificationError
 from comity.exchange import make_message, parse_message
 from comity.ids import AgreementId, Digest, Instant
 from comity.node.node import Act, Node
 from comity.node.standing import Dossier, judge_terms, read_dossier
+from comity.node.taking import check_taken
+from comity.node.unheard import read_heard
 from comity.release.disclosure import EntryType, format_event_content
 from comity.signing import Role
 from comity.store import agreements, feeds
@@ -47,19 +50,22 @@ class Recorded:
     """The event now on record and the state it led to; `new` is False for a repeated message.
 
     `approvals` are those of this party's people that carried it, empty for an event of another party or of the node.
-    `heard` is False for a message that is kept and counts for nothing, as its sender is no party so far.
+    `heard` is False for a message that is kept and counts for nothing, as its sender is no party so far; `followed` are
+    messages kept before that count from now on.
     """
 
     event: Event
     standing: Standing
     new: bool
     heard: bool = True
+    followed: tuple[Event, ...] = ()
     approvals: tuple[Approval, ...] = ()
 
     @property
     def stops(self) -> bool:
         """Whether the event has just closed a gate, so that sends under way must be waited for."""
-        return self.new and self.heard and self.event.kind in STOPS
+        closed = self.new and self.heard and self.event.kind in STOPS
+        return closed or any(event.kind in STOPS for event in self.followed)
 
 
 def draft_event(node: Node, act: Act, kind: EventKind, terms: Terms) -> Event:
@@ -106,8 +112,8 @@ def sign_event(
     event = parse_message(envelope).event
     keep_terms(act, terms)
     new = put_event(act, event, envelope=envelope, approvals=approvals)
-    follow_up(node, act, event.agreement)
-    return summarise(node, act, event, new=new, approvals=approvals)
+    followed = follow_up(node, act, event.agreement, [event])
+    return summarise(node, act, event, new=new, approvals=approvals, followed=followed)
 
 
 def keep_terms(act: Act, terms: Terms) -> None:
@@ -138,20 +144,55 @@ def put_event(act: Act, event: Event, *, envelope: bytes, approvals: tuple[Appro
 
 
 def summarise(
-    node: Node, act: Act, event: Event, *, new: bool, heard: bool = True, approvals: tuple[Approval, ...] = ()
+    node: Node,
+    act: Act,
+    event: Event,
+    *,
+    new: bool,
+    heard: bool = True,
+    approvals: tuple[Approval, ...] = (),
+    followed: tuple[Event, ...] = (),
 ) -> Recorded:
     """The event and the state that all on record leads to."""
     standing = _read(node, act, event.agreement).standing(now=act.now)
-    return Recorded(event=event, standing=standing, new=new, heard=heard, approvals=approvals)
+    return Recorded(event=event, standing=standing, new=new, heard=heard, approvals=approvals, followed=followed)
 
 
-def follow_up(node: Node, act: Act, agreement: AgreementId) -> None:
-    """What the newest event brings with it at this node."""
+def follow_up(node: Node, act: Act, agreement: AgreementId, newest: Sequence[Event]) -> tuple[Event, ...]:
+    """What the `newest` events bring with them at this node: what was kept apart and is heard by now, in order."""
+    _follow(node, act, agreement, newest)
+    heard = list[Event]()
+    while taken := _hear(node, act, agreement):
+        _follow(node, act, agreement, taken)
+        heard += taken
+    return tuple(heard)
+
+
+def _follow(node: Node, act: Act, agreement: AgreementId, newest: Sequence[Event]) -> None:
     dossier = _read(node, act, agreement)
     standing = dossier.standing(now=act.now)
     _mark_history(node, act, dossier, standing)
-    _queue(node, act, dossier, standing)
+    _queue(node, act, dossier, standing, newest=newest)
     _confirm(node, act, standing)
+
+
+def _hear(node: Node, act: Act, agreement: AgreementId) -> list[Event]:
+    """The messages that count from now on, as their senders are parties by now. A text of theirs may name others."""
+    taken = list[Event]()
+    for event, terms, envelope in read_heard(act, _read(node, act, agreement)):
+        try:
+            check_taken(node, act, event, dossier=_read(node, act, agreement), terms=terms)
+        except NotFoundError:
+            continue  # it came before what it is about, and was acknowledged: it stays until that has come
+        except (ConflictError, VerificationError):
+            agreements.remove_unheard(act.transaction, event.digest)  # what a party may not say is not kept
+            continue
+        agreements.remove_unheard(act.transaction, event.digest)
+        if terms is not None:
+            keep_terms(act, terms)
+        put_event(act, event, envelope=envelope)
+        taken.append(event)
+    return taken
 
 
 def _mark_history(node: Node, act: Act, dossier: Dossier, standing: Standing) -> None:
@@ -190,10 +231,11 @@ def _confirm(node: Node, act: Act, standing: Standing) -> None:
         sign_event(node, act, draft, terms, standing=standing, approvals=())
 
 
-def _queue(node: Node, act: Act, dossier: Dossier, standing: Standing) -> None:
+def _queue(node: Node, act: Act, dossier: Dossier, standing: Standing, *, newest: Sequence[Event]) -> None:
     """Send what the newest event makes due; what was sent once is not queued again."""
     envelopes = {event.digest: envelope for event, envelope in zip(dossier.events, dossier.envelopes, strict=True)}
-    for party, event in find_addressed(dossier.belonging(), dossier.events, standing, party=node.party):
+    due = find_addressed(dossier.belonging(), dossier.events, standing, party=node.party, newest=newest)
+    for party, event in due:
         agreements.put_outbox(act.transaction, party, event.digest, envelope=envelopes[event.digest], now=act.now)
 
 

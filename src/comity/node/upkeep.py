@@ -39,7 +39,7 @@ def _keep_up_one(node: Node, agreement: AgreementId) -> Recorded | None:
         standing = dossier.standing(now=act.now)
         lost = _find_lost_recognition(node, dossier, now=act.now)
         if lost is None or standing.current is None:
-            follow_up(node, act, agreement)
+            follow_up(node, act, agreement, ())
             dossier = read_dossier(node, act.transaction, agreement)
             return None if dossier is None else summarise(node, act, dossier.events[-1], new=True)
         draft = draft_event(node, act, EventKind.SUSPEND, standing.current)

@@ -242,7 +242,8 @@ class World:
         versions, events = view.versions[agreement], view.events[agreement]
         standing = view.standing(agreement, now=now)
         if standing is not None:
-            for party, event in find_addressed([*versions.values()], events, standing, party=view.party):
+            due = find_addressed([*versions.values()], events, standing, party=view.party, newest=events[-1:])
+            for party, event in due:
                 self._send(event, versions[event.terms], to=party, arrives=arrives)
 
     def _send(self, event: Event, terms: Terms, *, to: PartyId, arrives: Instant) -> None:

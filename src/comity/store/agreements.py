@@ -4,6 +4,8 @@
 An event and the messages that carry it are written in one transaction: what is decided is also sent, sooner or later.
 """
 
+import json
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from comity.agreement.events import Event
@@ -16,6 +18,7 @@ __all__ = [
     "add_terms",
     "add_unheard",
     "count_unanswered",
+    "count_unheard",
     "find_agreements",
     "list_agreements",
     "make_due",
@@ -157,22 +160,36 @@ def add_unheard(transaction: Transaction, event: Event, *, envelope: bytes, now:
     )
 
 
-def read_unheard(transaction: Transaction, agreement: AgreementId) -> list[tuple[PartyId, bytes, Instant]]:
-    """The messages on an agreement that count for nothing: who said each, its bytes and when it came, in that order."""
+def count_unheard(transaction: Transaction, agreement: AgreementId, party: PartyId) -> int:
+    """How many messages of `party` on an agreement count for nothing."""
+    row = transaction.row("SELECT COUNT(*) FROM unheard WHERE agreement = ? AND party = ?", (agreement, party))
+    return int(row[0]) if row else 0
+
+
+def read_unheard(
+    transaction: Transaction, agreement: AgreementId, parties: Collection[PartyId], *, limit: int = -1
+) -> list[tuple[bytes, Instant]]:
+    """The messages of `parties` that count for nothing, and when each came, in that order; all without a `limit`."""
+    if not parties:
+        return []
     rows = transaction.rows(
-        "SELECT party, envelope, recorded_at FROM unheard WHERE agreement = ? ORDER BY position", (agreement,)
+        "SELECT envelope, recorded_at FROM unheard WHERE agreement = ?"
+        " AND party IN (SELECT value FROM json_each(?)) ORDER BY position LIMIT ?",
+        (agreement, json.dumps(sorted(parties)), limit),
     )
-    return [(PartyId(party), bytes(envelope), Instant(recorded_at)) for party, envelope, recorded_at in rows]
+    return [(bytes(envelope), Instant(recorded_at)) for envelope, recorded_at in rows]
 
 
-def read_strangers(transaction: Transaction, since: Instant) -> list[tuple[AgreementId, PartyId, int, Instant]]:
+def read_strangers(
+    transaction: Transaction, since: Instant, *, agreement: AgreementId | None = None
+) -> list[tuple[AgreementId, PartyId, int, Instant]]:
     """Who has said something since then of which agreement without being heard: how many messages, and the first."""
     rows = transaction.rows(
-        "SELECT agreement, party, COUNT(*), MIN(recorded_at) FROM unheard GROUP BY agreement, party"
-        " HAVING MAX(recorded_at) >= ? ORDER BY agreement, party",
-        (since,),
+        "SELECT agreement, party, COUNT(*), MIN(recorded_at) FROM unheard WHERE ?1 IS NULL OR agreement = ?1"
+        " GROUP BY agreement, party HAVING MAX(recorded_at) >= ?2 ORDER BY agreement, party",
+        (agreement, since),
     )
-    return [(AgreementId(agreement), PartyId(party), count, Instant(first)) for agreement, party, count, first in rows]
+    return [(AgreementId(name), PartyId(party), count, Instant(first)) for name, party, count, first in rows]
 
 
 def remove_unheard(transaction: Transaction, digest: Digest) -> None:

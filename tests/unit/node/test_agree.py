@@ -21,7 +21,7 @@ from comity.errors import (
 )
 from comity.exchange import make_message
 from comity.ids import AgreementId, Digest, PartyId
-from comity.node import correspond
+from comity.node import taking
 from comity.node.agree import Recorded
 from comity.node.correspond import receive
 from comity.node.outbox import list_due, list_waiting, settle
@@ -336,8 +336,8 @@ def test_what_a_partner_does_not_acknowledge_is_tried_again_later_and_later(worl
 def test_a_bound_on_what_one_partner_can_make_a_node_keep_never_mutes_a_stop(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(correspond, "_MAX_EVENTS_OF_A_PARTY", 4)
-    monkeypatch.setattr(correspond, "_MAX_UNANSWERED", 2)
+    monkeypatch.setattr(taking, "_MAX_EVENTS_OF_A_PARTY", 4)
+    monkeypatch.setattr(taking, "_MAX_UNANSWERED", 2)
     agreement = world.sign_all(world.terms())
     borealia = world.nodes["borealia"]
     for number in range(2):
@@ -362,7 +362,7 @@ def test_a_bound_on_what_one_partner_can_make_a_node_keep_never_mutes_a_stop(
 def test_a_stop_over_the_bound_is_taken_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     agreement = world.sign_all(world.terms())
     aurelia = world.nodes["aurelia"]
-    monkeypatch.setattr(correspond, "_MAX_EVENTS_OF_A_PARTY", 2)
+    monkeypatch.setattr(taking, "_MAX_EVENTS_OF_A_PARTY", 2)
 
     def send(kind: EventKind, **fields: object) -> None:
         world.tick()
@@ -380,7 +380,7 @@ def test_a_stop_over_the_bound_is_taken_once(world: World, monkeypatch: pytest.M
 
 
 def test_two_partners_together_are_bounded_as_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(correspond, "_MAX_UNANSWERED", 2)
+    monkeypatch.setattr(taking, "_MAX_UNANSWERED", 2)
     world.found("meridia")
     for number in range(2):
         toml = world.terms(giver="borealia", receivers=("meridia", "aurelia"), title=f"Another {number}")
