@@ -180,13 +180,14 @@ class TaxiiApp:
 
     def _poll(self, route: Route, party: PartyId, *, query: bytes) -> Response:
         filters = _parse_query(query, route)
+        selection = self._select(filters, party, collection=route.collection)
         page = poll(
             self.node,
             PollRequest(
                 recipient=party,
                 collection=route.collection,
                 answer=_ANSWERS[route.resource],
-                selection=self._select(filters, party, collection=route.collection),
+                selection=selection,
                 limit=min(filters.limit or MAX_PAGE_OBJECTS, MAX_PAGE_OBJECTS),
             ),
         )
@@ -198,14 +199,16 @@ class TaxiiApp:
                 page.items[-1].at, key=self._cursor_key, party=party, collection=route.collection, filters=filters
             )
         body = _format_page(page, route.resource, cursor=cursor)
-        return _give(body, agreement=page.agreement, headers=_date_headers(page))
+        return _give(body, agreement=page.agreement, headers=_date_headers(page, selection.after))
 
     def _select(self, filters: Filters, party: PartyId, *, collection: str) -> Selection:
         after = filters.added_after or Instant(0)
         if filters.next is not None:
-            after = wire.parse_cursor(
+            given = wire.parse_cursor(
                 filters.next, key=self._cursor_key, party=party, collection=collection, filters=filters
             )
+            # What was given for another collection says nothing of this one: the request is read without it.
+            after = after if given is None else given
         return Selection(
             after=after,
             ids=filters.ids,
@@ -278,12 +281,17 @@ def _format_page(page: Page, resource: Resource, *, cursor: str | None) -> bytes
     return wire.format_envelope([item.data for item in page.items], cursor=cursor)
 
 
-def _date_headers(page: Page) -> Headers:
-    if not page.items:
+def _date_headers(page: Page, after: Instant) -> Headers:
+    """The dates of the first and last object (TAXII 2.1 §3.2); of an empty page, the position that was asked from.
+
+    A client that keeps the last date as its position keeps it over an empty page then.
+    """
+    dates = [item.at for item in page.items] or ([after] if after else [])
+    if not dates:
         return {}
     return {
-        "x-taxii-date-added-first": format_instant(page.items[0].at),
-        "x-taxii-date-added-last": format_instant(page.items[-1].at),
+        "x-taxii-date-added-first": format_instant(dates[0]),
+        "x-taxii-date-added-last": format_instant(dates[-1]),
     }
 
 
