@@ -9,7 +9,6 @@ does otherwise the test says so, and asks a node of Comity for just that. Not he
 import re
 import uuid
 from collections.abc import Iterator
-from itertools import pairwise
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -591,13 +590,6 @@ def test_5_8_created_of_an_object_without_versions(target: Target, known: list[d
     if found is None:
         pytest.skip("the collection holds no object with created and no modified")
     assert target.read(f"{target.objects}{found['id']}/versions/")["versions"] == [found["created"]]
-
-
-def test_5_8_versions_rise(target: Target, known: list[dict[str, Any]]) -> None:
-    """TAXII 2.1 §3.3, §5.8: versions, too, are given ascending by date added."""
-    several, _ = versions_of(known)
-    versions = target.read(f"{target.objects}{several}/versions/")["versions"]
-    assert all(one < other for one, other in pairwise(versions))
 
 
 # ---- §8: conformance -------------------------------------------------------------------------------------------------
