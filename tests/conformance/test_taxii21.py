@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TAXII 2.1 (OASIS Standard, 10 June 2021) over real HTTP, one test for each thing that a server must do.
+"""TAXII 2.1 (OASIS Standard, 10 June 2021) over real HTTP: exactly what a node of Comity answers, on data made for it.
 
 The name of each test begins with the section it is about. What this version does not serve (§5.5, §5.7) is asked for
-too: it must be absent, not broken.
+too: it must be absent, not broken. What the standard demands of any server is in `test_standard`.
 """
 
 import json
@@ -313,13 +313,6 @@ def test_3_3_objects_and_manifest_rise_by_date_added_which_is_unique(site: Site)
     assert [record["id"] for record in manifest] == [item["id"] for item in site.objects(match_version="all")]
 
 
-def test_3_3_collections_are_always_in_the_same_order(site: Site) -> None:
-    path = f"{ROOT}collections/"
-    first = [item["id"] for item in site.get(path).json()["collections"]]
-    assert len(first) == 2
-    assert all([item["id"] for item in site.get(path).json()["collections"]] == first for _ in range(3))
-
-
 # ---- §3.4: filters ---------------------------------------------------------------------------------------------------
 
 
@@ -389,10 +382,6 @@ def test_3_4_added_after_takes_0_to_6_fraction_digits(site: Site, digits: int) -
         after = parse_instant(text)
         expected = [item["id"] for item in records if parse_instant(item["date_added"]) > after]
         assert [item["id"] for item in site.manifest(added_after=text)] == expected
-
-
-def test_3_4_without_added_after_the_oldest_come_first(site: Site) -> None:
-    assert site.names(limit=1) == site.names()[:1]
 
 
 @pytest.mark.parametrize("resource", ["manifest", "objects"])
@@ -568,11 +557,6 @@ def test_3_7_an_empty_answer_is_an_empty_object(site: Site) -> None:
         assert not [name for name in answer.headers if name.startswith("x-taxii")]
 
 
-def test_3_7_an_envelope_holds_nothing_but_its_three_members(site: Site) -> None:
-    assert set(site.get(f"{site.main}objects/", limit=1).json()) == {"more", "next", "objects"}
-    assert set(site.get(f"{site.main}objects/").json()) == {"objects"}
-
-
 # ---- §4: discovery, API root, status ---------------------------------------------------------------------------------
 
 
@@ -589,18 +573,6 @@ def test_4_1_discovery_without_a_credential_is_401_with_a_challenge(site: Site) 
     answer = httpx.get(f"{site.served.url}/taxii2/")
     assert answer.status_code == 401
     assert answer.headers["WWW-Authenticate"].startswith("Basic ")
-
-
-def test_4_2_api_root(site: Site) -> None:
-    body = site.get(ROOT).json()
-    assert body["title"]
-    assert TAXII in body["versions"]
-    assert isinstance(body["max_content_length"], int)
-    assert body["max_content_length"] > 0
-
-
-def test_4_3_an_unknown_status_is_404(site: Site) -> None:
-    assert site.get(f"{ROOT}status/{uuid.UUID(int=4)}/").status_code == 404
 
 
 # ---- §5: collections, manifest, objects ------------------------------------------------------------------------------
@@ -639,13 +611,6 @@ def test_5_3_the_manifest_has_a_record_for_each_object(site: Site) -> None:
         record = manifest[item["id"], version] if version else site.manifest(match_id=item["id"])[0]
         assert set(record) == {"id", "date_added", "version", "media_type"}
         assert record["media_type"] == STIX
-
-
-@pytest.mark.parametrize(
-    "rest", ["", "manifest/", "objects/", f"objects/{VERSIONED}/", f"objects/{VERSIONED}/versions/"]
-)
-def test_5_an_unknown_collection_is_404(site: Site, rest: str) -> None:
-    assert site.get(f"{ROOT}collections/{NOWHERE}/{rest}").status_code == 404
 
 
 def test_5_4_received_bytes_are_given_byte_for_byte(site: Site) -> None:
