@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TAXII 2.1 (OASIS Standard, 10 June 2021) over real HTTP, one test for each thing that a server must do.
+"""TAXII 2.1 (OASIS Standard, 10 June 2021) over real HTTP: exactly what a node of Comity answers, on data made for it.
 
 The name of each test begins with the section it is about. What this version does not serve (§5.5, §5.7) is asked for
-too: it must be absent, not broken.
+too: it must be absent, not broken. What the standard demands of any server is in `test_standard`.
 """
 
 import json
@@ -289,6 +289,17 @@ def test_3_2_the_first_and_last_date_added_stand_in_the_headers(site: Site, reso
     assert all(MICROSECONDS.fullmatch(date) for date in dates)  # §2
 
 
+@pytest.mark.parametrize("resource", ["manifest", "objects"])
+def test_3_2_an_empty_answer_gives_the_position_that_was_asked_from(site: Site, resource: str) -> None:
+    last = site.manifest()[-1]["date_added"]
+    answer = site.get(list_paths(site)[resource], added_after=last)
+    assert (answer.status_code, answer.content) == (200, b"{}")
+    assert answer.headers["X-TAXII-Date-Added-First"] == last
+    assert answer.headers["X-TAXII-Date-Added-Last"] == last
+    answer = site.get(list_paths(site)[resource], match_type="malware", added_after="2026-01-01T00:00:00Z")
+    assert answer.headers["X-TAXII-Date-Added-Last"] == "2026-01-01T00:00:00.000000Z"
+
+
 def test_3_2_each_page_has_its_own_dates(site: Site) -> None:
     dates = [record["date_added"] for record in site.manifest()]
     answer = site.get(f"{site.main}objects/", added_after=dates[1], limit=3)
@@ -302,13 +313,6 @@ def test_3_3_objects_and_manifest_rise_by_date_added_which_is_unique(site: Site)
     assert len(dates) > 12
     assert dates == sorted(set(dates))
     assert [record["id"] for record in manifest] == [item["id"] for item in site.objects(match_version="all")]
-
-
-def test_3_3_collections_are_always_in_the_same_order(site: Site) -> None:
-    path = f"{ROOT}collections/"
-    first = [item["id"] for item in site.get(path).json()["collections"]]
-    assert len(first) == 2
-    assert all([item["id"] for item in site.get(path).json()["collections"]] == first for _ in range(3))
 
 
 # ---- §3.4: filters ---------------------------------------------------------------------------------------------------
@@ -382,10 +386,6 @@ def test_3_4_added_after_takes_0_to_6_fraction_digits(site: Site, digits: int) -
         assert [item["id"] for item in site.manifest(added_after=text)] == expected
 
 
-def test_3_4_without_added_after_the_oldest_come_first(site: Site) -> None:
-    assert site.names(limit=1) == site.names()[:1]
-
-
 @pytest.mark.parametrize("resource", ["manifest", "objects"])
 def test_3_4_limit_is_never_passed_and_more_is_said_exactly_when_more_remains(site: Site, resource: str) -> None:
     path = list_paths(site)[resource]
@@ -436,15 +436,26 @@ def test_3_5_versions_are_paged_too(site: Site) -> None:
     assert [item["modified"] for item in pages.items] == [day(1), day(2), day(3)]
 
 
-def test_3_5_next_belongs_to_its_filters_and_collection_and_party(site: Site) -> None:
+def test_3_5_next_belongs_to_its_filters(site: Site) -> None:
     path = f"{site.main}objects/"
     following = site.get(path, limit=2, match_type="report").json()["next"]
     assert site.get(path, match_type="report", next=following).status_code == 200
     assert site.get(path, limit=7, match_type="report", next=following).status_code == 200
     assert site.get(path, next=following).status_code == 400
     assert site.get(path, match_type="indicator", next=following).status_code == 400
-    assert site.get(f"{site.bulk}objects/", match_type="report", next=following).status_code == 400
     assert site.get(path, match_type="report", next=following[:-1] + "AB"[following[-1] == "A"]).status_code == 400
+
+
+@pytest.mark.parametrize("resource", ["objects", "manifest"])
+def test_3_5_the_next_of_another_collection_is_as_if_it_were_not_there(site: Site, resource: str) -> None:
+    """Some clients send it; a refusal would keep them from that collection for ever."""
+    following = site.get(f"{site.main}objects/", limit=2).json()["next"]
+    path = f"{site.bulk}{resource}/"
+    date = site.get(f"{site.bulk}manifest/", limit=7).json()["objects"][-1]["date_added"]
+    assert site.get(path, limit=3, next=following).content == site.get(path, limit=3).content
+    later = site.get(path, limit=3, added_after=date)
+    assert site.get(path, limit=3, added_after=date, next=following).content == later.content
+    assert later.content != site.get(path, limit=3).content
 
 
 def test_3_5_next_goes_on_where_the_page_ended_whatever_added_after_says(site: Site) -> None:
@@ -548,11 +559,6 @@ def test_3_7_an_empty_answer_is_an_empty_object(site: Site) -> None:
         assert not [name for name in answer.headers if name.startswith("x-taxii")]
 
 
-def test_3_7_an_envelope_holds_nothing_but_its_three_members(site: Site) -> None:
-    assert set(site.get(f"{site.main}objects/", limit=1).json()) == {"more", "next", "objects"}
-    assert set(site.get(f"{site.main}objects/").json()) == {"objects"}
-
-
 # ---- §4: discovery, API root, status ---------------------------------------------------------------------------------
 
 
@@ -569,18 +575,6 @@ def test_4_1_discovery_without_a_credential_is_401_with_a_challenge(site: Site) 
     answer = httpx.get(f"{site.served.url}/taxii2/")
     assert answer.status_code == 401
     assert answer.headers["WWW-Authenticate"].startswith("Basic ")
-
-
-def test_4_2_api_root(site: Site) -> None:
-    body = site.get(ROOT).json()
-    assert body["title"]
-    assert TAXII in body["versions"]
-    assert isinstance(body["max_content_length"], int)
-    assert body["max_content_length"] > 0
-
-
-def test_4_3_an_unknown_status_is_404(site: Site) -> None:
-    assert site.get(f"{ROOT}status/{uuid.UUID(int=4)}/").status_code == 404
 
 
 # ---- §5: collections, manifest, objects ------------------------------------------------------------------------------
@@ -619,13 +613,6 @@ def test_5_3_the_manifest_has_a_record_for_each_object(site: Site) -> None:
         record = manifest[item["id"], version] if version else site.manifest(match_id=item["id"])[0]
         assert set(record) == {"id", "date_added", "version", "media_type"}
         assert record["media_type"] == STIX
-
-
-@pytest.mark.parametrize(
-    "rest", ["", "manifest/", "objects/", f"objects/{VERSIONED}/", f"objects/{VERSIONED}/versions/"]
-)
-def test_5_an_unknown_collection_is_404(site: Site, rest: str) -> None:
-    assert site.get(f"{ROOT}collections/{NOWHERE}/{rest}").status_code == 404
 
 
 def test_5_4_received_bytes_are_given_byte_for_byte(site: Site) -> None:

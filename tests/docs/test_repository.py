@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "comity"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 LOCKS = ("run", "demo", "dev")
-COMMANDS = ("check", "demo", ".ci/run", "scripts/lock")
+COMMANDS = ("check", "demo", ".ci/run", "scripts/lock", "scripts/peers")
 
 MAX_LINES = 500
 SPDX = "# SPDX-License-Identifier: Apache-2.0"
@@ -166,6 +166,14 @@ def test_lock_is_in_step_with_pyproject(name: str) -> None:
 def test_every_pin_has_a_hash(name: str) -> None:
     text = (ROOT / "requirements" / f"{name}.txt").read_text()
     assert len(re.findall(r"^\S+==\S+.*\\\n    --hash=sha256:[0-9a-f]{64}", text, re.MULTILINE)) == len(read_lock(name))
+
+
+def test_the_other_servers_are_locked_at_the_versions_that_the_tests_name() -> None:
+    lock = read_lock("peers")
+    asked = [line.split("==") for line in (ROOT / "requirements" / "peers.in").read_text().splitlines() if "==" in line]
+    assert {package: locked_version(lock[package]) for package, _ in asked} == dict(asked)
+    text = (ROOT / "requirements" / "peers.txt").read_text()
+    assert len(re.findall(r"^\S+==\S+.*\\\n    --hash=sha256:[0-9a-f]{64}", text, re.MULTILINE)) == len(lock)
 
 
 def test_locks_agree_on_versions() -> None:

@@ -12,7 +12,7 @@ import socket
 from collections.abc import Iterator
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from comity.config import Address
 from comity.errors import ConfigError
@@ -49,6 +49,14 @@ class _Connections:
                 super().connection_made(transport)
                 if self.client is not None:
                     transports[self.client] = transport
+
+            def eof_received(self) -> bool:  # type: ignore[override]
+                """Whether the connection stays: a client that has said all it had to say still gets its answer."""
+                cycle: RequestResponseCycle | None = self.cycle  # there is none before the first request
+                if cycle is None or cycle.response_complete:
+                    return False
+                cycle.keep_alive = False
+                return True
 
             def connection_lost(self, exc: Exception | None) -> None:
                 # The address may already stand for the client's next connection.

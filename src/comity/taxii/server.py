@@ -197,7 +197,10 @@ class TaxiiApp:
         )
         page, sending = await self._polls.ask(request, lambda: self._abort(scope["client"]))
         try:
-            return self._give_page(page.filled, route, party, filters=filters, sending=sending, coding=coding)
+            after = request.selection.after
+            return self._give_page(
+                page.filled, route, party, filters=filters, after=after, sending=sending, coding=coding
+            )
         except BaseException:
             self.sends.release(sending)
             raise
@@ -209,6 +212,7 @@ class TaxiiApp:
         party: PartyId,
         *,
         filters: Filters,
+        after: Instant,
         sending: Sending,
         coding: Coding | None,
     ) -> Response:
@@ -219,7 +223,7 @@ class TaxiiApp:
             cursor = wire.format_cursor(
                 filled.at[-1], key=self._cursor_key, party=party, collection=route.collection, filters=filters
             )
-        body, headers = _format_page(filled, route.resource, cursor=cursor), _date_headers(filled)
+        body, headers = _format_page(filled, route.resource, cursor=cursor), _date_headers(filled, after)
         if coding is not None and sum(map(len, body)) >= _LEAST_COMPRESSED:
             key = f"{coding} {cursor}"
             if key not in filled.encoded:
@@ -230,9 +234,11 @@ class TaxiiApp:
     def _select(self, filters: Filters, party: PartyId, *, collection: str) -> Selection:
         after = filters.added_after or Instant(0)
         if filters.next is not None:
-            after = wire.parse_cursor(
+            given = wire.parse_cursor(
                 filters.next, key=self._cursor_key, party=party, collection=collection, filters=filters
             )
+            # What was given for another collection says nothing of this one: the request is read without it.
+            after = after if given is None else given
         return Selection(
             after=after,
             ids=filters.ids,
@@ -308,12 +314,17 @@ def _format_page(filled: Filled, resource: Resource, *, cursor: str | None) -> t
     return wire.format_envelope(filled.data, cursor=cursor)
 
 
-def _date_headers(filled: Filled) -> Headers:
-    if not filled.at:
+def _date_headers(filled: Filled, after: Instant) -> Headers:
+    """The dates of the first and last object (TAXII 2.1 §3.2); of an empty page, the position that was asked from.
+
+    A client that keeps the last date as its position keeps it over an empty page then.
+    """
+    dates = filled.at or ((after,) if after else ())
+    if not dates:
         return {}
     return {
-        "x-taxii-date-added-first": format_instant(filled.at[0]),
-        "x-taxii-date-added-last": format_instant(filled.at[-1]),
+        "x-taxii-date-added-first": format_instant(dates[0]),
+        "x-taxii-date-added-last": format_instant(dates[-1]),
     }
 
 

@@ -62,6 +62,8 @@ _MAX_INTEGER = 2**53 - 1
 _MAX_INTEGER_DIGITS = 16
 _MAC_BYTES = 16
 _AT_BYTES = 8
+_NAME_BYTES = 9
+"""With the others a multiple of three, so that the text of a cursor has no bits to spare."""
 _NEVER = re.compile(r"0(?:\.0{0,3})?", re.ASCII)
 """The weight by which a client says what it does not take (RFC 9110 §12.4.2)."""
 _TYPE = re.compile(r"[a-z0-9][a-z0-9-]{0,249}", re.ASCII)
@@ -237,27 +239,27 @@ def parse_filters(pairs: Sequence[tuple[str, str]]) -> Filters:
 
 def format_cursor(at: Instant, *, key: bytes, party: PartyId, collection: str, filters: Filters) -> str:
     """The `next` that goes on after `at`: a position, never a permission; it holds no state and never expires."""
-    position = at.to_bytes(_AT_BYTES, "big")
-    mac = _mac(position, key=key, party=party, collection=collection, filters=filters)
-    return base64.urlsafe_b64encode(position + mac).decode().rstrip("=")
+    place = at.to_bytes(_AT_BYTES, "big") + _name(collection)
+    return base64.urlsafe_b64encode(place + _mac(place, key=key, party=party, filters=filters)).decode().rstrip("=")
 
 
-def parse_cursor(text: str, *, key: bytes, party: PartyId, collection: str, filters: Filters) -> Instant:
+def parse_cursor(text: str, *, key: bytes, party: PartyId, collection: str, filters: Filters) -> Instant | None:
     """The position in a `next` that this node gave to this party for this collection and these filters.
 
+    None when it was given to this party for another of its collections: some clients send it on to the next one.
+
     Raises:
-        MalformedRequest: it was not.
+        MalformedRequest: this node did not give it to this party, or not for these filters.
     """
     try:
         data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         data = b""
-    position, mac = data[:_AT_BYTES], data[_AT_BYTES:]
-    if not hmac.compare_digest(mac, _mac(position, key=key, party=party, collection=collection, filters=filters)):
-        raise MalformedRequest(
-            "`next` was not given for this collection and these filters; start again with added_after", where="next"
-        )
-    return Instant(int.from_bytes(position, "big"))
+    place, mac = data[:-_MAC_BYTES], data[-_MAC_BYTES:]
+    if not hmac.compare_digest(mac, _mac(place, key=key, party=party, filters=filters)):
+        raise MalformedRequest("`next` was not given for these filters; start again with added_after", where="next")
+    at, name = place[:_AT_BYTES], place[_AT_BYTES:]
+    return Instant(int.from_bytes(at, "big")) if name == _name(collection) else None
 
 
 def format_discovery(*, title: str, root: str) -> bytes:
@@ -343,8 +345,13 @@ def _format(value: Json) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _mac(position: bytes, *, key: bytes, party: PartyId, collection: str, filters: Filters) -> bytes:
-    bound = b"\0".join((position, party.encode(), collection.encode(), filters.binding()))
+def _name(collection: str) -> bytes:
+    """What stands for the collection in a cursor, always of one length."""
+    return hashlib.sha256(collection.encode()).digest()[:_NAME_BYTES]
+
+
+def _mac(place: bytes, *, key: bytes, party: PartyId, filters: Filters) -> bytes:
+    bound = b"\0".join((place, party.encode(), filters.binding()))
     return hmac.new(key, bound, hashlib.sha256).digest()[:_MAC_BYTES]
 
 
