@@ -45,7 +45,7 @@ class Fuzzed:
             # The server may have answered before it had read everything.
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 connection.sendall(data)
-            answer = without_date(read_all(connection)).removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")
+            answer = without_date(read_all(connection).removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n"))
         found = _STATUS.match(answer)
         assert found is not None, answer[:200]
         status = int(found[1])
