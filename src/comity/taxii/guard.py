@@ -208,13 +208,12 @@ class Guard:
     def _may_try(self, visit: Visit, neighbourhood: str, mark: bytes | None) -> bool:
         """Whether what the asker shows is looked at."""
         budgets, now = self._budgets, visit.started
-        if self._proxy is None and is_loopback(visit.address):
-            return True
-        if visit.method == "POST" and budgets.messages.wait(neighbourhood, now=now):
+        shared = self._proxy is None and is_loopback(visit.address)
+        if visit.method == "POST" and not shared and budgets.messages.wait(neighbourhood, now=now):
             return False
         if mark is not None and budgets.credentials.holds(mark, now=now):
             return True
-        if budgets.strangers.wait(neighbourhood, now=now):
+        if not shared and budgets.strangers.wait(neighbourhood, now=now):
             return False
         return not budgets.together.wait(_ALL, now=now) or budgets.addresses.holds(neighbourhood.encode(), now=now)
 

@@ -30,7 +30,7 @@ from comity.taxii.tls import Tls
 __all__ = ["TaxiiServer"]
 
 _BACKLOG = 128
-_ADMIN_CONNECTIONS = 16
+_ADMIN_LIMITS = Limits(connections=16, stop_seconds=1)
 _LAST_SECONDS = 2
 """For what is left to do once every connection was cut; then whatever still runs is cancelled."""
 
@@ -52,10 +52,9 @@ class _Quiet(uvicorn.Server):
 
 
 class _Site:
-    """One application on one address; `connections` are those it has open."""
+    """One address, and the connections to it that are open."""
 
-    def __init__(self, app: App, address: Address, connections: Connections) -> None:
-        self._app = app
+    def __init__(self, address: Address, connections: Connections) -> None:
         self._address = address
         self._connections = connections
         self._server: _Quiet | None = None
@@ -66,8 +65,8 @@ class _Site:
         """Whether new connections are taken."""
         return self._server is not None and self._server.ready.is_set() and not self._server.should_exit
 
-    async def start(self, *, setting: str) -> Address:
-        """The address it listens on, once it does.
+    async def start(self, app: App, *, setting: str) -> Address:
+        """The address it listens on, once it does, for `app` to answer.
 
         Raises:
             ConfigError: the address cannot be had; `setting` is where to choose another.
@@ -76,7 +75,7 @@ class _Site:
         bound = listener.getsockname()
         limits = self._connections.limits
         config = uvicorn.Config(
-            self._app,
+            app,
             http=self._connections.make_protocol,  # type: ignore[arg-type] # called with the parameters of a class
             loop="asyncio",
             lifespan="off",
@@ -133,10 +132,9 @@ class TaxiiServer:
             connections=lambda: len(self._connections),
             certificate_expires_at=self._find_certificate_expiry,
         )
-        observers = [self._metrics.observe, *([] if self._access is None else [self._access.write])]
-        guard = Guard(self.app, settings.limits, observers=observers, proxy=proxy)
-        self._site = _Site(guard, address, self._connections)
-        self._admin = None if settings.admin is None else self._make_admin(settings.admin)
+        self._proxy = proxy
+        self._site = _Site(address, self._connections)
+        self._admin = None if settings.admin is None else _Site(settings.admin, Connections(_ADMIN_LIMITS))
 
     @property
     def sends(self) -> Sends:
@@ -155,8 +153,11 @@ class TaxiiServer:
             ConfigError: an address cannot be had.
         """
         if self._admin is not None:
-            await self._admin.start(setting="another as admin in node.toml")
-        return await self._site.start(setting="another with --listen")
+            admin = AdminApp(self._metrics, self._find_problems)
+            await self._admin.start(admin, setting="another as admin in node.toml")
+        observers = [self._metrics.observe, *([] if self._access is None else [self._access.write])]
+        guard = Guard(self.app, self._connections.limits, observers=observers, proxy=self._proxy)
+        return await self._site.start(guard, setting="another with --listen")
 
     def reload(self) -> list[str]:
         """What was done, a sentence each: the certificate taken anew, the access log begun anew.
@@ -181,10 +182,6 @@ class TaxiiServer:
         if self._access is not None:
             self._access.close()
         return cut
-
-    def _make_admin(self, address: Address) -> _Site:
-        limits = Limits(connections=_ADMIN_CONNECTIONS, connections_per_address=_ADMIN_CONNECTIONS, stop_seconds=1)
-        return _Site(AdminApp(self._metrics, self._find_problems), address, Connections(limits))
 
     def _find_problems(self) -> list[str]:
         """Why partners cannot be served now."""
