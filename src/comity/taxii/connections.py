@@ -112,16 +112,14 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request, if the connection may be there."""
-        if self._connections.encrypted:
-            # That a limit of 0 was reached is said of an empty buffer too, by asyncio's TLS layer.
-            transport.set_write_buffer_limits(high=1, low=0)
-        elif self._connections.admit(transport):
-            transport.set_write_buffer_limits(high=0)
-        else:
+        if not self._connections.encrypted and not self._connections.admit(transport):
             self.transport = transport
             transport.abort()
             return
         super().connection_made(transport)
+        # asyncio's TLS layer says also of an empty buffer that it has reached a limit of 0, and what it has still to
+        # send of the handshake counts: only from here on is there somebody to be told.
+        transport.set_write_buffer_limits(high=1 if self._connections.encrypted else 0, low=0)
         self._expect(self._connections.limits.head_seconds)
         if self.client is not None:
             self._connections.enter(self.client, transport)
