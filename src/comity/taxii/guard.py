@@ -192,14 +192,15 @@ class Guard:
         visit.admit = lambda party: self._admit(visit, party)
         neighbourhood = find_neighbourhood(visit.address)
         mark = _mark_secret(headers)
-        if not self._may_try(visit, neighbourhood, mark):
+        looked_at = self._may_try(visit, neighbourhood, mark)
+        if not looked_at:
             scope = {**scope, "headers": [item for item in scope["headers"] if item[0] not in wire.SECRET_HEADERS]}
             receive = _without_body(receive)
         scope[VISIT] = visit
         try:
             await self._app(scope, receive, _watched(send, visit))
         finally:
-            self._settle(visit, neighbourhood, mark)
+            self._settle(visit, neighbourhood, mark, looked_at=looked_at)
 
     def _find_address(self, scope: Scope, headers: Mapping[bytes, bytes]) -> str:
         peer = str(scope["client"][0]) if scope.get("client") else ""
@@ -228,25 +229,30 @@ class Guard:
             )
         budgets.requests.charge(party, 1, now=now)
 
-    def _settle(self, visit: Visit, neighbourhood: str, mark: bytes | None) -> None:
-        """Charge what was taken, and tell the observers."""
+    def _settle(self, visit: Visit, neighbourhood: str, mark: bytes | None, *, looked_at: bool) -> None:
+        """Charge what was taken, and tell the observers.
+
+        What was not looked at is not charged: else a flood would be paid for long after its end.
+        """
         now = self._clock()
         visit.seconds = now - visit.started
         budgets = self._budgets
         if visit.party is not None:
-            budgets.octets.charge(visit.party, visit.body_bytes, now=now)
+            if visit.status != _TOO_MANY:
+                budgets.octets.charge(visit.party, visit.body_bytes, now=now)
             budgets.addresses.add(neighbourhood.encode(), now=now)
             if mark is not None:
                 budgets.credentials.add(mark, now=now)
         elif visit.status == _ACCEPTED:
             budgets.messages.charge(neighbourhood, 1, now=now)
-        else:
+        elif looked_at:
             budgets.strangers.charge(neighbourhood, 1, now=now)
             budgets.together.charge(_ALL, 1, now=now)
         for observe in self._observers:
             observe(visit)
 
 
+_TOO_MANY = 429
 _ACCEPTED = 202
 """A signed message of a pinned party, which is its own credential."""
 
