@@ -11,16 +11,16 @@ No path, no query, no id of a collection or object, no header, no credential. `p
 import json
 import logging
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TextIO
 
 from comity.errors import ConfigError
 from comity.ids import Instant, format_instant
 from comity.taxii.guard import Visit
 
 __all__ = ["AccessLog"]
+
+_STANDARD_ERROR = 2
 
 _log = logging.getLogger("comity.access")
 
@@ -36,7 +36,7 @@ class AccessLog:
         """
         self._target = target
         self._clock = clock
-        self._file = self._open()
+        self._handle = self._open()
         self._failed = False
 
     def write(self, visit: Visit) -> None:
@@ -52,8 +52,8 @@ class AccessLog:
             "ms": round(visit.seconds * 1_000),
         }
         try:
-            self._file.write(json.dumps(line, separators=(",", ":")) + "\n")
-            self._file.flush()
+            # In one piece and past any buffer of ours: nothing is left to fail later.
+            os.write(self._handle, json.dumps(line, separators=(",", ":")).encode() + b"\n")
             self._failed = False
         except OSError as error:
             if not self._failed:
@@ -66,23 +66,25 @@ class AccessLog:
         Raises:
             ConfigError: it cannot be opened; the one before stays in use.
         """
-        before, self._file = self._file, self._open()
-        if before is not sys.stderr:
-            before.close()
+        before, self._handle = self._handle, self._open()
+        _close(before)
 
     def close(self) -> None:
         """Write no more."""
-        if self._file is not sys.stderr:
-            self._file.close()
+        _close(self._handle)
 
-    def _open(self) -> TextIO:
+    def _open(self) -> int:
         if self._target == "stderr":
-            return sys.stderr
+            return _STANDARD_ERROR
         try:
-            handle = os.open(self._target, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            return os.fdopen(handle, "a", encoding="utf-8")
+            return os.open(self._target, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise ConfigError(
                 f"the access log {Path(self._target)} cannot be opened: {error.strerror or error}; set another file as"
                 " access_log in node.toml"
             ) from error
+
+
+def _close(handle: int) -> None:
+    if handle != _STANDARD_ERROR:
+        os.close(handle)
