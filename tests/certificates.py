@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Certificates made for a test: an authority, and what it signs for servers and clients."""
 
-import datetime
+import datetime as dt
 import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +15,8 @@ from comity.config import TlsFiles
 
 __all__ = ["Authority", "write_private"]
 
-_DAY = datetime.timedelta(days=1)
-_NOW = datetime.datetime.now(datetime.UTC)
+_DAY = dt.timedelta(days=1)
+_NOW = dt.datetime.now(dt.UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -152,8 +152,8 @@ def test_a_client_certificate_is_one_gate_and_the_credential_the_other(front: Fr
     bare = [front.ask(path, certificate=None, **known) for path in ("/taxii2/borealia/", "/taxii2/", "/nothing/")]
     assert {answer.status_code for answer in bare} == {400}
     assert len({answer.content for answer in bare}) == 1
-    stranger = Authority.found(tmp_path / "stranger").issue("stranger")
-    assert front.ask("/taxii2/borealia/", certificate=stranger, **known).status_code == 400
+    outsider = Authority.found(tmp_path / "outsider").issue("outsider")
+    assert front.ask("/taxii2/borealia/", certificate=outsider, **known).status_code == 400
     wait_until(lambda: len(front.addresses()) == 2)  # what nginx refused never came to the node
 
 

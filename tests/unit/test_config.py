@@ -26,7 +26,8 @@ def test_everything_that_can_be_set_is_read(tmp_path: Path) -> None:
     settings = load_settings(
         write(
             tmp_path,
-            'admin = "[::1]:9440"\naccess_log = "logs/access.log"\n[tls]\ncertificate = "tls/chain.pem"\nkey = "/k.pem"\n'
+            'admin = "[::1]:9440"\naccess_log = "logs/access.log"\n'
+            '[tls]\ncertificate = "tls/chain.pem"\nkey = "/k.pem"\n'
             '[proxy]\naddress = "::1"\nsecret = "proxy.secret"\n[limits]\nrequests_per_second = 7\nstop_seconds = 30\n',
         )
     )

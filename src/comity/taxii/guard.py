@@ -148,7 +148,7 @@ class _Remembered:
 class _Budgets:
     requests: Buckets
     octets: Buckets
-    strangers: Buckets
+    outsiders: Buckets
     together: Buckets
     messages: Buckets
     credentials: _Remembered = field(default_factory=_Remembered)
@@ -176,7 +176,7 @@ class Guard:
         self._budgets = _Budgets(
             requests=Buckets(rate=a_second, most=a_second * _BURST_SECONDS),
             octets=Buckets(rate=a_minute / _MINUTE, most=a_minute),
-            strangers=Buckets(rate=alone / _MINUTE, most=alone),
+            outsiders=Buckets(rate=alone / _MINUTE, most=alone),
             together=Buckets(rate=together / _MINUTE, most=together),
             # Messages of partners' nodes come without a credential: whose one is shows only when it has been verified.
             messages=Buckets(rate=a_second, most=a_second * _BURST_SECONDS),
@@ -214,7 +214,7 @@ class Guard:
             return False
         if mark is not None and budgets.credentials.holds(mark, now=now):
             return True
-        if not shared and budgets.strangers.wait(neighbourhood, now=now):
+        if not shared and budgets.outsiders.wait(neighbourhood, now=now):
             return False
         return not budgets.together.wait(_ALL, now=now) or budgets.addresses.holds(neighbourhood.encode(), now=now)
 
@@ -246,7 +246,7 @@ class Guard:
         elif visit.status == _ACCEPTED:
             budgets.messages.charge(neighbourhood, 1, now=now)
         elif looked_at:
-            budgets.strangers.charge(neighbourhood, 1, now=now)
+            budgets.outsiders.charge(neighbourhood, 1, now=now)
             budgets.together.charge(_ALL, 1, now=now)
         for observe in self._observers:
             observe(visit)

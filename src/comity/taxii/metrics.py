@@ -96,7 +96,9 @@ class Metrics:
         certificate = self._certificate_expires_at()
         if certificate is not None:
             yield _gauge(
-                "comity_certificate_expiry_timestamp_seconds", "When the certificate runs out.", certificate / _SECOND
+                "comity_tls_certificate_expiry_timestamp_seconds",
+                "When the certificate runs out.",
+                certificate / _SECOND,
             )
 
 

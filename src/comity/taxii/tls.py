@@ -30,7 +30,7 @@ from comity.config import TlsFiles
 from comity.errors import ConfigError
 from comity.ids import Instant, format_instant
 
-__all__ = ["Certificate", "Door", "ExactTls", "Tls", "load_certificate"]
+__all__ = ["Door", "ExactTls", "Tls", "TlsCertificate", "load_certificate"]
 
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """For TLS 1.2; those of 1.3 are all of this kind."""
@@ -50,14 +50,14 @@ class Door(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Certificate:
+class TlsCertificate:
     """A certificate chain and its key, ready for new connections, and when the first of the chain runs out."""
 
     context: ssl.SSLContext
     expires_at: Instant
 
 
-def load_certificate(files: TlsFiles, *, now: Instant) -> Certificate:
+def load_certificate(files: TlsFiles, *, now: Instant) -> TlsCertificate:
     """The certificate in `files`.
 
     Raises:
@@ -84,7 +84,7 @@ def load_certificate(files: TlsFiles, *, now: Instant) -> Certificate:
             f"{files.certificate} and {files.key} do not go together ({error}); the first holds the certificate and"
             " those between it and the authority, the second its private key"
         ) from error
-    return Certificate(context=context, expires_at=expires_at)
+    return TlsCertificate(context=context, expires_at=expires_at)
 
 
 class Tls:
@@ -100,7 +100,7 @@ class Tls:
         self._clock = clock
         self.certificate = load_certificate(files, now=clock())
 
-    def reload(self) -> Certificate:
+    def reload(self) -> TlsCertificate:
         """The certificate that lies in the files now, in use from here on.
 
         Raises:

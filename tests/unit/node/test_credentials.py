@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Credentials: they run out, two work side by side, a revoked one is a stranger's at once, and no secret is kept."""
+"""Credentials: they run out, two work side by side, a revoked one is an outsider's at once, and no secret is kept."""
 
 import json
 from importlib import resources
@@ -9,13 +9,14 @@ import apsw
 import pytest
 
 from comity.errors import AuthenticationError, ConflictError, MalformedRequest, NotFoundError, StoreFull
-from comity.ids import PartyId, format_instant
+from comity.ids import Digest, Instant, PartyId, format_instant
 from comity.node import parties
 from comity.node.journal import list_entries
 from comity.node.node import Node
 from comity.node.parties import authenticate, create_credential, list_credentials, revoke_credential
 from comity.release.disclosure import EntryType
 from comity.store import migration
+from comity.store import parties as stored
 from comity.store.sqlite import SqliteStore
 from comity.taxii.wire import parse_secret
 from tests.served import basic
@@ -175,11 +176,11 @@ def test_an_older_store_keeps_its_credentials(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(migration, "_load", load)
     store = SqliteStore.open(tmp_path / "store.db")
     with store.read() as transaction:
-        (item,) = parties.parties.list_credentials(transaction)
-        found = parties.parties.find_credential(transaction, parties.Digest("ab" * 32))
+        (item,) = stored.list_credentials(transaction)
+        found = stored.find_credential(transaction, Digest("ab" * 32))
     assert found == item
     assert (item.id, item.party, item.created_at, item.expires_at) == ("ab" * 6, "borealia", 5, None)
-    assert item.is_good(parties.Instant(2**60))
+    assert item.is_good(Instant(2**60))
     store.close()
 
 

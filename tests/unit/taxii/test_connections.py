@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Connections: who sends too slowly is cut, who opens too many is not let in, and nobody else notices."""
 
+import contextlib
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -124,11 +125,11 @@ def test_a_head_has_a_bound(serve: Serve) -> None:
     with served.open() as connection:
         connection.sendall(b"GET / HTTP/1.1\r\n")
         sent = 0
-        with pytest.raises(OSError):  # noqa: PT011 (reset or broken pipe, as the system likes)
+        with contextlib.suppress(OSError):  # reset or broken pipe, as the system likes
             while sent < 128 * MAX_HEAD_BYTES:
                 connection.sendall(b"X-A: " + b"b" * 60_000 + b"\r\n")
                 sent += 60_000
-        assert sent >= MAX_HEAD_BYTES / 2
+        assert MAX_HEAD_BYTES / 2 <= sent < 128 * MAX_HEAD_BYTES
 
 
 def test_no_more_from_one_address_than_the_limit(serve: Serve) -> None:

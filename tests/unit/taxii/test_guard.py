@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The limits round the application: partners are told, strangers are not, and a flood keeps no partner out.
+"""The limits round the application: partners are told, outsiders are not, and a flood keeps no partner out.
 
 Requests go through the real application and a real node; only the addresses they come from, and the time, are made up.
 """
@@ -19,7 +19,7 @@ from comity.errors import ConfigError
 from comity.exchange import make_access
 from comity.ids import PartyId
 from comity.node.outbox import list_due
-from comity.node.parties import create_credential
+from comity.node.parties import create_credential, list_credentials, revoke_credential
 from comity.signing import Role
 from comity.taxii.guard import Guard, TrustedProxy, Visit
 from comity.taxii.server import TaxiiApp
@@ -171,7 +171,7 @@ def _collection(ground: Ground) -> str:
     return str(listed["collections"][0]["id"])
 
 
-# --- strangers --------------------------------------------------------------------------------------------------------
+# --- outsiders --------------------------------------------------------------------------------------------------------
 
 
 def test_who_guesses_too_often_is_answered_the_same_and_not_looked_at(world: World) -> None:
@@ -215,7 +215,7 @@ def test_one_address_takes_nothing_from_another(world: World) -> None:
     assert ground.ask(by=ground.known, come_from=NEAR).status == 200
 
 
-def test_all_strangers_together_are_bounded_and_partners_come_in_all_the_same(world: World) -> None:
+def test_all_outsiders_together_are_bounded_and_partners_come_in_all_the_same(world: World) -> None:
     ground = Ground(world, Limits(unknown_total_per_minute=30))
     assert ground.ask(by=ground.token(), come_from=NEAR).status == 200
     for number in range(40):
@@ -227,8 +227,6 @@ def test_all_strangers_together_are_bounded_and_partners_come_in_all_the_same(wo
 
 
 def test_a_revoked_credential_is_not_kept_good_by_having_been_good(world: World) -> None:
-    from comity.node.parties import list_credentials, revoke_credential
-
     ground = Ground(world, Limits(unknown_per_minute=3))
     assert ground.ask(by=ground.known).status == 200
     (item,) = list_credentials(world.nodes["aurelia"], PartyId("borealia"))
@@ -295,7 +293,7 @@ def test_nobody_else_can_say_where_a_request_came_from(
 def test_the_secret_of_a_proxy_is_a_secret(tmp_path: Path) -> None:
     path = tmp_path / "proxy.secret"
     settings = Proxy(address="127.0.0.1", secret=path)
-    with pytest.raises(ConfigError, match="cannot be read.*openssl rand"):
+    with pytest.raises(ConfigError, match=r"cannot be read.*openssl rand"):
         TrustedProxy.read(settings)
     write_private(path, b"short\n")
     with pytest.raises(ConfigError, match="has to have 32 characters"):

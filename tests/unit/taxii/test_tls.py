@@ -103,7 +103,7 @@ def test_a_bad_file_leaves_the_certificate_before_in_use(authority: Authority) -
     with pytest.raises(ConfigError, match="do not go together"):
         tls.reload()
     assert tls.certificate is before
-    os.replace(other.key, files.key)
+    Path(other.key).replace(files.key)
     assert tls.reload().expires_at >= before.expires_at
     assert tls.certificate is not before
 

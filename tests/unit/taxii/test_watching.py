@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an operator's machines are told: health, figures, and the access log. None of it holds what was asked or given."""
+"""What an operator's machines are told: health, figures, the access log. None of it holds what was asked or given."""
 
 import json
 import time
@@ -169,7 +169,7 @@ def test_the_state_of_the_store_is_told(site: Site) -> None:
     }
     tls = site.served.server._tls
     assert tls is not None
-    assert before["comity_certificate_expiry_timestamp_seconds"] == [({}, tls.certificate.expires_at / 1e6)]
+    assert before["comity_tls_certificate_expiry_timestamp_seconds"] == [({}, tls.certificate.expires_at / 1e6)]
     site.served.call(lambda: site.world.act("aurelia", site.agreement, EventKind.SUSPEND))
     after = site.figures()
     assert after["comity_outbox_messages"] == [({}, 1)]

@@ -86,4 +86,4 @@ def list_credentials(result: dict[str, Any]) -> str:
 
 def describe_revoked(result: dict[str, Any]) -> str:
     """A credential that lets nobody in any more."""
-    return f"{result['id']} of {result['party']} is revoked; the next request with it is that of a stranger"
+    return f"{result['id']} of {result['party']} is revoked; the next request with it is that of an outsider"
