@@ -5,8 +5,8 @@
 #   bootstrap dev|demo    makes .venv hold exactly what requirements/<that>.txt locks, and comity itself, editable
 #
 # It needs a Python of 3.11 or later, and the internet or a mirror that pip knows. On a machine whose Python cannot make
-# virtual environments it installs python3-venv with apt; for dev, also what the tests of printed documents need of the
-# system (Pango and a font). When nothing has changed since the last time it does nothing:
+# virtual environments it installs python3-venv with apt; for dev, also what tests need of the
+# system: Pango and a font for printed documents, and nginx to stand in front of a node. When nothing has changed since the last time it does nothing:
 # .venv/comity-stamp holds the kind and a digest of everything that decides what is installed.
 
 say() { printf '▸ %s\n' "$*" >&2; }
@@ -48,13 +48,13 @@ install_venv_module() { # Debian ships Python without ensurepip; the package is 
     "$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"
 }
 
-install_printing() { # only what is missing; elsewhere than on Debian the tests say what they lack
+install_for_tests() { # only what is missing; elsewhere than on Debian the tests say what they lack
   local package missing=()
   command -v dpkg-query >/dev/null && command -v apt-get >/dev/null || return 0
-  for package in libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core; do
+  for package in libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core nginx-light; do
     dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
   done
-  [ "${#missing[@]}" -eq 0 ] || install_debian "printed documents are tested with it" "${missing[@]}"
+  [ "${#missing[@]}" -eq 0 ] || install_debian "tests need it" "${missing[@]}"
 }
 
 make_venv() {
@@ -90,7 +90,7 @@ install_locked() { # install_locked KIND: exactly the lock; with pip, slower, wh
 
 bootstrap_locked() {
   local kind=$1 stamp=.venv/comity-stamp
-  [ "$kind" != dev ] || install_printing
+  [ "$kind" != dev ] || install_for_tests
   venv_works || make_venv
   if [ "$kind" = demo ] && grep -qs '^dev ' "$stamp"; then
     kind=dev # the developer's set holds the demonstration's

@@ -4,6 +4,7 @@
 import asyncio
 import base64
 import socket
+import ssl
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -52,7 +53,7 @@ class Served:
     @property
     def url(self) -> str:
         """Where it is, without a last slash."""
-        return f"http://{self.host}:{self.port}"
+        return f"{'https' if self.server.encrypted else 'http'}://{self.host}:{self.port}"
 
     def call(self, act: Callable[[], _T]) -> _T:
         """What `act` gives, run on the server's loop, between two requests."""
@@ -67,7 +68,16 @@ class Served:
         return _run(self.loop, awaitable)
 
     def open(self, *, receive_buffer: int | None = None) -> socket.socket:
-        """A connection to the server."""
+        """A connection to the server, through TLS where it speaks that; whose certificate it shows is not looked at."""
+        connection = self.open_raw(receive_buffer=receive_buffer)
+        if not self.server.encrypted:
+            return connection
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        return context.wrap_socket(connection)
+
+    def open_raw(self, *, receive_buffer: int | None = None) -> socket.socket:
+        """A TCP connection to the server."""
         connection = socket.socket()
         connection.settimeout(_SECONDS)
         if receive_buffer is not None:
@@ -94,7 +104,7 @@ def read_all(connection: socket.socket) -> bytes:
     while True:
         try:
             part = connection.recv(1 << 16)
-        except ConnectionResetError:
+        except (ConnectionResetError, ssl.SSLEOFError):
             part = b""
         if not part:
             return bytes(received)

@@ -5,25 +5,53 @@
     name = "Republic of Aurelia, Liaison Service"
     state = "XA"            # optional, ISO 3166-1 alpha-2
     listen = "127.0.0.1:8440"
+    admin = "127.0.0.1:9440"        # optional: health and metrics, on loopback alone
+    access_log = "access.log"       # optional: one line for each request; "stderr" for standard error
 
-`COMITY_LISTEN` overrides `listen`. Environment variables are read here and nowhere else.
+    [tls]                           # optional: without it plain HTTP
+    certificate = "tls/chain.pem"
+    key = "tls/key.pem"
+
+    [proxy]                         # optional: who may say from which address a request came
+    address = "127.0.0.1"
+    secret = "proxy.secret"
+
+    [limits]                        # optional, every one of them: see `Limits`
+    requests_per_second = 100
+
+Paths are relative to the folder of the node. `COMITY_LISTEN` overrides `listen`. Environment variables are read here
+and nowhere else.
 """
 
+import ipaddress
 import json
 import os
 import re
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 from comity.errors import ConfigError, MalformedRequest, NotFoundError
 from comity.ids import PartyId, parse_party_id
 
-__all__ = ["Address", "Settings", "format_address", "format_settings", "load_settings", "parse_address"]
+__all__ = [
+    "Address",
+    "Limits",
+    "Proxy",
+    "Settings",
+    "TlsFiles",
+    "format_address",
+    "format_settings",
+    "load_settings",
+    "parse_address",
+]
 
-_FIELDS = frozenset({"party", "name", "state", "listen"})
+_FIELDS = frozenset({"party", "name", "state", "listen", "admin", "access_log", "tls", "proxy", "limits"})
 _ADDRESS = re.compile(r"(?:\[([0-9a-fA-F:]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})", re.ASCII)
 _MAX_PORT = 65_535
+_MAX_LIMIT = 2**53 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,13 +63,57 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TlsFiles:
+    """Where the certificate chain and its private key lie, both as PEM."""
+
+    certificate: Path
+    key: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proxy:
+    """The one address whose word counts on where a request came from, and the file with the secret that shows it."""
+
+    address: str
+    secret: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much one asker can take of this node; every value is a whole number over 0.
+
+    A party: `requests_per_second` (ten seconds' worth at once) and `bytes_per_minute` of answers. Who is not known:
+    `unknown_per_minute` from one address and `unknown_total_per_minute` from all together. Connections: `connections`
+    in all and `connections_per_address`. Seconds: `head_seconds` for a TLS handshake and for the head of a request,
+    `body_seconds` for its body, `idle_seconds` between requests, `stop_seconds` for answers under way when the server
+    is told to stop.
+    """
+
+    requests_per_second: int = 100
+    bytes_per_minute: int = 4 * 1024 * 1024 * 1024
+    unknown_per_minute: int = 60
+    unknown_total_per_minute: int = 6_000
+    connections: int = 512
+    connections_per_address: int = 64
+    head_seconds: int = 10
+    body_seconds: int = 60
+    idle_seconds: int = 15
+    stop_seconds: int = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the operator set."""
+    """What the operator set; `access_log` is a path, "stderr", or None for no such log."""
 
     party: PartyId
     name: str
     state: str | None
     listen: Address
+    admin: Address | None = None
+    access_log: str | None = None
+    tls: TlsFiles | None = None
+    proxy: Proxy | None = None
+    limits: Limits = field(default_factory=Limits)
 
 
 def parse_address(text: str) -> Address:
@@ -100,6 +172,86 @@ def load_settings(folder: Path) -> Settings:
             name=values["name"],
             state=values.get("state"),
             listen=parse_address(values["listen"]),
+            admin=_parse_admin(_text(values, "admin")),
+            access_log=_parse_log(_text(values, "access_log"), folder),
+            tls=_parse_tls(values.get("tls"), folder),
+            proxy=_parse_proxy(values.get("proxy"), folder),
+            limits=_parse_limits(values.get("limits", {})),
         )
     except MalformedRequest as error:
         raise ConfigError(f"{path}: {error.detail}") from error
+
+
+def _text(values: Mapping[str, Any], name: str, *, table: str = "") -> str | None:
+    value = values.get(name)
+    if value is not None and not (isinstance(value, str) and value):
+        raise MalformedRequest(f"{f'[{table}] ' if table else ''}{name} must be a text in quotes")
+    return value
+
+
+def _table(name: str, value: object, known: frozenset[str]) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise MalformedRequest(f"{name} is a table: write [{name}] on a line of its own, and its settings below it")
+    if unknown := value.keys() - known:
+        raise MalformedRequest(f"[{name}] unknown setting {min(unknown)!r}; known are {', '.join(sorted(known))}")
+    return value
+
+
+def _texts(name: str, value: object, wanted: tuple[str, str]) -> tuple[str, str]:
+    table = _table(name, value, frozenset(wanted))
+    first, second = (_text(table, field, table=name) for field in wanted)
+    if first is None or second is None:
+        raise MalformedRequest(f"[{name}] needs both {wanted[0]} and {wanted[1]}")
+    return first, second
+
+
+def _parse_admin(text: str | None) -> Address | None:
+    """The address for health and metrics: they name partners, so that they stay on this machine."""
+    if text is None:
+        return None
+    address = parse_address(text)
+    if not _is_loopback(address.host):
+        raise MalformedRequest(
+            f"admin is {text!r}, and what is told there names partners: give an address of this machine alone, for"
+            " example 127.0.0.1:9440"
+        )
+    return address
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _parse_log(text: str | None, folder: Path) -> str | None:
+    return text if text in {None, "stderr"} else str(folder / text)
+
+
+def _parse_tls(value: object, folder: Path) -> TlsFiles | None:
+    if value is None:
+        return None
+    certificate, key = _texts("tls", value, ("certificate", "key"))
+    return TlsFiles(certificate=folder / certificate, key=folder / key)
+
+
+def _parse_proxy(value: object, folder: Path) -> Proxy | None:
+    if value is None:
+        return None
+    address, secret = _texts("proxy", value, ("address", "secret"))
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError as error:
+        raise MalformedRequest(
+            f"[proxy] address is {address!r}; give the IP address that the proxy has here"
+        ) from error
+    return Proxy(address=str(parsed), secret=folder / secret)
+
+
+def _parse_limits(value: object) -> Limits:
+    table = _table("limits", value, frozenset(item.name for item in fields(Limits)))
+    for name, number in table.items():
+        if not isinstance(number, int) or isinstance(number, bool) or not 0 < number <= _MAX_LIMIT:
+            raise MalformedRequest(f"[limits] {name} must be a whole number from 1 to {_MAX_LIMIT}")
+    return Limits(**table)

@@ -30,6 +30,7 @@ each hold the one table that translates.
     ├─ NotFoundError             no such thing *for this party*
     ├─ UnavailableError          try later
     │  ├─ PeerUnreachable        a partner's node did not answer
+    │  ├─ RateLimited            a party asks for more than it may at once
     │  ├─ StoreBusy              another process owns the store
     │  └─ StoreFull              the disk has no room; nothing was changed
     ├─ ConfigError               this node's operator must fix a file or setting
@@ -64,6 +65,7 @@ __all__ = [
     "NotInstalled",
     "PeerUnreachable",
     "ProofMismatch",
+    "RateLimited",
     "RolledBack",
     "StoreBusy",
     "StoreFull",
@@ -232,6 +234,12 @@ class PeerUnreachable(UnavailableError):
     """A partner's node did not answer, or not in TAXII."""
 
     code = "peer-unreachable"
+
+
+class RateLimited(UnavailableError):
+    """A party asks for more than it may at once; `facts["retry_after"]` is in seconds."""
+
+    code = "rate-limited"
 
 
 class StoreBusy(UnavailableError):

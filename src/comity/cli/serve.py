@@ -6,7 +6,8 @@
 3. listen for partners, and say so in one line;
 4. deliver what is queued, whenever something is queued and every few seconds;
 5. do what time brings without anybody acting, and delete what is due, at the start and twice a minute;
-6. when told to stop: take no more, finish what is being sent, within five seconds.
+6. take the certificate and the access log anew when told to by SIGHUP;
+7. when told to stop: take no more, finish what is being sent within `stop_seconds`, cut the rest.
 """
 
 import asyncio
@@ -66,19 +67,21 @@ async def _serve(session: Session, node: Node, address: Address) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     serving = _Serving(node, TaxiiServer(node, address))
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, serving.reload)
     listener = Listener(node.folder, serving.handle)
     await listener.start()
     try:
         bound = await serving.server.start()
         working = [asyncio.create_task(serving.deliver_always()), asyncio.create_task(serving.keep_up_always())]
-        _say_ready(session, node, bound)
+        _say_ready(session, node, bound, encrypted=serving.server.encrypted)
         await stopping.wait()
         for task in working:
             task.cancel()
         await asyncio.gather(*working, return_exceptions=True)
     finally:
         await listener.stop()
-        await serving.server.stop()
+        if cut := await serving.server.stop():
+            _log.warning("%d connections were cut: their answers took longer than stop_seconds", cut)
 
 
 class _Serving:
@@ -97,6 +100,14 @@ class _Serving:
             body = describe_bug(error)
             _log.exception("%s: %s", operation, body["message"])
             return Reply(code=Exit.FAILED, error=body)
+
+    def reload(self) -> None:
+        """Take the certificate and the access log anew, and say what came of it in the log of this process."""
+        try:
+            for done in self.server.reload():
+                _log.warning("reloaded: %s", done)
+        except ComityError as error:
+            _log.error("not reloaded, what was in use before stays in use: %s", error.detail)
 
     async def drain(self, agreement: AgreementId) -> None:
         """Return when no answer given under `agreement` is under way."""
@@ -163,9 +174,9 @@ def _open_patiently(folder: Path) -> Node:
         time.sleep(0.05)
 
 
-def _say_ready(session: Session, node: Node, bound: Address) -> None:
+def _say_ready(session: Session, node: Node, bound: Address, *, encrypted: bool) -> None:
     host = f"[{bound.host}]" if ":" in bound.host else bound.host
-    url = f"http://{host}:{bound.port}"
+    url = f"{'https' if encrypted else 'http'}://{host}:{bound.port}"
     taxii = f"{url}/taxii2/"
     if session.as_json:
         click.echo(json.dumps({"party": node.party, "url": url, "taxii": taxii}))

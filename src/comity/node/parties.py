@@ -6,29 +6,54 @@ the chain rule alone: signed by the old threshold and the new one (`signing.veri
 """
 
 import hashlib
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
-from comity.errors import AuthenticationError, ConflictError, CorruptionError, MalformedRequest, NotFoundError
+from comity.errors import (
+    AuthenticationError,
+    ConflictError,
+    CorruptionError,
+    MalformedRequest,
+    NotFoundError,
+    UnavailableError,
+)
 from comity.exchange import verify_access
-from comity.ids import Digest, PartyId
-from comity.node.node import Node
+from comity.ids import Digest, Instant, PartyId
+from comity.node.node import Act, Node
+from comity.release.disclosure import CredentialChange, EntryType, format_credential_content
 from comity.signing import Manifest, SignedDocument, parse_manifest, parse_signed_document, verify_manifest
 from comity.signing import verify_successor as verify_next
 from comity.store import Transaction, agreements, parties
+from comity.store.parties import StoredCredential
 
 __all__ = [
+    "CREDENTIAL_DAYS",
+    "MAX_CREDENTIAL_DAYS",
     "KnownParty",
+    "StoredCredential",
     "add_party",
     "authenticate",
     "create_credential",
     "export_manifest",
     "find_party",
+    "issue_credential",
+    "list_credentials",
     "list_parties",
     "read_cursor_key",
     "read_manifests",
+    "revoke_credential",
 ]
 
+CREDENTIAL_DAYS = 365
+"""How long a credential is good unless another span is asked for."""
+
+MAX_CREDENTIAL_DAYS = 3_650
+
 _SECRET_BYTES = 32
+_ID_BYTES = 6
+_MIN_PREFIX = 4
+_MAX_CREDENTIALS = 20
+_DAY = 86_400_000_000
 _MAX_CREDENTIAL_CHARACTERS = 8_192
 
 
@@ -116,17 +141,72 @@ def read_manifests(transaction: Transaction) -> dict[PartyId, Manifest]:
     }
 
 
-def create_credential(node: Node, party: PartyId) -> str:
-    """A new secret for `party`, 64 characters; shown once, only its hash is kept.
+def create_credential(node: Node, party: PartyId, *, days: int = CREDENTIAL_DAYS) -> str:
+    """A new secret for `party`, 64 characters, good for `days`; shown once, only its hash is kept.
+
+    Those that the party has stay good beside it, until they run out or are revoked.
 
     Raises:
         NotFoundError: the party is not pinned here.
+        MalformedRequest: not from 1 to 3650 days.
+        ConflictError: the party has too many that are good.
     """
+    secret, _ = issue_credential(node, party, days=days)
+    return secret
+
+
+def issue_credential(node: Node, party: PartyId, *, days: int) -> tuple[str, StoredCredential]:
+    """As `create_credential`, with what is kept of it."""
+    if not 0 < days <= MAX_CREDENTIAL_DAYS:
+        raise MalformedRequest(f"a credential is good for 1 to {MAX_CREDENTIAL_DAYS} days, not {days}", where="--days")
     find_party(node, party)
     secret = node.draw(_SECRET_BYTES).hex()
     with node.act() as act:
-        parties.add_credential(act.transaction, party, secret_hash=_hash(secret), now=act.now)
-    return secret
+        good = [item for item in parties.list_credentials(act.transaction, party) if item.is_good(act.now)]
+        if len(good) >= _MAX_CREDENTIALS:
+            raise ConflictError(
+                f"{party} has {len(good)} credentials that are good, which is the bound; `credential list` shows them."
+                " Revoke those that are not used"
+            )
+        credential = StoredCredential(
+            id=node.draw(_ID_BYTES).hex(),
+            party=party,
+            created_at=act.now,
+            expires_at=Instant(act.now + days * _DAY),
+            revoked_at=None,
+            used_day=None,
+        )
+        parties.add_credential(act.transaction, credential, secret_hash=_hash(secret))
+        _record(act, CredentialChange.CREATE, credential)
+    return secret, credential
+
+
+def list_credentials(node: Node, party: PartyId | None = None) -> list[StoredCredential]:
+    """Every credential ever given, or those given to `party`: by party, oldest first."""
+    with node.store.read() as transaction:
+        return parties.list_credentials(transaction, party)
+
+
+def revoke_credential(node: Node, name: str) -> StoredCredential:
+    """The credential whose id is, or begins with, `name`: from here on it lets nobody in.
+
+    An answer that is under way goes on; to stop that, suspend the agreement.
+
+    Raises:
+        NotFoundError: there is none, or it was revoked before.
+        MalformedRequest: it fits several, or is too short.
+    """
+    if len(name) < _MIN_PREFIX:
+        raise MalformedRequest(f"{name!r} is too short to name a credential; give at least {_MIN_PREFIX} characters")
+    with node.act() as act:
+        found = [item for item in parties.list_credentials(act.transaction) if item.id.startswith(name.lower())]
+        if len(found) > 1:
+            raise MalformedRequest(f"{name!r} fits {len(found)} credentials; give more characters")
+        if not found or found[0].revoked_at is not None:
+            raise NotFoundError(f"there is no credential {name!r} to revoke; `credential list` shows those there are")
+        parties.revoke_credential(act.transaction, found[0].id, now=act.now)
+        _record(act, CredentialChange.REVOKE, found[0])
+        return replace(found[0], revoked_at=act.now)
 
 
 def authenticate(node: Node, *, secret: str | None) -> PartyId:
@@ -137,12 +217,16 @@ def authenticate(node: Node, *, secret: str | None) -> PartyId:
     """
     if secret is None or len(secret) > _MAX_CREDENTIAL_CHARACTERS:
         raise AuthenticationError("no credential was given")
+    now = node.clock()
     with node.store.read() as transaction:
-        party = parties.find_credential(transaction, _hash(secret))
-        if party is not None:
-            return party
-        manifests = read_manifests(transaction)
-    return verify_access(secret, manifests, audience=node.party, now=node.clock())
+        credential = parties.find_credential(transaction, _hash(secret))
+        manifests = read_manifests(transaction) if credential is None else {}
+    if credential is not None:
+        if not credential.is_good(now):
+            raise AuthenticationError("the credential has run out, or was revoked")
+        _note_use(node, credential, day=now // _DAY)
+        return credential.party
+    return verify_access(secret, manifests, audience=node.party, now=now)
 
 
 def read_cursor_key(node: Node) -> bytes:
@@ -164,6 +248,22 @@ def _verify_first(document: SignedDocument, claimed: Manifest, *, digest: Digest
             f"{claimed.party} is new here: give --digest, as you received it from the party over another channel"
         )
     return verify_manifest(document, now=node.clock(), digest=digest)
+
+
+def _note_use(node: Node, credential: StoredCredential, *, day: int) -> None:
+    """Note the day, once a day: a write for each request would cost more than what it tells is worth."""
+    if credential.used_day == day:
+        return
+    # A disk without room must not turn a partner away here: what the request leads to finds it full by itself.
+    with suppress(UnavailableError), node.store.write() as transaction:
+        parties.use_credential(transaction, credential.id, day=day)
+
+
+def _record(act: Act, change: CredentialChange, credential: StoredCredential) -> None:
+    content = format_credential_content(
+        change, party=credential.party, credential=credential.id, expires_at=credential.expires_at
+    )
+    act.record(EntryType.CREDENTIAL, content, terms=None, recipient=None, count=1)
 
 
 def _check_keys(manifest: Manifest, others: dict[PartyId, Manifest]) -> None:

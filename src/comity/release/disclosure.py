@@ -39,13 +39,16 @@ from comity.ids import (
 __all__ = [
     "MAX_ENTRY_BYTES",
     "NOT_SHARED",
+    "OF_NO_TERMS",
     "SALT_BYTES",
     "Answer",
+    "CredentialChange",
     "DisclosedObject",
     "EntryType",
     "Leaf",
     "PeopleChange",
     "commit_content",
+    "format_credential_content",
     "format_disclosure",
     "format_event_content",
     "format_leaf",
@@ -74,12 +77,24 @@ class EntryType(StrEnum):
     DISCLOSURE = "disclosure"
     AGREEMENT_EVENT = "agreement-event"
     PEOPLE = "people"
+    CREDENTIAL = "credential"
     REVIEW = "review"
     PURGE = "purge"
 
 
 NOT_SHARED = frozenset({EntryType.REVIEW, EntryType.PURGE})
 """What a party records of its own house: it concerns terms where something was received under them, else none."""
+
+
+OF_NO_TERMS = frozenset({EntryType.PEOPLE, EntryType.CREDENTIAL})
+"""What a party records of who may come in: it concerns no terms."""
+
+
+class CredentialChange(StrEnum):
+    """What was done with a credential of a partner."""
+
+    CREATE = "create"
+    REVOKE = "revoke"
 
 
 class PeopleChange(StrEnum):
@@ -186,6 +201,21 @@ def format_event_content(
             for item in approvals
         ]
     return canonical_bytes(content)
+
+
+def format_credential_content(
+    change: CredentialChange, *, party: PartyId, credential: str, expires_at: Instant | None
+) -> bytes:
+    """The content of a credential entry, canonical: whose it is, its name and its end; nothing of the secret."""
+    return canonical_bytes(
+        {
+            "format": "comity-credential-record/1",
+            "change": change.value,
+            "party": party,
+            "credential": credential,
+            "expires_at": None if expires_at is None else format_instant(expires_at),
+        }
+    )
 
 
 def format_people_content(change: PeopleChange, *, person: PersonId, name: str, roles: Iterable[Role]) -> bytes:
@@ -321,7 +351,7 @@ def _build_leaf(
         raise MalformedJson(f"{kind!r} is not an entry type this version knows") from error
     except MalformedError as error:
         raise MalformedJson(f"a field of the log leaf is wrong: {error.detail}") from error
-    if leaf.type not in NOT_SHARED and (leaf.terms is None) != (leaf.type is EntryType.PEOPLE):
+    if leaf.type not in NOT_SHARED and (leaf.terms is None) != (leaf.type in OF_NO_TERMS):
         raise MalformedJson(f"an entry of type {kind} names {'no terms' if terms is None else 'terms'}")
     return leaf
 

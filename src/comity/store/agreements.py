@@ -18,6 +18,7 @@ __all__ = [
     "add_terms",
     "add_unheard",
     "count_unanswered",
+    "count_undelivered",
     "count_unheard",
     "find_agreements",
     "list_agreements",
@@ -223,6 +224,12 @@ def read_undelivered(transaction: Transaction) -> list[Pending]:
         " ORDER BY position"
     )
     return [_pending(row) for row in rows]
+
+
+def count_undelivered(transaction: Transaction) -> int:
+    """How many messages are not yet delivered."""
+    row = transaction.row("SELECT COUNT(*) FROM outbox WHERE delivered_at IS NULL")
+    return int(row[0]) if row else 0
 
 
 def count_unanswered(transaction: Transaction, party: PartyId, *, by: PartyId) -> int:

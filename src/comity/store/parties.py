@@ -5,13 +5,15 @@ from dataclasses import dataclass
 
 from comity.ids import Digest, Instant, PartyId
 from comity.signing import Manifest
-from comity.store.transaction import Transaction
+from comity.store.transaction import Row, Transaction
 
 __all__ = [
+    "StoredCredential",
     "StoredParty",
     "add_credential",
     "find_credential",
     "has_manifest",
+    "list_credentials",
     "list_manifests",
     "list_parties",
     "put_manifest",
@@ -20,6 +22,8 @@ __all__ = [
     "read_manifest",
     "read_meta",
     "read_party",
+    "revoke_credential",
+    "use_credential",
     "write_meta",
 ]
 
@@ -36,6 +40,23 @@ class StoredParty:
     envelope: bytes
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredCredential:
+    """One credential given to a party, by its name; `used_day` counts days since 1970-01-01, None: never used."""
+
+    id: str
+    party: PartyId
+    created_at: Instant
+    expires_at: Instant | None
+    revoked_at: Instant | None
+    used_day: int | None
+
+    def is_good(self, now: Instant) -> bool:
+        """Whether it lets the party in at `now`."""
+        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
+
+
+_CREDENTIAL = "SELECT id, party, created_at, expires_at, revoked_at, used_day FROM credential"
 _COLUMNS = "p.id, p.name, p.state, p.url, p.manifest, m.envelope"
 _FROM = "party p JOIN manifest m ON m.digest = p.manifest"
 
@@ -94,18 +115,38 @@ def list_manifests(transaction: Transaction) -> list[tuple[PartyId, Digest, byte
     return [(PartyId(party), Digest(digest), bytes(envelope)) for party, digest, envelope in rows]
 
 
-def add_credential(transaction: Transaction, party: PartyId, *, secret_hash: Digest, now: Instant) -> None:
-    """Keep the hash of a credential given to `party`."""
-    transaction.run("INSERT INTO credential VALUES (?, ?, ?)", (secret_hash, party, now))
+def add_credential(transaction: Transaction, credential: StoredCredential, *, secret_hash: Digest) -> None:
+    """Keep the hash of a credential given to a party."""
+    transaction.run(
+        "INSERT INTO credential VALUES (?, ?, ?, ?, ?, NULL, NULL)",
+        (credential.id, secret_hash, credential.party, credential.created_at, credential.expires_at),
+    )
 
 
-def find_credential(transaction: Transaction, secret_hash: Digest) -> PartyId | None:
-    """The party that was given the credential with this hash.
+def find_credential(transaction: Transaction, secret_hash: Digest) -> StoredCredential | None:
+    """The credential with this hash, good or not.
 
     A look-up by hash leaks at most a prefix of the hash by its time, and the hash of a guess tells nothing about it.
     """
-    row = transaction.row("SELECT party FROM credential WHERE hash = ?", (secret_hash,))
-    return PartyId(row[0]) if row else None
+    row = transaction.row(f"{_CREDENTIAL} WHERE hash = ?", (secret_hash,))
+    return _credential(row) if row else None
+
+
+def list_credentials(transaction: Transaction, party: PartyId | None = None) -> list[StoredCredential]:
+    """Every credential ever given, or those given to `party`: by party, oldest first."""
+    where, given = ("", ()) if party is None else (" WHERE party = ?", (party,))
+    rows = transaction.rows(f"{_CREDENTIAL}{where} ORDER BY party, created_at, id", given)
+    return [_credential(row) for row in rows]
+
+
+def revoke_credential(transaction: Transaction, credential: str, *, now: Instant) -> None:
+    """Let the credential let nobody in from here on."""
+    transaction.run("UPDATE credential SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL", (now, credential))
+
+
+def use_credential(transaction: Transaction, credential: str, *, day: int) -> None:
+    """Note the day on which the credential was used last."""
+    transaction.run("UPDATE credential SET used_day = ? WHERE id = ?", (day, credential))
 
 
 def read_meta(transaction: Transaction, name: str) -> str | None:
@@ -118,6 +159,17 @@ def write_meta(transaction: Transaction, name: str, value: str) -> None:
     """Set one value of the node's own."""
     transaction.run(
         "INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", (name, value)
+    )
+
+
+def _credential(row: Row) -> StoredCredential:
+    return StoredCredential(
+        id=str(row[0]),
+        party=PartyId(row[1]),
+        created_at=Instant(row[2]),
+        expires_at=None if row[3] is None else Instant(row[3]),
+        revoked_at=None if row[4] is None else Instant(row[4]),
+        used_day=row[5],
     )
 
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shell: the HTTP server under the TAXII application: uvicorn on this process's event loop.
+"""Shell: the HTTP servers of a node: uvicorn on this process's event loop, for partners and for the operator.
 
-A suspension must know when the last byte of an answer has left this process. uvicorn's transport says so once its write
-buffer is set to hold nothing: then every `send` waits until what was written before has been handed to the operating
-system, and the empty last part of each answer is that wait. A connection can be dropped by its client's address.
+A suspension must know when the last byte of an answer has left this process. A transport says so once its write buffer
+is set to hold nothing: then every `send` waits until what was written before has been handed to the operating system,
+and the empty last part of each answer is that wait. `taxii.connections` sets it, and `taxii.tls` makes it true of TLS.
 """
 
 import asyncio
@@ -12,59 +12,27 @@ import socket
 from collections.abc import Iterator
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from comity.config import Address
-from comity.errors import ConfigError
+from comity.config import Address, Limits
+from comity.errors import ComityError, ConfigError
+from comity.ids import Instant, format_instant
+from comity.node.figures import read_figures
 from comity.node.node import Node
+from comity.taxii.access import AccessLog
+from comity.taxii.admin import AdminApp
+from comity.taxii.connections import Connections
+from comity.taxii.guard import App, Guard, read_proxy
+from comity.taxii.metrics import Metrics
 from comity.taxii.sends import Sends
 from comity.taxii.server import TaxiiApp
+from comity.taxii.tls import Tls
 
 __all__ = ["TaxiiServer"]
 
 _BACKLOG = 128
-_MAX_CONNECTIONS = 512
-_SHUTDOWN_SECONDS = 4
-
-
-class _Connections:
-    """The open connections by the client's address."""
-
-    def __init__(self) -> None:
-        self._transports: dict[tuple[str, int], asyncio.Transport] = {}
-
-    def abort(self, client: tuple[str, int]) -> None:
-        """Drop the connection and whatever is not yet handed over."""
-        transport = self._transports.get(client)
-        if transport is not None:
-            transport.abort()
-
-    def protocol(self) -> type[HttpToolsProtocol]:
-        """A protocol whose transports keep nothing back, registered here while they live."""
-        transports = self._transports
-
-        class UnbufferedProtocol(HttpToolsProtocol):
-            def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-                transport.set_write_buffer_limits(high=0)
-                super().connection_made(transport)
-                if self.client is not None:
-                    transports[self.client] = transport
-
-            def eof_received(self) -> bool:  # type: ignore[override]
-                """Whether the connection stays: a client that has said all it had to say still gets its answer."""
-                cycle: RequestResponseCycle | None = self.cycle  # there is none before the first request
-                if cycle is None or cycle.response_complete:
-                    return False
-                cycle.keep_alive = False
-                return True
-
-            def connection_lost(self, exc: Exception | None) -> None:
-                # The address may already stand for the client's next connection.
-                if self.client is not None and transports.get(self.client) is self.transport:
-                    del transports[self.client]
-                super().connection_lost(exc)
-
-        return UnbufferedProtocol
+_ADMIN_LIMITS = Limits(connections=16, stop_seconds=1)
+_LAST_SECONDS = 2
+"""For what is left to do once every connection was cut; then whatever still runs is cancelled."""
 
 
 class _Quiet(uvicorn.Server):
@@ -83,44 +51,32 @@ class _Quiet(uvicorn.Server):
         self.ready.set()
 
 
-class TaxiiServer:
-    """The node's HTTP server; `queued` is set when a partner's message may have called for an answer."""
+class _Site:
+    """One address, and the connections to it that are open."""
 
-    def __init__(self, node: Node, address: Address) -> None:
+    def __init__(self, address: Address, connections: Connections) -> None:
         self._address = address
-        self._connections = _Connections()
-        self.queued = asyncio.Event()
-        self.app = TaxiiApp(node, abort=self._connections.abort, received=self.queued.set)
+        self._connections = connections
         self._server: _Quiet | None = None
         self._task: asyncio.Task[None] | None = None
 
     @property
-    def sends(self) -> Sends:
-        """The answers under way."""
-        return self.app.sends
+    def listening(self) -> bool:
+        """Whether new connections are taken."""
+        return self._server is not None and self._server.ready.is_set() and not self._server.should_exit
 
-    async def start(self) -> Address:
-        """The address it listens on, once it does.
+    async def start(self, app: App, *, setting: str) -> Address:
+        """The address it listens on, once it does, for `app` to answer.
 
         Raises:
-            ConfigError: the address cannot be had.
+            ConfigError: the address cannot be had; `setting` is where to choose another.
         """
-        try:
-            listener = socket.create_server(
-                (self._address.host, self._address.port),
-                family=socket.AF_INET6 if ":" in self._address.host else socket.AF_INET,
-                backlog=_BACKLOG,
-            )
-        except OSError as error:
-            named = f"{self._address.host}:{self._address.port}"
-            raise ConfigError(f"cannot listen on {named} ({error}); choose another with --listen") from error
-        # Its connections inherit it. asyncio sets it too, but not on sockets made without a protocol number. Without it
-        # the body of a small answer waits until the client has acknowledged the head, some 40 ms.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        listener = _listen(self._address, setting=setting)
         bound = listener.getsockname()
+        limits = self._connections.limits
         config = uvicorn.Config(
-            self.app,
-            http=self._connections.protocol(),
+            app,
+            http=self._connections.make_protocol,  # type: ignore[arg-type] # called with the parameters of a class
             loop="asyncio",
             lifespan="off",
             log_config=None,
@@ -129,17 +85,131 @@ class TaxiiServer:
             # A connection is dropped by the address it has here; what a header says of it must not take its place.
             proxy_headers=False,
             ws="none",
-            limit_concurrency=_MAX_CONNECTIONS,
-            timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+            limit_concurrency=limits.connections,
+            timeout_keep_alive=limits.idle_seconds,
+            timeout_graceful_shutdown=limits.stop_seconds + _LAST_SECONDS,
         )
         self._server = _Quiet(config)
         self._task = asyncio.create_task(self._server.serve(sockets=[listener]))
         await self._server.ready.wait()
         return Address(host=bound[0], port=bound[1])
 
-    async def stop(self) -> None:
-        """Answer what was asked, within a few seconds, and listen no more."""
+    async def stop(self) -> int:
+        """How many connections had to be cut: no more are taken, and answers under way have `stop_seconds` to end."""
         if self._server is None or self._task is None:
-            return
+            return 0
         self._server.should_exit = True
+        await asyncio.wait({self._task}, timeout=self._connections.limits.stop_seconds)
+        cut = 0 if self._task.done() else len(self._connections)
+        self._connections.abort_all()
         await self._task
+        return cut
+
+
+class TaxiiServer:
+    """The node's HTTP server; `queued` is set when a partner's message may have called for an answer.
+
+    What else it serves and notes stands in the settings of the node: TLS, limits, an access log, an address for the
+    operator.
+    """
+
+    def __init__(self, node: Node, address: Address) -> None:
+        """Read the files that the settings name.
+
+        Raises:
+            ConfigError: one cannot be used.
+        """
+        settings = node.settings
+        self._node = node
+        self._tls = None if settings.tls is None else Tls(settings.tls, node.clock)
+        proxy = read_proxy(settings.proxy)
+        self._access = None if settings.access_log is None else AccessLog(settings.access_log, node.clock)
+        self._connections = Connections(settings.limits, tls=self._tls, proxy=None if proxy is None else proxy.address)
+        self.queued = asyncio.Event()
+        self.app = TaxiiApp(node, abort=self._connections.abort, received=self.queued.set)
+        self._metrics = Metrics(
+            lambda: read_figures(node),
+            connections=lambda: len(self._connections),
+            certificate_expires_at=self._find_certificate_expiry,
+        )
+        self._proxy = proxy
+        self._site = _Site(address, self._connections)
+        self._admin = None if settings.admin is None else _Site(settings.admin, Connections(_ADMIN_LIMITS))
+
+    @property
+    def sends(self) -> Sends:
+        """The answers under way."""
+        return self.app.sends
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether it speaks TLS."""
+        return self._tls is not None
+
+    async def start(self) -> Address:
+        """The address it listens on for partners, once it does, and for the operator too.
+
+        Raises:
+            ConfigError: an address cannot be had.
+        """
+        if self._admin is not None:
+            admin = AdminApp(self._metrics, self._find_problems)
+            await self._admin.start(admin, setting="another as admin in node.toml")
+        observers = [self._metrics.observe, *([] if self._access is None else [self._access.write])]
+        guard = Guard(self.app, self._connections.limits, observers=observers, proxy=self._proxy)
+        return await self._site.start(guard, setting="another with --listen")
+
+    def reload(self) -> list[str]:
+        """What was done, a sentence each: the certificate taken anew, the access log begun anew.
+
+        Raises:
+            ConfigError: a file cannot be used; the one before stays in use. What came before it was done.
+        """
+        done = list[str]()
+        if self._access is not None:
+            self._access.reopen()
+            done.append("the access log goes on in the file of that name")
+        if self._tls is not None:
+            expires_at = self._tls.reload().expires_at
+            done.append(f"new connections get the certificate that is good until {format_instant(expires_at)}")
+        return done
+
+    async def stop(self) -> int:
+        """How many connections had to be cut: answer what was asked, within `stop_seconds`, and listen no more."""
+        cut = await self._site.stop()
+        if self._admin is not None:
+            await self._admin.stop()
+        if self._access is not None:
+            self._access.close()
+        return cut
+
+    def _find_problems(self) -> list[str]:
+        """Why partners cannot be served now."""
+        problems = [] if self._site.listening else ["it does not listen for partners"]
+        expires_at = self._find_certificate_expiry()
+        if expires_at is not None and expires_at <= self._node.clock():
+            problems.append(f"its certificate ran out at {format_instant(expires_at)}")
+        try:
+            read_figures(self._node)
+        except ComityError as error:
+            problems.append(error.detail)
+        return problems
+
+    def _find_certificate_expiry(self) -> Instant | None:
+        return None if self._tls is None else self._tls.certificate.expires_at
+
+
+def _listen(address: Address, *, setting: str) -> socket.socket:
+    try:
+        listener = socket.create_server(
+            (address.host, address.port),
+            family=socket.AF_INET6 if ":" in address.host else socket.AF_INET,
+            backlog=_BACKLOG,
+        )
+    except OSError as error:
+        named = f"{address.host}:{address.port}"
+        raise ConfigError(f"cannot listen on {named} ({error}); choose {setting}") from error
+    # Its connections inherit it. asyncio sets it too, but not on sockets made without a protocol number. Without it the
+    # body of a small answer waits until the client has acknowledged the head, some 40 ms.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener

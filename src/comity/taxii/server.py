@@ -15,7 +15,7 @@ is registered with `Sends` (`taxii.polls`) until its last byte is out.
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -28,6 +28,7 @@ from comity.errors import (
     MalformedError,
     MalformedRequest,
     NotFoundError,
+    RateLimited,
     TransitionError,
     UnavailableError,
     VerificationError,
@@ -42,6 +43,7 @@ from comity.node.poll import MAX_PAGE_OBJECTS, PollRequest, Selection, VersionCh
 from comity.release.disclosure import Answer
 from comity.taxii import wire
 from comity.taxii.coding import Coding, compress
+from comity.taxii.guard import VISIT, Visit
 from comity.taxii.polls import Polls
 from comity.taxii.sends import WRITE_DEADLINE_SECONDS, Sending, Sends
 from comity.taxii.wire import Filters, Resource, Route
@@ -58,12 +60,13 @@ STATUS: Mapping[type[ComityError], int] = {
     TransitionError: 404,
     ConflictError: 404,
     UnavailableError: 503,
+    RateLimited: 429,
     ConfigError: 503,
     CorruptionError: 503,
 }
 """Class of failure → status. 404 wherever another status would tell that something exists."""
 
-_TITLES = {400: "Bad request", 404: "Not found", 406: "Not acceptable", 503: "Unavailable"}
+_TITLES = {400: "Bad request", 404: "Not found", 406: "Not acceptable", 429: "Too many requests", 503: "Unavailable"}
 _MAX_MESSAGE_BYTES = 2 * 1024 * 1024
 _LEAST_COMPRESSED = 1_000
 """Bytes of a body that is worth it."""
@@ -94,6 +97,7 @@ class Response:
     headers: Headers = field(default_factory=dict)
     sending: Sending | None = None
     stopped: AgreementId | None = None
+    objects: int = 0
 
 
 class TaxiiApp:
@@ -111,9 +115,11 @@ class TaxiiApp:
         """Answer one HTTP request (ASGI 3)."""
         if scope["type"] != "http":
             return
+        visit: Visit = scope.get(VISIT) or Visit(address="", method=scope["method"])
         try:
             body = await _read_body(receive)
-            response = await self._answer(scope, body)
+            response = await self._answer(scope, body, visit)
+            visit.objects = response.objects
             if response.stopped is not None:
                 # A message that closed a gate is acknowledged when nothing leaves under it any more.
                 await self.sends.drain(response.stopped)
@@ -124,15 +130,18 @@ class TaxiiApp:
             response = Response(status=500, body=(wire.format_error(title=title, status=500),))
         await self._send(response, send)
 
-    async def _answer(self, scope: Scope, body: bytes | None) -> Response:
+    async def _answer(self, scope: Scope, body: bytes | None, visit: Visit) -> Response:
         """The response, everything it needs committed."""
         method, path = scope["method"], scope["path"]
         route = wire.parse_route(path)
+        visit.resource = _name_resource(route, path)
         try:
             if method == "POST":
                 return self._exchange(path, body)
             headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-            party = authenticate(self.node, secret=wire.parse_secret(headers.get("authorization")))
+            secret = wire.parse_secret(*(headers.get(name.decode()) for name in wire.SECRET_HEADERS))
+            party = authenticate(self.node, secret=secret)
+            visit.admit(party)
             if route is None or method not in {"GET", "HEAD"} or route.root not in {"", party}:
                 raise NotFoundError("no such resource")
             if not wire.is_acceptable(headers.get("accept")):
@@ -143,10 +152,7 @@ class TaxiiApp:
                 return _challenge()
             return _fail(404)
         except ComityError as error:
-            status = find_status(error)
-            if status >= 500:  # noqa: PLR2004 (the class of HTTP statuses that are our fault)
-                _log.error("%s: %s", error.code, error.detail)
-            return _fail(status, error.detail if status == 400 else "")  # noqa: PLR2004
+            return _refuse(error)
 
     def _exchange(self, path: str, body: bytes | None) -> Response:
         """A message of another node. What is not a good one gets the answer that any path gets."""
@@ -229,7 +235,8 @@ class TaxiiApp:
             if key not in filled.encoded:
                 filled.encoded[key] = compress(coding, body)
             body, headers = (filled.encoded[key],), {**headers, "content-encoding": coding}
-        return Response(status=200, body=body, headers={**headers, "vary": "accept-encoding"}, sending=sending)
+        headers["vary"] = "accept-encoding"
+        return Response(status=200, body=body, headers=headers, sending=sending, objects=len(filled.at))
 
     def _select(self, filters: Filters, party: PartyId, *, collection: str) -> Selection:
         after = filters.added_after or Instant(0)
@@ -275,6 +282,13 @@ class TaxiiApp:
 def find_status(error: ComityError) -> int:
     """The status of a failure by the nearest class in STATUS."""
     return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+
+
+def _name_resource(route: Route | None, path: str) -> str:
+    """The kind of thing that a path names, for what is noted of requests: never the thing itself."""
+    if route is not None:
+        return route.resource.value
+    return "exchange" if path in {EXCHANGE_PATH, EXCHANGE_PATH.removesuffix("/")} else "none"
 
 
 def _parse_query(query: bytes, route: Route) -> Filters:
@@ -336,6 +350,16 @@ def _fail(status: int, description: str = "") -> Response:
     return Response(
         status=status, body=(wire.format_error(title=_TITLES[status], status=status, description=description),)
     )
+
+
+def _refuse(error: ComityError) -> Response:
+    """The answer to a failure; why is told where that gives nothing away, and everything about it to our log."""
+    status = find_status(error)
+    if status >= 500:  # noqa: PLR2004 (the class of HTTP statuses that are our fault)
+        _log.error("%s: %s", error.code, error.detail)
+    response = _fail(status, error.detail if status in {400, 429} else "")
+    wait = error.facts.get("retry_after")
+    return response if wait is None else replace(response, headers={"retry-after": str(wait)})
 
 
 def _challenge() -> Response:

@@ -26,6 +26,7 @@ from comity.ids import Instant, ObjectId, PartyId, format_instant, parse_instant
 __all__ = [
     "DISCOVERY_PATH",
     "MEDIA_TYPE",
+    "SECRET_HEADERS",
     "STIX_MEDIA_TYPE",
     "CollectionView",
     "Filters",
@@ -53,6 +54,9 @@ MEDIA_TYPE = "application/taxii+json;version=2.1"
 STIX_MEDIA_TYPE = "application/stix+json;version=2.1"
 DISCOVERY_PATH = "/taxii2/"
 MAX_CONTENT_LENGTH = 10 * 1024 * 1024
+
+SECRET_HEADERS = (b"authorization", b"x-api-key")
+"""The headers that `parse_secret` reads, in its order."""
 
 _PARAMETERS = frozenset(
     {"limit", "added_after", "next", "match[id]", "match[type]", "match[version]", "match[spec_version]"}
@@ -190,8 +194,16 @@ def choose_coding(accept_encoding: str | None) -> Literal["gzip", "zstd"] | None
     return "zstd" if "zstd" in asked else "gzip" if asked & {"gzip", "x-gzip"} else None
 
 
-def parse_secret(authorization: str | None) -> str | None:
-    """The secret in an Authorization header: the password of Basic (any user name), or the token of Bearer or Token."""
+def parse_secret(authorization: str | None, api_key: str | None = None) -> str | None:
+    """The secret that a client shows: what is in its Authorization header, else its X-API-Key header.
+
+    In Authorization that is the password of Basic (any user name), or the token of Bearer or Token; schemes are read in
+    any case (RFC 9110 §11.1).
+    """
+    return _parse_authorization(authorization) or (api_key or "").strip() or None
+
+
+def _parse_authorization(authorization: str | None) -> str | None:
     scheme, _, rest = (authorization or "").strip().partition(" ")
     match scheme.lower():
         case "bearer" | "token":

@@ -26,7 +26,7 @@ PRINTING = {"jinja2", "weasyprint"}
 HEAVY = SERVING | PRINTING
 
 PROMISED = """init serve
-party export/party add/party list/credential create
+party export/party add/party list/credential create/credential list/credential revoke
 object add/object show/explain/pull/reach
 agreement check/agreement preview/agreement diff
 agreement propose/agreement list/agreement show/agreement status/agreement clarify/agreement answer/agreement accept

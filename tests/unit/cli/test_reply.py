@@ -33,6 +33,7 @@ EXPECTED = {
     "NotFoundError": 5,
     "UnavailableError": 1,
     "PeerUnreachable": 8,
+    "RateLimited": 1,
     "StoreBusy": 1,
     "StoreFull": 1,
     "ConfigError": 1,

@@ -29,7 +29,7 @@ from comity.node.gate import list_open_collections
 from comity.node.journal import verify_folder
 from comity.node.node import Node
 from comity.node.outbox import list_due
-from comity.node.parties import add_party, create_credential, export_manifest
+from comity.node.parties import add_party, authenticate, create_credential, export_manifest
 from comity.taxii.listen import TaxiiServer
 from comity.taxii.server import TaxiiApp
 from tests.worlds import World, make_object, object_id
@@ -189,6 +189,7 @@ def ground(world: World) -> Field:
     node = world.nodes["aurelia"]
     collection = list_open_collections(node, PartyId("borealia"))[0].id
     secret = create_credential(node, PartyId("borealia"))
+    authenticate(node, secret=secret)  # the first use on a day is noted, by a commit of its own
     app = TaxiiApp(node, abort=lambda _: None, received=lambda: None)
     return Field(world, app, watch(node), secret, f"/taxii2/borealia/collections/{collection}/")
 

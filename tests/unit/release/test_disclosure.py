@@ -14,6 +14,7 @@ from comity.ids import Digest, Instant, ObjectId, PartyId, PersonId, format_inst
 from comity.release.disclosure import (
     MAX_ENTRY_BYTES,
     NOT_SHARED,
+    OF_NO_TERMS,
     Answer,
     EntryType,
     Leaf,
@@ -56,7 +57,7 @@ def test_only_what_happens_under_no_agreement_has_no_terms() -> None:
 
 @pytest.mark.parametrize("kind", sorted(set(EntryType) - NOT_SHARED))
 def test_terms_are_there_where_they_must_be_and_nowhere_else(kind: EntryType) -> None:
-    wrong = LEAF.terms if kind is EntryType.PEOPLE else None
+    wrong = LEAF.terms if kind in OF_NO_TERMS else None
     with pytest.raises(MalformedJson, match="terms"):
         parse_leaf(format_leaf(dataclasses.replace(PEOPLE, type=kind, terms=wrong)))
 

@@ -5,9 +5,14 @@ import base64
 
 import click
 
-from comity.cli.reply import Exit
 from comity.cli.session import ActCommand, Session, read_input, write_new
-from comity.cli.words.parties import describe_added, describe_credential, list_parties
+from comity.cli.words.parties import (
+    describe_added,
+    describe_credential,
+    describe_revoked,
+    list_credentials,
+    list_parties,
+)
 
 __all__ = ["credential", "party"]
 
@@ -68,15 +73,40 @@ def credential() -> None:
     """Credentials, for partners whose TAXII client cannot sign."""
 
 
-@credential.command("create", cls=ActCommand, example="comity --node aurelia credential create borealia")
+@credential.command("create", cls=ActCommand, example="comity --node aurelia credential create borealia --days 90")
 @click.argument("party_id", metavar="PARTY")
+@click.option("--days", metavar="N", type=int, default=365, show_default=True, help="How long it is good.")
 @click.pass_obj
-def create(session: Session, party_id: str) -> int:
+def create(session: Session, party_id: str, days: int) -> int:
     """Make a credential for PARTY and print it, this once.
 
-    The partner gives it as the password of HTTP Basic, with any user name. Only its hash is kept here.
+    The partner gives it as the password of HTTP Basic (with any user name), as a Bearer token or as X-API-Key. Only its
+    hash is kept here. Those that PARTY has go on: have it change over, then revoke the old one.
     """
-    code = session.run("credential.create", {"party": party_id}, describe_credential)
-    if code == Exit.DONE:
-        session.note(f"For {party_id} alone. It cannot be shown again.")
+    reply = session.carry_out("credential.create", {"party": party_id, "days": days})
+    code = session.finish(reply, describe_credential)
+    if reply.result is not None:
+        session.note(
+            f"For {party_id} alone, until {str(reply.result['expires_at'])[:10]}. It cannot be shown again; to revoke"
+            f" it, name {reply.result['id']}."
+        )
     return code
+
+
+@credential.command("list", cls=ActCommand, example="comity --node aurelia credential list borealia")
+@click.argument("party_id", metavar="[PARTY]", required=False)
+@click.pass_obj
+def list_given(session: Session, party_id: str | None) -> int:
+    """List the credentials given to partners, or to PARTY: until when, last used on which day. No secret is shown."""
+    return session.run("credential.list", {"party": party_id}, list_credentials)
+
+
+@credential.command("revoke", cls=ActCommand, example="comity --node aurelia credential revoke 5e1f")
+@click.argument("credential_id", metavar="ID")
+@click.pass_obj
+def revoke(session: Session, credential_id: str) -> int:
+    """Let the credential let nobody in, from the next request on. ID is what `credential list` shows, or its beginning.
+
+    An answer that is under way goes on; `agreement suspend` cuts it.
+    """
+    return session.run("credential.revoke", {"id": credential_id}, describe_revoked)

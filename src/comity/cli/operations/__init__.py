@@ -29,6 +29,8 @@ OPERATIONS: Mapping[str, Operation] = {
     "party.add": parties.add,
     "party.list": parties.list_all,
     "credential.create": parties.create_credential,
+    "credential.list": parties.list_credentials,
+    "credential.revoke": parties.revoke_credential,
     "person.add": people.add,
     "person.list": people.list_all,
     "person.remove": people.remove,

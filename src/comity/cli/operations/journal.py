@@ -9,7 +9,7 @@ from comity.ids import format_instant
 from comity.node import journal
 from comity.node.journal import Entry
 from comity.node.node import Node
-from comity.release.disclosure import NOT_SHARED, EntryType
+from comity.release.disclosure import NOT_SHARED, OF_NO_TERMS, EntryType
 from comity.tlog.note import parse_checkpoint, parse_note
 
 __all__ = ["checkpoint", "list_last", "show"]
@@ -48,7 +48,7 @@ def _describe(entry: Entry) -> dict[str, Json]:
     leaf = entry.leaf
     content = entry.content if isinstance(entry.content, dict) else {}
     event = content if leaf.type is EntryType.AGREEMENT_EVENT else {}
-    people = content if leaf.type is EntryType.PEOPLE else {}
+    people = content if leaf.type in OF_NO_TERMS else {}
     return {
         "entry": entry.position,
         "type": leaf.type.value,
@@ -59,7 +59,7 @@ def _describe(entry: Entry) -> dict[str, Json]:
         "count": leaf.count,
         "commitment": leaf.commitment,
         "kind": event.get("kind") or people.get("change"),
-        "party": event.get("party"),
+        "party": event.get("party") or people.get("party"),
         "person": people.get("person"),
         "clause": content.get("clause") if leaf.type is EntryType.PURGE else None,
         "by": content.get("by") if leaf.type in NOT_SHARED else None,

@@ -3,12 +3,21 @@
 
 from comity.cli.outcome import Arguments, Outcome
 from comity.cli.reply import Json
-from comity.ids import format_instant, parse_digest, parse_party_id
+from comity.ids import Instant, format_instant, parse_digest, parse_party_id
 from comity.node import parties
 from comity.node.node import Node
+from comity.node.parties import StoredCredential
 from comity.signing import Manifest, parse_manifest, parse_signed_document
 
-__all__ = ["add", "create_credential", "describe_manifest", "export", "list_all"]
+__all__ = [
+    "add",
+    "create_credential",
+    "describe_manifest",
+    "export",
+    "list_all",
+    "list_credentials",
+    "revoke_credential",
+]
 
 
 def export(node: Node, _: Arguments) -> Outcome:
@@ -39,7 +48,23 @@ def list_all(node: Node, _: Arguments) -> Outcome:
 def create_credential(node: Node, arguments: Arguments) -> Outcome:
     """A new credential; it can be read in this answer and never again."""
     party = parse_party_id(arguments.text("party"))
-    return Outcome(result={"party": party, "credential": parties.create_credential(node, party)})
+    days = arguments.number("days", most=parties.MAX_CREDENTIAL_DAYS)
+    secret, credential = parties.issue_credential(node, party, days=days)
+    return Outcome(result={**_describe_credential(credential, now=node.clock()), "credential": secret})
+
+
+def list_credentials(node: Node, arguments: Arguments) -> Outcome:
+    """Every credential ever given to partners, or to one."""
+    party = arguments.optional("party")
+    found = parties.list_credentials(node, None if party is None else parse_party_id(party))
+    listed: list[Json] = [_describe_credential(item, now=node.clock()) for item in found]
+    return Outcome(result={"credentials": listed})
+
+
+def revoke_credential(node: Node, arguments: Arguments) -> Outcome:
+    """A credential that lets nobody in any more."""
+    revoked = parties.revoke_credential(node, arguments.text("id"))
+    return Outcome(result=_describe_credential(revoked, now=node.clock()))
 
 
 def describe_manifest(manifest: Manifest) -> dict[str, Json]:
@@ -51,4 +76,20 @@ def describe_manifest(manifest: Manifest) -> dict[str, Json]:
         "digest": manifest.digest,
         "version": manifest.version,
         "expires_at": format_instant(manifest.expires_at),
+    }
+
+
+def _describe_credential(credential: StoredCredential, *, now: Instant) -> dict[str, Json]:
+    def optional(at: Instant | None) -> str | None:
+        return None if at is None else format_instant(at)
+
+    day = credential.used_day
+    return {
+        "id": credential.id,
+        "party": credential.party,
+        "good": credential.is_good(now),
+        "created_at": format_instant(credential.created_at),
+        "expires_at": optional(credential.expires_at),
+        "revoked_at": optional(credential.revoked_at),
+        "last_used": None if day is None else format_instant(Instant(day * 86_400_000_000))[:10],
     }

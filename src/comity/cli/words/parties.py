@@ -5,7 +5,14 @@ from typing import Any
 
 from comity.cli.words.layout import columns, fields, printable, shorten_time
 
-__all__ = ["describe_added", "describe_credential", "describe_founded", "list_parties"]
+__all__ = [
+    "describe_added",
+    "describe_credential",
+    "describe_founded",
+    "describe_revoked",
+    "list_credentials",
+    "list_parties",
+]
 
 
 def describe_founded(result: dict[str, Any]) -> str:
@@ -56,3 +63,27 @@ def list_parties(result: dict[str, Any]) -> str:
 def describe_credential(result: dict[str, Any]) -> str:
     """The secret alone, so that it can be handed on by a pipe."""
     return str(result["credential"])
+
+
+def list_credentials(result: dict[str, Any]) -> str:
+    """One line for each credential."""
+    if not result["credentials"]:
+        return "no credential was given to anybody"
+    rows = [("ID", "PARTY", "MADE", "UNTIL", "LAST USED", "STATE")]
+    rows += [
+        (
+            item["id"],
+            item["party"],
+            item["created_at"][:10],
+            "no end" if item["expires_at"] is None else item["expires_at"][:10],
+            item["last_used"] or "never",
+            "good" if item["good"] else "revoked" if item["revoked_at"] else "run out",
+        )
+        for item in result["credentials"]
+    ]
+    return "\n".join(columns(rows))
+
+
+def describe_revoked(result: dict[str, Any]) -> str:
+    """A credential that lets nobody in any more."""
+    return f"{result['id']} of {result['party']} is revoked; the next request with it is that of an outsider"

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: the figures of a node that an operator watches: counts and dates, and nothing of any object."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from comity.agreement.transitions import State
+from comity.ids import Instant, PartyId
+from comity.node.node import Node
+from comity.node.parties import read_manifests
+from comity.node.standing import list_dossiers
+from comity.store import agreements, log
+
+__all__ = ["Figures", "read_figures"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """How much is on record, what waits, and what runs out when. `manifests` has this party's own among them."""
+
+    log_entries: int
+    outbox: int
+    agreements: Mapping[State, int]
+    manifests: Mapping[PartyId, Instant]
+
+
+def read_figures(node: Node) -> Figures:
+    """The figures at this moment.
+
+    Raises:
+        UnavailableError, CorruptionError: the store cannot be read.
+    """
+    now = node.clock()
+    with node.store.read() as transaction:
+        states = Counter(dossier.standing(now=now).state for dossier in list_dossiers(node, transaction))
+        return Figures(
+            log_entries=log.read_size(transaction),
+            outbox=agreements.count_undelivered(transaction),
+            agreements={state: states[state] for state in State},
+            manifests={party: manifest.expires_at for party, manifest in read_manifests(transaction).items()},
+        )

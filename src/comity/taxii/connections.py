@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: the open connections: how many there may be, how long a request may take to arrive, and which to cut.
+
+uvicorn knows how long a connection may be idle and how many there may be in all. What it does not know stands here: how
+many from one address, a deadline for the TLS handshake and for the head and the body of a request, and a bound on the
+head. Who is over any of these is cut without a word.
+"""
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from comity.config import Limits
+from comity.taxii.rates import find_neighbourhood, is_loopback
+from comity.taxii.tls import Tls
+
+__all__ = ["MAX_HEAD_BYTES", "Connections"]
+
+MAX_HEAD_BYTES = 512 * 1024
+"""A request line with the longest query, and headers; well over the 256 KiB that asyncio reads at once."""
+
+_OVERFLOW = 64
+"""How many connections over the limit are let in, to be told so by a 503."""
+
+
+class Connections:
+    """The open connections. From the address of the proxy any number may come.
+
+    Where no proxy is named, that is every address of this machine: one may be there all the same, and then all clients
+    have its address.
+    """
+
+    def __init__(self, limits: Limits, *, tls: Tls | None = None, proxy: str | None = None) -> None:
+        self.limits = limits
+        self._tls = tls
+        self._proxy = proxy
+        self._open: set[asyncio.Transport] = set()
+        self._by_neighbourhood: Counter[str] = Counter()
+        self._transports: dict[tuple[str, int], asyncio.Transport] = {}
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def abort(self, client: tuple[str, int]) -> None:
+        """Drop the connection and whatever is not yet handed over."""
+        transport = self._transports.get(client)
+        if transport is not None:
+            transport.abort()
+
+    def abort_all(self) -> None:
+        """Drop every connection and whatever is not yet handed over."""
+        for transport in list(self._open):
+            transport.abort()
+
+    def make_protocol(self, **given: Any) -> asyncio.BaseProtocol:  # noqa: ANN401 (uvicorn's own parameters)
+        """A protocol for a connection that was just accepted; uvicorn calls this in place of a class."""
+        protocol = BoundedProtocol(self, **given)
+        if self._tls is None:
+            return protocol
+        return self._tls.wrap(protocol, self, handshake_seconds=self.limits.head_seconds)
+
+    def admit(self, transport: asyncio.Transport) -> bool:
+        """Whether a new connection may stay."""
+        address = _find_address(transport)
+        neighbourhood = find_neighbourhood(address)
+        mine = self._by_neighbourhood[neighbourhood]
+        shared = is_loopback(address) if self._proxy is None else address == self._proxy
+        if len(self._open) >= self.limits.connections + _OVERFLOW or (
+            mine >= self.limits.connections_per_address and not shared
+        ):
+            return False
+        self._open.add(transport)
+        self._by_neighbourhood[neighbourhood] = mine + 1
+        return True
+
+    def closed(self, transport: asyncio.Transport) -> None:
+        """Take note that a connection is gone, admitted or not."""
+        if transport not in self._open:
+            return
+        self._open.discard(transport)
+        neighbourhood = find_neighbourhood(_find_address(transport))
+        self._by_neighbourhood[neighbourhood] -= 1
+        if not self._by_neighbourhood[neighbourhood]:
+            del self._by_neighbourhood[neighbourhood]
+
+    def enter(self, client: tuple[str, int], transport: asyncio.Transport) -> None:
+        """Know the transport of a connection, which is ready for requests, by its client's address."""
+        self._transports[client] = transport
+
+    def leave(self, client: tuple[str, int], transport: asyncio.Transport) -> None:
+        """Know it no more. The address may already stand for the client's next connection."""
+        if self._transports.get(client) is transport:
+            del self._transports[client]
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether the connections carry TLS."""
+        return self._tls is not None
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """uvicorn's protocol on a transport that keeps nothing back, with deadlines for what the client has to send."""
+
+    def __init__(self, connections: Connections, **given: Any) -> None:  # noqa: ANN401 (uvicorn's own parameters)
+        super().__init__(**given)
+        self._connections = connections
+        self._deadline: asyncio.TimerHandle | None = None
+        self._head_bytes = 0
+        self._in_body = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Wait for the first request, if the connection may be there."""
+        if not self._connections.encrypted and not self._connections.admit(transport):
+            self.transport = transport
+            transport.abort()
+            return
+        super().connection_made(transport)
+        # asyncio's TLS layer says also of an empty buffer that it has reached a limit of 0, and what it has still to
+        # send of the handshake counts: only from here on is there somebody to be told.
+        transport.set_write_buffer_limits(high=1 if self._connections.encrypted else 0, low=0)
+        self._expect(self._connections.limits.head_seconds)
+        if self.client is not None:
+            self._connections.enter(self.client, transport)
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Whether the connection stays: a client that has said all it had to say still gets its answer."""
+        cycle: RequestResponseCycle | None = self.cycle  # there is none before the first request
+        if cycle is None or cycle.response_complete:
+            return False
+        cycle.keep_alive = False
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._expect(None)
+        if self.client is not None:
+            self._connections.leave(self.client, self.transport)
+        if not self._connections.encrypted:
+            self._connections.closed(self.transport)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes of a request. The first one after a whole request begins the time that the next one has."""
+        if self._deadline is None:
+            self._expect(self._connections.limits.head_seconds)
+        super().data_received(data)
+        # What came with the end of a head is no longer counted: the parser has taken it.
+        self._head_bytes = 0 if self._in_body or self._deadline is None else self._head_bytes + len(data)
+        if self._head_bytes > MAX_HEAD_BYTES:
+            self.transport.abort()
+
+    def on_message_begin(self) -> None:
+        """Begin the time for the head of a request, also of one that came in one piece with the one before."""
+        if self._deadline is None:
+            self._expect(self._connections.limits.head_seconds)
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Begin the time for the body."""
+        self._in_body = True
+        self._expect(self._connections.limits.body_seconds)
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Wait for nothing: the whole request is here."""
+        self._in_body = False
+        self._expect(None)
+        super().on_message_complete()
+
+    def _expect(self, seconds: float | None) -> None:
+        """Cut the connection unless what is expected has come by then; None expects nothing."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = None if seconds is None else self.loop.call_later(seconds, self._cut, seconds)
+
+    def _cut(self, seconds: float) -> None:
+        """Drop a client that is late, unless this side has stopped reading: then it may have sent everything."""
+        self._deadline = None
+        if self.flow.read_paused:
+            self._expect(seconds)
+        else:
+            self.transport.abort()
+
+
+def _find_address(transport: asyncio.Transport) -> str:
+    peer = transport.get_extra_info("peername")
+    return str(peer[0]) if peer else ""

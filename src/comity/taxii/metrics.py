@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: what a monitoring system asks for, in the text format of Prometheus.
+
+Two kinds: what was counted of requests since this process began, and what the store holds at the moment of asking.
+Parties stand in the labels, so this is told on loopback alone (`taxii.admin`). Nothing of any object or agreement
+stands here but how many there are.
+"""
+
+from collections.abc import Callable, Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+
+from comity.ids import Instant
+from comity.node.figures import Figures
+from comity.taxii.guard import Visit
+
+__all__ = ["CONTENT_TYPE", "Metrics"]
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0)
+_POLLS = frozenset({"objects", "object", "manifest", "versions"})
+_OK = 200
+_SECOND = 1_000_000
+
+
+class Metrics:
+    """The figures of one process and its node. `certificate_expires_at` gives None without TLS."""
+
+    def __init__(
+        self,
+        figures: Callable[[], Figures],
+        *,
+        connections: Callable[[], int],
+        certificate_expires_at: Callable[[], Instant | None],
+    ) -> None:
+        self._registry = CollectorRegistry()
+        self._figures = figures
+        self._connections = connections
+        self._certificate_expires_at = certificate_expires_at
+        by = ("resource", "party")
+        self._requests = Counter("comity_requests", "Requests answered.", (*by, "status"), registry=self._registry)
+        self._bytes = Counter("comity_response_bytes", "Bytes of bodies given.", by, registry=self._registry)
+        self._seconds = Histogram(
+            "comity_request_seconds",
+            "From the head of a request to the last byte of its answer.",
+            ("resource",),
+            buckets=_BUCKETS,
+            registry=self._registry,
+        )
+        self._polls = Counter("comity_polls", "Pages given, empty ones too.", ("party",), registry=self._registry)
+        self._objects = Counter(
+            "comity_objects_released", "Objects, ids or versions given.", by, registry=self._registry
+        )
+        self._registry.register(self)
+
+    def observe(self, visit: Visit) -> None:
+        """Count one request."""
+        party = visit.party or ""
+        self._requests.labels(visit.resource, party, str(visit.status)).inc()
+        self._bytes.labels(visit.resource, party).inc(visit.body_bytes)
+        self._seconds.labels(visit.resource).observe(visit.seconds)
+        if visit.resource in _POLLS and visit.status == _OK:
+            self._polls.labels(party).inc()
+            self._objects.labels(visit.resource, party).inc(visit.objects)
+
+    def format(self) -> bytes:
+        """Everything, as text.
+
+        Raises:
+            UnavailableError, CorruptionError: the store cannot be read.
+        """
+        return generate_latest(self._registry)
+
+    def describe(self) -> list[Metric]:
+        """Nothing: the library asks when this is registered, and the store need not be read for it."""
+        return []
+
+    def collect(self) -> Iterable[Metric]:
+        """What the store holds, and what runs out when."""
+        found = self._figures()
+        yield _gauge("comity_open_connections", "Connections now open.", self._connections())
+        yield _gauge("comity_log_entries", "Entries of the log.", found.log_entries)
+        yield _gauge("comity_outbox_messages", "Messages that partners have not acknowledged.", found.outbox)
+        states = GaugeMetricFamily("comity_agreements", "Agreements by where they stand.", labels=("state",))
+        for state, count in found.agreements.items():
+            states.add_metric([state.value], count)
+        yield states
+        manifests = GaugeMetricFamily(
+            "comity_manifest_expiry_timestamp_seconds", "When the manifest of a party runs out.", labels=("party",)
+        )
+        for party, at in found.manifests.items():
+            manifests.add_metric([party], at / _SECOND)
+        yield manifests
+        certificate = self._certificate_expires_at()
+        if certificate is not None:
+            yield _gauge(
+                "comity_tls_certificate_expiry_timestamp_seconds",
+                "When the certificate runs out.",
+                certificate / _SECOND,
+            )
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, text, value=value)

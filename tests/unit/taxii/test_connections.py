@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Connections: who sends too slowly is cut, who opens too many is not let in, and nobody else notices."""
+
+import contextlib
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
+
+import pytest
+
+from comity.config import Limits, Proxy
+from comity.node.node import Node
+from comity.taxii.connections import MAX_HEAD_BYTES
+from tests.certificates import Authority, write_private
+from tests.served import Served, format_request, read_all
+from tests.worlds import World
+
+Serve = Callable[..., Served]
+ASK = format_request("GET", "/", headers={})
+
+
+@pytest.fixture(params=["plain", "tls"])
+def serve(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
+    world = World(tmp_path_factory.mktemp("connections"))
+    world.found("aurelia")
+    node: Node = world.nodes["aurelia"]
+    files = None
+    if request.param == "tls":
+        files = Authority.found(tmp_path_factory.mktemp("authority")).issue("aurelia")
+    with closing(world), ExitStack() as stack:
+
+        def start(*, proxy: str | None = None, **limits: int) -> Served:
+            secret = world.folder / "proxy.secret"
+            write_private(secret, b"x" * 64)
+            named = None if proxy is None else Proxy(address=proxy, secret=secret)
+            node.settings = replace(node.settings, tls=files, proxy=named, limits=Limits(**limits))
+            return stack.enter_context(Served.start(node))
+
+        yield start
+
+
+@contextmanager
+def cut_after(connection: socket.socket, least: float, most: float) -> Iterator[None]:
+    """The server drops the connection, with nothing more to read, between these seconds after now."""
+    started = time.monotonic()
+    yield
+    assert read_all(connection) == b""
+    assert least <= time.monotonic() - started < most
+
+
+def answered(connection: socket.socket) -> bool:
+    connection.sendall(ASK)
+    received = b""
+    while not received.endswith(b'"404"}'):
+        received += connection.recv(4_096)
+    return received.startswith(b"HTTP/1.1 404 ")
+
+
+def test_who_says_nothing_is_cut(serve: Serve) -> None:
+    served = serve(head_seconds=1)
+    with served.open() as connection, cut_after(connection, 0.8, 3):
+        pass
+
+
+def test_a_handshake_that_stands_still_is_cut(serve: Serve) -> None:
+    served = serve(head_seconds=1)
+    with served.open_raw() as connection, cut_after(connection, 0.8, 3):
+        connection.sendall(b"\x16\x03" if served.server.encrypted else b"G")
+
+
+def trickle(connection: socket.socket, piece: bytes, seconds: float) -> float:
+    """The seconds after which a client that sends a piece every tenth of one is cut."""
+    started = time.monotonic()
+    while time.monotonic() - started < seconds:
+        time.sleep(0.1)
+        try:
+            connection.sendall(piece)
+        except OSError:
+            break
+    return time.monotonic() - started
+
+
+def test_a_head_that_comes_byte_by_byte_is_cut(serve: Serve) -> None:
+    served = serve(head_seconds=1)
+    with served.open() as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nX-A: ")
+        assert 0.8 < trickle(connection, b"b", 5) < 3
+
+
+def test_a_body_that_comes_byte_by_byte_is_cut(serve: Serve) -> None:
+    served = serve(head_seconds=1, body_seconds=2)
+    with served.open() as connection:
+        connection.sendall(format_request("POST", "/comity/exchange/", headers={"Content-Length": "100000"}))
+        assert 1.8 < trickle(connection, b"b", 6) < 4
+
+
+def test_a_second_head_has_the_same_time_as_the_first(serve: Serve) -> None:
+    served = serve(head_seconds=1, idle_seconds=9)
+    with served.open() as connection:
+        assert answered(connection)
+        connection.sendall(b"\r\n")
+        assert 0.8 < trickle(connection, b"\r\n", 5) < 3
+
+
+def test_a_connection_is_idle_only_so_long(serve: Serve) -> None:
+    served = serve(head_seconds=9, idle_seconds=1)
+    with served.open() as connection:
+        assert answered(connection)
+        with cut_after(connection, 0.8, 3):
+            pass
+
+
+def test_a_client_that_is_quick_enough_is_served_for_longer_than_any_limit(serve: Serve) -> None:
+    served = serve(head_seconds=1, body_seconds=1, idle_seconds=1)
+    with served.open() as connection:
+        for _ in range(8):
+            assert answered(connection)
+            time.sleep(0.4)
+
+
+def test_a_head_has_a_bound(serve: Serve) -> None:
+    served = serve()
+    with served.open() as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\n")
+        sent = 0
+        with contextlib.suppress(OSError):  # reset or broken pipe, as the system likes
+            while sent < 128 * MAX_HEAD_BYTES:
+                connection.sendall(b"X-A: " + b"b" * 60_000 + b"\r\n")
+                sent += 60_000
+        assert MAX_HEAD_BYTES / 2 <= sent < 128 * MAX_HEAD_BYTES
+
+
+def test_no_more_from_one_address_than_the_limit(serve: Serve) -> None:
+    served = serve(proxy="127.0.0.9", connections_per_address=3)
+    with ExitStack() as stack:
+        mine = [stack.enter_context(served.open()) for _ in range(3)]
+        with served.open_raw() as over:
+            assert read_all(over) == b""
+        assert all(answered(connection) for connection in mine)
+        with come_from("127.0.0.2", served) as other:
+            other.settimeout(1)
+            with pytest.raises(TimeoutError):
+                other.recv(1)  # it is let in, and waited for
+        mine.pop().close()
+        deadline = time.monotonic() + 5
+        while served.call(lambda: len(served.server._connections)) > 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        assert answered(stack.enter_context(served.open()))
+
+
+@contextmanager
+def come_from(address: str, served: Served) -> Iterator[socket.socket]:
+    with socket.create_connection((served.host, served.port), source_address=(address, 0)) as connection:
+        yield connection
+
+
+@pytest.mark.parametrize("proxy", [None, "127.0.0.1"])
+def test_the_address_of_a_proxy_has_no_limit_of_its_own(serve: Serve, proxy: str | None) -> None:
+    served = serve(proxy=proxy, connections_per_address=2)
+    with ExitStack() as stack:
+        assert all(answered(stack.enter_context(served.open())) for _ in range(6))
+
+
+def test_every_connection_is_forgotten_when_it_ends(serve: Serve) -> None:
+    served = serve(proxy="127.0.0.9")
+    for _ in range(5):
+        with served.open() as connection:
+            assert answered(connection)
+        with served.open_raw() as connection:
+            connection.sendall(b"\x16")
+    connections = served.server._connections
+    deadline = time.monotonic() + 5
+    while served.call(lambda: len(connections)):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert not connections._by_neighbourhood
+    assert not connections._transports
