@@ -6,6 +6,7 @@
     state = "XA"            # optional, ISO 3166-1 alpha-2
     listen = "127.0.0.1:8440"
     admin = "127.0.0.1:9440"        # optional: health and metrics, on loopback alone
+    authorities = "partners.pem"    # optional: whose certificates partners have to show, instead of the usual ones
     access_log = "access.log"       # optional: one line for each request; "stderr" for standard error
 
     [tls]                           # optional: without it plain HTTP
@@ -48,7 +49,9 @@ __all__ = [
     "parse_address",
 ]
 
-_FIELDS = frozenset({"party", "name", "state", "listen", "admin", "access_log", "tls", "proxy", "limits"})
+_FIELDS = frozenset(
+    {"party", "name", "state", "listen", "admin", "authorities", "access_log", "tls", "proxy", "limits"}
+)
 _ADDRESS = re.compile(r"(?:\[([0-9a-fA-F:]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})", re.ASCII)
 _MAX_PORT = 65_535
 _MAX_LIMIT = 2**53 - 1
@@ -103,13 +106,17 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the operator set; `access_log` is a path, "stderr", or None for no such log."""
+    """What the operator set; `access_log` is a path, "stderr", or None for no such log.
+
+    `authorities` is a file of the certificates that partners' nodes are trusted by; None: those that every browser has.
+    """
 
     party: PartyId
     name: str
     state: str | None
     listen: Address
     admin: Address | None = None
+    authorities: Path | None = None
     access_log: str | None = None
     tls: TlsFiles | None = None
     proxy: Proxy | None = None
@@ -173,6 +180,7 @@ def load_settings(folder: Path) -> Settings:
             state=values.get("state"),
             listen=parse_address(values["listen"]),
             admin=_parse_admin(_text(values, "admin")),
+            authorities=_parse_path(_text(values, "authorities"), folder),
             access_log=_parse_log(_text(values, "access_log"), folder),
             tls=_parse_tls(values.get("tls"), folder),
             proxy=_parse_proxy(values.get("proxy"), folder),
@@ -227,6 +235,10 @@ def _is_loopback(host: str) -> bool:
 
 def _parse_log(text: str | None, folder: Path) -> str | None:
     return text if text in {None, "stderr"} else str(folder / text)
+
+
+def _parse_path(text: str | None, folder: Path) -> Path | None:
+    return None if text is None else folder / text
 
 
 def _parse_tls(value: object, folder: Path) -> TlsFiles | None:

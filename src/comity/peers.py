@@ -6,13 +6,15 @@ the rest goes on.
 """
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import httpx
 
-from comity.errors import MalformedRequest, PeerUnreachable
+from comity.errors import ConfigError, MalformedRequest, PeerUnreachable
 from comity.ids import Instant, ObjectId, PartyId, format_instant, parse_instant
 from comity.node.follow import Target, make_token, plan_pull
 from comity.node.ingest import Intake, Received, receive_page
@@ -49,7 +51,7 @@ async def deliver(node: Node) -> int:
     waiting: dict[PartyId, list[Outgoing]] = {}
     for message in list_due(node):
         waiting.setdefault(message.party, []).append(message)
-    async with _open_client() as client:
+    async with _open_client(node) as client:
         return sum(await asyncio.gather(*(_deliver_all(client, node, messages) for messages in waiting.values())))
 
 
@@ -61,7 +63,7 @@ async def pull(node: Node, giver: PartyId) -> list[Pulled]:
         PeerUnreachable: the partner's node did not answer, or not in TAXII; pages taken in before are kept.
     """
     targets = plan_pull(node, giver)
-    async with _open_client() as client:
+    async with _open_client(node) as client:
         root = await _find_root(client, node, targets[0])
         return [await _pull_channel(client, node, target, root=root) for target in targets]
 
@@ -208,7 +210,25 @@ def _name(error: Exception) -> str:
 
 
 @asynccontextmanager
-async def _open_client() -> AsyncIterator[httpx.AsyncClient]:
+async def _open_client(node: Node) -> AsyncIterator[httpx.AsyncClient]:
     """One client per errand: no cookies, no redirects, no proxies from the environment."""
-    async with httpx.AsyncClient(timeout=_TIMEOUT, follow_redirects=False, trust_env=False) as client:
+    verify = _trust(node.settings.authorities)
+    async with httpx.AsyncClient(timeout=_TIMEOUT, follow_redirects=False, trust_env=False, verify=verify) as client:
         yield client
+
+
+def _trust(authorities: Path | None) -> ssl.SSLContext | bool:
+    """Whose certificates partners' nodes have to show: those of the authorities in the file, else the usual ones.
+
+    Raises:
+        ConfigError: the file cannot be used.
+    """
+    if authorities is None:
+        return True
+    try:
+        return ssl.create_default_context(cafile=authorities)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(
+            f"{authorities}: no certificate of an authority in PEM can be read there ({error}); correct authorities in"
+            " node.toml"
+        ) from error

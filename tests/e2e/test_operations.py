@@ -195,6 +195,42 @@ def test_the_signal_does_nothing_without_anything_to_reload(ground: Field, serve
     assert faults(server) == ""
 
 
+def test_nodes_talk_through_tls_to_whom_their_authority_vouches_for(tmp_path: Path, serve: Serve) -> None:
+    world = World(tmp_path / "world")
+    world.folder.mkdir()
+    world.found("aurelia", "borealia")
+    agreement = world.sign_all(world.terms())
+    world.add("aurelia", make_object("held"))
+    folders = {name: node.folder for name, node in world.nodes.items()}
+    world.close()
+    authority = Authority.found(tmp_path / "authority")
+    for name, folder in folders.items():
+        files = authority.issue(name)
+        settings = folder / "node.toml"
+        tls = f'[tls]\ncertificate = "{files.certificate}"\nkey = "{files.key}"\n'
+        trusted = f'authorities = "{authority.trusted}"\n'
+        settings.write_text(settings.read_text(encoding="utf-8") + trusted + tls, encoding="utf-8")
+    servers = {name: serve(folder) for name, folder in folders.items()}
+    for name, partner in (("aurelia", "borealia"), ("borealia", "aurelia")):
+        manifest = tmp_path / f"{partner}.json"
+        comity(folders[partner], "party", "export", manifest)
+        assert comity(folders[name], "party", "add", manifest, "--url", servers[partner].url).code == 0
+    pulled = comity(folders["borealia"], "pull", "aurelia", "--json").result
+    assert pulled["channels"][0]["added"] == [object_id("report", "held")]
+    suspended = comity(folders["aurelia"], "agreement", "suspend", agreement, "--json").result
+    assert (suspended["state"], suspended["waiting"]) == ("suspended", [])
+
+    stranger = Authority.found(tmp_path / "stranger", name="Another Authority")
+    authority.trusted.write_bytes(stranger.trusted.read_bytes())
+    refused = comity(folders["borealia"], "pull", "aurelia", "--json")
+    assert refused.code in {6, 8}
+    resumed = comity(folders["aurelia"], "agreement", "resume", agreement, "--json").result
+    assert [item["party"] for item in resumed["waiting"]] == ["borealia"]
+    authority.trusted.write_text("nothing", encoding="utf-8")
+    told = comity(folders["aurelia"], "pull", "borealia", "--json")
+    assert told.code != 0
+
+
 # --- a stop -----------------------------------------------------------------------------------------------------------
 
 

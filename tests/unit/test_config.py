@@ -18,7 +18,8 @@ def write(folder: Path, more: str) -> Path:
 
 def test_a_file_of_an_older_version_is_as_it_was(tmp_path: Path) -> None:
     settings = load_settings(write(tmp_path, ""))
-    assert (settings.admin, settings.access_log, settings.tls, settings.proxy) == (None, None, None, None)
+    assert (settings.admin, settings.authorities, settings.access_log) == (None, None, None)
+    assert (settings.tls, settings.proxy) == (None, None)
     assert settings.limits == Limits()
 
 
@@ -26,12 +27,13 @@ def test_everything_that_can_be_set_is_read(tmp_path: Path) -> None:
     settings = load_settings(
         write(
             tmp_path,
-            'admin = "[::1]:9440"\naccess_log = "logs/access.log"\n'
+            'admin = "[::1]:9440"\nauthorities = "ca.pem"\naccess_log = "logs/access.log"\n'
             '[tls]\ncertificate = "tls/chain.pem"\nkey = "/k.pem"\n'
             '[proxy]\naddress = "::1"\nsecret = "proxy.secret"\n[limits]\nrequests_per_second = 7\nstop_seconds = 30\n',
         )
     )
     assert settings.admin == Address(host="::1", port=9440)
+    assert settings.authorities == tmp_path / "ca.pem"
     assert settings.access_log == str(tmp_path / "logs/access.log")
     assert settings.tls == TlsFiles(certificate=tmp_path / "tls/chain.pem", key=Path("/k.pem"))
     assert settings.proxy == Proxy(address="::1", secret=tmp_path / "proxy.secret")

@@ -155,8 +155,8 @@ def test_requests_are_counted_by_what_and_who(site: Site) -> None:
     assert (of, 4) in found["comity_objects_released_total"]
     (octets,) = [value for labels, value in found["comity_response_bytes_total"] if labels == of]
     assert octets > given.num_bytes_downloaded
-    assert ({"resource": "objects"}, 2) in found["comity_request_seconds_count"]
-    assert ({"resource": "objects", "le": "+Inf"}, 2) in found["comity_request_seconds_bucket"]
+    assert ({"resource": "objects"}, 3) in found["comity_request_seconds_count"]
+    assert ({"resource": "objects", "le": "+Inf"}, 3) in found["comity_request_seconds_bucket"]
 
 
 def test_the_state_of_the_store_is_told(site: Site) -> None:
