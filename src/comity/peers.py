@@ -30,6 +30,9 @@ _TOTAL_SECONDS = 120.0
 
 _MEDIA_TYPE = "application/taxii+json;version=2.1"
 _MAX_PAGE_BYTES = 32 * 1024 * 1024
+_EMPTY = b"{}"
+"""An envelope with nothing in it (TAXII 2.1 §2, §3.7)."""
+
 _MAX_PAGES = 100_000
 _PAGE_OBJECTS = 1_000
 
@@ -131,6 +134,8 @@ async def _pull_channel(client: httpx.AsyncClient, node: Node, target: Target, *
         last = _read_last(answer, url)
         if last is None:
             return result
+        if last == reached and answer.content == _EMPTY:
+            return result  # an empty page gives back the position that it was asked from
         if reached is not None and last <= reached:
             raise PeerUnreachable(
                 f"{url} goes back in time in X-TAXII-Date-Added-Last; ask {target.giver} to look into it"
