@@ -228,7 +228,7 @@ class Record:
             self.events[entry.content["kind"]] += 1
             self.open = {"suspend": False, "resume": True}.get(entry.content["kind"], self.open)
             return
-        if entry.leaf["type"] == "people":
+        if entry.leaf["type"] in {"people", "credential"}:
             return
         assert self.open, f"entry {entry.position} is a disclosure while the agreement was suspended"
         self.sequence += 1

@@ -344,6 +344,23 @@ def test_slow_clients_are_cut_and_partners_are_served_meanwhile(ground: Field, s
     assert faults(server) == ""
 
 
+def test_nobody_can_fill_the_log_of_the_process(ground: Field, serve: Serve) -> None:
+    ground.set("[limits]\nconnections = 3\n")
+    server = serve(ground.folder)
+    with contextlib.ExitStack() as stack:
+        many = [stack.enter_context(connect(server.url)) for _ in range(6)]
+        for connection in many:
+            connection.sendall(format_request("GET", "/", headers={"Connection": "close"}))
+        assert any(read_rest(connection).startswith(b"HTTP/1.1 503 ") for connection in many)
+    for broken in (b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n", b"\0"):
+        with connect(server.url) as connection:
+            connection.sendall(broken)
+            connection.shutdown(socket.SHUT_WR)
+            read_rest(connection)
+    assert server.end() == 0
+    assert faults(server) == ""
+
+
 def test_a_party_that_asks_too_much_is_told_and_others_are_not_held_up(ground: Field, serve: Serve) -> None:
     ground.set("[limits]\nrequests_per_second = 1\n")
     server = serve(ground.folder)

@@ -53,6 +53,8 @@ def serve_node(session: Session, *, listen: str | None) -> int:
     logging.basicConfig(
         stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
+    # It warns of each request that is none, and of each connection too many: anybody could fill a disk with that.
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     address = None if listen is None else parse_address(listen)
     node = _open_patiently(session.node_folder())
     try:

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The settings and figures in the documents are those of the program."""
+
+import dataclasses
+import re
+import tomllib
+from pathlib import Path
+
+from comity.config import Limits, Settings, load_settings
+from comity.node.figures import Figures
+from comity.taxii.metrics import Metrics
+
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "howto" / "run-for-real.md").read_text(encoding="utf-8")
+
+
+def read_example() -> str:
+    (text,) = re.findall(r"^```toml\n(.*?)^```$", DOCUMENT, flags=re.DOTALL | re.MULTILINE)
+    return str(text)
+
+
+def test_the_documented_settings_are_read_and_the_limits_shown_are_the_defaults(tmp_path: Path) -> None:
+    (tmp_path / "node.toml").write_text(read_example(), encoding="utf-8")
+    settings = load_settings(tmp_path)
+    assert settings.limits == Limits()
+    assert settings.tls is not None
+    assert settings.admin is not None
+
+
+def test_every_setting_is_documented() -> None:
+    shown = tomllib.loads(read_example())
+    assert shown["limits"].keys() == {item.name for item in dataclasses.fields(Limits)}
+    # The state and the proxy have documents of their own.
+    assert {item.name for item in dataclasses.fields(Settings)} - shown.keys() == {"state", "proxy"}
+
+
+def test_every_figure_is_documented() -> None:
+    figures = Figures(log_entries=0, outbox=0, agreements={}, manifests={})
+    metrics = Metrics(lambda: figures, connections=lambda: 0, certificate_expires_at=lambda: None)
+    told = set(re.findall(r"^# TYPE (\w+)", metrics.format().decode(), flags=re.MULTILINE))
+    told -= {name for name in told if name.endswith("_created")}
+    told.add("comity_tls_certificate_expiry_timestamp_seconds")
+    assert set(re.findall(r"`(comity_\w+)`", DOCUMENT)) == told
