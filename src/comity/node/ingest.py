@@ -19,10 +19,12 @@ from comity.errors import ComityError, MalformedObject
 from comity.ids import Digest, Instant, ObjectId, PartyId, format_instant, parse_instant
 from comity.node.node import Act, Node
 from comity.node.relabel import relabel
+from comity.node.schemas import read_schemas
 from comity.release.receiving import Restrictions, find_restrictions, make_unrestricted
 from comity.stix.labels import Label, Tags, join_tags, make_label, make_tags, read_tags, restate
 from comity.stix.markings import TLP_IDS, read_markings
 from comity.stix.objects import BadObject, ParsedBundle, StixObject, find_statements, parse_bundle
+from comity.stix.validation import validate_bundle
 from comity.store import Transaction, arrivals, deletions, feeds, objects, pulls
 from comity.store.deletions import Tombstone
 from comity.store.objects import Holding, StoredObject
@@ -57,7 +59,7 @@ def add_objects(node: Node, data: bytes, *, tags: Tags) -> Intake:
         MalformedJson, MalformedObject: the file as a whole cannot be read; nothing was kept.
         StoreFull: nothing was kept.
     """
-    parsed = parse_bundle(data)
+    parsed = read_bundle(data)
     with node.act() as act:
         holding = Holding(originator=node.party, received_under=None, added_at=act.now)
         return _take_in(act, parsed, holding=holding, tags=tags, restrictions=make_unrestricted(node.party))
@@ -69,7 +71,7 @@ def receive_page(node: Node, data: bytes, received: Received) -> Intake:
     The terms restrict what may become of them here (`release.receiving`). Whether the objects are within the scope of
     the terms is not checked here: the giver's log shows it if they are not.
     """
-    parsed = parse_bundle(data)
+    parsed = read_bundle(data)
     restrictions = find_restrictions(received.channel, giver=received.giver, receiver=node.party)
     with node.act() as act:
         holding = Holding(originator=received.giver, received_under=received.terms, added_at=act.now)
@@ -77,6 +79,15 @@ def receive_page(node: Node, data: bytes, received: Received) -> Intake:
         if received.added_after is not None:
             pulls.set_position(act.transaction, received.giver, received.collection, received.added_after)
     return intake
+
+
+def read_bundle(data: bytes) -> ParsedBundle:
+    """The objects in received bytes, those that are not as STIX 2.1 says among the bad ones.
+
+    Raises:
+        MalformedJson, MalformedObject: the bytes as a whole.
+    """
+    return validate_bundle(read_schemas(), parse_bundle(data))
 
 
 def _take_in(act: Act, parsed: ParsedBundle, *, holding: Holding, tags: Tags, restrictions: Restrictions) -> Intake:
