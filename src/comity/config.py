@@ -5,6 +5,8 @@
     name = "Republic of Aurelia, Liaison Service"
     state = "XA"            # optional, ISO 3166-1 alpha-2
     listen = "127.0.0.1:8440"
+    write_bytes_per_day = 268435456     # optional: what one partner may write here on one day, in UTC
+    write_objects_per_day = 100000
 
 `COMITY_LISTEN` overrides `listen`. Environment variables are read here and nowhere else.
 """
@@ -15,13 +17,18 @@ import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from comity.errors import ConfigError, MalformedRequest, NotFoundError
 from comity.ids import PartyId, parse_party_id
 
 __all__ = ["Address", "Settings", "format_address", "format_settings", "load_settings", "parse_address"]
 
-_FIELDS = frozenset({"party", "name", "state", "listen"})
+_FIELDS = frozenset({"party", "name", "state", "listen", "write_bytes_per_day", "write_objects_per_day"})
+_WRITE_BYTES = 256 * 1024 * 1024
+_WRITE_OBJECTS = 100_000
+_MIN_WRITE_BYTES = 10 * 1024 * 1024
+"""One envelope of the greatest length that TAXII clients are told they may send must fit into a day."""
 _ADDRESS = re.compile(r"(?:\[([0-9a-fA-F:]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})", re.ASCII)
 _MAX_PORT = 65_535
 
@@ -42,6 +49,8 @@ class Settings:
     name: str
     state: str | None
     listen: Address
+    write_bytes_per_day: int = _WRITE_BYTES
+    write_objects_per_day: int = _WRITE_OBJECTS
 
 
 def parse_address(text: str) -> Address:
@@ -100,6 +109,15 @@ def load_settings(folder: Path) -> Settings:
             name=values["name"],
             state=values.get("state"),
             listen=parse_address(values["listen"]),
+            write_bytes_per_day=_read_count(values, "write_bytes_per_day", _WRITE_BYTES, least=_MIN_WRITE_BYTES),
+            write_objects_per_day=_read_count(values, "write_objects_per_day", _WRITE_OBJECTS, least=1),
         )
     except MalformedRequest as error:
         raise ConfigError(f"{path}: {error.detail}") from error
+
+
+def _read_count(values: dict[str, Any], name: str, default: int, *, least: int) -> int:
+    count = values.get(name, default)
+    if not isinstance(count, int) or isinstance(count, bool) or count < least:
+        raise MalformedRequest(f"{name} is a whole number of at least {least}")
+    return count

@@ -29,16 +29,21 @@ from comity.store import Transaction, arrivals, deletions, feeds, objects, pulls
 from comity.store.deletions import Tombstone
 from comity.store.objects import Holding, StoredObject
 
-__all__ = ["Intake", "Received", "add_objects", "receive_page"]
+__all__ = ["Intake", "Received", "add_objects", "receive_page", "take_in"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intake:
-    """What became of a bundle: `added` new versions, `known` ones that were held already, `bad` with the reason."""
+    """What became of a bundle: `added` new versions, `known` ones that were held already, `bad` with the reason.
+
+    `elsewhere` are the places of those of `bad` that clash with what this party has from somebody else. Their giver
+    must not be told so: it would learn what others gave.
+    """
 
     added: tuple[ObjectId, ...]
     known: int
     bad: tuple[BadObject, ...]
+    elsewhere: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,10 +64,10 @@ def add_objects(node: Node, data: bytes, *, tags: Tags) -> Intake:
         MalformedJson, MalformedObject: the file as a whole cannot be read; nothing was kept.
         StoreFull: nothing was kept.
     """
-    parsed = read_bundle(data)
+    parsed = _read(data)
     with node.act() as act:
         holding = Holding(originator=node.party, received_under=None, added_at=act.now)
-        return _take_in(act, parsed, holding=holding, tags=tags, restrictions=make_unrestricted(node.party))
+        return take_in(act, parsed, holding=holding, tags=tags, restrictions=make_unrestricted(node.party))
 
 
 def receive_page(node: Node, data: bytes, received: Received) -> Intake:
@@ -71,32 +76,29 @@ def receive_page(node: Node, data: bytes, received: Received) -> Intake:
     The terms restrict what may become of them here (`release.receiving`). Whether the objects are within the scope of
     the terms is not checked here: the giver's log shows it if they are not.
     """
-    parsed = read_bundle(data)
+    parsed = _read(data)
     restrictions = find_restrictions(received.channel, giver=received.giver, receiver=node.party)
     with node.act() as act:
         holding = Holding(originator=received.giver, received_under=received.terms, added_at=act.now)
-        intake = _take_in(act, parsed, holding=holding, tags=make_tags(), restrictions=restrictions)
+        intake = take_in(act, parsed, holding=holding, tags=make_tags(), restrictions=restrictions)
         if received.added_after is not None:
             pulls.set_position(act.transaction, received.giver, received.collection, received.added_after)
     return intake
 
 
-def read_bundle(data: bytes) -> ParsedBundle:
-    """The objects in received bytes, those that are not as STIX 2.1 says among the bad ones.
-
-    Raises:
-        MalformedJson, MalformedObject: the bytes as a whole.
-    """
+def _read(data: bytes) -> ParsedBundle:
     return validate_bundle(read_schemas(), parse_bundle(data))
 
 
-def _take_in(act: Act, parsed: ParsedBundle, *, holding: Holding, tags: Tags, restrictions: Restrictions) -> Intake:
+def take_in(act: Act, parsed: ParsedBundle, *, holding: Holding, tags: Tags, restrictions: Restrictions) -> Intake:
+    """What became of objects that were parsed and validated, within the act of whoever takes them in."""
     transaction = act.transaction
     definitions = {**objects.read_statement_definitions(transaction), **find_statements(parsed.good)}
     ids = {item.id for item, _ in parsed.good}
     held = _index(objects.read_versions_of(transaction, ids))
     deleted = deletions.read_tombstones(transaction, ids)
     added, restated, known, bad = dict[ObjectId, list[int]](), set[ObjectId](), 0, list(parsed.bad)
+    elsewhere = set[int]()
     for place, (item, value) in zip(parsed.places, parsed.good, strict=True):
         try:
             same = _find_same(held.get(item.id, ()), deleted.get(item.id, ()), item, holding=holding)
@@ -113,6 +115,8 @@ def _take_in(act: Act, parsed: ParsedBundle, *, holding: Holding, tags: Tags, re
         except ComityError as error:
             inside = error.where if isinstance(error, MalformedObject) else ""
             bad.append(BadObject(index=place, id=item.id, where=f"/objects/{place}{inside}", detail=error.detail))
+            if error.facts.get("originator", holding.originator) != holding.originator:
+                elsewhere.add(place)
             continue
         if same is None:
             own = objects.intern_label(transaction, label)
@@ -129,7 +133,12 @@ def _take_in(act: Act, parsed: ParsedBundle, *, holding: Holding, tags: Tags, re
         if _restate(transaction, same, label):
             restated.add(item.id)
     relabel(transaction, added, restated=restated)
-    return Intake(added=tuple(added), known=known, bad=tuple(sorted(bad, key=lambda entry: entry.index)))
+    return Intake(
+        added=tuple(added),
+        known=known,
+        bad=tuple(sorted(bad, key=lambda entry: entry.index)),
+        elsewhere=frozenset(elsewhere),
+    )
 
 
 def _is_echo(transaction: Transaction, same: StoredObject, holding: Holding) -> bool:
@@ -164,6 +173,7 @@ def _find_same(
 
     Raises:
         MalformedObject: the version is held, or was deleted, with other bytes, or the id belongs to another originator.
+            `facts["originator"]` says whose object it clashes with.
     """
     if item.id in TLP_IDS:
         # The same for everyone, however it was written down; its content was checked when it was parsed.
@@ -176,6 +186,7 @@ def _find_same(
             raise MalformedObject(
                 f"{item.id} is held in this version with other bytes; a change needs a later `modified`",
                 where="/modified",
+                originator=known.originator,
             )
     _check_deleted(deleted, item, version_at=version_at, holding=holding)
     owner = next(iter(versions)).originator if versions else holding.originator
@@ -184,6 +195,7 @@ def _find_same(
             f"{item.id} came from {owner}, and only {owner} may give a new version of it; say what you know in a note"
             " or a relationship of your own",
             where="/id",
+            originator=owner,
         )
     return None
 
@@ -201,6 +213,7 @@ def _check_deleted(deleted: Collection[Tombstone], item: StixObject, *, version_
                 f"{item.id} came from {stone.originator} and was deleted here on {format_instant(stone.deleted_at)};"
                 f" only {stone.originator} may give it again",
                 where="/id",
+                originator=stone.originator,
             )
         if stone.terms is not None and holding.received_under is None:
             raise MalformedObject(

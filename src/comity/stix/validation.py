@@ -24,7 +24,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from jsonschema_rs import Draft202012, Draft202012Validator, Registry, RegexOptions, ValidationError, ValidationErrorKind
+from jsonschema_rs import (
+    Draft202012,
+    Draft202012Validator,
+    RegexOptions,
+    Registry,
+    ValidationError,
+    ValidationErrorKind,
+)
 
 from comity.canonical import OBJECT_LIMITS, Json, parse_json
 from comity.errors import CorruptionError, MalformedObject

@@ -7,6 +7,7 @@ server (§8.2.1), answers 401 to who is not known, so that clients learn how to 
 
     /taxii2/                       discovery, with the one API root of the party that asks
     /taxii2/PARTY/…                that party's API root; any other party's does not exist
+    POST …/objects/, DELETE        what partners write (`taxii.writing`)
     POST /comity/exchange/         a signed message of another node; its signature is its credential
 
 Not here: what may be given (`node.poll`). Here: that nothing is sent before `poll` has returned, and that each answer
@@ -38,7 +39,7 @@ from comity.node.node import Node
 from comity.node.parties import authenticate, read_cursor_key
 from comity.node.poll import MAX_PAGE_OBJECTS, Page, PollRequest, Selection, VersionChoice, list_open_collections, poll
 from comity.release.disclosure import Answer
-from comity.taxii import wire
+from comity.taxii import wire, writing
 from comity.taxii.sends import WRITE_DEADLINE_SECONDS, Sends
 from comity.taxii.wire import Filters, Resource, Route
 
@@ -59,7 +60,17 @@ STATUS: Mapping[type[ComityError], int] = {
 }
 """Class of failure → status. 404 wherever another status would tell that something exists."""
 
-_TITLES = {400: "Bad request", 404: "Not found", 406: "Not acceptable", 503: "Unavailable"}
+_TITLES = {
+    400: "Bad request",
+    403: "Forbidden",
+    404: "Not found",
+    406: "Not acceptable",
+    413: "Payload too large",
+    415: "Unsupported media type",
+    422: "Unprocessable content",
+    429: "Too many requests",
+    503: "Unavailable",
+}
 _MAX_MESSAGE_BYTES = 2 * 1024 * 1024
 _MAX_QUERY_BYTES = 64 * 1024
 _MAX_QUERY_FIELDS = 64
@@ -103,7 +114,7 @@ class TaxiiApp:
         if scope["type"] != "http":
             return
         try:
-            body = await _read_body(receive)
+            body = await _read_body(receive, most=self._bound_body(scope))
             response = self._answer(scope, body)
             if scope["method"] == "POST" and response.agreement is not None:
                 # A message that closed a gate is acknowledged when nothing leaves under it any more.
@@ -121,15 +132,20 @@ class TaxiiApp:
         method, path = scope["method"], scope["path"]
         route = wire.parse_route(path)
         try:
-            if method == "POST":
+            if method == "POST" and not writing.is_addition(route):
                 return self._exchange(path, body)
-            headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+            headers = _read_headers(scope)
             party = authenticate(self.node, secret=wire.parse_secret(headers.get("authorization")))
-            if route is None or method not in {"GET", "HEAD"} or route.root not in {"", party}:
+            if route is None or not writing.is_served(method, route) or route.root not in {"", party}:
                 raise NotFoundError("no such resource")
             if not wire.is_acceptable(headers.get("accept")):
                 return _fail(406, "this node speaks application/taxii+json;version=2.1")
-            return self._serve(route, party, query=scope["query_string"])
+            reading = method in {"GET", "HEAD"}
+            return (
+                self._serve(route, party, query=scope["query_string"])
+                if reading
+                else self._write(method, route, party, headers=headers, body=body)
+            )
         except AuthenticationError:
             if route is not None and route.resource is Resource.DISCOVERY and method in {"GET", "HEAD"}:
                 return _challenge()
@@ -151,6 +167,21 @@ class TaxiiApp:
         self._received()
         return Response(status=202, agreement=recorded.event.agreement if recorded.stops else None)
 
+    def _bound_body(self, scope: Scope) -> int:
+        """How much of the body is read: of an envelope only from who may write there as much as TAXII clients send."""
+        if scope["method"] != "POST" or not writing.is_addition(route := wire.parse_route(scope["path"])):
+            return _MAX_MESSAGE_BYTES
+        return writing.find_bound(self.node, route, headers=_read_headers(scope), otherwise=_MAX_MESSAGE_BYTES)
+
+    def _write(self, method: str, route: Route, party: PartyId, *, headers: Headers, body: bytes | None) -> Response:
+        if method == "DELETE":
+            return _refuse(writing.refuse(self.node, party, route.collection))
+        match writing.add_objects(self.node, route, party, content_type=headers.get("content-type"), body=body):
+            case writing.Refused() as refused:
+                return _refuse(refused)
+            case bytes() as status:
+                return Response(status=202, body=status)
+
     def _serve(self, route: Route, party: PartyId, *, query: bytes) -> Response:
         match route.resource:
             case Resource.DISCOVERY:
@@ -165,8 +196,19 @@ class TaxiiApp:
                 if view is None:
                     raise NotFoundError("no such collection")
                 return _give(wire.format_collection(view))
+            case Resource.STATUS:
+                return _give(writing.format_status(self.node, party, route.status))
             case Resource.OBJECTS | Resource.OBJECT | Resource.MANIFEST | Resource.VERSIONS:
-                return self._poll(route, party, query=query)
+                return self._read(route, party, query=query)
+
+    def _read(self, route: Route, party: PartyId, *, query: bytes) -> Response:
+        """A page; 403 where the party may only write (TAXII 2.1 §5.3, §5.4)."""
+        try:
+            return self._poll(route, party, query=query)
+        except NotFoundError:
+            if writing.find_writable(self.node, party, route.collection) is None:
+                raise
+            return _fail(403)
 
     def _views(self, party: PartyId) -> list[wire.CollectionView]:
         return [
@@ -176,7 +218,7 @@ class TaxiiApp:
                 description=f"Channel {item.channel.id} of agreement {item.dossier.id}",
             )
             for item in list_open_collections(self.node, party)
-        ]
+        ] + writing.list_views(self.node, party)
 
     def _poll(self, route: Route, party: PartyId, *, query: bytes) -> Response:
         filters = _parse_query(query, route)
@@ -297,18 +339,27 @@ def _fail(status: int, description: str = "") -> Response:
     )
 
 
+def _refuse(refused: writing.Refused) -> Response:
+    answer = _fail(refused.status, refused.description)
+    return Response(status=answer.status, body=answer.body, headers=dict(refused.headers))
+
+
+def _read_headers(scope: Scope) -> Headers:
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+
+
 def _challenge() -> Response:
     body = wire.format_error(title="Unauthorized", status=401)
     return Response(status=401, body=body, headers={"www-authenticate": 'Basic realm="taxii"'})
 
 
-async def _read_body(receive: Receive) -> bytes | None:
-    """The body, None when it is over the bound: the rest is read by nobody."""
+async def _read_body(receive: Receive, *, most: int) -> bytes | None:
+    """The body, None when it is over `most` bytes: the rest is read by nobody."""
     body = bytearray()
     while True:
         message = await receive()
         body += message.get("body", b"")
-        if len(body) > _MAX_MESSAGE_BYTES:
+        if len(body) > most:
             return None
         if message["type"] != "http.request" or not message.get("more_body"):
             return bytes(body)
