@@ -5,9 +5,10 @@ It is held as a page pulled from that partner is: the same channels, the same ga
 originator (`node.follow`, `node.ingest`). One envelope is one transaction: the objects, the status and what is counted
 against the partner's quota. A crash leaves all of it or nothing, and the same envelope again is no error.
 
-What the partner is told depends on what it wrote and on its own earlier objects, never on what this party has from
-others: a version whose id another party gave is not kept, and its writer is told what it is told of any other. Whether
-this party keeps what it receives is not said at all. This party's own people see what was not kept (`list_unkept`).
+What the partner is told follows from its envelope alone, never from what this party has, from whomever: a version that
+clashes with another is not kept, and its writer is told what it is told of any other that is well formed. To tell it of
+clashes with its own earlier objects would be too much, since they may not have been kept either. Whether this party
+keeps what it receives is not said at all; its own people see what was not kept (`list_unkept`).
 """
 
 import json
@@ -136,7 +137,7 @@ def accept_objects(node: Node, data: bytes, *, giver: PartyId, collection: str) 
             restrictions=find_restrictions(target.channel, giver=giver, receiver=node.party),
         )
         _note_unkept(act, target, sent, intake)
-        status = _make_status(act, sent, [item for item in intake.bad if item.index not in intake.elsewhere])
+        status = _make_status(act, sent, [item for item in intake.bad if item.index not in intake.clashing])
         statuses.add_status(act.transaction, giver, status.id, at=status.at, body=_format(status))
     return status
 
@@ -161,7 +162,7 @@ def read_status(node: Node, *, party: PartyId, name: str) -> Status:
 
 
 def list_unkept(node: Node, *, last: int) -> list[Unkept]:
-    """What partners wrote in the last 90 days that was not kept because of what others gave, oldest first."""
+    """What partners wrote in the last 90 days that was not kept because it clashed, oldest first."""
     with node.store.read() as transaction:
         return statuses.list_unkept(transaction, limit=last)
 
@@ -197,7 +198,7 @@ def _find_open(node: Node, transaction: Transaction, giver: PartyId) -> Iterator
 def _note_unkept(act: Act, target: WriteCollection, sent: ParsedBundle, intake: Intake) -> None:
     versions = {place: item.version for place, (item, _) in zip(sent.places, sent.good, strict=True)}
     for bad in intake.bad:
-        if bad.index in intake.elsewhere:
+        if bad.index in intake.clashing:
             statuses.add_unkept(
                 act.transaction,
                 Unkept(

@@ -36,14 +36,14 @@ __all__ = ["Intake", "Received", "add_objects", "receive_page", "take_in"]
 class Intake:
     """What became of a bundle: `added` new versions, `known` ones that were held already, `bad` with the reason.
 
-    `elsewhere` are the places of those of `bad` that clash with what this party has from somebody else. Their giver
-    must not be told so: it would learn what others gave.
+    `clashing` are the places of those of `bad` that are well formed and clash with what is held, or was deleted. Their
+    giver must not be told so: it would learn what others gave.
     """
 
     added: tuple[ObjectId, ...]
     known: int
     bad: tuple[BadObject, ...]
-    elsewhere: frozenset[int] = frozenset()
+    clashing: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,10 +98,9 @@ def take_in(act: Act, parsed: ParsedBundle, *, holding: Holding, tags: Tags, res
     held = _index(objects.read_versions_of(transaction, ids))
     deleted = deletions.read_tombstones(transaction, ids)
     added, restated, known, bad = dict[ObjectId, list[int]](), set[ObjectId](), 0, list(parsed.bad)
-    elsewhere = set[int]()
+    clashing = set[int]()
     for place, (item, value) in zip(parsed.places, parsed.good, strict=True):
         try:
-            same = _find_same(held.get(item.id, ()), deleted.get(item.id, ()), item, holding=holding)
             markings = read_markings(value, definitions=definitions)
             said = join_tags(read_tags(value), tags)
             label = make_label(
@@ -113,10 +112,13 @@ def take_in(act: Act, parsed: ParsedBundle, *, holding: Holding, tags: Tags, res
                 excluded_frameworks=restrictions.excluded_frameworks,
             )
         except ComityError as error:
-            inside = error.where if isinstance(error, MalformedObject) else ""
-            bad.append(BadObject(index=place, id=item.id, where=f"/objects/{place}{inside}", detail=error.detail))
-            if error.facts.get("originator", holding.originator) != holding.originator:
-                elsewhere.add(place)
+            bad.append(_describe_bad(place, item, error))
+            continue
+        try:
+            same = _find_same(held.get(item.id, ()), deleted.get(item.id, ()), item, holding=holding)
+        except MalformedObject as error:
+            bad.append(_describe_bad(place, item, error))
+            clashing.add(place)
             continue
         if same is None:
             own = objects.intern_label(transaction, label)
@@ -137,8 +139,13 @@ def take_in(act: Act, parsed: ParsedBundle, *, holding: Holding, tags: Tags, res
         added=tuple(added),
         known=known,
         bad=tuple(sorted(bad, key=lambda entry: entry.index)),
-        elsewhere=frozenset(elsewhere),
+        clashing=frozenset(clashing),
     )
+
+
+def _describe_bad(place: int, item: StixObject, error: ComityError) -> BadObject:
+    inside = error.where if isinstance(error, MalformedObject) else ""
+    return BadObject(index=place, id=item.id, where=f"/objects/{place}{inside}", detail=error.detail)
 
 
 def _is_echo(transaction: Transaction, same: StoredObject, holding: Holding) -> bool:
@@ -173,7 +180,6 @@ def _find_same(
 
     Raises:
         MalformedObject: the version is held, or was deleted, with other bytes, or the id belongs to another originator.
-            `facts["originator"]` says whose object it clashes with.
     """
     if item.id in TLP_IDS:
         # The same for everyone, however it was written down; its content was checked when it was parsed.
@@ -186,7 +192,6 @@ def _find_same(
             raise MalformedObject(
                 f"{item.id} is held in this version with other bytes; a change needs a later `modified`",
                 where="/modified",
-                originator=known.originator,
             )
     _check_deleted(deleted, item, version_at=version_at, holding=holding)
     owner = next(iter(versions)).originator if versions else holding.originator
@@ -195,7 +200,6 @@ def _find_same(
             f"{item.id} came from {owner}, and only {owner} may give a new version of it; say what you know in a note"
             " or a relationship of your own",
             where="/id",
-            originator=owner,
         )
     return None
 
@@ -213,7 +217,6 @@ def _check_deleted(deleted: Collection[Tombstone], item: StixObject, *, version_
                 f"{item.id} came from {stone.originator} and was deleted here on {format_instant(stone.deleted_at)};"
                 f" only {stone.originator} may give it again",
                 where="/id",
-                originator=stone.originator,
             )
         if stone.terms is not None and holding.received_under is None:
             raise MalformedObject(

@@ -30,7 +30,7 @@ class Use:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unkept:
-    """One version that `giver` wrote in a channel and that was not kept, because of what others gave."""
+    """One version that `giver` wrote in a channel and that was not kept, because it clashed with what was held."""
 
     at: Instant
     giver: PartyId

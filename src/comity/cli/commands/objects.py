@@ -74,7 +74,7 @@ def show(session: Session, object_id: str) -> int:
 @click.option("--last", metavar="N", type=click.IntRange(min=0), default=20, show_default=True, help="How many.")
 @click.pass_obj
 def unkept(session: Session, last: int) -> int:
-    """List what partners wrote here and this node did not keep, because another party gave an object of that id.
+    """List what partners wrote here and this node did not keep, because it clashed with what was held.
 
     The partner is not told. An entry is there for 90 days.
     """

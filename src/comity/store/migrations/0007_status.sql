@@ -18,7 +18,7 @@ CREATE TABLE write_use (
     PRIMARY KEY (party, day)
 ) STRICT, WITHOUT ROWID;
 
--- What a partner wrote and this node did not keep because of what it has from others. The partner is not told.
+-- What a partner wrote and this node did not keep, because it clashed with what was held. The partner is not told.
 CREATE TABLE unkept (
     position INTEGER PRIMARY KEY,
     at INTEGER NOT NULL,
