@@ -7,8 +7,8 @@
         -> ParsedBundle(good=((object, value), …), bad=(BadObject(index=12, where="/objects/12/modified", …),))
 
 An object is refused only for what would make a later decision wrong: an identity or version that is not clear, a
-reference or a marking that cannot be read. Not checked, because no decision depends on it: the properties that STIX
-requires of a type beyond those, open vocabularies, patterns, the derivation of SCO ids. Tags are read in `stix.labels`.
+reference or a marking that cannot be read. The rest of what STIX asks of each type is checked in `stix.validation`.
+Tags are read in `stix.labels`.
 """
 
 from collections.abc import Iterable, Iterator
