@@ -49,7 +49,7 @@ def make_objects(number: int) -> list[dict[str, Json]]:
 def time_validation(name: str, data: bytes) -> None:
     """Print the rate over the objects of one bundle."""
     parsed = parse_bundle(data)
-    started = time.perf_counter()
+    checked, started = parsed, time.perf_counter()
     for _ in range(ROUNDS):
         checked = validate_bundle(read_schemas(), parsed)
     taken = (time.perf_counter() - started) / ROUNDS
@@ -64,7 +64,7 @@ def time_writing(objects: int) -> None:
         world.sign_all(world.terms(giver="borealia", receivers=("aurelia",)), proposer="borealia")
         node = world.nodes["aurelia"]
         (target,) = list_write_collections(node, PartyId("borealia"))
-        taken = list[float]()
+        taken, data = list[float](), b""
         for number in range(5):
             made = [item for part in range(objects // ENVELOPE) for item in make_objects(number * 100 + part)]
             data = json.dumps({"objects": made}).encode()

@@ -91,14 +91,7 @@ def compile_schemas(documents: Iterable[bytes]) -> Schemas:
     registry = Registry(list(found.items()), draft=Draft202012)
     return Schemas(
         {
-            match[1] or match[2]: Draft202012Validator(
-                schema,
-                registry=registry,
-                pattern_options=RegexOptions(),
-                validate_formats=False,
-                offline=True,
-                mask="the value",
-            )
+            match[1] or match[2]: _compile(schema, registry)
             for name, schema in found.items()
             if (match := _OF_A_TYPE.search(name)) is not None
         }
@@ -135,6 +128,21 @@ def validate_bundle(schemas: Schemas, parsed: ParsedBundle) -> ParsedBundle:
         good.append((item, value))
         places.append(place)
     return replace(parsed, good=tuple(good), places=tuple(places), bad=tuple(sorted(bad, key=lambda one: one.index)))
+
+
+def _compile(schema: dict[str, Json], registry: Registry) -> Draft202012Validator:
+    try:
+        return Draft202012Validator(
+            schema,
+            registry=registry,
+            # The linear engine: a pattern that only a backtracking one could match is refused here.
+            pattern_options=RegexOptions(),
+            validate_formats=False,
+            offline=True,
+            mask="the value",
+        )
+    except ValueError as error:
+        raise CorruptionError("a STIX schema of this installation cannot be used; install Comity again") from error
 
 
 def _change(name: str, schema: dict[str, Json]) -> dict[str, Json]:

@@ -153,7 +153,17 @@ def test_a_message_is_bounded_and_says_nothing_of_the_value() -> None:
     assert "s3cret" not in caught.value.detail
 
 
-@pytest.mark.parametrize("document", [b"[]", b"{}", b'{"$id":"x/common/timestamp.json","pattern":"^$"}'])
+@pytest.mark.parametrize(
+    "document",
+    [
+        b"[]",
+        b"{}",
+        b'{"$id":"x/common/timestamp.json","pattern":"^$"}',
+        b'{"$id":"x:/schemas/sdos/tool.json","type":"nonsense"}',
+        b'{"$id":"x:/schemas/sdos/tool.json","$ref":"elsewhere.json"}',
+        b'{"$id":"x:/schemas/sdos/tool.json","pattern":"^(?=a)(a+)+$"}',
+    ],
+)
 def test_other_schemas_are_refused(document: bytes) -> None:
     with pytest.raises(CorruptionError):
         compile_schemas([document])
