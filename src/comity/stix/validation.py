@@ -88,14 +88,17 @@ def compile_schemas(documents: Iterable[bytes]) -> Schemas:
         if not isinstance(schema, dict) or not isinstance(name := schema.get("$id"), str):
             raise CorruptionError("a STIX schema of this installation is damaged; install Comity again")
         found[name] = _change(name, schema)
-    registry = Registry(list(found.items()), draft=Draft202012)
-    return Schemas(
-        {
-            match[1] or match[2]: _compile(schema, registry)
-            for name, schema in found.items()
-            if (match := _OF_A_TYPE.search(name)) is not None
-        }
-    )
+    try:
+        registry = Registry(list(found.items()), draft=Draft202012)
+        return Schemas(
+            {
+                match[1] or match[2]: _compile(schema, registry)
+                for name, schema in found.items()
+                if (match := _OF_A_TYPE.search(name)) is not None
+            }
+        )
+    except ValueError as error:
+        raise CorruptionError("a STIX schema of this installation cannot be used; install Comity again") from error
 
 
 def check_object(schemas: Schemas, value: dict[str, Json]) -> None:
@@ -131,18 +134,15 @@ def validate_bundle(schemas: Schemas, parsed: ParsedBundle) -> ParsedBundle:
 
 
 def _compile(schema: dict[str, Json], registry: Registry) -> Draft202012Validator:
-    try:
-        return Draft202012Validator(
-            schema,
-            registry=registry,
-            # The linear engine: a pattern that only a backtracking one could match is refused here.
-            pattern_options=RegexOptions(),
-            validate_formats=False,
-            offline=True,
-            mask="the value",
-        )
-    except ValueError as error:
-        raise CorruptionError("a STIX schema of this installation cannot be used; install Comity again") from error
+    return Draft202012Validator(
+        schema,
+        registry=registry,
+        # The linear engine: a pattern that only a backtracking one could match is refused here.
+        pattern_options=RegexOptions(),
+        validate_formats=False,
+        offline=True,
+        mask="the value",
+    )
 
 
 def _change(name: str, schema: dict[str, Json]) -> dict[str, Json]:
