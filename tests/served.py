@@ -8,10 +8,10 @@ import ssl
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from comity.config import Address
+from comity.config import Address, Limits
 from comity.node.node import Node
 from comity.taxii.listen import TaxiiServer
 
@@ -19,6 +19,11 @@ __all__ = ["Served", "basic", "bearer", "format_request", "read_all", "without_d
 
 _T = TypeVar("_T")
 _SECONDS = 30.0
+
+UNLIMITED = Limits(
+    requests_per_second=10**9, bytes_per_minute=2**50, unknown_per_minute=10**9, unknown_total_per_minute=10**9
+)
+"""What is asked in a test, and how fast, must not decide what is answered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +39,9 @@ class Served:
     @classmethod
     @contextmanager
     def start(cls, node: Node) -> Iterator["Served"]:
-        """Serve until the block ends."""
+        """Serve until the block ends; without limits on who asks, unless the node's settings have unusual ones."""
+        if node.settings.limits == Limits():
+            node.settings = replace(node.settings, limits=UNLIMITED)
         loop = asyncio.new_event_loop()
         thread = threading.Thread(target=loop.run_forever, name="served")
         thread.start()
