@@ -8,6 +8,8 @@
     admin = "127.0.0.1:9440"        # optional: health and metrics, on loopback alone
     authorities = "partners.pem"    # optional: whose certificates partners have to show, instead of the usual ones
     access_log = "access.log"       # optional: one line for each request; "stderr" for standard error
+    write_bytes_per_day = 268435456     # optional: what one partner may write here on one day, in UTC
+    write_objects_per_day = 100000
 
     [tls]                           # optional: without it plain HTTP
     certificate = "tls/chain.pem"
@@ -51,7 +53,12 @@ __all__ = [
 
 _FIELDS = frozenset(
     {"party", "name", "state", "listen", "admin", "authorities", "access_log", "tls", "proxy", "limits"}
+    | {"write_bytes_per_day", "write_objects_per_day"}
 )
+_WRITE_BYTES = 256 * 1024 * 1024
+_WRITE_OBJECTS = 100_000
+_MIN_WRITE_BYTES = 10 * 1024 * 1024
+"""One envelope of the greatest length that TAXII clients are told they may send must fit into a day."""
 _ADDRESS = re.compile(r"(?:\[([0-9a-fA-F:]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})", re.ASCII)
 _MAX_PORT = 65_535
 _MAX_LIMIT = 2**53 - 1
@@ -121,6 +128,8 @@ class Settings:
     tls: TlsFiles | None = None
     proxy: Proxy | None = None
     limits: Limits = field(default_factory=Limits)
+    write_bytes_per_day: int = _WRITE_BYTES
+    write_objects_per_day: int = _WRITE_OBJECTS
 
 
 def parse_address(text: str) -> Address:
@@ -185,6 +194,8 @@ def load_settings(folder: Path) -> Settings:
             tls=_parse_tls(values.get("tls"), folder),
             proxy=_parse_proxy(values.get("proxy"), folder),
             limits=_parse_limits(values.get("limits", {})),
+            write_bytes_per_day=_read_count(values, "write_bytes_per_day", _WRITE_BYTES, least=_MIN_WRITE_BYTES),
+            write_objects_per_day=_read_count(values, "write_objects_per_day", _WRITE_OBJECTS, least=1),
         )
     except MalformedRequest as error:
         raise ConfigError(f"{path}: {error.detail}") from error
@@ -267,3 +278,10 @@ def _parse_limits(value: object) -> Limits:
         if not isinstance(number, int) or isinstance(number, bool) or not 0 < number <= _MAX_LIMIT:
             raise MalformedRequest(f"[limits] {name} must be a whole number from 1 to {_MAX_LIMIT}")
     return Limits(**table)
+
+
+def _read_count(values: dict[str, Any], name: str, default: int, *, least: int) -> int:
+    count = values.get(name, default)
+    if not isinstance(count, int) or isinstance(count, bool) or count < least:
+        raise MalformedRequest(f"{name} is a whole number of at least {least}")
+    return count

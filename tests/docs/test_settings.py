@@ -10,6 +10,7 @@ from comity.config import Limits, Settings, load_settings
 from comity.node.figures import Figures
 from comity.taxii.metrics import Metrics
 
+QUOTA = ("write_bytes_per_day", "write_objects_per_day")
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "howto" / "run-for-real.md").read_text(encoding="utf-8")
 
 
@@ -29,8 +30,8 @@ def test_the_documented_settings_are_read_and_the_limits_shown_are_the_defaults(
 def test_every_setting_is_documented() -> None:
     shown = tomllib.loads(read_example())
     assert shown["limits"].keys() == {item.name for item in dataclasses.fields(Limits)}
-    # The state and the proxy have documents of their own.
-    assert {item.name for item in dataclasses.fields(Settings)} - shown.keys() == {"state", "proxy"}
+    # The state, the proxy and what partners may write have documents of their own.
+    assert {item.name for item in dataclasses.fields(Settings)} - shown.keys() == {"state", "proxy", *QUOTA}
 
 
 def test_every_figure_is_documented() -> None:

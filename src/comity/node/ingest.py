@@ -19,24 +19,31 @@ from comity.errors import ComityError, MalformedObject
 from comity.ids import Digest, Instant, ObjectId, PartyId, format_instant, parse_instant
 from comity.node.node import Act, Node
 from comity.node.relabel import relabel
+from comity.node.schemas import read_schemas
 from comity.release.receiving import Restrictions, find_restrictions, make_unrestricted
 from comity.stix.labels import Label, Tags, join_tags, make_label, make_tags, read_tags, restate
 from comity.stix.markings import TLP_IDS, read_markings
 from comity.stix.objects import BadObject, ParsedBundle, StixObject, find_statements, parse_bundle
+from comity.stix.validation import validate_bundle
 from comity.store import Transaction, arrivals, deletions, feeds, objects, pulls
 from comity.store.deletions import Tombstone
 from comity.store.objects import Holding, StoredObject
 
-__all__ = ["Intake", "Received", "add_objects", "receive_page"]
+__all__ = ["Intake", "Received", "add_objects", "receive_page", "take_in"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intake:
-    """What became of a bundle: `added` new versions, `known` ones that were held already, `bad` with the reason."""
+    """What became of a bundle: `added` new versions, `known` ones that were held already, `bad` with the reason.
+
+    `clashing` are the places of those of `bad` that are well formed and clash with what is held, or was deleted. Their
+    giver must not be told so: it would learn what others gave.
+    """
 
     added: tuple[ObjectId, ...]
     known: int
     bad: tuple[BadObject, ...]
+    clashing: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,10 +64,10 @@ def add_objects(node: Node, data: bytes, *, tags: Tags) -> Intake:
         MalformedJson, MalformedObject: the file as a whole cannot be read; nothing was kept.
         StoreFull: nothing was kept.
     """
-    parsed = parse_bundle(data)
+    parsed = _read(data)
     with node.act() as act:
         holding = Holding(originator=node.party, received_under=None, added_at=act.now)
-        return _take_in(act, parsed, holding=holding, tags=tags, restrictions=make_unrestricted(node.party))
+        return take_in(act, parsed, holding=holding, tags=tags, restrictions=make_unrestricted(node.party))
 
 
 def receive_page(node: Node, data: bytes, received: Received) -> Intake:
@@ -69,26 +76,31 @@ def receive_page(node: Node, data: bytes, received: Received) -> Intake:
     The terms restrict what may become of them here (`release.receiving`). Whether the objects are within the scope of
     the terms is not checked here: the giver's log shows it if they are not.
     """
-    parsed = parse_bundle(data)
+    parsed = _read(data)
     restrictions = find_restrictions(received.channel, giver=received.giver, receiver=node.party)
     with node.act() as act:
         holding = Holding(originator=received.giver, received_under=received.terms, added_at=act.now)
-        intake = _take_in(act, parsed, holding=holding, tags=make_tags(), restrictions=restrictions)
+        intake = take_in(act, parsed, holding=holding, tags=make_tags(), restrictions=restrictions)
         if received.added_after is not None:
             pulls.set_position(act.transaction, received.giver, received.collection, received.added_after)
     return intake
 
 
-def _take_in(act: Act, parsed: ParsedBundle, *, holding: Holding, tags: Tags, restrictions: Restrictions) -> Intake:
+def _read(data: bytes) -> ParsedBundle:
+    return validate_bundle(read_schemas(), parse_bundle(data))
+
+
+def take_in(act: Act, parsed: ParsedBundle, *, holding: Holding, tags: Tags, restrictions: Restrictions) -> Intake:
+    """What became of objects that were parsed and validated, within the act of whoever takes them in."""
     transaction = act.transaction
     definitions = {**objects.read_statement_definitions(transaction), **find_statements(parsed.good)}
     ids = {item.id for item, _ in parsed.good}
     held = _index(objects.read_versions_of(transaction, ids))
     deleted = deletions.read_tombstones(transaction, ids)
     added, restated, known, bad = dict[ObjectId, list[int]](), set[ObjectId](), 0, list(parsed.bad)
+    clashing = set[int]()
     for place, (item, value) in zip(parsed.places, parsed.good, strict=True):
         try:
-            same = _find_same(held.get(item.id, ()), deleted.get(item.id, ()), item, holding=holding)
             markings = read_markings(value, definitions=definitions)
             said = join_tags(read_tags(value), tags)
             label = make_label(
@@ -100,8 +112,13 @@ def _take_in(act: Act, parsed: ParsedBundle, *, holding: Holding, tags: Tags, re
                 excluded_frameworks=restrictions.excluded_frameworks,
             )
         except ComityError as error:
-            inside = error.where if isinstance(error, MalformedObject) else ""
-            bad.append(BadObject(index=place, id=item.id, where=f"/objects/{place}{inside}", detail=error.detail))
+            bad.append(_describe_bad(place, item, error))
+            continue
+        try:
+            same = _find_same(held.get(item.id, ()), deleted.get(item.id, ()), item, holding=holding)
+        except MalformedObject as error:
+            bad.append(_describe_bad(place, item, error))
+            clashing.add(place)
             continue
         if same is None:
             own = objects.intern_label(transaction, label)
@@ -118,7 +135,17 @@ def _take_in(act: Act, parsed: ParsedBundle, *, holding: Holding, tags: Tags, re
         if _restate(transaction, same, label):
             restated.add(item.id)
     relabel(transaction, added, restated=restated)
-    return Intake(added=tuple(added), known=known, bad=tuple(sorted(bad, key=lambda entry: entry.index)))
+    return Intake(
+        added=tuple(added),
+        known=known,
+        bad=tuple(sorted(bad, key=lambda entry: entry.index)),
+        clashing=frozenset(clashing),
+    )
+
+
+def _describe_bad(place: int, item: StixObject, error: ComityError) -> BadObject:
+    inside = error.where if isinstance(error, MalformedObject) else ""
+    return BadObject(index=place, id=item.id, where=f"/objects/{place}{inside}", detail=error.detail)
 
 
 def _is_echo(transaction: Transaction, same: StoredObject, holding: Holding) -> bool:

@@ -12,6 +12,7 @@ from comity.agreement.events import EventKind
 from comity.agreement.reader import MAX_TEXT
 from comity.agreement.recognition import Refusal, find_lost_recognition
 from comity.ids import AgreementId, Instant
+from comity.node.accept import forget_old
 from comity.node.node import Node
 from comity.node.recording import Recorded, draft_event, follow_up, is_confirmation_due, sign_event, summarise
 from comity.node.standing import Dossier, list_dossiers, read_dossier
@@ -25,6 +26,7 @@ def keep_up(node: Node) -> tuple[Recorded, ...]:
     Raises:
         ConfigError: the recognition policy cannot be read: until it can, every poll is refused.
     """
+    forget_old(node)
     now = node.clock()
     with node.store.read() as transaction:
         due = [dossier.id for dossier in list_dossiers(node, transaction) if _is_due(node, dossier, now=now)]

@@ -56,6 +56,8 @@ _DATED: Mapping[str, tuple[str, ...]] = {
     "report": ("published",),
     "observed-data": ("first_observed", "last_observed"),
 }
+_ABOUT_SOMETHING = frozenset({"grouping", "note", "opinion", "report"})
+"""What says of no other object what it is about is about itself: STIX asks for one, and no decision counts this one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +139,10 @@ def _read_item(name: str, reader: Reader, *, names: _Names, parties: Mapping[Par
     if fields.has("country"):
         value["country"] = fields.word("country", REGIONS)
     value |= _read_more(fields)
+    if kind in _ABOUT_SOMETHING:
+        value.setdefault("object_refs", [names.ids[name]])
+    if kind == "location" and not value.keys() & {"country", "region", "latitude"}:
+        value |= {"latitude": 0, "longitude": 0}
     value |= _read_markings(fields, names) | _read_granular(fields, value)
     if kind == "marking-definition":
         value.pop("modified")

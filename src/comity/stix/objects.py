@@ -7,8 +7,8 @@
         -> ParsedBundle(good=((object, value), …), bad=(BadObject(index=12, where="/objects/12/modified", …),))
 
 An object is refused only for what would make a later decision wrong: an identity or version that is not clear, a
-reference or a marking that cannot be read. Not checked, because no decision depends on it: the properties that STIX
-requires of a type beyond those, open vocabularies, patterns, the derivation of SCO ids. Tags are read in `stix.labels`.
+reference or a marking that cannot be read. The rest of what STIX asks of each type is checked in `stix.validation`.
+Tags are read in `stix.labels`.
 """
 
 from collections.abc import Iterable, Iterator
@@ -103,12 +103,14 @@ class BadObject:
 class ParsedBundle:
     """What a bundle held, in its order: objects that can be kept, each with its parsed JSON, and those that cannot.
 
-    `places` are the positions in the bundle of `good`, from 0.
+    `places` are the positions in the bundle of `good`, from 0. `repeats` are those of exact repeats, each with the one
+    of the first.
     """
 
     good: tuple[tuple[StixObject, dict[str, Json]], ...]
     places: tuple[int, ...]
     bad: tuple[BadObject, ...]
+    repeats: tuple[tuple[int, int], ...] = ()
 
 
 def parse_object(data: bytes) -> tuple[StixObject, dict[str, Json]]:
@@ -172,22 +174,25 @@ def _collect(members: tuple[Member, ...]) -> ParsedBundle:
     good: list[tuple[StixObject, dict[str, Json]]] = []
     places: list[int] = []
     bad: list[BadObject] = []
+    repeats: list[tuple[int, int]] = []
     # By time and not by text: "…:00Z" and "…:00.000Z" are one version, and may not be two objects.
-    seen: dict[tuple[ObjectId, Instant], StixObject] = {}
+    seen: dict[tuple[ObjectId, Instant], tuple[int, StixObject]] = {}
     for member in members:
         value: dict[str, Json] | None = None
         try:
             value = _parse_members(member.data)
             found = _read_object(value, member.data)
-            earlier = seen.setdefault((found.id, parse_instant(found.version)), found)
+            first, earlier = seen.setdefault((found.id, parse_instant(found.version)), (member.index, found))
             if earlier is found:
                 good.append((found, value))
                 places.append(member.index)
             elif earlier.digest != found.digest:
                 raise _differing_repeat(found)
+            else:
+                repeats.append((member.index, first))
         except MalformedError as error:
             bad.append(_describe(error, member.index, value))
-    return ParsedBundle(good=tuple(good), places=tuple(places), bad=tuple(bad))
+    return ParsedBundle(good=tuple(good), places=tuple(places), bad=tuple(bad), repeats=tuple(repeats))
 
 
 def _differing_repeat(found: StixObject) -> MalformedObject:

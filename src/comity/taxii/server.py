@@ -7,6 +7,7 @@ server (§8.2.1), answers 401 to who is not known, so that clients learn how to 
 
     /taxii2/                       discovery, with the one API root of the party that asks
     /taxii2/PARTY/…                that party's API root; any other party's does not exist
+    POST …/objects/, DELETE        what partners write (`taxii.writing`)
     POST /comity/exchange/         a signed message of another node; its signature is its credential
 
 Not here: what may be given (`node.poll`). Here: that nothing is sent before `poll` has returned, and that each answer
@@ -41,7 +42,7 @@ from comity.node.pages import Filled
 from comity.node.parties import authenticate, read_cursor_key
 from comity.node.poll import MAX_PAGE_OBJECTS, PollRequest, Selection, VersionChoice
 from comity.release.disclosure import Answer
-from comity.taxii import wire
+from comity.taxii import wire, writing
 from comity.taxii.coding import Coding, compress
 from comity.taxii.guard import VISIT, Visit
 from comity.taxii.polls import Polls
@@ -66,7 +67,17 @@ STATUS: Mapping[type[ComityError], int] = {
 }
 """Class of failure → status. 404 wherever another status would tell that something exists."""
 
-_TITLES = {400: "Bad request", 404: "Not found", 406: "Not acceptable", 429: "Too many requests", 503: "Unavailable"}
+_TITLES = {
+    400: "Bad request",
+    403: "Forbidden",
+    404: "Not found",
+    406: "Not acceptable",
+    413: "Payload too large",
+    415: "Unsupported media type",
+    422: "Unprocessable content",
+    429: "Too many requests",
+    503: "Unavailable",
+}
 _MAX_MESSAGE_BYTES = 2 * 1024 * 1024
 _LEAST_COMPRESSED = 1_000
 """Bytes of a body that is worth it."""
@@ -117,7 +128,7 @@ class TaxiiApp:
             return
         visit: Visit = scope.get(VISIT) or Visit(address="", method=scope["method"])
         try:
-            body = await _read_body(receive)
+            body = await _read_body(receive, most=self._bound_body(scope))
             response = await self._answer(scope, body, visit)
             visit.objects = response.objects
             if response.stopped is not None:
@@ -136,23 +147,28 @@ class TaxiiApp:
         route = wire.parse_route(path)
         visit.resource = _name_resource(route, path)
         try:
-            if method == "POST":
+            if method == "POST" and not writing.is_addition(route):
                 return self._exchange(path, body)
-            headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-            secret = wire.parse_secret(*(headers.get(name.decode()) for name in wire.SECRET_HEADERS))
-            party = authenticate(self.node, secret=secret)
-            visit.admit(party)
-            if route is None or method not in {"GET", "HEAD"} or route.root not in {"", party}:
-                raise NotFoundError("no such resource")
-            if not wire.is_acceptable(headers.get("accept")):
-                return _fail(406, "this node speaks application/taxii+json;version=2.1")
-            return await self._serve(route, party, scope, accept_encoding=headers.get("accept-encoding"))
+            return await self._answer_party(scope, body, visit, route)
         except AuthenticationError:
             if route is not None and route.resource is Resource.DISCOVERY and method in {"GET", "HEAD"}:
                 return _challenge()
             return _fail(404)
         except ComityError as error:
             return _refuse(error)
+
+    async def _answer_party(self, scope: Scope, body: bytes | None, visit: Visit, route: Route | None) -> Response:
+        """The response to whoever shows a credential."""
+        method, headers = scope["method"], _read_headers(scope)
+        party = authenticate(self.node, secret=wire.read_secret(headers))
+        visit.admit(party)
+        if route is None or not writing.is_served(method, route) or route.root not in {"", party}:
+            raise NotFoundError("no such resource")
+        if not wire.is_acceptable(headers.get("accept")):
+            return _fail(406, "this node speaks application/taxii+json;version=2.1")
+        if method not in {"GET", "HEAD"}:
+            return self._write(method, route, party, headers=headers, body=body)
+        return await self._serve(route, party, scope, accept_encoding=headers.get("accept-encoding"))
 
     def _exchange(self, path: str, body: bytes | None) -> Response:
         """A message of another node. What is not a good one gets the answer that any path gets."""
@@ -164,6 +180,21 @@ class TaxiiApp:
             raise NotFoundError(error.detail) from error
         self._received()
         return Response(status=202, stopped=recorded.event.agreement if recorded.stops else None)
+
+    def _bound_body(self, scope: Scope) -> int:
+        """How much of the body is read: of an envelope only from who may write there as much as TAXII clients send."""
+        if scope["method"] != "POST" or not writing.is_addition(route := wire.parse_route(scope["path"])):
+            return _MAX_MESSAGE_BYTES
+        return writing.find_bound(self.node, route, headers=_read_headers(scope), otherwise=_MAX_MESSAGE_BYTES)
+
+    def _write(self, method: str, route: Route, party: PartyId, *, headers: Headers, body: bytes | None) -> Response:
+        if method == "DELETE":
+            return _tell(writing.refuse(self.node, party, route.collection))
+        match writing.add_objects(self.node, route, party, content_type=headers.get("content-type"), body=body):
+            case writing.Refused() as refused:
+                return _tell(refused)
+            case bytes() as status:
+                return Response(status=202, body=(status,))
 
     async def _serve(self, route: Route, party: PartyId, scope: Scope, *, accept_encoding: str | None) -> Response:
         match route.resource:
@@ -179,8 +210,19 @@ class TaxiiApp:
                 if view is None:
                     raise NotFoundError("no such collection")
                 return _give(wire.format_collection(view))
+            case Resource.STATUS:
+                return _give(writing.format_status(self.node, party, route.status))
             case Resource.OBJECTS | Resource.OBJECT | Resource.MANIFEST | Resource.VERSIONS:
-                return await self._poll(route, party, scope, coding=wire.choose_coding(accept_encoding))
+                return await self._read(route, party, scope, coding=wire.choose_coding(accept_encoding))
+
+    async def _read(self, route: Route, party: PartyId, scope: Scope, *, coding: Coding | None) -> Response:
+        """A page; 403 where the party may only write (TAXII 2.1 §5.3, §5.4)."""
+        try:
+            return await self._poll(route, party, scope, coding=coding)
+        except NotFoundError:
+            if writing.find_writable(self.node, party, route.collection) is None:
+                raise
+            return _fail(403)
 
     def _views(self, party: PartyId) -> list[wire.CollectionView]:
         return [
@@ -190,7 +232,7 @@ class TaxiiApp:
                 description=f"Channel {item.channel.id} of agreement {item.dossier.id}",
             )
             for item in list_open_collections(self.node, party)
-        ]
+        ] + writing.list_views(self.node, party)
 
     async def _poll(self, route: Route, party: PartyId, scope: Scope, *, coding: Coding | None) -> Response:
         filters = _parse_query(scope["query_string"], route)
@@ -362,18 +404,27 @@ def _refuse(error: ComityError) -> Response:
     return response if wait is None else replace(response, headers={"retry-after": str(wait)})
 
 
+def _tell(refused: writing.Refused) -> Response:
+    answer = _fail(refused.status, refused.description)
+    return Response(status=answer.status, body=answer.body, headers=dict(refused.headers))
+
+
+def _read_headers(scope: Scope) -> Headers:
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+
+
 def _challenge() -> Response:
     body = wire.format_error(title="Unauthorized", status=401)
     return Response(status=401, body=(body,), headers={"www-authenticate": 'Basic realm="taxii"'})
 
 
-async def _read_body(receive: Receive) -> bytes | None:
-    """The body, None when it is over the bound: the rest is read by nobody."""
+async def _read_body(receive: Receive, *, most: int) -> bytes | None:
+    """The body, None when it is over `most` bytes: the rest is read by nobody."""
     body = bytearray()
     while True:
         message = await receive()
         body += message.get("body", b"")
-        if len(body) > _MAX_MESSAGE_BYTES:
+        if len(body) > most:
             return None
         if message["type"] != "http.request" or not message.get("more_body"):
             return bytes(body)

@@ -33,6 +33,7 @@ __all__ = [
     "ManifestRecord",
     "Resource",
     "Route",
+    "StatusDetail",
     "choose_coding",
     "format_api_root",
     "format_collection",
@@ -42,12 +43,15 @@ __all__ = [
     "format_envelope",
     "format_error",
     "format_manifest",
+    "format_status",
     "format_versions",
     "is_acceptable",
+    "is_content",
     "parse_cursor",
     "parse_filters",
     "parse_route",
     "parse_secret",
+    "read_secret",
 ]
 
 MEDIA_TYPE = "application/taxii+json;version=2.1"
@@ -83,6 +87,7 @@ class Resource(StrEnum):
 
     DISCOVERY = "discovery"
     API_ROOT = "api-root"
+    STATUS = "status"
     COLLECTIONS = "collections"
     COLLECTION = "collection"
     MANIFEST = "manifest"
@@ -99,6 +104,7 @@ class Route:
     root: str = ""
     collection: str = ""
     object: str = ""
+    status: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,11 +139,13 @@ class Filters:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CollectionView:
-    """A collection as the party that asks sees it (TAXII 2.1 §5.2); this version serves reading only."""
+    """A collection as the party that asks sees it (TAXII 2.1 §5.2)."""
 
     id: str
     title: str
     description: str
+    can_read: bool = True
+    can_write: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,10 +157,19 @@ class ManifestRecord:
     version: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusDetail:
+    """One object of a status (TAXII 2.1 §4.3.1); the message is left out when empty."""
+
+    id: str
+    version: str
+    message: str
+
+
 def parse_route(path: str) -> Route | None:
     """The resource that `path` names, with or without the last slash; None when it names none."""
     match = _ROUTE.fullmatch(path if path.endswith("/") else path + "/")
-    if match is None or match["status"] is not None:
+    if match is None:
         return None
     named = {
         Resource.VERSIONS: match["versions"],
@@ -161,6 +178,7 @@ def parse_route(path: str) -> Route | None:
         Resource.MANIFEST: match["manifest"],
         Resource.COLLECTION: match["collection"],
         Resource.COLLECTIONS: match["collections"],
+        Resource.STATUS: match["status"],
         Resource.API_ROOT: match["root"],
     }
     resource = next((resource for resource, found in named.items() if found is not None), Resource.DISCOVERY)
@@ -169,6 +187,7 @@ def parse_route(path: str) -> Route | None:
         root=match["root"] or "",
         collection=match["collection"] or "",
         object=match["object"] or "",
+        status=match["status_id"] or "",
     )
 
 
@@ -192,6 +211,16 @@ def choose_coding(accept_encoding: str | None) -> Literal["gzip", "zstd"] | None
         if not _NEVER.fullmatch(weight):
             asked.add(name)
     return "zstd" if "zstd" in asked else "gzip" if asked & {"gzip", "x-gzip"} else None
+
+
+def is_content(content_type: str | None) -> bool:
+    """Whether a body of this Content-Type is a TAXII 2.1 envelope (§5.5); without a version, the newest is meant."""
+    return content_type is not None and "*" not in content_type and _is_taxii(content_type.lower())
+
+
+def read_secret(headers: Mapping[str, str]) -> str | None:
+    """The secret that a client shows in its headers, whose names are in lower case."""
+    return parse_secret(*(headers.get(name.decode()) for name in SECRET_HEADERS))
 
 
 def parse_secret(authorization: str | None, api_key: str | None = None) -> str | None:
@@ -326,6 +355,25 @@ def format_versions(versions: Sequence[str], *, cursor: str | None) -> bytes:
     return _format({**body, "versions": list[Json](versions)} if versions else body)
 
 
+def format_status(
+    name: str, *, at: Instant, successes: Sequence[StatusDetail], failures: Sequence[StatusDetail]
+) -> bytes:
+    """A status resource (TAXII 2.1 §4.3) of a request that is complete; a list is left out when empty."""
+    body: dict[str, Json] = {
+        "id": name,
+        "status": "complete",
+        "request_timestamp": format_instant(at),
+        "total_count": len(successes) + len(failures),
+        "success_count": len(successes),
+        "failure_count": len(failures),
+        "pending_count": 0,
+    }
+    for title, details in (("successes", successes), ("failures", failures)):
+        if details:
+            body[title] = [_status_detail(detail) for detail in details]
+    return _format(body)
+
+
 def format_error(*, title: str, status: int, description: str = "") -> bytes:
     """An error message (TAXII 2.1 §3.6.1)."""
     body: dict[str, Json] = {"title": title, "http_status": str(status)}
@@ -347,10 +395,15 @@ def _collection(view: CollectionView) -> Json:
         "id": view.id,
         "title": view.title,
         "description": view.description,
-        "can_read": True,
-        "can_write": False,
+        "can_read": view.can_read,
+        "can_write": view.can_write,
         "media_types": [STIX_MEDIA_TYPE],
     }
+
+
+def _status_detail(detail: StatusDetail) -> Json:
+    named: dict[str, Json] = {"id": detail.id, "version": detail.version}
+    return {**named, "message": detail.message} if detail.message else named
 
 
 def _format(value: Json) -> bytes:

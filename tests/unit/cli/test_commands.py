@@ -15,6 +15,9 @@ from pathlib import Path
 import pytest
 
 from comity.cli import session
+from comity.ids import Digest, ObjectId, PartyId
+from comity.node.node import open_node
+from comity.store.statuses import Unkept, add_unkept
 from tests.unit.cli.conftest import LOCATION, REPORT, WORDS, Comity, Party, make_object, write_bundle
 
 ROOT = Path(__file__).parents[3]
@@ -205,6 +208,33 @@ def test_an_object_is_shown_by_any_unique_beginning(aurelia: Party, bundle: Path
     assert result["label"]["types"] == ["location", "report"]
     assert result["versions"] == [result["version"]]
     assert "name: Movements" in aurelia.do("object", "show", REPORT).out
+
+
+def test_what_was_not_kept_is_listed(aurelia: Party) -> None:
+    assert aurelia.ask("object", "unkept") == {"unkept": []}
+    assert documented("object unkept") == {"unkept"}
+    assert "was kept" in aurelia.do("object", "unkept").out
+    node = open_node(aurelia.folder)
+    terms, name = Digest("0" * 64), ObjectId(REPORT)
+    with node.act() as act:
+        for number in range(3):
+            item = Unkept(
+                at=act.now,
+                giver=PartyId("borealia"),
+                terms=terms,
+                channel=f"c{number}",
+                id=name,
+                version="2025-01-01T00:00:00.000Z",
+                reason="it came\x1b[31m from meridia",
+            )
+            add_unkept(act.transaction, item)
+    node.close()
+    listed = aurelia.ask("object", "unkept", "--last", "2")["unkept"]
+    assert [item["channel"] for item in listed] == ["c1", "c2"]
+    assert (listed[0]["giver"], listed[0]["id"], listed[0]["terms"]) == ("borealia", REPORT, terms)
+    out = aurelia.do("object", "unkept").out
+    assert "borealia in channel c0" in out
+    assert "\x1b" not in out
 
 
 @pytest.mark.parametrize(("prefix", "code"), [("4b2e5f2e", 2), ("indicator--", 5), ("*", 5)])

@@ -163,3 +163,14 @@ def test_a_partner_that_gives_back_what_it_was_given_says_nothing_new(world: Wor
     world.add("borealia", make_object("a"))
     assert pull(world, "borealia", "aurelia").known == 1
     assert set(world.read("borealia")) == {object_id("report", "a")}
+
+
+def test_what_is_not_as_stix_says_is_listed_with_its_rule_and_place(world: World) -> None:
+    world.sign_all(world.terms())
+    bad = make_object("bad", more={"confidence": 101})
+    intake = world.add("aurelia", make_object("good"), bad)
+    assert intake.added == (object_id("report", "good"),)
+    (found,) = intake.bad
+    assert (found.index, found.id, found.where) == (1, bad["id"], "/objects/1/confidence")
+    assert "rule maximum" in found.detail
+    assert intake.clashing == frozenset()

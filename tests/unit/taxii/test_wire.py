@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from comity.errors import MalformedRequest
 from comity.ids import Instant, ObjectId, PartyId, parse_instant
 from comity.taxii import wire
-from comity.taxii.wire import Filters, ManifestRecord, Resource, Route
+from comity.taxii.wire import Filters, ManifestRecord, Resource, Route, StatusDetail
 from tests.strategies import object_ids
 
 REPORT = ObjectId("report--11111111-1111-4111-8111-111111111111")
@@ -47,6 +47,7 @@ def read_cursor(text: str, **changes: object) -> Instant | None:
 ROUTES: list[tuple[str, Route]] = [
     ("/taxii2/", Route(resource=Resource.DISCOVERY)),
     ("/taxii2/p/", Route(resource=Resource.API_ROOT, root="p")),
+    ("/taxii2/p/status/s/", Route(resource=Resource.STATUS, root="p", status="s")),
     ("/taxii2/p/collections/", Route(resource=Resource.COLLECTIONS, root="p")),
     ("/taxii2/p/collections/c/", Route(resource=Resource.COLLECTION, root="p", collection="c")),
     ("/taxii2/p/collections/c/manifest/", Route(resource=Resource.MANIFEST, root="p", collection="c")),
@@ -96,7 +97,7 @@ def test_every_resource_has_a_path(resource: Resource) -> None:
         "/taxii2/p/collection/c/",
         "/taxii2/p/objects/",
         "/taxii2/p/status/",
-        "/taxii2/p/status/s/",
+        "/taxii2/p/status/s/x/",
         "/taxii2/p/collections/../collections/c/",
         "/taxii2/../taxii2/p/",
         "/../taxii2/p/",
@@ -206,6 +207,49 @@ def test_accept_is_taken_when_it_holds_taxii_2_1(accept: str | None, taken: bool
 @given(st.text())
 def test_no_accept_raises(accept: str) -> None:
     wire.is_acceptable(accept)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "taken"),
+    [
+        ("application/taxii+json;version=2.1", True),
+        ('Application/TAXII+JSON; Version="2.1"', True),
+        ("application/taxii+json", True),
+        ("application/taxii+json;version=2.0", False),
+        ("application/taxii+json, text/html", False),
+        ("application/*", False),
+        ("*/*", False),
+        ("application/json", False),
+        ("", False),
+        (None, False),
+    ],
+)
+def test_content_is_taken_when_it_is_taxii_2_1(content_type: str | None, taken: bool) -> None:
+    assert wire.is_content(content_type) is taken
+
+
+@given(st.text())
+def test_no_content_type_raises(content_type: str) -> None:
+    wire.is_content(content_type)
+
+
+def test_a_status_counts_what_it_lists_and_lists_nothing_empty() -> None:
+    detail = StatusDetail(id="report--1", version="v", message="")
+    failed = StatusDetail(id="objects/1", version="w", message="why")
+    whole = json.loads(wire.format_status("s", at=Instant(0), successes=[detail], failures=[failed]))
+    assert whole == {
+        "id": "s",
+        "status": "complete",
+        "request_timestamp": "1970-01-01T00:00:00.000000Z",
+        "total_count": 2,
+        "success_count": 1,
+        "failure_count": 1,
+        "pending_count": 0,
+        "successes": [{"id": "report--1", "version": "v"}],
+        "failures": [{"id": "objects/1", "version": "w", "message": "why"}],
+    }
+    empty = json.loads(wire.format_status("s", at=Instant(0), successes=[], failures=[]))
+    assert not {"successes", "failures", "pendings"} & empty.keys()
 
 
 def encode(text: str) -> str:

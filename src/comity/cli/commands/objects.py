@@ -9,7 +9,13 @@ import click
 
 from comity.cli.reply import Exit, Json, Reply
 from comity.cli.session import ActCommand, Session, read_input
-from comity.cli.words.objects import describe_explanation, describe_intake, describe_object, describe_pull
+from comity.cli.words.objects import (
+    describe_explanation,
+    describe_intake,
+    describe_object,
+    describe_pull,
+    describe_unkept,
+)
 
 __all__ = ["explain", "objects", "pull"]
 
@@ -62,6 +68,17 @@ def add(
 def show(session: Session, object_id: str) -> int:
     """Show an object, what it counts as, and where it came from. ID may be any unique beginning."""
     return session.run("object.show", {"id": object_id}, describe_object)
+
+
+@objects.command("unkept", cls=ActCommand, example="comity --node aurelia object unkept --last 20")
+@click.option("--last", metavar="N", type=click.IntRange(min=0), default=20, show_default=True, help="How many.")
+@click.pass_obj
+def unkept(session: Session, last: int) -> int:
+    """List what partners wrote here and this node did not keep, because it clashed with what was held.
+
+    The partner is not told. An entry is there for 90 days.
+    """
+    return session.run("object.unkept", {"last": last}, describe_unkept)
 
 
 @click.command(

@@ -38,6 +38,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "approvals": people.list_pending,
     "object.add": objects.add,
     "object.show": objects.show,
+    "object.unkept": objects.list_unkept,
     "explain": objects.explain,
     "pull": objects.pull,
     "reach": reach.reach,

@@ -9,15 +9,17 @@ from comity.cli.outcome import Arguments, Outcome
 from comity.cli.reply import Exit, Json
 from comity.errors import MalformedObject, MalformedRequest, NotFoundError
 from comity.ids import ObjectId, format_instant, parse_party_id
+from comity.node import accept, ingest
 from comity.node import explain as explaining
-from comity.node import ingest
 from comity.node.explain import Reading, Tombstone, Verdict
 from comity.node.node import Node
 from comity.release.clauses import Finding, Groups
 from comity.stix.labels import Tags, format_label, make_tags
 from comity.stix.objects import BadObject
 
-__all__ = ["add", "explain", "pull", "show"]
+__all__ = ["add", "explain", "list_unkept", "pull", "show"]
+
+_MOST_LISTED = 10_000
 
 
 def add(node: Node, arguments: Arguments) -> Outcome:
@@ -53,6 +55,27 @@ def show(node: Node, arguments: Arguments) -> Outcome:
             "label": parse_json(format_label(shown.label), limits=OBJECT_LIMITS),
             "object": parse_json(shown.data, limits=OBJECT_LIMITS),
             "deleted": [describe_stone(stone) for stone in shown.deleted],
+        }
+    )
+
+
+def list_unkept(node: Node, arguments: Arguments) -> Outcome:
+    """What partners wrote and this node did not keep, oldest first."""
+    listed = accept.list_unkept(node, last=arguments.number("last", most=_MOST_LISTED))
+    return Outcome(
+        result={
+            "unkept": [
+                {
+                    "at": format_instant(item.at),
+                    "giver": item.giver,
+                    "terms": item.terms,
+                    "channel": item.channel,
+                    "id": item.id,
+                    "version": item.version,
+                    "reason": item.reason,
+                }
+                for item in listed
+            ]
         }
     )
 

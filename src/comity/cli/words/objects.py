@@ -7,7 +7,7 @@ from typing import Any
 from comity.cli.words.layout import columns, fields, join_words, outline, printable, shorten, shorten_time
 from comity.cli.words.retention import describe_stone
 
-__all__ = ["describe_explanation", "describe_intake", "describe_object", "describe_pull"]
+__all__ = ["describe_explanation", "describe_intake", "describe_object", "describe_pull", "describe_unkept"]
 
 _MARKS = {True: "✓", False: "✗"}
 _DECISIONS = {"release": "RELEASE", "redact": "RELEASE, REDACTED", "withhold": "WITHHOLD"}
@@ -80,6 +80,17 @@ def describe_pull(result: dict[str, Any]) -> str:
         lines.append(f"{head}: {len(item['added'])} added, {item['known']} known already, {len(item['bad'])} bad")
         lines += _describe_bad(item["bad"], source=result["party"])
     return "\n".join(lines)
+
+
+def describe_unkept(result: dict[str, Any]) -> str:
+    """One entry a line, with its reason below."""
+    lines = list[str]()
+    for item in result["unkept"]:
+        lines.append(
+            f"{shorten_time(item['at'])} {item['giver']} in channel {item['channel']}: {printable(item['id'])}"
+        )
+        lines.append(f"  {printable(item['reason'])}")
+    return "\n".join(lines) or "everything that partners wrote and that was well formed was kept"
 
 
 def _describe_holding(result: dict[str, Any]) -> str:

@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: what a partner writes into a channel in which it gives to this party (TAXII 2.1 §5.5).
+
+It is held as a page pulled from that partner is: the same channels, the same gate, the same terms, restrictions and
+originator (`node.follow`, `node.ingest`). One envelope is one transaction: the objects, the status and what is counted
+against the partner's quota. A crash leaves all of it or nothing, and the same envelope again is no error.
+
+What the partner is told follows from its envelope alone, never from what this party has, from whomever: a version that
+clashes with another is not kept, and its writer is told what it is told of any other that is well formed. To tell it of
+clashes with its own earlier objects would be too much, since they may not have been kept either. Whether this party
+keeps what it receives is not said at all; its own people see what was not kept (`list_unkept`).
+"""
+
+import json
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from comity.agreement.channels import Channel
+from comity.agreement.terms import Terms
+from comity.canonical import canonical_bytes
+from comity.errors import MalformedObject, NotFoundError
+from comity.ids import Instant, ObjectId, PartyId
+from comity.node.ingest import Intake, take_in
+from comity.node.node import Act, Node
+from comity.node.schemas import read_schemas
+from comity.node.standing import Dossier, collection_id, list_dossiers
+from comity.release.receiving import find_restrictions
+from comity.stix.labels import make_tags
+from comity.stix.objects import UNVERSIONED, BadObject, ParsedBundle, parse_bundle
+from comity.stix.validation import validate_bundle
+from comity.store import Transaction, statuses
+from comity.store.objects import Holding
+from comity.store.statuses import Unkept, Use
+
+__all__ = [
+    "MAX_ENVELOPE_OBJECTS",
+    "STATUS_LIFETIME",
+    "Detail",
+    "OverQuota",
+    "Status",
+    "Unkept",
+    "WriteCollection",
+    "accept_objects",
+    "forget_old",
+    "list_unkept",
+    "list_write_collections",
+    "read_status",
+]
+
+MAX_ENVELOPE_OBJECTS = 10_000
+"""Others wait while an envelope is taken in: about three seconds for so many."""
+
+STATUS_LIFETIME = Instant(25 * 3_600 * 1_000_000)
+"""TAXII 2.1 §4.3 asks for 24 hours."""
+
+_DAY = 86_400 * 1_000_000
+_UNKEPT_LIFETIME = 90 * _DAY
+_MAX_MESSAGE = 500
+_GONE = "there is no such collection for who asks"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteCollection:
+    """A channel, open now, in which `giver` gives to this party; its id is that of the collection at the giver's."""
+
+    id: str
+    dossier: Dossier
+    terms: Terms
+    channel: Channel
+    giver: PartyId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detail:
+    """One object of a status (TAXII 2.1 §4.3.1); `message` is empty for one that was received."""
+
+    id: str
+    version: str
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """What became of an envelope, each of its objects in one of the lists, in its order."""
+
+    id: str
+    at: Instant
+    successes: tuple[Detail, ...]
+    failures: tuple[Detail, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverQuota:
+    """Nothing was kept: the partner has written as much today as it may; after so many seconds it may again."""
+
+    retry_after: int
+
+
+def list_write_collections(node: Node, giver: PartyId) -> list[WriteCollection]:
+    """The collections that `giver` may write now, by agreement and channel."""
+    with node.store.read() as transaction:
+        return list(_find_open(node, transaction, giver))
+
+
+def accept_objects(node: Node, data: bytes, *, giver: PartyId, collection: str) -> Status | OverQuota:
+    """What became of the envelope `data` that `giver` wrote; everything is done when this returns.
+
+    Raises:
+        NotFoundError: it may not write such a collection now; nothing was kept.
+        MalformedJson, MalformedObject: the envelope as a whole; nothing was kept.
+        StoreFull: nothing was kept.
+    """
+    sent = parse_bundle(data)
+    count = len(sent.places) + len(sent.bad) + len(sent.repeats)
+    most = min(MAX_ENVELOPE_OBJECTS, node.settings.write_objects_per_day)
+    if not 1 <= count <= most:
+        raise MalformedObject(f"{count} objects are in the envelope; send 1 to {most}", where="/objects")
+    checked = validate_bundle(read_schemas(), sent)
+    with node.act() as act:
+        target = next((item for item in _find_open(node, act.transaction, giver) if item.id == collection), None)
+        if target is None:
+            raise NotFoundError(_GONE)
+        day = act.now // _DAY
+        used = statuses.read_use(act.transaction, giver, day)
+        if (
+            used.bytes + len(data) > node.settings.write_bytes_per_day
+            or used.objects + count > node.settings.write_objects_per_day
+        ):
+            return OverQuota(retry_after=((day + 1) * _DAY - act.now) // 1_000_000 + 1)
+        statuses.add_use(act.transaction, giver, day, Use(bytes=len(data), objects=count))
+        intake = take_in(
+            act,
+            checked,
+            holding=Holding(originator=giver, received_under=target.terms.hash, added_at=act.now),
+            tags=make_tags(),
+            restrictions=find_restrictions(target.channel, giver=giver, receiver=node.party),
+        )
+        _note_unkept(act, target, sent, intake)
+        status = _make_status(act, sent, [item for item in intake.bad if item.index not in intake.clashing])
+        statuses.add_status(act.transaction, giver, status.id, at=status.at, body=_format(status))
+    return status
+
+
+def read_status(node: Node, *, party: PartyId, name: str) -> Status:
+    """What became of an envelope that `party` wrote in the last day.
+
+    Raises:
+        NotFoundError: it wrote none of that id, or longer ago.
+    """
+    with node.store.read() as transaction:
+        body = statuses.read_status(transaction, party, name, after=Instant(node.clock() - STATUS_LIFETIME))
+    if body is None:
+        raise NotFoundError("there is no such status for who asks")
+    value = json.loads(body)
+    return Status(
+        id=name,
+        at=Instant(value["at"]),
+        successes=tuple(Detail(id=item, version=version) for item, version in value["successes"]),
+        failures=tuple(Detail(id=item, version=version, message=text) for item, version, text in value["failures"]),
+    )
+
+
+def list_unkept(node: Node, *, last: int) -> list[Unkept]:
+    """What partners wrote in the last 90 days that was not kept because it clashed, oldest first."""
+    with node.store.read() as transaction:
+        return statuses.list_unkept(transaction, limit=last)
+
+
+def forget_old(node: Node) -> None:
+    """Take out what nobody can ask for any more; often there is nothing, and then nothing is written."""
+    now = node.clock()
+    old = Instant(now - STATUS_LIFETIME)
+    unkept = Instant(now - _UNKEPT_LIFETIME)
+    with node.store.read() as transaction:
+        due = statuses.has_forgettable(transaction, statuses=old, unkept=unkept)
+    if due:
+        with node.act() as act:
+            statuses.forget(act.transaction, statuses=old, unkept=unkept, day=now // _DAY - 1)
+
+
+def _find_open(node: Node, transaction: Transaction, giver: PartyId) -> Iterator[WriteCollection]:
+    """What a pull from `giver` would be taken in under: the gate is the one of `node.follow.plan_pull`."""
+    now = node.clock()
+    for dossier in list_dossiers(node, transaction):
+        standing = dossier.standing(now=now)
+        for channel in standing.current.channels if standing.current is not None else ():
+            if standing.current is not None and standing.obstacle(channel, giver, node.party) is None:
+                yield WriteCollection(
+                    id=collection_id(dossier.id, channel.id, giver=giver, recipient=node.party),
+                    dossier=dossier,
+                    terms=standing.current,
+                    channel=channel,
+                    giver=giver,
+                )
+
+
+def _note_unkept(act: Act, target: WriteCollection, sent: ParsedBundle, intake: Intake) -> None:
+    versions = {place: item.version for place, (item, _) in zip(sent.places, sent.good, strict=True)}
+    for bad in intake.bad:
+        if bad.index in intake.clashing:
+            statuses.add_unkept(
+                act.transaction,
+                Unkept(
+                    at=act.now,
+                    giver=target.giver,
+                    terms=target.terms.hash,
+                    channel=target.channel.id,
+                    id=bad.id or ObjectId(""),
+                    version=versions[bad.index],
+                    reason=bad.detail,
+                ),
+            )
+
+
+def _make_status(act: Act, sent: ParsedBundle, bad: list[BadObject]) -> Status:
+    """The status, each object under the id and version it was sent with; one without a legible id under its place."""
+    named = {
+        place: Detail(id=item.id, version=item.version) for place, (item, _) in zip(sent.places, sent.good, strict=True)
+    }
+    failed = {
+        item.index: Detail(
+            id=item.id or f"objects/{item.index}",
+            version=named[item.index].version if item.index in named else UNVERSIONED,
+            message=_cut(f"{item.where}: {item.detail}"),
+        )
+        for item in bad
+    }
+    received = {place: detail for place, detail in named.items() if place not in failed}
+    for place, first in sent.repeats:
+        (failed if first in failed else received)[place] = failed.get(first) or received[first]
+    return Status(
+        id=str(uuid.UUID(bytes=act.draw(16), version=4)),
+        at=act.now,
+        successes=tuple(received[place] for place in sorted(received)),
+        failures=tuple(failed[place] for place in sorted(failed)),
+    )
+
+
+def _cut(message: str) -> str:
+    return message if len(message) <= _MAX_MESSAGE else f"{message[: _MAX_MESSAGE - 1]}…"
+
+
+def _format(status: Status) -> bytes:
+    return canonical_bytes(
+        {
+            "at": status.at,
+            "successes": [[item.id, item.version] for item in status.successes],
+            "failures": [[item.id, item.version, item.message] for item in status.failures],
+        }
+    )

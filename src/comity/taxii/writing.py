@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: what a partner may do beside reading: add objects where it gives, and ask what became of them.
+
+    POST   /taxii2/PARTY/collections/ID/objects/      202 with a status (TAXII 2.1 §5.5)
+    GET    /taxii2/PARTY/status/ID/                   that status, for a day (§4.3)
+    DELETE /taxii2/PARTY/collections/ID/objects/ID/   403 (§5.7): no collection can be both read and written
+
+Who cannot see the collection gets the answer of any path that names nothing, whatever it sends. Who can is told 403
+where its rights end: the collections resource tells it the same (`can_read`, `can_write`). Not here: what is kept and
+what a writer may learn of it (`node.accept`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeGuard
+
+from comity.errors import AuthenticationError, MalformedError, NotFoundError
+from comity.ids import PartyId
+from comity.node.accept import (
+    Detail,
+    OverQuota,
+    Status,
+    WriteCollection,
+    accept_objects,
+    list_write_collections,
+    read_status,
+)
+from comity.node.gate import list_open_collections
+from comity.node.node import Node
+from comity.node.parties import authenticate
+from comity.taxii import wire
+from comity.taxii.wire import CollectionView, Resource, Route, StatusDetail
+
+__all__ = [
+    "Refused",
+    "add_objects",
+    "find_bound",
+    "find_writable",
+    "format_status",
+    "is_addition",
+    "is_served",
+    "list_views",
+    "refuse",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """A status of HTTP for somebody who can see the collection."""
+
+    status: int
+    description: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def is_addition(route: Route | None) -> TypeGuard[Route]:
+    """Whether a POST to `route` adds objects; any other is a message of a node."""
+    return route is not None and route.resource is Resource.OBJECTS
+
+
+def is_served(method: str, route: Route) -> bool:
+    """Whether the method means anything for what `route` names; if not, nothing is there."""
+    match method:
+        case "GET" | "HEAD":
+            return True
+        case "POST":
+            return route.resource is Resource.OBJECTS
+        case "DELETE":
+            return route.resource is Resource.OBJECT
+        case _:
+            return False
+
+
+def find_bound(node: Node, route: Route, *, headers: Mapping[str, str], otherwise: int) -> int:
+    """How many bytes of an envelope are read: MAX_CONTENT_LENGTH from who may write there, `otherwise` from others.
+
+    Who says that it sends no more than `otherwise` is not asked who it is before it has sent it.
+    """
+    declared = headers.get("content-length", "")
+    if declared.isascii() and declared.isdigit() and len(declared) < len(str(otherwise)):
+        return otherwise
+    try:
+        party = authenticate(node, secret=wire.read_secret(headers))
+    except AuthenticationError:
+        return otherwise
+    may = route.root == party and find_writable(node, party, route.collection) is not None
+    return wire.MAX_CONTENT_LENGTH if may else otherwise
+
+
+def find_writable(node: Node, party: PartyId, collection: str) -> WriteCollection | None:
+    """The collection of that id that `party` may write now, if there is one."""
+    return next((item for item in list_write_collections(node, party) if item.id == collection), None)
+
+
+def list_views(node: Node, party: PartyId) -> list[CollectionView]:
+    """The collections that `party` may write now, as it sees them; their titles differ from those of what it reads."""
+    return [
+        CollectionView(
+            id=item.id,
+            title=f"{item.terms.title} ({item.channel.id} {item.dossier.id[:8]}) to {node.party}".replace(".", " "),
+            description=f"What {party} gives {node.party} in channel {item.channel.id} of agreement {item.dossier.id}",
+            can_read=False,
+            can_write=True,
+        )
+        for item in list_write_collections(node, party)
+    ]
+
+
+def add_objects(
+    node: Node, route: Route, party: PartyId, *, content_type: str | None, body: bytes | None
+) -> bytes | Refused:
+    """The status resource of what `party` sent; `body` is None where it was too long to be read.
+
+    Raises:
+        NotFoundError: the party sees no such collection.
+    """
+    if find_writable(node, party, route.collection) is None:
+        return refuse(node, party, route.collection)
+    if not wire.is_content(content_type):
+        return Refused(status=415, description=f"send an envelope as {wire.MEDIA_TYPE}")
+    if body is None:
+        return Refused(status=413, description=f"send at most {wire.MAX_CONTENT_LENGTH} bytes; split the envelope")
+    try:
+        done = accept_objects(node, body, giver=party, collection=route.collection)
+    except MalformedError as error:
+        return Refused(status=422, description=error.detail)
+    match done:
+        case OverQuota(retry_after=seconds):
+            return Refused(
+                status=429,
+                description=f"today's quota is used up, and nothing was kept; send it again in {seconds} seconds",
+                headers={"retry-after": str(seconds)},
+            )
+        case Status():
+            return _format(done)
+
+
+def refuse(node: Node, party: PartyId, collection: str) -> Refused:
+    """The answer to a write where `party` may not write, or to a deletion anywhere (TAXII 2.1 §5.5, §5.7).
+
+    Raises:
+        NotFoundError: the party sees no such collection.
+    """
+    seen = {item.id for item in list_open_collections(node, party)}
+    seen |= {item.id for item in list_write_collections(node, party)}
+    if collection not in seen:
+        raise NotFoundError("no such collection")
+    return Refused(status=403)
+
+
+def format_status(node: Node, party: PartyId, name: str) -> bytes:
+    """The status resource of an envelope that `party` wrote.
+
+    Raises:
+        NotFoundError: it wrote none of that id in the last day.
+    """
+    return _format(read_status(node, party=party, name=name))
+
+
+def _format(status: Status) -> bytes:
+    return wire.format_status(
+        status.id,
+        at=status.at,
+        successes=[_detail(item) for item in status.successes],
+        failures=[_detail(item) for item in status.failures],
+    )
+
+
+def _detail(item: Detail) -> StatusDetail:
+    return StatusDetail(id=item.id, version=item.version, message=item.message)

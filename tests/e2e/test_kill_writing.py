@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The serving process is killed while a partner writes: each envelope is there with its status, or neither is."""
+
+import json
+import random
+import threading
+import time
+from pathlib import Path
+from signal import SIGKILL
+
+import httpx
+import pytest
+
+from comity.ids import PartyId
+from comity.node.accept import list_write_collections
+from comity.node.parties import create_credential
+from tests.e2e.conftest import rows, start
+from tests.worlds import World, make_object, object_id
+
+pytestmark = [pytest.mark.slow, pytest.mark.kill, pytest.mark.e2e]
+
+KILLS = 12
+OBJECTS = 40
+
+
+def make_envelope(number: int) -> bytes:
+    return json.dumps({"objects": [make_object(f"{number} {place}") for place in range(OBJECTS)]}).encode()
+
+
+def test_each_envelope_is_whole_with_its_status_wherever_the_process_is_killed(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.found("aurelia", "borealia")
+    world.sign_all(world.terms(giver="borealia", receivers=("aurelia",)), proposer="borealia")
+    node = world.nodes["aurelia"]
+    (target,) = list_write_collections(node, PartyId("borealia"))
+    secret = create_credential(node, PartyId("borealia"))
+    world.close()
+    headers = {"authorization": f"Bearer {secret}", "content-type": "application/taxii+json;version=2.1"}
+    path = f"/taxii2/borealia/collections/{target.id}/objects/"
+    chance = random.Random(20_260_101)
+    answered = dict[int, str]()
+    asked = 0
+
+    def write(url: str, stop: threading.Event) -> None:
+        nonlocal asked
+        while not stop.is_set():
+            number, asked = asked, asked + 1
+            try:
+                answer = httpx.post(f"{url}{path}", content=make_envelope(number), headers=headers, trust_env=False)
+            except httpx.HTTPError:
+                return
+            answered[number] = answer.json()["id"]
+
+    cut = 0
+    for _ in range(KILLS):
+        server, stop = start(node.folder), threading.Event()
+        writer = threading.Thread(target=write, args=(server.wait_ready().url, stop))
+        before = len(answered)
+        writer.start()
+        while len(answered) == before:
+            time.sleep(0.01)
+        time.sleep(chance.uniform(0, 0.1))
+        assert server.end(SIGKILL) == -SIGKILL
+        stop.set()
+        writer.join(20)
+        cut += asked > len(answered)
+    held = {
+        name
+        for (name,) in rows(node.folder, "SELECT id FROM object JOIN body ON object = pk JOIN arrival USING (object)")
+    }
+    statuses = {name: json.loads(body) for name, body in rows(node.folder, "SELECT id, body FROM write_status")}
+    whole = 0
+    for number in range(asked):
+        names = {object_id("report", f"{number} {place}") for place in range(OBJECTS)}
+        assert names <= held or not names & held, f"envelope {number} is there in part"
+        assert names <= held or number not in answered, f"envelope {number} was acknowledged and is not there"
+        whole += names <= held
+    assert set(answered.values()) <= statuses.keys()
+    assert len(statuses) == whole
+    assert all(len(status["successes"]) == OBJECTS for status in statuses.values())
+    assert rows(node.folder, "SELECT SUM(objects) FROM write_use") == [(whole * OBJECTS,)]
+    assert cut

@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a partner writes: what is kept, what it is told, and that it learns nothing of others."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from comity.agreement.events import EventKind
+from comity.errors import MalformedError, NotFoundError
+from comity.ids import Instant, PartyId
+from comity.node import accept, ingest
+from comity.node.accept import OverQuota, Status, accept_objects, list_write_collections, read_status
+from comity.node.explain import show_object
+from comity.node.journal import list_entries
+from comity.node.retention import delete
+from comity.node.upkeep import keep_up
+from tests.worlds import World, make_object, object_id
+
+BOREALIA = PartyId("borealia")
+HOUR = 3_600_000_000
+
+
+def sign(world: World, **more: Any) -> str:  # noqa: ANN401
+    """An agreement in which Borealia gives to Aurelia."""
+    return world.sign_all(world.terms(giver="borealia", receivers=("aurelia",), **more), proposer="borealia")
+
+
+def envelope(*objects: object) -> bytes:
+    return json.dumps({"objects": list(objects)}).encode()
+
+
+def write(world: World, *objects: object, giver: str = "borealia") -> Status:
+    done = write_bytes(world, envelope(*objects), giver=giver)
+    assert isinstance(done, Status), done
+    return done
+
+
+def write_bytes(world: World, data: bytes, *, giver: str = "borealia") -> Status | OverQuota:
+    (target,) = list_write_collections(world.nodes["aurelia"], PartyId(giver))
+    return accept_objects(world.nodes["aurelia"], data, giver=PartyId(giver), collection=target.id)
+
+
+def count(world: World, table: str) -> int:
+    with world.nodes["aurelia"].store.read() as transaction:
+        row = transaction.row(f"SELECT COUNT(*) FROM {table}")
+    assert row is not None
+    return int(row[0])
+
+
+def set_quota(world: World, **quota: Any) -> None:  # noqa: ANN401
+    node = world.nodes["aurelia"]
+    node.settings = dataclasses.replace(node.settings, **quota)
+
+
+def test_it_is_held_as_a_pulled_page_is(tmp_path: Path) -> None:
+    shown = []
+    for way in ("written", "pulled"):
+        world = World(tmp_path / way)
+        world.found("aurelia", "borealia")
+        sign(world)
+        node, made = world.nodes["aurelia"], envelope(make_object("a", tlp="amber"))
+        (target,) = list_write_collections(node, BOREALIA)
+        if way == "written":
+            write_bytes(world, made)
+        else:
+            received = ingest.Received(
+                giver=BOREALIA,
+                terms=target.terms.hash,
+                channel=target.channel,
+                collection=target.id,
+                added_after=None,
+            )
+            ingest.receive_page(node, made, received)
+        item = show_object(node, object_id("report", "a"))
+        assert item.object.received_under == target.terms.hash
+        with node.store.read() as transaction:
+            came = transaction.rows("SELECT object, giver FROM arrival")
+        shown.append((item.label, item.object.originator, item.data, came, len(list_entries(node, start=0, limit=99))))
+        world.close()
+    assert shown[0] == shown[1]
+
+
+def test_each_object_is_in_one_list_under_its_id_and_version(world: World) -> None:
+    sign(world)
+    good, bad = make_object("good", day=3), make_object("bad", more={"labels": []})
+    nameless = {"type": "report", "id": "no id"}
+    status = write(world, good, bad, nameless, good, bad, 5)
+    assert [(item.id, item.version) for item in status.successes] == [(good["id"], good["modified"])] * 2
+    assert [(item.id, item.version) for item in status.failures] == [
+        (bad["id"], bad["modified"]),
+        ("objects/2", "1970-01-01T00:00:00.000Z"),
+        (bad["id"], bad["modified"]),
+        ("objects/5", "1970-01-01T00:00:00.000Z"),
+    ]
+    assert [item.message.split(":")[0] for item in status.failures] == [
+        "/objects/1/labels",
+        "/objects/2/id",
+        "/objects/1/labels",
+        "/objects/5",
+    ]
+    assert count(world, "object") == 1
+    assert read_status(world.nodes["aurelia"], party=BOREALIA, name=status.id) == status
+
+
+def test_the_same_envelope_again_is_no_error(world: World) -> None:
+    sign(world)
+    first, second = (write(world, make_object("a"), make_object("b")) for _ in range(2))
+    assert first.successes == second.successes
+    assert (first.failures, second.failures) == ((), ())
+    assert first.id != second.id
+    assert count(world, "object") == 2
+
+
+def test_not_even_a_clash_with_an_own_version_is_told(world: World) -> None:
+    """If it were, whoever is told of none would know that its first version was not kept."""
+    sign(world)
+    write(world, make_object("a"))
+    assert write(world, make_object("a", tlp="red")).failures == ()
+    (unkept,) = accept.list_unkept(world.nodes["aurelia"], last=10)
+    assert "held in this version with other bytes" in unkept.reason
+
+
+def test_two_versions_in_one_envelope_that_clash_are_told(world: World) -> None:
+    sign(world)
+    (failure,) = write(world, make_object("a"), make_object("a", tlp="red")).failures
+    assert "twice, with different bytes" in failure.message
+
+
+@pytest.mark.parametrize("held", ["theirs", "ours", "deleted"])
+@pytest.mark.parametrize("day", [1, 2])
+def test_what_clashes_with_others_is_not_kept_and_not_told(world: World, held: str, day: int) -> None:
+    world.found("meridia")
+    sign(world)
+    if held == "ours":
+        world.add("aurelia", make_object("a"))
+    else:
+        world.sign_all(world.terms(giver="meridia", receivers=("aurelia",)), proposer="meridia")
+        write(world, make_object("a"), giver="meridia")
+    if held == "deleted":
+        delete(world.nodes["aurelia"], object_id("report", "a"), reason="asked to")
+    before = count(world, "object")
+    status = write(world, make_object("a", tlp="amber", day=day), make_object("b"))
+    assert [item.id for item in status.successes] == [object_id("report", "a"), object_id("report", "b")]
+    assert status.failures == ()
+    assert count(world, "object") == before + 1
+    (unkept,) = accept.list_unkept(world.nodes["aurelia"], last=10)
+    assert (unkept.giver, unkept.id, unkept.channel) == (BOREALIA, object_id("report", "a"), "main")
+    assert unkept.reason
+
+
+def test_what_is_held_from_another_with_the_same_bytes_came_from_both(world: World) -> None:
+    world.found("meridia")
+    sign(world)
+    world.sign_all(world.terms(giver="meridia", receivers=("aurelia",)), proposer="meridia")
+    for giver in ("meridia", "borealia"):
+        assert write(world, make_object("a"), giver=giver).failures == ()
+    assert (count(world, "arrival"), count(world, "unkept")) == (2, 0)
+
+
+def test_the_gate_is_asked_each_time(world: World) -> None:
+    agreement = sign(world)
+    node = world.nodes["aurelia"]
+    (target,) = list_write_collections(node, BOREALIA)
+    for party, kind in (("borealia", EventKind.SUSPEND), ("aurelia", EventKind.TERMINATE)):
+        write(world, make_object(party))
+        world.act(party, agreement, kind)
+        world.deliver()
+        before = count(world, "object")
+        assert list_write_collections(node, BOREALIA) == []
+        with pytest.raises(NotFoundError):
+            accept_objects(node, envelope(make_object("late")), giver=BOREALIA, collection=target.id)
+        assert count(world, "object") == before
+        if kind is EventKind.SUSPEND:
+            world.act(party, agreement, EventKind.RESUME)
+            world.deliver()
+
+
+def test_nobody_writes_where_it_does_not_give(world: World) -> None:
+    world.found("meridia")
+    sign(world)
+    world.sign_all(world.terms())
+    node = world.nodes["aurelia"]
+    (target,) = list_write_collections(node, BOREALIA)
+    assert list_write_collections(node, PartyId("meridia")) == []
+    assert list_write_collections(world.nodes["borealia"], PartyId("meridia")) == []
+    with pytest.raises(NotFoundError):
+        accept_objects(node, envelope(make_object("a")), giver=PartyId("meridia"), collection=target.id)
+    with pytest.raises(NotFoundError):
+        accept_objects(node, envelope(make_object("a")), giver=BOREALIA, collection="main")
+    assert count(world, "object") == 0
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"{", b"[]", b"{}", b'{"objects":[]}', b'{"objects":{}}', b'{"objects":[1],"objects":[2]}', b"\xff"]
+)
+def test_what_is_no_envelope_keeps_nothing(world: World, data: bytes) -> None:
+    sign(world)
+    with pytest.raises(MalformedError):
+        write_bytes(world, data)
+    assert (count(world, "write_status"), count(world, "write_use")) == (0, 0)
+
+
+def test_an_envelope_of_too_many_keeps_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    sign(world)
+    monkeypatch.setattr(accept, "MAX_ENVELOPE_OBJECTS", 3)
+    assert len(write(world, *(make_object(str(n)) for n in range(3))).successes) == 3
+    with pytest.raises(MalformedError, match="send 1 to 3"):
+        write(world, *(make_object(str(n)) for n in range(4)))
+
+
+def test_the_quota_is_of_a_party_and_a_day(world: World) -> None:
+    sign(world)
+    set_quota(world, write_objects_per_day=3)
+    write(world, make_object("a"), make_object("a"), 5)
+    before = count(world, "object")
+    refused = write_bytes(world, envelope(make_object("b")))
+    assert isinstance(refused, OverQuota)
+    assert (count(world, "object"), count(world, "write_status")) == (before, 1)
+    world.tick((refused.retry_after - 2) * 1_000_000)
+    assert isinstance(write_bytes(world, envelope(make_object("b"))), OverQuota)
+    world.tick(2_000_000)
+    assert len(write(world, make_object("b")).successes) == 1
+    with pytest.raises(MalformedError, match="send 1 to 3"):
+        write(world, 1, 2, 3, 4)
+
+
+def test_the_quota_counts_bytes(world: World) -> None:
+    sign(world)
+    data = envelope(make_object("a"))
+    set_quota(world, write_bytes_per_day=2 * len(data))
+    assert isinstance(write_bytes(world, data), Status)
+    assert isinstance(write_bytes(world, data), Status)
+    assert isinstance(write_bytes(world, data), OverQuota)
+
+
+def test_a_status_is_kept_for_a_day_and_for_its_party(world: World) -> None:
+    sign(world)
+    node = world.nodes["aurelia"]
+    status = write(world, make_object("a"))
+    with pytest.raises(NotFoundError):
+        read_status(node, party=PartyId("meridia"), name=status.id)
+    world.tick(24 * HOUR)
+    keep_up(node)
+    assert read_status(node, party=BOREALIA, name=status.id) == status
+    world.tick(HOUR)
+    with pytest.raises(NotFoundError):
+        read_status(node, party=BOREALIA, name=status.id)
+    keep_up(node)
+    assert count(world, "write_status") == 0
+    world.tick(48 * HOUR)
+    write(world, make_object("a"))
+    world.tick(26 * HOUR)
+    keep_up(node)
+    assert count(world, "write_use") == 1
+
+
+def test_what_was_not_kept_is_shown_for_90_days(world: World) -> None:
+    sign(world)
+    world.add("aurelia", make_object("a"))
+    write(world, make_object("a", day=2))
+    node = world.nodes["aurelia"]
+    world.tick(89 * 24 * HOUR)
+    keep_up(node)
+    assert len(accept.list_unkept(node, last=10)) == 1
+    world.now = Instant(world.now + 2 * 24 * HOUR)
+    keep_up(node)
+    assert accept.list_unkept(node, last=10) == []
