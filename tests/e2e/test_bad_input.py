@@ -6,10 +6,10 @@ Each is given to a command that is alone with the store, and to one that goes th
 
 import base64
 import json
-import os
 import re
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -244,16 +244,31 @@ def test_a_hundred_megabytes_are_refused_without_being_read(place: Place, tmp_pa
     assert peak < 200 * MEBIBYTE
 
 
+MEASURE = """
+import os, sys
+pid = os.posix_spawn(sys.argv[2], sys.argv[2:], os.environ)
+_, status, usage = os.wait4(pid, 0)
+with open(sys.argv[1], "w") as peak:
+    peak.write(str(usage.ru_maxrss))
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+"""A process is said to have had as much memory as the one that made it: so it is made by one that has little."""
+
+
 def run_measured(folder: Path, path: Path, *, as_file: bool) -> tuple[Ended, int]:
     """`object add` with the most memory it ever had, in bytes."""
     command = [*COMITY, "--node", str(folder), "object", "add", str(path) if as_file else "-", "--json"]
-    outputs = path.with_name("out"), path.with_name("err")
-    with path.open("rb") as given, outputs[0].open("wb") as out, outputs[1].open("wb") as err:
-        process = subprocess.Popen(command, stdin=given, stdout=out, stderr=err, env=environment())
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    read = [output.read_text(encoding="utf-8") for output in outputs]
-    return Ended(code=process.returncode, out=read[0], err=read[1]), usage.ru_maxrss * 1024
+    peak = path.with_name("peak")
+    with path.open("rb") as given:
+        done = subprocess.run(
+            [sys.executable, "-c", MEASURE, peak, *command],
+            stdin=given,
+            capture_output=True,
+            check=False,
+            env=environment(),
+        )
+    ended = Ended(code=done.returncode, out=done.stdout.decode(), err=done.stderr.decode())
+    return ended, int(peak.read_text(encoding="ascii")) * 1024
 
 
 # --- agreements and parties -------------------------------------------------------------------------------------------
