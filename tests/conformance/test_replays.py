@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from comity.ids import Instant, PartyId, format_instant
+from comity.ids import Instant, ObjectId, PartyId, format_instant
+from comity.node.node import Node
 from comity.node.parties import create_credential
 from comity.node.poll import MAX_PAGE_OBJECTS
+from comity.store.objects import read_current
 from tests.conformance.clients.asking import Asking, encode_basic, read_token
 from tests.conformance.clients.elastic import Elastic
 from tests.conformance.clients.misp import Misp
@@ -183,9 +185,19 @@ def test_misp_browses(site: Site) -> None:
 
 
 def test_misp_pushes_where_it_may(site: Site) -> None:
+    back = site.world.terms(giver="borealia", receivers=("aurelia",), title="The way back")
+    site.served.call(lambda: site.world.sign_all(back, proposer="borealia"))
     misp = Misp(site.asking(misp_headers("borealia", site.password)), "taxii2/borealia")
-    for item in misp.list_collections():
-        assert misp.push(item["id"], [make_object("pushed")]) == (202 if item["can_write"] else 404)
+    listed = misp.list_collections()
+    for item in listed:
+        assert misp.push(item["id"], [make_object("pushed")]) == (202 if item["can_write"] else 403)
+    assert [item["can_write"] for item in listed].count(True) == 1
+    assert site.served.call(lambda: is_held(site.served.node, object_id("report", "pushed")))
+
+
+def is_held(node: Node, item: ObjectId) -> bool:
+    with node.store.read() as transaction:
+        return item in read_current(transaction, {item})
 
 
 # ---- Elastic ---------------------------------------------------------------------------------------------------------
