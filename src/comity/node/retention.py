@@ -353,6 +353,7 @@ def _finish(node: Node) -> bool:
 
     A crash on any line leaves the mark that the deletion made, and the next run begins here again.
     """
+    node.pages.clear()  # no page is given again that holds what is gone; nor may its bytes stay in memory
     with node.act() as act:
         deletions.sweep_labels(act.transaction)
     if not node.store.empty_wal():

@@ -608,3 +608,13 @@ def test_what_this_party_held_too_is_no_way_out_of_its_givers_terms_either(world
     world.add("borealia", make_object("b"))
     delete(world.nodes["borealia"], object_id("report", "b"), reason="no longer needed")
     assert world.add("borealia", make_object("b")).added, "its own alone"
+
+
+def test_no_page_that_is_remembered_holds_what_was_deleted(world: World) -> None:
+    world.add("aurelia", make_object("a", more={"x_said": "SECRET"}))
+    world.sign_all(world.terms())
+    assert b"SECRET" in world.poll("borealia").filled.data
+    pages = world.nodes["aurelia"].pages
+    assert any(b"SECRET" in filled.data for filled, _, _ in pages._kept.values())
+    delete(world.nodes["aurelia"], object_id("report", "a"), reason="Found to be wrong.")
+    assert not any(b"SECRET" in filled.data for filled, _, _ in pages._kept.values())
