@@ -112,11 +112,22 @@ class Response:
 
 
 class TaxiiApp:
-    """The ASGI application of one node. `abort` drops a connection by the client's address."""
+    """The ASGI application of one node. `abort` drops a connection by the client's address.
 
-    def __init__(self, node: Node, *, abort: Callable[[tuple[str, int]], None], received: Callable[[], None]) -> None:
+    `drain` returns when no answer under an agreement is under way in any process of the node; without it there is one.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        *,
+        abort: Callable[[tuple[str, int]], None],
+        received: Callable[[], None],
+        drain: Callable[[AgreementId], Awaitable[object]] | None = None,
+    ) -> None:
         self.node = node
         self.sends = Sends()
+        self._drain = self.sends.drain if drain is None else drain
         self._polls = Polls(node, self.sends)
         self._abort = abort
         self._received = received
@@ -133,7 +144,7 @@ class TaxiiApp:
             visit.objects = response.objects
             if response.stopped is not None:
                 # A message that closed a gate is acknowledged when nothing leaves under it any more.
-                await self.sends.drain(response.stopped)
+                await self._drain(response.stopped)
         except Exception:  # noqa: BLE001 (the one place where a bug becomes a 500; the detail stays in our log)
             incident = self.node.draw(4).hex()
             _log.exception("incident %s", incident)
