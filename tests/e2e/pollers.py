@@ -11,9 +11,10 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 from comity.agreement.people import Role
 from comity.cli.control import ask
@@ -25,7 +26,17 @@ from tests.e2e.conftest import Given, read_objects
 from tests.served import format_request
 from tests.worlds import World, badge_path, make_object
 
-__all__ = ["Answer", "Client", "Ground", "Poller", "build_ground", "command", "count_sockets", "find_workers", "polling"]
+__all__ = [
+    "Answer",
+    "Client",
+    "Ground",
+    "Poller",
+    "build_ground",
+    "command",
+    "count_sockets",
+    "find_workers",
+    "polling",
+]
 
 SMALL, LARGE = 60, 24
 FILLER = 300_000
@@ -73,12 +84,14 @@ def build_ground(folder: Path) -> Ground:
 
 def command(folder: Path, operation: str, **arguments: str) -> Reply:
     """What the serving process answers to a command, given by as many people as it takes."""
-    for role in (Role.LIAISON, Role.LEGAL):
-        badge = badge_path(folder, role).read_text(encoding="utf-8")
-        reply = ask(folder, operation, {**arguments, "badge": badge})
-        assert reply is not None
-        if reply.code != Exit.WAITING:
-            break
+    reply = _command(folder, operation, arguments, Role.LIAISON)
+    return _command(folder, operation, arguments, Role.LEGAL) if reply.code == Exit.WAITING else reply
+
+
+def _command(folder: Path, operation: str, arguments: Mapping[str, str], role: Role) -> Reply:
+    badge = badge_path(folder, role).read_text(encoding="utf-8")
+    reply = ask(folder, operation, {**arguments, "badge": badge})
+    assert reply is not None, "nobody serves the node"
     return reply
 
 
@@ -140,7 +153,7 @@ class Client:
         self.port = int(self.socket.getsockname()[1])
         self.left = bytearray()
 
-    def __enter__(self) -> "Client":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -210,13 +223,11 @@ class Poller:
     url: str
     requests: tuple[bytes, ...]
     answers: list[Answer] = field(default_factory=list)
-    torn: list[bytes] = field(default_factory=list)
     refused: int = 0
     stop: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> None:
         """Ask until told to stop."""
-        number = 0
         while not self.stop.is_set():
             try:
                 client = Client(self.url)
@@ -224,13 +235,13 @@ class Poller:
                 self.refused += 1
                 time.sleep(0.02)
                 continue
-            with client:
-                try:
-                    while not self.stop.is_set():
-                        number += 1
-                        self.answers.append(client.ask(self.requests[number % len(self.requests)]))
-                except (ConnectionError, TimeoutError):
-                    self.torn.append(bytes(client.left))
+            with client, contextlib.suppress(ConnectionError, TimeoutError):
+                self._ask_on(client)
+
+    def _ask_on(self, client: Client) -> None:
+        while not self.stop.is_set():
+            request = self.requests[len(self.answers) % len(self.requests)]
+            self.answers.append(client.ask(request))
 
 
 @contextlib.contextmanager

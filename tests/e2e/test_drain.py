@@ -9,6 +9,7 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -58,27 +59,36 @@ def server(request: pytest.FixtureRequest, ground: Ground, serve: Serve) -> Serv
     return served
 
 
-Stop = Callable[[bool], None]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """Suspends or resumes the agreement, by a command or a partner's message; returns once that is acknowledged."""
 
+    ground: Ground
+    url: str
+    by_message: bool
 
-@pytest.fixture(params=["by-command", "by-message"])
-def stop(request: pytest.FixtureRequest, ground: Ground, server: Serving) -> Stop:
-    """Suspend (True) or resume (False) the agreement; it has returned once that is acknowledged."""
+    def suspend(self) -> None:
+        self._do(EventKind.SUSPEND)
 
-    def by_command(suspends: bool) -> None:
-        operation = "agreement.suspend" if suspends else "agreement.resume"
-        assert command(ground.folder, operation, id=ground.agreement).code == 0
+    def resume(self) -> None:
+        self._do(EventKind.RESUME)
 
-    def by_message(suspends: bool) -> None:
-        kind = EventKind.SUSPEND if suspends else EventKind.RESUME
+    def _do(self, kind: EventKind) -> None:
+        ground = self.ground
+        if not self.by_message:
+            assert command(ground.folder, f"agreement.{kind}", id=ground.agreement).code == 0
+            return
         node = ground.world.nodes["borealia"]
         ground.world.act_on("borealia", ground.agreement, kind)
         for message in list_due(node):
-            answer = httpx.post(f"{server.url}/comity/exchange/", content=message.envelope, timeout=20, trust_env=False)
+            answer = httpx.post(f"{self.url}/comity/exchange/", content=message.envelope, timeout=20, trust_env=False)
             assert answer.status_code == 202
             settle(node, message, problem=None)
 
-    return by_command if request.param == "by-command" else by_message
+
+@pytest.fixture(params=[False, True], ids=["by-command", "by-message"])
+def stop(request: pytest.FixtureRequest, ground: Ground, server: Serving) -> Stop:
+    return Stop(ground=ground, url=server.url, by_message=request.param)
 
 
 def check_record(ground: Ground, pollers: list[Poller]) -> Record:
@@ -116,11 +126,11 @@ def test_nothing_leaves_between_a_stop_and_its_end_while_sixteen_poll(
     with polling(server.url, *(ground.request(page) for page in PAGES)) as pollers:
         for number in range(ROUNDS):
             wait_for_answers(pollers)
-            stop(True)
+            stop.suspend()
             begun = time.monotonic()
             time.sleep(A_MOMENT * 2)
             stopped.append((begun, time.monotonic()))
-            stop(False)
+            stop.resume()
             if number % 2:
                 assert command(ground.folder, "object.add", data=bundle(f"new {number}")).code == 0
         wait_for_answers(pollers)
@@ -156,7 +166,7 @@ def test_of_an_answer_that_is_not_read_nothing_comes_but_what_the_kernel_had(
     with contextlib.ExitStack() as stack:
         clients = enter_everywhere(server, lambda: begin(server, ground), stack)
         started = time.monotonic()
-        stop(True)
+        stop.suspend()
         assert GRACE_SECONDS - 0.1 < time.monotonic() - started < GRACE_SECONDS + 2
         queued = [client.count_queued() for client in clients]
         time.sleep(0.3)
@@ -167,7 +177,7 @@ def test_of_an_answer_that_is_not_read_nothing_comes_but_what_the_kernel_had(
             assert not is_whole(received)
         with Client(server.url) as client:
             assert client.ask(ground.request()).status == 404
-            stop(False)
+            stop.resume()
             assert client.ask(ground.request("?limit=5")).status == 200
 
 
@@ -186,9 +196,7 @@ def is_whole(answer: bytes) -> bool:
     return len(body) >= int(length.partition(b":")[2])
 
 
-def test_a_slow_reader_is_cut_by_a_stop_and_holds_up_nobody_before(
-    server: Serving, ground: Ground, stop: Stop
-) -> None:
+def test_a_slow_reader_is_cut_by_a_stop_and_holds_up_nobody_before(server: Serving, ground: Ground, stop: Stop) -> None:
     with contextlib.ExitStack() as stack:
         slow = enter_everywhere(server, lambda: begin(server, ground), stack)
         half = [stack.enter_context(Client(server.url)) for _ in range(6)]
@@ -202,7 +210,7 @@ def test_a_slow_reader_is_cut_by_a_stop_and_holds_up_nobody_before(
             for client in quick:
                 assert client.ask(ground.request("?limit=20")).status == 200
         assert time.monotonic() - started < 5
-        stop(True)
+        stop.suspend()
         queued = [client.count_queued() for client in slow]
         for client, most in zip(slow, queued, strict=True):
             before = len(client.left)
@@ -226,7 +234,7 @@ def test_pipelined_requests_are_answered_in_order_and_stopped_in_the_middle(
     with contextlib.ExitStack() as stack:
         many = ground.request() * 6
         clients = enter_everywhere(server, lambda: begin(server, ground, many), stack)
-        stop(True)
+        stop.suspend()
         queued = [client.count_queued() for client in clients]
         for client, most in zip(clients, queued, strict=True):
             before = len(client.left)
