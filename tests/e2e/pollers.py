@@ -72,6 +72,8 @@ def build_ground(folder: Path) -> Ground:
     folder.mkdir(exist_ok=True)
     world.found("aurelia", "borealia")
     agreement = world.sign_all(world.terms())
+    # And one under which the partner may write here.
+    world.sign_all(world.terms(giver="borealia", receivers=("aurelia",), title="Back"), proposer="borealia")
     world.add("aurelia", *[make_object(f"small {n}", more={"description": "y" * 500}) for n in range(SMALL)])
     world.add("aurelia", *[make_object(f"large {n}", more={"description": "x" * FILLER}) for n in range(LARGE)])
     node = world.nodes.pop("aurelia")

@@ -32,6 +32,7 @@ from tests.e2e.pollers import (
     polling,
 )
 from tests.e2e.test_kill import Record, check_kept_head
+from tests.served import format_request
 
 pytestmark = [pytest.mark.slow, pytest.mark.e2e]
 
@@ -219,6 +220,31 @@ def test_a_slow_reader_is_cut_by_a_stop_and_holds_up_nobody_before(server: Servi
             assert client.read_all() == b""
         for client in quick:
             assert client.ask(ground.request("?limit=20")).status == 404
+
+
+def test_a_message_that_stops_is_acknowledged_to_nobody_before_the_drain(server: Serving, ground: Ground) -> None:
+    """The same message at once on connections of every worker: each is told when all is drained, not before."""
+    node = ground.world.nodes["borealia"]
+    ground.world.act_on("borealia", ground.agreement, EventKind.SUSPEND)
+    (message,) = list_due(node)
+    head = format_request("POST", "/comity/exchange/", headers={"Content-Length": str(len(message.envelope))})
+    with contextlib.ExitStack() as stack:
+        readers = enter_everywhere(server, lambda: begin(server, ground), stack)
+        senders = enter_everywhere(server, lambda: Client(server.url), stack)
+        started = time.monotonic()
+        for sender in senders:
+            sender.send(head + message.envelope)
+        acknowledged = list[float]()
+        for sender in senders:
+            assert sender.read().status == 202
+            acknowledged.append(time.monotonic() - started)
+        assert min(acknowledged) > GRACE_SECONDS - 0.1
+        for reader in readers:
+            before, most = len(reader.left), reader.count_queued()
+            assert len(reader.read_all()) - before <= most
+        again = time.monotonic()
+        assert senders[0].ask(head + message.envelope).status == 202  # nobody is cut, or waited for, once more
+        assert time.monotonic() - again < 1
 
 
 def test_pipelined_requests_are_answered_in_order_and_stopped_in_the_middle(

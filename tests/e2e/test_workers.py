@@ -333,6 +333,17 @@ def test_what_was_deleted_is_given_by_no_worker_from_memory(ground: Ground, serv
             assert object_id("report", "added").encode() in client.ask(ground.request()).body
 
 
+@pytest.mark.kill
+def test_a_worker_that_does_not_forget_is_ended_before_a_deletion_returns(ground: Ground, serve: Serve) -> None:
+    ground.set(FREE)
+    server = serve(ground.folder, workers=2)
+    stuck, _ = find_workers(server.process.pid)
+    os.kill(stuck, signal.SIGSTOP)
+    reply = command(ground.folder, "retention.delete", id=object_id("report", "small 7"), reason="A test.")
+    assert reply.code == 0, reply.error
+    assert is_gone(stuck)
+
+
 def test_a_policy_that_changes_holds_in_every_worker_at_the_next_poll(ground: Ground, serve: Serve) -> None:
     ground.set(FREE)
     server = serve(ground.folder, workers=2)
@@ -398,6 +409,6 @@ def test_workers_end_with_a_first_process_that_stops_before_they_are_ready(groun
         wait_until(lambda: len(find_workers(server.process.pid)) == 2)
         workers = find_workers(server.process.pid)
         server.process.kill()
-        wait_until(lambda: all(is_gone(worker) for worker in workers), 2)
+        wait_until(lambda: all(is_gone(worker) for worker in workers))
     finally:
         server.end(signal.SIGKILL)
