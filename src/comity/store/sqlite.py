@@ -198,6 +198,9 @@ class SqliteStore:
     def close(self) -> None:
         """Give the file up; safe to call twice."""
         self._connection.close()
+        if self.turns is not None:
+            self.turns.close()
+            self.turns = None
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
