@@ -38,6 +38,7 @@ class Act:
     now: Instant
     draw: Callable[[int], bytes]
     entries: list[tuple[bytes, log.Opening, log.Listing | None]] = field(default_factory=list)
+    sequences: dict[PartyId, int] = field(default_factory=dict)
 
     def record(
         self,
@@ -51,17 +52,22 @@ class Act:
     ) -> None:
         """Put an entry on record with this act; `recipient` gets its next sequence number.
 
-        The content goes on with `listing`, where it has one.
+        The content names `listing`, where it has one.
         """
         salt = self.draw(SALT_BYTES)
+        sequence: int | None = None
+        if recipient is not None:
+            last = self.sequences.get(recipient)
+            sequence = (log.read_sequence(self.transaction, recipient) if last is None else last) + 1
+            self.sequences[recipient] = sequence
         leaf = Leaf(
             type=kind,
             terms=terms,
             recipient=recipient,
-            sequence=None if recipient is None else log.next_sequence(self.transaction, recipient),
+            sequence=sequence,
             count=count,
             at=self.now,
-            commitment=commit_content(salt, content, b"" if listing is None else listing.data),
+            commitment=commit_content(salt, content),
         )
         self.entries.append((format_leaf(leaf), log.Opening(salt=salt, content=content), listing))
 
@@ -163,8 +169,8 @@ class Node:
         """The signed head of the log with the act's entries, everything written but not yet committed."""
         transaction = act.transaction
         size = log.read_size(transaction)
-        for position, (leaf, opening, listing) in enumerate(act.entries, start=size):
-            log.add_entry(transaction, position, leaf, opening, listing=listing)
+        log.add_entries(transaction, size, act.entries)
+        log.write_sequences(transaction, act.sequences)
         tiles = append_leaves(
             lambda level, index: log.read_tile(transaction, level, index),
             size,

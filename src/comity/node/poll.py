@@ -263,7 +263,12 @@ def _finish(admitted: Candidates, redacted: Mapping[int, tuple[str, ...]], *, mo
 
 
 def _record(act: Act, collection: Collection, answer: Answer, *, filled: Filled) -> None:
-    content = format_disclosure(answer=answer, channel=collection.channel.id, epoch=collection.dossier.epoch)
+    content = format_disclosure(
+        answer=answer,
+        channel=collection.channel.id,
+        epoch=collection.dossier.epoch,
+        listing=filled.listing.digest,
+    )
     act.record(
         EntryType.DISCLOSURE,
         content,
