@@ -9,6 +9,7 @@ since 1970-01-01T00:00:00Z, so that release times can be unique, ordered and add
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import NewType
 
 from comity.errors import MalformedRequest
@@ -128,6 +129,7 @@ def parse_instant(text: str) -> Instant:
     return Instant((whole - _EPOCH) // _MICROSECOND + micros)
 
 
+@lru_cache(maxsize=1_024)
 def format_instant(instant: Instant) -> str:
     """The timestamp with exactly six fraction digits, as TAXII 2.1 §2 asks."""
     return (_EPOCH + instant * _MICROSECOND).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -34,8 +34,8 @@ class Released:
 class Filled:
     """A page, column by column: `data` are the objects that leave, with a comma between each two, `sizes` their bytes.
 
-    `redacted` names what was removed, by the place of the object. `more` says that others wait behind it. `encoded` is
-    for whoever sends it: the same body, compressed.
+    `redacted` names what was removed, by the place of the object. `more` says that others wait behind it. `answers` is
+    for whoever sends it: what it made of the page, as it is and compressed.
     """
 
     at: tuple[Instant, ...]
@@ -46,7 +46,7 @@ class Filled:
     data: bytes
     more: bool
     listing: Listing
-    encoded: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
+    answers: dict[str, object] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def items(self) -> tuple[Released, ...]:

@@ -112,14 +112,28 @@ def poll_together(node: Node, requests: Sequence[PollRequest]) -> list[Page | No
     by whoever asks (`Node.keep_head`).
     """
     with node.act(keeps_head=False) as act:
-        return [_poll(node, act, request) for request in requests]
+        # In this transaction nothing changes but a feed that catches up: what is open for one is open for the next.
+        opened = dict[tuple[PartyId, str], _Opened | None]()
+        return [_poll(node, act, request, opened) for request in requests]
 
 
-def _poll(node: Node, act: Act, request: PollRequest) -> Page | None:
-    collection = find_open_collection(node, act.transaction, request.recipient, request.collection)
-    if collection is None:
+_Opened = tuple[Collection, Feed]
+
+
+def _open(node: Node, act: Act, recipient: PartyId, name: str) -> _Opened | None:
+    """The collection, if the gate is open, with its feed, caught up."""
+    collection = find_open_collection(node, act.transaction, recipient, name)
+    return None if collection is None else (collection, _catch_up(act, collection, node.party))
+
+
+def _poll(node: Node, act: Act, request: PollRequest, opened: dict[tuple[PartyId, str], _Opened | None]) -> Page | None:
+    place = request.recipient, request.collection
+    if place not in opened:
+        opened[place] = _open(node, act, *place)
+    found = opened[place]
+    if found is None:
         return None
-    feed = _catch_up(act, collection, node.party)
+    collection, feed = found
     filled = node.pages.find(feed, collection.terms.hash, request)
     if filled is None:
         filled = _fill(act, _open_channel(node, act, collection, feed), request=request)

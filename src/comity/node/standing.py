@@ -221,13 +221,17 @@ def list_collections(node: Node, transaction: Transaction, recipient: PartyId) -
             channel=channel,
             recipient=recipient,
         )
-        for name, (dossier, terms, channel) in _find_places(node, transaction, recipient).items()
+        for name, (dossier, terms, channel) in _find_places(
+            node, transaction, recipient, changes=read_changes(transaction)
+        ).items()
     ]
 
 
-def find_collection(node: Node, transaction: Transaction, recipient: PartyId, collection: str) -> Collection | None:
-    """The collection of `recipient` with that id, if there is one."""
-    place = _find_places(node, transaction, recipient).get(collection)
+def find_collection(
+    node: Node, transaction: Transaction, recipient: PartyId, collection: str, *, changes: int
+) -> Collection | None:
+    """The collection of `recipient` with that id, if there is one; `changes` is `read_changes` of this transaction."""
+    place = _find_places(node, transaction, recipient, changes=changes).get(collection)
     if place is None:
         return None
     dossier, terms, channel = place
@@ -241,9 +245,11 @@ def find_collection(node: Node, transaction: Transaction, recipient: PartyId, co
     )
 
 
-def _find_places(node: Node, transaction: Transaction, recipient: PartyId) -> dict[str, tuple[Dossier, Terms, Channel]]:
+def _find_places(
+    node: Node, transaction: Transaction, recipient: PartyId, *, changes: int
+) -> dict[str, tuple[Dossier, Terms, Channel]]:
     """Where each collection of `recipient` comes from. It does not hang on the clock, nor on the policy."""
-    changes, key = read_changes(transaction), f"collections of {recipient}"
+    key = f"collections of {recipient}"
     remembered = node.remembered.get(key)
     if remembered is not None and remembered[0] == changes:
         return cast("dict[str, tuple[Dossier, Terms, Channel]]", remembered[1])

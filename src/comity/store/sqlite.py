@@ -156,6 +156,12 @@ class SqliteStore:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
 
+    @contextmanager
+    def glance(self) -> Iterator[SqliteTransaction]:
+        """As `read`, for one single statement, which is a view of its own: two see two states."""
+        with _translated(None):
+            yield SqliteTransaction(self._connection)
+
     def empty_wal(self) -> bool:
         """Whether all that is committed is now in the file, and the write-ahead log beside it empty.
 

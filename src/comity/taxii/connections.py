@@ -3,11 +3,14 @@
 
 uvicorn knows how long a connection may be idle and how many there may be in all. What it does not know stands here: how
 many from one address, a deadline for the TLS handshake and for the head and the body of a request, and a bound on the
-head. Who is over any of these is cut without a word.
+head. Who is over any of these is cut without a word. Also that an answer is handed to the operating system in one call,
+where it would be one for each of its parts.
 """
 
 import asyncio
+import os
 from collections import Counter
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -20,6 +23,9 @@ __all__ = ["MAX_HEAD_BYTES", "Connections"]
 
 MAX_HEAD_BYTES = 512 * 1024
 """A request line with the longest query, and headers; well over the 256 KiB that asyncio reads at once."""
+
+_MOST_PARTS = 512
+"""Well under what one writev takes (IOV_MAX)."""
 
 _OVERFLOW = 64
 """How many connections over the limit are let in, to be told so by a 503."""
@@ -38,7 +44,7 @@ class Connections:
         self._proxy = proxy
         self._open: set[asyncio.Transport] = set()
         self._by_neighbourhood: Counter[str] = Counter()
-        self._transports: dict[tuple[str, int], asyncio.Transport] = {}
+        self._transports: dict[tuple[str, int], GatheringTransport] = {}
 
     def __len__(self) -> int:
         return len(self._open)
@@ -48,6 +54,10 @@ class Connections:
         transport = self._transports.get(client)
         if transport is not None:
             transport.abort()
+
+    def gather(self, client: tuple[str, int]) -> AbstractContextManager[Any]:
+        """What is written to the connection in the block is handed over at its end, as far as it is taken."""
+        return self._transports.get(client) or nullcontext()
 
     def abort_all(self) -> None:
         """Drop every connection and whatever is not yet handed over."""
@@ -85,11 +95,11 @@ class Connections:
         if not self._by_neighbourhood[neighbourhood]:
             del self._by_neighbourhood[neighbourhood]
 
-    def enter(self, client: tuple[str, int], transport: asyncio.Transport) -> None:
+    def enter(self, client: tuple[str, int], transport: "GatheringTransport") -> None:
         """Know the transport of a connection, which is ready for requests, by its client's address."""
         self._transports[client] = transport
 
-    def leave(self, client: tuple[str, int], transport: asyncio.Transport) -> None:
+    def leave(self, client: tuple[str, int], transport: "GatheringTransport") -> None:
         """Know it no more. The address may already stand for the client's next connection."""
         if self._transports.get(client) is transport:
             del self._transports[client]
@@ -100,13 +110,92 @@ class Connections:
         return self._tls is not None
 
 
+class GatheringTransport:
+    """A transport of asyncio; as a block, it hands over at the end what was written in it.
+
+    Outside a block nothing is kept back. What the operating system does not take goes to the transport, whose buffer
+    counts it: so nothing is here that a suspension would not wait for.
+    """
+
+    __slots__ = (
+        "_beneath",
+        "_kept",
+        "abort",
+        "get_extra_info",
+        "get_write_buffer_size",
+        "is_closing",
+        "pause_reading",
+        "resume_reading",
+        "set_protocol",
+        "set_write_buffer_limits",
+    )
+
+    def __init__(self, beneath: asyncio.Transport) -> None:
+        self._beneath = beneath
+        self._kept: list[bytes] | None = None
+        self.abort = beneath.abort
+        self.get_extra_info = beneath.get_extra_info
+        self.get_write_buffer_size = beneath.get_write_buffer_size
+        self.is_closing = beneath.is_closing
+        self.pause_reading = beneath.pause_reading
+        self.resume_reading = beneath.resume_reading
+        self.set_protocol = beneath.set_protocol
+        self.set_write_buffer_limits = beneath.set_write_buffer_limits
+
+    def __enter__(self) -> None:
+        self._kept = []
+
+    def __exit__(self, *_: object) -> None:
+        kept, self._kept = self._kept, None
+        if kept:
+            self._hand_over(kept)
+
+    def write(self, data: bytes) -> None:
+        """Hand it over, or keep it until the end of the block."""
+        if self._kept is None:
+            self._beneath.write(data)
+        elif data:
+            self._kept.append(data)
+
+    def close(self) -> None:
+        """Close the connection once everything is handed over."""
+        kept, self._kept = self._kept, None
+        if kept:
+            self._hand_over(kept)
+        self._beneath.close()
+
+    def _hand_over(self, parts: list[bytes]) -> None:
+        beneath = self._beneath
+        plain = beneath.get_extra_info("sslcontext") is None
+        if len(parts) > 1 and plain and not beneath.is_closing() and not beneath.get_write_buffer_size():
+            parts = _write_at_once(beneath.get_extra_info("socket").fileno(), parts)
+        for part in parts:
+            beneath.write(part)
+
+
+def _write_at_once(handle: int, parts: list[bytes]) -> list[bytes]:
+    """What of `parts` the operating system did not take. An error is left for the transport to find."""
+    try:
+        taken = os.writev(handle, parts[:_MOST_PARTS])
+    except OSError:
+        return parts
+    left = list[bytes]()
+    for part in parts:
+        if taken < len(part):
+            left.append(part[taken:])
+        taken = max(0, taken - len(part))
+    return left
+
+
 class BoundedProtocol(HttpToolsProtocol):
     """uvicorn's protocol on a transport that keeps nothing back, with deadlines for what the client has to send."""
 
     def __init__(self, connections: Connections, **given: Any) -> None:  # noqa: ANN401 (uvicorn's own parameters)
         super().__init__(**given)
         self._connections = connections
-        self._deadline: asyncio.TimerHandle | None = None
+        self._beneath: asyncio.Transport | None = None
+        self._due: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._head_bytes = 0
         self._in_body = False
 
@@ -116,13 +205,14 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport = transport
             transport.abort()
             return
-        super().connection_made(transport)
+        self._beneath, gathering = transport, GatheringTransport(transport)
+        super().connection_made(gathering)  # type: ignore[arg-type] # it does what uvicorn asks of a transport
         # asyncio's TLS layer says also of an empty buffer that it has reached a limit of 0, and what it has still to
         # send of the handshake counts: only from here on is there somebody to be told.
         transport.set_write_buffer_limits(high=1 if self._connections.encrypted else 0, low=0)
         self._expect(self._connections.limits.head_seconds)
         if self.client is not None:
-            self._connections.enter(self.client, transport)
+            self._connections.enter(self.client, gathering)
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Whether the connection stays: a client that has said all it had to say still gets its answer."""
@@ -135,25 +225,27 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self._expect(None)
-        if self.client is not None:
-            self._connections.leave(self.client, self.transport)
-        if not self._connections.encrypted:
-            self._connections.closed(self.transport)
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._beneath is not None and self.client is not None:
+            self._connections.leave(self.client, self.transport)  # type: ignore[arg-type] # as in connection_made
+        if self._beneath is not None and not self._connections.encrypted:
+            self._connections.closed(self._beneath)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Take bytes of a request. The first one after a whole request begins the time that the next one has."""
-        if self._deadline is None:
+        if self._due is None:
             self._expect(self._connections.limits.head_seconds)
         super().data_received(data)
         # What came with the end of a head is no longer counted: the parser has taken it.
-        self._head_bytes = 0 if self._in_body or self._deadline is None else self._head_bytes + len(data)
+        self._head_bytes = 0 if self._in_body or self._due is None else self._head_bytes + len(data)
         if self._head_bytes > MAX_HEAD_BYTES:
             self.transport.abort()
 
     def on_message_begin(self) -> None:
         """Begin the time for the head of a request, also of one that came in one piece with the one before."""
-        if self._deadline is None:
+        if self._due is None:
             self._expect(self._connections.limits.head_seconds)
         super().on_message_begin()
 
@@ -170,16 +262,31 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def _expect(self, seconds: float | None) -> None:
-        """Cut the connection unless what is expected has come by then; None expects nothing."""
-        if self._deadline is not None:
-            self._deadline.cancel()
-        self._deadline = None if seconds is None else self.loop.call_later(seconds, self._cut, seconds)
+        """Cut the connection unless what is expected has come by then; None expects nothing.
 
-    def _cut(self, seconds: float) -> None:
+        One timer looks at what is due when it rings, so that a request that comes in time costs none.
+        """
+        if seconds is None:
+            self._due = None
+            return
+        self._due = self.loop.time() + seconds
+        if self._timer is None or self._timer.when() > self._due:
+            self._set_timer(self._due)
+
+    def _set_timer(self, at: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self.loop.call_at(at, self._look)
+
+    def _look(self) -> None:
         """Drop a client that is late, unless this side has stopped reading: then it may have sent everything."""
-        self._deadline = None
-        if self.flow.read_paused:
-            self._expect(seconds)
+        self._timer = None
+        if self._due is None:
+            return
+        if self._due > self.loop.time():
+            self._set_timer(self._due)
+        elif self.flow.read_paused:
+            self._expect(self._connections.limits.body_seconds)
         else:
             self.transport.abort()
 

@@ -126,7 +126,9 @@ class TaxiiServer:
         self._access = None if settings.access_log is None else AccessLog(settings.access_log, node.clock)
         self._connections = Connections(settings.limits, tls=self._tls, proxy=None if proxy is None else proxy.address)
         self.queued = asyncio.Event()
-        self.app = TaxiiApp(node, abort=self._connections.abort, received=self.queued.set)
+        self.app = TaxiiApp(
+            node, abort=self._connections.abort, received=self.queued.set, gather=self._connections.gather
+        )
         self._metrics = Metrics(
             lambda: read_figures(node),
             connections=lambda: len(self._connections),

@@ -16,7 +16,9 @@ is registered with `Sends` (`taxii.polls`) until its last byte is out.
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from dataclasses import dataclass, field, replace
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -79,6 +81,15 @@ _TITLES = {
     503: "Unavailable",
 }
 _MAX_MESSAGE_BYTES = 2 * 1024 * 1024
+_READ = frozenset({*wire.SECRET_HEADERS, b"accept", b"accept-encoding", b"content-type"})
+"""The headers of a request that are read; the server gives their names in lower case (ASGI 3)."""
+
+_NO_HEADERS: Mapping[str, str] = {}
+_MOST_JOINED = 64 * 1024
+_MOST_QUESTIONS = 2_048
+_MOST_REMEMBERED_BYTES = 512
+"""Of a query or an id: with the bound on their number, what the questions that are remembered may take."""
+
 _LEAST_COMPRESSED = 1_000
 """Bytes of a body that is worth it."""
 
@@ -101,26 +112,48 @@ _log = logging.getLogger("comity.taxii")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """What goes back, in parts. `sending` is registered until it is out; `stopped` has to be drained before it goes."""
+    """What goes back, in parts, with its headers as they are sent.
+
+    `sending` is registered until it is out; `stopped` has to be drained before it goes.
+    """
 
     status: int
-    body: tuple[bytes, ...] = ()
-    headers: Headers = field(default_factory=dict)
+    body: tuple[bytes, ...]
+    headers: tuple[tuple[bytes, bytes], ...]
     sending: Sending | None = None
     stopped: AgreementId | None = None
     objects: int = 0
 
 
-class TaxiiApp:
-    """The ASGI application of one node. `abort` drops a connection by the client's address."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Question:
+    """A request for a page, taken apart."""
 
-    def __init__(self, node: Node, *, abort: Callable[[tuple[str, int]], None], received: Callable[[], None]) -> None:
+    filters: Filters
+    request: PollRequest
+
+
+class TaxiiApp:
+    """The ASGI application of one node. By the client's address, `abort` drops its connection, and in `gather` what is
+    written to it is handed over at once at the end.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        *,
+        abort: Callable[[tuple[str, int]], None],
+        received: Callable[[], None],
+        gather: Callable[[tuple[str, int]], AbstractContextManager[Any]] = nullcontext,
+    ) -> None:
         self.node = node
+        self._gather = gather
         self.sends = Sends()
         self._polls = Polls(node, self.sends)
         self._abort = abort
         self._received = received
         self._cursor_key = read_cursor_key(node)
+        self._remember_question = lru_cache(maxsize=_MOST_QUESTIONS)(self._read_question)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request (ASGI 3)."""
@@ -138,8 +171,8 @@ class TaxiiApp:
             incident = self.node.draw(4).hex()
             _log.exception("incident %s", incident)
             title = f"Internal error, incident {incident}"
-            response = Response(status=500, body=(wire.format_error(title=title, status=500),))
-        await self._send(response, send)
+            response = _respond(500, wire.format_error(title=title, status=500))
+        await self._send(response, send, client=scope["client"])
 
     async def _answer(self, scope: Scope, body: bytes | None, visit: Visit) -> Response:
         """The response, everything it needs committed."""
@@ -179,7 +212,7 @@ class TaxiiApp:
         except MalformedError as error:
             raise NotFoundError(error.detail) from error
         self._received()
-        return Response(status=202, stopped=recorded.event.agreement if recorded.stops else None)
+        return replace(_respond(202), stopped=recorded.event.agreement if recorded.stops else None)
 
     def _bound_body(self, scope: Scope) -> int:
         """How much of the body is read: of an envelope only from who may write there as much as TAXII clients send."""
@@ -194,7 +227,7 @@ class TaxiiApp:
             case writing.Refused() as refused:
                 return _tell(refused)
             case bytes() as status:
-                return Response(status=202, body=(status,))
+                return _respond(202, status)
 
     async def _serve(self, route: Route, party: PartyId, scope: Scope, *, accept_encoding: str | None) -> Response:
         match route.resource:
@@ -235,7 +268,43 @@ class TaxiiApp:
         ] + writing.list_views(self.node, party)
 
     async def _poll(self, route: Route, party: PartyId, scope: Scope, *, coding: Coding | None) -> Response:
-        filters = _parse_query(scope["query_string"], route)
+        query = scope["query_string"]
+        remember = len(query) <= _MOST_REMEMBERED_BYTES and len(route.object) <= _MOST_REMEMBERED_BYTES
+        question = (self._remember_question if remember else self._read_question)(route, party, query)
+        page, sending = await self._polls.ask(question.request, lambda: self._abort(scope["client"]))
+        try:
+            return replace(self._answer_question(question, route, page.filled, coding=coding), sending=sending)
+        except BaseException:
+            self.sends.release(sending)
+            raise
+
+    def _answer_question(self, question: _Question, route: Route, filled: Filled, *, coding: Coding | None) -> Response:
+        """The page as it is sent. It follows from the question and the page, and is remembered with the page."""
+        if not filled.at and route.object:
+            raise NotFoundError("no such object")
+        key = coding or "identity"
+        answer = filled.answers.get(key)
+        if not isinstance(answer, Response):
+            answer = filled.answers[key] = self._format_answer(question, route, filled, coding=coding)
+        return answer
+
+    def _format_answer(self, question: _Question, route: Route, filled: Filled, *, coding: Coding | None) -> Response:
+        cursor, request = None, question.request
+        if filled.more:
+            cursor = wire.format_cursor(
+                filled.at[-1],
+                key=self._cursor_key,
+                party=request.recipient,
+                collection=request.collection,
+                filters=question.filters,
+            )
+        body, headers = _format_page(filled, route.resource, cursor=cursor), _date_headers(filled, request)
+        if coding is not None and sum(map(len, body)) >= _LEAST_COMPRESSED:
+            body, headers = (compress(coding, body),), {**headers, "content-encoding": coding}
+        return replace(_respond(200, *body, headers={**headers, "vary": "accept-encoding"}), objects=len(filled.at))
+
+    def _read_question(self, route: Route, party: PartyId, query: bytes) -> _Question:
+        filters = _parse_query(query, route)
         request = PollRequest(
             recipient=party,
             collection=route.collection,
@@ -243,42 +312,7 @@ class TaxiiApp:
             selection=self._select(filters, party, collection=route.collection),
             limit=min(filters.limit or MAX_PAGE_OBJECTS, MAX_PAGE_OBJECTS),
         )
-        page, sending = await self._polls.ask(request, lambda: self._abort(scope["client"]))
-        try:
-            after = request.selection.after
-            return self._give_page(
-                page.filled, route, party, filters=filters, after=after, sending=sending, coding=coding
-            )
-        except BaseException:
-            self.sends.release(sending)
-            raise
-
-    def _give_page(
-        self,
-        filled: Filled,
-        route: Route,
-        party: PartyId,
-        *,
-        filters: Filters,
-        after: Instant,
-        sending: Sending,
-        coding: Coding | None,
-    ) -> Response:
-        if not filled.at and route.object:
-            raise NotFoundError("no such object")
-        cursor = None
-        if filled.more:
-            cursor = wire.format_cursor(
-                filled.at[-1], key=self._cursor_key, party=party, collection=route.collection, filters=filters
-            )
-        body, headers = _format_page(filled, route.resource, cursor=cursor), _date_headers(filled, after)
-        if coding is not None and sum(map(len, body)) >= _LEAST_COMPRESSED:
-            key = f"{coding} {cursor}"
-            if key not in filled.encoded:
-                filled.encoded[key] = compress(coding, body)
-            body, headers = (filled.encoded[key],), {**headers, "content-encoding": coding}
-        headers["vary"] = "accept-encoding"
-        return Response(status=200, body=body, headers=headers, sending=sending, objects=len(filled.at))
+        return _Question(filters=filters, request=request)
 
     def _select(self, filters: Filters, party: PartyId, *, collection: str) -> Selection:
         after = filters.added_after or Instant(0)
@@ -296,18 +330,12 @@ class TaxiiApp:
             versions=VersionChoice(last=filters.last, first=filters.first, every=filters.every, exact=filters.versions),
         )
 
-    async def _send(self, response: Response, send: Send) -> None:
+    async def _send(self, response: Response, send: Send, *, client: tuple[str, int]) -> None:
         async def write() -> None:
-            headers = {
-                "content-type": wire.MEDIA_TYPE,
-                "content-length": str(sum(map(len, response.body))),
-                "cache-control": "no-store",
-                **response.headers,
-            }
-            raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
-            await send({"type": "http.response.start", "status": response.status, "headers": raw})
-            for part in response.body:
-                await send({"type": "http.response.body", "body": part, "more_body": True})
+            with self._gather(client):
+                await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
+                for part in response.body:
+                    await send({"type": "http.response.body", "body": part, "more_body": True})
             # The server writes this only when everything before it has left its buffers: see `taxii.listen`.
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
@@ -370,11 +398,12 @@ def _format_page(filled: Filled, resource: Resource, *, cursor: str | None) -> t
     return wire.format_envelope(filled.data, cursor=cursor)
 
 
-def _date_headers(filled: Filled, after: Instant) -> Headers:
+def _date_headers(filled: Filled, request: PollRequest) -> Headers:
     """The dates of the first and last object (TAXII 2.1 §3.2); of an empty page, the position that was asked from.
 
     A client that keeps the last date as its position keeps it over an empty page then.
     """
+    after = request.selection.after
     dates = filled.at or ((after,) if after else ())
     if not dates:
         return {}
@@ -384,14 +413,28 @@ def _date_headers(filled: Filled, after: Instant) -> Headers:
     }
 
 
+def _respond(status: int, *body: bytes, headers: Mapping[str, str] = _NO_HEADERS) -> Response:
+    """The response; a short body is joined, which costs less than giving its parts one by one."""
+    size = sum(map(len, body))
+    if body and size <= _MOST_JOINED:
+        body = (b"".join(body),)
+    named = {
+        "content-type": wire.MEDIA_TYPE,
+        "content-length": str(size),
+        "cache-control": "no-store",
+        **headers,
+    }
+    raw = tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in named.items())
+    return Response(status=status, body=body, headers=raw)
+
+
 def _give(body: bytes) -> Response:
-    return Response(status=200, body=(body,))
+    return _respond(200, body)
 
 
-def _fail(status: int, description: str = "") -> Response:
-    return Response(
-        status=status, body=(wire.format_error(title=_TITLES[status], status=status, description=description),)
-    )
+def _fail(status: int, description: str = "", *, headers: Mapping[str, str] = _NO_HEADERS) -> Response:
+    body = wire.format_error(title=_TITLES[status], status=status, description=description)
+    return _respond(status, body, headers=headers)
 
 
 def _refuse(error: ComityError) -> Response:
@@ -399,23 +442,22 @@ def _refuse(error: ComityError) -> Response:
     status = find_status(error)
     if status >= 500:  # noqa: PLR2004 (the class of HTTP statuses that are our fault)
         _log.error("%s: %s", error.code, error.detail)
-    response = _fail(status, error.detail if status in {400, 429} else "")
     wait = error.facts.get("retry_after")
-    return response if wait is None else replace(response, headers={"retry-after": str(wait)})
+    headers = _NO_HEADERS if wait is None else {"retry-after": str(wait)}
+    return _fail(status, error.detail if status in {400, 429} else "", headers=headers)
 
 
 def _tell(refused: writing.Refused) -> Response:
-    answer = _fail(refused.status, refused.description)
-    return Response(status=answer.status, body=answer.body, headers=dict(refused.headers))
+    return _fail(refused.status, refused.description, headers=dict(refused.headers))
 
 
 def _read_headers(scope: Scope) -> Headers:
-    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"] if name in _READ}
 
 
 def _challenge() -> Response:
     body = wire.format_error(title="Unauthorized", status=401)
-    return Response(status=401, body=(body,), headers={"www-authenticate": 'Basic realm="taxii"'})
+    return _respond(401, body, headers={"www-authenticate": 'Basic realm="taxii"'})
 
 
 async def _read_body(receive: Receive, *, most: int) -> bytes | None:
