@@ -9,6 +9,7 @@ import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import compress, islice
+from operator import itemgetter
 from typing import Any
 
 from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId
@@ -33,6 +34,7 @@ __all__ = [
 ]
 
 _CHUNK = 50
+_DATA_OF = itemgetter(-1)
 _ENDED = 2**63 - 1
 """The floor of a feed that has ended: nothing in the store is behind it."""
 
@@ -263,7 +265,7 @@ def read_candidates(
     taken, size = list[Row](), 0
     while chunk := list(islice(rows, _CHUNK)):
         taken += chunk
-        size += sum(len(row[-1]) for row in chunk)
+        size += 0 if bytes_enough is None else sum(map(len, map(_DATA_OF, chunk)))
         if bytes_enough is not None and size > bytes_enough:
             break
     return Candidates(*zip(*taken, strict=True)) if taken else Candidates()

@@ -134,8 +134,9 @@ class _Question:
 
 
 class TaxiiApp:
-    """The ASGI application of one node. By the client's address, `abort` drops its connection, and in `gather` what is
-    written to it is handed over at once at the end.
+    """The ASGI application of one node.
+
+    By the client's address, `abort` drops its connection; what is written to it in `gather` is handed over at the end.
     """
 
     def __init__(
