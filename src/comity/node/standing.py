@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable
 from collections.abc import Collection as Several
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import cast
 
 from comity.agreement.events import Event
@@ -126,6 +127,7 @@ class Collection:
         return self.recipient not in self.terms.founders
 
 
+@lru_cache(maxsize=16_384)
 def collection_id(agreement: AgreementId, channel: str, *, giver: PartyId, recipient: PartyId) -> str:
     """The id of the collection that `giver` offers `recipient` under a channel: both compute it, nobody tells it.
 

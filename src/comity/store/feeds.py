@@ -34,6 +34,7 @@ __all__ = [
 ]
 
 _CHUNK = 50
+_USUAL_SPEC_VERSION = "2.1"
 _DATA_OF = itemgetter(-1)
 _ENDED = 2**63 - 1
 """The floor of a feed that has ended: nothing in the store is behind it."""
@@ -256,10 +257,10 @@ def read_candidates(
     """
     where, parameters = _conditions(selection)
     data, body = ("b.data", " JOIN body b ON b.object = o.pk") if bytes_enough is not None else ("x''", "")
+    source = _find_source(transaction, selection, limit=limit)
     rows = transaction.iterate(
         "SELECT r.at, o.id, o.version, o.digest, o.label, o.first_seq, o.added_at,"
-        f" {data} FROM release r JOIN object o ON o.pk = r.object{body}"
-        f" WHERE r.feed = ? AND r.at > ?{where} ORDER BY r.at LIMIT ?",
+        f" {data} FROM {source}{body} WHERE r.feed = ? AND r.at > ?{where} ORDER BY r.at LIMIT ?",
         [feed.id, selection.after, *parameters, limit],
     )
     taken, size = list[Row](), 0
@@ -269,6 +270,36 @@ def read_candidates(
         if bytes_enough is not None and size > bytes_enough:
             break
     return Candidates(*zip(*taken, strict=True)) if taken else Candidates()
+
+
+def _find_source(transaction: Transaction, selection: Selection, *, limit: int) -> str:
+    """Where to begin, so that what is read does not grow with the feed: at its releases, or at the objects asked for.
+
+    A feed is read in its order until the page is full, which is soon where most objects are asked for. Where few are,
+    the objects are found by an index, each with its release: SQLite keeps that order of a CROSS JOIN.
+    """
+    by_release, by_object = "release r JOIN object o ON o.pk = r.object", "CROSS JOIN release r ON r.object = o.pk"
+    if selection.ids:
+        return f"object o {by_object}"
+    if selection.versions.exact and not (selection.versions.last or selection.versions.first):
+        return f"object o INDEXED BY object_by_version_at {by_object}"
+    if selection.spec_versions and _USUAL_SPEC_VERSION not in selection.spec_versions:
+        return f"object o INDEXED BY object_by_spec_version {by_object}"
+    if selection.types:
+        asked, held = _count_types(transaction, selection.types)
+        # So many objects against so many releases until the page is full, if those asked for are spread evenly.
+        if asked * asked < limit * held:
+            return f"object o INDEXED BY object_by_type {by_object}"
+    return by_release
+
+
+def _count_types(transaction: Transaction, types: Collection[str]) -> tuple[int, int]:
+    """How many newest versions are held of these types, and of all."""
+    row = transaction.row(
+        "SELECT SUM(objects) FILTER (WHERE type IN (SELECT value FROM json_each(?))), SUM(objects) FROM label_count",
+        (json.dumps(sorted(types)),),
+    )
+    return (int(row[0] or 0), int(row[1] or 0)) if row else (0, 0)
 
 
 def _conditions(selection: Selection) -> tuple[str, list[SqlValue]]:
@@ -282,6 +313,8 @@ def _conditions(selection: Selection) -> tuple[str, list[SqlValue]]:
         if words:
             sql += f" AND {column} IN (SELECT value FROM json_each(?))"
             parameters.append(json.dumps(sorted(words)))
+    if selection.spec_versions and _USUAL_SPEC_VERSION not in selection.spec_versions:
+        sql += f" AND o.spec_version <> '{_USUAL_SPEC_VERSION}'"  # as the index over the others says it
     versions = selection.versions
     if versions.every:
         return sql, parameters
