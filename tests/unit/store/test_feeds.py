@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is read of a feed is the same from wherever the reading begins, and is found without reading what is not asked."""
+"""What is read of a feed is the same wherever the reading begins, and what is not asked for is not read."""
 
 from collections.abc import Iterator
 
