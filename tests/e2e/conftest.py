@@ -110,12 +110,12 @@ class Serving:
                 self.process.stdout.close()
 
 
-def start(folder: Path, faults: Path | None = None) -> Serving:
-    """`comity serve` on a free port of the loopback interface, just started."""
+def start(folder: Path, faults: Path | None = None, *, workers: int = 1) -> Serving:
+    """`comity serve` on a free port of the loopback interface, just started; by so many workers."""
     faults = faults or folder.with_name(f"{folder.name}.faults")
     with faults.open("ab") as file:
         process = subprocess.Popen(
-            [*COMITY, "--node", folder, "serve", "--listen", "127.0.0.1:0", "--json"],
+            [*COMITY, "--node", folder, "serve", "--listen", "127.0.0.1:0", "--json", "--workers", str(workers)],
             stdout=subprocess.PIPE,
             stderr=file,
             env=environment(),
@@ -124,9 +124,9 @@ def start(folder: Path, faults: Path | None = None) -> Serving:
 
 
 @contextmanager
-def serving(folder: Path, faults: Path | None = None) -> Iterator[Serving]:
+def serving(folder: Path, faults: Path | None = None, *, workers: int = 1) -> Iterator[Serving]:
     """The serving process of the node in `folder`, ready, until the block ends."""
-    server = start(folder, faults)
+    server = start(folder, faults, workers=workers)
     try:
         yield server.wait_ready()
     finally:
@@ -134,12 +134,12 @@ def serving(folder: Path, faults: Path | None = None) -> Iterator[Serving]:
 
 
 @pytest.fixture
-def serve() -> Iterator[Callable[[Path], Serving]]:
+def serve() -> Iterator[Callable[..., Serving]]:
     """Serve nodes until the test ends."""
     servers = list[Serving]()
 
-    def serve_one(folder: Path) -> Serving:
-        servers.append(start(folder))
+    def serve_one(folder: Path, workers: int = 1) -> Serving:
+        servers.append(start(folder, workers=workers))
         return servers[-1].wait_ready()
 
     yield serve_one

@@ -3,6 +3,7 @@
 
  1. the operation itself, which commits;
  2. if it can have closed a gate: wait until no answer given under the agreement is under way any more (DRAIN);
+    if it deleted objects: wait until no process of the node has them in memory;
  3. if it queued messages: one try to deliver them, bounded in time, and who has not acknowledged yet is said.
 
 The serving process and a command that is alone with the store both answer through `act`, so that neither differs. What
@@ -37,6 +38,9 @@ class Surroundings(Protocol):
     async def drain(self, agreement: AgreementId) -> None:
         """Return when nothing given under `agreement` is under way."""
 
+    async def forget(self) -> None:
+        """Return when no page with what was deleted is in the memory of any process."""
+
     async def deliver(self) -> None:
         """Try to deliver what is queued; return soon, whatever happened."""
 
@@ -47,6 +51,8 @@ async def act(node: Node, operation: str, arguments: Mapping[str, Json], *, arou
         outcome = await perform(node, operation, arguments)
         if outcome.stops is not None:
             await around.drain(outcome.stops)
+        if outcome.deletes:
+            await around.forget()
         result = outcome.result
         if outcome.sends is not None:
             await around.deliver()
@@ -64,6 +70,9 @@ class _Alone:
 
     async def drain(self, agreement: AgreementId) -> None:
         """Nothing to wait for: no other process can have an answer under way, as this one owns the store."""
+
+    async def forget(self) -> None:
+        """Nothing to do: the deletion itself has cleared the memory of this process (`node.retention`)."""
 
     async def deliver(self) -> None:
         """One try. The act is on record whatever becomes of it: no failure here may be told as a failure of the act."""

@@ -18,13 +18,14 @@ class Outcome:
     """What an operation came to.
 
     `stops` is the agreement whose answers under way must be waited for before the operation is answered; `sends` is the
-    agreement whose other parties have a message waiting for them.
+    agreement whose other parties have a message waiting for them. `deletes` says that objects were deleted.
     """
 
     result: dict[str, Json]
     code: Exit = Exit.DONE
     stops: AgreementId | None = None
     sends: AgreementId | None = None
+    deletes: bool = False
 
 
 class Arguments:

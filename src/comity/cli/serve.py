@@ -8,6 +8,8 @@
 5. do what time brings without anybody acting, and delete what is due, at the start and twice a minute;
 6. take the certificate and the access log anew when told to by SIGHUP;
 7. when told to stop: take no more, finish what is being sent within `stop_seconds`, cut the rest.
+
+With `--workers` partners are answered by processes that this one starts (`taxii.workers`); all the rest stays here.
 """
 
 import asyncio
@@ -18,6 +20,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import Protocol
 
 import click
 
@@ -33,8 +36,9 @@ from comity.node.retention import delete_due
 from comity.node.upkeep import keep_up
 from comity.peers import deliver
 from comity.taxii.listen import TaxiiServer
+from comity.taxii.workers import Workers
 
-__all__ = ["serve_node"]
+__all__ = ["serve_node", "write_faults"]
 
 _DELIVERY_PAUSE_SECONDS = 5.0
 _UPKEEP_PAUSE_SECONDS = 30.0
@@ -44,31 +48,68 @@ _PATIENCE_SECONDS = 1.0
 _log = logging.getLogger("comity.serve")
 
 
-def serve_node(session: Session, *, listen: str | None) -> int:
-    """Serve until told to stop.
+class Server(Protocol):
+    """What answers partners: a `TaxiiServer` in this process, or `Workers`."""
+
+    queued: asyncio.Event
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether it speaks TLS."""
+
+    async def start(self) -> Address:
+        """The address it listens on for partners, once it does."""
+
+    async def stop(self) -> int:
+        """How many connections had to be cut."""
+
+    async def reload(self) -> list[str]:
+        """What was done, a sentence each."""
+
+    async def drain(self, agreement: AgreementId) -> None:
+        """Return when no answer given under `agreement` is under way."""
+
+    async def forget(self) -> None:
+        """Return when no page is in memory that was there before."""
+
+
+def serve_node(session: Session, *, listen: str | None, workers: int = 1) -> int:
+    """Serve until told to stop, by this process or, where `workers` is over 1, by so many that it starts.
 
     Raises:
         ComityError: it could not start; nothing is left behind.
     """
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s"
-    )
-    # It warns of each request that is none, and of each connection too many: anybody could fill a disk with that.
-    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+    write_faults()
     address = None if listen is None else parse_address(listen)
     node = _open_patiently(session.node_folder())
     try:
-        asyncio.run(_serve(session, node, address or node.settings.listen))
+        asyncio.run(_serve(session, node, address or node.settings.listen, workers=workers))
     finally:
         node.close()
     return Exit.DONE
 
 
-async def _serve(session: Session, node: Node, address: Address) -> None:
+def write_faults() -> None:
+    """Let what is logged go to standard error."""
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    # It warns of each request that is none, and of each connection too many: anybody could fill a disk with that.
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+
+
+def _make_server(node: Node, address: Address, *, workers: int) -> Server:
+    if workers == 1:
+        return TaxiiServer(node, address)
+    # -P: not from whatever lies in the folder that this process was started in.
+    return Workers(node, address, count=workers, command=[sys.executable, "-P", "-m", "comity.cli.worker"])
+
+
+async def _serve(session: Session, node: Node, address: Address, *, workers: int) -> None:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    serving = _Serving(node, TaxiiServer(node, address))
+    serving = _Serving(node, _make_server(node, address, workers=workers))
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, serving.reload)
     listener = Listener(node.folder, serving.handle)
     await listener.start()
@@ -89,8 +130,9 @@ async def _serve(session: Session, node: Node, address: Address) -> None:
 class _Serving:
     """What the serving process does for an operation, around it and between operations."""
 
-    def __init__(self, node: Node, server: TaxiiServer) -> None:
+    def __init__(self, node: Node, server: Server) -> None:
         self.server = server
+        self._reloading: asyncio.Task[None] | None = None
         self._node = node
         self._delivering = asyncio.Lock()
 
@@ -105,15 +147,22 @@ class _Serving:
 
     def reload(self) -> None:
         """Take the certificate and the access log anew, and say what came of it in the log of this process."""
+        self._reloading = asyncio.create_task(self._reload())
+
+    async def _reload(self) -> None:
         try:
-            for done in self.server.reload():
+            for done in await self.server.reload():
                 _log.warning("reloaded: %s", done)
         except ComityError as error:
             _log.error("not reloaded, what was in use before stays in use: %s", error.detail)
 
     async def drain(self, agreement: AgreementId) -> None:
         """Return when no answer given under `agreement` is under way."""
-        await self.server.sends.drain(agreement)
+        await self.server.drain(agreement)
+
+    async def forget(self) -> None:
+        """Return when no page with what was deleted is in the memory of any process."""
+        await self.server.forget()
 
     async def deliver(self) -> None:
         """One try; what takes longer goes on by itself."""
@@ -150,10 +199,13 @@ class _Serving:
 
     async def _delete_once(self) -> None:
         """Some at a time, so that partners are answered in between."""
-        more = True
+        more, deleted = True, False
         while more:
-            more = delete_due(self._node).more
+            purged = delete_due(self._node)
+            more, deleted = purged.more, deleted or bool(purged.stones)
             await asyncio.sleep(0)
+        if deleted:
+            await self.forget()
 
     async def _deliver_once(self) -> None:
         async with self._delivering:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from comity.agreement.recognition import Policy, parse_policy
 from comity.config import Settings, load_settings
-from comity.errors import ConfigError, CorruptionError, MalformedError, NotFoundError, RolledBack
+from comity.errors import ConfigError, CorruptionError, MalformedError, NotFoundError, RolledBack, UnavailableError
 from comity.ids import Digest, Instant, PartyId
 from comity.keys import open_keys
 from comity.node.clock import draw_bytes, read_clock
@@ -27,7 +27,7 @@ from comity.store import SqliteStore, Transaction, log, parties
 from comity.tlog.merkle import append_leaves, leaf_hash, root_hash
 from comity.tlog.note import Checkpoint, format_checkpoint, format_note, parse_checkpoint, parse_note, sign_note
 
-__all__ = ["Act", "Node", "open_node", "sign_head", "write_head"]
+__all__ = ["Act", "Node", "join_node", "open_node", "sign_head", "write_head"]
 
 
 @dataclass(slots=True)
@@ -137,11 +137,24 @@ class Node:
     def keep_head(self) -> None:
         """Keep the last signed head outside the store, if that was not done yet."""
         head, self._head = self._head, None
-        if head is not None:
-            # The act is on record. A crash before this, or a disk that has no room for this small file, leaves `head`
-            # behind the store, which is harmless: the next act mends it.
-            with suppress(OSError):
+        if head is None:
+            return
+        # The act is on record. A crash before this, or a disk that has no room for this small file, leaves `head`
+        # behind the store, which is harmless: the next act mends it.
+        with suppress(OSError, UnavailableError):
+            if self.store.turns is None:
                 write_head(self.folder, head)
+            else:
+                self._keep_newest(head)
+
+    def _keep_newest(self, head: bytes) -> None:
+        """Keep `head`, or a later one that another process has signed since: the file never goes back."""
+        assert self.store.turns is not None  # noqa: S101 (there are other processes)
+        with self.store.turns.keeping():
+            # Read with the turn in hand, so that whoever has it next reads this one or a later one.
+            with self.store.read() as transaction:
+                newest = log.read_head(transaction)
+            write_head(self.folder, newest or head)
 
     def policy(self) -> Policy:
         """This party's recognition policy, read anew whenever its file has changed.
@@ -159,6 +172,10 @@ class Node:
         except MalformedError as error:
             raise ConfigError(f"{path}: {error.detail}") from error
         return self._policy[1]
+
+    def share(self) -> tuple[int, int]:
+        """The descriptors by which a process that inherits them can `join_node`."""
+        return self.store.share()
 
     def close(self) -> None:
         """Give the store up."""
@@ -201,6 +218,26 @@ def open_node(folder: Path) -> Node:
     try:
         _verify_keys(settings, signers, store)
         _verify_not_rolled_back(folder, store)
+    except BaseException:
+        store.close()
+        raise
+    return Node(folder, settings=settings, store=store, signers=signers)
+
+
+def join_node(folder: Path, settings: Settings, *, lock: int, turns: int) -> Node:
+    """The node in `folder` once more, in a process that the one which owns it has started.
+
+    What is remembered here is remembered under counts that are read in the transaction that uses it: other processes
+    change the store at any time. That the store is not an older one was verified by its owner.
+
+    Raises:
+        ConfigError: the keys.
+        CorruptionError, StoreFull: the store cannot be opened.
+    """
+    signers = open_keys(folder / "keys")
+    store = SqliteStore.join(folder / "store.db", lock=lock, turns=turns)
+    try:
+        _verify_keys(settings, signers, store)
     except BaseException:
         store.close()
         raise

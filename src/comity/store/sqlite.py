@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shell: the embedded store: one SQLite file, one process, one connection that writes.
+"""Shell: the embedded store: one SQLite file, one process that owns it, one connection that writes.
 
 WAL with `synchronous=FULL`: when COMMIT returns, the act is on the disk. The driver is apsw because it carries its own
 SQLite; the versions before 3.51.3 can corrupt a WAL database. For the same reason nothing else may write or checkpoint
 the file: an OS lock on `lock` beside it says who owns it, and a second process gets StoreBusy.
+
+The owner may let processes that it started `join`. They inherit the lock, so that the store is owned until the last of
+them has gone, and each has a connection of its own. All of them then take turns to write (`store.turns`).
 
 What a crash leaves: nothing of an open transaction; all of a committed one. SQLite replays the WAL at the next open.
 """
@@ -11,7 +14,7 @@ What a crash leaves: nothing of an open transaction; all of a committed one. SQL
 import fcntl
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Self
 
@@ -20,10 +23,15 @@ import apsw
 from comity.errors import ComityError, ConfigError, CorruptionError, NotFoundError, StoreBusy, StoreFull
 from comity.store.migration import migrate
 from comity.store.transaction import Row, SqlValue
+from comity.store.turns import Turns
 
 __all__ = ["SqliteStore", "SqliteTransaction"]
 
 _BUSY_MILLISECONDS = 5_000
+_READERS_MILLISECONDS = 200
+"""How long emptying the write-ahead log waits for readers in processes that joined: each reads for a few."""
+
+_ALONE: AbstractContextManager[None] = nullcontext()
 _PRAGMAS = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
@@ -77,9 +85,10 @@ class SqliteTransaction:
 class SqliteStore:
     """The store of one node, open: made by `create`, `open` (which own the file) or `inspect` (read-only)."""
 
-    def __init__(self, connection: apsw.Connection, lock: int | None) -> None:
+    def __init__(self, connection: apsw.Connection, lock: int | None, turns: Turns | None = None) -> None:
         self._connection = connection
         self._lock = lock
+        self.turns = turns
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -92,12 +101,7 @@ class SqliteStore:
         """
         lock = _take_lock(path.with_name("lock"))
         try:
-            with _translated(path):
-                connection = apsw.Connection(str(path))
-                connection.set_busy_timeout(_BUSY_MILLISECONDS)
-                for pragma in _PRAGMAS:
-                    connection.execute(pragma)
-            store = cls(connection, lock)
+            store = cls(_connect(path), lock)
             with store.write() as transaction:
                 migrate(transaction)
         except BaseException:
@@ -105,6 +109,24 @@ class SqliteStore:
             raise
         path.chmod(0o600)
         return store
+
+    @classmethod
+    def join(cls, path: Path, *, lock: int, turns: int) -> Self:
+        """The store at `path`, which the process that gave `lock` and `turns` (see `share`) has open.
+
+        Raises:
+            CorruptionError: the file is not a store.
+            StoreFull: no room to open it.
+        """
+        return cls(_connect(path), lock, Turns(turns))
+
+    def share(self) -> tuple[int, int]:
+        """The descriptors that a process has to inherit to `join`; from here on this one takes turns too."""
+        if self._lock is None:
+            raise StoreBusy("a store that is open for reading only cannot be shared")
+        if self.turns is None:
+            self.turns = Turns.begin()
+        return self._lock, self.turns.handle
 
     @classmethod
     def inspect(cls, path: Path) -> Self:
@@ -134,7 +156,7 @@ class SqliteStore:
             StoreFull: no room; nothing of the block was kept.
             CorruptionError: the file is damaged.
         """
-        with _translated(None):
+        with _translated(None), _ALONE if self.turns is None else self.turns.writing():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield SqliteTransaction(self._connection)
@@ -166,10 +188,11 @@ class SqliteStore:
         """Whether all that is committed is now in the file, and the write-ahead log beside it empty.
 
         Only then is what was deleted gone from both. False when another process was reading; try again later. The time
-        that waits for such a reader is none: who serves must not stand still for it.
+        that waits for such a reader is none: who serves must not stand still for it. Processes that joined read all the
+        time, and each for a few milliseconds: those are waited for.
         """
-        with _translated(None):
-            self._connection.set_busy_timeout(0)
+        with _translated(None), _ALONE if self.turns is None else self.turns.writing():
+            self._connection.set_busy_timeout(0 if self.turns is None else _READERS_MILLISECONDS)
             try:
                 self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
             except apsw.BusyError:
@@ -184,6 +207,15 @@ class SqliteStore:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+
+def _connect(path: Path) -> apsw.Connection:
+    with _translated(path):
+        connection = apsw.Connection(str(path))
+        connection.set_busy_timeout(_BUSY_MILLISECONDS)
+        for pragma in _PRAGMAS:
+            connection.execute(pragma)
+    return connection
 
 
 def _take_lock(path: Path) -> int:

@@ -9,7 +9,7 @@ Who can reach the address is told which partners there are and how much they ask
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from comity.errors import ComityError
 from comity.taxii.guard import Receive, Scope, Send
@@ -19,16 +19,28 @@ __all__ = ["AdminApp"]
 
 
 class AdminApp:
-    """The ASGI application. `find_problems` says why the node is not ready, a sentence each; none when it is."""
+    """The ASGI application. `find_problems` says why the node is not ready, a sentence each; none when it is.
 
-    def __init__(self, metrics: Metrics, find_problems: Callable[[], list[str]]) -> None:
+    `gather`, where it is given, is awaited before the figures are told: other processes have counted too.
+    """
+
+    def __init__(
+        self,
+        metrics: Metrics,
+        find_problems: Callable[[], list[str]],
+        *,
+        gather: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         self._metrics = metrics
         self._find_problems = find_problems
+        self._gather = gather
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 (ASGI's signature)
         """Answer one HTTP request (ASGI 3)."""
         if scope["type"] != "http":
             return
+        if self._gather is not None and scope["path"] == "/metrics":
+            await self._gather()
         status, kind, body = self._answer(scope["method"], scope["path"])
         headers = [
             (b"content-type", kind.encode()),

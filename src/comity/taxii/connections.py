@@ -5,13 +5,16 @@ uvicorn knows how long a connection may be idle and how many there may be in all
 many from one address, a deadline for the TLS handshake and for the head and the body of a request, and a bound on the
 head. Who is over any of these is cut without a word. Also that an answer is handed to the operating system in one call,
 where it would be one for each of its parts.
+
+Where several processes serve one node, both counts are those of all of them (`Elsewhere`). Two that admit at the same
+moment do not see each other: there can be one connection too many for each further process.
 """
 
 import asyncio
 import os
 from collections import Counter
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, Protocol
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
@@ -19,7 +22,7 @@ from comity.config import Limits
 from comity.taxii.rates import find_neighbourhood, is_loopback
 from comity.taxii.tls import Tls
 
-__all__ = ["MAX_HEAD_BYTES", "Connections"]
+__all__ = ["MAX_HEAD_BYTES", "Connections", "Elsewhere"]
 
 MAX_HEAD_BYTES = 512 * 1024
 """A request line with the longest query, and headers; well over the 256 KiB that asyncio reads at once."""
@@ -31,6 +34,19 @@ _OVERFLOW = 64
 """How many connections over the limit are let in, to be told so by a 503."""
 
 
+class Elsewhere(Protocol):
+    """The connections that other processes of this node have, and where to say which this one has."""
+
+    def put(self, neighbourhood: str, count: int, *, total: int) -> None:
+        """Say how many this process has, from one neighbourhood and in all."""
+
+    def count_elsewhere(self, neighbourhood: str) -> tuple[int, int]:
+        """Those of all other processes, and those among them from one neighbourhood."""
+
+    def total_elsewhere(self) -> int:
+        """Those of all other processes."""
+
+
 class Connections:
     """The open connections. From the address of the proxy any number may come.
 
@@ -38,8 +54,11 @@ class Connections:
     have its address.
     """
 
-    def __init__(self, limits: Limits, *, tls: Tls | None = None, proxy: str | None = None) -> None:
+    def __init__(
+        self, limits: Limits, *, tls: Tls | None = None, proxy: str | None = None, elsewhere: Elsewhere | None = None
+    ) -> None:
         self.limits = limits
+        self._elsewhere = elsewhere
         self._tls = tls
         self._proxy = proxy
         self._open: set[asyncio.Transport] = set()
@@ -76,14 +95,20 @@ class Connections:
         address = _find_address(transport)
         neighbourhood = find_neighbourhood(address)
         mine = self._by_neighbourhood[neighbourhood]
+        others, near = (0, 0) if self._elsewhere is None else self._elsewhere.count_elsewhere(neighbourhood)
         shared = is_loopback(address) if self._proxy is None else address == self._proxy
-        if len(self._open) >= self.limits.connections + _OVERFLOW or (
-            mine >= self.limits.connections_per_address and not shared
+        if len(self._open) + others >= self.limits.connections + _OVERFLOW or (
+            mine + near >= self.limits.connections_per_address and not shared
         ):
             return False
         self._open.add(transport)
-        self._by_neighbourhood[neighbourhood] = mine + 1
+        self._count(neighbourhood, mine + 1)
         return True
+
+    def find_room(self) -> int:
+        """How many connections may be open here, so that those of all processes are not too many; at least one."""
+        others = 0 if self._elsewhere is None else self._elsewhere.total_elsewhere()
+        return max(1, self.limits.connections - others)
 
     def closed(self, transport: asyncio.Transport) -> None:
         """Take note that a connection is gone, admitted or not."""
@@ -91,9 +116,14 @@ class Connections:
             return
         self._open.discard(transport)
         neighbourhood = find_neighbourhood(_find_address(transport))
-        self._by_neighbourhood[neighbourhood] -= 1
-        if not self._by_neighbourhood[neighbourhood]:
+        self._count(neighbourhood, self._by_neighbourhood[neighbourhood] - 1)
+
+    def _count(self, neighbourhood: str, count: int) -> None:
+        self._by_neighbourhood[neighbourhood] = count
+        if not count:
             del self._by_neighbourhood[neighbourhood]
+        if self._elsewhere is not None:
+            self._elsewhere.put(neighbourhood, count, total=len(self._open))
 
     def enter(self, client: tuple[str, int], transport: "GatheringTransport") -> None:
         """Know the transport of a connection, which is ready for requests, by its client's address."""
@@ -253,6 +283,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Begin the time for the body."""
         self._in_body = True
         self._expect(self._connections.limits.body_seconds)
+        self.limit_concurrency = self._connections.find_room()
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:

@@ -18,21 +18,23 @@ import hashlib
 import hmac
 import math
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Self
 
 from comity.config import Limits, Proxy
 from comity.errors import ConfigError, RateLimited
 from comity.ids import PartyId
 from comity.taxii import wire
-from comity.taxii.rates import Buckets, find_neighbourhood, is_loopback
+from comity.taxii.rates import Bucket, Buckets, OwnShelf, Shelf, find_neighbourhood, is_loopback
 
-__all__ = ["VISIT", "Guard", "Observer", "TrustedProxy", "Visit", "read_proxy"]
+__all__ = ["SHELVES", "VISIT", "Guard", "Observer", "TrustedProxy", "Visit", "read_proxy"]
 
 VISIT = "comity.visit"
 """Where the visit stands in the scope of a request."""
+
+SHELVES = ("requests", "octets", "outsiders", "together", "messages", "credentials", "addresses")
+"""What is counted, or remembered, for each of many takers."""
 
 PROXY_SECRET_HEADER = "x-comity-proxy"  # noqa: S105 (the name of a header)
 PROXY_ADDRESS_HEADER = "x-real-ip"
@@ -40,7 +42,6 @@ PROXY_ADDRESS_HEADER = "x-real-ip"
 _BURST_SECONDS = 10
 _MINUTE = 60.0
 _REMEMBERED_SECONDS = 3_600.0
-_MOST_REMEMBERED = 10_000
 _MIN_SECRET_CHARACTERS = 32
 _ALL = ""
 """The one taker of the bucket that all who are not known share."""
@@ -131,17 +132,16 @@ def read_proxy(proxy: Proxy | None) -> TrustedProxy | None:
 class _Remembered:
     """What was seen within the last hour, a bounded number of things."""
 
-    def __init__(self) -> None:
-        self._seen: OrderedDict[bytes, float] = OrderedDict()
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
 
-    def add(self, thing: bytes, *, now: float) -> None:
-        self._seen[thing] = now
-        self._seen.move_to_end(thing)
-        if len(self._seen) > _MOST_REMEMBERED:
-            self._seen.popitem(last=False)
+    def add(self, thing: str, *, now: float) -> None:
+        with self._shelf.alone():
+            self._shelf.put(thing, Bucket(0.0, now))
 
-    def holds(self, thing: bytes, *, now: float) -> bool:
-        return now - self._seen.get(thing, -math.inf) < _REMEMBERED_SECONDS
+    def holds(self, thing: str, *, now: float) -> bool:
+        seen = self._shelf.find(thing)
+        return seen is not None and now - seen.at < _REMEMBERED_SECONDS
 
 
 @dataclass(slots=True, kw_only=True)
@@ -151,12 +151,15 @@ class _Budgets:
     outsiders: Buckets
     together: Buckets
     messages: Buckets
-    credentials: _Remembered = field(default_factory=_Remembered)
-    addresses: _Remembered = field(default_factory=_Remembered)
+    credentials: _Remembered
+    addresses: _Remembered
 
 
 class Guard:
-    """The application within its limits; `observers` hear of every visit."""
+    """The application within its limits; `observers` hear of every visit.
+
+    `shelve` gives the shelf of each name in SHELVES: where several processes serve one node, they share them.
+    """
 
     def __init__(
         self,
@@ -166,6 +169,7 @@ class Guard:
         observers: Sequence[Observer] = (),
         proxy: TrustedProxy | None = None,
         clock: Callable[[], float] = time.monotonic,
+        shelve: Callable[[str], Shelf] = lambda _: OwnShelf(),
     ) -> None:
         self._app = app
         self._observers = observers
@@ -174,12 +178,14 @@ class Guard:
         a_second, a_minute = limits.requests_per_second, limits.bytes_per_minute
         alone, together = limits.unknown_per_minute, limits.unknown_total_per_minute
         self._budgets = _Budgets(
-            requests=Buckets(rate=a_second, most=a_second * _BURST_SECONDS),
-            octets=Buckets(rate=a_minute / _MINUTE, most=a_minute),
-            outsiders=Buckets(rate=alone / _MINUTE, most=alone),
-            together=Buckets(rate=together / _MINUTE, most=together),
+            requests=Buckets(rate=a_second, most=a_second * _BURST_SECONDS, shelf=shelve("requests")),
+            octets=Buckets(rate=a_minute / _MINUTE, most=a_minute, shelf=shelve("octets")),
+            outsiders=Buckets(rate=alone / _MINUTE, most=alone, shelf=shelve("outsiders")),
+            together=Buckets(rate=together / _MINUTE, most=together, shelf=shelve("together")),
             # Messages of partners' nodes come without a credential: whose one is shows only when it has been verified.
-            messages=Buckets(rate=a_second, most=a_second * _BURST_SECONDS),
+            messages=Buckets(rate=a_second, most=a_second * _BURST_SECONDS, shelf=shelve("messages")),
+            credentials=_Remembered(shelve("credentials")),
+            addresses=_Remembered(shelve("addresses")),
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -206,7 +212,7 @@ class Guard:
         peer = str(scope["client"][0]) if scope.get("client") else ""
         return peer if self._proxy is None else self._proxy.find_address(peer, headers)
 
-    def _may_try(self, visit: Visit, neighbourhood: str, mark: bytes | None) -> bool:
+    def _may_try(self, visit: Visit, neighbourhood: str, mark: str | None) -> bool:
         """Whether what the asker shows is looked at."""
         budgets, now = self._budgets, visit.started
         shared = self._proxy is None and is_loopback(visit.address)
@@ -216,7 +222,7 @@ class Guard:
             return True
         if not shared and budgets.outsiders.wait(neighbourhood, now=now):
             return False
-        return not budgets.together.wait(_ALL, now=now) or budgets.addresses.holds(neighbourhood.encode(), now=now)
+        return not budgets.together.wait(_ALL, now=now) or budgets.addresses.holds(neighbourhood, now=now)
 
     def _admit(self, visit: Visit, party: PartyId) -> None:
         visit.party = party
@@ -229,7 +235,7 @@ class Guard:
             )
         budgets.requests.charge(party, 1, now=now)
 
-    def _settle(self, visit: Visit, neighbourhood: str, mark: bytes | None, *, looked_at: bool) -> None:
+    def _settle(self, visit: Visit, neighbourhood: str, mark: str | None, *, looked_at: bool) -> None:
         """Charge what was taken, and tell the observers.
 
         What was not looked at is not charged: else a flood would be paid for long after its end.
@@ -240,7 +246,7 @@ class Guard:
         if visit.party is not None:
             if visit.status != _TOO_MANY:
                 budgets.octets.charge(visit.party, visit.body_bytes, now=now)
-            budgets.addresses.add(neighbourhood.encode(), now=now)
+            budgets.addresses.add(neighbourhood, now=now)
             if mark is not None:
                 budgets.credentials.add(mark, now=now)
         elif visit.status == _ACCEPTED:
@@ -257,10 +263,10 @@ _ACCEPTED = 202
 """A signed message of a pinned party, which is its own credential."""
 
 
-def _mark_secret(headers: Mapping[bytes, bytes]) -> bytes | None:
+def _mark_secret(headers: Mapping[bytes, bytes]) -> str | None:
     """What a credential is remembered by: its hash, never itself."""
     secret = wire.parse_secret(*(headers.get(name, b"").decode("latin-1") for name in wire.SECRET_HEADERS))
-    return None if secret is None else hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
+    return None if secret is None else hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _without_body(receive: Receive) -> Receive:

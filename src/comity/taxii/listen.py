@@ -9,29 +9,32 @@ and the empty last part of each answer is that wait. `taxii.connections` sets it
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
 
 import uvicorn
 
 from comity.config import Address, Limits
 from comity.errors import ComityError, ConfigError
-from comity.ids import Instant, format_instant
+from comity.ids import AgreementId, Instant, format_instant
 from comity.node.figures import read_figures
 from comity.node.node import Node
 from comity.taxii.access import AccessLog
 from comity.taxii.admin import AdminApp
 from comity.taxii.connections import Connections
 from comity.taxii.guard import App, Guard, read_proxy
-from comity.taxii.metrics import Metrics
+from comity.taxii.metrics import Counted, Metrics
 from comity.taxii.sends import Sends
 from comity.taxii.server import TaxiiApp
+from comity.taxii.tally import Tally
 from comity.taxii.tls import Tls
 
-__all__ = ["TaxiiServer"]
+__all__ = ["ADMIN_LIMITS", "LAST_SECONDS", "Site", "TaxiiServer", "Together", "describe_reload", "listen"]
 
 _BACKLOG = 128
-_ADMIN_LIMITS = Limits(connections=16, stop_seconds=1)
-_LAST_SECONDS = 2
+_ONE_AT_A_TIME = 1
+ADMIN_LIMITS = Limits(connections=16, stop_seconds=1)
+LAST_SECONDS = 2
 """For what is left to do once every connection was cut; then whatever still runs is cancelled."""
 
 
@@ -51,12 +54,13 @@ class _Quiet(uvicorn.Server):
         self.ready.set()
 
 
-class _Site:
+class Site:
     """One address, and the connections to it that are open."""
 
-    def __init__(self, address: Address, connections: Connections) -> None:
+    def __init__(self, address: Address, connections: Connections, listener: socket.socket | None = None) -> None:
         self._address = address
         self._connections = connections
+        self._listener = listener
         self._server: _Quiet | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -71,7 +75,7 @@ class _Site:
         Raises:
             ConfigError: the address cannot be had; `setting` is where to choose another.
         """
-        listener = _listen(self._address, setting=setting)
+        listener = self._listener or listen(self._address, setting=setting)
         bound = listener.getsockname()
         limits = self._connections.limits
         config = uvicorn.Config(
@@ -86,12 +90,16 @@ class _Site:
             proxy_headers=False,
             ws="none",
             limit_concurrency=limits.connections,
+            # From a socket that several processes have, each takes one connection when it gets to it, so that those
+            # that come together do not all go to whoever was first.
+            backlog=_BACKLOG if self._listener is None else _ONE_AT_A_TIME,
             timeout_keep_alive=limits.idle_seconds,
-            timeout_graceful_shutdown=limits.stop_seconds + _LAST_SECONDS,
+            timeout_graceful_shutdown=limits.stop_seconds + LAST_SECONDS,
         )
         self._server = _Quiet(config)
         self._task = asyncio.create_task(self._server.serve(sockets=[listener]))
         await self._server.ready.wait()
+        listener.listen(_BACKLOG)  # asyncio has given the number above to the operating system too
         return Address(host=bound[0], port=bound[1])
 
     async def stop(self) -> int:
@@ -106,6 +114,21 @@ class _Site:
         return cut
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Together:
+    """What one of several processes that serve a node shares with the others; `number` is which worker it is.
+
+    `drain` returns when no answer under an agreement is under way in any of them; `heard` says that a partner's message
+    may have called for an answer.
+    """
+
+    listener: socket.socket
+    tally: Tally
+    number: int
+    drain: Callable[[AgreementId], Awaitable[object]]
+    heard: Callable[[], None]
+
+
 class TaxiiServer:
     """The node's HTTP server; `queued` is set when a partner's message may have called for an answer.
 
@@ -113,8 +136,8 @@ class TaxiiServer:
     operator.
     """
 
-    def __init__(self, node: Node, address: Address) -> None:
-        """Read the files that the settings name.
+    def __init__(self, node: Node, address: Address, together: Together | None = None) -> None:
+        """Read the files that the settings name. Alone, it is all that serves the node.
 
         Raises:
             ConfigError: one cannot be used.
@@ -124,10 +147,20 @@ class TaxiiServer:
         self._tls = None if settings.tls is None else Tls(settings.tls, node.clock)
         proxy = read_proxy(settings.proxy)
         self._access = None if settings.access_log is None else AccessLog(settings.access_log, node.clock)
-        self._connections = Connections(settings.limits, tls=self._tls, proxy=None if proxy is None else proxy.address)
+        self._together = together
+        self._connections = Connections(
+            settings.limits,
+            tls=self._tls,
+            proxy=None if proxy is None else proxy.address,
+            elsewhere=None if together is None else together.tally.door(together.number),
+        )
         self.queued = asyncio.Event()
         self.app = TaxiiApp(
-            node, abort=self._connections.abort, received=self.queued.set, gather=self._connections.gather
+            node,
+            abort=self._connections.abort,
+            received=self.queued.set if together is None else together.heard,
+            drain=None if together is None else together.drain,
+            gather=self._connections.gather,
         )
         self._metrics = Metrics(
             lambda: read_figures(node),
@@ -135,8 +168,8 @@ class TaxiiServer:
             certificate_expires_at=self._find_certificate_expiry,
         )
         self._proxy = proxy
-        self._site = _Site(address, self._connections)
-        self._admin = None if settings.admin is None else _Site(settings.admin, Connections(_ADMIN_LIMITS))
+        self._site = Site(address, self._connections, None if together is None else together.listener)
+        self._admin = None if settings.admin is None else Site(settings.admin, Connections(ADMIN_LIMITS))
 
     @property
     def sends(self) -> Sends:
@@ -158,23 +191,37 @@ class TaxiiServer:
             admin = AdminApp(self._metrics, self._find_problems)
             await self._admin.start(admin, setting="another as admin in node.toml")
         observers = [self._metrics.observe, *([] if self._access is None else [self._access.write])]
-        guard = Guard(self.app, self._connections.limits, observers=observers, proxy=self._proxy)
+        limits = self._connections.limits
+        if self._together is None:
+            guard = Guard(self.app, limits, observers=observers, proxy=self._proxy)
+        else:
+            shelve = self._together.tally.shelve
+            guard = Guard(self.app, limits, observers=observers, proxy=self._proxy, shelve=shelve)
         return await self._site.start(guard, setting="another with --listen")
 
-    def reload(self) -> list[str]:
+    async def drain(self, agreement: AgreementId) -> None:
+        """Return when no answer given under `agreement` is under way in this process."""
+        await self.sends.drain(agreement)
+
+    async def forget(self) -> None:
+        """Have no page in memory."""
+        self._node.pages.clear()
+
+    def count_requests(self) -> Counted:
+        """What this process has counted of requests."""
+        return self._metrics.count_requests()
+
+    async def reload(self) -> list[str]:
         """What was done, a sentence each: the certificate taken anew, the access log begun anew.
 
         Raises:
             ConfigError: a file cannot be used; the one before stays in use. What came before it was done.
         """
-        done = list[str]()
         if self._access is not None:
             self._access.reopen()
-            done.append("the access log goes on in the file of that name")
         if self._tls is not None:
-            expires_at = self._tls.reload().expires_at
-            done.append(f"new connections get the certificate that is good until {format_instant(expires_at)}")
-        return done
+            self._tls.reload()
+        return describe_reload(access_log=self._access is not None, tls=self._tls)
 
     async def stop(self) -> int:
         """How many connections had to be cut: answer what was asked, within `stop_seconds`, and listen no more."""
@@ -201,7 +248,21 @@ class TaxiiServer:
         return None if self._tls is None else self._tls.certificate.expires_at
 
 
-def _listen(address: Address, *, setting: str) -> socket.socket:
+def describe_reload(*, access_log: bool, tls: Tls | None) -> list[str]:
+    """What was done, a sentence each, when the files in the settings were taken anew."""
+    done = ["the access log goes on in the file of that name"] if access_log else []
+    if tls is not None:
+        expires_at = format_instant(tls.certificate.expires_at)
+        done.append(f"new connections get the certificate that is good until {expires_at}")
+    return done
+
+
+def listen(address: Address, *, setting: str) -> socket.socket:
+    """A socket that listens there, not yet accepted from.
+
+    Raises:
+        ConfigError: the address cannot be had; `setting` is where to choose another.
+    """
     try:
         listener = socket.create_server(
             (address.host, address.port),

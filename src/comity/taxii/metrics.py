@@ -4,9 +4,13 @@
 Two kinds: what was counted of requests since this process began, and what the store holds at the moment of asking.
 Parties stand in the labels, so this is told on loopback alone (`taxii.admin`). Nothing of any object or agreement
 stands here but how many there are.
+
+Where workers answer, each counts for itself, and the first process tells the sums (`Counted`), also of those that have
+ended.
 """
 
-from collections.abc import Callable, Iterable
+import json
+from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -15,7 +19,7 @@ from comity.ids import Instant
 from comity.node.figures import Figures
 from comity.taxii.guard import Visit
 
-__all__ = ["CONTENT_TYPE", "Metrics"]
+__all__ = ["CONTENT_TYPE", "Counted", "Metrics", "Requests", "add_counted"]
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -24,21 +28,15 @@ _POLLS = frozenset({"objects", "object", "manifest", "versions"})
 _OK = 200
 _SECOND = 1_000_000
 
+Counted = Mapping[str, Mapping[str, float]]
+"""What was counted of requests: by family, and by the name and labels of a figure as one text."""
 
-class Metrics:
-    """The figures of one process and its node. `certificate_expires_at` gives None without TLS."""
 
-    def __init__(
-        self,
-        figures: Callable[[], Figures],
-        *,
-        connections: Callable[[], int],
-        certificate_expires_at: Callable[[], Instant | None],
-    ) -> None:
+class Requests:
+    """What one process has counted of requests."""
+
+    def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        self._figures = figures
-        self._connections = connections
-        self._certificate_expires_at = certificate_expires_at
         by = ("resource", "party")
         self._requests = Counter("comity_requests", "Requests answered.", (*by, "status"), registry=self._registry)
         self._bytes = Counter("comity_response_bytes", "Bytes of bodies given.", by, registry=self._registry)
@@ -53,7 +51,6 @@ class Metrics:
         self._objects = Counter(
             "comity_objects_released", "Objects, ids or versions given.", by, registry=self._registry
         )
-        self._registry.register(self)
 
     def observe(self, visit: Visit) -> None:
         """Count one request."""
@@ -66,19 +63,88 @@ class Metrics:
             self._objects.labels(visit.resource, party).inc(visit.objects)
 
     def format(self) -> bytes:
+        """Everything counted so far, as text."""
+        return generate_latest(self._registry)
+
+    def count(self) -> Counted:
+        """Everything counted so far; not when each count began, which says nothing of a sum."""
+        return {
+            family.name: {
+                json.dumps([sample.name, dict(sample.labels)]): sample.value
+                for sample in family.samples
+                if not sample.name.endswith("_created")
+            }
+            for family in self._registry.collect()
+        }
+
+    def put_together(self, counted: Counted) -> Iterable[Metric]:
+        """The same families with what was counted elsewhere."""
+        for family in self._registry.collect():
+            told = Metric(family.name, family.documentation, family.type)
+            for named, value in counted.get(family.name, {}).items():
+                name, labels = json.loads(named)
+                told.add_sample(name, labels, value)
+            yield told
+
+
+def add_counted(one: Counted, other: Counted) -> Counted:
+    """The sum of both, figure by figure."""
+    return {
+        family: {
+            name: one.get(family, {}).get(name, 0.0) + other.get(family, {}).get(name, 0.0)
+            for name in {**one.get(family, {}), **other.get(family, {})}
+        }
+        for family in {**one, **other}
+    }
+
+
+class Metrics:
+    """The figures of one process and its node. `certificate_expires_at` gives None without TLS.
+
+    `counted` gives what workers have counted of requests; without it this process counts them.
+    """
+
+    def __init__(
+        self,
+        figures: Callable[[], Figures],
+        *,
+        connections: Callable[[], int],
+        certificate_expires_at: Callable[[], Instant | None],
+        counted: Callable[[], Counted] | None = None,
+    ) -> None:
+        self._registry = CollectorRegistry()
+        self._figures = figures
+        self._connections = connections
+        self._certificate_expires_at = certificate_expires_at
+        self._counted = counted
+        self._requests = Requests()
+        self._registry.register(self)
+
+    def observe(self, visit: Visit) -> None:
+        """Count one request."""
+        self._requests.observe(visit)
+
+    def count_requests(self) -> Counted:
+        """What this process has counted of requests."""
+        return self._requests.count()
+
+    def format(self) -> bytes:
         """Everything, as text.
 
         Raises:
             UnavailableError, CorruptionError: the store cannot be read.
         """
-        return generate_latest(self._registry)
+        requests = self._requests.format() if self._counted is None else b""
+        return requests + generate_latest(self._registry)
 
     def describe(self) -> list[Metric]:
         """Nothing: the library asks when this is registered, and the store need not be read for it."""
         return []
 
     def collect(self) -> Iterable[Metric]:
-        """What the store holds, and what runs out when."""
+        """What workers have counted, what the store holds, and what runs out when."""
+        if self._counted is not None:
+            yield from self._requests.put_together(self._counted())
         found = self._figures()
         yield _gauge("comity_open_connections", "Connections now open.", self._connections())
         yield _gauge("comity_log_entries", "Entries of the log.", found.log_entries)

@@ -137,6 +137,8 @@ class TaxiiApp:
     """The ASGI application of one node.
 
     By the client's address, `abort` drops its connection; what is written to it in `gather` is handed over at the end.
+
+    `drain` returns when no answer under an agreement is under way in any process of the node; without it there is one.
     """
 
     def __init__(
@@ -146,10 +148,12 @@ class TaxiiApp:
         abort: Callable[[tuple[str, int]], None],
         received: Callable[[], None],
         gather: Callable[[tuple[str, int]], AbstractContextManager[Any]] = nullcontext,
+        drain: Callable[[AgreementId], Awaitable[object]] | None = None,
     ) -> None:
         self.node = node
         self._gather = gather
         self.sends = Sends()
+        self._drain = self.sends.drain if drain is None else drain
         self._polls = Polls(node, self.sends)
         self._abort = abort
         self._received = received
@@ -167,7 +171,7 @@ class TaxiiApp:
             visit.objects = response.objects
             if response.stopped is not None:
                 # A message that closed a gate is acknowledged when nothing leaves under it any more.
-                await self.sends.drain(response.stopped)
+                await self._drain(response.stopped)
         except Exception:  # noqa: BLE001 (the one place where a bug becomes a 500; the detail stays in our log)
             incident = self.node.draw(4).hex()
             _log.exception("incident %s", incident)

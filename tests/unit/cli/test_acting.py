@@ -40,6 +40,9 @@ class Witness:
     async def drain(self, agreement: AgreementId) -> None:
         self._note("drain", agreement)
 
+    async def forget(self) -> None:
+        self.told.append(("forget", ""))
+
     async def deliver(self) -> None:
         self.seen.append(("deliver", ""))
 

@@ -217,7 +217,7 @@ def test_a_log_that_was_renamed_is_begun_anew_when_told(site: Site) -> None:
     old = site.log.rename(site.log.with_suffix(".1"))
     site.ask("/nothing/")
     assert not site.log.exists()
-    done = site.served.call(site.served.server.reload)
+    done = site.served.run(site.served.server.reload())
     assert [sentence.split(" ")[0] for sentence in done] == ["the", "new"]
     site.ask("/nothing/")
     assert len(site.lines(1)) == 1

@@ -50,12 +50,20 @@ def init(session: Session, folder: Path, party: str, name: str, state: str | Non
     example="comity --node aurelia serve --listen 127.0.0.1:8440",
 )
 @click.option("--listen", metavar="HOST:PORT", help="Where to listen, instead of `listen` in node.toml.")
+@click.option(
+    "--workers",
+    metavar="N",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="How many processes answer partners.",
+)
 @click.pass_obj
-def serve(session: Session, listen: str | None) -> int:
+def serve(session: Session, listen: str | None, workers: int) -> int:
     """Answer partners over TAXII 2.1, take and deliver messages, until stopped by SIGTERM or ctrl-C.
 
     Prints one line when it is ready. While it runs it owns the store; other commands go through it.
     """
     from comity.cli.serve import serve_node
 
-    return serve_node(session, listen=listen)
+    return serve_node(session, listen=listen, workers=workers)

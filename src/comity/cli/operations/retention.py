@@ -43,7 +43,7 @@ def delete(node: Node, arguments: Arguments) -> Outcome:
     if isinstance(by, Refusal):
         return conclude_refused(by)
     purged = retention.delete(node, arguments.text("id"), reason=arguments.text("reason"), by=by)
-    return Outcome(result=_describe_purged([*purged.stones], purged))
+    return Outcome(result=_describe_purged([*purged.stones], purged), deletes=True)
 
 
 async def run(node: Node, _: Arguments) -> Outcome:
@@ -53,7 +53,7 @@ async def run(node: Node, _: Arguments) -> Outcome:
         purged = retention.delete_due(node)
         stones += purged.stones
         if not purged.more:
-            return Outcome(result=_describe_purged(stones, purged))
+            return Outcome(result=_describe_purged(stones, purged), deletes=bool(stones))
         await asyncio.sleep(0)
 
 
