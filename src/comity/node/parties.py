@@ -231,11 +231,10 @@ def authenticate(node: Node, *, secret: str | None) -> PartyId:
 
 def _find_credential(node: Node, secret_hash: Digest) -> StoredCredential | None:
     """The credential with this hash, remembered. What is none is not: anybody could fill the memory with it."""
-    with node.store.glance() as transaction:
-        changes, key = read_changes(transaction), f"credential {secret_hash}"
-        remembered = node.remembered.get(key)
-        if remembered is not None and remembered[0] == changes and isinstance(remembered[1], StoredCredential):
-            return remembered[1]
+    key = f"credential {secret_hash}"
+    remembered = node.remembered.get(key)
+    if remembered is not None and remembered[0] == read_changes(node.store):
+        return cast("StoredCredential", remembered[1])
     with node.store.read() as transaction:
         changes = read_changes(transaction)
         credential = parties.find_credential(transaction, secret_hash)

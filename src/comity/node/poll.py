@@ -37,7 +37,7 @@ from comity.release.decision import Decision, Redact, Release, Withhold, decide
 from comity.release.disclosure import Answer, EntryType, format_disclosure, format_listing
 from comity.release.history import Threshold, admits_history, find_threshold, read_history_sql
 from comity.release.redaction import redact
-from comity.store import feeds, objects
+from comity.store import Transaction, feeds, objects
 from comity.store.changes import read_changes
 from comity.store.feeds import Admission, Candidates, Feed, Selection, VersionChoice
 from comity.store.log import Listing
@@ -111,10 +111,32 @@ def poll_together(node: Node, requests: Sequence[PollRequest]) -> list[Page | No
     Whatever else one of them raises undoes all: ask each by itself then. The head of the log is kept outside the store
     by whoever asks (`Node.keep_head`).
     """
+    if node.store.turns is not None:
+        _prepare(node, requests)
     with node.act(keeps_head=False) as act:
         # In this transaction nothing changes but a feed that catches up: what is open for one is open for the next.
         opened = dict[tuple[PartyId, str], _Opened | None]()
         return [_poll(node, act, request, opened) for request in requests]
+
+
+def _prepare(node: Node, requests: Sequence[PollRequest]) -> None:
+    """Fill what is not in memory before it is this process's turn to write, so that the others do not wait for it.
+
+    Nothing follows from it: the gate, the feed and the terms are asked again in the transaction that records, and what
+    was filled here under others than those is not found then.
+    """
+    with node.store.read() as transaction:
+        for request in requests:
+            collection = find_open_collection(node, transaction, request.recipient, request.collection)
+            if collection is None:
+                continue
+            agreement, terms = collection.dossier.id, collection.terms.hash
+            feed = feeds.read_feed(transaction, agreement, collection.channel.id, request.recipient)
+            if feed is None or not feeds.is_caught_up(transaction, feed, terms):
+                continue
+            if node.pages.find(feed, terms, request) is None:
+                filled = _fill(transaction, _open_channel(node, transaction, collection, feed), request=request)
+                node.pages.keep(filled, feed, terms, request)
 
 
 _Opened = tuple[Collection, Feed]
@@ -136,7 +158,8 @@ def _poll(node: Node, act: Act, request: PollRequest, opened: dict[tuple[PartyId
     collection, feed = found
     filled = node.pages.find(feed, collection.terms.hash, request)
     if filled is None:
-        filled = _fill(act, _open_channel(node, act, collection, feed), request=request)
+        channel = _open_channel(node, act.transaction, collection, feed)
+        filled = _fill(act.transaction, channel, request=request)
         node.pages.keep(filled, feed, collection.terms.hash, request)
     if filled.at:
         _record(act, collection, request.answer, filled=filled)
@@ -195,24 +218,24 @@ class _Channel:
         return find_threshold(history, floor=self.feed.floor, joined=self.collection.joined)
 
 
-def _open_channel(node: Node, act: Act, collection: Collection, feed: Feed) -> _Channel:
+def _open_channel(node: Node, transaction: Transaction, collection: Collection, feed: Feed) -> _Channel:
     """The channel with the decisions remembered of it. A label stands for the same words as long as it is there."""
-    changes, key = read_changes(act.transaction), f"decisions of {feed.id} under {collection.terms.hash}"
+    changes, key = read_changes(transaction), f"decisions of {feed.id} under {collection.terms.hash}"
     remembered = node.remembered.get(key)
     if remembered is None or remembered[0] != changes:
         remembered = node.remembered[key] = (changes, dict[int, Decision]())
     return _Channel(collection, feed, node.party, cast("dict[int, Decision]", remembered[1]))
 
 
-def _fill(act: Act, channel: _Channel, *, request: PollRequest) -> Filled:
+def _fill(transaction: Transaction, channel: _Channel, *, request: PollRequest) -> Filled:
     """At most `limit` objects, as many as MAX_PAGE_BYTES hold but at least one, and whether others wait behind them."""
     limit, enough = min(request.limit, MAX_PAGE_OBJECTS), MAX_PAGE_BYTES if request.answer in _CARRY_OBJECTS else None
     admitted, redacted, after = Candidates(), dict[int, tuple[str, ...]](), request.selection.after
     size = 0
     while True:
         selection = replace(request.selection, after=after)
-        read = feeds.read_candidates(act.transaction, channel.feed, selection, limit=limit + 1, bytes_enough=enough)
-        chosen, removed = _admit(act, channel, read)
+        read = feeds.read_candidates(transaction, channel.feed, selection, limit=limit + 1, bytes_enough=enough)
+        chosen, removed = _admit(transaction, channel, read)
         redacted |= {len(admitted) + place: names for place, names in removed.items()}
         admitted += chosen
         size += sum(map(len, chosen.data))
@@ -230,12 +253,14 @@ def _cut(admitted: Candidates, limit: int) -> int:
     return max(1, min(limit, sum(1 for size in sizes if size <= MAX_PAGE_BYTES)))
 
 
-def _admit(act: Act, channel: _Channel, read: Candidates) -> tuple[Candidates, dict[int, tuple[str, ...]]]:
+def _admit(
+    transaction: Transaction, channel: _Channel, read: Candidates
+) -> tuple[Candidates, dict[int, tuple[str, ...]]]:
     """The candidates that the decision admits, and what of them was removed, by their place."""
     decisions, threshold = channel.decisions, channel.threshold
     labels = set(read.label)
     scope, recipient = channel.collection.channel.scope_for(channel.giver), channel.collection.recipient
-    for key, label in objects.read_labels(act.transaction, labels - decisions.keys()).items():
+    for key, label in objects.read_labels(transaction, labels - decisions.keys()).items():
         decisions[key] = decide(scope, label, recipient=recipient)
     if any(not isinstance(decisions[label], Release) for label in labels) or threshold.is_limit:
         rows = zip(read.label, read.first_seq, read.added_at, strict=True)

@@ -178,11 +178,13 @@ class SqliteStore:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
 
-    @contextmanager
-    def glance(self) -> Iterator[SqliteTransaction]:
-        """As `read`, for one single statement, which is a view of its own: two see two states."""
-        with _translated(None):
-            yield SqliteTransaction(self._connection)
+    def row(self, sql: str, parameters: Sequence[SqlValue] = ()) -> Row | None:
+        """The first row of one query, in a view of its own: two see two states."""
+        try:
+            return next(iter(self._connection.execute(sql, parameters)), None)
+        except apsw.Error:
+            with _translated(None):
+                raise
 
     def empty_wal(self) -> bool:
         """Whether all that is committed is now in the file, and the write-ahead log beside it empty.
