@@ -7,7 +7,7 @@ events: one row read tells whether it is still true. The clock and the recogniti
 
 import hashlib
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from collections.abc import Collection as Several
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -36,6 +36,7 @@ __all__ = [
     "list_collections",
     "list_dossiers",
     "read_dossier",
+    "remember_dossiers",
 ]
 
 _MIN_PREFIX = 4
@@ -159,10 +160,21 @@ def read_dossier(node: Node, transaction: Transaction, agreement: AgreementId) -
     return dossier
 
 
-def list_dossiers(node: Node, transaction: Transaction) -> list[Dossier]:
+def list_dossiers(node: Node, transaction: Transaction) -> Sequence[Dossier]:
     """Every agreement on record, oldest first."""
-    found = (read_dossier(node, transaction, agreement) for agreement in agreements.list_agreements(transaction))
-    return [dossier for dossier in found if dossier is not None]
+    changes, remembered = read_changes(transaction), node.remembered.get("dossiers")
+    if remembered is None or remembered[0] != changes:
+        found = (read_dossier(node, transaction, agreement) for agreement in agreements.list_agreements(transaction))
+        remembered = node.remembered["dossiers"] = (changes, tuple(dossier for dossier in found if dossier is not None))
+    return cast("Sequence[Dossier]", remembered[1])
+
+
+def remember_dossiers(node: Node) -> None:
+    """Read what is on record of every agreement, so that the first who asks need not wait for it."""
+    now = node.clock()
+    with node.store.read() as transaction:
+        for dossier in list_dossiers(node, transaction):
+            dossier.standing(now=now)
 
 
 def find_agreement(node: Node, transaction: Transaction, prefix: str) -> Dossier:
