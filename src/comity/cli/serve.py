@@ -28,6 +28,7 @@ from comity.cli.acting import DELIVERY_SECONDS, act
 from comity.cli.listener import Listener
 from comity.cli.reply import Exit, Json, Reply, describe_bug
 from comity.cli.session import Session
+from comity.cli.tuning import tune
 from comity.config import Address, parse_address
 from comity.errors import ComityError, StoreBusy
 from comity.ids import AgreementId
@@ -115,6 +116,7 @@ async def _serve(session: Session, node: Node, address: Address, *, workers: int
     await listener.start()
     try:
         bound = await serving.server.start()
+        tune()
         working = [asyncio.create_task(serving.deliver_always()), asyncio.create_task(serving.keep_up_always())]
         _say_ready(session, node, bound, encrypted=serving.server.encrypted)
         await stopping.wait()

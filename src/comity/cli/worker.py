@@ -17,6 +17,7 @@ import socket
 import sys
 
 from comity.cli.serve import write_faults
+from comity.cli.tuning import tune
 from comity.errors import ComityError
 from comity.ids import AgreementId
 from comity.node.node import Node, join_node
@@ -100,6 +101,7 @@ class _Working:
         # Known as one that may answer before the first connection is taken: every drain from here on comes here too.
         await self.channel.ask("enter")
         await self._server.start()
+        tune()
         self.channel.tell("listening")
         await self._stopped.wait()
 
