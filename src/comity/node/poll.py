@@ -5,7 +5,7 @@ One poll is one transaction, or shares one with others. In it, in this order:
 
  1. the channel is found among those of the party that asks; what is not for it does not exist;
  2. the gate is asked: state by the events on record and the clock, recognition by this node's own policy;
- 3. the feed catches up: what the terms now admit gets its release time;
+ 3. the feed catches up: what the terms now admit gets its release time, as far as the page needs it where much waits;
  4. a page of candidates is read, and every row is decided again: the index proposes, the decision disposes;
  5. what granular markings forbid is removed;
  6. the disclosure is put on record: what, to whom, under which terms, when;
@@ -130,20 +130,17 @@ def _prepare(node: Node, requests: Sequence[PollRequest]) -> None:
             collection = find_open_collection(node, transaction, request.recipient, request.collection)
             if collection is None:
                 continue
-            agreement, terms = collection.dossier.id, collection.terms.hash
-            feed = feeds.read_feed(transaction, agreement, collection.channel.id, request.recipient)
-            if feed is None or not feeds.is_caught_up(transaction, feed, terms):
+            feed = feeds.read_feed(transaction, collection.dossier.id, collection.channel.id, request.recipient)
+            if feed is None or not feeds.is_caught_up(transaction, feed, collection.terms.hash):
                 continue
-            if node.pages.find(feed, terms, request) is None:
-                filled = _fill(transaction, _open_channel(node, transaction, collection, feed), request=request)
-                node.pages.keep(filled, feed, terms, request)
+            _find_or_fill(node, transaction, collection, feed, request=request)
 
 
 _Opened = tuple[Collection, Feed]
 
 
 def _open(node: Node, act: Act, recipient: PartyId, name: str) -> _Opened | None:
-    """The collection, if the gate is open, with its feed, caught up."""
+    """The collection, if the gate is open, with its feed, caught up as far as it does at once."""
     collection = find_open_collection(node, act.transaction, recipient, name)
     return None if collection is None else (collection, _catch_up(act, collection, node.party))
 
@@ -156,14 +153,24 @@ def _poll(node: Node, act: Act, request: PollRequest, opened: dict[tuple[PartyId
     if found is None:
         return None
     collection, feed = found
-    filled = node.pages.find(feed, collection.terms.hash, request)
-    if filled is None:
-        channel = _open_channel(node, act.transaction, collection, feed)
-        filled = _fill(act.transaction, channel, request=request)
-        node.pages.keep(filled, feed, collection.terms.hash, request)
+    filled = _find_or_fill(node, act.transaction, collection, feed, request=request)
+    while feed.behind and not filled.more:
+        feed = _catch_up(act, collection, node.party)
+        opened[place] = collection, feed
+        filled = _find_or_fill(node, act.transaction, collection, feed, request=request)
     if filled.at:
         _record(act, collection, request.answer, filled=filled)
     return Page(agreement=collection.dossier.id, terms=collection.terms.hash, filled=filled)
+
+
+def _find_or_fill(
+    node: Node, transaction: Transaction, collection: Collection, feed: Feed, *, request: PollRequest
+) -> Filled:
+    filled = node.pages.find(feed, collection.terms.hash, request)
+    if filled is None:
+        filled = _fill(transaction, _open_channel(node, transaction, collection, feed), request=request)
+        node.pages.keep(filled, feed, collection.terms.hash, request)
+    return filled
 
 
 def _catch_up(act: Act, collection: Collection, giver: PartyId) -> Feed:
