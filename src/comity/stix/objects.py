@@ -37,6 +37,8 @@ MAX_BUNDLE_OBJECTS: Final = 100_000
 UNVERSIONED: Final = "1970-01-01T00:00:00.000Z"
 """The version of an object that has neither `modified` nor `created` (most SCOs); TAXII 2.1 asks for a fixed one."""
 
+_UNVERSIONED_AT: Final = Instant(0)
+
 _SDO_SRO: Final = frozenset(
     {
         "attack-pattern",
@@ -87,6 +89,13 @@ class StixObject:
     revoked: bool
     digest: Digest
     data: bytes
+
+    @property
+    def version_at(self) -> Instant:
+        """The time that `version` says."""
+        if self.modified is not None:
+            return self.modified
+        return _UNVERSIONED_AT if self.created is None else self.created
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +191,7 @@ def _collect(members: tuple[Member, ...]) -> ParsedBundle:
         try:
             value = _parse_members(member.data)
             found = _read_object(value, member.data)
-            first, earlier = seen.setdefault((found.id, parse_instant(found.version)), (member.index, found))
+            first, earlier = seen.setdefault((found.id, found.version_at), (member.index, found))
             if earlier is found:
                 good.append((found, value))
                 places.append(member.index)
@@ -240,7 +249,7 @@ def _read_object(value: dict[str, Json], data: bytes) -> StixObject:
     check_tlp_definition(value)
     # Read here only to refuse on arrival what could not be labelled later; definitions change no form.
     read_markings(value, definitions={})
-    references = _read_references(value)
+    references = _read_references(value, data)
     version = value.get("modified", value.get("created", UNVERSIONED))
     return StixObject(
         id=object_id,
@@ -327,17 +336,20 @@ def _read_revoked(value: dict[str, Json]) -> bool:
     return revoked
 
 
-def _read_references(value: dict[str, Json]) -> frozenset[ObjectId]:
+def _read_references(value: dict[str, Json], data: bytes) -> frozenset[ObjectId]:
     """The ids in every `*_ref` and `*_refs`; one that cannot be read is refused, for it might be a reference."""
     found: set[ObjectId] = set()
-    for name, where, item in _walk(value, ""):
+    named = [(name, f"/{_escape(name)}", item) for name, item in value.items() if name.endswith(("_ref", "_refs"))]
+    # Where no character is written as a number, the text ends as many strings so as there are such names, or more. As
+    # many as there are at the top: none lies deeper.
+    if b"\\u" in data or data.count(b'_ref"') + data.count(b'_refs"') != len(named):
+        named = [entry for entry in _walk(value, "") if entry[0].endswith(("_ref", "_refs"))]
+    for name, where, item in named:
         if name.endswith("_ref"):
             # An empty text can name nothing; MITRE ATT&CK publishes such references.
             candidates = [(where, item)] if item != "" else []
-        elif name.endswith("_refs"):
-            candidates = _list_items(item, where)
         else:
-            continue
+            candidates = _list_items(item, where)
         ids = {_read_reference(candidate, where=place) for place, candidate in candidates}
         # The TLP definitions are the same everywhere and need not be held or released to be understood.
         found |= ids - TLP_IDS.keys() if name in {"object_marking_refs", "marking_ref"} else ids
@@ -360,12 +372,17 @@ def _walk(value: Json, at: str) -> Iterator[tuple[str, str, Json]]:
     """Every member of every JSON object inside `value`, as (name, JSON pointer, value); the depth was bounded."""
     if isinstance(value, dict):
         for name, item in value.items():
-            where = f"{at}/{name.replace('~', '~0').replace('/', '~1')}"
+            where = f"{at}/{_escape(name)}"
             yield name, where, item
             yield from _walk(item, where)
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from _walk(item, f"{at}/{index}")
+
+
+def _escape(name: str) -> str:
+    """One step of a JSON pointer (RFC 6901 §3)."""
+    return name.replace("~", "~0").replace("/", "~1")
 
 
 def _show(value: Json) -> str:
