@@ -59,10 +59,11 @@ def read_certain(data: bytes, *, max_bytes: int, max_depth: int, max_items: int)
 
     The bounds are those of `canonical.Limits`; what is not certainly within them is left too.
     """
-    opened = data.count(b"[") + data.count(b"{")
-    if len(data) > max_bytes:
+    if len(data) > max_bytes or _LONG_NUMBER in data.translate(_DIGITS):
         return UNCERTAIN
-    if opened + data.count(b",") > max_items or _LONG_NUMBER in data.translate(_DIGITS):
+    opened = data.count(b"[") + data.count(b"{")
+    # There are no more items than bytes.
+    if len(data) > max_items < opened + data.count(b","):
         return UNCERTAIN
     try:
         value: object = _DECODER.decode(data)

@@ -22,6 +22,7 @@ __all__ = [
     "PartyId",
     "PersonId",
     "format_instant",
+    "is_object_id",
     "parse_digest",
     "parse_instant",
     "parse_object_id",
@@ -97,6 +98,11 @@ def parse_digest(text: str) -> Digest:
     if _DIGEST.fullmatch(text) is None:
         raise MalformedRequest(f"{text!r} is not a SHA-256 in 64 lower-case hexadecimal digits")
     return Digest(text)
+
+
+def is_object_id(text: str) -> bool:
+    """Whether `parse_object_id` takes the text: for the many that are one."""
+    return _OBJECT.fullmatch(text) is not None
 
 
 def parse_object_id(text: str) -> ObjectId:

@@ -11,13 +11,13 @@ reference or a marking that cannot be read. The rest of what STIX asks of each t
 Tags are read in `stix.labels`.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from comity.canonical import BUNDLE_LIMITS, OBJECT_LIMITS, Json, Member, parse_json, sha256_digest, split_members
 from comity.errors import MalformedError, MalformedJson, MalformedObject
-from comity.ids import Digest, Instant, ObjectId, parse_instant, parse_object_id
+from comity.ids import Digest, Instant, ObjectId, is_object_id, parse_instant, parse_object_id
 from comity.stix.markings import STATEMENT, TLP_IDS, check_tlp_definition, read_markings
 
 __all__ = [
@@ -67,6 +67,8 @@ _SDO_SRO: Final = frozenset(
     }
 )
 _SHOWN = 80
+_REFERENCES: Final = ("_ref", "_refs")
+_MARKING_REFERENCES: Final = frozenset({"object_marking_refs", "marking_ref"})
 # STIX 2.1 §3.2: what each object of these types carries.
 _REQUIRED_TIMES: Final = dict.fromkeys(_SDO_SRO, ("created", "modified")) | {"marking-definition": ("created",)}
 
@@ -339,33 +341,36 @@ def _read_revoked(value: dict[str, Json]) -> bool:
 def _read_references(value: dict[str, Json], data: bytes) -> frozenset[ObjectId]:
     """The ids in every `*_ref` and `*_refs`; one that cannot be read is refused, for it might be a reference."""
     found: set[ObjectId] = set()
-    named = [(name, f"/{_escape(name)}", item) for name, item in value.items() if name.endswith(("_ref", "_refs"))]
-    # Where no character is written as a number, the text ends as many strings so as there are such names, or more. As
-    # many as there are at the top: none lies deeper.
-    if b"\\u" in data or data.count(b'_ref"') + data.count(b'_refs"') != len(named):
-        named = [entry for entry in _walk(value, "") if entry[0].endswith(("_ref", "_refs"))]
-    for name, where, item in named:
-        if name.endswith("_ref"):
+    for name, where, item in _find_references(value, data):
+        listed = name.endswith("s")
+        if listed and not isinstance(item, list):
+            raise MalformedObject(f"{_show(item)} is not a list of STIX identifiers; give one", where=where)
+        for index, one in enumerate(item if isinstance(item, list) and listed else (item,)):
+            # The TLP definitions are the same everywhere and need not be held or released to be understood.
+            known = isinstance(one, str) and one in TLP_IDS and name in _MARKING_REFERENCES
             # An empty text can name nothing; MITRE ATT&CK publishes such references.
-            candidates = [(where, item)] if item != "" else []
-        else:
-            candidates = _list_items(item, where)
-        ids = {_read_reference(candidate, where=place) for place, candidate in candidates}
-        # The TLP definitions are the same everywhere and need not be held or released to be understood.
-        found |= ids - TLP_IDS.keys() if name in {"object_marking_refs", "marking_ref"} else ids
+            if not known and (listed or one != ""):
+                found.add(_read_reference(one, where=where, index=index if listed else None))
     return frozenset(found)
 
 
-def _list_items(item: Json, where: str) -> list[tuple[str, Json]]:
-    if not isinstance(item, list):
-        raise MalformedObject(f"{_show(item)} is not a list of STIX identifiers; give one", where=where)
-    return [(f"{where}/{index}", one) for index, one in enumerate(item)]
+def _find_references(value: dict[str, Json], data: bytes) -> Collection[tuple[str, str, Json]]:
+    """The members named `*_ref` or `*_refs` at any depth, each with its JSON pointer."""
+    named = [(name, f"/{_escape(name)}", value[name]) for name in value if name.endswith(_REFERENCES)]
+    # Where no character is written as a number, at least as many strings end so as there are such names. As many as
+    # there are such names at the top: none lies deeper.
+    if b"\\u" not in data and data.count(b'_ref"') + data.count(b'_refs"') == len(named):
+        return named
+    return [entry for entry in _walk(value, "") if entry[0].endswith(_REFERENCES)]
 
 
-def _read_reference(item: Json, *, where: str) -> ObjectId:
+def _read_reference(item: Json, *, where: str, index: int | None) -> ObjectId:
+    if isinstance(item, str) and is_object_id(item):
+        return ObjectId(item)
+    at = where if index is None else f"{where}/{index}"
     if not isinstance(item, str):
-        raise MalformedObject(f"{_show(item)} is not a STIX identifier; give type--uuid as text", where=where)
-    return _parse_id(item, where=where)
+        raise MalformedObject(f"{_show(item)} is not a STIX identifier; give type--uuid as text", where=at)
+    return _parse_id(item, where=at)
 
 
 def _walk(value: Json, at: str) -> Iterator[tuple[str, str, Json]]:
