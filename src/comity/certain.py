@@ -45,7 +45,7 @@ def _leave(_: str) -> float:
 _DECODER: Final = Decoder(float_hook=_leave)
 _SLICER: Final = Decoder(list[Raw])
 _ENCODER: Final = Encoder()
-_DIGITS: Final = bytes(0x30 if 0x30 <= octet <= 0x39 else octet for octet in range(256))
+_DIGITS: Final = bytes.maketrans(b"123456789", b"000000000")
 _LONG_NUMBER: Final = b"0" * 310
 """One digit more than the largest double has."""
 

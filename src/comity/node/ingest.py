@@ -11,18 +11,19 @@ taken in again when its originator gives it again, and from nobody else: to dele
 file is no way out of its giver's terms.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from comity.agreement.channels import Channel
+from comity.canonical import Json
 from comity.errors import ComityError, MalformedObject
-from comity.ids import Digest, Instant, ObjectId, PartyId, format_instant, parse_instant
+from comity.ids import Digest, Instant, ObjectId, PartyId, format_instant
 from comity.node.node import Act, Node
 from comity.node.relabel import relabel
 from comity.node.schemas import read_schemas
 from comity.release.receiving import Restrictions, find_restrictions, make_unrestricted
 from comity.stix.labels import Label, Tags, join_tags, make_label, make_tags, read_tags, restate
-from comity.stix.markings import TLP_IDS, read_markings
+from comity.stix.markings import TLP_IDS, Markings, read_markings
 from comity.stix.objects import BadObject, ParsedBundle, StixObject, find_statements, parse_bundle
 from comity.stix.validation import validate_bundle
 from comity.store import Transaction, arrivals, deletions, feeds, objects, pulls
@@ -93,24 +94,18 @@ def _read(data: bytes) -> ParsedBundle:
 def take_in(act: Act, parsed: ParsedBundle, *, holding: Holding, tags: Tags, restrictions: Restrictions) -> Intake:
     """What became of objects that were parsed and validated, within the act of whoever takes them in."""
     transaction = act.transaction
-    definitions = {**objects.read_statement_definitions(transaction), **find_statements(parsed.good)}
+    labels = _Labels(
+        {**objects.read_statement_definitions(transaction, _find_definitions(parsed)), **find_statements(parsed.good)},
+        tags=tags,
+        restrictions=restrictions,
+    )
     ids = {item.id for item, _ in parsed.good}
     held = _index(objects.read_versions_of(transaction, ids))
     deleted = deletions.read_tombstones(transaction, ids)
-    added, restated, known, bad = dict[ObjectId, list[int]](), set[ObjectId](), 0, list(parsed.bad)
-    clashing = set[int]()
+    added, again, bad, clashing = list[_Judged](), list[tuple[StoredObject, Label]](), list(parsed.bad), set[int]()
     for place, (item, value) in zip(parsed.places, parsed.good, strict=True):
         try:
-            markings = read_markings(value, definitions=definitions)
-            said = join_tags(read_tags(value), tags)
-            label = make_label(
-                item,
-                markings,
-                said,
-                originators=restrictions.originators,
-                audience=restrictions.audience,
-                excluded_frameworks=restrictions.excluded_frameworks,
-            )
+            label = labels.make(item, value)
         except ComityError as error:
             bad.append(_describe_bad(place, item, error))
             continue
@@ -121,26 +116,95 @@ def take_in(act: Act, parsed: ParsedBundle, *, holding: Holding, tags: Tags, res
             clashing.add(place)
             continue
         if same is None:
-            own = objects.intern_label(transaction, label)
-            pk = objects.add_object(
-                transaction, item, version_at=parse_instant(item.version), own_label=own, holding=holding
-            )
-            added.setdefault(item.id, []).append(pk)
-            _note_arrival(transaction, pk, holding)
-            continue
-        known += 1
-        if _is_echo(transaction, same, holding):
-            continue
-        _note_arrival(transaction, same.pk, holding)
-        if _restate(transaction, same, label):
-            restated.add(item.id)
-    relabel(transaction, added, restated=restated)
+            added.append((item, label))
+        else:
+            again.append((same, label))
+    _keep(transaction, added, again, held, holding=holding)
     return Intake(
-        added=tuple(added),
-        known=known,
+        added=tuple(dict.fromkeys(item.id for item, _ in added)),
+        known=len(again),
         bad=tuple(sorted(bad, key=lambda entry: entry.index)),
         clashing=frozenset(clashing),
     )
+
+
+_Judged = tuple[StixObject, Label]
+"""A version and its own label."""
+
+
+class _Labels:
+    """The own labels of objects that come together, each made once for all that are marked and tagged alike."""
+
+    def __init__(self, definitions: Mapping[ObjectId, str], *, tags: Tags, restrictions: Restrictions) -> None:
+        self._definitions = definitions
+        self._tags = tags
+        self._restrictions = restrictions
+        self._made: dict[tuple[str, Markings, Tags], Label] = {}
+
+    def make(self, item: StixObject, value: dict[str, Json]) -> Label:
+        """The label of one object by itself.
+
+        Raises:
+            MalformedObject: its markings or its tags.
+        """
+        markings = read_markings(value, definitions=self._definitions)
+        alike = item.type, markings, read_tags(value)
+        label = self._made.get(alike)
+        if label is None:
+            restrictions = self._restrictions
+            label = self._made[alike] = make_label(
+                item,
+                markings,
+                join_tags(alike[2], self._tags),
+                originators=restrictions.originators,
+                audience=restrictions.audience,
+                excluded_frameworks=restrictions.excluded_frameworks,
+            )
+        return label
+
+
+def _keep(
+    transaction: Transaction,
+    added: Sequence[_Judged],
+    again: Sequence[tuple[StoredObject, Label]],
+    held: Mapping[ObjectId, Sequence[StoredObject]],
+    *,
+    holding: Holding,
+) -> None:
+    """Store what is `added`, and what is said more of what is held; the labels of all that this reaches follow."""
+    restated, arrived = set[ObjectId](), list[int]()
+    keys = objects.LabelKeys(transaction)
+    for same, label in again:
+        if _is_echo(transaction, same, holding):
+            continue
+        arrived.append(same.pk)
+        if _restate(transaction, same, label, keys):
+            restated.add(same.id)
+    newest = {name: versions[-1] for name, versions in held.items()}
+    last = {name: version.version_at for name, version in newest.items()}
+    for item, _ in added:
+        last[item.id] = max(item.version_at, last.get(item.id, item.version_at))
+    new = [
+        objects.NewObject(pk, item, keys.find(label), item.version_at == last[item.id], item.id not in held)
+        for pk, (item, label) in zip(objects.reserve_keys(transaction, len(added)), added, strict=True)
+    ]
+    objects.supersede(transaction, [version.pk for name, version in newest.items() if version.version_at < last[name]])
+    objects.add_objects(transaction, new, relabel(transaction, new, restated=restated), holding=holding)
+    if holding.received_under is not None:
+        arrivals.add_arrivals(
+            transaction,
+            [*arrived, *(item.pk for item in new)],
+            terms=holding.received_under,
+            giver=holding.originator,
+            now=holding.added_at,
+        )
+
+
+def _find_definitions(parsed: ParsedBundle) -> set[ObjectId]:
+    """The marking definitions that objects of the bundle refer to."""
+    return {
+        target for item, _ in parsed.good for target in item.references if target.startswith("marking-definition--")
+    }
 
 
 def _describe_bad(place: int, item: StixObject, error: ComityError) -> BadObject:
@@ -153,13 +217,7 @@ def _is_echo(transaction: Transaction, same: StoredObject, holding: Holding) -> 
     return same.id in TLP_IDS or feeds.was_released(transaction, same.pk, holding.originator)
 
 
-def _note_arrival(transaction: Transaction, pk: int, holding: Holding) -> None:
-    if holding.received_under is not None:
-        terms, giver = holding.received_under, holding.originator
-        arrivals.add_arrival(transaction, pk, terms=terms, giver=giver, now=holding.added_at)
-
-
-def _restate(transaction: Transaction, same: StoredObject, label: Label) -> bool:
+def _restate(transaction: Transaction, same: StoredObject, label: Label, keys: objects.LabelKeys) -> bool:
     """Whether more is now said of an object held already: it came another way too, or people classified it anew.
 
     Every way an object came by counts: the originators of both, an audience no wider than either. So what a partner
@@ -169,7 +227,7 @@ def _restate(transaction: Transaction, same: StoredObject, label: Label) -> bool
     after = restate(before, label)
     if after == before:
         return False
-    objects.set_own_label(transaction, same.pk, objects.intern_label(transaction, after))
+    objects.set_own_label(transaction, same.pk, keys.find(after))
     return True
 
 
@@ -184,7 +242,7 @@ def _find_same(
     if item.id in TLP_IDS:
         # The same for everyone, however it was written down; its content was checked when it was parsed.
         return next(iter(versions), None)
-    version_at = parse_instant(item.version)
+    version_at = item.version_at
     for known in versions:
         if known.version_at == version_at:
             if known.digest == item.digest:
