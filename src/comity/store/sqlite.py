@@ -3,7 +3,8 @@
 
 WAL with `synchronous=FULL`: when COMMIT returns, the act is on the disk. The driver is apsw because it carries its own
 SQLite; the versions before 3.51.3 can corrupt a WAL database. For the same reason nothing else may write or checkpoint
-the file: an OS lock on `lock` beside it says who owns it, and a second process gets StoreBusy.
+the file: an OS lock on `lock` beside it says who owns it, and a second process gets StoreBusy. What is committed is
+copied from the write-ahead log into the file beside the acts, not within them (`store.checkpoints`).
 
 What a crash leaves: nothing of an open transaction; all of a committed one. SQLite replays the WAL at the next open.
 """
@@ -11,13 +12,14 @@ What a crash leaves: nothing of an open transaction; all of a committed one. SQL
 import fcntl
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Self
 
 import apsw
 
 from comity.errors import ComityError, ConfigError, CorruptionError, NotFoundError, StoreBusy, StoreFull
+from comity.store.checkpoints import Checkpoints
 from comity.store.migration import migrate
 from comity.store.transaction import Row, SqlValue
 
@@ -77,9 +79,10 @@ class SqliteTransaction:
 class SqliteStore:
     """The store of one node, open: made by `create`, `open` (which own the file) or `inspect` (read-only)."""
 
-    def __init__(self, connection: apsw.Connection, lock: int | None) -> None:
+    def __init__(self, connection: apsw.Connection, lock: int | None, checkpoints: Checkpoints | None = None) -> None:
         self._connection = connection
         self._lock = lock
+        self._checkpoints = checkpoints
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -97,7 +100,10 @@ class SqliteStore:
                 connection.set_busy_timeout(_BUSY_MILLISECONDS)
                 for pragma in _PRAGMAS:
                     connection.execute(pragma)
-            store = cls(connection, lock)
+            checkpoints = Checkpoints(path)
+            # In the place of the hook by which SQLite itself copies the log within the commit that makes it long.
+            connection.set_wal_hook(checkpoints.note)
+            store = cls(connection, lock, checkpoints)
             with store.write() as transaction:
                 migrate(transaction)
         except BaseException:
@@ -162,7 +168,7 @@ class SqliteStore:
         Only then is what was deleted gone from both. False when another process was reading; try again later. The time
         that waits for such a reader is none: who serves must not stand still for it.
         """
-        with _translated(None):
+        with _translated(None), self._checkpoints.paused() if self._checkpoints else nullcontext():
             self._connection.set_busy_timeout(0)
             try:
                 self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
@@ -174,6 +180,8 @@ class SqliteStore:
 
     def close(self) -> None:
         """Give the file up; safe to call twice."""
+        if self._checkpoints is not None:
+            self._checkpoints.close()
         self._connection.close()
         if self._lock is not None:
             os.close(self._lock)
