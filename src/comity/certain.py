@@ -67,7 +67,8 @@ def read_certain(data: bytes, *, max_bytes: int, max_depth: int, max_items: int)
         return UNCERTAIN
     try:
         value: object = _DECODER.decode(data)
-        same = len(_ENCODER.encode(value)) == len(reformat(data, indent=-1))
+        length = len(_ENCODER.encode(value))
+        same = length == len(data) or length == len(reformat(data, indent=-1))
     except _LEFT:
         return UNCERTAIN
     return value if same and (opened <= max_depth or not _is_deeper(value, max_depth)) else UNCERTAIN
