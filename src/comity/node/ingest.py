@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shell: received bytes become stored objects, with where they came from and under which terms.
 
-The good objects of a bundle are kept and the bad ones are listed, in one transaction: after a crash the bundle is in or
-not, and taking it in again changes nothing but what is said of its objects. The labels of everything that refers to a
-new object are renewed in the same transaction (`node.relabel`), so that no poll ever sees an object judged without what
-it refers to.
+The good objects of a bundle are kept and the bad ones are listed. A bundle of this node's own, and what a partner
+writes (`node.accept`), is taken in by several acts, so that others get a turn in between; a page that was pulled by
+one. A crash leaves the parts that came before it, and to take the bundle in again changes nothing but what is said of
+its objects. The labels of everything that refers to a new object are renewed in the same transaction (`node.relabel`),
+and no part refers to a later one (`stix.parts`): no poll ever sees an object judged without what it refers to, also not
+between two parts.
 
 Every way an object came is kept, with the time: retention counts from it (`node.retention`). What was deleted here is
 taken in again when its originator gives it again, and from nobody else: to delete something and to take it in from a
@@ -12,7 +14,7 @@ file is no way out of its giver's terms.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from comity.agreement.channels import Channel
 from comity.canonical import Json
@@ -21,16 +23,43 @@ from comity.ids import Digest, Instant, ObjectId, PartyId, format_instant
 from comity.node.node import Act, Node
 from comity.node.relabel import relabel
 from comity.node.schemas import read_schemas
+from comity.node.turns import Turns, finish
 from comity.release.receiving import Restrictions, find_restrictions, make_unrestricted
 from comity.stix.labels import Label, Tags, join_tags, make_label, make_tags, read_tags, restate
 from comity.stix.markings import TLP_IDS, Markings, read_markings
-from comity.stix.objects import BadObject, ParsedBundle, StixObject, find_statements, parse_bundle
+from comity.stix.objects import (
+    BadObject,
+    BundleReading,
+    ParsedBundle,
+    StixObject,
+    find_statements,
+    join_bundles,
+)
+from comity.stix.parts import divide
 from comity.stix.validation import validate_bundle
 from comity.store import Transaction, arrivals, deletions, feeds, objects, pulls
 from comity.store.deletions import Tombstone
 from comity.store.objects import Holding, StoredObject
 
-__all__ = ["Intake", "Received", "add_objects", "receive_page", "take_in"]
+__all__ = [
+    "Intake",
+    "ReadBundle",
+    "Received",
+    "add_in_turns",
+    "add_objects",
+    "divide_bundle",
+    "join_intakes",
+    "read_in_turns",
+    "receive_page",
+    "take_in",
+]
+
+_READ_AT_ONCE = 250
+_PART = 1_000
+"""Objects of this node's own in one act: it takes about 40 ms."""
+
+_READ = ("type", "id", "object_marking_refs", "extensions", "country", "definition_type")
+"""What `stix.markings` and `stix.tags` read, where nothing is marked in part, and `find_statements`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +74,14 @@ class Intake:
     known: int
     bad: tuple[BadObject, ...]
     clashing: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadBundle:
+    """A bundle that was parsed and validated; `versions` are those of what validation alone refused, by place."""
+
+    checked: ParsedBundle
+    versions: Mapping[int, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,12 +100,23 @@ def add_objects(node: Node, data: bytes, *, tags: Tags) -> Intake:
 
     Raises:
         MalformedJson, MalformedObject: the file as a whole cannot be read; nothing was kept.
-        StoreFull: nothing was kept.
+        StoreFull: the parts before it were kept.
     """
-    parsed = _read(data)
-    with node.act() as act:
-        holding = Holding(originator=node.party, received_under=None, added_at=act.now)
-        return take_in(act, parsed, holding=holding, tags=tags, restrictions=make_unrestricted(node.party))
+    return finish(add_in_turns(node, data, tags=tags))
+
+
+def add_in_turns(node: Node, data: bytes, *, tags: Tags) -> Turns[Intake]:
+    """`add_objects`, and a turn for others between its parts."""
+    checked = (yield from read_in_turns(BundleReading(data))).checked
+    statements, restrictions = find_statements(checked.good), make_unrestricted(node.party)
+    intakes = list[Intake]()
+    for part in divide_bundle(checked, most=_PART):
+        yield
+        with node.act() as act:
+            holding = Holding(originator=node.party, received_under=None, added_at=act.now)
+            taken = take_in(act, part, statements, holding=holding, tags=tags, restrictions=restrictions)
+        intakes.append(taken)
+    return join_intakes(intakes, checked.bad)
 
 
 def receive_page(node: Node, data: bytes, received: Received) -> Intake:
@@ -77,25 +125,76 @@ def receive_page(node: Node, data: bytes, received: Received) -> Intake:
     The terms restrict what may become of them here (`release.receiving`). Whether the objects are within the scope of
     the terms is not checked here: the giver's log shows it if they are not.
     """
-    parsed = _read(data)
+    checked = finish(read_in_turns(BundleReading(data))).checked
+    statements = find_statements(checked.good)
     restrictions = find_restrictions(received.channel, giver=received.giver, receiver=node.party)
     with node.act() as act:
         holding = Holding(originator=received.giver, received_under=received.terms, added_at=act.now)
-        intake = take_in(act, parsed, holding=holding, tags=make_tags(), restrictions=restrictions)
+        intake = take_in(act, checked, statements, holding=holding, tags=make_tags(), restrictions=restrictions)
         if received.added_after is not None:
             pulls.set_position(act.transaction, received.giver, received.collection, received.added_after)
     return intake
 
 
-def _read(data: bytes) -> ParsedBundle:
-    return validate_bundle(read_schemas(), parse_bundle(data))
+def read_in_turns(reading: BundleReading) -> Turns[ReadBundle]:
+    """The bundle, each object held against the schemas; of its JSON no more is left than `take_in` reads."""
+    schemas, parts, versions = read_schemas(), list[ParsedBundle](), dict[int, str]()
+    for first in range(0, reading.count, _READ_AT_ONCE):
+        if first:
+            yield
+        parsed = reading.parse(_READ_AT_ONCE)
+        checked = validate_bundle(schemas, parsed)
+        if len(checked.good) < len(parsed.good):
+            versions |= {place: item.version for place, (item, _) in zip(parsed.places, parsed.good, strict=True)}
+        parts.append(replace(checked, good=tuple([(item, _trim(value)) for item, value in checked.good])))
+    return ReadBundle(checked=join_bundles(parts), versions=versions)
 
 
-def take_in(act: Act, parsed: ParsedBundle, *, holding: Holding, tags: Tags, restrictions: Restrictions) -> Intake:
-    """What became of objects that were parsed and validated, within the act of whoever takes them in."""
+def _trim(value: dict[str, Json]) -> dict[str, Json]:
+    """What of an object says how it is marked and tagged; selectors of granular markings can name anything in it."""
+    if "granular_markings" in value:
+        return value
+    return {name: value[name] for name in _READ if name in value}
+
+
+def divide_bundle(bundle: ParsedBundle, *, most: int) -> list[ParsedBundle]:
+    """The good objects of a bundle in parts to be taken in one after another (`stix.parts`); at least one."""
+    return [
+        ParsedBundle(
+            good=tuple([bundle.good[place] for place in part]),
+            places=tuple([bundle.places[place] for place in part]),
+            bad=(),
+        )
+        for part in divide([item for item, _ in bundle.good], most=most)
+    ]
+
+
+def join_intakes(intakes: Sequence[Intake], bad: Collection[BadObject]) -> Intake:
+    """What became of a bundle whose parts were taken in; `bad` are those of its objects that are in no part."""
+    return Intake(
+        added=tuple(dict.fromkeys(name for intake in intakes for name in intake.added)),
+        known=sum(intake.known for intake in intakes),
+        bad=tuple(sorted([*bad, *(one for intake in intakes for one in intake.bad)], key=lambda entry: entry.index)),
+        clashing=frozenset().union(*(intake.clashing for intake in intakes)),
+    )
+
+
+def take_in(
+    act: Act,
+    parsed: ParsedBundle,
+    statements: Mapping[ObjectId, str],
+    *,
+    holding: Holding,
+    tags: Tags,
+    restrictions: Restrictions,
+) -> Intake:
+    """What became of objects that were parsed and validated, within the act of whoever takes them in.
+
+    `statements` are the definitions of statements in the whole bundle that they are a part of.
+    """
     transaction = act.transaction
     labels = _Labels(
-        {**objects.read_statement_definitions(transaction, _find_definitions(parsed)), **find_statements(parsed.good)},
+        {**objects.read_statement_definitions(transaction, _find_definitions(parsed)), **statements},
         tags=tags,
         restrictions=restrictions,
     )

@@ -20,7 +20,7 @@ from comity.ids import ObjectId
 from comity.stix.labels import Label, join, with_unresolved
 from comity.stix.markings import GranularMarking, tlp_rank
 
-__all__ = ["Version", "settle_labels"]
+__all__ = ["Version", "find_circles", "settle_labels"]
 
 _PASSES = 3
 
@@ -127,7 +127,7 @@ def _settle(graph: _Graph, joins: _Joins) -> dict[int, Label]:
     """The label of every version: circle by circle, what is referred to before what refers to it."""
     settled: dict[int, Label] = {}
     left = _settle_alone(graph, joins, settled)
-    for circle in _find_circles({key: [one for one in graph.sources[key] if one not in settled] for key in left}):
+    for circle in find_circles({key: [one for one in graph.sources[key] if one not in settled] for key in left}):
         members = set(circle)
         reached = [settled[source] for key in circle for source in graph.sources[key] if source not in members]
         starts = [
@@ -167,7 +167,7 @@ def _count_granular(label: Label, translated: Sequence[Label]) -> Label:
     return replace(label, tlp=max([label.tlp, *levels], key=tlp_rank))
 
 
-def _find_circles(sources: Mapping[int, Sequence[int]]) -> Iterator[list[int]]:
+def find_circles(sources: Mapping[int, Sequence[int]]) -> Iterator[list[int]]:
     """The strongly connected components, each after all that it leads to (Tarjan 1972, without recursion)."""
     search = _Search(sources)
     for root in sources:
