@@ -22,10 +22,11 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import rfc8785
 
+from comity.certain import UNCERTAIN, read_certain, slice_certain
 from comity.errors import MalformedJson
 from comity.ids import Digest
 
@@ -319,6 +320,11 @@ def parse_json(data: bytes, *, limits: Limits) -> Json:
         MalformedJson: not UTF-8, a byte order mark, not JSON, a key twice in one object, NaN or Infinity, a number
             beyond a double, a lone surrogate, or over a bound. `where` is "line:column" or a JSON pointer.
     """
+    quick = read_certain(data, max_bytes=limits.max_bytes, max_depth=limits.max_depth, max_items=limits.max_items)
+    return _read_slowly(data, limits) if quick is UNCERTAIN else cast("Json", quick)
+
+
+def _read_slowly(data: bytes, limits: Limits) -> Json:
     text = _read_text(data, limits)
     _check_items(text, limits)
     _check_depth(text, limits.max_depth)
@@ -441,6 +447,8 @@ def _slice_elements(text: str, position: int, array: str) -> tuple[tuple[Member,
     if not text.startswith("[", position):
         where = f"/{_escape(array)}"
         raise MalformedJson(f"line {_place(text, position)}: {where} is not an array", where=where)
+    if (quick := _slice_quickly(text, position)) is not None:
+        return quick
     members: list[Member] = []
     position = _skip_space(text, position + 1)
     more = not text.startswith("]", position)
@@ -449,6 +457,15 @@ def _slice_elements(text: str, position: int, array: str) -> tuple[tuple[Member,
         members.append(Member(index=len(members), data=text[position:end].encode("utf-8")))
         more, position = _read_separator(text, end, "]")
     return tuple(members), position + 1
+
+
+def _slice_quickly(text: str, position: int) -> tuple[tuple[Member, ...], int] | None:
+    """The same, where nothing but the end of the object follows the array, as in most bundles and envelopes."""
+    end = len(text.rstrip(" \t\n\r}"))
+    elements = slice_certain(text[position:end].encode("utf-8")) if text.endswith("]", position, end) else None
+    if elements is None:
+        return None
+    return tuple(Member(index=index, data=data) for index, data in enumerate(elements)), end
 
 
 def _find_end(text: str, start: int) -> int:

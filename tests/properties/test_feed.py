@@ -194,8 +194,12 @@ class FeedMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.is_open())
     @rule(limit=st.integers(1, 4))
     def drain(self, limit: int) -> None:
-        while (page := self.ask(after=self.cursor, limit=limit)) is not None and page.items:
+        more = True
+        while more:
+            page = self.ask(after=self.cursor, limit=limit)
+            assert page is not None
             self.take(page)
+            more = page.more
         missing = self.admitted() - self.client
         assert not missing, f"LIVE: {missing} are admitted now and never reached the client"
 

@@ -2,8 +2,10 @@
 """Shell: what a partner writes into a channel in which it gives to this party (TAXII 2.1 §5.5).
 
 It is held as a page pulled from that partner is: the same channels, the same gate, the same terms, restrictions and
-originator (`node.follow`, `node.ingest`). One envelope is one transaction: the objects, the status and what is counted
-against the partner's quota. A crash leaves all of it or nothing, and the same envelope again is no error.
+originator (`node.follow`, `node.ingest`). An envelope is taken in by parts, each an act of its own, so that others do
+not wait for the whole: the first counts all of it against the partner's quota, the last keeps the status. Between two
+parts nothing is judged without what it refers to (`stix.parts`). A crash, or a gate that closes, leaves the parts that
+came before it; the partner has no answer then, and the same envelope again is no error.
 
 What the partner is told follows from its envelope alone, never from what this party has, from whomever: a version that
 clashes with another is not kept, and its writer is told what it is told of any other that is well formed. To tell it of
@@ -13,7 +15,7 @@ keeps what it receives is not said at all; its own people see what was not kept 
 
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from comity.agreement.channels import Channel
@@ -21,26 +23,27 @@ from comity.agreement.terms import Terms
 from comity.canonical import canonical_bytes
 from comity.errors import MalformedObject, NotFoundError
 from comity.ids import Instant, ObjectId, PartyId
-from comity.node.ingest import Intake, take_in
+from comity.node.ingest import Intake, ReadBundle, divide_bundle, join_intakes, read_in_turns, take_in
 from comity.node.node import Act, Node
-from comity.node.schemas import read_schemas
 from comity.node.standing import Dossier, collection_id, list_dossiers
+from comity.node.turns import Turns, finish
 from comity.release.receiving import find_restrictions
 from comity.stix.labels import make_tags
-from comity.stix.objects import UNVERSIONED, BadObject, ParsedBundle, parse_bundle
-from comity.stix.validation import validate_bundle
+from comity.stix.objects import UNVERSIONED, BundleReading, ParsedBundle, find_statements
 from comity.store import Transaction, statuses
 from comity.store.objects import Holding
 from comity.store.statuses import Unkept, Use
 
 __all__ = [
     "MAX_ENVELOPE_OBJECTS",
+    "PART_OBJECTS",
     "STATUS_LIFETIME",
     "Detail",
     "OverQuota",
     "Status",
     "Unkept",
     "WriteCollection",
+    "accept_in_turns",
     "accept_objects",
     "forget_old",
     "list_unkept",
@@ -49,7 +52,9 @@ __all__ = [
 ]
 
 MAX_ENVELOPE_OBJECTS = 10_000
-"""Others wait while an envelope is taken in: about three seconds for so many."""
+
+PART_OBJECTS = 250
+"""Objects of an envelope in one act: others wait for about ten milliseconds."""
 
 STATUS_LIFETIME = Instant(25 * 3_600 * 1_000_000)
 """TAXII 2.1 §4.3 asks for 24 hours."""
@@ -107,39 +112,71 @@ def accept_objects(node: Node, data: bytes, *, giver: PartyId, collection: str) 
     """What became of the envelope `data` that `giver` wrote; everything is done when this returns.
 
     Raises:
-        NotFoundError: it may not write such a collection now; nothing was kept.
+        NotFoundError: it may not write such a collection now; no more was kept than came in while it might.
         MalformedJson, MalformedObject: the envelope as a whole; nothing was kept.
-        StoreFull: nothing was kept.
+        StoreFull: the parts before it were kept.
     """
-    sent = parse_bundle(data)
-    count = len(sent.places) + len(sent.bad) + len(sent.repeats)
+    return finish(accept_in_turns(node, data, giver=giver, collection=collection))
+
+
+def accept_in_turns(node: Node, data: bytes, *, giver: PartyId, collection: str) -> Turns[Status | OverQuota]:
+    """`accept_objects`, and a turn for others between its parts; the gate is asked anew for each."""
+    reading = BundleReading(data)
     most = min(MAX_ENVELOPE_OBJECTS, node.settings.write_objects_per_day)
-    if not 1 <= count <= most:
-        raise MalformedObject(f"{count} objects are in the envelope; send 1 to {most}", where="/objects")
-    checked = validate_bundle(read_schemas(), sent)
-    with node.act() as act:
-        target = next((item for item in _find_open(node, act.transaction, giver) if item.id == collection), None)
-        if target is None:
-            raise NotFoundError(_GONE)
-        day = act.now // _DAY
-        used = statuses.read_use(act.transaction, giver, day)
-        if (
-            used.bytes + len(data) > node.settings.write_bytes_per_day
-            or used.objects + count > node.settings.write_objects_per_day
-        ):
-            return OverQuota(retry_after=((day + 1) * _DAY - act.now) // 1_000_000 + 1)
-        statuses.add_use(act.transaction, giver, day, Use(bytes=len(data), objects=count))
-        intake = take_in(
-            act,
-            checked,
-            holding=Holding(originator=giver, received_under=target.terms.hash, added_at=act.now),
-            tags=make_tags(),
-            restrictions=find_restrictions(target.channel, giver=giver, receiver=node.party),
-        )
-        _note_unkept(act, target, sent, intake)
-        status = _make_status(act, sent, [item for item in intake.bad if item.index not in intake.clashing])
-        statuses.add_status(act.transaction, giver, status.id, at=status.at, body=_format(status))
-    return status
+    if not 1 <= reading.count <= most:
+        raise MalformedObject(f"{reading.count} objects are in the envelope; send 1 to {most}", where="/objects")
+    read = yield from read_in_turns(reading)
+    statements, intakes = find_statements(read.checked.good), list[Intake]()
+    first, *others = divide_bundle(read.checked, most=PART_OBJECTS)
+    use = Use(bytes=len(data), objects=reading.count)
+    status: Status | OverQuota | None = None
+    for part in (first, *others):
+        yield
+        with node.act() as act:
+            target = _find_target(node, act, giver, collection)
+            status = _charge(node, act, giver, use) if part is first else None
+            if status is None:
+                intakes.append(_take_part(node, act, target, part, statements))
+            if len(intakes) > len(others):
+                status = _keep_status(act, giver, read, join_intakes(intakes, read.checked.bad))
+        if status is not None:
+            return status
+    raise AssertionError("an envelope has a last part")
+
+
+def _find_target(node: Node, act: Act, giver: PartyId, collection: str) -> WriteCollection:
+    target = next((item for item in _find_open(node, act.transaction, giver) if item.id == collection), None)
+    if target is None:
+        raise NotFoundError(_GONE)
+    return target
+
+
+def _take_part(
+    node: Node, act: Act, target: WriteCollection, part: ParsedBundle, statements: Mapping[ObjectId, str]
+) -> Intake:
+    intake = take_in(
+        act,
+        part,
+        statements,
+        holding=Holding(originator=target.giver, received_under=target.terms.hash, added_at=act.now),
+        tags=make_tags(),
+        restrictions=find_restrictions(target.channel, giver=target.giver, receiver=node.party),
+    )
+    _note_unkept(act, target, part, intake)
+    return intake
+
+
+def _charge(node: Node, act: Act, giver: PartyId, use: Use) -> OverQuota | None:
+    """Count the whole envelope towards today's quota, before any of it is kept; `OverQuota` where it is too much."""
+    day = act.now // _DAY
+    used = statuses.read_use(act.transaction, giver, day)
+    if (
+        used.bytes + use.bytes > node.settings.write_bytes_per_day
+        or used.objects + use.objects > node.settings.write_objects_per_day
+    ):
+        return OverQuota(retry_after=((day + 1) * _DAY - act.now) // 1_000_000 + 1)
+    statuses.add_use(act.transaction, giver, day, use)
+    return None
 
 
 def read_status(node: Node, *, party: PartyId, name: str) -> Status:
@@ -195,8 +232,10 @@ def _find_open(node: Node, transaction: Transaction, giver: PartyId) -> Iterator
                 )
 
 
-def _note_unkept(act: Act, target: WriteCollection, sent: ParsedBundle, intake: Intake) -> None:
-    versions = {place: item.version for place, (item, _) in zip(sent.places, sent.good, strict=True)}
+def _note_unkept(act: Act, target: WriteCollection, part: ParsedBundle, intake: Intake) -> None:
+    if not intake.clashing:
+        return
+    versions = {place: item.version for place, (item, _) in zip(part.places, part.good, strict=True)}
     for bad in intake.bad:
         if bad.index in intake.clashing:
             statuses.add_unkept(
@@ -213,28 +252,35 @@ def _note_unkept(act: Act, target: WriteCollection, sent: ParsedBundle, intake: 
             )
 
 
-def _make_status(act: Act, sent: ParsedBundle, bad: list[BadObject]) -> Status:
-    """The status, each object under the id and version it was sent with; one without a legible id under its place."""
-    named = {
-        place: Detail(id=item.id, version=item.version) for place, (item, _) in zip(sent.places, sent.good, strict=True)
-    }
+def _keep_status(act: Act, giver: PartyId, read: ReadBundle, intake: Intake) -> Status:
+    """The status, each object under the id and version it was sent with; one without a legible id under its place.
+
+    What clashes is told apart from nothing else that is well formed.
+    """
     failed = {
         item.index: Detail(
             id=item.id or f"objects/{item.index}",
-            version=named[item.index].version if item.index in named else UNVERSIONED,
+            version=read.versions.get(item.index, UNVERSIONED),
             message=_cut(f"{item.where}: {item.detail}"),
         )
-        for item in bad
+        for item in intake.bad
+        if item.index not in intake.clashing
     }
-    received = {place: detail for place, detail in named.items() if place not in failed}
-    for place, first in sent.repeats:
+    received = {
+        place: Detail(id=item.id, version=item.version)
+        for place, (item, _) in zip(read.checked.places, read.checked.good, strict=True)
+        if place not in failed
+    }
+    for place, first in read.checked.repeats:
         (failed if first in failed else received)[place] = failed.get(first) or received[first]
-    return Status(
+    status = Status(
         id=str(uuid.UUID(bytes=act.draw(16), version=4)),
         at=act.now,
         successes=tuple(received[place] for place in sorted(received)),
         failures=tuple(failed[place] for place in sorted(failed)),
     )
+    statuses.add_status(act.transaction, giver, status.id, at=status.at, body=_format(status))
+    return status
 
 
 def _cut(message: str) -> str:

@@ -251,7 +251,8 @@ def _was_any_released(transaction: Transaction, feed: Feed, *, reach: int) -> bo
     if not feed.last_at:
         return False
     row = transaction.row(
-        "SELECT 1 FROM object o JOIN release r ON r.feed = ? AND r.object = o.pk WHERE o.seq > ? AND o.seq <= ? LIMIT 1",
+        "SELECT 1 FROM object o JOIN release r ON r.feed = ? AND r.object = o.pk"
+        " WHERE o.seq > ? AND o.seq <= ? LIMIT 1",
         (feed.id, feed.through, reach),
     )
     return row is not None

@@ -1,8 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pages: what leaves is what is decided at this moment, of every version, with every property."""
 
+import pytest
+
 from comity.canonical import Json
-from comity.ids import ObjectId
+from comity.ids import Instant, ObjectId, PartyId
+from comity.node.gate import list_open_collections
+from comity.node.poll import PollRequest, Selection, poll
+from comity.release.disclosure import Answer
+from comity.store import feeds
 from tests.worlds import World, make_object, object_id, tlp_id
 
 SECRET: dict[str, Json] = {"description": "SECRET"}
@@ -63,3 +69,57 @@ def test_references_without_number_are_withheld_rather_than_paid_for(world: Worl
     assert object_id("report", "all") not in given
     assert object_id("report", "a") in given
     assert len(given) == 601
+
+
+def fill(world: World, monkeypatch: pytest.MonkeyPatch, *, at_once: int) -> list[str]:
+    """Seven reports that wait for a first poll, where a feed catches up by so many at once; their ids, in order."""
+    monkeypatch.setattr(feeds, "_MOST_AT_ONCE", at_once)
+    world.sign_all(world.terms())
+    names = [f"n{number}" for number in range(7)]
+    for name in names:
+        world.add("aurelia", make_object(name))
+    return [object_id("report", name) for name in names]
+
+
+def count_released(world: World) -> int:
+    with world.nodes["aurelia"].store.read() as transaction:
+        (count,) = transaction.row("SELECT count(*) FROM release") or (0,)
+    return int(count)
+
+
+@pytest.mark.parametrize(("limit", "at_once"), [(1, 2), (2, 2), (3, 2), (2, 3), (6, 3), (7, 3), (10, 2)])
+def test_a_feed_that_catches_up_by_parts_says_more_until_its_end(
+    world: World, monkeypatch: pytest.MonkeyPatch, limit: int, at_once: int
+) -> None:
+    ids = fill(world, monkeypatch, at_once=at_once)
+    given, after, more = list[str](), 0, True
+    while more:
+        page = world.poll("borealia", after=after, limit=limit)
+        given += [item.id for item in page.items]
+        if not after and limit < at_once:
+            assert count_released(world) == at_once, "the first page took more than it needs"
+        after, more = page.items[-1].at, page.more
+    assert given == ids
+    assert len(world.poll("borealia", limit=10).items) == len(ids)
+
+
+def test_what_is_asked_for_by_name_is_found_behind_what_waits(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = fill(world, monkeypatch, at_once=2)
+    node = world.nodes["aurelia"]
+    collection = list_open_collections(node, PartyId("borealia"))[0].id
+    request = PollRequest(
+        recipient=PartyId("borealia"),
+        collection=collection,
+        answer=Answer.OBJECT,
+        selection=Selection(after=Instant(0), ids=frozenset({ObjectId(ids[-1])})),
+    )
+    page = poll(node, request)
+    assert [item.id for item in page.items] == ids[-1:]
+    assert not page.more
+
+
+def test_who_asks_from_a_time_to_come_gets_an_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(world, monkeypatch, at_once=2)
+    page = world.poll("borealia", after=2**60)
+    assert (page.items, page.more) == ((), False)
+    assert count_released(world) == 7
