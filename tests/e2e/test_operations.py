@@ -29,7 +29,7 @@ from tests.worlds import World, make_object, object_id
 
 pytestmark = [pytest.mark.slow, pytest.mark.e2e]
 
-Serve = Callable[[Path], Serving]
+Serve = Callable[..., Serving]
 FILLER = 300_000
 OBJECTS = 20
 
@@ -234,12 +234,13 @@ def test_nodes_talk_through_tls_to_whom_their_authority_vouches_for(tmp_path: Pa
 # --- a stop -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(params=["plain", "tls"])
+@pytest.fixture(params=[("plain", 1), ("tls", 1), ("plain", 2), ("tls", 2)], ids=lambda param: f"{param[0]}-{param[1]}")
 def served(request: pytest.FixtureRequest, ground: Field, serve: Serve) -> Serving:
+    """The node by one process or by two workers."""
     ground.set("[limits]\nstop_seconds = 2\n")
-    if request.param == "tls":
+    if request.param[0] == "tls":
         ground.encrypt()
-    return serve(ground.folder)
+    return serve(ground.folder, workers=request.param[1])
 
 
 def enter(server: Serving, ground: Field) -> socket.socket:
@@ -327,9 +328,10 @@ def test_a_stop_under_load_tears_no_answer(served: Serving, ground: Field) -> No
 # --- slow and many clients --------------------------------------------------------------------------------------------
 
 
-def test_slow_clients_are_cut_and_partners_are_served_meanwhile(ground: Field, serve: Serve) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_slow_clients_are_cut_and_partners_are_served_meanwhile(ground: Field, serve: Serve, workers: int) -> None:
     ground.set("[limits]\nhead_seconds = 1\nbody_seconds = 1\nconnections = 40\n")
-    server = serve(ground.folder)
+    server = serve(ground.folder, workers=workers)
     body = format_request("POST", "/comity/exchange/", headers={"Content-Length": "1000000"})
     with contextlib.ExitStack() as stack:
         slow = [stack.enter_context(connect(server.url)) for _ in range(30)]

@@ -19,10 +19,10 @@ import sys
 from comity.cli.serve import write_faults
 from comity.cli.tuning import tune
 from comity.errors import ComityError
-from comity.ids import AgreementId
+from comity.ids import AgreementId, Digest
 from comity.node.node import Node, join_node
 from comity.taxii.channel import Channel, Values, open_channel
-from comity.taxii.listen import TaxiiServer, Together
+from comity.taxii.listen import SharedListener, TaxiiServer, Together
 from comity.taxii.tally import Tally
 from comity.taxii.workers import Given
 
@@ -90,9 +90,10 @@ class _Working:
     async def serve(self, node: Node) -> None:
         """Answer partners until told to stop."""
         given = self._given
+        tally = Tally(given.tally)
         together = Together(
-            listener=socket.socket(fileno=given.listener),
-            tally=Tally(given.tally),
+            listener=SharedListener(given.listener, tally.door(given.number).has_more_than_another),
+            tally=tally,
             number=given.number,
             drain=self._drain_all,
             heard=lambda: self.channel.tell("heard"),
@@ -127,9 +128,9 @@ class _Working:
                 raise RuntimeError(f"{word!r} is not understood")
         return {}
 
-    async def _drain_all(self, agreement: AgreementId) -> None:
-        """Return when no process has an answer under `agreement` under way, this one included."""
-        await self.channel.ask("drain", agreement=agreement)
+    async def _drain_all(self, agreement: AgreementId, event: Digest) -> None:
+        """Return when no process, this one included, has an answer under way that was given before `event`."""
+        await self.channel.ask("drain", agreement=agreement, event=event)
 
 
 async def _reload(server: TaxiiServer) -> Values:

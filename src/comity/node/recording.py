@@ -17,7 +17,6 @@ from comity.agreement.moves import check_event, find_confirmable
 from comity.agreement.people import Approval
 from comity.agreement.recognition import Recognised, take_positions
 from comity.agreement.terms import Terms
-from comity.agreement.transitions import State
 from comity.errors import AuthenticationError, ConfigError, ConflictError, NotFoundError, VerificationError
 from comity.exchange import make_message, parse_message
 from comity.ids import AgreementId, Digest, Instant
@@ -64,17 +63,9 @@ class Recorded:
 
     @property
     def stops(self) -> bool:
-        """Whether the event has closed a gate, so that sends under way must be waited for.
-
-        One that is repeated counts while it still stops anything: whoever took it first, another process perhaps, may
-        have ended before it had waited.
-        """
-        closed = self.heard and self.event.kind in STOPS and (self.new or self._still_stops())
+        """Whether the event has just closed a gate, so that sends under way must be waited for."""
+        closed = self.new and self.heard and self.event.kind in STOPS
         return closed or any(event.kind in STOPS for event in self.followed)
-
-    def _still_stops(self) -> bool:
-        locked = any(lock.event == self.event.digest for lock in self.standing.locks)
-        return locked or self.event.party in self.standing.left or self.standing.state is not State.IN_FORCE
 
 
 def draft_event(node: Node, act: Act, kind: EventKind, terms: Terms) -> Event:

@@ -9,14 +9,16 @@ and the empty last part of each answer is that wait. `taxii.connections` sets it
 import asyncio
 import contextlib
 import socket
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import uvicorn
 
 from comity.config import Address, Limits
 from comity.errors import ComityError, ConfigError
-from comity.ids import AgreementId, Instant, format_instant
+from comity.ids import AgreementId, Digest, Instant, format_instant
 from comity.node.figures import read_figures
 from comity.node.node import Node
 from comity.node.standing import remember_dossiers
@@ -30,10 +32,22 @@ from comity.taxii.server import TaxiiApp
 from comity.taxii.tally import Tally
 from comity.taxii.tls import Tls
 
-__all__ = ["ADMIN_LIMITS", "LAST_SECONDS", "Site", "TaxiiServer", "Together", "describe_reload", "listen"]
+__all__ = [
+    "ADMIN_LIMITS",
+    "LAST_SECONDS",
+    "SharedListener",
+    "Site",
+    "TaxiiServer",
+    "Together",
+    "describe_reload",
+    "listen",
+]
 
 _BACKLOG = 128
 _ONE_AT_A_TIME = 1
+_LEAVE_SECONDS = 0.002
+"""How long a worker leaves a new connection to others that have fewer, before it takes it all the same."""
+
 ADMIN_LIMITS = Limits(connections=16, stop_seconds=1)
 LAST_SECONDS = 2
 """For what is left to do once every connection was cut; then whatever still runs is cancelled."""
@@ -115,18 +129,46 @@ class Site:
         return cut
 
 
+class SharedListener(socket.socket):
+    """A listening socket that several processes accept from: who has more connections than another lets that one.
+
+    All are woken for each new connection, and without this whoever is the quickest would get all that come one by one.
+    asyncio takes BlockingIOError for "somebody else has it", and is woken again at once as long as nobody has.
+    """
+
+    def __init__(self, handle: int, has_more: Callable[[], bool]) -> None:
+        super().__init__(fileno=handle)
+        self._has_more = has_more
+        self._left_at: float | None = None
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """The next connection, and where it came from.
+
+        Raises:
+            BlockingIOError: there is none, or it is left to another process.
+        """
+        if self._has_more():
+            now = time.monotonic()
+            if self._left_at is None or now - self._left_at > 2 * _LEAVE_SECONDS:
+                self._left_at = now  # what was left before has been taken long since
+            if now - self._left_at < _LEAVE_SECONDS:
+                raise BlockingIOError
+        self._left_at = None
+        return super().accept()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Together:
     """What one of several processes that serve a node shares with the others; `number` is which worker it is.
 
-    `drain` returns when no answer under an agreement is under way in any of them; `heard` says that a partner's message
-    may have called for an answer.
+    `drain` returns when no answer given under an agreement before an event is under way in any of them; `heard` says
+    that a partner's message may have called for an answer.
     """
 
     listener: socket.socket
     tally: Tally
     number: int
-    drain: Callable[[AgreementId], Awaitable[object]]
+    drain: Callable[[AgreementId, Digest], Awaitable[object]]
     heard: Callable[[], None]
 
 

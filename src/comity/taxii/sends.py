@@ -7,19 +7,22 @@ system or cut. What the operating system already holds is out of this process's 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from comity.ids import AgreementId
+from comity.ids import AgreementId, Digest
 
-__all__ = ["GRACE_SECONDS", "WRITE_DEADLINE_SECONDS", "Sending", "Sends"]
+__all__ = ["GRACE_SECONDS", "WRITE_DEADLINE_SECONDS", "Sending", "Sends", "Stops"]
 
 WRITE_DEADLINE_SECONDS = 120.0
 """How long a reader may take for one answer before it is cut."""
 
 GRACE_SECONDS = 2.0
 """How long a suspension waits for answers under way before it cuts them."""
+
+_MOST_STOPS = 10_000
 
 
 @dataclass(slots=True, eq=False)
@@ -88,3 +91,24 @@ class Sends:
             await everything
             return len(cut)
         return 0
+
+
+class Stops:
+    """The messages that closed a gate, each waited for once by all who bring it, however often it is repeated.
+
+    Who brings one again must not be told that it is done while the first one still waits: nor, where several processes
+    serve, if the one that took it ended before it could wait. And nobody can cut answers by repeating what was done.
+    """
+
+    def __init__(self, drain: Callable[[AgreementId], Awaitable[object]]) -> None:
+        self._drain = drain
+        self._begun: OrderedDict[Digest, asyncio.Future[object]] = OrderedDict()
+
+    async def settle(self, agreement: AgreementId, event: Digest) -> None:
+        """Return when nothing is under way that was given under `agreement` before `event` was on record."""
+        draining = self._begun.get(event)
+        if draining is None or (draining.done() and (draining.cancelled() or draining.exception() is not None)):
+            draining = self._begun[event] = asyncio.ensure_future(self._drain(agreement))
+            if len(self._begun) > _MOST_STOPS:
+                self._begun.popitem(last=False)
+        await asyncio.shield(draining)

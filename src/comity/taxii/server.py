@@ -36,7 +36,7 @@ from comity.errors import (
     UnavailableError,
     VerificationError,
 )
-from comity.ids import AgreementId, Instant, ObjectId, PartyId, format_instant, parse_object_id
+from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId, format_instant, parse_object_id
 from comity.node import correspond
 from comity.node.gate import list_open_collections
 from comity.node.node import Node
@@ -48,7 +48,7 @@ from comity.taxii import wire, writing
 from comity.taxii.coding import Coding, compress
 from comity.taxii.guard import VISIT, Visit
 from comity.taxii.polls import Polls
-from comity.taxii.sends import WRITE_DEADLINE_SECONDS, Sending, Sends
+from comity.taxii.sends import WRITE_DEADLINE_SECONDS, Sending, Sends, Stops
 from comity.taxii.wire import Filters, Resource, Route
 
 __all__ = ["EXCHANGE_PATH", "STATUS", "Response", "TaxiiApp"]
@@ -121,7 +121,7 @@ class Response:
     body: tuple[bytes, ...]
     headers: tuple[tuple[bytes, bytes], ...]
     sending: Sending | None = None
-    stopped: AgreementId | None = None
+    stopped: tuple[AgreementId, Digest] | None = None
     objects: int = 0
 
 
@@ -138,7 +138,8 @@ class TaxiiApp:
 
     By the client's address, `abort` drops its connection; what is written to it in `gather` is handed over at the end.
 
-    `drain` returns when no answer under an agreement is under way in any process of the node; without it there is one.
+    `drain` takes an agreement and the digest of an event on it, and returns when no answer that was given before the
+    event is under way in any process of the node; without it there is one.
     """
 
     def __init__(
@@ -148,12 +149,12 @@ class TaxiiApp:
         abort: Callable[[tuple[str, int]], None],
         received: Callable[[], None],
         gather: Callable[[tuple[str, int]], AbstractContextManager[Any]] = nullcontext,
-        drain: Callable[[AgreementId], Awaitable[object]] | None = None,
+        drain: Callable[[AgreementId, Digest], Awaitable[object]] | None = None,
     ) -> None:
         self.node = node
         self._gather = gather
         self.sends = Sends()
-        self._drain = self.sends.drain if drain is None else drain
+        self._drain = Stops(self.sends.drain).settle if drain is None else drain
         self._polls = Polls(node, self.sends)
         self._abort = abort
         self._received = received
@@ -171,7 +172,7 @@ class TaxiiApp:
             visit.objects = response.objects
             if response.stopped is not None:
                 # A message that closed a gate is acknowledged when nothing leaves under it any more.
-                await self._drain(response.stopped)
+                await self._drain(*response.stopped)
         except Exception:  # noqa: BLE001 (the one place where a bug becomes a 500; the detail stays in our log)
             incident = self.node.draw(4).hex()
             _log.exception("incident %s", incident)
@@ -217,7 +218,10 @@ class TaxiiApp:
         except MalformedError as error:
             raise NotFoundError(error.detail) from error
         self._received()
-        return replace(_respond(202), stopped=recorded.event.agreement if recorded.stops else None)
+        event = recorded.event
+        # One that is known may have closed a gate when it came first; whoever waits for that is waited for.
+        stops = recorded.stops or (recorded.heard and not recorded.new)
+        return replace(_respond(202), stopped=(event.agreement, event.digest) if stops else None)
 
     def _bound_body(self, scope: Scope) -> int:
         """How much of the body is read: of an envelope only from who may write there as much as TAXII clients send."""

@@ -116,6 +116,10 @@ class WorkerDoor:
         """The connections of all other workers."""
         return sum(door.total for door in self._others)
 
+    def has_more_than_another(self) -> bool:
+        """Whether another worker has fewer connections than this one."""
+        return bool(self._others) and self._own.total > min(door.total for door in self._others)
+
 
 class _Table:
     """Rows of records in memory, each under the hash of a taker's name."""

@@ -12,8 +12,9 @@ What is said over the channel of each worker (`taxii.channel`):
                       listening    it takes connections
                       failed       it cannot start, and why
                       heard        a partner's message may have called for an answer
-                      drain        answered when no process has an answer under an agreement under way
-    first to worker   drain        the same, of this worker alone
+                      drain        answered when no process has an answer under way that was given under an
+                                   agreement before an event
+    first to worker   drain        answered when this worker has none under way that was given under an agreement
                       forget       answered when it has no page in memory
                       reload       answered when certificate and access log were taken anew
                       figures      answered by what it has counted
@@ -39,7 +40,7 @@ from pathlib import Path
 
 from comity.config import Address, Settings
 from comity.errors import ComityError, ConfigError, UnavailableError
-from comity.ids import AgreementId, Instant, format_instant
+from comity.ids import AgreementId, Digest, Instant, format_instant
 from comity.node.figures import read_figures
 from comity.node.node import Node
 from comity.taxii.admin import AdminApp
@@ -48,7 +49,7 @@ from comity.taxii.connections import Connections
 from comity.taxii.guard import read_proxy
 from comity.taxii.listen import ADMIN_LIMITS, LAST_SECONDS, Site, describe_reload, listen
 from comity.taxii.metrics import Counted, Metrics, add_counted
-from comity.taxii.sends import GRACE_SECONDS
+from comity.taxii.sends import GRACE_SECONDS, Stops
 from comity.taxii.tally import KEY_BYTES, Tally
 from comity.taxii.tls import Tls
 
@@ -145,6 +146,7 @@ class Workers:
         read_proxy(settings.proxy)  # so that a bad one is told here, once
         self._workers: set[_Worker] = set()
         self._keeping: list[asyncio.Task[None]] = []
+        self._stops = Stops(self.drain)
         self._past: Counted = {}
         self._stopping = False
         self._listener: socket.socket | None = None
@@ -322,7 +324,7 @@ class Workers:
             case "heard":
                 self.queued.set()
             case "drain":
-                await self.drain(AgreementId(str(values["agreement"])))
+                await self._stops.settle(AgreementId(str(values["agreement"])), Digest(str(values["event"])))
             case _:
                 raise UnavailableError(f"a worker says {word!r}, which is not understood")
         return {}

@@ -41,7 +41,7 @@ class Witness:
         self._note("drain", agreement)
 
     async def forget(self) -> None:
-        self.told.append(("forget", ""))
+        self.seen.append(("forget", ""))
 
     async def deliver(self) -> None:
         self.seen.append(("deliver", ""))

@@ -17,18 +17,20 @@ import httpx
 import pytest
 
 from comity.agreement.events import EventKind
-from comity.ids import AgreementId, PartyId
+from comity.errors import UnavailableError
+from comity.ids import AgreementId, Digest, PartyId
 from comity.node.journal import list_entries
 from comity.node.outbox import list_due
 from comity.node.parties import create_credential
 from comity.node.standing import collection_id
 from comity.release.disclosure import EntryType
-from comity.taxii.sends import Sends
+from comity.taxii.sends import Sends, Stops
 from tests.certificates import Authority
 from tests.served import Served, basic, format_request, read_all
 from tests.worlds import World, make_object, object_id
 
 ONE, OTHER = AgreementId("1" * 64), AgreementId("2" * 64)
+EVENT = Digest("a" * 64)
 
 
 def nothing() -> None:
@@ -121,6 +123,51 @@ def test_only_what_has_not_ended_is_cut(short: None) -> None:
         await asyncio.sleep(0)
         assert set(await asyncio.gather(sends.drain(ONE), sends.drain(ONE))) == {1}
         await asyncio.gather(*answers)
+
+    asyncio.run(run())
+
+
+def test_a_stop_that_is_repeated_waits_for_the_same_drain_and_causes_none() -> None:
+    begun = list[AgreementId]()
+
+    async def run() -> None:
+        ended = asyncio.Event()
+
+        async def drain(agreement: AgreementId) -> None:
+            begun.append(agreement)
+            await ended.wait()
+
+        stops = Stops(drain)
+        waiting = [asyncio.create_task(stops.settle(ONE, EVENT)) for _ in range(3)]
+        await asyncio.sleep(0.01)
+        assert not any(task.done() for task in waiting)
+        waiting[0].cancel()  # who goes away takes nobody with it
+        await asyncio.sleep(0.01)
+        ended.set()
+        await asyncio.gather(*waiting[1:])
+        await stops.settle(ONE, EVENT)
+        assert begun == [ONE]
+        await stops.settle(OTHER, Digest("b" * 64))
+        assert begun == [ONE, OTHER]
+
+    asyncio.run(run())
+
+
+def test_a_drain_that_failed_is_begun_again() -> None:
+    tries = list[int]()
+
+    async def run() -> None:
+        async def drain(_: AgreementId) -> None:
+            tries.append(1)
+            if len(tries) == 1:
+                raise UnavailableError("another process of this node has ended")
+
+        stops = Stops(drain)
+        with pytest.raises(UnavailableError):
+            await stops.settle(ONE, EVENT)
+        await stops.settle(ONE, EVENT)
+        await stops.settle(ONE, EVENT)
+        assert len(tries) == 2
 
     asyncio.run(run())
 

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Processes that write one store take turns, each waits for the one before, and the dead hold up nobody."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from comity.errors import StoreBusy
+from comity.store import SqliteStore
+
+WRITER = """
+import sys, time
+from pathlib import Path
+from comity.store import SqliteStore
+path, lock, turns, count, hold = Path(sys.argv[1]), *map(int, sys.argv[2:5]), float(sys.argv[5])
+store = SqliteStore.join(path, lock=lock, turns=turns)
+print("ready", flush=True)
+waited = []
+for _ in range(count):
+    begun = time.monotonic()
+    with store.write() as transaction:
+        waited.append(time.monotonic() - begun)
+        (value,) = transaction.row("SELECT value FROM meta WHERE name = 'turn'")
+        transaction.run("UPDATE meta SET value = ? WHERE name = 'turn'", (str(int(value) + 1),))
+        time.sleep(hold)
+print(sorted(waited)[int(len(waited) * 0.99)], flush=True)
+"""
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SqliteStore]:
+    with closing(SqliteStore.open(tmp_path / "store.db")) as made:
+        with made.write() as transaction:
+            transaction.run("INSERT INTO meta VALUES ('turn', '0')")
+        yield made
+
+
+def begin(tmp_path: Path, store: SqliteStore, *, count: int, hold: float) -> subprocess.Popen[str]:
+    handles = store.share()
+    words = [str(tmp_path / "store.db"), *map(str, handles), str(count), str(hold)]
+    process = subprocess.Popen(
+        [sys.executable, "-c", WRITER, *words], pass_fds=handles, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+def read_turn(store: SqliteStore) -> int:
+    with store.read() as transaction:
+        row = transaction.row("SELECT value FROM meta WHERE name = 'turn'")
+    assert row is not None
+    return int(row[0])
+
+
+def test_what_several_write_is_all_there_and_none_waits_long(tmp_path: Path, store: SqliteStore) -> None:
+    writers = [begin(tmp_path, store, count=100, hold=0.001) for _ in range(3)]
+    longest = [float(writer.communicate(timeout=60)[0]) for writer in writers]
+    assert [writer.returncode for writer in writers] == [0, 0, 0]
+    assert read_turn(store) == 300
+    # Two others go first, each with a commit; SQLite's own way of waiting has sleeps of 100 ms on top.
+    assert max(longest) < 0.5
+
+
+def test_who_is_killed_in_its_turn_gives_it_up_and_leaves_nothing(tmp_path: Path, store: SqliteStore) -> None:
+    writer = begin(tmp_path, store, count=1, hold=60)
+    time.sleep(0.2)
+    os.kill(writer.pid, signal.SIGKILL)
+    writer.communicate(timeout=10)
+    started = time.monotonic()
+    with store.write() as transaction:
+        transaction.run("UPDATE meta SET value = '7' WHERE name = 'turn'")
+    assert time.monotonic() - started < 2
+    assert read_turn(store) == 7
+
+
+def test_the_store_is_owned_until_the_last_has_gone(tmp_path: Path, store: SqliteStore) -> None:
+    writer = begin(tmp_path, store, count=1, hold=1.5)
+    store.close()
+    with pytest.raises(StoreBusy):
+        SqliteStore.open(tmp_path / "store.db")
+    writer.communicate(timeout=10)
+    SqliteStore.open(tmp_path / "store.db").close()
+
+
+def test_alone_there_are_no_turns(store: SqliteStore) -> None:
+    assert store.turns is None
+
+
+def test_a_store_for_reading_only_is_not_shared(tmp_path: Path, store: SqliteStore) -> None:
+    with closing(SqliteStore.inspect(tmp_path / "store.db")) as reader, pytest.raises(StoreBusy):
+        reader.share()
