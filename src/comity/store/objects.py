@@ -27,6 +27,7 @@ __all__ = [
     "read_current",
     "read_current_labels",
     "read_head_seq",
+    "read_held",
     "read_label",
     "read_labels",
     "read_objects",
@@ -211,6 +212,15 @@ def read_objects(transaction: Transaction, keys: Collection[int]) -> list[Stored
 def read_versions_of(transaction: Transaction, ids: Collection[ObjectId]) -> list[StoredObject]:
     """Every held version of each of `ids`, oldest first."""
     return _select(transaction, "o.id IN (SELECT value FROM json_each(?)) ORDER BY o.id, o.version_at", ids)
+
+
+def read_held(transaction: Transaction, ids: Collection[ObjectId]) -> frozenset[ObjectId]:
+    """Those of `ids` of which some version is held."""
+    rows = transaction.rows(
+        "SELECT value FROM json_each(?) WHERE EXISTS (SELECT 1 FROM object o WHERE o.id = value)",
+        (json.dumps(sorted(ids)),),
+    )
+    return frozenset(ObjectId(row[0]) for row in rows)
 
 
 def read_current(transaction: Transaction, ids: Collection[ObjectId]) -> dict[ObjectId, StoredObject]:

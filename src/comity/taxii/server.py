@@ -45,6 +45,7 @@ from comity.release.disclosure import Answer
 from comity.taxii import wire, writing
 from comity.taxii.coding import Coding, compress
 from comity.taxii.guard import VISIT, Visit
+from comity.taxii.pace import Pace
 from comity.taxii.polls import Polls
 from comity.taxii.sends import WRITE_DEADLINE_SECONDS, Sending, Sends
 from comity.taxii.wire import Filters, Resource, Route
@@ -118,6 +119,7 @@ class TaxiiApp:
         self.node = node
         self.sends = Sends()
         self._polls = Polls(node, self.sends)
+        self._pace = Pace()
         self._abort = abort
         self._received = received
         self._cursor_key = read_cursor_key(node)
@@ -167,7 +169,7 @@ class TaxiiApp:
         if not wire.is_acceptable(headers.get("accept")):
             return _fail(406, "this node speaks application/taxii+json;version=2.1")
         if method not in {"GET", "HEAD"}:
-            return self._write(method, route, party, headers=headers, body=body)
+            return await self._write(method, route, party, headers=headers, body=body)
         return await self._serve(route, party, scope, accept_encoding=headers.get("accept-encoding"))
 
     def _exchange(self, path: str, body: bytes | None) -> Response:
@@ -187,10 +189,13 @@ class TaxiiApp:
             return _MAX_MESSAGE_BYTES
         return writing.find_bound(self.node, route, headers=_read_headers(scope), otherwise=_MAX_MESSAGE_BYTES)
 
-    def _write(self, method: str, route: Route, party: PartyId, *, headers: Headers, body: bytes | None) -> Response:
+    async def _write(
+        self, method: str, route: Route, party: PartyId, *, headers: Headers, body: bytes | None
+    ) -> Response:
         if method == "DELETE":
             return _tell(writing.refuse(self.node, party, route.collection))
-        match writing.add_objects(self.node, route, party, content_type=headers.get("content-type"), body=body):
+        kind = headers.get("content-type")
+        match await writing.add_objects(self.node, self._pace, route, party, content_type=kind, body=body):
             case writing.Refused() as refused:
                 return _tell(refused)
             case bytes() as status:
@@ -243,6 +248,7 @@ class TaxiiApp:
             selection=self._select(filters, party, collection=route.collection),
             limit=min(filters.limit or MAX_PAGE_OBJECTS, MAX_PAGE_OBJECTS),
         )
+        self._pace.note_poll()
         page, sending = await self._polls.ask(request, lambda: self._abort(scope["client"]))
         try:
             after = request.selection.after
