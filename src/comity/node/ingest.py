@@ -235,7 +235,8 @@ def _take_in(transaction: Transaction, parsed: ParsedBundle, labels: "_Labels", 
             bad.append(_describe_bad(place, item, error))
             continue
         try:
-            same = _find_same(held.get(item.id, ()), deleted.get(item.id, ()), item, holding=holding)
+            known, stones = held.get(item.id, ()), deleted.get(item.id, ())
+            same = _find_same(known, stones, item, holding=holding) if known or stones else None
         except MalformedObject as error:
             bad.append(_describe_bad(place, item, error))
             clashing.add(place)
@@ -264,7 +265,9 @@ class _Labels:
         self._definitions = definitions
         self._tags = tags
         self._restrictions = restrictions
-        self._made: dict[tuple[str, Markings, Tags], Label] = {}
+        # What equal objects say is one value in memory, as a rule (`stix.markings`, `stix.tags`), so that it is looked
+        # up by its place there. It is kept with the label: nothing else can take that place.
+        self._made: dict[tuple[str, int, int], tuple[Markings, Tags, Label]] = {}
 
     def make(self, item: StixObject, value: dict[str, Json]) -> Label:
         """The label of one object by itself.
@@ -272,20 +275,21 @@ class _Labels:
         Raises:
             MalformedObject: its markings or its tags.
         """
-        markings = read_markings(value, definitions=self._definitions)
-        alike = item.type, markings, read_tags(value)
-        label = self._made.get(alike)
-        if label is None:
+        markings, tags = read_markings(value, definitions=self._definitions), read_tags(value)
+        alike = item.type, id(markings), id(tags)
+        made = self._made.get(alike)
+        if made is None:
             restrictions = self._restrictions
-            label = self._made[alike] = make_label(
+            label = make_label(
                 item,
                 markings,
-                join_tags(alike[2], self._tags),
+                join_tags(tags, self._tags),
                 originators=restrictions.originators,
                 audience=restrictions.audience,
                 excluded_frameworks=restrictions.excluded_frameworks,
             )
-        return label
+            made = self._made[alike] = markings, tags, label
+        return made[2]
 
 
 def _keep(
@@ -310,7 +314,13 @@ def _keep(
     for item, _ in added:
         last[item.id] = max(item.version_at, last.get(item.id, item.version_at))
     new = [
-        objects.NewObject(pk, item, keys.find(label), item.version_at == last[item.id], item.id not in held)
+        objects.make_new(
+            pk,
+            item,
+            own_label=keys.find(label),
+            current=item.version_at == last[item.id],
+            first=item.id not in held,
+        )
         for pk, (item, label) in zip(objects.reserve_keys(transaction, len(added)), added, strict=True)
     ]
     objects.supersede(transaction, [version.pk for name, version in newest.items() if version.version_at < last[name]])

@@ -4,6 +4,7 @@
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from comity.canonical import sha256_digest
 from comity.errors import CorruptionError
@@ -23,6 +24,7 @@ __all__ = [
     "count_objects",
     "find_objects",
     "intern_label",
+    "make_new",
     "read_body",
     "read_current",
     "read_current_labels",
@@ -75,30 +77,22 @@ class Holding:
     added_at: Instant
 
 
-@dataclass(frozen=True, slots=True)
-class NewObject:
+class NewObject(NamedTuple):
     """A version that is about to be stored: its key, its own label, and whether no version of it was held before."""
 
     pk: int
+    id: ObjectId
+    type: str
+    version_at: Instant
     item: StixObject
     own_label: int
     current: bool
     first: bool
 
-    @property
-    def id(self) -> ObjectId:
-        """The id of the object."""
-        return self.item.id
 
-    @property
-    def type(self) -> str:
-        """Its type."""
-        return self.item.type
-
-    @property
-    def version_at(self) -> Instant:
-        """The time that its version says."""
-        return self.item.version_at
+def make_new(pk: int, item: StixObject, *, own_label: int, current: bool, first: bool) -> NewObject:
+    """The version under its key."""
+    return NewObject(pk, item.id, item.type, item.version_at, item, own_label, current, first)
 
 
 COLUMNS = (
