@@ -159,7 +159,7 @@ def add(transaction: Transaction, number: int, *, kind: str, key: int, originato
     )
     holding = Holding(originator=originator, received_under=None, added_at=Instant(number * 1_000))
     (pk,) = objects.reserve_keys(transaction, 1)
-    new = objects.NewObject(pk, item, own_label=key, current=True, first=True)
+    new = objects.make_new(pk, item, own_label=key, current=True, first=True)
     objects.add_objects(transaction, [new], {pk: key}, holding=holding)
 
 

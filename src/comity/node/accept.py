@@ -15,7 +15,7 @@ keeps what it receives is not said at all; its own people see what was not kept 
 
 import json
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from comity.agreement.channels import Channel
@@ -23,13 +23,13 @@ from comity.agreement.terms import Terms
 from comity.canonical import canonical_bytes
 from comity.errors import MalformedObject, NotFoundError
 from comity.ids import Instant, ObjectId, PartyId
-from comity.node.ingest import Intake, ReadBundle, divide_bundle, join_intakes, read_in_turns, take_in
+from comity.node.ingest import Intake, Parts, ReadBundle, join_intakes, read_in_turns, take_part
 from comity.node.node import Act, Node
 from comity.node.standing import Dossier, collection_id, list_dossiers
 from comity.node.turns import Turns, finish
 from comity.release.receiving import find_restrictions
 from comity.stix.labels import make_tags
-from comity.stix.objects import UNVERSIONED, BundleReading, ParsedBundle, find_statements
+from comity.stix.objects import UNVERSIONED, BundleReading, ParsedBundle
 from comity.store import Transaction, statuses
 from comity.store.objects import Holding
 from comity.store.statuses import Unkept, Use
@@ -126,22 +126,19 @@ def accept_in_turns(node: Node, data: bytes, *, giver: PartyId, collection: str)
     if not 1 <= reading.count <= most:
         raise MalformedObject(f"{reading.count} objects are in the envelope; send 1 to {most}", where="/objects")
     read = yield from read_in_turns(reading)
-    statements, intakes = find_statements(read.checked.good), list[Intake]()
-    first, *others = divide_bundle(read.checked, most=PART_OBJECTS)
+    parts, intakes = Parts(read.checked, most=PART_OBJECTS), list[Intake]()
     use = Use(bytes=len(data), objects=reading.count)
     status: Status | OverQuota | None = None
-    for part in (first, *others):
+    while status is None:
         yield
         with node.act() as act:
             target = _find_target(node, act, giver, collection)
-            status = _charge(node, act, giver, use) if part is first else None
+            status = None if intakes else _charge(node, act, giver, use)
             if status is None:
-                intakes.append(_take_part(node, act, target, part, statements))
-            if len(intakes) > len(others):
+                intakes.append(_take_part(node, act, target, read.checked, parts))
+            if parts.is_last():
                 status = _keep_status(act, giver, read, join_intakes(intakes, read.checked.bad))
-        if status is not None:
-            return status
-    raise AssertionError("an envelope has a last part")
+    return status
 
 
 def _find_target(node: Node, act: Act, giver: PartyId, collection: str) -> WriteCollection:
@@ -151,18 +148,16 @@ def _find_target(node: Node, act: Act, giver: PartyId, collection: str) -> Write
     return target
 
 
-def _take_part(
-    node: Node, act: Act, target: WriteCollection, part: ParsedBundle, statements: Mapping[ObjectId, str]
-) -> Intake:
-    intake = take_in(
+def _take_part(node: Node, act: Act, target: WriteCollection, sent: ParsedBundle, parts: Parts) -> Intake:
+    intake = take_part(
         act,
-        part,
-        statements,
+        parts,
         holding=Holding(originator=target.giver, received_under=target.terms.hash, added_at=act.now),
         tags=make_tags(),
         restrictions=find_restrictions(target.channel, giver=target.giver, receiver=node.party),
     )
-    _note_unkept(act, target, part, intake)
+    if intake.clashing:
+        _note_unkept(act, target, sent, intake)
     return intake
 
 
@@ -232,10 +227,8 @@ def _find_open(node: Node, transaction: Transaction, giver: PartyId) -> Iterator
                 )
 
 
-def _note_unkept(act: Act, target: WriteCollection, part: ParsedBundle, intake: Intake) -> None:
-    if not intake.clashing:
-        return
-    versions = {place: item.version for place, (item, _) in zip(part.places, part.good, strict=True)}
+def _note_unkept(act: Act, target: WriteCollection, sent: ParsedBundle, intake: Intake) -> None:
+    versions = {place: item.version for place, (item, _) in zip(sent.places, sent.good, strict=True)}
     for bad in intake.bad:
         if bad.index in intake.clashing:
             statuses.add_unkept(

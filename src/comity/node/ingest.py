@@ -43,15 +43,15 @@ from comity.store.objects import Holding, StoredObject
 
 __all__ = [
     "Intake",
+    "Parts",
     "ReadBundle",
     "Received",
     "add_in_turns",
     "add_objects",
-    "divide_bundle",
     "join_intakes",
     "read_in_turns",
     "receive_page",
-    "take_in",
+    "take_part",
 ]
 
 _READ_AT_ONCE = 250
@@ -108,13 +108,12 @@ def add_objects(node: Node, data: bytes, *, tags: Tags) -> Intake:
 def add_in_turns(node: Node, data: bytes, *, tags: Tags) -> Turns[Intake]:
     """`add_objects`, and a turn for others between its parts."""
     checked = (yield from read_in_turns(BundleReading(data))).checked
-    statements, restrictions = find_statements(checked.good), make_unrestricted(node.party)
-    intakes = list[Intake]()
-    for part in divide_bundle(checked, most=_PART):
+    parts, intakes = Parts(checked, most=_PART), list[Intake]()
+    while not parts.is_last():
         yield
         with node.act() as act:
             holding = Holding(originator=node.party, received_under=None, added_at=act.now)
-            taken = take_in(act, part, statements, holding=holding, tags=tags, restrictions=restrictions)
+            taken = take_part(act, parts, holding=holding, tags=tags, restrictions=make_unrestricted(node.party))
         intakes.append(taken)
     return join_intakes(intakes, checked.bad)
 
@@ -126,14 +125,14 @@ def receive_page(node: Node, data: bytes, received: Received) -> Intake:
     the terms is not checked here: the giver's log shows it if they are not.
     """
     checked = finish(read_in_turns(BundleReading(data))).checked
-    statements = find_statements(checked.good)
+    parts = Parts(checked, most=len(checked.good))
     restrictions = find_restrictions(received.channel, giver=received.giver, receiver=node.party)
     with node.act() as act:
         holding = Holding(originator=received.giver, received_under=received.terms, added_at=act.now)
-        intake = take_in(act, checked, statements, holding=holding, tags=make_tags(), restrictions=restrictions)
+        intake = take_part(act, parts, holding=holding, tags=make_tags(), restrictions=restrictions)
         if received.added_after is not None:
             pulls.set_position(act.transaction, received.giver, received.collection, received.added_after)
-    return intake
+    return join_intakes([intake], checked.bad)
 
 
 def read_in_turns(reading: BundleReading) -> Turns[ReadBundle]:
@@ -157,16 +156,47 @@ def _trim(value: dict[str, Json]) -> dict[str, Json]:
     return {name: value[name] for name in _READ if name in value}
 
 
-def divide_bundle(bundle: ParsedBundle, *, most: int) -> list[ParsedBundle]:
-    """The good objects of a bundle in parts to be taken in one after another (`stix.parts`); at least one."""
-    return [
-        ParsedBundle(
-            good=tuple([bundle.good[place] for place in part]),
-            places=tuple([bundle.places[place] for place in part]),
+class Parts:
+    """The good objects of a bundle, to be taken in by parts of about `most` (`stix.parts`), each in an act of its own.
+
+    What came in from elsewhere between two acts may change which parts are right: then they are made anew.
+    """
+
+    def __init__(self, bundle: ParsedBundle, *, most: int) -> None:
+        self.statements = find_statements(bundle.good)
+        self._most = most
+        self._places = bundle.places
+        self._good = bundle.good
+        self._left: list[list[int]] = [[*range(len(bundle.good))]]
+        self._head: int | None = None
+
+    def is_last(self) -> bool:
+        """Whether nothing is left."""
+        return not self._left
+
+    def next_part(self, transaction: Transaction) -> ParsedBundle:
+        """The next part; the first may be empty."""
+        head = objects.read_head_seq(transaction)
+        if head != self._head:
+            self._divide(transaction)
+        part = self._left.pop(0)
+        # What the part takes up itself is nothing that came from elsewhere: see `mark`.
+        self._head = head
+        return ParsedBundle(
+            good=tuple([self._good[place] for place in part]),
+            places=tuple([self._places[place] for place in part]),
             bad=(),
         )
-        for part in divide([item for item, _ in bundle.good], most=most)
-    ]
+
+    def mark(self, transaction: Transaction) -> None:
+        """The part was taken in; what comes in after this comes from elsewhere."""
+        self._head = objects.read_head_seq(transaction)
+
+    def _divide(self, transaction: Transaction) -> None:
+        left = sorted(place for part in self._left for place in part)
+        items = [self._good[place][0] for place in left]
+        held = objects.read_held(transaction, {item.id for item in items}) if len(items) > self._most else ()
+        self._left = [[left[place] for place in part] for part in divide(items, held=held, most=self._most)]
 
 
 def join_intakes(intakes: Sequence[Intake], bad: Collection[BadObject]) -> Intake:
@@ -179,29 +209,25 @@ def join_intakes(intakes: Sequence[Intake], bad: Collection[BadObject]) -> Intak
     )
 
 
-def take_in(
-    act: Act,
-    parsed: ParsedBundle,
-    statements: Mapping[ObjectId, str],
-    *,
-    holding: Holding,
-    tags: Tags,
-    restrictions: Restrictions,
-) -> Intake:
-    """What became of objects that were parsed and validated, within the act of whoever takes them in.
-
-    `statements` are the definitions of statements in the whole bundle that they are a part of.
-    """
-    transaction = act.transaction
-    labels = _Labels(
-        {**objects.read_statement_definitions(transaction, _find_definitions(parsed)), **statements},
-        tags=tags,
-        restrictions=restrictions,
+def take_part(act: Act, parts: Parts, *, holding: Holding, tags: Tags, restrictions: Restrictions) -> Intake:
+    """What became of the next part of a bundle, within the act of whoever takes it in."""
+    parsed = parts.next_part(act.transaction)
+    known = objects.read_statement_definitions(act.transaction, _find_definitions(parsed))
+    intake = _take_in(
+        act.transaction,
+        parsed,
+        _Labels({**known, **parts.statements}, tags=tags, restrictions=restrictions),
+        holding=holding,
     )
+    parts.mark(act.transaction)
+    return intake
+
+
+def _take_in(transaction: Transaction, parsed: ParsedBundle, labels: "_Labels", *, holding: Holding) -> Intake:
     ids = {item.id for item, _ in parsed.good}
     held = _index(objects.read_versions_of(transaction, ids))
     deleted = deletions.read_tombstones(transaction, ids)
-    added, again, bad, clashing = list[_Judged](), list[tuple[StoredObject, Label]](), list(parsed.bad), set[int]()
+    added, again, bad, clashing = list[_Judged](), list[tuple[StoredObject, Label]](), list[BadObject](), set[int]()
     for place, (item, value) in zip(parsed.places, parsed.good, strict=True):
         try:
             label = labels.make(item, value)
@@ -209,7 +235,8 @@ def take_in(
             bad.append(_describe_bad(place, item, error))
             continue
         try:
-            same = _find_same(held.get(item.id, ()), deleted.get(item.id, ()), item, holding=holding)
+            known, stones = held.get(item.id, ()), deleted.get(item.id, ())
+            same = _find_same(known, stones, item, holding=holding) if known or stones else None
         except MalformedObject as error:
             bad.append(_describe_bad(place, item, error))
             clashing.add(place)
@@ -222,7 +249,7 @@ def take_in(
     return Intake(
         added=tuple(dict.fromkeys(item.id for item, _ in added)),
         known=len(again),
-        bad=tuple(sorted(bad, key=lambda entry: entry.index)),
+        bad=tuple(bad),
         clashing=frozenset(clashing),
     )
 
@@ -238,7 +265,9 @@ class _Labels:
         self._definitions = definitions
         self._tags = tags
         self._restrictions = restrictions
-        self._made: dict[tuple[str, Markings, Tags], Label] = {}
+        # What equal objects say is one value in memory, as a rule (`stix.markings`, `stix.tags`), so that it is looked
+        # up by its place there. It is kept with the label: nothing else can take that place.
+        self._made: dict[tuple[str, int, int], tuple[Markings, Tags, Label]] = {}
 
     def make(self, item: StixObject, value: dict[str, Json]) -> Label:
         """The label of one object by itself.
@@ -246,20 +275,21 @@ class _Labels:
         Raises:
             MalformedObject: its markings or its tags.
         """
-        markings = read_markings(value, definitions=self._definitions)
-        alike = item.type, markings, read_tags(value)
-        label = self._made.get(alike)
-        if label is None:
+        markings, tags = read_markings(value, definitions=self._definitions), read_tags(value)
+        alike = item.type, id(markings), id(tags)
+        made = self._made.get(alike)
+        if made is None:
             restrictions = self._restrictions
-            label = self._made[alike] = make_label(
+            label = make_label(
                 item,
                 markings,
-                join_tags(alike[2], self._tags),
+                join_tags(tags, self._tags),
                 originators=restrictions.originators,
                 audience=restrictions.audience,
                 excluded_frameworks=restrictions.excluded_frameworks,
             )
-        return label
+            made = self._made[alike] = markings, tags, label
+        return made[2]
 
 
 def _keep(
@@ -284,7 +314,13 @@ def _keep(
     for item, _ in added:
         last[item.id] = max(item.version_at, last.get(item.id, item.version_at))
     new = [
-        objects.NewObject(pk, item, keys.find(label), item.version_at == last[item.id], item.id not in held)
+        objects.make_new(
+            pk,
+            item,
+            own_label=keys.find(label),
+            current=item.version_at == last[item.id],
+            first=item.id not in held,
+        )
         for pk, (item, label) in zip(objects.reserve_keys(transaction, len(added)), added, strict=True)
     ]
     objects.supersede(transaction, [version.pk for name, version in newest.items() if version.version_at < last[name]])

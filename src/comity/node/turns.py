@@ -10,9 +10,10 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
-__all__ = ["Done", "Turns", "advance", "finish"]
+__all__ = ["Done", "T", "Turns", "advance", "finish"]
 
 T = TypeVar("T")
+"""What comes of some long work."""
 
 Turns: TypeAlias = Generator[None, None, T]
 

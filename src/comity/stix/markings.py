@@ -287,12 +287,12 @@ def _read_marking_refs(value: dict[str, Json]) -> tuple[ObjectId, ...]:
         raise MalformedObject(
             "object_marking_refs is not a list; give a list of marking-definition ids", where="/object_marking_refs"
         )
+    if all(isinstance(ref, str) and ref in TLP_IDS for ref in refs):
+        return tuple([ObjectId(str(ref)) for ref in refs])
     return tuple(_read_marking_id(ref, where=f"/object_marking_refs/{index}") for index, ref in enumerate(refs))
 
 
 def _read_marking_id(ref: Json, *, where: str) -> ObjectId:
-    if isinstance(ref, str) and ref in TLP_IDS:
-        return ObjectId(ref)
     if isinstance(ref, str) and ref.startswith("marking-definition--"):
         try:
             return parse_object_id(ref)

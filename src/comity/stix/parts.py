@@ -4,9 +4,13 @@
 What is judged by others is in no earlier part than they are. So whoever reads between two parts finds nothing judged
 without what it refers to within the bundle. Objects that refer to each other in a circle are in one part, and so are
 all versions of one object, since an older one is judged by the newest.
+
+Objects can also refer to each other by way of what is held already. Where such a way leads to a new object, what is on
+the way is withheld until that one is there; a new version of what is held would come too late for it. So everything of
+which something is held is in the first part, with all that it refers to.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from comity.ids import ObjectId
 from comity.stix.objects import StixObject
@@ -17,8 +21,8 @@ __all__ = ["divide"]
 _PASSES = 3
 
 
-def divide(objects: Sequence[StixObject], *, most: int) -> list[list[int]]:
-    """The places of `objects` in parts of at most `most`, but for a circle that is larger.
+def divide(objects: Sequence[StixObject], *, held: Collection[ObjectId], most: int) -> list[list[int]]:
+    """The places of `objects` in parts of at most `most`, but for a circle, or what is `held`, where that is more.
 
     Within a part they are in their order; so are the parts, as far as references allow it.
     """
@@ -31,13 +35,25 @@ def divide(objects: Sequence[StixObject], *, most: int) -> list[list[int]]:
         name: {target for place in held for target in objects[place].references if target in places} - {name}
         for name, held in places.items()
     }
-    parts: list[list[int]] = [[]]
-    for group in _order(sources):
+    first = _reach(sources, held)
+    parts = [[place for name in first for place in places[name]]]
+    for group in _order({name: targets - first for name, targets in sources.items() if name not in first}):
         together = [place for name in group for place in places[name]]
         if parts[-1] and len(parts[-1]) + len(together) > most:
             parts.append([])
         parts[-1] += together
     return [sorted(part) for part in parts]
+
+
+def _reach(sources: Mapping[ObjectId, set[ObjectId]], names: Collection[ObjectId]) -> set[ObjectId]:
+    """`names` and everything that they refer to, near or far."""
+    reached = {name for name in names if name in sources}
+    left = [*reached]
+    while left:
+        further = sources[left.pop()] - reached
+        reached |= further
+        left += further
+    return reached
 
 
 def _order(sources: Mapping[ObjectId, set[ObjectId]]) -> Iterator[Sequence[ObjectId]]:

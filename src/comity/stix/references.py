@@ -15,6 +15,7 @@ Not here: the join itself (`stix.labels`), and which objects of a store a change
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from comity.ids import ObjectId
 from comity.stix.labels import Label, join, with_unresolved
@@ -25,8 +26,7 @@ __all__ = ["Version", "find_circles", "settle_labels"]
 _PASSES = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Version:
+class Version(NamedTuple):
     """One version of an object: its `own` label and what it refers to; `key` tells it from every other version.
 
     `outlived` says that a newer version of it was held, and is not any more.

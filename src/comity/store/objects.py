@@ -4,6 +4,7 @@
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from comity.canonical import sha256_digest
 from comity.errors import CorruptionError
@@ -23,10 +24,12 @@ __all__ = [
     "count_objects",
     "find_objects",
     "intern_label",
+    "make_new",
     "read_body",
     "read_current",
     "read_current_labels",
     "read_head_seq",
+    "read_held",
     "read_label",
     "read_labels",
     "read_objects",
@@ -74,30 +77,22 @@ class Holding:
     added_at: Instant
 
 
-@dataclass(frozen=True, slots=True)
-class NewObject:
+class NewObject(NamedTuple):
     """A version that is about to be stored: its key, its own label, and whether no version of it was held before."""
 
     pk: int
+    id: ObjectId
+    type: str
+    version_at: Instant
     item: StixObject
     own_label: int
     current: bool
     first: bool
 
-    @property
-    def id(self) -> ObjectId:
-        """The id of the object."""
-        return self.item.id
 
-    @property
-    def type(self) -> str:
-        """Its type."""
-        return self.item.type
-
-    @property
-    def version_at(self) -> Instant:
-        """The time that its version says."""
-        return self.item.version_at
+def make_new(pk: int, item: StixObject, *, own_label: int, current: bool, first: bool) -> NewObject:
+    """The version under its key."""
+    return NewObject(pk, item.id, item.type, item.version_at, item, own_label, current, first)
 
 
 COLUMNS = (
@@ -211,6 +206,15 @@ def read_objects(transaction: Transaction, keys: Collection[int]) -> list[Stored
 def read_versions_of(transaction: Transaction, ids: Collection[ObjectId]) -> list[StoredObject]:
     """Every held version of each of `ids`, oldest first."""
     return _select(transaction, "o.id IN (SELECT value FROM json_each(?)) ORDER BY o.id, o.version_at", ids)
+
+
+def read_held(transaction: Transaction, ids: Collection[ObjectId]) -> frozenset[ObjectId]:
+    """Those of `ids` of which some version is held."""
+    rows = transaction.rows(
+        "SELECT value FROM json_each(?) WHERE EXISTS (SELECT 1 FROM object o WHERE o.id = value)",
+        (json.dumps(sorted(ids)),),
+    )
+    return frozenset(ObjectId(row[0]) for row in rows)
 
 
 def read_current(transaction: Transaction, ids: Collection[ObjectId]) -> dict[ObjectId, StoredObject]:

@@ -74,6 +74,8 @@ class Visit:
     objects: int = 0
     status: int = 0
     body_bytes: int = 0
+    sent_bytes: int = 0
+    """Of the body that the asker sent."""
     started: float = 0.0
     seconds: float = 0.0
 
@@ -204,7 +206,7 @@ class Guard:
             receive = _without_body(receive)
         scope[VISIT] = visit
         try:
-            await self._app(scope, receive, _watched(send, visit))
+            await self._app(scope, _counted(receive, visit), _watched(send, visit))
         finally:
             self._settle(visit, neighbourhood, mark, looked_at=looked_at)
 
@@ -244,8 +246,8 @@ class Guard:
         visit.seconds = now - visit.started
         budgets = self._budgets
         if visit.party is not None:
-            if visit.status != _TOO_MANY:
-                budgets.octets.charge(visit.party, visit.body_bytes, now=now)
+            given = 0 if visit.status == _TOO_MANY else visit.body_bytes
+            budgets.octets.charge(visit.party, given + visit.sent_bytes, now=now)
             budgets.addresses.add(neighbourhood, now=now)
             if mark is not None:
                 budgets.credentials.add(mark, now=now)
@@ -275,6 +277,15 @@ def _without_body(receive: Receive) -> Receive:
         return {**message, "body": b""} if message["type"] == "http.request" else message
 
     return receive_nothing
+
+
+def _counted(receive: Receive, visit: Visit) -> Receive:
+    async def receive_on() -> Message:
+        message = await receive()
+        visit.sent_bytes += len(message.get("body", b""))
+        return message
+
+    return receive_on
 
 
 def _watched(send: Send, visit: Visit) -> Send:

@@ -47,6 +47,7 @@ from comity.release.disclosure import Answer
 from comity.taxii import wire, writing
 from comity.taxii.coding import Coding, compress
 from comity.taxii.guard import VISIT, Visit
+from comity.taxii.pace import Pace
 from comity.taxii.polls import Polls
 from comity.taxii.sends import WRITE_DEADLINE_SECONDS, Sending, Sends, Stops
 from comity.taxii.wire import Filters, Resource, Route
@@ -156,6 +157,7 @@ class TaxiiApp:
         self.sends = Sends()
         self._drain = Stops(self.sends.drain).settle if drain is None else drain
         self._polls = Polls(node, self.sends)
+        self._pace = Pace()
         self._abort = abort
         self._received = received
         self._cursor_key = read_cursor_key(node)
@@ -206,7 +208,7 @@ class TaxiiApp:
         if not wire.is_acceptable(headers.get("accept")):
             return _fail(406, "this node speaks application/taxii+json;version=2.1")
         if method not in {"GET", "HEAD"}:
-            return self._write(method, route, party, headers=headers, body=body)
+            return await self._write(method, route, party, headers=headers, body=body)
         return await self._serve(route, party, scope, accept_encoding=headers.get("accept-encoding"))
 
     def _exchange(self, path: str, body: bytes | None) -> Response:
@@ -229,10 +231,13 @@ class TaxiiApp:
             return _MAX_MESSAGE_BYTES
         return writing.find_bound(self.node, route, headers=_read_headers(scope), otherwise=_MAX_MESSAGE_BYTES)
 
-    def _write(self, method: str, route: Route, party: PartyId, *, headers: Headers, body: bytes | None) -> Response:
+    async def _write(
+        self, method: str, route: Route, party: PartyId, *, headers: Headers, body: bytes | None
+    ) -> Response:
         if method == "DELETE":
             return _tell(writing.refuse(self.node, party, route.collection))
-        match writing.add_objects(self.node, route, party, content_type=headers.get("content-type"), body=body):
+        kind = headers.get("content-type")
+        match await writing.add_objects(self.node, self._pace, route, party, content_type=kind, body=body):
             case writing.Refused() as refused:
                 return _tell(refused)
             case bytes() as status:
@@ -280,6 +285,7 @@ class TaxiiApp:
         query = scope["query_string"]
         remember = len(query) <= _MOST_REMEMBERED_BYTES and len(route.object) <= _MOST_REMEMBERED_BYTES
         question = (self._remember_question if remember else self._read_question)(route, party, query)
+        self._pace.note_poll()
         page, sending = await self._polls.ask(question.request, lambda: self._abort(scope["client"]))
         try:
             return replace(self._answer_question(question, route, page.filled, coding=coding), sending=sending)
