@@ -24,6 +24,7 @@ from comity.node.outbox import list_due
 from comity.node.parties import create_credential
 from comity.node.standing import collection_id
 from comity.release.disclosure import EntryType
+from comity.taxii.connections import GatheringTransport
 from comity.taxii.sends import Sends, Stops
 from tests.certificates import Authority
 from tests.served import Served, basic, format_request, read_all
@@ -247,7 +248,7 @@ class Site:
         time.sleep(0.3)  # longer than an acknowledgement is delayed
         return 0 < left == self.served.call(lambda: self.left(connection))
 
-    def transport(self, connection: socket.socket) -> asyncio.Transport | None:
+    def transport(self, connection: socket.socket) -> GatheringTransport | None:
         """The server's end of the connection."""
         return self.served.server._connections._transports.get(connection.getsockname())
 
