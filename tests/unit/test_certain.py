@@ -27,7 +27,8 @@ def read_strictly(data: bytes) -> object:
 
 
 PLAIN = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
 )
 LAYOUTS = st.sampled_from([{}, {"indent": 1}, {"separators": (",", ":")}])
 
@@ -87,7 +88,9 @@ TEXTS = st.text(alphabet='{}[]",:\\u0061bd8e.-1 \n\té\x00nt', max_size=40)
 
 
 @settings(max_examples=1_000)
-@given(TEXTS | TEXTS.map(lambda text: f'{{"a":"{text}","b":1}}') | TEXTS.map(lambda text: f'{{"a":{text},"a":[{text}]}}'))
+@given(
+    TEXTS | TEXTS.map(lambda text: f'{{"a":"{text}","b":1}}') | TEXTS.map(lambda text: f'{{"a":{text},"a":[{text}]}}')
+)
 def test_nothing_is_read_that_the_strict_reading_refuses_or_reads_otherwise(text: str) -> None:
     value = read(text.encode())
     if value is not UNCERTAIN:
@@ -111,9 +114,7 @@ def test_elements_are_cut_where_the_strict_reading_cuts_them(texts: list[str], s
     fast = slice_certain(data[data.index(b"[") : data.rindex(b"]") + 1])
     try:
         # What follows the array keeps the fast way out.
-        _, members = split_members(
-            data[: data.rindex(b"}")] + b',"more":false}', array="objects", limits=BUNDLE_LIMITS
-        )
+        _, members = split_members(data[: data.rindex(b"}")] + b',"more":false}', array="objects", limits=BUNDLE_LIMITS)
     except MalformedError:
         assert fast is None
         return
