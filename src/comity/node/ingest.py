@@ -42,6 +42,7 @@ from comity.store.deletions import Tombstone
 from comity.store.objects import Holding, StoredObject
 
 __all__ = [
+    "PART_OBJECTS",
     "Intake",
     "Parts",
     "ReadBundle",
@@ -55,7 +56,7 @@ __all__ = [
 ]
 
 _READ_AT_ONCE = 250
-_PART = 1_000
+PART_OBJECTS = 1_000
 """Objects of this node's own in one act: it takes about 40 ms."""
 
 _READ = ("type", "id", "object_marking_refs", "extensions", "country", "definition_type")
@@ -108,7 +109,7 @@ def add_objects(node: Node, data: bytes, *, tags: Tags) -> Intake:
 def add_in_turns(node: Node, data: bytes, *, tags: Tags) -> Turns[Intake]:
     """`add_objects`, and a turn for others between its parts."""
     checked = (yield from read_in_turns(BundleReading(data))).checked
-    parts, intakes = Parts(checked, most=_PART), list[Intake]()
+    parts, intakes = Parts(checked, most=PART_OBJECTS), list[Intake]()
     while not parts.is_last():
         yield
         with node.act() as act:
