@@ -14,7 +14,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -50,12 +50,12 @@ class Options:
 
 def main() -> None:
     """Build, serve, ask in turns, write."""
-    options, kept, name = _read_options()
+    options, kept, file = _read_options()
     with tempfile.TemporaryDirectory(prefix="comity-bench-") as scratch:
         rows = measure(options, kept=kept or Path(scratch) / "worlds", scratch=Path(scratch) / "run")
     described = {"machine": machine.describe(), "options": _describe(options), "rows": [asdict(row) for row in rows]}
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{name}.json").write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
 
 
 def measure(options: Options, *, kept: Path, scratch: Path) -> list[Row]:
@@ -143,10 +143,23 @@ def _print(row: Row) -> None:
     print(f"{where:24} {row.work:48} {row.value:,.1f} {row.unit}{cpu}{against}{ratio}{verdict}  {row.note}", flush=True)
 
 
+_QUICK: Mapping[str, object] = {
+    "objects": [2_000],
+    "agreements": [2],
+    "rounds": 2,
+    "seconds": 1,
+    "concurrency": [16],
+    "envelopes": 6,
+    "suspensions": 5,
+    "peer_objects": 500,
+}
+"""What `--quick` takes where nothing else is said."""
+
+
 # ---- options ---------------------------------------------------------------------------------------------------------
 
 
-def _read_options() -> tuple[Options, Path | None, str]:
+def _read_options() -> tuple[Options, Path | None, Path]:
     parser = argparse.ArgumentParser(
         description=(__doc__ or "").split("\n\n", maxsplit=1)[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
@@ -162,7 +175,10 @@ def _read_options() -> tuple[Options, Path | None, str]:
     parser.add_argument("--peer-objects", type=int, default=5_000, help="that other servers hold")
     parser.add_argument("--world", type=Path, help="a folder in which built worlds are kept for the next run")
     parser.add_argument("--name", default="latest", help="of the file of results")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="the folder for that file")
     parser.add_argument("--quick", action="store_true", help="2,000 objects, 2 rounds of a second: does all of it run?")
+    if "--quick" in sys.argv:
+        parser.set_defaults(**_QUICK)
     given = parser.parse_args()
     parts = frozenset(filter(None, given.only.split(",")))
     if unknown := parts - set(PARTS):
@@ -174,9 +190,6 @@ def _read_options() -> tuple[Options, Path | None, str]:
     for needed in ("wrk", "nginx"):
         if shutil.which(needed) is None:
             parser.error(f"{needed} is not installed; on Debian: apt-get install wrk nginx-light")
-    if given.quick:
-        given.objects, given.agreements, given.rounds, given.seconds, given.concurrency = [2_000], [2], 2, 1, [16]
-        given.envelopes, given.suspensions, given.peer_objects = 6, 5, 500
     options = Options(
         parts=parts,
         sizes=[*zip(given.objects, given.agreements, strict=True)],
@@ -188,13 +201,13 @@ def _read_options() -> tuple[Options, Path | None, str]:
         suspensions=given.suspensions,
         peer_objects=given.peer_objects,
     )
-    return options, given.world, given.name
+    return options, given.world, given.results / f"{given.name}.json"
 
 
 def _describe(options: Options) -> dict[str, object]:
-    values = {name: getattr(options, name) for name in Options.__slots__}  # type: ignore[attr-defined] # slotted
+    values = {name: getattr(options, name) for name in Options.__slots__}
     return {**values, "parts": [part for part in PARTS if part in options.parts]}
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

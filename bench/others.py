@@ -111,7 +111,7 @@ def _start(folder: Path, serve: Serve, objects: int, *, stack: ExitStack) -> tup
 def _poll_other(client: httpx.Client, objects: int) -> int:
     found, cursor = 0, ""
     while True:
-        named = {"limit": ENVELOPE, **({"next": cursor} if cursor else {})}
+        named: dict[str, str | int] = {"limit": ENVELOPE, **({"next": cursor} if cursor else {})}
         body = client.get("", params=named).raise_for_status().json()
         found += len(body["objects"])
         if not body.get("more"):

@@ -18,11 +18,12 @@ RESULTS = Path(__file__).resolve().parent / "results"
 _REACHED, _MISSED = "#2a7f62", "#b3432b"
 _LEAST = 1e-2
 """What is shorter than that would not be seen."""
-_HEAD = (
-    "| work | objects | agreements | processes | at once | measured | CPU | held against | its figure | its CPU | ratio |"
-    " target | reached |",
-    "| --- | ---: | ---: | ---: | ---: | ---: | ---: | --- | ---: | ---: | ---: | ---: | --- |",
+_COLUMNS = (
+    *("work", "objects", "agreements", "processes", "at once", "measured", "CPU"),
+    *("held against", "its figure", "its CPU", "ratio", "target", "reached"),
 )
+_WORDS = {"work", "held against", "target", "reached"}
+"""Columns that hold words; numbers stand to the right."""
 _INTRODUCTION = """\
 # How fast it serves
 
@@ -48,16 +49,18 @@ def _format_run(name: str, found: Mapping[str, Any]) -> list[str]:
     options, rows = found["options"], found["rows"]
     judged = [row for row in rows if row["target"]]
     reached = sum(row["reached"] for row in judged)
+    asked = f"{options['rounds']} rounds, {options['seconds']:g} s for each asking"
     facts = ", ".join(f"{key} {value}" for key, value in found["machine"].items() if value)
     return [
         f"## {name}",
         "",
         f"Machine: {facts}.  ",
-        f"{options['rounds']} rounds, {options['seconds']:g} s for each asking. {reached} of {len(judged)} targets reached.",
+        f"{asked}; {reached} of {len(judged)} targets are reached.",
         "",
         f"![Each figure over its target]({name}.svg)",
         "",
-        *_HEAD,
+        f"| {' | '.join(_COLUMNS)} |",
+        f"| {' | '.join('---' if column in _WORDS else '---:' for column in _COLUMNS)} |",
         *(_format_row(row) for row in rows),
         "",
         *_format_notes(rows),

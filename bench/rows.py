@@ -100,5 +100,5 @@ def make_row(
     if target is None:
         return row
     figure = row.ratio if target.unit == "×" and row.ratio is not None else value
-    values = {name: getattr(row, name) for name in Row.__slots__}  # type: ignore[attr-defined] # a slotted dataclass
+    values = {name: getattr(row, name) for name in Row.__slots__}
     return Row(**{**values, "target": str(target), "reached": target.holds(figure)})

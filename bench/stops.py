@@ -158,7 +158,7 @@ def _make_rows(
 @contextmanager
 def _run_pollers(reader: Reader, *, slow: int) -> Iterator[_Pollers]:
     script = Path(__file__).with_name("pollers.py")
-    command = [sys.executable, script, str(reader.port), reader.built.objects_path, reader.built.secret]
+    command = [sys.executable, str(script), str(reader.port), reader.built.objects_path, reader.built.secret]
     command += [str(_POLLERS - slow), str(slow)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -181,5 +181,5 @@ def _do(reader: Reader, operation: str, role: Role) -> None:
 
 def _command(reader: Reader) -> None:
     badge = badge_path(reader.built.node, Role.LIAISON)
-    command = [sys.executable, "-m", "comity.cli", "--node", reader.built.node, "--as", badge, "agreement", "suspend"]
-    subprocess.run([*command, reader.built.agreement], check=True, capture_output=True)
+    command = [sys.executable, "-m", "comity.cli", "--node", str(reader.built.node), "--as", str(badge)]
+    subprocess.run([*command, "agreement", "suspend", reader.built.agreement], check=True, capture_output=True)

@@ -35,7 +35,10 @@ ENVELOPE = 1_000
 FORM = 1
 """Raised when what is built changes, so that no older world is taken for this one."""
 
-_WORDS = "relay staging beacon archive mirror gateway sector convoy ledger harbour signal depot courier toll".split()
+_WORDS = (
+    *("relay", "staging", "beacon", "archive", "mirror", "gateway", "sector"),
+    *("convoy", "ledger", "harbour", "signal", "depot", "courier", "toll"),
+)
 _START = Instant(1_767_225_600_000_000)
 _GREEN = "marking-definition--bab4a63c-aed9-4cf5-a766-dfca5abac2bb"
 
@@ -173,6 +176,7 @@ def _make_of_four(number: int, place: int) -> bytes:
     draw, at = hashlib.sha512(b"%d" % number).digest(), format_instant(Instant(_START + number * 1_000_000))
     before = [_make_uuid(hashlib.sha512(b"%d" % (number - back)).digest()) for back in (0, 1, 2, 3)]
     words = " ".join(_WORDS[byte % len(_WORDS)] for byte in draw)
+    refs = f'"indicator--{before[3]}","identity--{before[2]}","relationship--{before[1]}"'
     kind, more = (
         ("identity", '"identity_class":"organization","name":"Depot"'),
         (
@@ -181,8 +185,7 @@ def _make_of_four(number: int, place: int) -> bytes:
         ),
         (
             "report",
-            f'"name":"Tolls","published":"{at}","report_types":["threat-report"],"object_refs":["indicator--{before[3]}"'
-            f',"identity--{before[2]}","relationship--{before[1]}"]',
+            f'"name":"Tolls","published":"{at}","report_types":["threat-report"],"object_refs":[{refs}]',
         ),
     )[place % 4 - 1]
     return (

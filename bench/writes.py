@@ -16,7 +16,9 @@ from arms import Reader, ask
 from processes import read_cpu
 from reads import learn, make_warm_arm
 from rows import Row, make_row
-from worlds import ENVELOPE, ROOT, make_envelope, make_mixed_envelope
+from worlds import ENVELOPE, make_envelope, make_mixed_envelope
+
+from tests.conformance.peers import VENV, make_venv
 
 __all__ = ["PARTS", "Writer", "measure_writes"]
 
@@ -81,6 +83,8 @@ def measure_writes(
     folder: Path, reader: Reader, *, parts: frozenset[str], rounds: int, seconds: float, envelopes: int
 ) -> list[Row]:
     """The rows of `parts`."""
+    if problem := make_venv():
+        sys.exit(problem)
     writer = Writer(reader=reader)
     writer.write(writer.prepare(2))  # schemas are compiled when they are first asked for
     rows = list[Row]()
@@ -109,29 +113,33 @@ def _measure_ingest(writer: Writer, make: Make, kinds: str, *, rounds: int, enve
     waits = sorted(wait * 1e3 for wait in writer.waits)
     at = (reader.built.objects, reader.built.agreements, reader.workers, 1)
     p50, p99 = statistics.median(waits), waits[int(len(waits) * 0.99)]
-    work, named = f"envelopes of 1,000 written: {kinds}", {"at": at, "judged": judged}
-    note = f"{len(waits)} envelopes; CPU for each object"
-    return [
-        make_row("ingest", work, value=statistics.median(rates), unit="objects/s", samples=rates, note=note,
-                 cpu_microseconds=statistics.median(costs), **named),
-        make_row("ingest-p50", f"{work}: wait, median", value=p50, unit="ms", **named),
-        make_row("ingest-p99", f"{work}: wait, 99 %", value=p99, unit="ms", note=f"longest {waits[-1]:.1f} ms", **named),
-        make_row(
+    work = f"envelopes of 1,000 written: {kinds}"
+    rows: list[tuple[str, str, float, str, dict[str, object]]] = [
+        ("ingest", "", statistics.median(rates), "objects/s", {"cpu_microseconds": statistics.median(costs)}),
+        ("ingest-p50", ": wait, median", p50, "ms", {}),
+        ("ingest-p99", ": wait, 99 %", p99, "ms", {"note": f"{len(waits)} envelopes, longest {waits[-1]:.1f} ms"}),
+        (
             "ingest-stix2",
-            f"{work}, over parsing alone",
-            value=statistics.median(rates),
-            unit="objects/s",
-            against="stix2.parse alone",
-            its_value=statistics.median(parsed),
-            ratio=statistics.median(one / other for one, other in zip(rates, parsed, strict=True)),
-            **named,
+            ", over parsing alone",
+            statistics.median(rates),
+            "objects/s",
+            {
+                "against": "stix2.parse alone",
+                "its_value": statistics.median(parsed),
+                "ratio": statistics.median(one / other for one, other in zip(rates, parsed, strict=True)),
+                "samples": rates,
+            },
         ),
-    ]  # fmt: skip
+    ]
+    return [
+        make_row(key, work + what, at=at, value=value, unit=unit, judged=judged, **more)
+        for key, what, value, unit, more in rows
+    ]
 
 
 def _parse(envelope: bytes) -> float:
     """Objects a second that stix2 parses, in a Python of its own."""
-    python = ROOT / ".venv" / "peers" / "bin" / "python"
+    python = VENV / "bin" / "python"
     said = subprocess.run([python, "-c", _PARSE], input=envelope, capture_output=True, check=True).stdout
     return float(said)
 
