@@ -14,7 +14,7 @@ from urllib.parse import quote
 from arms import Arm, Asked, Reader, ask, run_bare, run_nginx
 from rows import Row, make_row
 
-__all__ = ["PARTS", "Known", "learn", "make_cold_arm", "make_warm_arm", "measure_reads"]
+__all__ = ["PARTS", "Known", "learn", "make_arms", "make_warm_arm", "measure_reads"]
 
 PARTS = frozenset({"pages", "cold", "gzip", "object", "small"})
 _PAGES = 10
@@ -76,7 +76,7 @@ def make_warm_arm(folder: Path, reader: Reader, known: Known) -> Arm:
     return reader.arm(folder, "pages", {path: len(body) for path, body in known.pages.items()})
 
 
-def make_cold_arm(folder: Path, reader: Reader, known: Known) -> Arm:
+def _make_cold_arm(folder: Path, reader: Reader, known: Known) -> Arm:
     """Full pages that begin at any object: so many that none is in memory any more when it is asked for again."""
     places = _pick(len(known.dates) - _PAGE)
     paths = {f"{reader.built.objects_path}?added_after={quote(known.dates[place])}": place for place in places}
@@ -102,7 +102,7 @@ def measure_reads(
     wanted = {arm for ratio in ratios for arm in ratio[2:4]}
     rows = list[Row]()
     with ExitStack() as stack:
-        arms = _make_arms(folder, reader, known, wanted=wanted, stack=stack)
+        arms = make_arms(folder, reader, known, wanted=wanted, stack=stack)
         for concurrency in concurrencies:
             taken = [
                 {name: ask(arm, concurrency=concurrency, seconds=seconds) for name, arm in arms.items()}
@@ -140,7 +140,8 @@ def _median(taken: Sequence[Mapping[str, Asked]], name: str, read: Callable[[Ask
     return statistics.median(read(each[name]) for each in taken)
 
 
-def _make_arms(folder: Path, reader: Reader, known: Known, *, wanted: set[str], stack: ExitStack) -> dict[str, Arm]:
+def make_arms(folder: Path, reader: Reader, known: Known, *, wanted: set[str], stack: ExitStack) -> dict[str, Arm]:
+    """The arms whose names are wanted; what they need is served until `stack` is closed."""
     arms = dict[str, Arm]()
     base = reader.built.objects_path
     if "nginx" in wanted:
@@ -149,7 +150,7 @@ def _make_arms(folder: Path, reader: Reader, known: Known, *, wanted: set[str], 
     if "pages" in wanted:
         arms["pages"] = make_warm_arm(folder, reader, known)
     if "cold" in wanted:
-        arms["cold"] = make_cold_arm(folder, reader, known)
+        arms["cold"] = _make_cold_arm(folder, reader, known)
     if "gzip" in wanted:
         sizes = {path: _read_compressed(reader, path, body) for path, body in known.pages.items()}
         arms["gzip"] = reader.arm(folder, "gzip", sizes, encoding="gzip")

@@ -39,6 +39,8 @@ TARGETS = {
     "mixed": Target(0.70),
     "growth": Target(1.2, "most"),
     "growth-cold": Target(1.2, "most"),
+    "growth-object": Target(1.2, "most"),
+    "growth-small": Target(1.2, "most"),
     "suspend": Target(50, "most", unit="ms"),
     "suspend-bytes": Target(0, "most", unit="bytes"),
     "memory": Target(200, "most", unit="MB"),
