@@ -17,15 +17,32 @@ from worlds import Built
 __all__ = ["Arm", "Asked", "Reader", "ask", "run_bare", "run_comity", "run_nginx"]
 
 _BARE = """
-import json, pathlib
-SAID = {{path: pathlib.Path(file).read_bytes() for path, file in json.loads({said!r}).items()}}
+import json, os, pathlib, signal, socket, sys
+import uvicorn
+
+SAID = {path: pathlib.Path(file).read_bytes() for path, file in json.loads(sys.argv[3]).items()}
+
 async def app(scope, receive, send):
-    if scope["type"] != "http":
-        return
     body = SAID[scope["path"]]
     headers = [(b"content-type", b"application/taxii+json;version=2.1"), (b"content-length", b"%d" % len(body))]
-    await send({{"type": "http.response.start", "status": 200, "headers": headers}})
-    await send({{"type": "http.response.body", "body": body}})
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+# Named as TCP, else asyncio leaves Nagle's algorithm on and every answer waits for 40 ms.
+listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+listener.bind(("127.0.0.1", int(sys.argv[1])))
+listener.listen(128)
+children = []
+for _ in range(int(sys.argv[2])):
+    if (child := os.fork()) == 0:
+        named = {"log_config": None, "access_log": False, "lifespan": "off", "loop": "asyncio", "http": "httptools"}
+        uvicorn.Server(uvicorn.Config(app, **named)).run(sockets=[listener])
+        os._exit(0)
+    children.append(child)
+signal.signal(signal.SIGTERM, lambda *_: [os.kill(child, signal.SIGKILL) for child in children])
+for child in children:
+    os.waitpid(child, 0)
 """
 _NGINX = """
 {user}worker_processes 2; daemon off; pid {folder}/pid; error_log {folder}/error.log;
@@ -213,11 +230,9 @@ def run_bare(folder: Path, bodies: Mapping[str, bytes], *, workers: int) -> Iter
     for name, body in bodies.items():
         (folder / name).write_bytes(body)
     said = json.dumps({f"/{name}": str(folder / name) for name in bodies})
-    (folder / "bare.py").write_text(_BARE.format(said=said), encoding="utf-8")
+    (folder / "bare.py").write_text(_BARE, encoding="utf-8")
     port = find_port()
-    command = [sys.executable, "-m", "uvicorn", "--app-dir", folder, "bare:app", "--port", port, "--workers", workers]
-    options = ["--log-level", "critical", "--no-access-log", "--loop", "asyncio", "--http", "httptools"]
-    with run([*command, *options], port) as pid:
+    with run([sys.executable, folder / "bare.py", port, workers, said], port, log=folder / "log") as pid:
         yield {
             name: make_arm(folder, name, port=port, pid=pid, paths={f"/{name}": len(body)}, headers={})
             for name, body in bodies.items()

@@ -115,7 +115,8 @@ def _draw(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     axes.set_xscale("log")
     axes.set_yticks(range(len(rows)), [_name(row) for row in rows])
     axes.invert_yaxis()
-    axes.set_xlabel("measured over target (for what must be small: target over measured); at or over 1 it is reached")
+    axes.set_xlabel("measured over target; where less is better, target over measured")
+    axes.margins(y=0.01)
     for place, bar in enumerate(bars):
         axes.annotate(f" {bar:.2g}", (bar, place), va="center")
     axes.spines[["top", "right"]].set_visible(False)
