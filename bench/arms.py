@@ -74,6 +74,8 @@ done = function(summary, latency)
     summary.requests, summary.bytes, summary.duration, bad, latency:percentile(50), latency:percentile(99)))
 end
 """
+_MOST_SECONDS = 60
+"""For so long an answer is waited for that does not come in the time that was to be measured."""
 _MOST_HEAD = 1_000
 """Bytes that the head of an answer may have."""
 
@@ -133,12 +135,14 @@ def ask(arm: Arm, *, concurrency: int, seconds: float) -> Asked:
         SystemExit: an answer was not 200, or not as long as the good one.
     """
     before = read_cpu(arm.pid)
-    options = ["-t1", f"-c{concurrency}", f"-d{max(1, round(seconds))}s", "-s", str(arm.script)]
+    options = ["-t1", f"-c{concurrency}", f"-d{max(1, round(seconds))}s", "--timeout", "60s", "-s", str(arm.script)]
     command = ["wrk", *options, f"http://127.0.0.1:{arm.port}", "--", str(arm.place)]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     used = read_cpu(arm.pid) - before
     found = json.loads(said.rpartition("\n@")[2])
     answers = found["answers"]
+    if not answers and not found["bad"] and seconds < _MOST_SECONDS:
+        return ask(arm, concurrency=concurrency, seconds=seconds * 4)
     arm.place += answers + concurrency
     # What is on its way when the time is up counts among the bytes and not among the answers.
     least, most = answers * arm.mean * 0.97, (answers + concurrency) * (arm.mean * 1.03 + _MOST_HEAD)
