@@ -13,7 +13,6 @@ import json
 import shutil
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -84,7 +83,9 @@ Work = Callable[[Path, Reader], Sequence[Row]]
 def _plan(options: Options) -> list[Work]:
     """What is done in a world, each with a copy of its own."""
     plan = list[Work]()
-    if options.parts & (reads.PARTS | {"full", "memory"}):
+    if "memory" in options.parts:
+        plan.append(lambda _, reader: memory.measure_memory(reader))
+    if options.parts & (reads.PARTS | {"full"}):
         plan.append(lambda folder, reader: _read(options, folder, reader))
     if options.parts & {"ingest", "mixed"}:
         plan.append(
@@ -103,9 +104,6 @@ def _plan(options: Options) -> list[Work]:
 
 
 def _read(options: Options, folder: Path, reader: Reader) -> list[Row]:
-    started = time.perf_counter()
-    reader.get(f"{reader.built.objects_path}?limit=1")
-    first = time.perf_counter() - started
     rows = list[Row]()
     if options.parts & reads.PARTS:
         known = reads.learn(reader)
@@ -120,8 +118,6 @@ def _read(options: Options, folder: Path, reader: Reader) -> list[Row]:
         )
     if "full" in options.parts:
         rows += others.measure_full(folder, reader, rounds=options.rounds, peer_objects=options.peer_objects)
-    if "memory" in options.parts:
-        rows += memory.measure_memory(reader, first_seconds=first)
     return rows
 
 
