@@ -125,18 +125,20 @@ def parse_object(data: bytes) -> tuple[StixObject, dict[str, Json]]:
     return _read_object(value, data), value
 
 
-def parse_bundle(data: bytes) -> ParsedBundle:
+def parse_bundle(data: bytes, *, most: int | None = None) -> ParsedBundle:
     """The objects of a STIX bundle, of a TAXII envelope {"objects": […]}, or the one object that `data` is.
 
     One bad object never spoils the others. Exact repeats count once; a second object with the id and version of an
-    earlier one and other bytes is bad. A TAXII envelope may be empty, a bundle may not.
+    earlier one and other bytes is bad. A TAXII envelope may be empty, a bundle may not. What holds over `most` objects
+    (`MAX_BUNDLE_OBJECTS`) is refused before any of them is read: each costs, whatever it is.
 
     Raises:
         MalformedJson: the bundle as a whole is not JSON (truncated, for example), or over `BUNDLE_LIMITS`.
-        MalformedObject: it holds no object, or more than `MAX_BUNDLE_OBJECTS`.
+        MalformedObject: it holds no object, or more than `most`.
     """
+    bound = MAX_BUNDLE_OBJECTS if most is None else most
     try:
-        others, members = split_members(data, array="objects", limits=BUNDLE_LIMITS)
+        others, members = split_members(data, array="objects", limits=BUNDLE_LIMITS, most=bound)
     except MalformedJson as error:
         if error.where != "/objects":
             raise
@@ -153,11 +155,8 @@ def parse_bundle(data: bytes) -> ParsedBundle:
             "its `type`",
             where="/objects" if "type" in others else "/type",
         )
-    if len(members) > MAX_BUNDLE_OBJECTS:
-        raise MalformedObject(
-            f"{len(members)} objects are more than the {MAX_BUNDLE_OBJECTS} one bundle may hold; split it",
-            where="/objects",
-        )
+    if len(members) > bound:
+        raise MalformedObject(f"there are over {bound} objects in it, which is the bound; split it", where="/objects")
     return _collect(members)
 
 

@@ -103,7 +103,9 @@ def add_object(
 
     Its `label` is its own for now and its `seq` new: `set_label` follows in the same transaction.
     """
-    transaction.run("UPDATE object SET current = 0 WHERE id = ? AND version_at < ?", (item.id, version_at))
+    transaction.run(
+        "UPDATE object SET current = 0 WHERE id = ? AND version_at < ? AND current = 1", (item.id, version_at)
+    )
     newest = transaction.row("SELECT MAX(version_at) FROM object WHERE id = ?", (item.id,))
     current = newest is None or newest[0] is None or newest[0] < version_at
     seq = _next_seq(transaction)

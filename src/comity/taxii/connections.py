@@ -2,8 +2,9 @@
 """Shell: the open connections: how many there may be, how long a request may take to arrive, and which to cut.
 
 uvicorn knows how long a connection may be idle and how many there may be in all. What it does not know stands here: how
-many from one address, a deadline for the TLS handshake and for the head and the body of a request, and a bound on the
-head. Who is over any of these is cut without a word.
+many from one address, a deadline for the TLS handshake and for the head and the body of a request, bounds on the head,
+on what stands between and behind the pieces of a body, and on how many requests wait behind one that is being answered.
+Who is over any of these is cut without a word.
 """
 
 import asyncio
@@ -16,10 +17,16 @@ from comity.config import Limits
 from comity.taxii.rates import find_neighbourhood, is_loopback
 from comity.taxii.tls import Tls
 
-__all__ = ["MAX_HEAD_BYTES", "Connections"]
+__all__ = ["MAX_HEADERS", "MAX_HEAD_BYTES", "MAX_PIPELINED", "Connections"]
 
 MAX_HEAD_BYTES = 512 * 1024
 """A request line with the longest query, and headers; well over the 256 KiB that asyncio reads at once."""
+
+MAX_HEADERS = 256
+"""Each costs some thirty times the four bytes that it can be sent in."""
+
+MAX_PIPELINED = 16
+"""Requests that wait behind the one that is being answered; 18 bytes make one, and some 4 KB are kept of it."""
 
 _OVERFLOW = 64
 """How many connections over the limit are let in, to be told so by a 503."""
@@ -100,6 +107,10 @@ class Connections:
         return self._tls is not None
 
 
+class _OverBoundError(Exception):
+    """Raised inside the parser, so that it stops at once: a connection that was cut is not read on."""
+
+
 class BoundedProtocol(HttpToolsProtocol):
     """uvicorn's protocol on a transport that keeps nothing back, with deadlines for what the client has to send."""
 
@@ -109,6 +120,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._head_bytes = 0
         self._in_body = False
+        self._gets_on = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request, if the connection may be there."""
@@ -125,9 +137,15 @@ class BoundedProtocol(HttpToolsProtocol):
             self._connections.enter(self.client, transport)
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """Whether the connection stays: a client that has said all it had to say still gets its answer."""
+        """Whether the connection stays: a client that has said all it had to say still gets its answer.
+
+        Not through TLS: asyncio ends it there, and would warn of each that was to stay.
+        """
         cycle: RequestResponseCycle | None = self.cycle  # there is none before the first request
-        if cycle is None or cycle.response_complete:
+        if cycle is None or cycle.response_complete or self._connections.encrypted:
+            return False
+        if cycle.more_body and not self.pipeline:
+            # The rest of the request can never come. What is answered before it has its own cycle in front of it.
             return False
         cycle.keep_alive = False
         return True
@@ -145,21 +163,46 @@ class BoundedProtocol(HttpToolsProtocol):
         """Take bytes of a request. The first one after a whole request begins the time that the next one has."""
         if self._deadline is None:
             self._expect(self._connections.limits.head_seconds)
+        self._gets_on = False
         super().data_received(data)
-        # What came with the end of a head is no longer counted: the parser has taken it.
-        self._head_bytes = 0 if self._in_body or self._deadline is None else self._head_bytes + len(data)
+        # What came with the end of a head, or with a piece of a body, is no longer counted: the parser has taken it.
+        # What stands between those pieces and behind them (RFC 9112 §7.1) is bounded as a head is.
+        self._head_bytes = 0 if self._gets_on or self._deadline is None else self._head_bytes + len(data)
         if self._head_bytes > MAX_HEAD_BYTES:
             self.transport.abort()
 
+    def send_400_response(self, msg: str) -> None:
+        """Say that this is no HTTP; but nothing is written into an answer that is under way, nor after a cut."""
+        cycle: RequestResponseCycle | None = self.cycle
+        if self.transport.is_closing() or (cycle is not None and not cycle.response_complete):
+            self.transport.abort()
+        else:
+            super().send_400_response(msg)
+
     def on_message_begin(self) -> None:
         """Begin the time for the head of a request, also of one that came in one piece with the one before."""
+        if len(self.pipeline) >= MAX_PIPELINED:
+            self._cut_short()
         if self._deadline is None:
             self._expect(self._connections.limits.head_seconds)
         super().on_message_begin()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header. Fields behind a body are dropped (RFC 9110 §6.5.1): by then who asks has been decided."""
+        if self._in_body:
+            return
+        if len(self.headers) >= MAX_HEADERS:
+            self._cut_short()
+        super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of a body."""
+        self._gets_on = True
+        super().on_body(body)
+
     def on_headers_complete(self) -> None:
         """Begin the time for the body."""
-        self._in_body = True
+        self._in_body = self._gets_on = True
         self._expect(self._connections.limits.body_seconds)
         super().on_headers_complete()
 
@@ -168,6 +211,11 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_body = False
         self._expect(None)
         super().on_message_complete()
+
+    def _cut_short(self) -> None:
+        """Cut the connection in the middle of what was read of it."""
+        self.transport.abort()
+        raise _OverBoundError
 
     def _expect(self, seconds: float | None) -> None:
         """Cut the connection unless what is expected has come by then; None expects nothing."""
