@@ -22,7 +22,7 @@ __all__ = ["MAX_HEADERS", "MAX_HEAD_BYTES", "MAX_PIPELINED", "Connections"]
 MAX_HEAD_BYTES = 512 * 1024
 """A request line with the longest query, and headers; well over the 256 KiB that asyncio reads at once."""
 
-MAX_HEADERS = 256
+MAX_HEADERS = 1_024
 """Each costs some thirty times the four bytes that it can be sent in."""
 
 MAX_PIPELINED = 16
@@ -174,7 +174,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Say that this is no HTTP; but nothing is written into an answer that is under way, nor after a cut."""
         cycle: RequestResponseCycle | None = self.cycle
-        if self.transport.is_closing() or (cycle is not None and not cycle.response_complete):
+        begun = cycle is not None and cycle.response_started and not cycle.response_complete
+        if self.transport.is_closing() or begun or self.pipeline:
             self.transport.abort()
         else:
             super().send_400_response(msg)
