@@ -378,13 +378,16 @@ def sha256_digest(data: bytes) -> Digest:
     return Digest(hashlib.sha256(data).hexdigest())
 
 
-def split_members(data: bytes, *, array: str, limits: Limits) -> tuple[dict[str, Json], tuple[Member, ...]]:
+def split_members(
+    data: bytes, *, array: str, limits: Limits, most: int | None = None
+) -> tuple[dict[str, Json], tuple[Member, ...]]:
     """The members of a top-level object but for `array`, and the elements of `array` as received bytes.
 
     The other members are read as strictly as by `parse_json`. An element is only delimited: a repeated key, a
     refused number or an escape inside it does not spoil its neighbours, so the caller gives each to `parse_json`
     with bounds of its own; `max_depth` is therefore not applied inside the elements. `max_items` and `max_bytes`
-    hold for the whole. Without `array` there are no elements.
+    hold for the whole. Without `array` there are no elements. No more than `most` + 1 elements are looked for: where so
+    many come back there may be others, nothing behind them was read, and the caller refuses the whole.
 
     Raises:
         MalformedJson: the top level is not an object, is cut short, has a key twice, `array` is there and is not an
@@ -405,14 +408,17 @@ def split_members(data: bytes, *, array: str, limits: Limits) -> tuple[dict[str,
             where = f"/{_escape(key)}"
             raise MalformedJson(f"{where} holds a key that is already in this object", where=where)
         if key == array:
-            members, position = _slice_elements(text, position, array)
+            members, position = _slice_elements(text, position, array, most=most)
+            if most is not None and len(members) > most:
+                break
         else:
             _check_depth(text[position : _find_end(text, position)], limits.max_depth, outer=1)
             others[key], position = _decode_at(text, position, pointer=f"/{_escape(key)}")
         more, position = _read_separator(text, position, "}")
-    position = _skip_space(text, position + 1)
-    if position != len(text):
-        raise _syntax(text, position, "more follows after the object")
+    else:
+        position = _skip_space(text, position + 1)
+        if position != len(text):
+            raise _syntax(text, position, "more follows after the object")
     return others, members or ()
 
 
@@ -442,8 +448,11 @@ def _read_separator(text: str, position: int, closing: str) -> tuple[bool, int]:
     raise _syntax(text, position, f"',' or '{closing}' was expected here")
 
 
-def _slice_elements(text: str, position: int, array: str) -> tuple[tuple[Member, ...], int]:
-    """The elements of the array that begins at `position`, and the position after its ']'."""
+def _slice_elements(text: str, position: int, array: str, *, most: int | None) -> tuple[tuple[Member, ...], int]:
+    """The elements of the array that begins at `position`, and the position after its ']'.
+
+    Where there are over `most`, that many and one, and a position that says nothing.
+    """
     if not text.startswith("[", position):
         where = f"/{_escape(array)}"
         raise MalformedJson(f"line {_place(text, position)}: {where} is not an array", where=where)
@@ -452,7 +461,7 @@ def _slice_elements(text: str, position: int, array: str) -> tuple[tuple[Member,
     members: list[Member] = []
     position = _skip_space(text, position + 1)
     more = not text.startswith("]", position)
-    while more:
+    while more and (most is None or len(members) <= most):
         end = _find_end(text, position)
         members.append(Member(index=len(members), data=text[position:end].encode("utf-8")))
         more, position = _read_separator(text, end, "]")

@@ -121,10 +121,10 @@ def accept_objects(node: Node, data: bytes, *, giver: PartyId, collection: str) 
 
 def accept_in_turns(node: Node, data: bytes, *, giver: PartyId, collection: str) -> Turns[Status | OverQuota]:
     """`accept_objects`, and a turn for others between its parts; the gate is asked anew for each."""
-    reading = BundleReading(data)
     most = min(MAX_ENVELOPE_OBJECTS, node.settings.write_objects_per_day)
-    if not 1 <= reading.count <= most:
-        raise MalformedObject(f"{reading.count} objects are in the envelope; send 1 to {most}", where="/objects")
+    reading = BundleReading(data, most=most)
+    if not reading.count:
+        raise MalformedObject(f"no object is in the envelope; send 1 to {most}", where="/objects")
     read = yield from read_in_turns(reading)
     parts, intakes = Parts(read.checked, most=PART_OBJECTS), list[Intake]()
     use = Use(bytes=len(data), objects=reading.count)

@@ -147,12 +147,15 @@ def read_dossier(node: Node, transaction: Transaction, agreement: AgreementId) -
     if remembered is not None and remembered[0] == epoch and isinstance(remembered[1], Dossier):
         return remembered[1]
     envelopes = agreements.read_envelopes(transaction, agreement)
+    # A partner may send a thousand messages on one agreement: each is parsed once, not again with each that follows.
+    before = remembered[1] if remembered is not None and isinstance(remembered[1], Dossier) else None
+    parsed = {} if before is None else dict(zip(before.envelopes, before.events, strict=True))
     dossier = Dossier(
         id=agreement,
         epoch=epoch,
         versions=tuple(parse_terms(document) for document in agreements.read_versions(transaction, agreement)),
         # Each was verified when it came in, and is not verified again here: `agreement.certificate` does that.
-        events=tuple(parse_message(envelope).event for envelope, _ in envelopes),
+        events=tuple(parsed.get(envelope) or parse_message(envelope).event for envelope, _ in envelopes),
         envelopes=tuple(envelope for envelope, _ in envelopes),
         recorded_at=tuple(recorded for _, recorded in envelopes),
     )

@@ -156,17 +156,18 @@ def parse_object(data: bytes) -> tuple[StixObject, dict[str, Json]]:
     return _read_object(value, data), value
 
 
-def parse_bundle(data: bytes) -> ParsedBundle:
+def parse_bundle(data: bytes, *, most: int | None = None) -> ParsedBundle:
     """The objects of a STIX bundle, of a TAXII envelope {"objects": […]}, or the one object that `data` is.
 
     One bad object never spoils the others. Exact repeats count once; a second object with the id and version of an
-    earlier one and other bytes is bad. A TAXII envelope may be empty, a bundle may not.
+    earlier one and other bytes is bad. A TAXII envelope may be empty, a bundle may not. What holds over `most` objects
+    (`MAX_BUNDLE_OBJECTS`) is refused before any of them is read: each costs, whatever it is.
 
     Raises:
         MalformedJson: the bundle as a whole is not JSON (truncated, for example), or over `BUNDLE_LIMITS`.
-        MalformedObject: it holds no object, or more than `MAX_BUNDLE_OBJECTS`.
+        MalformedObject: it holds no object, or more than `most`.
     """
-    reading = BundleReading(data)
+    reading = BundleReading(data, most=MAX_BUNDLE_OBJECTS if most is None else most)
     return reading.parse(reading.count)
 
 
@@ -176,13 +177,13 @@ class BundleReading:
     `count` objects are in it, good or bad.
     """
 
-    def __init__(self, data: bytes) -> None:
-        """Find where each object ends.
+    def __init__(self, data: bytes, *, most: int = MAX_BUNDLE_OBJECTS) -> None:
+        """Find where each object ends; over `most` of them are refused before any is read.
 
         Raises:
             MalformedJson, MalformedObject: as `parse_bundle`.
         """
-        self._alone, self._members = _open_bundle(data)
+        self._alone, self._members = _open_bundle(data, most=most)
         self._next = 0
         # By time and not by text: "…:00Z" and "…:00.000Z" are one version, and may not be two objects.
         self._seen: dict[tuple[ObjectId, Instant], tuple[int, Digest]] = {}
@@ -239,10 +240,10 @@ def find_statements(found: Iterable[tuple[StixObject, dict[str, Json]]]) -> dict
     }
 
 
-def _open_bundle(data: bytes) -> tuple[_Parsed | None, tuple[Member, ...]]:
+def _open_bundle(data: bytes, *, most: int) -> tuple[_Parsed | None, tuple[Member, ...]]:
     """The one object that `data` is, or what a bundle or an envelope holds, each still to be parsed."""
     try:
-        others, members = split_members(data, array="objects", limits=BUNDLE_LIMITS)
+        others, members = split_members(data, array="objects", limits=BUNDLE_LIMITS, most=most)
     except MalformedJson as error:
         if error.where != "/objects":
             raise
@@ -259,11 +260,8 @@ def _open_bundle(data: bytes) -> tuple[_Parsed | None, tuple[Member, ...]]:
             "its `type`",
             where="/objects" if "type" in others else "/type",
         )
-    if len(members) > MAX_BUNDLE_OBJECTS:
-        raise MalformedObject(
-            f"{len(members)} objects are more than the {MAX_BUNDLE_OBJECTS} one bundle may hold; split it",
-            where="/objects",
-        )
+    if len(members) > most:
+        raise MalformedObject(f"there are over {most} objects in it, which is the bound; split it", where="/objects")
     return None, members
 
 

@@ -2,16 +2,15 @@
 """Shell: the open connections: how many there may be, how long a request may take to arrive, and which to cut.
 
 uvicorn knows how long a connection may be idle and how many there may be in all. What it does not know stands here: how
-many from one address, a deadline for the TLS handshake and for the head and the body of a request, and a bound on the
-head. Who is over any of these is cut without a word. Also that an answer is handed to the operating system in one call,
-where it would be one for each of its parts.
+many from one address, a deadline for the TLS handshake and for the head and the body of a request, bounds on the head,
+on what stands between and behind the pieces of a body, and on how many requests wait behind one that is being answered.
+Who is over any of these is cut without a word.
 
 Where several processes serve one node, both counts are those of all of them (`Elsewhere`). Two that admit at the same
 moment do not see each other: there can be one connection too many for each further process.
 """
 
 import asyncio
-import os
 from collections import Counter
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
@@ -19,16 +18,20 @@ from typing import Any, Protocol
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from comity.config import Limits
+from comity.taxii.gathering import GatheringTransport
 from comity.taxii.rates import find_neighbourhood, is_loopback
 from comity.taxii.tls import Tls
 
-__all__ = ["MAX_HEAD_BYTES", "Connections", "Elsewhere"]
+__all__ = ["MAX_HEADERS", "MAX_HEAD_BYTES", "MAX_PIPELINED", "Connections", "Elsewhere"]
 
 MAX_HEAD_BYTES = 512 * 1024
 """A request line with the longest query, and headers; well over the 256 KiB that asyncio reads at once."""
 
-_MOST_PARTS = 512
-"""Well under what one writev takes (IOV_MAX)."""
+MAX_HEADERS = 1_024
+"""Each costs some thirty times the four bytes that it can be sent in."""
+
+MAX_PIPELINED = 16
+"""Requests that wait behind the one that is being answered; 18 bytes make one, and some 4 KB are kept of it."""
 
 _OVERFLOW = 64
 """How many connections over the limit are let in, to be told so by a 503."""
@@ -125,11 +128,11 @@ class Connections:
         if self._elsewhere is not None:
             self._elsewhere.put(neighbourhood, count, total=len(self._open))
 
-    def enter(self, client: tuple[str, int], transport: "GatheringTransport") -> None:
+    def enter(self, client: tuple[str, int], transport: GatheringTransport) -> None:
         """Know the transport of a connection, which is ready for requests, by its client's address."""
         self._transports[client] = transport
 
-    def leave(self, client: tuple[str, int], transport: "GatheringTransport") -> None:
+    def leave(self, client: tuple[str, int], transport: GatheringTransport) -> None:
         """Know it no more. The address may already stand for the client's next connection."""
         if self._transports.get(client) is transport:
             del self._transports[client]
@@ -140,81 +143,8 @@ class Connections:
         return self._tls is not None
 
 
-class GatheringTransport:
-    """A transport of asyncio; as a block, it hands over at the end what was written in it.
-
-    Outside a block nothing is kept back. What the operating system does not take goes to the transport, whose buffer
-    counts it: so nothing is here that a suspension would not wait for.
-    """
-
-    __slots__ = (
-        "_beneath",
-        "_kept",
-        "abort",
-        "get_extra_info",
-        "get_write_buffer_size",
-        "is_closing",
-        "pause_reading",
-        "resume_reading",
-        "set_protocol",
-        "set_write_buffer_limits",
-    )
-
-    def __init__(self, beneath: asyncio.Transport) -> None:
-        self._beneath = beneath
-        self._kept: list[bytes] | None = None
-        self.abort = beneath.abort
-        self.get_extra_info = beneath.get_extra_info
-        self.get_write_buffer_size = beneath.get_write_buffer_size
-        self.is_closing = beneath.is_closing
-        self.pause_reading = beneath.pause_reading
-        self.resume_reading = beneath.resume_reading
-        self.set_protocol = beneath.set_protocol
-        self.set_write_buffer_limits = beneath.set_write_buffer_limits
-
-    def __enter__(self) -> None:
-        self._kept = []
-
-    def __exit__(self, *_: object) -> None:
-        kept, self._kept = self._kept, None
-        if kept:
-            self._hand_over(kept)
-
-    def write(self, data: bytes) -> None:
-        """Hand it over, or keep it until the end of the block."""
-        if self._kept is None:
-            self._beneath.write(data)
-        elif data:
-            self._kept.append(data)
-
-    def close(self) -> None:
-        """Close the connection once everything is handed over."""
-        kept, self._kept = self._kept, None
-        if kept:
-            self._hand_over(kept)
-        self._beneath.close()
-
-    def _hand_over(self, parts: list[bytes]) -> None:
-        beneath = self._beneath
-        plain = beneath.get_extra_info("sslcontext") is None
-        if len(parts) > 1 and plain and not beneath.is_closing() and not beneath.get_write_buffer_size():
-            parts = _write_at_once(beneath.get_extra_info("socket").fileno(), parts)
-        for part in parts:
-            beneath.write(part)
-
-
-def _write_at_once(handle: int, parts: list[bytes]) -> list[bytes]:
-    """What of `parts` the operating system did not take. An error is left for the transport to find."""
-    try:
-        taken = os.writev(handle, parts[:_MOST_PARTS])
-    except OSError:
-        return parts
-    left = list[bytes]()
-    for part in parts:
-        if taken < len(part):
-            left.append(part[taken:])
-        taken = max(0, taken - len(part))
-    return left
+class _OverBoundError(Exception):
+    """Raised inside the parser, so that it stops at once: a connection that was cut is not read on."""
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -228,6 +158,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self._head_bytes = 0
         self._in_body = False
+        self._gets_on = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request, if the connection may be there."""
@@ -245,9 +176,15 @@ class BoundedProtocol(HttpToolsProtocol):
             self._connections.enter(self.client, gathering)
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """Whether the connection stays: a client that has said all it had to say still gets its answer."""
+        """Whether the connection stays: a client that has said all it had to say still gets its answer.
+
+        Not through TLS: asyncio ends it there, and would warn of each that was to stay.
+        """
         cycle: RequestResponseCycle | None = self.cycle  # there is none before the first request
-        if cycle is None or cycle.response_complete:
+        if cycle is None or cycle.response_complete or self._connections.encrypted:
+            return False
+        if cycle.more_body and not self.pipeline:
+            # The rest of the request can never come. What is answered before it has its own cycle in front of it.
             return False
         cycle.keep_alive = False
         return True
@@ -267,21 +204,47 @@ class BoundedProtocol(HttpToolsProtocol):
         """Take bytes of a request. The first one after a whole request begins the time that the next one has."""
         if self._due is None:
             self._expect(self._connections.limits.head_seconds)
+        self._gets_on = False
         super().data_received(data)
-        # What came with the end of a head is no longer counted: the parser has taken it.
-        self._head_bytes = 0 if self._in_body or self._due is None else self._head_bytes + len(data)
+        # What came with the end of a head, or with a piece of a body, is no longer counted: the parser has taken it.
+        # What stands between those pieces and behind them (RFC 9112 §7.1) is bounded as a head is.
+        self._head_bytes = 0 if self._gets_on or self._due is None else self._head_bytes + len(data)
         if self._head_bytes > MAX_HEAD_BYTES:
             self.transport.abort()
 
+    def send_400_response(self, msg: str) -> None:
+        """Say that this is no HTTP; but nothing is written into an answer that is under way, nor after a cut."""
+        cycle: RequestResponseCycle | None = self.cycle
+        begun = cycle is not None and cycle.response_started and not cycle.response_complete
+        if self.transport.is_closing() or begun or self.pipeline:
+            self.transport.abort()
+        else:
+            super().send_400_response(msg)
+
     def on_message_begin(self) -> None:
         """Begin the time for the head of a request, also of one that came in one piece with the one before."""
+        if len(self.pipeline) >= MAX_PIPELINED:
+            self._cut_short()
         if self._due is None:
             self._expect(self._connections.limits.head_seconds)
         super().on_message_begin()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header. Fields behind a body are dropped (RFC 9110 §6.5.1): by then who asks has been decided."""
+        if self._in_body:
+            return
+        if len(self.headers) >= MAX_HEADERS:
+            self._cut_short()
+        super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of a body."""
+        self._gets_on = True
+        super().on_body(body)
+
     def on_headers_complete(self) -> None:
         """Begin the time for the body."""
-        self._in_body = True
+        self._in_body = self._gets_on = True
         self._expect(self._connections.limits.body_seconds)
         self.limit_concurrency = self._connections.find_room()
         super().on_headers_complete()
@@ -291,6 +254,11 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_body = False
         self._expect(None)
         super().on_message_complete()
+
+    def _cut_short(self) -> None:
+        """Cut the connection in the middle of what was read of it."""
+        self.transport.abort()
+        raise _OverBoundError
 
     def _expect(self, seconds: float | None) -> None:
         """Cut the connection unless what is expected has come by then; None expects nothing.

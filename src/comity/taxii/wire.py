@@ -69,6 +69,10 @@ _PARAMETERS = frozenset(
 _MAX_LIST = 1_000
 _MOST_REMEMBERED = 512
 """Characters of a path or a header whose meaning is remembered."""
+_MAX_CHOICES = 64
+"""Of a header in which a client lists what it takes; what it says after that many is not read."""
+_MAX_PARTS = 16
+"""Parameters of one choice, with its name."""
 _MAX_INTEGER = 2**53 - 1
 _MAX_INTEGER_DIGITS = 16
 _MAC_BYTES = 16
@@ -205,7 +209,7 @@ def is_acceptable(accept: str | None) -> bool:
     """Whether a client that sent `accept` takes TAXII 2.1 (§3.1, §1.6.8): without a version, the newest is meant."""
     if accept is None or not accept.strip():
         return True
-    return any(_is_taxii(choice) for choice in accept.lower().split(","))
+    return any(_is_taxii(choice) for choice in _list(accept.lower(), ",", most=_MAX_CHOICES))
 
 
 def choose_coding(accept_encoding: str | None) -> Literal["gzip", "zstd"] | None:
@@ -219,8 +223,8 @@ def choose_coding(accept_encoding: str | None) -> Literal["gzip", "zstd"] | None
 
 def _choose_coding(accept_encoding: str) -> Literal["gzip", "zstd"] | None:
     asked = set[str]()
-    for choice in accept_encoding.lower().split(","):
-        name, *parameters = (part.strip() for part in choice.split(";"))
+    for choice in _list(accept_encoding.lower(), ",", most=_MAX_CHOICES):
+        name, *parameters = (part.strip() for part in _list(choice, ";", most=_MAX_PARTS))
         pairs = [parameter.partition("=") for parameter in parameters]
         weight = next((value.strip() for key, _, value in pairs if key.strip() == "q"), "1")
         if not _NEVER.fullmatch(weight):
@@ -399,13 +403,18 @@ def format_error(*, title: str, status: int, description: str = "") -> bytes:
 
 
 def _is_taxii(choice: str) -> bool:
-    kind, *parameters = (part.strip() for part in choice.split(";"))
+    kind, *parameters = (part.strip() for part in _list(choice, ";", most=_MAX_PARTS))
     given = {name.strip(): value.strip(' "') for name, _, value in (part.partition("=") for part in parameters)}
     if _NEVER.fullmatch(given.get("q", "1")):
         return False
     return kind in {"*/*", "application/*"} or (
         kind == "application/taxii+json" and given.get("version", "2.1") == "2.1"
     )
+
+
+def _list(text: str, separator: str, *, most: int) -> list[str]:
+    """The first parts of a header: it can be long, and each part costs."""
+    return text.split(separator, most)[:most]
 
 
 def _collection(view: CollectionView) -> Json:

@@ -174,3 +174,16 @@ def test_what_is_not_as_stix_says_is_listed_with_its_rule_and_place(world: World
     assert (found.index, found.id, found.where) == (1, bad["id"], "/objects/1/confidence")
     assert "rule maximum" in found.detail
     assert intake.clashing == frozenset()
+
+
+def test_a_new_version_writes_no_more_than_what_it_changes(world: World) -> None:
+    """A partner may give thousands of versions of one object: each must not cost a write for each before it."""
+    connection = world.nodes["aurelia"].store._connection
+
+    def count_changes(first: int, count: int) -> int:
+        before = connection.total_changes()
+        world.add("aurelia", *[make_object("a", day=first + number) for number in range(count)])
+        return connection.total_changes() - before
+
+    few, many = count_changes(1, 50), count_changes(1_001, 500)
+    assert many < 12 * few

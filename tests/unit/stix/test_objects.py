@@ -296,3 +296,11 @@ def test_more_objects_than_a_bundle_may_hold_are_refused(monkeypatch: pytest.Mon
     assert len(parse_bundle(bundle(tool(), tool())).good) == 1
     with pytest.raises(MalformedObject, match="split it"):
         parse_bundle(bundle(tool(), tool(), tool()))
+
+
+def test_what_is_behind_too_many_objects_is_not_looked_at() -> None:
+    with pytest.raises(MalformedObject, match="over 3 objects"):
+        parse_bundle(b'{"objects":[0,0,0,0,%%%', most=3)
+    with pytest.raises(MalformedJson):
+        parse_bundle(b'{"objects":[0,0,0,%%%', most=3)
+    assert len(parse_bundle(b'{"objects":[0,0,0]}', most=3).bad) == 3

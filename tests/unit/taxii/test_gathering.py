@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from comity.taxii.connections import GatheringTransport
+from comity.taxii.gathering import GatheringTransport
 
 DRAW = random.Random(7)
 

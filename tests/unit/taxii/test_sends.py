@@ -24,7 +24,7 @@ from comity.node.outbox import list_due
 from comity.node.parties import create_credential
 from comity.node.standing import collection_id
 from comity.release.disclosure import EntryType
-from comity.taxii.connections import GatheringTransport
+from comity.taxii.gathering import GatheringTransport
 from comity.taxii.sends import Sends, Stops
 from tests.certificates import Authority
 from tests.served import Served, basic, format_request, read_all
