@@ -261,7 +261,7 @@ def _open_bundle(data: bytes, *, most: int) -> tuple[_Parsed | None, tuple[Membe
             where="/objects" if "type" in others else "/type",
         )
     if len(members) > most:
-        raise MalformedObject(f"there are over {most} objects in it, which is the bound; split it", where="/objects")
+        raise MalformedObject(f"over {most} objects are in it, which is the bound; send 1 to {most} at once", where="/objects")
     return None, members
 
 

@@ -56,6 +56,9 @@ def test_what_is_committed_gets_into_the_file_beside_the_acts(store: SqliteStore
     fill(store, 3_000)
     wait_until_copied(tmp_path)
     assert count_threads() == 1
+    assert store._checkpoints is not None
+    with store._checkpoints.paused():  # what is being copied has been
+        pass
     before = wal_size(tmp_path)
     fill(store, 3_000)
     # All of the log was copied: it began again from its start.
