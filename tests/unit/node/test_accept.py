@@ -268,3 +268,10 @@ def test_what_was_not_kept_is_shown_for_90_days(world: World) -> None:
     world.now = Instant(world.now + 2 * 24 * HOUR)
     keep_up(node)
     assert accept.list_unkept(node, last=10) == []
+
+
+def test_what_is_behind_too_many_objects_is_not_looked_at(world: World) -> None:
+    """Nothing of it is counted towards a quota: then it must cost next to nothing."""
+    sign(world)
+    with pytest.raises(MalformedError, match="10000"):
+        write_bytes(world, b'{"objects":[' + b"0," * 10_000 + b"0,%%%")
