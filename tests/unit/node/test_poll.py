@@ -3,6 +3,7 @@
 
 import os
 import uuid
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -13,6 +14,8 @@ from comity.node.gate import list_open_collections
 from comity.node.pages import Pages
 from comity.node.poll import PollRequest, Selection, poll
 from comity.release.disclosure import Answer
+from comity.store.sqlite import SqliteTransaction
+from comity.store.transaction import Row, SqlValue
 from tests.worlds import World, make_object, object_id, tlp_id
 
 SECRET: dict[str, Json] = {"description": "SECRET"}
@@ -112,3 +115,23 @@ def test_a_policy_that_changed_is_read_anew_whatever_time_its_file_says(world: W
     )
     with pytest.raises(NotFoundError):
         poll(node, request)
+
+
+def test_what_terms_admit_no_more_is_not_read_one_by_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page of one object must not cost a query for each that was given before and is not any more."""
+    agreement = world.sign_all(world.terms())
+    world.add("aurelia", *[make_object(f"i{number}", kind="indicator") for number in range(300)])
+    assert len(world.poll("borealia").items) == 300
+    narrower = world.terms(types=("report",), version=2, agreement=agreement, supersedes=agreement)
+    world.sign_all(narrower)
+    assert world.poll("borealia").items == ()
+    queries = list[str]()
+    really = SqliteTransaction.iterate
+
+    def iterate(self: SqliteTransaction, sql: str, parameters: Sequence[SqlValue] = ()) -> Iterator[Row]:
+        queries.append(sql)
+        return really(self, sql, parameters)
+
+    monkeypatch.setattr(SqliteTransaction, "iterate", iterate)
+    assert world.poll("borealia", limit=1).items == ()
+    assert len(queries) <= 10
