@@ -99,7 +99,7 @@ class Node:
         self.remembered: dict[str, tuple[int, object]] = {}
         self.pages = Pages(_PAGES_BYTES)
         self._head: bytes | None = None
-        self._policy: tuple[int, Policy] | None = None
+        self._policy: tuple[tuple[int, ...], Policy] | None = None
 
     @property
     def origin(self) -> str:
@@ -164,7 +164,9 @@ class Node:
         """
         path = self.folder / "recognition.toml"
         try:
-            stamp = path.stat().st_mtime_ns
+            found = path.stat()
+            # The time of the last change of the file itself cannot be set by who writes it, as the other can.
+            stamp = (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino)
             if self._policy is None or self._policy[0] != stamp:
                 self._policy = (stamp, parse_policy(path.read_bytes()))
         except OSError as error:

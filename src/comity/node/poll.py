@@ -238,19 +238,20 @@ def _fill(transaction: Transaction, channel: _Channel, *, request: PollRequest) 
     """At most `limit` objects, as many as MAX_PAGE_BYTES hold but at least one, and whether others wait behind them."""
     limit, enough = min(request.limit, MAX_PAGE_OBJECTS), MAX_PAGE_BYTES if request.answer in _CARRY_OBJECTS else None
     admitted, redacted, after = Candidates(), dict[int, tuple[str, ...]](), request.selection.after
-    size = 0
+    size, at_once = 0, limit + 1
     while True:
         selection = replace(request.selection, after=after)
-        read = feeds.read_candidates(transaction, channel.feed, selection, limit=limit + 1, bytes_enough=enough)
+        read = feeds.read_candidates(transaction, channel.feed, selection, limit=at_once, bytes_enough=enough)
         chosen, removed = _admit(transaction, channel, read)
         redacted |= {len(admitted) + place: names for place, names in removed.items()}
         admitted += chosen
         size += sum(map(len, chosen.data))
         if len(admitted) > limit or size > MAX_PAGE_BYTES:
             break
-        if len(read) <= limit and not (enough and sum(map(len, read.data)) > enough):
+        if len(read) < at_once and not (enough and sum(map(len, read.data)) > enough):
             return _finish(admitted, redacted, more=False, answer=request.answer)
-        after = read.at[-1]
+        # Where terms admit no more what they did, very many may be read for a page of one.
+        after, at_once = read.at[-1], min(4 * at_once, MAX_PAGE_OBJECTS + 1)
     return _finish(admitted[: _cut(admitted, limit)], redacted, more=True, answer=request.answer)
 
 

@@ -261,7 +261,9 @@ def _open_bundle(data: bytes, *, most: int) -> tuple[_Parsed | None, tuple[Membe
             where="/objects" if "type" in others else "/type",
         )
     if len(members) > most:
-        raise MalformedObject(f"over {most} objects are in it, which is the bound; send 1 to {most} at once", where="/objects")
+        raise MalformedObject(
+            f"over {most} objects are in it, which is the bound; split it, send 1 to {most} at once", where="/objects"
+        )
     return None, members
 
 

@@ -15,7 +15,8 @@ is registered with `Sends` (`taxii.polls`) until its last byte is out.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -87,6 +88,9 @@ _READ = frozenset({*wire.SECRET_HEADERS, b"accept", b"accept-encoding", b"conten
 
 _NO_HEADERS: Mapping[str, str] = {}
 _MOST_JOINED = 64 * 1024
+_MOST_AT_ONCE = 1024 * 1024
+"""Bytes of a body that are handed over at once: what is not taken of them is copied, for each reader."""
+
 _MOST_QUESTIONS = 2_048
 _MOST_REMEMBERED_BYTES = 512
 """Of a query or an id: with the bound on their number, what the questions that are remembered may take."""
@@ -347,10 +351,15 @@ class TaxiiApp:
 
     async def _send(self, response: Response, send: Send, *, client: tuple[str, int]) -> None:
         async def write() -> None:
+            pieces, gathered = _cut(response.body), 0
             with self._gather(client):
                 await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
-                for part in response.body:
-                    await send({"type": "http.response.body", "body": part, "more_body": True})
+                while pieces and gathered <= _MOST_AT_ONCE - len(pieces[0]):
+                    gathered += len(pieces[0])
+                    await send({"type": "http.response.body", "body": pieces.popleft(), "more_body": True})
+            # Each of these waits until the one before it has left: of what a reader does not take, one is copied.
+            for piece in pieces:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
             # The server writes this only when everything before it has left its buffers: see `taxii.listen`.
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
@@ -441,6 +450,18 @@ def _respond(status: int, *body: bytes, headers: Mapping[str, str] = _NO_HEADERS
     }
     raw = tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in named.items())
     return Response(status=status, body=body, headers=raw)
+
+
+def _cut(body: Sequence[bytes]) -> deque[bytes | memoryview]:
+    """The body in pieces, each small enough to be copied for every reader that does not take it."""
+    pieces = deque[bytes | memoryview]()
+    for part in body:
+        if len(part) <= _MOST_AT_ONCE:
+            pieces.append(part)
+        else:
+            whole = memoryview(part)
+            pieces.extend(whole[start : start + _MOST_AT_ONCE] for start in range(0, len(part), _MOST_AT_ONCE))
+    return pieces
 
 
 def _give(body: bytes) -> Response:

@@ -268,3 +268,28 @@ def test_what_was_not_kept_is_shown_for_90_days(world: World) -> None:
     world.now = Instant(world.now + 2 * 24 * HOUR)
     keep_up(node)
     assert accept.list_unkept(node, last=10) == []
+
+
+def test_what_is_behind_too_many_objects_is_not_looked_at(world: World) -> None:
+    """Nothing of it is counted towards a quota: then it must cost next to nothing."""
+    sign(world)
+    with pytest.raises(MalformedError, match="10000"):
+        write_bytes(world, b'{"objects":[' + b"0," * 10_000 + b"0,%%%")
+
+
+def test_who_is_over_its_quota_is_told_so_before_anything_is_read(world: World) -> None:
+    """Else it could have others wait for the reading of as many envelopes as it likes."""
+    sign(world)
+    set_quota(world, write_objects_per_day=1)
+    write(world, make_object("a"))
+    assert isinstance(write_bytes(world, b"{"), OverQuota)
+
+
+def test_a_version_is_counted_by_what_it_has_this_node_do(world: World) -> None:
+    """One object that many of the same giver refer to costs as much as they all."""
+    sign(world)
+    set_quota(world, write_objects_per_day=400)
+    write(world, *[make_object(f"n{number}", refs=[object_id("report", "hub")]) for number in range(150)])
+    write(world, make_object("hub"))
+    done = write_bytes(world, envelope(make_object("hub", tlp="amber", day=2)))
+    assert isinstance(done, OverQuota)

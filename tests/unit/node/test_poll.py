@@ -1,14 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pages: what leaves is what is decided at this moment, of every version, with every property."""
 
+import os
+import uuid
+from collections.abc import Iterator, Sequence
+
 import pytest
 
 from comity.canonical import Json
+from comity.errors import NotFoundError
 from comity.ids import Instant, ObjectId, PartyId
 from comity.node.gate import list_open_collections
+from comity.node.pages import Pages
 from comity.node.poll import PollRequest, Selection, poll
 from comity.release.disclosure import Answer
 from comity.store import feeds
+from comity.store.sqlite import SqliteTransaction
+from comity.store.transaction import Row, SqlValue
 from tests.worlds import World, make_object, object_id, tlp_id
 
 SECRET: dict[str, Json] = {"description": "SECRET"}
@@ -123,3 +131,62 @@ def test_who_asks_from_a_time_to_come_gets_an_end(world: World, monkeypatch: pyt
     page = world.poll("borealia", after=2**60)
     assert (page.items, page.more) == ((), False)
     assert count_released(world) == 7
+
+
+def test_questions_without_an_answer_are_remembered_within_the_same_bound(world: World) -> None:
+    """A page with nothing on it takes no room; what it was asked for by does."""
+    world.sign_all(world.terms())
+    world.add("aurelia", make_object("a"))
+    node = world.nodes["aurelia"]
+    node.pages = Pages(1_000_000)
+    (collection,) = list_open_collections(node, PartyId("borealia"))
+    for number in range(60):
+        ids = frozenset(ObjectId(f"report--{uuid.UUID(int=1_000 * number + each)}") for each in range(500))
+        selection = Selection(after=Instant(0), ids=ids)
+        request = PollRequest(
+            recipient=PartyId("borealia"), collection=collection.id, answer=Answer.OBJECTS, selection=selection
+        )
+        assert poll(node, request).items == ()
+    kept = 500 * len(node.pages._kept)
+    assert kept * 44 <= 1_000_000  # each has that many characters
+
+
+def test_a_policy_that_changed_is_read_anew_whatever_time_its_file_says(world: World) -> None:
+    """Files that are unpacked, or put there by an image, have the time that somebody gave them."""
+    world.sign_all(world.terms())
+    world.add("aurelia", make_object("a"))
+    assert len(world.poll("borealia").items) == 1
+    node = world.nodes["aurelia"]
+    (collection,) = list_open_collections(node, PartyId("borealia"))
+    path = node.folder / "recognition.toml"
+    before = path.stat()
+    path.write_text("")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    request = PollRequest(
+        recipient=PartyId("borealia"),
+        collection=collection.id,
+        answer=Answer.OBJECTS,
+        selection=Selection(after=Instant(0)),
+    )
+    with pytest.raises(NotFoundError):
+        poll(node, request)
+
+
+def test_what_terms_admit_no_more_is_not_read_one_by_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page of one object must not cost a query for each that was given before and is not any more."""
+    agreement = world.sign_all(world.terms())
+    world.add("aurelia", *[make_object(f"i{number}", kind="indicator") for number in range(300)])
+    assert len(world.poll("borealia").items) == 300
+    narrower = world.terms(types=("report",), version=2, agreement=agreement, supersedes=agreement)
+    world.sign_all(narrower)
+    assert world.poll("borealia").items == ()
+    queries = list[str]()
+    really = SqliteTransaction.iterate
+
+    def iterate(self: SqliteTransaction, sql: str, parameters: Sequence[SqlValue] = ()) -> Iterator[Row]:
+        queries.append(sql)
+        return really(self, sql, parameters)
+
+    monkeypatch.setattr(SqliteTransaction, "iterate", iterate)
+    assert world.poll("borealia", limit=1).items == ()
+    assert len(queries) <= 10
