@@ -26,7 +26,7 @@ from comity.node.outbox import list_waiting
 from comity.node.recording import Recorded
 from comity.node.standing import Dossier, list_dossiers
 from comity.signing import Role
-from comity.taxii.server import find_status
+from comity.taxii.responses import find_status
 from tests.conformance.ncnd_worlds import (
     AURELIA,
     BOREALIA,

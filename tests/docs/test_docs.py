@@ -20,7 +20,7 @@ from comity.errors import ComityError
 from comity.release.clauses import CLAUSES
 from comity.release.disclosure import parse_leaf, verify_opening
 from comity.signing import parse_manifest
-from comity.taxii.server import find_status
+from comity.taxii.responses import find_status
 from comity.tlog.merkle import leaf_hash
 
 ROOT = Path(__file__).parents[2]

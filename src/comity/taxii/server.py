@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shell: one request, one call of the node, one response; failures become statuses in one table.
+"""Shell: one request, one call of the node, one response; failures become statuses in one table (`taxii.responses`).
 
 Silence outside: whoever has no valid credential, and whoever asks for what is not for it, gets the same bytes for
 everything, existing or not, whatever the method. Only the discovery resource, which is at the same place on every TAXII
@@ -15,8 +15,7 @@ is registered with `Sends` (`taxii.polls`) until its last byte is out.
 """
 
 import logging
-from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -26,16 +25,9 @@ from urllib.parse import parse_qsl
 from comity.errors import (
     AuthenticationError,
     ComityError,
-    ConfigError,
-    ConflictError,
-    CorruptionError,
     MalformedError,
     MalformedRequest,
     NotFoundError,
-    RateLimited,
-    TransitionError,
-    UnavailableError,
-    VerificationError,
 )
 from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId, format_instant, parse_object_id
 from comity.node import correspond
@@ -50,46 +42,17 @@ from comity.taxii.coding import Coding, compress
 from comity.taxii.guard import VISIT, Visit
 from comity.taxii.pace import Pace
 from comity.taxii.polls import Polls
-from comity.taxii.sends import WRITE_DEADLINE_SECONDS, Sending, Sends, Stops
+from comity.taxii.responses import MOST_AT_ONCE, Response, challenge, cut_body, fail, give, refuse, respond, tell
+from comity.taxii.sends import WRITE_DEADLINE_SECONDS, Sends, Stops
 from comity.taxii.wire import Filters, Resource, Route
 
-__all__ = ["EXCHANGE_PATH", "STATUS", "Response", "TaxiiApp"]
+__all__ = ["EXCHANGE_PATH", "TaxiiApp"]
 
 EXCHANGE_PATH = "/comity/exchange/"
 
-STATUS: Mapping[type[ComityError], int] = {
-    MalformedError: 400,
-    AuthenticationError: 404,
-    VerificationError: 404,
-    NotFoundError: 404,
-    TransitionError: 404,
-    ConflictError: 404,
-    UnavailableError: 503,
-    RateLimited: 429,
-    ConfigError: 503,
-    CorruptionError: 503,
-}
-"""Class of failure → status. 404 wherever another status would tell that something exists."""
-
-_TITLES = {
-    400: "Bad request",
-    403: "Forbidden",
-    404: "Not found",
-    406: "Not acceptable",
-    413: "Payload too large",
-    415: "Unsupported media type",
-    422: "Unprocessable content",
-    429: "Too many requests",
-    503: "Unavailable",
-}
 _MAX_MESSAGE_BYTES = 2 * 1024 * 1024
 _READ = frozenset({*wire.SECRET_HEADERS, b"accept", b"accept-encoding", b"content-type"})
 """The headers of a request that are read; the server gives their names in lower case (ASGI 3)."""
-
-_NO_HEADERS: Mapping[str, str] = {}
-_MOST_JOINED = 64 * 1024
-_MOST_AT_ONCE = 1024 * 1024
-"""Bytes of a body that are handed over at once: what is not taken of them is copied, for each reader."""
 
 _MOST_QUESTIONS = 2_048
 _MOST_REMEMBERED_BYTES = 512
@@ -113,21 +76,6 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _log = logging.getLogger("comity.taxii")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Response:
-    """What goes back, in parts, with its headers as they are sent.
-
-    `sending` is registered until it is out; `stopped` has to be drained before it goes.
-    """
-
-    status: int
-    body: tuple[bytes, ...]
-    headers: tuple[tuple[bytes, bytes], ...]
-    sending: Sending | None = None
-    stopped: tuple[AgreementId, Digest] | None = None
-    objects: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,7 +131,7 @@ class TaxiiApp:
             incident = self.node.draw(4).hex()
             _log.exception("incident %s", incident)
             title = f"Internal error, incident {incident}"
-            response = _respond(500, wire.format_error(title=title, status=500))
+            response = respond(500, wire.format_error(title=title, status=500))
         await self._send(response, send, client=scope["client"])
 
     async def _answer(self, scope: Scope, body: bytes | None, visit: Visit) -> Response:
@@ -197,10 +145,10 @@ class TaxiiApp:
             return await self._answer_party(scope, body, visit, route)
         except AuthenticationError:
             if route is not None and route.resource is Resource.DISCOVERY and method in {"GET", "HEAD"}:
-                return _challenge()
-            return _fail(404)
+                return challenge()
+            return fail(404)
         except ComityError as error:
-            return _refuse(error)
+            return refuse(error)
 
     async def _answer_party(self, scope: Scope, body: bytes | None, visit: Visit, route: Route | None) -> Response:
         """The response to whoever shows a credential."""
@@ -210,7 +158,7 @@ class TaxiiApp:
         if route is None or not writing.is_served(method, route) or route.root not in {"", party}:
             raise NotFoundError("no such resource")
         if not wire.is_acceptable(headers.get("accept")):
-            return _fail(406, "this node speaks application/taxii+json;version=2.1")
+            return fail(406, "this node speaks application/taxii+json;version=2.1")
         if method not in {"GET", "HEAD"}:
             return await self._write(method, route, party, headers=headers, body=body)
         return await self._serve(route, party, scope, accept_encoding=headers.get("accept-encoding"))
@@ -227,7 +175,7 @@ class TaxiiApp:
         event = recorded.event
         # One that is known may have closed a gate when it came first; whoever waits for that is waited for.
         stops = recorded.stops or (recorded.heard and not recorded.new)
-        return replace(_respond(202), stopped=(event.agreement, event.digest) if stops else None)
+        return replace(respond(202), stopped=(event.agreement, event.digest) if stops else None)
 
     def _bound_body(self, scope: Scope) -> int:
         """How much of the body is read: of an envelope only from who may write there as much as TAXII clients send."""
@@ -239,30 +187,30 @@ class TaxiiApp:
         self, method: str, route: Route, party: PartyId, *, headers: Headers, body: bytes | None
     ) -> Response:
         if method == "DELETE":
-            return _tell(writing.refuse(self.node, party, route.collection))
+            return tell(writing.refuse(self.node, party, route.collection))
         kind = headers.get("content-type")
         match await writing.add_objects(self.node, self._pace, route, party, content_type=kind, body=body):
             case writing.Refused() as refused:
-                return _tell(refused)
+                return tell(refused)
             case bytes() as status:
-                return _respond(202, status)
+                return respond(202, status)
 
     async def _serve(self, route: Route, party: PartyId, scope: Scope, *, accept_encoding: str | None) -> Response:
         match route.resource:
             case Resource.DISCOVERY:
                 root = f"{wire.DISCOVERY_PATH}{party}/"
-                return _give(wire.format_discovery(title=f"Comity node of {self.node.settings.name}", root=root))
+                return give(wire.format_discovery(title=f"Comity node of {self.node.settings.name}", root=root))
             case Resource.API_ROOT:
-                return _give(wire.format_api_root(title=f"{self.node.party} for {party}"))
+                return give(wire.format_api_root(title=f"{self.node.party} for {party}"))
             case Resource.COLLECTIONS:
-                return _give(wire.format_collections(self._views(party)))
+                return give(wire.format_collections(self._views(party)))
             case Resource.COLLECTION:
                 view = next((view for view in self._views(party) if view.id == route.collection), None)
                 if view is None:
                     raise NotFoundError("no such collection")
-                return _give(wire.format_collection(view))
+                return give(wire.format_collection(view))
             case Resource.STATUS:
-                return _give(writing.format_status(self.node, party, route.status))
+                return give(writing.format_status(self.node, party, route.status))
             case Resource.OBJECTS | Resource.OBJECT | Resource.MANIFEST | Resource.VERSIONS:
                 return await self._read(route, party, scope, coding=wire.choose_coding(accept_encoding))
 
@@ -273,7 +221,7 @@ class TaxiiApp:
         except NotFoundError:
             if writing.find_writable(self.node, party, route.collection) is None:
                 raise
-            return _fail(403)
+            return fail(403)
 
     def _views(self, party: PartyId) -> list[wire.CollectionView]:
         return [
@@ -320,7 +268,7 @@ class TaxiiApp:
         body, headers = _format_page(filled, route.resource, cursor=cursor), _date_headers(filled, request)
         if coding is not None and sum(map(len, body)) >= _LEAST_COMPRESSED:
             body, headers = (compress(coding, body),), {**headers, "content-encoding": coding}
-        return replace(_respond(200, *body, headers={**headers, "vary": "accept-encoding"}), objects=len(filled.at))
+        return replace(respond(200, *body, headers={**headers, "vary": "accept-encoding"}), objects=len(filled.at))
 
     def _read_question(self, route: Route, party: PartyId, query: bytes) -> _Question:
         filters = _parse_query(query, route)
@@ -351,10 +299,10 @@ class TaxiiApp:
 
     async def _send(self, response: Response, send: Send, *, client: tuple[str, int]) -> None:
         async def write() -> None:
-            pieces, gathered = _cut(response.body), 0
+            pieces, gathered = cut_body(response.body), 0
             with self._gather(client):
                 await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
-                while pieces and gathered <= _MOST_AT_ONCE - len(pieces[0]):
+                while pieces and gathered <= MOST_AT_ONCE - len(pieces[0]):
                     gathered += len(pieces[0])
                     await send({"type": "http.response.body", "body": pieces.popleft(), "more_body": True})
             # Each of these waits until the one before it has left: of what a reader does not take, one is copied.
@@ -371,11 +319,6 @@ class TaxiiApp:
                 await write()
         except TimeoutError:
             _log.warning("an answer was cut: its reader took over %.0f seconds", WRITE_DEADLINE_SECONDS)
-
-
-def find_status(error: ComityError) -> int:
-    """The status of a failure by the nearest class in STATUS."""
-    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
 
 
 def _name_resource(route: Route | None, path: str) -> str:
@@ -437,63 +380,8 @@ def _date_headers(filled: Filled, request: PollRequest) -> Headers:
     }
 
 
-def _respond(status: int, *body: bytes, headers: Mapping[str, str] = _NO_HEADERS) -> Response:
-    """The response; a short body is joined, which costs less than giving its parts one by one."""
-    size = sum(map(len, body))
-    if body and size <= _MOST_JOINED:
-        body = (b"".join(body),)
-    named = {
-        "content-type": wire.MEDIA_TYPE,
-        "content-length": str(size),
-        "cache-control": "no-store",
-        **headers,
-    }
-    raw = tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in named.items())
-    return Response(status=status, body=body, headers=raw)
-
-
-def _cut(body: Sequence[bytes]) -> deque[bytes | memoryview]:
-    """The body in pieces, each small enough to be copied for every reader that does not take it."""
-    pieces = deque[bytes | memoryview]()
-    for part in body:
-        if len(part) <= _MOST_AT_ONCE:
-            pieces.append(part)
-        else:
-            whole = memoryview(part)
-            pieces.extend(whole[start : start + _MOST_AT_ONCE] for start in range(0, len(part), _MOST_AT_ONCE))
-    return pieces
-
-
-def _give(body: bytes) -> Response:
-    return _respond(200, body)
-
-
-def _fail(status: int, description: str = "", *, headers: Mapping[str, str] = _NO_HEADERS) -> Response:
-    body = wire.format_error(title=_TITLES[status], status=status, description=description)
-    return _respond(status, body, headers=headers)
-
-
-def _refuse(error: ComityError) -> Response:
-    """The answer to a failure; why is told where that gives nothing away, and everything about it to our log."""
-    status = find_status(error)
-    if status >= 500:  # noqa: PLR2004 (the class of HTTP statuses that are our fault)
-        _log.error("%s: %s", error.code, error.detail)
-    wait = error.facts.get("retry_after")
-    headers = _NO_HEADERS if wait is None else {"retry-after": str(wait)}
-    return _fail(status, error.detail if status in {400, 429} else "", headers=headers)
-
-
-def _tell(refused: writing.Refused) -> Response:
-    return _fail(refused.status, refused.description, headers=dict(refused.headers))
-
-
 def _read_headers(scope: Scope) -> Headers:
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"] if name in _READ}
-
-
-def _challenge() -> Response:
-    body = wire.format_error(title="Unauthorized", status=401)
-    return _respond(401, body, headers={"www-authenticate": 'Basic realm="taxii"'})
 
 
 async def _read_body(receive: Receive, *, most: int) -> bytes | None:
