@@ -198,6 +198,18 @@ def test_outsiders_have_one_limit_and_the_same_bytes_everywhere(ground: Ground, 
         assert {ask(number, known)[0] for number in range(2 * len(clients))} == {200}
 
 
+def test_connections_that_come_one_by_one_are_spread_over_the_workers(ground: Ground, serve: Serve) -> None:
+    server = serve(ground.folder, workers=2)
+    workers = find_workers(server.process.pid)
+    before = [count_sockets(worker) for worker in workers]
+    with contextlib.ExitStack() as stack:
+        for _ in range(20):
+            stack.enter_context(Client(server.url)).ask(ground.request("?limit=1"))
+        taken = [count_sockets(worker) - count for worker, count in zip(workers, before, strict=True)]
+    assert sum(taken) == 20
+    assert min(taken) >= 6
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_connections_are_counted_together(ground: Ground, serve: Serve, workers: int) -> None:
     ground.set("[limits]\nconnections = 9\n")

@@ -23,7 +23,7 @@ from comity.node.clock import draw_bytes, read_clock
 from comity.node.pages import Pages
 from comity.release.disclosure import SALT_BYTES, EntryType, Leaf, commit_content, format_leaf
 from comity.signing import Role, Signer, parse_manifest, parse_signed_document
-from comity.store import SqliteStore, Transaction, log, parties
+from comity.store import SqliteStore, Transaction, Turns, log, parties
 from comity.tlog.merkle import append_leaves, leaf_hash, root_hash
 from comity.tlog.note import Checkpoint, format_checkpoint, format_note, parse_checkpoint, parse_note, sign_note
 
@@ -174,6 +174,11 @@ class Node:
         except MalformedError as error:
             raise ConfigError(f"{path}: {error.detail}") from error
         return self._policy[1]
+
+    @property
+    def turns(self) -> Turns | None:
+        """How this process takes turns to write with others; None while there are none."""
+        return self.store.turns
 
     def share(self) -> tuple[int, int]:
         """The descriptors by which a process that inherits them can `join_node`."""

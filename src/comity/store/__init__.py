@@ -7,5 +7,6 @@ the tables behind it, each a set of functions that take the open transaction, so
 
 from comity.store.sqlite import SqliteStore
 from comity.store.transaction import Transaction
+from comity.store.turns import Turns
 
-__all__ = ["SqliteStore", "Transaction"]
+__all__ = ["SqliteStore", "Transaction", "Turns"]

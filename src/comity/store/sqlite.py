@@ -221,6 +221,9 @@ class SqliteStore:
         if self._checkpoints is not None:
             self._checkpoints.close()
         self._connection.close()
+        if self.turns is not None:
+            self.turns.close()
+            self.turns = None
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None

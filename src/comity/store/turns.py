@@ -5,11 +5,15 @@ SQLite lets one writer in at a time too, but who waits for it sleeps and looks a
 the others go by. Here the operating system keeps those who wait in the order in which they came, and wakes the next.
 
 The locks are byte ranges of a file in memory without a name, which each process inherits: there is nothing on the disk
-to be left behind. A process that is killed gives up what it held.
+to be left behind. They belong to a process's own opening of that file (F_OFD_SETLK, fcntl(2)), so that all threads of a
+process have a lock when one has, and the kernel suspects no deadlock where one thread waits while another holds one. A
+process that is killed gives up what it held.
 """
 
 import fcntl
 import os
+import struct
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Self
@@ -19,15 +23,18 @@ __all__ = ["Turns"]
 _WRITING, _KEEPING = 0, 1
 """The byte that stands for each lock."""
 
+_FLOCK = struct.Struct("@hhqqi4x")
+"""struct flock on Linux of 64 bits: type, whence, start, length, and a process, which is 0 here."""
+
 
 class Turns:
-    """The turns of this process among those that have the file `handle` open, which stays open until the process ends.
-
-    Closing any descriptor of the file would give up every lock of the process (fcntl(2)).
-    """
+    """The turns of this process among those that have inherited the file `handle`."""
 
     def __init__(self, handle: int) -> None:
         self.handle = handle
+        self._own = os.open(f"/proc/self/fd/{handle}", os.O_RDWR | os.O_CLOEXEC)
+        self._taken = False
+        self._changing = threading.Lock()
 
     @classmethod
     def begin(cls) -> Self:
@@ -36,18 +43,58 @@ class Turns:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Until the block ends nobody else writes; take it before the transaction begins. Not to be nested."""
-        fcntl.lockf(self.handle, fcntl.LOCK_EX, 1, _WRITING)
+        """Until the block ends no other process writes; take it before the transaction begins. Not to be nested."""
+        if not self._taken:
+            self._lock(fcntl.F_OFD_SETLKW, fcntl.F_WRLCK, _WRITING)
         try:
             yield
         finally:
-            fcntl.lockf(self.handle, fcntl.LOCK_UN, 1, _WRITING)
+            self._release()
+
+    def take(self) -> bool:
+        """Whether it is this process's turn at once; then it is until `give_back`, for every `writing` meanwhile."""
+        with self._changing:
+            self._taken = self._taken or self._try()
+            return self._taken
+
+    def wait(self) -> None:
+        """Wait for the turn and take it, as `take` does. For another thread than that which writes."""
+        while True:
+            self._lock(fcntl.F_OFD_SETLKW, fcntl.F_WRLCK, _WRITING)
+            # The lock is the process's, not the thread's: who writes may have released it since the line above.
+            if self.take():
+                return
+
+    def close(self) -> None:
+        """Take none any more."""
+        os.close(self._own)
+        os.close(self.handle)
+
+    def give_back(self) -> None:
+        """End a turn that was taken."""
+        self._taken = False
+        self._release()
+
+    def _try(self) -> bool:
+        try:
+            self._lock(fcntl.F_OFD_SETLK, fcntl.F_WRLCK, _WRITING)
+        except BlockingIOError:
+            return False
+        return True
+
+    def _release(self) -> None:
+        with self._changing:
+            if not self._taken:
+                self._lock(fcntl.F_OFD_SETLK, fcntl.F_UNLCK, _WRITING)
+
+    def _lock(self, command: int, kind: int, byte: int) -> None:
+        fcntl.fcntl(self._own, command, _FLOCK.pack(kind, os.SEEK_SET, byte, 1, 0))
 
     @contextmanager
     def keeping(self) -> Iterator[None]:
         """Until the block ends nobody else writes the file `head`."""
-        fcntl.lockf(self.handle, fcntl.LOCK_EX, 1, _KEEPING)
+        self._lock(fcntl.F_OFD_SETLKW, fcntl.F_WRLCK, _KEEPING)
         try:
             yield
         finally:
-            fcntl.lockf(self.handle, fcntl.LOCK_UN, 1, _KEEPING)
+            self._lock(fcntl.F_OFD_SETLK, fcntl.F_UNLCK, _KEEPING)

@@ -41,6 +41,7 @@ class Polls:
         self._sends = sends
         self._waiting: list[_Waiting] = []
         self._keeping: asyncio.TimerHandle | None = None
+        self._queuing = False
 
     async def ask(self, request: PollRequest, abort: Callable[[], None]) -> _Answer:
         """The page, committed, and its answer, registered: whoever gets it follows or releases it.
@@ -61,6 +62,25 @@ class Polls:
             raise
 
     def _take(self) -> None:
+        """Answer what waits, once it is this process's turn: until then more may come, and share the commit."""
+        turns = self._node.turns
+        if turns is None:
+            self._take_now()
+        elif turns.take():
+            try:
+                self._take_now()
+            finally:
+                turns.give_back()
+        elif not self._queuing:
+            self._queuing = True
+            waiting = asyncio.get_running_loop().run_in_executor(None, turns.wait)
+            waiting.add_done_callback(self._take_in_turn)
+
+    def _take_in_turn(self, _: "asyncio.Future[None]") -> None:
+        self._queuing = False
+        self._take()
+
+    def _take_now(self) -> None:
         """Answer what waits; what is over the bound waits for the next turn."""
         taken, self._waiting = self._waiting[:_MOST_TOGETHER], self._waiting[_MOST_TOGETHER:]
         if self._waiting:

@@ -11,8 +11,9 @@ each change under a lock of the operating system, and each worker says how many 
 A table has rows of eight records; a taker can stand in one row only, and where that is full takes the place of whoever
 has not taken for the longest. Which row that is follows from a secret: nobody can choose to be in another's.
 
-The memory is a file without a name that each process inherits. A process that is killed gives up its locks; a record
-that it was just changing may be wrong, and is that taker's alone.
+The memory is a file without a name that each process inherits and opens for itself, so that its lock is its own
+(flock(2)). A process that is killed gives it up; a record that it was just changing may be wrong, and is that taker's
+alone.
 """
 
 import fcntl
@@ -50,6 +51,7 @@ class Tally:
 
     def __init__(self, handle: int) -> None:
         self.handle = handle
+        self._own = os.open(f"/proc/self/fd/{handle}", os.O_RDWR | os.O_CLOEXEC)
         self._memory = mmap.mmap(handle, 0)
         self._key, self.workers, self._door_rows = _HEAD.unpack_from(self._memory)
 
@@ -66,9 +68,8 @@ class Tally:
 
     def shelve(self, name: str) -> Shelf:
         """The shelf of that name in SHELVES."""
-        place = SHELVES.index(name)
-        start = _PAGE + place * _SHELF_ROWS * _ROW
-        return _SharedShelf(self.handle, place, _Table(self._memory, start, _SHELF_ROWS, self._key))
+        start = _PAGE + SHELVES.index(name) * _SHELF_ROWS * _ROW
+        return _SharedShelf(self._own, _Table(self._memory, start, _SHELF_ROWS, self._key))
 
     def door(self, worker: int) -> "WorkerDoor":
         """Where the worker of that number, from 0 on, says what connections it has."""
@@ -88,6 +89,7 @@ class Tally:
         """Give the memory up; safe to call twice."""
         if not self._memory.closed:
             self._memory.close()
+            os.close(self._own)
             os.close(self.handle)
 
     def _door(self, worker: int) -> "_Door":
@@ -179,19 +181,18 @@ class _Table:
 class _SharedShelf:
     """A `Shelf` that all workers have."""
 
-    def __init__(self, handle: int, place: int, table: _Table) -> None:
+    def __init__(self, handle: int, table: _Table) -> None:
         self._handle = handle
-        self._lock = place
         self._table = table
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Until the block ends no other process changes a bucket on this shelf."""
-        fcntl.lockf(self._handle, fcntl.LOCK_EX, 1, self._lock)
+        """Until the block ends no other process changes a bucket on any shelf."""
+        fcntl.flock(self._handle, fcntl.LOCK_EX)
         try:
             yield
         finally:
-            fcntl.lockf(self._handle, fcntl.LOCK_UN, 1, self._lock)
+            fcntl.flock(self._handle, fcntl.LOCK_UN)
 
     def find(self, taker: str) -> Bucket | None:
         """As `Shelf`."""

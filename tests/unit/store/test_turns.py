@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from comity.errors import StoreBusy
-from comity.store import SqliteStore
+from comity.store import SqliteStore, Turns
 
 WRITER = """
 import sys, time
@@ -97,3 +98,84 @@ def test_alone_there_are_no_turns(store: SqliteStore) -> None:
 def test_a_store_for_reading_only_is_not_shared(tmp_path: Path, store: SqliteStore) -> None:
     with closing(SqliteStore.inspect(tmp_path / "store.db")) as reader, pytest.raises(StoreBusy):
         reader.share()
+
+
+# ---- a turn that is waited for by another thread ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[Turns, Turns]]:
+    """The turns of two processes, as far as the operating system can tell."""
+    first = Turns.begin()
+    second = Turns(os.dup(first.handle))
+    with closing(first), closing(second):
+        yield first, second
+
+
+def test_a_turn_that_was_taken_lasts_until_it_is_given_back(pair: tuple[Turns, Turns]) -> None:
+    first, second = pair
+    assert first.take()
+    with first.writing(), first.keeping():
+        assert not second.take()
+    assert not second.take()
+    assert first.take()
+    first.give_back()
+    assert second.take()
+    assert not first.take()
+    second.give_back()
+
+
+def test_who_waits_gets_the_turn_when_it_is_given_back(pair: tuple[Turns, Turns]) -> None:
+    first, second = pair
+    assert first.take()
+    waiting = threading.Thread(target=second.wait)
+    waiting.start()
+    time.sleep(0.05)
+    assert waiting.is_alive()
+    first.give_back()
+    waiting.join(5)
+    assert not first.take()
+    with second.writing():
+        assert not first.take()
+    second.give_back()
+    assert first.take()
+    first.give_back()
+
+
+def test_a_process_that_writes_while_it_waits_does_not_lose_what_it_waited_for(pair: tuple[Turns, Turns]) -> None:
+    """Its two threads have one lock: whoever releases it must not take the turn from the other."""
+    first, second = pair
+    for _ in range(200):
+        assert first.take()
+        waiting = threading.Thread(target=second.wait)
+        waiting.start()
+        first.give_back()
+        with second.writing():
+            assert not first.take()
+        waiting.join(5)
+        assert not waiting.is_alive()
+        assert not first.take()
+        second.give_back()
+
+
+def keep(turns: Turns) -> None:
+    with turns.keeping():
+        pass
+
+
+def test_a_thread_that_waits_makes_no_deadlock_out_of_other_locks(pair: tuple[Turns, Turns]) -> None:
+    """One process has its turn and wants to keep the head; the other keeps it, and waits for its turn meanwhile."""
+    first, second = pair
+    assert first.take()
+    with second.keeping():
+        waiting = threading.Thread(target=second.wait)
+        waiting.start()
+        keeping = threading.Thread(target=keep, args=(first,))
+        keeping.start()
+        time.sleep(0.05)
+        assert keeping.is_alive()
+    keeping.join(5)
+    assert not keeping.is_alive()
+    first.give_back()
+    waiting.join(5)
+    assert not waiting.is_alive()
