@@ -98,6 +98,7 @@ class _Pairs:
 
 
 _MAX_INTEGER_CHARACTERS = 309  # as many digits as the largest double has; what a double cannot hold is refused
+_TAIL = 64  # characters after the elements of a bundle, looked through for the end of it
 _MAX_KEY_SHOWN = 64  # as much of a key as a message bears
 _MAX_SAFE_INTEGER = 2**53 - 1  # RFC 8785 §3.2.2.3, I-JSON (RFC 7493 §2.2)
 _SPACE = re.compile(r"[ \t\n\r]*")
@@ -288,7 +289,7 @@ def _read_text(data: bytes, limits: Limits) -> str:
 
 def _check_items(text: str, limits: Limits) -> None:
     # First a sound upper bound at the speed of str.count; brackets and commas inside strings only raise it.
-    if text.count(",") + text.count("[") + text.count("{") <= limits.max_items:
+    if len(text) <= limits.max_items or text.count(",") + text.count("[") + text.count("{") <= limits.max_items:
         return
     bare = _STRING.sub('""', text)
     containers = bare.count("[") + bare.count("{") - len(_EMPTY.findall(bare))
@@ -470,7 +471,8 @@ def _slice_elements(text: str, position: int, array: str, *, most: int | None) -
 
 def _slice_quickly(text: str, position: int) -> tuple[tuple[Member, ...], int] | None:
     """The same, where nothing but the end of the object follows the array, as in most bundles and envelopes."""
-    end = len(text.rstrip(" \t\n\r}"))
+    tail = text[-_TAIL:]
+    end = len(text) - len(tail) + len(tail.rstrip(" \t\n\r}"))
     elements = slice_certain(text[position:end].encode("utf-8")) if text.endswith("]", position, end) else None
     if elements is None:
         return None

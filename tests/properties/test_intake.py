@@ -185,9 +185,10 @@ def test_whoever_reads_between_two_parts_finds_nothing_judged_otherwise_than_at_
         disturbed = False
         for number, _ in enumerate(add_in_turns(node, encode(*sent), tags=make_tags())):
             given_between.append(world.read("borealia"))
-            if number == when and others:
+            fresh = [item.make() for item in others if item.name not in {one.name for one in sent}]
+            if number == when and fresh:
                 # From here on what was taken in before may be judged anew: by what came from elsewhere.
-                world.add("aurelia", *(item.make() for item in others if item.name not in {one.name for one in sent}))
+                world.add("aurelia", *fresh)
                 disturbed = True
             if not disturbed:
                 between.append({key: body for key, body in read_labels(node, ids).items() if key not in begun})
@@ -198,8 +199,8 @@ def test_whoever_reads_between_two_parts_finds_nothing_judged_otherwise_than_at_
                 assert labels.items() <= end.items()
             held_before = {name for name, _ in begun}
             for given in given_between:
-                fresh = {name: data for name, data in given.items() if name in ids - held_before}
-                assert fresh.items() <= given_at_the_end.items()
+                new = {name: data for name, data in given.items() if name in ids - held_before}
+                assert new.items() <= given_at_the_end.items()
         with node.store.read() as transaction:
             check_places(transaction)
 

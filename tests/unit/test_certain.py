@@ -2,6 +2,7 @@
 """The fast reading says what the strict one says, or nothing."""
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -30,12 +31,12 @@ PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
 )
-LAYOUTS = st.sampled_from([{}, {"indent": 1}, {"separators": (",", ":")}])
+LAYOUTS: st.SearchStrategy[dict[str, Any]] = st.sampled_from([{}, {"indent": 1}, {"separators": (",", ":")}])
 
 
 @given(PLAIN, LAYOUTS)
-def test_what_is_plain_is_read_at_once_however_it_is_laid_out(value: object, layout: dict[str, object]) -> None:
-    data = json.dumps(value, ensure_ascii=False, **layout).encode()  # type: ignore[arg-type] (options of json.dumps)
+def test_what_is_plain_is_read_at_once_however_it_is_laid_out(value: object, layout: dict[str, Any]) -> None:
+    data = json.dumps(value, ensure_ascii=False, **layout).encode()
     assert read(data, BUNDLE_LIMITS) == value
 
 

@@ -20,7 +20,6 @@ from dataclasses import dataclass
 
 from comity.agreement.channels import Channel
 from comity.agreement.terms import Terms
-from comity.canonical import canonical_bytes
 from comity.errors import MalformedObject, NotFoundError
 from comity.ids import Instant, ObjectId, PartyId
 from comity.node.ingest import Intake, Parts, ReadBundle, join_intakes, read_in_turns, take_part
@@ -281,10 +280,9 @@ def _cut(message: str) -> str:
 
 
 def _format(status: Status) -> bytes:
-    return canonical_bytes(
-        {
-            "at": status.at,
-            "successes": [[item.id, item.version] for item in status.successes],
-            "failures": [[item.id, item.version, item.message] for item in status.failures],
-        }
-    )
+    value = {
+        "at": status.at,
+        "successes": [[item.id, item.version] for item in status.successes],
+        "failures": [[item.id, item.version, item.message] for item in status.failures],
+    }
+    return json.dumps(value, separators=(",", ":")).encode()

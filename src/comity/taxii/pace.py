@@ -2,8 +2,8 @@
 """Shell: long work step by step on the event loop, with the greater share of it for who reads.
 
 A step holds the loop, and with it everybody who asks this process for something. After each, others have the loop: for
-as long as is needed to have seven tenths of it, while partners poll; for a few turns, while nobody does. Of several
-long works one step is run at a time, so that they share what is left.
+as long as is needed to have four fifths of it, while partners poll; for a few turns, while nobody does. Of several long
+works one step is run at a time, so that they share what is left.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from comity.node.turns import T, Turns, advance
 
 __all__ = ["Pace"]
 
-_SHARE = 7 / 3
+_SHARE = 4
 """How long others have the loop for each second that a step took."""
 
 _RECENTLY_SECONDS = 0.25

@@ -2,9 +2,12 @@
 """Received bytes become objects: good ones kept, bad ones listed, nothing twice, no way round a giver's terms."""
 
 import json
+from collections.abc import Iterator
+from unittest.mock import patch
 
 import pytest
 
+from comity.canonical import Json
 from comity.errors import MalformedError
 from comity.ids import PartyId
 from comity.node import ingest
@@ -48,6 +51,69 @@ def test_the_same_bundle_twice_changes_nothing(world: World) -> None:
     second = world.add("aurelia", make_object("a"), make_object("b"))
     assert (len(first.added), len(second.added), second.known) == (2, 0, 2)
     assert count(world, "aurelia") == 2
+
+
+def report(name: str, *refs: str, tlp: str = "green", day: int = 1) -> dict[str, Json]:
+    return make_object(name, tlp=tlp, refs=[object_id("report", ref) for ref in refs], day=day)
+
+
+def add_in_parts(world: World, *objects: dict[str, Json]) -> Iterator[None]:
+    """Take objects in one by one, with a turn in between."""
+    data = json.dumps({"objects": [*objects]}).encode()
+    with patch.object(ingest, "PART_OBJECTS", 1):
+        yield from ingest.add_in_turns(world.nodes["aurelia"], data, tags=make_tags())
+
+
+def test_what_is_held_by_way_of_others_is_renewed_before_what_is_judged_by_it(world: World) -> None:
+    """`a` refers to `h`, which is held and refers to `b`, of which a stricter version comes with `a`."""
+    world.sign_all(world.terms())
+    world.add("aurelia", report("b"), report("h", "b"))
+    for _ in add_in_parts(world, report("x"), report("a", "h"), report("b", tlp="red", day=2)):
+        assert object_id("report", "a") not in world.read("borealia")
+    assert object_id("report", "x") in world.read("borealia")
+    assert object_id("report", "a") not in world.read("borealia")
+
+
+def test_what_comes_from_elsewhere_between_two_parts_divides_the_rest_anew(world: World) -> None:
+    """As before, but `b` is held only since the first part was taken in."""
+    world.sign_all(world.terms())
+    world.add("aurelia", report("h", "b"))
+    for number, _ in enumerate(add_in_parts(world, report("x"), report("a", "h"), report("b", tlp="red", day=2))):
+        if number == 1:
+            assert object_id("report", "x") in world.read("borealia")
+            world.add("aurelia", report("b"))
+            assert object_id("report", "h") in world.read("borealia")
+        assert object_id("report", "a") not in world.read("borealia")
+    assert count(world, "aurelia") == 5
+
+
+def test_a_file_of_many_objects_is_kept_in_parts_and_told_as_one(world: World) -> None:
+    objects = [report("a", "e"), report("b"), {"id": 5}, report("b"), report("e")]
+    turns = add_in_parts(world, *objects)
+    counts = [count(world, "aurelia") for _ in turns]
+    assert counts == [0, 1, 2]
+    intake = world.add("aurelia", *objects)
+    assert (intake.added, intake.known, [bad.index for bad in intake.bad]) == ((), 3, [2])
+
+
+def test_statements_are_known_by_their_definitions_wherever_they_are(world: World) -> None:
+    definition: dict[str, Json] = {
+        "type": "marking-definition",
+        "spec_version": "2.1",
+        "id": object_id("marking-definition", "s"),
+        "created": "2025-01-01T00:00:00.000Z",
+        "definition_type": "statement",
+        "definition": {"statement": "Ashfall"},
+    }
+    marked = {name: {**report(name), "object_marking_refs": [definition["id"]]} for name in "abc"}
+    world.add("aurelia", marked["a"])
+    world.add("aurelia", marked["b"], definition)
+    world.add("aurelia", marked["c"])
+    words = {
+        name: show_object(world.nodes["aurelia"], object_id("report", name)).label.markings & {"statement"}
+        for name in "abc"
+    }
+    assert words["b"] == words["c"] == {"statement"}
 
 
 def test_a_version_with_other_bytes_is_refused_and_the_first_kept(world: World) -> None:

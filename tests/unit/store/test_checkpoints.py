@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import apsw
 import pytest
@@ -115,7 +116,8 @@ def test_a_copy_that_fails_is_told_and_loses_nothing(
             raise apsw.FullError("database or disk is full")
 
     copy = checkpoints.Checkpoints._copy
-    monkeypatch.setattr(checkpoints.Checkpoints, "_copy", lambda self, _: copy(self, Failing()))  # type: ignore[arg-type] (stands for a disk)
+    failing = cast("apsw.Connection", Failing())
+    monkeypatch.setattr(checkpoints.Checkpoints, "_copy", lambda self, _: copy(self, failing))
     fill(store, 2_000)
     assert tried.wait(10)
     store.close()

@@ -161,6 +161,20 @@ def test_a_party_is_limited_by_the_bytes_it_was_given(world: World) -> None:
     assert ground.ask(by=ground.known).status == 200
 
 
+def test_a_party_is_limited_by_the_bytes_it_sends_too(world: World) -> None:
+    ground = Ground(world, Limits(bytes_per_minute=20_000))
+    by = {**ground.known, "content-type": "application/taxii+json;version=2.1"}
+    path = "/taxii2/borealia/collections/nothing/objects/"
+    assert ground.ask(path, by=by, method="POST", body=b"x" * 30_000).status == 404
+    assert ground.visits[-1].sent_bytes == 30_000
+    refused = ground.ask(by=ground.known)
+    assert refused.status == 429
+    assert 30 <= int(dict(refused.headers)[b"retry-after"]) <= 95
+    # What is sent while it is over its limit has been read as well.
+    assert ground.ask(path, by=by, method="POST", body=b"x" * 30_000).status == 429
+    assert int(dict(ground.ask(by=ground.known).headers)[b"retry-after"]) >= 115
+
+
 def test_a_head_request_is_not_charged_for_a_body(world: World) -> None:
     ground = Ground(world, Limits())
     ground.ask(by=ground.known, method="HEAD")
