@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pure: strict JSON in, RFC 8785 bytes and SHA-256 out.
 
-Decides what counts as JSON here: RFC 8259 in UTF-8 without a byte order mark, no key twice in one object, no
-NaN or Infinity, no lone surrogate, no number beyond a double, within `Limits`. What is signed must besides be
-its own canonical form. Does not decide what a value means; that is for whoever parses it next.
+Decides what counts as JSON here: RFC 8259 in UTF-8 without a byte order mark, no key twice in one object, no NaN or
+Infinity, no lone surrogate, no number beyond a double, within `Limits`. What is signed must be its own canonical form.
+What a value means is decided by whoever parses it next.
 
     parse_json(b'{"a": 1}', limits=OBJECT_LIMITS) == {"a": 1}
     parse_json(b'{"a": 1, "a": 2}', limits=OBJECT_LIMITS)   raises MalformedJson, where "/a"
@@ -11,8 +11,7 @@ its own canonical form. Does not decide what a value means; that is for whoever 
     split_members(b'{"type": "bundle", "objects": [{ }, {"x":1}]}', array="objects", limits=BUNDLE_LIMITS)
         == ({"type": "bundle"}, (Member(index=0, data=b"{ }"), Member(index=1, data=b'{"x":1}')))
 
-Bytes that were received are sliced, never written anew (`split_members`): what a partner signed or hashed is
-what is kept.
+Bytes that were received are sliced, never written anew (`split_members`): what was signed or hashed is kept.
 """
 
 import hashlib
@@ -384,15 +383,13 @@ def split_members(
 ) -> tuple[dict[str, Json], tuple[Member, ...]]:
     """The members of a top-level object but for `array`, and the elements of `array` as received bytes.
 
-    The other members are read as strictly as by `parse_json`. An element is only delimited: a repeated key, a
-    refused number or an escape inside it does not spoil its neighbours, so the caller gives each to `parse_json`
-    with bounds of its own; `max_depth` is therefore not applied inside the elements. `max_items` and `max_bytes`
-    hold for the whole. Without `array` there are no elements. No more than `most` + 1 elements are looked for: where so
-    many come back there may be others, nothing behind them was read, and the caller refuses the whole.
+    The other members are read as strictly as by `parse_json`. An element is only delimited, so that what is wrong in
+    it does not spoil its neighbours: the caller gives each to `parse_json`, and `max_depth` is not applied inside it.
+    `max_items` and `max_bytes` hold for the whole. Without `array` there are no elements. At most `most` + 1 elements
+    are looked for: where so many come back, nothing behind them was read, and the caller refuses the whole.
 
     Raises:
-        MalformedJson: the top level is not an object, is cut short, has a key twice, `array` is there and is not an
-            array, another member is not strict, or the whole is over a bound.
+        MalformedJson: no object, cut short, a key twice, an `array` that is none, a member not strict, or over a bound.
     """
     text = _read_text(data, limits)
     _check_items(text, limits)

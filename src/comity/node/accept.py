@@ -121,6 +121,9 @@ def accept_objects(node: Node, data: bytes, *, giver: PartyId, collection: str) 
 def accept_in_turns(node: Node, data: bytes, *, giver: PartyId, collection: str) -> Turns[Status | OverQuota]:
     """`accept_objects`, and a turn for others between its parts; the gate is asked anew for each."""
     most = min(MAX_ENVELOPE_OBJECTS, node.settings.write_objects_per_day)
+    # Before any of it is read: else who has no quota left could have others wait for the reading of what it sends.
+    if (over := _find_excess(node, giver, Use(bytes=len(data), objects=1))) is not None:
+        return over
     reading = BundleReading(data, most=most)
     if not reading.count:
         raise MalformedObject(f"no object is in the envelope; send 1 to {most}", where="/objects")
@@ -162,15 +165,25 @@ def _take_part(node: Node, act: Act, target: WriteCollection, sent: ParsedBundle
 
 def _charge(node: Node, act: Act, giver: PartyId, use: Use) -> OverQuota | None:
     """Count the whole envelope towards today's quota, before any of it is kept; `OverQuota` where it is too much."""
-    day = act.now // _DAY
-    used = statuses.read_use(act.transaction, giver, day)
-    if (
-        used.bytes + use.bytes > node.settings.write_bytes_per_day
-        or used.objects + use.objects > node.settings.write_objects_per_day
-    ):
-        return OverQuota(retry_after=((day + 1) * _DAY - act.now) // 1_000_000 + 1)
-    statuses.add_use(act.transaction, giver, day, use)
-    return None
+    over = _measure(node, act.transaction, giver, use, now=act.now)
+    if over is None:
+        statuses.add_use(act.transaction, giver, act.now // _DAY, use)
+    return over
+
+
+def _find_excess(node: Node, giver: PartyId, use: Use) -> OverQuota | None:
+    with node.store.read() as transaction:
+        return _measure(node, transaction, giver, use, now=node.clock())
+
+
+def _measure(node: Node, transaction: Transaction, giver: PartyId, use: Use, *, now: Instant) -> OverQuota | None:
+    """Whether so much more is too much today."""
+    day, settings = now // _DAY, node.settings
+    used = statuses.read_use(transaction, giver, day)
+    fits = used.bytes + use.bytes <= settings.write_bytes_per_day
+    if fits and used.objects + use.objects <= settings.write_objects_per_day:
+        return None
+    return OverQuota(retry_after=((day + 1) * _DAY - now) // 1_000_000 + 1)
 
 
 def read_status(node: Node, *, party: PartyId, name: str) -> Status:

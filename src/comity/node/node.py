@@ -72,7 +72,7 @@ class Act:
         self.entries.append((format_leaf(leaf), log.Opening(salt=salt, content=content), listing))
 
 
-_PAGES_BYTES = 64 * 1024 * 1024
+_PAGES_BYTES = 48 * 1024 * 1024
 """Of pages in memory: beyond it the one that was asked for longest ago is put together again."""
 
 

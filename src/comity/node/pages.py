@@ -102,7 +102,7 @@ class Pages:
         key = _name(feed, terms, asked)
         size = filled.count_bytes() + _COST_OF_PAGE + _COST_OF_CHARACTER * len(repr(asked))
         self._drop(key)
-        if size > self._most // 4:
+        if size > self._most * 2 // 3:
             return
         self._kept[key] = (filled, feed.last_at, size)
         self._size += size

@@ -18,7 +18,7 @@ A suspension commits before or after this transaction, never inside it. After CO
 sends them must let `suspend` wait for it (`taxii.sends`). A crash after COMMIT leaves a record of what was never sent.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import cast
@@ -51,6 +51,7 @@ __all__ = [
     "VersionChoice",
     "poll",
     "poll_together",
+    "prepare_together",
 ]
 
 MAX_PAGE_OBJECTS = 1_000
@@ -105,21 +106,27 @@ def poll(node: Node, request: PollRequest) -> Page:
     return page
 
 
-def poll_together(node: Node, requests: Sequence[PollRequest]) -> list[Page | None]:
+def poll_together(
+    node: Node, requests: Sequence[PollRequest], *, is_enough: Callable[[], bool] = lambda: False
+) -> list[Page | None]:
     """The page of each, all committed at once; None where `poll` would raise NotFoundError.
 
-    Whatever else one of them raises undoes all: ask each by itself then. The head of the log is kept outside the store
-    by whoever asks (`Node.keep_head`).
+    After each `is_enough` is asked: where it is, the rest have no page, and have to be asked anew. Whatever else one of
+    them raises undoes all: ask each by itself then. The head of the log is kept outside the store by whoever asks
+    (`Node.keep_head`).
     """
-    if node.store.turns is not None:
-        _prepare(node, requests)
     with node.act(keeps_head=False) as act:
         # In this transaction nothing changes but a feed that catches up: what is open for one is open for the next.
         opened = dict[tuple[PartyId, str], _Opened | None]()
-        return [_poll(node, act, request, opened) for request in requests]
+        pages = list[Page | None]()
+        for request in requests:
+            pages.append(_poll(node, act, request, opened))
+            if is_enough():
+                break
+        return pages
 
 
-def _prepare(node: Node, requests: Sequence[PollRequest]) -> None:
+def prepare_together(node: Node, requests: Sequence[PollRequest]) -> None:
     """Fill what is not in memory before it is this process's turn to write, so that the others do not wait for it.
 
     Nothing follows from it: the gate, the feed and the terms are asked again in the transaction that records, and what
@@ -219,6 +226,12 @@ class _Channel:
     decisions: dict[int, Decision]
 
     @property
+    def admission(self) -> Admission:
+        """What the terms admit, as the feed is caught up by."""
+        collection = self.collection
+        return _admission(self.feed, collection.channel, self.giver, collection.recipient, joined=collection.joined)
+
+    @property
     def threshold(self) -> Threshold:
         """What counts of the past."""
         history = self.collection.channel.history
@@ -238,10 +251,12 @@ def _fill(transaction: Transaction, channel: _Channel, *, request: PollRequest) 
     """At most `limit` objects, as many as MAX_PAGE_BYTES hold but at least one, and whether others wait behind them."""
     limit, enough = min(request.limit, MAX_PAGE_OBJECTS), MAX_PAGE_BYTES if request.answer in _CARRY_OBJECTS else None
     admitted, redacted, after = Candidates(), dict[int, tuple[str, ...]](), request.selection.after
-    size, at_once = 0, limit + 1
+    size, at_once, among = 0, limit + 1, None
     while True:
         selection = replace(request.selection, after=after)
-        read = feeds.read_candidates(transaction, channel.feed, selection, limit=at_once, bytes_enough=enough)
+        read = feeds.read_candidates(
+            transaction, channel.feed, selection, limit=at_once, bytes_enough=enough, among=among
+        )
         chosen, removed = _admit(transaction, channel, read)
         redacted |= {len(admitted) + place: names for place, names in removed.items()}
         admitted += chosen
@@ -250,8 +265,9 @@ def _fill(transaction: Transaction, channel: _Channel, *, request: PollRequest) 
             break
         if len(read) < at_once and not (enough and sum(map(len, read.data)) > enough):
             return _finish(admitted, redacted, more=False, answer=request.answer)
-        # Where terms admit no more what they did, very many may be read for a page of one.
-        after, at_once = read.at[-1], min(4 * at_once, MAX_PAGE_OBJECTS + 1)
+        # Where terms admit no more what they did, very many stand between two that they admit: those are passed over
+        # by the condition that proposes, which a page without them need not pay for.
+        after, at_once, among = read.at[-1], min(4 * at_once, MAX_PAGE_OBJECTS + 1), channel.admission.label
     return _finish(admitted[: _cut(admitted, limit)], redacted, more=True, answer=request.answer)
 
 

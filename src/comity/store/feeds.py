@@ -271,13 +271,23 @@ def was_released(transaction: Transaction, pk: int, recipient: PartyId) -> bool:
 
 
 def read_candidates(
-    transaction: Transaction, feed: Feed, selection: Selection, *, limit: int, bytes_enough: int | None
+    transaction: Transaction,
+    feed: Feed,
+    selection: Selection,
+    *,
+    limit: int,
+    bytes_enough: int | None,
+    among: Condition | None = None,
 ) -> Candidates:
     """At most `limit` objects released after `selection.after` that the request asks for, in release order.
 
-    With their bytes where `bytes_enough` is given: fewer are read as soon as so many bytes are.
+    With their bytes where `bytes_enough` is given: fewer are read as soon as so many bytes are. Of those alone whose
+    row of labels fulfils `among`, where it is given.
     """
     where, parameters = _conditions(selection)
+    if among is not None:
+        where += f" AND o.label IN (SELECT label.id FROM label WHERE {among.sql})"
+        parameters.extend(among.parameters)
     data, body = ("b.data", " JOIN body b ON b.object = o.pk") if bytes_enough is not None else ("x''", "")
     source = _find_source(transaction, selection, limit=limit)
     rows = transaction.iterate(

@@ -354,13 +354,3 @@ def test_who_is_over_its_quota_is_told_so_before_anything_is_read(world: World) 
     set_quota(world, write_objects_per_day=1)
     write(world, make_object("a"))
     assert isinstance(write_bytes(world, b"{"), OverQuota)
-
-
-def test_a_version_is_counted_by_what_it_has_this_node_do(world: World) -> None:
-    """One object that many of the same giver refer to costs as much as they all."""
-    sign(world)
-    set_quota(world, write_objects_per_day=400)
-    write(world, *[make_object(f"n{number}", refs=[object_id("report", "hub")]) for number in range(150)])
-    write(world, make_object("hub"))
-    done = write_bytes(world, envelope(make_object("hub", tlp="amber", day=2)))
-    assert isinstance(done, OverQuota)

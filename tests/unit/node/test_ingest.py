@@ -88,7 +88,7 @@ def test_what_comes_from_elsewhere_between_two_parts_divides_the_rest_anew(world
 
 
 def test_a_file_of_many_objects_is_kept_in_parts_and_told_as_one(world: World) -> None:
-    objects = [report("a", "e"), report("b"), {"id": 5}, report("b"), report("e")]
+    objects: list[dict[str, Json]] = [report("a", "e"), report("b"), {"id": 5}, report("b"), report("e")]
     turns = add_in_parts(world, *objects)
     counts = [count(world, "aurelia") for _ in turns]
     assert counts == [0, 1, 2]
