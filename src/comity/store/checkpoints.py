@@ -84,8 +84,8 @@ class Checkpoints:
 def _copy_log(connection: apsw.Connection) -> None:
     """Copy as much as can be without waiting for anybody.
 
-    The act is committed: what goes wrong here is no failure of it, and loses nothing. The log keeps what was not copied,
-    and the next commit brings the next try.
+    The act is committed: what goes wrong here is no failure of it, and loses nothing. The log keeps what was not
+    copied, and the next commit brings the next try.
     """
     try:
         connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
