@@ -6,13 +6,13 @@ copying is worth it, and stops nobody: what other connections do meanwhile goes 
 already there is nothing to do. The log begins again from its start when all of it was copied and nobody reads in it.
 
 Where that does not come about by itself, because commits follow upon one another without a pause, `Checkpoints.note`
-copies the rest itself, within the act that made the log too long: so it has a bound.
+copies the rest itself, after the commit that made the log too long and before the act goes on: so it has a bound.
 """
 
 import logging
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import apsw
@@ -45,8 +45,8 @@ class Checkpoints:
             self._thread.start()
         self._due.set()
         if pages >= _MOST_PAGES:
-            with self._copying, suppress(apsw.BusyError):
-                connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            with self._copying:
+                _copy_log(connection)
         return apsw.SQLITE_OK
 
     @contextmanager
@@ -77,11 +77,19 @@ class Checkpoints:
             connection.close()
 
     def _copy(self, connection: apsw.Connection) -> None:
-        try:
-            with self._copying:
-                connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-        except apsw.BusyError:
-            pass  # another process does it
-        except apsw.Error as error:
-            # Nothing is lost: the log keeps what was not copied, and the next commit brings the next try.
-            _log.warning("the write-ahead log could not be copied into the store: %s", error)
+        with self._copying:
+            _copy_log(connection)
+
+
+def _copy_log(connection: apsw.Connection) -> None:
+    """Copy as much as can be without waiting for anybody.
+
+    The act is committed: what goes wrong here is no failure of it, and loses nothing. The log keeps what was not
+    copied, and the next commit brings the next try.
+    """
+    try:
+        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+    except apsw.BusyError:
+        pass  # another process does it
+    except apsw.Error as error:
+        _log.warning("the write-ahead log could not be copied into the store: %s", error)

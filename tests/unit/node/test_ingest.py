@@ -14,7 +14,9 @@ from comity.node import ingest
 from comity.node.explain import explain, show_object
 from comity.node.follow import plan_pull
 from comity.node.parties import add_party, export_manifest
-from comity.stix.labels import make_tags
+from comity.node.retention import delete
+from comity.stix import tags
+from comity.stix.labels import format_label, make_tags, parse_label
 from comity.stix.objects import BadObject
 from tests.worlds import World, make_object, object_id
 
@@ -94,6 +96,26 @@ def test_a_file_of_many_objects_is_kept_in_parts_and_told_as_one(world: World) -
     assert counts == [0, 1, 2]
     intake = world.add("aurelia", *objects)
     assert (intake.added, intake.known, [bad.index for bad in intake.bad]) == ((), 3, [2])
+
+
+def test_each_object_of_a_bundle_has_the_label_that_it_has_alone(world: World) -> None:
+    made = [report("a"), report("b", tlp="red"), make_object("c", subjects=["national:other"]), report("d")]
+    world.add("aurelia", *made)
+    node = world.nodes["aurelia"]
+    labels = [show_object(node, object_id("report", name)).label for name in "abcd"]
+    assert [label.tlp for label in labels] == ["green", "red", "green", "green"]
+    assert [label.subjects for label in labels] == [
+        frozenset({frozenset({f"national:{word}"})}) for word in ("ashfall", "ashfall", "other", "ashfall")
+    ]
+    assert labels[0] == labels[3]
+
+
+def test_of_what_is_deleted_no_label_stays_in_memory(world: World) -> None:
+    world.add("aurelia", make_object("a", subjects=["national:secret"]))
+    assert format_label.cache_info().currsize > 0
+    delete(world.nodes["aurelia"], object_id("report", "a"), reason="asked to")
+    sizes = [cached.cache_info().currsize for cached in (format_label, parse_label, tags._read_words)]
+    assert sizes == [0, 0, 0]
 
 
 def test_statements_are_known_by_their_definitions_wherever_they_are(world: World) -> None:

@@ -122,3 +122,21 @@ def test_a_copy_that_fails_is_told_and_loses_nothing(
     assert tried.wait(10)
     store.close()
     assert "could not be copied" in caplog.text
+
+
+def test_a_copy_that_fails_within_a_commit_is_no_failure_of_the_act(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Failing:
+        """A connection whose disk is full when the log is copied."""
+
+        def wal_checkpoint(self, **_: object) -> None:
+            raise apsw.FullError("database or disk is full")
+
+    note = checkpoints.Checkpoints.note
+    monkeypatch.setattr(checkpoints, "_MOST_PAGES", 1_000)
+    monkeypatch.setattr(checkpoints.Checkpoints, "_copy", lambda *_: None)
+    of = store._checkpoints
+    assert of is not None
+    assert note(of, cast("apsw.Connection", Failing()), "main", 2_000) == apsw.SQLITE_OK
+    assert "could not be copied" in caplog.text
