@@ -15,7 +15,7 @@ from pathlib import Path
 from arms import Reader, ask
 from processes import read_cpu
 from reads import learn, make_warm_arm
-from rows import Row, make_row
+from rows import Row, find_rank, make_row
 from worlds import ENVELOPE, make_envelope, make_mixed_envelope
 
 from tests.conformance.peers import VENV, make_venv
@@ -112,7 +112,7 @@ def _measure_ingest(writer: Writer, make: Make, kinds: str, *, rounds: int, enve
         parsed.append(_parse(made[0]))
     waits = sorted(wait * 1e3 for wait in writer.waits)
     at = (reader.built.objects, reader.built.agreements, reader.workers, 1)
-    p50, p99 = statistics.median(waits), waits[int(len(waits) * 0.99)]
+    p50, p99 = statistics.median(waits), find_rank(waits, 0.99)
     work = f"envelopes of 1,000 written: {kinds}"
     rows: list[tuple[str, str, float, str, dict[str, object]]] = [
         ("ingest", "", statistics.median(rates), "objects/s", {"cpu_microseconds": statistics.median(costs)}),
