@@ -98,7 +98,7 @@ def measure_reads(
     seconds: float,
 ) -> list[Row]:
     """The rows of `parts`, all arms asked in turn in every round."""
-    ratios = [ratio for part in sorted(parts & PARTS) for ratio in _RATIOS[part]]
+    ratios = [ratio for part, found in _RATIOS.items() if part in parts for ratio in found]
     wanted = {arm for ratio in ratios for arm in ratio[2:4]}
     rows = list[Row]()
     with ExitStack() as stack:

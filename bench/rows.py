@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """One line of the table: what was measured, what it is held against, and whether the target is reached."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["TARGETS", "Row", "Target", "make_row"]
+__all__ = ["TARGETS", "Row", "Target", "find_rank", "make_row"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,11 @@ class Row:
     target: str = ""
     reached: bool | None = None
     samples: Sequence[float] = ()
+
+
+def find_rank(figures: Sequence[float], share: float) -> float:
+    """The figure that `share` of all are not over (nearest rank)."""
+    return sorted(figures)[max(0, math.ceil(share * len(figures)) - 1)]
 
 
 def make_row(

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from arms import Reader
 from processes import stop_tree
-from rows import Row, make_row
+from rows import Row, find_rank, make_row
 
 from comity.agreement.people import Role
 from comity.cli.control import ask as ask_control
@@ -123,7 +123,7 @@ def _make_rows(
             "suspend",
             "suspension while 16 poll: wait, 99 %",
             at=at,
-            value=waits[int(len(waits) * 0.99)],
+            value=find_rank(waits, 0.99),
             unit="ms",
             note=f"median {statistics.median(waits):.1f} ms, longest {waits[-1]:.1f} ms, {len(acts)} suspensions",
             samples=waits,

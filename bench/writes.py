@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from arms import Reader, ask
+from arms import Arm, Asked, Reader, ask
 from processes import read_cpu
 from reads import learn, make_warm_arm
-from rows import Row, make_row
+from rows import Row, find_rank, make_row
 from worlds import ENVELOPE, make_envelope, make_mixed_envelope
 
 from tests.conformance.peers import VENV, make_venv
@@ -28,6 +28,8 @@ _SPARE = 10_000_000
 """The first number of an object that no world holds."""
 _MOST_PER_SECOND = 40
 """Envelopes that are made ready for each second of writing without a pause."""
+_ALONE = 5
+"""Envelopes that are written in each round while nobody polls."""
 _PARSE = """
 import json, sys, time, stix2
 objects = json.load(sys.stdin)["objects"]
@@ -112,7 +114,7 @@ def _measure_ingest(writer: Writer, make: Make, kinds: str, *, rounds: int, enve
         parsed.append(_parse(made[0]))
     waits = sorted(wait * 1e3 for wait in writer.waits)
     at = (reader.built.objects, reader.built.agreements, reader.workers, 1)
-    p50, p99 = statistics.median(waits), waits[int(len(waits) * 0.99)]
+    p50, p99 = statistics.median(waits), find_rank(waits, 0.99)
     work = f"envelopes of 1,000 written: {kinds}"
     rows: list[tuple[str, str, float, str, dict[str, object]]] = [
         ("ingest", "", statistics.median(rates), "objects/s", {"cpu_microseconds": statistics.median(costs)}),
@@ -147,38 +149,55 @@ def _parse(envelope: bytes) -> float:
 def _measure_mixed(folder: Path, writer: Writer, *, rounds: int, seconds: float) -> list[Row]:
     reader = writer.reader
     arm = make_warm_arm(folder, reader, learn(reader))
-    alone, kept, ratios, written, waits = list[float](), list[float](), list[float](), list[float](), list[float]()
-    for number in range(rounds + 1):
-        envelopes, stop = writer.prepare(round(_MOST_PER_SECOND * (seconds + 1))), threading.Event()
-        quiet = ask(arm, concurrency=16, seconds=seconds)
-        done = list[int]()
-        thread = threading.Thread(target=lambda: done.append(writer.write(envelopes, until=stop)))  # noqa: B023
-        started = time.perf_counter()
-        thread.start()
-        busy = ask(arm, concurrency=16, seconds=seconds)
-        still_writing = thread.is_alive()
-        stop.set()
-        thread.join()
-        taken = time.perf_counter() - started
-        if not done or not still_writing:
-            sys.exit("the writer had nothing left to write before the time was up")
-        if number:  # the first round fills caches
-            alone.append(quiet.rate)
-            kept.append(busy.rate)
-            ratios.append(busy.rate / quiet.rate)
-            written.append(done[0] * ENVELOPE / taken)
-            waits.append(busy.p99_ms)
+    alone, undisturbed, busy, written = list[Asked](), list[float](), list[Asked](), list[float]()
+    for _ in range(rounds + 1):
+        alone.append(ask(arm, concurrency=16, seconds=seconds))
+        few, started = writer.prepare(_ALONE), time.perf_counter()
+        undisturbed.append(writer.write(few) * ENVELOPE / (time.perf_counter() - started))
+        meanwhile = _ask_and_write(writer, arm, seconds=seconds)
+        busy.append(meanwhile[0])
+        written.append(meanwhile[1])
+    del alone[0], undisturbed[0], busy[0], written[0]  # the first round fills caches
+    kept = [asked.rate for asked in busy]
+    at = (reader.built.objects, reader.built.agreements, reader.workers, 16)
     return [
         make_row(
             "mixed",
             "pages in memory, while a partner writes without a pause",
-            at=(reader.built.objects, reader.built.agreements, reader.workers, 16),
+            at=at,
             value=statistics.median(kept),
             unit="answers/s",
             against="the same while nobody writes",
-            its_value=statistics.median(alone),
-            ratio=statistics.median(ratios),
-            note=f"{statistics.median(written):,.0f} objects/s written; p99 {statistics.median(waits):.0f} ms",
+            its_value=statistics.median(asked.rate for asked in alone),
+            ratio=statistics.median(one.rate / other.rate for one, other in zip(busy, alone, strict=True)),
+            note=f"p99 {statistics.median(asked.p99_ms for asked in busy):.0f} ms",
             samples=kept,
-        )
+        ),
+        make_row(
+            "mixed-written",
+            "what that partner writes meanwhile",
+            at=at,
+            value=statistics.median(written),
+            unit="objects/s",
+            against="the same while nobody polls",
+            its_value=statistics.median(undisturbed),
+            ratio=statistics.median(one / other for one, other in zip(written, undisturbed, strict=True)),
+            samples=written,
+        ),
     ]
+
+
+def _ask_and_write(writer: Writer, arm: Arm, *, seconds: float) -> tuple[Asked, float]:
+    """What comes of asking while envelopes are written, and how many objects a second are."""
+    envelopes, stop, done = writer.prepare(round(_MOST_PER_SECOND * (seconds + 1))), threading.Event(), list[int]()
+    thread = threading.Thread(target=lambda: done.append(writer.write(envelopes, until=stop)))
+    started = time.perf_counter()
+    thread.start()
+    busy = ask(arm, concurrency=16, seconds=seconds)
+    still_writing = thread.is_alive()
+    stop.set()
+    thread.join()
+    taken = time.perf_counter() - started
+    if not done or not still_writing:
+        sys.exit("the writer ended before the time was up: it was refused (see above), or had nothing left to write")
+    return busy, done[0] * ENVELOPE / taken
