@@ -15,7 +15,7 @@ keeps what it receives is not said at all; its own people see what was not kept 
 
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from comity.agreement.channels import Channel
@@ -24,12 +24,13 @@ from comity.errors import MalformedObject, NotFoundError
 from comity.ids import Instant, ObjectId, PartyId
 from comity.node.ingest import Intake, Parts, ReadBundle, join_intakes, read_in_turns, take_part
 from comity.node.node import Act, Node
-from comity.node.standing import Dossier, collection_id, list_dossiers
+from comity.node.standing import Dossier, find_places
 from comity.node.turns import Turns, finish
 from comity.release.receiving import find_restrictions
 from comity.stix.labels import make_tags
 from comity.stix.objects import UNVERSIONED, BundleReading, ParsedBundle
 from comity.store import Transaction, statuses
+from comity.store.changes import read_changes
 from comity.store.objects import Holding
 from comity.store.statuses import Unkept, Use
 
@@ -44,6 +45,7 @@ __all__ = [
     "WriteCollection",
     "accept_in_turns",
     "accept_objects",
+    "find_write_collection",
     "forget_old",
     "list_unkept",
     "list_write_collections",
@@ -104,7 +106,13 @@ class OverQuota:
 def list_write_collections(node: Node, giver: PartyId) -> list[WriteCollection]:
     """The collections that `giver` may write now, by agreement and channel."""
     with node.store.read() as transaction:
-        return list(_find_open(node, transaction, giver))
+        return list(_find_open(node, transaction, giver).values())
+
+
+def find_write_collection(node: Node, giver: PartyId, collection: str) -> WriteCollection | None:
+    """The collection with that id, if `giver` may write it now."""
+    with node.store.read() as transaction:
+        return _find_one(node, transaction, giver, collection)
 
 
 def accept_objects(node: Node, data: bytes, *, giver: PartyId, collection: str) -> Status | OverQuota:
@@ -144,10 +152,16 @@ def accept_in_turns(node: Node, data: bytes, *, giver: PartyId, collection: str)
 
 
 def _find_target(node: Node, act: Act, giver: PartyId, collection: str) -> WriteCollection:
-    target = next((item for item in _find_open(node, act.transaction, giver) if item.id == collection), None)
+    target = _find_one(node, act.transaction, giver, collection)
     if target is None:
         raise NotFoundError(_GONE)
     return target
+
+
+def _find_one(node: Node, transaction: Transaction, giver: PartyId, collection: str) -> WriteCollection | None:
+    changes = read_changes(transaction)
+    place = find_places(node, transaction, giver=giver, recipient=node.party, changes=changes).get(collection)
+    return None if place is None else _open(node, place, collection, giver)
 
 
 def _take_part(node: Node, act: Act, target: WriteCollection, sent: ParsedBundle, parts: Parts) -> Intake:
@@ -223,20 +237,21 @@ def forget_old(node: Node) -> None:
             statuses.forget(act.transaction, statuses=old, unkept=unkept, day=now // _DAY - 1)
 
 
-def _find_open(node: Node, transaction: Transaction, giver: PartyId) -> Iterator[WriteCollection]:
-    """What a pull from `giver` would be taken in under: the gate is the one of `node.follow.plan_pull`."""
-    now = node.clock()
-    for dossier in list_dossiers(node, transaction):
-        standing = dossier.standing(now=now)
-        for channel in standing.current.channels if standing.current is not None else ():
-            if standing.current is not None and standing.obstacle(channel, giver, node.party) is None:
-                yield WriteCollection(
-                    id=collection_id(dossier.id, channel.id, giver=giver, recipient=node.party),
-                    dossier=dossier,
-                    terms=standing.current,
-                    channel=channel,
-                    giver=giver,
-                )
+def _find_open(node: Node, transaction: Transaction, giver: PartyId) -> Mapping[str, WriteCollection]:
+    """What a pull from `giver` would be taken in under, by the id of the collection."""
+    changes = read_changes(transaction)
+    places = find_places(node, transaction, giver=giver, recipient=node.party, changes=changes)
+    found = ((name, _open(node, place, name, giver)) for name, place in places.items())
+    return {name: target for name, target in found if target is not None}
+
+
+def _open(node: Node, place: tuple[Dossier, Terms, Channel], name: str, giver: PartyId) -> WriteCollection | None:
+    """The collection, if it is open now: the gate is the one of `node.follow.plan_pull`."""
+    dossier, terms, channel = place
+    standing = dossier.standing(now=node.clock())
+    if standing.current is None or standing.obstacle(channel, giver, node.party) is not None:
+        return None
+    return WriteCollection(id=name, dossier=dossier, terms=terms, channel=channel, giver=giver)
 
 
 def _note_unkept(act: Act, target: WriteCollection, sent: ParsedBundle, intake: Intake) -> None:

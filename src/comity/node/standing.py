@@ -7,7 +7,7 @@ events: one row read tells whether it is still true. The clock and the recogniti
 
 import hashlib
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Collection as Several
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -32,6 +32,7 @@ __all__ = [
     "find_agreement",
     "find_agreement_id",
     "find_collection",
+    "find_places",
     "judge_terms",
     "list_collections",
     "list_dossiers",
@@ -238,8 +239,8 @@ def list_collections(node: Node, transaction: Transaction, recipient: PartyId) -
             channel=channel,
             recipient=recipient,
         )
-        for name, (dossier, terms, channel) in _find_places(
-            node, transaction, recipient, changes=read_changes(transaction)
+        for name, (dossier, terms, channel) in find_places(
+            node, transaction, giver=node.party, recipient=recipient, changes=read_changes(transaction)
         ).items()
     ]
 
@@ -248,7 +249,7 @@ def find_collection(
     node: Node, transaction: Transaction, recipient: PartyId, collection: str, *, changes: int
 ) -> Collection | None:
     """The collection of `recipient` with that id, if there is one; `changes` is `read_changes` of this transaction."""
-    place = _find_places(node, transaction, recipient, changes=changes).get(collection)
+    place = find_places(node, transaction, giver=node.party, recipient=recipient, changes=changes).get(collection)
     if place is None:
         return None
     dossier, terms, channel = place
@@ -262,23 +263,26 @@ def find_collection(
     )
 
 
-def _find_places(
-    node: Node, transaction: Transaction, recipient: PartyId, *, changes: int
-) -> dict[str, tuple[Dossier, Terms, Channel]]:
-    """Where each collection of `recipient` comes from. It does not hang on the clock, nor on the policy."""
-    key = f"collections of {recipient}"
+def find_places(
+    node: Node, transaction: Transaction, *, giver: PartyId, recipient: PartyId, changes: int
+) -> Mapping[str, tuple[Dossier, Terms, Channel]]:
+    """Where each collection of `giver` for `recipient` comes from, whether anything may be given in it or not.
+
+    It does not hang on the clock, nor on the policy. `changes` is `read_changes` of this transaction.
+    """
+    key = f"collections of {giver} for {recipient}"
     remembered = node.remembered.get(key)
     if remembered is not None and remembered[0] == changes:
         return cast("dict[str, tuple[Dossier, Terms, Channel]]", remembered[1])
     now = node.clock()
     places = {
-        collection_id(dossier.id, channel.id, giver=node.party, recipient=recipient): (dossier, current, channel)
+        collection_id(dossier.id, channel.id, giver=giver, recipient=recipient): (dossier, current, channel)
         for dossier in list_dossiers(node, transaction)
         for standing in [dossier.standing(now=now)]
         for current in [standing.current]
         if current is not None
         for channel in current.channels
-        if (node.party, recipient) in channel.pairs(standing.members)
+        if (giver, recipient) in channel.pairs(standing.members)
     }
     node.remembered[key] = (changes, places)
     return places

@@ -51,7 +51,7 @@ __all__ = ["EXCHANGE_PATH", "TaxiiApp"]
 EXCHANGE_PATH = "/comity/exchange/"
 
 _MAX_MESSAGE_BYTES = 2 * 1024 * 1024
-_READ = frozenset({*wire.SECRET_HEADERS, b"accept", b"accept-encoding", b"content-type"})
+_READ = frozenset({*wire.SECRET_HEADERS, b"accept", b"accept-encoding", b"content-length", b"content-type"})
 """The headers of a request that are read; the server gives their names in lower case (ASGI 3)."""
 
 _MOST_QUESTIONS = 2_048

@@ -22,6 +22,7 @@ from comity.node.accept import (
     Status,
     WriteCollection,
     accept_in_turns,
+    find_write_collection,
     list_write_collections,
     read_status,
 )
@@ -90,7 +91,7 @@ def find_bound(node: Node, route: Route, *, headers: Mapping[str, str], otherwis
 
 def find_writable(node: Node, party: PartyId, collection: str) -> WriteCollection | None:
     """The collection of that id that `party` may write now, if there is one."""
-    return next((item for item in list_write_collections(node, party) if item.id == collection), None)
+    return find_write_collection(node, party, collection)
 
 
 def list_views(node: Node, party: PartyId) -> list[CollectionView]:
