@@ -150,7 +150,7 @@ def add(transaction: Transaction, number: int, *, kind: str, key: int, originato
         type=kind,
         spec_version="2.1",
         version="2026-01-01T00:00:00.000Z",
-        created=None,
+        created=Instant(HOUR),
         modified=None,
         references=frozenset(),
         revoked=False,
@@ -158,7 +158,9 @@ def add(transaction: Transaction, number: int, *, kind: str, key: int, originato
         data=data,
     )
     holding = Holding(originator=originator, received_under=None, added_at=Instant(number * 1_000))
-    objects.add_object(transaction, item, version_at=Instant(HOUR), own_label=key, holding=holding)
+    (pk,) = objects.reserve_keys(transaction, 1)
+    new = objects.make_new(pk, item, own_label=key, current=True, first=True)
+    objects.add_objects(transaction, [new], {pk: key}, holding=holding)
 
 
 def measure(node: Node, *, middle: Instant, rounds: int) -> None:

@@ -33,11 +33,11 @@ _TILE_WIDTH = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoggedEntry:
-    """One entry as stored: its position, its leaf, and its opening (salt, content) if it has one."""
+    """One entry as stored: its position, its leaf, and its opening (salt, content, listing) if it has one."""
 
     position: int
     leaf: bytes
-    opening: tuple[bytes, bytes] | None
+    opening: tuple[bytes, bytes, bytes] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,9 +151,9 @@ def _verify_content(entry: LoggedEntry, leaf: Leaf) -> None:
     if entry.opening is None:
         # No version yet can delete content by rule; when one can, its entry on record will say so.
         raise LogMismatch(f"entry {position} has lost its content, and no purge of it is on record", entry=position)
-    salt, content = entry.opening
+    salt, content, listing = entry.opening
     try:
-        verify_opening(leaf, salt=salt, content=content)
+        verify_opening(leaf, salt=salt, content=content, listing=listing)
     except LogMismatch as error:
         raise LogMismatch(f"entry {position} was altered: {error.detail}", entry=position) from error
 

@@ -1,18 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pure: strict JSON in, RFC 8785 bytes and SHA-256 out.
 
-Decides what counts as JSON here: RFC 8259 in UTF-8 without a byte order mark, no key twice in one object, no
-NaN or Infinity, no lone surrogate, no number beyond a double, within `Limits`. What is signed must besides be
-its own canonical form. Does not decide what a value means; that is for whoever parses it next.
+Decides what counts as JSON here: RFC 8259 in UTF-8 without a byte order mark, no key twice in one object, no NaN or
+Infinity, no lone surrogate, no number beyond a double, within `Limits`. What is signed must be its own canonical form.
+What a value means is decided by whoever parses it next.
 
-    parse_json(b'{"a": 1}', limits=OBJECT_LIMITS) == {"a": 1}
     parse_json(b'{"a": 1, "a": 2}', limits=OBJECT_LIMITS)   raises MalformedJson, where "/a"
     canonical_bytes({"b": 1, "a": []}) == b'{"a":[],"b":1}'
     split_members(b'{"type": "bundle", "objects": [{ }, {"x":1}]}', array="objects", limits=BUNDLE_LIMITS)
         == ({"type": "bundle"}, (Member(index=0, data=b"{ }"), Member(index=1, data=b'{"x":1}')))
 
-Bytes that were received are sliced, never written anew (`split_members`): what a partner signed or hashed is
-what is kept.
+Bytes that were received are sliced, never written anew (`split_members`): what was signed or hashed is kept.
 """
 
 import hashlib
@@ -22,10 +20,11 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import rfc8785
 
+from comity.certain import UNCERTAIN, read_certain, slice_certain
 from comity.errors import MalformedJson
 from comity.ids import Digest
 
@@ -97,6 +96,7 @@ class _Pairs:
 
 
 _MAX_INTEGER_CHARACTERS = 309  # as many digits as the largest double has; what a double cannot hold is refused
+_TAIL = 64  # characters after the elements of a bundle, looked through for the end of it
 _MAX_KEY_SHOWN = 64  # as much of a key as a message bears
 _MAX_SAFE_INTEGER = 2**53 - 1  # RFC 8785 §3.2.2.3, I-JSON (RFC 7493 §2.2)
 _SPACE = re.compile(r"[ \t\n\r]*")
@@ -287,7 +287,7 @@ def _read_text(data: bytes, limits: Limits) -> str:
 
 def _check_items(text: str, limits: Limits) -> None:
     # First a sound upper bound at the speed of str.count; brackets and commas inside strings only raise it.
-    if text.count(",") + text.count("[") + text.count("{") <= limits.max_items:
+    if len(text) <= limits.max_items or text.count(",") + text.count("[") + text.count("{") <= limits.max_items:
         return
     bare = _STRING.sub('""', text)
     containers = bare.count("[") + bare.count("{") - len(_EMPTY.findall(bare))
@@ -319,6 +319,11 @@ def parse_json(data: bytes, *, limits: Limits) -> Json:
         MalformedJson: not UTF-8, a byte order mark, not JSON, a key twice in one object, NaN or Infinity, a number
             beyond a double, a lone surrogate, or over a bound. `where` is "line:column" or a JSON pointer.
     """
+    quick = read_certain(data, max_bytes=limits.max_bytes, max_depth=limits.max_depth, max_items=limits.max_items)
+    return _read_slowly(data, limits) if quick is UNCERTAIN else cast("Json", quick)
+
+
+def _read_slowly(data: bytes, limits: Limits) -> Json:
     text = _read_text(data, limits)
     _check_items(text, limits)
     _check_depth(text, limits.max_depth)
@@ -372,17 +377,18 @@ def sha256_digest(data: bytes) -> Digest:
     return Digest(hashlib.sha256(data).hexdigest())
 
 
-def split_members(data: bytes, *, array: str, limits: Limits) -> tuple[dict[str, Json], tuple[Member, ...]]:
+def split_members(
+    data: bytes, *, array: str, limits: Limits, most: int | None = None
+) -> tuple[dict[str, Json], tuple[Member, ...]]:
     """The members of a top-level object but for `array`, and the elements of `array` as received bytes.
 
-    The other members are read as strictly as by `parse_json`. An element is only delimited: a repeated key, a
-    refused number or an escape inside it does not spoil its neighbours, so the caller gives each to `parse_json`
-    with bounds of its own; `max_depth` is therefore not applied inside the elements. `max_items` and `max_bytes`
-    hold for the whole. Without `array` there are no elements.
+    The other members are read as strictly as by `parse_json`. An element is only delimited, so that what is wrong in
+    it does not spoil its neighbours: the caller gives each to `parse_json`, and `max_depth` is not applied inside it.
+    `max_items` and `max_bytes` hold for the whole. Without `array` there are no elements. At most `most` + 1 elements
+    are looked for: where so many come back, nothing behind them was read, and the caller refuses the whole.
 
     Raises:
-        MalformedJson: the top level is not an object, is cut short, has a key twice, `array` is there and is not an
-            array, another member is not strict, or the whole is over a bound.
+        MalformedJson: no object, cut short, a key twice, an `array` that is none, a member not strict, or over a bound.
     """
     text = _read_text(data, limits)
     _check_items(text, limits)
@@ -399,14 +405,17 @@ def split_members(data: bytes, *, array: str, limits: Limits) -> tuple[dict[str,
             where = f"/{_escape(key)}"
             raise MalformedJson(f"{where} holds a key that is already in this object", where=where)
         if key == array:
-            members, position = _slice_elements(text, position, array)
+            members, position = _slice_elements(text, position, array, most=most)
+            if most is not None and len(members) > most:
+                break
         else:
             _check_depth(text[position : _find_end(text, position)], limits.max_depth, outer=1)
             others[key], position = _decode_at(text, position, pointer=f"/{_escape(key)}")
         more, position = _read_separator(text, position, "}")
-    position = _skip_space(text, position + 1)
-    if position != len(text):
-        raise _syntax(text, position, "more follows after the object")
+    else:
+        position = _skip_space(text, position + 1)
+        if position != len(text):
+            raise _syntax(text, position, "more follows after the object")
     return others, members or ()
 
 
@@ -436,19 +445,34 @@ def _read_separator(text: str, position: int, closing: str) -> tuple[bool, int]:
     raise _syntax(text, position, f"',' or '{closing}' was expected here")
 
 
-def _slice_elements(text: str, position: int, array: str) -> tuple[tuple[Member, ...], int]:
-    """The elements of the array that begins at `position`, and the position after its ']'."""
+def _slice_elements(text: str, position: int, array: str, *, most: int | None) -> tuple[tuple[Member, ...], int]:
+    """The elements of the array that begins at `position`, and the position after its ']'.
+
+    Where there are over `most`, that many and one, and a position that says nothing.
+    """
     if not text.startswith("[", position):
         where = f"/{_escape(array)}"
         raise MalformedJson(f"line {_place(text, position)}: {where} is not an array", where=where)
+    if (quick := _slice_quickly(text, position)) is not None:
+        return quick
     members: list[Member] = []
     position = _skip_space(text, position + 1)
     more = not text.startswith("]", position)
-    while more:
+    while more and (most is None or len(members) <= most):
         end = _find_end(text, position)
         members.append(Member(index=len(members), data=text[position:end].encode("utf-8")))
         more, position = _read_separator(text, end, "]")
     return tuple(members), position + 1
+
+
+def _slice_quickly(text: str, position: int) -> tuple[tuple[Member, ...], int] | None:
+    """The same, where nothing but the end of the object follows the array, as in most bundles and envelopes."""
+    tail = text[-_TAIL:]
+    end = len(text) - len(tail) + len(tail.rstrip(" \t\n\r}"))
+    elements = slice_certain(text[position:end].encode("utf-8")) if text.endswith("]", position, end) else None
+    if elements is None:
+        return None
+    return tuple(Member(index=index, data=data) for index, data in enumerate(elements)), end
 
 
 def _find_end(text: str, start: int) -> int:

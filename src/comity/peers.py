@@ -10,6 +10,7 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import httpx
@@ -49,13 +50,27 @@ class Pulled:
     withheld: bool = False
 
 
-async def deliver(node: Node) -> int:
-    """How many messages partners acknowledged; the others are noted and due again later."""
-    waiting: dict[PartyId, list[Outgoing]] = {}
-    for message in list_due(node):
-        waiting.setdefault(message.party, []).append(message)
-    async with _open_client(node) as client:
-        return sum(await asyncio.gather(*(_deliver_all(client, node, messages) for messages in waiting.values())))
+async def deliver(node: Node, *, busy: set[PartyId] | None = None) -> int:
+    """How many messages partners acknowledged; the others are noted and due again later.
+
+    Partners in `busy` are left out, and those that are being delivered to stand in it meanwhile: whose node does not
+    answer keeps no message to another waiting.
+    """
+    under_way = set[PartyId]() if busy is None else busy
+    partners = {message.party for message in list_due(node, besides=under_way)}
+    if not partners:
+        return 0
+    under_way |= partners
+    try:
+        async with _open_client(node) as client:
+            tries = (_deliver_all(client, node, partner, busy=under_way) for partner in sorted(partners))
+            done = await asyncio.gather(*tries, return_exceptions=True)
+    finally:
+        under_way -= partners
+    for failure in done:
+        if isinstance(failure, BaseException):
+            raise failure
+    return sum(count for count in done if isinstance(count, int))
 
 
 async def pull(node: Node, giver: PartyId) -> list[Pulled]:
@@ -71,14 +86,18 @@ async def pull(node: Node, giver: PartyId) -> list[Pulled]:
         return [await _pull_channel(client, node, target, root=root) for target in targets]
 
 
-async def _deliver_all(client: httpx.AsyncClient, node: Node, messages: list[Outgoing]) -> int:
+async def _deliver_all(client: httpx.AsyncClient, node: Node, partner: PartyId, *, busy: set[PartyId]) -> int:
     """How many of one partner's messages it acknowledged; after the first failure the others wait with it."""
-    problem: str | None = None
-    delivered = 0
-    for message in messages:
-        problem = problem or await _deliver(client, message)
-        settle(node, message, problem=problem)
-        delivered += problem is None
+    delivered, problem = 0, None
+    try:
+        # What is queued while this partner is delivered to is delivered here: nobody else tries meanwhile.
+        while problem is None and (waiting := list_due(node, party=partner)):
+            for message in waiting:
+                problem = problem or await _deliver(client, message)
+                settle(node, message, problem=problem)
+                delivered += problem is None
+    finally:
+        busy.discard(partner)
     return delivered
 
 
@@ -222,18 +241,24 @@ async def _open_client(node: Node) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-def _trust(authorities: Path | None) -> ssl.SSLContext | bool:
+def _trust(authorities: Path | None) -> ssl.SSLContext:
     """Whose certificates partners' nodes have to show: those of the authorities in the file, else the usual ones.
 
     Raises:
         ConfigError: the file cannot be used.
     """
-    if authorities is None:
-        return True
     try:
-        return ssl.create_default_context(cafile=authorities)
+        # Read anew when the file has changed: to read all the usual ones takes longer than most errands.
+        return _load_authorities(authorities, None if authorities is None else authorities.stat().st_mtime_ns)
     except (OSError, ssl.SSLError) as error:
         raise ConfigError(
             f"{authorities}: no certificate of an authority in PEM can be read there ({error}); correct authorities in"
             " node.toml"
         ) from error
+
+
+@lru_cache(maxsize=4)
+def _load_authorities(authorities: Path | None, _: int | None) -> ssl.SSLContext:
+    if authorities is None:
+        return httpx.create_ssl_context(trust_env=False)
+    return ssl.create_default_context(cafile=authorities)

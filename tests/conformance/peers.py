@@ -40,6 +40,9 @@ _START_SECONDS, _RUN_SECONDS = 30.0, 600.0
 _LINE = re.compile(r"::(test_\w+)(\[.*\])? (PASSED|FAILED|ERROR|SKIPPED)")
 _SECTION = re.compile(r"test_(\d+(?:_\d+)*)_")
 
+Material = Sequence[Sequence[Mapping[str, Any]]]
+"""Objects, in the envelopes they come in."""
+
 Outcomes = Mapping[str, str]
 """Test, with its parameters, to PASSED, FAILED, ERROR or SKIPPED."""
 
@@ -54,15 +57,15 @@ def make_venv() -> str | None:
 
 
 @contextmanager
-def serve_medallion(folder: Path) -> Iterator[Mapping[str, str]]:
+def serve_medallion(folder: Path, material: Material | None = None, *, page: int = 100) -> Iterator[Mapping[str, str]]:
     """medallion with its backend in memory, filled from a file; what names it to the suite."""
     port = _find_port()
-    (folder / "data.json").write_text(json.dumps(_make_data()))
+    (folder / "data.json").write_text(json.dumps(_make_data(make_material() if material is None else material)))
     backend = {"module": "medallion.backends.memory_backend", "module_class": "MemoryBackend"}
     config = {
         "backend": {**backend, "filename": str(folder / "data.json")},
         "users": {_USER: _PASSWORD},
-        "taxii": {"max_page_size": 100},
+        "taxii": {"max_page_size": page},
     }
     (folder / "config.json").write_text(json.dumps(config))
     with _run([VENV / "bin" / "medallion", "--port", str(port), folder / "config.json"], port, folder):
@@ -70,7 +73,7 @@ def serve_medallion(folder: Path) -> Iterator[Mapping[str, str]]:
 
 
 @contextmanager
-def serve_opentaxii(folder: Path) -> Iterator[Mapping[str, str]]:
+def serve_opentaxii(folder: Path, material: Material | None = None) -> Iterator[Mapping[str, str]]:
     """OpenTAXII with its store in SQLite, filled by POST; what names it to the suite."""
     port, data = _find_port(), folder / "data.db"
     config = {
@@ -112,7 +115,7 @@ def serve_opentaxii(folder: Path) -> Iterator[Mapping[str, str]]:
     collection = first_id("opentaxii_collection")
     serve: list[str | Path] = [VENV / "bin" / "flask", "--app", "opentaxii.http", "run", "--port", str(port)]
     with _run(serve, port, folder, environment=named):
-        for objects in make_material():
+        for objects in make_material() if material is None else material:
             # It answers 500 and has stored them all the same.
             httpx.post(
                 f"http://127.0.0.1:{port}/taxii2/{root}/collections/{collection}/objects/",
@@ -137,10 +140,10 @@ PEERS: Mapping[str, Callable[[Path], AbstractContextManager[Mapping[str, str]]]]
 """The servers by name and version, as requirements/peers.txt locks them."""
 
 
-def _make_data() -> dict[str, Any]:
+def _make_data(material: Material) -> dict[str, Any]:
     objects, manifest = list[dict[str, Any]](), list[dict[str, Any]]()
     at = parse_instant("2026-01-01T00:00:00Z")
-    for item in (item for together in make_material() for item in together):
+    for item in (item for together in material for item in together):
         at = Instant(at + 1_234_567)
         date = format_instant(at)
         version = item.get("modified", item.get("created"))

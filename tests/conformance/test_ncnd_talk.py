@@ -7,7 +7,7 @@ name each other in what they claim (THREATMODEL.md).
 """
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from comity.node.outbox import list_waiting
 from comity.node.recording import Recorded
 from comity.node.standing import Dossier, list_dossiers
 from comity.signing import Role
-from comity.taxii.server import find_status
+from comity.taxii.responses import find_status
 from tests.conformance.ncnd_worlds import (
     AURELIA,
     BOREALIA,
@@ -162,7 +162,7 @@ def test_an_agreement_that_comes_after_the_question_changes_no_answer(pair: tupl
     assert held.standing(now=having.now).members == {AURELIA, MERIDIA}
 
 
-def list_all(world: World, name: str) -> list[Dossier]:
+def list_all(world: World, name: str) -> Sequence[Dossier]:
     node = world.nodes[name]
     with node.store.read() as transaction:
         return list_dossiers(node, transaction)

@@ -20,7 +20,7 @@ from comity.errors import ComityError
 from comity.release.clauses import CLAUSES
 from comity.release.disclosure import parse_leaf, verify_opening
 from comity.signing import parse_manifest
-from comity.taxii.server import find_status
+from comity.taxii.responses import find_status
 from comity.tlog.merkle import leaf_hash
 
 ROOT = Path(__file__).parents[2]
@@ -142,12 +142,12 @@ def test_the_whole_example_uses_every_field_that_terms_have() -> None:
 
 def test_the_leaf_in_the_specification_opens_and_hashes_as_it_says() -> None:
     text = read("docs/spec/disclosure-leaf.md")
-    leaf, content = (canonical_bytes(json.loads(block)) for block in read_blocks(text, "json"))
+    leaf, content, listing = (canonical_bytes(json.loads(block)) for block in read_blocks(text, "json"))
     assert f"{len(leaf)} bytes" in text
     salt, tree_hash = (re.search(rf"Its {name}.*?`([0-9a-f]{{64}})`", text) for name in ("salt", "hash in the tree"))
     assert salt is not None
     assert tree_hash is not None
-    verify_opening(parse_leaf(leaf), salt=bytes.fromhex(salt[1]), content=content)
+    verify_opening(parse_leaf(leaf), salt=bytes.fromhex(salt[1]), content=content, listing=listing)
     assert leaf_hash(leaf).hex() == tree_hash[1]
 
 

@@ -227,14 +227,14 @@ def entries(folder: Path, start_at: int = 0) -> list[Entry]:
     """The log of the node in `folder` from entry `start_at` on."""
     found = rows(
         folder,
-        "SELECT e.position, e.leaf, CAST(o.content || COALESCE(l.data, x'') AS BLOB) FROM log_entry e"
+        "SELECT e.position, e.leaf, o.content, COALESCE(l.data, CAST('{}' AS BLOB)) FROM log_entry e"
         " JOIN log_opening o USING (position) LEFT JOIN log_listing l ON l.id = o.listing"
         " WHERE e.position >= ? ORDER BY e.position",
         start_at,
     )
     return [
-        Entry(position=position, leaf=json.loads(leaf), content=json.loads(content))
-        for position, leaf, content in found
+        Entry(position=position, leaf=json.loads(leaf), content=json.loads(content) | json.loads(listing))
+        for position, leaf, content, listing in found
     ]
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The serving process is killed while a partner writes: each envelope is there with its status, or neither is."""
+"""The serving process is killed while a partner writes: each envelope, or each part of a long one, is there or not."""
 
+import contextlib
 import json
 import random
 import threading
@@ -11,8 +12,8 @@ from signal import SIGKILL
 import httpx
 import pytest
 
-from comity.ids import PartyId
-from comity.node.accept import list_write_collections
+from comity.ids import ObjectId, PartyId
+from comity.node.accept import PART_OBJECTS, list_write_collections
 from comity.node.parties import create_credential
 from tests.e2e.conftest import rows, start
 from tests.worlds import World, make_object, object_id
@@ -80,3 +81,58 @@ def test_each_envelope_is_whole_with_its_status_wherever_the_process_is_killed(t
     assert all(len(status["successes"]) == OBJECTS for status in statuses.values())
     assert rows(node.folder, "SELECT SUM(objects) FROM write_use") == [(whole * OBJECTS,)]
     assert cut
+
+
+def make_chain(number: int, length: int) -> bytes:
+    """Each object refers to the one after it, so that the envelope has to be taken in from its end."""
+    refs = [[object_id("report", f"{number} {place + 1}")] for place in range(length - 1)]
+    made = [make_object(f"{number} {place}", refs=ref) for place, ref in enumerate([*refs, []])]
+    return json.dumps({"objects": made}).encode()
+
+
+def test_a_long_envelope_is_there_by_whole_parts_and_completed_when_it_is_sent_again(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.found("aurelia", "borealia")
+    world.sign_all(world.terms(giver="borealia", receivers=("aurelia",)), proposer="borealia")
+    node = world.nodes["aurelia"]
+    (target,) = list_write_collections(node, PartyId("borealia"))
+    secret = create_credential(node, PartyId("borealia"))
+    world.close()
+    headers = {"authorization": f"Bearer {secret}", "content-type": "application/taxii+json;version=2.1"}
+    path = f"/taxii2/borealia/collections/{target.id}/objects/"
+    length, cut = 12 * PART_OBJECTS, 0
+    names, data = dict[ObjectId, int](), b""
+    for number in range(8):
+        server, data = start(node.folder).wait_ready(), make_chain(number, length)
+
+        def write(url: str = server.url, body: bytes = data) -> None:
+            with contextlib.suppress(httpx.HTTPError):
+                httpx.post(f"{url}{path}", content=body, headers=headers, trust_env=False, timeout=60)
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        names = {object_id("report", f"{number} {place}"): place for place in range(length)}
+        while not (held := _read_held(node.folder, names)) and writer.is_alive():
+            time.sleep(0.005)
+        assert server.end(SIGKILL) == -SIGKILL
+        writer.join(60)
+        held = _read_held(node.folder, names)
+        # Part after part from the end: what is held refers to nothing that is missing.
+        assert held
+        assert len(held) % PART_OBJECTS == 0
+        assert sorted(names[name] for name in held) == [*range(length - len(held), length)]
+        cut += len(held) < length
+    assert cut >= 4
+    server = start(node.folder).wait_ready()
+    answer = httpx.post(f"{server.url}{path}", content=data, headers=headers, trust_env=False, timeout=60)
+    assert len(answer.json()["successes"]) == length
+    assert server.end() == 0
+    assert _read_held(node.folder, names) == set(names)
+    assert rows(node.folder, "SELECT COUNT(*) FROM object WHERE id NOT IN (SELECT id FROM tombstone)") == [
+        (rows(node.folder, "SELECT COUNT(*) FROM body")[0][0],)
+    ]
+
+
+def _read_held(folder: Path, names: dict[ObjectId, int]) -> set[ObjectId]:
+    found = rows(folder, "SELECT id FROM object JOIN body ON object = pk JOIN arrival USING (object)")
+    return {ObjectId(name) for (name,) in found if name in names}

@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -32,7 +33,7 @@ from comity.node.retention import delete
 from comity.node.standing import collection_id, find_agreement
 from comity.release.decision import Withhold, decide
 from comity.release.disclosure import Answer, EntryType
-from comity.store import objects
+from comity.store import feeds, objects
 from comity.store.objects import COLUMNS, build_object
 from tests.worlds import World, make_object, object_id
 
@@ -193,8 +194,12 @@ class FeedMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.is_open())
     @rule(limit=st.integers(1, 4))
     def drain(self, limit: int) -> None:
-        while (page := self.ask(after=self.cursor, limit=limit)) is not None and page.items:
+        more = True
+        while more:
+            page = self.ask(after=self.cursor, limit=limit)
+            assert page is not None
             self.take(page)
+            more = page.more
         missing = self.admitted() - self.client
         assert not missing, f"LIVE: {missing} are admitted now and never reached the client"
 
@@ -324,7 +329,22 @@ class FeedMachine(RuleBasedStateMachine):
         assert len(states) == 1
 
 
+class SlowFeedMachine(FeedMachine):
+    """The same where a feed catches up by two objects at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patch = pytest.MonkeyPatch()
+        self.patch.setattr(feeds, "_MOST_AT_ONCE", 2)
+
+    def teardown(self) -> None:
+        self.patch.undo()
+        super().teardown()
+
+
 TestFeed = FeedMachine.TestCase
 TestFeed.settings = settings(
     max_examples=60, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck)
 )
+TestSlowFeed = SlowFeedMachine.TestCase
+TestSlowFeed.settings = TestFeed.settings

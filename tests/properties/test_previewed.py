@@ -181,7 +181,7 @@ def restrict(world: World, name: str, audience: Collection[str] | None, originat
         if originator is not None:
             label = dataclasses.replace(label, originators=frozenset({PartyId(originator)}))
         objects.set_own_label(act.transaction, item.pk, objects.intern_label(act.transaction, label))
-        relabel(act.transaction, {}, restated=[item.id])
+        relabel(act.transaction, restated=[item.id])
 
 
 def join(world: World, agreement: str) -> None:

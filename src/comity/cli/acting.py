@@ -26,10 +26,13 @@ from comity.node.node import Node, open_node
 from comity.node.outbox import list_due
 from comity.node.upkeep import keep_up
 
-__all__ = ["DELIVERY_SECONDS", "Surroundings", "act", "act_alone"]
+__all__ = ["DELIVERY_SECONDS", "STOP_DELIVERY_SECONDS", "Surroundings", "act", "act_alone"]
 
 DELIVERY_SECONDS = 3.0
 """How long an answer waits for partners' nodes; what is not delivered by then is delivered later."""
+
+STOP_DELIVERY_SECONDS = 0.5
+"""The same where something was stopped: it is, whether partners know of it or not, and who stopped it wants to know."""
 
 
 class Surroundings(Protocol):
@@ -41,8 +44,8 @@ class Surroundings(Protocol):
     async def forget(self) -> None:
         """Return when no page with what was deleted is in the memory of any process."""
 
-    async def deliver(self) -> None:
-        """Try to deliver what is queued; return soon, whatever happened."""
+    async def deliver(self, *, seconds: float) -> None:
+        """Try to deliver what is queued; return within `seconds`, whatever happened."""
 
 
 async def act(node: Node, operation: str, arguments: Mapping[str, Json], *, around: Surroundings) -> Reply:
@@ -55,7 +58,7 @@ async def act(node: Node, operation: str, arguments: Mapping[str, Json], *, arou
             await around.forget()
         result = outcome.result
         if outcome.sends is not None:
-            await around.deliver()
+            await around.deliver(seconds=DELIVERY_SECONDS if outcome.stops is None else STOP_DELIVERY_SECONDS)
             result = {**result, "waiting": describe_waiting(node, outcome.sends)}
         return Reply(code=outcome.code, result=result)
     except ComityError as error:
@@ -74,14 +77,14 @@ class _Alone:
     async def forget(self) -> None:
         """Nothing to do: the deletion itself has cleared the memory of this process (`node.retention`)."""
 
-    async def deliver(self) -> None:
+    async def deliver(self, *, seconds: float) -> None:
         """One try. The act is on record whatever becomes of it: no failure here may be told as a failure of the act."""
         with contextlib.suppress(TimeoutError, ComityError):
             if not list_due(self._node):
                 return
             from comity.peers import deliver
 
-            await asyncio.wait_for(deliver(self._node), DELIVERY_SECONDS)
+            await asyncio.wait_for(deliver(self._node), seconds)
 
 
 def act_alone(folder: Path, operation: str, arguments: Mapping[str, Json]) -> Reply:

@@ -24,13 +24,14 @@ from typing import Protocol
 
 import click
 
-from comity.cli.acting import DELIVERY_SECONDS, act
+from comity.cli.acting import act
 from comity.cli.listener import Listener
 from comity.cli.reply import Exit, Json, Reply, describe_bug
 from comity.cli.session import Session
+from comity.cli.tuning import tune
 from comity.config import Address, parse_address
 from comity.errors import ComityError, StoreBusy
-from comity.ids import AgreementId
+from comity.ids import AgreementId, PartyId
 from comity.node.node import Node, open_node
 from comity.node.retention import delete_due
 from comity.node.upkeep import keep_up
@@ -115,6 +116,7 @@ async def _serve(session: Session, node: Node, address: Address, *, workers: int
     await listener.start()
     try:
         bound = await serving.server.start()
+        tune()
         working = [asyncio.create_task(serving.deliver_always()), asyncio.create_task(serving.keep_up_always())]
         _say_ready(session, node, bound, encrypted=serving.server.encrypted)
         await stopping.wait()
@@ -134,7 +136,8 @@ class _Serving:
         self.server = server
         self._reloading: asyncio.Task[None] | None = None
         self._node = node
-        self._delivering = asyncio.Lock()
+        self._busy = set[PartyId]()
+        self._trying = set[asyncio.Task[None]]()
 
     async def handle(self, operation: str, arguments: dict[str, Json]) -> Reply:
         """The reply to one command; what nobody foresaw is written to the log of this process under its incident."""
@@ -164,15 +167,14 @@ class _Serving:
         """Return when no page with what was deleted is in the memory of any process."""
         await self.server.forget()
 
-    async def deliver(self) -> None:
+    async def deliver(self, *, seconds: float) -> None:
         """One try; what takes longer goes on by itself."""
-        trying = asyncio.create_task(self._deliver_once())
-        await asyncio.wait({trying}, timeout=DELIVERY_SECONDS)
+        await asyncio.wait({self._begin_delivery()}, timeout=seconds)
 
     async def deliver_always(self) -> None:
         """Deliver for as long as this process serves."""
         while True:
-            await self._deliver_once()
+            self._begin_delivery()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.server.queued.wait(), _DELIVERY_PAUSE_SECONDS)
             self.server.queued.clear()
@@ -207,14 +209,20 @@ class _Serving:
         if deleted:
             await self.forget()
 
+    def _begin_delivery(self) -> asyncio.Task[None]:
+        """One try that goes on by itself: partners that are being delivered to already are left out of it."""
+        trying = asyncio.create_task(self._deliver_once())
+        self._trying.add(trying)
+        trying.add_done_callback(self._trying.discard)
+        return trying
+
     async def _deliver_once(self) -> None:
-        async with self._delivering:
-            try:
-                await deliver(self._node)
-            except ComityError as error:
-                _log.error("messages could not be delivered: %s", error.detail)
-            except Exception:  # noqa: BLE001 (delivery must go on in five seconds, whatever this was)
-                _log.exception("messages could not be delivered")
+        try:
+            await deliver(self._node, busy=self._busy)
+        except ComityError as error:
+            _log.error("messages could not be delivered: %s", error.detail)
+        except Exception:  # noqa: BLE001 (delivery must go on in five seconds, whatever this was)
+            _log.exception("messages could not be delivered")
 
 
 def _open_patiently(folder: Path) -> Node:

@@ -2,8 +2,10 @@
 """Shell: what a partner writes into a channel in which it gives to this party (TAXII 2.1 §5.5).
 
 It is held as a page pulled from that partner is: the same channels, the same gate, the same terms, restrictions and
-originator (`node.follow`, `node.ingest`). One envelope is one transaction: the objects, the status and what is counted
-against the partner's quota. A crash leaves all of it or nothing, and the same envelope again is no error.
+originator (`node.follow`, `node.ingest`). An envelope is taken in by parts, each an act of its own, so that others do
+not wait for the whole: the first counts all of it against the partner's quota, the last keeps the status. Between two
+parts nothing is judged without what it refers to (`stix.parts`). A crash, or a gate that closes, leaves the parts that
+came before it; the partner has no answer then, and the same envelope again is no error.
 
 What the partner is told follows from its envelope alone, never from what this party has, from whomever: a version that
 clashes with another is not kept, and its writer is told what it is told of any other that is well formed. To tell it of
@@ -13,35 +15,37 @@ keeps what it receives is not said at all; its own people see what was not kept 
 
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from comity.agreement.channels import Channel
 from comity.agreement.terms import Terms
-from comity.canonical import canonical_bytes
 from comity.errors import MalformedObject, NotFoundError
 from comity.ids import Instant, ObjectId, PartyId
-from comity.node.ingest import Intake, take_in
+from comity.node.ingest import Intake, Parts, ReadBundle, join_intakes, read_in_turns, take_part
 from comity.node.node import Act, Node
-from comity.node.schemas import read_schemas
-from comity.node.standing import Dossier, collection_id, list_dossiers
+from comity.node.standing import Dossier, find_places
+from comity.node.turns import Turns, finish
 from comity.release.receiving import find_restrictions
 from comity.stix.labels import make_tags
-from comity.stix.objects import UNVERSIONED, BadObject, ParsedBundle, parse_bundle
-from comity.stix.validation import validate_bundle
+from comity.stix.objects import UNVERSIONED, BundleReading, ParsedBundle
 from comity.store import Transaction, statuses
+from comity.store.changes import read_changes
 from comity.store.objects import Holding
 from comity.store.statuses import Unkept, Use
 
 __all__ = [
     "MAX_ENVELOPE_OBJECTS",
+    "PART_OBJECTS",
     "STATUS_LIFETIME",
     "Detail",
     "OverQuota",
     "Status",
     "Unkept",
     "WriteCollection",
+    "accept_in_turns",
     "accept_objects",
+    "find_write_collection",
     "forget_old",
     "list_unkept",
     "list_write_collections",
@@ -49,7 +53,9 @@ __all__ = [
 ]
 
 MAX_ENVELOPE_OBJECTS = 10_000
-"""Others wait while an envelope is taken in: about three seconds for so many."""
+
+PART_OBJECTS = 250
+"""Objects of an envelope in one act: others wait for about ten milliseconds."""
 
 STATUS_LIFETIME = Instant(25 * 3_600 * 1_000_000)
 """TAXII 2.1 §4.3 asks for 24 hours."""
@@ -100,46 +106,98 @@ class OverQuota:
 def list_write_collections(node: Node, giver: PartyId) -> list[WriteCollection]:
     """The collections that `giver` may write now, by agreement and channel."""
     with node.store.read() as transaction:
-        return list(_find_open(node, transaction, giver))
+        return list(_find_open(node, transaction, giver).values())
+
+
+def find_write_collection(node: Node, giver: PartyId, collection: str) -> WriteCollection | None:
+    """The collection with that id, if `giver` may write it now."""
+    with node.store.read() as transaction:
+        return _find_one(node, transaction, giver, collection)
 
 
 def accept_objects(node: Node, data: bytes, *, giver: PartyId, collection: str) -> Status | OverQuota:
     """What became of the envelope `data` that `giver` wrote; everything is done when this returns.
 
     Raises:
-        NotFoundError: it may not write such a collection now; nothing was kept.
+        NotFoundError: it may not write such a collection now; no more was kept than came in while it might.
         MalformedJson, MalformedObject: the envelope as a whole; nothing was kept.
-        StoreFull: nothing was kept.
+        StoreFull: the parts before it were kept.
     """
-    sent = parse_bundle(data)
-    count = len(sent.places) + len(sent.bad) + len(sent.repeats)
+    return finish(accept_in_turns(node, data, giver=giver, collection=collection))
+
+
+def accept_in_turns(node: Node, data: bytes, *, giver: PartyId, collection: str) -> Turns[Status | OverQuota]:
+    """`accept_objects`, and a turn for others between its parts; the gate is asked anew for each."""
     most = min(MAX_ENVELOPE_OBJECTS, node.settings.write_objects_per_day)
-    if not 1 <= count <= most:
-        raise MalformedObject(f"{count} objects are in the envelope; send 1 to {most}", where="/objects")
-    checked = validate_bundle(read_schemas(), sent)
-    with node.act() as act:
-        target = next((item for item in _find_open(node, act.transaction, giver) if item.id == collection), None)
-        if target is None:
-            raise NotFoundError(_GONE)
-        day = act.now // _DAY
-        used = statuses.read_use(act.transaction, giver, day)
-        if (
-            used.bytes + len(data) > node.settings.write_bytes_per_day
-            or used.objects + count > node.settings.write_objects_per_day
-        ):
-            return OverQuota(retry_after=((day + 1) * _DAY - act.now) // 1_000_000 + 1)
-        statuses.add_use(act.transaction, giver, day, Use(bytes=len(data), objects=count))
-        intake = take_in(
-            act,
-            checked,
-            holding=Holding(originator=giver, received_under=target.terms.hash, added_at=act.now),
-            tags=make_tags(),
-            restrictions=find_restrictions(target.channel, giver=giver, receiver=node.party),
-        )
-        _note_unkept(act, target, sent, intake)
-        status = _make_status(act, sent, [item for item in intake.bad if item.index not in intake.clashing])
-        statuses.add_status(act.transaction, giver, status.id, at=status.at, body=_format(status))
+    # Before any of it is read: else who has no quota left could have others wait for the reading of what it sends.
+    if (over := _find_excess(node, giver, Use(bytes=len(data), objects=1))) is not None:
+        return over
+    reading = BundleReading(data, most=most)
+    if not reading.count:
+        raise MalformedObject(f"no object is in the envelope; send 1 to {most}", where="/objects")
+    read = yield from read_in_turns(reading)
+    parts, intakes = Parts(read.checked, most=PART_OBJECTS), list[Intake]()
+    use = Use(bytes=len(data), objects=reading.count)
+    status: Status | OverQuota | None = None
+    while status is None:
+        yield
+        with node.act() as act:
+            target = _find_target(node, act, giver, collection)
+            status = None if intakes else _charge(node, act, giver, use)
+            if status is None:
+                intakes.append(_take_part(node, act, target, read.checked, parts))
+            if parts.is_last():
+                status = _keep_status(act, giver, read, join_intakes(intakes, read.checked.bad))
     return status
+
+
+def _find_target(node: Node, act: Act, giver: PartyId, collection: str) -> WriteCollection:
+    target = _find_one(node, act.transaction, giver, collection)
+    if target is None:
+        raise NotFoundError(_GONE)
+    return target
+
+
+def _find_one(node: Node, transaction: Transaction, giver: PartyId, collection: str) -> WriteCollection | None:
+    changes = read_changes(transaction)
+    place = find_places(node, transaction, giver=giver, recipient=node.party, changes=changes).get(collection)
+    return None if place is None else _open(node, place, collection, giver)
+
+
+def _take_part(node: Node, act: Act, target: WriteCollection, sent: ParsedBundle, parts: Parts) -> Intake:
+    intake = take_part(
+        act,
+        parts,
+        holding=Holding(originator=target.giver, received_under=target.terms.hash, added_at=act.now),
+        tags=make_tags(),
+        restrictions=find_restrictions(target.channel, giver=target.giver, receiver=node.party),
+    )
+    if intake.clashing:
+        _note_unkept(act, target, sent, intake)
+    return intake
+
+
+def _charge(node: Node, act: Act, giver: PartyId, use: Use) -> OverQuota | None:
+    """Count the whole envelope towards today's quota, before any of it is kept; `OverQuota` where it is too much."""
+    over = _measure(node, act.transaction, giver, use, now=act.now)
+    if over is None:
+        statuses.add_use(act.transaction, giver, act.now // _DAY, use)
+    return over
+
+
+def _find_excess(node: Node, giver: PartyId, use: Use) -> OverQuota | None:
+    with node.store.read() as transaction:
+        return _measure(node, transaction, giver, use, now=node.clock())
+
+
+def _measure(node: Node, transaction: Transaction, giver: PartyId, use: Use, *, now: Instant) -> OverQuota | None:
+    """Whether so much more is too much today."""
+    day, settings = now // _DAY, node.settings
+    used = statuses.read_use(transaction, giver, day)
+    fits = used.bytes + use.bytes <= settings.write_bytes_per_day
+    if fits and used.objects + use.objects <= settings.write_objects_per_day:
+        return None
+    return OverQuota(retry_after=((day + 1) * _DAY - now) // 1_000_000 + 1)
 
 
 def read_status(node: Node, *, party: PartyId, name: str) -> Status:
@@ -179,20 +237,21 @@ def forget_old(node: Node) -> None:
             statuses.forget(act.transaction, statuses=old, unkept=unkept, day=now // _DAY - 1)
 
 
-def _find_open(node: Node, transaction: Transaction, giver: PartyId) -> Iterator[WriteCollection]:
-    """What a pull from `giver` would be taken in under: the gate is the one of `node.follow.plan_pull`."""
-    now = node.clock()
-    for dossier in list_dossiers(node, transaction):
-        standing = dossier.standing(now=now)
-        for channel in standing.current.channels if standing.current is not None else ():
-            if standing.current is not None and standing.obstacle(channel, giver, node.party) is None:
-                yield WriteCollection(
-                    id=collection_id(dossier.id, channel.id, giver=giver, recipient=node.party),
-                    dossier=dossier,
-                    terms=standing.current,
-                    channel=channel,
-                    giver=giver,
-                )
+def _find_open(node: Node, transaction: Transaction, giver: PartyId) -> Mapping[str, WriteCollection]:
+    """What a pull from `giver` would be taken in under, by the id of the collection."""
+    changes = read_changes(transaction)
+    places = find_places(node, transaction, giver=giver, recipient=node.party, changes=changes)
+    found = ((name, _open(node, place, name, giver)) for name, place in places.items())
+    return {name: target for name, target in found if target is not None}
+
+
+def _open(node: Node, place: tuple[Dossier, Terms, Channel], name: str, giver: PartyId) -> WriteCollection | None:
+    """The collection, if it is open now: the gate is the one of `node.follow.plan_pull`."""
+    dossier, terms, channel = place
+    standing = dossier.standing(now=node.clock())
+    if standing.current is None or standing.obstacle(channel, giver, node.party) is not None:
+        return None
+    return WriteCollection(id=name, dossier=dossier, terms=terms, channel=channel, giver=giver)
 
 
 def _note_unkept(act: Act, target: WriteCollection, sent: ParsedBundle, intake: Intake) -> None:
@@ -213,28 +272,35 @@ def _note_unkept(act: Act, target: WriteCollection, sent: ParsedBundle, intake: 
             )
 
 
-def _make_status(act: Act, sent: ParsedBundle, bad: list[BadObject]) -> Status:
-    """The status, each object under the id and version it was sent with; one without a legible id under its place."""
-    named = {
-        place: Detail(id=item.id, version=item.version) for place, (item, _) in zip(sent.places, sent.good, strict=True)
-    }
+def _keep_status(act: Act, giver: PartyId, read: ReadBundle, intake: Intake) -> Status:
+    """The status, each object under the id and version it was sent with; one without a legible id under its place.
+
+    What clashes is told apart from nothing else that is well formed.
+    """
     failed = {
         item.index: Detail(
             id=item.id or f"objects/{item.index}",
-            version=named[item.index].version if item.index in named else UNVERSIONED,
+            version=read.versions.get(item.index, UNVERSIONED),
             message=_cut(f"{item.where}: {item.detail}"),
         )
-        for item in bad
+        for item in intake.bad
+        if item.index not in intake.clashing
     }
-    received = {place: detail for place, detail in named.items() if place not in failed}
-    for place, first in sent.repeats:
+    received = {
+        place: Detail(id=item.id, version=item.version)
+        for place, (item, _) in zip(read.checked.places, read.checked.good, strict=True)
+        if place not in failed
+    }
+    for place, first in read.checked.repeats:
         (failed if first in failed else received)[place] = failed.get(first) or received[first]
-    return Status(
+    status = Status(
         id=str(uuid.UUID(bytes=act.draw(16), version=4)),
         at=act.now,
         successes=tuple(received[place] for place in sorted(received)),
         failures=tuple(failed[place] for place in sorted(failed)),
     )
+    statuses.add_status(act.transaction, giver, status.id, at=status.at, body=_format(status))
+    return status
 
 
 def _cut(message: str) -> str:
@@ -242,10 +308,9 @@ def _cut(message: str) -> str:
 
 
 def _format(status: Status) -> bytes:
-    return canonical_bytes(
-        {
-            "at": status.at,
-            "successes": [[item.id, item.version] for item in status.successes],
-            "failures": [[item.id, item.version, item.message] for item in status.failures],
-        }
-    )
+    value = {
+        "at": status.at,
+        "successes": [[item.id, item.version] for item in status.successes],
+        "failures": [[item.id, item.version, item.message] for item in status.failures],
+    }
+    return json.dumps(value, separators=(",", ":")).encode()

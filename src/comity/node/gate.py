@@ -33,8 +33,11 @@ class _Answer:
 def list_open_collections(node: Node, recipient: PartyId) -> list[Collection]:
     """The collections that `recipient` may poll now."""
     with node.store.read() as transaction:
+        changes = read_changes(transaction)
         return [
-            item for item in list_collections(node, transaction, recipient) if _ask(node, transaction, item) is None
+            item
+            for item in list_collections(node, transaction, recipient)
+            if _ask(node, transaction, item, changes=changes) is None
         ]
 
 
@@ -42,8 +45,9 @@ def find_open_collection(
     node: Node, transaction: Transaction, recipient: PartyId, collection: str
 ) -> Collection | None:
     """The collection with that id if `recipient` may poll it now."""
-    found = find_collection(node, transaction, recipient, collection)
-    return None if found is None or _ask(node, transaction, found) is not None else found
+    changes = read_changes(transaction)
+    found = find_collection(node, transaction, recipient, collection, changes=changes)
+    return None if found is None or _ask(node, transaction, found, changes=changes) is not None else found
 
 
 def ask_gate(
@@ -63,9 +67,9 @@ def ask_gate(
     return decide_gate(standing, recognition, channel=channel, giver=node.party, receiver=recipient)
 
 
-def _ask(node: Node, transaction: Transaction, collection: Collection) -> Withhold | None:
-    """What `ask_gate` says of the collection, remembered."""
-    changes, key, now = read_changes(transaction), f"gate of {collection.recipient} {collection.id}", node.clock()
+def _ask(node: Node, transaction: Transaction, collection: Collection, *, changes: int) -> Withhold | None:
+    """What `ask_gate` says of the collection, remembered under `changes`."""
+    key, now = f"gate of {collection.recipient} {collection.id}", node.clock()
     policy = node.policy()
     remembered = node.remembered.get(key)
     if remembered is not None and remembered[0] == changes and isinstance(remembered[1], _Answer):

@@ -1,35 +1,66 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shell: received bytes become stored objects, with where they came from and under which terms.
 
-The good objects of a bundle are kept and the bad ones are listed, in one transaction: after a crash the bundle is in or
-not, and taking it in again changes nothing but what is said of its objects. The labels of everything that refers to a
-new object are renewed in the same transaction (`node.relabel`), so that no poll ever sees an object judged without what
-it refers to.
+The good objects of a bundle are kept and the bad ones are listed. A bundle of this node's own, and what a partner
+writes (`node.accept`), is taken in by several acts, so that others get a turn in between; a page that was pulled by
+one. A crash leaves the parts that came before it, and to take the bundle in again changes nothing but what is said of
+its objects. The labels of everything that refers to a new object are renewed in the same transaction (`node.relabel`),
+and no part refers to a later one (`stix.parts`): no poll ever sees an object judged without what it refers to, also not
+between two parts.
 
 Every way an object came is kept, with the time: retention counts from it (`node.retention`). What was deleted here is
 taken in again when its originator gives it again, and from nobody else: to delete something and to take it in from a
 file is no way out of its giver's terms.
 """
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from comity.agreement.channels import Channel
+from comity.canonical import Json
 from comity.errors import ComityError, MalformedObject
-from comity.ids import Digest, Instant, ObjectId, PartyId, format_instant, parse_instant
+from comity.ids import Digest, Instant, ObjectId, PartyId, format_instant
 from comity.node.node import Act, Node
 from comity.node.relabel import relabel
 from comity.node.schemas import read_schemas
+from comity.node.turns import Turns, finish
 from comity.release.receiving import Restrictions, find_restrictions, make_unrestricted
 from comity.stix.labels import Label, Tags, join_tags, make_label, make_tags, read_tags, restate
-from comity.stix.markings import TLP_IDS, read_markings
-from comity.stix.objects import BadObject, ParsedBundle, StixObject, find_statements, parse_bundle
+from comity.stix.markings import TLP_IDS, Markings, read_markings
+from comity.stix.objects import (
+    BadObject,
+    BundleReading,
+    ParsedBundle,
+    StixObject,
+    find_statements,
+    join_bundles,
+)
+from comity.stix.parts import divide
 from comity.stix.validation import validate_bundle
 from comity.store import Transaction, arrivals, deletions, feeds, objects, pulls
 from comity.store.deletions import Tombstone
 from comity.store.objects import Holding, StoredObject
 
-__all__ = ["Intake", "Received", "add_objects", "receive_page", "take_in"]
+__all__ = [
+    "PART_OBJECTS",
+    "Intake",
+    "Parts",
+    "ReadBundle",
+    "Received",
+    "add_in_turns",
+    "add_objects",
+    "join_intakes",
+    "read_in_turns",
+    "receive_page",
+    "take_part",
+]
+
+_READ_AT_ONCE = 250
+PART_OBJECTS = 1_000
+"""Objects of this node's own in one act: it takes about 40 ms."""
+
+_READ = ("type", "id", "object_marking_refs", "extensions", "country", "definition_type")
+"""What `stix.markings` and `stix.tags` read, where nothing is marked in part, and `find_statements`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +75,14 @@ class Intake:
     known: int
     bad: tuple[BadObject, ...]
     clashing: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadBundle:
+    """A bundle that was parsed and validated; `versions` are those of what validation alone refused, by place."""
+
+    checked: ParsedBundle
+    versions: Mapping[int, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,12 +101,22 @@ def add_objects(node: Node, data: bytes, *, tags: Tags) -> Intake:
 
     Raises:
         MalformedJson, MalformedObject: the file as a whole cannot be read; nothing was kept.
-        StoreFull: nothing was kept.
+        StoreFull: the parts before it were kept.
     """
-    parsed = _read(data)
-    with node.act() as act:
-        holding = Holding(originator=node.party, received_under=None, added_at=act.now)
-        return take_in(act, parsed, holding=holding, tags=tags, restrictions=make_unrestricted(node.party))
+    return finish(add_in_turns(node, data, tags=tags))
+
+
+def add_in_turns(node: Node, data: bytes, *, tags: Tags) -> Turns[Intake]:
+    """`add_objects`, and a turn for others between its parts."""
+    checked = (yield from read_in_turns(BundleReading(data))).checked
+    parts, intakes = Parts(checked, most=PART_OBJECTS), list[Intake]()
+    while not parts.is_last():
+        yield
+        with node.act() as act:
+            holding = Holding(originator=node.party, received_under=None, added_at=act.now)
+            taken = take_part(act, parts, holding=holding, tags=tags, restrictions=make_unrestricted(node.party))
+        intakes.append(taken)
+    return join_intakes(intakes, checked.bad)
 
 
 def receive_page(node: Node, data: bytes, received: Received) -> Intake:
@@ -76,71 +125,222 @@ def receive_page(node: Node, data: bytes, received: Received) -> Intake:
     The terms restrict what may become of them here (`release.receiving`). Whether the objects are within the scope of
     the terms is not checked here: the giver's log shows it if they are not.
     """
-    parsed = _read(data)
+    checked = finish(read_in_turns(BundleReading(data))).checked
+    parts = Parts(checked, most=len(checked.good))
     restrictions = find_restrictions(received.channel, giver=received.giver, receiver=node.party)
     with node.act() as act:
         holding = Holding(originator=received.giver, received_under=received.terms, added_at=act.now)
-        intake = take_in(act, parsed, holding=holding, tags=make_tags(), restrictions=restrictions)
+        intake = take_part(act, parts, holding=holding, tags=make_tags(), restrictions=restrictions)
         if received.added_after is not None:
             pulls.set_position(act.transaction, received.giver, received.collection, received.added_after)
+    return join_intakes([intake], checked.bad)
+
+
+def read_in_turns(reading: BundleReading) -> Turns[ReadBundle]:
+    """The bundle, each object held against the schemas; of its JSON no more is left than `take_in` reads."""
+    schemas, parts, versions = read_schemas(), list[ParsedBundle](), dict[int, str]()
+    for first in range(0, reading.count, _READ_AT_ONCE):
+        if first:
+            yield
+        parsed = reading.parse(_READ_AT_ONCE)
+        checked = validate_bundle(schemas, parsed)
+        if len(checked.good) < len(parsed.good):
+            versions |= {place: item.version for place, (item, _) in zip(parsed.places, parsed.good, strict=True)}
+        parts.append(replace(checked, good=tuple([(item, _trim(value)) for item, value in checked.good])))
+    return ReadBundle(checked=join_bundles(parts), versions=versions)
+
+
+def _trim(value: dict[str, Json]) -> dict[str, Json]:
+    """What of an object says how it is marked and tagged; selectors of granular markings can name anything in it."""
+    if "granular_markings" in value:
+        return value
+    return {name: value[name] for name in _READ if name in value}
+
+
+class Parts:
+    """The good objects of a bundle, to be taken in by parts of about `most` (`stix.parts`), each in an act of its own.
+
+    What came in from elsewhere between two acts may change which parts are right: then they are made anew.
+    """
+
+    def __init__(self, bundle: ParsedBundle, *, most: int) -> None:
+        self.statements = find_statements(bundle.good)
+        self._most = most
+        self._places = bundle.places
+        self._good = bundle.good
+        self._left: list[list[int]] = [[*range(len(bundle.good))]]
+        self._head: int | None = None
+
+    def is_last(self) -> bool:
+        """Whether nothing is left."""
+        return not self._left
+
+    def next_part(self, transaction: Transaction) -> ParsedBundle:
+        """The next part; the first may be empty."""
+        head = objects.read_head_seq(transaction)
+        if head != self._head:
+            self._divide(transaction)
+        part = self._left.pop(0)
+        # What the part takes up itself is nothing that came from elsewhere: see `mark`.
+        self._head = head
+        return ParsedBundle(
+            good=tuple([self._good[place] for place in part]),
+            places=tuple([self._places[place] for place in part]),
+            bad=(),
+        )
+
+    def mark(self, transaction: Transaction) -> None:
+        """The part was taken in; what comes in after this comes from elsewhere."""
+        self._head = objects.read_head_seq(transaction)
+
+    def _divide(self, transaction: Transaction) -> None:
+        left = sorted(place for part in self._left for place in part)
+        items = [self._good[place][0] for place in left]
+        held = objects.read_held(transaction, {item.id for item in items}) if len(items) > self._most else ()
+        self._left = [[left[place] for place in part] for part in divide(items, held=held, most=self._most)]
+
+
+def join_intakes(intakes: Sequence[Intake], bad: Collection[BadObject]) -> Intake:
+    """What became of a bundle whose parts were taken in; `bad` are those of its objects that are in no part."""
+    return Intake(
+        added=tuple(dict.fromkeys(name for intake in intakes for name in intake.added)),
+        known=sum(intake.known for intake in intakes),
+        bad=tuple(sorted([*bad, *(one for intake in intakes for one in intake.bad)], key=lambda entry: entry.index)),
+        clashing=frozenset().union(*(intake.clashing for intake in intakes)),
+    )
+
+
+def take_part(act: Act, parts: Parts, *, holding: Holding, tags: Tags, restrictions: Restrictions) -> Intake:
+    """What became of the next part of a bundle, within the act of whoever takes it in."""
+    parsed = parts.next_part(act.transaction)
+    known = objects.read_statement_definitions(act.transaction, _find_definitions(parsed))
+    intake = _take_in(
+        act.transaction,
+        parsed,
+        _Labels({**known, **parts.statements}, tags=tags, restrictions=restrictions),
+        holding=holding,
+    )
+    parts.mark(act.transaction)
     return intake
 
 
-def _read(data: bytes) -> ParsedBundle:
-    return validate_bundle(read_schemas(), parse_bundle(data))
-
-
-def take_in(act: Act, parsed: ParsedBundle, *, holding: Holding, tags: Tags, restrictions: Restrictions) -> Intake:
-    """What became of objects that were parsed and validated, within the act of whoever takes them in."""
-    transaction = act.transaction
-    definitions = {**objects.read_statement_definitions(transaction), **find_statements(parsed.good)}
+def _take_in(transaction: Transaction, parsed: ParsedBundle, labels: "_Labels", *, holding: Holding) -> Intake:
     ids = {item.id for item, _ in parsed.good}
     held = _index(objects.read_versions_of(transaction, ids))
     deleted = deletions.read_tombstones(transaction, ids)
-    added, restated, known, bad = dict[ObjectId, list[int]](), set[ObjectId](), 0, list(parsed.bad)
-    clashing = set[int]()
+    added, again, bad, clashing = list[_Judged](), list[tuple[StoredObject, Label]](), list[BadObject](), set[int]()
     for place, (item, value) in zip(parsed.places, parsed.good, strict=True):
         try:
-            markings = read_markings(value, definitions=definitions)
-            said = join_tags(read_tags(value), tags)
-            label = make_label(
-                item,
-                markings,
-                said,
-                originators=restrictions.originators,
-                audience=restrictions.audience,
-                excluded_frameworks=restrictions.excluded_frameworks,
-            )
+            label = labels.make(item, value)
         except ComityError as error:
             bad.append(_describe_bad(place, item, error))
             continue
         try:
-            same = _find_same(held.get(item.id, ()), deleted.get(item.id, ()), item, holding=holding)
+            known, stones = held.get(item.id, ()), deleted.get(item.id, ())
+            same = _find_same(known, stones, item, holding=holding) if known or stones else None
         except MalformedObject as error:
             bad.append(_describe_bad(place, item, error))
             clashing.add(place)
             continue
         if same is None:
-            own = objects.intern_label(transaction, label)
-            pk = objects.add_object(
-                transaction, item, version_at=parse_instant(item.version), own_label=own, holding=holding
-            )
-            added.setdefault(item.id, []).append(pk)
-            _note_arrival(transaction, pk, holding)
-            continue
-        known += 1
-        if _is_echo(transaction, same, holding):
-            continue
-        _note_arrival(transaction, same.pk, holding)
-        if _restate(transaction, same, label):
-            restated.add(item.id)
-    relabel(transaction, added, restated=restated)
+            added.append((item, label))
+        else:
+            again.append((same, label))
+    _keep(transaction, added, again, held, holding=holding)
     return Intake(
-        added=tuple(added),
-        known=known,
-        bad=tuple(sorted(bad, key=lambda entry: entry.index)),
+        added=tuple(dict.fromkeys(item.id for item, _ in added)),
+        known=len(again),
+        bad=tuple(bad),
         clashing=frozenset(clashing),
     )
+
+
+_Judged = tuple[StixObject, Label]
+"""A version and its own label."""
+
+
+class _Labels:
+    """The own labels of objects that come together, each made once for all that are marked and tagged alike."""
+
+    def __init__(self, definitions: Mapping[ObjectId, str], *, tags: Tags, restrictions: Restrictions) -> None:
+        self._definitions = definitions
+        self._tags = tags
+        self._restrictions = restrictions
+        # What equal objects say is one value in memory, as a rule (`stix.markings`, `stix.tags`), so that it is looked
+        # up by its place there. It is kept with the label: nothing else can take that place.
+        self._made: dict[tuple[str, int, int], tuple[Markings, Tags, Label]] = {}
+
+    def make(self, item: StixObject, value: dict[str, Json]) -> Label:
+        """The label of one object by itself.
+
+        Raises:
+            MalformedObject: its markings or its tags.
+        """
+        markings, tags = read_markings(value, definitions=self._definitions), read_tags(value)
+        alike = item.type, id(markings), id(tags)
+        made = self._made.get(alike)
+        if made is None:
+            restrictions = self._restrictions
+            label = make_label(
+                item,
+                markings,
+                join_tags(tags, self._tags),
+                originators=restrictions.originators,
+                audience=restrictions.audience,
+                excluded_frameworks=restrictions.excluded_frameworks,
+            )
+            made = self._made[alike] = markings, tags, label
+        return made[2]
+
+
+def _keep(
+    transaction: Transaction,
+    added: Sequence[_Judged],
+    again: Sequence[tuple[StoredObject, Label]],
+    held: Mapping[ObjectId, Sequence[StoredObject]],
+    *,
+    holding: Holding,
+) -> None:
+    """Store what is `added`, and what is said more of what is held; the labels of all that this reaches follow."""
+    restated, arrived = set[ObjectId](), list[int]()
+    keys = objects.LabelKeys(transaction)
+    for same, label in again:
+        if _is_echo(transaction, same, holding):
+            continue
+        arrived.append(same.pk)
+        if _restate(transaction, same, label, keys):
+            restated.add(same.id)
+    newest = {name: versions[-1] for name, versions in held.items()}
+    last = {name: version.version_at for name, version in newest.items()}
+    for item, _ in added:
+        last[item.id] = max(item.version_at, last.get(item.id, item.version_at))
+    new = [
+        objects.make_new(
+            pk,
+            item,
+            own_label=keys.find(label),
+            current=item.version_at == last[item.id],
+            first=item.id not in held,
+        )
+        for pk, (item, label) in zip(objects.reserve_keys(transaction, len(added)), added, strict=True)
+    ]
+    objects.supersede(transaction, [version.pk for name, version in newest.items() if version.version_at < last[name]])
+    objects.add_objects(transaction, new, relabel(transaction, new, restated=restated), holding=holding)
+    if holding.received_under is not None:
+        arrivals.add_arrivals(
+            transaction,
+            [*arrived, *(item.pk for item in new)],
+            terms=holding.received_under,
+            giver=holding.originator,
+            now=holding.added_at,
+        )
+
+
+def _find_definitions(parsed: ParsedBundle) -> set[ObjectId]:
+    """The marking definitions that objects of the bundle refer to."""
+    return {
+        target for item, _ in parsed.good for target in item.references if target.startswith("marking-definition--")
+    }
 
 
 def _describe_bad(place: int, item: StixObject, error: ComityError) -> BadObject:
@@ -153,13 +353,7 @@ def _is_echo(transaction: Transaction, same: StoredObject, holding: Holding) -> 
     return same.id in TLP_IDS or feeds.was_released(transaction, same.pk, holding.originator)
 
 
-def _note_arrival(transaction: Transaction, pk: int, holding: Holding) -> None:
-    if holding.received_under is not None:
-        terms, giver = holding.received_under, holding.originator
-        arrivals.add_arrival(transaction, pk, terms=terms, giver=giver, now=holding.added_at)
-
-
-def _restate(transaction: Transaction, same: StoredObject, label: Label) -> bool:
+def _restate(transaction: Transaction, same: StoredObject, label: Label, keys: objects.LabelKeys) -> bool:
     """Whether more is now said of an object held already: it came another way too, or people classified it anew.
 
     Every way an object came by counts: the originators of both, an audience no wider than either. So what a partner
@@ -169,7 +363,7 @@ def _restate(transaction: Transaction, same: StoredObject, label: Label) -> bool
     after = restate(before, label)
     if after == before:
         return False
-    objects.set_own_label(transaction, same.pk, objects.intern_label(transaction, after))
+    objects.set_own_label(transaction, same.pk, keys.find(after))
     return True
 
 
@@ -184,7 +378,7 @@ def _find_same(
     if item.id in TLP_IDS:
         # The same for everyone, however it was written down; its content was checked when it was parsed.
         return next(iter(versions), None)
-    version_at = parse_instant(item.version)
+    version_at = item.version_at
     for known in versions:
         if known.version_at == version_at:
             if known.digest == item.digest:

@@ -34,7 +34,7 @@ _COMMITMENT = re.compile(r"[0-9a-f]{6,64}", re.ASCII)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One entry with what it recorded; `content` is None once purged."""
+    """One entry with what it recorded: its content, with the objects of the listing that it names; None once purged."""
 
     position: int
     leaf: Leaf
@@ -52,7 +52,7 @@ def list_entries(node: Node, *, start: int, limit: int) -> list[Entry]:
         Entry(
             position=position,
             leaf=parse_leaf(leaf),
-            content=parse_signed_json(openings[position].content) if position in openings else None,
+            content=_read_content(openings[position]) if position in openings else None,
         )
         for position, leaf in entries
     ]
@@ -186,6 +186,14 @@ def _verify_kept_head(store: SqliteStore, verified: Verified, *, kept: bytes, si
             raise LogMismatch(f"the checkpoint kept outside the store is not the one in its log over {size} entries")
 
 
+def _read_content(opening: log.Opening) -> Json:
+    content = parse_signed_json(opening.content)
+    listing = parse_signed_json(opening.listing) if opening.listing else None
+    if isinstance(content, dict) and isinstance(listing, dict):
+        content["objects"] = listing["objects"]
+    return content
+
+
 def _count_entries(transaction: Transaction) -> int:
     row = transaction.row("SELECT MAX(position) + 1 FROM log_entry")
     return int(row[0] or 0) if row else 0
@@ -199,7 +207,9 @@ def _read_all(transaction: Transaction) -> Iterator[LoggedEntry]:
         for position, leaf in entries:
             opening = openings.get(position)
             yield LoggedEntry(
-                position=position, leaf=leaf, opening=(opening.salt, opening.content) if opening is not None else None
+                position=position,
+                leaf=leaf,
+                opening=None if opening is None else (opening.salt, opening.content, opening.listing),
             )
         if not entries:
             return

@@ -38,6 +38,7 @@ class Act:
     now: Instant
     draw: Callable[[int], bytes]
     entries: list[tuple[bytes, log.Opening, log.Listing | None]] = field(default_factory=list)
+    sequences: dict[PartyId, int] = field(default_factory=dict)
 
     def record(
         self,
@@ -51,22 +52,27 @@ class Act:
     ) -> None:
         """Put an entry on record with this act; `recipient` gets its next sequence number.
 
-        The content goes on with `listing`, where it has one.
+        The content names `listing`, where it has one.
         """
         salt = self.draw(SALT_BYTES)
+        sequence: int | None = None
+        if recipient is not None:
+            last = self.sequences.get(recipient)
+            sequence = (log.read_sequence(self.transaction, recipient) if last is None else last) + 1
+            self.sequences[recipient] = sequence
         leaf = Leaf(
             type=kind,
             terms=terms,
             recipient=recipient,
-            sequence=None if recipient is None else log.next_sequence(self.transaction, recipient),
+            sequence=sequence,
             count=count,
             at=self.now,
-            commitment=commit_content(salt, content, b"" if listing is None else listing.data),
+            commitment=commit_content(salt, content),
         )
         self.entries.append((format_leaf(leaf), log.Opening(salt=salt, content=content), listing))
 
 
-_PAGES_BYTES = 64 * 1024 * 1024
+_PAGES_BYTES = 48 * 1024 * 1024
 """Of pages in memory: beyond it the one that was asked for longest ago is put together again."""
 
 
@@ -93,7 +99,7 @@ class Node:
         self.remembered: dict[str, tuple[int, object]] = {}
         self.pages = Pages(_PAGES_BYTES)
         self._head: bytes | None = None
-        self._policy: tuple[int, Policy] | None = None
+        self._policy: tuple[tuple[int, ...], Policy] | None = None
 
     @property
     def origin(self) -> str:
@@ -158,7 +164,9 @@ class Node:
         """
         path = self.folder / "recognition.toml"
         try:
-            stamp = path.stat().st_mtime_ns
+            found = path.stat()
+            # The time of the last change of the file itself cannot be set by who writes it, as the other can.
+            stamp = (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino)
             if self._policy is None or self._policy[0] != stamp:
                 self._policy = (stamp, parse_policy(path.read_bytes()))
         except OSError as error:
@@ -185,8 +193,8 @@ class Node:
         """The signed head of the log with the act's entries, everything written but not yet committed."""
         transaction = act.transaction
         size = log.read_size(transaction)
-        for position, (leaf, opening, listing) in enumerate(act.entries, start=size):
-            log.add_entry(transaction, position, leaf, opening, listing=listing)
+        log.add_entries(transaction, size, act.entries)
+        log.write_sequences(transaction, act.sequences)
         tiles = append_leaves(
             lambda level, index: log.read_tile(transaction, level, index),
             size,

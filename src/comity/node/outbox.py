@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shell: messages on their way to partners. What a partner's node has not acknowledged is tried again, for ever."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from comity.ids import Instant, PartyId
@@ -34,11 +35,11 @@ class Waiting:
     problem: str | None
 
 
-def list_due(node: Node) -> list[Outgoing]:
-    """The messages whose time has come, oldest first."""
+def list_due(node: Node, *, party: PartyId | None = None, besides: Collection[PartyId] = ()) -> list[Outgoing]:
+    """Some of the messages whose time has come, oldest first: to `party` alone where one is named, not to `besides`."""
     with node.store.read() as transaction:
         urls = {item.id: item.url for item in parties.list_parties(transaction)}
-        due = agreements.read_due(transaction, now=node.clock(), limit=_BATCH)
+        due = agreements.read_due(transaction, now=node.clock(), limit=_BATCH, party=party, besides=besides)
     return [
         Outgoing(
             position=item.position,

@@ -18,6 +18,11 @@ __all__ = ["Filled", "Pages", "Released"]
 _COST_OF_OBJECT = 400
 """Bytes that the columns of one object take, besides its own."""
 
+_MOST_JOINED = 64 * 1024
+_COST_OF_PAGE = 4_096
+_COST_OF_CHARACTER = 3
+"""Bytes of memory for each character of what was asked for: a page with nothing on it can be asked for by 1,000 ids."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Released:
@@ -34,8 +39,8 @@ class Released:
 class Filled:
     """A page, column by column: `data` are the objects that leave, with a comma between each two, `sizes` their bytes.
 
-    `redacted` names what was removed, by the place of the object. `more` says that others wait behind it. `encoded` is
-    for whoever sends it: the same body, compressed.
+    `redacted` names what was removed, by the place of the object. `more` says that others wait behind it. `answers` is
+    for whoever sends it: what it made of the page, as it is and compressed.
     """
 
     at: tuple[Instant, ...]
@@ -46,7 +51,7 @@ class Filled:
     data: bytes
     more: bool
     listing: Listing
-    encoded: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
+    answers: dict[str, object] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def items(self) -> tuple[Released, ...]:
@@ -66,8 +71,9 @@ class Filled:
         return tuple(items)
 
     def count_bytes(self) -> int:
-        """About how much memory it takes, with room for it compressed in two ways."""
-        return len(self.data) + len(self.data) // 2 + len(self.listing.data) + _COST_OF_OBJECT * len(self.at)
+        """About how much memory it takes, with room for it joined where it is short, and compressed in two ways."""
+        joined = min(len(self.data), _MOST_JOINED)
+        return len(self.data) + joined + len(self.data) // 2 + len(self.listing.data) + _COST_OF_OBJECT * len(self.at)
 
 
 class Pages:
@@ -93,9 +99,10 @@ class Pages:
 
     def keep(self, filled: Filled, feed: Feed, terms: Digest, asked: Hashable) -> None:
         """Remember the page."""
-        key, size = _name(feed, terms, asked), filled.count_bytes()
+        key = _name(feed, terms, asked)
+        size = filled.count_bytes() + _COST_OF_PAGE + _COST_OF_CHARACTER * len(repr(asked))
         self._drop(key)
-        if size > self._most // 4:
+        if size > self._most * 2 // 3:
             return
         self._kept[key] = (filled, feed.last_at, size)
         self._size += size

@@ -8,6 +8,7 @@ the chain rule alone: signed by the old threshold and the new one (`signing.veri
 import hashlib
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import cast
 
 from comity.errors import (
     AuthenticationError,
@@ -24,6 +25,7 @@ from comity.release.disclosure import CredentialChange, EntryType, format_creden
 from comity.signing import Manifest, SignedDocument, parse_manifest, parse_signed_document, verify_manifest
 from comity.signing import verify_successor as verify_next
 from comity.store import Transaction, agreements, parties
+from comity.store.changes import read_changes
 from comity.store.parties import StoredCredential
 
 __all__ = [
@@ -217,16 +219,37 @@ def authenticate(node: Node, *, secret: str | None) -> PartyId:
     """
     if secret is None or len(secret) > _MAX_CREDENTIAL_CHARACTERS:
         raise AuthenticationError("no credential was given")
-    now = node.clock()
+    now, secret_hash = node.clock(), _hash(secret)
+    credential = _find_credential(node, secret_hash)
+    if credential is None:
+        return verify_access(secret, _remember_manifests(node), audience=node.party, now=now)
+    if not credential.is_good(now):
+        raise AuthenticationError("the credential has run out, or was revoked")
+    _note_use(node, credential, secret_hash, day=now // _DAY)
+    return credential.party
+
+
+def _find_credential(node: Node, secret_hash: Digest) -> StoredCredential | None:
+    """The credential with this hash, remembered. What is none is not: anybody could fill the memory with it."""
+    key = f"credential {secret_hash}"
+    remembered = node.remembered.get(key)
+    if remembered is not None and remembered[0] == read_changes(node.store):
+        return cast("StoredCredential", remembered[1])
     with node.store.read() as transaction:
-        credential = parties.find_credential(transaction, _hash(secret))
-        manifests = read_manifests(transaction) if credential is None else {}
+        changes = read_changes(transaction)
+        credential = parties.find_credential(transaction, secret_hash)
     if credential is not None:
-        if not credential.is_good(now):
-            raise AuthenticationError("the credential has run out, or was revoked")
-        _note_use(node, credential, day=now // _DAY)
-        return credential.party
-    return verify_access(secret, manifests, audience=node.party, now=now)
+        node.remembered[key] = (changes, credential)
+    return credential
+
+
+def _remember_manifests(node: Node) -> dict[PartyId, Manifest]:
+    """What `read_manifests` gives, remembered."""
+    with node.store.read() as transaction:
+        changes, remembered = read_changes(transaction), node.remembered.get("manifests")
+        if remembered is None or remembered[0] != changes:
+            remembered = node.remembered["manifests"] = (changes, read_manifests(transaction))
+    return cast("dict[PartyId, Manifest]", remembered[1])
 
 
 def read_cursor_key(node: Node) -> bytes:
@@ -250,13 +273,14 @@ def _verify_first(document: SignedDocument, claimed: Manifest, *, digest: Digest
     return verify_manifest(document, now=node.clock(), digest=digest)
 
 
-def _note_use(node: Node, credential: StoredCredential, *, day: int) -> None:
+def _note_use(node: Node, credential: StoredCredential, secret_hash: Digest, *, day: int) -> None:
     """Note the day, once a day: a write for each request would cost more than what it tells is worth."""
     if credential.used_day == day:
         return
     # A disk without room must not turn a partner away here: what the request leads to finds it full by itself.
     with suppress(UnavailableError), node.store.write() as transaction:
         parties.use_credential(transaction, credential.id, day=day)
+    node.remembered.pop(f"credential {secret_hash}", None)
 
 
 def _record(act: Act, change: CredentialChange, credential: StoredCredential) -> None:

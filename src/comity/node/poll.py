@@ -5,7 +5,7 @@ One poll is one transaction, or shares one with others. In it, in this order:
 
  1. the channel is found among those of the party that asks; what is not for it does not exist;
  2. the gate is asked: state by the events on record and the clock, recognition by this node's own policy;
- 3. the feed catches up: what the terms now admit gets its release time;
+ 3. the feed catches up: what the terms now admit gets its release time, as far as the page needs it where much waits;
  4. a page of candidates is read, and every row is decided again: the index proposes, the decision disposes;
  5. what granular markings forbid is removed;
  6. the disclosure is put on record: what, to whom, under which terms, when;
@@ -18,7 +18,7 @@ A suspension commits before or after this transaction, never inside it. After CO
 sends them must let `suspend` wait for it (`taxii.sends`). A crash after COMMIT leaves a record of what was never sent.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import cast
@@ -37,7 +37,7 @@ from comity.release.decision import Decision, Redact, Release, Withhold, decide
 from comity.release.disclosure import Answer, EntryType, format_disclosure, format_listing
 from comity.release.history import Threshold, admits_history, find_threshold, read_history_sql
 from comity.release.redaction import redact
-from comity.store import feeds, objects
+from comity.store import Transaction, feeds, objects
 from comity.store.changes import read_changes
 from comity.store.feeds import Admission, Candidates, Feed, Selection, VersionChoice
 from comity.store.log import Listing
@@ -51,6 +51,7 @@ __all__ = [
     "VersionChoice",
     "poll",
     "poll_together",
+    "prepare_together",
 ]
 
 MAX_PAGE_OBJECTS = 1_000
@@ -105,28 +106,78 @@ def poll(node: Node, request: PollRequest) -> Page:
     return page
 
 
-def poll_together(node: Node, requests: Sequence[PollRequest]) -> list[Page | None]:
+def poll_together(
+    node: Node, requests: Sequence[PollRequest], *, is_enough: Callable[[], bool] = lambda: False
+) -> list[Page | None]:
     """The page of each, all committed at once; None where `poll` would raise NotFoundError.
 
-    Whatever else one of them raises undoes all: ask each by itself then. The head of the log is kept outside the store
-    by whoever asks (`Node.keep_head`).
+    After each `is_enough` is asked: where it is, the rest have no page, and have to be asked anew. Whatever else one of
+    them raises undoes all: ask each by itself then. The head of the log is kept outside the store by whoever asks
+    (`Node.keep_head`).
     """
     with node.act(keeps_head=False) as act:
-        return [_poll(node, act, request) for request in requests]
+        # In this transaction nothing changes but a feed that catches up: what is open for one is open for the next.
+        opened = dict[tuple[PartyId, str], _Opened | None]()
+        pages = list[Page | None]()
+        for request in requests:
+            pages.append(_poll(node, act, request, opened))
+            if is_enough():
+                break
+        return pages
 
 
-def _poll(node: Node, act: Act, request: PollRequest) -> Page | None:
-    collection = find_open_collection(node, act.transaction, request.recipient, request.collection)
-    if collection is None:
+def prepare_together(node: Node, requests: Sequence[PollRequest]) -> None:
+    """Fill what is not in memory before it is this process's turn to write, so that the others do not wait for it.
+
+    Nothing follows from it: the gate, the feed and the terms are asked again in the transaction that records, and what
+    was filled here under others than those is not found then.
+    """
+    with node.store.read() as transaction:
+        for request in requests:
+            collection = find_open_collection(node, transaction, request.recipient, request.collection)
+            if collection is None:
+                continue
+            feed = feeds.read_feed(transaction, collection.dossier.id, collection.channel.id, request.recipient)
+            if feed is None or not feeds.is_caught_up(transaction, feed, collection.terms.hash):
+                continue
+            _find_or_fill(node, transaction, collection, feed, request=request)
+
+
+_Opened = tuple[Collection, Feed]
+
+
+def _open(node: Node, act: Act, recipient: PartyId, name: str) -> _Opened | None:
+    """The collection, if the gate is open, with its feed, caught up as far as it does at once."""
+    collection = find_open_collection(node, act.transaction, recipient, name)
+    return None if collection is None else (collection, _catch_up(act, collection, node.party))
+
+
+def _poll(node: Node, act: Act, request: PollRequest, opened: dict[tuple[PartyId, str], _Opened | None]) -> Page | None:
+    place = request.recipient, request.collection
+    if place not in opened:
+        opened[place] = _open(node, act, *place)
+    found = opened[place]
+    if found is None:
         return None
-    feed = _catch_up(act, collection, node.party)
-    filled = node.pages.find(feed, collection.terms.hash, request)
-    if filled is None:
-        filled = _fill(act, _open_channel(node, act, collection, feed), request=request)
-        node.pages.keep(filled, feed, collection.terms.hash, request)
+    collection, feed = found
+    filled = _find_or_fill(node, act.transaction, collection, feed, request=request)
+    while feed.behind and not filled.more:
+        feed = _catch_up(act, collection, node.party)
+        opened[place] = collection, feed
+        filled = _find_or_fill(node, act.transaction, collection, feed, request=request)
     if filled.at:
         _record(act, collection, request.answer, filled=filled)
     return Page(agreement=collection.dossier.id, terms=collection.terms.hash, filled=filled)
+
+
+def _find_or_fill(
+    node: Node, transaction: Transaction, collection: Collection, feed: Feed, *, request: PollRequest
+) -> Filled:
+    filled = node.pages.find(feed, collection.terms.hash, request)
+    if filled is None:
+        filled = _fill(transaction, _open_channel(node, transaction, collection, feed), request=request)
+        node.pages.keep(filled, feed, collection.terms.hash, request)
+    return filled
 
 
 def _catch_up(act: Act, collection: Collection, giver: PartyId) -> Feed:
@@ -175,38 +226,48 @@ class _Channel:
     decisions: dict[int, Decision]
 
     @property
+    def admission(self) -> Admission:
+        """What the terms admit, as the feed is caught up by."""
+        collection = self.collection
+        return _admission(self.feed, collection.channel, self.giver, collection.recipient, joined=collection.joined)
+
+    @property
     def threshold(self) -> Threshold:
         """What counts of the past."""
         history = self.collection.channel.history
         return find_threshold(history, floor=self.feed.floor, joined=self.collection.joined)
 
 
-def _open_channel(node: Node, act: Act, collection: Collection, feed: Feed) -> _Channel:
+def _open_channel(node: Node, transaction: Transaction, collection: Collection, feed: Feed) -> _Channel:
     """The channel with the decisions remembered of it. A label stands for the same words as long as it is there."""
-    changes, key = read_changes(act.transaction), f"decisions of {feed.id} under {collection.terms.hash}"
+    changes, key = read_changes(transaction), f"decisions of {feed.id} under {collection.terms.hash}"
     remembered = node.remembered.get(key)
     if remembered is None or remembered[0] != changes:
         remembered = node.remembered[key] = (changes, dict[int, Decision]())
     return _Channel(collection, feed, node.party, cast("dict[int, Decision]", remembered[1]))
 
 
-def _fill(act: Act, channel: _Channel, *, request: PollRequest) -> Filled:
+def _fill(transaction: Transaction, channel: _Channel, *, request: PollRequest) -> Filled:
     """At most `limit` objects, as many as MAX_PAGE_BYTES hold but at least one, and whether others wait behind them."""
     limit, enough = min(request.limit, MAX_PAGE_OBJECTS), MAX_PAGE_BYTES if request.answer in _CARRY_OBJECTS else None
     admitted, redacted, after = Candidates(), dict[int, tuple[str, ...]](), request.selection.after
-    size = 0
+    size, at_once, among = 0, limit + 1, None
     while True:
         selection = replace(request.selection, after=after)
-        read = feeds.read_candidates(act.transaction, channel.feed, selection, limit=limit + 1, bytes_enough=enough)
-        chosen, removed = _admit(act, channel, read)
+        read = feeds.read_candidates(
+            transaction, channel.feed, selection, limit=at_once, bytes_enough=enough, among=among
+        )
+        chosen, removed = _admit(transaction, channel, read)
         redacted |= {len(admitted) + place: names for place, names in removed.items()}
         admitted += chosen
         size += sum(map(len, chosen.data))
         if len(admitted) > limit or size > MAX_PAGE_BYTES:
             break
-        if len(read) <= limit and not (enough and sum(map(len, read.data)) > enough):
+        if len(read) < at_once and not (enough and sum(map(len, read.data)) > enough):
             return _finish(admitted, redacted, more=False, answer=request.answer)
-        after = read.at[-1]
+        # Where terms admit no more what they did, very many stand between two that they admit: those are passed over
+        # by the condition that proposes, which a page without them need not pay for.
+        after, at_once, among = read.at[-1], min(4 * at_once, MAX_PAGE_OBJECTS + 1), channel.admission.label
     return _finish(admitted[: _cut(admitted, limit)], redacted, more=True, answer=request.answer)
 
 
@@ -216,12 +277,14 @@ def _cut(admitted: Candidates, limit: int) -> int:
     return max(1, min(limit, sum(1 for size in sizes if size <= MAX_PAGE_BYTES)))
 
 
-def _admit(act: Act, channel: _Channel, read: Candidates) -> tuple[Candidates, dict[int, tuple[str, ...]]]:
+def _admit(
+    transaction: Transaction, channel: _Channel, read: Candidates
+) -> tuple[Candidates, dict[int, tuple[str, ...]]]:
     """The candidates that the decision admits, and what of them was removed, by their place."""
     decisions, threshold = channel.decisions, channel.threshold
     labels = set(read.label)
     scope, recipient = channel.collection.channel.scope_for(channel.giver), channel.collection.recipient
-    for key, label in objects.read_labels(act.transaction, labels - decisions.keys()).items():
+    for key, label in objects.read_labels(transaction, labels - decisions.keys()).items():
         decisions[key] = decide(scope, label, recipient=recipient)
     if any(not isinstance(decisions[label], Release) for label in labels) or threshold.is_limit:
         rows = zip(read.label, read.first_seq, read.added_at, strict=True)
@@ -263,7 +326,12 @@ def _finish(admitted: Candidates, redacted: Mapping[int, tuple[str, ...]], *, mo
 
 
 def _record(act: Act, collection: Collection, answer: Answer, *, filled: Filled) -> None:
-    content = format_disclosure(answer=answer, channel=collection.channel.id, epoch=collection.dossier.epoch)
+    content = format_disclosure(
+        answer=answer,
+        channel=collection.channel.id,
+        epoch=collection.dossier.epoch,
+        listing=filled.listing.digest,
+    )
     act.record(
         EntryType.DISCLOSURE,
         content,

@@ -5,40 +5,43 @@ What the join is stands in `stix.references`; here it is found out which objects
 whose label really changes take a new place in the order of commit.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 
 from comity.ids import Instant, ObjectId
 from comity.stix.labels import Label
 from comity.stix.references import Version, settle_labels
 from comity.store import Transaction, deletions, objects
-from comity.store.objects import StoredObject
+from comity.store.objects import NewObject, StoredObject
 
 __all__ = ["relabel"]
 
 
 def relabel(
-    transaction: Transaction, added: Mapping[ObjectId, Sequence[int]], *, restated: Collection[ObjectId] = ()
-) -> None:
-    """Renew the label of `added` (new versions by id), of `restated`, and of everything that refers to them.
+    transaction: Transaction, added: Sequence[NewObject] = (), *, restated: Collection[ObjectId] = ()
+) -> dict[int, int]:
+    """The labels of `added` by their keys, to be stored with them; those of all that refers to them are renewed.
 
-    What was deleted is restated: what is left of it, and whatever refers to it.
+    So are those of `restated` and of what refers to them. What was deleted is restated: what is left of it, and
+    whatever refers to it. What `added` supersedes has been marked so.
     """
     if not added and not restated:
-        return
-    versions = objects.read_versions_of(transaction, _find_affected(transaction, added, restated))
-    read, outside = _build(transaction, versions)
-    settled = settle_labels(read, outside=outside)
-    for item in versions:
-        label = objects.intern_label(transaction, settled[item.pk])
+        return {}
+    affected = _find_affected(transaction, added, restated)
+    stored = objects.read_versions_of(transaction, affected - {item.id for item in added if item.first})
+    settled = _settle(transaction, added, stored)
+    keys = objects.LabelKeys(transaction)
+    for item in stored:
+        label = keys.find(settled[item.pk])
         if label != item.label:
             objects.set_label(transaction, item.pk, label)
+    return {item.pk: keys.find(settled[item.pk]) for item in added}
 
 
 def _find_affected(
-    transaction: Transaction, added: Mapping[ObjectId, Sequence[int]], restated: Collection[ObjectId]
+    transaction: Transaction, added: Sequence[NewObject], restated: Collection[ObjectId]
 ) -> set[ObjectId]:
     """`added`, `restated` and, as far as a label can have changed, everything that reaches them."""
-    affected = set(added) | set(restated)
+    affected = {item.id for item in added} | set(restated)
     frontier = _find_changed(transaction, added) | set(restated)
     while frontier:
         frontier = set(objects.read_referrers(transaction, frontier)) - affected
@@ -46,22 +49,28 @@ def _find_affected(
     return affected
 
 
-def _find_changed(transaction: Transaction, added: Mapping[ObjectId, Sequence[int]]) -> set[ObjectId]:
+def _find_changed(transaction: Transaction, added: Sequence[NewObject]) -> set[ObjectId]:
     """Those of `added` whose newest version says or refers to something else than the one before it.
 
     A new version that says the same leaves the labels of its referrers alone; an identity that a million objects name
     can be corrected without touching them.
     """
-    newest: dict[ObjectId, list[StoredObject]] = {}
-    for item in objects.read_versions_of(transaction, added):
+    changed = {item.id for item in added if item.first}
+    followed = {item.id for item in added if not item.first}
+    if not followed:
+        return changed
+    newest: dict[ObjectId, list[StoredObject | NewObject]] = {}
+    stored = objects.read_versions_of(transaction, followed)
+    versions: list[StoredObject | NewObject] = [*stored, *(one for one in added if not one.first)]
+    for item in versions:
         newest.setdefault(item.id, []).append(item)
-    references = objects.read_references(transaction, [item.pk for items in newest.values() for item in items[-2:]])
+    references = _read_references(transaction, added, stored)
     deleted = _find_deleted(transaction, newest)
-    changed = set[ObjectId]()
     for name, items in newest.items():
-        said = {(item.own_label, references.get(item.pk, frozenset())) for item in items[-2:]}
-        first = len(items) == len(added[name]) or name in deleted
-        if first or len(added[name]) > 1 or len(said) > 1:
+        last = sorted(items, key=lambda item: item.version_at)[-2:]
+        said = {(item.own_label, references.get(item.pk, frozenset())) for item in last}
+        several = sum(isinstance(item, NewObject) for item in items) > 1
+        if name in deleted or several or len(said) > 1:
             changed.add(name)
     return changed
 
@@ -71,16 +80,22 @@ def _find_deleted(transaction: Transaction, ids: Collection[ObjectId]) -> dict[O
     return {name: stones[-1].version_at for name, stones in deletions.read_tombstones(transaction, ids).items()}
 
 
-def _build(transaction: Transaction, versions: Sequence[StoredObject]) -> tuple[list[Version], dict[ObjectId, Label]]:
-    """The versions with what each refers to, and the labels that count of what lies outside of them."""
-    references = objects.read_references(transaction, [item.pk for item in versions])
+def _read_references(
+    transaction: Transaction, added: Sequence[NewObject], stored: Sequence[StoredObject]
+) -> dict[int, frozenset[ObjectId]]:
+    held = objects.read_references(transaction, [item.pk for item in stored])
+    return held | {item.pk: item.item.references for item in added}
+
+
+def _settle(transaction: Transaction, added: Sequence[NewObject], stored: Sequence[StoredObject]) -> dict[int, Label]:
+    """The label that counts for each version, from what each refers to and the labels of what lies outside of them."""
+    versions: list[StoredObject | NewObject] = [*stored, *added]
+    references = _read_references(transaction, added, stored)
     inside = {item.id: item.version_at for item in versions if item.current}
-    outside = objects.read_current(
+    outside = objects.read_current_labels(
         transaction, {target for targets in references.values() for target in targets if target not in inside}
     )
-    known = objects.read_labels(
-        transaction, {item.own_label for item in versions} | {item.label for item in outside.values()}
-    )
+    known = objects.read_labels(transaction, {item.own_label for item in versions} | set(outside.values()))
     deleted = _find_deleted(transaction, inside)
     read = [
         Version(
@@ -90,8 +105,8 @@ def _build(transaction: Transaction, versions: Sequence[StoredObject]) -> tuple[
             own=known[item.own_label],
             references=references.get(item.pk, frozenset()),
             newest=item.current,
-            outlived=deleted.get(item.id, inside[item.id]) > inside[item.id],
+            outlived=bool(deleted) and deleted.get(item.id, inside[item.id]) > inside[item.id],
         )
         for item in versions
     ]
-    return read, {name: known[item.label] for name, item in outside.items()}
+    return settle_labels(read, outside={name: known[label] for name, label in outside.items()})

@@ -169,7 +169,7 @@ def delete(node: Node, prefix: str, *, reason: str, by: str | None = None) -> Pu
         item = find_object(act.transaction, prefix)
         held = objects.read_versions_of(act.transaction, [item.id])
         stones = tuple(_delete(act, version, judged=None, reason=reason, by=by) for version in held)
-        relabel(act.transaction, {}, restated={item.id})
+        relabel(act.transaction, restated={item.id})
     return Purged(stones=stones, more=False, gone=_finish(node))
 
 
@@ -196,7 +196,7 @@ def delete_due(node: Node, *, most: int = _BATCH) -> Purged:
         for due in found[:most]:
             assert isinstance(due.judged, Delete)  # noqa: S101 (that is what was looked for)
             stones.append(_delete(act, due.object, judged=due.judged, reason=None, by=None))
-        relabel(act.transaction, {}, restated={stone.id for stone in stones})
+        relabel(act.transaction, restated={stone.id for stone in stones})
     more = len(found) > most
     return Purged(stones=tuple(stones), more=more, gone=False if more else _finish(node))
 

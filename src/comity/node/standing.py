@@ -7,9 +7,10 @@ events: one row read tells whether it is still true. The clock and the recogniti
 
 import hashlib
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Collection as Several
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import cast
 
 from comity.agreement.events import Event
@@ -31,10 +32,12 @@ __all__ = [
     "find_agreement",
     "find_agreement_id",
     "find_collection",
+    "find_places",
     "judge_terms",
     "list_collections",
     "list_dossiers",
     "read_dossier",
+    "remember_dossiers",
 ]
 
 _MIN_PREFIX = 4
@@ -126,6 +129,7 @@ class Collection:
         return self.recipient not in self.terms.founders
 
 
+@lru_cache(maxsize=16_384)
 def collection_id(agreement: AgreementId, channel: str, *, giver: PartyId, recipient: PartyId) -> str:
     """The id of the collection that `giver` offers `recipient` under a channel: both compute it, nobody tells it.
 
@@ -144,12 +148,15 @@ def read_dossier(node: Node, transaction: Transaction, agreement: AgreementId) -
     if remembered is not None and remembered[0] == epoch and isinstance(remembered[1], Dossier):
         return remembered[1]
     envelopes = agreements.read_envelopes(transaction, agreement)
+    # A partner may send a thousand messages on one agreement: each is parsed once, not again with each that follows.
+    before = remembered[1] if remembered is not None and isinstance(remembered[1], Dossier) else None
+    parsed = {} if before is None else dict(zip(before.envelopes, before.events, strict=True))
     dossier = Dossier(
         id=agreement,
         epoch=epoch,
         versions=tuple(parse_terms(document) for document in agreements.read_versions(transaction, agreement)),
         # Each was verified when it came in, and is not verified again here: `agreement.certificate` does that.
-        events=tuple(parse_message(envelope).event for envelope, _ in envelopes),
+        events=tuple(parsed.get(envelope) or parse_message(envelope).event for envelope, _ in envelopes),
         envelopes=tuple(envelope for envelope, _ in envelopes),
         recorded_at=tuple(recorded for _, recorded in envelopes),
     )
@@ -157,10 +164,21 @@ def read_dossier(node: Node, transaction: Transaction, agreement: AgreementId) -
     return dossier
 
 
-def list_dossiers(node: Node, transaction: Transaction) -> list[Dossier]:
+def list_dossiers(node: Node, transaction: Transaction) -> Sequence[Dossier]:
     """Every agreement on record, oldest first."""
-    found = (read_dossier(node, transaction, agreement) for agreement in agreements.list_agreements(transaction))
-    return [dossier for dossier in found if dossier is not None]
+    changes, remembered = read_changes(transaction), node.remembered.get("dossiers")
+    if remembered is None or remembered[0] != changes:
+        found = (read_dossier(node, transaction, agreement) for agreement in agreements.list_agreements(transaction))
+        remembered = node.remembered["dossiers"] = (changes, tuple(dossier for dossier in found if dossier is not None))
+    return cast("Sequence[Dossier]", remembered[1])
+
+
+def remember_dossiers(node: Node) -> None:
+    """Read what is on record of every agreement, so that the first who asks need not wait for it."""
+    now = node.clock()
+    with node.store.read() as transaction:
+        for dossier in list_dossiers(node, transaction):
+            dossier.standing(now=now)
 
 
 def find_agreement(node: Node, transaction: Transaction, prefix: str) -> Dossier:
@@ -221,13 +239,17 @@ def list_collections(node: Node, transaction: Transaction, recipient: PartyId) -
             channel=channel,
             recipient=recipient,
         )
-        for name, (dossier, terms, channel) in _find_places(node, transaction, recipient).items()
+        for name, (dossier, terms, channel) in find_places(
+            node, transaction, giver=node.party, recipient=recipient, changes=read_changes(transaction)
+        ).items()
     ]
 
 
-def find_collection(node: Node, transaction: Transaction, recipient: PartyId, collection: str) -> Collection | None:
-    """The collection of `recipient` with that id, if there is one."""
-    place = _find_places(node, transaction, recipient).get(collection)
+def find_collection(
+    node: Node, transaction: Transaction, recipient: PartyId, collection: str, *, changes: int
+) -> Collection | None:
+    """The collection of `recipient` with that id, if there is one; `changes` is `read_changes` of this transaction."""
+    place = find_places(node, transaction, giver=node.party, recipient=recipient, changes=changes).get(collection)
     if place is None:
         return None
     dossier, terms, channel = place
@@ -241,21 +263,26 @@ def find_collection(node: Node, transaction: Transaction, recipient: PartyId, co
     )
 
 
-def _find_places(node: Node, transaction: Transaction, recipient: PartyId) -> dict[str, tuple[Dossier, Terms, Channel]]:
-    """Where each collection of `recipient` comes from. It does not hang on the clock, nor on the policy."""
-    changes, key = read_changes(transaction), f"collections of {recipient}"
+def find_places(
+    node: Node, transaction: Transaction, *, giver: PartyId, recipient: PartyId, changes: int
+) -> Mapping[str, tuple[Dossier, Terms, Channel]]:
+    """Where each collection of `giver` for `recipient` comes from, whether anything may be given in it or not.
+
+    It does not hang on the clock, nor on the policy. `changes` is `read_changes` of this transaction.
+    """
+    key = f"collections of {giver} for {recipient}"
     remembered = node.remembered.get(key)
     if remembered is not None and remembered[0] == changes:
         return cast("dict[str, tuple[Dossier, Terms, Channel]]", remembered[1])
     now = node.clock()
     places = {
-        collection_id(dossier.id, channel.id, giver=node.party, recipient=recipient): (dossier, current, channel)
+        collection_id(dossier.id, channel.id, giver=giver, recipient=recipient): (dossier, current, channel)
         for dossier in list_dossiers(node, transaction)
         for standing in [dossier.standing(now=now)]
         for current in [standing.current]
         if current is not None
         for channel in current.channels
-        if (node.party, recipient) in channel.pairs(standing.members)
+        if (giver, recipient) in channel.pairs(standing.members)
     }
     node.remembered[key] = (changes, places)
     return places

@@ -6,7 +6,7 @@ this party's own affair: it goes into the log and to no partner.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 
 from comity.agreement.lifecycle import Standing
@@ -159,7 +159,7 @@ def _list_undelivered(transaction: Transaction, *, now: Instant) -> Iterator[Wor
         )
 
 
-def _list_strangers(transaction: Transaction, dossiers: list[Dossier], *, now: Instant) -> Iterator[WorkItem]:
+def _list_strangers(transaction: Transaction, dossiers: Sequence[Dossier], *, now: Instant) -> Iterator[WorkItem]:
     """Whoever speaks of an agreement that is not its own has its name from somewhere."""
     titles = {dossier.id: (dossier.standing(now=now).current or dossier.versions[-1]).title for dossier in dossiers}
     for agreement, party, count, first in agreements.read_strangers(transaction, Instant(now - _STRANGERS_SHOWN)):

@@ -8,8 +8,11 @@ no selector and no free text stands in a leaf.
 
     leaf     {"at":"…","commitment":"…","count":2,"format":"comity-leaf/1","recipient":"borealia","sequence":7,
               "terms":"…","type":"disclosure"}
-    content  {"answer":"objects","channel":"main","epoch":3,"format":"comity-disclosure/1",
-              "objects":[{"digest":"…","id":"report--…","redacted":[],"version":"…"}]}
+    content  {"answer":"objects","channel":"main","epoch":3,"format":"comity-disclosure/2","listing":"…"}
+    listing  {"format":"comity-listing/1","objects":[{"digest":"…","id":"report--…","redacted":[],"version":"…"}]}
+
+The content of a disclosure names its listing by SHA-256, so that what a thousand objects take is hashed and kept once
+for all who were given those very objects.
 
 Not here: the tree (`tlog.merkle`), the salt's randomness and the write (`node`).
 """
@@ -21,7 +24,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from comity.agreement.people import Approval, Role
-from comity.canonical import Json, canonical_bytes, parse_signed_json
+from comity.canonical import Json, canonical_bytes, parse_signed_json, sha256_digest
 from comity.errors import LogMismatch, MalformedError, MalformedJson
 from comity.ids import (
     AgreementId,
@@ -66,7 +69,8 @@ MAX_ENTRY_BYTES = 65_535
 SALT_BYTES = 32
 
 _FORMAT = "comity-leaf/1"
-_END = b"]}"
+_DISCLOSURE = "comity-disclosure/2"
+_LISTING = "comity-listing/1"
 _DOMAIN = b"comity-commitment/1\n"
 _FIELDS = frozenset({"format", "type", "terms", "recipient", "sequence", "count", "at", "commitment"})
 
@@ -143,26 +147,24 @@ class Leaf:
     commitment: Digest
 
 
-def commit_content(salt: bytes, *content: bytes) -> Digest:
-    """The commitment: SHA-256 over a domain line, the salt and the content, given whole or in parts."""
-    commitment = hashlib.sha256(_DOMAIN + salt)
-    for part in content:
-        commitment.update(part)
-    return Digest(commitment.hexdigest())
+def commit_content(salt: bytes, content: bytes) -> Digest:
+    """The commitment: SHA-256 over a domain line, the salt and the content."""
+    return Digest(hashlib.sha256(_DOMAIN + salt + content).hexdigest())
 
 
-def format_disclosure(*, answer: Answer, channel: str, epoch: int) -> bytes:
-    """The content of a disclosure, canonical, up to the list of objects: `format_listing` gives the rest.
+def format_disclosure(*, answer: Answer, channel: str, epoch: int, listing: Digest) -> bytes:
+    """The content of a disclosure, canonical; `listing` is the digest of what `format_listing` gives.
 
     `epoch` is the agreement's count of events when it was decided.
     """
     name = canonical_bytes(channel).decode()
-    head = f'{{"answer":"{answer}","channel":{name},"epoch":{epoch},"format":"comity-disclosure/1","objects":['
-    return head.encode()
+    return (
+        f'{{"answer":"{answer}","channel":{name},"epoch":{epoch},"format":"{_DISCLOSURE}","listing":"{listing}"}}'
+    ).encode()
 
 
 def format_listing(objects: Iterable[tuple[ObjectId, str, Digest | None, Sequence[str]]]) -> bytes:
-    """The objects of a disclosure, in order, and the end of its content, canonical: id, version, digest, redacted.
+    """The objects of a disclosure, in order, canonical: id, version, digest, redacted.
 
     The digest is that of the bytes that left, None where only id and version left (manifest, versions). Ids, versions
     and digests hold nothing that JSON would escape: each was parsed when it came in.
@@ -173,7 +175,7 @@ def format_listing(objects: Iterable[tuple[ObjectId, str, Digest | None, Sequenc
         else _format_listed(item, version, digest, redacted=redacted)
         for item, version, digest, redacted in objects
     ]
-    return ",".join(listed).encode() + _END
+    return f'{{"format":"{_LISTING}","objects":[{",".join(listed)}]}}'.encode()
 
 
 def _format_listed(item: ObjectId, version: str, digest: Digest | None, *, redacted: Sequence[str]) -> str:
@@ -316,15 +318,28 @@ def parse_leaf(data: bytes) -> Leaf:
             raise MalformedJson("a field of the log leaf has a value of the wrong kind")
 
 
-def verify_opening(leaf: Leaf, *, salt: bytes, content: bytes) -> bytes:
-    """The content, once it is the one that the leaf commits to.
+def verify_opening(leaf: Leaf, *, salt: bytes, content: bytes, listing: bytes = b"") -> bytes:
+    """The content, once it is the one that the leaf commits to, and `listing` is the one that the content names.
 
     Raises:
-        LogMismatch: salt or content is not the one the leaf was made with.
+        LogMismatch: salt, content or listing is not the one the leaf was made with.
     """
     if not hmac.compare_digest(commit_content(salt, content), leaf.commitment):
         raise LogMismatch("salt and content do not open the commitment of the leaf")
+    named = _find_listing(content) if leaf.type is EntryType.DISCLOSURE else None
+    if (named or "") != (sha256_digest(listing) if listing else ""):
+        raise LogMismatch("the listing is not the one that the content names")
     return content
+
+
+def _find_listing(content: bytes) -> str | None:
+    """The digest of the listing that the content of a disclosure names; the first format has its objects in itself."""
+    try:
+        said = parse_signed_json(content)
+    except MalformedJson:
+        return None
+    listing = said.get("listing") if isinstance(said, dict) else None
+    return listing if isinstance(listing, str) else None
 
 
 def _build_leaf(

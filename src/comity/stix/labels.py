@@ -9,14 +9,14 @@ set that grows: those inside which the object must not be used or passed on, by 
     a report about one group in Iraq, in which a location in Jordan is named:
     join(report, location).regions == {frozenset({"IQ"}), frozenset({"JO"})}      terms on Iraq alone admit it no more
 
-Tags are what people say of an object: subjects, regions, kinds and safeguards, read from the classification extension
-(docs/spec/classification.md). Nothing here infers a tag from free text. Not decided here: what is admitted
-(`release.clauses`), and which references could be followed (`with_unresolved` is for whoever finds one missing).
+Not decided here: what is admitted (`release.clauses`), and which references could be followed (`with_unresolved` is for
+whoever finds one missing).
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final
 
 from comity.canonical import OBJECT_LIMITS, Json, canonical_bytes, parse_json
@@ -24,7 +24,18 @@ from comity.errors import MalformedError, MalformedObject
 from comity.ids import PartyId, parse_object_id, parse_party_id
 from comity.stix.markings import STATEMENT, TLP_ORDER, GranularMarking, Markings, tlp_rank
 from comity.stix.objects import StixObject
-from comity.vocabulary import HANDLING, KINDS, PERSON_CLASSES, REGIONS, SPECIAL_CATEGORIES
+from comity.stix.tags import (
+    CLASSIFICATION_EXTENSION,
+    VOCABULARIES,
+    Check,
+    Tags,
+    forget_tags,
+    join_tags,
+    make_tags,
+    read_tags,
+    read_texts,
+)
+from comity.vocabulary import HANDLING, KINDS, PERSON_CLASSES, SPECIAL_CATEGORIES
 
 __all__ = [
     "CLASSIFICATION_EXTENSION",
@@ -34,6 +45,7 @@ __all__ = [
     "UNSPECIFIED",
     "Label",
     "Tags",
+    "forget_labels",
     "format_label",
     "join",
     "join_tags",
@@ -45,9 +57,6 @@ __all__ = [
     "with_unresolved",
 ]
 
-CLASSIFICATION_EXTENSION: Final = "extension-definition--77b577be-cae3-44af-8f74-64e0b45e3272"
-"""The property-extension that carries `Tags`; its fields are lists of the same names."""
-
 UNSPECIFIED: Final = "unspecified"
 """The kind of an object whose kind nobody has said; no terms can name it."""
 
@@ -57,7 +66,6 @@ MAX_WORDS: Final = 512
 UNRESOLVED: Final = "unresolved-reference"
 """The marking of an object that refers to one the node does not hold; no terms can name it."""
 
-_SUBJECT = re.compile(r"[a-z][a-z0-9-]{0,31}:[!-~]{1,255}", re.ASCII)
 _TYPE = re.compile(r"[a-z0-9](?:[a-z0-9]|-(?!-)){1,248}[a-z0-9]", re.ASCII)
 _PROPERTY = re.compile(r"[A-Za-z0-9_-]{1,250}", re.ASCII)
 
@@ -67,18 +75,6 @@ _MAX_FRAMEWORK = 4_000
 _LONG_WORD = 256
 """A framework's name counts as one word more for each of these characters: a full label fits into its bounds as JSON.
 """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tags:
-    """What people say of an object; an empty set means that nobody has said."""
-
-    subjects: frozenset[str]
-    regions: frozenset[str]
-    kinds: frozenset[str]
-    person_classes: frozenset[str]
-    special_categories: frozenset[str]
-    handling: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,130 +117,6 @@ OVERFULL: Final = Label(
     granular=(),
 )
 """The label of what refers, near or far, to more than a label can hold; no terms can admit it."""
-
-_Check = Callable[[str], bool]
-
-
-def _is_subject(word: str) -> bool:
-    return _SUBJECT.fullmatch(word) is not None
-
-
-_VOCABULARIES: Final[dict[str, tuple[_Check, str]]] = {
-    "subjects": (_is_subject, 'scheme:id, for example "unsc:QDe.901" or "stix:intrusion-set--…"'),
-    "regions": (REGIONS.__contains__, 'an ISO 3166-1 alpha-2 code in upper case, for example "IQ"'),
-    "kinds": (KINDS.__contains__, f"one of {', '.join(sorted(KINDS))}"),
-    "person_classes": (PERSON_CLASSES.__contains__, f"one of {', '.join(sorted(PERSON_CLASSES))}"),
-    "special_categories": (SPECIAL_CATEGORIES.__contains__, f"one of {', '.join(sorted(SPECIAL_CATEGORIES))}"),
-    "handling": (HANDLING.__contains__, f"one of {', '.join(sorted(HANDLING))}"),
-}
-
-
-# --- tags ---------------------------------------------------------------------------------------------------------
-
-
-def make_tags(
-    *,
-    subjects: Collection[str] = (),
-    regions: Collection[str] = (),
-    kinds: Collection[str] = (),
-    person_classes: Collection[str] = (),
-    special_categories: Collection[str] = (),
-    handling: Collection[str] = (),
-) -> Tags:
-    """The tags that these words are, each word checked against the vocabulary of its field.
-
-    Raises:
-        MalformedObject: a word that is not in the vocabulary; `where` is "/field/word number".
-    """
-    return Tags(
-        subjects=_check_words("subjects", subjects),
-        regions=_check_words("regions", regions),
-        kinds=_check_words("kinds", kinds),
-        person_classes=_check_words("person_classes", person_classes),
-        special_categories=_check_words("special_categories", special_categories),
-        handling=_check_words("handling", handling),
-    )
-
-
-def read_tags(value: dict[str, Json]) -> Tags:
-    """What the classification extension of the object `value` says; without one, nothing is said.
-
-    A `location` whose `country` is an ISO 3166-1 alpha-2 code lies in that region, tagged or not.
-
-    Raises:
-        MalformedObject: an unknown field or word in the extension: a restriction that is not understood is not dropped.
-    """
-    extensions = value.get("extensions", {})
-    if not isinstance(extensions, dict):
-        raise MalformedObject("extensions is not a JSON object; give {extension id: {…}}", where="/extensions")
-    tags = _read_extension(extensions)
-    country = value.get("country") if value.get("type") == "location" else None
-    if isinstance(country, str) and country.upper() in REGIONS:
-        tags = replace(tags, regions=tags.regions | {country.upper()})
-    return tags
-
-
-def join_tags(tags: Tags, *others: Tags) -> Tags:
-    """Everything that any of them says."""
-    for other in others:
-        tags = Tags(
-            subjects=tags.subjects | other.subjects,
-            regions=tags.regions | other.regions,
-            kinds=tags.kinds | other.kinds,
-            person_classes=tags.person_classes | other.person_classes,
-            special_categories=tags.special_categories | other.special_categories,
-            handling=tags.handling | other.handling,
-        )
-    return tags
-
-
-def _read_extension(extensions: dict[str, Json]) -> Tags:
-    where = f"/extensions/{CLASSIFICATION_EXTENSION}"
-    if CLASSIFICATION_EXTENSION not in extensions:
-        return make_tags()
-    extension = extensions[CLASSIFICATION_EXTENSION]
-    if not isinstance(extension, dict):
-        raise MalformedObject("the classification extension is not a JSON object; give its fields", where=where)
-    if extension.get("extension_type") != "property-extension":
-        raise MalformedObject(
-            'the classification extension must say "extension_type": "property-extension"',
-            where=f"{where}/extension_type",
-        )
-    words: dict[str, list[str]] = {}
-    for field, listed in extension.items():
-        if field in _VOCABULARIES:
-            words[field] = _read_texts(listed, where=f"{where}/{field}")
-        elif field != "extension_type":
-            raise MalformedObject(
-                f"the classification extension has no field {field[:64]!r}; use {', '.join(_VOCABULARIES)}",
-                where=f"{where}/{field[:64].replace('~', '~0').replace('/', '~1')}",
-            )
-    try:
-        return make_tags(**words)
-    except MalformedObject as error:
-        raise MalformedObject(error.detail, where=f"{where}{error.where}") from None
-
-
-def _read_texts(listed: Json, *, where: str) -> list[str]:
-    if not isinstance(listed, list):
-        raise MalformedObject("not a list; give a list of words", where=where)
-    texts = [word for word in listed if isinstance(word, str)]
-    if len(texts) != len(listed):
-        raise MalformedObject("holds something that is not text; give a list of words", where=where)
-    return texts
-
-
-def _check_words(field: str, words: Iterable[str]) -> frozenset[str]:
-    is_known, expected = _VOCABULARIES[field]
-    checked: set[str] = set()
-    for index, word in enumerate(words):
-        if not is_known(word):
-            raise MalformedObject(
-                f"{word[:80]!r} in {field} is not understood; give {expected}", where=f"/{field}/{index}"
-            )
-        checked.add(word)
-    return frozenset(checked)
-
 
 # --- labels -------------------------------------------------------------------------------------------------------
 
@@ -354,6 +226,7 @@ def _intersect(one: frozenset[PartyId] | None, other: frozenset[PartyId] | None)
 # --- bytes --------------------------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=4_096)
 def format_label(label: Label) -> bytes:
     """The one canonical form of a label (RFC 8785): equal labels have equal bytes, and are stored once.
 
@@ -379,6 +252,7 @@ def format_label(label: Label) -> bytes:
     )
 
 
+@lru_cache(maxsize=4_096)
 def parse_label(data: bytes) -> Label:
     """The label whose canonical form `data` is.
 
@@ -414,6 +288,13 @@ def parse_label(data: bytes) -> Label:
     return label
 
 
+def forget_labels() -> None:
+    """Keep nothing in memory of any label: what was deleted may stand in one."""
+    forget_tags()
+    format_label.cache_clear()
+    parse_label.cache_clear()
+
+
 def _sorted(words: Iterable[str]) -> list[Json]:
     return [*sorted(words)]
 
@@ -422,12 +303,12 @@ def _sorted_groups(groups: Iterable[frozenset[str]]) -> list[Json]:
     return [_sorted(group) for group in sorted(groups, key=sorted)]
 
 
-def _read_set(value: dict[str, Json], field: str, is_known: _Check) -> frozenset[str]:
+def _read_set(value: dict[str, Json], field: str, is_known: Check) -> frozenset[str]:
     return _check_set(value[field], is_known, where=f"/{field}")
 
 
-def _check_set(listed: Json, is_known: _Check, *, where: str) -> frozenset[str]:
-    words = frozenset(_read_texts(listed, where=where))
+def _check_set(listed: Json, is_known: Check, *, where: str) -> frozenset[str]:
+    words = frozenset(read_texts(listed, where=where))
     for word in sorted(words):
         if not is_known(word):
             raise MalformedObject(f"{word[:80]!r} is not a word of this field", where=where)
@@ -438,7 +319,7 @@ def _read_groups(value: dict[str, Json], field: str) -> frozenset[frozenset[str]
     groups = value[field]
     if not isinstance(groups, list):
         raise MalformedObject("not a list of groups of words", where=f"/{field}")
-    is_known = _VOCABULARIES[field][0]
+    is_known = VOCABULARIES[field][0]
     return frozenset(_check_set(group, is_known, where=f"/{field}/{index}") for index, group in enumerate(groups))
 
 

@@ -12,8 +12,9 @@ Not decided here: whether a marking is acceptable (`release.clauses`), and what 
 """
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -185,6 +186,8 @@ def read_markings(value: dict[str, Json], *, definitions: Mapping[ObjectId, str]
             selector points at nothing; a restriction that cannot be placed is never dropped.
     """
     whole = _read_marking_refs(value)
+    if "granular_markings" not in value:
+        return _mark(whole, (), _find_statements(whole, definitions))
     partly: dict[str, str] = {}
     required = find_required(value)
     tightened: list[ObjectId] = []
@@ -194,14 +197,29 @@ def read_markings(value: dict[str, Json], *, definitions: Mapping[ObjectId, str]
             tightened.append(granular.marking)
         for name in detachable:
             partly[name] = _strictest(partly.get(name, "clear"), TLP_IDS.get(granular.marking, "unmarked"))
+    marked = _mark(whole, tuple(tightened), _find_statements((*whole, *tightened), definitions))
+    return replace(
+        marked, granular=tuple(sorted(GranularMarking(property=name, tlp=level) for name, level in partly.items()))
+    )
+
+
+def _find_statements(markings: Collection[ObjectId], definitions: Mapping[ObjectId, str]) -> frozenset[ObjectId]:
+    return frozenset(one for one in markings if one not in TLP_IDS and definitions.get(one) == STATEMENT)
+
+
+@lru_cache(maxsize=1_024)
+def _mark(whole: tuple[ObjectId, ...], tightened: tuple[ObjectId, ...], statements: frozenset[ObjectId]) -> Markings:
+    """What the markings of a whole object, and those that count as such, come to; most objects are marked alike."""
     tlp = _strictest("clear", *[TLP_IDS[one] for one in whole if one in TLP_IDS])
     if not any(one in TLP_IDS for one in whole):
         tlp = "unmarked"
-    tlp = _strictest(tlp, *[TLP_IDS[one] for one in tightened if one in TLP_IDS])
     return Markings(
-        tlp=tlp,
-        others=frozenset(_name_other(one, definitions) for one in (*whole, *tightened) if one not in TLP_IDS),
-        granular=tuple(sorted(GranularMarking(property=name, tlp=level) for name, level in partly.items())),
+        tlp=_strictest(tlp, *[TLP_IDS[one] for one in tightened if one in TLP_IDS]),
+        # Only "statement" is a word of its own: any other claim about a definition stays unknown.
+        others=frozenset(
+            STATEMENT if one in statements else f"unknown:{one}" for one in (*whole, *tightened) if one not in TLP_IDS
+        ),
+        granular=(),
     )
 
 
@@ -261,11 +279,6 @@ def _strictest(*levels: str) -> str:
     return max(levels, key=tlp_rank)
 
 
-def _name_other(marking: ObjectId, definitions: Mapping[ObjectId, str]) -> str:
-    # Only "statement" is a word of its own: any other claim about a definition stays unknown.
-    return STATEMENT if definitions.get(marking) == STATEMENT else f"unknown:{marking}"
-
-
 def _read_marking_refs(value: dict[str, Json]) -> tuple[ObjectId, ...]:
     if "object_marking_refs" not in value:
         return ()
@@ -274,6 +287,8 @@ def _read_marking_refs(value: dict[str, Json]) -> tuple[ObjectId, ...]:
         raise MalformedObject(
             "object_marking_refs is not a list; give a list of marking-definition ids", where="/object_marking_refs"
         )
+    if all(isinstance(ref, str) and ref in TLP_IDS for ref in refs):
+        return tuple([ObjectId(str(ref)) for ref in refs])
     return tuple(_read_marking_id(ref, where=f"/object_marking_refs/{index}") for index, ref in enumerate(refs))
 
 

@@ -11,22 +11,25 @@ reference or a marking that cannot be read. The rest of what STIX asks of each t
 Tags are read in `stix.labels`.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from itertools import chain
+from typing import Final, TypeAlias, cast
 
 from comity.canonical import BUNDLE_LIMITS, OBJECT_LIMITS, Json, Member, parse_json, sha256_digest, split_members
 from comity.errors import MalformedError, MalformedJson, MalformedObject
-from comity.ids import Digest, Instant, ObjectId, parse_instant, parse_object_id
+from comity.ids import Digest, Instant, ObjectId, is_object_id, parse_instant, parse_object_id
 from comity.stix.markings import STATEMENT, TLP_IDS, check_tlp_definition, read_markings
 
 __all__ = [
     "MAX_BUNDLE_OBJECTS",
     "UNVERSIONED",
     "BadObject",
+    "BundleReading",
     "ParsedBundle",
     "StixObject",
     "find_statements",
+    "join_bundles",
     "parse_bundle",
     "parse_object",
 ]
@@ -36,6 +39,8 @@ MAX_BUNDLE_OBJECTS: Final = 100_000
 
 UNVERSIONED: Final = "1970-01-01T00:00:00.000Z"
 """The version of an object that has neither `modified` nor `created` (most SCOs); TAXII 2.1 asks for a fixed one."""
+
+_UNVERSIONED_AT: Final = Instant(0)
 
 _SDO_SRO: Final = frozenset(
     {
@@ -65,6 +70,22 @@ _SDO_SRO: Final = frozenset(
     }
 )
 _SHOWN = 80
+_REFERENCES: Final = ("_ref", "_refs")
+_USUAL_REFERENCES: Final = {
+    "created_by_ref": False,
+    "object_marking_refs": True,
+    "object_ref": False,
+    "object_refs": True,
+    "observed_data_refs": True,
+    "sample_refs": True,
+    "sighting_of_ref": False,
+    "source_ref": False,
+    "target_ref": False,
+    "where_sighted_refs": True,
+}
+"""Properties by which most objects refer to others, and whether each is a list."""
+
+_TLP_LIST: Final = [*TLP_IDS]
 # STIX 2.1 §3.2: what each object of these types carries.
 _REQUIRED_TIMES: Final = dict.fromkeys(_SDO_SRO, ("created", "modified")) | {"marking-definition": ("created",)}
 
@@ -87,6 +108,16 @@ class StixObject:
     revoked: bool
     digest: Digest
     data: bytes
+
+    @property
+    def version_at(self) -> Instant:
+        """The time that `version` says."""
+        if self.modified is not None:
+            return self.modified
+        return _UNVERSIONED_AT if self.created is None else self.created
+
+
+_Parsed: TypeAlias = tuple[StixObject, dict[str, Json]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,40 +156,79 @@ def parse_object(data: bytes) -> tuple[StixObject, dict[str, Json]]:
     return _read_object(value, data), value
 
 
-def parse_bundle(data: bytes) -> ParsedBundle:
+def parse_bundle(data: bytes, *, most: int | None = None) -> ParsedBundle:
     """The objects of a STIX bundle, of a TAXII envelope {"objects": […]}, or the one object that `data` is.
 
     One bad object never spoils the others. Exact repeats count once; a second object with the id and version of an
-    earlier one and other bytes is bad. A TAXII envelope may be empty, a bundle may not.
+    earlier one and other bytes is bad. A TAXII envelope may be empty, a bundle may not. What holds over `most` objects
+    (`MAX_BUNDLE_OBJECTS`) is refused before any of them is read: each costs, whatever it is.
 
     Raises:
         MalformedJson: the bundle as a whole is not JSON (truncated, for example), or over `BUNDLE_LIMITS`.
-        MalformedObject: it holds no object, or more than `MAX_BUNDLE_OBJECTS`.
+        MalformedObject: it holds no object, or more than `most`.
     """
-    try:
-        others, members = split_members(data, array="objects", limits=BUNDLE_LIMITS)
-    except MalformedJson as error:
-        if error.where != "/objects":
-            raise
-        # One observed-data object may carry a dictionary of that name (STIX 2.1 §4.14, deprecated).
-        value = _parse_members(data)
-        if value.get("type", "bundle") == "bundle":
-            raise
-        return ParsedBundle(good=((_read_object(value, data), value),), places=(0,), bad=())
-    if others.get("type", "bundle") != "bundle":
-        return ParsedBundle(good=(parse_object(data),), places=(0,), bad=())
-    if not members and others.keys() - {"more", "next"}:
-        raise MalformedObject(
-            "no object is in it; send a STIX 2.1 bundle with a list `objects` that is not empty, or one object with "
-            "its `type`",
-            where="/objects" if "type" in others else "/type",
-        )
-    if len(members) > MAX_BUNDLE_OBJECTS:
-        raise MalformedObject(
-            f"{len(members)} objects are more than the {MAX_BUNDLE_OBJECTS} one bundle may hold; split it",
-            where="/objects",
-        )
-    return _collect(members)
+    reading = BundleReading(data, most=MAX_BUNDLE_OBJECTS if most is None else most)
+    return reading.parse(reading.count)
+
+
+class BundleReading:
+    """A bundle that is parsed some objects at a time, so that others get a turn in between: `parse_bundle` in steps.
+
+    `count` objects are in it, good or bad.
+    """
+
+    def __init__(self, data: bytes, *, most: int = MAX_BUNDLE_OBJECTS) -> None:
+        """Find where each object ends; over `most` of them are refused before any is read.
+
+        Raises:
+            MalformedJson, MalformedObject: as `parse_bundle`.
+        """
+        self._alone, self._members = _open_bundle(data, most=most)
+        self._next = 0
+        # By time and not by text: "…:00Z" and "…:00.000Z" are one version, and may not be two objects.
+        self._seen: dict[tuple[ObjectId, Instant], tuple[int, Digest]] = {}
+        self.count = 1 if self._alone is not None else len(self._members)
+
+    def parse(self, most: int) -> ParsedBundle:
+        """The next `most` objects; empty at the end."""
+        if self._alone is not None:
+            alone, self._alone = self._alone, None
+            return ParsedBundle(good=(alone,), places=(0,), bad=())
+        members = self._members[self._next : self._next + most]
+        self._next += len(members)
+        return self._collect(members)
+
+    def _collect(self, members: Sequence[Member]) -> ParsedBundle:
+        good: list[tuple[StixObject, dict[str, Json]]] = []
+        places: list[int] = []
+        bad: list[BadObject] = []
+        repeats: list[tuple[int, int]] = []
+        for member in members:
+            value: dict[str, Json] | None = None
+            try:
+                value = _parse_members(member.data)
+                found = _read_object(value, member.data)
+                first, digest = self._seen.setdefault((found.id, found.version_at), (member.index, found.digest))
+                if first == member.index:
+                    good.append((found, value))
+                    places.append(member.index)
+                elif digest != found.digest:
+                    raise _differing_repeat(found)
+                else:
+                    repeats.append((member.index, first))
+            except MalformedError as error:
+                bad.append(_describe(error, member.index, value))
+        return ParsedBundle(good=tuple(good), places=tuple(places), bad=tuple(bad), repeats=tuple(repeats))
+
+
+def join_bundles(parts: Sequence[ParsedBundle]) -> ParsedBundle:
+    """What the parts of one bundle held, in its order."""
+    return ParsedBundle(
+        good=tuple(chain.from_iterable(part.good for part in parts)),
+        places=tuple(chain.from_iterable(part.places for part in parts)),
+        bad=tuple(chain.from_iterable(part.bad for part in parts)),
+        repeats=tuple(chain.from_iterable(part.repeats for part in parts)),
+    )
 
 
 def find_statements(found: Iterable[tuple[StixObject, dict[str, Json]]]) -> dict[ObjectId, str]:
@@ -170,29 +240,31 @@ def find_statements(found: Iterable[tuple[StixObject, dict[str, Json]]]) -> dict
     }
 
 
-def _collect(members: tuple[Member, ...]) -> ParsedBundle:
-    good: list[tuple[StixObject, dict[str, Json]]] = []
-    places: list[int] = []
-    bad: list[BadObject] = []
-    repeats: list[tuple[int, int]] = []
-    # By time and not by text: "…:00Z" and "…:00.000Z" are one version, and may not be two objects.
-    seen: dict[tuple[ObjectId, Instant], tuple[int, StixObject]] = {}
-    for member in members:
-        value: dict[str, Json] | None = None
-        try:
-            value = _parse_members(member.data)
-            found = _read_object(value, member.data)
-            first, earlier = seen.setdefault((found.id, parse_instant(found.version)), (member.index, found))
-            if earlier is found:
-                good.append((found, value))
-                places.append(member.index)
-            elif earlier.digest != found.digest:
-                raise _differing_repeat(found)
-            else:
-                repeats.append((member.index, first))
-        except MalformedError as error:
-            bad.append(_describe(error, member.index, value))
-    return ParsedBundle(good=tuple(good), places=tuple(places), bad=tuple(bad), repeats=tuple(repeats))
+def _open_bundle(data: bytes, *, most: int) -> tuple[_Parsed | None, tuple[Member, ...]]:
+    """The one object that `data` is, or what a bundle or an envelope holds, each still to be parsed."""
+    try:
+        others, members = split_members(data, array="objects", limits=BUNDLE_LIMITS, most=most)
+    except MalformedJson as error:
+        if error.where != "/objects":
+            raise
+        # One observed-data object may carry a dictionary of that name (STIX 2.1 §4.14, deprecated).
+        value = _parse_members(data)
+        if value.get("type", "bundle") == "bundle":
+            raise
+        return (_read_object(value, data), value), ()
+    if others.get("type", "bundle") != "bundle":
+        return parse_object(data), ()
+    if not members and others.keys() - {"more", "next"}:
+        raise MalformedObject(
+            "no object is in it; send a STIX 2.1 bundle with a list `objects` that is not empty, or one object with "
+            "its `type`",
+            where="/objects" if "type" in others else "/type",
+        )
+    if len(members) > most:
+        raise MalformedObject(
+            f"over {most} objects are in it, which is the bound; split it, send 1 to {most} at once", where="/objects"
+        )
+    return None, members
 
 
 def _differing_repeat(found: StixObject) -> MalformedObject:
@@ -240,7 +312,7 @@ def _read_object(value: dict[str, Json], data: bytes) -> StixObject:
     check_tlp_definition(value)
     # Read here only to refuse on arrival what could not be labelled later; definitions change no form.
     read_markings(value, definitions={})
-    references = _read_references(value)
+    references = _read_references(value, data)
     version = value.get("modified", value.get("created", UNVERSIONED))
     return StixObject(
         id=object_id,
@@ -249,7 +321,7 @@ def _read_object(value: dict[str, Json], data: bytes) -> StixObject:
         version=str(version),
         created=created,
         modified=modified,
-        references=references - {object_id},
+        references=references - {object_id} if object_id in references else references,
         revoked=_read_revoked(value),
         digest=sha256_digest(data),
         data=data,
@@ -327,27 +399,47 @@ def _read_revoked(value: dict[str, Json]) -> bool:
     return revoked
 
 
-def _read_references(value: dict[str, Json]) -> frozenset[ObjectId]:
+def _read_references(value: dict[str, Json], data: bytes) -> frozenset[ObjectId]:
     """The ids in every `*_ref` and `*_refs`; one that cannot be read is refused, for it might be a reference."""
+    plain = _read_plain_references(value, data)
+    if plain is not None:
+        return plain
     found: set[ObjectId] = set()
     for name, where, item in _walk(value, ""):
-        if name.endswith("_ref"):
-            # An empty text can name nothing; MITRE ATT&CK publishes such references.
-            candidates = [(where, item)] if item != "" else []
-        elif name.endswith("_refs"):
-            candidates = _list_items(item, where)
-        else:
+        if not name.endswith(_REFERENCES):
             continue
-        ids = {_read_reference(candidate, where=place) for place, candidate in candidates}
-        # The TLP definitions are the same everywhere and need not be held or released to be understood.
-        found |= ids - TLP_IDS.keys() if name in {"object_marking_refs", "marking_ref"} else ids
+        listed = name.endswith("s")
+        if listed and not isinstance(item, list):
+            raise MalformedObject(f"{_show(item)} is not a list of STIX identifiers; give one", where=where)
+        for index, one in enumerate(item if isinstance(item, list) and listed else (item,)):
+            # The TLP definitions are the same everywhere and need not be held or released to be understood.
+            known = isinstance(one, str) and one in TLP_IDS and name in {"object_marking_refs", "marking_ref"}
+            # An empty text can name nothing; MITRE ATT&CK publishes such references.
+            if not known and (listed or one != ""):
+                found.add(_read_reference(one, where=f"{where}/{index}" if listed else where))
     return frozenset(found)
 
 
-def _list_items(item: Json, where: str) -> list[tuple[str, Json]]:
-    if not isinstance(item, list):
-        raise MalformedObject(f"{_show(item)} is not a list of STIX identifiers; give one", where=where)
-    return [(f"{where}/{index}", one) for index, one in enumerate(item)]
+def _read_plain_references(value: dict[str, Json], data: bytes) -> frozenset[ObjectId] | None:
+    """The same of an object that refers to others in its own usual properties alone; None where it has to be walked."""
+    named = [name for name in value if name in _USUAL_REFERENCES]
+    # Where no character is written as a number, at least as many strings end so as there are such names. As many as
+    # there are usual ones at the top: there is none besides.
+    if (b"\\" in data and b"\\u" in data) or data.count(b'_ref"') + data.count(b'_refs"') != len(named):
+        return None
+    found: list[Json] = []
+    for name in named:
+        item = value[name]
+        if not _USUAL_REFERENCES[name]:
+            found.append(item)
+        elif isinstance(item, list):
+            found += item if name != "object_marking_refs" else [one for one in item if one not in _TLP_LIST]
+        else:
+            return None
+    for one in found:
+        if not isinstance(one, str) or not is_object_id(one):
+            return None
+    return frozenset(cast("list[ObjectId]", found))
 
 
 def _read_reference(item: Json, *, where: str) -> ObjectId:
@@ -360,12 +452,17 @@ def _walk(value: Json, at: str) -> Iterator[tuple[str, str, Json]]:
     """Every member of every JSON object inside `value`, as (name, JSON pointer, value); the depth was bounded."""
     if isinstance(value, dict):
         for name, item in value.items():
-            where = f"{at}/{name.replace('~', '~0').replace('/', '~1')}"
+            where = f"{at}/{_escape(name)}"
             yield name, where, item
             yield from _walk(item, where)
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from _walk(item, f"{at}/{index}")
+
+
+def _escape(name: str) -> str:
+    """One step of a JSON pointer (RFC 6901 §3)."""
+    return name.replace("~", "~0").replace("/", "~1")
 
 
 def _show(value: Json) -> str:

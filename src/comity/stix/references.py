@@ -13,18 +13,20 @@ in which they refer to one another, so the cost is that of the references, howev
 Not here: the join itself (`stix.labels`), and which objects of a store a change can reach (`node.relabel`).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from comity.ids import ObjectId
 from comity.stix.labels import Label, join, with_unresolved
 from comity.stix.markings import GranularMarking, tlp_rank
 
-__all__ = ["Version", "settle_labels"]
+__all__ = ["Version", "find_circles", "settle_labels"]
+
+_PASSES = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Version:
+class Version(NamedTuple):
     """One version of an object: its `own` label and what it refers to; `key` tells it from every other version.
 
     `outlived` says that a newer version of it was held, and is not any more.
@@ -48,16 +50,53 @@ class _Graph:
     translations: frozenset[int]
 
 
+class _Joins:
+    """Joins of labels, each made once: a thousand objects that come together are told apart by few labels.
+
+    Labels are told apart by which object they are, so that to look one up costs nothing; what is made here is made
+    once for equal ones too.
+    """
+
+    def __init__(self) -> None:
+        # A pair is kept with what came of it: what is kept cannot give its place in memory to another.
+        self._joined: dict[tuple[int, int], tuple[Label, Label, Label]] = {}
+        self._unresolved: dict[int, tuple[Label, Label]] = {}
+        self._made: dict[Label, Label] = {}
+
+    def join(self, label: Label, others: Iterable[Label]) -> Label:
+        """`stix.labels.join`."""
+        for other in others:
+            if other is label:
+                continue
+            found = self._joined.get((id(label), id(other)))
+            if found is None:
+                made = join(label, other)
+                found = label, other, self._made.setdefault(made, made)
+                self._joined[id(label), id(other)] = found
+            label = found[2]
+        return label
+
+    def with_unresolved(self, label: Label) -> Label:
+        """`stix.labels.with_unresolved`."""
+        found = self._unresolved.get(id(label))
+        if found is None:
+            made = with_unresolved(label)
+            found = label, self._made.setdefault(made, made)
+            self._unresolved[id(label)] = found
+        return found[1]
+
+
 def settle_labels(versions: Sequence[Version], *, outside: Mapping[ObjectId, Label]) -> dict[int, Label]:
     """The label that counts for each of `versions`, by its key.
 
     Every version of an object is among them, or none. `outside` are the labels that count of the newest versions of
     what they refer to beyond themselves; what is in neither is not held.
     """
-    return _settle(_build(versions, outside))
+    joins = _Joins()
+    return _settle(_build(versions, outside, joins), joins)
 
 
-def _build(versions: Sequence[Version], outside: Mapping[ObjectId, Label]) -> _Graph:
+def _build(versions: Sequence[Version], outside: Mapping[ObjectId, Label], joins: _Joins) -> _Graph:
     inside = {item.id: item for item in versions if item.newest}
     labels, sources = dict[int, Label](), dict[int, list[int]]()
     for item in versions:
@@ -65,14 +104,14 @@ def _build(versions: Sequence[Version], outside: Mapping[ObjectId, Label]) -> _G
         label = item.own
         if item.key != newest.key:
             label = replace(label, granular=_unite(label, newest.own))
-        beyond = [target for target in item.references if target not in inside]
-        settled = [outside[target] for target in beyond if target in outside]
-        if len(settled) < len(beyond) or item.outlived:
-            label = with_unresolved(label)
+        within = [inside[target].key for target in item.references if target in inside]
+        settled = [outside[target] for target in item.references if target not in inside and target in outside]
+        if len(within) + len(settled) < len(item.references) or item.outlived:
+            label = joins.with_unresolved(label)
         if item.type == "language-content":
             label = _count_granular(label, settled)
-        labels[item.key] = join(label, *settled)
-        sources[item.key] = [inside[target].key for target in sorted(item.references) if target in inside]
+        labels[item.key] = joins.join(label, settled)
+        sources[item.key] = sorted(within)
         if item.key != newest.key:
             sources[item.key].append(newest.key)
     translations = frozenset(item.key for item in versions if item.type == "language-content")
@@ -84,10 +123,11 @@ def _unite(older: Label, newest: Label) -> tuple[GranularMarking, ...]:
     return tuple(sorted({*older.granular, *newest.granular}, key=lambda mark: (mark.property, mark.tlp)))
 
 
-def _settle(graph: _Graph) -> dict[int, Label]:
+def _settle(graph: _Graph, joins: _Joins) -> dict[int, Label]:
     """The label of every version: circle by circle, what is referred to before what refers to it."""
     settled: dict[int, Label] = {}
-    for circle in _find_circles(graph.sources):
+    left = _settle_alone(graph, joins, settled)
+    for circle in find_circles({key: [one for one in graph.sources[key] if one not in settled] for key in left}):
         members = set(circle)
         reached = [settled[source] for key in circle for source in graph.sources[key] if source not in members]
         starts = [
@@ -96,10 +136,29 @@ def _settle(graph: _Graph) -> dict[int, Label]:
             else graph.labels[key]
             for key in circle
         ]
-        common = join(starts[0], *starts[1:], *reached)
+        common = joins.join(starts[0], (*starts[1:], *reached))
         for key, start in zip(circle, starts, strict=True):
-            settled[key] = join(start, common)
+            settled[key] = joins.join(start, (common,))
     return settled
+
+
+def _settle_alone(graph: _Graph, joins: _Joins, settled: dict[int, Label]) -> list[int]:
+    """What is left when what is in no circle and at the end of no long chain has its label in `settled`.
+
+    Most of what comes together refers to little, or to what came before it: looked through a few times, nothing is left
+    that has to be walked.
+    """
+    left = [*graph.sources]
+    for _ in range(_PASSES):
+        looked_through, left = left, []
+        for key in looked_through:
+            sources = [settled[source] for source in graph.sources[key] if source in settled]
+            if len(sources) < len(graph.sources[key]):
+                left.append(key)
+                continue
+            label = graph.labels[key]
+            settled[key] = joins.join(_count_granular(label, sources) if key in graph.translations else label, sources)
+    return left
 
 
 def _count_granular(label: Label, translated: Sequence[Label]) -> Label:
@@ -108,7 +167,7 @@ def _count_granular(label: Label, translated: Sequence[Label]) -> Label:
     return replace(label, tlp=max([label.tlp, *levels], key=tlp_rank))
 
 
-def _find_circles(sources: Mapping[int, Sequence[int]]) -> Iterator[list[int]]:
+def find_circles(sources: Mapping[int, Sequence[int]]) -> Iterator[list[int]]:
     """The strongly connected components, each after all that it leads to (Tarjan 1972, without recursion)."""
     search = _Search(sources)
     for root in sources:

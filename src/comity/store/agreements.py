@@ -207,12 +207,23 @@ def put_outbox(transaction: Transaction, party: PartyId, event: Digest, *, envel
         )
 
 
-def read_due(transaction: Transaction, *, now: Instant, limit: int) -> list[Pending]:
-    """Messages to try now, oldest first. Order matters to nobody: the state follows from the set of events."""
+def read_due(
+    transaction: Transaction,
+    *,
+    now: Instant,
+    limit: int,
+    party: PartyId | None = None,
+    besides: Collection[PartyId] = (),
+) -> list[Pending]:
+    """Messages to try now, oldest first: to `party` alone where one is named, and to none of `besides`.
+
+    Order matters to nobody: the state follows from the set of events.
+    """
     rows = transaction.rows(
         "SELECT position, party, envelope, attempts, problem, added_at FROM outbox"
-        " WHERE delivered_at IS NULL AND due_at <= ? ORDER BY position LIMIT ?",
-        (now, limit),
+        " WHERE delivered_at IS NULL AND due_at <= ? AND party = COALESCE(?, party)"
+        " AND party NOT IN (SELECT value FROM json_each(?)) ORDER BY position LIMIT ?",
+        (now, party, json.dumps(sorted(besides)), limit),
     )
     return [_pending(row) for row in rows]
 

@@ -2,13 +2,13 @@
 """Shell: the ways objects came: who gave each, under which terms, when, and when it was last decided to keep it."""
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from comity.ids import Digest, Instant, PartyId
 from comity.store.transaction import Transaction
 
-__all__ = ["Arrival", "add_arrival", "find_arrived", "mark_decided", "read_arrivals"]
+__all__ = ["Arrival", "add_arrivals", "find_arrived", "mark_decided", "read_arrivals"]
 
 _CHUNK = 500
 
@@ -24,9 +24,12 @@ class Arrival:
     decided_at: Instant
 
 
-def add_arrival(transaction: Transaction, pk: int, *, terms: Digest, giver: PartyId, now: Instant) -> None:
-    """Keep how the object came. The same way again changes nothing: time runs from the first receipt."""
-    transaction.run("INSERT INTO arrival VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", (pk, terms, giver, now, now))
+def add_arrivals(transaction: Transaction, keys: Iterable[int], *, terms: Digest, giver: PartyId, now: Instant) -> None:
+    """Keep how each of `keys` came. The same way again changes nothing: time runs from the first receipt."""
+    transaction.run_many(
+        "INSERT INTO arrival VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        [(pk, terms, giver, now, now) for pk in keys],
+    )
 
 
 def read_arrivals(transaction: Transaction, keys: Collection[int]) -> dict[int, list[Arrival]]:

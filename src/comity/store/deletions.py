@@ -10,6 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from comity.ids import Digest, Instant, ObjectId, PartyId
+from comity.stix.labels import forget_labels
 from comity.store.objects import StoredObject
 from comity.store.parties import read_meta, write_meta
 from comity.store.transaction import Row, Transaction
@@ -91,6 +92,7 @@ def sweep_labels(transaction: Transaction) -> int:
 
     So do its facets, which say the same clause by clause, with the last label that has them.
     """
+    forget_labels()
     used = "SELECT own_label FROM object UNION SELECT label FROM object"
     transaction.run(f"DELETE FROM label_word WHERE label NOT IN ({used})")
     swept = transaction.run(f"DELETE FROM label WHERE id NOT IN ({used})")
@@ -113,6 +115,8 @@ def mark_finished(transaction: Transaction) -> None:
 def read_tombstones(transaction: Transaction, ids: Collection[ObjectId]) -> dict[ObjectId, list[Tombstone]]:
     """What stays of deleted versions of each of `ids`, oldest version first; a version may be held again."""
     found: dict[ObjectId, list[Tombstone]] = {}
+    if transaction.row("SELECT 1 FROM tombstone LIMIT 1") is None:
+        return found
     for row in transaction.rows(
         f"SELECT {_COLUMNS} FROM tombstone WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id, version_at",
         (json.dumps(sorted(ids)),),

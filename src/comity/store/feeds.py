@@ -7,8 +7,9 @@ decides every row again before it leaves.
 
 import json
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import compress, islice
+from operator import itemgetter
 from typing import Any
 
 from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId
@@ -33,6 +34,11 @@ __all__ = [
 ]
 
 _CHUNK = 50
+_MOST_AT_ONCE = 20_000
+"""Places in the order of commit by which a feed catches up at once, where more wait: some 50 ms."""
+
+_USUAL_SPEC_VERSION = "2.1"
+_DATA_OF = itemgetter(-1)
 _ENDED = 2**63 - 1
 """The floor of a feed that has ended: nothing in the store is behind it."""
 
@@ -42,7 +48,7 @@ class Feed:
     """Where a feed stands: released up to `through` in the order of commit, under the terms `under`.
 
     `floor` is the last place taken when the last party signed: what came in up to there is history. While `generation`
-    is the same, what was read of the feed up to `last_at` is too.
+    is the same, what was read of the feed up to `last_at` is too. `behind` says that it has not caught up to the end.
     """
 
     id: int
@@ -51,6 +57,7 @@ class Feed:
     last_at: Instant
     floor: int
     generation: int
+    behind: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,43 +201,61 @@ def catch_up(
     (`admitted`; None when there were none, or they are the same). Release times rise above every earlier one of the
     feed: max(now, last + 1 µs) and on. An object released before takes its new place and leaves the old one. Nothing
     is written when nothing can have changed.
+
+    Where the terms are none before, or the same, and very much waits, a part of it is released, in the order of commit,
+    and the feed is `behind`: else whoever polls a great store for the first time would keep all others waiting.
     """
     if is_caught_up(transaction, feed, terms):
         return feed
     head = read_head_seq(transaction)
+    reach = head if admitted is not None else _find_reach(transaction, feed, admits, head=head)
     base = max(now - 1, feed.last_at)
     admitted_now, parameters = _hold(admits)
-    parameters = [feed.id, base, *parameters, feed.through]
+    parameters = [feed.id, base, *parameters, reach, feed.through]
     gained = ""
     if admitted is not None:
         # What other terms admitted without some of its properties may be admitted with them now.
         before, values = _hold(admitted)
         gained = f" OR NOT ({before}) OR o.label IN (SELECT label.id FROM label WHERE label.partly_marked = 1)"
         parameters.extend(values)
-    moves = feed.under != terms or _was_any_released(transaction, feed)
+    moves = feed.under != terms or _was_any_released(transaction, feed, reach=reach)
     count = transaction.run(
         "INSERT INTO release (feed, at, object)"
         " SELECT ?, ? + ROW_NUMBER() OVER (ORDER BY o.seq), o.pk FROM object o"
-        f" WHERE o.current = 1 AND {admitted_now} AND (o.seq > ?{gained})"
+        f" WHERE o.current = 1 AND {admitted_now} AND o.seq <= ? AND (o.seq > ?{gained})"
         " ON CONFLICT (feed, object) DO UPDATE SET at = excluded.at",
         parameters,
     )
     transaction.run(
         "UPDATE feed SET through = ?, under = ?, last_at = ?, generation = generation + ? WHERE id = ?",
-        (head, terms, base + count if count else feed.last_at, int(moves), feed.id),
+        (reach, terms, base + count if count else feed.last_at, int(moves), feed.id),
     )
     caught_up = _read_feed(transaction, "id = ?", (feed.id,))
     assert caught_up is not None  # noqa: S101 (it was there)
-    return caught_up
+    return replace(caught_up, behind=reach < head)
 
 
-def _was_any_released(transaction: Transaction, feed: Feed) -> bool:
-    """Whether something that came in, or was labelled, since `through` was released in the feed before."""
+def _find_reach(transaction: Transaction, feed: Feed, admits: Admission, *, head: int) -> int:
+    """Up to where the feed catches up at once: to the end, unless so many objects wait that it takes long."""
+    if head - feed.through <= _MOST_AT_ONCE:
+        return head
     row = transaction.row(
-        "SELECT 1 FROM object o JOIN release r ON r.feed = ? AND r.object = o.pk WHERE o.seq > ? LIMIT 1",
-        (feed.id, feed.through),
+        f"SELECT SUM(objects) FROM label_count WHERE label IN (SELECT label.id FROM label WHERE {admits.label.sql})",
+        admits.label.parameters,
     )
-    return feed.last_at > 0 and row is not None
+    return head if row is None or (row[0] or 0) <= _MOST_AT_ONCE else feed.through + _MOST_AT_ONCE
+
+
+def _was_any_released(transaction: Transaction, feed: Feed, *, reach: int) -> bool:
+    """Whether something that came in, or was labelled, after `through` and up to `reach` was released before."""
+    if not feed.last_at:
+        return False
+    row = transaction.row(
+        "SELECT 1 FROM object o JOIN release r ON r.feed = ? AND r.object = o.pk"
+        " WHERE o.seq > ? AND o.seq <= ? LIMIT 1",
+        (feed.id, feed.through, reach),
+    )
+    return row is not None
 
 
 def _hold(admission: Admission) -> tuple[str, list[SqlValue]]:
@@ -246,27 +271,67 @@ def was_released(transaction: Transaction, pk: int, recipient: PartyId) -> bool:
 
 
 def read_candidates(
-    transaction: Transaction, feed: Feed, selection: Selection, *, limit: int, bytes_enough: int | None
+    transaction: Transaction,
+    feed: Feed,
+    selection: Selection,
+    *,
+    limit: int,
+    bytes_enough: int | None,
+    among: Condition | None = None,
 ) -> Candidates:
     """At most `limit` objects released after `selection.after` that the request asks for, in release order.
 
-    With their bytes where `bytes_enough` is given: fewer are read as soon as so many bytes are.
+    With their bytes where `bytes_enough` is given: fewer are read as soon as so many bytes are. Of those alone whose
+    row of labels fulfils `among`, where it is given.
     """
     where, parameters = _conditions(selection)
+    if among is not None:
+        where += f" AND o.label IN (SELECT label.id FROM label WHERE {among.sql})"
+        parameters.extend(among.parameters)
     data, body = ("b.data", " JOIN body b ON b.object = o.pk") if bytes_enough is not None else ("x''", "")
+    source = _find_source(transaction, selection, limit=limit)
     rows = transaction.iterate(
         "SELECT r.at, o.id, o.version, o.digest, o.label, o.first_seq, o.added_at,"
-        f" {data} FROM release r JOIN object o ON o.pk = r.object{body}"
-        f" WHERE r.feed = ? AND r.at > ?{where} ORDER BY r.at LIMIT ?",
+        f" {data} FROM {source}{body} WHERE r.feed = ? AND r.at > ?{where} ORDER BY r.at LIMIT ?",
         [feed.id, selection.after, *parameters, limit],
     )
     taken, size = list[Row](), 0
     while chunk := list(islice(rows, _CHUNK)):
         taken += chunk
-        size += sum(len(row[-1]) for row in chunk)
+        size += 0 if bytes_enough is None else sum(map(len, map(_DATA_OF, chunk)))
         if bytes_enough is not None and size > bytes_enough:
             break
     return Candidates(*zip(*taken, strict=True)) if taken else Candidates()
+
+
+def _find_source(transaction: Transaction, selection: Selection, *, limit: int) -> str:
+    """Where to begin, so that what is read does not grow with the feed: at its releases, or at the objects asked for.
+
+    A feed is read in its order until the page is full, which is soon where most objects are asked for. Where few are,
+    the objects are found by an index, each with its release: SQLite keeps that order of a CROSS JOIN.
+    """
+    by_release, by_object = "release r JOIN object o ON o.pk = r.object", "CROSS JOIN release r ON r.object = o.pk"
+    if selection.ids:
+        return f"object o {by_object}"
+    if selection.versions.exact and not (selection.versions.last or selection.versions.first):
+        return f"object o INDEXED BY object_by_version_at {by_object}"
+    if selection.spec_versions and _USUAL_SPEC_VERSION not in selection.spec_versions:
+        return f"object o INDEXED BY object_by_spec_version {by_object}"
+    if selection.types:
+        asked, held = _count_types(transaction, selection.types)
+        # So many objects against so many releases until the page is full, if those asked for are spread evenly.
+        if asked * asked < limit * held:
+            return f"object o INDEXED BY object_by_type {by_object}"
+    return by_release
+
+
+def _count_types(transaction: Transaction, types: Collection[str]) -> tuple[int, int]:
+    """How many newest versions are held of these types, and of all."""
+    row = transaction.row(
+        "SELECT SUM(objects) FILTER (WHERE type IN (SELECT value FROM json_each(?))), SUM(objects) FROM label_count",
+        (json.dumps(sorted(types)),),
+    )
+    return (int(row[0] or 0), int(row[1] or 0)) if row else (0, 0)
 
 
 def _conditions(selection: Selection) -> tuple[str, list[SqlValue]]:
@@ -280,6 +345,8 @@ def _conditions(selection: Selection) -> tuple[str, list[SqlValue]]:
         if words:
             sql += f" AND {column} IN (SELECT value FROM json_each(?))"
             parameters.append(json.dumps(sorted(words)))
+    if selection.spec_versions and _USUAL_SPEC_VERSION not in selection.spec_versions:
+        sql += f" AND o.spec_version <> '{_USUAL_SPEC_VERSION}'"  # as the index over the others says it
     versions = selection.versions
     if versions.every:
         return sql, parameters

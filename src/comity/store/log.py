@@ -1,50 +1,52 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shell: the tables of the disclosure log. Entries, tiles and head are written in the transaction of the act itself."""
 
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from comity.ids import AgreementId, PartyId
+from comity.canonical import sha256_digest
+from comity.ids import AgreementId, Digest, PartyId
 from comity.store.transaction import Transaction
 from comity.tlog.merkle import Tile
 
 __all__ = [
     "Listing",
     "Opening",
-    "add_entry",
+    "add_entries",
     "add_head",
     "find_positions",
-    "next_sequence",
     "read_entries",
     "read_events",
     "read_head",
     "read_head_at",
     "read_heads",
     "read_openings",
+    "read_sequence",
     "read_size",
     "read_tile",
+    "write_sequences",
     "write_tiles",
 ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """What opens a leaf's commitment; absent once purged."""
+    """What opens a leaf's commitment, with the listing that the content names; absent once purged."""
 
     salt: bytes
     content: bytes
+    listing: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The end of a content that many entries may share: it is kept once for all of them."""
+    """What many contents may name by its digest: it is kept once for all of them."""
 
     data: bytes
-    digest: bytes = field(init=False)
+    digest: Digest = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "digest", hashlib.sha256(self.data).digest())
+        object.__setattr__(self, "digest", sha256_digest(self.data))
 
 
 def read_size(transaction: Transaction) -> int:
@@ -59,20 +61,29 @@ def read_tile(transaction: Transaction, level: int, index: int) -> bytes:
     return bytes(row[0]) if row else b""
 
 
-def add_entry(
-    transaction: Transaction, position: int, leaf: bytes, opening: Opening, *, listing: Listing | None = None
-) -> None:
-    """Append the leaf at `position` with its opening, whose content goes on with `listing`."""
-    key = None if listing is None else _keep_listing(transaction, listing)
-    transaction.run("INSERT INTO log_entry VALUES (?, ?)", (position, leaf))
-    transaction.run("INSERT INTO log_opening VALUES (?, ?, ?, ?)", (position, opening.salt, opening.content, key))
+def add_entries(transaction: Transaction, first: int, entries: Sequence[tuple[bytes, Opening, Listing | None]]) -> None:
+    """Append leaves from position `first` on, each with its opening and the listing that its content names."""
+    listings = {listing.digest: listing for _, _, listing in entries if listing is not None}
+    keys = {digest: _keep_listing(transaction, listing) for digest, listing in listings.items()}
+    transaction.run_many(
+        "INSERT INTO log_entry VALUES (?, ?)",
+        [(position, leaf) for position, (leaf, _, _) in enumerate(entries, start=first)],
+    )
+    transaction.run_many(
+        "INSERT INTO log_opening VALUES (?, ?, ?, ?)",
+        [
+            (position, opening.salt, opening.content, None if listing is None else keys[listing.digest])
+            for position, (_, opening, listing) in enumerate(entries, start=first)
+        ],
+    )
 
 
 def _keep_listing(transaction: Transaction, listing: Listing) -> int:
-    row = transaction.row("SELECT id FROM log_listing WHERE digest = ?", (listing.digest,))
+    digest = bytes.fromhex(listing.digest)
+    row = transaction.row("SELECT id FROM log_listing WHERE digest = ?", (digest,))
     if row is not None:
         return int(row[0])
-    return transaction.insert("INSERT INTO log_listing (digest, data) VALUES (?, ?)", (listing.digest, listing.data))
+    return transaction.insert("INSERT INTO log_listing (digest, data) VALUES (?, ?)", (digest, listing.data))
 
 
 def write_tiles(transaction: Transaction, tiles: Sequence[Tile]) -> None:
@@ -151,21 +162,33 @@ def find_positions(transaction: Transaction, commitment: str, *, limit: int) -> 
 
 def read_openings(transaction: Transaction, start: int, stop: int) -> dict[int, Opening]:
     """The openings not purged at positions start ≤ p < stop."""
+    rows = transaction.rows(
+        "SELECT o.position, o.salt, o.content, l.data FROM log_opening o"
+        " LEFT JOIN log_listing l ON l.id = o.listing WHERE o.position >= ? AND o.position < ?",
+        (start, stop),
+    )
     return {
-        position: Opening(salt=bytes(salt), content=bytes(content) + bytes(listing or b""))
-        for position, salt, content, listing in transaction.rows(
-            "SELECT o.position, o.salt, o.content, l.data FROM log_opening o"
-            " LEFT JOIN log_listing l ON l.id = o.listing WHERE o.position >= ? AND o.position < ?",
-            (start, stop),
-        )
+        position: _build_opening(bytes(salt), bytes(content), bytes(listing or b""))
+        for position, salt, content, listing in rows
     }
 
 
-def next_sequence(transaction: Transaction, party: PartyId) -> int:
-    """The number of this party's next disclosure, from 1, taken in this transaction so that no gap can arise."""
-    row = transaction.row(
-        "INSERT INTO recipient_sequence VALUES (?, 1) ON CONFLICT (party) DO UPDATE SET last = last + 1 RETURNING last",
-        (party,),
+def _build_opening(salt: bytes, content: bytes, listing: bytes) -> Opening:
+    """A content of the first format is kept without its end, which is its listing."""
+    if content.endswith(b"["):
+        return Opening(salt=salt, content=content + listing)
+    return Opening(salt=salt, content=content, listing=listing)
+
+
+def read_sequence(transaction: Transaction, party: PartyId) -> int:
+    """The number of this party's last disclosure; 0 when it was given nothing."""
+    row = transaction.row("SELECT last FROM recipient_sequence WHERE party = ?", (party,))
+    return int(row[0]) if row else 0
+
+
+def write_sequences(transaction: Transaction, last: Mapping[PartyId, int]) -> None:
+    """Keep the number of each party's last disclosure, in the transaction of that disclosure: no gap can arise."""
+    transaction.run_many(
+        "INSERT INTO recipient_sequence VALUES (?, ?) ON CONFLICT (party) DO UPDATE SET last = excluded.last",
+        list(last.items()),
     )
-    assert row is not None  # noqa: S101 (RETURNING always returns the row it wrote)
-    return int(row[0])

@@ -4,6 +4,7 @@
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from comity.canonical import sha256_digest
 from comity.errors import CorruptionError
@@ -16,14 +17,19 @@ from comity.store.transaction import Row, Transaction
 
 __all__ = [
     "Holding",
+    "LabelKeys",
+    "NewObject",
     "StoredObject",
-    "add_object",
+    "add_objects",
     "count_objects",
     "find_objects",
     "intern_label",
+    "make_new",
     "read_body",
     "read_current",
+    "read_current_labels",
     "read_head_seq",
+    "read_held",
     "read_label",
     "read_labels",
     "read_objects",
@@ -31,8 +37,10 @@ __all__ = [
     "read_referrers",
     "read_statement_definitions",
     "read_versions_of",
+    "reserve_keys",
     "set_label",
     "set_own_label",
+    "supersede",
 ]
 
 
@@ -69,6 +77,24 @@ class Holding:
     added_at: Instant
 
 
+class NewObject(NamedTuple):
+    """A version that is about to be stored: its key, its own label, and whether no version of it was held before."""
+
+    pk: int
+    id: ObjectId
+    type: str
+    version_at: Instant
+    item: StixObject
+    own_label: int
+    current: bool
+    first: bool
+
+
+def make_new(pk: int, item: StixObject, *, own_label: int, current: bool, first: bool) -> NewObject:
+    """The version under its key."""
+    return NewObject(pk, item.id, item.type, item.version_at, item, own_label, current, first)
+
+
 COLUMNS = (
     "o.pk, o.id, o.version, o.version_at, o.type, o.spec_version, o.digest, o.originator, o.received_under,"
     " o.own_label, o.label, o.seq, o.current, o.added_at, o.first_seq"
@@ -96,45 +122,60 @@ def build_object(row: Row) -> StoredObject:
     )
 
 
-def add_object(
-    transaction: Transaction, item: StixObject, *, version_at: Instant, own_label: int, holding: Holding
-) -> int:
-    """The key of the new row, made the current version if it is the newest.
+def reserve_keys(transaction: Transaction, count: int) -> range:
+    """The keys of the next `count` rows, for `NewObject`."""
+    row = transaction.row("SELECT MAX(pk) FROM object")
+    first = 1 + (row[0] or 0 if row else 0)
+    return range(first, first + count)
 
-    Its `label` is its own for now and its `seq` new: `set_label` follows in the same transaction.
-    """
-    transaction.run("UPDATE object SET current = 0 WHERE id = ? AND version_at < ?", (item.id, version_at))
-    newest = transaction.row("SELECT MAX(version_at) FROM object WHERE id = ?", (item.id,))
-    current = newest is None or newest[0] is None or newest[0] < version_at
-    seq = _next_seq(transaction)
-    pk = transaction.insert(
-        "INSERT INTO object (id, version, version_at, type, spec_version, digest, originator, received_under,"
-        " own_label, label, seq, current, added_at, first_seq) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            item.id,
-            item.version,
-            version_at,
-            item.type,
-            item.spec_version,
-            item.digest,
-            holding.originator,
-            holding.received_under,
-            own_label,
-            own_label,
-            seq,
-            int(current),
-            holding.added_at,
-            seq,
-        ),
+
+def add_objects(
+    transaction: Transaction, added: Sequence[NewObject], labels: Mapping[int, int], *, holding: Holding
+) -> None:
+    """Keep `added`, each under its key with the label in `labels`; they take the next places in the order of commit."""
+    if not added:
+        return
+    seq = _take_places(transaction, len(added))
+    originator, received_under, added_at = holding.originator, holding.received_under, holding.added_at
+    transaction.run_many(
+        "INSERT INTO object (pk, id, version, version_at, type, spec_version, digest, originator, received_under,"
+        " own_label, label, seq, current, added_at, first_seq) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (
+                new.pk,
+                new.item.id,
+                new.item.version,
+                new.version_at,
+                new.item.type,
+                new.item.spec_version,
+                new.item.digest,
+                originator,
+                received_under,
+                new.own_label,
+                labels[new.pk],
+                place,
+                int(new.current),
+                added_at,
+                place,
+            )
+            for place, new in enumerate(added, start=seq)
+        ],
     )
-    transaction.run("INSERT INTO body VALUES (?, ?)", (pk, item.data))
-    transaction.run_many("INSERT INTO reference VALUES (?, ?)", [(pk, target) for target in sorted(item.references)])
-    return pk
+    transaction.run_many("INSERT INTO body VALUES (?, ?)", [(new.pk, new.item.data) for new in added])
+    transaction.run_many(
+        "INSERT INTO reference VALUES (?, ?)",
+        [(new.pk, target) for new in added for target in sorted(new.item.references)],
+    )
+
+
+def supersede(transaction: Transaction, keys: Iterable[int]) -> None:
+    """Of each of `keys` a newer version comes in, in the same transaction."""
+    transaction.run_many("UPDATE object SET current = 0 WHERE pk = ?", [(pk,) for pk in keys])
 
 
 def set_label(transaction: Transaction, pk: int, label: int) -> None:
     """Give the object a new label; it takes a new place in the order of commit, so that every feed sees it again."""
-    transaction.run("UPDATE object SET label = ?, seq = ? WHERE pk = ?", (label, _next_seq(transaction), pk))
+    transaction.run("UPDATE object SET label = ?, seq = ? WHERE pk = ?", (label, _take_places(transaction, 1), pk))
 
 
 def set_own_label(transaction: Transaction, pk: int, own_label: int) -> None:
@@ -167,10 +208,28 @@ def read_versions_of(transaction: Transaction, ids: Collection[ObjectId]) -> lis
     return _select(transaction, "o.id IN (SELECT value FROM json_each(?)) ORDER BY o.id, o.version_at", ids)
 
 
+def read_held(transaction: Transaction, ids: Collection[ObjectId]) -> frozenset[ObjectId]:
+    """Those of `ids` of which some version is held."""
+    rows = transaction.rows(
+        "SELECT value FROM json_each(?) WHERE EXISTS (SELECT 1 FROM object o WHERE o.id = value)",
+        (json.dumps(sorted(ids)),),
+    )
+    return frozenset(ObjectId(row[0]) for row in rows)
+
+
 def read_current(transaction: Transaction, ids: Collection[ObjectId]) -> dict[ObjectId, StoredObject]:
     """The newest held version of each of `ids` that is held."""
     found = _select(transaction, "o.current = 1 AND o.id IN (SELECT value FROM json_each(?))", ids)
     return {item.id: item for item in found}
+
+
+def read_current_labels(transaction: Transaction, ids: Collection[ObjectId]) -> dict[ObjectId, int]:
+    """The label that counts of the newest held version of each of `ids` that is held."""
+    rows = transaction.rows(
+        "SELECT o.id, o.label FROM object o WHERE o.current = 1 AND o.id IN (SELECT value FROM json_each(?))",
+        (json.dumps(sorted(ids)),),
+    )
+    return {ObjectId(name): label for name, label in rows}
 
 
 def find_objects(transaction: Transaction, prefix: str, *, limit: int) -> list[StoredObject]:
@@ -215,13 +274,35 @@ def read_referrers(transaction: Transaction, ids: Iterable[ObjectId]) -> frozens
     return frozenset(ObjectId(row[0]) for row in rows)
 
 
-def read_statement_definitions(transaction: Transaction) -> Mapping[ObjectId, str]:
-    """The marking definitions held that are known to be statements (STIX 2.1 §7.2.1.3)."""
+def read_statement_definitions(transaction: Transaction, ids: Collection[ObjectId]) -> Mapping[ObjectId, str]:
+    """Those of `ids` that are marking definitions, held, and known to be statements (STIX 2.1 §7.2.1.3)."""
     rows = transaction.rows(
-        "SELECT o.id FROM object o JOIN body b ON b.object = o.pk WHERE o.type = 'marking-definition'"
-        " AND json_extract(CAST(b.data AS TEXT), '$.definition_type') = 'statement'"
+        "SELECT o.id FROM object o JOIN body b ON b.object = o.pk WHERE o.id IN (SELECT value FROM json_each(?))"
+        " AND o.type = 'marking-definition'"
+        " AND json_extract(CAST(b.data AS TEXT), '$.definition_type') = 'statement'",
+        (json.dumps(sorted(ids)),),
     )
     return {ObjectId(row[0]): "statement" for row in rows}
+
+
+class LabelKeys:
+    """The keys of labels in one transaction, each asked of the store once."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+        # A label is kept with its key: what is kept cannot give its place in memory to another.
+        self._known: dict[int, tuple[Label, int]] = {}
+        self._equal: dict[Label, int] = {}
+
+    def find(self, label: Label) -> int:
+        """`intern_label`."""
+        found = self._known.get(id(label))
+        if found is None:
+            key = self._equal.get(label)
+            if key is None:
+                key = self._equal[label] = intern_label(self._transaction, label)
+            found = self._known[id(label)] = label, key
+        return found[1]
 
 
 def intern_label(transaction: Transaction, label: Label) -> int:
@@ -268,10 +349,11 @@ def _intern_facet(transaction: Transaction, clause: str, said: str) -> str:
     return str(row[0])
 
 
-def _next_seq(transaction: Transaction) -> int:
-    """The next place in the order of commit: one writer, so taken in that order."""
+def _take_places(transaction: Transaction, count: int) -> int:
+    """The first of the next `count` places in the order of commit: one writer, so taken in that order."""
     row: Sequence[int] | None = transaction.row(
-        "INSERT INTO meta VALUES ('seq', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1 RETURNING value"
+        "INSERT INTO meta VALUES ('seq', ?1) ON CONFLICT (name) DO UPDATE SET value = value + ?1 RETURNING value",
+        (count,),
     )
     assert row is not None  # noqa: S101 (RETURNING always returns the row it wrote)
-    return int(row[0])
+    return int(row[0]) - count + 1

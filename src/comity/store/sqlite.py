@@ -3,7 +3,8 @@
 
 WAL with `synchronous=FULL`: when COMMIT returns, the act is on the disk. The driver is apsw because it carries its own
 SQLite; the versions before 3.51.3 can corrupt a WAL database. For the same reason nothing else may write or checkpoint
-the file: an OS lock on `lock` beside it says who owns it, and a second process gets StoreBusy.
+the file: an OS lock on `lock` beside it says who owns it, and a second process gets StoreBusy. What is committed is
+copied from the write-ahead log into the file beside the acts, not within them (`store.checkpoints`).
 
 The owner may let processes that it started `join`. They inherit the lock, so that the store is owned until the last of
 them has gone, and each has a connection of its own. All of them then take turns to write (`store.turns`).
@@ -21,6 +22,7 @@ from typing import Self
 import apsw
 
 from comity.errors import ComityError, ConfigError, CorruptionError, NotFoundError, StoreBusy, StoreFull
+from comity.store.checkpoints import Checkpoints
 from comity.store.migration import migrate
 from comity.store.transaction import Row, SqlValue
 from comity.store.turns import Turns
@@ -39,7 +41,7 @@ _PRAGMAS = (
     "PRAGMA secure_delete=ON",
     "PRAGMA trusted_schema=OFF",
     "PRAGMA temp_store=MEMORY",
-    "PRAGMA cache_size=-65536",
+    "PRAGMA cache_size=-32768",
 )
 
 
@@ -85,9 +87,17 @@ class SqliteTransaction:
 class SqliteStore:
     """The store of one node, open: made by `create`, `open` (which own the file) or `inspect` (read-only)."""
 
-    def __init__(self, connection: apsw.Connection, lock: int | None, turns: Turns | None = None) -> None:
+    def __init__(
+        self,
+        connection: apsw.Connection,
+        lock: int | None,
+        *,
+        checkpoints: Checkpoints | None = None,
+        turns: Turns | None = None,
+    ) -> None:
         self._connection = connection
         self._lock = lock
+        self._checkpoints = checkpoints
         self.turns = turns
 
     @classmethod
@@ -101,7 +111,8 @@ class SqliteStore:
         """
         lock = _take_lock(path.with_name("lock"))
         try:
-            store = cls(_connect(path), lock)
+            connection, checkpoints = _connect(path)
+            store = cls(connection, lock, checkpoints=checkpoints)
             with store.write() as transaction:
                 migrate(transaction)
         except BaseException:
@@ -118,7 +129,8 @@ class SqliteStore:
             CorruptionError: the file is not a store.
             StoreFull: no room to open it.
         """
-        return cls(_connect(path), lock, Turns(turns))
+        connection, checkpoints = _connect(path)
+        return cls(connection, lock, checkpoints=checkpoints, turns=Turns(turns))
 
     def share(self) -> tuple[int, int]:
         """The descriptors that a process has to inherit to `join`; from here on this one takes turns too."""
@@ -178,6 +190,14 @@ class SqliteStore:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
 
+    def row(self, sql: str, parameters: Sequence[SqlValue] = ()) -> Row | None:
+        """The first row of one query, in a view of its own: two see two states."""
+        try:
+            return next(iter(self._connection.execute(sql, parameters)), None)
+        except apsw.Error:
+            with _translated(None):
+                raise
+
     def empty_wal(self) -> bool:
         """Whether all that is committed is now in the file, and the write-ahead log beside it empty.
 
@@ -185,7 +205,8 @@ class SqliteStore:
         that waits for such a reader is none: who serves must not stand still for it. Processes that joined read all the
         time, and each for a few milliseconds: those are waited for.
         """
-        with _translated(None), _ALONE if self.turns is None else self.turns.writing():
+        alone = _ALONE if self.turns is None else self.turns.writing()
+        with _translated(None), self._checkpoints.paused() if self._checkpoints else _ALONE, alone:
             self._connection.set_busy_timeout(0 if self.turns is None else _READERS_MILLISECONDS)
             try:
                 self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
@@ -197,6 +218,8 @@ class SqliteStore:
 
     def close(self) -> None:
         """Give the file up; safe to call twice."""
+        if self._checkpoints is not None:
+            self._checkpoints.close()
         self._connection.close()
         if self.turns is not None:
             self.turns.close()
@@ -206,13 +229,16 @@ class SqliteStore:
             self._lock = None
 
 
-def _connect(path: Path) -> apsw.Connection:
+def _connect(path: Path) -> tuple[apsw.Connection, Checkpoints]:
     with _translated(path):
         connection = apsw.Connection(str(path))
         connection.set_busy_timeout(_BUSY_MILLISECONDS)
         for pragma in _PRAGMAS:
             connection.execute(pragma)
-    return connection
+        checkpoints = Checkpoints(path)
+        # In the place of the hook by which SQLite itself copies the log within the commit that makes it long.
+        connection.set_wal_hook(checkpoints.note)
+    return connection, checkpoints
 
 
 def _take_lock(path: Path) -> int:

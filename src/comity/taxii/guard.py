@@ -43,6 +43,8 @@ _BURST_SECONDS = 10
 _MINUTE = 60.0
 _REMEMBERED_SECONDS = 3_600.0
 _MIN_SECRET_CHARACTERS = 32
+_MOST_CHARACTERS = 128
+"""Of a credential that is remembered; those that a node gives have 64."""
 _ALL = ""
 """The one taker of the bucket that all who are not known share."""
 
@@ -74,6 +76,8 @@ class Visit:
     objects: int = 0
     status: int = 0
     body_bytes: int = 0
+    sent_bytes: int = 0
+    """Of the body that the asker sent."""
     started: float = 0.0
     seconds: float = 0.0
 
@@ -138,6 +142,11 @@ class _Remembered:
     def add(self, thing: str, *, now: float) -> None:
         with self._shelf.alone():
             self._shelf.put(thing, Bucket(0.0, now))
+
+    def drop(self, thing: str, *, now: float) -> None:
+        if self.holds(thing, now=now):
+            with self._shelf.alone():
+                self._shelf.put(thing, Bucket(0.0, now - _REMEMBERED_SECONDS))
 
     def holds(self, thing: str, *, now: float) -> bool:
         seen = self._shelf.find(thing)
@@ -204,7 +213,7 @@ class Guard:
             receive = _without_body(receive)
         scope[VISIT] = visit
         try:
-            await self._app(scope, receive, _watched(send, visit))
+            await self._app(scope, _counted(receive, visit), _watched(send, visit))
         finally:
             self._settle(visit, neighbourhood, mark, looked_at=looked_at)
 
@@ -244,14 +253,17 @@ class Guard:
         visit.seconds = now - visit.started
         budgets = self._budgets
         if visit.party is not None:
-            if visit.status != _TOO_MANY:
-                budgets.octets.charge(visit.party, visit.body_bytes, now=now)
+            given = 0 if visit.status == _TOO_MANY else visit.body_bytes
+            budgets.octets.charge(visit.party, given + visit.sent_bytes, now=now)
             budgets.addresses.add(neighbourhood, now=now)
             if mark is not None:
                 budgets.credentials.add(mark, now=now)
         elif visit.status == _ACCEPTED:
             budgets.messages.charge(neighbourhood, 1, now=now)
         elif looked_at:
+            if mark is not None:
+                # It was good, and is no more: from here on whoever shows it is an outsider like others.
+                budgets.credentials.drop(mark, now=now)
             budgets.outsiders.charge(neighbourhood, 1, now=now)
             budgets.together.charge(_ALL, 1, now=now)
         for observe in self._observers:
@@ -264,17 +276,32 @@ _ACCEPTED = 202
 
 
 def _mark_secret(headers: Mapping[bytes, bytes]) -> str | None:
-    """What a credential is remembered by: its hash, never itself."""
+    """What a credential is remembered by: its hash, never itself. A token of a node is shown once, and longer."""
     secret = wire.parse_secret(*(headers.get(name, b"").decode("latin-1") for name in wire.SECRET_HEADERS))
-    return None if secret is None else hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+    if secret is None or len(secret) > _MOST_CHARACTERS:
+        return None
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _without_body(receive: Receive) -> Receive:
+    """The same body, as long and with nothing in it: it is read as far as any other."""
+
     async def receive_nothing() -> Message:
         message = await receive()
-        return {**message, "body": b""} if message["type"] == "http.request" else message
+        return (
+            {**message, "body": bytes(len(message.get("body", b"")))} if message["type"] == "http.request" else message
+        )
 
     return receive_nothing
+
+
+def _counted(receive: Receive, visit: Visit) -> Receive:
+    async def receive_on() -> Message:
+        message = await receive()
+        visit.sent_bytes += len(message.get("body", b""))
+        return message
+
+    return receive_on
 
 
 def _watched(send: Send, visit: Visit) -> Send:

@@ -21,6 +21,7 @@ from comity.errors import ComityError, ConfigError
 from comity.ids import AgreementId, Digest, Instant, format_instant
 from comity.node.figures import read_figures
 from comity.node.node import Node
+from comity.node.standing import remember_dossiers
 from comity.taxii.access import AccessLog
 from comity.taxii.admin import AdminApp
 from comity.taxii.connections import Connections
@@ -202,6 +203,7 @@ class TaxiiServer:
             abort=self._connections.abort,
             received=self.queued.set if together is None else together.heard,
             drain=None if together is None else together.drain,
+            gather=self._connections.gather,
         )
         self._metrics = Metrics(
             lambda: read_figures(node),
@@ -228,6 +230,7 @@ class TaxiiServer:
         Raises:
             ConfigError: an address cannot be had.
         """
+        remember_dossiers(self._node)
         if self._admin is not None:
             admin = AdminApp(self._metrics, self._find_problems)
             await self._admin.start(admin, setting="another as admin in node.toml")

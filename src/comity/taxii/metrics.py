@@ -11,6 +11,7 @@ ended.
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -51,16 +52,30 @@ class Requests:
         self._objects = Counter(
             "comity_objects_released", "Objects, ids or versions given.", by, registry=self._registry
         )
+        self._remember = lru_cache(maxsize=4_096)(self._find)
 
     def observe(self, visit: Visit) -> None:
         """Count one request."""
-        party = visit.party or ""
-        self._requests.labels(visit.resource, party, str(visit.status)).inc()
-        self._bytes.labels(visit.resource, party).inc(visit.body_bytes)
-        self._seconds.labels(visit.resource).observe(visit.seconds)
-        if visit.resource in _POLLS and visit.status == _OK:
-            self._polls.labels(party).inc()
-            self._objects.labels(visit.resource, party).inc(visit.objects)
+        requests, octets, seconds, polls, objects = self._remember(visit.resource, visit.party or "", visit.status)
+        requests.inc()
+        octets.inc(visit.body_bytes)
+        seconds.observe(visit.seconds)
+        if polls is not None and objects is not None:
+            polls.inc()
+            objects.inc(visit.objects)
+
+    def _find(
+        self, resource: str, party: str, status: int
+    ) -> tuple[Counter, Counter, Histogram, Counter | None, Counter | None]:
+        """The counts of one kind of request; the last two are of polls that were answered."""
+        polled = resource in _POLLS and status == _OK
+        return (
+            self._requests.labels(resource, party, str(status)),
+            self._bytes.labels(resource, party),
+            self._seconds.labels(resource),
+            self._polls.labels(party) if polled else None,
+            self._objects.labels(resource, party) if polled else None,
+        )
 
     def format(self) -> bytes:
         """Everything counted so far, as text."""

@@ -8,17 +8,19 @@ no pause: a suspension finds each answer not yet decided, or under way.
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
-from comity.errors import NotFoundError
+from comity.errors import ComityError, NotFoundError
 from comity.node.node import Node
-from comity.node.poll import Page, PollRequest, poll_together
+from comity.node.poll import Page, PollRequest, poll_together, prepare_together
 from comity.taxii.sends import Sending, Sends
 
 __all__ = ["Polls"]
 
 _MOST_TOGETHER = 32
-"""A bound on how long one transaction takes, and the others wait for it."""
+_MOST_SECONDS = 0.05
+"""Bounds on how long one transaction takes, and the others wait for it: after the poll that is over it, it ends."""
 
 _HEAD_SECONDS = 0.05
 """How far the head of the log that is kept outside the store may stay behind the polls. Other acts keep it at once."""
@@ -63,10 +65,17 @@ class Polls:
 
     def _take(self) -> None:
         """Answer what waits, once it is this process's turn: until then more may come, and share the commit."""
-        turns = self._node.turns
-        if turns is None:
+        if self._node.turns is None:
             self._take_now()
-        elif turns.take():
+            return
+        with suppress(ComityError):  # whatever it is, it is found again where it is told
+            prepare_together(self._node, [waiting.request for waiting in self._waiting[:_MOST_TOGETHER]])
+        self._take_or_wait()
+
+    def _take_or_wait(self) -> None:
+        turns = self._node.turns
+        assert turns is not None  # noqa: S101 (there are other processes)
+        if turns.take():
             try:
                 self._take_now()
             finally:
@@ -78,18 +87,21 @@ class Polls:
 
     def _take_in_turn(self, _: "asyncio.Future[None]") -> None:
         self._queuing = False
-        self._take()
+        self._take_or_wait()
 
     def _take_now(self) -> None:
-        """Answer what waits; what is over the bound waits for the next turn."""
+        """Answer what waits; what is over a bound waits for the next turn."""
         taken, self._waiting = self._waiting[:_MOST_TOGETHER], self._waiting[_MOST_TOGETHER:]
         if self._waiting:
             asyncio.get_running_loop().call_soon(self._take)
         self._answer([waiting for waiting in taken if not waiting.answer.cancelled()])
 
     def _answer(self, taken: list[_Waiting]) -> None:
+        loop = asyncio.get_running_loop()
+        end = loop.time() + _MOST_SECONDS
+        requests = [waiting.request for waiting in taken]
         try:
-            pages = poll_together(self._node, [waiting.request for waiting in taken]) if taken else []
+            pages = poll_together(self._node, requests, is_enough=lambda: loop.time() > end) if taken else []
         except Exception as error:  # noqa: BLE001 (it is told to whoever asked, and becomes a status there)
             if len(taken) > 1:
                 # Everything was undone. Whose request it was is not known: each is asked by itself.
@@ -99,8 +111,12 @@ class Polls:
                 taken[0].answer.set_exception(error)
             return
         if self._keeping is None:
-            self._keeping = asyncio.get_running_loop().call_later(_HEAD_SECONDS, self._keep_head)
-        for waiting, page in zip(taken, pages, strict=True):
+            self._keeping = loop.call_later(_HEAD_SECONDS, self._keep_head)
+        if left := taken[len(pages) :]:
+            # Behind them whoever has come meanwhile: in the order in which they came.
+            self._waiting = left + self._waiting
+            loop.call_soon(self._take)
+        for waiting, page in zip(taken, pages, strict=False):
             if page is None:
                 waiting.answer.set_exception(NotFoundError("there is no such collection for who asks"))
             else:

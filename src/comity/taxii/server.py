@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shell: one request, one call of the node, one response; failures become statuses in one table.
+"""Shell: one request, one call of the node, one response; failures become statuses in one table (`taxii.responses`).
 
 Silence outside: whoever has no valid credential, and whoever asks for what is not for it, gets the same bytes for
 everything, existing or not, whatever the method. Only the discovery resource, which is at the same place on every TAXII
@@ -15,24 +15,19 @@ is registered with `Sends` (`taxii.polls`) until its last byte is out.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
 
 from comity.errors import (
     AuthenticationError,
     ComityError,
-    ConfigError,
-    ConflictError,
-    CorruptionError,
     MalformedError,
     MalformedRequest,
     NotFoundError,
-    RateLimited,
-    TransitionError,
-    UnavailableError,
-    VerificationError,
 )
 from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId, format_instant, parse_object_id
 from comity.node import correspond
@@ -45,40 +40,24 @@ from comity.release.disclosure import Answer
 from comity.taxii import wire, writing
 from comity.taxii.coding import Coding, compress
 from comity.taxii.guard import VISIT, Visit
+from comity.taxii.pace import Pace
 from comity.taxii.polls import Polls
-from comity.taxii.sends import WRITE_DEADLINE_SECONDS, Sending, Sends, Stops
+from comity.taxii.responses import MOST_AT_ONCE, Response, challenge, cut_body, fail, give, refuse, respond, tell
+from comity.taxii.sends import WRITE_DEADLINE_SECONDS, Sends, Stops
 from comity.taxii.wire import Filters, Resource, Route
 
-__all__ = ["EXCHANGE_PATH", "STATUS", "Response", "TaxiiApp"]
+__all__ = ["EXCHANGE_PATH", "TaxiiApp"]
 
 EXCHANGE_PATH = "/comity/exchange/"
 
-STATUS: Mapping[type[ComityError], int] = {
-    MalformedError: 400,
-    AuthenticationError: 404,
-    VerificationError: 404,
-    NotFoundError: 404,
-    TransitionError: 404,
-    ConflictError: 404,
-    UnavailableError: 503,
-    RateLimited: 429,
-    ConfigError: 503,
-    CorruptionError: 503,
-}
-"""Class of failure → status. 404 wherever another status would tell that something exists."""
-
-_TITLES = {
-    400: "Bad request",
-    403: "Forbidden",
-    404: "Not found",
-    406: "Not acceptable",
-    413: "Payload too large",
-    415: "Unsupported media type",
-    422: "Unprocessable content",
-    429: "Too many requests",
-    503: "Unavailable",
-}
 _MAX_MESSAGE_BYTES = 2 * 1024 * 1024
+_READ = frozenset({*wire.SECRET_HEADERS, b"accept", b"accept-encoding", b"content-length", b"content-type"})
+"""The headers of a request that are read; the server gives their names in lower case (ASGI 3)."""
+
+_MOST_QUESTIONS = 2_048
+_MOST_REMEMBERED_BYTES = 512
+"""Of a query or an id: with the bound on their number, what the questions that are remembered may take."""
+
 _LEAST_COMPRESSED = 1_000
 """Bytes of a body that is worth it."""
 
@@ -100,19 +79,17 @@ _log = logging.getLogger("comity.taxii")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Response:
-    """What goes back, in parts. `sending` is registered until it is out; `stopped` has to be drained before it goes."""
+class _Question:
+    """A request for a page, taken apart."""
 
-    status: int
-    body: tuple[bytes, ...] = ()
-    headers: Headers = field(default_factory=dict)
-    sending: Sending | None = None
-    stopped: tuple[AgreementId, Digest] | None = None
-    objects: int = 0
+    filters: Filters
+    request: PollRequest
 
 
 class TaxiiApp:
-    """The ASGI application of one node. `abort` drops a connection by the client's address.
+    """The ASGI application of one node.
+
+    By the client's address, `abort` drops its connection; what is written to it in `gather` is handed over at the end.
 
     `drain` takes an agreement and the digest of an event on it, and returns when no answer that was given before the
     event is under way in any process of the node; without it there is one.
@@ -124,15 +101,19 @@ class TaxiiApp:
         *,
         abort: Callable[[tuple[str, int]], None],
         received: Callable[[], None],
+        gather: Callable[[tuple[str, int]], AbstractContextManager[Any]] = nullcontext,
         drain: Callable[[AgreementId, Digest], Awaitable[object]] | None = None,
     ) -> None:
         self.node = node
+        self._gather = gather
         self.sends = Sends()
         self._drain = Stops(self.sends.drain).settle if drain is None else drain
         self._polls = Polls(node, self.sends)
+        self._pace = Pace()
         self._abort = abort
         self._received = received
         self._cursor_key = read_cursor_key(node)
+        self._remember_question = lru_cache(maxsize=_MOST_QUESTIONS)(self._read_question)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request (ASGI 3)."""
@@ -150,8 +131,8 @@ class TaxiiApp:
             incident = self.node.draw(4).hex()
             _log.exception("incident %s", incident)
             title = f"Internal error, incident {incident}"
-            response = Response(status=500, body=(wire.format_error(title=title, status=500),))
-        await self._send(response, send)
+            response = respond(500, wire.format_error(title=title, status=500))
+        await self._send(response, send, client=scope["client"])
 
     async def _answer(self, scope: Scope, body: bytes | None, visit: Visit) -> Response:
         """The response, everything it needs committed."""
@@ -164,10 +145,10 @@ class TaxiiApp:
             return await self._answer_party(scope, body, visit, route)
         except AuthenticationError:
             if route is not None and route.resource is Resource.DISCOVERY and method in {"GET", "HEAD"}:
-                return _challenge()
-            return _fail(404)
+                return challenge()
+            return fail(404)
         except ComityError as error:
-            return _refuse(error)
+            return refuse(error)
 
     async def _answer_party(self, scope: Scope, body: bytes | None, visit: Visit, route: Route | None) -> Response:
         """The response to whoever shows a credential."""
@@ -177,9 +158,9 @@ class TaxiiApp:
         if route is None or not writing.is_served(method, route) or route.root not in {"", party}:
             raise NotFoundError("no such resource")
         if not wire.is_acceptable(headers.get("accept")):
-            return _fail(406, "this node speaks application/taxii+json;version=2.1")
+            return fail(406, "this node speaks application/taxii+json;version=2.1")
         if method not in {"GET", "HEAD"}:
-            return self._write(method, route, party, headers=headers, body=body)
+            return await self._write(method, route, party, headers=headers, body=body)
         return await self._serve(route, party, scope, accept_encoding=headers.get("accept-encoding"))
 
     def _exchange(self, path: str, body: bytes | None) -> Response:
@@ -194,7 +175,7 @@ class TaxiiApp:
         event = recorded.event
         # One that is known may have closed a gate when it came first; whoever waits for that is waited for.
         stops = recorded.stops or (recorded.heard and not recorded.new)
-        return Response(status=202, stopped=(event.agreement, event.digest) if stops else None)
+        return replace(respond(202), stopped=(event.agreement, event.digest) if stops else None)
 
     def _bound_body(self, scope: Scope) -> int:
         """How much of the body is read: of an envelope only from who may write there as much as TAXII clients send."""
@@ -202,31 +183,34 @@ class TaxiiApp:
             return _MAX_MESSAGE_BYTES
         return writing.find_bound(self.node, route, headers=_read_headers(scope), otherwise=_MAX_MESSAGE_BYTES)
 
-    def _write(self, method: str, route: Route, party: PartyId, *, headers: Headers, body: bytes | None) -> Response:
+    async def _write(
+        self, method: str, route: Route, party: PartyId, *, headers: Headers, body: bytes | None
+    ) -> Response:
         if method == "DELETE":
-            return _tell(writing.refuse(self.node, party, route.collection))
-        match writing.add_objects(self.node, route, party, content_type=headers.get("content-type"), body=body):
+            return tell(writing.refuse(self.node, party, route.collection))
+        kind = headers.get("content-type")
+        match await writing.add_objects(self.node, self._pace, route, party, content_type=kind, body=body):
             case writing.Refused() as refused:
-                return _tell(refused)
+                return tell(refused)
             case bytes() as status:
-                return Response(status=202, body=(status,))
+                return respond(202, status)
 
     async def _serve(self, route: Route, party: PartyId, scope: Scope, *, accept_encoding: str | None) -> Response:
         match route.resource:
             case Resource.DISCOVERY:
                 root = f"{wire.DISCOVERY_PATH}{party}/"
-                return _give(wire.format_discovery(title=f"Comity node of {self.node.settings.name}", root=root))
+                return give(wire.format_discovery(title=f"Comity node of {self.node.settings.name}", root=root))
             case Resource.API_ROOT:
-                return _give(wire.format_api_root(title=f"{self.node.party} for {party}"))
+                return give(wire.format_api_root(title=f"{self.node.party} for {party}"))
             case Resource.COLLECTIONS:
-                return _give(wire.format_collections(self._views(party)))
+                return give(wire.format_collections(self._views(party)))
             case Resource.COLLECTION:
                 view = next((view for view in self._views(party) if view.id == route.collection), None)
                 if view is None:
                     raise NotFoundError("no such collection")
-                return _give(wire.format_collection(view))
+                return give(wire.format_collection(view))
             case Resource.STATUS:
-                return _give(writing.format_status(self.node, party, route.status))
+                return give(writing.format_status(self.node, party, route.status))
             case Resource.OBJECTS | Resource.OBJECT | Resource.MANIFEST | Resource.VERSIONS:
                 return await self._read(route, party, scope, coding=wire.choose_coding(accept_encoding))
 
@@ -237,7 +221,7 @@ class TaxiiApp:
         except NotFoundError:
             if writing.find_writable(self.node, party, route.collection) is None:
                 raise
-            return _fail(403)
+            return fail(403)
 
     def _views(self, party: PartyId) -> list[wire.CollectionView]:
         return [
@@ -250,7 +234,44 @@ class TaxiiApp:
         ] + writing.list_views(self.node, party)
 
     async def _poll(self, route: Route, party: PartyId, scope: Scope, *, coding: Coding | None) -> Response:
-        filters = _parse_query(scope["query_string"], route)
+        query = scope["query_string"]
+        remember = len(query) <= _MOST_REMEMBERED_BYTES and len(route.object) <= _MOST_REMEMBERED_BYTES
+        question = (self._remember_question if remember else self._read_question)(route, party, query)
+        self._pace.note_poll()
+        page, sending = await self._polls.ask(question.request, lambda: self._abort(scope["client"]))
+        try:
+            return replace(self._answer_question(question, route, page.filled, coding=coding), sending=sending)
+        except BaseException:
+            self.sends.release(sending)
+            raise
+
+    def _answer_question(self, question: _Question, route: Route, filled: Filled, *, coding: Coding | None) -> Response:
+        """The page as it is sent. It follows from the question and the page, and is remembered with the page."""
+        if not filled.at and route.object:
+            raise NotFoundError("no such object")
+        key = coding or "identity"
+        answer = filled.answers.get(key)
+        if not isinstance(answer, Response):
+            answer = filled.answers[key] = self._format_answer(question, route, filled, coding=coding)
+        return answer
+
+    def _format_answer(self, question: _Question, route: Route, filled: Filled, *, coding: Coding | None) -> Response:
+        cursor, request = None, question.request
+        if filled.more:
+            cursor = wire.format_cursor(
+                filled.at[-1],
+                key=self._cursor_key,
+                party=request.recipient,
+                collection=request.collection,
+                filters=question.filters,
+            )
+        body, headers = _format_page(filled, route.resource, cursor=cursor), _date_headers(filled, request)
+        if coding is not None and sum(map(len, body)) >= _LEAST_COMPRESSED:
+            body, headers = (compress(coding, body),), {**headers, "content-encoding": coding}
+        return replace(respond(200, *body, headers={**headers, "vary": "accept-encoding"}), objects=len(filled.at))
+
+    def _read_question(self, route: Route, party: PartyId, query: bytes) -> _Question:
+        filters = _parse_query(query, route)
         request = PollRequest(
             recipient=party,
             collection=route.collection,
@@ -258,42 +279,7 @@ class TaxiiApp:
             selection=self._select(filters, party, collection=route.collection),
             limit=min(filters.limit or MAX_PAGE_OBJECTS, MAX_PAGE_OBJECTS),
         )
-        page, sending = await self._polls.ask(request, lambda: self._abort(scope["client"]))
-        try:
-            after = request.selection.after
-            return self._give_page(
-                page.filled, route, party, filters=filters, after=after, sending=sending, coding=coding
-            )
-        except BaseException:
-            self.sends.release(sending)
-            raise
-
-    def _give_page(
-        self,
-        filled: Filled,
-        route: Route,
-        party: PartyId,
-        *,
-        filters: Filters,
-        after: Instant,
-        sending: Sending,
-        coding: Coding | None,
-    ) -> Response:
-        if not filled.at and route.object:
-            raise NotFoundError("no such object")
-        cursor = None
-        if filled.more:
-            cursor = wire.format_cursor(
-                filled.at[-1], key=self._cursor_key, party=party, collection=route.collection, filters=filters
-            )
-        body, headers = _format_page(filled, route.resource, cursor=cursor), _date_headers(filled, after)
-        if coding is not None and sum(map(len, body)) >= _LEAST_COMPRESSED:
-            key = f"{coding} {cursor}"
-            if key not in filled.encoded:
-                filled.encoded[key] = compress(coding, body)
-            body, headers = (filled.encoded[key],), {**headers, "content-encoding": coding}
-        headers["vary"] = "accept-encoding"
-        return Response(status=200, body=body, headers=headers, sending=sending, objects=len(filled.at))
+        return _Question(filters=filters, request=request)
 
     def _select(self, filters: Filters, party: PartyId, *, collection: str) -> Selection:
         after = filters.added_after or Instant(0)
@@ -311,18 +297,17 @@ class TaxiiApp:
             versions=VersionChoice(last=filters.last, first=filters.first, every=filters.every, exact=filters.versions),
         )
 
-    async def _send(self, response: Response, send: Send) -> None:
+    async def _send(self, response: Response, send: Send, *, client: tuple[str, int]) -> None:
         async def write() -> None:
-            headers = {
-                "content-type": wire.MEDIA_TYPE,
-                "content-length": str(sum(map(len, response.body))),
-                "cache-control": "no-store",
-                **response.headers,
-            }
-            raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
-            await send({"type": "http.response.start", "status": response.status, "headers": raw})
-            for part in response.body:
-                await send({"type": "http.response.body", "body": part, "more_body": True})
+            pieces, gathered = cut_body(response.body), 0
+            with self._gather(client):
+                await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
+                while pieces and gathered <= MOST_AT_ONCE - len(pieces[0]):
+                    gathered += len(pieces[0])
+                    await send({"type": "http.response.body", "body": pieces.popleft(), "more_body": True})
+            # Each of these waits until the one before it has left: of what a reader does not take, one is copied.
+            for piece in pieces:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
             # The server writes this only when everything before it has left its buffers: see `taxii.listen`.
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
@@ -334,11 +319,6 @@ class TaxiiApp:
                 await write()
         except TimeoutError:
             _log.warning("an answer was cut: its reader took over %.0f seconds", WRITE_DEADLINE_SECONDS)
-
-
-def find_status(error: ComityError) -> int:
-    """The status of a failure by the nearest class in STATUS."""
-    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
 
 
 def _name_resource(route: Route | None, path: str) -> str:
@@ -385,11 +365,12 @@ def _format_page(filled: Filled, resource: Resource, *, cursor: str | None) -> t
     return wire.format_envelope(filled.data, cursor=cursor)
 
 
-def _date_headers(filled: Filled, after: Instant) -> Headers:
+def _date_headers(filled: Filled, request: PollRequest) -> Headers:
     """The dates of the first and last object (TAXII 2.1 §3.2); of an empty page, the position that was asked from.
 
     A client that keeps the last date as its position keeps it over an empty page then.
     """
+    after = request.selection.after
     dates = filled.at or ((after,) if after else ())
     if not dates:
         return {}
@@ -399,38 +380,8 @@ def _date_headers(filled: Filled, after: Instant) -> Headers:
     }
 
 
-def _give(body: bytes) -> Response:
-    return Response(status=200, body=(body,))
-
-
-def _fail(status: int, description: str = "") -> Response:
-    return Response(
-        status=status, body=(wire.format_error(title=_TITLES[status], status=status, description=description),)
-    )
-
-
-def _refuse(error: ComityError) -> Response:
-    """The answer to a failure; why is told where that gives nothing away, and everything about it to our log."""
-    status = find_status(error)
-    if status >= 500:  # noqa: PLR2004 (the class of HTTP statuses that are our fault)
-        _log.error("%s: %s", error.code, error.detail)
-    response = _fail(status, error.detail if status in {400, 429} else "")
-    wait = error.facts.get("retry_after")
-    return response if wait is None else replace(response, headers={"retry-after": str(wait)})
-
-
-def _tell(refused: writing.Refused) -> Response:
-    answer = _fail(refused.status, refused.description)
-    return Response(status=answer.status, body=answer.body, headers=dict(refused.headers))
-
-
 def _read_headers(scope: Scope) -> Headers:
-    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-
-
-def _challenge() -> Response:
-    body = wire.format_error(title="Unauthorized", status=401)
-    return Response(status=401, body=(body,), headers={"www-authenticate": 'Basic realm="taxii"'})
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"] if name in _READ}
 
 
 async def _read_body(receive: Receive, *, most: int) -> bytes | None:

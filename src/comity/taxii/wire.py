@@ -17,6 +17,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Literal
 
 from comity.canonical import Json
@@ -66,6 +67,12 @@ _PARAMETERS = frozenset(
     {"limit", "added_after", "next", "match[id]", "match[type]", "match[version]", "match[spec_version]"}
 )
 _MAX_LIST = 1_000
+_MOST_REMEMBERED = 512
+"""Characters of a path or a header whose meaning is remembered."""
+_MAX_CHOICES = 64
+"""Of a header in which a client lists what it takes; what it says after that many is not read."""
+_MAX_PARTS = 16
+"""Parameters of one choice, with its name."""
 _MAX_INTEGER = 2**53 - 1
 _MAX_INTEGER_DIGITS = 16
 _MAC_BYTES = 16
@@ -168,6 +175,10 @@ class StatusDetail:
 
 def parse_route(path: str) -> Route | None:
     """The resource that `path` names, with or without the last slash; None when it names none."""
+    return _remember_route(path) if len(path) <= _MOST_REMEMBERED else _parse_route(path)
+
+
+def _parse_route(path: str) -> Route | None:
     match = _ROUTE.fullmatch(path if path.endswith("/") else path + "/")
     if match is None:
         return None
@@ -191,11 +202,14 @@ def parse_route(path: str) -> Route | None:
     )
 
 
+_remember_route = lru_cache(maxsize=2_048)(_parse_route)
+
+
 def is_acceptable(accept: str | None) -> bool:
     """Whether a client that sent `accept` takes TAXII 2.1 (§3.1, §1.6.8): without a version, the newest is meant."""
     if accept is None or not accept.strip():
         return True
-    return any(_is_taxii(choice) for choice in accept.lower().split(","))
+    return any(_is_taxii(choice) for choice in _list(accept.lower(), ",", most=_MAX_CHOICES))
 
 
 def choose_coding(accept_encoding: str | None) -> Literal["gzip", "zstd"] | None:
@@ -203,14 +217,22 @@ def choose_coding(accept_encoding: str | None) -> Literal["gzip", "zstd"] | None
 
     A client that takes anything ("*") gets the bytes as they are.
     """
+    text = accept_encoding or ""
+    return _remember_coding(text) if len(text) <= _MOST_REMEMBERED else _choose_coding(text)
+
+
+def _choose_coding(accept_encoding: str) -> Literal["gzip", "zstd"] | None:
     asked = set[str]()
-    for choice in (accept_encoding or "").lower().split(","):
-        name, *parameters = (part.strip() for part in choice.split(";"))
+    for choice in _list(accept_encoding.lower(), ",", most=_MAX_CHOICES):
+        name, *parameters = (part.strip() for part in _list(choice, ";", most=_MAX_PARTS))
         pairs = [parameter.partition("=") for parameter in parameters]
         weight = next((value.strip() for key, _, value in pairs if key.strip() == "q"), "1")
         if not _NEVER.fullmatch(weight):
             asked.add(name)
     return "zstd" if "zstd" in asked else "gzip" if asked & {"gzip", "x-gzip"} else None
+
+
+_remember_coding = lru_cache(maxsize=256)(_choose_coding)
 
 
 def is_content(content_type: str | None) -> bool:
@@ -381,13 +403,18 @@ def format_error(*, title: str, status: int, description: str = "") -> bytes:
 
 
 def _is_taxii(choice: str) -> bool:
-    kind, *parameters = (part.strip() for part in choice.split(";"))
+    kind, *parameters = (part.strip() for part in _list(choice, ";", most=_MAX_PARTS))
     given = {name.strip(): value.strip(' "') for name, _, value in (part.partition("=") for part in parameters)}
     if _NEVER.fullmatch(given.get("q", "1")):
         return False
     return kind in {"*/*", "application/*"} or (
         kind == "application/taxii+json" and given.get("version", "2.1") == "2.1"
     )
+
+
+def _list(text: str, separator: str, *, most: int) -> list[str]:
+    """The first parts of a header: it can be long, and each part costs."""
+    return text.split(separator, most)[:most]
 
 
 def _collection(view: CollectionView) -> Json:

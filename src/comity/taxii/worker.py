@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import os
 import socket
+from collections.abc import Callable
 
 from comity.errors import ComityError
 from comity.ids import AgreementId, Digest
@@ -22,9 +23,12 @@ __all__ = ["work"]
 _LAST_WORD_SECONDS = 1.0
 
 
-async def work(given: Given) -> None:
-    """Answer partners until the first process says to stop, or has gone. This process does not outlive it."""
-    worker = _Working(given)
+async def work(given: Given, *, loaded: Callable[[], None]) -> None:
+    """Answer partners until the first process says to stop, or has gone. This process does not outlive it.
+
+    `loaded` is called once, when all that stays in memory is there.
+    """
+    worker = _Working(given, loaded)
     worker.channel = await open_channel(socket.socket(fileno=given.channel), worker.handle, _end)
     try:
         node = join_node(given.folder, given.settings, lock=given.lock, turns=given.turns)
@@ -55,8 +59,9 @@ class _Working:
 
     channel: Channel
 
-    def __init__(self, given: Given) -> None:
+    def __init__(self, given: Given, loaded: Callable[[], None]) -> None:
         self._given = given
+        self._loaded = loaded
         self._server: TaxiiServer | None = None
         self._stopped = asyncio.Event()
 
@@ -75,6 +80,7 @@ class _Working:
         # Known as one that may answer before the first connection is taken: every drain from here on comes here too.
         await self.channel.ask("enter")
         await self._server.start()
+        self._loaded()
         self.channel.tell("listening")
         await self._stopped.wait()
 

@@ -21,7 +21,8 @@ from comity.node.accept import (
     OverQuota,
     Status,
     WriteCollection,
-    accept_objects,
+    accept_in_turns,
+    find_write_collection,
     list_write_collections,
     read_status,
 )
@@ -29,6 +30,7 @@ from comity.node.gate import list_open_collections
 from comity.node.node import Node
 from comity.node.parties import authenticate
 from comity.taxii import wire
+from comity.taxii.pace import Pace
 from comity.taxii.wire import CollectionView, Resource, Route, StatusDetail
 
 __all__ = [
@@ -89,7 +91,7 @@ def find_bound(node: Node, route: Route, *, headers: Mapping[str, str], otherwis
 
 def find_writable(node: Node, party: PartyId, collection: str) -> WriteCollection | None:
     """The collection of that id that `party` may write now, if there is one."""
-    return next((item for item in list_write_collections(node, party) if item.id == collection), None)
+    return find_write_collection(node, party, collection)
 
 
 def list_views(node: Node, party: PartyId) -> list[CollectionView]:
@@ -106,10 +108,12 @@ def list_views(node: Node, party: PartyId) -> list[CollectionView]:
     ]
 
 
-def add_objects(
-    node: Node, route: Route, party: PartyId, *, content_type: str | None, body: bytes | None
+async def add_objects(
+    node: Node, pace: Pace, route: Route, party: PartyId, *, content_type: str | None, body: bytes | None
 ) -> bytes | Refused:
     """The status resource of what `party` sent; `body` is None where it was too long to be read.
+
+    Who polls meanwhile is answered between the parts of the envelope (`taxii.pace`).
 
     Raises:
         NotFoundError: the party sees no such collection.
@@ -121,7 +125,7 @@ def add_objects(
     if body is None:
         return Refused(status=413, description=f"send at most {wire.MAX_CONTENT_LENGTH} bytes; split the envelope")
     try:
-        done = accept_objects(node, body, giver=party, collection=route.collection)
+        done = await pace.run(accept_in_turns(node, body, giver=party, collection=route.collection))
     except MalformedError as error:
         return Refused(status=422, description=error.detail)
     match done:

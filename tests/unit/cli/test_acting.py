@@ -43,7 +43,7 @@ class Witness:
     async def forget(self) -> None:
         self.seen.append(("forget", ""))
 
-    async def deliver(self) -> None:
+    async def deliver(self, *, seconds: float) -> None:
         self.seen.append(("deliver", ""))
 
     def _note(self, what: str, agreement: str) -> None:

@@ -12,10 +12,18 @@ from comity.agreement.events import EventKind
 from comity.errors import MalformedError, NotFoundError
 from comity.ids import Instant, PartyId
 from comity.node import accept, ingest
-from comity.node.accept import OverQuota, Status, accept_objects, list_write_collections, read_status
+from comity.node.accept import (
+    OverQuota,
+    Status,
+    accept_in_turns,
+    accept_objects,
+    list_write_collections,
+    read_status,
+)
 from comity.node.explain import show_object
 from comity.node.journal import list_entries
 from comity.node.retention import delete
+from comity.node.turns import Turns
 from comity.node.upkeep import keep_up
 from tests.worlds import World, make_object, object_id
 
@@ -178,6 +186,69 @@ def test_the_gate_is_asked_each_time(world: World) -> None:
             world.deliver()
 
 
+def start_writing(world: World, *objects: Any) -> Turns[Status | OverQuota]:  # noqa: ANN401
+    node = world.nodes["aurelia"]
+    (target,) = list_write_collections(node, BOREALIA)
+    return accept_in_turns(node, envelope(*objects), giver=BOREALIA, collection=target.id)
+
+
+def test_an_envelope_is_taken_in_by_parts_and_counted_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    sign(world)
+    monkeypatch.setattr(accept, "PART_OBJECTS", 2)
+    made = [make_object("a", refs=[object_id("report", "e")]), *(make_object(name) for name in "bcde"), {"id": 5}]
+    counts = []
+    for _ in start_writing(world, *made):
+        with world.nodes["aurelia"].store.read() as transaction:
+            names = {name for (name,) in transaction.rows("SELECT id FROM object")}
+        counts.append((len(names), count(world, "write_status"), count(world, "write_use")))
+        assert object_id("report", "a") not in names or object_id("report", "e") in names
+    assert counts == [(0, 0, 0), (2, 0, 1), (4, 0, 1)]
+    assert (count(world, "object"), count(world, "write_status")) == (5, 1)
+    with world.nodes["aurelia"].store.read() as transaction:
+        assert transaction.rows("SELECT objects FROM write_use") == [(6,)]
+        ((body,),) = transaction.rows("SELECT body FROM write_status")
+    status = json.loads(body)
+    assert [item[0] for item in status["successes"]] == [object_id("report", name) for name in "abcde"]
+    assert [item[0] for item in status["failures"]] == ["objects/5"]
+
+
+def test_a_gate_that_closes_in_the_middle_leaves_what_came_before(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agreement = sign(world)
+    monkeypatch.setattr(accept, "PART_OBJECTS", 2)
+    turns = start_writing(world, *(make_object(name) for name in "abcd"))
+    next(turns)
+    next(turns)
+    world.act("aurelia", agreement, EventKind.SUSPEND)
+    with pytest.raises(NotFoundError):
+        next(turns)
+    assert (count(world, "object"), count(world, "write_status")) == (2, 0)
+    world.act("aurelia", agreement, EventKind.RESUME)
+    again = write(world, *(make_object(name) for name in "abcd"))
+    assert len(again.successes) == 4
+    assert count(world, "object") == 4
+
+
+def test_a_clash_in_a_later_part_is_kept_apart_and_not_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    sign(world)
+    world.add("aurelia", make_object("d"))
+    monkeypatch.setattr(accept, "PART_OBJECTS", 1)
+    status = write(world, *(make_object(name, tlp="amber") for name in "abcd"))
+    assert ([item.id for item in status.successes], status.failures) == ([object_id("report", n) for n in "abcd"], ())
+    (unkept,) = accept.list_unkept(world.nodes["aurelia"], last=10)
+    assert (unkept.id, unkept.version) == (object_id("report", "d"), make_object("d")["modified"])
+
+
+def test_over_the_quota_not_even_the_first_part_is_kept(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    sign(world)
+    set_quota(world, write_objects_per_day=3)
+    monkeypatch.setattr(accept, "PART_OBJECTS", 1)
+    write(world, make_object("a"))
+    assert isinstance(write_bytes(world, envelope(*(make_object(name) for name in "bcd"))), OverQuota)
+    assert count(world, "object") == 1
+
+
 def test_nobody_writes_where_it_does_not_give(world: World) -> None:
     world.found("meridia")
     sign(world)
@@ -268,3 +339,18 @@ def test_what_was_not_kept_is_shown_for_90_days(world: World) -> None:
     world.now = Instant(world.now + 2 * 24 * HOUR)
     keep_up(node)
     assert accept.list_unkept(node, last=10) == []
+
+
+def test_what_is_behind_too_many_objects_is_not_looked_at(world: World) -> None:
+    """Nothing of it is counted towards a quota: then it must cost next to nothing."""
+    sign(world)
+    with pytest.raises(MalformedError, match="10000"):
+        write_bytes(world, b'{"objects":[' + b"0," * 10_000 + b"0,%%%")
+
+
+def test_who_is_over_its_quota_is_told_so_before_anything_is_read(world: World) -> None:
+    """Else it could have others wait for the reading of as many envelopes as it likes."""
+    sign(world)
+    set_quota(world, write_objects_per_day=1)
+    write(world, make_object("a"))
+    assert isinstance(write_bytes(world, b"{"), OverQuota)

@@ -9,9 +9,12 @@ import pytest
 from comity.agreement.events import EventKind
 from comity.agreement.transitions import State
 from comity.errors import MalformedMessage, NotFoundError
+from comity.exchange import Message, parse_message
+from comity.ids import AgreementId
 from comity.node import correspond
 from comity.node.agree import Recorded
 from comity.node.correspond import Imported, export_messages, import_messages
+from comity.node.standing import read_dossier
 from tests.unit.node.test_agree import log_size, proposal, standing
 from tests.unit.node.test_group import check_same
 from tests.worlds import World, make_object
@@ -134,6 +137,31 @@ def test_a_stop_in_a_file_stops(world: World) -> None:
 def test_what_is_no_file_of_messages(world: World, data: bytes) -> None:
     with pytest.raises(MalformedMessage, match="agreement export"):
         import_messages(world.nodes["aurelia"], data)
+
+
+def test_what_was_parsed_is_not_parsed_again_with_each_message_that_follows(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A partner may send a thousand on one agreement: the last must not cost a thousand times the first."""
+    agreement = proposal(world)
+    world.deliver()
+    parsed = list[bytes]()
+
+    def parse(envelope: bytes) -> Message:
+        parsed.append(envelope)
+        return parse_message(envelope)
+
+    monkeypatch.setattr("comity.node.standing.parse_message", parse)
+    for number in range(10):
+        world.act("borealia", agreement, EventKind.CLARIFY, clause="purposes", text=f"question {number}")
+    world.deliver()
+    node = world.nodes["aurelia"]
+    with node.store.read() as transaction:
+        dossier = read_dossier(node, transaction, AgreementId(agreement))
+    assert dossier is not None
+    assert len(dossier.events) == 11
+    assert tuple(parse_message(envelope).event for envelope in dossier.envelopes) == dossier.events
+    assert len(parsed) <= 2 * 12
 
 
 def test_a_file_is_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,16 +2,21 @@
 """Received bytes become objects: good ones kept, bad ones listed, nothing twice, no way round a giver's terms."""
 
 import json
+from collections.abc import Iterator
+from unittest.mock import patch
 
 import pytest
 
+from comity.canonical import Json
 from comity.errors import MalformedError
 from comity.ids import PartyId
 from comity.node import ingest
 from comity.node.explain import explain, show_object
 from comity.node.follow import plan_pull
 from comity.node.parties import add_party, export_manifest
-from comity.stix.labels import make_tags
+from comity.node.retention import delete
+from comity.stix import tags
+from comity.stix.labels import format_label, make_tags, parse_label
 from comity.stix.objects import BadObject
 from tests.worlds import World, make_object, object_id
 
@@ -48,6 +53,89 @@ def test_the_same_bundle_twice_changes_nothing(world: World) -> None:
     second = world.add("aurelia", make_object("a"), make_object("b"))
     assert (len(first.added), len(second.added), second.known) == (2, 0, 2)
     assert count(world, "aurelia") == 2
+
+
+def report(name: str, *refs: str, tlp: str = "green", day: int = 1) -> dict[str, Json]:
+    return make_object(name, tlp=tlp, refs=[object_id("report", ref) for ref in refs], day=day)
+
+
+def add_in_parts(world: World, *objects: dict[str, Json]) -> Iterator[None]:
+    """Take objects in one by one, with a turn in between."""
+    data = json.dumps({"objects": [*objects]}).encode()
+    with patch.object(ingest, "PART_OBJECTS", 1):
+        yield from ingest.add_in_turns(world.nodes["aurelia"], data, tags=make_tags())
+
+
+def test_what_is_held_by_way_of_others_is_renewed_before_what_is_judged_by_it(world: World) -> None:
+    """`a` refers to `h`, which is held and refers to `b`, of which a stricter version comes with `a`."""
+    world.sign_all(world.terms())
+    world.add("aurelia", report("b"), report("h", "b"))
+    for _ in add_in_parts(world, report("x"), report("a", "h"), report("b", tlp="red", day=2)):
+        assert object_id("report", "a") not in world.read("borealia")
+    assert object_id("report", "x") in world.read("borealia")
+    assert object_id("report", "a") not in world.read("borealia")
+
+
+def test_what_comes_from_elsewhere_between_two_parts_divides_the_rest_anew(world: World) -> None:
+    """As before, but `b` is held only since the first part was taken in."""
+    world.sign_all(world.terms())
+    world.add("aurelia", report("h", "b"))
+    for number, _ in enumerate(add_in_parts(world, report("x"), report("a", "h"), report("b", tlp="red", day=2))):
+        if number == 1:
+            assert object_id("report", "x") in world.read("borealia")
+            world.add("aurelia", report("b"))
+            assert object_id("report", "h") in world.read("borealia")
+        assert object_id("report", "a") not in world.read("borealia")
+    assert count(world, "aurelia") == 5
+
+
+def test_a_file_of_many_objects_is_kept_in_parts_and_told_as_one(world: World) -> None:
+    objects: list[dict[str, Json]] = [report("a", "e"), report("b"), {"id": 5}, report("b"), report("e")]
+    turns = add_in_parts(world, *objects)
+    counts = [count(world, "aurelia") for _ in turns]
+    assert counts == [0, 1, 2]
+    intake = world.add("aurelia", *objects)
+    assert (intake.added, intake.known, [bad.index for bad in intake.bad]) == ((), 3, [2])
+
+
+def test_each_object_of_a_bundle_has_the_label_that_it_has_alone(world: World) -> None:
+    made = [report("a"), report("b", tlp="red"), make_object("c", subjects=["national:other"]), report("d")]
+    world.add("aurelia", *made)
+    node = world.nodes["aurelia"]
+    labels = [show_object(node, object_id("report", name)).label for name in "abcd"]
+    assert [label.tlp for label in labels] == ["green", "red", "green", "green"]
+    assert [label.subjects for label in labels] == [
+        frozenset({frozenset({f"national:{word}"})}) for word in ("ashfall", "ashfall", "other", "ashfall")
+    ]
+    assert labels[0] == labels[3]
+
+
+def test_of_what_is_deleted_no_label_stays_in_memory(world: World) -> None:
+    world.add("aurelia", make_object("a", subjects=["national:secret"]))
+    assert format_label.cache_info().currsize > 0
+    delete(world.nodes["aurelia"], object_id("report", "a"), reason="asked to")
+    sizes = [cached.cache_info().currsize for cached in (format_label, parse_label, tags._read_words)]
+    assert sizes == [0, 0, 0]
+
+
+def test_statements_are_known_by_their_definitions_wherever_they_are(world: World) -> None:
+    definition: dict[str, Json] = {
+        "type": "marking-definition",
+        "spec_version": "2.1",
+        "id": object_id("marking-definition", "s"),
+        "created": "2025-01-01T00:00:00.000Z",
+        "definition_type": "statement",
+        "definition": {"statement": "Ashfall"},
+    }
+    marked = {name: {**report(name), "object_marking_refs": [definition["id"]]} for name in "abc"}
+    world.add("aurelia", marked["a"])
+    world.add("aurelia", marked["b"], definition)
+    world.add("aurelia", marked["c"])
+    words = {
+        name: show_object(world.nodes["aurelia"], object_id("report", name)).label.markings & {"statement"}
+        for name in "abc"
+    }
+    assert words["b"] == words["c"] == {"statement"}
 
 
 def test_a_version_with_other_bytes_is_refused_and_the_first_kept(world: World) -> None:
@@ -174,3 +262,16 @@ def test_what_is_not_as_stix_says_is_listed_with_its_rule_and_place(world: World
     assert (found.index, found.id, found.where) == (1, bad["id"], "/objects/1/confidence")
     assert "rule maximum" in found.detail
     assert intake.clashing == frozenset()
+
+
+def test_a_new_version_writes_no_more_than_what_it_changes(world: World) -> None:
+    """A partner may give thousands of versions of one object: each must not cost a write for each before it."""
+    connection = world.nodes["aurelia"].store._connection
+
+    def count_changes(first: int, count: int) -> int:
+        before = connection.total_changes()
+        world.add("aurelia", *[make_object("a", day=first + number) for number in range(count)])
+        return connection.total_changes() - before
+
+    few, many = count_changes(1, 50), count_changes(1_001, 500)
+    assert many < 12 * few

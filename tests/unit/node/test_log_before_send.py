@@ -103,7 +103,7 @@ def read_logged(folder: Path) -> list[dict[str, Any]]:
     connection = apsw.Connection(f"file:{folder / 'store.db'}?mode=ro", flags=apsw.SQLITE_OPEN_READONLY | 0x40)
     try:
         return [
-            json.loads(bytes(content) + bytes(listing or b""))
+            json.loads(content) | json.loads(listing or b"{}")
             for content, listing in connection.execute(
                 "SELECT content, data FROM log_opening LEFT JOIN log_listing ON id = listing ORDER BY position"
             )

@@ -1,8 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pages: what leaves is what is decided at this moment, of every version, with every property."""
 
+import os
+import uuid
+from collections.abc import Iterator, Sequence
+
+import pytest
+
 from comity.canonical import Json
-from comity.ids import ObjectId
+from comity.errors import NotFoundError
+from comity.ids import Instant, ObjectId, PartyId
+from comity.node.gate import list_open_collections
+from comity.node.pages import Pages
+from comity.node.poll import PollRequest, Selection, poll
+from comity.release.disclosure import Answer
+from comity.store import feeds
+from comity.store.sqlite import SqliteTransaction
+from comity.store.transaction import Row, SqlValue
 from tests.worlds import World, make_object, object_id, tlp_id
 
 SECRET: dict[str, Json] = {"description": "SECRET"}
@@ -63,3 +77,116 @@ def test_references_without_number_are_withheld_rather_than_paid_for(world: Worl
     assert object_id("report", "all") not in given
     assert object_id("report", "a") in given
     assert len(given) == 601
+
+
+def fill(world: World, monkeypatch: pytest.MonkeyPatch, *, at_once: int) -> list[str]:
+    """Seven reports that wait for a first poll, where a feed catches up by so many at once; their ids, in order."""
+    monkeypatch.setattr(feeds, "_MOST_AT_ONCE", at_once)
+    world.sign_all(world.terms())
+    names = [f"n{number}" for number in range(7)]
+    for name in names:
+        world.add("aurelia", make_object(name))
+    return [object_id("report", name) for name in names]
+
+
+def count_released(world: World) -> int:
+    with world.nodes["aurelia"].store.read() as transaction:
+        (count,) = transaction.row("SELECT count(*) FROM release") or (0,)
+    return int(count)
+
+
+@pytest.mark.parametrize(("limit", "at_once"), [(1, 2), (2, 2), (3, 2), (2, 3), (6, 3), (7, 3), (10, 2)])
+def test_a_feed_that_catches_up_by_parts_says_more_until_its_end(
+    world: World, monkeypatch: pytest.MonkeyPatch, limit: int, at_once: int
+) -> None:
+    ids = fill(world, monkeypatch, at_once=at_once)
+    given, after, more = list[str](), 0, True
+    while more:
+        page = world.poll("borealia", after=after, limit=limit)
+        given += [item.id for item in page.items]
+        if not after and limit < at_once:
+            assert count_released(world) == at_once, "the first page took more than it needs"
+        after, more = page.items[-1].at, page.more
+    assert given == ids
+    assert len(world.poll("borealia", limit=10).items) == len(ids)
+
+
+def test_what_is_asked_for_by_name_is_found_behind_what_waits(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = fill(world, monkeypatch, at_once=2)
+    node = world.nodes["aurelia"]
+    collection = list_open_collections(node, PartyId("borealia"))[0].id
+    request = PollRequest(
+        recipient=PartyId("borealia"),
+        collection=collection,
+        answer=Answer.OBJECT,
+        selection=Selection(after=Instant(0), ids=frozenset({ObjectId(ids[-1])})),
+    )
+    page = poll(node, request)
+    assert [item.id for item in page.items] == ids[-1:]
+    assert not page.more
+
+
+def test_who_asks_from_a_time_to_come_gets_an_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(world, monkeypatch, at_once=2)
+    page = world.poll("borealia", after=2**60)
+    assert (page.items, page.more) == ((), False)
+    assert count_released(world) == 7
+
+
+def test_questions_without_an_answer_are_remembered_within_the_same_bound(world: World) -> None:
+    """A page with nothing on it takes no room; what it was asked for by does."""
+    world.sign_all(world.terms())
+    world.add("aurelia", make_object("a"))
+    node = world.nodes["aurelia"]
+    node.pages = Pages(1_000_000)
+    (collection,) = list_open_collections(node, PartyId("borealia"))
+    for number in range(60):
+        ids = frozenset(ObjectId(f"report--{uuid.UUID(int=1_000 * number + each)}") for each in range(500))
+        selection = Selection(after=Instant(0), ids=ids)
+        request = PollRequest(
+            recipient=PartyId("borealia"), collection=collection.id, answer=Answer.OBJECTS, selection=selection
+        )
+        assert poll(node, request).items == ()
+    kept = 500 * len(node.pages._kept)
+    assert kept * 44 <= 1_000_000  # each has that many characters
+
+
+def test_a_policy_that_changed_is_read_anew_whatever_time_its_file_says(world: World) -> None:
+    """Files that are unpacked, or put there by an image, have the time that somebody gave them."""
+    world.sign_all(world.terms())
+    world.add("aurelia", make_object("a"))
+    assert len(world.poll("borealia").items) == 1
+    node = world.nodes["aurelia"]
+    (collection,) = list_open_collections(node, PartyId("borealia"))
+    path = node.folder / "recognition.toml"
+    before = path.stat()
+    path.write_text("")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    request = PollRequest(
+        recipient=PartyId("borealia"),
+        collection=collection.id,
+        answer=Answer.OBJECTS,
+        selection=Selection(after=Instant(0)),
+    )
+    with pytest.raises(NotFoundError):
+        poll(node, request)
+
+
+def test_what_terms_admit_no_more_is_not_read_one_by_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page of one object must not cost a query for each that was given before and is not any more."""
+    agreement = world.sign_all(world.terms())
+    world.add("aurelia", *[make_object(f"i{number}", kind="indicator") for number in range(300)])
+    assert len(world.poll("borealia").items) == 300
+    narrower = world.terms(types=("report",), version=2, agreement=agreement, supersedes=agreement)
+    world.sign_all(narrower)
+    assert world.poll("borealia").items == ()
+    queries = list[str]()
+    really = SqliteTransaction.iterate
+
+    def iterate(self: SqliteTransaction, sql: str, parameters: Sequence[SqlValue] = ()) -> Iterator[Row]:
+        queries.append(sql)
+        return really(self, sql, parameters)
+
+    monkeypatch.setattr(SqliteTransaction, "iterate", iterate)
+    assert world.poll("borealia", limit=1).items == ()
+    assert len(queries) <= 10

@@ -90,11 +90,11 @@ def test_approvals_and_people_stand_in_the_content() -> None:
 
 def test_a_leaf_says_nothing_of_what_was_given() -> None:
     listing = format_listing([(ObjectId("report--x"), "v", None, ())])
-    content = format_disclosure(answer=Answer.OBJECTS, channel="main", epoch=3) + listing
+    content = format_disclosure(answer=Answer.OBJECTS, channel="main", epoch=3, listing=sha256_digest(listing))
     leaf = format_leaf(dataclasses.replace(LEAF, commitment=commit_content(SALT, content)))
-    assert b"report--x" in content
+    assert b"report--x" in listing
     assert b"report--x" not in leaf
-    assert isinstance(parse_signed_json(content), dict)
+    assert sha256_digest(listing).encode() not in leaf
 
 
 @given(
@@ -111,22 +111,26 @@ def test_a_leaf_says_nothing_of_what_was_given() -> None:
     st.text(max_size=5),
     st.integers(0, 2**40),
 )
-def test_a_disclosure_in_two_parts_is_canonical(
+def test_a_disclosure_and_its_listing_are_canonical(
     objects: list[tuple[ObjectId, str, Digest | None, tuple[str, ...]]], answer: Answer, channel: str, epoch: int
 ) -> None:
-    whole: Json = {
-        "format": "comity-disclosure/1",
-        "answer": answer.value,
-        "channel": channel,
-        "epoch": epoch,
+    listing: Json = {
+        "format": "comity-listing/1",
         "objects": [
             {"id": item, "version": version, "digest": digest, "redacted": list[Json](redacted)}
             for item, version, digest, redacted in objects
         ],
     }
-    parts = format_disclosure(answer=answer, channel=channel, epoch=epoch), format_listing(objects)
-    assert b"".join(parts) == canonical_bytes(whole)
-    assert commit_content(SALT, *parts) == commit_content(SALT, b"".join(parts))
+    assert format_listing(objects) == canonical_bytes(listing)
+    digest = sha256_digest(format_listing(objects))
+    content: Json = {
+        "format": "comity-disclosure/2",
+        "answer": answer.value,
+        "channel": channel,
+        "epoch": epoch,
+        "listing": digest,
+    }
+    assert format_disclosure(answer=answer, channel=channel, epoch=epoch, listing=digest) == canonical_bytes(content)
 
 
 @given(
@@ -158,6 +162,21 @@ def test_a_leaf_is_canonical(  # noqa: PLR0917 (as many as a leaf has members)
 
 def test_only_the_salt_and_content_it_was_made_with_open_a_leaf() -> None:
     assert verify_opening(LEAF, salt=SALT, content=b"content") == b"content"
+
+
+def test_the_listing_is_the_one_that_the_content_names() -> None:
+    listing = format_listing([(ObjectId("report--x"), "v", None, ())])
+    content = format_disclosure(answer=Answer.OBJECTS, channel="main", epoch=3, listing=sha256_digest(listing))
+    leaf = dataclasses.replace(LEAF, commitment=commit_content(SALT, content))
+    assert verify_opening(leaf, salt=SALT, content=content, listing=listing) == content
+    for other in (b"", listing + b" ", format_listing([(ObjectId("report--y"), "v", None, ())])):
+        with pytest.raises(LogMismatch, match="listing"):
+            verify_opening(leaf, salt=SALT, content=content, listing=other)
+
+
+def test_content_that_names_no_listing_has_none() -> None:
+    with pytest.raises(LogMismatch, match="listing"):
+        verify_opening(LEAF, salt=SALT, content=b"content", listing=b"{}")
     for salt, content in (
         (SALT, b"contenu"),
         (SALT[1:], b"\x00content"),

@@ -8,7 +8,14 @@ from comity.errors import MalformedError, MalformedJson, MalformedObject
 from comity.ids import parse_instant
 from comity.stix import objects
 from comity.stix.markings import TLP1_GREEN, TLP2_AMBER, TLP2_GREEN
-from comity.stix.objects import UNVERSIONED, parse_bundle, parse_object
+from comity.stix.objects import (
+    UNVERSIONED,
+    BundleReading,
+    ParsedBundle,
+    join_bundles,
+    parse_bundle,
+    parse_object,
+)
 
 _TOOL = "tool--8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f"
 _DESK = "identity--f431f809-377b-45e0-aa1c-6a4751cae5ff"
@@ -84,6 +91,39 @@ def test_references_are_found_at_any_depth_and_tlp_markings_are_none() -> None:
         )
     )
     assert obj.references == {_DESK, _GROUP, "report--22222222-2222-4222-8222-222222222222", _STATEMENT}
+
+
+@pytest.mark.parametrize(
+    ("inside", "found"),
+    [
+        (b'"created_by_ref":"%s"' % _DESK.encode(), {_DESK}),
+        (b'"x_note":"ends in _ref","created_by_ref":"%s"' % _DESK.encode(), {_DESK}),
+        (b'"x":[{"created_by_ref":"%s"}]' % _DESK.encode(), {_DESK}),
+        (b'"x":{"a":{"b_refs":["%s"]}},"created_by_ref":"%s"' % (_GROUP.encode(), _DESK.encode()), {_DESK, _GROUP}),
+        # A key that is written with numbers for characters, which would make up for one that lies deeper.
+        (b'"created_by_re\\u0066":"%s","x":{"a_ref":"%s"}' % (_DESK.encode(), _GROUP.encode()), {_DESK, _GROUP}),
+        (b'"x":{"\\u0061_\\u0072ef":"%s"}' % _GROUP.encode(), {_GROUP}),
+        (b'"x_\\"_ref":"%s"' % _GROUP.encode(), {_GROUP}),
+        (b'"object_marking_refs":["%s"],"object_refs":["%s"]' % ((TLP2_GREEN.encode(),) * 2), {TLP2_GREEN}),
+    ],
+)
+def test_no_reference_is_missed_however_it_is_written(inside: bytes, found: set[str]) -> None:
+    data = encode(tool())[:-1] + b"," + inside + b"}"
+    assert parse_object(data)[0].references == found
+
+
+def test_a_bundle_is_parsed_some_objects_at_a_time_to_the_same_end() -> None:
+    other = {"id": _TOOL.replace("8e", "9e")}
+    data = bundle(tool(), 5, tool(), tool(**other), tool(name="Lamp"), tool(**other))
+    for most in (1, 2, 4):
+        reading = BundleReading(data)
+        parts = [reading.parse(most) for _ in range(0, reading.count, most)]
+        assert join_bundles(parts) == parse_bundle(data)
+        assert reading.parse(most) == ParsedBundle(good=(), places=(), bad=())
+    whole = parse_bundle(data)
+    assert (whole.places, whole.repeats, [one.index for one in whole.bad]) == ((0, 3), ((2, 0), (5, 3)), [1, 4])
+    alone = BundleReading(encode(tool()))
+    assert (alone.count, alone.parse(1).places, alone.parse(1).places) == (1, (0,), ())
 
 
 def test_a_tlp_definition_that_something_other_than_a_marking_refers_to_is_a_reference() -> None:
@@ -296,3 +336,11 @@ def test_more_objects_than_a_bundle_may_hold_are_refused(monkeypatch: pytest.Mon
     assert len(parse_bundle(bundle(tool(), tool())).good) == 1
     with pytest.raises(MalformedObject, match="split it"):
         parse_bundle(bundle(tool(), tool(), tool()))
+
+
+def test_what_is_behind_too_many_objects_is_not_looked_at() -> None:
+    with pytest.raises(MalformedObject, match="over 3 objects"):
+        parse_bundle(b'{"objects":[0,0,0,0,%%%', most=3)
+    with pytest.raises(MalformedJson):
+        parse_bundle(b'{"objects":[0,0,0,%%%', most=3)
+    assert len(parse_bundle(b'{"objects":[0,0,0]}', most=3).bad) == 3

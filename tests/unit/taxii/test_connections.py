@@ -2,7 +2,9 @@
 """Connections: who sends too slowly is cut, who opens too many is not let in, and nobody else notices."""
 
 import contextlib
+import logging
 import socket
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -11,10 +13,12 @@ from dataclasses import replace
 import pytest
 
 from comity.config import Limits, Proxy
+from comity.ids import PartyId
 from comity.node.node import Node
-from comity.taxii.connections import MAX_HEAD_BYTES
+from comity.node.parties import create_credential
+from comity.taxii.connections import MAX_HEAD_BYTES, MAX_HEADERS, MAX_PIPELINED
 from tests.certificates import Authority, write_private
-from tests.served import Served, format_request, read_all
+from tests.served import Served, basic, format_request, read_all
 from tests.worlds import World
 
 Serve = Callable[..., Served]
@@ -130,6 +134,96 @@ def test_a_head_has_a_bound(serve: Serve) -> None:
                 connection.sendall(b"X-A: " + b"b" * 60_000 + b"\r\n")
                 sent += 60_000
         assert MAX_HEAD_BYTES / 2 <= sent < 128 * MAX_HEAD_BYTES
+
+
+def test_a_head_has_only_so_many_fields(serve: Serve) -> None:
+    served = serve()
+    for count, taken in ((MAX_HEADERS, True), (MAX_HEADERS + 1, False)):
+        with served.open() as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\nConnection: close\r\n" + b"a:\r\n" * (count - 1) + b"\r\n")
+            assert read_all(connection).startswith(b"HTTP/1.1 404 ") is taken
+
+
+CHUNKED = format_request("POST", "/", headers={"Transfer-Encoding": "chunked"})
+
+
+@pytest.mark.parametrize(
+    ("begin", "piece"),
+    [
+        (b"0\r\n", b"a:\r\n" * 16_384),
+        (b"0\r\na: ", b"a" * 65_536),
+        (b"0;", b"a" * 65_536),
+        (b"5\r\nabcde\r\n5;", b"a" * 65_536),
+    ],
+)
+def test_what_stands_behind_the_pieces_of_a_body_has_a_bound(serve: Serve, begin: bytes, piece: bytes) -> None:
+    served = serve()
+    with served.open() as connection:
+        connection.sendall(CHUNKED + begin)
+        sent = 0
+        with contextlib.suppress(OSError):
+            while sent < 128 * MAX_HEAD_BYTES:
+                connection.sendall(piece)
+                sent += len(piece)
+        assert MAX_HEAD_BYTES / 2 <= sent < 128 * MAX_HEAD_BYTES
+
+
+def test_a_body_in_many_pieces_is_taken(serve: Serve) -> None:
+    served = serve()
+    with served.open() as connection:
+        connection.sendall(CHUNKED)
+        for _ in range(12):
+            connection.sendall(b"1;extension=%s\r\nx\r\n" % (b"y" * 60_000))
+        connection.sendall(b"0\r\nA-Trailer: z\r\n\r\n")
+        assert connection.recv(13) == b"HTTP/1.1 404 "
+
+
+def test_a_credential_behind_a_body_shows_nobody(serve: Serve) -> None:
+    served = serve()
+    shown = basic("x", served.call(lambda: create_credential(served.node, PartyId("aurelia"))))["Authorization"]
+    head = format_request("GET", "/taxii2/", headers={"Transfer-Encoding": "chunked", "Connection": "close"})
+    with served.open() as connection:
+        connection.sendall(head + f"0\r\nAuthorization: {shown}\r\n\r\n".encode())
+        assert read_all(connection).startswith(b"HTTP/1.1 401 ")
+
+
+def test_only_so_many_requests_wait_on_one_connection(serve: Serve) -> None:
+    served = serve()
+    with served.open() as connection:
+        connection.sendall(ASK * (MAX_PIPELINED + 1))
+        received = b""
+        while received.count(b'"404"}') <= MAX_PIPELINED:
+            received += connection.recv(4_096)
+    with served.open() as connection:
+        connection.sendall(ASK * (MAX_PIPELINED + 2))
+        assert read_all(connection) == b""
+
+
+def test_a_request_that_cannot_become_whole_is_given_up(serve: Serve) -> None:
+    served = serve(body_seconds=20)
+    with served.open() as connection:
+        connection.sendall(format_request("POST", "/", headers={"Content-Length": "10"}) + b"half")
+        time.sleep(0.2)
+        started = time.monotonic()
+        connection.shutdown(socket.SHUT_WR)
+        assert b"HTTP" not in read_all(connection)
+        assert time.monotonic() - started < 3
+
+
+def test_who_ends_in_the_middle_leaves_no_line_in_the_log(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    served = serve()
+    caplog.set_level(logging.WARNING)
+    with served.open() as connection:
+        connection.sendall(format_request("POST", "/", headers={"Content-Length": "10"}) + b"half")
+        time.sleep(0.2)
+        if isinstance(connection, ssl.SSLSocket):
+            with contextlib.suppress(OSError):
+                connection.unwrap()
+    deadline = time.monotonic() + 5
+    while served.call(lambda: len(served.server._connections)):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert [record.getMessage() for record in caplog.records] == []
 
 
 def test_no_more_from_one_address_than_the_limit(serve: Serve) -> None:

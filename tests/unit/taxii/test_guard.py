@@ -21,6 +21,7 @@ from comity.ids import PartyId
 from comity.node.outbox import list_due
 from comity.node.parties import create_credential, list_credentials, revoke_credential
 from comity.signing import Role
+from comity.taxii import rates
 from comity.taxii.guard import Guard, TrustedProxy, Visit
 from comity.taxii.server import TaxiiApp
 from tests.certificates import write_private
@@ -160,6 +161,20 @@ def test_a_party_is_limited_by_the_bytes_it_was_given(world: World) -> None:
     assert ground.ask(by=ground.known).status == 200
 
 
+def test_a_party_is_limited_by_the_bytes_it_sends_too(world: World) -> None:
+    ground = Ground(world, Limits(bytes_per_minute=20_000))
+    by = {**ground.known, "content-type": "application/taxii+json;version=2.1"}
+    path = "/taxii2/borealia/collections/nothing/objects/"
+    assert ground.ask(path, by=by, method="POST", body=b"x" * 30_000).status == 404
+    assert ground.visits[-1].sent_bytes == 30_000
+    refused = ground.ask(by=ground.known)
+    assert refused.status == 429
+    assert 30 <= int(dict(refused.headers)[b"retry-after"]) <= 95
+    # What is sent while it is over its limit has been read as well.
+    assert ground.ask(path, by=by, method="POST", body=b"x" * 30_000).status == 429
+    assert int(dict(ground.ask(by=ground.known).headers)[b"retry-after"]) >= 115
+
+
 def test_a_head_request_is_not_charged_for_a_body(world: World) -> None:
     ground = Ground(world, Limits())
     ground.ask(by=ground.known, method="HEAD")
@@ -232,6 +247,54 @@ def test_a_revoked_credential_is_not_kept_good_by_having_been_good(world: World)
     (item,) = list_credentials(world.nodes["aurelia"], PartyId("borealia"))
     revoke_credential(world.nodes["aurelia"], item.id)
     assert ground.ask(by=ground.known).status == 401
+
+
+def test_a_credential_that_is_good_no_more_takes_nothing_from_others(world: World) -> None:
+    """Whoever kept one must not use up by it what all who are not known have together."""
+    ground = Ground(world, Limits(unknown_per_minute=3, unknown_total_per_minute=30))
+    assert ground.ask(by=ground.known).status == 200
+    (item,) = list_credentials(world.nodes["aurelia"], PartyId("borealia"))
+    revoke_credential(world.nodes["aurelia"], item.id)
+    for _ in range(40):
+        assert ground.ask(by=ground.known).status == 401
+    assert ground.ask(by=ground.token(), come_from=NEAR).status == 200
+
+
+def test_one_party_does_not_make_the_node_forget_the_credentials_of_another(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node shows a token of its own making for each request, as many as it likes."""
+    monkeypatch.setattr(rates, "_MOST_TAKERS", 20)
+    ground = Ground(world, Limits(unknown_per_minute=3))
+    secret = create_credential(world.nodes["aurelia"], PartyId("aurelia"))
+    assert ground.ask(by=basic("x", secret)).status == 200
+    for _ in range(30):
+        assert ground.ask(by=ground.token(), come_from=NEAR).status == 200
+    ground.flood(20)
+    assert ground.ask(by=basic("x", secret)).status == 200
+
+
+@pytest.mark.parametrize("over", [False, True])
+def test_a_body_over_the_bound_is_answered_at_the_same_byte_over_the_limit_too(world: World, over: bool) -> None:
+    """Who sends on after the bound must not see by the moment of the answer that nothing of it was looked at."""
+    ground = Ground(world, Limits(unknown_per_minute=3))
+    if over:
+        ground.flood(20)
+    taken = 0
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        nonlocal taken
+        taken += 1 << 16
+        return {"type": "http.request", "body": b" " * (1 << 16), "more_body": taken < 1 << 24}
+
+    async def send(message: Any) -> None:  # noqa: ANN401 (ASGI's own)
+        sent.append(message)
+
+    scope: dict[str, Any] = {"type": "http", "method": "POST", "path": "/x", "query_string": b"", "headers": []}
+    asyncio.run(ground.guard({**scope, "client": (FAR, 50_000)}, receive, send))
+    assert sent[0]["status"] == 404
+    assert taken == (2 << 20) + (1 << 16)
 
 
 def test_messages_from_one_address_are_bounded(world: World) -> None:

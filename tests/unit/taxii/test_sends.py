@@ -24,6 +24,7 @@ from comity.node.outbox import list_due
 from comity.node.parties import create_credential
 from comity.node.standing import collection_id
 from comity.release.disclosure import EntryType
+from comity.taxii.gathering import GatheringTransport
 from comity.taxii.sends import Sends, Stops
 from tests.certificates import Authority
 from tests.served import Served, basic, format_request, read_all
@@ -247,7 +248,7 @@ class Site:
         time.sleep(0.3)  # longer than an acknowledgement is delayed
         return 0 < left == self.served.call(lambda: self.left(connection))
 
-    def transport(self, connection: socket.socket) -> asyncio.Transport | None:
+    def transport(self, connection: socket.socket) -> GatheringTransport | None:
         """The server's end of the connection."""
         return self.served.server._connections._transports.get(connection.getsockname())
 
@@ -330,6 +331,22 @@ def test_an_answer_is_under_way_until_its_last_byte_has_left_this_process(site: 
         assert site.served.run(site.suspend()) == 1
         received += len(read_all(connection))
     assert FILLER / 2 < received < FILLER
+
+
+def test_nothing_is_written_into_an_answer_that_is_under_way(site: Site) -> None:
+    """What follows a request and is none has its own answer, or none at all."""
+    with site.ask_slowly(site.path()) as connection:
+        wait_for(lambda: site.is_stuck(connection))
+        connection.sendall(b"\x00no request\r\n\r\n")
+        assert b"HTTP/1.1 400" not in read_all(connection)
+    wait_for(lambda: site.served.call(site.count_under_way) == 0)
+
+
+def test_an_answer_that_is_not_read_is_not_copied_as_a_whole(site: Site) -> None:
+    """All who ask for a page share its bytes; what is written to a connection is a copy."""
+    with site.ask_slowly(site.path()) as connection:
+        wait_for(lambda: site.is_stuck(connection))
+        assert site.served.call(lambda: site.left(connection)) <= 1 << 20
 
 
 def test_an_answer_that_is_read_in_time_is_not_cut(site: Site) -> None:

@@ -204,6 +204,22 @@ def test_accept_is_taken_when_it_holds_taxii_2_1(accept: str | None, taken: bool
     assert wire.is_acceptable(accept) is taken
 
 
+def test_a_long_list_costs_no_more_than_a_short_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at = list[str]()
+    really = wire._is_taxii
+
+    def look(choice: str) -> bool:
+        looked_at.append(choice)
+        return really(choice)
+
+    monkeypatch.setattr(wire, "_is_taxii", look)
+    assert wire.is_acceptable("text/html," * 63 + wire.MEDIA_TYPE)
+    assert not wire.is_acceptable("text/html," * 200_000 + wire.MEDIA_TYPE)
+    assert len(looked_at) <= 128
+    assert wire.choose_coding("x," * 63 + "gzip") == "gzip"
+    assert wire.choose_coding("x," * 200_000 + "gzip") is None
+
+
 @given(st.text())
 def test_no_accept_raises(accept: str) -> None:
     wire.is_acceptable(accept)

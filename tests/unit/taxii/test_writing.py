@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whose long body is read, and which methods mean anything."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -11,9 +11,10 @@ from comity.agreement.events import EventKind
 from comity.ids import PartyId
 from comity.node.accept import list_write_collections
 from comity.node.parties import create_credential
+from comity.taxii import writing
 from comity.taxii.wire import MAX_CONTENT_LENGTH, Resource, Route
 from comity.taxii.writing import find_bound, is_served
-from tests.served import bearer
+from tests.served import Served, bearer
 from tests.worlds import World
 
 OTHERWISE = 2 * 1024 * 1024
@@ -61,3 +62,19 @@ def test_a_method_means_something_for_what_it_is_for(method: str) -> None:
         "DELETE": {Resource.OBJECT},
     }
     assert served == meant.get(method, set())
+
+
+def test_who_says_that_it_sends_little_is_not_asked_who_it_is_before(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Through the application: what a header says has to reach the bound."""
+    asked = list[str]()
+
+    def find(_: object, route: Route, *, headers: Mapping[str, str], otherwise: int) -> int:
+        asked.append(headers.get("content-length", ""))
+        return find_bound(world.nodes["aurelia"], route, headers=headers, otherwise=otherwise)
+
+    monkeypatch.setattr(writing, "find_bound", find)
+    with Served.start(world.nodes["aurelia"]) as served:
+        served.ask("POST", "/taxii2/borealia/collections/x/objects/", headers={"Content-Length": "2"}, body=b"{}")
+    assert asked == ["2"]

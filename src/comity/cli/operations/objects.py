@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shell: operations on objects: taking in, showing, explaining, pulling."""
 
+import asyncio
 from collections.abc import Sequence
 
 from comity.canonical import OBJECT_LIMITS, parse_json
@@ -13,6 +14,7 @@ from comity.node import accept, ingest
 from comity.node import explain as explaining
 from comity.node.explain import Reading, Tombstone, Verdict
 from comity.node.node import Node
+from comity.node.turns import advance
 from comity.release.clauses import Finding, Groups
 from comity.stix.labels import Tags, format_label, make_tags
 from comity.stix.objects import BadObject
@@ -22,9 +24,15 @@ __all__ = ["add", "explain", "list_unkept", "pull", "show"]
 _MOST_LISTED = 10_000
 
 
-def add(node: Node, arguments: Arguments) -> Outcome:
-    """What became of one file of this party's own objects; an exit code of failure when any of them is bad."""
-    intake = ingest.add_objects(node, arguments.data("data"), tags=_read_tags(arguments))
+async def add(node: Node, arguments: Arguments) -> Outcome:
+    """What became of one file of this party's own objects; an exit code of failure when any of them is bad.
+
+    Partners are answered between its parts.
+    """
+    turns = ingest.add_in_turns(node, arguments.data("data"), tags=_read_tags(arguments))
+    while (done := advance(turns)) is None:  # noqa: ASYNC110 (nothing is waited for: others get their turn)
+        await asyncio.sleep(0)
+    intake = done.result
     return Outcome(
         result={"added": list[Json](intake.added), "known": intake.known, "bad": _describe_bad(intake.bad)},
         code=Exit.FAILED if intake.bad else Exit.DONE,

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pure: JSON read several times as fast as by the strict reading of `canonical`, where both certainly say the same.
+
+What is not certain is left: `canonical` reads it, accepts it or says what is wrong and where. So nothing is decided
+here, and whoever calls these two has both readings.
+
+    read_certain(b'{"a": [1, "é"]}', …) == {"a": [1, "é"]}
+    read_certain(b'{"a": 1, "a": 2}', …) is UNCERTAIN       a key twice
+    read_certain(b'{"a": 1.5}', …) is UNCERTAIN             a number with a fraction
+    slice_certain(b'[{ }, {"x":1}]') == [b"{ }", b'{"x":1}']
+
+No key is there twice if the value, written anew, is as long as the text without its white space: the writer writes each
+string and each integer as short as JSON can, so a member that was lost is not made up for. Numbers with a fraction can
+be written longer than they were, and are left.
+"""
+
+from collections.abc import Iterable, Sequence
+from enum import Enum
+from typing import Final
+
+from msgspec import MsgspecError, Raw
+from msgspec.json import Decoder, Encoder
+from msgspec.json import format as reformat
+
+__all__ = ["UNCERTAIN", "Uncertain", "read_certain", "slice_certain"]
+
+
+class Uncertain(Enum):
+    """What `read_certain` says of bytes that have to be read strictly."""
+
+    UNCERTAIN = "uncertain"
+
+
+UNCERTAIN: Final = Uncertain.UNCERTAIN
+
+
+class _LeftError(Exception):
+    """Raised inside the decoder at what is left."""
+
+
+def _leave(_: str) -> float:
+    raise _LeftError
+
+
+_DECODER: Final = Decoder(float_hook=_leave)
+_SLICER: Final = Decoder(list[Raw])
+_ENCODER: Final = Encoder()
+_DIGITS: Final = bytes.maketrans(b"123456789", b"000000000")
+_LONG_NUMBER: Final = b"0" * 310
+"""One digit more than the largest double has."""
+
+# A RecursionError: nested too deep for the interpreter, or for a caller that is deep itself. A UnicodeDecodeError, and
+# an integer of over 4,300 digits, are a ValueError.
+_LEFT: Final = (MsgspecError, ValueError, RecursionError, _LeftError)
+
+
+def read_certain(data: bytes, *, max_bytes: int, max_depth: int, max_items: int) -> object:
+    """The JSON value that `data` is, if it is certain that the strict reading gives the same, else `UNCERTAIN`.
+
+    The bounds are those of `canonical.Limits`; what is not certainly within them is left too.
+    """
+    if len(data) > max_bytes or _LONG_NUMBER in data.translate(_DIGITS):
+        return UNCERTAIN
+    opened = data.count(b"[") + data.count(b"{")
+    # There are no more items than bytes.
+    if len(data) > max_items < opened + data.count(b","):
+        return UNCERTAIN
+    try:
+        value: object = _DECODER.decode(data)
+        length = len(_ENCODER.encode(value))
+        same = length == len(data) or length == len(reformat(data, indent=-1))
+    except _LEFT:
+        return UNCERTAIN
+    return value if same and (opened <= max_depth or not _is_deeper(value, max_depth)) else UNCERTAIN
+
+
+def slice_certain(data: bytes) -> Sequence[bytes] | None:
+    """The elements of the JSON array that `data` is, as received, without the white space around them; None if unsure.
+
+    What is inside an element was not looked at further than to find its end.
+    """
+    try:
+        return [bytes(element) for element in _SLICER.decode(data)]
+    except _LEFT:
+        return None
+
+
+def _is_deeper(value: object, depth: int) -> bool:
+    """Whether arrays and objects lie more than `depth` deep inside one another."""
+    inside: Iterable[object]
+    if isinstance(value, dict):
+        inside = value.values()
+    elif isinstance(value, list):
+        inside = value
+    else:
+        return False
+    return depth == 0 or any(_is_deeper(one, depth - 1) for one in inside)

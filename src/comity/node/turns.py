@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: long work in steps: a generator that yields where others may get a turn, and returns what came of it.
+
+It never yields within an act. Who runs it decides how long the others have (`taxii.pace`); what they do in between, the
+next step finds done.
+"""
+
+import gc
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Generic, TypeAlias, TypeVar
+
+__all__ = ["Done", "T", "Turns", "advance", "finish"]
+
+T = TypeVar("T")
+"""What comes of some long work."""
+
+Turns: TypeAlias = Generator[None, None, T]
+
+
+@dataclass(frozen=True, slots=True)
+class Done(Generic[T]):
+    """There is no further step: what came of all of them."""
+
+    result: T
+
+
+def advance(turns: Turns[T]) -> Done[T] | None:
+    """Run one step; what came of it all, if it was the last.
+
+    A step makes thousands of values that stay until a later one, and none that refer to themselves: Python would spend
+    a third of the time of a step looking for such ones, so it looks between steps.
+    """
+    looks = gc.isenabled()
+    gc.disable()
+    try:
+        next(turns)
+    except StopIteration as done:
+        return Done(done.value)
+    finally:
+        if looks:
+            gc.enable()
+    return None
+
+
+def finish(turns: Turns[T]) -> T:
+    """What comes of it, with no turn for anybody else."""
+    while (done := advance(turns)) is None:
+        pass
+    return done.result

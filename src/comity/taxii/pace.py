@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: long work step by step on the event loop, with the greater share of it for who reads.
+
+A step holds the loop, and with it everybody who asks this process for something. After each, others have the loop: for
+as long as is needed to have four fifths of it, while partners poll; for a few turns, while nobody does. Of several long
+works one step is run at a time, so that they share what is left.
+"""
+
+import asyncio
+import math
+import time
+from collections.abc import Callable
+
+from comity.node.turns import T, Turns, advance
+
+__all__ = ["Pace"]
+
+_SHARE = 4
+"""How long others have the loop for each second that a step took."""
+
+_RECENTLY_SECONDS = 0.25
+_IDLE_TURNS = 4
+"""Of the loop: what has arrived is read, asked for, and answered within so many."""
+
+
+class Pace:
+    """The long works of one process."""
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._polled = -math.inf
+        self._step = asyncio.Lock()
+
+    def note_poll(self) -> None:
+        """Somebody polls now."""
+        self._polled = self._clock()
+
+    async def run(self, turns: Turns[T]) -> T:
+        """What comes of the work, others having had their turns."""
+        while True:
+            async with self._step:
+                started = self._clock()
+                done = advance(turns)
+                if done is not None:
+                    return done.result
+                await self._give_way(self._clock() - started)
+
+    async def _give_way(self, took: float) -> None:
+        if self._clock() - self._polled < _RECENTLY_SECONDS:
+            await asyncio.sleep(took * _SHARE)
+            return
+        for _ in range(_IDLE_TURNS):
+            await asyncio.sleep(0)

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The fast reading says what the strict one says, or nothing."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from comity.canonical import BUNDLE_LIMITS, OBJECT_LIMITS, Limits, split_members
+from comity.certain import UNCERTAIN, read_certain, slice_certain
+from comity.errors import MalformedError
+
+
+def read(data: bytes, limits: Limits = OBJECT_LIMITS) -> object:
+    return read_certain(data, max_bytes=limits.max_bytes, max_depth=limits.max_depth, max_items=limits.max_items)
+
+
+def read_strictly(data: bytes) -> object:
+    """What the standard library reads, `UNCERTAIN` where a key is twice or a number has a fraction."""
+
+    def members(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        assert len(dict(pairs)) == len(pairs)
+        return dict(pairs)
+
+    return json.loads(data.decode(), object_pairs_hook=members)
+
+
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+LAYOUTS: st.SearchStrategy[dict[str, Any]] = st.sampled_from([{}, {"indent": 1}, {"separators": (",", ":")}])
+
+
+@given(PLAIN, LAYOUTS)
+def test_what_is_plain_is_read_at_once_however_it_is_laid_out(value: object, layout: dict[str, Any]) -> None:
+    data = json.dumps(value, ensure_ascii=False, **layout).encode()
+    assert read(data, BUNDLE_LIMITS) == value
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"a":1,"a":1}',
+        b'{"a":1,"\\u0061":1}',
+        b'{"a":1,"a":1,"bb":1e5}',
+        b'{"a":1,"a":1,"b":100000000000000000000000.0}',
+        b'{"a":1,"a":1,"b":"\\b\\f\\n\\r\\t\x7f"}',
+        b'[{"x":{"b":1,"c":2,"b":3}}]',
+        b"1.0",
+        b"-0.0",
+        b"1e400",
+        b"NaN",
+        b"-Infinity",
+        b"01",
+        b"9" * 310,
+        b"[-" + b"9" * 5000 + b"]",
+        b'"\\ud800"',
+        b'"\\udc00\\ud800"',
+        b'"\xff"',
+        b'"\xed\xa0\x80"',
+        b'{"\xc0\x80":1}',
+        b'"\x01"',
+        b"\xef\xbb\xbf1",
+        b"1 1",
+        b"[1,]",
+        b"\x0c1",
+        b"",
+        b"[" * 33 + b"]" * 33,
+        b"[" * 100_000 + b"]" * 100_000,
+        b"[" + b"1," * 50_001 + b"1]",
+        b'"' + b"a" * OBJECT_LIMITS.max_bytes + b'"',
+    ],
+    ids=lambda data: repr(data[:30]),
+)
+def test_what_the_strict_reading_may_refuse_is_left(data: bytes) -> None:
+    assert read(data) is UNCERTAIN
+
+
+def test_brackets_inside_text_and_side_by_side_do_not_count_as_depth() -> None:
+    assert read(b'["' + b"[" * 100 + b'"]') == ["[" * 100]
+    assert read(b"[" + b"[]," * 100 + b"[]]") == [[]] * 101
+    assert read(b"[" * 32 + b"]" * 32) is not UNCERTAIN
+
+
+TEXTS = st.text(alphabet='{}[]",:\\u0061bd8e.-1 \n\té\x00nt', max_size=40)
+
+
+@settings(max_examples=1_000)
+@given(
+    TEXTS | TEXTS.map(lambda text: f'{{"a":"{text}","b":1}}') | TEXTS.map(lambda text: f'{{"a":{text},"a":[{text}]}}')
+)
+def test_nothing_is_read_that_the_strict_reading_refuses_or_reads_otherwise(text: str) -> None:
+    value = read(text.encode())
+    if value is not UNCERTAIN:
+        strict = read_strictly(text.encode())
+        assert value == strict
+        assert repr(value) == repr(strict)
+
+
+@settings(max_examples=500)
+@given(st.binary(max_size=12).map(lambda octets: b'{"a":"' + octets + b'"}'))
+def test_bytes_that_are_no_text_are_left(data: bytes) -> None:
+    value = read(data)
+    assert value is UNCERTAIN or value == read_strictly(data)
+
+
+@settings(max_examples=500)
+@given(st.lists(TEXTS, max_size=5), st.sampled_from(["", " ", "\n\t"]))
+def test_elements_are_cut_where_the_strict_reading_cuts_them(texts: list[str], space: str) -> None:
+    joined = f",{space}".join(texts)
+    data = f'{{"type":"bundle","objects":[{space}{joined}{space}]{space}}}{space}'.encode()
+    fast = slice_certain(data[data.index(b"[") : data.rindex(b"]") + 1])
+    try:
+        # What follows the array keeps the fast way out.
+        _, members = split_members(data[: data.rindex(b"}")] + b',"more":false}', array="objects", limits=BUNDLE_LIMITS)
+    except MalformedError:
+        assert fast is None
+        return
+    _, again = split_members(data, array="objects", limits=BUNDLE_LIMITS)
+    assert again == members
+    assert fast is None or list(fast) == [member.data for member in members]

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Delivery: whose node does not answer keeps no message to another waiting, and nobody is tried twice at once."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import certifi
+import pytest
+
+from comity import peers
+from comity.agreement.events import EventKind
+from comity.ids import PartyId
+from comity.node.node import Node
+from comity.node.outbox import list_due
+from comity.node.parties import add_party, export_manifest
+from comity.peers import deliver
+from tests.worlds import World
+
+PARTNERS = ("borealia", "meridia")
+
+
+class Partner:
+    """A node of a partner that takes each message when it is let to."""
+
+    def __init__(self, *, open_to_all: bool) -> None:
+        self.let = asyncio.Event()
+        self.came = asyncio.Event()
+        self.connections = 0
+        self.taken = 0
+        self.url = ""
+        if open_to_all:
+            self.let.set()
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        self.came.set()
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                (length,) = (
+                    int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")
+                )
+                await reader.readexactly(length)
+                await self.let.wait()
+                self.taken += 1
+                writer.write(b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n")
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+
+@asynccontextmanager
+async def serve(node: Node, world: World, partners: dict[str, Partner]) -> AsyncIterator[None]:
+    """Every partner listens, and the node knows where."""
+    servers = [await asyncio.start_server(partner.answer, "127.0.0.1", 0) for partner in partners.values()]
+    for (name, partner), server in zip(partners.items(), servers, strict=True):
+        partner.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        add_party(node, export_manifest(world.nodes[name]), digest=None, url=partner.url)
+    try:
+        yield
+    finally:
+        for server in servers:
+            server.close()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = World(tmp_path)
+    made.found("aurelia", *PARTNERS)
+    yield made
+    made.close()
+
+
+def test_a_partner_that_does_not_answer_keeps_nothing_from_another(world: World) -> None:
+    node = world.nodes["aurelia"]
+
+    async def run() -> None:
+        partners = {"borealia": Partner(open_to_all=False), "meridia": Partner(open_to_all=True)}
+        busy = set[PartyId]()
+        world.propose("aurelia", world.terms(receivers=("borealia",)))
+        async with serve(node, world, partners):
+            stuck = asyncio.create_task(deliver(node, busy=busy))
+            await asyncio.wait_for(partners["borealia"].came.wait(), 5)
+            world.propose("aurelia", world.terms(receivers=("meridia",), title="Another"))
+            assert await deliver(node, busy=busy) == 1
+            assert partners["meridia"].taken == 1
+            assert await deliver(node, busy=busy) == 0
+            assert partners["borealia"].connections == 1, "it was tried twice at once"
+            partners["borealia"].let.set()
+            assert await stuck == 1
+            assert busy == set()
+
+    asyncio.run(run())
+
+
+def test_what_is_queued_while_a_partner_is_delivered_to_goes_with_it(world: World) -> None:
+    node = world.nodes["aurelia"]
+
+    async def run() -> None:
+        partners = {"borealia": Partner(open_to_all=False)}
+        agreement = world.sign_all(world.terms())
+        world.act("aurelia", agreement, EventKind.SUSPEND)
+        async with serve(node, world, partners):
+            first = asyncio.create_task(deliver(node, busy=set()))
+            await asyncio.wait_for(partners["borealia"].came.wait(), 5)
+            world.act("aurelia", agreement, EventKind.RESUME)
+            partners["borealia"].let.set()
+            assert await first == 2
+        assert list_due(node) == []
+
+    asyncio.run(run())
+
+
+def test_a_failure_leaves_nobody_busy(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    node = world.nodes["aurelia"]
+    busy = set[PartyId]()
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("foreseen")
+
+    monkeypatch.setattr(peers, "settle", fail)
+    world.propose("aurelia", world.terms(receivers=PARTNERS, extra='structure = {kind = "group"}'))
+    with pytest.raises(RuntimeError, match="foreseen"):
+        asyncio.run(deliver(node, busy=busy))
+    assert busy == set()
+
+
+def test_where_nothing_is_due_nothing_is_opened(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peers, "_open_client", None)
+    assert asyncio.run(deliver(world.nodes["aurelia"])) == 0
+
+
+def test_authorities_are_read_anew_when_their_file_has_changed(tmp_path: Path) -> None:
+    file = tmp_path / "authorities.pem"
+    usual = peers._trust(None)
+    assert peers._trust(None) is usual
+    file.write_bytes(Path(certifi.where()).read_bytes())
+    first = peers._trust(file)
+    assert peers._trust(file) is first
+    file.touch()
+    assert peers._trust(file) is not first
