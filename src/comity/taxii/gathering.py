@@ -52,6 +52,8 @@ class GatheringTransport:
 
     def write(self, data: bytes) -> None:
         """Hand it over, or keep it until the end of the block."""
+        if self._beneath.is_closing():
+            return  # the client has gone or was cut: asyncio would take nothing of it, and warn of each piece
         if self._kept is None:
             self._beneath.write(data)
         elif data:
@@ -66,8 +68,10 @@ class GatheringTransport:
 
     def _hand_over(self, parts: list[bytes]) -> None:
         beneath = self._beneath
+        if beneath.is_closing():
+            return
         plain = beneath.get_extra_info("sslcontext") is None
-        if len(parts) > 1 and plain and not beneath.is_closing() and not beneath.get_write_buffer_size():
+        if len(parts) > 1 and plain and not beneath.get_write_buffer_size():
             parts = _write_at_once(beneath.get_extra_info("socket").fileno(), parts)
         for part in parts:
             beneath.write(part)
