@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The serving process is killed at random moments of its work, fifty times, and the record is looked at each time.
 
+With workers it is so as well, half as often.
+
 What anyone has received, to the last object of an answer that was cut short, is in the log by id, version and digest of
 its bytes (LOG-FIRST). The log agrees with itself and with the checkpoint outside the store, and continues the one from
 before the kill (APPEND-ONLY). No page is between a suspension and its resumption (GATE). A bundle is in or not.
@@ -288,9 +290,9 @@ def stamp(folder: Path) -> list[int]:
     return [os.stat(name).st_mtime_ns if os.path.exists(name) else 0 for name in names]  # noqa: PTH110, PTH116 (fast)
 
 
-def live(ground: Field, chance: random.Random) -> bool:
+def live(ground: Field, chance: random.Random, *, workers: int) -> bool:
     """One life of the serving process, to its sudden end; whether it came to serve."""
-    server = start(ground.folder)
+    server = start(ground.folder, workers=workers)
     stop = threading.Event()
     callers = list[threading.Thread]()
     try:
@@ -313,12 +315,15 @@ def live(ground: Field, chance: random.Random) -> bool:
             assert not caller.is_alive()
 
 
-def test_whatever_was_received_is_on_record_wherever_the_process_is_killed(ground: Field) -> None:
+@pytest.mark.parametrize(("workers", "kills"), [(1, KILLS), (2, KILLS // 2)])
+def test_whatever_was_received_is_on_record_wherever_the_process_is_killed(
+    ground: Field, workers: int, kills: int
+) -> None:
     chance = random.Random(SEED)
     record = Record(ground.folder, ground.agreement)
     served, asked = 0, 0
-    for _ in range(KILLS):
-        served += live(ground, chance)
+    for _ in range(kills):
+        served += live(ground, chance, workers=workers)
         check_kept_head(ground.folder)
         record.read_on()
         assert verify_folder(ground.folder).size == record.size
@@ -327,7 +332,7 @@ def test_whatever_was_received_is_on_record_wherever_the_process_is_killed(groun
         asked = len(ground.bundles)
     check_bundles(ground, range(asked))
     # The test has tried what it is for: answers and acts were cut, and enough went through in between.
-    assert KILLS // 2 < served < KILLS
+    assert kills // 2 < served < kills
     assert ground.partial
     assert len(ground.whole) >= served
     assert ground.acts["agreement.suspend 0"]

@@ -235,6 +235,7 @@ def test_connections_are_counted_together(ground: Ground, serve: Serve, workers:
         if workers > 1:
             os.kill(find_workers(server.process.pid)[0], signal.SIGKILL)
             wait_until(lambda: len(find_workers(server.process.pid)) == 2)
+    time.sleep(0.5)  # for the end of a connection to be seen
     with contextlib.ExitStack() as stack:  # those of the worker that was killed are not counted for ever
         few = [stack.enter_context(Client(server.url)) for _ in range(7)]
         assert {client.ask(ground.request("?limit=1")).status for client in few} == {200}

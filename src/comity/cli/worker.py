@@ -1,46 +1,41 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shell: a worker: a process that answers partners, started by the one that serves the node (`taxii.workers`).
+"""Shell: the program of a worker: a process that answers partners, started by the one that serves the node.
 
-It is no command: what it needs comes as a pickle on its standard input, from the process that started it, together with
-the descriptors that it inherits. It is told to stop over its channel alone, so that a signal to all processes of a
-terminal or a service stops the first process, which then lets answers under way end. When the first process has gone it
-ends at once: the operating system sees to it, and so does the end of the channel.
+It is no command. Its one argument is the process that must be there as long as it is; what else it needs comes as a
+pickle on its standard input, from that process, together with the descriptors that it inherits. A signal to all
+processes of a terminal or a service is for the first process, which then lets answers under way end.
 """
 
-import asyncio
-import contextlib
 import ctypes
 import os
 import pickle
 import signal
-import socket
 import sys
-
-from comity.cli.serve import write_faults
-from comity.cli.tuning import tune
-from comity.errors import ComityError
-from comity.ids import AgreementId, Digest
-from comity.node.node import Node, join_node
-from comity.taxii.channel import Channel, Values, open_channel
-from comity.taxii.listen import SharedListener, TaxiiServer, Together
-from comity.taxii.tally import Tally
-from comity.taxii.workers import Given
 
 __all__ = ["main"]
 
 _PR_SET_PDEATHSIG = 1
-_LAST_WORD_SECONDS = 1.0
+_SWITCH_SECONDS = 0.000_2
 
 
 def main() -> None:
     """Answer partners until the first process says to stop, or has gone."""
-    given = pickle.load(sys.stdin.buffer)  # noqa: S301 (from the process that started this one)
-    assert isinstance(given, Given)  # noqa: S101 (nobody else starts a worker)
+    # Before anything else is even loaded: this process holds the lock of the store from its first moment on.
+    _die_with(int(sys.argv[1]))
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    _die_with(given.parent)
+    import asyncio
+
+    from comity.cli.serve import write_faults
+    from comity.taxii.worker import work
+    from comity.taxii.workers import Given
+
+    given = pickle.load(sys.stdin.buffer)  # noqa: S301 (from the process that started this one)
+    assert isinstance(given, Given)  # noqa: S101 (nobody else starts a worker)
+    # The thread that waits for a turn holds it up until it is let run: by default that can take 5 ms.
+    sys.setswitchinterval(_SWITCH_SECONDS)
     write_faults()
-    asyncio.run(_work(given))
+    asyncio.run(work(given))
 
 
 def _die_with(parent: int) -> None:
@@ -48,97 +43,6 @@ def _die_with(parent: int) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         sys.exit(1)  # it ended before it could be watched
-
-
-async def _work(given: Given) -> None:
-    worker = _Working(given)
-    worker.channel = await open_channel(socket.socket(fileno=given.channel), worker.handle, _end)
-    try:
-        node = join_node(given.folder, given.settings, lock=given.lock, turns=given.turns)
-        try:
-            await worker.serve(node)
-        finally:
-            node.close()
-    except ComityError as error:
-        with contextlib.suppress(ComityError, TimeoutError):
-            await asyncio.wait_for(worker.channel.ask("failed", detail=error.detail), _LAST_WORD_SECONDS)
-        os._exit(1)
-    await asyncio.Event().wait()  # the end of the channel ends this process
-
-
-def _end() -> None:
-    """End with nothing more to do: whatever was committed is committed, and nobody is left to be told."""
-    os._exit(0)
-
-
-class _Working:
-    """What this process does for the first one.
-
-    A poll commits and its answer is registered with `Sends` without a pause in between on this event loop
-    (`taxii.polls`). A drain is dealt with on the same loop, and was sent after the COMMIT of the stop. So whatever poll
-    committed before that COMMIT is registered when the drain looks, and whatever comes later reads the stop. This must
-    stay true: an `await` between a poll's COMMIT and its registration would let bytes go after `suspend` has returned.
-    """
-
-    channel: Channel
-
-    def __init__(self, given: Given) -> None:
-        self._given = given
-        self._server: TaxiiServer | None = None
-        self._stopped = asyncio.Event()
-
-    async def serve(self, node: Node) -> None:
-        """Answer partners until told to stop."""
-        given = self._given
-        tally = Tally(given.tally)
-        together = Together(
-            listener=SharedListener(given.listener, tally.door(given.number).has_more_than_another),
-            tally=tally,
-            number=given.number,
-            drain=self._drain_all,
-            heard=lambda: self.channel.tell("heard"),
-        )
-        self._server = TaxiiServer(node, given.settings.listen, together)
-        # Known as one that may answer before the first connection is taken: every drain from here on comes here too.
-        await self.channel.ask("enter")
-        await self._server.start()
-        tune()
-        self.channel.tell("listening")
-        await self._stopped.wait()
-
-    async def handle(self, word: str, values: Values) -> Values:
-        """The answer to what the first process says."""
-        server = self._server
-        if server is None:
-            raise RuntimeError(f"{word!r} came before this worker had entered")
-        match word:
-            case "drain":
-                await server.drain(AgreementId(str(values["agreement"])))
-            case "forget":
-                await server.forget()
-            case "reload":
-                return await _reload(server)
-            case "figures":
-                return {"counted": server.count_requests()}
-            case "stop":
-                cut = await server.stop()
-                self._stopped.set()
-                return {"cut": cut}
-            case _:
-                raise RuntimeError(f"{word!r} is not understood")
-        return {}
-
-    async def _drain_all(self, agreement: AgreementId, event: Digest) -> None:
-        """Return when no process, this one included, has an answer under way that was given before `event`."""
-        await self.channel.ask("drain", agreement=agreement, event=event)
-
-
-async def _reload(server: TaxiiServer) -> Values:
-    try:
-        await server.reload()
-    except ComityError as error:
-        return {"failed": error.detail}
-    return {}
 
 
 if __name__ == "__main__":

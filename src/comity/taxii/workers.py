@@ -22,7 +22,7 @@ What is said over the channel of each worker (`taxii.channel`):
 
 A worker that does not answer a drain or a forget in time is killed, and its end is waited for: with it the operating
 system closes its connections, and what it remembered is gone. A worker that ends unasked is replaced. A worker whose
-first process has gone ends at once (`cli.worker`).
+first process has gone ends at once (`cli.worker`, `taxii.worker`).
 """
 
 import asyncio
@@ -73,15 +73,11 @@ _log = logging.getLogger("comity.workers")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
-    """What a worker is given when it starts: descriptors that it inherits, and the settings as they were read once.
-
-    `parent` is the process that must be there as long as the worker is.
-    """
+    """What a worker is given when it starts: descriptors that it inherits, and the settings as they were read once."""
 
     folder: Path
     settings: Settings
     number: int
-    parent: int
     channel: int
     listener: int
     lock: int
@@ -132,7 +128,9 @@ class Workers:
     """The workers of a node, in place of a `TaxiiServer`; `queued` is set when a message may call for an answer."""
 
     def __init__(self, node: Node, address: Address, *, count: int, command: Sequence[str]) -> None:
-        """Read the files that the settings name; `command` starts a worker.
+        """Read the files that the settings name.
+
+        `command` starts a worker; the number of this process, which a worker must not outlive, is put behind it.
 
         Raises:
             ConfigError: one cannot be used.
@@ -249,7 +247,6 @@ class Workers:
                 folder=self._node.folder,
                 settings=replace(self._node.settings, admin=None),
                 number=number,
-                parent=os.getpid(),
                 channel=other.fileno(),
                 listener=self._listener.fileno(),
                 lock=lock,
@@ -384,7 +381,7 @@ class Workers:
 
 def _start(command: Sequence[str], given: Given) -> subprocess.Popen[bytes]:
     """The process of a worker, which has been given what it needs."""
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=given.descriptors)
+    process = subprocess.Popen([*command, str(os.getpid())], stdin=subprocess.PIPE, pass_fds=given.descriptors)
     assert process.stdin is not None  # noqa: S101 (a pipe was asked for)
     with contextlib.suppress(BrokenPipeError), process.stdin as pipe:
         pipe.write(pickle.dumps(given))  # far below what a pipe holds

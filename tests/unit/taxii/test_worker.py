@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from comity.cli.worker import _Working
 from comity.ids import AgreementId
 from comity.node.node import Node
 from comity.taxii.listen import TaxiiServer
+from comity.taxii.worker import _Working
 from tests.worlds import World, make_object
 
 
