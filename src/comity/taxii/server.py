@@ -252,6 +252,7 @@ class TaxiiApp:
         page, sending = await self._polls.ask(request, lambda: self._abort(scope["client"]))
         try:
             after = request.selection.after
+            self._pace.note_poll()
             return self._give_page(
                 page.filled, route, party, filters=filters, after=after, sending=sending, coding=coding
             )
