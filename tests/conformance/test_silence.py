@@ -22,7 +22,7 @@ from comity.node.outbox import list_due
 from comity.node.parties import create_credential
 from comity.node.standing import collection_id
 from comity.signing import Role
-from comity.store.sqlite import SqliteTransaction
+from comity.store.sqlite import SqliteStore, SqliteTransaction
 from comity.store.transaction import SqlValue
 from tests.served import Served, basic, bearer, without_date
 from tests.worlds import BASIS, World, make_object, object_id
@@ -398,17 +398,18 @@ def test_a_message_that_is_not_a_partners_gets_the_answer_of_any_path(outside: O
 def test_held_and_not_held_take_the_same_path(outside: Outside, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = list[str]()
 
-    def hear(name: str) -> None:
-        real = getattr(SqliteTransaction, name)
+    def hear(kind: type, name: str) -> None:
+        real = getattr(kind, name)
 
-        def heard(self: SqliteTransaction, sql: str, parameters: Sequence[SqlValue] = ()) -> object:
+        def heard(self: object, sql: str, parameters: Sequence[SqlValue] = ()) -> object:
             asked.append(sql)
             return real(self, sql, parameters)
 
-        monkeypatch.setattr(SqliteTransaction, name, heard)
+        monkeypatch.setattr(kind, name, heard)
 
-    for name in ("rows", "row", "run", "insert"):
-        hear(name)
+    for name in ("rows", "row", "iterate", "run", "insert"):
+        hear(SqliteTransaction, name)
+    hear(SqliteStore, "row")
 
     def statements(who: str, root: str, name: str) -> list[str]:
         asked.clear()

@@ -21,7 +21,7 @@ from comity.node.accept import Status, accept_in_turns, accept_objects, list_wri
 from comity.node.ingest import add_in_turns
 from comity.node.node import Node
 from comity.node.retention import delete
-from comity.stix.labels import make_tags
+from comity.stix.labels import UNRESOLVED, make_tags
 from comity.store import Transaction
 from tests.worlds import World, make_object, object_id
 
@@ -172,7 +172,7 @@ def read_labels(node: Node, ids: set[str]) -> dict[tuple[str, str], bytes]:
 
 @settings(max_examples=40, deadline=None)
 @given(bundles(5), bundles(9), bundles(3), st.integers(1, 3), st.integers(0, 9))
-def test_whoever_reads_between_two_parts_finds_nothing_judged_otherwise_than_at_the_end(
+def test_whoever_reads_between_two_parts_finds_things_judged_as_at_the_end_or_withheld(
     own: list[Item], sent: list[Item], others: list[Item], most: int, when: int
 ) -> None:
     """Also where something else comes in between two parts: then what the rest refers to was held before it."""
@@ -196,7 +196,9 @@ def test_whoever_reads_between_two_parts_finds_nothing_judged_otherwise_than_at_
         event(f"{len(given_between)} turns")
         if not disturbed:
             for labels in between:
-                assert labels.items() <= end.items()
+                # What waits for an object of a later part, by way of what is held, is given to nobody.
+                settled = {key: body for key, body in labels.items() if UNRESOLVED.encode() not in body}
+                assert settled.items() <= end.items()
             held_before = {name for name, _ in begun}
             for given in given_between:
                 new = {name: data for name, data in given.items() if name in ids - held_before}

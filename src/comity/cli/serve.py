@@ -28,7 +28,6 @@ from comity.cli.acting import act
 from comity.cli.listener import Listener
 from comity.cli.reply import Exit, Json, Reply, describe_bug
 from comity.cli.session import Session
-from comity.cli.tuning import tune
 from comity.config import Address, parse_address
 from comity.errors import ComityError, StoreBusy
 from comity.ids import AgreementId, PartyId
@@ -37,6 +36,7 @@ from comity.node.retention import delete_due
 from comity.node.upkeep import keep_up
 from comity.peers import deliver
 from comity.taxii.listen import TaxiiServer
+from comity.taxii.tuning import tune
 from comity.taxii.workers import Workers
 
 __all__ = ["serve_node", "write_faults"]

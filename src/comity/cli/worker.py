@@ -27,7 +27,6 @@ def main() -> None:
     import asyncio
 
     from comity.cli.serve import write_faults
-    from comity.cli.tuning import tune
     from comity.taxii.worker import work
     from comity.taxii.workers import Given
 
@@ -36,7 +35,7 @@ def main() -> None:
     # The thread that waits for a turn holds it up until it is let run: by default that can take 5 ms.
     sys.setswitchinterval(_SWITCH_SECONDS)
     write_faults()
-    asyncio.run(work(given, loaded=tune))
+    asyncio.run(work(given))
 
 
 def _die_with(parent: int) -> None:

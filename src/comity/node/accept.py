@@ -54,8 +54,8 @@ __all__ = [
 
 MAX_ENVELOPE_OBJECTS = 10_000
 
-PART_OBJECTS = 250
-"""Objects of an envelope in one act: others wait for about ten milliseconds."""
+PART_OBJECTS = 500
+"""Objects of an envelope in one act: others wait for about twenty milliseconds."""
 
 STATUS_LIFETIME = Instant(25 * 3_600 * 1_000_000)
 """TAXII 2.1 §4.3 asks for 24 hours."""

@@ -2,8 +2,9 @@
 """Shell: long work step by step on the event loop, with the greater share of it for who reads.
 
 A step holds the loop, and with it everybody who asks this process for something. After each, others have the loop: for
-as long as is needed to have four fifths of it, while partners poll; for a few turns, while nobody does. Of several long
-works one step is run at a time, so that they share what is left.
+as long as is needed to have four fifths of it, while partners poll without a pause; until a pause, while they poll now
+and then; for a few turns, while nobody does. Of several long works one step is run at a time, so that they share what
+is left.
 """
 
 import asyncio
@@ -19,6 +20,10 @@ _SHARE = 4
 """How long others have the loop for each second that a step took."""
 
 _RECENTLY_SECONDS = 0.25
+_PAUSE_SECONDS = 0.01
+"""Who polls without a pause reads a page, and asks for the next, in less."""
+
+_LOOK_SECONDS = 0.001
 _IDLE_TURNS = 4
 """Of the loop: what has arrived is read, asked for, and answered within so many."""
 
@@ -32,7 +37,7 @@ class Pace:
         self._step = asyncio.Lock()
 
     def note_poll(self) -> None:
-        """Somebody polls now."""
+        """Somebody polls now, or was just answered."""
         self._polled = self._clock()
 
     async def run(self, turns: Turns[T]) -> T:
@@ -46,8 +51,13 @@ class Pace:
                 await self._give_way(self._clock() - started)
 
     async def _give_way(self, took: float) -> None:
-        if self._clock() - self._polled < _RECENTLY_SECONDS:
-            await asyncio.sleep(took * _SHARE)
+        now = self._clock()
+        if now - self._polled > _RECENTLY_SECONDS:
+            for _ in range(_IDLE_TURNS):
+                await asyncio.sleep(0)
             return
-        for _ in range(_IDLE_TURNS):
-            await asyncio.sleep(0)
+        # While the step ran, nobody could be heard.
+        heard, end = now, now + took * _SHARE
+        while now < end and now - heard < _PAUSE_SECONDS:
+            await asyncio.sleep(_LOOK_SECONDS)
+            now, heard = self._clock(), max(heard, self._polled)

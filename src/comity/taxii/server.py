@@ -239,6 +239,7 @@ class TaxiiApp:
         question = (self._remember_question if remember else self._read_question)(route, party, query)
         self._pace.note_poll()
         page, sending = await self._polls.ask(question.request, lambda: self._abort(scope["client"]))
+        self._pace.note_poll()
         try:
             return replace(self._answer_question(question, route, page.filled, coding=coding), sending=sending)
         except BaseException:

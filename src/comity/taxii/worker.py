@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import Callable
 
 from comity.errors import ComityError
 from comity.ids import AgreementId, Digest
@@ -16,6 +15,7 @@ from comity.node.node import Node, join_node
 from comity.taxii.channel import Channel, Values, open_channel
 from comity.taxii.listen import SharedListener, TaxiiServer, Together
 from comity.taxii.tally import Tally
+from comity.taxii.tuning import tune
 from comity.taxii.workers import Given
 
 __all__ = ["work"]
@@ -23,12 +23,9 @@ __all__ = ["work"]
 _LAST_WORD_SECONDS = 1.0
 
 
-async def work(given: Given, *, loaded: Callable[[], None]) -> None:
-    """Answer partners until the first process says to stop, or has gone. This process does not outlive it.
-
-    `loaded` is called once, when all that stays in memory is there.
-    """
-    worker = _Working(given, loaded)
+async def work(given: Given) -> None:
+    """Answer partners until the first process says to stop, or has gone. This process does not outlive it."""
+    worker = _Working(given)
     worker.channel = await open_channel(socket.socket(fileno=given.channel), worker.handle, _end)
     try:
         node = join_node(given.folder, given.settings, lock=given.lock, turns=given.turns)
@@ -59,9 +56,8 @@ class _Working:
 
     channel: Channel
 
-    def __init__(self, given: Given, loaded: Callable[[], None]) -> None:
+    def __init__(self, given: Given) -> None:
         self._given = given
-        self._loaded = loaded
         self._server: TaxiiServer | None = None
         self._stopped = asyncio.Event()
 
@@ -80,7 +76,7 @@ class _Working:
         # Known as one that may answer before the first connection is taken: every drain from here on comes here too.
         await self.channel.ask("enter")
         await self._server.start()
-        self._loaded()
+        tune()
         self.channel.tell("listening")
         await self._stopped.wait()
 
