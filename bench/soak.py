@@ -322,7 +322,7 @@ def read_entries(folder: Path, start_at: int) -> list[tuple[dict[str, Any], dict
     """Leaf and content of some entries, which must be there one after the other."""
     found = rows(
         folder,
-        "SELECT e.position, e.leaf, CAST(o.content || COALESCE(l.data, x'') AS BLOB) FROM log_entry e"
+        "SELECT e.position, e.leaf, o.content, COALESCE(l.data, CAST('{}' AS BLOB)) FROM log_entry e"
         " JOIN log_opening o USING (position) LEFT JOIN log_listing l ON l.id = o.listing"
         " WHERE e.position >= ? ORDER BY e.position LIMIT ?",
         start_at,
@@ -330,7 +330,7 @@ def read_entries(folder: Path, start_at: int) -> list[tuple[dict[str, Any], dict
     )
     if [row[0] for row in found] != [*range(start_at, start_at + len(found))]:
         raise AssertionError(f"the log has a gap behind entry {start_at}")
-    return [(json.loads(leaf), json.loads(content)) for _, leaf, content in found]
+    return [(json.loads(leaf), json.loads(content) | json.loads(listing)) for _, leaf, content, listing in found]
 
 
 def tell(soak: Soak) -> None:
