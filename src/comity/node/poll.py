@@ -250,16 +250,15 @@ def _open_channel(node: Node, transaction: Transaction, collection: Collection, 
 def _fill(transaction: Transaction, channel: _Channel, *, request: PollRequest) -> Filled:
     """At most `limit` objects, as many as MAX_PAGE_BYTES hold but at least one, and whether others wait behind them."""
     limit, enough = min(request.limit, MAX_PAGE_OBJECTS), MAX_PAGE_BYTES if request.answer in _CARRY_OBJECTS else None
-    admitted, redacted, after = Candidates(), dict[int, tuple[str, ...]](), request.selection.after
+    admitted, redacted, selection = Candidates(), dict[int, tuple[str, ...]](), request.selection
     size, at_once, among = 0, limit + 1, None
     while True:
-        selection = replace(request.selection, after=after)
         read = feeds.read_candidates(
             transaction, channel.feed, selection, limit=at_once, bytes_enough=enough, among=among
         )
         chosen, removed = _admit(transaction, channel, read)
         redacted |= {len(admitted) + place: names for place, names in removed.items()}
-        admitted += chosen
+        admitted = admitted + chosen if admitted else chosen
         size += sum(map(len, chosen.data))
         if len(admitted) > limit or size > MAX_PAGE_BYTES:
             break
@@ -267,7 +266,8 @@ def _fill(transaction: Transaction, channel: _Channel, *, request: PollRequest) 
             return _finish(admitted, redacted, more=False, answer=request.answer)
         # Where terms admit no more what they did, very many stand between two that they admit: those are passed over
         # by the condition that proposes, which a page without them need not pay for.
-        after, at_once, among = read.at[-1], min(4 * at_once, MAX_PAGE_OBJECTS + 1), channel.admission.label
+        selection, at_once = replace(selection, after=read.at[-1]), min(4 * at_once, MAX_PAGE_OBJECTS + 1)
+        among = channel.admission.label
     return _finish(admitted[: _cut(admitted, limit)], redacted, more=True, answer=request.answer)
 
 
@@ -284,8 +284,9 @@ def _admit(
     decisions, threshold = channel.decisions, channel.threshold
     labels = set(read.label)
     scope, recipient = channel.collection.channel.scope_for(channel.giver), channel.collection.recipient
-    for key, label in objects.read_labels(transaction, labels - decisions.keys()).items():
-        decisions[key] = decide(scope, label, recipient=recipient)
+    if unknown := labels - decisions.keys():
+        for key, label in objects.read_labels(transaction, unknown).items():
+            decisions[key] = decide(scope, label, recipient=recipient)
     if any(not isinstance(decisions[label], Release) for label in labels) or threshold.is_limit:
         rows = zip(read.label, read.first_seq, read.added_at, strict=True)
         read = read.pick(

@@ -86,6 +86,10 @@ class Response:
     stopped: tuple[AgreementId, Digest] | None = None
     objects: int = 0
 
+    def begin(self, sending: Sending) -> "Response":
+        """The same, as an answer that is registered as under way."""
+        return Response(status=self.status, body=self.body, headers=self.headers, sending=sending, objects=self.objects)
+
 
 def find_status(error: ComityError) -> int:
     """The status of a failure by the nearest class in STATUS."""

@@ -241,7 +241,7 @@ class TaxiiApp:
         page, sending = await self._polls.ask(question.request, lambda: self._abort(scope["client"]))
         self._pace.note_poll()
         try:
-            return replace(self._answer_question(question, route, page.filled, coding=coding), sending=sending)
+            return self._answer_question(question, route, page.filled, coding=coding).begin(sending)
         except BaseException:
             self.sends.release(sending)
             raise
