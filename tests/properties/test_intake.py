@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from comity.canonical import Json
 from comity.ids import PartyId
 from comity.node import accept, ingest
-from comity.node.accept import Status, accept_in_turns, accept_objects, list_write_collections
-from comity.node.ingest import add_in_turns
+from comity.node.accept import Status, accept_in_steps, accept_objects, list_write_collections
+from comity.node.ingest import add_in_steps
 from comity.node.node import Node
 from comity.node.retention import delete
 from comity.stix.labels import UNRESOLVED, make_tags
@@ -183,7 +183,7 @@ def test_whoever_reads_between_two_parts_finds_things_judged_as_at_the_end_or_wi
         given_between = list[dict[str, bytes]]()
         begun = read_labels(node, ids)
         disturbed = False
-        for number, _ in enumerate(add_in_turns(node, encode(*sent), tags=make_tags())):
+        for number, _ in enumerate(add_in_steps(node, encode(*sent), tags=make_tags())):
             given_between.append(world.read("borealia"))
             fresh = [item.make() for item in others if item.name not in {one.name for one in sent}]
             if number == when and fresh:
@@ -215,7 +215,7 @@ def test_an_envelope_that_was_cut_short_is_whole_when_it_comes_again(sent: list[
     with open_world() as world, patch.object(accept, "PART_OBJECTS", most):
         node = prepare(world, [], [], set())
         (target,) = list_write_collections(node, BOREALIA)
-        turns = accept_in_turns(node, encode(*sent), giver=BOREALIA, collection=target.id)
+        turns = accept_in_steps(node, encode(*sent), giver=BOREALIA, collection=target.id)
         for _, _ in zip(range(cut), turns, strict=False):
             pass
         turns.close()

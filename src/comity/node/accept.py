@@ -22,10 +22,10 @@ from comity.agreement.channels import Channel
 from comity.agreement.terms import Terms
 from comity.errors import MalformedObject, NotFoundError
 from comity.ids import Instant, ObjectId, PartyId
-from comity.node.ingest import Intake, Parts, ReadBundle, join_intakes, read_in_turns, take_part
+from comity.node.ingest import Intake, Parts, ReadBundle, join_intakes, read_in_steps, take_part
 from comity.node.node import Act, Node
 from comity.node.standing import Dossier, find_places
-from comity.node.turns import Turns, finish
+from comity.node.steps import Steps, finish
 from comity.release.receiving import find_restrictions
 from comity.stix.labels import make_tags
 from comity.stix.objects import UNVERSIONED, BundleReading, ParsedBundle
@@ -43,7 +43,7 @@ __all__ = [
     "Status",
     "Unkept",
     "WriteCollection",
-    "accept_in_turns",
+    "accept_in_steps",
     "accept_objects",
     "find_write_collection",
     "forget_old",
@@ -123,10 +123,10 @@ def accept_objects(node: Node, data: bytes, *, giver: PartyId, collection: str) 
         MalformedJson, MalformedObject: the envelope as a whole; nothing was kept.
         StoreFull: the parts before it were kept.
     """
-    return finish(accept_in_turns(node, data, giver=giver, collection=collection))
+    return finish(accept_in_steps(node, data, giver=giver, collection=collection))
 
 
-def accept_in_turns(node: Node, data: bytes, *, giver: PartyId, collection: str) -> Turns[Status | OverQuota]:
+def accept_in_steps(node: Node, data: bytes, *, giver: PartyId, collection: str) -> Steps[Status | OverQuota]:
     """`accept_objects`, and a turn for others between its parts; the gate is asked anew for each."""
     most = min(MAX_ENVELOPE_OBJECTS, node.settings.write_objects_per_day)
     # Before any of it is read: else who has no quota left could have others wait for the reading of what it sends.
@@ -135,7 +135,7 @@ def accept_in_turns(node: Node, data: bytes, *, giver: PartyId, collection: str)
     reading = BundleReading(data, most=most)
     if not reading.count:
         raise MalformedObject(f"no object is in the envelope; send 1 to {most}", where="/objects")
-    read = yield from read_in_turns(reading)
+    read = yield from read_in_steps(reading)
     parts, intakes = Parts(read.checked, most=PART_OBJECTS), list[Intake]()
     use = Use(bytes=len(data), objects=reading.count)
     status: Status | OverQuota | None = None

@@ -23,7 +23,7 @@ from comity.ids import Digest, Instant, ObjectId, PartyId, format_instant
 from comity.node.node import Act, Node
 from comity.node.relabel import relabel
 from comity.node.schemas import read_schemas
-from comity.node.turns import Turns, finish
+from comity.node.steps import Steps, finish
 from comity.release.receiving import Restrictions, find_restrictions, make_unrestricted
 from comity.stix.labels import Label, Tags, join_tags, make_label, make_tags, read_tags, restate
 from comity.stix.markings import TLP_IDS, Markings, read_markings
@@ -47,10 +47,10 @@ __all__ = [
     "Parts",
     "ReadBundle",
     "Received",
-    "add_in_turns",
+    "add_in_steps",
     "add_objects",
     "join_intakes",
-    "read_in_turns",
+    "read_in_steps",
     "receive_page",
     "take_part",
 ]
@@ -103,12 +103,12 @@ def add_objects(node: Node, data: bytes, *, tags: Tags) -> Intake:
         MalformedJson, MalformedObject: the file as a whole cannot be read; nothing was kept.
         StoreFull: the parts before it were kept.
     """
-    return finish(add_in_turns(node, data, tags=tags))
+    return finish(add_in_steps(node, data, tags=tags))
 
 
-def add_in_turns(node: Node, data: bytes, *, tags: Tags) -> Turns[Intake]:
+def add_in_steps(node: Node, data: bytes, *, tags: Tags) -> Steps[Intake]:
     """`add_objects`, and a turn for others between its parts."""
-    checked = (yield from read_in_turns(BundleReading(data))).checked
+    checked = (yield from read_in_steps(BundleReading(data))).checked
     parts, intakes = Parts(checked, most=PART_OBJECTS), list[Intake]()
     while not parts.is_last():
         yield
@@ -125,7 +125,7 @@ def receive_page(node: Node, data: bytes, received: Received) -> Intake:
     The terms restrict what may become of them here (`release.receiving`). Whether the objects are within the scope of
     the terms is not checked here: the giver's log shows it if they are not.
     """
-    checked = finish(read_in_turns(BundleReading(data))).checked
+    checked = finish(read_in_steps(BundleReading(data))).checked
     parts = Parts(checked, most=len(checked.good))
     restrictions = find_restrictions(received.channel, giver=received.giver, receiver=node.party)
     with node.act() as act:
@@ -136,7 +136,7 @@ def receive_page(node: Node, data: bytes, received: Received) -> Intake:
     return join_intakes([intake], checked.bad)
 
 
-def read_in_turns(reading: BundleReading) -> Turns[ReadBundle]:
+def read_in_steps(reading: BundleReading) -> Steps[ReadBundle]:
     """The bundle, each object held against the schemas; of its JSON no more is left than `take_in` reads."""
     schemas, parts, versions = read_schemas(), list[ParsedBundle](), dict[int, str]()
     for first in range(0, reading.count, _READ_AT_ONCE):

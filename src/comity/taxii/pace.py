@@ -12,7 +12,7 @@ import math
 import time
 from collections.abc import Callable
 
-from comity.node.turns import T, Turns, advance
+from comity.node.steps import Steps, T, advance
 
 __all__ = ["Pace"]
 
@@ -40,12 +40,12 @@ class Pace:
         """Somebody polls now, or was just answered."""
         self._polled = self._clock()
 
-    async def run(self, turns: Turns[T]) -> T:
+    async def run(self, steps: Steps[T]) -> T:
         """What comes of the work, others having had their turns."""
         while True:
             async with self._step:
                 started = self._clock()
-                done = advance(turns)
+                done = advance(steps)
                 if done is not None:
                     return done.result
                 await self._give_way(self._clock() - started)

@@ -21,7 +21,7 @@ from comity.node.accept import (
     OverQuota,
     Status,
     WriteCollection,
-    accept_in_turns,
+    accept_in_steps,
     find_write_collection,
     list_write_collections,
     read_status,
@@ -125,7 +125,7 @@ async def add_objects(
     if body is None:
         return Refused(status=413, description=f"send at most {wire.MAX_CONTENT_LENGTH} bytes; split the envelope")
     try:
-        done = await pace.run(accept_in_turns(node, body, giver=party, collection=route.collection))
+        done = await pace.run(accept_in_steps(node, body, giver=party, collection=route.collection))
     except MalformedError as error:
         return Refused(status=422, description=error.detail)
     match done:

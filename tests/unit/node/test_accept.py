@@ -15,7 +15,7 @@ from comity.node import accept, ingest
 from comity.node.accept import (
     OverQuota,
     Status,
-    accept_in_turns,
+    accept_in_steps,
     accept_objects,
     list_write_collections,
     read_status,
@@ -23,7 +23,7 @@ from comity.node.accept import (
 from comity.node.explain import show_object
 from comity.node.journal import list_entries
 from comity.node.retention import delete
-from comity.node.turns import Turns
+from comity.node.steps import Steps
 from comity.node.upkeep import keep_up
 from tests.worlds import World, make_object, object_id
 
@@ -186,10 +186,10 @@ def test_the_gate_is_asked_each_time(world: World) -> None:
             world.deliver()
 
 
-def start_writing(world: World, *objects: Any) -> Turns[Status | OverQuota]:  # noqa: ANN401
+def start_writing(world: World, *objects: Any) -> Steps[Status | OverQuota]:  # noqa: ANN401
     node = world.nodes["aurelia"]
     (target,) = list_write_collections(node, BOREALIA)
-    return accept_in_turns(node, envelope(*objects), giver=BOREALIA, collection=target.id)
+    return accept_in_steps(node, envelope(*objects), giver=BOREALIA, collection=target.id)
 
 
 def test_an_envelope_is_taken_in_by_parts_and_counted_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,11 +218,11 @@ def test_a_gate_that_closes_in_the_middle_leaves_what_came_before(
     agreement = sign(world)
     monkeypatch.setattr(accept, "PART_OBJECTS", 2)
     turns = start_writing(world, *(make_object(name) for name in "abcd"))
-    next(turns)
-    next(turns)
+    next(steps)
+    next(steps)
     world.act("aurelia", agreement, EventKind.SUSPEND)
     with pytest.raises(NotFoundError):
-        next(turns)
+        next(steps)
     assert (count(world, "object"), count(world, "write_status")) == (2, 0)
     world.act("aurelia", agreement, EventKind.RESUME)
     again = write(world, *(make_object(name) for name in "abcd"))

@@ -63,7 +63,7 @@ def add_in_parts(world: World, *objects: dict[str, Json]) -> Iterator[None]:
     """Take objects in one by one, with a turn in between."""
     data = json.dumps({"objects": [*objects]}).encode()
     with patch.object(ingest, "PART_OBJECTS", 1):
-        yield from ingest.add_in_turns(world.nodes["aurelia"], data, tags=make_tags())
+        yield from ingest.add_in_steps(world.nodes["aurelia"], data, tags=make_tags())
 
 
 def test_what_is_held_by_way_of_others_is_renewed_before_what_is_judged_by_it(world: World) -> None:
@@ -91,8 +91,8 @@ def test_what_comes_from_elsewhere_between_two_parts_divides_the_rest_anew(world
 
 def test_a_file_of_many_objects_is_kept_in_parts_and_told_as_one(world: World) -> None:
     objects: list[dict[str, Json]] = [report("a", "e"), report("b"), {"id": 5}, report("b"), report("e")]
-    turns = add_in_parts(world, *objects)
-    counts = [count(world, "aurelia") for _ in turns]
+    steps = add_in_parts(world, *objects)
+    counts = [count(world, "aurelia") for _ in steps]
     assert counts == [0, 1, 2]
     intake = world.add("aurelia", *objects)
     assert (intake.added, intake.known, [bad.index for bad in intake.bad]) == ((), 3, [2])

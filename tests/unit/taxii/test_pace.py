@@ -6,13 +6,13 @@ import time
 
 import pytest
 
-from comity.node.turns import Turns
+from comity.node.steps import Steps
 from comity.taxii.pace import Pace
 
 STEP = 0.01
 
 
-def work(steps: int, ran: list[float], *, name: str = "", order: list[str] | None = None) -> Turns[int]:
+def work(steps: int, ran: list[float], *, name: str = "", order: list[str] | None = None) -> Steps[int]:
     for _ in range(steps):
         started = time.monotonic()
         while time.monotonic() < started + STEP:
@@ -100,7 +100,7 @@ def test_two_works_take_turns() -> None:
 
 
 def test_a_failure_lets_the_next_work_run() -> None:
-    def fail() -> Turns[int]:
+    def fail() -> Steps[int]:
         yield
         raise ValueError("no")
 

@@ -14,7 +14,7 @@ from comity.node import accept, ingest
 from comity.node import explain as explaining
 from comity.node.explain import Reading, Tombstone, Verdict
 from comity.node.node import Node
-from comity.node.turns import advance
+from comity.node.steps import advance
 from comity.release.clauses import Finding, Groups
 from comity.stix.labels import Tags, format_label, make_tags
 from comity.stix.objects import BadObject
@@ -29,8 +29,8 @@ async def add(node: Node, arguments: Arguments) -> Outcome:
 
     Partners are answered between its parts.
     """
-    turns = ingest.add_in_turns(node, arguments.data("data"), tags=_read_tags(arguments))
-    while (done := advance(turns)) is None:  # noqa: ASYNC110 (nothing is waited for: others get their turn)
+    steps = ingest.add_in_steps(node, arguments.data("data"), tags=_read_tags(arguments))
+    while (done := advance(steps)) is None:  # noqa: ASYNC110 (nothing is waited for: others get their turn)
         await asyncio.sleep(0)
     intake = done.result
     return Outcome(

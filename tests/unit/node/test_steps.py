@@ -5,10 +5,10 @@ import gc
 
 import pytest
 
-from comity.node.turns import Done, Turns, advance, finish
+from comity.node.steps import Done, Steps, advance, finish
 
 
-def count_to(most: int, seen: list[tuple[int, bool]]) -> Turns[str]:
+def count_to(most: int, seen: list[tuple[int, bool]]) -> Steps[str]:
     for number in range(most):
         seen.append((number, gc.isenabled()))
         yield
@@ -18,11 +18,11 @@ def count_to(most: int, seen: list[tuple[int, bool]]) -> Turns[str]:
 def test_one_step_at_a_time_and_then_the_result() -> None:
     seen: list[tuple[int, bool]] = []
     turns = count_to(2, seen)
-    assert advance(turns) is None
+    assert advance(steps) is None
     assert seen == [(0, False)]
     assert gc.isenabled()
-    assert advance(turns) is None
-    assert advance(turns) == Done("done")
+    assert advance(steps) is None
+    assert advance(steps) == Done("done")
     assert gc.isenabled()
 
 
@@ -33,7 +33,7 @@ def test_finish_runs_all_of_them() -> None:
 
 
 def test_a_failure_comes_out_and_garbage_is_collected_again() -> None:
-    def fail() -> Turns[None]:
+    def fail() -> Steps[None]:
         yield
         raise ValueError("no")
 

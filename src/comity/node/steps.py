@@ -10,12 +10,12 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
-__all__ = ["Done", "T", "Turns", "advance", "finish"]
+__all__ = ["Done", "Steps", "T", "advance", "finish"]
 
 T = TypeVar("T")
 """What comes of some long work."""
 
-Turns: TypeAlias = Generator[None, None, T]
+Steps: TypeAlias = Generator[None, None, T]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Done(Generic[T]):
     result: T
 
 
-def advance(turns: Turns[T]) -> Done[T] | None:
+def advance(steps: Steps[T]) -> Done[T] | None:
     """Run one step; what came of it all, if it was the last.
 
     A step makes thousands of values that stay until a later one, and none that refer to themselves: Python would spend
@@ -34,7 +34,7 @@ def advance(turns: Turns[T]) -> Done[T] | None:
     looks = gc.isenabled()
     gc.disable()
     try:
-        next(turns)
+        next(steps)
     except StopIteration as done:
         return Done(done.value)
     finally:
@@ -43,8 +43,8 @@ def advance(turns: Turns[T]) -> Done[T] | None:
     return None
 
 
-def finish(turns: Turns[T]) -> T:
+def finish(steps: Steps[T]) -> T:
     """What comes of it, with no turn for anybody else."""
-    while (done := advance(turns)) is None:
+    while (done := advance(steps)) is None:
         pass
     return done.result
