@@ -217,7 +217,7 @@ def test_a_gate_that_closes_in_the_middle_leaves_what_came_before(
 ) -> None:
     agreement = sign(world)
     monkeypatch.setattr(accept, "PART_OBJECTS", 2)
-    turns = start_writing(world, *(make_object(name) for name in "abcd"))
+    steps = start_writing(world, *(make_object(name) for name in "abcd"))
     next(steps)
     next(steps)
     world.act("aurelia", agreement, EventKind.SUSPEND)

@@ -17,7 +17,7 @@ def count_to(most: int, seen: list[tuple[int, bool]]) -> Steps[str]:
 
 def test_one_step_at_a_time_and_then_the_result() -> None:
     seen: list[tuple[int, bool]] = []
-    turns = count_to(2, seen)
+    steps = count_to(2, seen)
     assert advance(steps) is None
     assert seen == [(0, False)]
     assert gc.isenabled()
