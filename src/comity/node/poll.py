@@ -18,9 +18,10 @@ A suspension commits before or after this transaction, never inside it. After CO
 sends them must let `suspend` wait for it (`taxii.sends`). A crash after COMMIT leaves a record of what was never sent.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
+from itertools import accumulate, repeat
 from typing import cast
 
 from comity.agreement.channels import Channel
@@ -273,8 +274,8 @@ def _fill(transaction: Transaction, channel: _Channel, *, request: PollRequest) 
 
 def _cut(admitted: Candidates, limit: int) -> int:
     """How many of more than a page holds."""
-    sizes = accumulate(map(len, admitted.data))
-    return max(1, min(limit, sum(1 for size in sizes if size <= MAX_PAGE_BYTES)))
+    sizes = [*accumulate(map(len, admitted.data))]
+    return max(1, min(limit, bisect_right(sizes, MAX_PAGE_BYTES)))
 
 
 def _admit(
@@ -294,8 +295,10 @@ def _admit(
             and admits_history(threshold, first_seq=first_seq, added_at=added_at)
             for label, first_seq, added_at in rows
         )
+    if not any(isinstance(decisions[label], Redact) for label in labels):
+        return read, {}
     removals = {place: cut for place, label in enumerate(read.label) if isinstance(cut := decisions[label], Redact)}
-    return _redact(read, removals) if removals else (read, {})
+    return _redact(read, removals)
 
 
 def _redact(read: Candidates, removals: Mapping[int, Redact]) -> tuple[Candidates, dict[int, tuple[str, ...]]]:
@@ -312,8 +315,8 @@ def _redact(read: Candidates, removals: Mapping[int, Redact]) -> tuple[Candidate
 
 def _finish(admitted: Candidates, redacted: Mapping[int, tuple[str, ...]], *, more: bool, answer: Answer) -> Filled:
     digests = admitted.digest if answer in _CARRY_OBJECTS else (None,) * len(admitted)
-    names = [redacted.get(place, ()) for place in range(len(admitted))]
-    listing = Listing(format_listing(zip(admitted.id, admitted.version, digests, names, strict=True)))
+    names = (redacted.get(place, ()) for place in range(len(admitted))) if redacted else repeat(())
+    listing = Listing(format_listing(zip(admitted.id, admitted.version, digests, names, strict=False)))
     return Filled(
         at=admitted.at,
         id=admitted.id,

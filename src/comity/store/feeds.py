@@ -250,8 +250,9 @@ def _was_any_released(transaction: Transaction, feed: Feed, *, reach: int) -> bo
     """Whether something that came in, or was labelled, after `through` and up to `reach` was released before."""
     if not feed.last_at:
         return False
+    # What came in is little beside what was released: SQLite keeps the order of a CROSS JOIN.
     row = transaction.row(
-        "SELECT 1 FROM object o JOIN release r ON r.feed = ? AND r.object = o.pk"
+        "SELECT 1 FROM object o CROSS JOIN release r ON r.feed = ? AND r.object = o.pk"
         " WHERE o.seq > ? AND o.seq <= ? LIMIT 1",
         (feed.id, feed.through, reach),
     )

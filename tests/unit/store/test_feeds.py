@@ -110,3 +110,18 @@ def test_few_are_found_by_an_index(feed: tuple[SqliteStore, Feed], selection: Se
     feeds.read_candidates(planned, opened, selection, limit=10, bytes_enough=None)  # type: ignore[arg-type] # reads only
     assert index in planned.plan[0]
     assert not any(step.startswith(("SCAN o", "SCAN r")) for step in planned.plan)
+
+
+def test_whether_something_new_was_released_before_is_not_asked_of_all_that_was(feed: tuple[SqliteStore, Feed]) -> None:
+    store, opened = feed
+    asked = list[str]()
+
+    class Heard:
+        def row(self, sql: str, parameters: list[SqlValue]) -> Row | None:
+            with store.read() as transaction:
+                asked.extend(str(row[3]) for row in transaction.rows(f"EXPLAIN QUERY PLAN {sql}", parameters))
+            return None
+
+    feeds._was_any_released(Heard(), opened, reach=opened.through)  # type: ignore[arg-type] # reads only
+    assert asked[0].startswith("SEARCH o ")
+    assert "seq>?" in asked[0]
