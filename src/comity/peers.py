@@ -61,12 +61,21 @@ async def deliver(node: Node, *, busy: set[PartyId] | None = None) -> int:
     if not partners:
         return 0
     under_way |= partners
+    left = set(partners)
+
+    async def take(partner: PartyId) -> int:
+        try:
+            return await _deliver_all(client, node, partner)
+        finally:
+            # At once, and by name: another delivery may have begun with this partner before the last of these ends.
+            under_way.discard(partner)
+            left.discard(partner)
+
     try:
         async with _open_client(node) as client:
-            tries = (_deliver_all(client, node, partner, busy=under_way) for partner in sorted(partners))
-            done = await asyncio.gather(*tries, return_exceptions=True)
+            done = await asyncio.gather(*map(take, sorted(partners)), return_exceptions=True)
     finally:
-        under_way -= partners
+        under_way -= left
     for failure in done:
         if isinstance(failure, BaseException):
             raise failure
@@ -86,18 +95,15 @@ async def pull(node: Node, giver: PartyId) -> list[Pulled]:
         return [await _pull_channel(client, node, target, root=root) for target in targets]
 
 
-async def _deliver_all(client: httpx.AsyncClient, node: Node, partner: PartyId, *, busy: set[PartyId]) -> int:
+async def _deliver_all(client: httpx.AsyncClient, node: Node, partner: PartyId) -> int:
     """How many of one partner's messages it acknowledged; after the first failure the others wait with it."""
     delivered, problem = 0, None
-    try:
-        # What is queued while this partner is delivered to is delivered here: nobody else tries meanwhile.
-        while problem is None and (waiting := list_due(node, party=partner)):
-            for message in waiting:
-                problem = problem or await _deliver(client, message)
-                settle(node, message, problem=problem)
-                delivered += problem is None
-    finally:
-        busy.discard(partner)
+    # What is queued while this partner is delivered to is delivered here: nobody else tries meanwhile.
+    while problem is None and (waiting := list_due(node, party=partner)):
+        for message in waiting:
+            problem = problem or await _deliver(client, message)
+            settle(node, message, problem=problem)
+            delivered += problem is None
     return delivered
 
 
@@ -249,7 +255,7 @@ def _trust(authorities: Path | None) -> ssl.SSLContext:
     """
     try:
         # Read anew when the file has changed: to read all the usual ones takes longer than most errands.
-        return _load_authorities(authorities, None if authorities is None else authorities.stat().st_mtime_ns)
+        return _load_authorities(authorities, () if authorities is None else _mark(authorities))
     except (OSError, ssl.SSLError) as error:
         raise ConfigError(
             f"{authorities}: no certificate of an authority in PEM can be read there ({error}); correct authorities in"
@@ -257,8 +263,14 @@ def _trust(authorities: Path | None) -> ssl.SSLContext:
         ) from error
 
 
+def _mark(path: Path) -> tuple[int, ...]:
+    """What is another one when the file is, also where it was given the time of the one before."""
+    found = path.stat()
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
+
+
 @lru_cache(maxsize=4)
-def _load_authorities(authorities: Path | None, _: int | None) -> ssl.SSLContext:
+def _load_authorities(authorities: Path | None, _: tuple[int, ...]) -> ssl.SSLContext:
     if authorities is None:
         return httpx.create_ssl_context(trust_env=False)
     return ssl.create_default_context(cafile=authorities)

@@ -27,6 +27,7 @@ class Partner:
     def __init__(self, *, open_to_all: bool) -> None:
         self.let = asyncio.Event()
         self.came = asyncio.Event()
+        self.done = asyncio.Event()
         self.connections = 0
         self.taken = 0
         self.url = ""
@@ -46,6 +47,7 @@ class Partner:
                 self.taken += 1
                 writer.write(b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n")
                 await writer.drain()
+                self.done.set()
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
@@ -91,6 +93,34 @@ def test_a_partner_that_does_not_answer_keeps_nothing_from_another(world: World)
             assert partners["borealia"].connections == 1, "it was tried twice at once"
             partners["borealia"].let.set()
             assert await stuck == 1
+            assert busy == set()
+
+    asyncio.run(run())
+
+
+def test_who_is_delivered_to_anew_stays_busy_when_an_earlier_delivery_ends(world: World) -> None:
+    node = world.nodes["aurelia"]
+
+    async def run() -> None:
+        partners = {"borealia": Partner(open_to_all=False), "meridia": Partner(open_to_all=True)}
+        busy = set[PartyId]()
+        both = world.terms(receivers=PARTNERS, extra='structure = {kind = "group"}')
+        world.propose("aurelia", both)
+        async with serve(node, world, partners):
+            first = asyncio.create_task(deliver(node, busy=busy))
+            await asyncio.wait_for(partners["meridia"].done.wait(), 5)
+            while "meridia" in busy:  # noqa: ASYNC110 (its task has only to end)
+                await asyncio.sleep(0)
+            partners["meridia"].let.clear()
+            partners["meridia"].came.clear()
+            world.propose("aurelia", world.terms(receivers=("meridia",), title="Another"))
+            second = asyncio.create_task(deliver(node, busy=busy))
+            await asyncio.wait_for(partners["meridia"].came.wait(), 5)
+            partners["borealia"].let.set()
+            assert await first == 2
+            assert busy == {"meridia"}
+            partners["meridia"].let.set()
+            assert await second == 1
             assert busy == set()
 
     asyncio.run(run())

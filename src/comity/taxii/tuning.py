@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shell: what a process that answers partners asks of the interpreter and of the C library, once, before it answers.
 
-Neither changes what is answered. What each buys is measured in `bench/`.
+Neither changes what is answered.
 """
 
 import ctypes
