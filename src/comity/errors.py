@@ -13,6 +13,7 @@ each hold the one table that translates.
     │  ├─ MalformedManifest      not a party manifest
     │  ├─ MalformedMessage       not a message of one node to another
     │  ├─ MalformedNote          not a signed note or checkpoint
+    │  ├─ MalformedPolicy        not a trust policy for logs and witnesses
     │  ├─ MalformedScenario      not a scenario of agreements under test
     │  └─ MalformedRequest       a bad parameter in a request or command
     ├─ VerificationError         do not trust it; tell the operator
@@ -58,6 +59,7 @@ __all__ = [
     "MalformedMessage",
     "MalformedNote",
     "MalformedObject",
+    "MalformedPolicy",
     "MalformedRequest",
     "MalformedScenario",
     "MalformedTerms",
@@ -132,6 +134,12 @@ class MalformedNote(MalformedError):
     """Not a signed note or checkpoint (C2SP signed-note, tlog-checkpoint)."""
 
     code = "malformed-note"
+
+
+class MalformedPolicy(MalformedError):
+    """Not a trust policy for logs and witnesses (C2SP tlog-policy)."""
+
+    code = "malformed-policy"
 
 
 class MalformedScenario(MalformedError):
