@@ -103,12 +103,12 @@ def plan_cosigning(node: Node, *, besides: Collection[str] = ()) -> tuple[OwnHea
     head = read_own_head(node)
     if head is None or not node.settings.witnesses:
         return None
-    fresh = node.clock() // _SECOND - _FRESH_SECONDS
+    fresh, witnesses = node.clock() // _SECOND - _FRESH_SECONDS, list_witnesses(node)
     with node.store.read() as transaction:
         done = witness.read_cosigners(transaction, head.size)
         wanted = [
             (each, witness.read_cosigned_size(transaction, each.name))
-            for each in list_witnesses(node)
+            for each in witnesses
             if each.problem is None and each.name not in besides and done.get(each.name, -1) <= fresh
         ]
     return (head, wanted) if wanted else None
