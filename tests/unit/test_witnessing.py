@@ -373,15 +373,21 @@ def test_a_witness_that_says_nothing_stops_a_start_for_seconds_only(
     monkeypatch.setattr(witnessing, "_START_SECONDS", 0.2)
 
     async def run() -> None:
-        async def wait(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await asyncio.sleep(1)
+        gone = asyncio.Event()
+
+        async def wait(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            while await reader.read(1 << 16):
+                pass
             writer.close()
+            await writer.wait_closed()
+            gone.set()
 
         server = await asyncio.start_server(wait, "127.0.0.1", 0)
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         name_witnesses(world, WitnessSetting(key=NORTH_KEY, url=url))
         async with asyncio.timeout(3):
             await verify_not_behind(world.nodes["aurelia"])
+            await gone.wait()
         server.close()
 
     asyncio.run(run())
