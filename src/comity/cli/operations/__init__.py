@@ -14,6 +14,7 @@ from comity.cli.operations import (
     reach,
     retention,
     standing,
+    witness,
 )
 from comity.cli.outcome import Arguments, Outcome
 from comity.cli.reply import Json
@@ -72,6 +73,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "log.list": journal.list_last,
     "log.show": journal.show,
     "log.checkpoint": journal.checkpoint,
+    "witness.list": witness.list_all,
 }
 
 
