@@ -37,7 +37,7 @@ class Act:
     transaction: Transaction
     now: Instant
     draw: Callable[[int], bytes]
-    entries: list[tuple[bytes, log.Opening, log.Listing | None]] = field(default_factory=list)
+    entries: list[log.Entry] = field(default_factory=list)
     sequences: dict[PartyId, int] = field(default_factory=dict)
 
     def record(
@@ -48,11 +48,12 @@ class Act:
         terms: Digest | None,
         recipient: PartyId | None,
         count: int,
-        listing: log.Listing | None = None,
+        listing: log.Text | None = None,
+        grounds: log.Grounds | None = None,
     ) -> None:
         """Put an entry on record with this act; `recipient` gets its next sequence number.
 
-        The content names `listing`, where it has one.
+        The content names `listing` and `grounds`, where it has them.
         """
         salt = self.draw(SALT_BYTES)
         sequence: int | None = None
@@ -69,7 +70,8 @@ class Act:
             at=self.now,
             commitment=commit_content(salt, content),
         )
-        self.entries.append((format_leaf(leaf), log.Opening(salt=salt, content=content), listing))
+        opening = log.Opening(salt=salt, content=content)
+        self.entries.append(log.Entry(leaf=format_leaf(leaf), opening=opening, listing=listing, grounds=grounds))
 
 
 _PAGES_BYTES = 48 * 1024 * 1024
@@ -99,7 +101,7 @@ class Node:
         self.remembered: dict[str, tuple[int, object]] = {}
         self.pages = Pages(_PAGES_BYTES)
         self._head: bytes | None = None
-        self._policy: tuple[tuple[int, ...], Policy] | None = None
+        self._policy: tuple[tuple[int, ...], Policy, log.Text] | None = None
 
     @property
     def origin(self) -> str:
@@ -168,12 +170,19 @@ class Node:
             # The time of the last change of the file itself cannot be set by who writes it, as the other can.
             stamp = (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino)
             if self._policy is None or self._policy[0] != stamp:
-                self._policy = (stamp, parse_policy(path.read_bytes()))
+                self._policy = (stamp, parse_policy(text := path.read_bytes()), log.Text(text))
         except OSError as error:
             raise ConfigError(f"{path}: {error}; without it this node recognises nothing") from error
         except MalformedError as error:
             raise ConfigError(f"{path}: {error.detail}") from error
         return self._policy[1]
+
+    def policy_text(self) -> log.Text:
+        """The text of the policy that `policy` gave last."""
+        if self._policy is None:
+            self.policy()
+        assert self._policy is not None  # noqa: S101 (it was read)
+        return self._policy[2]
 
     @property
     def turns(self) -> Turns | None:
@@ -198,7 +207,7 @@ class Node:
         tiles = append_leaves(
             lambda level, index: log.read_tile(transaction, level, index),
             size,
-            [leaf_hash(leaf) for leaf, _, _ in act.entries],
+            [leaf_hash(entry.leaf) for entry in act.entries],
         )
         log.write_tiles(transaction, tiles)
         grown = size + len(act.entries)

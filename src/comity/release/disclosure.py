@@ -8,11 +8,12 @@ no selector and no free text stands in a leaf.
 
     leaf     {"at":"…","commitment":"…","count":2,"format":"comity-leaf/1","recipient":"borealia","sequence":7,
               "terms":"…","type":"disclosure"}
-    content  {"answer":"objects","channel":"main","epoch":3,"format":"comity-disclosure/2","listing":"…"}
+    content  {"answer":"objects","channel":"main","epoch":3,"format":"comity-disclosure/3","grounds":"…","listing":"…"}
     listing  {"format":"comity-listing/1","objects":[{"digest":"…","id":"report--…","redacted":[],"version":"…"}]}
 
 The content of a disclosure names its listing by SHA-256, so that what a thousand objects take is hashed and kept once
-for all who were given those very objects.
+for all who were given those very objects. What it was decided by it names by a keyed hash (`release.grounds`). The
+first format has its objects in itself, the second names no grounds.
 
 Not here: the tree (`tlog.merkle`), the salt's randomness and the write (`node`).
 """
@@ -22,6 +23,7 @@ import hmac
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from comity.agreement.people import Approval, Role
 from comity.canonical import Json, canonical_bytes, parse_signed_json, sha256_digest
@@ -69,7 +71,7 @@ MAX_ENTRY_BYTES = 65_535
 SALT_BYTES = 32
 
 _FORMAT = "comity-leaf/1"
-_DISCLOSURE = "comity-disclosure/2"
+_DISCLOSURE = "comity-disclosure/3"
 _LISTING = "comity-listing/1"
 _DOMAIN = b"comity-commitment/1\n"
 _FIELDS = frozenset({"format", "type", "terms", "recipient", "sequence", "count", "at", "commitment"})
@@ -152,15 +154,21 @@ def commit_content(salt: bytes, content: bytes) -> Digest:
     return Digest(hashlib.sha256(_DOMAIN + salt + content).hexdigest())
 
 
-def format_disclosure(*, answer: Answer, channel: str, epoch: int, listing: Digest) -> bytes:
-    """The content of a disclosure, canonical; `listing` is the digest of what `format_listing` gives.
+def format_disclosure(*, answer: Answer, channel: str, epoch: int, grounds: Digest, listing: Digest) -> bytes:
+    """The content of a disclosure, canonical.
 
-    `epoch` is the agreement's count of events when it was decided.
+    `listing` is the digest of what `format_listing` gives, `grounds` the tag of what it was decided by, `epoch` the
+    agreement's count of events when it was.
     """
-    name = canonical_bytes(channel).decode()
     return (
-        f'{{"answer":"{answer}","channel":{name},"epoch":{epoch},"format":"{_DISCLOSURE}","listing":"{listing}"}}'
+        f'{{"answer":"{answer}","channel":{_quote_channel(channel)},"epoch":{epoch},"format":"{_DISCLOSURE}",'
+        f'"grounds":"{grounds}","listing":"{listing}"}}'
     ).encode()
+
+
+@lru_cache(maxsize=1_024)
+def _quote_channel(channel: str) -> str:
+    return canonical_bytes(channel).decode()
 
 
 def format_listing(objects: Iterable[tuple[ObjectId, str, Digest | None, Sequence[str]]]) -> bytes:

@@ -30,6 +30,7 @@ from comity.release.disclosure import (
 )
 
 SALT = bytes(range(32))
+GROUNDS = Digest("ab" * 32)
 LEAF = Leaf(
     type=EntryType.DISCLOSURE,
     terms=Digest("1" * 64),
@@ -90,7 +91,9 @@ def test_approvals_and_people_stand_in_the_content() -> None:
 
 def test_a_leaf_says_nothing_of_what_was_given() -> None:
     listing = format_listing([(ObjectId("report--x"), "v", None, ())])
-    content = format_disclosure(answer=Answer.OBJECTS, channel="main", epoch=3, listing=sha256_digest(listing))
+    content = format_disclosure(
+        answer=Answer.OBJECTS, channel="main", epoch=3, grounds=GROUNDS, listing=sha256_digest(listing)
+    )
     leaf = format_leaf(dataclasses.replace(LEAF, commitment=commit_content(SALT, content)))
     assert b"report--x" in listing
     assert b"report--x" not in leaf
@@ -124,13 +127,16 @@ def test_a_disclosure_and_its_listing_are_canonical(
     assert format_listing(objects) == canonical_bytes(listing)
     digest = sha256_digest(format_listing(objects))
     content: Json = {
-        "format": "comity-disclosure/2",
+        "format": "comity-disclosure/3",
+        "grounds": GROUNDS,
         "answer": answer.value,
         "channel": channel,
         "epoch": epoch,
         "listing": digest,
     }
-    assert format_disclosure(answer=answer, channel=channel, epoch=epoch, listing=digest) == canonical_bytes(content)
+    assert format_disclosure(
+        answer=answer, channel=channel, epoch=epoch, grounds=GROUNDS, listing=digest
+    ) == canonical_bytes(content)
 
 
 @given(
@@ -166,7 +172,9 @@ def test_only_the_salt_and_content_it_was_made_with_open_a_leaf() -> None:
 
 def test_the_listing_is_the_one_that_the_content_names() -> None:
     listing = format_listing([(ObjectId("report--x"), "v", None, ())])
-    content = format_disclosure(answer=Answer.OBJECTS, channel="main", epoch=3, listing=sha256_digest(listing))
+    content = format_disclosure(
+        answer=Answer.OBJECTS, channel="main", epoch=3, grounds=GROUNDS, listing=sha256_digest(listing)
+    )
     leaf = dataclasses.replace(LEAF, commitment=commit_content(SALT, content))
     assert verify_opening(leaf, salt=SALT, content=content, listing=listing) == content
     for other in (b"", listing + b" ", format_listing([(ObjectId("report--y"), "v", None, ())])):
