@@ -20,6 +20,7 @@ __all__ = [
     "count_unanswered",
     "count_undelivered",
     "count_unheard",
+    "find_agreement_of",
     "find_agreements",
     "list_agreements",
     "make_due",
@@ -75,6 +76,12 @@ def find_agreements(transaction: Transaction, prefix: str) -> list[AgreementId]:
             (prefix,),
         )
     ]
+
+
+def find_agreement_of(transaction: Transaction, terms_hash: Digest) -> AgreementId | None:
+    """The agreement that the text with that hash is a version of; None when it is not on record."""
+    row = transaction.row("SELECT agreement FROM terms WHERE hash = ?", (terms_hash,))
+    return AgreementId(row[0]) if row else None
 
 
 def read_versions(transaction: Transaction, agreement: AgreementId) -> list[bytes]:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from comity.ids import Digest, Instant, PartyId
 from comity.store.transaction import Transaction
 
-__all__ = ["Arrival", "add_arrivals", "find_arrived", "mark_decided", "read_arrivals"]
+__all__ = ["Arrival", "Taken", "add_arrivals", "count_taken", "find_arrived", "mark_decided", "read_arrivals"]
 
 _CHUNK = 500
+_FOREVER = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +23,16 @@ class Arrival:
     giver: PartyId
     received_at: Instant
     decided_at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """How many versions of objects that are held came from one giver under one text in one month (YYYY-MM, UTC)."""
+
+    terms: Digest
+    giver: PartyId
+    month: str
+    objects: int
 
 
 def add_arrivals(transaction: Transaction, keys: Iterable[int], *, terms: Digest, giver: PartyId, now: Instant) -> None:
@@ -49,6 +60,16 @@ def read_arrivals(transaction: Transaction, keys: Collection[int]) -> dict[int, 
         )
         found.setdefault(pk, []).append(arrival)
     return found
+
+
+def count_taken(transaction: Transaction, *, since: Instant | None, until: Instant | None) -> list[Taken]:
+    """How much of what was received from `since` up to `until` (not included) is held, by text, giver and month."""
+    rows = transaction.rows(
+        "SELECT terms, giver, strftime('%Y-%m', received_at / 1000000, 'unixepoch') AS month, COUNT(*) FROM arrival"
+        " WHERE received_at >= ? AND received_at < ? GROUP BY terms, giver, month ORDER BY terms, giver, month",
+        (since or 0, _FOREVER if until is None else until),
+    )
+    return [Taken(terms=Digest(row[0]), giver=PartyId(row[1]), month=row[2], objects=row[3]) for row in rows]
 
 
 def mark_decided(transaction: Transaction, keys: Collection[int], *, now: Instant) -> None:

@@ -201,14 +201,19 @@ def find_positions(transaction: Transaction, commitment: str, *, limit: int) -> 
 def read_openings(transaction: Transaction, start: int, stop: int) -> dict[int, Opening]:
     """The openings not purged at positions start ≤ p < stop."""
     rows = transaction.rows(
-        "SELECT o.position, o.salt, o.content, l.data FROM log_opening o"
-        " LEFT JOIN log_listing l ON l.id = o.listing WHERE o.position >= ? AND o.position < ?",
-        (start, stop),
+        "SELECT position, salt, content, listing FROM log_opening WHERE position >= ? AND position < ?", (start, stop)
     )
+    # Many entries name one listing, and each is some hundred kilobytes: it is read once for all of them.
+    listings = {key: _read_listing(transaction, key) for key in {row[3] for row in rows} - {None}}
     return {
-        position: _build_opening(bytes(salt), bytes(content), bytes(listing or b""))
+        position: _build_opening(bytes(salt), bytes(content), listings.get(listing, b""))
         for position, salt, content, listing in rows
     }
+
+
+def _read_listing(transaction: Transaction, key: int) -> bytes:
+    row = transaction.row("SELECT data FROM log_listing WHERE id = ?", (key,))
+    return bytes(row[0]) if row else b""
 
 
 def read_grounds(transaction: Transaction, start: int, stop: int) -> dict[int, bytes]:
