@@ -62,11 +62,14 @@ class ReplayedEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
-    """All that is on record of an agreement; events in the order in which they were recorded."""
+    """All that is on record of an agreement; events in the order in which they were recorded.
+
+    None stands for an event that cannot be read. `versions` are the texts that can, at least one.
+    """
 
     id: AgreementId
     versions: tuple[Terms, ...]
-    events: tuple[Event, ...]
+    events: tuple[Event | None, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +146,7 @@ class _Progress:
         known = self.standing
         if known is not None and known[0] == self.epoch and known[1] <= at < known[2]:
             return known[3]
-        said = self.agreement.events[: self.epoch]
+        said = [event for event in self.agreement.events[: self.epoch] if event is not None]
         named = {event.terms for event in said}
         versions = [terms for terms in self.agreement.versions if terms.hash in named]
         if not versions:
@@ -201,11 +204,14 @@ class Replay:
         progress.epoch += 1
         if place >= len(events):
             return ("the event is in the log and not on record",)
+        event = events[place]
+        if event is None:
+            return ("the event that comes next on record of this agreement cannot be read",)
         if entry.content is None:
             return ()
         said = parse_signed_json(entry.content)
-        if not isinstance(said, dict) or said.get("event") != events[place].digest:
-            return (f"the event that comes next on record of this agreement is {events[place].digest}, another one",)
+        if not isinstance(said, dict) or said.get("event") != event.digest:
+            return (f"the event that comes next on record of this agreement is {event.digest}, another one",)
         return ()
 
     def _judge_disclosure(self, entry: ReplayedEntry) -> Judged:
@@ -363,6 +369,9 @@ class _Page:
                 return
             self.open.append("objects of it were deleted since, so that their bytes cannot be compared")
         grounds = self._case.grounds
+        if grounds is not None and held is not None and held.label != grounds.label_of(place):
+            # A label follows what comes in later. That it was this one then is its giver's word, and on record.
+            self.open.append("objects of it have another label at present than the one it was decided by")
         digest = grounds.label_of(place) if grounds is not None else held.label if held is not None else None
         label = None if digest is None else self._records.find_label(digest)
         if label is None:

@@ -19,6 +19,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from comity.agreement.recognition import Policy, parse_policy
 from comity.agreement.terms import parse_terms
@@ -39,6 +40,8 @@ from comity.store import SqliteStore, Transaction, agreements, arrivals, deletio
 from comity.store.arrivals import Taken
 
 __all__ = ["AgreementAudit", "Audit", "Finding", "audit_folder"]
+
+T = TypeVar("T")
 
 _CHUNK = 500
 _MOST_FINDINGS = 1_000
@@ -244,13 +247,20 @@ def _read_entries(transaction: Transaction) -> Iterator[tuple[_Stored, ReplayedE
             )
 
 
+def _try(parse: Callable[[bytes], T], data: bytes) -> T | None:
+    try:
+        return parse(data)
+    except MalformedError:
+        return None
+
+
 class _Records:
     """What the store holds, read in one transaction, for `comity.replay`."""
 
     def __init__(self, transaction: Transaction, folder: Path) -> None:
         self._transaction = transaction
         self._folder = folder
-        self._agreements: dict[AgreementId, Agreement] = {}
+        self._agreements: dict[AgreementId, Agreement | None] = {}
         self._by_terms: dict[Digest, AgreementId | None] = {}
         self._policies: dict[Digest | None, Policy | None] = {}
         self._labels: dict[Digest, Label | None] = {}
@@ -266,14 +276,16 @@ class _Records:
             self._agreements[found] = self._read_agreement(found)
         return self._agreements[found]
 
-    def _read_agreement(self, agreement: AgreementId) -> Agreement:
-        return Agreement(
-            id=agreement,
-            versions=tuple(map(parse_terms, agreements.read_versions(self._transaction, agreement))),
-            events=tuple(
-                parse_message(envelope).event for envelope, _ in agreements.read_envelopes(self._transaction, agreement)
-            ),
-        )
+    def _read_agreement(self, agreement: AgreementId) -> Agreement | None:
+        """The agreement, as far as it can be read; what cannot is a finding of its certificate."""
+        documents = agreements.read_versions(self._transaction, agreement)
+        envelopes = agreements.read_envelopes(self._transaction, agreement)
+        versions = [terms for document in documents if (terms := _try(parse_terms, document)) is not None]
+        if not versions:
+            return None
+        messages = [_try(parse_message, envelope) for envelope, _ in envelopes]
+        events = tuple(None if message is None else message.event for message in messages)
+        return Agreement(id=agreement, versions=tuple(versions), events=events)
 
     def find_policy(self, digest: Digest | None) -> Policy | None:
         if digest not in self._policies:

@@ -50,7 +50,8 @@ def audit(session: Session, file: str | None, digest: str | None, since: str | N
     from comity.node.clock import read_clock
 
     begun, ended = _read_time(since), _read_time(until)
-    with click.progressbar(length=1, label="deciding again", file=sys.stderr, hidden=session.as_json) as bar:
+    hidden = session.as_json or not sys.stderr.isatty()
+    with click.progressbar(length=1, label="deciding again", file=sys.stderr, hidden=hidden) as bar:
 
         def tell(done: int, of: int) -> None:
             bar.length = of
