@@ -27,7 +27,7 @@ HEAVY = SERVING | PRINTING
 
 PROMISED = """init serve
 party export/party add/party list/credential create/credential list/credential revoke
-object add/object show/object unkept/explain/pull/reach
+object add/object show/object unkept/explain/pull/reach/audit
 agreement check/agreement preview/agreement diff
 agreement propose/agreement list/agreement show/agreement status/agreement clarify/agreement answer/agreement accept
 agreement reject/agreement withdraw/agreement suspend/agreement resume/agreement terminate/agreement leave
