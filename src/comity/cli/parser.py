@@ -14,10 +14,10 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Callable
 from types import FrameType
 
 from comity.cli.worker import die_with
-from comity.stix.grammar import find_pattern_problem
 
 __all__ = ["PATTERN_SECONDS", "main"]
 
@@ -37,6 +37,8 @@ class _TookTooLong(Exception):
 def main() -> None:
     """Answer until the input ends."""
     die_with(int(sys.argv[1]))
+    from comity.stix.grammar import find_pattern_problem
+
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGVTALRM, _stop)
@@ -45,7 +47,7 @@ def main() -> None:
     read = 0
     for line in sys.stdin.buffer:
         patterns: list[str] = json.loads(line)
-        answers, goes_on = _answer(patterns)
+        answers, goes_on = _answer(patterns, find_pattern_problem)
         sys.stdout.write(json.dumps(answers) + "\n")
         sys.stdout.flush()
         read += sum(map(len, patterns))
@@ -53,13 +55,13 @@ def main() -> None:
             return
 
 
-def _answer(patterns: list[str]) -> tuple[list[str | None], bool]:
+def _answer(patterns: list[str], parse: Callable[[str], object]) -> tuple[list[str | None], bool]:
     """What is wrong with each, up to the first that the parser did not get through."""
     answers = list[str | None]()
     for pattern in patterns:
         try:
             signal.setitimer(signal.ITIMER_VIRTUAL, PATTERN_SECONDS)
-            problem = find_pattern_problem(pattern)
+            problem = parse(pattern)
             signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         except _TookTooLong:
             return [*answers, f"the parser took longer than {PATTERN_SECONDS:g} seconds; write a simpler one"], False

@@ -40,7 +40,7 @@ __all__ = [
     "show_in_steps",
 ]
 
-PATTERNS_AT_ONCE = 50
+PATTERNS_AT_ONCE = 100
 """Of each giver."""
 
 _LABELS_AT_ONCE = 100
@@ -130,7 +130,7 @@ def _go_through_old(node: Node) -> bool:
                 patterns.show_again(act.transaction, known.id)
                 waiting.append(item.pk)
         patterns.take_unread(act.transaction, keys)
-        _mark(act, waiting, UNCHECKED)
+        _mark(act, dict.fromkeys(waiting, UNCHECKED))
     return True
 
 
@@ -140,27 +140,28 @@ def _show_some(node: Node) -> bool:
         if patterns.find_shown(transaction, most=0) is None:
             return False
     with node.act() as act:
-        left = _LABELS_AT_ONCE
+        words, left = dict[int, str | None](), _LABELS_AT_ONCE
         while left > 0 and (found := patterns.find_shown(act.transaction, most=left)) is not None:
             pattern, problem, keys = found
-            _mark(act, keys, None if problem is None else UNPARSABLE)
+            words |= dict.fromkeys(keys, None if problem is None else UNPARSABLE)
             patterns.mark_shown(act.transaction, keys, parses=problem is None)
             if len(keys) < left:
                 patterns.finish_pattern(act.transaction, pattern)
             left -= max(len(keys), 1)
+        _mark(act, words)
     return True
 
 
-def _mark(act: Act, keys: list[int], word: str | None) -> None:
-    """Give each of these objects the marking `word`, and no other word on its pattern; what refers to it follows."""
+def _mark(act: Act, words: Mapping[int, str | None]) -> None:
+    """Give each object its word as a marking, and no other word on its pattern; what refers to it follows."""
     labels = objects.LabelKeys(act.transaction)
     restated = set[ObjectId]()
-    held = objects.read_objects(act.transaction, keys)
+    held = objects.read_objects(act.transaction, words.keys())
     known = objects.read_labels(act.transaction, {item.own_label for item in held})
     for item in held:
-        before = known[item.own_label]
-        words = before.markings - {UNCHECKED, UNPARSABLE} | ({word} if word else set())
-        if words != before.markings:
-            objects.set_own_label(act.transaction, item.pk, labels.find(replace(before, markings=words)))
+        before, word = known[item.own_label], words[item.pk]
+        markings = before.markings - {UNCHECKED, UNPARSABLE} | ({word} if word else set())
+        if markings != before.markings:
+            objects.set_own_label(act.transaction, item.pk, labels.find(replace(before, markings=markings)))
             restated.add(item.id)
     relabel(act.transaction, restated=restated)

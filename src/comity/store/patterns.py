@@ -37,7 +37,9 @@ __all__ = [
     "take_unread",
 ]
 
-_UNREAD, _READ, _SHOWN = 0, 1, 2
+_UNREAD = 0
+_IS_DUE = "state < 2"
+"""As the index says it: SQLite does not conclude it from `state = 1`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +105,7 @@ def link(transaction: Transaction, pairs: Iterable[tuple[int, int]], *, shows: b
 def has_due(transaction: Transaction) -> bool:
     """Whether anything is to be read, shown, or gone through."""
     row = transaction.row(
-        "SELECT EXISTS (SELECT 1 FROM pattern WHERE state < 2) OR EXISTS (SELECT 1 FROM indicator_unread)"
+        f"SELECT EXISTS (SELECT 1 FROM pattern WHERE {_IS_DUE}) OR EXISTS (SELECT 1 FROM indicator_unread)"
     )
     return bool(row and row[0])
 
@@ -111,8 +113,8 @@ def has_due(transaction: Transaction) -> bool:
 def list_due(transaction: Transaction, *, each: int) -> list[DuePattern]:
     """Those that no parser has read, oldest first, at most so many of each giver: nobody waits behind another."""
     rows = transaction.rows(
-        "SELECT d.id, d.text FROM party p JOIN pattern d ON d.id IN"
-        " (SELECT id FROM pattern WHERE state = 0 AND giver = p.id ORDER BY id LIMIT ?) ORDER BY d.id",
+        "SELECT d.id, d.text FROM party p CROSS JOIN pattern d ON d.id IN"
+        f" (SELECT id FROM pattern WHERE state = 0 AND {_IS_DUE} AND giver = p.id ORDER BY id LIMIT ?) ORDER BY d.id",
         (each,),
     )
     return [DuePattern(id=key, text=text) for key, text in rows]
@@ -137,7 +139,7 @@ def set_read(transaction: Transaction, said: Mapping[int, str | None]) -> None:
 
 def find_shown(transaction: Transaction, *, most: int) -> tuple[int, str | None, list[int]] | None:
     """A pattern that was read, what was said of it, and at most so many indicators that do not show it yet."""
-    row = transaction.row("SELECT id, problem FROM pattern WHERE state = 1 ORDER BY giver, id LIMIT 1")
+    row = transaction.row(f"SELECT id, problem FROM pattern WHERE state = 1 AND {_IS_DUE} LIMIT 1")
     if row is None:
         return None
     rows = transaction.rows(
@@ -206,8 +208,8 @@ _FORGETTABLE = "held = 0 AND state = 2 AND added_at <= ?"
 def list_unparsable(transaction: Transaction) -> list[Unparsable]:
     """Indicators that hold a pattern that does not parse, by giver."""
     rows = transaction.rows(
-        "SELECT p.giver, MIN(o.id), COUNT(*), MIN(p.added_at) FROM pattern p"
-        " JOIN indicator_pattern i ON i.pattern = p.id JOIN object o ON o.pk = i.object"
+        "SELECT p.giver, MIN(o.id), COUNT(*), MIN(p.added_at) FROM pattern p INDEXED BY pattern_bad"
+        " CROSS JOIN indicator_pattern i ON i.pattern = p.id CROSS JOIN object o ON o.pk = i.object"
         " WHERE p.held = 1 AND p.problem IS NOT NULL AND o.current = 1 GROUP BY p.giver ORDER BY p.giver"
     )
     return [

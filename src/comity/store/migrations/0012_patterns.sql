@@ -15,7 +15,7 @@ CREATE TABLE pattern (
 ) STRICT;
 CREATE INDEX pattern_due ON pattern (state, giver, id) WHERE state < 2;
 CREATE INDEX pattern_forgettable ON pattern (added_at) WHERE held = 0 AND state = 2;
-CREATE INDEX pattern_bad ON pattern (added_at) WHERE held = 1 AND problem IS NOT NULL;
+CREATE INDEX pattern_bad ON pattern (giver) WHERE held = 1 AND problem IS NOT NULL;
 
 -- Which indicators hold one: all of them until it was read, then those that hold one that does not parse.
 -- `shows` says that the label shows what the parser said.
