@@ -10,11 +10,29 @@ from comity.stix.grammar import find_pattern_problem
 from comity.stix.patterns import is_certain
 
 NAMES = st.sampled_from(
-    ("value", "name", "a_1", "_x", "true", "false", "and", "AND", "LIKE", "in", "MD5", "'SHA-256'", "truer", "h", "t", "b")
+    (
+        "value",
+        "name",
+        "a_1",
+        "_x",
+        "true",
+        "false",
+        "and",
+        "AND",
+        "LIKE",
+        "in",
+        "MD5",
+        "'SHA-256'",
+        "truer",
+        "h",
+        "t",
+        "b",
+    )
 )
 TEXTS = st.text(alphabet="ab'\\é\n]( t", max_size=6).map(lambda text: f"'{text}'")
 VALUES = st.one_of(
-    TEXTS, st.sampled_from(("0", "7", "007", "-1", "1.5", "1e5", "9" * 20, "true", "x", "h'00'", "t''", "('a','b')", ""))
+    TEXTS,
+    st.sampled_from(("0", "7", "007", "-1", "1.5", "1e5", "9" * 20, "true", "x", "h'00'", "t''", "('a','b')", "")),
 )
 PATHS = st.builds(
     lambda kind, first, steps: f"{kind}:{first}{''.join(steps)}",
@@ -22,7 +40,9 @@ PATHS = st.builds(
     NAMES,
     st.lists(st.one_of(NAMES.map(".{}".format), st.sampled_from(("[*]", "[0]", ".", " .a"))), max_size=2),
 )
-OPERATORS = st.sampled_from(("=", " = ", " != ", "==", " LIKE ", " MATCHES ", " like ", "LIKE", " > ", " IN ", " NOT = ", " "))
+OPERATORS = st.sampled_from(
+    ("=", " = ", " != ", "==", " LIKE ", " MATCHES ", " like ", "LIKE", " > ", " IN ", " NOT = ", " ")
+)
 TESTS = st.builds(lambda path, operator, value: f"{path}{operator}{value}", PATHS, OPERATORS, VALUES)
 JOINTS = st.sampled_from((" AND ", " OR ", " and ", "AND", " OR OR ", "] OR [", "] FOLLOWEDBY [", " OR ("))
 PATTERNS = st.builds(

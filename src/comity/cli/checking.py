@@ -78,7 +78,7 @@ class Checking:
             process.stdin.write(json.dumps([*patterns]).encode() + b"\n")
             async with asyncio.timeout(_ANSWER_SECONDS):
                 await process.stdin.drain()
-                answer = json.loads(await process.stdout.readline())
+                answers, goes_on = json.loads(await process.stdout.readline())
         except (OSError, ValueError, TimeoutError) as error:
             await self.close()
             raise UnavailableError(
@@ -87,9 +87,9 @@ class Checking:
         except BaseException:
             await self.close()  # an answer that nobody waited for must not be taken for that of the next question
             raise
-        if process.returncode is not None or len(answer) < len(patterns) or process.stdout.at_eof():
+        if not goes_on:
             await self.close()
-        return [None if one is None else str(one) for one in answer]
+        return [None if one is None else str(one) for one in answers]
 
 
 async def _start() -> Process:

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shell: the program that reads patterns: a process of its own, started by the one that asks (`cli.checking`).
 
-It is no command. A line of its standard input is a JSON list of patterns, the line that answers it a list of what is
-wrong with each, null for nothing. It knows of no node and holds no file of one: whatever a pattern brings the parser
-to, time, memory or a fault, ends here. Each has so much time of the processor, however busy the machine is; what took
-too long, or made the parser fail, is refused, and as the parser may then be in any state, the answer ends with it and
-so does the process. It also ends after very many characters, as the parser remembers something of each, and with the
-process whose number is its argument.
+It is no command. A line of its standard input is a JSON list of patterns; the line that answers it holds a list of what
+is wrong with each, null for nothing, and whether there will be another answer. It knows of no node and holds no file of
+one: whatever a pattern brings the parser to, time, memory or a fault, ends here. Each has so much time of the
+processor, however busy the machine is; what took too long, or made the parser fail, is refused, and as the parser may
+then be in any state, the answer ends with it and so does the process. It also ends after very many characters, as the
+parser remembers something of each, and with the process whose number is its argument.
 """
 
 import json
@@ -48,10 +48,11 @@ def main() -> None:
     for line in sys.stdin.buffer:
         patterns: list[str] = json.loads(line)
         answers, goes_on = _answer(patterns, find_pattern_problem)
-        sys.stdout.write(json.dumps(answers) + "\n")
-        sys.stdout.flush()
         read += sum(map(len, patterns))
-        if not goes_on or read > _CHARACTERS:
+        goes_on = goes_on and read <= _CHARACTERS
+        sys.stdout.write(json.dumps([answers, goes_on]) + "\n")
+        sys.stdout.flush()
+        if not goes_on:
             return
 
 

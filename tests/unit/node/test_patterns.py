@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Indicators whose pattern only a parser can tell the truth of: withheld until it has, and after if it does not parse."""
+"""Indicators whose pattern only a parser can tell the truth of: withheld until then, and after if it does not parse."""
 
 import json
 from collections.abc import Sequence
@@ -160,7 +160,9 @@ def test_each_pattern_is_read_once_for_each_giver(world: World) -> None:
     assert check(world) == 0
 
 
-def test_a_crash_on_the_way_leaves_withheld_what_was_not_shown_yet(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crash_on_the_way_leaves_withheld_what_was_not_shown_yet(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(patterns, "_LABELS_AT_ONCE", 2)
     world.sign_all(world.terms())
     world.add("aurelia", *(indicator(f"{number}", GOOD) for number in range(5)))
