@@ -2,7 +2,7 @@
 """What is said of a pattern without a parser is what the library of OASIS says, and any text has an answer."""
 
 from antlr4 import InputStream
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from stix2patterns.v21.validator import run_validator
 
@@ -54,6 +54,28 @@ PATTERNS = st.builds(
 )
 
 
+USUAL = st.sampled_from(
+    (
+        "[ipv4-addr:value = '198.51.100.3']",
+        "[file:hashes.'SHA-256' = 'ab' AND file:hashes.MD5 != 'c\\'d']",
+        "[network-traffic:dst_port = 443 OR network-traffic:dst_ref.value = 'x']",
+        "[file:name LIKE '%.exe' AND file:name MATCHES '^\\\\d$']",
+    )
+)
+PIECES = st.sampled_from([*"'[]()\\ .:-=!<>0139aAtTé\n\t_*,#/", "''", " OR ", "and", "true", "NOT ", "MATCHES", "t'", "h'"])
+
+
+def change(pattern: str, place: int, length: int, piece: str) -> str:
+    """The pattern, some characters of it replaced."""
+    place %= len(pattern) + 1
+    return pattern[:place] + piece + pattern[place + length :]
+
+
+NEARLY_USUAL = st.builds(
+    change, USUAL, st.integers(0, 200), st.integers(0, 3), st.lists(PIECES, max_size=2).map("".join)
+)
+
+
 def accepts(pattern: str) -> bool:
     """Whether the library finds nothing; what its looks at values say is none of the grammar, and can fail."""
     try:
@@ -62,7 +84,8 @@ def accepts(pattern: str) -> bool:
         return False
 
 
-@given(pattern=PATTERNS)
+@settings(max_examples=500)
+@given(pattern=st.one_of(NEARLY_USUAL, PATTERNS))
 @example(pattern="[a:b = 'x']")
 @example(pattern="[a:b = 5 AND a-b:c.MD5 LIKE '\\'']")
 def test_what_certainly_parses_parses(pattern: str) -> None:

@@ -4,6 +4,7 @@
 import asyncio
 import json
 import signal
+from asyncio.subprocess import Process
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -69,8 +70,17 @@ def test_no_process_is_started_where_nothing_is_due(world: World) -> None:
     run(world, check)
 
 
-def test_what_comes_while_others_are_read_is_read_too_and_never_twice_at_once(world: World) -> None:
+def test_what_comes_while_others_are_read_is_read_too_and_by_one_process(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     add(world, GOOD.format(1))
+    start, started = checking_module._start, list[Process]()
+
+    async def start_noted() -> Process:
+        started.append(await start())
+        return started[-1]
+
+    monkeypatch.setattr(checking_module, "_start", start_noted)
 
     async def check(checking: Checking) -> None:
         first, second = asyncio.create_task(checking.check()), asyncio.create_task(checking.check())
@@ -80,6 +90,7 @@ def test_what_comes_while_others_are_read_is_read_too_and_never_twice_at_once(wo
 
     run(world, check)
     assert is_unparsable(world, BAD.format(2))
+    assert len(started) == 1
 
 
 def test_a_process_that_ends_leaves_what_it_did_not_answer_due(world: World) -> None:

@@ -36,6 +36,8 @@ BAD = {
     "[ipv4-addr:value = '198.51.100.3'": (1, 34, "observationExpression"),
     "[a:b = 'x']\nAND OR [a:b = 'y']": (2, 5, "observationExpression"),
     "[a:true = 'x']": (1, 4, "propTest"),
+    "[a:b = 1 and a:c = 2]": (1, 10, "observationExpression"),
+    "[3a:b = 1]": (1, 2, "propTest"),
     "[a:b = t'2026-13-45T00:00:00Z']": (1, 8, "primitiveLiteral"),
     "[a:b = 007]": (1, 9, "observationExpression"),
     "[a:b = 1] WITHIN 5 SECONDS WITHIN 6 SECONDS": (1, 44, "observationExpression"),
@@ -126,6 +128,14 @@ def test_the_longest_patterns_parse_in_bounded_time() -> None:
         started = time.process_time()
         assert find_pattern_problem("[" + joint.join([unit] * count) + "]") is None
         assert time.process_time() - started < 8
+
+
+def test_length_is_bounded_before_anything_is_parsed() -> None:
+    fitting = "[a:b = 1] WITHIN 5 SECONDS".ljust(MAX_PATTERN)
+    assert find_pattern_problem(fitting) is None
+    problem = find_pattern_problem(fitting + " ")
+    assert problem is not None
+    assert "longer than" in problem.detail
 
 
 def test_brackets_are_bounded_where_they_are_brackets() -> None:
