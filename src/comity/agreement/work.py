@@ -39,6 +39,7 @@ class WorkKind(StrEnum):
     MANIFEST_END = "manifest-end"
     UNDELIVERED = "undelivered"
     STRANGER = "stranger"
+    UNPARSABLE_PATTERN = "unparsable-pattern"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

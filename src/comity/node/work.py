@@ -21,7 +21,7 @@ from comity.node.parties import list_parties
 from comity.node.retention import Due, check_texts, list_reviews
 from comity.node.standing import Dossier, find_agreement, list_dossiers
 from comity.release.disclosure import EntryType, format_review
-from comity.store import Transaction, agreements, deletions
+from comity.store import Transaction, agreements, deletions, patterns
 
 __all__ = ["list_work", "review_agreement"]
 
@@ -45,6 +45,7 @@ def list_work(node: Node) -> tuple[WorkItem, ...]:
             *_list_deleted(transaction, texts, now=now),
             *_list_undelivered(transaction, now=now),
             *_list_strangers(transaction, dossiers, now=now),
+            *_list_unparsable(transaction, node.party),
         ]
     for dossier in dossiers:
         facts = _read_facts(dossier, node.party, reviewed_at=reviewed.get(dossier.id), now=now)
@@ -172,6 +173,23 @@ def _list_strangers(transaction: Transaction, dossiers: Sequence[Dossier], *, no
             title=titles[agreement],
             party=party,
             count=count,
+        )
+
+
+def _list_unparsable(transaction: Transaction, own: PartyId) -> Iterator[WorkItem]:
+    for item in patterns.list_unparsable(transaction):
+        mine = item.giver == own
+        many = f"{item.count} indicator{'' if item.count == 1 else 's'} of {'this party' if mine else item.giver}"
+        yield WorkItem(
+            kind=WorkKind.UNPARSABLE_PATTERN,
+            act="correct the pattern in a new version: object show says where it fails"
+            if mine
+            else f"ask {item.giver} for a new version with another pattern: object show says where it fails",
+            why=f"{many} withheld from everybody, as the pattern does not parse: {item.example}"
+            + (" and others" if item.count > 1 else ""),
+            since=item.since,
+            party=None if mine else item.giver,
+            count=item.count,
         )
 
 

@@ -24,6 +24,7 @@ from comity.errors import MalformedError, MalformedObject
 from comity.ids import PartyId, parse_object_id, parse_party_id
 from comity.stix.markings import STATEMENT, TLP_ORDER, GranularMarking, Markings, tlp_rank
 from comity.stix.objects import StixObject
+from comity.stix.patterns import UNCHECKED, UNPARSABLE
 from comity.stix.tags import (
     CLASSIFICATION_EXTENSION,
     VOCABULARIES,
@@ -354,7 +355,7 @@ def _read_granular_marking(entry: Json, *, where: str) -> GranularMarking:
 
 
 def _is_marking_word(word: str) -> bool:
-    if word in {STATEMENT, UNRESOLVED} | OVERFULL.markings:
+    if word in {STATEMENT, UNRESOLVED, UNCHECKED, UNPARSABLE} | OVERFULL.markings:
         return True
     prefix, _, marking = word.partition(":")
     return prefix == "unknown" and marking.startswith("marking-definition--") and _parses(parse_object_id, marking)

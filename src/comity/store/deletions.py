@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from comity.ids import Digest, Instant, ObjectId, PartyId
 from comity.stix.labels import forget_labels
+from comity.store import patterns
 from comity.store.objects import StoredObject
 from comity.store.parties import read_meta, write_meta
 from comity.store.transaction import Row, Transaction
@@ -55,6 +56,7 @@ def delete_object(transaction: Transaction, item: StoredObject, stone: Tombstone
     The newest version left becomes the current one; the labels of it and of what refers to it follow in the same
     transaction (`node.relabel`). What was released leaves its feeds; their places and times stay taken.
     """
+    patterns.drop_object(transaction, item.pk)
     for table, column in (
         ("release", "object"),
         ("reference", "object"),

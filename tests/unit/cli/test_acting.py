@@ -43,6 +43,9 @@ class Witness:
     async def forget(self) -> None:
         self.seen.append(("forget", ""))
 
+    async def check(self, *, seconds: float) -> None:
+        self.seen.append(("check", ""))
+
     async def deliver(self, *, seconds: float) -> None:
         self.seen.append(("deliver", ""))
 
