@@ -13,10 +13,19 @@ Tags are read in `stix.labels`.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import accumulate, chain, takewhile
 from typing import Final, TypeAlias, cast
 
-from comity.canonical import BUNDLE_LIMITS, OBJECT_LIMITS, Json, Member, parse_json, sha256_digest, split_members
+from comity.canonical import (
+    BUNDLE_LIMITS,
+    OBJECT_LIMITS,
+    Json,
+    Member,
+    parse_json,
+    sha256_digest,
+    split_members,
+    split_objects,
+)
 from comity.errors import MalformedError, MalformedJson, MalformedObject
 from comity.ids import Digest, Instant, ObjectId, is_object_id, parse_instant, parse_object_id
 from comity.stix.markings import STATEMENT, TLP_IDS, check_tlp_definition, read_markings
@@ -177,24 +186,33 @@ class BundleReading:
     `count` objects are in it, good or bad.
     """
 
-    def __init__(self, data: bytes, *, most: int = MAX_BUNDLE_OBJECTS) -> None:
+    def __init__(self, data: bytes, *, most: int = MAX_BUNDLE_OBJECTS, beside: int | None = None) -> None:
         """Find where each object ends; over `most` of them are refused before any is read.
+
+        Of who may have made the bytes so that this takes long, over `beside` of them are read as `split_objects` does.
 
         Raises:
             MalformedJson, MalformedObject: as `parse_bundle`.
         """
-        self._alone, self._members = _open_bundle(data, most=most)
+        self._alone, self._members = _open_bundle(data, most=most, beside=beside)
         self._next = 0
         # By time and not by text: "…:00Z" and "…:00.000Z" are one version, and may not be two objects.
         self._seen: dict[tuple[ObjectId, Instant], tuple[int, Digest]] = {}
         self.count = 1 if self._alone is not None else len(self._members)
 
-    def parse(self, most: int) -> ParsedBundle:
-        """The next `most` objects; empty at the end."""
+    def is_done(self) -> bool:
+        """Whether nothing is left to be parsed."""
+        return self._alone is None and self._next == len(self._members)
+
+    def parse(self, most: int, *, most_bytes: int | None = None) -> ParsedBundle:
+        """The next `most` objects, or as many as have `most_bytes`, but one at least; empty at the end."""
         if self._alone is not None:
             alone, self._alone = self._alone, None
             return ParsedBundle(good=(alone,), places=(0,), bad=())
         members = self._members[self._next : self._next + most]
+        if most_bytes is not None:
+            sizes = accumulate(len(member.data) for member in members)
+            members = members[: max(1, sum(1 for _ in takewhile(most_bytes.__ge__, sizes)))]
         self._next += len(members)
         return self._collect(members)
 
@@ -240,10 +258,13 @@ def find_statements(found: Iterable[tuple[StixObject, dict[str, Json]]]) -> dict
     }
 
 
-def _open_bundle(data: bytes, *, most: int) -> tuple[_Parsed | None, tuple[Member, ...]]:
+def _open_bundle(data: bytes, *, most: int, beside: int | None) -> tuple[_Parsed | None, tuple[Member, ...]]:
     """The one object that `data` is, or what a bundle or an envelope holds, each still to be parsed."""
     try:
-        others, members = split_members(data, array="objects", limits=BUNDLE_LIMITS, most=most)
+        if beside is None:
+            others, members = split_members(data, array="objects", limits=BUNDLE_LIMITS, most=most)
+        else:
+            others, members = split_objects(data, limits=BUNDLE_LIMITS, most=most, beside=beside)
     except MalformedJson as error:
         if error.where != "/objects":
             raise
@@ -405,9 +426,8 @@ def _read_references(value: dict[str, Json], data: bytes) -> frozenset[ObjectId]
     if plain is not None:
         return plain
     found: set[ObjectId] = set()
-    for name, where, item in _walk(value, ""):
-        if not name.endswith(_REFERENCES):
-            continue
+    for path, item in _find_references(value):
+        name, where = str(path[-1]), _point(path)
         listed = name.endswith("s")
         if listed and not isinstance(item, list):
             raise MalformedObject(f"{_show(item)} is not a list of STIX identifiers; give one", where=where)
@@ -448,16 +468,37 @@ def _read_reference(item: Json, *, where: str) -> ObjectId:
     return _parse_id(item, where=where)
 
 
-def _walk(value: Json, at: str) -> Iterator[tuple[str, str, Json]]:
-    """Every member of every JSON object inside `value`, as (name, JSON pointer, value); the depth was bounded."""
+def _find_references(value: Json) -> Iterator[tuple[list[str | int], Json]]:
+    """Every member of a JSON object inside `value` whose name is one of a reference: the way to it, and what it is.
+
+    The way changes with the next one; nothing is made of it for what is passed, whose names can be long. The depth was
+    bounded.
+    """
+    path: list[str | int] = []
+    walks = [iter(_list_inside(value))]
+    while walks:
+        step = next(walks[-1], None)
+        if step is None:
+            walks.pop()
+            if path:
+                path.pop()
+            continue
+        name, item = step
+        path.append(name)
+        if isinstance(name, str) and name.endswith(_REFERENCES):
+            yield path, item
+        walks.append(iter(_list_inside(item)))
+
+
+def _list_inside(value: Json) -> Iterable[tuple[str | int, Json]]:
     if isinstance(value, dict):
-        for name, item in value.items():
-            where = f"{at}/{_escape(name)}"
-            yield name, where, item
-            yield from _walk(item, where)
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _walk(item, f"{at}/{index}")
+        return value.items()
+    return enumerate(value) if isinstance(value, list) else ()
+
+
+def _point(path: Sequence[str | int]) -> str:
+    """The JSON pointer of what lies at the end of the way (RFC 6901)."""
+    return "".join([f"/{_escape(step) if isinstance(step, str) else step}" for step in path])
 
 
 def _escape(name: str) -> str:
