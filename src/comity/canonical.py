@@ -24,7 +24,7 @@ from typing import TypeAlias, cast
 
 import rfc8785
 
-from comity.certain import UNCERTAIN, NotCutError, cut_out, read_certain, slice_certain
+from comity.certain import UNCERTAIN, read_certain, slice_certain
 from comity.errors import MalformedJson
 from comity.ids import Digest
 
@@ -40,7 +40,6 @@ __all__ = [
     "parse_signed_json",
     "sha256_digest",
     "split_members",
-    "split_objects",
 ]
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
@@ -418,36 +417,6 @@ def split_members(
         if position != len(text):
             raise _syntax(text, position, "more follows after the object")
     return others, members or ()
-
-
-def split_objects(data: bytes, *, limits: Limits, most: int, beside: int) -> tuple[dict[str, Json], tuple[Member, ...]]:
-    """`split_members` of `objects`, in a time that whoever made the bytes cannot stretch.
-
-    Of over `beside` bytes all have to be JSON, or nothing is split: to find the ends of what is not JSON, or is nested
-    without end, takes a hundred times as long. No more than `beside` bytes may stand beside the elements.
-
-    Raises:
-        MalformedJson: as `split_members`, or for one of these.
-    """
-    if len(data) <= beside:
-        return split_members(data, array="objects", limits=limits, most=most)
-    if len(data) > limits.max_bytes:
-        raise MalformedJson(f"{len(data)} bytes where at most {limits.max_bytes} are taken; send less at a time")
-    try:
-        listed = cut_out(data)
-    except NotCutError as error:
-        raise MalformedJson(f"{error}; the bytes are not JSON (RFC 8259) that can be taken apart") from None
-    if len(data) - len(listed) > beside:
-        raise MalformedJson(
-            f"over {beside} bytes stand beside `objects`, or there is no such list; send the objects in it alone"
-        )
-    # What is between them is longer than what is before: it is found where it stands.
-    before, _, behind = data.partition(listed)
-    others, _ = split_members(before + b"[]" + behind, array="objects", limits=limits)
-    elements = slice_certain(listed, most=most)
-    if elements is None:
-        raise MalformedJson("/objects is not an array", where="/objects")
-    return others, tuple([Member(index=index, data=element) for index, element in enumerate(elements)])
 
 
 def _skip_space(text: str, position: int) -> int:

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from comity.canonical import BUNDLE_LIMITS, OBJECT_LIMITS, Limits, split_members, split_objects
+from comity.canonical import BUNDLE_LIMITS, OBJECT_LIMITS, Limits, split_members
 from comity.certain import MOST_COUNTED, UNCERTAIN, NotCutError, cut_out, read_certain, slice_certain
 from comity.errors import MalformedError
+from comity.stix.envelopes import split_objects
 
 
 def read(data: bytes, limits: Limits = OBJECT_LIMITS) -> object:

@@ -11,7 +11,7 @@ reference or a marking that cannot be read. The rest of what STIX asks of each t
 Tags are read in `stix.labels`.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, chain, takewhile
 from typing import Final, TypeAlias, cast
@@ -24,11 +24,12 @@ from comity.canonical import (
     parse_json,
     sha256_digest,
     split_members,
-    split_objects,
 )
 from comity.errors import MalformedError, MalformedJson, MalformedObject
 from comity.ids import Digest, Instant, ObjectId, is_object_id, parse_instant, parse_object_id
+from comity.stix.envelopes import split_objects
 from comity.stix.markings import STATEMENT, TLP_IDS, check_tlp_definition, read_markings
+from comity.stix.ways import find_references, format_pointer
 
 __all__ = [
     "MAX_BUNDLE_OBJECTS",
@@ -79,7 +80,6 @@ _SDO_SRO: Final = frozenset(
     }
 )
 _SHOWN = 80
-_REFERENCES: Final = ("_ref", "_refs")
 _USUAL_REFERENCES: Final = {
     "created_by_ref": False,
     "object_marking_refs": True,
@@ -426,8 +426,8 @@ def _read_references(value: dict[str, Json], data: bytes) -> frozenset[ObjectId]
     if plain is not None:
         return plain
     found: set[ObjectId] = set()
-    for path, item in _find_references(value):
-        name, where = str(path[-1]), _point(path)
+    for path, item in find_references(value):
+        name, where = str(path[-1]), format_pointer(path)
         listed = name.endswith("s")
         if listed and not isinstance(item, list):
             raise MalformedObject(f"{_show(item)} is not a list of STIX identifiers; give one", where=where)
@@ -466,44 +466,6 @@ def _read_reference(item: Json, *, where: str) -> ObjectId:
     if not isinstance(item, str):
         raise MalformedObject(f"{_show(item)} is not a STIX identifier; give type--uuid as text", where=where)
     return _parse_id(item, where=where)
-
-
-def _find_references(value: Json) -> Iterator[tuple[list[str | int], Json]]:
-    """Every member of a JSON object inside `value` whose name is one of a reference: the way to it, and what it is.
-
-    The way changes with the next one; nothing is made of it for what is passed, whose names can be long. The depth was
-    bounded.
-    """
-    path: list[str | int] = []
-    walks = [iter(_list_inside(value))]
-    while walks:
-        step = next(walks[-1], None)
-        if step is None:
-            walks.pop()
-            if path:
-                path.pop()
-            continue
-        name, item = step
-        path.append(name)
-        if isinstance(name, str) and name.endswith(_REFERENCES):
-            yield path, item
-        walks.append(iter(_list_inside(item)))
-
-
-def _list_inside(value: Json) -> Iterable[tuple[str | int, Json]]:
-    if isinstance(value, dict):
-        return value.items()
-    return enumerate(value) if isinstance(value, list) else ()
-
-
-def _point(path: Sequence[str | int]) -> str:
-    """The JSON pointer of what lies at the end of the way (RFC 6901)."""
-    return "".join([f"/{_escape(step) if isinstance(step, str) else step}" for step in path])
-
-
-def _escape(name: str) -> str:
-    """One step of a JSON pointer (RFC 6901 §3)."""
-    return name.replace("~", "~0").replace("/", "~1")
 
 
 def _show(value: Json) -> str:
