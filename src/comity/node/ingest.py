@@ -129,7 +129,7 @@ def receive_page(node: Node, data: bytes, received: Received) -> Intake:
     the terms is not checked here: the giver's log shows it if they are not.
     """
     checked = finish(read_in_steps(BundleReading(data))).checked
-    parts = Parts(checked, most=len(checked.good))
+    parts = Parts(checked, most=None)
     restrictions = find_restrictions(received.channel, giver=received.giver, receiver=node.party)
     with node.act() as act:
         holding = Holding(originator=received.giver, received_under=received.terms, added_at=act.now)
@@ -163,15 +163,16 @@ def _trim(value: dict[str, Json]) -> dict[str, Json]:
 class Parts:
     """The good objects of a bundle, to be taken in by parts of about `most` (`stix.parts`), each in an act of its own.
 
+    None is for whoever takes all of it in by one act.
+
     What came in from elsewhere between two acts may change which parts are right: then they are made anew.
     """
 
-    def __init__(self, bundle: ParsedBundle, *, most: int) -> None:
+    def __init__(self, bundle: ParsedBundle, *, most: int | None) -> None:
         self.statements = find_statements(bundle.good)
         self._most = most
         self._places = bundle.places
         self._good = bundle.good
-        self._divides = sum(map(weigh, (item for item, _ in bundle.good))) > most
         self._left: list[list[int]] = [[*range(len(bundle.good))]]
         self._head: int | None = None
 
@@ -200,7 +201,10 @@ class Parts:
     def _divide(self, transaction: Transaction) -> None:
         left = sorted(place for part in self._left for place in part)
         items = [self._good[place][0] for place in left]
-        held = objects.read_held(transaction, {item.id for item in items}) if self._divides else ()
+        if self._most is None or sum(map(weigh, items)) <= self._most:
+            self._left = [left]
+            return
+        held = objects.read_held(transaction, {item.id for item in items})
         self._left = [[left[place] for place in part] for part in divide(items, held=held, most=self._most)]
 
 

@@ -74,6 +74,11 @@ UNRESOLVED: Final = "unresolved-reference"
 _TYPE = re.compile(r"[a-z0-9](?:[a-z0-9]|-(?!-)){1,248}[a-z0-9]", re.ASCII)
 _PROPERTY = re.compile(r"[A-Za-z0-9_-]{1,250}", re.ASCII)
 
+_MOST_WORDS_REMEMBERED = 64
+_MOST_BYTES_REMEMBERED = 4_096
+"""Of a label that is remembered; longer ones are read and written anew. Property names make one as long as an object.
+"""
+
 _MAX_FRAMEWORK = 4_000
 """Characters of a framework's name, as in terms (`agreement.reader.MAX_TEXT`)."""
 
@@ -235,12 +240,16 @@ def _intersect(one: frozenset[PartyId] | None, other: frozenset[PartyId] | None)
 # --- bytes --------------------------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=4_096)
 def format_label(label: Label) -> bytes:
     """The one canonical form of a label (RFC 8785): equal labels have equal bytes, and are stored once.
 
     `excluded_frameworks` is written only where there are any, as labels were before they had it.
     """
+    short = _count_words(label) + len(label.granular) <= _MOST_WORDS_REMEMBERED
+    return (_remember_bytes if short else _format_label)(label)
+
+
+def _format_label(label: Label) -> bytes:
     excluded: dict[str, Json] = {"excluded_frameworks": _sorted(label.excluded_frameworks)}
     return _write(
         {
@@ -270,7 +279,6 @@ def _write(value: dict[str, Json]) -> bytes:
     return text.encode() if text.isascii() else canonical_bytes(value)
 
 
-@lru_cache(maxsize=4_096)
 def parse_label(data: bytes) -> Label:
     """The label whose canonical form `data` is.
 
@@ -279,6 +287,10 @@ def parse_label(data: bytes) -> Label:
         MalformedObject: a field that is missing, unknown or not of its form, or bytes that `format_label` would not
             have written.
     """
+    return (_remember_label if len(data) <= _MOST_BYTES_REMEMBERED else _parse_label)(data)
+
+
+def _parse_label(data: bytes) -> Label:
     value = parse_json(data, limits=OBJECT_LIMITS)
     if not isinstance(value, dict) or value.keys() | {"excluded_frameworks"} != set(Label.__slots__):
         raise MalformedObject(
@@ -306,11 +318,15 @@ def parse_label(data: bytes) -> Label:
     return label
 
 
+_remember_bytes = lru_cache(maxsize=4_096)(_format_label)
+_remember_label = lru_cache(maxsize=4_096)(_parse_label)
+
+
 def forget_labels() -> None:
     """Keep nothing in memory of any label: what was deleted may stand in one."""
     forget_tags()
-    format_label.cache_clear()
-    parse_label.cache_clear()
+    _remember_bytes.cache_clear()
+    _remember_label.cache_clear()
 
 
 def _sorted(words: Iterable[str]) -> list[Json]:
