@@ -174,7 +174,7 @@ def supersede(transaction: Transaction, keys: Iterable[int]) -> None:
 
 
 def set_labels(transaction: Transaction, labels: Sequence[tuple[int, int]]) -> None:
-    """Give objects new labels, as (key, label); they take new places in the order of commit, so every feed sees them."""
+    """Give objects new labels, as (key, label); they take new places in the order of commit: feeds see them again."""
     if labels:
         first = _take_places(transaction, len(labels))
         transaction.run_many(

@@ -368,11 +368,11 @@ def test_what_waits_for_an_answer_is_bounded_in_bytes(world: World, monkeypatch:
     monkeypatch.setattr(taking, "_MAX_BYTES_UNANSWERED", len(envelopes[0]) + len(envelopes[1]))
     first = receive(aurelia, envelopes[0]).event
     receive(aurelia, envelopes[1])
-    with pytest.raises(ConflictError, match="bytes that wait for an answer"):
+    with pytest.raises(ConflictError, match="bytes here that wait for an answer"):
         receive(aurelia, envelopes[2])
     said = {"party": "borealia", "signer": "borealia", "agreement": first.agreement, "terms": first.terms}
     asks = forge(world, EventKind.CLARIFY, **said, clause="validity", text="Well?")
-    with pytest.raises(ConflictError, match="bytes that wait for an answer"):
+    with pytest.raises(ConflictError, match="bytes here that wait for an answer"):
         receive(aurelia, asks)
     # What was answered does not count, and goes on; and a stop is heard whatever is waiting.
     world.act_on("borealia", agreement, EventKind.CLARIFY, clause="validity", text="And this?")
