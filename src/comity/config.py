@@ -62,6 +62,7 @@ _MIN_WRITE_BYTES = 10 * 1024 * 1024
 _ADDRESS = re.compile(r"(?:\[([0-9a-fA-F:]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})", re.ASCII)
 _MAX_PORT = 65_535
 _MAX_LIMIT = 2**53 - 1
+_MIN_HELD_BYTES = 40 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +97,7 @@ class Limits:
     `unknown_per_minute` from one address and `unknown_total_per_minute` from all together. Connections: `connections`
     in all and `connections_per_address`. Seconds: `head_seconds` for a TLS handshake and for the head of a request,
     `body_seconds` for its body, `idle_seconds` between requests, `stop_seconds` for answers under way when the server
-    is told to stop.
+    is told to stop. `held_bytes`: of bodies that one process is being sent and works on.
     """
 
     requests_per_second: int = 100
@@ -109,6 +110,7 @@ class Limits:
     body_seconds: int = 60
     idle_seconds: int = 15
     stop_seconds: int = 4
+    held_bytes: int = 256 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,6 +279,11 @@ def _parse_limits(value: object) -> Limits:
     for name, number in table.items():
         if not isinstance(number, int) or isinstance(number, bool) or not 0 < number <= _MAX_LIMIT:
             raise MalformedRequest(f"[limits] {name} must be a whole number from 1 to {_MAX_LIMIT}")
+    if table.get("held_bytes", _MIN_HELD_BYTES) < _MIN_HELD_BYTES:
+        raise MalformedRequest(
+            f"[limits] held_bytes must be at least {_MIN_HELD_BYTES}: nobody is given more than half of it, and one"
+            " envelope may have a quarter"
+        )
     return Limits(**table)
 
 

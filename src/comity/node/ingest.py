@@ -35,7 +35,7 @@ from comity.stix.objects import (
     find_statements,
     join_bundles,
 )
-from comity.stix.parts import divide
+from comity.stix.parts import divide, weigh
 from comity.stix.patterns import UNCHECKED, UNPARSABLE, find_unsettled
 from comity.stix.validation import validate_bundle
 from comity.store import Transaction, arrivals, deletions, feeds, objects, patterns, pulls
@@ -58,6 +58,9 @@ __all__ = [
 ]
 
 _READ_AT_ONCE = 250
+_BYTES_AT_ONCE = 128 * 1024
+"""Of objects that are read in one step: what was made to be dear costs some 250 ns a byte."""
+
 PART_OBJECTS = 1_000
 """Objects of this node's own in one act: it takes about 40 ms."""
 
@@ -133,7 +136,7 @@ def receive_page(node: Node, data: bytes, received: Received) -> Intake:
     the terms is not checked here: the giver's log shows it if they are not.
     """
     read = finish(read_in_steps(BundleReading(data)))
-    parts = Parts(read, most=len(read.checked.good))
+    parts = Parts(read, most=None)
     restrictions = find_restrictions(received.channel, giver=received.giver, receiver=node.party)
     with node.act() as act:
         holding = Holding(originator=received.giver, received_under=received.terms, added_at=act.now)
@@ -147,10 +150,10 @@ def read_in_steps(reading: BundleReading) -> Steps[ReadBundle]:
     """The bundle, each object held against the schemas; of its JSON no more is left than `take_in` reads."""
     schemas, parts, versions = read_schemas(), list[ParsedBundle](), dict[int, str]()
     unsettled = dict[int, str]()
-    for first in range(0, reading.count, _READ_AT_ONCE):
-        if first:
+    while not reading.is_done():
+        if parts:
             yield
-        parsed = reading.parse(_READ_AT_ONCE)
+        parsed = reading.parse(_READ_AT_ONCE, most_bytes=_BYTES_AT_ONCE)
         checked = validate_bundle(schemas, parsed)
         if len(checked.good) < len(parsed.good):
             versions |= {place: item.version for place, (item, _) in zip(parsed.places, parsed.good, strict=True)}
@@ -171,10 +174,10 @@ def _trim(value: dict[str, Json]) -> dict[str, Json]:
 class Parts:
     """The good objects of a bundle, to be taken in by parts of about `most` (`stix.parts`), each in an act of its own.
 
-    What came in from elsewhere between two acts may change which parts are right: then they are made anew.
+    None is for whoever takes all of it in by one act. What came in from elsewhere between two acts may change which parts are right: then they are made anew.
     """
 
-    def __init__(self, read: ReadBundle, *, most: int) -> None:
+    def __init__(self, read: ReadBundle, *, most: int | None) -> None:
         bundle = read.checked
         self.statements = find_statements(bundle.good)
         self.patterns = read.patterns
@@ -209,7 +212,10 @@ class Parts:
     def _divide(self, transaction: Transaction) -> None:
         left = sorted(place for part in self._left for place in part)
         items = [self._good[place][0] for place in left]
-        held = objects.read_held(transaction, {item.id for item in items}) if len(items) > self._most else ()
+        if self._most is None or sum(map(weigh, items)) <= self._most:
+            self._left = [left]
+            return
+        held = objects.read_held(transaction, {item.id for item in items})
         self._left = [[left[place] for place in part] for part in divide(items, held=held, most=self._most)]
 
 

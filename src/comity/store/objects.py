@@ -40,7 +40,7 @@ __all__ = [
     "read_statement_definitions",
     "read_versions_of",
     "reserve_keys",
-    "set_label",
+    "set_labels",
     "set_own_label",
     "supersede",
 ]
@@ -175,13 +175,18 @@ def supersede(transaction: Transaction, keys: Iterable[int]) -> None:
     transaction.run_many("UPDATE object SET current = 0 WHERE pk = ?", [(pk,) for pk in keys])
 
 
-def set_label(transaction: Transaction, pk: int, label: int) -> None:
-    """Give the object a new label; it takes a new place in the order of commit, so that every feed sees it again."""
-    transaction.run("UPDATE object SET label = ?, seq = ? WHERE pk = ?", (label, _take_places(transaction, 1), pk))
+def set_labels(transaction: Transaction, labels: Sequence[tuple[int, int]]) -> None:
+    """Give objects new labels, as (key, label); they take new places in the order of commit: feeds see them again."""
+    if labels:
+        first = _take_places(transaction, len(labels))
+        transaction.run_many(
+            "UPDATE object SET label = ?, seq = ? WHERE pk = ?",
+            [(label, place, pk) for place, (pk, label) in enumerate(labels, start=first)],
+        )
 
 
 def set_own_label(transaction: Transaction, pk: int, own_label: int) -> None:
-    """Give the object itself a new label; the one that counts follows in the same transaction (`set_label`)."""
+    """Give the object itself a new label; the one that counts follows in the same transaction (`set_labels`)."""
     transaction.run("UPDATE object SET own_label = ? WHERE pk = ?", (own_label, pk))
 
 

@@ -28,6 +28,7 @@ from comity.errors import (
     MalformedError,
     MalformedRequest,
     NotFoundError,
+    UnavailableError,
 )
 from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId, format_instant, parse_object_id
 from comity.node import correspond
@@ -38,10 +39,12 @@ from comity.node.parties import authenticate, read_cursor_key
 from comity.node.poll import MAX_PAGE_OBJECTS, PollRequest, Selection, VersionChoice
 from comity.release.disclosure import Answer
 from comity.taxii import wire, writing
+from comity.taxii.bodies import Bodies, Hold
 from comity.taxii.coding import Coding, compress
 from comity.taxii.guard import VISIT, Visit
 from comity.taxii.pace import Pace
 from comity.taxii.polls import Polls
+from comity.taxii.rates import find_neighbourhood
 from comity.taxii.responses import MOST_AT_ONCE, Response, challenge, cut_body, fail, give, refuse, respond, tell
 from comity.taxii.sends import WRITE_DEADLINE_SECONDS, Sends, Stops
 from comity.taxii.wire import Filters, Resource, Route
@@ -110,6 +113,7 @@ class TaxiiApp:
         self._drain = Stops(self.sends.drain).settle if drain is None else drain
         self._polls = Polls(node, self.sends)
         self._pace = Pace()
+        self.bodies = Bodies(node.settings.limits.held_bytes)
         self._abort = abort
         self._received = received
         self._cursor_key = read_cursor_key(node)
@@ -121,8 +125,7 @@ class TaxiiApp:
             return
         visit: Visit = scope.get(VISIT) or Visit(address="", method=scope["method"])
         try:
-            body = await _read_body(receive, most=self._bound_body(scope))
-            response = await self._answer(scope, body, visit)
+            response = await self._hear(scope, receive, visit)
             visit.objects = response.objects
             if response.stopped is not None:
                 # A message that closed a gate is acknowledged when nothing leaves under it any more.
@@ -133,6 +136,50 @@ class TaxiiApp:
             title = f"Internal error, incident {incident}"
             response = respond(500, wire.format_error(title=title, status=500))
         await self._send(response, send, client=scope["client"])
+
+    async def _hear(self, scope: Scope, receive: Receive, visit: Visit) -> Response:
+        """The response to a request whose body has still to come; what is held of it counts until it is dealt with."""
+        with self.bodies.begin() as hold:
+            try:
+                body = await self._read_body(scope, receive, hold, visit)
+            except UnavailableError as error:
+                return refuse(error)
+            return await self._answer(scope, body, visit)
+
+    async def _read_body(self, scope: Scope, receive: Receive, hold: Hold, visit: Visit) -> bytes | None:
+        """The body, None when it is over what is read of it: the rest is read by nobody.
+
+        Raises:
+            UnavailableError: there is no room for it.
+        """
+        message = await receive()
+        if not message.get("more_body") and not message.get("body"):
+            return b""
+        most, party, body = self._bound_body(scope), self._find_party(scope), bytearray()
+        taker = find_neighbourhood(visit.address) if party is None else party
+        while True:
+            part = message.get("body", b"")
+            try:
+                hold.add(taker, len(part))
+            except UnavailableError:
+                visit.crowded = True
+                if party is not None:
+                    visit.admit(party)
+                raise
+            body += part
+            if len(body) > most:
+                return None
+            if message["type"] != "http.request" or not message.get("more_body"):
+                return bytes(body)
+            del message, part
+            message = await receive()
+
+    def _find_party(self, scope: Scope) -> PartyId | None:
+        """Who asks, if this node knows it."""
+        try:
+            return authenticate(self.node, secret=wire.read_secret(_read_headers(scope)))
+        except AuthenticationError:
+            return None
 
     async def _answer(self, scope: Scope, body: bytes | None, visit: Visit) -> Response:
         """The response, everything it needs committed."""
@@ -383,15 +430,3 @@ def _date_headers(filled: Filled, request: PollRequest) -> Headers:
 
 def _read_headers(scope: Scope) -> Headers:
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"] if name in _READ}
-
-
-async def _read_body(receive: Receive, *, most: int) -> bytes | None:
-    """The body, None when it is over `most` bytes: the rest is read by nobody."""
-    body = bytearray()
-    while True:
-        message = await receive()
-        body += message.get("body", b"")
-        if len(body) > most:
-            return None
-        if message["type"] != "http.request" or not message.get("more_body"):
-            return bytes(body)
