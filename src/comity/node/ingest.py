@@ -174,7 +174,8 @@ def _trim(value: dict[str, Json]) -> dict[str, Json]:
 class Parts:
     """The good objects of a bundle, to be taken in by parts of about `most` (`stix.parts`), each in an act of its own.
 
-    None is for whoever takes all of it in by one act. What came in from elsewhere between two acts may change which parts are right: then they are made anew.
+    None is for whoever takes all of it in by one act. What came in from elsewhere between two acts may change which
+    parts are right: then they are made anew.
     """
 
     def __init__(self, read: ReadBundle, *, most: int | None) -> None:
