@@ -13,6 +13,7 @@ each hold the one table that translates.
     │  ├─ MalformedManifest      not a party manifest
     │  ├─ MalformedMessage       not a message of one node to another
     │  ├─ MalformedNote          not a signed note or checkpoint
+    │  ├─ MalformedPolicy        not a trust policy for logs and witnesses
     │  ├─ MalformedReceipt       not a receipt for a disclosure
     │  ├─ MalformedScenario      not a scenario of agreements under test
     │  └─ MalformedRequest       a bad parameter in a request or command
@@ -60,6 +61,7 @@ __all__ = [
     "MalformedMessage",
     "MalformedNote",
     "MalformedObject",
+    "MalformedPolicy",
     "MalformedReceipt",
     "MalformedRequest",
     "MalformedScenario",
@@ -136,6 +138,12 @@ class MalformedNote(MalformedError):
     """Not a signed note or checkpoint (C2SP signed-note, tlog-checkpoint)."""
 
     code = "malformed-note"
+
+
+class MalformedPolicy(MalformedError):
+    """Not a trust policy for logs and witnesses (C2SP tlog-policy)."""
+
+    code = "malformed-policy"
 
 
 class MalformedReceipt(MalformedError):

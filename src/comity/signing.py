@@ -27,6 +27,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from comity.canonical import SIGNED_LIMITS, Json, Limits, canonical_bytes, parse_json, parse_signed_json, sha256_digest
+from comity.ed25519 import is_small_order
 from comity.errors import (
     BadSignature,
     DigestMismatch,
@@ -75,18 +76,6 @@ _MAX_TEXT = 200
 _MAX_ROLE_KEYS = 16  # bounds the work of one document: 32 signatures by 16 keys
 _STATE = re.compile(r"[A-Z]{2}", re.ASCII)
 _KEY = re.compile(r"[0-9a-f]{64}", re.ASCII)
-
-# Under a key of small order anybody can make signatures that verify, so that whoever lists one can deny having
-# signed. The seven encodings with the sign bit cleared (RFC 8032 §5.1.7 leaves the check to the user).
-_SMALL_ORDER = frozenset(
-    {
-        bytes(32),
-        b"\x01" + bytes(31),
-        bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"),
-        bytes.fromhex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"),
-        *(first + b"\xff" * 30 + b"\x7f" for first in (b"\xec", b"\xed", b"\xee")),
-    }
-)
 
 
 class Signer(Protocol):
@@ -366,7 +355,7 @@ def _read_key(value: Json, *, where: str) -> bytes:
     if not isinstance(value, str) or _KEY.fullmatch(value) is None:
         raise MalformedManifest(f"{where} is not an Ed25519 key in 64 lower-case hexadecimal digits", where=where)
     key = bytes.fromhex(value)
-    if key[:-1] + bytes([key[-1] & 0x7F]) in _SMALL_ORDER:
+    if is_small_order(key):
         raise MalformedManifest(f"{where} is a key of small order: anybody can sign for it", where=where)
     return key
 
