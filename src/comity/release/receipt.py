@@ -5,7 +5,8 @@
 
 It needs nobody to be asked, and is bound together from the end:
 
-    checkpoint   signed by the giver's log key; the log's name is "comity/" and the giver's id
+    checkpoint   of the log "comity/" and the giver's id, signed by a log key of the giver, and by the witnesses that a
+                 policy asks for
     inclusion    the proof leads from the leaf to the root in the checkpoint (C2SP tlog-proof)
     leaf         names the recipient, its sequence number, the terms by hash, the time, and commits to the content
     opening      salt and content open that commitment; the content names the channel, and the listing by its digest
@@ -19,12 +20,13 @@ null where whoever is given the receipt holds them. How an object must be handle
 follows from the terms (`find_handling`), so that nothing in a receipt can say otherwise than what was signed. What the
 object is marked with stands in its own bytes, whose digest is in the listing.
 
-Not here: whether the key was still the giver's when it signed: without witnesses a checkpoint has no time that somebody
-else vouches for. Nor whether the terms were in force: that is in the agreement's events (`comity.certificate`).
+Not here: whether the key was still the giver's when it signed, nor whether the cosignatures are recent enough: only the
+times of witnesses are vouched for by somebody else, and they are given back. Nor whether the terms were in force: that
+is in the agreement's events (`comity.certificate`).
 """
 
 import hmac
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -35,18 +37,29 @@ from comity.canonical import Json, Limits, canonical_bytes, parse_json, parse_si
 from comity.errors import (
     BadSignature,
     MalformedError,
+    MalformedNote,
     MalformedReceipt,
     MalformedTerms,
     ProofMismatch,
     ReceiptRefused,
     UnknownKey,
+    VerificationError,
 )
 from comity.ids import Digest, Instant, ObjectId, PartyId, parse_digest, parse_object_id
 from comity.release.disclosure import SALT_BYTES, Answer, DisclosedObject, EntryType, Leaf, commit_content, parse_leaf
 from comity.release.receiving import find_restrictions
 from comity.signing import Manifest, Role
 from comity.tlog.merkle import leaf_hash, verify_inclusion
-from comity.tlog.note import Checkpoint, Note, parse_checkpoint, parse_note, verify_note
+from comity.tlog.note import (
+    Checkpoint,
+    Note,
+    SignatureType,
+    VerifierKey,
+    parse_checkpoint,
+    parse_note,
+    verify_note,
+)
+from comity.tlog.policy import TrustPolicy, verify_quorum
 from comity.tlog.proof import LogProof, format_proof, parse_proof
 
 __all__ = [
@@ -107,8 +120,9 @@ class VerifiedReceipt:
     """What a receipt shows: `giver` gave `objects` to `recipient`, under the terms of that hash, at that time.
 
     `sequence` counts the giver's disclosures to the recipient from 1. `index` is the entry's place in the giver's log,
-    and `size` and `root` are those of the signed tree that holds it. `witnesses` are those who cosigned it and were
-    asked for; None when nobody was. `manifest` is the digest of the manifest whose log key signed.
+    and `size` and `root` are those of the signed tree that holds it. `witnesses` are those of the policy who cosigned
+    it, with the seconds since 1970 at which they did; None without a policy. `manifest` is the digest of the manifest
+    whose log key signed.
     """
 
     giver: PartyId
@@ -123,7 +137,7 @@ class VerifiedReceipt:
     size: int
     root: bytes
     manifest: Digest
-    witnesses: tuple[str, ...] | None
+    witnesses: Mapping[str, int] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,17 +234,21 @@ def parse_receipt(data: bytes) -> Receipt:
     )
 
 
-def verify_receipt(receipt: Receipt, *, manifests: Sequence[Manifest]) -> VerifiedReceipt:
+def verify_receipt(
+    receipt: Receipt, *, manifests: Sequence[Manifest], policy: TrustPolicy | None = None
+) -> VerifiedReceipt:
     """What the receipt shows, every part of it held against the next.
 
     `manifests` are those that the reader trusts, from wherever; that of the giver must be among them. The time at which
-    they ran out plays no part: a receipt is read long after the keys behind it are gone.
+    they ran out plays no part: a receipt is read long after the keys behind it are gone. `policy` says which witnesses
+    must have cosigned; without it the log's own signature is all there is.
 
     Raises:
-        ReceiptRefused: a part does not match; `facts["part"]` names it: checkpoint, inclusion, leaf, opening, listing
-            or terms.
+        ReceiptRefused: a part does not match; `facts["part"]` names it: checkpoint, witnesses, inclusion, leaf,
+            opening, listing or terms.
     """
-    giver, manifest = _verify_checkpoint(receipt, manifests)
+    giver, manifest, key = _verify_checkpoint(receipt, manifests)
+    witnesses = None if policy is None else _verify_witnesses(receipt, policy, key)
     index, checkpoint = receipt.proof.index, receipt.checkpoint
     try:
         verify_inclusion(leaf_hash(receipt.leaf_data), index, checkpoint.size, receipt.proof.hashes, checkpoint.root)
@@ -259,7 +277,7 @@ def verify_receipt(receipt: Receipt, *, manifests: Sequence[Manifest]) -> Verifi
         size=checkpoint.size,
         root=checkpoint.root,
         manifest=manifest,
-        witnesses=None,
+        witnesses=witnesses,
     )
 
 
@@ -317,8 +335,8 @@ def _make_handling(terms: Terms, channel: Channel, *, giver: PartyId, recipient:
     )
 
 
-def _verify_checkpoint(receipt: Receipt, manifests: Sequence[Manifest]) -> tuple[PartyId, Digest]:
-    """The party whose log signed the checkpoint, and the digest of the manifest that has the key."""
+def _verify_checkpoint(receipt: Receipt, manifests: Sequence[Manifest]) -> tuple[PartyId, Digest, bytes]:
+    """The party whose log signed the checkpoint, the digest of the manifest that has the key, and the key."""
     origin = receipt.checkpoint.origin
     own = [manifest for manifest in manifests if f"comity/{manifest.party}" == origin]
     if not own:
@@ -331,8 +349,17 @@ def _verify_checkpoint(receipt: Receipt, manifests: Sequence[Manifest]) -> tuple
                 continue
             except BadSignature as error:
                 raise _refuse("checkpoint", error.detail) from error
-            return manifest.party, manifest.digest
+            return manifest.party, manifest.digest, key
     raise _refuse("checkpoint", f"it carries no signature of a log key of {own[0].party}")
+
+
+def _verify_witnesses(receipt: Receipt, policy: TrustPolicy, key: bytes) -> Mapping[str, int]:
+    """Who cosigned the checkpoint when, after the quorum has."""
+    log = VerifierKey(name=receipt.checkpoint.origin, type=SignatureType.ED25519, public_key=key)
+    try:
+        return verify_quorum(receipt.note, policy, logs=[log]).timestamps
+    except (MalformedNote, VerificationError) as error:
+        raise _refuse("witnesses", error.detail) from error
 
 
 def _verify_leaf(receipt: Receipt) -> tuple[PartyId, Digest, int]:

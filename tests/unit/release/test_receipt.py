@@ -19,9 +19,13 @@ from comity.release.receipt import (
     verify_object,
     verify_receipt,
 )
+from comity.tlog.cosignature import sign_cosignature
+from comity.tlog.note import SignatureType, VerifierKey, format_note, format_vkey
+from comity.tlog.policy import parse_trust_policy
 from examples import verify_receipt as script
 from tests.parties import AURELIA, BOREALIA, MANIFESTS, MERIDIA, change_channel, change_terms
 from tests.receipts import OBJECTS, TERMS
+from tests.signers import SeedSigner
 from tests.vectors.receipts.make import FOLDER, vectors
 
 GOOD = (FOLDER / "good.json").read_bytes()
@@ -139,6 +143,58 @@ def test_the_script_asks_that_the_manifest_is_signed_by_itself(tmp_path: Path) -
     forged = MANIFEST.replace(b'"sig":"', b'"sig":"AA', 1)
     (tmp_path / "manifest.json").write_bytes(forged)
     assert script.main([str(FOLDER / "good.json"), str(tmp_path / "manifest.json")]) == 1
+
+
+# --- witnesses ----------------------------------------------------------------------------------------------------
+
+
+def witnessed(*names: str, spoil: bool = False) -> bytes:
+    """The good receipt, cosigned by these witnesses."""
+    read = parse_receipt(GOOD)
+    lines = [
+        sign_cosignature(read.note.text, witness_key(name), SeedSigner(name), timestamp=1_790_000_000) for name in names
+    ]
+    if spoil:
+        lines[0] = replace(lines[0], signature=lines[0].signature[:-1] + bytes([lines[0].signature[-1] ^ 1]))
+    note = replace(read.note, signatures=(*read.note.signatures, *lines))
+    return format_receipt(replace(read, note=note, proof=replace(read.proof, checkpoint=format_note(note))))
+
+
+def witness_key(name: str) -> VerifierKey:
+    return VerifierKey(
+        name=f"{name}.example", type=SignatureType.ED25519_COSIGNATURE, public_key=SeedSigner(name).public_key
+    )
+
+
+def ask_witnesses(data: bytes) -> VerifiedReceipt:
+    """Verified where one of north and south has cosigned."""
+    lines = [f"witness {name} {format_vkey(witness_key(name))}" for name in ("north", "south")]
+    policy = "\n".join([*lines, "group any-of-both any north south", "quorum any-of-both", ""])
+    return verify_receipt(
+        parse_receipt(data), manifests=[MANIFESTS[AURELIA]], policy=parse_trust_policy(policy.encode())
+    )
+
+
+def test_the_witnesses_that_cosigned_are_told_with_their_times() -> None:
+    assert ask_witnesses(witnessed("south", "stranger")).witnesses == {"south": 1_790_000_000}
+    assert verify(witnessed("south")).witnesses is None
+
+
+@pytest.mark.parametrize("data", [GOOD, witnessed("stranger"), witnessed("north", "south", spoil=True)])
+def test_a_quorum_that_is_not_met_is_refused(data: bytes) -> None:
+    verify(data)
+    with pytest.raises(ReceiptRefused) as refused:
+        ask_witnesses(data)
+    assert refused.value.facts["part"] == "witnesses"
+
+
+def test_every_flipped_bit_of_a_cosignature_that_is_asked_for_is_refused() -> None:
+    data = witnessed("north")
+    for place in range(data.rindex(b"north.example"), data.index(b'","salt"')):
+        changed = bytearray(data)
+        changed[place] ^= 1
+        with pytest.raises((ReceiptRefused, MalformedReceipt)):
+            ask_witnesses(bytes(changed))
 
 
 # --- handling -----------------------------------------------------------------------------------------------------
