@@ -49,8 +49,8 @@ class Act:
         recipient: PartyId | None,
         count: int,
         listing: log.Listing | None = None,
-    ) -> None:
-        """Put an entry on record with this act; `recipient` gets its next sequence number.
+    ) -> int | None:
+        """Put an entry on record with this act; `recipient` gets its next sequence number, which comes back.
 
         The content names `listing`, where it has one.
         """
@@ -70,6 +70,7 @@ class Act:
             commitment=commit_content(salt, content),
         )
         self.entries.append((format_leaf(leaf), log.Opening(salt=salt, content=content), listing))
+        return sequence
 
 
 _PAGES_BYTES = 48 * 1024 * 1024

@@ -77,11 +77,15 @@ class PollRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """What may now be sent; `agreement` is the one that a suspension of must wait for."""
+    """What may now be sent; `agreement` is the one that a suspension of must wait for.
+
+    `sequence` is the number of this disclosure to its recipient; None for a page with nothing on it.
+    """
 
     agreement: AgreementId
     terms: Digest
     filled: Filled
+    sequence: int | None = None
 
     @property
     def items(self) -> tuple[Released, ...]:
@@ -166,9 +170,8 @@ def _poll(node: Node, act: Act, request: PollRequest, opened: dict[tuple[PartyId
         feed = _catch_up(act, collection, node.party)
         opened[place] = collection, feed
         filled = _find_or_fill(node, act.transaction, collection, feed, request=request)
-    if filled.at:
-        _record(act, collection, request.answer, filled=filled)
-    return Page(agreement=collection.dossier.id, terms=collection.terms.hash, filled=filled)
+    sequence = _record(act, collection, request.answer, filled=filled) if filled.at else None
+    return Page(agreement=collection.dossier.id, terms=collection.terms.hash, filled=filled, sequence=sequence)
 
 
 def _find_or_fill(
@@ -329,14 +332,14 @@ def _finish(admitted: Candidates, redacted: Mapping[int, tuple[str, ...]], *, mo
     )
 
 
-def _record(act: Act, collection: Collection, answer: Answer, *, filled: Filled) -> None:
+def _record(act: Act, collection: Collection, answer: Answer, *, filled: Filled) -> int | None:
     content = format_disclosure(
         answer=answer,
         channel=collection.channel.id,
         epoch=collection.dossier.epoch,
         listing=filled.listing.digest,
     )
-    act.record(
+    return act.record(
         EntryType.DISCLOSURE,
         content,
         terms=collection.terms.hash,

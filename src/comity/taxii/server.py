@@ -8,6 +8,7 @@ server (§8.2.1), answers 401 to who is not known, so that clients learn how to 
     /taxii2/                       discovery, with the one API root of the party that asks
     /taxii2/PARTY/…                that party's API root; any other party's does not exist
     POST …/objects/, DELETE        what partners write (`taxii.writing`)
+    /comity/receipts/, …           receipts for what was disclosed (`taxii.receipts`)
     POST /comity/exchange/         a signed message of another node; its signature is its credential
 
 Not here: what may be given (`node.poll`). Here: that nothing is sent before `poll` has returned, and that each answer
@@ -37,7 +38,7 @@ from comity.node.pages import Filled
 from comity.node.parties import authenticate, read_cursor_key
 from comity.node.poll import MAX_PAGE_OBJECTS, PollRequest, Selection, VersionChoice
 from comity.release.disclosure import Answer
-from comity.taxii import wire, writing
+from comity.taxii import receipts, wire, writing
 from comity.taxii.coding import Coding, compress
 from comity.taxii.guard import VISIT, Visit
 from comity.taxii.pace import Pace
@@ -155,6 +156,8 @@ class TaxiiApp:
         method, headers = scope["method"], _read_headers(scope)
         party = authenticate(self.node, secret=wire.read_secret(headers))
         visit.admit(party)
+        if receipts.is_receipt_path(scope["path"]) and method in {"GET", "HEAD"}:
+            return receipts.answer(self.node, party, scope["path"])
         if route is None or not writing.is_served(method, route) or route.root not in {"", party}:
             raise NotFoundError("no such resource")
         if not wire.is_acceptable(headers.get("accept")):
@@ -241,7 +244,8 @@ class TaxiiApp:
         page, sending = await self._polls.ask(question.request, lambda: self._abort(scope["client"]))
         self._pace.note_poll()
         try:
-            return self._answer_question(question, route, page.filled, coding=coding).begin(sending)
+            besides = receipts.name_receipt(page.sequence) if receipts.is_asked(scope["headers"]) else ()
+            return self._answer_question(question, route, page.filled, coding=coding).begin(sending, besides=besides)
         except BaseException:
             self.sends.release(sending)
             raise
@@ -326,6 +330,8 @@ def _name_resource(route: Route | None, path: str) -> str:
     """The kind of thing that a path names, for what is noted of requests: never the thing itself."""
     if route is not None:
         return route.resource.value
+    if receipts.is_receipt_path(path):
+        return "receipt"
     return "exchange" if path in {EXCHANGE_PATH, EXCHANGE_PATH.removesuffix("/")} else "none"
 
 
