@@ -5,12 +5,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from comity.ids import Digest, Instant, PartyId
+from comity.release.delivery import Seen
 from comity.store.transaction import Transaction
 
 __all__ = [
     "KeptReceipt",
     "RefusedPage",
-    "SeenCheckpoint",
     "add_receipts",
     "add_refused",
     "find_disclosure",
@@ -39,15 +39,6 @@ class KeptReceipt:
     received_at: Instant
     arrived: bool
     data: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SeenCheckpoint:
-    """The largest checkpoint that was seen of a partner's log."""
-
-    size: int
-    root: bytes
-    checkpoint: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,13 +122,13 @@ def add_receipts(transaction: Transaction, receipts: Iterable[KeptReceipt]) -> N
     )
 
 
-def read_seen(transaction: Transaction, party: PartyId) -> SeenCheckpoint | None:
+def read_seen(transaction: Transaction, party: PartyId) -> Seen | None:
     """The largest checkpoint that was seen of the log of `party`."""
     row = transaction.row("SELECT size, root, checkpoint FROM seen_checkpoint WHERE party = ?", (party,))
-    return None if row is None else SeenCheckpoint(size=int(row[0]), root=bytes(row[1]), checkpoint=bytes(row[2]))
+    return None if row is None else Seen(size=int(row[0]), root=bytes(row[1]), checkpoint=bytes(row[2]))
 
 
-def write_seen(transaction: Transaction, party: PartyId, seen: SeenCheckpoint, *, now: Instant) -> None:
+def write_seen(transaction: Transaction, party: PartyId, seen: Seen, *, now: Instant) -> None:
     """Remember a checkpoint that was found consistent with the one before; a smaller one changes nothing."""
     transaction.run(
         "INSERT INTO seen_checkpoint VALUES (?, ?, ?, ?, ?) ON CONFLICT (party) DO UPDATE SET size = excluded.size,"

@@ -9,12 +9,12 @@ import apsw
 import pytest
 
 from comity.ids import Digest, Instant, PartyId
+from comity.release.delivery import Seen
 from comity.release.disclosure import EntryType, Leaf, format_leaf
 from comity.store import SqliteStore, log
 from comity.store.receipts import (
     KeptReceipt,
     RefusedPage,
-    SeenCheckpoint,
     add_receipts,
     add_refused,
     find_disclosure,
@@ -133,7 +133,7 @@ def test_a_receipt_is_kept_once_and_as_it_came(store: SqliteStore) -> None:
 
 
 def test_a_smaller_checkpoint_changes_nothing_of_what_was_seen(store: SqliteStore) -> None:
-    large, small = (SeenCheckpoint(size=size, root=bytes(32), checkpoint=b"note") for size in (9, 8))
+    large, small = (Seen(size=size, root=bytes(32), checkpoint=b"note") for size in (9, 8))
     with store.write() as transaction:
         assert read_seen(transaction, GIVER) is None
         write_seen(transaction, GIVER, large, now=NOW)

@@ -8,7 +8,7 @@ from comity.canonical import OBJECT_LIMITS, parse_json
 from comity.cli.operations.retention import describe_stone
 from comity.cli.outcome import Arguments, Outcome
 from comity.cli.reply import Exit, Json
-from comity.errors import MalformedObject, MalformedRequest, NotFoundError
+from comity.errors import MalformedObject, MalformedRequest, NotFoundError, ReceiptRefused
 from comity.ids import ObjectId, format_instant, parse_party_id
 from comity.node import accept, ingest
 from comity.node import explain as explaining
@@ -127,6 +127,7 @@ async def pull(node: Node, arguments: Arguments) -> Outcome:
     from comity import peers
 
     party = parse_party_id(arguments.text("party"))
+    pulled = await peers.pull(node, party)
     channels: list[Json] = [
         {
             "agreement": item.target.agreement,
@@ -138,10 +139,19 @@ async def pull(node: Node, arguments: Arguments) -> Outcome:
             "added": list[Json](item.added),
             "known": item.known,
             "bad": _describe_bad(item.bad),
+            "missing": item.missing,
+            "refused": None if item.refused is None else _describe_refused(item.refused),
         }
-        for item in await peers.pull(node, party)
+        for item in pulled
     ]
-    return Outcome(result={"party": party, "channels": channels})
+    refused = any(item.refused is not None for item in pulled)
+    return Outcome(
+        result={"party": party, "channels": channels}, code=Exit.VERIFICATION_FAILED if refused else Exit.DONE
+    )
+
+
+def _describe_refused(refused: ReceiptRefused) -> dict[str, Json]:
+    return {"part": refused.facts.get("part"), "reason": refused.detail}
 
 
 def _read_tags(arguments: Arguments) -> Tags:

@@ -5,7 +5,7 @@ from typing import Any
 
 from comity.cli.words.layout import columns, fields, join_words, printable, shorten_time
 
-__all__ = ["describe_receipt", "describe_verified"]
+__all__ = ["describe_receipt", "describe_verified", "list_refused"]
 
 _NO_WITNESS = (
     "No witness was asked for: whether the giver shows this same log to everybody, its own signature cannot say."
@@ -37,8 +37,17 @@ def describe_verified(result: dict[str, Any]) -> str:
 
 
 def describe_receipt(result: dict[str, Any]) -> str:
-    """The receipt itself, byte for byte; or where it was written."""
+    """The receipt itself."""
     return str(result["receipt"])
+
+
+def list_refused(result: dict[str, Any]) -> str:
+    """One refused page a line, with the reason below."""
+    lines = list[str]()
+    for item in result["refused"]:
+        head = f"{item['number']}  {shorten_time(item['at'])}  {item['giver']} in channel {item['channel']}"
+        lines += [head, f"  {printable(item['reason'])}"]
+    return "\n".join(lines) or "no page of a partner was refused for its receipt"
 
 
 def _describe_objects(result: dict[str, Any]) -> list[str]:
