@@ -47,6 +47,7 @@ INVARIANTS = (
     "REACH",
     "PREVIEWED",
     "CHAIN",
+    "SHOWN",
     *NOT_YET,
 )
 MAX_README_LINES = 200
