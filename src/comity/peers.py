@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shell: every outbound call: messages to partners' nodes, and the pages of their collections.
+"""Shell: every outbound call but those to witnesses: messages to partners' nodes, and the pages of their collections.
 
 Each call is bounded in time and in bytes and follows no redirect. What goes wrong at a partner stays with that partner:
 the rest goes on.
@@ -27,7 +27,7 @@ from comity.release.delivery import Expected, Shown, find_sizes, verify_next
 from comity.release.receipt import MAX_RECEIPT_BYTES
 from comity.stix.objects import BadObject
 
-__all__ = ["Pulled", "deliver", "pull"]
+__all__ = ["Pulled", "deliver", "open_client", "pull"]
 
 _TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 _TOTAL_SECONDS = 120.0
@@ -101,7 +101,7 @@ async def deliver(node: Node, *, busy: set[PartyId] | None = None) -> int:
             left.discard(partner)
 
     try:
-        async with _open_client(node) as client:
+        async with open_client(node) as client:
             done = await asyncio.gather(*map(take, sorted(partners)), return_exceptions=True)
     finally:
         under_way -= left
@@ -122,7 +122,7 @@ async def pull(node: Node, giver: PartyId) -> list[Pulled]:
         PeerUnreachable: the partner's node did not answer, or not in TAXII; pages taken in before are kept.
     """
     targets = plan_pull(node, giver)
-    async with _open_client(node) as client:
+    async with open_client(node) as client:
         root = await _find_root(client, node, targets[0])
         return [await _pull_channel(client, node, target, root=root) for target in targets]
 
@@ -394,7 +394,7 @@ def _name(error: Exception) -> str:
 
 
 @asynccontextmanager
-async def _open_client(node: Node) -> AsyncIterator[httpx.AsyncClient]:
+async def open_client(node: Node) -> AsyncIterator[httpx.AsyncClient]:
     """One client per errand: no cookies, no redirects, no proxies from the environment."""
     verify = _trust(node.settings.authorities)
     async with httpx.AsyncClient(timeout=_TIMEOUT, follow_redirects=False, trust_env=False, verify=verify) as client:

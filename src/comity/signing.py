@@ -113,6 +113,8 @@ class Role(StrEnum):
     AGREEMENT = "agreement"
     LOG = "log"
     TRANSPORT = "transport"
+    WITNESS = "witness"
+    """May be left out of a manifest: who has no such key cosigns no heads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +123,9 @@ class RoleKeys:
 
     keys: tuple[bytes, ...]  # raw public keys of 32 bytes, all different
     threshold: int
+
+
+_NO_KEYS = RoleKeys(keys=(), threshold=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +139,7 @@ class Manifest:
     previous: Digest | None  # the digest of the version before; None in version 1
     issued_at: Instant
     expires_at: Instant
-    roles: Mapping[Role, RoleKeys] = field(hash=False)  # every role of `Role`, read-only
+    roles: Mapping[Role, RoleKeys] = field(hash=False)  # every role, WITNESS where the party has one; read-only
     digest: Digest  # the SHA-256 of the signed payload
 
 
@@ -331,8 +336,10 @@ def _convert(parse: Callable[[str], _T], value: Json, *, where: str) -> _T:
 
 
 def _read_roles(value: Json) -> Mapping[Role, RoleKeys]:
-    members = _read_members(value, [role.value for role in Role], where="/roles", error=MalformedManifest)
-    roles = {role: _read_role_keys(members[role.value], where=f"/roles/{role.value}") for role in Role}
+    left_out = isinstance(value, dict) and Role.WITNESS.value not in value
+    listed = [role for role in Role if role is not Role.WITNESS or not left_out]
+    members = _read_members(value, [role.value for role in listed], where="/roles", error=MalformedManifest)
+    roles = {role: _read_role_keys(members[role.value], where=f"/roles/{role.value}") for role in listed}
     keys = [key for role_keys in roles.values() for key in role_keys.keys]
     for index, key in enumerate(keys):
         if key in keys[:index]:
@@ -440,7 +447,7 @@ def count_parties(
         BadSignature: the document is of another type.
     """
     _check_type(document, payload_type)
-    listed = {(manifest.party, key) for manifest in manifests for role in Role for key in manifest.roles[role].keys}
+    listed = {(manifest.party, key) for manifest in manifests for of in manifest.roles.values() for key in of.keys}
     owners = Counter(key for _, key in listed)
     signed: set[PartyId] = set()
     for manifest in manifests:
@@ -463,7 +470,7 @@ def _check_time(manifest: Manifest, now: Instant) -> None:
 
 
 def _check_threshold(document: SignedDocument, manifest: Manifest, role: Role) -> None:
-    role_keys = manifest.roles[role]
+    role_keys = manifest.roles.get(role, _NO_KEYS)
     signing = _signing_keys(document, role_keys.keys)
     if len(signing) >= role_keys.threshold:
         return

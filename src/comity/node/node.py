@@ -277,7 +277,7 @@ def _verify_keys(settings: Settings, signers: Mapping[Role, Signer], store: Sqli
         raise CorruptionError("the store does not hold this party's own manifest; restore a backup")
     roles = parse_manifest(parse_signed_document(own.envelope).payload).roles
     for role, signer in signers.items():
-        if signer.public_key not in roles[role].keys:
+        if role not in roles or signer.public_key not in roles[role].keys:
             raise ConfigError(
                 f"keys/{role}.pem is not a key that this party's manifest names; restore keys and store from one backup"
             )

@@ -2,13 +2,15 @@
 """Shell: receipts of what this node disclosed, and proofs that its log only grew; each read in one view of the store.
 
 A receipt is made of what is on record whenever it is asked for: nothing is kept for it, and an old disclosure has one
-like the last. It is proven in the newest signed tree. Nothing is written.
+like the last. It is proven in the newest signed tree that a witness cosigned and that holds it, else in the newest of
+all. Nothing is written.
 """
 
 from dataclasses import dataclass
 
 from comity.errors import MalformedReceipt, NotFoundError
 from comity.ids import PartyId
+from comity.node.cosigning import find_cosigned
 from comity.node.node import Node
 from comity.release.disclosure import EntryType, parse_leaf
 from comity.release.receipt import format_receipt, make_receipt
@@ -22,7 +24,7 @@ __all__ = ["Head", "find_head", "give_consistency", "give_receipt", "write_recei
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """The newest signed tree: its size, and the checkpoint as it was signed."""
+    """A signed tree: its size, and the checkpoint as it was signed, with the lines of witnesses where there are any."""
 
     size: int
     checkpoint: bytes
@@ -68,18 +70,22 @@ def give_consistency(node: Node, party: PartyId, old_size: int, new_size: int) -
         return format_hashes(consistency_proof(_read_tiles(transaction), old_size, new_size))
 
 
-def find_head(transaction: Transaction) -> Head | None:
-    """The newest signed tree; None for an empty log."""
-    checkpoint = log.read_head(transaction)
+def find_head(transaction: Transaction, *, at_least: int) -> Head | None:
+    """The newest signed tree over `at_least` entries or more that a witness has cosigned, else the newest of all.
+
+    None where the log is shorter.
+    """
+    checkpoint = find_cosigned(transaction, at_least=at_least) or log.read_head(transaction)
     if checkpoint is None:
         return None
-    return Head(size=parse_checkpoint(parse_note(checkpoint).text).size, checkpoint=checkpoint)
+    size = parse_checkpoint(parse_note(checkpoint).text).size
+    return None if size < at_least else Head(size=size, checkpoint=checkpoint)
 
 
 def _make(transaction: Transaction, position: int) -> bytes:
     entries = log.read_entries(transaction, position, position + 1)
     opening = log.read_openings(transaction, position, position + 1).get(position)
-    head = find_head(transaction)
+    head = find_head(transaction, at_least=position + 1)
     if not entries or head is None:
         raise NotFoundError(f"there is no entry {position} in the log; entries are counted from 0")
     ((_, data),) = entries
