@@ -46,7 +46,7 @@ _MAX_PROOF_BYTES = 4_096
 _MOST_MISSING = 1_000
 """Disclosures that never came, whose receipts are asked for with one page; the next pull goes on from there."""
 
-_WITNESS_WAITS = (0.5, 1.0, 2.0, 4.0)
+_WITNESS_WAITS = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Seconds: witnesses may still be on their way to cosign what was disclosed just now."""
 
 _MAX_PAGES = 100_000

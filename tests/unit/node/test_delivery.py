@@ -16,8 +16,15 @@ from comity.node.parties import add_party, export_manifest
 from comity.node.receipts import give_consistency, give_receipt, write_receipt
 from comity.release.delivery import Shown, find_sizes, verify_next
 from comity.release.receipt import parse_receipt, verify_object, verify_receipt
+from comity.store import log, witness
+from comity.tlog.cosignature import sign_cosignature
+from comity.tlog.note import SignatureType, VerifierKey, format_signature_line, format_vkey, parse_note
+from tests.signers import SeedSigner
 from tests.worlds import World, make_object
 
+NORTH = VerifierKey(
+    name="north.example", type=SignatureType.ED25519_COSIGNATURE, public_key=SeedSigner("north").public_key
+)
 GIVER, RECEIVER = PartyId("aurelia"), PartyId("borealia")
 
 
@@ -125,6 +132,35 @@ def test_a_policy_without_a_quorum_asks_for_nobody(world: World) -> None:
     poll(world)
     (world.nodes["borealia"].folder / "witnesses.policy").write_text("quorum none\n")
     assert show(world, 1).verified.witnesses == {}
+
+
+def cosign(world: World) -> None:
+    """The head of aurelia's log gets the line of a witness called north."""
+    node = world.nodes["aurelia"]
+    with node.store.write() as transaction:
+        head = log.read_head(transaction)
+        assert head is not None
+        line = sign_cosignature(parse_note(head).text, NORTH, SeedSigner("north"), timestamp=world.now // 1_000_000)
+        added = [("north", world.now // 1_000_000, format_signature_line(line).encode())]
+        witness.add_cosignatures(transaction, log.read_size(transaction), added)
+
+
+def test_a_receipt_is_proven_in_a_tree_that_a_witness_has_cosigned(world: World) -> None:
+    node = world.nodes["borealia"]
+    (node.folder / "witnesses.policy").write_text(f"witness north {format_vkey(NORTH)}\nquorum north\n")
+    page = poll(world)
+    with pytest.raises(ReceiptRefused, match="witnesses"):
+        show(world, 1)
+    cosign(world)
+    poll(world)
+    shown = show(world, 1)
+    assert shown.verified.witnesses == {"north": world.now // 1_000_000}
+    assert shown.verified.size == count(world.nodes["aurelia"], "log_entry") - 1
+    take(world, page, shown)
+    with pytest.raises(ReceiptRefused, match="witnesses"):
+        show(world, 2)
+    cosign(world)
+    assert show(world, 2).seen.size == shown.verified.size + 1
 
 
 def test_evidence_is_kept_apart_from_everything_else(world: World) -> None:
