@@ -18,6 +18,7 @@ import httpx
 
 from comity.errors import ConfigError, MalformedError, MalformedRequest, PeerUnreachable, ReceiptRefused
 from comity.ids import Instant, ObjectId, PartyId, format_instant, parse_instant
+from comity.node.acknowledge import acknowledge, settle_acknowledgement
 from comity.node.delivery import expect_receipt, keep_missing, keep_refused
 from comity.node.follow import Target, make_token, plan_pull
 from comity.node.ingest import Intake, Received, receive_shown
@@ -124,7 +125,9 @@ async def pull(node: Node, giver: PartyId) -> list[Pulled]:
     targets = plan_pull(node, giver)
     async with open_client(node) as client:
         root = await _find_root(client, node, targets[0])
-        return [await _pull_channel(client, node, target, root=root) for target in targets]
+        pulled = [await _pull_channel(client, node, target, root=root) for target in targets]
+        await _acknowledge(client, node, targets[0])
+    return pulled
 
 
 async def _deliver_all(client: httpx.AsyncClient, node: Node, partner: PartyId) -> int:
@@ -201,6 +204,22 @@ async def _pull_channel(client: httpx.AsyncClient, node: Node, target: Target, *
             return result
         reached = last
     return result
+
+
+async def _acknowledge(client: httpx.AsyncClient, node: Node, target: Target) -> None:
+    """Let the giver know what is known here of what it gave; what it does not take is sent again with the next pull."""
+    waiting = acknowledge(node, target.giver)
+    if waiting is None:
+        return
+    number, envelope = waiting
+    try:
+        url = f"{target.url}/comity/acknowledgements/"
+        async with asyncio.timeout(_TOTAL_SECONDS), client.stream("POST", url, content=envelope) as answer:
+            status = answer.status_code
+    except (httpx.HTTPError, httpx.InvalidURL, OSError):
+        return  # people see it as work when it lasts
+    if status == httpx.codes.ACCEPTED:
+        settle_acknowledgement(node, target.giver, number)
 
 
 async def _take(

@@ -136,3 +136,11 @@ def test_a_receipt_is_given_whatever_became_of_the_agreement(world: World, serve
 def test_sizes_that_are_not_there_have_no_proof(world: World, ask: Ask, sizes: str) -> None:
     ask("borealia", page_path(world, "borealia"))
     assert ask("borealia", f"/comity/consistency/{sizes}") == ask(None, "/nothing/at/all")
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"nonsense", b'{"payload":"","payloadType":"","signatures":[]}'])
+def test_what_is_no_acknowledgement_gets_the_answer_of_any_path(served: Served, ask: Ask, body: bytes) -> None:
+    absent = ask(None, "/nothing/at/all", method="POST")
+    length = {"Content-Length": str(len(body))}
+    assert without_date(served.ask("POST", "/comity/acknowledgements/", headers=length, body=body)) == absent
+    assert ask("borealia", "/comity/acknowledgements/") == ask(None, "/nothing/at/all")

@@ -77,6 +77,10 @@ def test_what_receipts_show_is_taken_in_and_kept_with_them(world: World) -> None
         verified = verify_receipt(parse_receipt(data), manifests=[world.manifests["aurelia"]])
         assert (verified.giver, verified.recipient, verified.sequence) == (GIVER, RECEIVER, 1)
         assert pull(world, served)["First"].pages == 0
+        with node.store.read() as transaction:
+            sent = transaction.rows("SELECT sequence, taken_at IS NOT NULL FROM acknowledgement WHERE sent = 1")
+        taken = served.call(lambda: world.nodes["aurelia"].store.row("SELECT party, sequence FROM acknowledgement"))
+        assert (sent, taken) == ([(2, 1)], ("borealia", 2))
 
 
 def test_what_never_came_is_known_by_its_receipt(world: World) -> None:

@@ -13,6 +13,7 @@ __all__ = [
     "RefusedPage",
     "add_receipts",
     "add_refused",
+    "count_unreceived",
     "find_disclosure",
     "list_refused",
     "read_last_receipt",
@@ -90,6 +91,12 @@ def read_last_receipt(transaction: Transaction, giver: PartyId) -> int | None:
     """The number of the last disclosure of `giver` that a receipt was kept of; None before the first."""
     row = transaction.row("SELECT MAX(sequence) FROM receipt WHERE giver = ?", (giver,))
     return None if row is None or row[0] is None else int(row[0])
+
+
+def count_unreceived(transaction: Transaction, giver: PartyId) -> int:
+    """How many disclosures of `giver` are known by their receipts alone."""
+    row = transaction.row("SELECT COUNT(*) FROM receipt WHERE giver = ? AND arrived = 0", (giver,))
+    return 0 if row is None else int(row[0])
 
 
 def read_receipt(transaction: Transaction, giver: PartyId, sequence: int) -> KeptReceipt | None:

@@ -6,19 +6,25 @@
     GET /comity/receipts/17                   the receipt for it (comity-receipt/1)
     GET /comity/consistency/40/44             that the log of 44 entries begins with that of 40: hashes, a line each
 
-Both are given to the party that the disclosures were made to. A number that is wrong, or another's, does not exist.
-The headers are structured fields (RFC 9651): a boolean and an integer.
+    POST /comity/acknowledgements/            what a receiver acknowledges; its signature is its credential
+
+The first two are given to the party that the disclosures were made to. A number that is wrong, or another's, does not
+exist. The headers are structured fields (RFC 9651): a boolean and an integer.
 """
 
 import re
 from collections.abc import Iterable
 
+from comity.errors import MalformedError, NotFoundError
 from comity.ids import PartyId
+from comity.node.acknowledge import take_acknowledgement
 from comity.node.node import Node
 from comity.node.receipts import give_consistency, give_receipt
 from comity.taxii.responses import Response, respond
 
-__all__ = ["answer", "is_asked", "is_receipt_path", "name_receipt"]
+__all__ = ["ACKNOWLEDGEMENTS_PATH", "answer", "is_asked", "is_receipt_path", "name_receipt", "take"]
+
+ACKNOWLEDGEMENTS_PATH = "/comity/acknowledgements/"
 
 _HEADER = b"comity-receipt"
 _ASKED = (_HEADER, b"?1")
@@ -57,3 +63,18 @@ def answer(node: Node, party: PartyId, path: str) -> Response:
         return respond(200, receipt, headers={"content-type": "application/json"})
     proof = give_consistency(node, party, int(match["old"]), int(match["new"]))
     return respond(200, proof, headers={"content-type": "text/plain; charset=utf-8"})
+
+
+def take(node: Node, body: bytes | None) -> Response:
+    """An acknowledgement, on record. What is not a good one gets the answer that any path gets.
+
+    Raises:
+        NotFoundError, VerificationError: it is not one, or not for this party.
+    """
+    if body is None:
+        raise NotFoundError("no such resource")
+    try:
+        take_acknowledgement(node, body)
+    except MalformedError as error:
+        raise NotFoundError(error.detail) from error
+    return respond(202)

@@ -9,6 +9,7 @@ server (§8.2.1), answers 401 to who is not known, so that clients learn how to 
     /taxii2/PARTY/…                that party's API root; any other party's does not exist
     POST …/objects/, DELETE        what partners write (`taxii.writing`)
     /comity/receipts/, …           receipts for what was disclosed (`taxii.receipts`)
+    POST /comity/acknowledgements/ what a receiver signs of it
     POST /comity/exchange/         a signed message of another node; its signature is its credential
     POST /comity/witness/add-checkpoint   a partner asks for a cosignature over the head of its own log
 
@@ -172,6 +173,8 @@ class TaxiiApp:
 
     def _exchange(self, path: str, body: bytes | None) -> Response:
         """A message of another node. What is not a good one gets the answer that any path gets."""
+        if path == receipts.ACKNOWLEDGEMENTS_PATH:
+            return receipts.take(self.node, body)
         if path not in {EXCHANGE_PATH, EXCHANGE_PATH.removesuffix("/")} or body is None:
             raise NotFoundError("no such resource")
         try:

@@ -62,3 +62,15 @@ CREATE TABLE refused_page (
     proof BLOB NOT NULL
 ) STRICT;
 CREATE INDEX refused_page_by_giver ON refused_page (giver, part, position);
+
+-- The last acknowledgement to each partner (`sent` 1) and of each partner: up to which number disclosures are known.
+-- `taken_at` is when the partner took it; NULL: it has to be sent again.
+CREATE TABLE acknowledgement (
+    party TEXT NOT NULL,
+    sent INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,
+    recorded_at INTEGER NOT NULL,
+    taken_at INTEGER,
+    envelope BLOB NOT NULL,
+    PRIMARY KEY (party, sent)
+) STRICT, WITHOUT ROWID;
