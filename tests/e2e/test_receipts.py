@@ -26,6 +26,8 @@ from tests.served import Served
 from tests.signers import SeedSigner
 from tests.worlds import World, make_object
 
+pytestmark = [pytest.mark.slow, pytest.mark.e2e]
+
 GIVER, RECEIVER = PartyId("aurelia"), PartyId("borealia")
 Cheat = Callable[..., Any]
 
