@@ -41,11 +41,16 @@ def make_payload(
     previous: Digest | None = None,
     manifest: RoleKeys | None = None,
     agreement: RoleKeys | None = None,
+    witness: RoleKeys | None = None,
     issued_at: Instant = ISSUED,
     expires_at: Instant = EXPIRES,
 ) -> bytes:
-    """A manifest's payload; a role not given has one key, named "PARTY ROLE"."""
-    given = {Role.MANIFEST: manifest, Role.AGREEMENT: agreement}
+    """A manifest's payload; a role not given has one key, named "PARTY ROLE", except that of a witness, which has none.
+
+    Such a manifest is one of before there were witnesses.
+    """
+    given = {Role.MANIFEST: manifest, Role.AGREEMENT: agreement, Role.WITNESS: witness}
+    roles = [role for role in Role if role is not Role.WITNESS or witness is not None]
     return format_manifest(
         party=PartyId(party),
         name=f"Republic of {party.capitalize()}",
@@ -54,5 +59,5 @@ def make_payload(
         previous=previous,
         issued_at=issued_at,
         expires_at=expires_at,
-        roles={role: given.get(role) or make_role_keys([f"{party} {role}"]) for role in Role},
+        roles={role: given.get(role) or make_role_keys([f"{party} {role}"]) for role in roles},
     )

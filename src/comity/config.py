@@ -22,6 +22,11 @@
     [limits]                        # optional, every one of them: see `Limits`
     requests_per_second = 100
 
+    [[witness]]                     # optional, as many as are asked to cosign the heads of this node's log
+    party = "borealia"              # a partner, or:
+    # key = "witness.north.example+0c5b7a10+BCrh…"
+    # url = "https://witness.north.example"
+
 Paths are relative to the folder of the node. `COMITY_LISTEN` overrides `listen`. Environment variables are read here
 and nowhere else.
 """
@@ -36,8 +41,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from comity.errors import ConfigError, MalformedRequest, NotFoundError
+from comity.errors import ConfigError, MalformedNote, MalformedRequest, NotFoundError
 from comity.ids import PartyId, parse_party_id
+from comity.tlog.note import SignatureType, VerifierKey, parse_vkey
 
 __all__ = [
     "Address",
@@ -45,6 +51,7 @@ __all__ = [
     "Proxy",
     "Settings",
     "TlsFiles",
+    "WitnessSetting",
     "format_address",
     "format_settings",
     "load_settings",
@@ -53,7 +60,7 @@ __all__ = [
 
 _FIELDS = frozenset(
     {"party", "name", "state", "listen", "admin", "authorities", "access_log", "tls", "proxy", "limits"}
-    | {"write_bytes_per_day", "write_objects_per_day"}
+    | {"write_bytes_per_day", "write_objects_per_day", "witness"}
 )
 _WRITE_BYTES = 256 * 1024 * 1024
 _WRITE_OBJECTS = 100_000
@@ -61,6 +68,7 @@ _MIN_WRITE_BYTES = 10 * 1024 * 1024
 """One envelope of the greatest length that TAXII clients are told they may send must fit into a day."""
 _ADDRESS = re.compile(r"(?:\[([0-9a-fA-F:]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})", re.ASCII)
 _MAX_PORT = 65_535
+_MAX_WITNESSES = 32
 _MAX_LIMIT = 2**53 - 1
 _MIN_HELD_BYTES = 40 * 1024 * 1024
 
@@ -114,6 +122,15 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WitnessSetting:
+    """A witness that is asked: a partner's node, or by `key` and `url` (its submission prefix) one that is no node."""
+
+    party: PartyId | None = None
+    key: VerifierKey | None = None
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """What the operator set; `access_log` is a path, "stderr", or None for no such log.
 
@@ -132,6 +149,7 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     write_bytes_per_day: int = _WRITE_BYTES
     write_objects_per_day: int = _WRITE_OBJECTS
+    witnesses: tuple[WitnessSetting, ...] = ()
 
 
 def parse_address(text: str) -> Address:
@@ -198,6 +216,7 @@ def load_settings(folder: Path) -> Settings:
             limits=_parse_limits(values.get("limits", {})),
             write_bytes_per_day=_read_count(values, "write_bytes_per_day", _WRITE_BYTES, least=_MIN_WRITE_BYTES),
             write_objects_per_day=_read_count(values, "write_objects_per_day", _WRITE_OBJECTS, least=1),
+            witnesses=_parse_witnesses(values.get("witness", []), own=values["party"]),
         )
     except MalformedRequest as error:
         raise ConfigError(f"{path}: {error.detail}") from error
@@ -285,6 +304,34 @@ def _parse_limits(value: object) -> Limits:
             " envelope may have a quarter"
         )
     return Limits(**table)
+
+
+def _parse_witnesses(value: object, *, own: str) -> tuple[WitnessSetting, ...]:
+    if not isinstance(value, list) or len(value) > _MAX_WITNESSES:
+        raise MalformedRequest(f"witness is a list of tables, at most {_MAX_WITNESSES}: write [[witness]] above each")
+    found = tuple(_parse_witness(item) for item in value)
+    names = [each.party or (each.key.name if each.key else "") for each in found]
+    if own in names or len(set(names)) < len(names):
+        raise MalformedRequest("[[witness]] a witness is listed twice, or is this party itself, which shows nothing")
+    return found
+
+
+def _parse_witness(value: object) -> WitnessSetting:
+    table = _table("witness", value, frozenset({"party", "key", "url"}))
+    party, text, url = (_text(table, name, table="witness") for name in ("party", "key", "url"))
+    if (party is None) is (text is None) or (text is None) is not (url is None):
+        raise MalformedRequest("[[witness]] needs either party, or key and url")
+    if text is None:
+        return WitnessSetting(party=parse_party_id(party or ""))
+    try:
+        key = parse_vkey(text)
+    except MalformedNote as error:
+        raise MalformedRequest(f"[[witness]] key: {error.detail}") from error
+    if key.type is SignatureType.ED25519:
+        raise MalformedRequest(f"[[witness]] key: that of {key.name} is one of a log, not of a witness")
+    if url is None or not url.startswith(("https://", "http://")):
+        raise MalformedRequest(f"[[witness]] url is {url!r}; it begins with https:// (or http:// on loopback)")
+    return WitnessSetting(key=key, url=url.rstrip("/"))
 
 
 def _read_count(values: dict[str, Any], name: str, default: int, *, least: int) -> int:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shell: private keys at rest, opened as signers: one Ed25519 key for each role.
+"""Shell: private keys at rest, opened as signers: one Ed25519 key for each role, and that of a stand-alone witness.
 
 They stand in `keys/ROLE.pem`, mode 0600, and are not encrypted at rest in this version: whoever can read the folder can
 sign as the party. THREATMODEL says so.
@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from comity.errors import ConfigError
 from comity.signing import Role, Signer
 
-__all__ = ["FileSigner", "create_keys", "open_keys"]
+__all__ = ["FileSigner", "create_key", "create_keys", "open_key", "open_keys"]
 
 
 class FileSigner:
@@ -39,31 +39,36 @@ class FileSigner:
 def create_keys(folder: Path) -> dict[Role, Signer]:
     """A new key for every role, written to `folder`, which must not exist."""
     folder.mkdir(mode=0o700)
-    signers: dict[Role, Signer] = {}
-    for role in Role:
-        key = Ed25519PrivateKey.generate()
-        pem = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        handle = os.open(_path(folder, role), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(pem)
-            file.flush()
-            os.fsync(file.fileno())
-        signers[role] = FileSigner(key)
-    return signers
+    return {role: create_key(_path(folder, role)) for role in Role}
+
+
+def create_key(path: Path) -> Signer:
+    """A new key, written to `path`, where nothing may be."""
+    key = Ed25519PrivateKey.generate()
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(pem)
+        file.flush()
+        os.fsync(file.fileno())
+    return FileSigner(key)
 
 
 def open_keys(folder: Path) -> Mapping[Role, Signer]:
-    """The signer of every role.
+    """The signer of every role; without that of WITNESS where there is no such key.
 
     Raises:
         ConfigError: a key is missing, damaged, or readable by others than its owner.
     """
-    return {role: _open(_path(folder, role)) for role in Role}
+    return {role: open_key(path) for role in Role if (path := _path(folder, role)).exists() or role is not Role.WITNESS}
 
 
-def _open(path: Path) -> Signer:
+def open_key(path: Path) -> Signer:
+    """The signer whose key lies at `path`.
+
+    Raises:
+        ConfigError: the key is missing, damaged, or readable by others than its owner.
+    """
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
         if mode & 0o077:

@@ -27,6 +27,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from comity.canonical import SIGNED_LIMITS, Json, Limits, canonical_bytes, parse_json, parse_signed_json, sha256_digest
+from comity.ed25519 import is_small_order
 from comity.errors import (
     BadSignature,
     DigestMismatch,
@@ -76,18 +77,6 @@ _MAX_ROLE_KEYS = 16  # bounds the work of one document: 32 signatures by 16 keys
 _STATE = re.compile(r"[A-Z]{2}", re.ASCII)
 _KEY = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
-# Under a key of small order anybody can make signatures that verify, so that whoever lists one can deny having
-# signed. The seven encodings with the sign bit cleared (RFC 8032 §5.1.7 leaves the check to the user).
-_SMALL_ORDER = frozenset(
-    {
-        bytes(32),
-        b"\x01" + bytes(31),
-        bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"),
-        bytes.fromhex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"),
-        *(first + b"\xff" * 30 + b"\x7f" for first in (b"\xec", b"\xed", b"\xee")),
-    }
-)
-
 
 class Signer(Protocol):
     """Holds one Ed25519 key and signs with it."""
@@ -124,6 +113,8 @@ class Role(StrEnum):
     AGREEMENT = "agreement"
     LOG = "log"
     TRANSPORT = "transport"
+    WITNESS = "witness"
+    """May be left out of a manifest: who has no such key cosigns no heads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +123,9 @@ class RoleKeys:
 
     keys: tuple[bytes, ...]  # raw public keys of 32 bytes, all different
     threshold: int
+
+
+_NO_KEYS = RoleKeys(keys=(), threshold=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +139,7 @@ class Manifest:
     previous: Digest | None  # the digest of the version before; None in version 1
     issued_at: Instant
     expires_at: Instant
-    roles: Mapping[Role, RoleKeys] = field(hash=False)  # every role of `Role`, read-only
+    roles: Mapping[Role, RoleKeys] = field(hash=False)  # every role, WITNESS where the party has one; read-only
     digest: Digest  # the SHA-256 of the signed payload
 
 
@@ -342,8 +336,10 @@ def _convert(parse: Callable[[str], _T], value: Json, *, where: str) -> _T:
 
 
 def _read_roles(value: Json) -> Mapping[Role, RoleKeys]:
-    members = _read_members(value, [role.value for role in Role], where="/roles", error=MalformedManifest)
-    roles = {role: _read_role_keys(members[role.value], where=f"/roles/{role.value}") for role in Role}
+    left_out = isinstance(value, dict) and Role.WITNESS.value not in value
+    listed = [role for role in Role if role is not Role.WITNESS or not left_out]
+    members = _read_members(value, [role.value for role in listed], where="/roles", error=MalformedManifest)
+    roles = {role: _read_role_keys(members[role.value], where=f"/roles/{role.value}") for role in listed}
     keys = [key for role_keys in roles.values() for key in role_keys.keys]
     for index, key in enumerate(keys):
         if key in keys[:index]:
@@ -366,7 +362,7 @@ def _read_key(value: Json, *, where: str) -> bytes:
     if not isinstance(value, str) or _KEY.fullmatch(value) is None:
         raise MalformedManifest(f"{where} is not an Ed25519 key in 64 lower-case hexadecimal digits", where=where)
     key = bytes.fromhex(value)
-    if key[:-1] + bytes([key[-1] & 0x7F]) in _SMALL_ORDER:
+    if is_small_order(key):
         raise MalformedManifest(f"{where} is a key of small order: anybody can sign for it", where=where)
     return key
 
@@ -451,7 +447,7 @@ def count_parties(
         BadSignature: the document is of another type.
     """
     _check_type(document, payload_type)
-    listed = {(manifest.party, key) for manifest in manifests for role in Role for key in manifest.roles[role].keys}
+    listed = {(manifest.party, key) for manifest in manifests for of in manifest.roles.values() for key in of.keys}
     owners = Counter(key for _, key in listed)
     signed: set[PartyId] = set()
     for manifest in manifests:
@@ -474,7 +470,7 @@ def _check_time(manifest: Manifest, now: Instant) -> None:
 
 
 def _check_threshold(document: SignedDocument, manifest: Manifest, role: Role) -> None:
-    role_keys = manifest.roles[role]
+    role_keys = manifest.roles.get(role, _NO_KEYS)
     signing = _signing_keys(document, role_keys.keys)
     if len(signing) >= role_keys.threshold:
         return

@@ -47,6 +47,7 @@ INVARIANTS = (
     "PREVIEWED",
     "CHAIN",
     "REPLAY",
+    "SHOWN",
 )
 MAX_README_LINES = 200
 

@@ -159,7 +159,7 @@ def test_a_failure_leaves_nobody_busy(world: World, monkeypatch: pytest.MonkeyPa
 
 
 def test_where_nothing_is_due_nothing_is_opened(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(peers, "_open_client", None)
+    monkeypatch.setattr(peers, "open_client", None)
     assert asyncio.run(deliver(world.nodes["aurelia"])) == 0
 
 

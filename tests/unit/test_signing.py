@@ -179,13 +179,28 @@ def test_a_document_without_signatures_meets_no_threshold() -> None:
 
 
 def test_every_role_is_asked_for_its_own_keys() -> None:
-    manifest = parse_manifest(make_payload("arvenia"))
+    manifest = parse_manifest(make_payload("arvenia", witness=make_role_keys(["arvenia witness"])))
     for signing in Role:
         document = sign_document("t", b"", [SeedSigner(f"arvenia {signing}")])
         assert verify_signed_document(document, manifest, role=signing, payload_type="t", now=NOW) == b""
         for other in set(Role) - {signing}:
             with pytest.raises(UnknownKey):
                 verify_signed_document(document, manifest, role=other, payload_type="t", now=NOW)
+
+
+def test_a_party_without_a_witness_key_has_signed_nothing_as_a_witness() -> None:
+    manifest = parse_manifest(make_payload("arvenia"))
+    assert Role.WITNESS not in manifest.roles
+    document = sign_document("t", b"", [SeedSigner("arvenia log")])
+    with pytest.raises(UnknownKey):
+        verify_signed_document(document, manifest, role=Role.WITNESS, payload_type="t", now=NOW)
+
+
+def test_a_key_that_another_lists_for_its_witness_counts_for_neither() -> None:
+    one = parse_manifest(make_payload("arvenia"))
+    other = parse_manifest(make_payload("borlund", witness=make_role_keys(["arvenia agreement"])))
+    document = sign_document("t", b"", [SeedSigner("arvenia agreement"), SeedSigner("borlund agreement")])
+    assert count_parties(document, [one, other], payload_type="t", now=NOW) == {PartyId("borlund")}
 
 
 def test_a_threshold_is_met_by_any_of_the_keys() -> None:
@@ -218,7 +233,7 @@ def test_a_manifest_says_what_was_put_in() -> None:
     assert (manifest.version, manifest.previous) == (1, None)
     assert (manifest.issued_at, manifest.expires_at) == (ISSUED, EXPIRES)
     assert manifest.roles[Role.AGREEMENT] == make_role_keys(["one", "two"], 2)
-    assert manifest.roles.keys() == set(Role)
+    assert manifest.roles.keys() == set(Role) - {Role.WITNESS}
     assert manifest.digest == sha256_digest(payload)
     assert hash(manifest) == hash(parse_manifest(payload))
 

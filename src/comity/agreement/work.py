@@ -38,6 +38,7 @@ class WorkKind(StrEnum):
     ASSURANCE_END = "assurance-end"
     MANIFEST_END = "manifest-end"
     UNDELIVERED = "undelivered"
+    UNACKNOWLEDGED = "unacknowledged"
     STRANGER = "stranger"
     UNPARSABLE_PATTERN = "unparsable-pattern"
 

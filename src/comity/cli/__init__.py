@@ -38,6 +38,7 @@ _COMMANDS = {
     "work": "retention:work",
     "log": "journal:log",
     "audit": "audit:audit",
+    "verify": "receipts:verify",
 }
 
 

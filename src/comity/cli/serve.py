@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shell: the process that serves: partners over TAXII, this party's own commands over the control socket.
 
-1. own the store;
+1. own the store, and ask the witnesses whether they have seen more of its log than it holds;
 2. listen for commands, so that from here on they come to this process;
 3. listen for partners, and say so in one line;
 4. deliver what is queued, whenever something is queued and every few seconds;
-5. do what time brings without anybody acting, and delete what is due, at the start and twice a minute;
+5. have the head of the log cosigned by the witnesses, some seconds after it has grown;
+6. do what time brings without anybody acting, and delete what is due, at the start and twice a minute;
    have patterns read that wait for it, which is looked for twice a second;
-6. take the certificate and the access log anew when told to by SIGHUP;
-7. when told to stop: take no more, finish what is being sent within `stop_seconds`, cut the rest.
+7. take the certificate and the access log anew when told to by SIGHUP;
+8. when told to stop: take no more, finish what is being sent within `stop_seconds`, cut the rest.
 
 With `--workers` partners are answered by processes that this one starts (`taxii.workers`); all the rest stays here.
 """
@@ -40,6 +41,7 @@ from comity.peers import deliver
 from comity.taxii.listen import TaxiiServer
 from comity.taxii.tuning import tune
 from comity.taxii.workers import Workers
+from comity.witnessing import Rounds, verify_not_behind
 
 __all__ = ["serve_node", "write_faults"]
 
@@ -47,6 +49,7 @@ _DELIVERY_PAUSE_SECONDS = 5.0
 _UPKEEP_PAUSE_SECONDS = 30.0
 _CHECK_PAUSE_SECONDS = 0.5
 _FAILED_CHECK_PAUSE_SECONDS = 30.0
+_COSIGNING_PAUSE_SECONDS = 5.0
 _PATIENCE_SECONDS = 1.0
 """How long to wait for a command that owns the store just now."""
 
@@ -117,11 +120,17 @@ async def _serve(session: Session, node: Node, address: Address, *, workers: int
     serving = _Serving(node, _make_server(node, address, workers=workers))
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, serving.reload)
     listener = Listener(node.folder, serving.handle)
+    await verify_not_behind(node)
     await listener.start()
     try:
         bound = await serving.server.start()
         tune()
-        always = (serving.deliver_always(), serving.keep_up_always(), serving.check_always())
+        always = (
+            serving.deliver_always(),
+            serving.keep_up_always(),
+            serving.check_always(),
+            serving.cosign_always(),
+        )
         working = [asyncio.create_task(one) for one in always]
         _say_ready(session, node, bound, encrypted=serving.server.encrypted)
         await stopping.wait()
@@ -222,6 +231,18 @@ class _Serving:
         else:
             return True
         return False
+
+    async def cosign_always(self) -> None:
+        """Have the head cosigned for as long as this process serves. What is asked for is committed already."""
+        rounds = Rounds(self._node)
+        while True:
+            try:
+                await rounds.ask()
+            except ComityError as error:
+                _log.error("the head could not be cosigned: %s", error.detail)
+            except Exception:  # noqa: BLE001 (the process must go on serving: a head without cosignatures is a good one)
+                _log.exception("the head could not be cosigned")
+            await asyncio.sleep(_COSIGNING_PAUSE_SECONDS)
 
     async def _keep_up_once(self) -> None:
         done = keep_up(self._node)

@@ -20,10 +20,12 @@ from comity.agreement.channels import Channel
 from comity.canonical import Json, sha256_digest
 from comity.errors import ComityError, MalformedObject
 from comity.ids import Digest, Instant, ObjectId, PartyId, format_instant
+from comity.node.delivery import keep_shown
 from comity.node.node import Act, Node
 from comity.node.relabel import relabel
 from comity.node.schemas import read_schemas
 from comity.node.steps import Steps, finish
+from comity.release.delivery import Shown, verify_objects, verify_page
 from comity.release.receiving import Restrictions, find_restrictions, make_unrestricted
 from comity.stix.labels import Label, Tags, join_tags, make_label, make_tags, read_tags, restate
 from comity.stix.markings import TLP_IDS, Markings, read_markings
@@ -54,6 +56,7 @@ __all__ = [
     "join_intakes",
     "read_in_steps",
     "receive_page",
+    "receive_shown",
     "take_part",
 ]
 
@@ -129,17 +132,35 @@ def add_in_steps(node: Node, data: bytes, *, tags: Tags) -> Steps[Intake]:
     return join_intakes(intakes, read.checked.bad)
 
 
-def receive_page(node: Node, data: bytes, received: Received) -> Intake:
+def receive_shown(node: Node, data: bytes, received: Received, shown: Shown) -> Intake:
+    """`receive_page` of a page that the giver's receipt shows to be the one it disclosed; the receipt is kept with it.
+
+    Raises:
+        ReceiptRefused: the page is another than the receipt lists; nothing was kept.
+        ConflictError: something else of this giver was taken in meanwhile; nothing was kept.
+    """
+    verify_page(shown.verified, data, terms=received.terms, channel=received.channel.id)
+    return receive_page(node, data, received, shown=shown)
+
+
+def receive_page(node: Node, data: bytes, received: Received, *, shown: Shown | None = None) -> Intake:
     """A partner's objects, taken in under its terms, and the place in its feed, in one transaction.
 
     The terms restrict what may become of them here (`release.receiving`). Whether the objects are within the scope of
-    the terms is not checked here: the giver's log shows it if they are not.
+    the terms is not checked here: the giver's log shows it if they are not. Without `shown` nothing is asked of the
+    giver: what comes over the network comes by `receive_shown`.
     """
     read = finish(read_in_steps(BundleReading(data)))
+    checked = read.checked
+    if shown is not None:
+        verify_objects(shown.verified, [item for item, _ in checked.good], checked.places)
     parts = Parts(read, most=None)
     restrictions = find_restrictions(received.channel, giver=received.giver, receiver=node.party)
+    number = None if shown is None else shown.verified.sequence
     with node.act() as act:
-        holding = Holding(originator=received.giver, received_under=received.terms, added_at=act.now)
+        if shown is not None:
+            keep_shown(act, shown, arrived=True)
+        holding = Holding(originator=received.giver, received_under=received.terms, added_at=act.now, receipt=number)
         intake = take_part(act, parts, holding=holding, tags=make_tags(), restrictions=restrictions)
         if received.added_after is not None:
             pulls.set_position(act.transaction, received.giver, received.collection, received.added_after)
@@ -401,6 +422,7 @@ def _keep(
             terms=holding.received_under,
             giver=holding.originator,
             now=holding.added_at,
+            receipt=holding.receipt,
         )
     return [item.pk for item in new]
 

@@ -50,8 +50,8 @@ class Act:
         count: int,
         listing: log.Text | None = None,
         grounds: log.Grounds | None = None,
-    ) -> None:
-        """Put an entry on record with this act; `recipient` gets its next sequence number.
+    ) -> int | None:
+        """Put an entry on record with this act; `recipient` gets its next sequence number, which comes back.
 
         The content names `listing` and `grounds`, where it has them.
         """
@@ -72,6 +72,7 @@ class Act:
         )
         opening = log.Opening(salt=salt, content=content)
         self.entries.append(log.Entry(leaf=format_leaf(leaf), opening=opening, listing=listing, grounds=grounds))
+        return sequence
 
 
 _PAGES_BYTES = 48 * 1024 * 1024
@@ -285,7 +286,7 @@ def _verify_keys(settings: Settings, signers: Mapping[Role, Signer], store: Sqli
         raise CorruptionError("the store does not hold this party's own manifest; restore a backup")
     roles = parse_manifest(parse_signed_document(own.envelope).payload).roles
     for role, signer in signers.items():
-        if signer.public_key not in roles[role].keys:
+        if role not in roles or signer.public_key not in roles[role].keys:
             raise ConfigError(
                 f"keys/{role}.pem is not a key that this party's manifest names; restore keys and store from one backup"
             )

@@ -80,11 +80,15 @@ class PollRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """What may now be sent; `agreement` is the one that a suspension of must wait for."""
+    """What may now be sent; `agreement` is the one that a suspension of must wait for.
+
+    `sequence` is the number of this disclosure to its recipient; None for a page with nothing on it.
+    """
 
     agreement: AgreementId
     terms: Digest
     filled: Filled
+    sequence: int | None = None
 
     @property
     def items(self) -> tuple[Released, ...]:
@@ -169,9 +173,8 @@ def _poll(node: Node, act: Act, request: PollRequest, opened: dict[tuple[PartyId
         feed = _catch_up(act, collection, node.party)
         opened[place] = collection, feed, policy
         filled = _find_or_fill(node, act.transaction, collection, feed, request=request)
-    if filled.at:
-        _record(act, collection, request.answer, filled=filled, policy=policy)
-    return Page(agreement=collection.dossier.id, terms=collection.terms.hash, filled=filled)
+    sequence = _record(act, collection, request.answer, filled=filled, policy=policy) if filled.at else None
+    return Page(agreement=collection.dossier.id, terms=collection.terms.hash, filled=filled, sequence=sequence)
 
 
 def _find_or_fill(
@@ -346,7 +349,7 @@ def _finish(
     )
 
 
-def _record(act: Act, collection: Collection, answer: Answer, *, filled: Filled, policy: Text) -> None:
+def _record(act: Act, collection: Collection, answer: Answer, *, filled: Filled, policy: Text) -> int | None:
     if policy.digest not in filled.grounded:
         text = Text(format_grounds(floor=filled.floor, labels=filled.labels, policy=policy.digest))
         tag = tag_grounds(read_node_key(act.transaction), text.data)
@@ -359,7 +362,7 @@ def _record(act: Act, collection: Collection, answer: Answer, *, filled: Filled,
         grounds=tag,
         listing=filled.listing.digest,
     )
-    act.record(
+    return act.record(
         EntryType.DISCLOSURE,
         content,
         terms=collection.terms.hash,

@@ -16,6 +16,7 @@ from comity.agreement.terms import Terms
 from comity.agreement.work import AgreementFacts, WorkItem, WorkKind, list_agreement_work, sort_work, start_notice
 from comity.errors import TransitionError
 from comity.ids import Digest, Instant, PartyId
+from comity.node.acknowledge import list_unacknowledged
 from comity.node.node import Node
 from comity.node.parties import list_parties
 from comity.node.retention import Due, check_texts, list_reviews
@@ -44,6 +45,7 @@ def list_work(node: Node) -> tuple[WorkItem, ...]:
             *_list_retention(reviews.items, texts, more=reviews.more),
             *_list_deleted(transaction, texts, now=now),
             *_list_undelivered(transaction, now=now),
+            *_list_unacknowledged(transaction, now=now),
             *_list_strangers(transaction, dossiers, now=now),
             *_list_unparsable(transaction, node.party),
         ]
@@ -157,6 +159,22 @@ def _list_undelivered(transaction: Transaction, *, now: Instant) -> Iterator[Wor
             since=min(message.added_at for message in messages),
             party=party,
             count=len(messages),
+        )
+
+
+def _list_unacknowledged(transaction: Transaction, *, now: Instant) -> Iterator[WorkItem]:
+    for item in list_unacknowledged(transaction, now=now):
+        yield WorkItem(
+            kind=WorkKind.UNACKNOWLEDGED,
+            act=f"pull again, and see that {item.party}'s node answers"
+            if item.sent
+            else f"ask {item.party} whether it has what was given; the log has each: log list",
+            why=f"{item.party} has not taken what this party acknowledged"
+            if item.sent
+            else f"{item.count} disclosure{'' if item.count == 1 else 's'} to {item.party} not acknowledged",
+            since=item.since,
+            party=item.party,
+            count=item.count,
         )
 
 

@@ -102,14 +102,15 @@ class EntryType(StrEnum):
     CREDENTIAL = "credential"
     REVIEW = "review"
     PURGE = "purge"
+    ACKNOWLEDGEMENT = "acknowledgement"
 
 
 NOT_SHARED = frozenset({EntryType.REVIEW, EntryType.PURGE})
 """What a party records of its own house: it concerns terms where something was received under them, else none."""
 
 
-OF_NO_TERMS = frozenset({EntryType.PEOPLE, EntryType.CREDENTIAL})
-"""What a party records of who may come in: it concerns no terms."""
+OF_NO_TERMS = frozenset({EntryType.PEOPLE, EntryType.CREDENTIAL, EntryType.ACKNOWLEDGEMENT})
+"""What a party records of who may come in, and of what is known to have been given: it concerns no terms alone."""
 
 
 class CredentialChange(StrEnum):

@@ -16,13 +16,14 @@ _FOREVER = 2**63 - 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
-    """One way one version of an object came."""
+    """One way one version of an object came; `receipt` is the number of the giver's disclosure, where it was shown."""
 
     object: int
     terms: Digest
     giver: PartyId
     received_at: Instant
     decided_at: Instant
+    receipt: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,19 +36,28 @@ class Taken:
     objects: int
 
 
-def add_arrivals(transaction: Transaction, keys: Iterable[int], *, terms: Digest, giver: PartyId, now: Instant) -> None:
+def add_arrivals(
+    transaction: Transaction,
+    keys: Iterable[int],
+    *,
+    terms: Digest,
+    giver: PartyId,
+    now: Instant,
+    receipt: int | None = None,
+) -> None:
     """Keep how each of `keys` came. The same way again changes nothing: time runs from the first receipt."""
     transaction.run_many(
-        "INSERT INTO arrival VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        [(pk, terms, giver, now, now) for pk in keys],
+        "INSERT INTO arrival (object, terms, giver, received_at, decided_at, receipt) VALUES (?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT DO NOTHING",
+        [(pk, terms, giver, now, now, receipt) for pk in keys],
     )
 
 
 def read_arrivals(transaction: Transaction, keys: Collection[int]) -> dict[int, list[Arrival]]:
     """Every way each of `keys` came; those that came no way are absent."""
     found: dict[int, list[Arrival]] = {}
-    for pk, terms, giver, received_at, decided_at in transaction.rows(
-        "SELECT object, terms, giver, received_at, decided_at FROM arrival"
+    for pk, terms, giver, received_at, decided_at, receipt in transaction.rows(
+        "SELECT object, terms, giver, received_at, decided_at, receipt FROM arrival"
         " WHERE object IN (SELECT value FROM json_each(?)) ORDER BY object, received_at, terms, giver",
         (json.dumps([*keys]),),
     ):
@@ -57,6 +67,7 @@ def read_arrivals(transaction: Transaction, keys: Collection[int]) -> dict[int, 
             giver=PartyId(giver),
             received_at=Instant(received_at),
             decided_at=Instant(decided_at),
+            receipt=receipt,
         )
         found.setdefault(pk, []).append(arrival)
     return found

@@ -72,11 +72,15 @@ class StoredObject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holding:
-    """How an object came to be held: from whom, under which terms (None: taken in by this node), when."""
+    """How an object came to be held: from whom, under which terms (None: taken in by this node), when.
+
+    `receipt` is the number of the giver's disclosure, where it gave a receipt for it.
+    """
 
     originator: PartyId
     received_under: Digest | None
     added_at: Instant
+    receipt: int | None = None
 
 
 class NewObject(NamedTuple):

@@ -8,7 +8,10 @@ server (§8.2.1), answers 401 to who is not known, so that clients learn how to 
     /taxii2/                       discovery, with the one API root of the party that asks
     /taxii2/PARTY/…                that party's API root; any other party's does not exist
     POST …/objects/, DELETE        what partners write (`taxii.writing`)
+    /comity/receipts/, …           receipts for what was disclosed (`taxii.receipts`)
+    POST /comity/acknowledgements/ what a receiver signs of it
     POST /comity/exchange/         a signed message of another node; its signature is its credential
+    POST /comity/witness/add-checkpoint   a partner asks for a cosignature over the head of its own log
 
 Not here: what may be given (`node.poll`). Here: that nothing is sent before `poll` has returned, and that each answer
 is registered with `Sends` (`taxii.polls`) until its last byte is out.
@@ -31,14 +34,14 @@ from comity.errors import (
     UnavailableError,
 )
 from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId, format_instant, parse_object_id
-from comity.node import correspond
+from comity.node import correspond, witness
 from comity.node.gate import list_open_collections
 from comity.node.node import Node
 from comity.node.pages import Filled
 from comity.node.parties import authenticate, read_cursor_key
 from comity.node.poll import MAX_PAGE_OBJECTS, PollRequest, Selection, VersionChoice
 from comity.release.disclosure import Answer
-from comity.taxii import wire, writing
+from comity.taxii import receipts, wire, writing
 from comity.taxii.bodies import Bodies, Hold
 from comity.taxii.coding import Coding, compress
 from comity.taxii.guard import VISIT, Visit
@@ -49,9 +52,10 @@ from comity.taxii.responses import MOST_AT_ONCE, Response, challenge, cut_body, 
 from comity.taxii.sends import WRITE_DEADLINE_SECONDS, Sends, Stops
 from comity.taxii.wire import Filters, Resource, Route
 
-__all__ = ["EXCHANGE_PATH", "TaxiiApp"]
+__all__ = ["EXCHANGE_PATH", "WITNESS_PATH", "TaxiiApp"]
 
 EXCHANGE_PATH = "/comity/exchange/"
+WITNESS_PATH = "/comity/witness/add-checkpoint"
 
 _MAX_MESSAGE_BYTES = 2 * 1024 * 1024
 _READ = frozenset({*wire.SECRET_HEADERS, b"accept", b"accept-encoding", b"content-length", b"content-type"})
@@ -187,6 +191,8 @@ class TaxiiApp:
         route = wire.parse_route(path)
         visit.resource = _name_resource(route, path)
         try:
+            if method == "POST" and path == WITNESS_PATH:
+                return self._witness(scope, body, visit)
             if method == "POST" and not writing.is_addition(route):
                 return self._exchange(path, body)
             return await self._answer_party(scope, body, visit, route)
@@ -202,6 +208,8 @@ class TaxiiApp:
         method, headers = scope["method"], _read_headers(scope)
         party = authenticate(self.node, secret=wire.read_secret(headers))
         visit.admit(party)
+        if receipts.is_receipt_path(scope["path"]) and method in {"GET", "HEAD"}:
+            return receipts.answer(self.node, party, scope["path"])
         if route is None or not writing.is_served(method, route) or route.root not in {"", party}:
             raise NotFoundError("no such resource")
         if not wire.is_acceptable(headers.get("accept")):
@@ -212,6 +220,8 @@ class TaxiiApp:
 
     def _exchange(self, path: str, body: bytes | None) -> Response:
         """A message of another node. What is not a good one gets the answer that any path gets."""
+        if path == receipts.ACKNOWLEDGEMENTS_PATH:
+            return receipts.take(self.node, body)
         if path not in {EXCHANGE_PATH, EXCHANGE_PATH.removesuffix("/")} or body is None:
             raise NotFoundError("no such resource")
         try:
@@ -223,6 +233,15 @@ class TaxiiApp:
         # One that is known may have closed a gate when it came first; whoever waits for that is waited for.
         stops = recorded.stops or (recorded.heard and not recorded.new)
         return replace(respond(202), stopped=(event.agreement, event.digest) if stops else None)
+
+    def _witness(self, scope: Scope, body: bytes | None, visit: Visit) -> Response:
+        """A cosignature for a partner's own log; to whoever is none, and for any other log, there is nothing here."""
+        party = authenticate(self.node, secret=wire.read_secret(_read_headers(scope)))
+        visit.admit(party)
+        if body is None:
+            raise NotFoundError("no such resource")
+        answer = witness.add_checkpoint(self.node, party, body)
+        return respond(answer.status, answer.body, headers={"content-type": answer.media_type})
 
     def _bound_body(self, scope: Scope) -> int:
         """How much of the body is read: of an envelope only from who may write there as much as TAXII clients send."""
@@ -288,7 +307,8 @@ class TaxiiApp:
         page, sending = await self._polls.ask(question.request, lambda: self._abort(scope["client"]))
         self._pace.note_poll()
         try:
-            return self._answer_question(question, route, page.filled, coding=coding).begin(sending)
+            besides = receipts.name_receipt(page.sequence) if receipts.is_asked(scope["headers"]) else ()
+            return self._answer_question(question, route, page.filled, coding=coding).begin(sending, besides=besides)
         except BaseException:
             self.sends.release(sending)
             raise
@@ -373,6 +393,10 @@ def _name_resource(route: Route | None, path: str) -> str:
     """The kind of thing that a path names, for what is noted of requests: never the thing itself."""
     if route is not None:
         return route.resource.value
+    if receipts.is_receipt_path(path):
+        return "receipt"
+    if path == WITNESS_PATH:
+        return "witness"
     return "exchange" if path in {EXCHANGE_PATH, EXCHANGE_PATH.removesuffix("/")} else "none"
 
 

@@ -31,6 +31,7 @@ __all__ = [
     "Tile",
     "append_leaves",
     "consistency_proof",
+    "find_old_root",
     "inclusion_proof",
     "leaf_hash",
     "node_hash",
@@ -216,6 +217,23 @@ def verify_consistency(old_size: int, new_size: int, proof: Sequence[Hash], old_
     if found_new != new_root:
         raise ProofMismatch(f"the proof for {trees} leads to {found_new.hex()} as the new root, not {new_root.hex()}")
     return new_root
+
+
+def find_old_root(old_size: int, new_size: int, proof: Sequence[Hash], new_root: Hash) -> Hash | None:
+    """The root at `old_size` of the very tree that has `new_root` at `new_size`, where a proof shows it; else None.
+
+    A consistency proof that leads to `new_root` holds nodes of that tree, so that what it leads to as the old root is
+    the root that the tree had: whoever signed another one for that size has signed two histories. Where `old_size` is a
+    power of two the old root is not part of a proof, and there is nothing to be found.
+    """
+    _check_hashes((new_root, *proof))
+    if not 0 < old_size < new_size or not old_size & (old_size - 1):
+        return None
+    try:
+        found_old, found_new = _walk_consistency(old_size, new_size, proof, EMPTY_ROOT)
+    except ProofMismatch:
+        return None
+    return found_old if found_new == new_root else None
 
 
 def tile_path(level: int, index: int, width: int) -> str:

@@ -2,7 +2,8 @@
 """Pure: signed notes, and the checkpoint of a log as the text of one (C2SP signed-note, tlog-checkpoint).
 
 Decides whether bytes are a note, whether a known key signed its text, and what checkpoint the text is. Does not
-decide whether two checkpoints belong to one history (`tlog.merkle`), nor which key is a party's (`comity.signing`).
+decide whether two checkpoints belong to one history (`tlog.merkle`), nor which key is a party's (`comity.signing`),
+nor what a witness has said of a checkpoint (`tlog.cosignature`).
 
     comity.arvenia.example/log
     20852163
@@ -16,8 +17,10 @@ A note has one spelling: what is accepted is given back byte for byte by `format
 import base64
 import re
 from dataclasses import dataclass
+from enum import IntEnum
 from hashlib import sha256
 
+from comity.ed25519 import is_small_order
 from comity.errors import BadSignature, MalformedNote, UnknownKey
 from comity.signing import Signer, verify_signature
 
@@ -25,16 +28,21 @@ __all__ = [
     "Checkpoint",
     "Note",
     "NoteSignature",
+    "SignatureType",
+    "VerifierKey",
     "format_checkpoint",
     "format_note",
+    "format_signature_line",
+    "format_vkey",
     "note_key_hash",
     "parse_checkpoint",
     "parse_note",
+    "parse_signature_lines",
+    "parse_vkey",
     "sign_note",
     "verify_note",
 ]
 
-_ED25519 = 1  # the signature type byte of C2SP signed-note
 _HASH_BYTES = 32
 _KEY_HASH_BYTES = 4
 _MAX_NOTE_BYTES = 1_000_000  # as Go's sumdb/note, whose readers will see our notes
@@ -43,6 +51,40 @@ _MAX_SIZE = 2**63 - 1  # as Go's int64: no reader in the field can hold more
 _LINE = re.compile(r"— (\S+) (\S+)")
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 _SIZE = re.compile(r"0|[1-9][0-9]*", re.ASCII)
+_VKEY = re.compile(r"([^\s+]+)\+([0-9a-f]{8})\+(\S+)")
+_MAX_VKEY = 4_000  # characters; with an ML-DSA-44 key it has under 1,900 and a name
+
+
+class SignatureType(IntEnum):
+    """What a signature line's key is and what it signs: the type byte of C2SP signed-note and tlog-cosignature."""
+
+    ED25519 = 0x01
+    """Over the note's text: how a log signs."""
+    ED25519_COSIGNATURE = 0x04
+    """Over a time and the text of a checkpoint: how a witness signs."""
+    ML_DSA_44_COSIGNATURE = 0x06
+    """Over a time, the names of witness and log, size and root; not over extension lines."""
+
+
+_KEY_BYTES = {
+    SignatureType.ED25519: 32,
+    SignatureType.ED25519_COSIGNATURE: 32,
+    SignatureType.ML_DSA_44_COSIGNATURE: 1312,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifierKey:
+    """A key as a reader of notes is told of it: what its signature lines are named, and how they verify."""
+
+    name: str
+    type: SignatureType
+    public_key: bytes
+
+    @property
+    def key_hash(self) -> bytes:
+        """The 4 bytes by which signature lines point at this key."""
+        return note_key_hash(self.name, self.public_key, algorithm=self.type)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,13 +117,48 @@ class Note:
     signatures: tuple[NoteSignature, ...]
 
 
-def note_key_hash(name: str, public_key: bytes, *, algorithm: int = _ED25519) -> bytes:
+def note_key_hash(name: str, public_key: bytes, *, algorithm: int = SignatureType.ED25519) -> bytes:
     """The 4 bytes by which signature lines point at a key (C2SP signed-note, "Signatures").
 
     Raises:
         MalformedNote: the name is not text.
     """
     return sha256(_encode(name) + b"\n" + bytes([algorithm]) + public_key).digest()[:_KEY_HASH_BYTES]
+
+
+def format_vkey(key: VerifierKey) -> str:
+    """The key in one line, as configurations hold it: NAME+HASH+BASE64 (C2SP signed-note, "Verifier keys").
+
+    Raises:
+        MalformedNote: what `parse_vkey` would refuse.
+    """
+    text = f"{key.name}+{key.key_hash.hex()}+{_format_base64(bytes([key.type]) + key.public_key)}"
+    parse_vkey(text)
+    return text
+
+
+def parse_vkey(text: str) -> VerifierKey:
+    """The key that a line names. Its hash is recomputed: a line in which one part was altered is refused.
+
+    Raises:
+        MalformedNote: not that, a type not known here, a key of another length, or one for which anybody can sign.
+    """
+    match = _VKEY.fullmatch(text) if len(text) <= _MAX_VKEY else None
+    data = None if match is None else _read_base64(match[3])
+    if match is None or _CONTROL.search(text) or not data:
+        raise MalformedNote('not a verifier key: write NAME+HASH+BASE64, the name without spaces or "+"')
+    types = [kind for kind in SignatureType if kind == data[0]]
+    if not types:
+        known = ", ".join(f"{kind:#04x}" for kind in SignatureType)
+        raise MalformedNote(f"the verifier key of {match[1]} is of type {data[0]:#04x}; known are {known}")
+    key = VerifierKey(name=match[1], type=types[0], public_key=data[1:])
+    if len(key.public_key) != _KEY_BYTES[key.type]:
+        raise MalformedNote(f"the verifier key of {key.name} has {len(data) - 1} bytes, not {_KEY_BYTES[key.type]}")
+    if key.type is not SignatureType.ML_DSA_44_COSIGNATURE and is_small_order(key.public_key):
+        raise MalformedNote(f"the verifier key of {key.name} is a key of small order: anybody can sign for it")
+    if key.key_hash.hex() != match[2]:
+        raise MalformedNote(f"the verifier key of {key.name} has the hash {key.key_hash.hex()}, not {match[2]}")
+    return key
 
 
 def format_checkpoint(checkpoint: Checkpoint) -> str:
@@ -160,12 +237,25 @@ def parse_note(data: bytes) -> Note:
     end = whole.rfind("\n\n") + 1
     if not end or not whole.endswith("\n"):
         raise MalformedNote("a note is a text, a blank line, and signature lines that each end with a newline")
-    lines = whole[end + 1 : -1].split("\n")
-    if len(lines) > _MAX_SIGNATURES:
-        raise MalformedNote(f"{len(lines)} signature lines where at most {_MAX_SIGNATURES} are taken")
     first = whole.count("\n", 0, end + 1) + 1
-    signatures = tuple(_read_signature(line, where=f"line {first + place}") for place, line in enumerate(lines))
-    return Note(text=whole[:end], signatures=signatures)
+    return Note(text=whole[:end], signatures=_read_signatures(whole[end + 1 :], first=first))
+
+
+def parse_signature_lines(data: bytes) -> tuple[NoteSignature, ...]:
+    """The signature lines that the bytes are, 1 to 100, without a note (the answer of C2SP tlog-witness).
+
+    Raises:
+        MalformedNote: as `parse_note` of them.
+    """
+    note = parse_note(b"x\n\n" + data)
+    if note.text != "x\n":
+        raise MalformedNote("signature lines with a text or a blank line before them")
+    return note.signatures
+
+
+def format_signature_line(signature: NoteSignature) -> str:
+    """The line of a signature, with its newline. What a note may hold is checked by `format_note`, not here."""
+    return f"— {signature.name} {_format_base64(signature.key_hash + signature.signature)}\n"
 
 
 def format_note(note: Note) -> bytes:
@@ -174,10 +264,7 @@ def format_note(note: Note) -> bytes:
     Raises:
         MalformedNote: the note cannot be written: its text, a name or a signature is not what a note may hold.
     """
-    lines = [
-        f"— {signature.name} {_format_base64(signature.key_hash + signature.signature)}\n"
-        for signature in note.signatures
-    ]
+    lines = [format_signature_line(signature) for signature in note.signatures]
     data = _encode("".join([note.text, "\n", *lines]))
     if parse_note(data) != note:
         raise MalformedNote("the note would be read differently from how it was made: check text, names and key hashes")
@@ -228,6 +315,13 @@ def _read_base64(text: str) -> bytes | None:
 
 def _line(text: str, position: int) -> str:
     return f"line {text.count(chr(10), 0, position) + 1}"
+
+
+def _read_signatures(text: str, *, first: int) -> tuple[NoteSignature, ...]:
+    lines = text[:-1].split("\n")
+    if len(lines) > _MAX_SIGNATURES:
+        raise MalformedNote(f"{len(lines)} signature lines where at most {_MAX_SIGNATURES} are taken")
+    return tuple(_read_signature(line, where=f"line {first + place}") for place, line in enumerate(lines))
 
 
 def _read_signature(line: str, *, where: str) -> NoteSignature:

@@ -23,10 +23,10 @@ from tests.unit.cli.conftest import LOCATION, REPORT, WORDS, Comity, Party, make
 ROOT = Path(__file__).parents[3]
 
 
-def documented(command: str) -> set[str]:
+def documented(command: str, *, node: str = " --node DIR") -> set[str]:
     """The top-level fields of a command's result, by the first table below its heading in docs/cli.md."""
     text = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
-    _, heading, rest = text.partition(f"### `comity --node DIR {command}")
+    _, heading, rest = text.partition(f"### `comity{node} {command}")
     assert heading
     table = rest[rest.index("| Field |") :].split("\n\n")[0]
     cells = [line.split("|")[1] for line in table.splitlines()[2:]]

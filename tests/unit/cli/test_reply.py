@@ -16,6 +16,7 @@ EXPECTED = {
     "MalformedManifest": 1,
     "MalformedMessage": 1,
     "MalformedNote": 1,
+    "MalformedPolicy": 1,
     "MalformedRequest": 2,
     "MalformedScenario": 1,
     "VerificationError": 7,

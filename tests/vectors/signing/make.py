@@ -36,6 +36,7 @@ ROOT, NEW_ROOT = SeedSigner("arvenia manifest"), SeedSigner("arvenia manifest 2"
 ONE = make_payload("arvenia")
 TWO_OF_TWO = make_payload("arvenia", agreement=make_role_keys(["arvenia agreement", "arvenia second"], 2))
 BORLUND = make_payload("borlund")
+WITNESS = make_payload("arvenia", witness=make_role_keys(["arvenia witness"]))
 SECOND = make_payload(
     "arvenia", version=2, previous=sha256_digest(ONE), manifest=make_role_keys(["arvenia manifest 2"])
 )
@@ -192,6 +193,20 @@ def manifest_vectors() -> dict[str, Vector]:
     as_terms = sign(ROOT, payload=ONE)
     return {
         "manifest-ok": first("signed by its own key", ONE, None),
+        "manifest-ok-witness": first("with a witness", WITNESS, None),
+        "manifest-witness-of-log": first(
+            "the witness key is the log key",
+            WITNESS.replace(
+                SeedSigner("arvenia witness").public_key.hex().encode(),
+                SeedSigner("arvenia log").public_key.hex().encode(),
+            ),
+            "malformed-manifest",
+        ),
+        "manifest-witness-empty": first(
+            "a witness role without keys",
+            ONE.replace(b'}},"state"', b'},"witness":{"keys":[],"threshold":1}},"state"'),
+            "malformed-manifest",
+        ),
         "manifest-ok-pinned": first("and its digest is the pinned one", ONE, None, pin=sha256_digest(ONE)),
         "manifest-pin-differs": first("another digest is pinned", ONE, "digest-mismatch", pin=sha256_digest(BORLUND)),
         "manifest-expired": first("past its time", ONE, "expired", now=EXPIRY),

@@ -2,12 +2,14 @@
 """Shell: `log`."""
 
 import base64
+import json
 
 import click
 
 from comity.cli.reply import Exit
-from comity.cli.session import ActCommand, Session
+from comity.cli.session import ActCommand, Session, write_new
 from comity.cli.words.journal import describe_checkpoint, describe_entry, describe_verified, list_entries
+from comity.cli.words.receipts import describe_receipt, list_refused
 
 __all__ = ["log"]
 
@@ -43,6 +45,49 @@ def show(session: Session, entry: str) -> int:
 def checkpoint(session: Session) -> int:
     """Print the last checkpoint this party signed (C2SP tlog-checkpoint), byte for byte."""
     return session.run("log.checkpoint", {}, describe_checkpoint)
+
+
+@log.command(
+    "receipt",
+    short_help="Write the receipt for a disclosure.",
+    cls=ActCommand,
+    example="comity --node aurelia log receipt 12 --out receipt.json",
+)
+@click.argument("entry", metavar="ENTRY")
+@click.option("--from", "giver", metavar="PARTY", help="The receipt that this partner gave for its disclosure ENTRY.")
+@click.option("--out", "file", metavar="FILE", help="Write it there, byte for byte.")
+@click.pass_obj
+def receipt(session: Session, entry: str, giver: str | None, file: str | None) -> int:
+    """Give the receipt for the disclosure that is ENTRY of this party's log, for its recipient or an auditor.
+
+    ENTRY is the number of the entry from 0, or a unique beginning of its commitment. With --from it is the number of a
+    partner's disclosure to this party, from 1: what is given is the receipt that the partner gave and that was kept.
+    `comity verify` needs the receipt and the giver's manifest, and nothing else.
+    """
+    reply = session.carry_out("log.receipt", {"entry": entry, "from": giver})
+    if file is not None and reply.result is not None:
+        write_new(file, str(reply.result["receipt"]))
+    return session.finish(reply, describe_receipt if file is None else lambda _: f"receipt written to {file}")
+
+
+@log.command(
+    "refused",
+    short_help="List what was refused of partners.",
+    cls=ActCommand,
+    example="comity --node borealia log refused 1 --out evidence.json",
+)
+@click.argument("number", metavar="[NUMBER]", required=False)
+@click.option("--out", "file", metavar="FILE", help="Write number, reason and bytes there, as JSON.")
+@click.pass_obj
+def refused(session: Session, number: str | None, file: str | None) -> int:
+    """List the pages of partners that their receipts did not show, and that were refused whole.
+
+    With NUMBER and --out what the partner sent is written out: the page, the receipt and the proof, in base64.
+    """
+    reply = session.carry_out("log.refused", {"number": number})
+    if file is not None and reply.result is not None:
+        write_new(file, json.dumps(reply.result, indent=2) + "\n")
+    return session.finish(reply, list_refused)
 
 
 @log.command(

@@ -12,6 +12,7 @@ from comity.cli.operations import (
     people,
     previews,
     reach,
+    receipts,
     retention,
     standing,
 )
@@ -72,6 +73,8 @@ OPERATIONS: Mapping[str, Operation] = {
     "log.list": journal.list_last,
     "log.show": journal.show,
     "log.checkpoint": journal.checkpoint,
+    "log.receipt": receipts.give,
+    "log.refused": receipts.list_refused,
 }
 
 

@@ -8,7 +8,7 @@ from comity.canonical import OBJECT_LIMITS, parse_json
 from comity.cli.operations.retention import describe_stone
 from comity.cli.outcome import Arguments, Outcome
 from comity.cli.reply import Exit, Json
-from comity.errors import MalformedObject, MalformedRequest, NotFoundError
+from comity.errors import MalformedObject, MalformedRequest, NotFoundError, ReceiptRefused
 from comity.ids import ObjectId, format_instant, parse_party_id
 from comity.node import accept, ingest, patterns
 from comity.node import explain as explaining
@@ -149,11 +149,22 @@ async def pull(node: Node, arguments: Arguments) -> Outcome:
             "added": list[Json](item.added),
             "known": item.known,
             "bad": _describe_bad(item.bad),
+            "missing": item.missing,
+            "refused": None if item.refused is None else _describe_refused(item.refused),
         }
         for item in pulled
     ]
     added = (name for item in pulled for name in item.added)
-    return Outcome(result={"party": party, "channels": channels}, checks=frozenset(added))
+    refused = any(item.refused is not None for item in pulled)
+    return Outcome(
+        result={"party": party, "channels": channels},
+        code=Exit.VERIFICATION_FAILED if refused else Exit.DONE,
+        checks=frozenset(added),
+    )
+
+
+def _describe_refused(refused: ReceiptRefused) -> dict[str, Json]:
+    return {"part": refused.facts.get("part"), "reason": refused.detail}
 
 
 def _read_tags(arguments: Arguments) -> Tags:

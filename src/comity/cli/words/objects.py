@@ -81,8 +81,23 @@ def describe_pull(result: dict[str, Any]) -> str:
             continue
         lines.append(f"{head}: {len(item['added'])} added, {item['known']} known already, {len(item['bad'])} bad")
         lines += _describe_bad(item["bad"], source=result["party"])
+        lines += _describe_shown(item, result["party"])
     lines += _describe_patterns(result)
     return "\n".join(lines)
+
+
+def _describe_shown(item: dict[str, Any], giver: str) -> list[str]:
+    """What a giver's receipts showed beside what came, and what they did not show."""
+    lines = list[str]()
+    if item["missing"]:
+        lines.append(
+            f"  {giver} has {item['missing']} disclosures on record that never came here; their receipts were kept"
+        )
+    if item["refused"]:
+        lines.append(f"  REFUSED, and nothing of the page was kept: what {giver} sent does not match")
+        lines.append(f"  {printable(item['refused']['reason'])}")
+        lines.append("  the bytes are kept apart: `log refused` lists them")
+    return lines
 
 
 def describe_unkept(result: dict[str, Any]) -> str:

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: the tables of witnesses: what this party has cosigned of other logs, and what others have of its own."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from comity.ids import Digest, Instant
+from comity.store.transaction import Transaction
+
+__all__ = [
+    "MAX_EVIDENCE",
+    "StoredEvidence",
+    "StoredHead",
+    "add_cosignatures",
+    "add_evidence",
+    "list_evidence",
+    "list_problems",
+    "list_seen",
+    "put_problem",
+    "put_seen",
+    "read_cosigned_size",
+    "read_cosigners",
+    "read_lines",
+    "read_seen",
+]
+
+MAX_EVIDENCE = 16
+"""Of one log, each of proofs and of accusations: whoever has its key can make any number."""
+
+_SIZES_KEPT = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredHead:
+    """The last head of a log that was cosigned here, as its log signed it."""
+
+    origin: str
+    size: int
+    checkpoint: bytes
+    cosigned_at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredEvidence:
+    """Two heads of a log that contradict one another; `pair` is a digest over what both say."""
+
+    pair: Digest
+    origin: str
+    noted_at: Instant
+    proved: bool
+    evidence: bytes
+
+
+def read_seen(transaction: Transaction, origin: str) -> bytes | None:
+    """The last head of the log that was cosigned here; None if none was."""
+    row = transaction.row("SELECT checkpoint FROM witnessed_head WHERE origin = ?", (origin,))
+    return bytes(row[0]) if row else None
+
+
+def put_seen(transaction: Transaction, head: StoredHead) -> None:
+    """Keep the head in the place of the one before; the schema refuses one that goes back."""
+    transaction.run(
+        "INSERT INTO witnessed_head VALUES (?, ?, ?, ?) ON CONFLICT (origin) DO UPDATE SET"
+        " size = excluded.size, checkpoint = excluded.checkpoint, cosigned_at = excluded.cosigned_at",
+        (head.origin, head.size, head.checkpoint, head.cosigned_at),
+    )
+
+
+def list_seen(transaction: Transaction) -> list[StoredHead]:
+    """The last head of every log that was cosigned here, by origin."""
+    return [
+        StoredHead(origin=origin, size=size, checkpoint=bytes(checkpoint), cosigned_at=Instant(at))
+        for origin, size, checkpoint, at in transaction.rows("SELECT * FROM witnessed_head ORDER BY origin")
+    ]
+
+
+def add_evidence(transaction: Transaction, found: StoredEvidence) -> bool:
+    """Whether the evidence is kept from here on: not where it is already, or as much of its kind is of this log."""
+    kept = transaction.row(
+        "SELECT count(*) FROM fork_evidence WHERE origin = ? AND proved = ?", (found.origin, int(found.proved))
+    )
+    if kept is not None and kept[0] >= MAX_EVIDENCE:
+        return False
+    added = transaction.run(
+        "INSERT INTO fork_evidence VALUES (?, ?, ?, ?, ?) ON CONFLICT (pair, proved) DO NOTHING",
+        (found.pair, int(found.proved), found.origin, found.noted_at, found.evidence),
+    )
+    return added > 0
+
+
+def list_evidence(transaction: Transaction) -> list[StoredEvidence]:
+    """All evidence, oldest first."""
+    return [
+        StoredEvidence(
+            pair=Digest(pair), origin=origin, noted_at=Instant(at), proved=bool(proved), evidence=bytes(evidence)
+        )
+        for pair, proved, origin, at, evidence in transaction.rows(
+            "SELECT pair, proved, origin, noted_at, evidence FROM fork_evidence ORDER BY noted_at, pair"
+        )
+    ]
+
+
+def read_cosigned_size(transaction: Transaction, witness: str) -> int:
+    """The size of the last head of the own log that the witness of this name cosigned; 0 if none."""
+    row = transaction.row("SELECT MAX(size) FROM cosignature WHERE witness = ?", (witness,))
+    return int(row[0] or 0) if row else 0
+
+
+def read_cosigners(transaction: Transaction, size: int) -> dict[str, int]:
+    """Who cosigned the own head of this size, and when, in seconds since 1970."""
+    return dict(transaction.rows("SELECT witness, timestamp FROM cosignature WHERE size = ?", (size,)))
+
+
+def read_lines(transaction: Transaction) -> list[tuple[int, str, bytes]]:
+    """Size, witness and signature line of every cosignature that is kept; the greatest size first."""
+    return [
+        (size, name, bytes(line))
+        for size, name, line in transaction.rows(
+            "SELECT size, witness, line FROM cosignature ORDER BY size DESC, witness"
+        )
+    ]
+
+
+def add_cosignatures(transaction: Transaction, size: int, lines: Sequence[tuple[str, int, bytes]]) -> None:
+    """Keep what witnesses said of the own head of `size`: witness, time, line. Of older sizes only some are kept."""
+    transaction.run_many(
+        "INSERT INTO cosignature VALUES (?, ?, ?, ?) ON CONFLICT (size, witness) DO UPDATE SET"
+        " timestamp = excluded.timestamp, line = excluded.line",
+        [(size, name, timestamp, line) for name, timestamp, line in lines],
+    )
+    transaction.run_many("DELETE FROM witness_problem WHERE witness = ?", [(name,) for name, _, _ in lines])
+    transaction.run(
+        "DELETE FROM cosignature WHERE size NOT IN (SELECT DISTINCT size FROM cosignature ORDER BY size DESC LIMIT ?)",
+        (_SIZES_KEPT,),
+    )
+
+
+def put_problem(transaction: Transaction, witness: str, problem: str, *, now: Instant) -> None:
+    """Note why the witness of this name did not cosign when it was asked last."""
+    transaction.run(
+        "INSERT INTO witness_problem VALUES (?, ?, ?) ON CONFLICT (witness) DO UPDATE SET"
+        " at = excluded.at, problem = excluded.problem",
+        (witness, now, problem),
+    )
+
+
+def list_problems(transaction: Transaction) -> dict[str, tuple[Instant, str]]:
+    """Every witness that did not cosign when it was asked last: when, and why."""
+    rows = transaction.rows("SELECT witness, at, problem FROM witness_problem")
+    return {name: (Instant(at), problem) for name, at, problem in rows}

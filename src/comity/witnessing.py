@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: the outbound calls to witnesses: each is asked to cosign the head of this node's log (C2SP tlog-witness).
+
+Each call is bounded in time and in bytes and follows no redirect, as those of `peers`. What goes wrong at one witness
+stays with it, is noted, and is tried again: a head that nobody cosigned yet is a good head. One answer is not about the
+witness but about this node: that it has cosigned a greater head than this node has, or another one. Then the store is
+an older copy, or was changed, and what this node signs from here on would be a second history.
+"""
+
+import asyncio
+import logging
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+import httpx
+
+from comity.errors import MalformedNote, RolledBack
+from comity.node.cosigning import (
+    OwnHead,
+    OwnWitness,
+    keep_cosignatures,
+    list_witnesses,
+    make_request,
+    note_problem,
+    plan_cosigning,
+    read_own_head,
+)
+from comity.node.follow import make_token
+from comity.node.node import Node
+from comity.peers import open_client
+from comity.tlog.note import NoteSignature
+from comity.tlog.witness import MAX_REQUEST_BYTES, parse_cosignatures, parse_size
+
+__all__ = ["Cosigned", "Rounds", "gather_cosignatures", "verify_not_behind"]
+
+_TOTAL_SECONDS = 20.0
+_START_SECONDS = 5.0
+"""How long a start waits for all witnesses together: one that does not answer keeps no node from serving."""
+
+_FIRST_REST_SECONDS = 5.0
+_LONGEST_REST_SECONDS = 300.0
+
+_TRIES = 2
+"""The second one with the size that the witness says it has cosigned last."""
+
+_log = logging.getLogger("comity.witness")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cosigned:
+    """What a round of asking brought: who cosigned, who did not and why, and who contradicts this node's own log."""
+
+    head: OwnHead | None = None
+    cosigned: tuple[str, ...] = ()
+    problems: dict[str, str] = field(default_factory=dict)
+    contradicted: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    """What one witness said: lines, or a problem; `contradicts` when it is one of this node's log."""
+
+    lines: tuple[NoteSignature, ...] = ()
+    problem: str | None = None
+    contradicts: bool = False
+
+
+async def gather_cosignatures(node: Node, *, besides: Collection[str] = ()) -> Cosigned:
+    """Ask every witness that has not cosigned the last head, all at once but those named, and keep what they say.
+
+    Raises:
+        StoreFull: it could not be kept.
+    """
+    plan = plan_cosigning(node, besides=besides)
+    if plan is None:
+        return Cosigned(head=None)
+    head, wanted = plan
+    return await _ask_all(node, head, wanted)
+
+
+class Rounds:
+    """Rounds of asking, in which who did not cosign is left in peace for longer each time, to five minutes."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._resting: dict[str, tuple[float, float]] = {}
+        self._told: dict[str, str] = {}
+
+    async def ask(self) -> Cosigned:
+        """What one round brought.
+
+        Raises:
+            StoreFull: it could not be kept.
+        """
+        now = asyncio.get_running_loop().time()
+        found = await gather_cosignatures(
+            self._node, besides=[name for name, (until, _) in self._resting.items() if until > now]
+        )
+        for name in found.cosigned:
+            self._resting.pop(name, None)
+        for name, what in found.contradicted.items():
+            if self._told.get(name) != what:
+                _log.error("the witness %s contradicts the log of this node: %s; see `comity witness list`", name, what)
+            self._told[name] = what
+        for name in (*found.problems, *found.contradicted):
+            rest = min(2 * self._resting.get(name, (0.0, _FIRST_REST_SECONDS))[1], _LONGEST_REST_SECONDS)
+            self._resting[name] = (now + rest, rest)
+        return found
+
+
+async def verify_not_behind(node: Node) -> None:
+    """Return when no witness that answers in time has seen a greater head of this node's log than it has, or another.
+
+    Raises:
+        RolledBack: one has.
+    """
+    head = read_own_head(node)
+    witnesses = [each for each in list_witnesses(node) if each.problem is None]
+    if not witnesses:
+        return
+    # A log without entries has no signed head in its store; a witness that has seen one is asked with what there is.
+    shown = head or OwnHead(size=0, note=(node.folder / "head").read_bytes())
+    found = await _ask_all(node, shown, [(each, shown.size) for each in witnesses], seconds=_START_SECONDS)
+    if found.contradicted:
+        said = "; ".join(f"{name}: {what}" for name, what in sorted(found.contradicted.items()))
+        raise RolledBack(
+            f"the log of this node contradicts what its witnesses have seen ({said}): the store is an older copy, or"
+            " was changed. Serving it would fork the log: restore the newest backup, or begin a new log with"
+            " `comity recover`. If it is the witness that is wrong, take it out of node.toml"
+        )
+
+
+async def _ask_all(
+    node: Node, head: OwnHead, wanted: Sequence[tuple[OwnWitness, int]], *, seconds: float = _TOTAL_SECONDS
+) -> Cosigned:
+    async with open_client(node) as client:
+        answers = await asyncio.gather(
+            *(_ask_in_time(client, node, head, each, old_size, seconds=seconds) for each, old_size in wanted)
+        )
+    asked = [each for each, _ in wanted]
+    given = [(each, answer.lines) for each, answer in zip(asked, answers, strict=True) if answer.lines]
+    good = {each.name for each in keep_cosignatures(node, head, given)}
+    problems, contradicted = dict[str, str](), dict[str, str]()
+    for each, answer in zip(asked, answers, strict=True):
+        if each.name in good:
+            continue
+        problem = answer.problem or "what it answered is no cosignature of it over this head"
+        (contradicted if answer.contradicts else problems)[each.name] = problem
+        note_problem(node, each, problem)
+    return Cosigned(head=head, cosigned=tuple(sorted(good)), problems=problems, contradicted=contradicted)
+
+
+async def _ask_in_time(
+    client: httpx.AsyncClient, node: Node, head: OwnHead, each: OwnWitness, old_size: int, *, seconds: float
+) -> _Answer:
+    try:
+        async with asyncio.timeout(seconds):
+            return await _ask(client, node, head, each, old_size)
+    except TimeoutError:
+        return _Answer(problem=f"{each.url} did not answer in {seconds:.0f} seconds")
+    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+        return _Answer(problem=f"{each.url} did not answer ({str(error) or type(error).__name__})")
+    except MalformedNote as error:
+        return _Answer(problem=f"{each.url} answered with something else than a witness does: {error.detail}")
+
+
+async def _ask(client: httpx.AsyncClient, node: Node, head: OwnHead, each: OwnWitness, old_size: int) -> _Answer:
+    """What the witness answers; asked again where it has another head than this node remembers."""
+    for _ in range(_TRIES):
+        status, body = await _post(client, node, each, make_request(node, head, old_size=old_size))
+        if status == httpx.codes.OK:
+            return _Answer(lines=parse_cosignatures(body))
+        if status == httpx.codes.UNPROCESSABLE_ENTITY:
+            return _Answer(
+                problem=f"it does not find the head over {head.size} entries to follow from the one it cosigned over"
+                f" {old_size}",
+                contradicts=True,
+            )
+        if status != httpx.codes.CONFLICT:
+            return _Answer(problem=f"{each.url} answered {status}")
+        seen = parse_size(body)
+        if seen > head.size:
+            return _Answer(
+                problem=f"it has cosigned a head over {seen} entries, and this node has {head.size}", contradicts=True
+            )
+        if seen == old_size:
+            contradicts = seen == head.size
+            return _Answer(problem=f"it has cosigned another head over {seen} entries", contradicts=contradicts)
+        old_size = seen
+    return _Answer(problem=f"{each.url} names another size with each answer")
+
+
+async def _post(client: httpx.AsyncClient, node: Node, each: OwnWitness, request: bytes) -> tuple[int, bytes]:
+    """The status and the whole body, at most MAX_REQUEST_BYTES of it.
+
+    Raises:
+        MalformedNote: it is over the bound.
+    """
+    headers = {"content-type": "text/plain; charset=utf-8"}
+    if each.party is not None:
+        headers["authorization"] = f"Bearer {make_token(node, each.party)}"
+    body = bytearray()
+    async with client.stream("POST", f"{each.url}/add-checkpoint", content=request, headers=headers) as answer:
+        async for part in answer.aiter_bytes():
+            body += part
+            if len(body) > MAX_REQUEST_BYTES:
+                raise MalformedNote(f"over {MAX_REQUEST_BYTES} bytes")
+    return answer.status_code, bytes(body)

@@ -1,0 +1,408 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The witnesses of a node are asked over real HTTP: partners' nodes, and servers that say what they please."""
+
+import asyncio
+import logging
+import shutil
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from comity import witnessing
+from comity.agreement.people import Role
+from comity.config import Address, WitnessSetting
+from comity.errors import RolledBack
+from comity.ids import PartyId
+from comity.node.cosigning import find_cosigned, list_states, list_witnesses, read_own_head
+from comity.node.founding import found_node
+from comity.node.node import Node, open_node
+from comity.node.parties import add_party, export_manifest
+from comity.node.witness import find_log_keys, find_witness_keys, list_witnessed
+from comity.release.disclosure import EntryType
+from comity.store import SqliteStore, log
+from comity.tlog.cosignature import sign_cosignature, verify_cosignature
+from comity.tlog.note import SignatureType, VerifierKey, format_signature_line, format_vkey, parse_note
+from comity.tlog.policy import parse_trust_policy, verify_quorum
+from comity.tlog.witness import parse_add_checkpoint
+from comity.witnessing import Rounds, gather_cosignatures, verify_not_behind
+from tests.served import Served
+from tests.signers import SeedSigner
+from tests.worlds import World
+
+T = TypeVar("T")
+NORTH = SeedSigner("witness north")
+NORTH_KEY = VerifierKey(
+    name="witness.north.example", type=SignatureType.ED25519_COSIGNATURE, public_key=NORTH.public_key
+)
+BOREALIA = "comity/borealia/witness"
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = World(tmp_path)
+    made.found("aurelia", "borealia", "meridia")
+    made.sign_all(made.terms())
+    yield made
+    made.close()
+
+
+@contextmanager
+def witnessed(world: World, *names: str) -> Iterator[dict[str, Served]]:
+    """Nodes of these names are served, and are the witnesses of aurelia."""
+    with ExitStack() as stack:
+        served = {name: stack.enter_context(Served.start(world.nodes[name])) for name in names}
+        for one in served.values():
+            locate(world, one.node.party, one.url)
+        name_witnesses(world, *(WitnessSetting(party=PartyId(name)) for name in names))
+        yield served
+
+
+def locate(world: World, name: str, url: str) -> None:
+    add_party(world.nodes["aurelia"], export_manifest(world.nodes[name]), digest=None, url=url)
+
+
+def name_witnesses(world: World, *settings: WitnessSetting) -> None:
+    node = world.nodes["aurelia"]
+    node.settings = replace(node.settings, witnesses=settings)
+
+
+def grow(world: World) -> int:
+    """The size of aurelia's log after one more entry."""
+    world.tick()
+    world.register("aurelia", f"person-{world.now}", Role.OPERATOR)
+    head = read_own_head(world.nodes["aurelia"])
+    assert head is not None
+    return head.size
+
+
+def cosigned(node: Node, **wanted: int) -> bytes | None:
+    with node.store.read() as transaction:
+        return find_cosigned(transaction, **wanted)
+
+
+class Pretender:
+    """A server that answers each request with what a test gives it."""
+
+    def __init__(self, *answers: bytes) -> None:
+        self.answers = list(answers)
+        self.asked: list[bytes] = []
+        self.heads: list[bytes] = []
+        self.url = ""
+        self.serving = set[asyncio.Task[None] | None]()
+
+    async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.serving.add(asyncio.current_task())
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = next(
+                    int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")
+                )
+                body = await reader.readexactly(length)
+                self.heads.append(head)
+                self.asked.append(body)
+                writer.write(self.answer(body))
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
+
+    def answer(self, _: bytes) -> bytes:
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+
+class North(Pretender):
+    """One that cosigns whatever it is asked for, at the time `at`."""
+
+    def __init__(self, at: int, *, signer: SeedSigner = NORTH) -> None:
+        super().__init__()
+        self.at, self.signer = at, signer
+
+    def answer(self, body: bytes) -> bytes:
+        text = parse_add_checkpoint(body).note.text
+        return say(
+            200, format_signature_line(sign_cosignature(text, NORTH_KEY, self.signer, timestamp=self.at)).encode()
+        )
+
+
+def say(status: int, body: bytes) -> bytes:
+    return f"HTTP/1.1 {status} X\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
+
+
+def ask_pretender(world: World, pretender: Pretender, act: Callable[[Node], Awaitable[T]]) -> T:
+    """What `act` gives while a pretender is the one witness of aurelia."""
+
+    async def run() -> T:
+        server = await asyncio.start_server(pretender.take, "127.0.0.1", 0)
+        pretender.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        name_witnesses(world, WitnessSetting(key=NORTH_KEY, url=pretender.url))
+        try:
+            return await act(world.nodes["aurelia"])
+        finally:
+            server.close()
+            if pretender.serving:
+                await asyncio.wait({task for task in pretender.serving if task is not None}, timeout=5)
+                pretender.serving.clear()
+
+    return asyncio.run(run())
+
+
+# --- partners -----------------------------------------------------------------------------------------------------
+
+
+def test_partners_cosign_the_head_and_the_next_one(world: World) -> None:
+    node = world.nodes["aurelia"]
+    with witnessed(world, "borealia", "meridia") as served:
+        first = asyncio.run(gather_cosignatures(node))
+        assert first.cosigned == (BOREALIA, "comity/meridia/witness")
+        size = grow(world)
+        second = asyncio.run(gather_cosignatures(node))
+        assert (second.cosigned, second.problems) == (first.cosigned, {})
+        seen = served["borealia"].call(lambda: list_witnessed(served["borealia"].node.store))
+    assert [(head.origin, head.size) for head in seen] == [("comity/aurelia", size)]
+    assert [state.size for state in list_states(node)] == [size, size]
+
+
+def test_the_cosigned_head_satisfies_a_policy_of_others(world: World) -> None:
+    node = world.nodes["aurelia"]
+    with witnessed(world, "borealia", "meridia"):
+        asyncio.run(gather_cosignatures(node))
+    (log_key,) = find_log_keys(world.manifests["aurelia"])
+    lines = [f"log {format_vkey(log_key)}"]
+    for name in ("borealia", "meridia"):
+        (key,) = find_witness_keys(world.manifests[name])
+        lines.append(f"witness {name} {format_vkey(key)}")
+    policy = parse_trust_policy("\n".join([*lines, "group both all borealia meridia", "quorum both", ""]).encode())
+    note = cosigned(node, witnesses=2)
+    assert note is not None
+    found = verify_quorum(parse_note(note), policy)
+    assert found.timestamps.keys() == {"borealia", "meridia"}
+    assert set(found.timestamps.values()) == {world.now // 1_000_000}
+
+
+def test_who_has_cosigned_is_not_asked_again_until_an_hour_has_gone(world: World) -> None:
+    pretender = North(world.now // 1_000_000)
+    ask_pretender(world, pretender, gather_cosignatures)
+    ask_pretender(world, pretender, gather_cosignatures)
+    assert len(pretender.asked) == 1
+    world.tick(3_600_000_000)
+    pretender.at += 3_600
+    assert ask_pretender(world, pretender, gather_cosignatures).cosigned == ("witness.north.example",)
+    assert len(pretender.asked) == 2
+    note = cosigned(world.nodes["aurelia"])
+    assert note is not None
+    assert verify_cosignature(parse_note(note), NORTH_KEY) == world.now // 1_000_000
+
+
+def test_a_witness_that_forgot_is_told_by_its_answer_what_is_asked_of_it(world: World) -> None:
+    """What this node remembers of a witness is a hint: the size that the witness names is what it is asked from."""
+    node = world.nodes["aurelia"]
+    with witnessed(world, "borealia"):
+        asyncio.run(gather_cosignatures(node))
+        size = grow(world)
+        with node.store.write() as transaction:
+            transaction.run("DELETE FROM cosignature")
+        assert asyncio.run(gather_cosignatures(node)).cosigned == (BOREALIA,)
+    assert list_states(node)[0].size == size
+
+
+def test_one_that_does_not_answer_keeps_nothing_from_the_others(world: World) -> None:
+    node = world.nodes["aurelia"]
+    with witnessed(world, "borealia"):
+        locate(world, "meridia", "http://127.0.0.1:1")
+        name_witnesses(world, *(WitnessSetting(party=PartyId(name)) for name in ("meridia", "borealia")))
+        found = asyncio.run(gather_cosignatures(node))
+    assert found.cosigned == (BOREALIA,)
+    assert "did not answer" in found.problems["comity/meridia/witness"]
+    states = {state.witness.name: state.problem for state in list_states(node)}
+    assert states[BOREALIA] is None
+    assert states["comity/meridia/witness"] is not None
+
+
+def test_a_witness_that_cannot_be_asked_says_why(world: World) -> None:
+    name_witnesses(world, *(WitnessSetting(party=PartyId(name)) for name in ("borealia", "nobody")))
+    problems = [each.problem or "" for each in list_witnesses(world.nodes["aurelia"])]
+    assert "address of borealia's node" in problems[0]
+    assert "nobody is not pinned" in problems[1]
+    assert asyncio.run(gather_cosignatures(world.nodes["aurelia"])).head is None
+
+
+def test_rounds_leave_in_peace_who_does_not_answer(world: World) -> None:
+    pretender = Pretender(say(503, b""))
+
+    async def run(node: Node) -> None:
+        rounds = Rounds(node)
+        for _ in range(5):
+            await rounds.ask()
+
+    ask_pretender(world, pretender, run)
+    assert len(pretender.asked) == 1
+
+
+def test_nothing_is_asked_for_before_it_is_committed(world: World) -> None:
+    """While an act is under way its entry is in no head that a witness could be shown."""
+    node = world.nodes["aurelia"]
+    before = read_own_head(node)
+    with closing(SqliteStore.inspect(node.folder / "store.db")) as other, node.act() as act:
+        act.record(EntryType.CREDENTIAL, b"{}", terms=None, recipient=None, count=1)
+        with other.read() as transaction:
+            assert log.read_head(transaction) == (before and before.note)
+    after = read_own_head(node)
+    assert before is not None
+    assert after is not None
+    assert after.size == before.size + 1
+
+
+# --- witnesses that say what they please --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        say(200, b""),
+        say(200, b"nonsense\n"),
+        say(200, "— witness.north.example AAAAAAAA\n".encode()),
+        say(200, b"x" * 200_000),
+        say(409, b"nonsense\n"),
+        say(409, b"0\n"),
+        say(403, b""),
+        say(404, b""),
+        say(500, b""),
+        say(302, b""),
+        b"nonsense\r\n\r\n",
+    ],
+)
+def test_what_is_no_cosignature_is_a_problem_and_not_kept(world: World, answer: bytes) -> None:
+    found = ask_pretender(world, Pretender(answer), gather_cosignatures)
+    assert found.cosigned == ()
+    assert found.problems.keys() | found.contradicted.keys() == {"witness.north.example"}
+    assert cosigned(world.nodes["aurelia"]) is None
+
+
+def test_a_cosignature_by_another_key_or_at_another_time_is_not_kept(world: World) -> None:
+    now = world.now // 1_000_000
+    for pretender in (North(now, signer=SeedSigner("x")), North(now + 301), North(now - 301), North(0)):
+        assert ask_pretender(world, pretender, gather_cosignatures).cosigned == ()
+    for skew in (300, -300):
+        assert ask_pretender(world, North(now + skew), gather_cosignatures).cosigned
+        with world.nodes["aurelia"].store.write() as transaction:
+            transaction.run("DELETE FROM cosignature")
+
+
+def test_a_stand_alone_witness_is_shown_no_token(world: World) -> None:
+    pretender = North(world.now // 1_000_000)
+    ask_pretender(world, pretender, gather_cosignatures)
+    assert b"authorization" not in pretender.heads[0].lower()
+
+
+# --- a store that was put back ------------------------------------------------------------------------------------
+
+
+def put_back(world: World, copy: Path) -> None:
+    """The node of aurelia becomes the older copy, with its own kept head: nothing here shows that it is old."""
+    node = world.nodes["aurelia"]
+    settings = node.settings
+    node.close()
+    for name in ("store.db", "head"):
+        shutil.copyfile(copy / name, node.folder / name)
+    for name in ("store.db-wal", "store.db-shm"):
+        (node.folder / name).unlink(missing_ok=True)
+    world.open("aurelia").settings = settings
+
+
+def keep(world: World, place: Path) -> Path:
+    node = world.nodes["aurelia"]
+    settings = node.settings
+    node.close()
+    place.mkdir()
+    for name in ("store.db", "head"):
+        shutil.copyfile(node.folder / name, place / name)
+    world.open("aurelia").settings = settings
+    return place
+
+
+def test_a_store_older_than_what_a_witness_saw_is_not_served(world: World, tmp_path: Path) -> None:
+    with witnessed(world, "borealia"):
+        copy = keep(world, tmp_path / "copy")
+        size = grow(world)
+        assert asyncio.run(gather_cosignatures(world.nodes["aurelia"])).cosigned
+        asyncio.run(verify_not_behind(world.nodes["aurelia"]))
+        put_back(world, copy)
+        with pytest.raises(
+            RolledBack, match=f"it has cosigned a head over {size} entries, and this node has {size - 1}"
+        ):
+            asyncio.run(verify_not_behind(world.nodes["aurelia"]))
+        grow(world)  # as large as before, and another history
+        with pytest.raises(RolledBack, match=f"another head over {size} entries"):
+            asyncio.run(verify_not_behind(world.nodes["aurelia"]))
+        grow(world)
+        with pytest.raises(RolledBack, match=f"to follow from the one it cosigned over {size}"):
+            asyncio.run(verify_not_behind(world.nodes["aurelia"]))
+
+
+def test_a_store_as_founded_is_not_served_where_a_witness_saw_more(world: World, tmp_path: Path) -> None:
+    pretender = Pretender(say(409, b"1\n"))
+    made = World(tmp_path / "founded")
+    found_node(
+        made.folder / "x", party=PartyId("aurelia"), name="A", state=None, listen=Address(host="127.0.0.1", port=0)
+    )
+    node = open_node(made.folder / "x")
+    world.nodes["aurelia"].close()
+    world.nodes["aurelia"] = node
+    with pytest.raises(RolledBack, match="a head over 1 entries, and this node has 0"):
+        ask_pretender(world, pretender, verify_not_behind)
+
+
+def test_witnesses_that_do_not_answer_do_not_stop_a_start(world: World) -> None:
+    name_witnesses(world, WitnessSetting(key=NORTH_KEY, url="http://127.0.0.1:1"), WitnessSetting(party=PartyId("x")))
+    asyncio.run(verify_not_behind(world.nodes["aurelia"]))
+    for answer in (say(500, b""), say(404, b""), say(409, b"x"), say(200, b"")):
+        ask_pretender(world, Pretender(answer), verify_not_behind)
+
+
+def test_a_witness_that_says_nothing_stops_a_start_for_seconds_only(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(witnessing, "_START_SECONDS", 0.2)
+
+    async def run() -> None:
+        gone = asyncio.Event()
+
+        async def wait(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            while await reader.read(1 << 16):
+                pass
+            writer.close()
+            await writer.wait_closed()
+            gone.set()
+
+        server = await asyncio.start_server(wait, "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        name_witnesses(world, WitnessSetting(key=NORTH_KEY, url=url))
+        async with asyncio.timeout(3):
+            await verify_not_behind(world.nodes["aurelia"])
+            await gone.wait()
+        server.close()
+
+    asyncio.run(run())
+
+
+def test_a_contradiction_while_serving_is_said_once(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    async def run(node: Node) -> None:
+        rounds = Rounds(node)
+        for _ in range(2):
+            rounds._resting.clear()
+            await rounds.ask()
+
+    with caplog.at_level(logging.ERROR, "comity.witness"):
+        ask_pretender(world, Pretender(say(409, b"99999\n")), run)
+    assert [record.message for record in caplog.records if "contradicts" in record.message] == [
+        caplog.records[0].message
+    ]
+    assert "99999 entries" in caplog.records[0].message
