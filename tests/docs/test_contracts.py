@@ -17,7 +17,7 @@ FLOORS = "Each unit imports only what is below it"
 RELEASE = "Inside release"
 PURE = "The pure floor touches no file, socket, clock, thread, randomness or logging"
 CYCLES = "No cycles, also not for typing"
-STATE = "One door to state and keys: the node"
+STATE = "One door to state and keys: the node, and the witness that is none"
 DECISION = "One door to a decision"
 REEXPORT = "The package release hands out no decision"
 

@@ -14,6 +14,9 @@ QUOTA = ("write_bytes_per_day", "write_objects_per_day")
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "howto" / "run-for-real.md").read_text(encoding="utf-8")
 
 
+WITNESSES = (Path(__file__).parents[2] / "docs" / "howto" / "run-a-witness.md").read_text(encoding="utf-8")
+
+
 def read_example() -> str:
     (text,) = re.findall(r"^```toml\n(.*?)^```$", DOCUMENT, flags=re.DOTALL | re.MULTILINE)
     return str(text)
@@ -30,8 +33,18 @@ def test_the_documented_settings_are_read_and_the_limits_shown_are_the_defaults(
 def test_every_setting_is_documented() -> None:
     shown = tomllib.loads(read_example())
     assert shown["limits"].keys() == {item.name for item in dataclasses.fields(Limits)}
-    # The state, the proxy and what partners may write have documents of their own.
-    assert {item.name for item in dataclasses.fields(Settings)} - shown.keys() == {"state", "proxy", *QUOTA}
+    # The state, the proxy, what partners may write and witnesses have documents of their own.
+    own = {"state", "proxy", "witnesses", *QUOTA}
+    assert {item.name for item in dataclasses.fields(Settings)} - shown.keys() == own
+
+
+def test_the_witnesses_in_the_document_are_settings(tmp_path: Path) -> None:
+    (partners, alone) = re.findall(r"^```toml\n(.*?)^```$", WITNESSES, flags=re.DOTALL | re.MULTILINE)
+    head = 'party = "aurelia"\nname = "A"\nlisten = "127.0.0.1:0"\n'
+    (tmp_path / "node.toml").write_text(head + partners, encoding="utf-8")
+    assert [each.party for each in load_settings(tmp_path).witnesses] == ["borealia", "meridia"]
+    (tmp_path / "node.toml").write_text(head + alone, encoding="utf-8")
+    assert [each.url for each in load_settings(tmp_path).witnesses] == ["https://witness.north.example"]
 
 
 def test_every_figure_is_documented() -> None:

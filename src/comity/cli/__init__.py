@@ -39,6 +39,7 @@ _COMMANDS = {
     "log": "journal:log",
     "audit": "audit:audit",
     "verify": "receipts:verify",
+    "witness": "witness:witness",
 }
 
 

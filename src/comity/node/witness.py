@@ -40,6 +40,8 @@ from comity.tlog.witness import (
 
 __all__ = [
     "Cosigner",
+    "StoredEvidence",
+    "StoredHead",
     "add_checkpoint",
     "find_log_keys",
     "find_witness_keys",
@@ -47,6 +49,7 @@ __all__ = [
     "list_witnessed",
     "name_log",
     "name_witness",
+    "read_own_log_key",
     "take_checkpoint",
     "write_evidence",
 ]
@@ -90,6 +93,11 @@ def find_witness_keys(manifest: Manifest) -> tuple[VerifierKey, ...]:
         VerifierKey(name=name_witness(manifest.party), type=SignatureType.ED25519_COSIGNATURE, public_key=key)
         for key in (role_keys.keys if role_keys else ())
     )
+
+
+def read_own_log_key(node: Node) -> VerifierKey:
+    """The key that signs the heads of this node's own log: what a stand-alone witness is given."""
+    return VerifierKey(name=node.origin, type=SignatureType.ED25519, public_key=node.signers[Role.LOG].public_key)
 
 
 def add_checkpoint(node: Node, party: PartyId, body: bytes) -> WitnessAnswer:

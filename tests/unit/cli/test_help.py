@@ -35,7 +35,8 @@ agreement admit/agreement accede/agreement export/agreement import
 person add/person list/person remove/person renew/approvals
 agreement certificate/agreement test
 agreement review/retention list/retention keep/retention delete/retention run/work
-log list/log show/log verify/log checkpoint/log receipt/log refused/verify"""
+log list/log show/log verify/log checkpoint/log receipt/log refused/verify
+witness list/witness init/witness add-log/witness serve/witness show/witness verify-evidence"""
 
 
 def walk(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:

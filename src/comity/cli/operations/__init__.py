@@ -15,6 +15,7 @@ from comity.cli.operations import (
     receipts,
     retention,
     standing,
+    witness,
 )
 from comity.cli.outcome import Arguments, Outcome
 from comity.cli.reply import Json
@@ -75,6 +76,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "log.checkpoint": journal.checkpoint,
     "log.receipt": receipts.give,
     "log.refused": receipts.list_refused,
+    "witness.list": witness.list_all,
 }
 
 

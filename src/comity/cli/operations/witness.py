@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: witnesses as results: who has cosigned what, and what contradicts it."""
+
+import base64
+from collections.abc import Sequence
+from pathlib import Path
+
+from comity.cli.outcome import Arguments, Outcome
+from comity.cli.reply import Json
+from comity.errors import MalformedRequest
+from comity.ids import format_instant, parse_digest
+from comity.node import cosigning, witness
+from comity.node.cosigning import WitnessState
+from comity.node.node import Node
+from comity.node.witness import StoredEvidence, StoredHead, find_log_keys
+from comity.signing import parse_manifest, parse_signed_document, verify_manifest
+from comity.tlog.evidence import Shown
+from comity.tlog.note import SignatureType, VerifierKey, format_vkey, parse_vkey
+
+__all__ = ["describe_evidence", "describe_heads", "describe_verdict", "find_keys", "list_all"]
+
+
+def list_all(node: Node, _: Arguments) -> Outcome:
+    """The witnesses of the own log, the logs that are witnessed here, and evidence."""
+    head = cosigning.read_own_head(node)
+    return Outcome(
+        result={
+            "size": 0 if head is None else head.size,
+            "log": format_vkey(witness.read_own_log_key(node)),
+            "witnesses": list[Json]([_describe_state(state) for state in cosigning.list_states(node)]),
+            "witnessed": describe_heads(witness.list_witnessed(node.store)),
+            "evidence": describe_evidence(node.folder, witness.list_evidence(node.store)),
+        }
+    )
+
+
+def describe_heads(heads: Sequence[StoredHead]) -> Json:
+    """The last head of each log that was cosigned."""
+    return [
+        {"origin": head.origin, "size": head.size, "cosigned_at": format_instant(head.cosigned_at)} for head in heads
+    ]
+
+
+def describe_evidence(folder: Path, found: Sequence[StoredEvidence]) -> Json:
+    """Each piece of evidence, with its file, written again where it was not there."""
+    return [
+        {
+            "origin": one.origin,
+            "proved": one.proved,
+            "noted_at": format_instant(one.noted_at),
+            "file": _write_evidence(folder, one),
+        }
+        for one in found
+    ]
+
+
+def describe_verdict(shown: Shown) -> dict[str, Json]:
+    """What evidence shows."""
+    return {
+        "verdict": shown.verdict.value,
+        "origin": shown.first.origin,
+        "first_size": shown.first.size,
+        "first_root": base64.b64encode(shown.first.root).decode(),
+        "second_size": shown.second.size,
+        "second_root": base64.b64encode(shown.second.root).decode(),
+        "true_root": None if shown.true_root is None else base64.b64encode(shown.true_root).decode(),
+    }
+
+
+def find_keys(manifest: bytes | None, *, digest: str | None, vkey: str | None) -> tuple[VerifierKey, ...]:
+    """The keys of the log: those in a manifest, or the one that was named.
+
+    Raises:
+        MalformedRequest: neither or both are given, or the key is none of a log.
+        VerificationError: the manifest is not signed by itself, or not the one pinned.
+    """
+    if (manifest is None) is (vkey is None):
+        raise MalformedRequest("name the log whose heads these are: by --manifest FILE, or by --log VKEY")
+    if vkey is not None:
+        key = parse_vkey(vkey)
+        if key.type is SignatureType.ED25519_COSIGNATURE:
+            raise MalformedRequest(f"the key of {key.name} is that of a witness, not of a log", where="--log")
+        return (key,)
+    document = parse_signed_document(manifest or b"")
+    # Its times do not matter here: evidence is looked at long after the keys that signed it have run out.
+    issued_at = parse_manifest(document.payload).issued_at
+    pinned = None if digest is None else parse_digest(digest)
+    return find_log_keys(verify_manifest(document, now=issued_at, digest=pinned))
+
+
+def _write_evidence(folder: Path, one: StoredEvidence) -> str | None:
+    try:
+        return str(witness.write_evidence(folder, one))
+    except OSError:
+        return None  # it is in the store all the same
+
+
+def _describe_state(state: WitnessState) -> Json:
+    known, last = state.witness, state.problem
+    return {
+        "name": known.name,
+        "party": known.party,
+        "url": known.url,
+        "keys": [format_vkey(key) for key in known.keys],
+        "size": state.size,
+        "problem": known.problem or (last[1] if last else None),
+        "problem_at": None if last is None or known.problem else format_instant(last[0]),
+    }

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: witnesses in words."""
+
+from typing import Any
+
+from comity.cli.words.layout import columns, fields, join_words, printable, shorten_time
+
+__all__ = ["describe_log", "describe_shown", "describe_witness", "list_witnesses"]
+
+
+def list_witnesses(result: dict[str, Any]) -> str:
+    """Who cosigns this node's log, whose logs it cosigns, and evidence."""
+    lines = [f"the log has {result['size']} entries; its key, for a witness that is no node:", f"  {result['log']}"]
+    if not result["witnesses"]:
+        lines.append("no witness is asked to cosign it: name some in node.toml")
+    for item in result["witnesses"]:
+        lines.append(f"witness {printable(item['name'])}: cosigned {item['size']} entries")
+        if item["problem"]:
+            lines.append(f"  {printable(item['problem'])}")
+    return "\n".join([*lines, *_list_witnessed(result)])
+
+
+def describe_witness(result: dict[str, Any]) -> str:
+    """A witness that is no node: its key and, where they are known, its logs."""
+    lines = fields([("witness", result["name"]), ("key", result["key"]), ("folder", result.get("folder"))])
+    if "logs" not in result:
+        return "\n".join(lines)
+    return "\n".join([*lines, f"logs: {join_words(result['logs'])}", *_list_witnessed(result)])
+
+
+def describe_log(result: dict[str, Any]) -> str:
+    """What is witnessed from here on."""
+    return f"the log {printable(result['origin'])} is witnessed"
+
+
+def describe_shown(result: dict[str, Any]) -> str:
+    """What evidence shows, in a sentence, and of which heads."""
+    origin = printable(result["origin"])
+    said = {
+        "proved": f"proved: the log {origin} signed two histories",
+        "accused": f"accused: nothing here shows that the heads of {origin} are of one history; ask it for a proof",
+    }
+    rows = [
+        ("first", f"{result['first_size']} entries, root {result['first_root']}"),
+        ("second", f"{result['second_size']} entries, root {result['second_root']}"),
+        ("root of the second at the size of the first", result["true_root"]),
+    ]
+    return "\n".join([said[result["verdict"]], *fields(rows, indent="  ")])
+
+
+def _list_witnessed(result: dict[str, Any]) -> list[str]:
+    heads = [
+        ("cosigned", printable(item["origin"]), str(item["size"]), shorten_time(item["cosigned_at"]))
+        for item in result["witnessed"]
+    ]
+    found = [
+        ("FORK" if item["proved"] else "accusation", printable(item["origin"]), item["file"] or "in the store")
+        for item in result["evidence"]
+    ]
+    return [*(columns(heads) if heads else []), *(columns(found) if found else [])]
