@@ -99,6 +99,7 @@ class SqliteStore:
         self._lock = lock
         self._checkpoints = checkpoints
         self.turns = turns
+        self._alone: tuple[Path, tuple[int, int]] | None = None
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -158,7 +159,25 @@ class SqliteStore:
             connection = apsw.Connection(f"file:{_quote(path)}?mode=ro{alone}", flags=flags)
             connection.execute("PRAGMA query_only=ON")
             connection.execute("SELECT count(*) FROM sqlite_master")
-        return cls(connection, None)
+        store = cls(connection, None)
+        if alone:
+            store._alone = (path, _stamp(path))
+        return store
+
+    def check_undisturbed(self) -> None:
+        """Return if what was read since `inspect` is what the file held.
+
+        A file that nobody had open is read without its locks: who opens it meanwhile and writes makes what was read
+        worthless.
+
+        Raises:
+            StoreBusy: somebody has.
+        """
+        if self._alone is None:
+            return
+        path, stamp = self._alone
+        if _stamp(path) != stamp or path.with_name(path.name + "-wal").exists():
+            raise StoreBusy(f"somebody began to use {path} while it was read; do it again")
 
     @contextmanager
     def write(self) -> Iterator[SqliteTransaction]:
@@ -227,6 +246,11 @@ class SqliteStore:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_mtime_ns, found.st_size
 
 
 def _connect(path: Path) -> tuple[apsw.Connection, Checkpoints]:
