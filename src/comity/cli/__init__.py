@@ -37,6 +37,7 @@ _COMMANDS = {
     "retention": "retention:retention",
     "work": "retention:work",
     "log": "journal:log",
+    "purge": "keeping:purge",
     "fsck": "keeping:fsck",
 }
 

@@ -144,6 +144,7 @@ def verify_store(store: SqliteStore, *, origin: str, party: PartyId, digest: Dig
         opened=verified.opened,
         disclosures=verified.disclosures,
         checkpoints=verified.checkpoints,
+        purged=verified.purged,
         manifest=manifest.digest,
     )
 

@@ -71,6 +71,7 @@ def verify(session: Session, digest: str | None) -> int:
             "checkpoints": verified.checkpoints,
             "disclosures": verified.disclosures,
             "opened": verified.opened,
+            "purged": verified.purged,
             "manifest": verified.manifest,
         },
         describe_verified,

@@ -61,6 +61,7 @@ def describe_verified(result: dict[str, Any]) -> str:
                     ("root", result["root"]),
                     ("checkpoints", result["checkpoints"]),
                     ("disclosures", result["disclosures"]),
+                    ("purged", f"{result['purged']}, each by an entry on record" if result["purged"] else None),
                     ("manifest", f"{result['manifest']} (compare it with what the party gave you)"),
                 ],
                 indent="  ",

@@ -3,9 +3,48 @@
 
 from typing import Any
 
-from comity.cli.words.layout import printable
+from comity.cli.words.layout import printable, shorten_time
+from comity.cli.words.people import describe_approvals, describe_refusal, describe_waiting_act
 
-__all__ = ["describe_examination"]
+__all__ = ["describe_examination", "describe_forgotten"]
+
+
+def describe_forgotten(result: dict[str, Any]) -> str:
+    """What was purged, or would be, and where something of it still is."""
+    if "refused" in result:
+        return describe_refusal(result["refused"])
+    if "waits_for" in result:
+        return describe_waiting_act(result)
+    ranges = ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in result["entries"][:20])
+    if "purges" not in result:
+        return f"{result['count']} entries would be purged: {ranges}" if result["count"] else "No entry fits."
+    if not result["count"]:
+        return "Nothing is to be purged."
+    lines = [f"purged: the content of {result['count']} entries ({ranges}); on record as {_number(result['purges'])}"]
+    lines += describe_approvals(result["approvals"])
+    if result["more"]:
+        lines.append("More entries fit: give the same order again.")
+    lines += _describe_gone(result)
+    if result["backups"]:
+        lines.append("These backups were made by this node and hold it still, unless somebody destroyed them:")
+        lines += [f"  {shorten_time(item['made_at'])}  {printable(item['place'])}" for item in result["backups"]]
+    return "\n".join(lines)
+
+
+def _describe_gone(result: dict[str, Any]) -> list[str]:
+    searched = result["searched"]
+    if searched is not None and searched["found_in"]:
+        return [f"IT IS NOT GONE: its salts are still in {', '.join(map(printable, searched['found_in']))}"]
+    if not result["gone"]:
+        return ["NOT GONE YET: another process reads the store. It leaves the files when that ends: `retention run`."]
+    if searched is None:
+        return []
+    looked = f"{searched['files']} files of the folder ({searched['bytes']} bytes read)"
+    return [f"gone: no salt of {searched['salts']} of these entries is in any of the {looked}"]
+
+
+def _number(entries: list[int]) -> str:
+    return "entry " + ", ".join(map(str, entries[:20]))
 
 
 def describe_examination(result: dict[str, Any]) -> str:
