@@ -11,7 +11,8 @@ In this order, and the first thing that does not fit is the error, naming the en
  3. its salt and content are there and open its commitment, or a later entry on record has purged them;
  4. each recipient's sequence numbers run from 1 without a gap; and what is missing is what was purged, to the entry;
  5. every tile above follows from the tiles below;
- 6. every signed checkpoint has the root that the entries have at its size, and a signature of this party's log key.
+ 6. every recovery follows the log before it, and the checkpoints after it are of the origin that it names;
+ 7. every signed checkpoint has the root that the entries have at its size, and a signature of this party's log key.
 
 Not here: reading the store (`node.journal`), and deciding again what was disclosed.
 """
@@ -23,6 +24,7 @@ from comity.errors import BadSignature, LogMismatch, MalformedError, MalformedJs
 from comity.ids import PartyId
 from comity.release.disclosure import EntryType, Leaf, parse_leaf, verify_opening
 from comity.release.purge import PURGEABLE, Range, Ranges, merge_ranges, parse_log_purge, size_of
+from comity.release.recovery import Recovery, parse_recovery
 from comity.tlog.merkle import EMPTY_ROOT, ReadTile, append_leaves, leaf_hash, root_hash
 from comity.tlog.note import Checkpoint, parse_checkpoint, parse_note, verify_note
 
@@ -45,7 +47,8 @@ class LoggedEntry:
 class Verified:
     """What was verified: `size` entries under `root`, `disclosures` of them of objects.
 
-    `opened` of them have their content; that of the others, `purged`, was deleted by entries on record.
+    `origin` is the log's name at its end. `opened` of them have their content; that of the others, `purged`, was
+    deleted by entries on record.
     """
 
     size: int
@@ -53,18 +56,42 @@ class Verified:
     opened: int
     disclosures: int
     checkpoints: int
+    origin: str
     purged: int = 0
 
 
 @dataclass(slots=True)
 class _Tally:
-    """What is counted while the entries go by; `missing` and `purged` are entries without content, and what says so."""
+    """What is counted while the entries go by; `missing` and `purged` are entries without content, and what says so.
 
+    `logs` are the origins that the log has had, each behind the size from which on it does not have it any more.
+    """
+
+    origin: str
     size: int = 0
     opened: int = 0
     disclosures: int = 0
+    logs: list[tuple[int, str]] = field(default_factory=list)
     missing: list[Range] = field(default_factory=list)
     purged: list[Range] = field(default_factory=list)
+
+    def recover(self, position: int, recovery: Recovery) -> None:
+        """From the entry at `position` on the log has another origin.
+
+        Raises:
+            LogMismatch: it follows a log that this one is not.
+        """
+        if recovery.previous != self.origin:
+            raise LogMismatch(
+                f"entry {position} recovers the log {recovery.previous}, which this is not: it is {self.origin}",
+                entry=position,
+            )
+        self.logs.append((position, self.origin))
+        self.origin = recovery.origin
+
+    def find_origin(self, size: int) -> str:
+        """The origin under which a checkpoint over `size` entries was signed."""
+        return next((origin for until, origin in self.logs if size <= until), self.origin)
 
     def miss(self, position: int) -> None:
         """The entry at `position`, which comes after all before, has lost its content."""
@@ -88,7 +115,7 @@ def verify_log(
         LogMismatch: what does not fit; `facts["entry"]` names the entry where one is to blame.
     """
     roots = _Roots({size for size, _ in heads})
-    tally = _Tally()
+    tally = _Tally(origin=origin)
     sequences: dict[PartyId, int] = {}
     for entry in entries:
         leaf = _verify_entry(entry, tally, read_tile=read_tile)
@@ -102,13 +129,14 @@ def verify_log(
             f"there are {tally.size} entries but the last checkpoint is over {heads[-1][0] if heads else 0}"
         )
     for size, note in heads:
-        _verify_head(note, size, root=roots.at.get(size), origin=origin, log_keys=log_keys)
+        _verify_head(note, size, root=roots.at.get(size), origin=tally.find_origin(size), log_keys=log_keys)
     return Verified(
         size=tally.size,
         root=roots.at.get(tally.size, EMPTY_ROOT),
         opened=tally.opened,
         disclosures=tally.disclosures,
         checkpoints=len(heads),
+        origin=tally.origin,
         purged=size_of(merge_ranges(tally.missing)),
     )
 
@@ -174,11 +202,13 @@ def _verify_content(entry: LoggedEntry, leaf: Leaf, tally: _Tally) -> None:
     salt, content, listing = entry.opening
     try:
         verify_opening(leaf, salt=salt, content=content, listing=listing)
-        purged = parse_log_purge(leaf, content)
+        purged, recovery = parse_log_purge(leaf, content), parse_recovery(leaf, content)
     except (LogMismatch, MalformedJson) as error:
         raise LogMismatch(f"entry {position} was altered: {error.detail}", entry=position) from error
     if purged is not None and purged[-1].last >= position:
         raise LogMismatch(f"entry {position} purges entries that come after it", entry=position)
+    if recovery is not None:
+        tally.recover(position, recovery)
     tally.purged += purged or ()
     tally.opened += 1
 

@@ -39,6 +39,9 @@ _COMMANDS = {
     "log": "journal:log",
     "purge": "keeping:purge",
     "fsck": "keeping:fsck",
+    "backup": "keeping:backup",
+    "restore": "keeping:restore",
+    "recover": "keeping:recover",
 }
 
 

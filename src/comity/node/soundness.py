@@ -154,7 +154,9 @@ def _broken(check: Check, where: str, what: str, *, count: int = 1) -> Finding:
 def _examine_files(folder: Path) -> Iterator[Finding]:
     for path in [folder, *sorted(folder.iterdir())]:
         mode = stat.S_IMODE(path.lstat().st_mode)
-        private = path.name.startswith("store.db") or path.name in {"keys", "head", "lock"} or path == folder
+        private = (
+            path.name.startswith("store.db") or path.name in {"keys", "head", "lock", "restored"} or path == folder
+        )
         if private and mode & 0o077:
             yield Finding(
                 grade=Grade.NOTICE,
@@ -171,6 +173,14 @@ def _examine_files(folder: Path) -> Iterator[Finding]:
                 what="a crash left this temporary file",
                 do=f"remove it while the node is not served: rm {path}",
             )
+    if (folder / "restored").exists():
+        yield Finding(
+            grade=Grade.NOTICE,
+            check=Check.FILES,
+            where="restored",
+            what="this folder was restored from a backup, and does not start",
+            do="let the log go on under another name, once it is certain that the newest store is lost: comity recover",
+        )
     wal = folder / "store.db-wal"
     if wal.exists() and (size := wal.stat().st_size) > _LONG_WAL_BYTES:
         yield Finding(

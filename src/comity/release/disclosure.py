@@ -84,9 +84,10 @@ class EntryType(StrEnum):
     CREDENTIAL = "credential"
     REVIEW = "review"
     PURGE = "purge"
+    RECOVERY = "recovery"
 
 
-NOT_SHARED = frozenset({EntryType.REVIEW, EntryType.PURGE})
+NOT_SHARED = frozenset({EntryType.REVIEW, EntryType.PURGE, EntryType.RECOVERY})
 """What a party records of its own house: it concerns terms where something was received under them, else none."""
 
 

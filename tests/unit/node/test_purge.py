@@ -19,6 +19,7 @@ from comity.node.purge import Forgotten, Selection, purge_by_order, purge_due, s
 from comity.node.soundness import examine_folder
 from comity.node.steps import finish
 from comity.release.disclosure import EntryType
+from comity.release.purge import Range, format_log_purge, size_of
 from comity.store import SqliteStore, log
 from tests.unit.test_audit import alter
 from tests.worlds import World, make_object, object_id
@@ -302,3 +303,42 @@ def test_content_that_is_there_though_its_purge_is_on_record_is_refused(purged: 
     connection.close()
     with pytest.raises(LogMismatch):
         verify_folder(purged)
+
+
+def record_purge(node: Node, ranges: tuple[Range, ...]) -> None:
+    """What a node could say that does not keep to its own rules: its log key signs it."""
+    content = format_log_purge(ranges, rule=None, reason="x")
+    with node.act() as act:
+        act.record(EntryType.PURGE, content, terms=None, recipient=None, count=size_of(ranges))
+
+
+def forget(node: Node, position: int) -> None:
+    with node.store.write() as transaction:
+        transaction.run("DELETE FROM log_opening WHERE position = ?", (position,))
+
+
+def test_a_purge_cannot_be_on_record_before_what_it_purges(world: World, node: Node) -> None:
+    size = verify_folder(node.folder).size
+    record_purge(node, (Range(size + 1, size + 1),))
+    world.poll("borealia")
+    forget(node, size + 1)
+    with pytest.raises(LogMismatch, match="come after it") as caught:
+        verify_folder(node.folder)
+    assert caught.value.facts["entry"] == size
+
+
+def test_no_purge_takes_what_an_agreement_recorded(node: Node) -> None:
+    events = [i.position for i in list_entries(node, start=0, limit=99) if i.leaf.type is EntryType.AGREEMENT_EVENT]
+    record_purge(node, (Range(events[0], events[0]),))
+    forget(node, events[0])
+    with pytest.raises(LogMismatch, match="which no purge may take") as caught:
+        verify_folder(node.folder)
+    assert caught.value.facts["entry"] == events[0]
+
+
+def test_a_purge_that_was_recorded_and_not_done_is_refused(node: Node) -> None:
+    position = disclosures(node)[1]
+    record_purge(node, (Range(position, position),))
+    with pytest.raises(LogMismatch, match="though its purge is on record") as caught:
+        verify_folder(node.folder)
+    assert caught.value.facts["entry"] == position

@@ -1,16 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shell: `purge` and `fsck`: what a node forgets, and what keeps its folder whole."""
+"""Shell: `purge`, `fsck`, `backup`, `restore`, `recover`: what a node forgets, and what keeps its folder whole."""
 
 import sys
 import time
+from pathlib import Path
 
 import click
 
 from comity.cli.reply import Exit, Json
-from comity.cli.session import ActCommand, PersonCommand, Session
-from comity.cli.words.keeping import describe_examination, describe_forgotten
+from comity.cli.session import ActCommand, PersonCommand, Session, read_input, write_new
+from comity.cli.words.keeping import (
+    describe_backup,
+    describe_examination,
+    describe_forgotten,
+    describe_recovered,
+    describe_restored,
+)
 
-__all__ = ["fsck", "purge"]
+__all__ = ["backup", "fsck", "purge", "recover", "restore"]
 
 _PAUSE_SECONDS = 2.0
 
@@ -104,6 +111,105 @@ def fsck(session: Session) -> int:
         describe_examination,
     )
     return Exit.DONE if done.is_sound else Exit.VERIFICATION_FAILED
+
+
+@click.command(
+    short_help="Back a node up, also while it is served.",
+    cls=ActCommand,
+    example="comity --node aurelia backup /mnt/vault/aurelia-2026-11-26",
+)
+@click.argument("target", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--with-keys", is_flag=True, help="Back the private keys up too: who has them can sign as this party.")
+@click.pass_obj
+def backup(session: Session, target: Path, *, with_keys: bool) -> int:
+    """Write a backup of the node to DIR, which must not exist yet, or be empty.
+
+    It is of one moment, signed, and holds every object and the whole log in clear. Without --with-keys the keys have to
+    be kept somewhere else: a node cannot go on without them.
+    """
+    from comity.node.backup import describe_backup as describe
+    from comity.node.backup import make_backup
+
+    told = _Told(session)
+    made = make_backup(
+        session.node_folder(), target, secrets=with_keys, progress=lambda done, of: told.tell("pages", done, of)
+    )
+    described: dict[str, Json] = describe(made)
+    if with_keys:
+        session.note(f"{target} holds the PRIVATE KEYS of {made.party}: whoever reads it can sign as {made.party}")
+    reply = session.carry_out("backup", {**described, "place": str(target.absolute())})
+    if reply.error is not None:
+        session.note(f"the backup is good, but this node could not note that it was made: {reply.error['message']}")
+    session.show({**described, "noted": reply.error is None}, describe_backup)
+    return Exit.DONE
+
+
+@click.command(
+    short_help="Put a backup into a new folder, verified.",
+    cls=ActCommand,
+    example="comity restore /mnt/vault/aurelia-2026-11-26 aurelia",
+)
+@click.argument("source", metavar="BACKUP", type=click.Path(path_type=Path))
+@click.argument("target", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--digest", metavar="D", help="The digest of the party's manifest, as you have it from elsewhere.")
+@click.pass_obj
+def restore(session: Session, source: Path, target: Path, digest: str | None) -> int:
+    """Put BACKUP into DIR, which must not exist yet, or be empty, and verify all of it.
+
+    The node does not start from there: this party may have signed more since, and its log must not fork. See `recover`.
+    """
+    from comity.ids import parse_digest
+    from comity.node.backup import describe_backup as describe
+    from comity.node.backup import restore_backup
+
+    told = _Told(session)
+    pinned = None if digest is None else parse_digest(digest)
+    done = restore_backup(source, target, digest=pinned, progress=lambda done, of: told.tell("bytes", done, of))
+    session.show({**describe(done.backup), "folder": str(target)}, describe_restored)
+    return Exit.DONE
+
+
+@click.command(
+    short_help="Let a log that lost its end go on under another name.",
+    cls=PersonCommand,
+    example="comity --node aurelia recover --reason 'Disk lost on 26 November.' --statement succession.json",
+)
+@click.option("--reason", metavar="TEXT", required=True, help="What was lost, and how.")
+@click.option(
+    "--head",
+    "heads",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="A checkpoint of the lost log from elsewhere: the lost `head`, or one that a partner kept; repeatable.",
+)
+@click.option(
+    "--statement",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write what partners are told, signed, to FILE too.",
+)
+@click.pass_obj
+def recover(session: Session, reason: str, heads: tuple[Path, ...], statement: Path | None) -> int:
+    """Let the log of a node that was restored go on under another name, and tell partners.
+
+    Only when the newest store is lost: what it held and the backup did not is gone. Where people are registered it
+    takes two, one as legal, who give the same command; the node must not be served. It cannot be undone.
+    """
+    from comity.cli.operations.keeping import recover as act
+
+    done = act(
+        session.node_folder(),
+        reason=reason,
+        badge=session.read_badge(),
+        role=session.role,
+        why=session.why,
+        heads={str(path): read_input(str(path)) for path in heads},
+    )
+    if statement is not None and "statement" in done.result:
+        write_new(str(statement), str(done.result["statement"]))
+    session.show(done.result, describe_recovered)
+    return done.code
 
 
 class _Told:

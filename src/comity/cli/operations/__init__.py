@@ -70,6 +70,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "retention.delete": retention.delete,
     "retention.run": retention.run,
     "work": retention.list_work,
+    "backup": keeping.note_backup,
     "purge.order": keeping.purge_by_order,
     "purge.run": keeping.purge_by_rule,
     "log.list": journal.list_last,

@@ -1,24 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shell: operations that let a node forget what its log recorded."""
+"""Shell: operations that let a node forget what its log recorded, and what keeps it whole."""
 
 import asyncio
+from collections.abc import Mapping
+from pathlib import Path
 
+from comity.agreement.people import parse_badge, parse_role
 from comity.agreement.recognition import Refusal
 from comity.cli.operations.people import conclude_refused, conclude_waiting, describe_approvals, read_actor
 from comity.cli.outcome import Arguments, Outcome
 from comity.cli.reply import Json
 from comity.errors import MalformedRequest
 from comity.ids import ObjectId, format_instant, parse_instant, parse_party_id
-from comity.node import purge
+from comity.node import backup, purge
 from comity.node.node import Node
 from comity.node.people import Waiting
 from comity.node.purge import Forgotten, Searched, Selection, StoredBackup
+from comity.node.recovery import recover_folder
 from comity.node.steps import advance
 from comity.release.purge import Ranges, size_of
 
-__all__ = ["purge_by_order", "purge_by_rule"]
+__all__ = ["note_backup", "purge_by_order", "purge_by_rule", "recover"]
 
 _MAX_NAMED = 1_000
+_MOST = 2**53 - 1
 
 
 async def purge_by_order(node: Node, arguments: Arguments) -> Outcome:
@@ -42,6 +47,50 @@ async def purge_by_rule(node: Node, _: Arguments) -> Outcome:
         done.append(purge.purge_due(node))
         await asyncio.sleep(0)
     return Outcome(result=await _describe(node, done), deletes=any(item.ranges for item in done))
+
+
+def note_backup(node: Node, arguments: Arguments) -> Outcome:
+    """Keep that a backup was made, by the command that made it."""
+    backup.note_backup(
+        node,
+        name=arguments.text("id"),
+        made_at=parse_instant(arguments.text("made_at")),
+        place=arguments.text("place"),
+        size=arguments.number("size", most=_MOST),
+        count=arguments.number("bytes", most=_MOST),
+        with_keys=arguments.flag("with_keys"),
+    )
+    return Outcome(result={})
+
+
+def recover(
+    folder: Path, *, reason: str, badge: str | None, role: str | None, why: str | None, heads: Mapping[str, bytes]
+) -> Outcome:
+    """What became of a recovery of the node in `folder`, which cannot be opened as one that serves is."""
+    done = recover_folder(
+        folder,
+        reason=reason,
+        badge=None if badge is None else parse_badge(badge.encode("ascii")),
+        role=None if role is None else parse_role(role),
+        why=why,
+        heads=heads,
+    )
+    if isinstance(done, Waiting):
+        return conclude_waiting(done)
+    if isinstance(done, Refusal):
+        return conclude_refused(done)
+    return Outcome(
+        result={
+            "origin": done.recovery.origin,
+            "previous": done.recovery.previous,
+            "known": done.recovery.known.decode("utf-8"),
+            "entry": done.position,
+            "lost": done.lost,
+            "told": list[Json](done.told),
+            "statement": done.statement.decode("utf-8"),
+            "approvals": describe_approvals(done.approvals),
+        }
+    )
 
 
 def _read_selection(node: Node, arguments: Arguments) -> Selection:

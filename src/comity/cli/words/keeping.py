@@ -6,7 +6,13 @@ from typing import Any
 from comity.cli.words.layout import printable, shorten_time
 from comity.cli.words.people import describe_approvals, describe_refusal, describe_waiting_act
 
-__all__ = ["describe_examination", "describe_forgotten"]
+__all__ = [
+    "describe_backup",
+    "describe_examination",
+    "describe_forgotten",
+    "describe_recovered",
+    "describe_restored",
+]
 
 
 def describe_forgotten(result: dict[str, Any]) -> str:
@@ -45,6 +51,44 @@ def _describe_gone(result: dict[str, Any]) -> list[str]:
 
 def _number(entries: list[int]) -> str:
     return "entry " + ", ".join(map(str, entries[:20]))
+
+
+def describe_backup(result: dict[str, Any]) -> str:
+    """What was backed up, and what was not."""
+    keys = "with the PRIVATE KEYS" if result["with_keys"] else "without keys: keep those somewhere else"
+    return f"backed up: {result['party']}, {result['size']} log entries, {result['bytes']} bytes, {keys}"
+
+
+def describe_restored(result: dict[str, Any]) -> str:
+    """What was restored, and what to do before it starts."""
+    folder = printable(result["folder"])
+    lines = [
+        f"restored and verified: {result['party']} as of {shorten_time(result['made_at'])}, {result['size']} entries"
+    ]
+    if not result["with_keys"]:
+        lines.append(f"The private keys are not in this backup: put them into {folder}/keys, mode 600.")
+    lines += [
+        "It does not start: this party may have signed more since, and its log must not fork.",
+        f"Once it is certain that the newest store is lost: comity --node {folder} recover --reason TEXT",
+    ]
+    return "\n".join(lines)
+
+
+def describe_recovered(result: dict[str, Any]) -> str:
+    """Under which name the log goes on, and what is known to be lost."""
+    if "refused" in result:
+        return describe_refusal(result["refused"])
+    if "waits_for" in result:
+        return describe_waiting_act(result)
+    lost = f"at least {result['lost']} entries of it are lost" if result["lost"] else "no lost entry of it is known"
+    told = ", ".join(result["told"]) or "nobody was given anything"
+    return "\n".join(
+        [
+            f"recovered: the log {result['previous']} goes on as {result['origin']}; {lost}",
+            *describe_approvals(result["approvals"]),
+            f"On record as entry {result['entry']}. Partners are told when the node is served: {told}.",
+        ]
+    )
 
 
 def describe_examination(result: dict[str, Any]) -> str:

@@ -8,3 +8,14 @@ CREATE TABLE backup (
     bytes INTEGER NOT NULL,
     with_keys INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- Statements that a log goes on under another name, this party's own and those of partners, as signed.
+CREATE TABLE succession (
+    origin TEXT PRIMARY KEY,
+    party TEXT NOT NULL,
+    envelope BLOB NOT NULL,
+    recorded_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX succession_by_party ON succession (party, recorded_at);
+CREATE TRIGGER succession_stays BEFORE DELETE ON succession
+BEGIN SELECT RAISE(ABORT, 'what a party said of its log stays'); END;
