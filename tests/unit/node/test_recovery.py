@@ -10,9 +10,10 @@ import pytest
 
 from comity.agreement.people import Role
 from comity.audit import LoggedEntry, verify_log
-from comity.canonical import canonical_bytes, parse_signed_json
+from comity.canonical import Json, canonical_bytes, parse_signed_json
 from comity.errors import (
     AuthenticationError,
+    ComityError,
     ConfigError,
     LogMismatch,
     MalformedError,
@@ -237,6 +238,7 @@ def test_keys_have_to_be_there(world: World, folder: Path) -> None:
 def test_a_recovery_is_never_purged(world: World, folder: Path) -> None:
     done = recover(world)
     node = world.open("aurelia")
+    purged: object = None
     for role in (Role.LIAISON, Role.LEGAL):
         purged = purge_by_order(
             node, Selection(recipient=PartyId("borealia")), reason="x", by=world.actor("aurelia", role)
@@ -304,14 +306,15 @@ def test_a_statement_that_is_not_the_partys_own_is_refused(world: World, folder:
     envelope = json.loads(done.statement)
     said = parse_signed_json(base64.b64decode(envelope["payload"]))
     assert isinstance(said, dict)
-    for change, error in (
+    changes: tuple[tuple[dict[str, Json], type[ComityError]], ...] = (
         ({"position": 1}, VerificationError),
         ({"party": "borealia"}, MalformedError),
         ({"origin": "comity/borealia/0000000000000000"}, MalformedError),
         ({"origin": said["previous"]}, MalformedError),
         ({"known": "x"}, MalformedError),
         ({"position": -1}, MalformedError),
-    ):
+    )
+    for change, error in changes:
         altered = canonical_bytes(said | change)
         with pytest.raises(error):
             receive_succession(other, json.dumps(envelope | {"payload": base64.b64encode(altered).decode()}).encode())
