@@ -36,7 +36,7 @@ person add/person list/person remove/person renew/approvals
 agreement certificate/agreement test
 agreement review/retention list/retention keep/retention delete/retention run/work
 log list/log show/log verify/log checkpoint
-purge order/purge run/fsck"""
+purge order/purge run/fsck/backup/restore/recover"""
 
 
 def walk(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:

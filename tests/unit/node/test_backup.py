@@ -44,16 +44,22 @@ def node(world: World) -> Node:
 
 
 def test_a_backup_of_an_open_node_is_of_one_moment_and_is_restored_whole(
-    world: World, node: Node, tmp_path: Path
+    world: World, node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     size = verify_folder(node.folder).size
+    told = list[int]()
 
     def poll_meanwhile(done: int, of: int) -> None:
         assert 0 <= done <= of
+        assert len(told) <= of  # it never begins again
+        told.append(done)
         world.poll("borealia")
 
+    monkeypatch.setattr("comity.store.sqlite._COPIED_PAGES", 16)
     backup = make_backup(node.folder, tmp_path / "backup", secrets=False, progress=poll_meanwhile)
-    assert verify_folder(node.folder).size > size
+    assert len(told) > 3
+    assert told == sorted(told)
+    assert verify_folder(node.folder).size == size + len(told)
     assert (backup.size, backup.with_keys) == (size, False)
     assert {file.path for file in backup.files} == {"store.db", "node.toml", "recognition.toml"}
     restored = restore_backup(tmp_path / "backup", tmp_path / "again")
