@@ -125,17 +125,29 @@ def test_the_drill(pair: Pair, tmp_path: Path, serve: Callable[..., Serving]) ->
     restored = comity(pair.giver, "restore", tmp_path / "backup", pair.giver, "--json")
     assert restored.code == 0, restored.err
     assert restored.result["size"] == made.result["size"]
+    refuse_to_start(pair)
+
+    # Recovered by two people, with the checkpoint that was kept elsewhere.
+    shutil.copytree(badges, pair.giver / "badges")
+    origin = recover(pair, kept, statement=tmp_path / "statement.json")
+
+    # It goes on: the partner is told, and pulls what is given again.
+    go_on(pair, serve, tmp_path)
+    assert comity(pair.giver, "log", "checkpoint", "--json").result["origin"] == origin
+
+
+def refuse_to_start(pair: Pair) -> None:
     for command in (("serve", "--listen", "127.0.0.1:0"), ("agreement", "list"), ("purge", "run")):
         refused = comity(pair.giver, *command, "--json", seconds=20)
         assert (refused.code, refused.error["code"]) == (7, "rolled-back")
         assert "comity recover" in refused.error["message"]
     assert not (pair.giver / "head").exists()
 
-    # Recovered by two people, with the checkpoint that was kept elsewhere.
-    shutil.copytree(badges, pair.giver / "badges")
+
+def recover(pair: Pair, kept: Path, *, statement: Path) -> str:
+    """The log's name from here on."""
     alone = comity_as(Role.LEGAL, pair.giver, "recover", "--reason", "disk lost", "--head", kept, "--json")
     assert alone.code == 9
-    statement = tmp_path / "statement.json"
     done = comity_as(
         Role.LIAISON, pair.giver, "recover", "--reason", "disk lost", "--head", kept, "--statement", statement, "--json"
     )
@@ -145,8 +157,10 @@ def test_the_drill(pair: Pair, tmp_path: Path, serve: Callable[..., Serving]) ->
     assert done.result["lost"] > 0
     assert done.result["told"] == ["borealia"]
     assert statement.read_text() == done.result["statement"]
+    return str(done.result["origin"])
 
-    # It goes on: the partner is told, and pulls what is given again.
+
+def go_on(pair: Pair, serve: Callable[..., Serving], tmp_path: Path) -> None:
     receiver = serve(pair.receiver)
     server = serve(pair.giver)
     tell_where(pair, receiver, tmp_path)
@@ -161,8 +175,6 @@ def test_the_drill(pair: Pair, tmp_path: Path, serve: Callable[..., Serving]) ->
     for folder in (pair.giver, pair.receiver):
         assert comity(folder, "log", "verify", "--json").code == 0
         assert comity(folder, "fsck", "--json").result["sound"]
-    checkpoint = comity(pair.giver, "log", "checkpoint", "--json").result
-    assert checkpoint["origin"] == done.result["origin"]
 
 
 def holds(folder: Path, name: str) -> bool:

@@ -22,7 +22,7 @@ from comity.agreement.lifecycle import Standing
 from comity.agreement.retention import NOTICE, Clause, Delete, Judgement, Keep, Review, Rule, find_reach, judge_rules
 from comity.agreement.terms import Terms
 from comity.agreement.transitions import State
-from comity.errors import TransitionError
+from comity.errors import TransitionError, UnavailableError
 from comity.ids import Digest, Instant, ObjectId, PartyId, format_instant
 from comity.node.explain import find_object
 from comity.node.node import Act, Node
@@ -352,16 +352,20 @@ def _record_review(
 def finish_deletions(node: Node) -> bool:
     """Whether nothing of what was deleted is left in the files of the store; a reader may have to go first.
 
-    A crash on any line leaves the mark that the deletion made, and the next run begins here again.
+    A crash on any line leaves the mark that the deletion made, and the next run begins here again. So does a full disk:
+    the deletion is on record, and must not be told as one that was undone.
     """
     node.pages.clear()  # no page is given again that holds what is gone; nor may its bytes stay in memory
-    with node.act() as act:
-        deletions.sweep_labels(act.transaction)
-        purges.sweep_listings(act.transaction)
-    if not node.store.empty_wal():
+    try:
+        with node.act() as act:
+            deletions.sweep_labels(act.transaction)
+            purges.sweep_listings(act.transaction)
+        if not node.store.empty_wal():
+            return False
+        with node.act() as act:
+            deletions.mark_finished(act.transaction)
+    except UnavailableError:
         return False
-    with node.act() as act:
-        deletions.mark_finished(act.transaction)
     return True
 
 

@@ -26,6 +26,7 @@ from comity.errors import (
     VerificationError,
 )
 from comity.ids import PartyId
+from comity.keys import open_keys
 from comity.node.backup import make_backup, restore_backup
 from comity.node.journal import find_entry, verify_folder
 from comity.node.node import Node, open_node
@@ -36,8 +37,9 @@ from comity.node.recovery import Recovered, recover_folder
 from comity.node.soundness import examine_folder
 from comity.node.succession import is_succession, list_successions, receive_succession
 from comity.release.disclosure import EntryType
+from comity.signing import Role as KeyRole
 from comity.store import log
-from comity.tlog.note import parse_checkpoint, parse_note
+from comity.tlog.note import Checkpoint, format_checkpoint, format_note, parse_checkpoint, parse_note, sign_note
 from comity.tlog.origin import first_origin, next_origin, parse_origin
 from tests.unit.node.test_purge import drop_triggers
 from tests.unit.test_audit import alter
@@ -221,6 +223,13 @@ def test_a_checkpoint_that_is_not_of_this_log_is_not_believed(world: World, fold
         recover(world, heads={"given": note})
     with pytest.raises(RolledBack):
         open_node(folder)
+
+
+def test_a_checkpoint_of_another_log_by_this_partys_own_key_is_not_believed(world: World, folder: Path) -> None:
+    text = format_checkpoint(Checkpoint(origin="comity/aurelia/witness", size=99, root=bytes(32)))
+    note = format_note(sign_note(text, "comity/aurelia", open_keys(folder / "keys")[KeyRole.LOG]))
+    with pytest.raises(LogMismatch, match="of comity/aurelia/witness"):
+        recover(world, heads={"given": note})
 
 
 def test_what_does_not_verify_is_not_recovered(world: World, folder: Path) -> None:
