@@ -14,8 +14,10 @@ from signal import SIGKILL
 import pytest
 
 from comity.agreement.people import Role
-from comity.ids import PartyId
+from comity.ids import Instant, PartyId
+from comity.node.clock import read_clock
 from comity.node.gate import list_open_collections
+from comity.node.node import Node
 from comity.node.parties import create_credential
 from comity.store import SqliteStore, log
 from tests.e2e.conftest import Serving, comity, comity_as, get, rows, wait_until
@@ -245,3 +247,41 @@ def test_a_backup_is_listed_when_what_is_in_it_is_purged(
     assert badge_path(pair.giver, Role.LEGAL).exists()
     done = comity(pair.giver, "purge", "order", "--recipient", "borealia", "--reason", "order 12", "--json")
     assert [item["place"] for item in done.result["backups"]] == [str(tmp_path / "backup")]
+
+
+class Past(World):
+    """A world whose nodes were founded before their manifests say: the clock was set since."""
+
+    def open(self, name: str) -> Node:
+        now = self.now
+        node = super().open(name)
+        self.now = now
+        return node
+
+
+def test_the_rule_of_the_node_is_kept_while_it_serves(tmp_path: Path, serve: Callable[..., Serving]) -> None:
+    """Nobody orders anything: what is older than `content_days` goes, and what is younger stays."""
+    today = read_clock()
+    world = Past(tmp_path, now=Instant(today - 5 * 86_400_000_000))
+    world.found("aurelia", "borealia")
+    world.sign_all(world.terms())
+    world.add("aurelia", make_object("a"))
+    world.poll("borealia")
+    world.now = today
+    world.poll("borealia")
+    folder = world.nodes["aurelia"].folder
+    world.close()
+    with (folder / "node.toml").open("a") as file:
+        file.write("content_days = 3\n")
+    server = serve(folder)
+    first, second = [int(row[0]) for row in rows(
+        folder, "SELECT position FROM log_entry WHERE CAST(leaf AS TEXT) LIKE '%disclosure\"}' ORDER BY position"
+    )]  # fmt: skip
+    wait_until(lambda: not rows(folder, "SELECT 1 FROM log_opening WHERE position = ?", first))
+    wait_until(lambda: not rows(folder, "SELECT 1 FROM meta WHERE name = 'deletion-unfinished'"))
+    assert rows(folder, "SELECT 1 FROM log_opening WHERE position = ?", second)
+    shown = comity(folder, "log", "show", str(second + 1), "--json").result["content"]
+    assert shown["rule"] == "content_days = 3"
+    assert shown["ranges"][-1] == [first, first]
+    assert server.end() == 0
+    assert comity(folder, "log", "verify", "--json").result["purged"] == 3  # with two people
