@@ -141,6 +141,7 @@ RELATIONS: tuple[Relation, ...] = (
     _lacks("party", "manifest", "manifest", "digest", name="t.id"),
     _lacks("credential", "party", "party", "id", name="t.id"),
     _lacks("pull_position", "party", "party", "id", name="t.party || ' ' || t.collection"),
+    _lacks("succession", "party", "party", "id", name="t.origin"),
     # The log, beside what `audit` proves of it.
     _lacks("log_opening", "position", "log_entry", "position", name="'entry ' || t.position"),
     _lacks("log_opening", "listing", "log_listing", "id", name="'entry ' || t.position"),

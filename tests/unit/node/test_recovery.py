@@ -27,6 +27,7 @@ from comity.errors import (
 )
 from comity.ids import PartyId
 from comity.keys import open_keys
+from comity.node import recovery
 from comity.node.backup import make_backup, restore_backup
 from comity.node.journal import find_entry, verify_folder
 from comity.node.node import Node, open_node
@@ -200,6 +201,26 @@ def test_an_older_store_beside_its_newer_head_is_recovered_with_that_head(world:
     assert recover(world).recovery.known == lost_head(world)
     world.open("aurelia")
     assert verify_folder(folder).origin != "comity/aurelia"
+
+
+def test_a_crash_between_the_entry_and_the_end_of_a_recovery(
+    world: World, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing that was signed under the name in between has left: the folder does not start until it is done."""
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(recovery, "write_head", die)
+        with pytest.raises(KeyboardInterrupt):
+            recover(world)
+    with pytest.raises(RolledBack, match="comity recover"):
+        open_node(folder)
+    between = verify_folder(folder).origin
+    done = recover(world)
+    assert done.recovery.previous == between != "comity/aurelia"
+    assert world.open("aurelia").origin == verify_folder(folder).origin == done.recovery.origin
 
 
 def test_a_missing_or_damaged_head_is_recovered(world: World, folder: Path) -> None:

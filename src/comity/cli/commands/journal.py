@@ -72,6 +72,7 @@ def verify(session: Session, digest: str | None) -> int:
             "disclosures": verified.disclosures,
             "opened": verified.opened,
             "purged": verified.purged,
+            "origin": verified.origin,
             "manifest": verified.manifest,
         },
         describe_verified,

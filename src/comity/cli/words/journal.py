@@ -58,6 +58,7 @@ def describe_verified(result: dict[str, Any]) -> str:
             f"verified: {result['size']} entries, every hash, every signature and every sequence number fits",
             *fields(
                 [
+                    ("origin", result["origin"]),
                     ("root", result["root"]),
                     ("checkpoints", result["checkpoints"]),
                     ("disclosures", result["disclosures"]),
