@@ -11,6 +11,7 @@ What is read is read row by row: the memory that it takes does not grow with the
 
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -25,6 +26,7 @@ from comity.keys import open_keys
 from comity.node.clock import read_clock
 from comity.node.journal import verify_folder
 from comity.release.disclosure import parse_leaf
+from comity.release.recovery import SUCCESSION_TYPE, parse_succession
 from comity.signing import (
     Manifest,
     Role,
@@ -310,6 +312,9 @@ class _Examined:
                 self.event_count += 1
                 if (problem := _find_problem(event, chains.get(event.party, []))) is not None:
                     unsigned.add(f"event {event.digest}", problem)
+            for origin, party, envelope in relations.iterate_successions(transaction):
+                if not _is_stated(origin, envelope, chains.get(party, [])):
+                    unsigned.add(f"succession {origin}", f"{party} has not signed it")
         return [*found, *unsigned.findings()]
 
     def end_of_log(self) -> list[Finding]:
@@ -434,6 +439,17 @@ def _find_problem(event: StoredEvent, chain: list[Manifest]) -> str | None:
             continue
         return None
     return problem
+
+
+def _is_stated(origin: str, envelope: bytes, chain: list[Manifest]) -> bool:
+    """Whether the keys of a manifest in `chain` have signed that the log goes on as `origin`."""
+    for manifest in chain:
+        when = Instant(manifest.expires_at - 1)
+        with suppress(MalformedError, VerificationError):
+            document = parse_signed_document(envelope)
+            verify_signed_document(document, manifest, role=Role.MANIFEST, payload_type=SUCCESSION_TYPE, now=when)
+            return parse_succession(document.payload).recovery.origin == origin
+    return False
 
 
 def _verify_signed(signed: SignedDocument, manifest: Manifest, *, at: Instant) -> None:

@@ -22,6 +22,7 @@ __all__ = [
     "iterate_events",
     "iterate_labels",
     "iterate_listings",
+    "iterate_successions",
     "iterate_terms",
     "iterate_unheard",
 ]
@@ -239,6 +240,12 @@ def iterate_events(transaction: Transaction) -> Iterator[StoredEvent]:
             "SELECT digest, agreement, kind, terms, party, envelope, recorded_at FROM event ORDER BY position"
         )
     )
+
+
+def iterate_successions(transaction: Transaction) -> Iterator[tuple[str, PartyId, bytes]]:
+    """Every statement that a log goes on under another name: the name, whose it is, and the statement as signed."""
+    rows = transaction.iterate("SELECT origin, party, envelope FROM succession ORDER BY origin")
+    return ((str(origin), PartyId(party), bytes(envelope)) for origin, party, envelope in rows)
 
 
 def iterate_unheard(transaction: Transaction) -> Iterator[tuple[str, bytes]]:

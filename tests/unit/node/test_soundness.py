@@ -136,6 +136,7 @@ BREAKS = [
     ("INSERT INTO credential VALUES ('c', 'h', 'nobody', 1, NULL, NULL, NULL)", Check.RELATIONS, "credential c"),
     ("INSERT INTO pull_position VALUES ('nobody', 'c', 1)", Check.RELATIONS, "nobody c"),
     ("INSERT INTO succession VALUES ('comity/x/00', 'x', x'00', 1)", Check.RELATIONS, "comity/x/00"),
+    ("INSERT INTO succession VALUES ('comity/borealia/00', 'borealia', x'00', 1)", Check.SIGNATURES, "has not signed"),
     ("DELETE FROM change_count", Check.RELATIONS, "not one row"),
     ("DELETE FROM meta WHERE name = 'cursor_key'", Check.RELATIONS, "cursors"),
     ("UPDATE log_opening SET content = x'00' WHERE position = 3", Check.LOG, "entry 3"),
