@@ -10,6 +10,7 @@
     access_log = "access.log"       # optional: one line for each request; "stderr" for standard error
     write_bytes_per_day = 268435456     # optional: what one partner may write here on one day, in UTC
     write_objects_per_day = 100000
+    content_days = 3650             # optional: how long log entries keep their content; without it, for ever
 
     [tls]                           # optional: without it plain HTTP
     certificate = "tls/chain.pem"
@@ -60,7 +61,7 @@ __all__ = [
 
 _FIELDS = frozenset(
     {"party", "name", "state", "listen", "admin", "authorities", "access_log", "tls", "proxy", "limits"}
-    | {"write_bytes_per_day", "write_objects_per_day", "witness"}
+    | {"write_bytes_per_day", "write_objects_per_day", "witness", "content_days"}
 )
 _WRITE_BYTES = 256 * 1024 * 1024
 _WRITE_OBJECTS = 100_000
@@ -134,6 +135,8 @@ class WitnessSetting:
 class Settings:
     """What the operator set; `access_log` is a path, "stderr", or None for no such log.
 
+    `content_days` is how long log entries keep their content (`node.purge`); None: for ever.
+
     `authorities` is a file of the certificates that partners' nodes are trusted by; None: those that every browser has.
     """
 
@@ -150,6 +153,7 @@ class Settings:
     write_bytes_per_day: int = _WRITE_BYTES
     write_objects_per_day: int = _WRITE_OBJECTS
     witnesses: tuple[WitnessSetting, ...] = ()
+    content_days: int | None = None
 
 
 def parse_address(text: str) -> Address:
@@ -217,6 +221,7 @@ def load_settings(folder: Path) -> Settings:
             write_bytes_per_day=_read_count(values, "write_bytes_per_day", _WRITE_BYTES, least=_MIN_WRITE_BYTES),
             write_objects_per_day=_read_count(values, "write_objects_per_day", _WRITE_OBJECTS, least=1),
             witnesses=_parse_witnesses(values.get("witness", []), own=values["party"]),
+            content_days=_read_count(values, "content_days", 0, least=1) if "content_days" in values else None,
         )
     except MalformedRequest as error:
         raise ConfigError(f"{path}: {error.detail}") from error

@@ -40,6 +40,11 @@ _COMMANDS = {
     "audit": "audit:audit",
     "verify": "receipts:verify",
     "witness": "witness:witness",
+    "purge": "keeping:purge",
+    "fsck": "keeping:fsck",
+    "backup": "keeping:backup",
+    "restore": "keeping:restore",
+    "recover": "keeping:recover",
 }
 
 

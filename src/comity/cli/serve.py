@@ -35,6 +35,7 @@ from comity.config import Address, parse_address
 from comity.errors import ComityError, StoreBusy
 from comity.ids import AgreementId, PartyId
 from comity.node.node import Node, open_node
+from comity.node.purge import purge_due
 from comity.node.retention import delete_due
 from comity.node.upkeep import keep_up
 from comity.peers import deliver
@@ -258,6 +259,11 @@ class _Serving:
         while more:
             purged = delete_due(self._node)
             more, deleted = purged.more, deleted or bool(purged.stones)
+            await asyncio.sleep(0)
+        more = True
+        while more:
+            forgotten = purge_due(self._node)
+            more, deleted = forgotten.more, deleted or bool(forgotten.ranges)
             await asyncio.sleep(0)
         if deleted:
             await self.forget()

@@ -26,8 +26,9 @@ from comity.signing import Role, Signer, parse_manifest, parse_signed_document
 from comity.store import SqliteStore, Transaction, Turns, log, parties
 from comity.tlog.merkle import append_leaves, leaf_hash, root_hash
 from comity.tlog.note import Checkpoint, format_checkpoint, format_note, parse_checkpoint, parse_note, sign_note
+from comity.tlog.origin import first_origin
 
-__all__ = ["Act", "Node", "join_node", "open_node", "sign_head", "write_head"]
+__all__ = ["Act", "Node", "join_node", "open_node", "sign_head", "verify_keys", "verify_newest", "write_head"]
 
 
 @dataclass(slots=True)
@@ -75,6 +76,9 @@ class Act:
         return sequence
 
 
+ORIGIN = "log-origin"
+"""What the store keeps the name of the log under, after a recovery."""
+
 _PAGES_BYTES = 48 * 1024 * 1024
 """Of pages in memory: beyond it the one that was asked for longest ago is put together again."""
 
@@ -102,12 +106,21 @@ class Node:
         self.remembered: dict[str, tuple[int, object]] = {}
         self.pages = Pages(_PAGES_BYTES)
         self._head: bytes | None = None
+        self._origin: str | None = None
         self._policy: tuple[tuple[int, ...], Policy, log.Text] | None = None
 
     @property
     def origin(self) -> str:
-        """The name of this node's log (C2SP tlog-checkpoint)."""
-        return f"comity/{self.party}"
+        """The name of this node's log (C2SP tlog-checkpoint), which changes with a recovery alone (`node.recovery`)."""
+        if self._origin is None:
+            row = self.store.row("SELECT value FROM meta WHERE name = ?", (ORIGIN,))
+            self._origin = first_origin(self.party) if row is None else str(row[0])
+        return self._origin
+
+    def rename_log(self, act: Act, origin: str) -> None:
+        """Let the log go on as `origin`, from the head of `act` on."""
+        parties.write_meta(act.transaction, ORIGIN, origin)
+        self._origin = origin
 
     @contextmanager
     def act(self, *, keeps_head: bool = True) -> Iterator[Act]:
@@ -233,8 +246,8 @@ def open_node(folder: Path) -> Node:
         raise NotFoundError(f"{folder} holds a node without its store; restore store.db from a backup")
     store = SqliteStore.open(folder / "store.db")
     try:
-        _verify_keys(settings, signers, store)
-        _verify_not_rolled_back(folder, store)
+        verify_keys(settings, signers, store)
+        verify_newest(folder, store)
     except BaseException:
         store.close()
         raise
@@ -254,7 +267,7 @@ def join_node(folder: Path, settings: Settings, *, lock: int, turns: int) -> Nod
     signers = open_keys(folder / "keys")
     store = SqliteStore.join(folder / "store.db", lock=lock, turns=turns)
     try:
-        _verify_keys(settings, signers, store)
+        verify_keys(settings, signers, store)
     except BaseException:
         store.close()
         raise
@@ -278,7 +291,7 @@ def write_head(folder: Path, head: bytes) -> None:
     temporary.replace(folder / "head")
 
 
-def _verify_keys(settings: Settings, signers: Mapping[Role, Signer], store: SqliteStore) -> None:
+def verify_keys(settings: Settings, signers: Mapping[Role, Signer], store: SqliteStore) -> None:
     """The keys in the folder are those that this party's manifest names."""
     with store.read() as transaction:
         own = parties.read_party(transaction, settings.party)
@@ -292,14 +305,26 @@ def _verify_keys(settings: Settings, signers: Mapping[Role, Signer], store: Sqli
             )
 
 
-def _verify_not_rolled_back(folder: Path, store: SqliteStore) -> None:
-    path = folder / "head"
+def verify_newest(folder: Path, store: SqliteStore) -> None:
+    """Return if nothing shows that this party has signed more than `store` holds.
+
+    Raises:
+        RolledBack: it may have: the folder was restored, the kept checkpoint is newer, of another history, or missing.
+        CorruptionError: the kept checkpoint is none.
+    """
+    path, restored = folder / "head", folder / "restored"
+    if restored.exists():
+        raise RolledBack(
+            f"{folder} was restored from a backup, and this party may have signed more since: going on would fork its"
+            " log. If the newest store is lost, let the log go on under another name: comity recover"
+        )
     try:
         kept = path.read_bytes()
         checkpoint = parse_checkpoint(parse_note(kept).text)
     except OSError as error:
         raise RolledBack(
-            f"{path} is missing, so nothing shows that the store is the newest one; restore it from the same backup"
+            f"{path} is missing, so nothing shows that the store is the newest one; restore it from the same backup,"
+            " or see `comity recover`"
         ) from error
     except MalformedError as error:
         raise CorruptionError(f"{path} is not a checkpoint ({error.detail}); restore it from your backup") from error
@@ -309,7 +334,7 @@ def _verify_not_rolled_back(folder: Path, store: SqliteStore) -> None:
     if size < checkpoint.size:
         raise RolledBack(
             f"the store holds {size} log entries but this node has signed a checkpoint over {checkpoint.size}: it is an"
-            " older copy. Serving it would fork the log; restore the newest backup"
+            " older copy. Serving it would fork the log; restore the newest backup, and see `comity recover`"
         )
     if checkpoint.size and held != kept:
         raise RolledBack(

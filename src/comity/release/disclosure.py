@@ -103,9 +103,10 @@ class EntryType(StrEnum):
     REVIEW = "review"
     PURGE = "purge"
     ACKNOWLEDGEMENT = "acknowledgement"
+    RECOVERY = "recovery"
 
 
-NOT_SHARED = frozenset({EntryType.REVIEW, EntryType.PURGE})
+NOT_SHARED = frozenset({EntryType.REVIEW, EntryType.PURGE, EntryType.RECOVERY})
 """What a party records of its own house: it concerns terms where something was received under them, else none."""
 
 

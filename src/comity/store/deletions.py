@@ -22,6 +22,7 @@ __all__ = [
     "find_tombstones",
     "is_unfinished",
     "mark_finished",
+    "mark_unfinished",
     "read_deleted_since",
     "read_tombstones",
     "sweep_labels",
@@ -86,6 +87,11 @@ def delete_object(transaction: Transaction, item: StoredObject, stone: Tombstone
             stone.deleted_at,
         ),
     )
+    mark_unfinished(transaction)
+
+
+def mark_unfinished(transaction: Transaction) -> None:
+    """Something was deleted of which the write-ahead log may still hold a copy."""
     write_meta(transaction, _UNFINISHED, "yes")
 
 

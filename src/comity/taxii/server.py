@@ -34,7 +34,7 @@ from comity.errors import (
     UnavailableError,
 )
 from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId, format_instant, parse_object_id
-from comity.node import correspond, witness
+from comity.node import correspond, succession, witness
 from comity.node.gate import list_open_collections
 from comity.node.node import Node
 from comity.node.pages import Filled
@@ -225,6 +225,9 @@ class TaxiiApp:
         if path not in {EXCHANGE_PATH, EXCHANGE_PATH.removesuffix("/")} or body is None:
             raise NotFoundError("no such resource")
         try:
+            if succession.is_succession(body):
+                succession.receive_succession(self.node, body)
+                return respond(202)
             recorded = correspond.receive(self.node, body)
         except MalformedError as error:
             raise NotFoundError(error.detail) from error

@@ -116,6 +116,8 @@ def verify(session: Session, digest: str | None) -> int:
             "checkpoints": verified.checkpoints,
             "disclosures": verified.disclosures,
             "opened": verified.opened,
+            "purged": verified.purged,
+            "origin": verified.origin,
             "manifest": verified.manifest,
         },
         describe_verified,

@@ -58,9 +58,11 @@ def describe_verified(result: dict[str, Any]) -> str:
             f"verified: {result['size']} entries, every hash, every signature and every sequence number fits",
             *fields(
                 [
+                    ("origin", result["origin"]),
                     ("root", result["root"]),
                     ("checkpoints", result["checkpoints"]),
                     ("disclosures", result["disclosures"]),
+                    ("purged", f"{result['purged']}, each by an entry on record" if result["purged"] else None),
                     ("manifest", f"{result['manifest']} (compare it with what the party gave you)"),
                 ],
                 indent="  ",
