@@ -20,6 +20,7 @@ from comity.node import agree
 from comity.node.journal import list_entries
 from comity.node.outbox import list_due
 from comity.node.parties import create_credential
+from comity.node.readers import add_reader, remove_reader
 from comity.node.standing import collection_id
 from comity.signing import Role
 from comity.store.sqlite import SqliteStore, SqliteTransaction
@@ -45,6 +46,7 @@ UNKNOWN = (
     "a token by an unknown key",
     "a token by a key of another role",
     "a token cut short",
+    "a reader of the log who was removed",
 )
 CLOSED = (
     "proposed",
@@ -132,6 +134,10 @@ def token(world: World, party: str, *, audience: str = "aurelia", late: int = 0,
 
 def make_headers(world: World, strangers: World) -> dict[str, Mapping[str, str]]:
     """What each asker sends with every request."""
+    aurelia = world.nodes["aurelia"]
+    add_reader(aurelia, "oversight")
+    secret, removed = add_reader(aurelia, "oversight")
+    remove_reader(aurelia, removed.id)
     secrets = {
         name: create_credential(world.nodes["aurelia"], PartyId(name)) for name in ("borealia", "meridia", *CLOSED)
     }
@@ -148,6 +154,7 @@ def make_headers(world: World, strangers: World) -> dict[str, Mapping[str, str]]
         "a token by an unknown key": bearer(token(strangers, "borealia", late=world.now - strangers.now)),
         "a token by a key of another role": bearer(token(world, "borealia", role=Role.AGREEMENT)),
         "a token cut short": bearer(good[:-7]),
+        "a reader of the log who was removed": basic("oversight", secret),
         "borealia": basic("borealia", secrets["borealia"]),
         "borealia by token": bearer(good),
         "meridia": basic("meridia", secrets["meridia"]),
@@ -210,6 +217,12 @@ GARBAGE = (
     "/comity/exchange/",
     "/comity/exchange",
     f"/taxii2/borealia/status/{NOWHERE}/",
+    "/comity/log/",
+    "/comity/log/aurelia",
+    "/comity/log/aurelia/checkpoint",
+    "/comity/log/aurelia/tile/0/000.p/1",
+    "/comity/log/aurelia/tile/entries/000.p/1",
+    "/comity/log/ghostia/checkpoint",
 )
 
 

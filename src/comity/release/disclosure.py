@@ -50,6 +50,7 @@ __all__ = [
     "EntryType",
     "Leaf",
     "PeopleChange",
+    "ReaderChange",
     "commit_content",
     "format_credential_content",
     "format_disclosure",
@@ -58,6 +59,7 @@ __all__ = [
     "format_listing",
     "format_people_content",
     "format_purge",
+    "format_reader_content",
     "format_review",
     "parse_leaf",
     "verify_opening",
@@ -99,6 +101,13 @@ class CredentialChange(StrEnum):
 
     CREATE = "create"
     REVOKE = "revoke"
+
+
+class ReaderChange(StrEnum):
+    """What was done with a permission to read the log."""
+
+    ADD = "add-reader"
+    REMOVE = "remove-reader"
 
 
 class PeopleChange(StrEnum):
@@ -216,6 +225,19 @@ def format_credential_content(
             "party": party,
             "credential": credential,
             "expires_at": None if expires_at is None else format_instant(expires_at),
+        }
+    )
+
+
+def format_reader_content(change: ReaderChange, *, reader: str, permission: str, expires_at: Instant) -> bytes:
+    """The content of a credential entry about a reader of the log, canonical; nothing of the secret."""
+    return canonical_bytes(
+        {
+            "format": "comity-reader-record/1",
+            "change": change.value,
+            "reader": reader,
+            "permission": permission,
+            "expires_at": format_instant(expires_at),
         }
     )
 

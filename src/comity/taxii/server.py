@@ -8,6 +8,7 @@ server (§8.2.1), answers 401 to who is not known, so that clients learn how to 
     /taxii2/                       discovery, with the one API root of the party that asks
     /taxii2/PARTY/…                that party's API root; any other party's does not exist
     POST …/objects/, DELETE        what partners write (`taxii.writing`)
+    /comity/log/PARTY/…            the log, for its readers (`taxii.tiles`)
     POST /comity/exchange/         a signed message of another node; its signature is its credential
 
 Not here: what may be given (`node.poll`). Here: that nothing is sent before `poll` has returned, and that each answer
@@ -37,7 +38,7 @@ from comity.node.pages import Filled
 from comity.node.parties import authenticate, read_cursor_key
 from comity.node.poll import MAX_PAGE_OBJECTS, PollRequest, Selection, VersionChoice
 from comity.release.disclosure import Answer
-from comity.taxii import wire, writing
+from comity.taxii import tiles, wire, writing
 from comity.taxii.coding import Coding, compress
 from comity.taxii.guard import VISIT, Visit
 from comity.taxii.pace import Pace
@@ -153,6 +154,11 @@ class TaxiiApp:
     async def _answer_party(self, scope: Scope, body: bytes | None, visit: Visit, route: Route | None) -> Response:
         """The response to whoever shows a credential."""
         method, headers = scope["method"], _read_headers(scope)
+        if tiles.is_log_path(scope["path"]) and method in {"GET", "HEAD"}:
+            reader = tiles.find_reader(self.node, secret=wire.read_secret(headers))
+            if reader is not None:
+                visit.admit(reader)
+                return tiles.give_part(self.node, scope["path"], accept_encoding=headers.get("accept-encoding"))
         party = authenticate(self.node, secret=wire.read_secret(headers))
         visit.admit(party)
         if route is None or not writing.is_served(method, route) or route.root not in {"", party}:
@@ -326,6 +332,8 @@ def _name_resource(route: Route | None, path: str) -> str:
     """The kind of thing that a path names, for what is noted of requests: never the thing itself."""
     if route is not None:
         return route.resource.value
+    if tiles.is_log_path(path):
+        return "log"
     return "exchange" if path in {EXCHANGE_PATH, EXCHANGE_PATH.removesuffix("/")} else "none"
 
 

@@ -35,7 +35,7 @@ agreement admit/agreement accede/agreement export/agreement import
 person add/person list/person remove/person renew/approvals
 agreement certificate/agreement test
 agreement review/retention list/retention keep/retention delete/retention run/work
-log list/log show/log verify/log checkpoint"""
+log list/log show/log verify/log checkpoint/log reader add/log reader list/log reader remove"""
 
 
 def walk(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:

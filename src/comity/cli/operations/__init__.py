@@ -72,6 +72,9 @@ OPERATIONS: Mapping[str, Operation] = {
     "log.list": journal.list_last,
     "log.show": journal.show,
     "log.checkpoint": journal.checkpoint,
+    "log.reader.add": journal.add_reader,
+    "log.reader.list": journal.list_readers,
+    "log.reader.remove": journal.remove_reader,
 }
 
 
