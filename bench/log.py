@@ -6,7 +6,7 @@
 A node is founded in a temporary folder below the working directory, on whose disk everything is. Appends are acts of
 the node as a poll makes them; a bare fdatasync of 4 KiB at the end of a file, asked in turn with them, is what they are
 held against. Of the sizes only tiles and a signed head are there: of the rest of a log neither an append nor a proof
-reads anything. The log that is audited has everything, and what its audit takes is measured in seconds of the processor.
+reads anything. The log that is audited has everything, and its audit is measured in seconds of the processor.
 """
 
 import argparse
