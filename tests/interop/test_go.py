@@ -36,7 +36,7 @@ pytestmark = [
 
 
 OTHERWISE = {"note-base64-stray-bits", "consistency-ok-empty"}
-"""Go lets base64 with stray bits pass, and proves nothing from the empty tree, from which nothing needs to be proved."""
+"""Go lets base64 with stray bits pass, and takes no proof from the empty tree, from which none is needed."""
 
 
 @pytest.fixture(scope="module")

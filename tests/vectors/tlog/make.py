@@ -101,7 +101,11 @@ def inclusion_vectors() -> dict[str, Vector]:
         "inclusion-hash-of-root-beside": inclusion("the root at its end", 4, 11, (*path, TREE.root(11))),
         "inclusion-hash-short": inclusion("a hash of 31 bytes", 4, 11, (path[0][:-1], *path[1:])),
         "inclusion-hash-long": inclusion(
-            "two hashes cut apart at another place", 4, 11, (path[0] + path[1], *path[2:])
+            "leaf and first hash, cut apart one byte before",
+            4,
+            11,
+            (LEAVES[4][-1:] + path[0], *path[1:]),
+            leaf=LEAVES[4][:-1],
         ),
         "inclusion-empty": inclusion("no proof where one is needed", 4, 11, ()),
         "inclusion-not-empty": inclusion("a proof for the only leaf", 0, 1, (LEAVES[0],)),
@@ -220,6 +224,9 @@ def note_vectors() -> dict[str, Vector]:
             "the key hash of another key",
             text.replace(payload, base64.b64encode(bytes(4) + raw[4:]).decode()),
             "unknown-key",
+        ),
+        "note-name-other": note(
+            "the key hash of the log beside another name", text.replace("— arvenia", "— arvania"), "unknown-key"
         ),
         "note-empty": note("nothing", "", bad),
         "note-no-signature": note("a text and a blank line", TEXT + "\n", bad),
