@@ -19,9 +19,11 @@ Not here: the tree (`tlog.merkle`), the salt's randomness and the write (`node`)
 
 import hashlib
 import hmac
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from comity.agreement.people import Approval, Role
 from comity.canonical import Json, canonical_bytes, parse_signed_json, sha256_digest
@@ -74,6 +76,18 @@ _FORMAT = "comity-leaf/1"
 _DISCLOSURE = "comity-disclosure/2"
 _LISTING = "comity-listing/1"
 _DOMAIN = b"comity-commitment/1\n"
+_LEAF = re.compile(
+    r'\{"at":"([0-9T:.Z-]{20,30})","commitment":"([0-9a-f]{64})","count":(0|[1-9][0-9]{0,14}),"format":"comity-leaf/1",'
+    r'"recipient":(?:null|"([a-z0-9.-]{1,63})"),"sequence":(null|0|[1-9][0-9]{0,14}),'
+    r'"terms":(?:null|"([0-9a-f]{64})"),"type":"([a-z-]{1,32})"\}',
+    re.ASCII,
+)
+"""A leaf as `format_leaf` writes it: what fits is canonical JSON, and is read without a reader of JSON."""
+_DISCLOSED = re.compile(
+    rb'\{"answer":"[a-z]{1,32}","channel":"[a-z0-9._-]{0,128}","epoch":(?:0|[1-9][0-9]{0,14}),'
+    rb'"format":"comity-disclosure/2","listing":"([0-9a-f]{64})"\}'
+)
+"""A content as `format_disclosure` writes most: it names its listing."""
 _FIELDS = frozenset({"format", "type", "terms", "recipient", "sequence", "count", "at", "commitment"})
 
 
@@ -322,6 +336,10 @@ def parse_leaf(data: bytes) -> Leaf:
     Raises:
         MalformedJson: not canonical, an unknown or missing field, or a value of the wrong kind.
     """
+    if (written := _LEAF.fullmatch(data.decode("latin-1"))) is not None:
+        at, commitment, count, recipient, number, terms, kind = written.groups()
+        sequence = None if number == "null" else int(number)
+        return _build_leaf(kind, terms, recipient, sequence=sequence, count=int(count), at=at, commitment=commitment)
     value = parse_signed_json(data)
     if not isinstance(value, dict) or value.keys() != _FIELDS or value["format"] != _FORMAT:
         raise MalformedJson(f"not a log leaf of the format {_FORMAT}")
@@ -334,7 +352,7 @@ def parse_leaf(data: bytes) -> Leaf:
             "count": int(count),
             "at": str(at),
             "commitment": str(commitment),
-        }:
+        } if not (isinstance(sequence, bool) or isinstance(count, bool)):
             return _build_leaf(kind, terms, recipient, sequence=sequence, count=count, at=at, commitment=commitment)
         case _:
             raise MalformedJson("a field of the log leaf has a value of the wrong kind")
@@ -356,12 +374,19 @@ def verify_opening(leaf: Leaf, *, salt: bytes, content: bytes, listing: bytes = 
 
 def _find_listing(content: bytes) -> str | None:
     """The digest of the listing that the content of a disclosure names; the first format has its objects in itself."""
+    if (written := _DISCLOSED.fullmatch(content)) is not None:
+        return written[1].decode()
     try:
         said = parse_signed_json(content)
     except MalformedJson:
         return None
     listing = said.get("listing") if isinstance(said, dict) else None
     return listing if isinstance(listing, str) else None
+
+
+# A log names the same few again and again.
+_parse_terms = lru_cache(maxsize=1_024)(parse_digest)
+_parse_recipient = lru_cache(maxsize=1_024)(parse_party_id)
 
 
 def _build_leaf(
@@ -377,8 +402,8 @@ def _build_leaf(
     try:
         leaf = Leaf(
             type=EntryType(kind),
-            terms=None if terms is None else parse_digest(terms),
-            recipient=None if recipient is None else parse_party_id(recipient),
+            terms=None if terms is None else _parse_terms(terms),
+            recipient=None if recipient is None else _parse_recipient(recipient),
             sequence=sequence,
             count=count,
             at=parse_instant(at),
