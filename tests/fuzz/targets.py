@@ -12,7 +12,7 @@ import pkgutil
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
@@ -22,8 +22,9 @@ from comity.agreement.drafting import convert_terms
 from comity.canonical import BUNDLE_LIMITS, OBJECT_LIMITS, split_members
 from comity.errors import ComityError
 from comity.exchange import verify_access
-from comity.ids import PartyId
+from comity.ids import Digest, PartyId
 from comity.release.clauses import CLAUSES
+from comity.release.disclosure import EntryType, Leaf
 from comity.taxii import wire
 from tests.parties import AURELIA, MANIFESTS
 from tests.signers import NOW
@@ -39,6 +40,15 @@ _CURSOR: Mapping[str, Any] = {
     "collection": "00000000-0000-4000-8000-000000000000",
     "filters": wire.parse_filters([]),
 }
+_LEAF = Leaf(
+    type=EntryType.PURGE,
+    terms=None,
+    recipient=None,
+    sequence=None,
+    count=5,
+    at=NOW,
+    commitment=Digest("0a" * 32),
+)
 _BESIDE: Mapping[str, Mapping[str, Any]] = {
     "agreement.drafting.parse_bases": {"party": AURELIA},
     "canonical.parse_json": {"limits": OBJECT_LIMITS},
@@ -112,8 +122,15 @@ def _read_filters(parse: Callable[..., object], data: bytes) -> object:
     return parse(pairs)
 
 
+def _read_content(parse: Callable[..., object], data: bytes) -> object:
+    """As the content of an entry of each type: for most it is none that this parser is about."""
+    return [parse(replace(_LEAF, type=kind), data) for kind in EntryType]
+
+
 _READINGS: Mapping[str, Callable[[Callable[..., object], bytes], object]] = {
     "release.facets.parse_facet": _read_facet,
+    "release.purge.parse_log_purge": _read_content,
+    "release.recovery.parse_recovery": _read_content,
     "taxii.wire.parse_filters": _read_filters,
 }
 
