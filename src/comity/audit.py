@@ -19,6 +19,7 @@ Not here: reading the store (`node.journal`), and deciding again what was disclo
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from comity.errors import BadSignature, LogMismatch, MalformedError, MalformedJson, UnknownKey
 from comity.ids import PartyId
@@ -32,6 +33,7 @@ __all__ = ["LoggedEntry", "Verified", "verify_log"]
 
 _HASH_BYTES = 32
 _TILE_WIDTH = 256
+_TILES = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,13 +116,16 @@ def verify_log(
     Raises:
         LogMismatch: what does not fit; `facts["entry"]` names the entry where one is to blame.
     """
+    # An entry's hash is looked for in a tile of 256 of them.
+    read_tile = lru_cache(maxsize=_TILES)(read_tile)
     roots = _Roots({size for size, _ in heads})
     tally = _Tally(origin=origin)
     sequences: dict[PartyId, int] = {}
     for entry in entries:
-        leaf = _verify_entry(entry, tally, read_tile=read_tile)
+        found = leaf_hash(entry.leaf)
+        leaf = _verify_entry(entry, found, tally, read_tile=read_tile)
         _verify_sequence(entry, leaf, sequences)
-        roots.add(leaf_hash(entry.leaf))
+        roots.add(found)
     roots.finish()
     _verify_purged(tally)
     _verify_tiles(roots, read_tile)
@@ -151,8 +156,8 @@ class _Roots:
         self._size = 0
         self._pending: list[bytes] = []
 
-    def add(self, leaf: bytes) -> None:
-        self._pending.append(leaf)
+    def add(self, found: bytes) -> None:
+        self._pending.append(found)
         if self._size + len(self._pending) in self._sizes or len(self._pending) == _TILE_WIDTH:
             self._flush()
 
@@ -170,12 +175,13 @@ class _Roots:
         self.at[self._size] = root_hash(self.read, self._size) if self._size else EMPTY_ROOT
 
 
-def _verify_entry(entry: LoggedEntry, tally: _Tally, *, read_tile: Callable[[int, int], bytes]) -> Leaf:
+def _verify_entry(entry: LoggedEntry, found: bytes, tally: _Tally, *, read_tile: Callable[[int, int], bytes]) -> Leaf:
+    """The leaf of the entry, whose hash is `found`."""
     position = entry.position
     if position != tally.size:
         raise LogMismatch(f"entry {tally.size} is missing from the log", entry=tally.size)
     stored = read_tile(0, position // _TILE_WIDTH)[(position % _TILE_WIDTH) * _HASH_BYTES :][:_HASH_BYTES]
-    if stored != leaf_hash(entry.leaf):
+    if stored != found:
         raise LogMismatch(f"entry {position} was altered: its hash is not the one in the tree", entry=position)
     try:
         leaf = parse_leaf(entry.leaf)

@@ -20,6 +20,7 @@ from comity.node import agree
 from comity.node.journal import list_entries, read_checkpoint
 from comity.node.outbox import list_due
 from comity.node.parties import create_credential
+from comity.node.readers import add_reader, remove_reader
 from comity.node.standing import collection_id
 from comity.node.succession import publish_succession
 from comity.release.recovery import Recovery, Succession
@@ -48,6 +49,7 @@ UNKNOWN = (
     "a token by an unknown key",
     "a token by a key of another role",
     "a token cut short",
+    "a reader of the log who was removed",
 )
 CLOSED = (
     "proposed",
@@ -135,6 +137,10 @@ def token(world: World, party: str, *, audience: str = "aurelia", late: int = 0,
 
 def make_headers(world: World, strangers: World) -> dict[str, Mapping[str, str]]:
     """What each asker sends with every request."""
+    aurelia = world.nodes["aurelia"]
+    add_reader(aurelia, "oversight")
+    secret, removed = add_reader(aurelia, "oversight")
+    remove_reader(aurelia, removed.id)
     secrets = {
         name: create_credential(world.nodes["aurelia"], PartyId(name)) for name in ("borealia", "meridia", *CLOSED)
     }
@@ -151,6 +157,7 @@ def make_headers(world: World, strangers: World) -> dict[str, Mapping[str, str]]
         "a token by an unknown key": bearer(token(strangers, "borealia", late=world.now - strangers.now)),
         "a token by a key of another role": bearer(token(world, "borealia", role=Role.AGREEMENT)),
         "a token cut short": bearer(good[:-7]),
+        "a reader of the log who was removed": basic("oversight", secret),
         "borealia": basic("borealia", secrets["borealia"]),
         "borealia by token": bearer(good),
         "meridia": basic("meridia", secrets["meridia"]),
@@ -213,6 +220,12 @@ GARBAGE = (
     "/comity/exchange/",
     "/comity/exchange",
     f"/taxii2/borealia/status/{NOWHERE}/",
+    "/comity/log/",
+    "/comity/log/aurelia",
+    "/comity/log/aurelia/checkpoint",
+    "/comity/log/aurelia/tile/0/000.p/1",
+    "/comity/log/aurelia/tile/entries/000.p/1",
+    "/comity/log/ghostia/checkpoint",
 )
 
 

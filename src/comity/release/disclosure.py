@@ -20,7 +20,7 @@ Not here: the tree (`tlog.merkle`), the salt's randomness and the write (`node`)
 
 import hashlib
 import hmac
-import re as regex
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -56,6 +56,7 @@ __all__ = [
     "EntryType",
     "Leaf",
     "PeopleChange",
+    "ReaderChange",
     "commit_content",
     "format_credential_content",
     "format_disclosure",
@@ -64,6 +65,7 @@ __all__ = [
     "format_listing",
     "format_people_content",
     "format_purge",
+    "format_reader_content",
     "format_review",
     "parse_leaf",
     "verify_opening",
@@ -78,18 +80,18 @@ _FORMAT = "comity-leaf/1"
 DISCLOSURE_FORMAT = "comity-disclosure/3"
 LISTING_FORMAT = "comity-listing/1"
 _DOMAIN = b"comity-commitment/1\n"
-# What `format_leaf` and `format_disclosure` write, without what JSON would escape: bytes that match are canonical, and
-# are read many times as fast as by the strict reading, which has all others.
-_NUMBER = rb"(0|[1-9][0-9]{0,14})"
-_USUAL_LEAF = regex.compile(
-    rb'\{"at":"([0-9TZ:.-]+)","commitment":"([0-9a-f]{64})","count":' + _NUMBER + rb',"format":"comity-leaf/1",'
-    rb'"recipient":(?:null|"([a-z0-9.-]+)"),"sequence":(?:null|' + _NUMBER + rb'),"terms":(?:null|"([0-9a-f]{64})"),'
-    rb'"type":"([a-z-]+)"\}'
+_LEAF = re.compile(
+    r'\{"at":"([0-9T:.Z-]{20,30})","commitment":"([0-9a-f]{64})","count":(0|[1-9][0-9]{0,14}),"format":"comity-leaf/1",'
+    r'"recipient":(?:null|"([a-z0-9.-]{1,63})"),"sequence":(null|0|[1-9][0-9]{0,14}),'
+    r'"terms":(?:null|"([0-9a-f]{64})"),"type":"([a-z-]{1,32})"\}',
+    re.ASCII,
 )
-USUAL_CONTENT = regex.compile(
-    rb'\{"answer":"([a-z]+)","channel":"([a-z0-9_-]+)","epoch":' + _NUMBER + rb',"format":"comity-disclosure/(?:2|3)",'
-    rb'(?:"grounds":"([0-9a-f]{64})",)?"listing":"([0-9a-f]{64})"\}'
+"""A leaf as `format_leaf` writes it: what fits is canonical JSON, and is read without a reader of JSON."""
+USUAL_CONTENT = re.compile(
+    rb'\{"answer":"([a-z]{1,32})","channel":"([a-z0-9._-]{0,128})","epoch":(0|[1-9][0-9]{0,14}),'
+    rb'"format":"comity-disclosure/(?:2|3)",(?:"grounds":"([0-9a-f]{64})",)?"listing":"([0-9a-f]{64})"\}'
 )
+"""A content as `format_disclosure` writes most: it names its listing."""
 _FIELDS = frozenset({"format", "type", "terms", "recipient", "sequence", "count", "at", "commitment"})
 
 
@@ -119,6 +121,13 @@ class CredentialChange(StrEnum):
 
     CREATE = "create"
     REVOKE = "revoke"
+
+
+class ReaderChange(StrEnum):
+    """What was done with a permission to read the log."""
+
+    ADD = "add-reader"
+    REMOVE = "remove-reader"
 
 
 class PeopleChange(StrEnum):
@@ -246,6 +255,19 @@ def format_credential_content(
     )
 
 
+def format_reader_content(change: ReaderChange, *, reader: str, permission: str, expires_at: Instant) -> bytes:
+    """The content of a credential entry about a reader of the log, canonical; nothing of the secret."""
+    return canonical_bytes(
+        {
+            "format": "comity-reader-record/1",
+            "change": change.value,
+            "reader": reader,
+            "permission": permission,
+            "expires_at": format_instant(expires_at),
+        }
+    )
+
+
 def format_people_content(change: PeopleChange, *, person: PersonId, name: str, roles: Iterable[Role]) -> bytes:
     """The content of a people entry, canonical: which person, and what the person may act as."""
     return canonical_bytes(
@@ -326,20 +348,10 @@ def parse_leaf(data: bytes) -> Leaf:
     Raises:
         MalformedJson: not canonical, an unknown or missing field, or a value of the wrong kind.
     """
-    usual = _USUAL_LEAF.fullmatch(data)
-    if usual is not None:
-        at, commitment, counted, to, number, under, kind = (
-            None if part is None else part.decode() for part in usual.groups()
-        )
-        return _build_leaf(
-            str(kind),
-            under,
-            to,
-            sequence=None if number is None else int(number),
-            count=int(str(counted)),
-            at=str(at),
-            commitment=str(commitment),
-        )
+    if (written := _LEAF.fullmatch(data.decode("latin-1"))) is not None:
+        at, commitment, count, recipient, number, terms, kind = written.groups()
+        sequence = None if number == "null" else int(number)
+        return _build_leaf(kind, terms, recipient, sequence=sequence, count=int(count), at=at, commitment=commitment)
     value = parse_signed_json(data)
     if not isinstance(value, dict) or value.keys() != _FIELDS or value["format"] != _FORMAT:
         raise MalformedJson(f"not a log leaf of the format {_FORMAT}")
@@ -352,7 +364,7 @@ def parse_leaf(data: bytes) -> Leaf:
             "count": int(count),
             "at": str(at),
             "commitment": str(commitment),
-        }:
+        } if not (isinstance(sequence, bool) or isinstance(count, bool)):
             return _build_leaf(kind, terms, recipient, sequence=sequence, count=count, at=at, commitment=commitment)
         case _:
             raise MalformedJson("a field of the log leaf has a value of the wrong kind")
@@ -380,15 +392,19 @@ def _digest_listing(listing: bytes) -> Digest:
 
 def _find_listing(content: bytes) -> str | None:
     """The digest of the listing that the content of a disclosure names; the first format has its objects in itself."""
-    usual = USUAL_CONTENT.fullmatch(content)
-    if usual is not None:
-        return usual[5].decode()
+    if (written := USUAL_CONTENT.fullmatch(content)) is not None:
+        return written[5].decode()
     try:
         said = parse_signed_json(content)
     except MalformedJson:
         return None
     listing = said.get("listing") if isinstance(said, dict) else None
     return listing if isinstance(listing, str) else None
+
+
+# A log names the same few again and again.
+_parse_terms = lru_cache(maxsize=1_024)(parse_digest)
+_parse_recipient = lru_cache(maxsize=1_024)(parse_party_id)
 
 
 def _build_leaf(
@@ -404,8 +420,8 @@ def _build_leaf(
     try:
         leaf = Leaf(
             type=EntryType(kind),
-            terms=None if terms is None else parse_digest(terms),
-            recipient=None if recipient is None else parse_party_id(recipient),
+            terms=None if terms is None else _parse_terms(terms),
+            recipient=None if recipient is None else _parse_recipient(recipient),
             sequence=sequence,
             count=count,
             at=parse_instant(at),

@@ -10,6 +10,7 @@ server (§8.2.1), answers 401 to who is not known, so that clients learn how to 
     POST …/objects/, DELETE        what partners write (`taxii.writing`)
     /comity/receipts/, …           receipts for what was disclosed (`taxii.receipts`)
     POST /comity/acknowledgements/ what a receiver signs of it
+    /comity/log/PARTY/…            the log, for its readers (`taxii.tiles`)
     POST /comity/exchange/         a signed message of another node; its signature is its credential
     POST /comity/witness/add-checkpoint   a partner asks for a cosignature over the head of its own log
 
@@ -41,7 +42,7 @@ from comity.node.pages import Filled
 from comity.node.parties import authenticate, read_cursor_key
 from comity.node.poll import MAX_PAGE_OBJECTS, PollRequest, Selection, VersionChoice
 from comity.release.disclosure import Answer
-from comity.taxii import receipts, wire, writing
+from comity.taxii import receipts, tiles, wire, writing
 from comity.taxii.bodies import Bodies, Hold
 from comity.taxii.coding import Coding, compress
 from comity.taxii.guard import VISIT, Visit
@@ -206,6 +207,11 @@ class TaxiiApp:
     async def _answer_party(self, scope: Scope, body: bytes | None, visit: Visit, route: Route | None) -> Response:
         """The response to whoever shows a credential."""
         method, headers = scope["method"], _read_headers(scope)
+        if tiles.is_log_path(scope["path"]) and method in {"GET", "HEAD"}:
+            reader = tiles.find_reader(self.node, secret=wire.read_secret(headers))
+            if reader is not None:
+                visit.admit(reader)
+                return tiles.give_part(self.node, scope["path"], accept_encoding=headers.get("accept-encoding"))
         party = authenticate(self.node, secret=wire.read_secret(headers))
         visit.admit(party)
         if receipts.is_receipt_path(scope["path"]) and method in {"GET", "HEAD"}:
@@ -400,6 +406,8 @@ def _name_resource(route: Route | None, path: str) -> str:
         return "receipt"
     if path == WITNESS_PATH:
         return "witness"
+    if tiles.is_log_path(path):
+        return "log"
     return "exchange" if path in {EXCHANGE_PATH, EXCHANGE_PATH.removesuffix("/")} else "none"
 
 

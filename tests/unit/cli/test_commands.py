@@ -511,3 +511,33 @@ def test_a_bug_is_told_with_an_incident_and_no_traceback(aurelia: Party, monkeyp
     assert "secret" not in done.err
     with pytest.raises(ZeroDivisionError):
         aurelia.comity("--debug", "--node", aurelia.folder, "agreement", "list")
+
+
+# --- readers of the log -----------------------------------------------------------------------------------------------
+
+
+def test_a_reader_is_permitted_listed_and_removed(aurelia: Party) -> None:
+    done = aurelia.do("log", "reader", "add", "oversight", "--days", "90")
+    assert re.fullmatch(r"[0-9a-f]{64}\n", done.out)
+    assert "cannot be shown again" in done.err
+    again = aurelia.ask("log", "reader", "add", "oversight")
+    assert again.keys() == documented("log reader add")
+    (entry,) = aurelia.ask("log", "list", "--last", "1")["entries"]
+    assert (entry["kind"], entry["reader"]) == ("add-reader", "oversight")
+    assert "add-reader" in aurelia.do("log", "list").out
+    listed = aurelia.ask("log", "reader", "list")
+    assert listed.keys() == documented("log reader list")
+    assert [item["good"] for item in listed["readers"]] == [True, True]
+    assert again["id"] in aurelia.do("log", "reader", "list").out
+    removed = aurelia.ask("log", "reader", "remove", again["id"])
+    assert removed.keys() == documented("log reader remove")
+    assert "oversight is removed" in aurelia.do("log", "reader", "remove", "oversight").out
+    assert aurelia.do("log", "reader", "remove", "oversight").code == 5
+    assert "removed" in aurelia.do("log", "reader", "list").out
+
+
+def test_a_partner_is_no_reader(aurelia: Party, borealia: Party) -> None:
+    aurelia.pin(borealia)
+    done = aurelia.do("log", "reader", "add", "borealia")
+    assert (done.code, done.out) == (6, "")
+    assert "whoever reads the log sees" in done.err

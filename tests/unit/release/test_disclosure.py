@@ -2,6 +2,7 @@
 """Leaves: canonical, hiding, binding."""
 
 import dataclasses
+import re
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from comity.agreement.people import Approval, Role
 from comity.canonical import Json, canonical_bytes, parse_signed_json, sha256_digest
 from comity.errors import LogMismatch, MalformedError, MalformedJson
 from comity.ids import Digest, Instant, ObjectId, PartyId, PersonId, format_instant
+from comity.release import disclosure
 from comity.release.disclosure import (
     MAX_ENTRY_BYTES,
     NOT_SHARED,
@@ -219,3 +221,89 @@ def test_a_leaf_of_another_form_is_refused(old: bytes, new: bytes) -> None:
 def test_any_bytes_are_a_leaf_or_malformed(data: bytes) -> None:
     with pytest.raises(MalformedError):
         parse_leaf(data)
+
+
+# --- read fast --------------------------------------------------------------------------------------------------------
+
+_VALUES = (
+    *(b"", b'"', b"\\", b"null", b"0", b"7", b"00", b"07", b"-1", b"1e3", b"1.0", b"true", b" ", b"\n", b"}"),
+    *(b"9" * 15, b"9" * 16, b"9" * 17, b"9" * 18, b"borealia", b"Borealia", b"-b", b"b.", b"b" * 63, b"b" * 64, b"b c"),
+    *(b"caf\xc3\xa9", b"e\xcc\x81", b"\xff", b"\\u0062", b"a" * 64, b"A" * 64, b"a" * 63, b"people", b"nothing"),
+    *(b"2026-02-30T00:00:00Z", b"2026-11-23T09:00:00Z", b"2026-11-23T09:00:00.1Z", b"comity-leaf/2"),
+)
+_PIECES = st.sampled_from(_VALUES)
+_LEAVES = st.builds(
+    Leaf,
+    type=st.sampled_from(EntryType),
+    terms=st.none() | st.just(Digest("9c" * 32)),
+    recipient=st.none() | st.sampled_from([PartyId("borealia"), PartyId("a"), PartyId("b-1.c")]),
+    sequence=st.none() | st.integers(0, 2**53),
+    count=st.integers(0, 2**53),
+    at=st.integers(0, 2**51).map(Instant),
+    commitment=st.just(Digest("0a" * 32)),
+)
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> bytes:
+    """A leaf with pieces of it taken out and others put in."""
+    data = format_leaf(draw(_LEAVES))
+    for _ in range(draw(st.integers(0, 2))):
+        start = draw(st.integers(0, len(data)))
+        data = data[:start] + draw(_PIECES) + data[start + draw(st.integers(0, 12)) :]
+    return data
+
+
+def read(data: bytes) -> Leaf | str:
+    try:
+        return parse_leaf(data)
+    except MalformedJson as error:
+        return error.detail
+
+
+def check_reading(data: bytes) -> None:
+    fast = read(data)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(disclosure, "_LEAF", re.compile("(?!)"))
+        assert read(data) == fast, data
+
+
+@given(damaged())
+def test_a_leaf_is_read_fast_where_it_is_read_the_same(data: bytes) -> None:
+    check_reading(data)
+
+
+def test_each_member_is_read_fast_where_it_is_read_the_same() -> None:
+    members = format_leaf(LEAF)[1:-1].split(b",")
+    for place, member in enumerate(members):
+        name = member.partition(b":")[0]
+        for value in (form % value for value in _VALUES for form in (b"%s", b'"%s"')):
+            check_reading(b"{" + b",".join([*members[:place], name + b":" + value, *members[place + 1 :]]) + b"}")
+
+
+@given(
+    st.sampled_from(Answer),
+    st.text(max_size=8) | st.sampled_from(["main", "a b", "x" * 129, 'q"', "é", "e\u0301"]),
+    st.integers(0, 2**53),
+    st.sampled_from([Digest("ab" * 32), Digest("AB" * 32), Digest("ab")]),
+    st.sampled_from([b"", b" ", b"}", b'{"listing":"' + b"cd" * 32 + b'"}']),
+)
+def test_a_listing_is_found_fast_where_it_is_found_the_same(
+    answer: Answer, channel: str, epoch: int, listing: Digest, behind: bytes
+) -> None:
+    try:
+        content = format_disclosure(answer=answer, channel=channel, epoch=epoch, grounds=GROUNDS, listing=listing) + behind
+    except MalformedError:
+        return
+    fast = disclosure._find_listing(content)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(disclosure, "_DISCLOSED", re.compile(b"(?!)"))
+        assert disclosure._find_listing(content) == fast
+
+
+@pytest.mark.parametrize("member", [b'"count"', b'"sequence"'])
+def test_true_is_no_number(member: bytes) -> None:
+    data = format_leaf(LEAF)
+    start = data.index(member) + len(member) + 1
+    with pytest.raises(MalformedJson, match="wrong kind"):
+        parse_leaf(data[:start] + b"true" + data[data.index(b",", start) :])

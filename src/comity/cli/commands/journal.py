@@ -8,7 +8,15 @@ import click
 
 from comity.cli.reply import Exit
 from comity.cli.session import ActCommand, Session, write_new
-from comity.cli.words.journal import describe_checkpoint, describe_entry, describe_verified, list_entries
+from comity.cli.words.journal import (
+    describe_checkpoint,
+    describe_entry,
+    describe_reader,
+    describe_removed,
+    describe_verified,
+    list_entries,
+    list_readers,
+)
 from comity.cli.words.receipts import describe_receipt, list_refused
 
 __all__ = ["log"]
@@ -123,3 +131,51 @@ def verify(session: Session, digest: str | None) -> int:
         describe_verified,
     )
     return Exit.DONE
+
+
+@log.group("reader")
+def reader() -> None:
+    """Who may read the log over HTTP: nobody, until permitted here."""
+
+
+@reader.command(
+    "add",
+    short_help="Permit READER to read the log.",
+    cls=ActCommand,
+    example="comity --node aurelia log reader add oversight --days 90",
+)
+@click.argument("name", metavar="READER")
+@click.option("--days", metavar="N", type=int, default=365, show_default=True, help="How long it is good.")
+@click.pass_obj
+def add_reader(session: Session, name: str, days: int) -> int:
+    """Permit READER, a body that oversees this party, to read the log over HTTP, and print its secret, this once.
+
+    It sees every leaf: to whom this party gave, when, how much, under which terms; not what. A partner cannot be one.
+    The secret is the password of HTTP Basic (with any user name), a Bearer token or X-API-Key.
+    """
+    reply = session.carry_out("log.reader.add", {"reader": name, "days": days})
+    code = session.finish(reply, describe_reader)
+    if reply.result is not None:
+        session.note(
+            f"For {name} alone, until {str(reply.result['expires_at'])[:10]}. It cannot be shown again; to remove it,"
+            f" name {reply.result['id']}."
+        )
+    return code
+
+
+@reader.command("list", cls=ActCommand, example="comity --node aurelia log reader list")
+@click.pass_obj
+def list_permitted(session: Session) -> int:
+    """List who may read the log, and who might: until when, last used on which day. No secret is shown."""
+    return session.run("log.reader.list", {}, list_readers)
+
+
+@reader.command("remove", cls=ActCommand, example="comity --node aurelia log reader remove oversight")
+@click.argument("name", metavar="READER")
+@click.pass_obj
+def remove_reader(session: Session, name: str) -> int:
+    """Let READER read no more, from the next request on: a name, with all it was given, or the ID of one permission.
+
+    What it has read it keeps.
+    """
+    return session.run("log.reader.remove", {"reader": name}, describe_removed)

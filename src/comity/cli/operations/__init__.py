@@ -81,6 +81,9 @@ OPERATIONS: Mapping[str, Operation] = {
     "log.receipt": receipts.give,
     "log.refused": receipts.list_refused,
     "witness.list": witness.list_all,
+    "log.reader.add": journal.add_reader,
+    "log.reader.list": journal.list_readers,
+    "log.reader.remove": journal.remove_reader,
 }
 
 
