@@ -144,8 +144,7 @@ def main() -> None:
     for path in chosen.files:
         time_validation(path.name, path.read_bytes())
     time_stix2()
-    for objects in (ENVELOPE, 10 * ENVELOPE):
-        time_writing(objects)
+    time_writing(ENVELOPE)
     if chosen.stream:
         time_stream(chosen.stream)
 

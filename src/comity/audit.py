@@ -8,20 +8,24 @@ In this order, and the first thing that does not fit is the error, naming the en
 
  1. every entry is a leaf of the known format;
  2. its hash is the one in its tile;
- 3. its salt and content are there and open its commitment;
- 4. each recipient's sequence numbers run from 1 without a gap;
+ 3. its salt and content are there and open its commitment, or a later entry on record has purged them;
+ 4. each recipient's sequence numbers run from 1 without a gap; and what is missing is what was purged, to the entry;
  5. every tile above follows from the tiles below;
- 6. every signed checkpoint has the root that the entries have at its size, and a signature of this party's log key.
+ 6. every recovery follows the log before it, and the checkpoints after it are of the origin that it names;
+ 7. every signed checkpoint has the root that the entries have at its size, and a signature of this party's log key.
 
 Not here: reading the store (`node.journal`), and deciding again what was disclosed.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 
-from comity.errors import BadSignature, LogMismatch, MalformedError, UnknownKey
+from comity.errors import BadSignature, LogMismatch, MalformedError, MalformedJson, UnknownKey
 from comity.ids import PartyId
 from comity.release.disclosure import EntryType, Leaf, parse_leaf, verify_opening
+from comity.release.purge import PURGEABLE, Range, Ranges, merge_ranges, parse_log_purge, size_of
+from comity.release.recovery import Recovery, parse_recovery
 from comity.tlog.merkle import EMPTY_ROOT, ReadTile, append_leaves, leaf_hash, root_hash
 from comity.tlog.note import Checkpoint, parse_checkpoint, parse_note, verify_note
 
@@ -29,6 +33,7 @@ __all__ = ["LoggedEntry", "Verified", "verify_log"]
 
 _HASH_BYTES = 32
 _TILE_WIDTH = 256
+_TILES = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,22 +47,60 @@ class LoggedEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verified:
-    """What was verified: `size` entries under `root`, `opened` of them with content, `disclosures` of objects."""
+    """What was verified: `size` entries under `root`, `disclosures` of them of objects.
+
+    `origin` is the log's name at its end. `opened` of them have their content; that of the others, `purged`, was
+    deleted by entries on record.
+    """
 
     size: int
     root: bytes
     opened: int
     disclosures: int
     checkpoints: int
+    origin: str
+    purged: int = 0
 
 
 @dataclass(slots=True)
 class _Tally:
-    """What is counted while the entries go by."""
+    """What is counted while the entries go by; `missing` and `purged` are entries without content, and what says so.
 
+    `logs` are the origins that the log has had, each behind the size from which on it does not have it any more.
+    """
+
+    origin: str
     size: int = 0
     opened: int = 0
     disclosures: int = 0
+    logs: list[tuple[int, str]] = field(default_factory=list)
+    missing: list[Range] = field(default_factory=list)
+    purged: list[Range] = field(default_factory=list)
+
+    def recover(self, position: int, recovery: Recovery) -> None:
+        """From the entry at `position` on the log has another origin.
+
+        Raises:
+            LogMismatch: it follows a log that this one is not.
+        """
+        if recovery.previous != self.origin:
+            raise LogMismatch(
+                f"entry {position} recovers the log {recovery.previous}, which this is not: it is {self.origin}",
+                entry=position,
+            )
+        self.logs.append((position, self.origin))
+        self.origin = recovery.origin
+
+    def find_origin(self, size: int) -> str:
+        """The origin under which a checkpoint over `size` entries was signed."""
+        return next((origin for until, origin in self.logs if size <= until), self.origin)
+
+    def miss(self, position: int) -> None:
+        """The entry at `position`, which comes after all before, has lost its content."""
+        if self.missing and self.missing[-1].last == position - 1:
+            self.missing[-1] = Range(self.missing[-1].first, position)
+        else:
+            self.missing.append(Range(position, position))
 
 
 def verify_log(
@@ -73,27 +116,33 @@ def verify_log(
     Raises:
         LogMismatch: what does not fit; `facts["entry"]` names the entry where one is to blame.
     """
+    # An entry's hash is looked for in a tile of 256 of them.
+    read_tile = lru_cache(maxsize=_TILES)(read_tile)
     roots = _Roots({size for size, _ in heads})
-    tally = _Tally()
+    tally = _Tally(origin=origin)
     sequences: dict[PartyId, int] = {}
     for entry in entries:
-        leaf = _verify_entry(entry, tally, read_tile=read_tile)
+        found = leaf_hash(entry.leaf)
+        leaf = _verify_entry(entry, found, tally, read_tile=read_tile)
         _verify_sequence(entry, leaf, sequences)
-        roots.add(leaf_hash(entry.leaf))
+        roots.add(found)
     roots.finish()
+    _verify_purged(tally)
     _verify_tiles(roots, read_tile)
     if tally.size and (not heads or heads[-1][0] != tally.size):
         raise LogMismatch(
             f"there are {tally.size} entries but the last checkpoint is over {heads[-1][0] if heads else 0}"
         )
     for size, note in heads:
-        _verify_head(note, size, root=roots.at.get(size), origin=origin, log_keys=log_keys)
+        _verify_head(note, size, root=roots.at.get(size), origin=tally.find_origin(size), log_keys=log_keys)
     return Verified(
         size=tally.size,
         root=roots.at.get(tally.size, EMPTY_ROOT),
         opened=tally.opened,
         disclosures=tally.disclosures,
         checkpoints=len(heads),
+        origin=tally.origin,
+        purged=size_of(merge_ranges(tally.missing)),
     )
 
 
@@ -107,8 +156,8 @@ class _Roots:
         self._size = 0
         self._pending: list[bytes] = []
 
-    def add(self, leaf: bytes) -> None:
-        self._pending.append(leaf)
+    def add(self, found: bytes) -> None:
+        self._pending.append(found)
         if self._size + len(self._pending) in self._sizes or len(self._pending) == _TILE_WIDTH:
             self._flush()
 
@@ -126,12 +175,13 @@ class _Roots:
         self.at[self._size] = root_hash(self.read, self._size) if self._size else EMPTY_ROOT
 
 
-def _verify_entry(entry: LoggedEntry, tally: _Tally, *, read_tile: Callable[[int, int], bytes]) -> Leaf:
+def _verify_entry(entry: LoggedEntry, found: bytes, tally: _Tally, *, read_tile: Callable[[int, int], bytes]) -> Leaf:
+    """The leaf of the entry, whose hash is `found`."""
     position = entry.position
     if position != tally.size:
         raise LogMismatch(f"entry {tally.size} is missing from the log", entry=tally.size)
     stored = read_tile(0, position // _TILE_WIDTH)[(position % _TILE_WIDTH) * _HASH_BYTES :][:_HASH_BYTES]
-    if stored != leaf_hash(entry.leaf):
+    if stored != found:
         raise LogMismatch(f"entry {position} was altered: its hash is not the one in the tree", entry=position)
     try:
         leaf = parse_leaf(entry.leaf)
@@ -139,23 +189,57 @@ def _verify_entry(entry: LoggedEntry, tally: _Tally, *, read_tile: Callable[[int
         raise LogMismatch(
             f"entry {position} is not a leaf this version knows: {error.detail}", entry=position
         ) from error
-    _verify_content(entry, leaf)
-    tally.opened += 1
+    _verify_content(entry, leaf, tally)
     tally.size += 1
     tally.disclosures += leaf.type is EntryType.DISCLOSURE
     return leaf
 
 
-def _verify_content(entry: LoggedEntry, leaf: Leaf) -> None:
+def _verify_content(entry: LoggedEntry, leaf: Leaf, tally: _Tally) -> None:
     position = entry.position
     if entry.opening is None:
-        # No version yet can delete content by rule; when one can, its entry on record will say so.
-        raise LogMismatch(f"entry {position} has lost its content, and no purge of it is on record", entry=position)
+        if leaf.type not in PURGEABLE:
+            raise LogMismatch(
+                f"entry {position} has lost its content, which no purge may take: it is of type {leaf.type}",
+                entry=position,
+            )
+        tally.miss(position)
+        return
     salt, content, listing = entry.opening
     try:
         verify_opening(leaf, salt=salt, content=content, listing=listing)
-    except LogMismatch as error:
+        purged, recovery = parse_log_purge(leaf, content), parse_recovery(leaf, content)
+    except (LogMismatch, MalformedJson) as error:
         raise LogMismatch(f"entry {position} was altered: {error.detail}", entry=position) from error
+    if purged is not None and purged[-1].last >= position:
+        raise LogMismatch(f"entry {position} purges entries that come after it", entry=position)
+    if recovery is not None:
+        tally.recover(position, recovery)
+    tally.purged += purged or ()
+    tally.opened += 1
+
+
+def _verify_purged(tally: _Tally) -> None:
+    """What is missing is what was purged: nothing more, and nothing less."""
+    missing, purged = merge_ranges(tally.missing), merge_ranges(tally.purged)
+    lost, kept = _find_first_beyond(missing, purged), _find_first_beyond(purged, missing)
+    if lost is not None:
+        raise LogMismatch(f"entry {lost} has lost its content, and no purge of it is on record", entry=lost)
+    if kept is not None:
+        raise LogMismatch(f"entry {kept} has its content, though its purge is on record", entry=kept)
+
+
+def _find_first_beyond(ranges: Ranges, known: Ranges) -> int | None:
+    """The first entry of `ranges` that is in none of `known`; both are merged, so that one covers whole what it can."""
+    place = 0
+    for item in ranges:
+        while place < len(known) and known[place].last < item.first:
+            place += 1
+        if place == len(known) or known[place].first > item.first:
+            return item.first
+        if known[place].last < item.last:
+            return known[place].last + 1
+    return None
 
 
 def _verify_sequence(entry: LoggedEntry, leaf: Leaf, sequences: dict[PartyId, int]) -> None:

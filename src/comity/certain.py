@@ -8,6 +8,7 @@ here, and whoever calls these two has both readings.
     read_certain(b'{"a": 1, "a": 2}', …) is UNCERTAIN       a key twice
     read_certain(b'{"a": 1.5}', …) is UNCERTAIN             a number with a fraction
     slice_certain(b'[{ }, {"x":1}]') == [b"{ }", b'{"x":1}']
+    cut_out(b'{"objects":[1],"id":"x"}') == b"[1]"
 
 No key is there twice if the value, written anew, is as long as the text without its white space: the writer writes each
 string and each integer as short as JSON can, so a member that was lost is not made up for. Numbers with a fraction can
@@ -18,11 +19,15 @@ from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import Final
 
-from msgspec import MsgspecError, Raw
+from msgspec import MsgspecError, Raw, Struct, ValidationError, defstruct
 from msgspec.json import Decoder, Encoder
 from msgspec.json import format as reformat
+from msgspec.structs import astuple
 
-__all__ = ["UNCERTAIN", "Uncertain", "read_certain", "slice_certain"]
+__all__ = ["MOST_COUNTED", "UNCERTAIN", "NotCutError", "Uncertain", "cut_out", "read_certain", "slice_certain"]
+
+MOST_COUNTED: Final = 10_000
+"""So many elements can be told from more without any of what is behind them being looked at."""
 
 
 class Uncertain(Enum):
@@ -44,6 +49,26 @@ def _leave(_: str) -> float:
 
 _DECODER: Final = Decoder(float_hook=_leave)
 _SLICER: Final = Decoder(list[Raw])
+
+
+class _Envelope(Struct):
+    """The one member that is cut out of a bundle or an envelope; all others are passed over."""
+
+    objects: Raw = Raw(b"")
+
+
+_CUTTER: Final = Decoder(_Envelope)
+# An array of so many elements, each with nothing where it is not there: the decoder stops at the first one too many. A
+# list is measured only when all of it was read, and three million elements are 300 MB by then.
+_NONE: Final = Raw(b"")
+_COUNTER: Final = Decoder(
+    defstruct(
+        "_Counted",
+        [(f"at_{place}", Raw, _NONE) for place in range(MOST_COUNTED)],
+        array_like=True,
+        forbid_unknown_fields=True,
+    )
+)
 _ENCODER: Final = Encoder()
 _DIGITS: Final = bytes.maketrans(b"123456789", b"000000000")
 _LONG_NUMBER: Final = b"0" * 310
@@ -74,15 +99,42 @@ def read_certain(data: bytes, *, max_bytes: int, max_depth: int, max_items: int)
     return value if same and (opened <= max_depth or not _is_deeper(value, max_depth)) else UNCERTAIN
 
 
-def slice_certain(data: bytes) -> Sequence[bytes] | None:
+def slice_certain(data: bytes, *, most: int | None = None) -> Sequence[bytes] | None:
     """The elements of the JSON array that `data` is, as received, without the white space around them; None if unsure.
 
-    What is inside an element was not looked at further than to find its end.
+    What is inside an element was not looked at further than to find its end. Where there are over `most`, which is at
+    most MOST_COUNTED, that many and one come back, and say nothing but that.
     """
     try:
-        return [bytes(element) for element in _SLICER.decode(data)]
+        if most is None or most > MOST_COUNTED:
+            return [bytes(element) for element in _SLICER.decode(data)]
+        counted = _COUNTER.decode(data)
+    except ValidationError as error:
+        # The only other thing that can be wrong with an array of anything is that it is none.
+        return [b""] * (MOST_COUNTED + 1) if "at most length" in str(error) else None
     except _LEFT:
         return None
+    return [bytes(element) for element in astuple(counted) if element is not _NONE]
+
+
+class NotCutError(Exception):
+    """The bytes are not JSON that this reading can follow; its text says why."""
+
+
+def cut_out(data: bytes) -> bytes:
+    """The member `objects` of the JSON object that `data` is, as received; empty bytes where there is none.
+
+    Where there are several, the last one. What is inside it, or beside it, was only passed over.
+
+    Raises:
+        NotCutError: no JSON object, or one that is nested too deep to be passed over.
+    """
+    try:
+        return bytes(_CUTTER.decode(data).objects)
+    except RecursionError:
+        raise NotCutError("arrays and objects lie too deep inside one another") from None
+    except (MsgspecError, ValueError) as error:
+        raise NotCutError(str(error)) from None
 
 
 def _is_deeper(value: object, depth: int) -> bool:

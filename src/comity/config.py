@@ -10,6 +10,7 @@
     access_log = "access.log"       # optional: one line for each request; "stderr" for standard error
     write_bytes_per_day = 268435456     # optional: what one partner may write here on one day, in UTC
     write_objects_per_day = 100000
+    content_days = 3650             # optional: how long log entries keep their content; without it, for ever
 
     [tls]                           # optional: without it plain HTTP
     certificate = "tls/chain.pem"
@@ -60,7 +61,7 @@ __all__ = [
 
 _FIELDS = frozenset(
     {"party", "name", "state", "listen", "admin", "authorities", "access_log", "tls", "proxy", "limits"}
-    | {"write_bytes_per_day", "write_objects_per_day", "witness"}
+    | {"write_bytes_per_day", "write_objects_per_day", "witness", "content_days"}
 )
 _WRITE_BYTES = 256 * 1024 * 1024
 _WRITE_OBJECTS = 100_000
@@ -70,6 +71,7 @@ _ADDRESS = re.compile(r"(?:\[([0-9a-fA-F:]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})", re.
 _MAX_PORT = 65_535
 _MAX_WITNESSES = 32
 _MAX_LIMIT = 2**53 - 1
+_MIN_HELD_BYTES = 40 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +106,7 @@ class Limits:
     `unknown_per_minute` from one address and `unknown_total_per_minute` from all together. Connections: `connections`
     in all and `connections_per_address`. Seconds: `head_seconds` for a TLS handshake and for the head of a request,
     `body_seconds` for its body, `idle_seconds` between requests, `stop_seconds` for answers under way when the server
-    is told to stop.
+    is told to stop. `held_bytes`: of bodies that one process is being sent and works on.
     """
 
     requests_per_second: int = 100
@@ -117,6 +119,7 @@ class Limits:
     body_seconds: int = 60
     idle_seconds: int = 15
     stop_seconds: int = 4
+    held_bytes: int = 256 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +134,8 @@ class WitnessSetting:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """What the operator set; `access_log` is a path, "stderr", or None for no such log.
+
+    `content_days` is how long log entries keep their content (`node.purge`); None: for ever.
 
     `authorities` is a file of the certificates that partners' nodes are trusted by; None: those that every browser has.
     """
@@ -148,6 +153,7 @@ class Settings:
     write_bytes_per_day: int = _WRITE_BYTES
     write_objects_per_day: int = _WRITE_OBJECTS
     witnesses: tuple[WitnessSetting, ...] = ()
+    content_days: int | None = None
 
 
 def parse_address(text: str) -> Address:
@@ -215,6 +221,7 @@ def load_settings(folder: Path) -> Settings:
             write_bytes_per_day=_read_count(values, "write_bytes_per_day", _WRITE_BYTES, least=_MIN_WRITE_BYTES),
             write_objects_per_day=_read_count(values, "write_objects_per_day", _WRITE_OBJECTS, least=1),
             witnesses=_parse_witnesses(values.get("witness", []), own=values["party"]),
+            content_days=_read_count(values, "content_days", 0, least=1) if "content_days" in values else None,
         )
     except MalformedRequest as error:
         raise ConfigError(f"{path}: {error.detail}") from error
@@ -296,6 +303,11 @@ def _parse_limits(value: object) -> Limits:
     for name, number in table.items():
         if not isinstance(number, int) or isinstance(number, bool) or not 0 < number <= _MAX_LIMIT:
             raise MalformedRequest(f"[limits] {name} must be a whole number from 1 to {_MAX_LIMIT}")
+    if table.get("held_bytes", _MIN_HELD_BYTES) < _MIN_HELD_BYTES:
+        raise MalformedRequest(
+            f"[limits] held_bytes must be at least {_MIN_HELD_BYTES}: nobody is given more than half of it, and one"
+            " envelope may have a quarter"
+        )
     return Limits(**table)
 
 

@@ -14,6 +14,7 @@ each hold the one table that translates.
     │  ├─ MalformedMessage       not a message of one node to another
     │  ├─ MalformedNote          not a signed note or checkpoint
     │  ├─ MalformedPolicy        not a trust policy for logs and witnesses
+    │  ├─ MalformedReceipt       not a receipt for a disclosure
     │  ├─ MalformedScenario      not a scenario of agreements under test
     │  └─ MalformedRequest       a bad parameter in a request or command
     ├─ VerificationError         do not trust it; tell the operator
@@ -24,6 +25,7 @@ each hold the one table that translates.
     │  ├─ Expired                a manifest or token is past its time
     │  ├─ ProofMismatch          a log proof does not lead to the root
     │  ├─ LogMismatch            a log entry, tile, opening or checkpoint was altered
+    │  ├─ ReceiptRefused         a receipt does not show what it is said to show
     │  └─ CertificateRefused     what a certificate claims does not follow from it
     ├─ AuthenticationError       who asks is not known
     ├─ TransitionError           not in this state
@@ -60,6 +62,7 @@ __all__ = [
     "MalformedNote",
     "MalformedObject",
     "MalformedPolicy",
+    "MalformedReceipt",
     "MalformedRequest",
     "MalformedScenario",
     "MalformedTerms",
@@ -68,6 +71,7 @@ __all__ = [
     "PeerUnreachable",
     "ProofMismatch",
     "RateLimited",
+    "ReceiptRefused",
     "RolledBack",
     "StoreBusy",
     "StoreFull",
@@ -142,6 +146,12 @@ class MalformedPolicy(MalformedError):
     code = "malformed-policy"
 
 
+class MalformedReceipt(MalformedError):
+    """Not a receipt for a disclosure (comity-receipt/1)."""
+
+    code = "malformed-receipt"
+
+
 class MalformedScenario(MalformedError):
     """Not a scenario of agreements under test."""
 
@@ -200,6 +210,12 @@ class LogMismatch(VerificationError):
     """A log entry, tile, opening or checkpoint was altered; `facts["entry"]` says which entry where one is to blame."""
 
     code = "log-mismatch"
+
+
+class ReceiptRefused(VerificationError):
+    """A receipt does not show what it is said to show; `facts["part"]` names the part that does not match."""
+
+    code = "receipt-refused"
 
 
 class CertificateRefused(VerificationError):

@@ -6,21 +6,26 @@ the rest goes on.
 """
 
 import asyncio
+import re
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
 import httpx
 
-from comity.errors import ConfigError, MalformedRequest, PeerUnreachable
+from comity.errors import ConfigError, MalformedError, MalformedRequest, PeerUnreachable, ReceiptRefused
 from comity.ids import Instant, ObjectId, PartyId, format_instant, parse_instant
+from comity.node.acknowledge import acknowledge, settle_acknowledgement
+from comity.node.delivery import expect_receipt, keep_missing, keep_refused
 from comity.node.follow import Target, make_token, plan_pull
-from comity.node.ingest import Intake, Received, receive_page
+from comity.node.ingest import Intake, Received, receive_shown
 from comity.node.node import Node
 from comity.node.outbox import Outgoing, list_due, settle
+from comity.release.delivery import Expected, Shown, find_sizes, verify_next
+from comity.release.receipt import MAX_RECEIPT_BYTES
 from comity.stix.objects import BadObject
 
 __all__ = ["Pulled", "deliver", "open_client", "pull"]
@@ -34,20 +39,45 @@ _MAX_PAGE_BYTES = 32 * 1024 * 1024
 _EMPTY = b"{}"
 """An envelope with nothing in it (TAXII 2.1 §2, §3.7)."""
 
+_RECEIPT = "comity-receipt"
+"""The header by which the number of a disclosure is asked for, and told (`taxii.receipts`)."""
+
+_NUMBER = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
+_MAX_PROOF_BYTES = 4_096
+_MOST_MISSING = 1_000
+"""Disclosures that never came, whose receipts are asked for with one page; the next pull goes on from there."""
+
+_WITNESS_WAITS = (0.5, 1.0, 2.0, 4.0, 8.0)
+"""Seconds: witnesses may still be on their way to cosign what was disclosed just now."""
+
 _MAX_PAGES = 100_000
 _PAGE_OBJECTS = 1_000
 
 
 @dataclass(slots=True, kw_only=True)
 class Pulled:
-    """What one pull brought from one channel; `withheld` when the partner's node showed no such collection."""
+    """What one pull brought from one channel; `withheld` when the partner's node showed no such collection.
+
+    `missing` counts disclosures that never came, whose receipts were asked for; `refused` is why a page was not taken
+    in, and what is kept of it stands apart from everything else.
+    """
 
     target: Target
     pages: int = 0
     added: list[ObjectId] = field(default_factory=list)
     known: int = 0
     bad: list[BadObject] = field(default_factory=list)
+    missing: int = 0
     withheld: bool = False
+    refused: ReceiptRefused | None = None
+
+
+@dataclass(slots=True)
+class _Evidence:
+    """What the giver sent last for a page."""
+
+    receipt: bytes = b""
+    proof: bytes = b""
 
 
 async def deliver(node: Node, *, busy: set[PartyId] | None = None) -> int:
@@ -85,6 +115,9 @@ async def deliver(node: Node, *, busy: set[PartyId] | None = None) -> int:
 async def pull(node: Node, giver: PartyId) -> list[Pulled]:
     """What each channel in force brought, page by page; every page is kept before the next is asked for.
 
+    With each page comes the receipt for it. A page that its receipt does not show is refused whole, and ends its
+    channel; the other channels go on.
+
     Raises:
         NotFoundError, TransitionError: there is nothing to pull, and why.
         PeerUnreachable: the partner's node did not answer, or not in TAXII; pages taken in before are kept.
@@ -92,7 +125,9 @@ async def pull(node: Node, giver: PartyId) -> list[Pulled]:
     targets = plan_pull(node, giver)
     async with open_client(node) as client:
         root = await _find_root(client, node, targets[0])
-        return [await _pull_channel(client, node, target, root=root) for target in targets]
+        pulled = [await _pull_channel(client, node, target, root=root) for target in targets]
+        await _acknowledge(client, node, targets[0])
+    return pulled
 
 
 async def _deliver_all(client: httpx.AsyncClient, node: Node, partner: PartyId) -> int:
@@ -150,7 +185,7 @@ async def _pull_channel(client: httpx.AsyncClient, node: Node, target: Target, *
         if reached is not None:
             parameters["added_after"] = format_instant(reached)
         url = f"{root}collections/{target.collection}/objects/"
-        answer = await _get(client, node, target, url, parameters=parameters)
+        answer = await _get(client, node, target, url, parameters=parameters, headers={_RECEIPT: "?1"})
         if answer.status_code == httpx.codes.NOT_FOUND:
             result.withheld = True
             return result
@@ -165,12 +200,38 @@ async def _pull_channel(client: httpx.AsyncClient, node: Node, target: Target, *
             raise PeerUnreachable(
                 f"{url} goes back in time in X-TAXII-Date-Added-Last; ask {target.giver} to look into it"
             )
-        _count(result, _keep(node, target, answer.content, added_after=last))
+        if not await _take(client, node, target, answer, result, added_after=last):
+            return result
         reached = last
     return result
 
 
-def _keep(node: Node, target: Target, data: bytes, *, added_after: Instant) -> Intake:
+async def _acknowledge(client: httpx.AsyncClient, node: Node, target: Target) -> None:
+    """Let the giver know what is known here of what it gave; what it does not take is sent again with the next pull."""
+    waiting = acknowledge(node, target.giver)
+    if waiting is None:
+        return
+    number, envelope = waiting
+    try:
+        url = f"{target.url}/comity/acknowledgements/"
+        async with asyncio.timeout(_TOTAL_SECONDS), client.stream("POST", url, content=envelope) as answer:
+            status = answer.status_code
+    except (httpx.HTTPError, httpx.InvalidURL, OSError):
+        return  # people see it as work when it lasts
+    if status == httpx.codes.ACCEPTED:
+        settle_acknowledgement(node, target.giver, number)
+
+
+async def _take(
+    client: httpx.AsyncClient,
+    node: Node,
+    target: Target,
+    answer: httpx.Response,
+    result: Pulled,
+    *,
+    added_after: Instant,
+) -> bool:
+    """Whether the page was taken in, with the receipt for it; if not, nothing of it was, and its bytes are evidence."""
     received = Received(
         giver=target.giver,
         terms=target.terms,
@@ -178,7 +239,112 @@ def _keep(node: Node, target: Target, data: bytes, *, added_after: Instant) -> I
         collection=target.collection,
         added_after=added_after,
     )
-    return receive_page(node, data, received)
+    evidence = _Evidence()
+    try:
+        shown = await _show(client, node, target, answer, result=result, evidence=evidence)
+        _count(result, receive_shown(node, answer.content, received, shown))
+    except ReceiptRefused as refused:
+        result.refused = refused
+        keep_refused(
+            node,
+            refused,
+            giver=target.giver,
+            terms=target.terms,
+            channel=target.channel.id,
+            page=answer.content,
+            receipt=evidence.receipt,
+            proof=evidence.proof,
+        )
+        return False
+    return True
+
+
+async def _show(
+    client: httpx.AsyncClient,
+    node: Node,
+    target: Target,
+    answer: httpx.Response,
+    *,
+    result: Pulled,
+    evidence: _Evidence,
+) -> Shown:
+    """What the receipt for the page shows, after those for all that was disclosed to this party before it.
+
+    Raises:
+        ReceiptRefused: one of them does not match what was seen before; those before it were kept.
+    """
+    number = _read_number(answer)
+    expected = expect_receipt(node, target.giver, number)
+    if number < expected.sequence:
+        said = f"sequence: the page is said to be disclosure {number}, and {expected.sequence} comes next"
+        raise ReceiptRefused(said, part="sequence")
+    missing = list[Shown]()
+    try:
+        while expected.sequence < number and len(missing) < _MOST_MISSING:
+            missing.append(await _ask_receipt(client, node, target, expected, evidence))
+            expected = replace(expected, sequence=expected.sequence + 1, seen=missing[-1].seen)
+    finally:
+        keep_missing(node, missing)
+        result.missing += len(missing)
+    if expected.sequence < number:
+        raise ReceiptRefused(
+            f"sequence: {number - expected.sequence} more disclosures of {target.giver} to this party never came here;"
+            " pull again, and their receipts are asked for",
+            part="sequence",
+        )
+    return await _ask_receipt(client, node, target, expected, evidence)
+
+
+async def _ask_receipt(
+    client: httpx.AsyncClient, node: Node, target: Target, expected: Expected, evidence: _Evidence
+) -> Shown:
+    """What the next receipt shows; one that witnesses have not cosigned yet is asked for again for some seconds.
+
+    Raises:
+        ReceiptRefused: it is not given, or does not match.
+    """
+    waits = [*_WITNESS_WAITS] if expected.policy is not None else []
+    while True:
+        try:
+            return await _ask_receipt_once(client, node, target, expected, evidence)
+        except ReceiptRefused as refused:
+            if refused.facts.get("part") != "witnesses" or not waits:
+                raise
+        await asyncio.sleep(waits.pop(0))
+
+
+async def _ask_receipt_once(
+    client: httpx.AsyncClient, node: Node, target: Target, expected: Expected, evidence: _Evidence
+) -> Shown:
+    evidence.receipt = evidence.proof = b""
+    number = expected.sequence
+    url = f"{target.url}/comity/receipts/{number}"
+    answer = await _get(client, node, target, url, most=MAX_RECEIPT_BYTES)
+    if answer.status_code != httpx.codes.OK:
+        said = f"receipt: {target.giver} gives no receipt for its disclosure {number} ({answer.status_code})"
+        raise ReceiptRefused(said, part="receipt")
+    evidence.receipt = answer.content
+    try:
+        sizes = find_sizes(answer.content, expected.seen)
+    except MalformedError as error:
+        raise ReceiptRefused(f"receipt: {error.detail}", part="receipt") from error
+    if sizes is not None:
+        url = f"{target.url}/comity/consistency/{sizes[0]}/{sizes[1]}"
+        answer = await _get(client, node, target, url, most=_MAX_PROOF_BYTES)
+        evidence.proof = answer.content if answer.status_code == httpx.codes.OK else b""
+    return verify_next(evidence.receipt, evidence.proof, expected, now=node.clock())
+
+
+def _read_number(answer: httpx.Response) -> int:
+    """The number of the disclosure that the page is.
+
+    Raises:
+        ReceiptRefused: it is not told.
+    """
+    text = answer.headers.get(_RECEIPT, "")
+    if _NUMBER.fullmatch(text) is None:
+        raise ReceiptRefused("receipt: the page came without the number of its disclosure", part="receipt")
+    return int(text)
 
 
 def _count(result: Pulled, intake: Intake) -> None:
@@ -189,20 +355,27 @@ def _count(result: Pulled, intake: Intake) -> None:
 
 
 async def _get(
-    client: httpx.AsyncClient, node: Node, target: Target, url: str, *, parameters: dict[str, str] | None = None
+    client: httpx.AsyncClient,
+    node: Node,
+    target: Target,
+    url: str,
+    *,
+    parameters: dict[str, str] | None = None,
+    headers: dict[str, str] | None = None,
+    most: int = _MAX_PAGE_BYTES,
 ) -> httpx.Response:
-    """The whole answer, at most _MAX_PAGE_BYTES of it.
+    """The whole answer, at most `most` bytes of it.
 
     Raises:
         PeerUnreachable: no answer, or one over the bound.
     """
-    headers = {"accept": _MEDIA_TYPE, "authorization": f"Bearer {make_token(node, target.giver)}"}
+    known = {"accept": _MEDIA_TYPE, "authorization": f"Bearer {make_token(node, target.giver)}", **(headers or {})}
     try:
         async with (
             asyncio.timeout(_TOTAL_SECONDS),
-            client.stream("GET", url, params=parameters, headers=headers) as answer,
+            client.stream("GET", url, params=parameters, headers=known) as answer,
         ):
-            body = await _read(answer)
+            body = await _read(answer, most=most)
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
         raise PeerUnreachable(
             f"{url} did not answer ({_name(error)}); is the node running, and its URL right?"
@@ -210,12 +383,12 @@ async def _get(
     return httpx.Response(answer.status_code, headers=_plain(answer.headers), content=body)
 
 
-async def _read(answer: httpx.Response) -> bytes:
+async def _read(answer: httpx.Response, *, most: int) -> bytes:
     body = bytearray()
     async for part in answer.aiter_bytes():
         body += part
-        if len(body) > _MAX_PAGE_BYTES:
-            raise PeerUnreachable(f"{answer.url} answered with over {_MAX_PAGE_BYTES} bytes; nothing of it was kept")
+        if len(body) > most:
+            raise PeerUnreachable(f"{answer.url} answered with over {most} bytes; nothing of it was kept")
     return bytes(body)
 
 

@@ -6,7 +6,7 @@
 
 COMITY_TAXII_URL is the discovery resource. COMITY_TAXII_COLLECTION is the id of a collection with a few objects, some
 of them in several versions; without it the one that gives the most is taken. The suite adds and deletes objects of its
-own where the collection says that it may.
+own where the collection says that it may; if it says that it may not, in the first other one that says that it may.
 """
 
 import os
@@ -37,12 +37,14 @@ _SECONDS = 20.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A TAXII 2.1 server, somebody it knows, and one collection that this somebody may read."""
+    """A TAXII 2.1 server, somebody it knows, one collection that this somebody may read, and one that it may write."""
 
     client: httpx.Client
     discovery: str
     root: str
     collection: str
+    written: str
+    """The same, or another; of a server on which nothing can be written, the same."""
 
     @property
     def is_comity(self) -> bool:
@@ -139,6 +141,8 @@ def open_target(folder: Path) -> Iterator[Target]:
         world.add("aurelia", *objects)
         world.tick()
         world.poll("borealia")
+    # What borealia gives: there it may write.
+    world.sign_all(world.terms(giver="borealia", receivers=("aurelia",), title="The way back"), proposer="borealia")
     # Only now: `poll` reads the first collection, and which one that is would be chance.
     world.sign_all(world.terms(subjects=("national:other",), title="Another collection"))
     node = world.nodes["aurelia"]
@@ -152,12 +156,21 @@ def _find(discovery: str, user: str, password: str, collection: str | None) -> I
     with httpx.Client(auth=(user, password), headers=headers, timeout=_SECONDS, follow_redirects=False) as client:
         found = client.get(discovery).json()
         root = urljoin(discovery, found.get("default") or found["api_roots"][0])
+        listed = client.get(f"{root}collections/").json().get("collections", [])
         if collection is None:
-            listed = client.get(f"{root}collections/").json()["collections"]
             collection = max(
                 (item for item in listed if item["can_read"]), key=lambda item: _count(client, root, item)
             )["id"]
-        yield Target(client=client, discovery=discovery, root=root, collection=f"{root}collections/{collection}/")
+        says = {item["id"]: item["can_write"] for item in listed}
+        others = [name for name, can_write in says.items() if can_write]
+        written = others[0] if others and not says.get(collection, True) else collection
+        yield Target(
+            client=client,
+            discovery=discovery,
+            root=root,
+            collection=f"{root}collections/{collection}/",
+            written=f"{root}collections/{written}/",
+        )
 
 
 def _count(client: httpx.Client, root: str, collection: dict[str, Any]) -> int:

@@ -17,13 +17,17 @@ from comity.agreement.events import EventKind
 from comity.exchange import make_access
 from comity.ids import AgreementId, Instant, PartyId, format_instant
 from comity.node import agree
-from comity.node.journal import list_entries
+from comity.node.journal import list_entries, read_checkpoint
 from comity.node.outbox import list_due
 from comity.node.parties import create_credential
+from comity.node.readers import add_reader, remove_reader
 from comity.node.standing import collection_id
+from comity.node.succession import publish_succession
+from comity.release.recovery import Recovery, Succession
 from comity.signing import Role
 from comity.store.sqlite import SqliteStore, SqliteTransaction
 from comity.store.transaction import SqlValue
+from comity.tlog.origin import first_origin, next_origin
 from tests.served import Served, basic, bearer, without_date
 from tests.worlds import BASIS, World, make_object, object_id
 
@@ -45,6 +49,7 @@ UNKNOWN = (
     "a token by an unknown key",
     "a token by a key of another role",
     "a token cut short",
+    "a reader of the log who was removed",
 )
 CLOSED = (
     "proposed",
@@ -132,6 +137,10 @@ def token(world: World, party: str, *, audience: str = "aurelia", late: int = 0,
 
 def make_headers(world: World, strangers: World) -> dict[str, Mapping[str, str]]:
     """What each asker sends with every request."""
+    aurelia = world.nodes["aurelia"]
+    add_reader(aurelia, "oversight")
+    secret, removed = add_reader(aurelia, "oversight")
+    remove_reader(aurelia, removed.id)
     secrets = {
         name: create_credential(world.nodes["aurelia"], PartyId(name)) for name in ("borealia", "meridia", *CLOSED)
     }
@@ -148,6 +157,7 @@ def make_headers(world: World, strangers: World) -> dict[str, Mapping[str, str]]
         "a token by an unknown key": bearer(token(strangers, "borealia", late=world.now - strangers.now)),
         "a token by a key of another role": bearer(token(world, "borealia", role=Role.AGREEMENT)),
         "a token cut short": bearer(good[:-7]),
+        "a reader of the log who was removed": basic("oversight", secret),
         "borealia": basic("borealia", secrets["borealia"]),
         "borealia by token": bearer(good),
         "meridia": basic("meridia", secrets["meridia"]),
@@ -210,6 +220,12 @@ GARBAGE = (
     "/comity/exchange/",
     "/comity/exchange",
     f"/taxii2/borealia/status/{NOWHERE}/",
+    "/comity/log/",
+    "/comity/log/aurelia",
+    "/comity/log/aurelia/checkpoint",
+    "/comity/log/aurelia/tile/0/000.p/1",
+    "/comity/log/aurelia/tile/entries/000.p/1",
+    "/comity/log/ghostia/checkpoint",
 )
 
 
@@ -343,6 +359,7 @@ def list_messages(outside: Outside, folder: Path) -> dict[str, bytes]:
         theirs = strangers.terms(giver="borealia", receivers=("aurelia",))
         unknown_key = propose_alone(strangers, "borealia", theirs)
         unknown_party = propose_alone(strangers, "ghostia", strangers.terms(giver="ghostia", receivers=("aurelia",)))
+        other_logs = [say_succession(strangers, party) for party in ("borealia", "ghostia")]
     among_others = world.terms(giver="borealia", receivers=("meridia",), title="Not with Aurelia")
     return {
         "nothing": b"",
@@ -353,6 +370,9 @@ def list_messages(outside: Outside, folder: Path) -> dict[str, bytes]:
         "a message with no signature": good.partition(b'"signatures"')[0] + b'"signatures":[]}',
         "an unknown key": unknown_key,
         "an unknown party": unknown_party,
+        "another log, by an unknown key": other_logs[0],
+        "another log, of an unknown party": other_logs[1],
+        "another log, changed": say_succession(world, "borealia").replace(b'"payload":"ey', b'"payload":"eY'),
         "an agreement of others": propose_alone(world, "borealia", among_others),
         "too much": b"x" * (2 * 1024 * 1024 + 1),
     }
@@ -367,6 +387,16 @@ def make_events(world: World, party: str, agreement: str) -> list[bytes]:
 def take_outbox(world: World, party: str) -> list[bytes]:
     node = world.nodes[party]
     return [message.envelope for message in list_due(node) if message.party == "aurelia"]
+
+
+def say_succession(world: World, party: str) -> bytes:
+    """The statement of `party` that its log goes on under another name."""
+    node = world.nodes[party]
+    known = read_checkpoint(node)
+    recovery = Recovery(origin=next_origin(node.party, bytes(8)), previous=first_origin(node.party), known=known)
+    with node.act() as act:
+        said = Succession(party=node.party, recovery=recovery, position=1, at=act.now)
+        return publish_succession(node, act, said)[0]
 
 
 def propose_alone(world: World, party: str, toml: bytes) -> bytes:

@@ -7,6 +7,7 @@ is asked for.
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -32,9 +33,18 @@ def says_it_can_be_written(target: Target) -> bool | None:
 
 @pytest.fixture
 def writable(target: Target) -> Target:
+    target = replace(target, collection=target.written)
     if says_it_can_be_written(target) is False:
         pytest.skip("the collection says can_write false")
     return target
+
+
+@pytest.fixture
+def deletable(writable: Target) -> Target:
+    answer = writable.get(writable.collection)
+    if answer.status_code == 200 and not answer.json()["can_read"]:
+        pytest.skip("the collection says can_read false: nothing is deleted there (§5.7), which is asked for below")
+    return writable
 
 
 @pytest.fixture
@@ -171,29 +181,29 @@ def test_7_1_an_unknown_property_is_ignored_or_422(writable: Target) -> None:
 # ---- §5.7: deleting --------------------------------------------------------------------------------------------------
 
 
-def test_5_7_an_object_is_deleted(writable: Target) -> None:
+def test_5_7_an_object_is_deleted(deletable: Target) -> None:
     """TAXII 2.1 §5.7: 200 without a body; then the object is 404, and in neither the manifest nor the objects."""
-    gone = add(writable)
-    answer = writable.client.delete(f"{writable.objects}{gone}/")
+    gone = add(deletable)
+    answer = deletable.client.delete(f"{deletable.objects}{gone}/")
     assert (answer.status_code, answer.content) == (200, b"")
-    assert not is_given(writable, gone)
-    for url in (writable.objects, writable.manifest):
-        assert writable.list(url, match_id=gone, match_version="all") == []
+    assert not is_given(deletable, gone)
+    for url in (deletable.objects, deletable.manifest):
+        assert deletable.list(url, match_id=gone, match_version="all") == []
 
 
-def test_5_7_one_version_is_deleted(writable: Target) -> None:
+def test_5_7_one_version_is_deleted(deletable: Target) -> None:
     """TAXII 2.1 §5.7: match[version] says which versions; the others stay."""
-    kept = add(writable)
+    kept = add(deletable)
     later = make_indicator(id=kept, modified="2025-02-01T00:00:00.000Z")
-    assert wait_for(writable, post(writable, later).json())["success_count"] == 1
-    answer = writable.client.delete(f"{writable.objects}{kept}/", params={"match[version]": "first"})
+    assert wait_for(deletable, post(deletable, later).json())["success_count"] == 1
+    answer = deletable.client.delete(f"{deletable.objects}{kept}/", params={"match[version]": "first"})
     assert answer.status_code == 200
-    assert len(writable.list(f"{writable.objects}{kept}/", match_version="all")) == 1
+    assert len(deletable.list(f"{deletable.objects}{kept}/", match_version="all")) == 1
 
 
-def test_5_7_what_is_not_there_is_404(writable: Target) -> None:
+def test_5_7_what_is_not_there_is_404(deletable: Target) -> None:
     """TAXII 2.1 §5.7: 404 for an object that is not there."""
-    assert writable.client.delete(f"{writable.objects}{make_id('report')}/").status_code == 404
+    assert deletable.client.delete(f"{deletable.objects}{make_id('report')}/").status_code == 404
 
 
 # ---- where nothing may be written ------------------------------------------------------------------------------------

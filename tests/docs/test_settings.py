@@ -49,7 +49,7 @@ def test_the_witnesses_in_the_document_are_settings(tmp_path: Path) -> None:
 
 def test_every_figure_is_documented() -> None:
     figures = Figures(log_entries=0, outbox=0, agreements={}, manifests={})
-    metrics = Metrics(lambda: figures, connections=lambda: 0, certificate_expires_at=lambda: None)
+    metrics = Metrics(lambda: figures, connections=lambda: 0, certificate_expires_at=lambda: None, held=lambda: 0)
     told = set(re.findall(r"^# TYPE (\w+)", metrics.format().decode(), flags=re.MULTILINE))
     told -= {name for name in told if name.endswith("_created")}
     told.add("comity_tls_certificate_expiry_timestamp_seconds")

@@ -241,3 +241,45 @@ def test_a_node_that_has_no_room_is_not_made_in_part(disk: Path) -> None:
     assert codes[-1] == 1
     filler.unlink()
     assert comity(disk, "init", disk / "new", "--party", "aurelia", "--name", "Aurelia", "--json").code == 0
+
+
+def test_a_purge_is_said_to_be_done_exactly_when_it_is(small: Small, tmp_path: Path) -> None:
+    """Content is never gone without the entry that says so, and an order carried out is never called undone."""
+    with serving(small.folder, tmp_path / "faults") as server:
+        for _ in range(12):
+            assert small.poll(server.url).status_code == 200
+    given = [entry for entry in entries(small.folder) if entry.leaf["type"] == "disclosure"]
+    codes = list[int]()
+    for number, room in enumerate(range(132 * 1024, 0, -12 * 1024)):
+        before = small.do("log", "verify").result["purged"]
+        small.fill(room)
+        done = small.do("purge", "order", "--entry", str(given[number].position), "--reason", f"order {number}")
+        codes.append(done.code)
+        small.free()
+        verified = small.do("log", "verify")
+        assert verified.code == 0
+        assert verified.result["purged"] - before == (done.code == 0)
+        if done.code:
+            check_full(done)
+    assert {*codes} == {0, 1}
+    assert small.do("retention", "run").result["gone"]
+    assert small.do("fsck").result["sound"]
+
+
+def test_a_backup_that_does_not_fit_is_not_made_and_readers_go_on(small: Small, tmp_path: Path) -> None:
+    with serving(small.folder, tmp_path / "faults") as server:
+        assert small.poll(server.url).status_code == 200
+        small.fill(300 * 1024)
+        done = small.do("backup", str(small.folder.with_name("backup")))
+        assert (done.code, done.error["code"]) == (1, "store-full")
+        assert {path.name for path in small.folder.parent.iterdir()} == {"aurelia", "borealia", "ballast"}
+        assert small.poll(server.url).status_code == 200
+        elsewhere = small.do("backup", str(tmp_path / "backup"))
+        assert (elsewhere.code, elsewhere.result["noted"]) == (0, True)
+    small.free()
+    small.fill(200 * 1024)  # the write-ahead log has gone with the process
+    done = small.do("restore", str(tmp_path / "backup"), str(small.folder.with_name("again")))
+    assert (done.code, done.error["code"]) == (1, "store-full")
+    assert {path.name for path in small.folder.parent.iterdir()} == {"aurelia", "borealia", "ballast"}
+    small.free()
+    assert small.do("restore", str(tmp_path / "backup"), str(small.folder.with_name("again"))).code == 0

@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from comity.release.receipt import parse_receipt
 from comity.taxii.sends import GRACE_SECONDS
 from comity.taxii.workers import MARGIN_SECONDS
 from tests.certificates import Authority
@@ -425,3 +426,20 @@ def test_workers_end_with_a_first_process_that_stops_before_they_are_ready(groun
         wait_until(lambda: all(is_gone(worker) for worker in workers))
     finally:
         server.end(signal.SIGKILL)
+
+
+def test_every_worker_gives_the_receipt_for_what_any_of_them_disclosed(ground: Ground, serve: Serve) -> None:
+    ground.set(FREE)
+    server = serve(ground.folder, workers=2)
+    auth, numbers, receipts = ("borealia", ground.secret), list[int](), Counter[int]()
+    for _ in range(12):  # a connection each: whoever takes it answers
+        page = httpx.get(f"{server.url}{ground.path}", auth=auth, headers={"Comity-Receipt": "?1"})
+        numbers.append(int(page.headers["comity-receipt"]))
+    assert numbers == list(range(numbers[0], numbers[0] + 12))
+    for number in [*numbers, *reversed(numbers)]:
+        answer = httpx.get(f"{server.url}/comity/receipts/{number}", auth=auth)
+        assert json.loads(parse_receipt(answer.content).leaf_data)["sequence"] == number
+        receipts[number] += 1
+    assert set(receipts.values()) == {2}
+    assert httpx.get(f"{server.url}/comity/receipts/{numbers[-1] + 1}", auth=auth).status_code == 404
+    assert server.end() == 0

@@ -63,6 +63,25 @@ def test_every_consistency_proof_of_small_trees_is_the_naive_one() -> None:
             check_growth(old, new)
 
 
+@pytest.mark.slow
+def test_every_proof_of_every_tree_up_to_1_025_leaves_is_the_naive_one() -> None:
+    """Four full tiles and one leaf more: each edge of a tile, and of the level above it, is among them."""
+    hashes = fake_hashes(1_025)
+    naive, store = NaiveTree(hashes), TileStore([hashes])
+    for size in range(1_026):
+        root = naive.root(size)
+        assert root_hash(store.read, size) == root
+        for index in range(size):
+            proof = inclusion_proof(store.read, index, size)
+            assert proof == naive.path(index, size)
+            verify_inclusion(hashes[index], index, size, proof, root)
+        for old in range(1, size + 1):
+            proof = consistency_proof(store.read, old, size)
+            assert proof == naive.proof(old, size)
+            verify_consistency(old, size, proof, naive.root(old), root)
+        assert consistency_proof(store.read, 0, size) == ()
+
+
 def test_proofs_of_larger_trees_are_the_naive_ones() -> None:
     draw = random.Random(6962)
     for size in range(EXHAUSTIVE + 1, LARGEST + 1):

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from comity.canonical import BUNDLE_LIMITS, OBJECT_LIMITS, Limits, split_members
-from comity.certain import UNCERTAIN, read_certain, slice_certain
+from comity.certain import MOST_COUNTED, UNCERTAIN, NotCutError, cut_out, read_certain, slice_certain
 from comity.errors import MalformedError
+from comity.stix.envelopes import split_objects
 
 
 def read(data: bytes, limits: Limits = OBJECT_LIMITS) -> object:
@@ -122,3 +123,38 @@ def test_elements_are_cut_where_the_strict_reading_cuts_them(texts: list[str], s
     _, again = split_members(data, array="objects", limits=BUNDLE_LIMITS)
     assert again == members
     assert fast is None or list(fast) == [member.data for member in members]
+
+
+def test_of_too_many_elements_no_more_is_told_than_that() -> None:
+    assert slice_certain(b"[1, 2 ,{}]", most=3) == [b"1", b"2", b"{}"]
+    assert slice_certain(b"[]", most=3) == []
+    sliced = slice_certain(b"[" + b"1," * MOST_COUNTED + b"1]", most=3)
+    assert sliced is not None
+    assert len(sliced) > MOST_COUNTED
+    assert slice_certain(b"[" + b"1," * MOST_COUNTED + b"%%%", most=MOST_COUNTED) == sliced
+    assert slice_certain(b"[" + b"1," * MOST_COUNTED + b"1]", most=MOST_COUNTED + 1) == [b"1"] * (MOST_COUNTED + 1)
+    for data in (b"{}", b"1", b"[1", b"[1}", b"[1] 2"):
+        assert slice_certain(data, most=3) is None
+
+
+def test_the_objects_are_cut_out_of_what_is_around_them() -> None:
+    assert cut_out(b'{"a":{"objects":1},"objects" : [1, 2] ,"b":[]}') == b"[1, 2]"
+    assert cut_out(b'{"a":1}') == b""
+    for data in (b"[]", b'{"objects":[1}', b'{"objects":[NaN]}', b"[" * 100_000, b'{"objects":[1]', b"\xff"):
+        with pytest.raises(NotCutError):
+            cut_out(data)
+
+
+OTHERS = st.dictionaries(st.sampled_from(["a", "b", "type", "[]", ""]), PLAIN, max_size=3)
+
+
+@settings(deadline=None)
+@given(OTHERS, st.lists(PLAIN, max_size=5), OTHERS, LAYOUTS)
+def test_objects_are_split_the_same_both_ways(
+    before: dict[str, Any], elements: list[object], behind: dict[str, Any], layout: dict[str, Any]
+) -> None:
+    whole = {**before, "objects": [*elements, "long " * 100], **behind}
+    data = json.dumps(whole, ensure_ascii=False, **layout).encode()
+    beside = len(data) - 500
+    slow = split_members(data, array="objects", limits=BUNDLE_LIMITS)
+    assert split_objects(data, limits=BUNDLE_LIMITS, most=10, beside=max(1, beside)) == slow

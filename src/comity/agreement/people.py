@@ -100,6 +100,9 @@ NEEDS: Mapping[str, Need] = {
     "accede": _TWO,
     "admit": _TWO,
     "consent": _TWO,
+    # What takes evidence away, or gives the log another name.
+    "purge": _TWO,
+    "recover": _TWO,
     "suspend": _STOP,
     "terminate": _ONE,
     "reject": _ONE,

@@ -38,7 +38,9 @@ class WorkKind(StrEnum):
     ASSURANCE_END = "assurance-end"
     MANIFEST_END = "manifest-end"
     UNDELIVERED = "undelivered"
+    UNACKNOWLEDGED = "unacknowledged"
     STRANGER = "stranger"
+    UNPARSABLE_PATTERN = "unparsable-pattern"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,7 +37,14 @@ _COMMANDS = {
     "retention": "retention:retention",
     "work": "retention:work",
     "log": "journal:log",
+    "audit": "audit:audit",
+    "verify": "receipts:verify",
     "witness": "witness:witness",
+    "purge": "keeping:purge",
+    "fsck": "keeping:fsck",
+    "backup": "keeping:backup",
+    "restore": "keeping:restore",
+    "recover": "keeping:recover",
 }
 
 

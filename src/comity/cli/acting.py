@@ -4,6 +4,8 @@
  1. the operation itself, which commits;
  2. if it can have closed a gate: wait until no answer given under the agreement is under way any more (DRAIN);
     if it deleted objects: wait until no process of the node has them in memory;
+    if it took in objects: a parser reads those of their patterns that it has to, bounded in time, and what it found is
+    said;
  3. if it queued messages: one try to deliver them, bounded in time, and who has not acknowledged yet is said.
 
 The serving process and a command that is alone with the store both answer through `act`, so that neither differs. What
@@ -17,7 +19,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
+from comity.cli.checking import Checking
 from comity.cli.operations import perform
+from comity.cli.operations.objects import describe_patterns
 from comity.cli.operations.standing import describe_waiting
 from comity.cli.reply import Json, Reply, fail_with
 from comity.errors import ComityError
@@ -27,6 +31,9 @@ from comity.node.outbox import list_due
 from comity.node.upkeep import keep_up
 
 __all__ = ["DELIVERY_SECONDS", "STOP_DELIVERY_SECONDS", "Surroundings", "act", "act_alone"]
+
+CHECK_SECONDS = 5.0
+"""How long an answer waits for patterns to be read; what is not read by then is read later, and withheld until then."""
 
 DELIVERY_SECONDS = 3.0
 """How long an answer waits for partners' nodes; what is not delivered by then is delivered later."""
@@ -44,6 +51,9 @@ class Surroundings(Protocol):
     async def forget(self) -> None:
         """Return when no page with what was deleted is in the memory of any process."""
 
+    async def check(self, *, seconds: float) -> None:
+        """Have patterns read that wait for it; return within `seconds`, whatever happened."""
+
     async def deliver(self, *, seconds: float) -> None:
         """Try to deliver what is queued; return within `seconds`, whatever happened."""
 
@@ -57,6 +67,9 @@ async def act(node: Node, operation: str, arguments: Mapping[str, Json], *, arou
         if outcome.deletes:
             await around.forget()
         result = outcome.result
+        if outcome.checks is not None:
+            await around.check(seconds=CHECK_SECONDS)
+            result = {**result, **describe_patterns(node, outcome.checks)}
         if outcome.sends is not None:
             await around.deliver(seconds=DELIVERY_SECONDS if outcome.stops is None else STOP_DELIVERY_SECONDS)
             result = {**result, "waiting": describe_waiting(node, outcome.sends)}
@@ -76,6 +89,15 @@ class _Alone:
 
     async def forget(self) -> None:
         """Nothing to do: the deletion itself has cleared the memory of this process (`node.retention`)."""
+
+    async def check(self, *, seconds: float) -> None:
+        """One try. What is not read stays withheld: no failure here may be told as a failure of the act."""
+        checking = Checking(self._node)
+        try:
+            with contextlib.suppress(TimeoutError, ComityError):
+                await asyncio.wait_for(checking.check(), seconds)
+        finally:
+            await checking.close()
 
     async def deliver(self, *, seconds: float) -> None:
         """One try. The act is on record whatever becomes of it: no failure here may be told as a failure of the act."""

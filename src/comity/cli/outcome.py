@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from comity.cli.reply import Exit, Json
 from comity.errors import MalformedRequest
-from comity.ids import AgreementId
+from comity.ids import AgreementId, ObjectId
 
 __all__ = ["Arguments", "Outcome"]
 
@@ -18,7 +18,8 @@ class Outcome:
     """What an operation came to.
 
     `stops` is the agreement whose answers under way must be waited for before the operation is answered; `sends` is the
-    agreement whose other parties have a message waiting for them. `deletes` says that objects were deleted.
+    agreement whose other parties have a message waiting for them. `deletes` says that objects were deleted. `checks`
+    are objects that came in: what of their patterns a parser has to read is read before the operation is answered.
     """
 
     result: dict[str, Json]
@@ -26,6 +27,7 @@ class Outcome:
     stops: AgreementId | None = None
     sends: AgreementId | None = None
     deletes: bool = False
+    checks: frozenset[ObjectId] | None = None
 
 
 class Arguments:

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shell: the certificate of an agreement as a document: one self-contained HTML file, and the same as PDF.
+"""Shell: documents to print: the certificate of an agreement and the report of an audit, each one HTML file.
+
+A certificate can also be a PDF.
 
 Every text in it can be another party's, and is hostile: the templates escape all they are given, no value is markup,
 and the document itself forbids scripts and whatever is outside it (its Content-Security-Policy names nothing but the
@@ -18,9 +20,10 @@ from markupsafe import Markup
 
 from comity.errors import ConfigError
 
-__all__ = ["format_html", "format_pdf"]
+__all__ = ["format_html", "format_pdf", "format_report"]
 
 _TEMPLATE = "certificate.html"
+_REPORT = "report.html"
 _STYLE = "certificate.css"
 _MISSING = (
     "a PDF needs WeasyPrint, Pango and a font: install the extra (pip install 'comity[pdf]') and, on Debian,"
@@ -30,6 +33,15 @@ _MISSING = (
 
 def format_html(certificate: Mapping[str, Any]) -> bytes:
     """The result of `agreement.certificate` as an HTML document; the same bytes for the same result."""
+    return _render(_TEMPLATE, certificate)
+
+
+def format_report(audit: Mapping[str, Any]) -> bytes:
+    """The result of an audit as an HTML document to print; the same bytes for the same result."""
+    return _render(_REPORT, audit)
+
+
+def _render(template: str, content: Mapping[str, Any]) -> bytes:
     environment = Environment(
         loader=PackageLoader("comity.cli"),
         autoescape=True,
@@ -41,8 +53,8 @@ def format_html(certificate: Mapping[str, Any]) -> bytes:
     assert environment.loader is not None  # noqa: S101 (given above)
     style, _, _ = environment.loader.get_source(environment, _STYLE)
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
-    text = environment.get_template(_TEMPLATE).render(
-        c=certificate,
+    text = environment.get_template(template).render(
+        c=content,
         style=Markup(style),  # noqa: S704 (a file of this package, without a word of anybody else)
         style_digest=digest,
     )

@@ -132,6 +132,6 @@ def parse_reply(data: bytes) -> Reply:
                 return Reply(code=code, error=error)
             case _:
                 pass
-    except ValueError:
+    except (ValueError, RecursionError):
         pass
     raise UnavailableError("the serving process gave an answer that cannot be read; is it of another version?")

@@ -7,6 +7,7 @@
 4. deliver what is queued, whenever something is queued and every few seconds;
 5. have the head of the log cosigned by the witnesses, some seconds after it has grown;
 6. do what time brings without anybody acting, and delete what is due, at the start and twice a minute;
+   have patterns read that wait for it, which is looked for twice a second;
 7. take the certificate and the access log anew when told to by SIGHUP;
 8. when told to stop: take no more, finish what is being sent within `stop_seconds`, cut the rest.
 
@@ -26,6 +27,7 @@ from typing import Protocol
 import click
 
 from comity.cli.acting import act
+from comity.cli.checking import Checking
 from comity.cli.listener import Listener
 from comity.cli.reply import Exit, Json, Reply, describe_bug
 from comity.cli.session import Session
@@ -33,6 +35,7 @@ from comity.config import Address, parse_address
 from comity.errors import ComityError, StoreBusy
 from comity.ids import AgreementId, PartyId
 from comity.node.node import Node, open_node
+from comity.node.purge import purge_due
 from comity.node.retention import delete_due
 from comity.node.upkeep import keep_up
 from comity.peers import deliver
@@ -45,6 +48,8 @@ __all__ = ["serve_node", "write_faults"]
 
 _DELIVERY_PAUSE_SECONDS = 5.0
 _UPKEEP_PAUSE_SECONDS = 30.0
+_CHECK_PAUSE_SECONDS = 0.5
+_FAILED_CHECK_PAUSE_SECONDS = 30.0
 _COSIGNING_PAUSE_SECONDS = 5.0
 _PATIENCE_SECONDS = 1.0
 """How long to wait for a command that owns the store just now."""
@@ -121,8 +126,13 @@ async def _serve(session: Session, node: Node, address: Address, *, workers: int
     try:
         bound = await serving.server.start()
         tune()
-        always = (serving.deliver_always(), serving.keep_up_always(), serving.cosign_always())
-        working = [asyncio.create_task(work) for work in always]
+        always = (
+            serving.deliver_always(),
+            serving.keep_up_always(),
+            serving.check_always(),
+            serving.cosign_always(),
+        )
+        working = [asyncio.create_task(one) for one in always]
         _say_ready(session, node, bound, encrypted=serving.server.encrypted)
         await stopping.wait()
         for task in working:
@@ -130,6 +140,7 @@ async def _serve(session: Session, node: Node, address: Address, *, workers: int
         await asyncio.gather(*working, return_exceptions=True)
     finally:
         await listener.stop()
+        await serving.checking.close()
         if cut := await serving.server.stop():
             _log.warning("%d connections were cut: their answers took longer than stop_seconds", cut)
 
@@ -139,10 +150,11 @@ class _Serving:
 
     def __init__(self, node: Node, server: Server) -> None:
         self.server = server
+        self.checking = Checking(node)
         self._reloading: asyncio.Task[None] | None = None
         self._node = node
         self._busy = set[PartyId]()
-        self._trying = set[asyncio.Task[None]]()
+        self._trying = set[asyncio.Task[bool] | asyncio.Task[None]]()
 
     async def handle(self, operation: str, arguments: dict[str, Json]) -> Reply:
         """The reply to one command; what nobody foresaw is written to the log of this process under its incident."""
@@ -172,6 +184,13 @@ class _Serving:
         """Return when no page with what was deleted is in the memory of any process."""
         await self.server.forget()
 
+    async def check(self, *, seconds: float) -> None:
+        """What takes longer goes on by itself; what fails is tried again (`check_always`)."""
+        trying = asyncio.create_task(self._check_once())
+        self._trying.add(trying)
+        trying.add_done_callback(self._trying.discard)
+        await asyncio.wait({trying}, timeout=seconds)
+
     async def deliver(self, *, seconds: float) -> None:
         """One try; what takes longer goes on by itself."""
         await asyncio.wait({self._begin_delivery()}, timeout=seconds)
@@ -195,6 +214,24 @@ class _Serving:
                 except Exception:  # noqa: BLE001 (the process must go on serving, and each poll asks the policy by itself)
                     _log.exception("what time brings could not be done")
             await asyncio.sleep(_UPKEEP_PAUSE_SECONDS)
+
+    async def check_always(self) -> None:
+        """Have patterns read for as long as this process serves."""
+        while True:
+            done = await self._check_once()
+            await asyncio.sleep(_CHECK_PAUSE_SECONDS if done else _FAILED_CHECK_PAUSE_SECONDS)
+
+    async def _check_once(self) -> bool:
+        """Whether it went well; if not, it is said in the log of this process."""
+        try:
+            await self.checking.check()
+        except ComityError as error:
+            _log.error("patterns could not be read: %s", error.detail)
+        except Exception:  # noqa: BLE001 (the process must go on serving; what is not read is withheld)
+            _log.exception("patterns could not be read")
+        else:
+            return True
+        return False
 
     async def cosign_always(self) -> None:
         """Have the head cosigned for as long as this process serves. What is asked for is committed already."""
@@ -222,6 +259,11 @@ class _Serving:
         while more:
             purged = delete_due(self._node)
             more, deleted = purged.more, deleted or bool(purged.stones)
+            await asyncio.sleep(0)
+        more = True
+        while more:
+            forgotten = purge_due(self._node)
+            more, deleted = forgotten.more, deleted or bool(forgotten.ranges)
             await asyncio.sleep(0)
         if deleted:
             await self.forget()

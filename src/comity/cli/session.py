@@ -96,8 +96,17 @@ class Session:
 
         Whose it is, and whether one is needed, the node decides. Without this method no badge is read or handed over.
         """
-        badge = None if self.badge is None else _read_badge(self.badge)
-        return self.run(operation, {**arguments, "badge": badge, "role": self.role, "why": self.why}, render)
+        return self.run(
+            operation, {**arguments, "badge": self.read_badge(), "role": self.role, "why": self.why}, render
+        )
+
+    def read_badge(self) -> str | None:
+        """The text of the badge that was named, if any.
+
+        Raises:
+            MalformedRequest: it cannot be read, can be read by others, or is none.
+        """
+        return None if self.badge is None else _read_badge(self.badge)
 
     def finish(self, reply: Reply, render: Render) -> int:
         """Print the result or the error, and give the exit code."""

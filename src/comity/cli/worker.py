@@ -12,7 +12,7 @@ import pickle
 import signal
 import sys
 
-__all__ = ["main"]
+__all__ = ["die_with", "main"]
 
 _PR_SET_PDEATHSIG = 1
 _SWITCH_SECONDS = 0.000_2
@@ -21,7 +21,7 @@ _SWITCH_SECONDS = 0.000_2
 def main() -> None:
     """Answer partners until the first process says to stop, or has gone."""
     # Before anything else is even loaded: this process holds the lock of the store from its first moment on.
-    _die_with(int(sys.argv[1]))
+    die_with(int(sys.argv[1]))
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     import asyncio
@@ -38,7 +38,7 @@ def main() -> None:
     asyncio.run(work(given))
 
 
-def _die_with(parent: int) -> None:
+def die_with(parent: int) -> None:
     """Let the operating system kill this process when its parent ends, also while this one is busy."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:

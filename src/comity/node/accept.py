@@ -11,17 +11,21 @@ What the partner is told follows from its envelope alone, never from what this p
 clashes with another is not kept, and its writer is told what it is told of any other that is well formed. To tell it of
 clashes with its own earlier objects would be too much, since they may not have been kept either. Whether this party
 keeps what it receives is not said at all; its own people see what was not kept (`list_unkept`).
+
+An indicator whose pattern only a parser can tell the truth of is pending until one has read it (`node.patterns`). It
+succeeds or fails by its pattern alone, also where it is not kept.
 """
 
 import json
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from comity.agreement.channels import Channel
 from comity.agreement.terms import Terms
+from comity.canonical import sha256_digest
 from comity.errors import MalformedObject, NotFoundError
-from comity.ids import Instant, ObjectId, PartyId
+from comity.ids import Digest, Instant, ObjectId, PartyId
 from comity.node.ingest import Intake, Parts, ReadBundle, join_intakes, read_in_steps, take_part
 from comity.node.node import Act, Node
 from comity.node.standing import Dossier, find_places
@@ -29,7 +33,7 @@ from comity.node.steps import Steps, finish
 from comity.release.receiving import find_restrictions
 from comity.stix.labels import make_tags
 from comity.stix.objects import UNVERSIONED, BundleReading, ParsedBundle
-from comity.store import Transaction, statuses
+from comity.store import Transaction, patterns, statuses
 from comity.store.changes import read_changes
 from comity.store.objects import Holding
 from comity.store.statuses import Unkept, Use
@@ -52,10 +56,15 @@ __all__ = [
     "read_status",
 ]
 
-MAX_ENVELOPE_OBJECTS = 10_000
+MAX_ENVELOPE_OBJECTS = 1_000
+"""What of it is held already, and what refers to each other in a circle, is taken in by one act: so many at most."""
 
-PART_OBJECTS = 500
-"""Objects of an envelope in one act: others wait for about twenty milliseconds."""
+_BESIDE = 128 * 1024
+"""Bytes of an envelope beside its objects; up to so many are read also where they are not JSON as a whole."""
+
+PART_OBJECTS = 250
+"""Objects of an envelope in one act: others wait for about ten milliseconds, or six times as long where each is marked
+and tagged like no other."""
 
 STATUS_LIFETIME = Instant(25 * 3_600 * 1_000_000)
 """TAXII 2.1 §4.3 asks for 24 hours."""
@@ -79,11 +88,15 @@ class WriteCollection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detail:
-    """One object of a status (TAXII 2.1 §4.3.1); `message` is empty for one that was received."""
+    """One object of a status (TAXII 2.1 §4.3.1); `message` is empty for one that was received.
+
+    `pattern` is the digest of a pattern that a parser has to read before it is known what becomes of the object.
+    """
 
     id: str
     version: str
     message: str = ""
+    pattern: Digest | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +107,7 @@ class Status:
     at: Instant
     successes: tuple[Detail, ...]
     failures: tuple[Detail, ...]
+    pendings: tuple[Detail, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,11 +146,13 @@ def accept_in_steps(node: Node, data: bytes, *, giver: PartyId, collection: str)
     # Before any of it is read: else who has no quota left could have others wait for the reading of what it sends.
     if (over := _find_excess(node, giver, Use(bytes=len(data), objects=1))) is not None:
         return over
-    reading = BundleReading(data, most=most)
+    reading = BundleReading(data, most=most, beside=_BESIDE)
     if not reading.count:
         raise MalformedObject(f"no object is in the envelope; send 1 to {most}", where="/objects")
+    if len(data) > _BESIDE:
+        yield
     read = yield from read_in_steps(reading)
-    parts, intakes = Parts(read.checked, most=PART_OBJECTS), list[Intake]()
+    parts, intakes = Parts(read, most=PART_OBJECTS), list[Intake]()
     use = Use(bytes=len(data), objects=reading.count)
     status: Status | OverQuota | None = None
     while status is None:
@@ -208,15 +224,42 @@ def read_status(node: Node, *, party: PartyId, name: str) -> Status:
     """
     with node.store.read() as transaction:
         body = statuses.read_status(transaction, party, name, after=Instant(node.clock() - STATUS_LIFETIME))
-    if body is None:
-        raise NotFoundError("there is no such status for who asks")
-    value = json.loads(body)
-    return Status(
-        id=name,
-        at=Instant(value["at"]),
-        successes=tuple(Detail(id=item, version=version) for item, version in value["successes"]),
-        failures=tuple(Detail(id=item, version=version, message=text) for item, version, text in value["failures"]),
-    )
+        if body is None:
+            raise NotFoundError("there is no such status for who asks")
+        value = json.loads(body)
+        status = Status(
+            id=name,
+            at=Instant(value["at"]),
+            successes=tuple(Detail(id=item, version=version) for item, version in value["successes"]),
+            failures=tuple(Detail(id=item, version=version, message=text) for item, version, text in value["failures"]),
+            pendings=tuple(
+                Detail(id=item, version=version, pattern=Digest(pattern))
+                for item, version, pattern in value.get("pendings", ())
+            ),
+        )
+        return _settle(transaction, party, status)
+
+
+def _settle(transaction: Transaction, giver: PartyId, status: Status) -> Status:
+    """The status, what is pending in it told by what is known of its pattern.
+
+    Nothing is known any more where the object was deleted before its pattern was read: then it was received.
+    """
+    if not status.pendings:
+        return status
+    known = patterns.read_said(transaction, giver, {item.pattern for item in status.pendings if item.pattern})
+    successes, failures, pendings = [*status.successes], [*status.failures], list[Detail]()
+    for item in status.pendings:
+        said = known.get(item.pattern) if item.pattern else None
+        if said is not None and not said.is_read:
+            pendings.append(item)
+        elif said is not None and said.problem is not None:
+            failures.append(
+                replace(item, message=_cut(f"/pattern: {said.problem}; correct it, and send a new version"))
+            )
+        else:
+            successes.append(item)
+    return replace(status, successes=tuple(successes), failures=tuple(failures), pendings=tuple(pendings))
 
 
 def list_unkept(node: Node, *, last: int) -> list[Unkept]:
@@ -232,9 +275,11 @@ def forget_old(node: Node) -> None:
     unkept = Instant(now - _UNKEPT_LIFETIME)
     with node.store.read() as transaction:
         due = statuses.has_forgettable(transaction, statuses=old, unkept=unkept)
+        due = due or patterns.has_forgettable(transaction, until=old)
     if due:
         with node.act() as act:
             statuses.forget(act.transaction, statuses=old, unkept=unkept, day=now // _DAY - 1)
+            patterns.forget(act.transaction, until=old)
 
 
 def _find_open(node: Node, transaction: Transaction, giver: PartyId) -> Mapping[str, WriteCollection]:
@@ -291,16 +336,22 @@ def _keep_status(act: Act, giver: PartyId, read: ReadBundle, intake: Intake) -> 
         for place, (item, _) in zip(read.checked.places, read.checked.good, strict=True)
         if place not in failed
     }
+    pending = dict[int, Detail]()
+    for place, text in read.patterns.items():
+        if place in received:
+            pending[place] = replace(received.pop(place), pattern=sha256_digest(text.encode()))
     for place, first in read.checked.repeats:
-        (failed if first in failed else received)[place] = failed.get(first) or received[first]
+        of = next(kind for kind in (failed, pending, received) if first in kind)
+        of[place] = of[first]
     status = Status(
         id=str(uuid.UUID(bytes=act.draw(16), version=4)),
         at=act.now,
         successes=tuple(received[place] for place in sorted(received)),
         failures=tuple(failed[place] for place in sorted(failed)),
+        pendings=tuple(pending[place] for place in sorted(pending)),
     )
     statuses.add_status(act.transaction, giver, status.id, at=status.at, body=_format(status))
-    return status
+    return _settle(act.transaction, giver, status)
 
 
 def _cut(message: str) -> str:
@@ -312,5 +363,6 @@ def _format(status: Status) -> bytes:
         "at": status.at,
         "successes": [[item.id, item.version] for item in status.successes],
         "failures": [[item.id, item.version, item.message] for item in status.failures],
+        "pendings": [[item.id, item.version, item.pattern] for item in status.pendings],
     }
     return json.dumps(value, separators=(",", ":")).encode()

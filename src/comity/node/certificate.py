@@ -13,9 +13,9 @@ from comity.errors import MalformedRequest
 from comity.ids import AgreementId, Instant, format_instant
 from comity.node.node import Node
 from comity.node.standing import find_agreement_id
-from comity.store import agreements, log, parties
+from comity.store import Transaction, agreements, log, parties
 
-__all__ = ["Evidence", "read_evidence", "verify_evidence"]
+__all__ = ["Evidence", "gather_evidence", "read_evidence", "verify_evidence"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,30 +42,43 @@ def read_evidence(node: Node, prefix: str, *, at: Instant | None) -> Evidence:
         raise MalformedRequest(f"{format_instant(at)} is yet to come; a certificate says what is on record", where="at")
     with node.store.read() as transaction:
         agreement = find_agreement_id(transaction, prefix)
-        return Evidence(
-            agreement=agreement,
-            at=now if at is None else at,
-            texts=tuple(
-                StoredText(hash=terms, document=document)
-                for terms, document in agreements.read_texts(transaction, agreement)
-            ),
-            events=tuple(
-                StoredEvent(digest=digest, envelope=envelope, recorded_at=recorded_at)
-                for digest, envelope, recorded_at in agreements.read_evidence(transaction, agreement)
-            ),
-            manifests=tuple(
-                StoredManifest(party=party, digest=digest, envelope=envelope)
-                for party, digest, envelope in parties.list_manifests(transaction)
-            ),
-            logged=tuple(
-                LoggedEvent(
-                    position=position,
-                    leaf=leaf,
-                    opening=None if opening is None else (opening.salt, opening.content),
-                )
-                for position, leaf, opening in log.read_events(transaction, agreement)
-            ),
+        logged = _read_logged(transaction, agreement)
+        return gather_evidence(transaction, agreement, at=now if at is None else at, logged=logged)
+
+
+def _read_logged(transaction: Transaction, agreement: AgreementId) -> tuple[LoggedEvent, ...]:
+    """The entries of the log that record an event of the agreement; the whole log is looked through for them."""
+    return tuple(
+        LoggedEvent(
+            position=position,
+            leaf=leaf,
+            opening=None if opening is None else (opening.salt, opening.content),
         )
+        for position, leaf, opening in log.read_events(transaction, agreement)
+    )
+
+
+def gather_evidence(
+    transaction: Transaction, agreement: AgreementId, *, at: Instant, logged: tuple[LoggedEvent, ...]
+) -> Evidence:
+    """What the store holds of the agreement, with the entries that record its events."""
+    return Evidence(
+        agreement=agreement,
+        at=at,
+        texts=tuple(
+            StoredText(hash=terms, document=document)
+            for terms, document in agreements.read_texts(transaction, agreement)
+        ),
+        events=tuple(
+            StoredEvent(digest=digest, envelope=envelope, recorded_at=recorded_at)
+            for digest, envelope, recorded_at in agreements.read_evidence(transaction, agreement)
+        ),
+        manifests=tuple(
+            StoredManifest(party=party, digest=digest, envelope=envelope)
+            for party, digest, envelope in parties.list_manifests(transaction)
+        ),
+        logged=logged,
+    )
 
 
 def verify_evidence(evidence: Evidence, *, now: Instant) -> Certificate:

@@ -23,6 +23,7 @@ from comity.signing import (
 )
 from comity.store import SqliteStore, parties
 from comity.tlog.merkle import EMPTY_ROOT
+from comity.tlog.origin import first_origin
 
 __all__ = ["found_node"]
 
@@ -86,7 +87,7 @@ def _build(folder: Path, settings: Settings) -> Manifest:
             parties.write_meta(transaction, "cursor_key", draw_bytes(32).hex())
     finally:
         store.close()
-    write_head(folder, sign_head(f"comity/{settings.party}", 0, EMPTY_ROOT, signer=signers[Role.LOG]))
+    write_head(folder, sign_head(first_origin(settings.party), 0, EMPTY_ROOT, signer=signers[Role.LOG]))
     return manifest
 
 

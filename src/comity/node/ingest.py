@@ -14,16 +14,18 @@ file is no way out of its giver's terms.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from comity.agreement.channels import Channel
-from comity.canonical import Json
+from comity.canonical import Json, sha256_digest
 from comity.errors import ComityError, MalformedObject
 from comity.ids import Digest, Instant, ObjectId, PartyId, format_instant
+from comity.node.delivery import keep_shown
 from comity.node.node import Act, Node
 from comity.node.relabel import relabel
 from comity.node.schemas import read_schemas
 from comity.node.steps import Steps, finish
+from comity.release.delivery import Shown, verify_objects, verify_page
 from comity.release.receiving import Restrictions, find_restrictions, make_unrestricted
 from comity.stix.labels import Label, Tags, join_tags, make_label, make_tags, read_tags, restate
 from comity.stix.markings import TLP_IDS, Markings, read_markings
@@ -35,11 +37,13 @@ from comity.stix.objects import (
     find_statements,
     join_bundles,
 )
-from comity.stix.parts import divide
+from comity.stix.parts import divide, weigh
+from comity.stix.patterns import UNCHECKED, UNPARSABLE, find_unsettled
 from comity.stix.validation import validate_bundle
-from comity.store import Transaction, arrivals, deletions, feeds, objects, pulls
+from comity.store import Transaction, arrivals, deletions, feeds, objects, patterns, pulls
 from comity.store.deletions import Tombstone
 from comity.store.objects import Holding, StoredObject
+from comity.store.patterns import KnownPattern
 
 __all__ = [
     "PART_OBJECTS",
@@ -52,10 +56,14 @@ __all__ = [
     "join_intakes",
     "read_in_steps",
     "receive_page",
+    "receive_shown",
     "take_part",
 ]
 
 _READ_AT_ONCE = 250
+_BYTES_AT_ONCE = 128 * 1024
+"""Of objects that are read in one step: what was made to be dear costs some 250 ns a byte."""
+
 PART_OBJECTS = 1_000
 """Objects of this node's own in one act: it takes about 40 ms."""
 
@@ -79,10 +87,15 @@ class Intake:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadBundle:
-    """A bundle that was parsed and validated; `versions` are those of what validation alone refused, by place."""
+    """A bundle that was parsed and validated.
+
+    `versions` are those of what validation alone refused, by place; `patterns` those that only a parser can tell the
+    truth of.
+    """
 
     checked: ParsedBundle
     versions: Mapping[int, str]
+    patterns: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,46 +121,68 @@ def add_objects(node: Node, data: bytes, *, tags: Tags) -> Intake:
 
 def add_in_steps(node: Node, data: bytes, *, tags: Tags) -> Steps[Intake]:
     """`add_objects`, and a turn for others between its parts."""
-    checked = (yield from read_in_steps(BundleReading(data))).checked
-    parts, intakes = Parts(checked, most=PART_OBJECTS), list[Intake]()
+    read = yield from read_in_steps(BundleReading(data))
+    parts, intakes = Parts(read, most=PART_OBJECTS), list[Intake]()
     while not parts.is_last():
         yield
         with node.act() as act:
             holding = Holding(originator=node.party, received_under=None, added_at=act.now)
             taken = take_part(act, parts, holding=holding, tags=tags, restrictions=make_unrestricted(node.party))
         intakes.append(taken)
-    return join_intakes(intakes, checked.bad)
+    return join_intakes(intakes, read.checked.bad)
 
 
-def receive_page(node: Node, data: bytes, received: Received) -> Intake:
+def receive_shown(node: Node, data: bytes, received: Received, shown: Shown) -> Intake:
+    """`receive_page` of a page that the giver's receipt shows to be the one it disclosed; the receipt is kept with it.
+
+    Raises:
+        ReceiptRefused: the page is another than the receipt lists; nothing was kept.
+        ConflictError: something else of this giver was taken in meanwhile; nothing was kept.
+    """
+    verify_page(shown.verified, data, terms=received.terms, channel=received.channel.id)
+    return receive_page(node, data, received, shown=shown)
+
+
+def receive_page(node: Node, data: bytes, received: Received, *, shown: Shown | None = None) -> Intake:
     """A partner's objects, taken in under its terms, and the place in its feed, in one transaction.
 
     The terms restrict what may become of them here (`release.receiving`). Whether the objects are within the scope of
-    the terms is not checked here: the giver's log shows it if they are not.
+    the terms is not checked here: the giver's log shows it if they are not. Without `shown` nothing is asked of the
+    giver: what comes over the network comes by `receive_shown`.
     """
-    checked = finish(read_in_steps(BundleReading(data))).checked
-    parts = Parts(checked, most=len(checked.good))
+    read = finish(read_in_steps(BundleReading(data)))
+    checked = read.checked
+    if shown is not None:
+        verify_objects(shown.verified, [item for item, _ in checked.good], checked.places)
+    parts = Parts(read, most=None)
     restrictions = find_restrictions(received.channel, giver=received.giver, receiver=node.party)
+    number = None if shown is None else shown.verified.sequence
     with node.act() as act:
-        holding = Holding(originator=received.giver, received_under=received.terms, added_at=act.now)
+        if shown is not None:
+            keep_shown(act, shown, arrived=True)
+        holding = Holding(originator=received.giver, received_under=received.terms, added_at=act.now, receipt=number)
         intake = take_part(act, parts, holding=holding, tags=make_tags(), restrictions=restrictions)
         if received.added_after is not None:
             pulls.set_position(act.transaction, received.giver, received.collection, received.added_after)
-    return join_intakes([intake], checked.bad)
+    return join_intakes([intake], read.checked.bad)
 
 
 def read_in_steps(reading: BundleReading) -> Steps[ReadBundle]:
     """The bundle, each object held against the schemas; of its JSON no more is left than `take_in` reads."""
     schemas, parts, versions = read_schemas(), list[ParsedBundle](), dict[int, str]()
-    for first in range(0, reading.count, _READ_AT_ONCE):
-        if first:
+    unsettled = dict[int, str]()
+    while not reading.is_done():
+        if parts:
             yield
-        parsed = reading.parse(_READ_AT_ONCE)
+        parsed = reading.parse(_READ_AT_ONCE, most_bytes=_BYTES_AT_ONCE)
         checked = validate_bundle(schemas, parsed)
         if len(checked.good) < len(parsed.good):
             versions |= {place: item.version for place, (item, _) in zip(parsed.places, parsed.good, strict=True)}
+        for place, (item, value) in zip(checked.places, checked.good, strict=True):
+            if item.type == "indicator" and (pattern := find_unsettled(value)) is not None:
+                unsettled[place] = pattern
         parts.append(replace(checked, good=tuple([(item, _trim(value)) for item, value in checked.good])))
-    return ReadBundle(checked=join_bundles(parts), versions=versions)
+    return ReadBundle(checked=join_bundles(parts), versions=versions, patterns=unsettled)
 
 
 def _trim(value: dict[str, Json]) -> dict[str, Json]:
@@ -160,11 +195,14 @@ def _trim(value: dict[str, Json]) -> dict[str, Json]:
 class Parts:
     """The good objects of a bundle, to be taken in by parts of about `most` (`stix.parts`), each in an act of its own.
 
-    What came in from elsewhere between two acts may change which parts are right: then they are made anew.
+    None is for whoever takes all of it in by one act. What came in from elsewhere between two acts may change which
+    parts are right: then they are made anew.
     """
 
-    def __init__(self, bundle: ParsedBundle, *, most: int) -> None:
+    def __init__(self, read: ReadBundle, *, most: int | None) -> None:
+        bundle = read.checked
         self.statements = find_statements(bundle.good)
+        self.patterns = read.patterns
         self._most = most
         self._places = bundle.places
         self._good = bundle.good
@@ -196,7 +234,10 @@ class Parts:
     def _divide(self, transaction: Transaction) -> None:
         left = sorted(place for part in self._left for place in part)
         items = [self._good[place][0] for place in left]
-        held = objects.read_held(transaction, {item.id for item in items}) if len(items) > self._most else ()
+        if self._most is None or sum(map(weigh, items)) <= self._most:
+            self._left = [left]
+            return
+        held = objects.read_held(transaction, {item.id for item in items})
         self._left = [[left[place] for place in part] for part in divide(items, held=held, most=self._most)]
 
 
@@ -218,17 +259,43 @@ def take_part(act: Act, parts: Parts, *, holding: Holding, tags: Tags, restricti
         act.transaction,
         parsed,
         _Labels({**known, **parts.statements}, tags=tags, restrictions=restrictions),
+        _note_patterns(act.transaction, parsed, parts.patterns, holding=holding),
         holding=holding,
     )
     parts.mark(act.transaction)
     return intake
 
 
-def _take_in(transaction: Transaction, parsed: ParsedBundle, labels: "_Labels", *, holding: Holding) -> Intake:
+def _note_patterns(
+    transaction: Transaction, parsed: ParsedBundle, texts: Mapping[int, str], *, holding: Holding
+) -> dict[int, KnownPattern]:
+    """What is known of the patterns that a parser has to read, by the place of what holds them; they are kept for it.
+
+    So are those of what is not kept here: what its giver may read of them follows from what it gave alone.
+    """
+    digests = (
+        {place: sha256_digest(texts[place].encode()) for place in parsed.places if place in texts} if texts else {}
+    )
+    if not digests:
+        return {}
+    given = {digest: texts[place] for place, digest in digests.items()}
+    known = patterns.add_patterns(transaction, holding.originator, given, now=holding.added_at)
+    return {place: known[digest] for place, digest in digests.items()}
+
+
+def _take_in(
+    transaction: Transaction,
+    parsed: ParsedBundle,
+    labels: "_Labels",
+    unsettled: Mapping[int, KnownPattern],
+    *,
+    holding: Holding,
+) -> Intake:
     ids = {item.id for item, _ in parsed.good}
     held = _index(objects.read_versions_of(transaction, ids))
     deleted = deletions.read_tombstones(transaction, ids)
     added, again, bad, clashing = list[_Judged](), list[tuple[StoredObject, Label]](), list[BadObject](), set[int]()
+    waiting = dict[int, KnownPattern]()
     for place, (item, value) in zip(parsed.places, parsed.good, strict=True):
         try:
             label = labels.make(item, value)
@@ -242,17 +309,29 @@ def _take_in(transaction: Transaction, parsed: ParsedBundle, labels: "_Labels", 
             bad.append(_describe_bad(place, item, error))
             clashing.add(place)
             continue
-        if same is None:
-            added.append((item, label))
-        else:
+        if same is not None:
+            # What is known of its pattern is said of it already: it is held with these very bytes.
             again.append((same, label))
-    _keep(transaction, added, again, held, holding=holding)
+            continue
+        if place in unsettled:
+            label = labels.hold_back(label, unsettled[place])
+            waiting[len(added)] = unsettled[place]
+        added.append((item, label))
+    keys = _keep(transaction, added, again, held, holding=holding)
+    _link_patterns(transaction, {keys[index]: pattern for index, pattern in waiting.items()})
     return Intake(
         added=tuple(dict.fromkeys(item.id for item, _ in added)),
         known=len(again),
         bad=tuple(bad),
         clashing=frozenset(clashing),
     )
+
+
+def _link_patterns(transaction: Transaction, held: Mapping[int, KnownPattern]) -> None:
+    if held:
+        patterns.link(transaction, [(pk, one.id) for pk, one in held.items() if not one.is_read], shows=False)
+        bad = [(pk, one.id) for pk, one in held.items() if one.problem is not None]
+        patterns.link(transaction, bad, shows=True)
 
 
 _Judged = tuple[StixObject, Label]
@@ -292,6 +371,13 @@ class _Labels:
             made = self._made[alike] = markings, tags, label
         return made[2]
 
+    @staticmethod
+    def hold_back(label: Label, pattern: KnownPattern) -> Label:
+        """The label of an indicator with that pattern: nothing admits it, unless the pattern parses."""
+        if pattern.is_read and pattern.problem is None:
+            return label
+        return replace(label, markings=label.markings | {UNPARSABLE if pattern.is_read else UNCHECKED})
+
 
 def _keep(
     transaction: Transaction,
@@ -300,8 +386,11 @@ def _keep(
     held: Mapping[ObjectId, Sequence[StoredObject]],
     *,
     holding: Holding,
-) -> None:
-    """Store what is `added`, and what is said more of what is held; the labels of all that this reaches follow."""
+) -> Sequence[int]:
+    """Store what is `added`, and what is said more of what is held; the labels of all that this reaches follow.
+
+    The keys of `added`.
+    """
     restated, arrived = set[ObjectId](), list[int]()
     keys = objects.LabelKeys(transaction)
     for same, label in again:
@@ -333,7 +422,9 @@ def _keep(
             terms=holding.received_under,
             giver=holding.originator,
             now=holding.added_at,
+            receipt=holding.receipt,
         )
+    return [item.pk for item in new]
 
 
 def _find_definitions(parsed: ParsedBundle) -> set[ObjectId]:

@@ -23,8 +23,18 @@ from comity.release.disclosure import Leaf, parse_leaf
 from comity.signing import Manifest, Role, parse_manifest, parse_signed_document, verify_manifest
 from comity.store import SqliteStore, Transaction, log, parties
 from comity.tlog.note import parse_checkpoint, parse_note
+from comity.tlog.origin import first_origin
 
-__all__ = ["Entry", "VerifiedLog", "find_entry", "list_entries", "read_checkpoint", "verify_folder", "verify_store"]
+__all__ = [
+    "Entry",
+    "VerifiedLog",
+    "find_entry",
+    "list_entries",
+    "read_checkpoint",
+    "read_own_manifest",
+    "verify_folder",
+    "verify_store",
+]
 
 _CHUNK = 1_000
 _NUMBER_DIGITS = 9
@@ -112,7 +122,7 @@ def verify_folder(folder: Path, *, digest: Digest | None = None) -> VerifiedLog:
     kept, size = _read_kept_head(folder)
     store = SqliteStore.inspect(folder / "store.db")
     try:
-        verified = verify_store(store, origin=f"comity/{settings.party}", party=settings.party, digest=digest)
+        verified = verify_store(store, origin=first_origin(settings.party), party=settings.party, digest=digest)
         _verify_kept_head(store, verified, kept=kept, size=size)
         return verified
     finally:
@@ -127,7 +137,7 @@ def verify_store(store: SqliteStore, *, origin: str, party: PartyId, digest: Dig
         CorruptionError: the party's own manifest is missing or damaged.
     """
     with store.read() as transaction:
-        manifest = _read_own_manifest(transaction, party, digest=digest)
+        manifest = read_own_manifest(transaction, party, digest=digest)
         heads = log.read_heads(transaction)
         if heads and _count_entries(transaction) > heads[-1][0]:
             raise LogMismatch(f"there are entries beyond the last checkpoint over {heads[-1][0]}", entry=heads[-1][0])
@@ -144,11 +154,13 @@ def verify_store(store: SqliteStore, *, origin: str, party: PartyId, digest: Dig
         opened=verified.opened,
         disclosures=verified.disclosures,
         checkpoints=verified.checkpoints,
+        origin=verified.origin,
+        purged=verified.purged,
         manifest=manifest.digest,
     )
 
 
-def _read_own_manifest(transaction: Transaction, party: PartyId, *, digest: Digest | None) -> Manifest:
+def read_own_manifest(transaction: Transaction, party: PartyId, *, digest: Digest | None) -> Manifest:
     """The manifest of this party in the store, signed by itself, and the one pinned where one is."""
     own = parties.read_party(transaction, party)
     if own is None:
@@ -166,6 +178,9 @@ def _read_own_manifest(transaction: Transaction, party: PartyId, *, digest: Dige
 
 def _read_kept_head(folder: Path) -> tuple[bytes, int]:
     path = folder / "head"
+    # A folder that was restored and has not been recovered has the checkpoint of its backup instead.
+    if not path.exists() and (folder / "restored").exists():
+        path = folder / "restored"
     try:
         kept = path.read_bytes()
         return kept, parse_checkpoint(parse_note(kept).text).size

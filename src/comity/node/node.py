@@ -26,8 +26,9 @@ from comity.signing import Role, Signer, parse_manifest, parse_signed_document
 from comity.store import SqliteStore, Transaction, Turns, log, parties
 from comity.tlog.merkle import append_leaves, leaf_hash, root_hash
 from comity.tlog.note import Checkpoint, format_checkpoint, format_note, parse_checkpoint, parse_note, sign_note
+from comity.tlog.origin import first_origin
 
-__all__ = ["Act", "Node", "join_node", "open_node", "sign_head", "write_head"]
+__all__ = ["Act", "Node", "join_node", "open_node", "sign_head", "verify_keys", "verify_newest", "write_head"]
 
 
 @dataclass(slots=True)
@@ -37,7 +38,7 @@ class Act:
     transaction: Transaction
     now: Instant
     draw: Callable[[int], bytes]
-    entries: list[tuple[bytes, log.Opening, log.Listing | None]] = field(default_factory=list)
+    entries: list[log.Entry] = field(default_factory=list)
     sequences: dict[PartyId, int] = field(default_factory=dict)
 
     def record(
@@ -48,11 +49,12 @@ class Act:
         terms: Digest | None,
         recipient: PartyId | None,
         count: int,
-        listing: log.Listing | None = None,
-    ) -> None:
-        """Put an entry on record with this act; `recipient` gets its next sequence number.
+        listing: log.Text | None = None,
+        grounds: log.Grounds | None = None,
+    ) -> int | None:
+        """Put an entry on record with this act; `recipient` gets its next sequence number, which comes back.
 
-        The content names `listing`, where it has one.
+        The content names `listing` and `grounds`, where it has them.
         """
         salt = self.draw(SALT_BYTES)
         sequence: int | None = None
@@ -69,8 +71,13 @@ class Act:
             at=self.now,
             commitment=commit_content(salt, content),
         )
-        self.entries.append((format_leaf(leaf), log.Opening(salt=salt, content=content), listing))
+        opening = log.Opening(salt=salt, content=content)
+        self.entries.append(log.Entry(leaf=format_leaf(leaf), opening=opening, listing=listing, grounds=grounds))
+        return sequence
 
+
+ORIGIN = "log-origin"
+"""What the store keeps the name of the log under, after a recovery."""
 
 _PAGES_BYTES = 48 * 1024 * 1024
 """Of pages in memory: beyond it the one that was asked for longest ago is put together again."""
@@ -99,12 +106,21 @@ class Node:
         self.remembered: dict[str, tuple[int, object]] = {}
         self.pages = Pages(_PAGES_BYTES)
         self._head: bytes | None = None
-        self._policy: tuple[tuple[int, ...], Policy] | None = None
+        self._origin: str | None = None
+        self._policy: tuple[tuple[int, ...], Policy, log.Text] | None = None
 
     @property
     def origin(self) -> str:
-        """The name of this node's log (C2SP tlog-checkpoint)."""
-        return f"comity/{self.party}"
+        """The name of this node's log (C2SP tlog-checkpoint), which changes with a recovery alone (`node.recovery`)."""
+        if self._origin is None:
+            row = self.store.row("SELECT value FROM meta WHERE name = ?", (ORIGIN,))
+            self._origin = first_origin(self.party) if row is None else str(row[0])
+        return self._origin
+
+    def rename_log(self, act: Act, origin: str) -> None:
+        """Let the log go on as `origin`, from the head of `act` on."""
+        parties.write_meta(act.transaction, ORIGIN, origin)
+        self._origin = origin
 
     @contextmanager
     def act(self, *, keeps_head: bool = True) -> Iterator[Act]:
@@ -168,12 +184,19 @@ class Node:
             # The time of the last change of the file itself cannot be set by who writes it, as the other can.
             stamp = (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino)
             if self._policy is None or self._policy[0] != stamp:
-                self._policy = (stamp, parse_policy(path.read_bytes()))
+                self._policy = (stamp, parse_policy(text := path.read_bytes()), log.Text(text))
         except OSError as error:
             raise ConfigError(f"{path}: {error}; without it this node recognises nothing") from error
         except MalformedError as error:
             raise ConfigError(f"{path}: {error.detail}") from error
         return self._policy[1]
+
+    def policy_text(self) -> log.Text:
+        """The text of the policy that `policy` gave last."""
+        if self._policy is None:
+            self.policy()
+        assert self._policy is not None  # noqa: S101 (it was read)
+        return self._policy[2]
 
     @property
     def turns(self) -> Turns | None:
@@ -198,7 +221,7 @@ class Node:
         tiles = append_leaves(
             lambda level, index: log.read_tile(transaction, level, index),
             size,
-            [leaf_hash(leaf) for leaf, _, _ in act.entries],
+            [leaf_hash(entry.leaf) for entry in act.entries],
         )
         log.write_tiles(transaction, tiles)
         grown = size + len(act.entries)
@@ -223,8 +246,8 @@ def open_node(folder: Path) -> Node:
         raise NotFoundError(f"{folder} holds a node without its store; restore store.db from a backup")
     store = SqliteStore.open(folder / "store.db")
     try:
-        _verify_keys(settings, signers, store)
-        _verify_not_rolled_back(folder, store)
+        verify_keys(settings, signers, store)
+        verify_newest(folder, store)
     except BaseException:
         store.close()
         raise
@@ -244,7 +267,7 @@ def join_node(folder: Path, settings: Settings, *, lock: int, turns: int) -> Nod
     signers = open_keys(folder / "keys")
     store = SqliteStore.join(folder / "store.db", lock=lock, turns=turns)
     try:
-        _verify_keys(settings, signers, store)
+        verify_keys(settings, signers, store)
     except BaseException:
         store.close()
         raise
@@ -268,7 +291,7 @@ def write_head(folder: Path, head: bytes) -> None:
     temporary.replace(folder / "head")
 
 
-def _verify_keys(settings: Settings, signers: Mapping[Role, Signer], store: SqliteStore) -> None:
+def verify_keys(settings: Settings, signers: Mapping[Role, Signer], store: SqliteStore) -> None:
     """The keys in the folder are those that this party's manifest names."""
     with store.read() as transaction:
         own = parties.read_party(transaction, settings.party)
@@ -282,14 +305,26 @@ def _verify_keys(settings: Settings, signers: Mapping[Role, Signer], store: Sqli
             )
 
 
-def _verify_not_rolled_back(folder: Path, store: SqliteStore) -> None:
-    path = folder / "head"
+def verify_newest(folder: Path, store: SqliteStore) -> None:
+    """Return if nothing shows that this party has signed more than `store` holds.
+
+    Raises:
+        RolledBack: it may have: the folder was restored, the kept checkpoint is newer, of another history, or missing.
+        CorruptionError: the kept checkpoint is none.
+    """
+    path, restored = folder / "head", folder / "restored"
+    if restored.exists():
+        raise RolledBack(
+            f"{folder} was restored from a backup, and this party may have signed more since: going on would fork its"
+            " log. If the newest store is lost, let the log go on under another name: comity recover"
+        )
     try:
         kept = path.read_bytes()
         checkpoint = parse_checkpoint(parse_note(kept).text)
     except OSError as error:
         raise RolledBack(
-            f"{path} is missing, so nothing shows that the store is the newest one; restore it from the same backup"
+            f"{path} is missing, so nothing shows that the store is the newest one; restore it from the same backup,"
+            " or see `comity recover`"
         ) from error
     except MalformedError as error:
         raise CorruptionError(f"{path} is not a checkpoint ({error.detail}); restore it from your backup") from error
@@ -299,7 +334,7 @@ def _verify_not_rolled_back(folder: Path, store: SqliteStore) -> None:
     if size < checkpoint.size:
         raise RolledBack(
             f"the store holds {size} log entries but this node has signed a checkpoint over {checkpoint.size}: it is an"
-            " older copy. Serving it would fork the log; restore the newest backup"
+            " older copy. Serving it would fork the log; restore the newest backup, and see `comity recover`"
         )
     if checkpoint.size and held != kept:
         raise RolledBack(

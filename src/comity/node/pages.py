@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from comity.ids import Digest, Instant, ObjectId
 from comity.store.feeds import Feed
-from comity.store.log import Listing
+from comity.store.log import Grounds, Text
 
 __all__ = ["Filled", "Pages", "Released"]
 
@@ -39,8 +39,9 @@ class Released:
 class Filled:
     """A page, column by column: `data` are the objects that leave, with a comma between each two, `sizes` their bytes.
 
-    `redacted` names what was removed, by the place of the object. `more` says that others wait behind it. `answers` is
-    for whoever sends it: what it made of the page, as it is and compressed.
+    `redacted` names what was removed, by the place of the object. `more` says that others wait behind it. `labels` are
+    the digests of those it was decided by, one for each object; `grounded` is how they were put on record, by the
+    policy asked then. `answers` is for whoever sends it: what it made of the page, as it is and compressed.
     """
 
     at: tuple[Instant, ...]
@@ -50,7 +51,10 @@ class Filled:
     redacted: Mapping[int, tuple[str, ...]]
     data: bytes
     more: bool
-    listing: Listing
+    listing: Text
+    labels: tuple[Digest, ...] = ()
+    floor: int = 0
+    grounded: dict[Digest, tuple[Grounds, Digest]] = field(default_factory=dict, compare=False, repr=False)
     answers: dict[str, object] = field(default_factory=dict, compare=False, repr=False)
 
     @property

@@ -43,6 +43,7 @@ __all__ = [
     "list_parties",
     "read_cursor_key",
     "read_manifests",
+    "read_node_key",
     "revoke_credential",
 ]
 
@@ -259,9 +260,18 @@ def read_cursor_key(node: Node) -> bytes:
         CorruptionError: it is missing.
     """
     with node.store.read() as transaction:
-        key = parties.read_meta(transaction, "cursor_key")
+        return read_node_key(transaction)
+
+
+def read_node_key(transaction: Transaction) -> bytes:
+    """The secret of this node's store, 32 bytes: whatever is made with it has a domain line of its own.
+
+    Raises:
+        CorruptionError: it is missing.
+    """
+    key = parties.read_meta(transaction, "cursor_key")
     if key is None:
-        raise CorruptionError("the store does not hold the node's cursor key; restore a backup")
+        raise CorruptionError("the store does not hold the node's own key; restore a backup")
     return bytes.fromhex(key)
 
 

@@ -32,16 +32,19 @@ from comity.ids import AgreementId, Digest, PartyId
 from comity.node.gate import find_open_collection
 from comity.node.node import Act, Node
 from comity.node.pages import Filled, Released
+from comity.node.parties import read_node_key
 from comity.node.standing import Collection
 from comity.release.clauses import Condition, read_sql
 from comity.release.decision import Decision, Redact, Release, Withhold, decide
 from comity.release.disclosure import Answer, EntryType, format_disclosure, format_listing
+from comity.release.grounds import format_grounds, tag_grounds
 from comity.release.history import Threshold, admits_history, find_threshold, read_history_sql
 from comity.release.redaction import redact
+from comity.stix.labels import format_label
 from comity.store import Transaction, feeds, objects
 from comity.store.changes import read_changes
 from comity.store.feeds import Admission, Candidates, Feed, Selection, VersionChoice
-from comity.store.log import Listing
+from comity.store.log import Grounds, Text
 
 __all__ = [
     "MAX_PAGE_BYTES",
@@ -77,11 +80,15 @@ class PollRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """What may now be sent; `agreement` is the one that a suspension of must wait for."""
+    """What may now be sent; `agreement` is the one that a suspension of must wait for.
+
+    `sequence` is the number of this disclosure to its recipient; None for a page with nothing on it.
+    """
 
     agreement: AgreementId
     terms: Digest
     filled: Filled
+    sequence: int | None = None
 
     @property
     def items(self) -> tuple[Released, ...]:
@@ -144,13 +151,13 @@ def prepare_together(node: Node, requests: Sequence[PollRequest]) -> None:
             _find_or_fill(node, transaction, collection, feed, request=request)
 
 
-_Opened = tuple[Collection, Feed]
+_Opened = tuple[Collection, Feed, Text]
 
 
 def _open(node: Node, act: Act, recipient: PartyId, name: str) -> _Opened | None:
-    """The collection, if the gate is open, with its feed, caught up as far as it does at once."""
+    """The collection, if the gate is open, its feed, caught up as far as it does at once, and the policy asked."""
     collection = find_open_collection(node, act.transaction, recipient, name)
-    return None if collection is None else (collection, _catch_up(act, collection, node.party))
+    return None if collection is None else (collection, _catch_up(act, collection, node.party), node.policy_text())
 
 
 def _poll(node: Node, act: Act, request: PollRequest, opened: dict[tuple[PartyId, str], _Opened | None]) -> Page | None:
@@ -160,15 +167,14 @@ def _poll(node: Node, act: Act, request: PollRequest, opened: dict[tuple[PartyId
     found = opened[place]
     if found is None:
         return None
-    collection, feed = found
+    collection, feed, policy = found
     filled = _find_or_fill(node, act.transaction, collection, feed, request=request)
     while feed.behind and not filled.more:
         feed = _catch_up(act, collection, node.party)
-        opened[place] = collection, feed
+        opened[place] = collection, feed, policy
         filled = _find_or_fill(node, act.transaction, collection, feed, request=request)
-    if filled.at:
-        _record(act, collection, request.answer, filled=filled)
-    return Page(agreement=collection.dossier.id, terms=collection.terms.hash, filled=filled)
+    sequence = _record(act, collection, request.answer, filled=filled, policy=policy) if filled.at else None
+    return Page(agreement=collection.dossier.id, terms=collection.terms.hash, filled=filled, sequence=sequence)
 
 
 def _find_or_fill(
@@ -219,12 +225,16 @@ def _admission(feed: Feed, channel: Channel, giver: PartyId, recipient: PartyId,
 
 @dataclass(frozen=True, slots=True)
 class _Channel:
-    """What is decided by: the collection, how far its feed is, who gives; `decisions` are those taken by label."""
+    """What is decided by: the collection, how far its feed is, who gives.
+
+    `decisions` are those taken by label, `digests` those of the labels' bodies.
+    """
 
     collection: Collection
     feed: Feed
     giver: PartyId
     decisions: dict[int, Decision]
+    digests: dict[int, Digest]
 
     @property
     def admission(self) -> Admission:
@@ -244,8 +254,8 @@ def _open_channel(node: Node, transaction: Transaction, collection: Collection, 
     changes, key = read_changes(transaction), f"decisions of {feed.id} under {collection.terms.hash}"
     remembered = node.remembered.get(key)
     if remembered is None or remembered[0] != changes:
-        remembered = node.remembered[key] = (changes, dict[int, Decision]())
-    return _Channel(collection, feed, node.party, cast("dict[int, Decision]", remembered[1]))
+        remembered = node.remembered[key] = (changes, (dict[int, Decision](), dict[int, Digest]()))
+    return _Channel(collection, feed, node.party, *cast("tuple[dict[int, Decision], dict[int, Digest]]", remembered[1]))
 
 
 def _fill(transaction: Transaction, channel: _Channel, *, request: PollRequest) -> Filled:
@@ -264,12 +274,12 @@ def _fill(transaction: Transaction, channel: _Channel, *, request: PollRequest) 
         if len(admitted) > limit or size > MAX_PAGE_BYTES:
             break
         if len(read) < at_once and not (enough and sum(map(len, read.data)) > enough):
-            return _finish(admitted, redacted, more=False, answer=request.answer)
+            return _finish(channel, admitted, redacted, more=False, answer=request.answer)
         # Where terms admit no more what they did, very many stand between two that they admit: those are passed over
         # by the condition that proposes, which a page without them need not pay for.
         selection, at_once = replace(selection, after=read.at[-1]), min(4 * at_once, MAX_PAGE_OBJECTS + 1)
         among = channel.admission.label
-    return _finish(admitted[: _cut(admitted, limit)], redacted, more=True, answer=request.answer)
+    return _finish(channel, admitted[: _cut(admitted, limit)], redacted, more=True, answer=request.answer)
 
 
 def _cut(admitted: Candidates, limit: int) -> int:
@@ -288,6 +298,7 @@ def _admit(
     if unknown := labels - decisions.keys():
         for key, label in objects.read_labels(transaction, unknown).items():
             decisions[key] = decide(scope, label, recipient=recipient)
+            channel.digests[key] = sha256_digest(format_label(label))
     if any(not isinstance(decisions[label], Release) for label in labels) or threshold.is_limit:
         rows = zip(read.label, read.first_seq, read.added_at, strict=True)
         read = read.pick(
@@ -313,10 +324,17 @@ def _redact(read: Candidates, removals: Mapping[int, Redact]) -> tuple[Candidate
     return replace(read, data=tuple(data), digest=tuple(digests)), names
 
 
-def _finish(admitted: Candidates, redacted: Mapping[int, tuple[str, ...]], *, more: bool, answer: Answer) -> Filled:
+def _finish(
+    channel: _Channel,
+    admitted: Candidates,
+    redacted: Mapping[int, tuple[str, ...]],
+    *,
+    more: bool,
+    answer: Answer,
+) -> Filled:
     digests = admitted.digest if answer in _CARRY_OBJECTS else (None,) * len(admitted)
     names = (redacted.get(place, ()) for place in range(len(admitted))) if redacted else repeat(())
-    listing = Listing(format_listing(zip(admitted.id, admitted.version, digests, names, strict=False)))
+    listing = Text(format_listing(zip(admitted.id, admitted.version, digests, names, strict=False)))
     return Filled(
         at=admitted.at,
         id=admitted.id,
@@ -326,21 +344,30 @@ def _finish(admitted: Candidates, redacted: Mapping[int, tuple[str, ...]], *, mo
         data=b",".join(admitted.data) if answer in _CARRY_OBJECTS else b"",
         more=more,
         listing=listing,
+        labels=tuple(map(channel.digests.__getitem__, admitted.label)),
+        floor=channel.feed.floor,
     )
 
 
-def _record(act: Act, collection: Collection, answer: Answer, *, filled: Filled) -> None:
+def _record(act: Act, collection: Collection, answer: Answer, *, filled: Filled, policy: Text) -> int | None:
+    if policy.digest not in filled.grounded:
+        text = Text(format_grounds(floor=filled.floor, labels=filled.labels, policy=policy.digest))
+        tag = tag_grounds(read_node_key(act.transaction), text.data)
+        filled.grounded[policy.digest] = Grounds(text=text, policy=policy), tag
+    grounds, tag = filled.grounded[policy.digest]
     content = format_disclosure(
         answer=answer,
         channel=collection.channel.id,
         epoch=collection.dossier.epoch,
+        grounds=tag,
         listing=filled.listing.digest,
     )
-    act.record(
+    return act.record(
         EntryType.DISCLOSURE,
         content,
         terms=collection.terms.hash,
         recipient=collection.recipient,
         count=len(filled.at),
         listing=filled.listing,
+        grounds=grounds,
     )

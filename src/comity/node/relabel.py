@@ -30,10 +30,8 @@ def relabel(
     stored = objects.read_versions_of(transaction, affected - {item.id for item in added if item.first})
     settled = _settle(transaction, added, stored)
     keys = objects.LabelKeys(transaction)
-    for item in stored:
-        label = keys.find(settled[item.pk])
-        if label != item.label:
-            objects.set_label(transaction, item.pk, label)
+    now = [(item.pk, item.label, keys.find(settled[item.pk])) for item in stored]
+    objects.set_labels(transaction, [(pk, label) for pk, before, label in now if label != before])
     return {item.pk: keys.find(settled[item.pk]) for item in added}
 
 

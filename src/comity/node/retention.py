@@ -22,7 +22,7 @@ from comity.agreement.lifecycle import Standing
 from comity.agreement.retention import NOTICE, Clause, Delete, Judgement, Keep, Review, Rule, find_reach, judge_rules
 from comity.agreement.terms import Terms
 from comity.agreement.transitions import State
-from comity.errors import TransitionError
+from comity.errors import TransitionError, UnavailableError
 from comity.ids import Digest, Instant, ObjectId, PartyId, format_instant
 from comity.node.explain import find_object
 from comity.node.node import Act, Node
@@ -31,7 +31,7 @@ from comity.node.relabel import relabel
 from comity.node.standing import Dossier, list_dossiers
 from comity.release.disclosure import DisclosedObject, EntryType, format_purge, format_review
 from comity.stix.markings import TLP_IDS
-from comity.store import Transaction, arrivals, deletions, objects
+from comity.store import Transaction, arrivals, deletions, objects, purges
 from comity.store.deletions import Tombstone
 from comity.store.objects import StoredObject
 
@@ -46,6 +46,7 @@ __all__ = [
     "delete",
     "delete_due",
     "find_end",
+    "finish_deletions",
     "keep",
     "list_reviews",
 ]
@@ -170,7 +171,7 @@ def delete(node: Node, prefix: str, *, reason: str, by: str | None = None) -> Pu
         held = objects.read_versions_of(act.transaction, [item.id])
         stones = tuple(_delete(act, version, judged=None, reason=reason, by=by) for version in held)
         relabel(act.transaction, restated={item.id})
-    return Purged(stones=stones, more=False, gone=_finish(node))
+    return Purged(stones=stones, more=False, gone=finish_deletions(node))
 
 
 def delete_due(node: Node, *, most: int = _BATCH) -> Purged:
@@ -185,7 +186,7 @@ def delete_due(node: Node, *, most: int = _BATCH) -> Purged:
         due = next(_find_deletable(transaction, ground, now=now), None)
         unfinished = deletions.is_unfinished(transaction)
     if due is None:
-        return Purged(stones=(), more=False, gone=not unfinished or _finish(node))
+        return Purged(stones=(), more=False, gone=not unfinished or finish_deletions(node))
     with node.act() as act:
         stones = list[Tombstone]()
         found = list[Due]()
@@ -198,7 +199,7 @@ def delete_due(node: Node, *, most: int = _BATCH) -> Purged:
             stones.append(_delete(act, due.object, judged=due.judged, reason=None, by=None))
         relabel(act.transaction, restated={stone.id for stone in stones})
     more = len(found) > most
-    return Purged(stones=tuple(stones), more=more, gone=False if more else _finish(node))
+    return Purged(stones=tuple(stones), more=more, gone=False if more else finish_deletions(node))
 
 
 def find_end(dossier: Dossier, party: PartyId, *, now: Instant) -> Instant | None:
@@ -348,18 +349,23 @@ def _record_review(
         act.record(EntryType.REVIEW, content, terms=terms, recipient=None, count=len(digests))
 
 
-def _finish(node: Node) -> bool:
+def finish_deletions(node: Node) -> bool:
     """Whether nothing of what was deleted is left in the files of the store; a reader may have to go first.
 
-    A crash on any line leaves the mark that the deletion made, and the next run begins here again.
+    A crash on any line leaves the mark that the deletion made, and the next run begins here again. So does a full disk:
+    the deletion is on record, and must not be told as one that was undone.
     """
     node.pages.clear()  # no page is given again that holds what is gone; nor may its bytes stay in memory
-    with node.act() as act:
-        deletions.sweep_labels(act.transaction)
-    if not node.store.empty_wal():
+    try:
+        with node.act() as act:
+            deletions.sweep_labels(act.transaction)
+            purges.sweep_listings(act.transaction)
+        if not node.store.empty_wal():
+            return False
+        with node.act() as act:
+            deletions.mark_finished(act.transaction)
+    except UnavailableError:
         return False
-    with node.act() as act:
-        deletions.mark_finished(act.transaction)
     return True
 
 

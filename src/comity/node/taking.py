@@ -19,6 +19,9 @@ _MAX_VERSIONS = 100
 _MAX_UNANSWERED = 100
 """Proposals of one partner that this party has not answered in any way."""
 
+_MAX_BYTES_UNANSWERED = 8 * 1024 * 1024
+"""All that is on record stands in memory too, parsed: nobody fills it before people of this party have said a word."""
+
 
 def is_stranger(event: Event, terms: Terms | None, dossier: Dossier) -> bool:
     """Whether the sender is no party as far as is known here.
@@ -87,8 +90,13 @@ def _check_bounds(node: Node, act: Act, event: Event, *, dossier: Dossier | None
     """
     if dossier is not None and event.kind in STOPS - {EventKind.COUNTER} and _stops_more(event, dossier):
         return
+    waiting, size = agreements.measure_unanswered(act.transaction, event.party, by=node.party)
+    if size >= _MAX_BYTES_UNANSWERED and not (
+        dossier is not None and agreements.was_told(act.transaction, event.party, dossier.id, by=node.party)
+    ):
+        raise ConflictError(f"{event.party} has {_MAX_BYTES_UNANSWERED} bytes here that wait for an answer")
     if dossier is None:
-        if agreements.count_unanswered(act.transaction, event.party, by=node.party) >= _MAX_UNANSWERED:
+        if waiting >= _MAX_UNANSWERED:
             raise ConflictError(f"{event.party} has {_MAX_UNANSWERED} proposals here that wait for an answer")
         return
     sizes = [

@@ -16,12 +16,13 @@ from comity.agreement.terms import Terms
 from comity.agreement.work import AgreementFacts, WorkItem, WorkKind, list_agreement_work, sort_work, start_notice
 from comity.errors import TransitionError
 from comity.ids import Digest, Instant, PartyId
+from comity.node.acknowledge import list_unacknowledged
 from comity.node.node import Node
 from comity.node.parties import list_parties
 from comity.node.retention import Due, check_texts, list_reviews
 from comity.node.standing import Dossier, find_agreement, list_dossiers
 from comity.release.disclosure import EntryType, format_review
-from comity.store import Transaction, agreements, deletions
+from comity.store import Transaction, agreements, deletions, patterns
 
 __all__ = ["list_work", "review_agreement"]
 
@@ -44,7 +45,9 @@ def list_work(node: Node) -> tuple[WorkItem, ...]:
             *_list_retention(reviews.items, texts, more=reviews.more),
             *_list_deleted(transaction, texts, now=now),
             *_list_undelivered(transaction, now=now),
+            *_list_unacknowledged(transaction, now=now),
             *_list_strangers(transaction, dossiers, now=now),
+            *_list_unparsable(transaction, node.party),
         ]
     for dossier in dossiers:
         facts = _read_facts(dossier, node.party, reviewed_at=reviewed.get(dossier.id), now=now)
@@ -159,6 +162,22 @@ def _list_undelivered(transaction: Transaction, *, now: Instant) -> Iterator[Wor
         )
 
 
+def _list_unacknowledged(transaction: Transaction, *, now: Instant) -> Iterator[WorkItem]:
+    for item in list_unacknowledged(transaction, now=now):
+        yield WorkItem(
+            kind=WorkKind.UNACKNOWLEDGED,
+            act=f"pull again, and see that {item.party}'s node answers"
+            if item.sent
+            else f"ask {item.party} whether it has what was given; the log has each: log list",
+            why=f"{item.party} has not taken what this party acknowledged"
+            if item.sent
+            else f"{item.count} disclosure{'' if item.count == 1 else 's'} to {item.party} not acknowledged",
+            since=item.since,
+            party=item.party,
+            count=item.count,
+        )
+
+
 def _list_strangers(transaction: Transaction, dossiers: Sequence[Dossier], *, now: Instant) -> Iterator[WorkItem]:
     """Whoever speaks of an agreement that is not its own has its name from somewhere."""
     titles = {dossier.id: (dossier.standing(now=now).current or dossier.versions[-1]).title for dossier in dossiers}
@@ -172,6 +191,23 @@ def _list_strangers(transaction: Transaction, dossiers: Sequence[Dossier], *, no
             title=titles[agreement],
             party=party,
             count=count,
+        )
+
+
+def _list_unparsable(transaction: Transaction, own: PartyId) -> Iterator[WorkItem]:
+    for item in patterns.list_unparsable(transaction):
+        mine = item.giver == own
+        many = f"{item.count} indicator{'' if item.count == 1 else 's'} of {'this party' if mine else item.giver}"
+        yield WorkItem(
+            kind=WorkKind.UNPARSABLE_PATTERN,
+            act="correct the pattern in a new version: object show says where it fails"
+            if mine
+            else f"ask {item.giver} for a new version with another pattern: object show says where it fails",
+            why=f"{many} withheld from everybody, as the pattern does not parse: {item.example}"
+            + (" and others" if item.count > 1 else ""),
+            since=item.since,
+            party=None if mine else item.giver,
+            count=item.count,
         )
 
 

@@ -8,20 +8,23 @@ no selector and no free text stands in a leaf.
 
     leaf     {"at":"…","commitment":"…","count":2,"format":"comity-leaf/1","recipient":"borealia","sequence":7,
               "terms":"…","type":"disclosure"}
-    content  {"answer":"objects","channel":"main","epoch":3,"format":"comity-disclosure/2","listing":"…"}
+    content  {"answer":"objects","channel":"main","epoch":3,"format":"comity-disclosure/3","grounds":"…","listing":"…"}
     listing  {"format":"comity-listing/1","objects":[{"digest":"…","id":"report--…","redacted":[],"version":"…"}]}
 
 The content of a disclosure names its listing by SHA-256, so that what a thousand objects take is hashed and kept once
-for all who were given those very objects.
+for all who were given those very objects. What it was decided by it names by a keyed hash (`release.grounds`). The
+first format has its objects in itself, the second names no grounds.
 
 Not here: the tree (`tlog.merkle`), the salt's randomness and the write (`node`).
 """
 
 import hashlib
 import hmac
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from comity.agreement.people import Approval, Role
 from comity.canonical import Json, canonical_bytes, parse_signed_json, sha256_digest
@@ -40,16 +43,20 @@ from comity.ids import (
 )
 
 __all__ = [
+    "DISCLOSURE_FORMAT",
+    "LISTING_FORMAT",
     "MAX_ENTRY_BYTES",
     "NOT_SHARED",
     "OF_NO_TERMS",
     "SALT_BYTES",
+    "USUAL_CONTENT",
     "Answer",
     "CredentialChange",
     "DisclosedObject",
     "EntryType",
     "Leaf",
     "PeopleChange",
+    "ReaderChange",
     "commit_content",
     "format_credential_content",
     "format_disclosure",
@@ -58,6 +65,7 @@ __all__ = [
     "format_listing",
     "format_people_content",
     "format_purge",
+    "format_reader_content",
     "format_review",
     "parse_leaf",
     "verify_opening",
@@ -69,9 +77,21 @@ MAX_ENTRY_BYTES = 65_535
 SALT_BYTES = 32
 
 _FORMAT = "comity-leaf/1"
-_DISCLOSURE = "comity-disclosure/2"
-_LISTING = "comity-listing/1"
+DISCLOSURE_FORMAT = "comity-disclosure/3"
+LISTING_FORMAT = "comity-listing/1"
 _DOMAIN = b"comity-commitment/1\n"
+_LEAF = re.compile(
+    r'\{"at":"([0-9T:.Z-]{20,30})","commitment":"([0-9a-f]{64})","count":(0|[1-9][0-9]{0,14}),"format":"comity-leaf/1",'
+    r'"recipient":(?:null|"([a-z0-9.-]{1,63})"),"sequence":(null|0|[1-9][0-9]{0,14}),'
+    r'"terms":(?:null|"([0-9a-f]{64})"),"type":"([a-z-]{1,32})"\}',
+    re.ASCII,
+)
+"""A leaf as `format_leaf` writes it: what fits is canonical JSON, and is read without a reader of JSON."""
+USUAL_CONTENT = re.compile(
+    rb'\{"answer":"([a-z]{1,32})","channel":"([a-z0-9._-]{0,128})","epoch":(0|[1-9][0-9]{0,14}),'
+    rb'"format":"comity-disclosure/(?:2|3)",(?:"grounds":"([0-9a-f]{64})",)?"listing":"([0-9a-f]{64})"\}'
+)
+"""A content as `format_disclosure` writes most: it names its listing."""
 _FIELDS = frozenset({"format", "type", "terms", "recipient", "sequence", "count", "at", "commitment"})
 
 
@@ -84,14 +104,16 @@ class EntryType(StrEnum):
     CREDENTIAL = "credential"
     REVIEW = "review"
     PURGE = "purge"
+    ACKNOWLEDGEMENT = "acknowledgement"
+    RECOVERY = "recovery"
 
 
-NOT_SHARED = frozenset({EntryType.REVIEW, EntryType.PURGE})
+NOT_SHARED = frozenset({EntryType.REVIEW, EntryType.PURGE, EntryType.RECOVERY})
 """What a party records of its own house: it concerns terms where something was received under them, else none."""
 
 
-OF_NO_TERMS = frozenset({EntryType.PEOPLE, EntryType.CREDENTIAL})
-"""What a party records of who may come in: it concerns no terms."""
+OF_NO_TERMS = frozenset({EntryType.PEOPLE, EntryType.CREDENTIAL, EntryType.ACKNOWLEDGEMENT})
+"""What a party records of who may come in, and of what is known to have been given: it concerns no terms alone."""
 
 
 class CredentialChange(StrEnum):
@@ -99,6 +121,13 @@ class CredentialChange(StrEnum):
 
     CREATE = "create"
     REVOKE = "revoke"
+
+
+class ReaderChange(StrEnum):
+    """What was done with a permission to read the log."""
+
+    ADD = "add-reader"
+    REMOVE = "remove-reader"
 
 
 class PeopleChange(StrEnum):
@@ -152,15 +181,21 @@ def commit_content(salt: bytes, content: bytes) -> Digest:
     return Digest(hashlib.sha256(_DOMAIN + salt + content).hexdigest())
 
 
-def format_disclosure(*, answer: Answer, channel: str, epoch: int, listing: Digest) -> bytes:
-    """The content of a disclosure, canonical; `listing` is the digest of what `format_listing` gives.
+def format_disclosure(*, answer: Answer, channel: str, epoch: int, grounds: Digest, listing: Digest) -> bytes:
+    """The content of a disclosure, canonical.
 
-    `epoch` is the agreement's count of events when it was decided.
+    `listing` is the digest of what `format_listing` gives, `grounds` the tag of what it was decided by, `epoch` the
+    agreement's count of events when it was.
     """
-    name = canonical_bytes(channel).decode()
     return (
-        f'{{"answer":"{answer}","channel":{name},"epoch":{epoch},"format":"{_DISCLOSURE}","listing":"{listing}"}}'
+        f'{{"answer":"{answer}","channel":{_quote_channel(channel)},"epoch":{epoch},"format":"{DISCLOSURE_FORMAT}",'
+        f'"grounds":"{grounds}","listing":"{listing}"}}'
     ).encode()
+
+
+@lru_cache(maxsize=1_024)
+def _quote_channel(channel: str) -> str:
+    return canonical_bytes(channel).decode()
 
 
 def format_listing(objects: Iterable[tuple[ObjectId, str, Digest | None, Sequence[str]]]) -> bytes:
@@ -175,7 +210,7 @@ def format_listing(objects: Iterable[tuple[ObjectId, str, Digest | None, Sequenc
         else _format_listed(item, version, digest, redacted=redacted)
         for item, version, digest, redacted in objects
     ]
-    return f'{{"format":"{_LISTING}","objects":[{",".join(listed)}]}}'.encode()
+    return f'{{"format":"{LISTING_FORMAT}","objects":[{",".join(listed)}]}}'.encode()
 
 
 def _format_listed(item: ObjectId, version: str, digest: Digest | None, *, redacted: Sequence[str]) -> str:
@@ -216,6 +251,19 @@ def format_credential_content(
             "party": party,
             "credential": credential,
             "expires_at": None if expires_at is None else format_instant(expires_at),
+        }
+    )
+
+
+def format_reader_content(change: ReaderChange, *, reader: str, permission: str, expires_at: Instant) -> bytes:
+    """The content of a credential entry about a reader of the log, canonical; nothing of the secret."""
+    return canonical_bytes(
+        {
+            "format": "comity-reader-record/1",
+            "change": change.value,
+            "reader": reader,
+            "permission": permission,
+            "expires_at": format_instant(expires_at),
         }
     )
 
@@ -300,6 +348,10 @@ def parse_leaf(data: bytes) -> Leaf:
     Raises:
         MalformedJson: not canonical, an unknown or missing field, or a value of the wrong kind.
     """
+    if (written := _LEAF.fullmatch(data.decode("latin-1"))) is not None:
+        at, commitment, count, recipient, number, terms, kind = written.groups()
+        sequence = None if number == "null" else int(number)
+        return _build_leaf(kind, terms, recipient, sequence=sequence, count=int(count), at=at, commitment=commitment)
     value = parse_signed_json(data)
     if not isinstance(value, dict) or value.keys() != _FIELDS or value["format"] != _FORMAT:
         raise MalformedJson(f"not a log leaf of the format {_FORMAT}")
@@ -312,7 +364,7 @@ def parse_leaf(data: bytes) -> Leaf:
             "count": int(count),
             "at": str(at),
             "commitment": str(commitment),
-        }:
+        } if not (isinstance(sequence, bool) or isinstance(count, bool)):
             return _build_leaf(kind, terms, recipient, sequence=sequence, count=count, at=at, commitment=commitment)
         case _:
             raise MalformedJson("a field of the log leaf has a value of the wrong kind")
@@ -327,19 +379,32 @@ def verify_opening(leaf: Leaf, *, salt: bytes, content: bytes, listing: bytes = 
     if not hmac.compare_digest(commit_content(salt, content), leaf.commitment):
         raise LogMismatch("salt and content do not open the commitment of the leaf")
     named = _find_listing(content) if leaf.type is EntryType.DISCLOSURE else None
-    if (named or "") != (sha256_digest(listing) if listing else ""):
+    if (named or "") != (_digest_listing(listing) if listing else ""):
         raise LogMismatch("the listing is not the one that the content names")
     return content
 
 
+@lru_cache(maxsize=8)
+def _digest_listing(listing: bytes) -> Digest:
+    """The same listing stands behind many entries."""
+    return sha256_digest(listing)
+
+
 def _find_listing(content: bytes) -> str | None:
     """The digest of the listing that the content of a disclosure names; the first format has its objects in itself."""
+    if (written := USUAL_CONTENT.fullmatch(content)) is not None:
+        return written[5].decode()
     try:
         said = parse_signed_json(content)
     except MalformedJson:
         return None
     listing = said.get("listing") if isinstance(said, dict) else None
     return listing if isinstance(listing, str) else None
+
+
+# A log names the same few again and again.
+_parse_terms = lru_cache(maxsize=1_024)(parse_digest)
+_parse_recipient = lru_cache(maxsize=1_024)(parse_party_id)
 
 
 def _build_leaf(
@@ -355,8 +420,8 @@ def _build_leaf(
     try:
         leaf = Leaf(
             type=EntryType(kind),
-            terms=None if terms is None else parse_digest(terms),
-            recipient=None if recipient is None else parse_party_id(recipient),
+            terms=None if terms is None else _parse_terms(terms),
+            recipient=None if recipient is None else _parse_recipient(recipient),
             sequence=sequence,
             count=count,
             at=parse_instant(at),

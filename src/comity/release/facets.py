@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from comity.agreement.terms import Scope
+from comity.errors import CorruptionError
 from comity.ids import PartyId
 from comity.release.clauses import CLAUSES, Groups, admits_groups
 from comity.release.history import Threshold
@@ -95,8 +96,15 @@ def find_facets(label: Label) -> tuple[tuple[str, str], ...]:
 
 
 def parse_facet(clause: str, said: str) -> Facet:
-    """The facet that the text `said` of `find_facets` is."""
-    return Facet(clause, frozenset([frozenset(_parse_line(line)) for line in said.split("\n")[:-1]]))
+    """The facet that the text `said` of `find_facets` is.
+
+    Raises:
+        CorruptionError: `find_facets` writes no such text, so that a store which holds it was altered.
+    """
+    try:
+        return Facet(clause, frozenset([frozenset(_parse_line(line)) for line in said.split("\n")[:-1]]))
+    except KeyError as error:
+        raise CorruptionError("the store holds a facet of labels that was altered; restore a backup") from error
 
 
 def find_refused(scope: Scope, facets: Mapping[str, Facet], *, recipient: PartyId) -> frozenset[str]:

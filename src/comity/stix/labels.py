@@ -13,6 +13,7 @@ Not decided here: what is admitted (`release.clauses`), and which references cou
 whoever finds one missing).
 """
 
+import json
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ from comity.errors import MalformedError, MalformedObject
 from comity.ids import PartyId, parse_object_id, parse_party_id
 from comity.stix.markings import STATEMENT, TLP_ORDER, GranularMarking, Markings, tlp_rank
 from comity.stix.objects import StixObject
+from comity.stix.patterns import UNCHECKED, UNPARSABLE
 from comity.stix.tags import (
     CLASSIFICATION_EXTENSION,
     VOCABULARIES,
@@ -39,6 +41,7 @@ from comity.vocabulary import HANDLING, KINDS, PERSON_CLASSES, SPECIAL_CATEGORIE
 
 __all__ = [
     "CLASSIFICATION_EXTENSION",
+    "MAX_MARKINGS",
     "MAX_WORDS",
     "OVERFULL",
     "UNRESOLVED",
@@ -63,11 +66,19 @@ UNSPECIFIED: Final = "unspecified"
 MAX_WORDS: Final = 512
 """In one label: far above what people tag and refer to within one exchange."""
 
+MAX_MARKINGS: Final = 32
+"""Of the words of a label: each is as long as twenty others, and terms would have to name every one of them."""
+
 UNRESOLVED: Final = "unresolved-reference"
 """The marking of an object that refers to one the node does not hold; no terms can name it."""
 
 _TYPE = re.compile(r"[a-z0-9](?:[a-z0-9]|-(?!-)){1,248}[a-z0-9]", re.ASCII)
 _PROPERTY = re.compile(r"[A-Za-z0-9_-]{1,250}", re.ASCII)
+
+_MOST_WORDS_REMEMBERED = 64
+_MOST_BYTES_REMEMBERED = 4_096
+"""Of a label that is remembered; longer ones are read and written anew. Property names make one as long as an object.
+"""
 
 _MAX_FRAMEWORK = 4_000
 """Characters of a framework's name, as in terms (`agreement.reader.MAX_TEXT`)."""
@@ -133,7 +144,7 @@ def make_label(
     """The label of one object by itself; references are joined by the caller.
 
     `originators` are all that it could be of. An object of no kind is of the kind "unspecified", so that terms which
-    name kinds do not admit it. What was received with more restrictions than a label can hold is OVERFULL.
+    name kinds do not admit it. What is marked, tagged or restricted with more than a label can hold is OVERFULL.
     """
     label = Label(
         types=frozenset({obj.type}),
@@ -150,8 +161,7 @@ def make_label(
         excluded_frameworks=excluded_frameworks,
         granular=markings.granular,
     )
-    restricted = audience is not None or excluded_frameworks
-    return OVERFULL if restricted and _count_words(label) > MAX_WORDS else label
+    return OVERFULL if _is_overfull(label) else label
 
 
 def with_unresolved(label: Label) -> Label:
@@ -163,7 +173,8 @@ def join(label: Label, *others: Label) -> Label:
     """The strictest of all of them, with the granular markings of the first, whose properties they are.
 
     Associative, idempotent, and commutative but for `granular`; what admits the join admits each. A join of over
-    MAX_WORDS words is OVERFULL, which nothing admits: a bound on what a chain of references can cost.
+    MAX_WORDS words, or MAX_MARKINGS of them markings, is OVERFULL, which nothing admits: a bound on what a chain of
+    references can cost.
     """
     for other in others:
         if other is label or label == OVERFULL:
@@ -183,7 +194,7 @@ def join(label: Label, *others: Label) -> Label:
             excluded_frameworks=label.excluded_frameworks | other.excluded_frameworks,
             granular=label.granular,
         )
-        if OVERFULL.markings <= label.markings or _count_words(label) > MAX_WORDS:
+        if OVERFULL.markings <= label.markings or _is_overfull(label):
             label = OVERFULL
     return label
 
@@ -200,6 +211,10 @@ def restate(label: Label, newer: Label) -> Label:
         regions=frozenset({frozenset[str]().union(*label.regions, *newer.regions)}),
         kinds=kinds or frozenset({UNSPECIFIED}),
     )
+
+
+def _is_overfull(label: Label) -> bool:
+    return len(label.markings) > MAX_MARKINGS or _count_words(label) > MAX_WORDS
 
 
 def _count_words(label: Label) -> int:
@@ -226,14 +241,18 @@ def _intersect(one: frozenset[PartyId] | None, other: frozenset[PartyId] | None)
 # --- bytes --------------------------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=4_096)
 def format_label(label: Label) -> bytes:
     """The one canonical form of a label (RFC 8785): equal labels have equal bytes, and are stored once.
 
     `excluded_frameworks` is written only where there are any, as labels were before they had it.
     """
+    short = _count_words(label) + len(label.granular) <= _MOST_WORDS_REMEMBERED
+    return (_remember_bytes if short else _format_label)(label)
+
+
+def _format_label(label: Label) -> bytes:
     excluded: dict[str, Json] = {"excluded_frameworks": _sorted(label.excluded_frameworks)}
-    return canonical_bytes(
+    return _write(
         {
             "types": _sorted(label.types),
             "tlp": label.tlp,
@@ -252,7 +271,15 @@ def format_label(label: Label) -> bytes:
     )
 
 
-@lru_cache(maxsize=4_096)
+def _write(value: dict[str, Json]) -> bytes:
+    """`canonical_bytes` of what holds text alone, ten times as fast where all of it is ASCII.
+
+    Then it is sorted alike by code points and by UTF-16 code units (RFC 8785 §3.2.3), and escaped alike (§3.2.2.2).
+    """
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    return text.encode() if text.isascii() else canonical_bytes(value)
+
+
 def parse_label(data: bytes) -> Label:
     """The label whose canonical form `data` is.
 
@@ -261,6 +288,10 @@ def parse_label(data: bytes) -> Label:
         MalformedObject: a field that is missing, unknown or not of its form, or bytes that `format_label` would not
             have written.
     """
+    return (_remember_label if len(data) <= _MOST_BYTES_REMEMBERED else _parse_label)(data)
+
+
+def _parse_label(data: bytes) -> Label:
     value = parse_json(data, limits=OBJECT_LIMITS)
     if not isinstance(value, dict) or value.keys() | {"excluded_frameworks"} != set(Label.__slots__):
         raise MalformedObject(
@@ -288,11 +319,15 @@ def parse_label(data: bytes) -> Label:
     return label
 
 
+_remember_bytes = lru_cache(maxsize=4_096)(_format_label)
+_remember_label = lru_cache(maxsize=4_096)(_parse_label)
+
+
 def forget_labels() -> None:
     """Keep nothing in memory of any label: what was deleted may stand in one."""
     forget_tags()
-    format_label.cache_clear()
-    parse_label.cache_clear()
+    _remember_bytes.cache_clear()
+    _remember_label.cache_clear()
 
 
 def _sorted(words: Iterable[str]) -> list[Json]:
@@ -354,7 +389,7 @@ def _read_granular_marking(entry: Json, *, where: str) -> GranularMarking:
 
 
 def _is_marking_word(word: str) -> bool:
-    if word in {STATEMENT, UNRESOLVED} | OVERFULL.markings:
+    if word in {STATEMENT, UNRESOLVED, UNCHECKED, UNPARSABLE} | OVERFULL.markings:
         return True
     prefix, _, marking = word.partition(":")
     return prefix == "unknown" and marking.startswith("marking-definition--") and _parses(parse_object_id, marking)

@@ -137,6 +137,9 @@ and the guess confirmed.
 
 _PROPERTY = re.compile(r"[A-Za-z0-9_-]{1,250}", re.ASCII)
 _SHOWN = 80
+_MOST_REMEMBERED = 16
+"""Markings of an object whose meaning is remembered: whoever writes has room for thousands in each object."""
+
 _INDEX = re.compile(r"\[(0|[1-9][0-9]{0,5})\]", re.ASCII)
 
 
@@ -207,9 +210,15 @@ def _find_statements(markings: Collection[ObjectId], definitions: Mapping[Object
     return frozenset(one for one in markings if one not in TLP_IDS and definitions.get(one) == STATEMENT)
 
 
-@lru_cache(maxsize=1_024)
 def _mark(whole: tuple[ObjectId, ...], tightened: tuple[ObjectId, ...], statements: frozenset[ObjectId]) -> Markings:
     """What the markings of a whole object, and those that count as such, come to; most objects are marked alike."""
+    few = len(whole) + len(tightened) <= _MOST_REMEMBERED
+    return (_remember_mark if few else _join_markings)(whole, tightened, statements)
+
+
+def _join_markings(
+    whole: tuple[ObjectId, ...], tightened: tuple[ObjectId, ...], statements: frozenset[ObjectId]
+) -> Markings:
     tlp = _strictest("clear", *[TLP_IDS[one] for one in whole if one in TLP_IDS])
     if not any(one in TLP_IDS for one in whole):
         tlp = "unmarked"
@@ -221,6 +230,9 @@ def _mark(whole: tuple[ObjectId, ...], tightened: tuple[ObjectId, ...], statemen
         ),
         granular=(),
     )
+
+
+_remember_mark = lru_cache(maxsize=1_024)(_join_markings)
 
 
 def check_tlp_definition(value: dict[str, Json]) -> None:

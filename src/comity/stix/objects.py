@@ -11,15 +11,25 @@ reference or a marking that cannot be read. The rest of what STIX asks of each t
 Tags are read in `stix.labels`.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import accumulate, chain, takewhile
 from typing import Final, TypeAlias, cast
 
-from comity.canonical import BUNDLE_LIMITS, OBJECT_LIMITS, Json, Member, parse_json, sha256_digest, split_members
+from comity.canonical import (
+    BUNDLE_LIMITS,
+    OBJECT_LIMITS,
+    Json,
+    Member,
+    parse_json,
+    sha256_digest,
+    split_members,
+)
 from comity.errors import MalformedError, MalformedJson, MalformedObject
 from comity.ids import Digest, Instant, ObjectId, is_object_id, parse_instant, parse_object_id
+from comity.stix.envelopes import split_objects
 from comity.stix.markings import STATEMENT, TLP_IDS, check_tlp_definition, read_markings
+from comity.stix.ways import find_references, format_pointer
 
 __all__ = [
     "MAX_BUNDLE_OBJECTS",
@@ -70,7 +80,6 @@ _SDO_SRO: Final = frozenset(
     }
 )
 _SHOWN = 80
-_REFERENCES: Final = ("_ref", "_refs")
 _USUAL_REFERENCES: Final = {
     "created_by_ref": False,
     "object_marking_refs": True,
@@ -177,24 +186,33 @@ class BundleReading:
     `count` objects are in it, good or bad.
     """
 
-    def __init__(self, data: bytes, *, most: int = MAX_BUNDLE_OBJECTS) -> None:
+    def __init__(self, data: bytes, *, most: int = MAX_BUNDLE_OBJECTS, beside: int | None = None) -> None:
         """Find where each object ends; over `most` of them are refused before any is read.
+
+        Of who may have made the bytes so that this takes long, over `beside` of them are read as `split_objects` does.
 
         Raises:
             MalformedJson, MalformedObject: as `parse_bundle`.
         """
-        self._alone, self._members = _open_bundle(data, most=most)
+        self._alone, self._members = _open_bundle(data, most=most, beside=beside)
         self._next = 0
         # By time and not by text: "…:00Z" and "…:00.000Z" are one version, and may not be two objects.
         self._seen: dict[tuple[ObjectId, Instant], tuple[int, Digest]] = {}
         self.count = 1 if self._alone is not None else len(self._members)
 
-    def parse(self, most: int) -> ParsedBundle:
-        """The next `most` objects; empty at the end."""
+    def is_done(self) -> bool:
+        """Whether nothing is left to be parsed."""
+        return self._alone is None and self._next == len(self._members)
+
+    def parse(self, most: int, *, most_bytes: int | None = None) -> ParsedBundle:
+        """The next `most` objects, or as many as have `most_bytes`, but one at least; empty at the end."""
         if self._alone is not None:
             alone, self._alone = self._alone, None
             return ParsedBundle(good=(alone,), places=(0,), bad=())
         members = self._members[self._next : self._next + most]
+        if most_bytes is not None:
+            sizes = accumulate(len(member.data) for member in members)
+            members = members[: max(1, sum(1 for _ in takewhile(most_bytes.__ge__, sizes)))]
         self._next += len(members)
         return self._collect(members)
 
@@ -240,10 +258,13 @@ def find_statements(found: Iterable[tuple[StixObject, dict[str, Json]]]) -> dict
     }
 
 
-def _open_bundle(data: bytes, *, most: int) -> tuple[_Parsed | None, tuple[Member, ...]]:
+def _open_bundle(data: bytes, *, most: int, beside: int | None) -> tuple[_Parsed | None, tuple[Member, ...]]:
     """The one object that `data` is, or what a bundle or an envelope holds, each still to be parsed."""
     try:
-        others, members = split_members(data, array="objects", limits=BUNDLE_LIMITS, most=most)
+        if beside is None:
+            others, members = split_members(data, array="objects", limits=BUNDLE_LIMITS, most=most)
+        else:
+            others, members = split_objects(data, limits=BUNDLE_LIMITS, most=most, beside=beside)
     except MalformedJson as error:
         if error.where != "/objects":
             raise
@@ -405,9 +426,8 @@ def _read_references(value: dict[str, Json], data: bytes) -> frozenset[ObjectId]
     if plain is not None:
         return plain
     found: set[ObjectId] = set()
-    for name, where, item in _walk(value, ""):
-        if not name.endswith(_REFERENCES):
-            continue
+    for path, item in find_references(value):
+        name, where = str(path[-1]), format_pointer(path)
         listed = name.endswith("s")
         if listed and not isinstance(item, list):
             raise MalformedObject(f"{_show(item)} is not a list of STIX identifiers; give one", where=where)
@@ -446,23 +466,6 @@ def _read_reference(item: Json, *, where: str) -> ObjectId:
     if not isinstance(item, str):
         raise MalformedObject(f"{_show(item)} is not a STIX identifier; give type--uuid as text", where=where)
     return _parse_id(item, where=where)
-
-
-def _walk(value: Json, at: str) -> Iterator[tuple[str, str, Json]]:
-    """Every member of every JSON object inside `value`, as (name, JSON pointer, value); the depth was bounded."""
-    if isinstance(value, dict):
-        for name, item in value.items():
-            where = f"{at}/{_escape(name)}"
-            yield name, where, item
-            yield from _walk(item, where)
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _walk(item, f"{at}/{index}")
-
-
-def _escape(name: str) -> str:
-    """One step of a JSON pointer (RFC 6901 §3)."""
-    return name.replace("~", "~0").replace("/", "~1")
 
 
 def _show(value: Json) -> str:

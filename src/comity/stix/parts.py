@@ -8,6 +8,8 @@ all versions of one object, since an older one is judged by the newest.
 Objects can also refer to each other by way of what is held already. Where such a way leads to a new object, what is on
 the way is withheld until that one is there; a new version of what is held would come too late for it. So everything of
 which something is held is in the first part, with all that it refers to.
+
+How much a part may be is said in objects. One that refers to very many others, or is very long, counts as several.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -16,9 +18,17 @@ from comity.ids import ObjectId
 from comity.stix.objects import StixObject
 from comity.stix.references import find_circles
 
-__all__ = ["divide"]
+__all__ = ["divide", "weigh"]
 
 _PASSES = 3
+_REFERENCES = 16
+_BYTES = 2_048
+"""What an object may have for each that it counts as: to keep so much more costs as much as to keep another object."""
+
+
+def weigh(item: StixObject) -> int:
+    """How many objects it counts as."""
+    return 1 + len(item.references) // _REFERENCES + len(item.data) // _BYTES
 
 
 def divide(objects: Sequence[StixObject], *, held: Collection[ObjectId], most: int) -> list[list[int]]:
@@ -26,7 +36,8 @@ def divide(objects: Sequence[StixObject], *, held: Collection[ObjectId], most: i
 
     Within a part they are in their order; so are the parts, as far as references allow it.
     """
-    if len(objects) <= most:
+    weights = [weigh(item) for item in objects]
+    if sum(weights) <= most:
         return [[*range(len(objects))]]
     places: dict[ObjectId, list[int]] = {}
     for place, item in enumerate(objects):
@@ -37,11 +48,15 @@ def divide(objects: Sequence[StixObject], *, held: Collection[ObjectId], most: i
     }
     first = _reach(sources, held)
     parts = [[place for name in first for place in places[name]]]
+    weight = sum(weights[place] for place in parts[0])
     for group in _order({name: targets - first for name, targets in sources.items() if name not in first}):
         together = [place for name in group for place in places[name]]
-        if parts[-1] and len(parts[-1]) + len(together) > most:
+        more = sum(weights[place] for place in together)
+        if parts[-1] and weight + more > most:
             parts.append([])
+            weight = 0
         parts[-1] += together
+        weight += more
     return [sorted(part) for part in parts]
 
 

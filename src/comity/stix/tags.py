@@ -62,6 +62,10 @@ VOCABULARIES: Final[dict[str, tuple[Check, str]]] = {
 """Per field, what tells whether a word is one of it, and what it has to be."""
 
 
+_MOST_REMEMBERED = 64
+"""Words of an object whose meaning is remembered: whoever writes may say the same ones thousands of times in each."""
+
+
 def make_tags(
     *,
     subjects: Collection[str] = (),
@@ -140,20 +144,25 @@ def _read_extension(extensions: dict[str, Json]) -> Tags:
                 where=f"{where}/{field[:64].replace('~', '~0').replace('/', '~1')}",
             )
     try:
-        return _read_words(tuple([(field, tuple(listed)) for field, listed in words.items()]))
+        few = sum(map(len, words.values())) <= _MOST_REMEMBERED
+        return (_remember_words if few else _read_words)(
+            tuple([(field, tuple(listed)) for field, listed in words.items()])
+        )
     except MalformedObject as error:
         raise MalformedObject(error.detail, where=f"{where}{error.where}") from None
 
 
-@lru_cache(maxsize=4_096)
 def _read_words(words: tuple[tuple[str, tuple[str, ...]], ...]) -> Tags:
     """The tags by field; most objects that come together are tagged alike."""
     return make_tags(**dict(words))
 
 
+_remember_words = lru_cache(maxsize=4_096)(_read_words)
+
+
 def forget_tags() -> None:
     """Keep nothing in memory of what anybody said of an object: it may be deleted."""
-    _read_words.cache_clear()
+    _remember_words.cache_clear()
 
 
 def read_texts(listed: Json, *, where: str) -> list[str]:

@@ -12,9 +12,9 @@ The schemas are those that OASIS publishes, unchanged as files (`stix/schemas`).
     extension              whatever an extension holds: who defined it knows its rules
     granular-marking       left to `stix.markings`, which resolves selectors; the schema refuses `lang`
 
-An object of a type that STIX 2.1 does not define is taken as it is: nobody here knows its rules. Not checked: patterns
-of indicators, open vocabularies, the derivation of SCO ids. Checked elsewhere: what `stix.objects` reads, markings and
-their selectors (`stix.markings`), the predefined TLP markings, keys given twice (`canonical`).
+An object of a type that STIX 2.1 does not define is taken as it is: nobody here knows its rules. Not checked: open
+vocabularies, the derivation of SCO ids. Checked elsewhere: what `stix.objects` reads, markings and their selectors
+(`stix.markings`), the predefined TLP markings, keys given twice (`canonical`), patterns of indicators (`stix.grammar`).
 
 Patterns are matched by an engine that takes linear time whatever the text, and no schema is ever fetched.
 """

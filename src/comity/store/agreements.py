@@ -17,15 +17,16 @@ __all__ = [
     "add_event",
     "add_terms",
     "add_unheard",
-    "count_unanswered",
     "count_undelivered",
     "count_unheard",
+    "find_agreement_of",
     "find_agreements",
     "list_agreements",
     "make_due",
     "mark_delivered",
     "mark_failed",
     "mark_reviewed",
+    "measure_unanswered",
     "put_outbox",
     "read_due",
     "read_envelopes",
@@ -39,6 +40,7 @@ __all__ = [
     "read_unheard",
     "read_versions",
     "remove_unheard",
+    "was_told",
 ]
 
 
@@ -75,6 +77,12 @@ def find_agreements(transaction: Transaction, prefix: str) -> list[AgreementId]:
             (prefix,),
         )
     ]
+
+
+def find_agreement_of(transaction: Transaction, terms_hash: Digest) -> AgreementId | None:
+    """The agreement that the text with that hash is a version of; None when it is not on record."""
+    row = transaction.row("SELECT agreement FROM terms WHERE hash = ?", (terms_hash,))
+    return AgreementId(row[0]) if row else None
 
 
 def read_versions(transaction: Transaction, agreement: AgreementId) -> list[bytes]:
@@ -243,19 +251,30 @@ def count_undelivered(transaction: Transaction) -> int:
     return int(row[0]) if row else 0
 
 
-def count_unanswered(transaction: Transaction, party: PartyId, *, by: PartyId) -> int:
-    """Of how many agreements `party` has said something, and `by` has told it nothing.
+def measure_unanswered(transaction: Transaction, party: PartyId, *, by: PartyId) -> tuple[int, int]:
+    """Of how many agreements `party` has said something, and `by` has told it nothing; and in how many bytes.
 
     What `by` says of an agreement to others is no answer to who is no party of it, and must not show in this count.
     """
     row = transaction.row(
-        "SELECT COUNT(*) FROM"
-        " (SELECT agreement FROM event WHERE party = ?1 UNION SELECT agreement FROM unheard WHERE party = ?1) AS said"
+        "SELECT COUNT(DISTINCT agreement), TOTAL(size) FROM"
+        " (SELECT agreement, LENGTH(envelope) AS size FROM event WHERE party = ?1"
+        " UNION ALL SELECT agreement, LENGTH(envelope) FROM unheard WHERE party = ?1) AS said"
         " WHERE NOT EXISTS (SELECT 1 FROM event AS own JOIN outbox ON outbox.event = own.digest AND outbox.party = ?1"
         " WHERE own.party = ?2 AND own.agreement = said.agreement)",
         (party, by),
     )
-    return int(row[0]) if row else 0
+    return (int(row[0]), int(row[1])) if row else (0, 0)
+
+
+def was_told(transaction: Transaction, party: PartyId, agreement: AgreementId, *, by: PartyId) -> bool:
+    """Whether `by` has told `party` anything of the agreement."""
+    row = transaction.row(
+        "SELECT EXISTS (SELECT 1 FROM event JOIN outbox ON outbox.event = event.digest AND outbox.party = ?1"
+        " WHERE event.party = ?2 AND event.agreement = ?3)",
+        (party, by, agreement),
+    )
+    return bool(row and row[0])
 
 
 def make_due(transaction: Transaction, party: PartyId, *, now: Instant) -> None:

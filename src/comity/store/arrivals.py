@@ -8,35 +8,56 @@ from dataclasses import dataclass
 from comity.ids import Digest, Instant, PartyId
 from comity.store.transaction import Transaction
 
-__all__ = ["Arrival", "add_arrivals", "find_arrived", "mark_decided", "read_arrivals"]
+__all__ = ["Arrival", "Taken", "add_arrivals", "count_taken", "find_arrived", "mark_decided", "read_arrivals"]
 
 _CHUNK = 500
+_FOREVER = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
-    """One way one version of an object came."""
+    """One way one version of an object came; `receipt` is the number of the giver's disclosure, where it was shown."""
 
     object: int
     terms: Digest
     giver: PartyId
     received_at: Instant
     decided_at: Instant
+    receipt: int | None = None
 
 
-def add_arrivals(transaction: Transaction, keys: Iterable[int], *, terms: Digest, giver: PartyId, now: Instant) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """How many versions of objects that are held came from one giver under one text in one month (YYYY-MM, UTC)."""
+
+    terms: Digest
+    giver: PartyId
+    month: str
+    objects: int
+
+
+def add_arrivals(
+    transaction: Transaction,
+    keys: Iterable[int],
+    *,
+    terms: Digest,
+    giver: PartyId,
+    now: Instant,
+    receipt: int | None = None,
+) -> None:
     """Keep how each of `keys` came. The same way again changes nothing: time runs from the first receipt."""
     transaction.run_many(
-        "INSERT INTO arrival VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        [(pk, terms, giver, now, now) for pk in keys],
+        "INSERT INTO arrival (object, terms, giver, received_at, decided_at, receipt) VALUES (?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT DO NOTHING",
+        [(pk, terms, giver, now, now, receipt) for pk in keys],
     )
 
 
 def read_arrivals(transaction: Transaction, keys: Collection[int]) -> dict[int, list[Arrival]]:
     """Every way each of `keys` came; those that came no way are absent."""
     found: dict[int, list[Arrival]] = {}
-    for pk, terms, giver, received_at, decided_at in transaction.rows(
-        "SELECT object, terms, giver, received_at, decided_at FROM arrival"
+    for pk, terms, giver, received_at, decided_at, receipt in transaction.rows(
+        "SELECT object, terms, giver, received_at, decided_at, receipt FROM arrival"
         " WHERE object IN (SELECT value FROM json_each(?)) ORDER BY object, received_at, terms, giver",
         (json.dumps([*keys]),),
     ):
@@ -46,9 +67,20 @@ def read_arrivals(transaction: Transaction, keys: Collection[int]) -> dict[int, 
             giver=PartyId(giver),
             received_at=Instant(received_at),
             decided_at=Instant(decided_at),
+            receipt=receipt,
         )
         found.setdefault(pk, []).append(arrival)
     return found
+
+
+def count_taken(transaction: Transaction, *, since: Instant | None, until: Instant | None) -> list[Taken]:
+    """How much of what was received from `since` up to `until` (not included) is held, by text, giver and month."""
+    rows = transaction.rows(
+        "SELECT terms, giver, strftime('%Y-%m', received_at / 1000000, 'unixepoch') AS month, COUNT(*) FROM arrival"
+        " WHERE received_at >= ? AND received_at < ? GROUP BY terms, giver, month ORDER BY terms, giver, month",
+        (since or 0, _FOREVER if until is None else until),
+    )
+    return [Taken(terms=Digest(row[0]), giver=PartyId(row[1]), month=row[2], objects=row[3]) for row in rows]
 
 
 def mark_decided(transaction: Transaction, keys: Collection[int], *, now: Instant) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from comity.ids import Digest, Instant, ObjectId, PartyId
 from comity.stix.labels import forget_labels
+from comity.store import patterns
 from comity.store.objects import StoredObject
 from comity.store.parties import read_meta, write_meta
 from comity.store.transaction import Row, Transaction
@@ -21,6 +22,7 @@ __all__ = [
     "find_tombstones",
     "is_unfinished",
     "mark_finished",
+    "mark_unfinished",
     "read_deleted_since",
     "read_tombstones",
     "sweep_labels",
@@ -55,6 +57,7 @@ def delete_object(transaction: Transaction, item: StoredObject, stone: Tombstone
     The newest version left becomes the current one; the labels of it and of what refers to it follow in the same
     transaction (`node.relabel`). What was released leaves its feeds; their places and times stay taken.
     """
+    patterns.drop_object(transaction, item.pk)
     for table, column in (
         ("release", "object"),
         ("reference", "object"),
@@ -84,6 +87,11 @@ def delete_object(transaction: Transaction, item: StoredObject, stone: Tombstone
             stone.deleted_at,
         ),
     )
+    mark_unfinished(transaction)
+
+
+def mark_unfinished(transaction: Transaction) -> None:
+    """Something was deleted of which the write-ahead log may still hold a copy."""
     write_meta(transaction, _UNFINISHED, "yes")
 
 

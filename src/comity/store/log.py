@@ -10,17 +10,21 @@ from comity.store.transaction import Transaction
 from comity.tlog.merkle import Tile
 
 __all__ = [
-    "Listing",
+    "Entry",
+    "Grounds",
     "Opening",
+    "Text",
     "add_entries",
     "add_head",
     "find_positions",
     "read_entries",
     "read_events",
+    "read_grounds",
     "read_head",
     "read_head_at",
     "read_heads",
     "read_openings",
+    "read_policy",
     "read_sequence",
     "read_size",
     "read_tile",
@@ -39,14 +43,37 @@ class Opening:
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
-    """What many contents may name by its digest: it is kept once for all of them."""
+class Text:
+    """What many entries may name by its digest: it is kept once for all of them."""
 
     data: bytes
     digest: Digest = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "digest", sha256_digest(self.data))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grounds:
+    """What a disclosure was decided by (`release.grounds`), and the policy that it names."""
+
+    text: Text
+    policy: Text
+
+    @property
+    def digest(self) -> Digest:
+        """The digest of the grounds."""
+        return self.text.digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A leaf with its opening; of a disclosure also the listing that its content names, and its grounds."""
+
+    leaf: bytes
+    opening: Opening
+    listing: Text | None = None
+    grounds: Grounds | None = None
 
 
 def read_size(transaction: Transaction) -> int:
@@ -61,29 +88,40 @@ def read_tile(transaction: Transaction, level: int, index: int) -> bytes:
     return bytes(row[0]) if row else b""
 
 
-def add_entries(transaction: Transaction, first: int, entries: Sequence[tuple[bytes, Opening, Listing | None]]) -> None:
-    """Append leaves from position `first` on, each with its opening and the listing that its content names."""
-    listings = {listing.digest: listing for _, _, listing in entries if listing is not None}
-    keys = {digest: _keep_listing(transaction, listing) for digest, listing in listings.items()}
+def add_entries(transaction: Transaction, first: int, entries: Sequence[Entry]) -> None:
+    """Append `entries` from position `first` on."""
+    listings = {entry.listing.digest: entry.listing for entry in entries if entry.listing is not None}
+    grounds = {entry.grounds.digest: entry.grounds for entry in entries if entry.grounds is not None}
+    policies = {known.policy.digest: known.policy for known in grounds.values()}
+    listed = {digest: _keep(transaction, "log_listing", listing) for digest, listing in listings.items()}
+    grounded = {digest: _keep(transaction, "log_grounds", known.text) for digest, known in grounds.items()}
+    for policy in policies.values():
+        _keep(transaction, "log_policy", policy)
     transaction.run_many(
         "INSERT INTO log_entry VALUES (?, ?)",
-        [(position, leaf) for position, (leaf, _, _) in enumerate(entries, start=first)],
+        [(position, entry.leaf) for position, entry in enumerate(entries, start=first)],
     )
     transaction.run_many(
-        "INSERT INTO log_opening VALUES (?, ?, ?, ?)",
+        "INSERT INTO log_opening VALUES (?, ?, ?, ?, ?)",
         [
-            (position, opening.salt, opening.content, None if listing is None else keys[listing.digest])
-            for position, (_, opening, listing) in enumerate(entries, start=first)
+            (
+                position,
+                entry.opening.salt,
+                entry.opening.content,
+                None if entry.listing is None else listed[entry.listing.digest],
+                None if entry.grounds is None else grounded[entry.grounds.digest],
+            )
+            for position, entry in enumerate(entries, start=first)
         ],
     )
 
 
-def _keep_listing(transaction: Transaction, listing: Listing) -> int:
-    digest = bytes.fromhex(listing.digest)
-    row = transaction.row("SELECT id FROM log_listing WHERE digest = ?", (digest,))
+def _keep(transaction: Transaction, table: str, text: Text) -> int:
+    digest = bytes.fromhex(text.digest)
+    row = transaction.row(f"SELECT id FROM {table} WHERE digest = ?", (digest,))
     if row is not None:
         return int(row[0])
-    return transaction.insert("INSERT INTO log_listing (digest, data) VALUES (?, ?)", (digest, listing.data))
+    return transaction.insert(f"INSERT INTO {table} (digest, data) VALUES (?, ?)", (digest, text.data))
 
 
 def write_tiles(transaction: Transaction, tiles: Sequence[Tile]) -> None:
@@ -163,14 +201,35 @@ def find_positions(transaction: Transaction, commitment: str, *, limit: int) -> 
 def read_openings(transaction: Transaction, start: int, stop: int) -> dict[int, Opening]:
     """The openings not purged at positions start ≤ p < stop."""
     rows = transaction.rows(
-        "SELECT o.position, o.salt, o.content, l.data FROM log_opening o"
-        " LEFT JOIN log_listing l ON l.id = o.listing WHERE o.position >= ? AND o.position < ?",
-        (start, stop),
+        "SELECT position, salt, content, listing FROM log_opening WHERE position >= ? AND position < ?", (start, stop)
     )
+    # Many entries name one listing, and each is some hundred kilobytes: it is read once for all of them.
+    listings = {key: _read_listing(transaction, key) for key in {row[3] for row in rows} - {None}}
     return {
-        position: _build_opening(bytes(salt), bytes(content), bytes(listing or b""))
+        position: _build_opening(bytes(salt), bytes(content), listings.get(listing, b""))
         for position, salt, content, listing in rows
     }
+
+
+def _read_listing(transaction: Transaction, key: int) -> bytes:
+    row = transaction.row("SELECT data FROM log_listing WHERE id = ?", (key,))
+    return bytes(row[0]) if row else b""
+
+
+def read_grounds(transaction: Transaction, start: int, stop: int) -> dict[int, bytes]:
+    """What the disclosures at positions start ≤ p < stop were decided by, of those that have it on record."""
+    rows = transaction.rows(
+        "SELECT o.position, g.data FROM log_opening o JOIN log_grounds g ON g.id = o.grounds"
+        " WHERE o.position >= ? AND o.position < ?",
+        (start, stop),
+    )
+    return {position: bytes(data) for position, data in rows}
+
+
+def read_policy(transaction: Transaction, digest: Digest) -> bytes | None:
+    """The text of this party's policy with that digest, as it was when something was decided by it."""
+    row = transaction.row("SELECT data FROM log_policy WHERE digest = ?", (bytes.fromhex(digest),))
+    return bytes(row[0]) if row else None
 
 
 def _build_opening(salt: bytes, content: bytes, listing: bytes) -> Opening:

@@ -22,12 +22,14 @@ __all__ = [
     "StoredObject",
     "add_objects",
     "count_objects",
+    "find_label",
     "find_objects",
     "intern_label",
     "make_new",
     "read_body",
     "read_current",
     "read_current_labels",
+    "read_facts",
     "read_head_seq",
     "read_held",
     "read_label",
@@ -38,7 +40,7 @@ __all__ = [
     "read_statement_definitions",
     "read_versions_of",
     "reserve_keys",
-    "set_label",
+    "set_labels",
     "set_own_label",
     "supersede",
 ]
@@ -70,11 +72,15 @@ class StoredObject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holding:
-    """How an object came to be held: from whom, under which terms (None: taken in by this node), when."""
+    """How an object came to be held: from whom, under which terms (None: taken in by this node), when.
+
+    `receipt` is the number of the giver's disclosure, where it gave a receipt for it.
+    """
 
     originator: PartyId
     received_under: Digest | None
     added_at: Instant
+    receipt: int | None = None
 
 
 class NewObject(NamedTuple):
@@ -173,13 +179,18 @@ def supersede(transaction: Transaction, keys: Iterable[int]) -> None:
     transaction.run_many("UPDATE object SET current = 0 WHERE pk = ?", [(pk,) for pk in keys])
 
 
-def set_label(transaction: Transaction, pk: int, label: int) -> None:
-    """Give the object a new label; it takes a new place in the order of commit, so that every feed sees it again."""
-    transaction.run("UPDATE object SET label = ?, seq = ? WHERE pk = ?", (label, _take_places(transaction, 1), pk))
+def set_labels(transaction: Transaction, labels: Sequence[tuple[int, int]]) -> None:
+    """Give objects new labels, as (key, label); they take new places in the order of commit: feeds see them again."""
+    if labels:
+        first = _take_places(transaction, len(labels))
+        transaction.run_many(
+            "UPDATE object SET label = ?, seq = ? WHERE pk = ?",
+            [(label, place, pk) for place, (pk, label) in enumerate(labels, start=first)],
+        )
 
 
 def set_own_label(transaction: Transaction, pk: int, own_label: int) -> None:
-    """Give the object itself a new label; the one that counts follows in the same transaction (`set_label`)."""
+    """Give the object itself a new label; the one that counts follows in the same transaction (`set_labels`)."""
     transaction.run("UPDATE object SET own_label = ? WHERE pk = ?", (own_label, pk))
 
 
@@ -334,6 +345,27 @@ def read_labels(transaction: Transaction, keys: Collection[int]) -> dict[int, La
             "SELECT id, body FROM label WHERE id IN (SELECT value FROM json_each(?))", (json.dumps([*keys]),)
         )
     }
+
+
+def find_label(transaction: Transaction, digest: Digest) -> Label | None:
+    """The label whose body has that digest; None when no object has it, or had it until the last one was deleted."""
+    row = transaction.row("SELECT body FROM label WHERE digest = ?", (digest,))
+    return parse_label(bytes(row[0])) if row else None
+
+
+def read_facts(
+    transaction: Transaction, ids: Collection[ObjectId]
+) -> list[tuple[ObjectId, str, Digest, int, Instant, Digest]]:
+    """Of every version held of `ids`: id, version, digest, when and at which place it came in, and its label's digest.
+
+    In this order: id, version, digest, first place, time, label.
+    """
+    rows = transaction.rows(
+        "SELECT o.id, o.version, o.digest, o.first_seq, o.added_at, label.digest FROM object o"
+        " JOIN label ON label.id = o.label WHERE o.id IN (SELECT value FROM json_each(?))",
+        (json.dumps([*ids]),),
+    )
+    return [(ObjectId(r[0]), r[1], Digest(r[2]), r[3], Instant(r[4]), Digest(r[5])) for r in rows]
 
 
 def _select(transaction: Transaction, where: str, ids: Collection[ObjectId]) -> list[StoredObject]:

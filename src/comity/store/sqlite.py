@@ -33,6 +33,9 @@ _BUSY_MILLISECONDS = 5_000
 _READERS_MILLISECONDS = 200
 """How long emptying the write-ahead log waits for readers in processes that joined: each reads for a few."""
 
+_COPIED_PAGES = 256
+"""A megabyte in one step of a copy."""
+
 _ALONE: AbstractContextManager[None] = nullcontext()
 _PRAGMAS = (
     "PRAGMA journal_mode=WAL",
@@ -99,6 +102,7 @@ class SqliteStore:
         self._lock = lock
         self._checkpoints = checkpoints
         self.turns = turns
+        self._alone: tuple[Path, tuple[int, int]] | None = None
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -158,7 +162,52 @@ class SqliteStore:
             connection = apsw.Connection(f"file:{_quote(path)}?mode=ro{alone}", flags=flags)
             connection.execute("PRAGMA query_only=ON")
             connection.execute("SELECT count(*) FROM sqlite_master")
-        return cls(connection, None)
+        store = cls(connection, None)
+        if alone:
+            store._alone = (path, _stamp(path))
+        return store
+
+    def copy(self, target: Path) -> Iterator[tuple[int, int]]:
+        """What is committed now, copied to a new file at `target` while others write: pages copied, and of how many.
+
+        One view is held until the end, so that the copy is of one moment, and a writer never makes it begin again. It
+        keeps the write-ahead log from beginning again meanwhile, which grows. The caller may rest between two steps.
+
+        Raises:
+            StoreFull: no room for it.
+        """
+        with _translated(target):
+            copy = apsw.Connection(str(target))
+        try:
+            with self.read() as transaction, _translated(target):
+                transaction.row("SELECT count(*) FROM sqlite_master")  # from here on this view is held
+                yield from self._copy_pages(copy)
+            with _translated(target):
+                copy.execute("PRAGMA journal_mode=DELETE")  # one file, which nothing has to stand beside
+        finally:
+            copy.close()
+        target.chmod(0o600)
+
+    def _copy_pages(self, copy: apsw.Connection) -> Iterator[tuple[int, int]]:
+        with copy.backup("main", self._connection, "main") as backup:
+            while not backup.done:
+                backup.step(_COPIED_PAGES)
+                yield backup.page_count - backup.remaining, backup.page_count
+
+    def check_undisturbed(self) -> None:
+        """Return if what was read since `inspect` is what the file held.
+
+        A file that nobody had open is read without its locks: who opens it meanwhile and writes makes what was read
+        worthless.
+
+        Raises:
+            StoreBusy: somebody has.
+        """
+        if self._alone is None:
+            return
+        path, stamp = self._alone
+        if _stamp(path) != stamp or path.with_name(path.name + "-wal").exists():
+            raise StoreBusy(f"somebody began to use {path} while it was read; do it again")
 
     @contextmanager
     def write(self) -> Iterator[SqliteTransaction]:
@@ -227,6 +276,11 @@ class SqliteStore:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_mtime_ns, found.st_size
 
 
 def _connect(path: Path) -> tuple[apsw.Connection, Checkpoints]:

@@ -12,10 +12,25 @@ import json
 from collections.abc import Awaitable, Callable
 
 from comity.errors import ComityError
+from comity.ids import Instant, format_instant
+from comity.node.figures import read_figures
+from comity.node.node import Node
 from comity.taxii.guard import Receive, Scope, Send
 from comity.taxii.metrics import CONTENT_TYPE, Metrics
 
-__all__ = ["AdminApp"]
+__all__ = ["AdminApp", "find_problems"]
+
+
+def find_problems(node: Node, *, certificate_expires_at: Instant | None) -> list[str]:
+    """Why partners cannot be served now, a sentence each, whether or not anything listens for them."""
+    problems = list[str]()
+    if certificate_expires_at is not None and certificate_expires_at <= node.clock():
+        problems.append(f"its certificate ran out at {format_instant(certificate_expires_at)}")
+    try:
+        read_figures(node)
+    except ComityError as error:
+        problems.append(error.detail)
+    return problems
 
 
 class AdminApp:

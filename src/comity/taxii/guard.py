@@ -74,6 +74,8 @@ class Visit:
     party: PartyId | None = None
     resource: str = "none"
     objects: int = 0
+    crowded: bool = False
+    """Whether there was no room for its body (`taxii.bodies`)."""
     status: int = 0
     body_bytes: int = 0
     sent_bytes: int = 0

@@ -17,14 +17,14 @@ from typing import Any
 import uvicorn
 
 from comity.config import Address, Limits
-from comity.errors import ComityError, ConfigError
+from comity.errors import ConfigError
 from comity.ids import AgreementId, Digest, Instant, format_instant
 from comity.node.figures import read_figures
 from comity.node.node import Node
 from comity.node.standing import remember_dossiers
 from comity.stix.labels import forget_labels
 from comity.taxii.access import AccessLog
-from comity.taxii.admin import AdminApp
+from comity.taxii.admin import AdminApp, find_problems
 from comity.taxii.connections import Connections
 from comity.taxii.guard import App, Guard, read_proxy
 from comity.taxii.metrics import Counted, Metrics
@@ -210,6 +210,7 @@ class TaxiiServer:
             lambda: read_figures(node),
             connections=lambda: len(self._connections),
             certificate_expires_at=self._find_certificate_expiry,
+            held=lambda: self.app.bodies.held,
         )
         self._proxy = proxy
         self._site = Site(address, self._connections, None if together is None else together.listener)
@@ -280,15 +281,8 @@ class TaxiiServer:
 
     def _find_problems(self) -> list[str]:
         """Why partners cannot be served now."""
-        problems = [] if self._site.listening else ["it does not listen for partners"]
-        expires_at = self._find_certificate_expiry()
-        if expires_at is not None and expires_at <= self._node.clock():
-            problems.append(f"its certificate ran out at {format_instant(expires_at)}")
-        try:
-            read_figures(self._node)
-        except ComityError as error:
-            problems.append(error.detail)
-        return problems
+        listens = [] if self._site.listening else ["it does not listen for partners"]
+        return listens + find_problems(self._node, certificate_expires_at=self._find_certificate_expiry())
 
     def _find_certificate_expiry(self) -> Instant | None:
         return None if self._tls is None else self._tls.certificate.expires_at

@@ -52,6 +52,9 @@ class Requests:
         self._objects = Counter(
             "comity_objects_released", "Objects, ids or versions given.", by, registry=self._registry
         )
+        self._crowded = Counter(
+            "comity_bodies_refused", "Bodies that there was no room for.", ("party",), registry=self._registry
+        )
         self._remember = lru_cache(maxsize=4_096)(self._find)
 
     def observe(self, visit: Visit) -> None:
@@ -60,6 +63,8 @@ class Requests:
         requests.inc()
         octets.inc(visit.body_bytes)
         seconds.observe(visit.seconds)
+        if visit.crowded:
+            self._crowded.labels(visit.party or "").inc()
         if polls is not None and objects is not None:
             polls.inc()
             objects.inc(visit.objects)
@@ -116,7 +121,8 @@ def add_counted(one: Counted, other: Counted) -> Counted:
 class Metrics:
     """The figures of one process and its node. `certificate_expires_at` gives None without TLS.
 
-    `counted` gives what workers have counted of requests; without it this process counts them.
+    `counted` gives what workers have counted of requests; without it this process counts them, and `held` gives the
+    bytes of bodies that it holds.
     """
 
     def __init__(
@@ -126,8 +132,10 @@ class Metrics:
         connections: Callable[[], int],
         certificate_expires_at: Callable[[], Instant | None],
         counted: Callable[[], Counted] | None = None,
+        held: Callable[[], int] | None = None,
     ) -> None:
         self._registry = CollectorRegistry()
+        self._held = held
         self._figures = figures
         self._connections = connections
         self._certificate_expires_at = certificate_expires_at
@@ -162,6 +170,8 @@ class Metrics:
             yield from self._requests.put_together(self._counted())
         found = self._figures()
         yield _gauge("comity_open_connections", "Connections now open.", self._connections())
+        if self._held is not None:
+            yield _gauge("comity_held_body_bytes", "Bytes of bodies being received and worked on.", self._held())
         yield _gauge("comity_log_entries", "Entries of the log.", found.log_entries)
         yield _gauge("comity_outbox_messages", "Messages that partners have not acknowledged.", found.outbox)
         states = GaugeMetricFamily("comity_agreements", "Agreements by where they stand.", labels=("state",))

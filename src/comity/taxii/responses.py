@@ -86,9 +86,10 @@ class Response:
     stopped: tuple[AgreementId, Digest] | None = None
     objects: int = 0
 
-    def begin(self, sending: Sending) -> "Response":
-        """The same, as an answer that is registered as under way."""
-        return Response(status=self.status, body=self.body, headers=self.headers, sending=sending, objects=self.objects)
+    def begin(self, sending: Sending, *, besides: tuple[tuple[bytes, bytes], ...] = ()) -> "Response":
+        """The same, as an answer that is registered as under way, with headers of this answer alone `besides`."""
+        headers = self.headers + besides if besides else self.headers
+        return Response(status=self.status, body=self.body, headers=headers, sending=sending, objects=self.objects)
 
 
 def find_status(error: ComityError) -> int:

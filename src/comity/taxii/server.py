@@ -8,6 +8,9 @@ server (§8.2.1), answers 401 to who is not known, so that clients learn how to 
     /taxii2/                       discovery, with the one API root of the party that asks
     /taxii2/PARTY/…                that party's API root; any other party's does not exist
     POST …/objects/, DELETE        what partners write (`taxii.writing`)
+    /comity/receipts/, …           receipts for what was disclosed (`taxii.receipts`)
+    POST /comity/acknowledgements/ what a receiver signs of it
+    /comity/log/PARTY/…            the log, for its readers (`taxii.tiles`)
     POST /comity/exchange/         a signed message of another node; its signature is its credential
     POST /comity/witness/add-checkpoint   a partner asks for a cosignature over the head of its own log
 
@@ -29,20 +32,23 @@ from comity.errors import (
     MalformedError,
     MalformedRequest,
     NotFoundError,
+    UnavailableError,
 )
 from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId, format_instant, parse_object_id
-from comity.node import correspond, witness
+from comity.node import correspond, succession, witness
 from comity.node.gate import list_open_collections
 from comity.node.node import Node
 from comity.node.pages import Filled
 from comity.node.parties import authenticate, read_cursor_key
 from comity.node.poll import MAX_PAGE_OBJECTS, PollRequest, Selection, VersionChoice
 from comity.release.disclosure import Answer
-from comity.taxii import wire, writing
+from comity.taxii import receipts, tiles, wire, writing
+from comity.taxii.bodies import Bodies, Hold
 from comity.taxii.coding import Coding, compress
 from comity.taxii.guard import VISIT, Visit
 from comity.taxii.pace import Pace
 from comity.taxii.polls import Polls
+from comity.taxii.rates import find_neighbourhood
 from comity.taxii.responses import MOST_AT_ONCE, Response, challenge, cut_body, fail, give, refuse, respond, tell
 from comity.taxii.sends import WRITE_DEADLINE_SECONDS, Sends, Stops
 from comity.taxii.wire import Filters, Resource, Route
@@ -112,6 +118,7 @@ class TaxiiApp:
         self._drain = Stops(self.sends.drain).settle if drain is None else drain
         self._polls = Polls(node, self.sends)
         self._pace = Pace()
+        self.bodies = Bodies(node.settings.limits.held_bytes)
         self._abort = abort
         self._received = received
         self._cursor_key = read_cursor_key(node)
@@ -123,8 +130,7 @@ class TaxiiApp:
             return
         visit: Visit = scope.get(VISIT) or Visit(address="", method=scope["method"])
         try:
-            body = await _read_body(receive, most=self._bound_body(scope))
-            response = await self._answer(scope, body, visit)
+            response = await self._hear(scope, receive, visit)
             visit.objects = response.objects
             if response.stopped is not None:
                 # A message that closed a gate is acknowledged when nothing leaves under it any more.
@@ -135,6 +141,50 @@ class TaxiiApp:
             title = f"Internal error, incident {incident}"
             response = respond(500, wire.format_error(title=title, status=500))
         await self._send(response, send, client=scope["client"])
+
+    async def _hear(self, scope: Scope, receive: Receive, visit: Visit) -> Response:
+        """The response to a request whose body has still to come; what is held of it counts until it is dealt with."""
+        with self.bodies.begin() as hold:
+            try:
+                body = await self._read_body(scope, receive, hold, visit)
+            except UnavailableError as error:
+                return refuse(error)
+            return await self._answer(scope, body, visit)
+
+    async def _read_body(self, scope: Scope, receive: Receive, hold: Hold, visit: Visit) -> bytes | None:
+        """The body, None when it is over what is read of it: the rest is read by nobody.
+
+        Raises:
+            UnavailableError: there is no room for it.
+        """
+        message = await receive()
+        if not message.get("more_body") and not message.get("body"):
+            return b""
+        most, party, body = self._bound_body(scope), self._find_party(scope), bytearray()
+        taker = find_neighbourhood(visit.address) if party is None else party
+        while True:
+            part = message.get("body", b"")
+            try:
+                hold.add(taker, len(part))
+            except UnavailableError:
+                visit.crowded = True
+                if party is not None:
+                    visit.admit(party)
+                raise
+            body += part
+            if len(body) > most:
+                return None
+            if message["type"] != "http.request" or not message.get("more_body"):
+                return bytes(body)
+            del message, part
+            message = await receive()
+
+    def _find_party(self, scope: Scope) -> PartyId | None:
+        """Who asks, if this node knows it."""
+        try:
+            return authenticate(self.node, secret=wire.read_secret(_read_headers(scope)))
+        except AuthenticationError:
+            return None
 
     async def _answer(self, scope: Scope, body: bytes | None, visit: Visit) -> Response:
         """The response, everything it needs committed."""
@@ -157,8 +207,15 @@ class TaxiiApp:
     async def _answer_party(self, scope: Scope, body: bytes | None, visit: Visit, route: Route | None) -> Response:
         """The response to whoever shows a credential."""
         method, headers = scope["method"], _read_headers(scope)
+        if tiles.is_log_path(scope["path"]) and method in {"GET", "HEAD"}:
+            reader = tiles.find_reader(self.node, secret=wire.read_secret(headers))
+            if reader is not None:
+                visit.admit(reader)
+                return tiles.give_part(self.node, scope["path"], accept_encoding=headers.get("accept-encoding"))
         party = authenticate(self.node, secret=wire.read_secret(headers))
         visit.admit(party)
+        if receipts.is_receipt_path(scope["path"]) and method in {"GET", "HEAD"}:
+            return receipts.answer(self.node, party, scope["path"])
         if route is None or not writing.is_served(method, route) or route.root not in {"", party}:
             raise NotFoundError("no such resource")
         if not wire.is_acceptable(headers.get("accept")):
@@ -169,9 +226,14 @@ class TaxiiApp:
 
     def _exchange(self, path: str, body: bytes | None) -> Response:
         """A message of another node. What is not a good one gets the answer that any path gets."""
+        if path == receipts.ACKNOWLEDGEMENTS_PATH:
+            return receipts.take(self.node, body)
         if path not in {EXCHANGE_PATH, EXCHANGE_PATH.removesuffix("/")} or body is None:
             raise NotFoundError("no such resource")
         try:
+            if succession.is_succession(body):
+                succession.receive_succession(self.node, body)
+                return respond(202)
             recorded = correspond.receive(self.node, body)
         except MalformedError as error:
             raise NotFoundError(error.detail) from error
@@ -254,7 +316,8 @@ class TaxiiApp:
         page, sending = await self._polls.ask(question.request, lambda: self._abort(scope["client"]))
         self._pace.note_poll()
         try:
-            return self._answer_question(question, route, page.filled, coding=coding).begin(sending)
+            besides = receipts.name_receipt(page.sequence) if receipts.is_asked(scope["headers"]) else ()
+            return self._answer_question(question, route, page.filled, coding=coding).begin(sending, besides=besides)
         except BaseException:
             self.sends.release(sending)
             raise
@@ -339,8 +402,12 @@ def _name_resource(route: Route | None, path: str) -> str:
     """The kind of thing that a path names, for what is noted of requests: never the thing itself."""
     if route is not None:
         return route.resource.value
+    if receipts.is_receipt_path(path):
+        return "receipt"
     if path == WITNESS_PATH:
         return "witness"
+    if tiles.is_log_path(path):
+        return "log"
     return "exchange" if path in {EXCHANGE_PATH, EXCHANGE_PATH.removesuffix("/")} else "none"
 
 
@@ -398,15 +465,3 @@ def _date_headers(filled: Filled, request: PollRequest) -> Headers:
 
 def _read_headers(scope: Scope) -> Headers:
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"] if name in _READ}
-
-
-async def _read_body(receive: Receive, *, most: int) -> bytes | None:
-    """The body, None when it is over `most` bytes: the rest is read by nobody."""
-    body = bytearray()
-    while True:
-        message = await receive()
-        body += message.get("body", b"")
-        if len(body) > most:
-            return None
-        if message["type"] != "http.request" or not message.get("more_body"):
-            return bytes(body)

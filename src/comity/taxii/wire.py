@@ -378,19 +378,24 @@ def format_versions(versions: Sequence[str], *, cursor: str | None) -> bytes:
 
 
 def format_status(
-    name: str, *, at: Instant, successes: Sequence[StatusDetail], failures: Sequence[StatusDetail]
+    name: str,
+    *,
+    at: Instant,
+    successes: Sequence[StatusDetail],
+    failures: Sequence[StatusDetail],
+    pendings: Sequence[StatusDetail] = (),
 ) -> bytes:
-    """A status resource (TAXII 2.1 §4.3) of a request that is complete; a list is left out when empty."""
+    """A status resource (TAXII 2.1 §4.3), complete where nothing is pending; a list is left out when empty."""
     body: dict[str, Json] = {
         "id": name,
-        "status": "complete",
+        "status": "pending" if pendings else "complete",
         "request_timestamp": format_instant(at),
-        "total_count": len(successes) + len(failures),
+        "total_count": len(successes) + len(failures) + len(pendings),
         "success_count": len(successes),
         "failure_count": len(failures),
-        "pending_count": 0,
+        "pending_count": len(pendings),
     }
-    for title, details in (("successes", successes), ("failures", failures)):
+    for title, details in (("successes", successes), ("failures", failures), ("pendings", pendings)):
         if details:
             body[title] = [_status_detail(detail) for detail in details]
     return _format(body)

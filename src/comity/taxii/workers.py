@@ -39,11 +39,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from comity.config import Address, Settings
-from comity.errors import ComityError, ConfigError, UnavailableError
-from comity.ids import AgreementId, Digest, Instant, format_instant
+from comity.errors import ConfigError, UnavailableError
+from comity.ids import AgreementId, Digest, Instant
 from comity.node.figures import read_figures
 from comity.node.node import Node
-from comity.taxii.admin import AdminApp
+from comity.taxii.admin import AdminApp, find_problems
 from comity.taxii.channel import Channel, Values, open_channel
 from comity.taxii.connections import Connections
 from comity.taxii.guard import read_proxy
@@ -365,15 +365,8 @@ class Workers:
 
     def _find_problems(self) -> list[str]:
         """Why partners cannot be served now."""
-        problems = [] if any(worker.ready.is_set() for worker in self._workers) else ["no worker listens for partners"]
-        expires_at = self._find_certificate_expiry()
-        if expires_at is not None and expires_at <= self._node.clock():
-            problems.append(f"its certificate ran out at {format_instant(expires_at)}")
-        try:
-            read_figures(self._node)
-        except ComityError as error:
-            problems.append(error.detail)
-        return problems
+        listens = [] if any(worker.ready.is_set() for worker in self._workers) else ["no worker listens for partners"]
+        return listens + find_problems(self._node, certificate_expires_at=self._find_certificate_expiry())
 
     def _find_certificate_expiry(self) -> Instant | None:
         return None if self._tls is None else self._tls.certificate.expires_at

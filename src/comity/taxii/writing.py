@@ -167,6 +167,7 @@ def _format(status: Status) -> bytes:
         at=status.at,
         successes=[_detail(item) for item in status.successes],
         failures=[_detail(item) for item in status.failures],
+        pendings=[_detail(item) for item in status.pendings],
     )
 
 

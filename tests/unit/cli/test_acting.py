@@ -43,6 +43,9 @@ class Witness:
     async def forget(self) -> None:
         self.seen.append(("forget", ""))
 
+    async def check(self, *, seconds: float) -> None:
+        self.seen.append(("check", ""))
+
     async def deliver(self, *, seconds: float) -> None:
         self.seen.append(("deliver", ""))
 
@@ -98,6 +101,7 @@ def test_a_failure_is_a_reply(proposed: tuple[Node, str]) -> None:
 def test_every_command_that_needs_a_node_has_its_operation() -> None:
     alone = {("init",), ("serve",), ("log", "verify"), ("agreement", "test")}
     alone |= {("witness", name) for name in ("init", "add-log", "serve", "show", "verify-evidence")}
+    alone |= {("fsck",), ("restore",), ("recover",)}
     assert {".".join(path) for path in COMMANDS if path not in alone} == set(OPERATIONS)
 
 

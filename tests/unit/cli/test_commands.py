@@ -23,10 +23,10 @@ from tests.unit.cli.conftest import LOCATION, REPORT, WORDS, Comity, Party, make
 ROOT = Path(__file__).parents[3]
 
 
-def documented(command: str) -> set[str]:
+def documented(command: str, *, node: str = " --node DIR") -> set[str]:
     """The top-level fields of a command's result, by the first table below its heading in docs/cli.md."""
     text = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
-    _, heading, rest = text.partition(f"### `comity --node DIR {command}")
+    _, heading, rest = text.partition(f"### `comity{node} {command}")
     assert heading
     table = rest[rest.index("| Field |") :].split("\n\n")[0]
     cells = [line.split("|")[1] for line in table.splitlines()[2:]]
@@ -511,3 +511,33 @@ def test_a_bug_is_told_with_an_incident_and_no_traceback(aurelia: Party, monkeyp
     assert "secret" not in done.err
     with pytest.raises(ZeroDivisionError):
         aurelia.comity("--debug", "--node", aurelia.folder, "agreement", "list")
+
+
+# --- readers of the log -----------------------------------------------------------------------------------------------
+
+
+def test_a_reader_is_permitted_listed_and_removed(aurelia: Party) -> None:
+    done = aurelia.do("log", "reader", "add", "oversight", "--days", "90")
+    assert re.fullmatch(r"[0-9a-f]{64}\n", done.out)
+    assert "cannot be shown again" in done.err
+    again = aurelia.ask("log", "reader", "add", "oversight")
+    assert again.keys() == documented("log reader add")
+    (entry,) = aurelia.ask("log", "list", "--last", "1")["entries"]
+    assert (entry["kind"], entry["reader"]) == ("add-reader", "oversight")
+    assert "add-reader" in aurelia.do("log", "list").out
+    listed = aurelia.ask("log", "reader", "list")
+    assert listed.keys() == documented("log reader list")
+    assert [item["good"] for item in listed["readers"]] == [True, True]
+    assert again["id"] in aurelia.do("log", "reader", "list").out
+    removed = aurelia.ask("log", "reader", "remove", again["id"])
+    assert removed.keys() == documented("log reader remove")
+    assert "oversight is removed" in aurelia.do("log", "reader", "remove", "oversight").out
+    assert aurelia.do("log", "reader", "remove", "oversight").code == 5
+    assert "removed" in aurelia.do("log", "reader", "list").out
+
+
+def test_a_partner_is_no_reader(aurelia: Party, borealia: Party) -> None:
+    aurelia.pin(borealia)
+    done = aurelia.do("log", "reader", "add", "borealia")
+    assert (done.code, done.out) == (6, "")
+    assert "whoever reads the log sees" in done.err

@@ -27,7 +27,7 @@ HEAVY = SERVING | PRINTING
 
 PROMISED = """init serve
 party export/party add/party list/credential create/credential list/credential revoke
-object add/object show/object unkept/explain/pull/reach
+object add/object show/object unkept/explain/pull/reach/audit
 agreement check/agreement preview/agreement diff
 agreement propose/agreement list/agreement show/agreement status/agreement clarify/agreement answer/agreement accept
 agreement reject/agreement withdraw/agreement suspend/agreement resume/agreement terminate/agreement leave
@@ -35,8 +35,10 @@ agreement admit/agreement accede/agreement export/agreement import
 person add/person list/person remove/person renew/approvals
 agreement certificate/agreement test
 agreement review/retention list/retention keep/retention delete/retention run/work
-log list/log show/log verify/log checkpoint
-witness list/witness init/witness add-log/witness serve/witness show/witness verify-evidence"""
+log list/log show/log verify/log checkpoint/log receipt/log refused/verify
+log reader add/log reader list/log reader remove
+witness list/witness init/witness add-log/witness serve/witness show/witness verify-evidence
+purge order/purge run/fsck/backup/restore/recover"""
 
 
 def walk(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:

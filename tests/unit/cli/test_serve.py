@@ -112,6 +112,26 @@ def test_a_command_says_the_same_through_the_serving_process(
     assert say_all() == alone
 
 
+def assert_receipts_fit(giver: Party, receiver: Party) -> None:
+    """Giver and receiver each write the receipt out, and an auditor verifies both."""
+    folder = giver.folder.parent
+    (entry,) = [item for item in giver.ask("log", "list")["entries"] if item["type"] == "disclosure"]
+    own = giver.do("log", "receipt", str(entry["entry"]), "--out", str(folder / "own.json"))
+    kept = receiver.do("log", "receipt", "1", "--from", giver.id, "--out", str(folder / "kept.json"))
+    assert (own.code, kept.code) == (0, 0)
+    assert f"receipt written to {folder / 'own.json'}" in own.out
+    for name in ("own.json", "kept.json"):
+        verified = giver.ask("verify", str(folder / name), "--manifest", str(giver.manifest))
+        assert verified.keys() == documented("verify", node="")
+        assert (verified["giver"], verified["recipient"], verified["sequence"]) == (giver.id, receiver.id, 1)
+    assert giver.ask("log", "receipt", str(entry["entry"])).keys() == documented("log receipt")
+    assert receiver.ask("log", "refused") == {"refused": []}
+    assert receiver.ask("log", "refused").keys() < documented("log refused")
+    assert giver.do("log", "receipt", "0").code == 5
+    assert receiver.do("log", "receipt", "2", "--from", giver.id).code == 5
+    assert receiver.do("log", "refused", "1").code == 5
+
+
 def test_two_nodes_agree_give_and_stop(
     aurelia: Party, borealia: Party, terms: Path, bundle: Path, serve: Serve
 ) -> None:
@@ -122,6 +142,8 @@ def test_two_nodes_agree_give_and_stop(
     assert pulled.keys() == documented("pull")
     (channel,) = pulled["channels"]
     assert (len(channel["added"]), channel["bad"], channel["withheld"]) == (2, [], False)
+    assert (channel["missing"], channel["refused"]) == (0, None)
+    assert_receipts_fit(aurelia, borealia)
     shown = borealia.ask("object", "show", REPORT)
     assert (shown["originator"], shown["received_under"]) == ("aurelia", agreement)
     assert shown["label"]["audience"] == ["borealia"]

@@ -344,8 +344,34 @@ def test_what_was_not_kept_is_shown_for_90_days(world: World) -> None:
 def test_what_is_behind_too_many_objects_is_not_looked_at(world: World) -> None:
     """Nothing of it is counted towards a quota: then it must cost next to nothing."""
     sign(world)
-    with pytest.raises(MalformedError, match="10000"):
-        write_bytes(world, b'{"objects":[' + b"0," * 10_000 + b"0,%%%")
+    with pytest.raises(MalformedError, match="over 1000 objects"):
+        write_bytes(world, b'{"objects":[' + b"0," * 1_000 + b"0,%%%")
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'{"objects":[' + b"[" * 200_000 + b"]" * 200_000 + b"]}", "too deep"),
+        (b'{"x":[' + b"[]," * 60_000 + b'0],"objects":[1]}', "beside `objects`"),
+        (b'{"objects":[NaN,"' + b"x" * 200_000 + b'"]}', "not JSON"),
+        (b'{"objects":[' + b"[]," * 100_000 + b"[]]}", "over 1000 objects"),
+        (b'{"objects":"' + b"x" * 200_000 + b'"}', "not an array"),
+        (b'{"objects":[1],"objects":["' + b"x" * 200_000 + b'"]}', "already"),
+    ],
+)
+def test_a_long_envelope_that_only_a_slow_reading_could_follow_is_refused(world: World, body: bytes, said: str) -> None:
+    sign(world)
+    with pytest.raises(MalformedError, match=said):
+        write_bytes(world, body)
+    assert count(world, "object") == 0
+
+
+def test_a_long_envelope_with_objects_in_the_middle_is_taken_in(world: World) -> None:
+    sign(world)
+    made = json.dumps([make_object("a", more={"description": "x" * 200_000}), {"id": 1}])
+    status = write_bytes(world, b'{"more":false,"objects":' + made.encode() + b',"x":[1,2,{}]}')
+    assert isinstance(status, Status)
+    assert ([item.id for item in status.successes], len(status.failures)) == ([object_id("report", "a")], 1)
 
 
 def test_who_is_over_its_quota_is_told_so_before_anything_is_read(world: World) -> None:

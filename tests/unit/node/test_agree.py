@@ -359,6 +359,28 @@ def test_a_bound_on_what_one_partner_can_make_a_node_keep_never_mutes_a_stop(
         receive(world.nodes["aurelia"], envelopes[2])
 
 
+def test_what_waits_for_an_answer_is_bounded_in_bytes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of it stands in memory: else a hundred proposals of a megabyte each, to which nobody here has said a word."""
+    agreement = world.sign_all(world.terms())
+    for number in range(3):
+        assert isinstance(world.propose("borealia", world.terms(title=f"Another {number}")), Recorded)
+    aurelia, envelopes = world.nodes["aurelia"], [item.envelope for item in list_due(world.nodes["borealia"])][-3:]
+    monkeypatch.setattr(taking, "_MAX_BYTES_UNANSWERED", len(envelopes[0]) + len(envelopes[1]))
+    first = receive(aurelia, envelopes[0]).event
+    receive(aurelia, envelopes[1])
+    with pytest.raises(ConflictError, match="bytes here that wait for an answer"):
+        receive(aurelia, envelopes[2])
+    said = {"party": "borealia", "signer": "borealia", "agreement": first.agreement, "terms": first.terms}
+    asks = forge(world, EventKind.CLARIFY, **said, clause="validity", text="Well?")
+    with pytest.raises(ConflictError, match="bytes here that wait for an answer"):
+        receive(aurelia, asks)
+    # What was answered does not count, and goes on; and a stop is heard whatever is waiting.
+    world.act_on("borealia", agreement, EventKind.CLARIFY, clause="validity", text="And this?")
+    receive(aurelia, list_due(world.nodes["borealia"])[-1].envelope)
+    withdrawn = forge(world, EventKind.WITHDRAW, **said)
+    receive(aurelia, withdrawn)
+
+
 def test_a_stop_over_the_bound_is_taken_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     agreement = world.sign_all(world.terms())
     aurelia = world.nodes["aurelia"]

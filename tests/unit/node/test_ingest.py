@@ -15,8 +15,8 @@ from comity.node.explain import explain, show_object
 from comity.node.follow import plan_pull
 from comity.node.parties import add_party, export_manifest
 from comity.node.retention import delete
-from comity.stix import tags
-from comity.stix.labels import format_label, make_tags, parse_label
+from comity.stix import labels, tags
+from comity.stix.labels import make_tags
 from comity.stix.objects import BadObject
 from tests.worlds import World, make_object, object_id
 
@@ -110,11 +110,14 @@ def test_each_object_of_a_bundle_has_the_label_that_it_has_alone(world: World) -
     assert labels[0] == labels[3]
 
 
+_CACHES = (labels._remember_bytes, labels._remember_label, tags._remember_words)
+
+
 def test_of_what_is_deleted_no_label_stays_in_memory(world: World) -> None:
     world.add("aurelia", make_object("a", subjects=["national:secret"]))
-    assert format_label.cache_info().currsize > 0
+    assert labels._remember_bytes.cache_info().currsize > 0
     delete(world.nodes["aurelia"], object_id("report", "a"), reason="asked to")
-    sizes = [cached.cache_info().currsize for cached in (format_label, parse_label, tags._read_words)]
+    sizes = [cached.cache_info().currsize for cached in _CACHES]
     assert sizes == [0, 0, 0]
 
 

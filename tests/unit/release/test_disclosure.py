@@ -2,6 +2,7 @@
 """Leaves: canonical, hiding, binding."""
 
 import dataclasses
+import re
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from comity.agreement.people import Approval, Role
 from comity.canonical import Json, canonical_bytes, parse_signed_json, sha256_digest
 from comity.errors import LogMismatch, MalformedError, MalformedJson
 from comity.ids import Digest, Instant, ObjectId, PartyId, PersonId, format_instant
+from comity.release import disclosure
 from comity.release.disclosure import (
     MAX_ENTRY_BYTES,
     NOT_SHARED,
@@ -30,6 +32,7 @@ from comity.release.disclosure import (
 )
 
 SALT = bytes(range(32))
+GROUNDS = Digest("ab" * 32)
 LEAF = Leaf(
     type=EntryType.DISCLOSURE,
     terms=Digest("1" * 64),
@@ -90,7 +93,9 @@ def test_approvals_and_people_stand_in_the_content() -> None:
 
 def test_a_leaf_says_nothing_of_what_was_given() -> None:
     listing = format_listing([(ObjectId("report--x"), "v", None, ())])
-    content = format_disclosure(answer=Answer.OBJECTS, channel="main", epoch=3, listing=sha256_digest(listing))
+    content = format_disclosure(
+        answer=Answer.OBJECTS, channel="main", epoch=3, grounds=GROUNDS, listing=sha256_digest(listing)
+    )
     leaf = format_leaf(dataclasses.replace(LEAF, commitment=commit_content(SALT, content)))
     assert b"report--x" in listing
     assert b"report--x" not in leaf
@@ -124,13 +129,16 @@ def test_a_disclosure_and_its_listing_are_canonical(
     assert format_listing(objects) == canonical_bytes(listing)
     digest = sha256_digest(format_listing(objects))
     content: Json = {
-        "format": "comity-disclosure/2",
+        "format": "comity-disclosure/3",
+        "grounds": GROUNDS,
         "answer": answer.value,
         "channel": channel,
         "epoch": epoch,
         "listing": digest,
     }
-    assert format_disclosure(answer=answer, channel=channel, epoch=epoch, listing=digest) == canonical_bytes(content)
+    assert format_disclosure(
+        answer=answer, channel=channel, epoch=epoch, grounds=GROUNDS, listing=digest
+    ) == canonical_bytes(content)
 
 
 @given(
@@ -166,7 +174,9 @@ def test_only_the_salt_and_content_it_was_made_with_open_a_leaf() -> None:
 
 def test_the_listing_is_the_one_that_the_content_names() -> None:
     listing = format_listing([(ObjectId("report--x"), "v", None, ())])
-    content = format_disclosure(answer=Answer.OBJECTS, channel="main", epoch=3, listing=sha256_digest(listing))
+    content = format_disclosure(
+        answer=Answer.OBJECTS, channel="main", epoch=3, grounds=GROUNDS, listing=sha256_digest(listing)
+    )
     leaf = dataclasses.replace(LEAF, commitment=commit_content(SALT, content))
     assert verify_opening(leaf, salt=SALT, content=content, listing=listing) == content
     for other in (b"", listing + b" ", format_listing([(ObjectId("report--y"), "v", None, ())])):
@@ -211,3 +221,89 @@ def test_a_leaf_of_another_form_is_refused(old: bytes, new: bytes) -> None:
 def test_any_bytes_are_a_leaf_or_malformed(data: bytes) -> None:
     with pytest.raises(MalformedError):
         parse_leaf(data)
+
+
+# --- read fast --------------------------------------------------------------------------------------------------------
+
+_VALUES = (
+    *(b"", b'"', b"\\", b"null", b"0", b"7", b"00", b"07", b"-1", b"1e3", b"1.0", b"true", b" ", b"\n", b"}"),
+    *(b"9" * 15, b"9" * 16, b"9" * 17, b"9" * 18, b"borealia", b"Borealia", b"-b", b"b.", b"b" * 63, b"b" * 64, b"b c"),
+    *(b"caf\xc3\xa9", b"e\xcc\x81", b"\xff", b"\\u0062", b"a" * 64, b"A" * 64, b"a" * 63, b"people", b"nothing"),
+    *(b"2026-02-30T00:00:00Z", b"2026-11-23T09:00:00Z", b"2026-11-23T09:00:00.1Z", b"comity-leaf/2"),
+)
+_PIECES = st.sampled_from(_VALUES)
+_LEAVES = st.builds(
+    Leaf,
+    type=st.sampled_from(EntryType),
+    terms=st.none() | st.just(Digest("9c" * 32)),
+    recipient=st.none() | st.sampled_from([PartyId("borealia"), PartyId("a"), PartyId("b-1.c")]),
+    sequence=st.none() | st.integers(0, 2**53),
+    count=st.integers(0, 2**53),
+    at=st.integers(0, 2**51).map(Instant),
+    commitment=st.just(Digest("0a" * 32)),
+)
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> bytes:
+    """A leaf with pieces of it taken out and others put in."""
+    data = format_leaf(draw(_LEAVES))
+    for _ in range(draw(st.integers(0, 2))):
+        start = draw(st.integers(0, len(data)))
+        data = data[:start] + draw(_PIECES) + data[start + draw(st.integers(0, 12)) :]
+    return data
+
+
+def read(data: bytes) -> Leaf | str:
+    try:
+        return parse_leaf(data)
+    except MalformedJson as error:
+        return error.detail
+
+
+def check_reading(data: bytes) -> None:
+    fast = read(data)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(disclosure, "_LEAF", re.compile("(?!)"))
+        assert read(data) == fast, data
+
+
+@given(damaged())
+def test_a_leaf_is_read_fast_where_it_is_read_the_same(data: bytes) -> None:
+    check_reading(data)
+
+
+def test_each_member_is_read_fast_where_it_is_read_the_same() -> None:
+    members = format_leaf(LEAF)[1:-1].split(b",")
+    for place, member in enumerate(members):
+        name = member.partition(b":")[0]
+        for value in (form % value for value in _VALUES for form in (b"%s", b'"%s"')):
+            check_reading(b"{" + b",".join([*members[:place], name + b":" + value, *members[place + 1 :]]) + b"}")
+
+
+@given(
+    st.sampled_from(Answer),
+    st.text(max_size=8) | st.sampled_from(["main", "a b", "x" * 129, 'q"', "é", "e\u0301"]),
+    st.integers(0, 2**53),
+    st.sampled_from([Digest("ab" * 32), Digest("AB" * 32), Digest("ab")]),
+    st.sampled_from([b"", b" ", b"}", b'{"listing":"' + b"cd" * 32 + b'"}']),
+)
+def test_a_listing_is_found_fast_where_it_is_found_the_same(
+    answer: Answer, channel: str, epoch: int, listing: Digest, behind: bytes
+) -> None:
+    try:
+        content = format_disclosure(answer=answer, channel=channel, epoch=epoch, grounds=GROUNDS, listing=listing) + behind
+    except MalformedError:
+        return
+    fast = disclosure._find_listing(content)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(disclosure, "_DISCLOSED", re.compile(b"(?!)"))
+        assert disclosure._find_listing(content) == fast
+
+
+@pytest.mark.parametrize("member", [b'"count"', b'"sequence"'])
+def test_true_is_no_number(member: bytes) -> None:
+    data = format_leaf(LEAF)
+    start = data.index(member) + len(member) + 1
+    with pytest.raises(MalformedJson, match="wrong kind"):
+        parse_leaf(data[:start] + b"true" + data[data.index(b",", start) :])

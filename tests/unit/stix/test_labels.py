@@ -4,11 +4,12 @@ from dataclasses import fields, replace
 
 import pytest
 
-from comity.canonical import Json
+from comity.canonical import OBJECT_LIMITS, Json, canonical_bytes, parse_json
 from comity.errors import MalformedError, MalformedObject
 from comity.ids import PartyId
 from comity.stix.labels import (
     CLASSIFICATION_EXTENSION,
+    MAX_MARKINGS,
     MAX_WORDS,
     OVERFULL,
     Label,
@@ -279,6 +280,33 @@ def test_a_label_that_would_name_a_larger_audience_than_it_can_hold_is_overfull(
     parties = [PartyId(f"party-{number}") for number in range(MAX_WORDS)]
     assert label_of(make_tags(), audience=frozenset(parties[: MAX_WORDS // 2])) != OVERFULL
     assert label_of(make_tags(), audience=frozenset(parties)) == OVERFULL
+
+
+def test_a_label_with_more_markings_than_it_can_hold_is_overfull() -> None:
+    """Each is a row of the store, and long: else an object of 500 bytes that refers to another costs 150 kB there."""
+    words = [
+        f"unknown:marking-definition--{number:08}-0000-4000-8000-000000000000" for number in range(MAX_MARKINGS + 1)
+    ]
+    data = b'{"type":"x-thing","id":"x-thing--8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f"}'
+
+    def mark(others: list[str]) -> Label:
+        markings = Markings(tlp="green", others=frozenset(others), granular=())
+        return make_label(
+            parse_object(data)[0], markings, make_tags(), originators=frozenset({_AURELIA}), audience=None
+        )
+
+    assert mark(words[1:]).markings == frozenset(words[1:])
+    assert mark(words) == OVERFULL
+    assert join(mark(words[:20]), mark(words[1:])) == OVERFULL
+    assert join(mark(words[:20]), mark(words[10:30])).markings == frozenset(words[:30])
+
+
+@pytest.mark.parametrize("word", ['\u00e9\x1f"\\/', "\x7f \b\n\t", "\ufb33", "\U0001f600"])
+def test_a_label_is_written_as_rfc_8785_says_whatever_is_in_it(word: str) -> None:
+    label = replace(label_of(make_tags()), excluded_frameworks=frozenset({word, "z", "A"}))
+    data = format_label(label)
+    assert data == canonical_bytes(parse_json(data, limits=OBJECT_LIMITS))
+    assert parse_label(data) == label
 
 
 def test_a_label_is_only_its_canonical_bytes() -> None:

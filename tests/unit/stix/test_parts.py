@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from comity.canonical import canonical_bytes
 from comity.ids import ObjectId
 from comity.stix.objects import StixObject, parse_object
-from comity.stix.parts import divide
+from comity.stix.parts import divide, weigh
 from tests.worlds import make_object, object_id
 
 
@@ -42,6 +42,18 @@ def test_what_is_held_comes_first_with_all_that_it_refers_to() -> None:
     objects = [make("a"), make("b", "c"), make("c"), make("d", "b"), make("e")]
     assert divide(objects, held=[objects[1].id], most=1) == [[1, 2], [0], [3], [4]]
     assert divide(objects, held=[objects[3].id], most=2) == [[1, 2, 3], [0, 4]]
+
+
+def test_what_costs_as_much_as_many_counts_as_many() -> None:
+    listed = make("list", *(f"target {number}" for number in range(64)))
+    long = parse_object(canonical_bytes(make_object("long", more={"description": "x" * 8_192})))[0]
+    plain = make("plain")
+    assert weigh(plain) == 1
+    assert weigh(listed) >= 5
+    assert weigh(long) == 5
+    assert divide([plain, listed, long], held=[], most=weigh(listed) + weigh(long)) == [[0, 1], [2]]
+    assert divide([plain, listed, long], held=[], most=2) == [[0], [1], [2]]
+    assert divide([plain, listed, long], held=[], most=1 + weigh(listed) + weigh(long)) == [[0, 1, 2]]
 
 
 GRAPHS = st.lists(

@@ -21,20 +21,37 @@ def test_a_content_of_the_first_format_is_whole_with_its_listing(store: SqliteSt
     content = b'{"answer":"objects","channel":"main","epoch":2,"format":"comity-disclosure/1","objects":['
     rest = b'{"digest":null,"id":"report--x","redacted":[],"version":"v"}]}'
     with store.write() as transaction:
-        entry = b"leaf", log.Opening(salt=b"s" * 32, content=content), log.Listing(rest)
-        log.add_entries(transaction, 0, [entry])
+        opening = log.Opening(salt=b"s" * 32, content=content)
+        log.add_entries(transaction, 0, [log.Entry(leaf=b"leaf", opening=opening, listing=log.Text(rest))])
         assert log.read_openings(transaction, 0, 1) == {0: log.Opening(salt=b"s" * 32, content=content + rest)}
 
 
 def test_a_listing_is_kept_once(store: SqliteStore) -> None:
-    listing = log.Listing(b'{"format":"comity-listing/1","objects":[]}')
+    listing = log.Text(b'{"format":"comity-listing/1","objects":[]}')
     opening = log.Opening(salt=b"s" * 32, content=b'{"listing":"a"}')
     with store.write() as transaction:
-        log.add_entries(transaction, 0, [(b"leaf", opening, listing), (b"leaf", opening, None)])
-        log.add_entries(transaction, 2, [(b"leaf", opening, listing)])
+        listed = log.Entry(leaf=b"leaf", opening=opening, listing=listing)
+        log.add_entries(transaction, 0, [listed, log.Entry(leaf=b"leaf", opening=opening)])
+        log.add_entries(transaction, 2, [listed])
         found = log.read_openings(transaction, 0, 9)
         assert [found[position].listing for position in range(3)] == [listing.data, b"", listing.data]
         assert transaction.row("SELECT count(*) FROM log_listing") == (1,)
+
+
+def test_grounds_and_their_policy_are_kept_once(store: SqliteStore) -> None:
+    opening, policy = log.Opening(salt=b"s" * 32, content=b"{}"), log.Text(b"recognised = []")
+    first = log.Grounds(text=log.Text(b'{"floor":1}'), policy=policy)
+    second = log.Grounds(text=log.Text(b'{"floor":2}'), policy=policy)
+    with store.write() as transaction:
+        for position, grounds in enumerate((first, second, first)):
+            entry = log.Entry(leaf=b"leaf", opening=opening, grounds=grounds)
+            log.add_entries(transaction, position, [entry])
+        found = log.read_grounds(transaction, 0, 9)
+        assert [found[position] for position in range(3)] == [first.text.data, second.text.data, first.text.data]
+        assert log.read_policy(transaction, policy.digest) == policy.data
+        assert log.read_policy(transaction, first.digest) is None
+        assert transaction.row("SELECT count(*) FROM log_grounds") == (2,)
+        assert transaction.row("SELECT count(*) FROM log_policy") == (1,)
 
 
 def test_the_last_number_of_a_party_is_kept(store: SqliteStore) -> None:

@@ -116,7 +116,8 @@ def test_a_node_that_cannot_serve_says_why(site: Site, monkeypatch: pytest.Monke
     def fail(_: object) -> None:
         raise CorruptionError("the store is damaged")
 
-    monkeypatch.setattr("comity.taxii.listen.read_figures", fail)
+    for module in ("admin", "listen"):
+        monkeypatch.setattr(f"comity.taxii.{module}.read_figures", fail)
     answer = httpx.get(f"{site.admin}/ready")
     assert answer.status_code == 503
     problems = answer.json()["problems"]

@@ -10,7 +10,7 @@ import pytest
 
 from comity.ids import AgreementId
 from comity.node.node import Node
-from comity.stix.labels import format_label, parse_label
+from comity.stix.labels import _remember_bytes, _remember_label
 from comity.taxii.listen import TaxiiServer
 from comity.taxii.worker import _Working
 from tests.worlds import World, make_object
@@ -37,11 +37,11 @@ def test_what_is_to_be_forgotten_is_in_no_memory(world: World) -> None:
     node = world.nodes["aurelia"]
     world.poll("borealia")
     assert node.pages._kept
-    assert format_label.cache_info().currsize
+    assert _remember_bytes.cache_info().currsize
 
     async def run() -> None:
         assert await make_worker(node).handle("forget", {}) == {}
-        assert format_label.cache_info().currsize == parse_label.cache_info().currsize == 0
+        assert _remember_bytes.cache_info().currsize == _remember_label.cache_info().currsize == 0
 
     asyncio.run(run())
     assert not node.pages._kept

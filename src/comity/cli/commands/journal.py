@@ -2,12 +2,22 @@
 """Shell: `log`."""
 
 import base64
+import json
 
 import click
 
 from comity.cli.reply import Exit
-from comity.cli.session import ActCommand, Session
-from comity.cli.words.journal import describe_checkpoint, describe_entry, describe_verified, list_entries
+from comity.cli.session import ActCommand, Session, write_new
+from comity.cli.words.journal import (
+    describe_checkpoint,
+    describe_entry,
+    describe_reader,
+    describe_removed,
+    describe_verified,
+    list_entries,
+    list_readers,
+)
+from comity.cli.words.receipts import describe_receipt, list_refused
 
 __all__ = ["log"]
 
@@ -46,6 +56,49 @@ def checkpoint(session: Session) -> int:
 
 
 @log.command(
+    "receipt",
+    short_help="Write the receipt for a disclosure.",
+    cls=ActCommand,
+    example="comity --node aurelia log receipt 12 --out receipt.json",
+)
+@click.argument("entry", metavar="ENTRY")
+@click.option("--from", "giver", metavar="PARTY", help="The receipt that this partner gave for its disclosure ENTRY.")
+@click.option("--out", "file", metavar="FILE", help="Write it there, byte for byte.")
+@click.pass_obj
+def receipt(session: Session, entry: str, giver: str | None, file: str | None) -> int:
+    """Give the receipt for the disclosure that is ENTRY of this party's log, for its recipient or an auditor.
+
+    ENTRY is the number of the entry from 0, or a unique beginning of its commitment. With --from it is the number of a
+    partner's disclosure to this party, from 1: what is given is the receipt that the partner gave and that was kept.
+    `comity verify` needs the receipt and the giver's manifest, and nothing else.
+    """
+    reply = session.carry_out("log.receipt", {"entry": entry, "from": giver})
+    if file is not None and reply.result is not None:
+        write_new(file, str(reply.result["receipt"]))
+    return session.finish(reply, describe_receipt if file is None else lambda _: f"receipt written to {file}")
+
+
+@log.command(
+    "refused",
+    short_help="List what was refused of partners.",
+    cls=ActCommand,
+    example="comity --node borealia log refused 1 --out evidence.json",
+)
+@click.argument("number", metavar="[NUMBER]", required=False)
+@click.option("--out", "file", metavar="FILE", help="Write number, reason and bytes there, as JSON.")
+@click.pass_obj
+def refused(session: Session, number: str | None, file: str | None) -> int:
+    """List the pages of partners that their receipts did not show, and that were refused whole.
+
+    With NUMBER and --out what the partner sent is written out: the page, the receipt and the proof, in base64.
+    """
+    reply = session.carry_out("log.refused", {"number": number})
+    if file is not None and reply.result is not None:
+        write_new(file, json.dumps(reply.result, indent=2) + "\n")
+    return session.finish(reply, list_refused)
+
+
+@log.command(
     "verify",
     short_help="Verify the whole log.",
     cls=ActCommand,
@@ -71,8 +124,58 @@ def verify(session: Session, digest: str | None) -> int:
             "checkpoints": verified.checkpoints,
             "disclosures": verified.disclosures,
             "opened": verified.opened,
+            "purged": verified.purged,
+            "origin": verified.origin,
             "manifest": verified.manifest,
         },
         describe_verified,
     )
     return Exit.DONE
+
+
+@log.group("reader")
+def reader() -> None:
+    """Who may read the log over HTTP: nobody, until permitted here."""
+
+
+@reader.command(
+    "add",
+    short_help="Permit READER to read the log.",
+    cls=ActCommand,
+    example="comity --node aurelia log reader add oversight --days 90",
+)
+@click.argument("name", metavar="READER")
+@click.option("--days", metavar="N", type=int, default=365, show_default=True, help="How long it is good.")
+@click.pass_obj
+def add_reader(session: Session, name: str, days: int) -> int:
+    """Permit READER, a body that oversees this party, to read the log over HTTP, and print its secret, this once.
+
+    It sees every leaf: to whom this party gave, when, how much, under which terms; not what. A partner cannot be one.
+    The secret is the password of HTTP Basic (with any user name), a Bearer token or X-API-Key.
+    """
+    reply = session.carry_out("log.reader.add", {"reader": name, "days": days})
+    code = session.finish(reply, describe_reader)
+    if reply.result is not None:
+        session.note(
+            f"For {name} alone, until {str(reply.result['expires_at'])[:10]}. It cannot be shown again; to remove it,"
+            f" name {reply.result['id']}."
+        )
+    return code
+
+
+@reader.command("list", cls=ActCommand, example="comity --node aurelia log reader list")
+@click.pass_obj
+def list_permitted(session: Session) -> int:
+    """List who may read the log, and who might: until when, last used on which day. No secret is shown."""
+    return session.run("log.reader.list", {}, list_readers)
+
+
+@reader.command("remove", cls=ActCommand, example="comity --node aurelia log reader remove oversight")
+@click.argument("name", metavar="READER")
+@click.pass_obj
+def remove_reader(session: Session, name: str) -> int:
+    """Let READER read no more, from the next request on: a name, with all it was given, or the ID of one permission.
+
+    What it has read it keeps.
+    """
+    return session.run("log.reader.remove", {"reader": name}, describe_removed)

@@ -41,7 +41,8 @@ def add(
     """Take in STIX 2.1 objects from each FILE: a bundle, a TAXII envelope or one object; "-" is standard input.
 
     Subjects, regions and kinds are said of every object in the files, besides what each says of itself. Bad objects are
-    listed and the good ones kept; the exit code is 1 if any was bad.
+    listed and the good ones kept; an indicator whose pattern does not parse is kept, goes to nobody, and is listed. The
+    exit code is 1 if anything is listed.
     """
     words: dict[str, Json] = {"subjects": [*subjects], "regions": [*regions], "kinds": [*kinds]}
     contents = [(file, base64.b64encode(read_input(file)).decode()) for file in files]
@@ -56,10 +57,11 @@ def add(
         "added": sum(len(item["added"]) for item in taken_in),
         "known": sum(item["known"] for item in taken_in),
         "bad": sum(len(item["bad"]) for item in taken_in),
+        "unparsable": sum(len(item["unparsable"]) for item in taken_in),
         "files": [*taken_in],
     }
     session.show(result, describe_intake)
-    return Exit.FAILED if result["bad"] else Exit.DONE
+    return Exit.FAILED if result["bad"] or result["unparsable"] else Exit.DONE
 
 
 @objects.command("show", cls=ActCommand, example="comity --node aurelia object show report--4b2e")
@@ -116,7 +118,7 @@ def _read_intake(reply: Reply) -> dict[str, Json]:
     bad: list[Json] = [
         {"index": None, "id": None, "where": error.get("where", ""), "message": error["message"]},
     ]
-    return {"added": [], "known": 0, "bad": bad}
+    return {"added": [], "known": 0, "bad": bad, "unparsable": [], "unchecked": 0}
 
 
 def _tell_kept(session: Session, taken_in: Sequence[dict[str, Any]]) -> None:

@@ -5,14 +5,15 @@ import base64
 
 from comity.cli.outcome import Arguments, Outcome
 from comity.cli.reply import Json
-from comity.ids import format_instant
-from comity.node import journal
+from comity.ids import Instant, format_instant
+from comity.node import journal, readers
 from comity.node.journal import Entry
 from comity.node.node import Node
+from comity.node.readers import LogReader
 from comity.release.disclosure import NOT_SHARED, OF_NO_TERMS, EntryType
 from comity.tlog.note import parse_checkpoint, parse_note
 
-__all__ = ["checkpoint", "list_last", "show"]
+__all__ = ["add_reader", "checkpoint", "list_last", "list_readers", "remove_reader", "show"]
 
 _MOST_LISTED = 100_000
 
@@ -44,6 +45,38 @@ def checkpoint(node: Node, _: Arguments) -> Outcome:
     )
 
 
+def add_reader(node: Node, arguments: Arguments) -> Outcome:
+    """A new permission to read the log; its secret can be read in this answer and never again."""
+    days = arguments.number("days", most=readers.MAX_READER_DAYS)
+    secret, reader = readers.add_reader(node, arguments.text("reader"), days=days)
+    return Outcome(result={**_describe_reader(reader, now=node.clock()), "secret": secret})
+
+
+def list_readers(node: Node, _: Arguments) -> Outcome:
+    """Every permission to read the log that was ever given."""
+    listed: list[Json] = [_describe_reader(item, now=node.clock()) for item in readers.list_readers(node)]
+    return Outcome(result={"readers": listed})
+
+
+def remove_reader(node: Node, arguments: Arguments) -> Outcome:
+    """The permissions that let nobody read the log any more."""
+    removed = readers.remove_reader(node, arguments.text("reader"))
+    return Outcome(result={"readers": [_describe_reader(item, now=node.clock()) for item in removed]})
+
+
+def _describe_reader(reader: LogReader, *, now: Instant) -> dict[str, Json]:
+    day = reader.used_day
+    return {
+        "id": reader.id,
+        "reader": reader.name,
+        "good": reader.is_good(now),
+        "created_at": format_instant(reader.created_at),
+        "expires_at": format_instant(reader.expires_at),
+        "removed_at": None if reader.removed_at is None else format_instant(reader.removed_at),
+        "last_used": None if day is None else format_instant(Instant(day * 86_400_000_000))[:10],
+    }
+
+
 def _describe(entry: Entry) -> dict[str, Json]:
     leaf = entry.leaf
     content = entry.content if isinstance(entry.content, dict) else {}
@@ -61,6 +94,7 @@ def _describe(entry: Entry) -> dict[str, Json]:
         "kind": event.get("kind") or people.get("change"),
         "party": event.get("party") or people.get("party"),
         "person": people.get("person"),
+        "reader": people.get("reader"),
         "clause": content.get("clause") if leaf.type is EntryType.PURGE else None,
         "by": content.get("by") if leaf.type in NOT_SHARED else None,
         "purged": entry.content is None,

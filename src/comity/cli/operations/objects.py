@@ -8,9 +8,9 @@ from comity.canonical import OBJECT_LIMITS, parse_json
 from comity.cli.operations.retention import describe_stone
 from comity.cli.outcome import Arguments, Outcome
 from comity.cli.reply import Exit, Json
-from comity.errors import MalformedObject, MalformedRequest, NotFoundError
+from comity.errors import MalformedObject, MalformedRequest, NotFoundError, ReceiptRefused
 from comity.ids import ObjectId, format_instant, parse_party_id
-from comity.node import accept, ingest
+from comity.node import accept, ingest, patterns
 from comity.node import explain as explaining
 from comity.node.explain import Reading, Tombstone, Verdict
 from comity.node.node import Node
@@ -19,7 +19,7 @@ from comity.release.clauses import Finding, Groups
 from comity.stix.labels import Tags, format_label, make_tags
 from comity.stix.objects import BadObject
 
-__all__ = ["add", "explain", "list_unkept", "pull", "show"]
+__all__ = ["add", "describe_patterns", "explain", "list_unkept", "pull", "show"]
 
 _MOST_LISTED = 10_000
 
@@ -36,7 +36,15 @@ async def add(node: Node, arguments: Arguments) -> Outcome:
     return Outcome(
         result={"added": list[Json](intake.added), "known": intake.known, "bad": _describe_bad(intake.bad)},
         code=Exit.FAILED if intake.bad else Exit.DONE,
+        checks=frozenset(intake.added),
     )
+
+
+def describe_patterns(node: Node, ids: frozenset[ObjectId]) -> dict[str, Json]:
+    """What a parser said of the patterns of objects that came in, and how many it has not read."""
+    concerns = patterns.read_concerns(node, ids)
+    problems: list[Json] = [{"id": name, "message": problem} for name, problem in concerns.problems.items()]
+    return {"unparsable": problems, "unchecked": concerns.waiting}
 
 
 def show(node: Node, arguments: Arguments) -> Outcome:
@@ -61,6 +69,7 @@ def show(node: Node, arguments: Arguments) -> Outcome:
             "received_under": item.received_under,
             "added_at": format_instant(item.added_at),
             "label": parse_json(format_label(shown.label), limits=OBJECT_LIMITS),
+            "pattern": patterns.describe_pattern(node, item.pk, shown.data),
             "object": parse_json(shown.data, limits=OBJECT_LIMITS),
             "deleted": [describe_stone(stone) for stone in shown.deleted],
         }
@@ -101,6 +110,7 @@ def _show_deleted(stones: Sequence[Tombstone]) -> Outcome:
         "received_under": None,
         "added_at": None,
         "label": None,
+        "pattern": None,
         "object": None,
         "deleted": [describe_stone(stone) for stone in stones],
     }
@@ -127,6 +137,7 @@ async def pull(node: Node, arguments: Arguments) -> Outcome:
     from comity import peers
 
     party = parse_party_id(arguments.text("party"))
+    pulled = await peers.pull(node, party)
     channels: list[Json] = [
         {
             "agreement": item.target.agreement,
@@ -138,10 +149,22 @@ async def pull(node: Node, arguments: Arguments) -> Outcome:
             "added": list[Json](item.added),
             "known": item.known,
             "bad": _describe_bad(item.bad),
+            "missing": item.missing,
+            "refused": None if item.refused is None else _describe_refused(item.refused),
         }
-        for item in await peers.pull(node, party)
+        for item in pulled
     ]
-    return Outcome(result={"party": party, "channels": channels})
+    added = (name for item in pulled for name in item.added)
+    refused = any(item.refused is not None for item in pulled)
+    return Outcome(
+        result={"party": party, "channels": channels},
+        code=Exit.VERIFICATION_FAILED if refused else Exit.DONE,
+        checks=frozenset(added),
+    )
+
+
+def _describe_refused(refused: ReceiptRefused) -> dict[str, Json]:
+    return {"part": refused.facts.get("part"), "reason": refused.detail}
 
 
 def _read_tags(arguments: Arguments) -> Tags:

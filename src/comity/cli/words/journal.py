@@ -5,7 +5,15 @@ from typing import Any
 
 from comity.cli.words.layout import columns, fields, outline, shorten, shorten_time
 
-__all__ = ["describe_checkpoint", "describe_entry", "describe_verified", "list_entries"]
+__all__ = [
+    "describe_checkpoint",
+    "describe_entry",
+    "describe_reader",
+    "describe_removed",
+    "describe_verified",
+    "list_entries",
+    "list_readers",
+]
 
 
 def list_entries(result: dict[str, Any]) -> str:
@@ -58,9 +66,11 @@ def describe_verified(result: dict[str, Any]) -> str:
             f"verified: {result['size']} entries, every hash, every signature and every sequence number fits",
             *fields(
                 [
+                    ("origin", result["origin"]),
                     ("root", result["root"]),
                     ("checkpoints", result["checkpoints"]),
                     ("disclosures", result["disclosures"]),
+                    ("purged", f"{result['purged']}, each by an entry on record" if result["purged"] else None),
                     ("manifest", f"{result['manifest']} (compare it with what the party gave you)"),
                 ],
                 indent="  ",
@@ -69,9 +79,41 @@ def describe_verified(result: dict[str, Any]) -> str:
     )
 
 
+def describe_reader(result: dict[str, Any]) -> str:
+    """The secret alone, so that it can be handed on by a pipe."""
+    return str(result["secret"])
+
+
+def list_readers(result: dict[str, Any]) -> str:
+    """One line for each permission."""
+    if not result["readers"]:
+        return "nobody was ever permitted to read the log"
+    rows = [("ID", "READER", "MADE", "UNTIL", "LAST USED", "STATE")]
+    rows += [
+        (
+            item["id"],
+            item["reader"],
+            item["created_at"][:10],
+            item["expires_at"][:10],
+            item["last_used"] or "never",
+            "good" if item["good"] else "removed" if item["removed_at"] else "run out",
+        )
+        for item in result["readers"]
+    ]
+    return "\n".join(columns(rows))
+
+
+def describe_removed(result: dict[str, Any]) -> str:
+    """Permissions that let nobody read any more."""
+    return "\n".join(
+        f"{item['id']} of {item['reader']} is removed; the next request with it is that of an outsider"
+        for item in result["readers"]
+    )
+
+
 def _act(item: dict[str, Any]) -> str | None:
     """What was done by which party, or with which of this party's people."""
-    return f"{item['kind']} of {item['person'] or item['party']}" if item["kind"] else None
+    return f"{item['kind']} of {item['person'] or item['party'] or item['reader']}" if item["kind"] else None
 
 
 def _what(item: dict[str, Any]) -> str:
@@ -82,5 +124,5 @@ def _what(item: dict[str, Any]) -> str:
 
 def _recipient(item: dict[str, Any]) -> str:
     """To whom a disclosure went, with its number; whose act an event is; which person it is about; who did it."""
-    who = item["party"] or item["person"] or item["by"] or ""
+    who = item["party"] or item["person"] or item["reader"] or item["by"] or ""
     return f"{item['recipient']} #{item['sequence']}" if item["recipient"] else who

@@ -18,6 +18,7 @@ def describe_intake(result: dict[str, Any]) -> str:
     lines = [f"{result['added']} added, {result['known']} known already, {result['bad']} bad"]
     for item in result["files"]:
         lines += _describe_bad(item["bad"], source=item["file"])
+        lines += _describe_patterns(item)
     if result["bad"] and result["added"] + result["known"]:
         lines.append("The good objects were kept. Correct the bad ones and add the file again: what is known stays.")
     elif result["bad"]:
@@ -40,6 +41,7 @@ def describe_object(result: dict[str, Any]) -> str:
         ("originators", join_words(label["originators"])),
         ("tlp", label["tlp"]),
         ("markings", join_words(label["markings"])),
+        ("pattern", printable(result["pattern"]) if result["pattern"] else None),
         ("subjects", _groups(label["subjects"])),
         ("regions", _groups(label["regions"])),
         ("kinds", join_words(label["kinds"])),
@@ -79,7 +81,23 @@ def describe_pull(result: dict[str, Any]) -> str:
             continue
         lines.append(f"{head}: {len(item['added'])} added, {item['known']} known already, {len(item['bad'])} bad")
         lines += _describe_bad(item["bad"], source=result["party"])
+        lines += _describe_shown(item, result["party"])
+    lines += _describe_patterns(result)
     return "\n".join(lines)
+
+
+def _describe_shown(item: dict[str, Any], giver: str) -> list[str]:
+    """What a giver's receipts showed beside what came, and what they did not show."""
+    lines = list[str]()
+    if item["missing"]:
+        lines.append(
+            f"  {giver} has {item['missing']} disclosures on record that never came here; their receipts were kept"
+        )
+    if item["refused"]:
+        lines.append(f"  REFUSED, and nothing of the page was kept: what {giver} sent does not match")
+        lines.append(f"  {printable(item['refused']['reason'])}")
+        lines.append("  the bytes are kept apart: `log refused` lists them")
+    return lines
 
 
 def describe_unkept(result: dict[str, Any]) -> str:
@@ -97,6 +115,19 @@ def _describe_holding(result: dict[str, Any]) -> str:
     if result["received_under"] is None:
         return "added here"
     return f"from {result['originator']} under {shorten(result['received_under'])}"
+
+
+def _describe_patterns(result: dict[str, Any]) -> list[str]:
+    """Indicators that are held and go to nobody, because of their patterns."""
+    lines = [
+        f"  {printable(item['id'])} goes to nobody, its pattern does not parse: {printable(item['message'])}"
+        for item in result.get("unparsable", [])
+    ]
+    if result.get("unparsable"):
+        lines.append("Correct the pattern, and add a version with a later `modified`.")
+    if waiting := result.get("unchecked"):
+        lines.append(f"{waiting} pattern{'' if waiting == 1 else 's'} not read by a parser yet: withheld until then.")
+    return lines
 
 
 def _describe_bad(bad: Iterable[dict[str, Any]], *, source: str) -> list[str]:

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: what keeps a node's folder whole, in words."""
+
+from typing import Any
+
+from comity.cli.words.layout import printable, shorten_time
+from comity.cli.words.people import describe_approvals, describe_refusal, describe_waiting_act
+
+__all__ = [
+    "describe_backup",
+    "describe_examination",
+    "describe_forgotten",
+    "describe_recovered",
+    "describe_restored",
+]
+
+
+def describe_forgotten(result: dict[str, Any]) -> str:
+    """What was purged, or would be, and where something of it still is."""
+    if "refused" in result:
+        return describe_refusal(result["refused"])
+    if "waits_for" in result:
+        return describe_waiting_act(result)
+    ranges = ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in result["entries"][:20])
+    if "purges" not in result:
+        return f"{result['count']} entries would be purged: {ranges}" if result["count"] else "No entry fits."
+    if not result["count"]:
+        return "Nothing is to be purged."
+    lines = [f"purged: the content of {result['count']} entries ({ranges}); on record as {_number(result['purges'])}"]
+    lines += describe_approvals(result["approvals"])
+    if result["more"]:
+        lines.append("More entries fit: give the same order again.")
+    lines += _describe_gone(result)
+    if result["backups"]:
+        lines.append("These backups were made by this node and hold it still, unless somebody destroyed them:")
+        lines += [f"  {shorten_time(item['made_at'])}  {printable(item['place'])}" for item in result["backups"]]
+    return "\n".join(lines)
+
+
+def _describe_gone(result: dict[str, Any]) -> list[str]:
+    searched = result["searched"]
+    if searched is not None and searched["found_in"]:
+        return [f"IT IS NOT GONE: its salts are still in {', '.join(map(printable, searched['found_in']))}"]
+    if not result["gone"]:
+        return ["NOT GONE YET: another process reads the store. It leaves the files when that ends: `retention run`."]
+    if searched is None:
+        return []
+    looked = f"{searched['files']} files of the folder ({searched['bytes']} bytes read)"
+    return [f"gone: no salt of {searched['salts']} of these entries is in any of the {looked}"]
+
+
+def _number(entries: list[int]) -> str:
+    return "entry " + ", ".join(map(str, entries[:20]))
+
+
+def describe_backup(result: dict[str, Any]) -> str:
+    """What was backed up, and what was not."""
+    keys = "with the PRIVATE KEYS" if result["with_keys"] else "without keys: keep those somewhere else"
+    return f"backed up: {result['party']}, {result['size']} log entries, {result['bytes']} bytes, {keys}"
+
+
+def describe_restored(result: dict[str, Any]) -> str:
+    """What was restored, and what to do before it starts."""
+    folder = printable(result["folder"])
+    lines = [
+        f"restored and verified: {result['party']} as of {shorten_time(result['made_at'])}, {result['size']} entries"
+    ]
+    if not result["with_keys"]:
+        lines.append(f"The private keys are not in this backup: put them into {folder}/keys, mode 600.")
+    lines += [
+        "It does not start: this party may have signed more since, and its log must not fork.",
+        f"Once it is certain that the newest store is lost: comity --node {folder} recover --reason TEXT",
+    ]
+    return "\n".join(lines)
+
+
+def describe_recovered(result: dict[str, Any]) -> str:
+    """Under which name the log goes on, and what is known to be lost."""
+    if "refused" in result:
+        return describe_refusal(result["refused"])
+    if "waits_for" in result:
+        return describe_waiting_act(result)
+    lost = f"at least {result['lost']} entries of it are lost" if result["lost"] else "no lost entry of it is known"
+    told = ", ".join(result["told"]) or "nobody was given anything"
+    return "\n".join(
+        [
+            f"recovered: the log {result['previous']} goes on as {result['origin']}; {lost}",
+            *describe_approvals(result["approvals"]),
+            f"On record as entry {result['entry']}. Partners are told when the node is served: {told}.",
+        ]
+    )
+
+
+def describe_examination(result: dict[str, Any]) -> str:
+    """Each finding in three lines, the broken ones first, and what was examined."""
+    lines = list[str]()
+    for item in sorted(result["findings"], key=lambda item: item["grade"] != "broken"):
+        lines += [f"{item['grade']}: {printable(item['where'])}", f"  {printable(item['what'])}", f"  do: {item['do']}"]
+    examined = f"{result['objects']} objects, {result['events']} events, {result['entries']} log entries"
+    lines.append(f"{'sound' if result['sound'] else 'BROKEN'}: examined {examined}")
+    return "\n".join(lines)

@@ -1,0 +1,329 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: a node's log and store read whole: does everything fit, and was every disclosure decided as it had to be.
+
+    audit_folder(Path("aurelia"))
+
+ 1. the log: entries, openings, tiles, checkpoints, sequence numbers (`comity.audit`);
+ 2. each disclosure: decided again (`comity.replay`);
+ 3. each agreement: every signature verified again, each event held against the log (`comity.certificate`);
+ 4. the figures (`comity.report`).
+
+Nothing is written and no lock is taken: it works on a copy, and while the node is served. The first step ends the audit
+where something does not fit; of the others every problem is kept, up to a bound.
+
+Not here: whether the file is sound and every stored object the one it says it is.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from comity.agreement.recognition import Policy, parse_policy
+from comity.agreement.terms import parse_terms
+from comity.certificate import Certificate, LoggedEvent
+from comity.config import load_settings
+from comity.errors import ComityError, MalformedError
+from comity.exchange import parse_message
+from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId
+from comity.node.certificate import gather_evidence, verify_evidence
+from comity.node.journal import VerifiedLog, verify_folder
+from comity.node.parties import read_node_key
+from comity.release.disclosure import EntryType, Leaf, parse_leaf
+from comity.replay import Agreement, Held, Judged, Replay, ReplayedEntry
+from comity.report import Given, Tally
+from comity.signing import parse_manifest, parse_signed_document
+from comity.stix.labels import Label
+from comity.store import SqliteStore, Transaction, agreements, arrivals, deletions, log, objects, parties
+from comity.store.arrivals import Taken
+
+__all__ = ["AgreementAudit", "Audit", "Finding", "audit_folder"]
+
+T = TypeVar("T")
+
+_CHUNK = 500
+_MOST_FINDINGS = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What does not fit: of an entry by its position, of an agreement by its id, or (both None) of neither."""
+
+    entry: int | None
+    agreement: AgreementId | None
+    problem: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgreementAudit:
+    """One agreement: its state by what is on record, how much was verified of it, and its events in the time asked."""
+
+    id: AgreementId
+    title: str
+    parties: tuple[PartyId, ...]
+    state: str
+    checked: int
+    events: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audit:
+    """What came of it. `decided` disclosures were decided again, `open` counts why not all of it could be told.
+
+    `found` is how many findings there are, of which `findings` has the first. `since` and `until` bound the figures
+    alone: everything is verified.
+    """
+
+    party: PartyId
+    at: Instant
+    since: Instant | None
+    until: Instant | None
+    log: VerifiedLog
+    decided: int
+    open: Mapping[str, int]
+    found: int
+    findings: tuple[Finding, ...]
+    agreements: tuple[AgreementAudit, ...]
+    given: tuple[Given, ...]
+    taken: tuple[Taken, ...]
+    kinds: Mapping[EntryType, int]
+
+
+@dataclass(slots=True)
+class _Findings:
+    """The first findings, and how many there are."""
+
+    count: int = 0
+    kept: list[Finding] = field(default_factory=list)
+
+    def add(self, problem: str, *, entry: int | None = None, agreement: AgreementId | None = None) -> None:
+        self.count += 1
+        if len(self.kept) < _MOST_FINDINGS:
+            self.kept.append(Finding(entry=entry, agreement=agreement, problem=problem))
+
+
+def audit_folder(
+    folder: Path,
+    *,
+    now: Instant,
+    digest: Digest | None = None,
+    since: Instant | None = None,
+    until: Instant | None = None,
+    tell: Callable[[int, int], object] = lambda _done, _of: None,
+) -> Audit:
+    """What came of an audit of the node in `folder`, its own or a copy.
+
+    `digest` is that of the party's manifest, from wherever the reader has it. `tell` is called with how many entries of
+    how many were decided again.
+
+    Raises:
+        NotFoundError: no node there.
+        LogMismatch: the log does not fit together; names the entry.
+        CorruptionError: the file is not even a database.
+    """
+    verified = verify_folder(folder, digest=digest)
+    party = load_settings(folder).party
+    findings, tally, skipped = _Findings(), Tally(since=since, until=until), Counter[str]()
+    with closing(SqliteStore.inspect(folder / "store.db")) as store, store.read() as transaction:
+        records = _Records(transaction, folder)
+        replay = Replay(party, records, key=read_node_key(transaction))
+        logged: dict[AgreementId, list[LoggedEvent]] = {}
+        decided = 0
+        for entry, read in _read_entries(transaction):
+            if read.leaf.type is EntryType.AGREEMENT_EVENT:
+                _note_event(logged, records, entry, read.leaf)
+            if entry.position >= verified.size:
+                continue  # it has come in since the log was verified, and is of the next audit
+            judged = replay.judge(read)
+            tally.note(read.leaf)
+            if judged is not None:
+                decided += judged.disclosure is not None
+                _note(judged, findings, tally, skipped)
+            if not entry.position % _CHUNK:
+                tell(entry.position, verified.size)
+        told = tuple(
+            _audit_agreement(transaction, agreement, logged.get(agreement, []), findings, tally, now=now)
+            for agreement in agreements.list_agreements(transaction)
+        )
+        taken = tuple(arrivals.count_taken(transaction, since=since, until=until))
+    return Audit(
+        party=party,
+        at=now,
+        since=since,
+        until=until,
+        log=verified,
+        decided=decided,
+        open=dict(skipped.most_common()),
+        found=findings.count,
+        findings=tuple(findings.kept),
+        agreements=tuple(item for item in told if item is not None),
+        given=tally.given(),
+        taken=taken,
+        kinds=tally.kinds(),
+    )
+
+
+def _note(judged: Judged, findings: _Findings, tally: Tally, skipped: Counter[str]) -> None:
+    agreement = None if judged.agreement is None else judged.agreement.id
+    for problem in judged.problems:
+        findings.add(problem, entry=judged.position, agreement=agreement)
+    skipped.update(judged.open)
+    if judged.leaf.type is EntryType.DISCLOSURE:
+        tally.add(judged)
+
+
+def _note_event(
+    logged: dict[AgreementId, list[LoggedEvent]], records: "_Records", entry: "_Stored", leaf: Leaf
+) -> None:
+    found = None if leaf.terms is None else records.find_agreement(leaf.terms)
+    if found is not None:
+        opening = None if entry.opening is None else (entry.opening.salt, entry.opening.content)
+        event = LoggedEvent(position=entry.position, leaf=entry.leaf, opening=opening)
+        logged.setdefault(found.id, []).append(event)
+
+
+def _audit_agreement(
+    transaction: Transaction,
+    agreement: AgreementId,
+    logged: list[LoggedEvent],
+    findings: _Findings,
+    tally: Tally,
+    *,
+    now: Instant,
+) -> AgreementAudit | None:
+    """The agreement with every signature of it verified again; None where nothing of it can be read."""
+    try:
+        evidence = gather_evidence(transaction, agreement, at=now, logged=tuple(logged))
+        certificate = verify_evidence(evidence, now=now)
+    except ComityError as error:
+        findings.add(f"what is on record of it cannot be read: {error.detail}", agreement=agreement)
+        return None
+    for check in certificate.problems:
+        findings.add(f"{check.covers}: {check.problem}", agreement=agreement)
+    standing = certificate.standing
+    terms = standing.current or standing.latest
+    return AgreementAudit(
+        id=agreement,
+        title=terms.title,
+        parties=tuple(sorted(standing.members | terms.founders)),
+        state=standing.state.value,
+        checked=len(certificate.checks),
+        events=_count_events(certificate, tally),
+    )
+
+
+def _count_events(certificate: Certificate, tally: Tally) -> dict[str, int]:
+    said = [entry.event for entry in certificate.entries if entry.event is not None and tally.spans(entry.recorded_at)]
+    return dict(sorted(Counter(event.kind.value for event in said).items()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stored:
+    position: int
+    leaf: bytes
+    opening: log.Opening | None
+
+
+def _read_entries(transaction: Transaction) -> Iterator[tuple[_Stored, ReplayedEntry]]:
+    """Every entry, as it lies there and as it is replayed."""
+    size = log.read_size(transaction)
+    for start in range(0, size, _CHUNK):
+        stop = min(start + _CHUNK, size)
+        openings = log.read_openings(transaction, start, stop)
+        grounds = log.read_grounds(transaction, start, stop)
+        for position, leaf in log.read_entries(transaction, start, stop):
+            opening = openings.get(position)
+            yield (
+                _Stored(position=position, leaf=leaf, opening=opening),
+                ReplayedEntry(
+                    position=position,
+                    leaf=parse_leaf(leaf),
+                    content=None if opening is None else opening.content,
+                    listing=b"" if opening is None else opening.listing,
+                    grounds=grounds.get(position),
+                ),
+            )
+
+
+def _try(parse: Callable[[bytes], T], data: bytes) -> T | None:
+    try:
+        return parse(data)
+    except MalformedError:
+        return None
+
+
+class _Records:
+    """What the store holds, read in one transaction, for `comity.replay`."""
+
+    def __init__(self, transaction: Transaction, folder: Path) -> None:
+        self._transaction = transaction
+        self._folder = folder
+        self._agreements: dict[AgreementId, Agreement | None] = {}
+        self._by_terms: dict[Digest, AgreementId | None] = {}
+        self._policies: dict[Digest | None, Policy | None] = {}
+        self._labels: dict[Digest, Label | None] = {}
+        self._good: dict[PartyId, list[tuple[Instant, Instant]]] | None = None
+
+    def find_agreement(self, terms: Digest) -> Agreement | None:
+        if terms not in self._by_terms:
+            self._by_terms[terms] = agreements.find_agreement_of(self._transaction, terms)
+        found = self._by_terms[terms]
+        if found is None:
+            return None
+        if found not in self._agreements:
+            self._agreements[found] = self._read_agreement(found)
+        return self._agreements[found]
+
+    def _read_agreement(self, agreement: AgreementId) -> Agreement | None:
+        """The agreement, as far as it can be read; what cannot is a finding of its certificate."""
+        documents = agreements.read_versions(self._transaction, agreement)
+        envelopes = agreements.read_envelopes(self._transaction, agreement)
+        versions = [terms for document in documents if (terms := _try(parse_terms, document)) is not None]
+        if not versions:
+            return None
+        messages = [_try(parse_message, envelope) for envelope, _ in envelopes]
+        events = tuple(None if message is None else message.event for message in messages)
+        return Agreement(id=agreement, versions=tuple(versions), events=events)
+
+    def find_policy(self, digest: Digest | None) -> Policy | None:
+        if digest not in self._policies:
+            self._policies[digest] = self._read_policy(digest)
+        return self._policies[digest]
+
+    def _read_policy(self, digest: Digest | None) -> Policy | None:
+        try:
+            if digest is None:
+                return parse_policy((self._folder / "recognition.toml").read_bytes())
+            text = log.read_policy(self._transaction, digest)
+            return None if text is None else parse_policy(text)
+        except (OSError, MalformedError):
+            return None
+
+    def find_label(self, digest: Digest) -> Label | None:
+        if digest not in self._labels:
+            self._labels[digest] = objects.find_label(self._transaction, digest)
+        return self._labels[digest]
+
+    def find_held(self, ids: Collection[ObjectId]) -> dict[tuple[ObjectId, str], Held]:
+        return {
+            (item, version): Held(digest=digest, first_seq=first_seq, added_at=added_at, label=label)
+            for item, version, digest, first_seq, added_at, label in objects.read_facts(self._transaction, ids)
+        }
+
+    def find_deleted(self, ids: Collection[ObjectId]) -> set[tuple[ObjectId, str]]:
+        found = deletions.read_tombstones(self._transaction, ids)
+        return {(item, stone.version) for item, stones in found.items() for stone in stones}
+
+    def read_body(self, item: ObjectId, version: str) -> bytes:
+        held = next(known for known in objects.read_versions_of(self._transaction, [item]) if known.version == version)
+        return objects.read_body(self._transaction, held.pk)
+
+    def is_vouched_for(self, party: PartyId, at: Instant) -> bool:
+        if self._good is None:
+            self._good = {}
+            for named, _, envelope in parties.list_manifests(self._transaction):
+                manifest = parse_manifest(parse_signed_document(envelope).payload)
+                self._good.setdefault(named, []).append((manifest.issued_at, manifest.expires_at))
+        return any(issued <= at < expires for issued, expires in self._good.get(party, ()))

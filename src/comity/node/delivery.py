@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: what a partner sends is taken in once its receipt shows it; what is not shown is kept apart, as evidence.
+
+Receipts are kept in the order of their numbers, each in the transaction that takes its page in. Where a page never came
+(an answer was lost, or another program of this party asked for it) its receipt is kept without it: that the giver has
+it on record as given is then known here too.
+
+What stands in `witnesses.policy` in the folder of the node (C2SP tlog-policy) must have cosigned; without the file
+nobody is asked for, and the giver's own signature is all there is.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from comity.errors import ConfigError, ConflictError, MalformedError, NotFoundError, ReceiptRefused
+from comity.ids import Digest, PartyId
+from comity.node.node import Act, Node
+from comity.node.parties import read_manifests
+from comity.release.delivery import Expected, Shown
+from comity.release.receipt import format_receipt, parse_receipt
+from comity.store import agreements, receipts
+from comity.store.receipts import KeptReceipt, RefusedPage
+from comity.tlog.policy import TrustPolicy, parse_trust_policy
+
+__all__ = [
+    "KeptReceipt",
+    "RefusedPage",
+    "expect_receipt",
+    "find_kept_receipt",
+    "keep_missing",
+    "keep_refused",
+    "keep_shown",
+    "list_refused_pages",
+    "read_trust_policy",
+]
+
+_MOST_EVIDENCE_BYTES = 32 * 1024 * 1024
+
+
+def read_trust_policy(node: Node) -> TrustPolicy | None:
+    """Which witnesses must have cosigned what partners show; None where nobody is asked for.
+
+    Raises:
+        ConfigError: the file is there and cannot be used: nothing is taken in then.
+    """
+    path = node.folder / "witnesses.policy"
+    try:
+        return parse_trust_policy(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ConfigError(f"{path}: {error}; without it nothing can be taken in") from error
+    except MalformedError as error:
+        raise ConfigError(f"{path}: {error.detail}") from error
+
+
+def expect_receipt(node: Node, giver: PartyId, number: int) -> Expected:
+    """What the next receipt of `giver` must be, so that `number` is reached without a gap.
+
+    Before the first receipt any number may come: what was disclosed before it is not asked about.
+
+    Raises:
+        NotFoundError: the giver is not pinned.
+        ConfigError: the policy cannot be used.
+    """
+    policy = read_trust_policy(node)
+    with node.store.read() as transaction:
+        manifest = read_manifests(transaction).get(giver)
+        last = receipts.read_last_receipt(transaction, giver)
+        seen = receipts.read_seen(transaction, giver)
+    if manifest is None:
+        raise NotFoundError(f"{giver} is not a party this node knows; pin it with `party add FILE --digest D`")
+    return Expected(
+        giver=giver,
+        recipient=node.party,
+        sequence=number if last is None else last + 1,
+        manifest=manifest,
+        seen=seen,
+        policy=policy,
+    )
+
+
+def keep_missing(node: Node, shown: Sequence[Shown]) -> None:
+    """Keep receipts of pages that never came, in one act.
+
+    Raises:
+        ConflictError: other receipts of this giver were kept meanwhile.
+    """
+    if not shown:
+        return
+    with node.act() as act:
+        for each in shown:
+            keep_shown(act, each, arrived=False)
+
+
+def keep_shown(act: Act, shown: Shown, *, arrived: bool) -> None:
+    """Keep a receipt that was verified, in the act that takes in what it is for.
+
+    Raises:
+        ConflictError: other receipts of this giver were kept meanwhile: what it was verified against is past.
+    """
+    verified, giver = shown.verified, shown.verified.giver
+    last = receipts.read_last_receipt(act.transaction, giver)
+    seen = receipts.read_seen(act.transaction, giver)
+    if (last is not None and last != verified.sequence - 1) or seen != shown.before:
+        raise ConflictError(f"something else of {giver} was taken in meanwhile, and nothing of this page; pull again")
+    kept = KeptReceipt(
+        giver=giver,
+        sequence=verified.sequence,
+        terms=verified.terms,
+        at=verified.at,
+        received_at=act.now,
+        arrived=arrived,
+        # The terms are on record here, once for all receipts; a receipt has one spelling, with them or without.
+        data=format_receipt(replace(shown.receipt, terms=None)),
+    )
+    receipts.add_receipts(act.transaction, [kept])
+    receipts.write_seen(act.transaction, giver, shown.seen, now=act.now)
+
+
+def keep_refused(
+    node: Node,
+    refused: ReceiptRefused,
+    *,
+    giver: PartyId,
+    terms: Digest,
+    channel: str,
+    page: bytes,
+    receipt: bytes,
+    proof: bytes,
+) -> bool:
+    """Whether the bytes were kept apart as evidence: the first few of each giver and part to blame are."""
+    with node.act() as act:
+        evidence = RefusedPage(
+            at=act.now,
+            giver=giver,
+            terms=terms,
+            channel=channel,
+            part=str(refused.facts.get("part", "")),
+            reason=refused.detail,
+            page=page[:_MOST_EVIDENCE_BYTES],
+            receipt=receipt,
+            proof=proof,
+        )
+        return receipts.add_refused(act.transaction, evidence)
+
+
+def list_refused_pages(node: Node) -> list[RefusedPage]:
+    """What is kept of refused pages, oldest first."""
+    with node.store.read() as transaction:
+        return receipts.list_refused(transaction)
+
+
+def find_kept_receipt(node: Node, giver: PartyId, sequence: int) -> tuple[KeptReceipt, bytes]:
+    """A receipt that `giver` gave, and its bytes with the terms, for whoever has not got them.
+
+    Raises:
+        NotFoundError: none was kept.
+    """
+    with node.store.read() as transaction:
+        kept = receipts.read_receipt(transaction, giver, sequence)
+        terms = None if kept is None else agreements.read_terms(transaction, kept.terms)
+    if kept is None:
+        raise NotFoundError(f"no receipt of {giver} for its disclosure {sequence} was kept here")
+    return kept, format_receipt(replace(parse_receipt(kept.data), terms=terms))

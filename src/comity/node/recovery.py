@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: a log that lost its end goes on under another name, by an act of people that is its next entry.
+
+What a restored node can know of what was lost: the checkpoint of its backup; the file `head` of the lost folder, where
+that was kept elsewhere; a checkpoint that a partner or a witness still has. Each is believed if this party's log key
+signed it, and the newest goes on record. None shows that there was nothing after it, so there is no recovery that keeps
+the old name.
+
+On disk, in this order: the entry with the new name and its signed head (one transaction); `head`; then `restored` goes.
+A crash before the last leaves a folder that does not start: to recover again gives it one more name, and nothing signed
+under the one before has left.
+"""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from comity.agreement.people import Approval, Badge, make_matter
+from comity.agreement.people import Role as PersonRole
+from comity.agreement.recognition import Refusal
+from comity.config import load_settings
+from comity.errors import (
+    BadSignature,
+    CorruptionError,
+    LogMismatch,
+    MalformedError,
+    RolledBack,
+    TransitionError,
+    UnknownKey,
+)
+from comity.ids import PartyId
+from comity.keys import open_keys
+from comity.node.journal import read_own_manifest, verify_store
+from comity.node.node import Node, verify_keys, verify_newest, write_head
+from comity.node.people import Actor, Approved, Waiting, approve, identify, list_people
+from comity.node.retention import check_texts
+from comity.node.succession import publish_succession
+from comity.release.disclosure import EntryType
+from comity.release.recovery import Recovery, Succession, format_recovery
+from comity.signing import Role
+from comity.store import SqliteStore, log
+from comity.tlog.note import Checkpoint, parse_checkpoint, parse_note, verify_note
+from comity.tlog.origin import TOKEN_BYTES, first_origin, next_origin
+
+__all__ = ["Recovered", "recover_folder"]
+
+_MAX_NOTE_BYTES = 65_536
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovered:
+    """The log goes on as `recovery.origin` from entry `position` on; `lost` entries are known to be missing.
+
+    `statement` is what partners are told, signed; it was queued for `told`.
+    """
+
+    recovery: Recovery
+    position: int
+    lost: int
+    statement: bytes
+    told: tuple[PartyId, ...]
+    approvals: tuple[Approval, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    note: bytes
+    checkpoint: Checkpoint
+
+
+def recover_folder(
+    folder: Path,
+    *,
+    reason: str,
+    badge: Badge | None,
+    role: PersonRole | None,
+    why: str | None,
+    heads: Mapping[str, bytes] = {},
+) -> Recovered | Waiting | Refusal:
+    """What became of the recovery of the node in `folder`, which no process owns.
+
+    It takes two people, where people are registered; where none are, whoever controls the folder. `heads` are
+    checkpoints of the lost log from elsewhere, behind what to call them.
+
+    Raises:
+        NotFoundError, ConfigError, StoreBusy: the node cannot be opened.
+        TransitionError: there is nothing to recover: the store is the newest.
+        LogMismatch, CorruptionError: what is left of the log does not verify; recover from another backup.
+        MalformedError, VerificationError: a checkpoint that was given is none of this log.
+        AuthenticationError: the person.
+    """
+    reason = check_texts(reason, None)
+    settings, signers = load_settings(folder), open_keys(folder / "keys")
+    store = SqliteStore.open(folder / "store.db")
+    node = Node(folder, settings=settings, store=store, signers=signers)
+    try:
+        verify_keys(settings, signers, store)
+        _check_needed(folder, store)
+        verified = verify_store(store, origin=first_origin(node.party), party=node.party)
+        if verified.origin != node.origin:
+            raise LogMismatch(f"the store calls its log {node.origin}, and the log itself {verified.origin}")
+        known = _find_newest(node, heads)
+        by = None
+        if any(item.removed_at is None for item in list_people(node)):
+            by = Actor(person=identify(node, badge), role=role, why=why)
+        return _recover(node, known, reason=reason, by=by)
+    finally:
+        node.close()
+
+
+def _check_needed(folder: Path, store: SqliteStore) -> None:
+    """Return if the node does not open because its store may be an older one."""
+    try:
+        verify_newest(folder, store)
+    except (RolledBack, CorruptionError):
+        return
+    raise TransitionError(
+        "there is nothing to recover: the store is not older than the last checkpoint that this node signed"
+    )
+
+
+def _find_newest(node: Node, heads: Mapping[str, bytes]) -> _Known:
+    """The newest checkpoint that is known of the log; of two of one size the one that the store has."""
+    with node.store.read() as transaction:
+        own = read_own_manifest(transaction, node.party, digest=None)
+        last = log.read_head(transaction)
+    keys = own.roles[Role.LOG].keys
+    found = list[_Known]()
+    if last is not None:
+        found.append(_verify_head("the store", last, origin=node.origin, keys=keys))
+    for name in ("restored", "head"):
+        # A damaged file is no reason not to recover: it is what is recovered from.
+        with suppress(OSError, MalformedError, LogMismatch):
+            found.append(_verify_head(name, (node.folder / name).read_bytes(), origin=node.origin, keys=keys))
+    found += [_verify_head(name, note, origin=node.origin, keys=keys) for name, note in heads.items()]
+    if not found:
+        raise LogMismatch("no checkpoint of this log is known: give one with --head")
+    return max(found, key=lambda item: item.checkpoint.size)
+
+
+def _verify_head(name: str, note: bytes, *, origin: str, keys: tuple[bytes, ...]) -> _Known:
+    parsed = parse_note(note[: _MAX_NOTE_BYTES + 1])
+    checkpoint = parse_checkpoint(parsed.text)
+    if checkpoint.origin != origin:
+        raise LogMismatch(f"{name} is a checkpoint of {checkpoint.origin}, and this log is {origin}")
+    for key in keys:
+        with suppress(UnknownKey, BadSignature):
+            verify_note(parsed, origin, key)
+            return _Known(note, checkpoint)
+    raise LogMismatch(f"{name} carries no signature of this party's log key")
+
+
+def _recover(node: Node, known: _Known, *, reason: str, by: Actor | None) -> Recovered | Waiting | Refusal:
+    previous = node.origin
+    with node.act() as act:
+        approvals: tuple[Approval, ...] = ()
+        if by is not None:
+            # What is known can grow between the two of them; the act then names the newest of it.
+            matter = make_matter("recover", agreement=None, facts={"log": previous, "reason": reason})
+            authorised = approve(act, by, matter)
+            if not isinstance(authorised, Approved):
+                return authorised
+            approvals = authorised.approvals
+        position = log.read_size(act.transaction)
+        recovery = Recovery(origin=next_origin(node.party, act.draw(TOKEN_BYTES)), previous=previous, known=known.note)
+        node.rename_log(act, recovery.origin)
+        content = format_recovery(recovery, reason=reason, approvals=approvals)
+        act.record(EntryType.RECOVERY, content, terms=None, recipient=None, count=1)
+        said = Succession(party=node.party, recovery=recovery, position=position, at=act.now)
+        statement, told = publish_succession(node, act, said)
+    with node.store.read() as transaction:
+        head = log.read_head(transaction)
+    assert head is not None  # noqa: S101 (it was signed above)
+    write_head(node.folder, head)
+    (node.folder / "restored").unlink(missing_ok=True)
+    return Recovered(
+        recovery=recovery,
+        position=position,
+        lost=max(0, known.checkpoint.size - position),
+        statement=statement,
+        told=told,
+        approvals=approvals,
+    )

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pure: what a giver has to show, receipt after receipt, before anything that it sends is taken in.
+
+    seen ──verify_next(receipt, proof)──▶ Shown(verified, seen) ──verify_page(page)──▶ what may be taken in
+
+The receiver remembers the largest checkpoint that it saw of each giver's log, and the number of the giver's last
+disclosure. Each receipt must be of the next number, in a tree that is consistent with that checkpoint: so a giver can
+neither leave a disclosure out of its log, nor show its log in two ways to one receiver. That it shows others the same
+log only witnesses can say (`tlog.policy`).
+
+What a giver and its receiver agree to keep quiet about nobody can see here.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from comity.canonical import BUNDLE_LIMITS, split_members
+from comity.errors import MalformedError, ProofMismatch, ReceiptRefused
+from comity.ids import Digest, Instant, PartyId, format_instant
+from comity.release.disclosure import Answer
+from comity.release.receipt import Receipt, VerifiedReceipt, parse_receipt, verify_receipt
+from comity.signing import Manifest
+from comity.stix.objects import StixObject
+from comity.tlog.merkle import verify_consistency
+from comity.tlog.policy import TrustPolicy
+from comity.tlog.proof import parse_hashes
+
+__all__ = ["Expected", "Seen", "Shown", "find_sizes", "verify_next", "verify_objects", "verify_page"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """The largest checkpoint that was seen of a log, as it was signed."""
+
+    size: int
+    root: bytes
+    checkpoint: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """What the next receipt must be: of `giver`, for `recipient`, number `sequence`, in a tree consistent with `seen`.
+
+    `seen` is None before the giver's first receipt. `policy` says which witnesses must have cosigned, if any.
+    """
+
+    giver: PartyId
+    recipient: PartyId
+    sequence: int
+    manifest: Manifest
+    seen: Seen | None
+    policy: TrustPolicy | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A receipt that is what was expected; the largest checkpoint seen `before` it, and with it."""
+
+    receipt: Receipt
+    verified: VerifiedReceipt
+    before: Seen | None
+    seen: Seen
+
+
+def find_sizes(data: bytes, seen: Seen | None) -> tuple[int, int] | None:
+    """The older and the newer tree of which a proof has to be asked for; None where none is needed.
+
+    Raises:
+        MalformedReceipt: not a receipt.
+    """
+    size = parse_receipt(data).checkpoint.size
+    if seen is None or size == seen.size or not size:
+        return None
+    return min(size, seen.size), max(size, seen.size)
+
+
+def verify_next(data: bytes, proof: bytes, expected: Expected, *, now: Instant) -> Shown:
+    """What the next receipt shows; `proof` is that of consistency between the trees of `find_sizes`, else empty.
+
+    Raises:
+        ReceiptRefused: something does not match; `facts["part"]` names it.
+    """
+    try:
+        receipt = parse_receipt(data)
+    except MalformedError as error:
+        raise _refuse("receipt", error.detail) from error
+    if expected.manifest.expires_at <= now:
+        ended = format_instant(expected.manifest.expires_at)
+        raise _refuse("checkpoint", f"the manifest of {expected.giver} ran out on {ended}; pin its next version")
+    verified = verify_receipt(receipt, manifests=[expected.manifest], policy=expected.policy)
+    if verified.recipient != expected.recipient:
+        raise _refuse("recipient", f"the disclosure is one to {verified.recipient}")
+    if verified.sequence != expected.sequence:
+        said = f"the receipt is for disclosure {verified.sequence}, where {expected.sequence} comes next"
+        raise _refuse("sequence", said)
+    seen = _verify_seen(receipt, verified, proof, expected.seen)
+    return Shown(receipt=receipt, verified=verified, before=expected.seen, seen=seen)
+
+
+def verify_page(verified: VerifiedReceipt, page: bytes, *, terms: Digest, channel: str) -> None:
+    """Nothing, when the receipt lists exactly the objects of the page, in their order, under these terms.
+
+    The bytes of each object are held against the digest in the listing. What the listing says of ids and versions is
+    held against the objects by `verify_objects`, once they are parsed.
+
+    Raises:
+        ReceiptRefused: it does not.
+    """
+    if verified.terms != terms or verified.channel != channel:
+        raise _refuse(
+            "terms",
+            f"it was given in channel {verified.channel} under the terms {verified.terms}, and in channel {channel}"
+            f" {terms} are in force here; where a new version is on its way, pull again",
+        )
+    if verified.answer is not Answer.OBJECTS:
+        raise _refuse("listing", f"the disclosure is of another answer ({verified.answer}) than a page of objects")
+    try:
+        _, members = split_members(page, array="objects", limits=BUNDLE_LIMITS)
+    except MalformedError as error:
+        raise _refuse("page", f"the page cannot be read: {error.detail}") from error
+    if len(members) != len(verified.objects):
+        raise _refuse("listing", f"the page has {len(members)} objects and the receipt lists {len(verified.objects)}")
+    for member, listed in zip(members, verified.objects, strict=True):
+        if hashlib.sha256(member.data).hexdigest() != listed.digest:
+            raise _refuse("listing", f"object {member.index} of the page is not {listed.id} as the receipt lists it")
+
+
+def verify_objects(verified: VerifiedReceipt, objects: Sequence[StixObject], places: Sequence[int]) -> None:
+    """Nothing, when each of `objects` is, by id and version, what the receipt lists at its place.
+
+    Raises:
+        ReceiptRefused: one is another.
+    """
+    for item, place in zip(objects, places, strict=True):
+        listed = verified.objects[place]
+        if (listed.id, listed.version) != (item.id, item.version):
+            said = (
+                f"object {place} of the page is {item.id} of {item.version}, listed as {listed.id} of {listed.version}"
+            )
+            raise _refuse("listing", said)
+
+
+def _verify_seen(receipt: Receipt, verified: VerifiedReceipt, proof: bytes, seen: Seen | None) -> Seen:
+    """The larger of both trees, once the smaller one is its beginning."""
+    own = Seen(size=verified.size, root=verified.root, checkpoint=receipt.proof.checkpoint)
+    if seen is None:
+        return own
+    old, new = (seen, own) if seen.size <= own.size else (own, seen)
+    try:
+        verify_consistency(old.size, new.size, parse_hashes(proof), old.root, new.root)
+    except (MalformedError, ProofMismatch) as error:
+        raise _refuse(
+            "consistency",
+            f"the log of {verified.size} entries is not one history with that of {seen.size}, which"
+            f" {verified.giver} signed before: {error.detail}",
+        ) from error
+    return own if own.size > seen.size else seen
+
+
+def _refuse(part: str, detail: str) -> ReceiptRefused:
+    return ReceiptRefused(f"{part}: {detail}", part=part)

@@ -1,0 +1,405 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pure: a receipt for a disclosure: what its giver's log says of it, and the proof that the log says so.
+
+    receipt bytes ──parse_receipt──▶ Receipt ──verify_receipt(manifests)──▶ VerifiedReceipt
+
+It needs nobody to be asked, and is bound together from the end:
+
+    checkpoint   of the log "comity/" and the giver's id, signed by a log key of the giver, and by the witnesses that a
+                 policy asks for
+    inclusion    the proof leads from the leaf to the root in the checkpoint (C2SP tlog-proof)
+    leaf         names the recipient, its sequence number, the terms by hash, the time, and commits to the content
+    opening      salt and content open that commitment; the content names the channel, and the listing by its digest
+    listing      each object version by the digest of the bytes that left, and what was removed from it
+    terms        the document whose hash is in the leaf
+
+    {"content":"…","format":"comity-receipt/1","leaf":"…","listing":"…","proof":"…","salt":"…","terms":"…"}
+
+All members are texts, the salt in hexadecimal; the whole is canonical, so that a receipt has one spelling. `terms` is
+null where whoever is given the receipt holds them. How an object must be handled is not written in a receipt: it
+follows from the terms (`find_handling`), so that nothing in a receipt can say otherwise than what was signed. What the
+object is marked with stands in its own bytes, whose digest is in the listing.
+
+Not here: whether the key was still the giver's when it signed, nor whether the cosignatures are recent enough: only the
+times of witnesses are vouched for by somebody else, and they are given back. Nor whether the terms were in force: that
+is in the agreement's events (`comity.certificate`).
+"""
+
+import hmac
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from comity.agreement.channels import Channel
+from comity.agreement.duration import format_duration
+from comity.agreement.terms import Terms, parse_terms
+from comity.canonical import Json, Limits, canonical_bytes, parse_json, sha256_digest
+from comity.errors import (
+    BadSignature,
+    MalformedError,
+    MalformedNote,
+    MalformedReceipt,
+    MalformedTerms,
+    ProofMismatch,
+    ReceiptRefused,
+    UnknownKey,
+    VerificationError,
+)
+from comity.ids import Digest, Instant, PartyId
+from comity.release.contents import Disclosure, parse_disclosure, parse_listing
+from comity.release.disclosure import SALT_BYTES, Answer, DisclosedObject, EntryType, Leaf, commit_content, parse_leaf
+from comity.release.receiving import find_restrictions
+from comity.signing import Manifest, Role
+from comity.tlog.merkle import leaf_hash, verify_inclusion
+from comity.tlog.note import (
+    Checkpoint,
+    Note,
+    SignatureType,
+    VerifierKey,
+    parse_checkpoint,
+    parse_note,
+    verify_note,
+)
+from comity.tlog.policy import TrustPolicy, verify_quorum
+from comity.tlog.proof import LogProof, format_proof, parse_proof
+
+__all__ = [
+    "MAX_RECEIPT_BYTES",
+    "Handling",
+    "Receipt",
+    "VerifiedReceipt",
+    "find_handling",
+    "format_receipt",
+    "make_receipt",
+    "parse_receipt",
+    "verify_object",
+    "verify_receipt",
+]
+
+MAX_RECEIPT_BYTES = 8 << 20
+"""Terms and listing of at most 1 MiB each, a checkpoint, and what JSON escapes in them."""
+
+_FORMAT = "comity-receipt/1"
+_LIMITS = Limits(max_bytes=MAX_RECEIPT_BYTES, max_depth=1, max_items=16)
+_MEMBERS = frozenset({"content", "format", "leaf", "listing", "proof", "salt", "terms"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """A receipt as it was read, its parts taken apart. Nothing in it is verified yet."""
+
+    leaf_data: bytes
+    leaf: Leaf
+    salt: bytes
+    content: bytes
+    disclosure: Disclosure
+    listing: bytes
+    objects: tuple[DisclosedObject, ...]
+    proof: LogProof
+    note: Note
+    checkpoint: Checkpoint
+    terms: bytes | None
+    """The document; None where it was left out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedReceipt:
+    """What a receipt shows: `giver` gave `objects` to `recipient`, under the terms of that hash, at that time.
+
+    `sequence` counts the giver's disclosures to the recipient from 1. `index` is the entry's place in the giver's log,
+    and `size` and `root` are those of the signed tree that holds it. `witnesses` are those of the policy who cosigned
+    it, with the seconds since 1970 at which they did; None without a policy. `manifest` is the digest of the manifest
+    whose log key signed.
+    """
+
+    giver: PartyId
+    recipient: PartyId
+    terms: Digest
+    channel: str
+    answer: Answer
+    at: Instant
+    sequence: int
+    objects: tuple[DisclosedObject, ...]
+    index: int
+    size: int
+    root: bytes
+    manifest: Digest
+    witnesses: Mapping[str, int] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handling:
+    """What the recipient may do with what it was given in a channel, as the terms have it.
+
+    `audience` are those who may hold it: the recipient, and whom it may pass it on to. Times are ISO 8601 durations.
+    """
+
+    title: str
+    audience: frozenset[PartyId]
+    originators: frozenset[PartyId]
+    onward: str
+    tlp_ceiling: str
+    handling: frozenset[str]
+    purposes: frozenset[str]
+    permitted_actions: str
+    prohibited_uses: frozenset[str]
+    excluded_frameworks: frozenset[str]
+    review_after: str | None
+    delete_after: str | None
+    survives: frozenset[str]
+    delete_after_end: str | None
+
+
+def make_receipt(
+    leaf: bytes, *, salt: bytes, content: bytes, listing: bytes, proof: LogProof, terms: bytes | None
+) -> Receipt:
+    """The receipt of these parts, as it will be read.
+
+    Raises:
+        MalformedReceipt: the parts are not those of a disclosure.
+    """
+    members: dict[str, Json] = {
+        "content": _decode(content, "content"),
+        "format": _FORMAT,
+        "leaf": _decode(leaf, "leaf"),
+        "listing": _decode(listing, "listing"),
+        "proof": _decode(format_proof(proof), "proof"),
+        "salt": salt.hex(),
+        "terms": None if terms is None else _decode(terms, "terms"),
+    }
+    return parse_receipt(canonical_bytes(members))
+
+
+def format_receipt(receipt: Receipt) -> bytes:
+    """The bytes of a receipt, canonical; `parse_receipt` gives it back from them."""
+    return canonical_bytes(
+        {
+            "content": receipt.content.decode(),
+            "format": _FORMAT,
+            "leaf": receipt.leaf_data.decode(),
+            "listing": receipt.listing.decode(),
+            "proof": format_proof(receipt.proof).decode(),
+            "salt": receipt.salt.hex(),
+            "terms": None if receipt.terms is None else receipt.terms.decode(),
+        }
+    )
+
+
+def parse_receipt(data: bytes) -> Receipt:
+    """The receipt that the bytes are. That its parts belong together is for `verify_receipt` to say.
+
+    Raises:
+        MalformedReceipt: not canonical, an unknown or missing member, a part that is not what it must be, over a bound;
+            `where` is the member.
+    """
+    members = _read_members(data)
+    with _reading("leaf"):
+        leaf = parse_leaf(members["leaf"].encode())
+    with _reading("content"):
+        disclosure = parse_disclosure(members["content"].encode())
+        if disclosure.listing is None:
+            raise MalformedReceipt("of a format that has its objects in itself, of which there are no receipts")
+    with _reading("listing"):
+        objects = parse_listing(members["listing"].encode())
+    with _reading("proof"):
+        proof = parse_proof(members["proof"].encode())
+        note = parse_note(proof.checkpoint)
+        checkpoint = parse_checkpoint(note.text)
+    if proof.extra is not None:
+        raise MalformedReceipt("proof: carries extra data, which nobody vouches for; a receipt has none", where="proof")
+    terms = members.get("terms")
+    return Receipt(
+        leaf_data=members["leaf"].encode(),
+        leaf=leaf,
+        salt=_read_salt(members["salt"]),
+        content=members["content"].encode(),
+        disclosure=disclosure,
+        listing=members["listing"].encode(),
+        objects=objects,
+        proof=proof,
+        note=note,
+        checkpoint=checkpoint,
+        terms=None if terms is None else terms.encode(),
+    )
+
+
+def verify_receipt(
+    receipt: Receipt, *, manifests: Sequence[Manifest], policy: TrustPolicy | None = None
+) -> VerifiedReceipt:
+    """What the receipt shows, every part of it held against the next.
+
+    `manifests` are those that the reader trusts, from wherever; that of the giver must be among them. The time at which
+    they ran out plays no part: a receipt is read long after the keys behind it are gone. `policy` says which witnesses
+    must have cosigned; without it the log's own signature is all there is.
+
+    Raises:
+        ReceiptRefused: a part does not match; `facts["part"]` names it: checkpoint, witnesses, inclusion, leaf,
+            opening, listing or terms.
+    """
+    giver, manifest, key = _verify_checkpoint(receipt, manifests)
+    witnesses = None if policy is None else _verify_witnesses(receipt, policy, key)
+    index, checkpoint = receipt.proof.index, receipt.checkpoint
+    try:
+        verify_inclusion(leaf_hash(receipt.leaf_data), index, checkpoint.size, receipt.proof.hashes, checkpoint.root)
+    except ProofMismatch as error:
+        raise _refuse("inclusion", f"the leaf is not in the signed tree: {error.detail}") from error
+    recipient, terms, sequence = _verify_leaf(receipt)
+    if not hmac.compare_digest(commit_content(receipt.salt, receipt.content), receipt.leaf.commitment):
+        raise _refuse("opening", "salt and content do not open the commitment in the leaf")
+    if sha256_digest(receipt.listing) != receipt.disclosure.listing:
+        raise _refuse("listing", "the listing is not the one that the content names")
+    if len(receipt.objects) != receipt.leaf.count:
+        said = f"the leaf counts {receipt.leaf.count} objects and {len(receipt.objects)} are listed"
+        raise _refuse("listing", said)
+    if receipt.terms is not None and sha256_digest(receipt.terms) != terms:
+        raise _refuse("terms", "the terms are not those whose hash is in the leaf")
+    return VerifiedReceipt(
+        giver=giver,
+        recipient=recipient,
+        terms=terms,
+        channel=receipt.disclosure.channel,
+        answer=receipt.disclosure.answer,
+        at=receipt.leaf.at,
+        sequence=sequence,
+        objects=receipt.objects,
+        index=index,
+        size=checkpoint.size,
+        root=checkpoint.root,
+        manifest=manifest,
+        witnesses=witnesses,
+    )
+
+
+def verify_object(verified: VerifiedReceipt, data: bytes) -> DisclosedObject:
+    """The object of the receipt that `data` is, byte for byte as it left.
+
+    Raises:
+        ReceiptRefused: it is none of them.
+    """
+    digest = sha256_digest(data)
+    found = next((item for item in verified.objects if item.digest == digest), None)
+    if found is None:
+        raise _refuse("object", f"the bytes with the SHA-256 {digest} are none of the objects in the listing")
+    return found
+
+
+def find_handling(verified: VerifiedReceipt, document: bytes) -> Handling:
+    """How the terms have what was given handled; `document` are the terms of the hash in the leaf.
+
+    Raises:
+        ReceiptRefused: they are others, cannot be read, or do not have the channel.
+    """
+    if sha256_digest(document) != verified.terms:
+        raise _refuse("terms", "the terms are not those whose hash is in the leaf")
+    try:
+        terms = parse_terms(document)
+    except MalformedTerms as error:
+        raise _refuse("terms", f"the terms cannot be read: {error.detail}") from error
+    channel = terms.channel(verified.channel)
+    if channel is None:
+        raise _refuse("terms", f"the terms have no channel {verified.channel}, in which this is said to be given")
+    return _make_handling(terms, channel, giver=verified.giver, recipient=verified.recipient)
+
+
+def _make_handling(terms: Terms, channel: Channel, *, giver: PartyId, recipient: PartyId) -> Handling:
+    restrictions = find_restrictions(channel, giver=giver, receiver=recipient)
+    retention, survival = terms.retention, terms.survival
+    within = survival.delete_within
+    maximum = None if retention is None else retention.maximum
+    return Handling(
+        title=terms.title,
+        audience=restrictions.audience or frozenset(),
+        originators=restrictions.originators,
+        onward=channel.onward,
+        tlp_ceiling=channel.scope.tlp_ceiling,
+        handling=channel.scope.handling,
+        purposes=terms.purposes,
+        permitted_actions=terms.permitted_actions,
+        prohibited_uses=terms.prohibited_uses,
+        excluded_frameworks=restrictions.excluded_frameworks,
+        review_after=None if retention is None else format_duration(retention.review_after),
+        delete_after=None if maximum is None else format_duration(maximum),
+        survives=survival.duties,
+        delete_after_end=None if within is None else format_duration(within),
+    )
+
+
+def _verify_checkpoint(receipt: Receipt, manifests: Sequence[Manifest]) -> tuple[PartyId, Digest, bytes]:
+    """The party whose log signed the checkpoint, the digest of the manifest that has the key, and the key."""
+    origin = receipt.checkpoint.origin
+    own = [manifest for manifest in manifests if f"comity/{manifest.party}" == origin]
+    if not own:
+        raise _refuse("checkpoint", f"it is of the log {origin!r}, and no manifest given is of its party")
+    for manifest in own:
+        for key in manifest.roles[Role.LOG].keys:
+            try:
+                verify_note(receipt.note, origin, key)
+            except UnknownKey:
+                continue
+            except BadSignature as error:
+                raise _refuse("checkpoint", error.detail) from error
+            return manifest.party, manifest.digest, key
+    raise _refuse("checkpoint", f"it carries no signature of a log key of {own[0].party}")
+
+
+def _verify_witnesses(receipt: Receipt, policy: TrustPolicy, key: bytes) -> Mapping[str, int]:
+    """Who cosigned the checkpoint when, after the quorum has."""
+    log = VerifierKey(name=receipt.checkpoint.origin, type=SignatureType.ED25519, public_key=key)
+    try:
+        return verify_quorum(receipt.note, policy, logs=[log]).timestamps
+    except (MalformedNote, VerificationError) as error:
+        raise _refuse("witnesses", error.detail) from error
+
+
+def _verify_leaf(receipt: Receipt) -> tuple[PartyId, Digest, int]:
+    """Recipient, terms and sequence number of the leaf of a disclosure."""
+    leaf = receipt.leaf
+    if leaf.type is not EntryType.DISCLOSURE or leaf.recipient is None or leaf.terms is None or leaf.sequence is None:
+        raise _refuse("leaf", f"the entry is of type {leaf.type}, and no disclosure to a party")
+    return leaf.recipient, leaf.terms, leaf.sequence
+
+
+def _refuse(part: str, detail: str) -> ReceiptRefused:
+    return ReceiptRefused(f"{part}: {detail}", part=part)
+
+
+def _decode(data: bytes, part: str) -> str:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise MalformedReceipt(f"{part}: not UTF-8", where=part) from None
+
+
+@contextmanager
+def _reading(part: str) -> Iterator[None]:
+    """What goes wrong inside is wrong with this part of the receipt."""
+    try:
+        yield
+    except MalformedError as error:
+        raise MalformedReceipt(f"{part}: {error.detail}", where=part) from error
+
+
+def _read_members(data: bytes) -> dict[str, str]:
+    """The members that are texts; all but `terms` are."""
+    with _reading("receipt"):
+        value = parse_json(data, limits=_LIMITS)
+    if not isinstance(value, dict) or value.keys() != _MEMBERS or value["format"] != _FORMAT:
+        raise MalformedReceipt(f"not a receipt of the format {_FORMAT}", where="format")
+    members = {name: text for name, text in value.items() if isinstance(text, str)}
+    if missing := _MEMBERS - members.keys() - ({"terms"} if value["terms"] is None else set()):
+        raise MalformedReceipt(f"{min(missing)}: must be a text", where=min(missing))
+    with _reading("receipt"):
+        canonical = canonical_bytes(value)
+    if canonical != data:
+        raise MalformedReceipt("receipt: not in its canonical form (RFC 8785); keep the bytes as they were given")
+    return members
+
+
+def _read_salt(text: str) -> bytes:
+    try:
+        salt = bytes.fromhex(text)
+    except ValueError:
+        salt = b""
+    if len(salt) != SALT_BYTES or salt.hex() != text:
+        raise MalformedReceipt(f"salt: must be {SALT_BYTES} bytes in lower-case hexadecimal", where="salt")
+    return salt

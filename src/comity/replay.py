@@ -1,0 +1,424 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pure: every disclosure of a log, decided again by the code that decided it.
+
+    replay = Replay(PartyId("aurelia"), records, key=…)
+    for entry in entries:                 # the whole log, in its order
+        judged = replay.judge(entry)      # None for what is no disclosure
+
+Each is decided with what was on record when it was made:
+
+    agreement       the events that the log itself has before this entry, never what the entry says of itself
+    time            that of the leaf
+    policy, labels  the grounds on record with the entry (`release.grounds`), and the feed's floor with them
+    objects         what is held of them: the bytes that left are these, or these without what the terms do not admit
+
+A disclosure of before there were grounds is decided by the labels and the policy that are there at present: what those
+refuse is no finding, as it may have been admitted then, but is counted as open.
+
+Not here: that log, tiles and openings fit together (`audit`), and reading the store (`node.replay`).
+"""
+
+import hmac
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Protocol, TypedDict
+
+from comity.agreement.channels import Channel
+from comity.agreement.events import Event
+from comity.agreement.lifecycle import Standing, compute_standing, find_constancy
+from comity.agreement.recognition import Policy, Recognised, Refusal, judge
+from comity.agreement.terms import LegalBasis, Terms
+from comity.canonical import parse_signed_json, sha256_digest
+from comity.errors import MalformedError
+from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId
+from comity.release.contents import Disclosure, parse_disclosure, parse_listing
+from comity.release.decision import Redact, Release, Withhold, decide, decide_gate
+from comity.release.disclosure import DisclosedObject, EntryType, Leaf
+from comity.release.grounds import Grounds, parse_grounds, tag_grounds
+from comity.release.history import Threshold, admits_history, find_threshold
+from comity.release.redaction import redact
+from comity.stix.labels import Label
+
+__all__ = ["Agreement", "Held", "Judged", "Records", "Replay", "ReplayedEntry"]
+
+_MOST_PROBLEMS = 5
+"""Of one disclosure: beyond them it is said how many there are."""
+
+_MOST_REMEMBERED = 10_000
+"""Pages of which it is remembered what came of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayedEntry:
+    """One entry of the log: its leaf, and of what opens it the content, the listing and the grounds, where they are."""
+
+    position: int
+    leaf: Leaf
+    content: bytes | None
+    listing: bytes = b""
+    grounds: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agreement:
+    """All that is on record of an agreement; events in the order in which they were recorded.
+
+    None stands for an event that cannot be read. `versions` are the texts that can, at least one.
+    """
+
+    id: AgreementId
+    versions: tuple[Terms, ...]
+    events: tuple[Event | None, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A version of an object that is held: the digest of its bytes, when it came in, and its label at present."""
+
+    digest: Digest
+    first_seq: int
+    added_at: Instant
+    label: Digest
+
+
+class Records(Protocol):
+    """What the store of the log's party holds beside the log."""
+
+    def find_agreement(self, terms: Digest) -> Agreement | None:
+        """The agreement that a text belongs to; None when it is not on record."""
+
+    def find_policy(self, digest: Digest | None) -> Policy | None:
+        """The policy with that digest, or, for None, that of the present; None when there is none."""
+
+    def find_label(self, digest: Digest) -> Label | None:
+        """The label with that digest; None when it is gone, as labels go with the last object that has them."""
+
+    def find_held(self, ids: Collection[ObjectId]) -> Mapping[tuple[ObjectId, str], Held]:
+        """What is held of these objects, by id and version."""
+
+    def find_deleted(self, ids: Collection[ObjectId]) -> Collection[tuple[ObjectId, str]]:
+        """Which versions of these objects were deleted on record."""
+
+    def read_body(self, item: ObjectId, version: str) -> bytes:
+        """The bytes of a version that is held."""
+
+    def is_vouched_for(self, party: PartyId, at: Instant) -> bool:
+        """Whether a manifest of the party on record was good at that time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """What came of one disclosure.
+
+    `problems` say what cannot have been decided so, `open` what cannot be told any more.
+
+    `bases` are those on which this party gave: recognised by its own policy then, or cited for it where no grounds are
+    on record.
+    """
+
+    position: int
+    leaf: Leaf
+    disclosure: Disclosure | None
+    agreement: Agreement | None = None
+    title: str = ""
+    version: int = 0
+    bases: tuple[LegalBasis, ...] = ()
+    problems: tuple[str, ...] = ()
+    open: tuple[str, ...] = ()
+
+
+class _Named(TypedDict):
+    title: str
+    version: int
+
+
+@dataclass(slots=True)
+class _Progress:
+    """How far the log has got with one agreement, and its standing there, as long as time changes nothing."""
+
+    agreement: Agreement
+    epoch: int = 0
+    standing: tuple[int, Instant, Instant, Standing] | None = None
+
+    def find_standing(self, at: Instant) -> Standing | None:
+        """The standing at `at` by the events that the log has so far; None when it has none."""
+        known = self.standing
+        if known is not None and known[0] == self.epoch and known[1] <= at < known[2]:
+            return known[3]
+        said = [event for event in self.agreement.events[: self.epoch] if event is not None]
+        named = {event.terms for event in said}
+        versions = [terms for terms in self.agreement.versions if terms.hash in named]
+        if not versions:
+            return None
+        standing = compute_standing(versions, said, now=at)
+        self.standing = (self.epoch, *find_constancy(versions, said, now=at), standing)
+        return standing
+
+
+@dataclass(slots=True)
+class _Case:
+    """One disclosure under way to its judgement."""
+
+    leaf: Leaf
+    disclosure: Disclosure
+    objects: tuple[DisclosedObject, ...]
+    grounds: Grounds | None
+    recipient: PartyId
+    problems: list[str] = field(default_factory=list)
+    open: list[str] = field(default_factory=list)
+
+
+class Replay:
+    """The disclosures of the log of `party`, judged in its order; `key` is that of the tags of grounds."""
+
+    def __init__(self, party: PartyId, records: Records, *, key: bytes) -> None:
+        self._party = party
+        self._records = records
+        self._key = key
+        self._progress: dict[AgreementId, _Progress] = {}
+        self._by_terms: dict[Digest, _Progress | None] = {}
+        # The same page given again under the same terms is decided as it was.
+        self._decided: dict[tuple[object, ...], tuple[tuple[str, ...], tuple[str, ...]]] = {}
+
+    def judge(self, entry: ReplayedEntry) -> Judged | None:
+        """What came of the entry; None where it is neither a disclosure nor an event that is not on record so.
+
+        The entries before it must have been judged.
+        """
+        match entry.leaf.type:
+            case EntryType.AGREEMENT_EVENT:
+                problems = self._follow(entry)
+                return self._refuse(entry, *problems) if problems else None
+            case EntryType.DISCLOSURE:
+                return self._judge_disclosure(entry)
+            case _:
+                return None
+
+    def _follow(self, entry: ReplayedEntry) -> tuple[str, ...]:
+        """What is wrong with an event of the log: it must be the next one on record of its agreement."""
+        progress = self._find_progress(entry.leaf.terms)
+        if progress is None:
+            return ("the terms of this event are not on record",)
+        events, place = progress.agreement.events, progress.epoch
+        progress.epoch += 1
+        if place >= len(events):
+            return ("the event is in the log and not on record",)
+        event = events[place]
+        if event is None:
+            return ("the event that comes next on record of this agreement cannot be read",)
+        if entry.content is None:
+            return ()
+        said = parse_signed_json(entry.content)
+        if not isinstance(said, dict) or said.get("event") != event.digest:
+            return (f"the event that comes next on record of this agreement is {event.digest}, another one",)
+        return ()
+
+    def _judge_disclosure(self, entry: ReplayedEntry) -> Judged:
+        leaf = entry.leaf
+        progress = self._find_progress(leaf.terms)
+        if progress is None or leaf.recipient is None:
+            return self._refuse(entry, "the terms of this disclosure are not on record")
+        if entry.content is None:
+            return Judged(
+                position=entry.position,
+                leaf=leaf,
+                disclosure=None,
+                agreement=progress.agreement,
+                **_name(progress.agreement, leaf.terms),
+                open=("its content was purged",),
+            )
+        try:
+            case = self._open(entry, recipient=leaf.recipient)
+        except MalformedError as error:
+            return self._refuse(entry, f"what it says cannot be read: {error.detail}")
+        bases = self._decide(case, progress)
+        return Judged(
+            position=entry.position,
+            leaf=leaf,
+            disclosure=case.disclosure,
+            agreement=progress.agreement,
+            **_name(progress.agreement, leaf.terms),
+            bases=bases,
+            problems=_shorten(case.problems),
+            open=tuple(dict.fromkeys(case.open)),
+        )
+
+    def _open(self, entry: ReplayedEntry, *, recipient: PartyId) -> _Case:
+        """The disclosure, its objects and its grounds, each held against what names it.
+
+        Raises:
+            MalformedJson: one of them cannot be read.
+        """
+        disclosure = parse_disclosure(entry.content or b"")
+        objects = disclosure.objects if disclosure.listing is None else _read_listing(entry.listing)
+        grounds = None if entry.grounds is None else _read_grounds(entry.grounds)
+        case = _Case(entry.leaf, disclosure, objects, grounds, recipient)
+        if entry.leaf.count != len(objects):
+            case.problems.append(f"the leaf counts {entry.leaf.count} objects, and {len(objects)} are listed")
+        tag = "" if entry.grounds is None else tag_grounds(self._key, entry.grounds)
+        if not hmac.compare_digest(tag, disclosure.grounds or ""):
+            case.problems.append("the grounds are not those that the disclosure names")
+            case.grounds = None
+        if grounds is not None and grounds.of and len(grounds.of) != len(objects):
+            case.problems.append("the grounds speak of another number of objects")
+            case.grounds = None
+        return case
+
+    def _decide(self, case: _Case, progress: _Progress) -> tuple[LegalBasis, ...]:
+        """The bases on which it was given; problems are left in the case."""
+        standing = progress.find_standing(case.leaf.at)
+        if case.disclosure.epoch != progress.epoch:
+            case.problems.append(
+                f"{progress.epoch} events of the agreement are in the log before it, and it was decided by"
+                f" {case.disclosure.epoch}"
+            )
+        if standing is None or standing.current is None or standing.current.hash != case.leaf.terms:
+            said = "nothing was on record" if standing is None else standing.sentence
+            case.problems.append(f"its terms were not those in force: {said}")
+            return ()
+        channel = standing.current.channel(case.disclosure.channel)
+        if channel is None:
+            case.problems.append(f"its terms have no channel {case.disclosure.channel}")
+            return ()
+        bases = self._ask_gate(case, standing, channel)
+        self._decide_objects(case, standing.current, channel)
+        return bases
+
+    def _ask_gate(self, case: _Case, standing: Standing, channel: Channel) -> tuple[LegalBasis, ...]:
+        terms, at = standing.current or standing.latest, case.leaf.at
+        cited = (*terms.legal_bases, *standing.joining_bases(self._party))
+        recognition = self._recognise(case, standing, terms)
+        if recognition is None:
+            recognition = Recognised(bases=tuple(basis for basis in cited if basis.party == self._party))
+        withheld = decide_gate(standing, recognition, channel=channel, giver=self._party, receiver=case.recipient)
+        if withheld is not None:
+            case.problems.append(f"{withheld.clause}: {withheld.reason}")
+        concerned = (standing.members & {self._party, case.recipient} | terms.founders) - standing.left
+        for party in sorted(concerned):
+            if not self._records.is_vouched_for(party, at):
+                case.problems.append(f"parties: no manifest of {party} on record was good at that time")
+        return recognition.bases if isinstance(recognition, Recognised) else ()
+
+    def _recognise(self, case: _Case, standing: Standing, terms: Terms) -> Recognised | Refusal | None:
+        """What this party's policy said of the terms; None, and noted as open, where that cannot be told any more."""
+        policy = self._records.find_policy(None if case.grounds is None else case.grounds.policy)
+        if policy is None:
+            case.open.append("the policy that it was decided by is gone")
+            return None
+        joining = standing.joining_bases(self._party)
+        found = judge(policy, terms, party=self._party, now=case.leaf.at, joining=joining, towards=case.recipient)
+        if case.grounds is None and isinstance(found, Refusal):
+            case.open.append("no grounds are on record, and the policy of the present does not recognise the terms")
+            return None
+        return found
+
+    def _decide_objects(self, case: _Case, terms: Terms, channel: Channel) -> None:
+        said = case.disclosure
+        key = (terms.hash, channel.id, case.recipient, said.listing, said.grounds, case.grounds is None)
+        decided = self._decided.get(key) if said.listing is not None else None
+        if decided is None:
+            page = _Page(case, terms, channel, party=self._party, records=self._records)
+            for place, item in enumerate(case.objects):
+                page.decide(place, item)
+            decided = tuple(page.problems), tuple(dict.fromkeys(page.open))
+            if len(self._decided) >= _MOST_REMEMBERED:
+                self._decided.clear()
+            self._decided[key] = decided
+        case.problems.extend(decided[0])
+        case.open.extend(decided[1])
+
+    def _find_progress(self, terms: Digest | None) -> _Progress | None:
+        if terms is None:
+            return None
+        if terms not in self._by_terms:
+            found = self._records.find_agreement(terms)
+            self._by_terms[terms] = (
+                None if found is None else self._progress.setdefault(found.id, _Progress(agreement=found))
+            )
+        return self._by_terms[terms]
+
+    @staticmethod
+    def _refuse(entry: ReplayedEntry, *problems: str) -> Judged:
+        return Judged(position=entry.position, leaf=entry.leaf, disclosure=None, problems=problems)
+
+
+class _Page:
+    """The objects of one disclosure, decided again one by one."""
+
+    def __init__(self, case: _Case, terms: Terms, channel: Channel, *, party: PartyId, records: Records) -> None:
+        self._case = case
+        self._scope = channel.scope_for(party)
+        self._records = records
+        self._held = records.find_held([item.id for item in case.objects])
+        missing = [item.id for item in case.objects if (item.id, item.version) not in self._held]
+        self._deleted = records.find_deleted(missing) if missing else ()
+        grounds, joined = case.grounds, case.recipient not in terms.founders
+        self._threshold = (
+            Threshold() if grounds is None else find_threshold(channel.history, floor=grounds.floor, joined=joined)
+        )
+        self.problems: list[str] = []
+        self.open: list[str] = []
+
+    def decide(self, place: int, item: DisclosedObject) -> None:
+        """Decide the object at `place` again; what is found is left in `problems` and `open`."""
+        held = self._held.get((item.id, item.version))
+        if held is None:
+            if (item.id, item.version) not in self._deleted:
+                self.problems.append(f"{item.id} {item.version} was given and is neither held nor deleted on record")
+                return
+            self.open.append("objects of it were deleted since, so that their bytes cannot be compared")
+        grounds = self._case.grounds
+        if grounds is not None and held is not None and held.label != grounds.label_of(place):
+            # A label follows what comes in later. That it was this one then is its giver's word, and on record.
+            self.open.append("objects of it have another label at present than the one it was decided by")
+        digest = grounds.label_of(place) if grounds is not None else held.label if held is not None else None
+        label = None if digest is None else self._records.find_label(digest)
+        if label is None:
+            self.open.append("labels that it was decided by are gone with the last object that had them")
+            return
+        decision = decide(self._scope, label, recipient=self._case.recipient)
+        match decision:
+            case Withhold(clause=clause, reason=reason):
+                if grounds is None:
+                    self.open.append("no grounds are on record, and by the labels of the present it would be withheld")
+                else:
+                    self.problems.append(f"{item.id}: {clause}: {reason}")
+            case Release() | Redact():
+                if held is not None:
+                    self._compare(item, held, decision)
+
+    def _compare(self, item: DisclosedObject, held: Held, decision: Release | Redact) -> None:
+        """Hold what left against what is held, and when that came in against what the terms admit of the past."""
+        if not admits_history(self._threshold, first_seq=held.first_seq, added_at=held.added_at):
+            self.problems.append(f"{item.id}: history: it came in before what the terms admit")
+        digest, redacted = self._make(item, held, decision)
+        if (item.digest is not None and item.digest != digest) or item.redacted != redacted:
+            if self._case.grounds is None:
+                self.open.append("no grounds are on record, and by the labels of the present other bytes would leave")
+            else:
+                self.problems.append(f"{item.id} {item.version}: other bytes left than the decision lets go")
+
+    def _make(self, item: DisclosedObject, held: Held, decision: Release | Redact) -> tuple[Digest, tuple[str, ...]]:
+        """What the decision lets go: the digest of the bytes, and what is removed from them."""
+        if isinstance(decision, Release):
+            return held.digest, ()
+        if item.digest is None:
+            return held.digest, tuple(sorted(decision.properties))  # ids alone left: these would be removed
+        left = redact(self._records.read_body(item.id, item.version), decision.properties, only=decision.only)
+        return sha256_digest(left.data), left.removed
+
+
+# The same page stands behind many disclosures.
+_read_listing = lru_cache(maxsize=8)(parse_listing)
+_read_grounds = lru_cache(maxsize=8)(parse_grounds)
+
+
+def _name(agreement: Agreement, terms: Digest | None) -> _Named:
+    found = next((version for version in agreement.versions if version.hash == terms), agreement.versions[-1])
+    return {"title": found.title, "version": found.version}
+
+
+def _shorten(problems: Sequence[str]) -> tuple[str, ...]:
+    more = len(problems) - _MOST_PROBLEMS
+    return (*problems[:_MOST_PROBLEMS], *([f"and {more} more of the same disclosure"] if more > 0 else []))

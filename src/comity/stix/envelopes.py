@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pure: an envelope of somebody who may want its reading to take long, taken apart in a bounded time.
+
+    split_objects(b'{"objects":[{ },{"x":1}]}', limits=BUNDLE_LIMITS, most=1_000, beside=131_072)
+        == ({}, (Member(index=0, data=b"{ }"), Member(index=1, data=b'{"x":1}')))
+
+What is in an object is not looked at here further than to find its end.
+"""
+
+from comity.canonical import Json, Limits, Member, split_members
+from comity.certain import NotCutError, cut_out, slice_certain
+from comity.errors import MalformedJson
+
+__all__ = ["split_objects"]
+
+
+def split_objects(data: bytes, *, limits: Limits, most: int, beside: int) -> tuple[dict[str, Json], tuple[Member, ...]]:
+    """`split_members` of `objects`, in a time that whoever made the bytes cannot stretch.
+
+    Of over `beside` bytes all have to be JSON, or nothing is split: to find the ends of what is not JSON, or is nested
+    without end, takes a hundred times as long. No more than `beside` bytes may stand beside the elements.
+
+    Raises:
+        MalformedJson: as `split_members`, or for one of these.
+    """
+    if len(data) <= beside:
+        return split_members(data, array="objects", limits=limits, most=most)
+    if len(data) > limits.max_bytes:
+        raise MalformedJson(f"{len(data)} bytes where at most {limits.max_bytes} are taken; send less at a time")
+    try:
+        listed = cut_out(data)
+    except NotCutError as error:
+        raise MalformedJson(f"{error}; the bytes are not JSON (RFC 8259) that can be taken apart") from None
+    if len(data) - len(listed) > beside:
+        raise MalformedJson(
+            f"over {beside} bytes stand beside `objects`, or there is no such list; send the objects in it alone"
+        )
+    # What is between them is longer than what is before: it is found where it stands.
+    before, _, behind = data.partition(listed)
+    others, _ = split_members(before + b"[]" + behind, array="objects", limits=limits)
+    elements = slice_certain(listed, most=most)
+    if elements is None:
+        raise MalformedJson("/objects is not an array", where="/objects")
+    return others, tuple([Member(index=index, data=element) for index, element in enumerate(elements)])

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: where a disclosure is in this party's log; and the receipts, checkpoints and refused pages of partners."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from comity.ids import Digest, Instant, PartyId
+from comity.release.delivery import Seen
+from comity.store.transaction import Transaction
+
+__all__ = [
+    "KeptReceipt",
+    "RefusedPage",
+    "add_receipts",
+    "add_refused",
+    "count_unreceived",
+    "find_disclosure",
+    "list_refused",
+    "read_last_receipt",
+    "read_receipt",
+    "read_seen",
+    "write_seen",
+]
+
+_SPAN = 1_024
+"""Entries between two marks of a party (migration 0013)."""
+
+_MOST_REFUSED = 4
+"""Pages kept for each giver and part to blame: no evidence pushes out another, and none fills the disk."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptReceipt:
+    """A receipt of a partner as it was verified, without its terms; `arrived` says whether its page came as well."""
+
+    giver: PartyId
+    sequence: int
+    terms: Digest
+    at: Instant
+    received_at: Instant
+    arrived: bool
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedPage:
+    """What a partner sent and was not taken in: which part did not match, and the bytes."""
+
+    at: Instant
+    giver: PartyId
+    terms: Digest
+    channel: str
+    part: str
+    reason: str
+    page: bytes
+    receipt: bytes
+    proof: bytes
+
+
+def find_disclosure(transaction: Transaction, party: PartyId, sequence: int) -> int | None:
+    """The position in the log of the disclosure to `party` of that number; None when there is none.
+
+    Looks at some two thousand entries at most, however long the log is.
+    """
+    after = transaction.row(
+        "SELECT sequence, position FROM disclosure_mark WHERE party = ? AND sequence >= ? ORDER BY sequence LIMIT 1",
+        (party, sequence),
+    )
+    before = transaction.row(
+        "SELECT position FROM disclosure_mark WHERE party = ? AND sequence < ? ORDER BY sequence DESC LIMIT 1",
+        (party, sequence),
+    )
+    # A leaf is canonical, so that these members stand side by side.
+    said = f'"recipient":"{party}","sequence":{sequence},"terms"'.encode()
+    spans = list[tuple[int, int]]()
+    if after is not None:
+        spans.append((after[1] - _SPAN, after[1] + 1))
+    if before is not None:
+        spans.append((before[0], before[0] + _SPAN))
+    for start, stop in spans:
+        row = transaction.row(
+            "SELECT position FROM log_entry WHERE position >= ? AND position < ? AND instr(leaf, ?) > 0 LIMIT 1",
+            (start, stop, said),
+        )
+        if row is not None:
+            return int(row[0])
+    return None
+
+
+def read_last_receipt(transaction: Transaction, giver: PartyId) -> int | None:
+    """The number of the last disclosure of `giver` that a receipt was kept of; None before the first."""
+    row = transaction.row("SELECT MAX(sequence) FROM receipt WHERE giver = ?", (giver,))
+    return None if row is None or row[0] is None else int(row[0])
+
+
+def count_unreceived(transaction: Transaction, giver: PartyId) -> int:
+    """How many disclosures of `giver` are known by their receipts alone."""
+    row = transaction.row("SELECT COUNT(*) FROM receipt WHERE giver = ? AND arrived = 0", (giver,))
+    return 0 if row is None else int(row[0])
+
+
+def read_receipt(transaction: Transaction, giver: PartyId, sequence: int) -> KeptReceipt | None:
+    """The receipt that `giver` gave for its disclosure of that number."""
+    row = transaction.row(
+        "SELECT terms, at, received_at, arrived, data FROM receipt WHERE giver = ? AND sequence = ?", (giver, sequence)
+    )
+    if row is None:
+        return None
+    terms, at, received_at, arrived, data = row
+    return KeptReceipt(
+        giver=giver,
+        sequence=sequence,
+        terms=Digest(terms),
+        at=Instant(at),
+        received_at=Instant(received_at),
+        arrived=bool(arrived),
+        data=bytes(data),
+    )
+
+
+def add_receipts(transaction: Transaction, receipts: Iterable[KeptReceipt]) -> None:
+    """Keep receipts that were verified, each of a number that none is kept of yet."""
+    transaction.run_many(
+        "INSERT INTO receipt VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [
+            (item.giver, item.sequence, item.terms, item.at, item.received_at, int(item.arrived), item.data)
+            for item in receipts
+        ],
+    )
+
+
+def read_seen(transaction: Transaction, party: PartyId) -> Seen | None:
+    """The largest checkpoint that was seen of the log of `party`."""
+    row = transaction.row("SELECT size, root, checkpoint FROM seen_checkpoint WHERE party = ?", (party,))
+    return None if row is None else Seen(size=int(row[0]), root=bytes(row[1]), checkpoint=bytes(row[2]))
+
+
+def write_seen(transaction: Transaction, party: PartyId, seen: Seen, *, now: Instant) -> None:
+    """Remember a checkpoint that was found consistent with the one before; a smaller one changes nothing."""
+    transaction.run(
+        "INSERT INTO seen_checkpoint VALUES (?, ?, ?, ?, ?) ON CONFLICT (party) DO UPDATE SET size = excluded.size,"
+        " root = excluded.root, checkpoint = excluded.checkpoint, seen_at = excluded.seen_at"
+        " WHERE excluded.size > seen_checkpoint.size",
+        (party, seen.size, seen.root, seen.checkpoint, now),
+    )
+
+
+def add_refused(transaction: Transaction, page: RefusedPage) -> bool:
+    """Whether the evidence was kept: the first few of each giver and part are."""
+    row = transaction.row("SELECT COUNT(*) FROM refused_page WHERE giver = ? AND part = ?", (page.giver, page.part))
+    if row is not None and row[0] >= _MOST_REFUSED:
+        return False
+    transaction.run(
+        "INSERT INTO refused_page (at, giver, terms, channel, part, reason, page, receipt, proof)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            page.at,
+            page.giver,
+            page.terms,
+            page.channel,
+            page.part,
+            page.reason,
+            page.page,
+            page.receipt,
+            page.proof,
+        ),
+    )
+    return True
+
+
+def list_refused(transaction: Transaction) -> list[RefusedPage]:
+    """What is kept of refused pages, oldest first."""
+    return [
+        RefusedPage(
+            at=Instant(at),
+            giver=PartyId(giver),
+            terms=Digest(terms),
+            channel=channel,
+            part=part,
+            reason=reason,
+            page=bytes(page),
+            receipt=bytes(receipt),
+            proof=bytes(proof),
+        )
+        for at, giver, terms, channel, part, reason, page, receipt, proof in transaction.rows(
+            "SELECT at, giver, terms, channel, part, reason, page, receipt, proof FROM refused_page ORDER BY position"
+        )
+    ]

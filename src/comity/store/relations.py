@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: what must hold between the tables and no schema enforces, each as a query that finds what breaks it.
+
+Nothing is mended here: each query only reads, and each is one view of its own, so that a store can be examined while it
+is served. What the rows say is examined elsewhere (`node.soundness`, `node.journal`).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from comity.ids import Digest, Instant, PartyId
+from comity.store.transaction import Transaction
+
+__all__ = [
+    "RELATIONS",
+    "Relation",
+    "StoredEvent",
+    "check_file",
+    "count_bodies",
+    "find_broken",
+    "iterate_bodies",
+    "iterate_events",
+    "iterate_labels",
+    "iterate_listings",
+    "iterate_successions",
+    "iterate_terms",
+    "iterate_unheard",
+]
+
+_MOST_FAULTS = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relation:
+    """One thing that must hold; `finds` selects the name of each row that breaks it, in `table`."""
+
+    table: str
+    says: str
+    finds: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredEvent:
+    """One event as kept: what it is filed under, and the message as received."""
+
+    digest: Digest
+    agreement: str
+    kind: str
+    terms: str
+    party: PartyId
+    envelope: bytes
+    recorded_at: Instant
+
+
+def _lacks(table: str, column: str, target: str, key: str, *, name: str = "") -> Relation:
+    """Every `column` of `table` that is not NULL stands in `key` of `target`."""
+    return Relation(
+        table=table,
+        says=f"its {column} is not in {target}",
+        finds=f"SELECT {name or f't.{column}'} FROM {table} AS t WHERE t.{column} IS NOT NULL"
+        f" AND NOT EXISTS (SELECT 1 FROM {target} AS o WHERE o.{key} = t.{column})",
+    )
+
+
+_LEAF = "CASE WHEN json_valid(CAST(leaf AS TEXT)) THEN json_extract(CAST(leaf AS TEXT), '$.{}') END"
+_GIVEN = (
+    f"SELECT {_LEAF.format('recipient')} AS party, MAX({_LEAF.format('sequence')}) AS last FROM log_entry"
+    " GROUP BY 1 HAVING party IS NOT NULL"
+)
+_COUNTED = "SELECT label, type, originator, COUNT(*) FROM object WHERE current = 1 GROUP BY label, type, originator"
+
+RELATIONS: tuple[Relation, ...] = (
+    # Objects.
+    _lacks("body", "object", "object", "pk"),
+    _lacks("object", "pk", "body", "object", name="t.id || ' ' || t.version"),
+    _lacks("reference", "object", "object", "pk", name="t.object || ' to ' || t.target"),
+    _lacks("arrival", "object", "object", "pk", name="t.object || ' from ' || t.giver"),
+    _lacks("arrival", "terms", "terms", "hash", name="t.object || ' under ' || t.terms"),
+    _lacks("release", "object", "object", "pk", name="'feed ' || t.feed || ' object ' || t.object"),
+    _lacks("release", "feed", "feed", "id", name="'feed ' || t.feed || ' object ' || t.object"),
+    Relation(
+        table="object",
+        says="a version is the current one though a newer one is held",
+        finds="SELECT o.id || ' ' || o.version FROM object AS o WHERE o.current = 1 AND EXISTS"
+        " (SELECT 1 FROM object AS n WHERE n.id = o.id AND n.version_at > o.version_at)",
+    ),
+    Relation(
+        table="object",
+        says="none of its versions is the current one",
+        finds="SELECT DISTINCT o.id FROM object AS o WHERE o.current = 0 AND NOT EXISTS"
+        " (SELECT 1 FROM object AS n WHERE n.id = o.id AND n.current = 1)",
+    ),
+    # Labels and what is counted of them.
+    _lacks("object", "label", "label", "id", name="t.id || ' ' || t.version"),
+    _lacks("object", "own_label", "label", "id", name="t.id || ' ' || t.version"),
+    _lacks("label_word", "label", "label", "id", name="t.label || ' ' || t.clause"),
+    Relation(
+        table="label",
+        says="it has a facet that is not in facet",
+        finds="SELECT DISTINCT l.id FROM label AS l, json_each('[' || l.facets || ']') AS f"
+        " WHERE l.facets <> '' AND NOT EXISTS (SELECT 1 FROM facet WHERE facet.id = f.value)",
+    ),
+    Relation(
+        table="label_count",
+        says="it counts other objects than there are",
+        finds=f"SELECT 'label ' || label || ' ' || type || ' of ' || originator FROM (SELECT * FROM ({_COUNTED} EXCEPT"
+        f" SELECT * FROM label_count) UNION SELECT * FROM (SELECT * FROM label_count EXCEPT {_COUNTED}))",
+    ),
+    # Feeds.
+    Relation(
+        table="feed",
+        says="something in it was released later than its last release",
+        finds="SELECT f.agreement || ' ' || f.channel || ' to ' || f.recipient FROM feed AS f"
+        " WHERE f.last_at < (SELECT MAX(r.at) FROM release AS r WHERE r.feed = f.id)",
+    ),
+    _lacks("feed", "agreement", "agreement", "id", name="t.agreement || ' ' || t.channel || ' to ' || t.recipient"),
+    # Agreements.
+    _lacks("terms", "agreement", "agreement", "id", name="t.hash"),
+    _lacks("event", "agreement", "agreement", "id", name="t.digest"),
+    _lacks("event", "terms", "terms", "hash", name="t.digest"),
+    _lacks("outbox", "event", "event", "digest", name="'message ' || t.position || ' to ' || t.party"),
+    Relation(
+        table="outbox",
+        says="its message is not the event it names",
+        finds="SELECT 'message ' || o.position || ' to ' || o.party FROM outbox AS o"
+        " JOIN event AS e ON e.digest = o.event WHERE e.envelope <> o.envelope",
+    ),
+    Relation(
+        table="agreement",
+        says="it counts another number of events than there are",
+        finds="SELECT a.id FROM agreement AS a"
+        " WHERE a.epoch <> (SELECT COUNT(*) FROM event AS e WHERE e.agreement = a.id)",
+    ),
+    Relation(
+        table="event",
+        says="there are more or fewer events than the log has entries of them",
+        finds="SELECT recorded || ' events, ' || logged || ' entries' FROM (SELECT (SELECT COUNT(*) FROM event) AS"
+        ' recorded, (SELECT COUNT(*) FROM log_entry WHERE CAST(leaf AS TEXT) LIKE \'%"type":"agreement-event"}\')'
+        " AS logged) WHERE recorded <> logged",
+    ),
+    # Parties.
+    _lacks("party", "manifest", "manifest", "digest", name="t.id"),
+    _lacks("credential", "party", "party", "id", name="t.id"),
+    _lacks("pull_position", "party", "party", "id", name="t.party || ' ' || t.collection"),
+    _lacks("succession", "party", "party", "id", name="t.origin"),
+    # The log, beside what `audit` proves of it.
+    _lacks("log_opening", "position", "log_entry", "position", name="'entry ' || t.position"),
+    _lacks("log_opening", "listing", "log_listing", "id", name="'entry ' || t.position"),
+    Relation(
+        table="log_listing",
+        says="no entry names it",
+        finds="SELECT 'listing ' || id FROM log_listing"
+        " WHERE id NOT IN (SELECT listing FROM log_opening WHERE listing IS NOT NULL)",
+    ),
+    Relation(
+        table="log_tile",
+        says="it lies beyond the last checkpoint",
+        finds="SELECT level || '/' || position FROM log_tile"
+        " WHERE (position << (8 * (level + 1))) >= (SELECT COALESCE(MAX(size), 0) FROM log_head)",
+    ),
+    Relation(
+        table="recipient_sequence",
+        says="its number is not that of the last disclosure in the log",
+        finds=f"SELECT party FROM (SELECT party, last FROM recipient_sequence EXCEPT {_GIVEN}) UNION"
+        f" SELECT party FROM ({_GIVEN} EXCEPT SELECT party, last FROM recipient_sequence)",
+    ),
+    Relation(
+        table="change_count",
+        says="it has not one row",
+        finds="SELECT n || ' rows' FROM (SELECT COUNT(*) AS n FROM change_count) WHERE n <> 1",
+    ),
+    Relation(
+        table="meta",
+        says="the key that cursors are signed with is missing",
+        finds="SELECT 'cursor_key' WHERE NOT EXISTS (SELECT 1 FROM meta WHERE name = 'cursor_key')",
+    ),
+)
+
+
+def find_broken(transaction: Transaction, relation: Relation) -> Iterator[str]:
+    """The name of each row that breaks `relation`."""
+    return (str(row[0]) for row in transaction.iterate(relation.finds))
+
+
+def check_file(transaction: Transaction) -> list[str]:
+    """What SQLite finds wrong with the file itself, at most a hundred things; empty when nothing is."""
+    found = [str(row[0]) for row in transaction.rows(f"PRAGMA integrity_check({_MOST_FAULTS})")]
+    return [] if found == ["ok"] else found
+
+
+def count_bodies(transaction: Transaction) -> int:
+    """How many versions of objects are held."""
+    row = transaction.row("SELECT COUNT(*) FROM object")
+    return int(row[0]) if row else 0
+
+
+def iterate_bodies(transaction: Transaction, after: int, limit: int) -> Iterator[tuple[int, str, str, str, bytes]]:
+    """Key, id, version, digest and bytes of at most `limit` versions with keys over `after`, one read at a time."""
+    return (
+        (int(pk), str(name), str(version), str(digest), bytes(data))
+        for pk, name, version, digest, data in transaction.iterate(
+            "SELECT o.pk, o.id, o.version, o.digest, b.data FROM object AS o JOIN body AS b ON b.object = o.pk"
+            " WHERE o.pk > ? ORDER BY o.pk LIMIT ?",
+            (after, limit),
+        )
+    )
+
+
+def iterate_labels(transaction: Transaction) -> Iterator[tuple[int, str, bytes]]:
+    """Key, digest and body of every label."""
+    rows = transaction.iterate("SELECT id, digest, body FROM label ORDER BY id")
+    return ((int(key), str(digest), bytes(body)) for key, digest, body in rows)
+
+
+def iterate_listings(transaction: Transaction) -> Iterator[tuple[int, bytes, bytes]]:
+    """Key, digest and bytes of every listing."""
+    rows = transaction.iterate("SELECT id, digest, data FROM log_listing ORDER BY id")
+    return ((int(key), bytes(digest), bytes(data)) for key, digest, data in rows)
+
+
+def iterate_terms(transaction: Transaction) -> Iterator[tuple[str, bytes]]:
+    """The document of every version, behind the hash it is kept under."""
+    rows = transaction.iterate("SELECT hash, document FROM terms ORDER BY hash")
+    return ((str(name), bytes(document)) for name, document in rows)
+
+
+def iterate_events(transaction: Transaction) -> Iterator[StoredEvent]:
+    """Every event on record, in the order it was recorded in."""
+    return (
+        StoredEvent(
+            digest=Digest(digest),
+            agreement=agreement,
+            kind=kind,
+            terms=terms,
+            party=PartyId(party),
+            envelope=bytes(envelope),
+            recorded_at=Instant(recorded_at),
+        )
+        for digest, agreement, kind, terms, party, envelope, recorded_at in transaction.iterate(
+            "SELECT digest, agreement, kind, terms, party, envelope, recorded_at FROM event ORDER BY position"
+        )
+    )
+
+
+def iterate_successions(transaction: Transaction) -> Iterator[tuple[str, PartyId, bytes]]:
+    """Every statement that a log goes on under another name: the name, whose it is, and the statement as signed."""
+    rows = transaction.iterate("SELECT origin, party, envelope FROM succession ORDER BY origin")
+    return ((str(origin), PartyId(party), bytes(envelope)) for origin, party, envelope in rows)
+
+
+def iterate_unheard(transaction: Transaction) -> Iterator[tuple[str, bytes]]:
+    """Every message that counts for nothing, behind the digest it is kept under."""
+    rows = transaction.iterate("SELECT digest, envelope FROM unheard ORDER BY position")
+    return ((str(digest), bytes(envelope)) for digest, envelope in rows)

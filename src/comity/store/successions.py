@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: statements that a log goes on under another name, as signed, and the queue to partners."""
+
+from comity.ids import Instant, PartyId
+from comity.store.transaction import Transaction
+
+__all__ = ["add_succession", "list_successions", "put_outbox", "read_given"]
+
+
+def add_succession(transaction: Transaction, origin: str, *, party: PartyId, envelope: bytes, now: Instant) -> bool:
+    """Whether the statement is new: one of `origin` that is known is left as it is."""
+    return bool(
+        transaction.run(
+            "INSERT INTO succession VALUES (?, ?, ?, ?) ON CONFLICT (origin) DO NOTHING",
+            (origin, party, envelope, now),
+        )
+    )
+
+
+def list_successions(transaction: Transaction, party: PartyId) -> list[bytes]:
+    """The statements of `party`, in the order in which they were recorded."""
+    rows = transaction.rows("SELECT envelope FROM succession WHERE party = ? ORDER BY recorded_at, origin", (party,))
+    return [bytes(row[0]) for row in rows]
+
+
+def read_given(transaction: Transaction) -> list[PartyId]:
+    """The parties that were given something, by id."""
+    return [PartyId(row[0]) for row in transaction.rows("SELECT party FROM recipient_sequence ORDER BY party")]
+
+
+def put_outbox(transaction: Transaction, party: PartyId, envelope: bytes, *, now: Instant) -> None:
+    """Queue a message that carries no event, due at once."""
+    transaction.run(
+        "INSERT INTO outbox (party, event, envelope, added_at, due_at) VALUES (?, NULL, ?, ?, ?)",
+        (party, envelope, now, now),
+    )

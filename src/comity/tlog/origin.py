@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pure: what the log of a party is called (C2SP tlog-checkpoint: the origin, which is the name of its key too).
+
+    comity/aurelia                      the first log of the party
+    comity/aurelia/9f86d081884c7d65     the log after a recovery
+
+One origin never signs two histories that do not fit. A log that lost entries which others may hold goes on under
+another origin, drawn at random: a number that counts would be given twice where one backup is restored twice.
+"""
+
+import re
+
+from comity.errors import MalformedNote
+from comity.ids import PartyId, parse_party_id
+
+__all__ = ["TOKEN_BYTES", "first_origin", "next_origin", "parse_origin"]
+
+TOKEN_BYTES = 8
+
+_ORIGIN = re.compile(r"comity/([a-z0-9.-]+)(?:/[0-9a-f]{16})?", re.ASCII)
+
+
+def first_origin(party: PartyId) -> str:
+    """The origin of a party's log from its founding on, until a recovery."""
+    return f"comity/{party}"
+
+
+def next_origin(party: PartyId, token: bytes) -> str:
+    """The origin after a recovery that drew `token`."""
+    return f"comity/{party}/{token.hex()}"
+
+
+def parse_origin(origin: str) -> PartyId:
+    """The party whose log has this origin.
+
+    Raises:
+        MalformedNote: no party's log can have it.
+    """
+    found = _ORIGIN.fullmatch(origin)
+    if found is None:
+        raise MalformedNote(f"{origin[:120]!r} is not the origin of a party's log")
+    return parse_party_id(found[1])

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Receipts of partners are kept in order, in the act that takes their pages in, and never against what is past."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from comity.errors import ConfigError, ConflictError, NotFoundError, ReceiptRefused
+from comity.ids import Instant, PartyId
+from comity.node import ingest
+from comity.node.delivery import expect_receipt, find_kept_receipt, keep_missing, keep_refused, list_refused_pages
+from comity.node.follow import plan_pull
+from comity.node.node import Node
+from comity.node.parties import add_party, export_manifest
+from comity.node.receipts import give_consistency, give_receipt, write_receipt
+from comity.release.delivery import Shown, find_sizes, verify_next
+from comity.release.receipt import parse_receipt, verify_object, verify_receipt
+from comity.store import log, witness
+from comity.tlog.cosignature import sign_cosignature
+from comity.tlog.note import SignatureType, VerifierKey, format_signature_line, format_vkey, parse_note
+from tests.signers import SeedSigner
+from tests.worlds import World, make_object
+
+NORTH = VerifierKey(
+    name="north.example", type=SignatureType.ED25519_COSIGNATURE, public_key=SeedSigner("north").public_key
+)
+GIVER, RECEIVER = PartyId("aurelia"), PartyId("borealia")
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = World(tmp_path)
+    made.found("aurelia", "borealia")
+    made.add("aurelia", make_object("a"), make_object("b"))
+    made.sign_all(made.terms())
+    add_party(made.nodes["borealia"], export_manifest(made.nodes["aurelia"]), digest=None, url="http://127.0.0.1:1")
+    yield made
+    made.close()
+
+
+def show(world: World, number: int) -> Shown:
+    """What the receipt of that number shows, as `peers` asks for it."""
+    expected = expect_receipt(world.nodes["borealia"], GIVER, number)
+    data = give_receipt(world.nodes["aurelia"], RECEIVER, number)
+    sizes = find_sizes(data, expected.seen)
+    proof = b"" if sizes is None else give_consistency(world.nodes["aurelia"], RECEIVER, *sizes)
+    return verify_next(data, proof, expected, now=world.now)
+
+
+def take(world: World, page: bytes, shown: Shown) -> ingest.Intake:
+    (target,) = plan_pull(world.nodes["borealia"], GIVER)
+    received = ingest.Received(
+        giver=GIVER,
+        terms=target.terms,
+        channel=target.channel,
+        collection=target.collection,
+        added_after=Instant(world.now),
+    )
+    return ingest.receive_shown(world.nodes["borealia"], page, received, shown)
+
+
+def poll(world: World) -> bytes:
+    return b'{"objects":[' + b",".join(item.data for item in world.poll("borealia").items) + b"]}"
+
+
+def count(node: Node, table: str) -> int:
+    row = node.store.row(f"SELECT COUNT(*) FROM {table}")
+    assert row is not None
+    return int(row[0])
+
+
+def test_a_page_and_its_receipt_are_kept_together(world: World) -> None:
+    page = poll(world)
+    assert len(take(world, page, show(world, 1)).added) == 2
+    kept, data = find_kept_receipt(world.nodes["borealia"], GIVER, 1)
+    receipt = parse_receipt(data)
+    assert receipt.terms is not None
+    assert parse_receipt(kept.data).terms is None
+    verified = verify_receipt(receipt, manifests=[world.manifests["aurelia"]])
+    assert verify_object(verified, world.poll("borealia").items[0].data) == verified.objects[0]
+    assert expect_receipt(world.nodes["borealia"], GIVER, 9).sequence == 2
+    with pytest.raises(NotFoundError):
+        find_kept_receipt(world.nodes["borealia"], GIVER, 2)
+
+
+def test_a_page_that_is_refused_leaves_nothing(world: World) -> None:
+    node, page = world.nodes["borealia"], poll(world)
+    shown = show(world, 1)
+    with pytest.raises(ReceiptRefused):
+        take(world, page.replace(b'"a"', b'"A"'), shown)
+    assert [count(node, table) for table in ("object", "arrival", "receipt", "seen_checkpoint", "pull_position")] == [
+        0
+    ] * 5
+
+
+def test_what_was_verified_against_what_is_past_is_not_taken_in(world: World) -> None:
+    page, node = poll(world), world.nodes["borealia"]
+    shown = show(world, 1)
+    assert take(world, page, shown).known == 0
+    objects = count(node, "object")
+    for again in (shown,):
+        with pytest.raises(ConflictError):
+            take(world, page, again)
+        with pytest.raises(ConflictError):
+            keep_missing(node, [again])
+    assert (count(node, "receipt"), count(node, "object")) == (1, objects)
+
+
+def test_receipts_of_what_never_came_are_kept_in_their_order(world: World) -> None:
+    node = world.nodes["borealia"]
+    page = poll(world)
+    take(world, page, show(world, 1))
+    poll(world)
+    poll(world)
+    keep_missing(node, [])
+    keep_missing(node, [show(world, 2)])
+    third = show(world, 3)
+    assert take(world, page, third).known == 2
+    assert [find_kept_receipt(node, GIVER, number)[0].arrived for number in (1, 2, 3)] == [True, False, True]
+
+
+@pytest.mark.parametrize("text", ["quorum nobody\n", "quorum none", "nonsense\n"])
+def test_a_policy_that_cannot_be_used_stops_everything(world: World, text: str) -> None:
+    poll(world)
+    (world.nodes["borealia"].folder / "witnesses.policy").write_text(text)
+    with pytest.raises(ConfigError, match=r"witnesses\.policy"):
+        show(world, 1)
+
+
+def test_a_policy_without_a_quorum_asks_for_nobody(world: World) -> None:
+    poll(world)
+    (world.nodes["borealia"].folder / "witnesses.policy").write_text("quorum none\n")
+    assert show(world, 1).verified.witnesses == {}
+
+
+def cosign(world: World) -> None:
+    """The head of aurelia's log gets the line of a witness called north."""
+    node = world.nodes["aurelia"]
+    with node.store.write() as transaction:
+        head = log.read_head(transaction)
+        assert head is not None
+        line = sign_cosignature(parse_note(head).text, NORTH, SeedSigner("north"), timestamp=world.now // 1_000_000)
+        added = [("north", world.now // 1_000_000, format_signature_line(line).encode())]
+        witness.add_cosignatures(transaction, log.read_size(transaction), added)
+
+
+def test_a_receipt_is_proven_in_a_tree_that_a_witness_has_cosigned(world: World) -> None:
+    node = world.nodes["borealia"]
+    (node.folder / "witnesses.policy").write_text(f"witness north {format_vkey(NORTH)}\nquorum north\n")
+    page = poll(world)
+    with pytest.raises(ReceiptRefused, match="witnesses"):
+        show(world, 1)
+    cosign(world)
+    poll(world)
+    shown = show(world, 1)
+    assert shown.verified.witnesses == {"north": world.now // 1_000_000}
+    assert shown.verified.size == count(world.nodes["aurelia"], "log_entry") - 1
+    take(world, page, shown)
+    with pytest.raises(ReceiptRefused, match="witnesses"):
+        show(world, 2)
+    cosign(world)
+    assert show(world, 2).seen.size == shown.verified.size + 1
+
+
+def test_evidence_is_kept_apart_from_everything_else(world: World) -> None:
+    node = world.nodes["borealia"]
+    (target,) = plan_pull(node, GIVER)
+    refused = ReceiptRefused("listing: another", part="listing")
+    for place in range(6):
+        kept = keep_refused(
+            node,
+            refused,
+            giver=GIVER,
+            terms=target.terms,
+            channel="main",
+            page=b"page",
+            receipt=b"receipt",
+            proof=b"",
+        )
+        assert kept == (place < 4)
+    assert [page.part for page in list_refused_pages(node)] == ["listing"] * 4
+    assert count(node, "object") == 0
+
+
+def test_there_are_receipts_for_disclosures_alone(world: World) -> None:
+    poll(world)
+    node = world.nodes["aurelia"]
+    size = count(node, "log_entry")
+    assert parse_receipt(write_receipt(node, size - 1)).leaf.recipient == RECEIVER
+    for position in (0, size - 2, size, 10**9):
+        with pytest.raises(NotFoundError):
+            write_receipt(node, position)
+
+
+def test_a_disclosure_whose_content_was_deleted_has_no_receipt(world: World) -> None:
+    poll(world)
+    node = world.nodes["aurelia"]
+    with node.store.write() as transaction:
+        transaction.run("DELETE FROM log_opening")
+    with pytest.raises(NotFoundError):
+        give_receipt(node, RECEIVER, 1)

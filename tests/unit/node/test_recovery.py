@@ -1,0 +1,364 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A restored log goes on under another name, by an act of two people that is on record, and never forks the old one."""
+
+import base64
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from comity.agreement.people import Role
+from comity.audit import LoggedEntry, verify_log
+from comity.canonical import Json, canonical_bytes, parse_signed_json
+from comity.errors import (
+    AuthenticationError,
+    ComityError,
+    ConfigError,
+    LogMismatch,
+    MalformedError,
+    MalformedMessage,
+    MalformedNote,
+    MalformedRequest,
+    RolledBack,
+    StoreBusy,
+    TransitionError,
+    VerificationError,
+)
+from comity.ids import PartyId
+from comity.keys import open_keys
+from comity.node import recovery
+from comity.node.backup import make_backup, restore_backup
+from comity.node.journal import find_entry, verify_folder
+from comity.node.node import Node, open_node
+from comity.node.outbox import list_due
+from comity.node.people import Waiting
+from comity.node.purge import Forgotten, Selection, purge_by_order
+from comity.node.recovery import Recovered, recover_folder
+from comity.node.soundness import examine_folder
+from comity.node.succession import is_succession, list_successions, receive_succession
+from comity.release.disclosure import EntryType
+from comity.signing import Role as KeyRole
+from comity.store import log
+from comity.tlog.note import Checkpoint, format_checkpoint, format_note, parse_checkpoint, parse_note, sign_note
+from comity.tlog.origin import first_origin, next_origin, parse_origin
+from tests.unit.node.test_purge import drop_triggers
+from tests.unit.test_audit import alter
+from tests.worlds import World, make_object
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """A node that gave two more disclosures after its backup; its folder was then replaced by that backup."""
+    world = World(tmp_path)
+    world.found("aurelia", "borealia")
+    world.sign_all(world.terms())
+    world.add("aurelia", make_object("a"))
+    world.poll("borealia")
+    world.poll("borealia")
+    node = world.nodes["aurelia"]
+    make_backup(node.folder, tmp_path / "backup", secrets=True)
+    world.add("aurelia", make_object("lost"))
+    world.poll("borealia")
+    world.poll("borealia")
+    node.close()
+    node.folder.rename(tmp_path / "destroyed")
+    restore_backup(tmp_path / "backup", node.folder)
+    shutil.copytree(tmp_path / "destroyed" / "badges", node.folder / "badges")
+    return world
+
+
+@pytest.fixture
+def folder(world: World) -> Path:
+    return world.folder / "aurelia"
+
+
+def lost_head(world: World) -> bytes:
+    return (world.folder / "destroyed" / "head").read_bytes()
+
+
+def recover(world: World, *, reason: str = "disk lost", heads: dict[str, bytes] | None = None) -> Recovered:
+    done: object = None
+    for role in (Role.LIAISON, Role.LEGAL):
+        assert not isinstance(done, Recovered)
+        done = recover_folder(
+            world.folder / "aurelia",
+            reason=reason,
+            badge=world.badges["aurelia", role],
+            role=None,
+            why=None,
+            heads=heads or {},
+        )
+    assert isinstance(done, Recovered), done
+    return done
+
+
+def heads_of(node: Node) -> list[tuple[int, str]]:
+    with node.store.read() as transaction:
+        return [(size, parse_checkpoint(parse_note(note).text).origin) for size, note in log.read_heads(transaction)]
+
+
+def test_the_log_goes_on_under_another_name_and_everything_verifies(world: World, folder: Path) -> None:
+    before = verify_folder(folder)
+    known = lost_head(world)
+    size = parse_checkpoint(parse_note(known).text).size
+    done = recover(world, heads={"the lost head": known})
+    assert (done.position, done.lost) == (before.size, size - before.size)
+    assert done.lost == 2
+    assert done.recovery.known == known
+    assert parse_origin(done.recovery.origin) == "aurelia"
+    assert done.recovery.origin != done.recovery.previous == "comity/aurelia"
+    node = world.open("aurelia")
+    assert node.origin == done.recovery.origin
+    entry = find_entry(node, str(done.position))
+    assert entry.leaf.type is EntryType.RECOVERY
+    assert isinstance(entry.content, dict)
+    approvals = entry.content["approvals"]
+    assert isinstance(approvals, list)
+    assert {item["person"] for item in approvals if isinstance(item, dict)} == {"aurelia-liaison", "aurelia-legal"}
+    assert (entry.content["known"], entry.content["reason"]) == (known.decode(), "disk lost")
+    # It goes on: new entries, new heads under the new name, the old ones as they were.
+    world.read("borealia")
+    verified = verify_folder(folder)
+    assert (verified.size, verified.origin) == (before.size + 2, done.recovery.origin)
+    assert {origin for at, origin in heads_of(node) if at <= before.size} == {"comity/aurelia"}
+    assert {origin for at, origin in heads_of(node) if at > before.size} == {done.recovery.origin}
+    assert examine_folder(folder).is_sound
+    assert not (folder / "restored").exists()
+
+
+def test_no_origin_has_signed_two_histories(world: World, folder: Path) -> None:
+    """The backup is restored twice, each time as another log: neither signs what the lost one, or the other, signed."""
+    recovered = list[Recovered]()
+    for number in range(2):
+        recovered.append(recover(world))
+        node = world.open("aurelia")
+        world.read("borealia")
+        node.close()
+        folder.rename(world.folder / f"copy{number}")
+        restore_backup(world.folder / "backup", folder)
+    origins = {item.recovery.origin for item in recovered}
+    assert len(origins) == 2
+    assert "comity/aurelia" not in origins
+
+
+def test_a_second_loss_is_recovered_too(world: World, folder: Path) -> None:
+    first = recover(world)
+    node = world.open("aurelia")
+    make_backup(folder, world.folder / "second", secrets=True)
+    node.close()
+    shutil.rmtree(folder)
+    restore_backup(world.folder / "second", folder)
+    second = recover(world)
+    assert second.recovery.previous == first.recovery.origin
+    node = world.open("aurelia")
+    assert verify_folder(folder).origin == second.recovery.origin == node.origin
+    assert [origin for _, origin in heads_of(node)][-2:] == [first.recovery.origin, second.recovery.origin]
+
+
+def test_one_person_alone_recovers_nothing(world: World, folder: Path) -> None:
+    size = verify_folder(folder).size
+    for _ in range(2):
+        done = recover_folder(folder, reason="x", badge=world.badges["aurelia", Role.LEGAL], role=None, why=None)
+        assert isinstance(done, Waiting)
+    assert verify_folder(folder).size == size
+    with pytest.raises(RolledBack):
+        open_node(folder)
+    with pytest.raises(AuthenticationError):
+        recover_folder(folder, reason="x", badge=None, role=None, why=None)
+    # Another reason is another matter.
+    done = recover_folder(folder, reason="y", badge=world.badges["aurelia", Role.LIAISON], role=None, why=None)
+    assert isinstance(done, Waiting)
+
+
+def test_where_nobody_is_registered_whoever_has_the_folder_recovers(world: World, folder: Path) -> None:
+    alter_unwatched(folder, "UPDATE person SET removed_at = 1")
+    done = recover_folder(folder, reason="x", badge=None, role=None, why=None)
+    assert isinstance(done, Recovered)
+    assert done.approvals == ()
+
+
+def alter_unwatched(folder: Path, statement: str) -> None:
+    drop_triggers(folder)
+    alter(folder, statement)
+
+
+def test_a_sound_node_is_not_recovered(world: World, folder: Path) -> None:
+    recover(world)
+    with pytest.raises(TransitionError, match="nothing to recover"):
+        recover(world)
+    node = world.open("aurelia")
+    with pytest.raises(StoreBusy):
+        recover(world)
+    node.close()
+
+
+def test_an_older_store_beside_its_newer_head_is_recovered_with_that_head(world: World, folder: Path) -> None:
+    (folder / "restored").unlink()
+    shutil.copyfile(world.folder / "destroyed" / "head", folder / "head")
+    with pytest.raises(RolledBack, match="comity recover"):
+        open_node(folder)
+    assert recover(world).recovery.known == lost_head(world)
+    world.open("aurelia")
+    assert verify_folder(folder).origin != "comity/aurelia"
+
+
+def test_a_crash_between_the_entry_and_the_end_of_a_recovery(
+    world: World, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing that was signed under the name in between has left: the folder does not start until it is done."""
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(recovery, "write_head", die)
+        with pytest.raises(KeyboardInterrupt):
+            recover(world)
+    with pytest.raises(RolledBack, match="comity recover"):
+        open_node(folder)
+    between = verify_folder(folder).origin
+    done = recover(world)
+    assert done.recovery.previous == between != "comity/aurelia"
+    assert world.open("aurelia").origin == verify_folder(folder).origin == done.recovery.origin
+
+
+def test_a_missing_or_damaged_head_is_recovered(world: World, folder: Path) -> None:
+    (folder / "restored").unlink()
+    recover(world)
+    (folder / "head").write_bytes(b"\xff")
+    recover(world)
+    assert open_node(folder).origin == verify_folder(folder).origin
+
+
+@pytest.mark.parametrize("which", ["another party's", "another log's", "altered", "none"])
+def test_a_checkpoint_that_is_not_of_this_log_is_not_believed(world: World, folder: Path, which: str) -> None:
+    good = lost_head(world)
+    note = {
+        "another party's": (world.folder / "borealia" / "head").read_bytes(),
+        "another log's": good.replace(b"comity/aurelia\n", b"comity/aurelia/0000000000000000\n"),
+        "altered": good.replace(b"\n" + good.split(b"\n")[1] + b"\n", b"\n99\n", 1),
+        "none": b"x",
+    }[which]
+    with pytest.raises((LogMismatch, MalformedNote)):
+        recover(world, heads={"given": note})
+    with pytest.raises(RolledBack):
+        open_node(folder)
+
+
+def test_a_checkpoint_of_another_log_by_this_partys_own_key_is_not_believed(world: World, folder: Path) -> None:
+    text = format_checkpoint(Checkpoint(origin="comity/aurelia/witness", size=99, root=bytes(32)))
+    note = format_note(sign_note(text, "comity/aurelia", open_keys(folder / "keys")[KeyRole.LOG]))
+    with pytest.raises(LogMismatch, match="of comity/aurelia/witness"):
+        recover(world, heads={"given": note})
+
+
+def test_what_does_not_verify_is_not_recovered(world: World, folder: Path) -> None:
+    alter(folder, "UPDATE log_opening SET content = x'00' WHERE position = 3")
+    with pytest.raises(LogMismatch, match="entry 3"):
+        recover(world)
+
+
+def test_keys_have_to_be_there(world: World, folder: Path) -> None:
+    shutil.rmtree(folder / "keys")
+    with pytest.raises(ConfigError):
+        recover(world)
+
+
+def test_a_recovery_is_never_purged(world: World, folder: Path) -> None:
+    done = recover(world)
+    node = world.open("aurelia")
+    purged: object = None
+    for role in (Role.LIAISON, Role.LEGAL):
+        purged = purge_by_order(
+            node, Selection(recipient=PartyId("borealia")), reason="x", by=world.actor("aurelia", role)
+        )
+    assert isinstance(purged, Forgotten)
+    assert find_entry(node, str(done.position)).content is not None
+    assert verify_folder(folder).purged == 2
+
+
+# --- what an audit holds against a recovery ---------------------------------------------------------------------------
+
+
+def test_a_head_of_the_old_name_after_a_recovery_is_refused(world: World, folder: Path) -> None:
+    recover(world)
+    node = world.open("aurelia")
+    node._origin = "comity/aurelia"
+    world.read("borealia")
+    with pytest.raises(LogMismatch, match="of comity/aurelia"):
+        verify_folder(folder)
+
+
+def test_a_recovery_of_another_log_is_refused(world: World, folder: Path) -> None:
+    recover(world)
+    node = world.open("aurelia")
+    with node.store.read() as transaction:
+        heads = log.read_heads(transaction)
+        size = heads[-1][0]
+        openings = log.read_openings(transaction, 0, size)
+        leaves = log.read_entries(transaction, 0, size)
+    entries = [
+        LoggedEntry(position=p, leaf=leaf, opening=(o.salt, o.content, o.listing))
+        for p, leaf in leaves
+        for o in [openings[p]]
+    ]
+
+    def read_tile(level: int, index: int) -> bytes:
+        with node.store.read() as transaction:
+            return log.read_tile(transaction, level, index)
+
+    with pytest.raises(LogMismatch, match="which this is not"):
+        verify_log(entries, heads, read_tile=read_tile, origin="comity/borealia", log_keys=[])
+
+
+# --- what partners are told -------------------------------------------------------------------------------------------
+
+
+def test_partners_learn_of_it_by_a_signed_statement(world: World, folder: Path) -> None:
+    done = recover(world)
+    node, other = world.open("aurelia"), world.nodes["borealia"]
+    assert done.told == ("borealia",)
+    world.tick(3_600_000_000)  # a recovery goes by the clock of the system
+    due = [item for item in list_due(node) if is_succession(item.envelope)]
+    assert [(item.party, item.envelope) for item in due] == [("borealia", done.statement)]
+    assert receive_succession(other, done.statement).new
+    assert not receive_succession(other, done.statement).new
+    for at in (node, other):
+        with at.store.read() as transaction:
+            (said,) = list_successions(transaction, PartyId("aurelia"))
+        assert (said.recovery, said.position) == (done.recovery, done.position)
+
+
+def test_a_statement_that_is_not_the_partys_own_is_refused(world: World, folder: Path) -> None:
+    done = recover(world)
+    other = world.nodes["borealia"]
+    envelope = json.loads(done.statement)
+    said = parse_signed_json(base64.b64decode(envelope["payload"]))
+    assert isinstance(said, dict)
+    changes: tuple[tuple[dict[str, Json], type[ComityError]], ...] = (
+        ({"position": 1}, VerificationError),
+        ({"party": "borealia"}, MalformedError),
+        ({"origin": "comity/borealia/0000000000000000"}, MalformedError),
+        ({"origin": said["previous"]}, MalformedError),
+        ({"known": "x"}, MalformedError),
+        ({"position": -1}, MalformedError),
+    )
+    for change, error in changes:
+        altered = canonical_bytes(said | change)
+        with pytest.raises(error):
+            receive_succession(other, json.dumps(envelope | {"payload": base64.b64encode(altered).decode()}).encode())
+    with pytest.raises(MalformedMessage):
+        receive_succession(other, json.dumps(envelope | {"payloadType": "x/y"}).encode())
+    with pytest.raises(VerificationError, match="own"):
+        receive_succession(world.open("aurelia"), done.statement)
+    with other.store.read() as transaction:
+        assert list_successions(transaction, PartyId("aurelia")) == []
+
+
+def test_origins() -> None:
+    assert first_origin(PartyId("aurelia")) == "comity/aurelia"
+    assert next_origin(PartyId("aurelia"), bytes(8)) == "comity/aurelia/0000000000000000"
+    for wrong in ("comity/aurelia/witness", "comity/", "aurelia", "comity/aurelia/00", "comity/aurelia\n", "comity/-"):
+        with pytest.raises((MalformedNote, MalformedRequest)):
+            parse_origin(wrong)
