@@ -26,6 +26,7 @@ from comity.release.disclosure import EntryType
 from comity.store import SqliteStore, log
 from comity.tlog.cosignature import sign_cosignature, verify_cosignature
 from comity.tlog.note import SignatureType, VerifierKey, format_signature_line, format_vkey, parse_note
+from comity.tlog.origin import next_origin
 from comity.tlog.policy import parse_trust_policy, verify_quorum
 from comity.tlog.witness import parse_add_checkpoint
 from comity.witnessing import Rounds, gather_cosignatures, verify_not_behind
@@ -211,6 +212,26 @@ def test_a_witness_that_forgot_is_told_by_its_answer_what_is_asked_of_it(world: 
             transaction.run("DELETE FROM cosignature")
         assert asyncio.run(gather_cosignatures(node)).cosigned == (BOREALIA,)
     assert list_states(node)[0].size == size
+
+
+def test_after_a_recovery_witnesses_begin_anew_with_the_log(world: World) -> None:
+    """The log goes on as another, of which no witness has seen anything; what they saw before is of the old one."""
+    node = world.nodes["aurelia"]
+    with witnessed(world, "borealia") as served:
+        asyncio.run(gather_cosignatures(node))
+        size = grow(world)
+        with node.act() as act:
+            act.record(EntryType.CREDENTIAL, b"{}", terms=None, recipient=None, count=1)
+            node.rename_log(act, next_origin(PartyId("aurelia"), bytes(8)))
+        with node.store.write() as transaction:  # as if a greater head of the old log had been cosigned
+            transaction.run("UPDATE cosignature SET size = 1000")
+        asyncio.run(verify_not_behind(node))
+        assert asyncio.run(gather_cosignatures(node)).problems == {}
+        seen = served["borealia"].call(lambda: list_witnessed(served["borealia"].node.store))
+    assert [(head.origin, head.size) for head in seen] == [
+        ("comity/aurelia", size - 1),
+        ("comity/aurelia/0000000000000000", size + 1),
+    ]
 
 
 def test_one_that_does_not_answer_keeps_nothing_from_the_others(world: World) -> None:

@@ -115,12 +115,12 @@ def plan_cosigning(node: Node, *, besides: Collection[str] = ()) -> tuple[OwnHea
 
 
 def make_request(node: Node, head: OwnHead, *, old_size: int) -> bytes:
-    """What a witness is asked that has cosigned `old_size` last (C2SP tlog-witness).
+    """What a witness is asked that has cosigned `old_size` last (C2SP tlog-witness); from 0 if the head is smaller.
 
     Raises:
-        MalformedRequest: `old_size` is over the head's.
         LogMismatch: a tile is missing: the store is damaged.
     """
+    old_size = old_size if old_size <= head.size else 0  # its answer says what it has
     with node.store.read() as transaction:
         proof = consistency_proof(lambda level, index: log.read_tile(transaction, level, index), old_size, head.size)
     return format_add_checkpoint(old_size, proof, head.note)

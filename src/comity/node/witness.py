@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from comity.canonical import sha256_digest
-from comity.errors import MalformedNote, NotFoundError, ProofMismatch
+from comity.errors import MalformedError, MalformedNote, NotFoundError, ProofMismatch
 from comity.ids import Instant, PartyId
 from comity.node.node import Node
 from comity.signing import Manifest, Role, Signer, parse_manifest, parse_signed_document
@@ -26,10 +26,12 @@ from comity.store.witness import StoredEvidence, StoredHead
 from comity.tlog.cosignature import sign_cosignature
 from comity.tlog.evidence import ForkEvidence, Verdict, format_fork_evidence, verify_fork_evidence
 from comity.tlog.note import SignatureType, VerifierKey, parse_checkpoint, parse_note
+from comity.tlog.origin import first_origin, parse_origin
 from comity.tlog.witness import (
     AddCheckpoint,
     Cosign,
     Decision,
+    Reason,
     Refused,
     Seen,
     WitnessAnswer,
@@ -47,7 +49,6 @@ __all__ = [
     "find_witness_keys",
     "list_evidence",
     "list_witnessed",
-    "name_log",
     "name_witness",
     "read_own_log_key",
     "take_checkpoint",
@@ -56,6 +57,8 @@ __all__ = [
 
 _SECOND = 1_000_000
 _FOLDER = "evidence"
+_MAX_LOGS = 16
+"""Of one partner: its log gets another origin with each recovery, and whoever has its key can name any number."""
 
 _log = logging.getLogger("comity.witness")
 
@@ -68,21 +71,26 @@ class Cosigner:
     signer: Signer
 
 
-def name_log(party: PartyId) -> str:
-    """The origin of a party's log (C2SP tlog-checkpoint)."""
-    return f"comity/{party}"
-
-
 def name_witness(party: PartyId) -> str:
     """The name under which a party's node cosigns (C2SP tlog-cosignature)."""
     return f"comity/{party}/witness"
 
 
-def find_log_keys(manifest: Manifest) -> tuple[VerifierKey, ...]:
-    """The keys that sign the heads of the party's log."""
+def find_log_keys(manifest: Manifest, *, origin: str | None = None) -> tuple[VerifierKey, ...]:
+    """The keys that sign the heads of the party's log: of its first one, or of that with this origin.
+
+    Raises:
+        NotFoundError: no log of the party has that origin.
+    """
+    name = first_origin(manifest.party) if origin is None else origin
+    try:
+        owner = parse_origin(name)
+    except MalformedError as error:
+        raise NotFoundError(error.detail) from error
+    if owner != manifest.party:
+        raise NotFoundError(f"{name} is no log of {manifest.party}")
     return tuple(
-        VerifierKey(name=name_log(manifest.party), type=SignatureType.ED25519, public_key=key)
-        for key in manifest.roles[Role.LOG].keys
+        VerifierKey(name=name, type=SignatureType.ED25519, public_key=key) for key in manifest.roles[Role.LOG].keys
     )
 
 
@@ -115,13 +123,17 @@ def add_checkpoint(node: Node, party: PartyId, body: bytes) -> WitnessAnswer:
         pinned = parties.read_party(transaction, party)
     if pinned is None:
         raise NotFoundError(f"{party} is not pinned here")
-    keys = find_log_keys(parse_manifest(parse_signed_document(pinned.envelope).payload))
+    request = parse_add_checkpoint(body)
+    origin = request.checkpoint.origin
+    keys = find_log_keys(parse_manifest(parse_signed_document(pinned.envelope).payload), origin=origin)
+    with node.store.read() as transaction:
+        known = witness.list_origins(transaction, first_origin(party))
+    if origin not in known and len(known) >= _MAX_LOGS:
+        _log.error("the log %s is not witnessed: %s has had %d of them here already", origin, party, len(known))
+        return format_answer(Refused(reason=Reason.FORBIDDEN))
     key = VerifierKey(
         name=name_witness(node.party), type=SignatureType.ED25519_COSIGNATURE, public_key=signer.public_key
     )
-    request = parse_add_checkpoint(body)
-    if request.checkpoint.origin != name_log(party):
-        raise NotFoundError("a partner is witnessed for its own log alone")
     return take_checkpoint(
         node.store,
         request,

@@ -14,6 +14,7 @@ __all__ = [
     "add_cosignatures",
     "add_evidence",
     "list_evidence",
+    "list_origins",
     "list_problems",
     "list_seen",
     "put_problem",
@@ -72,6 +73,14 @@ def list_seen(transaction: Transaction) -> list[StoredHead]:
         StoredHead(origin=origin, size=size, checkpoint=bytes(checkpoint), cosigned_at=Instant(at))
         for origin, size, checkpoint, at in transaction.rows("SELECT * FROM witnessed_head ORDER BY origin")
     ]
+
+
+def list_origins(transaction: Transaction, first: str) -> list[str]:
+    """The origins of logs that were cosigned here and are `first` or begin with it and a slash."""
+    rows = transaction.rows(
+        "SELECT origin FROM witnessed_head WHERE origin = ?1 OR substr(origin, 1, length(?1) + 1) = ?1 || '/'", (first,)
+    )
+    return [str(row[0]) for row in rows]
 
 
 def add_evidence(transaction: Transaction, found: StoredEvidence) -> bool:

@@ -24,6 +24,7 @@ from comity.store.witness import StoredHead
 from comity.tlog.cosignature import sign_cosignature, verify_cosignature
 from comity.tlog.evidence import Verdict, parse_fork_evidence, verify_fork_evidence
 from comity.tlog.note import Note, VerifierKey, parse_note
+from comity.tlog.origin import next_origin
 from comity.tlog.witness import decide_checkpoint, parse_cosignatures
 from tests.witnesses import History
 from tests.worlds import World
@@ -126,6 +127,38 @@ def test_a_partner_is_witnessed_for_its_own_log_alone(world: World) -> None:
     with pytest.raises(NotFoundError):
         ask(world, PartnerLog(world, 20).request(0, 12), party="meridia")
     assert list_witnessed(world.nodes["aurelia"].store) == []
+
+
+def test_a_log_that_was_recovered_is_another_log(world: World) -> None:
+    """Its tree goes on under another origin, and begins anew here: what it lost is no fork."""
+    log, recovered = PartnerLog(world, 20), PartnerLog(world, 20, branch="recovered", common=8)
+    recovered.origin = next_origin(BOREALIA, b"\x01" * 8)
+    assert ask(world, log.request(0, 12))[0] == 200
+    assert ask(world, recovered.request(12, 10, proof=()))[0] == 400
+    assert ask(world, recovered.request(0, 10))[0] == 200
+    assert ask(world, recovered.request(10, 20))[0] == 200
+    assert ask(world, log.request(12, 13))[0] == 200
+    assert list_evidence(world.nodes["aurelia"].store) == []
+
+
+def test_a_partner_has_so_many_logs_and_no_more(world: World) -> None:
+    log = PartnerLog(world, 20)
+    for number in range(16):
+        log.origin = next_origin(BOREALIA, bytes([number] * 8))
+        assert ask(world, log.request(0, 12))[0] == 200
+    log.origin = "comity/borealia"
+    assert ask(world, log.request(0, 12))[0] == 403
+    log.origin = next_origin(BOREALIA, bytes(8))
+    assert ask(world, log.request(12, 13))[0] == 200
+    assert len(list_witnessed(world.nodes["aurelia"].store)) == 16
+
+
+@pytest.mark.parametrize("origin", ["comity/borealia/", "comity/borealia/x", "comity/borealiax", "comity", "borealia"])
+def test_what_only_looks_like_a_log_of_the_partner_is_none(world: World, origin: str) -> None:
+    log = PartnerLog(world, 20)
+    log.origin = origin
+    with pytest.raises(NotFoundError):
+        ask(world, log.request(0, 12))
 
 
 def test_a_head_signed_with_another_key_of_the_partner_is_forbidden(world: World) -> None:

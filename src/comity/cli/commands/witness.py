@@ -159,8 +159,11 @@ def verify_evidence(session: Session, file: str, manifest: str | None, digest: s
     """
     from comity.cli.operations.witness import describe_verdict, find_keys
     from comity.tlog.evidence import Verdict, parse_fork_evidence, verify_fork_evidence
+    from comity.tlog.note import parse_checkpoint, parse_note
 
-    keys = find_keys(None if manifest is None else read_input(manifest), digest=digest, vkey=vkey)
-    shown = verify_fork_evidence(parse_fork_evidence(read_input(file)), keys)
+    evidence = parse_fork_evidence(read_input(file))
+    origin = parse_checkpoint(parse_note(evidence.first).text).origin
+    signed = None if manifest is None else read_input(manifest)
+    shown = verify_fork_evidence(evidence, find_keys(signed, origin=origin, digest=digest, vkey=vkey))
     session.show(describe_verdict(shown), describe_shown)
     return Exit.DONE if shown.verdict is Verdict.PROVED else Exit.FAILED

@@ -67,10 +67,11 @@ def describe_verdict(shown: Shown) -> dict[str, Json]:
     }
 
 
-def find_keys(manifest: bytes | None, *, digest: str | None, vkey: str | None) -> tuple[VerifierKey, ...]:
-    """The keys of the log: those in a manifest, or the one that was named.
+def find_keys(manifest: bytes | None, *, origin: str, digest: str | None, vkey: str | None) -> tuple[VerifierKey, ...]:
+    """The keys of the log with this origin: those in the manifest of its party, or the one that was named.
 
     Raises:
+        NotFoundError: no log of the party has that origin.
         MalformedRequest: neither or both are given, or the key is none of a log.
         VerificationError: the manifest is not signed by itself, or not the one pinned.
     """
@@ -85,7 +86,7 @@ def find_keys(manifest: bytes | None, *, digest: str | None, vkey: str | None) -
     # Its times do not matter here: evidence is looked at long after the keys that signed it have run out.
     issued_at = parse_manifest(document.payload).issued_at
     pinned = None if digest is None else parse_digest(digest)
-    return find_log_keys(verify_manifest(document, now=issued_at, digest=pinned))
+    return find_log_keys(verify_manifest(document, now=issued_at, digest=pinned), origin=origin)
 
 
 def _write_evidence(folder: Path, one: StoredEvidence) -> str | None:
