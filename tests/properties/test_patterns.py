@@ -62,7 +62,9 @@ USUAL = st.sampled_from(
         "[file:name LIKE '%.exe' AND file:name MATCHES '^\\\\d$']",
     )
 )
-PIECES = st.sampled_from([*"'[]()\\ .:-=!<>0139aAtTé\n\t_*,#/", "''", " OR ", "and", "true", "NOT ", "MATCHES", "t'", "h'"])
+PIECES = st.sampled_from(
+    [*"'[]()\\ .:-=!<>0139aAtTé\n\t_*,#/", "''", " OR ", "and", "true", "NOT ", "MATCHES", "t'", "h'"]
+)
 
 
 def change(pattern: str, place: int, length: int, piece: str) -> str:
