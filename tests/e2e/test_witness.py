@@ -262,6 +262,33 @@ def test_a_node_put_back_does_not_start_and_its_second_history_is_proved(
     assert serve(node).end() == 0
 
 
+def test_partners_witness_each_other(tmp_path: Path, serve: Callable[..., Serving]) -> None:
+    """Two nodes, one of them answered by two processes; neither log grows by what is cosigned."""
+    world = World(tmp_path)
+    world.found("aurelia", "borealia")
+    world.sign_all(world.terms())
+    manifests = {name: tmp_path / f"{name}.manifest" for name in world.nodes}
+    for name, file in manifests.items():
+        file.write_bytes(export_manifest(world.nodes[name]))
+    world.close()
+    others = {"aurelia": "borealia", "borealia": "aurelia"}
+    for name, other in others.items():
+        with (tmp_path / name / "node.toml").open("a") as settings:
+            settings.write(f'\n[[witness]]\nparty = "{other}"\n')
+    serving = {name: serve(tmp_path / name, workers=2 if name == "aurelia" else 1) for name in others}
+    for name, other in others.items():
+        done = comity(tmp_path / name, "party", "add", manifests[other], "--url", serving[other].url, "--json")
+        assert done.code == 0, done.err
+    sizes = {name: int(comity(tmp_path / name, "log", "checkpoint", "--json").result["size"]) for name in others}
+    for name in others:
+        wait_until(lambda name=name: cosigned_size(tmp_path / name) == sizes[name], seconds=40)  # type: ignore[misc]
+    for name, other in others.items():
+        listed = comity(tmp_path / name, "witness", "list", "--json").result
+        assert listed["size"] == sizes[name]
+        assert [(head["origin"], head["size"]) for head in listed["witnessed"]] == [(f"comity/{other}", sizes[other])]
+        assert listed["witnesses"][0]["problem"] is None
+
+
 def refuse_to_serve(folder: Path) -> dict[str, object]:
     command: list[str | Path] = [*COMITY, "--node", folder, "serve", "--listen", "127.0.0.1:0", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False, env=environment())
