@@ -15,7 +15,7 @@ from comity.release.disclosure import (
     format_leaf,
     format_listing,
 )
-from comity.release.receipt import Receipt, make_receipt
+from comity.release.receipt import Receipt, compose_receipt, parse_receipt
 from comity.signing import Signer
 from comity.tlog.merkle import inclusion_proof, leaf_hash, root_hash
 from comity.tlog.note import Checkpoint, format_checkpoint, format_note, sign_note
@@ -110,7 +110,7 @@ def receipt(
         hashes=inclusion_proof(store.read, index, size),
         checkpoint=make_checkpoint(store, size, origin=origin, signer=signer),
     )
-    return make_receipt(leaf, salt=_SALT, content=content, listing=listing, proof=proof, terms=terms)
+    return parse_receipt(compose_receipt(leaf, salt=_SALT, content=content, listing=listing, proof=proof, terms=terms))
 
 
 def change_member(data: bytes, name: str, old: str, new: str) -> bytes:

@@ -20,6 +20,7 @@ Not here: reading the store (`node.journal`), and deciding again what was disclo
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import NamedTuple
 
 from comity.errors import BadSignature, LogMismatch, MalformedError, MalformedJson, UnknownKey
 from comity.ids import PartyId
@@ -36,8 +37,7 @@ _TILE_WIDTH = 256
 _TILES = 64
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoggedEntry:
+class LoggedEntry(NamedTuple):
     """One entry as stored: its position, its leaf, and its opening (salt, content, listing) if it has one."""
 
     position: int

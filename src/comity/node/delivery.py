@@ -34,7 +34,8 @@ __all__ = [
     "read_trust_policy",
 ]
 
-_MOST_EVIDENCE_BYTES = 32 * 1024 * 1024
+_MOST_EVIDENCE_BYTES = 1024 * 1024
+"""Of the page and of the receipt each: some fifty of both are kept of a giver at most, and must not fill the disk."""
 
 
 def read_trust_policy(node: Node) -> TrustPolicy | None:
@@ -139,7 +140,7 @@ def keep_refused(
             part=str(refused.facts.get("part", "")),
             reason=refused.detail,
             page=page[:_MOST_EVIDENCE_BYTES],
-            receipt=receipt,
+            receipt=receipt[:_MOST_EVIDENCE_BYTES],
             proof=proof,
         )
         return receipts.add_refused(act.transaction, evidence)

@@ -36,7 +36,8 @@ __all__ = [
     "verify_store",
 ]
 
-_CHUNK = 1_000
+_CHUNK = 256
+"""Entries that are in memory together, each with the listing of its page, which may be 124 kB."""
 _NUMBER_DIGITS = 9
 _MIN_PREFIX = 6
 _COMMITMENT = re.compile(r"[0-9a-f]{6,64}", re.ASCII)
@@ -216,16 +217,6 @@ def _count_entries(transaction: Transaction) -> int:
 
 def _read_all(transaction: Transaction) -> Iterator[LoggedEntry]:
     start = 0
-    while True:
-        entries = log.read_entries(transaction, start, start + _CHUNK)
-        openings = log.read_openings(transaction, start, start + _CHUNK)
-        for position, leaf in entries:
-            opening = openings.get(position)
-            yield LoggedEntry(
-                position=position,
-                leaf=leaf,
-                opening=None if opening is None else (opening.salt, opening.content, opening.listing),
-            )
-        if not entries:
-            return
+    while entries := log.read_logged(transaction, start, start + _CHUNK):
+        yield from (LoggedEntry(*entry) for entry in entries)
         start += _CHUNK

@@ -13,7 +13,7 @@ from comity.ids import PartyId
 from comity.node.cosigning import find_cosigned
 from comity.node.node import Node
 from comity.release.disclosure import EntryType, parse_leaf
-from comity.release.receipt import format_receipt, make_receipt
+from comity.release.receipt import compose_receipt
 from comity.store import Transaction, agreements, log, receipts
 from comity.tlog.merkle import ReadTile, consistency_proof, inclusion_proof
 from comity.tlog.note import parse_checkpoint, parse_note
@@ -96,7 +96,7 @@ def _make(transaction: Transaction, position: int) -> bytes:
         raise NotFoundError(f"the content of entry {position} was deleted: what was given can no longer be shown")
     hashes = inclusion_proof(_read_tiles(transaction), position, head.size)
     try:
-        receipt = make_receipt(
+        return compose_receipt(
             data,
             salt=opening.salt,
             content=opening.content,
@@ -106,7 +106,6 @@ def _make(transaction: Transaction, position: int) -> bytes:
         )
     except MalformedReceipt as error:
         raise NotFoundError(f"there is no receipt for entry {position}: {error.detail}") from error
-    return format_receipt(receipt)
 
 
 def _read_tiles(transaction: Transaction) -> ReadTile:

@@ -291,9 +291,9 @@ class _Examined:
             for key, digest, body in relations.iterate_labels(transaction):
                 if sha256_digest(body) != digest:
                     altered.add(f"label {key}")
-            for key, raw, data in relations.iterate_listings(transaction):
+            for name, raw, data in relations.iterate_log_texts(transaction):
                 if bytes.fromhex(sha256_digest(data)) != raw:
-                    altered.add(f"log_listing {key}")
+                    altered.add(name)
             for name, document in relations.iterate_terms(transaction):
                 if not _is_text(name, document):
                     altered.add(f"terms {name}")

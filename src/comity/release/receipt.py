@@ -26,6 +26,7 @@ is in the agreement's events (`comity.certificate`).
 """
 
 import hmac
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ from dataclasses import dataclass
 from comity.agreement.channels import Channel
 from comity.agreement.duration import format_duration
 from comity.agreement.terms import Terms, parse_terms
-from comity.canonical import Json, Limits, canonical_bytes, parse_json, sha256_digest
+from comity.canonical import Limits, parse_json, sha256_digest
 from comity.errors import (
     BadSignature,
     MalformedError,
@@ -68,9 +69,9 @@ __all__ = [
     "Handling",
     "Receipt",
     "VerifiedReceipt",
+    "compose_receipt",
     "find_handling",
     "format_receipt",
-    "make_receipt",
     "parse_receipt",
     "verify_object",
     "verify_receipt",
@@ -150,38 +151,38 @@ class Handling:
     delete_after_end: str | None
 
 
-def make_receipt(
+def compose_receipt(
     leaf: bytes, *, salt: bytes, content: bytes, listing: bytes, proof: LogProof, terms: bytes | None
-) -> Receipt:
-    """The receipt of these parts, as it will be read.
+) -> bytes:
+    """The bytes of the receipt of these parts, as they are on record. Of them only the content is read.
 
     Raises:
-        MalformedReceipt: the parts are not those of a disclosure.
+        MalformedReceipt: the content is not one of a disclosure that names its listing.
     """
-    members: dict[str, Json] = {
-        "content": _decode(content, "content"),
-        "format": _FORMAT,
-        "leaf": _decode(leaf, "leaf"),
-        "listing": _decode(listing, "listing"),
-        "proof": _decode(format_proof(proof), "proof"),
-        "salt": salt.hex(),
-        "terms": None if terms is None else _decode(terms, "terms"),
-    }
-    return parse_receipt(canonical_bytes(members))
+    with _reading("content"):
+        parse_disclosure(content)
+    return _format_members(
+        {
+            "content": _decode(content, "content"),
+            "format": _FORMAT,
+            "leaf": _decode(leaf, "leaf"),
+            "listing": _decode(listing, "listing"),
+            "proof": _decode(format_proof(proof), "proof"),
+            "salt": salt.hex(),
+            "terms": None if terms is None else _decode(terms, "terms"),
+        }
+    )
 
 
 def format_receipt(receipt: Receipt) -> bytes:
     """The bytes of a receipt, canonical; `parse_receipt` gives it back from them."""
-    return canonical_bytes(
-        {
-            "content": receipt.content.decode(),
-            "format": _FORMAT,
-            "leaf": receipt.leaf_data.decode(),
-            "listing": receipt.listing.decode(),
-            "proof": format_proof(receipt.proof).decode(),
-            "salt": receipt.salt.hex(),
-            "terms": None if receipt.terms is None else receipt.terms.decode(),
-        }
+    return compose_receipt(
+        receipt.leaf_data,
+        salt=receipt.salt,
+        content=receipt.content,
+        listing=receipt.listing,
+        proof=receipt.proof,
+        terms=receipt.terms,
     )
 
 
@@ -388,11 +389,15 @@ def _read_members(data: bytes) -> dict[str, str]:
     members = {name: text for name, text in value.items() if isinstance(text, str)}
     if missing := _MEMBERS - members.keys() - ({"terms"} if value["terms"] is None else set()):
         raise MalformedReceipt(f"{min(missing)}: must be a text", where=min(missing))
-    with _reading("receipt"):
-        canonical = canonical_bytes(value)
-    if canonical != data:
+    if _format_members({**members, "terms": members.get("terms")}) != data:
         raise MalformedReceipt("receipt: not in its canonical form (RFC 8785); keep the bytes as they were given")
     return members
+
+
+def _format_members(members: Mapping[str, str | None]) -> bytes:
+    """The canonical form of an object of texts (RFC 8785): of a text the standard encoder writes just that."""
+    said = ",".join(f'"{name}":{json.dumps(members[name], ensure_ascii=False)}' for name in sorted(members))
+    return f"{{{said}}}".encode()
 
 
 def _read_salt(text: str) -> bytes:

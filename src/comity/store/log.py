@@ -23,6 +23,7 @@ __all__ = [
     "read_head",
     "read_head_at",
     "read_heads",
+    "read_logged",
     "read_openings",
     "read_policy",
     "read_sequence",
@@ -233,10 +234,31 @@ def read_policy(transaction: Transaction, digest: Digest) -> bytes | None:
 
 
 def _build_opening(salt: bytes, content: bytes, listing: bytes) -> Opening:
-    """A content of the first format is kept without its end, which is its listing."""
-    if content.endswith(b"["):
-        return Opening(salt=salt, content=content + listing)
+    content, listing = _join_listing(content, listing)
     return Opening(salt=salt, content=content, listing=listing)
+
+
+def _join_listing(content: bytes, listing: bytes) -> tuple[bytes, bytes]:
+    """Content and listing; a content of the first format is kept without its end, which is its listing."""
+    return (content + listing, b"") if content.endswith(b"[") else (content, listing)
+
+
+def read_logged(
+    transaction: Transaction, start: int, stop: int
+) -> list[tuple[int, bytes, tuple[bytes, bytes, bytes] | None]]:
+    """The entries at positions start ≤ p < stop, in order: position, leaf, and salt, content and listing if not purged.
+
+    As `read_entries` and `read_openings` together, for who reads all there are.
+    """
+    return [
+        (position, leaf, None if salt is None else (salt, *_join_listing(content, listing or b"")))
+        for position, leaf, salt, content, listing in transaction.rows(
+            "SELECT e.position, e.leaf, o.salt, o.content, l.data FROM log_entry e LEFT JOIN log_opening o"
+            " ON o.position = e.position LEFT JOIN log_listing l ON l.id = o.listing"
+            " WHERE e.position >= ? AND e.position < ? ORDER BY e.position",
+            (start, stop),
+        )
+    ]
 
 
 def read_sequence(transaction: Transaction, party: PartyId) -> int:

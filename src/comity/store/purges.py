@@ -2,8 +2,8 @@
 """Shell: openings of log entries, found and deleted; the entries themselves stay.
 
 `secure_delete` overwrites in the file what is deleted, and the mark of `store.deletions` says that the write-ahead log
-may still hold it. A listing goes when the last opening that names it has gone: that is looked for once, at the end,
-because it reads all openings, and a mark of its own says that it is still to be done.
+may still hold it. A listing goes when the last opening that names it has gone, and so do grounds: that is looked for
+once, at the end, because it reads all openings, and a mark of its own says that it is still to be done.
 """
 
 import json
@@ -64,6 +64,10 @@ def sweep_listings(transaction: Transaction) -> int:
         return 0
     swept = transaction.run(
         "DELETE FROM log_listing WHERE id NOT IN (SELECT listing FROM log_opening WHERE listing IS NOT NULL)"
+    )
+    # By the label of an object somebody could guess at what it was about.
+    transaction.run(
+        "DELETE FROM log_grounds WHERE id NOT IN (SELECT grounds FROM log_opening WHERE grounds IS NOT NULL)"
     )
     transaction.run("DELETE FROM meta WHERE name = ?", (_UNSWEPT,))
     return swept

@@ -21,7 +21,7 @@ __all__ = [
     "iterate_bodies",
     "iterate_events",
     "iterate_labels",
-    "iterate_listings",
+    "iterate_log_texts",
     "iterate_successions",
     "iterate_terms",
     "iterate_unheard",
@@ -152,6 +152,13 @@ RELATIONS: tuple[Relation, ...] = (
         finds="SELECT 'listing ' || id FROM log_listing"
         " WHERE id NOT IN (SELECT listing FROM log_opening WHERE listing IS NOT NULL)",
     ),
+    _lacks("log_opening", "grounds", "log_grounds", "id", name="'entry ' || t.position"),
+    Relation(
+        table="log_grounds",
+        says="no entry names it",
+        finds="SELECT 'grounds ' || id FROM log_grounds"
+        " WHERE id NOT IN (SELECT grounds FROM log_opening WHERE grounds IS NOT NULL)",
+    ),
     Relation(
         table="log_tile",
         says="it lies beyond the last checkpoint",
@@ -212,10 +219,15 @@ def iterate_labels(transaction: Transaction) -> Iterator[tuple[int, str, bytes]]
     return ((int(key), str(digest), bytes(body)) for key, digest, body in rows)
 
 
-def iterate_listings(transaction: Transaction) -> Iterator[tuple[int, bytes, bytes]]:
-    """Key, digest and bytes of every listing."""
-    rows = transaction.iterate("SELECT id, digest, data FROM log_listing ORDER BY id")
-    return ((int(key), bytes(digest), bytes(data)) for key, digest, data in rows)
+def iterate_log_texts(transaction: Transaction) -> Iterator[tuple[str, bytes, bytes]]:
+    """Table with key, digest and bytes of every listing, grounds and policy that entries of the log name."""
+    rows = transaction.iterate(
+        " UNION ALL ".join(
+            f"SELECT '{table} ' || id, digest, data FROM {table}"
+            for table in ("log_listing", "log_grounds", "log_policy")
+        )
+    )
+    return ((str(name), bytes(digest), bytes(data)) for name, digest, data in rows)
 
 
 def iterate_terms(transaction: Transaction) -> Iterator[tuple[str, bytes]]:

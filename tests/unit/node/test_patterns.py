@@ -233,6 +233,14 @@ class TestStatus:
         assert names(read.failures) == [sent[1]["id"], sent[2]["id"]]
         assert markings(world, "own") == frozenset()
 
+    def test_what_a_partner_gave_is_not_known_of_what_another_gives(self, world: World) -> None:
+        world.add("aurelia", indicator("own", GOOD))
+        check(world)
+        write(world, indicator("theirs", GOOD))
+        world.add("aurelia", indicator("own too", GOOD))
+        assert markings(world, "theirs") == {"unchecked-pattern"}
+        assert markings(world, "own too") == frozenset()
+
     def test_what_is_said_is_forgotten_with_the_status(self, world: World) -> None:
         write(world, indicator("good", GOOD), indicator("bad", BAD))
         check(world)

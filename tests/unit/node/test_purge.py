@@ -321,7 +321,9 @@ def test_content_that_is_there_though_its_purge_is_on_record_is_refused(purged: 
     (missing,) = connection.execute(
         "SELECT MIN(position) FROM log_entry WHERE position NOT IN (SELECT position FROM log_opening)"
     ).fetchone()
-    connection.execute("INSERT INTO log_opening SELECT ?, salt, content, listing FROM log_opening LIMIT 1", (missing,))
+    connection.execute(
+        "INSERT INTO log_opening SELECT ?, salt, content, listing, grounds FROM log_opening LIMIT 1", (missing,)
+    )
     connection.commit()
     connection.close()
     with pytest.raises(LogMismatch):

@@ -292,12 +292,14 @@ def test_a_listing_is_found_fast_where_it_is_found_the_same(
     answer: Answer, channel: str, epoch: int, listing: Digest, behind: bytes
 ) -> None:
     try:
-        content = format_disclosure(answer=answer, channel=channel, epoch=epoch, grounds=GROUNDS, listing=listing) + behind
+        content = (
+            format_disclosure(answer=answer, channel=channel, epoch=epoch, grounds=GROUNDS, listing=listing) + behind
+        )
     except MalformedError:
         return
     fast = disclosure._find_listing(content)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(disclosure, "_DISCLOSED", re.compile(b"(?!)"))
+        patch.setattr(disclosure, "USUAL_CONTENT", re.compile(b"(?!)"))
         assert disclosure._find_listing(content) == fast
 
 
