@@ -11,7 +11,7 @@ from comity.tlog.evidence import (
     parse_fork_evidence,
     verify_fork_evidence,
 )
-from comity.tlog.merkle import find_old_root
+from comity.tlog.merkle import EMPTY_ROOT, find_old_root, node_hash
 from tests.signers import NOW
 from tests.witnesses import History
 
@@ -52,6 +52,12 @@ def test_from_a_power_of_two_no_proof_shows_the_old_root() -> None:
     """The old root is not part of such a proof, so that the log's refusal to give one is all there is."""
     found = evidence(TRUE.checkpoint(64), FORK.checkpoint(90), FORK.proof(64, 90))
     assert verify_fork_evidence(found, [TRUE.key]).verdict is Verdict.ACCUSED
+
+
+def test_a_made_up_old_root_is_not_found_in_a_made_up_tree() -> None:
+    """Whatever a log signs as its root, what is no part of a proof is not read out of one."""
+    other = bytes(range(32))
+    assert find_old_root(64, 128, (other,), node_hash(EMPTY_ROOT, other)) is None
 
 
 def test_an_honest_log_cannot_be_proved_to_have_forked() -> None:
