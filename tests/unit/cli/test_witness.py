@@ -105,7 +105,8 @@ def test_what_a_witness_has_seen_is_shown(north: Path, comity: Comity) -> None:
     assert ask(north, TRUE.request(0, 11)) == 200
     assert ask(north, FORK.request(11, 30)) == 422
     shown = comity("witness", "show", north, "--json").result
-    assert [(item["origin"], item["size"]) for item in shown["witnessed"]] == [("comity/arvenia", 11)]
+    (head,) = shown["witnessed"]
+    assert (head["origin"], head["size"], head["checkpoint"]) == ("comity/arvenia", 11, TRUE.checkpoint(11).decode())
     (found,) = shown["evidence"]
     assert (found["origin"], found["proved"]) == ("comity/arvenia", True)
     assert comity("witness", "verify-evidence", found["file"], "--log", KEY).code == 0

@@ -37,7 +37,13 @@ def list_all(node: Node, _: Arguments) -> Outcome:
 def describe_heads(heads: Sequence[StoredHead]) -> Json:
     """The last head of each log that was cosigned."""
     return [
-        {"origin": head.origin, "size": head.size, "cosigned_at": format_instant(head.cosigned_at)} for head in heads
+        {
+            "origin": head.origin,
+            "size": head.size,
+            "cosigned_at": format_instant(head.cosigned_at),
+            "checkpoint": head.checkpoint.decode(),
+        }
+        for head in heads
     ]
 
 
