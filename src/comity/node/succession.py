@@ -13,9 +13,10 @@ from comity.errors import ConflictError, MalformedMessage, VerificationError
 from comity.ids import Digest, Instant, PartyId
 from comity.node.node import Act, Node
 from comity.node.parties import read_manifests
+from comity.release.receipt import parse_receipt
 from comity.release.recovery import SUCCESSION_TYPE, Succession, format_succession, parse_succession
 from comity.signing import Role, format_signed_document, parse_signed_document, sign_document, verify_signed_document
-from comity.store import Transaction, successions
+from comity.store import Transaction, receipts, successions
 
 __all__ = ["Followed", "is_succession", "list_successions", "publish_succession", "receive_succession"]
 
@@ -75,7 +76,25 @@ def receive_succession(node: Node, envelope: bytes) -> Followed:
         known = successions.list_successions(act.transaction, said.party)
         if len(known) >= _MAX_OF_A_PARTY and envelope not in known:
             raise ConflictError(f"{said.party} has said {_MAX_OF_A_PARTY} times that another log follows")
-        return Followed(succession=said, digest=sha256_digest(envelope), new=_keep(act, said, envelope))
+        new = _keep(act, said, envelope)
+        if new:
+            first = _find_first_lost(act.transaction, said)
+            receipts.set_aside(act.transaction, said.party, said.recovery.previous, first=first)
+        return Followed(succession=said, digest=sha256_digest(envelope), new=new)
+
+
+def _find_first_lost(transaction: Transaction, said: Succession) -> int:
+    """The number of the first disclosure that this party has a receipt for, and its giver's log has not any more.
+
+    Numbers rise with the entries of a log. Where none was lost it is the number that comes next.
+    """
+    sequence = (receipts.read_last_receipt(transaction, said.party) or 0) + 1
+    while sequence > 1:
+        kept = receipts.read_receipt(transaction, said.party, sequence - 1)
+        if kept is None or parse_receipt(kept.data).proof.index < said.position:
+            break
+        sequence -= 1
+    return sequence
 
 
 def list_successions(transaction: Transaction, party: PartyId) -> list[Succession]:

@@ -61,6 +61,7 @@ from comity.tlog.note import (
     parse_note,
     verify_note,
 )
+from comity.tlog.origin import is_origin
 from comity.tlog.policy import TrustPolicy, verify_quorum
 from comity.tlog.proof import LogProof, format_proof, parse_proof
 
@@ -328,7 +329,8 @@ def _make_handling(terms: Terms, channel: Channel, *, giver: PartyId, recipient:
 def _verify_checkpoint(receipt: Receipt, manifests: Sequence[Manifest]) -> tuple[PartyId, Digest, bytes]:
     """The party whose log signed the checkpoint, the digest of the manifest that has the key, and the key."""
     origin = receipt.checkpoint.origin
-    own = [manifest for manifest in manifests if f"comity/{manifest.party}" == origin]
+    # Whichever of its logs it is: that a later one follows from what was seen is for who keeps what it saw.
+    own = [manifest for manifest in manifests if is_origin(origin, manifest.party)]
     if not own:
         raise _refuse("checkpoint", f"it is of the log {origin!r}, and no manifest given is of its party")
     for manifest in own:

@@ -19,6 +19,7 @@ __all__ = [
     "read_last_receipt",
     "read_receipt",
     "read_seen",
+    "set_aside",
     "write_seen",
 ]
 
@@ -127,6 +128,21 @@ def add_receipts(transaction: Transaction, receipts: Iterable[KeptReceipt]) -> N
             for item in receipts
         ],
     )
+
+
+def set_aside(transaction: Transaction, giver: PartyId, origin: str, *, first: int) -> int:
+    """How many receipts of `giver` from the number `first` on are kept as evidence of its log `origin` alone.
+
+    What was seen of that log is no measure of the one that follows it.
+    """
+    transaction.run(
+        "INSERT INTO receipt_set_aside SELECT giver, ?1, sequence, terms, at, received_at, arrived, data FROM receipt"
+        " WHERE giver = ?2 AND sequence >= ?3 ON CONFLICT DO NOTHING",
+        (origin, giver, first),
+    )
+    moved = transaction.run("DELETE FROM receipt WHERE giver = ? AND sequence >= ?", (giver, first))
+    transaction.run("DELETE FROM seen_checkpoint WHERE party = ?", (giver,))
+    return moved
 
 
 def read_seen(transaction: Transaction, party: PartyId) -> Seen | None:

@@ -10,10 +10,10 @@ another origin, drawn at random: a number that counts would be given twice where
 
 import re
 
-from comity.errors import MalformedNote
+from comity.errors import MalformedError, MalformedNote
 from comity.ids import PartyId, parse_party_id
 
-__all__ = ["TOKEN_BYTES", "first_origin", "next_origin", "parse_origin"]
+__all__ = ["TOKEN_BYTES", "first_origin", "is_origin", "next_origin", "parse_origin"]
 
 TOKEN_BYTES = 8
 
@@ -28,6 +28,14 @@ def first_origin(party: PartyId) -> str:
 def next_origin(party: PartyId, token: bytes) -> str:
     """The origin after a recovery that drew `token`."""
     return f"comity/{party}/{token.hex()}"
+
+
+def is_origin(origin: str, party: PartyId) -> bool:
+    """Whether a log of this party, the first or a later one, can have this origin."""
+    try:
+        return parse_origin(origin) == party
+    except MalformedError:
+        return False
 
 
 def parse_origin(origin: str) -> PartyId:

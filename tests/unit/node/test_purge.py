@@ -92,6 +92,11 @@ def test_what_two_people_order_is_gone_and_on_record(world: World, node: Node) -
     assert verified.disclosures == len(before)
     assert examine_folder(node.folder).is_sound
     assert find_entry(node, str(before[0])).content is None
+    with node.store.read() as transaction:
+        ((grounds,), (used,)) = transaction.rows(
+            "SELECT COUNT(*) FROM log_grounds UNION ALL SELECT COUNT(DISTINCT grounds) FROM log_opening"
+        )
+    assert grounds == used == 1
     # The node goes on, and so does the log.
     world.poll("borealia")
     assert verify_folder(node.folder).size == verified.size + 1

@@ -118,6 +118,7 @@ BREAKS = [
     ("UPDATE log_policy SET data = CAST('' AS BLOB)", Check.CONTENTS, "log_policy"),
     ("INSERT INTO log_grounds VALUES (99, x'00', x'00')", Check.RELATIONS, "no entry names it"),
     ("UPDATE log_opening SET listing = 99 WHERE listing IS NOT NULL", Check.RELATIONS, "its listing is not in"),
+    ("UPDATE log_opening SET grounds = 99 WHERE grounds IS NOT NULL", Check.RELATIONS, "its grounds is not in"),
     ("INSERT INTO log_opening VALUES (99, x'00', x'00', NULL, NULL)", Check.RELATIONS, "entry 99"),
     ("INSERT INTO log_tile VALUES (0, 7, x'00')", Check.RELATIONS, "0/7"),
     ("UPDATE recipient_sequence SET last = last + 1", Check.RELATIONS, "recipient_sequence borealia"),

@@ -19,3 +19,17 @@ CREATE TABLE succession (
 CREATE INDEX succession_by_party ON succession (party, recorded_at);
 CREATE TRIGGER succession_stays BEFORE DELETE ON succession
 BEGIN SELECT RAISE(ABORT, 'what a party said of its log stays'); END;
+
+-- Receipts for disclosures that their giver has lost with the end of its log: evidence, out of the way of the numbers
+-- that it gives again under the name of its next log.
+CREATE TABLE receipt_set_aside (
+    giver TEXT NOT NULL,
+    origin TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    terms TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    received_at INTEGER NOT NULL,
+    arrived INTEGER NOT NULL,
+    data BLOB NOT NULL,
+    PRIMARY KEY (giver, origin, sequence)
+) STRICT;
