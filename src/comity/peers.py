@@ -21,9 +21,10 @@ from comity.ids import Instant, ObjectId, PartyId, format_instant, parse_instant
 from comity.node.acknowledge import acknowledge, settle_acknowledgement
 from comity.node.delivery import expect_receipt, keep_missing, keep_refused
 from comity.node.follow import Target, make_token, plan_pull
-from comity.node.ingest import Intake, Received, receive_shown
+from comity.node.ingest import Intake
 from comity.node.node import Node
 from comity.node.outbox import Outgoing, list_due, settle
+from comity.node.receive import Received, receive_shown
 from comity.release.delivery import Expected, Shown, find_sizes, verify_next
 from comity.release.receipt import MAX_RECEIPT_BYTES
 from comity.stix.objects import BadObject

@@ -18,7 +18,7 @@ from comity.agreement.terms import Terms
 from comity.agreement.transitions import State
 from comity.exchange import make_access, make_message
 from comity.ids import AgreementId, Digest, Instant, PartyId
-from comity.node import agree, ingest
+from comity.node import agree, receive
 from comity.node.follow import plan_pull
 from comity.node.journal import list_entries
 from comity.node.parties import add_party, create_credential, export_manifest
@@ -186,7 +186,7 @@ def pull_from_meridia(world: World) -> None:
     page = world.poll("aurelia", giver="meridia", every=True)
     assert [item.id for item in page.items] == [of("given by meridia")]
     (target,) = plan_pull(world.nodes["aurelia"], MERIDIA)
-    received = ingest.Received(
+    received = receive.Received(
         giver=target.giver,
         terms=target.terms,
         channel=target.channel,
@@ -194,7 +194,7 @@ def pull_from_meridia(world: World) -> None:
         added_after=page.items[-1].at,
     )
     data = b'{"objects":[' + b",".join(item.data for item in page.items) + b"]}"
-    assert ingest.receive_page(world.nodes["aurelia"], data, received).added == (of("given by meridia"),)
+    assert receive.receive_page(world.nodes["aurelia"], data, received).added == (of("given by meridia"),)
 
 
 def of(name: str) -> str:

@@ -15,9 +15,9 @@ from comity.agreement.events import CARRIES_TERMS, Event, EventKind
 from comity.agreement.terms import Terms, parse_terms
 from comity.exchange import make_message
 from comity.ids import AgreementId, Digest, Instant, PartyId
-from comity.node.ingest import Received, receive_page
 from comity.node.node import Node
 from comity.node.parties import create_credential
+from comity.node.receive import Received, receive_page
 from comity.node.standing import collection_id
 from comity.signing import Role
 from comity.taxii.wire import format_envelope

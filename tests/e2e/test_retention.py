@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from comity.ids import PartyId
-from comity.node import ingest
+from comity.node import receive
 from comity.node.follow import plan_pull
 from comity.node.journal import verify_folder
 from comity.node.parties import add_party, export_manifest
@@ -56,14 +56,14 @@ def fill(folder: Path, *, retention: str, count: int = OBJECTS) -> Path:
     (target,) = plan_pull(node, PartyId("aurelia"))
     made = [make_object(str(number), more={"description": MARK * 50}) for number in range(count)]
     made += [make_object(f"about {item['name']}", refs=[str(item["id"])]) for item in made[::10]]
-    received = ingest.Received(
+    received = receive.Received(
         giver=target.giver,
         terms=target.terms,
         channel=target.channel,
         collection=target.collection,
         added_after=None,
     )
-    assert not ingest.receive_page(node, json.dumps({"objects": made}).encode(), received).bad
+    assert not receive.receive_page(node, json.dumps({"objects": made}).encode(), received).bad
     world.close()
     return node.folder
 

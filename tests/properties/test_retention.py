@@ -25,9 +25,9 @@ from comity.agreement.retention import Clause, Delete, Keep, Review, Rule, find_
 from comity.errors import NotFoundError, TransitionError
 from comity.ids import AgreementId, Digest, Instant, PartyId
 from comity.node.follow import Target, plan_pull
-from comity.node.ingest import Received, receive_page
 from comity.node.journal import verify_store
 from comity.node.parties import add_party, export_manifest
+from comity.node.receive import Received, receive_page
 from comity.node.retention import delete_due, keep
 from comity.vocabulary import DUTIES
 from tests.worlds import World, make_object, object_id

@@ -19,7 +19,7 @@ from comity.agreement.terms import LegalBasis, Terms, parse_terms
 from comity.canonical import Json, sha256_digest
 from comity.errors import ComityError
 from comity.ids import AgreementId, Instant, ObjectId, PartyId, format_instant
-from comity.node import agree, ingest, upkeep
+from comity.node import agree, ingest, receive, upkeep
 from comity.node.explain import Verdict, explain
 from comity.node.gate import list_open_collections
 from comity.node.poll import Page, PollRequest, Selection, poll
@@ -168,7 +168,7 @@ class Played:
     def pull(self, receiver: PartyId, giver: PartyId) -> None:
         for collection, page in self.poll(giver, receiver):
             if page.items:
-                received = ingest.Received(
+                received = receive.Received(
                     giver=giver,
                     terms=collection.terms.hash,
                     channel=collection.channel,
@@ -176,7 +176,7 @@ class Played:
                     added_after=None,
                 )
                 data = b'{"objects":[' + b",".join(item.data for item in page.items) + b"]}"
-                assert ingest.receive_page(self.world.nodes[receiver], data, received).bad == ()
+                assert receive.receive_page(self.world.nodes[receiver], data, received).bad == ()
 
     def poll(self, giver: PartyId, receiver: PartyId) -> Iterator[tuple[Collection, Page]]:
         node = self.world.nodes[giver]

@@ -28,7 +28,7 @@ from comity.agreement.terms import Terms
 from comity.errors import ComityError, StoreFull
 from comity.exchange import parse_message
 from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId
-from comity.node import agree, correspond, ingest
+from comity.node import agree, correspond, ingest, receive
 from comity.node.follow import plan_pull
 from comity.node.journal import read_checkpoint
 from comity.node.node import Node, open_node
@@ -365,7 +365,7 @@ class Simulation:
                 after = page.items[-1].at
                 if step.get("lose"):
                     continue
-                received = ingest.Received(
+                received = receive.Received(
                     giver=target.giver,
                     terms=target.terms,
                     channel=target.channel,
@@ -375,10 +375,10 @@ class Simulation:
                 self._keep(name, page, received)
         return None
 
-    def _keep(self, name: str, page: Page, received: ingest.Received) -> None:
+    def _keep(self, name: str, page: Page, received: receive.Received) -> None:
         echoed = self._find_echoed(name, page, received.giver)
         data = b"".join(format_envelope(b",".join(item.data for item in page.items), cursor=None))
-        intake = ingest.receive_page(self.nodes[name], data, received)
+        intake = receive.receive_page(self.nodes[name], data, received)
         refused = {bad.index for bad in intake.bad}
         kept = tuple((item.id, item.version) for place, item in enumerate(page.items) if place not in refused)
         self.pulls.append(

@@ -16,18 +16,15 @@ file is no way out of its giver's terms.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from comity.agreement.channels import Channel
 from comity.canonical import Json, sha256_digest
 from comity.errors import ComityError, MalformedObject
-from comity.ids import Digest, Instant, ObjectId, PartyId, format_instant
-from comity.node.delivery import keep_shown
+from comity.ids import Instant, ObjectId, format_instant
 from comity.node.node import Act, Node
 from comity.node.relabel import relabel
 from comity.node.schemas import read_schemas
 from comity.node.steps import Steps, finish
-from comity.release.delivery import Shown, verify_objects, verify_page
-from comity.release.receiving import Restrictions, find_restrictions, make_unrestricted
-from comity.stix.labels import Label, Tags, join_tags, make_label, make_tags, read_tags, restate
+from comity.release.receiving import Restrictions, make_unrestricted
+from comity.stix.labels import Label, Tags, join_tags, make_label, read_tags, restate
 from comity.stix.markings import TLP_IDS, Markings, read_markings
 from comity.stix.objects import (
     BadObject,
@@ -40,7 +37,7 @@ from comity.stix.objects import (
 from comity.stix.parts import divide, weigh
 from comity.stix.patterns import UNCHECKED, UNPARSABLE, find_unsettled
 from comity.stix.validation import validate_bundle
-from comity.store import Transaction, arrivals, deletions, feeds, objects, patterns, pulls
+from comity.store import Transaction, arrivals, deletions, feeds, objects, patterns
 from comity.store.deletions import Tombstone
 from comity.store.objects import Holding, StoredObject
 from comity.store.patterns import KnownPattern
@@ -50,13 +47,10 @@ __all__ = [
     "Intake",
     "Parts",
     "ReadBundle",
-    "Received",
     "add_in_steps",
     "add_objects",
     "join_intakes",
     "read_in_steps",
-    "receive_page",
-    "receive_shown",
     "take_part",
 ]
 
@@ -98,17 +92,6 @@ class ReadBundle:
     patterns: Mapping[int, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Received:
-    """One page of a partner's collection: the terms it came under and how far it brings this node in the feed."""
-
-    giver: PartyId
-    terms: Digest
-    channel: Channel
-    collection: str
-    added_after: Instant | None
-
-
 def add_objects(node: Node, data: bytes, *, tags: Tags) -> Intake:
     """This node's own objects, taken in with what people say of all of them (`tags`).
 
@@ -130,41 +113,6 @@ def add_in_steps(node: Node, data: bytes, *, tags: Tags) -> Steps[Intake]:
             taken = take_part(act, parts, holding=holding, tags=tags, restrictions=make_unrestricted(node.party))
         intakes.append(taken)
     return join_intakes(intakes, read.checked.bad)
-
-
-def receive_shown(node: Node, data: bytes, received: Received, shown: Shown) -> Intake:
-    """`receive_page` of a page that the giver's receipt shows to be the one it disclosed; the receipt is kept with it.
-
-    Raises:
-        ReceiptRefused: the page is another than the receipt lists; nothing was kept.
-        ConflictError: something else of this giver was taken in meanwhile; nothing was kept.
-    """
-    verify_page(shown.verified, data, terms=received.terms, channel=received.channel.id)
-    return receive_page(node, data, received, shown=shown)
-
-
-def receive_page(node: Node, data: bytes, received: Received, *, shown: Shown | None = None) -> Intake:
-    """A partner's objects, taken in under its terms, and the place in its feed, in one transaction.
-
-    The terms restrict what may become of them here (`release.receiving`). Whether the objects are within the scope of
-    the terms is not checked here: the giver's log shows it if they are not. Without `shown` nothing is asked of the
-    giver: what comes over the network comes by `receive_shown`.
-    """
-    read = finish(read_in_steps(BundleReading(data)))
-    checked = read.checked
-    if shown is not None:
-        verify_objects(shown.verified, [item for item, _ in checked.good], checked.places)
-    parts = Parts(read, most=None)
-    restrictions = find_restrictions(received.channel, giver=received.giver, receiver=node.party)
-    number = None if shown is None else shown.verified.sequence
-    with node.act() as act:
-        if shown is not None:
-            keep_shown(act, shown, arrived=True)
-        holding = Holding(originator=received.giver, received_under=received.terms, added_at=act.now, receipt=number)
-        intake = take_part(act, parts, holding=holding, tags=make_tags(), restrictions=restrictions)
-        if received.added_after is not None:
-            pulls.set_position(act.transaction, received.giver, received.collection, received.added_after)
-    return join_intakes([intake], read.checked.bad)
 
 
 def read_in_steps(reading: BundleReading) -> Steps[ReadBundle]:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shell: the tables of the disclosure log. Entries, tiles and head are written in the transaction of the act itself."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from comity.canonical import sha256_digest
@@ -204,17 +204,20 @@ def read_openings(transaction: Transaction, start: int, stop: int) -> dict[int, 
     rows = transaction.rows(
         "SELECT position, salt, content, listing FROM log_opening WHERE position >= ? AND position < ?", (start, stop)
     )
-    # Many entries name one listing, and each is some hundred kilobytes: it is read once for all of them.
-    listings = {key: _read_listing(transaction, key) for key in {row[3] for row in rows} - {None}}
+    listings = _read_listings(transaction, {row[3] for row in rows} - {None})
     return {
         position: _build_opening(bytes(salt), bytes(content), listings.get(listing, b""))
         for position, salt, content, listing in rows
     }
 
 
-def _read_listing(transaction: Transaction, key: int) -> bytes:
-    row = transaction.row("SELECT data FROM log_listing WHERE id = ?", (key,))
-    return bytes(row[0]) if row else b""
+def _read_listings(transaction: Transaction, keys: Collection[int]) -> dict[int, bytes]:
+    """Each listing once: many entries name the same one, and it can be some hundred kilobytes."""
+    found = dict[int, bytes]()
+    for key in keys:
+        row = transaction.row("SELECT data FROM log_listing WHERE id = ?", (key,))
+        found[key] = bytes(row[0]) if row else b""
+    return found
 
 
 def read_grounds(transaction: Transaction, start: int, stop: int) -> dict[int, bytes]:
@@ -250,14 +253,15 @@ def read_logged(
 
     As `read_entries` and `read_openings` together, for who reads all there are.
     """
+    rows = transaction.rows(
+        "SELECT e.position, e.leaf, o.salt, o.content, o.listing FROM log_entry e LEFT JOIN log_opening o"
+        " ON o.position = e.position WHERE e.position >= ? AND e.position < ? ORDER BY e.position",
+        (start, stop),
+    )
+    listings = _read_listings(transaction, {row[4] for row in rows} - {None})
     return [
-        (position, leaf, None if salt is None else (salt, *_join_listing(content, listing or b"")))
-        for position, leaf, salt, content, listing in transaction.rows(
-            "SELECT e.position, e.leaf, o.salt, o.content, l.data FROM log_entry e LEFT JOIN log_opening o"
-            " ON o.position = e.position LEFT JOIN log_listing l ON l.id = o.listing"
-            " WHERE e.position >= ? AND e.position < ? ORDER BY e.position",
-            (start, stop),
-        )
+        (position, leaf, None if salt is None else (salt, *_join_listing(content, listings.get(listing, b""))))
+        for position, leaf, salt, content, listing in rows
     ]
 
 

@@ -11,7 +11,7 @@ import pytest
 from comity.agreement.events import EventKind
 from comity.errors import MalformedError, NotFoundError
 from comity.ids import Instant, PartyId
-from comity.node import accept, ingest
+from comity.node import accept, receive
 from comity.node.accept import (
     OverQuota,
     Status,
@@ -74,14 +74,14 @@ def test_it_is_held_as_a_pulled_page_is(tmp_path: Path) -> None:
         if way == "written":
             write_bytes(world, made)
         else:
-            received = ingest.Received(
+            received = receive.Received(
                 giver=BOREALIA,
                 terms=target.terms.hash,
                 channel=target.channel,
                 collection=target.id,
                 added_after=None,
             )
-            ingest.receive_page(node, made, received)
+            receive.receive_page(node, made, received)
         item = show_object(node, object_id("report", "a"))
         assert item.object.received_under == target.terms.hash
         with node.store.read() as transaction:

@@ -8,7 +8,7 @@ import pytest
 
 from comity.errors import ConfigError, ConflictError, NotFoundError, ReceiptRefused
 from comity.ids import Instant, PartyId
-from comity.node import ingest
+from comity.node import ingest, receive
 from comity.node.delivery import expect_receipt, find_kept_receipt, keep_missing, keep_refused, list_refused_pages
 from comity.node.follow import plan_pull
 from comity.node.node import Node
@@ -50,14 +50,14 @@ def show(world: World, number: int) -> Shown:
 
 def take(world: World, page: bytes, shown: Shown) -> ingest.Intake:
     (target,) = plan_pull(world.nodes["borealia"], GIVER)
-    received = ingest.Received(
+    received = receive.Received(
         giver=GIVER,
         terms=target.terms,
         channel=target.channel,
         collection=target.collection,
         added_after=Instant(world.now),
     )
-    return ingest.receive_shown(world.nodes["borealia"], page, received, shown)
+    return receive.receive_shown(world.nodes["borealia"], page, received, shown)
 
 
 def poll(world: World) -> bytes:

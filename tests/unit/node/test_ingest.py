@@ -10,7 +10,7 @@ import pytest
 from comity.canonical import Json
 from comity.errors import MalformedError
 from comity.ids import PartyId
-from comity.node import ingest
+from comity.node import ingest, receive
 from comity.node.explain import explain, show_object
 from comity.node.follow import plan_pull
 from comity.node.parties import add_party, export_manifest
@@ -169,14 +169,14 @@ def pull(world: World, giver: str, receiver: str) -> ingest.Intake:
     page = world.poll(receiver, giver=giver, every=True)
     (target,) = plan_pull(world.nodes[receiver], PartyId(giver))
     envelope = b'{"objects":[' + b",".join(item.data for item in page.items) + b"]}"
-    received = ingest.Received(
+    received = receive.Received(
         giver=target.giver,
         terms=target.terms,
         channel=target.channel,
         collection=target.collection,
         added_after=page.items[-1].at,
     )
-    return ingest.receive_page(world.nodes[receiver], envelope, received)
+    return receive.receive_page(world.nodes[receiver], envelope, received)
 
 
 @pytest.fixture

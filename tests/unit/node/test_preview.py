@@ -13,9 +13,9 @@ from comity.errors import ComityError, MalformedTerms, NotFoundError
 from comity.ids import Instant, PartyId, format_instant
 from comity.node import agree
 from comity.node.gate import list_open_collections
-from comity.node.ingest import Received, receive_page
 from comity.node.journal import list_entries
 from comity.node.preview import Comparison, Preview, check_terms, compare_versions, preview_terms
+from comity.node.receive import Received, receive_page
 from comity.release.conflicts import ConflictKind
 from comity.release.preview import Relation
 from tests.worlds import World, make_object, object_id, tlp_id

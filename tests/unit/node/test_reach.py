@@ -20,10 +20,10 @@ from comity.node import agree
 from comity.node.explain import explain, show_object
 from comity.node.follow import plan_pull
 from comity.node.gate import list_open_collections
-from comity.node.ingest import Received, receive_page
 from comity.node.parties import add_party, export_manifest
 from comity.node.poll import PollRequest, Selection, VersionChoice, poll
 from comity.node.reach import Answer, certify, find_reach, read_known
+from comity.node.receive import Received, receive_page
 from comity.release.disclosure import Answer as Resource
 from comity.release.reach import Consent
 from comity.stix.labels import Label

@@ -18,6 +18,7 @@ from comity.node.explain import find_deleted, show_object
 from comity.node.follow import Target, plan_pull
 from comity.node.journal import list_entries, verify_store
 from comity.node.parties import add_party, export_manifest
+from comity.node.receive import Received, receive_page
 from comity.node.retention import delete, delete_due, keep, list_reviews
 from comity.node.standing import Dossier, list_dossiers
 from comity.node.work import review_agreement
@@ -51,14 +52,14 @@ def find_target(world: World, agreement: str, *, giver: str = "aurelia", receive
 def receive(world: World, target: Target, *items: dict[str, Json], receiver: str = "borealia") -> ingest.Intake:
     """What a pull brings, without the network."""
     data = json.dumps({"objects": [*items]}).encode()
-    received = ingest.Received(
+    received = Received(
         giver=target.giver,
         terms=target.terms,
         channel=target.channel,
         collection=target.collection,
         added_after=world.now,
     )
-    intake = ingest.receive_page(world.nodes[receiver], data, received)
+    intake = receive_page(world.nodes[receiver], data, received)
     assert not intake.bad
     return intake
 
@@ -576,10 +577,10 @@ def test_a_deleted_object_is_no_way_out_of_its_givers_terms(world: World) -> Non
 
 def receive_bad(world: World, target: Target, item: dict[str, Json]) -> ingest.Intake:
     data = json.dumps({"objects": [item]}).encode()
-    received = ingest.Received(
+    received = Received(
         giver=target.giver, terms=target.terms, channel=target.channel, collection=target.collection, added_after=None
     )
-    return ingest.receive_page(world.nodes["borealia"], data, received)
+    return receive_page(world.nodes["borealia"], data, received)
 
 
 def test_many_are_deleted_a_part_at_a_time(world: World) -> None:

@@ -11,7 +11,7 @@ from comity.agreement.lifecycle import Standing
 from comity.agreement.work import WorkItem, WorkKind, sort_work
 from comity.errors import MalformedRequest, TransitionError
 from comity.ids import Instant, PartyId, format_instant
-from comity.node import agree, ingest
+from comity.node import agree, receive
 from comity.node.follow import plan_pull
 from comity.node.journal import list_entries
 from comity.node.parties import add_party, export_manifest
@@ -230,7 +230,7 @@ def test_reviews_and_deletions_of_objects_are_one_line_for_each_text(world: Worl
     add_party(node, export_manifest(world.nodes["aurelia"]), digest=digest, url="http://127.0.0.1:1")
     world.sign_all(world.terms(extra='retention = { review_after = "P90D", no_decision = "delete" }'))
     (target,) = plan_pull(node, PartyId("aurelia"))
-    received = ingest.Received(
+    received = receive.Received(
         giver=target.giver,
         terms=target.terms,
         channel=target.channel,
@@ -239,7 +239,7 @@ def test_reviews_and_deletions_of_objects_are_one_line_for_each_text(world: Worl
     )
     for names in ("ab", "c"):
         data = json.dumps({"objects": [make_object(name) for name in names]}).encode()
-        ingest.receive_page(node, data, received)
+        receive.receive_page(node, data, received)
         world.tick(DAY)
     start = Instant(world.now - 2 * DAY)
     world.now = Instant(start + 70 * DAY)
