@@ -22,12 +22,19 @@ _PAGES = 10
 _MOST_PATHS = 9_000
 _PAGE = 1_000
 
+_AS_MANY = "nginx, as many bytes"
+_AGAIN = 200
+"""So many pages in turn are more than a node has in memory, and all were put on record once they were asked for."""
+
 Ratio = tuple[str, str, str, str, str]
 """Key of the row, what is done, the arm, the arm it is held against, and that one in words."""
 
 _RATIOS: Mapping[str, Sequence[Ratio]] = {
     "pages": [("pages", "pages of 1,000 objects, in memory", "pages", "nginx", "nginx, the same bytes")],
-    "cold": [("pages-cold", "pages of 1,000 objects, each composed", "cold", "nginx", "nginx, as many bytes")],
+    "cold": [
+        ("pages-cold", "pages of 1,000 objects never given before, each composed", "cold", "nginx", _AS_MANY),
+        ("pages-again", "pages of 1,000 objects given before, each composed again", "again", "nginx", _AS_MANY),
+    ],
     "gzip": [("gzip", "pages of 1,000 objects, gzip, in memory", "gzip", "nginx", "nginx, the same bytes, plain")],
     "object": [("object", "one object by its id, another each time", "object", "bare-object", "a bare application")],
     "small": [
@@ -85,6 +92,13 @@ def _make_cold_arm(folder: Path, reader: Reader, known: Known) -> Arm:
             _verify(reader, path, known.objects[place + 1 : place + 1 + _PAGE])
             break
     return reader.arm(folder, "cold", dict.fromkeys(paths, known.page_bytes))
+
+
+def _make_again_arm(folder: Path, reader: Reader, known: Known) -> Arm:
+    """Some of these pages, in turn: none is in memory, but what was given in each is on record already."""
+    places = _pick(len(known.dates) - _PAGE)[:_AGAIN]
+    paths = [f"{reader.built.objects_path}?added_after={quote(known.dates[place])}" for place in places]
+    return reader.arm(folder, "again", dict.fromkeys(paths, known.page_bytes))
 
 
 def measure_reads(
@@ -153,6 +167,8 @@ def make_arms(folder: Path, reader: Reader, known: Known, *, wanted: set[str], s
         arms["pages"] = make_warm_arm(folder, reader, known)
     if "cold" in wanted:
         arms["cold"] = _make_cold_arm(folder, reader, known)
+    if "again" in wanted:
+        arms["again"] = _make_again_arm(folder, reader, known)
     if "gzip" in wanted:
         sizes = {path: _read_compressed(reader, path, body) for path, body in known.pages.items()}
         arms["gzip"] = reader.arm(folder, "gzip", sizes, encoding="gzip")

@@ -29,8 +29,11 @@ class Target:
 TARGETS = {
     "pages": Target(0.50),
     "pages-cold": Target(0.28),
+    "pages-again": Target(0.28),
     "gzip": Target(1.3),
     "full-opentaxii": Target(60),
+    "full-again-opentaxii": Target(60),
+    "full-again-medallion": Target(60),
     "full-medallion": Target(60),
     "object": Target(0.5),
     "small": Target(0.5),
