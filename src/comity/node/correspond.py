@@ -19,14 +19,16 @@ from comity.errors import ComityError, MalformedMessage, MalformedRequest, Verif
 from comity.exchange import parse_message, verify_message
 from comity.ids import AgreementId, parse_digest
 from comity.node.node import Act, Node
-from comity.node.parties import read_manifests
 from comity.node.recording import Recorded, follow_up, keep_terms, put_event, summarise
 from comity.node.standing import Dossier, find_agreement, read_dossier
+from comity.node.succession import read_chain, receive_succession
 from comity.node.taking import check_taken, is_stranger
 from comity.node.unheard import read_alone
+from comity.signing import Manifest, parse_signed_document
 from comity.store import agreements
+from comity.succession import SUCCESSION_TYPE
 
-__all__ = ["Imported", "export_messages", "import_messages", "receive"]
+__all__ = ["Imported", "export_messages", "import_messages", "receive", "receive_any"]
 
 _FORMAT = "comity-messages/1"
 _MAX_FILE_BYTES = 32 * 1024 * 1024
@@ -54,7 +56,10 @@ def receive(node: Node, envelope: bytes) -> Recorded:
     """
     message = parse_message(envelope)
     with node.act() as act:
-        event, terms = verify_message(message, read_manifests(act.transaction), now=act.now)
+        chain = read_chain(act.transaction, message.event.party)
+        pinned = {message.event.party: chain[-1].manifest} if chain else {}
+        earlier = [version.manifest for version in chain[:-1]]
+        event, terms = verify_message(message, pinned, now=act.now, earlier=earlier)
         if event.party == node.party:
             raise VerificationError("a message of this node's own came back as another's")
         dossier = read_dossier(node, act.transaction, event.agreement)
@@ -66,6 +71,18 @@ def receive(node: Node, envelope: bytes) -> Recorded:
         new = put_event(act, event, envelope=envelope)
         followed = follow_up(node, act, event.agreement, [event]) if new else ()
         return summarise(node, act, event, new=new, followed=followed)
+
+
+def receive_any(node: Node, envelope: bytes) -> Recorded | Manifest:
+    """What came of a message of another node: an event on record, or the manifest that is now pinned for the sender.
+
+    Raises:
+        ComityError: as `receive`, or `node.succession.receive_succession`.
+    """
+    signed = parse_signed_document(envelope)
+    if signed.payload_type == SUCCESSION_TYPE:
+        return receive_succession(node, signed)
+    return receive(node, envelope)
 
 
 def _keep_unheard(
