@@ -18,7 +18,8 @@ class Outcome:
     """What an operation came to.
 
     `stops` is the agreement whose answers under way must be waited for before the operation is answered; `sends` is the
-    agreement whose other parties have a message waiting for them. `deletes` says that objects were deleted.
+    agreement whose other parties have a message waiting for them. `deletes` says that objects were deleted, `tells`
+    that a message waits for the partners whom the result calls told.
     """
 
     result: dict[str, Json]
@@ -26,6 +27,7 @@ class Outcome:
     stops: AgreementId | None = None
     sends: AgreementId | None = None
     deletes: bool = False
+    tells: bool = False
 
 
 class Arguments:

@@ -19,6 +19,7 @@ import logging
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -82,7 +83,13 @@ def serve_node(session: Session, *, listen: str | None, workers: int = 1) -> int
     """
     write_faults()
     address = None if listen is None else parse_address(listen)
-    node = _open_patiently(session.node_folder())
+    node = _open_patiently(session.node_folder(), session.unlock)
+    if node.keyring.list_plain():
+        _log.warning(
+            "%s are not encrypted: whoever has a copy of them can sign as %s; see `comity party protect-keys`",
+            node.keyring.folder,
+            node.party,
+        )
     try:
         asyncio.run(_serve(session, node, address or node.settings.listen, workers=workers))
     finally:
@@ -225,11 +232,11 @@ class _Serving:
             _log.exception("messages could not be delivered")
 
 
-def _open_patiently(folder: Path) -> Node:
+def _open_patiently(folder: Path, unlock: Callable[[], bytes]) -> Node:
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while True:
         try:
-            return open_node(folder)
+            return open_node(folder, unlock)
         except StoreBusy:
             if time.monotonic() > deadline:
                 raise
