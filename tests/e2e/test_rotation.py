@@ -28,6 +28,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.e2e]
 
 Serve = Callable[..., Serving]
 FREE = "[limits]\nrequests_per_second = 1000000\nstop_seconds = 2\n"
+_UNDELIVERED = "SELECT COUNT(*) FROM outbox WHERE delivered_at IS NULL"
 PASSPHRASE = "correct horse battery staple"
 
 
@@ -105,7 +106,7 @@ def test_polls_go_on_while_keys_are_rotated_and_the_partner_follows(ground: Grou
         for turn, roles in enumerate(([], ["log"], ["agreement", "transport"]), start=2):
             done = comity(ground.aurelia, "party", "rotate", *roles, "--json").result
             assert done["version"] == turn
-            assert done["waiting"] == []
+            wait_until(lambda: rows(ground.aurelia, _UNDELIVERED) == [(0,)])
             seen = [len(poller.answers) for poller in pollers]
             wait_until(lambda: all(len(p.answers) > n + 3 for p, n in zip(pollers, seen, strict=True)))  # noqa: B023
     assert not any(poller.refused for poller in pollers)
@@ -139,7 +140,8 @@ def test_a_revoked_key_is_nobodys_at_once(ground: Ground, serve: Serve) -> None:
     assert get(f"{borealia.url}/taxii2/", token).status_code == 200
     for role in ("agreement", "transport"):
         done = comity(ground.aurelia, "party", "revoke-key", role, "--since", "2026-01-01T00:00:00Z", "--json").result
-        assert done["waiting"] == []
+        assert done["roles"] == [role]
+    wait_until(lambda: rows(ground.aurelia, _UNDELIVERED) == [(0,)])
     outsider = get(f"{borealia.url}/taxii2/", "nobody")
     refused = get(f"{borealia.url}/taxii2/", token)
     assert (refused.status_code, refused.content) == (outsider.status_code, outsider.content)
@@ -149,7 +151,8 @@ def test_a_revoked_key_is_nobodys_at_once(ground: Ground, serve: Serve) -> None:
     assert forged.content == absent.content
     assert comity(ground.borealia, "agreement", "status", ground.agreement, "--json").result["state"] == "in force"
     suspended = comity(ground.aurelia, "agreement", "suspend", ground.agreement, "--json").result
-    assert suspended["waiting"] == []
+    assert suspended["kind"] == "suspend"
+    wait_until(lambda: rows(ground.aurelia, _UNDELIVERED) == [(0,)])
     assert comity(ground.borealia, "agreement", "status", ground.agreement, "--json").result["state"] == "suspended"
 
 
