@@ -85,10 +85,9 @@ def serve_node(session: Session, *, listen: str | None, workers: int = 1) -> int
     address = None if listen is None else parse_address(listen)
     node = _open_patiently(session.node_folder(), session.unlock)
     if node.keyring.list_plain():
-        _log.warning(
-            "%s are not encrypted: whoever has a copy of them can sign as %s; see `comity party protect-keys`",
-            node.keyring.folder,
-            node.party,
+        session.note(
+            f"The keys in {node.keyring.folder} are NOT ENCRYPTED: whoever has a copy of them can sign as {node.party};"
+            " see `comity party protect-keys`."
         )
     try:
         asyncio.run(_serve(session, node, address or node.settings.listen, workers=workers))
@@ -248,7 +247,8 @@ def _say_ready(session: Session, node: Node, bound: Address, *, encrypted: bool)
     url = f"{'https' if encrypted else 'http'}://{host}:{bound.port}"
     taxii = f"{url}/taxii2/"
     if session.as_json:
-        click.echo(json.dumps({"party": node.party, "url": url, "taxii": taxii}))
+        protected = not node.keyring.list_plain()
+        click.echo(json.dumps({"party": node.party, "url": url, "taxii": taxii, "keys_encrypted": protected}))
     else:
         click.echo(f"serving {node.party} on {url} (TAXII: {taxii})")
     sys.stdout.flush()

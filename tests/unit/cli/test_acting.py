@@ -97,6 +97,7 @@ def test_a_failure_is_a_reply(proposed: tuple[Node, str]) -> None:
 
 def test_every_command_that_needs_a_node_has_its_operation() -> None:
     alone = {("init",), ("serve",), ("log", "verify"), ("agreement", "test")}
+    alone |= {("party", "protect-keys"), ("party", "unprotect-keys")}
     assert {".".join(path) for path in COMMANDS if path not in alone} == set(OPERATIONS)
 
 

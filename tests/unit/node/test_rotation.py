@@ -19,12 +19,13 @@ from comity.errors import (
     MalformedManifest,
     MalformedMessage,
     MalformedRequest,
+    StoreFull,
     ThresholdNotMet,
     UnknownKey,
     VerificationError,
 )
 from comity.exchange import endorse_message, make_access, parse_message
-from comity.ids import Instant, PartyId
+from comity.ids import AgreementId, Instant, PartyId
 from comity.node import correspond
 from comity.node.journal import verify_folder
 from comity.node.node import Node
@@ -32,6 +33,7 @@ from comity.node.outbox import list_due
 from comity.node.parties import add_party, authenticate, create_credential, export_manifest, find_party
 from comity.node.people import Actor, Waiting
 from comity.node.rotation import Rotated, renew_manifest, revoke_key, rotate_keys
+from comity.node.standing import read_dossier
 from comity.node.succession import read_chain
 from comity.release.disclosure import EntryType, parse_leaf
 from comity.signing import (
@@ -117,6 +119,7 @@ def test_only_the_keys_of_the_roles_named_are_other_ones(agreed: World, roles: l
 def test_the_node_opens_again_with_the_new_keys_alone(agreed: World) -> None:
     rotate(agreed, "aurelia")
     keys = keys_of(agreed.nodes["aurelia"])
+    assert not list((agreed.folder / "aurelia" / "keys").glob("*.next.pem")), "they took their places at once"
     agreed.nodes["aurelia"].close()
     assert keys_of(agreed.open("aurelia")) == keys
     assert sorted(path.name for path in (agreed.folder / "aurelia" / "keys").iterdir()) == [
@@ -202,6 +205,26 @@ def test_a_manifest_that_no_entry_says_is_found(agreed: World) -> None:
 def read_all(node: Node) -> list[Manifest]:
     with node.store.read() as transaction:
         return [version.manifest for version in read_chain(transaction, node.party)]
+
+
+def test_a_rotation_that_fails_leaves_the_old_keys_in_use(agreed: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also for what is signed outside of any act: a token."""
+    node = agreed.nodes["aurelia"]
+    before = keys_of(node)
+
+    def fail(*_: object) -> None:
+        raise StoreFull("no room")
+
+    assert isinstance(rotate_keys(node, ALL, by=agreed.actor("aurelia", PersonRole.LIAISON)), Waiting)
+    by = agreed.actor("aurelia", PersonRole.LEGAL)
+    monkeypatch.setattr(log, "add_head", fail)
+    with pytest.raises(StoreFull):
+        rotate_keys(node, ALL, by=by)
+    monkeypatch.undo()
+    assert keys_of(node) == before
+    agreed.poll("borealia")
+    assert verify_folder(node.folder)
+    assert rotate(agreed, "aurelia").manifest.version == 2
 
 
 def test_renewing_keeps_the_keys_and_moves_the_end(agreed: World) -> None:
@@ -340,6 +363,25 @@ def test_a_joiner_that_pins_a_later_manifest_is_given_those_before(agreed: World
         kept = read_chain(transaction, PartyId("aurelia"))
     assert [version.manifest.version for version in kept] == [1, 2]
     assert not list_due(agreed.nodes["aurelia"])
+
+
+def test_who_is_bound_later_is_told_what_was_said_before_by_the_key_of_now(agreed: World) -> None:
+    agreement = agreement_of(agreed)
+    agreed.act_on("aurelia", agreement, EventKind.SUSPEND)
+    agreed.deliver()
+    agreed.manifests["aurelia"] = rotate(agreed, "aurelia").manifest
+    agreed.deliver()
+    agreed.found("meridia")
+    receivers = ("borealia", "meridia")
+    agreed.propose("aurelia", agreed.terms(version=2, agreement=agreement, supersedes=agreement, receivers=receivers))
+    agreed.deliver()
+    for name in receivers:
+        agreed.act_on(name, agreement, EventKind.ACCEPT)
+        agreed.deliver()
+    with agreed.nodes["meridia"].store.read() as transaction:
+        dossier = read_dossier(agreed.nodes["meridia"], transaction, AgreementId(agreement))
+    assert dossier is not None
+    assert EventKind.SUSPEND in {event.kind for event in dossier.events}
 
 
 # --- F1, F2: what a hostile sender tries (reference/log-and-crypto.md §5) ---------------------------------------------
