@@ -373,10 +373,12 @@ def test_who_is_bound_later_is_told_what_was_said_before_by_the_key_of_now(agree
     agreed.deliver()
     agreed.found("meridia")
     receivers = ("borealia", "meridia")
-    agreed.propose("aurelia", agreed.terms(version=2, agreement=agreement, supersedes=agreement, receivers=receivers))
+    toml = agreed.terms(version=2, agreement=agreement, supersedes=agreement, receivers=receivers)
+    proposed = agreed.propose("aurelia", toml)
+    assert not isinstance(proposed, Refusal)
     agreed.deliver()
     for name in receivers:
-        agreed.act_on(name, agreement, EventKind.ACCEPT)
+        agreed.act_on(name, proposed.event.terms, EventKind.ACCEPT)
         agreed.deliver()
     with agreed.nodes["meridia"].store.read() as transaction:
         dossier = read_dossier(agreed.nodes["meridia"], transaction, AgreementId(agreement))
