@@ -16,7 +16,7 @@ from comity.agreement.events import Event
 from comity.agreement.terms import Terms
 from comity.canonical import Json
 from comity.errors import ComityError, MalformedMessage, MalformedRequest, VerificationError
-from comity.exchange import parse_message, verify_message
+from comity.exchange import endorse_message, parse_message, verify_message
 from comity.ids import AgreementId, parse_digest
 from comity.node.node import Act, Node
 from comity.node.recording import Recorded, follow_up, keep_terms, put_event, summarise
@@ -24,7 +24,7 @@ from comity.node.standing import Dossier, find_agreement, read_dossier
 from comity.node.succession import read_chain, receive_succession
 from comity.node.taking import check_taken, is_stranger
 from comity.node.unheard import read_alone
-from comity.signing import Manifest, parse_signed_document
+from comity.signing import Manifest, Role, parse_signed_document
 from comity.store import agreements
 from comity.succession import SUCCESSION_TYPE
 
@@ -99,12 +99,19 @@ def _keep_unheard(
 def export_messages(node: Node, prefix: str) -> bytes:
     """Every signed message of the agreement, for a party of it that cannot be reached: a JSON file of text lines.
 
+    This party's own are signed by its keys in force.
+
     Raises:
         NotFoundError, MalformedRequest: the agreement.
     """
     with node.store.read() as transaction:
         dossier = find_agreement(node, transaction, prefix)
-    messages: list[Json] = [envelope.decode("utf-8") for envelope in dossier.envelopes]
+    signers = [node.signers[Role.AGREEMENT]]
+    # What this party has said, by the key that is in force: it may have been another when it was said.
+    messages: list[Json] = [
+        (endorse_message(envelope, signers) if event.party == node.party else envelope).decode("utf-8")
+        for event, envelope in zip(dossier.events, dossier.envelopes, strict=True)
+    ]
     document = {"format": _FORMAT, "agreement": dossier.id, "messages": messages}
     return json.dumps(document, ensure_ascii=False, indent=1).encode() + b"\n"
 

@@ -223,7 +223,7 @@ def test_a_rotation_that_fails_leaves_the_old_keys_in_use(agreed: World, monkeyp
     monkeypatch.undo()
     assert keys_of(node) == before
     agreed.poll("borealia")
-    assert verify_folder(node.folder)
+    assert verify_folder(node.folder).manifest == pinned(agreed, "aurelia", "aurelia").digest
     assert rotate(agreed, "aurelia").manifest.version == 2
 
 
@@ -386,6 +386,25 @@ def test_who_is_bound_later_is_told_what_was_said_before_by_the_key_of_now(agree
     assert EventKind.SUSPEND in {event.kind for event in dossier.events}
 
 
+def test_a_file_of_messages_is_signed_by_the_key_of_now(agreed: World) -> None:
+    agreement = agreement_of(agreed)
+    rotate(agreed, "aurelia")
+    agreed.deliver()
+    agreed.act_on("aurelia", agreement, EventKind.SUSPEND)
+    rotate(agreed, "aurelia")
+    add_party(agreed.nodes["borealia"], read_manifest(agreed, "aurelia", 3), digest=None, url=None)
+    imported = correspond.import_messages(
+        agreed.nodes["borealia"], correspond.export_messages(agreed.nodes["aurelia"], agreement)
+    )
+    assert imported.refused == ()
+    assert [item.event.kind for item in imported.recorded] == [EventKind.SUSPEND]
+
+
+def read_manifest(world: World, name: str, version: int) -> bytes:
+    with world.nodes[name].store.read() as transaction:
+        return read_chain(transaction, PartyId(name))[version - 1].envelope
+
+
 # --- F1, F2: what a hostile sender tries (reference/log-and-crypto.md §5) ---------------------------------------------
 
 
@@ -521,6 +540,15 @@ def test_f1_duplicate_and_non_canonical_json_is_refused(attack: Attack) -> None:
     ):
         with pytest.raises(MalformedManifest):
             attack.send(attack.sign(bad, attack.key))
+
+
+def test_f2_one_in_the_middle_may_have_run_out(attack: Attack) -> None:
+    """A partner that was away for long follows all the same: only the newest has to be in its time."""
+    middle = attack.payload(issued_at=Instant(attack.world.now - 2), expires_at=Instant(attack.world.now - 1))
+    last = attack.payload(version=3, previous=parse_manifest(middle).digest)
+    taken = attack.send(attack.sign(middle, attack.key), attack.sign(last, attack.key))
+    assert isinstance(taken, Manifest)
+    assert taken.version == 3
 
 
 def test_f2_no_version_is_skipped(attack: Attack) -> None:
