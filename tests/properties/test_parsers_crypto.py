@@ -28,6 +28,7 @@ from comity.errors import (
     VerificationError,
 )
 from comity.ids import Instant, PartyId
+from comity.lineage import LINEAGE_TYPE, make_lineage, parse_lineage
 from comity.signing import (
     MANIFEST_TYPE,
     Manifest,
@@ -44,7 +45,6 @@ from comity.signing import (
     sign_document,
     verify_signed_document,
 )
-from comity.succession import SUCCESSION_TYPE, make_succession, parse_succession
 from comity.tlog.note import (
     Checkpoint,
     Note,
@@ -228,23 +228,23 @@ def test_an_envelope_gives_its_document_back_however_it_is_spaced(
 
 
 @given(st.binary() | NEARLY_JSON | VALUES.map(canonical_bytes))
-def test_any_payload_is_a_succession_or_malformed(data: bytes) -> None:
-    signed = SignedDocument(payload_type=SUCCESSION_TYPE, payload=data, signatures=())
+def test_any_payload_is_a_lineage_or_malformed(data: bytes) -> None:
+    signed = SignedDocument(payload_type=LINEAGE_TYPE, payload=data, signatures=())
     with pytest.raises(MalformedMessage):
-        parse_succession(signed)
+        parse_lineage(signed)
 
 
 @given(st.data())
-def test_a_succession_with_a_part_changed_is_one_or_malformed(data: st.DataObject) -> None:
+def test_a_lineage_with_a_part_changed_is_one_or_malformed(data: st.DataObject) -> None:
     envelope = format_signed_document(sign_document(MANIFEST_TYPE, make_payload("arvenia"), [SeedSigner("a")]))
-    message = make_succession(PartyId("arvenia"), PartyId("borlund"), [envelope], signers=[SeedSigner("t")])
+    message = make_lineage(PartyId("arvenia"), PartyId("borlund"), [envelope], signers=[SeedSigner("t")])
     good = parse_signed_document(message)
-    assert parse_succession(good).versions[0].envelope == envelope
+    assert parse_lineage(good).versions[0].envelope == envelope
     place = data.draw(st.integers(0, len(good.payload) - 1))
     put = data.draw(st.binary(max_size=3))
     changed = good.payload[:place] + put + good.payload[place + len(put) :]
     with suppress(MalformedError):
-        parse_succession(replace(good, payload=changed))
+        parse_lineage(replace(good, payload=changed))
 
 
 @given(st.binary() | NEARLY_JSON | VALUES.map(lambda value: json.dumps(value).encode()))

@@ -18,15 +18,15 @@ from comity.canonical import Json
 from comity.errors import ComityError, MalformedMessage, MalformedRequest, VerificationError
 from comity.exchange import endorse_message, parse_message, verify_message
 from comity.ids import AgreementId, parse_digest
+from comity.lineage import LINEAGE_TYPE
+from comity.node.lineage import read_chain, receive_lineage
 from comity.node.node import Act, Node
 from comity.node.recording import Recorded, follow_up, keep_terms, put_event, summarise
 from comity.node.standing import Dossier, find_agreement, read_dossier
-from comity.node.succession import read_chain, receive_succession
 from comity.node.taking import check_taken, is_stranger
 from comity.node.unheard import read_alone
 from comity.signing import Manifest, Role, parse_signed_document
 from comity.store import agreements
-from comity.succession import SUCCESSION_TYPE
 
 __all__ = ["Imported", "export_messages", "import_messages", "receive", "receive_any"]
 
@@ -77,11 +77,11 @@ def receive_any(node: Node, envelope: bytes) -> Recorded | Manifest:
     """What came of a message of another node: an event on record, or the manifest that is now pinned for the sender.
 
     Raises:
-        ComityError: as `receive`, or `node.succession.receive_succession`.
+        ComityError: as `receive`, or `node.lineage.receive_lineage`.
     """
     signed = parse_signed_document(envelope)
-    if signed.payload_type == SUCCESSION_TYPE:
-        return receive_succession(node, signed)
+    if signed.payload_type == LINEAGE_TYPE:
+        return receive_lineage(node, signed)
     return receive(node, envelope)
 
 

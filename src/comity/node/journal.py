@@ -18,12 +18,12 @@ from comity.errors import (
     VerificationError,
 )
 from comity.ids import Digest, PartyId
+from comity.lineage import verify_chain
+from comity.node.lineage import read_chain
 from comity.node.node import Node
-from comity.node.succession import read_chain
 from comity.release.disclosure import Leaf, parse_leaf
 from comity.signing import Manifest, verify_manifest
 from comity.store import SqliteStore, Transaction, log, parties
-from comity.succession import verify_chain
 from comity.tlog.note import parse_checkpoint, parse_note
 
 __all__ = ["Entry", "VerifiedLog", "find_entry", "list_entries", "read_checkpoint", "verify_folder", "verify_store"]

@@ -20,15 +20,15 @@ from comity.errors import (
 )
 from comity.exchange import verify_access
 from comity.ids import Digest, Instant, PartyId
+from comity.lineage import Version
+from comity.node.lineage import check_keys, put_manifest
 from comity.node.node import Act, Node
-from comity.node.succession import check_keys, put_manifest
 from comity.release.disclosure import CredentialChange, EntryType, format_credential_content
 from comity.signing import Manifest, SignedDocument, parse_manifest, parse_signed_document, verify_manifest
 from comity.signing import verify_successor as verify_next
 from comity.store import Transaction, agreements, parties
 from comity.store.changes import read_changes
 from comity.store.parties import StoredCredential
-from comity.succession import Version
 
 __all__ = [
     "CREDENTIAL_DAYS",

@@ -20,9 +20,9 @@ from comity.agreement.terms import Terms
 from comity.errors import AuthenticationError, ConfigError, ConflictError, NotFoundError, VerificationError
 from comity.exchange import endorse_message, make_message, parse_message
 from comity.ids import AgreementId, Digest, Instant
+from comity.node.lineage import tell_lineage
 from comity.node.node import Act, Node
 from comity.node.standing import Dossier, judge_terms, read_dossier
-from comity.node.succession import tell_succession
 from comity.node.taking import check_taken
 from comity.node.unheard import read_heard
 from comity.release.disclosure import EntryType, format_event_content
@@ -237,7 +237,7 @@ def _queue(node: Node, act: Act, dossier: Dossier, standing: Standing, *, newest
     envelopes = {event.digest: envelope for event, envelope in zip(dossier.events, dossier.envelopes, strict=True)}
     due = find_addressed(dossier.belonging(), dossier.events, standing, party=node.party, newest=newest)
     for party, event in due:
-        tell_succession(node, act, party, signer=node.signers[Role.TRANSPORT])
+        tell_lineage(node, act, party, signer=node.signers[Role.TRANSPORT])
         envelope = envelopes[event.digest]
         if event.party == node.party:
             # Who is told late, a joiner say, has to know it by the key that is in force by then.

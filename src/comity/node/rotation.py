@@ -21,10 +21,11 @@ from comity.agreement.recognition import Refusal
 from comity.canonical import Json
 from comity.errors import AuthenticationError, ConflictError, MalformedRequest, ThresholdNotMet, UnknownKey
 from comity.ids import Digest, Instant, PartyId, format_instant
+from comity.lineage import Version
 from comity.manifest import MAX_REVOKED
+from comity.node.lineage import endorse_undelivered, put_manifest, read_chain, tell_lineage
 from comity.node.node import Act, Node
 from comity.node.people import Actor, Approved, Waiting, approve
-from comity.node.succession import endorse_undelivered, put_manifest, read_chain, tell_succession
 from comity.signing import (
     MANIFEST_TYPE,
     Manifest,
@@ -39,7 +40,6 @@ from comity.signing import (
     verify_successor,
 )
 from comity.store import parties, people
-from comity.succession import Version
 
 __all__ = ["LIFETIME_DAYS", "Rotated", "protect_keys", "renew_manifest", "revoke_key", "rotate_keys"]
 
@@ -180,7 +180,7 @@ def _write(
         endorse_undelivered(node, act, signers[Role.AGREEMENT])
     told = tuple(item.id for item in parties.list_parties(act.transaction) if item.id != node.party)
     for party in told:
-        tell_succession(node, act, party, signer=signers[Role.TRANSPORT])
+        tell_lineage(node, act, party, signer=signers[Role.TRANSPORT])
     return Rotated(manifest=version.manifest, roles=plan.roles, approvals=approvals, told=told)
 
 

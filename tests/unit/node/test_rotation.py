@@ -26,15 +26,16 @@ from comity.errors import (
 )
 from comity.exchange import endorse_message, make_access, parse_message
 from comity.ids import AgreementId, Instant, PartyId
+from comity.lineage import make_lineage, parse_lineage
 from comity.node import correspond
 from comity.node.journal import verify_folder
+from comity.node.lineage import read_chain
 from comity.node.node import Node
 from comity.node.outbox import list_due
 from comity.node.parties import add_party, authenticate, create_credential, export_manifest, find_party
 from comity.node.people import Actor, Waiting
 from comity.node.rotation import Rotated, renew_manifest, revoke_key, rotate_keys
 from comity.node.standing import read_dossier
-from comity.node.succession import read_chain
 from comity.release.disclosure import EntryType, parse_leaf
 from comity.signing import (
     MANIFEST_TYPE,
@@ -50,7 +51,6 @@ from comity.signing import (
     verify_successor,
 )
 from comity.store import agreements, log, parties
-from comity.succession import make_succession, parse_succession
 from comity.tlog.note import parse_note, verify_note
 from tests.worlds import World, make_object, object_id
 
@@ -436,7 +436,7 @@ class Attack:
         return format_manifest(**{**fields, **changes})  # type: ignore[arg-type]
 
     def send(self, *envelopes: bytes, role: Role = Role.TRANSPORT, audience: str = "borealia") -> object:
-        message = make_succession(
+        message = make_lineage(
             self.node.party, PartyId(audience), [self.envelope, *envelopes], signers=[self.node.signers[role]]
         )
         return correspond.receive_any(self.victim, message)
@@ -505,7 +505,7 @@ def test_f1_an_old_version_does_not_come_back(agreed: World) -> None:
     agreed.deliver()
     with pytest.raises(DigestMismatch):
         add_party(agreed.nodes["borealia"], old, digest=None, url=None)
-    message = make_succession(PartyId("aurelia"), PartyId("borealia"), [old], signers=[signers[Role.TRANSPORT]])
+    message = make_lineage(PartyId("aurelia"), PartyId("borealia"), [old], signers=[signers[Role.TRANSPORT]])
     taken = correspond.receive_any(agreed.nodes["borealia"], message)
     assert isinstance(taken, Manifest)
     assert taken.version == 2
@@ -571,44 +571,44 @@ def test_f2_the_new_keys_alone_do_not_make_a_successor(attack: Attack) -> None:
         attack.send(attack.sign(attack.payload(roles=roles), attack.key))
 
 
-def test_a_succession_is_for_one_partner_alone(attack: Attack) -> None:
+def test_a_lineage_is_for_one_partner_alone(attack: Attack) -> None:
     """Whoever has one, another partner say, cannot learn by it who else has pinned the party."""
     envelope = attack.sign(attack.payload(), attack.key)
     with pytest.raises(VerificationError, match="another node"):
         attack.send(envelope, audience="meridia")
     with pytest.raises(UnknownKey):
         attack.send(envelope, role=Role.AGREEMENT)
-    message = make_succession(
+    message = make_lineage(
         PartyId("aurelia"), PartyId("borealia"), [attack.envelope], signers=[attack.victim.signers[Role.LOG]]
     )
     with pytest.raises(UnknownKey):
         correspond.receive_any(attack.victim, message)
 
 
-def test_a_succession_of_who_is_not_pinned_or_of_this_party_is_refused(attack: Attack) -> None:
+def test_a_lineage_of_who_is_not_pinned_or_of_this_party_is_refused(attack: Attack) -> None:
     for party in ("tavria", "borealia"):
-        message = make_succession(
+        message = make_lineage(
             PartyId(party), PartyId("borealia"), [attack.envelope], signers=[attack.node.signers[Role.TRANSPORT]]
         )
         with pytest.raises(VerificationError):
             correspond.receive_any(attack.victim, message)
 
 
-def test_a_succession_with_something_else_in_it_is_malformed(attack: Attack) -> None:
+def test_a_lineage_with_something_else_in_it_is_malformed(attack: Attack) -> None:
     signers = [attack.node.signers[Role.TRANSPORT]]
     good = parse_signed_document(
-        make_succession(attack.node.party, PartyId("borealia"), [attack.envelope], signers=signers)
+        make_lineage(attack.node.party, PartyId("borealia"), [attack.envelope], signers=signers)
     )
-    assert parse_succession(good).party == "aurelia"
+    assert parse_lineage(good).party == "aurelia"
     for bad in (
         b"{}",
         b"[]",
-        good.payload.replace(b"comity-succession/1", b"comity-succession/2"),
+        good.payload.replace(b"comity-lineage/1", b"comity-lineage/2"),
         good.payload.replace(b'"manifests":[', b'"manifests":[1,'),
         good.payload.replace(b'"party"', b'"partx"'),
     ):
         with pytest.raises(MalformedMessage):
-            parse_succession(replace(good, payload=bad))
+            parse_lineage(replace(good, payload=bad))
 
 
 # --- a key in other hands ---------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from comity.agreement.people import Approval
 from comity.errors import ConflictError, CorruptionError, UnknownKey, VerificationError
 from comity.exchange import EVENT_TYPE, endorse_message, parse_message
 from comity.ids import Instant, PartyId
+from comity.lineage import Version, make_lineage, parse_lineage, verify_lineage
 from comity.node.node import Act, Node
 from comity.release.disclosure import CredentialChange, EntryType, format_credential_content, format_key_content
 from comity.signing import (
@@ -24,7 +25,6 @@ from comity.signing import (
     parse_signed_document,
 )
 from comity.store import Transaction, agreements, parties
-from comity.succession import Version, make_succession, parse_succession, verify_succession
 
 __all__ = [
     "check_keys",
@@ -32,8 +32,8 @@ __all__ = [
     "list_revoked",
     "put_manifest",
     "read_chain",
-    "receive_succession",
-    "tell_succession",
+    "receive_lineage",
+    "tell_lineage",
 ]
 
 
@@ -51,7 +51,7 @@ def read_chain(transaction: Transaction, party: PartyId) -> tuple[Version, ...]:
     )
 
 
-def receive_succession(node: Node, signed: SignedDocument) -> Manifest:
+def receive_lineage(node: Node, signed: SignedDocument) -> Manifest:
     """The manifest now pinned for the party that says so; a repeated message changes nothing.
 
     Raises:
@@ -59,22 +59,22 @@ def receive_succession(node: Node, signed: SignedDocument) -> Manifest:
         VerificationError: of a party that is not pinned here, or of another chain, or signatures, or expiry.
         ConflictError: too many versions, or a key that another party lists.
     """
-    succession = parse_succession(signed)
-    if succession.party == node.party:
+    lineage = parse_lineage(signed)
+    if lineage.party == node.party:
         raise VerificationError("a message of this node's own came back as another's")
     with node.act() as act:
-        chain = read_chain(act.transaction, succession.party)
+        chain = read_chain(act.transaction, lineage.party)
         if not chain:
-            raise UnknownKey(f"{succession.party} is not a party this node has pinned")
+            raise UnknownKey(f"{lineage.party} is not a party this node has pinned")
         pinned = chain[-1].manifest
-        newest = succession.versions[-1].manifest
+        newest = lineage.versions[-1].manifest
         # An older message may arrive late: what it says is known. Whose signature it carries is asked all the same.
         held = next((item.manifest for item in chain if item.manifest.digest == newest.digest), pinned)
         # That it has run out by now is told by the one in force.
         when = act.now if held is pinned else min(act.now, Instant(held.expires_at - 1))
-        verify_succession(succession, held, audience=node.party, now=when)
+        verify_lineage(lineage, held, audience=node.party, now=when)
         kept = {item.manifest.digest for item in chain}
-        for version in succession.versions:
+        for version in lineage.versions:
             if version.manifest.version > pinned.version:
                 put_manifest(act, version, before=pinned, url=None)
                 pinned = version.manifest
@@ -134,7 +134,7 @@ def check_keys(transaction: Transaction, manifest: Manifest) -> None:
             )
 
 
-def tell_succession(node: Node, act: Act, party: PartyId, *, signer: Signer) -> None:
+def tell_lineage(node: Node, act: Act, party: PartyId, *, signer: Signer) -> None:
     """Queue this party's manifests for `party`, before all else, unless the newest was queued before or is the first.
 
     `signer` holds the transport key that the newest names.
@@ -150,7 +150,7 @@ def tell_succession(node: Node, act: Act, party: PartyId, *, signer: Signer) -> 
         act.transaction,
         party,
         chain[-1].manifest.digest,
-        envelope=make_succession(node.party, party, [item.envelope for item in chain], signers=[signer]),
+        envelope=make_lineage(node.party, party, [item.envelope for item in chain], signers=[signer]),
         now=act.now,
     )
 

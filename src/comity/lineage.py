@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pure: how a party tells one partner of its next manifest, and what the partner may conclude.
 
-    {"audience":"borealia","format":"comity-succession/1","manifests":["…","…"],"party":"aurelia"}
+    {"audience":"borealia","format":"comity-lineage/1","manifests":["…","…"],"party":"aurelia"}
 
 All signed manifests of the party go along, oldest first, so that a partner that missed one can follow, and one that
 pinned a later one has those that texts name. The message is signed by the transport role of the newest, for one
@@ -34,18 +34,18 @@ from comity.signing import (
 )
 
 __all__ = [
+    "LINEAGE_TYPE",
     "MAX_STEPS",
     "MAX_VERSIONS",
-    "SUCCESSION_TYPE",
-    "Succession",
+    "Lineage",
     "Version",
-    "make_succession",
-    "parse_succession",
+    "make_lineage",
+    "parse_lineage",
     "verify_chain",
-    "verify_succession",
+    "verify_lineage",
 ]
 
-SUCCESSION_TYPE = "application/vnd.comity.succession+json"
+LINEAGE_TYPE = "application/vnd.comity.lineage+json"
 
 MAX_VERSIONS = 128
 """How many manifests one message carries, and how many of one party are followed: ten years of a new one each month."""
@@ -53,7 +53,7 @@ MAX_VERSIONS = 128
 MAX_STEPS = 16
 """How many manifests one message can follow at once: it bounds the signatures that have to be verified."""
 
-_FORMAT = "comity-succession/1"
+_FORMAT = "comity-lineage/1"
 _MAX_ENVELOPE = 64 * 1024
 _MOST_TOLD = 512 * 1024  # of manifests in one message; the oldest are left out
 
@@ -72,7 +72,7 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Succession:
+class Lineage:
     """What a party says of its manifests, read but not verified; `versions` oldest first."""
 
     party: PartyId
@@ -81,9 +81,7 @@ class Succession:
     signed: SignedDocument
 
 
-def make_succession(
-    party: PartyId, audience: PartyId, envelopes: Sequence[bytes], *, signers: Sequence[Signer]
-) -> bytes:
+def make_lineage(party: PartyId, audience: PartyId, envelopes: Sequence[bytes], *, signers: Sequence[Signer]) -> bytes:
     """The message to `audience`, as it travels; `envelopes` are the newest manifests of `party`, oldest first."""
     room, told = _MOST_TOLD, list[Json]()
     for envelope in reversed(envelopes[-MAX_VERSIONS:]):
@@ -92,10 +90,10 @@ def make_succession(
             break
         told.insert(0, envelope.decode("ascii"))
     payload = canonical_bytes({"format": _FORMAT, "party": party, "audience": audience, "manifests": told})
-    return format_signed_document(sign_document(SUCCESSION_TYPE, payload, signers))
+    return format_signed_document(sign_document(LINEAGE_TYPE, payload, signers))
 
 
-def parse_succession(signed: SignedDocument) -> Succession:
+def parse_lineage(signed: SignedDocument) -> Lineage:
     """What the document says; nothing in it is believed yet.
 
     Raises:
@@ -112,18 +110,18 @@ def parse_succession(signed: SignedDocument) -> Succession:
     items = fields.items("manifests", least=1, most=MAX_VERSIONS)
     envelopes = [_read_text(item) for item in items]
     fields.close()
-    return Succession(party=party, audience=audience, versions=tuple(map(_read_version, envelopes)), signed=signed)
+    return Lineage(party=party, audience=audience, versions=tuple(map(_read_version, envelopes)), signed=signed)
 
 
-def verify_succession(succession: Succession, pinned: Manifest, *, audience: PartyId, now: Instant) -> Manifest:
-    """The newest manifest of the party, which is `pinned` or follows from it; all in `succession.versions` then hold.
+def verify_lineage(lineage: Lineage, pinned: Manifest, *, audience: PartyId, now: Instant) -> Manifest:
+    """The newest manifest of the party, which is `pinned` or follows from it; all in `lineage.versions` then hold.
 
     Raises:
         VerificationError: made for another node; not a chain, or not that of `pinned`; signatures; expiry.
     """
-    versions = succession.versions
+    versions = lineage.versions
     newest = versions[-1].manifest
-    if succession.audience != audience or succession.party != pinned.party:
+    if lineage.audience != audience or lineage.party != pinned.party:
         raise VerificationError("made for another node, or of another party")
     for before, after in pairwise(versions):
         if after.manifest.version != before.manifest.version + 1 or after.manifest.previous != before.manifest.digest:
@@ -134,7 +132,7 @@ def verify_succession(succession: Succession, pinned: Manifest, *, audience: Par
     if len(versions) - start > MAX_STEPS:
         raise VerificationError(f"more than {MAX_STEPS} manifests since the one pinned here: bring them by `party add`")
     verify_chain(versions[start:], now=now)
-    verify_signed_document(succession.signed, newest, role=Role.TRANSPORT, payload_type=SUCCESSION_TYPE, now=now)
+    verify_signed_document(lineage.signed, newest, role=Role.TRANSPORT, payload_type=LINEAGE_TYPE, now=now)
     return newest
 
 
