@@ -227,7 +227,7 @@ class World:
         count = 0
         while due := [(node, message) for node in self.nodes.values() for message in list_due(node)]:
             for node, message in due:
-                correspond.receive(self.nodes[message.party], message.envelope)
+                correspond.receive_any(self.nodes[message.party], message.envelope)
                 settle(node, message, problem=None)
                 count += 1
         return count

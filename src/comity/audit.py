@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pure: a log, read again from its first entry to its last, by the code that made it.
 
-    verify_log(pages, heads, read_tile=…, origin="comity/aurelia", log_keys=[…])
+    verify_log(pages, heads, read_tile=…, origin="comity/aurelia", chain=[…])
         -> Verified(size=42, root=…, opened=40, disclosures=31)
 
 In this order, and the first thing that does not fit is the error, naming the entry:
@@ -12,7 +12,8 @@ In this order, and the first thing that does not fit is the error, naming the en
  4. each recipient's sequence numbers run from 1 without a gap; and what is missing is what was purged, to the entry;
  5. every tile above follows from the tiles below;
  6. every recovery follows the log before it, and the checkpoints after it are of the origin that it names;
- 7. every signed checkpoint has the root that the entries have at its size, and a signature of this party's log key.
+ 7. every signed checkpoint has the root that the entries have at its size, and a signature of the log key that this
+    party had when the log had that size.
 
 Not here: reading the store (`node.journal`), and deciding again what was disclosed.
 """
@@ -22,11 +23,13 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
 
+from comity.canonical import parse_signed_json
 from comity.errors import BadSignature, LogMismatch, MalformedError, MalformedJson, UnknownKey
-from comity.ids import PartyId
+from comity.ids import Digest, PartyId
 from comity.release.disclosure import EntryType, Leaf, parse_leaf, verify_opening
 from comity.release.purge import PURGEABLE, Range, Ranges, merge_ranges, parse_log_purge, size_of
 from comity.release.recovery import Recovery, parse_recovery
+from comity.signing import Manifest, Role
 from comity.tlog.merkle import EMPTY_ROOT, ReadTile, append_leaves, leaf_hash, root_hash
 from comity.tlog.note import Checkpoint, parse_checkpoint, parse_note, verify_note
 
@@ -73,6 +76,7 @@ class _Tally:
     size: int = 0
     opened: int = 0
     disclosures: int = 0
+    rotations: list[tuple[int, str]] = field(default_factory=list)
     logs: list[tuple[int, str]] = field(default_factory=list)
     missing: list[Range] = field(default_factory=list)
     purged: list[Range] = field(default_factory=list)
@@ -109,9 +113,13 @@ def verify_log(
     *,
     read_tile: ReadTile,
     origin: str,
-    log_keys: Sequence[bytes],
+    chain: Sequence[Manifest],
 ) -> Verified:
     """The size and root of a log whose every part agrees with every other.
+
+    `chain` are the manifests of the log's party, each verified as following from the one before. Each but the first is
+    said by an entry of the log; a checkpoint over that entry is signed by a log key of that manifest, and one before it
+    by one of the manifest before.
 
     Raises:
         LogMismatch: what does not fit; `facts["entry"]` names the entry where one is to blame.
@@ -133,8 +141,12 @@ def verify_log(
         raise LogMismatch(
             f"there are {tally.size} entries but the last checkpoint is over {heads[-1][0] if heads else 0}"
         )
+    in_force = _find_in_force(tally.rotations, chain)
     for size, note in heads:
-        _verify_head(note, size, root=roots.at.get(size), origin=tally.find_origin(size), log_keys=log_keys)
+        keys = (
+            next(manifest for start, manifest in reversed(in_force) if start < size or start < 0).roles[Role.LOG].keys
+        )
+        _verify_head(note, size, root=roots.at.get(size), origin=tally.find_origin(size), log_keys=keys)
     return Verified(
         size=tally.size,
         root=roots.at.get(tally.size, EMPTY_ROOT),
@@ -192,7 +204,16 @@ def _verify_entry(entry: LoggedEntry, found: bytes, tally: _Tally, *, read_tile:
     _verify_content(entry, leaf, tally)
     tally.size += 1
     tally.disclosures += leaf.type is EntryType.DISCLOSURE
+    if leaf.type is EntryType.KEY_ROTATION and entry.opening is not None:
+        tally.rotations.append((position, _read_manifest(entry.opening[1])))
     return leaf
+
+
+def _read_manifest(content: bytes) -> str:
+    """The digest of the manifest that the content of a key-rotation entry names."""
+    said = parse_signed_json(content)
+    named = said.get("manifest") if isinstance(said, dict) else None
+    return named if isinstance(named, str) else ""
 
 
 def _verify_content(entry: LoggedEntry, leaf: Leaf, tally: _Tally) -> None:
@@ -252,6 +273,18 @@ def _verify_sequence(entry: LoggedEntry, leaf: Leaf, sequences: dict[PartyId, in
             entry=entry.position,
         )
     sequences[leaf.recipient] = expected
+
+
+def _find_in_force(rotations: Sequence[tuple[int, str]], chain: Sequence[Manifest]) -> list[tuple[int, Manifest]]:
+    """Each manifest behind the position of the entry that brought it; -1 for the first, which none did."""
+    digests = {manifest.digest: manifest for manifest in chain}
+    brought = [(position, digests[Digest(named)]) for position, named in rotations if named in digests]
+    if [manifest.digest for _, manifest in brought] != [manifest.digest for manifest in chain[1:]]:
+        missing = len(chain) - 1 - len(brought)
+        raise LogMismatch(
+            f"of {len(chain) - 1} manifests that followed the first, {missing} are in no entry, or out of turn"
+        )
+    return [(-1, chain[0]), *brought]
 
 
 def _verify_tiles(roots: _Roots, read_tile: ReadTile) -> None:

@@ -36,6 +36,7 @@ import ipaddress
 import json
 import os
 import re
+import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -53,10 +54,13 @@ __all__ = [
     "Settings",
     "TlsFiles",
     "WitnessSetting",
+    "check_passphrase",
+    "find_passphrase_file",
     "format_address",
     "format_settings",
     "load_settings",
     "parse_address",
+    "read_passphrase",
 ]
 
 _FIELDS = frozenset(
@@ -70,6 +74,7 @@ _MIN_WRITE_BYTES = 10 * 1024 * 1024
 _ADDRESS = re.compile(r"(?:\[([0-9a-fA-F:]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})", re.ASCII)
 _MAX_PORT = 65_535
 _MAX_WITNESSES = 32
+_MIN_PASSPHRASE, _MAX_PASSPHRASE = 12, 1_024
 _MAX_LIMIT = 2**53 - 1
 _MIN_HELD_BYTES = 40 * 1024 * 1024
 
@@ -225,6 +230,50 @@ def load_settings(folder: Path) -> Settings:
         )
     except MalformedRequest as error:
         raise ConfigError(f"{path}: {error.detail}") from error
+
+
+def check_passphrase(passphrase: bytes) -> bytes:
+    """The passphrase, long enough to be used for keys.
+
+    Raises:
+        ConfigError: it is short: whoever has a copy of the keys can try as many as he likes.
+    """
+    if len(passphrase) < _MIN_PASSPHRASE:
+        raise ConfigError(f"a passphrase has at least {_MIN_PASSPHRASE} characters: take five or six words by dice")
+    return passphrase
+
+
+def find_passphrase_file(named: Path | None) -> Path | None:
+    """The file with the passphrase of the keys: the one `named`, else the credential of the systemd service, else none.
+
+    A service has it by `LoadCredential=comity-key-passphrase:…` (systemd.exec(5)).
+    """
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    if named is not None or not folder:
+        return named
+    path = Path(folder) / "comity-key-passphrase"
+    return path if path.is_file() else None
+
+
+def read_passphrase(path: Path) -> bytes:
+    """What the file holds, without a line end.
+
+    Raises:
+        ConfigError: it cannot be read, can be read or written by everybody, is empty or too long.
+    """
+    try:
+        with path.open("rb") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            data = file.read(_MAX_PASSPHRASE + 3)
+    except OSError as error:
+        raise ConfigError(f"{path}: the passphrase of the keys cannot be read ({error.strerror or error})") from error
+    # A service manager lets a service read it by a group of its own; everybody is too many.
+    if mode & (stat.S_IROTH | stat.S_IWOTH | stat.S_IWGRP):
+        raise ConfigError(f"{path} can be read or written by others (mode {mode:o}); run: chmod 600 {path}")
+    passphrase = data.removesuffix(b"\n").removesuffix(b"\r")
+    if not 0 < len(passphrase) <= _MAX_PASSPHRASE:
+        raise ConfigError(f"{path} does not hold a passphrase of 1 to {_MAX_PASSPHRASE} bytes")
+    return passphrase
 
 
 def _text(values: Mapping[str, Any], name: str, *, table: str = "") -> str | None:

@@ -18,7 +18,8 @@ import base64
 import binascii
 import re as regex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from comity.agreement.events import CARRIES_TERMS, SIGNS, STOPS, TALK, Event, EventKind, Position, Reservation
 from comity.agreement.reader import Reader
@@ -52,6 +53,7 @@ __all__ = [
     "EVENT_TYPE",
     "Message",
     "describe_event",
+    "endorse_message",
     "make_access",
     "make_message",
     "parse_message",
@@ -105,6 +107,18 @@ def make_message(event: Event, *, nonce: bytes, signers: Sequence[Signer], docum
             {"keyid": each.keyid, "sig": base64.b64encode(each.sig).decode("ascii")} for each in signatures
         ]
     return format_signed_document(sign_document(EVENT_TYPE, canonical_bytes(payload), signers))
+
+
+def endorse_message(envelope: bytes, signers: Sequence[Signer]) -> bytes:
+    """The same message, signed by `signers` too: by the keys that its sender has by the time it is sent."""
+    signed = parse_signed_document(envelope)
+    known = {signature.sig for signature in signed.signatures}
+    more = sign_document(signed.payload_type, signed.payload, signers).signatures
+    fresh = [signature for signature in more if signature.sig not in known]
+    if not fresh:
+        return envelope
+    kept = signed.signatures[-(_MAX_SIGNATURES - len(fresh)) :]
+    return format_signed_document(replace(signed, signatures=(*kept, *fresh)))
 
 
 def describe_event(event: Event) -> dict[str, Json]:
@@ -214,14 +228,15 @@ def _read_reservations(fields: Reader) -> tuple[Reservation, ...]:
 
 
 def verify_message(
-    message: Message, manifests: Mapping[PartyId, Manifest], *, now: Instant
+    message: Message, manifests: Mapping[PartyId, Manifest], *, now: Instant, earlier: Sequence[Manifest] = ()
 ) -> tuple[Event, Terms | None]:
     """The event, and the terms that came with it.
 
-    Verified, in this order: the sender is pinned here; its agreement role signed the event; the document that came with
-    it is the one the event names, of the agreement it names; the sender is a party of it, or accedes to it by the
-    manifest that is pinned here for it; its agreement role signed the document too. Not verified here: that the sender
-    is a party of an agreement whose terms did not come along (`node.agree`).
+    Verified, in this order: the sender is pinned here; its agreement role signed the event; the document that came
+    with it is the one the event names, of the agreement it names; the sender is a party of it, or accedes to it by
+    the manifest that is pinned here for it; its agreement role signed the document too. The event is signed by the
+    keys in force; the document may be by those of one of the `earlier` manifests of the sender, when it signed it.
+    Not verified here: that the sender is a party of an agreement whose terms did not come along (`node.agree`).
 
     Raises:
         UnknownKey, BadSignature, ThresholdNotMet, Expired: the signatures.
@@ -243,11 +258,28 @@ def verify_message(
         raise DigestMismatch("the document that came with the event is not the one it names")
     if event.kind in SIGNS and event.party not in terms.founders:
         raise VerificationError(f"{event.party} is not a party of the terms it signed")
-    if event.kind is EventKind.ACCEDE and event.manifest != manifest.digest:
+    if event.kind is EventKind.ACCEDE and event.manifest not in {manifest.digest, *(item.digest for item in earlier)}:
         raise DigestMismatch(f"{event.party} accedes by another manifest than the one pinned here for it")
     signed = SignedDocument(payload_type=TERMS_TYPE, payload=message.document, signatures=message.signatures)
-    verify_signed_document(signed, manifest, role=Role.AGREEMENT, payload_type=TERMS_TYPE, now=now)
+    _verify_text(signed, manifest, earlier, now=now)
     return event, terms
+
+
+def _verify_text(signed: SignedDocument, manifest: Manifest, earlier: Sequence[Manifest], *, now: Instant) -> None:
+    """The text is signed by the agreement role as it is, or as it was.
+
+    A key of before does as well, revoked or not: the event that holds the text and this signature is signed by the keys
+    in force, so that whoever has the old key alone cannot bring it.
+
+    Raises:
+        VerificationError: by neither.
+    """
+    for known in earlier:
+        with suppress(VerificationError):
+            when = Instant(known.expires_at - 1)
+            verify_signed_document(signed, known, role=Role.AGREEMENT, payload_type=TERMS_TYPE, now=when)
+            return
+    verify_signed_document(signed, manifest, role=Role.AGREEMENT, payload_type=TERMS_TYPE, now=now)
 
 
 def make_access(party: PartyId, audience: PartyId, *, now: Instant, nonce: bytes, signers: Sequence[Signer]) -> str:

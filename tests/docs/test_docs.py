@@ -236,7 +236,7 @@ def find_commands(text: str) -> list[list[str]]:
 def test_every_command_in_a_document_can_be_typed(path: Path) -> None:
     for words in find_commands(path.read_text(encoding="utf-8")):
         rest = list(words)
-        while rest[0] in {"--node", "--as"}:
+        while rest[0] in {"--node", "--as", "--key-passphrase-file"}:
             del rest[:2]
         command: click.Command = cli._comity
         context = click.Context(command)

@@ -2,6 +2,8 @@
 """Any bytes give a value or the one kind of error a parser may raise; what is read is written back as it was."""
 
 import json
+from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from hypothesis import example, given
@@ -17,9 +19,18 @@ from comity.canonical import (
     sha256_digest,
     split_members,
 )
-from comity.errors import MalformedJson, MalformedManifest, MalformedMessage, MalformedNote, VerificationError
+from comity.errors import (
+    MalformedError,
+    MalformedJson,
+    MalformedManifest,
+    MalformedMessage,
+    MalformedNote,
+    VerificationError,
+)
 from comity.ids import Instant, PartyId
+from comity.lineage import LINEAGE_TYPE, make_lineage, parse_lineage
 from comity.signing import (
+    MANIFEST_TYPE,
     Manifest,
     Role,
     RoleKeys,
@@ -214,6 +225,26 @@ def test_an_envelope_gives_its_document_back_however_it_is_spaced(
     spaced = write(parse_json(envelope, limits=OBJECT_LIMITS), data).encode()
     assert parse_signed_document(spaced) == document
     assert format_signed_document(parse_signed_document(spaced)) == envelope
+
+
+@given(st.binary() | NEARLY_JSON | VALUES.map(canonical_bytes))
+def test_any_payload_is_a_lineage_or_malformed(data: bytes) -> None:
+    signed = SignedDocument(payload_type=LINEAGE_TYPE, payload=data, signatures=())
+    with pytest.raises(MalformedMessage):
+        parse_lineage(signed)
+
+
+@given(st.data())
+def test_a_lineage_with_a_part_changed_is_one_or_malformed(data: st.DataObject) -> None:
+    envelope = format_signed_document(sign_document(MANIFEST_TYPE, make_payload("arvenia"), [SeedSigner("a")]))
+    message = make_lineage(PartyId("arvenia"), PartyId("borlund"), [envelope], signers=[SeedSigner("t")])
+    good = parse_signed_document(message)
+    assert parse_lineage(good).versions[0].envelope == envelope
+    place = data.draw(st.integers(0, len(good.payload) - 1))
+    put = data.draw(st.binary(max_size=3))
+    changed = good.payload[:place] + put + good.payload[place + len(put) :]
+    with suppress(MalformedError):
+        parse_lineage(replace(good, payload=changed))
 
 
 @given(st.binary() | NEARLY_JSON | VALUES.map(lambda value: json.dumps(value).encode()))

@@ -89,6 +89,7 @@ class Need:
 
 _TWO = Need(people=2, roles=(Role.LEGAL, Role.LIAISON), one_as=Role.LEGAL)
 _ONE = Need(people=1, roles=(Role.LIAISON, Role.LEGAL), one_as=None)
+_KEYS = Need(people=2, roles=(Role.LEGAL, Role.LIAISON, Role.OPERATOR), one_as=Role.LEGAL)
 # Whoever watches the machine at night must be able to stop it.
 _STOP = Need(people=1, roles=(Role.LIAISON, Role.LEGAL, Role.OPERATOR), one_as=None)
 
@@ -103,7 +104,11 @@ NEEDS: Mapping[str, Need] = {
     # What takes evidence away, or gives the log another name.
     "purge": _TWO,
     "recover": _TWO,
+    # A manifest binds the party: by it partners know whose signatures are its own.
+    "rotate": _KEYS,
+    "renew": _KEYS,
     "suspend": _STOP,
+    "revoke-key": _STOP,
     "terminate": _ONE,
     "reject": _ONE,
     "withdraw": _ONE,

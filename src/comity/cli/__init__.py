@@ -84,13 +84,25 @@ class _LazyGroup(click.Group):
     type=click.Path(path_type=Path),
     help="The badge of the person who acts.",
 )
+@click.option(
+    "--key-passphrase-file",
+    "passphrase_file",
+    metavar="FILE",
+    envvar="COMITY_KEY_PASSPHRASE_FILE",
+    show_envvar=True,
+    type=click.Path(path_type=Path),
+    help="The passphrase of the node's keys, if they are encrypted.",
+)
 @click.option("--debug", is_flag=True, help="Show the traceback of an error that should not happen.")
 @click.version_option(package_name="comity", message="comity %(version)s")
 @click.pass_obj
-def _comity(session: Session, folder: Path | None, badge: Path | None, *, debug: bool) -> None:
+def _comity(
+    session: Session, folder: Path | None, badge: Path | None, passphrase_file: Path | None, *, debug: bool
+) -> None:
     """Share STIX objects with other authorities under signed agreements, with proof of every disclosure."""
     session.folder = folder
     session.badge = badge
+    session.passphrase_file = passphrase_file
     session.debug = debug
 
 

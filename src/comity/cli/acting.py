@@ -15,13 +15,14 @@ says is what stands.
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
 from comity.cli.checking import Checking
 from comity.cli.operations import perform
 from comity.cli.operations.objects import describe_patterns
+from comity.cli.operations.rotation import describe_untold
 from comity.cli.operations.standing import describe_waiting
 from comity.cli.reply import Json, Reply, fail_with
 from comity.errors import ComityError
@@ -73,6 +74,9 @@ async def act(node: Node, operation: str, arguments: Mapping[str, Json], *, arou
         if outcome.sends is not None:
             await around.deliver(seconds=DELIVERY_SECONDS if outcome.stops is None else STOP_DELIVERY_SECONDS)
             result = {**result, "waiting": describe_waiting(node, outcome.sends)}
+        if outcome.tells:
+            await around.deliver(seconds=DELIVERY_SECONDS)
+            result = {**result, "waiting": describe_untold(node, result)}
         return Reply(code=outcome.code, result=result)
     except ComityError as error:
         return fail_with(error)
@@ -109,14 +113,18 @@ class _Alone:
             await asyncio.wait_for(deliver(self._node), seconds)
 
 
-def act_alone(folder: Path, operation: str, arguments: Mapping[str, Json]) -> Reply:
+def act_alone(
+    folder: Path, operation: str, arguments: Mapping[str, Json], unlock: Callable[[], bytes] | None = None
+) -> Reply:
     """What became of the operation on the node in `folder`, which no other process owns.
+
+    `unlock` gives the passphrase of its keys, if they have one.
 
     Raises:
         StoreBusy: another process owns it.
         ComityError: the node cannot be opened.
     """
-    node = open_node(folder)
+    node = open_node(folder, unlock)
     try:
         with contextlib.suppress(Exception):  # whatever this was: it must not keep the operation, a stop perhaps, away
             keep_up(node)

@@ -20,6 +20,7 @@ class Outcome:
     `stops` is the agreement whose answers under way must be waited for before the operation is answered; `sends` is the
     agreement whose other parties have a message waiting for them. `deletes` says that objects were deleted. `checks`
     are objects that came in: what of their patterns a parser has to read is read before the operation is answered.
+    `tells` says that a message waits for the partners whom the result calls told.
     """
 
     result: dict[str, Json]
@@ -28,6 +29,7 @@ class Outcome:
     sends: AgreementId | None = None
     deletes: bool = False
     checks: frozenset[ObjectId] | None = None
+    tells: bool = False
 
 
 class Arguments:

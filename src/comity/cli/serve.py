@@ -21,6 +21,7 @@ import logging
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -90,7 +91,12 @@ def serve_node(session: Session, *, listen: str | None, workers: int = 1) -> int
     """
     write_faults()
     address = None if listen is None else parse_address(listen)
-    node = _open_patiently(session.node_folder())
+    node = _open_patiently(session.node_folder(), session.unlock)
+    if node.keyring.list_plain():
+        session.note(
+            f"The keys in {node.keyring.folder} are NOT ENCRYPTED: whoever has a copy of them can sign as {node.party};"
+            " see `comity party protect-keys`."
+        )
     try:
         asyncio.run(_serve(session, node, address or node.settings.listen, workers=workers))
     finally:
@@ -284,11 +290,11 @@ class _Serving:
             _log.exception("messages could not be delivered")
 
 
-def _open_patiently(folder: Path) -> Node:
+def _open_patiently(folder: Path, unlock: Callable[[], bytes]) -> Node:
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while True:
         try:
-            return open_node(folder)
+            return open_node(folder, unlock)
         except StoreBusy:
             if time.monotonic() > deadline:
                 raise
@@ -300,7 +306,8 @@ def _say_ready(session: Session, node: Node, bound: Address, *, encrypted: bool)
     url = f"{'https' if encrypted else 'http'}://{host}:{bound.port}"
     taxii = f"{url}/taxii2/"
     if session.as_json:
-        click.echo(json.dumps({"party": node.party, "url": url, "taxii": taxii}))
+        protected = not node.keyring.list_plain()
+        click.echo(json.dumps({"party": node.party, "url": url, "taxii": taxii, "keys_encrypted": protected}))
     else:
         click.echo(f"serving {node.party} on {url} (TAXII: {taxii})")
     sys.stdout.flush()

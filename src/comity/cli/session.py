@@ -12,7 +12,7 @@ import stat
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,46 @@ class Session:
     why: str | None = None
     as_json: bool = False
     debug: bool = False
+    passphrase_file: Path | None = None
+    _passphrase: bytes | None = field(default=None, repr=False)
+
+    def unlock(self) -> bytes:
+        """The passphrase of the node's keys: from the file named, from the service manager's, or asked of a person.
+
+        Raises:
+            ConfigError: there is none of them, or the file cannot be used.
+        """
+        from comity.config import find_passphrase_file, read_passphrase
+        from comity.errors import ConfigError
+
+        if self._passphrase is None:
+            path = find_passphrase_file(self.passphrase_file)
+            if path is not None:
+                self._passphrase = read_passphrase(path)
+            elif sys.stdin.isatty():
+                self._passphrase = str(click.prompt("passphrase of the keys", hide_input=True, err=True)).encode()
+            else:
+                raise ConfigError(
+                    "the keys of this node are encrypted: name the file with the passphrase by"
+                    " `comity --key-passphrase-file FILE …`, or set COMITY_KEY_PASSPHRASE_FILE"
+                )
+        return self._passphrase
+
+    def choose_passphrase(self, file: Path | None) -> bytes:
+        """The passphrase that keys are to be encrypted under: in the file, or typed twice.
+
+        Raises:
+            ConfigError: the file cannot be used, nobody can be asked, or it is too short.
+        """
+        from comity.config import check_passphrase, read_passphrase
+        from comity.errors import ConfigError
+
+        if file is not None:
+            return check_passphrase(read_passphrase(file))
+        if not sys.stdin.isatty():
+            raise ConfigError("nobody can be asked for a passphrase here: name a file that holds it")
+        typed = str(click.prompt("new passphrase for the keys", hide_input=True, confirmation_prompt=True, err=True))
+        return check_passphrase(typed.encode())
 
     def node_folder(self) -> Path:
         """The folder of the node.
@@ -81,7 +121,7 @@ class Session:
             if reply is not None:
                 return reply
             try:
-                return _carry_out_here(folder, operation, arguments)
+                return _carry_out_here(folder, operation, arguments, self.unlock)
             except StoreBusy:
                 if time.monotonic() > deadline:
                     raise
@@ -189,10 +229,10 @@ class PersonCommand(ActCommand):
         ]
 
 
-def _carry_out_here(folder: Path, operation: str, arguments: Mapping[str, Json]) -> Reply:
+def _carry_out_here(folder: Path, operation: str, arguments: Mapping[str, Json], unlock: Callable[[], bytes]) -> Reply:
     from comity.cli.acting import act_alone
 
-    return act_alone(folder, operation, arguments)
+    return act_alone(folder, operation, arguments, unlock)
 
 
 def _want_json(ctx: click.Context, _: click.Parameter, value: Any) -> None:  # noqa: ANN401

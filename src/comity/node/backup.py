@@ -34,10 +34,10 @@ from comity.errors import (
     VerificationError,
 )
 from comity.ids import Digest, Instant, PartyId, format_instant, parse_digest, parse_instant
-from comity.keys import open_keys
+from comity.keys import Keyring
 from comity.node.clock import draw_bytes, read_clock
-from comity.node.journal import read_own_manifest
-from comity.node.node import Node
+from comity.node.journal import read_own_chain
+from comity.node.node import Node, open_signers
 from comity.node.soundness import Finding, Grade, examine_folder
 from comity.signing import (
     Role,
@@ -108,20 +108,30 @@ class Restored:
     notices: tuple[Finding, ...]
 
 
-def make_backup(folder: Path, target: Path, *, secrets: bool, progress: Progress = lambda _done, _of: None) -> Backup:
+def make_backup(
+    folder: Path,
+    target: Path,
+    *,
+    secrets: bool,
+    unlock: Callable[[], bytes] | None = None,
+    progress: Progress = lambda _done, _of: None,
+) -> Backup:
     """The backup of the node in `folder`, now in `target`, which must be absent or empty.
 
-    With `secrets` it holds the private keys too: whoever has it can sign as the party.
+    With `secrets` it holds the private keys too, as they lie there: whoever has them plain can sign as the party.
+    `unlock` gives what encrypted ones are opened by, for the backup is signed.
 
     Raises:
         ConflictError: something is there already.
         StoreBusy: somebody began to use a store that nobody used; do it again.
         StoreFull, ConfigError: it cannot be written there; nothing was left behind.
     """
-    settings, signers = load_settings(folder), open_keys(folder / "keys")
+    settings, keyring = load_settings(folder), Keyring(folder / "keys", unlock, draw_bytes)
     with _building(target) as building:
         store = SqliteStore.inspect(folder / "store.db")
         try:
+            with store.read() as transaction:
+                _, signers = open_signers(settings.party, keyring, transaction)
             _copy_store(store, building / "store.db", progress)
             store.check_undisturbed()
         finally:
@@ -385,7 +395,7 @@ def _verify_signature(folder: Path, backup: Backup, envelope: bytes, *, digest: 
         raise MalformedMessage(f"a file is missing from the backup: {error.detail}") from error
     try:
         with store.read() as transaction:
-            own = read_own_manifest(transaction, party, digest=digest)
+            own = read_own_chain(transaction, party, digest=digest)[-1]
     finally:
         store.close()
     if backup.party != party:

@@ -16,17 +16,19 @@ from comity.agreement.events import Event
 from comity.agreement.terms import Terms
 from comity.canonical import Json
 from comity.errors import ComityError, MalformedMessage, MalformedRequest, VerificationError
-from comity.exchange import parse_message, verify_message
+from comity.exchange import endorse_message, parse_message, verify_message
 from comity.ids import AgreementId, parse_digest
+from comity.lineage import LINEAGE_TYPE
+from comity.node.lineage import read_chain, receive_lineage
 from comity.node.node import Act, Node
-from comity.node.parties import read_manifests
 from comity.node.recording import Recorded, follow_up, keep_terms, put_event, summarise
 from comity.node.standing import Dossier, find_agreement, read_dossier
 from comity.node.taking import check_taken, is_stranger
 from comity.node.unheard import read_alone
+from comity.signing import Manifest, Role, parse_signed_document
 from comity.store import agreements
 
-__all__ = ["Imported", "export_messages", "import_messages", "receive"]
+__all__ = ["Imported", "export_messages", "import_messages", "receive", "receive_any"]
 
 _FORMAT = "comity-messages/1"
 _MAX_FILE_BYTES = 32 * 1024 * 1024
@@ -54,7 +56,10 @@ def receive(node: Node, envelope: bytes) -> Recorded:
     """
     message = parse_message(envelope)
     with node.act() as act:
-        event, terms = verify_message(message, read_manifests(act.transaction), now=act.now)
+        chain = read_chain(act.transaction, message.event.party)
+        pinned = {message.event.party: chain[-1].manifest} if chain else {}
+        earlier = [version.manifest for version in chain[:-1]]
+        event, terms = verify_message(message, pinned, now=act.now, earlier=earlier)
         if event.party == node.party:
             raise VerificationError("a message of this node's own came back as another's")
         dossier = read_dossier(node, act.transaction, event.agreement)
@@ -66,6 +71,18 @@ def receive(node: Node, envelope: bytes) -> Recorded:
         new = put_event(act, event, envelope=envelope)
         followed = follow_up(node, act, event.agreement, [event]) if new else ()
         return summarise(node, act, event, new=new, followed=followed)
+
+
+def receive_any(node: Node, envelope: bytes) -> Recorded | Manifest:
+    """What came of a message of another node: an event on record, or the manifest that is now pinned for the sender.
+
+    Raises:
+        ComityError: as `receive`, or `node.lineage.receive_lineage`.
+    """
+    signed = parse_signed_document(envelope)
+    if signed.payload_type == LINEAGE_TYPE:
+        return receive_lineage(node, signed)
+    return receive(node, envelope)
 
 
 def _keep_unheard(
@@ -82,12 +99,19 @@ def _keep_unheard(
 def export_messages(node: Node, prefix: str) -> bytes:
     """Every signed message of the agreement, for a party of it that cannot be reached: a JSON file of text lines.
 
+    This party's own are signed by its keys in force.
+
     Raises:
         NotFoundError, MalformedRequest: the agreement.
     """
     with node.store.read() as transaction:
         dossier = find_agreement(node, transaction, prefix)
-    messages: list[Json] = [envelope.decode("utf-8") for envelope in dossier.envelopes]
+    signers = [node.signers[Role.AGREEMENT]]
+    # What this party has said, by the key that is in force: it may have been another when it was said.
+    messages: list[Json] = [
+        (endorse_message(envelope, signers) if event.party == node.party else envelope).decode("utf-8")
+        for event, envelope in zip(dossier.events, dossier.envelopes, strict=True)
+    ]
     document = {"format": _FORMAT, "agreement": dossier.id, "messages": messages}
     return json.dumps(document, ensure_ascii=False, indent=1).encode() + b"\n"
 

@@ -10,6 +10,7 @@ from comity.ids import Instant, PartyId
 from comity.keys import create_keys
 from comity.node.clock import draw_bytes, read_clock
 from comity.node.node import sign_head, write_head
+from comity.node.rotation import LIFETIME_DAYS
 from comity.signing import (
     MANIFEST_TYPE,
     Manifest,
@@ -27,8 +28,7 @@ from comity.tlog.origin import first_origin
 
 __all__ = ["found_node"]
 
-_MANIFEST_LIFETIME = Instant(2 * 365 * 86_400 * 1_000_000)
-"""Two years: long enough to exchange a successor in person, short enough that a forgotten key dies."""
+_MANIFEST_LIFETIME = Instant(LIFETIME_DAYS * 86_400 * 1_000_000)
 
 _POLICY = """\
 # What this party recognises. Empty means: nothing, so that no agreement can be accepted or be in force here.
@@ -42,7 +42,9 @@ _POLICY = """\
 """
 
 
-def found_node(folder: Path, *, party: PartyId, name: str, state: str | None, listen: Address) -> Manifest:
+def found_node(
+    folder: Path, *, party: PartyId, name: str, state: str | None, listen: Address, passphrase: bytes | None = None
+) -> Manifest:
     """The manifest of the new node in `folder`, which must be absent or empty.
 
     The node is built beside its place and moved there at the end: a crash leaves no half of a node under its name.
@@ -59,7 +61,8 @@ def found_node(folder: Path, *, party: PartyId, name: str, state: str | None, li
         folder.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(building, ignore_errors=True)
         building.mkdir(mode=0o700)
-        manifest = _build(building, Settings(party=party, name=name, state=state, listen=listen))
+        settings = Settings(party=party, name=name, state=state, listen=listen)
+        manifest = _build(building, settings, passphrase=passphrase)
         if folder.exists():
             folder.rmdir()
         building.rename(folder)
@@ -74,11 +77,11 @@ def found_node(folder: Path, *, party: PartyId, name: str, state: str | None, li
     return manifest
 
 
-def _build(folder: Path, settings: Settings) -> Manifest:
+def _build(folder: Path, settings: Settings, *, passphrase: bytes | None) -> Manifest:
     now = read_clock()
     (folder / "node.toml").write_text(format_settings(settings), encoding="utf-8")
     (folder / "recognition.toml").write_text(_POLICY, encoding="utf-8")
-    signers = create_keys(folder / "keys")
+    signers = create_keys(folder / "keys", passphrase, draw_bytes)
     manifest, envelope = _sign_manifest(settings, signers, now=now)
     store = SqliteStore.open(folder / "store.db")
     try:

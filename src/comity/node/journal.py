@@ -18,9 +18,11 @@ from comity.errors import (
     VerificationError,
 )
 from comity.ids import Digest, PartyId
+from comity.lineage import verify_chain
+from comity.node.lineage import read_chain
 from comity.node.node import Node
 from comity.release.disclosure import Leaf, parse_leaf
-from comity.signing import Manifest, Role, parse_manifest, parse_signed_document, verify_manifest
+from comity.signing import Manifest, verify_manifest
 from comity.store import SqliteStore, Transaction, log, parties
 from comity.tlog.note import parse_checkpoint, parse_note
 from comity.tlog.origin import first_origin
@@ -31,7 +33,7 @@ __all__ = [
     "find_entry",
     "list_entries",
     "read_checkpoint",
-    "read_own_manifest",
+    "read_own_chain",
     "verify_folder",
     "verify_store",
 ]
@@ -138,7 +140,7 @@ def verify_store(store: SqliteStore, *, origin: str, party: PartyId, digest: Dig
         CorruptionError: the party's own manifest is missing or damaged.
     """
     with store.read() as transaction:
-        manifest = read_own_manifest(transaction, party, digest=digest)
+        chain = read_own_chain(transaction, party, digest=digest)
         heads = log.read_heads(transaction)
         if heads and _count_entries(transaction) > heads[-1][0]:
             raise LogMismatch(f"there are entries beyond the last checkpoint over {heads[-1][0]}", entry=heads[-1][0])
@@ -147,7 +149,7 @@ def verify_store(store: SqliteStore, *, origin: str, party: PartyId, digest: Dig
             heads,
             read_tile=lambda level, index: log.read_tile(transaction, level, index),
             origin=origin,
-            log_keys=manifest.roles[Role.LOG].keys,
+            chain=chain,
         )
     return VerifiedLog(
         size=verified.size,
@@ -157,24 +159,28 @@ def verify_store(store: SqliteStore, *, origin: str, party: PartyId, digest: Dig
         checkpoints=verified.checkpoints,
         origin=verified.origin,
         purged=verified.purged,
-        manifest=manifest.digest,
+        manifest=chain[-1].digest,
     )
 
 
-def read_own_manifest(transaction: Transaction, party: PartyId, *, digest: Digest | None) -> Manifest:
-    """The manifest of this party in the store, signed by itself, and the one pinned where one is."""
-    own = parties.read_party(transaction, party)
-    if own is None:
-        raise CorruptionError("the store does not hold this party's own manifest; restore a backup")
+def read_own_chain(transaction: Transaction, party: PartyId, *, digest: Digest | None) -> list[Manifest]:
+    """The manifests of this party in the store, oldest first: the first signed by itself, each other one following.
+
+    A pinned one has to be among them: those before it are named by its digest, those after it follow by its keys.
+    """
+    pinned = parties.read_pinned(transaction, party)
     try:
-        document = parse_signed_document(own.envelope)
-        # Its own times do not matter here: a log is read long after the keys that signed it have run out.
-        manifest = verify_manifest(document, now=parse_manifest(document.payload).issued_at)
+        versions = read_chain(transaction, party)
+        if pinned is None or not versions or versions[-1].manifest.digest != pinned:
+            raise CorruptionError("the store does not hold this party's own manifest; restore a backup")
+        # Their times do not matter here: a log is read long after the keys that signed it have run out.
+        verify_manifest(versions[0].document, now=versions[0].manifest.issued_at)
+        chain = list(verify_chain(versions, now=versions[-1].manifest.issued_at))
     except (MalformedError, VerificationError) as error:
         raise CorruptionError(f"this party's own manifest in the store was altered: {error.detail}") from error
-    if digest is not None and manifest.digest != digest:
-        raise LogMismatch(f"the store holds the manifest {manifest.digest}, which is not the one pinned")
-    return manifest
+    if digest is not None and digest not in {manifest.digest for manifest in chain}:
+        raise LogMismatch(f"the store holds the manifest {chain[-1].digest}, which is not the one pinned")
+    return chain
 
 
 def _read_kept_head(folder: Path) -> tuple[bytes, int]:

@@ -18,17 +18,17 @@ from comity.agreement.recognition import Policy, parse_policy
 from comity.config import Settings, load_settings
 from comity.errors import ConfigError, CorruptionError, MalformedError, NotFoundError, RolledBack, UnavailableError
 from comity.ids import Digest, Instant, PartyId
-from comity.keys import open_keys
+from comity.keys import Keyring
 from comity.node.clock import draw_bytes, read_clock
 from comity.node.pages import Pages
 from comity.release.disclosure import SALT_BYTES, EntryType, Leaf, commit_content, format_leaf
-from comity.signing import Role, Signer, parse_manifest, parse_signed_document
+from comity.signing import Manifest, Role, Signer, parse_manifest, parse_signed_document
 from comity.store import SqliteStore, Transaction, Turns, log, parties
 from comity.tlog.merkle import append_leaves, leaf_hash, root_hash
 from comity.tlog.note import Checkpoint, format_checkpoint, format_note, parse_checkpoint, parse_note, sign_note
 from comity.tlog.origin import first_origin
 
-__all__ = ["Act", "Node", "join_node", "open_node", "sign_head", "verify_keys", "verify_newest", "write_head"]
+__all__ = ["Act", "Node", "join_node", "open_node", "open_signers", "sign_head", "verify_newest", "write_head"]
 
 
 @dataclass(slots=True)
@@ -92,17 +92,19 @@ class Node:
         *,
         settings: Settings,
         store: SqliteStore,
-        signers: Mapping[Role, Signer],
+        keyring: Keyring,
         clock: Callable[[], Instant] = read_clock,
         draw: Callable[[int], bytes] = draw_bytes,
     ) -> None:
         self.folder = folder
         self.settings = settings
         self.store = store
-        self.signers = signers
+        self.keyring = keyring
         self.clock = clock
         self.draw = draw
         self.party = settings.party
+        with store.read() as transaction:
+            self._named, self.signers = open_signers(self.party, keyring, transaction)
         self.remembered: dict[str, tuple[int, object]] = {}
         self.pages = Pages(_PAGES_BYTES)
         self._head: bytes | None = None
@@ -131,9 +133,11 @@ class Node:
         """
         head: bytes | None = None
         opened: Transaction | None = None
+        signing = self._named, self.signers
         try:
             with self.store.write() as transaction:
                 opened = transaction
+                self._renew_signers(transaction)
                 act = Act(transaction=transaction, now=self.clock(), draw=self.draw)
                 yield act
                 if act.entries:
@@ -144,6 +148,7 @@ class Node:
             if opened is not None and opened.has_written():
                 self.remembered.clear()
                 self.pages.clear()
+                self._named, self.signers = signing
             raise
         if head is not None:
             self._head = head
@@ -212,9 +217,18 @@ class Node:
         self.keep_head()
         self.store.close()
 
+    def _renew_signers(self, transaction: Transaction) -> None:
+        """Sign by the keys that the manifest names which is in force in this transaction, whoever has replaced it."""
+        if parties.read_pinned(transaction, self.party) != self._named:
+            self._named, self.signers = open_signers(self.party, self.keyring, transaction)
+
     def _seal(self, act: Act) -> bytes:
-        """The signed head of the log with the act's entries, everything written but not yet committed."""
+        """The signed head of the log with the act's entries, everything written but not yet committed.
+
+        The entry that says of new keys stands under a head that the new log key signs.
+        """
         transaction = act.transaction
+        self._renew_signers(transaction)
         size = log.read_size(transaction)
         log.add_entries(transaction, size, act.entries)
         log.write_sequences(transaction, act.sequences)
@@ -231,8 +245,8 @@ class Node:
         return head
 
 
-def open_node(folder: Path) -> Node:
-    """The node in `folder`, owned by this process until `close`.
+def open_node(folder: Path, unlock: Callable[[], bytes] | None = None) -> Node:
+    """The node in `folder`, owned by this process until `close`; `unlock` gives what encrypted keys are opened by.
 
     Raises:
         NotFoundError: no node there.
@@ -241,20 +255,23 @@ def open_node(folder: Path) -> Node:
         RolledBack: the store is older than the last checkpoint this node signed.
     """
     settings = load_settings(folder)
-    signers = open_keys(folder / "keys")
+    keyring = Keyring(folder / "keys", unlock, draw_bytes)
     if not (folder / "store.db").is_file():
         raise NotFoundError(f"{folder} holds a node without its store; restore store.db from a backup")
     store = SqliteStore.open(folder / "store.db")
     try:
-        verify_keys(settings, signers, store)
+        node = Node(folder, settings=settings, store=store, keyring=keyring)
         verify_newest(folder, store)
+        with store.read() as transaction, suppress(OSError):
+            # What a crash has left of new keys. Where the disk does not let it, it is done at the next opening.
+            keyring.settle(_read_own(settings.party, transaction).roles)
     except BaseException:
         store.close()
         raise
-    return Node(folder, settings=settings, store=store, signers=signers)
+    return node
 
 
-def join_node(folder: Path, settings: Settings, *, lock: int, turns: int) -> Node:
+def join_node(folder: Path, settings: Settings, *, lock: int, turns: int, passphrase: bytes | None) -> Node:
     """The node in `folder` once more, in a process that the one which owns it has started.
 
     What is remembered here is remembered under counts that are read in the transaction that uses it: other processes
@@ -264,14 +281,13 @@ def join_node(folder: Path, settings: Settings, *, lock: int, turns: int) -> Nod
         ConfigError: the keys.
         CorruptionError, StoreFull: the store cannot be opened.
     """
-    signers = open_keys(folder / "keys")
+    keyring = Keyring(folder / "keys", None if passphrase is None else lambda: passphrase, draw_bytes)
     store = SqliteStore.join(folder / "store.db", lock=lock, turns=turns)
     try:
-        verify_keys(settings, signers, store)
+        return Node(folder, settings=settings, store=store, keyring=keyring)
     except BaseException:
         store.close()
         raise
-    return Node(folder, settings=settings, store=store, signers=signers)
 
 
 def sign_head(origin: str, size: int, root: bytes, *, signer: Signer) -> bytes:
@@ -291,18 +307,18 @@ def write_head(folder: Path, head: bytes) -> None:
     temporary.replace(folder / "head")
 
 
-def verify_keys(settings: Settings, signers: Mapping[Role, Signer], store: SqliteStore) -> None:
-    """The keys in the folder are those that this party's manifest names."""
-    with store.read() as transaction:
-        own = parties.read_party(transaction, settings.party)
+def _read_own(party: PartyId, transaction: Transaction) -> Manifest:
+    """This party's own manifest, as it is in force."""
+    own = parties.read_party(transaction, party)
     if own is None:
         raise CorruptionError("the store does not hold this party's own manifest; restore a backup")
-    roles = parse_manifest(parse_signed_document(own.envelope).payload).roles
-    for role, signer in signers.items():
-        if role not in roles or signer.public_key not in roles[role].keys:
-            raise ConfigError(
-                f"keys/{role}.pem is not a key that this party's manifest names; restore keys and store from one backup"
-            )
+    return parse_manifest(parse_signed_document(own.envelope).payload)
+
+
+def open_signers(party: PartyId, keyring: Keyring, transaction: Transaction) -> tuple[Digest, Mapping[Role, Signer]]:
+    """The digest of this party's manifest in force, and the keys in the folder that it names."""
+    manifest = _read_own(party, transaction)
+    return manifest.digest, keyring.open(manifest.roles)
 
 
 def verify_newest(folder: Path, store: SqliteStore) -> None:

@@ -20,6 +20,8 @@ from comity.errors import (
 )
 from comity.exchange import verify_access
 from comity.ids import Digest, Instant, PartyId
+from comity.lineage import Version
+from comity.node.lineage import check_keys, put_manifest
 from comity.node.node import Act, Node
 from comity.release.disclosure import CredentialChange, EntryType, format_credential_content
 from comity.signing import Manifest, SignedDocument, parse_manifest, parse_signed_document, verify_manifest
@@ -92,6 +94,7 @@ def add_party(node: Node, envelope: bytes, *, digest: Digest | None, url: str | 
     if url is not None and not url.startswith(("https://", "http://")):
         raise MalformedRequest(f"{url!r} is not a URL of a node; it begins with https:// (or http:// on loopback)")
     document = parse_signed_document(envelope)
+    clean = url.rstrip("/") if url else None
     with node.act() as act:
         claimed = parse_manifest(document.payload)
         if claimed.party == node.party:
@@ -104,8 +107,9 @@ def add_party(node: Node, envelope: bytes, *, digest: Digest | None, url: str | 
         else:
             current = parse_manifest(parse_signed_document(known.envelope).payload)
             manifest = verify_next(current, document, now=act.now)
-        _check_keys(manifest, read_manifests(act.transaction))
-        clean = url.rstrip("/") if url else None
+            put_manifest(act, Version(manifest=manifest, envelope=envelope), before=current, url=clean)
+            return manifest
+        check_keys(act.transaction, manifest)
         parties.put_party(act.transaction, manifest, envelope=envelope, url=clean, now=act.now)
         # What waits for this party is worth a try at once: its address or its keys may be what was missing.
         agreements.make_due(act.transaction, manifest.party, now=act.now)
@@ -298,20 +302,6 @@ def _record(act: Act, change: CredentialChange, credential: StoredCredential) ->
         change, party=credential.party, credential=credential.id, expires_at=credential.expires_at
     )
     act.record(EntryType.CREDENTIAL, content, terms=None, recipient=None, count=1)
-
-
-def _check_keys(manifest: Manifest, others: dict[PartyId, Manifest]) -> None:
-    """No key of the manifest is another party's: one hand must not be able to sign for two."""
-    own = _keys(manifest)
-    for other in others.values():
-        if other.party != manifest.party and not own.isdisjoint(_keys(other)):
-            raise ConflictError(
-                f"the manifest of {manifest.party} lists a key that {other.party} also lists; refuse it, and ask both"
-            )
-
-
-def _keys(manifest: Manifest) -> frozenset[bytes]:
-    return frozenset(key for role in manifest.roles.values() for key in role.keys)
 
 
 def _hash(secret: str) -> Digest:

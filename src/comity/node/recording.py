@@ -18,8 +18,9 @@ from comity.agreement.people import Approval
 from comity.agreement.recognition import Recognised, take_positions
 from comity.agreement.terms import Terms
 from comity.errors import AuthenticationError, ConfigError, ConflictError, NotFoundError, VerificationError
-from comity.exchange import make_message, parse_message
+from comity.exchange import endorse_message, make_message, parse_message
 from comity.ids import AgreementId, Digest, Instant
+from comity.node.lineage import tell_lineage
 from comity.node.node import Act, Node
 from comity.node.standing import Dossier, judge_terms, read_dossier
 from comity.node.taking import check_taken
@@ -236,7 +237,12 @@ def _queue(node: Node, act: Act, dossier: Dossier, standing: Standing, *, newest
     envelopes = {event.digest: envelope for event, envelope in zip(dossier.events, dossier.envelopes, strict=True)}
     due = find_addressed(dossier.belonging(), dossier.events, standing, party=node.party, newest=newest)
     for party, event in due:
-        agreements.put_outbox(act.transaction, party, event.digest, envelope=envelopes[event.digest], now=act.now)
+        tell_lineage(node, act, party, signer=node.signers[Role.TRANSPORT])
+        envelope = envelopes[event.digest]
+        if event.party == node.party:
+            # Who is told late, a joiner say, has to know it by the key that is in force by then.
+            envelope = endorse_message(envelope, [node.signers[Role.AGREEMENT]])
+        agreements.put_outbox(act.transaction, party, event.digest, envelope=envelope, now=act.now)
 
 
 def _read(node: Node, act: Act, agreement: AgreementId) -> Dossier:

@@ -11,7 +11,7 @@ A crash before the last leaves a folder that does not start: to recover again gi
 under the one before has left.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,9 +30,10 @@ from comity.errors import (
     UnknownKey,
 )
 from comity.ids import PartyId
-from comity.keys import open_keys
-from comity.node.journal import read_own_manifest, verify_store
-from comity.node.node import Node, verify_keys, verify_newest, write_head
+from comity.keys import Keyring
+from comity.node.clock import draw_bytes
+from comity.node.journal import read_own_chain, verify_store
+from comity.node.node import Node, verify_newest, write_head
 from comity.node.people import Actor, Approved, Waiting, approve, identify, list_people
 from comity.node.retention import check_texts
 from comity.node.succession import publish_succession
@@ -77,11 +78,13 @@ def recover_folder(
     role: PersonRole | None,
     why: str | None,
     heads: Mapping[str, bytes] = {},
+    unlock: Callable[[], bytes] | None = None,
 ) -> Recovered | Waiting | Refusal:
     """What became of the recovery of the node in `folder`, which no process owns.
 
     It takes two people, where people are registered; where none are, whoever controls the folder. `heads` are
-    checkpoints of the lost log from elsewhere, behind what to call them.
+    checkpoints of the lost log from elsewhere, behind what to call them. `unlock` gives what encrypted keys are opened
+    by.
 
     Raises:
         NotFoundError, ConfigError, StoreBusy: the node cannot be opened.
@@ -91,11 +94,14 @@ def recover_folder(
         AuthenticationError: the person.
     """
     reason = check_texts(reason, None)
-    settings, signers = load_settings(folder), open_keys(folder / "keys")
+    settings, keyring = load_settings(folder), Keyring(folder / "keys", unlock, draw_bytes)
     store = SqliteStore.open(folder / "store.db")
-    node = Node(folder, settings=settings, store=store, signers=signers)
     try:
-        verify_keys(settings, signers, store)
+        node = Node(folder, settings=settings, store=store, keyring=keyring)
+    except BaseException:
+        store.close()
+        raise
+    try:
         _check_needed(folder, store)
         verified = verify_store(store, origin=first_origin(node.party), party=node.party)
         if verified.origin != node.origin:
@@ -123,9 +129,9 @@ def _check_needed(folder: Path, store: SqliteStore) -> None:
 def _find_newest(node: Node, heads: Mapping[str, bytes]) -> _Known:
     """The newest checkpoint that is known of the log; of two of one size the one that the store has."""
     with node.store.read() as transaction:
-        own = read_own_manifest(transaction, node.party, digest=None)
+        chain = read_own_chain(transaction, node.party, digest=None)
         last = log.read_head(transaction)
-    keys = own.roles[Role.LOG].keys
+    keys = [key for manifest in chain for key in manifest.roles[Role.LOG].keys]
     found = list[_Known]()
     if last is not None:
         found.append(_verify_head("the store", last, origin=node.origin, keys=keys))
@@ -139,7 +145,7 @@ def _find_newest(node: Node, heads: Mapping[str, bytes]) -> _Known:
     return max(found, key=lambda item: item.checkpoint.size)
 
 
-def _verify_head(name: str, note: bytes, *, origin: str, keys: tuple[bytes, ...]) -> _Known:
+def _verify_head(name: str, note: bytes, *, origin: str, keys: Sequence[bytes]) -> _Known:
     parsed = parse_note(note[: _MAX_NOTE_BYTES + 1])
     checkpoint = parse_checkpoint(parsed.text)
     if checkpoint.origin != origin:

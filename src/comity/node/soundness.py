@@ -22,7 +22,7 @@ from comity.certificate import StoredManifest
 from comity.errors import ConfigError, CorruptionError, MalformedError, VerificationError
 from comity.exchange import EVENT_TYPE, parse_message
 from comity.ids import Instant, PartyId
-from comity.keys import open_keys
+from comity.keys import Keyring
 from comity.node.clock import read_clock
 from comity.node.journal import verify_folder
 from comity.release.disclosure import parse_leaf
@@ -206,7 +206,7 @@ def _examine_keys(folder: Path) -> Iterator[Finding]:
         )
         return
     try:
-        open_keys(folder / "keys")
+        Keyring(folder / "keys", None, bytes).verify_plain()
     except ConfigError as error:
         yield Finding(
             grade=Grade.BROKEN,

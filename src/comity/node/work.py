@@ -219,7 +219,7 @@ def _list_manifests(node: Node, *, now: Instant) -> Iterator[WorkItem]:
         own = manifest.party == node.party
         yield WorkItem(
             kind=WorkKind.MANIFEST_END,
-            act="make the next manifest and give it to every partner"
+            act="make the next manifest, by which every partner is told: party renew, or party rotate for other keys"
             if own
             else f"ask {manifest.party} for its next manifest, and pin it: party add",
             why=f"manifest version {manifest.version} of {manifest.party} is valid until then; nothing leaves after it",

@@ -61,6 +61,7 @@ __all__ = [
     "format_credential_content",
     "format_disclosure",
     "format_event_content",
+    "format_key_content",
     "format_leaf",
     "format_listing",
     "format_people_content",
@@ -106,14 +107,16 @@ class EntryType(StrEnum):
     PURGE = "purge"
     ACKNOWLEDGEMENT = "acknowledgement"
     RECOVERY = "recovery"
+    KEY_ROTATION = "key-rotation"
 
 
 NOT_SHARED = frozenset({EntryType.REVIEW, EntryType.PURGE, EntryType.RECOVERY})
 """What a party records of its own house: it concerns terms where something was received under them, else none."""
 
 
-OF_NO_TERMS = frozenset({EntryType.PEOPLE, EntryType.CREDENTIAL, EntryType.ACKNOWLEDGEMENT})
-"""What a party records of who may come in, and of what is known to have been given: it concerns no terms alone."""
+OF_NO_TERMS = frozenset({EntryType.PEOPLE, EntryType.CREDENTIAL, EntryType.ACKNOWLEDGEMENT, EntryType.KEY_ROTATION})
+"""What a party records of who may come in, by which keys, and of what is known to have been given: of no terms alone.
+"""
 
 
 class CredentialChange(StrEnum):
@@ -233,10 +236,7 @@ def format_event_content(
         "agreement": agreement,
     }
     if approvals:
-        content["approvals"] = [
-            {"person": item.person, "role": item.role.value, "reason": item.reason, "at": format_instant(item.at)}
-            for item in approvals
-        ]
+        content["approvals"] = _describe_approvals(approvals)
     return canonical_bytes(content)
 
 
@@ -264,6 +264,25 @@ def format_reader_content(change: ReaderChange, *, reader: str, permission: str,
             "reader": reader,
             "permission": permission,
             "expires_at": format_instant(expires_at),
+        }
+    )
+
+
+def format_key_content(
+    *, party: PartyId, manifest: Digest, version: int, revoked: Sequence[str], approvals: Sequence[Approval] = ()
+) -> bytes:
+    """The content of a key-rotation entry, canonical: the manifest in force from here on, of this party or of another.
+
+    `revoked` are the ids of the keys that it is the first to call revoked; `approvals` those of this party's people.
+    """
+    return canonical_bytes(
+        {
+            "format": "comity-key-record/1",
+            "party": party,
+            "manifest": manifest,
+            "version": version,
+            "revoked": list[Json](revoked),
+            "approvals": _describe_approvals(approvals),
         }
     )
 
@@ -434,6 +453,13 @@ def _build_leaf(
     if leaf.type not in NOT_SHARED and (leaf.terms is None) != (leaf.type in OF_NO_TERMS):
         raise MalformedJson(f"an entry of type {kind} names {'no terms' if terms is None else 'terms'}")
     return leaf
+
+
+def _describe_approvals(approvals: Sequence[Approval]) -> list[Json]:
+    return [
+        {"person": item.person, "role": item.role.value, "reason": item.reason, "at": format_instant(item.at)}
+        for item in approvals
+    ]
 
 
 def _quote(word: str | None) -> str:

@@ -27,6 +27,7 @@ __all__ = [
     "mark_failed",
     "mark_reviewed",
     "measure_unanswered",
+    "put_first",
     "put_outbox",
     "read_due",
     "read_envelopes",
@@ -39,7 +40,9 @@ __all__ = [
     "read_undelivered",
     "read_unheard",
     "read_versions",
+    "remove_undelivered",
     "remove_unheard",
+    "replace_envelope",
     "was_told",
 ]
 
@@ -213,6 +216,26 @@ def put_outbox(transaction: Transaction, party: PartyId, event: Digest, *, envel
             "INSERT INTO outbox (party, event, envelope, added_at, due_at) VALUES (?, ?, ?, ?, ?)",
             (party, event, envelope, now, now),
         )
+
+
+def put_first(transaction: Transaction, party: PartyId, event: Digest, *, envelope: bytes, now: Instant) -> None:
+    """Queue the message before all others, due at once; what was queued for `event` and `party` before is not again."""
+    if transaction.row("SELECT 1 FROM outbox WHERE event = ? AND party = ?", (event, party)) is None:
+        transaction.run(
+            "INSERT INTO outbox (position, party, event, envelope, added_at, due_at)"
+            " SELECT MIN(0, COALESCE(MIN(position), 0)) - 1, ?, ?, ?, ?, ? FROM outbox",
+            (party, event, envelope, now, now),
+        )
+
+
+def remove_undelivered(transaction: Transaction, party: PartyId, event: Digest) -> None:
+    """Take the message that carries `event` out of the queue, unless it has arrived."""
+    transaction.run("DELETE FROM outbox WHERE event = ? AND party = ? AND delivered_at IS NULL", (event, party))
+
+
+def replace_envelope(transaction: Transaction, position: int, envelope: bytes) -> None:
+    """Let the message in the queue carry other signatures over what it says."""
+    transaction.run("UPDATE outbox SET envelope = ? WHERE position = ?", (envelope, position))
 
 
 def read_due(

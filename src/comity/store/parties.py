@@ -13,6 +13,7 @@ __all__ = [
     "add_credential",
     "find_credential",
     "has_manifest",
+    "list_chain",
     "list_credentials",
     "list_manifests",
     "list_parties",
@@ -22,6 +23,7 @@ __all__ = [
     "read_manifest",
     "read_meta",
     "read_party",
+    "read_pinned",
     "revoke_credential",
     "use_credential",
     "write_meta",
@@ -85,6 +87,12 @@ def read_party(transaction: Transaction, party: PartyId) -> StoredParty | None:
     return _party(row) if row else None
 
 
+def read_pinned(transaction: Transaction, party: PartyId) -> Digest | None:
+    """The digest of the manifest in use of `party`; None when the party is not pinned."""
+    row = transaction.row("SELECT manifest FROM party WHERE id = ?", (party,))
+    return Digest(row[0]) if row else None
+
+
 def list_parties(transaction: Transaction) -> list[StoredParty]:
     """Every pinned party, by id."""
     return [_party(row) for row in transaction.rows(f"SELECT {_COLUMNS} FROM {_FROM} ORDER BY p.id")]
@@ -113,6 +121,12 @@ def list_manifests(transaction: Transaction) -> list[tuple[PartyId, Digest, byte
     """Every signed manifest as received, oldest first of each party, behind the party and its digest."""
     rows = transaction.rows("SELECT party, digest, envelope FROM manifest ORDER BY party, version")
     return [(PartyId(party), Digest(digest), bytes(envelope)) for party, digest, envelope in rows]
+
+
+def list_chain(transaction: Transaction, party: PartyId) -> list[bytes]:
+    """Every signed manifest of one party as received, oldest first."""
+    rows = transaction.rows("SELECT envelope FROM manifest WHERE party = ? ORDER BY version", (party,))
+    return [bytes(row[0]) for row in rows]
 
 
 def add_credential(transaction: Transaction, credential: StoredCredential, *, secret_hash: Digest) -> None:

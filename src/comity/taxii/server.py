@@ -42,6 +42,7 @@ from comity.node.pages import Filled
 from comity.node.parties import authenticate, read_cursor_key
 from comity.node.poll import MAX_PAGE_OBJECTS, PollRequest, Selection, VersionChoice
 from comity.release.disclosure import Answer
+from comity.signing import Manifest
 from comity.taxii import receipts, tiles, wire, writing
 from comity.taxii.bodies import Bodies, Hold
 from comity.taxii.coding import Coding, compress
@@ -234,10 +235,12 @@ class TaxiiApp:
             if succession.is_succession(body):
                 succession.receive_succession(self.node, body)
                 return respond(202)
-            recorded = correspond.receive(self.node, body)
+            recorded = correspond.receive_any(self.node, body)
         except MalformedError as error:
             raise NotFoundError(error.detail) from error
         self._received()
+        if isinstance(recorded, Manifest):
+            return respond(202)
         event = recorded.event
         # One that is known may have closed a gate when it came first; whoever waits for that is waited for.
         stops = recorded.stops or (recorded.heard and not recorded.new)

@@ -28,7 +28,7 @@ async def work(given: Given) -> None:
     worker = _Working(given)
     worker.channel = await open_channel(socket.socket(fileno=given.channel), worker.handle, _end)
     try:
-        node = join_node(given.folder, given.settings, lock=given.lock, turns=given.turns)
+        node = join_node(given.folder, given.settings, lock=given.lock, turns=given.turns, passphrase=given.passphrase)
         try:
             await worker.serve(node)
         finally:

@@ -73,7 +73,10 @@ _log = logging.getLogger("comity.workers")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
-    """What a worker is given when it starts: descriptors that it inherits, and the settings as they were read once."""
+    """What a worker is given when it starts: descriptors that it inherits, and the settings as they were read once.
+
+    `passphrase` opens the party's keys. All of it goes through a pipe that nobody else reads.
+    """
 
     folder: Path
     settings: Settings
@@ -83,6 +86,7 @@ class Given:
     lock: int
     turns: int
     tally: int
+    passphrase: bytes | None = field(repr=False)
 
     @property
     def descriptors(self) -> tuple[int, ...]:
@@ -252,6 +256,7 @@ class Workers:
                 lock=lock,
                 turns=turns,
                 tally=self._tally.handle,
+                passphrase=self._node.keyring.passphrase,
             )
             try:
                 process = _start(self._command, given)

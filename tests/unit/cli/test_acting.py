@@ -102,6 +102,7 @@ def test_every_command_that_needs_a_node_has_its_operation() -> None:
     alone = {("init",), ("serve",), ("log", "verify"), ("agreement", "test")}
     alone |= {("witness", name) for name in ("init", "add-log", "serve", "show", "verify-evidence")}
     alone |= {("fsck",), ("restore",), ("recover",), ("verify",), ("audit",)}
+    alone |= {("party", "protect-keys"), ("party", "unprotect-keys")}
     assert {".".join(path) for path in COMMANDS if path not in alone} == set(OPERATIONS)
 
 

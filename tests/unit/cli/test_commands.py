@@ -501,7 +501,7 @@ def test_a_command_waits_for_another_that_owns_the_store_just_now(aurelia: Party
 
 
 def test_a_bug_is_told_with_an_incident_and_no_traceback(aurelia: Party, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_: Path) -> None:
+    def fail(_: Path, __: object) -> None:
         raise ZeroDivisionError("secret")
 
     monkeypatch.setattr("comity.cli.acting.open_node", fail)

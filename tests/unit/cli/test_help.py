@@ -26,7 +26,8 @@ PRINTING = {"jinja2", "weasyprint"}
 HEAVY = SERVING | PRINTING
 
 PROMISED = """init serve
-party export/party add/party list/credential create/credential list/credential revoke
+party export/party add/party list/party rotate/party renew/party revoke-key/party protect-keys/party unprotect-keys
+credential create/credential list/credential revoke
 object add/object show/object unkept/explain/pull/reach/audit
 agreement check/agreement preview/agreement diff
 agreement propose/agreement list/agreement show/agreement status/agreement clarify/agreement answer/agreement accept

@@ -26,7 +26,7 @@ from comity.errors import (
     VerificationError,
 )
 from comity.ids import PartyId
-from comity.keys import open_keys
+from comity.keys import open_key
 from comity.node import recovery
 from comity.node.backup import make_backup, restore_backup
 from comity.node.journal import find_entry, verify_folder
@@ -38,7 +38,6 @@ from comity.node.recovery import Recovered, recover_folder
 from comity.node.soundness import examine_folder
 from comity.node.succession import is_succession, list_successions, receive_succession
 from comity.release.disclosure import EntryType
-from comity.signing import Role as KeyRole
 from comity.store import log
 from comity.tlog.note import Checkpoint, format_checkpoint, format_note, parse_checkpoint, parse_note, sign_note
 from comity.tlog.origin import first_origin, next_origin, parse_origin
@@ -248,7 +247,7 @@ def test_a_checkpoint_that_is_not_of_this_log_is_not_believed(world: World, fold
 
 def test_a_checkpoint_of_another_log_by_this_partys_own_key_is_not_believed(world: World, folder: Path) -> None:
     text = format_checkpoint(Checkpoint(origin="comity/aurelia/witness", size=99, root=bytes(32)))
-    note = format_note(sign_note(text, "comity/aurelia", open_keys(folder / "keys")[KeyRole.LOG]))
+    note = format_note(sign_note(text, "comity/aurelia", open_key(folder / "keys" / "log.pem")))
     with pytest.raises(LogMismatch, match="of comity/aurelia/witness"):
         recover(world, heads={"given": note})
 
@@ -309,7 +308,7 @@ def test_a_recovery_of_another_log_is_refused(world: World, folder: Path) -> Non
             return log.read_tile(transaction, level, index)
 
     with pytest.raises(LogMismatch, match="which this is not"):
-        verify_log(entries, heads, read_tile=read_tile, origin="comity/borealia", log_keys=[])
+        verify_log(entries, heads, read_tile=read_tile, origin="comity/borealia", chain=[])
 
 
 # --- what partners are told -------------------------------------------------------------------------------------------

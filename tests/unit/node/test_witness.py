@@ -193,7 +193,7 @@ def other(world: World) -> Node:
     """The node of aurelia once more, as a worker process has it: a connection of its own to the same store."""
     node = world.nodes["aurelia"]
     lock, turns = node.share()
-    joined = join_node(node.folder, node.settings, lock=os.dup(lock), turns=os.dup(turns))
+    joined = join_node(node.folder, node.settings, lock=os.dup(lock), turns=os.dup(turns), passphrase=None)
     joined.clock = lambda: world.now
     return joined
 

@@ -85,6 +85,11 @@ def edited(old: str, new: str) -> bytes:
     return changed.encode()
 
 
+def with_revoked(*keys: bytes) -> bytes:
+    listed = ",".join(f'{{"key":"{key.hex()}","since":"2026-11-20T00:00:00.000000Z"}}' for key in keys)
+    return edited('"roles":{', f'"revoked":[{listed}],"roles":{{')
+
+
 def successor(desc: str, payload: bytes, expect: Json, *, signers: tuple[Signer, ...], now: str = NOW) -> Vector:
     given: dict[str, Json] = {
         "act": "verify_successor",
@@ -271,6 +276,16 @@ def manifest_vectors() -> dict[str, Vector]:
         "manifest-state-in-small-letters": first("xa", edited('"XA"', '"xa"'), "malformed-manifest"),
         "manifest-party-with-space": first(
             "a party id with a space", edited('"arvenia"', '"arv enia"'), "malformed-manifest"
+        ),
+        "manifest-ok-revoked": first("it calls another key revoked", with_revoked(STRANGER.public_key), None),
+        "manifest-revoked-in-use": first(
+            "it calls a key revoked that it lists", with_revoked(A1.public_key), "malformed-manifest"
+        ),
+        "manifest-revoked-twice": first(
+            "it calls a key revoked twice", with_revoked(*[STRANGER.public_key] * 2), "malformed-manifest"
+        ),
+        "manifest-revoked-nothing": first(
+            "it has the member and names no key", edited('"roles":{', '"revoked":[],"roles":{'), "malformed-manifest"
         ),
     }
 

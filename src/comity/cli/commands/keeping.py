@@ -132,7 +132,11 @@ def backup(session: Session, target: Path, *, with_keys: bool) -> int:
 
     told = _Told(session)
     made = make_backup(
-        session.node_folder(), target, secrets=with_keys, progress=lambda done, of: told.tell("pages", done, of)
+        session.node_folder(),
+        target,
+        secrets=with_keys,
+        unlock=session.unlock,
+        progress=lambda done, of: told.tell("pages", done, of),
     )
     described: dict[str, Json] = describe(made)
     if with_keys:
@@ -205,6 +209,7 @@ def recover(session: Session, reason: str, heads: tuple[Path, ...], statement: P
         role=session.role,
         why=session.why,
         heads={str(path): read_input(str(path)) for path in heads},
+        unlock=session.unlock,
     )
     if statement is not None and "statement" in done.result:
         write_new(str(statement), str(done.result["statement"]))

@@ -23,24 +23,32 @@ _DEFAULT_LISTEN = "127.0.0.1:8440"
 @click.option("--party", required=True, metavar="ID", help="The party's id: lower-case letters, digits, '.' and '-'.")
 @click.option("--name", required=True, metavar="NAME", help="The party's name, as people know it.")
 @click.option("--state", metavar="CC", help="Its state, by ISO 3166-1 alpha-2 code; none for an organisation.")
+@click.option("--protect", is_flag=True, help="Encrypt the keys under a passphrase.")
 @click.pass_obj
-def init(session: Session, folder: Path, party: str, name: str, state: str | None) -> int:
+def init(session: Session, folder: Path, party: str, name: str, state: str | None, *, protect: bool) -> int:
     """Make a node in DIR: keys, a signed manifest, an empty store, and a policy that recognises nothing.
 
-    DIR must not exist yet, or be empty.
+    DIR must not exist yet, or be empty. With --protect the keys are encrypted under the passphrase that `comity
+    --key-passphrase-file` names, or one that is typed; else they are plain, and whoever reads DIR can sign.
     """
     from comity.cli.operations.parties import describe_manifest
-    from comity.config import parse_address
+    from comity.config import find_passphrase_file, parse_address
     from comity.errors import MalformedRequest
     from comity.ids import parse_party_id
     from comity.node.founding import found_node
 
     if not name.isprintable():
         raise MalformedRequest("a name is text in UTF-8, and all of it shows", where="--name")
+    passphrase = session.choose_passphrase(find_passphrase_file(session.passphrase_file)) if protect else None
     manifest = found_node(
-        folder, party=parse_party_id(party), name=name, state=state, listen=parse_address(_DEFAULT_LISTEN)
+        folder,
+        party=parse_party_id(party),
+        name=name,
+        state=state,
+        listen=parse_address(_DEFAULT_LISTEN),
+        passphrase=passphrase,
     )
-    session.show({**describe_manifest(manifest), "folder": str(folder)}, describe_founded)
+    session.show({**describe_manifest(manifest), "folder": str(folder), "encrypted": protect}, describe_founded)
     return Exit.DONE
 
 

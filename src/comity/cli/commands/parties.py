@@ -2,14 +2,18 @@
 """Shell: `party` and `credential`."""
 
 import base64
+from pathlib import Path
 
 import click
 
-from comity.cli.session import ActCommand, Session, read_input, write_new
+from comity.cli.reply import Exit, Json
+from comity.cli.session import ActCommand, PersonCommand, Session, read_input, write_new
 from comity.cli.words.parties import (
     describe_added,
     describe_credential,
+    describe_protected,
     describe_revoked,
+    describe_rotated,
     list_credentials,
     list_parties,
 )
@@ -66,6 +70,92 @@ def add(session: Session, file: str, digest: str | None, url: str | None) -> int
 def list_command(session: Session) -> int:
     """List the parties that are pinned, this one among them."""
     return session.run("party.list", {}, list_parties)
+
+
+_DAYS = click.option(
+    "--days", metavar="N", type=int, default=730, show_default=True, help="How long the next manifest is good."
+)
+
+
+@party.command("rotate", cls=PersonCommand, example="comity --node aurelia --as anna.badge party rotate log transport")
+@click.argument("roles", metavar="[KEYROLE]...", nargs=-1)
+@_DAYS
+@click.pass_obj
+def rotate(session: Session, roles: tuple[str, ...], days: int) -> int:
+    """Make other keys, and the next manifest that names them; partners are told.
+
+    KEYROLE is manifest, agreement, log or transport; where none is named, all four are replaced. The old keys are
+    destroyed: what they signed stays good, and they sign nothing more.
+    """
+    return session.run_as("party.rotate", {"roles": list[Json](roles), "days": days}, describe_rotated)
+
+
+@party.command("renew", cls=PersonCommand, example="comity --node aurelia --as anna.badge party renew --days 365")
+@_DAYS
+@click.pass_obj
+def renew(session: Session, days: int) -> int:
+    """Make the next manifest with the same keys and a later end; partners are told."""
+    return session.run_as("party.renew", {"days": days}, describe_rotated)
+
+
+@party.command(
+    "revoke-key",
+    cls=PersonCommand,
+    example="comity --node aurelia --as anna.badge party revoke-key agreement --since 2026-11-20T00:00:00Z",
+)
+@click.argument("key_role", metavar="KEYROLE")
+@click.option("--since", metavar="TIME", required=True, help="From when on the key may have been in other hands.")
+@_DAYS
+@click.pass_obj
+def revoke_key(session: Session, key_role: str, since: str, days: int) -> int:
+    """Say that a key is in other hands, and replace it; partners are told, and take nothing more that it signs.
+
+    One person is enough. KEYROLE is manifest, agreement, log or transport.
+    """
+    arguments: dict[str, Json] = {"key_role": key_role, "since": since, "days": days}
+    return session.run_as("party.revoke-key", arguments, describe_rotated)
+
+
+@party.command(
+    "protect-keys",
+    cls=ActCommand,
+    example="comity --node aurelia party protect-keys --new-passphrase-file /run/credentials/comity",
+)
+@click.option(
+    "--new-passphrase-file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The passphrase; without it, it is asked for.",
+)
+@click.pass_obj
+def protect_keys(session: Session, new_passphrase_file: Path | None) -> int:
+    """Encrypt the keys of this node under a passphrase, or under another one. The node must not be served meanwhile.
+
+    Copies made before stay as they are: rotate the keys after it, if somebody may have one.
+    """
+    return _protect(session, session.choose_passphrase(new_passphrase_file))
+
+
+@party.command("unprotect-keys", cls=ActCommand, example="comity --node aurelia party unprotect-keys")
+@click.pass_obj
+def unprotect_keys(session: Session) -> int:
+    """Leave the keys of this node without encryption. The node must not be served meanwhile."""
+    return _protect(session, None)
+
+
+def _protect(session: Session, passphrase: bytes | None) -> int:
+    from comity.node.node import open_node
+    from comity.node.rotation import protect_keys as protect
+
+    # Not by way of the process that serves: a passphrase goes through as few hands as can be.
+    node = open_node(session.node_folder(), session.unlock)
+    try:
+        protect(node, passphrase)
+        encrypted = not node.keyring.list_plain()
+    finally:
+        node.close()
+    session.show({"party": node.party, "keys": str(node.keyring.folder), "encrypted": encrypted}, describe_protected)
+    return Exit.DONE
 
 
 @click.group()

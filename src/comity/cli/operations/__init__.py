@@ -15,6 +15,7 @@ from comity.cli.operations import (
     reach,
     receipts,
     retention,
+    rotation,
     standing,
     witness,
 )
@@ -31,6 +32,9 @@ OPERATIONS: Mapping[str, Operation] = {
     "party.export": parties.export,
     "party.add": parties.add,
     "party.list": parties.list_all,
+    "party.rotate": rotation.rotate,
+    "party.renew": rotation.renew,
+    "party.revoke-key": rotation.revoke_key,
     "credential.create": parties.create_credential,
     "credential.list": parties.list_credentials,
     "credential.revoke": parties.revoke_credential,

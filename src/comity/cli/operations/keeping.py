@@ -2,7 +2,7 @@
 """Shell: operations that let a node forget what its log recorded, and what keeps it whole."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from comity.agreement.people import parse_badge, parse_role
@@ -64,7 +64,14 @@ def note_backup(node: Node, arguments: Arguments) -> Outcome:
 
 
 def recover(
-    folder: Path, *, reason: str, badge: str | None, role: str | None, why: str | None, heads: Mapping[str, bytes]
+    folder: Path,
+    *,
+    reason: str,
+    badge: str | None,
+    role: str | None,
+    why: str | None,
+    heads: Mapping[str, bytes],
+    unlock: Callable[[], bytes],
 ) -> Outcome:
     """What became of a recovery of the node in `folder`, which cannot be opened as one that serves is."""
     done = recover_folder(
@@ -74,6 +81,7 @@ def recover(
         role=None if role is None else parse_role(role),
         why=why,
         heads=heads,
+        unlock=unlock,
     )
     if isinstance(done, Waiting):
         return conclude_waiting(done)

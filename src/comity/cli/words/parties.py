@@ -4,15 +4,21 @@
 from typing import Any
 
 from comity.cli.words.layout import columns, fields, printable, shorten_time
+from comity.cli.words.people import describe_approvals, describe_refusal, describe_waiting_act
 
 __all__ = [
     "describe_added",
     "describe_credential",
     "describe_founded",
+    "describe_protected",
     "describe_revoked",
+    "describe_rotated",
     "list_credentials",
     "list_parties",
 ]
+
+
+_PLAIN = "The keys are NOT ENCRYPTED: whoever has a copy of them can sign as this party; see `party protect-keys`."
 
 
 def describe_founded(result: dict[str, Any]) -> str:
@@ -20,6 +26,7 @@ def describe_founded(result: dict[str, Any]) -> str:
     lines = [
         f"{printable(result['folder'])} is now the node of {result['party']}.",
         *fields([("digest", result["digest"]), ("expires", shorten_time(result["expires_at"]))], indent="  "),
+        *([] if result["encrypted"] else [_PLAIN]),
         "Give partners your manifest (`party export FILE`), and the digest over another channel.",
         "A legal officer writes into recognition.toml what this party recognises; now it recognises nothing.",
     ]
@@ -41,6 +48,41 @@ def describe_added(result: dict[str, Any]) -> str:
         ),
     ]
     return "\n".join(lines)
+
+
+def describe_rotated(result: dict[str, Any]) -> str:
+    """The next manifest, whose keys were replaced, and who does not know of it yet."""
+    if "waits_for" in result:
+        return describe_waiting_act(result)
+    if "refused" in result:
+        return describe_refusal(result)
+    roles = ", ".join(result["roles"])
+    lines = [
+        f"version {result['version']} of the manifest of {result['party']} is in force"
+        + (f", with other keys for {roles}" if roles else ", with the same keys"),
+        *fields([("digest", result["digest"]), ("expires", shorten_time(result["expires_at"]))], indent="  "),
+        *describe_approvals(result["approvals"]),
+    ]
+    waiting = {item["party"]: item["problem"] for item in result["waiting"]}
+    for party in result["told"]:
+        if party not in waiting:
+            lines.append(f"  {party} has it")
+            continue
+        problem = f" (last try: {printable(waiting[party])})" if waiting[party] else ""
+        lines.append(
+            f"  {party} does not have it yet: it is sent when `comity serve` runs here and its node answers{problem}"
+        )
+    lines.append("Give partners the digest over another channel; `party export` has the file for those not reached.")
+    return "\n".join(lines)
+
+
+def describe_protected(result: dict[str, Any]) -> str:
+    """Whether the keys are encrypted."""
+    if result["encrypted"]:
+        return f"the keys of {result['party']} are encrypted; without the passphrase nobody can use them, you included"
+    return (
+        f"the keys of {result['party']} are not encrypted: whoever has a copy of {printable(result['keys'])} can sign"
+    )
 
 
 def list_parties(result: dict[str, Any]) -> str:
