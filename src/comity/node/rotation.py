@@ -185,7 +185,7 @@ def _write(
 
 
 def _sign(node: Node, act: Act, plan: _Plan, current: Manifest, signers: Mapping[Role, Signer]) -> Version:
-    old = {role: node.signers[role].public_key for role in plan.roles}
+    old = {role: node.signers[role].public_key for role in plan.roles if role in node.signers}
     revoked = tuple(Revocation(key=key, since=plan.since) for key in old.values() if plan.since is not None)
     if len(current.revoked) + len(revoked) > MAX_REVOKED:
         raise ConflictError(f"{MAX_REVOKED} keys of this party are revoked, which is the bound; found another party id")
@@ -197,7 +197,9 @@ def _sign(node: Node, act: Act, plan: _Plan, current: Manifest, signers: Mapping
         previous=Digest(current.digest),
         issued_at=act.now,
         expires_at=Instant(act.now + plan.days * _DAY),
-        roles={role: _replace(keys, old.get(role), signers[role].public_key) for role, keys in current.roles.items()},
+        roles={
+            role: _name_keys(role, current, old=old.get(role), new=signers.get(role)) for role in _list(plan, current)
+        },
         revoked=(*current.revoked, *revoked),
     )
     by = {signer.public_key: signer for signer in (node.signers[Role.MANIFEST], signers[Role.MANIFEST])}
@@ -212,9 +214,19 @@ def _sign(node: Node, act: Act, plan: _Plan, current: Manifest, signers: Mapping
     return Version(manifest=manifest, envelope=format_signed_document(document))
 
 
-def _replace(keys: RoleKeys, old: bytes | None, new: bytes) -> RoleKeys:
-    """The keys of a role with this node's own replaced; those that others hold stay."""
-    return RoleKeys(keys=tuple(new if key == old else key for key in keys.keys), threshold=keys.threshold)
+def _list(plan: _Plan, current: Manifest) -> tuple[Role, ...]:
+    """The roles of the next manifest: a key to witness by can come to one that had none."""
+    return _sort({*current.roles, *plan.roles})
+
+
+def _name_keys(role: Role, current: Manifest, *, old: bytes | None, new: Signer | None) -> RoleKeys:
+    """The keys of a role with this node's own replaced, or a first one; those that others hold stay."""
+    keys = current.roles.get(role)
+    if new is None:
+        return current.roles[role]  # a key to witness by that the folder does not have
+    if keys is None:
+        return RoleKeys(keys=(new.public_key,), threshold=1)
+    return RoleKeys(keys=tuple(new.public_key if key == old else key for key in keys.keys), threshold=keys.threshold)
 
 
 def _sort(roles: Collection[Role]) -> tuple[Role, ...]:

@@ -62,6 +62,9 @@ def _lacks(table: str, column: str, target: str, key: str, *, name: str = "") ->
     )
 
 
+_PAYLOAD = (
+    "CASE WHEN json_valid(CAST({0}.envelope AS TEXT)) THEN json_extract(CAST({0}.envelope AS TEXT), '$.payload') END"
+)
 _LEAF = "CASE WHEN json_valid(CAST(leaf AS TEXT)) THEN json_extract(CAST(leaf AS TEXT), '$.{}') END"
 _GIVEN = (
     f"SELECT {_LEAF.format('recipient')} AS party, MAX({_LEAF.format('sequence')}) AS last FROM log_entry"
@@ -118,12 +121,19 @@ RELATIONS: tuple[Relation, ...] = (
     _lacks("terms", "agreement", "agreement", "id", name="t.hash"),
     _lacks("event", "agreement", "agreement", "id", name="t.digest"),
     _lacks("event", "terms", "terms", "hash", name="t.digest"),
-    _lacks("outbox", "event", "event", "digest", name="'message ' || t.position || ' to ' || t.party"),
+    Relation(
+        table="outbox",
+        says="its event is not in event",
+        # A manifest is told in the same way, under its own digest.
+        finds="SELECT 'message ' || position || ' to ' || party FROM outbox WHERE event IS NOT NULL"
+        " AND event NOT IN (SELECT digest FROM event) AND event NOT IN (SELECT digest FROM manifest)",
+    ),
     Relation(
         table="outbox",
         says="its message is not the event it names",
+        # What it says: it may be signed by another key by now.
         finds="SELECT 'message ' || o.position || ' to ' || o.party FROM outbox AS o"
-        " JOIN event AS e ON e.digest = o.event WHERE e.envelope <> o.envelope",
+        f" JOIN event AS e ON e.digest = o.event WHERE {_PAYLOAD.format('e')} IS NOT {_PAYLOAD.format('o')}",
     ),
     Relation(
         table="agreement",

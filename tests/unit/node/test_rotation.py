@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Keys of a party over years: other ones, a later end, a key in other hands; and what partners make of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -26,8 +27,9 @@ from comity.errors import (
 )
 from comity.exchange import endorse_message, make_access, parse_message
 from comity.ids import AgreementId, Instant, PartyId
+from comity.keys import create_keys
 from comity.lineage import make_lineage, parse_lineage
-from comity.node import correspond
+from comity.node import correspond, founding
 from comity.node.journal import verify_folder
 from comity.node.lineage import read_chain
 from comity.node.node import Node
@@ -710,3 +712,35 @@ def test_where_the_manifest_role_needs_others_the_node_says_so(attack: Attack) -
     with pytest.raises(ThresholdNotMet, match="holders"):
         revoke_key(attack.node, Role.LOG, since=attack.world.now, by=by)
     assert len(read_all(attack.node)) == 2
+
+
+# --- a role that came later -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def older(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """Two nodes of before there were keys to witness by."""
+
+    def create(folder: Path, passphrase: bytes | None, draw: Callable[[int], bytes]) -> dict[Role, Signer]:
+        signers = create_keys(folder, passphrase, draw)
+        del signers[Role.WITNESS]
+        (folder / "witness.pem").unlink()
+        return signers
+
+    monkeypatch.setattr(founding, "create_keys", create)
+    world = World(tmp_path)
+    world.found("aurelia", "borealia")
+    yield world
+    world.close()
+
+
+def test_a_node_of_before_there_were_witnesses_gets_its_key_with_a_rotation(older: World) -> None:
+    assert Role.WITNESS not in pinned(older, "aurelia", "aurelia").roles
+    rotate(older, "aurelia", Role.LOG)
+    assert Role.WITNESS not in pinned(older, "aurelia", "aurelia").roles
+    done = rotate(older, "aurelia", Role.WITNESS)
+    assert done.manifest.roles[Role.WITNESS].keys == (older.nodes["aurelia"].signers[Role.WITNESS].public_key,)
+    older.deliver()
+    assert pinned(older, "borealia", "aurelia").digest == done.manifest.digest
+    older.nodes["aurelia"].close()
+    assert set(older.open("aurelia").signers) == set(Role)

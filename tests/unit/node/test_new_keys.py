@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What rests on a party's keys goes on when they are other ones: receipts, witnesses, recovery, backups, the audit."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from comity.agreement.people import Role as PersonRole
+from comity.canonical import sha256_digest
+from comity.ids import Instant, PartyId
+from comity.keys import Keyring
+from comity.node.audit import audit_folder
+from comity.node.backup import make_backup, restore_backup
+from comity.node.clock import draw_bytes
+from comity.node.delivery import expect_receipt, find_kept_receipt
+from comity.node.follow import plan_pull
+from comity.node.journal import verify_folder
+from comity.node.lineage import read_chain
+from comity.node.node import open_node
+from comity.node.parties import add_party, export_manifest
+from comity.node.people import Actor, Waiting
+from comity.node.receipts import give_consistency, give_receipt
+from comity.node.receive import Received, receive_shown
+from comity.node.recovery import Recovered, recover_folder
+from comity.node.rotation import Rotated, protect_keys, rotate_keys
+from comity.node.soundness import examine_folder
+from comity.node.witness import add_checkpoint
+from comity.release.delivery import find_sizes, verify_next
+from comity.release.receipt import parse_receipt, verify_receipt
+from comity.signing import Manifest, Role
+from comity.store import log
+from comity.tlog.merkle import consistency_proof
+from comity.tlog.note import parse_checkpoint, parse_note
+from comity.tlog.witness import format_add_checkpoint
+from tests.worlds import World, make_object
+
+GIVER, RECEIVER = PartyId("aurelia"), PartyId("borealia")
+PASSPHRASE = b"seven words that nobody has written down"
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = World(tmp_path)
+    made.found("aurelia", "borealia")
+    made.sign_all(made.terms())
+    made.add("aurelia", make_object("a"))
+    add_party(made.nodes["borealia"], export_manifest(made.nodes["aurelia"]), digest=None, url="http://127.0.0.1:1")
+    yield made
+    made.close()
+
+
+def both(world: World, act: Callable[[Actor], object]) -> object:
+    first = act(world.actor("aurelia", PersonRole.LIAISON))
+    return act(world.actor("aurelia", PersonRole.LEGAL)) if isinstance(first, Waiting) else first
+
+
+def rotate(world: World) -> None:
+    done = both(world, lambda by: rotate_keys(world.nodes["aurelia"], tuple(Role), by=by))
+    assert isinstance(done, Rotated)
+    world.deliver()
+
+
+def pull(world: World) -> int:
+    """The number of a disclosure that borealia has got, with the receipt that shows it."""
+    page = b'{"objects":[' + b",".join(item.data for item in world.poll("borealia").items) + b"]}"
+    node = world.nodes["borealia"]
+    with world.nodes["aurelia"].store.read() as transaction:
+        number = log.read_sequence(transaction, RECEIVER)
+    expected = expect_receipt(node, GIVER, number)
+    data = give_receipt(world.nodes["aurelia"], RECEIVER, number)
+    sizes = find_sizes(data, expected.seen)
+    proof = b"" if sizes is None else give_consistency(world.nodes["aurelia"], RECEIVER, *sizes)
+    (target,) = plan_pull(node, GIVER)
+    received = Received(
+        giver=GIVER,
+        terms=target.terms,
+        channel=target.channel,
+        collection=target.collection,
+        added_after=Instant(world.now),
+    )
+    receive_shown(node, page, received, verify_next(data, proof, expected, now=world.now))
+    return number
+
+
+def manifests(world: World) -> list[Manifest]:
+    with world.nodes["borealia"].store.read() as transaction:
+        return [version.manifest for version in read_chain(transaction, GIVER)]
+
+
+def test_receipts_of_before_and_after_are_shown_by_the_manifest_of_their_time(world: World) -> None:
+    before = pull(world)
+    rotate(world)
+    world.tick()
+    after = pull(world)
+    first, second = manifests(world)
+    for number, good, bad in ((before, first, second), (after, second, first)):
+        _, data = find_kept_receipt(world.nodes["borealia"], GIVER, number)
+        assert verify_receipt(parse_receipt(data), manifests=[bad, good]).manifest == good.digest
+    found = audit_folder(world.nodes["aurelia"].folder, now=world.now)
+    assert (found.found, found.decided) == (0, 2)
+    assert examine_folder(world.nodes["aurelia"].folder).is_sound
+
+
+def ask_witness(world: World, *, old_size: int) -> tuple[int, int]:
+    """The status that borealia answers with, and the size of the head it was asked about."""
+    node = world.nodes["aurelia"]
+    with node.store.read() as transaction:
+        head = log.read_head(transaction) or b""
+        size = parse_checkpoint(parse_note(head).text).size
+        proof = consistency_proof(lambda level, at: log.read_tile(transaction, level, at), old_size, size)
+    answer = add_checkpoint(world.nodes["borealia"], GIVER, format_add_checkpoint(old_size, proof, head))
+    return answer.status, size
+
+
+def test_a_witness_knows_the_log_by_its_new_key(world: World) -> None:
+    status, size = ask_witness(world, old_size=0)
+    assert status == 200
+    done = both(world, lambda by: rotate_keys(world.nodes["aurelia"], tuple(Role), by=by))
+    assert isinstance(done, Rotated)
+    # Until the manifest has come, the new key is nobody's.
+    assert ask_witness(world, old_size=size)[0] == 403
+    world.deliver()
+    assert ask_witness(world, old_size=size)[0] == 200
+
+
+def test_a_log_is_recovered_after_its_key_was_replaced(world: World, tmp_path: Path) -> None:
+    world.poll("borealia")
+    rotate(world)
+    world.poll("borealia")
+    node = world.nodes["aurelia"]
+    make_backup(node.folder, tmp_path / "backup", secrets=True)
+    world.poll("borealia")
+    node.close()
+    node.folder.rename(tmp_path / "lost")
+    restore_backup(tmp_path / "backup", node.folder)
+    shutil.copytree(tmp_path / "lost" / "badges", node.folder / "badges")
+    done: object = None
+    for role in (PersonRole.LIAISON, PersonRole.LEGAL):
+        badge = world.badges["aurelia", role]
+        done = recover_folder(node.folder, reason="disk lost", badge=badge, role=None, why=None)
+    assert isinstance(done, Recovered), done
+    world.open("aurelia")
+    rotate(world)
+    world.poll("borealia")
+    verified = verify_folder(node.folder)
+    assert verified.origin == done.recovery.origin
+    assert audit_folder(node.folder, now=world.now).found == 0
+    assert examine_folder(node.folder).is_sound
+
+
+def test_encrypted_keys_are_backed_up_as_they_lie_there(world: World, tmp_path: Path) -> None:
+    node = world.nodes["aurelia"]
+    protect_keys(node, PASSPHRASE)
+    make_backup(node.folder, tmp_path / "backup", secrets=True, unlock=lambda: PASSPHRASE)
+    node.close()
+    restored = tmp_path / "restored"
+    restore_backup(tmp_path / "backup", restored)
+    assert Keyring(restored / "keys", None, draw_bytes).list_plain() == ()
+    assert examine_folder(restored).is_sound
+    done: object = None
+    for role in (PersonRole.LIAISON, PersonRole.LEGAL):
+        done = recover_folder(
+            restored,
+            reason="moved",
+            badge=world.badges["aurelia", role],
+            role=None,
+            why=None,
+            unlock=lambda: PASSPHRASE,
+        )
+    assert isinstance(done, Recovered)
+    again = open_node(restored, lambda: PASSPHRASE)
+    assert {signer.public_key for signer in again.signers.values()} == {
+        signer.public_key for signer in node.signers.values()
+    }
+    again.close()
+    assert sha256_digest((restored / "keys" / "log.pem").read_bytes()) == sha256_digest(
+        (node.folder / "keys" / "log.pem").read_bytes()
+    )
