@@ -31,6 +31,7 @@ from comity.node.founding import found_node
 from comity.node.journal import verify_store
 from comity.node.node import Act, Node, open_node, sign_head
 from comity.release.disclosure import Answer, EntryType, format_disclosure
+from comity.release.grounds import format_grounds
 from comity.signing import Role
 from comity.store import log
 from comity.tlog import merkle
@@ -41,8 +42,14 @@ _BATCH = 1_000
 _FILL = 65_536
 _PARTY, _PARTNER = PartyId("aurelia"), PartyId("borealia")
 _TERMS = Digest("9c" * 32)
-_LISTING = log.Listing(b'{"format":"comity-listing/1","objects":[]}')
-_CONTENT = format_disclosure(answer=Answer.OBJECTS, channel="main", epoch=3, listing=_LISTING.digest)
+_LISTING = log.Text(b'{"format":"comity-listing/1","objects":[]}')
+_POLICY = log.Text(b"")
+_GROUNDS = log.Grounds(
+    text=log.Text(format_grounds(floor=0, labels=[_POLICY.digest], policy=_POLICY.digest)), policy=_POLICY
+)
+_CONTENT = format_disclosure(
+    answer=Answer.OBJECTS, channel="main", epoch=3, grounds=_GROUNDS.digest, listing=_LISTING.digest
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,7 +281,15 @@ def _append(node: Node, count: int, *, keeps_head: bool) -> None:
 
 
 def _record(act: Act) -> None:
-    act.record(EntryType.DISCLOSURE, _CONTENT, terms=_TERMS, recipient=_PARTNER, count=1_000, listing=_LISTING)
+    act.record(
+        EntryType.DISCLOSURE,
+        _CONTENT,
+        terms=_TERMS,
+        recipient=_PARTNER,
+        count=1_000,
+        listing=_LISTING,
+        grounds=_GROUNDS,
+    )
 
 
 def _sync(handle: int) -> None:

@@ -219,7 +219,7 @@ def test_encrypted_keys_are_opened_and_the_passphrase_is_nowhere(ground: Ground,
     log = faults.read_text(encoding="utf-8")
     assert PASSPHRASE not in log
     text = b"".join(path.read_bytes() for path in (ground.aurelia / "keys").iterdir())
-    assert text.count(b"ENCRYPTED") == 8
+    assert text.count(b"ENCRYPTED") == 2 * len(Role)
     wrong = run(ground.aurelia, "party", "list")
     assert b"--key-passphrase-file" in wrong.stderr
     file.write_text("another one that is long\n", encoding="utf-8")
