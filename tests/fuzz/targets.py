@@ -23,8 +23,10 @@ from comity.canonical import BUNDLE_LIMITS, OBJECT_LIMITS, split_members
 from comity.errors import ComityError
 from comity.exchange import verify_access
 from comity.ids import Digest, PartyId
+from comity.lineage import LINEAGE_TYPE
 from comity.release.clauses import CLAUSES
 from comity.release.disclosure import EntryType, Leaf
+from comity.signing import SignedDocument
 from comity.taxii import wire
 from tests.parties import AURELIA, MANIFESTS
 from tests.signers import NOW
@@ -127,7 +129,12 @@ def _read_content(parse: Callable[..., object], data: bytes) -> object:
     return [parse(replace(_LEAF, type=kind), data) for kind in EntryType]
 
 
+def _read_payload(parse: Callable[..., object], data: bytes) -> object:
+    return parse(SignedDocument(payload_type=LINEAGE_TYPE, payload=data, signatures=()))
+
+
 _READINGS: Mapping[str, Callable[[Callable[..., object], bytes], object]] = {
+    "lineage.parse_lineage": _read_payload,
     "release.facets.parse_facet": _read_facet,
     "release.purge.parse_log_purge": _read_content,
     "release.recovery.parse_recovery": _read_content,
