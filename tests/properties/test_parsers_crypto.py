@@ -227,7 +227,7 @@ def test_an_envelope_gives_its_document_back_however_it_is_spaced(
     assert format_signed_document(parse_signed_document(spaced)) == envelope
 
 
-@given(st.binary() | NEARLY_JSON | VALUES.map(canonical_bytes))
+@given(st.binary() | NEARLY_JSON | VALUES.map(lambda value: json.dumps(value).encode()))
 def test_any_payload_is_a_lineage_or_malformed(data: bytes) -> None:
     signed = SignedDocument(payload_type=LINEAGE_TYPE, payload=data, signatures=())
     with pytest.raises(MalformedMessage):
