@@ -18,7 +18,7 @@ from comity.node.delivery import expect_receipt, find_kept_receipt
 from comity.node.follow import plan_pull
 from comity.node.journal import verify_folder
 from comity.node.lineage import read_chain
-from comity.node.node import open_node
+from comity.node.node import open_node, sign_head
 from comity.node.parties import add_party, export_manifest
 from comity.node.people import Actor, Waiting
 from comity.node.receipts import give_consistency, give_receipt
@@ -29,7 +29,7 @@ from comity.node.soundness import examine_folder
 from comity.node.witness import add_checkpoint
 from comity.release.delivery import find_sizes, verify_next
 from comity.release.receipt import parse_receipt, verify_receipt
-from comity.signing import Manifest, Role
+from comity.signing import Manifest, Role, Signer
 from comity.store import log
 from comity.tlog.merkle import consistency_proof
 from comity.tlog.note import parse_checkpoint, parse_note
@@ -103,18 +103,22 @@ def test_receipts_of_before_and_after_are_shown_by_the_manifest_of_their_time(wo
     assert examine_folder(world.nodes["aurelia"].folder).is_sound
 
 
-def ask_witness(world: World, *, old_size: int) -> tuple[int, int]:
-    """The status that borealia answers with, and the size of the head it was asked about."""
+def ask_witness(world: World, *, old_size: int, signer: Signer | None = None) -> tuple[int, int]:
+    """The status that borealia answers with, and the size of the head it was asked about; `signer` signs it anew."""
     node = world.nodes["aurelia"]
     with node.store.read() as transaction:
         head = log.read_head(transaction) or b""
-        size = parse_checkpoint(parse_note(head).text).size
+        checkpoint = parse_checkpoint(parse_note(head).text)
+        size = checkpoint.size
+        if signer is not None:
+            head = sign_head(checkpoint.origin, size, checkpoint.root, signer=signer)
         proof = consistency_proof(lambda level, at: log.read_tile(transaction, level, at), old_size, size)
     answer = add_checkpoint(world.nodes["borealia"], GIVER, format_add_checkpoint(old_size, proof, head))
     return answer.status, size
 
 
 def test_a_witness_knows_the_log_by_its_new_key(world: World) -> None:
+    old = world.nodes["aurelia"].signers[Role.LOG]
     status, size = ask_witness(world, old_size=0)
     assert status == 200
     done = both(world, lambda by: rotate_keys(world.nodes["aurelia"], tuple(Role), by=by))
@@ -122,6 +126,8 @@ def test_a_witness_knows_the_log_by_its_new_key(world: World) -> None:
     # Until the manifest has come, the new key is nobody's.
     assert ask_witness(world, old_size=size)[0] == 403
     world.deliver()
+    # From then on it is the old one.
+    assert ask_witness(world, old_size=size, signer=old)[0] == 403
     assert ask_witness(world, old_size=size)[0] == 200
 
 
