@@ -256,7 +256,7 @@ class Replay:
         case = _Case(entry.leaf, disclosure, objects, grounds, recipient)
         if entry.leaf.count != len(objects):
             case.problems.append(f"the leaf counts {entry.leaf.count} objects, and {len(objects)} are listed")
-        tag = "" if entry.grounds is None else tag_grounds(self._key, entry.grounds)
+        tag = "" if entry.grounds is None else self._tag(entry, disclosure)
         if not hmac.compare_digest(tag, disclosure.grounds or ""):
             case.problems.append("the grounds are not those that the disclosure names")
             case.grounds = None
@@ -264,6 +264,10 @@ class Replay:
             case.problems.append("the grounds speak of another number of objects")
             case.grounds = None
         return case
+
+    def _tag(self, entry: ReplayedEntry, disclosure: Disclosure) -> Digest:
+        grounds, listing = sha256_digest(entry.grounds or b""), disclosure.listing or sha256_digest(b"")
+        return tag_grounds(self._key, grounds, at=entry.leaf.at, listing=listing)
 
     def _decide(self, case: _Case, progress: _Progress) -> tuple[LegalBasis, ...]:
         """The bases on which it was given; problems are left in the case."""
@@ -315,7 +319,7 @@ class Replay:
 
     def _decide_objects(self, case: _Case, terms: Terms, channel: Channel) -> None:
         said = case.disclosure
-        key = (terms.hash, channel.id, case.recipient, said.listing, said.grounds, case.grounds is None)
+        key = (terms.hash, channel.id, case.recipient, said.listing, case.grounds)
         decided = self._decided.get(key) if said.listing is not None else None
         if decided is None:
             page = _Page(case, terms, channel, party=self._party, records=self._records)

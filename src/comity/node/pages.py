@@ -54,7 +54,7 @@ class Filled:
     listing: Text
     labels: tuple[Digest, ...] = ()
     floor: int = 0
-    grounded: dict[Digest, tuple[Grounds, Digest]] = field(default_factory=dict, compare=False, repr=False)
+    grounded: dict[Digest, Grounds] = field(default_factory=dict, compare=False, repr=False)
     answers: dict[str, object] = field(default_factory=dict, compare=False, repr=False)
 
     @property

@@ -151,13 +151,24 @@ def prepare_together(node: Node, requests: Sequence[PollRequest]) -> None:
             _find_or_fill(node, transaction, collection, feed, request=request)
 
 
-_Opened = tuple[Collection, Feed, Text]
+_Opened = tuple[Collection, Feed, "_House"]
+
+
+@dataclass(frozen=True, slots=True)
+class _House:
+    """What of this party's own goes on record with a disclosure: its policy, and the key of the tag."""
+
+    policy: Text
+    key: bytes
 
 
 def _open(node: Node, act: Act, recipient: PartyId, name: str) -> _Opened | None:
-    """The collection, if the gate is open, its feed, caught up as far as it does at once, and the policy asked."""
+    """The collection, if the gate is open, its feed, caught up as far as it does at once, and what was asked by."""
     collection = find_open_collection(node, act.transaction, recipient, name)
-    return None if collection is None else (collection, _catch_up(act, collection, node.party), node.policy_text())
+    if collection is None:
+        return None
+    house = _House(node.policy_text(), read_node_key(act.transaction))
+    return collection, _catch_up(act, collection, node.party), house
 
 
 def _poll(node: Node, act: Act, request: PollRequest, opened: dict[tuple[PartyId, str], _Opened | None]) -> Page | None:
@@ -167,13 +178,13 @@ def _poll(node: Node, act: Act, request: PollRequest, opened: dict[tuple[PartyId
     found = opened[place]
     if found is None:
         return None
-    collection, feed, policy = found
+    collection, feed, house = found
     filled = _find_or_fill(node, act.transaction, collection, feed, request=request)
     while feed.behind and not filled.more:
         feed = _catch_up(act, collection, node.party)
-        opened[place] = collection, feed, policy
+        opened[place] = collection, feed, house
         filled = _find_or_fill(node, act.transaction, collection, feed, request=request)
-    sequence = _record(act, collection, request.answer, filled=filled, policy=policy) if filled.at else None
+    sequence = _record(act, collection, request.answer, filled=filled, house=house) if filled.at else None
     return Page(agreement=collection.dossier.id, terms=collection.terms.hash, filled=filled, sequence=sequence)
 
 
@@ -349,17 +360,16 @@ def _finish(
     )
 
 
-def _record(act: Act, collection: Collection, answer: Answer, *, filled: Filled, policy: Text) -> int | None:
-    if policy.digest not in filled.grounded:
-        text = Text(format_grounds(floor=filled.floor, labels=filled.labels, policy=policy.digest))
-        tag = tag_grounds(read_node_key(act.transaction), text.data)
-        filled.grounded[policy.digest] = Grounds(text=text, policy=policy), tag
-    grounds, tag = filled.grounded[policy.digest]
+def _record(act: Act, collection: Collection, answer: Answer, *, filled: Filled, house: _House) -> int | None:
+    grounds = filled.grounded.get(house.policy.digest)
+    if grounds is None:
+        text = Text(format_grounds(floor=filled.floor, labels=filled.labels, policy=house.policy.digest))
+        grounds = filled.grounded[house.policy.digest] = Grounds(text=text, policy=house.policy)
     content = format_disclosure(
         answer=answer,
         channel=collection.channel.id,
         epoch=collection.dossier.epoch,
-        grounds=tag,
+        grounds=tag_grounds(house.key, grounds.digest, at=act.now, listing=filled.listing.digest),
         listing=filled.listing.digest,
     )
     return act.record(

@@ -10,7 +10,8 @@ its file, and a feed can begin anew: of these the grounds say which they were.
 place in `labels`: 16 bits each, the first byte first, in base64, and empty where all have the one label there is.
 
 The grounds are this party's own. The content of a disclosure, which its recipient can open, names them by a keyed hash
-(`tag_grounds`): whoever has no key can neither read the labels from it nor tell whether two are the same.
+(`tag_grounds`) over the time and the listing too: whoever has no key can neither read the labels from it, nor tell
+whether two disclosures were decided by the same ones.
 
 Not here: the decision (`release.decision`), and the reading of the store (`node.replay`).
 """
@@ -25,7 +26,7 @@ from struct import pack, unpack
 
 from comity.canonical import Json, canonical_bytes, parse_signed_json
 from comity.errors import MalformedError, MalformedJson
-from comity.ids import Digest, parse_digest
+from comity.ids import Digest, Instant, parse_digest
 
 __all__ = ["Grounds", "format_grounds", "parse_grounds", "tag_grounds"]
 
@@ -88,9 +89,13 @@ def parse_grounds(data: bytes) -> Grounds:
             raise MalformedJson("a field of the grounds has a value of the wrong kind")
 
 
-def tag_grounds(key: bytes, grounds: bytes) -> Digest:
-    """What a disclosure names its grounds by: HMAC-SHA-256 over a domain line and the grounds."""
-    return Digest(hmac.new(key, _DOMAIN + grounds, hashlib.sha256).hexdigest())
+def tag_grounds(key: bytes, grounds: Digest, *, at: Instant, listing: Digest) -> Digest:
+    """What a disclosure at that time, of that listing, names its grounds by; `grounds` is their SHA-256.
+
+    HMAC-SHA-256 over a domain line, the time in microseconds, both digests, and a newline behind each.
+    """
+    said = f"{at}\n{listing}\n{grounds}\n".encode("ascii")
+    return Digest(hmac.new(key, _DOMAIN + said, hashlib.sha256).hexdigest())
 
 
 def _build(floor: int, labels: Sequence[Json], of: str, policy: str) -> Grounds:

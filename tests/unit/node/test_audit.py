@@ -18,6 +18,7 @@ from comity.node.audit import Audit, audit_folder
 from comity.node.node import Node
 from comity.node.parties import read_node_key
 from comity.node.poll import PollRequest, Selection, poll
+from comity.release.contents import parse_disclosure
 from comity.release.disclosure import Answer, EntryType, format_disclosure, format_listing
 from comity.release.grounds import format_grounds, tag_grounds
 from comity.report import sum_by
@@ -80,7 +81,8 @@ class Forgery:
             text = log.Text(
                 format_grounds(floor=self.floor, labels=[label or sha256_digest(b"gone")], policy=policy.digest)
             )
-            tag = self.tag or tag_grounds(read_node_key(act.transaction), text.data)
+            key = read_node_key(act.transaction)
+            tag = self.tag or tag_grounds(key, text.digest, at=act.now, listing=listing.digest)
             content = format_disclosure(
                 answer=Answer.OBJECTS,
                 channel=self.channel,
@@ -116,6 +118,21 @@ def test_what_was_given_by_the_rules_is_clean(world: World) -> None:
     assert (found.found, found.decided, found.log.disclosures) == (0, 3, 3)
     assert found.agreements[0].state == "in force"
     assert found.agreements[0].events["suspend"] == 1
+
+
+def test_a_recipient_cannot_tell_which_objects_have_one_label(world: World) -> None:
+    """It can open the content of each disclosure to it, where the grounds are named."""
+    world.sign_all(world.terms())
+    world.add("aurelia", make_object("a"), make_object("b"))
+    for limit in (1, 2, 1, 2):
+        world.tick()
+        world.poll("borealia", limit=limit)
+    with world.nodes["aurelia"].store.read() as transaction:
+        openings = log.read_openings(transaction, 0, log.read_size(transaction)).values()
+        assert len(set(log.read_grounds(transaction, 0, log.read_size(transaction)).values())) == 1
+    said = [parse_disclosure(opening.content).grounds for opening in openings if opening.listing]
+    assert len(said) == len(set(said)) == 4
+    assert examine(world).found == 0
 
 
 def test_a_later_label_is_told_and_no_finding(world: World) -> None:

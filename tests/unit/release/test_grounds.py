@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from comity.canonical import Json, canonical_bytes, sha256_digest
 from comity.errors import MalformedJson
-from comity.ids import Digest
+from comity.ids import Digest, Instant
 from comity.release.grounds import format_grounds, parse_grounds, tag_grounds
 
 POLICY = sha256_digest(b"policy")
@@ -67,10 +67,10 @@ def test_other_forms_are_refused(mutate: Callable[[dict[str, Json]], object]) ->
         parse_grounds(canonical_bytes(grounds))
 
 
-def test_only_who_has_the_key_can_tell_whether_two_are_the_same() -> None:
-    grounds = format_grounds(floor=1, labels=LABELS, policy=POLICY)
-    tag = tag_grounds(b"k" * 32, grounds)
-    assert tag == tag_grounds(b"k" * 32, grounds)
-    assert tag != tag_grounds(b"l" * 32, grounds)
-    assert tag != tag_grounds(b"k" * 32, format_grounds(floor=2, labels=LABELS, policy=POLICY))
-    assert tag != sha256_digest(grounds)
+def test_a_tag_is_of_one_disclosure_and_one_key() -> None:
+    def tag(key: bytes = b"k" * 32, grounds: Digest = LABELS[0], at: int = 7, listing: Digest = LABELS[1]) -> Digest:
+        return tag_grounds(key, grounds, at=Instant(at), listing=listing)
+
+    assert tag() == tag()
+    others = [tag(key=b"l" * 32), tag(grounds=LABELS[2]), tag(at=8), tag(listing=LABELS[2])]
+    assert len({tag(), *others}) == 5
