@@ -20,6 +20,7 @@ import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from comity.agreement.channels import Channel
 from comity.agreement.terms import Terms
@@ -30,7 +31,7 @@ from comity.node.ingest import Intake, Parts, ReadBundle, join_intakes, read_in_
 from comity.node.node import Act, Node
 from comity.node.standing import Dossier, find_places
 from comity.node.steps import Steps, finish
-from comity.release.receiving import find_restrictions
+from comity.release.receiving import find_outside, find_restrictions
 from comity.stix.labels import make_tags
 from comity.stix.objects import UNVERSIONED, BundleReading, ParsedBundle
 from comity.store import Transaction, patterns, statuses
@@ -187,6 +188,7 @@ def _take_part(node: Node, act: Act, target: WriteCollection, sent: ParsedBundle
         holding=Holding(originator=target.giver, received_under=target.terms.hash, added_at=act.now),
         tags=make_tags(),
         restrictions=find_restrictions(target.channel, giver=target.giver, receiver=node.party),
+        outside=partial(find_outside, channel=target.channel, giver=target.giver, receiver=node.party),
     )
     if intake.clashing:
         _note_unkept(act, target, sent, intake)

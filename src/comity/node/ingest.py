@@ -13,7 +13,7 @@ taken in again when its originator gives it again, and from nobody else: to dele
 file is no way out of its giver's terms.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from comity.canonical import Json, sha256_digest
@@ -23,6 +23,7 @@ from comity.node.node import Act, Node
 from comity.node.relabel import relabel
 from comity.node.schemas import read_schemas
 from comity.node.steps import Steps, finish
+from comity.release.clauses import Finding
 from comity.release.receiving import Restrictions, make_unrestricted
 from comity.stix.labels import Label, Tags, join_tags, make_label, read_tags, restate
 from comity.stix.markings import TLP_IDS, Markings, read_markings
@@ -65,18 +66,23 @@ _READ = ("type", "id", "object_marking_refs", "extensions", "country", "definiti
 """What `stix.markings` and `stix.tags` read, where nothing is marked in part, and `find_statements`."""
 
 
+FindOutside = Callable[[Label], Finding | None]
+"""Which clause an object's own label shows to be broken."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intake:
     """What became of a bundle: `added` new versions, `known` ones that were held already, `bad` with the reason.
 
     `clashing` are the places of those of `bad` that are well formed and clash with what is held, or was deleted. Their
-    giver must not be told so: it would learn what others gave.
+    giver must not be told so: it would learn what others gave. `outside` are those that the terms do not let come.
     """
 
     added: tuple[ObjectId, ...]
     known: int
     bad: tuple[BadObject, ...]
     clashing: frozenset[int] = frozenset()
+    outside: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,11 +202,23 @@ def join_intakes(intakes: Sequence[Intake], bad: Collection[BadObject]) -> Intak
         known=sum(intake.known for intake in intakes),
         bad=tuple(sorted([*bad, *(one for intake in intakes for one in intake.bad)], key=lambda entry: entry.index)),
         clashing=frozenset().union(*(intake.clashing for intake in intakes)),
+        outside=frozenset().union(*(intake.outside for intake in intakes)),
     )
 
 
-def take_part(act: Act, parts: Parts, *, holding: Holding, tags: Tags, restrictions: Restrictions) -> Intake:
-    """What became of the next part of a bundle, within the act of whoever takes it in."""
+def take_part(
+    act: Act,
+    parts: Parts,
+    *,
+    holding: Holding,
+    tags: Tags,
+    restrictions: Restrictions,
+    outside: FindOutside | None = None,
+) -> Intake:
+    """What became of the next part of a bundle, within the act of whoever takes it in.
+
+    `outside` says what shows by itself that its giver was not to give it (`release.receiving`): that is not kept.
+    """
     parsed = parts.next_part(act.transaction)
     known = objects.read_statement_definitions(act.transaction, _find_definitions(parsed))
     intake = _take_in(
@@ -209,6 +227,7 @@ def take_part(act: Act, parts: Parts, *, holding: Holding, tags: Tags, restricti
         _Labels({**known, **parts.statements}, tags=tags, restrictions=restrictions),
         _note_patterns(act.transaction, parsed, parts.patterns, holding=holding),
         holding=holding,
+        outside=outside,
     )
     parts.mark(act.transaction)
     return intake
@@ -238,17 +257,23 @@ def _take_in(
     unsettled: Mapping[int, KnownPattern],
     *,
     holding: Holding,
+    outside: FindOutside | None,
 ) -> Intake:
     ids = {item.id for item, _ in parsed.good}
     held = _index(objects.read_versions_of(transaction, ids))
     deleted = deletions.read_tombstones(transaction, ids)
-    added, again, bad, clashing = list[_Judged](), list[tuple[StoredObject, Label]](), list[BadObject](), set[int]()
+    added, again, bad = list[_Judged](), list[tuple[StoredObject, Label]](), list[BadObject]()
+    clashing, strayed = set[int](), set[int]()
     waiting = dict[int, KnownPattern]()
     for place, (item, value) in zip(parsed.places, parsed.good, strict=True):
         try:
             label = labels.make(item, value)
         except ComityError as error:
             bad.append(_describe_bad(place, item, error))
+            continue
+        if outside is not None and (broken := outside(label)) is not None:
+            bad.append(_describe_outside(place, item, broken))
+            strayed.add(place)
             continue
         try:
             known, stones = held.get(item.id, ()), deleted.get(item.id, ())
@@ -272,6 +297,7 @@ def _take_in(
         known=len(again),
         bad=tuple(bad),
         clashing=frozenset(clashing),
+        outside=frozenset(strayed),
     )
 
 
@@ -385,6 +411,12 @@ def _find_definitions(parsed: ParsedBundle) -> set[ObjectId]:
 def _describe_bad(place: int, item: StixObject, error: ComityError) -> BadObject:
     inside = error.where if isinstance(error, MalformedObject) else ""
     return BadObject(index=place, id=item.id, where=f"/objects/{place}{inside}", detail=error.detail)
+
+
+def _describe_outside(place: int, item: StixObject, broken: Finding) -> BadObject:
+    said = ", ".join(sorted({word for group in broken.found for word in group})) or "nothing"
+    detail = f"outside of the terms it was given under: {broken.clause} admits no {said}"
+    return BadObject(index=place, id=item.id, where=f"/objects/{place}", detail=detail)
 
 
 def _is_echo(transaction: Transaction, same: StoredObject, holding: Holding) -> bool:
