@@ -23,7 +23,6 @@ from comity.node.node import Act, Node
 from comity.node.relabel import relabel
 from comity.node.schemas import read_schemas
 from comity.node.steps import Steps, finish
-from comity.release.clauses import Finding
 from comity.release.receiving import Restrictions, make_unrestricted
 from comity.stix.labels import Label, Tags, join_tags, make_label, read_tags, restate
 from comity.stix.markings import TLP_IDS, Markings, read_markings
@@ -64,10 +63,6 @@ PART_OBJECTS = 1_000
 
 _READ = ("type", "id", "object_marking_refs", "extensions", "country", "definition_type")
 """What `stix.markings` and `stix.tags` read, where nothing is marked in part, and `find_statements`."""
-
-
-FindOutside = Callable[[Label], Finding | None]
-"""Which clause an object's own label shows to be broken."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,7 +208,7 @@ def take_part(
     holding: Holding,
     tags: Tags,
     restrictions: Restrictions,
-    outside: FindOutside | None = None,
+    outside: Callable[[Label], str | None] | None = None,
 ) -> Intake:
     """What became of the next part of a bundle, within the act of whoever takes it in.
 
@@ -257,7 +252,7 @@ def _take_in(
     unsettled: Mapping[int, KnownPattern],
     *,
     holding: Holding,
-    outside: FindOutside | None,
+    outside: Callable[[Label], str | None] | None,
 ) -> Intake:
     ids = {item.id for item, _ in parsed.good}
     held = _index(objects.read_versions_of(transaction, ids))
@@ -272,7 +267,7 @@ def _take_in(
             bad.append(_describe_bad(place, item, error))
             continue
         if outside is not None and (broken := outside(label)) is not None:
-            bad.append(_describe_outside(place, item, broken))
+            bad.append(BadObject(index=place, id=item.id, where=f"/objects/{place}", detail=broken))
             strayed.add(place)
             continue
         try:
@@ -411,12 +406,6 @@ def _find_definitions(parsed: ParsedBundle) -> set[ObjectId]:
 def _describe_bad(place: int, item: StixObject, error: ComityError) -> BadObject:
     inside = error.where if isinstance(error, MalformedObject) else ""
     return BadObject(index=place, id=item.id, where=f"/objects/{place}{inside}", detail=error.detail)
-
-
-def _describe_outside(place: int, item: StixObject, broken: Finding) -> BadObject:
-    said = ", ".join(sorted({word for group in broken.found for word in group})) or "nothing"
-    detail = f"outside of the terms it was given under: {broken.clause} admits no {said}"
-    return BadObject(index=place, id=item.id, where=f"/objects/{place}", detail=detail)
 
 
 def _is_echo(transaction: Transaction, same: StoredObject, holding: Holding) -> bool:

@@ -17,7 +17,7 @@ from typing import Final
 
 from comity.agreement.channels import Channel
 from comity.ids import PartyId
-from comity.release.clauses import Finding, read_findings
+from comity.release.clauses import read_findings
 from comity.stix.labels import UNSPECIFIED, Label
 
 __all__ = ["Restrictions", "find_outside", "find_restrictions", "make_unrestricted"]
@@ -60,13 +60,14 @@ def find_restrictions(channel: Channel, *, giver: PartyId, receiver: PartyId) ->
     )
 
 
-def find_outside(label: Label, channel: Channel, *, giver: PartyId, receiver: PartyId) -> Finding | None:
-    """The first clause that an object shows by itself to be broken; None where it may be within the terms.
+def find_outside(label: Label, channel: Channel, *, giver: PartyId, receiver: PartyId) -> str | None:
+    """Which clause an object shows by itself to be broken, and by what; None where it may be within the terms.
 
     `label` is its own, made of its bytes alone. Whoever gives what this finds has not kept to the terms, whatever its
     people say of the object.
     """
     for finding in read_findings(channel.scope_for(giver), label, recipient=receiver):
         if finding.clause in _SAID and not finding.holds and finding.found != _UNSAID.get(finding.clause):
-            return finding
+            said = ", ".join(sorted({word for group in finding.found for word in group})) or "nothing"
+            return f"outside of the terms it was given under: {finding.clause} admits no {said}"
     return None

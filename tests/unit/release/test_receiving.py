@@ -79,7 +79,8 @@ def test_what_an_object_says_of_itself_shows_that_it_was_not_to_be_given(
     ).channels
     label = dataclasses.replace(make_admitted(channel), **words)
     found = find_outside(label, channel, giver=AURELIA, receiver=BOREALIA)
-    assert (found and found.clause) == clause
+    said = None if clause is None else f"outside of the terms it was given under: {clause} admits no "
+    assert found == said or (said is not None and found is not None and found.startswith(said))
 
 
 def make_admitted(channel: Channel) -> Label:
