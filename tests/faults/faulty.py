@@ -71,21 +71,22 @@ class FaultyConnection(apsw.Connection):
         """As the driver's; undoing is what follows a failure, and is none of the steps."""
         if not _running or sql == "ROLLBACK":
             return super().execute(sql, parameters, **more)
-        return _running[-1].step(self, sql, lambda: super(FaultyConnection, self).execute(sql, parameters, **more))
+        step = _running[-1].step
+        return step(self, sql, lambda: super(FaultyConnection, self).execute(sql, parameters, **more))  # type: ignore[no-any-return]
 
     def executemany(self, sql: str, rows: Any, **more: Any) -> apsw.Cursor:  # type: ignore[override] # noqa: ANN401
         """As the driver's."""
         if not _running:
             return super().executemany(sql, rows, **more)
-        return _running[-1].step(self, sql, lambda: super(FaultyConnection, self).executemany(sql, rows, **more))
+        step = _running[-1].step
+        return step(self, sql, lambda: super(FaultyConnection, self).executemany(sql, rows, **more))  # type: ignore[no-any-return]
 
     def wal_checkpoint(self, *arguments: Any, **more: Any) -> tuple[int, int]:  # noqa: ANN401 (the driver's own)
         """As the driver's."""
         if not _running:
             return super().wal_checkpoint(*arguments, **more)
-        return _running[-1].step(  # type: ignore[no-any-return]
-            self, "checkpoint", lambda: super(FaultyConnection, self).wal_checkpoint(*arguments, **more)
-        )
+        step = _running[-1].step
+        return step(self, "checkpoint", lambda: super(FaultyConnection, self).wal_checkpoint(*arguments, **more))  # type: ignore[no-any-return]
 
 
 @contextmanager
