@@ -126,8 +126,9 @@ def test_what_is_answered_was_on_record_when_its_first_byte_came(pair: Pair, wor
             ask(f"{wire.url}/comity/receipts/{number}", pair.secret)
             (*_, answer) = wire.answered()
             check_answer(pair, answer, number=number)
-            checkpoint = parse_proof(json.loads(answer.body)["proof"].encode()).checkpoint
-            assert HEAD.search(checkpoint)[1] and int(HEAD.search(checkpoint)[1]) in answer.moment.heads  # type: ignore[index]
+            proven = HEAD.search(parse_proof(json.loads(answer.body)["proof"].encode()).checkpoint)
+            assert proven is not None
+            assert int(proven["size"]) in answer.moment.heads
         (last,) = rows(pair.giver, "SELECT MAX(size) FROM log_head")[0]
         ask(f"{wire.url}/comity/consistency/{last - 1}/{last}", pair.secret)
         for part in ("checkpoint", f"tile/0/000.p/{last}", f"tile/entries/000.p/{last}"):
@@ -221,11 +222,7 @@ class Watch:
         for call in calls:
             if call.name in WRITES and _WAL.match(call.arguments):
                 self.unsynced = True
-            elif (
-                call.name in SYNCS
-                and call.result == 0
-                and (_WAL.match(call.arguments) or not call.arguments[:1].isdigit())
-            ):
+            elif call.name in SYNCS and call.result == 0 and _WAL.match(call.arguments):
                 self.unsynced = False
                 self.syncs += 1
             elif call.name in SENDS and self.leaves.match(call.arguments):

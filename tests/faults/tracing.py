@@ -82,14 +82,19 @@ def trace(
 
 def read_calls(out: Path) -> Iterator[Call]:
     """The calls that were traced, in the order in which they began and ended."""
+    begun = dict[int, str]()
     for line in out.read_text(encoding="utf-8", errors="replace").splitlines():
         match = _LINE.match(line)
         if match is None:
             continue
-        rest = match["rest"]
+        rest, pid = match["rest"], int(match["pid"])
+        if match["resumed"]:
+            rest = begun.pop(pid, "") + rest
+        elif rest.endswith("<unfinished ...>"):
+            begun[pid] = rest.removesuffix("<unfinished ...>")
         result = _RESULT.search(rest)
         yield Call(
-            pid=int(match["pid"]),
+            pid=pid,
             name=match["resumed"] or match["name"],
             arguments=rest,
             result=int(result["result"], 0) if result and result["result"] != "?" else None,
