@@ -21,16 +21,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import apsw
 import pytest
 
 from comity.errors import ComityError
-from comity.ids import Instant
-from comity.node.audit import audit_folder
-from comity.node.node import open_node
-from comity.node.soundness import examine_folder
 from tests.faults.acts import ACTS, Act, Drawn, Staged, stage
-from tests.faults.faulty import Fault, PlainConnection, Script, faulty_connections
+from tests.faults.faulty import Fault, Script, faulty_connections
+from tests.faults.folders import check_sound, read_tables
 from tests.worlds import World
 
 pytestmark = [pytest.mark.slow]
@@ -56,16 +52,6 @@ class Known:
 def running() -> Iterator[Running]:
     with faulty_connections() as running:
         yield running
-
-
-def read_tables(folder: Path) -> dict[str, list[tuple[Any, ...]]]:
-    """Every row of every table, as another process sees them at this moment."""
-    connection = PlainConnection(f"file:{folder / 'store.db'}?mode=ro", flags=apsw.SQLITE_OPEN_READONLY | 0x40)
-    try:
-        names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        return {name: sorted(connection.execute(f'SELECT * FROM "{name}"'), key=repr) for name in names}
-    finally:
-        connection.close()
 
 
 def describe(folder: Path, act: Act) -> str:
@@ -100,7 +86,7 @@ def learn(staged: Staged, place: Path, running: Running) -> Known:
     world.close()
     states.append(describe(folder, staged.act))
     ends = [count(folder)]
-    check_sound(world, staged)
+    check(world, staged)
     open_one(world, staged.act, process=2)
     try:
         staged.act.run(world, staged.given)
@@ -114,20 +100,8 @@ def learn(staged: Staged, place: Path, running: Running) -> Known:
     return Known(tuple(script.steps), tuple(states), tuple(ends))
 
 
-def check_sound(world: World, staged: Staged) -> None:
-    """The node opens, nothing is wrong in its folder, and its log goes on from what it was."""
-    folder = world.folder / staged.act.by
-    if not (folder / "restored").exists():  # such a folder does not open, which is right
-        open_node(folder).close()
-    examined = examine_folder(folder)
-    assert examined.is_sound, examined.findings
-    audit = audit_folder(folder, now=Instant(world.now))
-    assert not audit.findings, audit.findings
-    before, after = read_tables(staged.folder), read_tables(folder)
-    for table in ("log_entry", "log_head"):
-        assert set(before[table]) <= set(after[table]), f"{table}: what was there is not there any more"
-    heads = {note for _, note in after["log_head"]}
-    assert (folder / "restored").exists() or (folder / "head").read_bytes() in heads
+def check(world: World, staged: Staged) -> None:
+    check_sound(world.folder / staged.act.by, since=read_tables(staged.folder), now=world.now)
 
 
 def try_step(staged: Staged, known: Known, place: Path, running: Running, script: Script, *, goes_on: bool) -> None:
@@ -146,7 +120,7 @@ def try_step(staged: Staged, known: Known, place: Path, running: Running, script
     assert failed or state == known.states[-1] or (act.spares and not getattr(came, "gone", False)), "it is not there"
     if not goes_on:
         world.close()
-        check_sound(world, staged)
+        check(world, staged)
         open_one(world, act, process=2)
     ends = known.ends if state == known.states[-1] else known.ends[:1]
     try:
@@ -156,7 +130,7 @@ def try_step(staged: Staged, known: Known, place: Path, running: Running, script
         assert state != known.states[0]
         ends = (*ends, counts)
     world.close()
-    check_sound(world, staged)
+    check(world, staged)
     assert count(folder) in ends, differences(count(folder), ends[0])
 
 
