@@ -39,6 +39,7 @@ EXPECTED = {
     "RateLimited": 1,
     "StoreBusy": 1,
     "StoreFull": 1,
+    "StoreUncertain": 1,
     "ConfigError": 1,
     "NotInstalled": 10,
     "CorruptionError": 7,
