@@ -342,7 +342,8 @@ def _verify_checkpoint(receipt: Receipt, manifests: Sequence[Manifest]) -> tuple
             except BadSignature as error:
                 raise _refuse("checkpoint", error.detail) from error
             return manifest.party, manifest.digest, key
-    raise _refuse("checkpoint", f"it carries no signature of a log key of {own[0].party}")
+    known = f"version {own[0].version} of the manifest of {own[0].party}" if len(own) == 1 else "the manifests given"
+    raise _refuse("checkpoint", f"it carries no signature of a log key of {own[0].party} as in {known}")
 
 
 def _verify_witnesses(receipt: Receipt, policy: TrustPolicy, key: bytes) -> Mapping[str, int]:

@@ -96,7 +96,8 @@ def _describe_shown(item: dict[str, Any], giver: str) -> list[str]:
     if item["refused"]:
         lines.append(f"  REFUSED, and nothing of the page was kept: what {giver} sent does not match")
         lines.append(f"  {printable(item['refused']['reason'])}")
-        lines.append("  the bytes are kept apart: `log refused` lists them")
+        what = "its receipt is" if item["refused"]["part"] == "witnesses" else "the bytes are"
+        lines.append(f"  {what} kept apart: `log refused` lists them")
     return lines
 
 

@@ -72,6 +72,11 @@ def describe_rotated(result: dict[str, Any]) -> str:
         lines.append(
             f"  {party} does not have it yet: it is sent when `comity serve` runs here and its node answers{problem}"
         )
+    for item in result["uncosigned"]:
+        problem = f" (last try: {printable(item['problem'])})" if item["problem"] else ""
+        lines.append(f"  the witness {printable(item['witness'])} has not cosigned under it yet{problem}")
+    if result["uncosigned"]:
+        lines.append("Until enough witnesses have, partners that ask for them take in nothing; `witness list` tells.")
     lines.append("Give partners the digest over another channel; `party export` has the file for those not reached.")
     return "\n".join(lines)
 
