@@ -323,7 +323,7 @@ class _Records:
     def is_vouched_for(self, party: PartyId, at: Instant) -> bool:
         if self._good is None:
             self._good = {}
-            for named, _, envelope in parties.list_manifests(self._transaction):
+            for named, _, _, envelope in parties.list_manifests(self._transaction):
                 manifest = parse_manifest(parse_signed_document(envelope).payload)
                 self._good.setdefault(named, []).append((manifest.issued_at, manifest.expires_at))
         return any(issued <= at < expires for issued, expires in self._good.get(party, ()))

@@ -31,6 +31,7 @@ Operation = Callable[[Node, Arguments], Outcome | Awaitable[Outcome]]
 OPERATIONS: Mapping[str, Operation] = {
     "party.export": parties.export,
     "party.add": parties.add,
+    "party.repin": parties.repin,
     "party.list": parties.list_all,
     "party.rotate": rotation.rotate,
     "party.renew": rotation.renew,
