@@ -334,7 +334,10 @@ async def _ask_receipt_once(
     url = f"{target.url}/comity/receipts/{number}"
     answer = await _get(client, node, target, url, most=MAX_RECEIPT_BYTES)
     if answer.status_code != httpx.codes.OK:
-        said = f"receipt: {target.giver} gives no receipt for its disclosure {number} ({answer.status_code})"
+        said = (
+            f"receipt: {target.giver} gives no receipt for its disclosure {number} ({answer.status_code}). Ask it why;"
+            f" if it never can, two people let it stand without: `log waive {target.giver} --through {number}`"
+        )
         raise ReceiptRefused(said, part="receipt")
     evidence.receipt = answer.content
     try:

@@ -18,7 +18,7 @@ from comity.node.node import Act, Node
 from comity.node.parties import read_manifests
 from comity.release.delivery import Expected, Shown
 from comity.release.receipt import format_receipt, parse_receipt
-from comity.store import agreements, receipts
+from comity.store import agreements, receipts, waivers
 from comity.store.receipts import KeptReceipt, RefusedPage
 from comity.tlog.policy import TrustPolicy, parse_trust_policy
 
@@ -67,7 +67,7 @@ def expect_receipt(node: Node, giver: PartyId, number: int) -> Expected:
     policy = read_trust_policy(node)
     with node.store.read() as transaction:
         manifest = read_manifests(transaction).get(giver)
-        last = receipts.read_last_receipt(transaction, giver)
+        last = waivers.read_reached(transaction, giver)
         seen = receipts.read_seen(transaction, giver)
     if manifest is None:
         raise NotFoundError(f"{giver} is not a party this node knows; pin it with `party add FILE --digest D`")
@@ -101,7 +101,7 @@ def keep_shown(act: Act, shown: Shown, *, arrived: bool) -> None:
         ConflictError: other receipts of this giver were kept meanwhile: what it was verified against is past.
     """
     verified, giver = shown.verified, shown.verified.giver
-    last = receipts.read_last_receipt(act.transaction, giver)
+    last = waivers.read_reached(act.transaction, giver)
     seen = receipts.read_seen(act.transaction, giver)
     if (last is not None and last != verified.sequence - 1) or seen != shown.before:
         raise ConflictError(f"something else of {giver} was taken in meanwhile, and nothing of this page; pull again")

@@ -85,6 +85,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "log.checkpoint": journal.checkpoint,
     "log.receipt": receipts.give,
     "log.refused": receipts.list_refused,
+    "log.waive": receipts.waive,
     "witness.list": witness.list_all,
     "log.reader.add": journal.add_reader,
     "log.reader.list": journal.list_readers,
