@@ -12,7 +12,14 @@ nobody is asked for, and the giver's own signature is all there is.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from comity.errors import ConfigError, ConflictError, MalformedError, NotFoundError, ReceiptRefused
+from comity.errors import (
+    ConfigError,
+    ConflictError,
+    MalformedError,
+    MalformedReceipt,
+    NotFoundError,
+    ReceiptRefused,
+)
 from comity.ids import Digest, PartyId
 from comity.node.node import Act, Node
 from comity.node.parties import read_manifests
@@ -156,11 +163,17 @@ def find_kept_receipt(node: Node, giver: PartyId, sequence: int) -> tuple[KeptRe
     """A receipt that `giver` gave, and its bytes with the terms, for whoever has not got them.
 
     Raises:
-        NotFoundError: none was kept.
+        NotFoundError: none was kept, or what it lists was purged.
     """
     with node.store.read() as transaction:
         kept = receipts.read_receipt(transaction, giver, sequence)
         terms = None if kept is None else agreements.read_terms(transaction, kept.terms)
     if kept is None:
         raise NotFoundError(f"no receipt of {giver} for its disclosure {sequence} was kept here")
-    return kept, format_receipt(replace(parse_receipt(kept.data), terms=terms))
+    try:
+        return kept, format_receipt(replace(parse_receipt(kept.data), terms=terms))
+    except MalformedReceipt as error:
+        raise NotFoundError(
+            f"what the receipt of {giver} for its disclosure {sequence} lists was purged here; its place in the log of"
+            f" {giver} is all that is left"
+        ) from error

@@ -79,6 +79,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "work": retention.list_work,
     "backup": keeping.note_backup,
     "purge.order": keeping.purge_by_order,
+    "purge.received": keeping.purge_received,
     "purge.run": keeping.purge_by_rule,
     "log.list": journal.list_last,
     "log.show": journal.show,

@@ -56,7 +56,7 @@ def describe_repinned(result: dict[str, Any]) -> str:
     if "waits_for" in result:
         return describe_waiting_act(result)
     if "refused" in result:
-        return describe_refusal(result)
+        return describe_refusal(result["refused"])
     party, count = result["party"], result["receipts_set_aside"]
     lines = [
         f"{party} is pinned anew: {printable(result['name'])}",
@@ -89,7 +89,7 @@ def describe_rotated(result: dict[str, Any]) -> str:
     if "waits_for" in result:
         return describe_waiting_act(result)
     if "refused" in result:
-        return describe_refusal(result)
+        return describe_refusal(result["refused"])
     roles = ", ".join(result["roles"])
     lines = [
         f"version {result['version']} of the manifest of {result['party']} is in force"

@@ -47,7 +47,7 @@ def describe_waived(result: dict[str, Any]) -> str:
     if "waits_for" in result:
         return describe_waiting_act(result)
     if "refused" in result:
-        return describe_refusal(result)
+        return describe_refusal(result["refused"])
     lines = [say_waived(result["waived"]), "The next pull goes on after them; no object was taken in by this."]
     return "\n".join([*lines, *describe_approvals(result["approvals"])])
 

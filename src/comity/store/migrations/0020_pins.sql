@@ -25,3 +25,11 @@ CREATE TABLE receipt_waiver (
 ) STRICT, WITHOUT ROWID;
 CREATE TRIGGER receipt_waiver_stays BEFORE DELETE ON receipt_waiver
 BEGIN SELECT RAISE(ABORT, 'what people accepted is kept'); END;
+
+-- Of a receipt its place in the giver's log can be kept alone, when people purge what it lists.
+DROP TRIGGER receipt_kept;
+CREATE TRIGGER receipt_kept BEFORE UPDATE OF giver, sequence, terms, at ON receipt
+BEGIN SELECT RAISE(ABORT, 'receipts are kept as they came'); END;
+CREATE TRIGGER receipt_shortened BEFORE UPDATE OF data ON receipt
+WHEN instr(NEW.data, CAST('"format":"comity-receipt-place/1"' AS BLOB)) = 0 OR length(NEW.data) >= length(OLD.data)
+BEGIN SELECT RAISE(ABORT, 'receipts are kept as they came'); END;
