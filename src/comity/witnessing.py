@@ -86,6 +86,10 @@ class Rounds:
         self._resting: dict[str, tuple[float, float]] = {}
         self._told: dict[str, str] = {}
 
+    def wake(self) -> None:
+        """Let the next round ask everybody: what kept a witness from cosigning may be gone, such as an old manifest."""
+        self._resting.clear()
+
     async def ask(self) -> Cosigned:
         """What one round brought.
 
@@ -177,7 +181,8 @@ async def _ask(client: httpx.AsyncClient, node: Node, head: OwnHead, each: OwnWi
                 contradicts=True,
             )
         if status != httpx.codes.CONFLICT:
-            return _Answer(problem=f"{each.url} answered {status}")
+            unknown = f": {_say_unknown(each)}" if status in {httpx.codes.FORBIDDEN, httpx.codes.NOT_FOUND} else ""
+            return _Answer(problem=f"{each.url} answered {status}{unknown}")
         seen = parse_size(body)
         if seen > head.size:
             return _Answer(
@@ -188,6 +193,13 @@ async def _ask(client: httpx.AsyncClient, node: Node, head: OwnHead, each: OwnWi
             return _Answer(problem=f"it has cosigned another head over {seen} entries", contradicts=contradicts)
         old_size = seen
     return _Answer(problem=f"{each.url} names another size with each answer")
+
+
+def _say_unknown(each: OwnWitness) -> str:
+    """What has to happen before a witness cosigns that does not know the log, or not by the key in force."""
+    if each.party is None:
+        return "it does not know the key of this log; who runs it adds the one in `witness list` (`witness add-log`)"
+    return f"{each.party} does not have this party pinned, or not yet its newest manifest"
 
 
 async def _post(client: httpx.AsyncClient, node: Node, each: OwnWitness, request: bytes) -> tuple[int, bytes]:

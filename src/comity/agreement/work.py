@@ -41,6 +41,8 @@ class WorkKind(StrEnum):
     UNACKNOWLEDGED = "unacknowledged"
     STRANGER = "stranger"
     UNPARSABLE_PATTERN = "unparsable-pattern"
+    NO_RECEIPT = "no-receipt"
+    WITHOUT_RECEIPT = "without-receipt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,13 +12,20 @@ nobody is asked for, and the giver's own signature is all there is.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from comity.errors import ConfigError, ConflictError, MalformedError, NotFoundError, ReceiptRefused
+from comity.errors import (
+    ConfigError,
+    ConflictError,
+    MalformedError,
+    MalformedReceipt,
+    NotFoundError,
+    ReceiptRefused,
+)
 from comity.ids import Digest, PartyId
 from comity.node.node import Act, Node
 from comity.node.parties import read_manifests
 from comity.release.delivery import Expected, Shown
 from comity.release.receipt import format_receipt, parse_receipt
-from comity.store import agreements, receipts
+from comity.store import agreements, receipts, waivers
 from comity.store.receipts import KeptReceipt, RefusedPage
 from comity.tlog.policy import TrustPolicy, parse_trust_policy
 
@@ -67,7 +74,7 @@ def expect_receipt(node: Node, giver: PartyId, number: int) -> Expected:
     policy = read_trust_policy(node)
     with node.store.read() as transaction:
         manifest = read_manifests(transaction).get(giver)
-        last = receipts.read_last_receipt(transaction, giver)
+        last = waivers.read_reached(transaction, giver)
         seen = receipts.read_seen(transaction, giver)
     if manifest is None:
         raise NotFoundError(f"{giver} is not a party this node knows; pin it with `party add FILE --digest D`")
@@ -101,7 +108,7 @@ def keep_shown(act: Act, shown: Shown, *, arrived: bool) -> None:
         ConflictError: other receipts of this giver were kept meanwhile: what it was verified against is past.
     """
     verified, giver = shown.verified, shown.verified.giver
-    last = receipts.read_last_receipt(act.transaction, giver)
+    last = waivers.read_reached(act.transaction, giver)
     seen = receipts.read_seen(act.transaction, giver)
     if (last is not None and last != verified.sequence - 1) or seen != shown.before:
         raise ConflictError(f"something else of {giver} was taken in meanwhile, and nothing of this page; pull again")
@@ -156,11 +163,17 @@ def find_kept_receipt(node: Node, giver: PartyId, sequence: int) -> tuple[KeptRe
     """A receipt that `giver` gave, and its bytes with the terms, for whoever has not got them.
 
     Raises:
-        NotFoundError: none was kept.
+        NotFoundError: none was kept, or what it lists was purged.
     """
     with node.store.read() as transaction:
         kept = receipts.read_receipt(transaction, giver, sequence)
         terms = None if kept is None else agreements.read_terms(transaction, kept.terms)
     if kept is None:
         raise NotFoundError(f"no receipt of {giver} for its disclosure {sequence} was kept here")
-    return kept, format_receipt(replace(parse_receipt(kept.data), terms=terms))
+    try:
+        return kept, format_receipt(replace(parse_receipt(kept.data), terms=terms))
+    except MalformedReceipt as error:
+        raise NotFoundError(
+            f"what the receipt of {giver} for its disclosure {sequence} lists was purged here; its place in the log of"
+            f" {giver} is all that is left"
+        ) from error

@@ -33,6 +33,7 @@ __all__ = [
     "put_manifest",
     "read_chain",
     "receive_lineage",
+    "revoke_good_credentials",
     "tell_lineage",
 ]
 
@@ -108,7 +109,7 @@ def put_manifest(
     )
     act.record(EntryType.KEY_ROTATION, content, terms=None, recipient=None, count=1)
     if not set(revoked).isdisjoint(before.roles[Role.TRANSPORT].keys):
-        _revoke_credentials(act, manifest.party)
+        revoke_good_credentials(act, manifest.party)
     # What waits for this party is worth a try at once: its keys may be what was missing.
     agreements.make_due(act.transaction, manifest.party, now=act.now)
 
@@ -164,15 +165,16 @@ def endorse_undelivered(node: Node, act: Act, signer: Signer) -> None:
             agreements.replace_envelope(act.transaction, message.position, endorse_message(message.envelope, [signer]))
 
 
-def _revoke_credentials(act: Act, party: PartyId) -> None:
-    """Whoever has taken the transport key may have taken the credentials beside it."""
-    for credential in parties.list_credentials(act.transaction, party):
-        if credential.is_good(act.now):
-            parties.revoke_credential(act.transaction, credential.id, now=act.now)
-            content = format_credential_content(
-                CredentialChange.REVOKE, party=party, credential=credential.id, expires_at=credential.expires_at
-            )
-            act.record(EntryType.CREDENTIAL, content, terms=None, recipient=None, count=1)
+def revoke_good_credentials(act: Act, party: PartyId) -> int:
+    """How many were revoked: whoever has taken the transport key may have taken the credentials beside it."""
+    good = [item for item in parties.list_credentials(act.transaction, party) if item.is_good(act.now)]
+    for credential in good:
+        parties.revoke_credential(act.transaction, credential.id, now=act.now)
+        content = format_credential_content(
+            CredentialChange.REVOKE, party=party, credential=credential.id, expires_at=credential.expires_at
+        )
+        act.record(EntryType.CREDENTIAL, content, terms=None, recipient=None, count=1)
+    return len(good)
 
 
 def _keys(manifest: Manifest) -> frozenset[bytes]:

@@ -392,11 +392,14 @@ def _is_message(name: str, envelope: bytes) -> bool:
 def _verify_chains(transaction: Transaction) -> tuple[dict[PartyId, list[Manifest]], list[Finding]]:
     """The manifests of each party that verify, oldest first, and what does not: alone, or as following another."""
     chains: dict[PartyId, list[Manifest]] = {}
+    pinned: dict[tuple[PartyId, int], list[Manifest]] = {}
     found = list[Finding]()
-    for party, digest, envelope in parties.list_manifests(transaction):
-        stored = StoredManifest(party=party, digest=digest, envelope=envelope)
+    for party, pin, digest, envelope in parties.list_manifests(transaction):
+        stored = StoredManifest(party=party, digest=digest, envelope=envelope, pin=pin)
         try:
-            chains.setdefault(party, []).append(_verify_link(stored, chains.get(party, [])))
+            manifest = _verify_link(stored, pinned.get((party, pin), []))
+            chains.setdefault(party, []).append(manifest)
+            pinned.setdefault((party, pin), []).append(manifest)
         except (MalformedError, VerificationError) as error:
             found.append(_broken(Check.SIGNATURES, f"manifest {digest} of {party}", error.detail))
     return chains, found

@@ -65,6 +65,7 @@ __all__ = [
     "format_leaf",
     "format_listing",
     "format_people_content",
+    "format_pin_content",
     "format_purge",
     "format_reader_content",
     "format_review",
@@ -282,6 +283,37 @@ def format_key_content(
             "manifest": manifest,
             "version": version,
             "revoked": list[Json](revoked),
+            "approvals": _describe_approvals(approvals),
+        }
+    )
+
+
+def format_pin_content(
+    *,
+    party: PartyId,
+    before: Digest,
+    manifest: Digest,
+    version: int,
+    seen: bytes | None,
+    set_aside: int,
+    reason: str,
+    approvals: Sequence[Approval],
+) -> bytes:
+    """The content of a key-rotation entry, canonical, by which a partner is pinned anew: nothing follows from `before`.
+
+    `seen` is the largest checkpoint seen of its log until then, as it was signed; of so many receipts that log is
+    evidence alone from here on.
+    """
+    return canonical_bytes(
+        {
+            "format": "comity-pin-record/1",
+            "party": party,
+            "before": before,
+            "manifest": manifest,
+            "version": version,
+            "seen": None if seen is None else seen.decode("utf-8"),
+            "set_aside": set_aside,
+            "reason": reason,
             "approvals": _describe_approvals(approvals),
         }
     )

@@ -13,6 +13,7 @@ from comity.cli.words.keeping import (
     describe_backup,
     describe_examination,
     describe_forgotten,
+    describe_purged_received,
     describe_recovered,
     describe_restored,
 )
@@ -74,6 +75,26 @@ def order(
         "dry_run": dry_run,
     }
     return session.run_as("purge.order", arguments, describe_forgotten)
+
+
+@purge.command(
+    "received",
+    short_help="Purge what receipts of a partner list.",
+    cls=PersonCommand,
+    example="comity --node borealia purge received aurelia --before 2024-01-01T00:00:00Z --reason 'Art. 17'",
+)
+@click.argument("party_id", metavar="PARTY")
+@click.option("--before", metavar="TIME", help="What came before then; without it, all there is.")
+@click.option("--reason", metavar="TEXT", required=True, help="On which order, or why.")
+@click.pass_obj
+def received(session: Session, party_id: str, before: str | None, reason: str) -> int:
+    """Purge what PARTY's receipts list of what it gave, and what was refused of it. It cannot be undone.
+
+    It takes two people, one as legal, who give the same command. Of a receipt its place in PARTY's log is left, which
+    goes on to verify; of a refused page nothing. Objects go by their terms: `retention`.
+    """
+    arguments: dict[str, Json] = {"party": party_id, "before": before, "reason": reason}
+    return session.run_as("purge.received", arguments, describe_purged_received)
 
 
 @click.command(

@@ -5,6 +5,7 @@ import asyncio
 from collections.abc import Sequence
 
 from comity.canonical import OBJECT_LIMITS, parse_json
+from comity.cli.operations.receipts import describe_waivers
 from comity.cli.operations.retention import describe_stone
 from comity.cli.outcome import Arguments, Outcome
 from comity.cli.reply import Exit, Json
@@ -15,6 +16,7 @@ from comity.node import explain as explaining
 from comity.node.explain import Reading, Tombstone, Verdict
 from comity.node.node import Node
 from comity.node.steps import advance
+from comity.node.waiving import list_waived
 from comity.release.clauses import Finding, Groups
 from comity.stix.labels import Tags, format_label, make_tags
 from comity.stix.objects import BadObject
@@ -157,7 +159,7 @@ async def pull(node: Node, arguments: Arguments) -> Outcome:
     added = (name for item in pulled for name in item.added)
     refused = any(item.refused is not None for item in pulled)
     return Outcome(
-        result={"party": party, "channels": channels},
+        result={"party": party, "channels": channels, "waived": describe_waivers(list_waived(node, party))},
         code=Exit.VERIFICATION_FAILED if refused else Exit.DONE,
         checks=frozenset(added),
     )

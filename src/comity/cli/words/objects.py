@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from comity.cli.words.layout import columns, fields, join_words, outline, printable, shorten, shorten_time
+from comity.cli.words.receipts import say_waived
 from comity.cli.words.retention import describe_stone
 
 __all__ = ["describe_explanation", "describe_intake", "describe_object", "describe_pull", "describe_unkept"]
@@ -82,6 +83,7 @@ def describe_pull(result: dict[str, Any]) -> str:
         lines.append(f"{head}: {len(item['added'])} added, {item['known']} known already, {len(item['bad'])} bad")
         lines += _describe_bad(item["bad"], source=result["party"])
         lines += _describe_shown(item, result["party"])
+    lines += [f"  {say_waived(item)}" for item in result["waived"]]
     lines += _describe_patterns(result)
     return "\n".join(lines)
 
@@ -96,7 +98,8 @@ def _describe_shown(item: dict[str, Any], giver: str) -> list[str]:
     if item["refused"]:
         lines.append(f"  REFUSED, and nothing of the page was kept: what {giver} sent does not match")
         lines.append(f"  {printable(item['refused']['reason'])}")
-        lines.append("  the bytes are kept apart: `log refused` lists them")
+        what = "its receipt is" if item["refused"]["part"] == "witnesses" else "the bytes are"
+        lines.append(f"  {what} kept apart: `log refused` lists them")
     return lines
 
 
