@@ -119,8 +119,12 @@ def _build(versions: Sequence[Version], outside: Mapping[ObjectId, Label], joins
 
 
 def _unite(older: Label, newest: Label) -> tuple[GranularMarking, ...]:
-    """The marks on the properties of either."""
-    return tuple(sorted({*older.granular, *newest.granular}, key=lambda mark: (mark.property, mark.tlp)))
+    """The marks on the properties of either, of two on one property the stricter."""
+    marks: dict[str, GranularMarking] = {}
+    for mark in (*older.granular, *newest.granular):
+        other = marks.setdefault(mark.property, mark)
+        marks[mark.property] = max(mark, other, key=lambda one: tlp_rank(one.tlp))
+    return tuple(sorted(marks.values()))
 
 
 def _settle(graph: _Graph, joins: _Joins) -> dict[int, Label]:
