@@ -122,8 +122,9 @@ def _unite(older: Label, newest: Label) -> tuple[GranularMarking, ...]:
     """The marks on the properties of either, of two on one property the stricter."""
     marks: dict[str, GranularMarking] = {}
     for mark in (*older.granular, *newest.granular):
-        other = marks.setdefault(mark.property, mark)
-        marks[mark.property] = max(mark, other, key=lambda one: tlp_rank(one.tlp))
+        other = marks.get(mark.property, mark)
+        tlp = max(mark.tlp, other.tlp, key=tlp_rank)
+        marks[mark.property] = GranularMarking(property=mark.property, tlp=tlp, repeats=mark.repeats and other.repeats)
     return tuple(sorted(marks.values()))
 
 
