@@ -21,6 +21,8 @@ from comity.release.decision import Withhold, decide, decide_history
 from comity.release.history import find_threshold
 from comity.release.verdict import Verdict, put_in_words, rank_verdict
 from comity.stix.labels import Label
+from comity.stix.markings import Repeat, find_repeats
+from comity.stix.objects import parse_object
 from comity.store import Transaction, deletions, feeds, objects
 from comity.store.deletions import Tombstone
 from comity.store.objects import StoredObject
@@ -28,6 +30,7 @@ from comity.store.objects import StoredObject
 __all__ = [
     "Explanation",
     "Reading",
+    "Repeat",
     "Shown",
     "Tombstone",
     "Verdict",
@@ -76,12 +79,16 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """The verdict that counts (the most any channel lets go) and the reading of every channel towards the party."""
+    """The verdict that counts (the most any channel lets go) and the reading of every channel towards the party.
+
+    `repeats` say what is marked in the object and stands again in it, so that more is restricted than is marked.
+    """
 
     object: StoredObject
     recipient: PartyId
     verdict: Verdict
     readings: tuple[Reading, ...]
+    repeats: tuple[Repeat, ...] = ()
 
 
 def find_object(transaction: Transaction, prefix: str) -> StoredObject:
@@ -120,10 +127,11 @@ def explain(node: Node, prefix: str, *, to: PartyId) -> Explanation:
             for channel in (standing.current or standing.latest).channels
             if (node.party, to) in channel.pairs(standing.members)
         )
+        repeats = _find_repeats(objects.read_body(transaction, item.pk))
     nothing = Withhold(clause="status", reason=f"no agreement on record lets this node give anything to {to}")
     best = min(readings, key=_rank, default=None)
     verdict = put_in_words(nothing, data=b"") if best is None else best.verdict
-    return Explanation(object=item, recipient=to, verdict=verdict, readings=readings)
+    return Explanation(object=item, recipient=to, verdict=verdict, readings=readings, repeats=repeats)
 
 
 def show_object(node: Node, prefix: str) -> Shown:
@@ -156,6 +164,10 @@ def find_deleted(node: Node, prefix: str) -> tuple[Tombstone, ...]:
     if len({stone.id for stone in stones}) > 1:
         raise MalformedRequest(f"{prefix!r} fits several deleted objects; give more characters")
     return tuple(stones)
+
+
+def _find_repeats(data: bytes) -> tuple[Repeat, ...]:
+    return find_repeats(parse_object(data)[1])
 
 
 def _read(

@@ -360,10 +360,13 @@ def _keep(
 
     The keys of `added`.
     """
-    restated, arrived = set[ObjectId](), list[int]()
+    restated, arrived, returned = set[ObjectId](), list[int](), list[int]()
     keys = objects.LabelKeys(transaction)
     for same, label in again:
+        if same.id in TLP_IDS:
+            continue  # the same for everyone: it says nothing of anybody
         if _is_echo(transaction, same, holding):
+            returned.append(same.pk)
             continue
         arrived.append(same.pk)
         if _restate(transaction, same, label, keys):
@@ -393,6 +396,9 @@ def _keep(
             now=holding.added_at,
             receipt=holding.receipt,
         )
+        arrivals.add_returns(
+            transaction, returned, terms=holding.received_under, giver=holding.originator, now=holding.added_at
+        )
     return [item.pk for item in new]
 
 
@@ -409,15 +415,25 @@ def _describe_bad(place: int, item: StixObject, error: ComityError) -> BadObject
 
 
 def _is_echo(transaction: Transaction, same: StoredObject, holding: Holding) -> bool:
-    """Whether a partner gives back what it was given, or what is the same for everyone: neither says anything new."""
-    return same.id in TLP_IDS or feeds.was_released(transaction, same.pk, holding.originator)
+    """Whether a partner gives back what this party gave: that says nothing new, and restricts nothing.
+
+    So it is with what the giver itself was given, and with what is this party's own and was given to anybody before it
+    came from elsewhere: else who has got hold of it could take it away from all others, who would see by that what it
+    gives here (ADR 0068). What is this party's own and was given to nobody yet comes under the terms of its giver.
+    """
+    if holding.received_under is None:
+        return False
+    if feeds.was_released(transaction, same.pk, holding.originator):
+        return True
+    is_own = same.received_under is None and not arrivals.has_arrived(transaction, same.pk)
+    return is_own and feeds.was_ever_released(transaction, same.pk)
 
 
 def _restate(transaction: Transaction, same: StoredObject, label: Label, keys: objects.LabelKeys) -> bool:
     """Whether more is now said of an object held already: it came another way too, or people classified it anew.
 
     Every way an object came by counts: the originators of both, an audience no wider than either. So what a partner
-    gives stays under its terms even where this party held the same bytes before.
+    gives stays under its terms even where this party held the same bytes before and had given them to nobody.
     """
     before = objects.read_label(transaction, same.own_label)
     after = restate(before, label)

@@ -79,6 +79,8 @@ RELATIONS: tuple[Relation, ...] = (
     _lacks("reference", "object", "object", "pk", name="t.object || ' to ' || t.target"),
     _lacks("arrival", "object", "object", "pk", name="t.object || ' from ' || t.giver"),
     _lacks("arrival", "terms", "terms", "hash", name="t.object || ' under ' || t.terms"),
+    _lacks("came_back", "object", "object", "pk", name="t.object || ' from ' || t.giver"),
+    _lacks("came_back", "terms", "terms", "hash", name="t.object || ' under ' || t.terms"),
     _lacks("release", "object", "object", "pk", name="'feed ' || t.feed || ' object ' || t.object"),
     _lacks("release", "feed", "feed", "id", name="'feed ' || t.feed || ' object ' || t.object"),
     Relation(

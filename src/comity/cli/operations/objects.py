@@ -13,7 +13,7 @@ from comity.errors import MalformedObject, MalformedRequest, NotFoundError, Rece
 from comity.ids import ObjectId, format_instant, parse_party_id
 from comity.node import accept, ingest, patterns
 from comity.node import explain as explaining
-from comity.node.explain import Reading, Tombstone, Verdict
+from comity.node.explain import Reading, Repeat, Tombstone, Verdict
 from comity.node.node import Node
 from comity.node.steps import advance
 from comity.node.waiving import list_waived
@@ -129,6 +129,7 @@ def explain(node: Node, arguments: Arguments) -> Outcome:
             "version": found.object.version,
             "to": found.recipient,
             **_describe_verdict(found.verdict),
+            "repeats": [_describe_repeat(repeat) for repeat in found.repeats],
             "readings": [_describe_reading(reading) for reading in found.readings],
         }
     )
@@ -189,6 +190,16 @@ def _describe_verdict(verdict: Verdict) -> dict[str, Json]:
         "clause": verdict.clause,
         "reason": verdict.reason,
         "redacted": list[Json](verdict.redacted),
+    }
+
+
+def _describe_repeat(repeat: Repeat) -> Json:
+    return {
+        "marking": repeat.marking,
+        "tlp": repeat.tlp,
+        "marked": list[Json](sorted(repeat.marked)),
+        "again": list[Json](sorted(repeat.again | repeat.fixed)),
+        "whole": repeat.whole,
     }
 
 

@@ -62,6 +62,7 @@ def describe_explanation(result: dict[str, Any]) -> str:
     """The decision, the clause that decided, and every channel's table."""
     lines = [f"{_DECISIONS[result['decision']]}: {result['object']} to {result['to']}"]
     lines += _reason(result, indent="  ")
+    lines += [f"  {_describe_repeat(repeat)}" for repeat in result["repeats"]]
     for reading in result["readings"]:
         lines += ["", f"{printable(reading['title'])} ({shorten(reading['agreement'])}), channel {reading['channel']}"]
         lines += _reason(reading, indent="  ")
@@ -149,6 +150,18 @@ def _reason(decided: dict[str, Any], *, indent: str) -> list[str]:
     if decided["redacted"]:
         return [f"{indent}without {join_words(decided['redacted'])}, which the terms do not admit"]
     return []
+
+
+def _describe_repeat(repeat: dict[str, Any]) -> str:
+    """What is marked in one place of an object and stands again in another."""
+    level = f"TLP:{repeat['tlp'].upper()}" if repeat["tlp"] != "unmarked" else printable(repeat["marking"])
+    marked = f"what {level} marks in {join_words(repeat['marked'])}"
+    if not repeat["again"]:
+        return f"{marked} is too much to be looked for elsewhere: the marking counts for the whole object"
+    counts = (
+        "which cannot all be removed: it counts for the whole object" if repeat["whole"] else "and goes from there too"
+    )
+    return f"{marked} stands again in {join_words(repeat['again'])}, {counts}"
 
 
 def _gate(gate: dict[str, Any] | None) -> tuple[str, str, str]:
