@@ -17,6 +17,7 @@ be written longer than they were, and are left.
 
 from collections.abc import Iterable, Sequence
 from enum import Enum
+from functools import lru_cache
 from typing import Final
 
 from msgspec import MsgspecError, Raw, Struct, ValidationError, defstruct
@@ -58,17 +59,7 @@ class _Envelope(Struct):
 
 
 _CUTTER: Final = Decoder(_Envelope)
-# An array of so many elements, each with nothing where it is not there: the decoder stops at the first one too many. A
-# list is measured only when all of it was read, and three million elements are 300 MB by then.
 _NONE: Final = Raw(b"")
-_COUNTER: Final = Decoder(
-    defstruct(
-        "_Counted",
-        [(f"at_{place}", Raw, _NONE) for place in range(MOST_COUNTED)],
-        array_like=True,
-        forbid_unknown_fields=True,
-    )
-)
 _ENCODER: Final = Encoder()
 _DIGITS: Final = bytes.maketrans(b"123456789", b"000000000")
 _LONG_NUMBER: Final = b"0" * 310
@@ -105,16 +96,27 @@ def slice_certain(data: bytes, *, most: int | None = None) -> Sequence[bytes] | 
     What is inside an element was not looked at further than to find its end. Where there are over `most`, which is at
     most MOST_COUNTED, that many and one come back, and say nothing but that.
     """
+    bound = MOST_COUNTED if most is None else most
     try:
-        if most is None or most > MOST_COUNTED:
+        if most is None or bound > MOST_COUNTED:
             return [bytes(element) for element in _SLICER.decode(data)]
-        counted = _COUNTER.decode(data)
+        counted = _make_counter(bound).decode(data)
     except ValidationError as error:
         # The only other thing that can be wrong with an array of anything is that it is none.
-        return [b""] * (MOST_COUNTED + 1) if "at most length" in str(error) else None
+        return [b""] * (bound + 1) if "at most length" in str(error) else None
     except _LEFT:
         return None
     return [bytes(element) for element in astuple(counted) if element is not _NONE]
+
+
+@lru_cache(maxsize=4)
+def _make_counter(most: int) -> Decoder[Struct]:
+    """What reads an array of so many elements, each with nothing where it is not there, and stops at one too many.
+
+    A list is measured only when all of it was read, and three million elements are 300 MB by then.
+    """
+    fields = [(f"at_{place}", Raw, _NONE) for place in range(most)]
+    return Decoder(defstruct("_Counted", fields, array_like=True, forbid_unknown_fields=True))
 
 
 class NotCutError(Exception):
