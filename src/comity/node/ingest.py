@@ -15,6 +15,8 @@ file is no way out of its giver's terms.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import chain
 
 from comity.canonical import Json, sha256_digest
 from comity.errors import ComityError, MalformedObject
@@ -61,6 +63,11 @@ _BYTES_AT_ONCE = 128 * 1024
 PART_OBJECTS = 1_000
 """Objects of this node's own in one act: it takes about 40 ms."""
 
+_MOST_WHOLE = 1_200
+_MOST_LABELS = 32
+"""What one act may take in where nobody waits: so many plain objects, of so many that are labelled by themselves."""
+
+_LABELLED_ALONE = frozenset({"extensions", "granular_markings", "country"})
 _READ = ("type", "id", "object_marking_refs", "extensions", "country", "definition_type")
 """What `stix.markings` and `stix.tags` read, where nothing is marked in part, and `find_statements`."""
 
@@ -161,10 +168,12 @@ class Parts:
         """Whether nothing is left."""
         return not self._left
 
-    def next_part(self, transaction: Transaction) -> ParsedBundle:
-        """The next part; the first may be empty."""
+    def next_part(self, transaction: Transaction, *, whole: bool = False) -> ParsedBundle:
+        """The next part; the first may be empty. All that is left where it may be `whole`, and is made for that."""
         head = objects.read_head_seq(transaction)
-        if head != self._head:
+        if whole and self._is_light:
+            self._left = [sorted(chain.from_iterable(self._left))]
+        elif head != self._head:
             self._divide(transaction)
         part = self._left.pop(0)
         # What the part takes up itself is nothing that came from elsewhere: see `mark`.
@@ -174,6 +183,17 @@ class Parts:
             places=tuple([self._places[place] for place in part]),
             bad=(),
         )
+
+    @cached_property
+    def _is_light(self) -> bool:
+        """Whether one act can take in all of it in the time of as many plain objects: few are marked in different ways.
+
+        What is tagged, or marked in part, may be labelled like nothing else.
+        """
+        if sum(weigh(item) for item, _ in self._good) > _MOST_WHOLE:
+            return False
+        marked = [value.get("object_marking_refs") for _, value in self._good if not value.keys() & _LABELLED_ALONE]
+        return len(self._good) - len(marked) + len(set(map(str, marked))) <= _MOST_LABELS
 
     def mark(self, transaction: Transaction) -> None:
         """The part was taken in; what comes in after this comes from elsewhere."""
@@ -199,9 +219,11 @@ def join_intakes(intakes: Sequence[Intake], bad: Collection[BadObject]) -> Intak
     )
 
 
-def take_part(act: Act, parts: Parts, *, holding: Holding, tags: Tags, restrictions: Restrictions) -> Intake:
-    """What became of the next part of a bundle, within the act of whoever takes it in."""
-    parsed = parts.next_part(act.transaction)
+def take_part(
+    act: Act, parts: Parts, *, holding: Holding, tags: Tags, restrictions: Restrictions, whole: bool = False
+) -> Intake:
+    """What became of the next part of a bundle, or of all that is left, within the act of whoever takes it in."""
+    parsed = parts.next_part(act.transaction, whole=whole)
     known = objects.read_statement_definitions(act.transaction, _find_definitions(parsed))
     intake = _take_in(
         act.transaction,
@@ -349,17 +371,13 @@ def _keep(
             restated.add(same.id)
     newest = {name: versions[-1] for name, versions in held.items()}
     last = {name: version.version_at for name, version in newest.items()}
-    for item, _ in added:
-        last[item.id] = max(item.version_at, last.get(item.id, item.version_at))
+    times = [item.version_at for item, _ in added]
+    for (item, _), at in zip(added, times, strict=True):
+        if last.setdefault(item.id, at) < at:
+            last[item.id] = at
     new = [
-        objects.make_new(
-            pk,
-            item,
-            own_label=keys.find(label),
-            current=item.version_at == last[item.id],
-            first=item.id not in held,
-        )
-        for pk, (item, label) in zip(objects.reserve_keys(transaction, len(added)), added, strict=True)
+        objects.NewObject(pk, item.id, item.type, at, item, keys.find(label), at == last[item.id], item.id not in held)
+        for pk, (item, label), at in zip(objects.reserve_keys(transaction, len(added)), added, times, strict=True)
     ]
     objects.supersede(transaction, [version.pk for name, version in newest.items() if version.version_at < last[name]])
     objects.add_objects(transaction, new, relabel(transaction, new, restated=restated), holding=holding)

@@ -71,7 +71,8 @@ def delete_object(transaction: Transaction, item: StoredObject, stone: Tombstone
     if item.current:
         transaction.run(
             "UPDATE object SET current = 1 WHERE pk ="
-            f" (SELECT pk FROM object WHERE pk IN {FIND_ONE.format('?1')} AND id = ?1 ORDER BY version_at DESC LIMIT 1)",
+            f" (SELECT pk FROM object WHERE pk IN {FIND_ONE.format('?1')} AND id = ?1"
+            " ORDER BY version_at DESC LIMIT 1)",
             (item.id,),
         )
     transaction.run(

@@ -2,9 +2,9 @@
 """Shell: by which ids objects are found: for each version held, a short key of its id.
 
 Ids are random, so that in one index each new id has a page to be written for itself. Here what comes in stands in a
-small table first, `name_recent`, whose pages many ids share, and moves into the great one, `name`, in the order of keys:
-with each part that comes in, what is in the next stretch of all keys moves. So a page of the great one is written once
-for some ids too. A stretch is told by the places of the objects: nothing has to be counted or remembered.
+small table first, `name_recent`, whose pages many ids share, and moves into the great one, `name`, in the order of
+keys: with each part that comes in, what is in the next stretch of all keys moves. So a page of the great one is written
+once for some ids too. A stretch is told by the places of the objects: nothing has to be counted or remembered.
 
 A key is 62 bits of a SHA-256. Two ids can have one key: whoever finds an object by it compares the id as well.
 """

@@ -2,6 +2,7 @@
 """Shell: objects with their received bytes, their references, and interned labels."""
 
 import json
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
@@ -27,7 +28,6 @@ __all__ = [
     "find_label",
     "find_objects",
     "intern_label",
-    "make_new",
     "read_body",
     "read_current",
     "read_current_labels",
@@ -96,11 +96,6 @@ class NewObject(NamedTuple):
     own_label: int
     current: bool
     first: bool
-
-
-def make_new(pk: int, item: StixObject, *, own_label: int, current: bool, first: bool) -> NewObject:
-    """The version under its key."""
-    return NewObject(pk, item.id, item.type, item.version_at, item, own_label, current, first)
 
 
 COLUMNS = (
@@ -172,6 +167,7 @@ def add_objects(
             for place, new in enumerate(added, start=seq)
         ],
     )
+    _count(transaction, Counter((labels[new.pk], new.type, originator) for new in added if new.current))
     add_names(transaction, [new.item.id for new in added], range(added[0].pk, added[0].pk + len(added)))
     transaction.run_many("INSERT INTO body VALUES (?, ?)", [(new.pk, new.item.data) for new in added])
     transaction.run_many(
@@ -383,6 +379,14 @@ def _intern_facet(transaction: Transaction, clause: str, said: str) -> str:
     if row is None:
         return str(transaction.insert("INSERT INTO facet (clause, said) VALUES (?, ?)", (clause, said)))
     return str(row[0])
+
+
+def _count(transaction: Transaction, places: Mapping[tuple[int, str, str], int]) -> None:
+    """Count so many newest versions more, by label, type and originator; what leaves, or changes, triggers count."""
+    transaction.run_many(
+        "INSERT INTO label_count VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET objects = objects + excluded.objects",
+        [(*place, count) for place, count in places.items()],
+    )
 
 
 def _take_places(transaction: Transaction, count: int) -> int:

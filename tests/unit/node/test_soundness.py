@@ -92,6 +92,11 @@ def test_a_node_that_is_open_is_examined_too(original: Path, tmp_path: Path) -> 
         store.close()
 
 
+TWICE = (
+    "INSERT INTO object SELECT 99, id, version, version_at, type, spec_version, digest, originator, received_under,"
+    " own_label, label, 99, current, added_at, first_seq FROM object WHERE pk = 2;"
+    " INSERT INTO name_recent SELECT key, 99 FROM name_recent WHERE object = 2"
+)
 BREAKS = [
     ("UPDATE body SET data = CAST('{}' AS BLOB) WHERE object = 1", Check.OBJECTS, r"object report--"),
     ("DELETE FROM body WHERE object = 1", Check.RELATIONS, "not in body"),
@@ -105,9 +110,7 @@ BREAKS = [
     ("UPDATE feed SET agreement = 'x'", Check.RELATIONS, "feed x main"),
     ("UPDATE object SET current = 1 WHERE current = 0", Check.RELATIONS, "a newer one is held"),
     ("UPDATE object SET current = 0 WHERE pk = 2", Check.RELATIONS, "none of its versions"),
-    ("INSERT INTO object SELECT 99, id, version, version_at, type, spec_version, digest, originator, received_under,"
-     " own_label, label, 99, current, added_at, first_seq FROM object WHERE pk = 2; INSERT INTO name_recent SELECT key, 99"
-     " FROM name_recent WHERE object = 2", Check.RELATIONS, "another row holds the same version"),
+    (TWICE, Check.RELATIONS, "another row holds the same version"),
     ("UPDATE object SET id = 'report--x' WHERE pk = 2", Check.RELATIONS, "not found by its id"),
     ("DELETE FROM name_recent", Check.RELATIONS, "not found by its id"),
     ("INSERT INTO name VALUES (1, 99)", Check.RELATIONS, "name 99"),

@@ -34,10 +34,8 @@ CREATE TABLE name_recent (key INTEGER NOT NULL, object INTEGER NOT NULL, PRIMARY
     STRICT, WITHOUT ROWID;
 INSERT INTO name SELECT name_key(id) AS key, pk FROM object ORDER BY key, pk;
 
-CREATE TRIGGER object_counted AFTER INSERT ON object WHEN NEW.current = 1 BEGIN
-    INSERT INTO label_count VALUES (NEW.label, NEW.type, NEW.originator, 1)
-        ON CONFLICT DO UPDATE SET objects = objects + 1;
-END;
+-- What comes in is counted by whoever stores it, once for all of a label (`store.objects`): to enter a trigger for each
+-- object cost as much as an index.
 CREATE TRIGGER object_uncounted AFTER DELETE ON object WHEN OLD.current = 1 BEGIN
     UPDATE label_count SET objects = objects - 1
         WHERE label = OLD.label AND type = OLD.type AND originator = OLD.originator;
