@@ -133,10 +133,12 @@ def read_in_steps(reading: BundleReading) -> Steps[ReadBundle]:
         checked = validate_bundle(schemas, parsed)
         if len(checked.good) < len(parsed.good):
             versions |= {place: item.version for place, (item, _) in zip(parsed.places, parsed.good, strict=True)}
+        good = list[tuple[StixObject, dict[str, Json]]]()
         for place, (item, value) in zip(checked.places, checked.good, strict=True):
             if item.type == "indicator" and (pattern := find_unsettled(value)) is not None:
                 unsettled[place] = pattern
-        parts.append(replace(checked, good=tuple([(item, _trim(value)) for item, value in checked.good])))
+            good.append((item, _trim(value)))
+        parts.append(replace(checked, good=tuple(good)))
     return ReadBundle(checked=join_bundles(parts), versions=versions, patterns=unsettled)
 
 

@@ -207,6 +207,8 @@ def read_markings(value: dict[str, Json], *, definitions: Mapping[ObjectId, str]
 
 
 def _find_statements(markings: Collection[ObjectId], definitions: Mapping[ObjectId, str]) -> frozenset[ObjectId]:
+    if not definitions:
+        return frozenset()
     return frozenset(one for one in markings if one not in TLP_IDS and definitions.get(one) == STATEMENT)
 
 

@@ -94,6 +94,7 @@ _USUAL_REFERENCES: Final = {
 }
 """Properties by which most objects refer to others, and whether each is a list."""
 
+_USUAL_NAMES: Final = _USUAL_REFERENCES.keys()
 # STIX 2.1 §3.2: what each object of these types carries.
 _REQUIRED_TIMES: Final = dict.fromkeys(_SDO_SRO, ("created", "modified")) | {"marking-definition": ("created",)}
 
@@ -444,7 +445,7 @@ def _read_references(value: dict[str, Json], data: bytes) -> frozenset[ObjectId]
 
 def _read_plain_references(value: dict[str, Json], data: bytes) -> frozenset[ObjectId] | None:
     """The same of an object that refers to others in its own usual properties alone; None where it has to be walked."""
-    named = [name for name in value if name in _USUAL_REFERENCES]
+    named = value.keys() & _USUAL_NAMES
     # Where no character is written as a number, `_ref` stands there at least as often as there are such names. As often
     # as it stands in the names at the top that it is known of: there is none besides.
     known = len(named) + ("external_references" in value)
