@@ -25,7 +25,16 @@ from msgspec.json import Decoder, Encoder
 from msgspec.json import format as reformat
 from msgspec.structs import astuple
 
-__all__ = ["MOST_COUNTED", "UNCERTAIN", "NotCutError", "Uncertain", "cut_out", "read_certain", "slice_certain"]
+__all__ = [
+    "MOST_COUNTED",
+    "UNCERTAIN",
+    "NotCutError",
+    "Uncertain",
+    "cut_out",
+    "read_all_certain",
+    "read_certain",
+    "slice_certain",
+]
 
 MOST_COUNTED: Final = 10_000
 """So many elements can be told from more without any of what is behind them being looked at."""
@@ -77,8 +86,8 @@ def read_certain(data: bytes, *, max_bytes: int, max_depth: int, max_items: int)
     """
     if len(data) > max_bytes or _LONG_NUMBER in data.translate(_DIGITS):
         return UNCERTAIN
-    opened = data.count(b"[") + data.count(b"{")
-    # There are no more items than bytes.
+    # There are no more items than bytes, and nothing is deeper than it is long.
+    opened = 0 if len(data) <= min(max_depth, max_items) else data.count(b"[") + data.count(b"{")
     if len(data) > max_items < opened + data.count(b","):
         return UNCERTAIN
     try:
@@ -88,6 +97,26 @@ def read_certain(data: bytes, *, max_bytes: int, max_depth: int, max_items: int)
     except _LEFT:
         return UNCERTAIN
     return value if same and (opened <= max_depth or not _is_deeper(value, max_depth)) else UNCERTAIN
+
+
+def read_all_certain(
+    elements: Sequence[bytes], *, max_bytes: int, max_depth: int, max_items: int
+) -> Sequence[object] | None:
+    """The values that `elements` are, where `read_certain` is certain of every one; None where it is of none, or not.
+
+    Each has to be one JSON value as far as brackets and strings go, as what `slice_certain` gives is. They are read as
+    one array: written anew, none of them is longer than it was, so that all are as long as they were if the array is.
+    """
+    if max(map(len, elements), default=0) > min(max_bytes, max_items):
+        return None
+    together = b"[" + b",".join(elements) + b"]"
+    values = read_certain(together, max_bytes=len(together), max_depth=len(together), max_items=len(together))
+    if not isinstance(values, list) or len(values) != len(elements):
+        return None
+    for element, value in zip(elements, values, strict=True):
+        if element.count(b"[") + element.count(b"{") > max_depth and _is_deeper(value, max_depth):
+            return None
+    return values
 
 
 def slice_certain(data: bytes, *, most: int | None = None) -> Sequence[bytes] | None:

@@ -13,7 +13,7 @@ Tags are read in `stix.labels`.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, chain, takewhile
+from itertools import accumulate, chain, repeat, takewhile
 from typing import Final, NamedTuple, TypeAlias, cast
 
 from comity.canonical import (
@@ -22,6 +22,7 @@ from comity.canonical import (
     Json,
     Member,
     parse_json,
+    parse_quickly,
     sha256_digest,
     split_members,
 )
@@ -220,10 +221,12 @@ class BundleReading:
         places: list[int] = []
         bad: list[BadObject] = []
         repeats: list[tuple[int, int]] = []
-        for member in members:
-            value: dict[str, Json] | None = None
+        read = parse_quickly([member.data for member in members], limits=OBJECT_LIMITS) or repeat(None)
+        for member, quick in zip(members, read, strict=False):
+            value = quick if isinstance(quick, dict) else None
             try:
-                value = _parse_members(member.data)
+                if value is None:
+                    value = _parse_members(member.data)
                 found = _read_object(value, member.data)
                 first, digest = self._seen.setdefault((found.id, found.version_at), (member.index, found.digest))
                 if first == member.index:

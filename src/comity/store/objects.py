@@ -172,7 +172,7 @@ def add_objects(
     transaction.run_many("INSERT INTO body VALUES (?, ?)", [(new.pk, new.item.data) for new in added])
     transaction.run_many(
         "INSERT INTO reference VALUES (?, ?)",
-        [(new.pk, target) for new in added for target in sorted(new.item.references)],
+        [(new.pk, target) for new in added if new.item.references for target in sorted(new.item.references)],
     )
 
 
