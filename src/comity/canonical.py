@@ -18,13 +18,13 @@ import json
 import math
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias, cast
+from typing import NamedTuple, TypeAlias, cast
 
 import rfc8785
 
-from comity.certain import UNCERTAIN, read_certain, slice_certain
+from comity.certain import UNCERTAIN, read_all_certain, read_certain, slice_certain
 from comity.errors import MalformedJson
 from comity.ids import Digest
 
@@ -37,6 +37,7 @@ __all__ = [
     "Member",
     "canonical_bytes",
     "parse_json",
+    "parse_quickly",
     "parse_signed_json",
     "sha256_digest",
     "split_members",
@@ -67,11 +68,10 @@ BUNDLE_LIMITS = Limits(max_bytes=64 << 20, max_depth=34, max_items=20_000_000)
 """For one bundle or TAXII envelope: two levels above its objects."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
+class Member(NamedTuple):
     """One element of an array as it was received."""
 
-    index: int
+    index: int  # type: ignore[assignment] # it hides a method of tuples that nobody uses here
     """0-based place in the array."""
     data: bytes
     """The received bytes of the element, without the white space around it."""
@@ -321,6 +321,14 @@ def parse_json(data: bytes, *, limits: Limits) -> Json:
     """
     quick = read_certain(data, max_bytes=limits.max_bytes, max_depth=limits.max_depth, max_items=limits.max_items)
     return _read_slowly(data, limits) if quick is UNCERTAIN else cast("Json", quick)
+
+
+def parse_quickly(elements: Sequence[bytes], *, limits: Limits) -> Sequence[Json] | None:
+    """What `parse_json` gives for each of the elements that `split_members` gave; None where it has to be asked."""
+    read = read_all_certain(
+        elements, max_bytes=limits.max_bytes, max_depth=limits.max_depth, max_items=limits.max_items
+    )
+    return cast("Sequence[Json] | None", read)
 
 
 def _read_slowly(data: bytes, limits: Limits) -> Json:

@@ -18,9 +18,10 @@ succeeds or fails by its pattern alone, also where it is not kept.
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import NamedTuple
 
 from comity.agreement.channels import Channel
 from comity.agreement.terms import Terms
@@ -87,8 +88,7 @@ class WriteCollection:
     giver: PartyId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Detail:
+class Detail(NamedTuple):
     """One object of a status (TAXII 2.1 §4.3.1); `message` is empty for one that was received.
 
     `pattern` is the digest of a pattern that a parser has to read before it is known what becomes of the object.
@@ -141,8 +141,14 @@ def accept_objects(node: Node, data: bytes, *, giver: PartyId, collection: str) 
     return finish(accept_in_steps(node, data, giver=giver, collection=collection))
 
 
-def accept_in_steps(node: Node, data: bytes, *, giver: PartyId, collection: str) -> Steps[Status | OverQuota]:
-    """`accept_objects`, and a turn for others between its parts; the gate is asked anew for each."""
+def accept_in_steps(
+    node: Node, data: bytes, *, giver: PartyId, collection: str, is_alone: Callable[[], bool] = lambda: False
+) -> Steps[Status | OverQuota]:
+    """`accept_objects`, and a turn for others between its parts; the gate is asked anew for each.
+
+    While nobody else asks for anything (`is_alone`), an envelope of plain objects is one part: each part costs as much
+    as a hundred objects.
+    """
     most = min(MAX_ENVELOPE_OBJECTS, node.settings.write_objects_per_day)
     # Before any of it is read: else who has no quota left could have others wait for the reading of what it sends.
     if (over := _find_excess(node, giver, Use(bytes=len(data), objects=1))) is not None:
@@ -162,7 +168,7 @@ def accept_in_steps(node: Node, data: bytes, *, giver: PartyId, collection: str)
             target = _find_target(node, act, giver, collection)
             status = None if intakes else _charge(node, act, giver, use)
             if status is None:
-                intakes.append(_take_part(node, act, target, read.checked, parts))
+                intakes.append(_take_part(node, act, target, read.checked, parts, whole=is_alone()))
             if parts.is_last():
                 status = _keep_status(act, giver, read, join_intakes(intakes, read.checked.bad))
     return status
@@ -181,7 +187,9 @@ def _find_one(node: Node, transaction: Transaction, giver: PartyId, collection: 
     return None if place is None else _open(node, place, collection, giver)
 
 
-def _take_part(node: Node, act: Act, target: WriteCollection, sent: ParsedBundle, parts: Parts) -> Intake:
+def _take_part(
+    node: Node, act: Act, target: WriteCollection, sent: ParsedBundle, parts: Parts, *, whole: bool
+) -> Intake:
     intake = take_part(
         act,
         parts,
@@ -189,6 +197,7 @@ def _take_part(node: Node, act: Act, target: WriteCollection, sent: ParsedBundle
         tags=make_tags(),
         restrictions=find_restrictions(target.channel, giver=target.giver, receiver=node.party),
         outside=partial(find_outside, channel=target.channel, giver=target.giver, receiver=node.party),
+        whole=whole,
     )
     if intake.clashing:
         _note_unkept(act, target, sent, intake)
@@ -257,7 +266,7 @@ def _settle(transaction: Transaction, giver: PartyId, status: Status) -> Status:
             pendings.append(item)
         elif said is not None and said.problem is not None:
             failures.append(
-                replace(item, message=_cut(f"/pattern: {said.problem}; correct it, and send a new version"))
+                item._replace(message=_cut(f"/pattern: {said.problem}; correct it, and send a new version"))
             )
         else:
             successes.append(item)
@@ -334,14 +343,14 @@ def _keep_status(act: Act, giver: PartyId, read: ReadBundle, intake: Intake) -> 
         if item.index not in intake.clashing
     }
     received = {
-        place: Detail(id=item.id, version=item.version)
+        place: Detail(item.id, item.version)
         for place, (item, _) in zip(read.checked.places, read.checked.good, strict=True)
         if place not in failed
     }
     pending = dict[int, Detail]()
     for place, text in read.patterns.items():
         if place in received:
-            pending[place] = replace(received.pop(place), pattern=sha256_digest(text.encode()))
+            pending[place] = received.pop(place)._replace(pattern=sha256_digest(text.encode()))
     for place, first in read.checked.repeats:
         of = next(kind for kind in (failed, pending, received) if first in kind)
         of[place] = of[first]

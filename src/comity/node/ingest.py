@@ -15,10 +15,13 @@ file is no way out of its giver's terms.
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import chain
 
 from comity.canonical import Json, sha256_digest
 from comity.errors import ComityError, MalformedObject
-from comity.ids import Instant, ObjectId, format_instant
+from comity.ids import ObjectId
+from comity.node.clashes import find_same, is_echo
 from comity.node.node import Act, Node
 from comity.node.relabel import relabel
 from comity.node.schemas import read_schemas
@@ -37,8 +40,7 @@ from comity.stix.objects import (
 from comity.stix.parts import divide, weigh
 from comity.stix.patterns import UNCHECKED, UNPARSABLE, find_unsettled
 from comity.stix.validation import validate_bundle
-from comity.store import Transaction, arrivals, deletions, feeds, objects, patterns
-from comity.store.deletions import Tombstone
+from comity.store import Transaction, arrivals, deletions, objects, patterns
 from comity.store.objects import Holding, StoredObject
 from comity.store.patterns import KnownPattern
 
@@ -61,6 +63,11 @@ _BYTES_AT_ONCE = 128 * 1024
 PART_OBJECTS = 1_000
 """Objects of this node's own in one act: it takes about 40 ms."""
 
+_MOST_WHOLE = 1_200
+_MOST_LABELS = 32
+"""What one act may take in where nobody waits: so many plain objects, of so many that are labelled by themselves."""
+
+_LABELLED_ALONE = frozenset({"extensions", "granular_markings", "country"})
 _READ = ("type", "id", "object_marking_refs", "extensions", "country", "definition_type")
 """What `stix.markings` and `stix.tags` read, where nothing is marked in part, and `find_statements`."""
 
@@ -127,10 +134,12 @@ def read_in_steps(reading: BundleReading) -> Steps[ReadBundle]:
         checked = validate_bundle(schemas, parsed)
         if len(checked.good) < len(parsed.good):
             versions |= {place: item.version for place, (item, _) in zip(parsed.places, parsed.good, strict=True)}
+        good = list[tuple[StixObject, dict[str, Json]]]()
         for place, (item, value) in zip(checked.places, checked.good, strict=True):
             if item.type == "indicator" and (pattern := find_unsettled(value)) is not None:
                 unsettled[place] = pattern
-        parts.append(replace(checked, good=tuple([(item, _trim(value)) for item, value in checked.good])))
+            good.append((item, _trim(value)))
+        parts.append(replace(checked, good=tuple(good)))
     return ReadBundle(checked=join_bundles(parts), versions=versions, patterns=unsettled)
 
 
@@ -162,10 +171,12 @@ class Parts:
         """Whether nothing is left."""
         return not self._left
 
-    def next_part(self, transaction: Transaction) -> ParsedBundle:
-        """The next part; the first may be empty."""
+    def next_part(self, transaction: Transaction, *, whole: bool = False) -> ParsedBundle:
+        """The next part; the first may be empty. All that is left where it may be `whole`, and is made for that."""
         head = objects.read_head_seq(transaction)
-        if head != self._head:
+        if whole and self._is_light:
+            self._left = [sorted(chain.from_iterable(self._left))]
+        elif head != self._head:
             self._divide(transaction)
         part = self._left.pop(0)
         # What the part takes up itself is nothing that came from elsewhere: see `mark`.
@@ -175,6 +186,17 @@ class Parts:
             places=tuple([self._places[place] for place in part]),
             bad=(),
         )
+
+    @cached_property
+    def _is_light(self) -> bool:
+        """Whether one act can take in all of it in the time of as many plain objects: few are marked in different ways.
+
+        What is tagged, or marked in part, may be labelled like nothing else.
+        """
+        if sum(weigh(item) for item, _ in self._good) > _MOST_WHOLE:
+            return False
+        marked = [value.get("object_marking_refs") for _, value in self._good if not value.keys() & _LABELLED_ALONE]
+        return len(self._good) - len(marked) + len(set(map(str, marked))) <= _MOST_LABELS
 
     def mark(self, transaction: Transaction) -> None:
         """The part was taken in; what comes in after this comes from elsewhere."""
@@ -209,12 +231,13 @@ def take_part(
     tags: Tags,
     restrictions: Restrictions,
     outside: Callable[[Label], str | None] | None = None,
+    whole: bool = False,
 ) -> Intake:
-    """What became of the next part of a bundle, within the act of whoever takes it in.
+    """What became of the next part of a bundle, or of all that is left, within the act of whoever takes it in.
 
     `outside` says what shows by itself that its giver was not to give it (`release.receiving`): that is not kept.
     """
-    parsed = parts.next_part(act.transaction)
+    parsed = parts.next_part(act.transaction, whole=whole)
     known = objects.read_statement_definitions(act.transaction, _find_definitions(parsed))
     intake = _take_in(
         act.transaction,
@@ -272,7 +295,7 @@ def _take_in(
             continue
         try:
             known, stones = held.get(item.id, ()), deleted.get(item.id, ())
-            same = _find_same(known, stones, item, holding=holding) if known or stones else None
+            same = find_same(known, stones, item, holding=holding) if known or stones else None
         except MalformedObject as error:
             bad.append(_describe_bad(place, item, error))
             clashing.add(place)
@@ -365,7 +388,7 @@ def _keep(
     for same, label in again:
         if same.id in TLP_IDS:
             continue  # the same for everyone: it says nothing of anybody
-        if _is_echo(transaction, same, holding):
+        if is_echo(transaction, same, holding):
             returned.append(same.pk)
             continue
         arrived.append(same.pk)
@@ -373,17 +396,13 @@ def _keep(
             restated.add(same.id)
     newest = {name: versions[-1] for name, versions in held.items()}
     last = {name: version.version_at for name, version in newest.items()}
-    for item, _ in added:
-        last[item.id] = max(item.version_at, last.get(item.id, item.version_at))
+    times = [item.version_at for item, _ in added]
+    for (item, _), at in zip(added, times, strict=True):
+        if last.setdefault(item.id, at) < at:
+            last[item.id] = at
     new = [
-        objects.make_new(
-            pk,
-            item,
-            own_label=keys.find(label),
-            current=item.version_at == last[item.id],
-            first=item.id not in held,
-        )
-        for pk, (item, label) in zip(objects.reserve_keys(transaction, len(added)), added, strict=True)
+        objects.NewObject(pk, item.id, item.type, at, item, keys.find(label), at == last[item.id], item.id not in held)
+        for pk, (item, label), at in zip(objects.reserve_keys(transaction, len(added)), added, times, strict=True)
     ]
     objects.supersede(transaction, [version.pk for name, version in newest.items() if version.version_at < last[name]])
     objects.add_objects(transaction, new, relabel(transaction, new, restated=restated), holding=holding)
@@ -414,21 +433,6 @@ def _describe_bad(place: int, item: StixObject, error: ComityError) -> BadObject
     return BadObject(index=place, id=item.id, where=f"/objects/{place}{inside}", detail=error.detail)
 
 
-def _is_echo(transaction: Transaction, same: StoredObject, holding: Holding) -> bool:
-    """Whether a partner gives back what this party gave: that says nothing new, and restricts nothing.
-
-    So it is with what the giver itself was given, and with what is this party's own and was given to anybody before it
-    came from elsewhere: else who has got hold of it could take it away from all others, who would see by that what it
-    gives here (ADR 0068). What is this party's own and was given to nobody yet comes under the terms of its giver.
-    """
-    if holding.received_under is None:
-        return False
-    if feeds.was_released(transaction, same.pk, holding.originator):
-        return True
-    is_own = same.received_under is None and not arrivals.has_arrived(transaction, same.pk)
-    return is_own and feeds.was_ever_released(transaction, same.pk)
-
-
 def _restate(transaction: Transaction, same: StoredObject, label: Label, keys: objects.LabelKeys) -> bool:
     """Whether more is now said of an object held already: it came another way too, or people classified it anew.
 
@@ -441,64 +445,6 @@ def _restate(transaction: Transaction, same: StoredObject, label: Label, keys: o
         return False
     objects.set_own_label(transaction, same.pk, keys.find(after))
     return True
-
-
-def _find_same(
-    versions: Collection[StoredObject], deleted: Collection[Tombstone], item: StixObject, *, holding: Holding
-) -> StoredObject | None:
-    """Exactly this version, where it is held.
-
-    Raises:
-        MalformedObject: the version is held, or was deleted, with other bytes, or the id belongs to another originator.
-    """
-    if item.id in TLP_IDS:
-        # The same for everyone, however it was written down; its content was checked when it was parsed.
-        return next(iter(versions), None)
-    version_at = item.version_at
-    for known in versions:
-        if known.version_at == version_at:
-            if known.digest == item.digest:
-                return known
-            raise MalformedObject(
-                f"{item.id} is held in this version with other bytes; a change needs a later `modified`",
-                where="/modified",
-            )
-    _check_deleted(deleted, item, version_at=version_at, holding=holding)
-    owner = next(iter(versions)).originator if versions else holding.originator
-    if owner != holding.originator:
-        raise MalformedObject(
-            f"{item.id} came from {owner}, and only {owner} may give a new version of it; say what you know in a note"
-            " or a relationship of your own",
-            where="/id",
-        )
-    return None
-
-
-def _check_deleted(deleted: Collection[Tombstone], item: StixObject, *, version_at: Instant, holding: Holding) -> None:
-    """Nothing, when what was deleted of an object lets this version be taken in.
-
-    Raises:
-        MalformedObject: it belongs to another originator, a file brings what was received under terms, or this version
-            was held with other bytes.
-    """
-    for stone in deleted:
-        if stone.originator != holding.originator:
-            raise MalformedObject(
-                f"{item.id} came from {stone.originator} and was deleted here on {format_instant(stone.deleted_at)};"
-                f" only {stone.originator} may give it again",
-                where="/id",
-            )
-        if stone.terms is not None and holding.received_under is None:
-            raise MalformedObject(
-                f"{item.id} was received here under terms and deleted on {format_instant(stone.deleted_at)};"
-                " taking it in from a file would take those terms off it",
-                where="/id",
-            )
-        if stone.version_at == version_at and stone.digest != item.digest:
-            raise MalformedObject(
-                f"{item.id} was held in this version with other bytes; a change needs a later `modified`",
-                where="/modified",
-            )
 
 
 def _index(held: Collection[StoredObject]) -> Mapping[ObjectId, list[StoredObject]]:

@@ -18,7 +18,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Final
+from typing import Final, cast
 
 from comity.canonical import Json
 from comity.errors import MalformedError, MalformedObject
@@ -292,6 +292,8 @@ def _join_granular(partly: Mapping[str, str], repeated: Mapping[str, str]) -> It
 
 
 def _find_statements(markings: Collection[ObjectId], definitions: Mapping[ObjectId, str]) -> frozenset[ObjectId]:
+    if not definitions:
+        return frozenset()
     return frozenset(one for one in markings if one not in TLP_IDS and definitions.get(one) == STATEMENT)
 
 
@@ -384,8 +386,11 @@ def _read_marking_refs(value: dict[str, Json]) -> tuple[ObjectId, ...]:
         raise MalformedObject(
             "object_marking_refs is not a list; give a list of marking-definition ids", where="/object_marking_refs"
         )
-    if all(isinstance(ref, str) and ref in TLP_IDS for ref in refs):
-        return tuple([ObjectId(str(ref)) for ref in refs])
+    for ref in refs:
+        if not isinstance(ref, str) or ref not in TLP_IDS:
+            break
+    else:
+        return tuple(cast("list[ObjectId]", refs))
     return tuple(_read_marking_id(ref, where=f"/object_marking_refs/{index}") for index, ref in enumerate(refs))
 
 

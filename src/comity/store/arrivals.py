@@ -68,10 +68,10 @@ def add_arrivals(
     receipt: int | None = None,
 ) -> None:
     """Keep how each of `keys` came. The same way again changes nothing: time runs from the first receipt."""
-    transaction.run_many(
-        "INSERT INTO arrival (object, terms, giver, received_at, decided_at, receipt) VALUES (?, ?, ?, ?, ?, ?)"
-        " ON CONFLICT DO NOTHING",
-        [(pk, terms, giver, now, now, receipt) for pk in keys],
+    transaction.run(
+        "INSERT INTO arrival (object, terms, giver, received_at, decided_at, receipt)"
+        " SELECT value, ?2, ?3, ?4, ?4, ?5 FROM json_each(?1) WHERE true ON CONFLICT DO NOTHING",
+        (json.dumps([*keys]), terms, giver, now, receipt),
     )
 
 

@@ -24,6 +24,7 @@ import apsw
 from comity.errors import ComityError, ConfigError, CorruptionError, NotFoundError, StoreBusy, StoreFull, StoreUncertain
 from comity.store.checkpoints import Checkpoints
 from comity.store.migration import migrate
+from comity.store.names import tell_key
 from comity.store.transaction import Row, SqlValue
 from comity.store.turns import Turns
 
@@ -160,6 +161,7 @@ class SqliteStore:
             # are made, and a folder that cannot be written can be read.
             alone = "" if path.with_name(path.name + "-wal").exists() else "&immutable=1"
             connection = apsw.Connection(f"file:{_quote(path)}?mode=ro{alone}", flags=flags)
+            _add_functions(connection)
             connection.execute("PRAGMA query_only=ON")
             connection.execute("SELECT count(*) FROM sqlite_master")
         store = cls(connection, None)
@@ -314,10 +316,15 @@ def _connect(path: Path) -> tuple[apsw.Connection, Checkpoints]:
         connection.set_busy_timeout(_BUSY_MILLISECONDS)
         for pragma in _PRAGMAS:
             connection.execute(pragma)
+        _add_functions(connection)
         checkpoints = Checkpoints(path)
         # In the place of the hook by which SQLite itself copies the log within the commit that makes it long.
         connection.set_wal_hook(checkpoints.note)
     return connection, checkpoints
+
+
+def _add_functions(connection: apsw.Connection) -> None:
+    connection.create_scalar_function("name_key", tell_key, 1, deterministic=True)
 
 
 def _take_lock(path: Path) -> int:

@@ -40,6 +40,10 @@ class Pace:
         """Somebody polls now, or was just answered."""
         self._polled = self._clock()
 
+    def is_alone(self) -> bool:
+        """Whether nobody has polled for a while."""
+        return self._clock() - self._polled > _RECENTLY_SECONDS
+
     async def run(self, steps: Steps[T]) -> T:
         """What comes of the work, others having had their turns."""
         while True:
@@ -52,7 +56,7 @@ class Pace:
 
     async def _give_way(self, took: float) -> None:
         now = self._clock()
-        if now - self._polled > _RECENTLY_SECONDS:
+        if self.is_alone():
             for _ in range(_IDLE_TURNS):
                 await asyncio.sleep(0)
             return

@@ -53,7 +53,7 @@ def copy(original: Path, tmp_path: Path) -> Path:
 
 def alter(folder: Path, *statements: str) -> None:
     connection = sqlite3.connect(folder / "store.db")
-    for statement in statements:
+    for statement in (one for several in statements for one in several.split("; ")):
         assert connection.execute(statement).rowcount > 0, statement
     connection.commit()
     connection.close()
@@ -92,6 +92,11 @@ def test_a_node_that_is_open_is_examined_too(original: Path, tmp_path: Path) -> 
         store.close()
 
 
+TWICE = (
+    "INSERT INTO object SELECT 99, id, version, version_at, type, spec_version, digest, originator, received_under,"
+    " own_label, label, 99, current, added_at, first_seq FROM object WHERE pk = 2;"
+    " INSERT INTO name_recent SELECT key, 99 FROM name_recent WHERE object = 2"
+)
 BREAKS = [
     ("UPDATE body SET data = CAST('{}' AS BLOB) WHERE object = 1", Check.OBJECTS, r"object report--"),
     ("DELETE FROM body WHERE object = 1", Check.RELATIONS, "not in body"),
@@ -107,6 +112,11 @@ BREAKS = [
     ("UPDATE feed SET agreement = 'x'", Check.RELATIONS, "feed x main"),
     ("UPDATE object SET current = 1 WHERE current = 0", Check.RELATIONS, "a newer one is held"),
     ("UPDATE object SET current = 0 WHERE pk = 2", Check.RELATIONS, "none of its versions"),
+    (TWICE, Check.RELATIONS, "another row holds the same version"),
+    ("UPDATE object SET id = 'report--x' WHERE pk = 2", Check.RELATIONS, "not found by its id"),
+    ("DELETE FROM name_recent", Check.RELATIONS, "not found by its id"),
+    ("INSERT INTO name VALUES (1, 99)", Check.RELATIONS, "name 99"),
+    ("INSERT INTO name_recent VALUES (1, 99)", Check.RELATIONS, "name_recent 99"),
     ("UPDATE label_count SET objects = objects + 1", Check.RELATIONS, "counts other objects"),
     ("DELETE FROM label_count", Check.RELATIONS, "counts other objects"),
     ("UPDATE object SET label = 77 WHERE pk = 2", Check.RELATIONS, "its label is not in label"),
