@@ -23,6 +23,7 @@ from comity.node.node import Act, Node
 from comity.node.relabel import relabel
 from comity.node.schemas import read_schemas
 from comity.node.steps import Steps, finish
+from comity.node.withdrawal import check_recalled
 from comity.release.receiving import Restrictions, make_unrestricted
 from comity.stix.labels import Label, Tags, join_tags, make_label, read_tags, restate
 from comity.stix.markings import TLP_IDS, Markings, read_markings
@@ -37,7 +38,7 @@ from comity.stix.objects import (
 from comity.stix.parts import divide, weigh
 from comity.stix.patterns import UNCHECKED, UNPARSABLE, find_unsettled
 from comity.stix.validation import validate_bundle
-from comity.store import Transaction, arrivals, deletions, feeds, objects, patterns
+from comity.store import Transaction, arrivals, deletions, feeds, objects, patterns, recalls
 from comity.store.deletions import Tombstone
 from comity.store.objects import Holding, StoredObject
 from comity.store.patterns import KnownPattern
@@ -242,6 +243,7 @@ def _take_in(
     ids = {item.id for item, _ in parsed.good}
     held = _index(objects.read_versions_of(transaction, ids))
     deleted = deletions.read_tombstones(transaction, ids)
+    recalled = recalls.read_recalled(transaction, ids)
     added, again, bad, clashing = list[_Judged](), list[tuple[StoredObject, Label]](), list[BadObject](), set[int]()
     waiting = dict[int, KnownPattern]()
     for place, (item, value) in zip(parsed.places, parsed.good, strict=True):
@@ -253,6 +255,8 @@ def _take_in(
         try:
             known, stones = held.get(item.id, ()), deleted.get(item.id, ())
             same = _find_same(known, stones, item, holding=holding) if known or stones else None
+            if same is None and recalled:
+                check_recalled(recalled.get(item.id, ()), item)
         except MalformedObject as error:
             bad.append(_describe_bad(place, item, error))
             clashing.add(place)

@@ -58,6 +58,7 @@ __all__ = [
     "PeopleChange",
     "ReaderChange",
     "commit_content",
+    "describe_approvals",
     "format_credential_content",
     "format_disclosure",
     "format_event_content",
@@ -108,9 +109,11 @@ class EntryType(StrEnum):
     ACKNOWLEDGEMENT = "acknowledgement"
     RECOVERY = "recovery"
     KEY_ROTATION = "key-rotation"
+    LETTER = "letter"
+    RECALL = "recall"
 
 
-NOT_SHARED = frozenset({EntryType.REVIEW, EntryType.PURGE, EntryType.RECOVERY})
+NOT_SHARED = frozenset({EntryType.REVIEW, EntryType.PURGE, EntryType.RECOVERY, EntryType.RECALL})
 """What a party records of its own house: it concerns terms where something was received under them, else none."""
 
 
@@ -236,7 +239,7 @@ def format_event_content(
         "agreement": agreement,
     }
     if approvals:
-        content["approvals"] = _describe_approvals(approvals)
+        content["approvals"] = describe_approvals(approvals)
     return canonical_bytes(content)
 
 
@@ -282,7 +285,7 @@ def format_key_content(
             "manifest": manifest,
             "version": version,
             "revoked": list[Json](revoked),
-            "approvals": _describe_approvals(approvals),
+            "approvals": describe_approvals(approvals),
         }
     )
 
@@ -455,7 +458,8 @@ def _build_leaf(
     return leaf
 
 
-def _describe_approvals(approvals: Sequence[Approval]) -> list[Json]:
+def describe_approvals(approvals: Sequence[Approval]) -> list[Json]:
+    """Who said yes, as it stands in the content of an entry."""
     return [
         {"person": item.person, "role": item.role.value, "reason": item.reason, "at": format_instant(item.at)}
         for item in approvals
