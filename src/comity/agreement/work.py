@@ -41,6 +41,9 @@ class WorkKind(StrEnum):
     UNACKNOWLEDGED = "unacknowledged"
     STRANGER = "stranger"
     UNPARSABLE_PATTERN = "unparsable-pattern"
+    RECALL_UNACKNOWLEDGED = "recall-unacknowledged"
+    RECALL_TO_DECIDE = "recall-to-decide"
+    RECALL_REFUSED = "recall-refused"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

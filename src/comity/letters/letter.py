@@ -19,7 +19,14 @@ from dataclasses import dataclass
 
 from comity.agreement.reader import Reader
 from comity.canonical import Json, canonical_bytes, parse_signed_json, sha256_digest
-from comity.errors import MalformedJson, MalformedMessage, MalformedRequest, VerificationError
+from comity.errors import (
+    DigestMismatch,
+    MalformedJson,
+    MalformedMessage,
+    MalformedRequest,
+    UnknownKey,
+    VerificationError,
+)
 from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId, format_instant, parse_object_id
 from comity.letters.bodies import Body, LetterKind, describe_body, find_kind, is_answer, is_stop, read_body
 from comity.letters.recall import MAX_VERSION, Change, Recall
@@ -34,7 +41,17 @@ from comity.signing import (
     verify_signed_document,
 )
 
-__all__ = ["LETTER_TYPE", "MAX_ABOUT", "About", "Draft", "Letter", "make_letter", "parse_letter", "verify_letter"]
+__all__ = [
+    "LETTER_TYPE",
+    "MAX_ABOUT",
+    "About",
+    "Draft",
+    "Letter",
+    "make_letter",
+    "parse_letter",
+    "verify_kept_letter",
+    "verify_letter",
+]
 
 LETTER_TYPE = "application/vnd.comity.letter+json"
 
@@ -160,6 +177,31 @@ def verify_letter(letter: Letter, signed: SignedDocument, manifest: Manifest, *,
     when = min(now, Instant(manifest.expires_at - 1)) if is_stop(letter.kind) else now
     verify_signed_document(signed, manifest, role=Role.AGREEMENT, payload_type=LETTER_TYPE, now=when)
     return letter
+
+
+def verify_kept_letter(name: Digest, envelope: bytes, manifests: Sequence[Manifest]) -> Letter:
+    """The letter that is kept under `name`, once one of `manifests` shows that its sender signed it when it was sent.
+
+    `manifests` are all that are known of its sender. Whom it was for is not asked: it was when it came.
+
+    Raises:
+        MalformedMessage: the bytes.
+        DigestMismatch: it is another one.
+        UnknownKey, BadSignature, ThresholdNotMet: none of them does.
+    """
+    letter, signed = parse_letter(envelope)
+    if letter.digest != name:
+        raise DigestMismatch("a letter is kept under the name of another")
+    problem: VerificationError = UnknownKey(f"no manifest of {letter.sender} is known")
+    for manifest in manifests:
+        try:
+            when = Instant(manifest.expires_at - 1)
+            verify_signed_document(signed, manifest, role=Role.AGREEMENT, payload_type=LETTER_TYPE, now=when)
+        except VerificationError as error:
+            problem = error
+        else:
+            return letter
+    raise problem
 
 
 def _read_about(item: Reader) -> About:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from comity.agreement.people import Approval, make_matter
 from comity.agreement.recognition import Refusal
 from comity.errors import MalformedRequest, NotFoundError, TransitionError
-from comity.ids import Digest, Instant, ObjectId, parse_instant
+from comity.ids import Digest, Instant, ObjectId, PartyId, parse_instant
 from comity.letters.bodies import LetterKind
 from comity.letters.letter import Letter
 from comity.letters.recall import MAX_KEPT_REASON, Change, Recall, Result
@@ -36,7 +36,10 @@ from comity.store.recalls import Hold, Recalled
 
 __all__ = [
     "KeptRecalled",
+    "LetterState",
+    "Recalled",
     "Recalling",
+    "StoredLetter",
     "Told",
     "keep_recalled",
     "list_recalls",
@@ -67,10 +70,11 @@ class Recalling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptRecalled:
-    """What is kept though it is or will be recalled, and of how many recalls that were waiting it was told."""
+    """What is kept though it is or will be recalled; how many recalls waited for that, and whose they are."""
 
     hold: Hold
     told: int
+    givers: tuple[PartyId, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +179,7 @@ def keep_recalled(node: Node, prefix: str, *, reason: str, by: Actor) -> KeptRec
         ]
         for stored in waiting:
             settle(node, act, stored.letter.digest)
-    return KeptRecalled(hold=hold, told=len(waiting))
+    return KeptRecalled(hold=hold, told=len(waiting), givers=tuple(sorted({stored.party for stored in waiting})))
 
 
 def list_recalls(node: Node, *, limit: int) -> tuple[list[Told], list[Told]]:
@@ -186,14 +190,15 @@ def list_recalls(node: Node, *, limit: int) -> tuple[list[Told], list[Told]]:
         return [_read_told(transaction, item) for item in sent], [_read_told(transaction, item) for item in received]
 
 
-def list_recalls_of(transaction: Transaction, item: ObjectId) -> tuple[tuple[Recalled, ...], tuple[Told, ...]]:
-    """What is recalled of an object, and the letters about it, sent and received, oldest first."""
-    found = [
-        _read_told(transaction, stored)
-        for sent in (False, True)
-        for stored in letters.list_about(transaction, item, LetterKind.RECALL, sent=sent)
-    ]
-    return tuple(recalls.read_recalled(transaction, [item]).get(item, ())), tuple(found)
+def list_recalls_of(node: Node, item: ObjectId) -> tuple[tuple[Recalled, ...], tuple[Told, ...]]:
+    """What is recalled of an object, and the letters about it, received and sent, each oldest first."""
+    with node.store.read() as transaction:
+        found = [
+            _read_told(transaction, stored)
+            for sent in (False, True)
+            for stored in letters.list_about(transaction, item, LetterKind.RECALL, sent=sent)
+        ]
+        return tuple(recalls.read_recalled(transaction, [item]).get(item, ())), tuple(found)
 
 
 def show_recall(node: Node, prefix: str) -> Told:

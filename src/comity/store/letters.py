@@ -9,7 +9,7 @@ What a letter says is read from its bytes again. Its state says who has to do so
     refused   it came, was answered as any other, and asks for what its sender may not ask for
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -19,6 +19,7 @@ from comity.letters.letter import Letter, parse_letter
 from comity.store.transaction import Row, Transaction
 
 __all__ = [
+    "KeptLetter",
     "LetterState",
     "StoredLetter",
     "add_letter",
@@ -67,6 +68,19 @@ class StoredLetter:
     def party(self) -> PartyId:
         """The other party."""
         return self.letter.to if self.sent else self.letter.sender
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptLetter:
+    """One letter as kept: what it is filed under, and its bytes, which are not read."""
+
+    digest: Digest
+    sent: bool
+    party: PartyId
+    kind: str
+    agreement: str
+    terms: str
+    envelope: bytes
 
 
 def add_letter(
@@ -176,10 +190,22 @@ def measure_letters(transaction: Transaction, party: PartyId) -> tuple[int, int]
     return (int(row[0]), int(row[1])) if row else (0, 0)
 
 
-def iterate_letters(transaction: Transaction) -> list[tuple[Digest, bytes, bool, PartyId]]:
-    """Name, bytes, whether this party sent it, and the other party, of every letter, in the order of record."""
-    rows = transaction.rows("SELECT digest, envelope, sent, party FROM letter ORDER BY position")
-    return [(Digest(digest), bytes(envelope), bool(sent), PartyId(party)) for digest, envelope, sent, party in rows]
+def iterate_letters(transaction: Transaction) -> Iterator[KeptLetter]:
+    """Every letter, in the order of record, one read at a time."""
+    return (
+        KeptLetter(
+            digest=Digest(digest),
+            sent=bool(sent),
+            party=PartyId(party),
+            kind=kind,
+            agreement=agreement,
+            terms=terms,
+            envelope=bytes(envelope),
+        )
+        for digest, sent, party, kind, agreement, terms, envelope in transaction.iterate(
+            "SELECT digest, sent, party, kind, agreement, terms, envelope FROM letter ORDER BY position"
+        )
+    )
 
 
 def _read(transaction: Transaction, condition: str, values: tuple[str | int, ...]) -> list[StoredLetter]:

@@ -168,6 +168,8 @@ RELATIONS: tuple[Relation, ...] = (
         ' recorded, (SELECT COUNT(*) FROM log_entry WHERE CAST(leaf AS TEXT) LIKE \'%"type":"letter"}\')'
         " AS logged) WHERE recorded <> logged",
     ),
+    _lacks("recall_result", "letter", "letter", "digest", name="t.letter"),
+    _lacks("recalled", "letter", "letter", "digest", name="t.id"),
     # Parties.
     _lacks("party", "manifest", "manifest", "digest", name="t.id"),
     _lacks("credential", "party", "party", "id", name="t.id"),

@@ -229,4 +229,4 @@ def test_a_letter_under_way_is_signed_by_the_key_that_follows(world: World) -> N
 
 def letters_of(world: World, name: str) -> list[bytes]:
     with world.nodes[name].store.read() as transaction:
-        return [envelope for _, envelope, _, _ in letters.iterate_letters(transaction)]
+        return [kept.envelope for kept in letters.iterate_letters(transaction)]

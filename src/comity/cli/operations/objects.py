@@ -5,6 +5,7 @@ import asyncio
 from collections.abc import Sequence
 
 from comity.canonical import OBJECT_LIMITS, parse_json
+from comity.cli.operations.recalls import describe_recalled
 from comity.cli.operations.retention import describe_stone
 from comity.cli.outcome import Arguments, Outcome
 from comity.cli.reply import Exit, Json
@@ -14,6 +15,7 @@ from comity.node import accept, ingest, patterns
 from comity.node import explain as explaining
 from comity.node.explain import Reading, Tombstone, Verdict
 from comity.node.node import Node
+from comity.node.recall import list_recalls_of
 from comity.node.steps import advance
 from comity.release.clauses import Finding, Groups
 from comity.stix.labels import Tags, format_label, make_tags
@@ -56,7 +58,7 @@ def show(node: Node, arguments: Arguments) -> Outcome:
         stones = explaining.find_deleted(node, prefix)
         if not stones:
             raise
-        return _show_deleted(stones)
+        return _show_deleted(node, stones)
     item = shown.object
     return Outcome(
         result={
@@ -72,6 +74,7 @@ def show(node: Node, arguments: Arguments) -> Outcome:
             "pattern": patterns.describe_pattern(node, item.pk, shown.data),
             "object": parse_json(shown.data, limits=OBJECT_LIMITS),
             "deleted": [describe_stone(stone) for stone in shown.deleted],
+            **_describe_recalls(node, item.id),
         }
     )
 
@@ -97,7 +100,7 @@ def list_unkept(node: Node, arguments: Arguments) -> Outcome:
     )
 
 
-def _show_deleted(stones: Sequence[Tombstone]) -> Outcome:
+def _show_deleted(node: Node, stones: Sequence[Tombstone]) -> Outcome:
     """The same fields for an object of which no version is held: what only the object could say is null."""
     last = stones[-1]
     result: dict[str, Json] = {
@@ -113,8 +116,19 @@ def _show_deleted(stones: Sequence[Tombstone]) -> Outcome:
         "pattern": None,
         "object": None,
         "deleted": [describe_stone(stone) for stone in stones],
+        **_describe_recalls(node, last.id),
     }
     return Outcome(result=result)
+
+
+def _describe_recalls(node: Node, item: ObjectId) -> dict[str, Json]:
+    """What is recalled of an object, and by how many of those who were told that is not acknowledged."""
+    recalled, told = list_recalls_of(node, item)
+    waiting = [one.stored for one in told if one.stored.sent and one.stored.progress is None]
+    return {
+        "recalled": describe_recalled(recalled),
+        "unacknowledged": list[Json](sorted({stored.party for stored in waiting})),
+    }
 
 
 def explain(node: Node, arguments: Arguments) -> Outcome:
@@ -127,6 +141,7 @@ def explain(node: Node, arguments: Arguments) -> Outcome:
             "version": found.object.version,
             "to": found.recipient,
             **_describe_verdict(found.verdict),
+            "recalled": describe_recalled(list_recalls_of(node, found.object.id)[0]),
             "readings": [_describe_reading(reading) for reading in found.readings],
         }
     )
