@@ -10,12 +10,12 @@ from comity.node.follow import plan_pull
 from comity.node.gate import list_open_collections
 from comity.node.outbox import list_due, settle
 from comity.node.parties import add_party, export_manifest
-from comity.node.poll import PollRequest, Selection, VersionChoice, poll
+from comity.node.poll import Page, PollRequest, Selection, VersionChoice, poll
 from comity.node.receive import Received, receive_page
 from comity.release.disclosure import Answer
 from tests.worlds import World
 
-__all__ = ["deliver_to", "introduce", "pull_all", "sign_onward"]
+__all__ = ["deliver_to", "give_all", "introduce", "pull_all", "sign_onward"]
 
 
 def introduce(world: World, pairs: Sequence[tuple[str, str]]) -> None:
@@ -44,20 +44,27 @@ def sign_onward(
     return world.sign_all(toml, proposer=giver)
 
 
+def give_all(world: World, giver: str, receiver: str) -> dict[str, Page]:
+    """What `giver` gives `receiver` now, by collection; disclosed, and not taken in."""
+    return {
+        collection.id: poll(
+            world.nodes[giver],
+            PollRequest(
+                recipient=PartyId(receiver),
+                collection=collection.id,
+                answer=Answer.OBJECTS,
+                selection=Selection(after=Instant(0), versions=VersionChoice(every=True)),
+            ),
+        )
+        for collection in list_open_collections(world.nodes[giver], PartyId(receiver))
+    }
+
+
 def pull_all(world: World, giver: str, receiver: str) -> set[str]:
     """The ids of everything that `giver` gives `receiver` now, taken in without the network."""
     given = set[str]()
-    for collection in list_open_collections(world.nodes[giver], PartyId(receiver)):
-        request = PollRequest(
-            recipient=PartyId(receiver),
-            collection=collection.id,
-            answer=Answer.OBJECTS,
-            selection=Selection(after=Instant(0), versions=VersionChoice(every=True)),
-        )
-        page = poll(world.nodes[giver], request)
-        (target,) = [
-            target for target in plan_pull(world.nodes[receiver], PartyId(giver)) if target.collection == collection.id
-        ]
+    for name, page in give_all(world, giver, receiver).items():
+        (target,) = [item for item in plan_pull(world.nodes[receiver], PartyId(giver)) if item.collection == name]
         received = Received(
             giver=target.giver,
             terms=target.terms,

@@ -16,6 +16,7 @@ from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId
 from comity.letters.letter import About, Draft, make_letter
 from comity.letters.recall import Change, Outcome, Recall, RecallAcknowledgement, Stage
 from comity.node import correspond, purge, retention
+from comity.node.audit import audit_folder
 from comity.node.explain import explain, show_object
 from comity.node.journal import list_entries, verify_store
 from comity.node.letterbox import take_letter
@@ -113,6 +114,8 @@ def check_all(world: World) -> None:
         verify_store(node.store, origin=f"comity/{name}", party=PartyId(name))
         found = examine_folder(world.folder / name)
         assert found.is_sound, found.findings
+        audited = audit_folder(world.folder / name, now=world.now)
+        assert audited.found == 0, audited.findings
 
 
 # --- along a chain ----------------------------------------------------------------------------------------------------
