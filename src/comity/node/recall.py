@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from comity.agreement.people import Approval, make_matter
+from comity.agreement.reader import Reader
 from comity.agreement.recognition import Refusal
 from comity.errors import MalformedRequest, NotFoundError, TransitionError
 from comity.ids import Digest, Instant, ObjectId, PartyId, parse_instant
@@ -110,7 +111,7 @@ def recall(
         NotFoundError, MalformedRequest: the object, a version, or the reason.
         TransitionError: there is nothing to recall, or it was recalled before.
     """
-    reason = normalise_text(reason, most=_MAX_REASON, where="reason")
+    reason = _read_reason(reason, most=_MAX_REASON)
     with node.act() as act:
         name, known = _find_known(act.transaction, prefix)
         newer = _find_newer(act.transaction, name) if change is Change.CORRECT else None
@@ -156,7 +157,7 @@ def keep_recalled(node: Node, prefix: str, *, reason: str, by: Actor) -> KeptRec
     Raises:
         NotFoundError, MalformedRequest: the object, or the reason.
     """
-    reason = " ".join(normalise_text(reason, most=MAX_KEPT_REASON, where="reason").split())
+    reason = " ".join(_read_reason(reason, most=MAX_KEPT_REASON).split())
     with node.act() as act:
         item = find_object(act.transaction, prefix)
         matter = make_matter("keep-recalled", agreement=None, facts={"object": item.id, "reason": reason})
@@ -263,6 +264,16 @@ def _recall_revoked(node: Node, act: Act, name: ObjectId) -> bool:
         approvals=(),
     )
     return True
+
+
+def _read_reason(reason: str, *, most: int) -> str:
+    """The reason as partners can be told it.
+
+    Raises:
+        MalformedRequest: it is empty or too long, or holds characters that do not show.
+    """
+    fields = Reader({"reason": normalise_text(reason, most=most, where="reason")}, "", MalformedRequest).open()
+    return fields.maybe_prose("reason") or ""
 
 
 def _find_known(transaction: Transaction, prefix: str) -> tuple[ObjectId, Mapping[Instant, _Version]]:
