@@ -30,6 +30,7 @@ from comity.exchange import parse_message
 from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId
 from comity.node.certificate import gather_evidence, verify_evidence
 from comity.node.journal import VerifiedLog, verify_folder
+from comity.node.letteraudit import LetterAudit
 from comity.node.parties import read_node_key
 from comity.node.waiving import Waiver, verify_waivers
 from comity.release.disclosure import EntryType, Leaf, parse_leaf
@@ -132,12 +133,15 @@ def audit_folder(
         records = _Records(transaction, folder)
         replay = Replay(party, records, key=read_node_key(transaction))
         logged: dict[AgreementId, list[LoggedEvent]] = {}
+        letters = LetterAudit(transaction)
         decided = 0
         for entry, read in _read_entries(transaction):
             if read.leaf.type is EntryType.AGREEMENT_EVENT:
                 _note_event(logged, records, entry, read.leaf)
             if entry.position >= verified.size:
                 continue  # it has come in since the log was verified, and is of the next audit
+            for problem in letters.judge(read):
+                findings.add(problem, entry=entry.position)
             judged = replay.judge(read)
             tally.note(read.leaf)
             if judged is not None:
@@ -145,6 +149,8 @@ def audit_folder(
                 _note(judged, findings, tally, skipped)
             if not entry.position % _CHUNK:
                 tell(entry.position, verified.size)
+        for problem in letters.finish():
+            findings.add(problem)
         told = tuple(
             _audit_agreement(transaction, agreement, logged.get(agreement, []), findings, tally, now=now)
             for agreement in agreements.list_agreements(transaction)

@@ -26,6 +26,7 @@ from comity.node.node import Act, Node
 from comity.node.relabel import relabel
 from comity.node.schemas import read_schemas
 from comity.node.steps import Steps, finish
+from comity.node.withdrawal import check_recalled
 from comity.release.receiving import Restrictions, make_unrestricted
 from comity.stix.labels import Label, Tags, join_tags, make_label, read_tags, restate
 from comity.stix.markings import TLP_IDS, Markings, read_markings
@@ -40,7 +41,7 @@ from comity.stix.objects import (
 from comity.stix.parts import divide, weigh
 from comity.stix.patterns import UNCHECKED, UNPARSABLE, find_unsettled
 from comity.stix.validation import validate_bundle
-from comity.store import Transaction, arrivals, deletions, objects, patterns
+from comity.store import Transaction, arrivals, deletions, objects, patterns, recalls
 from comity.store.objects import Holding, StoredObject
 from comity.store.patterns import KnownPattern
 
@@ -280,6 +281,7 @@ def _take_in(
     ids = {item.id for item, _ in parsed.good}
     held = _index(objects.read_versions_of(transaction, ids))
     deleted = deletions.read_tombstones(transaction, ids)
+    recalled = recalls.read_recalled(transaction, ids)
     added, again, bad = list[_Judged](), list[tuple[StoredObject, Label]](), list[BadObject]()
     clashing, strayed = set[int](), set[int]()
     waiting = dict[int, KnownPattern]()
@@ -296,6 +298,8 @@ def _take_in(
         try:
             known, stones = held.get(item.id, ()), deleted.get(item.id, ())
             same = find_same(known, stones, item, holding=holding) if known or stones else None
+            if same is None and recalled:
+                check_recalled(recalled.get(item.id, ()), item)
         except MalformedObject as error:
             bad.append(_describe_bad(place, item, error))
             clashing.add(place)

@@ -12,9 +12,11 @@ from comity.agreement.people import Approval
 from comity.errors import ConflictError, CorruptionError, UnknownKey, VerificationError
 from comity.exchange import EVENT_TYPE, endorse_message, parse_message
 from comity.ids import Instant, PartyId
+from comity.letters.letter import LETTER_TYPE
 from comity.lineage import Version, make_lineage, parse_lineage, verify_lineage
 from comity.node.node import Act, Node
-from comity.release.disclosure import CredentialChange, EntryType, format_credential_content, format_key_content
+from comity.release.disclosure import CredentialChange, EntryType, format_credential_content
+from comity.release.pins import format_key_content
 from comity.signing import (
     Manifest,
     Role,
@@ -159,9 +161,9 @@ def tell_lineage(node: Node, act: Act, party: PartyId, *, signer: Signer) -> Non
 def endorse_undelivered(node: Node, act: Act, signer: Signer) -> None:
     """Let what this party has said and nobody has acknowledged carry a signature by its new agreement key too."""
     for message in agreements.read_undelivered(act.transaction):
-        if parse_signed_document(message.envelope).payload_type != EVENT_TYPE:
-            continue
-        if parse_message(message.envelope).event.party == node.party:
+        kind = parse_signed_document(message.envelope).payload_type
+        own = kind == LETTER_TYPE or (kind == EVENT_TYPE and parse_message(message.envelope).event.party == node.party)
+        if own:
             agreements.replace_envelope(act.transaction, message.position, endorse_message(message.envelope, [signer]))
 
 

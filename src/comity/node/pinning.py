@@ -28,7 +28,8 @@ from comity.node.parties import check_url, revoke_good_credentials
 from comity.node.people import Actor, Approved, Waiting, approve
 from comity.node.retention import check_texts
 from comity.node.standing import list_dossiers
-from comity.release.disclosure import EntryType, format_pin_content
+from comity.release.disclosure import EntryType
+from comity.release.pins import format_pin_content
 from comity.signing import (
     Manifest,
     Role,

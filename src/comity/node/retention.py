@@ -45,6 +45,7 @@ __all__ = [
     "check_texts",
     "delete",
     "delete_due",
+    "delete_versions",
     "find_end",
     "finish_deletions",
     "keep",
@@ -168,10 +169,15 @@ def delete(node: Node, prefix: str, *, reason: str, by: str | None = None) -> Pu
     reason = check_texts(reason, by)
     with node.act() as act:
         item = find_object(act.transaction, prefix)
-        held = objects.read_versions_of(act.transaction, [item.id])
-        stones = tuple(_delete(act, version, judged=None, reason=reason, by=by) for version in held)
-        relabel(act.transaction, restated={item.id})
+        stones = delete_versions(act, objects.read_versions_of(act.transaction, [item.id]), reason=reason, by=by)
     return Purged(stones=stones, more=False, gone=finish_deletions(node))
+
+
+def delete_versions(act: Act, held: Iterable[StoredObject], *, reason: str, by: str | None) -> tuple[Tombstone, ...]:
+    """What stays of these versions, deleted in this act; the caller sees to what is left in the files afterwards."""
+    stones = tuple(_delete(act, version, judged=None, reason=reason, by=by) for version in held)
+    relabel(act.transaction, restated={stone.id for stone in stones})
+    return stones
 
 
 def delete_due(node: Node, *, most: int = _BATCH) -> Purged:

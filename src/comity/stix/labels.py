@@ -44,6 +44,7 @@ __all__ = [
     "MAX_MARKINGS",
     "MAX_WORDS",
     "OVERFULL",
+    "RECALLED",
     "UNRESOLVED",
     "UNSPECIFIED",
     "Label",
@@ -71,6 +72,9 @@ MAX_MARKINGS: Final = 32
 
 UNRESOLVED: Final = "unresolved-reference"
 """The marking of an object that refers to one the node does not hold; no terms can name it."""
+
+RECALLED: Final = "recalled"
+"""The marking of a version that was withdrawn or corrected (`node.withdrawal`); no terms can name it."""
 
 _TYPE = re.compile(r"[a-z0-9](?:[a-z0-9]|-(?!-)){1,248}[a-z0-9]", re.ASCII)
 _PROPERTY = re.compile(r"[A-Za-z0-9_-]{1,250}", re.ASCII)
@@ -400,7 +404,7 @@ def _read_granular_marking(entry: Json, *, where: str) -> GranularMarking:
 
 
 def _is_marking_word(word: str) -> bool:
-    if word in {STATEMENT, UNRESOLVED, UNCHECKED, UNPARSABLE} | OVERFULL.markings:
+    if word in {RECALLED, STATEMENT, UNRESOLVED, UNCHECKED, UNPARSABLE} | OVERFULL.markings:
         return True
     prefix, _, marking = word.partition(":")
     return prefix == "unknown" and marking.startswith("marking-definition--") and _parses(parse_object_id, marking)

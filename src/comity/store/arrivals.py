@@ -20,6 +20,7 @@ __all__ = [
     "mark_decided",
     "read_arrivals",
     "read_returns",
+    "strike",
 ]
 
 _CHUNK = 500
@@ -124,6 +125,15 @@ def count_taken(transaction: Transaction, *, since: Instant | None, until: Insta
         (since or 0, _FOREVER if until is None else until),
     )
     return [Taken(terms=Digest(row[0]), giver=PartyId(row[1]), month=row[2], objects=row[3]) for row in rows]
+
+
+def strike(transaction: Transaction, keys: Collection[int], *, giver: PartyId, terms: Collection[Digest]) -> None:
+    """Each of `keys` did not come from `giver` under any of `terms`: it has taken back what it gave."""
+    transaction.run(
+        "DELETE FROM arrival WHERE object IN (SELECT value FROM json_each(?)) AND giver = ?"
+        " AND terms IN (SELECT value FROM json_each(?))",
+        (json.dumps([*keys]), giver, json.dumps(sorted(terms))),
+    )
 
 
 def mark_decided(transaction: Transaction, keys: Collection[int], *, now: Instant) -> None:

@@ -35,6 +35,7 @@ agreement reject/agreement withdraw/agreement suspend/agreement resume/agreement
 agreement admit/agreement accede/agreement export/agreement import
 person add/person list/person remove/person renew/approvals
 agreement certificate/agreement test
+recall send/recall list/recall show/recall keep
 agreement review/retention list/retention keep/retention delete/retention run/work
 log list/log show/log verify/log checkpoint/log receipt/log refused/verify
 log reader add/log reader list/log reader remove

@@ -5,6 +5,7 @@ import asyncio
 from collections.abc import Sequence
 
 from comity.canonical import OBJECT_LIMITS, parse_json
+from comity.cli.operations.recalls import describe_recalled
 from comity.cli.operations.receipts import describe_waivers
 from comity.cli.operations.retention import describe_stone
 from comity.cli.outcome import Arguments, Outcome
@@ -15,6 +16,7 @@ from comity.node import accept, ingest, patterns
 from comity.node import explain as explaining
 from comity.node.explain import Reading, Repeat, Tombstone, Verdict
 from comity.node.node import Node
+from comity.node.recall import list_recalls_of
 from comity.node.steps import advance
 from comity.node.waiving import list_waived
 from comity.release.clauses import Finding, Groups
@@ -58,7 +60,7 @@ def show(node: Node, arguments: Arguments) -> Outcome:
         stones = explaining.find_deleted(node, prefix)
         if not stones:
             raise
-        return _show_deleted(stones)
+        return _show_deleted(node, stones)
     item = shown.object
     return Outcome(
         result={
@@ -74,6 +76,7 @@ def show(node: Node, arguments: Arguments) -> Outcome:
             "pattern": patterns.describe_pattern(node, item.pk, shown.data),
             "object": parse_json(shown.data, limits=OBJECT_LIMITS),
             "deleted": [describe_stone(stone) for stone in shown.deleted],
+            **_describe_recalls(node, item.id),
         }
     )
 
@@ -99,7 +102,7 @@ def list_unkept(node: Node, arguments: Arguments) -> Outcome:
     )
 
 
-def _show_deleted(stones: Sequence[Tombstone]) -> Outcome:
+def _show_deleted(node: Node, stones: Sequence[Tombstone]) -> Outcome:
     """The same fields for an object of which no version is held: what only the object could say is null."""
     last = stones[-1]
     result: dict[str, Json] = {
@@ -115,8 +118,19 @@ def _show_deleted(stones: Sequence[Tombstone]) -> Outcome:
         "pattern": None,
         "object": None,
         "deleted": [describe_stone(stone) for stone in stones],
+        **_describe_recalls(node, last.id),
     }
     return Outcome(result=result)
+
+
+def _describe_recalls(node: Node, item: ObjectId) -> dict[str, Json]:
+    """What is recalled of an object, and by how many of those who were told that is not acknowledged."""
+    recalled, told = list_recalls_of(node, item)
+    waiting = [one.stored for one in told if one.stored.sent and one.stored.progress is None]
+    return {
+        "recalled": describe_recalled(recalled),
+        "unacknowledged": list[Json](sorted({stored.party for stored in waiting})),
+    }
 
 
 def explain(node: Node, arguments: Arguments) -> Outcome:
@@ -130,6 +144,7 @@ def explain(node: Node, arguments: Arguments) -> Outcome:
             "to": found.recipient,
             **_describe_verdict(found.verdict),
             "repeats": [_describe_repeat(repeat) for repeat in found.repeats],
+            "recalled": describe_recalled(list_recalls_of(node, found.object.id)[0]),
             "readings": [_describe_reading(reading) for reading in found.readings],
         }
     )

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from comity.cli.words.layout import columns, fields, join_words, outline, printable, shorten, shorten_time
+from comity.cli.words.recalls import describe_recalled
 from comity.cli.words.receipts import say_waived
 from comity.cli.words.retention import describe_stone
 
@@ -30,6 +31,9 @@ def describe_intake(result: dict[str, Any]) -> str:
 def describe_object(result: dict[str, Any]) -> str:
     """The object, and what this node holds about it."""
     gone = [f"  {describe_stone(item)}" for item in result["deleted"]]
+    gone += [f"  RECALLED: {describe_recalled(item)}" for item in result["recalled"]]
+    if result["unacknowledged"]:
+        gone.append(f"  not acknowledged by {join_words(result['unacknowledged'])}")
     if result["object"] is None:
         return "\n".join([f"{result['id']} was deleted here", *gone])
     label = result["label"]
@@ -63,6 +67,7 @@ def describe_explanation(result: dict[str, Any]) -> str:
     lines = [f"{_DECISIONS[result['decision']]}: {result['object']} to {result['to']}"]
     lines += _reason(result, indent="  ")
     lines += [f"  {_describe_repeat(repeat)}" for repeat in result["repeats"]]
+    lines += [f"  RECALLED: {describe_recalled(item)}" for item in result["recalled"]]
     for reading in result["readings"]:
         lines += ["", f"{printable(reading['title'])} ({shorten(reading['agreement'])}), channel {reading['channel']}"]
         lines += _reason(reading, indent="  ")
