@@ -136,6 +136,7 @@ def audit_folder(
                 _note_event(logged, records, entry, read.leaf)
             if entry.position >= verified.size:
                 continue  # it has come in since the log was verified, and is of the next audit
+            now = max(now, read.leaf.at)  # the clock of this machine may be behind that of the log
             judged = replay.judge(read)
             tally.note(read.leaf)
             if judged is not None:
