@@ -178,8 +178,8 @@ def delete_due(node: Node, *, most: int = _BATCH) -> Purged:
     """What was due, deleted: at most `most` versions in one transaction. Call it again while there is more.
 
     What nobody decided to keep by the date of its review is deleted, what has reached its maximum, and what an ended
-    agreement lets nobody keep. A clock that goes back deletes nothing: each date is compared with the time it is on this
-    machine, also while that of the node waits for it.
+    agreement lets nobody keep. A clock that goes back deletes nothing: each date is compared with the time it is on
+    this machine, also while that of the node waits for it.
     """
     now = node.read_machine_clock()
     with node.store.read() as transaction:
