@@ -6,8 +6,9 @@ there are is found by running each command twice without a failure. After each f
 happened in the words of an error, never of a bug; an act that was acknowledged is on record, one that was not is there
 whole or not at all; the node opens, `fsck` and `audit` find nothing, and its log goes on from what it was.
 
-There are some twelve hundred, each with two errors. COMITY_FAULTS=all tries all, which takes an hour, and COMITY_FAULTS=30
-so many of each command; without it a few are tried, drawn from one seed, the first syncs and renames among them. Where no process may be traced the tests are skipped, and say so.
+There are some twelve hundred, each with two errors. COMITY_FAULTS=all tries all, which takes an hour, and
+COMITY_FAULTS=30 so many of each command; without it a few are tried, drawn from one seed, the first syncs and renames
+among them. Where no process may be traced the tests are skipped, and say so.
 """
 
 import json
