@@ -8,11 +8,10 @@ done again, by the same process or by the next one: it comes to what it would ha
 nothing is there twice.
 
 The steps are counted first, by a run in which nothing fails. There are about two thousand of them, three ways each.
-COMITY_FAULTS=all tries all; without it a sample is tried that is drawn anew for each act from one seed, with every
-COMMIT among it.
+COMITY_FAULTS=all tries all, in a quarter of an hour, and COMITY_FAULTS=30 so many of each act; without it a few are
+tried, drawn from one seed, with every COMMIT among them.
 """
 
-import os
 import random
 import shutil
 from collections.abc import Callable, Iterator
@@ -25,6 +24,7 @@ import pytest
 
 from comity.errors import ComityError
 from tests.faults.acts import ACTS, Act, Drawn, Staged, stage
+from tests.faults.breadth import read_breadth
 from tests.faults.faulty import Fault, Script, faulty_connections
 from tests.faults.folders import check_sound, read_tables
 from tests.worlds import World
@@ -145,11 +145,12 @@ def differences(found: dict[str, int], expected: dict[str, int]) -> dict[str, tu
 def choose(known: Known, act: Act) -> list[tuple[int, Fault, bool]]:
     """The steps that are tried, how each fails, and whether the same process goes on."""
     every = [(at, fault) for at in range(len(known.steps)) for fault in Fault]
-    if os.environ.get("COMITY_FAULTS") == "all":
+    breadth = read_breadth(SAMPLE)
+    if breadth is None:
         return [(at, fault, goes_on) for at, fault in every for goes_on in ((False, True) if act.opens else (False,))]
     chance = random.Random(f"{SEED} {act.name}")
     commits = [(at, fault) for at, fault in every if known.steps[at] == "COMMIT" and fault is not Fault.UNDONE]
-    some = chance.sample(every, min(SAMPLE, len(every)))
+    some = chance.sample(every, min(breadth, len(every)))
     return [(at, fault, act.opens and chance.random() < 0.5) for at, fault in sorted({*commits, *some})]
 
 

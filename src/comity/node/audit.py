@@ -142,6 +142,7 @@ def audit_folder(
                 continue  # it has come in since the log was verified, and is of the next audit
             for problem in letters.judge(read):
                 findings.add(problem, entry=entry.position)
+            now = max(now, read.leaf.at)  # the clock of this machine may be behind that of the log
             judged = replay.judge(read)
             tally.note(read.leaf)
             if judged is not None:

@@ -6,7 +6,7 @@ a newer manifest revokes ends in the transaction that takes it: tokens and messa
 and where a transport key is revoked, the credentials given to the party are too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from comity.agreement.people import Approval
 from comity.errors import ConflictError, CorruptionError, UnknownKey, VerificationError
@@ -17,6 +17,7 @@ from comity.lineage import Version, make_lineage, parse_lineage, verify_lineage
 from comity.node.node import Act, Node
 from comity.release.disclosure import CredentialChange, EntryType, format_credential_content
 from comity.release.pins import format_key_content
+from comity.release.recovery import SUCCESSION_TYPE
 from comity.signing import (
     Manifest,
     Role,
@@ -158,13 +159,18 @@ def tell_lineage(node: Node, act: Act, party: PartyId, *, signer: Signer) -> Non
     )
 
 
-def endorse_undelivered(node: Node, act: Act, signer: Signer) -> None:
-    """Let what this party has said and nobody has acknowledged carry a signature by its new agreement key too."""
+def endorse_undelivered(node: Node, act: Act, staged: Mapping[Role, Signer]) -> None:
+    """Let what this party has said and nobody has acknowledged carry a signature by its new keys too.
+
+    Partners are told of the new manifest before all else: what only an old key has signed they would refuse for ever.
+    """
+    roles = {EVENT_TYPE: Role.AGREEMENT, LETTER_TYPE: Role.AGREEMENT, SUCCESSION_TYPE: Role.MANIFEST}
     for message in agreements.read_undelivered(act.transaction):
         kind = parse_signed_document(message.envelope).payload_type
-        own = kind == LETTER_TYPE or (kind == EVENT_TYPE and parse_message(message.envelope).event.party == node.party)
-        if own:
-            agreements.replace_envelope(act.transaction, message.position, endorse_message(message.envelope, [signer]))
+        signer = staged.get(roles[kind]) if kind in roles else None
+        if signer is None or (kind == EVENT_TYPE and parse_message(message.envelope).event.party != node.party):
+            continue
+        agreements.replace_envelope(act.transaction, message.position, endorse_message(message.envelope, [signer]))
 
 
 def revoke_good_credentials(act: Act, party: PartyId) -> int:

@@ -184,10 +184,11 @@ def delete_due(node: Node, *, most: int = _BATCH) -> Purged:
     """What was due, deleted: at most `most` versions in one transaction. Call it again while there is more.
 
     What nobody decided to keep by the date of its review is deleted, what has reached its maximum, and what an ended
-    agreement lets nobody keep. A clock that goes back deletes nothing: each date is compared with the time it is.
+    agreement lets nobody keep. A clock that goes back deletes nothing: each date is compared with the time it is on
+    this machine, also while that of the node waits for it.
     """
+    now = node.read_machine_clock()
     with node.store.read() as transaction:
-        now = node.clock()
         ground = _read_ground(node, transaction, now=now)
         due = next(_find_deletable(transaction, ground, now=now), None)
         unfinished = deletions.is_unfinished(transaction)
@@ -196,7 +197,7 @@ def delete_due(node: Node, *, most: int = _BATCH) -> Purged:
     with node.act() as act:
         stones = list[Tombstone]()
         found = list[Due]()
-        for due in _find_deletable(act.transaction, _read_ground(node, act.transaction, now=act.now), now=act.now):
+        for due in _find_deletable(act.transaction, _read_ground(node, act.transaction, now=now), now=now):
             found.append(due)
             if len(found) == most + 1:
                 break

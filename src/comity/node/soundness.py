@@ -338,7 +338,8 @@ class _Examined:
                 check=Check.LOG,
                 where=f"entry {position}",
                 what="it was recorded at a time that has not come yet: the clock of this machine went back",
-                do="set the clock; releases go on in order all the same, and what is due by date waits",
+                do="set the clock; until it has passed that time this node goes on at it, and what is due by date"
+                " waits. If that time was the wrong one, see docs/howto/when-a-disk-or-clock-fails.md",
             )
             for position in ahead
         ]
