@@ -294,3 +294,52 @@ def refuse_to_serve(folder: Path) -> dict[str, object]:
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False, env=environment())
     assert done.returncode == 7
     return dict(json.loads(done.stderr.splitlines()[-1])["error"])
+
+
+def test_a_recovery_asks_the_witnesses_what_was_lost(
+    node: Path, north: Standing, tmp_path: Path, serve: Callable[[Path], Serving]
+) -> None:
+    """Nothing that was kept elsewhere says how much is gone: the witness does, or people say that nobody was heard."""
+    server = serve(node)
+    made = comity(node, "backup", tmp_path / "backup", "--with-keys", "--json")
+    assert made.code == 0, made.err
+    ((agreement,),) = rows(node, "SELECT id FROM agreement")
+    for act in ("suspend", "resume"):
+        assert comity(node, "agreement", act, str(agreement), "--json").code == 0
+    size = int(comity(node, "log", "checkpoint", "--json").result["size"])
+    wait_until(lambda: cosigned_size(node) == size)
+    badges = shutil.copytree(node / "badges", tmp_path / "badges")
+    server.end(signal.SIGKILL)
+    shutil.rmtree(node)
+    assert comity(node, "restore", tmp_path / "backup", node).code == 0
+    shutil.copytree(badges, node / "badges")
+
+    north.end()
+    alone = comity(node, "recover", "--reason", "disk lost", "--json")
+    assert (alone.code, alone.error["code"]) == (8, "peer-unreachable")
+    assert "--without-witnesses" in alone.error["message"]
+    assert not (node / "head").exists()
+    copy = shutil.copytree(node, tmp_path / "copy")
+
+    # North is back, at another address.
+    north.start()
+    name_witness(node, north)
+    done = comity(node, "recover", "--reason", "disk lost", "--json")
+    assert done.code == 0, done.err
+    assert done.result["lost"] == size - made.result["size"]
+    assert [(each["name"], each["size"]) for each in done.result["witnesses"]] == [(north.key.name, size)]
+    entry = comity(node, "log", "show", str(done.result["entry"]), "--json").result["content"]
+    assert [each["size"] for each in entry["witnesses"]] == [size]
+    assert comity(node, "log", "verify").code == 0
+
+    # Without it, by two people who say so: it is on record that it was not heard.
+    north.end()
+    for option in ([], ["--without-witnesses"]):
+        done = comity(copy, "recover", "--reason", "disk lost, north is gone", *option, "--json")
+        assert done.code == (0 if option else 8), done
+    assert done.result["lost"] == 0
+    entry = comity(copy, "log", "show", str(done.result["entry"]), "--json").result["content"]
+    ((name, seen, problem),) = [(each["name"], each["size"], each["problem"]) for each in entry["witnesses"]]
+    assert (name, seen) == (north.key.name, None)
+    assert "did not answer" in problem
+    assert "aurelia-legal" in {each["person"] for each in entry["approvals"]}
