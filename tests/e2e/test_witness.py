@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Witnesses in processes of their own: several logs, forks, kills, and the log of a node."""
 
+import http.client
 import json
 import shutil
 import signal
@@ -12,11 +13,14 @@ from pathlib import Path
 import httpx
 import pytest
 
+from comity.errors import ThresholdNotMet
 from comity.node.parties import export_manifest
 from comity.tlog.cosignature import verify_cosignature
-from comity.tlog.note import Note, VerifierKey, format_vkey, parse_note, parse_vkey
+from comity.tlog.note import Note, VerifierKey, format_vkey, parse_checkpoint, parse_note, parse_vkey
+from comity.tlog.policy import parse_trust_policy, verify_quorum
 from comity.tlog.witness import parse_cosignatures
-from tests.e2e.conftest import COMITY, Ended, Serving, comity, environment, rows, wait_until
+from tests.e2e.conftest import COMITY, Ended, Serving, comity, environment, get, rows, wait_until
+from tests.e2e.pollers import find_workers
 from tests.witnesses import History
 from tests.worlds import World
 
@@ -343,3 +347,59 @@ def test_a_recovery_asks_the_witnesses_what_was_lost(
     assert (name, seen) == (north.key.name, None)
     assert "did not answer" in problem
     assert "aurelia-legal" in {each["person"] for each in entry["approvals"]}
+
+
+def find_owners(pids: list[int], clients: list[int], port: int) -> set[int]:
+    """Which of the processes hold the other ends of connections from these ports of 127.0.0.1 to `port`."""
+    inodes = set[str]()
+    for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]:
+        fields = line.split()
+        ours, theirs = (int(address.split(":")[1], 16) for address in fields[1:3])
+        if ours == port and theirs in clients:
+            inodes.add(f"socket:[{fields[9]}]")
+    return {pid for pid in pids if inodes & {str(handle.readlink()) for handle in Path(f"/proc/{pid}/fd").iterdir()}}
+
+
+def test_every_worker_gives_readers_the_cosigned_checkpoint(
+    node: Path, north: Standing, serve: Callable[..., Serving]
+) -> None:
+    """A reader believes a head by the log's key and the quorum of its own policy, whichever process it comes to."""
+    server = serve(node, workers=2)
+    added = comity(node, "log", "reader", "add", "oversight", "--json")
+    assert added.code == 0, added.err
+    key, size = log_key(node), int(comity(node, "log", "checkpoint", "--json").result["size"])
+    wait_until(lambda: cosigned_size(node) == size)
+    policy = parse_trust_policy(f"log {key}\nwitness north {format_vkey(north.key)}\nquorum north\n".encode())
+    headers = {"authorization": f"Bearer {added.result['secret']}"}
+    path, port = "/comity/log/aurelia/checkpoint", int(server.url.rpartition(":")[2])
+    workers = find_workers(server.process.pid)
+    assert len(workers) == 2
+    connections = [http.client.HTTPConnection("127.0.0.1", port, timeout=20) for _ in range(24)]
+    try:
+        answers = list[tuple[int, bytes]]()
+        for connection in connections:
+            connection.request("GET", path, headers=headers)
+            answer = connection.getresponse()
+            answers.append((answer.status, answer.read()))
+        local = [connection.sock.getsockname()[1] for connection in connections if connection.sock is not None]
+        assert find_owners(workers, local, port) == set(workers)
+    finally:
+        for connection in connections:
+            connection.close()
+    assert {status for status, _ in answers} == {200}
+    for _, note in answers:
+        quorum = verify_quorum(parse_note(note), policy)
+        assert (quorum.checkpoint.size, quorum.log.name) == (size, "comity/aurelia")
+        assert quorum.timestamps["north"] > 1_700_000_000
+    # Nobody else gets it, from either.
+    strangers = [get(f"{server.url}{path}", secret) for secret in (None, "0" * 64) for _ in range(6)]
+    assert {answer.status_code for answer in strangers} <= {401, 404}
+    # A head that nobody has cosigned yet is shown as it is, and not an older one in its place.
+    north.end()
+    ((agreement,),) = rows(node, "SELECT id FROM agreement")
+    assert comity(node, "agreement", "suspend", str(agreement)).code == 0
+    note = parse_note(get(f"{server.url}{path}", str(added.result["secret"])).content)
+    assert parse_checkpoint(note.text).size == size + 1
+    assert [line.name for line in note.signatures] == ["comity/aurelia"]
+    with pytest.raises(ThresholdNotMet):
+        verify_quorum(note, policy)
