@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A backup of a node with encrypted keys: restored, recovered and served by who has the passphrase, by nobody else."""
+"""A backup of a node with encrypted keys: restored, recovered and served by who has the passphrase alone."""
 
 import shutil
 import subprocess

@@ -214,9 +214,14 @@ def restore(session: Session, source: Path, target: Path, digest: str | None) ->
     type=click.Path(path_type=Path),
     help="Write what partners are told, signed, to FILE too.",
 )
+@click.option("--without-witnesses", is_flag=True, help="Go on though witnesses do not answer; --reason says why.")
 @click.pass_obj
-def recover(session: Session, reason: str, heads: tuple[Path, ...], statement: Path | None) -> int:
+def recover(
+    session: Session, reason: str, heads: tuple[Path, ...], statement: Path | None, *, without_witnesses: bool
+) -> int:
     """Let the log of a node that was restored go on under another name, and tell partners.
+
+    The witnesses in node.toml are asked how many entries they have seen, for five seconds at most.
 
     Only when the newest store is lost: what it held and the backup did not is gone. Where people are registered it
     takes two, one as legal, who give the same command; the node must not be served. It cannot be undone.
@@ -231,6 +236,7 @@ def recover(session: Session, reason: str, heads: tuple[Path, ...], statement: P
         why=session.why,
         heads={str(path): read_input(str(path)) for path in heads},
         unlock=session.unlock,
+        without_witnesses=without_witnesses,
     )
     if statement is not None and "statement" in done.result:
         write_new(str(statement), str(done.result["statement"]))

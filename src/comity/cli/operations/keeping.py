@@ -17,7 +17,7 @@ from comity.node import purge_received as receiving
 from comity.node.node import Node
 from comity.node.people import Waiting
 from comity.node.purge import Forgotten, Searched, Selection, StoredBackup
-from comity.node.recovery import recover_folder
+from comity.node.recovery import Asking, recover_folder
 from comity.node.steps import advance
 from comity.release.purge import Ranges, size_of
 
@@ -104,8 +104,11 @@ def recover(
     why: str | None,
     heads: Mapping[str, bytes],
     unlock: Callable[[], bytes],
+    without_witnesses: bool,
 ) -> Outcome:
     """What became of a recovery of the node in `folder`, which cannot be opened as one that serves is."""
+    from comity.witnessing import ask_last_sizes
+
     done = recover_folder(
         folder,
         reason=reason,
@@ -114,6 +117,10 @@ def recover(
         why=why,
         heads=heads,
         unlock=unlock,
+        witnesses=Asking(
+            ask=lambda node: asyncio.run(ask_last_sizes(node)) if node.settings.witnesses else (),
+            go_on_without=without_witnesses,
+        ),
     )
     if isinstance(done, Waiting):
         return conclude_waiting(done)
@@ -126,6 +133,10 @@ def recover(
             "known": done.recovery.known.decode("utf-8"),
             "entry": done.position,
             "lost": done.lost,
+            "witnesses": [
+                {"name": each.name, "size": each.size, "problem": each.problem, "answered": each.answered}
+                for each in done.asked
+            ],
             "told": list[Json](done.told),
             "statement": done.statement.decode("utf-8"),
             "approvals": describe_approvals(done.approvals),

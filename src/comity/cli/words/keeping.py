@@ -109,10 +109,19 @@ def describe_recovered(result: dict[str, Any]) -> str:
     return "\n".join(
         [
             f"recovered: the log {result['previous']} goes on as {result['origin']}; {lost}",
+            *map(_say_witness, result["witnesses"]),
             *describe_approvals(result["approvals"]),
             f"On record as entry {result['entry']}. Partners are told when the node is served: {told}.",
         ]
     )
+
+
+def _say_witness(item: dict[str, Any]) -> str:
+    name = printable(item["name"])
+    if item["size"] is not None:
+        return f"  the witness {name} has seen {item['size']} entries of it"
+    said = "contradicts what was restored" if item["answered"] else "WAS NOT HEARD"
+    return f"  the witness {name} {said}: {printable(item['problem'] or '')}"
 
 
 def describe_examination(result: dict[str, Any]) -> str:
