@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from comity.ids import ObjectId
 from comity.node import retention
-from comity.node.audit import verify_folder
 from comity.node.explain import show_object
+from comity.node.journal import verify_folder
 from comity.node.soundness import examine_folder
 from comity.store import SqliteStore, names, objects
 from tests.worlds import World, make_object, object_id
