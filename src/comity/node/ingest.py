@@ -17,6 +17,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
+from typing import cast
 
 from comity.canonical import Json, sha256_digest
 from comity.errors import ComityError, MalformedObject
@@ -65,9 +66,9 @@ PART_OBJECTS = 1_000
 
 _MOST_WHOLE = 1_200
 _MOST_LABELS = 32
-"""What one act may take in where nobody waits: so many plain objects, of so many that are labelled by themselves."""
+"""What one act may take in where nobody waits: so many plain objects, which make so many labels."""
 
-_LABELLED_ALONE = frozenset({"extensions", "granular_markings", "country"})
+_PLAIN_MEMBERS = 3
 _READ = ("type", "id", "object_marking_refs", "extensions", "country", "definition_type")
 """What `stix.markings` and `stix.tags` read, where nothing is marked in part, and `find_statements`."""
 
@@ -188,14 +189,18 @@ class Parts:
 
     @cached_property
     def _is_light(self) -> bool:
-        """Whether one act can take in all of it in the time of as many plain objects: few are marked in different ways.
+        """Whether one act can take in all of it in the time of as many plain objects: it makes few labels.
 
-        What is tagged, or marked in part, may be labelled like nothing else.
+        What is marked in part, or lies in a country, may be labelled like nothing else.
         """
         if sum(weigh(item) for item, _ in self._good) > _MOST_WHOLE:
             return False
-        marked = [value.get("object_marking_refs") for _, value in self._good if not value.keys() & _LABELLED_ALONE]
-        return len(self._good) - len(marked) + len(set(map(str, marked))) <= _MOST_LABELS
+        alike = [
+            (item.type, str(value.get("object_marking_refs")), str(value.get("extensions", "")))
+            for item, value in self._good
+            if "granular_markings" not in value and "country" not in value
+        ]
+        return len(self._good) - len(alike) + len(set(alike)) <= _MOST_LABELS
 
     def mark(self, transaction: Transaction) -> None:
         """The part was taken in; what comes in after this comes from elsewhere."""
@@ -320,6 +325,7 @@ class _Labels:
         # What equal objects say is one value in memory, as a rule (`stix.markings`, `stix.tags`), so that it is looked
         # up by its place there. It is kept with the label: nothing else can take that place.
         self._made: dict[tuple[str, int, int], tuple[Markings, Tags, Label]] = {}
+        self._plain: dict[tuple[Json, ...], Label] = {}
 
     def make(self, item: StixObject, value: dict[str, Json]) -> Label:
         """The label of one object by itself.
@@ -327,6 +333,16 @@ class _Labels:
         Raises:
             MalformedObject: its markings or its tags.
         """
+        if len(value) != _PLAIN_MEMBERS or (marked := value.get("object_marking_refs")) is None:
+            return self._make(item, value)
+        # It has a type, an id and these markings: what they are was read before it came here, so they are texts.
+        plain = item.type, *cast("list[Json]", marked)
+        label = self._plain.get(plain)
+        if label is None:
+            label = self._plain[plain] = self._make(item, value)
+        return label
+
+    def _make(self, item: StixObject, value: dict[str, Json]) -> Label:
         markings, tags = read_markings(value, definitions=self._definitions), read_tags(value)
         alike = item.type, id(markings), id(tags)
         made = self._made.get(alike)

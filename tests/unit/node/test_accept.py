@@ -224,12 +224,16 @@ def test_what_is_labelled_in_many_ways_is_divided_also_while_nobody_polls(
     marked = [f"marking-definition--00000000-0000-4000-8000-00000000000{place}" for place in range(6)]
     many = [plain(f"m{place}", markings=[marking]) for place, marking in enumerate(marked)]
     few = [plain(f"f{place}", markings=[marked[place % 3]]) for place in range(6)]
-    tagged = [make_object(f"t{place}") for place in range(6)]
+    kinds = [{**plain(f"k{place}"), "type": f"x-{place}", "id": object_id(f"x-{place}", "k")} for place in range(6)]
+    partly: Json = [{"marking_ref": marked[0], "selectors": ["description"]}]
+    granular = [{**plain(f"p{place}"), "description": "d", "granular_markings": partly} for place in range(6)]
+    tags = ([f"national:group-{place}"] for place in range(6))
+    tagged = [make_object(f"t{place}", subjects=subjects) for place, subjects in enumerate(tags)]
     assert count_by_turns(world, *few, alone=[True] * 9) == [0, 6]
-    assert count_by_turns(world, *many, alone=[True] * 9) == [6, 8, 10, 12]
-    assert count_by_turns(world, *tagged, alone=[True] * 9) == [12, 14, 16, 18]
+    for place, divided in enumerate((many, kinds, granular, tagged), start=1):
+        assert count_by_turns(world, *divided, alone=[True] * 9) == [6 * place + more for more in (0, 2, 4, 6)]
     monkeypatch.setattr(ingest, "_MOST_WHOLE", 5)
-    assert count_by_turns(world, *(plain(f"g{place}") for place in range(6)), alone=[True] * 9) == [18, 20, 22, 24]
+    assert count_by_turns(world, *(plain(f"g{place}") for place in range(6)), alone=[True] * 9) == [30, 32, 34, 36]
 
 
 def plain(name: str, *, markings: Sequence[str] = ()) -> dict[str, Json]:
