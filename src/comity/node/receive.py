@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from comity.agreement.channels import Channel
 from comity.ids import Digest, Instant, PartyId
 from comity.node.delivery import keep_shown
-from comity.node.ingest import Intake, Parts, join_intakes, read_in_steps, take_part
+from comity.node.ingest import Intake, join_intakes, read_in_steps, take_part
 from comity.node.node import Node
+from comity.node.parts import Parts
 from comity.node.steps import finish
 from comity.release.delivery import Shown, verify_objects, verify_page
 from comity.release.receiving import find_restrictions

@@ -13,7 +13,7 @@ from comity.agreement.events import EventKind
 from comity.canonical import Json
 from comity.errors import MalformedError, NotFoundError
 from comity.ids import Instant, PartyId
-from comity.node import accept, ingest, receive
+from comity.node import accept, parts, receive
 from comity.node.accept import (
     OverQuota,
     Status,
@@ -220,7 +220,7 @@ def test_what_is_labelled_in_many_ways_is_divided_also_while_nobody_polls(
 ) -> None:
     sign(world)
     monkeypatch.setattr(accept, "PART_OBJECTS", 2)
-    monkeypatch.setattr(ingest, "_MOST_LABELS", 3)
+    monkeypatch.setattr(parts, "_MOST_LABELS", 3)
     marked = [f"marking-definition--00000000-0000-4000-8000-00000000000{place}" for place in range(6)]
     many = [plain(f"m{place}", markings=[marking]) for place, marking in enumerate(marked)]
     few = [plain(f"f{place}", markings=[marked[place % 3]]) for place in range(6)]
@@ -232,7 +232,7 @@ def test_what_is_labelled_in_many_ways_is_divided_also_while_nobody_polls(
     assert count_by_turns(world, *few, alone=[True] * 9) == [0, 6]
     for place, divided in enumerate((many, kinds, granular, tagged), start=1):
         assert count_by_turns(world, *divided, alone=[True] * 9) == [6 * place + more for more in (0, 2, 4, 6)]
-    monkeypatch.setattr(ingest, "_MOST_WHOLE", 5)
+    monkeypatch.setattr(parts, "_MOST_WHOLE", 5)
     assert count_by_turns(world, *(plain(f"g{place}") for place in range(6)), alone=[True] * 9) == [30, 32, 34, 36]
 
 
