@@ -18,13 +18,13 @@ import json
 import math
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias, cast
 
 import rfc8785
 
-from comity.certain import UNCERTAIN, read_all_certain, read_certain, slice_certain
+from comity.certain import UNCERTAIN, read_certain, slice_certain
 from comity.errors import MalformedJson
 from comity.ids import Digest
 
@@ -37,7 +37,6 @@ __all__ = [
     "Member",
     "canonical_bytes",
     "parse_json",
-    "parse_quickly",
     "parse_signed_json",
     "sha256_digest",
     "split_members",
@@ -321,14 +320,6 @@ def parse_json(data: bytes, *, limits: Limits) -> Json:
     """
     quick = read_certain(data, max_bytes=limits.max_bytes, max_depth=limits.max_depth, max_items=limits.max_items)
     return _read_slowly(data, limits) if quick is UNCERTAIN else cast("Json", quick)
-
-
-def parse_quickly(elements: Sequence[bytes], *, limits: Limits) -> Sequence[Json] | None:
-    """What `parse_json` gives for each of the elements that `split_members` gave; None where it has to be asked."""
-    read = read_all_certain(
-        elements, max_bytes=limits.max_bytes, max_depth=limits.max_depth, max_items=limits.max_items
-    )
-    return cast("Sequence[Json] | None", read)
 
 
 def _read_slowly(data: bytes, limits: Limits) -> Json:

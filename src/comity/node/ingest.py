@@ -14,15 +14,15 @@ file is no way out of its giver's terms.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
-from itertools import chain
+from dataclasses import dataclass, replace
+from typing import cast
 
 from comity.canonical import Json, sha256_digest
 from comity.errors import ComityError, MalformedObject
 from comity.ids import ObjectId
 from comity.node.clashes import find_same, is_echo
 from comity.node.node import Act, Node
+from comity.node.parts import Parts, ReadBundle
 from comity.node.relabel import relabel
 from comity.node.schemas import read_schemas
 from comity.node.steps import Steps, finish
@@ -35,10 +35,8 @@ from comity.stix.objects import (
     BundleReading,
     ParsedBundle,
     StixObject,
-    find_statements,
     join_bundles,
 )
-from comity.stix.parts import divide, weigh
 from comity.stix.patterns import UNCHECKED, UNPARSABLE, find_unsettled
 from comity.stix.validation import validate_bundle
 from comity.store import Transaction, arrivals, deletions, objects, patterns, recalls
@@ -48,8 +46,6 @@ from comity.store.patterns import KnownPattern
 __all__ = [
     "PART_OBJECTS",
     "Intake",
-    "Parts",
-    "ReadBundle",
     "add_in_steps",
     "add_objects",
     "join_intakes",
@@ -64,11 +60,7 @@ _BYTES_AT_ONCE = 128 * 1024
 PART_OBJECTS = 1_000
 """Objects of this node's own in one act: it takes about 40 ms."""
 
-_MOST_WHOLE = 1_200
-_MOST_LABELS = 32
-"""What one act may take in where nobody waits: so many plain objects, of so many that are labelled by themselves."""
-
-_LABELLED_ALONE = frozenset({"extensions", "granular_markings", "country"})
+_PLAIN_MEMBERS = 3
 _READ = ("type", "id", "object_marking_refs", "extensions", "country", "definition_type")
 """What `stix.markings` and `stix.tags` read, where nothing is marked in part, and `find_statements`."""
 
@@ -86,19 +78,6 @@ class Intake:
     bad: tuple[BadObject, ...]
     clashing: frozenset[int] = frozenset()
     outside: frozenset[int] = frozenset()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadBundle:
-    """A bundle that was parsed and validated.
-
-    `versions` are those of what validation alone refused, by place; `patterns` those that only a parser can tell the
-    truth of.
-    """
-
-    checked: ParsedBundle
-    versions: Mapping[int, str]
-    patterns: Mapping[int, str] = field(default_factory=dict)
 
 
 def add_objects(node: Node, data: bytes, *, tags: Tags) -> Intake:
@@ -149,68 +128,6 @@ def _trim(value: dict[str, Json]) -> dict[str, Json]:
     if "granular_markings" in value:
         return value
     return {name: value[name] for name in _READ if name in value}
-
-
-class Parts:
-    """The good objects of a bundle, to be taken in by parts of about `most` (`stix.parts`), each in an act of its own.
-
-    None is for whoever takes all of it in by one act. What came in from elsewhere between two acts may change which
-    parts are right: then they are made anew.
-    """
-
-    def __init__(self, read: ReadBundle, *, most: int | None) -> None:
-        bundle = read.checked
-        self.statements = find_statements(bundle.good)
-        self.patterns = read.patterns
-        self._most = most
-        self._places = bundle.places
-        self._good = bundle.good
-        self._left: list[list[int]] = [[*range(len(bundle.good))]]
-        self._head: int | None = None
-
-    def is_last(self) -> bool:
-        """Whether nothing is left."""
-        return not self._left
-
-    def next_part(self, transaction: Transaction, *, whole: bool = False) -> ParsedBundle:
-        """The next part; the first may be empty. All that is left where it may be `whole`, and is made for that."""
-        head = objects.read_head_seq(transaction)
-        if whole and self._is_light:
-            self._left = [sorted(chain.from_iterable(self._left))]
-        elif head != self._head:
-            self._divide(transaction)
-        part = self._left.pop(0)
-        # What the part takes up itself is nothing that came from elsewhere: see `mark`.
-        self._head = head
-        return ParsedBundle(
-            good=tuple([self._good[place] for place in part]),
-            places=tuple([self._places[place] for place in part]),
-            bad=(),
-        )
-
-    @cached_property
-    def _is_light(self) -> bool:
-        """Whether one act can take in all of it in the time of as many plain objects: few are marked in different ways.
-
-        What is tagged, or marked in part, may be labelled like nothing else.
-        """
-        if sum(weigh(item) for item, _ in self._good) > _MOST_WHOLE:
-            return False
-        marked = [value.get("object_marking_refs") for _, value in self._good if not value.keys() & _LABELLED_ALONE]
-        return len(self._good) - len(marked) + len(set(map(str, marked))) <= _MOST_LABELS
-
-    def mark(self, transaction: Transaction) -> None:
-        """The part was taken in; what comes in after this comes from elsewhere."""
-        self._head = objects.read_head_seq(transaction)
-
-    def _divide(self, transaction: Transaction) -> None:
-        left = sorted(place for part in self._left for place in part)
-        items = [self._good[place][0] for place in left]
-        if self._most is None or sum(map(weigh, items)) <= self._most:
-            self._left = [left]
-            return
-        held = objects.read_held(transaction, {item.id for item in items})
-        self._left = [[left[place] for place in part] for part in divide(items, held=held, most=self._most)]
 
 
 def join_intakes(intakes: Sequence[Intake], bad: Collection[BadObject]) -> Intake:
@@ -344,6 +261,7 @@ class _Labels:
         # What equal objects say is one value in memory, as a rule (`stix.markings`, `stix.tags`), so that it is looked
         # up by its place there. It is kept with the label: nothing else can take that place.
         self._made: dict[tuple[str, int, int], tuple[Markings, Tags, Label]] = {}
+        self._plain: dict[tuple[Json, ...], Label] = {}
 
     def make(self, item: StixObject, value: dict[str, Json]) -> Label:
         """The label of one object by itself.
@@ -351,6 +269,16 @@ class _Labels:
         Raises:
             MalformedObject: its markings or its tags.
         """
+        if len(value) != _PLAIN_MEMBERS or (marked := value.get("object_marking_refs")) is None:
+            return self._make(item, value)
+        # It has a type, an id and these markings: what they are was read before it came here, so they are texts.
+        plain = item.type, *cast("list[Json]", marked)
+        label = self._plain.get(plain)
+        if label is None:
+            label = self._plain[plain] = self._make(item, value)
+        return label
+
+    def _make(self, item: StixObject, value: dict[str, Json]) -> Label:
         markings, tags = read_markings(value, definitions=self._definitions), read_tags(value)
         alike = item.type, id(markings), id(tags)
         made = self._made.get(alike)

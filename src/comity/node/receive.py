@@ -10,8 +10,9 @@ from functools import partial
 from comity.agreement.channels import Channel
 from comity.ids import Digest, Instant, PartyId
 from comity.node.delivery import RefusedPage, keep_shown
-from comity.node.ingest import Intake, Parts, join_intakes, read_in_steps, take_part
+from comity.node.ingest import Intake, join_intakes, read_in_steps, take_part
 from comity.node.node import Act, Node
+from comity.node.parts import Parts
 from comity.node.steps import finish
 from comity.release.delivery import Shown, verify_objects, verify_page
 from comity.release.receipt import format_receipt

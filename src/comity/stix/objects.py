@@ -22,10 +22,10 @@ from comity.canonical import (
     Json,
     Member,
     parse_json,
-    parse_quickly,
     sha256_digest,
     split_members,
 )
+from comity.certain import read_all_certain
 from comity.errors import MalformedError, MalformedJson, MalformedObject
 from comity.ids import Digest, Instant, ObjectId, is_object_id, parse_instant, parse_object_id
 from comity.stix.envelopes import split_objects
@@ -221,7 +221,7 @@ class BundleReading:
         places: list[int] = []
         bad: list[BadObject] = []
         repeats: list[tuple[int, int]] = []
-        read = parse_quickly([member.data for member in members], limits=OBJECT_LIMITS) or repeat(None)
+        read = _parse_quickly([member.data for member in members])
         for member, quick in zip(members, read, strict=False):
             value = quick if isinstance(quick, dict) else None
             try:
@@ -312,6 +312,15 @@ def _read_legible_id(value: dict[str, Json] | None) -> ObjectId | None:
         return parse_object_id(text)
     except MalformedError:
         return None
+
+
+def _parse_quickly(elements: Sequence[bytes]) -> Iterable[object]:
+    """What each element is, or nothing where each has to be read for itself."""
+    bounds = OBJECT_LIMITS
+    read = read_all_certain(
+        elements, max_bytes=bounds.max_bytes, max_depth=bounds.max_depth, max_items=bounds.max_items
+    )
+    return read or repeat(None)
 
 
 def _parse_members(data: bytes) -> dict[str, Json]:

@@ -43,6 +43,17 @@ def test_while_somebody_polls_four_fifths_of_the_time_are_for_others() -> None:
     assert busy / whole < 0.22
 
 
+def test_nobody_is_alone_for_a_quarter_of_a_second_after_a_poll() -> None:
+    now = 100.0
+    pace = Pace(clock=lambda: now)
+    assert pace.is_alone()
+    pace.note_poll()
+    now = 100.2
+    assert not pace.is_alone()
+    now = 100.3
+    assert pace.is_alone()
+
+
 def test_while_nobody_polls_the_work_is_not_held_up_but_others_get_their_turns() -> None:
     async def run() -> tuple[float, float, int]:
         pace, ran, started, turns = Pace(), list[float](), time.monotonic(), 0
