@@ -398,8 +398,8 @@ def test_every_worker_gives_readers_the_cosigned_checkpoint(
     north.end()
     ((agreement,),) = rows(node, "SELECT id FROM agreement")
     assert comity(node, "agreement", "suspend", str(agreement)).code == 0
-    note = parse_note(get(f"{server.url}{path}", str(added.result["secret"])).content)
-    assert parse_checkpoint(note.text).size == size + 1
-    assert [line.name for line in note.signatures] == ["comity/aurelia"]
+    head = parse_note(get(f"{server.url}{path}", str(added.result["secret"])).content)
+    assert parse_checkpoint(head.text).size == size + 1
+    assert [line.name for line in head.signatures] == ["comity/aurelia"]
     with pytest.raises(ThresholdNotMet):
-        verify_quorum(note, policy)
+        verify_quorum(head, policy)
