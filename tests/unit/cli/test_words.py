@@ -186,7 +186,9 @@ def test_an_explanation_shows_the_table() -> None:
             {"clause": "audience", "test": "within", "holds": True, "found": [], "allowed": ["borealia"]},
         ],
     }
-    text = describe_explanation({**reading, "object": "report--1", "to": "borealia", "readings": [reading]})
+    text = describe_explanation(
+        {**reading, "object": "report--1", "to": "borealia", "recalled": [], "readings": [reading]}
+    )
     assert text.startswith("WITHHOLD: report--1 to borealia\n  regions: regions is JO")
     assert "✓  gate" in text
     assert "✗  history   taken in before every party had signed" in text
