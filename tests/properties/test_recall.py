@@ -143,6 +143,7 @@ def check_ended(world: World, originator: str, item: ObjectId) -> None:
             came = letters.list_about(transaction, item, LetterKind.RECALL, sent=False)
             told = {stored.party for stored in sent}
             assert {stored.state for stored in sent} <= {LetterState.CLOSED}
+            # Refused: by whom a node had given it, who gave it back and recalled it before its giver had.
             assert {stored.state for stored in came} <= {LetterState.CLOSED, LetterState.REFUSED}
             results = [recalls.read_results(transaction, stored.letter.digest) for stored in came]
         assert {result.outcome for each in results for result in each} <= {Outcome.DELETED, Outcome.ABSENT}

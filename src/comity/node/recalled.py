@@ -234,6 +234,7 @@ def _match(act: Act, letter: Letter, body: Recall, texts: set[Digest]) -> _Match
     came = arrivals.read_arrivals(act.transaction, [item.pk for item in versions])
     stones = deletions.read_tombstones(act.transaction, ids)
     gone = {(stone.id, stone.digest): stone for listed in stones.values() for stone in listed}
+    recalled = recalls.read_recalled(act.transaction, ids)
     matched = _Matched()
     for about in letter.about:
         version, stone = held.get((about.id, about.digest)), gone.get((about.id, about.digest))
@@ -250,7 +251,9 @@ def _match(act: Act, letter: Letter, body: Recall, texts: set[Digest]) -> _Match
             matched.results.append(Result(outcome=Outcome.DELETED))
         else:
             matched.results.append(Result(outcome=Outcome.ABSENT))
-            matched.foreign |= version is not None
+            # What this party has recalled itself comes back to it as a recall by whoever had given it back.
+            known = {item.version_at for item in recalled.get(about.id, ())}
+            matched.foreign |= version is not None and version.version_at not in known
     return matched
 
 

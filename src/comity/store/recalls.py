@@ -2,6 +2,7 @@
 """Shell: what is given to nobody any more, what became of it here, what is kept all the same; and who was given it."""
 
 import json
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -29,6 +30,7 @@ __all__ = [
 ]
 
 _LOOKED = "recall-looked"
+_LISTED = re.compile(rb'"id":"([^"]+)"')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,18 +148,32 @@ def was_ever_released(transaction: Transaction, ids: Collection[ObjectId]) -> fr
 
 
 def find_disclosures(transaction: Transaction, ids: Collection[ObjectId]) -> list[int]:
-    """The positions in the log of entries whose content or listing names one of `ids`, as text; in order.
+    """The positions in the log of disclosures that name one of `ids`, in order.
 
-    All listings are read, for each id.
+    All listings are read, once for all of `ids`: half a second for each million objects that they list.
     """
-    named = "EXISTS (SELECT 1 FROM json_each(?1) WHERE instr(CAST({} AS TEXT), value) > 0)"
-    rows = transaction.rows(
-        f"WITH named AS MATERIALIZED (SELECT id FROM log_listing WHERE {named.format('data')})"
-        " SELECT o.position FROM log_opening AS o WHERE o.listing IN (SELECT id FROM named)"
-        f" OR (o.listing IS NULL AND {named.format('o.content')}) ORDER BY o.position",
-        (json.dumps(sorted(ids)),),
-    )
-    return [int(row[0]) for row in rows]
+    wanted = {name.encode() for name in ids}
+    named = [
+        key
+        for key, data in transaction.iterate("SELECT id, data FROM log_listing")
+        if not wanted.isdisjoint(_LISTED.findall(data))
+    ]
+    found = {
+        int(position)
+        for (position,) in transaction.rows(
+            "SELECT position FROM log_opening WHERE listing IN (SELECT value FROM json_each(?))", (json.dumps(named),)
+        )
+    }
+    # In the first format a disclosure has its objects in itself.
+    found |= {
+        int(position)
+        for position, content in transaction.iterate(
+            "SELECT position, content FROM log_opening WHERE listing IS NULL AND substr(content, 1, 10) = ?",
+            (b'{"answer":',),
+        )
+        if not wanted.isdisjoint(_LISTED.findall(content))
+    }
+    return sorted(found)
 
 
 def has_lost_openings(transaction: Transaction) -> bool:

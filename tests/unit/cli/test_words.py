@@ -187,7 +187,14 @@ def test_an_explanation_shows_the_table() -> None:
         ],
     }
     text = describe_explanation(
-        {**reading, "object": "report--1", "to": "borealia", "repeats": [], "readings": [reading]}
+        {
+            **reading,
+            "object": "report--1",
+            "to": "borealia",
+            "repeats": [],
+            "recalled": [],
+            "readings": [reading],
+        }
     )
     assert text.startswith("WITHHOLD: report--1 to borealia\n  regions: regions is JO")
     assert "✓  gate" in text

@@ -332,6 +332,19 @@ def test_nobody_recalls_what_somebody_else_gave(chain: World) -> None:
     assert other.answers[0].letter.body == told.answers[0].letter.body
 
 
+def test_a_party_of_the_same_agreement_recalls_nothing_that_another_gave(chain: World) -> None:
+    """Meridia was given it too, under the very text, and asks borealia to stop."""
+    agreement = chain.sign_all(chain.terms(receivers=(B, D)))
+    chain.add(A, make_object("x"))
+    pull_all(chain, A, B)
+    pull_all(chain, A, D)
+    forge(chain, WITHDRAWN, sender=D, to=B, agreement=agreement, about=about_of(chain, B))
+    assert is_held(chain, B)
+    assert received(chain, B)[0].stored.state is LetterState.REFUSED
+    forge(chain, WITHDRAWN, sender=A, to=B, agreement=agreement, about=about_of(chain, B))
+    assert not is_held(chain, B)
+
+
 def test_nobody_recalls_under_another_agreement_than_the_one_it_was_given_under(chain: World) -> None:
     pass_on(chain)
     other = sign_onward(chain, A, B, listed=[], title="Another")
