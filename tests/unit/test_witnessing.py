@@ -301,6 +301,23 @@ def test_rounds_leave_in_peace_who_does_not_answer(world: World) -> None:
     assert len(pretender.asked) == 1
 
 
+def test_who_rests_is_asked_at_once_when_what_kept_it_may_be_gone(world: World) -> None:
+    """After a rotation, and when a partner has got a message: it may not have had the manifest before."""
+    pretender = Pretender(say(403, b""))
+
+    async def run(node: Node) -> None:
+        rounds = Rounds(node)
+        await rounds.ask()
+        await rounds.ask()
+        assert len(pretender.asked) == 1
+        rounds.wake()
+        found = await rounds.ask()
+        assert "does not know the key of this log" in found.problems[NORTH_KEY.name]
+
+    ask_pretender(world, pretender, run)
+    assert len(pretender.asked) == 2
+
+
 def test_nothing_is_asked_for_before_it_is_committed(world: World) -> None:
     """While an act is under way its entry is in no head that a witness could be shown."""
     node = world.nodes["aurelia"]

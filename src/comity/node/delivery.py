@@ -25,7 +25,7 @@ from comity.node.node import Act, Node
 from comity.node.parties import read_manifests
 from comity.release.delivery import Expected, Shown
 from comity.release.receipt import format_receipt, parse_receipt
-from comity.store import agreements, receipts, waivers
+from comity.store import agreements, parties, receipts, waivers
 from comity.store.receipts import KeptReceipt, RefusedPage
 from comity.tlog.policy import TrustPolicy, parse_trust_policy
 
@@ -108,6 +108,10 @@ def keep_shown(act: Act, shown: Shown, *, arrived: bool) -> None:
         ConflictError: other receipts of this giver were kept meanwhile: what it was verified against is past.
     """
     verified, giver = shown.verified, shown.verified.giver
+    if parties.read_pinned(act.transaction, giver) != verified.manifest:
+        raise ConflictError(
+            f"{giver} is pinned by another manifest since this was asked for, and nothing of it is kept"
+        )
     last = waivers.read_reached(act.transaction, giver)
     seen = receipts.read_seen(act.transaction, giver)
     if (last is not None and last != verified.sequence - 1) or seen != shown.before:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from comity.agreement.people import Approval, make_matter
 from comity.agreement.recognition import Refusal
 from comity.canonical import Json, canonical_bytes
-from comity.errors import NotFoundError
+from comity.errors import MalformedRequest, NotFoundError
 from comity.ids import Instant, PartyId, format_instant
 from comity.node.node import Node
 from comity.node.people import Actor, Approved, Waiting, approve
@@ -53,26 +53,29 @@ class PurgedReceived:
 
 
 def purge_received(
-    node: Node, giver: PartyId, *, until: Instant | None, reason: str, by: Actor
+    node: Node, giver: PartyId, *, until: Instant, reason: str, by: Actor
 ) -> PurgedReceived | Waiting | Refusal:
-    """What became of an order to purge what was received of `giver` before `until`, or until now.
+    """What became of an order to purge what was received of `giver` before `until`.
+
+    That has come, so that what arrives between the first approval and the second is none of what was approved.
 
     Raises:
-        MalformedRequest: the reason.
+        MalformedRequest: the reason, or `until` is in the future.
         NotFoundError: the giver is not pinned, or nothing of it fits.
     """
     reason = check_texts(reason, None)
     with node.act() as act:
         if parties.read_party(act.transaction, giver) is None:
             raise NotFoundError(f"{giver} is not a party this node knows")
-        end = Instant(act.now + 1) if until is None else until
-        whole = received.list_whole(act.transaction, giver, until=end, most=MAX_PURGED + 1)
-        if not whole and not received.count_refused(act.transaction, giver, until=end):
+        if until > act.now:
+            raise MalformedRequest("name a time that has come: nobody approves what is not there yet", where="--before")
+        whole = received.list_whole(act.transaction, giver, until=until, most=MAX_PURGED + 1)
+        if not whole and not received.count_refused(act.transaction, giver, until=until):
             raise NotFoundError(f"no receipt and no refused page of {giver} fits that has its content")
         facts: dict[str, Json] = {
             "title": f"what receipts and refused pages of {giver} say of what it gave",
             "giver": giver,
-            "before": None if until is None else format_instant(until),
+            "before": format_instant(until),
             "reason": reason,
         }
         authorised = approve(act, by, make_matter("purge", agreement=None, facts=facts))
@@ -82,7 +85,7 @@ def purge_received(
         salts = [parse_receipt(item.data).salt for item in whole]
         for item in whole:
             received.shorten_receipt(act.transaction, item, place=format_place(parse_receipt(item.data)))
-        refused = received.delete_refused(act.transaction, giver, until=end)
+        refused = received.delete_refused(act.transaction, giver, until=until)
         ranges, aside = _name_receipts(whole), sum(item.origin is not None for item in whole)
         position = log.read_size(act.transaction) + len(act.entries)
         content: dict[str, Json] = {

@@ -12,7 +12,7 @@ import pytest
 from comity import peers
 from comity.agreement.people import Role
 from comity.agreement.recognition import Refusal
-from comity.errors import MalformedReceipt, NotFoundError, ReceiptRefused
+from comity.errors import MalformedReceipt, MalformedRequest, NotFoundError, ReceiptRefused
 from comity.ids import Digest, Instant, PartyId
 from comity.node import delivery
 from comity.node.audit import audit_folder
@@ -64,6 +64,7 @@ def world(tmp_path: Path) -> Iterator[World]:
             receipt=SECRET,
             proof=b"",
         )
+    made.tick()
     yield made
     made.close()
 
@@ -79,7 +80,7 @@ def pull(world: World) -> None:
 
 def order(world: World, *, until: Instant | None = None) -> PurgedReceived | Waiting | Refusal:
     node = world.nodes["borealia"]
-    by = world.actor("borealia", Role.LIAISON)
+    by, until = world.actor("borealia", Role.LIAISON), until or Instant(world.now)
     assert isinstance(purge_received(node, AURELIA, until=until, reason="order 12", by=by), Waiting)
     return purge_received(node, AURELIA, until=until, reason="order 12", by=world.actor("borealia", Role.LEGAL))
 
@@ -137,9 +138,9 @@ def test_what_they_list_is_gone_and_their_places_verify(world: World) -> None:
     assert audit_folder(node.folder, now=node.clock()).found == 0
     by = world.actor("borealia")
     with pytest.raises(NotFoundError, match="fits that has its content"):
-        purge_received(node, AURELIA, until=None, reason="order 12", by=by)
+        purge_received(node, AURELIA, until=world.now, reason="order 12", by=by)
     with pytest.raises(NotFoundError, match="not a party"):
-        purge_received(node, PartyId("nobody"), until=None, reason="order 12", by=by)
+        purge_received(node, PartyId("nobody"), until=world.now, reason="order 12", by=by)
 
 
 def test_pulling_goes_on_from_the_place_that_is_left(world: World) -> None:
@@ -163,6 +164,20 @@ def test_what_came_after_the_date_stays_whole(world: World) -> None:
     assert [(each.first, each.last) for each in done.ranges] == [(1, 2)]
     assert (done.refused, whole(node)[2]) == (0, kept)
     delivery.find_kept_receipt(node, AURELIA, 3)
+
+
+def test_what_arrives_between_two_approvals_is_not_purged(world: World) -> None:
+    node, until = world.nodes["borealia"], world.now
+    by = world.actor("borealia", Role.LIAISON)
+    with pytest.raises(MalformedRequest, match="has come"):
+        purge_received(node, AURELIA, until=Instant(until + 1), reason="order 12", by=by)
+    assert isinstance(purge_received(node, AURELIA, until=until, reason="order 12", by=by), Waiting)
+    world.add("aurelia", make_object("fourth"))
+    pull(world)
+    done = purge_received(node, AURELIA, until=until, reason="order 12", by=world.actor("borealia", Role.LEGAL))
+    assert isinstance(done, PurgedReceived)
+    assert [(each.first, each.last) for each in done.ranges] == [(1, 3)]
+    delivery.find_kept_receipt(node, AURELIA, 4)
 
 
 def test_the_schema_lets_nothing_else_be_written_into_a_receipt(world: World) -> None:

@@ -84,10 +84,10 @@ def order(
     example="comity --node borealia purge received aurelia --before 2024-01-01T00:00:00Z --reason 'Art. 17'",
 )
 @click.argument("party_id", metavar="PARTY")
-@click.option("--before", metavar="TIME", help="What came before then; without it, all there is.")
+@click.option("--before", metavar="TIME", required=True, help="What came before then, a time that has come.")
 @click.option("--reason", metavar="TEXT", required=True, help="On which order, or why.")
 @click.pass_obj
-def received(session: Session, party_id: str, before: str | None, reason: str) -> int:
+def received(session: Session, party_id: str, before: str, reason: str) -> int:
     """Purge what PARTY's receipts list of what it gave, and what was refused of it. It cannot be undone.
 
     It takes two people, one as legal, who give the same command. Of a receipt its place in PARTY's log is left, which

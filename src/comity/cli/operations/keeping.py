@@ -52,11 +52,10 @@ async def purge_by_rule(node: Node, _: Arguments) -> Outcome:
 
 async def purge_received(node: Node, arguments: Arguments) -> Outcome:
     """Purge what receipts and refused pages of a partner say of what it gave, once two people said so."""
-    before = arguments.optional("before")
     done = receiving.purge_received(
         node,
         parse_party_id(arguments.text("party")),
-        until=None if before is None else parse_instant(before),
+        until=parse_instant(arguments.text("before")),
         reason=arguments.text("reason"),
         by=read_actor(node, arguments),
     )
