@@ -36,7 +36,7 @@ from comity.node.journal import verify_folder
 from comity.node.parties import create_credential
 from comity.node.readers import add_reader
 from comity.tlog.proof import parse_proof
-from tests.e2e.conftest import Entry, Given, comity, entries, get, read_objects, rows, serving, start
+from tests.e2e.conftest import Entry, Given, comity, entries, get, read_objects, rows, serving, start, wait_until
 from tests.worlds import World, badge_path, make_object
 
 pytestmark = [pytest.mark.slow, pytest.mark.kill, pytest.mark.e2e]
@@ -48,6 +48,9 @@ BUNDLE = 60
 FILLING = "What is known of the Ashfall Column, its depots and its tolls. " * 20
 START_UP = 0.2
 """The share of kills that hit the process while it starts."""
+
+AT_ONCE = 0.1
+"""The share of those that serve whose time begins before anything was answered, however busy the machine is."""
 
 WRITING = 0.5
 """The share of the others that wait for the next moment in which the store is being written."""
@@ -326,7 +329,7 @@ def stamp(folder: Path) -> list[int]:
 
 def live(ground: Field, chance: random.Random, *, workers: int) -> bool:
     """One life of the serving process, to its sudden end; whether it came to serve."""
-    server = start(ground.folder, workers=workers)
+    server, before = start(ground.folder, workers=workers), sum(ground.acts.values())
     stop = threading.Event()
     callers = list[threading.Thread]()
     try:
@@ -341,6 +344,8 @@ def live(ground: Field, chance: random.Random, *, workers: int) -> bool:
         callers.append(threading.Thread(target=act_always, args=(ground, stop), kwargs={"seed": chance.random()}))
         for caller in callers:
             caller.start()
+        if chance.random() > AT_ONCE:
+            wait_until(lambda: sum(ground.acts.values()) > before)
         wait_for_the_moment(ground.folder, chance)
         return True
     finally:

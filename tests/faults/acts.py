@@ -64,6 +64,9 @@ class Act:
     fresh: bool = False
     """Whether it makes keys or names of its own: then two runs come to stores that are alike in numbers alone."""
 
+    restarts: bool = False
+    """Whether one that was cut short behind its commit is done anew: a recovery gives the log one name more, on purpose."""
+
     spares: bool = False
     """Whether what it does last can fail without the act failing; `gone` of what comes back then says so."""
 
@@ -467,6 +470,6 @@ ACTS = (
     ),
     Act(name="back up", prepare=nothing, run=backed_up, repeats=True, fresh=True),
     Act(name="restore", prepare=lambda world: backed_up(world, None), run=restore, opens=False),
-    Act(name="recover", prepare=restored, run=recover, opens=False, fresh=True, repeats=True),
+    Act(name="recover", prepare=restored, run=recover, opens=False, fresh=True, restarts=True),
     Act(name="open", prepare=nothing, run=lambda world, _: world.open("aurelia"), opens=False),
 )
