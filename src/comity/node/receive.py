@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from comity.agreement.channels import Channel
 from comity.ids import Digest, Instant, PartyId
+from comity.node.accept import note_unkept
 from comity.node.delivery import keep_shown
 from comity.node.ingest import Intake, Parts, join_intakes, read_in_steps, take_part
 from comity.node.node import Node
@@ -63,6 +64,7 @@ def receive_page(node: Node, data: bytes, received: Received, *, shown: Shown | 
             keep_shown(act, shown, arrived=True)
         holding = Holding(originator=received.giver, received_under=received.terms, added_at=act.now, receipt=number)
         intake = take_part(act, parts, holding=holding, tags=make_tags(), restrictions=restrictions)
+        note_unkept(act, checked, intake, giver=received.giver, terms=received.terms, channel=received.channel.id)
         if received.added_after is not None:
             pulls.set_position(act.transaction, received.giver, received.collection, received.added_after)
     return join_intakes([intake], read.checked.bad)
