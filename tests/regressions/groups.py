@@ -17,11 +17,12 @@ from pathlib import Path
 from comity.canonical import Json
 from comity.ids import AgreementId, ObjectId, PartyId
 from comity.node import receive
+from comity.node.gate import list_open_collections
 from comity.node.ingest import Intake
 from comity.node.parties import create_credential
 from comity.node.standing import collection_id, find_agreement
 from tests.served import Served, basic, without_date
-from tests.worlds import World, make_object, object_id
+from tests.worlds import World, make_object
 
 __all__ = [
     "EVERY_TYPE",
@@ -29,10 +30,12 @@ __all__ = [
     "Groups",
     "add",
     "ask_all",
+    "ask_partner",
     "make",
     "make_groups",
     "pull",
     "read_told",
+    "see",
     "tell",
 ]
 
@@ -61,7 +64,7 @@ _FIELDS: Mapping[str, dict[str, Json]] = {
 _WITHOUT_NAME = {"language-content", "note", "observed-data", "opinion", "relationship", "sighting"}
 
 
-def make(kind: str, name: str, **fields: Json) -> dict[str, Json]:
+def make(kind: str, name: str, /, **fields: Json) -> dict[str, Json]:
     """An object of a type with what its type needs; its id follows from its name."""
     value = make_object(name, kind=kind) | _FIELDS.get(kind, {}) | fields
     if kind in _WITHOUT_NAME:
@@ -175,12 +178,28 @@ def _without_asked(answer: bytes, path: str) -> bytes:
     return answer if answer.startswith(b"HTTP/1.1 200 ") else answer.replace(path.encode(), b"")
 
 
-def read_told(answers: Mapping[str, bytes], collection: str) -> dict[str, dict[str, Json]]:
+def read_told(answers: Mapping[str, bytes]) -> dict[str, dict[str, Json]]:
     """The objects of the whole collection, by id."""
-    (path,) = (path for path in answers if path.endswith(f"{collection}/objects/"))
+    (path,) = (path for path in answers if re.fullmatch(r"/taxii2/[a-z]+/collections/[0-9a-f-]+/objects/", path))
     head, _, body = answers[path].partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 200 "), head
     return {item["id"]: item for item in json.loads(body).get("objects", [])}
+
+
+@contextmanager
+def ask_partner(world: World, party: str, *, giver: str = "aurelia") -> Iterator[Asked]:
+    """A partner of a node, which is served as long as the block lasts."""
+    node = world.nodes[giver]
+    secret = create_credential(node, PartyId(party))
+    (collection,) = list_open_collections(node, PartyId(party))
+    with Served.start(node) as served:
+        yield Asked(served=served, party=PartyId(party), headers=basic(party, secret), collection=collection.id)
+
+
+def see(world: World, party: str, *, about: Iterable[ObjectId], giver: str = "aurelia") -> dict[str, bytes]:
+    """The answer to everything that `party` can ask at the node of `giver`."""
+    with ask_partner(world, party, giver=giver) as asked:
+        return ask_all(asked, about=about)
 
 
 # ---- the two worlds --------------------------------------------------------------------------------------------------
@@ -238,7 +257,7 @@ class Groups:
         different = [path for path in having if having[path] != lacking[path]]
         assert not different, (different[0], having[different[0]], lacking[different[0]])
         assert tell(having, *secrets) == {}
-        return read_told(having, self.collection())
+        return read_told(having)
 
 
 @contextmanager
@@ -264,20 +283,3 @@ def make_groups(folder: Path, *, second: Mapping[str, str] | None = None) -> Ite
         yield Groups(world=world, first=signed[0], second=signed[1], secret=secret)
     finally:
         world.close()
-
-
-def give_in_first(groups: Groups, *items: dict[str, Json]) -> Callable[[World, bool], None]:
-    """Borealia gives these to Aurelia in the first group, in the world that has them."""
-
-    def play(world: World, hides: bool) -> None:
-        if hides:
-            add(world, "borealia", *items)
-            intake = pull(world, "aurelia", giver="borealia", agreement=groups.first)
-            assert not intake.bad, intake.bad
-
-    return play
-
-
-def name_of(kind: str, name: str) -> ObjectId:
-    """The id of what `make` makes."""
-    return object_id(kind, name)

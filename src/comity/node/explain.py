@@ -15,6 +15,7 @@ from comity.ids import AgreementId, ObjectId, PartyId, format_instant
 from comity.node.gate import ask_gate
 from comity.node.node import Node
 from comity.node.parties import find_party
+from comity.node.provenance import Provenance, find_provenance
 from comity.node.standing import Dossier, list_dossiers
 from comity.release.clauses import Finding, read_findings
 from comity.release.decision import Withhold, decide, decide_history
@@ -57,6 +58,8 @@ class Shown:
     label: Label
     versions: tuple[str, ...]
     data: bytes
+    provenance: Provenance
+    repeats: tuple[Repeat, ...] = ()
     deleted: tuple[Tombstone, ...] = ()
 
 
@@ -144,11 +147,14 @@ def show_object(node: Node, prefix: str) -> Shown:
         item = find_object(transaction, prefix)
         held = [version.version for version in objects.read_versions_of(transaction, [item.id])]
         stones = deletions.read_tombstones(transaction, [item.id]).get(item.id, [])
+        data = objects.read_body(transaction, item.pk)
         return Shown(
             object=item,
             label=objects.read_label(transaction, item.label),
             versions=tuple(held),
-            data=objects.read_body(transaction, item.pk),
+            data=data,
+            provenance=find_provenance(node, transaction, item),
+            repeats=_find_repeats(data),
             deleted=tuple(stone for stone in stones if stone.version not in held),
         )
 

@@ -9,6 +9,7 @@ from functools import partial
 
 from comity.agreement.channels import Channel
 from comity.ids import Digest, Instant, PartyId
+from comity.node.accept import note_unkept
 from comity.node.delivery import RefusedPage, keep_shown
 from comity.node.ingest import Intake, join_intakes, read_in_steps, take_part
 from comity.node.node import Act, Node
@@ -68,6 +69,7 @@ def receive_page(node: Node, data: bytes, received: Received, *, shown: Shown | 
             keep_shown(act, shown, arrived=True)
         holding = Holding(originator=received.giver, received_under=received.terms, added_at=act.now, receipt=number)
         intake = take_part(act, parts, holding=holding, tags=make_tags(), restrictions=restrictions, outside=outside)
+        note_unkept(act, checked, intake, giver=received.giver, terms=received.terms, channel=received.channel.id)
         if shown is not None and intake.outside:
             _keep_outside(act, received, shown, intake)
         if received.added_after is not None:

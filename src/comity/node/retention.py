@@ -47,6 +47,7 @@ __all__ = [
     "delete_due",
     "delete_versions",
     "find_end",
+    "find_kept",
     "finish_deletions",
     "keep",
     "list_reviews",
@@ -207,6 +208,14 @@ def delete_due(node: Node, *, most: int = _BATCH) -> Purged:
         relabel(act.transaction, restated={stone.id for stone in stones})
     more = len(found) > most
     return Purged(stones=tuple(stones), more=more, gone=False if more else finish_deletions(node))
+
+
+def find_kept(node: Node, item: StoredObject) -> Kept | None:
+    """Until when the version is kept, and by which clause, by every way it came; None for what no terms bind."""
+    with node.store.read() as transaction:
+        now = node.clock()
+        judged = list(_judge(transaction, _read_ground(node, transaction, now=now), [item], now=now))
+    return _describe_kept(item, judged[0][2]) if judged else None
 
 
 def find_end(dossier: Dossier, party: PartyId, *, now: Instant) -> Instant | None:

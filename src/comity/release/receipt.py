@@ -75,6 +75,7 @@ __all__ = [
     "find_handling",
     "format_place",
     "format_receipt",
+    "make_handling",
     "parse_receipt",
     "read_place",
     "verify_object",
@@ -342,10 +343,11 @@ def find_handling(verified: VerifiedReceipt, document: bytes) -> Handling:
     channel = terms.channel(verified.channel)
     if channel is None:
         raise _refuse("terms", f"the terms have no channel {verified.channel}, in which this is said to be given")
-    return _make_handling(terms, channel, giver=verified.giver, recipient=verified.recipient)
+    return make_handling(terms, channel, giver=verified.giver, recipient=verified.recipient)
 
 
-def _make_handling(terms: Terms, channel: Channel, *, giver: PartyId, recipient: PartyId) -> Handling:
+def make_handling(terms: Terms, channel: Channel, *, giver: PartyId, recipient: PartyId) -> Handling:
+    """How `terms` have what `giver` gives `recipient` in `channel` handled."""
     restrictions = find_restrictions(channel, giver=giver, receiver=recipient)
     retention, survival = terms.retention, terms.survival
     within = survival.delete_within

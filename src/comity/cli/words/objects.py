@@ -57,8 +57,56 @@ def describe_object(result: dict[str, Any]) -> str:
         ("excluded", ", ".join(label.get("excluded_frameworks", [])) or None),
         ("redactable", ", ".join(f"{mark['property']} (TLP:{mark['tlp']})" for mark in label["granular"]) or None),
     ]
+    told = [*gone, *(f"  {_describe_repeat(repeat)}" for repeat in result["repeats"]), *_describe_provenance(result)]
     return "\n".join(
-        [result["id"], *fields(held, indent="  "), *gone, "object", *outline(result["object"], indent="  ")]
+        [result["id"], *fields(held, indent="  "), *told, "object", *outline(result["object"], indent="  ")]
+    )
+
+
+def _describe_provenance(result: dict[str, Any]) -> list[str]:
+    """Each way that an object came, how it came back, what others said of it, and what it leads back to."""
+    lines = list[str]()
+    count = len(result["ways"])
+    if count > 1:
+        lines.append(f"  came by {count} ways: one source, whoever else gives it")
+    for way in result["ways"]:
+        lines += [f"  came {_describe_way(way)}", *_describe_handling(way["handling"])]
+    if result["came_back"]:
+        lines.append("  this party gave it before it came back: that confirms nothing, and restricts nothing")
+    lines += [f"  came back {_describe_way(way)}" for way in result["came_back"]]
+    for item in result["disputes"]:
+        lines.append(f"  DISPUTED at {shorten_time(item['at'])} by {item['giver']}, and not kept")
+        lines.append(f"    {printable(item['reason'])}")
+    for chain in result["circular"]:
+        lines.append(f"  CIRCULAR: it rests on what this party said itself: {' → '.join(map(printable, chain))}")
+    if kept := result["retention"]:
+        until = shorten_time(kept["until"]) if kept["until"] else "no date"
+        lines.append(f"  kept until {until}{' by ' + kept['clause'] if kept['clause'] else ''}")
+    return lines
+
+
+def _describe_way(way: dict[str, Any]) -> str:
+    channel = f", channel {way['channel']}" if way["channel"] else ""
+    shown = f", shown by its disclosure {way['receipt']}" if way["receipt"] else ", without a receipt"
+    return f"from {way['giver']} at {shorten_time(way['at'])} under {shorten(way['terms'])}{channel}{shown}"
+
+
+def _describe_handling(handling: dict[str, Any] | None) -> list[str]:
+    if handling is None:
+        return ["    in which channel of these terms is not on record; what it is restricted to stands above"]
+    return fields(
+        [
+            ("audience", join_words(handling["audience"])),
+            ("onward", handling["onward"]),
+            ("originators", join_words(handling["originators"])),
+            ("handling", join_words(handling["handling"])),
+            ("actions", handling["permitted_actions"]),
+            ("prohibited", join_words(handling["prohibited_uses"])),
+            ("excluded", join_words(handling["excluded_frameworks"])),
+            ("review after", handling["review_after"]),
+            ("delete after", handling["delete_after"]),
+        ],
+        indent="    ",
     )
 
 
@@ -117,7 +165,7 @@ def describe_unkept(result: dict[str, Any]) -> str:
             f"{shorten_time(item['at'])} {item['giver']} in channel {item['channel']}: {printable(item['id'])}"
         )
         lines.append(f"  {printable(item['reason'])}")
-    return "\n".join(lines) or "everything that partners wrote and that was well formed was kept"
+    return "\n".join(lines) or "everything that partners gave and that was well formed was kept"
 
 
 def _describe_holding(result: dict[str, Any]) -> str:

@@ -8,3 +8,6 @@ CREATE TABLE came_back (
     at INTEGER NOT NULL,
     PRIMARY KEY (object, terms, giver)
 ) STRICT, WITHOUT ROWID;
+
+-- What was not kept of one object is shown with it.
+CREATE INDEX unkept_by_id ON unkept (id, position);
