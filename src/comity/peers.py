@@ -19,7 +19,7 @@ import httpx
 from comity.errors import ConfigError, MalformedError, MalformedRequest, PeerUnreachable, ReceiptRefused
 from comity.ids import Instant, ObjectId, PartyId, format_instant, parse_instant
 from comity.node.acknowledge import acknowledge, settle_acknowledgement
-from comity.node.delivery import expect_receipt, keep_missing, keep_refused
+from comity.node.delivery import expect_receipt, keep_missing, keep_refused, say_uncounted
 from comity.node.follow import Target, make_token, plan_pull
 from comity.node.ingest import Intake
 from comity.node.node import Node
@@ -313,15 +313,16 @@ async def _ask_receipt(
             if refused.facts.get("part") != "witnesses":
                 raise
             if not waits:
-                raise _say_awaited(refused, target.giver) from refused
+                raise _say_awaited(node, refused, target.giver) from refused
         await asyncio.sleep(waits.pop(0))
 
 
-def _say_awaited(refused: ReceiptRefused, giver: PartyId) -> ReceiptRefused:
+def _say_awaited(node: Node, refused: ReceiptRefused, giver: PartyId) -> ReceiptRefused:
     """The refusal, with what to wait for: the next pull asks for the same receipt, and for a new page."""
     return ReceiptRefused(
         f"{refused.detail}. Nothing of the page was stored, and nothing is lost: {giver} asks its witnesses again every"
-        f" few seconds while it is served, so pull again later. If it lasts, ask {giver} for its `witness list`",
+        f" few seconds while it is served, so pull again later. If it lasts, ask {giver} for its `witness list`."
+        f"{say_uncounted(node, giver)}",
         part="witnesses",
     )
 

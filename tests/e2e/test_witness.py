@@ -387,8 +387,8 @@ def test_every_worker_gives_readers_the_cosigned_checkpoint(
         for connection in connections:
             connection.close()
     assert {status for status, _ in answers} == {200}
-    for _, note in answers:
-        quorum = verify_quorum(parse_note(note), policy)
+    for _, body in answers:
+        quorum = verify_quorum(parse_note(body), policy)
         assert (quorum.checkpoint.size, quorum.log.name) == (size, "comity/aurelia")
         assert quorum.timestamps["north"] > 1_700_000_000
     # Nobody else gets it, from either.

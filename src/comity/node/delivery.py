@@ -23,6 +23,7 @@ from comity.errors import (
 from comity.ids import Digest, PartyId
 from comity.node.node import Act, Node
 from comity.node.parties import read_manifests
+from comity.node.quorum import count_for, list_uncounted
 from comity.release.delivery import Expected, Shown
 from comity.release.receipt import format_receipt, parse_receipt
 from comity.store import agreements, parties, receipts, waivers
@@ -39,6 +40,7 @@ __all__ = [
     "keep_shown",
     "list_refused_pages",
     "read_trust_policy",
+    "say_uncounted",
 ]
 
 _MOST_EVIDENCE_BYTES = 1024 * 1024
@@ -73,7 +75,8 @@ def expect_receipt(node: Node, giver: PartyId, number: int) -> Expected:
     """
     policy = read_trust_policy(node)
     with node.store.read() as transaction:
-        manifest = read_manifests(transaction).get(giver)
+        manifests = read_manifests(transaction)
+        manifest = manifests.get(giver)
         last = waivers.read_reached(transaction, giver)
         seen = receipts.read_seen(transaction, giver)
     if manifest is None:
@@ -84,8 +87,18 @@ def expect_receipt(node: Node, giver: PartyId, number: int) -> Expected:
         sequence=number if last is None else last + 1,
         manifest=manifest,
         seen=seen,
-        policy=policy,
+        policy=None if policy is None else count_for(policy, giver, manifests),
     )
+
+
+def say_uncounted(node: Node, giver: PartyId) -> str:
+    """A sentence on each witness of the policy that does not count for what `giver` shows; empty where all do."""
+    policy = read_trust_policy(node)
+    if policy is None:
+        return ""
+    with node.store.read() as transaction:
+        found = list_uncounted(policy, giver, read_manifests(transaction))
+    return "".join(f" {item.name} in witnesses.policy does not count: {item.why}." for item in found)
 
 
 def keep_missing(node: Node, shown: Sequence[Shown]) -> None:
