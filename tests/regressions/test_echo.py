@@ -80,7 +80,7 @@ def test_an_object_of_ones_own_that_went_round_is_recognised_and_is_no_second_so
     assert [way.giver for way in shown.provenance.returns] == ["meridia"]
     assert world.read("borealia") == given
     told = show(world, "own word")
-    assert (told["sources"], told["ways"]) == (1, [])
+    assert (told["source"], told["ways"]) == (["aurelia"], [])
     assert "this party gave it before it came back" in describe_object(told)
 
 
@@ -106,9 +106,9 @@ def test_an_object_by_two_ways_is_one_source_with_the_terms_of_both(
         ("borealia", signed["borealia"], "main"),
         ("aurelia", second, "main"),
     ]
-    assert told["sources"] == 1
+    assert told["source"] == ["aurelia", "borealia", "meridia"]
     words = describe_object(told)
-    assert "came by 2 ways: one source" in words
+    assert "came by 2 ways: one source, of aurelia, borealia, meridia" in words
     assert len(re.findall(r"prohibited +targeting", words)) == 2
     assert "audience" in words
 

@@ -91,8 +91,8 @@ def test_a_group_that_all_others_left_is_given_to_nobody(group: tuple[World, Agr
         assert list_open_collections(world.nodes["aurelia"], PartyId(name)) == []
 
 
-def test_an_audience_of_nobody_is_not_everybody(tmp_path: Path) -> None:
-    """Two givers whose terms have no receiver in common: what both gave goes to nobody."""
+def test_two_audiences_with_nobody_else_in_common_are_not_everybody(tmp_path: Path) -> None:
+    """Two givers whose terms list no receiver in common: what both gave goes on to nobody."""
     world = World(tmp_path)
     world.found("aurelia", "borealia", "meridia", "tavria")
     signed = dict[str, AgreementId]()

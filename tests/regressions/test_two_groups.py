@@ -170,12 +170,15 @@ def test_a_label_that_grows_by_what_the_first_group_says_moves_nothing_in_the_fe
         world.read("meridia")
         world.tick()
         if hides:
+            add(world, "borealia", OWN)
             give(
                 world,
                 groups,
                 make("identity", HIDDEN),
                 make("malware", "tool"),
                 make("relationship", "uses", source_ref=PLACE, target_ref=object_id("malware", "tool")),
+                make("relationship", "shows", source_ref=OWN["id"], target_ref=object_id("malware", "tool")),
+                make("sighting", "there", sighting_of_ref=OWN["id"], where_sighted_refs=[PLACE]),
             )
         world.tick()
         add(world, "aurelia", make("note", "n", object_refs=[OWN["id"]]))

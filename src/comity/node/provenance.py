@@ -53,13 +53,14 @@ class Way:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
-    """Where one version of an object is from.
+    """Where one version of an object is from; `source` are all whose it can be, and it is one of them.
 
     `returns` are ways by which it came back to this party, which had given it; `disputes` what partners gave as another
     version, or other bytes, of it, and was not kept. `circles` are chains of what a received object is about, each to
     an object of this party's own.
     """
 
+    source: frozenset[PartyId]
     ways: tuple[Way, ...]
     returns: tuple[Way, ...]
     disputes: tuple[Unkept, ...]
@@ -72,6 +73,7 @@ def find_provenance(node: Node, transaction: Transaction, item: StoredObject) ->
     back = arrivals.read_returns(transaction, item.pk)
     known = {terms.hash: terms for dossier in list_dossiers(node, transaction) for terms in dossier.versions}
     return Provenance(
+        source=objects.read_label(transaction, item.own_label).originators,
         ways=tuple(_describe(node, transaction, arrival, known) for arrival in came),
         returns=tuple(_describe(node, transaction, entry, known) for entry in back),
         disputes=tuple(statuses.find_unkept(transaction, item.id)),

@@ -111,7 +111,7 @@ def _describe_provenance(found: Provenance) -> dict[str, Json]:
     """Where an object is from; whatever ways it came by, an object of one id is one source."""
     return {
         "ways": [_describe_way(way) for way in found.ways],
-        "sources": 1,
+        "source": list[Json](sorted(found.source)),
         "came_back": [_describe_way(way) for way in found.returns],
         "disputes": [_describe_unkept(item) for item in found.disputes],
         "circular": [list[Json](_texts(chain)) for chain in found.circles],
@@ -155,7 +155,7 @@ def _show_deleted(node: Node, stones: Sequence[Tombstone]) -> Outcome:
         "pattern": None,
         "repeats": [],
         "ways": [],
-        "sources": 0,
+        "source": [],
         "came_back": [],
         "disputes": [],
         "circular": [],

@@ -68,7 +68,7 @@ def _describe_provenance(result: dict[str, Any]) -> list[str]:
     lines = list[str]()
     count = len(result["ways"])
     if count > 1:
-        lines.append(f"  came by {count} ways: one source, whoever else gives it")
+        lines.append(f"  came by {count} ways: one source, of {join_words(result['source'])}")
     for way in result["ways"]:
         lines += [f"  came {_describe_way(way)}", *_describe_handling(way["handling"])]
     if result["came_back"]:
