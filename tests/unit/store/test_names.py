@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Objects are found by their ids, recent or not, and ids that share a key are told apart; an older store is moved."""
 
+import ast
 import hashlib
+import re
 import uuid
 from collections.abc import Iterator
 from importlib import resources
@@ -107,6 +109,43 @@ def test_ids_that_share_a_key_are_told_apart(world: World) -> None:
         retention.delete(node, b, reason="wrong")
         with node.store.read() as transaction:
             assert objects.read_held(transaction, {a, b}) == {a}
+
+
+def list_statements(source: str) -> Iterator[str]:
+    """The texts in a module, with what is put into them left out."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values)
+
+
+BY_ID = re.compile(r"\b(?:FROM|JOIN) object(?: (?:AS )?(?!WHERE|ON|JOIN|CROSS|ORDER|INDEXED)(\w+))?\b")
+
+
+def test_no_statement_looks_for_an_id_without_its_key() -> None:
+    """There is no index of the ids: such a statement would read all objects. Say `pk IN` NAMED or FIND_ONE too."""
+    assert is_slow("SELECT 1 FROM object o WHERE o.id = ?")
+    assert is_slow("SELECT 1 FROM release r JOIN object AS n ON n.pk = r.object AND n.id IN (…)")
+    assert is_slow("SELECT 1 FROM object WHERE id = ?")
+    assert not is_slow("SELECT o.id FROM object o WHERE o.pk IN … AND o.id = ?")
+    root = Path(str(resources.files("comity")))
+    slow = [
+        f"{path.relative_to(root)}: {text}"
+        for path in sorted(root.rglob("*.py"))
+        for text in list_statements(path.read_text(encoding="utf-8"))
+        if is_slow(text)
+    ]
+    assert slow == []
+
+
+def is_slow(text: str) -> bool:
+    """Whether it compares the id of an object, and finds no row by a key."""
+    named = {match[1] for match in BY_ID.finditer(text)}
+    return "pk IN" not in text and any(
+        re.search(rf"(?<![.\w])(?:{alias}\.id) (?:=|IN)" if alias else r"(?<![.\w])id (?:=|IN)", text)
+        for alias in named
+    )
 
 
 def make_before(folder: Path) -> dict[str, list[tuple[object, ...]]]:
