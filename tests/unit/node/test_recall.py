@@ -11,17 +11,19 @@ from comity.agreement.events import EventKind
 from comity.agreement.people import Role
 from comity.agreement.recognition import Refusal
 from comity.canonical import Json
-from comity.errors import MalformedRequest, NotFoundError, TransitionError
+from comity.errors import ConflictError, MalformedRequest, NotFoundError, TransitionError
 from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId
 from comity.letters.letter import About, Draft, make_letter
 from comity.letters.recall import Change, Outcome, Recall, RecallAcknowledgement, Stage
-from comity.node import correspond, purge, retention
+from comity.node import correspond, letterbox, purge, retention
 from comity.node.audit import audit_folder
 from comity.node.explain import explain, show_object
+from comity.node.gate import list_open_collections
 from comity.node.journal import list_entries, verify_store
 from comity.node.letterbox import take_letter
 from comity.node.outbox import list_due, settle
 from comity.node.people import Actor, identify
+from comity.node.poll import PollRequest, Selection, poll
 from comity.node.recall import (
     KeptRecalled,
     Recalling,
@@ -35,6 +37,7 @@ from comity.node.recall import (
 from comity.node.recalled import DECISION_TIME, settle_due
 from comity.node.soundness import examine_folder
 from comity.node.upkeep import keep_up
+from comity.release.disclosure import Answer
 from comity.signing import Role as KeyRole
 from comity.signing import parse_signed_document
 from comity.store import objects, recalls
@@ -191,6 +194,18 @@ def test_who_was_never_given_it_is_not_told(chain: World) -> None:
     assert {letter.to for letter in withdraw(chain).letters} == {B, D}
     chain.deliver()
     assert {told.stored.party for told in sent(chain, B)} == {C}
+
+
+def test_who_was_told_of_it_by_id_and_version_alone_is_not_told(chain: World) -> None:
+    """What left in a manifest was no object, so there is nothing to recall."""
+    sign_onward(chain, A, B, listed=[])
+    chain.add(A, make_object("x"))
+    (collection,) = list_open_collections(chain.nodes[A], B)
+    request = PollRequest(
+        recipient=B, collection=collection.id, answer=Answer.MANIFEST, selection=Selection(after=Instant(0))
+    )
+    assert [item.id for item in poll(chain.nodes[A], request).items] == [X]
+    assert withdraw(chain).letters == ()
 
 
 def test_under_each_agreement_that_it_was_given_under(chain: World) -> None:
@@ -381,6 +396,39 @@ def test_what_came_back_to_its_originator_is_not_recalled_from_it(chain: World) 
     chain.deliver()
     assert stages(chain) == ["done"]
     assert is_held(chain, A)
+
+
+def test_a_circle_ends(chain: World) -> None:
+    """Aurelia to borealia, then to cimbria and meridia, and back to borealia, which holds it still, and is told."""
+    for giver, receiver in ((A, B), (B, C), (C, D), (D, B)):
+        listed = [name for name in (A, B, C, D) if name != receiver]
+        sign_onward(chain, giver, receiver, listed=listed, extra=RETENTION)
+    chain.add(A, make_object("x"))
+    for giver, receiver in ((A, B), (B, C), (C, D), (D, B)):
+        assert X in pull_all(chain, giver, receiver)
+    withdraw(chain)
+    chain.deliver()
+    assert [len(sent(chain, name)) for name in (A, B, C, D)] == [1, 1, 1, 1]
+    assert sorted(told.stored.progress or "" for told in received(chain, B)) == ["stopped", "stopped"]
+    chain.tick(DECISION_TIME)
+    for name in (D, B, C):
+        keep_up(chain.nodes[name])
+    chain.deliver()
+    assert [stages(chain, name) for name in (A, B, C, D)] == [["done"]] * 4
+
+
+def test_what_stops_something_is_taken_beyond_the_bound(chain: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever else its giver has sent; and once it is stopped, no more of the same is kept."""
+    there, _ = pass_on(chain, extra=RETENTION)
+    monkeypatch.setattr(letterbox, "_MAX_LETTERS_OF_A_PARTY", 0)
+    about = about_of(chain, B)
+    with pytest.raises(ConflictError):
+        forge(chain, WITHDRAWN, sender=A, to=B, agreement=there, about=(replace(about[0], digest=Digest("ab" * 32)),))
+    assert gives(chain, B, C) == {X}
+    forge(chain, WITHDRAWN, sender=A, to=B, agreement=there, about=about)
+    assert gives(chain, B, C) == set()
+    with pytest.raises(ConflictError):
+        forge(chain, WITHDRAWN, sender=A, to=B, agreement=there, about=about)
 
 
 # --- what becomes of it ----------------------------------------------------------------------------------------------
