@@ -65,7 +65,7 @@ class Act:
     """Whether it makes keys or names of its own: then two runs come to stores that are alike in numbers alone."""
 
     restarts: bool = False
-    """Whether one that was cut short behind its commit is done anew: a recovery gives the log one name more."""
+    """Whether one that was cut short behind its commit is done anew: a recovery names the log once more, on purpose."""
 
     spares: bool = False
     """Whether what it does last can fail without the act failing; `gone` of what comes back then says so."""

@@ -33,6 +33,8 @@ from tests.faults.folders import check_sound, read_tables
 from tests.served import Served, bearer
 from tests.worlds import World, make_object
 
+pytestmark = [pytest.mark.slow]
+
 AURELIA, BOREALIA = PartyId("aurelia"), PartyId("borealia")
 SECOND = 1_000_000
 HOUR = 3_600 * SECOND

@@ -29,7 +29,7 @@ from comity.node.gate import list_open_collections
 from comity.node.parties import create_credential, export_manifest
 from comity.node.readers import add_reader
 from comity.tlog.proof import parse_proof
-from tests.e2e.conftest import COMITY, Serving, comity, entries, environment, read_objects, rows, serving
+from tests.e2e.conftest import COMITY, Serving, comity, entries, environment, read_objects, rows, serving, wait_until
 from tests.faults.tracing import Call, need_strace, read_calls, trace
 from tests.faults.wire import Message, Wire
 from tests.worlds import World, badge_path, make_object, object_id
@@ -187,6 +187,31 @@ def test_what_a_node_sends_was_on_record_when_its_first_byte_came(pair: Pair) ->
         (said,) = [message for message in wire.asked() if message.line.startswith("POST /comity/acknowledgements/")]
         kinds = [entry.leaf["type"] for entry in entries(pair.receiver)[: said.moment.entries]]
         assert kinds[-1] == "acknowledgement"
+
+
+def test_a_head_and_its_cosignature_were_on_record_when_their_first_bytes_came(pair: Pair) -> None:
+    """Between a node and the partner that is its witness."""
+    with (
+        serving(pair.receiver) as witness,
+        Wire.before(witness.url, calls=pair.giver, answers=pair.receiver) as wire,
+    ):
+        pair.introduce(pair.giver, "borealia", wire.url)
+        settings = pair.giver / "node.toml"
+        settings.write_text(settings.read_text(encoding="utf-8") + '\n[[witness]]\nparty = "borealia"\n')
+        with serving(pair.giver) as server:
+            wait_until(lambda: len(rows(pair.giver, "SELECT size FROM cosignature")) >= 1)
+            ask(f"{pair.base(server.url)}objects/", pair.secret)
+            wait_until(lambda: len(rows(pair.giver, "SELECT size FROM cosignature")) >= 2, seconds=30)
+        sizes = set[int]()
+        for message, answer in zip(wire.asked(), wire.answered(), strict=True):
+            if not message.line.startswith("POST /comity/witness"):
+                continue
+            size = max(int(match["size"]) for match in HEAD.finditer(message.body))
+            assert size in message.moment.heads, "a head was sent that was not committed"
+            if answer.status == 200:
+                assert max(answer.moment.witnessed) >= size, "a cosignature was sent before its head was kept"
+                sizes.add(size)
+        assert len(sizes) >= 2
 
 
 def check_message(sender: Path, message: Message) -> str:

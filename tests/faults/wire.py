@@ -22,10 +22,11 @@ _SECONDS = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What of a store was committed when a byte came: how many log entries, and the sizes of the signed heads."""
+    """What of a store was committed when a byte came: log entries, and sizes of its heads and of those it witnessed."""
 
     entries: int
     heads: frozenset[int]
+    witnessed: frozenset[int]
 
     @classmethod
     def read(cls, folder: Path) -> "Moment":
@@ -34,10 +35,13 @@ class Moment:
             connection.set_busy_timeout(5_000)
             with connection:
                 ((entries,),) = connection.execute("SELECT COUNT(*) FROM log_entry")
-                heads = frozenset(size for (size,) in connection.execute("SELECT size FROM log_head"))
+                heads, witnessed = (
+                    frozenset(size for (size,) in connection.execute(f"SELECT size FROM {table}"))
+                    for table in ("log_head", "witnessed_head")
+                )
         finally:
             connection.close()
-        return cls(entries, heads)
+        return cls(entries, heads, witnessed)
 
 
 @dataclass(slots=True)
