@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from functools import partial
 
 from comity.agreement.channels import Channel
+from comity.errors import ConflictError
 from comity.ids import Digest, Instant, PartyId
 from comity.node.accept import note_unkept
 from comity.node.delivery import RefusedPage, keep_shown
 from comity.node.ingest import Intake, join_intakes, read_in_steps, take_part
 from comity.node.node import Act, Node
 from comity.node.parts import Parts
+from comity.node.standing import find_places
 from comity.node.steps import finish
 from comity.release.delivery import Shown, verify_objects, verify_page
 from comity.release.receipt import format_receipt
@@ -21,6 +23,7 @@ from comity.release.receiving import find_outside, find_restrictions
 from comity.stix.labels import make_tags
 from comity.stix.objects import BundleReading
 from comity.store import pulls, receipts
+from comity.store.changes import read_changes
 from comity.store.objects import Holding
 
 __all__ = ["Received", "receive_page", "receive_shown"]
@@ -42,7 +45,8 @@ def receive_shown(node: Node, data: bytes, received: Received, shown: Shown) -> 
 
     Raises:
         ReceiptRefused: the page is another than the receipt lists; nothing was kept.
-        ConflictError: something else of this giver was taken in meanwhile; nothing was kept.
+        ConflictError: something else of this giver was taken in meanwhile, or this party or another has stopped since
+            the page was asked for; nothing was kept.
     """
     verify_page(shown.verified, data, terms=received.terms, channel=received.channel.id)
     return receive_page(node, data, received, shown=shown)
@@ -66,6 +70,7 @@ def receive_page(node: Node, data: bytes, received: Received, *, shown: Shown | 
     number = None if shown is None else shown.verified.sequence
     with node.act() as act:
         if shown is not None:
+            _check_open(node, act, received)
             keep_shown(act, shown, arrived=True)
         holding = Holding(originator=received.giver, received_under=received.terms, added_at=act.now, receipt=number)
         intake = take_part(act, parts, holding=holding, tags=make_tags(), restrictions=restrictions, outside=outside)
@@ -75,6 +80,29 @@ def receive_page(node: Node, data: bytes, received: Received, *, shown: Shown | 
         if received.added_after is not None:
             pulls.set_position(act.transaction, received.giver, received.collection, received.added_after)
     return join_intakes([intake], read.checked.bad)
+
+
+def _check_open(node: Node, act: Act, received: Received) -> None:
+    """Nothing, while the terms that the page was asked for under still let its giver give here.
+
+    Raises:
+        ConflictError: they do not any more.
+    """
+    changes = read_changes(act.transaction)
+    places = find_places(node, act.transaction, giver=received.giver, recipient=node.party, changes=changes)
+    place = places.get(received.collection)
+    standing = None if place is None else place[0].standing(now=act.now)
+    current = None if standing is None else standing.current
+    if standing is None or current is None or current.hash != received.terms:
+        why = "others are in force"
+    elif (obstacle := standing.obstacle(received.channel, received.giver, node.party)) is not None:
+        why = obstacle.reason
+    else:
+        return
+    raise ConflictError(
+        f"nothing of a page of {received.giver} was kept: it was asked for under the terms {received.terms}, and since"
+        f" then {why}; pull again when something may come"
+    )
 
 
 def _keep_outside(act: Act, received: Received, shown: Shown, intake: Intake) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from comity.agreement.events import EventKind
 from comity.errors import ConfigError, ConflictError, NotFoundError, ReceiptRefused
 from comity.ids import Instant, PartyId
 from comity.node import ingest, receive
@@ -116,6 +117,24 @@ def test_what_was_not_to_be_given_is_not_kept_and_the_receipt_is_evidence(world:
     assert object_id("report", "c") in refused.reason
     verified = verify_receipt(parse_receipt(refused.receipt), manifests=[world.manifests["aurelia"]])
     assert object_id("report", "c") in {listed.id for listed in verified.objects}
+
+
+@pytest.mark.parametrize("kind", [EventKind.SUSPEND, EventKind.TERMINATE])
+def test_a_page_that_was_asked_for_before_a_stop_is_not_taken_in(world: World, kind: EventKind) -> None:
+    page, node = poll(world), world.nodes["borealia"]
+    shown = show(world, 1)
+    (target,) = plan_pull(node, GIVER)
+    world.act("borealia", target.agreement, kind)
+    received = receive.Received(
+        giver=GIVER,
+        terms=target.terms,
+        channel=target.channel,
+        collection=target.collection,
+        added_after=Instant(world.now),
+    )
+    with pytest.raises(ConflictError, match="and since then"):
+        receive.receive_shown(node, page, received, shown)
+    assert [count(node, table) for table in ("object", "receipt", "pull_position")] == [0] * 3
 
 
 def test_what_was_verified_against_what_is_past_is_not_taken_in(world: World) -> None:
