@@ -113,7 +113,8 @@ class _Found:
 def purge_by_order(node: Node, selection: Selection, *, reason: str, by: Actor) -> Forgotten | Waiting | Refusal:
     """What became of an order to purge the entries that `selection` names, at most MAX_PURGED of them at once.
 
-    It is an act of two people: what is deleted is evidence, of this party's own acts among others.
+    It is an act of two people: what is deleted is evidence, of this party's own acts among others. What came on record
+    after the first of them approved is not of it: neither of them can have seen it then.
 
     Raises:
         MalformedRequest: nothing was selected, or the reason.
@@ -134,6 +135,11 @@ def purge_by_order(node: Node, selection: Selection, *, reason: str, by: Actor) 
         if not isinstance(authorised, Approved):
             return authorised
         carried = authorised.approvals
+        first = Instant(min(approval.at for approval in carried) + 1)
+        until = first if selection.until is None else min(first, selection.until)
+        found = _find(act.transaction, replace(selection, until=until), most=MAX_PURGED + 1)
+        if not found:
+            raise NotFoundError("what the first approval was of has been purged since, or a clock was put back")
         purge, ranges = _purge(act, found[:MAX_PURGED], rule=None, reason=reason, approvals=carried)
     found, more = found[:MAX_PURGED], len(found) > MAX_PURGED
     done = _describe(node, purge, ranges, found, more=more, gone=finish_deletions(node))

@@ -14,7 +14,7 @@ An act takes `by`: who answers for it, as they are to be named on record. Whethe
 here.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from comity.agreement.duration import add_duration
@@ -31,7 +31,7 @@ from comity.node.relabel import relabel
 from comity.node.standing import Dossier, list_dossiers
 from comity.release.disclosure import DisclosedObject, EntryType, format_purge, format_review
 from comity.stix.markings import TLP_IDS
-from comity.store import Transaction, arrivals, deletions, objects, purges
+from comity.store import Transaction, arrivals, deletions, objects, purges, received
 from comity.store.deletions import Tombstone
 from comity.store.objects import StoredObject
 
@@ -177,7 +177,7 @@ def delete(node: Node, prefix: str, *, reason: str, by: str | None = None) -> Pu
 def delete_versions(act: Act, held: Iterable[StoredObject], *, reason: str, by: str | None) -> tuple[Tombstone, ...]:
     """What stays of these versions, deleted in this act; the caller sees to what is left in the files afterwards."""
     stones = tuple(_delete(act, version, judged=None, reason=reason, by=by) for version in held)
-    relabel(act.transaction, restated={stone.id for stone in stones})
+    _follow_up(act, stones)
     return stones
 
 
@@ -205,7 +205,7 @@ def delete_due(node: Node, *, most: int = _BATCH) -> Purged:
         for due in found[:most]:
             assert isinstance(due.judged, Delete)  # noqa: S101 (that is what was looked for)
             stones.append(_delete(act, due.object, judged=due.judged, reason=None, by=None))
-        relabel(act.transaction, restated={stone.id for stone in stones})
+        _follow_up(act, stones)
     more = len(found) > most
     return Purged(stones=tuple(stones), more=more, gone=False if more else finish_deletions(node))
 
@@ -343,6 +343,13 @@ def _delete(act: Act, item: StoredObject, *, judged: Delete | None, reason: str 
     )
     act.record(EntryType.PURGE, content, terms=terms, recipient=None, count=1)
     return stone
+
+
+def _follow_up(act: Act, stones: Collection[Tombstone]) -> None:
+    """What is left of what was deleted: the labels of what refers to it, and copies in pages that were refused."""
+    gone = {stone.id for stone in stones}
+    relabel(act.transaction, restated=gone)
+    received.empty_refused(act.transaction, gone)
 
 
 def _record_review(

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shell: what of receipts and refused pages of partners can be taken away, so that places in their logs are left."""
 
+import re
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from comity.ids import Instant, PartyId
+from comity.ids import Instant, ObjectId, PartyId
 from comity.store.deletions import mark_unfinished
 from comity.store.transaction import Transaction
 
-__all__ = ["WholeReceipt", "count_refused", "delete_refused", "list_whole", "shorten_receipt"]
+__all__ = ["WholeReceipt", "count_refused", "delete_refused", "empty_refused", "list_whole", "shorten_receipt"]
 
+_ID = re.compile(rb"[a-z0-9-]{1,250}--[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _PLACE = '"format":"comity-receipt-place/1"'
 
 
@@ -62,3 +65,16 @@ def delete_refused(transaction: Transaction, giver: PartyId, *, until: Instant) 
     if deleted:
         mark_unfinished(transaction)
     return deleted
+
+
+def empty_refused(transaction: Transaction, gone: AbstractSet[ObjectId]) -> int:
+    """How many refused pages lost their bytes because they name one of `gone`; why they were refused stays.
+
+    A page that was refused may hold what was taken in by another one: when that is deleted, so is its copy there. The
+    receipts beside the pages list digests, and stay. Nearly always there are none; of each giver some fifty at most.
+    """
+    names = {name.encode() for name in gone}
+    rows = transaction.rows("SELECT position, page FROM refused_page WHERE length(page) > 0")
+    places = [position for position, page in rows if not names.isdisjoint(_ID.findall(page))]
+    transaction.run_many("UPDATE refused_page SET page = X'' WHERE position = ?", [(place,) for place in places])
+    return len(places)

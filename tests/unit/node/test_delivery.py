@@ -15,6 +15,7 @@ from comity.node.follow import plan_pull
 from comity.node.node import Node
 from comity.node.parties import add_party, export_manifest
 from comity.node.receipts import give_consistency, give_receipt, write_receipt
+from comity.node.retention import delete
 from comity.release.delivery import Shown, find_sizes, verify_next
 from comity.release.receipt import parse_receipt, verify_object, verify_receipt
 from comity.store import log, witness
@@ -224,6 +225,31 @@ def test_evidence_is_kept_apart_from_everything_else(world: World) -> None:
         assert kept == (place < 4)
     assert [page.part for page in list_refused_pages(node)] == ["listing"] * 4
     assert count(node, "object") == 0
+
+
+def test_a_refused_page_loses_its_bytes_when_an_object_in_it_is_deleted(world: World) -> None:
+    node, page = world.nodes["borealia"], poll(world)
+    take(world, page, show(world, 1))
+    (target,) = plan_pull(node, GIVER)
+    for sent in (page, b'{"objects":[]}'):
+        refused = ReceiptRefused("witnesses: too few", part="witnesses")
+        keep_refused(
+            node,
+            refused,
+            giver=GIVER,
+            terms=target.terms,
+            channel="main",
+            page=sent,
+            receipt=b"receipt",
+            proof=b"proof",
+        )
+    delete(node, object_id("report", "b"), reason="Found to be wrong.")
+    assert [(kept.page, kept.receipt) for kept in list_refused_pages(node)] == [
+        (b"", b"receipt"),
+        (b'{"objects":[]}', b"receipt"),
+    ]
+    data = b"".join(path.read_bytes() for path in sorted(node.folder.rglob("store.db*")))
+    assert page not in data
 
 
 def test_there_are_receipts_for_disclosures_alone(world: World) -> None:

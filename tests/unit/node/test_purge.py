@@ -154,6 +154,20 @@ def test_one_person_alone_purges_nothing(world: World, node: Node) -> None:
     assert openings(node) == before[1]
 
 
+def test_what_came_on_record_after_the_first_approval_is_not_of_the_order(world: World, node: Node) -> None:
+    selection = Selection(recipient=PartyId("borealia"))
+    before = disclosures(node)
+    first = purge_by_order(node, selection, reason="order 12", by=world.actor("aurelia", Role.LIAISON))
+    assert isinstance(first, Waiting)
+    world.tick(DAY)
+    world.add("aurelia", make_object("fourth"))
+    world.poll("borealia")
+    done = purge_by_order(node, selection, reason="order 12", by=world.actor("aurelia", Role.LEGAL))
+    assert isinstance(done, Forgotten)
+    assert set(disclosures(node)) - set(before) <= set(openings(node))
+    assert set(before).isdisjoint(openings(node))
+
+
 def test_a_person_of_another_role_is_refused(world: World, node: Node) -> None:
     badge = world.register("aurelia", "aurelia-analyst", Role.ANALYST)
     done = purge_by_order(
