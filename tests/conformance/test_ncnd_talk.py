@@ -20,7 +20,9 @@ from comity.agreement.terms import Terms, parse_terms
 from comity.agreement.transitions import State
 from comity.errors import ComityError, ConflictError
 from comity.ids import AgreementId, Digest, PartyId
-from comity.node.correspond import receive
+from comity.letters.letter import About, Draft, make_letter
+from comity.letters.recall import Change, Recall
+from comity.node.correspond import receive_any
 from comity.node.node import Node
 from comity.node.outbox import list_waiting
 from comity.node.recording import Recorded
@@ -41,7 +43,7 @@ from tests.conformance.ncnd_worlds import (
     read_hidden,
 )
 from tests.simulation.forging import forge_message
-from tests.worlds import World
+from tests.worlds import World, object_id
 
 SAID: Mapping[EventKind, Mapping[str, Any]] = {
     EventKind.PROPOSE: {},
@@ -86,7 +88,19 @@ def list_talk(world: World, party: PartyId, dossier: Dossier) -> dict[str, bytes
             talk[f"{kind} {what}"] = forge_message(
                 party, kind, terms, at=world.now, nonce=bytes(16), signer=signer, **words
             )
+        talk[f"recall {what}"] = recall_under(world, party, dossier.id, terms.hash)
+    for terms in dossier.versions:
+        talk[f"recall {terms.version}"] = recall_under(world, party, dossier.id, terms.hash)
     return talk
+
+
+def recall_under(world: World, party: PartyId, agreement: AgreementId, terms: Digest) -> bytes:
+    """A letter by which an outsider recalls something, whatever it is, under the agreement."""
+    about = About(id=object_id("report", "anything"), version="1", digest=Digest("1" * 64))
+    body = Recall(change=Change.WITHDRAW, reason="Is it there?")
+    draft = Draft(body=body, to=AURELIA, agreement=agreement, terms=terms, about=(about,))
+    signers = [world.nodes[party].signers[Role.AGREEMENT]]
+    return make_letter(draft, sender=party, at=world.now, nonce=bytes(16), signers=signers)
 
 
 def shuffle(talk: Mapping[str, bytes], seed: str) -> list[tuple[str, bytes]]:
@@ -99,7 +113,7 @@ def shuffle(talk: Mapping[str, bytes], seed: str) -> list[tuple[str, bytes]]:
 def say(node: Node, message: bytes) -> int:
     """The HTTP status of what the node makes of a message; its answers have no other content (`test_ncnd`)."""
     try:
-        receive(node, message)
+        receive_any(node, message)
     except ComityError as error:
         return find_status(error)
     return 202

@@ -15,6 +15,7 @@ LINT_IMPORTS = Path(sys.executable).with_name("lint-imports")
 
 FLOORS = "Each unit imports only what is below it"
 RELEASE = "Inside release"
+LETTERS = "Inside letters"
 PURE = "The pure floor touches no file, socket, clock, thread, randomness or logging"
 CYCLES = "No cycles, also not for typing"
 STATE = "One door to state and keys: the node, and the witness that is none"
@@ -87,6 +88,8 @@ def test_nothing_is_broken(copy: Path) -> None:
         ("node/ingest.py", "import comity.release.decision", DECISION),
         ("node/ingest.py", "import comity.release.preview", DECISION),
         ("release/facets.py", "import comity.release.decision", RELEASE),
+        ("letters/recall.py", "import comity.letters.bodies", LETTERS),
+        ("letters/anything.py", "", LETTERS),
         ("release/__init__.py", "from comity.release.decision import decide", REEXPORT),
     ],
 )

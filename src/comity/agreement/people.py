@@ -90,6 +90,8 @@ class Need:
 _TWO = Need(people=2, roles=(Role.LEGAL, Role.LIAISON), one_as=Role.LEGAL)
 _ONE = Need(people=1, roles=(Role.LIAISON, Role.LEGAL), one_as=None)
 _KEYS = Need(people=2, roles=(Role.LEGAL, Role.LIAISON, Role.OPERATOR), one_as=Role.LEGAL)
+# Whoever finds that something is wrong must be able to take it back, and whoever answers for partners.
+_RECALL = Need(people=1, roles=(Role.LIAISON, Role.LEGAL, Role.ANALYST), one_as=None)
 # Whoever watches the machine at night must be able to stop it.
 _STOP = Need(people=1, roles=(Role.LIAISON, Role.LEGAL, Role.OPERATOR), one_as=None)
 
@@ -104,11 +106,16 @@ NEEDS: Mapping[str, Need] = {
     # What takes evidence away, or gives the log another name.
     "purge": _TWO,
     "recover": _TWO,
+    # What lets other keys speak for a partner, or lets something stand that its giver does not show.
+    "repin": _TWO,
+    "waive": _TWO,
     # A manifest binds the party: by it partners know whose signatures are its own.
     "rotate": _KEYS,
     "renew": _KEYS,
     "suspend": _STOP,
     "revoke-key": _STOP,
+    "recall": _RECALL,
+    "keep-recalled": _ONE,
     "terminate": _ONE,
     "reject": _ONE,
     "withdraw": _ONE,

@@ -35,6 +35,7 @@ _COMMANDS = {
     "pull": "objects:pull",
     "reach": "reach:reach",
     "retention": "retention:retention",
+    "recall": "recalls:recall",
     "work": "retention:work",
     "log": "journal:log",
     "audit": "audit:audit",

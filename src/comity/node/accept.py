@@ -20,6 +20,7 @@ import json
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 from comity.agreement.channels import Channel
@@ -32,7 +33,7 @@ from comity.node.node import Act, Node
 from comity.node.parts import Parts, ReadBundle
 from comity.node.standing import Dossier, find_places
 from comity.node.steps import Steps, finish
-from comity.release.receiving import find_restrictions
+from comity.release.receiving import find_outside, find_restrictions
 from comity.stix.labels import make_tags
 from comity.stix.objects import UNVERSIONED, BundleReading, ParsedBundle
 from comity.store import Transaction, patterns, statuses
@@ -55,6 +56,7 @@ __all__ = [
     "forget_old",
     "list_unkept",
     "list_write_collections",
+    "note_unkept",
     "read_status",
 ]
 
@@ -196,10 +198,10 @@ def _take_part(
         holding=Holding(originator=target.giver, received_under=target.terms.hash, added_at=act.now),
         tags=make_tags(),
         restrictions=find_restrictions(target.channel, giver=target.giver, receiver=node.party),
+        outside=partial(find_outside, channel=target.channel, giver=target.giver, receiver=node.party),
         whole=whole,
     )
-    if intake.clashing:
-        _note_unkept(act, target, sent, intake)
+    note_unkept(act, sent, intake, giver=target.giver, terms=target.terms.hash, channel=target.channel.id)
     return intake
 
 
@@ -273,7 +275,7 @@ def _settle(transaction: Transaction, giver: PartyId, status: Status) -> Status:
 
 
 def list_unkept(node: Node, *, last: int) -> list[Unkept]:
-    """What partners wrote in the last 90 days that was not kept because it clashed, oldest first."""
+    """What partners wrote or released in the last 90 days and was not kept because it clashed, oldest first."""
     with node.store.read() as transaction:
         return statuses.list_unkept(transaction, limit=last)
 
@@ -309,22 +311,23 @@ def _open(node: Node, place: tuple[Dossier, Terms, Channel], name: str, giver: P
     return WriteCollection(id=name, dossier=dossier, terms=terms, channel=channel, giver=giver)
 
 
-def _note_unkept(act: Act, target: WriteCollection, sent: ParsedBundle, intake: Intake) -> None:
+def note_unkept(act: Act, sent: ParsedBundle, intake: Intake, *, giver: PartyId, terms: Digest, channel: str) -> None:
+    """Keep what of `sent` clashed with what is held, for this party's own people; `giver` is not told."""
+    if not intake.clashing:
+        return
     versions = {place: item.version for place, (item, _) in zip(sent.places, sent.good, strict=True)}
     for bad in intake.bad:
         if bad.index in intake.clashing:
-            statuses.add_unkept(
-                act.transaction,
-                Unkept(
-                    at=act.now,
-                    giver=target.giver,
-                    terms=target.terms.hash,
-                    channel=target.channel.id,
-                    id=bad.id or ObjectId(""),
-                    version=versions[bad.index],
-                    reason=bad.detail,
-                ),
+            entry = Unkept(
+                at=act.now,
+                giver=giver,
+                terms=terms,
+                channel=channel,
+                id=bad.id or ObjectId(""),
+                version=versions[bad.index],
+                reason=bad.detail,
             )
+            statuses.add_unkept(act.transaction, entry)
 
 
 def _keep_status(act: Act, giver: PartyId, read: ReadBundle, intake: Intake) -> Status:

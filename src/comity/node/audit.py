@@ -30,7 +30,9 @@ from comity.exchange import parse_message
 from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId
 from comity.node.certificate import gather_evidence, verify_evidence
 from comity.node.journal import VerifiedLog, verify_folder
+from comity.node.letteraudit import LetterAudit
 from comity.node.parties import read_node_key
+from comity.node.waiving import Waiver, verify_waivers
 from comity.release.disclosure import EntryType, Leaf, parse_leaf
 from comity.replay import Agreement, Held, Judged, Replay, ReplayedEntry
 from comity.report import Given, Tally
@@ -88,6 +90,7 @@ class Audit:
     agreements: tuple[AgreementAudit, ...]
     given: tuple[Given, ...]
     taken: tuple[Taken, ...]
+    waived: tuple[Waiver, ...]
     kinds: Mapping[EntryType, int]
 
 
@@ -130,12 +133,16 @@ def audit_folder(
         records = _Records(transaction, folder)
         replay = Replay(party, records, key=read_node_key(transaction))
         logged: dict[AgreementId, list[LoggedEvent]] = {}
+        letters = LetterAudit(transaction)
         decided = 0
         for entry, read in _read_entries(transaction):
             if read.leaf.type is EntryType.AGREEMENT_EVENT:
                 _note_event(logged, records, entry, read.leaf)
             if entry.position >= verified.size:
                 continue  # it has come in since the log was verified, and is of the next audit
+            for problem in letters.judge(read):
+                findings.add(problem, entry=entry.position)
+            now = max(now, read.leaf.at)  # the clock of this machine may be behind that of the log
             judged = replay.judge(read)
             tally.note(read.leaf)
             if judged is not None:
@@ -143,11 +150,16 @@ def audit_folder(
                 _note(judged, findings, tally, skipped)
             if not entry.position % _CHUNK:
                 tell(entry.position, verified.size)
+        for problem in letters.finish():
+            findings.add(problem)
         told = tuple(
             _audit_agreement(transaction, agreement, logged.get(agreement, []), findings, tally, now=now)
             for agreement in agreements.list_agreements(transaction)
         )
         taken = tuple(arrivals.count_taken(transaction, since=since, until=until))
+        waived, wrong = verify_waivers(transaction)
+        for position, problem in wrong:
+            findings.add(problem, entry=position)
     return Audit(
         party=party,
         at=now,
@@ -161,6 +173,7 @@ def audit_folder(
         agreements=tuple(item for item in told if item is not None),
         given=tally.given(),
         taken=taken,
+        waived=tuple(waived),
         kinds=tally.kinds(),
     )
 
@@ -323,7 +336,7 @@ class _Records:
     def is_vouched_for(self, party: PartyId, at: Instant) -> bool:
         if self._good is None:
             self._good = {}
-            for named, _, envelope in parties.list_manifests(self._transaction):
+            for named, _, _, envelope in parties.list_manifests(self._transaction):
                 manifest = parse_manifest(parse_signed_document(envelope).payload)
                 self._good.setdefault(named, []).append((manifest.issued_at, manifest.expires_at))
         return any(issued <= at < expires for issued, expires in self._good.get(party, ()))

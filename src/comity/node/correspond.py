@@ -18,7 +18,9 @@ from comity.canonical import Json
 from comity.errors import ComityError, MalformedMessage, MalformedRequest, VerificationError
 from comity.exchange import endorse_message, parse_message, verify_message
 from comity.ids import AgreementId, parse_digest
+from comity.letters.letter import LETTER_TYPE
 from comity.lineage import LINEAGE_TYPE
+from comity.node.letterbox import TakenLetter, take_letter
 from comity.node.lineage import read_chain, receive_lineage
 from comity.node.node import Act, Node
 from comity.node.recording import Recorded, follow_up, keep_terms, put_event, summarise
@@ -73,15 +75,17 @@ def receive(node: Node, envelope: bytes) -> Recorded:
         return summarise(node, act, event, new=new, followed=followed)
 
 
-def receive_any(node: Node, envelope: bytes) -> Recorded | Manifest:
-    """What came of a message of another node: an event on record, or the manifest that is now pinned for the sender.
+def receive_any(node: Node, envelope: bytes) -> Recorded | Manifest | TakenLetter:
+    """What came of a message of another node: an event or letter on record, or the manifest now pinned for its sender.
 
     Raises:
-        ComityError: as `receive`, or `node.lineage.receive_lineage`.
+        ComityError: as `receive`, `node.lineage.receive_lineage`, or `node.letterbox.take_letter`.
     """
     signed = parse_signed_document(envelope)
     if signed.payload_type == LINEAGE_TYPE:
         return receive_lineage(node, signed)
+    if signed.payload_type == LETTER_TYPE:
+        return take_letter(node, envelope)
     return receive(node, envelope)
 
 

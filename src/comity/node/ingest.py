@@ -13,18 +13,20 @@ taken in again when its originator gives it again, and from nobody else: to dele
 file is no way out of its giver's terms.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
 from comity.canonical import Json, sha256_digest
 from comity.errors import ComityError, MalformedObject
-from comity.ids import Instant, ObjectId, format_instant
+from comity.ids import ObjectId
+from comity.node.clashes import find_same, is_echo
 from comity.node.node import Act, Node
 from comity.node.parts import Parts, ReadBundle
 from comity.node.relabel import relabel
 from comity.node.schemas import read_schemas
 from comity.node.steps import Steps, finish
+from comity.node.withdrawal import check_recalled
 from comity.release.receiving import Restrictions, make_unrestricted
 from comity.stix.labels import Label, Tags, join_tags, make_label, read_tags, restate
 from comity.stix.markings import TLP_IDS, Markings, read_markings
@@ -37,8 +39,7 @@ from comity.stix.objects import (
 )
 from comity.stix.patterns import UNCHECKED, UNPARSABLE, find_unsettled
 from comity.stix.validation import validate_bundle
-from comity.store import Transaction, arrivals, deletions, feeds, objects, patterns
-from comity.store.deletions import Tombstone
+from comity.store import Transaction, arrivals, deletions, objects, patterns, recalls
 from comity.store.objects import Holding, StoredObject
 from comity.store.patterns import KnownPattern
 
@@ -69,13 +70,14 @@ class Intake:
     """What became of a bundle: `added` new versions, `known` ones that were held already, `bad` with the reason.
 
     `clashing` are the places of those of `bad` that are well formed and clash with what is held, or was deleted. Their
-    giver must not be told so: it would learn what others gave.
+    giver must not be told so: it would learn what others gave. `outside` are those that the terms do not let come.
     """
 
     added: tuple[ObjectId, ...]
     known: int
     bad: tuple[BadObject, ...]
     clashing: frozenset[int] = frozenset()
+    outside: frozenset[int] = frozenset()
 
 
 def add_objects(node: Node, data: bytes, *, tags: Tags) -> Intake:
@@ -135,13 +137,24 @@ def join_intakes(intakes: Sequence[Intake], bad: Collection[BadObject]) -> Intak
         known=sum(intake.known for intake in intakes),
         bad=tuple(sorted([*bad, *(one for intake in intakes for one in intake.bad)], key=lambda entry: entry.index)),
         clashing=frozenset().union(*(intake.clashing for intake in intakes)),
+        outside=frozenset().union(*(intake.outside for intake in intakes)),
     )
 
 
 def take_part(
-    act: Act, parts: Parts, *, holding: Holding, tags: Tags, restrictions: Restrictions, whole: bool = False
+    act: Act,
+    parts: Parts,
+    *,
+    holding: Holding,
+    tags: Tags,
+    restrictions: Restrictions,
+    outside: Callable[[Label], str | None] | None = None,
+    whole: bool = False,
 ) -> Intake:
-    """What became of the next part of a bundle, or of all that is left, within the act of whoever takes it in."""
+    """What became of the next part of a bundle, or of all that is left, within the act of whoever takes it in.
+
+    `outside` says what shows by itself that its giver was not to give it (`release.receiving`): that is not kept.
+    """
     parsed = parts.next_part(act.transaction, whole=whole)
     known = objects.read_statement_definitions(act.transaction, _find_definitions(parsed))
     intake = _take_in(
@@ -150,6 +163,7 @@ def take_part(
         _Labels({**known, **parts.statements}, tags=tags, restrictions=restrictions),
         _note_patterns(act.transaction, parsed, parts.patterns, holding=holding),
         holding=holding,
+        outside=outside,
     )
     parts.mark(act.transaction)
     return intake
@@ -179,11 +193,14 @@ def _take_in(
     unsettled: Mapping[int, KnownPattern],
     *,
     holding: Holding,
+    outside: Callable[[Label], str | None] | None,
 ) -> Intake:
     ids = {item.id for item, _ in parsed.good}
     held = _index(objects.read_versions_of(transaction, ids))
     deleted = deletions.read_tombstones(transaction, ids)
-    added, again, bad, clashing = list[_Judged](), list[tuple[StoredObject, Label]](), list[BadObject](), set[int]()
+    recalled = recalls.read_recalled(transaction, ids)
+    added, again, bad = list[_Judged](), list[tuple[StoredObject, Label]](), list[BadObject]()
+    clashing, strayed = set[int](), set[int]()
     waiting = dict[int, KnownPattern]()
     for place, (item, value) in zip(parsed.places, parsed.good, strict=True):
         try:
@@ -191,9 +208,15 @@ def _take_in(
         except ComityError as error:
             bad.append(_describe_bad(place, item, error))
             continue
+        if outside is not None and (broken := outside(label)) is not None:
+            bad.append(BadObject(index=place, id=item.id, where=f"/objects/{place}", detail=broken))
+            strayed.add(place)
+            continue
         try:
             known, stones = held.get(item.id, ()), deleted.get(item.id, ())
-            same = _find_same(known, stones, item, holding=holding) if known or stones else None
+            same = find_same(known, stones, item, holding=holding) if known or stones else None
+            if same is None and recalled:
+                check_recalled(recalled.get(item.id, ()), item)
         except MalformedObject as error:
             bad.append(_describe_bad(place, item, error))
             clashing.add(place)
@@ -213,6 +236,7 @@ def _take_in(
         known=len(again),
         bad=tuple(bad),
         clashing=frozenset(clashing),
+        outside=frozenset(strayed),
     )
 
 
@@ -291,10 +315,13 @@ def _keep(
 
     The keys of `added`.
     """
-    restated, arrived = set[ObjectId](), list[int]()
+    restated, arrived, returned = set[ObjectId](), list[int](), list[int]()
     keys = objects.LabelKeys(transaction)
     for same, label in again:
-        if _is_echo(transaction, same, holding):
+        if same.id in TLP_IDS:
+            continue  # the same for everyone: it says nothing of anybody
+        if is_echo(transaction, same, holding):
+            returned.append(same.pk)
             continue
         arrived.append(same.pk)
         if _restate(transaction, same, label, keys):
@@ -320,6 +347,9 @@ def _keep(
             now=holding.added_at,
             receipt=holding.receipt,
         )
+        arrivals.add_returns(
+            transaction, returned, terms=holding.received_under, giver=holding.originator, now=holding.added_at
+        )
     return [item.pk for item in new]
 
 
@@ -335,16 +365,11 @@ def _describe_bad(place: int, item: StixObject, error: ComityError) -> BadObject
     return BadObject(index=place, id=item.id, where=f"/objects/{place}{inside}", detail=error.detail)
 
 
-def _is_echo(transaction: Transaction, same: StoredObject, holding: Holding) -> bool:
-    """Whether a partner gives back what it was given, or what is the same for everyone: neither says anything new."""
-    return same.id in TLP_IDS or feeds.was_released(transaction, same.pk, holding.originator)
-
-
 def _restate(transaction: Transaction, same: StoredObject, label: Label, keys: objects.LabelKeys) -> bool:
     """Whether more is now said of an object held already: it came another way too, or people classified it anew.
 
     Every way an object came by counts: the originators of both, an audience no wider than either. So what a partner
-    gives stays under its terms even where this party held the same bytes before.
+    gives stays under its terms even where this party held the same bytes before and had given them to nobody.
     """
     before = objects.read_label(transaction, same.own_label)
     after = restate(before, label)
@@ -352,64 +377,6 @@ def _restate(transaction: Transaction, same: StoredObject, label: Label, keys: o
         return False
     objects.set_own_label(transaction, same.pk, keys.find(after))
     return True
-
-
-def _find_same(
-    versions: Collection[StoredObject], deleted: Collection[Tombstone], item: StixObject, *, holding: Holding
-) -> StoredObject | None:
-    """Exactly this version, where it is held.
-
-    Raises:
-        MalformedObject: the version is held, or was deleted, with other bytes, or the id belongs to another originator.
-    """
-    if item.id in TLP_IDS:
-        # The same for everyone, however it was written down; its content was checked when it was parsed.
-        return next(iter(versions), None)
-    version_at = item.version_at
-    for known in versions:
-        if known.version_at == version_at:
-            if known.digest == item.digest:
-                return known
-            raise MalformedObject(
-                f"{item.id} is held in this version with other bytes; a change needs a later `modified`",
-                where="/modified",
-            )
-    _check_deleted(deleted, item, version_at=version_at, holding=holding)
-    owner = next(iter(versions)).originator if versions else holding.originator
-    if owner != holding.originator:
-        raise MalformedObject(
-            f"{item.id} came from {owner}, and only {owner} may give a new version of it; say what you know in a note"
-            " or a relationship of your own",
-            where="/id",
-        )
-    return None
-
-
-def _check_deleted(deleted: Collection[Tombstone], item: StixObject, *, version_at: Instant, holding: Holding) -> None:
-    """Nothing, when what was deleted of an object lets this version be taken in.
-
-    Raises:
-        MalformedObject: it belongs to another originator, a file brings what was received under terms, or this version
-            was held with other bytes.
-    """
-    for stone in deleted:
-        if stone.originator != holding.originator:
-            raise MalformedObject(
-                f"{item.id} came from {stone.originator} and was deleted here on {format_instant(stone.deleted_at)};"
-                f" only {stone.originator} may give it again",
-                where="/id",
-            )
-        if stone.terms is not None and holding.received_under is None:
-            raise MalformedObject(
-                f"{item.id} was received here under terms and deleted on {format_instant(stone.deleted_at)};"
-                " taking it in from a file would take those terms off it",
-                where="/id",
-            )
-        if stone.version_at == version_at and stone.digest != item.digest:
-            raise MalformedObject(
-                f"{item.id} was held in this version with other bytes; a change needs a later `modified`",
-                where="/modified",
-            )
 
 
 def _index(held: Collection[StoredObject]) -> Mapping[ObjectId, list[StoredObject]]:

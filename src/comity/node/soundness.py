@@ -23,6 +23,7 @@ from comity.errors import ConfigError, CorruptionError, MalformedError, Verifica
 from comity.exchange import EVENT_TYPE, parse_message
 from comity.ids import Instant, PartyId
 from comity.keys import Keyring
+from comity.letters.letter import parse_letter, verify_kept_letter
 from comity.node.clock import read_clock
 from comity.node.journal import verify_folder
 from comity.release.disclosure import parse_leaf
@@ -37,7 +38,8 @@ from comity.signing import (
     verify_signed_document,
     verify_successor,
 )
-from comity.store import SqliteStore, Transaction, deletions, log, parties, relations
+from comity.store import SqliteStore, Transaction, deletions, letters, log, parties, relations
+from comity.store.letters import KeptLetter
 from comity.store.relations import RELATIONS, StoredEvent
 
 __all__ = ["Check", "Examination", "Finding", "Grade", "Progress", "examine_folder"]
@@ -312,6 +314,9 @@ class _Examined:
                 self.event_count += 1
                 if (problem := _find_problem(event, chains.get(event.party, []))) is not None:
                     unsigned.add(f"event {event.digest}", problem)
+            for kept in letters.iterate_letters(transaction):
+                if (problem := _find_letter_problem(kept, chains)) is not None:
+                    unsigned.add(f"letter {kept.digest}", problem)
             for origin, party, envelope in relations.iterate_successions(transaction):
                 if not _is_stated(origin, envelope, chains.get(party, [])):
                     unsigned.add(f"succession {origin}", f"{party} has not signed it")
@@ -333,7 +338,8 @@ class _Examined:
                 check=Check.LOG,
                 where=f"entry {position}",
                 what="it was recorded at a time that has not come yet: the clock of this machine went back",
-                do="set the clock; releases go on in order all the same, and what is due by date waits",
+                do="set the clock; until it has passed that time this node goes on at it, and what is due by date"
+                " waits. If that time was the wrong one, see docs/howto/when-a-disk-or-clock-fails.md",
             )
             for position in ahead
         ]
@@ -392,11 +398,14 @@ def _is_message(name: str, envelope: bytes) -> bool:
 def _verify_chains(transaction: Transaction) -> tuple[dict[PartyId, list[Manifest]], list[Finding]]:
     """The manifests of each party that verify, oldest first, and what does not: alone, or as following another."""
     chains: dict[PartyId, list[Manifest]] = {}
+    pinned: dict[tuple[PartyId, int], list[Manifest]] = {}
     found = list[Finding]()
-    for party, digest, envelope in parties.list_manifests(transaction):
-        stored = StoredManifest(party=party, digest=digest, envelope=envelope)
+    for party, pin, digest, envelope in parties.list_manifests(transaction):
+        stored = StoredManifest(party=party, digest=digest, envelope=envelope, pin=pin)
         try:
-            chains.setdefault(party, []).append(_verify_link(stored, chains.get(party, [])))
+            manifest = _verify_link(stored, pinned.get((party, pin), []))
+            chains.setdefault(party, []).append(manifest)
+            pinned.setdefault((party, pin), []).append(manifest)
         except (MalformedError, VerificationError) as error:
             found.append(_broken(Check.SIGNATURES, f"manifest {digest} of {party}", error.detail))
     return chains, found
@@ -439,6 +448,22 @@ def _find_problem(event: StoredEvent, chain: list[Manifest]) -> str | None:
             continue
         return None
     return problem
+
+
+def _find_letter_problem(kept: KeptLetter, chains: dict[PartyId, list[Manifest]]) -> str | None:
+    """Why a letter is not what it was recorded as; None when its sender's keys signed it."""
+    try:
+        sender = parse_letter(kept.envelope)[0].sender
+        letter = verify_kept_letter(kept.digest, kept.envelope, chains.get(sender, []))
+    except MalformedError as error:
+        return f"it cannot be read: {error.detail}"
+    except VerificationError as error:
+        return error.detail
+    filed = (kept.party, kept.kind, kept.agreement, kept.terms)
+    other = letter.to if kept.sent else letter.sender
+    if (other, letter.kind.value, letter.agreement, letter.terms) != filed:
+        return "it is filed under something that it does not say"
+    return None
 
 
 def _is_stated(origin: str, envelope: bytes, chain: list[Manifest]) -> bool:

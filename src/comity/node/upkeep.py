@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shell: what time brings without anybody acting: confirmations that became possible, recognition that was lost.
 
+What this party has revoked is recalled, and what partners have recalled and nobody decided on by its date is deleted.
+
 What the clock alone decides (a basis or an assurance that ran out, an end of validity) needs no event: every node
 computes it. What this party's own recognition policy decides is known here only, so it is told: the agreement is
 suspended by itself, with the reason, and people resume it. Nothing waits for this to run: each poll asks the policy.
@@ -14,6 +16,8 @@ from comity.agreement.recognition import Refusal, find_lost_recognition
 from comity.ids import AgreementId, Instant
 from comity.node.accept import forget_old
 from comity.node.node import Node
+from comity.node.recall import recall_revoked
+from comity.node.recalled import settle_due
 from comity.node.recording import Recorded, draft_event, follow_up, is_confirmation_due, sign_event, summarise
 from comity.node.standing import Dossier, list_dossiers, read_dossier
 
@@ -27,6 +31,8 @@ def keep_up(node: Node) -> tuple[Recorded, ...]:
         ConfigError: the recognition policy cannot be read: until it can, every poll is refused.
     """
     forget_old(node)
+    recall_revoked(node)
+    settle_due(node)
     now = node.clock()
     with node.store.read() as transaction:
         due = [dossier.id for dossier in list_dossiers(node, transaction) if _is_due(node, dossier, now=now)]

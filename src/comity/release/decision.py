@@ -21,7 +21,7 @@ from comity.agreement.recognition import Recognised, Refusal
 from comity.ids import Instant, PartyId, format_instant
 from comity.release.clauses import Finding, Test, read_findings
 from comity.release.history import Threshold, admits_history
-from comity.stix.labels import Label
+from comity.stix.labels import RECALLED, Label
 from comity.stix.markings import tlp_rank
 
 __all__ = ["Decision", "Redact", "Release", "Withhold", "decide", "decide_gate", "decide_history", "find_reason"]
@@ -111,7 +111,7 @@ def _sanitise(scope: Scope, label: Label) -> Decision:
         reason = f"{_list(refused)} may not go, and the terms admit no object without some of its properties"
         return Withhold(clause="sanitise", reason=reason)
     if scope.sanitise == "tear_line_required":
-        only = frozenset(mark.property for mark in label.granular) - refused
+        only = frozenset(mark.property for mark in label.granular if not mark.repeats) - refused
         if not only:
             return Withhold(
                 clause="sanitise",
@@ -135,6 +135,8 @@ def find_reason(finding: Finding) -> str:
     if not finding.found or frozenset() in finding.found:
         return f"nothing is said, of the object or of one it refers to; the terms admit {_list(allowed)}"
     refused = frozenset(word for group in finding.found if group.isdisjoint(allowed) for word in group)
+    if finding.clause == "markings" and RECALLED in refused:
+        return "it, or one it refers to, was recalled: that version goes to nobody, under no terms"
     if not allowed:
         return f"found {_list(refused)}; the terms admit none"
     return f"found {_list(refused)}; the terms admit {_list(allowed)}"

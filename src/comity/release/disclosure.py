@@ -58,10 +58,10 @@ __all__ = [
     "PeopleChange",
     "ReaderChange",
     "commit_content",
+    "describe_approvals",
     "format_credential_content",
     "format_disclosure",
     "format_event_content",
-    "format_key_content",
     "format_leaf",
     "format_listing",
     "format_people_content",
@@ -108,9 +108,11 @@ class EntryType(StrEnum):
     ACKNOWLEDGEMENT = "acknowledgement"
     RECOVERY = "recovery"
     KEY_ROTATION = "key-rotation"
+    LETTER = "letter"
+    RECALL = "recall"
 
 
-NOT_SHARED = frozenset({EntryType.REVIEW, EntryType.PURGE, EntryType.RECOVERY})
+NOT_SHARED = frozenset({EntryType.REVIEW, EntryType.PURGE, EntryType.RECOVERY, EntryType.RECALL})
 """What a party records of its own house: it concerns terms where something was received under them, else none."""
 
 
@@ -236,7 +238,7 @@ def format_event_content(
         "agreement": agreement,
     }
     if approvals:
-        content["approvals"] = _describe_approvals(approvals)
+        content["approvals"] = describe_approvals(approvals)
     return canonical_bytes(content)
 
 
@@ -264,25 +266,6 @@ def format_reader_content(change: ReaderChange, *, reader: str, permission: str,
             "reader": reader,
             "permission": permission,
             "expires_at": format_instant(expires_at),
-        }
-    )
-
-
-def format_key_content(
-    *, party: PartyId, manifest: Digest, version: int, revoked: Sequence[str], approvals: Sequence[Approval] = ()
-) -> bytes:
-    """The content of a key-rotation entry, canonical: the manifest in force from here on, of this party or of another.
-
-    `revoked` are the ids of the keys that it is the first to call revoked; `approvals` those of this party's people.
-    """
-    return canonical_bytes(
-        {
-            "format": "comity-key-record/1",
-            "party": party,
-            "manifest": manifest,
-            "version": version,
-            "revoked": list[Json](revoked),
-            "approvals": _describe_approvals(approvals),
         }
     )
 
@@ -455,7 +438,8 @@ def _build_leaf(
     return leaf
 
 
-def _describe_approvals(approvals: Sequence[Approval]) -> list[Json]:
+def describe_approvals(approvals: Sequence[Approval]) -> list[Json]:
+    """Who said yes, as it stands in the content of an entry."""
     return [
         {"person": item.person, "role": item.role.value, "reason": item.reason, "at": format_instant(item.at)}
         for item in approvals

@@ -44,6 +44,7 @@ __all__ = [
     "MAX_MARKINGS",
     "MAX_WORDS",
     "OVERFULL",
+    "RECALLED",
     "UNRESOLVED",
     "UNSPECIFIED",
     "Label",
@@ -71,6 +72,9 @@ MAX_MARKINGS: Final = 32
 
 UNRESOLVED: Final = "unresolved-reference"
 """The marking of an object that refers to one the node does not hold; no terms can name it."""
+
+RECALLED: Final = "recalled"
+"""The marking of a version that was withdrawn or corrected (`node.withdrawal`); no terms can name it."""
 
 _TYPE = re.compile(r"[a-z0-9](?:[a-z0-9]|-(?!-)){1,248}[a-z0-9]", re.ASCII)
 _PROPERTY = re.compile(r"[A-Za-z0-9_-]{1,250}", re.ASCII)
@@ -265,10 +269,16 @@ def _format_label(label: Label) -> bytes:
             "special_categories": _sorted(label.special_categories),
             "handling": _sorted(label.handling),
             "audience": None if label.audience is None else _sorted(label.audience),
-            "granular": [{"property": mark.property, "tlp": mark.tlp} for mark in label.granular],
+            "granular": [_write_granular(mark) for mark in label.granular],
             **(excluded if label.excluded_frameworks else {}),
         }
     )
+
+
+def _write_granular(mark: GranularMarking) -> Json:
+    """`repeats` is written only where it is so, as labels were before they had it."""
+    repeats: dict[str, Json] = {"repeats": True} if mark.repeats else {}
+    return {"property": mark.property, "tlp": mark.tlp, **repeats}
 
 
 def _write(value: dict[str, Json]) -> bytes:
@@ -380,16 +390,21 @@ def _read_granular(listed: Json) -> tuple[GranularMarking, ...]:
 
 
 def _read_granular_marking(entry: Json, *, where: str) -> GranularMarking:
-    if not isinstance(entry, dict) or entry.keys() != {"property", "tlp"}:
-        raise MalformedObject("a granular marking has exactly the fields property, tlp", where=where)
+    if not isinstance(entry, dict) or entry.keys() | {"repeats"} != {"property", "tlp", "repeats"}:
+        raise MalformedObject(
+            "a granular marking has the fields property, tlp, and repeats where it is so", where=where
+        )
+    if entry.get("repeats", True) is not True:
+        raise MalformedObject("not true; leave it out where it is not so", where=f"{where}/repeats")
     name = entry["property"]
     if not isinstance(name, str) or _PROPERTY.fullmatch(name) is None:
         raise MalformedObject("not the name of a property", where=f"{where}/property")
-    return GranularMarking(property=name, tlp=_read_tlp(entry["tlp"], where=f"{where}/tlp"))
+    tlp = _read_tlp(entry["tlp"], where=f"{where}/tlp")
+    return GranularMarking(property=name, tlp=tlp, repeats="repeats" in entry)
 
 
 def _is_marking_word(word: str) -> bool:
-    if word in {STATEMENT, UNRESOLVED, UNCHECKED, UNPARSABLE} | OVERFULL.markings:
+    if word in {RECALLED, STATEMENT, UNRESOLVED, UNCHECKED, UNPARSABLE} | OVERFULL.markings:
         return True
     prefix, _, marking = word.partition(":")
     return prefix == "unknown" and marking.startswith("marking-definition--") and _parses(parse_object_id, marking)

@@ -8,7 +8,20 @@ from dataclasses import dataclass
 from comity.ids import Digest, Instant, PartyId
 from comity.store.transaction import Transaction
 
-__all__ = ["Arrival", "Taken", "add_arrivals", "count_taken", "find_arrived", "mark_decided", "read_arrivals"]
+__all__ = [
+    "Arrival",
+    "Return",
+    "Taken",
+    "add_arrivals",
+    "add_returns",
+    "count_taken",
+    "find_arrived",
+    "has_arrived",
+    "mark_decided",
+    "read_arrivals",
+    "read_returns",
+    "strike",
+]
 
 _CHUNK = 500
 _FOREVER = 2**63 - 1
@@ -24,6 +37,16 @@ class Arrival:
     received_at: Instant
     decided_at: Instant
     receipt: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Return:
+    """One way one version of an object came back to this party, which had given it; `at` is when it first did."""
+
+    object: int
+    terms: Digest
+    giver: PartyId
+    at: Instant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +96,27 @@ def read_arrivals(transaction: Transaction, keys: Collection[int]) -> dict[int, 
     return found
 
 
+def has_arrived(transaction: Transaction, pk: int) -> bool:
+    """Whether this version came any way from elsewhere that counts."""
+    return transaction.row("SELECT 1 FROM arrival WHERE object = ? LIMIT 1", (pk,)) is not None
+
+
+def add_returns(transaction: Transaction, keys: Iterable[int], *, terms: Digest, giver: PartyId, now: Instant) -> None:
+    """Keep that each of `keys` came back; the same way again changes nothing."""
+    transaction.run_many(
+        "INSERT INTO came_back (object, terms, giver, at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        [(pk, terms, giver, now) for pk in keys],
+    )
+
+
+def read_returns(transaction: Transaction, pk: int) -> list[Return]:
+    """Every way this version came back, the earliest first."""
+    rows = transaction.rows(
+        "SELECT object, terms, giver, at FROM came_back WHERE object = ? ORDER BY at, terms, giver", (pk,)
+    )
+    return [Return(object=row[0], terms=Digest(row[1]), giver=PartyId(row[2]), at=Instant(row[3])) for row in rows]
+
+
 def count_taken(transaction: Transaction, *, since: Instant | None, until: Instant | None) -> list[Taken]:
     """How much of what was received from `since` up to `until` (not included) is held, by text, giver and month."""
     rows = transaction.rows(
@@ -81,6 +125,15 @@ def count_taken(transaction: Transaction, *, since: Instant | None, until: Insta
         (since or 0, _FOREVER if until is None else until),
     )
     return [Taken(terms=Digest(row[0]), giver=PartyId(row[1]), month=row[2], objects=row[3]) for row in rows]
+
+
+def strike(transaction: Transaction, keys: Collection[int], *, giver: PartyId, terms: Collection[Digest]) -> None:
+    """Each of `keys` did not come from `giver` under any of `terms`: it has taken back what it gave."""
+    transaction.run(
+        "DELETE FROM arrival WHERE object IN (SELECT value FROM json_each(?)) AND giver = ?"
+        " AND terms IN (SELECT value FROM json_each(?))",
+        (json.dumps([*keys]), giver, json.dumps(sorted(terms))),
+    )
 
 
 def mark_decided(transaction: Transaction, keys: Collection[int], *, now: Instant) -> None:

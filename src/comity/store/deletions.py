@@ -65,6 +65,7 @@ def delete_object(transaction: Transaction, item: StoredObject, stone: Tombstone
         ("reference", "object"),
         ("body", "object"),
         ("arrival", "object"),
+        ("came_back", "object"),
         ("object", "pk"),
     ):
         transaction.run(f"DELETE FROM {table} WHERE {column} = ?", (item.pk,))

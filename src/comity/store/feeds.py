@@ -31,6 +31,7 @@ __all__ = [
     "read_candidates",
     "read_feed",
     "read_floors",
+    "was_ever_released",
     "was_released",
 ]
 
@@ -264,6 +265,11 @@ def _hold(admission: Admission) -> tuple[str, list[SqlValue]]:
     """The condition on a row `o` of objects, and its parameters."""
     sql = f"o.label IN (SELECT label.id FROM label WHERE {admission.label.sql}) AND {admission.object.sql}"
     return sql, [*admission.label.parameters, *admission.object.parameters]
+
+
+def was_ever_released(transaction: Transaction, pk: int) -> bool:
+    """Whether this version was released to anybody under any agreement."""
+    return transaction.row("SELECT 1 FROM release WHERE object = ? LIMIT 1", (pk,)) is not None
 
 
 def was_released(transaction: Transaction, pk: int, recipient: PartyId) -> bool:

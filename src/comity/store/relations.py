@@ -81,6 +81,8 @@ RELATIONS: tuple[Relation, ...] = (
     _lacks("reference", "object", "object", "pk", name="t.object || ' to ' || t.target"),
     _lacks("arrival", "object", "object", "pk", name="t.object || ' from ' || t.giver"),
     _lacks("arrival", "terms", "terms", "hash", name="t.object || ' under ' || t.terms"),
+    _lacks("came_back", "object", "object", "pk", name="t.object || ' from ' || t.giver"),
+    _lacks("came_back", "terms", "terms", "hash", name="t.object || ' under ' || t.terms"),
     _lacks("release", "object", "object", "pk", name="'feed ' || t.feed || ' object ' || t.object"),
     _lacks("release", "feed", "feed", "id", name="'feed ' || t.feed || ' object ' || t.object"),
     Relation(
@@ -139,9 +141,10 @@ RELATIONS: tuple[Relation, ...] = (
     Relation(
         table="outbox",
         says="its event is not in event",
-        # A manifest is told in the same way, under its own digest.
+        # A manifest and a letter are told in the same way, under their own digests.
         finds="SELECT 'message ' || position || ' to ' || party FROM outbox WHERE event IS NOT NULL"
-        " AND event NOT IN (SELECT digest FROM event) AND event NOT IN (SELECT digest FROM manifest)",
+        " AND event NOT IN (SELECT digest FROM event) AND event NOT IN (SELECT digest FROM manifest)"
+        " AND event NOT IN (SELECT digest FROM letter WHERE sent = 1)",
     ),
     Relation(
         table="outbox",
@@ -163,6 +166,27 @@ RELATIONS: tuple[Relation, ...] = (
         ' recorded, (SELECT COUNT(*) FROM log_entry WHERE CAST(leaf AS TEXT) LIKE \'%"type":"agreement-event"}\')'
         " AS logged) WHERE recorded <> logged",
     ),
+    # Letters.
+    _lacks("letter", "terms", "terms", "hash", name="t.digest"),
+    _lacks("letter", "because", "letter", "digest", name="t.digest"),
+    _lacks("letter", "answered_by", "letter", "digest", name="t.digest"),
+    _lacks("letter", "answers", "letter", "digest", name="t.digest"),
+    _lacks("letter_object", "letter", "letter", "position", name="t.letter || ' on ' || t.id"),
+    Relation(
+        table="letter",
+        says="it was sent and is not in the outbox",
+        finds="SELECT digest FROM letter WHERE sent = 1"
+        " AND digest NOT IN (SELECT event FROM outbox WHERE event IS NOT NULL)",
+    ),
+    Relation(
+        table="letter",
+        says="there are more or fewer letters than the log has entries of them",
+        finds="SELECT recorded || ' letters, ' || logged || ' entries' FROM (SELECT (SELECT COUNT(*) FROM letter) AS"
+        ' recorded, (SELECT COUNT(*) FROM log_entry WHERE CAST(leaf AS TEXT) LIKE \'%"type":"letter"}\')'
+        " AS logged) WHERE recorded <> logged",
+    ),
+    _lacks("recall_result", "letter", "letter", "digest", name="t.letter"),
+    _lacks("recalled", "letter", "letter", "digest", name="t.id"),
     # Parties.
     _lacks("party", "manifest", "manifest", "digest", name="t.id"),
     _lacks("credential", "party", "party", "id", name="t.id"),

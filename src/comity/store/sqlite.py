@@ -21,7 +21,7 @@ from typing import Self
 
 import apsw
 
-from comity.errors import ComityError, ConfigError, CorruptionError, NotFoundError, StoreBusy, StoreFull
+from comity.errors import ComityError, ConfigError, CorruptionError, NotFoundError, StoreBusy, StoreFull, StoreUncertain
 from comity.store.checkpoints import Checkpoints
 from comity.store.migration import migrate
 from comity.store.names import tell_key
@@ -217,13 +217,14 @@ class SqliteStore:
 
         Raises:
             StoreFull: no room; nothing of the block was kept.
+            StoreUncertain: the disk failed at the very end; all of the block was kept, or nothing of it.
             CorruptionError: the file is damaged.
         """
         with _translated(None), _ALONE if self.turns is None else self.turns.writing():
-            self._connection.execute("BEGIN IMMEDIATE")
+            self._begin("BEGIN IMMEDIATE")
             try:
                 yield SqliteTransaction(self._connection)
-                self._connection.execute("COMMIT")
+                self._commit()
             except BaseException:
                 # A full disk makes SQLite roll back by itself; then there is nothing left to undo.
                 if self._connection.in_transaction:
@@ -234,12 +235,36 @@ class SqliteStore:
     def read(self) -> Iterator[SqliteTransaction]:
         """One consistent view; nothing can be written in it."""
         with _translated(None):
-            self._connection.execute("BEGIN")
+            self._begin("BEGIN")
             try:
                 yield SqliteTransaction(self._connection)
             finally:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
+
+    def _commit(self) -> None:
+        """End the transaction, on the disk.
+
+        Where the disk cannot say that it has what was written, SQLite goes on as if it had not: the next commit writes
+        over it. But a process that dies before leaves it in the write-ahead log, and the next opening finds it whole.
+        """
+        try:
+            self._connection.execute("COMMIT")
+        except apsw.IOError as error:
+            raise StoreUncertain(
+                f"the disk failed while this act was committed ({error}): it is on record whole, or not at all."
+                " See to the disk, look whether it is on record, and do it again only if it is not"
+            ) from error
+
+    def _begin(self, sql: str) -> None:
+        """Begin a transaction; one whose beginning is reported failed is not left open to be in the way of the next."""
+        already = self._connection.in_transaction
+        try:
+            self._connection.execute(sql)
+        except BaseException:
+            if self._connection.in_transaction and not already:
+                self._connection.execute("ROLLBACK")
+            raise
 
     def row(self, sql: str, parameters: Sequence[SqlValue] = ()) -> Row | None:
         """The first row of one query, in a view of its own: two see two states."""

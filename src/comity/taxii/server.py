@@ -37,6 +37,7 @@ from comity.errors import (
 from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId, format_instant, parse_object_id
 from comity.node import correspond, succession, witness
 from comity.node.gate import list_open_collections
+from comity.node.letterbox import TakenLetter
 from comity.node.node import Node
 from comity.node.pages import Filled
 from comity.node.parties import authenticate, read_cursor_key
@@ -239,7 +240,7 @@ class TaxiiApp:
         except MalformedError as error:
             raise NotFoundError(error.detail) from error
         self._received()
-        if isinstance(recorded, Manifest):
+        if isinstance(recorded, Manifest | TakenLetter):
             return respond(202)
         event = recorded.event
         # One that is known may have closed a gate when it came first; whoever waits for that is waited for.

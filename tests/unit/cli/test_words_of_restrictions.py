@@ -49,5 +49,14 @@ def test_what_was_found_and_what_would_be_allowed(row: dict[str, Any], text: str
         "because": [],
         "clauses": [{"holds": False, **row}, {"holds": True, "allowed": [], **filler}],
     }
-    told = describe_explanation({**reading, "object": "report--1", "to": "cimbria", "readings": [reading]})
+    told = describe_explanation(
+        {
+            **reading,
+            "object": "report--1",
+            "to": "cimbria",
+            "repeats": [],
+            "recalled": [],
+            "readings": [reading],
+        }
+    )
     assert text in told

@@ -128,9 +128,20 @@ def test_not_even_a_clash_with_an_own_version_is_told(world: World) -> None:
     """If it were, whoever is told of none would know that its first version was not kept."""
     sign(world)
     write(world, make_object("a"))
-    assert write(world, make_object("a", tlp="red")).failures == ()
+    assert write(world, make_object("a", tlp="clear")).failures == ()
     (unkept,) = accept.list_unkept(world.nodes["aurelia"], last=10)
     assert "held in this version with other bytes" in unkept.reason
+
+
+def test_what_shows_that_the_terms_do_not_let_it_come_is_refused_and_the_rest_is_kept(world: World) -> None:
+    sign(world)
+    status = write(world, make_object("a"), make_object("b", tlp="red"), make_object("c", kind="campaign"))
+    assert [failure.message for failure in status.failures] == [
+        "/objects/1: outside of the terms it was given under: tlp_ceiling admits no red",
+        "/objects/2: outside of the terms it was given under: types admits no campaign",
+    ]
+    assert [success.id for success in status.successes] == [object_id("report", "a")]
+    assert count(world, "object") == 1
 
 
 def test_two_versions_in_one_envelope_that_clash_are_told(world: World) -> None:

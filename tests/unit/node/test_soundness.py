@@ -97,6 +97,11 @@ TWICE = (
     " own_label, label, 99, current, added_at, first_seq FROM object WHERE pk = 2;"
     " INSERT INTO name_recent SELECT key, 99 FROM name_recent WHERE object = 2"
 )
+LETTER = (
+    "INSERT INTO letter VALUES (9, 'x', 1, 'borealia', 'recall', 'a', 'x', 'y', 'y', 'open', NULL, NULL, 'y', 1, x'00')"
+)
+"""One that nobody signed, on terms and letters that there are not."""
+
 BREAKS = [
     ("UPDATE body SET data = CAST('{}' AS BLOB) WHERE object = 1", Check.OBJECTS, r"object report--"),
     ("DELETE FROM body WHERE object = 1", Check.RELATIONS, "not in body"),
@@ -104,6 +109,8 @@ BREAKS = [
     ("INSERT INTO reference VALUES (99, 'report--x')", Check.RELATIONS, "reference 99"),
     ("INSERT INTO arrival VALUES (99, 'x', 'borealia', 1, 1, NULL)", Check.RELATIONS, "arrival 99"),
     ("INSERT INTO arrival SELECT pk, 'x', 'borealia', 1, 1, NULL FROM object LIMIT 1", Check.RELATIONS, "under x"),
+    ("INSERT INTO came_back VALUES (99, 'x', 'borealia', 1)", Check.RELATIONS, "came_back 99"),
+    ("INSERT INTO came_back SELECT pk, 'x', 'borealia', 1 FROM object LIMIT 1", Check.RELATIONS, "under x"),
     ("UPDATE release SET object = 99 WHERE object = (SELECT MAX(object) FROM release)", Check.RELATIONS, "object 99"),
     ("DELETE FROM feed", Check.RELATIONS, "its feed is not in feed"),
     ("UPDATE feed SET last_at = 1", Check.RELATIONS, "later than its last release"),
@@ -144,6 +151,16 @@ BREAKS = [
     ("DELETE FROM event WHERE position = 2", Check.RELATIONS, "5 events, 6 entries"),
     ("UPDATE outbox SET event = 'x'", Check.RELATIONS, "its event is not in event"),
     ("UPDATE outbox SET envelope = x'00'", Check.RELATIONS, "not the event it names"),
+    (LETTER, Check.RELATIONS, "its terms is not in terms"),
+    (LETTER, Check.RELATIONS, "its answers is not in letter"),
+    (LETTER, Check.RELATIONS, "its because is not in letter"),
+    (LETTER, Check.RELATIONS, "its answered_by is not in letter"),
+    (LETTER, Check.RELATIONS, "not in the outbox"),
+    (LETTER, Check.RELATIONS, "1 letters, 0 entries"),
+    (LETTER, Check.SIGNATURES, "cannot be read"),
+    ("INSERT INTO letter_object VALUES (9, 0, 'x', '1', 'x')", Check.RELATIONS, "letter_object 9 on x"),
+    ("INSERT INTO recall_result VALUES ('x', 0, 'stopped', NULL, NULL)", Check.RELATIONS, "recall_result x"),
+    ("INSERT INTO recalled VALUES ('x', 1, '1', 'x', 'withdraw', NULL, 'r', 'y', 1)", Check.RELATIONS, "recalled x"),
     ("UPDATE manifest SET envelope = (SELECT envelope FROM manifest WHERE party = 'aurelia')",
      Check.SIGNATURES, "of borealia"),
     ("UPDATE party SET manifest = 'x' WHERE id = 'borealia'", Check.RELATIONS, "party borealia"),

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pure: letters: signed statements about objects that one party of an agreement sends another."""

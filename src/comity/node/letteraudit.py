@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: letters and recalls in a log, held against the letters that the store keeps and against what was disclosed.
+
+An entry of a letter must name one that is kept, filed as the entry says, and signed by its sender. Each letter that is
+kept must have one entry. After the entry of a recall no disclosure may list a version that it names.
+"""
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+from comity.canonical import parse_signed_json
+from comity.errors import MalformedError, VerificationError
+from comity.ids import Digest, PartyId
+from comity.letters.letter import parse_letter, verify_kept_letter
+from comity.node.lineage import read_chain
+from comity.release.contents import parse_disclosure, parse_listing
+from comity.release.disclosure import DisclosedObject, EntryType
+from comity.replay import ReplayedEntry
+from comity.signing import Manifest
+from comity.store import Transaction, letters
+from comity.store.letters import KeptLetter
+
+__all__ = ["LetterAudit"]
+
+
+class LetterAudit:
+    """The entries of a log, in their order, held against the letters in `transaction`."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+        self._kept = {kept.digest: kept for kept in letters.iterate_letters(transaction)}
+        self._chains: dict[PartyId, list[Manifest]] = {}
+        self._logged = set[str]()
+        self._recalled = dict[str, set[str]]()
+
+    def judge(self, entry: ReplayedEntry) -> Iterator[str]:
+        """What is wrong with the entry; the entries before it must have been judged. What was purged is not judged."""
+        if entry.content is None:
+            return
+        match entry.leaf.type:
+            case EntryType.LETTER:
+                yield from self._judge_letter(entry, entry.content)
+            case EntryType.RECALL:
+                yield from self._note_recall(entry.content)
+            case EntryType.DISCLOSURE if self._recalled:
+                yield from self._judge_disclosure(entry, entry.content)
+            case _:
+                return
+
+    def finish(self) -> Iterator[str]:
+        """What is wrong with the letters that no entry has named."""
+        for digest, kept in self._kept.items():
+            if digest not in self._logged:
+                yield f"the letter {digest[:12]} {'to' if kept.sent else 'from'} {kept.party} is in no entry of the log"
+
+    def _judge_letter(self, entry: ReplayedEntry, content: bytes) -> Iterator[str]:
+        match parse_signed_json(content):
+            case {
+                "format": "comity-letter-record/1",
+                "change": "send" | "receive" as change,
+                "letter": str(named),
+                "kind": kind,
+                "party": party,
+                "agreement": agreement,
+                "approvals": list(),
+                **rest,
+            } if not rest:
+                kept = self._kept.get(Digest(named))
+            case _:
+                yield "the content of this entry of a letter is not of the format that this version knows"
+                return
+        if named in self._logged:
+            yield f"the letter {named[:12]} is in the log twice"
+        self._logged.add(named)
+        if kept is None:
+            yield f"the letter {named[:12]} is in the log and not kept"
+            return
+        filed = (kept.sent, kept.kind, kept.party, kept.agreement, kept.terms)
+        if filed != (change == "send", kind, party, agreement, entry.leaf.terms):
+            yield f"the letter {named[:12]} is kept as another one than this entry says"
+        if (problem := self._find_problem(kept)) is not None:
+            yield f"the letter {named[:12]}: {problem}"
+
+    def _find_problem(self, kept: KeptLetter) -> str | None:
+        try:
+            sender = parse_letter(kept.envelope)[0].sender
+            if sender not in self._chains:
+                self._chains[sender] = [version.manifest for version in read_chain(self._transaction, sender)]
+            letter = verify_kept_letter(kept.digest, kept.envelope, self._chains[sender])
+        except (MalformedError, VerificationError) as error:
+            return error.detail
+        says = (letter.to if kept.sent else letter.sender, letter.kind.value, letter.agreement, letter.terms)
+        if says != (kept.party, kept.kind, kept.agreement, kept.terms):
+            return "it is filed under something that it does not say"
+        return None
+
+    def _note_recall(self, content: bytes) -> Iterator[str]:
+        match parse_signed_json(content):
+            case {"format": "comity-recall/1", "change": "withdraw" | "correct", "objects": list(listed)}:
+                for item in listed:
+                    match item:
+                        case {"id": str(name), "version": str(version)}:
+                            self._recalled.setdefault(name, set()).add(version)
+                        case _:
+                            yield "the content of this recall names something that is no version of an object"
+            case {"format": "comity-recall/1", "change": "keep"}:
+                return
+            case _:
+                yield "the content of this recall is not of the format that this version knows"
+
+    def _judge_disclosure(self, entry: ReplayedEntry, content: bytes) -> Iterator[str]:
+        if not any(name.encode() in (entry.listing or content) for name in self._recalled):
+            return
+        listed: tuple[DisclosedObject, ...] = ()
+        with suppress(MalformedError):  # what cannot be read is a finding of the replay
+            said = parse_disclosure(content)
+            listed = said.objects if said.listing is None else parse_listing(entry.listing)
+        for item in listed:
+            if item.version in self._recalled.get(item.id, ()):
+                yield f"{item.id} was disclosed in the version {item.version} after it had been recalled"

@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: recalls of partners, and their acknowledgements: what is done here, what is passed on, what is answered.
+
+A recall of what its sender gave under that agreement stops it here in the transaction that takes the letter, and in
+the same one letters go to everybody to whom this party had passed it on, under its own agreements, in its own words: no
+letter tells of another agreement, of the first giver, or of another holder. Nobody but who gave something may recall
+it; a recall by anybody else is answered as one of what was never held, and shown to people here.
+
+What becomes of it, version by version:
+
+ - somebody decided to keep the object (`recall_hold`): it stays, and is given to nobody;
+ - a correction: deleted once a newer version is held;
+ - a withdrawal, under terms that set no review (`retention`): deleted in the same transaction;
+ - under terms that do: work for people, who decide to keep it or let it be deleted; by the date in `response_times`, or
+   after two weeks, it is deleted.
+
+The acknowledgement is sent at once, and again with each stage that is reached (`letters.recall.Stage`). Whoever is told
+first is answered by all it told: a second recall of the same thing, along another way, waits for nobody.
+
+What this party took in by itself is not recalled by a partner that gave the same: that it came from there too is
+struck out.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from comity.agreement.terms import Terms, parse_terms
+from comity.errors import CorruptionError, NotFoundError
+from comity.ids import Digest, Instant, ObjectId
+from comity.letters.bodies import LetterKind
+from comity.letters.letter import About, Draft, Letter
+from comity.letters.recall import Change, Outcome, Recall, RecallAcknowledgement, Result, Stage
+from comity.node.letters import send_letter
+from comity.node.node import Act, Node
+from comity.node.retention import delete_versions
+from comity.node.standing import Dossier
+from comity.node.withdrawal import find_given, stop, tell
+from comity.stix.markings import TLP_IDS
+from comity.store import Transaction, agreements, arrivals, deletions, letters, objects, recalls
+from comity.store.deletions import Tombstone
+from comity.store.letters import LetterState, StoredLetter
+from comity.store.objects import StoredObject
+from comity.store.recalls import Recalled
+
+__all__ = [
+    "DECISION_TIME",
+    "find_deadline",
+    "is_recallable",
+    "settle",
+    "settle_due",
+    "take_acknowledgement",
+    "take_recall",
+]
+
+DECISION_TIME = 14 * 86_400 * 1_000_000
+"""For people to decide on, where the terms say nothing of how soon a recall is to be answered."""
+
+_PASSED_ON = {
+    Change.WITHDRAW: "withdrawn by whoever it came from",
+    Change.CORRECT: "corrected by whoever it came from",
+}
+"""The words of a recall that is passed on: those of the one that came say who they are of."""
+
+
+@dataclass(slots=True)
+class _Matched:
+    """What of a letter is held or was held as given by its sender.
+
+    `stopped` is to be stopped and passed on, `own` are keys of what this party holds by itself too. `foreign` says that
+    something of it is held that its sender did not give.
+    """
+
+    results: list[Result] = field(default_factory=list)
+    stopped: list[Recalled] = field(default_factory=list)
+    own: list[int] = field(default_factory=list)
+    foreign: bool = False
+
+
+def take_recall(node: Node, act: Act, letter: Letter, body: Recall, dossier: Dossier) -> None:
+    """A recall, on record already: stopped, passed on, and answered."""
+    transaction = act.transaction
+    texts = {terms.hash for terms in dossier.versions}
+    matched = _match(act, letter, body, texts)
+    recalls.put_results(transaction, letter.digest, matched.results, now=act.now)
+    arrivals.strike(transaction, matched.own, giver=letter.sender, terms=texts)
+    if matched.stopped:
+        # What was recalled before was told of then: by the letter that told of it, its receivers answer.
+        before = recalls.read_recalled(transaction, {item.id for item in matched.stopped})
+        known = {(item.id, item.version_at) for items in before.values() for item in items}
+        fresh = [item for item in matched.stopped if (item.id, item.version_at) not in known]
+        stop(act, matched.stopped, change=body.change, reason=body.reason, letter=letter.digest, terms=letter.terms)
+        wanted: dict[ObjectId, set[Instant]] = {}
+        for item in fresh:
+            wanted.setdefault(item.id, set()).add(item.version_at)
+        onward = Recall(change=body.change, reason=_PASSED_ON[body.change], newer=body.newer)
+        tell(node, act, find_given(transaction, wanted), onward, because=letter.digest)
+    refused = matched.foreign and all(result.outcome is Outcome.ABSENT for result in matched.results)
+    if refused:
+        letters.settle_letter(transaction, letter.digest, LetterState.REFUSED, progress=None, answered_by=None)
+    settle(node, act, letter.digest)
+
+
+def is_recallable(act: Act, letter: Letter) -> bool:
+    """Whether the letter would stop something that its sender gave and that is not stopped yet."""
+    if not isinstance(letter.body, Recall):
+        return False
+    texts = {name for name, _ in agreements.read_texts(act.transaction, letter.agreement)}
+    matched = _match(act, letter, letter.body, texts)
+    known = recalls.read_recalled(act.transaction, {item.id for item in matched.stopped})
+    return any(item.version_at not in {one.version_at for one in known.get(item.id, ())} for item in matched.stopped)
+
+
+def take_acknowledgement(node: Node, act: Act, letter: Letter, body: RecallAcknowledgement) -> None:
+    """An acknowledgement of a recall that this party sent: how far its receiver is; one that says less changes nothing.
+
+    Raises:
+        NotFoundError: what it answers is no recall, or was about something else.
+    """
+    answered = None if letter.answers is None else letters.read_letter(act.transaction, letter.answers)
+    if answered is None or answered.letter.kind is not LetterKind.RECALL or answered.letter.about != letter.about:
+        raise NotFoundError("it acknowledges what was not recalled")
+    letters.settle_letter(act.transaction, letter.digest, LetterState.CLOSED, progress=body.stage, answered_by=None)
+    if answered.progress is not None and Stage(answered.progress).rank >= body.stage.rank:
+        return
+    state = LetterState.CLOSED if body.stage is Stage.DONE else LetterState.ANSWERED
+    letters.settle_letter(
+        act.transaction, answered.letter.digest, state, progress=body.stage, answered_by=letter.digest
+    )
+    if answered.because is not None:
+        settle(node, act, answered.because)
+
+
+def settle_due(node: Node) -> int:
+    """Of how many recalls something was settled because its time had come, or because of what came in meanwhile."""
+    with node.store.read() as transaction:
+        now = node.clock()
+        waiting = letters.list_letters(transaction, LetterKind.RECALL, sent=False, states={LetterState.OPEN})
+        due = [item.letter.digest for item in waiting if _is_due(transaction, item, now=now)]
+    for digest in due:
+        with node.act() as act:
+            settle(node, act, digest)
+    return len(due)
+
+
+def settle(node: Node, act: Act, digest: Digest) -> None:
+    """The recall that came as `digest`: what can be settled is, and its sender is told of a stage that is reached."""
+    transaction = act.transaction
+    stored = letters.read_letter(transaction, digest)
+    if stored is None or not isinstance(stored.letter.body, Recall):
+        raise CorruptionError("a letter of recall is missing from the store; restore a backup")
+    before = recalls.read_results(transaction, digest)
+    results = list(before)
+    for place, (about, result) in enumerate(zip(stored.letter.about, before, strict=True)):
+        if result.outcome is Outcome.STOPPED:
+            judged, doomed = _judge(transaction, stored, about, now=act.now)
+            if judged.outcome is not Outcome.STOPPED:
+                delete_versions(act, doomed, reason=f"recalled by {stored.letter.sender}", by=None)
+                recalls.settle_result(transaction, digest, place, judged, now=act.now)
+                results[place] = judged
+    stage = _find_stage(transaction, digest, results)
+    if stored.progress is not None and Stage(stored.progress).rank >= stage.rank:
+        return
+    draft = Draft(
+        body=RecallAcknowledgement(stage=stage, results=tuple(results)),
+        to=stored.letter.sender,
+        agreement=stored.letter.agreement,
+        terms=stored.letter.terms,
+        about=stored.letter.about,
+        answers=digest,
+    )
+    answer = send_letter(node, act, draft)
+    state = stored.state if stored.state is LetterState.REFUSED else _STATES[stage]
+    letters.settle_letter(transaction, digest, state, progress=stage, answered_by=answer.digest)
+
+
+_STATES = {Stage.STOPPED: LetterState.OPEN, Stage.SETTLED: LetterState.ANSWERED, Stage.DONE: LetterState.CLOSED}
+
+
+def find_deadline(stored: StoredLetter) -> Instant:
+    """When what nobody has decided on is deleted."""
+    return stored.due_at if stored.due_at is not None else Instant(stored.recorded_at + DECISION_TIME)
+
+
+def _find_stage(transaction: Transaction, digest: Digest, results: Sequence[Result]) -> Stage:
+    if any(result.outcome is Outcome.STOPPED for result in results):
+        return Stage.STOPPED
+    told = [item for item in letters.list_caused(transaction, digest) if item.letter.kind is LetterKind.RECALL]
+    return Stage.DONE if all(item.state is LetterState.CLOSED for item in told) else Stage.SETTLED
+
+
+def _is_due(transaction: Transaction, stored: StoredLetter, *, now: Instant) -> bool:
+    results = recalls.read_results(transaction, stored.letter.digest)
+    return any(
+        _judge(transaction, stored, about, now=now)[0].outcome is not Outcome.STOPPED
+        for about, result in zip(stored.letter.about, results, strict=True)
+        if result.outcome is Outcome.STOPPED
+    )
+
+
+def _judge(
+    transaction: Transaction, stored: StoredLetter, about: About, *, now: Instant
+) -> tuple[Result, Sequence[StoredObject]]:
+    """What becomes now of a version that was stopped, and what is to be deleted for that."""
+    versions = objects.read_versions_of(transaction, [about.id])
+    version = next((item for item in versions if item.digest == about.digest), None)
+    if version is None:
+        return Result(outcome=Outcome.DELETED), ()
+    hold = recalls.read_holds(transaction, [about.id]).get(about.id)
+    if hold is not None:
+        return Result(outcome=Outcome.KEPT, reason=hold.reason), ()
+    body = stored.letter.body
+    if isinstance(body, Recall) and body.change is Change.CORRECT:
+        if any(item.version_at > version.version_at for item in versions):
+            return Result(outcome=Outcome.REPLACED), (version,)
+    elif _read_terms(transaction, stored.letter.terms).retention is None:
+        return Result(outcome=Outcome.DELETED), (version,)
+    if now >= find_deadline(stored):
+        return Result(outcome=Outcome.DELETED), (version,)
+    return Result(outcome=Outcome.STOPPED), ()
+
+
+def _read_terms(transaction: Transaction, digest: Digest) -> Terms:
+    document = agreements.read_terms(transaction, digest)
+    if document is None:
+        raise CorruptionError("the terms of a letter are missing from the store; restore a backup")
+    return parse_terms(document)
+
+
+def _match(act: Act, letter: Letter, body: Recall, texts: set[Digest]) -> _Matched:
+    """What of the letter was given by its sender under its agreement, version by version."""
+    ids = {about.id for about in letter.about}
+    versions = objects.read_versions_of(act.transaction, ids)
+    held = {(item.id, item.digest): item for item in versions}
+    came = arrivals.read_arrivals(act.transaction, [item.pk for item in versions])
+    stones = deletions.read_tombstones(act.transaction, ids)
+    gone = {(stone.id, stone.digest): stone for listed in stones.values() for stone in listed}
+    recalled = recalls.read_recalled(act.transaction, ids)
+    matched = _Matched()
+    for about in letter.about:
+        version, stone = held.get((about.id, about.digest)), gone.get((about.id, about.digest))
+        ways = () if version is None else came.get(version.pk, ())
+        given = any(way.giver == letter.sender and way.terms in texts for way in ways)
+        if version is not None and given and (version.received_under is None or version.id in TLP_IDS):
+            matched.own.append(version.pk)
+            matched.results.append(Result(outcome=Outcome.DELETED))
+        elif version is not None and given:
+            matched.stopped.append(_describe(act, letter, body, version))
+            matched.results.append(Result(outcome=Outcome.STOPPED))
+        elif version is None and stone is not None and stone.originator == letter.sender and stone.terms in texts:
+            matched.stopped.append(_describe(act, letter, body, stone))
+            matched.results.append(Result(outcome=Outcome.DELETED))
+        else:
+            matched.results.append(Result(outcome=Outcome.ABSENT))
+            # What this party has recalled itself comes back to it as a recall by whoever had given it back.
+            known = {item.version_at for item in recalled.get(about.id, ())}
+            matched.foreign |= version is not None and version.version_at not in known
+    return matched
+
+
+def _describe(act: Act, letter: Letter, body: Recall, item: StoredObject | Tombstone) -> Recalled:
+    return Recalled(
+        id=item.id,
+        version_at=item.version_at,
+        version=item.version,
+        digest=item.digest,
+        change=body.change,
+        newer=body.newer,
+        reason=body.reason,
+        letter=letter.digest,
+        recalled_at=act.now,
+    )

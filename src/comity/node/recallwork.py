@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: recalls as work for people: not acknowledged by partners, to be decided on here, and refused.
+
+Who was told and has not acknowledged stands here from the first moment on, and until it has. Who has stopped giving it
+and has not settled it stands here once the date that the terms set has passed.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from comity.agreement.terms import Terms
+from comity.agreement.work import WorkItem, WorkKind
+from comity.ids import Digest, Instant
+from comity.letters.bodies import LetterKind
+from comity.letters.recall import Stage
+from comity.node.recalled import find_deadline
+from comity.store import Transaction, letters
+from comity.store.letters import LetterState, StoredLetter
+
+__all__ = ["list_recall_work"]
+
+_REFUSED_SHOWN = 30 * 86_400 * 1_000_000
+
+
+def list_recall_work(transaction: Transaction, texts: Mapping[Digest, Terms], *, now: Instant) -> Iterator[WorkItem]:
+    """What waits of all recalls."""
+    waiting = {LetterState.OPEN, LetterState.ANSWERED}
+    for stored in letters.list_letters(transaction, LetterKind.RECALL, sent=True, states=waiting):
+        if stored.progress is None or (stored.due_at is not None and stored.due_at <= now):
+            yield _make_sent(stored, texts)
+    for stored in letters.list_letters(transaction, LetterKind.RECALL, sent=False, states={LetterState.OPEN}):
+        yield _make(
+            stored,
+            texts,
+            WorkKind.RECALL_TO_DECIDE,
+            act="keep it, with a reason, or delete it: recall keep, retention delete; what nobody keeps is deleted",
+            why=f"{stored.party} has recalled {_name(stored)}",
+            due=find_deadline(stored),
+        )
+    for stored in letters.list_letters(transaction, LetterKind.RECALL, sent=False, states={LetterState.REFUSED}):
+        if stored.recorded_at > now - _REFUSED_SHOWN:
+            yield _make(
+                stored,
+                texts,
+                WorkKind.RECALL_REFUSED,
+                act=f"ask {stored.party} why: it was answered as if nothing of it were held, and nothing follows",
+                why=f"{stored.party} has recalled {_name(stored)}, which it did not give under this agreement",
+                due=None,
+            )
+
+
+def _make_sent(stored: StoredLetter, texts: Mapping[Digest, Terms]) -> WorkItem:
+    if stored.progress is None:
+        why = f"{stored.party} has not acknowledged the recall of {_name(stored)}"
+    elif stored.progress == Stage.STOPPED:
+        why = f"{stored.party} has stopped giving {_name(stored)}, and has not said what became of it"
+    else:
+        why = f"{stored.party} has settled {_name(stored)}, and not everybody to whom it had passed it on has"
+    act = f"see that its node answers, or ask {stored.party}: recall show {stored.letter.digest[:12]}"
+    return _make(stored, texts, WorkKind.RECALL_UNACKNOWLEDGED, act=act, why=why, due=stored.due_at)
+
+
+def _make(
+    stored: StoredLetter,
+    texts: Mapping[Digest, Terms],
+    kind: WorkKind,
+    *,
+    act: str,
+    why: str,
+    due: Instant | None,
+) -> WorkItem:
+    terms = texts.get(stored.letter.terms)
+    return WorkItem(
+        kind=kind,
+        act=act,
+        why=why,
+        since=stored.recorded_at,
+        due=due,
+        agreement=stored.letter.agreement,
+        title=None if terms is None else terms.title,
+        party=stored.party,
+        count=len(stored.letter.about),
+    )
+
+
+def _name(stored: StoredLetter) -> str:
+    """The first object that the letter is about, and how many others."""
+    ids = list(dict.fromkeys(about.id for about in stored.letter.about))
+    return ids[0] if len(ids) == 1 else f"{ids[0]} and {len(ids) - 1} more"

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: what it takes to withdraw versions of objects, whoever asks for it: they stop, and whoever has them is told.
+
+A version that is withdrawn carries the marking `recalled`, which no terms can name. So it is withheld by the clause
+`markings` in every reading of the terms, as is what refers to it, and nothing of it is asked when a partner polls. The
+marking, the entry of the log and the letters are one transaction: each disclosure commits before it, and its recipient
+is told, or after it, and does not hold the version.
+
+Who was given it is read from this party's own log. Where content of the log was purged, whoever was released it under
+terms is told too: it may be one too many, and is never one too few.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from comity.agreement.people import Approval
+from comity.errors import CorruptionError, MalformedError, MalformedObject
+from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId, format_instant, parse_instant
+from comity.letters.letter import MAX_ABOUT, About, Draft, Letter
+from comity.letters.recall import Change, Recall
+from comity.node.letters import send_letter
+from comity.node.node import Act, Node
+from comity.node.relabel import relabel
+from comity.release.contents import parse_disclosure, parse_listing
+from comity.release.disclosure import DisclosedObject, EntryType, parse_leaf
+from comity.release.letters import format_recall
+from comity.stix.labels import RECALLED
+from comity.stix.objects import StixObject
+from comity.store import Transaction, agreements, log, objects, recalls
+from comity.store.recalls import Recalled
+
+__all__ = ["Given", "Wanted", "check_recalled", "find_given", "stop", "tell"]
+
+Wanted = Mapping[ObjectId, Collection[Instant]]
+"""Versions of objects, by when each says that it was modified."""
+
+
+@dataclass(slots=True)
+class Given:
+    """What `recipient` was given under one agreement; `terms` is the text that the last of it was given under."""
+
+    recipient: PartyId
+    agreement: AgreementId
+    terms: Digest
+    about: dict[About, None] = field(default_factory=dict)
+
+
+def check_recalled(items: Collection[Recalled], item: StixObject) -> None:
+    """Nothing, when this version of the object is not among those that were recalled.
+
+    Raises:
+        MalformedObject: it is.
+    """
+    for known in items:
+        if known.version_at == item.version_at:
+            raise MalformedObject(
+                f"this version of {item.id} was recalled on {format_instant(known.recalled_at)}, and is not taken in"
+                " again; a newer version of it can be",
+                where="/modified",
+            )
+
+
+def find_given(transaction: Transaction, wanted: Wanted) -> list[Given]:
+    """To whom this party gave any of these versions, under which agreements, by recipient and agreement.
+
+    Each version is named by the bytes that left, which are others than those held where something was removed.
+    """
+    released = recalls.was_ever_released(transaction, wanted.keys())
+    if not released:
+        return []
+    found: dict[tuple[PartyId, AgreementId], Given] = {}
+    for position in recalls.find_disclosures(transaction, released):
+        ((_, leaf),) = log.read_entries(transaction, position, position + 1)
+        opening = log.read_openings(transaction, position, position + 1).get(position)
+        entry = parse_leaf(leaf)
+        if entry.type is not EntryType.DISCLOSURE or entry.recipient is None or entry.terms is None or opening is None:
+            continue
+        said = parse_disclosure(opening.content)
+        listed = said.objects if said.listing is None else parse_listing(opening.listing)
+        _note(transaction, found, _choose(wanted, listed), recipient=entry.recipient, terms=entry.terms)
+    if recalls.has_lost_openings(transaction):
+        for recipient, terms, name, version, digest in recalls.read_released(transaction, released):
+            chosen = _choose(wanted, (DisclosedObject(id=name, version=version, digest=digest),))
+            _note(transaction, found, chosen, recipient=recipient, terms=terms)
+    return [found[place] for place in sorted(found)]
+
+
+def stop(
+    act: Act,
+    items: Sequence[Recalled],
+    *,
+    change: Change,
+    reason: str,
+    letter: Digest | None,
+    terms: Digest | None,
+    approvals: Sequence[Approval] = (),
+) -> None:
+    """None of these versions is given to anybody from this act on; it is on record, and they are not taken in again."""
+    recalls.add_recalled(act.transaction, items)
+    stopped = {(item.id, item.version_at) for item in items}
+    held = [
+        version
+        for version in objects.read_versions_of(act.transaction, {item.id for item in items})
+        if (version.id, version.version_at) in stopped
+    ]
+    labels = objects.LabelKeys(act.transaction)
+    known = objects.read_labels(act.transaction, {version.own_label for version in held})
+    restated = set[ObjectId]()
+    for version in held:
+        before = known[version.own_label]
+        if RECALLED not in before.markings:
+            after = replace(before, markings=before.markings | {RECALLED})
+            objects.set_own_label(act.transaction, version.pk, labels.find(after))
+            restated.add(version.id)
+    relabel(act.transaction, restated=restated)
+    named = [DisclosedObject(id=item.id, version=item.version, digest=item.digest) for item in items]
+    content = format_recall(change=change.value, objects=named, reason=reason, letter=letter, approvals=approvals)
+    act.record(EntryType.RECALL, content, terms=terms, recipient=None, count=len(items))
+
+
+def tell(
+    node: Node,
+    act: Act,
+    given: Sequence[Given],
+    recall: Recall,
+    *,
+    because: Digest | None,
+    approvals: Sequence[Approval] = (),
+) -> tuple[Letter, ...]:
+    """The letters to everybody who was given it, each under the agreement that it was given under."""
+    sent = list[Letter]()
+    for item in given:
+        for about in _divide(recall, tuple(item.about)):
+            draft = Draft(body=recall, to=item.recipient, agreement=item.agreement, terms=item.terms, about=about)
+            sent.append(send_letter(node, act, draft, because=because, approvals=approvals))
+    return tuple(sent)
+
+
+def _divide(recall: Recall, about: tuple[About, ...]) -> list[tuple[About, ...]]:
+    """What each letter is about: not too much, and one object alone where a newer version of it is named."""
+    groups: dict[ObjectId | None, list[About]] = {}
+    for item in about:
+        groups.setdefault(None if recall.change is Change.WITHDRAW else item.id, []).append(item)
+    return [
+        tuple(group[start : start + MAX_ABOUT])
+        for group in groups.values()
+        for start in range(0, len(group), MAX_ABOUT)
+    ]
+
+
+def _choose(wanted: Wanted, listed: Collection[DisclosedObject]) -> list[About]:
+    """What of `listed` is wanted; what only id and version of left was not given."""
+    return [
+        About(id=item.id, version=item.version, digest=item.digest)
+        for item in listed
+        if item.digest is not None and item.id in wanted and _read_version(item.version) in wanted[item.id]
+    ]
+
+
+def _note(
+    transaction: Transaction,
+    found: dict[tuple[PartyId, AgreementId], Given],
+    chosen: Collection[About],
+    *,
+    recipient: PartyId,
+    terms: Digest,
+) -> None:
+    """Add to `found` what was chosen of a disclosure."""
+    if not chosen:
+        return
+    agreement = agreements.find_agreement_of(transaction, terms)
+    if agreement is None:
+        raise CorruptionError("the log names terms that the store does not hold; restore a backup, and see comity fsck")
+    given = found.setdefault((recipient, agreement), Given(recipient, agreement, terms))
+    given.terms = terms
+    given.about |= dict.fromkeys(chosen)
+
+
+def _read_version(version: str) -> Instant | None:
+    """When the version says that it was modified; a listing holds texts that were parsed when the object came in."""
+    try:
+        return parse_instant(version)
+    except MalformedError:
+        return None

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pure: what the log says of letters, and of what is not given to anybody any more.
+
+A letter's entry names the letter; the store keeps it. The entry of a recall names every version that it is about: from
+it on this party gives none of them, to nobody.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from comity.agreement.people import Approval
+from comity.canonical import canonical_bytes
+from comity.ids import Digest, PartyId
+from comity.release.disclosure import DisclosedObject, describe_approvals
+
+__all__ = ["format_letter_content", "format_recall"]
+
+
+def format_letter_content(
+    *, letter: Digest, kind: str, sent: bool, party: PartyId, agreement: str, approvals: Sequence[Approval] = ()
+) -> bytes:
+    """The content of a letter entry, canonical: which letter, to or from `party`; the store keeps the letter itself.
+
+    `approvals` are those of this party's own people, where people had it sent.
+    """
+    return canonical_bytes(
+        {
+            "format": "comity-letter-record/1",
+            "change": "send" if sent else "receive",
+            "letter": letter,
+            "kind": kind,
+            "party": party,
+            "agreement": agreement,
+            "approvals": describe_approvals(approvals),
+        }
+    )
+
+
+def format_recall(
+    *,
+    change: str,
+    objects: Iterable[DisclosedObject],
+    reason: str,
+    letter: Digest | None,
+    approvals: Sequence[Approval] = (),
+) -> bytes:
+    """The content of a recall, canonical: what this party gives to nobody any more from this entry on, and why.
+
+    `letter` is that of the giver that asked for it; None where it is an act of this party's own people.
+    """
+    return canonical_bytes(
+        {
+            "format": "comity-recall/1",
+            "change": change,
+            "objects": [{"id": item.id, "version": item.version, "digest": item.digest} for item in objects],
+            "reason": reason,
+            "letter": letter,
+            "approvals": describe_approvals(approvals),
+        }
+    )

@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: letters sent and received, as signed, with what became of them.
+
+What a letter says is read from its bytes again. Its state says who has to do something:
+
+    open      nobody has answered it
+    answered  it was answered, and another answer is still to come
+    closed    nothing is to come any more
+    refused   it came, was answered as any other, and asks for what its sender may not ask for
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from comity.ids import Digest, Instant, ObjectId, PartyId
+from comity.letters.bodies import LetterKind
+from comity.letters.letter import Letter, parse_letter
+from comity.store.transaction import Row, Transaction
+
+__all__ = [
+    "KeptLetter",
+    "LetterState",
+    "StoredLetter",
+    "add_letter",
+    "find_letters",
+    "iterate_letters",
+    "list_about",
+    "list_answers",
+    "list_caused",
+    "list_letters",
+    "measure_letters",
+    "read_letter",
+    "settle_letter",
+]
+
+_COLUMNS = "l.position, l.sent, l.because, l.state, l.progress, l.due_at, l.answered_by, l.recorded_at, l.envelope"
+
+
+class LetterState(StrEnum):
+    """Whether something is still to come of a letter."""
+
+    OPEN = "open"
+    ANSWERED = "answered"
+    CLOSED = "closed"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredLetter:
+    """One letter, and what became of it; `answered_by` is the last answer to it that counts.
+
+    `because` is the letter received that made this party send it. `progress` is a word of its kind.
+    """
+
+    position: int
+    letter: Letter
+    sent: bool
+    because: Digest | None
+    state: LetterState
+    progress: str | None
+    due_at: Instant | None
+    answered_by: Digest | None
+    recorded_at: Instant
+    envelope: bytes
+
+    @property
+    def party(self) -> PartyId:
+        """The other party."""
+        return self.letter.to if self.sent else self.letter.sender
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptLetter:
+    """One letter as kept: what it is filed under, and its bytes, which are not read."""
+
+    digest: Digest
+    sent: bool
+    party: PartyId
+    kind: str
+    agreement: str
+    terms: str
+    envelope: bytes
+
+
+def add_letter(
+    transaction: Transaction,
+    letter: Letter,
+    *,
+    envelope: bytes,
+    sent: bool,
+    because: Digest | None,
+    state: LetterState,
+    due_at: Instant | None,
+    now: Instant,
+) -> None:
+    """Keep a letter that is not kept yet."""
+    position = transaction.insert(
+        "INSERT INTO letter (digest, sent, party, kind, agreement, terms, answers, because, state, due_at, recorded_at,"
+        " envelope) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            letter.digest,
+            int(sent),
+            letter.to if sent else letter.sender,
+            letter.kind.value,
+            letter.agreement,
+            letter.terms,
+            letter.answers,
+            because,
+            state.value,
+            due_at,
+            now,
+            envelope,
+        ),
+    )
+    transaction.run_many(
+        "INSERT INTO letter_object VALUES (?, ?, ?, ?, ?)",
+        [(position, place, item.id, item.version, item.digest) for place, item in enumerate(letter.about)],
+    )
+
+
+def settle_letter(
+    transaction: Transaction,
+    digest: Digest,
+    state: LetterState,
+    *,
+    progress: str | None,
+    answered_by: Digest | None,
+) -> None:
+    """Let the letter stand in that state."""
+    transaction.run(
+        "UPDATE letter SET state = ?, progress = ?, answered_by = COALESCE(?, answered_by) WHERE digest = ?",
+        (state.value, progress, answered_by, digest),
+    )
+
+
+def read_letter(transaction: Transaction, digest: Digest) -> StoredLetter | None:
+    """The letter with that name."""
+    found = _read(transaction, "WHERE l.digest = ?", (digest,))
+    return found[0] if found else None
+
+
+def find_letters(transaction: Transaction, prefix: str, *, limit: int) -> list[StoredLetter]:
+    """Those whose name begins with `prefix`."""
+    return _read(
+        transaction, "WHERE substr(l.digest, 1, length(?1)) = ?1 ORDER BY l.position LIMIT ?2", (prefix, limit)
+    )
+
+
+def list_letters(
+    transaction: Transaction,
+    kind: LetterKind,
+    *,
+    sent: bool,
+    states: Collection[LetterState] = frozenset(LetterState),
+    limit: int = -1,
+) -> list[StoredLetter]:
+    """Those of that kind in those states, the newest first; all without a `limit`."""
+    places = ", ".join("?" for _ in states)
+    return _read(
+        transaction,
+        f"WHERE l.kind = ? AND l.sent = ? AND l.state IN ({places}) ORDER BY l.position DESC LIMIT ?",
+        (kind.value, int(sent), *sorted(state.value for state in states), limit),
+    )
+
+
+def list_about(transaction: Transaction, item: ObjectId, kind: LetterKind, *, sent: bool) -> list[StoredLetter]:
+    """Those of that kind that are about some version of the object, oldest first."""
+    return _read(
+        transaction,
+        "WHERE l.kind = ? AND l.sent = ? AND l.position IN (SELECT letter FROM letter_object WHERE id = ?)"
+        " ORDER BY l.position",
+        (kind.value, int(sent), item),
+    )
+
+
+def list_caused(transaction: Transaction, because: Digest) -> list[StoredLetter]:
+    """Those that this party sent because of the letter with that name, oldest first."""
+    return _read(transaction, "WHERE l.because = ? ORDER BY l.position", (because,))
+
+
+def list_answers(transaction: Transaction, answered: Digest) -> list[StoredLetter]:
+    """Those that answer the letter with that name, oldest first."""
+    return _read(transaction, "WHERE l.answers = ? ORDER BY l.position", (answered,))
+
+
+def measure_letters(transaction: Transaction, party: PartyId) -> tuple[int, int]:
+    """How many letters of `party` are kept, and in how many bytes."""
+    row = transaction.row("SELECT COUNT(*), TOTAL(LENGTH(envelope)) FROM letter WHERE party = ? AND sent = 0", (party,))
+    return (int(row[0]), int(row[1])) if row else (0, 0)
+
+
+def iterate_letters(transaction: Transaction) -> Iterator[KeptLetter]:
+    """Every letter, in the order of record, one read at a time."""
+    return (
+        KeptLetter(
+            digest=Digest(digest),
+            sent=bool(sent),
+            party=PartyId(party),
+            kind=kind,
+            agreement=agreement,
+            terms=terms,
+            envelope=bytes(envelope),
+        )
+        for digest, sent, party, kind, agreement, terms, envelope in transaction.iterate(
+            "SELECT digest, sent, party, kind, agreement, terms, envelope FROM letter ORDER BY position"
+        )
+    )
+
+
+def _read(transaction: Transaction, condition: str, values: tuple[str | int, ...]) -> list[StoredLetter]:
+    return [_build(row) for row in transaction.rows(f"SELECT {_COLUMNS} FROM letter l {condition}", values)]
+
+
+def _build(row: Row) -> StoredLetter:
+    position, sent, because, state, progress, due_at, answered_by, recorded_at, envelope = row
+    return StoredLetter(
+        position=position,
+        letter=parse_letter(bytes(envelope))[0],
+        sent=bool(sent),
+        because=None if because is None else Digest(because),
+        state=LetterState(state),
+        progress=progress,
+        due_at=None if due_at is None else Instant(due_at),
+        answered_by=None if answered_by is None else Digest(answered_by),
+        recorded_at=Instant(recorded_at),
+        envelope=bytes(envelope),
+    )

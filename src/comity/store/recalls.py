@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: what is given to nobody any more, what became of it here, what is kept all the same; and who was given it."""
+
+import json
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from comity.ids import Digest, Instant, ObjectId, PartyId
+from comity.letters.recall import Change, Outcome, Result
+from comity.store.parties import read_meta, write_meta
+from comity.store.transaction import Row, Transaction
+
+__all__ = [
+    "Hold",
+    "Recalled",
+    "add_recalled",
+    "find_disclosures",
+    "has_lost_openings",
+    "list_revoked",
+    "mark_looked",
+    "put_hold",
+    "put_results",
+    "read_holds",
+    "read_recalled",
+    "read_released",
+    "read_results",
+    "settle_result",
+    "was_ever_released",
+]
+
+_LOOKED = "recall-looked"
+_LISTED = re.compile(rb'"id":"([^"]+)"')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recalled:
+    """One version that is given to nobody any more; `letter` asked for it, None: this party's own people did."""
+
+    id: ObjectId
+    version_at: Instant
+    version: str
+    digest: Digest
+    change: Change
+    newer: str | None
+    reason: str
+    letter: Digest | None
+    recalled_at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """Somebody's decision to keep an object though it is recalled."""
+
+    id: ObjectId
+    reason: str
+    by: str
+    held_at: Instant
+
+
+def add_recalled(transaction: Transaction, items: Sequence[Recalled]) -> None:
+    """Keep what is recalled; what was recalled before stays as it was."""
+    transaction.run_many(
+        "INSERT INTO recalled VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        [
+            (
+                item.id,
+                item.version_at,
+                item.version,
+                item.digest,
+                item.change.value,
+                item.newer,
+                item.reason,
+                item.letter,
+                item.recalled_at,
+            )
+            for item in items
+        ],
+    )
+
+
+def read_recalled(transaction: Transaction, ids: Collection[ObjectId]) -> dict[ObjectId, list[Recalled]]:
+    """What of each of `ids` is recalled, oldest version first; those of which nothing is are absent."""
+    found: dict[ObjectId, list[Recalled]] = {}
+    if transaction.row("SELECT 1 FROM recalled LIMIT 1") is None:
+        return found
+    for row in transaction.rows(
+        "SELECT id, version_at, version, digest, change, newer, reason, letter, recalled_at FROM recalled"
+        " WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id, version_at",
+        (json.dumps(sorted(ids)),),
+    ):
+        found.setdefault(ObjectId(row[0]), []).append(_build(row))
+    return found
+
+
+def put_results(transaction: Transaction, letter: Digest, results: Sequence[Result], *, now: Instant) -> None:
+    """Keep what became of each version that the letter is about."""
+    transaction.run_many(
+        "INSERT INTO recall_result VALUES (?, ?, ?, ?, ?)",
+        [
+            (letter, place, item.outcome.value, item.reason, None if item.outcome is Outcome.STOPPED else now)
+            for place, item in enumerate(results)
+        ],
+    )
+
+
+def settle_result(transaction: Transaction, letter: Digest, place: int, result: Result, *, now: Instant) -> None:
+    """Keep what became of one of them in the end."""
+    transaction.run(
+        "UPDATE recall_result SET outcome = ?, reason = ?, settled_at = ? WHERE letter = ? AND place = ?",
+        (result.outcome.value, result.reason, now, letter, place),
+    )
+
+
+def read_results(transaction: Transaction, letter: Digest) -> tuple[Result, ...]:
+    """What became of each version that the letter is about, in its order."""
+    rows = transaction.rows("SELECT outcome, reason FROM recall_result WHERE letter = ? ORDER BY place", (letter,))
+    return tuple(Result(outcome=Outcome(outcome), reason=reason) for outcome, reason in rows)
+
+
+def put_hold(transaction: Transaction, hold: Hold) -> None:
+    """Keep the decision, in the place of an earlier one."""
+    transaction.run(
+        "INSERT OR REPLACE INTO recall_hold VALUES (?, ?, ?, ?)", (hold.id, hold.reason, hold.by, hold.held_at)
+    )
+
+
+def read_holds(transaction: Transaction, ids: Collection[ObjectId]) -> dict[ObjectId, Hold]:
+    """The decision for each of `ids` that one was made for."""
+    rows = transaction.rows(
+        "SELECT id, reason, person, held_at FROM recall_hold WHERE id IN (SELECT value FROM json_each(?))",
+        (json.dumps(sorted(ids)),),
+    )
+    return {
+        ObjectId(name): Hold(id=ObjectId(name), reason=reason, by=by, held_at=Instant(held_at))
+        for name, reason, by, held_at in rows
+    }
+
+
+def was_ever_released(transaction: Transaction, ids: Collection[ObjectId]) -> frozenset[ObjectId]:
+    """Those of `ids` of which a version stands in some feed, or was deleted, which takes it out of all feeds."""
+    rows = transaction.rows(
+        "SELECT value FROM json_each(?1) WHERE EXISTS (SELECT 1 FROM object o JOIN release r ON r.object = o.pk"
+        " WHERE o.id = value) OR EXISTS (SELECT 1 FROM tombstone t WHERE t.id = value)",
+        (json.dumps(sorted(ids)),),
+    )
+    return frozenset(ObjectId(row[0]) for row in rows)
+
+
+def find_disclosures(transaction: Transaction, ids: Collection[ObjectId]) -> list[int]:
+    """The positions in the log of disclosures that name one of `ids`, in order.
+
+    All listings are read, once for all of `ids`: half a second for each million objects that they list.
+    """
+    wanted = {name.encode() for name in ids}
+    named = [
+        key
+        for key, data in transaction.iterate("SELECT id, data FROM log_listing")
+        if not wanted.isdisjoint(_LISTED.findall(data))
+    ]
+    found = {
+        int(position)
+        for (position,) in transaction.rows(
+            "SELECT position FROM log_opening WHERE listing IN (SELECT value FROM json_each(?))", (json.dumps(named),)
+        )
+    }
+    # In the first format a disclosure has its objects in itself.
+    found |= {
+        int(position)
+        for position, content in transaction.iterate(
+            "SELECT position, content FROM log_opening WHERE listing IS NULL AND substr(content, 1, 10) = ?",
+            (b'{"answer":',),
+        )
+        if not wanted.isdisjoint(_LISTED.findall(content))
+    }
+    return sorted(found)
+
+
+def has_lost_openings(transaction: Transaction) -> bool:
+    """Whether content of entries was purged: then the log does not say any more of every object who was given it."""
+    row = transaction.row("SELECT (SELECT COUNT(*) FROM log_entry) > (SELECT COUNT(*) FROM log_opening)")
+    return bool(row and row[0])
+
+
+def read_released(
+    transaction: Transaction, ids: Collection[ObjectId]
+) -> list[tuple[PartyId, Digest, ObjectId, str, Digest]]:
+    """Who was released which versions of `ids` under which terms last, whether it asked for them or not.
+
+    In this order: recipient, terms, id, version, digest of the version as it is held here.
+    """
+    rows = transaction.rows(
+        "SELECT DISTINCT f.recipient, f.under, o.id, o.version, o.digest FROM object o"
+        " JOIN release r ON r.object = o.pk JOIN feed f ON f.id = r.feed"
+        " WHERE f.under IS NOT NULL AND o.id IN (SELECT value FROM json_each(?)) ORDER BY 1, 2, 3, 4",
+        (json.dumps(sorted(ids)),),
+    )
+    return [
+        (PartyId(recipient), Digest(under), ObjectId(name), version, Digest(digest))
+        for recipient, under, name, version, digest in rows
+    ]
+
+
+def list_revoked(transaction: Transaction, own: PartyId, *, window: int) -> tuple[list[ObjectId], int | None]:
+    """Objects of `own` that took one of the next `window` places since the last look and may be revoked; how far it is.
+
+    Only those of which an older version is held; whether they are revoked is for who reads the bytes to say. Where it
+    is None there is nothing to look at.
+    """
+    row = transaction.row("SELECT value FROM meta WHERE name = 'seq'")
+    head, after = 0 if row is None else int(row[0]), int(read_meta(transaction, _LOOKED) or 0)
+    if head <= after:
+        return [], None
+    reached = min(head, after + window)
+    rows = transaction.rows(
+        "SELECT o.id FROM object o WHERE o.seq > ? AND o.seq <= ? AND o.current = 1 AND o.originator = ?"
+        " AND EXISTS (SELECT 1 FROM object p WHERE p.id = o.id AND p.version_at < o.version_at)"
+        " AND EXISTS (SELECT 1 FROM body b WHERE b.object = o.pk AND instr(b.data, CAST('\"revoked\"' AS BLOB)) > 0)",
+        (after, reached, own),
+    )
+    return [ObjectId(row[0]) for row in rows], reached
+
+
+def mark_looked(transaction: Transaction, reached: int) -> None:
+    """What took its place up to there was looked at."""
+    write_meta(transaction, _LOOKED, str(reached))
+
+
+def _build(row: Row) -> Recalled:
+    return Recalled(
+        id=ObjectId(row[0]),
+        version_at=Instant(row[1]),
+        version=row[2],
+        digest=Digest(row[3]),
+        change=Change(row[4]),
+        newer=row[5],
+        reason=row[6],
+        letter=None if row[7] is None else Digest(row[7]),
+        recalled_at=Instant(row[8]),
+    )
