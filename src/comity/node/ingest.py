@@ -202,13 +202,14 @@ def _take_in(
     added, again, bad = list[_Judged](), list[tuple[StoredObject, Label]](), list[BadObject]()
     clashing, strayed = set[int](), set[int]()
     waiting = dict[int, KnownPattern]()
+    judge = None if outside is None else _judge_once(outside)
     for place, (item, value) in zip(parsed.places, parsed.good, strict=True):
         try:
             label = labels.make(item, value)
         except ComityError as error:
             bad.append(_describe_bad(place, item, error))
             continue
-        if outside is not None and (broken := outside(label)) is not None:
+        if judge is not None and (broken := judge(label)) is not None:
             bad.append(BadObject(index=place, id=item.id, where=f"/objects/{place}", detail=broken))
             strayed.add(place)
             continue
@@ -238,6 +239,20 @@ def _take_in(
         clashing=frozenset(clashing),
         outside=frozenset(strayed),
     )
+
+
+def _judge_once(outside: Callable[[Label], str | None]) -> Callable[[Label], str | None]:
+    """`outside`, asked once for each label: what is labelled alike has one label in memory (`_Labels`)."""
+    # A label is kept with what was said of it: what is kept cannot give its place in memory to another.
+    said: dict[int, tuple[Label, str | None]] = {}
+
+    def judge(label: Label) -> str | None:
+        found = said.get(id(label))
+        if found is None:
+            found = said[id(label)] = label, outside(label)
+        return found[1]
+
+    return judge
 
 
 def _link_patterns(transaction: Transaction, held: Mapping[int, KnownPattern]) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from comity.ids import Digest, Instant, ObjectId, PartyId
 from comity.letters.recall import Change, Outcome, Result
+from comity.store.names import FIND_ONE, NAMED, list_keys
 from comity.store.parties import read_meta, write_meta
 from comity.store.transaction import Row, Transaction
 
@@ -141,7 +142,8 @@ def was_ever_released(transaction: Transaction, ids: Collection[ObjectId]) -> fr
     """Those of `ids` of which a version stands in some feed, or was deleted, which takes it out of all feeds."""
     rows = transaction.rows(
         "SELECT value FROM json_each(?1) WHERE EXISTS (SELECT 1 FROM object o JOIN release r ON r.object = o.pk"
-        " WHERE o.id = value) OR EXISTS (SELECT 1 FROM tombstone t WHERE t.id = value)",
+        f" WHERE o.pk IN {FIND_ONE.format('value')} AND o.id = value)"
+        " OR EXISTS (SELECT 1 FROM tombstone t WHERE t.id = value)",
         (json.dumps(sorted(ids)),),
     )
     return frozenset(ObjectId(row[0]) for row in rows)
@@ -189,11 +191,13 @@ def read_released(
 
     In this order: recipient, terms, id, version, digest of the version as it is held here.
     """
+    keys = list_keys(ids)
     rows = transaction.rows(
         "SELECT DISTINCT f.recipient, f.under, o.id, o.version, o.digest FROM object o"
         " JOIN release r ON r.object = o.pk JOIN feed f ON f.id = r.feed"
-        " WHERE f.under IS NOT NULL AND o.id IN (SELECT value FROM json_each(?)) ORDER BY 1, 2, 3, 4",
-        (json.dumps(sorted(ids)),),
+        f" WHERE f.under IS NOT NULL AND o.pk IN {NAMED} AND o.id IN (SELECT value FROM json_each(?))"
+        " ORDER BY 1, 2, 3, 4",
+        (keys, keys, json.dumps(sorted(ids))),
     )
     return [
         (PartyId(recipient), Digest(under), ObjectId(name), version, Digest(digest))
@@ -214,7 +218,8 @@ def list_revoked(transaction: Transaction, own: PartyId, *, window: int) -> tupl
     reached = min(head, after + window)
     rows = transaction.rows(
         "SELECT o.id FROM object o WHERE o.seq > ? AND o.seq <= ? AND o.current = 1 AND o.originator = ?"
-        " AND EXISTS (SELECT 1 FROM object p WHERE p.id = o.id AND p.version_at < o.version_at)"
+        f" AND EXISTS (SELECT 1 FROM object p WHERE p.pk IN {FIND_ONE.format('o.id')} AND p.id = o.id"
+        " AND p.version_at < o.version_at)"
         " AND EXISTS (SELECT 1 FROM body b WHERE b.object = o.pk AND instr(b.data, CAST('\"revoked\"' AS BLOB)) > 0)",
         (after, reached, own),
     )

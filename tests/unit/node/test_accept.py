@@ -27,6 +27,8 @@ from comity.node.journal import list_entries
 from comity.node.retention import delete
 from comity.node.steps import Steps
 from comity.node.upkeep import keep_up
+from comity.release.receiving import find_outside
+from comity.stix.labels import Label
 from tests.worlds import World, make_object, object_id
 
 BOREALIA = PartyId("borealia")
@@ -229,7 +231,7 @@ def test_while_nobody_polls_what_is_left_of_an_envelope_is_one_part(
 def test_what_is_labelled_in_many_ways_is_divided_also_while_nobody_polls(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sign(world)
+    sign(world, types=("report", *(f"x-{place}" for place in range(6))))
     monkeypatch.setattr(accept, "PART_OBJECTS", 2)
     monkeypatch.setattr(parts, "_MOST_LABELS", 3)
     marked = [f"marking-definition--00000000-0000-4000-8000-00000000000{place}" for place in range(6)]
@@ -442,3 +444,20 @@ def test_who_is_over_its_quota_is_told_so_before_anything_is_read(world: World) 
     set_quota(world, write_objects_per_day=1)
     write(world, make_object("a"))
     assert isinstance(write_bytes(world, b"{"), OverQuota)
+
+
+def test_whether_terms_let_something_come_is_asked_once_for_all_that_is_labelled_alike(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sign(world)
+    asked = list[object]()
+
+    def find(label: Label, **how: Any) -> str | None:  # noqa: ANN401
+        asked.append(label.types)
+        return find_outside(label, **how)
+
+    monkeypatch.setattr(accept, "find_outside", find)
+    strays = [{**plain(name), "type": "x-stray", "id": object_id("x-stray", name)} for name in "fg"]
+    write(world, *(plain(name) for name in "abcde"), *strays)
+    assert asked == [{"report"}, {"x-stray"}]
+    assert count(world, "object") == 5

@@ -326,3 +326,18 @@ def test_a_new_version_writes_no_more_than_what_it_changes(world: World) -> None
 
     few, many = count_changes(1, 50), count_changes(1_001, 500)
     assert many < 12 * few
+
+
+def test_what_is_marked_alike_and_of_another_type_or_marked_otherwise_has_a_label_of_its_own(world: World) -> None:
+    made = [make_object("a"), make_object("b", tlp="amber"), make_object("c", kind="tool"), make_object("d")]
+    for item in made:
+        del item["extensions"]
+    world.add("aurelia", *made, make_object("e"))
+    shown = [show_object(world.nodes["aurelia"], str(item["id"])).label for item in (*made, make_object("e"))]
+    assert [(*label.types, label.tlp, len(frozenset().union(*label.subjects))) for label in shown] == [
+        ("report", "green", 0),
+        ("report", "amber", 0),
+        ("tool", "green", 0),
+        ("report", "green", 0),
+        ("report", "green", 1),
+    ]
