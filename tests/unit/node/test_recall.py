@@ -15,7 +15,7 @@ from comity.errors import ConflictError, MalformedRequest, NotFoundError, Transi
 from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId
 from comity.letters.letter import About, Draft, make_letter
 from comity.letters.recall import Change, Outcome, Recall, RecallAcknowledgement, Stage
-from comity.node import correspond, letterbox, purge, retention
+from comity.node import correspond, letterbox, purge, retention, withdrawal
 from comity.node.audit import audit_folder
 from comity.node.explain import explain, show_object
 from comity.node.gate import list_open_collections
@@ -479,6 +479,7 @@ def test_what_somebody_keeps_is_given_to_nobody_and_said_to_be_kept(chain: World
     if not before:
         assert stages(chain) == ["stopped"]
         keep()
+        assert received(chain, B)[0].stored.progress == "settled"
         chain.tick(DECISION_TIME)
         keep_up(chain.nodes[C])
     chain.deliver()
@@ -568,6 +569,18 @@ def test_a_version_that_says_something_of_revoking_is_not_revoked(chain: World) 
     chain.add(A, make_object("x", day=2, more={"revoked": False}))
     assert recall_revoked(chain.nodes[A]) == 0
     assert sent(chain) == []
+
+
+def test_what_is_too_much_for_a_letter_is_told_in_several(chain: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(withdrawal, "MAX_ABOUT", 2)
+    sign_onward(chain, A, B, listed=[])
+    for day in range(1, 6):
+        chain.add(A, make_object("x", day=day))
+        pull_all(chain, A, B)
+    assert [len(letter.about) for letter in withdraw(chain).letters] == [2, 2, 1]
+    chain.deliver()
+    assert stages(chain) == ["done"] * 3
+    assert not is_held(chain, B)
 
 
 def test_one_version_of_several(chain: World) -> None:
