@@ -136,10 +136,11 @@ def audit_folder(
         for entry, read in _read_entries(transaction):
             if read.leaf.type is EntryType.AGREEMENT_EVENT:
                 _note_event(logged, records, entry, read.leaf)
-            if entry.position >= verified.size:
-                continue  # it has come in since the log was verified, and is of the next audit
+            # All that the store holds in this view: what has come in since has its letters here too.
             for problem in letters.judge(read):
                 findings.add(problem, entry=entry.position)
+            if entry.position >= verified.size:
+                continue  # it has come in since the log was verified, and is of the next audit
             judged = replay.judge(read)
             tally.note(read.leaf)
             if judged is not None:
