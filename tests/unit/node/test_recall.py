@@ -511,6 +511,22 @@ def test_a_recalled_version_does_not_come_in_again(chain: World) -> None:
     assert stages(chain, D) == ["done"]
 
 
+def test_a_version_that_was_stopped_and_comes_again_stays_stopped(chain: World) -> None:
+    """Also when it comes by another way, whose terms say something else of it, and when its pattern was read since."""
+    pass_on(chain, extra=RETENTION)
+    sign_onward(chain, A, D, listed=[B, C])
+    pull_all(chain, A, D)
+    sign_onward(chain, D, B, listed=[C])
+    withdraw(chain)
+    deliver_to(chain, A, away=[D])
+    assert gives(chain, B, C) == set()
+    assert pull_all(chain, D, B) == {X}
+    chain.add(B, make_object("x"))
+    assert is_held(chain, B)
+    assert gives(chain, B, C) == set()
+    assert explain(chain.nodes[B], X, to=C).verdict.clause == "markings"
+
+
 # --- corrections -----------------------------------------------------------------------------------------------------
 
 
