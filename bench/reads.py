@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from arms import Arm, Asked, Reader, ask, run_bare, run_nginx
+from least import run_least
 from rows import Row, make_row
 
 __all__ = ["PARTS", "Known", "learn", "make_arms", "make_warm_arm", "measure_reads"]
@@ -29,16 +30,31 @@ _AGAIN = 200
 Ratio = tuple[str, str, str, str, str]
 """Key of the row, what is done, the arm, the arm it is held against, and that one in words."""
 
+_LEAST = "the least that records"
+"""The application of `least.py`."""
+
 _RATIOS: Mapping[str, Sequence[Ratio]] = {
-    "pages": [("pages", "pages of 1,000 objects, in memory", "pages", "nginx", "nginx, the same bytes")],
+    "pages": [
+        ("pages", "pages of 1,000 objects, in memory", "pages", "nginx", "nginx, the same bytes"),
+        ("pages-over-least", "pages of 1,000 objects, in memory", "pages", "least-kept", _LEAST),
+        ("least-pages", "the least: pages of 1,000 objects, in memory", "least-kept", "nginx", _AS_MANY),
+    ],
     "cold": [
         ("pages-cold", "pages of 1,000 objects never given before, each composed", "cold", "nginx", _AS_MANY),
         ("pages-again", "pages of 1,000 objects given before, each composed again", "again", "nginx", _AS_MANY),
+        ("pages-again-over-least", "pages given before, each composed again", "again", "least-page", _LEAST),
+        ("least-cold", "the least: pages of 1,000 objects, each composed", "least-page", "nginx", _AS_MANY),
     ],
     "gzip": [("gzip", "pages of 1,000 objects, gzip, in memory", "gzip", "nginx", "nginx, the same bytes, plain")],
-    "object": [("object", "one object by its id, another each time", "object", "bare-object", "a bare application")],
+    "object": [
+        ("object", "one object by its id, another each time", "object", "bare-object", "a bare application"),
+        ("object-over-least", "one object by its id, another each time", "object", "least-object", _LEAST),
+        ("least-object", "the least: one object by its id", "least-object", "bare-object", "a bare application"),
+    ],
     "small": [
         ("small", "polls of 1 to 10 objects, others each time", "small", "bare-small", "a bare application"),
+        ("small-over-least", "polls of 1 to 10 objects, others each time", "small", "least-small", _LEAST),
+        ("least-small", "the least: polls of 1 to 10 objects", "least-small", "bare-small", "a bare application"),
         ("empty", "polls that find nothing", "empty", "bare-empty", "a bare application"),
     ],
 }
@@ -190,6 +206,10 @@ def make_arms(folder: Path, reader: Reader, known: Known, *, wanted: set[str], s
     bodies = {name: body for name, body in bodies.items() if name in wanted}
     if bodies:
         arms |= stack.enter_context(run_bare(folder / "bare", bodies, workers=reader.workers))
+    if any(name.startswith("least-") for name in wanted):
+        objects = [(str(item["id"]), json.dumps(item, separators=(",", ":")).encode()) for item in known.objects]
+        places = _pick(len(objects) - _PAGE)
+        arms |= stack.enter_context(run_least(folder / "least", objects, places=places))
     return arms
 
 

@@ -102,9 +102,12 @@ def tags() -> st.SearchStrategy[Tags]:
 
 def granular_markings() -> st.SearchStrategy[tuple[GranularMarking, ...]]:
     """Sorted, each property once, as `read_markings` gives them."""
-    named = st.dictionaries(st.sampled_from(("description", "labels", "x_note")), tlp_levels(), max_size=3)
+    marks = st.tuples(tlp_levels(), st.booleans())
+    named = st.dictionaries(st.sampled_from(("description", "labels", "x_note")), marks, max_size=3)
     return named.map(
-        lambda levels: tuple(sorted(GranularMarking(property=name, tlp=level) for name, level in levels.items()))
+        lambda said: tuple(
+            sorted(GranularMarking(property=name, tlp=tlp, repeats=again) for name, (tlp, again) in said.items())
+        )
     )
 
 

@@ -23,6 +23,7 @@ from comity.node.outbox import list_due, settle
 from comity.node.parties import add_party, export_manifest
 from comity.node.people import Actor, Waiting
 from comity.node.poll import Page, PollRequest, Selection, VersionChoice, poll
+from comity.node.succession import is_succession, receive_succession
 from comity.release.disclosure import Answer
 from comity.signing import Manifest
 from comity.stix.labels import CLASSIFICATION_EXTENSION, make_tags
@@ -227,7 +228,8 @@ class World:
         count = 0
         while due := [(node, message) for node in self.nodes.values() for message in list_due(node)]:
             for node, message in due:
-                correspond.receive_any(self.nodes[message.party], message.envelope)
+                receive = receive_succession if is_succession(message.envelope) else correspond.receive_any
+                receive(self.nodes[message.party], message.envelope)
                 settle(node, message, problem=None)
                 count += 1
         return count

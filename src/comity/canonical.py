@@ -20,7 +20,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeAlias, cast
+from typing import NamedTuple, TypeAlias, cast
 
 import rfc8785
 
@@ -67,11 +67,10 @@ BUNDLE_LIMITS = Limits(max_bytes=64 << 20, max_depth=34, max_items=20_000_000)
 """For one bundle or TAXII envelope: two levels above its objects."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
+class Member(NamedTuple):
     """One element of an array as it was received."""
 
-    index: int
+    index: int  # type: ignore[assignment] # it hides a method of tuples that nobody uses here
     """0-based place in the array."""
     data: bytes
     """The received bytes of the element, without the white space around it."""

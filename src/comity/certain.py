@@ -17,6 +17,7 @@ be written longer than they were, and are left.
 
 from collections.abc import Iterable, Sequence
 from enum import Enum
+from functools import lru_cache
 from typing import Final
 
 from msgspec import MsgspecError, Raw, Struct, ValidationError, defstruct
@@ -24,7 +25,16 @@ from msgspec.json import Decoder, Encoder
 from msgspec.json import format as reformat
 from msgspec.structs import astuple
 
-__all__ = ["MOST_COUNTED", "UNCERTAIN", "NotCutError", "Uncertain", "cut_out", "read_certain", "slice_certain"]
+__all__ = [
+    "MOST_COUNTED",
+    "UNCERTAIN",
+    "NotCutError",
+    "Uncertain",
+    "cut_out",
+    "read_all_certain",
+    "read_certain",
+    "slice_certain",
+]
 
 MOST_COUNTED: Final = 10_000
 """So many elements can be told from more without any of what is behind them being looked at."""
@@ -58,17 +68,7 @@ class _Envelope(Struct):
 
 
 _CUTTER: Final = Decoder(_Envelope)
-# An array of so many elements, each with nothing where it is not there: the decoder stops at the first one too many. A
-# list is measured only when all of it was read, and three million elements are 300 MB by then.
 _NONE: Final = Raw(b"")
-_COUNTER: Final = Decoder(
-    defstruct(
-        "_Counted",
-        [(f"at_{place}", Raw, _NONE) for place in range(MOST_COUNTED)],
-        array_like=True,
-        forbid_unknown_fields=True,
-    )
-)
 _ENCODER: Final = Encoder()
 _DIGITS: Final = bytes.maketrans(b"123456789", b"000000000")
 _LONG_NUMBER: Final = b"0" * 310
@@ -86,8 +86,8 @@ def read_certain(data: bytes, *, max_bytes: int, max_depth: int, max_items: int)
     """
     if len(data) > max_bytes or _LONG_NUMBER in data.translate(_DIGITS):
         return UNCERTAIN
-    opened = data.count(b"[") + data.count(b"{")
-    # There are no more items than bytes.
+    # There are no more items than bytes, and nothing is deeper than it is long.
+    opened = 0 if len(data) <= min(max_depth, max_items) else data.count(b"[") + data.count(b"{")
     if len(data) > max_items < opened + data.count(b","):
         return UNCERTAIN
     try:
@@ -99,22 +99,53 @@ def read_certain(data: bytes, *, max_bytes: int, max_depth: int, max_items: int)
     return value if same and (opened <= max_depth or not _is_deeper(value, max_depth)) else UNCERTAIN
 
 
+def read_all_certain(
+    elements: Sequence[bytes], *, max_bytes: int, max_depth: int, max_items: int
+) -> Sequence[object] | None:
+    """The values that `elements` are, where `read_certain` is certain of every one; None where it is of none, or not.
+
+    Each has to be one JSON value as far as brackets and strings go, as what `slice_certain` gives is. They are read as
+    one array: written anew, none of them is longer than it was, so that all are as long as they were if the array is.
+    """
+    if max(map(len, elements), default=0) > min(max_bytes, max_items):
+        return None
+    together = b"[" + b",".join(elements) + b"]"
+    values = read_certain(together, max_bytes=len(together), max_depth=len(together), max_items=len(together))
+    if not isinstance(values, list) or len(values) != len(elements):
+        return None
+    for element, value in zip(elements, values, strict=True):
+        if element.count(b"[") + element.count(b"{") > max_depth and _is_deeper(value, max_depth):
+            return None
+    return values
+
+
 def slice_certain(data: bytes, *, most: int | None = None) -> Sequence[bytes] | None:
     """The elements of the JSON array that `data` is, as received, without the white space around them; None if unsure.
 
     What is inside an element was not looked at further than to find its end. Where there are over `most`, which is at
     most MOST_COUNTED, that many and one come back, and say nothing but that.
     """
+    bound = MOST_COUNTED if most is None else most
     try:
-        if most is None or most > MOST_COUNTED:
+        if most is None or bound > MOST_COUNTED:
             return [bytes(element) for element in _SLICER.decode(data)]
-        counted = _COUNTER.decode(data)
+        counted = _make_counter(bound).decode(data)
     except ValidationError as error:
         # The only other thing that can be wrong with an array of anything is that it is none.
-        return [b""] * (MOST_COUNTED + 1) if "at most length" in str(error) else None
+        return [b""] * (bound + 1) if "at most length" in str(error) else None
     except _LEFT:
         return None
     return [bytes(element) for element in astuple(counted) if element is not _NONE]
+
+
+@lru_cache(maxsize=4)
+def _make_counter(most: int) -> Decoder[Struct]:
+    """What reads an array of so many elements, each with nothing where it is not there, and stops at one too many.
+
+    A list is measured only when all of it was read, and three million elements are 300 MB by then.
+    """
+    fields = [(f"at_{place}", Raw, _NONE) for place in range(most)]
+    return Decoder(defstruct("_Counted", fields, array_like=True, forbid_unknown_fields=True))
 
 
 class NotCutError(Exception):

@@ -63,11 +63,15 @@ class StoredEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredManifest:
-    """A manifest as it lies in the store, and the digest it is kept under."""
+    """A manifest as it lies in the store, and the digest it is kept under.
+
+    `pin` counts how often people have pinned the party anew before: nothing follows from one pin to the next.
+    """
 
     party: PartyId
     digest: Digest
     envelope: bytes
+    pin: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,7 +201,7 @@ def _verify_manifests(
 ) -> tuple[Mapping[PartyId, tuple[Manifest, ...]], tuple[Check, ...]]:
     """The manifests of each party that verify, oldest first, and what became of each."""
     checks = list[Check]()
-    read: dict[PartyId, list[tuple[Manifest, SignedDocument]]] = {}
+    read: dict[tuple[PartyId, int], list[tuple[Manifest, SignedDocument]]] = {}
     for item in stored:
         covers = f"a manifest of {item.party}"
         try:
@@ -212,12 +216,15 @@ def _verify_manifests(
         except ComityError as error:
             checks.append(Check(covers=covers, digest=item.digest, how="", problem=error.detail))
             continue
-        read.setdefault(manifest.party, []).append((manifest, document))
+        read.setdefault((manifest.party, item.pin), []).append((manifest, document))
         checks.append(Check(covers=covers, digest=item.digest, how="signed by its own manifest keys"))
     for chain in read.values():
         chain.sort(key=lambda pair: pair[0].version)
         checks += [check for check in map(_verify_step, pairwise(chain)) if check is not None]
-    return {party: tuple(manifest for manifest, _ in chain) for party, chain in read.items()}, tuple(checks)
+    found: dict[PartyId, tuple[Manifest, ...]] = {}
+    for (party, _), chain in sorted(read.items(), key=lambda item: item[0]):
+        found[party] = (*found.get(party, ()), *(manifest for manifest, _ in chain))
+    return found, tuple(checks)
 
 
 def _verify_step(step: tuple[tuple[Manifest, SignedDocument], tuple[Manifest, SignedDocument]]) -> Check | None:

@@ -35,7 +35,8 @@ each hold the one table that translates.
     │  ├─ PeerUnreachable        a partner's node did not answer
     │  ├─ RateLimited            a party asks for more than it may at once
     │  ├─ StoreBusy              another process owns the store
-    │  └─ StoreFull              the disk has no room; nothing was changed
+    │  ├─ StoreFull              the disk has no room; nothing was changed
+    │  └─ StoreUncertain         the disk failed while it committed; done or not
     ├─ ConfigError               this node's operator must fix a file or setting
     │  └─ NotInstalled           an optional part is asked for that is not there
     └─ CorruptionError           our own store does not add up; stop serving
@@ -75,6 +76,7 @@ __all__ = [
     "RolledBack",
     "StoreBusy",
     "StoreFull",
+    "StoreUncertain",
     "ThresholdNotMet",
     "TransitionError",
     "UnavailableError",
@@ -276,6 +278,12 @@ class StoreFull(UnavailableError):
     """The disk has no room; the act was undone whole."""
 
     code = "store-full"
+
+
+class StoreUncertain(UnavailableError):
+    """The disk failed while the act was committed: all of it is on record or nothing; nothing of it has left."""
+
+    code = "store-uncertain"
 
 
 class ConfigError(ComityError):

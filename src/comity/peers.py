@@ -19,7 +19,7 @@ import httpx
 from comity.errors import ConfigError, MalformedError, MalformedRequest, PeerUnreachable, ReceiptRefused
 from comity.ids import Instant, ObjectId, PartyId, format_instant, parse_instant
 from comity.node.acknowledge import acknowledge, settle_acknowledgement
-from comity.node.delivery import expect_receipt, keep_missing, keep_refused
+from comity.node.delivery import expect_receipt, keep_missing, keep_refused, say_uncounted
 from comity.node.follow import Target, make_token, plan_pull
 from comity.node.ingest import Intake
 from comity.node.node import Node
@@ -252,7 +252,8 @@ async def _take(
             giver=target.giver,
             terms=target.terms,
             channel=target.channel.id,
-            page=answer.content,
+            # Against whom witnesses are slow the page says nothing: its receipt has the head that they did not cosign.
+            page=b"" if refused.facts.get("part") == "witnesses" else answer.content,
             receipt=evidence.receipt,
             proof=evidence.proof,
         )
@@ -309,9 +310,21 @@ async def _ask_receipt(
         try:
             return await _ask_receipt_once(client, node, target, expected, evidence)
         except ReceiptRefused as refused:
-            if refused.facts.get("part") != "witnesses" or not waits:
+            if refused.facts.get("part") != "witnesses":
                 raise
+            if not waits:
+                raise _say_awaited(node, refused, target.giver) from refused
         await asyncio.sleep(waits.pop(0))
+
+
+def _say_awaited(node: Node, refused: ReceiptRefused, giver: PartyId) -> ReceiptRefused:
+    """The refusal, with what to wait for: the next pull asks for the same receipt, and for a new page."""
+    return ReceiptRefused(
+        f"{refused.detail}. Nothing of the page was stored, and nothing is lost: {giver} asks its witnesses again every"
+        f" few seconds while it is served, so pull again later. If it lasts, ask {giver} for its `witness list`."
+        f"{say_uncounted(node, giver)}",
+        part="witnesses",
+    )
 
 
 async def _ask_receipt_once(
@@ -322,7 +335,10 @@ async def _ask_receipt_once(
     url = f"{target.url}/comity/receipts/{number}"
     answer = await _get(client, node, target, url, most=MAX_RECEIPT_BYTES)
     if answer.status_code != httpx.codes.OK:
-        said = f"receipt: {target.giver} gives no receipt for its disclosure {number} ({answer.status_code})"
+        said = (
+            f"receipt: {target.giver} gives no receipt for its disclosure {number} ({answer.status_code}). Ask it why;"
+            f" if it never can, two people let it stand without: `log waive {target.giver} --through {number}`"
+        )
         raise ReceiptRefused(said, part="receipt")
     evidence.receipt = answer.content
     try:

@@ -28,10 +28,11 @@ from comity.node.cosigning import (
 from comity.node.follow import make_token
 from comity.node.node import Node
 from comity.peers import open_client
+from comity.release.recovery import Asked
 from comity.tlog.note import NoteSignature
 from comity.tlog.witness import MAX_REQUEST_BYTES, parse_cosignatures, parse_size
 
-__all__ = ["Cosigned", "Rounds", "gather_cosignatures", "verify_not_behind"]
+__all__ = ["Cosigned", "Rounds", "ask_last_sizes", "gather_cosignatures", "verify_not_behind"]
 
 _TOTAL_SECONDS = 20.0
 _START_SECONDS = 5.0
@@ -54,6 +55,8 @@ class Cosigned:
     cosigned: tuple[str, ...] = ()
     problems: dict[str, str] = field(default_factory=dict)
     contradicted: dict[str, str] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
+    """How many entries each that said so has cosigned."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +66,7 @@ class _Answer:
     lines: tuple[NoteSignature, ...] = ()
     problem: str | None = None
     contradicts: bool = False
+    size: int | None = None
 
 
 async def gather_cosignatures(node: Node, *, besides: Collection[str] = ()) -> Cosigned:
@@ -85,6 +89,10 @@ class Rounds:
         self._node = node
         self._resting: dict[str, tuple[float, float]] = {}
         self._told: dict[str, str] = {}
+
+    def wake(self) -> None:
+        """Let the next round ask everybody: what kept a witness from cosigning may be gone, such as an old manifest."""
+        self._resting.clear()
 
     async def ask(self) -> Cosigned:
         """What one round brought.
@@ -130,6 +138,29 @@ async def verify_not_behind(node: Node) -> None:
         )
 
 
+async def ask_last_sizes(node: Node) -> list[Asked]:
+    """What each witness of this node says of how many entries of its log it has cosigned, all asked at once.
+
+    Takes five seconds at most. Who has seen no more than there is cosigns what there is; whoever contradicts it without
+    naming a size has answered too.
+    """
+    head, witnesses = read_own_head(node), list_witnesses(node)
+    able = [each for each in witnesses if each.problem is None] if head is not None else []
+    found = Cosigned() if head is None else await _ask_able(node, head, able)
+    asked = list[Asked]()
+    for each in witnesses:
+        name = each.name
+        problem = each.problem or found.problems.get(name) or found.contradicted.get(name)
+        problem = "there is no head here to show it" if head is None else problem
+        answered = name in found.sizes or name in found.contradicted
+        asked.append(Asked(name=name, size=found.sizes.get(name), problem=problem, answered=answered))
+    return asked
+
+
+async def _ask_able(node: Node, head: OwnHead, able: Sequence[OwnWitness]) -> Cosigned:
+    return await _ask_all(node, head, [(each, head.size) for each in able], seconds=_START_SECONDS)
+
+
 async def _ask_all(
     node: Node, head: OwnHead, wanted: Sequence[tuple[OwnWitness, int]], *, seconds: float = _TOTAL_SECONDS
 ) -> Cosigned:
@@ -141,13 +172,16 @@ async def _ask_all(
     given = [(each, answer.lines) for each, answer in zip(asked, answers, strict=True) if answer.lines]
     good = {each.name for each in keep_cosignatures(node, head, given)}
     problems, contradicted = dict[str, str](), dict[str, str]()
+    sizes = dict.fromkeys(good, head.size)
     for each, answer in zip(asked, answers, strict=True):
         if each.name in good:
             continue
+        if answer.size is not None:
+            sizes[each.name] = answer.size
         problem = answer.problem or "what it answered is no cosignature of it over this head"
         (contradicted if answer.contradicts else problems)[each.name] = problem
         note_problem(node, each, problem)
-    return Cosigned(head=head, cosigned=tuple(sorted(good)), problems=problems, contradicted=contradicted)
+    return Cosigned(head=head, cosigned=tuple(sorted(good)), problems=problems, contradicted=contradicted, sizes=sizes)
 
 
 async def _ask_in_time(
@@ -177,17 +211,27 @@ async def _ask(client: httpx.AsyncClient, node: Node, head: OwnHead, each: OwnWi
                 contradicts=True,
             )
         if status != httpx.codes.CONFLICT:
-            return _Answer(problem=f"{each.url} answered {status}")
+            unknown = f": {_say_unknown(each)}" if status in {httpx.codes.FORBIDDEN, httpx.codes.NOT_FOUND} else ""
+            return _Answer(problem=f"{each.url} answered {status}{unknown}")
         seen = parse_size(body)
         if seen > head.size:
             return _Answer(
-                problem=f"it has cosigned a head over {seen} entries, and this node has {head.size}", contradicts=True
+                problem=f"it has cosigned a head over {seen} entries, and this node has {head.size}",
+                contradicts=True,
+                size=seen,
             )
         if seen == old_size:
             contradicts = seen == head.size
             return _Answer(problem=f"it has cosigned another head over {seen} entries", contradicts=contradicts)
         old_size = seen
     return _Answer(problem=f"{each.url} names another size with each answer")
+
+
+def _say_unknown(each: OwnWitness) -> str:
+    """What has to happen before a witness cosigns that does not know the log, or not by the key in force."""
+    if each.party is None:
+        return "it does not know the key of this log; who runs it adds the one in `witness list` (`witness add-log`)"
+    return f"{each.party} does not have this party pinned, or not yet its newest manifest"
 
 
 async def _post(client: httpx.AsyncClient, node: Node, each: OwnWitness, request: bytes) -> tuple[int, bytes]:

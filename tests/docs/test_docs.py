@@ -33,6 +33,8 @@ INVARIANTS = (
     "TWO",
     "GATE",
     "LOG-FIRST",
+    "WHOLE",
+    "ONWARD",
     "DRAIN",
     "LIVE",
     "CURSOR",

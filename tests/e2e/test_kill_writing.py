@@ -109,13 +109,24 @@ def test_a_long_envelope_is_there_by_whole_parts_and_completed_when_it_is_sent_a
             with contextlib.suppress(httpx.HTTPError):
                 httpx.post(f"{url}{path}", content=body, headers=headers, trust_env=False, timeout=60)
 
-        writer = threading.Thread(target=write)
+        writer, polling = threading.Thread(target=write), threading.Event()
+
+        def poll(url: str = server.url, polling: threading.Event = polling) -> None:
+            # While nobody polls the envelope is one part.
+            with contextlib.suppress(httpx.HTTPError), httpx.Client(headers=headers, trust_env=False) as client:
+                while not polling.wait(0.02):
+                    client.get(f"{url}{path}")
+
+        poller = threading.Thread(target=poll)
+        poller.start()
         writer.start()
         names = {object_id("report", f"{number} {place}"): place for place in range(length)}
         while not (held := _read_held(node.folder, names)) and writer.is_alive():
             time.sleep(0.005)
         assert server.end(SIGKILL) == -SIGKILL
         writer.join(60)
+        polling.set()
+        poller.join(60)
         held = _read_held(node.folder, names)
         # Part after part from the end: what is held refers to nothing that is missing.
         assert held

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Witnesses in processes of their own: several logs, forks, kills, and the log of a node."""
 
+import http.client
 import json
 import shutil
 import signal
@@ -12,11 +13,14 @@ from pathlib import Path
 import httpx
 import pytest
 
+from comity.errors import ThresholdNotMet
 from comity.node.parties import export_manifest
 from comity.tlog.cosignature import verify_cosignature
-from comity.tlog.note import Note, VerifierKey, format_vkey, parse_note, parse_vkey
+from comity.tlog.note import Note, VerifierKey, format_vkey, parse_checkpoint, parse_note, parse_vkey
+from comity.tlog.policy import parse_trust_policy, verify_quorum
 from comity.tlog.witness import parse_cosignatures
-from tests.e2e.conftest import COMITY, Ended, Serving, comity, environment, rows, wait_until
+from tests.e2e.conftest import COMITY, Ended, Serving, comity, environment, get, rows, wait_until
+from tests.e2e.pollers import find_workers
 from tests.witnesses import History
 from tests.worlds import World
 
@@ -294,3 +298,108 @@ def refuse_to_serve(folder: Path) -> dict[str, object]:
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False, env=environment())
     assert done.returncode == 7
     return dict(json.loads(done.stderr.splitlines()[-1])["error"])
+
+
+def test_a_recovery_asks_the_witnesses_what_was_lost(
+    node: Path, north: Standing, tmp_path: Path, serve: Callable[[Path], Serving]
+) -> None:
+    """Nothing that was kept elsewhere says how much is gone: the witness does, or people say that nobody was heard."""
+    server = serve(node)
+    made = comity(node, "backup", tmp_path / "backup", "--with-keys", "--json")
+    assert made.code == 0, made.err
+    ((agreement,),) = rows(node, "SELECT id FROM agreement")
+    for act in ("suspend", "resume"):
+        assert comity(node, "agreement", act, str(agreement), "--json").code == 0
+    size = int(comity(node, "log", "checkpoint", "--json").result["size"])
+    wait_until(lambda: cosigned_size(node) == size)
+    badges = shutil.copytree(node / "badges", tmp_path / "badges")
+    server.end(signal.SIGKILL)
+    shutil.rmtree(node)
+    assert comity(node, "restore", tmp_path / "backup", node).code == 0
+    shutil.copytree(badges, node / "badges")
+
+    north.end()
+    alone = comity(node, "recover", "--reason", "disk lost", "--json")
+    assert (alone.code, alone.error["code"]) == (8, "peer-unreachable")
+    assert "--without-witnesses" in alone.error["message"]
+    assert not (node / "head").exists()
+    copy = shutil.copytree(node, tmp_path / "copy")
+
+    # North is back, at another address.
+    north.start()
+    name_witness(node, north)
+    done = comity(node, "recover", "--reason", "disk lost", "--json")
+    assert done.code == 0, done.err
+    assert done.result["lost"] == size - made.result["size"]
+    assert [(each["name"], each["size"]) for each in done.result["witnesses"]] == [(north.key.name, size)]
+    entry = comity(node, "log", "show", str(done.result["entry"]), "--json").result["content"]
+    assert [each["size"] for each in entry["witnesses"]] == [size]
+    assert comity(node, "log", "verify").code == 0
+
+    # Without it, by two people who say so: it is on record that it was not heard.
+    north.end()
+    for option in ([], ["--without-witnesses"]):
+        done = comity(copy, "recover", "--reason", "disk lost, north is gone", *option, "--json")
+        assert done.code == (0 if option else 8), done
+    assert done.result["lost"] == 0
+    entry = comity(copy, "log", "show", str(done.result["entry"]), "--json").result["content"]
+    ((name, seen, problem),) = [(each["name"], each["size"], each["problem"]) for each in entry["witnesses"]]
+    assert (name, seen) == (north.key.name, None)
+    assert "did not answer" in problem
+    assert "aurelia-legal" in {each["person"] for each in entry["approvals"]}
+
+
+def find_owners(pids: list[int], clients: list[int], port: int) -> set[int]:
+    """Which of the processes hold the other ends of connections from these ports of 127.0.0.1 to `port`."""
+    inodes = set[str]()
+    for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]:
+        fields = line.split()
+        ours, theirs = (int(address.split(":")[1], 16) for address in fields[1:3])
+        if ours == port and theirs in clients:
+            inodes.add(f"socket:[{fields[9]}]")
+    return {pid for pid in pids if inodes & {str(handle.readlink()) for handle in Path(f"/proc/{pid}/fd").iterdir()}}
+
+
+def test_every_worker_gives_readers_the_cosigned_checkpoint(
+    node: Path, north: Standing, serve: Callable[..., Serving]
+) -> None:
+    """A reader believes a head by the log's key and the quorum of its own policy, whichever process it comes to."""
+    server = serve(node, workers=2)
+    added = comity(node, "log", "reader", "add", "oversight", "--json")
+    assert added.code == 0, added.err
+    key, size = log_key(node), int(comity(node, "log", "checkpoint", "--json").result["size"])
+    wait_until(lambda: cosigned_size(node) == size)
+    policy = parse_trust_policy(f"log {key}\nwitness north {format_vkey(north.key)}\nquorum north\n".encode())
+    headers = {"authorization": f"Bearer {added.result['secret']}"}
+    path, port = "/comity/log/aurelia/checkpoint", int(server.url.rpartition(":")[2])
+    workers = find_workers(server.process.pid)
+    assert len(workers) == 2
+    connections = [http.client.HTTPConnection("127.0.0.1", port, timeout=20) for _ in range(24)]
+    try:
+        answers = list[tuple[int, bytes]]()
+        for connection in connections:
+            connection.request("GET", path, headers=headers)
+            answer = connection.getresponse()
+            answers.append((answer.status, answer.read()))
+        local = [connection.sock.getsockname()[1] for connection in connections if connection.sock is not None]
+        assert find_owners(workers, local, port) == set(workers)
+    finally:
+        for connection in connections:
+            connection.close()
+    assert {status for status, _ in answers} == {200}
+    for _, body in answers:
+        quorum = verify_quorum(parse_note(body), policy)
+        assert (quorum.checkpoint.size, quorum.log.name) == (size, "comity/aurelia")
+        assert quorum.timestamps["north"] > 1_700_000_000
+    # Nobody else gets it, from either.
+    strangers = [get(f"{server.url}{path}", secret) for secret in (None, "0" * 64) for _ in range(6)]
+    assert {answer.status_code for answer in strangers} <= {401, 404}
+    # A head that nobody has cosigned yet is shown as it is, and not an older one in its place.
+    north.end()
+    ((agreement,),) = rows(node, "SELECT id FROM agreement")
+    assert comity(node, "agreement", "suspend", str(agreement)).code == 0
+    head = parse_note(get(f"{server.url}{path}", str(added.result["secret"])).content)
+    assert parse_checkpoint(head.text).size == size + 1
+    assert [line.name for line in head.signatures] == ["comity/aurelia"]
+    with pytest.raises(ThresholdNotMet):
+        verify_quorum(head, policy)

@@ -14,11 +14,20 @@ import pytest
 
 from comity.node.journal import read_checkpoint
 from comity.node.node import Node
-from comity.node.readers import add_reader
+from comity.node.readers import add_reader, read_part
 from comity.release.disclosure import EntryType
 from comity.signing import Role
-from comity.tlog.note import note_key_hash
+from comity.store import witness
+from comity.tlog.cosignature import sign_cosignature, verify_cosignature
+from comity.tlog.note import (
+    SignatureType,
+    VerifierKey,
+    format_signature_line,
+    note_key_hash,
+    parse_note,
+)
 from tests.served import Served
+from tests.signers import SeedSigner
 from tests.vectors.tlog.make import FOLDER as VECTORS
 from tests.worlds import World
 
@@ -122,6 +131,25 @@ def test_go_verifies_a_served_log(readlog: Path, world: World, tmp_path: Path, s
     assert done.stdout == (
         f"verified {size} entries, {size} inclusion proofs, and that {before} entries are their beginning\n"
     )
+
+
+def test_go_verifies_a_log_whose_checkpoint_is_cosigned(readlog: Path, world: World) -> None:
+    """The lines of witnesses below the log's own are passed over by who does not know their keys."""
+    node, signer = world.nodes["aurelia"], SeedSigner("witness north")
+    secret, _ = add_reader(node, "oversight")
+    key = VerifierKey(name="north.example", type=SignatureType.ED25519_COSIGNATURE, public_key=signer.public_key)
+    grow(node, 5, times=1)
+    line = sign_cosignature(parse_note(read_checkpoint(node)).text, key, signer, timestamp=1_800_000_000)
+    with node.store.write() as transaction:
+        witness.add_cosignatures(
+            transaction, 5, [(key.name, 1_800_000_000, format_signature_line(line).encode("utf-8"))]
+        )
+    note = parse_note(read_part(node, "checkpoint"))
+    assert [each.name for each in note.signatures] == ["comity/aurelia", "north.example"]
+    assert verify_cosignature(note, key) == 1_800_000_000
+    with Served.start(node) as served:
+        done = read(readlog, served, secret)
+    assert (done.stdout, done.stderr) == ("verified 5 entries, 5 inclusion proofs\n", "")
 
 
 @pytest.mark.slow

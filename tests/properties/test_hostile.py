@@ -34,10 +34,11 @@ def node(tmp_path: Path) -> Iterator[Node]:
         yield world.nodes["aurelia"]
 
 
-def measure_steps(node: Node, body: bytes) -> list[float]:
+def measure_steps(node: Node, body: bytes, *, alone: bool = False) -> list[float]:
     """The processor time of each step."""
     (target,) = list_write_collections(node, BOREALIA)
-    steps, taken, done = accept_in_steps(node, body, giver=BOREALIA, collection=target.id), list[float](), None
+    steps = accept_in_steps(node, body, giver=BOREALIA, collection=target.id, is_alone=lambda: alone)
+    taken, done = list[float](), None
     while done is None:
         started = time.thread_time()
         try:
@@ -49,9 +50,11 @@ def measure_steps(node: Node, body: bytes) -> list[float]:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("alone", [False, True])
 @pytest.mark.parametrize("name", BODIES)
-def test_no_step_of_an_envelope_is_long(node: Node, name: str) -> None:
-    taken = measure_steps(node, make_body(name))
+def test_no_step_of_an_envelope_is_long(node: Node, name: str, alone: bool) -> None:
+    """Nor while nobody polls: who begins to has to wait for one step."""
+    taken = measure_steps(node, make_body(name), alone=alone)
     assert max(taken) < MOST_CPU_SECONDS, (taken.index(max(taken)), max(taken))
 
 
@@ -60,3 +63,7 @@ def test_an_envelope_of_the_most_that_may_be_is_taken_in(node: Node) -> None:
     """The bodies are what they are for: most of them are read to their end."""
     node.settings = dataclasses.replace(node.settings, write_objects_per_day=accept.MAX_ENVELOPE_OBJECTS)
     assert len(measure_steps(node, make_body("plain"))) > accept.MAX_ENVELOPE_OBJECTS // accept.PART_OBJECTS
+    node.settings = dataclasses.replace(node.settings, write_objects_per_day=2 * accept.MAX_ENVELOPE_OBJECTS)
+    with node.store.read() as transaction:
+        row = transaction.row("SELECT objects FROM write_use")
+    assert row == (accept.MAX_ENVELOPE_OBJECTS,)

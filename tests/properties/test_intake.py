@@ -4,7 +4,7 @@ that the whole bundle forbids."""
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 from comity.canonical import Json
 from comity.ids import PartyId
 from comity.node import accept, ingest
-from comity.node.accept import Status, accept_in_steps, accept_objects, list_write_collections
+from comity.node.accept import Status, accept_in_steps, list_write_collections
 from comity.node.ingest import add_in_steps
 from comity.node.node import Node
 from comity.node.retention import delete
+from comity.node.steps import finish
 from comity.stix.labels import UNRESOLVED, make_tags
 from comity.store import Transaction
 from tests.worlds import World, make_object, object_id
@@ -89,9 +90,12 @@ def open_world() -> Iterator[World]:
         yield world
 
 
-def write(node: Node, *items: Item) -> Status:
+def write(node: Node, *items: Item, alone: Iterable[bool] = ()) -> Status:
     (target,) = list_write_collections(node, BOREALIA)
-    status = accept_objects(node, encode(*items), giver=BOREALIA, collection=target.id)
+    said = iter(alone)
+    status = finish(
+        accept_in_steps(node, encode(*items), giver=BOREALIA, collection=target.id, is_alone=lambda: next(said, False))
+    )
     assert isinstance(status, Status)
     return status
 
@@ -145,17 +149,24 @@ def check_places(transaction: Transaction) -> None:
 
 
 @settings(max_examples=20, deadline=None)
-@given(bundles(4), bundles(4), st.sets(st.sampled_from(NAMES), max_size=2), bundles(9), st.integers(1, 4))
+@given(
+    bundles(4),
+    bundles(4),
+    st.sets(st.sampled_from(NAMES), max_size=2),
+    bundles(9),
+    st.tuples(st.integers(1, 4), st.lists(st.booleans(), max_size=9)),
+)
 def test_an_envelope_is_taken_in_as_its_objects_are_one_by_one(
-    own: list[Item], given_before: list[Item], deleted: set[str], sent: list[Item], most: int
+    own: list[Item], given_before: list[Item], deleted: set[str], sent: list[Item], parts: tuple[int, list[bool]]
 ) -> None:
+    most, alone = parts
     found, failed = [], []
     # A definition is known to be a statement from the moment it is held, and to a whole bundle that it is in.
     first = sorted(sent, key=lambda item: item.name != STATEMENT)
     for envelopes in ([sent] if sent else [], [[item] for item in first]):
         with open_world() as world, patch.object(accept, "PART_OBJECTS", most):
             node = prepare(world, own, given_before, deleted)
-            done = [write(node, *envelope) for envelope in envelopes]
+            done = [write(node, *envelope, alone=alone) for envelope in envelopes]
             failed.append(sorted(item.id for status in done for item in status.failures))
             with node.store.read() as transaction:
                 found.append(describe(transaction))

@@ -9,13 +9,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from comity.canonical import BUNDLE_LIMITS, OBJECT_LIMITS, Limits, split_members
-from comity.certain import MOST_COUNTED, UNCERTAIN, NotCutError, cut_out, read_certain, slice_certain
+from comity.certain import MOST_COUNTED, UNCERTAIN, NotCutError, cut_out, read_all_certain, read_certain, slice_certain
 from comity.errors import MalformedError
 from comity.stix.envelopes import split_objects
 
 
 def read(data: bytes, limits: Limits = OBJECT_LIMITS) -> object:
     return read_certain(data, max_bytes=limits.max_bytes, max_depth=limits.max_depth, max_items=limits.max_items)
+
+
+def read_all(elements: list[bytes]) -> object:
+    limits = OBJECT_LIMITS
+    return read_all_certain(
+        elements, max_bytes=limits.max_bytes, max_depth=limits.max_depth, max_items=limits.max_items
+    )
 
 
 def read_strictly(data: bytes) -> object:
@@ -78,12 +85,47 @@ def test_what_is_plain_is_read_at_once_however_it_is_laid_out(value: object, lay
 )
 def test_what_the_strict_reading_may_refuse_is_left(data: bytes) -> None:
     assert read(data) is UNCERTAIN
+    for elements in ([data], [b"[1]", data], [data, b'{"a":"b"}']):
+        assert read_all(elements) is None
 
 
 def test_brackets_inside_text_and_side_by_side_do_not_count_as_depth() -> None:
     assert read(b'["' + b"[" * 100 + b'"]') == ["[" * 100]
     assert read(b"[" + b"[]," * 100 + b"[]]") == [[]] * 101
     assert read(b"[" * 32 + b"]" * 32) is not UNCERTAIN
+
+
+@given(st.lists(st.tuples(PLAIN, LAYOUTS)))
+def test_what_is_plain_is_read_together_too(listed: list[tuple[object, dict[str, Any]]]) -> None:
+    elements = [json.dumps(value, ensure_ascii=False, **layout).encode() for value, layout in listed]
+    assert read_all(elements) == [value for value, _ in listed]
+
+
+def test_a_key_that_is_lost_in_one_element_is_not_made_up_for_by_another() -> None:
+    for other in (b'"\\u0061\\/"', b"[ 1 , 2 ]", b'{"a" : {}}', b"1e5", b'"\xc3\xa9"', b"1000000000000000000000000000"):
+        assert read_all([other, b'{"a":1,"a":2}', other]) is None
+
+
+def test_depth_and_length_are_each_element_s_own() -> None:
+    assert read_all([b"[" * 32 + b"]" * 32] * 40) is not None
+    assert read_all([b"1", b"[" * 33 + b"]" * 33]) is None
+    assert read_all([b'"' + b"a" * 49_000 + b'"'] * 30) is not None
+    assert read_all([]) == []
+
+
+@settings(max_examples=500)
+@given(st.lists(st.text(alphabet='{}[]",:\\u0061bd8e.-1 \n\té\x00nt', max_size=12), min_size=1, max_size=4))
+def test_together_nothing_is_read_that_the_strict_reading_refuses(texts: list[str]) -> None:
+    elements = [f'{{"a":"{text}","b":1}}' for text in texts]
+    try:
+        decoder = json.JSONDecoder(strict=False)
+        if any(decoder.raw_decode(element)[1] < len(element) for element in elements):
+            return
+    except ValueError:
+        return
+    values = read_all([element.encode() for element in elements])
+    if values is not None:
+        assert repr(values) == repr([read_strictly(element.encode()) for element in elements])
 
 
 TEXTS = st.text(alphabet='{}[]",:\\u0061bd8e.-1 \n\té\x00nt', max_size=40)
@@ -130,8 +172,9 @@ def test_of_too_many_elements_no_more_is_told_than_that() -> None:
     assert slice_certain(b"[]", most=3) == []
     sliced = slice_certain(b"[" + b"1," * MOST_COUNTED + b"1]", most=3)
     assert sliced is not None
-    assert len(sliced) > MOST_COUNTED
-    assert slice_certain(b"[" + b"1," * MOST_COUNTED + b"%%%", most=MOST_COUNTED) == sliced
+    assert len(sliced) == 4
+    assert slice_certain(b"[1,2,3,4]", most=3) == sliced
+    assert slice_certain(b"[" + b"1," * MOST_COUNTED + b"%%%", most=MOST_COUNTED) == [b""] * (MOST_COUNTED + 1)
     assert slice_certain(b"[" + b"1," * MOST_COUNTED + b"1]", most=MOST_COUNTED + 1) == [b"1"] * (MOST_COUNTED + 1)
     for data in (b"{}", b"1", b"[1", b"[1}", b"[1] 2"):
         assert slice_certain(data, most=3) is None

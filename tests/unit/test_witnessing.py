@@ -21,11 +21,13 @@ from comity.node.cosigning import find_cosigned, list_states, list_witnesses, re
 from comity.node.founding import found_node
 from comity.node.node import Node, open_node
 from comity.node.parties import add_party, export_manifest
+from comity.node.rotation import Rotated, rotate_keys
 from comity.node.witness import find_log_keys, find_witness_keys, list_witnessed
 from comity.release.disclosure import EntryType
+from comity.signing import Role as KeyRole
 from comity.store import SqliteStore, log
 from comity.tlog.cosignature import sign_cosignature, verify_cosignature
-from comity.tlog.note import SignatureType, VerifierKey, format_signature_line, format_vkey, parse_note
+from comity.tlog.note import SignatureType, VerifierKey, format_signature_line, format_vkey, parse_note, verify_note
 from comity.tlog.origin import next_origin
 from comity.tlog.policy import parse_trust_policy, verify_quorum
 from comity.tlog.witness import parse_add_checkpoint
@@ -188,6 +190,38 @@ def test_the_cosigned_head_satisfies_a_policy_of_others(world: World) -> None:
     assert set(found.timestamps.values()) == {world.now // 1_000_000}
 
 
+def test_of_two_heads_the_one_is_shown_that_more_have_cosigned(world: World) -> None:
+    node = world.nodes["aurelia"]
+    with witnessed(world, "borealia", "meridia"):
+        asyncio.run(gather_cosignatures(node))
+        both = cosigned(node)
+        size = grow(world)
+        asyncio.run(gather_cosignatures(node, besides=["comity/meridia/witness"]))
+    assert both is not None
+    assert cosigned(node) == both
+    newer = cosigned(node, at_least=size)
+    assert newer is not None
+    assert [line.name for line in parse_note(newer).signatures] == ["comity/aurelia", BOREALIA]
+    assert cosigned(node, at_least=size, witnesses=2) is None
+
+
+def test_a_head_under_a_key_before_a_rotation_is_shown_to_nobody(world: World) -> None:
+    node = world.nodes["aurelia"]
+    with witnessed(world, "borealia"):
+        asyncio.run(gather_cosignatures(node))
+        assert cosigned(node) is not None
+        rotate_keys(node, [KeyRole.LOG], by=world.actor("aurelia", Role.LIAISON))
+        done = rotate_keys(node, [KeyRole.LOG], by=world.actor("aurelia", Role.LEGAL))
+        assert isinstance(done, Rotated)
+        assert cosigned(node) is None
+        assert "not yet its newest manifest" in asyncio.run(gather_cosignatures(node)).problems[BOREALIA]
+        world.deliver()
+        assert asyncio.run(gather_cosignatures(node)).cosigned == (BOREALIA,)
+    note = cosigned(node)
+    assert note is not None
+    verify_note(parse_note(note), node.origin, node.signers[KeyRole.LOG].public_key)
+
+
 def test_who_has_cosigned_is_not_asked_again_until_an_hour_has_gone(world: World) -> None:
     pretender = North(world.now // 1_000_000)
     ask_pretender(world, pretender, gather_cosignatures)
@@ -265,6 +299,23 @@ def test_rounds_leave_in_peace_who_does_not_answer(world: World) -> None:
 
     ask_pretender(world, pretender, run)
     assert len(pretender.asked) == 1
+
+
+def test_who_rests_is_asked_at_once_when_what_kept_it_may_be_gone(world: World) -> None:
+    """After a rotation, and when a partner has got a message: it may not have had the manifest before."""
+    pretender = Pretender(say(403, b""))
+
+    async def run(node: Node) -> None:
+        rounds = Rounds(node)
+        await rounds.ask()
+        await rounds.ask()
+        assert len(pretender.asked) == 1
+        rounds.wake()
+        found = await rounds.ask()
+        assert "does not know the key of this log" in found.problems[NORTH_KEY.name]
+
+    ask_pretender(world, pretender, run)
+    assert len(pretender.asked) == 2
 
 
 def test_nothing_is_asked_for_before_it_is_committed(world: World) -> None:

@@ -106,6 +106,9 @@ NEEDS: Mapping[str, Need] = {
     # What takes evidence away, or gives the log another name.
     "purge": _TWO,
     "recover": _TWO,
+    # What lets other keys speak for a partner, or lets something stand that its giver does not show.
+    "repin": _TWO,
+    "waive": _TWO,
     # A manifest binds the party: by it partners know whose signatures are its own.
     "rotate": _KEYS,
     "renew": _KEYS,

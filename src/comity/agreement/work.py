@@ -41,6 +41,8 @@ class WorkKind(StrEnum):
     UNACKNOWLEDGED = "unacknowledged"
     STRANGER = "stranger"
     UNPARSABLE_PATTERN = "unparsable-pattern"
+    NO_RECEIPT = "no-receipt"
+    WITHOUT_RECEIPT = "without-receipt"
     RECALL_UNACKNOWLEDGED = "recall-unacknowledged"
     RECALL_TO_DECIDE = "recall-to-decide"
     RECALL_REFUSED = "recall-refused"

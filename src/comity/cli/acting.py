@@ -6,7 +6,8 @@
     if it deleted objects: wait until no process of the node has them in memory;
     if it took in objects: a parser reads those of their patterns that it has to, bounded in time, and what it found is
     said;
- 3. if it queued messages: one try to deliver them, bounded in time, and who has not acknowledged yet is said.
+ 3. if it queued messages: one try to deliver them, bounded in time, and who has not acknowledged yet is said;
+ 4. if it gave the log another key: the witnesses are asked at once, bounded in time, and who has not cosigned is said.
 
 The serving process and a command that is alone with the store both answer through `act`, so that neither differs. What
 time brings (`node.upkeep`) the serving process does by itself; a command that is alone does it first, so that what it
@@ -22,7 +23,7 @@ from typing import Protocol
 from comity.cli.checking import Checking
 from comity.cli.operations import perform
 from comity.cli.operations.objects import describe_patterns
-from comity.cli.operations.rotation import describe_untold
+from comity.cli.operations.rotation import describe_uncosigned, describe_untold
 from comity.cli.operations.standing import describe_waiting
 from comity.cli.reply import Json, Reply, fail_with
 from comity.errors import ComityError
@@ -43,6 +44,10 @@ STOP_DELIVERY_SECONDS = 0.5
 """The same where something was stopped: it is, whether partners know of it or not, and who stopped it wants to know."""
 
 
+COSIGN_SECONDS = 3.0
+"""How long an answer waits for witnesses; who has not cosigned by then is asked again later."""
+
+
 class Surroundings(Protocol):
     """What an operation has around it."""
 
@@ -57,6 +62,9 @@ class Surroundings(Protocol):
 
     async def deliver(self, *, seconds: float) -> None:
         """Try to deliver what is queued; return within `seconds`, whatever happened."""
+
+    async def cosign(self, *, seconds: float) -> None:
+        """Ask every witness for the head that there is; return within `seconds`, whatever happened."""
 
 
 async def act(node: Node, operation: str, arguments: Mapping[str, Json], *, around: Surroundings) -> Reply:
@@ -76,7 +84,14 @@ async def act(node: Node, operation: str, arguments: Mapping[str, Json], *, arou
             result = {**result, "waiting": describe_waiting(node, outcome.sends)}
         if outcome.tells:
             await around.deliver(seconds=DELIVERY_SECONDS)
-            result = {**result, "waiting": describe_untold(node, result)}
+            # Witnesses that are partners have to have the manifest first. Until a quorum has cosigned under the new
+            # key, partners who ask for one take nothing in.
+            await around.cosign(seconds=COSIGN_SECONDS)
+            result = {
+                **result,
+                "waiting": describe_untold(node, result),
+                "uncosigned": describe_uncosigned(node),
+            }
         return Reply(code=outcome.code, result=result)
     except ComityError as error:
         return fail_with(error)
@@ -111,6 +126,15 @@ class _Alone:
             from comity.peers import deliver
 
             await asyncio.wait_for(deliver(self._node), seconds)
+
+    async def cosign(self, *, seconds: float) -> None:
+        """One try, of which nothing is told as a failure of the act."""
+        with contextlib.suppress(TimeoutError, ComityError):
+            if not self._node.settings.witnesses:
+                return
+            from comity.witnessing import gather_cosignatures
+
+            await asyncio.wait_for(gather_cosignatures(self._node), seconds)
 
 
 def act_alone(

@@ -19,7 +19,7 @@ from comity.release.receipt import (
 from comity.signing import Manifest, parse_manifest, parse_signed_document, verify_manifest
 from comity.tlog.policy import parse_trust_policy
 
-__all__ = ["describe_receipt", "verify_files"]
+__all__ = ["describe_handling", "describe_receipt", "verify_files"]
 
 
 def verify_files(
@@ -64,7 +64,7 @@ def describe_receipt(verified: VerifiedReceipt, handling: Handling | None) -> di
         "manifest": verified.manifest,
         "witnesses": witnesses,
         "objects": [_describe_object(item) for item in verified.objects],
-        "handling": None if handling is None else _describe_handling(handling),
+        "handling": None if handling is None else describe_handling(handling),
     }
 
 
@@ -81,7 +81,8 @@ def _describe_object(item: DisclosedObject) -> dict[str, Json]:
     return {"id": item.id, "version": item.version, "digest": item.digest, "redacted": list[Json](item.redacted)}
 
 
-def _describe_handling(handling: Handling) -> dict[str, Json]:
+def describe_handling(handling: Handling) -> dict[str, Json]:
+    """How terms have what was given handled, as programs read it."""
     return {
         "title": handling.title,
         "audience": list[Json](sorted(handling.audience)),

@@ -104,7 +104,16 @@ def fail_with(error: ComityError) -> Reply:
 
 
 def describe_bug(error: Exception) -> dict[str, Json]:
-    """The body of an error that nobody foresaw; the incident id is drawn here and named nowhere else."""
+    """The body of an error that nobody foresaw; the incident id is drawn here and named nowhere else.
+
+    What the operating system could not do is no bug: a file that cannot be read or written is for the operator.
+    """
+    if isinstance(error, OSError) and not isinstance(error, ConnectionError):
+        failed = UnavailableError(
+            f"{error.filename or 'a file of this command'}: {error.strerror or error}. Whether the command was done is"
+            " not known: see to the disk, look, and do it again if it was not"
+        )
+        return fail_with(failed).error or {}
     incident = secrets.token_hex(4)
     message = (
         f"this is a bug in Comity, incident {incident} ({type(error).__name__}); whether the command was done is not"

@@ -157,6 +157,8 @@ class _Serving:
     def __init__(self, node: Node, server: Server) -> None:
         self.server = server
         self.checking = Checking(node)
+        self._rounds = Rounds(node)
+        self._round = asyncio.Lock()
         self._reloading: asyncio.Task[None] | None = None
         self._node = node
         self._busy = set[PartyId]()
@@ -241,15 +243,27 @@ class _Serving:
 
     async def cosign_always(self) -> None:
         """Have the head cosigned for as long as this process serves. What is asked for is committed already."""
-        rounds = Rounds(self._node)
         while True:
+            await self._cosign_once()
+            await asyncio.sleep(_COSIGNING_PAUSE_SECONDS)
+
+    async def cosign(self, *, seconds: float) -> None:
+        """One round in which everybody is asked; what takes longer goes on by itself."""
+        self._rounds.wake()
+        trying = asyncio.create_task(self._cosign_once())
+        self._trying.add(trying)
+        trying.add_done_callback(self._trying.discard)
+        await asyncio.wait({trying}, timeout=seconds)
+
+    async def _cosign_once(self) -> None:
+        """One round; it waits for the one that is under way, which may be about an older head."""
+        async with self._round:
             try:
-                await rounds.ask()
+                await self._rounds.ask()
             except ComityError as error:
                 _log.error("the head could not be cosigned: %s", error.detail)
             except Exception:  # noqa: BLE001 (the process must go on serving: a head without cosignatures is a good one)
                 _log.exception("the head could not be cosigned")
-            await asyncio.sleep(_COSIGNING_PAUSE_SECONDS)
 
     async def _keep_up_once(self) -> None:
         done = keep_up(self._node)
@@ -283,7 +297,8 @@ class _Serving:
 
     async def _deliver_once(self) -> None:
         try:
-            await deliver(self._node, busy=self._busy)
+            if await deliver(self._node, busy=self._busy):
+                self._rounds.wake()  # one of them may be a witness that did not have this party's newest manifest
         except ComityError as error:
             _log.error("messages could not be delivered: %s", error.detail)
         except Exception:  # noqa: BLE001 (delivery must go on in five seconds, whatever this was)

@@ -18,19 +18,22 @@ succeeds or fails by its pattern alone, also where it is not kept.
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import NamedTuple
 
 from comity.agreement.channels import Channel
 from comity.agreement.terms import Terms
 from comity.canonical import sha256_digest
 from comity.errors import MalformedObject, NotFoundError
 from comity.ids import Digest, Instant, ObjectId, PartyId
-from comity.node.ingest import Intake, Parts, ReadBundle, join_intakes, read_in_steps, take_part
+from comity.node.ingest import Intake, join_intakes, read_in_steps, take_part
 from comity.node.node import Act, Node
+from comity.node.parts import Parts, ReadBundle
 from comity.node.standing import Dossier, find_places
 from comity.node.steps import Steps, finish
-from comity.release.receiving import find_restrictions
+from comity.release.receiving import find_outside, find_restrictions
 from comity.stix.labels import make_tags
 from comity.stix.objects import UNVERSIONED, BundleReading, ParsedBundle
 from comity.store import Transaction, patterns, statuses
@@ -53,6 +56,7 @@ __all__ = [
     "forget_old",
     "list_unkept",
     "list_write_collections",
+    "note_unkept",
     "read_status",
 ]
 
@@ -86,8 +90,7 @@ class WriteCollection:
     giver: PartyId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Detail:
+class Detail(NamedTuple):
     """One object of a status (TAXII 2.1 §4.3.1); `message` is empty for one that was received.
 
     `pattern` is the digest of a pattern that a parser has to read before it is known what becomes of the object.
@@ -140,8 +143,14 @@ def accept_objects(node: Node, data: bytes, *, giver: PartyId, collection: str) 
     return finish(accept_in_steps(node, data, giver=giver, collection=collection))
 
 
-def accept_in_steps(node: Node, data: bytes, *, giver: PartyId, collection: str) -> Steps[Status | OverQuota]:
-    """`accept_objects`, and a turn for others between its parts; the gate is asked anew for each."""
+def accept_in_steps(
+    node: Node, data: bytes, *, giver: PartyId, collection: str, is_alone: Callable[[], bool] = lambda: False
+) -> Steps[Status | OverQuota]:
+    """`accept_objects`, and a turn for others between its parts; the gate is asked anew for each.
+
+    While nobody else asks for anything (`is_alone`), an envelope of plain objects is one part: each part costs as much
+    as a hundred objects.
+    """
     most = min(MAX_ENVELOPE_OBJECTS, node.settings.write_objects_per_day)
     # Before any of it is read: else who has no quota left could have others wait for the reading of what it sends.
     if (over := _find_excess(node, giver, Use(bytes=len(data), objects=1))) is not None:
@@ -161,7 +170,7 @@ def accept_in_steps(node: Node, data: bytes, *, giver: PartyId, collection: str)
             target = _find_target(node, act, giver, collection)
             status = None if intakes else _charge(node, act, giver, use)
             if status is None:
-                intakes.append(_take_part(node, act, target, read.checked, parts))
+                intakes.append(_take_part(node, act, target, read.checked, parts, whole=is_alone()))
             if parts.is_last():
                 status = _keep_status(act, giver, read, join_intakes(intakes, read.checked.bad))
     return status
@@ -180,16 +189,19 @@ def _find_one(node: Node, transaction: Transaction, giver: PartyId, collection: 
     return None if place is None else _open(node, place, collection, giver)
 
 
-def _take_part(node: Node, act: Act, target: WriteCollection, sent: ParsedBundle, parts: Parts) -> Intake:
+def _take_part(
+    node: Node, act: Act, target: WriteCollection, sent: ParsedBundle, parts: Parts, *, whole: bool
+) -> Intake:
     intake = take_part(
         act,
         parts,
         holding=Holding(originator=target.giver, received_under=target.terms.hash, added_at=act.now),
         tags=make_tags(),
         restrictions=find_restrictions(target.channel, giver=target.giver, receiver=node.party),
+        outside=partial(find_outside, channel=target.channel, giver=target.giver, receiver=node.party),
+        whole=whole,
     )
-    if intake.clashing:
-        _note_unkept(act, target, sent, intake)
+    note_unkept(act, sent, intake, giver=target.giver, terms=target.terms.hash, channel=target.channel.id)
     return intake
 
 
@@ -255,7 +267,7 @@ def _settle(transaction: Transaction, giver: PartyId, status: Status) -> Status:
             pendings.append(item)
         elif said is not None and said.problem is not None:
             failures.append(
-                replace(item, message=_cut(f"/pattern: {said.problem}; correct it, and send a new version"))
+                item._replace(message=_cut(f"/pattern: {said.problem}; correct it, and send a new version"))
             )
         else:
             successes.append(item)
@@ -263,7 +275,7 @@ def _settle(transaction: Transaction, giver: PartyId, status: Status) -> Status:
 
 
 def list_unkept(node: Node, *, last: int) -> list[Unkept]:
-    """What partners wrote in the last 90 days that was not kept because it clashed, oldest first."""
+    """What partners wrote or released in the last 90 days and was not kept because it clashed, oldest first."""
     with node.store.read() as transaction:
         return statuses.list_unkept(transaction, limit=last)
 
@@ -299,22 +311,23 @@ def _open(node: Node, place: tuple[Dossier, Terms, Channel], name: str, giver: P
     return WriteCollection(id=name, dossier=dossier, terms=terms, channel=channel, giver=giver)
 
 
-def _note_unkept(act: Act, target: WriteCollection, sent: ParsedBundle, intake: Intake) -> None:
+def note_unkept(act: Act, sent: ParsedBundle, intake: Intake, *, giver: PartyId, terms: Digest, channel: str) -> None:
+    """Keep what of `sent` clashed with what is held, for this party's own people; `giver` is not told."""
+    if not intake.clashing:
+        return
     versions = {place: item.version for place, (item, _) in zip(sent.places, sent.good, strict=True)}
     for bad in intake.bad:
         if bad.index in intake.clashing:
-            statuses.add_unkept(
-                act.transaction,
-                Unkept(
-                    at=act.now,
-                    giver=target.giver,
-                    terms=target.terms.hash,
-                    channel=target.channel.id,
-                    id=bad.id or ObjectId(""),
-                    version=versions[bad.index],
-                    reason=bad.detail,
-                ),
+            entry = Unkept(
+                at=act.now,
+                giver=giver,
+                terms=terms,
+                channel=channel,
+                id=bad.id or ObjectId(""),
+                version=versions[bad.index],
+                reason=bad.detail,
             )
+            statuses.add_unkept(act.transaction, entry)
 
 
 def _keep_status(act: Act, giver: PartyId, read: ReadBundle, intake: Intake) -> Status:
@@ -332,14 +345,14 @@ def _keep_status(act: Act, giver: PartyId, read: ReadBundle, intake: Intake) -> 
         if item.index not in intake.clashing
     }
     received = {
-        place: Detail(id=item.id, version=item.version)
+        place: Detail(item.id, item.version)
         for place, (item, _) in zip(read.checked.places, read.checked.good, strict=True)
         if place not in failed
     }
     pending = dict[int, Detail]()
     for place, text in read.patterns.items():
         if place in received:
-            pending[place] = replace(received.pop(place), pattern=sha256_digest(text.encode()))
+            pending[place] = received.pop(place)._replace(pattern=sha256_digest(text.encode()))
     for place, first in read.checked.repeats:
         of = next(kind for kind in (failed, pending, received) if first in kind)
         of[place] = of[first]

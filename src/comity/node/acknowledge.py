@@ -20,9 +20,9 @@ from comity.release.acknowledgement import (
     verify_acknowledgement,
 )
 from comity.release.disclosure import EntryType, parse_leaf
-from comity.release.receipt import parse_receipt
+from comity.release.receipt import read_place
 from comity.signing import Role
-from comity.store import Transaction, acknowledgements, log, receipts
+from comity.store import Transaction, acknowledgements, log, receipts, waivers
 from comity.store.acknowledgements import StoredAcknowledgement
 from comity.tlog.merkle import leaf_hash
 
@@ -66,8 +66,9 @@ def acknowledge(node: Node, giver: PartyId) -> tuple[int, bytes] | None:
             giver=giver,
             recipient=node.party,
             sequence=number,
-            leaf=Digest(leaf_hash(parse_receipt(kept.data).leaf_data).hex()),
-            unreceived=receipts.count_unreceived(act.transaction, giver),
+            leaf=Digest(leaf_hash(read_place(kept.data).leaf_data).hex()),
+            unreceived=receipts.count_unreceived(act.transaction, giver)
+            + waivers.count_waived(act.transaction, giver, through=number),
             at=act.now,
         )
         envelope = sign_acknowledgement(said, [node.signers[Role.LOG]])

@@ -32,6 +32,7 @@ from comity.node.certificate import gather_evidence, verify_evidence
 from comity.node.journal import VerifiedLog, verify_folder
 from comity.node.letteraudit import LetterAudit
 from comity.node.parties import read_node_key
+from comity.node.waiving import Waiver, verify_waivers
 from comity.release.disclosure import EntryType, Leaf, parse_leaf
 from comity.replay import Agreement, Held, Judged, Replay, ReplayedEntry
 from comity.report import Given, Tally
@@ -89,6 +90,7 @@ class Audit:
     agreements: tuple[AgreementAudit, ...]
     given: tuple[Given, ...]
     taken: tuple[Taken, ...]
+    waived: tuple[Waiver, ...]
     kinds: Mapping[EntryType, int]
 
 
@@ -141,6 +143,7 @@ def audit_folder(
                 findings.add(problem, entry=entry.position)
             if entry.position >= verified.size:
                 continue  # it has come in since the log was verified, and is of the next audit
+            now = max(now, read.leaf.at)  # the clock of this machine may be behind that of the log
             judged = replay.judge(read)
             tally.note(read.leaf)
             if judged is not None:
@@ -155,6 +158,9 @@ def audit_folder(
             for agreement in agreements.list_agreements(transaction)
         )
         taken = tuple(arrivals.count_taken(transaction, since=since, until=until))
+        waived, wrong = verify_waivers(transaction)
+        for position, problem in wrong:
+            findings.add(problem, entry=position)
     return Audit(
         party=party,
         at=now,
@@ -168,6 +174,7 @@ def audit_folder(
         agreements=tuple(item for item in told if item is not None),
         given=tally.given(),
         taken=taken,
+        waived=tuple(waived),
         kinds=tally.kinds(),
     )
 
@@ -330,7 +337,7 @@ class _Records:
     def is_vouched_for(self, party: PartyId, at: Instant) -> bool:
         if self._good is None:
             self._good = {}
-            for named, _, envelope in parties.list_manifests(self._transaction):
+            for named, _, _, envelope in parties.list_manifests(self._transaction):
                 manifest = parse_manifest(parse_signed_document(envelope).payload)
                 self._good.setdefault(named, []).append((manifest.issued_at, manifest.expires_at))
         return any(issued <= at < expires for issued, expires in self._good.get(party, ()))

@@ -68,7 +68,7 @@ _MANIFEST = "backup.json"
 _MAX_MANIFEST_BYTES = 1 << 20
 _CHUNK = 1 << 20
 _ID_BYTES = 8
-_PLAIN = ("node.toml", "recognition.toml")
+_PLAIN = ("node.toml", "recognition.toml", "witnesses.policy")
 
 Progress = Callable[[int, int], None]
 

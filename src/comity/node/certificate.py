@@ -74,8 +74,8 @@ def gather_evidence(
             for digest, envelope, recorded_at in agreements.read_evidence(transaction, agreement)
         ),
         manifests=tuple(
-            StoredManifest(party=party, digest=digest, envelope=envelope)
-            for party, digest, envelope in parties.list_manifests(transaction)
+            StoredManifest(party=party, pin=pin, digest=digest, envelope=envelope)
+            for party, pin, digest, envelope in parties.list_manifests(transaction)
         ),
         logged=logged,
     )

@@ -173,20 +173,34 @@ def list_states(node: Node) -> list[WitnessState]:
 
 
 def find_cosigned(transaction: Transaction, *, at_least: int = 0, witnesses: int = 1) -> bytes | None:
-    """The newest head over `at_least` entries or more that so many witnesses cosigned, with their lines; else None.
+    """Of the heads over `at_least` entries or more the one that most witnesses cosigned, with their lines; else None.
 
-    It is the note that this node signed, with the lines of the witnesses below its own.
+    At least so many `witnesses`; of several heads the newest. It is the note that this node signed, with the lines of
+    the witnesses below its own. One that was signed by a log key before a rotation, or under another name, is none:
+    whoever follows this party believes the key in force alone.
     """
+    newest = log.read_head(transaction)
+    if newest is None:
+        return None
     by_size: dict[int, list[bytes]] = {}
     for size, _, line in witness.read_lines(transaction):
         by_size.setdefault(size, []).append(line)
-    for size, lines in by_size.items():
+    in_force = _name_keys(parse_note(newest))
+    # Sorting keeps the order of equals, which is that of `read_lines`: the greatest size first.
+    for size, lines in sorted(by_size.items(), key=lambda item: -len(item[1])):
         note = log.read_head_at(transaction, size)
-        if size >= at_least and len(lines) >= witnesses and note is not None:
-            own = parse_note(note)
+        if size < at_least or len(lines) < witnesses or note is None:
+            continue
+        own = parse_note(note)
+        if _name_keys(own) == in_force:
             others = tuple(signature for line in lines for signature in parse_signature_lines(line))
             return format_note(Note(text=own.text, signatures=(*own.signatures, *others)))
     return None
+
+
+def _name_keys(note: Note) -> frozenset[tuple[str, bytes]]:
+    """By which keys of which log the note says to be signed; it is one of this node's own."""
+    return frozenset((line.name, line.key_hash) for line in note.signatures)
 
 
 def _find_witness(

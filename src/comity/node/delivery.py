@@ -12,13 +12,21 @@ nobody is asked for, and the giver's own signature is all there is.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from comity.errors import ConfigError, ConflictError, MalformedError, NotFoundError, ReceiptRefused
+from comity.errors import (
+    ConfigError,
+    ConflictError,
+    MalformedError,
+    MalformedReceipt,
+    NotFoundError,
+    ReceiptRefused,
+)
 from comity.ids import Digest, PartyId
 from comity.node.node import Act, Node
 from comity.node.parties import read_manifests
+from comity.node.quorum import count_for, list_uncounted
 from comity.release.delivery import Expected, Shown
 from comity.release.receipt import format_receipt, parse_receipt
-from comity.store import agreements, receipts
+from comity.store import agreements, parties, receipts, waivers
 from comity.store.receipts import KeptReceipt, RefusedPage
 from comity.tlog.policy import TrustPolicy, parse_trust_policy
 
@@ -32,6 +40,7 @@ __all__ = [
     "keep_shown",
     "list_refused_pages",
     "read_trust_policy",
+    "say_uncounted",
 ]
 
 _MOST_EVIDENCE_BYTES = 1024 * 1024
@@ -66,8 +75,9 @@ def expect_receipt(node: Node, giver: PartyId, number: int) -> Expected:
     """
     policy = read_trust_policy(node)
     with node.store.read() as transaction:
-        manifest = read_manifests(transaction).get(giver)
-        last = receipts.read_last_receipt(transaction, giver)
+        manifests = read_manifests(transaction)
+        manifest = manifests.get(giver)
+        last = waivers.read_reached(transaction, giver)
         seen = receipts.read_seen(transaction, giver)
     if manifest is None:
         raise NotFoundError(f"{giver} is not a party this node knows; pin it with `party add FILE --digest D`")
@@ -77,8 +87,18 @@ def expect_receipt(node: Node, giver: PartyId, number: int) -> Expected:
         sequence=number if last is None else last + 1,
         manifest=manifest,
         seen=seen,
-        policy=policy,
+        policy=None if policy is None else count_for(policy, giver, manifests),
     )
+
+
+def say_uncounted(node: Node, giver: PartyId) -> str:
+    """A sentence on each witness of the policy that does not count for what `giver` shows; empty where all do."""
+    policy = read_trust_policy(node)
+    if policy is None:
+        return ""
+    with node.store.read() as transaction:
+        found = list_uncounted(policy, giver, read_manifests(transaction))
+    return "".join(f" {item.name} in witnesses.policy does not count: {item.why}." for item in found)
 
 
 def keep_missing(node: Node, shown: Sequence[Shown]) -> None:
@@ -101,7 +121,11 @@ def keep_shown(act: Act, shown: Shown, *, arrived: bool) -> None:
         ConflictError: other receipts of this giver were kept meanwhile: what it was verified against is past.
     """
     verified, giver = shown.verified, shown.verified.giver
-    last = receipts.read_last_receipt(act.transaction, giver)
+    if parties.read_pinned(act.transaction, giver) != verified.manifest:
+        raise ConflictError(
+            f"{giver} is pinned by another manifest since this was asked for, and nothing of it is kept"
+        )
+    last = waivers.read_reached(act.transaction, giver)
     seen = receipts.read_seen(act.transaction, giver)
     if (last is not None and last != verified.sequence - 1) or seen != shown.before:
         raise ConflictError(f"something else of {giver} was taken in meanwhile, and nothing of this page; pull again")
@@ -156,11 +180,17 @@ def find_kept_receipt(node: Node, giver: PartyId, sequence: int) -> tuple[KeptRe
     """A receipt that `giver` gave, and its bytes with the terms, for whoever has not got them.
 
     Raises:
-        NotFoundError: none was kept.
+        NotFoundError: none was kept, or what it lists was purged.
     """
     with node.store.read() as transaction:
         kept = receipts.read_receipt(transaction, giver, sequence)
         terms = None if kept is None else agreements.read_terms(transaction, kept.terms)
     if kept is None:
         raise NotFoundError(f"no receipt of {giver} for its disclosure {sequence} was kept here")
-    return kept, format_receipt(replace(parse_receipt(kept.data), terms=terms))
+    try:
+        return kept, format_receipt(replace(parse_receipt(kept.data), terms=terms))
+    except MalformedReceipt as error:
+        raise NotFoundError(
+            f"what the receipt of {giver} for its disclosure {sequence} lists was purged here; its place in the log of"
+            f" {giver} is all that is left"
+        ) from error

@@ -15,12 +15,15 @@ from comity.ids import AgreementId, ObjectId, PartyId, format_instant
 from comity.node.gate import ask_gate
 from comity.node.node import Node
 from comity.node.parties import find_party
+from comity.node.provenance import Provenance, find_provenance
 from comity.node.standing import Dossier, list_dossiers
 from comity.release.clauses import Finding, read_findings
 from comity.release.decision import Withhold, decide, decide_history
 from comity.release.history import find_threshold
 from comity.release.verdict import Verdict, put_in_words, rank_verdict
 from comity.stix.labels import Label
+from comity.stix.markings import Repeat, find_repeats
+from comity.stix.objects import parse_object
 from comity.store import Transaction, deletions, feeds, objects
 from comity.store.deletions import Tombstone
 from comity.store.objects import StoredObject
@@ -28,6 +31,7 @@ from comity.store.objects import StoredObject
 __all__ = [
     "Explanation",
     "Reading",
+    "Repeat",
     "Shown",
     "Tombstone",
     "Verdict",
@@ -54,6 +58,8 @@ class Shown:
     label: Label
     versions: tuple[str, ...]
     data: bytes
+    provenance: Provenance
+    repeats: tuple[Repeat, ...] = ()
     deleted: tuple[Tombstone, ...] = ()
 
 
@@ -76,12 +82,16 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """The verdict that counts (the most any channel lets go) and the reading of every channel towards the party."""
+    """The verdict that counts (the most any channel lets go) and the reading of every channel towards the party.
+
+    `repeats` say what is marked in the object and stands again in it, so that more is restricted than is marked.
+    """
 
     object: StoredObject
     recipient: PartyId
     verdict: Verdict
     readings: tuple[Reading, ...]
+    repeats: tuple[Repeat, ...] = ()
 
 
 def find_object(transaction: Transaction, prefix: str) -> StoredObject:
@@ -120,10 +130,11 @@ def explain(node: Node, prefix: str, *, to: PartyId) -> Explanation:
             for channel in (standing.current or standing.latest).channels
             if (node.party, to) in channel.pairs(standing.members)
         )
+        repeats = _find_repeats(objects.read_body(transaction, item.pk))
     nothing = Withhold(clause="status", reason=f"no agreement on record lets this node give anything to {to}")
     best = min(readings, key=_rank, default=None)
     verdict = put_in_words(nothing, data=b"") if best is None else best.verdict
-    return Explanation(object=item, recipient=to, verdict=verdict, readings=readings)
+    return Explanation(object=item, recipient=to, verdict=verdict, readings=readings, repeats=repeats)
 
 
 def show_object(node: Node, prefix: str) -> Shown:
@@ -136,11 +147,14 @@ def show_object(node: Node, prefix: str) -> Shown:
         item = find_object(transaction, prefix)
         held = [version.version for version in objects.read_versions_of(transaction, [item.id])]
         stones = deletions.read_tombstones(transaction, [item.id]).get(item.id, [])
+        data = objects.read_body(transaction, item.pk)
         return Shown(
             object=item,
             label=objects.read_label(transaction, item.label),
             versions=tuple(held),
-            data=objects.read_body(transaction, item.pk),
+            data=data,
+            provenance=find_provenance(node, transaction, item),
+            repeats=_find_repeats(data),
             deleted=tuple(stone for stone in stones if stone.version not in held),
         )
 
@@ -156,6 +170,10 @@ def find_deleted(node: Node, prefix: str) -> tuple[Tombstone, ...]:
     if len({stone.id for stone in stones}) > 1:
         raise MalformedRequest(f"{prefix!r} fits several deleted objects; give more characters")
     return tuple(stones)
+
+
+def _find_repeats(data: bytes) -> tuple[Repeat, ...]:
+    return find_repeats(parse_object(data)[1])
 
 
 def _read(

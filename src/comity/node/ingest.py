@@ -13,13 +13,16 @@ taken in again when its originator gives it again, and from nobody else: to dele
 file is no way out of its giver's terms.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import cast
 
 from comity.canonical import Json, sha256_digest
 from comity.errors import ComityError, MalformedObject
-from comity.ids import Instant, ObjectId, format_instant
+from comity.ids import ObjectId
+from comity.node.clashes import find_same, is_echo
 from comity.node.node import Act, Node
+from comity.node.parts import Parts, ReadBundle
 from comity.node.relabel import relabel
 from comity.node.schemas import read_schemas
 from comity.node.steps import Steps, finish
@@ -32,22 +35,17 @@ from comity.stix.objects import (
     BundleReading,
     ParsedBundle,
     StixObject,
-    find_statements,
     join_bundles,
 )
-from comity.stix.parts import divide, weigh
 from comity.stix.patterns import UNCHECKED, UNPARSABLE, find_unsettled
 from comity.stix.validation import validate_bundle
-from comity.store import Transaction, arrivals, deletions, feeds, objects, patterns, recalls
-from comity.store.deletions import Tombstone
+from comity.store import Transaction, arrivals, deletions, objects, patterns, recalls
 from comity.store.objects import Holding, StoredObject
 from comity.store.patterns import KnownPattern
 
 __all__ = [
     "PART_OBJECTS",
     "Intake",
-    "Parts",
-    "ReadBundle",
     "add_in_steps",
     "add_objects",
     "join_intakes",
@@ -62,6 +60,7 @@ _BYTES_AT_ONCE = 128 * 1024
 PART_OBJECTS = 1_000
 """Objects of this node's own in one act: it takes about 40 ms."""
 
+_PLAIN_MEMBERS = 3
 _READ = ("type", "id", "object_marking_refs", "extensions", "country", "definition_type")
 """What `stix.markings` and `stix.tags` read, where nothing is marked in part, and `find_statements`."""
 
@@ -71,26 +70,14 @@ class Intake:
     """What became of a bundle: `added` new versions, `known` ones that were held already, `bad` with the reason.
 
     `clashing` are the places of those of `bad` that are well formed and clash with what is held, or was deleted. Their
-    giver must not be told so: it would learn what others gave.
+    giver must not be told so: it would learn what others gave. `outside` are those that the terms do not let come.
     """
 
     added: tuple[ObjectId, ...]
     known: int
     bad: tuple[BadObject, ...]
     clashing: frozenset[int] = frozenset()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadBundle:
-    """A bundle that was parsed and validated.
-
-    `versions` are those of what validation alone refused, by place; `patterns` those that only a parser can tell the
-    truth of.
-    """
-
-    checked: ParsedBundle
-    versions: Mapping[int, str]
-    patterns: Mapping[int, str] = field(default_factory=dict)
+    outside: frozenset[int] = frozenset()
 
 
 def add_objects(node: Node, data: bytes, *, tags: Tags) -> Intake:
@@ -127,10 +114,12 @@ def read_in_steps(reading: BundleReading) -> Steps[ReadBundle]:
         checked = validate_bundle(schemas, parsed)
         if len(checked.good) < len(parsed.good):
             versions |= {place: item.version for place, (item, _) in zip(parsed.places, parsed.good, strict=True)}
+        good = list[tuple[StixObject, dict[str, Json]]]()
         for place, (item, value) in zip(checked.places, checked.good, strict=True):
             if item.type == "indicator" and (pattern := find_unsettled(value)) is not None:
                 unsettled[place] = pattern
-        parts.append(replace(checked, good=tuple([(item, _trim(value)) for item, value in checked.good])))
+            good.append((item, _trim(value)))
+        parts.append(replace(checked, good=tuple(good)))
     return ReadBundle(checked=join_bundles(parts), versions=versions, patterns=unsettled)
 
 
@@ -141,55 +130,6 @@ def _trim(value: dict[str, Json]) -> dict[str, Json]:
     return {name: value[name] for name in _READ if name in value}
 
 
-class Parts:
-    """The good objects of a bundle, to be taken in by parts of about `most` (`stix.parts`), each in an act of its own.
-
-    None is for whoever takes all of it in by one act. What came in from elsewhere between two acts may change which
-    parts are right: then they are made anew.
-    """
-
-    def __init__(self, read: ReadBundle, *, most: int | None) -> None:
-        bundle = read.checked
-        self.statements = find_statements(bundle.good)
-        self.patterns = read.patterns
-        self._most = most
-        self._places = bundle.places
-        self._good = bundle.good
-        self._left: list[list[int]] = [[*range(len(bundle.good))]]
-        self._head: int | None = None
-
-    def is_last(self) -> bool:
-        """Whether nothing is left."""
-        return not self._left
-
-    def next_part(self, transaction: Transaction) -> ParsedBundle:
-        """The next part; the first may be empty."""
-        head = objects.read_head_seq(transaction)
-        if head != self._head:
-            self._divide(transaction)
-        part = self._left.pop(0)
-        # What the part takes up itself is nothing that came from elsewhere: see `mark`.
-        self._head = head
-        return ParsedBundle(
-            good=tuple([self._good[place] for place in part]),
-            places=tuple([self._places[place] for place in part]),
-            bad=(),
-        )
-
-    def mark(self, transaction: Transaction) -> None:
-        """The part was taken in; what comes in after this comes from elsewhere."""
-        self._head = objects.read_head_seq(transaction)
-
-    def _divide(self, transaction: Transaction) -> None:
-        left = sorted(place for part in self._left for place in part)
-        items = [self._good[place][0] for place in left]
-        if self._most is None or sum(map(weigh, items)) <= self._most:
-            self._left = [left]
-            return
-        held = objects.read_held(transaction, {item.id for item in items})
-        self._left = [[left[place] for place in part] for part in divide(items, held=held, most=self._most)]
-
-
 def join_intakes(intakes: Sequence[Intake], bad: Collection[BadObject]) -> Intake:
     """What became of a bundle whose parts were taken in; `bad` are those of its objects that are in no part."""
     return Intake(
@@ -197,12 +137,25 @@ def join_intakes(intakes: Sequence[Intake], bad: Collection[BadObject]) -> Intak
         known=sum(intake.known for intake in intakes),
         bad=tuple(sorted([*bad, *(one for intake in intakes for one in intake.bad)], key=lambda entry: entry.index)),
         clashing=frozenset().union(*(intake.clashing for intake in intakes)),
+        outside=frozenset().union(*(intake.outside for intake in intakes)),
     )
 
 
-def take_part(act: Act, parts: Parts, *, holding: Holding, tags: Tags, restrictions: Restrictions) -> Intake:
-    """What became of the next part of a bundle, within the act of whoever takes it in."""
-    parsed = parts.next_part(act.transaction)
+def take_part(
+    act: Act,
+    parts: Parts,
+    *,
+    holding: Holding,
+    tags: Tags,
+    restrictions: Restrictions,
+    outside: Callable[[Label], str | None] | None = None,
+    whole: bool = False,
+) -> Intake:
+    """What became of the next part of a bundle, or of all that is left, within the act of whoever takes it in.
+
+    `outside` says what shows by itself that its giver was not to give it (`release.receiving`): that is not kept.
+    """
+    parsed = parts.next_part(act.transaction, whole=whole)
     known = objects.read_statement_definitions(act.transaction, _find_definitions(parsed))
     intake = _take_in(
         act.transaction,
@@ -210,6 +163,7 @@ def take_part(act: Act, parts: Parts, *, holding: Holding, tags: Tags, restricti
         _Labels({**known, **parts.statements}, tags=tags, restrictions=restrictions),
         _note_patterns(act.transaction, parsed, parts.patterns, holding=holding),
         holding=holding,
+        outside=outside,
     )
     parts.mark(act.transaction)
     return intake
@@ -239,12 +193,14 @@ def _take_in(
     unsettled: Mapping[int, KnownPattern],
     *,
     holding: Holding,
+    outside: Callable[[Label], str | None] | None,
 ) -> Intake:
     ids = {item.id for item, _ in parsed.good}
     held = _index(objects.read_versions_of(transaction, ids))
     deleted = deletions.read_tombstones(transaction, ids)
     recalled = recalls.read_recalled(transaction, ids)
-    added, again, bad, clashing = list[_Judged](), list[tuple[StoredObject, Label]](), list[BadObject](), set[int]()
+    added, again, bad = list[_Judged](), list[tuple[StoredObject, Label]](), list[BadObject]()
+    clashing, strayed = set[int](), set[int]()
     waiting = dict[int, KnownPattern]()
     for place, (item, value) in zip(parsed.places, parsed.good, strict=True):
         try:
@@ -252,9 +208,13 @@ def _take_in(
         except ComityError as error:
             bad.append(_describe_bad(place, item, error))
             continue
+        if outside is not None and (broken := outside(label)) is not None:
+            bad.append(BadObject(index=place, id=item.id, where=f"/objects/{place}", detail=broken))
+            strayed.add(place)
+            continue
         try:
             known, stones = held.get(item.id, ()), deleted.get(item.id, ())
-            same = _find_same(known, stones, item, holding=holding) if known or stones else None
+            same = find_same(known, stones, item, holding=holding) if known or stones else None
             if same is None and recalled:
                 check_recalled(recalled.get(item.id, ()), item)
         except MalformedObject as error:
@@ -276,6 +236,7 @@ def _take_in(
         known=len(again),
         bad=tuple(bad),
         clashing=frozenset(clashing),
+        outside=frozenset(strayed),
     )
 
 
@@ -300,6 +261,7 @@ class _Labels:
         # What equal objects say is one value in memory, as a rule (`stix.markings`, `stix.tags`), so that it is looked
         # up by its place there. It is kept with the label: nothing else can take that place.
         self._made: dict[tuple[str, int, int], tuple[Markings, Tags, Label]] = {}
+        self._plain: dict[tuple[Json, ...], Label] = {}
 
     def make(self, item: StixObject, value: dict[str, Json]) -> Label:
         """The label of one object by itself.
@@ -307,6 +269,16 @@ class _Labels:
         Raises:
             MalformedObject: its markings or its tags.
         """
+        if len(value) != _PLAIN_MEMBERS or (marked := value.get("object_marking_refs")) is None:
+            return self._make(item, value)
+        # It has a type, an id and these markings: what they are was read before it came here, so they are texts.
+        plain = item.type, *cast("list[Json]", marked)
+        label = self._plain.get(plain)
+        if label is None:
+            label = self._plain[plain] = self._make(item, value)
+        return label
+
+    def _make(self, item: StixObject, value: dict[str, Json]) -> Label:
         markings, tags = read_markings(value, definitions=self._definitions), read_tags(value)
         alike = item.type, id(markings), id(tags)
         made = self._made.get(alike)
@@ -343,27 +315,26 @@ def _keep(
 
     The keys of `added`.
     """
-    restated, arrived = set[ObjectId](), list[int]()
+    restated, arrived, returned = set[ObjectId](), list[int](), list[int]()
     keys = objects.LabelKeys(transaction)
     for same, label in again:
-        if _is_echo(transaction, same, holding):
+        if same.id in TLP_IDS:
+            continue  # the same for everyone: it says nothing of anybody
+        if is_echo(transaction, same, holding):
+            returned.append(same.pk)
             continue
         arrived.append(same.pk)
         if _restate(transaction, same, label, keys):
             restated.add(same.id)
     newest = {name: versions[-1] for name, versions in held.items()}
     last = {name: version.version_at for name, version in newest.items()}
-    for item, _ in added:
-        last[item.id] = max(item.version_at, last.get(item.id, item.version_at))
+    times = [item.version_at for item, _ in added]
+    for (item, _), at in zip(added, times, strict=True):
+        if last.setdefault(item.id, at) < at:
+            last[item.id] = at
     new = [
-        objects.make_new(
-            pk,
-            item,
-            own_label=keys.find(label),
-            current=item.version_at == last[item.id],
-            first=item.id not in held,
-        )
-        for pk, (item, label) in zip(objects.reserve_keys(transaction, len(added)), added, strict=True)
+        objects.NewObject(pk, item.id, item.type, at, item, keys.find(label), at == last[item.id], item.id not in held)
+        for pk, (item, label), at in zip(objects.reserve_keys(transaction, len(added)), added, times, strict=True)
     ]
     objects.supersede(transaction, [version.pk for name, version in newest.items() if version.version_at < last[name]])
     objects.add_objects(transaction, new, relabel(transaction, new, restated=restated), holding=holding)
@@ -375,6 +346,9 @@ def _keep(
             giver=holding.originator,
             now=holding.added_at,
             receipt=holding.receipt,
+        )
+        arrivals.add_returns(
+            transaction, returned, terms=holding.received_under, giver=holding.originator, now=holding.added_at
         )
     return [item.pk for item in new]
 
@@ -391,16 +365,11 @@ def _describe_bad(place: int, item: StixObject, error: ComityError) -> BadObject
     return BadObject(index=place, id=item.id, where=f"/objects/{place}{inside}", detail=error.detail)
 
 
-def _is_echo(transaction: Transaction, same: StoredObject, holding: Holding) -> bool:
-    """Whether a partner gives back what it was given, or what is the same for everyone: neither says anything new."""
-    return same.id in TLP_IDS or feeds.was_released(transaction, same.pk, holding.originator)
-
-
 def _restate(transaction: Transaction, same: StoredObject, label: Label, keys: objects.LabelKeys) -> bool:
     """Whether more is now said of an object held already: it came another way too, or people classified it anew.
 
     Every way an object came by counts: the originators of both, an audience no wider than either. So what a partner
-    gives stays under its terms even where this party held the same bytes before.
+    gives stays under its terms even where this party held the same bytes before and had given them to nobody.
     """
     before = objects.read_label(transaction, same.own_label)
     after = restate(before, label)
@@ -408,64 +377,6 @@ def _restate(transaction: Transaction, same: StoredObject, label: Label, keys: o
         return False
     objects.set_own_label(transaction, same.pk, keys.find(after))
     return True
-
-
-def _find_same(
-    versions: Collection[StoredObject], deleted: Collection[Tombstone], item: StixObject, *, holding: Holding
-) -> StoredObject | None:
-    """Exactly this version, where it is held.
-
-    Raises:
-        MalformedObject: the version is held, or was deleted, with other bytes, or the id belongs to another originator.
-    """
-    if item.id in TLP_IDS:
-        # The same for everyone, however it was written down; its content was checked when it was parsed.
-        return next(iter(versions), None)
-    version_at = item.version_at
-    for known in versions:
-        if known.version_at == version_at:
-            if known.digest == item.digest:
-                return known
-            raise MalformedObject(
-                f"{item.id} is held in this version with other bytes; a change needs a later `modified`",
-                where="/modified",
-            )
-    _check_deleted(deleted, item, version_at=version_at, holding=holding)
-    owner = next(iter(versions)).originator if versions else holding.originator
-    if owner != holding.originator:
-        raise MalformedObject(
-            f"{item.id} came from {owner}, and only {owner} may give a new version of it; say what you know in a note"
-            " or a relationship of your own",
-            where="/id",
-        )
-    return None
-
-
-def _check_deleted(deleted: Collection[Tombstone], item: StixObject, *, version_at: Instant, holding: Holding) -> None:
-    """Nothing, when what was deleted of an object lets this version be taken in.
-
-    Raises:
-        MalformedObject: it belongs to another originator, a file brings what was received under terms, or this version
-            was held with other bytes.
-    """
-    for stone in deleted:
-        if stone.originator != holding.originator:
-            raise MalformedObject(
-                f"{item.id} came from {stone.originator} and was deleted here on {format_instant(stone.deleted_at)};"
-                f" only {stone.originator} may give it again",
-                where="/id",
-            )
-        if stone.terms is not None and holding.received_under is None:
-            raise MalformedObject(
-                f"{item.id} was received here under terms and deleted on {format_instant(stone.deleted_at)};"
-                " taking it in from a file would take those terms off it",
-                where="/id",
-            )
-        if stone.version_at == version_at and stone.digest != item.digest:
-            raise MalformedObject(
-                f"{item.id} was held in this version with other bytes; a change needs a later `modified`",
-                where="/modified",
-            )
 
 
 def _index(held: Collection[StoredObject]) -> Mapping[ObjectId, list[StoredObject]]:

@@ -6,7 +6,7 @@ a newer manifest revokes ends in the transaction that takes it: tokens and messa
 and where a transport key is revoked, the credentials given to the party are too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from comity.agreement.people import Approval
 from comity.errors import ConflictError, CorruptionError, UnknownKey, VerificationError
@@ -15,7 +15,9 @@ from comity.ids import Instant, PartyId
 from comity.letters.letter import LETTER_TYPE
 from comity.lineage import Version, make_lineage, parse_lineage, verify_lineage
 from comity.node.node import Act, Node
-from comity.release.disclosure import CredentialChange, EntryType, format_credential_content, format_key_content
+from comity.release.disclosure import CredentialChange, EntryType, format_credential_content
+from comity.release.pins import format_key_content
+from comity.release.recovery import SUCCESSION_TYPE
 from comity.signing import (
     Manifest,
     Role,
@@ -34,6 +36,7 @@ __all__ = [
     "put_manifest",
     "read_chain",
     "receive_lineage",
+    "revoke_good_credentials",
     "tell_lineage",
 ]
 
@@ -109,7 +112,7 @@ def put_manifest(
     )
     act.record(EntryType.KEY_ROTATION, content, terms=None, recipient=None, count=1)
     if not set(revoked).isdisjoint(before.roles[Role.TRANSPORT].keys):
-        _revoke_credentials(act, manifest.party)
+        revoke_good_credentials(act, manifest.party)
     # What waits for this party is worth a try at once: its keys may be what was missing.
     agreements.make_due(act.transaction, manifest.party, now=act.now)
 
@@ -156,24 +159,30 @@ def tell_lineage(node: Node, act: Act, party: PartyId, *, signer: Signer) -> Non
     )
 
 
-def endorse_undelivered(node: Node, act: Act, signer: Signer) -> None:
-    """Let what this party has said and nobody has acknowledged carry a signature by its new agreement key too."""
+def endorse_undelivered(node: Node, act: Act, staged: Mapping[Role, Signer]) -> None:
+    """Let what this party has said and nobody has acknowledged carry a signature by its new keys too.
+
+    Partners are told of the new manifest before all else: what only an old key has signed they would refuse for ever.
+    """
+    roles = {EVENT_TYPE: Role.AGREEMENT, LETTER_TYPE: Role.AGREEMENT, SUCCESSION_TYPE: Role.MANIFEST}
     for message in agreements.read_undelivered(act.transaction):
         kind = parse_signed_document(message.envelope).payload_type
-        own = kind == LETTER_TYPE or (kind == EVENT_TYPE and parse_message(message.envelope).event.party == node.party)
-        if own:
-            agreements.replace_envelope(act.transaction, message.position, endorse_message(message.envelope, [signer]))
+        signer = staged.get(roles[kind]) if kind in roles else None
+        if signer is None or (kind == EVENT_TYPE and parse_message(message.envelope).event.party != node.party):
+            continue
+        agreements.replace_envelope(act.transaction, message.position, endorse_message(message.envelope, [signer]))
 
 
-def _revoke_credentials(act: Act, party: PartyId) -> None:
-    """Whoever has taken the transport key may have taken the credentials beside it."""
-    for credential in parties.list_credentials(act.transaction, party):
-        if credential.is_good(act.now):
-            parties.revoke_credential(act.transaction, credential.id, now=act.now)
-            content = format_credential_content(
-                CredentialChange.REVOKE, party=party, credential=credential.id, expires_at=credential.expires_at
-            )
-            act.record(EntryType.CREDENTIAL, content, terms=None, recipient=None, count=1)
+def revoke_good_credentials(act: Act, party: PartyId) -> int:
+    """How many were revoked: whoever has taken the transport key may have taken the credentials beside it."""
+    good = [item for item in parties.list_credentials(act.transaction, party) if item.is_good(act.now)]
+    for credential in good:
+        parties.revoke_credential(act.transaction, credential.id, now=act.now)
+        content = format_credential_content(
+            CredentialChange.REVOKE, party=party, credential=credential.id, expires_at=credential.expires_at
+        )
+        act.record(EntryType.CREDENTIAL, content, terms=None, recipient=None, count=1)
+    return len(good)
 
 
 def _keys(manifest: Manifest) -> frozenset[bytes]:

@@ -4,10 +4,14 @@
 Every act runs in `Node.act`: one transaction in which the act, its log entries, the tiles and the signed head are
 written together. Nothing that an act decided may leave the process before `act` has ended.
 
+Time never goes back: no act is before the last entry of the log, whatever the clock of the machine says. So what has
+run out stays so, entries stand in the order of their times, and what was decided is decided the same again (`audit`).
+
 The last signed head is also kept in the file `head`, outside the database. A crash between COMMIT and the write of that
 file leaves it behind the database, which is harmless; a database behind the file was rolled back, and does not open.
 """
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -17,16 +21,18 @@ from pathlib import Path
 from comity.agreement.recognition import Policy, parse_policy
 from comity.config import Settings, load_settings
 from comity.errors import ConfigError, CorruptionError, MalformedError, NotFoundError, RolledBack, UnavailableError
-from comity.ids import Digest, Instant, PartyId
+from comity.ids import Digest, Instant, PartyId, format_instant
 from comity.keys import Keyring
 from comity.node.clock import draw_bytes, read_clock
 from comity.node.pages import Pages
-from comity.release.disclosure import SALT_BYTES, EntryType, Leaf, commit_content, format_leaf
+from comity.release.disclosure import SALT_BYTES, EntryType, Leaf, commit_content, format_leaf, parse_leaf
 from comity.signing import Manifest, Role, Signer, parse_manifest, parse_signed_document
 from comity.store import SqliteStore, Transaction, Turns, log, parties
 from comity.tlog.merkle import append_leaves, leaf_hash, root_hash
 from comity.tlog.note import Checkpoint, format_checkpoint, format_note, parse_checkpoint, parse_note, sign_note
 from comity.tlog.origin import first_origin
+
+_log = logging.getLogger("comity.node")
 
 __all__ = ["Act", "Node", "join_node", "open_node", "open_signers", "sign_head", "verify_newest", "write_head"]
 
@@ -79,6 +85,8 @@ class Act:
 ORIGIN = "log-origin"
 """What the store keeps the name of the log under, after a recovery."""
 
+_SKEW = 60_000_000
+
 _PAGES_BYTES = 48 * 1024 * 1024
 """Of pages in memory: beyond it the one that was asked for longest ago is put together again."""
 
@@ -100,16 +108,39 @@ class Node:
         self.settings = settings
         self.store = store
         self.keyring = keyring
-        self.clock = clock
+        self.read_machine_clock = clock
         self.draw = draw
         self.party = settings.party
         with store.read() as transaction:
             self._named, self.signers = open_signers(self.party, keyring, transaction)
+            self._last = _read_last_time(transaction)
         self.remembered: dict[str, tuple[int, object]] = {}
         self.pages = Pages(_PAGES_BYTES)
         self._head: bytes | None = None
         self._origin: str | None = None
         self._policy: tuple[tuple[int, ...], Policy, log.Text] | None = None
+
+    @property
+    def clock(self) -> Callable[[], Instant]:
+        """What tells the time of this node: the machine's, or that of the last entry of the log while it is later."""
+        return self._tell_time
+
+    @clock.setter
+    def clock(self, machine: Callable[[], Instant]) -> None:
+        self.read_machine_clock = machine
+
+    def _tell_time(self) -> Instant:
+        return max(self.read_machine_clock(), self._last)
+
+    def tell_of_clock(self) -> None:
+        """Let the operator know if the machine's clock is behind the log by more than clocks usually differ."""
+        if (machine := self.read_machine_clock()) < self._last - _SKEW:
+            _log.warning(
+                "the clock of this machine says %s, but the last entry of the log was recorded at %s: set the clock."
+                " Until it has passed that time this node goes on at it; what has run out by then stays so",
+                format_instant(machine),
+                format_instant(self._last),
+            )
 
     @property
     def origin(self) -> str:
@@ -138,6 +169,8 @@ class Node:
             with self.store.write() as transaction:
                 opened = transaction
                 self._renew_signers(transaction)
+                if self.store.turns is not None:  # another process may have written the last entry
+                    self._last = max(self._last, _read_last_time(transaction))
                 act = Act(transaction=transaction, now=self.clock(), draw=self.draw)
                 yield act
                 if act.entries:
@@ -229,6 +262,7 @@ class Node:
         """
         transaction = act.transaction
         self._renew_signers(transaction)
+        self._last = max(self._last, act.now)
         size = log.read_size(transaction)
         log.add_entries(transaction, size, act.entries)
         log.write_sequences(transaction, act.sequences)
@@ -262,6 +296,7 @@ def open_node(folder: Path, unlock: Callable[[], bytes] | None = None) -> Node:
     try:
         node = Node(folder, settings=settings, store=store, keyring=keyring)
         verify_newest(folder, store)
+        node.tell_of_clock()
         with store.read() as transaction, suppress(OSError):
             # What a crash has left of new keys. Where the disk does not let it, it is done at the next opening.
             keyring.settle(_read_own(settings.party, transaction).roles)
@@ -305,6 +340,17 @@ def write_head(folder: Path, head: bytes) -> None:
         file.flush()
         os.fdatasync(file.fileno())
     temporary.replace(folder / "head")
+
+
+def _read_last_time(transaction: Transaction) -> Instant:
+    """When the last entry of the log was recorded; the beginning of time for an empty one.
+
+    An entry that was altered says nothing here; that it was is found where the log is verified.
+    """
+    row = transaction.row("SELECT leaf FROM log_entry ORDER BY position DESC LIMIT 1")
+    with suppress(MalformedError):
+        return Instant(0) if row is None else parse_leaf(bytes(row[0])).at
+    return Instant(0)
 
 
 def _read_own(party: PartyId, transaction: Transaction) -> Manifest:

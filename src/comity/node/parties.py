@@ -17,11 +17,12 @@ from comity.errors import (
     MalformedRequest,
     NotFoundError,
     UnavailableError,
+    VerificationError,
 )
 from comity.exchange import verify_access
 from comity.ids import Digest, Instant, PartyId
 from comity.lineage import Version
-from comity.node.lineage import check_keys, put_manifest
+from comity.node.lineage import check_keys, put_manifest, revoke_good_credentials
 from comity.node.node import Act, Node
 from comity.release.disclosure import CredentialChange, EntryType, format_credential_content
 from comity.signing import Manifest, SignedDocument, parse_manifest, parse_signed_document, verify_manifest
@@ -37,6 +38,7 @@ __all__ = [
     "StoredCredential",
     "add_party",
     "authenticate",
+    "check_url",
     "create_credential",
     "export_manifest",
     "find_party",
@@ -47,6 +49,7 @@ __all__ = [
     "read_manifests",
     "read_node_key",
     "revoke_credential",
+    "revoke_good_credentials",
 ]
 
 CREDENTIAL_DAYS = 365
@@ -91,10 +94,7 @@ def add_party(node: Node, envelope: bytes, *, digest: Digest | None, url: str | 
         ConflictError: the manifest claims to be this node's own party.
         MalformedRequest: a new party without a digest, or a URL that is not http or https.
     """
-    if url is not None and not url.startswith(("https://", "http://")):
-        raise MalformedRequest(f"{url!r} is not a URL of a node; it begins with https:// (or http:// on loopback)")
-    document = parse_signed_document(envelope)
-    clean = url.rstrip("/") if url else None
+    document, clean = parse_signed_document(envelope), check_url(url)
     with node.act() as act:
         claimed = parse_manifest(document.payload)
         if claimed.party == node.party:
@@ -106,7 +106,7 @@ def add_party(node: Node, envelope: bytes, *, digest: Digest | None, url: str | 
             manifest = _verify_first(document, claimed, digest=digest, node=node)
         else:
             current = parse_manifest(parse_signed_document(known.envelope).payload)
-            manifest = verify_next(current, document, now=act.now)
+            manifest = _verify_later(current, document, now=act.now)
             put_manifest(act, Version(manifest=manifest, envelope=envelope), before=current, url=clean)
             return manifest
         check_keys(act.transaction, manifest)
@@ -114,6 +114,28 @@ def add_party(node: Node, envelope: bytes, *, digest: Digest | None, url: str | 
         # What waits for this party is worth a try at once: its address or its keys may be what was missing.
         agreements.make_due(act.transaction, manifest.party, now=act.now)
     return manifest
+
+
+def check_url(url: str | None) -> str | None:
+    """The URL of a node, without a last slash.
+
+    Raises:
+        MalformedRequest: it is none of http or https.
+    """
+    if url is not None and not url.startswith(("https://", "http://")):
+        raise MalformedRequest(f"{url!r} is not a URL of a node; it begins with https:// (or http:// on loopback)")
+    return url.rstrip("/") if url else None
+
+
+def _verify_later(current: Manifest, document: SignedDocument, *, now: Instant) -> Manifest:
+    try:
+        return verify_next(current, document, now=now)
+    except VerificationError as error:
+        said = (
+            f"{error.detail}. If {current.party} has lost its keys, so that nothing can follow from what is pinned, two"
+            " people pin it anew: `party repin`"
+        )
+        raise type(error)(said, **error.facts) from error
 
 
 def list_parties(node: Node) -> list[KnownParty]:

@@ -150,7 +150,7 @@ def purge_due(node: Node) -> Forgotten:
     nothing = Forgotten(purge=None, ranges=(), more=False, gone=True, salts=(), backups=())
     if days is None:
         return nothing
-    until = Instant(node.clock() - days * _DAY)
+    until = Instant(node.read_machine_clock() - days * _DAY)
     with node.store.read() as transaction:
         if not _find_due(transaction, until, most=1):
             return nothing

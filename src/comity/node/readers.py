@@ -20,6 +20,7 @@ from comity.errors import (
     UnavailableError,
 )
 from comity.ids import Digest, Instant, parse_party_id
+from comity.node.cosigning import find_cosigned
 from comity.node.journal import read_checkpoint
 from comity.node.node import Act, Node
 from comity.release.disclosure import EntryType, ReaderChange, format_reader_content
@@ -138,15 +139,16 @@ def authenticate_reader(node: Node, *, secret: str | None) -> LogReader:
 def read_part(node: Node, path: str) -> bytes:
     """What lies at `path` below the prefix of this party's log: at most 8 KiB of hashes or 256 entries.
 
-    Everything in it is committed, and under the last signed checkpoint. A partial tile or bundle of any width that the
-    log has grown past is given too: it is a beginning of what is there.
+    Everything in it is committed, and under the last signed checkpoint. That carries the lines of the witnesses who
+    have cosigned it by then (C2SP tlog-cosignature); the lines after this party's own come and are renewed. A partial
+    tile or bundle of any width that the log has grown past is given too: it is a beginning of what is there.
 
     Raises:
         NotFoundError: the log has no such part.
         CorruptionError: the store has lost some of it.
     """
     if path == CHECKPOINT:
-        return read_checkpoint(node)
+        return _read_cosigned(node)
     match parse_part(path):
         case TilePart(level=level, index=index, width=width):
             return _read_tile(node, level, index, width=width)
@@ -154,6 +156,13 @@ def read_part(node: Node, path: str) -> bytes:
             return _read_bundle(node, index, width=width)
         case None:
             raise NotFoundError("no such part of a log")
+
+
+def _read_cosigned(node: Node) -> bytes:
+    """The last checkpoint, cosigned or not: a reader must see what was put on record, whichever witness is away."""
+    with node.store.read() as transaction:
+        cosigned = find_cosigned(transaction, at_least=log.read_size(transaction))
+    return read_checkpoint(node) if cosigned is None else cosigned
 
 
 def _read_tile(node: Node, level: int, index: int, *, width: int) -> bytes:

@@ -5,18 +5,22 @@ A crash leaves all of the page, its receipt and the place in the feed, or nothin
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 from comity.agreement.channels import Channel
 from comity.ids import Digest, Instant, PartyId
-from comity.node.delivery import keep_shown
-from comity.node.ingest import Intake, Parts, join_intakes, read_in_steps, take_part
-from comity.node.node import Node
+from comity.node.accept import note_unkept
+from comity.node.delivery import RefusedPage, keep_shown
+from comity.node.ingest import Intake, join_intakes, read_in_steps, take_part
+from comity.node.node import Act, Node
+from comity.node.parts import Parts
 from comity.node.steps import finish
 from comity.release.delivery import Shown, verify_objects, verify_page
-from comity.release.receiving import find_restrictions
+from comity.release.receipt import format_receipt
+from comity.release.receiving import find_outside, find_restrictions
 from comity.stix.labels import make_tags
 from comity.stix.objects import BundleReading
-from comity.store import pulls
+from comity.store import pulls, receipts
 from comity.store.objects import Holding
 
 __all__ = ["Received", "receive_page", "receive_shown"]
@@ -47,9 +51,10 @@ def receive_shown(node: Node, data: bytes, received: Received, shown: Shown) -> 
 def receive_page(node: Node, data: bytes, received: Received, *, shown: Shown | None = None) -> Intake:
     """A partner's objects, taken in under its terms, and the place in its feed, in one transaction.
 
-    The terms restrict what may become of them here (`release.receiving`). Whether the objects are within the scope of
-    the terms is not checked here: the giver's log shows it if they are not. Without `shown` nothing is asked of the
-    giver: what comes over the network comes by `receive_shown`.
+    The terms restrict what may become of them here (`release.receiving`). What shows by itself that they did not let it
+    come is not kept, and the rest of the page is; what only its giver's people know of an object is not checked here,
+    and the giver's log shows it. Without `shown` nothing is asked of the giver: what comes over the network comes by
+    `receive_shown`.
     """
     read = finish(read_in_steps(BundleReading(data)))
     checked = read.checked
@@ -57,12 +62,34 @@ def receive_page(node: Node, data: bytes, received: Received, *, shown: Shown | 
         verify_objects(shown.verified, [item for item, _ in checked.good], checked.places)
     parts = Parts(read, most=None)
     restrictions = find_restrictions(received.channel, giver=received.giver, receiver=node.party)
+    outside = partial(find_outside, channel=received.channel, giver=received.giver, receiver=node.party)
     number = None if shown is None else shown.verified.sequence
     with node.act() as act:
         if shown is not None:
             keep_shown(act, shown, arrived=True)
         holding = Holding(originator=received.giver, received_under=received.terms, added_at=act.now, receipt=number)
-        intake = take_part(act, parts, holding=holding, tags=make_tags(), restrictions=restrictions)
+        intake = take_part(act, parts, holding=holding, tags=make_tags(), restrictions=restrictions, outside=outside)
+        note_unkept(act, checked, intake, giver=received.giver, terms=received.terms, channel=received.channel.id)
+        if shown is not None and intake.outside:
+            _keep_outside(act, received, shown, intake)
         if received.added_after is not None:
             pulls.set_position(act.transaction, received.giver, received.collection, received.added_after)
     return join_intakes([intake], read.checked.bad)
+
+
+def _keep_outside(act: Act, received: Received, shown: Shown, intake: Intake) -> None:
+    """The giver's signed list of what it gave, as evidence: of what was not to be given nothing else is kept."""
+    strayed = [one for one in intake.bad if one.index in intake.outside]
+    first, more = strayed[0], len(strayed) - 1
+    evidence = RefusedPage(
+        at=act.now,
+        giver=received.giver,
+        terms=received.terms,
+        channel=received.channel.id,
+        part="scope",
+        reason=f"scope: {first.id} is {first.detail}" + (f"; and {more} more objects of this page" if more else ""),
+        page=b"",
+        receipt=format_receipt(shown.receipt),
+        proof=b"",
+    )
+    receipts.add_refused(act.transaction, evidence)

@@ -3,8 +3,8 @@
 
 What a restored node can know of what was lost: the checkpoint of its backup; the file `head` of the lost folder, where
 that was kept elsewhere; a checkpoint that a partner or a witness still has. Each is believed if this party's log key
-signed it, and the newest goes on record. None shows that there was nothing after it, so there is no recovery that keeps
-the old name.
+signed it, and the newest goes on record. A witness that is asked says how many entries it has cosigned. None shows that
+there was nothing after it, so there is no recovery that keeps the old name.
 
 On disk, in this order: the entry with the new name and its signed head (one transaction); `head`; then `restored` goes.
 A crash before the last leaves a folder that does not start: to recover again gives it one more name, and nothing signed
@@ -19,12 +19,14 @@ from pathlib import Path
 from comity.agreement.people import Approval, Badge, make_matter
 from comity.agreement.people import Role as PersonRole
 from comity.agreement.recognition import Refusal
+from comity.canonical import Json
 from comity.config import load_settings
 from comity.errors import (
     BadSignature,
     CorruptionError,
     LogMismatch,
     MalformedError,
+    PeerUnreachable,
     RolledBack,
     TransitionError,
     UnknownKey,
@@ -38,13 +40,13 @@ from comity.node.people import Actor, Approved, Waiting, approve, identify, list
 from comity.node.retention import check_texts
 from comity.node.succession import publish_succession
 from comity.release.disclosure import EntryType
-from comity.release.recovery import Recovery, Succession, format_recovery
+from comity.release.recovery import Asked, Recovery, Succession, format_recovery
 from comity.signing import Role
 from comity.store import SqliteStore, log
 from comity.tlog.note import Checkpoint, parse_checkpoint, parse_note, verify_note
 from comity.tlog.origin import TOKEN_BYTES, first_origin, next_origin
 
-__all__ = ["Recovered", "recover_folder"]
+__all__ = ["Asking", "Recovered", "recover_folder"]
 
 _MAX_NOTE_BYTES = 65_536
 
@@ -53,6 +55,7 @@ _MAX_NOTE_BYTES = 65_536
 class Recovered:
     """The log goes on as `recovery.origin` from entry `position` on; `lost` entries are known to be missing.
 
+    `asked` is what witnesses said of how many entries they had cosigned.
     `statement` is what partners are told, signed; it was queued for `told`.
     """
 
@@ -61,7 +64,16 @@ class Recovered:
     lost: int
     statement: bytes
     told: tuple[PartyId, ...]
+    asked: tuple[Asked, ...]
     approvals: tuple[Approval, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """How the witnesses of a node are asked what they have seen, and whether to go on without who does not answer."""
+
+    ask: Callable[[Node], Sequence[Asked]]
+    go_on_without: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +91,13 @@ def recover_folder(
     why: str | None,
     heads: Mapping[str, bytes] = {},
     unlock: Callable[[], bytes] | None = None,
+    witnesses: Asking | None = None,
 ) -> Recovered | Waiting | Refusal:
     """What became of the recovery of the node in `folder`, which no process owns.
 
     It takes two people, where people are registered; where none are, whoever controls the folder. `heads` are
     checkpoints of the lost log from elsewhere, behind what to call them. `unlock` gives what encrypted keys are opened
-    by.
+    by. With `witnesses` those in the settings are asked, and that one was not heard goes on record.
 
     Raises:
         NotFoundError, ConfigError, StoreBusy: the node cannot be opened.
@@ -92,6 +105,7 @@ def recover_folder(
         LogMismatch, CorruptionError: what is left of the log does not verify; recover from another backup.
         MalformedError, VerificationError: a checkpoint that was given is none of this log.
         AuthenticationError: the person.
+        PeerUnreachable: a witness does not answer.
     """
     reason = check_texts(reason, None)
     settings, keyring = load_settings(folder), Keyring(folder / "keys", unlock, draw_bytes)
@@ -110,7 +124,8 @@ def recover_folder(
         by = None
         if any(item.removed_at is None for item in list_people(node)):
             by = Actor(person=identify(node, badge), role=role, why=why)
-        return _recover(node, known, reason=reason, by=by)
+        asked = () if witnesses is None else _hear(node, witnesses)
+        return _recover(node, known, reason=reason, by=by, asked=asked)
     finally:
         node.close()
 
@@ -124,6 +139,18 @@ def _check_needed(folder: Path, store: SqliteStore) -> None:
     raise TransitionError(
         "there is nothing to recover: the store is not older than the last checkpoint that this node signed"
     )
+
+
+def _hear(node: Node, witnesses: Asking) -> tuple[Asked, ...]:
+    """What the witnesses say, once every one of them has answered or people go on without."""
+    asked = tuple(witnesses.ask(node))
+    silent = [f"{each.name}: {each.problem}" for each in asked if not each.answered]
+    if silent and not witnesses.go_on_without:
+        raise PeerUnreachable(
+            f"how much of the lost log was seen is not known of {'; '.join(silent)}. Nothing was done: try again when"
+            " they answer, or go on without them by --without-witnesses, and say in --reason why"
+        )
+    return asked
 
 
 def _find_newest(node: Node, heads: Mapping[str, bytes]) -> _Known:
@@ -157,13 +184,18 @@ def _verify_head(name: str, note: bytes, *, origin: str, keys: Sequence[bytes]) 
     raise LogMismatch(f"{name} carries no signature of this party's log key")
 
 
-def _recover(node: Node, known: _Known, *, reason: str, by: Actor | None) -> Recovered | Waiting | Refusal:
+def _recover(
+    node: Node, known: _Known, *, reason: str, by: Actor | None, asked: Sequence[Asked]
+) -> Recovered | Waiting | Refusal:
     previous = node.origin
     with node.act() as act:
         approvals: tuple[Approval, ...] = ()
         if by is not None:
             # What is known can grow between the two of them; the act then names the newest of it.
-            matter = make_matter("recover", agreement=None, facts={"log": previous, "reason": reason})
+            facts: dict[str, Json] = {"log": previous, "reason": reason}
+            if not all(each.answered for each in asked):
+                facts["without_witnesses"] = True
+            matter = make_matter("recover", agreement=None, facts=facts)
             authorised = approve(act, by, matter)
             if not isinstance(authorised, Approved):
                 return authorised
@@ -171,7 +203,7 @@ def _recover(node: Node, known: _Known, *, reason: str, by: Actor | None) -> Rec
         position = log.read_size(act.transaction)
         recovery = Recovery(origin=next_origin(node.party, act.draw(TOKEN_BYTES)), previous=previous, known=known.note)
         node.rename_log(act, recovery.origin)
-        content = format_recovery(recovery, reason=reason, approvals=approvals)
+        content = format_recovery(recovery, reason=reason, approvals=approvals, witnesses=asked)
         act.record(EntryType.RECOVERY, content, terms=None, recipient=None, count=1)
         said = Succession(party=node.party, recovery=recovery, position=position, at=act.now)
         statement, told = publish_succession(node, act, said)
@@ -183,7 +215,8 @@ def _recover(node: Node, known: _Known, *, reason: str, by: Actor | None) -> Rec
     return Recovered(
         recovery=recovery,
         position=position,
-        lost=max(0, known.checkpoint.size - position),
+        lost=max(0, max([known.checkpoint.size, *(each.size or 0 for each in asked)]) - position),
+        asked=tuple(asked),
         statement=statement,
         told=told,
         approvals=approvals,

@@ -5,6 +5,7 @@ What the join is stands in `stix.references`; here it is found out which objects
 whose label really changes take a new place in the order of commit.
 """
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 
 from comity.ids import Instant, ObjectId
@@ -87,13 +88,16 @@ def _read_references(
 
 def _settle(transaction: Transaction, added: Sequence[NewObject], stored: Sequence[StoredObject]) -> dict[int, Label]:
     """The label that counts for each version, from what each refers to and the labels of what lies outside of them."""
-    versions: list[StoredObject | NewObject] = [*stored, *added]
-    references = _read_references(transaction, added, stored)
+    plain = _find_plain(transaction, added)
+    bound = [item for item in added if item.id not in plain]
+    versions: list[StoredObject | NewObject] = [*stored, *bound]
+    references = _read_references(transaction, bound, stored)
     inside = {item.id: item.version_at for item in versions if item.current}
-    outside = objects.read_current_labels(
-        transaction, {target for targets in references.values() for target in targets if target not in inside}
-    )
-    known = objects.read_labels(transaction, {item.own_label for item in versions} | set(outside.values()))
+    beyond = {target for targets in references.values() for target in targets if target not in inside}
+    outside = objects.read_current_labels(transaction, beyond - plain.keys())
+    outside |= {name: plain[name].own_label for name in beyond & plain.keys()}
+    own = {item.own_label for item in stored} | {item.own_label for item in added}
+    known = objects.read_labels(transaction, own | set(outside.values()))
     deleted = _find_deleted(transaction, inside)
     read = [
         Version(
@@ -107,4 +111,18 @@ def _settle(transaction: Transaction, added: Sequence[NewObject], stored: Sequen
         )
         for item in versions
     ]
-    return settle_labels(read, outside={name: known[label] for name, label in outside.items()})
+    settled = settle_labels(read, outside={name: known[label] for name, label in outside.items()})
+    return settled | {item.pk: known[item.own_label] for item in plain.values()}
+
+
+def _find_plain(transaction: Transaction, added: Sequence[NewObject]) -> dict[ObjectId, NewObject]:
+    """Those of `added` whose label that counts is their own: they refer to nothing, and no other version was ever held.
+
+    Most of what comes are such, and there is nothing to settle of them.
+    """
+    plain = {item.id: item for item in added if item.first and not item.item.references}
+    if len(plain) < len(added) and len({item.id for item in added}) < len(added):
+        several = [name for name, count in Counter(item.id for item in added).items() if count > 1]
+        plain = {name: item for name, item in plain.items() if name not in several}
+    deleted = _find_deleted(transaction, plain)
+    return {name: item for name, item in plain.items() if name not in deleted} if deleted else plain

@@ -47,6 +47,7 @@ __all__ = [
     "delete_due",
     "delete_versions",
     "find_end",
+    "find_kept",
     "finish_deletions",
     "keep",
     "list_reviews",
@@ -184,10 +185,11 @@ def delete_due(node: Node, *, most: int = _BATCH) -> Purged:
     """What was due, deleted: at most `most` versions in one transaction. Call it again while there is more.
 
     What nobody decided to keep by the date of its review is deleted, what has reached its maximum, and what an ended
-    agreement lets nobody keep. A clock that goes back deletes nothing: each date is compared with the time it is.
+    agreement lets nobody keep. A clock that goes back deletes nothing: each date is compared with the time it is on
+    this machine, also while that of the node waits for it.
     """
+    now = node.read_machine_clock()
     with node.store.read() as transaction:
-        now = node.clock()
         ground = _read_ground(node, transaction, now=now)
         due = next(_find_deletable(transaction, ground, now=now), None)
         unfinished = deletions.is_unfinished(transaction)
@@ -196,7 +198,7 @@ def delete_due(node: Node, *, most: int = _BATCH) -> Purged:
     with node.act() as act:
         stones = list[Tombstone]()
         found = list[Due]()
-        for due in _find_deletable(act.transaction, _read_ground(node, act.transaction, now=act.now), now=act.now):
+        for due in _find_deletable(act.transaction, _read_ground(node, act.transaction, now=now), now=now):
             found.append(due)
             if len(found) == most + 1:
                 break
@@ -206,6 +208,14 @@ def delete_due(node: Node, *, most: int = _BATCH) -> Purged:
         relabel(act.transaction, restated={stone.id for stone in stones})
     more = len(found) > most
     return Purged(stones=tuple(stones), more=more, gone=False if more else finish_deletions(node))
+
+
+def find_kept(node: Node, item: StoredObject) -> Kept | None:
+    """Until when the version is kept, and by which clause, by every way it came; None for what no terms bind."""
+    with node.store.read() as transaction:
+        now = node.clock()
+        judged = list(_judge(transaction, _read_ground(node, transaction, now=now), [item], now=now))
+    return _describe_kept(item, judged[0][2]) if judged else None
 
 
 def find_end(dossier: Dossier, party: PartyId, *, now: Instant) -> Instant | None:

@@ -176,8 +176,7 @@ def _write(
     signers = {**node.signers, **staged}
     version = _sign(node, act, plan, current, signers)
     put_manifest(act, version, before=current, url=None, approvals=approvals)
-    if Role.AGREEMENT in staged:
-        endorse_undelivered(node, act, signers[Role.AGREEMENT])
+    endorse_undelivered(node, act, staged)
     told = tuple(item.id for item in parties.list_parties(act.transaction) if item.id != node.party)
     for party in told:
         tell_lineage(node, act, party, signer=signers[Role.TRANSPORT])

@@ -338,7 +338,8 @@ class _Examined:
                 check=Check.LOG,
                 where=f"entry {position}",
                 what="it was recorded at a time that has not come yet: the clock of this machine went back",
-                do="set the clock; releases go on in order all the same, and what is due by date waits",
+                do="set the clock; until it has passed that time this node goes on at it, and what is due by date"
+                " waits. If that time was the wrong one, see docs/howto/when-a-disk-or-clock-fails.md",
             )
             for position in ahead
         ]
@@ -397,11 +398,14 @@ def _is_message(name: str, envelope: bytes) -> bool:
 def _verify_chains(transaction: Transaction) -> tuple[dict[PartyId, list[Manifest]], list[Finding]]:
     """The manifests of each party that verify, oldest first, and what does not: alone, or as following another."""
     chains: dict[PartyId, list[Manifest]] = {}
+    pinned: dict[tuple[PartyId, int], list[Manifest]] = {}
     found = list[Finding]()
-    for party, digest, envelope in parties.list_manifests(transaction):
-        stored = StoredManifest(party=party, digest=digest, envelope=envelope)
+    for party, pin, digest, envelope in parties.list_manifests(transaction):
+        stored = StoredManifest(party=party, digest=digest, envelope=envelope, pin=pin)
         try:
-            chains.setdefault(party, []).append(_verify_link(stored, chains.get(party, [])))
+            manifest = _verify_link(stored, pinned.get((party, pin), []))
+            chains.setdefault(party, []).append(manifest)
+            pinned.setdefault((party, pin), []).append(manifest)
         except (MalformedError, VerificationError) as error:
             found.append(_broken(Check.SIGNATURES, f"manifest {digest} of {party}", error.detail))
     return chains, found

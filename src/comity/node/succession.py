@@ -13,7 +13,7 @@ from comity.errors import ConflictError, MalformedMessage, VerificationError
 from comity.ids import Digest, Instant, PartyId
 from comity.node.node import Act, Node
 from comity.node.parties import read_manifests
-from comity.release.receipt import parse_receipt
+from comity.release.receipt import read_place
 from comity.release.recovery import SUCCESSION_TYPE, Succession, format_succession, parse_succession
 from comity.signing import Role, format_signed_document, parse_signed_document, sign_document, verify_signed_document
 from comity.store import Transaction, receipts, successions
@@ -91,7 +91,7 @@ def _find_first_lost(transaction: Transaction, said: Succession) -> int:
     sequence = (receipts.read_last_receipt(transaction, said.party) or 0) + 1
     while sequence > 1:
         kept = receipts.read_receipt(transaction, said.party, sequence - 1)
-        if kept is None or parse_receipt(kept.data).proof.index < said.position:
+        if kept is None or read_place(kept.data).proof.index < said.position:
             break
         sequence -= 1
     return sequence

@@ -22,8 +22,9 @@ from comity.node.parties import list_parties
 from comity.node.recallwork import list_recall_work
 from comity.node.retention import Due, check_texts, list_reviews
 from comity.node.standing import Dossier, find_agreement, list_dossiers
+from comity.node.waiving import list_blocked
 from comity.release.disclosure import EntryType, format_review
-from comity.store import Transaction, agreements, deletions, patterns
+from comity.store import Transaction, agreements, deletions, patterns, waivers
 
 __all__ = ["list_work", "review_agreement"]
 
@@ -49,6 +50,7 @@ def list_work(node: Node) -> tuple[WorkItem, ...]:
             *_list_unacknowledged(transaction, now=now),
             *_list_strangers(transaction, dossiers, now=now),
             *_list_unparsable(transaction, node.party),
+            *_list_receipts(transaction),
             *list_recall_work(transaction, texts, now=now),
         ]
     for dossier in dossiers:
@@ -210,6 +212,27 @@ def _list_unparsable(transaction: Transaction, own: PartyId) -> Iterator[WorkIte
             since=item.since,
             party=None if mine else item.giver,
             count=item.count,
+        )
+
+
+def _list_receipts(transaction: Transaction) -> Iterator[WorkItem]:
+    for item in list_blocked(transaction):
+        yield WorkItem(
+            kind=WorkKind.NO_RECEIPT,
+            act=f"ask {item.giver} why; if its receipt can never come, let it stand without: log waive",
+            why=f"nothing of {item.giver} is taken in: it gives no receipt for its disclosure {item.number}",
+            since=item.since,
+            party=item.giver,
+        )
+    for waiver in waivers.list_waivers(transaction):
+        yield WorkItem(
+            kind=WorkKind.WITHOUT_RECEIPT,
+            act="nothing: people accepted it",
+            why=f"disclosures {waiver.first} to {waiver.through} of {waiver.giver} stand without receipts"
+            f" (entry {waiver.entry})",
+            since=waiver.at,
+            party=waiver.giver,
+            count=waiver.count,
         )
 
 

@@ -111,7 +111,7 @@ def _sanitise(scope: Scope, label: Label) -> Decision:
         reason = f"{_list(refused)} may not go, and the terms admit no object without some of its properties"
         return Withhold(clause="sanitise", reason=reason)
     if scope.sanitise == "tear_line_required":
-        only = frozenset(mark.property for mark in label.granular) - refused
+        only = frozenset(mark.property for mark in label.granular if not mark.repeats) - refused
         if not only:
             return Withhold(
                 clause="sanitise",

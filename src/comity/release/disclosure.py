@@ -62,7 +62,6 @@ __all__ = [
     "format_credential_content",
     "format_disclosure",
     "format_event_content",
-    "format_key_content",
     "format_leaf",
     "format_listing",
     "format_people_content",
@@ -267,25 +266,6 @@ def format_reader_content(change: ReaderChange, *, reader: str, permission: str,
             "reader": reader,
             "permission": permission,
             "expires_at": format_instant(expires_at),
-        }
-    )
-
-
-def format_key_content(
-    *, party: PartyId, manifest: Digest, version: int, revoked: Sequence[str], approvals: Sequence[Approval] = ()
-) -> bytes:
-    """The content of a key-rotation entry, canonical: the manifest in force from here on, of this party or of another.
-
-    `revoked` are the ids of the keys that it is the first to call revoked; `approvals` those of this party's people.
-    """
-    return canonical_bytes(
-        {
-            "format": "comity-key-record/1",
-            "party": party,
-            "manifest": manifest,
-            "version": version,
-            "revoked": list[Json](revoked),
-            "approvals": describe_approvals(approvals),
         }
     )
 

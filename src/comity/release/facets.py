@@ -90,7 +90,9 @@ def find_facets(label: Label) -> tuple[tuple[str, str], ...]:
     """What `label` says to each of FACETS, as text that is equal where the same is said."""
     said = {clause.name: _format(clause.found(label)) for clause in CLAUSES}
     said[TABLE] = THIS_TABLE
-    said[GRANULAR] = "".join(f"{mark.property} {mark.tlp}\n" for mark in label.granular)
+    said[GRANULAR] = "".join(
+        f"{mark.property} {mark.tlp}{' repeats' if mark.repeats else ''}\n" for mark in label.granular
+    )
     always = FACETS.index(GRANULAR)
     return tuple((name, said[name]) for place, name in enumerate(FACETS) if place <= always or said[name])
 

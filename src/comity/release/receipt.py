@@ -68,12 +68,16 @@ from comity.tlog.proof import LogProof, format_proof, parse_proof
 __all__ = [
     "MAX_RECEIPT_BYTES",
     "Handling",
+    "Place",
     "Receipt",
     "VerifiedReceipt",
     "compose_receipt",
     "find_handling",
+    "format_place",
     "format_receipt",
+    "make_handling",
     "parse_receipt",
+    "read_place",
     "verify_object",
     "verify_receipt",
 ]
@@ -82,6 +86,8 @@ MAX_RECEIPT_BYTES = 8 << 20
 """Terms and listing of at most 1 MiB each, a checkpoint, and what JSON escapes in them."""
 
 _FORMAT = "comity-receipt/1"
+_PLACE = "comity-receipt-place/1"
+_PLACE_MEMBERS = frozenset({"format", "leaf", "proof"})
 _LIMITS = Limits(max_bytes=MAX_RECEIPT_BYTES, max_depth=1, max_items=16)
 _MEMBERS = frozenset({"content", "format", "leaf", "listing", "proof", "salt", "terms"})
 
@@ -102,6 +108,14 @@ class Receipt:
     checkpoint: Checkpoint
     terms: bytes | None
     """The document; None where it was left out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """What is left of a receipt whose opening was purged: the leaf, and the proof that the giver's log has it."""
+
+    leaf_data: bytes
+    proof: LogProof
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,6 +239,35 @@ def parse_receipt(data: bytes) -> Receipt:
     )
 
 
+def format_place(receipt: Receipt) -> bytes:
+    """The bytes of a receipt without what opens its leaf, canonical: nobody learns from them what was given."""
+    return _format_members(
+        {
+            "format": _PLACE,
+            "leaf": _decode(receipt.leaf_data, "leaf"),
+            "proof": _decode(format_proof(receipt.proof), "proof"),
+        }
+    )
+
+
+def read_place(data: bytes) -> Place:
+    """The place of a receipt that was kept, whole or without its opening.
+
+    Raises:
+        MalformedReceipt: it is neither.
+    """
+    with _reading("receipt"):
+        value = parse_json(data, limits=_LIMITS)
+    if not isinstance(value, dict) or value.get("format") != _PLACE:
+        receipt = parse_receipt(data)
+        return Place(leaf_data=receipt.leaf_data, proof=receipt.proof)
+    leaf, proof = value.get("leaf"), value.get("proof")
+    if value.keys() != _PLACE_MEMBERS or not isinstance(leaf, str) or not isinstance(proof, str):
+        raise MalformedReceipt(f"not what is left of a receipt, of the format {_PLACE}", where="format")
+    with _reading("proof"):
+        return Place(leaf_data=leaf.encode(), proof=parse_proof(proof.encode()))
+
+
 def verify_receipt(
     receipt: Receipt, *, manifests: Sequence[Manifest], policy: TrustPolicy | None = None
 ) -> VerifiedReceipt:
@@ -300,10 +343,11 @@ def find_handling(verified: VerifiedReceipt, document: bytes) -> Handling:
     channel = terms.channel(verified.channel)
     if channel is None:
         raise _refuse("terms", f"the terms have no channel {verified.channel}, in which this is said to be given")
-    return _make_handling(terms, channel, giver=verified.giver, recipient=verified.recipient)
+    return make_handling(terms, channel, giver=verified.giver, recipient=verified.recipient)
 
 
-def _make_handling(terms: Terms, channel: Channel, *, giver: PartyId, recipient: PartyId) -> Handling:
+def make_handling(terms: Terms, channel: Channel, *, giver: PartyId, recipient: PartyId) -> Handling:
+    """How `terms` have what `giver` gives `recipient` in `channel` handled."""
     restrictions = find_restrictions(channel, giver=giver, receiver=recipient)
     retention, survival = terms.retention, terms.survival
     within = survival.delete_within
@@ -342,7 +386,8 @@ def _verify_checkpoint(receipt: Receipt, manifests: Sequence[Manifest]) -> tuple
             except BadSignature as error:
                 raise _refuse("checkpoint", error.detail) from error
             return manifest.party, manifest.digest, key
-    raise _refuse("checkpoint", f"it carries no signature of a log key of {own[0].party}")
+    known = f"version {own[0].version} of the manifest of {own[0].party}" if len(own) == 1 else "the manifests given"
+    raise _refuse("checkpoint", f"it carries no signature of a log key of {own[0].party} as in {known}")
 
 
 def _verify_witnesses(receipt: Receipt, policy: TrustPolicy, key: bytes) -> Mapping[str, int]:

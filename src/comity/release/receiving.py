@@ -9,15 +9,31 @@ in a channel that restricts as much (`release.clauses`), so the last hop's restr
     excluded_frameworks  those of the terms; never fewer than the giver had it with
 
 Where passing on needs the originator's consent the audience is the receiver alone. What a giver does that does not keep
-to the clauses no receiver can see.
+to these clauses no receiver can see. What an object says of itself it can (`find_outside`).
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from comity.agreement.channels import Channel
 from comity.ids import PartyId
+from comity.release.clauses import read_findings
+from comity.stix.labels import UNSPECIFIED, Label
 
-__all__ = ["Restrictions", "find_restrictions", "make_unrestricted"]
+__all__ = ["Restrictions", "find_outside", "find_restrictions", "make_unrestricted"]
+
+_SAID: Final = frozenset({"types", "tlp_ceiling", "kinds", "person_classes", "special_categories", "handling"})
+"""The clauses that an object breaks at its giver too if it breaks them by itself: what people add to it, or what it
+refers to, can only make it break more. Subjects and regions are not among them, for there one word more can help; nor
+are markings, since the definition of a statement may come later than what it marks.
+"""
+_UNSAID: Final = {
+    "kinds": frozenset({frozenset({UNSPECIFIED})}),
+    "tlp_ceiling": frozenset({frozenset({"unmarked"})}),
+}
+"""What is found of an object of which nobody has said, by clause. Many tools write objects without a marking; what has
+none is held, and goes nowhere from here.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,3 +58,16 @@ def find_restrictions(channel: Channel, *, giver: PartyId, receiver: PartyId) ->
         audience=frozenset({receiver}) | scope.onward_to,
         excluded_frameworks=scope.excluded_frameworks,
     )
+
+
+def find_outside(label: Label, channel: Channel, *, giver: PartyId, receiver: PartyId) -> str | None:
+    """Which clause an object shows by itself to be broken, and by what; None where it may be within the terms.
+
+    `label` is its own, made of its bytes alone. Whoever gives what this finds has not kept to the terms, whatever its
+    people say of the object.
+    """
+    for finding in read_findings(channel.scope_for(giver), label, recipient=receiver):
+        if finding.clause in _SAID and not finding.holds and finding.found != _UNSAID.get(finding.clause):
+            said = ", ".join(sorted({word for group in finding.found for word in group})) or "nothing"
+            return f"outside of the terms it was given under: {finding.clause} admits no {said}"
+    return None

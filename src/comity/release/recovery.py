@@ -27,6 +27,7 @@ from comity.tlog.origin import parse_origin
 
 __all__ = [
     "SUCCESSION_TYPE",
+    "Asked",
     "Recovery",
     "Succession",
     "format_recovery",
@@ -51,6 +52,16 @@ class Recovery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a witness of the lost log said: how many entries of it it has cosigned, or why that is not known."""
+
+    name: str
+    size: int | None
+    problem: str | None
+    answered: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Succession:
     """A recovery as its party tells it: the entry at `position` is it, so that entries before are of both logs."""
 
@@ -60,11 +71,15 @@ class Succession:
     at: Instant
 
 
-def format_recovery(recovery: Recovery, *, reason: str, approvals: Sequence[Approval]) -> bytes:
-    """The content of a recovery entry, canonical."""
+def format_recovery(
+    recovery: Recovery, *, reason: str, approvals: Sequence[Approval], witnesses: Sequence[Asked] = ()
+) -> bytes:
+    """The content of a recovery entry, canonical; it names the witnesses where this party has any."""
+    asked: list[Json] = [{"name": each.name, "size": each.size, "problem": each.problem} for each in witnesses]
     return canonical_bytes(
         {
             "format": _RECOVERY,
+            **({"witnesses": asked} if asked else {}),
             **_describe(recovery),
             "reason": reason,
             "approvals": [
@@ -92,7 +107,7 @@ def parse_recovery(leaf: Leaf, content: bytes) -> Recovery | None:
             "reason": str(),
             "approvals": list(),
             **rest,
-        } if not rest:
+        } if rest.keys() <= {"witnesses"}:
             return _build(origin, previous, known)
         case _:
             raise MalformedJson(f"not a recovery of the format {_RECOVERY}")

@@ -37,10 +37,18 @@ def split_objects(data: bytes, *, limits: Limits, most: int, beside: int) -> tup
         raise MalformedJson(
             f"over {beside} bytes stand beside `objects`, or there is no such list; send the objects in it alone"
         )
-    # What is between them is longer than what is before: it is found where it stands.
-    before, _, behind = bare.partition(listed)
+    before, behind = _leave_out(bare, listed)
     others, _ = split_members(before + b"[]" + behind, array="objects", limits=limits)
     elements = slice_certain(listed, most=most)
     if elements is None:
         raise MalformedJson("/objects is not an array", where="/objects")
     return others, tuple([Member(index=index, data=element) for index, element in enumerate(elements)])
+
+
+def _leave_out(data: bytes, listed: bytes) -> tuple[bytes, bytes]:
+    """What stands before and behind the elements; they are longer than what is before, and found where they stand."""
+    start = data.find(b"[")
+    if start >= 0 and data.startswith(listed, start):
+        return data[:start], data[start + len(listed) :]
+    before, _, behind = data.partition(listed)
+    return before, behind

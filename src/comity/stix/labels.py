@@ -269,10 +269,16 @@ def _format_label(label: Label) -> bytes:
             "special_categories": _sorted(label.special_categories),
             "handling": _sorted(label.handling),
             "audience": None if label.audience is None else _sorted(label.audience),
-            "granular": [{"property": mark.property, "tlp": mark.tlp} for mark in label.granular],
+            "granular": [_write_granular(mark) for mark in label.granular],
             **(excluded if label.excluded_frameworks else {}),
         }
     )
+
+
+def _write_granular(mark: GranularMarking) -> Json:
+    """`repeats` is written only where it is so, as labels were before they had it."""
+    repeats: dict[str, Json] = {"repeats": True} if mark.repeats else {}
+    return {"property": mark.property, "tlp": mark.tlp, **repeats}
 
 
 def _write(value: dict[str, Json]) -> bytes:
@@ -384,12 +390,17 @@ def _read_granular(listed: Json) -> tuple[GranularMarking, ...]:
 
 
 def _read_granular_marking(entry: Json, *, where: str) -> GranularMarking:
-    if not isinstance(entry, dict) or entry.keys() != {"property", "tlp"}:
-        raise MalformedObject("a granular marking has exactly the fields property, tlp", where=where)
+    if not isinstance(entry, dict) or entry.keys() | {"repeats"} != {"property", "tlp", "repeats"}:
+        raise MalformedObject(
+            "a granular marking has the fields property, tlp, and repeats where it is so", where=where
+        )
+    if entry.get("repeats", True) is not True:
+        raise MalformedObject("not true; leave it out where it is not so", where=f"{where}/repeats")
     name = entry["property"]
     if not isinstance(name, str) or _PROPERTY.fullmatch(name) is None:
         raise MalformedObject("not the name of a property", where=f"{where}/property")
-    return GranularMarking(property=name, tlp=_read_tlp(entry["tlp"], where=f"{where}/tlp"))
+    tlp = _read_tlp(entry["tlp"], where=f"{where}/tlp")
+    return GranularMarking(property=name, tlp=tlp, repeats="repeats" in entry)
 
 
 def _is_marking_word(word: str) -> bool:

@@ -8,19 +8,22 @@ names in the field are free text. Whatever else is referred to stays a word that
     no markings at all                                        Markings(tlp="unmarked")
     granular marking TLP:RED on "description"                 Markings(…, granular=("description" up to red,))
 
+What is marked in one property and stands again in another counts as marked there too (`stix.repeats`).
+
 Not decided here: whether a marking is acceptable (`release.clauses`), and what is removed (`release.redaction`).
 """
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Final
+from typing import Final, cast
 
 from comity.canonical import Json
 from comity.errors import MalformedError, MalformedObject
 from comity.ids import ObjectId, parse_instant, parse_object_id
+from comity.stix.repeats import find_places
 from comity.vocabulary import TLP_LEVELS
 
 __all__ = [
@@ -40,7 +43,9 @@ __all__ = [
     "TLP_ORDER",
     "GranularMarking",
     "Markings",
+    "Repeat",
     "check_tlp_definition",
+    "find_repeats",
     "find_required",
     "read_markings",
     "tlp_rank",
@@ -145,10 +150,15 @@ _INDEX = re.compile(r"\[(0|[1-9][0-9]{0,5})\]", re.ASCII)
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class GranularMarking:
-    """One top-level property that may go only up to `tlp`; "unmarked" when its marking is not a known TLP."""
+    """One top-level property that may go only up to `tlp`; "unmarked" when its marking is not a known TLP.
+
+    `repeats` says that no marking is on the property itself, but on another one, whose text stands again in it: such a
+    property is never a tear line.
+    """
 
     property: str
     tlp: str
+    repeats: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,8 +172,39 @@ class Markings:
 
 @dataclass(frozen=True, slots=True)
 class _Granular:
+    """One marking, and the top-level property that each of its selectors lies in."""
+
     marking: ObjectId
-    properties: frozenset[str]
+    selectors: Mapping[str, str]
+
+    @property
+    def properties(self) -> frozenset[str]:
+        return frozenset(self.selectors.values())
+
+    @property
+    def tlp(self) -> str:
+        return TLP_IDS.get(self.marking, "unmarked")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repeat:
+    """What a granular marking of level `tlp` marks, in the properties `marked`, stands again in others.
+
+    `again` are those that can be removed, `fixed` those that the object cannot lack; `lost` says that more is marked
+    than can be looked for.
+    """
+
+    marking: ObjectId
+    tlp: str
+    marked: frozenset[str]
+    again: frozenset[str]
+    fixed: frozenset[str]
+    lost: bool
+
+    @property
+    def whole(self) -> bool:
+        """Whether the marking counts for the whole object because of it."""
+        return self.lost or bool(self.fixed)
 
 
 def tlp_rank(name: str) -> int:
@@ -182,7 +223,8 @@ def read_markings(value: dict[str, Json], *, definitions: Mapping[ObjectId, str]
 
     `definitions` says of marking-definitions that the node holds what they are: {"marking-definition--…": "statement"}.
     Of several TLP levels the strictest holds. A granular marking can only tighten: on a property that the object
-    cannot lack it counts as a marking of the whole object. One with `lang` only restricts nothing.
+    cannot lack it counts as a marking of the whole object. So it does where what it marks stands again in such a
+    property; where it stands in another one, that is marked too. One with `lang` only restricts nothing.
 
     Raises:
         MalformedObject: `object_marking_refs` or `granular_markings` are not of the form STIX 2.1 §7.2 gives, or a
@@ -194,19 +236,64 @@ def read_markings(value: dict[str, Json], *, definitions: Mapping[ObjectId, str]
     partly: dict[str, str] = {}
     required = find_required(value)
     tightened: list[ObjectId] = []
-    for granular in _read_granular(value):
+    listed = [*_read_granular(value)]
+    for granular in listed:
         detachable = frozenset[str]() if required is None else granular.properties - required
         if detachable != granular.properties:
             tightened.append(granular.marking)
         for name in detachable:
-            partly[name] = _strictest(partly.get(name, "clear"), TLP_IDS.get(granular.marking, "unmarked"))
+            partly[name] = _strictest(partly.get(name, "clear"), granular.tlp)
+    repeated: dict[str, str] = {}
+    for repeat in _find_repeats(value, listed, tlp=_mark(whole, tuple(tightened), frozenset()).tlp):
+        if repeat.whole:
+            tightened.append(repeat.marking)
+        for name in repeat.again:
+            repeated[name] = _strictest(repeated.get(name, "clear"), repeat.tlp)
     marked = _mark(whole, tuple(tightened), _find_statements((*whole, *tightened), definitions))
-    return replace(
-        marked, granular=tuple(sorted(GranularMarking(property=name, tlp=level) for name, level in partly.items()))
-    )
+    return replace(marked, granular=tuple(_join_granular(partly, repeated)))
+
+
+def find_repeats(value: dict[str, Json]) -> tuple[Repeat, ...]:
+    """What is marked in the object `value` and stands again elsewhere in it: why more is restricted than is marked.
+
+    Raises:
+        MalformedObject: as `read_markings`.
+    """
+    if "granular_markings" not in value:
+        return ()
+    required = find_required(value) or value.keys()
+    listed = [*_read_granular(value)]
+    tightened = [granular.marking for granular in listed if not granular.properties.isdisjoint(required)]
+    whole = _mark(_read_marking_refs(value), tuple(tightened), frozenset())
+    return tuple(_find_repeats(value, listed, tlp=whole.tlp))
+
+
+def _find_repeats(value: dict[str, Json], listed: Sequence[_Granular], *, tlp: str) -> Iterator[Repeat]:
+    """One for each marking whose text stands again; one that is no stricter than `tlp` restricts nothing."""
+    required = find_required(value) or value.keys()
+    for marking in dict.fromkeys(granular.marking for granular in listed if tlp_rank(granular.tlp) > tlp_rank(tlp)):
+        selectors = {step: name for one in listed if one.marking == marking for step, name in one.selectors.items()}
+        found = find_places(value, [*selectors])
+        if found is None or found:
+            yield Repeat(
+                marking=marking,
+                tlp=TLP_IDS.get(marking, "unmarked"),
+                marked=frozenset(selectors.values()),
+                again=(found or frozenset()) - required,
+                fixed=(found or frozenset()) & required,
+                lost=found is None,
+            )
+
+
+def _join_granular(partly: Mapping[str, str], repeated: Mapping[str, str]) -> Iterator[GranularMarking]:
+    for name in sorted(partly.keys() | repeated.keys()):
+        tlp = _strictest(partly.get(name, "clear"), repeated.get(name, "clear"))
+        yield GranularMarking(property=name, tlp=tlp, repeats=name not in partly)
 
 
 def _find_statements(markings: Collection[ObjectId], definitions: Mapping[ObjectId, str]) -> frozenset[ObjectId]:
+    if not definitions:
+        return frozenset()
     return frozenset(one for one in markings if one not in TLP_IDS and definitions.get(one) == STATEMENT)
 
 
@@ -299,8 +386,11 @@ def _read_marking_refs(value: dict[str, Json]) -> tuple[ObjectId, ...]:
         raise MalformedObject(
             "object_marking_refs is not a list; give a list of marking-definition ids", where="/object_marking_refs"
         )
-    if all(isinstance(ref, str) and ref in TLP_IDS for ref in refs):
-        return tuple([ObjectId(str(ref)) for ref in refs])
+    for ref in refs:
+        if not isinstance(ref, str) or ref not in TLP_IDS:
+            break
+    else:
+        return tuple(cast("list[ObjectId]", refs))
     return tuple(_read_marking_id(ref, where=f"/object_marking_refs/{index}") for index, ref in enumerate(refs))
 
 
@@ -329,29 +419,29 @@ def _read_granular(value: dict[str, Json]) -> Iterator[_Granular]:
         where = f"/granular_markings/{index}"
         if not isinstance(entry, dict):
             raise MalformedObject("not a JSON object; give {marking_ref, selectors}", where=where)
-        properties = _read_selectors(entry, value, where=where)
+        selectors = _read_selectors(entry, value, where=where)
         if ("lang" in entry) == ("marking_ref" in entry):
             raise MalformedObject("give either marking_ref or lang, and not both", where=where)
         if "marking_ref" in entry:
-            yield _Granular(_read_marking_id(entry["marking_ref"], where=f"{where}/marking_ref"), properties)
+            yield _Granular(_read_marking_id(entry["marking_ref"], where=f"{where}/marking_ref"), selectors)
         elif not isinstance(entry["lang"], str):
             raise MalformedObject("not a string; give an RFC 5646 language tag", where=f"{where}/lang")
 
 
-def _read_selectors(entry: dict[str, Json], value: dict[str, Json], *, where: str) -> frozenset[str]:
+def _read_selectors(entry: dict[str, Json], value: dict[str, Json], *, where: str) -> Mapping[str, str]:
+    """Each selector, and the top-level property that it lies in."""
     selectors = entry.get("selectors")
     if not isinstance(selectors, list) or not selectors:
         raise MalformedObject(
             "selectors is not a list with at least one selector; name what the marking holds on",
             where=f"{where}/selectors",
         )
-    return frozenset(
-        _resolve(selector, value, where=f"{where}/selectors/{index}") for index, selector in enumerate(selectors)
-    )
+    found = [_resolve(selector, value, where=f"{where}/selectors/{index}") for index, selector in enumerate(selectors)]
+    return dict(found)
 
 
-def _resolve(selector: Json, value: dict[str, Json], *, where: str) -> str:
-    """The top-level property that a selector such as "external_references.[0].url" lies in."""
+def _resolve(selector: Json, value: dict[str, Json], *, where: str) -> tuple[str, str]:
+    """A selector such as "external_references.[0].url", and the top-level property that it lies in."""
     if not isinstance(selector, str):
         raise MalformedObject(f"{_show(selector)} is not a selector; give a property path as text", where=where)
     steps = selector.split(".")
@@ -368,7 +458,7 @@ def _resolve(selector: Json, value: dict[str, Json], *, where: str) -> str:
                 '(STIX 2.1 §7.2.3.1, for example "description" or "labels.[0]")',
                 where=where,
             )
-    return steps[0]
+    return selector, steps[0]
 
 
 def _show(value: Json) -> str:

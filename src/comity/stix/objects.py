@@ -13,8 +13,8 @@ Tags are read in `stix.labels`.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, chain, takewhile
-from typing import Final, TypeAlias, cast
+from itertools import accumulate, chain, repeat, takewhile
+from typing import Final, NamedTuple, TypeAlias, cast
 
 from comity.canonical import (
     BUNDLE_LIMITS,
@@ -25,6 +25,7 @@ from comity.canonical import (
     sha256_digest,
     split_members,
 )
+from comity.certain import read_all_certain
 from comity.errors import MalformedError, MalformedJson, MalformedObject
 from comity.ids import Digest, Instant, ObjectId, is_object_id, parse_instant, parse_object_id
 from comity.stix.envelopes import split_objects
@@ -94,13 +95,12 @@ _USUAL_REFERENCES: Final = {
 }
 """Properties by which most objects refer to others, and whether each is a list."""
 
-_TLP_LIST: Final = [*TLP_IDS]
+_USUAL_NAMES: Final = _USUAL_REFERENCES.keys()
 # STIX 2.1 §3.2: what each object of these types carries.
 _REQUIRED_TIMES: Final = dict.fromkeys(_SDO_SRO, ("created", "modified")) | {"marking-definition": ("created",)}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StixObject:
+class StixObject(NamedTuple):
     """One version of an object; `data` are the received bytes and `digest` is their SHA-256.
 
     `version` is the received text of `modified`, else of `created`, else `UNVERSIONED`. `references` are the ids in
@@ -221,10 +221,12 @@ class BundleReading:
         places: list[int] = []
         bad: list[BadObject] = []
         repeats: list[tuple[int, int]] = []
-        for member in members:
-            value: dict[str, Json] | None = None
+        read = _parse_quickly([member.data for member in members])
+        for member, quick in zip(members, read, strict=False):
+            value = quick if isinstance(quick, dict) else None
             try:
-                value = _parse_members(member.data)
+                if value is None:
+                    value = _parse_members(member.data)
                 found = _read_object(value, member.data)
                 first, digest = self._seen.setdefault((found.id, found.version_at), (member.index, found.digest))
                 if first == member.index:
@@ -312,6 +314,15 @@ def _read_legible_id(value: dict[str, Json] | None) -> ObjectId | None:
         return None
 
 
+def _parse_quickly(elements: Sequence[bytes]) -> Iterable[object]:
+    """What each element is, or nothing where each has to be read for itself."""
+    bounds = OBJECT_LIMITS
+    read = read_all_certain(
+        elements, max_bytes=bounds.max_bytes, max_depth=bounds.max_depth, max_items=bounds.max_items
+    )
+    return read or repeat(None)
+
+
 def _parse_members(data: bytes) -> dict[str, Json]:
     value = parse_json(data, limits=OBJECT_LIMITS)
     if not isinstance(value, dict):
@@ -325,7 +336,9 @@ def _read_object(value: dict[str, Json], data: bytes) -> StixObject:
     object_id = _read_id(value, object_type)
     _check_spec_version(value, object_type)
     created = _read_time(value, "created", object_type)
-    modified = _read_time(value, "modified", object_type)
+    # A first version says the same time twice.
+    same = created is not None and value.get("modified") == value["created"]
+    modified = created if same else _read_time(value, "modified", object_type)
     if created is not None and modified is not None and modified < created:
         raise MalformedObject(
             "modified is earlier than created (STIX 2.1 §3.6 forbids it); correct one of them", where="/modified"
@@ -336,16 +349,16 @@ def _read_object(value: dict[str, Json], data: bytes) -> StixObject:
     references = _read_references(value, data)
     version = value.get("modified", value.get("created", UNVERSIONED))
     return StixObject(
-        id=object_id,
-        type=object_type,
-        spec_version="2.1",
-        version=str(version),
-        created=created,
-        modified=modified,
-        references=references - {object_id} if object_id in references else references,
-        revoked=_read_revoked(value),
-        digest=sha256_digest(data),
-        data=data,
+        object_id,
+        object_type,
+        "2.1",
+        str(version),
+        created,
+        modified,
+        references - {object_id} if object_id in references else references,
+        _read_revoked(value),
+        sha256_digest(data),
+        data,
     )
 
 
@@ -364,6 +377,8 @@ def _read_id(value: dict[str, Json], object_type: str) -> ObjectId:
     text = value.get("id")
     if not isinstance(text, str):
         raise MalformedObject("id is missing or not text; give type--uuid", where="/id")
+    if is_object_id(text) and text.startswith(f"{object_type}--"):
+        return ObjectId(text)
     object_id = _parse_id(text, where="/id")
     named = object_id.partition("--")[0]
     if named != object_type:
@@ -442,10 +457,11 @@ def _read_references(value: dict[str, Json], data: bytes) -> frozenset[ObjectId]
 
 def _read_plain_references(value: dict[str, Json], data: bytes) -> frozenset[ObjectId] | None:
     """The same of an object that refers to others in its own usual properties alone; None where it has to be walked."""
-    named = [name for name in value if name in _USUAL_REFERENCES]
-    # Where no character is written as a number, at least as many strings end so as there are such names. As many as
-    # there are usual ones at the top: there is none besides.
-    if (b"\\" in data and b"\\u" in data) or data.count(b'_ref"') + data.count(b'_refs"') != len(named):
+    named = value.keys() & _USUAL_NAMES
+    # Where no character is written as a number, `_ref` stands there at least as often as there are such names. As often
+    # as it stands in the names at the top that it is known of: there is none besides.
+    known = len(named) + ("external_references" in value)
+    if (b"\\" in data and b"\\u" in data) or data.count(b"_ref") != known:
         return None
     found: list[Json] = []
     for name in named:
@@ -453,13 +469,17 @@ def _read_plain_references(value: dict[str, Json], data: bytes) -> frozenset[Obj
         if not _USUAL_REFERENCES[name]:
             found.append(item)
         elif isinstance(item, list):
-            found += item if name != "object_marking_refs" else [one for one in item if one not in _TLP_LIST]
+            found += item if name != "object_marking_refs" else [one for one in item if not _is_tlp(one)]
         else:
             return None
     for one in found:
         if not isinstance(one, str) or not is_object_id(one):
             return None
     return frozenset(cast("list[ObjectId]", found))
+
+
+def _is_tlp(item: Json) -> bool:
+    return isinstance(item, str) and item in TLP_IDS
 
 
 def _read_reference(item: Json, *, where: str) -> ObjectId:

@@ -119,8 +119,13 @@ def _build(versions: Sequence[Version], outside: Mapping[ObjectId, Label], joins
 
 
 def _unite(older: Label, newest: Label) -> tuple[GranularMarking, ...]:
-    """The marks on the properties of either."""
-    return tuple(sorted({*older.granular, *newest.granular}, key=lambda mark: (mark.property, mark.tlp)))
+    """The marks on the properties of either, of two on one property the stricter."""
+    marks: dict[str, GranularMarking] = {}
+    for mark in (*older.granular, *newest.granular):
+        other = marks.get(mark.property, mark)
+        tlp = max(mark.tlp, other.tlp, key=tlp_rank)
+        marks[mark.property] = GranularMarking(property=mark.property, tlp=tlp, repeats=mark.repeats and other.repeats)
+    return tuple(sorted(marks.values()))
 
 
 def _settle(graph: _Graph, joins: _Joins) -> dict[int, Label]:

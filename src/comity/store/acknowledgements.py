@@ -8,6 +8,7 @@ from comity.store.transaction import Transaction
 
 __all__ = [
     "StoredAcknowledgement",
+    "forget_sent",
     "list_acknowledgements",
     "mark_taken",
     "put_acknowledgement",
@@ -44,6 +45,11 @@ def put_acknowledgement(transaction: Transaction, item: StoredAcknowledgement) -
         "INSERT OR REPLACE INTO acknowledgement VALUES (?, ?, ?, ?, ?, ?)",
         (item.party, int(item.sent), item.sequence, item.recorded_at, item.taken_at, item.envelope),
     )
+
+
+def forget_sent(transaction: Transaction, party: PartyId) -> None:
+    """Let the next one to `party` be the first of its log; those before are in the log of this party."""
+    transaction.run("DELETE FROM acknowledgement WHERE party = ? AND sent = 1", (party,))
 
 
 def mark_taken(transaction: Transaction, party: PartyId, sequence: int, *, now: Instant) -> None:

@@ -8,7 +8,20 @@ from dataclasses import dataclass
 from comity.ids import Digest, Instant, PartyId
 from comity.store.transaction import Transaction
 
-__all__ = ["Arrival", "Taken", "add_arrivals", "count_taken", "find_arrived", "mark_decided", "read_arrivals", "strike"]
+__all__ = [
+    "Arrival",
+    "Return",
+    "Taken",
+    "add_arrivals",
+    "add_returns",
+    "count_taken",
+    "find_arrived",
+    "has_arrived",
+    "mark_decided",
+    "read_arrivals",
+    "read_returns",
+    "strike",
+]
 
 _CHUNK = 500
 _FOREVER = 2**63 - 1
@@ -24,6 +37,16 @@ class Arrival:
     received_at: Instant
     decided_at: Instant
     receipt: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Return:
+    """One way one version of an object came back to this party, which had given it; `at` is when it first did."""
+
+    object: int
+    terms: Digest
+    giver: PartyId
+    at: Instant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,10 +69,10 @@ def add_arrivals(
     receipt: int | None = None,
 ) -> None:
     """Keep how each of `keys` came. The same way again changes nothing: time runs from the first receipt."""
-    transaction.run_many(
-        "INSERT INTO arrival (object, terms, giver, received_at, decided_at, receipt) VALUES (?, ?, ?, ?, ?, ?)"
-        " ON CONFLICT DO NOTHING",
-        [(pk, terms, giver, now, now, receipt) for pk in keys],
+    transaction.run(
+        "INSERT INTO arrival (object, terms, giver, received_at, decided_at, receipt)"
+        " SELECT value, ?2, ?3, ?4, ?4, ?5 FROM json_each(?1) WHERE true ON CONFLICT DO NOTHING",
+        (json.dumps([*keys]), terms, giver, now, receipt),
     )
 
 
@@ -71,6 +94,27 @@ def read_arrivals(transaction: Transaction, keys: Collection[int]) -> dict[int, 
         )
         found.setdefault(pk, []).append(arrival)
     return found
+
+
+def has_arrived(transaction: Transaction, pk: int) -> bool:
+    """Whether this version came any way from elsewhere that counts."""
+    return transaction.row("SELECT 1 FROM arrival WHERE object = ? LIMIT 1", (pk,)) is not None
+
+
+def add_returns(transaction: Transaction, keys: Iterable[int], *, terms: Digest, giver: PartyId, now: Instant) -> None:
+    """Keep that each of `keys` came back; the same way again changes nothing."""
+    transaction.run_many(
+        "INSERT INTO came_back (object, terms, giver, at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        [(pk, terms, giver, now) for pk in keys],
+    )
+
+
+def read_returns(transaction: Transaction, pk: int) -> list[Return]:
+    """Every way this version came back, the earliest first."""
+    rows = transaction.rows(
+        "SELECT object, terms, giver, at FROM came_back WHERE object = ? ORDER BY at, terms, giver", (pk,)
+    )
+    return [Return(object=row[0], terms=Digest(row[1]), giver=PartyId(row[2]), at=Instant(row[3])) for row in rows]
 
 
 def count_taken(transaction: Transaction, *, since: Instant | None, until: Instant | None) -> list[Taken]:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shell: how many newest versions carry each label, and a few of them, without reading the objects.
 
-The counts are written by triggers, in the statement that changes an object: no act can forget them. They do not tell
-apart by when an object came in; where that matters, one index over every newest version is read instead, by the
-condition that a poll reads (`release.history`).
+What comes in is counted where it is stored (`store.objects`); what changes or leaves is counted by triggers, in the
+statement that changes it: no act can forget that. The counts do not tell apart by when an object came in; where that
+matters, one index over every newest version is read instead, by the condition that a poll reads (`release.history`).
 """
 
 from collections.abc import Collection, Sequence

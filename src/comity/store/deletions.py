@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from comity.ids import Digest, Instant, ObjectId, PartyId
 from comity.stix.labels import forget_labels
 from comity.store import patterns
+from comity.store.names import FIND_ONE, drop_name
 from comity.store.objects import StoredObject
 from comity.store.parties import read_meta, write_meta
 from comity.store.transaction import Row, Transaction
@@ -58,18 +59,21 @@ def delete_object(transaction: Transaction, item: StoredObject, stone: Tombstone
     transaction (`node.relabel`). What was released leaves its feeds; their places and times stay taken.
     """
     patterns.drop_object(transaction, item.pk)
+    drop_name(transaction, item.id, item.pk)
     for table, column in (
         ("release", "object"),
         ("reference", "object"),
         ("body", "object"),
         ("arrival", "object"),
+        ("came_back", "object"),
         ("object", "pk"),
     ):
         transaction.run(f"DELETE FROM {table} WHERE {column} = ?", (item.pk,))
     if item.current:
         transaction.run(
             "UPDATE object SET current = 1 WHERE pk ="
-            " (SELECT pk FROM object WHERE id = ? ORDER BY version_at DESC LIMIT 1)",
+            f" (SELECT pk FROM object WHERE pk IN {FIND_ONE.format('?1')} AND id = ?1"
+            " ORDER BY version_at DESC LIMIT 1)",
             (item.id,),
         )
     transaction.run(

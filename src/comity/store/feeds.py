@@ -14,6 +14,7 @@ from typing import Any
 
 from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId
 from comity.release.clauses import Condition
+from comity.store.names import FIND_ONE, NAMED, list_keys
 from comity.store.objects import read_head_seq
 from comity.store.transaction import Row, SqlValue, Transaction
 
@@ -30,6 +31,7 @@ __all__ = [
     "read_candidates",
     "read_feed",
     "read_floors",
+    "was_ever_released",
     "was_released",
 ]
 
@@ -265,6 +267,11 @@ def _hold(admission: Admission) -> tuple[str, list[SqlValue]]:
     return sql, [*admission.label.parameters, *admission.object.parameters]
 
 
+def was_ever_released(transaction: Transaction, pk: int) -> bool:
+    """Whether this version was released to anybody under any agreement."""
+    return transaction.row("SELECT 1 FROM release WHERE object = ? LIMIT 1", (pk,)) is not None
+
+
 def was_released(transaction: Transaction, pk: int, recipient: PartyId) -> bool:
     """Whether this version was released to `recipient` under any agreement."""
     sql = "SELECT 1 FROM release r JOIN feed f ON f.id = r.feed WHERE r.object = ? AND f.recipient = ?"
@@ -337,6 +344,9 @@ def _count_types(transaction: Transaction, types: Collection[str]) -> tuple[int,
 
 def _conditions(selection: Selection) -> tuple[str, list[SqlValue]]:
     sql, parameters = "", list[SqlValue]()
+    if selection.ids:
+        sql += f" AND o.pk IN {NAMED}"
+        parameters.extend([list_keys(selection.ids)] * 2)
     listed: Sequence[tuple[str, frozenset[str]]] = (
         ("o.id", frozenset(selection.ids)),
         ("o.type", selection.types),
@@ -358,7 +368,7 @@ def _conditions(selection: Selection) -> tuple[str, list[SqlValue]]:
     if versions.first:
         choices.append(
             "NOT EXISTS (SELECT 1 FROM object e JOIN release x ON x.object = e.pk AND x.feed = r.feed"
-            " WHERE e.id = o.id AND e.version_at < o.version_at)"
+            f" WHERE e.pk IN {FIND_ONE.format('o.id')} AND e.id = o.id AND e.version_at < o.version_at)"
         )
     if versions.exact:
         choices.append("o.version_at IN (SELECT value FROM json_each(?))")

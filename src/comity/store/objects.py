@@ -2,8 +2,10 @@
 """Shell: objects with their received bytes, their references, and interned labels."""
 
 import json
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import NamedTuple
 
 from comity.canonical import sha256_digest
@@ -13,6 +15,7 @@ from comity.release.clauses import find_groups
 from comity.release.facets import find_facets
 from comity.stix.labels import Label, format_label, parse_label
 from comity.stix.objects import StixObject
+from comity.store.names import NAMED, add_names, list_keys
 from comity.store.transaction import Row, Transaction
 
 __all__ = [
@@ -25,7 +28,6 @@ __all__ = [
     "find_label",
     "find_objects",
     "intern_label",
-    "make_new",
     "read_body",
     "read_current",
     "read_current_labels",
@@ -96,15 +98,13 @@ class NewObject(NamedTuple):
     first: bool
 
 
-def make_new(pk: int, item: StixObject, *, own_label: int, current: bool, first: bool) -> NewObject:
-    """The version under its key."""
-    return NewObject(pk, item.id, item.type, item.version_at, item, own_label, current, first)
-
-
 COLUMNS = (
     "o.pk, o.id, o.version, o.version_at, o.type, o.spec_version, o.digest, o.originator, o.received_under,"
     " o.own_label, o.label, o.seq, o.current, o.added_at, o.first_seq"
 )
+
+
+_IN_ORDER = attrgetter("id", "version_at")
 
 
 def build_object(row: Row) -> StoredObject:
@@ -167,10 +167,12 @@ def add_objects(
             for place, new in enumerate(added, start=seq)
         ],
     )
+    _count(transaction, Counter((labels[new.pk], new.type, originator) for new in added if new.current))
+    add_names(transaction, [new.item.id for new in added], range(added[0].pk, added[0].pk + len(added)))
     transaction.run_many("INSERT INTO body VALUES (?, ?)", [(new.pk, new.item.data) for new in added])
     transaction.run_many(
         "INSERT INTO reference VALUES (?, ?)",
-        [(new.pk, target) for new in added for target in sorted(new.item.references)],
+        [(new.pk, target) for new in added if new.item.references for target in sorted(new.item.references)],
     )
 
 
@@ -216,31 +218,26 @@ def read_objects(transaction: Transaction, keys: Collection[int]) -> list[Stored
 
 def read_versions_of(transaction: Transaction, ids: Collection[ObjectId]) -> list[StoredObject]:
     """Every held version of each of `ids`, oldest first."""
-    return _select(transaction, "o.id IN (SELECT value FROM json_each(?)) ORDER BY o.id, o.version_at", ids)
+    return sorted(_select(transaction, ids), key=_IN_ORDER)
 
 
 def read_held(transaction: Transaction, ids: Collection[ObjectId]) -> frozenset[ObjectId]:
     """Those of `ids` of which some version is held."""
-    rows = transaction.rows(
-        "SELECT value FROM json_each(?) WHERE EXISTS (SELECT 1 FROM object o WHERE o.id = value)",
-        (json.dumps(sorted(ids)),),
-    )
-    return frozenset(ObjectId(row[0]) for row in rows)
+    keys = list_keys(ids)
+    rows = transaction.rows(f"SELECT id FROM object WHERE pk IN {NAMED}", (keys, keys))
+    return frozenset({ObjectId(name) for (name,) in rows} & set(ids))
 
 
 def read_current(transaction: Transaction, ids: Collection[ObjectId]) -> dict[ObjectId, StoredObject]:
     """The newest held version of each of `ids` that is held."""
-    found = _select(transaction, "o.current = 1 AND o.id IN (SELECT value FROM json_each(?))", ids)
-    return {item.id: item for item in found}
+    return {item.id: item for item in _select(transaction, ids) if item.current}
 
 
 def read_current_labels(transaction: Transaction, ids: Collection[ObjectId]) -> dict[ObjectId, int]:
     """The label that counts of the newest held version of each of `ids` that is held."""
-    rows = transaction.rows(
-        "SELECT o.id, o.label FROM object o WHERE o.current = 1 AND o.id IN (SELECT value FROM json_each(?))",
-        (json.dumps(sorted(ids)),),
-    )
-    return {ObjectId(name): label for name, label in rows}
+    keys = list_keys(ids)
+    rows = transaction.rows(f"SELECT id, label FROM object WHERE current = 1 AND pk IN {NAMED}", (keys, keys))
+    return {ObjectId(name): label for name, label in rows if name in ids}
 
 
 def find_objects(transaction: Transaction, prefix: str, *, limit: int) -> list[StoredObject]:
@@ -287,13 +284,14 @@ def read_referrers(transaction: Transaction, ids: Iterable[ObjectId]) -> frozens
 
 def read_statement_definitions(transaction: Transaction, ids: Collection[ObjectId]) -> Mapping[ObjectId, str]:
     """Those of `ids` that are marking definitions, held, and known to be statements (STIX 2.1 §7.2.1.3)."""
+    keys = list_keys(ids)
     rows = transaction.rows(
-        "SELECT o.id FROM object o JOIN body b ON b.object = o.pk WHERE o.id IN (SELECT value FROM json_each(?))"
+        f"SELECT o.id FROM object o JOIN body b ON b.object = o.pk WHERE o.pk IN {NAMED}"
         " AND o.type = 'marking-definition'"
         " AND json_extract(CAST(b.data AS TEXT), '$.definition_type') = 'statement'",
-        (json.dumps(sorted(ids)),),
+        (keys, keys),
     )
-    return {ObjectId(row[0]): "statement" for row in rows}
+    return {ObjectId(name): "statement" for (name,) in rows if name in ids}
 
 
 class LabelKeys:
@@ -360,17 +358,19 @@ def read_facts(
 
     In this order: id, version, digest, first place, time, label.
     """
+    keys, asked = list_keys(ids), set(ids)
     rows = transaction.rows(
         "SELECT o.id, o.version, o.digest, o.first_seq, o.added_at, label.digest FROM object o"
-        " JOIN label ON label.id = o.label WHERE o.id IN (SELECT value FROM json_each(?))",
-        (json.dumps([*ids]),),
+        f" JOIN label ON label.id = o.label WHERE o.pk IN {NAMED}",
+        (keys, keys),
     )
-    return [(ObjectId(r[0]), r[1], Digest(r[2]), r[3], Instant(r[4]), Digest(r[5])) for r in rows]
+    return [(ObjectId(r[0]), r[1], Digest(r[2]), r[3], Instant(r[4]), Digest(r[5])) for r in rows if r[0] in asked]
 
 
-def _select(transaction: Transaction, where: str, ids: Collection[ObjectId]) -> list[StoredObject]:
-    rows = transaction.rows(f"SELECT {COLUMNS} FROM object o WHERE {where}", (json.dumps(sorted(ids)),))
-    return [build_object(row) for row in rows]
+def _select(transaction: Transaction, ids: Collection[ObjectId]) -> list[StoredObject]:
+    keys, asked = list_keys(ids), set(ids)
+    rows = transaction.rows(f"SELECT {COLUMNS} FROM object o WHERE o.pk IN {NAMED}", (keys, keys))
+    return [build_object(row) for row in rows if row[1] in asked]
 
 
 def _intern_facet(transaction: Transaction, clause: str, said: str) -> str:
@@ -379,6 +379,14 @@ def _intern_facet(transaction: Transaction, clause: str, said: str) -> str:
     if row is None:
         return str(transaction.insert("INSERT INTO facet (clause, said) VALUES (?, ?)", (clause, said)))
     return str(row[0])
+
+
+def _count(transaction: Transaction, places: Mapping[tuple[int, str, str], int]) -> None:
+    """Count so many newest versions more, by label, type and originator; what leaves, or changes, triggers count."""
+    transaction.run_many(
+        "INSERT INTO label_count VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET objects = objects + excluded.objects",
+        [(*place, count) for place, count in places.items()],
+    )
 
 
 def _take_places(transaction: Transaction, count: int) -> int:

@@ -117,10 +117,17 @@ def read_manifest(transaction: Transaction, digest: Digest) -> bytes | None:
     return bytes(row[0]) if row else None
 
 
-def list_manifests(transaction: Transaction) -> list[tuple[PartyId, Digest, bytes]]:
-    """Every signed manifest as received, oldest first of each party, behind the party and its digest."""
-    rows = transaction.rows("SELECT party, digest, envelope FROM manifest ORDER BY party, version")
-    return [(PartyId(party), Digest(digest), bytes(envelope)) for party, digest, envelope in rows]
+def list_manifests(transaction: Transaction) -> list[tuple[PartyId, int, Digest, bytes]]:
+    """Every signed manifest as received, oldest first of each party, behind the party, its pin and the digest.
+
+    Pins count from 0 for each party: nothing follows from one to the next (`store.pins`).
+    """
+    rows = transaction.rows(
+        "SELECT party, pin, digest, envelope, version FROM manifest_before UNION ALL SELECT party,"
+        " (SELECT COUNT(DISTINCT pin) FROM manifest_before b WHERE b.party = m.party), digest, envelope, version"
+        " FROM manifest m ORDER BY party, pin, version"
+    )
+    return [(PartyId(party), pin, Digest(digest), bytes(envelope)) for party, pin, digest, envelope, _ in rows]
 
 
 def list_chain(transaction: Transaction, party: PartyId) -> list[bytes]:

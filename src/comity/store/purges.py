@@ -69,5 +69,10 @@ def sweep_listings(transaction: Transaction) -> int:
     transaction.run(
         "DELETE FROM log_grounds WHERE id NOT IN (SELECT grounds FROM log_opening WHERE grounds IS NOT NULL)"
     )
+    # The policy that nothing is held against any more: its text may say why this party broke with somebody.
+    transaction.run(
+        "DELETE FROM log_policy WHERE NOT EXISTS (SELECT 1 FROM log_grounds WHERE instr(log_grounds.data,"
+        " CAST(lower(hex(log_policy.digest)) AS BLOB)) > 0)"
+    )
     transaction.run("DELETE FROM meta WHERE name = ?", (_UNSWEPT,))
     return swept

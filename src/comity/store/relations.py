@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from comity.ids import Digest, Instant, PartyId
+from comity.store.names import FIND_ONE
 from comity.store.transaction import Transaction
 
 __all__ = [
@@ -70,6 +71,7 @@ _GIVEN = (
     f"SELECT {_LEAF.format('recipient')} AS party, MAX({_LEAF.format('sequence')}) AS last FROM log_entry"
     " GROUP BY 1 HAVING party IS NOT NULL"
 )
+_OF_ONE_ID = f"SELECT 1 FROM object AS n WHERE n.pk IN {FIND_ONE.format('o.id')} AND n.id = o.id"
 _COUNTED = "SELECT label, type, originator, COUNT(*) FROM object WHERE current = 1 GROUP BY label, type, originator"
 
 RELATIONS: tuple[Relation, ...] = (
@@ -79,19 +81,34 @@ RELATIONS: tuple[Relation, ...] = (
     _lacks("reference", "object", "object", "pk", name="t.object || ' to ' || t.target"),
     _lacks("arrival", "object", "object", "pk", name="t.object || ' from ' || t.giver"),
     _lacks("arrival", "terms", "terms", "hash", name="t.object || ' under ' || t.terms"),
+    _lacks("came_back", "object", "object", "pk", name="t.object || ' from ' || t.giver"),
+    _lacks("came_back", "terms", "terms", "hash", name="t.object || ' under ' || t.terms"),
     _lacks("release", "object", "object", "pk", name="'feed ' || t.feed || ' object ' || t.object"),
     _lacks("release", "feed", "feed", "id", name="'feed ' || t.feed || ' object ' || t.object"),
     Relation(
         table="object",
         says="a version is the current one though a newer one is held",
-        finds="SELECT o.id || ' ' || o.version FROM object AS o WHERE o.current = 1 AND EXISTS"
-        " (SELECT 1 FROM object AS n WHERE n.id = o.id AND n.version_at > o.version_at)",
+        finds=f"SELECT o.id || ' ' || o.version FROM object AS o WHERE o.current = 1 AND EXISTS ({_OF_ONE_ID}"
+        " AND n.version_at > o.version_at)",
     ),
     Relation(
         table="object",
+        says="another row holds the same version of it",
+        finds=f"SELECT o.id || ' ' || o.version FROM object AS o WHERE EXISTS ({_OF_ONE_ID}"
+        " AND n.version_at = o.version_at AND n.pk < o.pk)",
+    ),
+    Relation(
+        table="object",
+        says="it is not found by its id",
+        finds=f"SELECT o.id || ' ' || o.version FROM object AS o WHERE o.pk NOT IN {FIND_ONE.format('o.id')}",
+    ),
+    _lacks("name", "object", "object", "pk"),
+    _lacks("name_recent", "object", "object", "pk"),
+    Relation(
+        table="object",
         says="none of its versions is the current one",
-        finds="SELECT DISTINCT o.id FROM object AS o WHERE o.current = 0 AND NOT EXISTS"
-        " (SELECT 1 FROM object AS n WHERE n.id = o.id AND n.current = 1)",
+        finds=f"SELECT DISTINCT o.id FROM object AS o WHERE o.current = 0 AND NOT EXISTS ({_OF_ONE_ID}"
+        " AND n.current = 1)",
     ),
     # Labels and what is counted of them.
     _lacks("object", "label", "label", "id", name="t.id || ' ' || t.version"),

@@ -21,9 +21,10 @@ from typing import Self
 
 import apsw
 
-from comity.errors import ComityError, ConfigError, CorruptionError, NotFoundError, StoreBusy, StoreFull
+from comity.errors import ComityError, ConfigError, CorruptionError, NotFoundError, StoreBusy, StoreFull, StoreUncertain
 from comity.store.checkpoints import Checkpoints
 from comity.store.migration import migrate
+from comity.store.names import tell_key
 from comity.store.transaction import Row, SqlValue
 from comity.store.turns import Turns
 
@@ -160,6 +161,7 @@ class SqliteStore:
             # are made, and a folder that cannot be written can be read.
             alone = "" if path.with_name(path.name + "-wal").exists() else "&immutable=1"
             connection = apsw.Connection(f"file:{_quote(path)}?mode=ro{alone}", flags=flags)
+            _add_functions(connection)
             connection.execute("PRAGMA query_only=ON")
             connection.execute("SELECT count(*) FROM sqlite_master")
         store = cls(connection, None)
@@ -215,13 +217,14 @@ class SqliteStore:
 
         Raises:
             StoreFull: no room; nothing of the block was kept.
+            StoreUncertain: the disk failed at the very end; all of the block was kept, or nothing of it.
             CorruptionError: the file is damaged.
         """
         with _translated(None), _ALONE if self.turns is None else self.turns.writing():
-            self._connection.execute("BEGIN IMMEDIATE")
+            self._begin("BEGIN IMMEDIATE")
             try:
                 yield SqliteTransaction(self._connection)
-                self._connection.execute("COMMIT")
+                self._commit()
             except BaseException:
                 # A full disk makes SQLite roll back by itself; then there is nothing left to undo.
                 if self._connection.in_transaction:
@@ -232,12 +235,36 @@ class SqliteStore:
     def read(self) -> Iterator[SqliteTransaction]:
         """One consistent view; nothing can be written in it."""
         with _translated(None):
-            self._connection.execute("BEGIN")
+            self._begin("BEGIN")
             try:
                 yield SqliteTransaction(self._connection)
             finally:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
+
+    def _commit(self) -> None:
+        """End the transaction, on the disk.
+
+        Where the disk cannot say that it has what was written, SQLite goes on as if it had not: the next commit writes
+        over it. But a process that dies before leaves it in the write-ahead log, and the next opening finds it whole.
+        """
+        try:
+            self._connection.execute("COMMIT")
+        except apsw.IOError as error:
+            raise StoreUncertain(
+                f"the disk failed while this act was committed ({error}): it is on record whole, or not at all."
+                " See to the disk, look whether it is on record, and do it again only if it is not"
+            ) from error
+
+    def _begin(self, sql: str) -> None:
+        """Begin a transaction; one whose beginning is reported failed is not left open to be in the way of the next."""
+        already = self._connection.in_transaction
+        try:
+            self._connection.execute(sql)
+        except BaseException:
+            if self._connection.in_transaction and not already:
+                self._connection.execute("ROLLBACK")
+            raise
 
     def row(self, sql: str, parameters: Sequence[SqlValue] = ()) -> Row | None:
         """The first row of one query, in a view of its own: two see two states."""
@@ -289,10 +316,15 @@ def _connect(path: Path) -> tuple[apsw.Connection, Checkpoints]:
         connection.set_busy_timeout(_BUSY_MILLISECONDS)
         for pragma in _PRAGMAS:
             connection.execute(pragma)
+        _add_functions(connection)
         checkpoints = Checkpoints(path)
         # In the place of the hook by which SQLite itself copies the log within the commit that makes it long.
         connection.set_wal_hook(checkpoints.note)
     return connection, checkpoints
+
+
+def _add_functions(connection: apsw.Connection) -> None:
+    connection.create_scalar_function("name_key", tell_key, 1, deterministic=True)
 
 
 def _take_lock(path: Path) -> int:

@@ -12,12 +12,15 @@ __all__ = [
     "add_status",
     "add_unkept",
     "add_use",
+    "find_unkept",
     "forget",
     "has_forgettable",
     "list_unkept",
     "read_status",
     "read_use",
 ]
+
+_MOST_FOUND = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +80,18 @@ def add_unkept(transaction: Transaction, item: Unkept) -> None:
 
 def list_unkept(transaction: Transaction, *, limit: int) -> list[Unkept]:
     """The last `limit` things that were not kept, oldest first."""
+    return _read_unkept(transaction, "", (), limit=limit)
+
+
+def find_unkept(transaction: Transaction, name: ObjectId, *, limit: int = _MOST_FOUND) -> list[Unkept]:
+    """The last `limit` things of that id that were not kept, oldest first."""
+    return _read_unkept(transaction, " WHERE id = ?", (name,), limit=limit)
+
+
+def _read_unkept(transaction: Transaction, where: str, values: tuple[str, ...], *, limit: int) -> list[Unkept]:
     rows = transaction.rows(
-        "SELECT at, giver, terms, channel, id, version, reason FROM unkept ORDER BY position DESC LIMIT ?", (limit,)
+        f"SELECT at, giver, terms, channel, id, version, reason FROM unkept{where} ORDER BY position DESC LIMIT ?",
+        (*values, limit),
     )
     return [
         Unkept(

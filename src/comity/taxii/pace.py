@@ -2,7 +2,7 @@
 """Shell: long work step by step on the event loop, with the greater share of it for who reads.
 
 A step holds the loop, and with it everybody who asks this process for something. After each, others have the loop: for
-as long as is needed to have four fifths of it, while partners poll without a pause; until a pause, while they poll now
+as long as is needed to have six sevenths of it, while partners poll without a pause; until a pause, while they poll now
 and then; for a few turns, while nobody does. Of several long works one step is run at a time, so that they share what
 is left.
 """
@@ -16,7 +16,7 @@ from comity.node.steps import Steps, T, advance
 
 __all__ = ["Pace"]
 
-_SHARE = 4
+_SHARE = 6
 """How long others have the loop for each second that a step took."""
 
 _RECENTLY_SECONDS = 0.25
@@ -40,6 +40,10 @@ class Pace:
         """Somebody polls now, or was just answered."""
         self._polled = self._clock()
 
+    def is_alone(self) -> bool:
+        """Whether nobody has polled for a while."""
+        return self._clock() - self._polled > _RECENTLY_SECONDS
+
     async def run(self, steps: Steps[T]) -> T:
         """What comes of the work, others having had their turns."""
         while True:
@@ -52,7 +56,7 @@ class Pace:
 
     async def _give_way(self, took: float) -> None:
         now = self._clock()
-        if now - self._polled > _RECENTLY_SECONDS:
+        if self.is_alone():
             for _ in range(_IDLE_TURNS):
                 await asyncio.sleep(0)
             return

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from comity.canonical import Json
 from comity.errors import MalformedRequest
@@ -164,8 +164,7 @@ class ManifestRecord:
     version: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StatusDetail:
+class StatusDetail(NamedTuple):
     """One object of a status (TAXII 2.1 §4.3.1); the message is left out when empty."""
 
     id: str

@@ -125,7 +125,9 @@ async def add_objects(
     if body is None:
         return Refused(status=413, description=f"send at most {wire.MAX_CONTENT_LENGTH} bytes; split the envelope")
     try:
-        done = await pace.run(accept_in_steps(node, body, giver=party, collection=route.collection))
+        done = await pace.run(
+            accept_in_steps(node, body, giver=party, collection=route.collection, is_alone=pace.is_alone)
+        )
     except MalformedError as error:
         return Refused(status=422, description=error.detail)
     match done:
@@ -172,4 +174,4 @@ def _format(status: Status) -> bytes:
 
 
 def _detail(item: Detail) -> StatusDetail:
-    return StatusDetail(id=item.id, version=item.version, message=item.message)
+    return StatusDetail(item.id, item.version, item.message)

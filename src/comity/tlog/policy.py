@@ -129,9 +129,11 @@ def verify_quorum(note: Note, policy: TrustPolicy, *, logs: Sequence[VerifierKey
             timestamps[witness.name] = verify_cosignature(note, witness.key)
     if policy.quorum is not None and policy.quorum not in _count(policy, timestamps):
         signed = ", ".join(map(_show, timestamps)) or "none"
+        others = ", ".join(_show(witness.name) for witness in policy.witnesses if witness.name not in timestamps)
+        others = others or "anybody else who counts"
         raise ThresholdNotMet(
             f"the checkpoint over {checkpoint.size} entries is cosigned by {signed}, which is not the quorum"
-            f" {_show(policy.quorum)}"
+            f" {_show(policy.quorum)}; not by {others}"
         )
     return Quorum(checkpoint=checkpoint, log=log, timestamps=timestamps)
 

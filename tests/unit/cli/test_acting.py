@@ -49,6 +49,9 @@ class Witness:
     async def deliver(self, *, seconds: float) -> None:
         self.seen.append(("deliver", ""))
 
+    async def cosign(self, *, seconds: float) -> None:
+        self.seen.append(("cosign", ""))
+
     def _note(self, what: str, agreement: str) -> None:
         with self.node.store.read() as transaction:
             dossier = find_agreement(self.node, transaction, agreement)

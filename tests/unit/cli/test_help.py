@@ -26,7 +26,8 @@ PRINTING = {"jinja2", "weasyprint"}
 HEAVY = SERVING | PRINTING
 
 PROMISED = """init serve
-party export/party add/party list/party rotate/party renew/party revoke-key/party protect-keys/party unprotect-keys
+party export/party add/party repin/party list/party rotate/party renew/party revoke-key
+party protect-keys/party unprotect-keys
 credential create/credential list/credential revoke
 object add/object show/object unkept/explain/pull/reach/audit
 agreement check/agreement preview/agreement diff
@@ -37,10 +38,10 @@ person add/person list/person remove/person renew/approvals
 agreement certificate/agreement test
 recall send/recall list/recall show/recall keep
 agreement review/retention list/retention keep/retention delete/retention run/work
-log list/log show/log verify/log checkpoint/log receipt/log refused/verify
+log list/log show/log verify/log checkpoint/log receipt/log refused/log waive/verify
 log reader add/log reader list/log reader remove
 witness list/witness init/witness add-log/witness serve/witness show/witness verify-evidence
-purge order/purge run/fsck/backup/restore/recover"""
+purge order/purge received/purge run/fsck/backup/restore/recover"""
 
 
 def walk(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:

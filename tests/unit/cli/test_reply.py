@@ -4,7 +4,7 @@
 import pytest
 
 from comity import errors
-from comity.cli.reply import EXIT_CODES, Exit, Reply, fail_with, find_exit_code, format_reply, parse_reply
+from comity.cli.reply import EXIT_CODES, Exit, Reply, describe_bug, fail_with, find_exit_code, format_reply, parse_reply
 from comity.cli.session import Session
 from comity.errors import ComityError, LogMismatch, MalformedTerms, UnavailableError
 
@@ -39,6 +39,7 @@ EXPECTED = {
     "RateLimited": 1,
     "StoreBusy": 1,
     "StoreFull": 1,
+    "StoreUncertain": 1,
     "ConfigError": 1,
     "NotInstalled": 10,
     "CorruptionError": 7,
@@ -98,3 +99,12 @@ def test_what_is_no_reply_is_said_to_be_none(data: bytes) -> None:
 def test_an_error_steers_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     Session().show_error({"message": "/\x1b]0;x\x07\x9b2J is a key that is unknown\nat line 2", "facts": {}})
     assert capsys.readouterr().err == "error: /\\x1b]0;x\\x07\\x9b2J is a key that is unknown\nat line 2\n"
+
+
+def test_what_the_operating_system_cannot_do_is_no_bug() -> None:
+    body = describe_bug(OSError(5, "Input/output error", "keys/log.pem"))
+    assert body["code"] == "unavailable"
+    message = str(body["message"])
+    assert "keys/log.pem: Input/output error" in message
+    assert "Whether the command was done is not known" in message
+    assert {describe_bug(error)["code"] for error in (ValueError("x"), ConnectionResetError("gone"))} == {"bug"}

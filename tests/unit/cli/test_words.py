@@ -187,7 +187,14 @@ def test_an_explanation_shows_the_table() -> None:
         ],
     }
     text = describe_explanation(
-        {**reading, "object": "report--1", "to": "borealia", "recalled": [], "readings": [reading]}
+        {
+            **reading,
+            "object": "report--1",
+            "to": "borealia",
+            "repeats": [],
+            "recalled": [],
+            "readings": [reading],
+        }
     )
     assert text.startswith("WITHHOLD: report--1 to borealia\n  regions: regions is JO")
     assert "✓  gate" in text
@@ -197,3 +204,19 @@ def test_an_explanation_shows_the_table() -> None:
     assert "✓  kinds     arms; no limit" in text
     assert "✓  audience  any party; the channel would let it go to borealia" in text
     assert "because it refers to location--1" in text
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"again": ["labels"], "whole": False}, "what TLP:RED marks in aliases stands again in labels, and goes from"),
+        ({"again": ["name"], "whole": True}, "stands again in name, which cannot all be removed: it counts for the"),
+        ({"again": [], "whole": True}, "is too much to be looked for elsewhere: the marking counts for the whole"),
+        ({"tlp": "unmarked", "again": ["name"], "whole": True}, "what marking-definition--1 marks in aliases stands"),
+    ],
+)
+def test_an_explanation_says_why_more_is_removed_than_is_marked(change: dict[str, Any], words: str) -> None:
+    repeat = {"marking": "marking-definition--1", "tlp": "red", "marked": ["aliases"], **change}
+    verdict: dict[str, Any] = {"decision": "release", "clause": None, "reason": None, "redacted": []}
+    told = {**verdict, "object": "report--1", "to": "borealia", "repeats": [repeat], "recalled": [], "readings": []}
+    assert words in describe_explanation(told)

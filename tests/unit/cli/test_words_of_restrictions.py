@@ -50,6 +50,13 @@ def test_what_was_found_and_what_would_be_allowed(row: dict[str, Any], text: str
         "clauses": [{"holds": False, **row}, {"holds": True, "allowed": [], **filler}],
     }
     told = describe_explanation(
-        {**reading, "object": "report--1", "to": "cimbria", "recalled": [], "readings": [reading]}
+        {
+            **reading,
+            "object": "report--1",
+            "to": "cimbria",
+            "repeats": [],
+            "recalled": [],
+            "readings": [reading],
+        }
     )
     assert text in told

@@ -3,15 +3,17 @@
 
 import dataclasses
 import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from comity.agreement.events import EventKind
+from comity.canonical import Json
 from comity.errors import MalformedError, NotFoundError
 from comity.ids import Instant, PartyId
-from comity.node import accept, receive
+from comity.node import accept, parts, receive
 from comity.node.accept import (
     OverQuota,
     Status,
@@ -126,9 +128,20 @@ def test_not_even_a_clash_with_an_own_version_is_told(world: World) -> None:
     """If it were, whoever is told of none would know that its first version was not kept."""
     sign(world)
     write(world, make_object("a"))
-    assert write(world, make_object("a", tlp="red")).failures == ()
+    assert write(world, make_object("a", tlp="clear")).failures == ()
     (unkept,) = accept.list_unkept(world.nodes["aurelia"], last=10)
     assert "held in this version with other bytes" in unkept.reason
+
+
+def test_what_shows_that_the_terms_do_not_let_it_come_is_refused_and_the_rest_is_kept(world: World) -> None:
+    sign(world)
+    status = write(world, make_object("a"), make_object("b", tlp="red"), make_object("c", kind="campaign"))
+    assert [failure.message for failure in status.failures] == [
+        "/objects/1: outside of the terms it was given under: tlp_ceiling admits no red",
+        "/objects/2: outside of the terms it was given under: types admits no campaign",
+    ]
+    assert [success.id for success in status.successes] == [object_id("report", "a")]
+    assert count(world, "object") == 1
 
 
 def test_two_versions_in_one_envelope_that_clash_are_told(world: World) -> None:
@@ -186,10 +199,59 @@ def test_the_gate_is_asked_each_time(world: World) -> None:
             world.deliver()
 
 
-def start_writing(world: World, *objects: Any) -> Steps[Status | OverQuota]:  # noqa: ANN401
+def start_writing(world: World, *objects: Any, alone: Iterable[bool] = ()) -> Steps[Status | OverQuota]:  # noqa: ANN401
     node = world.nodes["aurelia"]
     (target,) = list_write_collections(node, BOREALIA)
-    return accept_in_steps(node, envelope(*objects), giver=BOREALIA, collection=target.id)
+    said = iter(alone)
+    return accept_in_steps(
+        node, envelope(*objects), giver=BOREALIA, collection=target.id, is_alone=lambda: next(said, False)
+    )
+
+
+def count_by_turns(world: World, *objects: Any, alone: Iterable[bool]) -> list[int]:  # noqa: ANN401
+    """How many objects there are at each turn for others, and at the end."""
+    return [*(count(world, "object") for _ in start_writing(world, *objects, alone=alone)), count(world, "object")]
+
+
+def test_while_nobody_polls_what_is_left_of_an_envelope_is_one_part(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sign(world)
+    monkeypatch.setattr(accept, "PART_OBJECTS", 2)
+    first, second, third = ([make_object(f"{kind}{name}") for name in "abcdef"] for kind in "xyz")
+    assert count_by_turns(world, *first, alone=[True]) == [0, 6]
+    assert count_by_turns(world, *second, alone=[False, True]) == [6, 8, 12]
+    assert count_by_turns(world, *third, alone=[False, False, False]) == [12, 14, 16, 18]
+    with world.nodes["aurelia"].store.read() as transaction:
+        assert transaction.rows("SELECT objects FROM write_use") == [(18,)]
+
+
+def test_what_is_labelled_in_many_ways_is_divided_also_while_nobody_polls(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sign(world)
+    monkeypatch.setattr(accept, "PART_OBJECTS", 2)
+    monkeypatch.setattr(parts, "_MOST_LABELS", 3)
+    marked = [f"marking-definition--00000000-0000-4000-8000-00000000000{place}" for place in range(6)]
+    many = [plain(f"m{place}", markings=[marking]) for place, marking in enumerate(marked)]
+    few = [plain(f"f{place}", markings=[marked[place % 3]]) for place in range(6)]
+    kinds = [{**plain(f"k{place}"), "type": f"x-{place}", "id": object_id(f"x-{place}", "k")} for place in range(6)]
+    partly: Json = [{"marking_ref": marked[0], "selectors": ["description"]}]
+    granular = [{**plain(f"p{place}"), "description": "d", "granular_markings": partly} for place in range(6)]
+    tags = ([f"national:group-{place}"] for place in range(6))
+    tagged = [make_object(f"t{place}", subjects=subjects) for place, subjects in enumerate(tags)]
+    assert count_by_turns(world, *few, alone=[True] * 9) == [0, 6]
+    for place, divided in enumerate((many, kinds, granular, tagged), start=1):
+        assert count_by_turns(world, *divided, alone=[True] * 9) == [6 * place + more for more in (0, 2, 4, 6)]
+    monkeypatch.setattr(parts, "_MOST_WHOLE", 5)
+    assert count_by_turns(world, *(plain(f"g{place}") for place in range(6)), alone=[True] * 9) == [30, 32, 34, 36]
+
+
+def plain(name: str, *, markings: Sequence[str] = ()) -> dict[str, Json]:
+    """An object without tags."""
+    made = make_object(name) | {"object_marking_refs": [*markings]}
+    del made["extensions"]
+    return made if markings else {key: value for key, value in made.items() if key != "object_marking_refs"}
 
 
 def test_an_envelope_is_taken_in_by_parts_and_counted_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,6 +91,16 @@ def test_a_node_that_was_just_founded_is_backed_up_too(tmp_path: Path) -> None:
     assert restore_backup(tmp_path / "backup", tmp_path / "again").backup.size == 2
 
 
+def test_what_a_node_asks_of_witnesses_comes_back_with_it(node: Node, tmp_path: Path) -> None:
+    """A node that was restored without the policy would take in what nobody has cosigned."""
+    policy = b"# north has to be asked first\nquorum none\n"
+    (node.folder / "witnesses.policy").write_bytes(policy)
+    backup = make_backup(node.folder, tmp_path / "backup", secrets=False)
+    assert "witnesses.policy" in {file.path for file in backup.files}
+    restore_backup(tmp_path / "backup", tmp_path / "again")
+    assert (tmp_path / "again" / "witnesses.policy").read_bytes() == policy
+
+
 def test_keys_are_in_it_only_when_asked_for(node: Node, tmp_path: Path) -> None:
     make_backup(node.folder, tmp_path / "without", secrets=False)
     make_backup(node.folder, tmp_path / "with", secrets=True)

@@ -20,7 +20,7 @@ from comity.store import log, witness
 from comity.tlog.cosignature import sign_cosignature
 from comity.tlog.note import SignatureType, VerifierKey, format_signature_line, format_vkey, parse_note
 from tests.signers import SeedSigner
-from tests.worlds import World, make_object
+from tests.worlds import World, make_object, object_id
 
 NORTH = VerifierKey(
     name="north.example", type=SignatureType.ED25519_COSIGNATURE, public_key=SeedSigner("north").public_key
@@ -92,6 +92,30 @@ def test_a_page_that_is_refused_leaves_nothing(world: World) -> None:
     assert [count(node, table) for table in ("object", "arrival", "receipt", "seen_checkpoint", "pull_position")] == [
         0
     ] * 5
+
+
+def test_what_was_not_to_be_given_is_not_kept_and_the_receipt_is_evidence(world: World) -> None:
+    """A giver that does not keep to the terms: its own store says of an object in red what it says of one in green."""
+    cheat, node = world.nodes["aurelia"], world.nodes["borealia"]
+    world.add("aurelia", make_object("c", tlp="red"), make_object("d"))
+    with cheat.act() as act:
+        act.transaction.run(
+            "UPDATE object SET (own_label, label) = (SELECT own_label, label FROM object WHERE id = ?1) WHERE id = ?2",
+            (object_id("report", "a"), object_id("report", "c")),
+        )
+    page = poll(world)
+    intake = take(world, page, show(world, 1))
+    assert object_id("report", "c").encode() in page
+    assert [(one.id, one.detail) for one in intake.bad] == [
+        (object_id("report", "c"), "outside of the terms it was given under: tlp_ceiling admits no red")
+    ]
+    assert set(intake.added) == {object_id("report", name) for name in "abd"}
+    assert count(node, "object") == 3
+    (refused,) = list_refused_pages(node)
+    assert (refused.giver, refused.part, refused.page) == (GIVER, "scope", b"")
+    assert object_id("report", "c") in refused.reason
+    verified = verify_receipt(parse_receipt(refused.receipt), manifests=[world.manifests["aurelia"]])
+    assert object_id("report", "c") in {listed.id for listed in verified.objects}
 
 
 def test_what_was_verified_against_what_is_past_is_not_taken_in(world: World) -> None:

@@ -53,6 +53,27 @@ def test_the_explanation_is_what_the_poll_does(
         assert b"for few" not in given
 
 
+def test_what_stands_again_elsewhere_in_an_object_is_named(world: World) -> None:
+    world.sign_all(world.terms())
+    red: dict[str, Json] = {
+        "x_source": "Karim Holt",
+        "granular_markings": [{"marking_ref": tlp_id("red"), "selectors": ["x_source"]}],
+    }
+    world.add("aurelia", make_object("a", more=red | {"description": "by karim holt"}))
+    world.add("aurelia", make_object("Karim Holt's relay", more=red))
+    told = ask(world, "a")
+    (repeat,) = told.repeats
+    assert told.verdict.redacted == ("description", "x_source")
+    assert (repeat.tlp, sorted(repeat.marked), sorted(repeat.again)) == ("red", ["x_source"], ["description"])
+    assert not repeat.whole
+    told = ask(world, "Karim Holt's relay")
+    (repeat,) = told.repeats
+    assert (told.verdict.decision, told.verdict.clause) == ("withhold", "tlp_ceiling")
+    assert (sorted(repeat.marked), sorted(repeat.fixed)) == (["x_source"], ["name"])
+    assert repeat.whole
+    assert world.read("borealia").keys() == {object_id("report", "a")}
+
+
 def test_the_object_that_is_to_blame_is_named(world: World) -> None:
     world.sign_all(world.terms())
     world.add(

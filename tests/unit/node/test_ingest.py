@@ -11,13 +11,18 @@ from comity.canonical import Json
 from comity.errors import MalformedError
 from comity.ids import PartyId
 from comity.node import ingest, receive
-from comity.node.explain import explain, show_object
+from comity.node.explain import explain, find_object, show_object
 from comity.node.follow import plan_pull
 from comity.node.parties import add_party, export_manifest
+from comity.node.parts import Parts
 from comity.node.retention import delete
+from comity.node.steps import finish
+from comity.release.receiving import Restrictions
 from comity.stix import labels, tags
 from comity.stix.labels import make_tags
-from comity.stix.objects import BadObject
+from comity.stix.objects import BadObject, BundleReading
+from comity.store import arrivals
+from comity.store.objects import Holding
 from tests.worlds import World, make_object, object_id
 
 
@@ -218,10 +223,53 @@ def test_an_own_object_that_refers_to_a_received_one_does_not_go_on_either(chain
 
 def test_what_was_held_before_comes_under_the_givers_terms_when_the_giver_gives_it_too(chain: World) -> None:
     chain.add("borealia", make_object("b"))
-    assert set(chain.read("meridia", giver="borealia")) == {object_id("report", "b")}
     chain.add("aurelia", make_object("b"))
     assert pull(chain, "aurelia", "borealia").known >= 1
     assert chain.read("meridia", giver="borealia") == {}
+    assert list_returns(chain, "borealia", "b") == []
+
+
+def test_what_was_given_before_and_comes_from_elsewhere_stays_this_partys_own(chain: World) -> None:
+    """Else a partner could take from all others what it has got hold of, and they would see what it gives."""
+    chain.add("borealia", make_object("b"))
+    assert set(chain.read("meridia", giver="borealia")) == {object_id("report", "b")}
+    chain.add("aurelia", make_object("b"))
+    for _ in range(2):
+        assert pull(chain, "aurelia", "borealia").known >= 1
+        assert set(chain.read("meridia", giver="borealia")) == {object_id("report", "b")}
+        assert [entry.giver for entry in list_returns(chain, "borealia", "b")] == ["aurelia"]
+
+
+def test_what_came_under_terms_before_it_was_given_on_is_restricted_by_whatever_way_it_comes_again(
+    chain: World,
+) -> None:
+    chain.add("borealia", make_object("c"))
+    add_way(chain, "c", giver="aurelia", audience=("borealia", "meridia"))
+    assert object_id("report", "c") in chain.read("meridia", giver="borealia")
+    add_way(chain, "c", giver="aurelia", audience=("borealia",))
+    assert show_object(chain.nodes["borealia"], object_id("report", "c")).label.audience == frozenset({"borealia"})
+    assert chain.read("meridia", giver="borealia") == {}
+
+
+def add_way(world: World, name: str, *, giver: str, audience: tuple[str, ...]) -> None:
+    """Borealia takes the object in as one that `giver` gave it under terms that restrict it to these."""
+    node = world.nodes["borealia"]
+    data = json.dumps(make_object(name)).encode()
+    restrictions = Restrictions(
+        originators=frozenset({PartyId("borealia")}),
+        audience=frozenset(map(PartyId, audience)),
+        excluded_frameworks=frozenset(),
+    )
+    parts = Parts(finish(ingest.read_in_steps(BundleReading(data))), most=None)
+    with node.act() as act:
+        (terms, *_) = (row[0] for row in act.transaction.rows("SELECT hash FROM terms ORDER BY hash"))
+        holding = Holding(originator=PartyId(giver), received_under=terms, added_at=act.now)
+        ingest.take_part(act, parts, holding=holding, tags=make_tags(), restrictions=restrictions)
+
+
+def list_returns(world: World, holder: str, name: str) -> list[arrivals.Return]:
+    with world.nodes[holder].store.read() as transaction:
+        return arrivals.read_returns(transaction, find_object(transaction, object_id("report", name)).pk)
 
 
 def test_a_stricter_classification_of_an_object_held_already_counts(world: World) -> None:

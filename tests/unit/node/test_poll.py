@@ -33,6 +33,18 @@ def test_a_property_restricted_since_is_restricted_in_the_older_version_too(worl
     assert not any(b"SECRET" in item.data for item in items)
 
 
+def test_of_two_markings_on_one_property_in_two_versions_the_stricter_holds_on_both(world: World) -> None:
+    strict: dict[str, Json] = {
+        "granular_markings": [{"marking_ref": tlp_id("amber+strict"), "selectors": ["description"]}]
+    }
+    world.sign_all(world.terms())
+    world.add("aurelia", make_object("a", more=SECRET | strict))
+    assert [item.redacted for item in world.poll("borealia").items] == [("description",)]
+    world.add("aurelia", make_object("a", more=SECRET | MARK, day=2))
+    items = world.poll("borealia", every=True).items
+    assert [item.redacted for item in items] == [("description",), ("description",)]
+
+
 def test_a_higher_ceiling_gives_the_properties_that_were_removed_before(world: World) -> None:
     amber: dict[str, Json] = {"granular_markings": [{"marking_ref": tlp_id("amber"), "selectors": ["description"]}]}
     agreement = world.sign_all(world.terms(tlp="green"))

@@ -12,6 +12,7 @@ from comity.agreement.recognition import Refusal
 from comity.errors import LogMismatch, MalformedRequest, NotFoundError
 from comity.ids import Instant, PartyId
 from comity.node import purge, retention
+from comity.node.audit import audit_folder
 from comity.node.journal import find_entry, list_entries, verify_folder
 from comity.node.node import Node
 from comity.node.people import Actor, Waiting, identify
@@ -114,6 +115,28 @@ def purge_entry(node: Node, done: Forgotten) -> dict[str, object]:
         "reason": entry.content["reason"],
         "ranges": entry.content["ranges"],
     }
+
+
+def test_a_policy_goes_with_the_last_disclosure_that_was_decided_by_it(world: World, node: Node) -> None:
+    path, before = node.folder / "recognition.toml", disclosures(node)
+    kept = path.read_text(encoding="utf-8")
+    path.write_text(f"# since the affair of the grey heron\n{kept}", encoding="utf-8")
+    world.add("aurelia", make_object("fourth"))
+    world.poll("borealia")
+    path.write_text(kept, encoding="utf-8")
+    world.tick(DAY)
+    world.add("aurelia", make_object("fifth"))
+    world.poll("borealia")
+    assert b"grey heron" in raw(node.folder)
+    assert order(world, Selection(entries=frozenset(before))).gone
+    assert b"grey heron" in raw(node.folder)  # the fourth was decided by it, and that can be decided again
+    assert order(world, Selection(until=Instant(node.clock() - 1))).gone
+    assert b"grey heron" not in raw(node.folder)
+    with node.store.read() as transaction:
+        assert transaction.rows("SELECT COUNT(*) FROM log_policy") == [(1,)]
+    world.poll("borealia")
+    assert audit_folder(node.folder, now=node.clock()).found == 0
+    assert verify_folder(node.folder).size > 0
 
 
 def test_one_person_alone_purges_nothing(world: World, node: Node) -> None:

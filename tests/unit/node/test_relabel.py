@@ -3,6 +3,8 @@
 
 from comity.agreement.events import EventKind
 from comity.canonical import Json
+from comity.node.retention import delete
+from comity.store import objects
 from tests.worlds import World, make_object, object_id
 
 
@@ -77,3 +79,26 @@ def test_a_label_that_changes_while_suspended_counts_after_resuming(world: World
     world.add("aurelia", report("b", tlp="red", day=2))
     world.act("aurelia", agreement, EventKind.RESUME)
     assert names(world) == set()
+
+
+def test_an_older_version_that_comes_after_the_newest_was_deleted_is_given_to_nobody(world: World) -> None:
+    """Nobody knows any more what the newest restricted; also where the older one refers to nothing."""
+    world.sign_all(world.terms())
+    world.add("aurelia", report("a", day=2), report("c", day=2))
+    for name in "ac":
+        delete(world.nodes["aurelia"], object_id("report", name), reason="wrong")
+    world.add("aurelia", report("a"), report("b"), report("c", "b"), report("d", "a"))
+    assert names(world) == {"b"}
+    world.add("aurelia", report("a", day=3))
+    assert names(world) == {"a", "b", "d"}
+
+
+def test_of_several_versions_that_come_together_each_is_judged_by_the_newest(world: World) -> None:
+    """Also where none of them refers to anything."""
+    world.sign_all(world.terms())
+    world.add("aurelia", report("a"), report("a", tlp="red", day=2), report("b"))
+    node = world.nodes["aurelia"]
+    with node.store.read() as transaction:
+        held = objects.read_versions_of(transaction, {object_id("report", "a")})
+        assert [objects.read_label(transaction, item.label).tlp for item in held] == ["red", "red"]
+    assert names(world) == {"b"}

@@ -351,7 +351,7 @@ def test_a_predefined_marking_is_the_same_for_everyone_and_stays(world: World) -
             }
         },
     }
-    receive(world, agree(world, REVIEWED), definition, make_object("a"))
+    receive(world, agree(world, REVIEWED, types=("report", "marking-definition")), definition, make_object("a"))
     world.tick(91 * DAY)
     assert run(world) == 1
     assert held(world) == {tlp_id("green")}
@@ -490,6 +490,7 @@ def test_an_older_version_whose_newest_was_deleted_is_not_given_as_if_nothing_ne
         'retention = { review_after = "P50D", no_decision = "delete" }',
         onward="listed",
         channel_extra='releasable_to = ["meridia"]',
+        tlp="red",
     )
     other = agree(
         world,

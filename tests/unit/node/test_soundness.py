@@ -53,7 +53,7 @@ def copy(original: Path, tmp_path: Path) -> Path:
 
 def alter(folder: Path, *statements: str) -> None:
     connection = sqlite3.connect(folder / "store.db")
-    for statement in statements:
+    for statement in (one for several in statements for one in several.split("; ")):
         assert connection.execute(statement).rowcount > 0, statement
     connection.commit()
     connection.close()
@@ -92,6 +92,11 @@ def test_a_node_that_is_open_is_examined_too(original: Path, tmp_path: Path) -> 
         store.close()
 
 
+TWICE = (
+    "INSERT INTO object SELECT 99, id, version, version_at, type, spec_version, digest, originator, received_under,"
+    " own_label, label, 99, current, added_at, first_seq FROM object WHERE pk = 2;"
+    " INSERT INTO name_recent SELECT key, 99 FROM name_recent WHERE object = 2"
+)
 LETTER = (
     "INSERT INTO letter VALUES (9, 'x', 1, 'borealia', 'recall', 'a', 'x', 'y', 'y', 'open', NULL, NULL, 'y', 1, x'00')"
 )
@@ -104,12 +109,19 @@ BREAKS = [
     ("INSERT INTO reference VALUES (99, 'report--x')", Check.RELATIONS, "reference 99"),
     ("INSERT INTO arrival VALUES (99, 'x', 'borealia', 1, 1, NULL)", Check.RELATIONS, "arrival 99"),
     ("INSERT INTO arrival SELECT pk, 'x', 'borealia', 1, 1, NULL FROM object LIMIT 1", Check.RELATIONS, "under x"),
+    ("INSERT INTO came_back VALUES (99, 'x', 'borealia', 1)", Check.RELATIONS, "came_back 99"),
+    ("INSERT INTO came_back SELECT pk, 'x', 'borealia', 1 FROM object LIMIT 1", Check.RELATIONS, "under x"),
     ("UPDATE release SET object = 99 WHERE object = (SELECT MAX(object) FROM release)", Check.RELATIONS, "object 99"),
     ("DELETE FROM feed", Check.RELATIONS, "its feed is not in feed"),
     ("UPDATE feed SET last_at = 1", Check.RELATIONS, "later than its last release"),
     ("UPDATE feed SET agreement = 'x'", Check.RELATIONS, "feed x main"),
     ("UPDATE object SET current = 1 WHERE current = 0", Check.RELATIONS, "a newer one is held"),
     ("UPDATE object SET current = 0 WHERE pk = 2", Check.RELATIONS, "none of its versions"),
+    (TWICE, Check.RELATIONS, "another row holds the same version"),
+    ("UPDATE object SET id = 'report--x' WHERE pk = 2", Check.RELATIONS, "not found by its id"),
+    ("DELETE FROM name_recent", Check.RELATIONS, "not found by its id"),
+    ("INSERT INTO name VALUES (1, 99)", Check.RELATIONS, "name 99"),
+    ("INSERT INTO name_recent VALUES (1, 99)", Check.RELATIONS, "name_recent 99"),
     ("UPDATE label_count SET objects = objects + 1", Check.RELATIONS, "counts other objects"),
     ("DELETE FROM label_count", Check.RELATIONS, "counts other objects"),
     ("UPDATE object SET label = 77 WHERE pk = 2", Check.RELATIONS, "its label is not in label"),

@@ -218,6 +218,13 @@ def test_of_tear_lines_alone_nothing_goes_that_is_not_marked_for_it() -> None:
         assert withheld.clause == "sanitise"
 
 
+def test_a_property_that_only_repeats_what_is_marked_elsewhere_is_no_tear_line() -> None:
+    scope = dataclasses.replace(SCOPE, sanitise="tear_line_required")
+    repeat = GranularMarking(property="x_note", tlp="amber", repeats=True)
+    decision = decide(scope, dataclasses.replace(MARKED, granular=(*MARKED.granular, repeat)), recipient=BOREALIA)
+    assert decision == Redact(properties=frozenset({"description"}), only=frozenset({"labels"}))
+
+
 @pytest.mark.parametrize(("attribution", "goes"), [("may", True), ("must", True), ("must-not", False)])
 def test_who_made_an_object_goes_unless_the_terms_forbid_it(attribution: str, goes: bool) -> None:
     decision = decide(dataclasses.replace(SCOPE, attribution=attribution), LABEL, recipient=BOREALIA)

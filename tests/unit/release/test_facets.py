@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from comity.release.clauses import CLAUSES
 from comity.release.facets import FACETS, GRANULAR, TABLE, THIS_TABLE, find_facets, parse_facet
 from comity.stix.labels import OVERFULL, Label
+from comity.stix.markings import GranularMarking
 from tests.strategies import labels
 
 
@@ -54,3 +55,13 @@ def test_granular_markings_are_one_facet(label: Label) -> None:
     assert [said for said in find_facets(label) if said[0] != GRANULAR] == [
         said for said in find_facets(bare) if said[0] != GRANULAR
     ]
+
+
+@given(labels())
+def test_a_property_that_is_marked_is_told_apart_from_one_that_repeats(label: Label) -> None:
+    """Terms that admit tear lines alone decide differently on them: one preview must not stand for both."""
+    marked, repeated = (
+        dataclasses.replace(label, granular=(GranularMarking(property="labels", tlp="green", repeats=again),))
+        for again in (False, True)
+    )
+    assert find_facets(marked) != find_facets(repeated)

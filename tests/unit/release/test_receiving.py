@@ -2,13 +2,16 @@
 """What a received object is restricted to by the channel it came in."""
 
 import dataclasses
+from typing import Any
 
 import pytest
 
+from comity.agreement.channels import Channel
 from comity.agreement.terms import parse_terms
 from comity.canonical import Json
 from comity.ids import PartyId
-from comity.release.receiving import Restrictions, find_restrictions, make_unrestricted
+from comity.release.receiving import Restrictions, find_outside, find_restrictions, make_unrestricted
+from comity.stix.labels import Label
 from tests.parties import AURELIA, BOREALIA, MERIDIA, change_terms, make_terms
 
 TERMS = make_terms(AURELIA, BOREALIA, MERIDIA)
@@ -48,6 +51,56 @@ def test_nobodys_terms_bind_an_object_at_its_originator() -> None:
     assert found.originators == {AURELIA}
     assert found.audience is None
     assert not found.excluded_frameworks
+
+
+@pytest.mark.parametrize(
+    ("words", "clause"),
+    [
+        ({}, None),
+        ({"types": frozenset({"malware"})}, "types"),
+        ({"tlp": "red"}, "tlp_ceiling"),
+        ({"tlp": "unmarked"}, None),
+        ({"kinds": frozenset({"financing"})}, "kinds"),
+        ({"kinds": frozenset({"unspecified"})}, None),
+        ({"person_classes": frozenset({"victim"})}, "person_classes"),
+        ({"special_categories": frozenset({"health"})}, "special_categories"),
+        ({"handling": frozenset({"H3"})}, "handling"),
+        # What the giver's people said of it, or the definition of a statement, may let it go all the same.
+        ({"subjects": frozenset({frozenset[str]()})}, None),
+        ({"regions": frozenset({frozenset({"FR"})})}, None),
+        ({"markings": frozenset({"marking-definition--5e57c739-391a-4eb3-b6be-7d15ca92d5ed"})}, None),
+    ],
+)
+def test_what_an_object_says_of_itself_shows_that_it_was_not_to_be_given(
+    words: dict[str, Any], clause: str | None
+) -> None:
+    (channel, *_) = parse_terms(
+        change_terms(TERMS, channels=[channel_saying({"onward": "none", "kinds": ["indicator"]})])
+    ).channels
+    label = dataclasses.replace(make_admitted(channel), **words)
+    found = find_outside(label, channel, giver=AURELIA, receiver=BOREALIA)
+    said = None if clause is None else f"outside of the terms it was given under: {clause} admits no "
+    assert found == said or (said is not None and found is not None and found.startswith(said))
+
+
+def make_admitted(channel: Channel) -> Label:
+    """The own label of an object that the channel admits."""
+    scope = channel.scope_for(AURELIA)
+    return Label(
+        types=frozenset({min(scope.types)}),
+        tlp=scope.tlp_ceiling,
+        markings=frozenset(),
+        originators=frozenset({AURELIA}),
+        subjects=frozenset({frozenset({min(scope.subjects)})}),
+        regions=frozenset({frozenset({min(scope.regions)})}),
+        kinds=frozenset({min(scope.kinds or {"unspecified"})}),
+        person_classes=frozenset(),
+        special_categories=frozenset(),
+        handling=frozenset(),
+        audience=frozenset({BOREALIA}),
+        excluded_frameworks=frozenset({"coalition-dawn"}),
+        granular=(),
+    )
 
 
 def channel_saying(said: dict[str, Json]) -> dict[str, Json]:

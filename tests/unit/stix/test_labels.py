@@ -215,6 +215,13 @@ def test_the_canonical_form_of_a_label_is_fixed() -> None:
     )
 
 
+def test_that_a_property_repeats_what_another_says_stands_in_its_label() -> None:
+    mark = GranularMarking(property="name", tlp="red", repeats=True)
+    label = replace(label_of(make_tags()), granular=(mark,))
+    assert b'{"property":"name","repeats":true,"tlp":"red"}' in format_label(label)
+    assert parse_label(format_label(label)) == label
+
+
 @pytest.mark.parametrize(
     ("change", "where"),
     [
@@ -241,6 +248,8 @@ def test_the_canonical_form_of_a_label_is_fixed() -> None:
         ({"granular": [7]}, "/granular/0"),
         ({"granular": [{"property": "name", "tlp": "white"}]}, "/granular/0/tlp"),
         ({"granular": [{"property": "", "tlp": "red"}]}, "/granular/0/property"),
+        ({"granular": [{"property": "name", "tlp": "red", "repeats": False}]}, "/granular/0/repeats"),
+        ({"granular": [{"property": "name", "tlp": "red", "other": True}]}, "/granular/0"),
         ({"granular": [{"property": "b", "tlp": "red"}, {"property": "a", "tlp": "red"}]}, "/granular"),
         ({"granular": [{"property": "a", "tlp": "green"}, {"property": "a", "tlp": "red"}]}, "/granular"),
         ({"regions": [["SY", "IQ"]]}, "/"),

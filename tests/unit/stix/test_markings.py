@@ -32,7 +32,7 @@ def indicator(**changes: Json) -> dict[str, Json]:
         "type": "indicator",
         "id": "indicator--1ed8caa7-a708-4706-b651-f1186ede6ca1",
         "name": "Relay",
-        "description": "A relay.",
+        "description": "A host in use.",
         "labels": ["one", "two"],
         "pattern": "[ipv4-addr:value = '192.0.2.1']",
         "pattern_type": "stix",
@@ -151,6 +151,57 @@ def test_one_marking_on_both_kinds_of_property_holds_on_the_whole_and_on_the_par
 def test_of_a_type_that_is_not_known_every_property_counts() -> None:
     value: dict[str, Json] = {"type": "x-example-thing", "colour": "grey", "object_marking_refs": [TLP2_CLEAR]}
     assert read_markings(value | granular(TLP2_RED, "colour"), definitions={}).tlp == "red"
+
+
+def test_what_is_marked_counts_as_marked_wherever_it_stands_again() -> None:
+    said: dict[str, Json] = {"description": "Karim Holt's relay", "x_note": "of KARIM HOLT", "aliases": ["Karim Holt"]}
+    markings = read(object_marking_refs=[TLP2_GREEN], **said, **granular(TLP2_RED, "aliases.[0]"))
+    assert markings.tlp == "green"
+    assert markings.granular == (
+        GranularMarking(property="aliases", tlp="red"),
+        GranularMarking(property="description", tlp="red", repeats=True),
+        GranularMarking(property="x_note", tlp="red", repeats=True),
+    )
+
+
+@pytest.mark.parametrize("name", ["name", "pattern", "extensions", "created_by_ref"])
+def test_what_is_marked_and_stands_again_in_what_cannot_be_lacking_marks_the_whole(name: str) -> None:
+    said: Json = {"x": ["203.0.113.9"]} if name == "extensions" else "at 203.0.113.9:80"
+    value = indicator(
+        type="tool" if name == "name" else "indicator",
+        object_marking_refs=[TLP2_GREEN],
+        x_hidden="203.0.113.9",
+        **{name: said},
+        **granular(TLP2_AMBER, "x_hidden"),
+    )
+    assert read_markings(value, definitions={}).tlp == "amber"
+
+
+def test_a_property_that_is_marked_itself_has_the_stricter_level_and_is_its_own() -> None:
+    entries: list[Json] = [
+        {"marking_ref": TLP2_AMBER, "selectors": ["description"]},
+        {"marking_ref": TLP2_RED, "selectors": ["aliases"]},
+    ]
+    said: dict[str, Json] = {"description": "by Karim Holt", "aliases": ["Karim Holt"]}
+    markings = read(object_marking_refs=[TLP2_CLEAR], **said, granular_markings=entries)
+    assert [(mark.property, mark.tlp, mark.repeats) for mark in markings.granular] == [
+        ("aliases", "red", False),
+        ("description", "red", False),
+    ]
+
+
+@pytest.mark.parametrize("whole", [TLP2_AMBER, TLP2_RED])
+def test_a_marking_that_restricts_nothing_marks_nothing_elsewhere(whole: str) -> None:
+    """A tear line: what everybody who has the object may see may stand in it twice."""
+    said: dict[str, Json] = {"description": "by Karim Holt", "x_line": "Karim Holt"}
+    markings = read(object_marking_refs=[whole], **said, **granular(TLP2_AMBER, "x_line"))
+    assert markings.granular == (GranularMarking(property="x_line", tlp="amber"),)
+
+
+def test_what_cannot_be_looked_for_marks_the_whole() -> None:
+    many: list[Json] = [f"text number {number}" for number in range(300)]
+    markings = read(object_marking_refs=[TLP2_GREEN], labels=many, **granular(TLP2_RED, "labels"))
+    assert markings.tlp == "red"
 
 
 def test_a_granular_marking_never_loosens() -> None:

@@ -7,13 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from comity.ids import ObjectId, PartyId
-from comity.stix.labels import Label, join, with_unresolved
-from comity.stix.markings import GranularMarking
+from comity.stix.labels import Label, format_label, join, parse_label, with_unresolved
+from comity.stix.markings import GranularMarking, tlp_rank
 from comity.stix.references import Version, settle_labels
 from tests.worlds import object_id
 
 
-def make_label(tlp: str, word: str, *, mark: str = "") -> Label:
+def make_label(tlp: str, word: str, *, mark: str = "", level: str = "red") -> Label:
     return Label(
         types=frozenset({"report"}),
         tlp=tlp,
@@ -27,7 +27,7 @@ def make_label(tlp: str, word: str, *, mark: str = "") -> Label:
         handling=frozenset(),
         audience=None,
         excluded_frameworks=frozenset(),
-        granular=(GranularMarking(property=mark, tlp="red"),) if mark else (),
+        granular=(GranularMarking(property=mark, tlp=level),) if mark else (),
     )
 
 
@@ -54,7 +54,7 @@ def make_versions(listed: list[tuple[str, int, str, str, set[str], bool]]) -> li
             key=key,
             id=object_id("report", name),
             type="report",
-            own=make_label(tlp, f"{name}{day}", mark=mark),
+            own=make_label(tlp, f"{name}{day}", mark=mark, level=("amber", "red")[(day + key) % 2]),
             references=frozenset(object_id("report", ref) for ref in refs if ref != name),
             newest=day == newest[name],
             outlived=outlived and day == newest[name],
@@ -66,8 +66,8 @@ def make_versions(listed: list[tuple[str, int, str, str, set[str], bool]]) -> li
 def walk(versions: list[Version], start: Version) -> Label:
     """The join of everything that is reached, one label after another."""
     newest: dict[ObjectId, Version] = {item.id: item for item in versions if item.newest}
-    granular = {*start.own.granular, *newest[start.id].own.granular}
-    label = replace(start.own, granular=tuple(sorted(granular, key=lambda mark: (mark.property, mark.tlp))))
+    marks = sorted({*start.own.granular, *newest[start.id].own.granular}, key=lambda mark: tlp_rank(mark.tlp))
+    label = replace(start.own, granular=tuple(sorted({mark.property: mark for mark in marks}.values())))
     reached, left = {start.key}, [start]
     while left:
         item = left.pop()
@@ -90,6 +90,7 @@ def test_every_label_is_the_join_of_all_that_is_reached(
     versions = make_versions(listed)
     settled = settle_labels(versions, outside=OUTSIDE)
     assert settled == {item.key: walk(versions, item) for item in versions}
+    assert all(parse_label(format_label(label)) == label for label in settled.values())
 
 
 def test_a_long_chain_written_backwards_is_labelled_too() -> None:

@@ -24,7 +24,7 @@ def work(steps: int, ran: list[float], *, name: str = "", order: list[str] | Non
     return steps
 
 
-def test_while_somebody_polls_four_fifths_of_the_time_are_for_others() -> None:
+def test_while_somebody_polls_six_sevenths_of_the_time_are_for_others() -> None:
     async def run() -> tuple[float, float]:
         pace, ran, started = Pace(), list[float](), time.monotonic()
 
@@ -40,7 +40,18 @@ def test_while_somebody_polls_four_fifths_of_the_time_are_for_others() -> None:
         return sum(ran), time.monotonic() - started
 
     busy, whole = asyncio.run(run())
-    assert busy / whole < 0.22
+    assert busy / whole < 0.16
+
+
+def test_nobody_is_alone_for_a_quarter_of_a_second_after_a_poll() -> None:
+    now = 100.0
+    pace = Pace(clock=lambda: now)
+    assert pace.is_alone()
+    pace.note_poll()
+    now = 100.2
+    assert not pace.is_alone()
+    now = 100.3
+    assert pace.is_alone()
 
 
 def test_while_nobody_polls_the_work_is_not_held_up_but_others_get_their_turns() -> None:
@@ -86,7 +97,7 @@ def test_who_polls_now_and_then_holds_the_work_up_for_a_moment_only() -> None:
         await pace.run(work(5, waited))
         return time.monotonic() - started - sum(waited)
 
-    # Four fifths for others would be 200 ms.
+    # Six sevenths for others would be 300 ms.
     assert asyncio.run(run()) < 0.15
 
 

@@ -7,7 +7,7 @@ import json
 import click
 
 from comity.cli.reply import Exit
-from comity.cli.session import ActCommand, Session, write_new
+from comity.cli.session import ActCommand, PersonCommand, Session, write_new
 from comity.cli.words.journal import (
     describe_checkpoint,
     describe_entry,
@@ -17,7 +17,7 @@ from comity.cli.words.journal import (
     list_entries,
     list_readers,
 )
-from comity.cli.words.receipts import describe_receipt, list_refused
+from comity.cli.words.receipts import describe_receipt, describe_waived, list_refused
 
 __all__ = ["log"]
 
@@ -96,6 +96,25 @@ def refused(session: Session, number: str | None, file: str | None) -> int:
     if file is not None and reply.result is not None:
         write_new(file, json.dumps(reply.result, indent=2) + "\n")
     return session.finish(reply, list_refused)
+
+
+@log.command(
+    "waive",
+    short_help="Let disclosures stand without receipts.",
+    cls=PersonCommand,
+    example='comity --node borealia --as anna.badge log waive aurelia --through 17 --reason "purged there, note 12"',
+)
+@click.argument("party_id", metavar="PARTY")
+@click.option("--through", metavar="N", type=int, required=True, help="The number of PARTY's last disclosure so.")
+@click.option("--reason", metavar="TEXT", required=True, help="Why; it goes into the log.")
+@click.pass_obj
+def waive(session: Session, party_id: str, through: int, reason: str) -> int:
+    """Let PARTY's disclosures up to number N stand here without receipts, as it can never give them, and pull on.
+
+    It takes two people, one of them as legal, who asked PARTY why. Nothing is taken in by it: what comes after has to
+    be shown as before.
+    """
+    return session.run_as("log.waive", {"party": party_id, "through": through, "reason": reason}, describe_waived)
 
 
 @log.command(

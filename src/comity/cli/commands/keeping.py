@@ -13,6 +13,7 @@ from comity.cli.words.keeping import (
     describe_backup,
     describe_examination,
     describe_forgotten,
+    describe_purged_received,
     describe_recovered,
     describe_restored,
 )
@@ -74,6 +75,26 @@ def order(
         "dry_run": dry_run,
     }
     return session.run_as("purge.order", arguments, describe_forgotten)
+
+
+@purge.command(
+    "received",
+    short_help="Purge what receipts of a partner list.",
+    cls=PersonCommand,
+    example="comity --node borealia purge received aurelia --before 2024-01-01T00:00:00Z --reason 'Art. 17'",
+)
+@click.argument("party_id", metavar="PARTY")
+@click.option("--before", metavar="TIME", required=True, help="What came before then, a time that has come.")
+@click.option("--reason", metavar="TEXT", required=True, help="On which order, or why.")
+@click.pass_obj
+def received(session: Session, party_id: str, before: str, reason: str) -> int:
+    """Purge what PARTY's receipts list of what it gave, and what was refused of it. It cannot be undone.
+
+    It takes two people, one as legal, who give the same command. Of a receipt its place in PARTY's log is left, which
+    goes on to verify; of a refused page nothing. Objects go by their terms: `retention`.
+    """
+    arguments: dict[str, Json] = {"party": party_id, "before": before, "reason": reason}
+    return session.run_as("purge.received", arguments, describe_purged_received)
 
 
 @click.command(
@@ -193,9 +214,14 @@ def restore(session: Session, source: Path, target: Path, digest: str | None) ->
     type=click.Path(path_type=Path),
     help="Write what partners are told, signed, to FILE too.",
 )
+@click.option("--without-witnesses", is_flag=True, help="Go on though witnesses do not answer; --reason says why.")
 @click.pass_obj
-def recover(session: Session, reason: str, heads: tuple[Path, ...], statement: Path | None) -> int:
+def recover(
+    session: Session, reason: str, heads: tuple[Path, ...], statement: Path | None, *, without_witnesses: bool
+) -> int:
     """Let the log of a node that was restored go on under another name, and tell partners.
+
+    The witnesses in node.toml are asked how many entries they have seen, for five seconds at most.
 
     Only when the newest store is lost: what it held and the backup did not is gone. Where people are registered it
     takes two, one as legal, who give the same command; the node must not be served. It cannot be undone.
@@ -210,6 +236,7 @@ def recover(session: Session, reason: str, heads: tuple[Path, ...], statement: P
         why=session.why,
         heads={str(path): read_input(str(path)) for path in heads},
         unlock=session.unlock,
+        without_witnesses=without_witnesses,
     )
     if statement is not None and "statement" in done.result:
         write_new(str(statement), str(done.result["statement"]))

@@ -12,6 +12,7 @@ from comity.cli.words.parties import (
     describe_added,
     describe_credential,
     describe_protected,
+    describe_repinned,
     describe_revoked,
     describe_rotated,
     list_credentials,
@@ -63,6 +64,31 @@ def add(session: Session, file: str, digest: str | None, url: str | None) -> int
     """
     manifest = base64.b64encode(read_input(file)).decode()
     return session.run("party.add", {"manifest": manifest, "digest": digest, "url": url}, describe_added)
+
+
+@party.command(
+    "repin",
+    cls=PersonCommand,
+    example='comity --node aurelia --as anna.badge party repin borealia.json --digest 5e1f… --reason "keys lost"',
+)
+@click.argument("file")
+@click.option("--digest", metavar="D", required=True, help="The manifest's digest, received over another channel.")
+@click.option("--reason", metavar="TEXT", required=True, help="Why; it goes into the log.")
+@click.option("--url", metavar="URL", help="Where the party's node is, if that has changed.")
+@click.pass_obj
+def repin(session: Session, file: str, digest: str, reason: str, url: str | None) -> int:
+    """Pin anew a partner that has lost its keys, by the manifest in FILE, which follows from nothing.
+
+    It takes two people, one of them as legal. What was pinned stays on record and verifies what it signed; its keys,
+    and the credentials given to the party, are good for nothing from here on. Agreements stay as they are.
+    """
+    arguments: dict[str, Json] = {
+        "manifest": base64.b64encode(read_input(file)).decode(),
+        "digest": digest,
+        "url": url,
+        "reason": reason,
+    }
+    return session.run_as("party.repin", arguments, describe_repinned)
 
 
 @party.command("list", cls=ActCommand, example="comity --node aurelia party list")

@@ -3,6 +3,7 @@
 
 from collections.abc import Mapping
 
+from comity.cli.operations.receipts import describe_waivers
 from comity.cli.reply import Json
 from comity.ids import format_instant
 from comity.node.audit import Audit
@@ -56,6 +57,7 @@ def format_audit(audit: Audit) -> dict[str, Json]:
             {"terms": item.terms, "giver": item.giver, "month": item.month, "objects": item.objects}
             for item in audit.taken
         ],
+        "waived": describe_waivers(audit.waived),
         "entries": {kind.value: count for kind, count in audit.kinds.items()},
     }
 

@@ -13,14 +13,15 @@ from comity.cli.reply import Json
 from comity.errors import MalformedRequest
 from comity.ids import ObjectId, format_instant, parse_instant, parse_party_id
 from comity.node import backup, purge
+from comity.node import purge_received as receiving
 from comity.node.node import Node
 from comity.node.people import Waiting
 from comity.node.purge import Forgotten, Searched, Selection, StoredBackup
-from comity.node.recovery import recover_folder
+from comity.node.recovery import Asking, recover_folder
 from comity.node.steps import advance
 from comity.release.purge import Ranges, size_of
 
-__all__ = ["note_backup", "purge_by_order", "purge_by_rule", "recover"]
+__all__ = ["note_backup", "purge_by_order", "purge_by_rule", "purge_received", "recover"]
 
 _MAX_NAMED = 1_000
 _MOST = 2**53 - 1
@@ -49,6 +50,36 @@ async def purge_by_rule(node: Node, _: Arguments) -> Outcome:
     return Outcome(result=await _describe(node, done), deletes=any(item.ranges for item in done))
 
 
+async def purge_received(node: Node, arguments: Arguments) -> Outcome:
+    """Purge what receipts and refused pages of a partner say of what it gave, once two people said so."""
+    done = receiving.purge_received(
+        node,
+        parse_party_id(arguments.text("party")),
+        until=parse_instant(arguments.text("before")),
+        reason=arguments.text("reason"),
+        by=read_actor(node, arguments),
+    )
+    if isinstance(done, Waiting):
+        return conclude_waiting(done)
+    if isinstance(done, Refusal):
+        return conclude_refused(done)
+    searched = await _search(node, done.salts) if done.gone and done.salts else None
+    return Outcome(
+        result={
+            "purge": done.purge,
+            "receipts": _list_ranges(done.ranges),
+            "set_aside": done.set_aside,
+            "refused_pages": done.refused,
+            "more": done.more,
+            "gone": done.gone and (searched is None or not searched.found),
+            "searched": None if searched is None else _describe_search(searched),
+            "backups": list[Json](_describe_backup(item) for item in done.backups),
+            "approvals": describe_approvals(done.approvals),
+        },
+        deletes=True,
+    )
+
+
 def note_backup(node: Node, arguments: Arguments) -> Outcome:
     """Keep that a backup was made, by the command that made it."""
     backup.note_backup(
@@ -72,8 +103,11 @@ def recover(
     why: str | None,
     heads: Mapping[str, bytes],
     unlock: Callable[[], bytes],
+    without_witnesses: bool,
 ) -> Outcome:
     """What became of a recovery of the node in `folder`, which cannot be opened as one that serves is."""
+    from comity.witnessing import ask_last_sizes
+
     done = recover_folder(
         folder,
         reason=reason,
@@ -82,6 +116,10 @@ def recover(
         why=why,
         heads=heads,
         unlock=unlock,
+        witnesses=Asking(
+            ask=lambda node: asyncio.run(ask_last_sizes(node)) if node.settings.witnesses else (),
+            go_on_without=without_witnesses,
+        ),
     )
     if isinstance(done, Waiting):
         return conclude_waiting(done)
@@ -94,6 +132,10 @@ def recover(
             "known": done.recovery.known.decode("utf-8"),
             "entry": done.position,
             "lost": done.lost,
+            "witnesses": [
+                {"name": each.name, "size": each.size, "problem": each.problem, "answered": each.answered}
+                for each in done.asked
+            ],
             "told": list[Json](done.told),
             "statement": done.statement.decode("utf-8"),
             "approvals": describe_approvals(done.approvals),
@@ -118,7 +160,7 @@ def _read_selection(node: Node, arguments: Arguments) -> Selection:
 
 async def _describe(node: Node, done: list[Forgotten]) -> dict[str, Json]:
     last = done[-1]
-    searched = await _search(node, last) if last.gone and last.salts else None
+    searched = await _search(node, last.salts) if last.gone and last.salts else None
     made: list[Json] = [_describe_backup(item) for item in last.backups]
     ranges = [each for item in done for each in _list_ranges(item.ranges)]
     return {
@@ -133,8 +175,8 @@ async def _describe(node: Node, done: list[Forgotten]) -> dict[str, Json]:
     }
 
 
-async def _search(node: Node, forgotten: Forgotten) -> Searched:
-    steps = purge.search_folder(node.folder, forgotten.salts)
+async def _search(node: Node, salts: tuple[bytes, ...]) -> Searched:
+    steps = purge.search_folder(node.folder, salts)
     while True:
         done = advance(steps)
         if done is not None:

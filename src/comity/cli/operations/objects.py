@@ -6,17 +6,22 @@ from collections.abc import Sequence
 
 from comity.canonical import OBJECT_LIMITS, parse_json
 from comity.cli.operations.recalls import describe_recalled
+from comity.cli.operations.receipts import describe_waivers
 from comity.cli.operations.retention import describe_stone
 from comity.cli.outcome import Arguments, Outcome
+from comity.cli.receipts import describe_handling
 from comity.cli.reply import Exit, Json
 from comity.errors import MalformedObject, MalformedRequest, NotFoundError, ReceiptRefused
 from comity.ids import ObjectId, format_instant, parse_party_id
-from comity.node import accept, ingest, patterns
+from comity.node import accept, ingest, patterns, retention
 from comity.node import explain as explaining
-from comity.node.explain import Reading, Tombstone, Verdict
+from comity.node.explain import Reading, Repeat, Tombstone, Verdict
 from comity.node.node import Node
+from comity.node.provenance import Provenance, Unkept, Way
 from comity.node.recall import list_recalls_of
+from comity.node.retention import Kept
 from comity.node.steps import advance
+from comity.node.waiving import list_waived
 from comity.release.clauses import Finding, Groups
 from comity.stix.labels import Tags, format_label, make_tags
 from comity.stix.objects import BadObject
@@ -72,6 +77,9 @@ def show(node: Node, arguments: Arguments) -> Outcome:
             "added_at": format_instant(item.added_at),
             "label": parse_json(format_label(shown.label), limits=OBJECT_LIMITS),
             "pattern": patterns.describe_pattern(node, item.pk, shown.data),
+            "repeats": [_describe_repeat(repeat) for repeat in shown.repeats],
+            **_describe_provenance(shown.provenance),
+            "retention": _describe_kept(retention.find_kept(node, item)),
             "object": parse_json(shown.data, limits=OBJECT_LIMITS),
             "deleted": [describe_stone(stone) for stone in shown.deleted],
             **_describe_recalls(node, item.id),
@@ -83,21 +91,52 @@ def list_unkept(node: Node, arguments: Arguments) -> Outcome:
     """What partners wrote and this node did not keep, oldest first."""
     listed = accept.list_unkept(node, last=arguments.number("last", most=_MOST_LISTED))
     return Outcome(
-        result={
-            "unkept": [
-                {
-                    "at": format_instant(item.at),
-                    "giver": item.giver,
-                    "terms": item.terms,
-                    "channel": item.channel,
-                    "id": item.id,
-                    "version": item.version,
-                    "reason": item.reason,
-                }
-                for item in listed
-            ]
-        }
+        result={"unkept": [_describe_unkept(item) for item in listed]},
     )
+
+
+def _describe_unkept(item: Unkept) -> dict[str, Json]:
+    return {
+        "at": format_instant(item.at),
+        "giver": item.giver,
+        "terms": item.terms,
+        "channel": item.channel,
+        "id": item.id,
+        "version": item.version,
+        "reason": item.reason,
+    }
+
+
+def _describe_provenance(found: Provenance) -> dict[str, Json]:
+    """Where an object is from; whatever ways it came by, an object of one id is one source."""
+    return {
+        "ways": [_describe_way(way) for way in found.ways],
+        "source": list[Json](sorted(found.source)),
+        "came_back": [_describe_way(way) for way in found.returns],
+        "disputes": [_describe_unkept(item) for item in found.disputes],
+        "circular": [list[Json](_texts(chain)) for chain in found.circles],
+    }
+
+
+def _describe_way(way: Way) -> dict[str, Json]:
+    return {
+        "giver": way.giver,
+        "terms": way.terms,
+        "agreement": way.agreement,
+        "channel": way.channel,
+        "at": format_instant(way.at),
+        "receipt": way.receipt,
+        "handling": None if way.handling is None else describe_handling(way.handling),
+    }
+
+
+def _describe_kept(kept: Kept | None) -> Json:
+    if kept is None:
+        return None
+    return {
+        "until": None if kept.until is None else format_instant(kept.until),
+        "clause": None if kept.clause is None else kept.clause.value,
+    }
 
 
 def _show_deleted(node: Node, stones: Sequence[Tombstone]) -> Outcome:
@@ -114,6 +153,13 @@ def _show_deleted(node: Node, stones: Sequence[Tombstone]) -> Outcome:
         "added_at": None,
         "label": None,
         "pattern": None,
+        "repeats": [],
+        "ways": [],
+        "source": [],
+        "came_back": [],
+        "disputes": [],
+        "circular": [],
+        "retention": None,
         "object": None,
         "deleted": [describe_stone(stone) for stone in stones],
         **_describe_recalls(node, last.id),
@@ -141,6 +187,7 @@ def explain(node: Node, arguments: Arguments) -> Outcome:
             "version": found.object.version,
             "to": found.recipient,
             **_describe_verdict(found.verdict),
+            "repeats": [_describe_repeat(repeat) for repeat in found.repeats],
             "recalled": describe_recalled(list_recalls_of(node, found.object.id)[0]),
             "readings": [_describe_reading(reading) for reading in found.readings],
         }
@@ -172,7 +219,7 @@ async def pull(node: Node, arguments: Arguments) -> Outcome:
     added = (name for item in pulled for name in item.added)
     refused = any(item.refused is not None for item in pulled)
     return Outcome(
-        result={"party": party, "channels": channels},
+        result={"party": party, "channels": channels, "waived": describe_waivers(list_waived(node, party))},
         code=Exit.VERIFICATION_FAILED if refused else Exit.DONE,
         checks=frozenset(added),
     )
@@ -202,6 +249,16 @@ def _describe_verdict(verdict: Verdict) -> dict[str, Json]:
         "clause": verdict.clause,
         "reason": verdict.reason,
         "redacted": list[Json](verdict.redacted),
+    }
+
+
+def _describe_repeat(repeat: Repeat) -> Json:
+    return {
+        "marking": repeat.marking,
+        "tlp": repeat.tlp,
+        "marked": list[Json](sorted(repeat.marked)),
+        "again": list[Json](sorted(repeat.again | repeat.fixed)),
+        "whole": repeat.whole,
     }
 
 

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shell: operations on parties: this one's manifest, the partners' manifests, and credentials given to partners."""
 
+from comity.agreement.recognition import Refusal
+from comity.cli.operations.people import conclude_refused, conclude_waiting, describe_approvals, read_actor
 from comity.cli.outcome import Arguments, Outcome
 from comity.cli.reply import Json
 from comity.ids import Instant, format_instant, parse_digest, parse_party_id
-from comity.node import parties
+from comity.node import parties, pinning
 from comity.node.node import Node
 from comity.node.parties import StoredCredential
+from comity.node.people import Waiting
 from comity.signing import Manifest, parse_manifest, parse_signed_document
 
 __all__ = [
@@ -16,6 +19,7 @@ __all__ = [
     "export",
     "list_all",
     "list_credentials",
+    "repin",
     "revoke_credential",
 ]
 
@@ -34,6 +38,35 @@ def add(node: Node, arguments: Arguments) -> Outcome:
         node, arguments.data("manifest"), digest=None if digest is None else parse_digest(digest.lower()), url=url
     )
     return Outcome(result={**describe_manifest(manifest), "url": parties.find_party(node, manifest.party).url})
+
+
+def repin(node: Node, arguments: Arguments) -> Outcome:
+    """The party that is pinned anew, once two people said so, and what ended with it."""
+    done = pinning.repin_party(
+        node,
+        arguments.data("manifest"),
+        digest=parse_digest(arguments.text("digest").lower()),
+        url=arguments.optional("url"),
+        reason=arguments.text("reason"),
+        by=read_actor(node, arguments),
+    )
+    if isinstance(done, Waiting):
+        return conclude_waiting(done)
+    if isinstance(done, Refusal):
+        return conclude_refused(done)
+    in_force: list[Json] = [{"agreement": agreement, "title": title} for agreement, title in done.in_force]
+    return Outcome(
+        result={
+            **describe_manifest(done.manifest),
+            "url": done.url,
+            "before": done.before,
+            "credentials_revoked": done.credentials,
+            "log_begins_anew": done.anew,
+            "receipts_set_aside": done.receipts,
+            "in_force": in_force,
+            "approvals": describe_approvals(done.approvals),
+        }
+    )
 
 
 def list_all(node: Node, _: Arguments) -> Outcome:

@@ -2,17 +2,22 @@
 """Shell: operations on receipts: those of this party's own disclosures, those of partners, and what was refused."""
 
 import base64
+from collections.abc import Iterable
 
+from comity.agreement.recognition import Refusal
+from comity.cli.operations.people import conclude_refused, conclude_waiting, describe_approvals, read_actor
 from comity.cli.outcome import Arguments, Outcome
 from comity.cli.reply import Json
 from comity.errors import NotFoundError
 from comity.ids import format_instant, parse_party_id
-from comity.node import delivery, journal
+from comity.node import delivery, journal, waiving
 from comity.node import receipts as given
 from comity.node.delivery import RefusedPage
 from comity.node.node import Node
+from comity.node.people import Waiting
+from comity.node.waiving import Waiver
 
-__all__ = ["give", "list_refused"]
+__all__ = ["describe_waivers", "give", "list_refused", "waive"]
 
 _MOST = 10**9
 
@@ -46,6 +51,37 @@ def list_refused(node: Node, arguments: Arguments) -> Outcome:
         "proof": _encode(found.proof),
     }
     return Outcome(result={"refused": [_describe(int(number), found)], "evidence": evidence})
+
+
+def waive(node: Node, arguments: Arguments) -> Outcome:
+    """The disclosures of a partner that stand without receipts, once two people said so."""
+    done = waiving.waive_receipts(
+        node,
+        parse_party_id(arguments.text("party")),
+        through=arguments.number("through", most=_MOST),
+        reason=arguments.text("reason"),
+        by=read_actor(node, arguments),
+    )
+    if isinstance(done, Waiting):
+        return conclude_waiting(done)
+    if isinstance(done, Refusal):
+        return conclude_refused(done)
+    (waived,) = describe_waivers([done.waiver])
+    return Outcome(result={"waived": waived, "approvals": describe_approvals(done.approvals)})
+
+
+def describe_waivers(waived: Iterable[Waiver]) -> list[Json]:
+    """What stands without receipts: which numbers of whom, since when, and the entry that says why."""
+    return [
+        {
+            "giver": item.giver,
+            "first": item.first,
+            "through": item.through,
+            "at": format_instant(item.at),
+            "entry": item.entry,
+        }
+        for item in waived
+    ]
 
 
 def _describe(number: int, page: RefusedPage) -> dict[str, Json]:

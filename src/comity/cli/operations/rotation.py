@@ -9,13 +9,14 @@ from comity.cli.reply import Json
 from comity.errors import MalformedRequest
 from comity.ids import parse_instant
 from comity.node import rotation
+from comity.node.cosigning import list_states, read_own_head
 from comity.node.node import Node
 from comity.node.outbox import list_waiting
 from comity.node.people import Actor, Waiting
 from comity.node.rotation import Rotated
 from comity.signing import Role
 
-__all__ = ["describe_untold", "renew", "revoke_key", "rotate"]
+__all__ = ["describe_uncosigned", "describe_untold", "renew", "revoke_key", "rotate"]
 
 _MAX_DAYS = 3_650
 
@@ -48,6 +49,19 @@ def describe_untold(node: Node, result: dict[str, Json]) -> list[Json]:
         {"party": item.party, "messages": item.messages, "problem": item.problem}
         for item in list_waiting(node)
         if item.party in told
+    ]
+
+
+def describe_uncosigned(node: Node) -> list[Json]:
+    """The witnesses of this node that have not cosigned the head that there is, and why."""
+    head = read_own_head(node)
+    return [
+        {
+            "witness": state.witness.name,
+            "problem": state.witness.problem or (state.problem[1] if state.problem else None),
+        }
+        for state in list_states(node)
+        if head is None or state.size < head.size
     ]
 
 

@@ -4,6 +4,7 @@
 from typing import Any
 
 from comity.cli.words.layout import columns, fields, printable, shorten, shorten_time
+from comity.cli.words.receipts import say_waived
 
 __all__ = ["describe_audit", "warn_of_findings"]
 
@@ -57,6 +58,8 @@ def describe_audit(result: dict[str, Any]) -> str:
             for item in result["taken"]
         ]
         lines += columns(rows, indent="  ")
+    if result["waived"]:
+        lines += ["", "Let stand by people", *(f"  {say_waived(item)}" for item in result["waived"])]
     return "\n".join(lines)
 
 

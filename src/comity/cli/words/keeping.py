@@ -10,6 +10,7 @@ __all__ = [
     "describe_backup",
     "describe_examination",
     "describe_forgotten",
+    "describe_purged_received",
     "describe_recovered",
     "describe_restored",
 ]
@@ -30,11 +31,34 @@ def describe_forgotten(result: dict[str, Any]) -> str:
     lines += describe_approvals(result["approvals"])
     if result["more"]:
         lines.append("More entries fit: give the same order again.")
-    lines += _describe_gone(result)
-    if result["backups"]:
-        lines.append("These backups were made by this node and hold it still, unless somebody destroyed them:")
-        lines += [f"  {shorten_time(item['made_at'])}  {printable(item['place'])}" for item in result["backups"]]
-    return "\n".join(lines)
+    return "\n".join([*lines, *_describe_gone(result), *_describe_backups(result)])
+
+
+def describe_purged_received(result: dict[str, Any]) -> str:
+    """What was purged of what a partner's receipts list, and what is left."""
+    if "refused" in result:
+        return describe_refusal(result["refused"])
+    if "waits_for" in result:
+        return describe_waiting_act(result)
+    which = ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in result["receipts"][:20])
+    lines = [
+        f"purged, on record as entry {result['purge']}: what the receipts for disclosures {which or 'none'} list",
+        f"  and {result['set_aside']} receipts of a lost log, {result['refused_pages']} refused pages",
+        "Their places in the giver's log are left, and go on to verify.",
+        *describe_approvals(result["approvals"]),
+    ]
+    if result["more"]:
+        lines.append("More fit: give the same order again.")
+    return "\n".join([*lines, *_describe_gone(result), *_describe_backups(result)])
+
+
+def _describe_backups(result: dict[str, Any]) -> list[str]:
+    if not result["backups"]:
+        return []
+    return [
+        "These backups were made by this node and hold it still, unless somebody destroyed them:",
+        *(f"  {shorten_time(item['made_at'])}  {printable(item['place'])}" for item in result["backups"]),
+    ]
 
 
 def _describe_gone(result: dict[str, Any]) -> list[str]:
@@ -85,10 +109,19 @@ def describe_recovered(result: dict[str, Any]) -> str:
     return "\n".join(
         [
             f"recovered: the log {result['previous']} goes on as {result['origin']}; {lost}",
+            *map(_say_witness, result["witnesses"]),
             *describe_approvals(result["approvals"]),
             f"On record as entry {result['entry']}. Partners are told when the node is served: {told}.",
         ]
     )
+
+
+def _say_witness(item: dict[str, Any]) -> str:
+    name = printable(item["name"])
+    if item["size"] is not None:
+        return f"  the witness {name} has seen {item['size']} entries of it"
+    said = "contradicts what was restored" if item["answered"] else "WAS NOT HEARD"
+    return f"  the witness {name} {said}: {printable(item['problem'] or '')}"
 
 
 def describe_examination(result: dict[str, Any]) -> str:

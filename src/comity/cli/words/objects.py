@@ -6,6 +6,7 @@ from typing import Any
 
 from comity.cli.words.layout import columns, fields, join_words, outline, printable, shorten, shorten_time
 from comity.cli.words.recalls import describe_recalled
+from comity.cli.words.receipts import say_waived
 from comity.cli.words.retention import describe_stone
 
 __all__ = ["describe_explanation", "describe_intake", "describe_object", "describe_pull", "describe_unkept"]
@@ -56,8 +57,56 @@ def describe_object(result: dict[str, Any]) -> str:
         ("excluded", ", ".join(label.get("excluded_frameworks", [])) or None),
         ("redactable", ", ".join(f"{mark['property']} (TLP:{mark['tlp']})" for mark in label["granular"]) or None),
     ]
+    told = [*gone, *(f"  {_describe_repeat(repeat)}" for repeat in result["repeats"]), *_describe_provenance(result)]
     return "\n".join(
-        [result["id"], *fields(held, indent="  "), *gone, "object", *outline(result["object"], indent="  ")]
+        [result["id"], *fields(held, indent="  "), *told, "object", *outline(result["object"], indent="  ")]
+    )
+
+
+def _describe_provenance(result: dict[str, Any]) -> list[str]:
+    """Each way that an object came, how it came back, what others said of it, and what it leads back to."""
+    lines = list[str]()
+    count = len(result["ways"])
+    if count > 1:
+        lines.append(f"  came by {count} ways: one source, of {join_words(result['source'])}")
+    for way in result["ways"]:
+        lines += [f"  came {_describe_way(way)}", *_describe_handling(way["handling"])]
+    if result["came_back"]:
+        lines.append("  this party gave it before it came back: that confirms nothing, and restricts nothing")
+    lines += [f"  came back {_describe_way(way)}" for way in result["came_back"]]
+    for item in result["disputes"]:
+        lines.append(f"  DISPUTED at {shorten_time(item['at'])} by {item['giver']}, and not kept")
+        lines.append(f"    {printable(item['reason'])}")
+    for chain in result["circular"]:
+        lines.append(f"  CIRCULAR: it rests on what this party said itself: {' → '.join(map(printable, chain))}")
+    if kept := result["retention"]:
+        until = shorten_time(kept["until"]) if kept["until"] else "no date"
+        lines.append(f"  kept until {until}{' by ' + kept['clause'] if kept['clause'] else ''}")
+    return lines
+
+
+def _describe_way(way: dict[str, Any]) -> str:
+    channel = f", channel {way['channel']}" if way["channel"] else ""
+    shown = f", shown by its disclosure {way['receipt']}" if way["receipt"] else ", without a receipt"
+    return f"from {way['giver']} at {shorten_time(way['at'])} under {shorten(way['terms'])}{channel}{shown}"
+
+
+def _describe_handling(handling: dict[str, Any] | None) -> list[str]:
+    if handling is None:
+        return ["    in which channel of these terms is not on record; what it is restricted to stands above"]
+    return fields(
+        [
+            ("audience", join_words(handling["audience"])),
+            ("onward", handling["onward"]),
+            ("originators", join_words(handling["originators"])),
+            ("handling", join_words(handling["handling"])),
+            ("actions", handling["permitted_actions"]),
+            ("prohibited", join_words(handling["prohibited_uses"])),
+            ("excluded", join_words(handling["excluded_frameworks"])),
+            ("review after", handling["review_after"]),
+            ("delete after", handling["delete_after"]),
+        ],
+        indent="    ",
     )
 
 
@@ -65,6 +114,7 @@ def describe_explanation(result: dict[str, Any]) -> str:
     """The decision, the clause that decided, and every channel's table."""
     lines = [f"{_DECISIONS[result['decision']]}: {result['object']} to {result['to']}"]
     lines += _reason(result, indent="  ")
+    lines += [f"  {_describe_repeat(repeat)}" for repeat in result["repeats"]]
     lines += [f"  RECALLED: {describe_recalled(item)}" for item in result["recalled"]]
     for reading in result["readings"]:
         lines += ["", f"{printable(reading['title'])} ({shorten(reading['agreement'])}), channel {reading['channel']}"]
@@ -87,6 +137,7 @@ def describe_pull(result: dict[str, Any]) -> str:
         lines.append(f"{head}: {len(item['added'])} added, {item['known']} known already, {len(item['bad'])} bad")
         lines += _describe_bad(item["bad"], source=result["party"])
         lines += _describe_shown(item, result["party"])
+    lines += [f"  {say_waived(item)}" for item in result["waived"]]
     lines += _describe_patterns(result)
     return "\n".join(lines)
 
@@ -101,7 +152,8 @@ def _describe_shown(item: dict[str, Any], giver: str) -> list[str]:
     if item["refused"]:
         lines.append(f"  REFUSED, and nothing of the page was kept: what {giver} sent does not match")
         lines.append(f"  {printable(item['refused']['reason'])}")
-        lines.append("  the bytes are kept apart: `log refused` lists them")
+        what = "its receipt is" if item["refused"]["part"] == "witnesses" else "the bytes are"
+        lines.append(f"  {what} kept apart: `log refused` lists them")
     return lines
 
 
@@ -113,7 +165,7 @@ def describe_unkept(result: dict[str, Any]) -> str:
             f"{shorten_time(item['at'])} {item['giver']} in channel {item['channel']}: {printable(item['id'])}"
         )
         lines.append(f"  {printable(item['reason'])}")
-    return "\n".join(lines) or "everything that partners wrote and that was well formed was kept"
+    return "\n".join(lines) or "everything that partners gave and that was well formed was kept"
 
 
 def _describe_holding(result: dict[str, Any]) -> str:
@@ -151,6 +203,18 @@ def _reason(decided: dict[str, Any], *, indent: str) -> list[str]:
     if decided["redacted"]:
         return [f"{indent}without {join_words(decided['redacted'])}, which the terms do not admit"]
     return []
+
+
+def _describe_repeat(repeat: dict[str, Any]) -> str:
+    """What is marked in one place of an object and stands again in another."""
+    level = f"TLP:{repeat['tlp'].upper()}" if repeat["tlp"] != "unmarked" else printable(repeat["marking"])
+    marked = f"what {level} marks in {join_words(repeat['marked'])}"
+    if not repeat["again"]:
+        return f"{marked} is too much to be looked for elsewhere: the marking counts for the whole object"
+    counts = (
+        "which cannot all be removed: it counts for the whole object" if repeat["whole"] else "and goes from there too"
+    )
+    return f"{marked} stands again in {join_words(repeat['again'])}, {counts}"
 
 
 def _gate(gate: dict[str, Any] | None) -> tuple[str, str, str]:

@@ -11,6 +11,7 @@ __all__ = [
     "describe_credential",
     "describe_founded",
     "describe_protected",
+    "describe_repinned",
     "describe_revoked",
     "describe_rotated",
     "list_credentials",
@@ -50,12 +51,45 @@ def describe_added(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def describe_repinned(result: dict[str, Any]) -> str:
+    """A party that is pinned anew, what ended, and what goes on under the new keys."""
+    if "waits_for" in result:
+        return describe_waiting_act(result)
+    if "refused" in result:
+        return describe_refusal(result["refused"])
+    party, count = result["party"], result["receipts_set_aside"]
+    lines = [
+        f"{party} is pinned anew: {printable(result['name'])}",
+        *fields(
+            [
+                ("digest", result["digest"]),
+                ("before", result["before"]),
+                ("manifest", f"version {result['version']}, until {shorten_time(result['expires_at'])}"),
+                ("node", result["url"] or "address not known; set it with `party add FILE --url URL`"),
+            ],
+            indent="  ",
+        ),
+        "What the keys before signed stays on record; they sign nothing more here.",
+        f"Credentials revoked: {result['credentials_revoked']}. Where a client needs one: `credential create`.",
+        f"Its log begins anew: {count} receipt{'' if count == 1 else 's'} of the one before kept as evidence."
+        if result["log_begins_anew"]
+        else "Its log goes on under the same key.",
+    ]
+    lines += [
+        f"In force, and the new keys speak in it: {item['agreement'][:12]} {printable(item['title'])}"
+        for item in result["in_force"]
+    ]
+    if result["in_force"]:
+        lines.append("Suspend what is not to go on: `agreement suspend`.")
+    return "\n".join([*lines, *describe_approvals(result["approvals"])])
+
+
 def describe_rotated(result: dict[str, Any]) -> str:
     """The next manifest, whose keys were replaced, and who does not know of it yet."""
     if "waits_for" in result:
         return describe_waiting_act(result)
     if "refused" in result:
-        return describe_refusal(result)
+        return describe_refusal(result["refused"])
     roles = ", ".join(result["roles"])
     lines = [
         f"version {result['version']} of the manifest of {result['party']} is in force"
@@ -72,6 +106,11 @@ def describe_rotated(result: dict[str, Any]) -> str:
         lines.append(
             f"  {party} does not have it yet: it is sent when `comity serve` runs here and its node answers{problem}"
         )
+    for item in result["uncosigned"]:
+        problem = f" (last try: {printable(item['problem'])})" if item["problem"] else ""
+        lines.append(f"  the witness {printable(item['witness'])} has not cosigned under it yet{problem}")
+    if result["uncosigned"]:
+        lines.append("Until enough witnesses have, partners that ask for them take in nothing; `witness list` tells.")
     lines.append("Give partners the digest over another channel; `party export` has the file for those not reached.")
     return "\n".join(lines)
 

@@ -4,8 +4,9 @@
 from typing import Any
 
 from comity.cli.words.layout import columns, fields, join_words, printable, shorten_time
+from comity.cli.words.people import describe_approvals, describe_refusal, describe_waiting_act
 
-__all__ = ["describe_receipt", "describe_verified", "list_refused"]
+__all__ = ["describe_receipt", "describe_verified", "describe_waived", "list_refused", "say_waived"]
 
 _NO_WITNESS = (
     "No witness was asked for: whether the giver shows this same log to everybody, its own signature cannot say."
@@ -39,6 +40,24 @@ def describe_verified(result: dict[str, Any]) -> str:
 def describe_receipt(result: dict[str, Any]) -> str:
     """The receipt itself."""
     return str(result["receipt"])
+
+
+def describe_waived(result: dict[str, Any]) -> str:
+    """What stands without receipts from here on."""
+    if "waits_for" in result:
+        return describe_waiting_act(result)
+    if "refused" in result:
+        return describe_refusal(result["refused"])
+    lines = [say_waived(result["waived"]), "The next pull goes on after them; no object was taken in by this."]
+    return "\n".join([*lines, *describe_approvals(result["approvals"])])
+
+
+def say_waived(item: dict[str, Any]) -> str:
+    """Which disclosures of whom stand without receipts, and where it is on record."""
+    which = f"disclosure {item['first']}" if item["first"] == item["through"] else ""
+    which = which or f"disclosures {item['first']} to {item['through']}"
+    verb = "stands" if item["first"] == item["through"] else "stand"
+    return f"{which} of {item['giver']} {verb} without receipt since {shorten_time(item['at'])} (entry {item['entry']})"
 
 
 def list_refused(result: dict[str, Any]) -> str:

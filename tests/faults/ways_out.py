@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every place in the code by which bytes leave a process: what leaves there, and what is on record before it does.
+
+By module, and the function that hands the bytes over. `test_ways_out` holds this against the code, so that no way out
+appears without being listed: whoever adds one says here what must be committed first, and lets a test see it.
+"""
+
+__all__ = ["WAYS"]
+
+WAYS = {
+    # --- answers to partners, readers of the log and witnesses: `tests/faults/test_log_first.py`, by a wire and strace
+    "taxii/server.py TaxiiApp._send.write": "an answer, which the node call that made it committed before it gave it",
+    "taxii/server.py TaxiiApp._send": "the same, part by part",
+    "taxii/guard.py _watched.send_on": "the same, noted on its way",
+    "taxii/gathering.py GatheringTransport.write": "the same, kept until the end of the block",
+    "taxii/gathering.py GatheringTransport._hand_over": "the same, to asyncio's transport",
+    "taxii/gathering.py _write_at_once": "the same, to the operating system",
+    "witness/server.py WitnessApp.__call__": "a cosignature, after the COMMIT of its head: tests/e2e/test_witness.py",
+    # --- calls to others: `tests/faults/test_log_first.py`, by a wire
+    "peers.py open_client": "makes the client of the three below",
+    "peers.py _deliver": "a message of the outbox, in which it was put by the COMMIT of its event",
+    "peers.py _acknowledge": "an acknowledgement, after the COMMIT of its entry",
+    "peers.py _get": "a request for a page, receipt or proof; it holds a position and an access token alone",
+    "witnessing.py _post": "a head and a proof, read from what is committed",
+    # --- the program's own output: `tests/faults/test_log_first.py`, by strace
+    "cli/session.py Session.show": "the result of an operation, which returned after its COMMIT",
+    "cli/session.py Session.show_error": "an error",
+    "cli/session.py Session.note": "a remark on the result, after it",
+    "cli/serve.py _say_ready": "where it listens; nothing of the store",
+    "cli/commands/witness.py serve.say": "where it listens; nothing of the store",
+    "cli/session.py write_new": "the result of an operation, to a file, after its COMMIT",
+    "cli/session.py write_private": "the same, for its owner alone: a receipt, a certificate, a statement",
+    "cli/printing.py format_pdf": "a certificate as a document, into memory",
+    "cli/commands/people.py _write": "a badge, after the COMMIT that registers its person",
+    # --- between processes of one node; what is said there has been committed, or is asked for
+    "cli/control.py ask": "opens the socket of the one below",
+    "cli/control.py _exchange": "an operation, to the serving process on this machine",
+    "cli/listener.py Listener.start": "opens the socket of the one below",
+    "cli/listener.py Listener._serve": "its reply, after its COMMIT",
+    "taxii/channel.py Channel._send": "between the first process and a worker: counts, stops, and what they lead to",
+    "taxii/workers.py _start": "descriptors and the passphrase of the keys, to a worker",
+    "taxii/worker.py work": "opens the channel and the listening sockets that it was given",
+    "cli/checking.py Checking._ask": "patterns, to a child of this process that parses them",
+    "cli/checking.py _start": "starts it",
+    "cli/parser.py main": "whether each parses",
+    # --- for the operator, on an address of the operator's
+    "taxii/admin.py AdminApp.__call__": "health and figures: counts and dates, nothing of an object",
+    "taxii/access.py AccessLog.write": "one line for each request, without its content",
+    # --- files of the node's own folder, and of its operator
+    "node/node.py write_head": "the signed head, kept outside the store after the COMMIT of its entries",
+    "node/backup.py make_backup": "a copy of what is committed",
+    "node/backup.py restore_backup": "the checkpoint of the backup, into the folder that is restored",
+    "node/backup.py _copy_file": "the files of the backup, into the folder that is restored",
+    "node/backup.py _copy_store": "asks for the copy below",
+    "store/sqlite.py SqliteStore._copy_pages": "a copy of what is committed, page by page",
+    "node/founding.py _build": "settings of a node that has no log yet",
+    "node/witness.py write_evidence": "evidence of a fork, after the COMMIT that keeps it",
+    "witness/folder.py _write_new": "settings and keys of a witness that is made",
+    "keys.py _write": "private keys, beside those they may follow",
+    "taxii/tally.py Tally.begin": "into a file in memory, without a name",
+}
