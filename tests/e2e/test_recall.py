@@ -68,8 +68,9 @@ def tell(folders: dict[str, Path], server: Serving) -> None:
 
 
 @contextlib.contextmanager
-def served(folders: dict[str, Path]) -> Iterator[dict[str, Serving]]:
-    servers = {name: start(folder) for name, folder in folders.items()}
+def served(folders: dict[str, Path], *, workers: int = 1) -> Iterator[dict[str, Serving]]:
+    """The nodes, served; aurelia's and borealia's by so many processes."""
+    servers = {name: start(folder, workers=1 if name == C else workers) for name, folder in folders.items()}
     try:
         for server in servers.values():
             server.wait_ready()
@@ -175,9 +176,10 @@ def check_one(folder: Path, item: str) -> None:
     assert bool(came) == bool(recalled) == bool(answered) == (item not in held(folder))
 
 
-def test_no_disclosure_commits_after_a_recall_that_races_it(folders: dict[str, Path]) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_no_disclosure_commits_after_a_recall_that_races_it(folders: dict[str, Path], workers: int) -> None:
     """Borealia asks for everything again and again by eight connections, while aurelia recalls one after another."""
-    with served(folders) as servers:
+    with served(folders, workers=workers) as servers:
         pull_along(folders)
         servers[B].end(signal.SIGTERM)
         node = open_node(folders[B])
@@ -205,6 +207,8 @@ def test_no_disclosure_commits_after_a_recall_that_races_it(folders: dict[str, P
         for row in rows(folders[A], "SELECT o.id, l.party FROM letter_object o JOIN letter l ON l.position = o.letter")
     }
     assert told == {(item, B) for item in IDS}
+    with served(folders, workers=workers):
+        wait_until(lambda: set(stages(folders[A])) == {"done"}, seconds=60)
     check(folders)
 
 

@@ -138,10 +138,11 @@ def audit_folder(
         for entry, read in _read_entries(transaction):
             if read.leaf.type is EntryType.AGREEMENT_EVENT:
                 _note_event(logged, records, entry, read.leaf)
-            if entry.position >= verified.size:
-                continue  # it has come in since the log was verified, and is of the next audit
+            # All that the store holds in this view: what has come in since has its letters here too.
             for problem in letters.judge(read):
                 findings.add(problem, entry=entry.position)
+            if entry.position >= verified.size:
+                continue  # it has come in since the log was verified, and is of the next audit
             now = max(now, read.leaf.at)  # the clock of this machine may be behind that of the log
             judged = replay.judge(read)
             tally.note(read.leaf)

@@ -127,25 +127,18 @@ def tell(
     because: Digest | None,
     approvals: Sequence[Approval] = (),
 ) -> tuple[Letter, ...]:
-    """The letters to everybody who was given it, each under the agreement that it was given under."""
+    """The letters to everybody who was given it, each under the agreement that it was given under.
+
+    A correction is of one object, as its letter is.
+    """
     sent = list[Letter]()
     for item in given:
-        for about in _divide(recall, tuple(item.about)):
+        named = tuple(item.about)
+        for start in range(0, len(named), MAX_ABOUT):
+            about = named[start : start + MAX_ABOUT]
             draft = Draft(body=recall, to=item.recipient, agreement=item.agreement, terms=item.terms, about=about)
             sent.append(send_letter(node, act, draft, because=because, approvals=approvals))
     return tuple(sent)
-
-
-def _divide(recall: Recall, about: tuple[About, ...]) -> list[tuple[About, ...]]:
-    """What each letter is about: not too much, and one object alone where a newer version of it is named."""
-    groups: dict[ObjectId | None, list[About]] = {}
-    for item in about:
-        groups.setdefault(None if recall.change is Change.WITHDRAW else item.id, []).append(item)
-    return [
-        tuple(group[start : start + MAX_ABOUT])
-        for group in groups.values()
-        for start in range(0, len(group), MAX_ABOUT)
-    ]
 
 
 def _choose(wanted: Wanted, listed: Collection[DisclosedObject]) -> list[About]:

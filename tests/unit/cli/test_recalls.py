@@ -119,12 +119,14 @@ def test_a_recall_from_typing_it_to_its_end(made: str, tmp_path: Path, at: Type)
         assert at(name, "log", "verify").code == 0
         assert at(name, "audit").code == 0
         assert at(name, "fsck").code == 0
-    assert [item["type"] for item in ask(at, "aurelia", "log", "list", "--last", "4")["entries"]] == [
-        "recall",
-        "letter",
-        "letter",
-        "letter",
+    listed = ask(at, "aurelia", "log", "list", "--last", "4")["entries"]
+    assert [(item["type"], item["kind"], item["party"]) for item in listed] == [
+        ("recall", "withdraw", None),
+        ("letter", "recall", "borealia"),
+        ("letter", "recall-acknowledgement", "borealia"),
+        ("letter", "recall-acknowledgement", "borealia"),
     ]
+    assert "None" not in at("aurelia", "log", "show", str(listed[0]["entry"])).out
 
 
 def test_what_nobody_was_given_is_recalled_all_the_same(made: str, at: Type) -> None:

@@ -9,7 +9,9 @@ import pytest
 from comity.agreement.people import Role
 from comity.ids import Digest, PartyId
 from comity.letters.recall import Change
+from comity.node import audit
 from comity.node.audit import audit_folder
+from comity.node.journal import VerifiedLog, verify_folder
 from comity.node.recall import Recalling, recall
 from comity.release.disclosure import Answer, EntryType, format_disclosure, format_listing
 from comity.release.letters import format_letter_content
@@ -71,6 +73,20 @@ def terms_of(world: World) -> Digest:
 def test_what_was_done_as_it_should_be_has_no_findings(world: World) -> None:
     assert problems(world) == []
     assert problems(world, B) == []
+
+
+def test_what_comes_in_while_the_audit_runs_is_no_finding(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A letter that is sent between the verification of the log and the reading of the store."""
+    verify = verify_folder
+
+    def verify_and_act(folder: Path, *, digest: Digest | None = None) -> VerifiedLog:
+        verified = verify(folder, digest=digest)
+        by = world.actor(A, Role.LIAISON)
+        recall(world.nodes[A], object_id("report", "y"), change=Change.WITHDRAW, versions=(), reason="r", by=by)
+        return verified
+
+    monkeypatch.setattr(audit, "verify_folder", verify_and_act)
+    assert problems(world) == []
 
 
 @pytest.mark.parametrize(

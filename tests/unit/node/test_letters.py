@@ -19,7 +19,7 @@ from comity.node.letterbox import TakenLetter, take_letter
 from comity.node.letters import find_letter, send_letter
 from comity.node.outbox import list_due
 from comity.node.rotation import rotate_keys
-from comity.node.soundness import examine_folder
+from comity.node.soundness import Check, examine_folder
 from comity.signing import Role
 from comity.store import letters
 from comity.store.letters import LetterState
@@ -79,6 +79,16 @@ def test_a_letter_is_in_the_log_of_both_and_answered(world: World) -> None:
     for name in (A, B):
         verify_store(world.nodes[name].store, origin=f"comity/{name}", party=name)
         assert examine_folder(world.folder / name).is_sound
+
+
+def test_a_letter_with_another_signature_is_found_in_the_files(world: World) -> None:
+    agreement = world.sign_all(world.terms())
+    send(world, draft(agreement))
+    world.deliver()
+    with world.nodes[B].store.write() as transaction:
+        transaction.run('UPDATE letter SET envelope = CAST(replace(envelope, \'"sig":"\', \'"sig":"AAAA\') AS BLOB)')
+    broken = [item for item in examine_folder(world.folder / B).findings if item.check is Check.SIGNATURES]
+    assert [item.where.partition(" ")[0] for item in broken] == ["letter", "letter"]
 
 
 def test_nothing_of_a_letter_is_left_when_its_act_fails(world: World) -> None:

@@ -15,7 +15,7 @@ from comity.errors import ConflictError, MalformedRequest, NotFoundError, Transi
 from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId
 from comity.letters.letter import About, Draft, make_letter
 from comity.letters.recall import Change, Outcome, Recall, RecallAcknowledgement, Stage
-from comity.node import correspond, letterbox, purge, retention
+from comity.node import correspond, letterbox, purge, retention, withdrawal
 from comity.node.audit import audit_folder
 from comity.node.explain import explain, show_object
 from comity.node.gate import list_open_collections
@@ -479,6 +479,7 @@ def test_what_somebody_keeps_is_given_to_nobody_and_said_to_be_kept(chain: World
     if not before:
         assert stages(chain) == ["stopped"]
         keep()
+        assert received(chain, B)[0].stored.progress == "settled"
         chain.tick(DECISION_TIME)
         keep_up(chain.nodes[C])
     chain.deliver()
@@ -508,6 +509,22 @@ def test_a_recalled_version_does_not_come_in_again(chain: World) -> None:
     chain.deliver()
     assert stages(chain) == ["done", "done"]
     assert stages(chain, D) == ["done"]
+
+
+def test_a_version_that_was_stopped_and_comes_again_stays_stopped(chain: World) -> None:
+    """Also when it comes by another way, whose terms say something else of it, and when its pattern was read since."""
+    pass_on(chain, extra=RETENTION)
+    sign_onward(chain, A, D, listed=[B, C])
+    pull_all(chain, A, D)
+    sign_onward(chain, D, B, listed=[C])
+    withdraw(chain)
+    deliver_to(chain, A, away=[D])
+    assert gives(chain, B, C) == set()
+    assert pull_all(chain, D, B) == {X}
+    chain.add(B, make_object("x"))
+    assert is_held(chain, B)
+    assert gives(chain, B, C) == set()
+    assert explain(chain.nodes[B], X, to=C).verdict.clause == "markings"
 
 
 # --- corrections -----------------------------------------------------------------------------------------------------
@@ -568,6 +585,18 @@ def test_a_version_that_says_something_of_revoking_is_not_revoked(chain: World) 
     chain.add(A, make_object("x", day=2, more={"revoked": False}))
     assert recall_revoked(chain.nodes[A]) == 0
     assert sent(chain) == []
+
+
+def test_what_is_too_much_for_a_letter_is_told_in_several(chain: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(withdrawal, "MAX_ABOUT", 2)
+    sign_onward(chain, A, B, listed=[])
+    for day in range(1, 6):
+        chain.add(A, make_object("x", day=day))
+        pull_all(chain, A, B)
+    assert [len(letter.about) for letter in withdraw(chain).letters] == [2, 2, 1]
+    chain.deliver()
+    assert stages(chain) == ["done"] * 3
+    assert not is_held(chain, B)
 
 
 def test_one_version_of_several(chain: World) -> None:

@@ -80,8 +80,8 @@ def _describe_reader(reader: LogReader, *, now: Instant) -> dict[str, Json]:
 def _describe(entry: Entry) -> dict[str, Json]:
     leaf = entry.leaf
     content = entry.content if isinstance(entry.content, dict) else {}
-    event = content if leaf.type is EntryType.AGREEMENT_EVENT else {}
-    people = content if leaf.type in OF_NO_TERMS else {}
+    event = content if leaf.type in {EntryType.AGREEMENT_EVENT, EntryType.LETTER} else {}
+    people = content if leaf.type in OF_NO_TERMS | {EntryType.RECALL} else {}
     return {
         "entry": entry.position,
         "type": leaf.type.value,

@@ -113,7 +113,8 @@ def describe_removed(result: dict[str, Any]) -> str:
 
 def _act(item: dict[str, Any]) -> str | None:
     """What was done by which party, or with which of this party's people."""
-    return f"{item['kind']} of {item['person'] or item['party'] or item['reader']}" if item["kind"] else None
+    who = item["person"] or item["party"] or item["reader"]
+    return f"{item['kind']} of {who}" if item["kind"] and who else item["kind"]
 
 
 def _what(item: dict[str, Any]) -> str:
