@@ -19,9 +19,10 @@ import pytest
 
 from comity.agreement.events import EventKind
 from comity.errors import AuthenticationError, ComityError
-from comity.exchange import make_access
+from comity.exchange import make_access, verify_access
 from comity.ids import Instant, PartyId, format_instant
 from comity.node import purge, retention
+from comity.node.follow import make_token
 from comity.node.gate import list_open_collections
 from comity.node.node import Node, join_node
 from comity.node.parties import authenticate, create_credential
@@ -150,6 +151,9 @@ def test_what_has_run_out_stays_out(world: World, by: int) -> None:
             with pytest.raises(AuthenticationError):
                 authenticate(node, secret=shown)
         assert not list_open_collections(node, BOREALIA)
+    # What this party shows to others is of the time that it is for them.
+    manifests = {AURELIA: world.manifests["aurelia"]}
+    assert verify_access(make_token(node, BOREALIA), manifests, audience=BOREALIA, now=world.now) == AURELIA
     # Also for a process that comes to it now.
     node.close()
     assert not list_open_collections(world.open("aurelia"), BOREALIA)

@@ -96,11 +96,11 @@ def _find_given(node: Node, transaction: Transaction, giver: PartyId) -> Iterato
 
 
 def make_token(node: Node, audience: PartyId) -> str:
-    """An access token that this party signs for one request to the node of `audience`."""
+    """An access token that this party signs for one request to the node of `audience`, which holds it to its clock."""
     return make_access(
         node.party,
         audience,
-        now=node.clock(),
+        now=node.read_machine_clock(),
         nonce=node.draw(_NONCE_BYTES),
         signers=[node.signers[Role.TRANSPORT]],
     )

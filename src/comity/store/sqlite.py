@@ -120,10 +120,10 @@ class SqliteStore:
             store = cls(connection, lock, checkpoints=checkpoints)
             with store.write() as transaction:
                 migrate(transaction)
+            path.chmod(0o600)
         except BaseException:
             os.close(lock)
             raise
-        path.chmod(0o600)
         return store
 
     @classmethod
