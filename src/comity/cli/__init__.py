@@ -33,6 +33,7 @@ _COMMANDS = {
     "approvals": "people:approvals",
     "explain": "objects:explain",
     "pull": "objects:pull",
+    "follow": "follow:follow",
     "reach": "reach:reach",
     "retention": "retention:retention",
     "work": "retention:work",

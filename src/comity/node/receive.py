@@ -64,5 +64,5 @@ def receive_page(node: Node, data: bytes, received: Received, *, shown: Shown | 
         holding = Holding(originator=received.giver, received_under=received.terms, added_at=act.now, receipt=number)
         intake = take_part(act, parts, holding=holding, tags=make_tags(), restrictions=restrictions)
         if received.added_after is not None:
-            pulls.set_position(act.transaction, received.giver, received.collection, received.added_after)
+            pulls.set_position(act.transaction, received.giver, received.collection, received.added_after, now=act.now)
     return join_intakes([intake], read.checked.bad)

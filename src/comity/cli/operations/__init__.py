@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from comity.cli.operations import (
     agreements,
     certificate,
+    follow,
     journal,
     keeping,
     objects,
@@ -48,6 +49,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "object.unkept": objects.list_unkept,
     "explain": objects.explain,
     "pull": objects.pull,
+    "follow.status": follow.show_status,
     "reach": reach.reach,
     "agreement.preview": previews.preview,
     "agreement.check": previews.check,
