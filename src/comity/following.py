@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shell: partners are followed for as long as this node is served: what they release comes in by itself.
+"""Shell: partners and sources are followed for as long as this node is served: what they give comes in by itself.
 
 Each giver has a task of its own, so that none of them holds up another, whatever it does; what they share is the room
 for long answers (`calls.Room`). A task asks for the channels that are due, notes for each how it went, and begins anew:
@@ -9,6 +9,8 @@ for long answers (`calls.Room`). A task asks for the channels that are due, note
  3. in those that are in step, questions wait at the giver's node (`news.pull_news`), or are asked again after the
     interval where it does not know how to wait;
  4. a channel that failed is asked again after a pause that doubles, whose second half is chance.
+
+A source is pulled to its end, and again after the interval (`sources`).
 
 Nothing is kept of it but what `node.follow` notes: a crash anywhere goes on at the place of the last page taken in.
 """
@@ -27,7 +29,9 @@ from comity.ids import PartyId
 from comity.news import pull_news
 from comity.node.follow import Target, list_givers, note_failed, note_in_step, plan_pull, read_plan_mark
 from comity.node.node import Node
+from comity.node.sources import list_sources, name_source
 from comity.peers import Pulled, find_root, pull_targets
+from comity.sources import pull_source
 
 __all__ = ["Follower"]
 
@@ -39,6 +43,7 @@ _CLIENT_SECONDS = 900.0
 """How long one client is used; then the certificates that are trusted are read anew."""
 
 _RANDOM_BYTES = 4
+_BUG = "something that should not happen; see the log of the process that serves"
 
 _log = logging.getLogger("comity.following")
 
@@ -59,6 +64,7 @@ class Follower:
         self._node = node
         self._room = Room(node.settings.follow.at_once)
         self._givers: dict[PartyId, tuple[asyncio.Task[None], asyncio.Event]] = {}
+        self._sources: dict[tuple[str, str], asyncio.Task[None]] = {}
 
     async def follow_always(self) -> None:
         """Follow every partner that may give, for as long as this is not cancelled."""
@@ -69,10 +75,11 @@ class Follower:
                 if mark != seen or looks >= _LOOK_ANYWAY:
                     self._begin(stir=mark != seen)
                     seen, looks = mark, 0
+                self._begin_sources()
                 looks += 1
                 await asyncio.sleep(_LOOK_SECONDS)
         finally:
-            tasks = [task for task, _ in self._givers.values()]
+            tasks = [*(task for task, _ in self._givers.values()), *self._sources.values()]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -86,6 +93,45 @@ class Follower:
                 self._givers[giver] = asyncio.create_task(_Giver(self._node, giver, self._room, event).follow()), event
             elif stir:
                 known[1].set()
+
+    def _begin_sources(self) -> None:
+        """Have a task for each source under its record, and none for what is followed no more."""
+        wanted = {(each.stored.name, each.stored.record): each.stored.collection for each in list_sources(self._node)}
+        for key in self._sources.keys() - wanted.keys():
+            self._sources.pop(key).cancel()
+        for key, collection in wanted.items():
+            if key not in self._sources or self._sources[key].done():
+                source = _Source(self._node, key[0], collection, self._room)
+                self._sources[key] = asyncio.create_task(source.follow())
+
+
+class _Source:
+    """One source that is followed, until it is not any more."""
+
+    def __init__(self, node: Node, name: str, collection: str, room: Room) -> None:
+        self._node = node
+        self._name = name
+        self._collection = collection
+        self._room = room
+
+    async def follow(self) -> None:
+        """Return when there is no such source. Whatever goes wrong is noted, and tried again."""
+        while True:
+            try:
+                async with open_client(self._node) as client:
+                    await pull_source(client, self._node, self._name, room=self._room)
+                note_in_step(self._node, name_source(self._name), self._collection)
+                await asyncio.sleep(self._node.settings.follow.interval_seconds)
+            except NotFoundError:
+                return
+            except ComityError as error:
+                await self._rest(error.detail)
+            except Exception:  # noqa: BLE001 (it must go on, and others with it; what it was is in the log of this process)
+                _log.exception("the source %s could not be followed", self._name)
+                await self._rest(_BUG)
+
+    async def _rest(self, problem: str) -> None:
+        await asyncio.sleep(_note_failed(self._node, name_source(self._name), self._collection, problem))
 
 
 class _Giver:
@@ -110,7 +156,7 @@ class _Giver:
                 await self._rest(error.detail)
             except Exception:  # noqa: BLE001 (it must go on, and others with it; what it was is in the log of this process)
                 _log.exception("%s could not be followed", self._giver)
-                await self._rest("something that should not happen; see the log of the process that serves")
+                await self._rest(_BUG)
 
     async def _follow_with(self, client: httpx.AsyncClient) -> None:
         """Return when another client has to be made.
@@ -177,8 +223,7 @@ class _Giver:
         await asyncio.sleep(max(pauses) or self._node.settings.follow.interval_seconds)
 
     def _note_failed(self, collection: str, problem: str) -> float:
-        fraction = int.from_bytes(self._node.draw(_RANDOM_BYTES)) / 256**_RANDOM_BYTES
-        return note_failed(self._node, self._giver, collection, problem, fraction=fraction)
+        return _note_failed(self._node, self._giver, collection, problem)
 
     def _find(self, target: Target) -> _Channel:
         return self._channels.setdefault(target.collection, _Channel())
@@ -196,3 +241,9 @@ def _find_problem(result: Pulled) -> str | None:
     if result.withheld:
         return f"{result.target.giver} releases nothing here now"
     return None
+
+
+def _note_failed(node: Node, giver: str, collection: str, problem: str) -> float:
+    """In how many seconds to try again."""
+    fraction = int.from_bytes(node.draw(_RANDOM_BYTES)) / 256**_RANDOM_BYTES
+    return note_failed(node, giver, collection, problem, fraction=fraction)

@@ -104,11 +104,14 @@ NEEDS: Mapping[str, Need] = {
     # What takes evidence away, or gives the log another name.
     "purge": _TWO,
     "recover": _TWO,
+    # What this party may do with what comes in under no agreement.
+    "source": _TWO,
     # A manifest binds the party: by it partners know whose signatures are its own.
     "rotate": _KEYS,
     "renew": _KEYS,
     "suspend": _STOP,
     "revoke-key": _STOP,
+    "drop-source": _STOP,
     "terminate": _ONE,
     "reject": _ONE,
     "withdraw": _ONE,

@@ -34,6 +34,7 @@ _COMMANDS = {
     "explain": "objects:explain",
     "pull": "objects:pull",
     "follow": "follow:follow",
+    "source": "sources:source",
     "reach": "reach:reach",
     "retention": "retention:retention",
     "work": "retention:work",

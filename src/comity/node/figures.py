@@ -10,6 +10,7 @@ from comity.ids import Instant, PartyId
 from comity.node.follow import Followed, list_followed
 from comity.node.node import Node
 from comity.node.parties import read_manifests
+from comity.node.sources import list_followed_sources
 from comity.node.standing import list_dossiers
 from comity.store import agreements, log
 
@@ -37,7 +38,7 @@ def read_figures(node: Node) -> Figures:
         UnavailableError, CorruptionError: the store cannot be read.
     """
     now = node.clock()
-    followed = [item for item in list_followed(node) if item.closed is None]
+    followed = [item for item in list_followed(node) if item.closed is None] + list_followed_sources(node)
     with node.store.read() as transaction:
         states = Counter(dossier.standing(now=now).state for dossier in list_dossiers(node, transaction))
         return Figures(

@@ -119,10 +119,13 @@ def _find_given(node: Node, transaction: Transaction, giver: PartyId) -> Iterato
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Followed:
-    """How it stands with one channel in which a partner gives to this party; `closed` is why nothing is asked for."""
+    """How it stands with one channel in which a partner gives to this party; `closed` is why nothing is asked for.
 
-    giver: PartyId
-    agreement: AgreementId
+    Of a source (`node.sources`) the record stands in the place of the agreement, its collection in that of the channel.
+    """
+
+    giver: str
+    agreement: str
     title: str
     channel: str
     collection: str

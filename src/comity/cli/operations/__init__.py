@@ -17,6 +17,7 @@ from comity.cli.operations import (
     receipts,
     retention,
     rotation,
+    sources,
     standing,
     witness,
 )
@@ -50,6 +51,10 @@ OPERATIONS: Mapping[str, Operation] = {
     "explain": objects.explain,
     "pull": objects.pull,
     "follow.status": follow.show_status,
+    "source.add": sources.add,
+    "source.list": sources.list_all,
+    "source.drop": sources.drop,
+    "source.pull": sources.pull,
     "reach": reach.reach,
     "agreement.preview": previews.preview,
     "agreement.check": previews.check,

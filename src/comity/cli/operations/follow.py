@@ -7,6 +7,7 @@ from comity.ids import Instant, format_instant
 from comity.node import follow
 from comity.node.follow import Progress
 from comity.node.node import Node
+from comity.node.sources import list_followed_sources
 
 __all__ = ["show_status"]
 
@@ -27,7 +28,7 @@ def show_status(node: Node, _: Arguments) -> Outcome:
             "position": _optional(item.position),
             **_describe(item.progress, position=item.position, now=now),
         }
-        for item in follow.list_followed(node)
+        for item in [*follow.list_followed(node), *list_followed_sources(node)]
     ]
     return Outcome(result={"on": settings.on, "interval_seconds": settings.interval_seconds, "channels": channels})
 
