@@ -42,6 +42,7 @@ _LOOK_ANYWAY = 60
 _CLIENT_SECONDS = 900.0
 """How long one client is used; then the certificates that are trusted are read anew."""
 
+_AT_ONCE_SECONDS = 0.5
 _RANDOM_BYTES = 4
 _BUG = "something that should not happen; see the log of the process that serves"
 
@@ -50,11 +51,10 @@ _log = logging.getLogger("comity.following")
 
 @dataclass(slots=True)
 class _Channel:
-    """When a channel is asked next, by the clock of the loop; whether the question waits, or its giver cannot."""
+    """When a channel is asked next, by the clock of the loop, and whether the question then waits."""
 
     due: float = 0.0
     waits: bool = False
-    deaf: bool = False
 
 
 class Follower:
@@ -176,9 +176,10 @@ class _Giver:
                 continue
             if root is None:
                 root = await find_root(client, self._node, due[0])
+            began = now()
             pulled = await self._ask(client, targets, due, root)
             for result in pulled:
-                self._settle(result)
+                self._settle(result, seconds=now() - began)
             if any(result.failed is not None for result in pulled):
                 return
 
@@ -194,22 +195,24 @@ class _Giver:
         seconds = max(1, int(min([most, *others])))
         return await pull_news(client, node, due, root=root, room=self._room, seconds=seconds, stir=self._stir)
 
-    def _settle(self, result: Pulled) -> None:
-        """Note how it went, and when the channel is asked again."""
+    def _settle(self, result: Pulled, *, seconds: float) -> None:
+        """Note how it went, in so many seconds, and when the channel is asked again."""
         channel, now = self._find(result.target), asyncio.get_running_loop().time()
         settings, collection = self._node.settings.follow, result.target.collection
         if (problem := _find_problem(result)) is not None:
             pause = self._note_failed(collection, problem)
             # Whose gate is closed may open it at any time.
             channel.due = now + (min(pause, settings.interval_seconds) if result.withheld else pause)
-            channel.waits = channel.deaf = False
+            channel.waits = False
             return
         if result.in_step:
             note_in_step(self._node, self._giver, collection)
-        asked_to_wait = channel.waits
-        if asked_to_wait and result.in_step and not result.waits:
-            channel.deaf = True
-        channel.waits = settings.wait_seconds > 0 and not channel.deaf and (result.in_step or asked_to_wait)
+        # Who says at once that there is nothing, though it was asked to wait, is asked after the interval: it does not
+        # know how to wait, has no place left, or only says that it waited.
+        deaf = (
+            channel.waits and result.in_step and not result.pages and (not result.waits or seconds < _AT_ONCE_SECONDS)
+        )
+        channel.waits = settings.wait_seconds > 0 and not deaf and (result.in_step or channel.waits)
         channel.due = now if channel.waits or not result.in_step else now + settings.interval_seconds
 
     async def _rest(self, problem: str) -> None:

@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 import httpx
 
 from comity.calls import MAX_PAGE_BYTES, TOTAL_SECONDS, Hold, Room, fetch, open_client
+from comity.canonical import OBJECT_LIMITS, parse_json
 from comity.errors import ComityError, MalformedError, MalformedRequest, PeerUnreachable, ReceiptRefused
 from comity.ids import Instant, ObjectId, PartyId, format_instant, parse_instant
 from comity.node.acknowledge import acknowledge, settle_acknowledgement
@@ -53,6 +54,7 @@ RECEIPT = "comity-receipt"
 
 _NUMBER = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
 _MAX_PROOF_BYTES = 4_096
+_MAX_DISCOVERY_BYTES = 64 * 1024
 _MOST_MISSING = 1_000
 """Disclosures that never came, whose receipts are asked for with one page; the next pull goes on from there."""
 
@@ -198,14 +200,16 @@ async def find_root(client: httpx.AsyncClient, node: Node, target: Target) -> st
     Raises:
         PeerUnreachable: the partner's node did not answer, or not in TAXII.
     """
-    answer = await _get(client, node, target, f"{target.url}/taxii2/")
+    answer = await _get(client, node, target, f"{target.url}/taxii2/", most=_MAX_DISCOVERY_BYTES)
     if answer.status_code != httpx.codes.OK:
         raise PeerUnreachable(
             f"{target.url} does not know this party (status {answer.status_code}); has {target.giver} pinned it?"
         )
     try:
-        root = httpx.URL(f"{target.url}/taxii2/").join(answer.json()["default"])
-    except (ValueError, KeyError, TypeError, httpx.InvalidURL) as error:
+        discovery = parse_json(answer.content, limits=OBJECT_LIMITS)
+        default = discovery.get("default") if isinstance(discovery, dict) else None
+        root = httpx.URL(f"{target.url}/taxii2/").join(default if isinstance(default, str) else "")
+    except (MalformedError, httpx.InvalidURL) as error:
         raise PeerUnreachable(f"{target.url}/taxii2/ is not a TAXII 2.1 discovery resource") from error
     here = httpx.URL(target.url)
     if (root.scheme, root.host, root.port) != (here.scheme, here.host, here.port):

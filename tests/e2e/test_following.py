@@ -2,11 +2,13 @@
 """Partners are followed by themselves: from where it stopped, with pauses, each apart from the others."""
 
 import asyncio
+import gzip
 import json
 import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +24,13 @@ from comity.node.receipts import give_receipt
 from comity.taxii import receipts as served_receipts
 from tests.e2e.conftest import Serving, comity, rows, wait_until
 from tests.served import Served
+from tests.sources import TaxiiServer, say, serve_taxii
 from tests.worlds import World, make_object, object_id
 
 pytestmark = [pytest.mark.slow, pytest.mark.e2e]
 
 Serve = Callable[..., Serving]
+Cheat = Callable[[BaseHTTPRequestHandler, dict[str, str]], None]
 GIVERS = ("aurelia", "meridia")
 
 
@@ -67,7 +71,7 @@ async def follow_until(node: Node, holds: Callable[[], bool], seconds: float = 1
         await asyncio.gather(task, return_exceptions=True)
 
 
-def show(node: Node) -> dict[PartyId, follow.Progress]:
+def show(node: Node) -> dict[str, follow.Progress]:
     """How it stands with the one channel of each giver."""
     return {item.giver: item.progress for item in follow.list_followed(node)}
 
@@ -182,6 +186,78 @@ def test_a_partner_that_cheats_is_seen_and_the_other_goes_on(world: World, monke
     assert "refused, and nothing of it kept" in str(show(node)[PartyId("meridia")].problem)
     with node.store.read() as transaction:
         assert transaction.rows("SELECT id FROM object") == [(object_id("report", "a"),)]
+
+
+def cheat_with(
+    body: bytes,
+    *,
+    status: int = 200,
+    kind: str = "application/taxii+json;version=2.1",
+    **headers: Any,  # noqa: ANN401 (texts, as `say`)
+) -> Cheat:
+    def answer(handler: BaseHTTPRequestHandler, _: dict[str, str]) -> None:
+        more: dict[str, Any] = {name.replace("_", "-"): text for name, text in headers.items()}
+        if handler.path == "/taxii2/":
+            say(handler, b'{"title":"x","default":"/taxii2/borealia/","api_roots":["/taxii2/borealia/"]}')
+        else:
+            say(handler, body, status=status, kind=kind, **more)
+
+    return answer
+
+
+def at_discovery(body: bytes, **how: Any) -> Cheat:  # noqa: ANN401 (as `say`)
+    return lambda handler, _: say(handler, body, **how)
+
+
+PAGE = json.dumps({"objects": [make_object("outside", subjects=("national:other",))]}).encode()
+LAST: dict[str, Any] = {"X_TAXII_Date_Added_Last": "2026-01-01T00:00:00.000000Z"}
+CHEATS: dict[str, tuple[Cheat, str]] = {
+    "discovery leads elsewhere": (
+        at_discovery(b"", status=302, Location="http://other.example/taxii2/"),
+        "leads elsewhere",
+    ),
+    "discovery names another host": (
+        at_discovery(b'{"title":"x","default":"https://other.example/"}'),
+        "on another host",
+    ),
+    "discovery names another port": (at_discovery(b'{"title":"x","default":"http://127.0.0.1:1/"}'), "on another host"),
+    "discovery names a file": (at_discovery(b'{"title":"x","default":"file:///etc/passwd"}'), "on another host"),
+    "discovery is none": (at_discovery(b"[" * 50_000), "not a TAXII 2.1 discovery resource"),
+    "a page leads elsewhere": (cheat_with(b"", status=307, Location="file:///etc/passwd"), "leads elsewhere"),
+    "a page is a bomb": (cheat_with(gzip.compress(bytes(64 << 20)), Content_Encoding="gzip"), "over 33554432 bytes"),
+    "a page of another type": (cheat_with(PAGE, kind="text/html", **LAST), "another content type"),
+    "a page without a number": (cheat_with(PAGE, **LAST), "without the number"),
+    "a page without a receipt": (cheat_with(PAGE, comity_receipt="1", **LAST), "refused"),
+    "a page of yesterday's date": (cheat_with(PAGE, X_TAXII_Date_Added_Last="yesterday"), "no timestamp"),
+    "a page that fails": (cheat_with(b"", status=500), "answered 500"),
+}
+
+
+@pytest.mark.parametrize("name", CHEATS)
+def test_whatever_a_partner_answers_is_noted_and_nothing_of_it_is_kept(world: World, name: str) -> None:
+    node, (answer, said) = world.nodes["borealia"], CHEATS[name]
+    world.add("aurelia", make_object("a"))
+    with serve_taxii(TaxiiServer(answer=answer)) as bad, Served.start(world.nodes["aurelia"]) as good:
+        know(world, "meridia", bad.url.removesuffix("/api1/"))
+        know(world, "aurelia", good.url)
+        run(node, lambda: count_objects(node) == 1 and show(node)[PartyId("meridia")].failures >= 1)
+    assert said in str(show(node)[PartyId("meridia")].problem)
+    with node.store.read() as transaction:
+        assert transaction.rows("SELECT id FROM object") == [(object_id("report", "a"),)]
+        assert transaction.rows("SELECT party FROM pull_position") == [("aurelia",)]
+
+
+@pytest.mark.parametrize("applied", [{}, {"Preference_Applied": "wait=30"}])
+def test_who_does_not_wait_is_not_asked_again_and_again(world: World, applied: dict[str, Any]) -> None:
+    """Whether it does not know how to, or only says that it did."""
+    node = world.nodes["borealia"]
+    server = TaxiiServer(answer=cheat_with(b"{}", **applied))
+    with serve_taxii(server):
+        know(world, "meridia", server.url.removesuffix("/api1/"))
+        with pytest.raises(AssertionError):
+            run(node, lambda: False, seconds=3)
+    assert show(node)[PartyId("meridia")].in_step_at is not None
+    assert len(server.asked) == 3  # for the API root, for what is there, and whether it would wait
 
 
 def test_what_is_suspended_is_not_followed_and_goes_on_when_it_is_resumed(world: World) -> None:

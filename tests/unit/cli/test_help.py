@@ -38,7 +38,7 @@ agreement certificate/agreement test
 agreement review/retention list/retention keep/retention delete/retention run/work
 log list/log show/log verify/log checkpoint/log receipt/log refused/verify
 log reader add/log reader list/log reader remove
-follow status
+follow status/source add/source list/source drop/source pull
 witness list/witness init/witness add-log/witness serve/witness show/witness verify-evidence
 purge order/purge run/fsck/backup/restore/recover"""
 
