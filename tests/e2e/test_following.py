@@ -4,6 +4,7 @@
 import asyncio
 import gzip
 import json
+import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -15,16 +16,17 @@ from typing import Any
 import pytest
 
 from comity.agreement.events import EventKind
+from comity.agreement.people import Role
 from comity.following import Follower
-from comity.ids import PartyId
+from comity.ids import Instant, PartyId
 from comity.node import follow
 from comity.node.node import Node
 from comity.node.parties import add_party, export_manifest
 from comity.node.receipts import give_receipt
 from comity.taxii import receipts as served_receipts
-from tests.e2e.conftest import Serving, comity, rows, wait_until
+from tests.e2e.conftest import Serving, comity, comity_as, rows, wait_until
 from tests.served import Served
-from tests.sources import TaxiiServer, say, serve_taxii
+from tests.sources import Held, TaxiiServer, make_record, say, serve_taxii
 from tests.worlds import World, make_object, object_id
 
 pytestmark = [pytest.mark.slow, pytest.mark.e2e]
@@ -316,3 +318,60 @@ def test_two_served_nodes_are_in_step_by_themselves(world: World, serve: Serve, 
     text = comity(folders["borealia"], "follow", "status").out
     assert "in step" in text
     assert "not followed: the address" in text
+
+
+@pytest.mark.kill
+def test_a_node_that_is_killed_while_it_follows_loses_nothing_and_takes_nothing_twice(
+    world: World, serve: Serve
+) -> None:
+    folders = {name: node.folder for name, node in world.nodes.items()}
+    with Served.start(world.nodes["aurelia"]) as giver:
+        know(world, "aurelia", giver.url)
+        world.nodes["borealia"].close()
+        for turn in range(6):
+            receiver = serve(folders["borealia"])
+            for number in range(4):
+                giver.call(lambda name=f"k{turn} {number}": world.add("aurelia", make_object(name)))  # type: ignore[misc]
+                world.tick()
+                time.sleep(0.03 * turn)
+            receiver.end(signal.SIGKILL)
+        serve(folders["borealia"])
+        wait_until(lambda: rows(folders["borealia"], "SELECT COUNT(*) FROM object") == [(24,)])
+        given = giver.call(lambda: world.nodes["aurelia"].store.row("SELECT last FROM recipient_sequence"))
+        wait_until(lambda: rows(folders["borealia"], "SELECT MAX(sequence) FROM receipt") == [given])
+    assert rows(folders["borealia"], "SELECT COUNT(*) FROM arrival") == [(24,)]
+    assert rows(folders["borealia"], "SELECT COUNT(*) FROM refused_page") == [(0,)]
+    # From the first that came on, none is left out.
+    ((count, first, last),) = rows(folders["borealia"], "SELECT COUNT(*), MIN(sequence), MAX(sequence) FROM receipt")
+    assert count == last - first + 1
+    world.nodes.pop("borealia")
+
+
+def test_a_source_is_added_by_two_people_and_followed(world: World, serve: Serve, tmp_path: Path) -> None:
+    folder, record = world.nodes["borealia"].folder, tmp_path / "north.toml"
+    record.write_bytes(make_record(types=("report",)))
+    world.close()
+    server = TaxiiServer()
+    server.held = [Held(value=make_object("a"), at=Instant(1)), Held(value=make_object("b", tlp="red"), at=Instant(2))]
+    with serve_taxii(server):
+        serve(folder)
+        words = ("source", "add", "north", "--url", server.url, "--collection", "c", "--terms", record)
+        assert comity_as(Role.LIAISON, folder, *words).code == 9
+        assert comity(folder, "source", "list").out == "no source is followed\n"
+        done = comity_as(Role.LEGAL, folder, *words)
+        assert done.code == 0, done.err
+        assert "counts as       of north-cert" in done.out
+        wait_until(lambda: rows(folder, "SELECT id FROM object") == [(object_id("report", "a"),)])
+        wait_until(lambda: status(folder)["source:north"]["in_step_at"] is not None)
+        assert "withheld so far: 1 marked over the ceiling" in comity(folder, "source", "list").out
+        pulled = comity(folder, "source", "pull", "north", "--json").result
+        assert (pulled["added"], pulled["withheld"][0]["reason"]) == ([], "ceiling")
+        assert "from north-cert under" in comity(folder, "object", "show", object_id("report", "a")).out
+        assert comity(folder, "source", "drop", "north").code == 0
+        assert comity(folder, "source", "pull", "north").code == 5
+        asked = len(server.asked)
+        time.sleep(1.5)
+        assert len(server.asked) == asked
+    assert comity(folder, "log", "verify").code == 0
+    assert comity(folder, "audit").code == 0
+    assert comity(folder, "fsck").code == 0

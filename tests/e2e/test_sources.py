@@ -542,3 +542,35 @@ def test_the_same_collection_at_another_place_begins_anew(world: World, node: No
             assert transaction.rows("SELECT position FROM source") == [(START,)]
         follow_source(world, two.url)
         assert draw(node).added == names("b")
+
+
+def test_a_statement_is_no_tlp_and_what_has_one_alone_is_not_unmarked(world: World, node: Node) -> None:
+    statement: dict[str, Any] = {
+        "type": "marking-definition",
+        "spec_version": "2.1",
+        "id": object_id("marking-definition", "statement"),
+        "created": "2025-01-01T00:00:00.000Z",
+        "definition_type": "statement",
+        "definition": {"statement": "Handle with care"},
+    }
+    marked = make_object("a", more={"object_marking_refs": [statement["id"]]})
+    both = make_object("b", more={"object_marking_refs": [statement["id"], tlp_id("green")]})
+    held = [Held(value=value, at=Instant(START + n)) for n, value in enumerate((statement, marked, both))]
+    with serve_taxii(TaxiiServer(held=held)) as server:
+        follow_source(world, server.url, make_record(unmarked="clear"))
+        draw(node)
+    assert ids(node) == sorted([statement["id"], *names("b")])
+    assert [(item.reason, item.count) for item in sources.list_withheld(node, "north")] == [("unmarked", 1)]
+
+
+def test_a_page_that_was_asked_for_under_another_record_is_not_kept(world: World, node: Node) -> None:
+    follow_source(world, "https://x.example/", make_record(types=("report",)))
+    before = sources.find_source(node, "north")
+    follow_source(world, "https://x.example/", make_record(types=("indicator",)))
+    page = json.dumps({"objects": [make_object("a")]}).encode()
+    with pytest.raises(NotFoundError):
+        sources.receive_from_source(node, before, page, position=START)
+    assert ids(node) == []
+    sources.drop_source(node, "north", by=world.actor("borealia"))
+    with pytest.raises(NotFoundError):
+        sources.receive_from_source(node, before, page, position=START)
