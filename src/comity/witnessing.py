@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
+from comity.calls import open_client
 from comity.errors import MalformedNote, RolledBack
 from comity.node.cosigning import (
     OwnHead,
@@ -27,7 +28,6 @@ from comity.node.cosigning import (
 )
 from comity.node.follow import make_token
 from comity.node.node import Node
-from comity.peers import open_client
 from comity.release.recovery import Asked
 from comity.tlog.note import NoteSignature
 from comity.tlog.witness import MAX_REQUEST_BYTES, parse_cosignatures, parse_size

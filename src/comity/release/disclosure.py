@@ -68,6 +68,7 @@ __all__ = [
     "format_purge",
     "format_reader_content",
     "format_review",
+    "format_source_content",
     "parse_leaf",
     "verify_opening",
 ]
@@ -110,13 +111,16 @@ class EntryType(StrEnum):
     KEY_ROTATION = "key-rotation"
     LETTER = "letter"
     RECALL = "recall"
+    SOURCE = "source"
 
 
 NOT_SHARED = frozenset({EntryType.REVIEW, EntryType.PURGE, EntryType.RECOVERY, EntryType.RECALL})
 """What a party records of its own house: it concerns terms where something was received under them, else none."""
 
 
-OF_NO_TERMS = frozenset({EntryType.PEOPLE, EntryType.CREDENTIAL, EntryType.ACKNOWLEDGEMENT, EntryType.KEY_ROTATION})
+OF_NO_TERMS = frozenset(
+    {EntryType.PEOPLE, EntryType.CREDENTIAL, EntryType.ACKNOWLEDGEMENT, EntryType.KEY_ROTATION, EntryType.SOURCE}
+)
 """What a party records of who may come in, by which keys, and of what is known to have been given: of no terms alone.
 """
 
@@ -253,6 +257,22 @@ def format_credential_content(
             "party": party,
             "credential": credential,
             "expires_at": None if expires_at is None else format_instant(expires_at),
+        }
+    )
+
+
+def format_source_content(
+    name: str, *, url: str, collection: str, record: Digest | None, approvals: Sequence[Approval]
+) -> bytes:
+    """The content of a source entry, canonical: from where what is taken in, under which record; null: no more."""
+    return canonical_bytes(
+        {
+            "format": "comity-source/1",
+            "source": name,
+            "url": url,
+            "collection": collection,
+            "record": record,
+            "approvals": describe_approvals(approvals),
         }
     )
 
