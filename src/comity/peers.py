@@ -52,8 +52,7 @@ RECEIPT = "comity-receipt"
 """The header by which the number of a disclosure is asked for, and told (`taxii.receipts`)."""
 
 _NUMBER = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
-_MAX_PROOF_BYTES = 4_096
-_MAX_DISCOVERY_BYTES = 64 * 1024
+_MAX_PROOF_BYTES, _MAX_DISCOVERY_BYTES = 4_096, 64 * 1024
 _MOST_MISSING = 1_000
 """Disclosures that never came, whose receipts are asked for with one page; the next pull goes on from there."""
 
