@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from comity.agreement.people import Role
-from comity.audit import LoggedEntry, verify_log
+from comity.audit import LoggedEntry, verify_logs
 from comity.canonical import Json, canonical_bytes, parse_signed_json
 from comity.errors import (
     AuthenticationError,
@@ -38,7 +38,7 @@ from comity.node.recovery import Recovered, recover_folder
 from comity.node.soundness import examine_folder
 from comity.node.succession import is_succession, list_successions, receive_succession
 from comity.release.disclosure import EntryType
-from comity.store import log
+from comity.store import log, logs
 from comity.tlog.note import Checkpoint, format_checkpoint, format_note, parse_checkpoint, parse_note, sign_note
 from comity.tlog.origin import first_origin, next_origin, parse_origin
 from tests.unit.node.test_purge import drop_triggers
@@ -293,22 +293,17 @@ def test_a_recovery_of_another_log_is_refused(world: World, folder: Path) -> Non
     recover(world)
     node = world.open("aurelia")
     with node.store.read() as transaction:
-        heads = log.read_heads(transaction)
-        size = heads[-1][0]
-        openings = log.read_openings(transaction, 0, size)
-        leaves = log.read_entries(transaction, 0, size)
-    entries = [
-        LoggedEntry(position=p, leaf=leaf, opening=(o.salt, o.content, o.listing))
-        for p, leaf in leaves
-        for o in [openings[p]]
-    ]
+        there = logs.list_logs(transaction)
+        heads = {number: log.read_heads(transaction, number) for number in (0, *(each.number for each in there))}
+        entries = [LoggedEntry(*row) for row in log.read_logged(transaction, 0, log.count_entries(transaction))]
 
-    def read_tile(level: int, index: int) -> bytes:
+    def read_tile(level: int, index: int, number: int) -> bytes:
         with node.store.read() as transaction:
-            return log.read_tile(transaction, level, index)
+            return log.read_tile(transaction, level, index, number)
 
+    numbers = {f"comity/aurelia/{each.token}": each.number for each in there}
     with pytest.raises(LogMismatch, match="which this is not"):
-        verify_log(entries, heads, read_tile=read_tile, origin="comity/borealia", chain=[])
+        verify_logs(entries, heads, read_tile=read_tile, numbers=numbers, origin="comity/borealia", chain=[])
 
 
 # --- what partners are told -------------------------------------------------------------------------------------------

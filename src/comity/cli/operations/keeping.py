@@ -94,6 +94,7 @@ def recover(
             "known": done.recovery.known.decode("utf-8"),
             "entry": done.position,
             "lost": done.lost,
+            "ended": done.ended,
             "told": list[Json](done.told),
             "statement": done.statement.decode("utf-8"),
             "approvals": describe_approvals(done.approvals),

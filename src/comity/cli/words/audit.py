@@ -35,7 +35,8 @@ def describe_audit(result: dict[str, Any]) -> str:
             [
                 (
                     "log",
-                    f"{_count(log['size'], 'entry')} under {_count(log['checkpoints'], 'checkpoint')}, all verified",
+                    f"{_count(log['size'], 'entry')} under {_count(log['checkpoints'], 'checkpoint')} of"
+                    f" {_count(log['relationships'] + 1, 'log')}, all verified",
                 ),
                 ("decided again", f"{result['decided']} of {_count(log['disclosures'], 'disclosure')}"),
                 ("manifest", f"{log['manifest']} (compare it with what the party gave you)"),
