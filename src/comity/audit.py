@@ -23,6 +23,7 @@ the error, naming the entry:
 Not here: reading the store (`node.journal`), and deciding again what was disclosed.
 """
 
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
@@ -180,7 +181,7 @@ def verify_logs(
     for number, tree in sorted(trees.by_number.items()):
         tree.verify_tiles()
         for size, note in heads.get(number, ()):
-            keys = next(found for start, found in reversed(in_force) if start <= tree.ends.get(size, 0)).roles[Role.LOG]
+            keys = next(found for start, found in reversed(in_force) if start <= tree.find_end(size)).roles[Role.LOG]
             name = tally.find_origin(size) if tree.opening is None else tree.opening.origin
             _verify_head(note, size, tree=tree, origin=name, log_keys=keys.keys)
     house = trees.by_number[HOUSE]
@@ -198,13 +199,16 @@ def verify_logs(
 
 
 class _Tree:
-    """One tree, built again from the entries alone; its root and last entry at every size that has a checkpoint."""
+    """One tree, built again from the entries alone; its root at every size that has a checkpoint.
+
+    `positions` are those of its entries.
+    """
 
     def __init__(self, sizes: set[int], read_tile: ReadTile, opening: LogOpening | None = None) -> None:
         self.opening = opening
         self.closed = False
         self.at: dict[int, bytes] = {0: EMPTY_ROOT}
-        self.ends: dict[int, int] = {}
+        self.positions = array("q")
         self.tiles: dict[tuple[int, int], bytes] = {}
         # An entry's hash is looked for in a tile of 256 of them.
         self.read_stored = lru_cache(maxsize=_TILES)(read_tile)
@@ -221,12 +225,14 @@ class _Tree:
 
     def add(self, found: bytes, position: int) -> None:
         self._pending.append(found)
+        self.positions.append(position)
         self.size += 1
-        if self.size in self.sizes:
-            self.ends[self.size] = position
+        if self.size in self.sizes or len(self._pending) == _TILE_WIDTH:
             self.flush()
-        elif len(self._pending) == _TILE_WIDTH:
-            self.flush()
+
+    def find_end(self, size: int) -> int:
+        """The position of the last of `size` entries, or of what is nearest to it."""
+        return self.positions[min(size, self.size) - 1] if size and self.size else 0
 
     def read(self, level: int, index: int) -> bytes:
         return self.tiles.get((level, index), b"")
@@ -252,9 +258,9 @@ class _Tree:
                 for n in range(width)
                 if stored[n * _HASH_BYTES :][:_HASH_BYTES] != hashes[n * _HASH_BYTES :][:_HASH_BYTES]
             )
-            first = (index * _TILE_WIDTH + next(places, width)) << (8 * level)
+            first = self.find_end(((index * _TILE_WIDTH + next(places, width)) << (8 * level)) + 1)
             raise LogMismatch(
-                f"tile {level}/{index} of {self.name} was altered: it does not follow from entry {first} of it on",
+                f"tile {level}/{index} of {self.name} was altered: it does not follow from entry {first} on",
                 entry=first,
             )
 
@@ -326,7 +332,11 @@ class _Trees:
             tree.flush()
             last = self._heads[number][-1][0] if self._heads.get(number) else 0
             if tree.size != last:
-                raise LogMismatch(f"{tree.name} has {tree.size} entries but its last checkpoint is over {last}")
+                raise LogMismatch(
+                    f"{tree.name} has {tree.size} entries but its last checkpoint is over {last}, up to entry"
+                    f" {tree.find_end(tree.size)}",
+                    entry=tree.find_end(tree.size),
+                )
 
     def describe(self) -> tuple[VerifiedLog, ...]:
         """The logs of relationships, in the order in which they were opened."""
@@ -494,6 +504,6 @@ def _verify_head(note_bytes: bytes, size: int, *, tree: _Tree, origin: str, log_
     if checkpoint.root != tree.at.get(size):
         raise LogMismatch(
             f"{named} has another root than the entries before it: the log was rewritten",
-            entry=tree.ends.get(size, max(0, size - 1)),
+            entry=tree.find_end(size),
         )
     return checkpoint

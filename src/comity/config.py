@@ -149,7 +149,7 @@ class WitnessSetting:
     party: PartyId | None = None
     key: VerifierKey | None = None
     url: str | None = None
-    logs: WitnessedLogs
+    logs: WitnessedLogs = WitnessedLogs.HOUSE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -167,7 +167,7 @@ def audit_folder(
 
 
 def _hold_against_log(judged: Judged | None, agreement: AgreementId | None) -> Judged | None:
-    """The judgement, with a problem more where the disclosure is in the log of another agreement than that of its terms."""
+    """The judgement, with a problem more where the disclosure is in the log of another agreement than its terms."""
     if judged is None or agreement is None or judged.agreement is None or judged.agreement.id == agreement:
         return judged
     said = f"it is in the log of what is given under {agreement}"

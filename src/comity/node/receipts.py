@@ -19,7 +19,6 @@ from comity.release.receipt import compose_receipt
 from comity.store import Transaction, agreements, log, logs, receipts
 from comity.tlog.merkle import ReadTile, consistency_proof, inclusion_proof
 from comity.tlog.note import parse_checkpoint, parse_note
-from comity.tlog.origin import first_origin, name_origin
 from comity.tlog.proof import LogProof, format_hashes
 
 __all__ = ["Head", "find_head", "give_consistency", "give_receipt", "write_receipt"]
@@ -59,17 +58,16 @@ def write_receipt(node: Node, position: int) -> bytes:
         return _make(node, transaction, position)
 
 
-def give_consistency(node: Node, party: PartyId, old_size: int, new_size: int, *, token: str | None) -> bytes:
-    """The proof that a log of `new_size` entries begins with that of `old_size`, a hash on each line.
+def give_consistency(node: Node, party: PartyId, origin: str, old_size: int, new_size: int) -> bytes:
+    """The proof that the log `origin` of `new_size` entries begins with that of `old_size`, a hash on each line.
 
-    Only for the party that the log is of: others have seen no checkpoint, and learn nothing of how long it is. Without
-    `token` it is the house's log, for a party that has receipts from it, and as far as those can be.
+    Only for the party that the log is of: others have seen no checkpoint, and learn nothing of how long it is. That of
+    the house's log is for a party that has receipts from it, and as far as those can be.
 
     Raises:
         NotFoundError: there are no such sizes, or the party was given nothing in this log.
     """
     with node.store.read() as transaction:
-        origin = first_origin(node.party) if token is None else name_origin(node.party, token)
         number = _find_log_of(node, transaction, party, origin)
         if number is None or not 0 < old_size <= new_size <= _read_most(transaction, number):
             raise NotFoundError("no such proof")

@@ -55,13 +55,14 @@ _MAX_NOTE_BYTES = 65_536
 class Recovered:
     """The house's log goes on as `recovery.origin` from its entry `position` on; `ended` others do not go on.
 
-    `lost` entries of all of them are known to be missing.
+    `entry` is the position of the recovery among the entries of all logs, of which `lost` are known to be missing.
 
     `statement` is what partners are told, signed; it was queued for `told`.
     """
 
     recovery: Recovery
     position: int
+    entry: int
     lost: int
     ended: int
     statement: bytes
@@ -207,6 +208,7 @@ def _recover(
         ended = _find_ended(node, act.transaction)
         lost = max(0, known.checkpoint.size - position) + _count_lost(act.transaction, others)
         node.rename_log(act, recovery.origin)
+        entry = act.position
         content = format_recovery(recovery, reason=reason, approvals=approvals)
         act.record(EntryType.RECOVERY, content, terms=None, recipient=None, count=1)
         said = Succession(party=node.party, recovery=recovery, position=position, at=act.now)
@@ -219,6 +221,7 @@ def _recover(
     return Recovered(
         recovery=recovery,
         position=position,
+        entry=entry,
         lost=lost,
         ended=sum(map(len, ended.values())),
         statement=statement,

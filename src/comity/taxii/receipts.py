@@ -22,6 +22,7 @@ from comity.node.acknowledge import take_acknowledgement
 from comity.node.node import Node
 from comity.node.receipts import give_consistency, give_receipt
 from comity.taxii.responses import Response, respond
+from comity.tlog.origin import first_origin, name_origin
 
 __all__ = ["ACKNOWLEDGEMENTS_PATH", "answer", "is_asked", "is_receipt_path", "name_receipt", "take"]
 
@@ -62,7 +63,9 @@ def answer(node: Node, party: PartyId, path: str) -> Response:
     if match["sequence"] is not None:
         receipt = give_receipt(node, party, int(match["sequence"]))
         return respond(200, receipt, headers={"content-type": "application/json"})
-    proof = give_consistency(node, party, int(match["old"]), int(match["new"]), token=match["token"])
+    token = match["token"]
+    origin = first_origin(node.party) if token is None else name_origin(node.party, token)
+    proof = give_consistency(node, party, origin, int(match["old"]), int(match["new"]))
     return respond(200, proof, headers={"content-type": "text/plain; charset=utf-8"})
 
 

@@ -92,7 +92,7 @@ def recover(
             "origin": done.recovery.origin,
             "previous": done.recovery.previous,
             "known": done.recovery.known.decode("utf-8"),
-            "entry": done.position,
+            "entry": done.entry,
             "lost": done.lost,
             "ended": done.ended,
             "told": list[Json](done.told),
