@@ -153,10 +153,12 @@ def _find_newest(node: Node, heads: Mapping[str, bytes]) -> tuple[_Known, list[_
                 for note in split_heads((node.folder / name).read_bytes())
             ]
     for name, data in heads.items():
-        found += [_verify_head(name, note, party=node.party, keys=keys) for note in split_heads(data)]
+        given = [_verify_head(name, note, party=node.party, keys=keys) for note in split_heads(data)]
+        if past := [item for item in given if item.checkpoint.origin in house]:
+            raise LogMismatch(f"{name} is a checkpoint of {past[0].checkpoint.origin}, and this log is {node.origin}")
+        found += given
+    found = [item for item in found if item.checkpoint.origin not in house]
     own = [item for item in found if item.checkpoint.origin == node.origin]
-    if past := [item for item in found if item.checkpoint.origin in house - {node.origin}]:
-        raise LogMismatch(f"a checkpoint of {past[0].checkpoint.origin} was given, and this log is {node.origin}")
     if not own:
         raise LogMismatch("no checkpoint of this log is known: give one with --head")
     others: dict[str, _Known] = {}
@@ -167,9 +169,9 @@ def _find_newest(node: Node, heads: Mapping[str, bytes]) -> tuple[_Known, list[_
 
 
 def _read_house_origins(transaction: Transaction, node: Node) -> set[str]:
-    """Every name that the house's log has had."""
+    """Every name that the house's log has had, and has no more."""
     said = list_successions(transaction, node.party)
-    return {first_origin(node.party), node.origin, *(item.recovery.origin for item in said)}
+    return {first_origin(node.party), *(item.recovery.origin for item in said)} - {node.origin}
 
 
 def _verify_head(name: str, note: bytes, *, party: PartyId, keys: Sequence[bytes]) -> _Known:

@@ -90,9 +90,7 @@ def test_what_is_given_under_an_agreement_is_in_the_log_that_was_seen_for_it() -
     """A giver that would show one history in a new log each time is refused at the second."""
     terms = show(expect()).verified.terms
     bound = replace(expect(), bound={terms: "comity/aurelia/0123456789abcdef"})
-    with pytest.raises(
-        ReceiptRefused, match="under this agreement is in comity/aurelia/0123456789abcdef"
-    ):
+    with pytest.raises(ReceiptRefused, match="under this agreement is in comity/aurelia/0123456789abcdef"):
         show(bound)
     assert show(replace(expect(), bound={terms: "comity/aurelia", Digest("ab" * 32): "x"})).seen.size == 11
 
