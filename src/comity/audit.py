@@ -14,9 +14,9 @@ the error, naming the entry:
  5. each recipient's sequence numbers run from 1 without a gap; and what is missing is what was purged, to the entry;
  6. the heads of other logs that the house's log names are those that these logs have there, and with each act in the
     house's log those of all that have grown are named;
- 7. every tile above follows from the tiles below; 8. every recovery follows the log before it, the checkpoints after it
- are of the origin that it names, and the logs that
-    were open before it get no more entries;
+ 7. every tile above follows from the tiles below;
+ 8. every recovery follows the log before it, the checkpoints after it are of the origin that it names, and the logs
+    that were open before it get no more entries;
  9. every signed checkpoint has the root that the entries of its log have at its size, and a signature of the log key
     that this party had then.
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The log of a relationship over HTTP: for its recipient and for readers; for everybody else nothing is there."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -8,10 +9,11 @@ import pytest
 
 from comity.ids import PartyId
 from comity.node.follow import make_token
-from comity.node.journal import list_relationships
+from comity.node.journal import list_relationships, read_checkpoint
 from comity.node.parties import create_credential
 from comity.node.readers import add_reader
-from comity.release.disclosure import parse_leaf
+from comity.release.disclosure import EntryType, parse_leaf, verify_opening
+from comity.release.logs import LogOpening, NamedHead, parse_heads, parse_opening
 from comity.signing import Role
 from comity.tlog.merkle import leaf_hash, root_hash, verify_consistency
 from comity.tlog.note import parse_checkpoint, parse_note, verify_note
@@ -113,3 +115,34 @@ def test_proofs_that_it_only_grew_are_for_its_recipient(ground: Ground) -> None:
         assert ground.ask(who, path) == absent
     for wrong in (f"{token}/3/6", "3/5", f"{ground.tokens['meridia']}/1/2", f"{'0' * 16}/1/2", f"{token}/0/5"):
         assert ground.ask("borealia", f"/comity/consistency/{wrong}") == absent
+
+
+def test_an_overseer_sees_that_no_log_is_missing(ground: Ground) -> None:
+    """What opens the entries that name logs opens the commitments in the leaves of the house's log."""
+    absent = ground.ask(None, "/nothing/at/all")
+    place = "/comity/log/aurelia/names/"
+    head, _, body = ground.ask("oversight", f"{place}0").partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200")
+    house = parse_checkpoint(parse_note(read_checkpoint(ground.served.node)).text)
+    bundle = ground.ask("oversight", f"/comity/log/aurelia/tile/entries/000.p/{house.size}").partition(b"\r\n\r\n")[2]
+    leaves = [parse_leaf(leaf) for leaf in parse_bundle(bundle)]
+    opened, named = list[LogOpening](), dict[str, NamedHead]()
+    said = [json.loads(line) for line in body.splitlines()]
+    for item in said:
+        leaf, content = leaves[item["index"]], item["content"].encode()
+        verify_opening(leaf, salt=bytes.fromhex(item["salt"]), content=content)
+        opening = parse_opening(leaf, content)
+        opened += [] if opening is None else [opening]
+        named |= {head.origin: head for head in parse_heads(leaf, content)}
+    kinds = {EntryType.LOG_OPENING, EntryType.LOG_HEADS}
+    assert [item["index"] for item in said] == [index for index, leaf in enumerate(leaves) if leaf.type in kinds]
+    assert {each.recipient: each.origin for each in opened} == {
+        of: f"comity/aurelia/{token}" for of, token in ground.tokens.items()
+    }
+    for of, token in ground.tokens.items():
+        tile = ground.read("oversight", of, f"tile/0/000.p/{SIZES[of]}")
+        last = named[f"comity/aurelia/{token}"]
+        assert root_hash(lambda *_, tile=tile: tile, last.size) == last.root
+    for who, name in (("borealia", "0"), (None, "0"), ("oversight", "1"), ("oversight", "00"), ("oversight", "")):
+        assert ground.ask(who, place + name) == absent
+    assert ground.ask("oversight", f"/comity/log/aurelia/{ground.tokens['borealia']}/names/0") == absent

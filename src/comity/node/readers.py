@@ -14,6 +14,7 @@ import re
 from contextlib import suppress
 from dataclasses import replace
 
+from comity.canonical import canonical_bytes
 from comity.errors import (
     AuthenticationError,
     ConflictError,
@@ -54,6 +55,7 @@ _MAX_READERS = 100
 _MAX_SECRET_CHARACTERS = 8_192
 _DAY = 86_400_000_000
 _HASH_BYTES = 32
+_NAMES = re.compile(r"names/(0|[1-9][0-9]{0,11})", re.ASCII)
 _TOKEN = re.compile(r"[0-9a-f]{16}", re.ASCII)
 
 
@@ -172,6 +174,8 @@ def read_part(node: Node, path: str, number: int = log.HOUSE) -> bytes:
     """
     if path == CHECKPOINT:
         return node.vouch(read_checkpoint(node) if number == log.HOUSE else _read_head(node, number))
+    if number == log.HOUSE and (named := _NAMES.fullmatch(path)) is not None:
+        return _read_names(node, int(named[1]))
     match parse_part(path):
         case TilePart(level=level, index=index, width=width):
             return _read_tile(node, number, level, index, width=width)
@@ -206,6 +210,23 @@ def _read_bundle(node: Node, number: int, index: int, *, width: int) -> bytes:
     if len(entries) < width:
         raise CorruptionError(f"the log has lost entries from {start} to {start + width - 1}; restore a backup")
     return format_bundle(entries)
+
+
+def _read_names(node: Node, index: int) -> bytes:
+    """What opens the entries of one bundle of the house's log that name other logs, a line of JSON for each.
+
+    By it a reader knows which logs there are, and can hold their heads against those that are named: salt and content
+    open the commitments in the leaves.
+    """
+    start = index * TILE_WIDTH
+    with node.store.read() as transaction:
+        if start >= log.read_size(transaction):
+            raise NotFoundError("the log has no such entries")
+        found = logs.read_namings(transaction, start, start + TILE_WIDTH)
+    return b"".join(
+        canonical_bytes({"index": place, "salt": salt.hex(), "content": content.decode("utf-8")}) + b"\n"
+        for place, salt, content in found
+    )
 
 
 def _note_use(node: Node, reader: LogReader, *, day: int) -> None:

@@ -18,6 +18,7 @@ __all__ = [
     "list_unanchored",
     "list_uncosigned",
     "read_log",
+    "read_namings",
     "read_shown_size",
     "write_anchored",
 ]
@@ -118,6 +119,21 @@ def write_anchored(transaction: Transaction, number: int, size: int) -> None:
 def close_logs(transaction: Transaction, *, now: Instant) -> None:
     """Let no log that is open get any more entries: what is given next opens others."""
     transaction.run("UPDATE relationship_log SET closed_at = ? WHERE closed_at IS NULL", (now,))
+
+
+def read_namings(transaction: Transaction, start: int, stop: int) -> list[tuple[int, bytes, bytes]]:
+    """Place, salt and content of the entries of the house's log at start ≤ place < stop that name other logs."""
+    return [
+        (int(place), bytes(salt), bytes(content))
+        for place, salt, content in transaction.rows(
+            "SELECT e.place, o.salt, o.content FROM log_entry AS e JOIN log_opening AS o USING (position)"
+            " WHERE e.log = 0 AND e.place >= ? AND e.place < ?"
+            # A leaf is canonical JSON, so that its type stands at its end.
+            ' AND (CAST(e.leaf AS TEXT) LIKE \'%"type":"log-opening"}\' OR CAST(e.leaf AS TEXT) LIKE'
+            ' \'%"type":"log-heads"}\') ORDER BY e.place',
+            (start, stop),
+        )
+    ]
 
 
 def read_shown_size(transaction: Transaction) -> int:

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shell: the logs over HTTP, for their readers (C2SP tlog-tiles): one path, one part, as bytes that anybody may verify.
 
-    GET /comity/log/PARTY/checkpoint                         that of the house GET
-    /comity/log/PARTY/tile/<L>/<N>[.p/<W>] GET /comity/log/PARTY/tile/entries/<N>[.p/<W>] GET
-    /comity/log/PARTY/<TOKEN>/checkpoint, …              that of a relationship, whose origin is comity/PARTY/<TOKEN>
+    GET /comity/log/PARTY/checkpoint                    that of the house
+    GET /comity/log/PARTY/tile/<L>/<N>[.p/<W>]
+    GET /comity/log/PARTY/tile/entries/<N>[.p/<W>]
+    GET /comity/log/PARTY/names/<N>                     what opens the entries of bundle N that name other logs
+    GET /comity/log/PARTY/<TOKEN>/checkpoint, …         that of a relationship, whose origin is comity/PARTY/<TOKEN>
 
 A reader whom the operator permitted reads all of them, a partner those of what it was given. Whoever may read none gets
 here what it gets at any path that names nothing: `taxii.server` asks `find_reader` first.
