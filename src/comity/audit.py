@@ -34,7 +34,7 @@ from comity.errors import BadSignature, LogMismatch, MalformedError, MalformedJs
 from comity.ids import AgreementId, Digest, PartyId
 from comity.release.disclosure import EntryType, Leaf, parse_leaf, verify_opening
 from comity.release.logs import LogOpening, NamedHead, parse_heads, parse_opening
-from comity.release.purge import PURGEABLE, Range, Ranges, merge_ranges, parse_log_purge, size_of
+from comity.release.purge import PURGEABLE, Range, find_first_beyond, merge_ranges, parse_log_purge, size_of
 from comity.release.recovery import Recovery, parse_recovery
 from comity.signing import Manifest, Role
 from comity.tlog.merkle import EMPTY_ROOT, ReadTile, append_leaves, leaf_hash, root_hash
@@ -440,24 +440,11 @@ def _verify_content(entry: LoggedEntry, leaf: Leaf, tally: _Tally) -> None:
 def _verify_purged(tally: _Tally) -> None:
     """What is missing is what was purged: nothing more, and nothing less."""
     missing, purged = merge_ranges(tally.missing), merge_ranges(tally.purged)
-    lost, kept = _find_first_beyond(missing, purged), _find_first_beyond(purged, missing)
+    lost, kept = find_first_beyond(missing, purged), find_first_beyond(purged, missing)
     if lost is not None:
         raise LogMismatch(f"entry {lost} has lost its content, and no purge of it is on record", entry=lost)
     if kept is not None:
         raise LogMismatch(f"entry {kept} has its content, though its purge is on record", entry=kept)
-
-
-def _find_first_beyond(ranges: Ranges, known: Ranges) -> int | None:
-    """The first entry of `ranges` that is in none of `known`; both are merged, so that one covers whole what it can."""
-    place = 0
-    for item in ranges:
-        while place < len(known) and known[place].last < item.first:
-            place += 1
-        if place == len(known) or known[place].first > item.first:
-            return item.first
-        if known[place].last < item.last:
-            return known[place].last + 1
-    return None
 
 
 def _verify_sequence(entry: LoggedEntry, leaf: Leaf, sequences: dict[PartyId, int]) -> None:

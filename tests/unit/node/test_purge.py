@@ -160,7 +160,8 @@ def test_agreement_events_and_purges_of_entries_keep_their_content(world: World,
     everything = Selection(until=Instant(node.clock() + DAY))
     order(world, everything)
     left = {p: item.leaf.type for p, item in enumerate(list_entries(node, start=0, limit=99)) if item.content}
-    assert {*left.values()} == {EntryType.AGREEMENT_EVENT, EntryType.PURGE}
+    kept = {EntryType.AGREEMENT_EVENT, EntryType.PURGE, EntryType.LOG_OPENING, EntryType.LOG_HEADS}
+    assert {*left.values()} == kept
     with pytest.raises(NotFoundError, match="keep theirs"):
         order(world, everything)
 
