@@ -24,12 +24,14 @@ from comity.node.parties import create_credential
 from comity.node.poll import PollRequest, poll_together
 from comity.node.readers import find_part, read_part
 from comity.node.receipts import give_consistency, give_receipt
+from comity.node.rotation import Rotated, rotate_keys
 from comity.node.sealing import Act
 from comity.node.soundness import examine_folder
 from comity.release.delivery import Shown, find_sizes, verify_next
 from comity.release.disclosure import Answer, EntryType, parse_leaf
 from comity.release.logs import parse_heads, parse_opening
 from comity.release.receipt import parse_receipt, verify_receipt
+from comity.signing import Role
 from comity.store import log, logs
 from comity.store.feeds import Selection
 from comity.tlog.merkle import leaf_hash, verify_inclusion
@@ -263,6 +265,31 @@ def test_a_store_without_the_last_entry_of_any_log_does_not_open(world: World, t
             open_node(tmp_path / f"before {recipient}")
     node.close()
     world.nodes["aurelia"] = world.open("aurelia")
+
+
+# --- a key that was followed by another ---
+
+
+def test_a_log_that_has_not_grown_since_is_vouched_for_by_the_new_key(world: World) -> None:
+    """Whoever knows the present keys alone can verify what was given before: over the same tree."""
+    node = world.nodes["aurelia"]
+    disclose(node, P)
+    before, parts = parse_receipt(give_receipt(node, P, 1)), read_log(node, P)
+    done = world.both("aurelia", lambda by: rotate_keys(node, (Role.LOG,), by=by))  # type: ignore[arg-type,return-value]
+    assert isinstance(done, Rotated)
+    data = give_receipt(node, P, 1)
+    after = parse_receipt(data)
+    assert verify_receipt(after, manifests=[done.manifest]).size == 1
+    assert (after.note.text, len(after.note.signatures)) == (before.note.text, 2)
+    assert parse_note(read_log(node, P)["checkpoint"]) == after.note
+    assert {name: data for name, data in read_log(node, P).items() if name != "checkpoint"} == {
+        name: data for name, data in parts.items() if name != "checkpoint"
+    }
+    with pytest.raises(ReceiptRefused):
+        verify_receipt(before, manifests=[done.manifest])
+    disclose(node, P)
+    assert len(parse_receipt(give_receipt(node, P, 1)).note.signatures) == 1
+    assert verify_folder(node.folder).disclosures == 2
 
 
 # --- a store of before ------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ def list_witnesses(result: dict[str, Any]) -> str:
     if not result["witnesses"]:
         lines.append("no witness is asked to cosign it: name some in node.toml")
     for item in result["witnesses"]:
-        beside = f", and heads of {item['logs']} logs beside it" if item["logs"] else ""
+        beside = f", and heads of {item['logs']} more log{'' if item['logs'] == 1 else 's'}" if item["logs"] else ""
         lines.append(f"witness {printable(item['name'])}: cosigned {item['size']} entries of the house's log{beside}")
         if item["problem"]:
             lines.append(f"  {printable(item['problem'])}")
