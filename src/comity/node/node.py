@@ -109,9 +109,9 @@ class Node:
                 self._renew_signers(transaction)
                 act = Act(transaction=transaction, now=self.clock(), draw=self.draw, party=self.party)
                 yield act
-                if act.entries:
+                if act.entries or act.names_heads:
                     heads = self._seal(act)
-                    last = act.entries[-1].log
+                    last = act.entries[-1].log if act.entries else log.HOUSE
         except BaseException:
             # What was read of a transaction that was undone must not be remembered as the state of the store. A refused
             # message has written nothing: it neither makes this node forget, nor shows by its time what is remembered.

@@ -32,6 +32,8 @@ class Act:
     entries: list[log.Entry] = field(default_factory=list)
     sequences: dict[PartyId, int] = field(default_factory=dict)
     logs: dict[tuple[AgreementId, PartyId], int] = field(default_factory=dict)
+    names_heads: bool = False
+    """Whether the heads of logs that have grown go on record though nothing else goes into the house's log."""
 
     def record(
         self,
@@ -102,7 +104,7 @@ def seal(act: Act, *, origin: str, signer: Signer) -> dict[int, bytes]:
     leaves: dict[int, list[bytes]] = {}
     for entry in act.entries:
         leaves.setdefault(entry.log, []).append(entry.leaf)
-    house = leaves.pop(log.HOUSE, None)
+    house = leaves.pop(log.HOUSE, [] if act.names_heads else None)
     heads = {
         number: _grow(transaction, number, added, origin=_name_log(act, number), signer=signer)
         for number, added in leaves.items()
@@ -112,6 +114,7 @@ def seal(act: Act, *, origin: str, signer: Signer) -> dict[int, bytes]:
         _name_heads(act)
         _add(transaction, first + done, act.entries[done:])
         house += [entry.leaf for entry in act.entries[done:]]
+    if house:
         heads[log.HOUSE] = _grow(transaction, log.HOUSE, house, origin=origin, signer=signer)
     return heads
 

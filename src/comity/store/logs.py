@@ -17,6 +17,7 @@ __all__ = [
     "list_newest",
     "list_unanchored",
     "list_uncosigned",
+    "read_first_unnamed",
     "read_log",
     "read_namings",
     "read_shown_size",
@@ -109,6 +110,14 @@ def list_uncosigned(
         (witness, recipient, limit),
     )
     return [(int(number), int(cosigned)) for number, _, cosigned in rows]
+
+
+def read_first_unnamed(transaction: Transaction) -> list[bytes]:
+    """Of each log that has grown since its head was named, the first leaf of what came since."""
+    rows = transaction.rows(
+        "SELECT leaf FROM relationship_log JOIN log_entry ON log_entry.log = number AND log_entry.place = anchored"
+    )
+    return [bytes(row[0]) for row in rows]
 
 
 def write_anchored(transaction: Transaction, number: int, size: int) -> None:

@@ -27,6 +27,7 @@ from comity.node.receipts import give_consistency, give_receipt
 from comity.node.rotation import Rotated, rotate_keys
 from comity.node.sealing import Act
 from comity.node.soundness import examine_folder
+from comity.node.upkeep import keep_up
 from comity.release.delivery import Shown, find_sizes, verify_next
 from comity.release.disclosure import Answer, EntryType, parse_leaf
 from comity.release.logs import parse_heads, parse_opening
@@ -208,6 +209,24 @@ def test_an_act_of_the_house_names_the_heads_of_what_has_grown(world: World) -> 
     assert named == [[(one, 1)], [(one, 3), (other, 1)]]
     opened = [parse_opening(parse_leaf(leaf), opening[1]) for _, leaf, opening, *_ in rows if opening is not None]
     assert [each.recipient for each in opened if each is not None] == [P, OTHER]
+
+
+def test_what_was_given_a_day_ago_is_named_though_nothing_else_happened(world: World) -> None:
+    node = world.nodes["aurelia"]
+    disclose(node, P)
+    size = len(list_entries(node, start=0, limit=99))
+    world.tick()
+    disclose(node, P)
+    for hours, more in ((23, 0), (1, 1), (48, 0)):
+        world.tick(hours * 3_600_000_000)
+        keep_up(node)
+        size += more
+        assert len(list_entries(node, start=0, limit=99)) == size + 1
+    entries = list_entries(node, start=0, limit=99)
+    assert (entries[-1].leaf.type, entries[-1].origin) == (EntryType.LOG_HEADS, "comity/aurelia")
+    assert verify_folder(node.folder).size == len(entries)
+    kept = split_heads((node.folder / "head").read_bytes())
+    assert kept == [read_checkpoint(node)]
 
 
 def test_one_commit_signs_one_head_for_each_log_it_touched(world: World) -> None:
