@@ -107,7 +107,9 @@ class Node:
             with self.store.write() as transaction:
                 opened = transaction
                 self._renew_signers(transaction)
-                act = Act(transaction=transaction, now=self.clock(), draw=self.draw, party=self.party)
+                act = Act(
+                    transaction=transaction, now=self.clock(), draw=self.draw, party=self.party, origin=self.origin
+                )
                 yield act
                 if act.entries or act.names_heads:
                     heads = self._seal(act)

@@ -12,23 +12,27 @@ from functools import partial
 from comity.ids import AgreementId, Digest, Instant, PartyId
 from comity.node.heads import sign_head
 from comity.release.disclosure import SALT_BYTES, EntryType, Leaf, commit_content, format_leaf
-from comity.release.logs import MAX_HEADS, LogOpening, NamedHead, format_heads, format_opening
+from comity.release.logs import MAX_HEADS, LogOpening, NamedHead, derive_origin, format_heads, format_opening
 from comity.signing import Signer
-from comity.store import Transaction, log, logs
+from comity.store import Transaction, log, logs, parties
 from comity.tlog.merkle import append_leaves, leaf_hash, root_hash
-from comity.tlog.origin import TOKEN_BYTES, name_origin
+from comity.tlog.origin import find_token, name_origin
 
 __all__ = ["Act", "seal"]
 
 
 @dataclass(slots=True)
 class Act:
-    """One act of `party` under way: its transaction, its one time, and the log entries that will be written with it."""
+    """One act of `party` under way: its transaction, its one time, and the log entries that will be written with it.
+
+    `origin` is that of its house's log.
+    """
 
     transaction: Transaction
     now: Instant
     draw: Callable[[int], bytes]
     party: PartyId
+    origin: str
     entries: list[log.Entry] = field(default_factory=list)
     sequences: dict[PartyId, int] = field(default_factory=dict)
     logs: dict[tuple[AgreementId, PartyId], int] = field(default_factory=dict)
@@ -88,9 +92,12 @@ class Act:
         return self.logs[key]
 
     def _open_log(self, agreement: AgreementId, recipient: PartyId) -> int:
-        token = self.draw(TOKEN_BYTES).hex()
+        key = parties.read_node_key(self.transaction)
+        origin = derive_origin(key, party=self.party, house=self.origin, agreement=agreement, recipient=recipient)
+        token = find_token(origin)
+        assert token is not None  # noqa: S101 (such a name has one)
         opened = logs.add_log(self.transaction, token, agreement=agreement, recipient=recipient, now=self.now)
-        opening = LogOpening(origin=name_origin(self.party, token), agreement=agreement, recipient=recipient)
+        opening = LogOpening(origin=origin, agreement=agreement, recipient=recipient)
         self.record(EntryType.LOG_OPENING, format_opening(opening), terms=None, recipient=None, count=1)
         return opened.number
 

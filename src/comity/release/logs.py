@@ -9,9 +9,14 @@ The opening names a log with the act whose first entry it gets, so that none can
 Heads are named with the next act that is put into the house's log: whatever is in a log of a relationship up to there
 came before that act or with it, and can be neither taken out nor put in later.
 
+The name of a log is a keyed hash over what it is of, under the secret of the giver's store: so it tells nobody
+anything, and a copy of the store that goes on apart from it gives the same log the same name, in which two histories
+are a fork. It depends on the name of the house's log, which is another one after a recovery.
+
 Not here: that the logs are as they are named (`audit`).
 """
 
+import hmac
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -19,13 +24,23 @@ from comity.canonical import Json, canonical_bytes, parse_signed_json
 from comity.errors import MalformedError, MalformedJson
 from comity.ids import AgreementId, PartyId, parse_digest, parse_party_id
 from comity.release.disclosure import EntryType, Leaf
-from comity.tlog.origin import parse_origin
+from comity.tlog.origin import TOKEN_BYTES, next_origin, parse_origin
 
-__all__ = ["MAX_HEADS", "LogOpening", "NamedHead", "format_heads", "format_opening", "parse_heads", "parse_opening"]
+__all__ = [
+    "MAX_HEADS",
+    "LogOpening",
+    "NamedHead",
+    "derive_origin",
+    "format_heads",
+    "format_opening",
+    "parse_heads",
+    "parse_opening",
+]
 
 MAX_HEADS = 1_000
 """In one entry; where more logs have grown there are several."""
 
+_NAME = "comity-log-name/1"
 _OPENING = "comity-log-opening/1"
 _HEADS = "comity-log-heads/1"
 
@@ -46,6 +61,12 @@ class NamedHead:
     origin: str
     size: int
     root: bytes
+
+
+def derive_origin(key: bytes, *, party: PartyId, house: str, agreement: AgreementId, recipient: PartyId) -> str:
+    """The name of the log of a relationship of `party`, whose house's log is called `house`."""
+    said = f"{_NAME}\n{house}\n{agreement}\n{recipient}\n"
+    return next_origin(party, hmac.digest(key, said.encode(), "sha256")[:TOKEN_BYTES])
 
 
 def format_opening(opening: LogOpening) -> bytes:

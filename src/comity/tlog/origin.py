@@ -4,7 +4,8 @@
     comity/aurelia                      the log of the house, from the party's founding on
     comity/aurelia/9f86d081884c7d65     the log of a relationship, or that of the house after a recovery
 
-Which of the two one with a token is, and of which relationship, it does not say: tokens are drawn at random.
+Which of the two one with a token is, and of which relationship, it does not say: a token is drawn at random, or is a
+keyed hash under a secret.
 
 One origin never signs two histories that do not fit. A log that lost entries which others may hold goes on under
 another origin, drawn at random: a number that counts would be given twice where one backup is restored twice.

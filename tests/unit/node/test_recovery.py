@@ -294,7 +294,8 @@ def test_a_head_of_the_old_name_after_a_recovery_is_refused(world: World, folder
     recover(world)
     node = world.open("aurelia")
     node._origin = "comity/aurelia"
-    world.read("borealia")
+    with node.act() as act:
+        act.record(EntryType.PEOPLE, b"{}", terms=None, recipient=None, count=1)
     with pytest.raises(LogMismatch, match="of comity/aurelia"):
         verify_folder(folder)
 

@@ -14,6 +14,7 @@ import pytest
 from comity.agreement.events import EventKind
 from comity.errors import NotFoundError, ReceiptRefused, RolledBack
 from comity.ids import Instant, PartyId
+from comity.node import sealing
 from comity.node.audit import audit_folder
 from comity.node.delivery import expect_receipt, keep_missing
 from comity.node.gate import list_open_collections
@@ -414,7 +415,7 @@ def test_partners_see_of_the_log_of_before_what_it_was_and_not_what_it_becomes(b
     assert parse_receipt(give_receipt(node, P, 3)).checkpoint.size == size
 
 
-def test_a_receiver_goes_over_to_the_new_log_once(before: World) -> None:
+def test_a_receiver_goes_over_to_the_new_log_once(before: World, monkeypatch: pytest.MonkeyPatch) -> None:
     giver, receiver = before.nodes["aurelia"], before.nodes["borealia"]
     keep_missing(receiver, [show(before, 3)])
     disclose(giver, P, 2)
@@ -424,6 +425,7 @@ def test_a_receiver_goes_over_to_the_new_log_once(before: World) -> None:
     # Back to the log of before, or on to a third one, it does not go.
     with giver.store.write() as transaction:
         logs.close_logs(transaction, now=before.now)
+    monkeypatch.setattr(sealing, "derive_origin", lambda *_, **__: "comity/aurelia/1111111111111111")
     disclose(giver, P)
     keep_missing(receiver, [show(before, 5)])
     with pytest.raises(ReceiptRefused, match=f"under this agreement is in {origin}"):
