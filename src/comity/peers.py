@@ -10,7 +10,7 @@ import re
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -25,9 +25,10 @@ from comity.node.ingest import Intake
 from comity.node.node import Node
 from comity.node.outbox import Outgoing, list_due, settle
 from comity.node.receive import Received, receive_shown
-from comity.release.delivery import Expected, Shown, find_sizes, verify_next
+from comity.release.delivery import Expected, Shown, expect_next, find_sizes, verify_next
 from comity.release.receipt import MAX_RECEIPT_BYTES
 from comity.stix.objects import BadObject
+from comity.tlog.origin import find_token
 
 __all__ = ["Pulled", "deliver", "open_client", "pull"]
 
@@ -284,7 +285,7 @@ async def _show(
     try:
         while expected.sequence < number and len(missing) < _MOST_MISSING:
             missing.append(await _ask_receipt(client, node, target, expected, evidence))
-            expected = replace(expected, sequence=expected.sequence + 1, seen=missing[-1].seen)
+            expected = expect_next(expected, missing[-1])
     finally:
         keep_missing(node, missing)
         result.missing += len(missing)
@@ -346,7 +347,8 @@ async def _ask_receipt_once(
     except MalformedError as error:
         raise ReceiptRefused(f"receipt: {error.detail}", part="receipt") from error
     if sizes is not None:
-        url = f"{target.url}/comity/consistency/{sizes[0]}/{sizes[1]}"
+        token, old, new = find_token(sizes[0]), *sizes[1:]
+        url = f"{target.url}/comity/consistency/{f'{token}/' if token else ''}{old}/{new}"
         answer = await _get(client, node, target, url, most=_MAX_PROOF_BYTES)
         evidence.proof = answer.content if answer.status_code == httpx.codes.OK else b""
     return verify_next(evidence.receipt, evidence.proof, expected, now=node.clock())

@@ -286,7 +286,7 @@ def test_a_witness_that_cannot_be_asked_says_why(world: World) -> None:
     problems = [each.problem or "" for each in list_witnesses(world.nodes["aurelia"])]
     assert "address of borealia's node" in problems[0]
     assert "nobody is not pinned" in problems[1]
-    assert asyncio.run(gather_cosignatures(world.nodes["aurelia"])).head is None
+    assert asyncio.run(gather_cosignatures(world.nodes["aurelia"])).heads == ()
 
 
 def test_rounds_leave_in_peace_who_does_not_answer(world: World) -> None:

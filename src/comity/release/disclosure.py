@@ -110,14 +110,26 @@ class EntryType(StrEnum):
     KEY_ROTATION = "key-rotation"
     LETTER = "letter"
     RECALL = "recall"
+    LOG_OPENING = "log-opening"
+    LOG_HEADS = "log-heads"
 
 
 NOT_SHARED = frozenset({EntryType.REVIEW, EntryType.PURGE, EntryType.RECOVERY, EntryType.RECALL})
 """What a party records of its own house: it concerns terms where something was received under them, else none."""
 
 
-OF_NO_TERMS = frozenset({EntryType.PEOPLE, EntryType.CREDENTIAL, EntryType.ACKNOWLEDGEMENT, EntryType.KEY_ROTATION})
-"""What a party records of who may come in, by which keys, and of what is known to have been given: of no terms alone.
+OF_NO_TERMS = frozenset(
+    {
+        EntryType.PEOPLE,
+        EntryType.CREDENTIAL,
+        EntryType.ACKNOWLEDGEMENT,
+        EntryType.KEY_ROTATION,
+        EntryType.LOG_OPENING,
+        EntryType.LOG_HEADS,
+    }
+)
+"""What a party records of who may come in, by which keys, of what is known to have been given, and of its logs: of no
+terms alone.
 """
 
 
