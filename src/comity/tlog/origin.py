@@ -39,7 +39,7 @@ def name_origin(party: PartyId, token: str) -> str:
 
 
 def find_token(origin: str) -> str | None:
-    """The token that the origin of a party's log ends in; None for that of a first house log, and for any other name."""
+    """The token that the origin of a log ends in; None for that of a first house log, and for any other name."""
     found = _ORIGIN.fullmatch(origin)
     return None if found is None else found[2]
 
