@@ -4,9 +4,10 @@
     scripts/bench-log [--entries 1000000] [--sizes 10000 100000 1000000 10000000] [--rounds 5] [--results DIR]
 
 A node is founded in a temporary folder below the working directory, on whose disk everything is. Appends are acts of
-the node as a poll makes them, in the log of one relationship; a bare fdatasync of 4 KiB at the end of a file, asked in turn with them, is what they are
-held against. Of the sizes only tiles and a signed head are there: of the rest of a log neither an append nor a proof
-reads anything. The log that is audited has everything, and its audit is measured in seconds of the processor.
+the node as a poll makes them, in the log of one relationship; a bare fdatasync of 4 KiB at the end of a file, asked in
+turn with them, is what they are held against. Of the sizes only tiles and a signed head are there: of the rest of a log
+neither an append nor a proof reads anything. The log that is audited has everything, and its audit is measured in
+seconds of the processor.
 """
 
 import argparse

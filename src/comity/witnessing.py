@@ -118,8 +118,9 @@ class Rounds:
             besides_others=[name for name, house in resting if not house],
         )
         for name in found.cosigned:
-            self._resting.pop((name, True), None)
-            self._resting.pop((name, False), None)
+            for key in ((name, True), (name, False)):
+                if key not in resting:  # it was asked for these
+                    self._resting.pop(key, None)
         for name, what in found.contradicted.items():
             if self._told.get(name) != what:
                 _log.error("the witness %s contradicts the log of this node: %s; see `comity witness list`", name, what)

@@ -20,7 +20,7 @@ __all__ = ["TOKEN_BYTES", "find_token", "first_origin", "is_origin", "name_origi
 
 TOKEN_BYTES = 8
 
-_ORIGIN = re.compile(r"comity/([a-z0-9.-]+)(?:/[0-9a-f]{16})?", re.ASCII)
+_ORIGIN = re.compile(r"comity/([a-z0-9.-]+)(?:/([0-9a-f]{16}))?", re.ASCII)
 
 
 def first_origin(party: PartyId) -> str:
@@ -39,9 +39,9 @@ def name_origin(party: PartyId, token: str) -> str:
 
 
 def find_token(origin: str) -> str | None:
-    """The token that the origin ends in; None for that of a first house log."""
-    parts = origin.split("/")
-    return parts[2] if len(parts) == 3 else None  # noqa: PLR2004 (comity, party, token)
+    """The token that the origin of a log ends in; None for that of a first house log, and for any other name."""
+    found = _ORIGIN.fullmatch(origin)
+    return None if found is None else found[2]
 
 
 def is_origin(origin: str, party: PartyId) -> bool:
