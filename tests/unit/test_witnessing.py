@@ -34,7 +34,7 @@ from comity.tlog.note import SignatureType, VerifierKey, format_signature_line, 
 from comity.tlog.origin import next_origin
 from comity.tlog.policy import parse_trust_policy, verify_quorum
 from comity.tlog.witness import parse_add_checkpoint
-from comity.witnessing import Cosigned, Rounds, gather_cosignatures, verify_not_behind
+from comity.witnessing import Cosigned, Rounds, ask_last_sizes, gather_cosignatures, verify_not_behind
 from tests.served import Served
 from tests.signers import SeedSigner
 from tests.worlds import World, make_object
@@ -548,3 +548,23 @@ def read_house_size(world: World) -> int:
     head = read_own_head(world.nodes["aurelia"])
     assert head is not None
     return head.size
+
+
+def test_a_witness_says_what_it_has_seen_of_each_log_that_it_is_shown(world: World, tmp_path: Path) -> None:
+    """What contradicts this store in one log is no reason not to ask for the next one."""
+    world.add("aurelia", make_object("a"))
+    world.poll("borealia")
+    with witnessed(world, "borealia"):
+        copy = keep(world, tmp_path / "copy")
+        size = grow(world)
+        for _ in range(2):
+            world.poll("borealia")
+        assert asyncio.run(gather_cosignatures(world.nodes["aurelia"])).cosigned
+        put_back(world, copy)
+        (asked,) = asyncio.run(ask_last_sizes(world.nodes["aurelia"]))
+    (log,) = list_relationships(world.nodes["aurelia"])
+    assert (asked.answered, asked.size, log.size) == (True, size, 1)
+    assert asked.others == {log.origin: 3}
+    (away,) = asyncio.run(ask_last_sizes(world.nodes["aurelia"]))
+    assert (away.answered, away.size, dict(away.others)) == (False, None, {})
+    assert "did not answer" in (away.problem or "")

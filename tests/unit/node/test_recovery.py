@@ -36,11 +36,11 @@ from comity.node.node import Node, open_node
 from comity.node.outbox import list_due
 from comity.node.people import Waiting
 from comity.node.purge import Forgotten, Selection, purge_by_order
-from comity.node.recovery import Recovered, recover_folder
+from comity.node.recovery import Asking, Recovered, recover_folder
 from comity.node.soundness import examine_folder
 from comity.node.succession import is_succession, list_successions, receive_succession
 from comity.release.disclosure import EntryType
-from comity.release.recovery import parse_succession
+from comity.release.recovery import Asked, parse_succession
 from comity.signing import parse_signed_document
 from comity.store import log, logs
 from comity.tlog.note import Checkpoint, format_checkpoint, format_note, parse_checkpoint, parse_note, sign_note
@@ -80,7 +80,9 @@ def lost_head(world: World) -> bytes:
     return (world.folder / "destroyed" / "head").read_bytes()
 
 
-def recover(world: World, *, reason: str = "disk lost", heads: dict[str, bytes] | None = None) -> Recovered:
+def recover(
+    world: World, *, reason: str = "disk lost", heads: dict[str, bytes] | None = None, witnesses: Asking | None = None
+) -> Recovered:
     done: object = None
     for role in (Role.LIAISON, Role.LEGAL):
         assert not isinstance(done, Recovered)
@@ -91,6 +93,7 @@ def recover(world: World, *, reason: str = "disk lost", heads: dict[str, bytes] 
             role=None,
             why=None,
             heads=heads or {},
+            witnesses=witnesses,
         )
     assert isinstance(done, Recovered), done
     return done
@@ -134,6 +137,39 @@ def test_the_log_goes_on_under_another_name_and_everything_verifies(world: World
     assert len({old.origin, new.origin, verified.origin, "comity/aurelia"}) == 4
     assert examine_folder(folder).is_sound
     assert not (folder / "restored").exists()
+
+
+def test_what_witnesses_have_seen_of_every_log_counts_as_lost(world: World, folder: Path) -> None:
+    """Of each log the most that is known counts, once; a log that is not here is lost whole."""
+    before, known = verify_folder(folder), lost_head(world)
+    (own,) = before.logs
+    gone = "comity/aurelia/0123456789abcdef"
+    asked = [
+        Asked(name="north", size=before.house + 4, problem=None, answered=True, others={own.origin: own.size + 1}),
+        Asked(name="south", size=before.house, problem=None, answered=True, others={own.origin: own.size + 3, gone: 5}),
+    ]
+    done = recover(world, heads={"the lost head": known}, witnesses=Asking(ask=lambda _: asked, go_on_without=False))
+    assert done.lost == 4 + 3 + 5
+    content = find_entry(world.open("aurelia"), str(done.entry)).content
+    assert isinstance(content, dict)
+    assert content["witnesses"] == [
+        {
+            "name": "north",
+            "size": before.house + 4,
+            "problem": None,
+            "logs": [{"origin": own.origin, "size": own.size + 1}],
+        },
+        {
+            "name": "south",
+            "size": before.house,
+            "problem": None,
+            "logs": sorted(
+                ({"origin": origin, "size": size} for origin, size in asked[1].others.items()),
+                key=lambda item: str(item["origin"]),
+            ),
+        },
+    ]
+    verify_folder(folder)
 
 
 def test_no_origin_has_signed_two_histories(world: World, folder: Path) -> None:
