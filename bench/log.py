@@ -4,9 +4,10 @@
     scripts/bench-log [--entries 1000000] [--sizes 10000 100000 1000000 10000000] [--rounds 5] [--results DIR]
 
 A node is founded in a temporary folder below the working directory, on whose disk everything is. Appends are acts of
-the node as a poll makes them; a bare fdatasync of 4 KiB at the end of a file, asked in turn with them, is what they are
-held against. Of the sizes only tiles and a signed head are there: of the rest of a log neither an append nor a proof
-reads anything. The log that is audited has everything, and its audit is measured in seconds of the processor.
+the node as a poll makes them, in the log of one relationship; a bare fdatasync of 4 KiB at the end of a file, asked in
+turn with them, is what they are held against. Of the sizes only tiles and a signed head are there: of the rest of a log
+neither an append nor a proof reads anything. The log that is audited has everything, and its audit is measured in
+seconds of the processor.
 """
 
 import argparse
@@ -26,14 +27,15 @@ import machine
 
 from comity.canonical import sha256_digest
 from comity.config import Address
-from comity.ids import Digest, PartyId
+from comity.ids import AgreementId, Digest, PartyId
 from comity.node.founding import found_node
+from comity.node.heads import sign_head
 from comity.node.journal import verify_store
-from comity.node.node import Act, Node, open_node, sign_head
+from comity.node.node import Act, Node, open_node
 from comity.release.disclosure import Answer, EntryType, format_disclosure
 from comity.release.grounds import format_grounds
 from comity.signing import Role
-from comity.store import log
+from comity.store import log, logs
 from comity.tlog import merkle
 from comity.tlog.merkle import append_leaves, consistency_proof, inclusion_proof, root_hash
 
@@ -41,7 +43,8 @@ RESULTS = Path(__file__).resolve().parent / "results" / "log"
 _BATCH = 1_000
 _FILL = 65_536
 _PARTY, _PARTNER = PartyId("aurelia"), PartyId("borealia")
-_TERMS = Digest("9c" * 32)
+_TERMS, _AGREEMENT = Digest("9c" * 32), AgreementId("8b" * 32)
+_TOKEN = "ab" * 8
 _LISTING = log.Text(b'{"format":"comity-listing/1","objects":[]}')
 _POLICY = log.Text(b"")
 _GROUNDS = log.Grounds(
@@ -116,16 +119,19 @@ def _found_node() -> Iterator[Node]:
 def _simulate(node: Node, size: int) -> None:
     """Let the log have the tiles and the head of `size` entries, of which only the hashes ever were."""
     start = 0
+    with node.act() as act:
+        number = logs.add_log(act.transaction, _TOKEN, agreement=_AGREEMENT, recipient=_PARTNER, now=act.now).number
     while start < size:
         count = min(_FILL, size - start)
         hashes = os.urandom(32 * count)
         with node.store.write() as transaction:
             leaves = [hashes[place : place + 32] for place in range(0, len(hashes), 32)]
-            log.write_tiles(transaction, append_leaves(_reader(transaction), start, leaves))
+            log.write_tiles(transaction, append_leaves(_reader(transaction, number), start, leaves), number)
         start += count
     with node.store.write() as transaction:
-        root = root_hash(_reader(transaction), size)
-        log.add_head(transaction, size, sign_head(node.origin, size, root, signer=node.signers[Role.LOG]))
+        root = root_hash(_reader(transaction, number), size)
+        origin = f"{node.origin}/{_TOKEN}"
+        log.add_head(transaction, size, sign_head(origin, size, root, signer=node.signers[Role.LOG]), number)
 
 
 def _measure_size(node: Node, size: int, *, rounds: int, appends: int, proofs: int) -> list[Row]:
@@ -205,7 +211,7 @@ def _measure_proofs(node: Node, size: int, *, proofs: int) -> list[Row]:
 
 def _prove(node: Node, prove: Callable[[merkle.ReadTile], object]) -> None:
     with node.store.read() as transaction:
-        prove(_reader(transaction))
+        prove(_reader(transaction, 1))
 
 
 def _hold_against_first(rows: Sequence[Row]) -> list[Row]:
@@ -289,6 +295,7 @@ def _record(act: Act) -> None:
         count=1_000,
         listing=_LISTING,
         grounds=_GROUNDS,
+        agreement=_AGREEMENT,
     )
 
 
@@ -299,7 +306,7 @@ def _sync(handle: int) -> None:
 
 def _read_size(node: Node) -> int:
     with node.store.read() as transaction:
-        return log.read_size(transaction)
+        return log.count_entries(transaction)
 
 
 def _read_bytes(node: Node) -> tuple[float, float]:
@@ -311,8 +318,8 @@ def _read_bytes(node: Node) -> tuple[float, float]:
     return float(row[0]), float(row[1])
 
 
-def _reader(transaction: Any) -> merkle.ReadTile:  # noqa: ANN401 (the store's own, which a benchmark may hold)
-    return lambda level, index: log.read_tile(transaction, level, index)
+def _reader(transaction: Any, number: int) -> merkle.ReadTile:  # noqa: ANN401 (the store's own)
+    return lambda level, index: log.read_tile(transaction, level, index, number)
 
 
 def _time(work: Callable[[], object]) -> float:

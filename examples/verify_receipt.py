@@ -66,7 +66,9 @@ def verify(receipt_data: bytes, manifest_data: bytes) -> dict[str, Any]:
 
     # 1. The proof is spelled as C2SP tlog-proof has it, and its checkpoint is signed by a log key of the giver.
     index, hashes, checkpoint = read_proof(receipt["proof"])
-    origin = f"comity/{manifest['party']}"
+    # The giver has several logs: that of its house, and one for each relationship, which ends in a token.
+    origin, house = checkpoint.partition("\n")[0], re.escape(f"comity/{manifest['party']}")
+    check(re.fullmatch(f"{house}(/[0-9a-f]{{16}})?", origin, re.ASCII), "checkpoint: not of a log of the giver")
     size, root = verify_checkpoint(checkpoint, origin, manifest["roles"]["log"]["keys"])
 
     # 2. The leaf is in the tree that the checkpoint is over.

@@ -1,39 +1,49 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pure: a log, read again from its first entry to its last, by the code that made it.
+"""Pure: the logs of a party, read again from the first entry to the last, by the code that made them.
 
-    verify_log(pages, heads, read_tile=…, origin="comity/aurelia", chain=[…])
-        -> Verified(size=42, root=…, opened=40, disclosures=31)
+    verify_logs(pages, heads, read_tile=…, numbers={…}, origin="comity/aurelia", chain=[…])
+        -> Verified(size=42, root=…, opened=40, disclosures=31, …)
 
-In this order, and the first thing that does not fit is the error, naming the entry:
+The entries of all logs are read in the order of their commits. In this order, and the first thing that does not fit is
+the error, naming the entry:
 
- 1. every entry is a leaf of the known format;
- 2. its hash is the one in its tile;
- 3. its salt and content are there and open its commitment, or a later entry on record has purged them;
- 4. each recipient's sequence numbers run from 1 without a gap; and what is missing is what was purged, to the entry;
- 5. every tile above follows from the tiles below;
- 6. every recovery follows the log before it, and the checkpoints after it are of the origin that it names;
- 7. every signed checkpoint has the root that the entries have at its size, and a signature of the log key that this
-    party had when the log had that size.
+ 1. every entry is the next of its log, which is that of the house or one that an entry of the house's log has opened;
+ 2. it is a leaf of the known format;
+ 3. its hash is the one in its tile;
+ 4. its salt and content are there and open its commitment, or a later entry on record has purged them;
+ 5. each recipient's sequence numbers run from 1 without a gap; and what is missing is what was purged, to the entry;
+ 6. the heads of other logs that the house's log names are those that these logs have there, and with each act in the
+    house's log those of all that have grown are named;
+ 7. every tile above follows from the tiles below;
+ 8. every recovery follows the log before it, the checkpoints after it are of the origin that it names, and the logs
+    that were open before it get no more entries;
+ 9. every signed checkpoint has the root that the entries of its log have at its size, and a signature of the log key
+    that this party had then.
 
 Not here: reading the store (`node.journal`), and deciding again what was disclosed.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import NamedTuple
+from functools import lru_cache, partial
+from typing import NamedTuple, Protocol
 
 from comity.canonical import parse_signed_json
 from comity.errors import BadSignature, LogMismatch, MalformedError, MalformedJson, UnknownKey
-from comity.ids import Digest, PartyId
+from comity.ids import AgreementId, Digest, PartyId
 from comity.release.disclosure import EntryType, Leaf, parse_leaf, verify_opening
-from comity.release.purge import PURGEABLE, Range, Ranges, merge_ranges, parse_log_purge, size_of
+from comity.release.logs import LogOpening, NamedHead, parse_heads, parse_opening
+from comity.release.purge import PURGEABLE, Range, find_first_beyond, merge_ranges, parse_log_purge, size_of
 from comity.release.recovery import Recovery, parse_recovery
 from comity.signing import Manifest, Role
 from comity.tlog.merkle import EMPTY_ROOT, ReadTile, append_leaves, leaf_hash, root_hash
 from comity.tlog.note import Checkpoint, parse_checkpoint, parse_note, verify_note
 
-__all__ = ["LoggedEntry", "Verified", "verify_log"]
+__all__ = ["HOUSE", "LoggedEntry", "ReadLogTile", "Verified", "VerifiedLog", "verify_logs"]
+
+HOUSE = 0
+"""The number of the log of the house."""
 
 _HASH_BYTES = 32
 _TILE_WIDTH = 256
@@ -41,35 +51,61 @@ _TILES = 64
 
 
 class LoggedEntry(NamedTuple):
-    """One entry as stored: its position, its leaf, and its opening (salt, content, listing) if it has one."""
+    """One entry as stored: its position, its leaf, and its opening (salt, content, listing) if it has one.
+
+    `log` is the number of its log, and `place` its place there.
+    """
 
     position: int
     leaf: bytes
     opening: tuple[bytes, bytes, bytes] | None
+    log: int
+    place: int
+
+
+class ReadLogTile(Protocol):
+    """The hashes of one tile of the log with that number; empty when there is none."""
+
+    def __call__(self, level: int, index: int, number: int) -> bytes:
+        """They are 32 bytes each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedLog:
+    """The log of a relationship that was verified: `size` entries under `root`; `closed` when a recovery ended it."""
+
+    origin: str
+    agreement: AgreementId
+    recipient: PartyId
+    size: int
+    root: bytes
+    closed: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verified:
-    """What was verified: `size` entries under `root`, `disclosures` of them of objects.
+    """What was verified: `size` entries of all logs, `disclosures` of them of objects.
 
-    `origin` is the log's name at its end. `opened` of them have their content; that of the others, `purged`, was
-    deleted by entries on record.
+    `origin` is the name of the house's log at its end, `root` the root of its `house` entries; the others are in
+    `logs`. `opened` entries have their content; that of the others, `purged`, was deleted by entries on record.
     """
 
     size: int
+    house: int
     root: bytes
     opened: int
     disclosures: int
     checkpoints: int
     origin: str
     purged: int = 0
+    logs: tuple[VerifiedLog, ...] = ()
 
 
 @dataclass(slots=True)
 class _Tally:
     """What is counted while the entries go by; `missing` and `purged` are entries without content, and what says so.
 
-    `logs` are the origins that the log has had, each behind the size from which on it does not have it any more.
+    `origins` are those that the house's log has had, each behind the size from which on it does not have it any more.
     """
 
     origin: str
@@ -77,12 +113,12 @@ class _Tally:
     opened: int = 0
     disclosures: int = 0
     rotations: list[tuple[int, str]] = field(default_factory=list)
-    logs: list[tuple[int, str]] = field(default_factory=list)
+    origins: list[tuple[int, str]] = field(default_factory=list)
     missing: list[Range] = field(default_factory=list)
     purged: list[Range] = field(default_factory=list)
 
-    def recover(self, position: int, recovery: Recovery) -> None:
-        """From the entry at `position` on the log has another origin.
+    def recover(self, position: int, place: int, recovery: Recovery) -> None:
+        """From the entry at `position` on the house's log has another origin.
 
         Raises:
             LogMismatch: it follows a log that this one is not.
@@ -92,12 +128,12 @@ class _Tally:
                 f"entry {position} recovers the log {recovery.previous}, which this is not: it is {self.origin}",
                 entry=position,
             )
-        self.logs.append((position, self.origin))
+        self.origins.append((place, self.origin))
         self.origin = recovery.origin
 
     def find_origin(self, size: int) -> str:
-        """The origin under which a checkpoint over `size` entries was signed."""
-        return next((origin for until, origin in self.logs if size <= until), self.origin)
+        """The origin under which a checkpoint of the house's log over `size` entries was signed."""
+        return next((origin for until, origin in self.origins if size <= until), self.origin)
 
     def miss(self, position: int) -> None:
         """The entry at `position`, which comes after all before, has lost its content."""
@@ -107,92 +143,249 @@ class _Tally:
             self.missing.append(Range(position, position))
 
 
-def verify_log(
+def verify_logs(
     entries: Iterable[LoggedEntry],
-    heads: Sequence[tuple[int, bytes]],
+    heads: Mapping[int, Sequence[tuple[int, bytes]]],
     *,
-    read_tile: ReadTile,
+    read_tile: ReadLogTile,
+    numbers: Mapping[str, int],
     origin: str,
     chain: Sequence[Manifest],
 ) -> Verified:
-    """The size and root of a log whose every part agrees with every other.
+    """The logs whose every part agrees with every other.
 
-    `chain` are the manifests of the log's party, each verified as following from the one before. Each but the first is
-    said by an entry of the log; a checkpoint over that entry is signed by a log key of that manifest, and one before it
-    by one of the manifest before.
+    `heads` are the checkpoints of each log by its number, `numbers` those of the logs of relationships by origin, and
+    `origin` the first one of the house's log. `chain` are the manifests of the logs' party, each verified as following
+    from the one before. Each but the first is said by an entry of the house's log; a checkpoint over entries as late as
+    that is signed by a log key of that manifest, and one before it by one of the manifest before.
 
     Raises:
         LogMismatch: what does not fit; `facts["entry"]` names the entry where one is to blame.
     """
-    # An entry's hash is looked for in a tile of 256 of them.
-    read_tile = lru_cache(maxsize=_TILES)(read_tile)
-    roots = _Roots({size for size, _ in heads})
     tally = _Tally(origin=origin)
+    trees = _Trees(heads, read_tile=read_tile, numbers=numbers)
     sequences: dict[PartyId, int] = {}
     for entry in entries:
+        tree = trees.find(entry, tally)
         found = leaf_hash(entry.leaf)
-        leaf = _verify_entry(entry, found, tally, read_tile=read_tile)
+        leaf = _verify_entry(entry, found, tally, tree)
         _verify_sequence(entry, leaf, sequences)
-        roots.add(found)
-    roots.finish()
+        tree.add(found, entry.position)
+        if entry.log == HOUSE:
+            trees.follow(entry, leaf)
+        else:
+            trees.grown.add(entry.log)
     _verify_purged(tally)
-    _verify_tiles(roots, read_tile)
-    if tally.size and (not heads or heads[-1][0] != tally.size):
-        raise LogMismatch(
-            f"there are {tally.size} entries but the last checkpoint is over {heads[-1][0] if heads else 0}"
-        )
     in_force = _find_in_force(tally.rotations, chain)
-    for size, note in heads:
-        keys = (
-            next(manifest for start, manifest in reversed(in_force) if start < size or start < 0).roles[Role.LOG].keys
-        )
-        _verify_head(note, size, root=roots.at.get(size), origin=tally.find_origin(size), log_keys=keys)
+    trees.finish()
+    for number, tree in sorted(trees.by_number.items()):
+        tree.verify_tiles()
+        for size, note in heads.get(number, ()):
+            keys = next(found for start, found in reversed(in_force) if start <= tree.find_end(size)).roles[Role.LOG]
+            name = tally.find_origin(size) if tree.opening is None else tree.opening.origin
+            _verify_head(note, size, tree=tree, origin=name, log_keys=keys.keys)
+    house = trees.by_number[HOUSE]
     return Verified(
         size=tally.size,
-        root=roots.at.get(tally.size, EMPTY_ROOT),
+        house=house.size,
+        root=house.root,
         opened=tally.opened,
         disclosures=tally.disclosures,
-        checkpoints=len(heads),
+        checkpoints=sum(map(len, heads.values())),
         origin=tally.origin,
         purged=size_of(merge_ranges(tally.missing)),
+        logs=trees.describe(),
     )
 
 
-class _Roots:
-    """The tree, built again from the entries alone; its root at every size that has a checkpoint."""
+class _Tree:
+    """One tree, built again from the entries alone; its root at every size that has a checkpoint.
 
-    def __init__(self, sizes: set[int]) -> None:
-        self.at: dict[int, bytes] = {}
+    `positions` are those of its entries.
+    """
+
+    def __init__(self, sizes: set[int], read_tile: ReadTile, opening: LogOpening | None = None) -> None:
+        self.opening = opening
+        self.closed = False
+        self.at: dict[int, bytes] = {0: EMPTY_ROOT}
+        self.positions = array("q")
         self.tiles: dict[tuple[int, int], bytes] = {}
-        self._sizes = sizes
-        self._size = 0
+        # An entry's hash is looked for in a tile of 256 of them.
+        self.read_stored = lru_cache(maxsize=_TILES)(read_tile)
+        self.size = 0
+        self.sizes = sizes
+        self._flushed = 0
         self._pending: list[bytes] = []
 
-    def add(self, found: bytes) -> None:
-        self._pending.append(found)
-        if self._size + len(self._pending) in self._sizes or len(self._pending) == _TILE_WIDTH:
-            self._flush()
+    @property
+    def root(self) -> bytes:
+        """The root of all entries so far."""
+        self.flush()
+        return self.at[self.size]
 
-    def finish(self) -> None:
-        self._flush()
+    def add(self, found: bytes, position: int) -> None:
+        self._pending.append(found)
+        self.positions.append(position)
+        self.size += 1
+        if self.size in self.sizes or len(self._pending) == _TILE_WIDTH:
+            self.flush()
+
+    def find_end(self, size: int) -> int:
+        """The position of the last of `size` entries, or of what is nearest to it."""
+        return self.positions[min(size, self.size) - 1] if size and self.size else 0
 
     def read(self, level: int, index: int) -> bytes:
         return self.tiles.get((level, index), b"")
 
-    def _flush(self) -> None:
-        for tile in append_leaves(self.read, self._size, self._pending):
+    def flush(self) -> None:
+        if not self._pending:
+            return
+        for tile in append_leaves(self.read, self._flushed, self._pending):
             self.tiles[tile.level, tile.index] = tile.hashes
-        self._size += len(self._pending)
+        self._flushed += len(self._pending)
         self._pending = []
-        self.at[self._size] = root_hash(self.read, self._size) if self._size else EMPTY_ROOT
+        self.at[self._flushed] = root_hash(self.read, self._flushed)
+
+    def verify_tiles(self) -> None:
+        """Return if every tile is the one that is stored."""
+        for (level, index), hashes in sorted(self.tiles.items()):
+            stored = self.read_stored(level, index)
+            if stored == hashes:
+                continue
+            width = min(len(stored), len(hashes)) // _HASH_BYTES
+            places = (
+                n
+                for n in range(width)
+                if stored[n * _HASH_BYTES :][:_HASH_BYTES] != hashes[n * _HASH_BYTES :][:_HASH_BYTES]
+            )
+            first = self.find_end(((index * _TILE_WIDTH + next(places, width)) << (8 * level)) + 1)
+            raise LogMismatch(
+                f"tile {level}/{index} of {self.name} was altered: it does not follow from entry {first} on",
+                entry=first,
+            )
+
+    @property
+    def name(self) -> str:
+        """What the log is called where something does not fit."""
+        return "the house's log" if self.opening is None else f"the log {self.opening.origin}"
 
 
-def _verify_entry(entry: LoggedEntry, found: bytes, tally: _Tally, *, read_tile: Callable[[int, int], bytes]) -> Leaf:
+class _Trees:
+    """The tree of each log; `grown` are those whose head the house's log has to name with its next act."""
+
+    def __init__(
+        self, heads: Mapping[int, Sequence[tuple[int, bytes]]], *, read_tile: ReadLogTile, numbers: Mapping[str, int]
+    ) -> None:
+        self._heads = heads
+        self._read_tile = read_tile
+        self._numbers = numbers
+        self.by_number = {HOUSE: self._make(HOUSE, None)}
+        self.grown = set[int]()
+
+    def find(self, entry: LoggedEntry, tally: _Tally) -> _Tree:
+        """The tree that the entry is the next leaf of.
+
+        Raises:
+            LogMismatch: it is the next of none.
+        """
+        position, tree = entry.position, self.by_number.get(entry.log)
+        if position != tally.size:
+            raise LogMismatch(f"entry {tally.size} is missing from the log", entry=tally.size)
+        if tree is None or tree.closed:
+            said = "that was not opened before it" if tree is None else "that a recovery ended before it"
+            raise LogMismatch(f"entry {position} is in a log {said}", entry=position)
+        if entry.place != tree.size:
+            raise LogMismatch(f"entry {position} is not entry {tree.size} of {tree.name}", entry=position)
+        return tree
+
+    def follow(self, entry: LoggedEntry, leaf: Leaf) -> None:
+        """Note what an entry of the house's log says of the others.
+
+        Raises:
+            LogMismatch: it is not so, or it is the end of an act that does not name all that have grown.
+        """
+        house, position = self.by_number[HOUSE], entry.position
+        content = b"" if entry.opening is None else entry.opening[1]
+        try:
+            opening, named = parse_opening(leaf, content), parse_heads(leaf, content)
+        except MalformedJson as error:
+            raise LogMismatch(f"entry {position}: {error.detail}", entry=position) from error
+        if opening is not None:
+            self._open(opening, position)
+        for head in named:
+            self._verify_named(head, position)
+        if leaf.type is EntryType.RECOVERY:
+            for number, tree in self.by_number.items():
+                tree.closed = tree.closed or number != HOUSE
+        if self.grown and house.size in house.sizes:
+            first = self.by_number[min(self.grown)]
+            raise LogMismatch(
+                f"entry {position} is the end of an act, and {first.name} has grown: its head is not on record",
+                entry=position,
+            )
+
+    def finish(self) -> None:
+        """Return if each log that is there was opened, and ends with a checkpoint."""
+        if missing := sorted(origin for origin, number in self._numbers.items() if number not in self.by_number):
+            raise LogMismatch(f"the log {missing[0]} is there, and no entry has opened it")
+        for number, tree in self.by_number.items():
+            tree.flush()
+            last = self._heads[number][-1][0] if self._heads.get(number) else 0
+            if tree.size != last:
+                raise LogMismatch(
+                    f"{tree.name} has {tree.size} entries but its last checkpoint is over {last}, up to entry"
+                    f" {tree.find_end(tree.size)}",
+                    entry=tree.find_end(tree.size),
+                )
+
+    def describe(self) -> tuple[VerifiedLog, ...]:
+        """The logs of relationships, in the order in which they were opened."""
+        return tuple(
+            VerifiedLog(
+                origin=tree.opening.origin,
+                agreement=tree.opening.agreement,
+                recipient=tree.opening.recipient,
+                size=tree.size,
+                root=tree.root,
+                closed=tree.closed,
+            )
+            for _, tree in sorted(self.by_number.items())
+            if tree.opening is not None
+        )
+
+    def _make(self, number: int, opening: LogOpening | None) -> _Tree:
+        sizes = {size for size, _ in self._heads.get(number, ())}
+        return _Tree(sizes, partial(self._read_tile, number=number), opening)
+
+    def _open(self, opening: LogOpening, position: int) -> None:
+        number = self._numbers.get(opening.origin)
+        if number is None or number in self.by_number:
+            said = "which is missing" if number is None else "which was opened before"
+            raise LogMismatch(f"entry {position} opens the log {opening.origin}, {said}", entry=position)
+        self.by_number[number] = self._make(number, opening)
+
+    def _verify_named(self, head: NamedHead, position: int) -> None:
+        number = self._numbers.get(head.origin)
+        tree = None if number is None else self.by_number.get(number)
+        if number is None or tree is None:
+            raise LogMismatch(f"entry {position} names a head of {head.origin}, which no entry opened", entry=position)
+        if tree.size != head.size:
+            raise LogMismatch(
+                f"{tree.name} has {tree.size} entries before entry {position}, which names its head over {head.size}:"
+                " it was cut short, or entries were put in",
+                entry=position,
+            )
+        if tree.root != head.root:
+            raise LogMismatch(
+                f"{tree.name} has another root than entry {position} names: it was rewritten", entry=position
+            )
+        self.grown.discard(number)
+
+
+def _verify_entry(entry: LoggedEntry, found: bytes, tally: _Tally, tree: _Tree) -> Leaf:
     """The leaf of the entry, whose hash is `found`."""
-    position = entry.position
-    if position != tally.size:
-        raise LogMismatch(f"entry {tally.size} is missing from the log", entry=tally.size)
-    stored = read_tile(0, position // _TILE_WIDTH)[(position % _TILE_WIDTH) * _HASH_BYTES :][:_HASH_BYTES]
+    position, place = entry.position, entry.place
+    stored = tree.read_stored(0, place // _TILE_WIDTH)[(place % _TILE_WIDTH) * _HASH_BYTES :][:_HASH_BYTES]
     if stored != found:
         raise LogMismatch(f"entry {position} was altered: its hash is not the one in the tree", entry=position)
     try:
@@ -201,6 +394,10 @@ def _verify_entry(entry: LoggedEntry, found: bytes, tally: _Tally, *, read_tile:
         raise LogMismatch(
             f"entry {position} is not a leaf this version knows: {error.detail}", entry=position
         ) from error
+    if tree.opening is not None and (leaf.type, leaf.recipient) != (EntryType.DISCLOSURE, tree.opening.recipient):
+        raise LogMismatch(
+            f"entry {position} is in {tree.name} and no disclosure to {tree.opening.recipient}", entry=position
+        )
     _verify_content(entry, leaf, tally)
     tally.size += 1
     tally.disclosures += leaf.type is EntryType.DISCLOSURE
@@ -235,7 +432,7 @@ def _verify_content(entry: LoggedEntry, leaf: Leaf, tally: _Tally) -> None:
     if purged is not None and purged[-1].last >= position:
         raise LogMismatch(f"entry {position} purges entries that come after it", entry=position)
     if recovery is not None:
-        tally.recover(position, recovery)
+        tally.recover(position, entry.place, recovery)
     tally.purged += purged or ()
     tally.opened += 1
 
@@ -243,24 +440,11 @@ def _verify_content(entry: LoggedEntry, leaf: Leaf, tally: _Tally) -> None:
 def _verify_purged(tally: _Tally) -> None:
     """What is missing is what was purged: nothing more, and nothing less."""
     missing, purged = merge_ranges(tally.missing), merge_ranges(tally.purged)
-    lost, kept = _find_first_beyond(missing, purged), _find_first_beyond(purged, missing)
+    lost, kept = find_first_beyond(missing, purged), find_first_beyond(purged, missing)
     if lost is not None:
         raise LogMismatch(f"entry {lost} has lost its content, and no purge of it is on record", entry=lost)
     if kept is not None:
         raise LogMismatch(f"entry {kept} has its content, though its purge is on record", entry=kept)
-
-
-def _find_first_beyond(ranges: Ranges, known: Ranges) -> int | None:
-    """The first entry of `ranges` that is in none of `known`; both are merged, so that one covers whole what it can."""
-    place = 0
-    for item in ranges:
-        while place < len(known) and known[place].last < item.first:
-            place += 1
-        if place == len(known) or known[place].first > item.first:
-            return item.first
-        if known[place].last < item.last:
-            return known[place].last + 1
-    return None
 
 
 def _verify_sequence(entry: LoggedEntry, leaf: Leaf, sequences: dict[PartyId, int]) -> None:
@@ -287,26 +471,8 @@ def _find_in_force(rotations: Sequence[tuple[int, str]], chain: Sequence[Manifes
     return [(-1, chain[0]), *brought]
 
 
-def _verify_tiles(roots: _Roots, read_tile: ReadTile) -> None:
-    for (level, index), hashes in sorted(roots.tiles.items()):
-        stored = read_tile(level, index)
-        if stored == hashes:
-            continue
-        width = min(len(stored), len(hashes)) // _HASH_BYTES
-        places = (
-            n
-            for n in range(width)
-            if stored[n * _HASH_BYTES :][:_HASH_BYTES] != hashes[n * _HASH_BYTES :][:_HASH_BYTES]
-        )
-        place = index * _TILE_WIDTH + next(places, width)
-        first = place << (8 * level)
-        raise LogMismatch(f"tile {level}/{index} was altered: it does not follow from entry {first} on", entry=first)
-
-
-def _verify_head(
-    note_bytes: bytes, size: int, *, root: bytes | None, origin: str, log_keys: Sequence[bytes]
-) -> Checkpoint:
-    named = f"the checkpoint over {size} entries"
+def _verify_head(note_bytes: bytes, size: int, *, tree: _Tree, origin: str, log_keys: Sequence[bytes]) -> Checkpoint:
+    named = f"the checkpoint over {size} entries of {tree.name}"
     try:
         note = parse_note(note_bytes)
         checkpoint = parse_checkpoint(note.text)
@@ -322,6 +488,9 @@ def _verify_head(
         break
     else:
         raise LogMismatch(f"{named} was altered: it carries no signature of this party's log key")
-    if checkpoint.root != root:
-        raise LogMismatch(f"{named} has another root than the entries before it: the log was rewritten", entry=size - 1)
+    if checkpoint.root != tree.at.get(size):
+        raise LogMismatch(
+            f"{named} has another root than the entries before it: the log was rewritten",
+            entry=tree.find_end(size),
+        )
     return checkpoint

@@ -43,6 +43,7 @@ import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -151,13 +152,28 @@ class Follow:
     at_once: int = 4
 
 
+class WitnessedLogs(StrEnum):
+    """Which of this party's logs a witness is shown.
+
+    OWN are those of what the witness itself is given; HOUSE that of the house and those; ALL all there are.
+    """
+
+    OWN = "own"
+    HOUSE = "house"
+    ALL = "all"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WitnessSetting:
-    """A witness that is asked: a partner's node, or by `key` and `url` (its submission prefix) one that is no node."""
+    """A witness that is asked: a partner's node, or by `key` and `url` (its submission prefix) one that is no node.
+
+    `logs` says which logs it is shown, whose sizes it then knows.
+    """
 
     party: PartyId | None = None
     key: VerifierKey | None = None
     url: str | None = None
+    logs: WitnessedLogs = WitnessedLogs.HOUSE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -408,12 +424,14 @@ def _parse_witnesses(value: object, *, own: str) -> tuple[WitnessSetting, ...]:
 
 
 def _parse_witness(value: object) -> WitnessSetting:
-    table = _table("witness", value, frozenset({"party", "key", "url"}))
-    party, text, url = (_text(table, name, table="witness") for name in ("party", "key", "url"))
+    table = _table("witness", value, frozenset({"party", "key", "url", "logs"}))
+    party, text, url, logs = (_text(table, name, table="witness") for name in ("party", "key", "url", "logs"))
     if (party is None) is (text is None) or (text is None) is not (url is None):
         raise MalformedRequest("[[witness]] needs either party, or key and url")
+    if logs not in {None, *WitnessedLogs} or (logs == WitnessedLogs.OWN and party is None):
+        raise MalformedRequest(f"[[witness]] logs is house or all, and of a partner also own; not {logs!r}")
     if text is None:
-        return WitnessSetting(party=parse_party_id(party or ""))
+        return WitnessSetting(party=parse_party_id(party or ""), logs=WitnessedLogs(logs or WitnessedLogs.HOUSE))
     try:
         key = parse_vkey(text)
     except MalformedNote as error:
@@ -422,7 +440,7 @@ def _parse_witness(value: object) -> WitnessSetting:
         raise MalformedRequest(f"[[witness]] key: that of {key.name} is one of a log, not of a witness")
     if url is None or not url.startswith(("https://", "http://")):
         raise MalformedRequest(f"[[witness]] url is {url!r}; it begins with https:// (or http:// on loopback)")
-    return WitnessSetting(key=key, url=url.rstrip("/"))
+    return WitnessSetting(key=key, url=url.rstrip("/"), logs=WitnessedLogs(logs or WitnessedLogs.ALL))
 
 
 def _read_count(values: dict[str, Any], name: str, default: int, *, least: int) -> int:

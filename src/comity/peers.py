@@ -7,8 +7,7 @@ the rest goes on.
 
 import asyncio
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
 import httpx
@@ -23,9 +22,10 @@ from comity.node.follow import Target, make_token, plan_pull
 from comity.node.node import Node
 from comity.node.outbox import Outgoing, list_due, settle
 from comity.node.receive import Received, receive_shown
-from comity.release.delivery import Expected, Shown, find_sizes, verify_next
+from comity.release.delivery import Expected, Shown, expect_next, find_sizes, verify_next
 from comity.release.receipt import MAX_RECEIPT_BYTES
 from comity.stix.objects import BadObject
+from comity.tlog.origin import find_token
 
 __all__ = [
     "RECEIPT",
@@ -45,7 +45,6 @@ __all__ = [
 _MEDIA_TYPE = "application/taxii+json;version=2.1"
 _EMPTY = b"{}"
 """An envelope with nothing in it (TAXII 2.1 §2, §3.7)."""
-
 _MORE = b'{"more":true'
 
 RECEIPT = "comity-receipt"
@@ -149,7 +148,7 @@ async def pull(node: Node, giver: PartyId) -> list[Pulled]:
 
 
 async def pull_targets(
-    client: httpx.AsyncClient, node: Node, targets: Sequence[Target], *, root: str, room: Room
+    client: httpx.AsyncClient, node: Node, targets: list[Target], *, root: str, room: Room
 ) -> list[Pulled]:
     """What each of the channels of one giver brought; a failure ends what is asked of it, and stands in the rest."""
     pulled, failed = list[Pulled](), None
@@ -370,7 +369,7 @@ async def _show(
     try:
         while expected.sequence < number and len(missing) < _MOST_MISSING:
             missing.append(await _ask_receipt(client, node, target, expected, evidence))
-            expected = replace(expected, sequence=expected.sequence + 1, seen=missing[-1].seen)
+            expected = expect_next(expected, missing[-1])
     finally:
         keep_missing(node, missing)
         result.missing += len(missing)
@@ -432,7 +431,8 @@ async def _ask_receipt_once(
     except MalformedError as error:
         raise ReceiptRefused(f"receipt: {error.detail}", part="receipt") from error
     if sizes is not None:
-        url = f"{target.url}/comity/consistency/{sizes[0]}/{sizes[1]}"
+        token, old, new = find_token(sizes[0]), *sizes[1:]
+        url = f"{target.url}/comity/consistency/{f'{token}/' if token else ''}{old}/{new}"
         answer = await _get(client, node, target, url, most=_MAX_PROOF_BYTES)
         evidence.proof = answer.content if answer.status_code == httpx.codes.OK else b""
     return verify_next(evidence.receipt, evidence.proof, expected, now=node.clock())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shell: the outbound calls to witnesses: each is asked to cosign the head of this node's log (C2SP tlog-witness).
+"""Shell: the outbound calls to witnesses: each is asked to cosign heads of this node's logs (C2SP tlog-witness).
 
 Each call is bounded in time and in bytes and follows no redirect, as those of `peers`. What goes wrong at one witness
 stays with it, is noted, and is tried again: a head that nobody cosigned yet is a good head. One answer is not about the
@@ -15,11 +15,14 @@ from dataclasses import dataclass, field
 import httpx
 
 from comity.calls import open_client
+from comity.config import WitnessedLogs
 from comity.errors import MalformedNote, RolledBack
 from comity.node.cosigning import (
+    HOUSE,
     OwnHead,
     OwnWitness,
     keep_cosignatures,
+    list_shown_heads,
     list_witnesses,
     make_request,
     note_problem,
@@ -27,9 +30,10 @@ from comity.node.cosigning import (
     read_own_head,
 )
 from comity.node.follow import make_token
+from comity.node.heads import split_heads
 from comity.node.node import Node
 from comity.release.recovery import Asked
-from comity.tlog.note import NoteSignature
+from comity.tlog.note import NoteSignature, parse_checkpoint, parse_note
 from comity.tlog.witness import MAX_REQUEST_BYTES, parse_cosignatures, parse_size
 
 __all__ = ["Cosigned", "Rounds", "ask_last_sizes", "gather_cosignatures", "verify_not_behind"]
@@ -49,14 +53,19 @@ _log = logging.getLogger("comity.witness")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cosigned:
-    """What a round of asking brought: who cosigned, who did not and why, and who contradicts this node's own log."""
+    """What a round of asking brought: who cosigned, who did not and why, and who contradicts this node's own logs.
 
-    head: OwnHead | None = None
+    `heads` are those that were shown; the house's stands first, if it was. `others` are those who did not cosign the
+    head of another log than the house's, which they need not know.
+    """
+
+    heads: tuple[OwnHead, ...] = ()
     cosigned: tuple[str, ...] = ()
     problems: dict[str, str] = field(default_factory=dict)
     contradicted: dict[str, str] = field(default_factory=dict)
+    others: dict[str, str] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
-    """How many entries each that said so has cosigned."""
+    """How many entries of the one log that was shown each that said so has cosigned."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,17 +78,18 @@ class _Answer:
     size: int | None = None
 
 
-async def gather_cosignatures(node: Node, *, besides: Collection[str] = ()) -> Cosigned:
-    """Ask every witness that has not cosigned the last head, all at once but those named, and keep what they say.
+async def gather_cosignatures(
+    node: Node, *, besides: Collection[str] = (), besides_others: Collection[str] = ()
+) -> Cosigned:
+    """Ask every witness that has not cosigned the last heads, all at once but those named, and keep what they say.
+
+    Those in `besides_others` are asked for the house's log alone. Logs come one after the other. Who does not cosign
+    one is not asked for the others in this round.
 
     Raises:
         StoreFull: it could not be kept.
     """
-    plan = plan_cosigning(node, besides=besides)
-    if plan is None:
-        return Cosigned(head=None)
-    head, wanted = plan
-    return await _ask_all(node, head, wanted)
+    return await _ask_for(node, plan_cosigning(node, besides=besides, besides_others=besides_others))
 
 
 class Rounds:
@@ -87,7 +97,7 @@ class Rounds:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._resting: dict[str, tuple[float, float]] = {}
+        self._resting: dict[tuple[str, bool], tuple[float, float]] = {}
         self._told: dict[str, str] = {}
 
     def wake(self) -> None:
@@ -101,18 +111,24 @@ class Rounds:
             StoreFull: it could not be kept.
         """
         now = asyncio.get_running_loop().time()
+        resting = [key for key, (until, _) in self._resting.items() if until > now]
         found = await gather_cosignatures(
-            self._node, besides=[name for name, (until, _) in self._resting.items() if until > now]
+            self._node,
+            besides=[name for name, house in resting if house],
+            besides_others=[name for name, house in resting if not house],
         )
         for name in found.cosigned:
-            self._resting.pop(name, None)
+            for key in ((name, True), (name, False)):
+                if key not in resting:  # it was asked for these
+                    self._resting.pop(key, None)
         for name, what in found.contradicted.items():
             if self._told.get(name) != what:
                 _log.error("the witness %s contradicts the log of this node: %s; see `comity witness list`", name, what)
             self._told[name] = what
-        for name in (*found.problems, *found.contradicted):
-            rest = min(2 * self._resting.get(name, (0.0, _FIRST_REST_SECONDS))[1], _LONGEST_REST_SECONDS)
-            self._resting[name] = (now + rest, rest)
+        failed = [(name, True) for name in (*found.problems, *found.contradicted)]
+        for key in (*failed, *((name, False) for name in found.others)):
+            rest = min(2 * self._resting.get(key, (0.0, _FIRST_REST_SECONDS))[1], _LONGEST_REST_SECONDS)
+            self._resting[key] = (now + rest, rest)
         return found
 
 
@@ -122,13 +138,17 @@ async def verify_not_behind(node: Node) -> None:
     Raises:
         RolledBack: one has.
     """
-    head = read_own_head(node)
     witnesses = [each for each in list_witnesses(node) if each.problem is None]
     if not witnesses:
         return
-    # A log without entries has no signed head in its store; a witness that has seen one is asked with what there is.
-    shown = head or OwnHead(size=0, note=(node.folder / "head").read_bytes())
-    found = await _ask_all(node, shown, [(each, shown.size) for each in witnesses], seconds=_START_SECONDS)
+    shown = list_shown_heads(node)
+    if read_own_head(node) is None:
+        # A log without entries has no signed head in its store; a witness that has seen one is asked with the kept one.
+        note = split_heads((node.folder / "head").read_bytes())[0]
+        house = [each for each in witnesses if each.logs is not WitnessedLogs.OWN]
+        shown = [(OwnHead(size=0, note=note), house)]
+    asked = [(head, [(each, head.size) for each in those]) for head, those in shown]
+    found = await _ask_for(node, asked, seconds=_START_SECONDS)
     if found.contradicted:
         said = "; ".join(f"{name}: {what}" for name, what in sorted(found.contradicted.items()))
         raise RolledBack(
@@ -139,26 +159,68 @@ async def verify_not_behind(node: Node) -> None:
 
 
 async def ask_last_sizes(node: Node) -> list[Asked]:
-    """What each witness of this node says of how many entries of its log it has cosigned, all asked at once.
+    """What each witness of this node says of how many entries of its logs it has cosigned, all asked at once.
 
-    Takes five seconds at most. Who has seen no more than there is cosigns what there is; whoever contradicts it without
-    naming a size has answered too.
+    Takes five seconds at most. Each is asked for every log that it is shown, as `node.cosigning` lists them. Who has
+    seen no more than there is cosigns what there is; whoever contradicts it without naming a size has answered too.
     """
-    head, witnesses = read_own_head(node), list_witnesses(node)
-    able = [each for each in witnesses if each.problem is None] if head is not None else []
-    found = Cosigned() if head is None else await _ask_able(node, head, able)
+    witnesses = list_witnesses(node)
+    left = {each.name for each in witnesses if each.problem is None}
+    problems = {each.name: each.problem for each in witnesses if each.problem is not None}
+    sizes: dict[str, dict[str, int]] = {}
+    heard = set[str]()
+    until = asyncio.get_running_loop().time() + _START_SECONDS
+    for head, those in list_shown_heads(node):
+        shown = [(each, head.size) for each in those if each.name in left]
+        seconds = max(0.0, until - asyncio.get_running_loop().time())
+        found = await _ask_all(node, head, shown, seconds=seconds)
+        origin = parse_checkpoint(parse_note(head.note).text).origin
+        for name, size in found.sizes.items():
+            sizes.setdefault(name, {})[origin] = size
+        # Who did not say how much it has of one log is not asked for the next: it has not answered.
+        heard |= found.sizes.keys() | found.contradicted.keys()
+        problems = {**found.contradicted, **found.problems, **problems}
+        left -= found.problems.keys() - found.sizes.keys()
     asked = list[Asked]()
     for each in witnesses:
-        name = each.name
-        problem = each.problem or found.problems.get(name) or found.contradicted.get(name)
-        problem = "there is no head here to show it" if head is None else problem
-        answered = name in found.sizes or name in found.contradicted
-        asked.append(Asked(name=name, size=found.sizes.get(name), problem=problem, answered=answered))
+        name, seen = each.name, sizes.get(each.name, {})
+        answered = name in heard and name in left
+        problem = problems.get(name) if answered else problems.get(name, "there is no head here to show it")
+        others = {origin: size for origin, size in seen.items() if origin != node.origin}
+        asked.append(Asked(name=name, size=seen.get(node.origin), problem=problem, answered=answered, others=others))
     return asked
 
 
-async def _ask_able(node: Node, head: OwnHead, able: Sequence[OwnWitness]) -> Cosigned:
-    return await _ask_all(node, head, [(each, head.size) for each in able], seconds=_START_SECONDS)
+async def _ask_for(
+    node: Node,
+    plan: Sequence[tuple[OwnHead, Sequence[tuple[OwnWitness, int]]]],
+    *,
+    seconds: float = _TOTAL_SECONDS,
+) -> Cosigned:
+    """What all heads of the plan brought."""
+    cosigned, problems, contradicted, others = set[str](), dict[str, str](), dict[str, str](), dict[str, str]()
+    heads = list[OwnHead]()
+    for head, wanted in plan:
+        out = problems.keys() | contradicted.keys() | others.keys()
+        left = [(each, size) for each, size in wanted if each.name not in out]
+        if not left:
+            continue
+        found = await _ask_all(node, head, left, seconds=seconds)
+        heads.append(head)
+        cosigned |= set(found.cosigned)
+        contradicted |= found.contradicted
+        if head.log == HOUSE:
+            problems |= found.problems
+        else:
+            others |= found.problems
+    good = cosigned - problems.keys() - contradicted.keys() - others.keys()
+    return Cosigned(
+        heads=tuple(heads),
+        cosigned=tuple(sorted(good)),
+        problems=problems,
+        contradicted=contradicted,
+        others=others,
+    )
 
 
 async def _ask_all(
@@ -181,7 +243,9 @@ async def _ask_all(
         problem = answer.problem or "what it answered is no cosignature of it over this head"
         (contradicted if answer.contradicts else problems)[each.name] = problem
         note_problem(node, each, problem)
-    return Cosigned(head=head, cosigned=tuple(sorted(good)), problems=problems, contradicted=contradicted, sizes=sizes)
+    return Cosigned(
+        heads=(head,), cosigned=tuple(sorted(good)), problems=problems, contradicted=contradicted, sizes=sizes
+    )
 
 
 async def _ask_in_time(

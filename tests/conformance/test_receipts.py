@@ -13,6 +13,7 @@ from comity.node.parties import create_credential
 from comity.node.standing import collection_id
 from comity.release.receipt import VerifiedReceipt, find_handling, parse_receipt, verify_receipt
 from comity.tlog.merkle import verify_consistency
+from comity.tlog.origin import find_token
 from comity.tlog.proof import parse_hashes
 from tests.served import Served, basic, without_date
 from tests.worlds import World, make_object, object_id
@@ -123,12 +124,14 @@ def test_who_it_was_not_made_for_cannot_tell_it_from_what_is_not_there(world: Wo
 def test_a_receipt_is_given_whatever_became_of_the_agreement(world: World, served: Served, ask: Ask) -> None:
     ask("borealia", page_path(world, "borealia"))
     before = verify(world, ask("borealia", "/comity/receipts/1"))
+    ask("borealia", page_path(world, "borealia"))
     agreement = find_agreement(world, "borealia")
     served.call(lambda: world.act("aurelia", agreement, EventKind.TERMINATE))
     after = verify(world, ask("borealia", "/comity/receipts/1"))
     assert after.size > before.size
     assert after.objects == before.objects
-    proof = parse_hashes(body(ask("borealia", f"/comity/consistency/{before.size}/{after.size}")))
+    token = find_token(parse_receipt(body(ask("borealia", "/comity/receipts/1"))).checkpoint.origin)
+    proof = parse_hashes(body(ask("borealia", f"/comity/consistency/{token}/{before.size}/{after.size}")))
     assert verify_consistency(before.size, after.size, proof, before.root, after.root) == after.root
 
 

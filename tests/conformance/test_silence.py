@@ -396,7 +396,7 @@ def say_succession(world: World, party: str) -> bytes:
     recovery = Recovery(origin=next_origin(node.party, bytes(8)), previous=first_origin(node.party), known=known)
     with node.act() as act:
         said = Succession(party=node.party, recovery=recovery, position=1, at=act.now)
-        return publish_succession(node, act, said)[0]
+        return publish_succession(node, act, said, ended={})[0]
 
 
 def propose_alone(world: World, party: str, toml: bytes) -> bytes:

@@ -120,9 +120,12 @@ def check_mended(small: Small) -> None:
     assert count(small.folder).objects == before.objects + 20
     assert small.do("agreement", "suspend", small.agreement).result["state"] == "suspended"
     assert small.do("agreement", "resume", small.agreement).result["state"] == "in force"
-    assert small.do("log", "verify").result["size"] == before.entries + 2
+    # The heads of logs that had grown are named with the first of the two.
+    kinds = [entry.leaf["type"] for entry in entries(small.folder, before.entries)]
+    assert [kind for kind in kinds if kind != "log-heads"] == ["agreement-event"] * 2
+    assert small.do("log", "verify").result["size"] == before.entries + len(kinds)
     kept = (small.folder / "head").read_bytes()
-    assert rows(small.folder, "SELECT checkpoint FROM log_head ORDER BY size DESC LIMIT 1") == [(kept,)]
+    assert rows(small.folder, "SELECT checkpoint FROM log_head WHERE log = 0 ORDER BY size DESC LIMIT 1") == [(kept,)]
 
 
 @pytest.mark.parametrize("room", [800 * 1024, 256 * 1024, 32 * 1024, 0])

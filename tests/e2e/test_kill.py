@@ -32,6 +32,7 @@ from comity.cli.reply import Exit, Reply
 from comity.errors import UnavailableError
 from comity.ids import PartyId
 from comity.node.gate import list_open_collections
+from comity.node.heads import split_heads
 from comity.node.journal import verify_folder
 from comity.node.parties import create_credential
 from comity.node.readers import add_reader
@@ -238,7 +239,7 @@ class Record:
     folder: Path
     agreement: str
     size: int = 0
-    head: bytes = b""
+    heads: list[tuple[int, int, bytes]] = field(default_factory=list)
     sequence: int = 0
     open: bool = True
     pages: Counter[Page] = field(default_factory=Counter)
@@ -246,21 +247,22 @@ class Record:
 
     def read_on(self) -> None:
         """Take in what was logged since the last time; the log must continue where it stopped."""
-        if self.size:
-            assert rows(self.folder, "SELECT checkpoint FROM log_head WHERE size = ?", self.size) == [(self.head,)]
+        for number, size, head in self.heads:
+            where = "SELECT checkpoint FROM log_head WHERE log = ? AND size = ?"
+            assert rows(self.folder, where, number, size) == [(head,)]
         for entry in entries(self.folder, self.size):
             assert entry.position == self.size
             self.size += 1
             self._take(entry)
-        ((size, self.head),) = rows(self.folder, "SELECT size, checkpoint FROM log_head ORDER BY size DESC LIMIT 1")
-        assert size == self.size
+        self.heads = rows(self.folder, "SELECT log, MAX(size), checkpoint FROM log_head GROUP BY log")
+        assert sum(size for _, size, _ in self.heads) == self.size
 
     def _take(self, entry: Entry) -> None:
         if entry.leaf["type"] == "agreement-event":
             self.events[entry.content["kind"]] += 1
             self.open = {"suspend": False, "resume": True}.get(entry.content["kind"], self.open)
             return
-        if entry.leaf["type"] in {"people", "credential", "reader"}:
+        if entry.leaf["type"] in {"people", "credential", "log-opening", "log-heads", "reader"}:
             return
         assert self.open, f"entry {entry.position} is a disclosure while the agreement was suspended"
         self.sequence += 1
@@ -273,9 +275,9 @@ class Record:
 
 def check_kept_head(folder: Path) -> None:
     """The checkpoint outside the store is one that the store holds: the last, or an earlier one."""
-    kept = (folder / "head").read_bytes()
-    size = int(kept.split(b"\n")[1])
-    assert rows(folder, "SELECT checkpoint FROM log_head WHERE size = ?", size) == [(kept,)]
+    for kept in split_heads((folder / "head").read_bytes()):
+        size = int(kept.split(b"\n")[1])
+        assert (kept,) in rows(folder, "SELECT checkpoint FROM log_head WHERE size = ?", size)
 
 
 def check_heads(ground: Field) -> None:

@@ -56,10 +56,13 @@ class Quorum:
         """What could tell that a page was taken in."""
         return {table: rows(self.folder / "borealia", f"SELECT * FROM {table}") for table in KEPT}
 
-    def uncosigned(self) -> dict[str, str | None]:
-        """Who has not cosigned all of aurelia's log, and why."""
+    def uncosigned(self) -> set[str]:
+        """Who has not cosigned all of aurelia's logs."""
         listed = comity(self.folder / "aurelia", "witness", "list", "--json").result
-        return {each["name"]: each["problem"] for each in listed["witnesses"] if each["size"] < listed["size"]}
+        sizes = dict(rows(self.folder / "aurelia", "SELECT log, MAX(size) FROM log_head GROUP BY log"))
+        seen = "SELECT log, MAX(size) FROM cosignature WHERE witness = ? GROUP BY log"
+        names = [each["name"] for each in listed["witnesses"]]
+        return {name for name in names if dict(rows(self.folder / "aurelia", seen, name)) != sizes}
 
 
 @pytest.fixture
@@ -77,13 +80,20 @@ def quorum(tmp_path: Path, serve: Callable[[Path], Serving]) -> Iterator[Quorum]
     )
     with (tmp_path / "aurelia" / "node.toml").open("a") as settings:
         settings.write(
-            f'\n[[witness]]\nparty = "meridia"\n\n[[witness]]\nkey = "{format_vkey(north.key)}"\nurl = "{north.url}"\n'
+            '\n[[witness]]\nparty = "meridia"\nlogs = "all"\n\n'
+            f'[[witness]]\nkey = "{format_vkey(north.key)}"\nurl = "{north.url}"\n'
         )
     assert run("witness", "add-log", north.folder, log_key(tmp_path / "aurelia")).code == 0
     made = Quorum(tmp_path, north, serve, serve(tmp_path / "aurelia"), serve(tmp_path / "meridia"))
     made.meet()
     yield made
     north.end(SIGKILL)
+
+
+def own_log(folder: Path) -> str:
+    """The one log of a relationship that the node in `folder` has."""
+    ((token,),) = rows(folder, "SELECT token FROM relationship_log")
+    return f"comity/{folder.name}/{token}"
 
 
 def say_refused(done: Ended) -> str:
@@ -99,7 +109,8 @@ def test_a_pull_waits_for_its_quorum_and_goes_on_when_it_is_there(quorum: Quorum
     assert quorum.holds("first")
     ((receipt,),) = rows(quorum.folder / "borealia", "SELECT data FROM receipt WHERE arrived = 1")
     names = {line.name for line in parse_note(json.loads(receipt)["proof"].encode().split(b"\n\n", 1)[1]).signatures}
-    assert names >= {"comity/aurelia", "comity/meridia/witness", quorum.north.key.name}
+    assert names - {"comity/meridia/witness", quorum.north.key.name} == {own_log(quorum.folder / "aurelia")}
+    assert len(names) == 3
 
     # One of the two goes away: what is given from here on has one cosignature, and is not taken in.
     quorum.meridia.end()
@@ -112,7 +123,7 @@ def test_a_pull_waits_for_its_quorum_and_goes_on_when_it_is_there(quorum: Quorum
     (refused,) = comity(quorum.folder / "borealia", "log", "refused", "--json").result["refused"]
     assert refused["part"] == "witnesses"
     assert rows(quorum.folder / "borealia", "SELECT length(page), length(receipt) > 0 FROM refused_page") == [(0, 1)]
-    assert set(quorum.uncosigned()) == {"comity/meridia/witness"}
+    assert quorum.uncosigned() == {"comity/meridia/witness"}
 
     # It is back, at another address: the next pull takes in what was given meanwhile, and nothing is missing.
     quorum.meridia = quorum.serve(quorum.folder / "meridia")
@@ -133,7 +144,7 @@ def test_a_receipt_is_of_the_head_that_the_quorum_cosigned(quorum: Quorum) -> No
     quorum.meridia.end()
     ((agreement,),) = rows(quorum.folder / "aurelia", "SELECT id FROM agreement")
     assert comity(quorum.folder / "aurelia", "agreement", "suspend", str(agreement)).code == 0
-    wait_until(lambda: set(quorum.uncosigned()) == {"comity/meridia/witness"}, seconds=40)
+    wait_until(lambda: quorum.uncosigned() == {"comity/meridia/witness"}, seconds=40)
     ((position,),) = rows(
         quorum.folder / "aurelia", "SELECT position FROM log_entry WHERE CAST(leaf AS TEXT) LIKE '%disclosure\"}'"
     )

@@ -11,6 +11,7 @@ from typing import Any
 
 from comity.agreement.events import EventKind
 from comity.agreement.people import Person, Role
+from comity.config import WitnessedLogs
 from comity.ids import Instant, PartyId, PersonId
 from comity.node import accept, correspond, people, receive, retention
 from comity.node.acknowledge import acknowledge, settle_acknowledgement, take_acknowledgement
@@ -279,7 +280,11 @@ def cosigned(world: World) -> Any:  # noqa: ANN401
     head = read_own_head(node(world))
     assert head is not None
     line = sign_cosignature(parse_note(head.note).text, NORTH, SeedSigner("north"), timestamp=world.now // 1_000_000)
-    return head, OwnWitness(name=NORTH.name, keys=(NORTH,), url="http://127.0.0.1:1", party=None), line
+    return (
+        head,
+        OwnWitness(name=NORTH.name, keys=(NORTH,), url="http://127.0.0.1:1", party=None, logs=WitnessedLogs.HOUSE),
+        line,
+    )
 
 
 def backed_up(world: World, _: None) -> object:

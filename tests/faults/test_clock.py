@@ -60,7 +60,7 @@ def set_back(world: World, by: int) -> None:
 
 def times(node: Node) -> list[Instant]:
     """When each entry of the log was recorded, in order."""
-    return [parse_leaf(bytes(leaf)).at for _, leaf in sorted(read_tables(node.folder)["log_entry"])]
+    return [parse_leaf(bytes(leaf)).at for _, leaf, *_ in sorted(read_tables(node.folder)["log_entry"])]
 
 
 def check_order(node: Node, dates: set[int]) -> None:

@@ -43,7 +43,7 @@ CONTENT = (
     f"objects/{object_id('report', 'a')}/",
     f"objects/{object_id('report', 'a')}/versions/",
 )
-HEAD = re.compile(rb"^comity/aurelia\n(?P<size>[0-9]+)\n", re.MULTILINE)
+HEAD = re.compile(rb"^(?P<origin>comity/aurelia(?:/[0-9a-f]{16})?)\n(?P<size>[0-9]+)\n", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,10 @@ def pair(tmp_path: Path) -> Pair:
 # --- what a wire sees -------------------------------------------------------------------------------------------------
 
 
+def name_head(match: re.Match[bytes]) -> tuple[str, int]:
+    return match["origin"].decode(), int(match["size"])
+
+
 def check_answer(pair: Pair, message: Message, *, number: int | None = None) -> None:
     """All that the answer gives was on record when its first byte came."""
     known = entries(pair.giver)[: message.moment.entries]
@@ -102,7 +106,7 @@ def check_answer(pair: Pair, message: Message, *, number: int | None = None) -> 
             if number is None and item.version:
                 assert (item.id, item.version) in given
     for match in HEAD.finditer(message.body):
-        assert int(match["size"]) in message.moment.heads, "a head that was not committed"
+        assert name_head(match) in message.moment.heads, "a head that was not committed"
 
 
 def ask(url: str, secret: str) -> None:
@@ -128,15 +132,19 @@ def test_what_is_answered_was_on_record_when_its_first_byte_came(pair: Pair, wor
             check_answer(pair, answer, number=number)
             proven = HEAD.search(parse_proof(json.loads(answer.body)["proof"].encode()).checkpoint)
             assert proven is not None
-            assert int(proven["size"]) in answer.moment.heads
-        (last,) = rows(pair.giver, "SELECT MAX(size) FROM log_head")[0]
-        ask(f"{wire.url}/comity/consistency/{last - 1}/{last}", pair.secret)
-        for part in ("checkpoint", f"tile/0/000.p/{last}", f"tile/entries/000.p/{last}"):
-            ask(f"{wire.url}/comity/log/aurelia/{part}", pair.reader)
-            (*_, answer) = wire.answered()
-            assert answer.moment.entries >= last
-            check_answer(pair, answer)
-        assert sum(HEAD.search(answer.body) is not None for answer in wire.answered()) == 1
+            assert name_head(proven) in answer.moment.heads
+        ((house,),) = rows(pair.giver, "SELECT MAX(size) FROM log_head WHERE log = 0")
+        ((own, token),) = rows(
+            pair.giver, "SELECT MAX(size), token FROM log_head JOIN relationship_log ON log = number GROUP BY number"
+        )
+        ask(f"{wire.url}/comity/consistency/{token}/{own - 1}/{own}", pair.secret)
+        for name, last in (("aurelia", house), (f"aurelia/{token}", own)):
+            for part in ("checkpoint", f"tile/0/000.p/{last}", f"tile/entries/000.p/{last}"):
+                ask(f"{wire.url}/comity/log/{name}/{part}", pair.reader)
+                (*_, answer) = wire.answered()
+                assert answer.moment.entries >= house + own
+                check_answer(pair, answer)
+        assert sum(HEAD.search(answer.body) is not None for answer in wire.answered()) == 2
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -199,19 +207,21 @@ def test_a_head_and_its_cosignature_were_on_record_when_their_first_bytes_came(p
         settings = pair.giver / "node.toml"
         settings.write_text(settings.read_text(encoding="utf-8") + '\n[[witness]]\nparty = "borealia"\n')
         with serving(pair.giver) as server:
-            wait_until(lambda: len(rows(pair.giver, "SELECT size FROM cosignature")) >= 1)
+            wait_until(lambda: len(rows(pair.giver, "SELECT size FROM cosignature WHERE log = 1")) >= 1)
             ask(f"{pair.base(server.url)}objects/", pair.secret)
-            wait_until(lambda: len(rows(pair.giver, "SELECT size FROM cosignature")) >= 2, seconds=30)
-        sizes = set[int]()
+            wait_until(lambda: len(rows(pair.giver, "SELECT size FROM cosignature WHERE log = 1")) >= 2, seconds=30)
+        heads = set[tuple[str, int]]()
         for message, answer in zip(wire.asked(), wire.answered(), strict=True):
             if not message.line.startswith("POST /comity/witness"):
                 continue
-            size = max(int(match["size"]) for match in HEAD.finditer(message.body))
-            assert size in message.moment.heads, "a head was sent that was not committed"
+            (head,) = map(name_head, HEAD.finditer(message.body))
+            assert head in message.moment.heads, "a head was sent that was not committed"
             if answer.status == 200:
-                assert max(answer.moment.witnessed) >= size, "a cosignature was sent before its head was kept"
-                sizes.add(size)
-        assert len(sizes) >= 2
+                kept = max(size for origin, size in answer.moment.witnessed if origin == head[0])
+                assert kept >= head[1], "a cosignature was sent before its head was kept"
+                heads.add(head)
+        assert len({origin for origin, _ in heads}) == 2
+        assert len(heads) >= 3
 
 
 def check_message(sender: Path, message: Message) -> str:

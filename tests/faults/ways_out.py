@@ -47,7 +47,7 @@ WAYS = {
     "taxii/admin.py AdminApp.__call__": "health and figures: counts and dates, nothing of an object",
     "taxii/access.py AccessLog.write": "one line for each request, without its content",
     # --- files of the node's own folder, and of its operator
-    "node/node.py write_head": "the signed head, kept outside the store after the COMMIT of its entries",
+    "node/heads.py write_head": "the signed heads, kept outside the store after the COMMIT of its entries",
     "node/backup.py make_backup": "a copy of what is committed",
     "node/backup.py restore_backup": "the checkpoint of the backup, into the folder that is restored",
     "node/backup.py _copy_file": "the files of the backup, into the folder that is restored",

@@ -22,11 +22,14 @@ _SECONDS = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What of a store was committed when a byte came: log entries, and sizes of its heads and of those it witnessed."""
+    """What of a store was committed when a byte came: log entries, its heads and those it witnessed.
+
+    A head is named by the origin and the size in it.
+    """
 
     entries: int
-    heads: frozenset[int]
-    witnessed: frozenset[int]
+    heads: frozenset[tuple[str, int]]
+    witnessed: frozenset[tuple[str, int]]
 
     @classmethod
     def read(cls, folder: Path) -> "Moment":
@@ -36,12 +39,17 @@ class Moment:
             with connection:
                 ((entries,),) = connection.execute("SELECT COUNT(*) FROM log_entry")
                 heads, witnessed = (
-                    frozenset(size for (size,) in connection.execute(f"SELECT size FROM {table}"))
+                    frozenset(_name_head(note) for (note,) in connection.execute(f"SELECT checkpoint FROM {table}"))
                     for table in ("log_head", "witnessed_head")
                 )
         finally:
             connection.close()
         return cls(entries, heads, witnessed)
+
+
+def _name_head(note: bytes) -> tuple[str, int]:
+    origin, size, _ = note.decode().split("\n", 2)
+    return origin, int(size)
 
 
 @dataclass(slots=True)

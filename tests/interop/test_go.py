@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from comity.node.journal import read_checkpoint
+from comity.ids import PartyId
+from comity.node.journal import list_relationships, read_checkpoint
 from comity.node.node import Node
+from comity.node.parties import create_credential
 from comity.node.readers import add_reader, read_part
 from comity.release.disclosure import EntryType
 from comity.signing import Role
@@ -29,7 +31,7 @@ from comity.tlog.note import (
 from tests.served import Served
 from tests.signers import SeedSigner
 from tests.vectors.tlog.make import FOLDER as VECTORS
-from tests.worlds import World
+from tests.worlds import World, make_object
 
 HERE = Path(__file__).parent
 SOURCES = Path("/usr/share/gocode")
@@ -92,17 +94,25 @@ def grow(node: Node, size: int, *, times: int) -> None:
                 act.record(EntryType.PEOPLE, b"{}", terms=None, recipient=None, count=1)
 
 
-def spell_key(node: Node) -> str:
-    """The verifier key of the node's log (C2SP signed-note)."""
+def spell_key(node: Node, origin: str = "comity/aurelia") -> str:
+    """The verifier key of a log of the node (C2SP signed-note)."""
     public = node.signers[Role.LOG].public_key
     text = base64.b64encode(b"\x01" + public).decode()
-    return f"comity/aurelia+{note_key_hash('comity/aurelia', public).hex()}+{text}"
+    return f"{origin}+{note_key_hash(origin, public).hex()}+{text}"
 
 
 def read(
-    readlog: Path, served: Served, secret: str, *, key: str = "", kept: Path | None = None
+    readlog: Path,
+    served: Served,
+    secret: str,
+    *,
+    key: str = "",
+    kept: Path | None = None,
+    origin: str = "comity/aurelia",
 ) -> subprocess.CompletedProcess[str]:
-    command = [str(readlog), "-url", f"{served.url}/comity/log/aurelia", "-key", key or spell_key(served.node)]
+    """The log of an origin lies below `/comity/log/` and what follows `comity/` in it."""
+    url = f"{served.url}/comity/log/{origin.removeprefix('comity/')}"
+    command = [str(readlog), "-url", url, "-key", key or spell_key(served.node, origin)]
     return subprocess.run(
         [*command, *(["-kept", str(kept)] if kept else [])],
         env={"COMITY_LOG_SECRET": secret},
@@ -150,6 +160,24 @@ def test_go_verifies_a_log_whose_checkpoint_is_cosigned(readlog: Path, world: Wo
     with Served.start(node) as served:
         done = read(readlog, served, secret)
     assert (done.stdout, done.stderr) == ("verified 5 entries, 5 inclusion proofs\n", "")
+
+
+@pytest.mark.parametrize("who", ["borealia", "oversight"])
+def test_go_verifies_the_log_of_a_relationship(readlog: Path, tmp_path: Path, who: str) -> None:
+    """Its recipient reads it with the secret that it reads its collections by, an overseer with that of a reader."""
+    world = World(tmp_path)
+    world.found("aurelia", "borealia")
+    world.add("aurelia", make_object("a"))
+    world.sign_all(world.terms())
+    node = world.nodes["aurelia"]
+    for _ in range(260):
+        world.poll("borealia")
+    secret = create_credential(node, PartyId("borealia")) if who == "borealia" else add_reader(node, who)[0]
+    (log,) = list_relationships(node)
+    with closing(world), Served.start(node) as served:
+        done = read(readlog, served, secret, origin=log.origin)
+    assert done.stderr == ""
+    assert done.stdout.startswith("verified 260 entries, 260 inclusion proofs")
 
 
 @pytest.mark.slow

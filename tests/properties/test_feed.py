@@ -262,7 +262,9 @@ class FeedMachine(RuleBasedStateMachine):
         """LOG-FIRST and SAFE for one page."""
         if not page.items:
             return
-        entry = list_entries(self.world.nodes["aurelia"], start=-1, limit=1)[0]
+        last = list_entries(self.world.nodes["aurelia"], start=-2, limit=2)
+        # With the first of a relationship the head of its log is named behind it.
+        entry = last[-2] if last[-1].leaf.type is EntryType.LOG_HEADS else last[-1]
         assert entry.leaf.type is EntryType.DISCLOSURE
         assert entry.leaf.recipient == BOREALIA
         assert entry.leaf.terms == page.terms == self.signed_version()

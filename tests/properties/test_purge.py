@@ -13,7 +13,7 @@ from comity.errors import LogMismatch, NotFoundError
 from comity.node import retention
 from comity.node.journal import verify_folder
 from comity.node.purge import Forgotten, Selection, purge_by_order
-from comity.store import log
+from comity.store import Transaction, log, logs
 from comity.tlog.merkle import (
     consistency_proof,
     inclusion_proof,
@@ -93,21 +93,27 @@ def check(world: World, gone: dict[int, bytes]) -> None:
     left = raw(node.folder)
     assert not any(salt in left for salt in gone.values())
     with node.store.read() as transaction:
-        heads = log.read_heads(transaction)
-        size = heads[-1][0]
+        for number in (log.HOUSE, *(each.number for each in logs.list_logs(transaction))):
+            check_proofs(transaction, number)
+        opened = {*log.read_openings(transaction, 0, verified.size)}
+    assert opened == {*range(verified.size)} - {*gone}
 
-        def read_tile(level: int, index: int) -> bytes:
-            return log.read_tile(transaction, level, index)
 
-        root = root_hash(read_tile, size)
-        for position, leaf in log.read_entries(transaction, 0, size):
-            proof = inclusion_proof(read_tile, position, size)
-            verify_inclusion(leaf_hash(leaf), index=position, size=size, proof=proof, root=root)
-        for older, _ in heads:
-            proof = consistency_proof(read_tile, older, size)
-            verify_consistency(older, size, proof, root_hash(read_tile, older), root)
-        opened = {*log.read_openings(transaction, 0, size)}
-    assert opened == {*range(size)} - {*gone}
+def check_proofs(transaction: Transaction, number: int) -> None:
+    """Every leaf of a log is in its tree, and every tree it had is the beginning of the last."""
+    heads = log.read_heads(transaction, number)
+    size = heads[-1][0]
+
+    def read_tile(level: int, index: int) -> bytes:
+        return log.read_tile(transaction, level, index, number)
+
+    root = root_hash(read_tile, size)
+    for place, leaf in enumerate(log.read_leaves(transaction, number, 0, size)):
+        proof = inclusion_proof(read_tile, place, size)
+        verify_inclusion(leaf_hash(leaf), index=place, size=size, proof=proof, root=root)
+    for older, _ in heads:
+        proof = consistency_proof(read_tile, older, size)
+        verify_consistency(older, size, proof, root_hash(read_tile, older), root)
 
 
 def test_a_history_that_only_lost_is_not_taken_for_one_that_purged() -> None:

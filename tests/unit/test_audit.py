@@ -2,6 +2,7 @@
 """A log that was altered anywhere does not verify, and the message names the entry."""
 
 import re
+import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +12,11 @@ import pytest
 from comity.config import Address
 from comity.errors import CorruptionError, LogMismatch
 from comity.ids import PartyId
+from comity.node import sealing
 from comity.node.founding import found_node
 from comity.node.journal import verify_folder
+from comity.node.node import open_node
+from comity.release.disclosure import EntryType
 from tests.worlds import World, make_object
 
 Change = Callable[[sqlite3.Connection], object]
@@ -32,9 +36,37 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "aurelia"
 
 
+def record_one(folder: Path) -> None:
+    """One entry more in the log of the house."""
+    node = open_node(folder)
+    with node.act() as act:
+        act.record(EntryType.PEOPLE, b"{}", terms=None, recipient=None, count=1)
+    node.close()
+
+
+@pytest.fixture
+def more(original: Path, tmp_path: Path) -> Path:
+    """The folder with one entry more, so that the log of the house names the last head of the other."""
+    folder = tmp_path / "more"
+    shutil.copytree(original, folder)
+    record_one(folder)
+    return folder
+
+
+@pytest.fixture
+def named(more: Path, tmp_path: Path) -> Path:
+    """A copy of that, with no checkpoint kept outside but that of the log of the house."""
+    (tmp_path / "named").mkdir()
+    return make_copy(more, tmp_path / "named")
+
+
 @pytest.fixture
 def copy(original: Path, tmp_path: Path) -> Path:
     """A copy whose append-only triggers are gone, as for somebody who edits the file."""
+    return make_copy(original, tmp_path)
+
+
+def make_copy(original: Path, tmp_path: Path) -> Path:
     for name in ("node.toml", "head"):
         (tmp_path / name).write_bytes((original / name).read_bytes())
     source, target = sqlite3.connect(original / "store.db"), sqlite3.connect(tmp_path / "store.db")
@@ -67,10 +99,11 @@ def flip(table: str, column: str, where: str, *, at: int) -> str:
 
 def test_the_log_as_it_is_verifies(original: Path) -> None:
     verified = verify_folder(original)
-    assert verified.size == 306
+    # Those of the agreement, the opening of the log of the relationship, and its head; beside them that log itself.
+    assert (verified.size, verified.house, [each.size for each in verified.logs]) == (308, 8, [300])
     assert verified.disclosures == 300
-    # A confirmation is written with the acceptance that calls for it: one act, one checkpoint.
-    assert (verified.opened, verified.checkpoints) == (verified.size, verified.size - 1)
+    # A confirmation is written with the acceptance that calls for it: one act, one checkpoint. So is an opening.
+    assert (verified.opened, verified.checkpoints) == (verified.size, verified.size - 2)
 
 
 @pytest.mark.parametrize(
@@ -80,13 +113,16 @@ def test_the_log_as_it_is_verifies(original: Path) -> None:
         (flip("log_entry", "leaf", "position = 301", at=40), 301),
         (flip("log_opening", "content", "position = 255", at=30), 255),
         (flip("log_opening", "salt", "position = 256", at=5), 256),
-        (flip("log_tile", "hashes", "level = 0 AND position = 0", at=32 * 100 + 1), 100),
-        (flip("log_tile", "hashes", "level = 0 AND position = 1", at=32 * 3 + 7), 259),
-        (flip("log_tile", "hashes", "level = 1 AND position = 0", at=3), 0),
+        (flip("log_tile", "hashes", "log = 1 AND level = 0 AND position = 0", at=32 * 100 + 1), 108),
+        (flip("log_tile", "hashes", "log = 1 AND level = 0 AND position = 1", at=32 * 3 + 7), 267),
+        (flip("log_tile", "hashes", "log = 0 AND level = 0 AND position = 0", at=32 * 6 + 7), 6),
+        (flip("log_tile", "hashes", "level = 1 AND position = 0", at=3), 7),
         ("DELETE FROM log_entry WHERE position = 40", 40),
         ("DELETE FROM log_entry WHERE position = 305", 305),
+        ("UPDATE log_entry SET log = 0, place = 8 WHERE position = 307", 307),
+        ("UPDATE log_entry SET log = 2 WHERE position = 307", 307),
         ("UPDATE log_entry SET leaf = (SELECT leaf FROM log_entry WHERE position = 9) WHERE position = 8", 8),
-        ("INSERT INTO log_entry SELECT 306, leaf FROM log_entry WHERE position = 305", 306),
+        ("INSERT INTO log_entry SELECT 308, leaf, log, place + 1 FROM log_entry WHERE position = 307", 308),
     ],
 )
 def test_an_alteration_is_found_and_the_entry_named(copy: Path, statement: str, entry: int) -> None:
@@ -104,18 +140,56 @@ def test_an_altered_checkpoint_is_found(copy: Path, at: int) -> None:
         verify_folder(copy)
 
 
-def test_a_log_cut_short_is_found_by_the_checkpoint_kept_outside(copy: Path) -> None:
+def cut_short(folder: Path, size: int) -> None:
+    """Take the end of the log of the relationship away, so that what is left fits together."""
     alter(
-        copy,
-        "DELETE FROM log_head WHERE size > 290",
-        "DELETE FROM log_entry WHERE position >= 290",
-        "DELETE FROM log_opening WHERE position >= 290",
-        f"UPDATE log_tile SET hashes = substr(hashes, 1, {32 * (290 - 256)}) WHERE level = 0 AND position = 1",
+        folder,
+        f"DELETE FROM log_head WHERE log = 1 AND size > {size}",
+        f"DELETE FROM log_opening WHERE position IN (SELECT position FROM log_entry WHERE log = 1 AND place >= {size})",
+        f"DELETE FROM log_entry WHERE log = 1 AND place >= {size}",
+        f"UPDATE log_tile SET hashes = substr(hashes, 1, {32 * (size - 256)})"
+        " WHERE log = 1 AND level = 0 AND position = 1",
         "DELETE FROM recipient_sequence",
     )
-    with pytest.raises(LogMismatch, match=r"cut short.* 306 .* 290") as caught:
+
+
+def test_a_log_cut_short_is_found_by_the_checkpoint_kept_outside(copy: Path) -> None:
+    cut_short(copy, 290)
+    with pytest.raises(LogMismatch, match=r"cut short.* 300 .* 290") as caught:
         verify_folder(copy)
     assert caught.value.facts["entry"] == 290
+
+
+def test_a_log_cut_short_is_found_by_the_heads_that_the_log_of_the_house_names(named: Path) -> None:
+    assert verify_folder(named).size == 310
+    cut_short(named, 290)
+    # What came after it is moved up, and so nothing is missing.
+    alter(
+        named,
+        *(
+            f"UPDATE {table} SET position = position - 10 WHERE position >= 308"
+            for table in ("log_opening", "log_entry")
+        ),
+    )
+    with pytest.raises(LogMismatch, match=r"has 290 entries before entry 299, which names its head over 300"):
+        verify_folder(named)
+
+
+def test_a_log_that_is_missing_is_found(named: Path) -> None:
+    alter(named, "DELETE FROM relationship_log")
+    with pytest.raises(LogMismatch, match=r"entry 6 opens the log comity/aurelia/[0-9a-f]{16}, which is missing"):
+        verify_folder(named)
+
+
+def test_an_act_that_does_not_name_what_has_grown_is_found(
+    original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The program was changed so that it names no heads: what came before the act could be said to come after it."""
+    shutil.copytree(original, tmp_path / "silent")
+    monkeypatch.setattr(sealing, "_name_heads", lambda _: None)
+    record_one(tmp_path / "silent")
+    with pytest.raises(LogMismatch, match=r"entry 308 is the end of an act, .* has grown: its head is not on record"):
+        verify_folder(tmp_path / "silent")
 
 
 def test_content_that_is_gone_is_found(copy: Path) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from comity.config import WitnessSetting, load_settings
+from comity.config import WitnessedLogs, WitnessSetting, load_settings
 from comity.errors import ConfigError
 from comity.tlog.note import format_vkey
 from tests.vectors.cosignatures.make import LATTICE, LOG_VKEY, witness_key
@@ -20,12 +20,23 @@ def load(folder: Path, text: str) -> tuple[WitnessSetting, ...]:
 def test_witnesses_are_partners_or_stand_alone(tmp_path: Path) -> None:
     text = f'[[witness]]\nparty = "borealia"\n[[witness]]\nkey = "{KEY}"\nurl = "https://w.example/"\n'
     assert load(tmp_path, text) == (
-        WitnessSetting(party="borealia"),  # type: ignore[arg-type] # compared by its text
-        WitnessSetting(key=witness_key("borlund"), url="https://w.example"),
+        # A partner is shown the house's log and its own, a witness that is none all there are.
+        WitnessSetting(party="borealia", logs=WitnessedLogs.HOUSE),  # type: ignore[arg-type] # compared by its text
+        WitnessSetting(key=witness_key("borlund"), url="https://w.example", logs=WitnessedLogs.ALL),
     )
     text = f'[[witness]]\nkey = "{format_vkey(LATTICE)}"\nurl = "http://127.0.0.1:1"\n'
     assert load(tmp_path, text)[0].key == LATTICE
     assert load(tmp_path, "") == ()
+
+
+def test_which_logs_a_witness_is_shown_can_be_said(tmp_path: Path) -> None:
+    for said in WitnessedLogs:
+        assert load(tmp_path, f'[[witness]]\nparty = "borealia"\nlogs = "{said}"\n')[0].logs is said
+    stand_alone = f'[[witness]]\nkey = "{KEY}"\nurl = "https://w.example/"\nlogs = '
+    assert load(tmp_path, stand_alone + '"house"')[0].logs is WitnessedLogs.HOUSE
+    for wrong in (stand_alone + '"own"', stand_alone + '"some"', '[[witness]]\nparty = "borealia"\nlogs = "none"'):
+        with pytest.raises(ConfigError, match="logs is house or all, and of a partner also own"):
+            load(tmp_path, wrong)
 
 
 @pytest.mark.parametrize(

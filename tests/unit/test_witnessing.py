@@ -14,16 +14,19 @@ import pytest
 
 from comity import witnessing
 from comity.agreement.people import Role
-from comity.config import Address, WitnessSetting
+from comity.config import Address, WitnessedLogs, WitnessSetting
 from comity.errors import RolledBack
 from comity.ids import PartyId
 from comity.node.cosigning import find_cosigned, list_states, list_witnesses, read_own_head
 from comity.node.founding import found_node
+from comity.node.journal import list_relationships
 from comity.node.node import Node, open_node
 from comity.node.parties import add_party, export_manifest
+from comity.node.receipts import give_receipt
 from comity.node.rotation import Rotated, rotate_keys
 from comity.node.witness import find_log_keys, find_witness_keys, list_witnessed
 from comity.release.disclosure import EntryType
+from comity.release.receipt import parse_receipt
 from comity.signing import Role as KeyRole
 from comity.store import SqliteStore, log
 from comity.tlog.cosignature import sign_cosignature, verify_cosignature
@@ -31,10 +34,10 @@ from comity.tlog.note import SignatureType, VerifierKey, format_signature_line, 
 from comity.tlog.origin import next_origin
 from comity.tlog.policy import parse_trust_policy, verify_quorum
 from comity.tlog.witness import parse_add_checkpoint
-from comity.witnessing import Rounds, gather_cosignatures, verify_not_behind
+from comity.witnessing import Cosigned, Rounds, ask_last_sizes, gather_cosignatures, verify_not_behind
 from tests.served import Served
 from tests.signers import SeedSigner
-from tests.worlds import World
+from tests.worlds import World, make_object
 
 T = TypeVar("T")
 NORTH = SeedSigner("witness north")
@@ -286,7 +289,7 @@ def test_a_witness_that_cannot_be_asked_says_why(world: World) -> None:
     problems = [each.problem or "" for each in list_witnesses(world.nodes["aurelia"])]
     assert "address of borealia's node" in problems[0]
     assert "nobody is not pinned" in problems[1]
-    assert asyncio.run(gather_cosignatures(world.nodes["aurelia"])).head is None
+    assert asyncio.run(gather_cosignatures(world.nodes["aurelia"])).heads == ()
 
 
 def test_rounds_leave_in_peace_who_does_not_answer(world: World) -> None:
@@ -478,3 +481,90 @@ def test_a_contradiction_while_serving_is_said_once(world: World, caplog: pytest
         caplog.records[0].message
     ]
     assert "99999 entries" in caplog.records[0].message
+
+
+# --- which logs a witness is shown ------------------------------------------------------------------------------------
+
+
+def test_a_witness_is_shown_the_logs_that_it_may_see_and_no_other(world: World) -> None:
+    """Borealia is given something and meridia is: the size of its log is told to nobody else."""
+    world.add("aurelia", make_object("a"))
+    world.sign_all(world.terms(receivers=["meridia"], title="Of another"))
+    node = world.nodes["aurelia"]
+    for _ in range(3):
+        world.poll("borealia")
+    world.poll("meridia")
+    logs = {each.recipient: each.origin for each in list_relationships(node)}
+    size = read_house_size(world)
+    house, own, other = "comity/aurelia", logs[PartyId("borealia")], logs[PartyId("meridia")]
+    for said, shown in (
+        (WitnessedLogs.OWN, {own: 3}),
+        (WitnessedLogs.HOUSE, {house: size, own: 3}),
+        (WitnessedLogs.ALL, {house: size, own: 3, other: 1}),
+    ):
+        with witnessed(world, "borealia") as served:
+            name_witnesses(world, WitnessSetting(party=PartyId("borealia"), logs=said))
+            asyncio.run(verify_not_behind(node))
+            found = asyncio.run(gather_cosignatures(node))
+            assert (found.problems, found.others, found.contradicted) == ({}, {}, {})
+            heads = served["borealia"].call(lambda: list_witnessed(world.nodes["borealia"].store))
+        seen = {head.origin: head.size for head in heads}
+        assert seen == shown
+        assert asyncio.run(gather_cosignatures(node)).heads == ()
+    receipt = parse_receipt(give_receipt(node, PartyId("borealia"), 1))
+    assert len(receipt.note.signatures) == 2
+
+
+class HouseOnly(North):
+    """One that knows the log of the house and no other, as a witness does that is told of logs one by one."""
+
+    def answer(self, body: bytes) -> bytes:
+        return super().answer(body) if b"\ncomity/aurelia\n" in body else say(404, b"")
+
+
+def test_who_knows_the_house_alone_goes_on_cosigning_it(world: World) -> None:
+    """It refuses the heads of other logs, is left in peace with them, and is asked for the house's all the same."""
+    world.add("aurelia", make_object("a"))
+    world.poll("borealia")
+
+    async def ask(node: Node) -> list[Cosigned]:
+        (setting,) = node.settings.witnesses
+        name_witnesses(world, replace(setting, logs=WitnessedLogs.ALL))
+        rounds, found = Rounds(node), list[Cosigned]()
+        for _ in range(2):
+            found.append(await rounds.ask())
+            grow(world)
+        return [*found, await rounds.ask()]
+
+    found = ask_pretender(world, HouseOnly(world.now // 1_000_000), ask)
+    assert [[head.log for head in each.heads] for each in found] == [[0, 1], [0], [0]]
+    assert [each.others.keys() for each in found] == [{NORTH_KEY.name}, set(), set()]
+    assert [each.problems for each in found] == [{}] * 3
+    (state,) = list_states(world.nodes["aurelia"])
+    assert (state.size, state.logs) == (read_house_size(world), 0)
+
+
+def read_house_size(world: World) -> int:
+    head = read_own_head(world.nodes["aurelia"])
+    assert head is not None
+    return head.size
+
+
+def test_a_witness_says_what_it_has_seen_of_each_log_that_it_is_shown(world: World, tmp_path: Path) -> None:
+    """What contradicts this store in one log is no reason not to ask for the next one."""
+    world.add("aurelia", make_object("a"))
+    world.poll("borealia")
+    with witnessed(world, "borealia"):
+        copy = keep(world, tmp_path / "copy")
+        size = grow(world)
+        for _ in range(2):
+            world.poll("borealia")
+        assert asyncio.run(gather_cosignatures(world.nodes["aurelia"])).cosigned
+        put_back(world, copy)
+        (asked,) = asyncio.run(ask_last_sizes(world.nodes["aurelia"]))
+    (log,) = list_relationships(world.nodes["aurelia"])
+    assert (asked.answered, asked.size, log.size) == (True, size, 1)
+    assert asked.others == {log.origin: 3}
+    (away,) = asyncio.run(ask_last_sizes(world.nodes["aurelia"]))
+    assert (away.answered, away.size, dict(away.others)) == (False, None, {})
+    assert "did not answer" in (away.problem or "")

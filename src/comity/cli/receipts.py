@@ -58,6 +58,7 @@ def describe_receipt(verified: VerifiedReceipt, handling: Handling | None) -> di
         "channel": verified.channel,
         "answer": verified.answer.value,
         "sequence": verified.sequence,
+        "log": verified.origin,
         "entry": verified.index,
         "size": verified.size,
         "root": verified.root.hex(),

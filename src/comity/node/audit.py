@@ -17,7 +17,7 @@ Not here: whether the file is sound and every stored object the one it says it i
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -38,7 +38,7 @@ from comity.replay import Agreement, Held, Judged, Replay, ReplayedEntry
 from comity.report import Given, Tally
 from comity.signing import parse_manifest, parse_signed_document
 from comity.stix.labels import Label
-from comity.store import SqliteStore, Transaction, agreements, arrivals, deletions, log, objects, parties
+from comity.store import SqliteStore, Transaction, agreements, arrivals, deletions, log, logs, objects, parties
 from comity.store.arrivals import Taken
 
 __all__ = ["AgreementAudit", "Audit", "Finding", "audit_folder"]
@@ -132,6 +132,7 @@ def audit_folder(
     with closing(SqliteStore.inspect(folder / "store.db")) as store, store.read() as transaction:
         records = _Records(transaction, folder)
         replay = Replay(party, records, key=read_node_key(transaction))
+        of = {each.number: each.agreement for each in logs.list_logs(transaction)}
         logged: dict[AgreementId, list[LoggedEvent]] = {}
         letters = LetterAudit(transaction)
         decided = 0
@@ -144,7 +145,7 @@ def audit_folder(
             if entry.position >= verified.size:
                 continue  # it has come in since the log was verified, and is of the next audit
             now = max(now, read.leaf.at)  # the clock of this machine may be behind that of the log
-            judged = replay.judge(read)
+            judged = _hold_against_log(replay.judge(read), of.get(entry.number))
             tally.note(read.leaf)
             if judged is not None:
                 decided += judged.disclosure is not None
@@ -179,6 +180,14 @@ def audit_folder(
     )
 
 
+def _hold_against_log(judged: Judged | None, agreement: AgreementId | None) -> Judged | None:
+    """The judgement, with a problem more where the disclosure is in the log of another agreement than its terms."""
+    if judged is None or agreement is None or judged.agreement is None or judged.agreement.id == agreement:
+        return judged
+    said = f"it is in the log of what is given under {agreement}"
+    return replace(judged, problems=(*judged.problems, said))
+
+
 def _note(judged: Judged, findings: _Findings, tally: Tally, skipped: Counter[str]) -> None:
     agreement = None if judged.agreement is None else judged.agreement.id
     for problem in judged.problems:
@@ -194,7 +203,7 @@ def _note_event(
     found = None if leaf.terms is None else records.find_agreement(leaf.terms)
     if found is not None:
         opening = None if entry.opening is None else (entry.opening.salt, entry.opening.content)
-        event = LoggedEvent(position=entry.position, leaf=entry.leaf, opening=opening)
+        event = LoggedEvent(position=entry.place, leaf=entry.leaf, opening=opening)
         logged.setdefault(found.id, []).append(event)
 
 
@@ -236,21 +245,30 @@ def _count_events(certificate: Certificate, tally: Tally) -> dict[str, int]:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Stored:
     position: int
+    number: int
+    place: int
     leaf: bytes
     opening: log.Opening | None
 
 
 def _read_entries(transaction: Transaction) -> Iterator[tuple[_Stored, ReplayedEntry]]:
     """Every entry, as it lies there and as it is replayed."""
-    size = log.read_size(transaction)
+    size = log.count_entries(transaction)
     for start in range(0, size, _CHUNK):
         stop = min(start + _CHUNK, size)
         openings = log.read_openings(transaction, start, stop)
         grounds = log.read_grounds(transaction, start, stop)
+        places = log.read_places(transaction, start, stop)
         for position, leaf in log.read_entries(transaction, start, stop):
             opening = openings.get(position)
             yield (
-                _Stored(position=position, leaf=leaf, opening=opening),
+                _Stored(
+                    position=position,
+                    number=places[position][0],
+                    place=places[position][1],
+                    leaf=leaf,
+                    opening=opening,
+                ),
                 ReplayedEntry(
                     position=position,
                     leaf=parse_leaf(leaf),

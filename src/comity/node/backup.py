@@ -36,6 +36,7 @@ from comity.errors import (
 from comity.ids import Digest, Instant, PartyId, format_instant, parse_digest, parse_instant
 from comity.keys import Keyring
 from comity.node.clock import draw_bytes, read_clock
+from comity.node.heads import split_heads
 from comity.node.journal import read_own_chain
 from comity.node.node import Node, open_signers
 from comity.node.soundness import Finding, Grade, examine_folder
@@ -48,7 +49,6 @@ from comity.signing import (
 )
 from comity.store import SqliteStore, backups, log
 from comity.store.backups import StoredBackup
-from comity.tlog.note import parse_checkpoint, parse_note
 
 __all__ = [
     "BACKUP_TYPE",
@@ -84,7 +84,10 @@ class BackupFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backup:
-    """What a backup is: whose, when it was made, its files, and the last checkpoint in it, over `size` entries."""
+    """What a backup is: whose, when it was made, its files, and the last checkpoint of the house's log in it.
+
+    `size` is how many entries all logs in it have together.
+    """
 
     party: PartyId
     id: str
@@ -143,12 +146,12 @@ def make_backup(
             shutil.copyfile(path, copied)
             copied.chmod(0o600)
             paths.append(copied)
-        checkpoint = _read_checkpoint(building / "store.db", default=folder / "head")
+        checkpoint, count = _read_checkpoint(building / "store.db", default=folder / "head")
         backup = Backup(
             party=settings.party,
             id=draw_bytes(_ID_BYTES).hex(),
             made_at=read_clock(),
-            size=parse_checkpoint(parse_note(checkpoint).text).size,
+            size=count,
             checkpoint=checkpoint,
             with_keys=secrets,
             files=tuple(_describe_file(building, path) for path in paths),
@@ -211,7 +214,7 @@ def restore_backup(
         broken = [finding for finding in examined.findings if finding.grade is Grade.BROKEN]
         if broken:
             raise VerificationError(f"the backup is not sound: {broken[0].where}: {broken[0].what}")
-        if _read_checkpoint(building / "store.db", default=building / "restored") != backup.checkpoint:
+        if _read_checkpoint(building / "store.db", default=building / "restored")[0] != backup.checkpoint:
             raise LogMismatch("the last checkpoint in the store of the backup is not the one that its manifest names")
         for path in building.rglob("*"):
             if path.is_file():
@@ -281,15 +284,18 @@ def _describe_file(folder: Path, path: Path) -> BackupFile:
     return BackupFile(path=str(path.relative_to(folder)), bytes=count, digest=Digest(digest.hexdigest()))
 
 
-def _read_checkpoint(path: Path, *, default: Path) -> bytes:
-    """The last checkpoint in the store at `path`; that of an empty log stands beside it alone."""
+def _read_checkpoint(path: Path, *, default: Path) -> tuple[bytes, int]:
+    """The last checkpoint of the house's log in the store at `path`, and how many entries there are in all logs.
+
+    That of an empty log stands beside it alone.
+    """
     store = SqliteStore.inspect(path)
     try:
         with store.read() as transaction:
-            head = log.read_head(transaction)
+            head, count = log.read_head(transaction), log.count_entries(transaction)
     finally:
         store.close()
-    return head if head is not None else default.read_bytes()
+    return (head if head is not None else split_heads(default.read_bytes())[0]), count
 
 
 def _sync(path: Path) -> None:

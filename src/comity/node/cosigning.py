@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shell: the witnesses of this node's own log: which are asked for what, and what they said is kept.
+"""Shell: the witnesses of this node's own logs: which are asked for what, and what they said is kept.
+
+A witness is shown the head of a log, and with it how much there is in it. So each is shown the logs that the settings
+name for it, and of a partner that is by itself the house's and those of what it is given.
 
 Only heads that are committed are read here, so that nothing is shown to a witness before COMMIT. A cosignature is kept
 after it has verified over the head that it was asked for. The calls themselves are made by `comity.witnessing`.
@@ -9,14 +12,15 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from comity.config import WitnessSetting
+from comity.config import WitnessedLogs, WitnessSetting
 from comity.errors import BadSignature, MalformedNote, UnknownKey
 from comity.ids import Instant, PartyId
 from comity.node.node import Node
 from comity.node.parties import read_manifests
 from comity.node.witness import find_witness_keys, name_witness
 from comity.signing import Manifest
-from comity.store import Transaction, log, parties, witness
+from comity.store import Transaction, log, logs, parties, witness
+from comity.store.log import HOUSE
 from comity.tlog.cosignature import verify_cosignature
 from comity.tlog.merkle import consistency_proof
 from comity.tlog.note import (
@@ -31,11 +35,13 @@ from comity.tlog.note import (
 from comity.tlog.witness import format_add_checkpoint
 
 __all__ = [
+    "HOUSE",
     "OwnHead",
     "OwnWitness",
     "WitnessState",
     "find_cosigned",
     "keep_cosignatures",
+    "list_shown_heads",
     "list_states",
     "list_witnesses",
     "make_request",
@@ -48,15 +54,19 @@ _SECOND = 1_000_000
 _SKEW_SECONDS = 300
 """How far the clock of a witness may be from that of this node: what it says of the time is what others go by."""
 
+_MOST_HEADS = 64
+"""Of logs of relationships, in one round of asking."""
+
 _FRESH_SECONDS = 3_600
 """After which a head that has not grown is cosigned again: who reads it asks how old its cosignatures are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnWitness:
-    """A witness that this node asks; `problem` says why it cannot be asked."""
+    """A witness that this node asks for cosignatures of `logs`; `problem` says why it cannot be asked."""
 
     name: str
+    logs: WitnessedLogs
     keys: tuple[VerifierKey, ...]
     url: str | None
     party: PartyId | None
@@ -65,18 +75,23 @@ class OwnWitness:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnHead:
-    """The last committed head of this node's log, as it was signed."""
+    """The last committed head of one of this node's logs, as it was signed; that of the house is number 0."""
 
     size: int
     note: bytes
+    log: int = log.HOUSE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WitnessState:
-    """One witness of this node: the size it cosigned last, and what happened when it was asked last."""
+    """One witness of this node: the size of the house's log it cosigned last, and what happened when it was asked last.
+
+    `logs` is of how many others it has cosigned a head.
+    """
 
     witness: OwnWitness
     size: int
+    logs: int
     problem: tuple[Instant, str] | None
 
 
@@ -88,30 +103,73 @@ def list_witnesses(node: Node) -> list[OwnWitness]:
     return [_find_witness(setting, manifests, urls) for setting in node.settings.witnesses]
 
 
-def read_own_head(node: Node) -> OwnHead | None:
-    """The last committed head; None for an empty log."""
+def read_own_head(node: Node, number: int = log.HOUSE) -> OwnHead | None:
+    """The last committed head of a log; None for an empty one."""
     with node.store.read() as transaction:
-        note = log.read_head(transaction)
-        return None if note is None else OwnHead(size=log.read_size(transaction), note=note)
+        return _read_head(node, transaction, number)
 
 
-def plan_cosigning(node: Node, *, besides: Collection[str] = ()) -> tuple[OwnHead, list[tuple[OwnWitness, int]]] | None:
-    """The head that wants cosignatures, and who is asked for them, each with the size it cosigned last; None if nobody.
+def list_shown_heads(node: Node) -> list[tuple[OwnHead, list[OwnWitness]]]:
+    """The last head of each log that has one, with the witnesses that are shown it and can be asked.
 
-    Asked is who can be, is not among `besides`, and has not cosigned this head within the last hour.
+    Of those of relationships only the ones that grew last, as many as `_MOST_HEADS`.
     """
-    head = read_own_head(node)
-    if head is None or not node.settings.witnesses:
-        return None
-    fresh, witnesses = node.clock() // _SECOND - _FRESH_SECONDS, list_witnesses(node)
+    witnesses = [each for each in list_witnesses(node) if each.problem is None]
+    found = list[tuple[OwnHead, list[OwnWitness]]]()
     with node.store.read() as transaction:
-        done = witness.read_cosigners(transaction, head.size)
-        wanted = [
-            (each, witness.read_cosigned_size(transaction, each.name))
-            for each in witnesses
-            if each.problem is None and each.name not in besides and done.get(each.name, -1) <= fresh
-        ]
-    return (head, wanted) if wanted else None
+        for number, recipient in [(log.HOUSE, None), *logs.list_newest(transaction, limit=_MOST_HEADS)]:
+            shown = [each for each in witnesses if _is_shown(each, number, recipient)]
+            head = _read_head(node, transaction, number) if shown else None
+            if head is not None:
+                found.append((head, shown))
+    return found
+
+
+def _read_head(node: Node, transaction: Transaction, number: int) -> OwnHead | None:
+    note = log.read_head(transaction, number)
+    return None if note is None else OwnHead(size=log.read_size(transaction, number), note=node.vouch(note), log=number)
+
+
+def _is_shown(each: OwnWitness, number: int, recipient: PartyId | None) -> bool:
+    if number == log.HOUSE:
+        return each.logs is not WitnessedLogs.OWN
+    return each.logs is WitnessedLogs.ALL or (recipient is not None and each.party == recipient)
+
+
+def plan_cosigning(
+    node: Node, *, besides: Collection[str] = (), besides_others: Collection[str] = ()
+) -> list[tuple[OwnHead, list[tuple[OwnWitness, int]]]]:
+    """The heads that want cosignatures, and who is asked for each, with the size it cosigned last.
+
+    Asked is who can be, is shown the log, is not among those that are left out (`besides` of the house's log,
+    `besides_others` of the others), and has not cosigned this head: that of the house
+    within the last hour, others ever. Of the logs of relationships at most `_MOST_HEADS` are planned at once.
+    """
+    if not node.settings.witnesses:
+        return []
+    fresh, plan = node.clock() // _SECOND - _FRESH_SECONDS, dict[int, list[tuple[OwnWitness, int]]]()
+    with node.store.read() as transaction:
+        house = log.read_size(transaction)
+        done = witness.read_cosigners(transaction, house)
+    witnesses = [each for each in list_witnesses(node) if each.problem is None]
+    with node.store.read() as transaction:
+        for each in witnesses:
+            wants = house and each.name not in besides and done.get(each.name, -1) <= fresh
+            if wants and _is_shown(each, log.HOUSE, None):
+                size = witness.read_cosigned_size(transaction, each.name)
+                plan.setdefault(log.HOUSE, []).append((each, size))
+            if each.name in besides_others:
+                continue
+            others = logs.list_uncosigned(
+                transaction,
+                each.name,
+                recipient=None if each.logs is WitnessedLogs.ALL else each.party or PartyId(""),
+                limit=_MOST_HEADS,
+            )
+            for number, size in others:
+                plan.setdefault(number, []).append((each, size))
+        heads = {number: _read_head(node, transaction, number) for number in plan}
+    return [(head, plan[number]) for number, head in sorted(heads.items()) if head is not None]
 
 
 def make_request(node: Node, head: OwnHead, *, old_size: int) -> bytes:
@@ -122,7 +180,9 @@ def make_request(node: Node, head: OwnHead, *, old_size: int) -> bytes:
     """
     old_size = old_size if old_size <= head.size else 0  # its answer says what it has
     with node.store.read() as transaction:
-        proof = consistency_proof(lambda level, index: log.read_tile(transaction, level, index), old_size, head.size)
+        proof = consistency_proof(
+            lambda level, index: log.read_tile(transaction, level, index, head.log), old_size, head.size
+        )
     return format_add_checkpoint(old_size, proof, head.note)
 
 
@@ -144,7 +204,7 @@ def keep_cosignatures(
             good.append(each)
     if kept:
         with node.store.write() as transaction:
-            witness.add_cosignatures(transaction, head.size, kept)
+            witness.add_cosignatures(transaction, head.size, kept, log=head.log)
     return good
 
 
@@ -166,30 +226,40 @@ def list_states(node: Node) -> list[WitnessState]:
             WitnessState(
                 witness=each,
                 size=witness.read_cosigned_size(transaction, each.name),
+                logs=witness.count_cosigned_logs(transaction, each.name),
                 problem=problems.get(each.name),
             )
             for each in witnesses
         ]
 
 
-def find_cosigned(transaction: Transaction, *, at_least: int = 0, witnesses: int = 1) -> bytes | None:
-    """Of the heads over `at_least` entries or more the one that most witnesses cosigned, with their lines; else None.
+def find_cosigned(
+    transaction: Transaction,
+    number: int = log.HOUSE,
+    *,
+    at_least: int = 0,
+    at_most: int | None = None,
+    witnesses: int = 1,
+) -> bytes | None:
+    """Of the heads of a log over `at_least` to `at_most` entries the one that most witnesses cosigned; else None.
 
     At least so many `witnesses`; of several heads the newest. It is the note that this node signed, with the lines of
     the witnesses below its own. One that was signed by a log key before a rotation, or under another name, is none:
     whoever follows this party believes the key in force alone.
     """
-    newest = log.read_head(transaction)
+    newest = log.read_head(transaction, number)
     if newest is None:
         return None
     by_size: dict[int, list[bytes]] = {}
-    for size, _, line in witness.read_lines(transaction):
+    for size, _, line in witness.read_lines(transaction, number):
         by_size.setdefault(size, []).append(line)
     in_force = _name_keys(parse_note(newest))
     # Sorting keeps the order of equals, which is that of `read_lines`: the greatest size first.
     for size, lines in sorted(by_size.items(), key=lambda item: -len(item[1])):
-        note = log.read_head_at(transaction, size)
-        if size < at_least or len(lines) < witnesses or note is None:
+        if not at_least <= size <= (size if at_most is None else at_most) or len(lines) < witnesses:
+            continue
+        note = log.read_head_at(transaction, size, number)
+        if note is None:
             continue
         own = parse_note(note)
         if _name_keys(own) == in_force:
@@ -208,7 +278,7 @@ def _find_witness(
 ) -> OwnWitness:
     if setting.party is None:
         assert setting.key is not None  # noqa: S101 (`config` takes either a party or a key)
-        return OwnWitness(name=setting.key.name, keys=(setting.key,), url=setting.url, party=None)
+        return OwnWitness(name=setting.key.name, keys=(setting.key,), url=setting.url, party=None, logs=setting.logs)
     party, name = setting.party, name_witness(setting.party)
     manifest = manifests.get(party)
     keys = () if manifest is None else find_witness_keys(manifest)
@@ -221,7 +291,7 @@ def _find_witness(
     elif url is None:
         problem = f"the address of {party}'s node is not known; set it with `party add FILE --url URL`"
     submission = None if url is None else f"{url}/comity/witness"
-    return OwnWitness(name=name, keys=keys, url=submission, party=party, problem=problem)
+    return OwnWitness(name=name, keys=keys, url=submission, party=party, problem=problem, logs=setting.logs)
 
 
 def _find_verified(

@@ -20,14 +20,15 @@ from comity.errors import (
     NotFoundError,
     ReceiptRefused,
 )
-from comity.ids import Digest, PartyId
+from comity.ids import AgreementId, Digest, PartyId
 from comity.node.node import Act, Node
 from comity.node.parties import read_manifests
 from comity.node.quorum import count_for, list_uncounted
 from comity.release.delivery import Expected, Shown
 from comity.release.receipt import format_receipt, parse_receipt
-from comity.store import agreements, parties, receipts, waivers
+from comity.store import Transaction, agreements, parties, receipts, successions, waivers
 from comity.store.receipts import KeptReceipt, RefusedPage
+from comity.tlog.origin import find_token
 from comity.tlog.policy import TrustPolicy, parse_trust_policy
 
 __all__ = [
@@ -79,6 +80,8 @@ def expect_receipt(node: Node, giver: PartyId, number: int) -> Expected:
         manifest = manifests.get(giver)
         last = waivers.read_reached(transaction, giver)
         seen = receipts.read_seen(transaction, giver)
+        bound = receipts.read_bound(transaction, giver)
+        ended = receipts.read_ended(transaction, giver)
     if manifest is None:
         raise NotFoundError(f"{giver} is not a party this node knows; pin it with `party add FILE --digest D`")
     return Expected(
@@ -88,6 +91,8 @@ def expect_receipt(node: Node, giver: PartyId, number: int) -> Expected:
         manifest=manifest,
         seen=seen,
         policy=None if policy is None else count_for(policy, giver, manifests),
+        bound=bound,
+        ended=ended,
     )
 
 
@@ -126,8 +131,9 @@ def keep_shown(act: Act, shown: Shown, *, arrived: bool) -> None:
             f"{giver} is pinned by another manifest since this was asked for, and nothing of it is kept"
         )
     last = waivers.read_reached(act.transaction, giver)
-    seen = receipts.read_seen(act.transaction, giver)
-    if (last is not None and last != verified.sequence - 1) or seen != shown.before:
+    seen = receipts.read_seen(act.transaction, giver).get(shown.origin)
+    bound = receipts.read_bound(act.transaction, giver).get(verified.terms, shown.origin)
+    if (last is not None and last != verified.sequence - 1) or seen != shown.before or bound != shown.origin:
         raise ConflictError(f"something else of {giver} was taken in meanwhile, and nothing of this page; pull again")
     kept = KeptReceipt(
         giver=giver,
@@ -140,7 +146,19 @@ def keep_shown(act: Act, shown: Shown, *, arrived: bool) -> None:
         data=format_receipt(replace(shown.receipt, terms=None)),
     )
     receipts.add_receipts(act.transaction, [kept])
-    receipts.write_seen(act.transaction, giver, shown.seen, now=act.now)
+    agreement = _find_bound_agreement(act.transaction, shown)
+    receipts.write_seen(act.transaction, giver, shown.origin, shown.seen, agreement=agreement, now=act.now)
+
+
+def _find_bound_agreement(transaction: Transaction, shown: Shown) -> AgreementId | None:
+    """The agreement whose log a receipt is from; None for a house's, which old receipts of any agreement are from.
+
+    It has the first name of the party, or one that a statement of succession gave it.
+    """
+    giver, origin = shown.verified.giver, shown.origin
+    if find_token(origin) is None or successions.has_succession(transaction, giver, origin):
+        return None
+    return agreements.find_agreement_of(transaction, shown.verified.terms)
 
 
 def keep_refused(

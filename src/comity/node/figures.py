@@ -42,7 +42,7 @@ def read_figures(node: Node) -> Figures:
     with node.store.read() as transaction:
         states = Counter(dossier.standing(now=now).state for dossier in list_dossiers(node, transaction))
         return Figures(
-            log_entries=log.read_size(transaction),
+            log_entries=log.count_entries(transaction),
             outbox=agreements.count_undelivered(transaction),
             agreements={state: states[state] for state in State},
             manifests={party: manifest.expires_at for party, manifest in read_manifests(transaction).items()},

@@ -9,7 +9,7 @@ from comity.errors import ConfigError, ConflictError
 from comity.ids import Instant, PartyId
 from comity.keys import create_keys
 from comity.node.clock import draw_bytes, read_clock
-from comity.node.node import sign_head, write_head
+from comity.node.heads import sign_head, write_head
 from comity.node.rotation import LIFETIME_DAYS
 from comity.signing import (
     MANIFEST_TYPE,

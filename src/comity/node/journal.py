@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shell: the disclosure log of a node, listed and verified. Reading needs no ownership of the store."""
+"""Shell: the logs of a node, listed and verified. Reading needs no ownership of the store."""
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
-from comity.audit import LoggedEntry, Verified, verify_log
+from comity.audit import LoggedEntry, Verified, verify_logs
 from comity.canonical import Json, parse_signed_json
 from comity.config import load_settings
 from comity.errors import (
@@ -17,22 +17,26 @@ from comity.errors import (
     NotFoundError,
     VerificationError,
 )
-from comity.ids import Digest, PartyId
+from comity.ids import AgreementId, Digest, Instant, PartyId
 from comity.lineage import verify_chain
+from comity.node.heads import split_heads
 from comity.node.lineage import read_chain
 from comity.node.node import Node
 from comity.release.disclosure import Leaf, parse_leaf
 from comity.signing import Manifest, verify_manifest
-from comity.store import SqliteStore, Transaction, log, parties
-from comity.tlog.note import parse_checkpoint, parse_note
-from comity.tlog.origin import first_origin
+from comity.store import SqliteStore, Transaction, log, logs, parties
+from comity.tlog.note import Checkpoint, parse_checkpoint, parse_note
+from comity.tlog.origin import find_token, first_origin, name_origin
 
 __all__ = [
     "Entry",
+    "Relationship",
     "VerifiedLog",
     "find_entry",
     "list_entries",
+    "list_relationships",
     "read_checkpoint",
+    "read_checkpoint_of",
     "read_own_chain",
     "verify_folder",
     "verify_store",
@@ -47,9 +51,14 @@ _COMMITMENT = re.compile(r"[0-9a-f]{6,64}", re.ASCII)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One entry with what it recorded: its content, with the objects of the listing that it names; None once purged."""
+    """One entry with what it recorded: its content, with the objects of the listing that it names; None once purged.
+
+    `position` counts the entries of all logs; `place` is its place in the log that is called `origin`.
+    """
 
     position: int
+    origin: str
+    place: int
     leaf: Leaf
     content: Json
 
@@ -57,13 +66,17 @@ class Entry:
 def list_entries(node: Node, *, start: int, limit: int) -> list[Entry]:
     """At most `limit` entries from position `start` on, oldest first; a negative `start` counts from the end."""
     with node.store.read() as transaction:
-        size = log.read_size(transaction)
+        size = log.count_entries(transaction)
         first = max(0, size + start) if start < 0 else start
         entries = log.read_entries(transaction, first, first + limit)
         openings = log.read_openings(transaction, first, first + limit)
+        places = log.read_places(transaction, first, first + limit)
+        origins = {each.number: name_origin(node.party, each.token) for each in logs.list_logs(transaction)}
     return [
         Entry(
             position=position,
+            origin=origins.get(places[position][0], node.origin),
+            place=places[position][1],
             leaf=parse_leaf(leaf),
             content=_read_content(openings[position]) if position in openings else None,
         )
@@ -96,10 +109,53 @@ def find_entry(node: Node, name: str) -> Entry:
 
 
 def read_checkpoint(node: Node) -> bytes:
-    """The last signed checkpoint, as it was signed (C2SP tlog-checkpoint)."""
+    """The last signed checkpoint of the house's log, as it was signed (C2SP tlog-checkpoint)."""
     with node.store.read() as transaction:
         head = log.read_head(transaction)
-    return head if head is not None else (node.folder / "head").read_bytes()
+    return head if head is not None else split_heads((node.folder / "head").read_bytes())[0]
+
+
+def read_checkpoint_of(node: Node, name: str) -> bytes:
+    """The last signed checkpoint of the log that `name` names: its origin, or the token that it ends in.
+
+    Raises:
+        NotFoundError: there is no such log.
+    """
+    origin = name if "/" in name else name_origin(node.party, name)
+    with node.store.read() as transaction:
+        number = node.find_log(transaction, origin)
+        head = None if number is None else log.read_head(transaction, number)
+    if number is None:
+        raise NotFoundError(f"there is no log {name}; `log relationships` lists those there are")
+    return read_checkpoint(node) if head is None else head
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relationship:
+    """The log of what is given to one recipient under one agreement, with how many entries it has."""
+
+    origin: str
+    agreement: AgreementId
+    recipient: PartyId
+    size: int
+    opened_at: Instant
+    closed_at: Instant | None
+
+
+def list_relationships(node: Node) -> list[Relationship]:
+    """The log of every relationship, in the order in which they were opened."""
+    with node.store.read() as transaction:
+        return [
+            Relationship(
+                origin=name_origin(node.party, each.token),
+                agreement=each.agreement,
+                recipient=each.recipient,
+                size=log.read_size(transaction, each.number),
+                opened_at=each.opened_at,
+                closed_at=each.closed_at,
+            )
+            for each in logs.list_logs(transaction)
+        ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,18 +178,19 @@ def verify_folder(folder: Path, *, digest: Digest | None = None) -> VerifiedLog:
     """
     settings = load_settings(folder)
     # Read first: the store may grow while this runs, and must then be ahead of what was kept, never behind it.
-    kept, size = _read_kept_head(folder)
+    kept = _read_kept_heads(folder)
     store = SqliteStore.inspect(folder / "store.db")
     try:
         verified = verify_store(store, origin=first_origin(settings.party), party=settings.party, digest=digest)
-        _verify_kept_head(store, verified, kept=kept, size=size)
+        for place, (note, checkpoint) in enumerate(kept):
+            _verify_kept_head(store, note, checkpoint, house=place == 0)
         return verified
     finally:
         store.close()
 
 
 def verify_store(store: SqliteStore, *, origin: str, party: PartyId, digest: Digest | None = None) -> VerifiedLog:
-    """Every entry, opening, tile and checkpoint of the log, against each other and against this party's log key.
+    """Every entry, opening, tile and checkpoint of all logs, against each other and against this party's log key.
 
     Raises:
         LogMismatch: what was altered, naming the entry; or the keys are not those of the manifest pinned by `digest`.
@@ -141,26 +198,17 @@ def verify_store(store: SqliteStore, *, origin: str, party: PartyId, digest: Dig
     """
     with store.read() as transaction:
         chain = read_own_chain(transaction, party, digest=digest)
-        heads = log.read_heads(transaction)
-        if heads and _count_entries(transaction) > heads[-1][0]:
-            raise LogMismatch(f"there are entries beyond the last checkpoint over {heads[-1][0]}", entry=heads[-1][0])
-        verified = verify_log(
+        there = logs.list_logs(transaction)
+        verified = verify_logs(
             _read_all(transaction),
-            heads,
-            read_tile=lambda level, index: log.read_tile(transaction, level, index),
+            {number: log.read_heads(transaction, number) for number in (log.HOUSE, *(each.number for each in there))},
+            read_tile=lambda level, index, number: log.read_tile(transaction, level, index, number),
+            numbers={name_origin(party, each.token): each.number for each in there},
             origin=origin,
             chain=chain,
         )
-    return VerifiedLog(
-        size=verified.size,
-        root=verified.root,
-        opened=verified.opened,
-        disclosures=verified.disclosures,
-        checkpoints=verified.checkpoints,
-        origin=verified.origin,
-        purged=verified.purged,
-        manifest=chain[-1].digest,
-    )
+    said = {field.name: getattr(verified, field.name) for field in fields(verified)}
+    return VerifiedLog(**said, manifest=chain[-1].digest)
 
 
 def read_own_chain(transaction: Transaction, party: PartyId, *, digest: Digest | None) -> list[Manifest]:
@@ -183,29 +231,35 @@ def read_own_chain(transaction: Transaction, party: PartyId, *, digest: Digest |
     return chain
 
 
-def _read_kept_head(folder: Path) -> tuple[bytes, int]:
+def _read_kept_heads(folder: Path) -> list[tuple[bytes, Checkpoint]]:
     path = folder / "head"
     # A folder that was restored and has not been recovered has the checkpoint of its backup instead.
     if not path.exists() and (folder / "restored").exists():
         path = folder / "restored"
     try:
-        kept = path.read_bytes()
-        return kept, parse_checkpoint(parse_note(kept).text).size
+        return [(note, parse_checkpoint(parse_note(note).text)) for note in split_heads(path.read_bytes())]
     except OSError as error:
         raise LogMismatch(f"the checkpoint kept in {path} is missing ({error.strerror})") from error
     except MalformedError as error:
         raise LogMismatch(f"the checkpoint kept in {path} was altered: {error.detail}") from error
 
 
-def _verify_kept_head(store: SqliteStore, verified: Verified, *, kept: bytes, size: int) -> None:
-    if size > verified.size:
-        raise LogMismatch(
-            f"the log was cut short: this node signed a checkpoint over {size} entries, and {verified.size} are here",
-            entry=verified.size,
-        )
+def _verify_kept_head(store: SqliteStore, note: bytes, kept: Checkpoint, *, house: bool) -> None:
+    """Return if the checkpoint is one that the store has of its log, that of the house or the one it names."""
     with store.read() as transaction:
-        if size and log.read_head_at(transaction, size) != kept:
-            raise LogMismatch(f"the checkpoint kept outside the store is not the one in its log over {size} entries")
+        token = find_token(kept.origin)
+        found = None if house or token is None else logs.find_log(transaction, token)
+        number = log.HOUSE if house else None if found is None else found.number
+        size = 0 if number is None else log.read_size(transaction, number)
+        held = None if number is None else log.read_head_at(transaction, kept.size, number)
+    if kept.size > size:
+        raise LogMismatch(
+            f"the log {kept.origin} was cut short: this node signed a checkpoint over {kept.size} entries, and {size}"
+            " are here",
+            entry=size,
+        )
+    if kept.size and held != note:
+        raise LogMismatch(f"the checkpoint kept outside the store is not the one in its log over {kept.size} entries")
 
 
 def _read_content(opening: log.Opening) -> Json:
@@ -214,11 +268,6 @@ def _read_content(opening: log.Opening) -> Json:
     if isinstance(content, dict) and isinstance(listing, dict):
         content["objects"] = listing["objects"]
     return content
-
-
-def _count_entries(transaction: Transaction) -> int:
-    row = transaction.row("SELECT MAX(position) + 1 FROM log_entry")
-    return int(row[0] or 0) if row else 0
 
 
 def _read_all(transaction: Transaction) -> Iterator[LoggedEntry]:

@@ -4,82 +4,41 @@
 Every act runs in `Node.act`: one transaction in which the act, its log entries, the tiles and the signed head are
 written together. Nothing that an act decided may leave the process before `act` has ended.
 
-Time never goes back: no act is before the last entry of the log, whatever the clock of the machine says. So what has
+Time never goes back: no act is before the last entry of the logs, whatever the clock of the machine says. So what has
 run out stays so, entries stand in the order of their times, and what was decided is decided the same again (`audit`).
 
-The last signed head is also kept in the file `head`, outside the database. A crash between COMMIT and the write of that
-file leaves it behind the database, which is harmless; a database behind the file was rolled back, and does not open.
+What is given to one recipient under one agreement goes to the log of that relationship, everything else to that of the
+house. An act that puts something into the house's log ends there with the heads of all logs that have grown since the
+last: so it is on record what came before it (`release.logs`).
+
+The last signed heads, that of the house and that of the log of the last entry, are also kept in the file `head`,
+outside the database. A crash between COMMIT and the write of that file leaves it behind the database, which is
+harmless; a database behind the file was rolled back, and does not open.
 """
 
 import logging
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from comity.agreement.recognition import Policy, parse_policy
 from comity.config import Settings, load_settings
-from comity.errors import ConfigError, CorruptionError, MalformedError, NotFoundError, RolledBack, UnavailableError
+from comity.errors import ConfigError, CorruptionError, MalformedError, NotFoundError, UnavailableError
 from comity.ids import Digest, Instant, PartyId, format_instant
 from comity.keys import Keyring
 from comity.node.clock import draw_bytes, read_clock
+from comity.node.heads import join_heads, read_newest, verify_newest, write_head
 from comity.node.pages import Pages
-from comity.release.disclosure import SALT_BYTES, EntryType, Leaf, commit_content, format_leaf, parse_leaf
+from comity.node.sealing import Act, seal
+from comity.release.disclosure import parse_leaf
 from comity.signing import Manifest, Role, Signer, parse_manifest, parse_signed_document
-from comity.store import SqliteStore, Transaction, Turns, log, parties
-from comity.tlog.merkle import append_leaves, leaf_hash, root_hash
-from comity.tlog.note import Checkpoint, format_checkpoint, format_note, parse_checkpoint, parse_note, sign_note
-from comity.tlog.origin import first_origin
+from comity.store import SqliteStore, Transaction, Turns, log, logs, parties
+from comity.tlog.note import Note, format_note, parse_checkpoint, parse_note, sign_note
+from comity.tlog.origin import find_token, first_origin, name_origin
 
 _log = logging.getLogger("comity.node")
 
-__all__ = ["Act", "Node", "join_node", "open_node", "open_signers", "sign_head", "verify_newest", "write_head"]
-
-
-@dataclass(slots=True)
-class Act:
-    """One act under way: its transaction, its one time, and the log entries that will be written with it."""
-
-    transaction: Transaction
-    now: Instant
-    draw: Callable[[int], bytes]
-    entries: list[log.Entry] = field(default_factory=list)
-    sequences: dict[PartyId, int] = field(default_factory=dict)
-
-    def record(
-        self,
-        kind: EntryType,
-        content: bytes,
-        *,
-        terms: Digest | None,
-        recipient: PartyId | None,
-        count: int,
-        listing: log.Text | None = None,
-        grounds: log.Grounds | None = None,
-    ) -> int | None:
-        """Put an entry on record with this act; `recipient` gets its next sequence number, which comes back.
-
-        The content names `listing` and `grounds`, where it has them.
-        """
-        salt = self.draw(SALT_BYTES)
-        sequence: int | None = None
-        if recipient is not None:
-            last = self.sequences.get(recipient)
-            sequence = (log.read_sequence(self.transaction, recipient) if last is None else last) + 1
-            self.sequences[recipient] = sequence
-        leaf = Leaf(
-            type=kind,
-            terms=terms,
-            recipient=recipient,
-            sequence=sequence,
-            count=count,
-            at=self.now,
-            commitment=commit_content(salt, content),
-        )
-        opening = log.Opening(salt=salt, content=content)
-        self.entries.append(log.Entry(leaf=format_leaf(leaf), opening=opening, listing=listing, grounds=grounds))
-        return sequence
+__all__ = ["Act", "Node", "join_node", "open_node", "open_signers"]
 
 
 ORIGIN = "log-origin"
@@ -116,7 +75,8 @@ class Node:
             self._last = _read_last_time(transaction)
         self.remembered: dict[str, tuple[int, object]] = {}
         self.pages = Pages(_PAGES_BYTES)
-        self._head: bytes | None = None
+        self._newest: bytes | None = None
+        self._house: bytes | None = None
         self._origin: str | None = None
         self._policy: tuple[tuple[int, ...], Policy, log.Text] | None = None
 
@@ -144,25 +104,35 @@ class Node:
 
     @property
     def origin(self) -> str:
-        """The name of this node's log (C2SP tlog-checkpoint), which changes with a recovery alone (`node.recovery`)."""
+        """The name of the house's log (C2SP tlog-checkpoint), which changes with a recovery alone (`node.recovery`)."""
         if self._origin is None:
             row = self.store.row("SELECT value FROM meta WHERE name = ?", (ORIGIN,))
             self._origin = first_origin(self.party) if row is None else str(row[0])
         return self._origin
 
     def rename_log(self, act: Act, origin: str) -> None:
-        """Let the log go on as `origin`, from the head of `act` on."""
+        """Let the house's log go on as `origin`, from the head of `act` on, and no other log that is open go on."""
         parties.write_meta(act.transaction, ORIGIN, origin)
+        logs.close_logs(act.transaction, now=act.now)
         self._origin = origin
+
+    def find_log(self, transaction: Transaction, origin: str) -> int | None:
+        """The number of the log with this origin; None where this node has none."""
+        if origin in {self.origin, first_origin(self.party)}:
+            return log.HOUSE
+        token = find_token(origin)
+        found = None if token is None else logs.find_log(transaction, token)
+        return found.number if found is not None and origin == name_origin(self.party, found.token) else None
 
     @contextmanager
     def act(self, *, keeps_head: bool = True) -> Iterator[Act]:
         """One act: all of it is on the disk when the block has ended, or nothing of it.
 
-        The signed head of the log is kept outside the store too, unless the caller lets `keep_head` do that soon for
-        several acts.
+        Its signed heads are kept outside the store too, unless the caller lets `keep_head` do that soon for several
+        acts.
         """
-        head: bytes | None = None
+        heads: dict[int, bytes] = {}
+        last = log.HOUSE
         opened: Transaction | None = None
         signing = self._named, self.signers
         try:
@@ -171,10 +141,13 @@ class Node:
                 self._renew_signers(transaction)
                 if self.store.turns is not None:  # another process may have written the last entry
                     self._last = max(self._last, _read_last_time(transaction))
-                act = Act(transaction=transaction, now=self.clock(), draw=self.draw)
+                act = Act(
+                    transaction=transaction, now=self.clock(), draw=self.draw, party=self.party, origin=self.origin
+                )
                 yield act
-                if act.entries:
-                    head = self._seal(act)
+                if act.entries or act.names_heads:
+                    heads = self._seal(act)
+                    last = act.entries[-1].log if act.entries else log.HOUSE
         except BaseException:
             # What was read of a transaction that was undone must not be remembered as the state of the store. A refused
             # message has written nothing: it neither makes this node forget, nor shows by its time what is remembered.
@@ -183,32 +156,49 @@ class Node:
                 self.pages.clear()
                 self._named, self.signers = signing
             raise
-        if head is not None:
-            self._head = head
+        if heads:
+            self._newest = heads[last]
+            self._house = heads.get(log.HOUSE, self._house)
         if keeps_head:
             self.keep_head()
 
     def keep_head(self) -> None:
-        """Keep the last signed head outside the store, if that was not done yet."""
-        head, self._head = self._head, None
-        if head is None:
+        """Keep the last signed heads outside the store, if that was not done yet."""
+        newest, self._newest = self._newest, None
+        if newest is None:
             return
         # The act is on record. A crash before this, or a disk that has no room for this small file, leaves `head`
         # behind the store, which is harmless: the next act mends it.
         with suppress(OSError, UnavailableError):
-            if self.store.turns is None:
-                write_head(self.folder, head)
-            else:
-                self._keep_newest(head)
+            if self.store.turns is not None:
+                self._keep_newest()
+                return
+            if self._house is None:
+                with self.store.read() as transaction:
+                    self._house = log.read_head(transaction)
+            write_head(self.folder, join_heads(self._house or newest, newest))
 
-    def _keep_newest(self, head: bytes) -> None:
-        """Keep `head`, or a later one that another process has signed since: the file never goes back."""
+    def _keep_newest(self) -> None:
+        """Keep the heads of the last act, of whichever process: the file never goes back."""
         assert self.store.turns is not None  # noqa: S101 (there are other processes)
         with self.store.turns.keeping():
-            # Read with the turn in hand, so that whoever has it next reads this one or a later one.
+            # Read with the turn in hand, so that whoever has it next reads these or later ones.
             with self.store.read() as transaction:
-                newest = log.read_head(transaction)
-            write_head(self.folder, newest or head)
+                newest = read_newest(transaction)
+            if newest is not None:
+                write_head(self.folder, newest)
+
+    def vouch(self, note: bytes) -> bytes:
+        """The checkpoint of a log of this node, signed by the present log key too, where an older one signed it.
+
+        It says nothing else than it did: of a log that has not grown since there is no other. Whoever is shown it may
+        know the present key alone.
+        """
+        parsed = parse_note(note)
+        signed = sign_note(parsed.text, parse_checkpoint(parsed.text).origin, self.signers[Role.LOG])
+        if signed.signatures[0] in parsed.signatures:
+            return note
+        return format_note(Note(text=parsed.text, signatures=(*signed.signatures, *parsed.signatures)))
 
     def policy(self) -> Policy:
         """This party's recognition policy, read anew whenever its file has changed.
@@ -255,28 +245,14 @@ class Node:
         if parties.read_pinned(transaction, self.party) != self._named:
             self._named, self.signers = open_signers(self.party, self.keyring, transaction)
 
-    def _seal(self, act: Act) -> bytes:
-        """The signed head of the log with the act's entries, everything written but not yet committed.
+    def _seal(self, act: Act) -> dict[int, bytes]:
+        """The signed head of each log that has entries of the act, everything written but not yet committed.
 
         The entry that says of new keys stands under a head that the new log key signs.
         """
-        transaction = act.transaction
-        self._renew_signers(transaction)
+        self._renew_signers(act.transaction)
         self._last = max(self._last, act.now)
-        size = log.read_size(transaction)
-        log.add_entries(transaction, size, act.entries)
-        log.write_sequences(transaction, act.sequences)
-        tiles = append_leaves(
-            lambda level, index: log.read_tile(transaction, level, index),
-            size,
-            [leaf_hash(entry.leaf) for entry in act.entries],
-        )
-        log.write_tiles(transaction, tiles)
-        grown = size + len(act.entries)
-        root = root_hash(lambda level, index: log.read_tile(transaction, level, index), grown)
-        head = sign_head(self.origin, grown, root, signer=self.signers[Role.LOG])
-        log.add_head(transaction, grown, head)
-        return head
+        return seal(act, origin=self.origin, signer=self.signers[Role.LOG])
 
 
 def open_node(folder: Path, unlock: Callable[[], bytes] | None = None) -> Node:
@@ -325,25 +301,8 @@ def join_node(folder: Path, settings: Settings, *, lock: int, turns: int, passph
         raise
 
 
-def sign_head(origin: str, size: int, root: bytes, *, signer: Signer) -> bytes:
-    """The signed checkpoint of a tree of `size` entries (C2SP tlog-checkpoint)."""
-    text = format_checkpoint(Checkpoint(origin=origin, size=size, root=root))
-    return format_note(sign_note(text, origin, signer))
-
-
-def write_head(folder: Path, head: bytes) -> None:
-    """Replace the file `head` in one step: after a crash it is the old one or the new one."""
-    temporary = folder / "head.new"
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(head)
-        file.flush()
-        os.fdatasync(file.fileno())
-    temporary.replace(folder / "head")
-
-
 def _read_last_time(transaction: Transaction) -> Instant:
-    """When the last entry of the log was recorded; the beginning of time for an empty one.
+    """When the last entry of all logs was recorded; the beginning of time where there is none.
 
     An entry that was altered says nothing here; that it was is found where the log is verified.
     """
@@ -365,41 +324,3 @@ def open_signers(party: PartyId, keyring: Keyring, transaction: Transaction) -> 
     """The digest of this party's manifest in force, and the keys in the folder that it names."""
     manifest = _read_own(party, transaction)
     return manifest.digest, keyring.open(manifest.roles)
-
-
-def verify_newest(folder: Path, store: SqliteStore) -> None:
-    """Return if nothing shows that this party has signed more than `store` holds.
-
-    Raises:
-        RolledBack: it may have: the folder was restored, the kept checkpoint is newer, of another history, or missing.
-        CorruptionError: the kept checkpoint is none.
-    """
-    path, restored = folder / "head", folder / "restored"
-    if restored.exists():
-        raise RolledBack(
-            f"{folder} was restored from a backup, and this party may have signed more since: going on would fork its"
-            " log. If the newest store is lost, let the log go on under another name: comity recover"
-        )
-    try:
-        kept = path.read_bytes()
-        checkpoint = parse_checkpoint(parse_note(kept).text)
-    except OSError as error:
-        raise RolledBack(
-            f"{path} is missing, so nothing shows that the store is the newest one; restore it from the same backup,"
-            " or see `comity recover`"
-        ) from error
-    except MalformedError as error:
-        raise CorruptionError(f"{path} is not a checkpoint ({error.detail}); restore it from your backup") from error
-    with store.read() as transaction:
-        size = log.read_size(transaction)
-        held = log.read_head_at(transaction, checkpoint.size)
-    if size < checkpoint.size:
-        raise RolledBack(
-            f"the store holds {size} log entries but this node has signed a checkpoint over {checkpoint.size}: it is an"
-            " older copy. Serving it would fork the log; restore the newest backup, and see `comity recover`"
-        )
-    if checkpoint.size and held != kept:
-        raise RolledBack(
-            f"the checkpoint over {checkpoint.size} entries in {path} is not the one in the store: they are not of one"
-            " history. Restore both from one backup"
-        )

@@ -297,10 +297,7 @@ def read_node_key(transaction: Transaction) -> bytes:
     Raises:
         CorruptionError: it is missing.
     """
-    key = parties.read_meta(transaction, "cursor_key")
-    if key is None:
-        raise CorruptionError("the store does not hold the node's own key; restore a backup")
-    return bytes.fromhex(key)
+    return parties.read_node_key(transaction)
 
 
 def _verify_first(document: SignedDocument, claimed: Manifest, *, digest: Digest | None, node: Node) -> Manifest:

@@ -6,8 +6,8 @@ Its digest is compared over a channel on which the partner is known, as at first
 - the manifests pinned before are set apart and kept: what they signed stays on record and goes on to verify by them;
 - the keys they name are nobody's: tokens, messages, acknowledgements and checkpoints by them are refused;
 - the credentials given to the party are revoked: who lost the keys may have lost what lay beside them;
-- its log begins anew, unless the manifest names a log key that the one before named: what was seen of the log before,
-  and the receipts of it, are evidence and no measure of the one that follows.
+- its logs begin anew, unless the manifest names a log key that the one before named: what was seen of the logs before,
+  and the receipts of them, are evidence and no measure of those that follow.
 
 Agreements stay as they are: they bind the party, whichever keys it has. Who does not want that suspends them.
 """
@@ -28,6 +28,7 @@ from comity.node.parties import check_url, revoke_good_credentials
 from comity.node.people import Actor, Approved, Waiting, approve
 from comity.node.retention import check_texts
 from comity.node.standing import list_dossiers
+from comity.node.succession import list_successions
 from comity.release.disclosure import EntryType
 from comity.release.pins import format_pin_content
 from comity.signing import (
@@ -40,8 +41,8 @@ from comity.signing import (
     verify_manifest,
     verify_successor,
 )
-from comity.store import acknowledgements, agreements, log, parties, pins, receipts
-from comity.tlog.note import SignatureType, VerifierKey, parse_checkpoint, parse_note
+from comity.store import acknowledgements, agreements, parties, pins, receipts
+from comity.tlog.note import SignatureType, VerifierKey
 from comity.tlog.origin import first_origin
 
 __all__ = ["Repinned", "list_pins_before", "repin_party"]
@@ -51,7 +52,7 @@ __all__ = ["Repinned", "list_pins_before", "repin_party"]
 class Repinned:
     """The manifest now pinned in the place of `before`, and what ended with that.
 
-    `credentials` were revoked; `receipts` were set aside, where the party's log begins `anew`. `in_force` are the
+    `credentials` were revoked; `receipts` were set aside, where the party's logs begin `anew`. `in_force` are the
     agreements in which the new keys speak for the party from here on.
     """
 
@@ -146,14 +147,14 @@ def _repin(
     anew = set(before.roles[Role.LOG].keys).isdisjoint(manifest.roles[Role.LOG].keys)
     seen = receipts.read_seen(act.transaction, party)
     aside = _set_aside(act, before) if anew else 0
-    pins.put_before(act.transaction, party, entry=log.read_size(act.transaction) + len(act.entries))
+    pins.put_before(act.transaction, party, entry=act.position)
     parties.put_party(act.transaction, manifest, envelope=envelope, url=url, now=act.now)
     content = format_pin_content(
         party=party,
         before=before.digest,
         manifest=manifest.digest,
         version=manifest.version,
-        seen=None if seen is None else seen.checkpoint,
+        seen=[seen[origin].checkpoint for origin in sorted(seen)],
         set_aside=aside,
         reason=reason,
         approvals=said.approvals,
@@ -180,13 +181,16 @@ def _repin(
 
 
 def _set_aside(act: Act, before: Manifest) -> int:
-    """How many receipts are from here on evidence of the log before alone, which is named with its key.
+    """How many receipts are from here on evidence of the logs before alone.
 
-    A log that begins anew counts its disclosures anew, and so does what is acknowledged of them.
+    These are named by that of the house, with its key. Logs that begin anew count disclosures anew, and so does what is
+    acknowledged of them. What was seen of the logs before, and where these ended, says nothing of them.
     """
     party = before.party
-    seen = receipts.read_seen(act.transaction, party)
-    origin = first_origin(party) if seen is None else parse_checkpoint(parse_note(seen.checkpoint).text).origin
+    said = list_successions(act.transaction, party)
+    origin = said[-1].recovery.origin if said else first_origin(party)
     key = VerifierKey(name=origin, type=SignatureType.ED25519, public_key=before.roles[Role.LOG].keys[0])
     acknowledgements.forget_sent(act.transaction, party)
-    return receipts.set_aside(act.transaction, party, f"{origin}+{key.key_hash.hex()}", first=1)
+    aside = receipts.set_aside(act.transaction, party, f"{origin}+{key.key_hash.hex()}", first=1)
+    receipts.forget_logs(act.transaction, party)
+    return aside

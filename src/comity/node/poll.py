@@ -380,4 +380,5 @@ def _record(act: Act, collection: Collection, answer: Answer, *, filled: Filled,
         count=len(filled.at),
         listing=filled.listing,
         grounds=grounds,
+        agreement=collection.dossier.id,
     )

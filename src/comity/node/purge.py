@@ -26,7 +26,7 @@ from comity.node.standing import find_agreement_id
 from comity.node.steps import Steps
 from comity.release.disclosure import SALT_BYTES, EntryType, Leaf, parse_leaf
 from comity.release.purge import MAX_PURGED, PURGEABLE, Range, Ranges, format_log_purge, merge_ranges, parse_log_purge
-from comity.store import Transaction, backups, log, purges
+from comity.store import Transaction, backups, purges
 from comity.store.backups import StoredBackup
 
 __all__ = [
@@ -226,7 +226,7 @@ def _purge(
     deleted = purges.delete_openings(act.transaction, [item.position for item in found])
     assert deleted == len(found)  # noqa: S101 (they were read in this transaction)
     content = format_log_purge(ranges, rule=rule, reason=reason, approvals=approvals)
-    position = log.read_size(act.transaction) + len(act.entries)
+    position = act.position
     act.record(EntryType.PURGE, content, terms=None, recipient=None, count=deleted)
     return position, ranges
 

@@ -23,7 +23,7 @@ from comity.node.retention import check_texts, finish_deletions
 from comity.release.disclosure import EntryType
 from comity.release.purge import MAX_PURGED, Range, Ranges, merge_ranges
 from comity.release.receipt import format_place, parse_receipt
-from comity.store import backups, log, parties, received
+from comity.store import backups, parties, received
 from comity.store.backups import StoredBackup
 from comity.store.received import WholeReceipt
 
@@ -87,7 +87,7 @@ def purge_received(
             received.shorten_receipt(act.transaction, item, place=format_place(parse_receipt(item.data)))
         refused = received.delete_refused(act.transaction, giver, until=until)
         ranges, aside = _name_receipts(whole), sum(item.origin is not None for item in whole)
-        position = log.read_size(act.transaction) + len(act.entries)
+        position = act.position
         content: dict[str, Json] = {
             "format": _FORMAT,
             "giver": giver,

@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shell: who may read this party's log over HTTP, and what a reader is given: the parts of C2SP tlog-tiles.
 
-Nobody may, until the operator permits a reader by name. A reader sees every leaf: to whom this party gave, when, how
-many objects, under which terms. So it is a body that oversees this party, and never a partner, which would see what
-others are given. A permission is a secret of its own: it opens no collection, and no credential of a partner opens the
-log. Giving and removing one is an entry in the log.
+Nobody may read the log of the house, nor those of all relationships, until the operator permits a reader by name. It
+sees every leaf: to whom this party gave, when, how many objects, under which terms. So it is a body that oversees this
+party, and never a partner, which would see what others are given. A permission is a secret of its own: it opens no
+collection. Giving and removing one is an entry in the log.
+
+A partner reads the logs of what it was given itself, with what it reads its collections by, and no other.
 """
 
 import hashlib
+import re
 from contextlib import suppress
 from dataclasses import replace
 
+from comity.canonical import canonical_bytes
 from comity.errors import (
     AuthenticationError,
     ConflictError,
@@ -19,12 +23,12 @@ from comity.errors import (
     NotFoundError,
     UnavailableError,
 )
-from comity.ids import Digest, Instant, parse_party_id
+from comity.ids import Digest, Instant, PartyId, parse_party_id
 from comity.node.cosigning import find_cosigned
 from comity.node.journal import read_checkpoint
 from comity.node.node import Act, Node
 from comity.release.disclosure import EntryType, ReaderChange, format_reader_content
-from comity.store import log, parties, readers
+from comity.store import log, logs, parties, readers
 from comity.store.readers import LogReader
 from comity.tlog.tiles import CHECKPOINT, TILE_WIDTH, EntryBundle, TilePart, format_bundle, parse_part
 
@@ -34,6 +38,7 @@ __all__ = [
     "LogReader",
     "add_reader",
     "authenticate_reader",
+    "find_part",
     "list_readers",
     "read_part",
     "remove_reader",
@@ -51,6 +56,8 @@ _MAX_READERS = 100
 _MAX_SECRET_CHARACTERS = 8_192
 _DAY = 86_400_000_000
 _HASH_BYTES = 32
+_NAMES = re.compile(r"names/(0|[1-9][0-9]{0,11})", re.ASCII)
+_TOKEN = re.compile(r"[0-9a-f]{16}", re.ASCII)
 
 
 def add_reader(node: Node, name: str, *, days: int = READER_DAYS) -> tuple[str, LogReader]:
@@ -136,8 +143,28 @@ def authenticate_reader(node: Node, *, secret: str | None) -> LogReader:
     return reader
 
 
-def read_part(node: Node, path: str) -> bytes:
-    """What lies at `path` below the prefix of this party's log: at most 8 KiB of hashes or 256 entries.
+def find_part(node: Node, path: str, *, party: PartyId | None = None) -> tuple[int, str]:
+    """The number of the log that `path` leads into, and the rest of it: `path` is that below this party's own.
+
+    With `party` only a log of what that party was given.
+
+    Raises:
+        NotFoundError: there is none that may be read.
+    """
+    token, _, rest = path.partition("/")
+    if _TOKEN.fullmatch(token) is None:
+        if party is None:
+            return log.HOUSE, path
+        raise NotFoundError("no such log")
+    with node.store.read() as transaction:
+        found = logs.find_log(transaction, token)
+    if found is None or (party is not None and found.recipient != party):
+        raise NotFoundError("no such log")
+    return found.number, rest
+
+
+def read_part(node: Node, path: str, number: int = log.HOUSE) -> bytes:
+    """What lies at `path` in the log with that number: at most 8 KiB of hashes or 256 entries.
 
     Everything in it is committed, and under the last signed checkpoint. That carries the lines of the witnesses who
     have cosigned it by then (C2SP tlog-cosignature); the lines after this party's own come and are renewed. A partial
@@ -148,40 +175,69 @@ def read_part(node: Node, path: str) -> bytes:
         CorruptionError: the store has lost some of it.
     """
     if path == CHECKPOINT:
-        return _read_cosigned(node)
+        return node.vouch(_read_cosigned(node, number))
+    if number == log.HOUSE and (named := _NAMES.fullmatch(path)) is not None:
+        return _read_names(node, int(named[1]))
     match parse_part(path):
         case TilePart(level=level, index=index, width=width):
-            return _read_tile(node, level, index, width=width)
+            return _read_tile(node, number, level, index, width=width)
         case EntryBundle(index=index, width=width):
-            return _read_bundle(node, index, width=width)
+            return _read_bundle(node, number, index, width=width)
         case None:
             raise NotFoundError("no such part of a log")
 
 
-def _read_cosigned(node: Node) -> bytes:
+def _read_cosigned(node: Node, number: int) -> bytes:
     """The last checkpoint, cosigned or not: a reader must see what was put on record, whichever witness is away."""
     with node.store.read() as transaction:
-        cosigned = find_cosigned(transaction, at_least=log.read_size(transaction))
-    return read_checkpoint(node) if cosigned is None else cosigned
+        cosigned = find_cosigned(transaction, number, at_least=log.read_size(transaction, number))
+    if cosigned is not None:
+        return cosigned
+    return read_checkpoint(node) if number == log.HOUSE else _read_head(node, number)
 
 
-def _read_tile(node: Node, level: int, index: int, *, width: int) -> bytes:
+def _read_head(node: Node, number: int) -> bytes:
     with node.store.read() as transaction:
-        hashes = log.read_tile(transaction, level, index)[: width * _HASH_BYTES]
+        head = log.read_head(transaction, number)
+    if head is None:
+        raise NotFoundError("the log has no entries")
+    return head
+
+
+def _read_tile(node: Node, number: int, level: int, index: int, *, width: int) -> bytes:
+    with node.store.read() as transaction:
+        hashes = log.read_tile(transaction, level, index, number)[: width * _HASH_BYTES]
     if len(hashes) < width * _HASH_BYTES:
         raise NotFoundError("the log has no such tile")
     return hashes
 
 
-def _read_bundle(node: Node, index: int, *, width: int) -> bytes:
+def _read_bundle(node: Node, number: int, index: int, *, width: int) -> bytes:
     start = index * TILE_WIDTH
     with node.store.read() as transaction:
-        if start + width > log.read_size(transaction):
+        if start + width > log.read_size(transaction, number):
             raise NotFoundError("the log has no such entries")
-        entries = log.read_entries(transaction, start, start + width)
+        entries = log.read_leaves(transaction, number, start, start + width)
     if len(entries) < width:
         raise CorruptionError(f"the log has lost entries from {start} to {start + width - 1}; restore a backup")
-    return format_bundle([leaf for _, leaf in entries])
+    return format_bundle(entries)
+
+
+def _read_names(node: Node, index: int) -> bytes:
+    """What opens the entries of one bundle of the house's log that name other logs, a line of JSON for each.
+
+    By it a reader knows which logs there are, and can hold their heads against those that are named: salt and content
+    open the commitments in the leaves.
+    """
+    start = index * TILE_WIDTH
+    with node.store.read() as transaction:
+        if start >= log.read_size(transaction):
+            raise NotFoundError("the log has no such entries")
+        found = logs.read_namings(transaction, start, start + TILE_WIDTH)
+    return b"".join(
+        canonical_bytes({"index": place, "salt": salt.hex(), "content": content.decode("utf-8")}) + b"\n"
+        for place, salt, content in found
+    )
 
 
 def _note_use(node: Node, reader: LogReader, *, day: int) -> None:

@@ -2,9 +2,10 @@
 """Shell: a log that lost its end goes on under another name, by an act of people that is its next entry.
 
 What a restored node can know of what was lost: the checkpoint of its backup; the file `head` of the lost folder, where
-that was kept elsewhere; a checkpoint that a partner or a witness still has. Each is believed if this party's log key
-signed it, and the newest goes on record. A witness that is asked says how many entries it has cosigned. None shows that
-there was nothing after it, so there is no recovery that keeps the old name.
+that was kept elsewhere; a checkpoint that a partner or a witness still has, of the house's log or of that of a
+relationship. Each is believed if this party's log key signed it, and the newest of each log goes on record. A witness
+that is asked says how many entries of each log it has cosigned. None shows that there was nothing after it, so there is
+no recovery that keeps the old name. The logs of relationships end where they are; what is given next opens others.
 
 On disk, in this order: the entry with the new name and its signed head (one transaction); `head`; then `restored` goes.
 A crash before the last leaves a folder that does not start: to recover again gives it one more name, and nothing signed
@@ -34,17 +35,18 @@ from comity.errors import (
 from comity.ids import PartyId
 from comity.keys import Keyring
 from comity.node.clock import draw_bytes
+from comity.node.heads import read_newest, split_heads, verify_newest, write_head
 from comity.node.journal import read_own_chain, verify_store
-from comity.node.node import Node, verify_newest, write_head
+from comity.node.node import Node
 from comity.node.people import Actor, Approved, Waiting, approve, identify, list_people
 from comity.node.retention import check_texts
-from comity.node.succession import publish_succession
+from comity.node.succession import list_successions, publish_succession
 from comity.release.disclosure import EntryType
-from comity.release.recovery import Asked, Recovery, Succession, format_recovery
+from comity.release.recovery import Asked, EndedLog, Recovery, Succession, format_recovery
 from comity.signing import Role
-from comity.store import SqliteStore, log
+from comity.store import SqliteStore, Transaction, log, logs
 from comity.tlog.note import Checkpoint, parse_checkpoint, parse_note, verify_note
-from comity.tlog.origin import TOKEN_BYTES, first_origin, next_origin
+from comity.tlog.origin import TOKEN_BYTES, first_origin, is_origin, name_origin, next_origin
 
 __all__ = ["Asking", "Recovered", "recover_folder"]
 
@@ -53,15 +55,18 @@ _MAX_NOTE_BYTES = 65_536
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovered:
-    """The log goes on as `recovery.origin` from entry `position` on; `lost` entries are known to be missing.
+    """The house's log goes on as `recovery.origin` from its entry `position` on; `ended` others do not go on.
 
+    `entry` is the position of the recovery among the entries of all logs, of which `lost` are known to be missing.
     `asked` is what witnesses said of how many entries they had cosigned.
     `statement` is what partners are told, signed; it was queued for `told`.
     """
 
     recovery: Recovery
     position: int
+    entry: int
     lost: int
+    ended: int
     statement: bytes
     told: tuple[PartyId, ...]
     asked: tuple[Asked, ...]
@@ -120,12 +125,12 @@ def recover_folder(
         verified = verify_store(store, origin=first_origin(node.party), party=node.party)
         if verified.origin != node.origin:
             raise LogMismatch(f"the store calls its log {node.origin}, and the log itself {verified.origin}")
-        known = _find_newest(node, heads)
+        known, others = _find_newest(node, heads)
         by = None
         if any(item.removed_at is None for item in list_people(node)):
             by = Actor(person=identify(node, badge), role=role, why=why)
         asked = () if witnesses is None else _hear(node, witnesses)
-        return _recover(node, known, reason=reason, by=by, asked=asked)
+        return _recover(node, known, others, reason=reason, by=by, asked=asked)
     finally:
         node.close()
 
@@ -153,30 +158,54 @@ def _hear(node: Node, witnesses: Asking) -> tuple[Asked, ...]:
     return asked
 
 
-def _find_newest(node: Node, heads: Mapping[str, bytes]) -> _Known:
-    """The newest checkpoint that is known of the log; of two of one size the one that the store has."""
+def _find_newest(node: Node, heads: Mapping[str, bytes]) -> tuple[_Known, list[_Known]]:
+    """The newest checkpoint that is known of the house's log; of two of one size the one that the store has.
+
+    With the newest that is known of each other log.
+    """
     with node.store.read() as transaction:
         chain = read_own_chain(transaction, node.party, digest=None)
         last = log.read_head(transaction)
+        house = _read_house_origins(transaction, node)
     keys = [key for manifest in chain for key in manifest.roles[Role.LOG].keys]
     found = list[_Known]()
     if last is not None:
-        found.append(_verify_head("the store", last, origin=node.origin, keys=keys))
+        found.append(_verify_head("the store", last, party=node.party, keys=keys))
     for name in ("restored", "head"):
         # A damaged file is no reason not to recover: it is what is recovered from.
         with suppress(OSError, MalformedError, LogMismatch):
-            found.append(_verify_head(name, (node.folder / name).read_bytes(), origin=node.origin, keys=keys))
-    found += [_verify_head(name, note, origin=node.origin, keys=keys) for name, note in heads.items()]
-    if not found:
+            found += [
+                _verify_head(name, note, party=node.party, keys=keys)
+                for note in split_heads((node.folder / name).read_bytes())
+            ]
+    for name, data in heads.items():
+        given = [_verify_head(name, note, party=node.party, keys=keys) for note in split_heads(data)]
+        if past := [item for item in given if item.checkpoint.origin in house]:
+            raise LogMismatch(f"{name} is a checkpoint of {past[0].checkpoint.origin}, and this log is {node.origin}")
+        found += given
+    found = [item for item in found if item.checkpoint.origin not in house]
+    own = [item for item in found if item.checkpoint.origin == node.origin]
+    if not own:
         raise LogMismatch("no checkpoint of this log is known: give one with --head")
-    return max(found, key=lambda item: item.checkpoint.size)
+    others: dict[str, _Known] = {}
+    for item in sorted(found, key=lambda item: item.checkpoint.size):
+        if item.checkpoint.origin != node.origin:
+            others[item.checkpoint.origin] = item
+    return max(own, key=lambda item: item.checkpoint.size), list(others.values())
 
 
-def _verify_head(name: str, note: bytes, *, origin: str, keys: Sequence[bytes]) -> _Known:
+def _read_house_origins(transaction: Transaction, node: Node) -> set[str]:
+    """Every name that the house's log has had, and has no more."""
+    said = list_successions(transaction, node.party)
+    return {first_origin(node.party), *(item.recovery.origin for item in said)} - {node.origin}
+
+
+def _verify_head(name: str, note: bytes, *, party: PartyId, keys: Sequence[bytes]) -> _Known:
     parsed = parse_note(note[: _MAX_NOTE_BYTES + 1])
     checkpoint = parse_checkpoint(parsed.text)
-    if checkpoint.origin != origin:
-        raise LogMismatch(f"{name} is a checkpoint of {checkpoint.origin}, and this log is {origin}")
+    origin = checkpoint.origin
+    if not is_origin(origin, party):
+        raise LogMismatch(f"{name} is a checkpoint of {origin}, which is no log of {party}")
     for key in keys:
         with suppress(UnknownKey, BadSignature):
             verify_note(parsed, origin, key)
@@ -185,7 +214,7 @@ def _verify_head(name: str, note: bytes, *, origin: str, keys: Sequence[bytes]) 
 
 
 def _recover(
-    node: Node, known: _Known, *, reason: str, by: Actor | None, asked: Sequence[Asked]
+    node: Node, known: _Known, others: Sequence[_Known], *, reason: str, by: Actor | None, asked: Sequence[Asked]
 ) -> Recovered | Waiting | Refusal:
     previous = node.origin
     with node.act() as act:
@@ -201,23 +230,59 @@ def _recover(
                 return authorised
             approvals = authorised.approvals
         position = log.read_size(act.transaction)
-        recovery = Recovery(origin=next_origin(node.party, act.draw(TOKEN_BYTES)), previous=previous, known=known.note)
+        recovery = Recovery(
+            origin=next_origin(node.party, act.draw(TOKEN_BYTES)),
+            previous=previous,
+            known=known.note,
+            others=tuple(item.note for item in others),
+        )
+        ended = _find_ended(node, act.transaction)
+        lost = _count_lost(node, act.transaction, [known, *others], asked)
         node.rename_log(act, recovery.origin)
+        entry = act.position
         content = format_recovery(recovery, reason=reason, approvals=approvals, witnesses=asked)
         act.record(EntryType.RECOVERY, content, terms=None, recipient=None, count=1)
         said = Succession(party=node.party, recovery=recovery, position=position, at=act.now)
-        statement, told = publish_succession(node, act, said)
+        statement, told = publish_succession(node, act, said, ended=ended)
     with node.store.read() as transaction:
-        head = log.read_head(transaction)
+        head = read_newest(transaction)
     assert head is not None  # noqa: S101 (it was signed above)
     write_head(node.folder, head)
     (node.folder / "restored").unlink(missing_ok=True)
     return Recovered(
         recovery=recovery,
         position=position,
-        lost=max(0, max([known.checkpoint.size, *(each.size or 0 for each in asked)]) - position),
+        entry=entry,
+        lost=lost,
+        ended=sum(map(len, ended.values())),
         asked=tuple(asked),
         statement=statement,
         told=told,
         approvals=approvals,
     )
+
+
+def _find_ended(node: Node, transaction: Transaction) -> dict[PartyId, list[EndedLog]]:
+    """The logs that get no more entries, by whom they are of."""
+    ended: dict[PartyId, list[EndedLog]] = {}
+    for each in logs.list_logs(transaction):
+        if each.closed_at is None:
+            size = log.read_size(transaction, each.number)
+            ended.setdefault(each.recipient, []).append(EndedLog(origin=name_origin(node.party, each.token), size=size))
+    return ended
+
+
+def _count_lost(node: Node, transaction: Transaction, known: Sequence[_Known], asked: Sequence[Asked]) -> int:
+    """How many entries of all logs are known to be missing, by checkpoints or by what witnesses have seen."""
+    seen = [(item.checkpoint.origin, item.checkpoint.size) for item in known]
+    seen += [(node.origin, each.size) for each in asked if each.size is not None]
+    seen += [pair for each in asked for pair in each.others.items()]
+    most: dict[str, int] = {}
+    for origin, size in seen:
+        most[origin] = max(size, most.get(origin, 0))
+    lost = 0
+    for origin, size in most.items():
+        number = node.find_log(transaction, origin)
+        held = 0 if number is None else log.read_size(transaction, number)
+        lost += max(0, size - held)
+    return lost

@@ -326,7 +326,7 @@ class _Examined:
         """Whether the last entry was written by a clock that is ahead of this one."""
         now = read_clock()
         with self._store.read() as transaction:
-            self.entry_count = log.read_size(transaction)
+            self.entry_count = log.count_entries(transaction)
             last = log.read_entries(transaction, max(0, self.entry_count - 1), self.entry_count)
         try:
             ahead = [position for position, leaf in last if parse_leaf(leaf).at > now + _SKEW]

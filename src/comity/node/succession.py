@@ -6,7 +6,8 @@ of the same weight as which keys do. It is queued for whoever was given somethin
 signed; anybody else is given the file. A repeated statement changes nothing, and none is ever taken back.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from comity.canonical import sha256_digest
 from comity.errors import ConflictError, MalformedMessage, VerificationError
@@ -14,9 +15,10 @@ from comity.ids import Digest, Instant, PartyId
 from comity.node.node import Act, Node
 from comity.node.parties import read_manifests
 from comity.release.receipt import read_place
-from comity.release.recovery import SUCCESSION_TYPE, Succession, format_succession, parse_succession
+from comity.release.recovery import SUCCESSION_TYPE, EndedLog, Succession, format_succession, parse_succession
 from comity.signing import Role, format_signed_document, parse_signed_document, sign_document, verify_signed_document
 from comity.store import Transaction, receipts, successions
+from comity.tlog.note import parse_checkpoint, parse_note
 
 __all__ = ["Followed", "is_succession", "list_successions", "publish_succession", "receive_succession"]
 
@@ -32,15 +34,25 @@ class Followed:
     new: bool
 
 
-def publish_succession(node: Node, act: Act, said: Succession) -> tuple[bytes, tuple[PartyId, ...]]:
-    """The statement, signed and kept with the act, and the partners for whom it was queued."""
-    document = sign_document(SUCCESSION_TYPE, format_succession(said), [node.signers[Role.MANIFEST]])
-    envelope = format_signed_document(document)
+def publish_succession(
+    node: Node, act: Act, said: Succession, *, ended: Mapping[PartyId, Sequence[EndedLog]]
+) -> tuple[bytes, tuple[PartyId, ...]]:
+    """The statement, signed and kept with the act, and the partners for whom it was queued.
+
+    Each of these is told, of the logs that have `ended`, those of what it was given itself and no other.
+    """
+    envelope = _sign(node, said)
     _keep(act, said, envelope)
     told = successions.read_given(act.transaction)
     for party in told:
-        successions.put_outbox(act.transaction, party, envelope, now=act.now)
+        own = _sign(node, replace(said, logs=tuple(ended.get(party, ()))))
+        successions.put_outbox(act.transaction, party, own, now=act.now)
     return envelope, tuple(told)
+
+
+def _sign(node: Node, said: Succession) -> bytes:
+    document = sign_document(SUCCESSION_TYPE, format_succession(said), [node.signers[Role.MANIFEST]])
+    return format_signed_document(document)
 
 
 def is_succession(envelope: bytes) -> bool:
@@ -77,21 +89,30 @@ def receive_succession(node: Node, envelope: bytes) -> Followed:
         if len(known) >= _MAX_OF_A_PARTY and envelope not in known:
             raise ConflictError(f"{said.party} has said {_MAX_OF_A_PARTY} times that another log follows")
         new = _keep(act, said, envelope)
+        # Of one recovery there can be two statements: one for everybody, and one for this party with its logs.
+        ended = {each.origin: each.size for each in said.logs}
         if new:
-            first = _find_first_lost(act.transaction, said)
+            ended[said.recovery.previous] = said.position
+        if ended:
+            first = _find_first_lost(act.transaction, said.party, ended)
             receipts.set_aside(act.transaction, said.party, said.recovery.previous, first=first)
+            receipts.end_logs(act.transaction, said.party, ended)
         return Followed(succession=said, digest=sha256_digest(envelope), new=new)
 
 
-def _find_first_lost(transaction: Transaction, said: Succession) -> int:
-    """The number of the first disclosure that this party has a receipt for, and its giver's log has not any more.
+def _find_first_lost(transaction: Transaction, giver: PartyId, ended: Mapping[str, int]) -> int:
+    """The number of the first disclosure that this party has a receipt for, and its giver's logs have not any more.
 
-    Numbers rise with the entries of a log. Where none was lost it is the number that comes next.
+    Numbers rise with the entries of all logs together. Where none was lost it is the number that comes next.
     """
-    sequence = (receipts.read_last_receipt(transaction, said.party) or 0) + 1
+    sequence = (receipts.read_last_receipt(transaction, giver) or 0) + 1
     while sequence > 1:
-        kept = receipts.read_receipt(transaction, said.party, sequence - 1)
-        if kept is None or read_place(kept.data).proof.index < said.position:
+        kept = receipts.read_receipt(transaction, giver, sequence - 1)
+        if kept is None:
+            break
+        proof = read_place(kept.data).proof
+        origin = parse_checkpoint(parse_note(proof.checkpoint).text).origin
+        if proof.index < ended.get(origin, proof.index + 1):
             break
         sequence -= 1
     return sequence

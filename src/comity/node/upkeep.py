@@ -6,6 +6,8 @@ What this party has revoked is recalled, and what partners have recalled and nob
 What the clock alone decides (a basis or an assurance that ran out, an end of validity) needs no event: every node
 computes it. What this party's own recognition policy decides is known here only, so it is told: the agreement is
 suspended by itself, with the reason, and people resume it. Nothing waits for this to run: each poll asks the policy.
+
+Where a day brings no act of the house, the heads of the logs in which something was disclosed are named all the same.
 """
 
 from dataclasses import replace
@@ -20,8 +22,12 @@ from comity.node.recall import recall_revoked
 from comity.node.recalled import settle_due
 from comity.node.recording import Recorded, draft_event, follow_up, is_confirmation_due, sign_event, summarise
 from comity.node.standing import Dossier, list_dossiers, read_dossier
+from comity.release.disclosure import parse_leaf
+from comity.store import logs
 
 __all__ = ["keep_up"]
+
+_DAY = 86_400_000_000
 
 
 def keep_up(node: Node) -> tuple[Recorded, ...]:
@@ -33,10 +39,21 @@ def keep_up(node: Node) -> tuple[Recorded, ...]:
     forget_old(node)
     recall_revoked(node)
     settle_due(node)
+    _name_heads(node)
     now = node.clock()
     with node.store.read() as transaction:
         due = [dossier.id for dossier in list_dossiers(node, transaction) if _is_due(node, dossier, now=now)]
     return tuple(recorded for agreement in due for recorded in [_keep_up_one(node, agreement)] if recorded)
+
+
+def _name_heads(node: Node) -> None:
+    """Put the heads of logs on record in which something has not been named for a day."""
+    until = Instant(node.clock() - _DAY)
+    with node.store.read() as transaction:
+        waiting = [leaf for leaf in logs.read_first_unnamed(transaction) if parse_leaf(leaf).at <= until]
+    if waiting:
+        with node.act() as act:
+            act.names_heads = True
 
 
 def _keep_up_one(node: Node, agreement: AgreementId) -> Recorded | None:

@@ -21,7 +21,7 @@ from comity.node.node import Node
 from comity.node.people import Actor, Approved, Waiting, approve
 from comity.node.retention import check_texts
 from comity.release.disclosure import EntryType
-from comity.store import Transaction, log, parties, receipts, waivers
+from comity.store import Transaction, parties, receipts, waivers
 from comity.store.waivers import Waiver
 
 __all__ = ["Blocked", "Waived", "Waiver", "list_blocked", "list_waived", "verify_waivers", "waive_receipts"]
@@ -80,7 +80,7 @@ def waive_receipts(node: Node, giver: PartyId, *, through: int, reason: str, by:
         authorised = approve(act, by, make_matter("waive", agreement=None, facts=facts))
         if not isinstance(authorised, Approved):
             return authorised
-        entry = log.read_size(act.transaction) + len(act.entries)
+        entry = act.position
         waiver = Waiver(giver=giver, first=reached + 1, through=through, at=act.now, entry=entry)
         waivers.add_waiver(act.transaction, waiver)
         content = _format_content(waiver, reason=reason, approvals=authorised.approvals)

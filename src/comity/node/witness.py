@@ -13,7 +13,7 @@ import logging
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from comity.canonical import sha256_digest
@@ -21,12 +21,12 @@ from comity.errors import MalformedError, MalformedNote, NotFoundError, ProofMis
 from comity.ids import Instant, PartyId
 from comity.node.node import Node
 from comity.signing import Manifest, Role, Signer, parse_manifest, parse_signed_document
-from comity.store import SqliteStore, Transaction, parties, witness
+from comity.store import SqliteStore, Transaction, logs, parties, witness
 from comity.store.witness import StoredEvidence, StoredHead
 from comity.tlog.cosignature import sign_cosignature
 from comity.tlog.evidence import ForkEvidence, Verdict, format_fork_evidence, verify_fork_evidence
 from comity.tlog.note import SignatureType, VerifierKey, parse_checkpoint, parse_note
-from comity.tlog.origin import first_origin, parse_origin
+from comity.tlog.origin import first_origin, name_origin, parse_origin
 from comity.tlog.witness import (
     AddCheckpoint,
     Cosign,
@@ -48,6 +48,7 @@ __all__ = [
     "find_log_keys",
     "find_witness_keys",
     "list_evidence",
+    "list_other_log_keys",
     "list_witnessed",
     "name_witness",
     "read_own_log_key",
@@ -57,8 +58,8 @@ __all__ = [
 
 _SECOND = 1_000_000
 _FOLDER = "evidence"
-_MAX_LOGS = 16
-"""Of one partner: its log gets another origin with each recovery, and whoever has its key can name any number."""
+_MAX_LOGS = 1_024
+"""Of one partner: one for each relationship, all again with each recovery, and who has its key can name any number."""
 
 _log = logging.getLogger("comity.witness")
 
@@ -77,7 +78,7 @@ def name_witness(party: PartyId) -> str:
 
 
 def find_log_keys(manifest: Manifest, *, origin: str | None = None) -> tuple[VerifierKey, ...]:
-    """The keys that sign the heads of the party's log: of its first one, or of that with this origin.
+    """The keys that sign the heads of the party's logs: of its house's first one, or of that with this origin.
 
     Raises:
         NotFoundError: no log of the party has that origin.
@@ -104,8 +105,16 @@ def find_witness_keys(manifest: Manifest) -> tuple[VerifierKey, ...]:
 
 
 def read_own_log_key(node: Node) -> VerifierKey:
-    """The key that signs the heads of this node's own log: what a stand-alone witness is given."""
+    """The key that signs the heads of this node's logs, as that of its house's: what a stand-alone witness is given."""
     return VerifierKey(name=node.origin, type=SignatureType.ED25519, public_key=node.signers[Role.LOG].public_key)
+
+
+def list_other_log_keys(node: Node) -> list[VerifierKey]:
+    """The same key as that of each log of a relationship: for a witness that knows logs by their origins alone."""
+    with node.store.read() as transaction:
+        there = logs.list_logs(transaction)
+    key = read_own_log_key(node)
+    return [replace(key, name=name_origin(node.party, each.token)) for each in there if each.closed_at is None]
 
 
 def add_checkpoint(node: Node, party: PartyId, body: bytes) -> WitnessAnswer:

@@ -3,17 +3,18 @@
 
     seen ──verify_next(receipt, proof)──▶ Shown(verified, seen) ──verify_page(page)──▶ what may be taken in
 
-The receiver remembers the largest checkpoint that it saw of each giver's log, and the number of the giver's last
-disclosure. Each receipt must be of the next number, in a tree that is consistent with that checkpoint: so a giver can
-neither leave a disclosure out of its log, nor show its log in two ways to one receiver. That it shows others the same
-log only witnesses can say (`tlog.policy`).
+The receiver remembers the largest checkpoint that it saw of each of a giver's logs, the log that is for each agreement,
+and the number of the giver's last disclosure. Each receipt must be of the next number, in the log of its agreement, in
+a tree that is consistent with that checkpoint: so a giver can neither leave a disclosure out of its log, nor show a log
+in two ways to one receiver, nor begin another one where it likes. That it shows others the same log only witnesses can
+say (`tlog.policy`).
 
 What a giver and its receiver agree to keep quiet about nobody can see here.
 """
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from comity.canonical import BUNDLE_LIMITS, split_members
 from comity.errors import MalformedError, ProofMismatch, ReceiptRefused
@@ -26,7 +27,7 @@ from comity.tlog.merkle import verify_consistency
 from comity.tlog.policy import TrustPolicy
 from comity.tlog.proof import parse_hashes
 
-__all__ = ["Expected", "Seen", "Shown", "find_sizes", "verify_next", "verify_objects", "verify_page"]
+__all__ = ["Expected", "Seen", "Shown", "expect_next", "find_sizes", "verify_next", "verify_objects", "verify_page"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,37 +43,52 @@ class Seen:
 class Expected:
     """What the next receipt must be: of `giver`, for `recipient`, number `sequence`, in a tree consistent with `seen`.
 
-    `seen` is None before the giver's first receipt. `policy` says which witnesses must have cosigned, if any.
+    `seen` has what was seen of each log, by its origin; `bound` the log that disclosures under terms are in, where it
+    is known; `ended` those that a recovery ended, and with how many entries. `policy` says which witnesses must have
+    cosigned, if any.
     """
 
     giver: PartyId
     recipient: PartyId
     sequence: int
     manifest: Manifest
-    seen: Seen | None
+    seen: Mapping[str, Seen]
     policy: TrustPolicy | None
+    bound: Mapping[Digest, str] = field(default_factory=dict)
+    ended: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """A receipt that is what was expected; the largest checkpoint seen `before` it, and with it."""
+    """A receipt that is what was expected; the largest checkpoint of its log seen `before` it, and with it."""
 
     receipt: Receipt
     verified: VerifiedReceipt
     before: Seen | None
     seen: Seen
 
+    @property
+    def origin(self) -> str:
+        """The log that the receipt is from."""
+        return self.receipt.checkpoint.origin
 
-def find_sizes(data: bytes, seen: Seen | None) -> tuple[int, int] | None:
-    """The older and the newer tree of which a proof has to be asked for; None where none is needed.
+
+def find_sizes(data: bytes, seen: Mapping[str, Seen]) -> tuple[str, int, int] | None:
+    """The log, and the older and the newer tree, of which a proof has to be asked for; None where none is needed.
 
     Raises:
         MalformedReceipt: not a receipt.
     """
-    size = parse_receipt(data).checkpoint.size
-    if seen is None or size == seen.size or not size:
+    checkpoint = parse_receipt(data).checkpoint
+    known, size = seen.get(checkpoint.origin), checkpoint.size
+    if known is None or size == known.size or not size:
         return None
-    return min(size, seen.size), max(size, seen.size)
+    return checkpoint.origin, min(size, known.size), max(size, known.size)
+
+
+def expect_next(expected: Expected, shown: Shown) -> Expected:
+    """What the receipt after `shown` must be. From which log it is, is known once `shown` is kept."""
+    return replace(expected, sequence=expected.sequence + 1, seen={**expected.seen, shown.origin: shown.seen})
 
 
 def verify_next(data: bytes, proof: bytes, expected: Expected, *, now: Instant) -> Shown:
@@ -94,8 +110,10 @@ def verify_next(data: bytes, proof: bytes, expected: Expected, *, now: Instant) 
     if verified.sequence != expected.sequence:
         said = f"the receipt is for disclosure {verified.sequence}, where {expected.sequence} comes next"
         raise _refuse("sequence", said)
-    seen = _verify_seen(receipt, verified, proof, expected.seen)
-    return Shown(receipt=receipt, verified=verified, before=expected.seen, seen=seen)
+    _verify_log(receipt, verified, expected)
+    before = expected.seen.get(receipt.checkpoint.origin)
+    seen = _verify_seen(receipt, verified, proof, before)
+    return Shown(receipt=receipt, verified=verified, before=before, seen=seen)
 
 
 def verify_page(verified: VerifiedReceipt, page: bytes, *, terms: Digest, channel: str) -> None:
@@ -141,6 +159,17 @@ def verify_objects(verified: VerifiedReceipt, objects: Sequence[StixObject], pla
             raise _refuse("listing", said)
 
 
+def _verify_log(receipt: Receipt, verified: VerifiedReceipt, expected: Expected) -> None:
+    """Nothing, when the receipt is from the log that it has to be from, and no later than its end."""
+    origin = receipt.checkpoint.origin
+    bound, end = expected.bound.get(verified.terms), expected.ended.get(origin)
+    if bound is not None and bound != origin:
+        said = f"it is from the log {origin}, and what is given under this agreement is in {bound}"
+        raise _refuse("log", said)
+    if end is not None and verified.size > end:
+        raise _refuse("log", f"the log {origin} ended with {end} entries, and it shows one of {verified.size}")
+
+
 def _verify_seen(receipt: Receipt, verified: VerifiedReceipt, proof: bytes, seen: Seen | None) -> Seen:
     """The larger of both trees, once the smaller one is its beginning."""
     own = Seen(size=verified.size, root=verified.root, checkpoint=receipt.proof.checkpoint)
@@ -152,8 +181,8 @@ def _verify_seen(receipt: Receipt, verified: VerifiedReceipt, proof: bytes, seen
     except (MalformedError, ProofMismatch) as error:
         raise _refuse(
             "consistency",
-            f"the log of {verified.size} entries is not one history with that of {seen.size}, which"
-            f" {verified.giver} signed before: {error.detail}",
+            f"the log {receipt.checkpoint.origin} of {verified.size} entries is not one history with that of"
+            f" {seen.size}, which {verified.giver} signed before: {error.detail}",
         ) from error
     return own if own.size > seen.size else seen
 

@@ -112,6 +112,8 @@ class EntryType(StrEnum):
     LETTER = "letter"
     RECALL = "recall"
     SOURCE = "source"
+    LOG_OPENING = "log-opening"
+    LOG_HEADS = "log-heads"
 
 
 NOT_SHARED = frozenset({EntryType.REVIEW, EntryType.PURGE, EntryType.RECOVERY, EntryType.RECALL})
@@ -119,9 +121,18 @@ NOT_SHARED = frozenset({EntryType.REVIEW, EntryType.PURGE, EntryType.RECOVERY, E
 
 
 OF_NO_TERMS = frozenset(
-    {EntryType.PEOPLE, EntryType.CREDENTIAL, EntryType.ACKNOWLEDGEMENT, EntryType.KEY_ROTATION, EntryType.SOURCE}
+    {
+        EntryType.PEOPLE,
+        EntryType.CREDENTIAL,
+        EntryType.ACKNOWLEDGEMENT,
+        EntryType.KEY_ROTATION,
+        EntryType.SOURCE,
+        EntryType.LOG_OPENING,
+        EntryType.LOG_HEADS,
+    }
 )
-"""What a party records of who may come in, by which keys, and of what is known to have been given: of no terms alone.
+"""What a party records of who may come in, by which keys, of what is known to have been given, and of its logs: of no
+terms alone.
 """
 
 

@@ -36,15 +36,15 @@ def format_pin_content(
     before: Digest,
     manifest: Digest,
     version: int,
-    seen: bytes | None,
+    seen: Sequence[bytes],
     set_aside: int,
     reason: str,
     approvals: Sequence[Approval],
 ) -> bytes:
     """The content of a key-rotation entry, canonical, by which a partner is pinned anew: nothing follows from `before`.
 
-    `seen` is the largest checkpoint seen of its log until then, as it was signed; of so many receipts that log is
-    evidence alone from here on.
+    `seen` are the largest checkpoints seen of its logs until then, as they were signed; of so many receipts those logs
+    are evidence alone from here on.
     """
     return canonical_bytes(
         {
@@ -53,7 +53,7 @@ def format_pin_content(
             "before": before,
             "manifest": manifest,
             "version": version,
-            "seen": None if seen is None else seen.decode("utf-8"),
+            "seen": [note.decode("utf-8") for note in seen],
             "set_aside": set_aside,
             "reason": reason,
             "approvals": describe_approvals(approvals),

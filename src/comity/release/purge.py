@@ -25,6 +25,7 @@ __all__ = [
     "PURGEABLE",
     "Range",
     "Ranges",
+    "find_first_beyond",
     "format_log_purge",
     "merge_ranges",
     "parse_log_purge",
@@ -63,6 +64,19 @@ def merge_ranges(positions: Iterable[Range]) -> Ranges:
         else:
             merged.append(item)
     return tuple(merged)
+
+
+def find_first_beyond(ranges: Ranges, known: Ranges) -> int | None:
+    """The first entry of `ranges` that is in none of `known`; both are merged, so that one covers whole what it can."""
+    place = 0
+    for item in ranges:
+        while place < len(known) and known[place].last < item.first:
+            place += 1
+        if place == len(known) or known[place].first > item.first:
+            return item.first
+        if known[place].last < item.last:
+            return known[place].last + 1
+    return None
 
 
 def size_of(ranges: Ranges) -> int:

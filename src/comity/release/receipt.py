@@ -5,7 +5,7 @@
 
 It needs nobody to be asked, and is bound together from the end:
 
-    checkpoint   of the log "comity/" and the giver's id, signed by a log key of the giver, and by the witnesses that a
+    checkpoint   of a log of the giver (`tlog.origin`), signed by a log key of the giver, and by the witnesses that a
                  policy asks for
     inclusion    the proof leads from the leaf to the root in the checkpoint (C2SP tlog-proof)
     leaf         names the recipient, its sequence number, the terms by hash, the time, and commits to the content
@@ -122,10 +122,10 @@ class Place:
 class VerifiedReceipt:
     """What a receipt shows: `giver` gave `objects` to `recipient`, under the terms of that hash, at that time.
 
-    `sequence` counts the giver's disclosures to the recipient from 1. `index` is the entry's place in the giver's log,
-    and `size` and `root` are those of the signed tree that holds it. `witnesses` are those of the policy who cosigned
-    it, with the seconds since 1970 at which they did; None without a policy. `manifest` is the digest of the manifest
-    whose log key signed.
+    `sequence` counts the giver's disclosures to the recipient from 1. `index` is the entry's place in the giver's log
+    `origin`, and `size` and `root` are those of the signed tree that holds it. `witnesses` are those of the policy who
+    cosigned it, with the seconds since 1970 at which they did; None without a policy. `manifest` is the digest of the
+    manifest whose log key signed.
     """
 
     giver: PartyId
@@ -136,6 +136,7 @@ class VerifiedReceipt:
     at: Instant
     sequence: int
     objects: tuple[DisclosedObject, ...]
+    origin: str
     index: int
     size: int
     root: bytes
@@ -308,6 +309,7 @@ def verify_receipt(
         at=receipt.leaf.at,
         sequence=sequence,
         objects=receipt.objects,
+        origin=checkpoint.origin,
         index=index,
         size=checkpoint.size,
         root=checkpoint.root,

@@ -2,20 +2,23 @@
 """Pure: what a recovery of the log puts on record, and the statement by which partners learn of it.
 
     content    {"approvals":[…],"format":"comity-recovery/1","known":"comity/aurelia 420 …",
-                "origin":"comity/aurelia/9f86d081884c7d65","previous":"comity/aurelia","reason":"…"}
-    statement  {"at":"…","format":"comity-succession/1","known":"…","origin":"…","party":"aurelia","position":412,
-                "previous":"…"}
+                "origin":"comity/aurelia/9f86d081884c7d65","others":["…"],"previous":"comity/aurelia","reason":"…"}
+    statement  {"at":"…","format":"comity-succession/1","known":"…","logs":[{"origin":"…","size":7}],"origin":"…",
+                "party":"aurelia","position":412,"previous":"…"}
 
 A store that was restored may lack entries that this party has signed for. It must not sign other ones in their place
 under the same origin. So the log goes on under another (`tlog.origin`): its first entries are those that were restored,
 the next is the recovery, which names the log that it follows and the newest checkpoint of it that is `known`. From that
-entry on every checkpoint is of the new origin, and what was signed of the old one verifies as before.
+entry on every checkpoint is of the new origin, and what was signed of the old one verifies as before. The logs of
+relationships end: the statement for a partner names those of what it was given, with how many entries of them there
+are. `others`, the newest known checkpoints of such logs, and `logs` are left out where there are none.
 
 Not here: the signature on a statement (`node.succession`), and the name itself (`tlog.origin`).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import cast
 
 from comity.agreement.people import Approval
 from comity.canonical import Json, canonical_bytes, parse_signed_json
@@ -28,6 +31,7 @@ from comity.tlog.origin import parse_origin
 __all__ = [
     "SUCCESSION_TYPE",
     "Asked",
+    "EndedLog",
     "Recovery",
     "Succession",
     "format_recovery",
@@ -44,43 +48,66 @@ _SUCCESSION = "comity-succession/1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovery:
-    """The log that goes on as `origin`, the one before, and the newest checkpoint of that which is known, as signed."""
+    """The log that goes on as `origin`, the one before, and the newest checkpoint of that which is known, as signed.
+
+    `others` are those of logs of relationships.
+    """
 
     origin: str
     previous: str
     known: bytes
+    others: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndedLog:
+    """A log that gets no more entries than these."""
+
+    origin: str
+    size: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What a witness of the lost log said: how many entries of it it has cosigned, or why that is not known."""
+    """What a witness of the lost logs said: how many entries it has cosigned, or why that is not known.
+
+    `size` is of the house's log, None where it did not say; `others` are those of relationships that it was shown and
+    has cosigned, by their origin.
+    """
 
     name: str
     size: int | None
     problem: str | None
     answered: bool
+    others: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Succession:
-    """A recovery as its party tells it: the entry at `position` is it, so that entries before are of both logs."""
+    """A recovery as its party tells it: the entry at `position` is it, so that entries before are of both logs.
+
+    `logs` are those of whom it is told that have ended.
+    """
 
     party: PartyId
     recovery: Recovery
     position: int
     at: Instant
+    logs: tuple[EndedLog, ...] = ()
 
 
 def format_recovery(
     recovery: Recovery, *, reason: str, approvals: Sequence[Approval], witnesses: Sequence[Asked] = ()
 ) -> bytes:
     """The content of a recovery entry, canonical; it names the witnesses where this party has any."""
-    asked: list[Json] = [{"name": each.name, "size": each.size, "problem": each.problem} for each in witnesses]
+    others: dict[str, Json] = {"others": [note.decode("utf-8") for note in recovery.others]} if recovery.others else {}
+    asked: list[Json] = [_describe_asked(each) for each in witnesses]
     return canonical_bytes(
         {
             "format": _RECOVERY,
             **({"witnesses": asked} if asked else {}),
             **_describe(recovery),
+            **others,
             "reason": reason,
             "approvals": [
                 {"person": item.person, "role": item.role.value, "reason": item.reason, "at": format_instant(item.at)}
@@ -107,16 +134,20 @@ def parse_recovery(leaf: Leaf, content: bytes) -> Recovery | None:
             "reason": str(),
             "approvals": list(),
             **rest,
-        } if rest.keys() <= {"witnesses"}:
-            return _build(origin, previous, known)
+        } if not rest.keys() - {"others", "witnesses"}:
+            return replace(
+                _build(origin, previous, known), others=_read_others(cast("Json", rest.get("others", [])), previous)
+            )
         case _:
             raise MalformedJson(f"not a recovery of the format {_RECOVERY}")
 
 
 def format_succession(succession: Succession) -> bytes:
     """The payload of a statement, canonical."""
+    ended: list[Json] = [{"origin": each.origin, "size": each.size} for each in succession.logs]
     return canonical_bytes(
         {
+            **({"logs": ended} if ended else {}),
             "format": _SUCCESSION,
             **_describe(succession.recovery),
             "party": succession.party,
@@ -142,13 +173,14 @@ def parse_succession(payload: bytes) -> Succession:
             "position": int(position),
             "at": str(at),
             **rest,
-        } if not rest and position >= 0 and not isinstance(position, bool):
+        } if not rest.keys() - {"logs"} and position >= 0 and not isinstance(position, bool):
             try:
                 said = Succession(
                     party=parse_party_id(party),
                     recovery=_build(origin, previous, known),
                     position=position,
                     at=parse_instant(at),
+                    logs=_read_ended(cast("Json", rest.get("logs", [])), party),
                 )
                 if parse_origin(origin) == said.party:
                     return said
@@ -157,6 +189,42 @@ def parse_succession(payload: bytes) -> Succession:
             raise MalformedJson(f"{origin} is no log of {party}")
         case _:
             raise MalformedJson(f"not a statement of the format {_SUCCESSION}")
+
+
+def _read_others(value: Json, previous: str) -> tuple[bytes, ...]:
+    notes = list[bytes]()
+    for item in value if isinstance(value, list) else [None]:
+        if not isinstance(item, str):
+            raise MalformedJson("a recovery is wrong: another checkpoint is a text")
+        try:
+            origin = parse_checkpoint(parse_note(item.encode("utf-8")).text).origin
+            same = parse_origin(origin) == parse_origin(previous)
+        except MalformedError as error:
+            raise MalformedJson(f"a recovery is wrong: {error.detail}") from error
+        if not same:
+            raise MalformedJson(f"a recovery is wrong: {origin} is no log of the same party")
+        notes.append(item.encode("utf-8"))
+    return tuple(notes)
+
+
+def _read_ended(value: Json, party: str) -> tuple[EndedLog, ...]:
+    ended = list[EndedLog]()
+    for item in value if isinstance(value, list) else [None]:
+        match item:
+            case {"origin": str(origin), "size": int(size), **rest} if (
+                not rest and size >= 0 and not isinstance(size, bool) and parse_origin(origin) == party
+            ):
+                ended.append(EndedLog(origin=origin, size=size))
+            case _:
+                raise MalformedJson("a log that has ended is named by its origin and its size, and is of the party")
+    return tuple(ended)
+
+
+def _describe_asked(asked: Asked) -> Json:
+    """What a witness said; of logs of relationships only where it was shown some."""
+    logs: list[Json] = [{"origin": origin, "size": size} for origin, size in sorted(asked.others.items())]
+    said: dict[str, Json] = {"name": asked.name, "size": asked.size, "problem": asked.problem}
+    return {**said, **({"logs": logs} if logs else {})}
 
 
 def _describe(recovery: Recovery) -> dict[str, Json]:

@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shell: the tables of the disclosure log. Entries, tiles and head are written in the transaction of the act itself."""
+"""Shell: the tables of the logs. Entries, tiles and heads are written in the transaction of the act itself.
+
+There is the log of the house, HOUSE, and one for each relationship: an agreement and one recipient. An entry has two
+numbers. Its `position` counts the entries of all logs in the order of their commits, and nobody outside sees it; its
+`place` counts those of its log, and is what proofs speak of.
+"""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,12 +15,16 @@ from comity.store.transaction import Transaction
 from comity.tlog.merkle import Tile
 
 __all__ = [
+    "HOUSE",
     "Entry",
     "Grounds",
     "Opening",
     "Text",
     "add_entries",
     "add_head",
+    "count_entries",
+    "count_places",
+    "find_place",
     "find_positions",
     "read_entries",
     "read_events",
@@ -23,8 +32,10 @@ __all__ = [
     "read_head",
     "read_head_at",
     "read_heads",
+    "read_leaves",
     "read_logged",
     "read_openings",
+    "read_places",
     "read_policy",
     "read_sequence",
     "read_size",
@@ -32,6 +43,9 @@ __all__ = [
     "write_sequences",
     "write_tiles",
 ]
+
+HOUSE = 0
+"""The number of the log of the house."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,28 +83,49 @@ class Grounds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A leaf with its opening; of a disclosure also the listing that its content names, and its grounds."""
+    """A leaf with its opening, for a log; of a disclosure also the listing that its content names, and its grounds."""
 
     leaf: bytes
     opening: Opening
+    log: int = HOUSE
     listing: Text | None = None
     grounds: Grounds | None = None
 
 
-def read_size(transaction: Transaction) -> int:
-    """The number of entries under the last head."""
-    row = transaction.row("SELECT MAX(size) FROM log_head")
+def read_size(transaction: Transaction, number: int = HOUSE) -> int:
+    """The number of entries under the last head of one log."""
+    row = transaction.row("SELECT MAX(size) FROM log_head WHERE log = ?", (number,))
     return int(row[0] or 0) if row else 0
 
 
-def read_tile(transaction: Transaction, level: int, index: int) -> bytes:
-    """The hashes of one tile, 32 bytes each; empty when there is none."""
-    row = transaction.row("SELECT hashes FROM log_tile WHERE level = ? AND position = ?", (level, index))
+def count_entries(transaction: Transaction) -> int:
+    """The number of entries of all logs together, which is the position of the next."""
+    row = transaction.row("SELECT MAX(position) + 1 FROM log_entry")
+    return int(row[0] or 0) if row else 0
+
+
+def count_places(transaction: Transaction, number: int) -> int:
+    """The number of entries of one log, which is the place of its next."""
+    row = transaction.row("SELECT MAX(place) + 1 FROM log_entry WHERE log = ?", (number,))
+    return int(row[0] or 0) if row else 0
+
+
+def find_place(transaction: Transaction, position: int) -> tuple[int, int] | None:
+    """The log of the entry at `position`, and its place in it."""
+    row = transaction.row("SELECT log, place FROM log_entry WHERE position = ?", (position,))
+    return None if row is None else (int(row[0]), int(row[1]))
+
+
+def read_tile(transaction: Transaction, level: int, index: int, number: int = HOUSE) -> bytes:
+    """The hashes of one tile of a log, 32 bytes each; empty when there is none."""
+    row = transaction.row(
+        "SELECT hashes FROM log_tile WHERE log = ? AND level = ? AND position = ?", (number, level, index)
+    )
     return bytes(row[0]) if row else b""
 
 
-def add_entries(transaction: Transaction, first: int, entries: Sequence[Entry]) -> None:
-    """Append `entries` from position `first` on."""
+def add_entries(transaction: Transaction, first: int, entries: Sequence[Entry], places: Sequence[int]) -> None:
+    """Append `entries` from position `first` on, each at its place in its log."""
     listings = {entry.listing.digest: entry.listing for entry in entries if entry.listing is not None}
     grounds = {entry.grounds.digest: entry.grounds for entry in entries if entry.grounds is not None}
     policies = {known.policy.digest: known.policy for known in grounds.values()}
@@ -99,8 +134,11 @@ def add_entries(transaction: Transaction, first: int, entries: Sequence[Entry]) 
     for policy in policies.values():
         _keep(transaction, "log_policy", policy)
     transaction.run_many(
-        "INSERT INTO log_entry VALUES (?, ?)",
-        [(position, entry.leaf) for position, entry in enumerate(entries, start=first)],
+        "INSERT INTO log_entry (position, leaf, log, place) VALUES (?, ?, ?, ?)",
+        [
+            (position, entry.leaf, entry.log, place)
+            for position, (entry, place) in enumerate(zip(entries, places, strict=True), start=first)
+        ],
     )
     transaction.run_many(
         "INSERT INTO log_opening VALUES (?, ?, ?, ?, ?)",
@@ -125,34 +163,44 @@ def _keep(transaction: Transaction, table: str, text: Text) -> int:
     return transaction.insert(f"INSERT INTO {table} (digest, data) VALUES (?, ?)", (digest, text.data))
 
 
-def write_tiles(transaction: Transaction, tiles: Sequence[Tile]) -> None:
-    """Write tiles that are new or have grown."""
+def write_tiles(transaction: Transaction, tiles: Sequence[Tile], number: int = HOUSE) -> None:
+    """Write tiles of a log that are new or have grown."""
     transaction.run_many(
-        "INSERT INTO log_tile VALUES (?, ?, ?) ON CONFLICT (level, position) DO UPDATE SET hashes = excluded.hashes",
-        [(tile.level, tile.index, tile.hashes) for tile in tiles],
+        "INSERT INTO log_tile VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (log, level, position) DO UPDATE SET hashes = excluded.hashes",
+        [(number, tile.level, tile.index, tile.hashes) for tile in tiles],
     )
 
 
-def add_head(transaction: Transaction, size: int, checkpoint: bytes) -> None:
-    """Keep the signed checkpoint of a tree of `size` entries."""
-    transaction.run("INSERT INTO log_head VALUES (?, ?)", (size, checkpoint))
+def add_head(transaction: Transaction, size: int, checkpoint: bytes, number: int = HOUSE) -> None:
+    """Keep the signed checkpoint of a log of `size` entries."""
+    transaction.run("INSERT INTO log_head VALUES (?, ?, ?)", (number, size, checkpoint))
 
 
-def read_head(transaction: Transaction) -> bytes | None:
-    """The last signed checkpoint, as it was signed; None for an empty log."""
-    row = transaction.row("SELECT checkpoint FROM log_head ORDER BY size DESC LIMIT 1")
+def read_head(transaction: Transaction, number: int = HOUSE) -> bytes | None:
+    """The last signed checkpoint of a log, as it was signed; None for an empty one."""
+    row = transaction.row("SELECT checkpoint FROM log_head WHERE log = ? ORDER BY size DESC LIMIT 1", (number,))
     return bytes(row[0]) if row else None
 
 
-def read_head_at(transaction: Transaction, size: int) -> bytes | None:
-    """The signed checkpoint over exactly `size` entries, if one was signed."""
-    row = transaction.row("SELECT checkpoint FROM log_head WHERE size = ?", (size,))
+def read_head_at(transaction: Transaction, size: int, number: int = HOUSE) -> bytes | None:
+    """The signed checkpoint over exactly `size` entries of a log, if one was signed."""
+    row = transaction.row("SELECT checkpoint FROM log_head WHERE log = ? AND size = ?", (number, size))
     return bytes(row[0]) if row else None
 
 
-def read_heads(transaction: Transaction) -> list[tuple[int, bytes]]:
-    """Every signed checkpoint with the size it is filed under, smallest first."""
-    return [(size, bytes(note)) for size, note in transaction.rows("SELECT size, checkpoint FROM log_head ORDER BY 1")]
+def read_heads(transaction: Transaction, number: int = HOUSE) -> list[tuple[int, bytes]]:
+    """Every signed checkpoint of a log with the size it is filed under, smallest first."""
+    rows = transaction.rows("SELECT size, checkpoint FROM log_head WHERE log = ? ORDER BY 1", (number,))
+    return [(size, bytes(note)) for size, note in rows]
+
+
+def read_leaves(transaction: Transaction, number: int, start: int, stop: int) -> list[bytes]:
+    """The leaves of one log at places start ≤ p < stop, in order."""
+    rows = transaction.rows(
+        "SELECT leaf FROM log_entry WHERE log = ? AND place >= ? AND place < ? ORDER BY place", (number, start, stop)
+    )
+    return [bytes(row[0]) for row in rows]
 
 
 def read_entries(transaction: Transaction, start: int, stop: int) -> list[tuple[int, bytes]]:
@@ -167,7 +215,7 @@ def read_entries(transaction: Transaction, start: int, stop: int) -> list[tuple[
 
 
 def read_events(transaction: Transaction, agreement: AgreementId) -> list[tuple[int, bytes, Opening | None]]:
-    """The entries that record an event of `agreement`: position, leaf, opening (None: it is missing); in order.
+    """The entries that record an event of `agreement`: place, leaf, opening (None: it is missing); in order.
 
     An entry is one of it by a text of it in the leaf or by its name in the content: one that was altered, or lost its
     content, must not look as if it were about nothing.
@@ -176,16 +224,24 @@ def read_events(transaction: Transaction, agreement: AgreementId) -> list[tuple[
     not keep the others from being read.
     """
     return [
-        (position, bytes(leaf), None if salt is None else Opening(salt=bytes(salt), content=bytes(content)))
-        for position, leaf, salt, content in transaction.rows(
-            # An event has no listing.
-            "SELECT position, leaf, salt, content FROM log_entry LEFT JOIN log_opening USING (position)"
+        (place, bytes(leaf), None if salt is None else Opening(salt=bytes(salt), content=bytes(content)))
+        for place, leaf, salt, content in transaction.rows(
+            # An event has no listing. It is in the log of the house.
+            "SELECT place, leaf, salt, content FROM log_entry LEFT JOIN log_opening USING (position)"
             """ WHERE CAST(leaf AS TEXT) LIKE '%"type":"agreement-event"}'"""
             " AND (instr(CAST(content AS TEXT), ?1) > 0 OR EXISTS (SELECT 1 FROM terms WHERE terms.agreement = ?1"
             " AND instr(CAST(leaf AS TEXT), terms.hash) > 0)) ORDER BY position",
             (agreement,),
         )
     ]
+
+
+def read_places(transaction: Transaction, start: int, stop: int) -> dict[int, tuple[int, int]]:
+    """The log of each entry at positions start ≤ p < stop, and its place in it."""
+    rows = transaction.rows(
+        "SELECT position, log, place FROM log_entry WHERE position >= ? AND position < ?", (start, stop)
+    )
+    return {position: (number, place) for position, number, place in rows}
 
 
 def find_positions(transaction: Transaction, commitment: str, *, limit: int) -> list[int]:
@@ -248,20 +304,27 @@ def _join_listing(content: bytes, listing: bytes) -> tuple[bytes, bytes]:
 
 def read_logged(
     transaction: Transaction, start: int, stop: int
-) -> list[tuple[int, bytes, tuple[bytes, bytes, bytes] | None]]:
-    """The entries at positions start ≤ p < stop, in order: position, leaf, and salt, content and listing if not purged.
+) -> list[tuple[int, bytes, tuple[bytes, bytes, bytes] | None, int, int]]:
+    """The entries of all logs at positions start ≤ p < stop, in order, for who reads all there are.
 
-    As `read_entries` and `read_openings` together, for who reads all there are.
+    Position, leaf; salt, content and listing if not purged; number of the log, and place in it.
     """
     rows = transaction.rows(
-        "SELECT e.position, e.leaf, o.salt, o.content, o.listing FROM log_entry e LEFT JOIN log_opening o"
-        " ON o.position = e.position WHERE e.position >= ? AND e.position < ? ORDER BY e.position",
+        "SELECT e.position, e.leaf, o.salt, o.content, o.listing, e.log, e.place FROM log_entry e"
+        " LEFT JOIN log_opening o ON o.position = e.position"
+        " WHERE e.position >= ? AND e.position < ? ORDER BY e.position",
         (start, stop),
     )
     listings = _read_listings(transaction, {row[4] for row in rows} - {None})
     return [
-        (position, leaf, None if salt is None else (salt, *_join_listing(content, listings.get(listing, b""))))
-        for position, leaf, salt, content, listing in rows
+        (
+            position,
+            leaf,
+            None if salt is None else (salt, *_join_listing(content, listings.get(listing, b""))),
+            number,
+            place,
+        )
+        for position, leaf, salt, content, listing, number, place in rows
     ]
 
 

@@ -5,6 +5,7 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from comity.errors import CorruptionError
 from comity.ids import Digest, Instant, PartyId
 from comity.signing import Manifest
 from comity.store.transaction import Row, Transaction
@@ -26,6 +27,7 @@ __all__ = [
     "read_manifest",
     "read_manifests_of",
     "read_meta",
+    "read_node_key",
     "read_party",
     "read_pinned",
     "revoke_credential",
@@ -193,6 +195,18 @@ def read_meta(transaction: Transaction, name: str) -> str | None:
     """One value of the node's own."""
     row = transaction.row("SELECT value FROM meta WHERE name = ?", (name,))
     return str(row[0]) if row else None
+
+
+def read_node_key(transaction: Transaction) -> bytes:
+    """The secret of this node's store, 32 bytes: whatever is made with it has a domain line of its own.
+
+    Raises:
+        CorruptionError: it is missing.
+    """
+    key = read_meta(transaction, "cursor_key")
+    if key is None:
+        raise CorruptionError("the store does not hold the node's own key; restore a backup")
+    return bytes.fromhex(key)
 
 
 def write_meta(transaction: Transaction, name: str, value: str) -> None:

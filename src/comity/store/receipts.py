@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shell: where a disclosure is in this party's log; and the receipts, checkpoints and refused pages of partners."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from comity.ids import Digest, Instant, PartyId
+from comity.ids import AgreementId, Digest, Instant, PartyId
 from comity.release.delivery import Seen
 from comity.store.transaction import Transaction
 
@@ -14,8 +14,12 @@ __all__ = [
     "add_receipts",
     "add_refused",
     "count_unreceived",
+    "end_logs",
     "find_disclosure",
+    "forget_logs",
     "list_refused",
+    "read_bound",
+    "read_ended",
     "read_last_receipt",
     "read_receipt",
     "read_seen",
@@ -131,33 +135,81 @@ def add_receipts(transaction: Transaction, receipts: Iterable[KeptReceipt]) -> N
 
 
 def set_aside(transaction: Transaction, giver: PartyId, origin: str, *, first: int) -> int:
-    """How many receipts of `giver` from the number `first` on are kept as evidence of its log `origin` alone.
+    """How many receipts of `giver` from the number `first` on are kept as evidence alone.
 
-    What was seen of that log is no measure of the one that follows it.
+    `origin` is the house's log that it has lost the end of, with those of relationships beside it.
     """
     transaction.run(
         "INSERT INTO receipt_set_aside SELECT giver, ?1, sequence, terms, at, received_at, arrived, data FROM receipt"
         " WHERE giver = ?2 AND sequence >= ?3 ON CONFLICT DO NOTHING",
         (origin, giver, first),
     )
-    moved = transaction.run("DELETE FROM receipt WHERE giver = ? AND sequence >= ?", (giver, first))
-    transaction.run("DELETE FROM seen_checkpoint WHERE party = ?", (giver,))
-    return moved
+    return transaction.run("DELETE FROM receipt WHERE giver = ? AND sequence >= ?", (giver, first))
 
 
-def read_seen(transaction: Transaction, party: PartyId) -> Seen | None:
-    """The largest checkpoint that was seen of the log of `party`."""
-    row = transaction.row("SELECT size, root, checkpoint FROM seen_checkpoint WHERE party = ?", (party,))
-    return None if row is None else Seen(size=int(row[0]), root=bytes(row[1]), checkpoint=bytes(row[2]))
+def end_logs(transaction: Transaction, party: PartyId, ended: Mapping[str, int]) -> None:
+    """Remember with how many entries logs of `party` ended; what was seen of them is no measure of what is left."""
+    transaction.run_many(
+        "INSERT INTO ended_log VALUES (?, ?, ?) ON CONFLICT (party, origin) DO UPDATE SET size = excluded.size"
+        " WHERE excluded.size < ended_log.size",
+        [(party, origin, size) for origin, size in ended.items()],
+    )
+    transaction.run_many(
+        "DELETE FROM seen_checkpoint WHERE party = ? AND origin = ?", [(party, origin) for origin in ended]
+    )
 
 
-def write_seen(transaction: Transaction, party: PartyId, seen: Seen, *, now: Instant) -> None:
-    """Remember a checkpoint that was found consistent with the one before; a smaller one changes nothing."""
+def forget_logs(transaction: Transaction, party: PartyId) -> None:
+    """Let what was seen of logs of `party`, and where they ended, be no measure of those that begin anew."""
+    for table in ("seen_checkpoint", "ended_log"):
+        transaction.run(f"DELETE FROM {table} WHERE party = ?", (party,))
+
+
+def read_ended(transaction: Transaction, party: PartyId) -> dict[str, int]:
+    """The logs of `party` that have ended, and with how many entries."""
+    rows = transaction.rows("SELECT origin, size FROM ended_log WHERE party = ?", (party,))
+    return {str(origin): int(size) for origin, size in rows}
+
+
+def read_seen(transaction: Transaction, party: PartyId) -> dict[str, Seen]:
+    """The largest checkpoint that was seen of each log of `party`, by its origin."""
+    rows = transaction.rows("SELECT origin, size, root, checkpoint FROM seen_checkpoint WHERE party = ?", (party,))
+    return {
+        str(origin): Seen(size=int(size), root=bytes(root), checkpoint=bytes(checkpoint))
+        for origin, size, root, checkpoint in rows
+    }
+
+
+def read_bound(transaction: Transaction, party: PartyId) -> dict[Digest, str]:
+    """The log of `party` that disclosures under these terms are in, by what was seen, by the hash of the terms."""
+    rows = transaction.rows(
+        "SELECT terms.hash, seen_checkpoint.origin FROM seen_checkpoint JOIN terms USING (agreement)"
+        " WHERE party = ? AND NOT EXISTS (SELECT 1 FROM ended_log AS e"
+        " WHERE e.party = seen_checkpoint.party AND e.origin = seen_checkpoint.origin)",
+        (party,),
+    )
+    return {Digest(terms): str(origin) for terms, origin in rows}
+
+
+def write_seen(
+    transaction: Transaction,
+    party: PartyId,
+    origin: str,
+    seen: Seen,
+    *,
+    agreement: AgreementId | None,
+    now: Instant,
+) -> None:
+    """Remember a checkpoint that was found consistent with the one before; a smaller one changes nothing.
+
+    `agreement` is the one whose disclosures the log is for; None where it is for others too.
+    """
     transaction.run(
-        "INSERT INTO seen_checkpoint VALUES (?, ?, ?, ?, ?) ON CONFLICT (party) DO UPDATE SET size = excluded.size,"
+        "INSERT INTO seen_checkpoint VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (party, origin) DO UPDATE SET"
+        " agreement = COALESCE(seen_checkpoint.agreement, excluded.agreement), size = excluded.size,"
         " root = excluded.root, checkpoint = excluded.checkpoint, seen_at = excluded.seen_at"
         " WHERE excluded.size > seen_checkpoint.size",
-        (party, seen.size, seen.root, seen.checkpoint, now),
+        (party, origin, agreement, seen.size, seen.root, seen.checkpoint, now),
     )
 
 

@@ -209,11 +209,22 @@ RELATIONS: tuple[Relation, ...] = (
         finds="SELECT 'grounds ' || id FROM log_grounds"
         " WHERE id NOT IN (SELECT grounds FROM log_opening WHERE grounds IS NOT NULL)",
     ),
+    *(
+        Relation(
+            table=table,
+            says="its log is neither that of the house nor in relationship_log",
+            finds=f"SELECT DISTINCT 'log ' || log FROM {table}"
+            " WHERE log <> 0 AND log NOT IN (SELECT number FROM relationship_log)",
+        )
+        for table in ("log_entry", "log_tile", "log_head", "cosignature")
+    ),
+    _lacks("relationship_log", "agreement", "agreement", "id", name="'log ' || t.token"),
     Relation(
         table="log_tile",
         says="it lies beyond the last checkpoint",
-        finds="SELECT level || '/' || position FROM log_tile"
-        " WHERE (position << (8 * (level + 1))) >= (SELECT COALESCE(MAX(size), 0) FROM log_head)",
+        finds="SELECT t.log || ': ' || t.level || '/' || t.position FROM log_tile AS t"
+        " WHERE (t.position << (8 * (t.level + 1))) >="
+        " (SELECT COALESCE(MAX(h.size), 0) FROM log_head AS h WHERE h.log = t.log)",
     ),
     Relation(
         table="recipient_sequence",

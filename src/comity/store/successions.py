@@ -4,7 +4,7 @@
 from comity.ids import Instant, PartyId
 from comity.store.transaction import Transaction
 
-__all__ = ["add_succession", "list_successions", "put_outbox", "read_given"]
+__all__ = ["add_succession", "has_succession", "list_successions", "put_outbox", "read_given"]
 
 
 def add_succession(transaction: Transaction, origin: str, *, party: PartyId, envelope: bytes, now: Instant) -> bool:
@@ -21,6 +21,11 @@ def list_successions(transaction: Transaction, party: PartyId) -> list[bytes]:
     """The statements of `party`, in the order in which they were recorded."""
     rows = transaction.rows("SELECT envelope FROM succession WHERE party = ? ORDER BY recorded_at, origin", (party,))
     return [bytes(row[0]) for row in rows]
+
+
+def has_succession(transaction: Transaction, party: PartyId, origin: str) -> bool:
+    """Whether `party` has said that a log of its house goes on as `origin`."""
+    return transaction.row("SELECT 1 FROM succession WHERE party = ? AND origin = ?", (party, origin)) is not None
 
 
 def read_given(transaction: Transaction) -> list[PartyId]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from comity.ids import Digest, Instant
+from comity.store.log import HOUSE
 from comity.store.transaction import Transaction
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "StoredHead",
     "add_cosignatures",
     "add_evidence",
+    "count_cosigned_logs",
     "list_evidence",
     "list_origins",
     "list_problems",
@@ -109,38 +111,50 @@ def list_evidence(transaction: Transaction) -> list[StoredEvidence]:
     ]
 
 
-def read_cosigned_size(transaction: Transaction, witness: str) -> int:
-    """The size of the last head of the own log that the witness of this name cosigned; 0 if none."""
-    row = transaction.row("SELECT MAX(size) FROM cosignature WHERE witness = ?", (witness,))
+def read_cosigned_size(transaction: Transaction, witness: str, *, log: int = HOUSE) -> int:
+    """The size of the last head of an own log that the witness of this name cosigned; 0 if none."""
+    row = transaction.row("SELECT MAX(size) FROM cosignature WHERE log = ? AND witness = ?", (log, witness))
     return int(row[0] or 0) if row else 0
 
 
+def count_cosigned_logs(transaction: Transaction, witness: str) -> int:
+    """Of how many logs of relationships the witness of this name has cosigned a head."""
+    row = transaction.row(
+        "SELECT COUNT(DISTINCT log) FROM cosignature WHERE log <> ? AND witness = ?", (HOUSE, witness)
+    )
+    return int(row[0]) if row else 0
+
+
 def read_cosigners(transaction: Transaction, size: int) -> dict[str, int]:
-    """Who cosigned the own head of this size, and when, in seconds since 1970."""
-    return dict(transaction.rows("SELECT witness, timestamp FROM cosignature WHERE size = ?", (size,)))
+    """Who cosigned the head of the house's log of this size, and when, in seconds since 1970."""
+    rows = transaction.rows("SELECT witness, timestamp FROM cosignature WHERE log = ? AND size = ?", (HOUSE, size))
+    return dict(rows)
 
 
-def read_lines(transaction: Transaction) -> list[tuple[int, str, bytes]]:
-    """Size, witness and signature line of every cosignature that is kept; the greatest size first."""
+def read_lines(transaction: Transaction, log: int = HOUSE) -> list[tuple[int, str, bytes]]:
+    """Size, witness and signature line of every cosignature of a log that is kept; the greatest size first."""
     return [
         (size, name, bytes(line))
         for size, name, line in transaction.rows(
-            "SELECT size, witness, line FROM cosignature ORDER BY size DESC, witness"
+            "SELECT size, witness, line FROM cosignature WHERE log = ? ORDER BY size DESC, witness", (log,)
         )
     ]
 
 
-def add_cosignatures(transaction: Transaction, size: int, lines: Sequence[tuple[str, int, bytes]]) -> None:
-    """Keep what witnesses said of the own head of `size`: witness, time, line. Of older sizes only some are kept."""
+def add_cosignatures(
+    transaction: Transaction, size: int, lines: Sequence[tuple[str, int, bytes]], *, log: int = HOUSE
+) -> None:
+    """Keep what witnesses said of the head of a log: witness, time, line. Of older sizes only some are kept."""
     transaction.run_many(
-        "INSERT INTO cosignature VALUES (?, ?, ?, ?) ON CONFLICT (size, witness) DO UPDATE SET"
+        "INSERT INTO cosignature VALUES (?, ?, ?, ?, ?) ON CONFLICT (log, size, witness) DO UPDATE SET"
         " timestamp = excluded.timestamp, line = excluded.line",
-        [(size, name, timestamp, line) for name, timestamp, line in lines],
+        [(log, size, name, timestamp, line) for name, timestamp, line in lines],
     )
     transaction.run_many("DELETE FROM witness_problem WHERE witness = ?", [(name,) for name, _, _ in lines])
     transaction.run(
-        "DELETE FROM cosignature WHERE size NOT IN (SELECT DISTINCT size FROM cosignature ORDER BY size DESC LIMIT ?)",
-        (_SIZES_KEPT,),
+        "DELETE FROM cosignature WHERE log = ?1 AND size NOT IN"
+        " (SELECT DISTINCT size FROM cosignature WHERE log = ?1 ORDER BY size DESC LIMIT ?2)",
+        (log, _SIZES_KEPT),
     )
 
 

@@ -4,7 +4,8 @@
     Comity-Receipt: ?1                        in a request for a page: tell the number of the disclosure
     Comity-Receipt: 17                        in the answer: it is this party's disclosure 17
     GET /comity/receipts/17                   the receipt for it (comity-receipt/1)
-    GET /comity/consistency/40/44             that the log of 44 entries begins with that of 40: hashes, a line each
+    GET /comity/consistency/<TOKEN>/40/44     that the log of 44 entries begins with that of 40: hashes, a line each
+    GET /comity/consistency/40/44             the same of the house's log, for who has receipts from it
 
     POST /comity/acknowledgements/            what a receiver acknowledges; its signature is its credential
 
@@ -21,6 +22,7 @@ from comity.node.acknowledge import take_acknowledgement
 from comity.node.node import Node
 from comity.node.receipts import give_consistency, give_receipt
 from comity.taxii.responses import Response, respond
+from comity.tlog.origin import first_origin, name_origin
 
 __all__ = ["ACKNOWLEDGEMENTS_PATH", "answer", "is_asked", "is_receipt_path", "name_receipt", "take"]
 
@@ -30,7 +32,7 @@ _HEADER = b"comity-receipt"
 _ASKED = (_HEADER, b"?1")
 _PATH = re.compile(
     r"/comity/(?:receipts/(?P<sequence>[1-9][0-9]{0,17})"
-    r"|consistency/(?P<old>[1-9][0-9]{0,17})/(?P<new>[1-9][0-9]{0,17}))/?",
+    r"|consistency/(?:(?P<token>[0-9a-f]{16})/)?(?P<old>[1-9][0-9]{0,17})/(?P<new>[1-9][0-9]{0,17}))/?",
     re.ASCII,
 )
 
@@ -61,7 +63,9 @@ def answer(node: Node, party: PartyId, path: str) -> Response:
     if match["sequence"] is not None:
         receipt = give_receipt(node, party, int(match["sequence"]))
         return respond(200, receipt, headers={"content-type": "application/json"})
-    proof = give_consistency(node, party, int(match["old"]), int(match["new"]))
+    token = match["token"]
+    origin = first_origin(node.party) if token is None else name_origin(node.party, token)
+    proof = give_consistency(node, party, origin, int(match["old"]), int(match["new"]))
     return respond(200, proof, headers={"content-type": "text/plain; charset=utf-8"})
 
 

@@ -222,6 +222,9 @@ class TaxiiApp:
                 return tiles.give_part(self.node, scope["path"], accept_encoding=headers.get("accept-encoding"))
         party = authenticate(self.node, secret=wire.read_secret(headers))
         visit.admit(party)
+        if tiles.is_log_path(scope["path"]) and method in {"GET", "HEAD"}:
+            encoding = headers.get("accept-encoding")
+            return tiles.give_part(self.node, scope["path"], accept_encoding=encoding, party=party)
         if receipts.is_receipt_path(scope["path"]) and method in {"GET", "HEAD"}:
             return receipts.answer(self.node, party, scope["path"])
         if route is None or not writing.is_served(method, route) or route.root not in {"", party}:

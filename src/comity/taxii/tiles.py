@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shell: the log over HTTP, for its readers (C2SP tlog-tiles): one path, one part, as bytes that anybody may verify.
+"""Shell: the logs over HTTP, for their readers (C2SP tlog-tiles): one path, one part, as bytes that anybody may verify.
 
-    GET /comity/log/PARTY/checkpoint
+    GET /comity/log/PARTY/checkpoint                    that of the house
     GET /comity/log/PARTY/tile/<L>/<N>[.p/<W>]
     GET /comity/log/PARTY/tile/entries/<N>[.p/<W>]
+    GET /comity/log/PARTY/names/<N>                     what opens the entries of bundle N that name other logs
+    GET /comity/log/PARTY/<TOKEN>/checkpoint, …         that of a relationship, whose origin is comity/PARTY/<TOKEN>
 
-Whoever is no reader gets here what it gets at any path that names nothing: `taxii.server` asks `find_reader` first, and
-goes on as for any path where there is none.
+A reader whom the operator permitted reads all of them, a partner those of what it was given. Whoever may read none gets
+here what it gets at any path that names nothing: `taxii.server` asks `find_reader` first.
 """
 
 from comity.errors import AuthenticationError, NotFoundError
 from comity.ids import PartyId
 from comity.node.node import Node
-from comity.node.readers import authenticate_reader, read_part
+from comity.node.readers import authenticate_reader, find_part, read_part
 from comity.taxii import wire
 from comity.taxii.coding import compress
 from comity.taxii.responses import Response, respond
@@ -45,17 +47,17 @@ def find_reader(node: Node, *, secret: str | None) -> PartyId | None:
         return None
 
 
-def give_part(node: Node, path: str, *, accept_encoding: str | None) -> Response:
-    """200 with the part that `path` names, for a reader; entries compressed as it asks.
+def give_part(node: Node, path: str, *, accept_encoding: str | None, party: PartyId | None = None) -> Response:
+    """200 with the part that `path` names, for a reader, or for the partner `party`; entries compressed as it asks.
 
     Raises:
-        NotFoundError: it names none of this party's log.
+        NotFoundError: it names none of this party's logs that may be read.
     """
     prefix = f"{LOG_PATH}{node.party}/"
     if not path.startswith(prefix):
         raise NotFoundError("no such log")
-    name = path.removeprefix(prefix)
-    body = read_part(node, name)
+    number, name = find_part(node, path.removeprefix(prefix), party=party)
+    body = read_part(node, name, number)
     if not name.startswith("tile/"):
         return respond(200, body, headers=_headers("text/plain; charset=utf-8", _MUTABLE))
     headers = _headers("application/octet-stream", _IMMUTABLE)

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pure: what the log of a party is called (C2SP tlog-checkpoint: the origin, which is the name of its key too).
+"""Pure: what the logs of a party are called (C2SP tlog-checkpoint: the origin, which is the name of its key too).
 
-    comity/aurelia                      the first log of the party
-    comity/aurelia/9f86d081884c7d65     the log after a recovery
+    comity/aurelia                      the log of the house, from the party's founding on
+    comity/aurelia/9f86d081884c7d65     the log of a relationship, or that of the house after a recovery
+
+Which of the two one with a token is, and of which relationship, it does not say: a token is drawn at random, or is a
+keyed hash under a secret.
 
 One origin never signs two histories that do not fit. A log that lost entries which others may hold goes on under
 another origin, drawn at random: a number that counts would be given twice where one backup is restored twice.
@@ -13,21 +16,32 @@ import re
 from comity.errors import MalformedError, MalformedNote
 from comity.ids import PartyId, parse_party_id
 
-__all__ = ["TOKEN_BYTES", "first_origin", "is_origin", "next_origin", "parse_origin"]
+__all__ = ["TOKEN_BYTES", "find_token", "first_origin", "is_origin", "name_origin", "next_origin", "parse_origin"]
 
 TOKEN_BYTES = 8
 
-_ORIGIN = re.compile(r"comity/([a-z0-9.-]+)(?:/[0-9a-f]{16})?", re.ASCII)
+_ORIGIN = re.compile(r"comity/([a-z0-9.-]+)(?:/([0-9a-f]{16}))?", re.ASCII)
 
 
 def first_origin(party: PartyId) -> str:
-    """The origin of a party's log from its founding on, until a recovery."""
+    """The origin of a party's house log from its founding on, until a recovery."""
     return f"comity/{party}"
 
 
 def next_origin(party: PartyId, token: bytes) -> str:
-    """The origin after a recovery that drew `token`."""
-    return f"comity/{party}/{token.hex()}"
+    """The origin of a log for which `token` was drawn."""
+    return name_origin(party, token.hex())
+
+
+def name_origin(party: PartyId, token: str) -> str:
+    """The origin with that token, which is in hexadecimal."""
+    return f"comity/{party}/{token}"
+
+
+def find_token(origin: str) -> str | None:
+    """The token that the origin of a log ends in; None for that of a first house log, and for any other name."""
+    found = _ORIGIN.fullmatch(origin)
+    return None if found is None else found[2]
 
 
 def is_origin(origin: str, party: PartyId) -> bool:

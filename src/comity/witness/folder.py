@@ -14,7 +14,7 @@ import json
 import os
 import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from comity.config import Address, Limits, TlsFiles, format_address, parse_address
@@ -24,8 +24,9 @@ from comity.keys import create_key, open_key
 from comity.node.clock import read_clock
 from comity.node.witness import Cosigner, list_evidence, list_witnessed, take_checkpoint
 from comity.store import SqliteStore
-from comity.store.witness import StoredEvidence, StoredHead
+from comity.store.witness import StoredEvidence, StoredHead, list_origins
 from comity.tlog.note import SignatureType, VerifierKey, format_vkey, parse_vkey
+from comity.tlog.origin import find_token
 from comity.tlog.witness import WitnessAnswer, parse_add_checkpoint
 
 __all__ = ["Inspected", "Witness", "add_log", "found_witness", "inspect_witness", "open_witness", "read_logs"]
@@ -79,7 +80,7 @@ class Witness:
             StoreFull: the head could not be kept, and was not cosigned.
         """
         request = parse_add_checkpoint(body)
-        keys = self._read_logs().get(request.checkpoint.origin, ())
+        keys = self._find_keys(request.checkpoint.origin)
         return take_checkpoint(
             self.store, request, keys=keys, cosigners=[self.cosigner], now=self.clock(), folder=self.folder
         )
@@ -87,6 +88,23 @@ class Witness:
     def close(self) -> None:
         """Give the store up."""
         self.store.close()
+
+    def _find_keys(self, origin: str) -> tuple[VerifierKey, ...]:
+        """The keys of the log with this origin.
+
+        Those of a party's house log sign its other logs too (`tlog.origin`), of which so many are witnessed.
+        """
+        named = self._read_logs()
+        if origin in named:
+            return named[origin]
+        house, _, token = origin.rpartition("/")
+        if house not in named or find_token(origin) != token:
+            return ()
+        with self.store.read() as transaction:
+            known = list_origins(transaction, house)
+        if origin not in known and len(known) >= _MAX_LOGS:
+            return ()
+        return tuple(replace(key, name=origin) for key in named[house])
 
     def _read_logs(self) -> dict[str, tuple[VerifierKey, ...]]:
         """The keys of every log by its origin, read anew whenever the file has changed."""

@@ -12,6 +12,7 @@ from comity.signing import Role
 from comity.tlog.evidence import ForkEvidence, format_fork_evidence
 from comity.tlog.note import format_vkey, parse_vkey
 from comity.tlog.witness import parse_add_checkpoint
+from comity.witness import folder
 from comity.witness.folder import open_witness
 from tests.signers import NOW
 from tests.unit.cli.conftest import Comity, Party
@@ -65,6 +66,25 @@ def test_logs_are_added_one_by_one(north: Path, comity: Comity) -> None:
     other = format_vkey(History(1, origin="other.example", key_name="other").key)
     assert "other.example is witnessed" in comity("witness", "add-log", north, other).out
     assert comity("witness", "show", north, "--json").result["logs"] == ["comity/arvenia", "other.example"]
+
+
+def test_with_the_log_of_a_house_all_logs_of_the_party_are_witnessed(
+    north: Path, comity: Comity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each for itself, by the same key, up to a bound; and not those of a party whose name begins alike."""
+    house = History(length=20)
+    own, other = (History(length=20, origin=f"comity/arvenia/{digit * 16}") for digit in "01")
+    assert ask(north, own.request(0, 12)) == 404
+    assert comity("witness", "add-log", north, format_vkey(house.key)).code == 0
+    assert [ask(north, each.request(0, 12)) for each in (house, own, other)] == [200] * 3
+    assert ask(north, own.request(12, 13)) == 200
+    assert ask(north, own.request(0, 14)) == 409
+    for origin in ("comity/arvenia/x", "comity/arvenia2", f"comity/arvenia2/{'0' * 16}", f"comity/arvenia/{'A' * 16}"):
+        assert ask(north, History(length=20, origin=origin).request(0, 12)) == 404
+    assert ask(north, History(length=20, origin=f"comity/arvenia/{'2' * 16}", key_name="x").request(0, 12)) == 403
+    monkeypatch.setattr(folder, "_MAX_LOGS", 3)
+    assert ask(north, History(length=20, origin=f"comity/arvenia/{'3' * 16}").request(0, 12)) == 404
+    assert ask(north, own.request(13, 14)) == 200
 
 
 def test_two_keys_of_one_log_are_both_its_own(north: Path, comity: Comity) -> None:

@@ -12,7 +12,7 @@ import pytest
 from comity.agreement.events import EventKind
 from comity.canonical import Json, sha256_digest
 from comity.errors import LogMismatch
-from comity.ids import Digest, Instant, PartyId, parse_instant
+from comity.ids import AgreementId, Digest, Instant, PartyId, parse_instant
 from comity.node import standing
 from comity.node.audit import Audit, audit_folder
 from comity.node.node import Node
@@ -23,7 +23,7 @@ from comity.release.disclosure import Answer, EntryType, format_disclosure, form
 from comity.release.grounds import format_grounds, tag_grounds
 from comity.report import sum_by
 from comity.stix.labels import format_label
-from comity.store import log, objects
+from comity.store import log, logs, objects
 from tests.worlds import BASIS, World, make_object, object_id
 
 BOREALIA = PartyId("borealia")
@@ -128,8 +128,8 @@ def test_a_recipient_cannot_tell_which_objects_have_one_label(world: World) -> N
         world.tick()
         world.poll("borealia", limit=limit)
     with world.nodes["aurelia"].store.read() as transaction:
-        openings = log.read_openings(transaction, 0, log.read_size(transaction)).values()
-        assert len(set(log.read_grounds(transaction, 0, log.read_size(transaction)).values())) == 1
+        openings = log.read_openings(transaction, 0, log.count_entries(transaction)).values()
+        assert len(set(log.read_grounds(transaction, 0, log.count_entries(transaction)).values())) == 1
     said = [parse_disclosure(opening.content).grounds for opening in openings if opening.listing]
     assert len(said) == len(set(said)) == 4
     assert examine(world).found == 0
@@ -374,3 +374,20 @@ def test_only_the_first_problems_of_one_disclosure_are_listed(world: World) -> N
     found = problems(world)
     assert len(found) == 6
     assert found[-1] == "and 4 more of the same disclosure"
+
+
+def test_a_disclosure_in_the_log_of_another_agreement_is_found(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each log fits together, and what is given under the second agreement is in that of the first."""
+    first = world.sign_all(world.terms(title="First"))
+    world.add("aurelia", make_object("a"))
+    world.poll("borealia")
+    world.act("aurelia", first, EventKind.TERMINATE)
+    world.deliver()
+    world.sign_all(world.terms(title="Second"))
+    with world.nodes["aurelia"].store.read() as transaction:
+        number = logs.find_open_log(transaction, AgreementId(first), PartyId("borealia"))
+    monkeypatch.setattr(logs, "find_open_log", lambda *_: number)
+    world.poll("borealia")
+    found = examine(world)
+    assert found.found == 1
+    assert found.findings[0].problem == f"it is in the log of what is given under {first}"

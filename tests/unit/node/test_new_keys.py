@@ -18,9 +18,10 @@ from comity.node.backup import make_backup, restore_backup
 from comity.node.clock import draw_bytes
 from comity.node.delivery import expect_receipt, find_kept_receipt
 from comity.node.follow import plan_pull
+from comity.node.heads import sign_head
 from comity.node.journal import verify_folder
 from comity.node.lineage import read_chain
-from comity.node.node import open_node, sign_head
+from comity.node.node import open_node
 from comity.node.parties import add_party, export_manifest
 from comity.node.people import Actor, Waiting
 from comity.node.receipts import give_consistency, give_receipt

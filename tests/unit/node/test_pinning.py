@@ -28,7 +28,7 @@ from comity.node import people
 from comity.node.certificate import read_evidence, verify_evidence
 from comity.node.correspond import receive_any
 from comity.node.founding import found_node
-from comity.node.journal import list_entries, verify_folder
+from comity.node.journal import list_entries, list_relationships, verify_folder
 from comity.node.node import Node, open_node
 from comity.node.outbox import list_due
 from comity.node.parties import add_party, authenticate, create_credential, export_manifest, find_party
@@ -49,6 +49,7 @@ from comity.signing import (
     sign_document,
 )
 from comity.signing import Role as KeyRole
+from comity.store import receipts
 from tests.served import Served
 from tests.worlds import World, make_object
 
@@ -110,6 +111,8 @@ def test_a_party_that_lost_its_keys_is_pinned_anew_by_two_people(world: World, f
     before = find_party(node, AURELIA).manifest
     secret, token = create_credential(node, AURELIA), old_token(world)
     assert authenticate(node, secret=secret) == authenticate(node, secret=token) == AURELIA
+    with node.store.write() as transaction:
+        receipts.end_logs(transaction, AURELIA, {"comity/aurelia/0123456789abcdef": 7})
     envelope = export_manifest(fresh)
     with pytest.raises(VerificationError, match="party repin"):
         add_party(node, envelope, digest=own_digest(envelope), url=None)
@@ -146,13 +149,17 @@ def test_a_party_that_lost_its_keys_is_pinned_anew_by_two_people(world: World, f
     assert isinstance(entry.content, dict)
     assert (entry.content["reason"], entry.content["before"]) == (REASON, before.digest)
     assert entry.content["set_aside"] == 1
-    assert str(entry.content["seen"]).startswith("comity/aurelia\n")
+    (log,) = list_relationships(world.nodes["aurelia"])
+    assert isinstance(entry.content["seen"], list)
+    assert [str(note).splitlines()[0] for note in entry.content["seen"]] == [log.origin]
     approvals = entry.content["approvals"]
     assert isinstance(approvals, list)
     assert len(approvals) == 2
     with node.store.read() as transaction:
         ((origin, sequence),) = transaction.rows("SELECT origin, sequence FROM receipt_set_aside")
         assert transaction.rows("SELECT 1 FROM receipt") == []
+        assert (receipts.read_seen(transaction, AURELIA), receipts.read_bound(transaction, AURELIA)) == ({}, {})
+        assert receipts.read_ended(transaction, AURELIA) == {}
     assert (origin.rsplit("+", 1)[0], sequence) == ("comity/aurelia", 1)
 
 

@@ -29,6 +29,7 @@ from comity.signing import Role as KeyRole
 from comity.store import receipts
 from comity.tlog.merkle import leaf_hash, verify_inclusion
 from comity.tlog.note import parse_checkpoint, parse_note, verify_note
+from comity.tlog.origin import parse_origin
 from tests.served import Served
 from tests.unit.node.test_purge import raw
 from tests.worlds import World, make_object
@@ -120,8 +121,9 @@ def test_what_they_list_is_gone_and_their_places_verify(world: World) -> None:
     for sequence, data in whole(node):
         place = read_place(data)
         note = parse_note(place.proof.checkpoint)
-        verify_note(note, "comity/aurelia", key)
         tree = parse_checkpoint(note.text)
+        assert parse_origin(tree.origin) == "aurelia"
+        verify_note(note, tree.origin, key)
         verify_inclusion(leaf_hash(place.leaf_data), place.proof.index, tree.size, place.proof.hashes, tree.root)
         assert place == read_place(before[sequence - 1][1])
         with pytest.raises(MalformedReceipt):

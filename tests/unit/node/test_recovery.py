@@ -4,12 +4,13 @@
 import base64
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from comity.agreement.people import Role
-from comity.audit import LoggedEntry, verify_log
+from comity.audit import LoggedEntry, verify_logs
 from comity.canonical import Json, canonical_bytes, parse_signed_json
 from comity.errors import (
     AuthenticationError,
@@ -29,16 +30,19 @@ from comity.ids import PartyId
 from comity.keys import open_key
 from comity.node import recovery
 from comity.node.backup import make_backup, restore_backup
-from comity.node.journal import find_entry, verify_folder
+from comity.node.heads import split_heads
+from comity.node.journal import find_entry, list_relationships, verify_folder
 from comity.node.node import Node, open_node
 from comity.node.outbox import list_due
 from comity.node.people import Waiting
 from comity.node.purge import Forgotten, Selection, purge_by_order
-from comity.node.recovery import Recovered, recover_folder
+from comity.node.recovery import Asking, Recovered, recover_folder
 from comity.node.soundness import examine_folder
 from comity.node.succession import is_succession, list_successions, receive_succession
 from comity.release.disclosure import EntryType
-from comity.store import log
+from comity.release.recovery import Asked, parse_succession
+from comity.signing import parse_signed_document
+from comity.store import log, logs
 from comity.tlog.note import Checkpoint, format_checkpoint, format_note, parse_checkpoint, parse_note, sign_note
 from comity.tlog.origin import first_origin, next_origin, parse_origin
 from tests.unit.node.test_purge import drop_triggers
@@ -76,7 +80,9 @@ def lost_head(world: World) -> bytes:
     return (world.folder / "destroyed" / "head").read_bytes()
 
 
-def recover(world: World, *, reason: str = "disk lost", heads: dict[str, bytes] | None = None) -> Recovered:
+def recover(
+    world: World, *, reason: str = "disk lost", heads: dict[str, bytes] | None = None, witnesses: Asking | None = None
+) -> Recovered:
     done: object = None
     for role in (Role.LIAISON, Role.LEGAL):
         assert not isinstance(done, Recovered)
@@ -87,6 +93,7 @@ def recover(world: World, *, reason: str = "disk lost", heads: dict[str, bytes] 
             role=None,
             why=None,
             heads=heads or {},
+            witnesses=witnesses,
         )
     assert isinstance(done, Recovered), done
     return done
@@ -100,30 +107,69 @@ def heads_of(node: Node) -> list[tuple[int, str]]:
 def test_the_log_goes_on_under_another_name_and_everything_verifies(world: World, folder: Path) -> None:
     before = verify_folder(folder)
     known = lost_head(world)
-    size = parse_checkpoint(parse_note(known).text).size
+    house, other = split_heads(known)
+    size = parse_checkpoint(parse_note(other).text).size
     done = recover(world, heads={"the lost head": known})
-    assert (done.position, done.lost) == (before.size, size - before.size)
-    assert done.lost == 2
-    assert done.recovery.known == known
+    assert (done.position, done.entry, done.ended) == (before.house, before.size, 1)
+    assert done.lost == size - before.logs[0].size == 2
+    assert (done.recovery.known, done.recovery.others) == (house, (other,))
     assert parse_origin(done.recovery.origin) == "aurelia"
     assert done.recovery.origin != done.recovery.previous == "comity/aurelia"
     node = world.open("aurelia")
     assert node.origin == done.recovery.origin
-    entry = find_entry(node, str(done.position))
-    assert entry.leaf.type is EntryType.RECOVERY
+    entry = find_entry(node, str(done.entry))
+    assert (entry.leaf.type, entry.place) == (EntryType.RECOVERY, done.position)
     assert isinstance(entry.content, dict)
     approvals = entry.content["approvals"]
     assert isinstance(approvals, list)
     assert {item["person"] for item in approvals if isinstance(item, dict)} == {"aurelia-liaison", "aurelia-legal"}
-    assert (entry.content["known"], entry.content["reason"]) == (known.decode(), "disk lost")
+    assert (entry.content["known"], entry.content["reason"]) == (house.decode(), "disk lost")
+    assert entry.content["others"] == [other.decode()]
     # It goes on: new entries, new heads under the new name, the old ones as they were.
     world.read("borealia")
     verified = verify_folder(folder)
-    assert (verified.size, verified.origin) == (before.size + 2, done.recovery.origin)
-    assert {origin for at, origin in heads_of(node) if at <= before.size} == {"comity/aurelia"}
-    assert {origin for at, origin in heads_of(node) if at > before.size} == {done.recovery.origin}
+    assert verified.origin == done.recovery.origin
+    assert {origin for at, origin in heads_of(node) if at <= before.house} == {"comity/aurelia"}
+    assert {origin for at, origin in heads_of(node) if at > before.house} == {done.recovery.origin}
+    # The log of the relationship is as it was restored, and what is given next is in another one.
+    old, new = verified.logs
+    assert (old.size, old.closed, new.size, new.closed) == (before.logs[0].size, True, 1, False)
+    assert len({old.origin, new.origin, verified.origin, "comity/aurelia"}) == 4
     assert examine_folder(folder).is_sound
     assert not (folder / "restored").exists()
+
+
+def test_what_witnesses_have_seen_of_every_log_counts_as_lost(world: World, folder: Path) -> None:
+    """Of each log the most that is known counts, once; a log that is not here is lost whole."""
+    before, known = verify_folder(folder), lost_head(world)
+    (own,) = before.logs
+    gone = "comity/aurelia/0123456789abcdef"
+    asked = [
+        Asked(name="north", size=before.house + 4, problem=None, answered=True, others={own.origin: own.size + 1}),
+        Asked(name="south", size=before.house, problem=None, answered=True, others={own.origin: own.size + 3, gone: 5}),
+    ]
+    done = recover(world, heads={"the lost head": known}, witnesses=Asking(ask=lambda _: asked, go_on_without=False))
+    assert done.lost == 4 + 3 + 5
+    content = find_entry(world.open("aurelia"), str(done.entry)).content
+    assert isinstance(content, dict)
+    assert content["witnesses"] == [
+        {
+            "name": "north",
+            "size": before.house + 4,
+            "problem": None,
+            "logs": [{"origin": own.origin, "size": own.size + 1}],
+        },
+        {
+            "name": "south",
+            "size": before.house,
+            "problem": None,
+            "logs": sorted(
+                ({"origin": origin, "size": size} for origin, size in asked[1].others.items()),
+                key=lambda item: str(item["origin"]),
+            ),
+        },
+    ]
+    verify_folder(folder)
 
 
 def test_no_origin_has_signed_two_histories(world: World, folder: Path) -> None:
@@ -197,7 +243,7 @@ def test_an_older_store_beside_its_newer_head_is_recovered_with_that_head(world:
     shutil.copyfile(world.folder / "destroyed" / "head", folder / "head")
     with pytest.raises(RolledBack, match="comity recover"):
         open_node(folder)
-    assert recover(world).recovery.known == lost_head(world)
+    assert recover(world).recovery.others == tuple(split_heads(lost_head(world))[1:])
     world.open("aurelia")
     assert verify_folder(folder).origin != "comity/aurelia"
 
@@ -273,7 +319,7 @@ def test_a_recovery_is_never_purged(world: World, folder: Path) -> None:
             node, Selection(recipient=PartyId("borealia")), reason="x", by=world.actor("aurelia", role)
         )
     assert isinstance(purged, Forgotten)
-    assert find_entry(node, str(done.position)).content is not None
+    assert find_entry(node, str(done.entry)).content is not None
     assert verify_folder(folder).purged == 2
 
 
@@ -284,7 +330,8 @@ def test_a_head_of_the_old_name_after_a_recovery_is_refused(world: World, folder
     recover(world)
     node = world.open("aurelia")
     node._origin = "comity/aurelia"
-    world.read("borealia")
+    with node.act() as act:
+        act.record(EntryType.PEOPLE, b"{}", terms=None, recipient=None, count=1)
     with pytest.raises(LogMismatch, match="of comity/aurelia"):
         verify_folder(folder)
 
@@ -293,22 +340,17 @@ def test_a_recovery_of_another_log_is_refused(world: World, folder: Path) -> Non
     recover(world)
     node = world.open("aurelia")
     with node.store.read() as transaction:
-        heads = log.read_heads(transaction)
-        size = heads[-1][0]
-        openings = log.read_openings(transaction, 0, size)
-        leaves = log.read_entries(transaction, 0, size)
-    entries = [
-        LoggedEntry(position=p, leaf=leaf, opening=(o.salt, o.content, o.listing))
-        for p, leaf in leaves
-        for o in [openings[p]]
-    ]
+        there = logs.list_logs(transaction)
+        heads = {number: log.read_heads(transaction, number) for number in (0, *(each.number for each in there))}
+        entries = [LoggedEntry(*row) for row in log.read_logged(transaction, 0, log.count_entries(transaction))]
 
-    def read_tile(level: int, index: int) -> bytes:
+    def read_tile(level: int, index: int, number: int) -> bytes:
         with node.store.read() as transaction:
-            return log.read_tile(transaction, level, index)
+            return log.read_tile(transaction, level, index, number)
 
+    numbers = {f"comity/aurelia/{each.token}": each.number for each in there}
     with pytest.raises(LogMismatch, match="which this is not"):
-        verify_log(entries, heads, read_tile=read_tile, origin="comity/borealia", chain=[])
+        verify_logs(entries, heads, read_tile=read_tile, numbers=numbers, origin="comity/borealia", chain=[])
 
 
 # --- what partners are told -------------------------------------------------------------------------------------------
@@ -320,7 +362,12 @@ def test_partners_learn_of_it_by_a_signed_statement(world: World, folder: Path) 
     assert done.told == ("borealia",)
     world.tick(3_600_000_000)  # a recovery goes by the clock of the system
     due = [item for item in list_due(node) if is_succession(item.envelope)]
-    assert [(item.party, item.envelope) for item in due] == [("borealia", done.statement)]
+    # It is told beside what is for everybody which of its logs have ended.
+    ((party, own),) = [(item.party, item.envelope) for item in due]
+    said = parse_succession(parse_signed_document(own).payload)
+    (ended,) = (each for each in list_relationships(node) if each.closed_at is not None)
+    assert (party, [(each.origin, each.size) for each in said.logs]) == ("borealia", [(ended.origin, ended.size)])
+    assert replace(said, logs=()) == parse_succession(parse_signed_document(done.statement).payload)
     assert receive_succession(other, done.statement).new
     assert not receive_succession(other, done.statement).new
     for at in (node, other):

@@ -75,7 +75,7 @@ def test_a_sound_node_has_nothing_to_say_and_is_left_as_it_was(original: Path) -
     steps = list[Check]()
     done = examine_folder(original, lambda check, _done, _of: steps.append(check))
     assert done == Examination(findings=(), objects=3, events=done.events, entries=done.entries)
-    assert (done.events, done.entries) == (6, 12)
+    assert (done.events, done.entries) == (6, 15)
     assert {*steps} == {*Check}
     assert snapshot(original) == before
 
@@ -137,7 +137,15 @@ BREAKS = [
     ("UPDATE log_opening SET listing = 99 WHERE listing IS NOT NULL", Check.RELATIONS, "its listing is not in"),
     ("UPDATE log_opening SET grounds = 99 WHERE grounds IS NOT NULL", Check.RELATIONS, "its grounds is not in"),
     ("INSERT INTO log_opening VALUES (99, x'00', x'00', NULL, NULL)", Check.RELATIONS, "entry 99"),
-    ("INSERT INTO log_tile VALUES (0, 7, x'00')", Check.RELATIONS, "0/7"),
+    ("INSERT INTO log_tile VALUES (0, 0, 7, x'00')", Check.RELATIONS, "0/7"),
+    ("INSERT INTO log_tile VALUES (1, 0, 7, x'00')", Check.RELATIONS, "0/7"),
+    ("INSERT INTO log_tile VALUES (9, 0, 0, x'00')", Check.RELATIONS, "log_tile log 9"),
+    ("INSERT INTO log_head VALUES (9, 1, x'00')", Check.RELATIONS, "log_head log 9"),
+    ("UPDATE log_entry SET log = 9 WHERE position = (SELECT MAX(position) FROM log_entry)", Check.RELATIONS,
+     "log_entry log 9"),
+    ("INSERT INTO cosignature VALUES (9, 1, 'x', 1, x'00')", Check.RELATIONS, "cosignature log 9"),
+    ("UPDATE relationship_log SET agreement = 'x'", Check.RELATIONS, "its agreement is not in agreement"),
+    ("DELETE FROM relationship_log", Check.LOG, "which is missing"),
     ("UPDATE recipient_sequence SET last = last + 1", Check.RELATIONS, "recipient_sequence borealia"),
     ("DELETE FROM recipient_sequence", Check.RELATIONS, "recipient_sequence borealia"),
     ("UPDATE terms SET document = CAST(replace(document, 'Ashfall', 'Ashfell') AS BLOB)", Check.CONTENTS, "terms"),

@@ -115,8 +115,8 @@ def test_people_let_it_stand_and_the_next_pull_goes_on(world: World) -> None:
 def test_what_the_giver_is_told_counts_them_as_not_received(world: World) -> None:
     assert isinstance(waive(world, 3), Waived)
     assert pull(world).refused is None
-    entries = list_entries(world.nodes["aurelia"], start=-1, limit=1)
-    assert entries[0].leaf.type.value == "acknowledgement"
+    entries = list_entries(world.nodes["aurelia"], start=-2, limit=2)
+    assert [entry.leaf.type.value for entry in entries] == ["acknowledgement", "log-heads"]
     with world.nodes["borealia"].store.read() as transaction:
         ((envelope,),) = transaction.rows("SELECT envelope FROM acknowledgement WHERE sent = 1")
     said, _ = parse_acknowledgement(envelope)

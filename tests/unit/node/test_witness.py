@@ -14,6 +14,7 @@ import pytest
 from comity.errors import MalformedNote, NotFoundError, StoreFull
 from comity.ids import PartyId
 from comity.node import witness
+from comity.node import witness as node_witness
 from comity.node.node import Node, join_node
 from comity.node.parties import find_party
 from comity.node.witness import add_checkpoint, find_witness_keys, list_evidence, list_witnessed, write_evidence
@@ -141,7 +142,8 @@ def test_a_log_that_was_recovered_is_another_log(world: World) -> None:
     assert list_evidence(world.nodes["aurelia"].store) == []
 
 
-def test_a_partner_has_so_many_logs_and_no_more(world: World) -> None:
+def test_a_partner_has_so_many_logs_and_no_more(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(node_witness, "_MAX_LOGS", 16)
     log = PartnerLog(world, 20)
     for number in range(16):
         log.origin = next_origin(BOREALIA, bytes([number] * 8))

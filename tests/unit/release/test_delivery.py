@@ -45,11 +45,18 @@ def see(size: int, store: TileStore | None = None) -> Seen:
 
 
 def expect(seen: Seen | None = None) -> Expected:
-    return Expected(giver=AURELIA, recipient=BOREALIA, sequence=7, manifest=MANIFESTS[AURELIA], seen=seen, policy=None)
+    return Expected(
+        giver=AURELIA,
+        recipient=BOREALIA,
+        sequence=7,
+        manifest=MANIFESTS[AURELIA],
+        seen={} if seen is None else {"comity/aurelia": seen},
+        policy=None,
+    )
 
 
-def prove(sizes: tuple[int, int] | None) -> bytes:
-    return b"" if sizes is None else format_hashes(consistency_proof(make_store().read, *sizes))
+def prove(sizes: tuple[str, int, int] | None) -> bytes:
+    return b"" if sizes is None else format_hashes(consistency_proof(make_store().read, *sizes[1:]))
 
 
 def show(expected: Expected, *, proof: bytes | None = None, now: Instant = NOW, data: bytes = DATA) -> Shown:
@@ -71,15 +78,37 @@ def test_the_largest_checkpoint_that_was_seen_is_remembered(before: int | None, 
 @pytest.mark.parametrize("before", [3, 10, 11, 15])
 def test_another_history_is_refused_whatever_the_proof(before: int) -> None:
     other = TileStore([[leaf_hash(b"another history %d" % number) for number in range(20)]])
-    sizes = find_sizes(DATA, see(before, other))
+    sizes = find_sizes(DATA, {"comity/aurelia": see(before, other)})
     for tree in (other, make_store()):
-        proof = b"" if sizes is None else format_hashes(consistency_proof(tree.read, *sizes))
+        proof = b"" if sizes is None else format_hashes(consistency_proof(tree.read, *sizes[1:]))
         with pytest.raises(ReceiptRefused) as refused:
             show(expect(see(before, other)), proof=proof)
         assert blame(refused) == "consistency"
 
 
-@pytest.mark.parametrize("proof", [b"", b"nonsense", b"AAAA\n", prove((3, 12)), prove((3, 11))[:-1]])
+def test_what_is_given_under_an_agreement_is_in_the_log_that_was_seen_for_it() -> None:
+    """A giver that would show one history in a new log each time is refused at the second."""
+    terms = show(expect()).verified.terms
+    bound = replace(expect(), bound={terms: "comity/aurelia/0123456789abcdef"})
+    with pytest.raises(ReceiptRefused, match="under this agreement is in comity/aurelia/0123456789abcdef"):
+        show(bound)
+    assert show(replace(expect(), bound={terms: "comity/aurelia", Digest("ab" * 32): "x"})).seen.size == 11
+
+
+def test_a_log_that_ended_shows_no_tree_beyond_its_end() -> None:
+    with pytest.raises(ReceiptRefused, match="ended with 10 entries, and it shows one of 11") as refused:
+        show(replace(expect(), ended={"comity/aurelia": 10}))
+    assert blame(refused) == "log"
+    assert show(replace(expect(), ended={"comity/aurelia": 11, "comity/aurelia/0123456789abcdef": 1})).seen.size == 11
+
+
+def test_what_was_seen_of_another_log_is_no_measure() -> None:
+    expected = replace(expect(), seen={"comity/aurelia/0123456789abcdef": see(15)})
+    assert find_sizes(DATA, expected.seen) is None
+    assert show(expected).before is None
+
+
+@pytest.mark.parametrize("proof", [b"", b"nonsense", b"AAAA\n", prove(("", 3, 12)), prove(("", 3, 11))[:-1]])
 def test_a_proof_that_is_none_is_refused(proof: bytes) -> None:
     with pytest.raises(ReceiptRefused) as refused:
         show(expect(see(3)), proof=proof)

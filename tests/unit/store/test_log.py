@@ -22,7 +22,7 @@ def test_a_content_of_the_first_format_is_whole_with_its_listing(store: SqliteSt
     rest = b'{"digest":null,"id":"report--x","redacted":[],"version":"v"}]}'
     with store.write() as transaction:
         opening = log.Opening(salt=b"s" * 32, content=content)
-        log.add_entries(transaction, 0, [log.Entry(leaf=b"leaf", opening=opening, listing=log.Text(rest))])
+        log.add_entries(transaction, 0, [log.Entry(leaf=b"leaf", opening=opening, listing=log.Text(rest))], [0])
         assert log.read_openings(transaction, 0, 1) == {0: log.Opening(salt=b"s" * 32, content=content + rest)}
 
 
@@ -31,8 +31,8 @@ def test_a_listing_is_kept_once(store: SqliteStore) -> None:
     opening = log.Opening(salt=b"s" * 32, content=b'{"listing":"a"}')
     with store.write() as transaction:
         listed = log.Entry(leaf=b"leaf", opening=opening, listing=listing)
-        log.add_entries(transaction, 0, [listed, log.Entry(leaf=b"leaf", opening=opening)])
-        log.add_entries(transaction, 2, [listed])
+        log.add_entries(transaction, 0, [listed, log.Entry(leaf=b"leaf", opening=opening)], [0, 1])
+        log.add_entries(transaction, 2, [listed], [2])
         found = log.read_openings(transaction, 0, 9)
         assert [found[position].listing for position in range(3)] == [listing.data, b"", listing.data]
         assert transaction.row("SELECT count(*) FROM log_listing") == (1,)
@@ -45,7 +45,7 @@ def test_grounds_and_their_policy_are_kept_once(store: SqliteStore) -> None:
     with store.write() as transaction:
         for position, grounds in enumerate((first, second, first)):
             entry = log.Entry(leaf=b"leaf", opening=opening, grounds=grounds)
-            log.add_entries(transaction, position, [entry])
+            log.add_entries(transaction, position, [entry], [position])
         found = log.read_grounds(transaction, 0, 9)
         assert [found[position] for position in range(3)] == [first.text.data, second.text.data, first.text.data]
         assert log.read_policy(transaction, policy.digest) == policy.data

@@ -62,7 +62,7 @@ def disclose(transaction: SqliteTransaction, *parties: str | None) -> None:
             name = PartyId(party)
             sequence = last[name] = last.get(name, log.read_sequence(transaction, name)) + 1
         entries.append(log.Entry(leaf=leaf(party, sequence), opening=log.Opening(salt=b"", content=b"")))
-    log.add_entries(transaction, row[0], entries)
+    log.add_entries(transaction, row[0], entries, range(row[0], row[0] + len(entries)))
     log.write_sequences(transaction, last)
 
 
@@ -135,10 +135,10 @@ def test_a_receipt_is_kept_once_and_as_it_came(store: SqliteStore) -> None:
 def test_a_smaller_checkpoint_changes_nothing_of_what_was_seen(store: SqliteStore) -> None:
     large, small = (Seen(size=size, root=bytes(32), checkpoint=b"note") for size in (9, 8))
     with store.write() as transaction:
-        assert read_seen(transaction, GIVER) is None
-        write_seen(transaction, GIVER, large, now=NOW)
-        write_seen(transaction, GIVER, small, now=NOW)
-        assert read_seen(transaction, GIVER) == large
+        assert read_seen(transaction, GIVER) == {}
+        for origin, seen in (("one", large), ("two", small), ("one", small)):
+            write_seen(transaction, GIVER, origin, seen, agreement=None, now=NOW)
+        assert read_seen(transaction, GIVER) == {"one": large, "two": small}
 
 
 def test_evidence_is_bounded_for_each_giver_and_part(store: SqliteStore) -> None:

@@ -16,6 +16,7 @@ from comity.cli.words.journal import (
     describe_verified,
     list_entries,
     list_readers,
+    list_relationships,
 )
 from comity.cli.words.receipts import describe_receipt, describe_waived, list_refused
 
@@ -49,10 +50,23 @@ def show(session: Session, entry: str) -> int:
     cls=ActCommand,
     example="comity --node aurelia log checkpoint",
 )
+@click.option("--log", "name", metavar="LOG", help="Of the log with this origin, or whose origin ends so.")
 @click.pass_obj
-def checkpoint(session: Session) -> int:
-    """Print the last checkpoint this party signed (C2SP tlog-checkpoint), byte for byte."""
-    return session.run("log.checkpoint", {}, describe_checkpoint)
+def checkpoint(session: Session, name: str | None) -> int:
+    """Print the last checkpoint this party signed of the house's log (C2SP tlog-checkpoint), byte for byte."""
+    return session.run("log.checkpoint", {"log": name}, describe_checkpoint)
+
+
+@log.command(
+    "relationships",
+    short_help="List the logs of relationships.",
+    cls=ActCommand,
+    example="comity --node aurelia log relationships",
+)
+@click.pass_obj
+def relationships(session: Session) -> int:
+    """List the logs beside the house's: one for what is given to one recipient under one agreement."""
+    return session.run("log.relationships", {}, list_relationships)
 
 
 @log.command(
@@ -126,7 +140,7 @@ def waive(session: Session, party_id: str, through: int, reason: str) -> int:
 @click.option("--digest", metavar="D", help="The digest of the party's manifest, as you have it from elsewhere.")
 @click.pass_obj
 def verify(session: Session, digest: str | None) -> int:
-    """Verify every entry, tile and checkpoint against each other and against this party's log key.
+    """Verify every entry, tile and checkpoint of all logs against each other and against this party's log key.
 
     Nothing is written and no lock is taken: it works on a copy, and while the node is served. A mismatch names the
     entry and gives exit code 7.
@@ -145,6 +159,18 @@ def verify(session: Session, digest: str | None) -> int:
             "opened": verified.opened,
             "purged": verified.purged,
             "origin": verified.origin,
+            "house": verified.house,
+            "logs": [
+                {
+                    "origin": each.origin,
+                    "agreement": each.agreement,
+                    "recipient": each.recipient,
+                    "size": each.size,
+                    "root": base64.b64encode(each.root).decode(),
+                    "closed": each.closed,
+                }
+                for each in verified.logs
+            ],
             "manifest": verified.manifest,
         },
         describe_verified,

@@ -96,6 +96,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "log.list": journal.list_last,
     "log.show": journal.show,
     "log.checkpoint": journal.checkpoint,
+    "log.relationships": journal.list_relationships,
     "log.receipt": receipts.give,
     "log.refused": receipts.list_refused,
     "log.waive": receipts.waive,

@@ -31,6 +31,8 @@ def format_audit(audit: Audit) -> dict[str, Json]:
             "checkpoints": audit.log.checkpoints,
             "disclosures": audit.log.disclosures,
             "opened": audit.log.opened,
+            "house": audit.log.house,
+            "relationships": len(audit.log.logs),
             "manifest": audit.log.manifest,
         },
         "decided": audit.decided,

@@ -13,7 +13,7 @@ from comity.node.readers import LogReader
 from comity.release.disclosure import NOT_SHARED, OF_NO_TERMS, EntryType
 from comity.tlog.note import parse_checkpoint, parse_note
 
-__all__ = ["add_reader", "checkpoint", "list_last", "list_readers", "remove_reader", "show"]
+__all__ = ["add_reader", "checkpoint", "list_last", "list_readers", "list_relationships", "remove_reader", "show"]
 
 _MOST_LISTED = 100_000
 
@@ -31,9 +31,10 @@ def show(node: Node, arguments: Arguments) -> Outcome:
     return Outcome(result={**_describe(entry), "content": entry.content})
 
 
-def checkpoint(node: Node, _: Arguments) -> Outcome:
-    """The last checkpoint this party signed, as it was signed."""
-    signed = journal.read_checkpoint(node)
+def checkpoint(node: Node, arguments: Arguments) -> Outcome:
+    """The last checkpoint this party signed of the house's log, or of the one that is named, as it was signed."""
+    named = arguments.optional("log")
+    signed = journal.read_checkpoint(node) if named is None else journal.read_checkpoint_of(node, named)
     head = parse_checkpoint(parse_note(signed).text)
     return Outcome(
         result={
@@ -43,6 +44,22 @@ def checkpoint(node: Node, _: Arguments) -> Outcome:
             "checkpoint": signed.decode(),
         }
     )
+
+
+def list_relationships(node: Node, _: Arguments) -> Outcome:
+    """The logs beside the house's: of whom each is, and how much is in it."""
+    listed: list[Json] = [
+        {
+            "origin": item.origin,
+            "agreement": item.agreement,
+            "recipient": item.recipient,
+            "size": item.size,
+            "opened_at": format_instant(item.opened_at),
+            "closed_at": None if item.closed_at is None else format_instant(item.closed_at),
+        }
+        for item in journal.list_relationships(node)
+    ]
+    return Outcome(result={"house": node.origin, "logs": listed})
 
 
 def add_reader(node: Node, arguments: Arguments) -> Outcome:
@@ -84,6 +101,8 @@ def _describe(entry: Entry) -> dict[str, Json]:
     people = content if leaf.type in OF_NO_TERMS | {EntryType.RECALL} else {}
     return {
         "entry": entry.position,
+        "log": entry.origin,
+        "index": entry.place,
         "type": leaf.type.value,
         "at": format_instant(leaf.at),
         "terms": leaf.terms,

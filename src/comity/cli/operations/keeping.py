@@ -130,12 +130,19 @@ def recover(
             "origin": done.recovery.origin,
             "previous": done.recovery.previous,
             "known": done.recovery.known.decode("utf-8"),
-            "entry": done.position,
+            "entry": done.entry,
             "lost": done.lost,
             "witnesses": [
-                {"name": each.name, "size": each.size, "problem": each.problem, "answered": each.answered}
+                {
+                    "name": each.name,
+                    "size": each.size,
+                    "others": dict[str, Json](each.others),
+                    "problem": each.problem,
+                    "answered": each.answered,
+                }
                 for each in done.asked
             ],
+            "ended": done.ended,
             "told": list[Json](done.told),
             "statement": done.statement.decode("utf-8"),
             "approvals": describe_approvals(done.approvals),

@@ -27,6 +27,7 @@ def list_all(node: Node, _: Arguments) -> Outcome:
         result={
             "size": 0 if head is None else head.size,
             "log": format_vkey(witness.read_own_log_key(node)),
+            "logs": list[Json]([format_vkey(key) for key in witness.list_other_log_keys(node)]),
             "witnesses": list[Json]([_describe_state(state) for state in cosigning.list_states(node)]),
             "witnessed": describe_heads(witness.list_witnessed(node.store)),
             "evidence": describe_evidence(node.folder, witness.list_evidence(node.store)),
@@ -110,6 +111,8 @@ def _describe_state(state: WitnessState) -> Json:
         "url": known.url,
         "keys": [format_vkey(key) for key in known.keys],
         "size": state.size,
+        "shown": known.logs.value,
+        "logs": state.logs,
         "problem": known.problem or (last[1] if last else None),
         "problem_at": None if last is None or known.problem else format_instant(last[0]),
     }

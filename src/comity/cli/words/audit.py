@@ -36,7 +36,7 @@ def describe_audit(result: dict[str, Any]) -> str:
             [
                 (
                     "log",
-                    f"{_count(log['size'], 'entry')} under {_count(log['checkpoints'], 'checkpoint')}, all verified",
+                    _say_size(log),
                 ),
                 ("decided again", f"{result['decided']} of {_count(log['disclosures'], 'disclosure')}"),
                 ("manifest", f"{log['manifest']} (compare it with what the party gave you)"),
@@ -82,3 +82,8 @@ def _name(item: dict[str, Any]) -> str:
 def _count(number: int, what: str) -> str:
     many = f"{what[:-1]}ies" if what.endswith("y") else f"{what}s"
     return f"{number:,} {what if number == 1 else many}"
+
+
+def _say_size(log: dict[str, Any]) -> str:
+    logs, heads = _count(log["relationships"] + 1, "log"), _count(log["checkpoints"], "checkpoint")
+    return f"{_count(log['size'], 'entry')} of {logs} under {heads}, all verified"

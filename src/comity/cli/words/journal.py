@@ -13,6 +13,7 @@ __all__ = [
     "describe_verified",
     "list_entries",
     "list_readers",
+    "list_relationships",
 ]
 
 
@@ -39,6 +40,7 @@ def describe_entry(result: dict[str, Any]) -> str:
     lines = fields(
         [
             ("entry", result["entry"]),
+            ("log", f"{result['index']} of {result['log']}"),
             ("type", result["type"]),
             ("at", result["at"]),
             ("recipient", _recipient(result) if result["recipient"] else None),
@@ -66,8 +68,9 @@ def describe_verified(result: dict[str, Any]) -> str:
             f"verified: {result['size']} entries, every hash, every signature and every sequence number fits",
             *fields(
                 [
-                    ("origin", result["origin"]),
+                    ("house's log", f"{result['house']} entries, {result['origin']}"),
                     ("root", result["root"]),
+                    ("logs beside", _sum_up(result["logs"])),
                     ("checkpoints", result["checkpoints"]),
                     ("disclosures", result["disclosures"]),
                     ("purged", f"{result['purged']}, each by an entry on record" if result["purged"] else None),
@@ -77,6 +80,32 @@ def describe_verified(result: dict[str, Any]) -> str:
             ),
         ]
     )
+
+
+def _sum_up(logs: list[dict[str, Any]]) -> str | None:
+    """How many logs of relationships there are, and how much is in them."""
+    if not logs:
+        return None
+    return f"{len(logs)}, with {sum(item['size'] for item in logs)} entries"
+
+
+def list_relationships(result: dict[str, Any]) -> str:
+    """One line for each log beside the house's."""
+    if not result["logs"]:
+        return f"There is the house's log alone: {result['house']}"
+    rows = [("LOG", "RECIPIENT", "AGREEMENT", "ENTRIES", "OPENED", "")]
+    rows += [
+        (
+            item["origin"],
+            item["recipient"],
+            shorten(item["agreement"]),
+            str(item["size"]),
+            shorten_time(item["opened_at"]),
+            "closed" if item["closed_at"] else "",
+        )
+        for item in result["logs"]
+    ]
+    return "\n".join([f"the house's log: {result['house']}", *columns(rows)])
 
 
 def describe_reader(result: dict[str, Any]) -> str:

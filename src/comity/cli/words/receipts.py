@@ -20,13 +20,12 @@ def describe_verified(result: dict[str, Any]) -> str:
         f"verified: {result['giver']} gave {count} object{'' if count == 1 else 's'} to {result['recipient']}"
         f" at {result['at']}"
     )
-    log = f"comity/{result['giver']}"
     facts = fields(
         [
             ("disclosure", f"{result['sequence']} to {result['recipient']}, answer {result['answer']}"),
             ("terms", result["terms"]),
             ("channel", result["channel"]),
-            ("entry", f"{result['entry']} of {result['size']} in the log {log}"),
+            ("entry", f"{result['entry']} of {result['size']} in the log {result['log']}"),
             ("root", result["root"]),
             ("manifest", f"{result['manifest']} (compare it with what the party gave you)"),
         ],

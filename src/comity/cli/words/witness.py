@@ -14,7 +14,8 @@ def list_witnesses(result: dict[str, Any]) -> str:
     if not result["witnesses"]:
         lines.append("no witness is asked to cosign it: name some in node.toml")
     for item in result["witnesses"]:
-        lines.append(f"witness {printable(item['name'])}: cosigned {item['size']} entries")
+        beside = f", and heads of {item['logs']} more log{'' if item['logs'] == 1 else 's'}" if item["logs"] else ""
+        lines.append(f"witness {printable(item['name'])}: cosigned {item['size']} entries of the house's log{beside}")
         if item["problem"]:
             lines.append(f"  {printable(item['problem'])}")
     return "\n".join([*lines, *_list_witnessed(result)])

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: an act, and what goes on record with it: entries, tiles and a signed head of each log that it touched.
+
+All of it is written in the transaction of the act (`node.node`). An act of many disclosures signs one head for each
+log.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from comity.ids import AgreementId, Digest, Instant, PartyId
+from comity.node.heads import sign_head
+from comity.release.disclosure import SALT_BYTES, EntryType, Leaf, commit_content, format_leaf
+from comity.release.logs import MAX_HEADS, LogOpening, NamedHead, derive_origin, format_heads, format_opening
+from comity.signing import Signer
+from comity.store import Transaction, log, logs, parties
+from comity.tlog.merkle import append_leaves, leaf_hash, root_hash
+from comity.tlog.origin import find_token, name_origin
+
+__all__ = ["Act", "seal"]
+
+
+@dataclass(slots=True)
+class Act:
+    """One act of `party` under way: its transaction, its one time, and the log entries that will be written with it.
+
+    `origin` is that of its house's log.
+    """
+
+    transaction: Transaction
+    now: Instant
+    draw: Callable[[int], bytes]
+    party: PartyId
+    origin: str
+    entries: list[log.Entry] = field(default_factory=list)
+    sequences: dict[PartyId, int] = field(default_factory=dict)
+    logs: dict[tuple[AgreementId, PartyId], int] = field(default_factory=dict)
+    names_heads: bool = False
+    """Whether the heads of logs that have grown go on record though nothing else goes into the house's log."""
+
+    def record(
+        self,
+        kind: EntryType,
+        content: bytes,
+        *,
+        terms: Digest | None,
+        recipient: PartyId | None,
+        count: int,
+        listing: log.Text | None = None,
+        grounds: log.Grounds | None = None,
+        agreement: AgreementId | None = None,
+    ) -> int | None:
+        """Put an entry on record with this act; `recipient` gets its next sequence number, which comes back.
+
+        The content names `listing` and `grounds`, where it has them. With recipient and agreement it goes to the log of
+        their relationship, which is opened where there is none.
+        """
+        number = log.HOUSE if agreement is None or recipient is None else self._find_log(agreement, recipient)
+        salt = self.draw(SALT_BYTES)
+        sequence: int | None = None
+        if recipient is not None:
+            last = self.sequences.get(recipient)
+            sequence = (log.read_sequence(self.transaction, recipient) if last is None else last) + 1
+            self.sequences[recipient] = sequence
+        leaf = Leaf(
+            type=kind,
+            terms=terms,
+            recipient=recipient,
+            sequence=sequence,
+            count=count,
+            at=self.now,
+            commitment=commit_content(salt, content),
+        )
+        opening = log.Opening(salt=salt, content=content)
+        self.entries.append(
+            log.Entry(leaf=format_leaf(leaf), opening=opening, log=number, listing=listing, grounds=grounds)
+        )
+        return sequence
+
+    @property
+    def position(self) -> int:
+        """The position that the next entry of this act will have."""
+        return log.count_entries(self.transaction) + len(self.entries)
+
+    def _find_log(self, agreement: AgreementId, recipient: PartyId) -> int:
+        """The number of the log of the relationship; its opening is an entry of the house's log."""
+        key = agreement, recipient
+        if key not in self.logs:
+            found = logs.find_open_log(self.transaction, agreement, recipient)
+            self.logs[key] = self._open_log(agreement, recipient) if found is None else found
+        return self.logs[key]
+
+    def _open_log(self, agreement: AgreementId, recipient: PartyId) -> int:
+        key = parties.read_node_key(self.transaction)
+        origin = derive_origin(key, party=self.party, house=self.origin, agreement=agreement, recipient=recipient)
+        token = find_token(origin)
+        assert token is not None  # noqa: S101 (such a name has one)
+        opened = logs.add_log(self.transaction, token, agreement=agreement, recipient=recipient, now=self.now)
+        opening = LogOpening(origin=origin, agreement=agreement, recipient=recipient)
+        self.record(EntryType.LOG_OPENING, format_opening(opening), terms=None, recipient=None, count=1)
+        return opened.number
+
+
+def seal(act: Act, *, origin: str, signer: Signer) -> dict[int, bytes]:
+    """The signed head of each log that has entries of the act; `origin` is that of the house's log."""
+    transaction = act.transaction
+    first = log.count_entries(transaction)
+    _add(transaction, first, act.entries)
+    log.write_sequences(transaction, act.sequences)
+    leaves: dict[int, list[bytes]] = {}
+    for entry in act.entries:
+        leaves.setdefault(entry.log, []).append(entry.leaf)
+    house = leaves.pop(log.HOUSE, [] if act.names_heads else None)
+    heads = {
+        number: _grow(transaction, number, added, origin=_name_log(act, number), signer=signer)
+        for number, added in leaves.items()
+    }
+    if house is not None:
+        done = len(act.entries)
+        _name_heads(act)
+        _add(transaction, first + done, act.entries[done:])
+        house += [entry.leaf for entry in act.entries[done:]]
+    if house:
+        heads[log.HOUSE] = _grow(transaction, log.HOUSE, house, origin=origin, signer=signer)
+    return heads
+
+
+def _grow(transaction: Transaction, number: int, leaves: Sequence[bytes], *, origin: str, signer: Signer) -> bytes:
+    """The signed head of a log with `leaves` at its end; tiles and head are written."""
+    read_tile = partial(_read_tile, transaction, number)
+    size = log.read_size(transaction, number)
+    log.write_tiles(transaction, append_leaves(read_tile, size, list(map(leaf_hash, leaves))), number)
+    grown = size + len(leaves)
+    head = sign_head(origin, grown, root_hash(read_tile, grown), signer=signer)
+    log.add_head(transaction, grown, head, number)
+    return head
+
+
+def _name_log(act: Act, number: int) -> str:
+    found = logs.read_log(act.transaction, number)
+    assert found is not None  # noqa: S101 (entries go to logs that were opened)
+    return name_origin(act.party, found.token)
+
+
+def _name_heads(act: Act) -> None:
+    """Put the heads of all logs that have grown since the last time on record, as the end of the act."""
+    grown = logs.list_unanchored(act.transaction)
+    for start in range(0, len(grown), MAX_HEADS):
+        named = [
+            NamedHead(
+                origin=name_origin(act.party, each.token),
+                size=size,
+                root=root_hash(partial(_read_tile, act.transaction, each.number), size),
+            )
+            for each, size in grown[start : start + MAX_HEADS]
+        ]
+        act.record(EntryType.LOG_HEADS, format_heads(named), terms=None, recipient=None, count=len(named))
+    for each, size in grown:
+        logs.write_anchored(act.transaction, each.number, size)
+
+
+def _read_tile(transaction: Transaction, number: int, level: int, index: int) -> bytes:
+    return log.read_tile(transaction, level, index, number)
+
+
+def _add(transaction: Transaction, first: int, entries: Sequence[log.Entry]) -> None:
+    """Append entries, each at the end of its log."""
+    counts: dict[int, int] = {}
+    places = list[int]()
+    for entry in entries:
+        place = counts.get(entry.log)
+        if place is None:
+            place = log.count_places(transaction, entry.log)
+        places.append(place)
+        counts[entry.log] = place + 1
+    log.add_entries(transaction, first, entries, places)
