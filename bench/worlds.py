@@ -32,7 +32,7 @@ __all__ = ["ENVELOPE", "GIVER", "Built", "copy_world", "find_world", "make_envel
 
 GIVER, READER, WRITER = "aurelia", PartyId("borealia"), PartyId("meridia")
 ENVELOPE = 1_000
-FORM = 1
+FORM = 2
 """Raised when what is built changes, so that no older world is taken for this one."""
 
 _WORDS = (
@@ -108,7 +108,9 @@ def _build(folder: Path, *, objects: int, agreements: int) -> Built:
         (collection,) = list_collections(node, transaction, READER)
     for number in range(1, agreements):
         world.sign_all(world.terms(subjects=(f"national:group-{number}",), title=f"Exchange {number}"))
-    world.sign_all(world.terms(giver=WRITER, receivers=(GIVER,), title="What meridia gives"), proposer=WRITER)
+    kinds = ("indicator", "identity", "relationship", "report")
+    given = world.terms(giver=WRITER, receivers=(GIVER,), types=kinds, title="What meridia gives")
+    world.sign_all(given, proposer=WRITER)
     (written,) = list_write_collections(node, WRITER)
     secret, write_secret = create_credential(node, READER), create_credential(node, WRITER)
     world.close()

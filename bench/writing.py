@@ -31,13 +31,14 @@ from tests.worlds import World, make_object, object_id
 
 ENVELOPE = 1_000
 ROUNDS = 10
+KINDS = ("indicator", "report", "identity", "relationship")
 
 
 def make_objects(number: int) -> list[dict[str, Json]]:
     """Indicators, reports, identities and relationships, about as long as public ones."""
     made = list[dict[str, Json]]()
     for place in range(ENVELOPE):
-        kind = ("indicator", "report", "identity", "relationship")[place % 4]
+        kind = KINDS[place % 4]
         more: dict[str, Json] = {
             "description": "What is known of the Ashfall Column, its depots and its tolls. " * 5,
             "created_by_ref": object_id("identity", "author"),
@@ -69,7 +70,7 @@ def time_writing(objects: int) -> None:
     """Print the rate of the whole act, for envelopes of `objects`."""
     with TemporaryDirectory() as folder, closing(World(Path(folder))) as world:
         world.found("aurelia", "borealia")
-        world.sign_all(world.terms(giver="borealia", receivers=("aurelia",)), proposer="borealia")
+        world.sign_all(world.terms(giver="borealia", receivers=("aurelia",), types=KINDS), proposer="borealia")
         node = world.nodes["aurelia"]
         (target,) = list_write_collections(node, PartyId("borealia"))
         taken, data = list[float](), b""
@@ -90,7 +91,7 @@ def time_stream(envelopes: int) -> None:
     with TemporaryDirectory() as folder:
         world = World(Path(folder))
         world.found("aurelia", "borealia")
-        world.sign_all(world.terms(giver="borealia", receivers=("aurelia",)), proposer="borealia")
+        world.sign_all(world.terms(giver="borealia", receivers=("aurelia",), types=KINDS), proposer="borealia")
         node = world.nodes["aurelia"]
         (target,) = list_write_collections(node, PartyId("borealia"))
         secret = create_credential(node, PartyId("borealia"))

@@ -40,6 +40,7 @@ def found_parties(stage: Stage) -> None:
     )
     for party, name in NAMES.items():
         stage.run(None, "init", str(stage.folder / party), "--party", party, "--name", name)
+        stage.pull_by_hand(party)
         stage.recognise(party)
         stage.serve(party)
         stage.register(party)

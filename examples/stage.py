@@ -172,6 +172,11 @@ class Stage:
             else:
                 self.ask(party, "person", "add", person, *words)
 
+    def pull_by_hand(self, party: str) -> None:
+        """Let nothing come in by itself, so that it is seen when it does."""
+        with (self.folder / party / "node.toml").open("a", encoding="utf-8") as file:
+            file.write("\n[follow]\non = false\n")
+
     def recognise(self, party: str) -> None:
         (self.folder / party / "recognition.toml").write_text(_POLICIES[party], encoding="utf-8")
 

@@ -23,6 +23,9 @@
     [limits]                        # optional, every one of them: see `Limits`
     requests_per_second = 100
 
+    [follow]                        # optional, every one of them: see `Follow`
+    on = true
+
     [[witness]]                     # optional, as many as are asked to cosign the heads of this node's log
     party = "borealia"              # a partner, or:
     # key = "witness.north.example+0c5b7a10+BCrh…"
@@ -50,6 +53,7 @@ from comity.tlog.note import SignatureType, VerifierKey, parse_vkey
 
 __all__ = [
     "Address",
+    "Follow",
     "Limits",
     "Proxy",
     "Settings",
@@ -66,13 +70,14 @@ __all__ = [
 
 _FIELDS = frozenset(
     {"party", "name", "state", "listen", "admin", "authorities", "access_log", "tls", "proxy", "limits"}
-    | {"write_bytes_per_day", "write_objects_per_day", "witness", "content_days"}
+    | {"write_bytes_per_day", "write_objects_per_day", "witness", "content_days", "follow"}
 )
 _WRITE_BYTES = 256 * 1024 * 1024
 _WRITE_OBJECTS = 100_000
 _MIN_WRITE_BYTES = 10 * 1024 * 1024
 """One envelope of the greatest length that TAXII clients are told they may send must fit into a day."""
 _ADDRESS = re.compile(r"(?:\[([0-9a-fA-F:]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})", re.ASCII)
+_FOLLOW = {"interval_seconds": (1, 86_400), "wait_seconds": (0, 600), "at_once": (1, 64)}
 _MAX_PORT = 65_535
 _MAX_WITNESSES = 32
 _MIN_PASSPHRASE, _MAX_PASSPHRASE = 12, 1_024
@@ -112,7 +117,9 @@ class Limits:
     `unknown_per_minute` from one address and `unknown_total_per_minute` from all together. Connections: `connections`
     in all and `connections_per_address`. Seconds: `head_seconds` for a TLS handshake and for the head of a request,
     `body_seconds` for its body, `idle_seconds` between requests, `stop_seconds` for answers under way when the server
-    is told to stop. `held_bytes`: of bodies that one process is being sent and works on.
+    is told to stop. `held_bytes`: of bodies that one process is being sent and works on. `wait_seconds`: how long a
+    question of a party may wait for something to be released; `waits_per_party` and `waits`: how many do in one
+    process; what is over them is answered at once.
     """
 
     requests_per_second: int = 100
@@ -126,6 +133,23 @@ class Limits:
     idle_seconds: int = 15
     stop_seconds: int = 4
     held_bytes: int = 256 * 1024 * 1024
+    wait_seconds: int = 60
+    waits_per_party: int = 16
+    waits: int = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Follow:
+    """How `comity serve` follows partners and sources by itself, if it is `on`.
+
+    `wait_seconds` is how long a question may wait at the node of a partner that knows how to wait (0: it is not asked
+    to); others are asked every `interval_seconds`. `at_once` is how many long answers are read and taken in at a time.
+    """
+
+    on: bool = True
+    interval_seconds: int = 60
+    wait_seconds: int = 30
+    at_once: int = 4
 
 
 class WitnessedLogs(StrEnum):
@@ -175,6 +199,7 @@ class Settings:
     write_objects_per_day: int = _WRITE_OBJECTS
     witnesses: tuple[WitnessSetting, ...] = ()
     content_days: int | None = None
+    follow: Follow = field(default_factory=Follow)
 
 
 def parse_address(text: str) -> Address:
@@ -243,6 +268,7 @@ def load_settings(folder: Path) -> Settings:
             write_objects_per_day=_read_count(values, "write_objects_per_day", _WRITE_OBJECTS, least=1),
             witnesses=_parse_witnesses(values.get("witness", []), own=values["party"]),
             content_days=_read_count(values, "content_days", 0, least=1) if "content_days" in values else None,
+            follow=_parse_follow(values.get("follow", {})),
         )
     except MalformedRequest as error:
         raise ConfigError(f"{path}: {error.detail}") from error
@@ -374,6 +400,17 @@ def _parse_limits(value: object) -> Limits:
             " envelope may have a quarter"
         )
     return Limits(**table)
+
+
+def _parse_follow(value: object) -> Follow:
+    table = dict(_table("follow", value, frozenset(item.name for item in fields(Follow))))
+    if not isinstance(table.get("on", True), bool):
+        raise MalformedRequest("[follow] on must be true or false")
+    for name, (least, most) in _FOLLOW.items():
+        number = table.get(name, least)
+        if not isinstance(number, int) or isinstance(number, bool) or not least <= number <= most:
+            raise MalformedRequest(f"[follow] {name} must be a whole number from {least} to {most}")
+    return Follow(**table)
 
 
 def _parse_witnesses(value: object, *, own: str) -> tuple[WitnessSetting, ...]:

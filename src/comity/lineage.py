@@ -13,7 +13,7 @@ it are bound by the digest that each names as its previous. Only the newest has 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, starmap
 
 from comity.agreement.reader import Reader
 from comity.canonical import Json, canonical_bytes, parse_signed_json
@@ -52,6 +52,9 @@ MAX_VERSIONS = 128
 
 MAX_STEPS = 16
 """How many manifests one message can follow at once: it bounds the signatures that have to be verified."""
+
+_MOST_TRIES = 2_048
+"""Signatures held against keys for one message: a fifth of a second."""
 
 _FORMAT = "comity-lineage/1"
 _MAX_ENVELOPE = 64 * 1024
@@ -131,6 +134,8 @@ def verify_lineage(lineage: Lineage, pinned: Manifest, *, audience: PartyId, now
     start = next(place for place, version in enumerate(versions) if version.manifest.digest == pinned.digest)
     if len(versions) - start > MAX_STEPS:
         raise VerificationError(f"more than {MAX_STEPS} manifests since the one pinned here: bring them by `party add`")
+    if sum(starmap(_count_tries, pairwise(versions[start:]))) > _MOST_TRIES:
+        raise VerificationError("too many keys and signatures for one message: bring the manifests by `party add`")
     verify_chain(versions[start:], now=now)
     verify_signed_document(lineage.signed, newest, role=Role.TRANSPORT, payload_type=LINEAGE_TYPE, now=now)
     return newest
@@ -149,6 +154,12 @@ def verify_chain(versions: Sequence[Version], *, now: Instant) -> Sequence[Manif
         when = now if last else Instant(after.manifest.expires_at - 1)
         verify_successor(before.manifest, after.document, now=when)
     return [version.manifest for version in versions]
+
+
+def _count_tries(before: Version, after: Version) -> int:
+    """How often a signature may have to be held against a key, until it is known that `after` follows."""
+    keys = sum(len(item.manifest.roles[Role.MANIFEST].keys) for item in (before, after))
+    return keys * len(after.document.signatures)
 
 
 def _read_text(item: Reader) -> bytes:

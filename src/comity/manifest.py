@@ -54,6 +54,9 @@ class Role(StrEnum):
     """May be left out of a manifest: who has no such key cosigns no heads."""
 
 
+_ROLES_OF_NOTES = (Role.LOG, Role.WITNESS)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoleKeys:
     """The keys of one role, and how many distinct ones must sign."""
@@ -139,8 +142,8 @@ def parse_manifest(payload: bytes) -> Manifest:
 
     Raises:
         MalformedManifest: not that, a member missing or unknown, a key that serves two roles, is listed twice or is
-            of small order, a threshold out of reach, version 1 with a previous or a later one without; a revoked key
-            that serves a role or is listed twice.
+            of small order, a threshold out of reach, or over 1 for log or witness; version 1 with a previous or a later
+            one without; a revoked key that serves a role or is listed twice.
     """
     try:
         value = parse_signed_json(payload)
@@ -193,6 +196,11 @@ def _read_roles(value: Json) -> Mapping[Role, RoleKeys]:
     for index, key in enumerate(keys):
         if key in keys[:index]:
             raise MalformedManifest(f"key {key_id(key)} is listed twice; make one for each use", where="/roles")
+    for role in _ROLES_OF_NOTES:
+        # A line of a note is one key's, and who reads notes asks for one: more would be promised and asked by nobody.
+        if role in roles and roles[role].threshold > 1:
+            where = f"/roles/{role.value}/threshold"
+            raise MalformedManifest(f"{where} is over 1: checkpoints are signed by one key", where=where)
     return MappingProxyType(roles)
 
 

@@ -7,21 +7,19 @@ the rest goes on.
 
 import asyncio
 import re
-import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import httpx
 
-from comity.errors import ConfigError, MalformedError, MalformedRequest, PeerUnreachable, ReceiptRefused
+from comity.calls import MAX_PAGE_BYTES, TOTAL_SECONDS, Hold, Room, fetch, open_client
+from comity.canonical import OBJECT_LIMITS, parse_json
+from comity.errors import ComityError, MalformedError, MalformedRequest, PeerUnreachable, ReceiptRefused
 from comity.ids import Instant, ObjectId, PartyId, format_instant, parse_instant
 from comity.node.acknowledge import acknowledge, settle_acknowledgement
 from comity.node.delivery import expect_receipt, keep_missing, keep_refused, say_uncounted
 from comity.node.follow import Target, make_token, plan_pull
-from comity.node.ingest import Intake
 from comity.node.node import Node
 from comity.node.outbox import Outgoing, list_due, settle
 from comity.node.receive import Received, receive_shown
@@ -30,22 +28,32 @@ from comity.release.receipt import MAX_RECEIPT_BYTES
 from comity.stix.objects import BadObject
 from comity.tlog.origin import find_token
 
-__all__ = ["Pulled", "deliver", "open_client", "pull"]
-
-_TIMEOUT = httpx.Timeout(30.0, connect=5.0)
-_TOTAL_SECONDS = 120.0
-"""For one whole call: a partner that sends a byte now and then cannot hold this node for ever."""
+__all__ = [
+    "RECEIPT",
+    "Pulled",
+    "deliver",
+    "find_root",
+    "make_headers",
+    "name_page",
+    "pull",
+    "pull_targets",
+    "read_number",
+    "send_acknowledgement",
+    "take_alone",
+    "take_page",
+]
 
 _MEDIA_TYPE = "application/taxii+json;version=2.1"
-_MAX_PAGE_BYTES = 32 * 1024 * 1024
 _EMPTY = b"{}"
 """An envelope with nothing in it (TAXII 2.1 §2, §3.7)."""
 
-_RECEIPT = "comity-receipt"
+_MORE = b'{"more":true'
+
+RECEIPT = "comity-receipt"
 """The header by which the number of a disclosure is asked for, and told (`taxii.receipts`)."""
 
 _NUMBER = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
-_MAX_PROOF_BYTES = 4_096
+_MAX_PROOF_BYTES, _MAX_DISCOVERY_BYTES = 4_096, 64 * 1024
 _MOST_MISSING = 1_000
 """Disclosures that never came, whose receipts are asked for with one page; the next pull goes on from there."""
 
@@ -55,13 +63,17 @@ _WITNESS_WAITS = (0.5, 1.0, 2.0, 4.0, 8.0)
 _MAX_PAGES = 100_000
 _PAGE_OBJECTS = 1_000
 
+_ALONE = WeakKeyDictionary[Node, dict[PartyId, asyncio.Lock]]()
+"""Who takes in what a partner gave: its receipts have one order, in whatever channels it gives."""
+
 
 @dataclass(slots=True, kw_only=True)
 class Pulled:
     """What one pull brought from one channel; `withheld` when the partner's node showed no such collection.
 
     `missing` counts disclosures that never came, whose receipts were asked for; `refused` is why a page was not taken
-    in, and what is kept of it stands apart from everything else.
+    in, and what is kept of it stands apart from everything else. `in_step` says that nothing was left to be taken in;
+    `waits` that the partner's node knows how to wait; `failed` is what kept the channel from being asked to the end.
     """
 
     target: Target
@@ -72,6 +84,9 @@ class Pulled:
     missing: int = 0
     withheld: bool = False
     refused: ReceiptRefused | None = None
+    in_step: bool = False
+    waits: bool = False
+    failed: ComityError | None = None
 
 
 @dataclass(slots=True)
@@ -126,9 +141,27 @@ async def pull(node: Node, giver: PartyId) -> list[Pulled]:
     """
     targets = plan_pull(node, giver)
     async with open_client(node) as client:
-        root = await _find_root(client, node, targets[0])
-        pulled = [await _pull_channel(client, node, target, root=root) for target in targets]
-        await _acknowledge(client, node, targets[0])
+        root = await find_root(client, node, targets[0])
+        pulled = await pull_targets(client, node, targets, root=root, room=Room(1))
+    for item in pulled:
+        if item.failed is not None:
+            raise item.failed
+    return pulled
+
+
+async def pull_targets(
+    client: httpx.AsyncClient, node: Node, targets: Sequence[Target], *, root: str, room: Room
+) -> list[Pulled]:
+    """What each of the channels of one giver brought; a failure ends what is asked of it, and stands in the rest."""
+    pulled, failed = list[Pulled](), None
+    async with take_alone(node, targets[0].giver):
+        for target in targets:
+            result = Pulled(target=target, failed=failed)
+            pulled.append(result)
+            if failed is None:
+                failed = await _pull_channel(client, node, result, root=root, room=room)
+        if failed is None:
+            await send_acknowledgement(client, node, targets[0])
     return pulled
 
 
@@ -151,7 +184,7 @@ async def _deliver(client: httpx.AsyncClient, message: Outgoing) -> str | None:
     url = f"{message.url}/comity/exchange/"
     try:
         # The status says all: whatever body comes with it is not read.
-        async with asyncio.timeout(_TOTAL_SECONDS), client.stream("POST", url, content=message.envelope) as answer:
+        async with asyncio.timeout(TOTAL_SECONDS), client.stream("POST", url, content=message.envelope) as answer:
             status = answer.status_code
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
         return f"{message.url} did not answer ({_name(error)})"
@@ -160,16 +193,22 @@ async def _deliver(client: httpx.AsyncClient, message: Outgoing) -> str | None:
     return f"its node answered {status}: it does not know this party by the key used, or not yet the agreement"
 
 
-async def _find_root(client: httpx.AsyncClient, node: Node, target: Target) -> str:
-    """The URL of the API root that the partner offers this party (TAXII 2.1 §4.1)."""
-    answer = await _get(client, node, target, f"{target.url}/taxii2/")
+async def find_root(client: httpx.AsyncClient, node: Node, target: Target) -> str:
+    """The URL of the API root that the partner offers this party (TAXII 2.1 §4.1).
+
+    Raises:
+        PeerUnreachable: the partner's node did not answer, or not in TAXII.
+    """
+    answer = await _get(client, node, target, f"{target.url}/taxii2/", most=_MAX_DISCOVERY_BYTES)
     if answer.status_code != httpx.codes.OK:
         raise PeerUnreachable(
             f"{target.url} does not know this party (status {answer.status_code}); has {target.giver} pinned it?"
         )
     try:
-        root = httpx.URL(f"{target.url}/taxii2/").join(answer.json()["default"])
-    except (ValueError, KeyError, TypeError, httpx.InvalidURL) as error:
+        discovery = parse_json(answer.content, limits=OBJECT_LIMITS)
+        default = discovery.get("default") if isinstance(discovery, dict) else None
+        root = httpx.URL(f"{target.url}/taxii2/").join(default if isinstance(default, str) else "")
+    except (MalformedError, httpx.InvalidURL) as error:
         raise PeerUnreachable(f"{target.url}/taxii2/ is not a TAXII 2.1 discovery resource") from error
     here = httpx.URL(target.url)
     if (root.scheme, root.host, root.port) != (here.scheme, here.host, here.port):
@@ -178,37 +217,80 @@ async def _find_root(client: httpx.AsyncClient, node: Node, target: Target) -> s
     return str(root)
 
 
-async def _pull_channel(client: httpx.AsyncClient, node: Node, target: Target, *, root: str) -> Pulled:
-    """Pages until an empty one: `date_added` is unique, so going on from the last one loses and repeats nothing."""
-    result = Pulled(target=target)
+async def _pull_channel(
+    client: httpx.AsyncClient, node: Node, result: Pulled, *, root: str, room: Room
+) -> ComityError | None:
+    """Pages until an empty one: `date_added` is unique, so going on from the last one loses and repeats nothing.
+
+    What ended it before that, if anything did; it stands in the result too.
+    """
+    target = result.target
     reached = target.added_after
-    for _ in range(_MAX_PAGES):
-        parameters = {"limit": str(_PAGE_OBJECTS), "match[version]": "all"}
-        if reached is not None:
-            parameters["added_after"] = format_instant(reached)
-        url = f"{root}collections/{target.collection}/objects/"
-        answer = await _get(client, node, target, url, parameters=parameters, headers={_RECEIPT: "?1"})
-        if answer.status_code == httpx.codes.NOT_FOUND:
-            result.withheld = True
-            return result
-        if answer.status_code != httpx.codes.OK:
-            raise PeerUnreachable(f"{url} answered {answer.status_code}; try again later")
-        last = _read_last(answer, url)
-        if last is None:
-            return result
-        if last == reached and answer.content == _EMPTY:
-            return result  # an empty page gives back the position that it was asked from
-        if reached is not None and last <= reached:
-            raise PeerUnreachable(
-                f"{url} goes back in time in X-TAXII-Date-Added-Last; ask {target.giver} to look into it"
-            )
-        if not await _take(client, node, target, answer, result, added_after=last):
-            return result
-        reached = last
-    return result
+    try:
+        for _ in range(_MAX_PAGES):
+            async with room.enter() as hold:
+                url, parameters = name_page(target, root, reached)
+                answer = await _get(
+                    client, node, target, url, parameters=parameters, headers={RECEIPT: "?1"}, hold=hold
+                )
+                reached = await take_page(client, node, answer, result, reached=reached)
+            if reached is None:
+                return None
+    except ComityError as error:
+        result.failed = error
+    return result.failed
 
 
-async def _acknowledge(client: httpx.AsyncClient, node: Node, target: Target) -> None:
+def name_page(target: Target, root: str, reached: Instant | None) -> tuple[str, dict[str, str]]:
+    """The URL and the parameters of the page behind `reached`."""
+    parameters = {"limit": str(_PAGE_OBJECTS), "match[version]": "all"}
+    if reached is not None:
+        parameters["added_after"] = format_instant(reached)
+    return f"{root}collections/{target.collection}/objects/", parameters
+
+
+async def take_page(
+    client: httpx.AsyncClient, node: Node, answer: httpx.Response, result: Pulled, *, reached: Instant | None
+) -> Instant | None:
+    """How far the page that was asked for from `reached` brings this node; None where it is the last of its channel.
+
+    Raises:
+        PeerUnreachable: it is no page, or leads back.
+    """
+    target = result.target
+    url = f"the collection {target.collection} of {target.giver}"
+    if answer.status_code == httpx.codes.NOT_FOUND:
+        result.withheld = True
+        return None
+    if answer.status_code != httpx.codes.OK:
+        raise PeerUnreachable(f"{url} answered {answer.status_code}; try again later")
+    if not _is_taxii(answer.headers.get("content-type", "")):
+        raise PeerUnreachable(f"{url} answered with another content type than {_MEDIA_TYPE}")
+    last = _read_last(answer, url)
+    if last is None or (last == reached and answer.content == _EMPTY):
+        # An empty page gives back the position that it was asked from.
+        result.in_step = True
+        return None
+    if reached is not None and last <= reached:
+        raise PeerUnreachable(f"{url} goes back in time in X-TAXII-Date-Added-Last; ask {target.giver} to look into it")
+    if not await _take(client, node, target, answer, result, added_after=last):
+        return None
+    # As `taxii.wire` writes it. Who writes it otherwise says of itself that it has nothing more, and is asked again.
+    result.in_step = not answer.content.startswith(_MORE)
+    return last
+
+
+def take_alone(node: Node, giver: PartyId) -> asyncio.Lock:
+    """Who has it is the only one in this process that takes in what `giver` gave."""
+    return _ALONE.setdefault(node, {}).setdefault(giver, asyncio.Lock())
+
+
+def _is_taxii(content_type: str) -> bool:
+    kind, _, parameters = content_type.lower().replace(" ", "").partition(";")
+    return kind == "application/taxii+json" and parameters in {"", "version=2.1"}
+
+
+async def send_acknowledgement(client: httpx.AsyncClient, node: Node, target: Target) -> None:
     """Let the giver know what is known here of what it gave; what it does not take is sent again with the next pull."""
     waiting = acknowledge(node, target.giver)
     if waiting is None:
@@ -216,7 +298,7 @@ async def _acknowledge(client: httpx.AsyncClient, node: Node, target: Target) ->
     number, envelope = waiting
     try:
         url = f"{target.url}/comity/acknowledgements/"
-        async with asyncio.timeout(_TOTAL_SECONDS), client.stream("POST", url, content=envelope) as answer:
+        async with asyncio.timeout(TOTAL_SECONDS), client.stream("POST", url, content=envelope) as answer:
             status = answer.status_code
     except (httpx.HTTPError, httpx.InvalidURL, OSError):
         return  # people see it as work when it lasts
@@ -244,7 +326,7 @@ async def _take(
     evidence = _Evidence()
     try:
         shown = await _show(client, node, target, answer, result=result, evidence=evidence)
-        _count(result, receive_shown(node, answer.content, received, shown))
+        intake = receive_shown(node, answer.content, received, shown)
     except ReceiptRefused as refused:
         result.refused = refused
         keep_refused(
@@ -259,6 +341,10 @@ async def _take(
             proof=evidence.proof,
         )
         return False
+    result.pages += 1
+    result.added.extend(intake.added)
+    result.known += intake.known
+    result.bad.extend(intake.bad)
     return True
 
 
@@ -360,17 +446,16 @@ def _read_number(answer: httpx.Response) -> int:
     Raises:
         ReceiptRefused: it is not told.
     """
-    text = answer.headers.get(_RECEIPT, "")
-    if _NUMBER.fullmatch(text) is None:
+    number = read_number(answer)
+    if number is None:
         raise ReceiptRefused("receipt: the page came without the number of its disclosure", part="receipt")
-    return int(text)
+    return number
 
 
-def _count(result: Pulled, intake: Intake) -> None:
-    result.pages += 1
-    result.added.extend(intake.added)
-    result.known += intake.known
-    result.bad.extend(intake.bad)
+def read_number(answer: httpx.Response) -> int | None:
+    """The number of the disclosure that the page is said to be; None where none is told."""
+    text = answer.headers.get(RECEIPT, "")
+    return int(text) if _NUMBER.fullmatch(text) is not None else None
 
 
 async def _get(
@@ -381,39 +466,25 @@ async def _get(
     *,
     parameters: dict[str, str] | None = None,
     headers: dict[str, str] | None = None,
-    most: int = _MAX_PAGE_BYTES,
+    most: int = MAX_PAGE_BYTES,
+    hold: Hold | None = None,
 ) -> httpx.Response:
     """The whole answer, at most `most` bytes of it.
 
     Raises:
         PeerUnreachable: no answer, or one over the bound.
     """
-    known = {"accept": _MEDIA_TYPE, "authorization": f"Bearer {make_token(node, target.giver)}", **(headers or {})}
-    try:
-        async with (
-            asyncio.timeout(_TOTAL_SECONDS),
-            client.stream("GET", url, params=parameters, headers=known) as answer,
-        ):
-            body = await _read(answer, most=most)
-    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-        raise PeerUnreachable(
-            f"{url} did not answer ({_name(error)}); is the node running, and its URL right?"
-        ) from error
-    return httpx.Response(answer.status_code, headers=_plain(answer.headers), content=body)
+    known = {**make_headers(node, target), **(headers or {})}
+    return await fetch(client, url, parameters=parameters, headers=known, most=most, hold=hold)
 
 
-async def _read(answer: httpx.Response, *, most: int) -> bytes:
-    body = bytearray()
-    async for part in answer.aiter_bytes():
-        body += part
-        if len(body) > most:
-            raise PeerUnreachable(f"{answer.url} answered with over {most} bytes; nothing of it was kept")
-    return bytes(body)
-
-
-def _plain(headers: httpx.Headers) -> dict[str, str]:
-    """The headers without those that speak of an encoding already undone."""
-    return {name: value for name, value in headers.items() if name not in {"content-encoding", "content-length"}}
+def make_headers(node: Node, target: Target) -> dict[str, str]:
+    """Those of every question to a giver, with a token for this one."""
+    return {
+        "accept": _MEDIA_TYPE,
+        "accept-encoding": "gzip",
+        "authorization": f"Bearer {make_token(node, target.giver)}",
+    }
 
 
 def _read_last(answer: httpx.Response, url: str) -> Instant | None:
@@ -429,40 +500,3 @@ def _read_last(answer: httpx.Response, url: str) -> Instant | None:
 
 def _name(error: Exception) -> str:
     return str(error) or type(error).__name__
-
-
-@asynccontextmanager
-async def open_client(node: Node) -> AsyncIterator[httpx.AsyncClient]:
-    """One client per errand: no cookies, no redirects, no proxies from the environment."""
-    verify = _trust(node.settings.authorities)
-    async with httpx.AsyncClient(timeout=_TIMEOUT, follow_redirects=False, trust_env=False, verify=verify) as client:
-        yield client
-
-
-def _trust(authorities: Path | None) -> ssl.SSLContext:
-    """Whose certificates partners' nodes have to show: those of the authorities in the file, else the usual ones.
-
-    Raises:
-        ConfigError: the file cannot be used.
-    """
-    try:
-        # Read anew when the file has changed: to read all the usual ones takes longer than most errands.
-        return _load_authorities(authorities, () if authorities is None else _mark(authorities))
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(
-            f"{authorities}: no certificate of an authority in PEM can be read there ({error}); correct authorities in"
-            " node.toml"
-        ) from error
-
-
-def _mark(path: Path) -> tuple[int, ...]:
-    """What is another one when the file is, also where it was given the time of the one before."""
-    found = path.stat()
-    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
-
-
-@lru_cache(maxsize=4)
-def _load_authorities(authorities: Path | None, _: tuple[int, ...]) -> ssl.SSLContext:
-    if authorities is None:
-        return httpx.create_ssl_context(trust_env=False)
-    return ssl.create_default_context(cafile=authorities)

@@ -17,7 +17,6 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import product
 from typing import Protocol
 
 from cryptography.exceptions import InvalidSignature
@@ -320,11 +319,22 @@ def _check_threshold(document: SignedDocument, manifest: Manifest, role: Role) -
 
 
 def _signing_keys(document: SignedDocument, keys: Sequence[bytes]) -> frozenset[bytes]:
-    """Those of `keys` by which some signature of the document verifies: each counts once."""
+    """Those of `keys` by which some signature of the document verifies: each counts once.
+
+    Each key is tried first on what claims to be by it; whatever is claimed, no signature is left out.
+    """
     message = pae(document.payload_type, document.payload)
     found: set[bytes] = set()
-    for key, signature in product(keys, document.signatures):
-        with suppress(BadSignature):
-            verify_signature(message, signature.sig, public_key=key)
+    for key in keys:
+        name = key_id(key)
+        claimed = sorted(document.signatures, key=lambda signature: signature.keyid != name)
+        if any(_verifies(message, signature.sig, key) for signature in claimed):
             found.add(key)
     return frozenset(found)
+
+
+def _verifies(message: bytes, signature: bytes, key: bytes) -> bool:
+    with suppress(BadSignature):
+        verify_signature(message, signature, public_key=key)
+        return True
+    return False

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
+from comity.calls import open_client
 from comity.config import WitnessedLogs
 from comity.errors import MalformedNote, RolledBack
 from comity.node.cosigning import (
@@ -31,7 +32,6 @@ from comity.node.cosigning import (
 from comity.node.follow import make_token
 from comity.node.heads import split_heads
 from comity.node.node import Node
-from comity.peers import open_client
 from comity.release.recovery import Asked
 from comity.tlog.note import NoteSignature, parse_checkpoint, parse_note
 from comity.tlog.witness import MAX_REQUEST_BYTES, parse_cosignatures, parse_size

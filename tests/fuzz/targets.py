@@ -53,6 +53,7 @@ _LEAF = Leaf(
 )
 _BESIDE: Mapping[str, Mapping[str, Any]] = {
     "agreement.drafting.parse_bases": {"party": AURELIA},
+    "agreement.receiving.parse_receipt_terms": {"party": PartyId("borealia")},
     "canonical.parse_json": {"limits": OBJECT_LIMITS},
     "taxii.wire.parse_cursor": _CURSOR,
 }

@@ -54,6 +54,8 @@ class Played:
         self.events: dict[str, str] = {}
         self.ids = {item.name: item.object.id for item in scenario.items}
         world.found(*scenario.manifests)
+        for node in world.nodes.values():
+            node._last = Instant(0)  # they were founded today, and the scenario plays at its own time
         for party, policy in scenario.policies.items():
             (world.folder / party / "recognition.toml").write_text(write_policy(policy))
         real_ids: dict[str, str] = {}

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import certifi
 import pytest
 
 from comity import peers
@@ -161,14 +160,3 @@ def test_a_failure_leaves_nobody_busy(world: World, monkeypatch: pytest.MonkeyPa
 def test_where_nothing_is_due_nothing_is_opened(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(peers, "open_client", None)
     assert asyncio.run(deliver(world.nodes["aurelia"])) == 0
-
-
-def test_authorities_are_read_anew_when_their_file_has_changed(tmp_path: Path) -> None:
-    file = tmp_path / "authorities.pem"
-    usual = peers._trust(None)
-    assert peers._trust(None) is usual
-    file.write_bytes(Path(certifi.where()).read_bytes())
-    first = peers._trust(file)
-    assert peers._trust(file) is first
-    file.touch()
-    assert peers._trust(file) is not first

@@ -109,6 +109,8 @@ NEEDS: Mapping[str, Need] = {
     # What lets other keys speak for a partner, or lets something stand that its giver does not show.
     "repin": _TWO,
     "waive": _TWO,
+    # What this party may do with what comes in under no agreement.
+    "source": _TWO,
     # A manifest binds the party: by it partners know whose signatures are its own.
     "rotate": _KEYS,
     "renew": _KEYS,
@@ -116,6 +118,7 @@ NEEDS: Mapping[str, Need] = {
     "revoke-key": _STOP,
     "recall": _RECALL,
     "keep-recalled": _ONE,
+    "drop-source": _STOP,
     "terminate": _ONE,
     "reject": _ONE,
     "withdraw": _ONE,

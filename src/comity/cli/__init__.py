@@ -33,6 +33,8 @@ _COMMANDS = {
     "approvals": "people:approvals",
     "explain": "objects:explain",
     "pull": "objects:pull",
+    "follow": "follow:follow",
+    "source": "sources:source",
     "reach": "reach:reach",
     "retention": "retention:retention",
     "recall": "recalls:recall",

@@ -8,8 +8,9 @@
 5. have the head of the log cosigned by the witnesses, some seconds after it has grown;
 6. do what time brings without anybody acting, and delete what is due, at the start and twice a minute;
    have patterns read that wait for it, which is looked for twice a second;
-7. take the certificate and the access log anew when told to by SIGHUP;
-8. when told to stop: take no more, finish what is being sent within `stop_seconds`, cut the rest.
+7. follow partners, unless the settings say that it does not (`following`);
+8. take the certificate and the access log anew when told to by SIGHUP;
+9. when told to stop: take no more, finish what is being sent within `stop_seconds`, cut the rest.
 
 With `--workers` partners are answered by processes that this one starts (`taxii.workers`); all the rest stays here.
 """
@@ -34,6 +35,7 @@ from comity.cli.reply import Exit, Json, Reply, describe_bug
 from comity.cli.session import Session
 from comity.config import Address, parse_address
 from comity.errors import ComityError, StoreBusy
+from comity.following import Follower
 from comity.ids import AgreementId, PartyId
 from comity.node.node import Node, open_node
 from comity.node.purge import purge_due
@@ -137,6 +139,7 @@ async def _serve(session: Session, node: Node, address: Address, *, workers: int
             serving.keep_up_always(),
             serving.check_always(),
             serving.cosign_always(),
+            serving.follow_always(),
         )
         working = [asyncio.create_task(one) for one in always]
         _say_ready(session, node, bound, encrypted=serving.server.encrypted)
@@ -264,6 +267,19 @@ class _Serving:
                 _log.error("the head could not be cosigned: %s", error.detail)
             except Exception:  # noqa: BLE001 (the process must go on serving: a head without cosignatures is a good one)
                 _log.exception("the head could not be cosigned")
+
+    async def follow_always(self) -> None:
+        """Follow partners for as long as this process serves."""
+        if not self._node.settings.follow.on:
+            return
+        while True:
+            try:
+                await Follower(self._node).follow_always()
+            except ComityError as error:
+                _log.error("partners could not be followed: %s", error.detail)
+            except Exception:  # noqa: BLE001 (the process must go on serving)
+                _log.exception("partners could not be followed")
+            await asyncio.sleep(_DELIVERY_PAUSE_SECONDS)
 
     async def _keep_up_once(self) -> None:
         done = keep_up(self._node)

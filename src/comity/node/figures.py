@@ -2,13 +2,15 @@
 """Shell: the figures of a node that an operator watches: counts and dates, and nothing of any object."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from comity.agreement.transitions import State
 from comity.ids import Instant, PartyId
+from comity.node.follow import Followed, list_followed
 from comity.node.node import Node
 from comity.node.parties import read_manifests
+from comity.node.sources import list_followed_sources
 from comity.node.standing import list_dossiers
 from comity.store import agreements, log
 
@@ -17,12 +19,16 @@ __all__ = ["Figures", "read_figures"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """How much is on record, what waits, and what runs out when. `manifests` has this party's own among them."""
+    """How much is on record, what waits, and what runs out when. `manifests` has this party's own among them.
+
+    `followed` are the channels that are followed, those that are closed now left out.
+    """
 
     log_entries: int
     outbox: int
     agreements: Mapping[State, int]
     manifests: Mapping[PartyId, Instant]
+    followed: Sequence[Followed] = ()
 
 
 def read_figures(node: Node) -> Figures:
@@ -32,6 +38,7 @@ def read_figures(node: Node) -> Figures:
         UnavailableError, CorruptionError: the store cannot be read.
     """
     now = node.clock()
+    followed = [item for item in list_followed(node) if item.closed is None] + list_followed_sources(node)
     with node.store.read() as transaction:
         states = Counter(dossier.standing(now=now).state for dossier in list_dossiers(node, transaction))
         return Figures(
@@ -39,4 +46,5 @@ def read_figures(node: Node) -> Figures:
             outbox=agreements.count_undelivered(transaction),
             agreements={state: states[state] for state in State},
             manifests={party: manifest.expires_at for party, manifest in read_manifests(transaction).items()},
+            followed=followed,
         )

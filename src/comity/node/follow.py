@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shell: which collections of a partner this node follows, and from where.
+"""Shell: which collections of a partner this node follows, from where, and how it went.
 
 A collection's id follows from the agreement, so nobody has to be told what exists: this node asks only for channels of
 agreements on its own record, and never learns, or asks for, anything else a partner may hold.
+
+How far behind this node is nobody here can know: what a partner has released and not told is not known. What is known
+is when it last had nothing more; whatever is missing here was released after that.
 """
 
 from collections.abc import Iterator
@@ -19,11 +22,30 @@ from comity.node.node import Node
 from comity.node.parties import find_party
 from comity.node.standing import Dossier, collection_id, list_dossiers
 from comity.signing import Role
-from comity.store import Transaction, pulls
+from comity.store import Transaction, parties, pulls
+from comity.store.changes import read_changes
+from comity.store.parties import StoredParty
+from comity.store.pulls import Progress
 
-__all__ = ["Target", "make_token", "plan_pull"]
+__all__ = [
+    "Followed",
+    "Progress",
+    "Target",
+    "find_pause",
+    "list_followed",
+    "list_givers",
+    "make_token",
+    "note_failed",
+    "note_in_step",
+    "plan_pull",
+    "read_plan_mark",
+]
 
 _NONCE_BYTES = 16
+_MAX_PROBLEM = 500
+_LONGEST_PAUSE = 300.0
+_LEAST_BETWEEN_NOTES = 10_000_000
+"""Microseconds between two notes that a channel is in step: a partner that waits says so again and again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +115,104 @@ def _find_given(node: Node, transaction: Transaction, giver: PartyId) -> Iterato
         for channel in terms.channels:
             if (giver, node.party) in channel.pairs(standing.members | terms.founders):
                 yield dossier, standing, channel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Followed:
+    """How it stands with one channel in which a partner gives to this party; `closed` is why nothing is asked for.
+
+    Of a source (`node.sources`) the record stands in the place of the agreement, its collection in that of the channel.
+    """
+
+    giver: str
+    agreement: str
+    title: str
+    channel: str
+    collection: str
+    position: Instant | None
+    progress: Progress
+    closed: str | None
+
+
+def list_givers(node: Node) -> list[PartyId]:
+    """The partners that may give to this party now, and whose nodes are known."""
+    with node.store.read() as transaction:
+        partners = [item.id for item in parties.list_parties(transaction) if item.url and item.id != node.party]
+        return [giver for giver in partners if _may_give(node, transaction, giver)]
+
+
+def list_followed(node: Node) -> list[Followed]:
+    """Every channel in which a partner gives to this party, by partner, whether it is open now or not."""
+    with node.store.read() as transaction:
+        return [
+            _describe(node, transaction, partner, found)
+            for partner in parties.list_parties(transaction)
+            for found in _find_given(node, transaction, partner.id)
+        ]
+
+
+def _describe(
+    node: Node, transaction: Transaction, partner: StoredParty, found: tuple[Dossier, Standing, Channel]
+) -> Followed:
+    dossier, standing, channel = found
+    terms = standing.current or standing.latest
+    obstacle = standing.obstacle(channel, partner.id, node.party)
+    closed = None if obstacle is None else _say_closed(standing, terms, channel, obstacle)
+    if closed is None and partner.url is None:
+        closed = f"the address of {partner.id}'s node is not known; set it with `party add FILE --url URL`"
+    name = collection_id(dossier.id, channel.id, giver=partner.id, recipient=node.party)
+    return Followed(
+        giver=partner.id,
+        agreement=dossier.id,
+        title=terms.title,
+        channel=channel.id,
+        collection=name,
+        position=pulls.read_position(transaction, partner.id, name),
+        progress=pulls.read_progress(transaction, partner.id, name),
+        closed=closed,
+    )
+
+
+def read_plan_mark(node: Node) -> int:
+    """A number that is another one whenever what may be followed may have changed, but by the clock alone."""
+    return read_changes(node.store)
+
+
+def note_in_step(node: Node, giver: str, collection: str) -> None:
+    """The giver had nothing more in the collection. Where that was noted some seconds ago it stays as it is."""
+    with node.store.read() as transaction:
+        known = pulls.read_progress(transaction, giver, collection)
+    recent = known.in_step_at is not None and 0 <= node.clock() - known.in_step_at < _LEAST_BETWEEN_NOTES
+    # What came in since must be told to be all, and what failed to be past.
+    if recent and known.problem is None and (known.taken_at or 0) <= (known.in_step_at or 0):
+        return
+    with node.act() as act:
+        pulls.note_in_step(act.transaction, giver, collection, now=act.now)
+
+
+def note_failed(node: Node, giver: str, collection: str, problem: str, *, fraction: float) -> float:
+    """In how many seconds to try again. `fraction`, from 0 to 1, is drawn at random."""
+    with node.act() as act:
+        failures = pulls.note_failure(act.transaction, giver, collection, now=act.now, problem=problem[:_MAX_PROBLEM])
+        seconds = find_pause(failures, fraction)
+        pulls.set_due(act.transaction, giver, collection, Instant(act.now + int(seconds * 1_000_000)))
+    return seconds
+
+
+def find_pause(failures: int, fraction: float) -> float:
+    """Seconds before the next try after so many failures: doubled for each, to five minutes; half of it by chance.
+
+    Without chance all who failed together, because one node was away, would come back together.
+    """
+    longest = min(2.0 ** min(failures, 16), _LONGEST_PAUSE)
+    return longest * (0.5 + 0.5 * fraction)
+
+
+def _may_give(node: Node, transaction: Transaction, giver: PartyId) -> bool:
+    return any(
+        standing.obstacle(channel, giver, node.party) is None
+        for _, standing, channel in _find_given(node, transaction, giver)
+    )
 
 
 def make_token(node: Node, audience: PartyId) -> str:

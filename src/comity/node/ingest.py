@@ -27,7 +27,7 @@ from comity.node.relabel import relabel
 from comity.node.schemas import read_schemas
 from comity.node.steps import Steps, finish
 from comity.node.withdrawal import check_recalled
-from comity.release.receiving import Restrictions, make_unrestricted
+from comity.release.receiving import Restrictions, count_as, make_unrestricted
 from comity.stix.labels import Label, Tags, join_tags, make_label, read_tags, restate
 from comity.stix.markings import TLP_IDS, Markings, read_markings
 from comity.stix.objects import (
@@ -277,6 +277,7 @@ class _Labels:
         # up by its place there. It is kept with the label: nothing else can take that place.
         self._made: dict[tuple[str, int, int], tuple[Markings, Tags, Label]] = {}
         self._plain: dict[tuple[Json, ...], Label] = {}
+        self._counted: dict[int, tuple[Markings, Markings]] = {}
 
     def make(self, item: StixObject, value: dict[str, Json]) -> Label:
         """The label of one object by itself.
@@ -295,6 +296,10 @@ class _Labels:
 
     def _make(self, item: StixObject, value: dict[str, Json]) -> Label:
         markings, tags = read_markings(value, definitions=self._definitions), read_tags(value)
+        if self._restrictions.unmarked is not None:
+            markings = self._counted.setdefault(
+                id(markings), (markings, count_as(markings, self._restrictions.unmarked))
+            )[1]
         alike = item.type, id(markings), id(tags)
         made = self._made.get(alike)
         if made is None:

@@ -13,7 +13,7 @@ from comity.errors import ConflictError, CorruptionError, UnknownKey, Verificati
 from comity.exchange import EVENT_TYPE, endorse_message, parse_message
 from comity.ids import Instant, PartyId
 from comity.letters.letter import LETTER_TYPE
-from comity.lineage import Version, make_lineage, parse_lineage, verify_lineage
+from comity.lineage import LINEAGE_TYPE, Version, make_lineage, parse_lineage, verify_lineage
 from comity.node.node import Act, Node
 from comity.release.disclosure import CredentialChange, EntryType, format_credential_content
 from comity.release.pins import format_key_content
@@ -26,6 +26,7 @@ from comity.signing import (
     key_id,
     parse_manifest,
     parse_signed_document,
+    verify_signed_document,
 )
 from comity.store import Transaction, agreements, parties
 
@@ -66,18 +67,22 @@ def receive_lineage(node: Node, signed: SignedDocument) -> Manifest:
     lineage = parse_lineage(signed)
     if lineage.party == node.party:
         raise VerificationError("a message of this node's own came back as another's")
+    newest = lineage.versions[-1].manifest
+    # Before anything is read for it: whoever sends this has to hold the key that it names. That the manifest has run
+    # out by now is told by the one in force.
+    signed_at = min(node.clock(), Instant(newest.expires_at - 1))
+    verify_signed_document(lineage.signed, newest, role=Role.TRANSPORT, payload_type=LINEAGE_TYPE, now=signed_at)
     with node.act() as act:
-        chain = read_chain(act.transaction, lineage.party)
-        if not chain:
+        digest = parties.read_pinned(act.transaction, lineage.party)
+        if digest is None:
             raise UnknownKey(f"{lineage.party} is not a party this node has pinned")
-        pinned = chain[-1].manifest
-        newest = lineage.versions[-1].manifest
+        told = {version.manifest.digest for version in lineage.versions}
+        kept = parties.read_manifests_of(act.transaction, lineage.party, told | {digest})
+        pinned = _parse(kept[digest])
         # An older message may arrive late: what it says is known. Whose signature it carries is asked all the same.
-        held = next((item.manifest for item in chain if item.manifest.digest == newest.digest), pinned)
-        # That it has run out by now is told by the one in force.
-        when = act.now if held is pinned else min(act.now, Instant(held.expires_at - 1))
+        held = _parse(kept[newest.digest]) if newest.digest in kept else pinned
+        when = act.now if held.digest == digest else min(act.now, Instant(held.expires_at - 1))
         verify_lineage(lineage, held, audience=node.party, now=when)
-        kept = {item.manifest.digest for item in chain}
         for version in lineage.versions:
             if version.manifest.version > pinned.version:
                 put_manifest(act, version, before=pinned, url=None)
@@ -85,6 +90,10 @@ def receive_lineage(node: Node, signed: SignedDocument) -> Manifest:
             elif version.manifest.digest not in kept:
                 parties.put_manifest(act.transaction, version.manifest, envelope=version.envelope)
     return pinned
+
+
+def _parse(envelope: bytes) -> Manifest:
+    return parse_manifest(parse_signed_document(envelope).payload)
 
 
 def put_manifest(
@@ -98,7 +107,7 @@ def put_manifest(
         ConflictError: the bound of versions is reached, or it lists a key of another party.
     """
     manifest = version.manifest
-    if len(parties.list_chain(act.transaction, manifest.party)) >= _MOST_KEPT:
+    if parties.count_chain(act.transaction, manifest.party) >= _MOST_KEPT:
         raise ConflictError(f"{_MOST_KEPT} manifests of {manifest.party} are kept here, which is the bound")
     check_keys(act.transaction, manifest)
     parties.put_party(act.transaction, manifest, envelope=version.envelope, url=url, now=act.now)

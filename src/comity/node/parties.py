@@ -27,7 +27,7 @@ from comity.node.node import Act, Node
 from comity.release.disclosure import CredentialChange, EntryType, format_credential_content
 from comity.signing import Manifest, SignedDocument, parse_manifest, parse_signed_document, verify_manifest
 from comity.signing import verify_successor as verify_next
-from comity.store import Transaction, agreements, parties
+from comity.store import Transaction, agreements, parties, sources
 from comity.store.changes import read_changes
 from comity.store.parties import StoredCredential
 
@@ -99,6 +99,8 @@ def add_party(node: Node, envelope: bytes, *, digest: Digest | None, url: str | 
         claimed = parse_manifest(document.payload)
         if claimed.party == node.party:
             raise ConflictError(f"{claimed.party} is this node's own party; a partner cannot have the same id")
+        if sources.is_originator(act.transaction, claimed.party):
+            raise ConflictError(f"{claimed.party} stands for a source here (`source list`), and can be no partner")
         known = parties.read_party(act.transaction, claimed.party)
         if known is not None and known.manifest == claimed.digest and digest in {None, claimed.digest}:
             manifest = claimed

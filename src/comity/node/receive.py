@@ -78,7 +78,7 @@ def receive_page(node: Node, data: bytes, received: Received, *, shown: Shown | 
         if shown is not None and intake.outside:
             _keep_outside(act, received, shown, intake)
         if received.added_after is not None:
-            pulls.set_position(act.transaction, received.giver, received.collection, received.added_after)
+            pulls.set_position(act.transaction, received.giver, received.collection, received.added_after, now=act.now)
     return join_intakes([intake], read.checked.bad)
 
 

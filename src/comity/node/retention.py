@@ -18,12 +18,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from comity.agreement.duration import add_duration
+from comity.agreement.duties import Retention, Survival
 from comity.agreement.lifecycle import Standing
+from comity.agreement.receiving import parse_receipt_terms
 from comity.agreement.retention import NOTICE, Clause, Delete, Judgement, Keep, Review, Rule, find_reach, judge_rules
-from comity.agreement.terms import Terms
 from comity.agreement.transitions import State
 from comity.errors import TransitionError, UnavailableError
-from comity.ids import Digest, Instant, ObjectId, PartyId, format_instant
+from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId, format_instant
 from comity.node.explain import find_object
 from comity.node.node import Act, Node
 from comity.node.people import normalise_text
@@ -31,7 +32,7 @@ from comity.node.relabel import relabel
 from comity.node.standing import Dossier, list_dossiers
 from comity.release.disclosure import DisclosedObject, EntryType, format_purge, format_review
 from comity.stix.markings import TLP_IDS
-from comity.store import Transaction, arrivals, deletions, objects, purges, received
+from comity.store import Transaction, arrivals, deletions, objects, purges, received, sources
 from comity.store.deletions import Tombstone
 from comity.store.objects import StoredObject
 
@@ -58,6 +59,7 @@ _BATCH = 100
 """Deletions in one transaction: others wait for no more than these, and a crash undoes no more."""
 
 _MAX_TEXT = 4_096
+_NO_SURVIVAL = Survival(duties=frozenset(), delete_within=None)
 _ENDED = frozenset({State.TERMINATED, State.EXPIRED})
 
 
@@ -96,10 +98,20 @@ class Purged:
 
 
 @dataclass(frozen=True, slots=True)
-class _Ground:
-    """The terms on record, by hash, and when the agreement of each ended."""
+class _Text:
+    """What a text on record says of keeping. A record of a source (`node.sources`) is its own agreement."""
 
-    terms: Mapping[Digest, Terms]
+    agreement_id: AgreementId
+    hash: Digest
+    retention: Retention | None
+    survival: Survival
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """The texts on record, by hash, and when the agreement of each ended."""
+
+    terms: Mapping[Digest, _Text]
     ended_at: Mapping[Digest, Instant | None]
 
     def rules(self, came: Iterable[arrivals.Arrival]) -> list[Rule]:
@@ -237,12 +249,16 @@ def find_end(dossier: Dossier, party: PartyId, *, now: Instant) -> Instant | Non
 
 
 def _read_ground(node: Node, transaction: Transaction, *, now: Instant) -> _Ground:
-    terms, ended_at = dict[Digest, Terms](), dict[Digest, Instant | None]()
+    terms, ended_at = dict[Digest, _Text](), dict[Digest, Instant | None]()
     for dossier in list_dossiers(node, transaction):
         end = find_end(dossier, node.party, now=now)
         for version in dossier.versions:
-            terms[version.hash] = version
+            terms[version.hash] = _Text(version.agreement_id, version.hash, version.retention, version.survival)
             ended_at[version.hash] = end
+    for document in sources.list_records(transaction):
+        record = parse_receipt_terms(document, party=node.party)
+        terms[record.hash] = _Text(AgreementId(record.hash), record.hash, record.retention, _NO_SURVIVAL)
+        ended_at[record.hash] = None
     return _Ground(terms, ended_at)
 
 

@@ -68,6 +68,7 @@ __all__ = [
     "format_purge",
     "format_reader_content",
     "format_review",
+    "format_source_content",
     "parse_leaf",
     "verify_opening",
 ]
@@ -112,6 +113,7 @@ class EntryType(StrEnum):
     RECALL = "recall"
     LOG_OPENING = "log-opening"
     LOG_HEADS = "log-heads"
+    SOURCE = "source"
 
 
 NOT_SHARED = frozenset({EntryType.REVIEW, EntryType.PURGE, EntryType.RECOVERY, EntryType.RECALL})
@@ -126,6 +128,7 @@ OF_NO_TERMS = frozenset(
         EntryType.KEY_ROTATION,
         EntryType.LOG_OPENING,
         EntryType.LOG_HEADS,
+        EntryType.SOURCE,
     }
 )
 """What a party records of who may come in, by which keys, of what is known to have been given, and of its logs: of no
@@ -265,6 +268,22 @@ def format_credential_content(
             "party": party,
             "credential": credential,
             "expires_at": None if expires_at is None else format_instant(expires_at),
+        }
+    )
+
+
+def format_source_content(
+    name: str, *, url: str, collection: str, record: Digest | None, approvals: Sequence[Approval]
+) -> bytes:
+    """The content of a source entry, canonical: from where what is taken in, under which record; null: no more."""
+    return canonical_bytes(
+        {
+            "format": "comity-source/1",
+            "source": name,
+            "url": url,
+            "collection": collection,
+            "record": record,
+            "approvals": describe_approvals(approvals),
         }
     )
 

@@ -46,7 +46,7 @@ from comity.errors import (
     UnknownKey,
     VerificationError,
 )
-from comity.ids import Digest, Instant, PartyId
+from comity.ids import Digest, Instant, PartyId, format_instant
 from comity.release.contents import Disclosure, parse_disclosure, parse_listing
 from comity.release.disclosure import SALT_BYTES, Answer, DisclosedObject, EntryType, Leaf, commit_content, parse_leaf
 from comity.release.receiving import find_restrictions
@@ -275,8 +275,9 @@ def verify_receipt(
     """What the receipt shows, every part of it held against the next.
 
     `manifests` are those that the reader trusts, from wherever; that of the giver must be among them. The time at which
-    they ran out plays no part: a receipt is read long after the keys behind it are gone. `policy` says which witnesses
-    must have cosigned; without it the log's own signature is all there is.
+    they ran out plays no part: a receipt is read long after the keys behind it are gone. A key that any of them calls
+    revoked counts for nothing, whatever time is written in the receipt: its giver makes it anew with the key of now.
+    `policy` says which witnesses must have cosigned; without it the log's own signature is all there is.
 
     Raises:
         ReceiptRefused: a part does not match; `facts["part"]` names it: checkpoint, witnesses, inclusion, leaf,
@@ -379,17 +380,36 @@ def _verify_checkpoint(receipt: Receipt, manifests: Sequence[Manifest]) -> tuple
     own = [manifest for manifest in manifests if is_origin(origin, manifest.party)]
     if not own:
         raise _refuse("checkpoint", f"it is of the log {origin!r}, and no manifest given is of its party")
-    for manifest in own:
-        for key in manifest.roles[Role.LOG].keys:
-            try:
-                verify_note(receipt.note, origin, key)
-            except UnknownKey:
-                continue
-            except BadSignature as error:
-                raise _refuse("checkpoint", error.detail) from error
-            return manifest.party, manifest.digest, key
-    known = f"version {own[0].version} of the manifest of {own[0].party}" if len(own) == 1 else "the manifests given"
-    raise _refuse("checkpoint", f"it carries no signature of a log key of {own[0].party} as in {known}")
+    signed = [(manifest, key) for manifest in own for key in manifest.roles[Role.LOG].keys if _is_by(receipt, key)]
+    if not signed:
+        known = f"version {own[0].version} of the manifest of" if len(own) == 1 else "the manifests given of"
+        raise _refuse("checkpoint", f"it carries no signature of a log key as in {known} {own[0].party}")
+    revoked = {item.key: item.since for manifest in own for item in manifest.revoked}
+    good = next(((manifest, key) for manifest, key in signed if key not in revoked), None)
+    if good is None:
+        manifest, key = signed[0]
+        raise _refuse(
+            "checkpoint",
+            f"it is signed by a log key that {manifest.party} has called revoked since {format_instant(revoked[key])}:"
+            " whoever has that key can write any time into a receipt; have the giver make this receipt anew",
+        )
+    manifest, key = good
+    return manifest.party, manifest.digest, key
+
+
+def _is_by(receipt: Receipt, key: bytes) -> bool:
+    """Whether the key signed the checkpoint; a line of it that does not verify spoils the receipt, whoever else signed.
+
+    Raises:
+        ReceiptRefused: there is such a line.
+    """
+    try:
+        verify_note(receipt.note, receipt.checkpoint.origin, key)
+    except UnknownKey:
+        return False
+    except BadSignature as error:
+        raise _refuse("checkpoint", error.detail) from error
+    return True
 
 
 def _verify_witnesses(receipt: Receipt, policy: TrustPolicy, key: bytes) -> Mapping[str, int]:

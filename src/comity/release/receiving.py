@@ -10,18 +10,33 @@ in a channel that restricts as much (`release.clauses`), so the last hop's restr
 
 Where passing on needs the originator's consent the audience is the receiver alone. What a giver does that does not keep
 to these clauses no receiver can see. What an object says of itself it can (`find_outside`).
+
+What a source gives that signs no agreements is restricted by this party's own terms of receipt (`agreement.receiving`):
+to this party and those that they list, and of what they do not admit nothing is taken in at all.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from comity.agreement.channels import Channel
+from comity.agreement.receiving import ReceiptTerms
 from comity.ids import PartyId
 from comity.release.clauses import read_findings
 from comity.stix.labels import UNSPECIFIED, Label
+from comity.stix.markings import STATEMENT, TLP_ORDER, Markings, tlp_rank
 
-__all__ = ["Restrictions", "find_outside", "find_restrictions", "make_unrestricted"]
+__all__ = [
+    "Restrictions",
+    "count_as",
+    "find_outside",
+    "find_restrictions",
+    "find_unfit",
+    "make_unrestricted",
+    "restrict_received",
+]
 
+_UNMARKED: Final = TLP_ORDER[-1]
+_DEFINITION: Final = "marking-definition"
 _SAID: Final = frozenset({"types", "tlp_ceiling", "kinds", "person_classes", "special_categories", "handling"})
 """The clauses that an object breaks at its giver too if it breaks them by itself: what people add to it, or what it
 refers to, can only make it break more. Subjects and regions are not among them, for there one word more can help; nor
@@ -29,7 +44,7 @@ are markings, since the definition of a statement may come later than what it ma
 """
 _UNSAID: Final = {
     "kinds": frozenset({frozenset({UNSPECIFIED})}),
-    "tlp_ceiling": frozenset({frozenset({"unmarked"})}),
+    "tlp_ceiling": frozenset({frozenset({_UNMARKED})}),
 }
 """What is found of an object of which nobody has said, by clause. Many tools write objects without a marking; what has
 none is held, and goes nowhere from here.
@@ -38,11 +53,15 @@ none is held, and goes nowhere from here.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restrictions:
-    """What the label of an object says of the way it came; `audience` None means any party."""
+    """What the label of an object says of the way it came; `audience` None means any party.
+
+    `unmarked` is the TLP that an object counts as on which nothing at all is marked; None: it stays without any.
+    """
 
     originators: frozenset[PartyId]
     audience: frozenset[PartyId] | None
     excluded_frameworks: frozenset[str]
+    unmarked: str | None = None
 
 
 def make_unrestricted(originator: PartyId) -> Restrictions:
@@ -71,3 +90,42 @@ def find_outside(label: Label, channel: Channel, *, giver: PartyId, receiver: Pa
             said = ", ".join(sorted({word for group in finding.found for word in group})) or "nothing"
             return f"outside of the terms it was given under: {finding.clause} admits no {said}"
     return None
+
+
+def restrict_received(terms: ReceiptTerms, *, receiver: PartyId) -> Restrictions:
+    """Those of what a source gives, by the terms of receipt of `receiver`."""
+    return Restrictions(
+        originators=frozenset({terms.originator}),
+        audience=frozenset({receiver}) | terms.onward_to,
+        excluded_frameworks=frozenset(),
+        unmarked=terms.unmarked,
+    )
+
+
+def count_as(markings: Markings, unmarked: str | None) -> Markings:
+    """The markings that count: with the TLP `unmarked`, where there is one and nothing at all is marked.
+
+    A marking that is not understood is one: an object that carries it stays without a TLP.
+    """
+    if unmarked is None or markings.tlp != _UNMARKED or markings.others or markings.granular:
+        return markings
+    return replace(markings, tlp=unmarked)
+
+
+def find_unfit(terms: ReceiptTerms, kind: str, markings: Markings) -> str | None:
+    """Why an object of that type and with those markings is not taken in; None where it is.
+
+    "type", "ceiling", "unmarked" or "marking" (one that is not understood). A marking definition always is: without it
+    nothing that it marks is understood.
+    """
+    if kind == _DEFINITION:
+        return None
+    if kind not in terms.types:
+        return "type"
+    counted = count_as(markings, terms.unmarked)
+    if counted.others - {STATEMENT}:
+        return "marking"
+    if counted.tlp == _UNMARKED:
+        return "unmarked"
+    levels = [counted.tlp, *(mark.tlp for mark in counted.granular)]
+    return "ceiling" if max(map(tlp_rank, levels)) > tlp_rank(terms.tlp_ceiling) else None

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shell: parties, their manifests as received, and the hashes of credentials given to them."""
 
+import json
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from comity.errors import CorruptionError
@@ -12,6 +14,7 @@ __all__ = [
     "StoredCredential",
     "StoredParty",
     "add_credential",
+    "count_chain",
     "find_credential",
     "has_manifest",
     "list_chain",
@@ -22,6 +25,7 @@ __all__ = [
     "put_party",
     "read_expiry",
     "read_manifest",
+    "read_manifests_of",
     "read_meta",
     "read_node_key",
     "read_party",
@@ -136,6 +140,21 @@ def list_chain(transaction: Transaction, party: PartyId) -> list[bytes]:
     """Every signed manifest of one party as received, oldest first."""
     rows = transaction.rows("SELECT envelope FROM manifest WHERE party = ? ORDER BY version", (party,))
     return [bytes(row[0]) for row in rows]
+
+
+def count_chain(transaction: Transaction, party: PartyId) -> int:
+    """How many manifests of one party are kept."""
+    row = transaction.row("SELECT COUNT(*) FROM manifest WHERE party = ?", (party,))
+    return int(row[0]) if row else 0
+
+
+def read_manifests_of(transaction: Transaction, party: PartyId, digests: Collection[Digest]) -> Mapping[Digest, bytes]:
+    """Those of the signed manifests of `party` with these digests that are kept, as received."""
+    rows = transaction.rows(
+        "SELECT digest, envelope FROM manifest WHERE party = ? AND digest IN (SELECT value FROM json_each(?))",
+        (party, json.dumps(sorted(digests))),
+    )
+    return {Digest(digest): bytes(envelope) for digest, envelope in rows}
 
 
 def add_credential(transaction: Transaction, credential: StoredCredential, *, secret_hash: Digest) -> None:

@@ -1,10 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shell: where this node stands in the feeds of its partners."""
+"""Shell: where this node stands in the feeds of its partners, and how it went when it asked them last."""
+
+from dataclasses import dataclass
 
 from comity.ids import Instant, PartyId
 from comity.store.transaction import Transaction
 
-__all__ = ["read_position", "set_position"]
+__all__ = [
+    "Progress",
+    "note_failure",
+    "note_in_step",
+    "note_taken",
+    "read_position",
+    "read_progress",
+    "set_due",
+    "set_position",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How it stands with one channel that is followed.
+
+    `in_step_at` is when its giver last had nothing more in it. `problem` is why the last `failures` tries failed, the
+    last of them at `failed_at`; `due_at` is when the next one is.
+    """
+
+    taken_at: Instant | None = None
+    in_step_at: Instant | None = None
+    failures: int = 0
+    failed_at: Instant | None = None
+    problem: str | None = None
+    due_at: Instant | None = None
 
 
 def read_position(transaction: Transaction, party: PartyId, collection: str) -> Instant | None:
@@ -15,10 +42,68 @@ def read_position(transaction: Transaction, party: PartyId, collection: str) -> 
     return Instant(row[0]) if row else None
 
 
-def set_position(transaction: Transaction, party: PartyId, collection: str, added_after: Instant) -> None:
+def set_position(
+    transaction: Transaction, party: PartyId, collection: str, added_after: Instant, *, now: Instant
+) -> None:
     """Everything up to and with `added_after` was taken in, in the transaction that takes it in."""
     transaction.run(
         "INSERT INTO pull_position VALUES (?, ?, ?)"
         " ON CONFLICT (party, collection) DO UPDATE SET added_after = MAX(added_after, excluded.added_after)",
         (party, collection, added_after),
+    )
+    note_taken(transaction, party, collection, now=now)
+
+
+def note_taken(transaction: Transaction, giver: str, collection: str, *, now: Instant) -> None:
+    """Something of the collection came in."""
+    transaction.run(
+        "INSERT INTO following (giver, collection, taken_at) VALUES (?, ?, ?)"
+        " ON CONFLICT (giver, collection) DO UPDATE SET taken_at = excluded.taken_at",
+        (giver, collection, now),
+    )
+
+
+def note_in_step(transaction: Transaction, giver: str, collection: str, *, now: Instant) -> None:
+    """The giver had nothing more in it; what failed before is past."""
+    transaction.run(
+        "INSERT INTO following (giver, collection, in_step_at) VALUES (?, ?, ?)"
+        " ON CONFLICT (giver, collection) DO UPDATE SET in_step_at = excluded.in_step_at, failures = 0,"
+        " failed_at = NULL, problem = NULL, due_at = NULL",
+        (giver, collection, now),
+    )
+
+
+def note_failure(transaction: Transaction, giver: str, collection: str, *, now: Instant, problem: str) -> int:
+    """How many tries in a row have failed, this one among them."""
+    transaction.run(
+        "INSERT INTO following (giver, collection, failures, failed_at, problem) VALUES (?, ?, 1, ?, ?)"
+        " ON CONFLICT (giver, collection) DO UPDATE SET failures = failures + 1, failed_at = excluded.failed_at,"
+        " problem = excluded.problem",
+        (giver, collection, now, problem),
+    )
+    return read_progress(transaction, giver, collection).failures
+
+
+def set_due(transaction: Transaction, giver: str, collection: str, due_at: Instant) -> None:
+    """When the next try is."""
+    transaction.run("UPDATE following SET due_at = ? WHERE giver = ? AND collection = ?", (due_at, giver, collection))
+
+
+def read_progress(transaction: Transaction, giver: str, collection: str) -> Progress:
+    """How it stands with the collection; nothing is known of one that was never asked for."""
+    row = transaction.row(
+        "SELECT taken_at, in_step_at, failures, failed_at, problem, due_at FROM following"
+        " WHERE giver = ? AND collection = ?",
+        (giver, collection),
+    )
+    if row is None:
+        return Progress()
+    taken_at, in_step_at, failures, failed_at, problem, due_at = row
+    return Progress(
+        taken_at=taken_at,
+        in_step_at=in_step_at,
+        failures=failures,
+        failed_at=failed_at,
+        problem=problem,
+        due_at=due_at,
     )

@@ -80,9 +80,10 @@ RELATIONS: tuple[Relation, ...] = (
     _lacks("object", "pk", "body", "object", name="t.id || ' ' || t.version"),
     _lacks("reference", "object", "object", "pk", name="t.object || ' to ' || t.target"),
     _lacks("arrival", "object", "object", "pk", name="t.object || ' from ' || t.giver"),
-    _lacks("arrival", "terms", "terms", "hash", name="t.object || ' under ' || t.terms"),
+    _lacks("arrival", "terms", "text_on_record", "hash", name="t.object || ' under ' || t.terms"),
     _lacks("came_back", "object", "object", "pk", name="t.object || ' from ' || t.giver"),
-    _lacks("came_back", "terms", "terms", "hash", name="t.object || ' under ' || t.terms"),
+    _lacks("came_back", "terms", "text_on_record", "hash", name="t.object || ' under ' || t.terms"),
+    _lacks("source", "record", "source_record", "hash", name="t.name"),
     _lacks("release", "object", "object", "pk", name="'feed ' || t.feed || ' object ' || t.object"),
     _lacks("release", "feed", "feed", "id", name="'feed ' || t.feed || ' object ' || t.object"),
     Relation(

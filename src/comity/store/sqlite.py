@@ -274,6 +274,18 @@ class SqliteStore:
             with _translated(None):
                 raise
 
+    def read_version(self) -> tuple[int, int]:
+        """What is another pair whenever anything was committed since, by this connection or another; nothing more.
+
+        Not to be asked inside a transaction, which sees no other version than its own.
+        """
+        try:
+            ((version,),) = self._connection.execute("PRAGMA data_version")
+        except apsw.Error:
+            with _translated(None):
+                raise
+        return version, self._connection.total_changes()
+
     def empty_wal(self) -> bool:
         """Whether all that is committed is now in the file, and the write-ahead log beside it empty.
 

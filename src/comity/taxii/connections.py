@@ -12,6 +12,7 @@ moment do not see each other: there can be one connection too many for each furt
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
@@ -67,6 +68,8 @@ class Connections:
         self._open: set[asyncio.Transport] = set()
         self._by_neighbourhood: Counter[str] = Counter()
         self._transports: dict[tuple[str, int], GatheringTransport] = {}
+        self.said_all: Callable[[tuple[str, int]], None] = _let_be
+        """Told of a client that will say nothing more, and may have gone, while its request is being answered."""
 
     def __len__(self) -> int:
         return len(self._open)
@@ -187,6 +190,8 @@ class BoundedProtocol(HttpToolsProtocol):
             # The rest of the request can never come. What is answered before it has its own cycle in front of it.
             return False
         cycle.keep_alive = False
+        if self.client is not None:
+            self._connections.said_all(self.client)
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -288,6 +293,10 @@ class BoundedProtocol(HttpToolsProtocol):
             self._expect(self._connections.limits.body_seconds)
         else:
             self.transport.abort()
+
+
+def _let_be(_: tuple[str, int]) -> None:
+    """What is done about a client that has said all, where nothing waits."""
 
 
 def _find_address(transport: asyncio.Transport) -> str:

@@ -76,6 +76,8 @@ class Visit:
     objects: int = 0
     crowded: bool = False
     """Whether there was no room for its body (`taxii.bodies`)."""
+    waited: float = 0.0
+    """Seconds in which it only waited for something to be released (`taxii.waits`)."""
     status: int = 0
     body_bytes: int = 0
     sent_bytes: int = 0
@@ -252,7 +254,7 @@ class Guard:
         What was not looked at is not charged: else a flood would be paid for long after its end.
         """
         now = self._clock()
-        visit.seconds = now - visit.started
+        visit.seconds = now - visit.started - visit.waited
         budgets = self._budgets
         if visit.party is not None:
             given = 0 if visit.status == _TOO_MANY else visit.body_bytes

@@ -206,6 +206,7 @@ class TaxiiServer:
             drain=None if together is None else together.drain,
             gather=self._connections.gather,
         )
+        self._connections.said_all = self.app.waits.hang_up
         self._metrics = Metrics(
             lambda: read_figures(node),
             connections=lambda: len(self._connections),
@@ -272,6 +273,7 @@ class TaxiiServer:
 
     async def stop(self) -> int:
         """How many connections had to be cut: answer what was asked, within `stop_seconds`, and listen no more."""
+        self.app.waits.close()
         cut = await self._site.stop()
         if self._admin is not None:
             await self._admin.stop()

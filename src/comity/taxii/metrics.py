@@ -10,7 +10,7 @@ ended.
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -18,6 +18,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 
 from comity.ids import Instant
 from comity.node.figures import Figures
+from comity.node.follow import Followed
 from comity.taxii.guard import Visit
 
 __all__ = ["CONTENT_TYPE", "Counted", "Metrics", "Requests", "add_counted"]
@@ -184,6 +185,7 @@ class Metrics:
         for party, at in found.manifests.items():
             manifests.add_metric([party], at / _SECOND)
         yield manifests
+        yield from _tell_followed(found.followed)
         certificate = self._certificate_expires_at()
         if certificate is not None:
             yield _gauge(
@@ -191,6 +193,26 @@ class Metrics:
                 "When the certificate runs out.",
                 certificate / _SECOND,
             )
+
+
+def _tell_followed(followed: Sequence[Followed]) -> Iterable[Metric]:
+    """How it stands with each channel that is followed; what is not known of one is left out."""
+    by = ("giver", "agreement", "channel")
+    failures = GaugeMetricFamily("comity_follow_failures", "Tries in a row that have failed.", labels=by)
+    in_step = GaugeMetricFamily(
+        "comity_follow_in_step_timestamp_seconds", "When a giver last had nothing more in a channel.", labels=by
+    )
+    taken = GaugeMetricFamily(
+        "comity_follow_taken_timestamp_seconds", "When something of a channel last came in.", labels=by
+    )
+    for item in followed:
+        named, progress = [item.giver, item.agreement, item.channel], item.progress
+        failures.add_metric(named, progress.failures)
+        if progress.in_step_at is not None:
+            in_step.add_metric(named, progress.in_step_at / _SECOND)
+        if progress.taken_at is not None:
+            taken.add_metric(named, progress.taken_at / _SECOND)
+    return failures, in_step, taken
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

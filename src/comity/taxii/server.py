@@ -14,6 +14,8 @@ server (§8.2.1), answers 401 to who is not known, so that clients learn how to 
     POST /comity/exchange/         a signed message of another node; its signature is its credential
     POST /comity/witness/add-checkpoint   a partner asks for a cosignature over the head of its own log
 
+A question for objects may wait for the first one (`taxii.waits`).
+
 Not here: what may be given (`node.poll`). Here: that nothing is sent before `poll` has returned, and that each answer
 is registered with `Sends` (`taxii.polls`) until its last byte is out.
 """
@@ -41,7 +43,7 @@ from comity.node.letterbox import TakenLetter
 from comity.node.node import Node
 from comity.node.pages import Filled
 from comity.node.parties import authenticate, read_cursor_key
-from comity.node.poll import MAX_PAGE_OBJECTS, PollRequest, Selection, VersionChoice
+from comity.node.poll import MAX_PAGE_OBJECTS, Page, PollRequest, Selection, VersionChoice
 from comity.release.disclosure import Answer
 from comity.signing import Manifest
 from comity.taxii import receipts, tiles, wire, writing
@@ -50,9 +52,11 @@ from comity.taxii.coding import Coding, compress
 from comity.taxii.guard import VISIT, Visit
 from comity.taxii.pace import Pace
 from comity.taxii.polls import Polls
+from comity.taxii.prefer import format_applied, read_wait
 from comity.taxii.rates import find_neighbourhood
 from comity.taxii.responses import MOST_AT_ONCE, Response, challenge, cut_body, fail, give, refuse, respond, tell
-from comity.taxii.sends import WRITE_DEADLINE_SECONDS, Sends, Stops
+from comity.taxii.sends import WRITE_DEADLINE_SECONDS, Sending, Sends, Stops
+from comity.taxii.waits import RECEIVE, Waits
 from comity.taxii.wire import Filters, Resource, Route
 
 __all__ = ["EXCHANGE_PATH", "WITNESS_PATH", "TaxiiApp"]
@@ -61,7 +65,7 @@ EXCHANGE_PATH = "/comity/exchange/"
 WITNESS_PATH = "/comity/witness/add-checkpoint"
 
 _MAX_MESSAGE_BYTES = 2 * 1024 * 1024
-_READ = frozenset({*wire.SECRET_HEADERS, b"accept", b"accept-encoding", b"content-length", b"content-type"})
+_READ = frozenset({*wire.SECRET_HEADERS, b"accept", b"accept-encoding", b"content-length", b"content-type", b"prefer"})
 """The headers of a request that are read; the server gives their names in lower case (ASGI 3)."""
 
 _MOST_QUESTIONS = 2_048
@@ -119,6 +123,7 @@ class TaxiiApp:
         self.sends = Sends()
         self._drain = Stops(self.sends.drain).settle if drain is None else drain
         self._polls = Polls(node, self.sends)
+        self.waits = Waits(node, node.settings.limits)
         self._pace = Pace()
         self.bodies = Bodies(node.settings.limits.held_bytes)
         self._abort = abort
@@ -131,6 +136,7 @@ class TaxiiApp:
         if scope["type"] != "http":
             return
         visit: Visit = scope.get(VISIT) or Visit(address="", method=scope["method"])
+        scope[RECEIVE] = receive
         try:
             response = await self._hear(scope, receive, visit)
             visit.objects = response.objects
@@ -319,11 +325,24 @@ class TaxiiApp:
         query = scope["query_string"]
         remember = len(query) <= _MOST_REMEMBERED_BYTES and len(route.object) <= _MOST_REMEMBERED_BYTES
         question = (self._remember_question if remember else self._read_question)(route, party, query)
-        self._pace.note_poll()
-        page, sending = await self._polls.ask(question.request, lambda: self._abort(scope["client"]))
-        self._pace.note_poll()
+        wanted = read_wait(_read_headers(scope).get("prefer")) if _may_wait(route, scope) else None
+
+        async def ask() -> tuple[Page, Sending]:
+            self._pace.note_poll()
+            try:
+                return await self._polls.ask(question.request, lambda: self._abort(scope["client"]))
+            finally:
+                self._pace.note_poll()
+
+        with self.waits.enter(scope["client"], party, route.collection, wanted or 0) as place:
+            answer = await ask() if place is None else await self.waits.ask(place, ask, self.sends.release, scope)
+        if answer is None:
+            return respond(204)  # whoever asked has gone
+        page, sending = answer
         try:
             besides = receipts.name_receipt(page.sequence) if receipts.is_asked(scope["headers"]) else ()
+            if place is not None:
+                besides += (format_applied(place.seconds),)
             return self._answer_question(question, route, page.filled, coding=coding).begin(sending, besides=besides)
         except BaseException:
             self.sends.release(sending)
@@ -403,6 +422,10 @@ class TaxiiApp:
                 await write()
         except TimeoutError:
             _log.warning("an answer was cut: its reader took over %.0f seconds", WRITE_DEADLINE_SECONDS)
+
+
+def _may_wait(route: Route, scope: Scope) -> bool:
+    return route.resource is Resource.OBJECTS and scope["method"] == "GET"
 
 
 def _name_resource(route: Route | None, path: str) -> str:

@@ -89,11 +89,14 @@ class Quorum:
 def parse_trust_policy(data: bytes) -> TrustPolicy:
     """The policy that the bytes of a file are.
 
-    Stricter than the specification in one place: a key may not be that of a log and of a witness at once.
+    Stricter than the specification in two places: a key may not be that of a log and of a witness at once; and where a
+    group asks for more than one of its members, no witness may stand behind two of them. Several keys of one name are
+    one witness: an old and a next one, or one of each kind. They may stand in a group of which any is enough.
 
     Raises:
         MalformedPolicy: an unknown line, a name used before it is defined, defined twice or in two groups, a key
-            listed twice or of a type that does not fit, no quorum or two, or over a bound.
+            listed twice or of a type that does not fit, a witness that would count twice, no quorum or two, or over a
+            bound.
     """
     if len(data) > _MAX_BYTES:
         raise MalformedPolicy(f"a trust policy of {len(data)} bytes, where at most {_MAX_BYTES} are taken")
@@ -173,6 +176,8 @@ class _Reader:
         self._names: set[str] = set()
         self._grouped: set[str] = set()
         self._keys: set[bytes] = set()
+        self._behind: dict[str, frozenset[str]] = {}
+        """By witness and group: the names of the keys by which it can be reached."""
 
     def read(self, words: Sequence[str], *, where: str) -> None:
         """Take one line; it has at least one word."""
@@ -211,6 +216,7 @@ class _Reader:
             raise MalformedPolicy(f"{where} is not: witness NAME VKEY [URL]", where=where)
         self._define(words[0], where=where)
         key = self._read_key(words[1], _WITNESS_TYPES, kind="witness", where=where)
+        self._behind[words[0]] = frozenset({key.name})
         self._witnesses.append(PolicyWitness(name=words[0], key=key, url=_find_url(words[2:])))
         _check_count(self._witnesses, "witnesses", where=where)
 
@@ -227,8 +233,23 @@ class _Reader:
         needed = {"all": str(len(members)), "any": "1"}.get(threshold, threshold)
         if _NUMBER.fullmatch(needed) is None or int(needed) > len(members):
             raise MalformedPolicy(f"{where}: the threshold is not all, any, or 1 to {len(members)}", where=where)
+        self._behind[name] = self._find_behind(members, int(needed), where=where)
         self._groups.append(Group(name=name, threshold=int(needed), members=tuple(members)))
         _check_count(self._groups, "groups", where=where)
+
+    def _find_behind(self, members: Sequence[str], threshold: int, *, where: str) -> frozenset[str]:
+        """The names of the keys behind all members; behind one member each, where several members are asked for."""
+        found: set[str] = set()
+        for member in members:
+            twice = found & self._behind[member]
+            if threshold > 1 and twice:
+                raise MalformedPolicy(
+                    f"{where}: {_show(min(twice))} would count twice; list its keys in a group of their own, of which"
+                    " any is enough, and that group here",
+                    where=where,
+                )
+            found |= self._behind[member]
+        return frozenset(found)
 
     def _read_quorum(self, words: Sequence[str], *, where: str) -> None:
         if len(words) != 1:

@@ -120,6 +120,8 @@ def found(tmp_path: Path, comity: Comity) -> Callable[[str], Party]:
     def found_one(name: str) -> Party:
         folder, manifest = tmp_path / name, tmp_path / f"{name}.manifest.json"
         assert comity("init", folder, "--party", name, "--name", name.title()).code == 0
+        with (folder / "node.toml").open("a", encoding="utf-8") as file:
+            file.write("[follow]\non = false\n")  # what comes in, comes in by the commands of the test
         done = comity("--node", folder, "party", "export", manifest, "--json")
         party = Party(id=name, folder=folder, manifest=manifest, digest=done.result["digest"], comity=comity)
         for role in ("liaison", "legal"):

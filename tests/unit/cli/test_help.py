@@ -40,6 +40,7 @@ recall send/recall list/recall show/recall keep
 agreement review/retention list/retention keep/retention delete/retention run/work
 log list/log show/log verify/log checkpoint/log receipt/log refused/log waive/verify
 log reader add/log reader list/log reader remove
+follow status/source add/source list/source drop/source pull
 witness list/witness init/witness add-log/witness serve/witness show/witness verify-evidence
 purge order/purge received/purge run/fsck/backup/restore/recover"""
 

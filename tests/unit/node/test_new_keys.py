@@ -9,6 +9,8 @@ import pytest
 
 from comity.agreement.people import Role as PersonRole
 from comity.canonical import sha256_digest
+from comity.cli.receipts import verify_files
+from comity.errors import ReceiptRefused
 from comity.ids import Instant, PartyId
 from comity.keys import Keyring
 from comity.node.audit import audit_folder
@@ -25,7 +27,7 @@ from comity.node.people import Actor, Waiting
 from comity.node.receipts import give_consistency, give_receipt
 from comity.node.receive import Received, receive_shown
 from comity.node.recovery import Recovered, recover_folder
-from comity.node.rotation import Rotated, protect_keys, rotate_keys
+from comity.node.rotation import Rotated, protect_keys, revoke_key, rotate_keys
 from comity.node.soundness import examine_folder
 from comity.node.witness import add_checkpoint
 from comity.release.delivery import find_sizes, verify_next
@@ -102,6 +104,34 @@ def test_receipts_of_before_and_after_are_shown_by_the_manifest_of_their_time(wo
     found = audit_folder(world.nodes["aurelia"].folder, now=world.now)
     assert (found.found, found.decided) == (0, 2)
     assert examine_folder(world.nodes["aurelia"].folder).is_sound
+
+
+def test_what_a_stolen_log_key_signed_is_shown_by_no_old_manifest_beside_the_one_that_revokes_it(world: World) -> None:
+    """The thief has the folder of before, and writes whatever time it likes."""
+    node, folder = world.nodes["aurelia"], world.nodes["aurelia"].folder
+    old = export_manifest(node)
+    node.close()
+    shutil.copytree(folder, folder.with_name("thief"))
+    honest = world.open("aurelia")
+    assert isinstance(revoke_key(honest, Role.LOG, since=world.now, by=world.actor("aurelia")), Rotated)
+    new = export_manifest(honest)
+    world.nodes["aurelia"] = thief = open_node(folder.with_name("thief"))
+    thief.clock = lambda: Instant(world.now)
+    world.poll("borealia")
+    stolen = give_receipt(thief, PartyId("borealia"), 1)
+    for files in ({"old": old, "new": new}, {"new": new, "old": old}):
+        with pytest.raises(ReceiptRefused, match="called revoked since"):
+            verify_files(stolen, manifests=files, policy=None, objects={})
+    honest.close()
+
+
+def test_an_honest_receipt_of_before_a_theft_is_made_anew_with_the_key_of_now(world: World) -> None:
+    number = pull(world)
+    old = export_manifest(world.nodes["aurelia"])
+    assert isinstance(revoke_key(world.nodes["aurelia"], Role.LOG, since=world.now, by=world.actor("aurelia")), Rotated)
+    anew = give_receipt(world.nodes["aurelia"], PartyId("borealia"), number)
+    files = {"old": old, "new": export_manifest(world.nodes["aurelia"])}
+    assert verify_files(anew, manifests=files, policy=None, objects={})["giver"] == "aurelia"
 
 
 def ask_witness(world: World, *, old_size: int, signer: Signer | None = None) -> tuple[int, int]:

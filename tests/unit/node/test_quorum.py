@@ -10,7 +10,9 @@ import pytest
 from comity import peers
 from comity.agreement.people import Role
 from comity.config import WitnessSetting
+from comity.errors import ConfigError
 from comity.ids import PartyId
+from comity.node.delivery import read_trust_policy
 from comity.node.node import Node
 from comity.node.parties import add_party, export_manifest, find_party, list_parties
 from comity.node.quorum import count_for, list_uncounted
@@ -112,6 +114,19 @@ def test_a_pull_asks_for_the_key_that_is_in_force(world: World, monkeypatch: pyt
     # The receipt of the page before was cosigned by the key of then, and is not kept either.
     with borealia.store.read() as transaction:
         assert transaction.rows("SELECT sequence FROM receipt") == [(1,)]
+
+
+def test_one_party_with_two_keys_is_no_quorum_of_two(world: World) -> None:
+    before = key_of(world, "meridia")
+    revoke_key(world.nodes["meridia"], KeyRole.WITNESS, since=world.now, by=world.actor("meridia"))
+    world.deliver()
+    lines = [f"witness m{n} {format_vkey(key)}" for n, key in enumerate((before, key_of(world, "meridia")))]
+    path = world.nodes["borealia"].folder / "witnesses.policy"
+    path.write_text("\n".join([*lines, "group both 2 m0 m1", "quorum both", ""]))
+    with pytest.raises(ConfigError, match="comity/meridia/witness would count twice"):
+        read_trust_policy(world.nodes["borealia"])
+    path.write_text("\n".join([*lines, "group either any m0 m1", "quorum either", ""]))
+    assert read_trust_policy(world.nodes["borealia"]) is not None
 
 
 def pull(world: World, node: Node) -> peers.Pulled:

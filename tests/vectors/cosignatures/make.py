@@ -78,7 +78,8 @@ def vkey(desc: str, text: str, expect: Json) -> Vector:
 
 
 def policy(desc: str, lines: str, expect: Json) -> Vector:
-    good: dict[str, Json] = {"logs": 1, "witnesses": 3}
+    listed = sum(line.startswith("witness ") for line in lines.splitlines())
+    good: dict[str, Json] = {"logs": 1, "witnesses": listed}
     given: dict[str, Json] = {"act": "parse_trust_policy", "policy": lines}
     return desc, given, good if expect is None else {"error": expect}
 
@@ -195,6 +196,7 @@ def policy_vectors() -> dict[str, Vector]:
     good = listing("group two 2 borlund cardia delmar", "quorum two")
     third = format_vkey(witness_key("delmar"))
     renamed = format_vkey(replace(witness_key("delmar"), name="other"))
+    lattice = f"witness lattice {format_vkey(LATTICE)}"
     as_log = format_vkey(replace(witness_key("delmar"), type=SignatureType.ED25519))
     return {
         "policy-ok": policy("two of three", good, None),
@@ -203,6 +205,21 @@ def policy_vectors() -> dict[str, Vector]:
             "a group in a group",
             listing("group a any borlund cardia", "group b all a delmar", "quorum b"),
             None,
+        ),
+        "policy-ok-two-keys-any": policy(
+            "two keys of one witness of which any is enough, as one member of a group",
+            listing(lattice, "group b any borlund lattice", "group g 2 b cardia", "quorum g"),
+            None,
+        ),
+        "policy-two-keys-count-twice": policy(
+            "two keys of one witness as two members",
+            listing(lattice, "group g 2 borlund lattice", "quorum g"),
+            "malformed-policy",
+        ),
+        "policy-two-keys-count-twice-below": policy(
+            "two keys of one witness behind two groups",
+            listing(lattice, "group a any borlund cardia", "group b any lattice delmar", "group g all a b", "quorum g"),
+            "malformed-policy",
         ),
         "policy-ok-spaces": policy(
             "tabs, spaces, comments, empty lines", "\n \t\n # here\n#x\n" + good.replace(" ", " \t "), None

@@ -85,6 +85,14 @@ def edited(old: str, new: str) -> bytes:
     return changed.encode()
 
 
+def two_of(role: str, payload: bytes, threshold: int) -> bytes:
+    """The payload with a second key in a role that has one, and so many of both to sign."""
+    keys = [SeedSigner(f"arvenia {name}").public_key.hex() for name in (role, "second")]
+    had, has = f'["{keys[0]}"],"threshold":1', f'["{keys[0]}","{keys[1]}"],"threshold":{threshold}'
+    assert had.encode() in payload
+    return payload.replace(had.encode(), has.encode())
+
+
 def with_revoked(*keys: bytes) -> bytes:
     listed = ",".join(f'{{"key":"{key.hex()}","since":"2026-11-20T00:00:00.000000Z"}}' for key in keys)
     return edited('"roles":{', f'"revoked":[{listed}],"roles":{{')
@@ -249,6 +257,13 @@ def manifest_vectors() -> dict[str, Vector]:
         ),
         "manifest-threshold-out-of-reach": first(
             "two of one", edited(f'["{own}"],"threshold":1', f'["{own}"],"threshold":2'), "malformed-manifest"
+        ),
+        "manifest-ok-two-log-keys": first("two log keys, each enough by itself", two_of("log", ONE, 1), None),
+        "manifest-log-threshold-two": first(
+            "two log keys that sign together", two_of("log", ONE, 2), "malformed-manifest"
+        ),
+        "manifest-witness-threshold-two": first(
+            "two witness keys that sign together", two_of("witness", WITNESS, 2), "malformed-manifest"
         ),
         "manifest-unknown-member": first(
             "a member that nobody reads", edited('"version":1}', '"version":1,"witness":{}}'), "malformed-manifest"

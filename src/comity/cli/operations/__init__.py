@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from comity.cli.operations import (
     agreements,
     certificate,
+    follow,
     journal,
     keeping,
     objects,
@@ -17,6 +18,7 @@ from comity.cli.operations import (
     receipts,
     retention,
     rotation,
+    sources,
     standing,
     witness,
 )
@@ -50,6 +52,11 @@ OPERATIONS: Mapping[str, Operation] = {
     "object.unkept": objects.list_unkept,
     "explain": objects.explain,
     "pull": objects.pull,
+    "follow.status": follow.show_status,
+    "source.add": sources.add,
+    "source.list": sources.list_all,
+    "source.drop": sources.drop,
+    "source.pull": sources.pull,
     "reach": reach.reach,
     "agreement.preview": previews.preview,
     "agreement.check": previews.check,

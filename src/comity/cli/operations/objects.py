@@ -26,7 +26,7 @@ from comity.release.clauses import Finding, Groups
 from comity.stix.labels import Tags, format_label, make_tags
 from comity.stix.objects import BadObject
 
-__all__ = ["add", "describe_patterns", "explain", "list_unkept", "pull", "show"]
+__all__ = ["add", "describe_bad", "describe_patterns", "explain", "list_unkept", "pull", "show"]
 
 _MOST_LISTED = 10_000
 
@@ -41,7 +41,7 @@ async def add(node: Node, arguments: Arguments) -> Outcome:
         await asyncio.sleep(0)
     intake = done.result
     return Outcome(
-        result={"added": list[Json](intake.added), "known": intake.known, "bad": _describe_bad(intake.bad)},
+        result={"added": list[Json](intake.added), "known": intake.known, "bad": describe_bad(intake.bad)},
         code=Exit.FAILED if intake.bad else Exit.DONE,
         checks=frozenset(intake.added),
     )
@@ -210,7 +210,7 @@ async def pull(node: Node, arguments: Arguments) -> Outcome:
             "pages": item.pages,
             "added": list[Json](item.added),
             "known": item.known,
-            "bad": _describe_bad(item.bad),
+            "bad": describe_bad(item.bad),
             "missing": item.missing,
             "refused": None if item.refused is None else _describe_refused(item.refused),
         }
@@ -239,7 +239,8 @@ def _read_tags(arguments: Arguments) -> Tags:
         raise MalformedRequest(error.detail, where=error.where) from error
 
 
-def _describe_bad(bad: Sequence[BadObject]) -> list[Json]:
+def describe_bad(bad: Sequence[BadObject]) -> list[Json]:
+    """What could not be kept, each with its place and why."""
     return [{"index": item.index, "id": item.id, "where": item.where, "message": item.detail} for item in bad]
 
 

@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: sources, which are TAXII 2.1 servers that are no nodes; and what becomes of a page that one gave.
+
+Nobody signed anything with a source, so this party says by itself what it may do with what comes: terms of receipt
+(`agreement.receiving`), put on record by two people. Without such a record nothing is asked for. What the record does
+not let in, and what is no good object, is counted and not kept; the rest is held as received under it: from the
+originator that stands for the source, for this party and those listed, for as long as the record says.
+
+A page, what it withheld and the place in the collection are one act: a crash leaves all of them or none.
+"""
+
+import os
+import stat
+from base64 import b64encode
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
+
+from comity.agreement.people import make_matter
+from comity.agreement.receiving import ReceiptTerms, convert_receipt_terms, parse_receipt_terms
+from comity.agreement.recognition import Refusal
+from comity.canonical import Json, parse_signed_json, sha256_digest
+from comity.errors import ConfigError, ConflictError, MalformedRequest, NotFoundError
+from comity.ids import Instant, parse_party_id
+from comity.node.follow import Followed
+from comity.node.ingest import Intake, join_intakes, read_in_steps, take_part
+from comity.node.node import Act, Node
+from comity.node.parts import Parts, ReadBundle
+from comity.node.people import Actor, Approved, Waiting, approve
+from comity.node.steps import finish
+from comity.release.disclosure import EntryType, format_source_content
+from comity.release.receiving import find_unfit, restrict_received
+from comity.stix.labels import make_tags
+from comity.stix.markings import read_markings
+from comity.stix.objects import BundleReading, find_statements
+from comity.store import Transaction, objects, parties, pulls, sources
+from comity.store.objects import Holding
+from comity.store.sources import StoredSource, WithheldThere
+
+__all__ = [
+    "SCHEMES",
+    "Source",
+    "StoredSource",
+    "WithheldThere",
+    "add_source",
+    "drop_source",
+    "find_source",
+    "list_followed_sources",
+    "list_sources",
+    "list_withheld",
+    "name_source",
+    "read_authorization",
+    "receive_from_source",
+]
+
+SCHEMES = ("basic", "bearer")
+_MAX_SOURCES = 256
+_MAX_CREDENTIAL = 4_096
+_MAX_SHOWN = 300
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A source, and its record as it is read."""
+
+    stored: StoredSource
+    terms: ReceiptTerms
+
+
+def add_source(node: Node, wanted: StoredSource, toml: bytes, *, by: Actor) -> Source | Waiting | Refusal:
+    """The source, followed from here on under the terms of receipt in `toml`; or what that still lacks.
+
+    Of `wanted` the record and its document are made here. A source of that name goes on under the new record; what came
+    before stays under the one it came under.
+
+    Raises:
+        MalformedTerms, MalformedRequest: the record, the name or the URL.
+        ConfigError: the credential cannot be used.
+        ConflictError: the originator is a party of its own, or there are too many sources.
+    """
+    parse_party_id(wanted.name)
+    document = convert_receipt_terms(toml, party=node.party)
+    stored = replace(wanted, url=_check_url(wanted.url), document=document, record=sha256_digest(document))
+    source = Source(stored=stored, terms=parse_receipt_terms(document, party=node.party))
+    read_authorization(node, stored)  # so that a bad one is told here
+    with node.act() as act:
+        if parties.read_party(act.transaction, source.terms.originator) is not None:
+            raise ConflictError(
+                f"{source.terms.originator} is a party that is pinned here, and speaks for itself: name another as"
+                " originator, which stands for the source alone"
+            )
+        if len(sources.list_sources(act.transaction)) >= _MAX_SOURCES:
+            raise ConflictError(f"{_MAX_SOURCES} sources are followed here, which is the bound")
+        decided = approve(act, by, make_matter("source", agreement=None, facts=_describe(stored)))
+        if not isinstance(decided, Approved):
+            return decided
+        sources.put_source(act.transaction, stored, now=act.now)
+        _record(act, stored, decided, followed=True)
+    return source
+
+
+def drop_source(node: Node, name: str, *, by: Actor) -> StoredSource | Waiting | Refusal:
+    """The source, which is followed no more. What came from it stays, under its record.
+
+    Raises:
+        NotFoundError: there is none of that name.
+    """
+    with node.act() as act:
+        stored = _find(act.transaction, name)
+        facts: dict[str, Json] = {"name": name, "url": stored.url, "collection": stored.collection}
+        decided = approve(act, by, make_matter("drop-source", agreement=None, facts=facts))
+        if not isinstance(decided, Approved):
+            return decided
+        sources.delete_source(act.transaction, name)
+        _record(act, stored, decided, followed=False)
+    return stored
+
+
+def find_source(node: Node, name: str) -> Source:
+    """The source of that name.
+
+    Raises:
+        NotFoundError: there is none, so that nothing is taken in.
+    """
+    with node.store.read() as transaction:
+        stored = _find(transaction, name)
+    return Source(stored=stored, terms=parse_receipt_terms(stored.document, party=node.party))
+
+
+def list_sources(node: Node) -> list[Source]:
+    """All that are followed, by name."""
+    with node.store.read() as transaction:
+        found = sources.list_sources(transaction)
+    return [Source(stored=each, terms=parse_receipt_terms(each.document, party=node.party)) for each in found]
+
+
+def list_withheld(node: Node, name: str) -> list[WithheldThere]:
+    """What the source gave that its record does not let in."""
+    with node.store.read() as transaction:
+        return sources.list_withheld(transaction, name)
+
+
+def list_followed_sources(node: Node) -> list[Followed]:
+    """How it stands with each source, as with a channel: its name in the place of the giver."""
+    return [_describe_followed(node, source) for source in list_sources(node)]
+
+
+def name_source(name: str) -> str:
+    """What stands in the place of a giver for the source of that name: no party is called so."""
+    return f"source:{name}"
+
+
+def read_authorization(node: Node, source: StoredSource) -> str | None:
+    """What is shown to the source, as the value of the header; None: nothing.
+
+    Raises:
+        ConfigError: the file with the credential cannot be read, can be read by others, or holds none.
+    """
+    if source.credential is None:
+        return None
+    path = node.folder / source.credential
+    try:
+        with path.open("rb") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            data = file.read(_MAX_CREDENTIAL + 1).strip()
+    except OSError as error:
+        raise ConfigError(f"{path}: the credential for {source.name} cannot be read ({error})") from error
+    if mode & 0o077:
+        raise ConfigError(f"{path} can be read by others (mode {mode:o}); run: chmod 600 {path}")
+    fits = data.isascii() and 0 < len(data) <= _MAX_CREDENTIAL and data.decode("latin-1").isprintable()
+    if not fits or (source.scheme == "basic" and b":" not in data):
+        raise ConfigError(f"{path} does not hold a credential in one line: USER:PASSWORD for basic, a token for bearer")
+    return f"Basic {b64encode(data).decode()}" if source.scheme == "basic" else f"Bearer {data.decode()}"
+
+
+def receive_from_source(node: Node, source: Source, data: bytes, *, position: Instant | None) -> Intake:
+    """What became of a page of a source, and its place in the collection, in one act.
+
+    `position` is the `date_added` up to which everything came with it; None where that is not known yet.
+
+    Raises:
+        MalformedJson, MalformedObject: the page as a whole; nothing was kept.
+        NotFoundError: the source is followed no more, or under another record; nothing was kept.
+    """
+    stored, terms = source.stored, source.terms
+    read = finish(read_in_steps(BundleReading(data)))
+    with node.act() as act:
+        known = _find(act.transaction, stored.name)
+        if known.record != stored.record:
+            raise NotFoundError(f"the record of {stored.name} is another one by now; ask again")
+        read, withheld = _withhold(act.transaction, terms, read)
+        holding = Holding(originator=terms.originator, received_under=terms.hash, added_at=act.now)
+        restrictions = restrict_received(terms, receiver=node.party)
+        intake = take_part(act, Parts(read, most=None), holding=holding, tags=make_tags(), restrictions=restrictions)
+        if bad := [*read.checked.bad, *intake.bad]:
+            withheld["bad"] = len(bad), f"{bad[-1].id or bad[-1].where}: {bad[-1].detail}"[:_MAX_SHOWN]
+        sources.add_withheld(act.transaction, stored.name, withheld, now=act.now)
+        if intake.added:
+            pulls.note_taken(act.transaction, name_source(stored.name), stored.collection, now=act.now)
+        if position is not None:
+            sources.set_position(act.transaction, stored.name, position, now=act.now)
+    return join_intakes([intake], read.checked.bad)
+
+
+def _withhold(
+    transaction: Transaction, terms: ReceiptTerms, read: ReadBundle
+) -> tuple[ReadBundle, dict[str, tuple[int, str]]]:
+    """The page without what the record does not let in; that by its reason: how many, and the last."""
+    bundle = read.checked
+    named = {ref for item, _ in bundle.good for ref in item.references if ref.startswith("marking-definition--")}
+    definitions = {**objects.read_statement_definitions(transaction, named), **find_statements(bundle.good)}
+    kept, withheld = list[int](), dict[str, tuple[int, str]]()
+    for index, (item, value) in enumerate(bundle.good):
+        reason = find_unfit(terms, item.type, read_markings(value, definitions=definitions))
+        if reason is None:
+            kept.append(index)
+        else:
+            withheld[reason] = withheld.get(reason, (0, ""))[0] + 1, item.id
+    checked = replace(
+        bundle,
+        good=tuple([bundle.good[index] for index in kept]),
+        places=tuple([bundle.places[index] for index in kept]),
+    )
+    return replace(read, checked=checked), withheld
+
+
+def _find(transaction: Transaction, name: str) -> StoredSource:
+    stored = sources.read_source(transaction, name)
+    if stored is None:
+        raise NotFoundError(f"no source {name!r} is followed here; `source list` shows those that are")
+    return stored
+
+
+def _check_url(url: str) -> str:
+    """The URL of an API root, with its last slash.
+
+    Raises:
+        MalformedRequest: it is none that a credential may be shown at.
+    """
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError as error:
+        raise MalformedRequest(f"{url[:200]!r} is not a URL ({error})", where="--url") from error
+    plain = parts.scheme == "http" and host in _LOOPBACK
+    if not host or not (plain or parts.scheme == "https") or parts.username or parts.query or parts.fragment:
+        raise MalformedRequest(
+            f"{url[:200]!r} is not the URL of an API root: it begins with https:// (or http:// on this machine) and has"
+            " no user, query or fragment",
+            where="--url",
+        )
+    return url.rstrip("/") + "/"
+
+
+def _describe(stored: StoredSource) -> dict[str, Json]:
+    """What people approve: the record itself, and what it is for."""
+    return {
+        "name": stored.name,
+        "url": stored.url,
+        "collection": stored.collection,
+        "record": stored.record,
+        "says": parse_signed_json(stored.document),
+    }
+
+
+def _record(act: Act, stored: StoredSource, decided: Approved, *, followed: bool) -> None:
+    content = format_source_content(
+        stored.name,
+        url=stored.url,
+        collection=stored.collection,
+        record=stored.record if followed else None,
+        approvals=decided.approvals,
+    )
+    act.record(EntryType.SOURCE, content, terms=None, recipient=None, count=1)
+
+
+def _describe_followed(node: Node, source: Source) -> Followed:
+    stored = source.stored
+    with node.store.read() as transaction:
+        progress = pulls.read_progress(transaction, name_source(stored.name), stored.collection)
+    return Followed(
+        giver=name_source(stored.name),
+        agreement=stored.record,
+        title=source.terms.title,
+        channel=stored.collection,
+        collection=stored.collection,
+        position=stored.position,
+        progress=progress,
+        closed=None,
+    )

@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Questions that wait are answered when something is there, a gate closes or time is over, and hold up nothing."""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from comity.agreement.events import EventKind
+from comity.ids import PartyId
+from comity.node import agree
+from comity.node.gate import list_open_collections
+from comity.node.parties import issue_credential
+from tests.served import UNLIMITED, Served, bearer, format_request, without_date
+from tests.worlds import World, make_object
+
+BOREALIA = PartyId("borealia")
+NOWHERE = "00000000-0000-4000-8000-000000000000"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """Aurelia's node served to borealia."""
+
+    world: World
+    served: Served
+    agreement: str
+    path: str
+    secret: str
+    pool: ThreadPoolExecutor
+
+    def ask(self, seconds: int | str = 20, *, path: str | None = None, secret: str | None = None) -> bytes:
+        """The whole answer to a question that would wait."""
+        headers = {**bearer(secret or self.secret), "Prefer": f"wait={seconds}"}
+        return self.served.ask("GET", path or self.path, headers=headers)
+
+    def begin(self, seconds: int = 20) -> Future[bytes]:
+        """A question that waits by now."""
+        before = self.count()
+        asked = self.pool.submit(self.ask, seconds)
+        self.until(lambda: self.count() == before + 1)
+        return asked
+
+    def count(self) -> int:
+        """How many questions wait."""
+        return self.served.call(lambda: len(self.served.server.app.waits))
+
+    def until(self, holds: Callable[[], bool], seconds: float = 5.0) -> None:
+        end = time.monotonic() + seconds
+        while not holds():
+            assert time.monotonic() < end
+            time.sleep(0.01)
+
+    def add(self, name: str, **how: tuple[str, ...]) -> None:
+        self.served.call(lambda: self.world.add("aurelia", make_object(name, **how)))  # type: ignore[arg-type]
+
+
+LIMITS = replace(UNLIMITED, waits_per_party=3, wait_seconds=30)
+
+
+@pytest.fixture
+def waiting(tmp_path: Path) -> Iterator[Waiting]:
+    world = World(tmp_path)
+    world.found("aurelia", "borealia", "meridia")
+    agreement = world.sign_all(world.terms())
+    world.sign_all(world.terms(receivers=("meridia",)))
+    node = world.nodes["aurelia"]
+    node.settings = replace(node.settings, limits=LIMITS)
+    secret, _ = issue_credential(node, BOREALIA, days=1)
+    (collection,) = list_open_collections(node, BOREALIA)
+    with ThreadPoolExecutor(8) as pool, Served.start(node) as served:
+        yield Waiting(
+            world=world,
+            served=served,
+            agreement=agreement,
+            path=f"/taxii2/borealia/collections/{collection.id}/objects/",
+            secret=secret,
+            pool=pool,
+        )
+    world.close()
+
+
+def applied(answer: bytes) -> bool:
+    return b"\r\npreference-applied: wait=" in answer.lower()
+
+
+def status(answer: bytes) -> int:
+    return int(answer.split(b" ", 2)[1])
+
+
+def test_what_is_there_is_answered_at_once(waiting: Waiting) -> None:
+    waiting.add("a")
+    began = time.monotonic()
+    answer = waiting.ask()
+    assert time.monotonic() - began < 2
+    assert b'"objects":[' in answer
+    assert applied(answer)
+
+
+def test_an_answer_waits_until_something_is_released(waiting: Waiting) -> None:
+    asked = waiting.begin()
+    time.sleep(0.2)
+    assert not asked.done()
+    waiting.add("a")
+    assert b'"objects":[' in asked.result(1.0)
+    assert waiting.count() == 0
+
+
+def test_what_is_released_to_others_alone_ends_no_wait(waiting: Waiting) -> None:
+    asked = waiting.begin(2)
+    for number in range(5):
+        waiting.add(f"n{number}", subjects=("national:other",))
+        time.sleep(0.1)
+    assert not asked.done()
+    assert asked.result(5.0).endswith(b"\r\n\r\n{}")
+
+
+def test_when_the_time_is_over_the_answer_is_that_of_a_poll(waiting: Waiting) -> None:
+    began = time.monotonic()
+    answer = waiting.ask(1)
+    assert 0.9 < time.monotonic() - began < 3
+    assert (status(answer), applied(answer), answer.endswith(b"\r\n\r\n{}")) == (200, True, True)
+    assert without_date(answer).replace(b"preference-applied: wait=1\r\n", b"") == without_date(waiting.ask(0))
+
+
+def test_a_wait_is_bounded_whatever_is_asked_for(waiting: Waiting) -> None:
+    asked = waiting.pool.submit(waiting.ask, 999_999_999)
+    waiting.until(lambda: waiting.count() == 1)
+    (place,) = waiting.served.call(lambda: list(waiting.served.server.app.waits._places))
+    assert place.seconds == LIMITS.wait_seconds
+    waiting.add("a")
+    assert b"wait=30\r\n" in asked.result(2.0)
+
+
+def test_a_suspension_ends_the_wait_at_once_and_waits_for_nothing(waiting: Waiting) -> None:
+    asked, world = waiting.begin(), waiting.world
+    began = time.monotonic()
+    suspended = waiting.served.call(
+        lambda: agree.act_on(world.nodes["aurelia"], waiting.agreement, EventKind.SUSPEND, by=world.actor("aurelia"))
+    )
+    waiting.served.run(waiting.served.server.drain(suspended.event.agreement))  # type: ignore[union-attr]
+    assert time.monotonic() - began < 1
+    assert without_date(asked.result(1.0)) == without_date(waiting.ask(0))
+    assert status(waiting.ask(20)) == 404
+
+
+def test_a_policy_that_recognises_nothing_any_more_ends_the_wait(waiting: Waiting) -> None:
+    asked = waiting.begin()
+    (waiting.world.nodes["aurelia"].folder / "recognition.toml").write_text("")
+    assert status(asked.result(3.0)) == 404
+
+
+def test_what_runs_out_by_the_clock_ends_the_wait(waiting: Waiting) -> None:
+    asked = waiting.begin()
+    waiting.served.call(lambda: waiting.world.tick(20 * 365 * 86_400 * 1_000_000))
+    assert status(asked.result(3.0)) == 404
+
+
+def test_an_outsider_learns_nothing_by_waiting(waiting: Waiting) -> None:
+    """What is not there, what is another's and what is asked by nobody: the same bytes, and none of them waits."""
+    others, _ = list_open_collections(waiting.world.nodes["aurelia"], PartyId("meridia"))[0].id, None
+    paths = [waiting.path.replace(waiting.path.split("/")[4], name) for name in (NOWHERE, others)]
+    times, answers = list[float](), set[bytes]()
+    for path, secret in [
+        *((path, waiting.secret) for path in paths),
+        *((path, "x" * 64) for path in [*paths, waiting.path]),
+    ]:
+        began = time.monotonic()
+        answers.add(without_date(waiting.ask(20, path=path, secret=secret)))
+        times.append(time.monotonic() - began)
+    assert len(answers) == 1
+    assert max(times) < 1
+
+
+def test_one_party_has_so_many_waits_and_the_next_is_answered_at_once(waiting: Waiting) -> None:
+    asked = [waiting.begin() for _ in range(LIMITS.waits_per_party)]
+    began = time.monotonic()
+    over = waiting.ask()
+    assert time.monotonic() - began < 1
+    assert (status(over), applied(over)) == (200, False)
+    waiting.add("a")
+    assert all(b'"objects":[' in each.result(2.0) for each in asked)
+    assert applied(waiting.ask())
+
+
+def test_who_hangs_up_has_no_place_any_more(waiting: Waiting) -> None:
+    with waiting.served.open() as connection:
+        headers = {**bearer(waiting.secret), "Prefer": "wait=20"}
+        connection.sendall(format_request("GET", waiting.path, headers=headers))
+        waiting.until(lambda: waiting.count() == 1)
+    waiting.until(lambda: waiting.count() == 0)
+    disclosed = waiting.served.call(
+        lambda: waiting.world.nodes["aurelia"].store.row("SELECT COUNT(*) FROM recipient_sequence")
+    )
+    assert disclosed == (0,)
+
+
+def test_what_stops_serving_lets_nobody_wait(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.found("aurelia", "borealia")
+    world.sign_all(world.terms())
+    node = world.nodes["aurelia"]
+    secret, _ = issue_credential(node, BOREALIA, days=1)
+    (collection,) = list_open_collections(node, BOREALIA)
+    path = f"/taxii2/borealia/collections/{collection.id}/objects/"
+    with ThreadPoolExecutor(1) as pool, ExitStack() as stack:
+        served = stack.enter_context(Served.start(node))
+        asked = pool.submit(served.ask, "GET", path, headers={**bearer(secret), "Prefer": "wait=60"})
+        time.sleep(0.3)
+        began = time.monotonic()
+        stack.close()
+        assert time.monotonic() - began < 2
+        assert status(asked.result(1.0)) == 200
+    world.close()
+
+
+def test_only_a_get_of_objects_waits(waiting: Waiting) -> None:
+    headers = {**bearer(waiting.secret), "Prefer": "wait=20"}
+    began = time.monotonic()
+    for method, path in (("HEAD", waiting.path), ("GET", waiting.path.replace("objects/", "manifest/"))):
+        assert not applied(waiting.served.ask(method, path, headers=headers))
+    assert time.monotonic() - began < 1
+
+
+def test_what_only_waited_is_no_slow_request(waiting: Waiting) -> None:
+    waiting.ask(1)
+    text = waiting.served.call(waiting.served.server._metrics.format).decode()
+    (seconds,) = [
+        float(line.split()[1])
+        for line in text.splitlines()
+        if line.startswith('comity_request_seconds_sum{resource="objects"')
+    ]
+    assert seconds < 0.5
