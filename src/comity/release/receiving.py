@@ -8,10 +8,12 @@ in a channel that restricts as much (`release.clauses`), so the last hop's restr
     audience             the receiver, and those whom the channel lists; never wider than the giver had it
     excluded_frameworks  those of the terms; never fewer than the giver had it with
 
-Where passing on needs the originator's consent the audience is the receiver alone. What a giver does that does not keep
+Where passing on needs the originator's consent the audience is the receiver alone, and whom the giver grants
+(`node.grants`). What a giver does that does not keep
 to these clauses no receiver can see. What an object says of itself it can (`find_outside`).
 """
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,7 +22,14 @@ from comity.ids import PartyId
 from comity.release.clauses import read_findings
 from comity.stix.labels import UNSPECIFIED, Label
 
-__all__ = ["Restrictions", "find_outside", "find_restrictions", "make_unrestricted"]
+__all__ = [
+    "Restrictions",
+    "find_carriers",
+    "find_outside",
+    "find_restrictions",
+    "make_unrestricted",
+    "needs_consent",
+]
 
 _SAID: Final = frozenset({"types", "tlp_ceiling", "kinds", "person_classes", "special_categories", "handling"})
 """The clauses that an object breaks at its giver too if it breaks them by itself: what people add to it, or what it
@@ -38,11 +47,15 @@ none is held, and goes nowhere from here.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restrictions:
-    """What the label of an object says of the way it came; `audience` None means any party."""
+    """What the label of an object says of the way it came; `audience` None means any party.
+
+    `grows` says that the audience of a version is wider by whomever its giver has granted.
+    """
 
     originators: frozenset[PartyId]
     audience: frozenset[PartyId] | None
     excluded_frameworks: frozenset[str]
+    grows: bool = False
 
 
 def make_unrestricted(originator: PartyId) -> Restrictions:
@@ -57,7 +70,24 @@ def find_restrictions(channel: Channel, *, giver: PartyId, receiver: PartyId) ->
         originators=scope.originators,
         audience=frozenset({receiver}) | scope.onward_to,
         excluded_frameworks=scope.excluded_frameworks,
+        grows=channel.onward == "originator_consent",
     )
+
+
+def find_carriers(channels: Iterable[Channel], *, giver: PartyId, receiver: PartyId, kind: str) -> tuple[Channel, ...]:
+    """The channels of a text in which `giver` can have given `receiver` an object of the type `kind`."""
+    return tuple(
+        channel
+        for channel in channels
+        if channel.giver in {None, giver}
+        and (channel.receivers is None or receiver in channel.receivers)
+        and kind in channel.scope.types
+    )
+
+
+def needs_consent(carriers: Collection[Channel]) -> bool:
+    """Whether what came in one of these channels may be passed on to whom its giver grants, whichever it came in."""
+    return bool(carriers) and all(channel.onward == "originator_consent" for channel in carriers)
 
 
 def find_outside(label: Label, channel: Channel, *, giver: PartyId, receiver: PartyId) -> str | None:
