@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shell: letters, recalls and consents in a log, held against the letters that the store keeps and against what was disclosed.
+"""Shell: letters, recalls and consents in a log, held against the letters kept and against what was disclosed.
 
 An entry of a letter must name one that is kept, filed as the entry says, and signed by its sender. Each letter that is
-kept must have one entry. After the entry of a recall no disclosure may list a version that it names. Each consent that begins must be
-by a grant that is kept and names as much, and ends by an entry before anything else of it is given at its time or later.
+kept must have one entry. After the entry of a recall no disclosure may list a version that it names. Each consent that
+begins must be by a grant that is kept and names as much, and must end by an entry before anything is given by it at its
+time or later.
 """
 
 from collections.abc import Iterator, Sequence

@@ -723,7 +723,7 @@ def test_the_audit_finds_a_disclosure_after_the_end_of_its_consent(
     monkeypatch.setattr("comity.node.poll.end_run_out", lambda _act, _own: 0)
     assert gives(chain, B, C) == {X}  # a node that does not keep to it
     found = audit_folder(chain.folder / B, now=chain.now).findings
-    assert any("consent to that had run out" in finding.text for finding in found), found
+    assert any("consent to that had run out" in finding.problem for finding in found), found
 
 
 def test_the_audit_finds_a_consent_that_nobody_granted(chain: World) -> None:
@@ -746,4 +746,4 @@ def test_the_audit_finds_a_consent_that_nobody_granted(chain: World) -> None:
     with chain.nodes[B].act() as act:
         begin_grant(act, B, kept)
     found = audit_folder(chain.folder / B, now=chain.now).findings
-    assert any("is not as that letter grants it" in finding.text for finding in found), found
+    assert any("is not as that letter grants it" in finding.problem for finding in found), found
