@@ -240,13 +240,15 @@ def forge(world: World, said: Account, random: Random, request: Letter, items: l
         chosen = random.choice(said.grants[request.sender]).letter
         body = ConsentRevocation(grant=chosen.digest, recall=False)
     about = random.choice((request.about, (random.choice(items),), tuple({*request.about, random.choice(items)})))
-    agreement = random.choice((request.agreement, said.agreements[sender, request.sender]))
+    agreement, terms = request.agreement, request.terms
+    if random.random() < 0.5 and (plans := plan_pull(world.nodes[request.sender], PartyId(sender))):
+        agreement, terms = AgreementId(said.agreements[sender, request.sender]), plans[0].terms
     node = world.nodes[sender]
     draft = Draft(
         body=body,
         to=request.sender,
-        agreement=AgreementId(agreement),
-        terms=request.terms,
+        agreement=agreement,
+        terms=terms,
         about=about,
         answers=random.choice((request.digest, random.choice([*said.requests]))),
     )

@@ -31,6 +31,7 @@ from comity.node.consent import (
     show_consent,
 )
 from comity.node.explain import explain, show_object
+from comity.node.follow import plan_pull
 from comity.node.granting import Offer
 from comity.node.grants import begin_grant, keep_grants
 from comity.node.journal import verify_store
@@ -142,7 +143,8 @@ def forge(
     to: str = B,
     answers: Digest | None = None,
     agreement: str | None = None,
-    **changes: object,
+    terms: Digest | None = None,
+    about: tuple[About, ...] | None = None,
 ) -> bytes:
     """A letter as the node of `sender` would sign it, were it another program."""
     node = world.nodes[sender]
@@ -150,8 +152,8 @@ def forge(
         body=body,
         to=PartyId(to),
         agreement=AgreementId(agreement or like.agreement),
-        terms=like.terms,
-        about=changes.get("about", like.about),  # type: ignore[arg-type]
+        terms=terms or like.terms,
+        about=about or like.about,
         answers=answers,
     )
     return make_letter(
@@ -394,6 +396,17 @@ def test_a_second_way_without_consent_ends_what_was_granted(chain: World) -> Non
     assert gives(chain, B, C) == set()
 
 
+def test_a_second_way_by_consent_waits_for_its_own_grant(chain: World) -> None:
+    give(chain, "x")
+    granted(chain)
+    assert gives(chain, B, C) == {X}
+    sign_consent(chain, D, B)
+    chain.add(D, make_object("x"))
+    pull_all(chain, D, B)
+    chain.tick()
+    assert gives(chain, B, C) == set()
+
+
 # --- along a chain ----------------------------------------------------------------------------------------------------
 
 
@@ -597,8 +610,11 @@ def test_nobody_but_who_was_asked_grants(chain: World) -> None:
     agreement = sign_consent(chain, D, B)
     (request,) = ask(chain).letters
     chain.deliver()
-    for under in (agreement, request.agreement):
-        data = forge(chain, offer_of(chain), like=request, sender=D, answers=request.digest, agreement=under)
+    own = next(iter(plan_pull(chain.nodes[B], D))).terms
+    for under, terms in ((agreement, own), (request.agreement, request.terms)):
+        data = forge(
+            chain, offer_of(chain), like=request, sender=D, answers=request.digest, agreement=under, terms=terms
+        )
         with pytest.raises(NotFoundError):
             take_letter(chain.nodes[B], data)
     assert gives(chain, B, C) == set()
