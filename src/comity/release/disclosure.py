@@ -111,12 +111,13 @@ class EntryType(StrEnum):
     KEY_ROTATION = "key-rotation"
     LETTER = "letter"
     RECALL = "recall"
+    CONSENT = "consent"
     SOURCE = "source"
     LOG_OPENING = "log-opening"
     LOG_HEADS = "log-heads"
 
 
-NOT_SHARED = frozenset({EntryType.REVIEW, EntryType.PURGE, EntryType.RECOVERY, EntryType.RECALL})
+NOT_SHARED = frozenset({EntryType.REVIEW, EntryType.PURGE, EntryType.RECOVERY, EntryType.RECALL, EntryType.CONSENT})
 """What a party records of its own house: it concerns terms where something was received under them, else none."""
 
 
