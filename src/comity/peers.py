@@ -22,10 +22,9 @@ from comity.node.follow import Target, make_token, plan_pull
 from comity.node.node import Node
 from comity.node.outbox import Outgoing, list_due, settle
 from comity.node.receive import Received, receive_shown
-from comity.release.delivery import Expected, Shown, expect_next, find_sizes, verify_next
+from comity.release.delivery import Expected, Shown, expect_next, find_sizes, name_proof, verify_next
 from comity.release.receipt import MAX_RECEIPT_BYTES
 from comity.stix.objects import BadObject
-from comity.tlog.origin import find_token
 
 __all__ = [
     "RECEIPT",
@@ -431,8 +430,7 @@ async def _ask_receipt_once(
     except MalformedError as error:
         raise ReceiptRefused(f"receipt: {error.detail}", part="receipt") from error
     if sizes is not None:
-        token, old, new = find_token(sizes[0]), *sizes[1:]
-        url = f"{target.url}/comity/consistency/{f'{token}/' if token else ''}{old}/{new}"
+        url = f"{target.url}/comity/consistency/{name_proof(*sizes)}"
         answer = await _get(client, node, target, url, most=_MAX_PROOF_BYTES)
         evidence.proof = answer.content if answer.status_code == httpx.codes.OK else b""
     return verify_next(evidence.receipt, evidence.proof, expected, now=node.clock())

@@ -24,10 +24,21 @@ from comity.release.receipt import Receipt, VerifiedReceipt, parse_receipt, veri
 from comity.signing import Manifest
 from comity.stix.objects import StixObject
 from comity.tlog.merkle import verify_consistency
+from comity.tlog.origin import find_token
 from comity.tlog.policy import TrustPolicy
 from comity.tlog.proof import parse_hashes
 
-__all__ = ["Expected", "Seen", "Shown", "expect_next", "find_sizes", "verify_next", "verify_objects", "verify_page"]
+__all__ = [
+    "Expected",
+    "Seen",
+    "Shown",
+    "expect_next",
+    "find_sizes",
+    "name_proof",
+    "verify_next",
+    "verify_objects",
+    "verify_page",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +95,12 @@ def find_sizes(data: bytes, seen: Mapping[str, Seen]) -> tuple[str, int, int] | 
     if known is None or size == known.size or not size:
         return None
     return checkpoint.origin, min(size, known.size), max(size, known.size)
+
+
+def name_proof(origin: str, old: int, new: int) -> str:
+    """Where a giver has the proof that `find_sizes` says to ask for, below its `/comity/consistency/`."""
+    token = find_token(origin)
+    return f"{old}/{new}" if token is None else f"{token}/{old}/{new}"
 
 
 def expect_next(expected: Expected, shown: Shown) -> Expected:

@@ -38,7 +38,7 @@ person add/person list/person remove/person renew/approvals
 agreement certificate/agreement test
 recall send/recall list/recall show/recall keep
 agreement review/retention list/retention keep/retention delete/retention run/work
-log list/log show/log verify/log checkpoint/log receipt/log refused/log waive/verify
+log list/log show/log verify/log checkpoint/log receipt/log refused/log relationships/log waive/verify
 log reader add/log reader list/log reader remove
 follow status/source add/source list/source drop/source pull
 witness list/witness init/witness add-log/witness serve/witness show/witness verify-evidence
