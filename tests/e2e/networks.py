@@ -220,7 +220,7 @@ def _open_ports(namespace: str, *ports: str) -> list[socket.socket]:
                 opened[-1].setsockopt(_SOL_PACKET, _PACKET_VNET_HDR, 1)
                 opened[-1].bind((port, _ETH_P_ALL))
         except OSError as error:
-            problems.append(error)
+            problems.append(OSError(f"packet sockets in {namespace}: {error}"))
 
     thread = threading.Thread(target=open_there, name="ports")
     thread.start()
