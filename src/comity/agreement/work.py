@@ -46,6 +46,8 @@ class WorkKind(StrEnum):
     RECALL_UNACKNOWLEDGED = "recall-unacknowledged"
     RECALL_TO_DECIDE = "recall-to-decide"
     RECALL_REFUSED = "recall-refused"
+    REQUEST_TO_ANSWER = "request-to-answer"
+    REQUEST_UNANSWERED = "request-unanswered"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,6 +38,7 @@ _COMMANDS = {
     "reach": "reach:reach",
     "retention": "retention:retention",
     "recall": "recalls:recall",
+    "request": "requests:request",
     "work": "retention:work",
     "log": "journal:log",
     "audit": "audit:audit",

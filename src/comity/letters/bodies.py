@@ -18,8 +18,27 @@ from comity.letters.recall import (
     read_acknowledgement,
     read_recall,
 )
+from comity.letters.request import (
+    Reply,
+    Request,
+    describe_question,
+    describe_reply,
+    read_question,
+    read_reply,
+)
 
-__all__ = ["Body", "LetterKind", "describe_body", "find_kind", "find_response", "is_answer", "is_stop", "read_body"]
+__all__ = [
+    "Body",
+    "LetterKind",
+    "describe_body",
+    "find_kind",
+    "find_response",
+    "find_wanted_time",
+    "is_answer",
+    "is_stop",
+    "needs_objects",
+    "read_body",
+]
 
 
 class LetterKind(StrEnum):
@@ -27,9 +46,11 @@ class LetterKind(StrEnum):
 
     RECALL = "recall"
     RECALL_ACKNOWLEDGEMENT = "recall-acknowledgement"
+    REQUEST = "request"
+    REPLY = "reply"
 
 
-Body = Recall | RecallAcknowledgement
+Body = Recall | RecallAcknowledgement | Request | Reply
 """What a letter says, by its kind."""
 
 
@@ -44,6 +65,10 @@ def read_body(kind: LetterKind, fields: Reader, *, count: int) -> Body:
             return read_recall(fields)
         case LetterKind.RECALL_ACKNOWLEDGEMENT:
             return read_acknowledgement(fields, count=count)
+        case LetterKind.REQUEST:
+            return read_question(fields)
+        case LetterKind.REPLY:
+            return read_reply(fields, count=count)
         case _:
             assert_never(kind)
 
@@ -55,6 +80,10 @@ def describe_body(body: Body) -> dict[str, Json]:
             return describe_recall(body)
         case RecallAcknowledgement():
             return describe_acknowledgement(body)
+        case Request():
+            return describe_question(body)
+        case Reply():
+            return describe_reply(body)
         case _:
             assert_never(body)
 
@@ -66,6 +95,10 @@ def find_kind(body: Body) -> LetterKind:
             return LetterKind.RECALL
         case RecallAcknowledgement():
             return LetterKind.RECALL_ACKNOWLEDGEMENT
+        case Request():
+            return LetterKind.REQUEST
+        case Reply():
+            return LetterKind.REPLY
         case _:
             assert_never(body)
 
@@ -73,9 +106,9 @@ def find_kind(body: Body) -> LetterKind:
 def is_answer(kind: LetterKind) -> bool:
     """Whether a letter of that kind names the letter that it answers; the others name none."""
     match kind:
-        case LetterKind.RECALL:
+        case LetterKind.RECALL | LetterKind.REQUEST:
             return False
-        case LetterKind.RECALL_ACKNOWLEDGEMENT:
+        case LetterKind.RECALL_ACKNOWLEDGEMENT | LetterKind.REPLY:
             return True
         case _:
             assert_never(kind)
@@ -86,7 +119,7 @@ def is_stop(kind: LetterKind) -> bool:
     match kind:
         case LetterKind.RECALL:
             return True
-        case LetterKind.RECALL_ACKNOWLEDGEMENT:
+        case LetterKind.RECALL_ACKNOWLEDGEMENT | LetterKind.REQUEST | LetterKind.REPLY:
             return False
         case _:
             assert_never(kind)
@@ -97,7 +130,31 @@ def find_response(kind: LetterKind) -> str | None:
     match kind:
         case LetterKind.RECALL:
             return "recall"
-        case LetterKind.RECALL_ACKNOWLEDGEMENT:
+        case LetterKind.REQUEST:
+            return "request"
+        case LetterKind.RECALL_ACKNOWLEDGEMENT | LetterKind.REPLY:
             return None
         case _:
             assert_never(kind)
+
+
+def needs_objects(kind: LetterKind) -> bool:
+    """Whether a letter of that kind is about one version of an object at least."""
+    match kind:
+        case LetterKind.RECALL | LetterKind.RECALL_ACKNOWLEDGEMENT:
+            return True
+        case LetterKind.REQUEST | LetterKind.REPLY:
+            return False
+        case _:
+            assert_never(kind)
+
+
+def find_wanted_time(body: Body) -> int | None:
+    """How soon the sender wants an answer, in microseconds from when the letter is on record, if it says so."""
+    match body:
+        case Request():
+            return body.urgency.time
+        case Recall() | RecallAcknowledgement() | Reply():
+            return None
+        case _:
+            assert_never(body)

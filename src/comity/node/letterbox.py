@@ -17,10 +17,12 @@ from comity.errors import ConflictError, NotFoundError, UnknownKey, Verification
 from comity.ids import PartyId
 from comity.letters.letter import Letter, parse_letter, verify_letter
 from comity.letters.recall import Recall, RecallAcknowledgement
+from comity.letters.request import Reply, Request
 from comity.node.letters import record_letter
 from comity.node.node import Act, Node
 from comity.node.parties import read_manifests
 from comity.node.recalled import is_recallable, take_acknowledgement, take_recall
+from comity.node.requested import take_reply, take_request
 from comity.node.standing import Dossier, read_dossier
 from comity.store import letters
 from comity.store.letters import LetterState
@@ -78,6 +80,10 @@ def _act_on(node: Node, act: Act, letter: Letter, dossier: Dossier) -> None:
             take_recall(node, act, letter, letter.body, dossier)
         case RecallAcknowledgement():
             take_acknowledgement(node, act, letter, letter.body)
+        case Request():
+            take_request(act, letter)
+        case Reply():
+            take_reply(act, letter, letter.body)
         case _:
             assert_never(letter.body)
 
@@ -87,7 +93,7 @@ def _is_needed(act: Act, letter: Letter) -> bool:
     match letter.body:
         case Recall():
             return is_recallable(act, letter)
-        case RecallAcknowledgement():
+        case RecallAcknowledgement() | Request() | Reply():
             return False
         case _:
             assert_never(letter.body)
