@@ -160,7 +160,7 @@ def test_nothing_is_asked_or_answered_under_a_suspended_agreement(world: World) 
     agreement = agree(world)
     sent = ask(world, agreement)
     deliver_to(world, B)
-    world.act(A, agreement, EventKind.SUSPEND, reason="A breach is looked into.")
+    world.act(A, agreement, EventKind.SUSPEND)
     with pytest.raises(TransitionError, match="not in force"):
         answer(world, sent.letter.digest)
     assert not show_request(world.nodes[A], sent.letter.digest).answers
