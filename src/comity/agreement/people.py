@@ -91,6 +91,7 @@ _TWO = Need(people=2, roles=(Role.LEGAL, Role.LIAISON), one_as=Role.LEGAL)
 _ONE = Need(people=1, roles=(Role.LIAISON, Role.LEGAL), one_as=None)
 _KEYS = Need(people=2, roles=(Role.LEGAL, Role.LIAISON, Role.OPERATOR), one_as=Role.LEGAL)
 # Whoever finds that something is wrong must be able to take it back, and whoever answers for partners.
+_ASK = Need(people=1, roles=(Role.LIAISON, Role.ANALYST), one_as=None)
 _RECALL = Need(people=1, roles=(Role.LIAISON, Role.LEGAL, Role.ANALYST), one_as=None)
 # Whoever watches the machine at night must be able to stop it.
 _STOP = Need(people=1, roles=(Role.LIAISON, Role.LEGAL, Role.OPERATOR), one_as=None)
@@ -117,6 +118,8 @@ NEEDS: Mapping[str, Need] = {
     "suspend": _STOP,
     "revoke-key": _STOP,
     "recall": _RECALL,
+    "request": _ASK,
+    "reply": _ASK,
     "keep-recalled": _ONE,
     "drop-source": _STOP,
     "request-consent": _RECALL,

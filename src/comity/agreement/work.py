@@ -50,6 +50,8 @@ class WorkKind(StrEnum):
     CONSENT_UNANSWERED = "consent-unanswered"
     CONSENT_REFUSED = "consent-refused"
     CONSENT_ENDS = "consent-ends"
+    REQUEST_TO_ANSWER = "request-to-answer"
+    REQUEST_UNANSWERED = "request-unanswered"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,6 +39,7 @@ _COMMANDS = {
     "retention": "retention:retention",
     "recall": "recalls:recall",
     "consent": "consents:consent",
+    "request": "requests:request",
     "work": "retention:work",
     "log": "journal:log",
     "audit": "audit:audit",

@@ -32,8 +32,27 @@ from comity.letters.recall import (
     read_acknowledgement,
     read_recall,
 )
+from comity.letters.request import (
+    Reply,
+    Request,
+    describe_question,
+    describe_reply,
+    read_question,
+    read_reply,
+)
 
-__all__ = ["Body", "LetterKind", "describe_body", "find_kind", "find_response", "is_answer", "is_stop", "read_body"]
+__all__ = [
+    "Body",
+    "LetterKind",
+    "describe_body",
+    "find_kind",
+    "find_response",
+    "find_wanted_time",
+    "is_answer",
+    "is_stop",
+    "needs_objects",
+    "read_body",
+]
 
 
 class LetterKind(StrEnum):
@@ -45,13 +64,17 @@ class LetterKind(StrEnum):
     CONSENT_GRANT = "consent-grant"
     CONSENT_REFUSAL = "consent-refusal"
     CONSENT_REVOCATION = "consent-revocation"
+    REQUEST = "request"
+    REPLY = "reply"
 
 
-Body = Recall | RecallAcknowledgement | ConsentRequest | ConsentGrant | ConsentRefusal | ConsentRevocation
+Consent = ConsentRequest | ConsentGrant | ConsentRefusal | ConsentRevocation
+
+Body = Recall | RecallAcknowledgement | Consent | Request | Reply
 """What a letter says, by its kind."""
 
 
-def read_body(kind: LetterKind, fields: Reader, *, count: int) -> Body:
+def read_body(kind: LetterKind, fields: Reader, *, count: int) -> Body:  # noqa: PLR0911 (one for each kind)
     """The body of a letter of `kind` that is about `count` versions of objects.
 
     Raises:
@@ -70,11 +93,15 @@ def read_body(kind: LetterKind, fields: Reader, *, count: int) -> Body:
             return read_refusal(fields)
         case LetterKind.CONSENT_REVOCATION:
             return read_revocation(fields)
+        case LetterKind.REQUEST:
+            return read_question(fields)
+        case LetterKind.REPLY:
+            return read_reply(fields, count=count)
         case _:
             assert_never(kind)
 
 
-def describe_body(body: Body) -> dict[str, Json]:
+def describe_body(body: Body) -> dict[str, Json]:  # noqa: PLR0911 (one for each kind)
     """The body as it is written."""
     match body:
         case Recall():
@@ -89,11 +116,15 @@ def describe_body(body: Body) -> dict[str, Json]:
             return describe_refusal(body)
         case ConsentRevocation():
             return describe_revocation(body)
+        case Request():
+            return describe_question(body)
+        case Reply():
+            return describe_reply(body)
         case _:
             assert_never(body)
 
 
-def find_kind(body: Body) -> LetterKind:
+def find_kind(body: Body) -> LetterKind:  # noqa: PLR0911 (one for each kind)
     """The kind of a letter with that body."""
     match body:
         case Recall():
@@ -108,6 +139,10 @@ def find_kind(body: Body) -> LetterKind:
             return LetterKind.CONSENT_REFUSAL
         case ConsentRevocation():
             return LetterKind.CONSENT_REVOCATION
+        case Request():
+            return LetterKind.REQUEST
+        case Reply():
+            return LetterKind.REPLY
         case _:
             assert_never(body)
 
@@ -115,13 +150,14 @@ def find_kind(body: Body) -> LetterKind:
 def is_answer(kind: LetterKind) -> bool:
     """Whether a letter of that kind names the letter that it answers; the others name none."""
     match kind:
-        case LetterKind.RECALL | LetterKind.CONSENT_REQUEST:
+        case LetterKind.RECALL | LetterKind.CONSENT_REQUEST | LetterKind.REQUEST:
             return False
         case (
             LetterKind.RECALL_ACKNOWLEDGEMENT
             | LetterKind.CONSENT_GRANT
             | LetterKind.CONSENT_REFUSAL
             | LetterKind.CONSENT_REVOCATION
+            | LetterKind.REPLY
         ):
             return True
         case _:
@@ -138,6 +174,8 @@ def is_stop(kind: LetterKind) -> bool:
             | LetterKind.CONSENT_REQUEST
             | LetterKind.CONSENT_GRANT
             | LetterKind.CONSENT_REFUSAL
+            | LetterKind.REQUEST
+            | LetterKind.REPLY
         ):
             return False
         case _:
@@ -151,12 +189,52 @@ def find_response(kind: LetterKind) -> str | None:
             return "recall"
         case LetterKind.CONSENT_REQUEST:
             return "consent"
+        case LetterKind.REQUEST:
+            return "request"
         case (
             LetterKind.RECALL_ACKNOWLEDGEMENT
             | LetterKind.CONSENT_GRANT
             | LetterKind.CONSENT_REFUSAL
             | LetterKind.CONSENT_REVOCATION
+            | LetterKind.REPLY
         ):
             return None
         case _:
             assert_never(kind)
+
+
+def needs_objects(kind: LetterKind) -> bool:
+    """Whether a letter of that kind is about one version of an object at least."""
+    match kind:
+        case LetterKind.REQUEST | LetterKind.REPLY:
+            return False
+        case (
+            LetterKind.RECALL
+            | LetterKind.RECALL_ACKNOWLEDGEMENT
+            | LetterKind.CONSENT_REQUEST
+            | LetterKind.CONSENT_GRANT
+            | LetterKind.CONSENT_REFUSAL
+            | LetterKind.CONSENT_REVOCATION
+        ):
+            return True
+        case _:
+            assert_never(kind)
+
+
+def find_wanted_time(body: Body) -> int | None:
+    """How soon the sender wants an answer, in microseconds from when the letter is on record, if it says so."""
+    match body:
+        case Request():
+            return body.urgency.time
+        case (
+            Recall()
+            | RecallAcknowledgement()
+            | ConsentRequest()
+            | ConsentGrant()
+            | ConsentRefusal()
+            | ConsentRevocation()
+            | Reply()
+        ):
+            return None
+        case _:
+            assert_never(body)

@@ -28,7 +28,16 @@ from comity.errors import (
     VerificationError,
 )
 from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId, format_instant, parse_object_id
-from comity.letters.bodies import Body, LetterKind, describe_body, find_kind, is_answer, is_stop, read_body
+from comity.letters.bodies import (
+    Body,
+    LetterKind,
+    describe_body,
+    find_kind,
+    is_answer,
+    is_stop,
+    needs_objects,
+    read_body,
+)
 from comity.letters.recall import MAX_VERSION, Change, Recall
 from comity.signing import (
     Manifest,
@@ -73,7 +82,7 @@ class About:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """What a letter is to say, before its sender signs it; `about` are 1 to MAX_ABOUT versions."""
+    """What a letter is to say, before its sender signs it; `about` are up to MAX_ABOUT versions."""
 
     body: Body
     to: PartyId
@@ -142,7 +151,7 @@ def parse_letter(envelope: bytes) -> tuple[Letter, SignedDocument]:
     kind = LetterKind(fields.word("kind", [*LetterKind]))
     if _NONCE.fullmatch(fields.text("nonce")) is None:
         raise fields.refuse("nonce", "must be 32 hexadecimal digits")
-    about = tuple(map(_read_about, fields.items("about", least=1, most=MAX_ABOUT)))
+    about = tuple(map(_read_about, fields.items("about", least=int(needs_objects(kind)), most=MAX_ABOUT)))
     inner = fields.item("body").open()
     body = read_body(kind, inner, count=len(about))
     inner.close()

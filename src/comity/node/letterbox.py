@@ -18,6 +18,8 @@ from comity.ids import PartyId
 from comity.letters.consent import ConsentGrant, ConsentRefusal, ConsentRequest, ConsentRevocation
 from comity.letters.letter import Letter, parse_letter, verify_letter
 from comity.letters.recall import Recall, RecallAcknowledgement
+from comity.letters.request import Reply, Request
+from comity.node import requested
 from comity.node.consented import is_revocable, take_grant, take_refusal, take_request, take_revocation
 from comity.node.letters import record_letter
 from comity.node.node import Act, Node
@@ -88,6 +90,10 @@ def _act_on(node: Node, act: Act, letter: Letter, dossier: Dossier) -> None:
             take_refusal(act, letter)
         case ConsentRevocation():
             take_revocation(node, act, letter, letter.body)
+        case Request():
+            requested.take_request(act, letter)
+        case Reply():
+            requested.take_reply(act, letter, letter.body)
         case _:
             assert_never(letter.body)
 
@@ -99,7 +105,7 @@ def _is_needed(act: Act, letter: Letter) -> bool:
             return is_recallable(act, letter)
         case ConsentRevocation():
             return is_revocable(act, letter, letter.body)
-        case RecallAcknowledgement() | ConsentRequest() | ConsentGrant() | ConsentRefusal():
+        case RecallAcknowledgement() | ConsentRequest() | ConsentGrant() | ConsentRefusal() | Request() | Reply():
             return False
         case _:
             assert_never(letter.body)

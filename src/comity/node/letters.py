@@ -15,7 +15,7 @@ from comity.agreement.people import Approval
 from comity.agreement.terms import parse_terms
 from comity.errors import MalformedRequest, NotFoundError
 from comity.ids import Digest, Instant
-from comity.letters.bodies import find_response, is_answer
+from comity.letters.bodies import find_response, find_wanted_time, is_answer
 from comity.letters.letter import Draft, Letter, make_letter, parse_letter
 from comity.node.lineage import tell_lineage
 from comity.node.node import Act, Node
@@ -101,11 +101,16 @@ def record_letter(
 
 
 def _find_due(act: Act, letter: Letter) -> Instant | None:
-    """By when it is to be answered; None where the terms set no time."""
+    """By when it is to be answered: as the terms say, or as its sender wants, whichever is earlier; None for never."""
     response = find_response(letter.kind)
     document = agreements.read_terms(act.transaction, letter.terms)
     time = None if response is None or document is None else parse_terms(document).response_times.get(response)
-    return None if time is None else add_duration(act.now, time)
+    wanted = find_wanted_time(letter.body)
+    dates = [
+        *([] if time is None else [add_duration(act.now, time)]),
+        *([] if wanted is None else [Instant(act.now + wanted)]),
+    ]
+    return min(dates, default=None)
 
 
 def find_letter(transaction: Transaction, prefix: str) -> StoredLetter:

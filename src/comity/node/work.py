@@ -21,6 +21,7 @@ from comity.node.consentwork import list_consent_work
 from comity.node.node import Node
 from comity.node.parties import list_parties
 from comity.node.recallwork import list_recall_work
+from comity.node.requestwork import list_request_work
 from comity.node.retention import Due, check_texts, list_reviews
 from comity.node.standing import Dossier, find_agreement, list_dossiers
 from comity.node.waiving import list_blocked
@@ -54,6 +55,7 @@ def list_work(node: Node) -> tuple[WorkItem, ...]:
             *_list_receipts(transaction),
             *list_recall_work(transaction, texts, now=now),
             *list_consent_work(transaction, texts, now=now),
+            *list_request_work(transaction, dossiers, now=now),
         ]
     for dossier in dossiers:
         facts = _read_facts(dossier, node.party, reviewed_at=reviewed.get(dossier.id), now=now)

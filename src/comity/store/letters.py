@@ -23,6 +23,7 @@ __all__ = [
     "LetterState",
     "StoredLetter",
     "add_letter",
+    "count_open",
     "find_letters",
     "iterate_letters",
     "list_about",
@@ -182,6 +183,14 @@ def list_caused(transaction: Transaction, because: Digest) -> list[StoredLetter]
 def list_answers(transaction: Transaction, answered: Digest) -> list[StoredLetter]:
     """Those that answer the letter with that name, oldest first."""
     return _read(transaction, "WHERE l.answers = ? ORDER BY l.position", (answered,))
+
+
+def count_open(transaction: Transaction, party: PartyId, kind: LetterKind) -> int:
+    """How many letters of that kind came from `party` and stand open."""
+    row = transaction.row(
+        "SELECT COUNT(*) FROM letter WHERE kind = ? AND sent = 0 AND state = 'open' AND party = ?", (kind.value, party)
+    )
+    return int(row[0]) if row else 0
 
 
 def measure_letters(transaction: Transaction, party: PartyId) -> tuple[int, int]:

@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: this party's people ask partners for information, and answer what partners ask.
+
+Asking and answering take one person, who acts as analyst or liaison. What is said in words is information given: it
+goes to one party of an agreement that is in force, and stands in the log as a letter. Objects go by the feeds of the
+agreement alone: an answer names only what its receiver was given there.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from comity.agreement.people import Approval, make_matter
+from comity.agreement.reader import Reader
+from comity.agreement.recognition import Refusal
+from comity.agreement.transitions import State
+from comity.canonical import Json
+from comity.errors import MalformedRequest, NotFoundError, TransitionError
+from comity.ids import Digest, Instant, ObjectId, PartyId, parse_instant
+from comity.letters.bodies import LetterKind
+from comity.letters.letter import MAX_ABOUT, About, Draft, Letter
+from comity.letters.request import Reply, ReplyOutcome, Request, Urgency
+from comity.node.explain import find_object
+from comity.node.letters import find_letter, send_letter
+from comity.node.node import Act, Node
+from comity.node.people import Actor, Approved, Waiting, approve, normalise_text
+from comity.node.standing import Dossier, find_agreement, read_dossier
+from comity.node.withdrawal import find_given
+from comity.store import Transaction, arrivals, letters, objects
+from comity.store.letters import LetterState, StoredLetter
+
+__all__ = [
+    "Asked",
+    "LetterState",
+    "Sent",
+    "StoredLetter",
+    "answer_request",
+    "list_requests",
+    "send_request",
+    "show_request",
+]
+
+_MAX_TEXT = 4_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """The letter that says it, on record and queued, and who decided that."""
+
+    letter: Letter
+    approvals: tuple[Approval, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A request with the letters that answer it, the oldest first."""
+
+    stored: StoredLetter
+    answers: tuple[StoredLetter, ...]
+
+
+def send_request(  # one for each thing a request says
+    node: Node,
+    agreement: str,
+    *,
+    to: PartyId,
+    question: str,
+    urgency: Urgency,
+    about: Sequence[str] = (),
+    by: Actor,
+) -> Sent | Waiting | Refusal:
+    """The request to the party `to` under the agreement that `agreement` names, about what came from it there.
+
+    Raises:
+        NotFoundError, MalformedRequest: the agreement, an object, or the question; or `to` is no party of it.
+        TransitionError: the agreement is not in force.
+    """
+    body = Request(question=_read_text(question, "question"), urgency=urgency)
+    if len(about) > MAX_ABOUT:
+        raise MalformedRequest(f"a request is about {MAX_ABOUT} objects at most; send several", where="objects")
+    with node.act() as act:
+        dossier = find_agreement(node, act.transaction, agreement)
+        terms = _check_open(node, act, dossier, to)
+        named = tuple(dict.fromkeys(_find_received(act.transaction, dossier, prefix, giver=to) for prefix in about))
+        facts: dict[str, Json] = {
+            "to": to,
+            "question": body.question,
+            "urgency": urgency.value,
+            "about": [{"id": item.id, "version": item.version} for item in named],
+        }
+        authorised = approve(act, by, make_matter("request", agreement=dossier.id, facts=facts))
+        if not isinstance(authorised, Approved):
+            return authorised
+        draft = Draft(body=body, to=to, agreement=dossier.id, terms=terms, about=named)
+        letter = send_letter(node, act, draft, approvals=authorised.approvals)
+        return Sent(letter=letter, approvals=authorised.approvals)
+
+
+def answer_request(
+    node: Node, prefix: str, *, text: str | None, objects_given: Sequence[str] = (), declines: bool = False, by: Actor
+) -> Sent | Waiting | Refusal:
+    """The answer to the request whose name begins with `prefix`, which waits for none after it.
+
+    Raises:
+        NotFoundError, MalformedRequest: the request, an object, or the text.
+        TransitionError: it is answered, its agreement is not in force, or an object was not given to its sender.
+    """
+    said = None if text is None else _read_text(text, "text")
+    if declines and (said is None or objects_given):
+        raise MalformedRequest("what declines gives the reason as its text, and names no object", where="text")
+    if said is None and not objects_given:
+        raise MalformedRequest("say something, or name an object that was given as the answer", where="text")
+    if len(objects_given) > MAX_ABOUT:
+        raise MalformedRequest(f"an answer names {MAX_ABOUT} objects at most", where="objects")
+    outcome = ReplyOutcome.DECLINED if declines else ReplyOutcome.ANSWERED
+    with node.act() as act:
+        request = _find_open(act.transaction, prefix)
+        dossier = read_dossier(node, act.transaction, request.letter.agreement)
+        if dossier is None:
+            raise NotFoundError("the agreement of this request is not on record here")
+        terms = _check_open(node, act, dossier, request.party)
+        named = tuple(
+            dict.fromkeys(_find_given(act.transaction, dossier, one, to=request.party) for one in objects_given)
+        )
+        facts: dict[str, Json] = {
+            "request": request.letter.digest,
+            "to": request.party,
+            "outcome": outcome.value,
+            "text": said,
+            "about": [{"id": item.id, "version": item.version} for item in named],
+        }
+        authorised = approve(act, by, make_matter("reply", agreement=dossier.id, facts=facts))
+        if not isinstance(authorised, Approved):
+            return authorised
+        draft = Draft(
+            body=Reply(outcome=outcome, text=said),
+            to=request.party,
+            agreement=dossier.id,
+            terms=terms,
+            about=named,
+            answers=request.letter.digest,
+        )
+        letter = send_letter(node, act, draft, approvals=authorised.approvals)
+        letters.settle_letter(
+            act.transaction,
+            request.letter.digest,
+            LetterState.CLOSED,
+            progress=outcome.value,
+            answered_by=letter.digest,
+        )
+        return Sent(letter=letter, approvals=authorised.approvals)
+
+
+def list_requests(node: Node, *, limit: int) -> tuple[list[Asked], list[Asked]]:
+    """The last requests that this party sent, and those that it received, newest first."""
+    with node.store.read() as transaction:
+        sent, received = (
+            [
+                _read_asked(transaction, stored)
+                for stored in letters.list_letters(transaction, LetterKind.REQUEST, sent=side, limit=limit)
+            ]
+            for side in (True, False)
+        )
+        return sent, received
+
+
+def show_request(node: Node, prefix: str) -> Asked:
+    """The request whose name, or the name of an answer to which, begins with `prefix`.
+
+    Raises:
+        NotFoundError, MalformedRequest: there is none, or several.
+    """
+    with node.store.read() as transaction:
+        return _read_asked(transaction, _find_request(transaction, prefix))
+
+
+def _read_asked(transaction: Transaction, stored: StoredLetter) -> Asked:
+    return Asked(stored=stored, answers=tuple(letters.list_answers(transaction, stored.letter.digest)))
+
+
+def _read_text(text: str, where: str) -> str:
+    """The text as partners can be told it: lines and tabs are allowed, other characters that do not show are not."""
+    normal = normalise_text(text, most=_MAX_TEXT, where=where)
+    return Reader({where: normal}, "", MalformedRequest).open().maybe_prose(where) or ""
+
+
+def _check_open(node: Node, act: Act, dossier: Dossier, partner: PartyId) -> Digest:
+    """The text of the agreement that is in force, once both are parties of it for whom nothing has run out.
+
+    Raises:
+        MalformedRequest: `partner` is this party.
+        NotFoundError: it is no party of the agreement.
+        TransitionError: nothing may be said under it.
+    """
+    standing = dossier.standing(now=act.now)
+    if partner == node.party:
+        raise MalformedRequest(f"{partner} is this party itself", where="party")
+    if not {partner, node.party} <= standing.members - standing.left:
+        raise NotFoundError(f"{partner} and {node.party} are not both parties of {standing.latest.title!r}")
+    if standing.state is not State.IN_FORCE or standing.current is None:
+        raise TransitionError(f"nothing is asked or answered under an agreement not in force: {standing.sentence}")
+    for lapse in standing.lapses:
+        if lapse.party in {partner, node.party}:
+            raise TransitionError(f"nothing is asked or answered under this agreement: {lapse.reason}")
+    return standing.current.hash
+
+
+def _find_received(transaction: Transaction, dossier: Dossier, prefix: str, *, giver: PartyId) -> About:
+    """The newest version of the object, once it came from `giver` under the agreement."""
+    item = find_object(transaction, prefix)
+    texts = {terms.hash for terms in dossier.versions}
+    came = arrivals.read_arrivals(transaction, [item.pk]).get(item.pk, ())
+    if not any(way.giver == giver and way.terms in texts for way in came):
+        raise MalformedRequest(f"{item.id} did not come from {giver} under this agreement", where="objects")
+    return About(id=item.id, version=item.version, digest=item.digest)
+
+
+def _find_given(transaction: Transaction, dossier: Dossier, prefix: str, *, to: PartyId) -> About:
+    """The newest version of the object that `to` was given under the agreement, as it left."""
+    item = find_object(transaction, prefix)
+    wanted: dict[ObjectId, set[Instant]] = {item.id: set()}
+    for version in objects.read_versions_of(transaction, {item.id}):
+        wanted[item.id].add(version.version_at)
+    given = [
+        about
+        for one in find_given(transaction, wanted)
+        if (one.recipient, one.agreement) == (to, dossier.id)
+        for about in one.about
+    ]
+    if not given:
+        raise TransitionError(
+            f"{item.id} was not given to {to} under this agreement: name it once its node has pulled it; see explain"
+        )
+    return max(given, key=lambda about: parse_instant(about.version))
+
+
+def _find_request(transaction: Transaction, prefix: str) -> StoredLetter:
+    """The request that `prefix` names, by itself or by an answer to it."""
+    stored = find_letter(transaction, prefix)
+    if stored.letter.kind is LetterKind.REPLY and stored.letter.answers is not None:
+        stored = letters.read_letter(transaction, stored.letter.answers) or stored
+    if stored.letter.kind is not LetterKind.REQUEST:
+        raise NotFoundError(f"the letter {prefix!r} is no request for information, nor an answer to one")
+    return stored
+
+
+def _find_open(transaction: Transaction, prefix: str) -> StoredLetter:
+    """The request that came and that nobody here has answered."""
+    stored = _find_request(transaction, prefix)
+    if stored.sent:
+        raise NotFoundError(f"the request {prefix!r} is this party's own; {stored.letter.to} answers it")
+    if stored.state is not LetterState.OPEN:
+        raise TransitionError(f"the request {prefix!r} is answered already")
+    return stored
