@@ -15,7 +15,7 @@ from comity.node.receive import Received, receive_page
 from comity.release.disclosure import Answer
 from tests.worlds import World
 
-__all__ = ["deliver_to", "give_all", "introduce", "pull_all", "sign_onward"]
+__all__ = ["deliver_to", "give_all", "introduce", "pull_all", "sign_consent", "sign_onward"]
 
 
 def introduce(world: World, pairs: Sequence[tuple[str, str]]) -> None:
@@ -42,6 +42,18 @@ def sign_onward(
     if listed:
         toml = toml.replace(b'onward = "none"', f'onward = "listed"\nreleasable_to = {[*listed]}'.encode())
     return world.sign_all(toml, proposer=giver)
+
+
+def sign_consent(world: World, giver: str, receiver: str, *, extra: str = "", title: str | None = None) -> str:
+    """As `sign_onward`, to be passed on by consent alone."""
+    toml = world.terms(
+        giver=giver,
+        receivers=(receiver,),
+        title=title or f"{giver} to {receiver}",
+        extra=extra,
+        channel_extra=f"originators = {[*world.nodes, 'own']}",
+    )
+    return world.sign_all(toml.replace(b'onward = "none"', b'onward = "originator_consent"'), proposer=giver)
 
 
 def give_all(world: World, giver: str, receiver: str) -> dict[str, Page]:

@@ -30,6 +30,7 @@
     party = "borealia"              # a partner, or:
     # key = "witness.north.example+0c5b7a10+BCrh…"
     # url = "https://witness.north.example"
+    # logs = "own"                  # which logs it is shown: own, house (of a partner by itself) or all (of others)
 
 Paths are relative to the folder of the node. `COMITY_LISTEN` overrides `listen`. Environment variables are read here
 and nowhere else.

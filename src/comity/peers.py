@@ -7,7 +7,6 @@ the rest goes on.
 
 import asyncio
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
@@ -45,7 +44,6 @@ __all__ = [
 _MEDIA_TYPE = "application/taxii+json;version=2.1"
 _EMPTY = b"{}"
 """An envelope with nothing in it (TAXII 2.1 §2, §3.7)."""
-
 _MORE = b'{"more":true'
 
 RECEIPT = "comity-receipt"
@@ -149,7 +147,7 @@ async def pull(node: Node, giver: PartyId) -> list[Pulled]:
 
 
 async def pull_targets(
-    client: httpx.AsyncClient, node: Node, targets: Sequence[Target], *, root: str, room: Room
+    client: httpx.AsyncClient, node: Node, targets: list[Target], *, root: str, room: Room
 ) -> list[Pulled]:
     """What each of the channels of one giver brought; a failure ends what is asked of it, and stands in the rest."""
     pulled, failed = list[Pulled](), None

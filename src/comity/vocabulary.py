@@ -5,6 +5,7 @@ import re
 
 __all__ = [
     "ACCESSION",
+    "ACTIONS_ORDER",
     "ASSURANCES",
     "ATTRIBUTION",
     "DUTIES",
@@ -63,16 +64,16 @@ PURPOSES = frozenset(
 )
 """Europol Regulation Art. 18(2) and the INTERPOL RPD Art. 10, in short words."""
 
-PERMITTED_ACTIONS = frozenset(
-    {
-        "none",
-        "contact-for-instruction",
-        "internally-visible-actions",
-        "externally-visible-indirect-actions",
-        "externally-visible-direct-actions",
-    }
+ACTIONS_ORDER = (
+    "none",
+    "contact-for-instruction",
+    "internally-visible-actions",
+    "externally-visible-indirect-actions",
+    "externally-visible-direct-actions",
 )
-"""The five values of IEP 2.0."""
+"""The five values of IEP 2.0, from the narrowest to the widest."""
+
+PERMITTED_ACTIONS = frozenset(ACTIONS_ORDER)
 
 PROHIBITED_USES = frozenset(
     {

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from comity.canonical import canonical_bytes
 from comity.letters.bodies import LetterKind
+from comity.letters.consent import ConsentGrant, ConsentRefusal, ConsentRequest, ConsentRevocation
 from comity.letters.letter import LETTER_TYPE, MAX_ABOUT, parse_letter, verify_letter
 from comity.letters.recall import MAX_KEPT_REASON, MAX_VERSION, Change, Outcome, Recall, RecallAcknowledgement, Stage
-from comity.node import letterbox
+from comity.node import consented, letterbox
 from comity.node.recalled import _PASSED_ON, DECISION_TIME
 from comity.signing import format_signed_document, sign_document
 from tests.parties import BOREALIA, MANIFESTS, MERIDIA, SIGNERS
@@ -24,7 +25,7 @@ def read_rows(head: str) -> dict[str, str]:
     """The rows of the table whose head says so: names to what stands beside them."""
     table = TEXT.partition(head)[2].partition("\n\n")[0]
     rows = [line.strip("| ").split(" | ", 1) for line in table.splitlines() if line.startswith("| `")]
-    return {name: said for names, said in rows for name in re.findall(r"`([a-z]+)`", names)}
+    return {name: said for names, said in rows for name in re.findall(r"`([a-z_]+)`", names)}
 
 
 def test_the_letter_is_one_and_has_the_name_it_says() -> None:
@@ -52,6 +53,17 @@ def test_the_bodies_are_those_of_the_code() -> None:
     assert f"1 to {MAX_KEPT_REASON} characters" in acknowledgement["results"]
     listed = TEXT.partition("`outcome` is ")[2].partition("**Verification**")[0]
     assert {*Outcome} <= set(re.findall(r"`([a-z]+)`", listed))
+
+
+def test_the_bodies_of_consent_are_those_of_the_code() -> None:
+    for kind, body in (
+        ("consent-request", ConsentRequest),
+        ("consent-grant", ConsentGrant),
+        ("consent-refusal", ConsentRefusal),
+        ("consent-revocation", ConsentRevocation),
+    ):
+        assert read_rows(f"| `body` of a `{kind}` | |").keys() == {field.name for field in fields(body)}
+    assert f"`{consented._PASSED_ON}`" in " ".join(TEXT.split())
 
 
 def test_the_bounds_and_words_are_those_of_the_code() -> None:

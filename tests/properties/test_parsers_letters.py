@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from comity.errors import MalformedMessage, VerificationError
 from comity.ids import AgreementId, Digest, Instant, ObjectId
 from comity.letters.bodies import Body, is_answer
+from comity.letters.consent import ConsentGrant, ConsentRefusal, ConsentRequest, ConsentRevocation, Sanitised
 from comity.letters.letter import LETTER_TYPE, About, Draft, make_letter, parse_letter, verify_letter
 from comity.letters.recall import Change, Outcome, Recall, RecallAcknowledgement, Result, Stage
 from comity.signing import format_signed_document, parse_signed_document, sign_document
-from tests.parties import AURELIA, BOREALIA, MANIFESTS, SIGNERS
+from comity.vocabulary import ACTIONS_ORDER
+from tests.parties import AURELIA, BOREALIA, MANIFESTS, MERIDIA, SIGNERS
 from tests.properties.test_parsers_agreement import altered, damaged
 from tests.signers import NOW
 
@@ -22,6 +24,8 @@ VERSIONS = st.integers(0, 99).map(lambda number: f"2026-01-01T00:00:{number:02}.
 LINES = st.text(
     st.characters(categories=("L", "N", "P", "Zs"), exclude_characters="\u3000\u2000"), min_size=1, max_size=80
 )
+SAID = st.none() | LINES
+TIMES = st.none() | st.integers(0, 2**50).map(Instant)
 ABOUT = st.builds(
     About, id=st.uuids(version=4).map(lambda name: ObjectId(f"report--{name}")), version=VERSIONS, digest=DIGESTS
 )
@@ -46,12 +50,26 @@ ENVELOPE = make_letter(
 def drafts(draw: st.DrawFn) -> Draft:
     about = tuple(draw(st.lists(ABOUT, min_size=1, max_size=4, unique=True)))
     body: Body
-    match draw(st.sampled_from(["withdraw", "correct", "acknowledge"])):
+    match draw(st.sampled_from(["withdraw", "correct", "acknowledge", "ask", "grant", "instead", "refuse", "revoke"])):
         case "withdraw":
             body = Recall(change=Change.WITHDRAW, reason=draw(LINES))
         case "correct":
             about = tuple(dict.fromkeys(replace(item, id=about[0].id) for item in about))
             body = Recall(change=Change.CORRECT, reason=draw(LINES), newer="2027-01-01T00:00:00Z")
+        case "ask":
+            body = ConsentRequest(recipient=MERIDIA, purpose="exchange", reason=draw(LINES), until=draw(TIMES))
+        case "grant":
+            actions = draw(st.sampled_from(ACTIONS_ORDER))
+            body = ConsentGrant(
+                recipient=MERIDIA, purpose="warning", expires_at=Instant(1), actions=actions, conditions=draw(SAID)
+            )
+        case "instead":
+            sanitised = Sanitised(id=about[0].id, version=draw(VERSIONS))
+            body = ConsentGrant(recipient=MERIDIA, purpose="warning", sanitised=sanitised)
+        case "refuse":
+            body = ConsentRefusal(reason=draw(SAID))
+        case "revoke":
+            body = ConsentRevocation(grant=draw(DIGESTS), recall=draw(st.booleans()), reason=draw(SAID))
         case _:
             ends = [Result(outcome=item) for item in Outcome if item not in {Outcome.KEPT, Outcome.STOPPED}]
             kept = LINES.map(lambda reason: Result(outcome=Outcome.KEPT, reason=reason))
@@ -63,7 +81,7 @@ def drafts(draw: st.DrawFn) -> Draft:
         agreement=AgreementId(draw(DIGESTS)),
         terms=draw(DIGESTS),
         about=about,
-        answers=None if isinstance(body, Recall) else draw(DIGESTS),
+        answers=None if isinstance(body, Recall | ConsentRequest) else draw(DIGESTS),
     )
 
 

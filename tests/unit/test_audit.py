@@ -14,9 +14,14 @@ from comity.errors import CorruptionError, LogMismatch
 from comity.ids import PartyId
 from comity.node import sealing
 from comity.node.founding import found_node
+from comity.node.heads import sign_head
 from comity.node.journal import verify_folder
 from comity.node.node import open_node
 from comity.release.disclosure import EntryType
+from comity.signing import Role
+from comity.store import log
+from comity.tlog.merkle import append_leaves, leaf_hash, root_hash
+from comity.tlog.note import parse_checkpoint, parse_note
 from tests.worlds import World, make_object
 
 Change = Callable[[sqlite3.Connection], object]
@@ -173,6 +178,37 @@ def test_a_log_cut_short_is_found_by_the_heads_that_the_log_of_the_house_names(n
     )
     with pytest.raises(LogMismatch, match=r"has 290 entries before entry 299, which names its head over 300"):
         verify_folder(named)
+
+
+def rewrite(folder: Path, position: int) -> None:
+    """Whoever has the log key lets an entry have another time, and signs every tree of its log anew."""
+    node = open_node(folder)
+    signer = node.signers[Role.LOG]
+    with node.store.write() as transaction:
+        for (name,) in transaction.rows("SELECT name FROM sqlite_master WHERE type = 'trigger'"):
+            transaction.run(f"DROP TRIGGER {name}")
+        transaction.run(
+            'UPDATE log_entry SET leaf = CAST(replace(CAST(leaf AS TEXT), \'"at":"20\', \'"at":"19\') AS BLOB)'
+            " WHERE position = ?",
+            (position,),
+        )
+        heads = log.read_heads(transaction, 1)
+        leaves = log.read_leaves(transaction, 1, 0, heads[-1][0])
+        grown = append_leaves(lambda *_: b"", 0, list(map(leaf_hash, leaves)))
+        tiles = {(tile.level, tile.index): tile.hashes for tile in grown}
+        log.write_tiles(transaction, grown, 1)
+        transaction.run("DELETE FROM log_head WHERE log = 1")
+        for size, note in heads:
+            origin = parse_checkpoint(parse_note(note).text).origin
+            root = root_hash(lambda level, index: tiles.get((level, index), b""), size)
+            log.add_head(transaction, size, sign_head(origin, size, root, signer=signer), 1)
+    node.close()
+
+
+def test_a_log_written_anew_with_its_key_is_found_by_the_heads_that_the_log_of_the_house_names(more: Path) -> None:
+    rewrite(more, 300)
+    with pytest.raises(LogMismatch, match="has another root than entry 309 names: it was rewritten"):
+        verify_folder(more)
 
 
 def test_a_log_that_is_missing_is_found(named: Path) -> None:

@@ -46,6 +46,10 @@ class WorkKind(StrEnum):
     RECALL_UNACKNOWLEDGED = "recall-unacknowledged"
     RECALL_TO_DECIDE = "recall-to-decide"
     RECALL_REFUSED = "recall-refused"
+    CONSENT_TO_DECIDE = "consent-to-decide"
+    CONSENT_UNANSWERED = "consent-unanswered"
+    CONSENT_REFUSED = "consent-refused"
+    CONSENT_ENDS = "consent-ends"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

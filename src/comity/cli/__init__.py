@@ -38,6 +38,7 @@ _COMMANDS = {
     "reach": "reach:reach",
     "retention": "retention:retention",
     "recall": "recalls:recall",
+    "consent": "consents:consent",
     "work": "retention:work",
     "log": "journal:log",
     "audit": "audit:audit",

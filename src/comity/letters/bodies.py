@@ -10,6 +10,20 @@ from typing import assert_never
 
 from comity.agreement.reader import Reader
 from comity.canonical import Json
+from comity.letters.consent import (
+    ConsentGrant,
+    ConsentRefusal,
+    ConsentRequest,
+    ConsentRevocation,
+    describe_grant,
+    describe_refusal,
+    describe_request,
+    describe_revocation,
+    read_grant,
+    read_refusal,
+    read_request,
+    read_revocation,
+)
 from comity.letters.recall import (
     Recall,
     RecallAcknowledgement,
@@ -27,9 +41,13 @@ class LetterKind(StrEnum):
 
     RECALL = "recall"
     RECALL_ACKNOWLEDGEMENT = "recall-acknowledgement"
+    CONSENT_REQUEST = "consent-request"
+    CONSENT_GRANT = "consent-grant"
+    CONSENT_REFUSAL = "consent-refusal"
+    CONSENT_REVOCATION = "consent-revocation"
 
 
-Body = Recall | RecallAcknowledgement
+Body = Recall | RecallAcknowledgement | ConsentRequest | ConsentGrant | ConsentRefusal | ConsentRevocation
 """What a letter says, by its kind."""
 
 
@@ -44,6 +62,14 @@ def read_body(kind: LetterKind, fields: Reader, *, count: int) -> Body:
             return read_recall(fields)
         case LetterKind.RECALL_ACKNOWLEDGEMENT:
             return read_acknowledgement(fields, count=count)
+        case LetterKind.CONSENT_REQUEST:
+            return read_request(fields)
+        case LetterKind.CONSENT_GRANT:
+            return read_grant(fields)
+        case LetterKind.CONSENT_REFUSAL:
+            return read_refusal(fields)
+        case LetterKind.CONSENT_REVOCATION:
+            return read_revocation(fields)
         case _:
             assert_never(kind)
 
@@ -55,6 +81,14 @@ def describe_body(body: Body) -> dict[str, Json]:
             return describe_recall(body)
         case RecallAcknowledgement():
             return describe_acknowledgement(body)
+        case ConsentRequest():
+            return describe_request(body)
+        case ConsentGrant():
+            return describe_grant(body)
+        case ConsentRefusal():
+            return describe_refusal(body)
+        case ConsentRevocation():
+            return describe_revocation(body)
         case _:
             assert_never(body)
 
@@ -66,6 +100,14 @@ def find_kind(body: Body) -> LetterKind:
             return LetterKind.RECALL
         case RecallAcknowledgement():
             return LetterKind.RECALL_ACKNOWLEDGEMENT
+        case ConsentRequest():
+            return LetterKind.CONSENT_REQUEST
+        case ConsentGrant():
+            return LetterKind.CONSENT_GRANT
+        case ConsentRefusal():
+            return LetterKind.CONSENT_REFUSAL
+        case ConsentRevocation():
+            return LetterKind.CONSENT_REVOCATION
         case _:
             assert_never(body)
 
@@ -73,9 +115,14 @@ def find_kind(body: Body) -> LetterKind:
 def is_answer(kind: LetterKind) -> bool:
     """Whether a letter of that kind names the letter that it answers; the others name none."""
     match kind:
-        case LetterKind.RECALL:
+        case LetterKind.RECALL | LetterKind.CONSENT_REQUEST:
             return False
-        case LetterKind.RECALL_ACKNOWLEDGEMENT:
+        case (
+            LetterKind.RECALL_ACKNOWLEDGEMENT
+            | LetterKind.CONSENT_GRANT
+            | LetterKind.CONSENT_REFUSAL
+            | LetterKind.CONSENT_REVOCATION
+        ):
             return True
         case _:
             assert_never(kind)
@@ -84,9 +131,14 @@ def is_answer(kind: LetterKind) -> bool:
 def is_stop(kind: LetterKind) -> bool:
     """Whether a letter of that kind stops something: then it is believed also of a party whose manifest has run out."""
     match kind:
-        case LetterKind.RECALL:
+        case LetterKind.RECALL | LetterKind.CONSENT_REVOCATION:
             return True
-        case LetterKind.RECALL_ACKNOWLEDGEMENT:
+        case (
+            LetterKind.RECALL_ACKNOWLEDGEMENT
+            | LetterKind.CONSENT_REQUEST
+            | LetterKind.CONSENT_GRANT
+            | LetterKind.CONSENT_REFUSAL
+        ):
             return False
         case _:
             assert_never(kind)
@@ -97,7 +149,14 @@ def find_response(kind: LetterKind) -> str | None:
     match kind:
         case LetterKind.RECALL:
             return "recall"
-        case LetterKind.RECALL_ACKNOWLEDGEMENT:
+        case LetterKind.CONSENT_REQUEST:
+            return "consent"
+        case (
+            LetterKind.RECALL_ACKNOWLEDGEMENT
+            | LetterKind.CONSENT_GRANT
+            | LetterKind.CONSENT_REFUSAL
+            | LetterKind.CONSENT_REVOCATION
+        ):
             return None
         case _:
             assert_never(kind)

@@ -13,6 +13,7 @@ from comity.agreement.lifecycle import Standing
 from comity.errors import MalformedRequest, NotFoundError
 from comity.ids import AgreementId, ObjectId, PartyId, format_instant
 from comity.node.gate import ask_gate
+from comity.node.grants import keep_grants
 from comity.node.node import Node
 from comity.node.parties import find_party
 from comity.node.provenance import Provenance, find_provenance
@@ -121,6 +122,7 @@ def explain(node: Node, prefix: str, *, to: PartyId) -> Explanation:
         MalformedRequest: the prefix fits several objects.
     """
     find_party(node, to)
+    keep_grants(node)
     with node.store.read() as transaction:
         item = find_object(transaction, prefix)
         readings = tuple(
@@ -143,6 +145,7 @@ def show_object(node: Node, prefix: str) -> Shown:
     Raises:
         NotFoundError, MalformedRequest: as `find_object`.
     """
+    keep_grants(node)
     with node.store.read() as transaction:
         item = find_object(transaction, prefix)
         held = [version.version for version in objects.read_versions_of(transaction, [item.id])]

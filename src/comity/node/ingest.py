@@ -19,7 +19,7 @@ from typing import cast
 
 from comity.canonical import Json, sha256_digest
 from comity.errors import ComityError, MalformedObject
-from comity.ids import ObjectId
+from comity.ids import Digest, ObjectId, PartyId
 from comity.node.clashes import find_same, is_echo
 from comity.node.node import Act, Node
 from comity.node.parts import Parts, ReadBundle
@@ -28,7 +28,7 @@ from comity.node.schemas import read_schemas
 from comity.node.steps import Steps, finish
 from comity.node.withdrawal import check_recalled
 from comity.release.receiving import Restrictions, count_as, make_unrestricted
-from comity.stix.labels import Label, Tags, join_tags, make_label, read_tags, restate
+from comity.stix.labels import Label, Tags, admit_to, join_tags, make_label, read_tags, restate
 from comity.stix.markings import TLP_IDS, Markings, read_markings
 from comity.stix.objects import (
     BadObject,
@@ -39,7 +39,7 @@ from comity.stix.objects import (
 )
 from comity.stix.patterns import UNCHECKED, UNPARSABLE, find_unsettled
 from comity.stix.validation import validate_bundle
-from comity.store import Transaction, arrivals, deletions, objects, patterns, recalls
+from comity.store import Transaction, agreements, arrivals, consents, deletions, objects, patterns, recalls
 from comity.store.objects import Holding, StoredObject
 from comity.store.patterns import KnownPattern
 
@@ -199,6 +199,7 @@ def _take_in(
     held = _index(objects.read_versions_of(transaction, ids))
     deleted = deletions.read_tombstones(transaction, ids)
     recalled = recalls.read_recalled(transaction, ids)
+    granted = _read_granted(transaction, ids, holding) if labels.grows else {}
     added, again, bad = list[_Judged](), list[tuple[StoredObject, Label]](), list[BadObject]()
     clashing, strayed = set[int](), set[int]()
     waiting = dict[int, KnownPattern]()
@@ -222,6 +223,8 @@ def _take_in(
             bad.append(_describe_bad(place, item, error))
             clashing.add(place)
             continue
+        if granted:
+            label = admit_to(label, granted.get((item.id, item.digest), frozenset()))
         if same is not None:
             # What is known of its pattern is said of it already: it is held with these very bytes.
             again.append((same, label))
@@ -255,6 +258,20 @@ def _judge_once(outside: Callable[[Label], str | None]) -> Callable[[Label], str
     return judge
 
 
+def _read_granted(
+    transaction: Transaction, ids: Collection[ObjectId], holding: Holding
+) -> dict[tuple[ObjectId, Digest], frozenset[PartyId]]:
+    """To whom else what comes may go, by version: whoever gives it has granted that under this very agreement."""
+    under = holding.received_under
+    agreement = None if under is None else agreements.find_agreement_of(transaction, under)
+    found: dict[tuple[ObjectId, Digest], frozenset[PartyId]] = {}
+    for item in consents.list_granted(transaction, ids, now=holding.added_at):
+        if (item.grant.party, item.grant.agreement) == (holding.originator, agreement):
+            place = item.id, item.digest
+            found[place] = found.get(place, frozenset()) | {item.grant.recipient}
+    return found
+
+
 def _link_patterns(transaction: Transaction, held: Mapping[int, KnownPattern]) -> None:
     if held:
         patterns.link(transaction, [(pk, one.id) for pk, one in held.items() if not one.is_read], shows=False)
@@ -273,6 +290,7 @@ class _Labels:
         self._definitions = definitions
         self._tags = tags
         self._restrictions = restrictions
+        self.grows = restrictions.grows
         # What equal objects say is one value in memory, as a rule (`stix.markings`, `stix.tags`), so that it is looked
         # up by its place there. It is kept with the label: nothing else can take that place.
         self._made: dict[tuple[str, int, int], tuple[Markings, Tags, Label]] = {}

@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shell: letters and recalls in a log, held against the letters that the store keeps and against what was disclosed.
+"""Shell: letters, recalls and consents in a log, held against the letters kept and against what was disclosed.
 
 An entry of a letter must name one that is kept, filed as the entry says, and signed by its sender. Each letter that is
-kept must have one entry. After the entry of a recall no disclosure may list a version that it names.
+kept must have one entry. After the entry of a recall no disclosure may list a version that it names. Each consent that
+begins must be by a grant that is kept and names as much, and must end by an entry before anything is given by it at its
+time or later.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
-from comity.canonical import parse_signed_json
+from comity.canonical import Json, parse_signed_json
 from comity.errors import MalformedError, VerificationError
-from comity.ids import Digest, PartyId
+from comity.ids import Digest, PartyId, format_instant, parse_instant
+from comity.letters.consent import ConsentGrant
 from comity.letters.letter import parse_letter, verify_kept_letter
 from comity.node.lineage import read_chain
 from comity.release.contents import parse_disclosure, parse_listing
@@ -23,6 +27,15 @@ from comity.store.letters import KeptLetter
 __all__ = ["LetterAudit"]
 
 
+@dataclass(frozen=True, slots=True)
+class _Consent:
+    """To whom which versions, each as id and version, may go before `until`."""
+
+    recipient: str
+    until: str
+    versions: frozenset[tuple[str, str]]
+
+
 class LetterAudit:
     """The entries of a log, in their order, held against the letters in `transaction`."""
 
@@ -32,6 +45,7 @@ class LetterAudit:
         self._chains: dict[PartyId, list[Manifest]] = {}
         self._logged = set[str]()
         self._recalled = dict[str, set[str]]()
+        self._consents = dict[Digest, _Consent]()
 
     def judge(self, entry: ReplayedEntry) -> Iterator[str]:
         """What is wrong with the entry; the entries before it must have been judged. What was purged is not judged."""
@@ -42,7 +56,9 @@ class LetterAudit:
                 yield from self._judge_letter(entry, entry.content)
             case EntryType.RECALL:
                 yield from self._note_recall(entry.content)
-            case EntryType.DISCLOSURE if self._recalled:
+            case EntryType.CONSENT:
+                yield from self._note_consent(entry.content)
+            case EntryType.DISCLOSURE if self._recalled or self._consents:
                 yield from self._judge_disclosure(entry, entry.content)
             case _:
                 return
@@ -108,8 +124,42 @@ class LetterAudit:
             case _:
                 yield "the content of this recall is not of the format that this version knows"
 
+    def _note_consent(self, content: bytes) -> Iterator[str]:
+        match parse_signed_json(content):
+            case {
+                "format": "comity-consent/1",
+                "change": "begin",
+                "grant": str(named),
+                "recipient": recipient,
+                "until": str(until),
+                "objects": list(listed),
+                **rest,
+            } if not rest:
+                consent = _Consent(str(recipient), until, _read_named(listed))
+                if self._find_granted(Digest(named)) != consent:
+                    yield f"the consent by {named[:12]} is not as that letter grants it"
+                self._consents[Digest(named)] = consent
+            case {"format": "comity-consent/1", "change": "end", "grant": str(named)}:
+                if self._consents.pop(Digest(named), None) is None:
+                    yield f"the consent by {named[:12]} ends and had not begun"
+            case _:
+                yield "the content of this consent is not of the format that this version knows"
+
+    def _find_granted(self, named: Digest) -> "_Consent | None":
+        """What the letter with that name, received and kept, grants."""
+        kept = self._kept.get(named)
+        if kept is None or kept.sent:
+            return None
+        with suppress(MalformedError):  # of a letter that cannot be read its own entry says so
+            letter, _ = parse_letter(kept.envelope)
+            if isinstance(letter.body, ConsentGrant) and letter.body.expires_at is not None:
+                named_versions = frozenset((item.id, item.version) for item in letter.about)
+                return _Consent(letter.body.recipient, format_instant(letter.body.expires_at), named_versions)
+        return None
+
     def _judge_disclosure(self, entry: ReplayedEntry, content: bytes) -> Iterator[str]:
-        if not any(name.encode() in (entry.listing or content) for name in self._recalled):
+        names = {*self._recalled, *(name for consent in self._consents.values() for name, _ in consent.versions)}
+        if not any(name.encode() in (entry.listing or content) for name in names):
             return
         listed: tuple[DisclosedObject, ...] = ()
         with suppress(MalformedError):  # what cannot be read is a finding of the replay
@@ -118,3 +168,15 @@ class LetterAudit:
         for item in listed:
             if item.version in self._recalled.get(item.id, ()):
                 yield f"{item.id} was disclosed in the version {item.version} after it had been recalled"
+            for consent in self._consents.values():
+                if (
+                    consent.recipient == entry.leaf.recipient
+                    and (item.id, item.version) in consent.versions
+                    and parse_instant(consent.until) <= entry.leaf.at
+                ):
+                    yield f"{item.id} was disclosed to {consent.recipient} when the consent to that had run out"
+
+
+def _read_named(listed: Sequence[Json]) -> frozenset[tuple[str, str]]:
+    """The versions that the content of a consent names."""
+    return frozenset((str(item.get("id")), str(item.get("version"))) for item in listed if isinstance(item, dict))

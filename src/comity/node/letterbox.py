@@ -15,8 +15,10 @@ from typing import assert_never
 from comity.agreement.events import CARRIES_TERMS
 from comity.errors import ConflictError, NotFoundError, UnknownKey, VerificationError
 from comity.ids import PartyId
+from comity.letters.consent import ConsentGrant, ConsentRefusal, ConsentRequest, ConsentRevocation
 from comity.letters.letter import Letter, parse_letter, verify_letter
 from comity.letters.recall import Recall, RecallAcknowledgement
+from comity.node.consented import is_revocable, take_grant, take_refusal, take_request, take_revocation
 from comity.node.letters import record_letter
 from comity.node.node import Act, Node
 from comity.node.parties import read_manifests
@@ -78,6 +80,14 @@ def _act_on(node: Node, act: Act, letter: Letter, dossier: Dossier) -> None:
             take_recall(node, act, letter, letter.body, dossier)
         case RecallAcknowledgement():
             take_acknowledgement(node, act, letter, letter.body)
+        case ConsentRequest():
+            take_request(node, act, letter, letter.body, dossier)
+        case ConsentGrant():
+            take_grant(node, act, letter, letter.body, dossier)
+        case ConsentRefusal():
+            take_refusal(act, letter)
+        case ConsentRevocation():
+            take_revocation(node, act, letter, letter.body)
         case _:
             assert_never(letter.body)
 
@@ -87,7 +97,9 @@ def _is_needed(act: Act, letter: Letter) -> bool:
     match letter.body:
         case Recall():
             return is_recallable(act, letter)
-        case RecallAcknowledgement():
+        case ConsentRevocation():
+            return is_revocable(act, letter, letter.body)
+        case RecallAcknowledgement() | ConsentRequest() | ConsentGrant() | ConsentRefusal():
             return False
         case _:
             assert_never(letter.body)

@@ -29,6 +29,7 @@ from comity.agreement.people import (
     matches_badge,
     weigh_approvals,
 )
+from comity.agreement.reader import Reader
 from comity.agreement.recognition import Refusal
 from comity.canonical import Json, parse_signed_json, sha256_digest
 from comity.errors import (
@@ -57,6 +58,7 @@ __all__ = [
     "list_matters",
     "list_people",
     "normalise_text",
+    "read_prose",
     "remove_person",
     "renew_person",
 ]
@@ -250,6 +252,16 @@ def normalise_text(text: str, *, most: int, where: str) -> str:
     if not normal.strip() or len(normal) > most or any(unicodedata.category(char) == "Cs" for char in normal):
         raise MalformedRequest(f"{where} holds 1 to {most} characters that are text", where=where)
     return normal
+
+
+def read_prose(text: str) -> str:
+    """The text as partners can be told it: lines and tabs are allowed, other characters that do not show are not.
+
+    Raises:
+        MalformedRequest: it is empty or too long, or holds characters that do not show.
+    """
+    normal = normalise_text(text, most=_MAX_REASON_CHARACTERS, where="text")
+    return Reader({"text": normal}, "", MalformedRequest).open().maybe_prose("text") or ""
 
 
 def _refuse_role(matter: Matter, person: Person, roles: Iterable[Role], *, named: Role | None) -> Refusal:

@@ -3,6 +3,7 @@
 
 One poll is one transaction, or shares one with others. In it, in this order:
 
+ 0. grants of consent whose time has passed end (`node.grants`);
  1. the channel is found among those of the party that asks; what is not for it does not exist;
  2. the gate is asked: state by the events on record and the clock, recognition by this node's own policy;
  3. the feed catches up: what the terms now admit gets its release time, as far as the page needs it where much waits;
@@ -30,6 +31,7 @@ from comity.canonical import sha256_digest
 from comity.errors import NotFoundError
 from comity.ids import AgreementId, Digest, PartyId
 from comity.node.gate import find_open_collection
+from comity.node.grants import end_run_out
 from comity.node.node import Act, Node
 from comity.node.pages import Filled, Released
 from comity.node.parties import read_node_key
@@ -124,6 +126,7 @@ def poll_together(
     (`Node.keep_head`).
     """
     with node.act(keeps_head=False) as act:
+        end_run_out(act, node.party)
         # In this transaction nothing changes but a feed that catches up: what is open for one is open for the next.
         opened = dict[tuple[PartyId, str], _Opened | None]()
         pages = list[Page | None]()

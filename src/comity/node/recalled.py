@@ -126,8 +126,9 @@ def take_acknowledgement(node: Node, act: Act, letter: Letter, body: RecallAckno
     letters.settle_letter(
         act.transaction, answered.letter.digest, state, progress=body.stage, answered_by=letter.digest
     )
-    if answered.because is not None:
-        settle(node, act, answered.because)
+    cause = None if answered.because is None else letters.read_letter(act.transaction, answered.because)
+    if cause is not None and cause.letter.kind is LetterKind.RECALL:  # else a consent was revoked (`node.consented`)
+        settle(node, act, cause.letter.digest)
 
 
 def settle_due(node: Node) -> int:

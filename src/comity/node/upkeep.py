@@ -2,6 +2,7 @@
 """Shell: what time brings without anybody acting: confirmations that became possible, recognition that was lost.
 
 What this party has revoked is recalled, and what partners have recalled and nobody decided on by its date is deleted.
+Grants of consent end at their time, also where nobody polls.
 
 What the clock alone decides (a basis or an assurance that ran out, an end of validity) needs no event: every node
 computes it. What this party's own recognition policy decides is known here only, so it is told: the agreement is
@@ -17,6 +18,7 @@ from comity.agreement.reader import MAX_TEXT
 from comity.agreement.recognition import Refusal, find_lost_recognition
 from comity.ids import AgreementId, Instant
 from comity.node.accept import forget_old
+from comity.node.grants import keep_grants
 from comity.node.node import Node
 from comity.node.recall import recall_revoked
 from comity.node.recalled import settle_due
@@ -39,6 +41,7 @@ def keep_up(node: Node) -> tuple[Recorded, ...]:
     forget_old(node)
     recall_revoked(node)
     settle_due(node)
+    keep_grants(node)
     _name_heads(node)
     now = node.clock()
     with node.store.read() as transaction:

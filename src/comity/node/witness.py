@@ -18,7 +18,7 @@ from pathlib import Path
 
 from comity.canonical import sha256_digest
 from comity.errors import MalformedError, MalformedNote, NotFoundError, ProofMismatch
-from comity.ids import Instant, PartyId
+from comity.ids import Digest, Instant, PartyId
 from comity.node.node import Node
 from comity.signing import Manifest, Role, Signer, parse_manifest, parse_signed_document
 from comity.store import SqliteStore, Transaction, logs, parties, witness
@@ -171,7 +171,7 @@ def take_checkpoint(
         decision = decide_checkpoint(request, keys=keys, seen=_read_seen(transaction, request.checkpoint.origin))
         found = _keep(transaction, request, decision, keys=keys, now=now, name=cosigners[0].key.name)
     if found is not None:
-        _tell(folder, found)
+        _tell(folder, *found)
     if isinstance(decision, Refused):
         return format_answer(decision)
     timestamp = now // _SECOND
@@ -195,8 +195,7 @@ def list_evidence(store: SqliteStore) -> list[StoredEvidence]:
 
 def write_evidence(folder: Path, found: StoredEvidence) -> Path:
     """The file with the evidence below `folder`, written if it is not there; a crash leaves all of it or none."""
-    name = f"{'fork' if found.proved else 'accusation'}-{found.pair[:16]}.json"
-    path = folder / _FOLDER / name
+    path = _find_path(folder, found.pair, proved=found.proved)
     if path.exists():
         return path
     path.parent.mkdir(mode=0o700, exist_ok=True)
@@ -223,8 +222,8 @@ def _keep(
     keys: Sequence[VerifierKey],
     now: Instant,
     name: str,
-) -> StoredEvidence | None:
-    """Keep what the decision asks to be kept; what is new evidence is given back."""
+) -> tuple[StoredEvidence, list[Digest]] | None:
+    """Keep what the decision asks to be kept; given back is new evidence, and which accusations it took the room of."""
     match decision:
         case Cosign(seen=head):
             last = _read_seen(transaction, head.checkpoint.origin)
@@ -246,7 +245,7 @@ def _keep(
 
 def _keep_evidence(
     transaction: Transaction, evidence: ForkEvidence, *, keys: Sequence[VerifierKey]
-) -> StoredEvidence | None:
+) -> tuple[StoredEvidence, list[Digest]] | None:
     try:
         shown = verify_fork_evidence(evidence, keys)
     except (MalformedNote, ProofMismatch):
@@ -259,13 +258,33 @@ def _keep_evidence(
         proved=shown.verdict is Verdict.PROVED,
         evidence=format_fork_evidence(evidence),
     )
-    return found if witness.add_evidence(transaction, found) else None
+    if not witness.add_evidence(transaction, found):
+        return None
+    return found, witness.forget_accusations(transaction, found)
 
 
-def _tell(folder: Path, found: StoredEvidence) -> None:
-    """Say it to the operator; the evidence is in the store, whatever becomes of the file."""
+def _tell(folder: Path, found: StoredEvidence, forgotten: Sequence[Digest]) -> None:
+    """Say it to the operator; the evidence is in the store, whatever becomes of the files.
+
+    After a crash in between, a file of a forgotten accusation stays. Accusations are told only while there is room: who
+    makes them need have no key, and would fill the operator's log.
+    """
     written = "the store"
+    for pair in forgotten:
+        with suppress(OSError):
+            _find_path(folder, pair, proved=False).unlink(missing_ok=True)
     with suppress(OSError):
         written = str(write_evidence(folder, found))
-    what = "signed two histories" if found.proved else "gave no proof that its heads are of one history"
-    _log.error("the log %s %s: see %s, and compare with its other partners", found.origin, what, written)
+    if found.proved:
+        _log.error("the log %s signed two histories: see %s, and tell its other partners", found.origin, written)
+    elif not forgotten:
+        _log.warning(
+            "somebody showed a head of the log %s without a proof that fits, which says nothing of the log by itself:"
+            " see %s, and compare with its other partners",
+            found.origin,
+            written,
+        )
+
+
+def _find_path(folder: Path, pair: Digest, *, proved: bool) -> Path:
+    return folder / _FOLDER / f"{'fork' if proved else 'accusation'}-{pair[:16]}.json"

@@ -65,15 +65,17 @@ def parse_disclosure(content: bytes) -> Disclosure:
     written = value.get("format") if isinstance(value, dict) else None
     if not isinstance(value, dict) or value.keys() != _SAID | _SAID_BY.get(str(written), frozenset()):
         raise MalformedJson("not the content of a disclosure of a format that this version knows")
-    listing, grounds, objects = value.get("listing"), value.get("grounds"), value.get("objects", [])
+    objects = value.get("objects", [])
     match value:
-        case {"answer": str(answer), "channel": str(channel), "epoch": int(epoch)} if answer in {*Answer}:
+        case {"answer": str(answer), "channel": str(channel), "epoch": int(epoch)} if (
+            answer in {*Answer} and epoch is not True and epoch is not False and epoch >= 0
+        ):
             return Disclosure(
                 answer=Answer(answer),
                 channel=channel,
                 epoch=epoch,
-                listing=None if listing is None else _read_digest(listing),
-                grounds=None if grounds is None else _read_digest(grounds),
+                listing=_read_digest(value["listing"]) if "listing" in value else None,
+                grounds=_read_digest(value["grounds"]) if "grounds" in value else None,
                 objects=tuple(map(_read_listed, objects)) if isinstance(objects, list) else (),
             )
         case _:

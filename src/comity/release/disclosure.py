@@ -111,12 +111,13 @@ class EntryType(StrEnum):
     KEY_ROTATION = "key-rotation"
     LETTER = "letter"
     RECALL = "recall"
+    CONSENT = "consent"
+    SOURCE = "source"
     LOG_OPENING = "log-opening"
     LOG_HEADS = "log-heads"
-    SOURCE = "source"
 
 
-NOT_SHARED = frozenset({EntryType.REVIEW, EntryType.PURGE, EntryType.RECOVERY, EntryType.RECALL})
+NOT_SHARED = frozenset({EntryType.REVIEW, EntryType.PURGE, EntryType.RECOVERY, EntryType.RECALL, EntryType.CONSENT})
 """What a party records of its own house: it concerns terms where something was received under them, else none."""
 
 
@@ -126,9 +127,9 @@ OF_NO_TERMS = frozenset(
         EntryType.CREDENTIAL,
         EntryType.ACKNOWLEDGEMENT,
         EntryType.KEY_ROTATION,
+        EntryType.SOURCE,
         EntryType.LOG_OPENING,
         EntryType.LOG_HEADS,
-        EntryType.SOURCE,
     }
 )
 """What a party records of who may come in, by which keys, of what is known to have been given, and of its logs: of no

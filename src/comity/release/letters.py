@@ -2,17 +2,18 @@
 """Pure: what the log says of letters, and of what is not given to anybody any more.
 
 A letter's entry names the letter; the store keeps it. The entry of a recall names every version that it is about: from
-it on this party gives none of them, to nobody.
+it on this party gives none of them, to nobody. The entry of a consent names every version that one more party may be
+given from it on, or may not any more.
 """
 
 from collections.abc import Iterable, Sequence
 
 from comity.agreement.people import Approval
 from comity.canonical import canonical_bytes
-from comity.ids import Digest, PartyId
+from comity.ids import Digest, Instant, PartyId, format_instant
 from comity.release.disclosure import DisclosedObject, describe_approvals
 
-__all__ = ["format_letter_content", "format_recall"]
+__all__ = ["format_consent", "format_letter_content", "format_recall"]
 
 
 def format_letter_content(
@@ -55,5 +56,24 @@ def format_recall(
             "reason": reason,
             "letter": letter,
             "approvals": describe_approvals(approvals),
+        }
+    )
+
+
+def format_consent(
+    *, change: str, objects: Iterable[DisclosedObject], recipient: PartyId, grant: Digest, until: Instant
+) -> bytes:
+    """The content of a consent, canonical: what `recipient` may be given from this entry on, by the letter `grant`.
+
+    `change` is `begin`; or `end`, from which on the grant lets nothing of it go. It is good before `until`.
+    """
+    return canonical_bytes(
+        {
+            "format": "comity-consent/1",
+            "change": change,
+            "objects": [{"id": item.id, "version": item.version, "digest": item.digest} for item in objects],
+            "recipient": recipient,
+            "grant": grant,
+            "until": format_instant(until),
         }
     )

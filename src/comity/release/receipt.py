@@ -426,6 +426,8 @@ def _verify_leaf(receipt: Receipt) -> tuple[PartyId, Digest, int]:
     leaf = receipt.leaf
     if leaf.type is not EntryType.DISCLOSURE or leaf.recipient is None or leaf.terms is None or leaf.sequence is None:
         raise _refuse("leaf", f"the entry is of type {leaf.type}, and no disclosure to a party")
+    if leaf.sequence < 1:
+        raise _refuse("leaf", f"it is number {leaf.sequence} of the disclosures to {leaf.recipient}, counted from 1")
     return leaf.recipient, leaf.terms, leaf.sequence
 
 

@@ -8,13 +8,15 @@ in a channel that restricts as much (`release.clauses`), so the last hop's restr
     audience             the receiver, and those whom the channel lists; never wider than the giver had it
     excluded_frameworks  those of the terms; never fewer than the giver had it with
 
-Where passing on needs the originator's consent the audience is the receiver alone. What a giver does that does not keep
+Where passing on needs the originator's consent the audience is the receiver alone, and whom the giver grants
+(`node.grants`). What a giver does that does not keep
 to these clauses no receiver can see. What an object says of itself it can (`find_outside`).
 
 What a source gives that signs no agreements is restricted by this party's own terms of receipt (`agreement.receiving`):
 to this party and those that they list, and of what they do not admit nothing is taken in at all.
 """
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -28,10 +30,12 @@ from comity.stix.markings import STATEMENT, TLP_ORDER, Markings, tlp_rank
 __all__ = [
     "Restrictions",
     "count_as",
+    "find_carriers",
     "find_outside",
     "find_restrictions",
     "find_unfit",
     "make_unrestricted",
+    "needs_consent",
     "restrict_received",
 ]
 
@@ -56,12 +60,14 @@ class Restrictions:
     """What the label of an object says of the way it came; `audience` None means any party.
 
     `unmarked` is the TLP that an object counts as on which nothing at all is marked; None: it stays without any.
+    `grows` says that the audience of a version is wider by whomever its giver has granted.
     """
 
     originators: frozenset[PartyId]
     audience: frozenset[PartyId] | None
     excluded_frameworks: frozenset[str]
     unmarked: str | None = None
+    grows: bool = False
 
 
 def make_unrestricted(originator: PartyId) -> Restrictions:
@@ -76,7 +82,24 @@ def find_restrictions(channel: Channel, *, giver: PartyId, receiver: PartyId) ->
         originators=scope.originators,
         audience=frozenset({receiver}) | scope.onward_to,
         excluded_frameworks=scope.excluded_frameworks,
+        grows=channel.onward == "originator_consent",
     )
+
+
+def find_carriers(channels: Iterable[Channel], *, giver: PartyId, receiver: PartyId, kind: str) -> tuple[Channel, ...]:
+    """The channels of a text in which `giver` can have given `receiver` an object of the type `kind`."""
+    return tuple(
+        channel
+        for channel in channels
+        if channel.giver in {None, giver}
+        and (channel.receivers is None or receiver in channel.receivers)
+        and kind in channel.scope.types
+    )
+
+
+def needs_consent(carriers: Collection[Channel]) -> bool:
+    """Whether what came in one of these channels may be passed on to whom its giver grants, whichever it came in."""
+    return bool(carriers) and all(channel.onward == "originator_consent" for channel in carriers)
 
 
 def find_outside(label: Label, channel: Channel, *, giver: PartyId, receiver: PartyId) -> str | None:

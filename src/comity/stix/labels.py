@@ -49,6 +49,7 @@ __all__ = [
     "UNSPECIFIED",
     "Label",
     "Tags",
+    "admit_to",
     "forget_labels",
     "format_label",
     "join",
@@ -171,6 +172,17 @@ def make_label(
 def with_unresolved(label: Label) -> Label:
     """The label of an object that refers to one the node does not hold: nothing admits it until it is there."""
     return replace(label, markings=label.markings | {UNRESOLVED})
+
+
+def admit_to(label: Label, parties: frozenset[PartyId]) -> Label:
+    """The label with an audience that is wider by `parties`.
+
+    It stays as it is where anybody is admitted already, and where it could not hold them all.
+    """
+    if label.audience is None or label == OVERFULL or parties <= label.audience:
+        return label
+    wider = replace(label, audience=label.audience | parties)
+    return label if _is_overfull(wider) else wider
 
 
 def join(label: Label, *others: Label) -> Label:

@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 _SHOWN = "house-shown"
-"""What the migration keeps the size of the house's log under that partners have receipts from (migration 0019)."""
+"""What the migration keeps the size of the house's log under that partners have receipts from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

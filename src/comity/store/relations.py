@@ -188,6 +188,8 @@ RELATIONS: tuple[Relation, ...] = (
     ),
     _lacks("recall_result", "letter", "letter", "digest", name="t.letter"),
     _lacks("recalled", "letter", "letter", "digest", name="t.id"),
+    _lacks("consent_grant", "letter", "letter", "digest", name="t.letter"),
+    _lacks("consent_grant", "request", "letter", "digest", name="t.letter"),
     # Parties.
     _lacks("party", "manifest", "manifest", "digest", name="t.id"),
     _lacks("credential", "party", "party", "id", name="t.id"),

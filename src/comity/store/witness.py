@@ -15,6 +15,7 @@ __all__ = [
     "add_cosignatures",
     "add_evidence",
     "count_cosigned_logs",
+    "forget_accusations",
     "list_evidence",
     "list_origins",
     "list_problems",
@@ -28,7 +29,8 @@ __all__ = [
 ]
 
 MAX_EVIDENCE = 16
-"""Of one log, each of proofs and of accusations: whoever has its key can make any number."""
+"""Of one log, each of proofs and of accusations: whoever has its key can make any number of the first, and whoever was
+given heads of it of the second."""
 
 _SIZES_KEPT = 64
 
@@ -86,17 +88,29 @@ def list_origins(transaction: Transaction, first: str) -> list[str]:
 
 
 def add_evidence(transaction: Transaction, found: StoredEvidence) -> bool:
-    """Whether the evidence is kept from here on: not where it is already, or as much of its kind is of this log."""
-    kept = transaction.row(
-        "SELECT count(*) FROM fork_evidence WHERE origin = ? AND proved = ?", (found.origin, int(found.proved))
-    )
-    if kept is not None and kept[0] >= MAX_EVIDENCE:
+    """Whether the evidence is kept from here on: not where it is already, nor beside as many proofs.
+
+    An accusation is kept whatever there is: `forget_accusations` makes room after it.
+    """
+    kept = transaction.row("SELECT count(*) FROM fork_evidence WHERE origin = ? AND proved", (found.origin,))
+    if found.proved and kept is not None and kept[0] >= MAX_EVIDENCE:
         return False
     added = transaction.run(
         "INSERT INTO fork_evidence VALUES (?, ?, ?, ?, ?) ON CONFLICT (pair, proved) DO NOTHING",
         (found.pair, int(found.proved), found.origin, found.noted_at, found.evidence),
     )
     return added > 0
+
+
+def forget_accusations(transaction: Transaction, last: StoredEvidence) -> list[Digest]:
+    """The oldest accusations of the log of `last` over the bound, deleted; never `last` itself, nor a proof."""
+    rows = transaction.rows(
+        "SELECT pair FROM fork_evidence WHERE origin = ? AND NOT proved"
+        " ORDER BY pair = ? DESC, noted_at DESC, pair LIMIT -1 OFFSET ?",
+        (last.origin, last.pair, MAX_EVIDENCE),
+    )
+    transaction.run_many("DELETE FROM fork_evidence WHERE pair = ? AND NOT proved", rows)
+    return [Digest(pair) for (pair,) in rows]
 
 
 def list_evidence(transaction: Transaction) -> list[StoredEvidence]:

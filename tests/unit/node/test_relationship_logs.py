@@ -350,7 +350,8 @@ _AS_BEFORE = """
 def make_as_before(folder: Path) -> None:
     """Let the store have the schema that it had when there was one log."""
     connection = apsw.Connection(str(folder / "store.db"))
-    text = (Path(logs.__file__).parent / "migrations/0019_logs.sql").read_bytes()
+    (script,) = (Path(logs.__file__).parent / "migrations").glob("*_logs.sql")
+    text = script.read_bytes()
     connection.execute(_AS_BEFORE)
     connection.execute("DELETE FROM migration WHERE digest = ?", (hashlib.sha256(text).hexdigest(),))
     assert connection.changes() == 1

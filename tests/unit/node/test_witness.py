@@ -24,7 +24,7 @@ from comity.store import witness as tables
 from comity.store.witness import StoredHead
 from comity.tlog.cosignature import sign_cosignature, verify_cosignature
 from comity.tlog.evidence import Verdict, parse_fork_evidence, verify_fork_evidence
-from comity.tlog.note import Note, VerifierKey, parse_note
+from comity.tlog.note import Note, VerifierKey, parse_checkpoint, parse_note
 from comity.tlog.origin import next_origin
 from comity.tlog.witness import decide_checkpoint, parse_cosignatures
 from tests.witnesses import History
@@ -298,6 +298,33 @@ def test_evidence_is_kept_once_and_only_so_much(world: World) -> None:
     fork = PartnerLog(world, 60, branch="fork", common=5)
     assert ask(world, fork.request(11, 20))[0] == 422  # a proof finds room beside accusations
     assert sum(found.proved for found in list_evidence(world.nodes["aurelia"].store)) == 1
+
+
+def test_a_fork_is_kept_however_many_accusations_came_before_and_after(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """From a power of two no proof holds the old root: such a fork is an accusation like those of anybody."""
+    log, fork = PartnerLog(world, 100), PartnerLog(world, 100, branch="fork", common=5)
+    node = world.nodes["aurelia"]
+    assert ask(world, log.request(0, 32))[0] == 200
+    for size in range(33, 60):
+        world.tick()
+        assert ask(world, log.request(32, size, proof=[bytes(32)]))[0] == 422
+    world.tick()
+    assert ask(world, fork.request(32, 64))[0] == 422
+    heads = [parse_fork_evidence(found.evidence).second for found in list_evidence(node.store)]
+    shown = [parse_checkpoint(parse_note(head).text) for head in heads]
+    assert [head.size for head in shown] == [*range(61 - tables.MAX_EVIDENCE, 60), 64]
+    assert shown[-1].root == fork.root(64)
+    assert len(list((node.folder / "evidence").iterdir())) == tables.MAX_EVIDENCE
+    said = [record for record in caplog.records if record.name == "comity.witness"]
+    assert {record.levelname for record in said} == {"WARNING"}
+    assert len(said) == tables.MAX_EVIDENCE
+    assert ask(world, fork.request(32, 32))[0] == 409  # two roots for one size: a proof, which nothing displaces
+    for size in range(60, 90):
+        world.tick()
+        assert ask(world, log.request(32, size, proof=[bytes(32)]))[0] == 422
+    assert [found.proved for found in list_evidence(node.store)].count(True) == 1
 
 
 def test_a_late_or_stale_request_leaves_nothing(world: World) -> None:

@@ -5,16 +5,35 @@
 fixed (`tests.signers`) and Ed25519 is deterministic, so every run gives the same bytes.
 """
 
+import base64
 import json
 from pathlib import Path
+from typing import Any
 
-from comity.canonical import canonical_bytes
-from comity.release.disclosure import EntryType
+from comity.canonical import Json, canonical_bytes, sha256_digest
+from comity.release.disclosure import EntryType, commit_content
 from comity.release.receipt import format_receipt
 from comity.signing import MANIFEST_TYPE, format_signed_document, sign_document
+from comity.tlog.merkle import inclusion_proof, leaf_hash
+from comity.tlog.note import note_key_hash
+from comity.tlog.proof import LogProof, format_proof
 from tests.parties import AURELIA, make_terms
-from tests.receipts import OBJECTS, TERMS, change_member, make_content, make_leaf, make_listing, receipt
+from tests.receipts import (
+    LOG,
+    OBJECTS,
+    ORIGIN,
+    TERMS,
+    change_member,
+    make_checkpoint,
+    make_content,
+    make_leaf,
+    make_listing,
+    receipt,
+)
 from tests.signers import SeedSigner, make_payload, make_role_keys
+from tests.trees import TileStore
+
+__all__ = ["FOLDER", "make_manifest", "sign_parts", "vectors"]
 
 FOLDER = Path(__file__).parent
 _AURELIA_KEYS = ("aurelia first officer", "aurelia second officer", "aurelia third officer")
@@ -36,6 +55,8 @@ def vectors() -> dict[str, bytes]:
         "good-with-a-cosignature": _cosign(good),
         **_change_members(good),
         **_sign_otherwise(),
+        **_sign_wrongly(good),
+        **_add_lines(good),
         **_spell_otherwise(good),
     }
     return {f"{name}.json": data for name, data in files.items()} | {"manifest.json": make_manifest()}
@@ -85,6 +106,96 @@ def _sign_otherwise() -> dict[str, bytes]:
         "opening-other-content": format_receipt(receipt(leaf=make_leaf(content))),
         "terms-without-channel": format_receipt(receipt(channel="nowhere")),
     }
+
+
+def _sign_wrongly(good: bytes) -> dict[str, bytes]:
+    """What the giver signed, and is not what the part must be: every hash and signature fits."""
+    value = json.loads(good)
+    leaf, content, listed = (json.loads(value[name]) for name in ("leaf", "content", "listing"))
+    plain, redacted, _ = listed["objects"]
+    leaves: dict[str, dict[str, Json]] = {
+        "malformed-recipient": {"recipient": "borealia, and\u001b[2K\rverified: all is well"},
+        "leaf-recipient-null": {"recipient": None},
+        "leaf-sequence-null": {"sequence": None},
+        "leaf-sequence-nought": {"sequence": 0},
+        "malformed-sequence-true": {"sequence": True},
+        "malformed-time": {"at": "yesterday"},
+        "malformed-no-such-day": {"at": "2026-02-30T10:00:00.000000Z"},
+        "malformed-leaf-member-more": {"zz": "x"},
+        "malformed-count-true": {"count": True},
+    }
+    contents: dict[str, dict[str, Json]] = {
+        "malformed-answer": {"answer": "everything"},
+        "malformed-grounds-of-none": {"format": "comity-disclosure/2"},
+        "malformed-epoch-true": {"epoch": True},
+        "malformed-epoch-below-nought": {"epoch": -1},
+        "malformed-epoch-fraction": {"epoch": 1.5},
+        "malformed-grounds": {"grounds": "none"},
+        "malformed-grounds-null": {"grounds": None},
+    }
+    listings = {
+        "malformed-digest-in-capitals": {**plain, "digest": plain["digest"].upper()},
+        "malformed-object-id": {**plain, "id": "x"},
+        "malformed-listed-member-more": {**plain, "zz": "x"},
+        "malformed-version-escaped": {**plain, "version": "\u001b[31m"},
+        "malformed-redacted-number": {**redacted, "redacted": [1]},
+        "good-digest-null": {**plain, "digest": None},
+        "good-nothing-told-of-the-version": {**redacted, "version": "\u001b[31m"},
+    }
+    free = canonical_bytes({"channels": [{"id": "aurelia"}], "title": "Free for all"})
+    return {
+        "good-after-a-recovery": format_receipt(receipt(origin=f"{ORIGIN}/9f86d081884c7d65")),
+        "checkpoint-token-short": format_receipt(receipt(origin=f"{ORIGIN}/9f86d081884c7d6")),
+        "good-control-in-the-channel": sign_parts(value, content={**content, "channel": "\u001b[31m"}, terms=False),
+        "terms-that-are-none": sign_parts(
+            {**value, "terms": free.decode()}, leaf={**leaf, "terms": sha256_digest(free)}
+        ),
+        **{name: sign_parts(value, leaf={**leaf, **change}) for name, change in leaves.items()},
+        **{name: sign_parts(value, content={**content, **change}) for name, change in contents.items()},
+        **{name: sign_parts(value, listing={**listed, "objects": [item]}) for name, item in listings.items()},
+        "good-nothing-listed": sign_parts(value, listing={**listed, "objects": []}),
+        "good-one-object-twice": sign_parts(value, listing={**listed, "objects": [plain, plain]}),
+    }
+
+
+def sign_parts(
+    value: dict[str, Json],
+    *,
+    leaf: dict[str, Json] | None = None,
+    content: dict[str, Json] | None = None,
+    listing: dict[str, Any] | None = None,
+    terms: bool = True,
+) -> bytes:
+    """A receipt of these parts, each hashed into the next one and signed by the giver's log key."""
+    said, opened = json.loads(str(value["leaf"])), content or json.loads(str(value["content"]))
+    listed = str(value["listing"]).encode() if listing is None else canonical_bytes(listing)
+    if listing is not None:
+        opened["listing"], said["count"] = sha256_digest(listed), len(listing["objects"])
+    text = canonical_bytes(opened)
+    said["commitment"] = commit_content(bytes.fromhex(str(value["salt"])), text)
+    entry = canonical_bytes(leaf or said)
+    entries = [b"another entry %d" % number for number in range(11)]
+    entries[5] = entry
+    store = TileStore([[leaf_hash(each) for each in entries]])
+    proof = LogProof(index=5, hashes=inclusion_proof(store.read, 5, 11), checkpoint=make_checkpoint(store, 11))
+    parts = {"leaf": entry, "content": text, "listing": listed, "proof": format_proof(proof)}
+    made: dict[str, Json] = {name: data.decode() for name, data in parts.items()}
+    return canonical_bytes({**value, **made, "terms": value["terms"] if terms else None})
+
+
+def _add_lines(good: bytes) -> dict[str, bytes]:
+    """Lines that anybody can put below a checkpoint."""
+    value = json.loads(good)
+    line, key_hash = base64.b64encode(bytes(68)).decode(), note_key_hash(ORIGIN, LOG.public_key)
+    added = {
+        "malformed-line-of-4-bytes": "— x AAAAAA==\n",
+        "malformed-line-with-control": f"— \u0001x {line}\n",
+        "malformed-line-with-plus": f"— a+b {line}\n",
+        "malformed-101-lines": "".join(f"— w{number} {line}\n" for number in range(100)),
+        "good-100-lines": "".join(f"— w{number} {line}\n" for number in range(99)),
+        "checkpoint-second-line-bad": f"— {ORIGIN} {base64.b64encode(key_hash + bytes(64)).decode()}\n",
+    }
+    return {name: canonical_bytes({**value, "proof": value["proof"] + lines}) for name, lines in added.items()}
 
 
 def _spell_otherwise(good: bytes) -> dict[str, bytes]:

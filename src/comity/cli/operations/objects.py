@@ -5,6 +5,7 @@ import asyncio
 from collections.abc import Sequence
 
 from comity.canonical import OBJECT_LIMITS, parse_json
+from comity.cli.operations.consents import describe_grants
 from comity.cli.operations.recalls import describe_recalled
 from comity.cli.operations.receipts import describe_waivers
 from comity.cli.operations.retention import describe_stone
@@ -15,6 +16,7 @@ from comity.errors import MalformedObject, MalformedRequest, NotFoundError, Rece
 from comity.ids import ObjectId, format_instant, parse_party_id
 from comity.node import accept, ingest, patterns, retention
 from comity.node import explain as explaining
+from comity.node.consent import list_consents_of
 from comity.node.explain import Reading, Repeat, Tombstone, Verdict
 from comity.node.node import Node
 from comity.node.provenance import Provenance, Unkept, Way
@@ -83,6 +85,7 @@ def show(node: Node, arguments: Arguments) -> Outcome:
             "object": parse_json(shown.data, limits=OBJECT_LIMITS),
             "deleted": [describe_stone(stone) for stone in shown.deleted],
             **_describe_recalls(node, item.id),
+            "consents": describe_grants(list_consents_of(node, item.id), now=node.clock()),
         }
     )
 
@@ -163,6 +166,7 @@ def _show_deleted(node: Node, stones: Sequence[Tombstone]) -> Outcome:
         "object": None,
         "deleted": [describe_stone(stone) for stone in stones],
         **_describe_recalls(node, last.id),
+        "consents": describe_grants(list_consents_of(node, last.id), now=node.clock()),
     }
     return Outcome(result=result)
 
@@ -189,6 +193,9 @@ def explain(node: Node, arguments: Arguments) -> Outcome:
             **_describe_verdict(found.verdict),
             "repeats": [_describe_repeat(repeat) for repeat in found.repeats],
             "recalled": describe_recalled(list_recalls_of(node, found.object.id)[0]),
+            "consents": describe_grants(
+                [one for one in list_consents_of(node, found.object.id) if one.recipient == party], now=node.clock()
+            ),
             "readings": [_describe_reading(reading) for reading in found.readings],
         }
     )

@@ -4,6 +4,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from comity.cli.words.consents import describe_grant
 from comity.cli.words.layout import columns, fields, join_words, outline, printable, shorten, shorten_time
 from comity.cli.words.recalls import describe_recalled
 from comity.cli.words.receipts import say_waived
@@ -34,6 +35,7 @@ def describe_object(result: dict[str, Any]) -> str:
     gone += [f"  RECALLED: {describe_recalled(item)}" for item in result["recalled"]]
     if result["unacknowledged"]:
         gone.append(f"  not acknowledged by {join_words(result['unacknowledged'])}")
+    gone += [f"  {describe_grant(item)}, by {item['party']}" for item in result["consents"]]
     if result["object"] is None:
         return "\n".join([f"{result['id']} was deleted here", *gone])
     label = result["label"]
@@ -116,6 +118,7 @@ def describe_explanation(result: dict[str, Any]) -> str:
     lines += _reason(result, indent="  ")
     lines += [f"  {_describe_repeat(repeat)}" for repeat in result["repeats"]]
     lines += [f"  RECALLED: {describe_recalled(item)}" for item in result["recalled"]]
+    lines += [f"  {describe_grant(item)}, by {item['party']}" for item in result["consents"]]
     for reading in result["readings"]:
         lines += ["", f"{printable(reading['title'])} ({shorten(reading['agreement'])}), channel {reading['channel']}"]
         lines += _reason(reading, indent="  ")
