@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Nodes in network namespaces of their own (Linux), around a bridge in a further one; nothing outside is reached.
 
-A cut is a cable that is pulled: the port at the bridge is down, and nobody is told. Delay and loss are made by a wire in
-this process, between the port and the bridge: kernels without netem are common, and so every machine does the same.
-What it loses is drawn from a seed.
+A cut is a cable that is pulled: the port at the bridge is down, and nobody is told. Delay and loss are made by a wire
+in this process, between the port and the bridge, and not by netem, which many kernels lack: so it is the same on every
+machine. What the wire loses is drawn from a seed.
 """
 
 import contextlib
@@ -28,9 +28,9 @@ import pytest
 
 from tests.e2e.conftest import COMITY, Serving, environment
 
-__all__ = ["PORT", "Network", "Wire", "build_network", "need_namespaces"]
+__all__ = ["Network", "Wire", "build_network", "locate", "need_namespaces"]
 
-PORT = 8440
+_PORT = 8440
 _SECONDS = 20.0
 _NUMBERS = itertools.count(1)
 _NEW_NETWORK = 0x40000000
@@ -38,6 +38,21 @@ _NEW_NETWORK = 0x40000000
 
 _SOL_PACKET, _PACKET_VNET_HDR, _PACKET_OUTGOING, _ETH_P_ALL = 263, 15, 4, 3
 _MOST_BYTES = 1 << 17
+
+_KNOCK = """
+import socket, sys
+try:
+    socket.create_connection((sys.argv[1], int(sys.argv[2])), 5).close()
+    print("taken")
+except OSError as error:
+    print(error)
+"""
+
+_ASK = """
+import httpx, sys
+headers = {"authorization": f"Bearer {sys.argv[2]}", "accept": "application/taxii+json;version=2.1"}
+print(httpx.get(sys.argv[1], headers=headers, timeout=20, trust_env=False).status_code)
+"""
 
 
 def _ip(*words: str) -> str:
@@ -79,12 +94,15 @@ class Wire:
             one.close()
 
     def _carry(self) -> None:
+        # A port that is down raises once, whichever way it is used, and carries again when it is up.
         chance, others, order = random.Random(self.seed), dict(self.pairs), itertools.count()
         waiting = list[tuple[float, int, socket.socket, bytes]]()
         while not self._end.is_set():
             pause = min(0.1, max(0.0, waiting[0][0] - time.monotonic())) if waiting else 0.1
             for port in select.select([*others], [], [], pause)[0]:
-                data, address = port.recvfrom(_MOST_BYTES)
+                data, address = b"", ("", 0, _PACKET_OUTGOING, 0, b"")
+                with contextlib.suppress(OSError):
+                    data, address = port.recvfrom(_MOST_BYTES)
                 if address[2] == _PACKET_OUTGOING:
                     continue
                 if chance.random() < self.loss:
@@ -93,7 +111,6 @@ class Wire:
                 heapq.heappush(waiting, (time.monotonic() + self.delay, next(order), others[port], data))
             while waiting and waiting[0][0] <= time.monotonic():
                 _, _, port, data = heapq.heappop(waiting)
-                # A port that is down carries nothing.
                 with contextlib.suppress(OSError):
                     port.send(data)
                     self.carried += 1
@@ -101,10 +118,10 @@ class Wire:
 
 @dataclass(slots=True)
 class Network:
-    """The namespaces of one test. Each party's node is at `url`, and knows nobody but who else is at the bridge."""
+    """The namespaces of one test. A party's node is where `locate` says, and reaches only who else is at the bridge."""
 
     name: str
-    addresses: dict[str, str]
+    addresses: dict[str, tuple[str, int]]
     wires: dict[str, Wire] = field(default_factory=dict)
     servers: list[Serving] = field(default_factory=list)
 
@@ -117,24 +134,34 @@ class Network:
         """The namespace of the bridge."""
         return f"{self.name}-bridge"
 
-    def url(self, party: str) -> str:
-        """Where the node of a party is, for those at the bridge."""
-        return f"http://{self.addresses[party]}:{PORT}"
-
-    def serve(self, folder: Path) -> Serving:
-        """`comity serve` in the namespace of the party whose folder it is, ready."""
+    def start(self, folder: Path) -> Serving:
+        """`comity serve` in the namespace of the party whose folder it is, just started."""
         party, faults = folder.name, folder.with_name(f"{folder.name}.faults")
+        host, port = self.addresses[party]
         # `ip netns exec` becomes the program: the process id is that of the serving process.
-        command = ["ip", "netns", "exec", self.namespace(party), *COMITY, "--node", folder, "serve", "--json"]
         with faults.open("ab") as file:
             process = subprocess.Popen(
-                [*command, "--listen", f"{self.addresses[party]}:{PORT}"],
+                [*self._enter(party), *COMITY, "--node", folder, "serve", "--json", "--listen", f"{host}:{port}"],
                 stdout=subprocess.PIPE,
                 stderr=file,
                 env=environment(),
             )
         self.servers.append(Serving(process, folder, faults))
-        return self.servers[-1].wait_ready()
+        return self.servers[-1]
+
+    def ask(self, party: str, url: str, secret: str) -> int:
+        """The status of the answer to whoever has `secret`, asked from the namespace of a party."""
+        command = [*self._enter(party), sys.executable, "-c", _ASK, url, secret]
+        return int(subprocess.run(command, capture_output=True, timeout=2 * _SECONDS, check=True).stdout)
+
+    def knock(self, party: str, other: str) -> str:
+        """What comes of a connection from one party's namespace to the node of another."""
+        host, port = self.addresses[other]
+        command = [*self._enter(party), sys.executable, "-c", _KNOCK, host, str(port)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=True).stdout.strip()
+
+    def _enter(self, party: str) -> tuple[str, ...]:
+        return "ip", "netns", "exec", self.namespace(party)
 
     def cut(self, party: str) -> None:
         """Pull the cable of a party: what is sent is lost, and nobody is told."""
@@ -163,9 +190,21 @@ class Network:
         _ip("-n", self.middle, "link", "set", _port(party), "master", "bridge")
 
 
+def locate(*parties: str) -> dict[str, tuple[str, int]]:
+    """Host and port of the node of each of these parties in a network that is built for them."""
+    return {party: (f"10.87.0.{number}", _PORT) for number, party in enumerate(parties, 1)}
+
+
 def _port(party: str) -> str:
     """The name of a party's port at the bridge; the kernel takes fifteen characters."""
     return f"p-{party[:6]}"
+
+
+def _go_to(namespace: str) -> None:
+    """Have this thread, and no other, be in a network namespace."""
+    with Path(f"/run/netns/{namespace}").open("rb") as place:
+        if ctypes.CDLL(None, use_errno=True).setns(place.fileno(), _NEW_NETWORK) != 0:
+            raise OSError(ctypes.get_errno(), f"setns to {namespace}")
 
 
 def _open_ports(namespace: str, *ports: str) -> list[socket.socket]:
@@ -174,16 +213,14 @@ def _open_ports(namespace: str, *ports: str) -> list[socket.socket]:
 
     def open_there() -> None:
         try:
-            with Path(f"/run/netns/{namespace}").open("rb") as place:
-                if ctypes.CDLL(None, use_errno=True).setns(place.fileno(), _NEW_NETWORK) != 0:
-                    raise OSError(ctypes.get_errno(), "setns")
+            _go_to(namespace)
             for port in ports:
                 opened.append(socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL)))
                 # With what the kernel left to do for a frame (checksum, segments), which the other port does then.
                 opened[-1].setsockopt(_SOL_PACKET, _PACKET_VNET_HDR, 1)
                 opened[-1].bind((port, _ETH_P_ALL))
         except OSError as error:
-            problems.append(error)
+            problems.append(OSError(f"packet sockets in {namespace}: {error}"))
 
     thread = threading.Thread(target=open_there, name="ports")
     thread.start()
@@ -199,7 +236,7 @@ def _lay(network: Network) -> None:
     _ip("netns", "add", network.middle)
     _ip("-n", network.middle, "link", "add", "bridge", "type", "bridge")
     _ip("-n", network.middle, "link", "set", "bridge", "up")
-    for party, address in network.addresses.items():
+    for party, (address, _) in network.addresses.items():
         there, port = network.namespace(party), _port(party)
         _ip("netns", "add", there)
         _ip("-n", there, "link", "set", "lo", "up")
@@ -210,14 +247,16 @@ def _lay(network: Network) -> None:
 
 
 def _clear(network: Network) -> None:
-    for server in network.servers:
-        server.end()
-    for wire in network.wires.values():
-        wire.end()
-    known = {line.split()[0] for line in _ip("netns", "list").splitlines() if line}
-    for namespace in [*map(network.namespace, network.addresses), network.middle]:
-        if namespace in known:
-            _ip("netns", "del", namespace)
+    """End the processes, and take all away that is there; what fails of it keeps nothing of the rest."""
+    with contextlib.ExitStack() as rest:
+        known = {line.split()[0] for line in _ip("netns", "list").splitlines() if line}
+        for namespace in [*map(network.namespace, network.addresses), network.middle]:
+            if namespace in known:
+                rest.callback(_ip, "netns", "del", namespace)
+        for wire in network.wires.values():
+            rest.callback(wire.end)
+        for server in network.servers:
+            rest.callback(server.end)
 
 
 @contextlib.contextmanager
@@ -227,8 +266,7 @@ def build_network(*parties: str) -> Iterator[Network]:
     Raises:
         OSError: this machine does not permit it.
     """
-    addresses = {party: f"10.87.0.{number}" for number, party in enumerate(parties, 1)}
-    network = Network(f"comity-{os.getpid()}-{next(_NUMBERS)}", addresses)
+    network = Network(f"comity-{os.getpid()}-{next(_NUMBERS)}", locate(*parties))
     try:
         _lay(network)
         yield network
@@ -248,15 +286,11 @@ def _find_problem() -> str | None:
     try:
         with build_network("one", "two") as network:
             network.worsen("one", delay=0, loss=0)
-            asked = ["ip", "netns", "exec", network.namespace("one"), sys.executable, "-c", _KNOCK]
-            done = subprocess.run(asked, capture_output=True, text=True, timeout=_SECONDS, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
+            came = network.knock("one", "two")
+    except (OSError, subprocess.SubprocessError) as error:
         return f"this machine permits no network namespaces: {error}"
-    return None if "refused" in done.stdout else f"nothing goes through namespaces here: {done.stdout}{done.stderr}"
-
-
-_KNOCK = f"import socket\ntry: socket.create_connection(('10.87.0.2', {PORT}), 5)\nexcept OSError as e: print(e)"
-"""Nobody listens there: who is reached refuses."""
+    # Nobody listens there: who is reached refuses.
+    return None if "refused" in came else f"nothing goes from one namespace to another here: {came}"
 
 
 def need_namespaces() -> None:

@@ -137,6 +137,8 @@ def _read_payload(parse: Callable[..., object], data: bytes) -> object:
 _READINGS: Mapping[str, Callable[[Callable[..., object], bytes], object]] = {
     "lineage.parse_lineage": _read_payload,
     "release.facets.parse_facet": _read_facet,
+    "release.logs.parse_heads": _read_content,
+    "release.logs.parse_opening": _read_content,
     "release.purge.parse_log_purge": _read_content,
     "release.recovery.parse_recovery": _read_content,
     "taxii.wire.parse_filters": _read_filters,
