@@ -25,7 +25,9 @@ def request() -> None:
 @click.argument("party", metavar="PARTY")
 @click.option("--agreement", metavar="ID", required=True, help="The agreement, in force, that it is asked under.")
 @click.option("--object", "objects", metavar="ID", multiple=True, help="What it is about, got from PARTY; repeatable.")
-@click.option("--urgency", type=click.Choice([item.value for item in Urgency]), required=True, help="8 hours, 3 days or 7 days.")
+@click.option(
+    "--urgency", type=click.Choice([item.value for item in Urgency]), required=True, help="8 hours, 3 days or 7 days."
+)
 @click.option("--question", metavar="TEXT", required=True, help="What is asked; PARTY reads it.")
 @click.pass_obj
 def send(  # one for each option
