@@ -11,7 +11,7 @@ from comity.canonical import Json, canonical_bytes, sha256_digest
 from comity.errors import BadSignature, Expired, MalformedMessage, ThresholdNotMet, UnknownKey, VerificationError
 from comity.exchange import endorse_message
 from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId
-from comity.letters.bodies import Body, LetterKind, is_answer, is_stop
+from comity.letters.bodies import Body, LetterKind, find_kind, is_answer, is_stop
 from comity.letters.letter import LETTER_TYPE, MAX_ABOUT, About, Draft, Letter, make_letter, parse_letter, verify_letter
 from comity.letters.recall import (
     MAX_KEPT_REASON,
@@ -22,6 +22,7 @@ from comity.letters.recall import (
     Result,
     Stage,
 )
+from comity.letters.request import Reply, ReplyOutcome, Request, Urgency
 from comity.signing import Signer, format_signed_document, parse_signed_document, sign_document
 from tests.parties import AURELIA, BOREALIA, MANIFESTS, MERIDIA, SIGNERS, STRANGER
 from tests.signers import EXPIRES, NOW
@@ -45,12 +46,14 @@ BODIES: dict[LetterKind, Body] = {
         stage=Stage.DONE,
         results=(Result(outcome=Outcome.DELETED), Result(outcome=Outcome.KEPT, reason="held as evidence")),
     ),
+    LetterKind.REQUEST: Request(question="When,\nand where?", urgency=Urgency.SOON),
+    LetterKind.REPLY: Reply(outcome=ReplyOutcome.ANSWERED, text="In June."),
 }
 
 
 def draft(body: Body, **fields: Any) -> Draft:  # noqa: ANN401
     made = Draft(body=body, to=BOREALIA, agreement=AgreementId(TERMS), terms=TERMS, about=ABOUT)
-    answers = None if isinstance(body, Recall) else ANSWERED
+    answers = ANSWERED if is_answer(find_kind(body)) else None
     return replace(made, answers=answers, **fields)
 
 
