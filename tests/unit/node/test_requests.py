@@ -178,7 +178,7 @@ def test_only_an_analyst_or_a_liaison_asks(world: World) -> None:
     )
     assert isinstance(done, Refusal)
     world.badges[B, Role.ANALYST] = world.register(B, "ada", Role.ANALYST)
-    assert ask(world, agreement, role=Role.ANALYST)
+    assert ask(world, agreement, role=Role.ANALYST).approvals
 
 
 def test_objects_and_partners_of_another_agreement_are_refused(world: World) -> None:
