@@ -32,6 +32,7 @@ __all__ = [
     "SUBJECT",
     "TLP_LEVELS",
     "TYPE",
+    "URGENCIES",
 ]
 
 FORMS = frozenset(
@@ -155,6 +156,9 @@ DUTIES = frozenset({"onward", "permitted_actions", "prohibited_uses", "purposes"
 
 RESPONSES = frozenset({"acceptance", "clarification", "consent", "recall", "request"})
 """What a party can be given a time for."""
+
+URGENCIES = ("immediate", "soon", "routine")
+"""How soon an answer to a request is wanted: within 8 hours, 3 days, 7 days (`letters.request`)."""
 
 QUERY_MODES = frozenset({"none", "hit_no_hit"})
 RESERVATION_GROUNDS = frozenset({"national_law", "international_obligation", "essential_interest"})

@@ -60,7 +60,7 @@ def test_a_request_reaches_a_node_that_was_away_and_its_answer_comes_back(tmp_pa
         assert comity_as(Role.LIAISON, one, *answer).code == 0
         wait_until(lambda: states(other) == [("request", "closed"), ("reply", "closed")], seconds=30)
         shown = comity(other, "request", "show", sent["letter"], "--json").result
-        assert [answer["text"] for answer in shown["answers"]] == ["In June."]
+        assert [item["text"] for item in shown["answers"]] == ["In June."]
     finally:
         for server in servers:
             server.end(signal.SIGKILL)

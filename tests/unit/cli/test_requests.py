@@ -8,9 +8,11 @@ import pytest
 
 from comity.cli.reply import Exit
 from comity.ids import Instant
+from comity.letters.request import Urgency
 from comity.node import correspond
 from comity.node.node import open_node
 from comity.node.outbox import list_due, settle
+from comity.vocabulary import URGENCIES
 from tests.chains import introduce, pull_all, sign_onward
 from tests.unit.cli.conftest import Comity, Done
 from tests.worlds import World, make_object, object_id
@@ -105,3 +107,7 @@ def test_who_may_not_is_told_so_and_bad_words_are_named(at: Type, tmp_path: Path
         done = at("aurelia", *words)
         assert done.code != 0
         assert said in done.err, done.err
+
+
+def test_the_urgencies_that_can_be_said_are_those_of_letters() -> None:
+    assert [item.value for item in Urgency] == [*URGENCIES]

@@ -53,8 +53,8 @@ BODIES: dict[LetterKind, Body] = {
     ),
     LetterKind.CONSENT_REFUSAL: ConsentRefusal(reason="not yet"),
     LetterKind.CONSENT_REVOCATION: ConsentRevocation(grant=TERMS, recall=True, reason="it was misused"),
-    LetterKind.REQUEST: Request(question="Since when?", urgency=Urgency.SOON),
-    LetterKind.REPLY: Reply(outcome=ReplyOutcome.ANSWERED, text="Since June."),
+    LetterKind.REQUEST: Request(question="When,\nand where?", urgency=Urgency.SOON),
+    LetterKind.REPLY: Reply(outcome=ReplyOutcome.ANSWERED, text="In June."),
 }
 
 

@@ -20,11 +20,13 @@ from comity.errors import (
 )
 from comity.ids import AgreementId, Digest, PartyId
 from comity.letters.letter import Draft, make_letter
+from comity.letters.recall import Change
 from comity.letters.request import Reply, ReplyOutcome, Request, Urgency
 from comity.node import requested
 from comity.node.audit import audit_folder
 from comity.node.letterbox import take_letter
 from comity.node.outbox import list_due
+from comity.node.recall import Recalling, recall
 from comity.node.requests import Sent, answer_request, list_requests, send_request, show_request
 from comity.node.work import list_work
 from comity.signing import Role as KeyRole
@@ -176,7 +178,7 @@ def test_only_an_analyst_or_a_liaison_asks(world: World) -> None:
     )
     assert isinstance(done, Refusal)
     world.badges[B, Role.ANALYST] = world.register(B, "ada", Role.ANALYST)
-    assert ask(world, agreement, role=Role.ANALYST) is not None
+    assert ask(world, agreement, role=Role.ANALYST).approvals
 
 
 def test_objects_and_partners_of_another_agreement_are_refused(world: World) -> None:
@@ -252,3 +254,33 @@ def test_a_partner_with_too_many_open_requests_waits(world: World, monkeypatch: 
     assert len(list_requests(world.nodes[A], limit=9)[1]) == 1
     answer(world, first.letter.digest)
     assert take_letter(world.nodes[A], second).new
+
+
+def test_what_is_over_for_good_waits_for_nobody(world: World) -> None:
+    agreement = agree(world)
+    ask(world, agreement)
+    deliver_to(world, B)
+    assert len(work(world, A)) == 1
+    world.act(A, agreement, EventKind.TERMINATE)
+    deliver_to(world, A)
+    world.tick(200 * HOUR)
+    assert work(world, A) == work(world, B) == []
+
+
+def test_a_recall_is_not_answered_by_a_reply(world: World) -> None:
+    agree(world)
+    done = recall(
+        world.nodes[A], X, change=Change.WITHDRAW, versions=(), reason="wrong", by=world.actor(A, Role.LIAISON)
+    )
+    assert isinstance(done, Recalling)
+    (sent,) = done.letters
+    draft = Draft(
+        body=Reply(outcome=ReplyOutcome.ANSWERED, text="Well."),
+        to=A,
+        agreement=sent.agreement,
+        terms=sent.terms,
+        about=(),
+        answers=sent.digest,
+    )
+    with pytest.raises(NotFoundError, match="no request for information"):
+        take_letter(world.nodes[A], write(world, B, draft))

@@ -6,7 +6,7 @@ import click
 from comity.cli.reply import Json
 from comity.cli.session import ActCommand, PersonCommand, Session
 from comity.cli.words.requests import describe_request, describe_sent, list_requests
-from comity.letters.request import Urgency
+from comity.vocabulary import URGENCIES
 
 __all__ = ["request"]
 
@@ -25,9 +25,7 @@ def request() -> None:
 @click.argument("party", metavar="PARTY")
 @click.option("--agreement", metavar="ID", required=True, help="The agreement, in force, that it is asked under.")
 @click.option("--object", "objects", metavar="ID", multiple=True, help="What it is about, got from PARTY; repeatable.")
-@click.option(
-    "--urgency", type=click.Choice([item.value for item in Urgency]), required=True, help="8 hours, 3 days or 7 days."
-)
+@click.option("--urgency", type=click.Choice(URGENCIES), required=True, help="8 hours, 3 days or 7 days.")
 @click.option("--question", metavar="TEXT", required=True, help="What is asked; PARTY reads it.")
 @click.pass_obj
 def send(  # one for each option
