@@ -186,6 +186,9 @@ def test_objects_and_partners_of_another_agreement_are_refused(world: World) -> 
     world.add(B, make_object("y"))
     with pytest.raises(MalformedRequest, match="did not come from aurelia"):
         ask(world, agreement, Y)
+    other = sign_onward(world, A, B, listed=[], title="Another exchange")
+    with pytest.raises(MalformedRequest, match="did not come from aurelia under this agreement"):
+        ask(world, other, X)
     with pytest.raises(NotFoundError, match="not both parties"):
         send_request(
             world.nodes[B], agreement, to=C, question="?", urgency=Urgency.SOON, by=world.actor(B, Role.LIAISON)
