@@ -6,6 +6,7 @@ network of its own (`tests.e2e.networks`), and follows by itself. After each his
 `audit` and `fsck` find nothing at any of them.
 """
 
+import itertools
 import shutil
 import signal
 import threading
@@ -37,7 +38,11 @@ SECONDS = 90.0
 """For whatever has to happen by itself on a machine that has other work."""
 
 BUNDLES, BUNDLE, PACE = 30, 10, 0.1
-"""So many objects come at once, and so many seconds later the next: pages are small, as what is given is new."""
+"""At least so often so many objects, and so many seconds before the next: pages are small, as what is given is new."""
+
+DELAY = 0.05
+MOMENTS = (0.0, 0.04, 0.08, 0.12, 0.16, 0.2)
+"""Seconds after a page was given: on its way, waiting for its receipt, taken in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,15 +68,19 @@ class Chain:
         for party in (B, C):
             wait_until(lambda party=party: self.held(party) == ids(*names), SECONDS)  # type: ignore[misc]
 
-    def is_under_way(self) -> bool:
-        """Whether aurelia has disclosed to borealia what has not come in there."""
-        ((given,),) = rows(self.folders[A], "SELECT COALESCE(MAX(last), 0) FROM recipient_sequence")
-        ((taken,),) = rows(self.folders[B], "SELECT COUNT(*) FROM receipt")
-        return bool(given > taken)
+    def count_given(self) -> int:
+        """How many disclosures to borealia aurelia has on record."""
+        ((count,),) = rows(self.folders[A], "SELECT COALESCE(MAX(last), 0) FROM recipient_sequence")
+        return int(count)
 
-    def wait_under_way(self, least: int) -> None:
-        """Return once borealia holds at least so many objects, and others are on their way to it."""
-        wait_until(lambda: len(self.held(B)) >= least and self.is_under_way(), SECONDS)
+    def wait_under_way(self, moment: float) -> None:
+        """Return so many seconds after aurelia has given borealia another page, whose way there takes some time.
+
+        It arrives after `DELAY`; then its receipt is asked for, and at last it is taken in.
+        """
+        before = self.count_given()
+        wait_until(lambda: self.count_given() > before, SECONDS)
+        time.sleep(moment)
 
     def status(self, party: str) -> dict[str, Any]:
         """What `follow status` says of the one channel in which somebody gives to this party."""
@@ -162,24 +171,27 @@ def check(chain: Chain) -> None:
         assert audited.code == 0, audited.out + audited.err
 
 
-def add_bundles(chain: Chain) -> list[str]:
-    """Have aurelia take in some hundreds of objects, a few at a time; each time is a page for who follows."""
-    names = [f"object {number}" for number in range(BUNDLES * BUNDLE)]
-    for number in range(BUNDLES):
-        chain.add(*names[number * BUNDLE : (number + 1) * BUNDLE])
+def add_bundles(chain: Chain, names: list[str], stop: threading.Event) -> None:
+    """Have aurelia take in some hundreds of objects, a few at a time, and go on until it is told to stop."""
+    for number in itertools.count():
+        if number >= BUNDLES and stop.is_set():
+            return
+        added = [f"object {number} {place}" for place in range(BUNDLE)]
+        chain.add(*added)
+        names.extend(added)
         time.sleep(PACE)
-    return names
 
 
 @contextmanager
 def adding(chain: Chain) -> Iterator[list[str]]:
-    """The names of what aurelia takes in until the block ends, or beyond that until all of it is there."""
-    names = list[str]()
-    thread = threading.Thread(target=lambda: names.extend(add_bundles(chain)), name="adding")
+    """The names of what aurelia takes in, until the block ends and all of it is there."""
+    names, stop = list[str](), threading.Event()
+    thread = threading.Thread(target=add_bundles, args=(chain, names, stop), name="adding")
     thread.start()
     try:
         yield names
     finally:
+        stop.set()
         thread.join(SECONDS)
         assert not thread.is_alive()
 
@@ -197,9 +209,10 @@ def test_what_one_releases_reaches_the_last_by_itself(chain: Chain) -> None:
 
 def test_a_link_that_is_cut_in_the_middle_of_a_catch_up_loses_and_doubles_nothing(chain: Chain) -> None:
     """The cable is pulled while pages are under way, and nobody is told: a question of borealia waits in vain."""
-    chain.network.worsen(B, delay=0.05, loss=0)
+    chain.network.worsen(B, delay=DELAY, loss=0)
     with adding(chain) as names:
-        chain.wait_under_way(3 * BUNDLE)
+        wait_until(lambda: len(chain.held(B)) > 0, SECONDS)
+        chain.wait_under_way(1.5 * DELAY)
         chain.network.cut(A)
     assert len(chain.held(B)) < len(names)
     chain.wait_status(B, lambda status: status["failures"] > 0)
@@ -234,10 +247,10 @@ def test_a_link_that_is_slow_and_loses_still_keeps_in_step(chain: Chain) -> None
 
 @pytest.mark.kill
 def test_who_is_killed_while_pages_come_goes_on(chain: Chain) -> None:
-    chain.network.worsen(A, delay=0.05, loss=0)
+    chain.network.worsen(A, delay=DELAY, loss=0)
     with adding(chain) as names:
-        for least in (0, BUNDLES * BUNDLE // 4, BUNDLES * BUNDLE // 2):
-            chain.wait_under_way(least)
+        for moment in MOMENTS:
+            chain.wait_under_way(moment)
             assert chain.servers[B].end(signal.SIGKILL) == -signal.SIGKILL
             chain.servers[B] = chain.network.start(chain.folders[B]).wait_ready()
     chain.wait_held(*names)
