@@ -116,7 +116,8 @@ def test_who_writes_an_object_is_not_told_that_another_has_given_it(tmp_path: Pa
         world.found("aurelia", "borealia", "meridia")
         for giver in ("borealia", "meridia"):
             world.sign_all(
-                world.terms(giver=giver, receivers=("aurelia",), types=EVERY_TYPE, title=giver), proposer=giver
+                world.terms(giver=giver, receivers=("aurelia",), types=EVERY_TYPE, title=giver, tlp="red"),
+                proposer=giver,
             )
         node = world.nodes["aurelia"]
         node.draw = bytes
