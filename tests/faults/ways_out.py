@@ -17,10 +17,11 @@ WAYS = {
     "taxii/gathering.py _write_at_once": "the same, to the operating system",
     "witness/server.py WitnessApp.__call__": "a cosignature, after the COMMIT of its head: tests/e2e/test_witness.py",
     # --- calls to others: `tests/faults/test_log_first.py`, by a wire
-    "peers.py open_client": "makes the client of the three below",
+    "calls.py open_client": "makes the client of those below",
+    "calls.py fetch": "a request for a page, receipt or proof; it holds a position and an access token alone",
+    "news.py _open_page": "a request for a page that may wait; the same",
     "peers.py _deliver": "a message of the outbox, in which it was put by the COMMIT of its event",
-    "peers.py _acknowledge": "an acknowledgement, after the COMMIT of its entry",
-    "peers.py _get": "a request for a page, receipt or proof; it holds a position and an access token alone",
+    "peers.py send_acknowledgement": "an acknowledgement, after the COMMIT of its entry",
     "witnessing.py _post": "a head and a proof, read from what is committed",
     # --- the program's own output: `tests/faults/test_log_first.py`, by strace
     "cli/session.py Session.show": "the result of an operation, which returned after its COMMIT",
