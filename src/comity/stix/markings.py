@@ -145,6 +145,9 @@ _SHOWN = 80
 _MOST_REMEMBERED = 16
 """Markings of an object whose meaning is remembered: whoever writes has room for thousands in each object."""
 
+_MOST_SOUGHT = 32
+"""Markings whose texts are sought elsewhere in the object; one with more of them is given to nobody (`stix.labels`)."""
+
 _INDEX = re.compile(r"\[(0|[1-9][0-9]{0,5})\]", re.ASCII)
 
 
@@ -271,9 +274,12 @@ def find_repeats(value: dict[str, Json]) -> tuple[Repeat, ...]:
 def _find_repeats(value: dict[str, Json], listed: Sequence[_Granular], *, tlp: str) -> Iterator[Repeat]:
     """One for each marking whose text stands again; one that is no stricter than `tlp` restricts nothing."""
     required = find_required(value) or value.keys()
-    for marking in dict.fromkeys(granular.marking for granular in listed if tlp_rank(granular.tlp) > tlp_rank(tlp)):
-        selectors = {step: name for one in listed if one.marking == marking for step, name in one.selectors.items()}
-        found = find_places(value, [*selectors])
+    stricter: dict[ObjectId, dict[str, str]] = {}
+    for granular in listed:
+        if tlp_rank(granular.tlp) > tlp_rank(tlp):
+            stricter.setdefault(granular.marking, {}).update(granular.selectors)
+    for marking, selectors in stricter.items():
+        found = find_places(value, [*selectors]) if len(stricter) <= _MOST_SOUGHT else None
         if found is None or found:
             yield Repeat(
                 marking=marking,

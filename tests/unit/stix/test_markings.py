@@ -204,6 +204,17 @@ def test_what_cannot_be_looked_for_marks_the_whole() -> None:
     assert markings.tlp == "red"
 
 
+def test_more_markings_than_can_be_looked_for_mark_the_whole() -> None:
+    """32 mark the property alone, since what it says stands nowhere else; with one more it may stand anywhere."""
+    for count, others in ((32, 0), (33, 33)):
+        entries: list[Json] = [
+            {"marking_ref": f"marking-definition--{number:08x}-0000-4000-8000-000000000000", "selectors": ["labels"]}
+            for number in range(1, count + 1)
+        ]
+        markings = read(object_marking_refs=[TLP2_GREEN], granular_markings=entries)
+        assert (len(markings.others), [one.property for one in markings.granular]) == (others, ["labels"])
+
+
 def test_a_granular_marking_never_loosens() -> None:
     assert read(object_marking_refs=[TLP2_RED], **granular(TLP2_CLEAR, "pattern")).tlp == "red"
     assert read(**granular(TLP2_CLEAR, "pattern")).tlp == "unmarked"
