@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The least that any server does which has its objects in SQLite and records an answer before it leaves.
 
-An application on the server that a node runs on. Each answer is one read and one row, on the disk (`synchronous=FULL`)
-before its first byte is sent; answers that are asked for at once share a commit. There are no parties, terms, decisions,
+An application on the server that a node runs on. Each answer is one read and one row, on the disk before its first byte
+is sent (`synchronous=FULL`); answers that are asked for at once share a commit. There are no parties, terms, decisions,
 receipts or limits. What it reaches on a machine is about what a node could reach there if all that were free.
 
     python bench/least.py PORT FILE
@@ -19,7 +19,7 @@ import os
 import socket
 import sqlite3
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,9 @@ from arms import Arm, make_arm
 from processes import find_port, run
 
 __all__ = ["run_least"]
+
+Scope = Mapping[str, Any]
+Send = Callable[[dict[str, object]], Awaitable[None]]
 
 _PAGE = 1_000
 _MOST = 9_000
@@ -75,7 +78,7 @@ class Least:
         self._kept: dict[str, bytes] = {}
         self._waiting: list[tuple[bytes, asyncio.Future[None]]] = []
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    async def __call__(self, scope: Scope, _: object, send: Send) -> None:
         """One answer."""
         body = self._read(scope["path"])
         # Not the hash of the body: that of so many bytes as say what was given.
@@ -112,12 +115,12 @@ class Least:
                 raise ValueError(path)
         return self._wrap(rows)
 
-    def _read_after(self, after: int, count: int) -> Any:
+    def _read_after(self, after: int, count: int) -> Iterator[tuple[str]]:
         inner = "SELECT body FROM object WHERE place > ? ORDER BY place LIMIT ?"
         return self._store.execute(f"SELECT group_concat(body, ',') FROM ({inner})", (after, count))  # noqa: S608
 
     @staticmethod
-    def _wrap(rows: Any) -> bytes:
+    def _wrap(rows: Iterator[tuple[str]]) -> bytes:
         return b'{"objects":[' + next(rows)[0].encode() + b"]}"
 
 

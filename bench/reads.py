@@ -208,7 +208,7 @@ def make_arms(folder: Path, reader: Reader, known: Known, *, wanted: set[str], s
         arms |= stack.enter_context(run_bare(folder / "bare", bodies, workers=reader.workers))
     if any(name.startswith("least-") for name in wanted):
         objects = [(str(item["id"]), json.dumps(item, separators=(",", ":")).encode()) for item in known.objects]
-        places = _pick(len(objects) - _PAGE)
+        places = _pick(max(1, len(objects) - _PAGE))
         arms |= stack.enter_context(run_least(folder / "least", objects, places=places))
     return arms
 

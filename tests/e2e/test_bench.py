@@ -44,7 +44,9 @@ def test_what_was_measured_is_written_with_its_target_and_without_the_name_of_an
     ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert ran.returncode == 0, ran.stderr
     found = json.loads((tmp_path / "tiny.json").read_text(encoding="utf-8"))
-    (row,) = found["rows"]
+    row, over, least = found["rows"]
+    assert [one["key"] for one in (over, least)] == ["pages-over-least", "least-pages"]
+    assert {one["target"] for one in (over, least)} == {""}
     assert (row["objects"], row["agreements"], row["workers"], row["concurrency"]) == (1_200, 2, 1, 4)
     assert row["value"] > 0
     assert row["ratio"] == pytest.approx(row["value"] / row["its_value"])
