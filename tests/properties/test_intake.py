@@ -85,7 +85,7 @@ def open_world() -> Iterator[World]:
     """Borealia gives Aurelia in one channel, and Aurelia gives Borealia in another."""
     with TemporaryDirectory() as folder, closing(World(Path(folder))) as world:
         world.found("aurelia", "borealia")
-        world.sign_all(world.terms(giver="borealia", receivers=("aurelia",)), proposer="borealia")
+        world.sign_all(world.terms(giver="borealia", receivers=("aurelia",), tlp="red"), proposer="borealia")
         world.sign_all(world.terms(types=("report", "marking-definition")))
         yield world
 

@@ -41,6 +41,7 @@ __all__ = [
 
 _UNMARKED: Final = TLP_ORDER[-1]
 _DEFINITION: Final = "marking-definition"
+_DEFINITIONS: Final = frozenset({_DEFINITION})
 _SAID: Final = frozenset({"types", "tlp_ceiling", "kinds", "person_classes", "special_categories", "handling"})
 """The clauses that an object breaks at its giver too if it breaks them by itself: what people add to it, or what it
 refers to, can only make it break more. Subjects and regions are not among them, for there one word more can help; nor
@@ -106,8 +107,10 @@ def find_outside(label: Label, channel: Channel, *, giver: PartyId, receiver: Pa
     """Which clause an object shows by itself to be broken, and by what; None where it may be within the terms.
 
     `label` is its own, made of its bytes alone. Whoever gives what this finds has not kept to the terms, whatever its
-    people say of the object.
+    people say of the object. A marking definition is never found: without it nothing that it marks is understood.
     """
+    if label.types == _DEFINITIONS:
+        return None
     for finding in read_findings(channel.scope_for(giver), label, recipient=receiver):
         if finding.clause in _SAID and not finding.holds and finding.found != _UNSAID.get(finding.clause):
             said = ", ".join(sorted({word for group in finding.found for word in group})) or "nothing"

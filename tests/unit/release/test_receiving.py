@@ -36,6 +36,7 @@ def test_originators_and_audience_are_what_the_channel_says(
         originators=frozenset(originators),
         audience=frozenset(audience),
         excluded_frameworks=frozenset({"coalition-dawn"}),
+        grows=said["onward"] == "originator_consent",
     )
 
 
@@ -58,6 +59,7 @@ def test_nobodys_terms_bind_an_object_at_its_originator() -> None:
     [
         ({}, None),
         ({"types": frozenset({"malware"})}, "types"),
+        ({"types": frozenset({"marking-definition"})}, None),
         ({"tlp": "red"}, "tlp_ceiling"),
         ({"tlp": "unmarked"}, None),
         ({"kinds": frozenset({"financing"})}, "kinds"),
