@@ -193,6 +193,7 @@ def test_an_explanation_shows_the_table() -> None:
             "to": "borealia",
             "repeats": [],
             "recalled": [],
+            "consents": [],
             "readings": [reading],
         }
     )
@@ -218,5 +219,13 @@ def test_an_explanation_shows_the_table() -> None:
 def test_an_explanation_says_why_more_is_removed_than_is_marked(change: dict[str, Any], words: str) -> None:
     repeat = {"marking": "marking-definition--1", "tlp": "red", "marked": ["aliases"], **change}
     verdict: dict[str, Any] = {"decision": "release", "clause": None, "reason": None, "redacted": []}
-    told = {**verdict, "object": "report--1", "to": "borealia", "repeats": [repeat], "recalled": [], "readings": []}
+    told = {
+        **verdict,
+        "object": "report--1",
+        "to": "borealia",
+        "repeats": [repeat],
+        "recalled": [],
+        "consents": [],
+        "readings": [],
+    }
     assert words in describe_explanation(told)

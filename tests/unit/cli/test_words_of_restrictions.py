@@ -56,6 +56,7 @@ def test_what_was_found_and_what_would_be_allowed(row: dict[str, Any], text: str
             "to": "cimbria",
             "repeats": [],
             "recalled": [],
+            "consents": [],
             "readings": [reading],
         }
     )
