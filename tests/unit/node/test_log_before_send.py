@@ -320,6 +320,7 @@ class Post:
         """What happens, once, between the arrival of a message and anybody's next step."""
         self.server = TaxiiServer(world.nodes["borealia"], Address(host="127.0.0.1", port=0))
         self._app = self.server.app
+        self.waits = self._app.waits
         self.server.app = self  # type: ignore[assignment] # an ASGI application too
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 (ASGI's own)
