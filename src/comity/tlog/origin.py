@@ -13,7 +13,7 @@ another origin, drawn at random: a number that counts would be given twice where
 
 import re
 
-from comity.errors import MalformedError, MalformedNote
+from comity.errors import MalformedError, MalformedNote, MalformedRequest
 from comity.ids import PartyId, parse_party_id
 
 __all__ = ["TOKEN_BYTES", "find_token", "first_origin", "is_origin", "name_origin", "next_origin", "parse_origin"]
@@ -61,4 +61,7 @@ def parse_origin(origin: str) -> PartyId:
     found = _ORIGIN.fullmatch(origin)
     if found is None:
         raise MalformedNote(f"{origin[:120]!r} is not the origin of a party's log")
-    return parse_party_id(found[1])
+    try:
+        return parse_party_id(found[1])
+    except MalformedRequest as error:
+        raise MalformedNote(f"{origin[:120]!r} is not the origin of a party's log: {error.detail}") from error
