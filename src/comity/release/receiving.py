@@ -9,8 +9,8 @@ in a channel that restricts as much (`release.clauses`), so the last hop's restr
     excluded_frameworks  those of the terms; never fewer than the giver had it with
 
 Where passing on needs the originator's consent the audience is the receiver alone, and whom the giver grants
-(`node.grants`). What a giver does that does not keep
-to these clauses no receiver can see. What an object says of itself it can (`find_outside`).
+(`node.grants`). What a giver does that does not keep to these clauses no receiver can see. What an object says of
+itself it can (`find_outside`).
 
 What a source gives that signs no agreements is restricted by this party's own terms of receipt (`agreement.receiving`):
 to this party and those that they list, and of what they do not admit nothing is taken in at all.
