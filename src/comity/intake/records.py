@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pure: what a reader of a foreign format gives: records that became objects, and those that did not."""
+
+from dataclasses import dataclass
+
+__all__ = ["Converted", "Record", "Unread"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One record of a file and what it became.
+
+    `place` is where a person finds it ("row 17", "/Event/Attribute/3", "INDIVIDUAL 6908555"). `objects` are STIX 2.1
+    objects as JSON text, each after those that it refers to; those that were made here have ids that follow from their
+    content, so that the same record read again is the same objects. The strictest marking of the record and of what it
+    lay in is on each of them. `notes` say what a person has to know: what was not carried over, and why.
+    """
+
+    place: str
+    objects: tuple[bytes, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unread:
+    """One record that was not understood: where it is, what is wrong with it, and what to do."""
+
+    place: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Converted:
+    """A file, or a part of it: what was read, and what was not; one bad record takes no good one with it."""
+
+    records: tuple[Record, ...]
+    unread: tuple[Unread, ...] = ()
