@@ -211,8 +211,8 @@ class _Planner:
             else:
                 said = join_restrictions(self._read_distribution(item, missing=False), self._read_tags(item))
                 self._parts[_name(item)] = join_restrictions(outer, said)
-                left_over = {name: part for name, part in item.items() if name not in _SAID}
-                kept.append(left_over | {"Tag": self._leave_tags(item)})
+                told = {name: part for name, part in item.items() if name not in _SAID}
+                kept.append(told | {"Tag": self._leave_tags(item)})
         if left:
             self._notes.append(f"{left} under {kind} are deleted in MISP and were left out")
         return kept
