@@ -15,7 +15,8 @@ file is no way out of its giver's terms.
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
+from types import MappingProxyType
+from typing import Final, TypeAlias, cast
 
 from comity.canonical import Json, sha256_digest
 from comity.errors import ComityError, MalformedObject
@@ -28,7 +29,7 @@ from comity.node.schemas import read_schemas
 from comity.node.steps import Steps, finish
 from comity.node.withdrawal import check_recalled
 from comity.release.receiving import Restrictions, count_as, make_unrestricted
-from comity.stix.labels import Label, Tags, admit_to, join_tags, make_label, read_tags, restate
+from comity.stix.labels import Label, Tags, admit_to, join_tags, make_label, narrow_to, read_tags, restate
 from comity.stix.markings import TLP_IDS, Markings, read_markings
 from comity.stix.objects import (
     BadObject,
@@ -45,6 +46,7 @@ from comity.store.patterns import KnownPattern
 
 __all__ = [
     "PART_OBJECTS",
+    "Audiences",
     "Intake",
     "add_in_steps",
     "add_objects",
@@ -80,17 +82,25 @@ class Intake:
     outside: frozenset[int] = frozenset()
 
 
-def add_objects(node: Node, data: bytes, *, tags: Tags) -> Intake:
-    """This node's own objects, taken in with what people say of all of them (`tags`).
+Audiences: TypeAlias = Mapping[ObjectId, frozenset[PartyId] | None]
+"""Whom objects of this party's own may ever reach, by id; None: any party. Of what is not there nothing is said."""
+
+_ANYBODY: Final[Audiences] = MappingProxyType({})
+
+
+def add_objects(node: Node, data: bytes, *, tags: Tags, audiences: Audiences = _ANYBODY) -> Intake:
+    """This node's own objects, taken in with what people say of all of them (`tags`), and whom they may reach.
+
+    A version of which nothing is said may reach whom the one before it may.
 
     Raises:
         MalformedJson, MalformedObject: the file as a whole cannot be read; nothing was kept.
         StoreFull: the parts before it were kept.
     """
-    return finish(add_in_steps(node, data, tags=tags))
+    return finish(add_in_steps(node, data, tags=tags, audiences=audiences))
 
 
-def add_in_steps(node: Node, data: bytes, *, tags: Tags) -> Steps[Intake]:
+def add_in_steps(node: Node, data: bytes, *, tags: Tags, audiences: Audiences = _ANYBODY) -> Steps[Intake]:
     """`add_objects`, and a turn for others between its parts."""
     read = yield from read_in_steps(BundleReading(data))
     parts, intakes = Parts(read, most=PART_OBJECTS), list[Intake]()
@@ -98,7 +108,8 @@ def add_in_steps(node: Node, data: bytes, *, tags: Tags) -> Steps[Intake]:
         yield
         with node.act() as act:
             holding = Holding(originator=node.party, received_under=None, added_at=act.now)
-            taken = take_part(act, parts, holding=holding, tags=tags, restrictions=make_unrestricted(node.party))
+            own = make_unrestricted(node.party)
+            taken = take_part(act, parts, holding=holding, tags=tags, restrictions=own, audiences=audiences)
         intakes.append(taken)
     return join_intakes(intakes, read.checked.bad)
 
@@ -149,6 +160,7 @@ def take_part(
     tags: Tags,
     restrictions: Restrictions,
     outside: Callable[[Label], str | None] | None = None,
+    audiences: Audiences = _ANYBODY,
     whole: bool = False,
 ) -> Intake:
     """What became of the next part of a bundle, or of all that is left, within the act of whoever takes it in.
@@ -164,6 +176,7 @@ def take_part(
         _note_patterns(act.transaction, parsed, parts.patterns, holding=holding),
         holding=holding,
         outside=outside,
+        audiences=audiences,
     )
     parts.mark(act.transaction)
     return intake
@@ -194,12 +207,14 @@ def _take_in(
     *,
     holding: Holding,
     outside: Callable[[Label], str | None] | None,
+    audiences: Audiences,
 ) -> Intake:
     ids = {item.id for item, _ in parsed.good}
     held = _index(objects.read_versions_of(transaction, ids))
     deleted = deletions.read_tombstones(transaction, ids)
     recalled = recalls.read_recalled(transaction, ids)
     granted = _read_granted(transaction, ids, holding) if labels.grows else {}
+    reach = _find_audiences(transaction, held, audiences) if holding.received_under is None else {}
     added, again, bad = list[_Judged](), list[tuple[StoredObject, Label]](), list[BadObject]()
     clashing, strayed = set[int](), set[int]()
     waiting = dict[int, KnownPattern]()
@@ -223,6 +238,8 @@ def _take_in(
             bad.append(_describe_bad(place, item, error))
             clashing.add(place)
             continue
+        if reach:
+            label = narrow_to(label, reach.get(item.id))
         if granted:
             label = admit_to(label, granted.get((item.id, item.digest), frozenset()))
         if same is not None:
@@ -242,6 +259,15 @@ def _take_in(
         clashing=frozenset(clashing),
         outside=frozenset(strayed),
     )
+
+
+def _find_audiences(
+    transaction: Transaction, held: Mapping[ObjectId, Sequence[StoredObject]], audiences: Audiences
+) -> Audiences:
+    """What is said of each object, or else whom the newest version held of it may reach."""
+    newest = {name: versions[-1].own_label for name, versions in held.items() if name not in audiences}
+    labels = objects.read_labels(transaction, set(newest.values())) if newest else {}
+    return {**audiences, **{name: labels[key].audience for name, key in newest.items()}}
 
 
 def _judge_once(outside: Callable[[Label], str | None]) -> Callable[[Label], str | None]:

@@ -56,6 +56,7 @@ __all__ = [
     "join_tags",
     "make_label",
     "make_tags",
+    "narrow_to",
     "parse_label",
     "read_tags",
     "restate",
@@ -183,6 +184,14 @@ def admit_to(label: Label, parties: frozenset[PartyId]) -> Label:
         return label
     wider = replace(label, audience=label.audience | parties)
     return label if _is_overfull(wider) else wider
+
+
+def narrow_to(label: Label, parties: frozenset[PartyId] | None) -> Label:
+    """The label with an audience of nobody but `parties`; None narrows nothing."""
+    if parties is None or label == OVERFULL:
+        return label
+    narrow = replace(label, audience=_intersect(label.audience, parties))
+    return OVERFULL if _is_overfull(narrow) else narrow
 
 
 def join(label: Label, *others: Label) -> Label:
