@@ -19,6 +19,7 @@ from typing import TypeGuard
 
 from comity.agreement.duration import add_duration
 from comity.agreement.terms import Terms
+from comity.canonical import sha256_digest
 from comity.errors import CorruptionError, MalformedRequest
 from comity.ids import Digest, Instant, ObjectId, PartyId, format_instant
 from comity.letters.recall import Change, Outcome, Recall, Result
@@ -186,7 +187,7 @@ def _make(
 ) -> Retraction:
     """The retraction as it is kept before anything is settled."""
     return Retraction(
-        name=Digest(act.draw(_NAME_BYTES).hex()),
+        name=sha256_digest(act.draw(_NAME_BYTES) + str(act.position).encode()),
         at=act.now,
         giver=target.giver,
         agreement=target.dossier.id,

@@ -52,7 +52,9 @@ def list_command(session: Session, last: int) -> int:
 def show(session: Session, letter: str) -> int:
     """Show a letter of recall: what it is about, what became of it, and every acknowledgement.
 
-    Or what a partner took back over TAXII, by the name that recall list shows. LETTER may be any unique beginning of its name, of at least four characters.
+    Or what a partner took back over TAXII, by the name that recall list shows.
+
+    LETTER may be any unique beginning of its name, of at least four characters.
     """
     return session.run("recall.show", {"letter": letter}, describe_recall)
 
