@@ -30,14 +30,15 @@ __all__ = [
 ]
 
 _UNFINISHED = "deletion-unfinished"
-_COLUMNS = "id, version_at, version, digest, originator, terms, clause, person, reason, deleted_at"
+_COLUMNS = "id, version_at, version, digest, originator, terms, clause, person, reason, deleted_at, receipt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tombstone:
     """What stays of one version: `clause` of `terms` by which it was deleted, or the `reason` that somebody gave.
 
-    `by` is who deleted it, where that was said; None for a rule. `terms` are those it was received under.
+    `by` is who deleted it, where that was said; None for a rule. `terms` are those it was received under, `receipt` the
+    number of the disclosure by which its originator gave it under them, where it was shown.
     """
 
     id: ObjectId
@@ -50,6 +51,7 @@ class Tombstone:
     by: str | None
     reason: str | None
     deleted_at: Instant
+    receipt: int | None = None
 
 
 def delete_object(transaction: Transaction, item: StoredObject, stone: Tombstone) -> None:
@@ -77,7 +79,7 @@ def delete_object(transaction: Transaction, item: StoredObject, stone: Tombstone
             (item.id,),
         )
     transaction.run(
-        f"INSERT OR REPLACE INTO tombstone ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        f"INSERT OR REPLACE INTO tombstone ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             stone.id,
             stone.version_at,
@@ -89,6 +91,7 @@ def delete_object(transaction: Transaction, item: StoredObject, stone: Tombstone
             stone.by,
             stone.reason,
             stone.deleted_at,
+            stone.receipt,
         ),
     )
     mark_unfinished(transaction)
@@ -174,4 +177,5 @@ def _build(row: Row) -> Tombstone:
         by=row[7],
         reason=row[8],
         deleted_at=Instant(row[9]),
+        receipt=row[10],
     )

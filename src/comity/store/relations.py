@@ -169,7 +169,7 @@ RELATIONS: tuple[Relation, ...] = (
     ),
     # Letters.
     _lacks("letter", "terms", "terms", "hash", name="t.digest"),
-    _lacks("letter", "because", "letter", "digest", name="t.digest"),
+    _lacks("letter", "because", "cause_on_record", "name", name="t.digest"),
     _lacks("letter", "answered_by", "letter", "digest", name="t.digest"),
     _lacks("letter", "answers", "letter", "digest", name="t.digest"),
     _lacks("letter_object", "letter", "letter", "position", name="t.letter || ' on ' || t.id"),
@@ -187,7 +187,10 @@ RELATIONS: tuple[Relation, ...] = (
         " AS logged) WHERE recorded <> logged",
     ),
     _lacks("recall_result", "letter", "letter", "digest", name="t.letter"),
-    _lacks("recalled", "letter", "letter", "digest", name="t.id"),
+    _lacks("recalled", "letter", "cause_on_record", "name", name="t.id"),
+    _lacks("retraction", "agreement", "agreement", "id", name="t.name"),
+    _lacks("retraction", "terms", "terms", "hash", name="t.name"),
+    _lacks("retraction_version", "retraction", "retraction", "name", name="t.retraction"),
     _lacks("consent_grant", "letter", "letter", "digest", name="t.letter"),
     _lacks("consent_grant", "request", "letter", "digest", name="t.letter"),
     # Parties.
