@@ -156,7 +156,7 @@ class Writing(Nodes):
         with self.nodes[to].store.read() as transaction:
             about = _find_about(transaction, _find_object(step))
             found = transaction.rows(
-                "SELECT id, terms.digest FROM agreement JOIN terms ON terms.agreement = agreement.id ORDER BY 1, 2"
+                "SELECT id, terms.hash FROM agreement JOIN terms ON terms.agreement = agreement.id ORDER BY 1, 2"
             )
             asked = transaction.rows("SELECT digest FROM letter WHERE sent = 1 ORDER BY position")
         if not found:

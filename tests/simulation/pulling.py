@@ -51,7 +51,7 @@ class Pulling(Nodes):
             is_true=step.get("cheat") in TRUE,
             twin=twin,
         )
-        pulled = self._ask(node, giver, wire)
+        pulled = self.ask_giver(node, giver, wire)
         for item in pulled:
             if item.refused is not None:
                 kept = {page.part for page in list_refused_pages(node) if page.giver == giver}
@@ -61,7 +61,7 @@ class Pulling(Nodes):
         failed = [item.failed.detail for item in pulled if item.failed is not None]
         return f"failed: {failed[0]}" if failed and not wire.lose else None
 
-    def _ask(self, node: Node, giver: str, wire: Wire) -> list[peers.Pulled]:
+    def ask_giver(self, node: Node, giver: str, wire: Wire) -> list[peers.Pulled]:
         targets = plan_pull(node, PartyId(giver))
         real = receive.receive_shown
 
