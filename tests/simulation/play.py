@@ -38,13 +38,18 @@ class Stage:
         return outcome
 
     def end(self) -> None:
-        """Everything healed and delivered; whoever may get something gets it; all of it is checked."""
+        """Everything healed and delivered; whoever may get something gets it, and all dates pass; all of it is checked."""
         self.simulation.settle()
         self.invariants.check_end()
         for giver in self.simulation.names:
             for name in self.simulation.names:
                 if name != giver:
-                    self.take({"do": "pull", "by": name, "from": giver, "limit": 100})
+                    outcome = self.take({"do": "pull", "by": name, "from": giver, "limit": 100})
+                    self.invariants.check_live(giver, name, outcome)
+        # Longer than people have to decide what becomes of what was recalled, and than any grant is good.
+        self.take({"do": "advance", "hours": 16 * 24})
+        self.simulation.settle()
+        self.invariants.check_over()
 
 
 @contextmanager
