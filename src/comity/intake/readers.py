@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pure: the one table of formats and their readers.
+
+A reader is given the bytes of a file, some at a time, and gives what it read, some records at a time, so that neither
+has to be in memory as a whole. What is wrong with one record is an `Unread`; what is wrong with the file as a whole is
+raised before the first record is given, wherever that can be told.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from comity.errors import MalformedRequest
+from comity.intake.formats import Format
+from comity.intake.making import Maker
+from comity.intake.records import Converted
+
+__all__ = ["READERS", "Reader", "Request", "read_file"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What a reader is given beside the bytes: who makes the objects, what the file is called, how columns are read."""
+
+    maker: Maker
+    name: str
+    mapping: bytes | None = None
+    """The mapping of a table (`intake.mapping`), as TOML."""
+
+
+Reader: TypeAlias = Callable[[Iterable[bytes], Request], Iterator[Converted]]
+"""What was read, part by part.
+
+Raises:
+    MalformedFile, MalformedRequest: the file as a whole cannot be read, or what was asked does not fit it.
+"""
+
+READERS: Final[Mapping[Format, Reader]] = {}
+
+
+def read_file(chunks: Iterable[bytes], form: Format, request: Request) -> Iterator[Converted]:
+    """What the reader of that format reads in a file.
+
+    Raises:
+        MalformedRequest: there is no reader of it here.
+        MalformedFile: the file as a whole cannot be read.
+    """
+    reader = READERS.get(form)
+    if reader is None:
+        raise MalformedRequest(f"files in the format {form.value} cannot be taken in here", where="--format")
+    return reader(chunks, request)
