@@ -88,16 +88,17 @@ class Child:
         Raises:
             MalformedRequest: it ended, took longer than its bound, or says more than it may.
         """
-        until = time.monotonic() + wait
+        until, moved = time.monotonic() + wait, False
         while True:
             if (whole := self._find_whole()) is not None:
                 return whole
             now = time.monotonic()
             if now > self._ends:
                 raise self._refuse(f"it took longer than {self._bounds.seconds} s")
-            if now >= until and wait >= 0:
+            if now >= until and moved:
                 return None
             self._exchange(min(until, self._ends) - now)
+            moved = True
 
     def _find_whole(self) -> bytes | None:
         if len(self._came) < _LENGTH.size:

@@ -45,6 +45,7 @@ from comity.store.objects import Holding, StoredObject
 from comity.store.patterns import KnownPattern
 
 __all__ = [
+    "NO_AUDIENCES",
     "PART_OBJECTS",
     "Audiences",
     "Intake",
@@ -83,12 +84,13 @@ class Intake:
 
 
 Audiences: TypeAlias = Mapping[ObjectId, frozenset[PartyId] | None]
-"""Whom objects of this party's own may ever reach, by id; None: any party. Of what is not there nothing is said."""
+"""Whom objects may ever reach, by id, beside what they came under; None: any party. Of others nothing is said."""
 
-_ANYBODY: Final[Audiences] = MappingProxyType({})
+NO_AUDIENCES: Final[Audiences] = MappingProxyType({})
+"""Nothing is said of whom anything may reach."""
 
 
-def add_objects(node: Node, data: bytes, *, tags: Tags, audiences: Audiences = _ANYBODY) -> Intake:
+def add_objects(node: Node, data: bytes, *, tags: Tags, audiences: Audiences = NO_AUDIENCES) -> Intake:
     """This node's own objects, taken in with what people say of all of them (`tags`), and whom they may reach.
 
     A version of which nothing is said may reach whom the one before it may.
@@ -100,7 +102,7 @@ def add_objects(node: Node, data: bytes, *, tags: Tags, audiences: Audiences = _
     return finish(add_in_steps(node, data, tags=tags, audiences=audiences))
 
 
-def add_in_steps(node: Node, data: bytes, *, tags: Tags, audiences: Audiences = _ANYBODY) -> Steps[Intake]:
+def add_in_steps(node: Node, data: bytes, *, tags: Tags, audiences: Audiences = NO_AUDIENCES) -> Steps[Intake]:
     """`add_objects`, and a turn for others between its parts."""
     read = yield from read_in_steps(BundleReading(data))
     parts, intakes = Parts(read, most=PART_OBJECTS), list[Intake]()
@@ -160,7 +162,7 @@ def take_part(
     tags: Tags,
     restrictions: Restrictions,
     outside: Callable[[Label], str | None] | None = None,
-    audiences: Audiences = _ANYBODY,
+    audiences: Audiences = NO_AUDIENCES,
     whole: bool = False,
 ) -> Intake:
     """What became of the next part of a bundle, or of all that is left, within the act of whoever takes it in.
@@ -214,7 +216,7 @@ def _take_in(
     deleted = deletions.read_tombstones(transaction, ids)
     recalled = recalls.read_recalled(transaction, ids)
     granted = _read_granted(transaction, ids, holding) if labels.grows else {}
-    reach = _find_audiences(transaction, held, audiences) if holding.received_under is None else {}
+    reach = _find_audiences(transaction, held, audiences) if holding.received_under is None else audiences
     added, again, bad = list[_Judged](), list[tuple[StoredObject, Label]](), list[BadObject]()
     clashing, strayed = set[int](), set[int]()
     waiting = dict[int, KnownPattern]()
