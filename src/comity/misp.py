@@ -62,7 +62,7 @@ async def pull_events(client: httpx.AsyncClient, node: Node, source: Source, *, 
     due, done = read_due_events(node, source, listed)[:_MOST_AT_ONCE], list[Taken]()
     if due:
         with Converter(_MAPPING, party=node.party, turn=0.0) as converter:
-            problem = await _pull_due(client, node, source, due, converter, done, room=room)
+            problem = await _pull_due(client, node, source, due=due, converter=converter, done=done, room=room)
         if problem is not None:
             raise problem
     return done
@@ -72,10 +72,10 @@ async def _pull_due(
     client: httpx.AsyncClient,
     node: Node,
     source: Source,
+    *,
     due: Sequence[Event],
     converter: Converter,
     done: list[Taken],
-    *,
     room: Room,
 ) -> PeerUnreachable | None:
     """Take in what can be had; why some could not be."""
