@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a partner wrote over TAXII it can take back: it stops, is passed on, settled and on record; and nothing else is."""
+"""What a partner wrote over TAXII it can take back: it stops, is told along, settled, on record; and nothing else is."""
 
 import dataclasses
 import json
