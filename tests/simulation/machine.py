@@ -2,7 +2,6 @@
 """Histories made up by Hypothesis: each rule draws one plain step, or a few, that somebody could take next."""
 
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 from hypothesis import note
@@ -13,18 +12,16 @@ from comity.agreement.events import EventKind
 from comity.agreement.transitions import MAY, State
 from comity.node.outbox import list_due
 from tests.simulation.drafts import POLICIES
-from tests.simulation.play import save_history, set_stage
+from tests.simulation.play import LAST_FAILURE, save_history, set_stage
 from tests.simulation.template import PARTIES
 
-__all__ = ["FAULTS", "LAST_FAILURE", "SKEWS", "SOME", "History"]
-
-LAST_FAILURE = Path(__file__).parents[2] / ".simulation" / "last-failure.json"
+__all__ = ["History"]
 
 _NAMES = ("n1", "n2", "n3")
 _HOURS = st.sampled_from((1, 1, 3, 6))
-SKEWS = st.sampled_from((-600, -30, -1, 0, 0, 1, 30, 600))
-FAULTS = st.sampled_from((None,) * 4 + ("not done", "done"))
-SOME = st.sampled_from((False,) * 4 + (True,))
+_SKEWS = st.sampled_from((-600, -30, -1, 0, 0, 1, 30, 600))
+_FAULTS = st.sampled_from((None,) * 4 + ("not done", "done"))
+_SOME = st.sampled_from((False,) * 4 + (True,))
 _STOPPING = {EventKind.TERMINATE, EventKind.LEAVE, EventKind.REJECT, EventKind.WITHDRAW}
 
 
@@ -37,7 +34,6 @@ class History(RuleBasedStateMachine):
         self.stage = self._open.enter_context(set_stage())
         self.simulation = self.stage.simulation
         self.failed = False
-        self.cheater: str | None = None
 
     def teardown(self) -> None:
         try:
@@ -81,24 +77,24 @@ class History(RuleBasedStateMachine):
         count = len(among) if all_of_them else draw(st.integers(2, len(among)))
         founders = draw(st.permutations(among).map(lambda names: names[:count]))
         spec: dict[str, Any] = {"founders": list(founders)}
-        if draw(SOME):
+        if draw(_SOME):
             spec["consent"] = True
-        if count > 2 or draw(SOME):
+        if count > 2 or draw(_SOME):
             accession = draw(st.sampled_from(("closed", "any_member", "majority", "unanimous")))
             spec |= {"group": True, "accession": accession}
-        if draw(SOME):
+        if draw(_SOME):
             spec["until"] = draw(st.integers(2, 24))
         for name in ("bases", "assurances"):
-            if draw(SOME):
+            if draw(_SOME):
                 spec[name] = {draw(st.sampled_from(founders)): draw(st.integers(1, 24))}
-        if draw(SOME):
+        if draw(_SOME):
             spec["reservable"] = True
-        if draw(SOME):
+        if draw(_SOME):
             spec["history"] = "none"
         spec["tlp"] = draw(st.sampled_from(("green", "amber")))
-        if draw(SOME):
+        if draw(_SOME):
             spec["originators"] = sorted(draw(st.sets(st.sampled_from(self.simulation.names), min_size=1)))
-        if draw(SOME):
+        if draw(_SOME):
             spec["onward"] = sorted(draw(st.sets(st.sampled_from(self.simulation.names), min_size=1)))
         return spec
 
@@ -128,7 +124,7 @@ class History(RuleBasedStateMachine):
     @initialize(data=st.data(), parties=st.sampled_from((2, 3, 3, 3, 4, 5, 8)))
     def found(self, data: st.DataObject, parties: int) -> None:
         names = PARTIES[:parties]
-        skew = {name: skewed for name in names if (skewed := data.draw(SKEWS))}
+        skew = {name: skewed for name in names if (skewed := data.draw(_SKEWS))}
         self.take(do_="found", parties=parties, skew=skew)
         for name in data.draw(st.lists(st.sampled_from(names), min_size=1, max_size=3)):
             self.take(do_="add", by=name, name="n1")
@@ -149,7 +145,7 @@ class History(RuleBasedStateMachine):
         handle = f"a{len(self.simulation.agreements)}x{len(self.simulation.history)}"
         self.sign(data, spec, do_="propose", by=data.draw(st.sampled_from(spec["founders"])), as_=handle)
 
-    @rule(data=st.data(), reserve=SOME, fault=FAULTS)
+    @rule(data=st.data(), reserve=_SOME, fault=_FAULTS)
     def amend(self, data: st.DataObject, reserve: bool, fault: str | None) -> None:
         able = self.find_able(EventKind.PROPOSE, EventKind.COUNTER)
         if not able:
@@ -159,7 +155,7 @@ class History(RuleBasedStateMachine):
         assert dossier is not None
         among = self.choose_founders(data, tuple(sorted(dossier.versions[-1].founders)))
         spec = self.draw_terms(data, among=among, all_of_them=data.draw(st.sampled_from((True, True, True, False))))
-        if data.draw(SOME):
+        if data.draw(_SOME):
             self.sign(data, spec, do_="amend", by=name, agreement=handle)
             return
         self.take(do_="amend", by=name, agreement=handle, terms=spec, reserve=reserve or None, fault=fault, spared=1)
@@ -167,25 +163,25 @@ class History(RuleBasedStateMachine):
     def choose_founders(self, data: st.DataObject, founders: tuple[str, ...]) -> tuple[str, ...]:
         """Mostly the same parties as before; now and then any."""
         others = [name for name in self.simulation.names if name not in founders]
-        if others and data.draw(SOME):
+        if others and data.draw(_SOME):
             return (*founders, data.draw(st.sampled_from(others)))
         return founders
 
-    @rule(data=st.data(), reserve=SOME, fault=FAULTS)
+    @rule(data=st.data(), reserve=_SOME, fault=_FAULTS)
     def accept(self, data: st.DataObject, reserve: bool, fault: str | None) -> None:
         self.act(data, EventKind.ACCEPT, reserve=reserve or None, fault=fault, spared=1)
 
-    @rule(data=st.data(), fault=FAULTS)
+    @rule(data=st.data(), fault=_FAULTS)
     def talk(self, data: st.DataObject, fault: str | None) -> None:
         self.act(data, EventKind.CLARIFY, EventKind.ANSWER, fault=fault)
 
-    @rule(data=st.data(), fault=FAULTS, whole=st.booleans())
+    @rule(data=st.data(), fault=_FAULTS, whole=st.booleans())
     def suspend(self, data: st.DataObject, fault: str | None, whole: bool) -> None:
         channel = None if whole else data.draw(st.sampled_from(("main", "back")))
         self.act(data, EventKind.SUSPEND, channel=channel, fault=fault)
 
     @precondition(lambda self: len(self.simulation.history) > 25)
-    @rule(data=st.data(), fault=FAULTS)
+    @rule(data=st.data(), fault=_FAULTS)
     def stop(self, data: st.DataObject, fault: str | None) -> None:
         """What ends a text or an agreement, not too early in a history."""
         self.act(data, *_STOPPING, fault=fault)
@@ -196,7 +192,7 @@ class History(RuleBasedStateMachine):
             name, handle, kind = data.draw(st.sampled_from(able))
             self.take(do_="act", by=name, agreement=handle, kind=kind.value, **step)
 
-    @rule(data=st.data(), fault=FAULTS, whole=st.booleans())
+    @rule(data=st.data(), fault=_FAULTS, whole=st.booleans())
     def resume(self, data: st.DataObject, fault: str | None, whole: bool) -> None:
         held = sorted((name, agreement) for (name, agreement), locks in self.simulation.stopped.items() if locks)
         if not held:
@@ -242,7 +238,7 @@ class History(RuleBasedStateMachine):
     @rule(
         data=st.data(),
         policy=st.sampled_from((None, *POLICIES, "recognises", "recognises", "recognises")),
-        fault=FAULTS,
+        fault=_FAULTS,
     )
     def look_at_policy(self, data: st.DataObject, policy: str | None, fault: str | None) -> None:
         name = self.party(data)
@@ -274,7 +270,7 @@ class History(RuleBasedStateMachine):
 
     # ---- what nodes and the world do -------------------------------------------------------------------------------
 
-    @rule(data=st.data(), lose=SOME, limit=st.sampled_from((1, 2, 5)), fault=FAULTS)
+    @rule(data=st.data(), lose=_SOME, limit=st.sampled_from((1, 2, 5)), fault=_FAULTS)
     def pull(self, data: st.DataObject, lose: bool, limit: int, fault: str | None) -> None:
         giver, name = data.draw(st.permutations(self.simulation.names).map(lambda names: names[:2]))
         self.take(do_="pull", by=name, from_=giver, lose=lose or None, limit=limit, fault=fault)
@@ -319,7 +315,7 @@ class History(RuleBasedStateMachine):
             self.take(do_="deliver", from_=data.draw(st.sampled_from(due)), pick=pick, fate=fate)
 
     @precondition(lambda self: self.simulation.late)
-    @rule(pick=st.integers(0, 5), keep=SOME)
+    @rule(pick=st.integers(0, 5), keep=_SOME)
     def arrive(self, pick: int, keep: bool) -> None:
         self.take(do_="arrive", pick=pick, keep=keep or None)
 
@@ -345,7 +341,7 @@ class History(RuleBasedStateMachine):
             case "retry":
                 self.take(do_="advance", seconds=301)
             case _:
-                self.take(do_="skew", by=self.party(data), seconds=data.draw(SKEWS))
+                self.take(do_="skew", by=self.party(data), seconds=data.draw(_SKEWS))
 
     @rule(data=st.data())
     def carry_file(self, data: st.DataObject) -> None:

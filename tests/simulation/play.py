@@ -13,7 +13,10 @@ from tests.simulation.invariants import Invariants
 from tests.simulation.simulation import Simulation, Step
 from tests.simulation.template import scratch
 
-__all__ = ["Stage", "play", "read_history", "save_history", "set_stage"]
+__all__ = ["LAST_FAILURE", "Stage", "play", "read_history", "save_history", "set_stage"]
+
+LAST_FAILURE = Path(__file__).parents[2] / ".simulation" / "last-failure.json"
+"""Where a history that fails is kept; those of letters lie beside it."""
 
 _FORMAT = "comity-history/1"
 

@@ -1,188 +1,326 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Histories made up by Hypothesis in which parties pass things on, write letters of all kinds, and one of them cheats."""
+"""Histories made up by chance in which parties pass things on, write letters of all kinds, and one of them cheats.
 
+Each seed is one history, the same in every run. What is drawn is weighed: of letters that nobody can send, and of
+answers to nothing, there would be nine in ten otherwise.
+"""
+
+from collections.abc import Callable, Iterator
+from random import Random
 from typing import Any
 
-from hypothesis import strategies as st
-from hypothesis.stateful import initialize, precondition, rule
-
 from comity.letters.bodies import LetterKind
+from comity.node.outbox import list_due
 from comity.store import letters as kept
 from comity.store.letters import LetterState
 from tests.simulation.cheats import CHEATS
-from tests.simulation.machine import FAULTS, SKEWS, SOME, History
+from tests.simulation.play import Stage
 from tests.simulation.template import PARTIES
 
-__all__ = ["LetterHistory"]
+__all__ = ["walk"]
 
-_NAMES = ("n1", "n2")
-_HOURS = st.sampled_from((1, 6, 48))
-_OPEN = {LetterState.OPEN}
+_OPEN = frozenset({LetterState.OPEN})
+_FATES = ("ok", "ok", "ok", "lost", "late", "late", "twice", "unheard")
+_FORGED = ("recall", "recall", "acknowledgement", "grant", "grant", "revocation", "question", "reply")
+_SKEWS = (-600, -30, -1, 0, 0, 0, 1, 30, 600)
 
 
-class LetterHistory(History):
-    """One history: agreements along a chain and across it, with objects that have come some way before it begins."""
+def walk(stage: Stage, seed: int, *, steps: int) -> None:
+    """Play the history of that seed to its end.
 
-    @initialize(data=st.data(), parties=st.sampled_from((3, 3, 4, 4, 5, 6, 8)))
-    def found(self, data: st.DataObject, parties: int) -> None:
+    Raises:
+        AssertionError: an invariant that does not hold.
+    """
+    made = _Walk(stage, Random(seed))
+    made.found()
+    for _ in range(steps):
+        made.step()
+    stage.end()
+
+
+class _Walk:
+    def __init__(self, stage: Stage, random: Random) -> None:
+        self._stage = stage
+        self._simulation = stage.simulation
+        self._random = random
+        self._cheater: str | None = None
+        self._steps: list[tuple[int, Callable[[], None]]] = [
+            (10, self._pull),
+            (4, self._pull_along),
+            (6, self._deliver),
+            (8, self._exchange),
+            (3, self._arrive),
+            (5, self._add),
+            (7, self._recall),
+            (2, self._keep),
+            (8, self._ask),
+            (8, self._grant),
+            (1, self._deny),
+            (3, self._revoke),
+            (3, self._question),
+            (4, self._reply),
+            (3, self._advance),
+            (3, self._disturb),
+            (3, self._agree),
+        ]
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        return self._simulation.names
+
+    def take(self, do: str, **step: Any) -> str:  # noqa: ANN401 (whatever JSON holds)
+        plain = {"do": do, **{key.rstrip("_"): value for key, value in step.items() if value is not None and value is not False}}
+        if do in {"recall", "ask", "grant", "revoke", "pull", "keep"} and self._happens(0.08):
+            plain |= {"fault": self._random.choice(("not done", "done")), "spared": self._random.choice((0, 0, 1))}
+        return self._stage.take(plain)
+
+    def found(self) -> None:
+        """The nodes, agreements from each to the next and some across, and what each has."""
+        random, parties = self._random, self._random.choice((3, 3, 4, 4, 5, 6, 8))
         names = PARTIES[:parties]
-        skew = {name: skewed for name in names if (skewed := data.draw(SKEWS))}
-        self.take(do_="found", parties=parties, skew=skew)
-        self.cheater = data.draw(st.sampled_from((None, *names)))
-        for name in names[: data.draw(st.integers(1, 2))]:
-            for item in _NAMES[: data.draw(st.integers(1, 2))]:
-                self.take(do_="add", by=name, name=item)
-        for place, pair in enumerate(self.draw_pairs(data)):
-            self.sign(data, self.draw_passing(data, pair), do_="propose", by=pair[0], as_=f"p{place}")
-        if data.draw(st.sampled_from((True, True, True, False))):
-            self.pull_along()
-
-    def draw_pairs(self, data: st.DataObject) -> list[tuple[str, str]]:
-        """Who gives whom: each the next, and some beyond."""
-        names = self.simulation.names
+        skew = {name: skewed for name in names if (skewed := random.choice(_SKEWS))}
+        self.take("found", parties=parties, skew=skew)
+        self._cheater = random.choice((None, None, *names[:-1]))
+        if self._cheater is not None:
+            self._steps += [(7, self._cheat), (5, self._forge), (2, self._lie)]
+        for name in names[:2]:
+            self.take("add", by=name, name="n1")
         pairs = list(zip(names, names[1:], strict=False))
-        across = [(giver, name) for giver in names for name in names if giver < name and (giver, name) not in pairs]
-        return pairs + data.draw(st.lists(st.sampled_from(across), unique=True, max_size=2))
+        across = [(giver, name) for giver in names for name in names if giver != name and (giver, name) not in pairs]
+        for place, pair in enumerate(pairs + random.sample(across, min(2, len(across)))):
+            self._sign(pair, f"p{place}")
+        self._pull_along()
 
-    def draw_passing(self, data: st.DataObject, pair: tuple[str, str]) -> dict[str, Any]:
-        """Terms under which what is given is passed on, to anybody, to some, or by consent."""
-        others = [name for name in self.simulation.names if name != pair[1]]
-        spec: dict[str, Any] = {"founders": [*pair], "originators": [*self.simulation.names]}
-        way = data.draw(st.sampled_from(("consent", "consent", "all", "some", "none")))
-        spec["consent"] = way == "consent" or None
-        spec["onward"] = {"all": others, "some": data.draw(st.lists(st.sampled_from(others), unique=True))}.get(way)
-        spec["retention"] = data.draw(SOME) or None
-        spec["response"] = data.draw(st.sampled_from((None, None, 8, 72)))
-        return {name: value for name, value in spec.items() if value}
+    def _sign(self, pair: tuple[str, str], handle: str) -> None:
+        random = self._random
+        others = [name for name in self._names if name != pair[1]]
+        spec: dict[str, Any] = {"founders": [*pair], "originators": [*self._names]}
+        match random.choice(("consent", "consent", "all", "some", "none")):
+            case "consent":
+                spec["consent"] = True
+            case "all":
+                spec["onward"] = others
+            case "some":
+                spec["onward"] = sorted(random.sample(others, random.randint(1, len(others))))
+            case _:
+                pass
+        if self._happens(0.3):
+            spec["retention"] = True
+        if self._happens(0.3):
+            spec["response"] = random.choice((8, 72))
+        if self._happens(0.1):
+            spec["until"] = random.choice((6, 30, 100))
+        self.take("propose", by=pair[0], as_=handle, terms=spec)
+        self.take("exchange")
+        self.take("act", by=pair[1], agreement=handle, kind="accept")
+        self.take("exchange")
 
-    def pull_along(self) -> None:
-        names = self.simulation.names
-        for giver, name in zip(names, names[1:], strict=False):
-            self.take(do_="pull", by=name, from_=giver, limit=5)
+    def step(self) -> None:
+        """One that is drawn, or several that belong together."""
+        weights, acts = zip(*self._steps, strict=True)
+        self._random.choices(acts, weights)[0]()
+
+    # ---- objects ---------------------------------------------------------------------------------------------------
+
+    def _pull(self) -> None:
+        giver, name = self._random.sample(self._names, 2)
+        self.take("pull", by=name, from_=giver, lose=self._happens(0.1), limit=self._random.choice((1, 2, 5)))
+
+    def _pull_along(self) -> None:
+        for giver, name in zip(self._names, self._names[1:], strict=False):
+            self.take("pull", by=name, from_=giver, limit=5)
+
+    def _add(self) -> None:
+        """Something new, a newer version, or what refers to something that came."""
+        name, refs = self._random.choice(self._names), None
+        if self._happens(0.3) and (came := self._list_came(name)):
+            refs = [self._random.choice(came)]
+        granular = self._happens(0.2)
+        self.take("add", by=name, name=self._random.choice(("n1", "n1", "n2")), refs=refs, granular=granular)
+
+    def _list_came(self, name: str) -> list[str]:
+        """What came to `name`, by the names that steps gave it."""
+        ids = {version[0] for pull in self._simulation.pulls if pull.recipient == name for version in pull.kept}
+        return sorted({item for made, item in self._list_made() if made in ids})
+
+    def _list_made(self) -> Iterator[tuple[str, str]]:
+        for (item, _), step in self._simulation.items.items():
+            yield item, f"{step['by']} {step['name']}"
+
+    def _draw_held(self, *, own: bool) -> tuple[str, str] | None:
+        """Somebody, and something that came to it, or that it made."""
+        held = [(name, item) for name in self._names for item in self._list_came(name)]
+        if own:
+            held += [(item.partition(" ")[0], item) for _, item in self._list_made()]
+        return self._random.choice(sorted(set(held))) if held else None
 
     # ---- letters ---------------------------------------------------------------------------------------------------
 
-    def draw_held(self, data: st.DataObject) -> tuple[str, str] | None:
-        """Somebody, and something that came to it or that it made, by its name."""
-        made = {item: f"{step['by']} {step['name']}" for (item, _), step in self.simulation.items.items()}
-        held = sorted({(name, made[item]) for pull in self.simulation.pulls for name, item in self.list_kept(pull)})
-        own = sorted({(step["by"], f"{step['by']} {step['name']}") for step in self.simulation.items.values()})
-        return data.draw(st.sampled_from(held * 2 + own)) if held or own else None
+    def _recall(self) -> None:
+        if held := self._draw_held(own=True):
+            owner, _, name = held[1].partition(" ")
+            if self._happens(0.4):
+                self.take("add", by=owner, name=name)
+                self.take("recall", by=owner, object=held[1], change="correct")
+            else:
+                self.take("recall", by=owner if self._happens(0.6) else held[0], object=held[1], change="withdraw")
 
-    @staticmethod
-    def list_kept(pull: Any) -> list[tuple[str, Any]]:  # noqa: ANN401 (a page that came)
-        return [(pull.recipient, version[0]) for version in pull.kept]
+    def _keep(self) -> None:
+        if held := self._draw_held(own=False):
+            self.take("keep", by=held[0], object=held[1])
 
-    @rule(data=st.data(), change=st.sampled_from(("withdraw", "withdraw", "correct")), fault=FAULTS)
-    def recall(self, data: st.DataObject, change: str, fault: str | None) -> None:
-        held = self.draw_held(data)
+    def _ask(self) -> None:
+        """Mostly by whoever has an agreement with the one that it is to go to."""
+        held = self._draw_held(own=False)
         if held is None:
             return
-        name, item = held
-        if change == "correct":
-            owner, _, short = item.partition(" ")
-            self.take(do_="add", by=owner, name=short)
-            name = owner
-        self.take(do_="recall", by=name, object=item, change=change, fault=fault)
+        place = self._names.index(held[0])
+        near = self._names[place + 1 : place + 2] or self._names[:1]
+        to = self._random.choice((*near, *near, *near, self._random.choice(self._names)))
+        hours = self._random.choice((None, None, 6, 48))
+        self.take("ask", by=held[0], object=held[1], to=to, hours=hours)
+        self._perhaps_exchange()
 
-    @rule(data=st.data())
-    def keep(self, data: st.DataObject) -> None:
-        if held := self.draw_held(data):
-            self.take(do_="keep", by=held[0], object=held[1])
+    def _grant(self) -> None:
+        hours = self._random.choice((1, 6, 48))
+        conditions = "keep it shut" if self._happens(0.2) else None
+        if self._answer(LetterKind.CONSENT_REQUEST, "grant", hours=hours, conditions=conditions):
+            self._perhaps_exchange()
+            self._pull_along()
 
-    @rule(data=st.data(), hours=st.sampled_from((None, None, 6, 48)), fault=FAULTS)
-    def ask(self, data: st.DataObject, hours: int | None, fault: str | None) -> None:
-        if held := self.draw_held(data):
-            to = data.draw(st.sampled_from(self.simulation.names))
-            self.take(do_="ask", by=held[0], object=held[1], to=to, hours=hours, fault=fault)
-            if data.draw(st.booleans()):
-                self.take(do_="exchange")
+    def _deny(self) -> None:
+        self._answer(LetterKind.CONSENT_REQUEST, "deny")
 
-    @rule(data=st.data(), pick=st.integers(0, 3), hours=_HOURS, fault=FAULTS, conditions=SOME)
-    def grant(self, data: st.DataObject, pick: int, hours: int, fault: str | None, conditions: bool) -> None:
-        words = {"hours": hours, "conditions": "keep it shut" if conditions else None, "fault": fault, "spared": 1}
-        if self.answer(data, LetterKind.CONSENT_REQUEST, "grant", pick=pick, **words) and data.draw(st.booleans()):
-            self.take(do_="exchange")
+    def _revoke(self) -> None:
+        if self._answer(LetterKind.CONSENT_GRANT, "revoke", sent=True, back=self._happens(0.5)):
+            self._perhaps_exchange()
 
-    @rule(data=st.data(), pick=st.integers(0, 3))
-    def deny(self, data: st.DataObject, pick: int) -> None:
-        self.answer(data, LetterKind.CONSENT_REQUEST, "deny", pick=pick)
-
-    @rule(data=st.data(), pick=st.integers(0, 3), back=st.booleans(), fault=FAULTS)
-    def revoke(self, data: st.DataObject, pick: int, back: bool, fault: str | None) -> None:
-        able = [name for name in self.simulation.names if self.has(name, LetterKind.CONSENT_GRANT, sent=True)]
-        if able:
-            name = data.draw(st.sampled_from(able))
-            self.take(do_="revoke", by=name, pick=pick, back=back or None, fault=fault)
-
-    @rule(data=st.data(), urgency=st.sampled_from(("immediate", "soon", "routine")), about=st.booleans())
-    def question(self, data: st.DataObject, urgency: str, about: bool) -> None:
-        if not self.simulation.agreements:
+    def _question(self) -> None:
+        handles = sorted(self._simulation.agreements)
+        handle = self._random.choice(handles)
+        dossier = self._simulation.dossier(self._random.choice(self._names), handle)
+        if dossier is None:
             return
-        held = self.draw_held(data) if about else None
-        name = held[0] if held else self.party(data)
-        handle = data.draw(st.sampled_from(sorted(self.simulation.agreements)))
-        to = data.draw(st.sampled_from(self.simulation.names))
-        item = held[1] if held else None
-        self.take(do_="question", by=name, to=to, agreement=handle, urgency=urgency, object=item)
+        name, to = self._random.sample(sorted(dossier.parties()), 2)
+        came = self._list_came(name)
+        self.take(
+            "question",
+            by=name,
+            to=to,
+            agreement=handle,
+            urgency=self._random.choice(("immediate", "soon", "routine")),
+            object=self._random.choice(came) if came and self._happens(0.5) else None,
+        )
+        self._perhaps_exchange()
 
-    @rule(data=st.data(), pick=st.integers(0, 3), decline=SOME)
-    def reply(self, data: st.DataObject, pick: int, decline: bool) -> None:
-        self.answer(data, LetterKind.REQUEST, "reply", pick=pick, decline=decline or None)
+    def _reply(self) -> None:
+        self._answer(LetterKind.REQUEST, "reply", decline=self._happens(0.3))
 
-    def answer(self, data: st.DataObject, kind: LetterKind, do: str, **words: Any) -> bool:  # noqa: ANN401
-        """Whether somebody whom a letter of that kind waits for answered it, or tried."""
-        able = [name for name in self.simulation.names if self.has(name, kind, sent=False)]
+    def _answer(self, kind: LetterKind, do: str, *, sent: bool = False, **words: Any) -> bool:  # noqa: ANN401
+        """Whether there was somebody whom a letter of that kind waits for, and who took the step."""
+        able = [name for name in self._names if self._has(name, kind, sent=sent)]
         if able:
-            self.take(do_=do, by=data.draw(st.sampled_from(able)), **words)
+            self.take(do, by=self._random.choice(able), pick=self._random.randint(0, 3), **words)
         return bool(able)
 
-    def has(self, name: str, kind: LetterKind, *, sent: bool) -> bool:
-        states = frozenset(LetterState) if sent else _OPEN
-        with self.simulation.nodes[name].store.read() as transaction:
+    def _has(self, name: str, kind: LetterKind, *, sent: bool) -> bool:
+        with self._simulation.nodes[name].store.read() as transaction:
+            states = frozenset(LetterState) if sent else _OPEN
             return bool(kept.list_letters(transaction, kind, sent=sent, states=states, limit=1))
 
-    @rule()
-    def pull_on(self) -> None:
-        self.pull_along()
+    # ---- the network, and time -------------------------------------------------------------------------------------
+
+    def _deliver(self) -> None:
+        due = [name for name in self._names if list_due(self._simulation.nodes[name])]
+        if due:
+            name, pick, fate = self._random.choice(due), self._random.randint(0, 5), self._random.choice(_FATES)
+            self.take("deliver", from_=name, pick=pick, fate=fate)
+
+    def _exchange(self) -> None:
+        self.take("exchange", backwards=self._happens(0.5))
+
+    def _perhaps_exchange(self) -> None:
+        if self._happens(0.6):
+            self._exchange()
+
+    def _arrive(self) -> None:
+        if self._simulation.late:
+            self.take("arrive", pick=self._random.randint(0, 5), keep=self._happens(0.3))
+
+    def _advance(self) -> None:
+        match self._random.randrange(4):
+            case 0:
+                self.take("advance", hours=self._random.choice((1, 6, 24)))
+            case 1:
+                self.take("keep_up", by=self._random.choice(self._names))
+            case _:
+                self.take("advance", seconds=301)
+
+    def _disturb(self) -> None:
+        name = self._random.choice(self._names)
+        match self._random.randrange(4):
+            case 0:
+                self.take("crash", by=name)
+            case 1:
+                self.take("skew", by=name, seconds=self._random.choice(_SKEWS))
+            case _:
+                left = self._random.sample(self._names, self._random.randint(1, len(self._names) - 1))
+                groups = [left, [each for each in self._names if each not in left]]
+                self.take("divide", groups=[] if self._simulation.apart and self._happens(0.6) else groups)
+
+    def _agree(self) -> None:
+        """What changes an agreement meanwhile."""
+        handle = self._random.choice(sorted(self._simulation.agreements))
+        name = self._random.choice(self._names)
+        dossier = self._simulation.dossier(name, handle)
+        if dossier is None or name not in dossier.parties():
+            return
+        match self._random.randrange(8):
+            case 0 | 1 | 2:
+                self.take("act", by=name, agreement=handle, kind="suspend", channel=None)
+            case 3 | 4 | 5:
+                self.take("resume", by=name, agreement=handle)
+            case 6:
+                self.take("policy", by=name, policy=self._random.choice(("recognises", "recognises", "nothing")))
+            case _:
+                self.take("act", by=name, agreement=handle, kind="terminate")
 
     # ---- who cheats ------------------------------------------------------------------------------------------------
 
-    @precondition(lambda self: self.cheater is not None)
-    @rule(data=st.data(), cheat=st.sampled_from(sorted(CHEATS)), more=st.booleans())
-    def cheat(self, data: st.DataObject, cheat: str, more: bool) -> None:
-        able = [name for name in self.simulation.names if name != self.cheater]
-        if more:
-            self.take(do_="add", by=self.cheater, name=data.draw(st.sampled_from(_NAMES)))
-        twin = self.cheater in self.simulation.twins and data.draw(st.booleans())
-        name = data.draw(st.sampled_from(able))
-        self.take(do_="pull", by=name, from_=self.cheater, cheat=None if twin else cheat, twin=twin or None)
+    def _cheat(self) -> None:
+        name = self._random.choice([each for each in self._names if each != self._cheater])
+        if self._happens(0.6):
+            self.take("add", by=self._cheater, name="n2")
+        if self._cheater in self._simulation.twins and self._happens(0.5):
+            self.take("pull", by=name, from_=self._cheater, twin=True)
+            return
+        self.take("pull", by=name, from_=self._cheater, cheat=self._random.choice(sorted(CHEATS)))
 
-    @precondition(lambda self: self.cheater is not None)
-    @rule(data=st.data(), what=st.sampled_from(("twin", "mislabel", "replay", "replay", "forge", "forge", "forge")))
-    def lie(self, data: st.DataObject, what: str) -> None:
-        others = [name for name in self.simulation.names if name != self.cheater]
-        pick = data.draw(st.integers(0, 9))
-        match what:
-            case "twin":
-                self.take(do_="twin", by=self.cheater)
-            case "mislabel":
-                self.take(do_="add", by=self.cheater, name="n3", tlp="red")
-                self.take(do_="mislabel", by=self.cheater)
-            case "replay":
-                self.take(do_="replay_letter", to=data.draw(st.sampled_from(others)), pick=pick)
-            case _:
-                self.forge_some(data, others, pick)
-
-    def forge_some(self, data: st.DataObject, others: list[str], pick: int) -> None:
-        held = self.draw_held(data)
-        kinds = ("recall", "recall", "acknowledgement", "grant", "grant", "revocation", "question", "reply")
+    def _forge(self) -> None:
+        others = [each for each in self._names if each != self._cheater]
+        to = self._random.choice(others)
+        if self._happens(0.2):
+            self.take("replay_letter", to=to, pick=self._random.randint(0, 9))
+            return
+        held = self._list_came(to) or [f"{to} n1"]
         self.take(
-            do_="forge_letter",
-            by=self.cheater,
-            to=data.draw(st.sampled_from(others)),
-            kind=data.draw(st.sampled_from(kinds)),
-            object=held[1] if held else "nobody n1",
-            recipient=data.draw(st.sampled_from(self.simulation.names)),
-            pick=pick,
+            "forge_letter",
+            by=self._cheater,
+            to=to,
+            kind=self._random.choice(_FORGED),
+            object=self._random.choice(held),
+            recipient=self._random.choice(self._names),
+            pick=self._random.randint(0, 9),
         )
+        if self._happens(0.7):
+            self.take("arrive", pick=len(self._simulation.late) - 1)
+
+    def _lie(self) -> None:
+        if self._happens(0.4):
+            self.take("twin", by=self._cheater)
+        else:
+            self.take("add", by=self._cheater, name="n3", tlp="red")
+            self.take("mislabel", by=self._cheater)
+
+    def _happens(self, probability: float) -> bool:
+        return self._random.random() < probability
