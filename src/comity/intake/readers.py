@@ -13,7 +13,10 @@ from typing import Final, TypeAlias
 from comity.errors import MalformedRequest
 from comity.intake.formats import Format
 from comity.intake.making import Maker
+from comity.intake.mapping import TableMapping, parse_mapping
 from comity.intake.records import Converted
+from comity.intake.stix import read_stix
+from comity.intake.tables import read_table
 
 __all__ = ["READERS", "Reader", "Request", "read_file"]
 
@@ -35,7 +38,29 @@ Raises:
     MalformedFile, MalformedRequest: the file as a whole cannot be read, or what was asked does not fit it.
 """
 
-READERS: Final[Mapping[Format, Reader]] = {}
+
+def _read_csv(chunks: Iterable[bytes], request: Request) -> Iterator[Converted]:
+    return read_table(chunks, _read_mapping(request), delimiter=",", maker=request.maker)
+
+
+def _read_tsv(chunks: Iterable[bytes], request: Request) -> Iterator[Converted]:
+    return read_table(chunks, _read_mapping(request), delimiter="\t", maker=request.maker)
+
+
+def _read_mapping(request: Request) -> TableMapping:
+    if request.mapping is None:
+        raise MalformedRequest(
+            "a table needs a mapping, which says what each column is: write one, and name it by --mapping FILE",
+            where="--mapping",
+        )
+    return parse_mapping(request.mapping)
+
+
+READERS: Final[Mapping[Format, Reader]] = {
+    Format.STIX_21: lambda chunks, _: read_stix(chunks),
+    Format.CSV: _read_csv,
+    Format.TSV: _read_tsv,
+}
 
 
 def read_file(chunks: Iterable[bytes], form: Format, request: Request) -> Iterator[Converted]:
