@@ -102,7 +102,7 @@ class Maker:
         Raises:
             MalformedObject: a property holds what is no JSON, or no text.
         """
-        said = {name: value for name, value in properties.items() if value is not None}
+        said: dict[str, Json] = {name: value for name, value in properties.items() if value is not None}
         # A definition says what a marking is, the same whatever file it came with: it bears none of them.
         marked = [] if kind == "marking-definition" else [*dict.fromkeys((*self.markings, *markings))]
         if marked:

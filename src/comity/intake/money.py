@@ -165,10 +165,10 @@ class _Reading:
         raise MalformedObject(f"the schema {entity.schema[:_SHOWN]!r} is not understood; known are {known}")
 
     def _make(self, kind: str, entity: _Entity, said: Mapping[str, Json]) -> Made:
-        name = entity.first("name", "caption", "registrationNumber", "imoNumber")
-        if name is None:
+        title = entity.first("name", "caption", "registrationNumber", "imoNumber")
+        if title is None:
             raise MalformedObject("it has no name; give it a property `name`")
-        aliases = [alias for alias in entity.all("name", "alias", "previousName") if alias != name]
+        aliases = [alias for alias in entity.all("name", "alias", "previousName") if alias != title]
         listing = make_listing(
             {
                 "list": self._source,
@@ -180,8 +180,11 @@ class _Reading:
                 "countries": [*entity.all("country", "jurisdiction", "flag")],
                 "dates_of_birth": [{"date": date} for date in entity.all("birthDate")],
                 "places_of_birth": [{"city": place} for place in entity.all("birthPlace")],
-                "documents": [{"kind": "passport", "number": number} for number in entity.all("passportNumber")]
-                + [{"kind": "identification", "number": number} for number in entity.all("idNumber")],
+                "documents": [
+                    {"kind": kind, "number": number}
+                    for kind, name in (("passport", "passportNumber"), ("identification", "idNumber"))
+                    for number in entity.all(name)
+                ],
                 "addresses": [{"note": address} for address in entity.all("address")],
                 "gender": entity.first("gender"),
                 "numbers": [*entity.all("registrationNumber", "imoNumber", "taxNumber", "leiCode")],
@@ -191,7 +194,7 @@ class _Reading:
             kind,
             entity,
             {
-                "name": name,
+                "name": title,
                 "description": "\n".join(entity.all("notes", "description")) or None,
                 **said,
                 "roles": ([*entity.all("position")] or None) if kind == "identity" else None,
