@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pure: which format a file is in, told from how it begins; what could be two things, or none, is refused.
+r"""Pure: which format a file is in, told from how it begins; what could be two things, or none, is refused.
 
     recognise_format(b'{"type":"bundle","spec_version":"2.0","id":"bundle--…","objects":[…', "feed.json")
         is Format.STIX_20
-    recognise_format(b"name;reference\\nAshfall Column;QDe.901\\n", "list.csv") is Format.CSV
-    recognise_format(b"name;reference\\nAshfall Column;QDe.901\\n", "list") raises MalformedRequest, where "--format"
+    recognise_format(b"name;reference\nAshfall Column;QDe.901\n", "list.csv") is Format.CSV
+    recognise_format(b"name;reference\nAshfall Column;QDe.901\n", "list") raises MalformedRequest, where "--format"
 
 What the name of a file ends in settles a doubt between formats that its content admits, and never overrules it. Whether
 the rest of the file is as it begins, the reader of the format says.
@@ -174,34 +174,25 @@ def _find_stix(members: Collection[_Member], *, inside: tuple[str, ...], said: s
 
 def _walk(text: str) -> Iterator[_Member]:
     """The members near the top, as far as the text goes; whether it is JSON the reader says."""
-    path, is_array = list[str](), list[bool]()
+    path, opened = list[str](), list[str]()
     key: str | None = None
     for count, match in enumerate(_TOKEN.finditer(text)):
-        if count == _MOST_TOKENS:
+        sign = match[0]
+        if count == _MOST_TOKENS or (sign in "]}" and len(opened) <= 1):
             return
-        token = match[0]
-        if token in "[{":
-            if is_array:
-                path.append("*" if key is None else key)
-            is_array.append(token == "[")
-            if key is not None and len(path) <= _MOST_DEPTH:
-                yield _Member((*path,), None)
-            key = None
-        elif token in "]}":
-            if not is_array:
-                return
-            is_array.pop()
-            if path:
-                path.pop()
-            key = None
-            if not is_array:
-                return
-        elif match[2] is not None and is_array and not is_array[-1]:
+        if sign in "]}":
+            opened.pop()
+            path.pop()
+        elif match[2] is not None and opened[-1:] == ["{"]:
             key = match[1]
-        elif key is not None:
-            if len(path) < _MOST_DEPTH:
+            continue
+        else:
+            if key is not None and len(path) < _MOST_DEPTH:
                 yield _Member((*path, key), match[1])
-            key = None
+            if sign in "[{":
+                path += ["*" if key is None else key] if opened else []
+                opened.append(sign)
+        key = None
 
 
 # --- markup and text ----------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 
     maker = Maker(party=PartyId("aurelia"), at=now, markings=(TLP2_AMBER,))
     maker.make("identity", ("un-list", "QDi.901"), {"name": "Ondrej Fictional", "identity_class": "individual"})
-        -> b'{"type":"identity","spec_version":"2.1","id":"identity--…","created":…,"modified":…,"name":…}'
+        -> Made("identity--…", b'{"type":"identity","spec_version":"2.1","id":"identity--…","created":…,"name":…}')
 
 The id of an object follows from this party and from the key that its reader gives: what names the record for good, such
 as its number in a list. So the same record read again is the same object, and two parties that read one list make two
@@ -20,14 +20,14 @@ Not checked here: whether what is made is as STIX says (`stix.validation`, on it
 import json
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from comity.canonical import OBJECT_LIMITS, Json, canonical_bytes, parse_json
 from comity.errors import MalformedJson, MalformedObject
 from comity.ids import Instant, ObjectId, PartyId, format_instant, parse_instant
 from comity.stix.tags import CLASSIFICATION_EXTENSION, Tags, make_tags
 
-__all__ = ["OBSERVABLES", "Maker", "format_object", "renew"]
+__all__ = ["OBSERVABLES", "Made", "Maker", "format_object", "renew"]
 
 _NAMESPACE: Final = uuid.UUID("06c56a66-2cab-464a-8016-09f68e038e85")
 """Of all that Comity makes of files; each party has its own inside it."""
@@ -61,6 +61,13 @@ _MILLISECOND: Final = 1_000
 _UNTAGGED: Final = make_tags()
 
 
+class Made(NamedTuple):
+    """An object that was made, as JSON text."""
+
+    id: ObjectId
+    data: bytes
+
+
 class Maker:
     """Makes the objects of one file that was retrieved by `party` at `at`; `markings` hold on all of them."""
 
@@ -86,8 +93,8 @@ class Maker:
         *,
         markings: Sequence[ObjectId] = (),
         tags: Tags = _UNTAGGED,
-    ) -> bytes:
-        """The object as JSON text: a version of `find_id(kind, key)`, or an observable, for which `key` counts nothing.
+    ) -> Made:
+        """The object: a version of `find_id(kind, key)`, or an observable, for which `key` counts nothing.
 
         `markings` come to those of the file: the strictest of all of them holds (`stix.markings`). `tags` come to what
         `properties` say in the classification extension. A property that is None is left out.
@@ -95,7 +102,7 @@ class Maker:
         Raises:
             MalformedObject: a property holds what is no JSON, or no text.
         """
-        said = {name: value for name, value in properties.items() if value is not None}
+        said: dict[str, Json] = {name: value for name, value in properties.items() if value is not None}
         # A definition says what a marking is, the same whatever file it came with: it bears none of them.
         marked = [] if kind == "marking-definition" else [*dict.fromkeys((*self.markings, *markings))]
         if marked:
@@ -104,10 +111,11 @@ class Maker:
             said["extensions"] = _add_tags(said.get("extensions"), tags)
         head: dict[str, Json] = {"type": kind, "spec_version": "2.1"}
         if kind in OBSERVABLES:
-            return format_object({**head, "id": self._name(kind, said), **said})
-        at = format_instant(self.at)
+            name = self._name(kind, said)
+            return Made(name, format_object({**head, "id": name, **said}))
+        name, at = self.find_id(kind, key), format_instant(self.at)
         times: dict[str, Json] = {"created": at} if kind == "marking-definition" else {"created": at, "modified": at}
-        return format_object({**head, "id": self.find_id(kind, key), **times, **said})
+        return Made(name, format_object({**head, "id": name, **times, **said}))
 
     def _name(self, kind: str, content: Json) -> ObjectId:
         named = _write_content([kind, content])
@@ -141,21 +149,29 @@ def format_object(value: Mapping[str, Json]) -> bytes:
 def renew(made: bytes, held: bytes, *, at: Instant) -> bytes:
     """The version that `made` is beside `held`, the newest one of its id: `held` itself where both say the same.
 
-    Else it has the `created` of `held`, and a `modified` that is `at`, or later than that of `held`.
+    Else it has the `created` of `held`, and a `modified` that is `at`, or later than that of `held`. What says when it
+    was read says when it was read first.
 
     Raises:
         MalformedError: either is not one JSON object with times.
     """
     new, old = _read(made), _read(held)
-    if {name: value for name, value in new.items() if name not in _TIMES} == {
-        name: value for name, value in old.items() if name not in _TIMES
-    }:
+    read_at, first = new.get("created"), old.get("created")
+    if _bare(new) == _bare(old):
         return held
     if "modified" not in new or "modified" not in old:
         return made
     last = parse_instant(str(old["modified"]))
-    modified = max(at, Instant(last + _MILLISECOND))
-    return format_object({**new, "created": old["created"], "modified": format_instant(Instant(modified))})
+    modified = format_instant(Instant(max(at, last + _MILLISECOND)))
+    return format_object(
+        {**{name: first if value == read_at else value for name, value in new.items()}, "modified": modified}
+    )
+
+
+def _bare(value: dict[str, Json]) -> dict[str, Json]:
+    """What an object says besides when it was read: a property that says so is as it was at the first reading."""
+    read_at = value.get("created")
+    return {name: None if item == read_at else item for name, item in value.items() if name not in _TIMES}
 
 
 def _read(data: bytes) -> dict[str, Json]:

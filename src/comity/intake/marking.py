@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
+from comity.canonical import Json
 from comity.ids import ObjectId
-from comity.intake.making import Maker
+from comity.intake.making import Made, Maker
 from comity.stix.markings import (
     TLP2_AMBER,
     TLP2_AMBER_STRICT,
@@ -29,7 +30,7 @@ from comity.stix.markings import (
 __all__ = ["FOREIGN_MARKING_EXTENSION", "TLP_WORDS", "Marked", "read_marking"]
 
 FOREIGN_MARKING_EXTENSION: Final = ObjectId("extension-definition--4521c31a-4f9b-4268-88c6-e8639ee3707a")
-"""The extension of a marking-definition that holds the words of a marking which is not understood (docs/spec/intake.md).
+"""The extension of a marking-definition that holds the words of one that is not understood (docs/spec/intake.md).
 """
 
 TLP_WORDS: Final[Mapping[str, ObjectId]] = MappingProxyType(
@@ -74,26 +75,17 @@ def read_marking(text: str, *, maker: Maker) -> Marked:
     if len(known) > 1:
         unknown.append("; ".join(levels))
         notes.append(
-            f"the markings {', '.join(levels)} contradict each other: withheld until people say which holds, in the file"
+            f"the markings {', '.join(levels)} contradict each other: withheld until the file says which holds"
         )
     made = [_make_unknown(word[:_MOST_WORDS], maker) for word in unknown]
     return Marked(
-        markings=(*sorted(known), *(name for name, _ in made)),
-        definitions=tuple(data for _, data in made),
+        markings=(*sorted(known), *(one.id for one in made)),
+        definitions=tuple(one.data for one in made),
         notes=tuple(notes),
     )
 
 
-def _make_unknown(words: str, maker: Maker) -> tuple[ObjectId, bytes]:
-    key = ("marking", words)
-    data = maker.make(
-        "marking-definition",
-        key,
-        {
-            "name": words,
-            "extensions": {
-                FOREIGN_MARKING_EXTENSION: {"extension_type": "property-extension", "words": words},
-            },
-        },
-    )
-    return maker.find_id("marking-definition", key), data
+def _make_unknown(words: str, maker: Maker) -> Made:
+    extension: dict[str, Json] = {"extension_type": "property-extension", "words": words}
+    said: dict[str, Json] = {"name": words, "extensions": {FOREIGN_MARKING_EXTENSION: extension}}
+    return maker.make("marking-definition", ("marking", words), said)

@@ -11,19 +11,26 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from comity.errors import MalformedRequest
+from comity.intake.elevation import read_stix_20
 from comity.intake.formats import Format
 from comity.intake.making import Maker
+from comity.intake.mapping import TableMapping, parse_mapping
+from comity.intake.money import read_money
 from comity.intake.records import Converted
+from comity.intake.sanctions import read_un_list
+from comity.intake.stix import read_stix
+from comity.intake.tables import read_table
 
 __all__ = ["READERS", "Reader", "Request", "read_file"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What a reader is given beside the bytes: who makes the objects, what the file is called, how columns are read."""
+    """What a reader is given beside the bytes: who makes the objects, and how they are named."""
 
     maker: Maker
-    name: str
+    source: str = "FollowTheMoney"
+    """What the list or the data set is called, for good: part of the ids of what is made of it."""
     mapping: bytes | None = None
     """The mapping of a table (`intake.mapping`), as TOML."""
 
@@ -35,7 +42,32 @@ Raises:
     MalformedFile, MalformedRequest: the file as a whole cannot be read, or what was asked does not fit it.
 """
 
-READERS: Final[Mapping[Format, Reader]] = {}
+
+def _read_csv(chunks: Iterable[bytes], request: Request) -> Iterator[Converted]:
+    return read_table(chunks, _read_mapping(request), delimiter=",", maker=request.maker)
+
+
+def _read_tsv(chunks: Iterable[bytes], request: Request) -> Iterator[Converted]:
+    return read_table(chunks, _read_mapping(request), delimiter="\t", maker=request.maker)
+
+
+def _read_mapping(request: Request) -> TableMapping:
+    if request.mapping is None:
+        raise MalformedRequest(
+            "a table needs a mapping, which says what each column is: write one, and name it by --mapping FILE",
+            where="--mapping",
+        )
+    return parse_mapping(request.mapping)
+
+
+READERS: Final[Mapping[Format, Reader]] = {
+    Format.STIX_21: lambda chunks, _: read_stix(chunks),
+    Format.STIX_20: lambda chunks, request: read_stix_20(chunks, maker=request.maker),
+    Format.CSV: _read_csv,
+    Format.TSV: _read_tsv,
+    Format.UN_LIST: lambda chunks, request: read_un_list(chunks, maker=request.maker),
+    Format.FOLLOW_THE_MONEY: lambda chunks, request: read_money(chunks, source=request.source, maker=request.maker),
+}
 
 
 def read_file(chunks: Iterable[bytes], form: Format, request: Request) -> Iterator[Converted]:

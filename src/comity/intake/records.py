@@ -38,7 +38,11 @@ class Unread:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Converted:
-    """A file, or a part of it: what was read, and what was not; one bad record takes no good one with it."""
+    """A file, or a part of it: what was read, and what was not; one bad record takes no good one with it.
+
+    `facts` are what the file says of itself, as `list_version`: they go on record with the file, and with no object.
+    """
 
     records: tuple[Record, ...]
     unread: tuple[Unread, ...] = ()
+    facts: Mapping[str, str] = field(default_factory=dict)
