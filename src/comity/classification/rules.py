@@ -30,7 +30,7 @@ Not here: which objects are held, and who applies a set (`node.rules`).
 """
 
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Final
 
@@ -342,5 +342,5 @@ def _split(name: str) -> list[str]:
     return [word for word in "".join(letter if letter.isalnum() else " " for letter in name).split() if word]
 
 
-def _texts(value: Iterable[Json] | Json) -> frozenset[str]:
+def _texts(value: Json) -> frozenset[str]:
     return frozenset(item for item in value if isinstance(item, str)) if isinstance(value, list) else frozenset()

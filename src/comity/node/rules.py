@@ -249,10 +249,8 @@ def _plan(node: Node, rules: RuleSet) -> Steps[_Plan]:
     """What the rule set begins and ends to say, of everything that is held of this party."""
     with node.store.read() as transaction:
         names, lists = _read_names(transaction, rules)
-        for rule in rules.rules:
-            for field, word in rule.say:
-                if field == "subjects":
-                    find_place_on_list(transaction, word)
+        for subject in sorted({word for rule in rules.rules for field, word in rule.say if field == "subjects"}):
+            find_place_on_list(transaction, subject)
         said: dict[ObjectId, set[Said]] = {}
         for tag in tags.find_tagged_by(transaction, rules.digest):
             said.setdefault(tag.object, set()).add((tag.field, tag.word))
