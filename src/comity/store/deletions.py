@@ -15,6 +15,7 @@ from comity.store import patterns
 from comity.store.names import FIND_ONE, drop_name
 from comity.store.objects import StoredObject
 from comity.store.parties import read_meta, write_meta
+from comity.store.tags import delete_tags_of
 from comity.store.transaction import Row, Transaction
 
 __all__ = [
@@ -68,9 +69,12 @@ def delete_object(transaction: Transaction, item: StoredObject, stone: Tombstone
         ("body", "object"),
         ("arrival", "object"),
         ("came_back", "object"),
+        ("said", "object"),
+        ("assessment", "object"),
         ("object", "pk"),
     ):
         transaction.run(f"DELETE FROM {table} WHERE {column} = ?", (item.pk,))
+    delete_tags_of(transaction, item.id)
     if item.current:
         transaction.run(
             "UPDATE object SET current = 1 WHERE pk ="
