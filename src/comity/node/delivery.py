@@ -94,6 +94,7 @@ def expect_receipt(node: Node, giver: PartyId, number: int) -> Expected:
         policy=None if policy is None else count_for(policy, giver, manifests),
         bound=bound,
         ended=ended,
+        fresh_days=node.settings.cosignature_days,
     )
 
 

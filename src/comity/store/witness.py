@@ -187,12 +187,15 @@ def read_cosigners(transaction: Transaction, size: int) -> dict[str, int]:
     return dict(rows)
 
 
-def read_lines(transaction: Transaction, log: int = HOUSE) -> list[tuple[int, str, bytes]]:
-    """Size, witness and signature line of every cosignature of a log that is kept; the greatest size first."""
+def read_lines(transaction: Transaction, log: int = HOUSE) -> list[tuple[int, str, int, bytes]]:
+    """Size, witness, time and signature line of every cosignature of a log that is kept; the greatest size first.
+
+    The time is in seconds since 1970.
+    """
     return [
-        (size, name, bytes(line))
-        for size, name, line in transaction.rows(
-            "SELECT size, witness, line FROM cosignature WHERE log = ? ORDER BY size DESC, witness", (log,)
+        (size, name, timestamp, bytes(line))
+        for size, name, timestamp, line in transaction.rows(
+            "SELECT size, witness, timestamp, line FROM cosignature WHERE log = ? ORDER BY size DESC, witness", (log,)
         )
     ]
 
