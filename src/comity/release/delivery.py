@@ -56,7 +56,7 @@ class Expected:
 
     `seen` has what was seen of each log, by its origin; `bound` the log that disclosures under terms are in, where it
     is known; `ended` those that a recovery ended, and with how many entries. `policy` says which witnesses must have
-    cosigned, if any.
+    cosigned, if any, within the last `fresh_days`.
     """
 
     giver: PartyId
@@ -67,6 +67,7 @@ class Expected:
     policy: TrustPolicy | None
     bound: Mapping[Digest, str] = field(default_factory=dict)
     ended: Mapping[str, int] = field(default_factory=dict)
+    fresh_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +122,9 @@ def verify_next(data: bytes, proof: bytes, expected: Expected, *, now: Instant) 
     if expected.manifest.expires_at <= now:
         ended = format_instant(expected.manifest.expires_at)
         raise _refuse("checkpoint", f"the manifest of {expected.giver} ran out on {ended}; pin its next version")
-    verified = verify_receipt(receipt, manifests=[expected.manifest], policy=expected.policy)
+    verified = verify_receipt(
+        receipt, manifests=[expected.manifest], policy=expected.policy, now=now, fresh_days=expected.fresh_days
+    )
     if verified.recipient != expected.recipient:
         raise _refuse("recipient", f"the disclosure is one to {verified.recipient}")
     if verified.sequence != expected.sequence:

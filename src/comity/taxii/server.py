@@ -212,14 +212,15 @@ class TaxiiApp:
     async def _answer_party(self, scope: Scope, body: bytes | None, visit: Visit, route: Route | None) -> Response:
         """The response to whoever shows a credential."""
         method, headers = scope["method"], _read_headers(scope)
-        if tiles.is_log_path(scope["path"]) and method in {"GET", "HEAD"}:
+        reads_log = tiles.is_log_path(scope["path"], scope.get("raw_path")) and method in {"GET", "HEAD"}
+        if reads_log:
             reader = tiles.find_reader(self.node, secret=wire.read_secret(headers))
             if reader is not None:
                 visit.admit(reader)
                 return tiles.give_part(self.node, scope["path"], accept_encoding=headers.get("accept-encoding"))
         party = authenticate(self.node, secret=wire.read_secret(headers))
         visit.admit(party)
-        if tiles.is_log_path(scope["path"]) and method in {"GET", "HEAD"}:
+        if reads_log:
             encoding = headers.get("accept-encoding")
             return tiles.give_part(self.node, scope["path"], accept_encoding=encoding, party=party)
         if receipts.is_receipt_path(scope["path"]) and method in {"GET", "HEAD"}:
