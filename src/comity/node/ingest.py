@@ -15,13 +15,13 @@ file is no way out of its giver's terms.
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from types import MappingProxyType
-from typing import Final, TypeAlias, cast
+from typing import cast
 
 from comity.canonical import Json, sha256_digest
 from comity.classification.assessment import check_assessment, find_expiry
 from comity.errors import ComityError, MalformedObject
 from comity.ids import Digest, Instant, ObjectId, PartyId
+from comity.node.audiences import NO_AUDIENCES, Audiences, find_audiences
 from comity.node.clashes import find_same, is_echo
 from comity.node.node import Act, Node
 from comity.node.parts import Parts, ReadBundle
@@ -57,9 +57,7 @@ from comity.store.objects import Holding, StoredObject
 from comity.store.patterns import KnownPattern
 
 __all__ = [
-    "NO_AUDIENCES",
     "PART_OBJECTS",
-    "Audiences",
     "Intake",
     "add_in_steps",
     "add_objects",
@@ -94,13 +92,6 @@ class Intake:
     bad: tuple[BadObject, ...]
     clashing: frozenset[int] = frozenset()
     outside: frozenset[int] = frozenset()
-
-
-Audiences: TypeAlias = Mapping[ObjectId, frozenset[PartyId] | None]
-"""Whom objects may ever reach, by id, beside what they came under; None: any party. Of others nothing is said."""
-
-NO_AUDIENCES: Final[Audiences] = MappingProxyType({})
-"""Nothing is said of whom anything may reach."""
 
 
 def add_objects(node: Node, data: bytes, *, tags: Tags, audiences: Audiences = NO_AUDIENCES) -> Intake:
@@ -250,7 +241,7 @@ def _take_in(
     deleted = deletions.read_tombstones(transaction, ids)
     recalled = recalls.read_recalled(transaction, ids)
     granted = _read_granted(transaction, ids, holding) if labels.grows else {}
-    reach = _find_audiences(transaction, held, audiences) if holding.received_under is None else audiences
+    reach = find_audiences(transaction, held, audiences) if holding.received_under is None else audiences
     added, again, bad = list[_Judged](), list[tuple[StoredObject, Label]](), list[BadObject]()
     clashing, strayed = set[int](), set[int]()
     waiting, expiries = dict[int, KnownPattern](), list[Instant | None]()
@@ -298,15 +289,6 @@ def _take_in(
         clashing=frozenset(clashing),
         outside=frozenset(strayed),
     )
-
-
-def _find_audiences(
-    transaction: Transaction, held: Mapping[ObjectId, Sequence[StoredObject]], audiences: Audiences
-) -> Audiences:
-    """What is said of each object, or else whom the newest version held of it may reach."""
-    newest = {name: versions[-1].own_label for name, versions in held.items() if name not in audiences}
-    labels = objects.read_labels(transaction, set(newest.values())) if newest else {}
-    return {**audiences, **{name: labels[key].audience for name, key in newest.items()}}
 
 
 def _judge_once(outside: Callable[[Label], str | None]) -> Callable[[Label], str | None]:

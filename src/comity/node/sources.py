@@ -23,8 +23,9 @@ from comity.canonical import Json, parse_signed_json, sha256_digest
 from comity.errors import ConfigError, ConflictError, MalformedRequest, NotFoundError
 from comity.ids import Instant, parse_party_id
 from comity.intake.records import Unread
+from comity.node.audiences import NO_AUDIENCES, Audiences
 from comity.node.follow import Followed
-from comity.node.ingest import NO_AUDIENCES, Audiences, Intake, join_intakes, read_in_steps, take_part
+from comity.node.ingest import Intake, join_intakes, read_in_steps, take_part
 from comity.node.node import Act, Node
 from comity.node.parts import Parts, ReadBundle
 from comity.node.people import Actor, Approved, Waiting, approve

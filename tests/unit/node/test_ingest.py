@@ -11,6 +11,7 @@ from comity.canonical import Json
 from comity.errors import MalformedError
 from comity.ids import PartyId
 from comity.node import ingest, receive
+from comity.node.audiences import Audiences
 from comity.node.explain import explain, find_object, show_object
 from comity.node.follow import plan_pull
 from comity.node.parties import add_party, export_manifest
@@ -346,7 +347,7 @@ def test_what_is_marked_alike_and_of_another_type_or_marked_otherwise_has_a_labe
 # --- audiences ----------------------------------------------------------------------------------------------------
 
 
-def add_to(world: World, item: dict[str, Json], audiences: ingest.Audiences) -> None:
+def add_to(world: World, item: dict[str, Json], audiences: Audiences) -> None:
     data = json.dumps({"type": "bundle", "id": object_id("bundle", "x"), "objects": [item]}).encode()
     intake = ingest.add_objects(
         world.nodes["aurelia"], data, tags=make_tags(subjects=["national:ashfall"]), audiences=audiences
