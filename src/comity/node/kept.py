@@ -15,7 +15,7 @@ A folder that was put back whole, with these files, is not noticed here.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from comity.canonical import sha256_digest
@@ -26,7 +26,7 @@ from comity.store import Transaction, parties, witness
 from comity.tlog.note import Checkpoint, VerifierKey, parse_checkpoint, parse_note
 from comity.tlog.witness import Seen
 
-__all__ = ["FOLDER", "list_kept", "may_cosign", "read_greatest", "stop_cosigning", "write_kept"]
+__all__ = ["FOLDER", "find_unsound", "list_kept", "may_cosign", "read_greatest", "stop_cosigning", "write_kept"]
 
 FOLDER = "witnessed"
 
@@ -97,6 +97,21 @@ def list_kept(folder: Path) -> list[tuple[str, Checkpoint | None]]:
         else:
             found.append((path.name, checkpoint if path.name == _name(checkpoint.origin) else None))
     return found
+
+
+def find_unsound(transaction: Transaction, folder: Path) -> Iterator[tuple[str, str, str]]:
+    """Where something is wrong with what was cosigned, what, and what to do."""
+    sizes = {head.origin: head.size for head in witness.list_seen(transaction)}
+    for name, checkpoint in list_kept(folder):
+        if checkpoint is None:
+            what = "it is no head of the log that it is named after, of which nothing is cosigned any more"
+            yield f"{FOLDER}/{name}", what, "let the node have another witness key: comity party rotate witness"
+        elif checkpoint.size > (held := sizes.get(checkpoint.origin, 0)):
+            what = (
+                f"it has the head of {checkpoint.origin} over {checkpoint.size} entries, and the store one over {held}"
+            )
+            do = "nothing, where a crash left it: the greater one counts. Where the store was put back: comity recover"
+            yield f"{FOLDER}/{name}", what, do
 
 
 def _begin(folder: Path, heads: Iterable[bytes]) -> None:

@@ -66,6 +66,7 @@ def _lacks(table: str, column: str, target: str, key: str, *, name: str = "") ->
 _PAYLOAD = (
     "CASE WHEN json_valid(CAST({0}.envelope AS TEXT)) THEN json_extract(CAST({0}.envelope AS TEXT), '$.payload') END"
 )
+_PROOF = "CASE WHEN json_valid(CAST(data AS TEXT)) THEN json_extract(CAST(data AS TEXT), '$.proof') END"
 _LEAF = "CASE WHEN json_valid(CAST(leaf AS TEXT)) THEN json_extract(CAST(leaf AS TEXT), '$.{}') END"
 _GIVEN = (
     f"SELECT {_LEAF.format('recipient')} AS party, MAX({_LEAF.format('sequence')}) AS last FROM log_entry"
@@ -198,6 +199,22 @@ RELATIONS: tuple[Relation, ...] = (
     _lacks("credential", "party", "party", "id", name="t.id"),
     _lacks("pull_position", "party", "party", "id", name="t.party || ' ' || t.collection"),
     _lacks("succession", "party", "party", "id", name="t.origin"),
+    _lacks("ended_log", "party", "party", "id", name="t.origin"),
+    _lacks("lost_head", "party", "party", "id", name="t.origin"),
+    Relation(
+        table="receipt",
+        says="the place that it is found by is not the one in its proof",
+        finds="SELECT giver || ' ' || sequence FROM"
+        f" (SELECT giver, sequence, origin, place, tree, {_PROOF} AS proof FROM receipt)"
+        " WHERE proof IS NULL OR instr(proof, char(10) || 'index ' || place || char(10)) = 0"
+        " OR instr(proof, char(10) || char(10) || origin || char(10) || tree || char(10)) = 0",
+    ),
+    Relation(
+        table="seen_checkpoint",
+        says="it has more entries than its log ended with",
+        finds="SELECT s.origin FROM seen_checkpoint AS s JOIN ended_log AS e USING (party, origin)"
+        " WHERE s.size > e.size",
+    ),
     # The log, beside what `audit` proves of it.
     _lacks("log_opening", "position", "log_entry", "position", name="'entry ' || t.position"),
     _lacks("log_opening", "listing", "log_listing", "id", name="'entry ' || t.position"),
