@@ -20,7 +20,7 @@ from comity.node.lineage import read_chain
 from comity.node.retractionaudit import RetractionAudit
 from comity.release.contents import parse_disclosure, parse_listing
 from comity.release.disclosure import DisclosedObject, EntryType
-from comity.replay import ReplayedEntry
+from comity.replayed import ReplayedEntry
 from comity.signing import Manifest
 from comity.store import Transaction, letters
 from comity.store.letters import KeptLetter

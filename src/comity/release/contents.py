@@ -45,6 +45,11 @@ class Disclosure:
     grounds: Digest | None = None
     objects: tuple[DisclosedObject, ...] = ()
 
+    @property
+    def edition(self) -> int:
+        """Which of the formats it is in, counted from 1."""
+        return 1 if self.listing is None else 2 if self.grounds is None else 3
+
 
 def parse_disclosure(content: bytes) -> Disclosure:
     """The content of a disclosure.

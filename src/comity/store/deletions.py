@@ -6,7 +6,7 @@
 """
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from comity.ids import Digest, Instant, ObjectId, PartyId
@@ -23,6 +23,7 @@ __all__ = [
     "delete_object",
     "find_tombstones",
     "is_unfinished",
+    "iterate_tombstones",
     "mark_finished",
     "mark_unfinished",
     "read_deleted_since",
@@ -152,6 +153,16 @@ def find_tombstones(transaction: Transaction, prefix: str, *, limit: int) -> lis
         (prefix, limit),
     )
     return [_build(row) for row in rows]
+
+
+def iterate_tombstones(transaction: Transaction) -> Iterator[tuple[Tombstone, bool]]:
+    """Every tombstone, by id, oldest version first; and whether that version is held, and was before it was deleted."""
+    held = (
+        f"EXISTS (SELECT 1 FROM object AS o WHERE o.pk IN {FIND_ONE.format('t.id')} AND o.id = t.id"
+        " AND o.version_at = t.version_at AND o.added_at < t.deleted_at)"
+    )
+    rows = transaction.iterate(f"SELECT {_COLUMNS}, {held} FROM tombstone AS t ORDER BY id, version_at")
+    return ((_build(row), bool(row[-1])) for row in rows)
 
 
 def read_deleted_since(

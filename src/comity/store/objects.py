@@ -26,14 +26,12 @@ __all__ = [
     "add_objects",
     "count_objects",
     "find_about",
-    "find_label",
     "find_objects",
     "intern_label",
     "read_body",
     "read_current",
     "read_current_after",
     "read_current_labels",
-    "read_facts",
     "read_head_seq",
     "read_held",
     "read_label",
@@ -363,28 +361,6 @@ def read_labels(transaction: Transaction, keys: Collection[int]) -> dict[int, La
             "SELECT id, body FROM label WHERE id IN (SELECT value FROM json_each(?))", (json.dumps([*keys]),)
         )
     }
-
-
-def find_label(transaction: Transaction, digest: Digest) -> Label | None:
-    """The label whose body has that digest; None when no object has it, or had it until the last one was deleted."""
-    row = transaction.row("SELECT body FROM label WHERE digest = ?", (digest,))
-    return parse_label(bytes(row[0])) if row else None
-
-
-def read_facts(
-    transaction: Transaction, ids: Collection[ObjectId]
-) -> list[tuple[ObjectId, str, Digest, int, Instant, Digest]]:
-    """Of every version held of `ids`: id, version, digest, when and at which place it came in, and its label's digest.
-
-    In this order: id, version, digest, first place, time, label.
-    """
-    keys, asked = list_keys(ids), set(ids)
-    rows = transaction.rows(
-        "SELECT o.id, o.version, o.digest, o.first_seq, o.added_at, label.digest FROM object o"
-        f" JOIN label ON label.id = o.label WHERE o.pk IN {NAMED}",
-        (keys, keys),
-    )
-    return [(ObjectId(r[0]), r[1], Digest(r[2]), r[3], Instant(r[4]), Digest(r[5])) for r in rows if r[0] in asked]
 
 
 def _select(transaction: Transaction, ids: Collection[ObjectId]) -> list[StoredObject]:
