@@ -26,7 +26,7 @@ from comity.node.parties import read_manifests
 from comity.node.quorum import count_for, list_uncounted
 from comity.node.succession import list_successions
 from comity.release.delivery import Expected, Seen, Shown
-from comity.release.receipt import format_receipt, parse_receipt
+from comity.release.receipt import cut_terms, format_receipt, parse_receipt
 from comity.store import Transaction, agreements, parties, receipts, successions, waivers
 from comity.store.receipts import KeptReceipt, RefusedPage
 from comity.tlog.origin import find_token
@@ -145,7 +145,7 @@ def keep_shown(act: Act, shown: Shown, *, arrived: bool) -> None:
         received_at=act.now,
         arrived=arrived,
         # The terms are on record here, once for all receipts; a receipt has one spelling, with them or without.
-        data=format_receipt(replace(shown.receipt, terms=None)),
+        data=cut_terms(shown.receipt.data),
         origin=shown.origin,
         place=verified.index,
         tree=verified.size,

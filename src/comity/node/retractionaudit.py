@@ -11,7 +11,7 @@ from comity.ids import Digest
 from comity.node.retraction import Retraction
 from comity.release.disclosure import DisclosedObject, EntryType
 from comity.release.letters import format_retraction
-from comity.replay import ReplayedEntry
+from comity.replayed import ReplayedEntry
 from comity.store import Transaction, retractions
 
 __all__ = ["RetractionAudit"]

@@ -35,6 +35,7 @@ from comity.agreement.channels import Channel
 from comity.agreement.duration import format_duration
 from comity.agreement.terms import Terms, parse_terms
 from comity.canonical import Limits, parse_json, sha256_digest
+from comity.certain import read_texts
 from comity.errors import (
     BadSignature,
     MalformedError,
@@ -45,7 +46,7 @@ from comity.errors import (
     UnknownKey,
 )
 from comity.ids import Digest, Instant, PartyId, format_instant
-from comity.release.contents import Disclosure, parse_disclosure, parse_listing
+from comity.release.contents import Disclosure, Listing, parse_disclosure, parse_listing
 from comity.release.cosigned import find_span, verify_cosigned
 from comity.release.disclosure import SALT_BYTES, Answer, DisclosedObject, EntryType, Leaf, commit_content, parse_leaf
 from comity.release.receiving import find_restrictions
@@ -63,6 +64,7 @@ __all__ = [
     "Receipt",
     "VerifiedReceipt",
     "compose_receipt",
+    "cut_terms",
     "find_handling",
     "format_place",
     "format_receipt",
@@ -85,8 +87,9 @@ _MEMBERS = frozenset({"content", "format", "leaf", "listing", "proof", "salt", "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """A receipt as it was read, its parts taken apart. Nothing in it is verified yet."""
+    """A receipt as it was read, its parts taken apart; `data` are its bytes. Nothing in it is verified yet."""
 
+    data: bytes
     leaf_data: bytes
     leaf: Leaf
     salt: bytes
@@ -193,8 +196,16 @@ def format_receipt(receipt: Receipt) -> bytes:
     )
 
 
-def parse_receipt(data: bytes) -> Receipt:
+def cut_terms(data: bytes) -> bytes:
+    """The bytes of a receipt that `parse_receipt` has read, without the terms: they are its last member."""
+    # Within a text no quotation mark stands without a backslash before it.
+    return data[: data.index(b'","terms":') + len(b'","terms":')] + b"null}"
+
+
+def parse_receipt(data: bytes, *, known: Listing | None = None) -> Receipt:
     """The receipt that the bytes are. That its parts belong together is for `verify_receipt` to say.
+
+    Where it has the listing `known`, the objects are those of it (`contents.parse_listing`).
 
     Raises:
         MalformedReceipt: not canonical, an unknown or missing member, a part that is not what it must be, over a bound;
@@ -208,7 +219,8 @@ def parse_receipt(data: bytes) -> Receipt:
         if disclosure.listing is None:
             raise MalformedReceipt("of a format that has its objects in itself, of which there are no receipts")
     with _reading("listing"):
-        objects = parse_listing(members["listing"].encode())
+        listing = members["listing"].encode()
+        objects = parse_listing(listing, known=known)
     with _reading("proof"):
         proof = parse_proof(members["proof"].encode())
         note = parse_note(proof.checkpoint)
@@ -217,12 +229,13 @@ def parse_receipt(data: bytes) -> Receipt:
         raise MalformedReceipt("proof: carries extra data, which nobody vouches for; a receipt has none", where="proof")
     terms = members.get("terms")
     return Receipt(
+        data=data,
         leaf_data=members["leaf"].encode(),
         leaf=leaf,
         salt=_read_salt(members["salt"]),
         content=members["content"].encode(),
         disclosure=disclosure,
-        listing=members["listing"].encode(),
+        listing=listing,
         objects=objects,
         proof=proof,
         note=note,
@@ -449,6 +462,12 @@ def _reading(part: str) -> Iterator[None]:
 
 def _read_members(data: bytes) -> dict[str, str]:
     """The members that are texts; all but `terms` are."""
+    quick = read_texts(data) if len(data) <= MAX_RECEIPT_BYTES else None
+    if quick is not None and quick.keys() == _MEMBERS and quick["format"] == _FORMAT:
+        texts = {name: text for name, text in quick.items() if text is not None}
+        # Written anew it is the same bytes: so it is the canonical form, of which the strict reading says the same.
+        if len(texts) >= len(_MEMBERS) - (quick["terms"] is None) and _format_members(quick) == data:
+            return texts
     with _reading("receipt"):
         value = parse_json(data, limits=_LIMITS)
     if not isinstance(value, dict) or value.keys() != _MEMBERS or value["format"] != _FORMAT:

@@ -13,6 +13,7 @@ from comity.release.disclosure import Answer
 from comity.release.receipt import (
     MAX_RECEIPT_BYTES,
     VerifiedReceipt,
+    cut_terms,
     find_handling,
     format_receipt,
     parse_receipt,
@@ -24,7 +25,7 @@ from comity.tlog.note import SignatureType, VerifierKey, format_note, format_vke
 from comity.tlog.policy import parse_trust_policy
 from examples import verify_receipt as script
 from tests.parties import AURELIA, BOREALIA, MANIFESTS, MERIDIA, change_channel, change_terms
-from tests.receipts import OBJECTS, TERMS
+from tests.receipts import OBJECTS, TERMS, receipt
 from tests.signers import SeedSigner
 from tests.vectors.receipts.make import FOLDER, vectors
 
@@ -75,6 +76,29 @@ def test_a_receipt_says_who_gave_what_to_whom_under_which_terms_and_when() -> No
 
 def test_a_receipt_is_written_as_it_was_read() -> None:
     assert format_receipt(parse_receipt(GOOD)) == GOOD
+
+
+def test_a_receipt_without_its_terms_has_one_spelling() -> None:
+    made = receipt()
+    for terms in (made.terms, None, b'{"a":"\\",\\"terms\\":\\""}', b""):
+        data = format_receipt(replace(made, terms=terms))
+        assert parse_receipt(data).data == data
+        assert cut_terms(data) == format_receipt(replace(made, terms=None))
+
+
+def test_what_is_not_the_canonical_form_is_refused_however_it_is_read() -> None:
+    data = format_receipt(receipt())
+    for other in (
+        data.replace(b'":"', b'": "', 1),
+        b'{"salt":"",' + data[1:],
+        data.replace(b'"terms":"', b'"terms":null,"terms":"'),
+        data.replace(b'"leaf":"{', b'"leaf":"\\u007b'),
+        data + b" ",
+        data.replace(b'"proof":"', b'"proof":["').replace(b'","salt', b'"],"salt'),
+    ):
+        assert other != data
+        with pytest.raises(MalformedReceipt):
+            parse_receipt(other)
 
 
 def test_vectors_are_what_their_maker_makes() -> None:
