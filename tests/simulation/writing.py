@@ -124,7 +124,8 @@ class _Walk:
 
     def _pull(self) -> None:
         giver, name = self._random.sample(self._names, 2)
-        self.take("pull", by=name, from_=giver, lose=self._happens(0.1), limit=self._random.choice((1, 2, 5)))
+        lose, anew = self._happens(0.1), self._happens(0.3)
+        self.take("pull", by=name, from_=giver, lose=lose, anew=anew, limit=self._random.choice((1, 2, 5)))
 
     def _pull_along(self) -> None:
         for giver, name in zip(self._names, self._names[1:], strict=False):
