@@ -34,7 +34,7 @@ _PAGE_OBJECTS = 1_000
 _MAX_PAGES = 10_000
 _MAX_NEXT = 8_192
 _ANYHOW_BYTES = 1024 * 1024
-"""A page of up to so many is taken apart object by object, whatever stands in them: within a second, whoever made it."""
+"""A page of up to so many is taken apart object by object, whatever stands in them: that takes a second at most."""
 
 _MOST_OBJECTS = 1_000_000
 _NOTHING = b'{"objects":[]}'
@@ -201,7 +201,7 @@ def _read_page(answer: httpx.Response, url: str) -> _Page:
 def _open_envelope(data: bytes) -> tuple[dict[str, Json], Digest | None]:
     """What stands beside the objects of an envelope, and their digest, if any; an empty one has no list (§3.7).
 
-    What is in an object is not looked at here: a bad one spoils none beside it, and is refused by itself when it is read.
+    What is in an object is not looked at here: a bad one spoils none beside it, and is refused when it is read.
 
     Raises:
         MalformedError: not strict JSON, or no envelope.

@@ -171,7 +171,7 @@ def test_a_revocation_that_recalls_takes_it_back_from_who_was_given_it(folders: 
 
 
 def test_a_grant_that_has_run_out_lets_nothing_go_whatever_runs(folders: dict[str, Path]) -> None:
-    """Nobody pulls while it is good, and nothing of borealia runs when it ends: its end is seen by the next question."""
+    """Nobody pulls while it is good, and nothing of borealia runs when it ends: the next question sees its end."""
     with served(folders) as servers:
         pull(folders, B, A)
         servers[C].end(signal.SIGTERM)

@@ -497,16 +497,16 @@ BAD: dict[str, tuple[str, str]] = {
 def test_a_bad_object_is_listed_and_the_good_ones_beside_it_are_kept(
     world: World, node: Node, name: str, many: bool
 ) -> None:
-    """On a short page, and on one of 300 kilobytes; the place in the collection goes on, and what is bad is named once."""
+    """On a short page, and on one of 300 kilobytes; the place in the collection goes on; what is bad is named once."""
     data, said = BAD[name]
     values = [make_object(f"a{number}", more={"description": "x" * 400}) for number in range(300 if many else 1)]
     with serve_taxii(TaxiiServer()) as server:
         text = ",".join([data, *map(json.dumps, values)])
-        date = {"X-TAXII-Date-Added-Last": "2026-01-01T00:00:00.000000Z"}
+        date: dict[str, Any] = {"X-TAXII-Date-Added-Last": "2026-01-01T00:00:00.000000Z"}
         server.answer = lambda handler, _: say(handler, f'{{"objects":[{text}]}}'.encode(), **date)
         follow_source(world, server.url)
         drawn, again = draw(node), draw(node)
-    assert (ids(node), len(drawn.bad)) == (sorted(value["id"] for value in values), 1)
+    assert (ids(node), len(drawn.bad)) == (sorted(str(value["id"]) for value in values), 1)
     assert (again.added, len(again.bad)) == ([], 1)
     ((reason, count),) = [(item.reason, item.count) for item in sources.list_withheld(node, "north")]
     assert (reason, count) == ("bad", 2)

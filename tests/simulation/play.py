@@ -41,7 +41,7 @@ class Stage:
         return outcome
 
     def end(self) -> None:
-        """Everything healed and delivered; whoever may get something gets it, and all dates pass; all of it is checked."""
+        """Everything healed and delivered; whoever may get something gets it; all dates pass; all of it is checked."""
         self.simulation.settle()
         self.invariants.check_end()
         self._pull_all({"limit": 100})

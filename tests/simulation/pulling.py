@@ -60,7 +60,9 @@ class Pulling(Nodes):
             if item.refused is not None:
                 kept = {page.part for page in list_refused_pages(node) if page.giver == giver}
                 part = item.refused.facts["part"]
-                assert part in kept or step.get("fault"), f"SHOWN: {name} has kept nothing of the {part} that it refused of {giver}"
+                assert part in kept or step.get("fault"), (
+                    f"SHOWN: {name} has kept nothing of the {part} that it refused of {giver}"
+                )
                 return f"refused: {item.refused.detail}"
         failed = [item.failed.detail for item in pulled if item.failed is not None]
         return f"failed: {failed[0]}" if failed and not wire.lose else None
@@ -70,7 +72,7 @@ class Pulling(Nodes):
         real = receive.receive_shown
 
         def take(node: Node, data: bytes, received: receive.Received, shown: Shown) -> Intake:
-            listed = {(item.id, item.version): item.digest for item in shown.verified.objects}
+            listed = {(item.id, item.version): item.digest or Digest("") for item in shown.verified.objects}
             versions = tuple(listed)
             echoed = self._find_echoed(wire.recipient, versions, received.giver)
             intake = real(node, data, received, shown)
