@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a giver that cheats answers: pages, receipts and proofs that are not what its node gave, or no such thing at all.
+"""What a giver that cheats answers: pages, receipts and proofs that its node did not give, or no such thing at all.
 
 Each takes what was asked and what its node would answer, and gives what it answers. One that leaves the answer as it is
 does not cheat this time.

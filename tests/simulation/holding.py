@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from comity.agreement.work import WorkKind
-from comity.ids import Digest, Instant
+from comity.ids import Digest
 from comity.letters.consent import ConsentGrant, ConsentRequest, ConsentRevocation
 from comity.letters.letter import Letter
 from comity.letters.recall import Recall

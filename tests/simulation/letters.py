@@ -96,9 +96,7 @@ class Writing(Nodes):
         if not sent:
             return "refused: nothing is granted"
         grant, back = _pick(step, sent).letter.digest, bool(step.get("back"))
-        return _say(
-            carry_out(lambda by: consent.revoke_consent(node, grant, reason=None, takes_back=back, by=by))
-        )
+        return _say(carry_out(lambda by: consent.revoke_consent(node, grant, reason=None, takes_back=back, by=by)))
 
     def _question(self, step: Step) -> str | None:
         """A request for information, under an agreement that is in force, perhaps about an object."""
@@ -120,9 +118,7 @@ class Writing(Nodes):
             return "refused: nothing is asked"
         digest, declines = request.letter.digest, bool(step.get("decline"))
         return _say(
-            carry_out(
-                lambda by: requests.answer_request(node, digest, text="In June.", declines=declines, by=by)
-            )
+            carry_out(lambda by: requests.answer_request(node, digest, text="In June.", declines=declines, by=by))
         )
 
     def _choose(self, step: Step, kind: LetterKind, *, sent: bool) -> StoredLetter | None:
@@ -227,7 +223,8 @@ def _find_object(step: Step) -> ObjectId:
 
 def _pick(step: Step, found: Sequence[StoredLetter]) -> StoredLetter:
     """One of them, counted from the oldest."""
-    return sorted(found, key=lambda stored: stored.position)[step.get("pick", 0) % len(found)]
+    place: int = step.get("pick", 0) % len(found)
+    return sorted(found, key=lambda stored: stored.position)[place]
 
 
 def _say(done: Any) -> str | None:  # noqa: ANN401 (what an act gives)

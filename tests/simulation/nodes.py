@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from comity.agreement.people import Role
-from comity.agreement.recognition import Refusal
 from comity.errors import ComityError
 from comity.ids import AgreementId, Digest, Instant, ObjectId
 from comity.letters.letter import Letter
 from comity.node.node import Node, open_node
 from comity.node.people import Actor, Waiting
-from comity.node.recording import Recorded
 from comity.node.standing import Dossier, find_agreement
 from tests.simulation.drafts import HOUR, POLICIES
 from tests.simulation.pulls import Given, Pull, Take
@@ -65,7 +65,7 @@ class Nodes:
     heads: dict[str, list[bytes]] = field(default_factory=dict)
     # Who gives what it may not, or not as it says; and the letters that no node has sent.
     cheaters: set[str] = field(default_factory=set)
-    replayed: dict[tuple[str, str, str], Any] = field(default_factory=dict)
+    replayed: dict[tuple[str, str, str], httpx.Response] = field(default_factory=dict)
     mislabelled: set[str] = field(default_factory=set)
     forged_letters: dict[Digest, str] = field(default_factory=dict)
     # Letters as they were said and taken, by their bytes alone.
@@ -165,7 +165,7 @@ class Nodes:
         )
 
 
-def carry_out(act: Callable[[Actor], Any]) -> Recorded | Refusal | Any:  # noqa: ANN401 (what the act gives)
+def carry_out(act: Callable[[Actor], Any]) -> Any:  # noqa: ANN401 (what the act gives)
     """What becomes of an act by the liaison and, where it takes two, the legal officer."""
     done = act(Actor(person=PEOPLE[Role.LIAISON]))
     if isinstance(done, Waiting):

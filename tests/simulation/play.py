@@ -41,18 +41,22 @@ class Stage:
         return outcome
 
     def end(self) -> None:
-        """Everything healed and delivered; whoever may get something gets it, and all dates pass; all of it is checked."""
+        """Everything healed and delivered; whoever may get something gets it; all dates pass; all of it is checked."""
         self.simulation.settle()
         self.invariants.check_end()
-        for giver in self.simulation.names:
-            for name in self.simulation.names:
-                if name != giver:
-                    outcome = self.take({"do": "pull", "by": name, "from": giver, "limit": 100})
-                    self.invariants.check_live(giver, name, outcome)
+        self._pull_all({"limit": 100})
         # Longer than people have to decide what becomes of what was recalled, and than any grant is good.
         self.take({"do": "advance", "hours": 16 * 24})
         self.simulation.settle()
+        self._pull_all({"limit": 100, "anew": True})
         self.invariants.check_over()
+
+    def _pull_all(self, words: Step) -> None:
+        for giver in self.simulation.names:
+            for name in self.simulation.names:
+                if name != giver:
+                    outcome = self.take({"do": "pull", "by": name, "from": giver, **words})
+                    self.invariants.check_live(giver, name, outcome)
 
 
 @contextmanager

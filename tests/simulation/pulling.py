@@ -3,7 +3,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from unittest.mock import patch
 
 import httpx
@@ -33,6 +33,7 @@ class Pulling(Nodes):
     def _pull(self, step: Step) -> str | None:
         """Every channel that the record of `by` knows, page by page; `lose` loses the answers on their way.
 
+        `anew` asks for everything from the beginning, as a node does that was restored.
         With `cheat` the giver answers as that cheat says; what was cheated with must not be taken in.
         """
         giver, name = step["from"], step["by"]
@@ -51,26 +52,31 @@ class Pulling(Nodes):
             is_true=step.get("cheat") in TRUE,
             twin=twin,
         )
-        pulled = self.ask_giver(node, giver, wire)
+        targets = plan_pull(node, PartyId(giver))
+        if step.get("anew"):
+            targets = [replace(target, added_after=None) for target in targets]
+        pulled = self.ask_giver(node, targets, wire)
         for item in pulled:
             if item.refused is not None:
                 kept = {page.part for page in list_refused_pages(node) if page.giver == giver}
                 part = item.refused.facts["part"]
-                assert part in kept or step.get("fault"), f"SHOWN: {name} has kept nothing of the {part} that it refused of {giver}"
+                assert part in kept or step.get("fault"), (
+                    f"SHOWN: {name} has kept nothing of the {part} that it refused of {giver}"
+                )
                 return f"refused: {item.refused.detail}"
         failed = [item.failed.detail for item in pulled if item.failed is not None]
         return f"failed: {failed[0]}" if failed and not wire.lose else None
 
-    def ask_giver(self, node: Node, giver: str, wire: Wire) -> list[peers.Pulled]:
-        targets = plan_pull(node, PartyId(giver))
+    def ask_giver(self, node: Node, targets: list[Target], wire: Wire) -> list[peers.Pulled]:
+        """What the pull brought; what is taken in is noted, and is nothing that was cheated with."""
         real = receive.receive_shown
 
         def take(node: Node, data: bytes, received: receive.Received, shown: Shown) -> Intake:
-            listed = {(item.id, item.version): item.digest for item in shown.verified.objects}
+            listed = {(item.id, item.version): item.digest or Digest("") for item in shown.verified.objects}
             versions = tuple(listed)
             echoed = self._find_echoed(wire.recipient, versions, received.giver)
             intake = real(node, data, received, shown)
-            assert not wire.touched, f"SHOWN: {wire.recipient} took in a page that {giver} had cheated with"
+            assert not wire.touched, f"SHOWN: {wire.recipient} took in a page that {wire.giver} had cheated with"
             self._note_pull(wire, targets, received, intake, listed, echoed=echoed)
             return intake
 

@@ -6,6 +6,7 @@ answers to nothing, there would be nine in ten otherwise.
 """
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from random import Random
 from typing import Any
 
@@ -69,7 +70,10 @@ class _Walk:
         return self._simulation.names
 
     def take(self, do: str, **step: Any) -> str:  # noqa: ANN401 (whatever JSON holds)
-        plain = {"do": do, **{key.rstrip("_"): value for key, value in step.items() if value is not None and value is not False}}
+        plain = {
+            "do": do,
+            **{key.rstrip("_"): value for key, value in step.items() if value is not None and value is not False},
+        }
         if do in {"recall", "ask", "grant", "revoke", "pull", "keep"} and self._happens(0.08):
             plain |= {"fault": self._random.choice(("not done", "done")), "spared": self._random.choice((0, 0, 1))}
         return self._stage.take(plain)
@@ -85,7 +89,7 @@ class _Walk:
             self._steps += [(7, self._cheat), (5, self._forge), (2, self._lie)]
         for name in names[:2]:
             self.take("add", by=name, name="n1")
-        pairs = list(zip(names, names[1:], strict=False))
+        pairs = list(pairwise(names))
         across = [(giver, name) for giver in names for name in names if giver != name and (giver, name) not in pairs]
         for place, pair in enumerate(pairs + random.sample(across, min(2, len(across)))):
             self._sign(pair, f"p{place}")
@@ -124,10 +128,11 @@ class _Walk:
 
     def _pull(self) -> None:
         giver, name = self._random.sample(self._names, 2)
-        self.take("pull", by=name, from_=giver, lose=self._happens(0.1), limit=self._random.choice((1, 2, 5)))
+        lose, anew = self._happens(0.1), self._happens(0.3)
+        self.take("pull", by=name, from_=giver, lose=lose, anew=anew, limit=self._random.choice((1, 2, 5)))
 
     def _pull_along(self) -> None:
-        for giver, name in zip(self._names, self._names[1:], strict=False):
+        for giver, name in pairwise(self._names):
             self.take("pull", by=name, from_=giver, limit=5)
 
     def _add(self) -> None:

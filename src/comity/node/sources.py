@@ -12,7 +12,7 @@ A page, what it withheld and the place in the collection are one act: a crash le
 import os
 import stat
 from base64 import b64encode
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
@@ -21,7 +21,7 @@ from comity.agreement.receiving import ReceiptTerms, convert_receipt_terms, pars
 from comity.agreement.recognition import Refusal
 from comity.canonical import Json, parse_signed_json, sha256_digest
 from comity.errors import ConfigError, ConflictError, MalformedRequest, NotFoundError
-from comity.ids import Instant, parse_party_id
+from comity.ids import Instant, ObjectId, parse_party_id
 from comity.intake.records import Unread
 from comity.node.audiences import NO_AUDIENCES, Audiences
 from comity.node.follow import Followed
@@ -34,10 +34,11 @@ from comity.release.disclosure import EntryType, format_source_content
 from comity.release.receiving import find_unfit, restrict_received
 from comity.stix.labels import make_tags
 from comity.stix.markings import read_markings
-from comity.stix.objects import BundleReading, find_statements
-from comity.store import Transaction, objects, parties, pulls, sources
+from comity.stix.objects import BadObject, BundleReading, find_statements
+from comity.store import Transaction, objects, parties, pulls, sources, statuses
 from comity.store.objects import Holding
 from comity.store.sources import MISP, TAXII, StoredSource, WithheldThere
+from comity.store.statuses import Unkept
 
 __all__ = [
     "MISP",
@@ -64,6 +65,9 @@ SCHEMES = ("basic", "bearer")
 _MAX_SOURCES = 256
 _MAX_CREDENTIAL = 4_096
 _MAX_SHOWN = 300
+_MOST_BAD = 1_000
+"""Bad objects of a source that are listed one by one; beyond that they are counted."""
+
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -226,6 +230,7 @@ def receive_from_source(
         )
         if bad := [*read.checked.bad, *intake.bad]:
             withheld["bad"] = len(bad), f"{bad[-1].id or bad[-1].where}: {bad[-1].detail}"[:_MAX_SHOWN]
+            _note_bad(act, source, bad, versions=read.versions)
         sources.add_withheld(act.transaction, stored.name, withheld, now=act.now)
         if intake.added:
             pulls.note_taken(act.transaction, name_source(stored.name), stored.collection, now=act.now)
@@ -274,6 +279,28 @@ def _withhold(
         places=tuple([bundle.places[index] for index in kept]),
     )
     return replace(read, checked=checked), withheld
+
+
+def _note_bad(act: Act, source: Source, bad: Sequence[BadObject], *, versions: Mapping[int, str]) -> None:
+    """List each bad object once, with why, for this party's people; of a source that has too many the first ones."""
+    terms = source.terms
+    listed = statuses.list_unkept(act.transaction, limit=_MOST_BAD)
+    known = {(item.id, item.version, item.reason) for item in listed if item.giver == terms.originator}
+    for item in bad:
+        name, version = item.id or ObjectId(""), versions.get(item.index, "")
+        reason = f"{item.where}: {item.detail}"[:_MAX_SHOWN] if item.id is None else item.detail[:_MAX_SHOWN]
+        if (name, version, reason) not in known and len(known) < _MOST_BAD:
+            known.add((name, version, reason))
+            entry = Unkept(
+                at=act.now,
+                giver=terms.originator,
+                terms=terms.hash,
+                channel=source.stored.collection,
+                id=name,
+                version=version,
+                reason=reason,
+            )
+            statuses.add_unkept(act.transaction, entry)
 
 
 def _find(transaction: Transaction, name: str) -> StoredSource:
