@@ -23,7 +23,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from comity.canonical import OBJECT_LIMITS, Json, canonical_bytes, parse_json, sha256_digest
-from comity.errors import MalformedError, MalformedFile, MalformedJson, MalformedRequest
+from comity.errors import MalformedError, MalformedFile, MalformedJson, MalformedRequest, NotFoundError
 from comity.ids import Digest, Instant, ObjectId, PersonId, parse_object_id
 from comity.intake.cutting import Cutter
 from comity.intake.formats import HEAD_BYTES, Format, recognise_format
@@ -52,6 +52,7 @@ __all__ = [
     "Remark",
     "Taken",
     "TakenFile",
+    "find_file",
     "list_files",
     "list_origins",
     "list_remarks",
@@ -153,6 +154,20 @@ def list_files(node: Node, *, last: int) -> list[TakenFile]:
     """The last files that were taken in, or are being, oldest first."""
     with node.store.read() as transaction:
         return files.list_files(transaction, limit=last)
+
+
+def find_file(node: Node, prefix: str) -> tuple[TakenFile, list[Remark]]:
+    """A file by its number, or the beginning of its digest, and what people have to know of it.
+
+    Raises:
+        NotFoundError: there is none, or several files begin so.
+    """
+    with node.store.read() as transaction:
+        found = files.find_files(transaction, prefix)
+        if len(found) != 1:
+            many = "several files begin" if found else "no file that was taken in begins"
+            raise NotFoundError(f"{many} with {prefix[:80]!r}; `comity object files` lists them")
+        return found[0], files.list_remarks(transaction, found[0].number)
 
 
 def list_remarks(node: Node, number: int) -> list[Remark]:

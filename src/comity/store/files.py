@@ -17,6 +17,7 @@ __all__ = [
     "add_remarks",
     "count_of_file",
     "find_file",
+    "find_files",
     "link_objects",
     "list_files",
     "list_origins",
@@ -28,6 +29,8 @@ __all__ = [
 
 MOST_REMARKS = 1_000
 """Kept of each file: who has more of them corrects the file, and adds it again."""
+
+_MOST_DIGITS = 15
 
 _COLUMNS = (
     "number, act, digest, name, bytes, format, taken_by, retrieved_at, facts, records, position, added, known, unread,"
@@ -97,6 +100,18 @@ def find_file(transaction: Transaction, act: Digest) -> TakenFile | None:
     """The file of which just this was asked, if any."""
     row = transaction.row(f"SELECT {_COLUMNS} FROM file WHERE act = ?", (act,))
     return None if row is None else _build(row)
+
+
+def find_files(transaction: Transaction, prefix: str) -> list[TakenFile]:
+    """The file of that number, or else those whose digest begins so."""
+    if prefix.isascii() and prefix.isdigit() and len(prefix) <= _MOST_DIGITS:
+        rows = transaction.rows(f"SELECT {_COLUMNS} FROM file WHERE number = ?", (int(prefix),))
+        if rows:
+            return [_build(row) for row in rows]
+    rows = transaction.rows(
+        f"SELECT {_COLUMNS} FROM file WHERE substr(digest, 1, ?) = ? ORDER BY number LIMIT 2", (len(prefix), prefix)
+    )
+    return [_build(row) for row in rows]
 
 
 def list_files(transaction: Transaction, *, limit: int) -> list[TakenFile]:
