@@ -4,19 +4,19 @@ r"""Pure: which format a file is in, told from how it begins; what could be two 
     recognise_format(b'{"type":"bundle","spec_version":"2.0","id":"bundle--…","objects":[…', "feed.json")
         is Format.STIX_20
     recognise_format(b"name;reference\nAshfall Column;QDe.901\n", "list.csv") is Format.CSV
-    recognise_format(b"name;reference\nAshfall Column;QDe.901\n", "list") raises MalformedRequest, where "--format"
+    recognise_format(b"name;reference\nAshfall Column;QDe.901\n", "list") raises MalformedFile, where "--format"
 
 What the name of a file ends in settles a doubt between formats that its content admits, and never overrules it. Whether
 the rest of the file is as it begins, the reader of the format says.
 """
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from comity.errors import MalformedRequest
+from comity.errors import MalformedFile, MalformedRequest
 
 __all__ = ["HEAD_BYTES", "Format", "parse_format", "recognise_format"]
 
@@ -102,12 +102,12 @@ def recognise_format(data_head: bytes, name: str, *, among: Collection[Format] =
     `among` are those that are possible by what else is known: who gives a mapping has a table.
 
     Raises:
-        MalformedRequest: it could be in several formats, or in none; `where` is "--format", which settles it.
+        MalformedFile: it could be in several formats, or in none; `where` is "--format", which settles it.
     """
     found = [one for one in Format if one in among and one in _find_candidates(data_head[:HEAD_BYTES])]
     shown = name[-_SHOWN:]
     if not found:
-        raise MalformedRequest(
+        raise MalformedFile(
             f"{shown!r} is in no format that is known here, by how it begins; known are"
             f" {', '.join(one.value for one in Format)}: if it is in one of them all the same, say --format",
             where="--format",
@@ -115,7 +115,7 @@ def recognise_format(data_head: bytes, name: str, *, among: Collection[Format] =
     if len(found) > 1:
         said = _ENDINGS.get(name.rpartition(".")[2].lower()) if "." in name else None
         if said not in found:
-            raise MalformedRequest(
+            raise MalformedFile(
                 f"{shown!r} could be {' or '.join(one.value for one in found)}, by how it begins and what it is called;"
                 f" say which by --format {found[0].value}, or name it so that it ends in .{found[0].value}",
                 where="--format",
@@ -212,7 +212,7 @@ def _find_markup(head: bytes) -> frozenset[Format]:
 
 
 def _find_text(head: bytes) -> frozenset[Format]:
-    """Any text can be an article; a table is one whose first lines have as many separators."""
+    """Any text can be an article; a table is one in which most lines have as many separators."""
     text = _decode(head)
     if text is None or not text.strip():
         return frozenset()
@@ -240,6 +240,7 @@ def _decode(head: bytes) -> str | None:
     return None
 
 
-def _has_columns(lines: Collection[str], separator: str) -> bool:
-    counts = {_QUOTED.sub("", line).count(separator) for line in lines}
-    return len(counts) == 1 and counts != {0}
+def _has_columns(lines: Sequence[str], separator: str) -> bool:
+    """Whether the first line has separators, and most of the others as many; a ragged row makes a table no article."""
+    counts = [_QUOTED.sub("", line).count(separator) for line in lines]
+    return bool(counts) and counts[0] > 0 and 2 * counts.count(counts[0]) > len(counts)

@@ -11,7 +11,7 @@ STIX identities have no aliases, documents, nationalities or dates of birth. The
 a field of its own (docs/spec/intake.md). Nothing here is a tag: nobody is selected by them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
 from comity.canonical import Json
@@ -45,11 +45,11 @@ LISTING_FIELDS: Final = (
 """Every field, in the order in which it is written."""
 
 
-def make_listing(fields: Mapping[str, Json | Sequence[Json]]) -> dict[str, Json]:
+def make_listing(fields: Mapping[str, Json]) -> dict[str, Json]:
     """The extensions of an object, with the fields that say something."""
     said: dict[str, Json] = {"extension_type": "property-extension"}
     for name in LISTING_FIELDS:
         value = fields.get(name)
         if value:
-            said[name] = [*value] if isinstance(value, list | tuple) else value  # type: ignore[assignment]
+            said[name] = value
     return {LISTING_EXTENSION: said}
