@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pure: what a reader of a foreign format gives: records that became objects, and those that did not."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 __all__ = ["Converted", "Record", "Unread"]
 
@@ -31,7 +32,11 @@ class Unread:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Converted:
-    """A file, or a part of it: what was read, and what was not; one bad record takes no good one with it."""
+    """A file, or a part of it: what was read, and what was not; one bad record takes no good one with it.
+
+    `facts` are what the file says of itself, as `list_version`: they go on record with the file, and with no object.
+    """
 
     records: tuple[Record, ...]
     unread: tuple[Unread, ...] = ()
+    facts: Mapping[str, str] = field(default_factory=dict)

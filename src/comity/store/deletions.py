@@ -66,6 +66,7 @@ def delete_object(transaction: Transaction, item: StoredObject, stone: Tombstone
         ("body", "object"),
         ("arrival", "object"),
         ("came_back", "object"),
+        ("from_file", "object"),
         ("object", "pk"),
     ):
         transaction.run(f"DELETE FROM {table} WHERE {column} = ?", (item.pk,))

@@ -50,6 +50,8 @@ OPERATIONS: Mapping[str, Operation] = {
     "person.renew": people.renew,
     "approvals": people.list_pending,
     "object.add": objects.add,
+    "object.files": objects.list_files,
+    "object.file": objects.show_file,
     "object.show": objects.show,
     "object.unkept": objects.list_unkept,
     "explain": objects.explain,
