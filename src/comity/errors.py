@@ -13,6 +13,7 @@ each hold the one table that translates.
     │  ├─ MalformedTerms         not an agreement document
     │  ├─ MalformedManifest      not a party manifest
     │  ├─ MalformedMessage       not a message of one node to another
+    │  ├─ MalformedArticle       not an article whose text can be read
     │  ├─ MalformedNote          not a signed note or checkpoint
     │  ├─ MalformedPolicy        not a trust policy for logs and witnesses
     │  ├─ MalformedReceipt       not a receipt for a disclosure
@@ -57,6 +58,7 @@ __all__ = [
     "DigestMismatch",
     "Expired",
     "LogMismatch",
+    "MalformedArticle",
     "MalformedError",
     "MalformedFile",
     "MalformedJson",
@@ -148,6 +150,12 @@ class MalformedNote(MalformedError):
     """Not a signed note or checkpoint (C2SP signed-note, tlog-checkpoint)."""
 
     code = "malformed-note"
+
+
+class MalformedArticle(MalformedError):
+    """Not an article whose text can be read: of another format, damaged, empty, or over a bound."""
+
+    code = "malformed-article"
 
 
 class MalformedPolicy(MalformedError):
