@@ -39,7 +39,7 @@ def _list_changed(transaction: Transaction) -> Iterator[WorkItem]:
         if many and item.reviewed_at is None:
             yield WorkItem(
                 kind=WorkKind.LIST_CHANGED,
-                act=f"look at what changed, and whether terms and words still say what is meant: list review {item.list}",
+                act=f"see whether terms and words still say what is meant: list show, list review {item.list}",
                 why=f"version {item.version} of the list {item.list}: {len(changes.listed)} listed,"
                 f" {len(changes.delisted)} left, {len(changes.changed)} changed",
                 since=item.loaded_at,

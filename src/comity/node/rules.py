@@ -44,8 +44,8 @@ __all__ = [
     "StoredRules",
     "apply_rules",
     "end_rules",
+    "find_unfinished",
     "foresee_rules",
-    "has_unfinished",
     "list_rules",
     "resume_rules",
 ]
@@ -182,7 +182,7 @@ def resume_rules(node: Node, digest: Digest) -> Steps[None]:
         yield
 
 
-def has_unfinished(node: Node) -> tuple[Digest, ...]:
+def find_unfinished(node: Node) -> tuple[Digest, ...]:
     """The rule sets of which something is yet to be done."""
     with node.store.read() as transaction:
         listed = rulesets.list_rules(transaction)

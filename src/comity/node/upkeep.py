@@ -25,7 +25,9 @@ from comity.node.recall import recall_revoked
 from comity.node.recalled import settle_due
 from comity.node.recording import Recorded, draft_event, follow_up, is_confirmation_due, sign_event, summarise
 from comity.node.retraction import settle_retractions_due
+from comity.node.rules import find_unfinished, resume_rules
 from comity.node.standing import Dossier, list_dossiers, read_dossier
+from comity.node.steps import advance
 from comity.release.disclosure import parse_leaf
 from comity.store import logs
 
@@ -45,6 +47,8 @@ def keep_up(node: Node) -> tuple[Recorded, ...]:
     settle_due(node)
     settle_retractions_due(node)
     keep_grants(node)
+    for rules in find_unfinished(node):
+        advance(resume_rules(node, rules))
     _name_heads(node)
     now = node.clock()
     with node.store.read() as transaction:

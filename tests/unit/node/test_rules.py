@@ -22,8 +22,8 @@ from comity.node.rules import (
     Foreseen,
     apply_rules,
     end_rules,
+    find_unfinished,
     foresee_rules,
-    has_unfinished,
     resume_rules,
 )
 from comity.node.steps import advance, finish
@@ -168,7 +168,7 @@ def test_it_is_done_by_parts_and_goes_on_after_a_crash(world: World, monkeypatch
     finish(apply_rules(world.nodes[A], parse(), reason="case 12", by=world.actor(A)))
     steps = apply_rules(world.nodes[A], parse(), reason="case 12", by=world.actor(A, Role.LIAISON))
     turns = 0
-    while not has_unfinished(world.nodes[A]) or not any(words(world, name) for name in names):
+    while not find_unfinished(world.nodes[A]) or not any(words(world, name) for name in names):
         assert advance(steps) is None
         turns += 1
     steps.close()
@@ -176,7 +176,7 @@ def test_it_is_done_by_parts_and_goes_on_after_a_crash(world: World, monkeypatch
     assert 0 < sum(bool(words(world, name)) for name in names) < 5
     world.nodes[A].close()
     world.open(A)
-    (digest,) = has_unfinished(world.nodes[A])
+    (digest,) = find_unfinished(world.nodes[A])
     finish(resume_rules(world.nodes[A], digest))
     assert all(words(world, name) == {"national:ashfall", "IQ"} for name in names)
     assert len(world.read(B)) == 5
@@ -204,7 +204,8 @@ def test_names_on_a_list_say_its_subject_and_poor_aliases_say_nothing(world: Wor
             }
         ],
     }
-    text = 'format = "comity-rules/1"\nname = "listed"\n[[rules]]\nid = "on"\nwhy = "w"\n[rules.when]\nnamed_on = "national"'
+    head = 'format = "comity-rules/1"\nname = "listed"\n[[rules]]\nid = "on"\nwhy = "w"\n'
+    text = f'{head}[rules.when]\nnamed_on = "national"'
     add(world, "ASHFALL  Front", "AF", "Front of Ash")
     with pytest.raises(NotFoundError, match="no list national"):
         foresee(world, parse(text))
