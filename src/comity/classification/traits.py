@@ -31,10 +31,10 @@ _STEMS: Final = frozenset(
         " wahhab ahmadi ahmadiyya druze ismaili christian christlich chretien cristian catholic katholi protestant"
         " orthodox evangelical coptic kopten maronit assyrian jewish judaism judais judio judisch israelite yahudi"
         " hindu buddhis buddist yazidi yezidi jesidi zoroastr mormon jehovah atheis bahai sikhis mosque moschee"
-        " synagog hijab niqab burqa ramadan kosher believer religion religios confession"
+        " synagog hijab niqab burqa ramadan kosher believer religion religios"
         # Ethnicity.
-        " arabic arabian araber kurdish kurdistani kurden kurde chechen tschetschen ingush dagestan circassian turkmen"
-        " turkoman uyghur uighur romani gypsy gitano zigeuner sinti tatar pashtun pathan hazara baluch baloch berber"
+        " arabic arabian araber kurdish kurdistani kurden kurde chechen tschetschen ingush dagestani circassian turkmen"
+        " turkoman uyghur uighur gypsy gitano zigeuner sinti tatar pashtun pathan hazara baluch baloch berber"
         " amazigh tuareg fulani yoruba hutu tutsi tamil rohingya bengali punjabi slavic latino hispanic caucasian"
         " ethni racial tribal"
         # The same in other scripts, as `_fold` gives them.
@@ -50,14 +50,20 @@ _WORDS: Final = frozenset(
     re.findall(
         r"\S+",
         "jew jews juif juifs juive jude juden copt copts sikh sikhs shia shias shiah shii sufi sufis kurd kurds arab"
-        " arabs arabe arabes roma romas slav slavs hausa igbo tajik tajiks uzbek uzbeks race races tribe tribes"
+        " arabs arabe arabes roma romas romani slav slavs hausa igbo tajik tajiks uzbek uzbeks race races tribe tribes"
         " faith faiths sect sects church imam imams rabbi rabbis halal курд араб евр",
     )
 )
 """Whole words: too short to be told by their beginning."""
 
-_OTHER: Final = frozenset({"islamabad", "hinduja", "christiansand", "christianshavn", "tatarstan"})
-"""Words that begin like a stem and are the names of something else: of places, as a rule."""
+_OTHER: Final = frozenset(
+    re.findall(
+        r"\S+",
+        "balochistan baluchistan christiansand christianshavn dagestan hinduja ingushetia islamabad kurdistan latin"
+        " punjab tatarstan turkmenistan",
+    )
+)
+"""Words that begin like a stem, or lie in one, and name something else: places, as a rule."""
 
 _GENERIC: Final = frozenset(
     re.findall(
@@ -134,8 +140,10 @@ def _is_trait(token: str) -> bool:
 
 
 def _is_fragment(token: str) -> bool:
-    return len(token) >= _SHORTEST_FRAGMENT and any(
-        token in stem and len(stem) - len(token) <= _MISSING for stem in _STEMS
+    return (
+        len(token) >= _SHORTEST_FRAGMENT
+        and token not in _OTHER
+        and any(token in stem and len(stem) - len(token) <= _MISSING for stem in _STEMS)
     )
 
 
