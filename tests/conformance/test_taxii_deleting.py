@@ -41,9 +41,9 @@ class Site:
     paths: dict[str, str]
 
     def ask(
-        self, method: str, path: str, *, body: bytes = b"", who: str = "borealia", **headers: str
+        self, method: str, path: str, *, body: bytes = b"", who: str = "borealia", accept: str = TAXII
     ) -> httpx.Response:
-        sent = {**basic(who, self.secrets[who]), "Accept": TAXII, "Content-Type": TAXII, **headers}
+        sent = {**basic(who, self.secrets[who]), "Accept": accept, "Content-Type": TAXII}
         return httpx.request(method, f"{self.served.url}{path}", content=body, headers=sent, timeout=30)
 
     def post(self, *objects: dict[str, Any], who: str = "borealia") -> None:
@@ -51,9 +51,9 @@ class Site:
         answer = self.ask("POST", f"{self.paths[who]}objects/", body=body, who=who)
         assert answer.status_code == 202
 
-    def delete(self, name: str, query: str = "", *, who: str = "borealia", **headers: str) -> httpx.Response:
+    def delete(self, name: str, query: str = "", *, who: str = "borealia", accept: str = TAXII) -> httpx.Response:
         path = f"{self.paths[who]}objects/{object_id('report', name)}/{query}"
-        return self.ask("DELETE", path, who=who, **headers)
+        return self.ask("DELETE", path, who=who, accept=accept)
 
     def held(self, name: str) -> list[str]:
         """The versions of it that Aurelia holds, by day."""
@@ -164,7 +164,7 @@ def test_5_7_with_and_without_the_last_slash(site: Site) -> None:
 
 def test_1_6_8_another_accept_is_406(site: Site) -> None:
     site.post(make_object("accepted"))
-    assert site.delete("accepted", Accept="text/html").status_code == 406
+    assert site.delete("accepted", accept="text/html").status_code == 406
     assert site.held("accepted") == ["02"]
 
 

@@ -13,8 +13,8 @@ from comity.letters.letter import LETTER_TYPE, MAX_ABOUT, parse_letter, verify_l
 from comity.letters.recall import MAX_KEPT_REASON, MAX_VERSION, Change, Outcome, Recall, RecallAcknowledgement, Stage
 from comity.letters.request import Reply, ReplyOutcome, Request, Urgency
 from comity.node import consented, letterbox
-from comity.node.recalled import _PASSED_ON, DECISION_TIME
 from comity.node.requested import MAX_OPEN_REQUESTS
+from comity.node.withdrawal import DECISION_TIME, PASSED_ON
 from comity.signing import format_signed_document, sign_document
 from tests.parties import BOREALIA, MANIFESTS, MERIDIA, SIGNERS
 from tests.signers import NOW
@@ -80,4 +80,4 @@ def test_the_bounds_and_words_are_those_of_the_code() -> None:
     assert f"after {DECISION_TIME // 86_400_000_000} days" in TEXT
     assert f"{MAX_OPEN_REQUESTS} requests may wait" in TEXT
     spoken = " ".join(TEXT.split())
-    assert all(f"`{words}`" in spoken for words in _PASSED_ON.values())
+    assert all(f"`{words}`" in spoken for words in PASSED_ON.values())

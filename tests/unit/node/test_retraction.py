@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a partner wrote over TAXII it can take back: it stops, is told along, settled, on record; and nothing else is."""
+"""What a partner wrote over TAXII it can take back: it stops, is told on, settled, on record; and nothing else is."""
 
 import dataclasses
 import json
@@ -12,10 +12,11 @@ import pytest
 from comity.agreement.events import EventKind
 from comity.agreement.people import Role
 from comity.agreement.work import WorkKind
+from comity.canonical import sha256_digest
 from comity.errors import MalformedRequest, NotFoundError
 from comity.ids import Instant, ObjectId, PartyId, parse_instant
 from comity.letters.recall import Outcome
-from comity.node import receive, retention, retraction
+from comity.node import receive, retention, retraction, withdrawal
 from comity.node.accept import OverQuota, Status, accept_objects, list_write_collections
 from comity.node.audit import audit_folder
 from comity.node.delivery import expect_receipt
@@ -30,7 +31,7 @@ from comity.node.soundness import examine_folder
 from comity.node.upkeep import keep_up
 from comity.node.work import list_work
 from comity.release.delivery import verify_next
-from comity.store import retractions
+from comity.store import Transaction, retractions
 from tests.chains import introduce, pull_all, sign_onward
 from tests.worlds import World, make_object, object_id
 
@@ -291,6 +292,18 @@ def test_what_it_gave_under_another_agreement_stays(world: World) -> None:
     assert is_held(world)
 
 
+def test_what_another_party_of_the_same_agreement_gave_stays(world: World) -> None:
+    second = '[[channels]]\nid = "other"\ngiver = "meridia"\nreceivers = ["aurelia"]\ntypes = ["report"]\n'
+    second += (
+        'tlp_ceiling = "amber"\nsubjects = ["national:ashfall"]\nregions = ["IQ"]\nonward = "none"\nhistory = "all"'
+    )
+    world.sign_all(world.terms(giver=B, receivers=(A, D), channel_extra=second), proposer=B)
+    write(world, make_object("x"), giver=D)
+    assert take_back(world).versions == ()
+    assert is_held(world)
+    assert outcomes(take_back(world, giver=D)) == [Outcome.DELETED]
+
+
 def test_what_came_from_its_node_with_a_receipt_takes_a_letter(world: World) -> None:
     """A password is enough to write and to take back; what a node disclosed is recalled by what it signs."""
     sign(world)
@@ -397,11 +410,13 @@ def test_where_nothing_is_found_the_log_is_not_searched(world: World, monkeypatc
     sign_onward(world, D, A, listed=[C])
     write(world, make_object("x"), giver=D)
     assert X in world.read(C)
-    asked = list[object]()
-    find = retraction.find_given
-    monkeypatch.setattr(
-        retraction, "find_given", lambda transaction, wanted: asked.append(wanted) or find(transaction, wanted)
-    )
+    asked = list[withdrawal.Wanted]()
+
+    def find(transaction: Transaction, wanted: withdrawal.Wanted) -> list[withdrawal.Given]:
+        asked.append(wanted)
+        return withdrawal.find_given(transaction, wanted)
+
+    monkeypatch.setattr(retraction, "find_given", find)
     take_back(world)
     assert asked == [{}]
 
@@ -432,9 +447,7 @@ def test_the_audit_sees_a_retraction_that_is_not_in_the_log(world: World) -> Non
     write(world, make_object("x"))
     done = take_back(world)
     with world.nodes[A].store.write() as transaction:
-        retractions.add_retraction(
-            transaction, dataclasses.replace(done, name=retraction.sha256_digest(b"other"), versions=())
-        )
+        retractions.add_retraction(transaction, dataclasses.replace(done, name=sha256_digest(b"other"), versions=()))
     assert "is in no entry of the log" in findings(world)
 
 
