@@ -11,7 +11,7 @@ from comity.letters.bodies import LetterKind
 from comity.letters.consent import ConsentGrant, ConsentRefusal, ConsentRequest, ConsentRevocation
 from comity.letters.letter import LETTER_TYPE, MAX_ABOUT, parse_letter, verify_letter
 from comity.letters.recall import MAX_KEPT_REASON, MAX_VERSION, Change, Outcome, Recall, RecallAcknowledgement, Stage
-from comity.letters.request import Reply, ReplyOutcome, Request, Urgency
+from comity.letters.request import Reply, ReplyOutcome, Request, RequestWithdrawal, Urgency
 from comity.node import consented, letterbox
 from comity.node.requested import MAX_OPEN_REQUESTS
 from comity.node.withdrawal import DECISION_TIME, PASSED_ON
@@ -58,6 +58,8 @@ def test_the_bodies_are_those_of_the_code() -> None:
     assert set(re.findall(r"`([a-z]+)` \(", request["urgency"])) == {*Urgency}
     reply = read_rows("| `body` of a `reply` | |")
     assert reply.keys() == {field.name for field in fields(Reply)}
+    withdrawal = read_rows("| `body` of a `request-withdrawal` | |")
+    assert withdrawal.keys() == {field.name for field in fields(RequestWithdrawal)}
     assert {*ReplyOutcome} <= set(re.findall(r"`([a-z]+)`", reply["outcome"]))
     listed = TEXT.partition("`outcome` is ")[2].partition("**Verification**")[0]
     assert {*Outcome} <= set(re.findall(r"`([a-z]+)`", listed))
