@@ -93,7 +93,7 @@ def test_a_letter_says_what_was_said(kind: LetterKind) -> None:
         agreement=AgreementId(TERMS),
         terms=TERMS,
         at=NOW,
-        about=ABOUT,
+        about=() if kind is LetterKind.REQUEST_WITHDRAWAL else ABOUT,
         answers=ANSWERED if is_answer(kind) else None,
         body=BODIES[kind],
     )

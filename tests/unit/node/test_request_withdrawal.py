@@ -214,6 +214,15 @@ def write(world: World, sender: PartyId, draft: Draft) -> bytes:
     return make_letter(draft, sender=sender, at=node.clock(), nonce=bytes(16), signers=keys)
 
 
+def test_a_letter_of_another_kind_is_not_taken_back(world: World) -> None:
+    letter = withdraw(world, ask(world, agree(world))).letter
+    world.deliver()
+    body = RequestWithdrawal(request=letter.digest)
+    draft = Draft(body=body, to=A, agreement=letter.agreement, terms=letter.terms, about=())
+    with pytest.raises(NotFoundError):
+        take_letter(world.nodes[A], write(world, B, draft))
+
+
 def test_it_is_taken_though_its_sender_has_reached_the_bound(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     name = ask(world, agree(world))
     deliver_to(world, B)
