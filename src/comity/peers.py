@@ -17,6 +17,7 @@ from comity.canonical import OBJECT_LIMITS, parse_json
 from comity.errors import ComityError, MalformedError, MalformedRequest, PeerUnreachable, ReceiptRefused
 from comity.ids import Instant, ObjectId, PartyId, format_instant, parse_instant
 from comity.node.acknowledge import acknowledge, settle_acknowledgement
+from comity.node.allowance import check_allowance
 from comity.node.delivery import expect_receipt, keep_missing, keep_refused, say_uncounted
 from comity.node.follow import Target, make_token, plan_pull
 from comity.node.node import Node
@@ -135,6 +136,7 @@ async def pull(node: Node, giver: PartyId) -> list[Pulled]:
     Raises:
         NotFoundError, TransitionError: there is nothing to pull, and why.
         PeerUnreachable: the partner's node did not answer, or not in TAXII; pages taken in before are kept.
+        QuotaReached: it has brought in today as much as it may; so are those.
     """
     targets = plan_pull(node, giver)
     async with open_client(node) as client:
@@ -197,10 +199,8 @@ async def find_root(client: httpx.AsyncClient, node: Node, target: Target) -> st
         PeerUnreachable: the partner's node did not answer, or not in TAXII.
     """
     answer = await _get(client, node, target, f"{target.url}/taxii2/", most=_MAX_DISCOVERY_BYTES)
-    if answer.status_code != httpx.codes.OK:
-        raise PeerUnreachable(
-            f"{target.url} does not know this party (status {answer.status_code}); has {target.giver} pinned it?"
-        )
+    if (status := answer.status_code) != httpx.codes.OK:
+        raise PeerUnreachable(f"{target.url} does not know this party (status {status}); has {target.giver} pinned it?")
     try:
         discovery = parse_json(answer.content, limits=OBJECT_LIMITS)
         default = discovery.get("default") if isinstance(discovery, dict) else None
@@ -225,6 +225,7 @@ async def _pull_channel(
     reached = target.added_after
     try:
         for _ in range(_MAX_PAGES):
+            check_allowance(node, target.giver)
             async with room.enter() as hold:
                 url, parameters = name_page(target, root, reached)
                 answer = await _get(

@@ -11,6 +11,7 @@ from comity.agreement.channels import Channel
 from comity.errors import ConflictError
 from comity.ids import Digest, Instant, PartyId
 from comity.node.accept import note_unkept
+from comity.node.allowance import note_used
 from comity.node.delivery import RefusedPage, keep_shown
 from comity.node.ingest import Intake, join_intakes, read_in_steps, take_part
 from comity.node.node import Act, Node
@@ -77,6 +78,8 @@ def receive_page(node: Node, data: bytes, received: Received, *, shown: Shown | 
         note_unkept(act, checked, intake, giver=received.giver, terms=received.terms, channel=received.channel.id)
         if shown is not None and intake.outside:
             _keep_outside(act, received, shown, intake)
+        new = len(checked.good) - intake.known - len(intake.bad)
+        note_used(act, received.giver, size=len(data), objects=new)
         if received.added_after is not None:
             pulls.set_position(act.transaction, received.giver, received.collection, received.added_after, now=act.now)
     return join_intakes([intake], read.checked.bad)

@@ -21,7 +21,8 @@ from comity.agreement.recognition import Refusal
 from comity.canonical import Json, parse_signed_json, sha256_digest
 from comity.errors import ConfigError, ConflictError, MalformedRequest, NotFoundError
 from comity.ids import Instant, parse_party_id
-from comity.node.follow import Followed
+from comity.node.allowance import note_used
+from comity.node.follow import Followed, Progress
 from comity.node.ingest import Intake, join_intakes, read_in_steps, take_part
 from comity.node.node import Act, Node
 from comity.node.parts import Parts, ReadBundle
@@ -49,6 +50,7 @@ __all__ = [
     "list_withheld",
     "name_source",
     "read_authorization",
+    "read_progress",
     "receive_from_source",
 ]
 
@@ -192,6 +194,8 @@ def receive_from_source(node: Node, source: Source, data: bytes, *, position: In
         holding = Holding(originator=terms.originator, received_under=terms.hash, added_at=act.now)
         restrictions = restrict_received(terms, receiver=node.party)
         intake = take_part(act, Parts(read, most=None), holding=holding, tags=make_tags(), restrictions=restrictions)
+        new = len(read.checked.good) - intake.known - len(intake.bad)
+        note_used(act, name_source(stored.name), size=len(data), objects=new)
         if bad := [*read.checked.bad, *intake.bad]:
             withheld["bad"] = len(bad), f"{bad[-1].id or bad[-1].where}: {bad[-1].detail}"[:_MAX_SHOWN]
         sources.add_withheld(act.transaction, stored.name, withheld, now=act.now)
@@ -274,10 +278,14 @@ def _record(act: Act, stored: StoredSource, decided: Approved, *, followed: bool
     act.record(EntryType.SOURCE, content, terms=None, recipient=None, count=1)
 
 
+def read_progress(node: Node, stored: StoredSource) -> Progress:
+    """How it stands with the source."""
+    with node.store.read() as transaction:
+        return pulls.read_progress(transaction, name_source(stored.name), stored.collection)
+
+
 def _describe_followed(node: Node, source: Source) -> Followed:
     stored = source.stored
-    with node.store.read() as transaction:
-        progress = pulls.read_progress(transaction, name_source(stored.name), stored.collection)
     return Followed(
         giver=name_source(stored.name),
         agreement=stored.record,
@@ -285,6 +293,6 @@ def _describe_followed(node: Node, source: Source) -> Followed:
         channel=stored.collection,
         collection=stored.collection,
         position=stored.position,
-        progress=progress,
+        progress=read_progress(node, stored),
         closed=None,
     )
