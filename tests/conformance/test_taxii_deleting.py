@@ -219,12 +219,12 @@ def test_what_is_found_takes_no_longer_than_what_is_not(site: Site) -> None:
             begun = time.perf_counter()
             assert site.delete(f"{what} {number}").status_code == 200
             seconds.append(time.perf_counter() - begun)
-        assert min(seconds) >= 0.05
+        assert min(seconds) >= 0.25
         took[what] = statistics.median(seconds)
-    assert abs(took["timed"] - took["untimed"]) < 0.025, took
+    assert abs(took["timed"] - took["untimed"]) < 0.125, took
 
 
-@pytest.mark.parametrize(("seconds", "rest"), [(0.0, 0.05), (0.01, 0.04), (0.049, 0.001), (0.051, 0.049), (0.26, 0.04)])
+@pytest.mark.parametrize(("seconds", "rest"), [(0.0, 0.25), (0.01, 0.24), (0.249, 0.001), (0.251, 0.249), (1.26, 0.24)])
 def test_an_answer_is_given_at_the_end_of_a_step(seconds: float, rest: float) -> None:
     assert find_rest(seconds) == pytest.approx(rest)
 

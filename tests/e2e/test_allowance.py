@@ -51,7 +51,7 @@ def world(tmp_path: Path) -> Iterator[World]:
     made.close()
 
 
-def allow(node: Node, **much: int) -> None:
+def allow(node: Node, **much: Any) -> None:  # noqa: ANN401
     node.settings = replace(node.settings, follow=replace(node.settings.follow, **much))
 
 
