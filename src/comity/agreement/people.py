@@ -122,6 +122,7 @@ NEEDS: Mapping[str, Need] = {
     "recall": _RECALL,
     "request": _ASK,
     "reply": _ASK,
+    "withdraw-request": _ASK,
     "keep-recalled": _ONE,
     "drop-source": _STOP,
     "request-consent": _RECALL,

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from comity.canonical import Json, parse_signed_json
 from comity.errors import MalformedError, VerificationError
 from comity.ids import Digest, PartyId, format_instant, parse_instant
+from comity.letters.bodies import LetterKind
 from comity.letters.consent import ConsentGrant
 from comity.letters.letter import parse_letter, verify_kept_letter
+from comity.letters.request import RequestWithdrawal
 from comity.node.lineage import read_chain
 from comity.node.retractionaudit import RetractionAudit
 from comity.release.contents import parse_disclosure, parse_listing
@@ -112,6 +114,11 @@ class LetterAudit:
         says = (letter.to if kept.sent else letter.sender, letter.kind.value, letter.agreement, letter.terms)
         if says != (kept.party, kept.kind, kept.agreement, kept.terms):
             return "it is filed under something that it does not say"
+        if isinstance(letter.body, RequestWithdrawal):
+            asked = self._kept.get(letter.body.request)
+            filed = None if asked is None else (asked.sent, asked.party, asked.kind, asked.agreement)
+            if filed != (kept.sent, kept.party, LetterKind.REQUEST, kept.agreement):
+                return "it takes back what its sender has not asked under that agreement"
         return None
 
     def _note_recall(self, entry: ReplayedEntry, content: bytes) -> Iterator[str]:

@@ -97,6 +97,7 @@ TWICE = (
     " own_label, label, 99, current, added_at, first_seq FROM object WHERE pk = 2;"
     " INSERT INTO name_recent SELECT key, 99 FROM name_recent WHERE object = 2"
 )
+RETRACTION = "INSERT INTO retraction VALUES (1, 'x', 1, 'borealia', 'x', 'x', 'main', 'x', 'all', NULL)"
 LETTER = (
     "INSERT INTO letter VALUES (9, 'x', 1, 'borealia', 'recall', 'a', 'x', 'y', 'y', 'open', NULL, NULL, 'y', 1, x'00')"
 )
@@ -172,7 +173,7 @@ BREAKS = [
     ("UPDATE outbox SET envelope = x'00'", Check.RELATIONS, "not the event it names"),
     (LETTER, Check.RELATIONS, "its terms is not in terms"),
     (LETTER, Check.RELATIONS, "its answers is not in letter"),
-    (LETTER, Check.RELATIONS, "its because is not in letter"),
+    (LETTER, Check.RELATIONS, "its because is not in cause_on_record"),
     (LETTER, Check.RELATIONS, "its answered_by is not in letter"),
     (LETTER, Check.RELATIONS, "not in the outbox"),
     (LETTER, Check.RELATIONS, "1 letters, 0 entries"),
@@ -180,6 +181,10 @@ BREAKS = [
     ("INSERT INTO letter_object VALUES (9, 0, 'x', '1', 'x')", Check.RELATIONS, "letter_object 9 on x"),
     ("INSERT INTO recall_result VALUES ('x', 0, 'stopped', NULL, NULL)", Check.RELATIONS, "recall_result x"),
     ("INSERT INTO recalled VALUES ('x', 1, '1', 'x', 'withdraw', NULL, 'r', 'y', 1)", Check.RELATIONS, "recalled x"),
+    (RETRACTION, Check.RELATIONS, "its agreement is not in agreement"),
+    (RETRACTION, Check.RELATIONS, "its terms is not in terms"),
+    ("INSERT INTO retraction_version VALUES ('x', 0, 1, '1', 'x', 'stopped', NULL, NULL)",
+     Check.RELATIONS, "retraction_version x"),
     ("UPDATE manifest SET envelope = (SELECT envelope FROM manifest WHERE party = 'aurelia')",
      Check.SIGNATURES, "of borealia"),
     ("UPDATE party SET manifest = 'x' WHERE id = 'borealia'", Check.RELATIONS, "party borealia"),

@@ -114,6 +114,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "consent.list": consents.list_all,
     "consent.show": consents.show,
     "request.send": requests.send,
+    "request.withdraw": requests.withdraw,
     "request.answer": requests.answer,
     "request.list": requests.list_all,
     "request.show": requests.show,
