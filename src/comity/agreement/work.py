@@ -53,6 +53,7 @@ class WorkKind(StrEnum):
     REQUEST_TO_ANSWER = "request-to-answer"
     REQUEST_UNANSWERED = "request-unanswered"
     LIST_CHANGED = "list-changed"
+    NECESSITY_TO_DECIDE = "necessity-to-decide"
     SUBJECT_TO_DECIDE = "subject-to-decide"
     RULES_TO_APPLY = "rules-to-apply"
     ASSESSMENT_ENDS = "assessment-ends"

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from comity.agreement.work import WorkItem, WorkKind, start_notice
 from comity.ids import Instant, PartyId
+from comity.stix.labels import UNDECIDED
 from comity.store import Transaction, assessments, objects, rulesets, subjects
 
 __all__ = ["list_classification_work"]
@@ -13,6 +14,7 @@ __all__ = ["list_classification_work"]
 def list_classification_work(transaction: Transaction, own: PartyId, *, now: Instant) -> Iterator[WorkItem]:
     """What waits for people of this party."""
     yield from _list_questions(transaction)
+    yield from _list_undecided(transaction)
     yield from _list_changed(transaction)
     yield from _list_rules(transaction)
     yield from _list_ending(transaction, own, now=now)
@@ -30,6 +32,21 @@ def _list_questions(transaction: Transaction) -> Iterator[WorkItem]:
                 since=item.asked_at,
                 count=max(many, 1),
             )
+
+
+def _list_undecided(transaction: Transaction) -> Iterator[WorkItem]:
+    names = objects.find_marked(transaction, UNDECIDED)
+    if names:
+        held = objects.read_current(transaction, sorted(names)[:1])
+        first = min(names)
+        yield WorkItem(
+            kind=WorkKind.NECESSITY_TO_DECIDE,
+            act=f"decide whether it is strictly necessary to give it: necessity decide {first}; necessity list",
+            why=f"{len(names)} object{'' if len(names) == 1 else 's'} with data of a special category, or of a minor,"
+            " go to nobody until two people have decided",
+            since=held[first].added_at,
+            count=len(names),
+        )
 
 
 def _list_changed(transaction: Transaction) -> Iterator[WorkItem]:

@@ -32,9 +32,10 @@ from comity.intake.marking import TLP_WORDS
 from comity.intake.readers import Request, read_file
 from comity.node.files import CHUNK_BYTES, File, Watched
 from comity.node.groups import MOST_PLACE, MOST_REMARK, Gathering, Group, open_bundle, split_json
-from comity.node.ingest import PART_OBJECTS, Intake, join_intakes, read_in_steps, take_part
+from comity.node.ingest import PART_OBJECTS, Intake, join_intakes, take_part
 from comity.node.node import Act, Node
 from comity.node.parts import Parts
+from comity.node.reading import read_in_steps
 from comity.node.steps import Steps, finish
 from comity.release.receiving import make_unrestricted
 from comity.stix.objects import BadObject, BundleReading
@@ -361,7 +362,7 @@ class _Taking:
         )
 
     def _take(self, group: Group, reading: BundleReading, *, is_last: bool) -> Steps[None]:
-        read = yield from read_in_steps(reading)
+        read = yield from read_in_steps(reading, looks_at=self._node.clock())
         parts, intakes, told = Parts(read, most=PART_OBJECTS), list[Intake](), list[Bad]()
         while not parts.is_last():
             yield

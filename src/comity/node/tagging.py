@@ -6,6 +6,9 @@ say of it here (`store.tags`), so that a word can be taken off again and nothing
 this party both count alike. Of what another party gave, what is said here can only keep back (`classify_received`): its
 giver's words stay, whatever this party says, and its audience only shrinks.
 
+Data of a special category and minors mark an object of this party until people have decided that it is strictly
+necessary to give it (`node.necessity`): it goes to nobody before, whatever terms admit.
+
 A subject in question marks every object that is said to be about it, by whomever; no terms can name that marking.
 
 Every version of an object is labelled by the words on its id, those that come in later too (`Tagging`).
@@ -14,6 +17,7 @@ Every version of an object is labelled by the words on its id, those that come i
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
+from comity.classification.safeguards import MINOR
 from comity.classification.words import EVALUATION
 from comity.ids import Instant, ObjectId, PartyId
 from comity.node.relabel import foresee, relabel
@@ -21,6 +25,7 @@ from comity.stix.labels import (
     LAPSED,
     OVERFULL,
     QUESTIONED,
+    UNDECIDED,
     Label,
     Tags,
     classify_own,
@@ -28,13 +33,15 @@ from comity.stix.labels import (
     find_said,
     make_tags,
 )
-from comity.store import Transaction, assessments, objects, subjects, tags
+from comity.store import Transaction, assessments, necessity, objects, subjects, tags
 from comity.store.objects import StoredObject
 
 __all__ = [
     "Tagging",
     "find_plain",
+    "find_safeguarded",
     "foresee_labels",
+    "hold_undecided",
     "is_own",
     "join_words",
     "lapse",
@@ -47,6 +54,7 @@ Words = Mapping[ObjectId, Tags]
 """What this party says of objects, as far as terms can test it."""
 
 _NOTHING = make_tags()
+_NONE: frozenset[str] = frozenset()
 
 
 class Tagging:
@@ -56,14 +64,16 @@ class Tagging:
         self._own = own
         self._words = read_words(transaction, ids)
         self._questioned = subjects.read_questioned(transaction)
+        self._decided = necessity.read_decided(transaction, ids)
         self._said: dict[int, Tags] = {}
 
     def put(self, item: ObjectId, label: Label) -> Label:
         """The label that an object with `label` by itself has here."""
         words = self._words.get(item)
         if words is None and not self._questioned:
-            return label
-        return _compose(label, find_said(label), words or _NOTHING, own=self._own, questioned=self._questioned)
+            return hold_undecided(label, self._decided.get(item, _NONE), own=self._own)
+        made = _compose(label, find_said(label), words or _NOTHING, own=self._own, questioned=self._questioned)
+        return hold_undecided(made, self._decided.get(item, _NONE), own=self._own)
 
     def note(self, item: ObjectId, pk: int, label: Label) -> None:
         """The version is kept under that key; `label` is its own without the words of this party."""
@@ -74,7 +84,7 @@ class Tagging:
         """The label of a version that is held without what is said here."""
         said = tags.read_said(transaction, [pk]).get(pk)
         plain = label if said is None else classify_own(label, said, _NOTHING)
-        return replace(plain, markings=plain.markings - {QUESTIONED}) if plain != OVERFULL else plain
+        return replace(plain, markings=plain.markings - {QUESTIONED, UNDECIDED}) if plain != OVERFULL else plain
 
     def keep(self, transaction: Transaction) -> None:
         """Keep what was noted."""
@@ -141,6 +151,24 @@ def lapse(transaction: Transaction, *, now: Instant) -> int:
     return len(keys)
 
 
+def hold_undecided(label: Label, decided: frozenset[str], *, own: PartyId) -> Label:
+    """The label, marked where it has more than was `decided` on of what people have to decide on.
+
+    Of what another party gave, the terms that it came under and those that it goes under say all there is to say.
+    """
+    if label == OVERFULL or label.originators != {own}:
+        return label
+    asks = not find_safeguarded(label) <= decided
+    if not asks and UNDECIDED not in label.markings:
+        return label
+    return replace(label, markings=label.markings - {UNDECIDED} | ({UNDECIDED} if asks else set()))
+
+
+def find_safeguarded(label: Label) -> frozenset[str]:
+    """What of a label people have to decide on: special categories, and minors."""
+    return label.special_categories | (label.person_classes & {MINOR})
+
+
 def mark_lapsed(label: Label, expires_at: Instant | None, *, now: Instant) -> Label:
     """The label of a threat assessment that is good before `expires_at`; of what is none (None) its own."""
     if expires_at is None or now < expires_at or label == OVERFULL:
@@ -165,9 +193,14 @@ def _find(
     questioned: frozenset[str],
 ) -> dict[int, Label]:
     known = objects.read_labels(transaction, {item.own_label for item in held})
+    decided = necessity.read_decided(transaction, {item.id for item in held})
     return {
-        item.pk: _compose(
-            known[item.own_label], plain[item.pk], words.get(item.id, _NOTHING), own=own, questioned=questioned
+        item.pk: hold_undecided(
+            _compose(
+                known[item.own_label], plain[item.pk], words.get(item.id, _NOTHING), own=own, questioned=questioned
+            ),
+            decided.get(item.id, _NONE),
+            own=own,
         )
         for item in held
     }

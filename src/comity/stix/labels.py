@@ -48,10 +48,12 @@ __all__ = [
     "OVERFULL",
     "QUESTIONED",
     "RECALLED",
+    "UNDECIDED",
     "UNRESOLVED",
     "UNSPECIFIED",
     "Label",
     "Tags",
+    "add_safeguarded",
     "admit_to",
     "classify_own",
     "classify_received",
@@ -87,8 +89,16 @@ RECALLED: Final = "recalled"
 QUESTIONED: Final = "subject-in-question"
 """The marking of an object about a subject that left its list, until a person decides; no terms can name it."""
 
+UNDECIDED: Final = "necessity-undecided"
+"""The marking of data of a special category, or of a minor, until people decide; no terms can name it."""
+
 LAPSED: Final = "expired-assessment"
 """The marking of a threat assessment whose time has passed; no terms can name it."""
+
+_OURS: Final = frozenset(
+    {LAPSED, QUESTIONED, RECALLED, STATEMENT, UNDECIDED, UNRESOLVED, UNCHECKED, UNPARSABLE, "too-many-words"}
+)
+"""Words of markings that are no ids."""
 
 _TYPE = re.compile(r"[a-z0-9](?:[a-z0-9]|-(?!-)){1,248}[a-z0-9]", re.ASCII)
 _PROPERTY = re.compile(r"[A-Za-z0-9_-]{1,250}", re.ASCII)
@@ -281,6 +291,16 @@ def classify_received(label: Label, said: Tags, tags: Tags) -> Label:
     subjects = {said.subjects} | ({tags.subjects} if tags.subjects else set())
     regions = {said.regions} | ({tags.regions} if tags.regions else set())
     return _with_words(label, join_tags(said, tags), subjects, regions, (said.kinds or {UNSPECIFIED}) | tags.kinds)
+
+
+def add_safeguarded(label: Label, categories: frozenset[str], classes: frozenset[str]) -> Label:
+    """The label with these special categories and person classes besides; they only ever keep an object back."""
+    made = replace(
+        label,
+        special_categories=label.special_categories | categories,
+        person_classes=label.person_classes | classes,
+    )
+    return OVERFULL if label == OVERFULL or _is_overfull(made) else made
 
 
 def _with_words(label: Label, tags: Tags, subjects: _Groups, regions: _Groups, kinds: AbstractSet[str]) -> Label:
@@ -485,7 +505,7 @@ def _read_granular_marking(entry: Json, *, where: str) -> GranularMarking:
 
 
 def _is_marking_word(word: str) -> bool:
-    if word in {LAPSED, QUESTIONED, RECALLED, STATEMENT, UNRESOLVED, UNCHECKED, UNPARSABLE} | OVERFULL.markings:
+    if word in _OURS:
         return True
     prefix, _, marking = word.partition(":")
     return prefix == "unknown" and marking.startswith("marking-definition--") and _parses(parse_object_id, marking)

@@ -26,6 +26,7 @@ __all__ = [
     "add_objects",
     "count_objects",
     "find_about",
+    "find_marked",
     "find_objects",
     "intern_label",
     "read_body",
@@ -230,6 +231,16 @@ def find_about(transaction: Transaction, subjects: Collection[str]) -> frozenset
         "SELECT DISTINCT id FROM object WHERE own_label IN (SELECT label FROM label_word WHERE clause = 'subjects'"
         " AND word IN (SELECT value FROM json_each(?)))",
         (json.dumps([*subjects]),),
+    )
+    return frozenset(ObjectId(row[0]) for row in rows)
+
+
+def find_marked(transaction: Transaction, word: str) -> frozenset[ObjectId]:
+    """The objects of which the newest version is by itself marked with that word."""
+    rows = transaction.rows(
+        "SELECT id FROM object WHERE current = 1 AND own_label IN"
+        " (SELECT label FROM label_word WHERE clause = 'markings' AND word = ?)",
+        (word,),
     )
     return frozenset(ObjectId(row[0]) for row in rows)
 
