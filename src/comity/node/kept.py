@@ -20,13 +20,23 @@ from pathlib import Path
 
 from comity.canonical import sha256_digest
 from comity.errors import CorruptionError, MalformedNote
+from comity.ids import Instant
 from comity.node.node import Node
 from comity.signing import Role
 from comity.store import Transaction, parties, witness
 from comity.tlog.note import Checkpoint, VerifierKey, parse_checkpoint, parse_note
 from comity.tlog.witness import Seen
 
-__all__ = ["FOLDER", "find_unsound", "list_kept", "may_cosign", "read_greatest", "stop_cosigning", "write_kept"]
+__all__ = [
+    "FOLDER",
+    "find_stop",
+    "find_unsound",
+    "list_kept",
+    "may_cosign",
+    "read_greatest",
+    "stop_cosigning",
+    "write_kept",
+]
 
 FOLDER = "witnessed"
 
@@ -43,7 +53,7 @@ def may_cosign(transaction: Transaction, folder: Path, key: VerifierKey) -> bool
         OSError: they cannot be written.
     """
     name = key.public_key.hex()
-    if parties.read_meta(transaction, _STOPPED) == name:
+    if _find_stop(transaction, name) is not None:
         return False
     if parties.read_meta(transaction, _IN_USE) == name:
         return (folder / FOLDER).is_dir()
@@ -52,13 +62,30 @@ def may_cosign(transaction: Transaction, folder: Path, key: VerifierKey) -> bool
     return True
 
 
-def stop_cosigning(node: Node, transaction: Transaction) -> bool:
+def stop_cosigning(node: Node, transaction: Transaction, *, now: Instant) -> bool:
     """Let the node cosign nothing more by the witness key that it has; False where it has none."""
     signer = node.signers.get(Role.WITNESS)
     if signer is None:
         return False
-    parties.write_meta(transaction, _STOPPED, signer.public_key.hex())
+    parties.write_meta(transaction, _STOPPED, f"{signer.public_key.hex()} {now}")
     return True
+
+
+def find_stop(node: Node, transaction: Transaction, *, now: Instant) -> Instant | None:
+    """Since when this node cosigns nothing by the key that it has; None where it does, or has none."""
+    signer = node.signers.get(Role.WITNESS)
+    if signer is None:
+        return None
+    name = signer.public_key.hex()
+    stopped = _find_stop(transaction, name)
+    if stopped is None and parties.read_meta(transaction, _IN_USE) == name and not (node.folder / FOLDER).is_dir():
+        return now
+    return stopped
+
+
+def _find_stop(transaction: Transaction, key: str) -> Instant | None:
+    name, _, at = (parties.read_meta(transaction, _STOPPED) or "").partition(" ")
+    return Instant(int(at)) if name == key else None
 
 
 def read_greatest(transaction: Transaction, folder: Path, origin: str) -> Seen | None:

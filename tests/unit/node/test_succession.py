@@ -14,6 +14,7 @@ import pytest
 
 from comity import peers
 from comity.agreement.people import Role
+from comity.agreement.work import WorkKind
 from comity.errors import MalformedError, ReceiptRefused
 from comity.ids import Instant, PartyId
 from comity.node import succession
@@ -27,6 +28,7 @@ from comity.node.receipts import give_receipt
 from comity.node.recovery import Recovered, recover_folder
 from comity.node.soundness import examine_folder
 from comity.node.succession import receive_succession
+from comity.node.work import list_work
 from comity.release.delivery import Seen, verify_next
 from comity.release.receipt import Place, parse_receipt, read_place
 from comity.release.recovery import (
@@ -117,6 +119,10 @@ def test_what_was_lost_is_kept_and_the_rest_is_held_against_what_was_seen_of_it(
         ended = receipts.read_ended(transaction, GIVER)
     assert (lost.origin, lost.size, lost.held, lost.checkpoint) == (log, 4, 2, before.checkpoint)
     assert ended[log] == 2
+    (item,) = (item for item in list_work(node) if item.kind is WorkKind.LOG_LOST)
+    assert (item.party, item.count) == (GIVER, 2)
+    world.tick(31 * 86_400_000_000)
+    assert WorkKind.LOG_LOST not in {item.kind for item in list_work(node)}
     # The receipts of what was lost are set aside; the greatest head within what is left is the measure from here on.
     assert last(world) == 2
     assert node.store.row("SELECT COUNT(*) FROM receipt_set_aside") == (2,)
