@@ -143,9 +143,8 @@ def _watch(
     goes_on = first is not None and is_house(origin) and origin not in {first, last}
     is_told = origin in named
     return Watched(
-        keys=keys,
+        keys=keys if has_room else (),
         earlier=lambda: earlier,
-        has_room=has_room,
         previous=last if goes_on else None,
         start=read_greatest(transaction, folder, last) if goes_on and last is not None and not is_told else None,
         next=next_name,
