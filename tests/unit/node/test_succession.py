@@ -41,7 +41,7 @@ from comity.release.recovery import (
 )
 from comity.signing import Role as KeyRole
 from comity.signing import format_signed_document, parse_signed_document, sign_document
-from comity.store import receipts
+from comity.store import receipts, successions
 from comity.tlog.note import parse_checkpoint, parse_note
 from comity.tlog.origin import house_origin, next_origin
 from tests.served import Served
@@ -235,12 +235,12 @@ def take_all(world: World) -> None:
 # --- statements that were made up -------------------------------------------------------------------------------------
 
 
-def say(world: World, *ended: EndedLog, position: int = 0, token: bytes = b"\x01" * 8, previous: str = "") -> bytes:
+def say(world: World, *ended: EndedLog, position: int = 0, origin: str = house_origin(GIVER, b"\x01" * 8)) -> bytes:
     node = world.nodes["aurelia"]
     with node.store.read() as transaction:
         row = transaction.row("SELECT checkpoint FROM log_head WHERE log = 0 ORDER BY size DESC LIMIT 1")
     assert row is not None
-    recovery = Recovery(origin=house_origin(GIVER, token), previous=previous or node.origin, known=bytes(row[0]))
+    recovery = Recovery(origin=origin, previous=node.origin, known=bytes(row[0]))
     said = Succession(party=GIVER, recovery=recovery, position=position, at=Instant(world.now), logs=ended)
     signers = [node.signers[KeyRole.MANIFEST]]
     return format_signed_document(sign_document(SUCCESSION_TYPE, format_succession(said), signers))
@@ -314,6 +314,20 @@ def test_what_follows_a_log_of_a_relationship_is_one(world: World, follows: str)
         receive_succession(
             world.nodes["borealia"], say(world, EndedLog(origin=own_log(world), size=4, next=follows), position=1_000)
         )
+
+
+@pytest.mark.parametrize(("position", "held"), [(7, True), (3, True), (2, False)])
+def test_a_house_that_is_called_as_before_is_held_against_the_name_before(
+    world: World, position: int, held: bool
+) -> None:
+    """Statements that were on record when houses' logs were called as those of relationships still are."""
+    node, origin = world.nodes["borealia"], next_origin(GIVER, b"\x09" * 8)
+    before = Seen(size=3, root=bytes(32), checkpoint=b"x")
+    with node.store.write() as transaction:
+        receipts.write_seen(transaction, GIVER, "comity/aurelia", before, agreement=None, now=Instant(world.now))
+        envelope = say(world, position=position, origin=origin)
+        successions.add_succession(transaction, origin, party=GIVER, envelope=envelope, now=Instant(world.now))
+    assert expect_receipt(node, GIVER, 5).seen.get(origin) == (before if held else None)
 
 
 def test_a_log_is_named_once(world: World) -> None:

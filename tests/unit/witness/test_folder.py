@@ -151,6 +151,25 @@ def test_a_store_that_was_put_back_does_not_make_it_forget(folder: Path, tmp_pat
     witness.close()
 
 
+def test_a_store_that_was_put_back_does_not_make_it_forget_a_name(folder: Path, tmp_path: Path) -> None:
+    log, after = History(60), go_on(60, common=15)
+    witness = open_witness(folder)
+    assert ask(witness, log.request(0, 5))[0] == 200
+    witness.close()
+    shutil.copyfile(folder / "store.db", tmp_path / "copy")
+    witness = open_witness(folder)
+    assert ask(witness, after.request(5, 20))[0] == 200
+    witness.close()
+    for name in ("store.db-wal", "store.db-shm"):
+        (folder / name).unlink(missing_ok=True)
+    shutil.copyfile(tmp_path / "copy", folder / "store.db")
+    witness = open_witness(folder)
+    assert ask(witness, log.request(5, 18)) == (409, b"20\n")
+    assert ask(witness, log.request(5, 50))[0] == 422
+    assert ask(witness, after.request(20, 60))[0] == 200
+    witness.close()
+
+
 @pytest.mark.parametrize("lost", ["store.db", FOLDER])
 def test_without_what_it_has_cosigned_it_does_not_start_and_tells_nobody_to_put_it_back(
     folder: Path, lost: str
