@@ -105,8 +105,8 @@ LETTER = (
 
 RECEIPT = (
     "INSERT INTO receipt (giver, sequence, terms, at, received_at, arrived, data, origin, place, tree)"
-    " SELECT 'borealia', 1, 'x', 1, 1, 1, CAST(json_object('proof', 'c2sp.org/tlog-proof@v1' || char(10) || 'index 4' || char(10)"
-    " || char(10) || 'comity/b/01' || char(10) || '9' || char(10)) AS BLOB), '{}', {}, {}"
+    " SELECT 'borealia', 1, 'x', 1, 1, 1, CAST(json_object('proof', 'c2sp.org/tlog-proof@v1' || char(10)"
+    " || 'index 4' || char(10) || char(10) || 'comity/b/01' || char(10) || '9' || char(10)) AS BLOB), '{}', {}, {}"
 )
 """One that is kept under another place than its proof has."""
 SEEN = (
