@@ -40,6 +40,7 @@ from comity.release.redaction import redact
 from comity.release.said import find_unsaid
 from comity.replayed import Agreement, Held, Judged, Records, ReplayedEntry
 from comity.stix.labels import Label
+from comity.stix.markings import TLP_IDS
 
 __all__ = ["Replay"]
 
@@ -83,11 +84,15 @@ class _Progress:
 
 
 class _Decided(NamedTuple):
-    """What came of a page, for every disclosure of it up to the entry `until`, which purged something of it."""
+    """What came of a page, for every disclosure of it before something of it was purged or came from elsewhere.
+
+    The first by the entry `until`, the second at the time `at_most`, which still counts as before.
+    """
 
     problems: tuple[str, ...]
     open: tuple[str, ...]
     until: int
+    at_most: Instant
 
 
 @dataclass(slots=True)
@@ -270,11 +275,11 @@ class Replay:
         said = case.disclosure
         key = (terms.hash, channel.id, case.recipient, said.listing, case.grounds)
         decided = self._decided.get(key) if said.listing is not None else None
-        if decided is None or case.position >= decided.until:
+        if decided is None or case.position >= decided.until or case.leaf.at > decided.at_most:
             page = _Page(case, terms, channel, party=self._party, records=self._records)
             for place, item in enumerate(case.objects):
                 page.decide(place, item)
-            decided = _Decided(tuple(page.problems), tuple(dict.fromkeys(page.open)), page.until)
+            decided = _Decided(tuple(page.problems), tuple(dict.fromkeys(page.open)), page.until, page.at_most)
             if len(self._decided) >= _MOST_REMEMBERED:
                 self._decided.clear()
             self._decided[key] = decided
@@ -308,6 +313,8 @@ class _Page:
         self._deleted = records.find_deleted(missing) if missing else {}
         later = [stone.last for stone in self._deleted.values() if stone.last > case.position]
         self.until = min(later, default=_FOREVER)
+        came = [held.came_at for held in self._held.values() if held.came_at is not None]
+        self.at_most = min([at for at in came if at >= case.leaf.at], default=Instant(_FOREVER))
         grounds, joined = case.grounds, case.recipient not in terms.founders
         self._threshold = (
             Threshold() if grounds is None else find_threshold(channel.history, floor=grounds.floor, joined=joined)
@@ -366,6 +373,8 @@ class _Page:
             unsaid = "its bytes are no object" if held.said is None else find_unsaid(held.said, label)
             if held.digest != held.kept_as:
                 unsaid = "its bytes are not those of the digest that they are kept under"
+            if label.audience is None and item.id not in TLP_IDS and (held.came_at or _FOREVER) < self._case.leaf.at:
+                unsaid = "it had come from elsewhere before, and the label restricts it to nobody"
             if unsaid is not None:
                 self.problems.append(f"{item.id} {item.version}: {unsaid}")
 

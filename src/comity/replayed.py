@@ -45,7 +45,7 @@ class Held:
     """A version of an object that is held: when it came in, its label at present, and what its bytes say.
 
     `digest` is that of the bytes that lie there, and `kept_as` the one that they are kept under. `said` is None where
-    they are no object.
+    they are no object. `came_at` is when it first came from elsewhere; None where it never did.
     """
 
     digest: Digest
@@ -54,6 +54,7 @@ class Held:
     added_at: Instant
     label: Digest
     said: Said | None
+    came_at: Instant | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,6 +37,7 @@ from comity.replayed import Judged, ReplayedEntry
 from comity.report import Given, Tally
 from comity.store import SqliteStore, Transaction, agreements, arrivals, log, logs
 from comity.store.arrivals import Taken
+from comity.tlog.origin import name_origin
 
 __all__ = ["AgreementAudit", "Audit", "Finding", "audit_folder"]
 
@@ -134,7 +135,12 @@ def audit_folder(
         beside = Beside(transaction, load_settings(folder))
         records = StoredRecords(transaction, folder, beside.keys, beside.purges)
         replay = Replay(party, records, key=read_node_key(transaction))
-        of = {each.number: each.agreement for each in logs.list_logs(transaction)}
+        # By what the entries that opened them say, and not by the table.
+        opened = {each.origin: each.agreement for each in verified.logs}
+        of = {
+            each.number: opened.get(name_origin(party, each.token), each.agreement)
+            for each in logs.list_logs(transaction)
+        }
         logged: dict[AgreementId, list[LoggedEvent]] = {}
         decided = 0
         for entry, read in _read_entries(transaction):

@@ -17,6 +17,7 @@ from comity.node.keyaudit import KeyAudit
 from comity.node.letteraudit import LetterAudit
 from comity.node.peopleaudit import PeopleAudit
 from comity.node.purgeaudit import PurgeAudit
+from comity.node.receivedaudit import ReceivedAudit
 from comity.release.disclosure import EntryType
 from comity.replayed import ReplayedEntry
 from comity.store import Transaction
@@ -34,6 +35,7 @@ class Beside:
         self._acknowledged = AckAudit(transaction, settings.party, self.keys, settings)
         self._people = PeopleAudit(transaction, settings.party)
         self._access = AccessAudit(transaction)
+        self._received = ReceivedAudit(transaction)
         self._last = Instant(0)
         self._judges = {
             EntryType.AGREEMENT_EVENT: (self._people.judge,),
@@ -42,6 +44,7 @@ class Beside:
             EntryType.RECOVERY: (self._people.judge,),
             EntryType.SOURCE: (self._people.judge, self._access.judge),
             EntryType.CREDENTIAL: (self._access.judge,),
+            EntryType.REVIEW: (self._received.judge,),
             EntryType.DISCLOSURE: (self._letters.judge, self._acknowledged.judge),
             EntryType.LETTER: (self._letters.judge, self._people.judge),
             EntryType.RECALL: (self._letters.judge, self._people.judge),
@@ -63,7 +66,7 @@ class Beside:
 
     def finish(self) -> Iterator[tuple[int | None, str]]:
         """What is wrong with what no entry has named, each behind the position of an entry, if one is concerned."""
-        for each in (self._letters, self._acknowledged, self.keys, self._people, self._access):
+        for each in (self._letters, self._acknowledged, self.keys, self._people, self._access, self._received):
             for problem in each.finish():
                 yield None, problem
         yield from self.purges.finish()

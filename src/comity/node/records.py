@@ -108,6 +108,7 @@ class StoredRecords:
                 added_at=item.added_at,
                 label=item.label,
                 said=said,
+                came_at=item.came_at,
             )
         return found
 

@@ -12,7 +12,10 @@ __all__ = [
     "HeldVersion",
     "StoredCosignature",
     "iterate_cosignatures",
+    "iterate_decisions",
     "iterate_entries_of",
+    "iterate_receipts",
+    "list_unshown",
     "read_held_versions",
     "read_label_body",
     "read_receipts_of",
@@ -23,7 +26,7 @@ __all__ = [
 class HeldVersion:
     """One version that is held: its bytes, the digest they are kept under, and that of its label.
 
-    `first_seq` and `added_at` are at which place and when it came in.
+    `first_seq` and `added_at` are at which place and when it came in, `came_at` when first from elsewhere.
     """
 
     pk: int
@@ -34,6 +37,7 @@ class HeldVersion:
     first_seq: int
     added_at: Instant
     label: Digest
+    came_at: Instant | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +68,8 @@ def read_held_versions(transaction: Transaction, ids: Collection[ObjectId]) -> l
     """Every version held of `ids`, with its bytes."""
     keys, asked = list_keys(ids), set(ids)
     rows = transaction.rows(
-        "SELECT o.pk, o.id, o.version, o.digest, b.data, o.first_seq, o.added_at, label.digest FROM object o"
+        "SELECT o.pk, o.id, o.version, o.digest, b.data, o.first_seq, o.added_at, label.digest,"
+        " (SELECT MIN(received_at) FROM arrival WHERE arrival.object = o.pk) FROM object o"
         f" JOIN label ON label.id = o.label JOIN body b ON b.object = o.pk WHERE o.pk IN {NAMED}",
         (keys, keys),
     )
@@ -78,6 +83,7 @@ def read_held_versions(transaction: Transaction, ids: Collection[ObjectId]) -> l
             first_seq=row[5],
             added_at=Instant(row[6]),
             label=Digest(row[7]),
+            came_at=None if row[8] is None else Instant(row[8]),
         )
         for row in rows
         if row[1] in asked
@@ -109,3 +115,31 @@ def read_receipts_of(transaction: Transaction, giver: PartyId, sequence: int) ->
         (giver, sequence),
     )
     return [bytes(row[0]) for row in rows]
+
+
+def iterate_decisions(transaction: Transaction) -> Iterator[tuple[ObjectId, str, Digest, Instant]]:
+    """Id, version, digest and time of every decision to keep what came from elsewhere."""
+    rows = transaction.iterate(
+        "SELECT DISTINCT o.id, o.version, o.digest, a.decided_at FROM arrival AS a JOIN object AS o ON o.pk = a.object"
+        " WHERE a.decided_at <> a.received_at"
+    )
+    return ((ObjectId(name), str(version), Digest(digest), Instant(at)) for name, version, digest, at in rows)
+
+
+def iterate_receipts(transaction: Transaction) -> Iterator[tuple[PartyId, int]]:
+    """Giver and number of every receipt that is a measure of what follows it, in this order."""
+    rows = transaction.iterate("SELECT giver, sequence FROM receipt ORDER BY giver, sequence")
+    return ((PartyId(giver), int(sequence)) for giver, sequence in rows)
+
+
+def list_unshown(transaction: Transaction, *, limit: int) -> list[tuple[ObjectId, PartyId, int]]:
+    """At most `limit` objects that came by a disclosure of which no receipt is kept: id, giver and its number."""
+    rows = transaction.rows(
+        "SELECT o.id, a.giver, a.receipt FROM arrival AS a JOIN object AS o ON o.pk = a.object"
+        " WHERE a.receipt IS NOT NULL"
+        " AND NOT EXISTS (SELECT 1 FROM receipt AS r WHERE r.giver = a.giver AND r.sequence = a.receipt)"
+        " AND NOT EXISTS (SELECT 1 FROM receipt_set_aside AS r WHERE r.giver = a.giver AND r.sequence = a.receipt)"
+        " ORDER BY 2, 3, 1 LIMIT ?",
+        (limit,),
+    )
+    return [(ObjectId(name), PartyId(giver), int(number)) for name, giver, number in rows]

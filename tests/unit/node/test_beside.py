@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from comity.agreement.events import EventKind
+from comity.agreement.people import Role as PersonRole
 from comity.canonical import sha256_digest
 from comity.config import WitnessedLogs
 from comity.ids import AgreementId, Digest, PartyId
@@ -28,8 +29,9 @@ from comity.signing import Role
 from comity.stix.labels import format_label
 from comity.store import deletions, log, objects
 from comity.store.deletions import Tombstone
+from comity.tlog.cosignature import sign_cosignature
 from comity.tlog.merkle import append_leaves, leaf_hash, root_hash
-from comity.tlog.note import parse_signature_lines
+from comity.tlog.note import format_signature_line, parse_note, parse_signature_lines
 from tests.unit.node.test_audit import Forgery
 from tests.worlds import World, make_object, object_id
 
@@ -44,19 +46,19 @@ def world(tmp_path: Path) -> Iterator[World]:
     made.close()
 
 
-def examine(world: World) -> Audit:
-    return audit_folder(world.nodes["aurelia"].folder, now=world.now)
+def examine(world: World, name: str = "aurelia") -> Audit:
+    return audit_folder(world.nodes[name].folder, now=world.now)
 
 
-def problems(world: World) -> list[str]:
-    return [finding.problem for finding in examine(world).findings]
+def problems(world: World, name: str = "aurelia") -> list[str]:
+    return [finding.problem for finding in examine(world, name).findings]
 
 
-def edit(world: World, *statements: str, values: tuple[Any, ...] = ()) -> None:
+def edit(world: World, *statements: str, values: tuple[Any, ...] = (), name: str = "aurelia") -> None:
     """What somebody does who can write the file: no trigger is in the way."""
-    with world.nodes["aurelia"].store.write() as transaction:
-        for (name,) in transaction.rows("SELECT name FROM sqlite_master WHERE type = 'trigger'"):
-            transaction.run(f"DROP TRIGGER {name}")
+    with world.nodes[name].store.write() as transaction:
+        for (trigger,) in transaction.rows("SELECT name FROM sqlite_master WHERE type = 'trigger'"):
+            transaction.run(f"DROP TRIGGER {trigger}")
         for statement in statements:
             assert transaction.run(statement, values) > 0, statement
 
@@ -446,6 +448,33 @@ def test_a_log_that_was_written_anew_is_found_by_what_others_signed(world: World
     assert any(f"acknowledges another leaf as disclosure 1 than entry {position} is" in problem for problem in found)
     assert any("it saw another one" in problem for problem in found)
     assert len(found) == 2
+
+
+@pytest.mark.parametrize(
+    ("moved", "said"), [(-3_600, "and the next entry is dated before that"), (3_600, None), (0, None)]
+)
+def test_a_clock_that_was_held_back_is_found_by_a_witness(given: World, moved: int, said: str | None) -> None:
+    """The head was seen an hour ago by the witness's clock, and what comes after it is dated before that."""
+    cosign(given)
+    node = given.nodes["aurelia"]
+    head = cosigning.read_own_head(node)
+    assert head is not None
+    text = parse_note(head.note).text
+    key = witnessing.find_witness_keys(given.manifests["borealia"])[0]
+    at = given.now // 1_000_000 - moved
+    line = sign_cosignature(text, key, given.nodes["borealia"].signers[Role.WITNESS], timestamp=at)
+    edit(
+        given,
+        "UPDATE cosignature SET timestamp = ?, line = ?",
+        values=(at, format_signature_line(line).encode()),
+    )
+    if moved <= 0:
+        given.register("aurelia", "third", PersonRole.LEGAL)
+    found = problems(given)
+    if said is None and moved > 0:
+        assert any("and its last entry is dated" in problem for problem in found)
+    else:
+        assert (found == []) if said is None else any(said in problem for problem in found), found
 
 
 # --- manifests --------------------------------------------------------------------------------------------------------

@@ -191,6 +191,6 @@ def test_an_entry_that_is_dated_back_is_found(world: World) -> None:
     assert problems(world) == []
     world.tick(-DAY)
     node = world.nodes["aurelia"]
-    node._last = Instant(0)  # type: ignore[misc]
+    node._last = Instant(0)
     world.poll("borealia")
     assert any("and one before it at" in problem for problem in problems(world))

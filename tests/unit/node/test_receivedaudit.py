@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An operator keeps, passes on or makes away with what was received against the log, and the audit names it."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from comity import peers
+from comity.agreement.people import Role
+from comity.ids import PartyId
+from comity.letters.recall import Change
+from comity.node import recalled, retention
+from comity.node.parties import add_party, export_manifest
+from comity.node.recall import Recalling, recall
+from tests.chains import introduce, pull_all, sign_onward
+from tests.served import Served
+from tests.unit.node.test_beside import edit, examine, problems
+from tests.worlds import World, make_object, object_id
+
+A, B, C = PartyId("aurelia"), PartyId("borealia"), PartyId("meridia")
+X = object_id("report", "x")
+DAY = 86_400_000_000
+REVIEWED = 'retention = { review_after = "P90D", maximum = "P300D", no_decision = "delete" }'
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """Aurelia gives Borealia, which passes it on to Meridia."""
+    made = World(tmp_path)
+    made.found(A, B, C)
+    introduce(made, [(A, B), (B, C)])
+    sign_onward(made, A, B, listed=[C], extra=REVIEWED)
+    sign_onward(made, B, C, listed=[], extra=REVIEWED)
+    yield made
+    made.close()
+
+
+def pull(world: World) -> None:
+    """Borealia pulls from Aurelia, with receipts."""
+    world.tick()
+    with Served.start(world.nodes[A]) as served:
+        add_party(world.nodes[B], export_manifest(world.nodes[A]), digest=None, url=served.url)
+        for pulled in asyncio.run(peers.pull(world.nodes[B], A)):
+            assert pulled.refused is None
+    world.tick()
+
+
+def recall_by_aurelia(world: World) -> None:
+    by = world.actor(A, Role.LIAISON)
+    done = recall(world.nodes[A], X, change=Change.WITHDRAW, versions=(), reason="wrong", by=by)
+    assert isinstance(done, Recalling)
+
+
+def test_what_is_pulled_kept_and_acknowledged_is_clean(world: World) -> None:
+    world.add(A, make_object("x"), make_object("y"))
+    pull(world)
+    world.add(A, make_object("z"))
+    pull(world)
+    retention.keep(world.nodes[B], X, reason="needed")
+    pull_all(world, B, C)
+    assert [problems(world, name) for name in (A, B, C)] == [[], [], []]
+    assert examine(world, B).open == {}
+
+
+def test_a_recall_that_was_not_carried_out_is_found_by_what_went_on(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The letter is on record and answered, and the object goes to others all the same."""
+    world.add(A, make_object("x"))
+    pull_all(world, A, B)
+    world.tick()
+    recall_by_aurelia(world)
+    monkeypatch.setattr(recalled, "stop", lambda *_, **__: None)
+    monkeypatch.setattr(recalled, "delete_versions", lambda *_, **__: ())
+    world.deliver()
+    assert problems(world, B) == []
+    world.tick()
+    assert X in pull_all(world, B, C)
+    (found,) = examine(world, B).findings
+    assert (
+        found.problem == f"{X} was disclosed in the version 2025-01-02T00:00:00.000000Z though aurelia had recalled it"
+    )
+
+
+def test_a_recall_of_what_came_afterwards_is_none(world: World) -> None:
+    world.add(A, make_object("x"))
+    pull_all(world, A, B)
+    world.tick()
+    recall_by_aurelia(world)
+    world.deliver()
+    world.add(A, make_object("x", day=4))
+    world.tick()
+    pull_all(world, A, B)
+    world.tick()
+    assert X in pull_all(world, B, C)
+    assert problems(world, B) == []
+
+
+def test_what_was_received_and_is_given_as_if_it_were_the_own_is_found(world: World) -> None:
+    """Whoever writes the label of an own object to it lifts the terms that it came under."""
+    world.add(A, make_object("x"))
+    pull_all(world, A, B)
+    world.add(B, make_object("own"))
+    own = f"(SELECT label FROM object WHERE id = '{object_id('report', 'own')}')"
+    edit(world, f"UPDATE object SET label = {own}, own_label = {own} WHERE id = '{X}'", name=B)
+    world.tick()
+    pull_all(world, B, C)
+    (found,) = examine(world, B).findings
+    assert "it had come from elsewhere before, and the label restricts it to nobody" in found.problem
+
+
+def test_what_was_given_before_it_came_from_elsewhere_was_the_own(world: World) -> None:
+    """The same page again, decided again after somebody gave the same object: by then its label says so."""
+    world.add(B, make_object("x"))
+    pull_all(world, B, C)
+    world.tick()
+    world.add(A, make_object("x"))
+    pull_all(world, A, B)
+    world.tick()
+    pull_all(world, B, C)
+    assert problems(world, B) == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("UPDATE arrival SET decided_at = decided_at + 1", "is kept by a decision that no review in the log says"),
+        (
+            "DELETE FROM receipt WHERE sequence = 2",
+            "of the disclosures of aurelia no receipt of 2 is kept, and one of 3",
+        ),
+        (
+            "DELETE FROM receipt WHERE sequence = 3",
+            "this party acknowledged disclosure 3 of aurelia, and keeps no receipt",
+        ),
+        ("UPDATE arrival SET receipt = 7", "came by disclosure 7 of aurelia, and no receipt of that is kept"),
+    ],
+)
+def test_what_is_held_of_others_is_as_receipts_and_reviews_say(world: World, statement: str, said: str) -> None:
+    for name in "xyz":
+        world.add(A, make_object(name))
+        pull(world)
+    retention.keep(world.nodes[B], X, reason="needed")
+    assert problems(world, B) == []
+    edit(world, statement, name=B)
+    assert any(said in problem for problem in problems(world, B)), problems(world, B)
