@@ -53,6 +53,11 @@ class Beside:
             EntryType.KEY_ROTATION: (self.keys.judge, self._people.judge),
         }
 
+    @property
+    def unverified(self) -> int:
+        """Cosignatures by witnesses whose keys are not known here, after `finish`."""
+        return self._acknowledged.unknown
+
     def judge(self, entry: ReplayedEntry) -> Iterator[tuple[int | None, str]]:
         """What is wrong with the entry, behind its position; those before it must have been judged."""
         self._people.note(entry)
