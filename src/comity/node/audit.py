@@ -135,7 +135,7 @@ def audit_folder(
     findings, tally, skipped = _Findings(), Tally(since=since, until=until), Counter[str]()
     with closing(SqliteStore.inspect(folder / "store.db")) as store, store.read() as transaction:
         beside = Beside(transaction, load_settings(folder))
-        records = StoredRecords(transaction, folder, beside.keys, beside.purges)
+        records = StoredRecords(transaction, folder, party, beside)
         replay = Replay(party, records, key=read_node_key(transaction))
         # By what the entries that opened them say, and not by the table.
         opened = {each.origin: each.agreement for each in verified.logs}

@@ -31,7 +31,7 @@ class Beside:
     def __init__(self, transaction: Transaction, settings: Settings) -> None:
         self.keys = KeyAudit(transaction)
         self.purges = PurgeAudit(transaction)
-        self._letters = LetterAudit(transaction)
+        self.letters = LetterAudit(transaction)
         self._acknowledged = AckAudit(transaction, settings.party, self.keys, settings)
         self._people = PeopleAudit(transaction, settings.party)
         self._access = AccessAudit(transaction)
@@ -45,10 +45,10 @@ class Beside:
             EntryType.SOURCE: (self._people.judge, self._access.judge),
             EntryType.CREDENTIAL: (self._access.judge,),
             EntryType.REVIEW: (self._received.judge,),
-            EntryType.DISCLOSURE: (self._letters.judge, self._acknowledged.judge),
-            EntryType.LETTER: (self._letters.judge, self._people.judge),
-            EntryType.RECALL: (self._letters.judge, self._people.judge),
-            EntryType.CONSENT: (self._letters.judge,),
+            EntryType.DISCLOSURE: (self.letters.judge, self._acknowledged.judge),
+            EntryType.LETTER: (self.letters.judge, self._people.judge),
+            EntryType.RECALL: (self.letters.judge, self._people.judge),
+            EntryType.CONSENT: (self.letters.judge,),
             EntryType.ACKNOWLEDGEMENT: (self._acknowledged.judge, self._people.judge),
             EntryType.KEY_ROTATION: (self.keys.judge, self._people.judge),
         }
@@ -71,7 +71,7 @@ class Beside:
 
     def finish(self) -> Iterator[tuple[int | None, str]]:
         """What is wrong with what no entry has named, each behind the position of an entry, if one is concerned."""
-        for each in (self._letters, self._acknowledged, self.keys, self._people, self._access, self._received):
+        for each in (self.letters, self._acknowledged, self.keys, self._people, self._access, self._received):
             for problem in each.finish():
                 yield None, problem
         yield from self.purges.finish()

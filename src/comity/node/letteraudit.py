@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from comity.canonical import Json, parse_signed_json
 from comity.errors import MalformedError, VerificationError
-from comity.ids import AgreementId, Digest, Instant, PartyId, format_instant, parse_instant
+from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId, format_instant, parse_instant
 from comity.letters.bodies import LetterKind
 from comity.letters.consent import ConsentGrant
 from comity.letters.letter import parse_letter, verify_kept_letter
@@ -75,6 +75,11 @@ class LetterAudit:
                 yield from self._judge_disclosure(entry, entry.content)
             case _:
                 return
+
+    def is_granted(self, item: ObjectId, version: str, recipient: PartyId) -> bool:
+        """Whether a consent that has begun, and not ended, lets the recipient have that version."""
+        place = item, version
+        return any(one.recipient == recipient and place in one.versions for one in self._consents.values())
 
     def finish(self) -> Iterator[str]:
         """What is wrong with the letters that no entry has named."""

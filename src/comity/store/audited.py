@@ -26,7 +26,7 @@ __all__ = [
 class HeldVersion:
     """One version that is held: its bytes, the digest they are kept under, and that of its label.
 
-    `first_seq` and `added_at` are at which place and when it came in, `came_at` when first from elsewhere.
+    `first_seq` and `added_at` are at which place and when it came in.
     """
 
     pk: int
@@ -37,7 +37,6 @@ class HeldVersion:
     first_seq: int
     added_at: Instant
     label: Digest
-    came_at: Instant | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +67,7 @@ def read_held_versions(transaction: Transaction, ids: Collection[ObjectId]) -> l
     """Every version held of `ids`, with its bytes."""
     keys, asked = list_keys(ids), set(ids)
     rows = transaction.rows(
-        "SELECT o.pk, o.id, o.version, o.digest, b.data, o.first_seq, o.added_at, label.digest,"
-        " (SELECT MIN(received_at) FROM arrival WHERE arrival.object = o.pk) FROM object o"
+        "SELECT o.pk, o.id, o.version, o.digest, b.data, o.first_seq, o.added_at, label.digest FROM object o"
         f" JOIN label ON label.id = o.label JOIN body b ON b.object = o.pk WHERE o.pk IN {NAMED}",
         (keys, keys),
     )
@@ -83,7 +81,6 @@ def read_held_versions(transaction: Transaction, ids: Collection[ObjectId]) -> l
             first_seq=row[5],
             added_at=Instant(row[6]),
             label=Digest(row[7]),
-            came_at=None if row[8] is None else Instant(row[8]),
         )
         for row in rows
         if row[1] in asked

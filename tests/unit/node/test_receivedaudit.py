@@ -3,6 +3,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from comity.letters.recall import Change
 from comity.node import recalled, retention
 from comity.node.parties import add_party, export_manifest
 from comity.node.recall import Recalling, recall
+from comity.store import objects
 from tests.chains import introduce, pull_all, sign_onward
 from tests.served import Served
 from tests.unit.node.test_beside import edit, examine, problems
@@ -109,6 +111,34 @@ def test_what_was_received_and_is_given_as_if_it_were_the_own_is_found(world: Wo
     pull_all(world, B, C)
     (found,) = examine(world, B).findings
     assert "it had come from elsewhere before, and the label restricts it to nobody" in found.problem
+
+
+@pytest.mark.parametrize("forged", ["audience", "excluded"])
+def test_what_was_received_and_goes_to_whom_its_terms_do_not_list_is_found(tmp_path: Path, forged: str) -> None:
+    """Label, grounds, decision and the terms it goes under agree: those that it came under do not."""
+    made = World(tmp_path)
+    made.found(A, B, C)
+    introduce(made, [(A, B), (B, C)])
+    excluded = 'excluded_frameworks = ["Pact of Nowhere"]'
+    sign_onward(made, A, B, listed=[] if forged == "audience" else [C], extra=excluded if forged == "excluded" else "")
+    sign_onward(made, B, C, listed=[])
+    made.add(A, make_object("x"))
+    pull_all(made, A, B)
+    made.tick()
+    assert pull_all(made, B, C) == set()
+    with made.nodes[B].store.write() as transaction:
+        (held,) = objects.read_versions_of(transaction, [X])
+        label = objects.read_label(transaction, held.label)
+        other = replace(label, audience=frozenset({B, C}), excluded_frameworks=frozenset())
+        key = objects.intern_label(transaction, other)
+        objects.set_own_label(transaction, held.pk, key)
+        objects.set_labels(transaction, [(held.pk, key)])
+    made.tick()
+    assert pull_all(made, B, C) == {X}
+    (found,) = examine(made, B).findings
+    said = "let it go to meridia" if forged == "audience" else "terms that exclude Pact of Nowhere"
+    assert said in found.problem
+    made.close()
 
 
 def test_what_was_given_before_it_came_from_elsewhere_was_the_own(world: World) -> None:

@@ -182,6 +182,27 @@ def test_who_may_come_in_is_who_was_put_on_record(world: World, statement: str, 
     assert any(said in problem for problem in problems(world)), problems(world)
 
 
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        (
+            "INSERT INTO source_record VALUES ('ab', 'feed', x'7b7d', 1)",
+            "terms of receipt ab are kept, and in no entry",
+        ),
+        (
+            (
+                "INSERT INTO source_record VALUES ('ab', 'feed', x'7b7d', 1);"
+                "INSERT INTO source (name, url, collection, record) VALUES ('feed', 'https://x.example', 'c', 'ab')"
+            ),
+            "the source feed is not followed as the log has put it on record",
+        ),
+    ],
+)
+def test_a_source_that_nobody_decided_on_is_found(world: World, statement: str, said: str) -> None:
+    edit(world, *statement.split(";"))
+    assert any(said in problem for problem in problems(world)), problems(world)
+
+
 def test_an_entry_that_is_dated_back_is_found(world: World) -> None:
     """What had run out is given as of before, and every decision of that time fits."""
     world.sign_all(world.terms())
