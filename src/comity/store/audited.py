@@ -15,6 +15,8 @@ __all__ = [
     "iterate_decisions",
     "iterate_entries_of",
     "iterate_receipts",
+    "iterate_shown",
+    "list_own",
     "list_unshown",
     "read_held_versions",
     "read_label_body",
@@ -140,3 +142,23 @@ def list_unshown(transaction: Transaction, *, limit: int) -> list[tuple[ObjectId
         (limit,),
     )
     return [(ObjectId(name), PartyId(giver), int(number)) for name, giver, number in rows]
+
+
+def iterate_shown(transaction: Transaction) -> Iterator[tuple[PartyId, int, Instant, bytes]]:
+    """Giver, number, time of receipt and bytes of every receipt whose page came as well."""
+    rows = transaction.iterate(
+        "SELECT giver, sequence, received_at, data FROM receipt WHERE arrived = 1 ORDER BY giver, sequence"
+    )
+    return ((PartyId(giver), int(number), Instant(at), bytes(data)) for giver, number, at, data in rows)
+
+
+def list_own(transaction: Transaction, ids: Collection[ObjectId]) -> list[tuple[ObjectId, Digest, Instant]]:
+    """Id, digest and time of every version held of `ids` of which nothing here says that it ever came from elsewhere."""
+    keys, asked = list_keys(ids), set(ids)
+    rows = transaction.rows(
+        f"SELECT o.id, o.digest, o.added_at FROM object AS o WHERE o.pk IN {NAMED}"
+        " AND NOT EXISTS (SELECT 1 FROM arrival AS a WHERE a.object = o.pk)"
+        " AND NOT EXISTS (SELECT 1 FROM came_back AS c WHERE c.object = o.pk)",
+        (keys, keys),
+    )
+    return [(ObjectId(name), Digest(digest), Instant(at)) for name, digest, at in rows if name in asked]

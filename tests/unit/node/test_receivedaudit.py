@@ -153,6 +153,41 @@ def test_what_was_given_before_it_came_from_elsewhere_was_the_own(world: World) 
     assert problems(world, B) == []
 
 
+def test_what_was_received_and_is_held_as_if_nobody_had_given_it_is_found(world: World) -> None:
+    """Every row that says where it came from is gone, and its label is that of an own one. Its giver signed a receipt."""
+    world.add(A, make_object("x"), make_object("y"))
+    pull(world)
+    world.add(B, make_object("own"))
+    own = f"(SELECT label FROM object WHERE id = '{object_id('report', 'own')}')"
+    edit(
+        world,
+        f"UPDATE object SET label = {own}, own_label = {own}, received_under = NULL, originator = 'borealia'"
+        f" WHERE id = '{X}'",
+        f"DELETE FROM arrival WHERE object = (SELECT pk FROM object WHERE id = '{X}')",
+        name=B,
+    )
+    world.tick()
+    pull_all(world, B, C)
+    (found,) = examine(world, B).findings
+    assert found.problem == f"{X} is held as the own, and the receipt of disclosure 1 shows that aurelia gave it"
+
+
+def test_what_was_the_own_before_it_came_back_is_no_finding(world: World) -> None:
+    world.add(B, make_object("x"), make_object("z"))
+    pull_all(world, B, C)
+    world.add(A, make_object("x"), make_object("y"))
+    pull(world)
+    assert problems(world, B) == []
+
+
+def test_a_receipt_that_was_altered_is_found(world: World) -> None:
+    world.add(A, make_object("x"), make_object("y"))
+    pull(world)
+    other = object_id("report", "other")
+    edit(world, f"UPDATE receipt SET data = CAST(replace(data, '{X}', '{other}') AS BLOB)", name=B)
+    assert any("the receipt of disclosure 1 of aurelia was altered" in problem for problem in problems(world, B))
+
+
 @pytest.mark.parametrize(
     ("statement", "said"),
     [
