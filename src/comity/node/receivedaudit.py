@@ -81,7 +81,8 @@ class ReceivedAudit:
                 disowned = (name, digest) in given and added_at >= received_at and name not in TLP_IDS
                 found += disowned
                 if disowned and found <= _MOST_UNSHOWN:
-                    yield f"{name} is held as the own, and the receipt of disclosure {number} shows that {giver} gave it"
+                    shown = f"the receipt of disclosure {number} shows that {giver} gave it"
+                    yield f"{name} is held as the own, and {shown}"
 
 
 def _read_given(data: bytes) -> frozenset[tuple[ObjectId, Digest | None]]:

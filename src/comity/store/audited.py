@@ -153,7 +153,7 @@ def iterate_shown(transaction: Transaction) -> Iterator[tuple[PartyId, int, Inst
 
 
 def list_own(transaction: Transaction, ids: Collection[ObjectId]) -> list[tuple[ObjectId, Digest, Instant]]:
-    """Id, digest and time of every version held of `ids` of which nothing here says that it ever came from elsewhere."""
+    """Id, digest and time of every version held of `ids` of which no row says that it ever came from elsewhere."""
     keys, asked = list_keys(ids), set(ids)
     rows = transaction.rows(
         f"SELECT o.id, o.digest, o.added_at FROM object AS o WHERE o.pk IN {NAMED}"
