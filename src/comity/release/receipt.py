@@ -68,6 +68,7 @@ __all__ = [
     "find_handling",
     "format_place",
     "format_receipt",
+    "is_place",
     "make_handling",
     "parse_receipt",
     "read_place",
@@ -253,6 +254,11 @@ def format_place(receipt: Receipt) -> bytes:
             "proof": _decode(format_proof(receipt.proof), "proof"),
         }
     )
+
+
+def is_place(data: bytes) -> bool:
+    """Whether the bytes say that they are what is left of a receipt whose opening was purged (canonical, `_PLACE`)."""
+    return data.startswith(f'{{"format":"{_PLACE}"'.encode())
 
 
 def read_place(data: bytes) -> Place:

@@ -242,6 +242,12 @@ RELATIONS: tuple[Relation, ...] = (
         )
         for table in ("log_entry", "log_tile", "log_head", "cosignature")
     ),
+    Relation(
+        table="cosignature",
+        says="there is no head of the size that it was given over: the log was cut short, or signed anew",
+        finds="SELECT 'log ' || c.log || ' over ' || c.size || ' by ' || c.witness FROM cosignature AS c"
+        " WHERE NOT EXISTS (SELECT 1 FROM log_head AS h WHERE h.log = c.log AND h.size = c.size)",
+    ),
     _lacks("relationship_log", "agreement", "agreement", "id", name="'log ' || t.token"),
     Relation(
         table="log_tile",

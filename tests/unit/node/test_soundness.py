@@ -156,6 +156,7 @@ BREAKS = [
     ("UPDATE log_entry SET log = 9 WHERE position = (SELECT MAX(position) FROM log_entry)", Check.RELATIONS,
      "log_entry log 9"),
     ("INSERT INTO cosignature VALUES (9, 1, 'x', 1, x'00')", Check.RELATIONS, "cosignature log 9"),
+    ("INSERT INTO cosignature VALUES (0, 99, 'x', 1, x'00')", Check.RELATIONS, "log 0 over 99 by x"),
     ("UPDATE relationship_log SET agreement = 'x'", Check.RELATIONS, "its agreement is not in agreement"),
     ("DELETE FROM relationship_log", Check.LOG, "which is missing"),
     ("UPDATE recipient_sequence SET last = last + 1", Check.RELATIONS, "recipient_sequence borealia"),
