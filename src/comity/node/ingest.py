@@ -15,9 +15,9 @@ file is no way out of its giver's terms.
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
 
 from comity.canonical import Json, sha256_digest
+from comity.certain import write_compact
 from comity.errors import ComityError, MalformedObject
 from comity.ids import Digest, ObjectId, PartyId
 from comity.node.clashes import find_same, is_echo
@@ -60,7 +60,6 @@ _BYTES_AT_ONCE = 128 * 1024
 PART_OBJECTS = 1_000
 """Objects of this node's own in one act: it takes about 40 ms."""
 
-_PLAIN_MEMBERS = 3
 _READ = ("type", "id", "object_marking_refs", "extensions", "country", "definition_type")
 """What `stix.markings` and `stix.tags` read, where nothing is marked in part, and `find_statements`."""
 
@@ -294,7 +293,7 @@ class _Labels:
         # What equal objects say is one value in memory, as a rule (`stix.markings`, `stix.tags`), so that it is looked
         # up by its place there. It is kept with the label: nothing else can take that place.
         self._made: dict[tuple[str, int, int], tuple[Markings, Tags, Label]] = {}
-        self._plain: dict[tuple[Json, ...], Label] = {}
+        self._alike: dict[bytes, Label] = {}
         self._counted: dict[int, tuple[Markings, Markings]] = {}
 
     def make(self, item: StixObject, value: dict[str, Json]) -> Label:
@@ -303,13 +302,15 @@ class _Labels:
         Raises:
             MalformedObject: its markings or its tags.
         """
-        if len(value) != _PLAIN_MEMBERS or (marked := value.get("object_marking_refs")) is None:
+        if "granular_markings" in value:
             return self._make(item, value)
-        # It has a type, an id and these markings: what they are was read before it came here, so they are texts.
-        plain = item.type, *cast("list[Json]", marked)
-        label = self._plain.get(plain)
+        # All else that is left of it is read for its label, but for its id: what is written alike is labelled alike.
+        said = write_compact({name: part for name, part in value.items() if name != "id"})
+        if said is None:
+            return self._make(item, value)
+        label = self._alike.get(said)
         if label is None:
-            label = self._plain[plain] = self._make(item, value)
+            label = self._alike[said] = self._make(item, value)
         return label
 
     def _make(self, item: StixObject, value: dict[str, Json]) -> Label:
