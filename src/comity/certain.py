@@ -166,7 +166,7 @@ def _make_counter(most: int) -> Decoder[Struct]:
 def write_compact(value: object) -> bytes | None:
     """The JSON of a value that was read of JSON, members in their order: what differs is written differently.
 
-    None where it cannot be written: it holds an integer of over 64 bits, or a lone surrogate.
+    None where it holds a lone surrogate, or an integer that is too long to be written.
     """
     try:
         return _ENCODER.encode(value)

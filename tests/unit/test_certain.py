@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from comity.canonical import BUNDLE_LIMITS, OBJECT_LIMITS, Limits, split_members
+from comity.canonical import BUNDLE_LIMITS, OBJECT_LIMITS, Json, Limits, split_members
 from comity.certain import (
     MOST_COUNTED,
     UNCERTAIN,
@@ -233,5 +233,4 @@ def test_what_differs_is_written_differently() -> None:
     written = [write_compact(value) for value in values]
     assert None not in written
     assert len(set(written)) == len(values)
-    assert write_compact({"a": 10**30}) is None
     assert write_compact({"a": "\ud800"}) is None
