@@ -341,6 +341,8 @@ def read_candidates(
     With their bytes where `bytes_enough` is given: fewer are read as soon as so many bytes are. Of those alone whose
     row of labels fulfils `among`, where it is given.
     """
+    if selection.after >= feed.last_at:
+        return Candidates()  # nothing was released later
     where, parameters = _conditions(selection)
     if among is not None:
         where += f" AND o.label IN (SELECT label.id FROM label WHERE {among.sql})"
