@@ -3,9 +3,11 @@
 
 No cookies, no redirects, no proxies from the environment. A name is looked up here, once for each connection, and the
 connection goes to an address that was looked at: nobody can answer a first question with one address and connect this
-node to another. Where the manifest of a partner names the TLS keys of its server, nothing is said to one that shows
-another key, whatever authority vouches for it, nor to one without TLS (`node.tlskeys`). No connection goes to an address that is of this link alone, of no single machine, or that clouds give
+node to another. No connection goes to an address that is of this link alone, of no single machine, or that clouds give
 out secrets at; to this machine only where the URL says so by itself, which only who configures this node can write.
+
+Where the manifest of a partner names the TLS keys of its server, nothing is said to one that shows another, whatever
+authority vouches for it, nor to one without TLS (`node.tlskeys`).
 
 An answer is asked for as gzip or plain, and is taken apart while it comes: no more of it is ever in memory than its
 bound, whatever it was packed into.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TLS keys that a manifest names, over real TLS: nothing is said to a server that shows another, whoever vouches for it."""
+"""TLS keys that a manifest names, over real TLS: nothing is said to who shows another, whatever vouches for it."""
 
 import asyncio
 from collections.abc import Iterator

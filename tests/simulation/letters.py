@@ -171,7 +171,7 @@ class Writing(Nodes):
         return None
 
     def _draft_forged(self, step: Step) -> Draft | None:
-        """An answer to a letter that the receiver sent to this very party, where there is one of the kind; or to any."""
+        """An answer to a letter that the receiver sent to this very party, where there is one; or to any."""
         to, pick, kind = step["to"], step.get("pick", 0), _ANSWERED.get(step["kind"], "")
         with self.nodes[to].store.read() as transaction:
             about = _find_about(transaction, _find_object(step))

@@ -28,7 +28,7 @@ class TlsKeys:
 
 
 def read_tls_keys(node: Node) -> Mapping[tuple[str, int], TlsKeys]:
-    """By host and port, for each address of a partner whose manifest names any; read anew when the store has changed."""
+    """By host and port, for each address of a partner whose manifest names any; read anew when that has changed."""
     changes = read_changes(node.store)
     remembered = node.remembered.get("tls keys")
     if remembered is not None and remembered[0] == changes and isinstance(remembered[1], dict):

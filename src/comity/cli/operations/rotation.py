@@ -36,7 +36,7 @@ def renew(node: Node, arguments: Arguments) -> Outcome:
 
 def name_tls_keys(node: Node, arguments: Arguments) -> Outcome:
     """The next manifest, with the same keys, and the TLS keys that this party's server may show."""
-    from comity.taxii.tls import read_key_digest  # noqa: PLC0415 (slow to load, and needed here alone)
+    from comity.taxii.tls import read_key_digest  # slow to load, and needed here alone
 
     files = arguments.texts("certificates")
     if bool(files) == arguments.flag("any"):
