@@ -12,9 +12,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from comity import peers
+from comity.agreement.people import Role
 from comity.agreement.recognition import Refusal
 from comity.calls import fetch, open_client
 from comity.canonical import sha256_digest
+from comity.cli.reply import Exit
 from comity.config import TlsFiles
 from comity.errors import MalformedManifest, MalformedRequest, PeerUnreachable
 from comity.ids import Digest, PartyId
@@ -25,6 +27,7 @@ from comity.node.rotation import Rotated, name_tls_keys, renew_manifest
 from comity.node.tlskeys import read_tls_keys
 from comity.taxii.tls import find_key_digest, read_key_digest
 from tests.certificates import Authority
+from tests.e2e.conftest import comity, comity_as
 from tests.served import Served
 from tests.worlds import World, make_object
 
@@ -209,3 +212,21 @@ def test_the_digest_is_that_of_the_key_and_not_of_the_certificate(authority: Aut
     assert find_key_digest(b"no certificate") is None
     with pytest.raises(MalformedRequest, match="no certificate"):
         read_key_digest(b"nothing", where="FILE")
+
+
+def test_people_name_keys_by_the_certificates_of_the_server(world: World, authority: Authority, tmp_path: Path) -> None:
+    """As they type it: two people, then any key again."""
+    first, second = authority.issue("first"), authority.issue("second")
+    world.close()
+    words = ("party", "tls", first.certificate, second.certificate)
+    assert comity_as(Role.LIAISON, tmp_path / A, *words).code == Exit.WAITING
+    done = comity_as(Role.LEGAL, tmp_path / A, *words, "--json").result
+    assert (done["tls"], done["roles"], done["told"]) == ([digest(first), digest(second)], [], [B, "meridia"])
+    said = comity(tmp_path / A, "party", "tls", first.certificate).out
+    assert f"its server shows the TLS key {digest(first)}" in said
+    listed = comity(tmp_path / A, "party", "list", "--json").result["parties"]
+    assert {item["party"]: item["tls"] for item in listed} == {A: [digest(first)], B: [], "meridia": []}
+    assert comity(tmp_path / A, "party", "tls", "--any", "--json").result["tls"] == []
+    for wrong in ((), (first.certificate, "--any"), (first.key,)):
+        refused = comity(tmp_path / A, "party", "tls", *wrong, "--json")
+        assert (refused.code, refused.error["code"]) == (Exit.USAGE, "malformed-request"), refused

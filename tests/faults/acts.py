@@ -12,7 +12,7 @@ from typing import Any
 from comity.agreement.events import EventKind
 from comity.agreement.people import Person, Role
 from comity.config import WitnessedLogs
-from comity.ids import Instant, PartyId, PersonId
+from comity.ids import Digest, Instant, PartyId, PersonId
 from comity.node import accept, correspond, people, receive, retention
 from comity.node.acknowledge import acknowledge, settle_acknowledgement, take_acknowledgement
 from comity.node.backup import make_backup, note_backup, restore_backup
@@ -28,7 +28,7 @@ from comity.node.purge import Forgotten, Selection, purge_by_order
 from comity.node.readers import add_reader
 from comity.node.receipts import give_consistency, give_receipt
 from comity.node.recovery import recover_folder
-from comity.node.rotation import renew_manifest, rotate_keys
+from comity.node.rotation import name_tls_keys, renew_manifest, rotate_keys
 from comity.node.witness import add_checkpoint
 from comity.release.delivery import Shown, find_sizes, verify_next
 from comity.signing import Role as KeyRole
@@ -434,6 +434,14 @@ ACTS = (
         name="renew the manifest",
         prepare=nothing,
         run=lambda world, _: by_both(world, "aurelia", lambda by: renew_manifest(node(world), by=by)),
+        repeats=True,
+    ),
+    Act(
+        name="name TLS keys",
+        prepare=nothing,
+        run=lambda world, _: by_both(
+            world, "aurelia", lambda by: name_tls_keys(node(world), [Digest("0a" * 32)], by=by)
+        ),
         repeats=True,
     ),
     Act(
