@@ -10,6 +10,7 @@ import httpx
 
 from comity import peers
 from comity.calls import Room
+from comity.errors import StoreFull
 from comity.ids import Digest, ObjectId, PartyId
 from comity.node import receive
 from comity.node.delivery import list_refused_pages
@@ -75,9 +76,16 @@ class Pulling(Nodes):
             listed = {(item.id, item.version): item.digest or Digest("") for item in shown.verified.objects}
             versions = tuple(listed)
             echoed = self._find_echoed(wire.recipient, versions, received.giver)
-            intake = real(node, data, received, shown)
+            try:
+                intake = real(node, data, received, shown)
+            except StoreFull:
+                # It may have been done all the same: then what is there says so.
+                came = self._find_came(wire.recipient, received)
+                self._note_pull(wire, targets, received, listed, besides=echoed | (set(versions) - came))
+                raise
             assert not wire.touched, f"SHOWN: {wire.recipient} took in a page that {wire.giver} had cheated with"
-            self._note_pull(wire, targets, received, intake, listed, echoed=echoed)
+            refused = {versions[bad.index] for bad in intake.bad}
+            self._note_pull(wire, targets, received, listed, besides=echoed | refused)
             return intake
 
         async def run() -> list[peers.Pulled]:
@@ -93,12 +101,10 @@ class Pulling(Nodes):
         wire: Wire,
         targets: list[Target],
         received: receive.Received,
-        intake: Intake,
         listed: Mapping[Version, Digest],
         *,
-        echoed: set[Version],
+        besides: set[Version],
     ) -> None:
-        refused = {bad.index for bad in intake.bad}
         name = wire.recipient
         self.pulls.append(
             Pull(
@@ -106,17 +112,22 @@ class Pulling(Nodes):
                 recipient=name,
                 agreement=next(item.agreement for item in targets if item.collection == received.collection),
                 terms=received.terms,
-                kept=tuple(
-                    version
-                    for place, version in enumerate(listed)
-                    if place not in refused and version not in echoed and self.own[version[0]] != name
-                ),
+                kept=tuple(version for version in listed if version not in besides and self.own[version[0]] != name),
                 onward=frozenset(received.channel.releasable_to),
                 consent=received.channel.onward == "originator_consent",
                 ceiling=received.channel.scope.tlp_ceiling,
                 digests=listed,
             )
         )
+
+    def _find_came(self, name: str, received: receive.Received) -> set[Version]:
+        """What came to a node from a giver under terms, by its own record."""
+        with self.nodes[name].store.read() as transaction:
+            rows = transaction.rows(
+                "SELECT o.id, o.version FROM arrival a JOIN object o ON o.pk = a.object WHERE giver = ? AND terms = ?",
+                (received.giver, received.terms),
+            )
+        return {(ObjectId(row[0]), str(row[1])) for row in rows}
 
     def _find_echoed(self, name: str, versions: tuple[Version, ...], giver: PartyId) -> set[Version]:
         """What of a page its recipient has itself released to who gives it."""
