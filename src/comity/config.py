@@ -11,6 +11,7 @@
     write_bytes_per_day = 268435456     # optional: what one partner may write here on one day, in UTC
     write_objects_per_day = 100000
     content_days = 3650             # optional: how long log entries keep their content; without it, for ever
+    cosignature_days = 30           # optional: how old what a witness says of a partner's log may be
 
     [tls]                           # optional: without it plain HTTP
     certificate = "tls/chain.pem"
@@ -71,10 +72,12 @@ __all__ = [
 
 _FIELDS = frozenset(
     {"party", "name", "state", "listen", "admin", "authorities", "access_log", "tls", "proxy", "limits"}
-    | {"write_bytes_per_day", "write_objects_per_day", "witness", "content_days", "follow"}
+    | {"write_bytes_per_day", "write_objects_per_day", "witness", "content_days", "cosignature_days", "follow"}
 )
 _WRITE_BYTES = 256 * 1024 * 1024
 _WRITE_OBJECTS = 100_000
+_COSIGNATURE_DAYS, _LEAST_COSIGNATURE_DAYS = 30, 8
+"""A giver has heads of logs that do not grow cosigned again after a week (`node.cosigning`)."""
 _MIN_WRITE_BYTES = 10 * 1024 * 1024
 """One envelope of the greatest length that TAXII clients are told they may send must fit into a day."""
 _ADDRESS = re.compile(r"(?:\[([0-9a-fA-F:]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})", re.ASCII)
@@ -182,6 +185,7 @@ class Settings:
     """What the operator set; `access_log` is a path, "stderr", or None for no such log.
 
     `content_days` is how long log entries keep their content (`node.purge`); None: for ever.
+    `cosignature_days`: where witnesses are asked for, how old what they say may be for something to be taken in.
 
     `authorities` is a file of the certificates that partners' nodes are trusted by; None: those that every browser has.
     """
@@ -200,6 +204,7 @@ class Settings:
     write_objects_per_day: int = _WRITE_OBJECTS
     witnesses: tuple[WitnessSetting, ...] = ()
     content_days: int | None = None
+    cosignature_days: int = _COSIGNATURE_DAYS
     follow: Follow = field(default_factory=Follow)
 
 
@@ -269,6 +274,7 @@ def load_settings(folder: Path) -> Settings:
             write_objects_per_day=_read_count(values, "write_objects_per_day", _WRITE_OBJECTS, least=1),
             witnesses=_parse_witnesses(values.get("witness", []), own=values["party"]),
             content_days=_read_count(values, "content_days", 0, least=1) if "content_days" in values else None,
+            cosignature_days=_read_count(values, "cosignature_days", _COSIGNATURE_DAYS, least=_LEAST_COSIGNATURE_DAYS),
             follow=_parse_follow(values.get("follow", {})),
         )
     except MalformedRequest as error:

@@ -19,113 +19,39 @@ Not here: that log, tiles and openings fit together (`audit`), and reading the s
 """
 
 import hmac
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Protocol, TypedDict
+from typing import NamedTuple, TypedDict
 
 from comity.agreement.channels import Channel
-from comity.agreement.events import Event
 from comity.agreement.lifecycle import Standing, compute_standing, find_constancy
-from comity.agreement.recognition import Policy, Recognised, Refusal, judge
+from comity.agreement.recognition import Recognised, Refusal, judge
 from comity.agreement.terms import LegalBasis, Terms
 from comity.canonical import parse_signed_json, sha256_digest
-from comity.errors import MalformedError
-from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId
+from comity.errors import DigestMismatch, MalformedError
+from comity.ids import AgreementId, Digest, Instant, PartyId
 from comity.release.contents import Disclosure, parse_disclosure, parse_listing
 from comity.release.decision import Redact, Release, Withhold, decide, decide_gate
 from comity.release.disclosure import DisclosedObject, EntryType, Leaf
 from comity.release.grounds import Grounds, parse_grounds, tag_grounds
 from comity.release.history import Threshold, admits_history, find_threshold
 from comity.release.redaction import redact
+from comity.release.said import find_unsaid
+from comity.replayed import Agreement, Held, Judged, Records, ReplayedEntry
 from comity.stix.labels import Label
 
-__all__ = ["Agreement", "Held", "Judged", "Records", "Replay", "ReplayedEntry"]
+__all__ = ["Replay"]
 
 _MOST_PROBLEMS = 5
 """Of one disclosure: beyond them it is said how many there are."""
 
+_GROUNDED = 3
+"""The edition of a disclosure's format from which on there are grounds."""
+
+_FOREVER = 2**63
 _MOST_REMEMBERED = 10_000
 """Pages of which it is remembered what came of them."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplayedEntry:
-    """One entry of the log: its leaf, and of what opens it the content, the listing and the grounds, where they are."""
-
-    position: int
-    leaf: Leaf
-    content: bytes | None
-    listing: bytes = b""
-    grounds: bytes | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Agreement:
-    """All that is on record of an agreement; events in the order in which they were recorded.
-
-    None stands for an event that cannot be read. `versions` are the texts that can, at least one.
-    """
-
-    id: AgreementId
-    versions: tuple[Terms, ...]
-    events: tuple[Event | None, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
-    """A version of an object that is held: the digest of its bytes, when it came in, and its label at present."""
-
-    digest: Digest
-    first_seq: int
-    added_at: Instant
-    label: Digest
-
-
-class Records(Protocol):
-    """What the store of the log's party holds beside the log."""
-
-    def find_agreement(self, terms: Digest) -> Agreement | None:
-        """The agreement that a text belongs to; None when it is not on record."""
-
-    def find_policy(self, digest: Digest | None) -> Policy | None:
-        """The policy with that digest, or, for None, that of the present; None when there is none."""
-
-    def find_label(self, digest: Digest) -> Label | None:
-        """The label with that digest; None when it is gone, as labels go with the last object that has them."""
-
-    def find_held(self, ids: Collection[ObjectId]) -> Mapping[tuple[ObjectId, str], Held]:
-        """What is held of these objects, by id and version."""
-
-    def find_deleted(self, ids: Collection[ObjectId]) -> Collection[tuple[ObjectId, str]]:
-        """Which versions of these objects were deleted on record."""
-
-    def read_body(self, item: ObjectId, version: str) -> bytes:
-        """The bytes of a version that is held."""
-
-    def is_vouched_for(self, party: PartyId, at: Instant) -> bool:
-        """Whether a manifest of the party on record was good at that time."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
-    """What came of one disclosure.
-
-    `problems` say what cannot have been decided so, `open` what cannot be told any more.
-
-    `bases` are those on which this party gave: recognised by its own policy then, or cited for it where no grounds are
-    on record.
-    """
-
-    position: int
-    leaf: Leaf
-    disclosure: Disclosure | None
-    agreement: Agreement | None = None
-    title: str = ""
-    version: int = 0
-    bases: tuple[LegalBasis, ...] = ()
-    problems: tuple[str, ...] = ()
-    open: tuple[str, ...] = ()
 
 
 class _Named(TypedDict):
@@ -156,10 +82,19 @@ class _Progress:
         return standing
 
 
+class _Decided(NamedTuple):
+    """What came of a page, for every disclosure of it up to the entry `until`, which purged something of it."""
+
+    problems: tuple[str, ...]
+    open: tuple[str, ...]
+    until: int
+
+
 @dataclass(slots=True)
 class _Case:
     """One disclosure under way to its judgement."""
 
+    position: int
     leaf: Leaf
     disclosure: Disclosure
     objects: tuple[DisclosedObject, ...]
@@ -178,8 +113,9 @@ class Replay:
         self._key = key
         self._progress: dict[AgreementId, _Progress] = {}
         self._by_terms: dict[Digest, _Progress | None] = {}
+        self._newest = 0
         # The same page given again under the same terms is decided as it was.
-        self._decided: dict[tuple[object, ...], tuple[tuple[str, ...], tuple[str, ...]]] = {}
+        self._decided: dict[tuple[object, ...], _Decided] = {}
 
     def judge(self, entry: ReplayedEntry) -> Judged | None:
         """What came of the entry; None where it is neither a disclosure nor an event that is not on record so.
@@ -192,6 +128,9 @@ class Replay:
                 return self._refuse(entry, *problems) if problems else None
             case EntryType.DISCLOSURE:
                 return self._judge_disclosure(entry)
+            case EntryType.LOG_OPENING:
+                self._newest = _GROUNDED  # whatever opens logs of relationships writes grounds
+                return None
             case _:
                 return None
 
@@ -253,7 +192,13 @@ class Replay:
         disclosure = parse_disclosure(entry.content or b"")
         objects = disclosure.objects if disclosure.listing is None else _read_listing(entry.listing)
         grounds = None if entry.grounds is None else _read_grounds(entry.grounds)
-        case = _Case(entry.leaf, disclosure, objects, grounds, recipient)
+        case = _Case(entry.position, entry.leaf, disclosure, objects, grounds, recipient)
+        if disclosure.edition < self._newest:
+            case.problems.append(
+                f"it is in the format comity-disclosure/{disclosure.edition}, and comity-disclosure/{self._newest} was"
+                " written by then"
+            )
+        self._newest = max(self._newest, disclosure.edition)
         if entry.leaf.count != len(objects):
             case.problems.append(f"the leaf counts {entry.leaf.count} objects, and {len(objects)} are listed")
         tag = "" if entry.grounds is None else self._tag(entry, disclosure)
@@ -301,12 +246,16 @@ class Replay:
         concerned = (standing.members & {self._party, case.recipient} | terms.founders) - standing.left
         for party in sorted(concerned):
             if not self._records.is_vouched_for(party, at):
-                case.problems.append(f"parties: no manifest of {party} on record was good at that time")
+                case.problems.append(f"parties: no manifest of {party} that was in force there was good at that time")
         return recognition.bases if isinstance(recognition, Recognised) else ()
 
     def _recognise(self, case: _Case, standing: Standing, terms: Terms) -> Recognised | Refusal | None:
         """What this party's policy said of the terms; None, and noted as open, where that cannot be told any more."""
-        policy = self._records.find_policy(None if case.grounds is None else case.grounds.policy)
+        try:
+            policy = self._records.find_policy(None if case.grounds is None else case.grounds.policy)
+        except DigestMismatch as error:
+            case.problems.append(f"legal_bases: {error.detail}")
+            return None
         if policy is None:
             case.open.append("the policy that it was decided by is gone")
             return None
@@ -321,16 +270,16 @@ class Replay:
         said = case.disclosure
         key = (terms.hash, channel.id, case.recipient, said.listing, case.grounds)
         decided = self._decided.get(key) if said.listing is not None else None
-        if decided is None:
+        if decided is None or case.position >= decided.until:
             page = _Page(case, terms, channel, party=self._party, records=self._records)
             for place, item in enumerate(case.objects):
                 page.decide(place, item)
-            decided = tuple(page.problems), tuple(dict.fromkeys(page.open))
+            decided = _Decided(tuple(page.problems), tuple(dict.fromkeys(page.open)), page.until)
             if len(self._decided) >= _MOST_REMEMBERED:
                 self._decided.clear()
             self._decided[key] = decided
-        case.problems.extend(decided[0])
-        case.open.extend(decided[1])
+        case.problems.extend(decided.problems)
+        case.open.extend(decided.open)
 
     def _find_progress(self, terms: Digest | None) -> _Progress | None:
         if terms is None:
@@ -348,49 +297,77 @@ class Replay:
 
 
 class _Page:
-    """The objects of one disclosure, decided again one by one."""
+    """The objects of one disclosure, decided again one by one; what comes of it holds before the entry `until`."""
 
     def __init__(self, case: _Case, terms: Terms, channel: Channel, *, party: PartyId, records: Records) -> None:
         self._case = case
         self._scope = channel.scope_for(party)
         self._records = records
         self._held = records.find_held([item.id for item in case.objects])
-        missing = [item.id for item in case.objects if (item.id, item.version) not in self._held]
-        self._deleted = records.find_deleted(missing) if missing else ()
+        missing = [place for item in case.objects if (place := (item.id, item.version)) not in self._held]
+        self._deleted = records.find_deleted(missing) if missing else {}
+        later = [stone.last for stone in self._deleted.values() if stone.last > case.position]
+        self.until = min(later, default=_FOREVER)
         grounds, joined = case.grounds, case.recipient not in terms.founders
         self._threshold = (
             Threshold() if grounds is None else find_threshold(channel.history, floor=grounds.floor, joined=joined)
         )
         self.problems: list[str] = []
         self.open: list[str] = []
+        if grounds is None:
+            self.open.append("no grounds are on record: it was decided again by what there is at present")
 
     def decide(self, place: int, item: DisclosedObject) -> None:
         """Decide the object at `place` again; what is found is left in `problems` and `open`."""
         held = self._held.get((item.id, item.version))
-        if held is None:
-            if (item.id, item.version) not in self._deleted:
-                self.problems.append(f"{item.id} {item.version} was given and is neither held nor deleted on record")
-                return
-            self.open.append("objects of it were deleted since, so that their bytes cannot be compared")
+        if held is None and not self._is_deleted(item):
+            return
         grounds = self._case.grounds
         if grounds is not None and held is not None and held.label != grounds.label_of(place):
             # A label follows what comes in later. That it was this one then is its giver's word, and on record.
             self.open.append("objects of it have another label at present than the one it was decided by")
         digest = grounds.label_of(place) if grounds is not None else held.label if held is not None else None
-        label = None if digest is None else self._records.find_label(digest)
+        try:
+            label = None if digest is None else self._records.find_label(digest)
+        except DigestMismatch as error:
+            self.problems.append(f"{item.id}: {error.detail}")
+            return
         if label is None:
             self.open.append("labels that it was decided by are gone with the last object that had them")
             return
+        self._judge(item, held, label)
+
+    def _is_deleted(self, item: DisclosedObject) -> bool:
+        """Whether a version that is not held was deleted on record since; what does not fit is a problem."""
+        stone = self._deleted.get((item.id, item.version))
+        if stone is None:
+            self.problems.append(f"{item.id} {item.version} was given and is neither held nor deleted on record")
+            return False
+        if stone.last < self._case.position:
+            self.problems.append(f"{item.id} {item.version} was given after its purge, and is not held")
+            return False
+        if item.digest is not None and not item.redacted and stone.digests and item.digest not in stone.digests:
+            self.problems.append(f"{item.id} {item.version}: other bytes left than those that its purge names")
+        self.open.append("objects of it were deleted since, so that their bytes cannot be read")
+        return True
+
+    def _judge(self, item: DisclosedObject, held: Held | None, label: Label) -> None:
         decision = decide(self._scope, label, recipient=self._case.recipient)
         match decision:
             case Withhold(clause=clause, reason=reason):
-                if grounds is None:
+                if self._case.grounds is None:
                     self.open.append("no grounds are on record, and by the labels of the present it would be withheld")
                 else:
                     self.problems.append(f"{item.id}: {clause}: {reason}")
             case Release() | Redact():
                 if held is not None:
                     self._compare(item, held, decision)
+        if held is not None:
+            unsaid = "its bytes are no object" if held.said is None else find_unsaid(held.said, label)
+            if held.digest != held.kept_as:
+                unsaid = "its bytes are not those of the digest that they are kept under"
+            if unsaid is not None:
+                self.problems.append(f"{item.id} {item.version}: {unsaid}")
 
     def _compare(self, item: DisclosedObject, held: Held, decision: Release | Redact) -> None:
         """Hold what left against what is held, and when that came in against what the terms admit of the past."""

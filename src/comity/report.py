@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from comity.agreement.terms import LegalBasis
 from comity.ids import AgreementId, Digest, Instant, PartyId, format_instant
 from comity.release.disclosure import Answer, EntryType, Leaf
-from comity.replay import Judged
+from comity.replayed import Judged
 
 __all__ = ["Given", "Sums", "Tally", "find_month", "name_basis", "sum_by"]
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shell: what TAXII 2.1 servers that are no nodes hold, taken in under this party's own terms of receipt.
 
-They give no receipts, and each reads the standard its own way. Nothing is lost and nothing doubled all the same:
+A feed of MISP is taken in by `misp`. TAXII servers give no receipts, and each reads the standard its own way. Nothing
+is lost and nothing doubled all the same:
 
 - An answer that says `more` and names a `next` is followed by the same question with it. Without a `next` the next
   question is for what is behind the last date, the last date included (a microsecond less is asked for): a server may
@@ -14,6 +15,7 @@ They give no receipts, and each reads the standard its own way. Nothing is lost 
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import httpx
@@ -22,8 +24,11 @@ from comity.calls import MAX_PAGE_BYTES, Room, fetch
 from comity.canonical import BUNDLE_LIMITS, Json, sha256_digest
 from comity.errors import MalformedError, MalformedRequest, PeerUnreachable
 from comity.ids import Digest, Instant, ObjectId, format_instant, parse_instant
+from comity.intake.records import Unread
+from comity.misp import pull_events
+from comity.node.ingest import Intake
 from comity.node.node import Node
-from comity.node.sources import Source, find_source, read_authorization, receive_from_source
+from comity.node.sources import MISP, Source, find_source, read_authorization, receive_from_source
 from comity.stix.envelopes import split_objects
 from comity.stix.objects import BadObject
 
@@ -84,6 +89,10 @@ async def pull_source(client: httpx.AsyncClient, node: Node, name: str, *, room:
         PeerUnreachable: it did not answer, not in TAXII 2.1, or leads nowhere; pages taken in before are kept.
     """
     source, drawn = find_source(node, name), Drawn()
+    if source.stored.kind == MISP:
+        for intake, unread in await pull_events(client, node, source, room=room):
+            _count(drawn, intake, unread)
+        return drawn
     way = _Way(after=_find_start(node, source), reached=source.stored.position)
     url = f"{source.stored.url}collections/{source.stored.collection}/objects/"
     for _ in range(_MAX_PAGES):
@@ -168,6 +177,16 @@ def _take(node: Node, source: Source, page: _Page, way: _Way, drawn: Drawn) -> N
     drawn.added.extend(intake.added)
     drawn.known += intake.known
     drawn.bad.extend(intake.bad)
+
+
+def _count(drawn: Drawn, intake: Intake | None, unread: Sequence[Unread]) -> None:
+    """Count an event of a feed of MISP as a page."""
+    drawn.pages += 1
+    drawn.bad.extend(BadObject(index=0, id=None, where=one.place, detail=one.reason) for one in unread)
+    if intake is not None:
+        drawn.added.extend(intake.added)
+        drawn.known += intake.known
+        drawn.bad.extend(intake.bad)
 
 
 def _read_page(answer: httpx.Response, url: str) -> _Page:

@@ -15,35 +15,30 @@ Not here: whether the file is sound and every stored object the one it says it i
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
 
-from comity.agreement.recognition import Policy, parse_policy
-from comity.agreement.terms import parse_terms
 from comity.certificate import Certificate, LoggedEvent
 from comity.config import load_settings
-from comity.errors import ComityError, MalformedError
-from comity.exchange import parse_message
-from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId
+from comity.errors import ComityError
+from comity.ids import AgreementId, Digest, Instant, PartyId
+from comity.node.beside import Beside
 from comity.node.certificate import gather_evidence, verify_evidence
 from comity.node.journal import VerifiedLog, verify_folder
-from comity.node.letteraudit import LetterAudit
+from comity.node.keyaudit import Trusted
 from comity.node.parties import read_node_key
+from comity.node.records import StoredRecords
 from comity.node.waiving import Waiver, verify_waivers
 from comity.release.disclosure import EntryType, Leaf, parse_leaf
-from comity.replay import Agreement, Held, Judged, Replay, ReplayedEntry
+from comity.replay import Replay
+from comity.replayed import Judged, ReplayedEntry
 from comity.report import Given, Tally
-from comity.signing import parse_manifest, parse_signed_document
-from comity.stix.labels import Label
-from comity.store import SqliteStore, Transaction, agreements, arrivals, deletions, log, logs, objects, parties
+from comity.store import SqliteStore, Transaction, agreements, arrivals, log, logs
 from comity.store.arrivals import Taken
 
 __all__ = ["AgreementAudit", "Audit", "Finding", "audit_folder"]
-
-T = TypeVar("T")
 
 _CHUNK = 500
 _MOST_FINDINGS = 1_000
@@ -91,6 +86,7 @@ class Audit:
     given: tuple[Given, ...]
     taken: tuple[Taken, ...]
     waived: tuple[Waiver, ...]
+    trusted: tuple[Trusted, ...]
     kinds: Mapping[EntryType, int]
 
 
@@ -105,6 +101,11 @@ class _Findings:
         self.count += 1
         if len(self.kept) < _MOST_FINDINGS:
             self.kept.append(Finding(entry=entry, agreement=agreement, problem=problem))
+
+    def add_all(self, problems: Iterable[tuple[int | None, str]]) -> None:
+        """Each behind the position of its entry; None where it is of none."""
+        for entry, problem in problems:
+            self.add(problem, entry=entry)
 
 
 def audit_folder(
@@ -130,18 +131,17 @@ def audit_folder(
     party = load_settings(folder).party
     findings, tally, skipped = _Findings(), Tally(since=since, until=until), Counter[str]()
     with closing(SqliteStore.inspect(folder / "store.db")) as store, store.read() as transaction:
-        records = _Records(transaction, folder)
+        beside = Beside(transaction, load_settings(folder))
+        records = StoredRecords(transaction, folder, beside.keys, beside.purges)
         replay = Replay(party, records, key=read_node_key(transaction))
         of = {each.number: each.agreement for each in logs.list_logs(transaction)}
         logged: dict[AgreementId, list[LoggedEvent]] = {}
-        letters = LetterAudit(transaction)
         decided = 0
         for entry, read in _read_entries(transaction):
             if read.leaf.type is EntryType.AGREEMENT_EVENT:
                 _note_event(logged, records, entry, read.leaf)
             # All that the store holds in this view: what has come in since has its letters here too.
-            for problem in letters.judge(read):
-                findings.add(problem, entry=entry.position)
+            findings.add_all(beside.judge(read))
             if entry.position >= verified.size:
                 continue  # it has come in since the log was verified, and is of the next audit
             now = max(now, read.leaf.at)  # the clock of this machine may be behind that of the log
@@ -152,16 +152,14 @@ def audit_folder(
                 _note(judged, findings, tally, skipped)
             if not entry.position % _CHUNK:
                 tell(entry.position, verified.size)
-        for problem in letters.finish():
-            findings.add(problem)
+        findings.add_all(beside.finish())
         told = tuple(
             _audit_agreement(transaction, agreement, logged.get(agreement, []), findings, tally, now=now)
             for agreement in agreements.list_agreements(transaction)
         )
         taken = tuple(arrivals.count_taken(transaction, since=since, until=until))
         waived, wrong = verify_waivers(transaction)
-        for position, problem in wrong:
-            findings.add(problem, entry=position)
+        findings.add_all(wrong)
     return Audit(
         party=party,
         at=now,
@@ -176,6 +174,7 @@ def audit_folder(
         given=tally.given(),
         taken=taken,
         waived=tuple(waived),
+        trusted=beside.keys.trusted,
         kinds=tally.kinds(),
     )
 
@@ -198,7 +197,7 @@ def _note(judged: Judged, findings: _Findings, tally: Tally, skipped: Counter[st
 
 
 def _note_event(
-    logged: dict[AgreementId, list[LoggedEvent]], records: "_Records", entry: "_Stored", leaf: Leaf
+    logged: dict[AgreementId, list[LoggedEvent]], records: StoredRecords, entry: "_Stored", leaf: Leaf
 ) -> None:
     found = None if leaf.terms is None else records.find_agreement(leaf.terms)
     if found is not None:
@@ -277,86 +276,3 @@ def _read_entries(transaction: Transaction) -> Iterator[tuple[_Stored, ReplayedE
                     grounds=grounds.get(position),
                 ),
             )
-
-
-def _try(parse: Callable[[bytes], T], data: bytes) -> T | None:
-    try:
-        return parse(data)
-    except MalformedError:
-        return None
-
-
-class _Records:
-    """What the store holds, read in one transaction, for `comity.replay`."""
-
-    def __init__(self, transaction: Transaction, folder: Path) -> None:
-        self._transaction = transaction
-        self._folder = folder
-        self._agreements: dict[AgreementId, Agreement | None] = {}
-        self._by_terms: dict[Digest, AgreementId | None] = {}
-        self._policies: dict[Digest | None, Policy | None] = {}
-        self._labels: dict[Digest, Label | None] = {}
-        self._good: dict[PartyId, list[tuple[Instant, Instant]]] | None = None
-
-    def find_agreement(self, terms: Digest) -> Agreement | None:
-        if terms not in self._by_terms:
-            known = agreements.find_agreement_of(self._transaction, terms)
-            self._by_terms[terms] = known or agreements.find_agreement_told(self._transaction, terms)
-        found = self._by_terms[terms]
-        if found is None:
-            return None
-        if found not in self._agreements:
-            self._agreements[found] = self._read_agreement(found)
-        return self._agreements[found]
-
-    def _read_agreement(self, agreement: AgreementId) -> Agreement | None:
-        """The agreement, as far as it can be read; what cannot is a finding of its certificate."""
-        documents = agreements.read_versions(self._transaction, agreement)
-        envelopes = agreements.read_envelopes(self._transaction, agreement)
-        versions = [terms for document in documents if (terms := _try(parse_terms, document)) is not None]
-        if not versions:
-            return None
-        messages = [_try(parse_message, envelope) for envelope, _ in envelopes]
-        events = tuple(None if message is None else message.event for message in messages)
-        return Agreement(id=agreement, versions=tuple(versions), events=events)
-
-    def find_policy(self, digest: Digest | None) -> Policy | None:
-        if digest not in self._policies:
-            self._policies[digest] = self._read_policy(digest)
-        return self._policies[digest]
-
-    def _read_policy(self, digest: Digest | None) -> Policy | None:
-        try:
-            if digest is None:
-                return parse_policy((self._folder / "recognition.toml").read_bytes())
-            text = log.read_policy(self._transaction, digest)
-            return None if text is None else parse_policy(text)
-        except (OSError, MalformedError):
-            return None
-
-    def find_label(self, digest: Digest) -> Label | None:
-        if digest not in self._labels:
-            self._labels[digest] = objects.find_label(self._transaction, digest)
-        return self._labels[digest]
-
-    def find_held(self, ids: Collection[ObjectId]) -> dict[tuple[ObjectId, str], Held]:
-        return {
-            (item, version): Held(digest=digest, first_seq=first_seq, added_at=added_at, label=label)
-            for item, version, digest, first_seq, added_at, label in objects.read_facts(self._transaction, ids)
-        }
-
-    def find_deleted(self, ids: Collection[ObjectId]) -> set[tuple[ObjectId, str]]:
-        found = deletions.read_tombstones(self._transaction, ids)
-        return {(item, stone.version) for item, stones in found.items() for stone in stones}
-
-    def read_body(self, item: ObjectId, version: str) -> bytes:
-        held = next(known for known in objects.read_versions_of(self._transaction, [item]) if known.version == version)
-        return objects.read_body(self._transaction, held.pk)
-
-    def is_vouched_for(self, party: PartyId, at: Instant) -> bool:
-        if self._good is None:
-            self._good = {}
-            for named, _, _, envelope in parties.list_manifests(self._transaction):
-                manifest = parse_manifest(parse_signed_document(envelope).payload)
-                self._good.setdefault(named, []).append((manifest.issued_at, manifest.expires_at))
-        return any(issued <= at < expires for issued, expires in self._good.get(party, ()))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shell: sources, which are TAXII 2.1 servers that are no nodes; and what becomes of a page that one gave.
+"""Shell: sources, TAXII 2.1 servers that are no nodes and feeds of MISP; and what becomes of a page that one gave.
 
 Nobody signed anything with a source, so this party says by itself what it may do with what comes: terms of receipt
 (`agreement.receiving`), put on record by two people. Without such a record nothing is asked for. What the record does
@@ -12,7 +12,7 @@ A page, what it withheld and the place in the collection are one act: a crash le
 import os
 import stat
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
@@ -22,6 +22,8 @@ from comity.agreement.recognition import Refusal
 from comity.canonical import Json, parse_signed_json, sha256_digest
 from comity.errors import ConfigError, ConflictError, MalformedRequest, NotFoundError
 from comity.ids import Instant, ObjectId, parse_party_id
+from comity.intake.records import Unread
+from comity.node.audiences import NO_AUDIENCES, Audiences
 from comity.node.follow import Followed
 from comity.node.ingest import Intake, join_intakes, read_in_steps, take_part
 from comity.node.node import Act, Node
@@ -35,11 +37,14 @@ from comity.stix.markings import read_markings
 from comity.stix.objects import BadObject, BundleReading, find_statements
 from comity.store import Transaction, objects, parties, pulls, sources, statuses
 from comity.store.objects import Holding
-from comity.store.sources import StoredSource, WithheldThere
+from comity.store.sources import MISP, TAXII, StoredSource, WithheldThere
 from comity.store.statuses import Unkept
 
 __all__ = [
+    "MISP",
     "SCHEMES",
+    "TAXII",
+    "Event",
     "Source",
     "StoredSource",
     "WithheldThere",
@@ -50,7 +55,9 @@ __all__ = [
     "list_sources",
     "list_withheld",
     "name_source",
+    "note_unread",
     "read_authorization",
+    "read_due_events",
     "receive_from_source",
 ]
 
@@ -70,6 +77,14 @@ class Source:
 
     stored: StoredSource
     terms: ReceiptTerms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """An event that a feed of MISP lists: its UUID, and its time in seconds since 1970."""
+
+    uuid: str
+    at: int
 
 
 def add_source(node: Node, wanted: StoredSource, toml: bytes, *, by: Actor) -> Source | Waiting | Refusal:
@@ -178,10 +193,19 @@ def read_authorization(node: Node, source: StoredSource) -> str | None:
     return f"Basic {b64encode(data).decode()}" if source.scheme == "basic" else f"Bearer {data.decode()}"
 
 
-def receive_from_source(node: Node, source: Source, data: bytes, *, position: Instant | None) -> Intake:
+def receive_from_source(
+    node: Node,
+    source: Source,
+    data: bytes,
+    *,
+    position: Instant | None,
+    event: Event | None = None,
+    audiences: Audiences = NO_AUDIENCES,
+) -> Intake:
     """What became of a page of a source, and its place in the collection, in one act.
 
-    `position` is the `date_added` up to which everything came with it; None where that is not known yet.
+    `position` is the `date_added` up to which everything came with it; None where that is not known yet. Of a feed of
+    MISP a page is one `event`; `audiences` narrow whom the record lets have its objects.
 
     Raises:
         MalformedJson, MalformedObject: the page as a whole; nothing was kept.
@@ -196,16 +220,43 @@ def receive_from_source(node: Node, source: Source, data: bytes, *, position: In
         read, withheld = _withhold(act.transaction, terms, read)
         holding = Holding(originator=terms.originator, received_under=terms.hash, added_at=act.now)
         restrictions = restrict_received(terms, receiver=node.party)
-        intake = take_part(act, Parts(read, most=None), holding=holding, tags=make_tags(), restrictions=restrictions)
+        intake = take_part(
+            act,
+            Parts(read, most=None),
+            holding=holding,
+            tags=make_tags(),
+            restrictions=restrictions,
+            audiences=audiences,
+        )
         if bad := [*read.checked.bad, *intake.bad]:
             withheld["bad"] = len(bad), f"{bad[-1].id or bad[-1].where}: {bad[-1].detail}"[:_MAX_SHOWN]
             _note_bad(act, source, bad, versions=read.versions)
         sources.add_withheld(act.transaction, stored.name, withheld, now=act.now)
         if intake.added:
             pulls.note_taken(act.transaction, name_source(stored.name), stored.collection, now=act.now)
+        if event is not None:
+            sources.put_event(act.transaction, stored.name, event.uuid, event.at)
         if position is not None:
             sources.set_position(act.transaction, stored.name, position, now=act.now)
     return join_intakes([intake], read.checked.bad)
+
+
+def note_unread(node: Node, source: Source, event: Event, unread: Collection[Unread]) -> None:
+    """Count what could not be read of an event, and what is lost with it, as bad; it is not asked for again."""
+    if unread:
+        *_, last = unread
+        with node.act() as act:
+            shown = f"{event.uuid}{last.place}: {last.reason}"[:_MAX_SHOWN]
+            sources.add_withheld(act.transaction, source.stored.name, {"bad": (len(unread), shown)}, now=act.now)
+            sources.put_event(act.transaction, source.stored.name, event.uuid, event.at)
+
+
+def read_due_events(node: Node, source: Source, listed: Mapping[str, int]) -> list[Event]:
+    """Those that a feed lists which did not come yet, or are later than what came: the oldest first."""
+    with node.store.read() as transaction:
+        taken = sources.read_events(transaction, source.stored.name)
+    due = [Event(uuid=uuid, at=at) for uuid, at in listed.items() if at > taken.get(uuid, -1)]
+    return sorted(due, key=lambda event: (event.at, event.uuid))
 
 
 def _withhold(
@@ -286,6 +337,7 @@ def _describe(stored: StoredSource) -> dict[str, Json]:
         "name": stored.name,
         "url": stored.url,
         "collection": stored.collection,
+        "kind": stored.kind,
         "record": stored.record,
         "says": parse_signed_json(stored.document),
     }

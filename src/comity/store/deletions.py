@@ -6,7 +6,7 @@
 """
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from comity.ids import Digest, Instant, ObjectId, PartyId
@@ -15,6 +15,7 @@ from comity.store import patterns
 from comity.store.names import FIND_ONE, drop_name
 from comity.store.objects import StoredObject
 from comity.store.parties import read_meta, write_meta
+from comity.store.tags import delete_tags_of
 from comity.store.transaction import Row, Transaction
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "delete_object",
     "find_tombstones",
     "is_unfinished",
+    "iterate_tombstones",
     "mark_finished",
     "mark_unfinished",
     "read_deleted_since",
@@ -30,14 +32,15 @@ __all__ = [
 ]
 
 _UNFINISHED = "deletion-unfinished"
-_COLUMNS = "id, version_at, version, digest, originator, terms, clause, person, reason, deleted_at"
+_COLUMNS = "id, version_at, version, digest, originator, terms, clause, person, reason, deleted_at, receipt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tombstone:
     """What stays of one version: `clause` of `terms` by which it was deleted, or the `reason` that somebody gave.
 
-    `by` is who deleted it, where that was said; None for a rule. `terms` are those it was received under.
+    `by` is who deleted it, where that was said; None for a rule. `terms` are those it was received under, `receipt` the
+    number of the disclosure by which its originator gave it under them, where it was shown.
     """
 
     id: ObjectId
@@ -50,6 +53,7 @@ class Tombstone:
     by: str | None
     reason: str | None
     deleted_at: Instant
+    receipt: int | None = None
 
 
 def delete_object(transaction: Transaction, item: StoredObject, stone: Tombstone) -> None:
@@ -66,9 +70,13 @@ def delete_object(transaction: Transaction, item: StoredObject, stone: Tombstone
         ("body", "object"),
         ("arrival", "object"),
         ("came_back", "object"),
+        ("said", "object"),
+        ("assessment", "object"),
+        ("from_file", "object"),
         ("object", "pk"),
     ):
         transaction.run(f"DELETE FROM {table} WHERE {column} = ?", (item.pk,))
+    delete_tags_of(transaction, item.id)
     if item.current:
         transaction.run(
             "UPDATE object SET current = 1 WHERE pk ="
@@ -77,7 +85,7 @@ def delete_object(transaction: Transaction, item: StoredObject, stone: Tombstone
             (item.id,),
         )
     transaction.run(
-        f"INSERT OR REPLACE INTO tombstone ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        f"INSERT OR REPLACE INTO tombstone ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             stone.id,
             stone.version_at,
@@ -89,6 +97,7 @@ def delete_object(transaction: Transaction, item: StoredObject, stone: Tombstone
             stone.by,
             stone.reason,
             stone.deleted_at,
+            stone.receipt,
         ),
     )
     mark_unfinished(transaction)
@@ -147,6 +156,16 @@ def find_tombstones(transaction: Transaction, prefix: str, *, limit: int) -> lis
     return [_build(row) for row in rows]
 
 
+def iterate_tombstones(transaction: Transaction) -> Iterator[tuple[Tombstone, bool]]:
+    """Every tombstone, by id, oldest version first; and whether that version is held, and was before it was deleted."""
+    held = (
+        f"EXISTS (SELECT 1 FROM object AS o WHERE o.pk IN {FIND_ONE.format('t.id')} AND o.id = t.id"
+        " AND o.version_at = t.version_at AND o.added_at < t.deleted_at)"
+    )
+    rows = transaction.iterate(f"SELECT {_COLUMNS}, {held} FROM tombstone AS t ORDER BY id, version_at")
+    return ((_build(row), bool(row[-1])) for row in rows)
+
+
 def read_deleted_since(
     transaction: Transaction, after: Instant
 ) -> list[tuple[Digest | None, str | None, int, Instant, Instant]]:
@@ -174,4 +193,5 @@ def _build(row: Row) -> Tombstone:
         by=row[7],
         reason=row[8],
         deleted_at=Instant(row[9]),
+        receipt=row[10],
     )

@@ -25,13 +25,13 @@ __all__ = [
     "StoredObject",
     "add_objects",
     "count_objects",
-    "find_label",
+    "find_about",
     "find_objects",
     "intern_label",
     "read_body",
     "read_current",
+    "read_current_after",
     "read_current_labels",
-    "read_facts",
     "read_head_seq",
     "read_held",
     "read_label",
@@ -216,6 +216,24 @@ def read_objects(transaction: Transaction, keys: Collection[int]) -> list[Stored
     return [build_object(row) for row in rows]
 
 
+def read_current_after(transaction: Transaction, pk: int, *, most: int) -> list[StoredObject]:
+    """The next newest versions behind the key `pk`, by key."""
+    rows = transaction.rows(
+        f"SELECT {COLUMNS} FROM object o WHERE o.pk > ? AND o.current = 1 ORDER BY o.pk LIMIT ?", (pk, most)
+    )
+    return [build_object(row) for row in rows]
+
+
+def find_about(transaction: Transaction, subjects: Collection[str]) -> frozenset[ObjectId]:
+    """The objects of which a version is by itself said to be about one of `subjects`."""
+    rows = transaction.rows(
+        "SELECT DISTINCT id FROM object WHERE own_label IN (SELECT label FROM label_word WHERE clause = 'subjects'"
+        " AND word IN (SELECT value FROM json_each(?)))",
+        (json.dumps([*subjects]),),
+    )
+    return frozenset(ObjectId(row[0]) for row in rows)
+
+
 def read_versions_of(transaction: Transaction, ids: Collection[ObjectId]) -> list[StoredObject]:
     """Every held version of each of `ids`, oldest first."""
     return sorted(_select(transaction, ids), key=_IN_ORDER)
@@ -343,28 +361,6 @@ def read_labels(transaction: Transaction, keys: Collection[int]) -> dict[int, La
             "SELECT id, body FROM label WHERE id IN (SELECT value FROM json_each(?))", (json.dumps([*keys]),)
         )
     }
-
-
-def find_label(transaction: Transaction, digest: Digest) -> Label | None:
-    """The label whose body has that digest; None when no object has it, or had it until the last one was deleted."""
-    row = transaction.row("SELECT body FROM label WHERE digest = ?", (digest,))
-    return parse_label(bytes(row[0])) if row else None
-
-
-def read_facts(
-    transaction: Transaction, ids: Collection[ObjectId]
-) -> list[tuple[ObjectId, str, Digest, int, Instant, Digest]]:
-    """Of every version held of `ids`: id, version, digest, when and at which place it came in, and its label's digest.
-
-    In this order: id, version, digest, first place, time, label.
-    """
-    keys, asked = list_keys(ids), set(ids)
-    rows = transaction.rows(
-        "SELECT o.id, o.version, o.digest, o.first_seq, o.added_at, label.digest FROM object o"
-        f" JOIN label ON label.id = o.label WHERE o.pk IN {NAMED}",
-        (keys, keys),
-    )
-    return [(ObjectId(r[0]), r[1], Digest(r[2]), r[3], Instant(r[4]), Digest(r[5])) for r in rows if r[0] in asked]
 
 
 def _select(transaction: Transaction, ids: Collection[ObjectId]) -> list[StoredObject]:

@@ -102,6 +102,17 @@ LETTER = (
 )
 """One that nobody signed, on terms and letters that there are not."""
 
+RECEIPT = (
+    "INSERT INTO receipt (giver, sequence, terms, at, received_at, arrived, data, origin, place, tree)"
+    " SELECT 'borealia', 1, 'x', 1, 1, 1, CAST(json_object('proof', 'c2sp.org/tlog-proof@v1' || char(10) || 'index 4' || char(10)"
+    " || char(10) || 'comity/b/01' || char(10) || '9' || char(10)) AS BLOB), '{}', {}, {}"
+)
+"""One that is kept under another place than its proof has."""
+SEEN = (
+    "INSERT INTO seen_checkpoint VALUES ('borealia', 'comity/b/00', NULL, 7, x'00', x'00', 1);"
+    " INSERT INTO ended_log VALUES ('borealia', 'comity/b/00', 6, NULL, NULL)"
+)
+
 BREAKS = [
     ("UPDATE body SET data = CAST('{}' AS BLOB) WHERE object = 1", Check.OBJECTS, r"object report--"),
     ("DELETE FROM body WHERE object = 1", Check.RELATIONS, "not in body"),
@@ -176,6 +187,12 @@ BREAKS = [
     ("INSERT INTO pull_position VALUES ('nobody', 'c', 1)", Check.RELATIONS, "nobody c"),
     ("INSERT INTO succession VALUES ('comity/x/00', 'x', x'00', 1)", Check.RELATIONS, "comity/x/00"),
     ("INSERT INTO succession VALUES ('comity/borealia/00', 'borealia', x'00', 1)", Check.SIGNATURES, "has not signed"),
+    ("INSERT INTO ended_log VALUES ('x', 'comity/x/00', 1, NULL, NULL)", Check.RELATIONS, "comity/x/00"),
+    ("INSERT INTO lost_head VALUES ('x', 'comity/x/01', 2, x'00', 1, 1)", Check.RELATIONS, "comity/x/01"),
+    (RECEIPT.format("comity/b/00", 4, 9), Check.RELATIONS, "receipt borealia 1: the place that it is found by"),
+    (RECEIPT.format("comity/b/01", 5, 9), Check.RELATIONS, "receipt borealia 1: the place that it is found by"),
+    (RECEIPT.format("comity/b/01", 4, 8), Check.RELATIONS, "receipt borealia 1: the place that it is found by"),
+    (SEEN, Check.RELATIONS, "comity/b/00: it has more entries than its log ended with"),
     ("DELETE FROM change_count", Check.RELATIONS, "not one row"),
     ("DELETE FROM meta WHERE name = 'cursor_key'", Check.RELATIONS, "cursors"),
     ("UPDATE log_opening SET content = x'00' WHERE position = 3", Check.LOG, "entry 3"),

@@ -19,7 +19,7 @@ from comity.node import retention
 from comity.node.explain import show_object
 from comity.node.journal import verify_folder
 from comity.node.soundness import examine_folder
-from comity.store import SqliteStore, names, objects
+from comity.store import SqliteStore, audited, names, objects
 from tests.worlds import World, make_object, object_id
 
 MIGRATION = "0021_names.sql"
@@ -105,7 +105,7 @@ def test_ids_that_share_a_key_are_told_apart(world: World) -> None:
             assert objects.read_current(transaction, {b}).keys() == {b}
             assert objects.read_held(transaction, {b, object_id("report", "d")}) == {b}
             assert objects.read_current_labels(transaction, {a}).keys() == {a}
-            assert {fact[0] for fact in objects.read_facts(transaction, {b})} == {b}
+            assert {held.id for held in audited.read_held_versions(transaction, {b})} == {b}
         retention.delete(node, b, reason="wrong")
         with node.store.read() as transaction:
             assert objects.read_held(transaction, {a, b}) == {a}

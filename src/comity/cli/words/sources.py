@@ -29,7 +29,7 @@ def describe_source(result: dict[str, Any]) -> str:
         f"{result['source']}: {printable(result['title'])}",
         *fields(
             [
-                ("from", f"{result['url']}collections/{result['collection']}/"),
+                ("from", _describe_place(result)),
                 ("record", shorten(result["record"])),
                 ("counts as", f"of {result['originator']}"),
                 ("takes in", join_words(result["types"])),
@@ -45,6 +45,11 @@ def describe_source(result: dict[str, Any]) -> str:
         ),
     ]
     return "\n".join(lines + _describe_withheld(result["withheld"]))
+
+
+def _describe_place(result: dict[str, Any]) -> str:
+    place = result["collection"] if result["kind"] == "misp" else f"collections/{result['collection']}/"
+    return f"{result['url']}{place}"
 
 
 def describe_dropped(result: dict[str, Any]) -> str:
