@@ -32,7 +32,7 @@ from comity.node.receipts import give_consistency, give_receipt
 from comity.node.recovery import recover_folder
 from comity.node.requests import Sent, send_request, withdraw_request
 from comity.node.retraction import retract
-from comity.node.rotation import renew_manifest, rotate_keys
+from comity.node.rotation import name_tls_keys, renew_manifest, rotate_keys
 from comity.node.witness import add_checkpoint
 from comity.release.delivery import Shown, find_sizes, verify_next
 from comity.signing import Role as KeyRole
@@ -477,6 +477,14 @@ ACTS = (
         name="renew the manifest",
         prepare=nothing,
         run=lambda world, _: by_both(world, "aurelia", lambda by: renew_manifest(node(world), by=by)),
+        repeats=True,
+    ),
+    Act(
+        name="name TLS keys",
+        prepare=nothing,
+        run=lambda world, _: by_both(
+            world, "aurelia", lambda by: name_tls_keys(node(world), [Digest("0a" * 32)], by=by)
+        ),
         repeats=True,
     ),
     Act(

@@ -77,6 +77,7 @@ class Invariants:
             self._check_kept(pull)
         self.pulls = len(self.simulation.pulls)
         self.holding.note_letters()
+        self.holding.check_recalled()
         self.holding.check_grants()
         self.holding.check_shown()
         for (name, handle), account in accounts.items():

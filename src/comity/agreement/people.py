@@ -118,6 +118,7 @@ NEEDS: Mapping[str, Need] = {
     # A manifest binds the party: by it partners know whose signatures are its own.
     "rotate": _KEYS,
     "renew": _KEYS,
+    "tls": _KEYS,
     "suspend": _STOP,
     "revoke-key": _STOP,
     "recall": _RECALL,

@@ -23,7 +23,7 @@ from comity.release.classification import ClassificationChange
 from comity.store import Transaction, likeness, objects
 from comity.store.likeness import StoredLikeness
 
-__all__ = ["Candidate", "Judged", "find_candidates", "judge_persons", "list_judged"]
+__all__ = ["Candidate", "Judged", "StoredLikeness", "find_candidates", "judge_persons", "list_judged"]
 
 _MOST_READ = 200_000
 _MOST_CANDIDATES = 100

@@ -42,6 +42,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "party.list": parties.list_all,
     "party.rotate": rotation.rotate,
     "party.renew": rotation.renew,
+    "party.tls": rotation.name_tls_keys,
     "party.revoke-key": rotation.revoke_key,
     "credential.create": parties.create_credential,
     "credential.list": parties.list_credentials,

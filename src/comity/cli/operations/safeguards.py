@@ -7,11 +7,10 @@ from comity.cli.outcome import Arguments, Outcome
 from comity.cli.reply import Json
 from comity.ids import format_instant
 from comity.node import identity, necessity
-from comity.node.identity import Judged
+from comity.node.identity import Judged, StoredLikeness
 from comity.node.necessity import Decided
 from comity.node.node import Node
 from comity.node.people import Waiting
-from comity.store.likeness import StoredLikeness
 
 __all__ = ["decide", "differ", "end", "list_all", "list_candidates", "list_judged", "same"]
 

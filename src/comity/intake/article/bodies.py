@@ -149,7 +149,7 @@ def _settle_states(bodies: list[Body]) -> list[Body]:
 
 
 def _settle_again(scene: Scene, bodies: list[Body]) -> list[Body]:
-    """"The ministry" is the one that was named last, or the first that is named at all, of the same state."""
+    """ "The ministry" is the one that was named last, or the first that is named at all, of the same state."""
     named = [body for body in bodies if body.title.endswith("Ministry")]
     by_state = dict[str | None, Body]()
     for body in reversed(named):

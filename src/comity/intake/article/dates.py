@@ -63,7 +63,10 @@ _AT_TURN: Final = (
 )
 _AT_NEAR: Final = (_form("near", r"(?P<near>today|yesterday|tomorrow)\b"),)
 _AT_COUNT: Final = (
-    _form("ago", rf"(?P<count>{'|'.join(sorted(_COUNTS, key=len, reverse=True))}){_S}(?P<unit>day|week|month|year)s?{_S}ago\b"),
+    _form(
+        "ago",
+        rf"(?P<count>{'|'.join(sorted(_COUNTS, key=len, reverse=True))}){_S}(?P<unit>day|week|month|year)s?{_S}ago\b",
+    ),
 )
 _BY_WORD: Final[Mapping[str, tuple[tuple[str, re.Pattern[str]], ...]]] = {
     **dict.fromkeys(_NUMBERS, _AT_MONTH),
@@ -164,7 +167,7 @@ def _read_day_of_year(parts: Mapping[str, str], month: int, published: date) -> 
 
 
 def _read_month(parts: Mapping[str, str], month: int, published: date) -> str | None:
-    """"May" may be a verb and "March" a march: a month alone counts behind a small word, and in capitals."""
+    """ "May" may be a verb and "March" a march: a month alone counts behind a small word, and in capitals."""
     if not parts["month"][0].isupper():
         return None
     ahead = (month - published.month) % 12

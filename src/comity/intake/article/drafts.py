@@ -110,7 +110,9 @@ class Drafting:
         properties: dict[str, Json] = {"name": known.name}
         if known.kind == "identity":
             properties["identity_class"] = "organization"
-        references: list[Json] = [{"source_name": known.id.partition(":")[0], "external_id": known.id.partition(":")[2]}]
+        references: list[Json] = [
+            {"source_name": known.id.partition(":")[0], "external_id": known.id.partition(":")[2]}
+        ]
         properties["external_references"] = references
         return self._add(known.kind, Kind.ORGANISATION, known.id, known.name, properties)
 
@@ -182,9 +184,7 @@ class Drafting:
         if speaker is not None:
             properties["authors"] = [speaker[1]]
         warnings = self._find_warnings(span)
-        note = self._add(
-            "note", Kind.STATEMENT, f"statement {key}", title, properties, refers=about, warnings=warnings
-        )
+        note = self._add("note", Kind.STATEMENT, f"statement {key}", title, properties, refers=about, warnings=warnings)
         if statement.stance not in _OPINIONS or speaker is None:
             return [note]
         claim = self._find_claim(statement)
@@ -210,7 +210,7 @@ class Drafting:
         about: tuple[ObjectId, ...],
     ) -> list[ObjectId]:
         """What was claimed, as a note, and the opinion on that note: an opinion on a person would say something else."""
-        words = self._quote(claim).strip(" ,.;:\u201d\"")
+        words = self._quote(claim).strip(' ,.;:\u201d"')
         claimed: dict[str, Json] = {
             "abstract": "Claimed, as the article reports it",
             "content": words,

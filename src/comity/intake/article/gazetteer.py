@@ -79,7 +79,9 @@ def make_gazetteer(entries: list[Known], *, rules: Rules) -> Gazetteer:
     known = dict[str, Known]()
     for index, entry in enumerate(entries):
         if entry.id in known:
-            raise MalformedRequest(f"gazetteer: {entry.id[:80]!r} is there twice; join the two", where=f"/known/{index}/id")
+            raise MalformedRequest(
+                f"gazetteer: {entry.id[:80]!r} is there twice; join the two", where=f"/known/{index}/id"
+            )
         known[entry.id] = entry
         for name in (entry.name, *entry.good, *entry.low):
             _check_name(name, rules, f"/known/{index}")
@@ -119,7 +121,10 @@ def _check_name(name: str, rules: Rules, where: str) -> None:
 def _measure_place(words: tuple[str, ...], at: int, rules: Rules) -> int:
     """How many words from `at` are the name of a place."""
     for phrase in rules.lexicon.get(words[at], ()):
-        if phrase.sense.kind in {"state", "adjective", "capital", "region"} and words[at:][: len(phrase.words)] == phrase.words:
+        if (
+            phrase.sense.kind in {"state", "adjective", "capital", "region"}
+            and words[at:][: len(phrase.words)] == phrase.words
+        ):
             return len(phrase.words)
     return 0
 
@@ -133,7 +138,9 @@ def _read_known(value: Json, where: str) -> Known:
         )
     entry_id, name, kind = _text(value, "id", where), _text(value, "name", where), value.get("kind", "identity")
     if _ID.fullmatch(entry_id) is None:
-        raise MalformedRequest(f'gazetteer: {entry_id[:80]!r} is no id; give scheme:id ("unsc:QDe.901")', where=f"{where}/id")
+        raise MalformedRequest(
+            f'gazetteer: {entry_id[:80]!r} is no id; give scheme:id ("unsc:QDe.901")', where=f"{where}/id"
+        )
     if kind not in _KINDS:
         raise MalformedRequest(f"gazetteer: kind is one of {', '.join(_KINDS)}", where=f"{where}/kind")
     named = value.get("object")
@@ -159,7 +166,9 @@ def _text(value: Mapping[str, Json], field: str, where: str) -> str:
 def _texts(value: Mapping[str, Json], field: str, where: str) -> tuple[str, ...]:
     listed = value.get(field, [])
     if not isinstance(listed, list) or len(listed) > _MAX_ALIASES:
-        raise MalformedRequest(f"gazetteer: {field} is a list of at most {_MAX_ALIASES} names", where=f"{where}/{field}")
+        raise MalformedRequest(
+            f"gazetteer: {field} is a list of at most {_MAX_ALIASES} names", where=f"{where}/{field}"
+        )
     return tuple(_text({field: one}, field, where) for one in listed)
 
 

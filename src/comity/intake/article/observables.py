@@ -29,10 +29,14 @@ _URL = re.compile(
 _EMAIL = re.compile(rf"(?<![\w.+%-])(?P<user>[A-Za-z0-9_.+%-]{{1,64}}+){_AT}(?P<host>{_HOST})", re.IGNORECASE)
 _NAME = re.compile(rf"(?<![\w.@/\\:-])(?P<host>{_HOST})(?![\w@\\])", re.IGNORECASE)
 _V4 = re.compile(rf"(?<![\w.-])\d{{1,3}}(?:{_DOT}\d{{1,3}}){{3}}(?![\w-]|\.\d)", re.ASCII)
-_V6 = re.compile(r"(?<![\w:.])(?=[0-9a-fA-F]{0,4}:)(?:[0-9a-fA-F]{0,4}(?:\[:\]|:)){2,8}[0-9a-fA-F]{0,4}(?![\w:])", re.ASCII)
+_V6 = re.compile(
+    r"(?<![\w:.])(?=[0-9a-fA-F]{0,4}:)(?:[0-9a-fA-F]{0,4}(?:\[:\]|:)){2,8}[0-9a-fA-F]{0,4}(?![\w:])", re.ASCII
+)
 _HASH = re.compile(r"(?<![0-9A-Za-z])[0-9a-fA-F]{32,128}+(?![0-9A-Za-z])")
 _IBAN = re.compile(r"(?<![0-9A-Za-z])[A-Z]{2}\d{2}(?=[ 0-9A-Z])")
-_PHONE = re.compile(r"(?<![\w+.,/-])(?P<plus>\+|00)(?=[1-9])(?P<digits>(?:\d[ .\-/()\u00a0]{0,2}){7,14}\d)(?!\d)", re.ASCII)
+_PHONE = re.compile(
+    r"(?<![\w+.,/-])(?P<plus>\+|00)(?=[1-9])(?P<digits>(?:\d[ .\-/()\u00a0]{0,2}){7,14}\d)(?!\d)", re.ASCII
+)
 _DEFANGED = re.compile(r"[\[({](?:\.|dot)[\])}]|\[\.|\.\]", re.IGNORECASE)
 _ANY_DOT = re.compile(_DOT, re.IGNORECASE)
 _DIGITS = re.compile(r"\d")
@@ -112,7 +116,9 @@ def _trim(text: str) -> str:
         last = text[end - 1]
         if last in ".,;:!?'*_>" or (last == ")" and text.count("(", 0, end) < text.count(")", 0, end)):
             end -= 1
-        elif last in "]}" and text.count("[", 0, end) + text.count("{", 0, end) < text.count("]", 0, end) + text.count("}", 0, end):
+        elif last in "]}" and text.count("[", 0, end) + text.count("{", 0, end) < text.count("]", 0, end) + text.count(
+            "}", 0, end
+        ):
             end -= 1
         else:
             break

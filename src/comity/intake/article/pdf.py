@@ -98,7 +98,9 @@ def _extract(data: bytes) -> list[str]:
         import pypdf  # noqa: PLC0415 (an extra)
         from pypdf import errors  # noqa: PLC0415
     except ImportError as error:
-        raise NotInstalled("PDFs are read with pypdf, which is not installed: pip install 'comity[articles]'") from error
+        raise NotInstalled(
+            "PDFs are read with pypdf, which is not installed: pip install 'comity[articles]'"
+        ) from error
     pages, read = list[str](), 0
     try:
         reader = pypdf.PdfReader(_Stream(data), strict=False, configuration=_configure())  # type: ignore[arg-type]
@@ -116,7 +118,9 @@ def _extract(data: bytes) -> list[str]:
     except errors.LimitReachedError as error:
         raise MalformedArticle("the PDF unpacks to more than is read of one; save its text as a file") from error
     except Exception as error:  # noqa: BLE001 (whatever the library meets in a stranger's file)
-        raise MalformedArticle(f"the PDF could not be read ({type(error).__name__}); save its text as a file") from error
+        raise MalformedArticle(
+            f"the PDF could not be read ({type(error).__name__}); save its text as a file"
+        ) from error
     return pages
 
 

@@ -114,7 +114,11 @@ def _read_by_office(scene: Scene, namer: Namer, beside: Beside, offices: Sequenc
 def _read_modifiers(scene: Scene, hit: Hit, by_last: dict[int, Hit]) -> tuple[str, int]:
     """The office with "deputy" and the like before it, and where it begins; "former" is passed over."""
     title, first = hit.sense.value, hit.first
-    while (other := by_last.get(first)) is not None and other.sense.kind != "office" and scene.words.gap(first - 1) in " -":
+    while (
+        (other := by_last.get(first)) is not None
+        and other.sense.kind != "office"
+        and scene.words.gap(first - 1) in " -"
+    ):
         if other.sense.kind == "office-with":
             title = f"{other.sense.value} {title}"
         first = other.first
@@ -161,9 +165,7 @@ def _find_comma(scene: Scene, at: int) -> int | None:
     return None
 
 
-def _read_before(
-    scene: Scene, namer: Namer, beside: Beside, hit: Hit, start: int
-) -> tuple[Named, Place | None] | None:
+def _read_before(scene: Scene, namer: Namer, beside: Beside, hit: Hit, start: int) -> tuple[Named, Place | None] | None:
     """The name before an office, with a comma between: "Karl Osterman, the Estonian president"."""
     words, at = scene.words, start
     for _ in range(_BACK):
@@ -172,7 +174,16 @@ def _read_before(
         gap = words.gap(at - 1)
         if gap == ", ":
             break
-        if gap != " " or words.values[at - 1] not in {*_ARTICLES, "former", "then", "new", "outgoing", "who", "is", "was"}:
+        if gap != " " or words.values[at - 1] not in {
+            *_ARTICLES,
+            "former",
+            "then",
+            "new",
+            "outgoing",
+            "who",
+            "is",
+            "was",
+        }:
             return None
         at -= 1
     else:
@@ -281,9 +292,7 @@ def _add(person: Person, one: Named, name: str, *, whole: bool) -> Person:
     spellings = person.spellings
     if whole and name != person.name and name not in spellings:
         spellings = (*spellings, name)
-    return replace(
-        person, office=person.office or one.office, state=person.state or one.state, spellings=spellings
-    )
+    return replace(person, office=person.office or one.office, state=person.state or one.state, spellings=spellings)
 
 
 def _find_again(scene: Scene, namer: Namer, persons: Sequence[Person], named: Sequence[Named]) -> Iterator[Named]:

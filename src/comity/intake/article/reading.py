@@ -141,7 +141,7 @@ def _mention_observable(one: Observable, start: int, drafting: Drafting) -> Ment
 
 
 def _drop_dates_in_observables(found: list[Mention]) -> list[Mention]:
-    """"…/2031-10-02/…" in an address is no date of the article."""
+    """ "…/2031-10-02/…" in an address is no date of the article."""
     kept, end = list[Mention](), 0
     for mention in sorted(found, key=lambda one: (one.start, one.kind != Kind.OBSERVABLE)):
         if mention.kind is Kind.OBSERVABLE:

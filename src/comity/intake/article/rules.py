@@ -115,7 +115,8 @@ def parse_tables(data: bytes) -> Tables:
         depth = _LEAVES.get(section)
         if depth is None:
             raise MalformedRequest(
-                f"rules for articles have no section {section[:40]!r}; use {', '.join(_LEAVES)}", where=f"/{section[:40]}"
+                f"rules for articles have no section {section[:40]!r}; use {', '.join(_LEAVES)}",
+                where=f"/{section[:40]}",
             )
         counted += _check_shape(content, depth, f"/{section}")
     if counted > _MAX_ENTRIES:
@@ -358,7 +359,9 @@ def _list_bodies(sections: _Sections) -> Iterator[Phrase | None]:
         for word in sections.texts("departments", department):
             for form in (f"{word} ministry", f"ministry of {word}", f"ministry for {word}"):
                 yield Phrase.of(form, Sense("body", f"{department} Ministry", "department"), any_case=True)
-            yield Phrase.of(f"department of {word}", Sense("body", f"{department} Department", "department"), any_case=True)
+            yield Phrase.of(
+                f"department of {word}", Sense("body", f"{department} Department", "department"), any_case=True
+            )
     for name in sections.keys("bodies", "named"):
         code, title = (*sections.texts("bodies", "named", name), name, name)[:2]
         yield Phrase.of(name, Sense("named-body", title, code))

@@ -99,9 +99,7 @@ def make_cast(
     """All who can speak; where two lie over one another, the person, then the body."""
     actors = [Actor(kind="person", key=str(one.person), first=one.first, last=one.last) for one in named]
     actors += [Actor(kind="body", key=body.value, first=body.first, last=body.last) for body in bodies]
-    actors += [
-        Actor(kind="organisation", key=hit.sense.value, first=hit.first, last=hit.last) for hit in organisations
-    ]
+    actors += [Actor(kind="organisation", key=hit.sense.value, first=hit.first, last=hit.last) for hit in organisations]
     actors += [
         Actor(kind="state", key=place.code, first=place.hit.first, last=place.hit.last)
         for place in places

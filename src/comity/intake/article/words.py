@@ -16,7 +16,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-__all__ = ["Hit", "Lexicon", "Phrase", "Sense", "Words", "choose_longest", "find_hits", "fold", "make_lexicon", "split_words"]
+__all__ = [
+    "Hit",
+    "Lexicon",
+    "Phrase",
+    "Sense",
+    "Words",
+    "choose_longest",
+    "find_hits",
+    "fold",
+    "make_lexicon",
+    "split_words",
+]
 
 _WORD = re.compile(r"\w++")
 _SPACE = re.compile(r"\s+")
