@@ -18,7 +18,7 @@ from typing import Final
 
 from comity.canonical import Json
 from comity.errors import MalformedError, MalformedFile, MalformedObject
-from comity.ids import ObjectId, format_instant, parse_instant
+from comity.ids import ObjectId, parse_instant
 from comity.intake.making import Maker, format_object
 from comity.intake.mapping import (
     Cell,
@@ -225,7 +225,7 @@ class _Row:
             case Constant(value=value):
                 return value
             case ReadAt():
-                return format_instant(self._maker.at)
+                return self._maker.written_at
             case References(objects=names, listed=listed):
                 found: list[Json] = [self._made[name] for name in names if name in self._made]
                 return (found or None) if listed else next(iter(found), None)
