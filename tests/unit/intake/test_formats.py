@@ -82,7 +82,7 @@ def test_what_could_be_two_things_is_refused_with_both(head: bytes, words: tuple
     ],
 )
 def test_what_is_nothing_known_is_refused_and_the_way_out_named(head: bytes) -> None:
-    with pytest.raises(MalformedFile, match="no format that is known here.*--format") as refused:
+    with pytest.raises(MalformedFile, match=r"no format that is known here.*--format") as refused:
         recognise_format(head, "file.json")
     assert refused.value.where == "--format"
 
@@ -117,5 +117,5 @@ def test_one_ragged_row_makes_a_table_no_article() -> None:
 
 def test_every_format_has_a_word() -> None:
     assert [parse_format(one.value) for one in Format] == [*Format]
-    with pytest.raises(MalformedRequest, match="use one of stix-2.1"):
+    with pytest.raises(MalformedRequest, match=r"use one of stix-2\.1"):
         parse_format("excel")

@@ -21,7 +21,7 @@ from tests.strategies import json_values
 MAKER = Maker(party=PartyId("aurelia"), at=parse_instant("2026-11-23T09:00:00Z"))
 
 
-def entity(key: str, schema: str, /, **properties: Any) -> dict[str, Any]:
+def entity(key: str, schema: str, /, **properties: Any) -> dict[str, Any]:  # noqa: ANN401 (whatever an object says)
     return {
         "id": key,
         "schema": schema,

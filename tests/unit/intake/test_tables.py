@@ -195,7 +195,7 @@ def test_a_cell_of_two_lines_is_a_cell() -> None:
     ],
 )
 def test_a_table_without_its_columns_is_refused_whole(data: bytes, words: str) -> None:
-    with pytest.raises(MalformedFile, match="row 1|first row|column") as refused:
+    with pytest.raises(MalformedFile, match=r"row|column") as refused:
         read(data)
     assert words in refused.value.detail
 
