@@ -45,6 +45,7 @@ from comity.store.objects import Holding
 
 __all__ = [
     "MOST_BYTES",
+    "MOST_LISTED",
     "WHOLE_BYTES",
     "Bad",
     "Origin",
@@ -65,6 +66,9 @@ MOST_BYTES: Final = 4 * 1024 * 1024 * 1024
 
 WHOLE_BYTES: Final = 64 * 1024 * 1024
 """STIX of up to so many bytes is one group."""
+
+MOST_LISTED: Final = 10_000
+"""Ids of new objects that are given back."""
 
 _CHUNKS_AT_ONCE: Final = 8
 _MOST_NAME: Final = 200
@@ -104,14 +108,15 @@ class Bad:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """What became of a file: `added` in this run, and of this and earlier runs what its row says.
+    """What became of a file in this run; of this and earlier runs its row says it.
 
-    `bad` are the first thousand; `notes` are what people have to know of what was read. `already` says that the file
-    was taken in before, and that nothing was done.
+    `added` are the first `MOST_LISTED` of `added_count`, `bad` the first thousand; `notes` are what people have to know
+    of what was read. `already` says that the file was taken in before, and that nothing was done.
     """
 
     file: TakenFile
     added: tuple[ObjectId, ...]
+    added_count: int
     known: int
     bad: tuple[Bad, ...]
     bad_count: int
@@ -276,6 +281,7 @@ def _describe_known(node: Node, known: TakenFile) -> Taken:
     return Taken(
         file=known,
         added=(),
+        added_count=0,
         known=known.added + known.known,
         bad=tuple(Bad(place=one.place, index=None, id=None, reason=one.remark) for one in remarks if one.is_unread),
         bad_count=known.unread,
@@ -316,7 +322,7 @@ def _make_groups(node: Node, file: File, look: "_Look", plan: Plan, *, at: Insta
     request = Request(maker=maker, mapping=plan.mapping)
     if plan.source is not None:
         request = replace(request, source=plan.source)
-    gathering = Gathering(done=done)
+    gathering = Gathering(done=done, is_long=look.bytes > WHOLE_BYTES)
     for converted in read_file(watched.read(), look.form, request):
         yield from gathering.add(converted, watched.position)
     yield gathering.finish(watched.position)
@@ -334,7 +340,7 @@ class _Taking:
         self._form = form
         self._tags = plan.tags
         self._added = list[ObjectId]()
-        self._known, self._bad_count = 0, 0
+        self._added_count, self._known, self._bad_count = 0, 0, 0
         self._bad, self._notes = list[Bad](), list[Remark]()
 
     def run(self, group: Group, reading: BundleReading, groups: Iterator[Group]) -> Steps[None]:
@@ -354,6 +360,7 @@ class _Taking:
         return Taken(
             file=row,
             added=tuple(dict.fromkeys(self._added)),
+            added_count=self._added_count,
             known=self._known,
             bad=tuple(self._bad),
             bad_count=self._bad_count,
@@ -375,7 +382,8 @@ class _Taking:
         self._tell(group, join_intakes(intakes, ()), told)
 
     def _tell(self, group: Group, intake: Intake, bad: Sequence[Bad]) -> None:
-        self._added += intake.added
+        self._added += intake.added[: max(0, MOST_LISTED - len(self._added))]
+        self._added_count += len(intake.added)
         self._known += intake.known
         self._bad_count += len(bad)
         self._bad += bad[: max(0, _MOST_BAD - len(self._bad))]

@@ -61,8 +61,8 @@ async def add(node: Node, arguments: Arguments) -> Outcome:
     taken = done.result
     return Outcome(
         result={
-            "added": list[Json](taken.added[:_MOST_LISTED]),
-            "added_count": len(taken.added),
+            "added": list[Json](taken.added),
+            "added_count": taken.added_count,
             "known": taken.known,
             "bad": [_describe_unread(item) for item in taken.bad],
             "bad_count": taken.bad_count,
