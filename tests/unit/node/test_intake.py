@@ -88,7 +88,7 @@ def small_groups() -> Iterator[None]:
         patch.object(groups, "_GROUP_OBJECTS", 2),
         patch.object(intake, "WHOLE_BYTES", 0),
         patch.object(intake, "PART_OBJECTS", 1),
-        patch("comity.intake.stix._AT_ONCE", 1),
+        patch("comity.intake.records._AT_ONCE", 1),
     ):
         yield
 
