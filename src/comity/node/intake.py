@@ -109,7 +109,7 @@ class Bad:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """What became of a file in this run; of this and earlier runs its row says it.
+    """What became of a file in this run; what is bad also in earlier ones, which were cut off.
 
     `added` are the first `MOST_LISTED` of `added_count`, `bad` the first thousand; `notes` are what people have to know
     of what was read. `already` says that the file was taken in before, and that nothing was done.
@@ -152,7 +152,8 @@ def take_in_steps(node: Node, file: File, plan: Plan) -> Steps[Taken]:
     reading = _open(node, first, look.form, at=at)
     taking = _Taking(node, partial(_begin, file=file, known=known, look=look, plan=plan, at=at), look.form, plan, at=at)
     yield from taking.run(first, reading, groups)
-    return taking.describe()
+    done = taking.describe()
+    return done if cut_off is None else _with_earlier(node, done)
 
 
 def list_files(node: Node, *, last: int) -> list[TakenFile]:
@@ -277,16 +278,27 @@ def _is_held(node: Node, known: TakenFile) -> bool:
 
 
 def _describe_known(node: Node, known: TakenFile) -> Taken:
-    remarks = list_remarks(node, known.number)
-    return Taken(
+    done = Taken(
         file=known,
         added=(),
         added_count=0,
         known=known.added + known.known,
-        bad=tuple(Bad(place=one.place, index=None, id=None, reason=one.remark) for one in remarks if one.is_unread),
-        bad_count=known.unread,
-        notes=tuple(one for one in remarks if not one.is_unread),
+        bad=(),
+        bad_count=0,
+        notes=(),
         already=True,
+    )
+    return _with_earlier(node, done)
+
+
+def _with_earlier(node: Node, done: Taken) -> Taken:
+    """What became of a file, and all that was said of it in earlier runs: who corrects it has to know."""
+    remarks = list_remarks(node, done.file.number)
+    return replace(
+        done,
+        bad=tuple(Bad(place=one.place, index=None, id=None, reason=one.remark) for one in remarks if one.is_unread),
+        bad_count=done.file.unread,
+        notes=tuple(one for one in remarks if not one.is_unread),
     )
 
 
