@@ -20,8 +20,22 @@ __all__ = ["MAX_PAGES", "MAX_PDF_BYTES", "parse_pdf"]
 MAX_PDF_BYTES: Final = 32 << 20
 MAX_PAGES: Final = 300
 _MAX_UNPACKED = 16 << 20
-"""Bytes that one stream may unpack to."""
-_MAX_WORK = 64 << 20
+_BOUNDS: Final = {
+    "maximum_declared_stream_length": MAX_PDF_BYTES,
+    "array_based_stream_maximum_output_length": _MAX_UNPACKED,
+    "lzw_maximum_output_length": _MAX_UNPACKED,
+    "run_length_maximum_output_length": _MAX_UNPACKED,
+    "zlib_maximum_output_length": _MAX_UNPACKED,
+    "zlib_maximum_recovery_input_length": _MAX_UNPACKED // 8,
+    "brotli_maximum_output_length": _MAX_UNPACKED,
+    "stream_decoding_work_maximum_length": 4 * _MAX_UNPACKED,
+    "stream_parsing_work_maximum_count": 500_000,
+    "page_tree_maximum_entries": 2 * MAX_PAGES,
+    "page_tree_maximum_page_entries": 50 * MAX_PAGES,
+    "xform_maximum_invocations_per_extraction": 200,
+    "jbig2dec_binary": None,  # pictures are not read, and no program is run
+}
+"""Of what pypdf unpacks and follows; a text of MAX_CHARACTERS needs a tenth of it."""
 _SHORT_OF_MARGIN = 0.75
 """A line shorter than this part of the longest one, with a full stop at its end, ends a paragraph."""
 _SENTENCE_END = re.compile(r"[.!?:][\"'\u201d\u2019)]{0,2}$")
@@ -101,16 +115,17 @@ def _extract(data: bytes) -> list[str]:
         raise NotInstalled("PDFs are read with pypdf, which is not installed: pip install 'comity[articles]'") from error
     pages, read = list[str](), 0
     try:
-        reader = pypdf.PdfReader(_Stream(data), strict=False, configuration=_configure())  # type: ignore[arg-type]
-        if reader.is_encrypted:
-            raise MalformedArticle("the PDF is encrypted; save it without a password, or save its text")
-        if len(reader.pages) > MAX_PAGES:
-            raise MalformedArticle(f"the PDF has {len(reader.pages)} pages where at most {MAX_PAGES} are read; cut it")
-        for page in reader.pages:
-            pages.append(page.extract_text())
-            read += len(pages[-1])
-            if read > MAX_CHARACTERS:
-                raise MalformedArticle(f"the PDF has over {MAX_CHARACTERS} characters; cut it")
+        with pypdf.apply_configuration(**_BOUNDS):
+            reader = pypdf.PdfReader(_Stream(data), strict=False)  # type: ignore[arg-type] # it asks for no more of a file
+            if reader.is_encrypted:
+                raise MalformedArticle("the PDF is encrypted; save it without a password, or save its text")
+            if len(reader.pages) > MAX_PAGES:
+                raise MalformedArticle(f"the PDF has {len(reader.pages)} pages where at most {MAX_PAGES} are read; cut it")
+            for page in reader.pages:
+                pages.append(page.extract_text())
+                read += len(pages[-1])
+                if read > MAX_CHARACTERS:
+                    raise MalformedArticle(f"the PDF has over {MAX_CHARACTERS} characters; cut it")
     except MalformedArticle:
         raise
     except errors.LimitReachedError as error:
@@ -118,10 +133,6 @@ def _extract(data: bytes) -> list[str]:
     except Exception as error:  # noqa: BLE001 (whatever the library meets in a stranger's file)
         raise MalformedArticle(f"the PDF could not be read ({type(error).__name__}); save its text as a file") from error
     return pages
-
-
-def _configure() -> "object":
-    raise NotImplementedError
 
 
 def _join_lines(pages: list[str]) -> str:

@@ -2,8 +2,8 @@
 """Pure: an article read by the rules: every mention with its place, and the drafts they would become.
 
     reading = read_article(article, rules, gazetteer)
-    reading.mentions    (Mention(kind=Kind.STATE, start=17, end=23, rule="name-of-state", value="RU", draft="location--…"), …)
-    reading.drafts      {"location--…": Draft(…), …}
+    reading.mentions    (Mention(kind=Kind.STATE, start=17, end=23, rule="name-of-state", value="RU", draft="place/RU"), …)
+    reading.drafts      {"place/RU": Draft(…), …}
 
 The same article, rules and gazetteer give the same reading. It takes time linear in the text.
 """
@@ -11,7 +11,6 @@ The same article, rules and gazetteer give the same reading. It takes time linea
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from comity.ids import ObjectId
 from comity.intake.article.bodies import Body, find_bodies, list_body_mentions
 from comity.intake.article.dates import find_dates
 from comity.intake.article.drafts import Draft, Drafting
@@ -39,7 +38,7 @@ class Said:
     holder: str | None
     start: int
     end: int
-    drafts: tuple[ObjectId, ...]
+    drafts: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +47,7 @@ class Reading:
 
     article: Article
     mentions: tuple[Mention, ...]
-    drafts: Mapping[ObjectId, Draft]
+    drafts: Mapping[str, Draft]
     persons: tuple[Person, ...]
     statements: tuple[Said, ...]
 
@@ -103,7 +102,7 @@ def _link_places(places: Sequence[Place], drafting: Drafting) -> list[Mention]:
     """An adjective is a mention of the state and becomes no object by itself; nor does a capital for its government."""
     linked = list[Mention]()
     for place, mention in zip(places, list_place_mentions(list(places)), strict=True):
-        draft: ObjectId | None = None
+        draft: str | None = None
         match place.hit.sense.kind:
             case "state":
                 draft = drafting.add_state(place.code)
@@ -168,7 +167,7 @@ class _Teller:
         for one in statements:
             while first < len(mentions) and mentions[first].start < one.start:
                 first += 1
-            inside = list[tuple[int, ObjectId]]()
+            inside = list[tuple[int, str]]()
             index = first
             while index < len(mentions) and mentions[index].start < one.end:
                 mention = mentions[index]
@@ -193,7 +192,7 @@ class _Teller:
             return None
         return self.persons[int(actor.key)].name if actor.kind == "person" else actor.key
 
-    def _find_identity(self, actor: Actor | None) -> tuple[ObjectId, str] | None:
+    def _find_identity(self, actor: Actor | None) -> tuple[str, str] | None:
         """The draft of who speaks, and the name that authors are called by."""
         if actor is None:
             return None
@@ -209,7 +208,7 @@ class _Teller:
                 return self.drafting.add_known(known), known.name
             case _:
                 found = self.drafting.add_government(actor.key)
-        return found, str(self.drafting.drafts[found].properties["name"])
+        return found, self.drafting.drafts[found].title
 
 
 def _mention_statement(statement: Statement, said: Said) -> Mention:
