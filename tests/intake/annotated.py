@@ -138,7 +138,7 @@ def _locate(article: Article, name: str, listed: Sequence[str], *, strict: bool)
         if match is None and strict:
             raise AssertionError(f"{name}: {words!r} does not stand in the text after place {at}")
         if match is not None:
-            at = match.start() + 1
+            at = match.end()
         found.append(Mark(words=words, span=Span(*match.span()) if match else None, value=value, facts=facts))
     return found
 

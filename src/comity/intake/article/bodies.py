@@ -87,8 +87,8 @@ def find_bodies(scene: Scene, places: Sequence[Place]) -> list[Body]:
     return _settle_again(scene, _settle_states(found))
 
 
-def list_body_mentions(scene: Scene, bodies: Sequence[Body]) -> list[Mention]:
-    """The mentions of the bodies."""
+def list_body_mentions(scene: Scene, bodies: Sequence[Body], drafts: Sequence[str]) -> list[Mention]:
+    """The mentions of the bodies, each with its draft."""
     words = scene.words
     return [
         Mention(
@@ -98,8 +98,9 @@ def list_body_mentions(scene: Scene, bodies: Sequence[Body]) -> list[Mention]:
             rule=body.rule,
             value=body.value,
             doubt=None if body.state else "no state is named with it",
+            draft=draft,
         )
-        for body in bodies
+        for body, draft in zip(bodies, drafts, strict=True)
     ]
 
 

@@ -118,7 +118,8 @@ def _check_name(name: str, rules: Rules, where: str) -> None:
 
 def _measure_place(words: tuple[str, ...], at: int, rules: Rules) -> int:
     """How many words from `at` are the name of a place."""
-    for phrase in rules.lexicon.get(words[at], ()):
+    entry = rules.lexicon.get(words[at])
+    for phrase in entry.list_all() if entry is not None else ():
         if phrase.sense.kind in {"state", "adjective", "capital", "region"} and words[at:][: len(phrase.words)] == phrase.words:
             return len(phrase.words)
     return 0

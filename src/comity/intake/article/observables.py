@@ -20,7 +20,7 @@ __all__ = ["Observable", "find_observables", "is_iban"]
 
 _DOT = r"(?:\.|\[\.\]|\(\.\)|\{\.\}|\[dot\]|\(dot\)|\[\.|\.\])"
 _AT = r"(?:@|\[@\]|\(@\)|\[at\]|\(at\))"
-_LABEL = r"[^\W_](?:[^\W_]|-){0,62}"
+_LABEL = r"[^\W_][\w-]{0,62}+"
 _HOST = rf"{_LABEL}(?:{_DOT}{_LABEL}){{1,12}}"
 _URL = re.compile(
     r"(?<!\w)(?P<scheme>h(?:tt|xx|\*\*)ps?|ftp|fxp)(?P<mark>://|\[:\]//|\[://\]|:\[//\])(?P<rest>[^\s<>\"\u201c\u201d\u2018\u2019]{1,2000})",
@@ -58,17 +58,12 @@ class Observable(NamedTuple):
 
 def find_observables(text: str, rules: Rules) -> list[Observable]:
     """Every observable, in the order of the text; none inside another."""
-    found = list[Observable]()
-    for find in _FINDERS:
-        for one in find(text, rules):
-            found.append(one)
+    found = [one for find in _FINDERS for one in find(text, rules)]
     chosen = list[Observable]()
     # The longest at a place first: a name inside an address of mail is none of its own.
-    taken = list[tuple[int, int]]()
-    for one in sorted(found, key=lambda one: (one.start, -(one.end - one.start))):
-        if not taken or one.start >= taken[-1][1]:
+    for one in sorted(found, key=lambda one: (one.start, -one.end)):
+        if not chosen or one.start >= chosen[-1].end:
             chosen.append(one)
-            taken.append((one.start, one.end))
     return chosen
 
 

@@ -70,8 +70,10 @@ def find_people(
     return persons, sorted((*chosen, *again), key=lambda one: one.first)
 
 
-def list_people_mentions(scene: Scene, persons: Sequence[Person], named: Sequence[Named]) -> Iterator[Mention]:
-    """The mentions of the persons."""
+def list_people_mentions(
+    scene: Scene, persons: Sequence[Person], named: Sequence[Named], *, drafts: Sequence[str]
+) -> Iterator[Mention]:
+    """The mentions of the persons; `drafts` are those of the persons."""
     words = scene.words
     for one in named:
         yield Mention(
@@ -80,6 +82,7 @@ def list_people_mentions(scene: Scene, persons: Sequence[Person], named: Sequenc
             end=words.ends[one.last - 1],
             rule=one.rule,
             value=persons[one.person].name,
+            draft=drafts[one.person],
         )
 
 
@@ -204,7 +207,7 @@ def _read_by_speech(scene: Scene, namer: Namer) -> Iterator[Named]:
     for hit in scene.list_hits("speech"):
         if scene.is_title(hit.start):
             continue
-        if hit.sense.value == "verb" and hit.first and words.gap(hit.first - 1) == " ":
+        if hit.sense.value in {"verb", "weak"} and hit.first and words.gap(hit.first - 1) == " ":
             first = namer.read_back(hit.first)
             if hit.first - first > 1:
                 yield _name(namer, first, hit.first, "speaker")

@@ -9,7 +9,7 @@ The same article, rules and gazetteer give the same reading. It takes time linea
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from comity.intake.article.bodies import Body, find_bodies, list_body_mentions
 from comity.intake.article.dates import find_dates
@@ -60,19 +60,14 @@ def read_article(article: Article, rules: Rules, known: Gazetteer) -> Reading:
     bodies = find_bodies(scene, places)
     persons, named = find_people(scene, places, bodies, organisations)
     drafting = Drafting(article, rules, _find_special(scene, organisations))
-    mentions = _link_places(places, drafting)
-    mentions += [
-        replace(mention, draft=drafting.add_known(known.known[mention.value]))
-        for mention in list_organisation_mentions(organisations)
-    ]
-    mentions += [
-        replace(mention, draft=drafting.add_body(body.title, body.state))
-        for mention, body in zip(list_body_mentions(scene, bodies), bodies, strict=True)
-    ]
-    mentions += [
-        replace(mention, draft=drafting.add_person(persons[one.person]))
-        for mention, one in zip(list_people_mentions(scene, persons, named), named, strict=True)
-    ]
+    mentions = [*list_place_mentions(places, [_draft_place(place, drafting) for place in places])]
+    mentions += list_organisation_mentions(
+        organisations, [drafting.add_known(known.known[hit.sense.value]) for hit in organisations]
+    )
+    mentions += list_body_mentions(scene, bodies, [drafting.add_body(body.title, body.state) for body in bodies])
+    mentions += list_people_mentions(
+        scene, persons, named, drafts=[drafting.add_person(person) for person in persons]
+    )
     mentions += _read_parts(scene, drafting)
     found = list(find_statements(scene, make_cast(places, bodies, organisations, named)))
     teller = _Teller(drafting, known, persons, {body.value: body for body in bodies})
@@ -98,41 +93,40 @@ def _find_special(scene: Scene, organisations: Sequence[Hit]) -> list[tuple[int,
     ]
 
 
-def _link_places(places: Sequence[Place], drafting: Drafting) -> list[Mention]:
+def _draft_place(place: Place, drafting: Drafting) -> str | None:
     """An adjective is a mention of the state and becomes no object by itself; nor does a capital for its government."""
-    linked = list[Mention]()
-    for place, mention in zip(places, list_place_mentions(list(places)), strict=True):
-        draft: str | None = None
-        match place.hit.sense.kind:
-            case "state":
-                draft = drafting.add_state(place.code)
-            case "capital" if place.rule == PLACE:
-                draft = drafting.add_capital(place.code, place.hit.sense.rule)
-            case "region":
-                draft = drafting.add_region(place.code)
-        linked.append(replace(mention, draft=draft))
-    return linked
+    match place.hit.sense.kind:
+        case "state":
+            return drafting.add_state(place.code)
+        case "capital" if place.rule == PLACE:
+            return drafting.add_capital(place.code, place.hit.sense.rule)
+        case "region":
+            return drafting.add_region(place.code)
+        case _:
+            return None
 
 
 def _read_parts(scene: Scene, drafting: Drafting) -> list[Mention]:
-    """Dates and observables, part by part."""
-    found = list[Mention]()
-    article = scene.article
-    for part in scene.parts:
-        words = article.quote(part)
-        for one in find_observables(words, scene.rules):
-            found.append(_mention_observable(one, part.start, drafting))
-        for date in find_dates(words, published=article.published):
-            start, end = part.start + date.start, part.start + date.end
-            found.append(Mention(kind=Kind.DATE, start=start, end=end, rule=date.rule, value=date.value))
+    """Dates and observables, where they lie in the parts that are read."""
+    article, words = scene.article, scene.words
+    found = [
+        _mention_observable(one, drafting)
+        for one in find_observables(article.text, scene.rules)
+        if scene.find_part(one.start) is not None
+    ]
+    found += [
+        Mention(kind=Kind.DATE, start=date.start, end=date.end, rule=date.rule, value=date.value)
+        for date in find_dates(article.text, published=article.published, words=(words.values, words.starts))
+        if scene.find_part(date.start) is not None
+    ]
     return _drop_dates_in_observables(found)
 
 
-def _mention_observable(one: Observable, start: int, drafting: Drafting) -> Mention:
+def _mention_observable(one: Observable, drafting: Drafting) -> Mention:
     return Mention(
         kind=Kind.OBSERVABLE,
-        start=start + one.start,
-        end=start + one.end,
+        start=one.start,
+        end=one.end,
         rule=one.type,
         value=one.value,
         draft=drafting.add_observable(one),

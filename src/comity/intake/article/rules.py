@@ -308,6 +308,8 @@ def _list_phrases(sections: _Sections, language: str) -> Iterator[Phrase | None]
             yield Phrase.of(text, Sense("stance", stance, fold(text)), any_case=True)
     for text in sections.texts("speech", "verbs"):
         yield Phrase.of(text, Sense("speech", "verb"), any_case=True)
+    for text in sections.texts("speech", "weak"):
+        yield Phrase.of(text, Sense("speech", "weak"), any_case=True)
     for text in sections.texts("speech", "before"):
         yield Phrase.of(text, Sense("speech", "before"), any_case=True)
     for text in sections.texts("speech", "documents"):

@@ -9,6 +9,7 @@ missing. A sentence with no other stance in it is one of "says". What is meant b
 denial) is not read.
 """
 
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from comity.intake.article.words import Hit, choose_longest
 __all__ = ["Actor", "Cast", "Statement", "find_statements", "make_cast"]
 
 SAYS: Final = "says"
+_ASKS: Final = "asks-clarification"
 _QUOTES: Final = '"\u201c\u201d\u00ab\u00bb'
 _FILLERS: Final = frozenset(
     "has have had also later then again repeatedly once since already still on in a an the this that week month year monday "
@@ -31,8 +33,11 @@ _FILLERS: Final = frozenset(
     "however but and would will was is been".split()
 )
 _PRONOUNS: Final = frozenset({"he", "she"})
-_FIRST_PERSON: Final = frozenset({"we", "i", "it", "they"})
+_FIRST_PERSON: Final = frozenset({"we", "i"})
+_PASSIVE: Final = frozenset({"been", "was", "were", "are", "is", "be"})
+_NOT_SUBJECT: Final = frozenset("in from with to by and or for at between near against on over than like as".split())
 _PAPERS: Final = frozenset({"statement", "communique", "letter", "declaration", "release", "note"})
+_QUOTE = re.compile(f"[{_QUOTES}]")
 _CLAIMS: Final = frozenset(
     "report reports claim claims allegation allegations rumour rumours rumor rumors suggestion suggestions accusation "
     "accusations".split()
@@ -119,31 +124,33 @@ def make_cast(
 
 def find_statements(scene: Scene, cast: Cast) -> Iterator[Statement]:
     """The statements in the paragraphs, in the order of the text; not in the title or below a picture."""
-    speech = scene.list_hits("speech")
-    stances = choose_longest(scene.list_hits("stance"))
+    speech = _Placed(scene.list_hits("speech"))
+    stances = _Placed(choose_longest(scene.list_hits("stance")))
     for part in scene.article.paragraphs:
-        if not _any_inside(speech, part) and not _any_inside(stances, part):
+        if not speech.list_inside(part) and not stances.list_inside(part):
             continue
         quoted = _find_quoted(scene.article.text, part)
         for sentence in find_sentences(scene.article.text, part):
-            yield from _read_sentence(
-                _Sentence(scene, cast, sentence, quoted), _inside(speech, sentence), _inside(stances, sentence)
-            )
+            spoken, taken = speech.list_inside(sentence), stances.list_inside(sentence)
+            if spoken or taken:
+                yield from _read_sentence(_Sentence(scene, cast, sentence, quoted), spoken, taken)
 
 
-def _any_inside(hits: Sequence[Hit], span: Span) -> bool:
-    index = bisect_left(hits, span.start, key=lambda hit: hit.start)
-    return index < len(hits) and hits[index].start < span.end
+class _Placed:
+    """Hits by their places."""
 
+    def __init__(self, hits: Sequence[Hit]) -> None:
+        self._hits = hits
+        self._starts = [hit.start for hit in hits]
 
-def _inside(hits: Sequence[Hit], span: Span) -> Sequence[Hit]:
-    first = bisect_left(hits, span.start, key=lambda hit: hit.start)
-    return hits[first : bisect_left(hits, span.end, key=lambda hit: hit.start)]
+    def list_inside(self, span: Span) -> Sequence[Hit]:
+        """Those that begin inside a span."""
+        return self._hits[bisect_left(self._starts, span.start) : bisect_left(self._starts, span.end)]
 
 
 def _find_quoted(text: str, part: Span) -> list[int]:
     """The places of the marks of quotation in a part, in turn the first of a pair and the second."""
-    return [index for index in range(part.start, part.end) if text[index] in _QUOTES]
+    return [match.start() for match in _QUOTE.finditer(text, part.start, part.end)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +176,8 @@ def _read_sentence(sentence: _Sentence, speech: Sequence[Hit], stances: Sequence
             holder = _look_left(sentence, hit.first)
             if hit.sense.value not in found or found[hit.sense.value][1] is None:
                 found[hit.sense.value] = (hit, holder)
-    if speaker is None and not spoken and _is_all_quoted(sentence):
-        speaker = sentence.cast.spoke
+    if speaker is None and not spoken and (_is_all_quoted(sentence) or _ASKS in found):
+        speaker = sentence.cast.spoke  # "Clarification is needed.": nobody is named again
     order = list(sentence.scene.rules.stances)
     for stance in sorted(found, key=lambda one: order.index(one) if one in order else len(order)):
         hit, holder = found[stance]
@@ -239,16 +246,18 @@ def _find_speaker(sentence: _Sentence, speech: Sequence[Hit]) -> tuple[Actor | N
     """Who speaks by the verbs of saying in a sentence, and whether there is such a verb outside of quotations."""
     spoken = False
     for hit in speech:
-        if sentence.is_quoted(hit.start):
+        before = sentence.scene.words.values[hit.first - 1] if hit.first else ""
+        if sentence.is_quoted(hit.start) or before in _PASSIVE or before in _FIRST_PERSON:
             continue
-        spoken = True
+        weak = hit.sense.value == "weak"
+        spoken = spoken or not weak
         if hit.sense.value in {"before", "document"}:
             actor = _look_right(sentence, hit.last)
         elif any(mark in sentence.gap(hit.first - 1) for mark in _QUOTES):
             actor = _look_right(sentence, hit.last)
         else:
             actor = _look_left(sentence, hit.first) or (
-                _look_right(sentence, hit.last) if "," in sentence.gap(hit.first - 1) else None
+                _look_right(sentence, hit.last) if "," in sentence.gap(hit.first - 1) and not weak else None
             )
         if actor is not None:
             return actor, True
@@ -268,8 +277,20 @@ def _look_left(sentence: _Sentence, first: int) -> Actor | None:
         if actor is not None:
             return actor
         if words.values[at - 1] not in _FILLERS:
-            return None
+            return _look_over_of(sentence, at)
         at -= 1
+    return None
+
+
+def _look_over_of(sentence: _Sentence, at: int) -> Actor | None:
+    """Who stands before "of the Maltese police", directly before a verb."""
+    words = sentence.scene.words
+    for index in range(at - 1, max(at - 6, 0), -1):
+        if words.starts[index] < sentence.span.start or sentence.gap(index) != " ":
+            return None
+        if words.values[index] == "of":
+            actor = sentence.cast.by_last.get(index)
+            return actor if actor is not None and actor.kind == "person" else None
     return None
 
 
@@ -278,7 +299,7 @@ def _find_actor(sentence: _Sentence, last: int) -> Actor | None:
     words, cast = sentence.scene.words, sentence.cast
     actor = cast.by_last.get(last)
     if actor is not None:
-        return actor
+        return _find_head(sentence, actor) if actor.kind == "state" else actor
     value = words.values[last - 1]
     if value in _PRONOUNS:
         return cast.find_person_before(last - 1)
@@ -287,8 +308,31 @@ def _find_actor(sentence: _Sentence, last: int) -> Actor | None:
     return None
 
 
+def _find_head(sentence: _Sentence, state: Actor) -> Actor | None:
+    """The state, where it is what speaks; in "Elin Varga of Borealia" it is she, and in "a man from Borealia" nobody."""
+    if state.first == 0:
+        return state
+    words = sentence.scene.words
+    value = words.values[state.first - 1]
+    if words.starts[state.first - 1] < sentence.span.start or sentence.gap(state.first - 1) != " ":
+        return state
+    if value == "of":
+        return sentence.cast.by_last.get(state.first - 1)
+    return None if value in _NOT_SUBJECT else state
+
+
 def _look_over_commas(sentence: _Sentence, at: int) -> Actor | None:
-    """Over "…, speaking after a meeting in Lisbon, said": the nearest comma before which somebody is named."""
+    """Who stands before a comma: alone between two of them ("the president, Ana Ruiz, said"), or before what stands
+    between them ("Ana Ruiz, speaking after a meeting with Ilse Verhoeven, said")."""
+    words = sentence.scene.words
+    beside = _find_actor(sentence, at)
+    if beside is not None and ("," in sentence.gap(beside.first - 1) or words.starts[beside.first] <= sentence.span.start + 1):
+        return beside
+    return _look_further(sentence, at) or beside
+
+
+def _look_further(sentence: _Sentence, at: int) -> Actor | None:
+    """The nearest comma before which somebody is named."""
     words = sentence.scene.words
     commas, index = 0, at - 2
     while index >= 0 and words.starts[index] >= sentence.span.start and at - index < 60:  # noqa: PLR2004 (words)
