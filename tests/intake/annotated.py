@@ -124,7 +124,11 @@ def _load_one(path: Path) -> Marked:
         name=path.name,
         article=article,
         head=head,
-        marks={name: _locate(article, name, marks[name], strict=path.suffix == ".txt" and ".pdf" not in path.name) for name in marks if name not in head},
+        marks={
+            name: _locate(article, name, marks[name], strict=path.suffix == ".txt" and ".pdf" not in path.name)
+            for name in marks
+            if name not in head
+        },
     )
 
 
@@ -205,7 +209,9 @@ def _pair(left: Sequence[tuple[Span | None, str]], right: Sequence[tuple[Span, s
     return pairs
 
 
-def _score_offices(marks: Sequence[Mark], found: Sequence[Any], pairs: Sequence[tuple[int, int]], reading: Reading) -> dict[str, Score]:
+def _score_offices(
+    marks: Sequence[Mark], found: Sequence[Any], pairs: Sequence[tuple[int, int]], reading: Reading
+) -> dict[str, Score]:
     """Of the persons found, whether office and state are what was marked."""
     persons = {person.name: person for person in reading.persons}
     office, state = Score(), Score()
@@ -220,9 +226,14 @@ def _score_offices(marks: Sequence[Mark], found: Sequence[Any], pairs: Sequence[
 def _score_statements(marked: Marked, reading: Reading) -> dict[str, Score]:
     names = {entry.id: entry.name for entry in read_gazetteer().known.values()}
     marks = marked.marks["statements"]
-    said = [(Span(one.start, one.end), one.stance, names.get(one.speaker or "", one.speaker or "")) for one in reading.statements]
+    said = [
+        (Span(one.start, one.end), one.stance, names.get(one.speaker or "", one.speaker or ""))
+        for one in reading.statements
+    ]
     stances = _pair([(mark.span, mark.facts[0]) for mark in marks], [(span, stance) for span, stance, _ in said])
-    whole = _pair([(mark.span, mark.value) for mark in marks], [(span, f"{stance}: {who}") for span, stance, who in said])
+    whole = _pair(
+        [(mark.span, mark.value) for mark in marks], [(span, f"{stance}: {who}") for span, stance, who in said]
+    )
     return {
         "statements": Score(len(marks), len(said), len(whole)),
         "statements: stance": Score(len(marks), len(said), len(stances)),

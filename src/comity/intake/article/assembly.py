@@ -4,8 +4,8 @@
     record = assemble_report(reading, Review(confirmed=frozenset({"place/RU", …})), maker)
     record.objects     each after those that it refers to, the report last
 
-Nothing is in it that nobody confirmed: the report refers to confirmed drafts alone, and a note or an opinion whose speaker
-is not confirmed is left out, with a note that says so. The report holds no text of the article: its title, its day, its
+Nothing is in it that nobody confirmed: the report refers to confirmed drafts alone, and a note or an opinion whose
+speaker is not confirmed is left out, with a note that says so. The report holds no text of the article: its title, its day, its
 address, and the SHA-256 of what was received.
 """
 
@@ -25,7 +25,9 @@ from comity.intake.records import Record
 __all__ = ["Correction", "Review", "assemble_report"]
 
 _REPORT_KEY: Final = "report"
-_FIXED: Final = frozenset({"type", "spec_version", "id", "created", "modified", "created_by_ref", "object_marking_refs"})
+_FIXED: Final = frozenset(
+    {"type", "spec_version", "id", "created", "modified", "created_by_ref", "object_marking_refs"}
+)
 """What no correction changes: it comes with the making."""
 
 
@@ -95,7 +97,8 @@ def _check_review(reading: Reading, review: Review) -> None:
     for key, correction in review.corrections.items():
         if fixed := correction.set.keys() & _FIXED:
             raise MalformedRequest(
-                f"{min(fixed)} of {key[:80]!r} cannot be corrected: it comes when the object is made", where=f"corrections/{key[:80]}"
+                f"{min(fixed)} of {key[:80]!r} cannot be corrected: it comes when the object is made",
+                where=f"corrections/{key[:80]}",
             )
         if correction.stands_for is not None and not is_object_id(correction.stands_for):
             raise MalformedRequest(f"{key[:80]!r} cannot stand for that: give the id of an object", where="corrections")

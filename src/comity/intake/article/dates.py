@@ -63,7 +63,10 @@ _AT_TURN: Final = (
 )
 _AT_NEAR: Final = (_form("near", r"(?P<near>today|yesterday|tomorrow)\b"),)
 _AT_COUNT: Final = (
-    _form("ago", rf"(?P<count>{'|'.join(sorted(_COUNTS, key=len, reverse=True))}){_S}(?P<unit>day|week|month|year)s?{_S}ago\b"),
+    _form(
+        "ago",
+        rf"(?P<count>{'|'.join(sorted(_COUNTS, key=len, reverse=True))}){_S}(?P<unit>day|week|month|year)s?{_S}ago\b",
+    ),
 )
 _BY_WORD: Final[Mapping[str, tuple[tuple[str, re.Pattern[str]], ...]]] = {
     **dict.fromkeys(_NUMBERS, _AT_MONTH),
@@ -73,7 +76,27 @@ _BY_WORD: Final[Mapping[str, tuple[tuple[str, re.Pattern[str]], ...]]] = {
     **dict.fromkeys(_COUNTS, _AT_COUNT),
 }
 _BEFORE: Final = frozenset(
-    "in since from until till of by for during before after last next early late mid through to between".split()
+    [
+        "in",
+        "since",
+        "from",
+        "until",
+        "till",
+        "of",
+        "by",
+        "for",
+        "during",
+        "before",
+        "after",
+        "last",
+        "next",
+        "early",
+        "late",
+        "mid",
+        "through",
+        "to",
+        "between",
+    ]
 )
 """Behind one of these a month or a year counts alone."""
 
@@ -177,7 +200,7 @@ def _read_day_of_year(parts: Mapping[str, str], month: int, published: date) -> 
 
 
 def _read_month(parts: Mapping[str, str], month: int, published: date) -> str | None:
-    """"May" may be a verb and "March" a march: a month alone counts behind a small word, and in capitals."""
+    """The nearest such month. "May" may be a verb and "March" a march: one alone counts behind a small word, and in capitals."""
     if not parts["month"][0].isupper():
         return None
     ahead = (month - published.month) % 12

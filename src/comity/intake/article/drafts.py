@@ -53,11 +53,11 @@ _ADDRESSES: Final = {
 class Draft:
     """An object that an article would become, and what to know before it is confirmed.
 
-    `key` names it within its article, and stays the same when the article is read again by the same rules. `properties`
-    have no id, times, creator or markings: these come when it is confirmed; where they refer to another draft
-    (`object_refs`), they hold its key. `names` is what the id follows from (`making.Maker`). `held` is the object that the
-    node holds: then it is only referred to. `warnings` are special categories (Regulation (EU) 2016/794, Article 30) that
-    its text may hold: a person weighs them.
+    `key` names it within its article, and stays the same when the article is read again by the same rules.
+    `properties` have no id, times, creator or markings: these come when it is confirmed; where they refer to another
+    draft (`object_refs`), they hold its key. `names` is what the id follows from (`making.Maker`). `held` is the object that the
+    node holds: then it is only referred to. `warnings` are special categories (Regulation (EU) 2016/794, Article 30)
+    that its text may hold: a person weighs them.
     """
 
     key: str
@@ -92,7 +92,7 @@ class Drafting:
         return self._add_place(f"{code}/{name}", name, {"country": code, "city": name})
 
     def add_region(self, key: str) -> str:
-        """The location of a region, with its frozen list of states in words; `region` is that of STIX where one fits."""
+        """The location of a region, its frozen list of states in words; `region` is that of STIX where one fits."""
         region = self.rules.regions[key]
         listed = f"These states and no others: {' '.join(region.codes)}."
         return self._add_place(key, region.name, {"region": region.stix or key, "description": listed})
@@ -186,16 +186,20 @@ class Drafting:
         if speaker is not None:
             properties["authors"] = [speaker[1]]
         warnings = self._find_warnings(span)
-        note = self._add(
-            "note", Kind.STATEMENT, f"statement/{key}", title, properties, refers=about, warnings=warnings
-        )
+        note = self._add("note", Kind.STATEMENT, f"statement/{key}", title, properties, refers=about, warnings=warnings)
         if statement.stance not in _OPINIONS or speaker is None:
             return [note]
         claim = self._find_claim(statement)
         inside = tuple(dict.fromkeys(one for at, one in mentioned if claim.start <= at < claim.end))
         if not inside:
             return [note]
-        return [note, *self._add_opinion(key, statement.stance, speaker, claim, span, inside)]
+        opinion = _OPINIONS[statement.stance]
+        return [
+            note,
+            *self._add_opinion(
+                key, title, opinion=opinion, author=speaker[1], claim=claim, about=inside, sentence=span
+            ),
+        ]
 
     def _find_claim(self, statement: Statement) -> Span:
         """What was claimed: behind the words of the stance, up to the comma where these begin the sentence."""
@@ -204,17 +208,19 @@ class Drafting:
         begins = statement.words_at.start - statement.start <= _BEGINS
         return Span(start, comma if begins and comma >= 0 else statement.end)
 
-    def _add_opinion(  # noqa: PLR0913 (what an opinion is made of)
+    def _add_opinion(
         self,
         key: str,
-        stance: str,
-        speaker: tuple[str, str],
+        title: str,
+        *,
+        opinion: str,
+        author: str,
         claim: Span,
-        sentence: Span,
         about: tuple[str, ...],
+        sentence: Span,
     ) -> list[str]:
-        """What was claimed, as a note, and the opinion on that note: an opinion on a person would say something else."""
-        words = self._quote(claim).strip(" ,.;:\u201d\"")
+        """What was claimed, as a note, and the opinion on that note: one on a person would say something else."""
+        words = self._quote(claim).strip(' ,.;:\u201d"')
         claimed: dict[str, Json] = {
             "abstract": "Claimed, as the article reports it",
             "content": words,
@@ -225,15 +231,14 @@ class Drafting:
             "note", Kind.STATEMENT, f"claim/{key}", f"Claimed: {words}", claimed, refers=about, warnings=warnings
         )
         said: dict[str, Json] = {
-            "opinion": _OPINIONS[stance],
+            "opinion": opinion,
             "explanation": self._quote(sentence),
-            "authors": [speaker[1]],
+            "authors": [author],
             "object_refs": [note],
         }
-        title = f"{speaker[1]}: {self.rules.stances.get(stance, stance)}"
         warnings = self._find_warnings(sentence)
-        opinion = self._add("opinion", Kind.STATEMENT, f"opinion/{key}", title, said, refers=(note,), warnings=warnings)
-        return [note, opinion]
+        found = self._add("opinion", Kind.STATEMENT, f"opinion/{key}", title, said, refers=(note,), warnings=warnings)
+        return [note, found]
 
     def _quote(self, span: Span) -> str:
         return " ".join(self.article.quote(span).split())
@@ -257,7 +262,7 @@ class Drafting:
             )
         )
 
-    def _add(  # noqa: PLR0913 (what a draft is made of)
+    def _add(
         self,
         object_type: str,
         kind: Kind,

@@ -79,7 +79,9 @@ def make_gazetteer(entries: list[Known], *, rules: Rules) -> Gazetteer:
     known = dict[str, Known]()
     for index, entry in enumerate(entries):
         if entry.id in known:
-            raise MalformedRequest(f"gazetteer: {entry.id[:80]!r} is there twice; join the two", where=f"/known/{index}/id")
+            raise MalformedRequest(
+                f"gazetteer: {entry.id[:80]!r} is there twice; join the two", where=f"/known/{index}/id"
+            )
         known[entry.id] = entry
         for name in (entry.name, *entry.good, *entry.low):
             _check_name(name, rules, f"/known/{index}")
@@ -120,7 +122,10 @@ def _measure_place(words: tuple[str, ...], at: int, rules: Rules) -> int:
     """How many words from `at` are the name of a place."""
     entry = rules.lexicon.get(words[at])
     for phrase in entry.list_all() if entry is not None else ():
-        if phrase.sense.kind in {"state", "adjective", "capital", "region"} and words[at:][: len(phrase.words)] == phrase.words:
+        if (
+            phrase.sense.kind in {"state", "adjective", "capital", "region"}
+            and words[at:][: len(phrase.words)] == phrase.words
+        ):
             return len(phrase.words)
     return 0
 
@@ -134,7 +139,9 @@ def _read_known(value: Json, where: str) -> Known:
         )
     entry_id, name, kind = _text(value, "id", where), _text(value, "name", where), value.get("kind", "identity")
     if _ID.fullmatch(entry_id) is None:
-        raise MalformedRequest(f'gazetteer: {entry_id[:80]!r} is no id; give scheme:id ("unsc:QDe.901")', where=f"{where}/id")
+        raise MalformedRequest(
+            f'gazetteer: {entry_id[:80]!r} is no id; give scheme:id ("unsc:QDe.901")', where=f"{where}/id"
+        )
     if kind not in _KINDS:
         raise MalformedRequest(f"gazetteer: kind is one of {', '.join(_KINDS)}", where=f"{where}/kind")
     named = value.get("object")
@@ -160,7 +167,9 @@ def _text(value: Mapping[str, Json], field: str, where: str) -> str:
 def _texts(value: Mapping[str, Json], field: str, where: str) -> tuple[str, ...]:
     listed = value.get(field, [])
     if not isinstance(listed, list) or len(listed) > _MAX_ALIASES:
-        raise MalformedRequest(f"gazetteer: {field} is a list of at most {_MAX_ALIASES} names", where=f"{where}/{field}")
+        raise MalformedRequest(
+            f"gazetteer: {field} is a list of at most {_MAX_ALIASES} names", where=f"{where}/{field}"
+        )
     return tuple(_text({field: one}, field, where) for one in listed)
 
 

@@ -28,7 +28,15 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _MAX_META = 500
 _MAX_DEPTH = 200
 _TITLES: Final = ("og:title", "twitter:title", "dc.title")
-_DAYS: Final = ("article:published_time", "date", "dc.date", "pubdate", "publishdate", "datepublished", "parsely-pub-date")
+_DAYS: Final = (
+    "article:published_time",
+    "date",
+    "dc.date",
+    "pubdate",
+    "publishdate",
+    "datepublished",
+    "parsely-pub-date",
+)
 _NAMES: Final = ("og:site_name", "publisher", "dc.publisher", "application-name")
 _ADDRESSES: Final = ("og:url",)
 
@@ -41,7 +49,9 @@ def parse_html(data: bytes, *, source: Source) -> Article:
         MalformedArticle: too large, not text in a known encoding, or no article is found in it.
     """
     if len(data) > MAX_TEXT_BYTES:
-        raise MalformedArticle(f"the page has {len(data)} bytes where at most {MAX_TEXT_BYTES} are read; save it as text")
+        raise MalformedArticle(
+            f"the page has {len(data)} bytes where at most {MAX_TEXT_BYTES} are read; save it as text"
+        )
     declared = _CHARSET.search(data, 0, _LOOKED_AT)
     text, encoding, encoded_by = decode_text(
         data, said=source.encoding, declared=declared[1].decode("ascii") if declared else None
@@ -120,8 +130,11 @@ def _extract(text: str) -> list[str]:
         found = trafilatura.extract(
             text, include_comments=False, include_tables=True, include_formatting=False, deduplicate=False
         )
-    except Exception as error:  # noqa: BLE001 (whatever the libraries meet in a stranger's page)
-        raise MalformedArticle(f"the page could not be read ({type(error).__name__}); save its text as a file") from error
+    except Exception as error:
+        # Whatever the libraries meet in a stranger's page.
+        raise MalformedArticle(
+            f"the page could not be read ({type(error).__name__}); save its text as a file"
+        ) from error
     return [_SPACE.sub(" ", line).strip() for line in (found or "").splitlines() if line.strip()]
 
 
@@ -136,7 +149,9 @@ def _read_declared(tree: Any) -> tuple[str, str | None, str | None, str | None]:
     heading = next((_read_text(one) for one in tree.iter("h1")), "")
     title = _first(meta, _TITLES) or heading or next((_read_text(one) for one in tree.iter("title")), "")
     times = [one.get("datetime") or _read_text(one) for one in tree.iter("time")]
-    canonical = next((one.get("href") for one in tree.iter("link") if (one.get("rel") or "").lower() == "canonical"), None)
+    canonical = next(
+        (one.get("href") for one in tree.iter("link") if (one.get("rel") or "").lower() == "canonical"), None
+    )
     published = next((day for said in (_first(meta, _DAYS), *times[:1]) if said and (day := _read_day(said))), None)
     url = canonical if canonical and read_host(canonical) else _first(meta, _ADDRESSES)
     return title[:_MAX_META], published, _first(meta, _NAMES), url[:2_000] if url and read_host(url) else None

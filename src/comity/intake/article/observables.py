@@ -5,8 +5,8 @@
         -> [Observable(8, 29, "url", "https://a.example/x"), Observable(34, 48, "ipv4", "198.51.100.7")]
 
 A number counts only when its own check holds: octets below 256, the digits of an IBAN (ISO 7064) and its length for the
-state, 8 to 15 digits behind "+" or "00" (E.164). A name without "[.]", "www." or a scheme counts only below a top domain
-that the rules list. Every pattern takes time linear in the text, whatever it is.
+state, 8 to 15 digits behind "+" or "00" (E.164). A name without "[.]", "www." or a scheme counts only below a top
+domain that the rules list. Every pattern takes time linear in the text, whatever it is.
 """
 
 import ipaddress
@@ -29,10 +29,14 @@ _URL = re.compile(
 _EMAIL = re.compile(rf"(?<![\w.+%-])(?P<user>[A-Za-z0-9_.+%-]{{1,64}}+){_AT}(?P<host>{_HOST})", re.IGNORECASE)
 _NAME = re.compile(rf"(?<![\w.@/\\:-])(?P<host>{_HOST})(?![\w@\\])", re.IGNORECASE)
 _V4 = re.compile(rf"(?<![\w.-])\d{{1,3}}(?:{_DOT}\d{{1,3}}){{3}}(?![\w-]|\.\d)", re.ASCII)
-_V6 = re.compile(r"(?<![\w:.])(?=[0-9a-fA-F]{0,4}:)(?:[0-9a-fA-F]{0,4}(?:\[:\]|:)){2,8}[0-9a-fA-F]{0,4}(?![\w:])", re.ASCII)
+_V6 = re.compile(
+    r"(?<![\w:.])(?=[0-9a-fA-F]{0,4}:)(?:[0-9a-fA-F]{0,4}(?:\[:\]|:)){2,8}[0-9a-fA-F]{0,4}(?![\w:])", re.ASCII
+)
 _HASH = re.compile(r"(?<![0-9A-Za-z])[0-9a-fA-F]{32,128}+(?![0-9A-Za-z])")
 _IBAN = re.compile(r"(?<![0-9A-Za-z])[A-Z]{2}\d{2}(?=[ 0-9A-Z])")
-_PHONE = re.compile(r"(?<![\w+.,/-])(?P<plus>\+|00)(?=[1-9])(?P<digits>(?:\d[ .\-/()\u00a0]{0,2}){7,14}\d)(?!\d)", re.ASCII)
+_PHONE = re.compile(
+    r"(?<![\w+.,/-])(?P<plus>\+|00)(?=[1-9])(?P<digits>(?:\d[ .\-/()\u00a0]{0,2}){7,14}\d)(?!\d)", re.ASCII
+)
 _DEFANGED = re.compile(r"[\[({](?:\.|dot)[\])}]|\[\.|\.\]", re.IGNORECASE)
 _ANY_DOT = re.compile(_DOT, re.IGNORECASE)
 _DIGITS = re.compile(r"\d")
@@ -47,8 +51,10 @@ _MAX_ALPHANUMERIC = 34
 
 
 class Observable(NamedTuple):
-    """Its place, its type ("ipv4", "ipv6", "domain", "url", "email", "md5", "sha1", "sha256", "sha512", "phone",
-    "iban"), and its value in the form that machines compare."""
+    """Its place, its type, and its value in the form that machines compare.
+
+    Types are "ipv4", "ipv6", "domain", "url", "email", "md5", "sha1", "sha256", "sha512", "phone" and "iban".
+    """
 
     start: int
     end: int
@@ -105,9 +111,15 @@ def _trim(text: str) -> str:
     end = len(text)
     while end:
         last = text[end - 1]
-        if last in ".,;:!?'*_>" or (last == ")" and text.count("(", 0, end) < text.count(")", 0, end)):
-            end -= 1
-        elif last in "]}" and text.count("[", 0, end) + text.count("{", 0, end) < text.count("]", 0, end) + text.count("}", 0, end):
+        if (
+            last in ".,;:!?'*_>"
+            or (last == ")" and text.count("(", 0, end) < text.count(")", 0, end))
+            or (
+                last in "]}"
+                and text.count("[", 0, end) + text.count("{", 0, end)
+                < text.count("]", 0, end) + text.count("}", 0, end)
+            )
+        ):
             end -= 1
         else:
             break

@@ -9,7 +9,7 @@ reads them in a process of its own (`comity.extraction`).
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Final
 
@@ -22,7 +22,7 @@ __all__ = ["MAX_PAGES", "MAX_PDF_BYTES", "parse_pdf"]
 MAX_PDF_BYTES: Final = 32 << 20
 MAX_PAGES: Final = 300
 _MAX_UNPACKED = 16 << 20
-_BOUNDS: Final = {
+_BOUNDS: Final[Mapping[str, Any]] = {
     "maximum_declared_stream_length": MAX_PDF_BYTES,
     "array_based_stream_maximum_output_length": _MAX_UNPACKED,
     "lzw_maximum_output_length": _MAX_UNPACKED,
@@ -118,26 +118,35 @@ def _extract(data: bytes) -> list[list[str]]:
         import pypdf  # noqa: PLC0415 (an extra)
         from pypdf import errors  # noqa: PLC0415
     except ImportError as error:
-        raise NotInstalled("PDFs are read with pypdf, which is not installed: pip install 'comity[articles]'") from error
-    pages, read = list[list[str]](), 0
+        raise NotInstalled(
+            "PDFs are read with pypdf, which is not installed: pip install 'comity[articles]'"
+        ) from error
     try:
         with pypdf.apply_configuration(**_BOUNDS):
-            reader = pypdf.PdfReader(_Stream(data), strict=False)  # type: ignore[arg-type] # it asks for no more of a file
-            if reader.is_encrypted:
-                raise MalformedArticle("the PDF is encrypted; save it without a password, or save its text")
-            if len(reader.pages) > MAX_PAGES:
-                raise MalformedArticle(f"the PDF has {len(reader.pages)} pages where at most {MAX_PAGES} are read; cut it")
-            for page in reader.pages:
-                pages.append(_read_page(page))
-                read += sum(map(len, pages[-1]))
-                if read > MAX_CHARACTERS:
-                    raise MalformedArticle(f"the PDF has over {MAX_CHARACTERS} characters; cut it")
+            # It asks for no more of a file than a stream has.
+            return _read_pages(pypdf.PdfReader(_Stream(data), strict=False))  # type: ignore[arg-type]
     except MalformedArticle:
         raise
     except errors.LimitReachedError as error:
         raise MalformedArticle("the PDF unpacks to more than is read of one; save its text as a file") from error
-    except Exception as error:  # noqa: BLE001 (whatever the library meets in a stranger's file)
-        raise MalformedArticle(f"the PDF could not be read ({type(error).__name__}); save its text as a file") from error
+    except Exception as error:
+        # Whatever the library meets in a stranger's file.
+        raise MalformedArticle(
+            f"the PDF could not be read ({type(error).__name__}); save its text as a file"
+        ) from error
+
+
+def _read_pages(reader: Any) -> list[list[str]]:  # noqa: ANN401 (a reader of pypdf, an extra)
+    if reader.is_encrypted:
+        raise MalformedArticle("the PDF is encrypted; save it without a password, or save its text")
+    if len(reader.pages) > MAX_PAGES:
+        raise MalformedArticle(f"the PDF has {len(reader.pages)} pages where at most {MAX_PAGES} are read; cut it")
+    pages, read = list[list[str]](), 0
+    for page in reader.pages:
+        pages.append(_read_page(page))
+        read += sum(map(len, pages[-1]))
+        if read > MAX_CHARACTERS:
+            raise MalformedArticle(f"the PDF has over {MAX_CHARACTERS} characters; cut it")
     return pages
 
 

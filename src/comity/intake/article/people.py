@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pure: persons whom an article names, with the office and the state by which it names them.
 
-A name counts beside an office ("Foreign Minister Ilse Verhoeven", "Ana Freixo, Portugal's environment minister"), behind
-"Mr." and the like, beside a verb of saying when it has two words, and again by its surname. Nobody is read out of a text
-by what people he or she belongs to: offices of a religion are in no table, and a class of people is no person.
+A name counts beside an office ("Foreign Minister Ilse Verhoeven", "Ana Freixo, Portugal's environment minister"),
+behind "Mr." and the like, beside a verb of saying when it has two words, and again by its surname. Nobody is read out of
+a text by what people he or she belongs to: offices of a religion are in no table, and a class of people is no person.
 
 Two names are one person here when surname and first letter agree and offices do not contradict, within this article
 alone. That two articles speak of one person is for people to say.
@@ -65,7 +65,7 @@ def find_people(
     found += _read_by_honorific(scene, namer)
     found += _read_by_speech(scene, namer)
     chosen = _choose(found)
-    persons, chosen = _join(scene, namer, _inherit_states(scene, chosen, bodies))
+    persons, chosen = _join(namer, _inherit_states(chosen, bodies))
     again = _find_again(scene, namer, persons, chosen)
     return persons, sorted((*chosen, *again), key=lambda one: one.first)
 
@@ -117,7 +117,11 @@ def _read_by_office(scene: Scene, namer: Namer, beside: Beside, offices: Sequenc
 def _read_modifiers(scene: Scene, hit: Hit, by_last: dict[int, Hit]) -> tuple[str, int]:
     """The office with "deputy" and the like before it, and where it begins; "former" is passed over."""
     title, first = hit.sense.value, hit.first
-    while (other := by_last.get(first)) is not None and other.sense.kind != "office" and scene.words.gap(first - 1) in " -":
+    while (
+        (other := by_last.get(first)) is not None
+        and other.sense.kind != "office"
+        and scene.words.gap(first - 1) in " -"
+    ):
         if other.sense.kind == "office-with":
             title = f"{other.sense.value} {title}"
         first = other.first
@@ -164,9 +168,7 @@ def _find_comma(scene: Scene, at: int) -> int | None:
     return None
 
 
-def _read_before(
-    scene: Scene, namer: Namer, beside: Beside, hit: Hit, start: int
-) -> tuple[Named, Place | None] | None:
+def _read_before(scene: Scene, namer: Namer, beside: Beside, hit: Hit, start: int) -> tuple[Named, Place | None] | None:
     """The name before an office, with a comma between: "Karl Osterman, the Estonian president"."""
     words, at = scene.words, start
     for _ in range(_BACK):
@@ -175,7 +177,16 @@ def _read_before(
         gap = words.gap(at - 1)
         if gap == ", ":
             break
-        if gap != " " or words.values[at - 1] not in {*_ARTICLES, "former", "then", "new", "outgoing", "who", "is", "was"}:
+        if gap != " " or words.values[at - 1] not in {
+            *_ARTICLES,
+            "former",
+            "then",
+            "new",
+            "outgoing",
+            "who",
+            "is",
+            "was",
+        }:
             return None
         at -= 1
     else:
@@ -230,7 +241,7 @@ def _choose(found: Sequence[Named]) -> list[Named]:
 # --- who is who -------------------------------------------------------------------------------------------------------
 
 
-def _inherit_states(scene: Scene, named: Sequence[Named], bodies: Sequence[Body]) -> list[Named]:
+def _inherit_states(named: Sequence[Named], bodies: Sequence[Body]) -> list[Named]:
     """A minister without a state has that of the ministry of the same department that is named last before."""
     by_title = dict[str, list[Body]]()
     for body in bodies:
@@ -249,7 +260,7 @@ def _inherit_state(one: Named, by_title: Mapping[str, Sequence[Body]]) -> Named:
     return replace(one, state=like[max(near - 1, 0)].state or "")
 
 
-def _join(scene: Scene, namer: Namer, named: Sequence[Named]) -> tuple[list[Person], list[Named]]:
+def _join(namer: Namer, named: Sequence[Named]) -> tuple[list[Person], list[Named]]:
     """The persons, and each name with whom it names."""
     persons = list[Person]()
     by_surname = dict[str, list[int]]()
@@ -284,9 +295,7 @@ def _add(person: Person, one: Named, name: str, *, whole: bool) -> Person:
     spellings = person.spellings
     if whole and name != person.name and name not in spellings:
         spellings = (*spellings, name)
-    return replace(
-        person, office=person.office or one.office, state=person.state or one.state, spellings=spellings
-    )
+    return replace(person, office=person.office or one.office, state=person.state or one.state, spellings=spellings)
 
 
 def _find_again(scene: Scene, namer: Namer, persons: Sequence[Person], named: Sequence[Named]) -> Iterator[Named]:

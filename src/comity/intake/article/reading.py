@@ -2,7 +2,7 @@
 """Pure: an article read by the rules: every mention with its place, and the drafts they would become.
 
     reading = read_article(article, rules, gazetteer)
-    reading.mentions    (Mention(kind=Kind.STATE, start=17, end=23, rule="name-of-state", value="RU", draft="place/RU"), …)
+    reading.mentions    (Mention(kind=Kind.STATE, start=17, end=23, rule="name-of-state", value="RU", …), …)
     reading.drafts      {"place/RU": Draft(…), …}
 
 The same article, rules and gazetteer give the same reading. It takes time linear in the text.
@@ -31,7 +31,7 @@ __all__ = ["Reading", "Said", "read_article"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """A statement as people look through them: the stance, who speaks and whose stance it is, each as a mention calls it."""
+    """A statement as people look through them: the stance, who speaks and whose it is, each as a mention calls it."""
 
     stance: str
     speaker: str | None
@@ -65,9 +65,7 @@ def read_article(article: Article, rules: Rules, known: Gazetteer) -> Reading:
         organisations, [drafting.add_known(known.known[hit.sense.value]) for hit in organisations]
     )
     mentions += list_body_mentions(scene, bodies, [drafting.add_body(body.title, body.state) for body in bodies])
-    mentions += list_people_mentions(
-        scene, persons, named, drafts=[drafting.add_person(person) for person in persons]
-    )
+    mentions += list_people_mentions(scene, persons, named, drafts=[drafting.add_person(person) for person in persons])
     mentions += _read_parts(scene, drafting)
     found = list(find_statements(scene, make_cast(places, bodies, organisations, named)))
     teller = _Teller(drafting, known, persons, {body.value: body for body in bodies})
@@ -134,7 +132,7 @@ def _mention_observable(one: Observable, drafting: Drafting) -> Mention:
 
 
 def _drop_dates_in_observables(found: list[Mention]) -> list[Mention]:
-    """"…/2031-10-02/…" in an address is no date of the article."""
+    """Without "…/2031-10-02/…" in an address, which is no date of the article."""
     kept, end = list[Mention](), 0
     for mention in sorted(found, key=lambda one: (one.start, one.kind != Kind.OBSERVABLE)):
         if mention.kind is Kind.OBSERVABLE:

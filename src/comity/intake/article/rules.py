@@ -4,8 +4,8 @@
     rules = compile_rules([parse_tables(built_in) for …] + [parse_tables(own)], language="en")
 
 Each document holds some of the sections below; what a later one says of a key takes the place of what an earlier one
-said of it. So a party adds its own states, offices and words, or corrects one, in a file of its own. The files that come
-with the program lie in `tables/`; whoever has a disk reads them (docs/spec/article-drafts.md).
+said of it. So a party adds its own states, offices and words, or corrects one, in a file of its own. The files that
+come with the program lie in `tables/`; whoever has a disk reads them (docs/spec/article-drafts.md).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -115,7 +115,8 @@ def parse_tables(data: bytes) -> Tables:
         depth = _LEAVES.get(section)
         if depth is None:
             raise MalformedRequest(
-                f"rules for articles have no section {section[:40]!r}; use {', '.join(_LEAVES)}", where=f"/{section[:40]}"
+                f"rules for articles have no section {section[:40]!r}; use {', '.join(_LEAVES)}",
+                where=f"/{section[:40]}",
             )
         counted += _check_shape(content, depth, f"/{section}")
     if counted > _MAX_ENTRIES:
@@ -226,7 +227,8 @@ def _check_meanings(value: Mapping[str, Json]) -> None:
     for category in _keys(value, "safeguards"):
         if category not in SPECIAL_CATEGORIES:
             raise MalformedRequest(
-                f"rules for articles: {category[:40]!r} is no special category; use {', '.join(sorted(SPECIAL_CATEGORIES))}",
+                f"rules for articles: {category[:40]!r} is no special category; "
+                f"use {', '.join(sorted(SPECIAL_CATEGORIES))}",
                 where=f"/safeguards/{category[:40]}",
             )
     regions = value.get("regions")
@@ -360,7 +362,9 @@ def _list_bodies(sections: _Sections) -> Iterator[Phrase | None]:
         for word in sections.texts("departments", department):
             for form in (f"{word} ministry", f"ministry of {word}", f"ministry for {word}"):
                 yield Phrase.of(form, Sense("body", f"{department} Ministry", "department"), any_case=True)
-            yield Phrase.of(f"department of {word}", Sense("body", f"{department} Department", "department"), any_case=True)
+            yield Phrase.of(
+                f"department of {word}", Sense("body", f"{department} Department", "department"), any_case=True
+            )
     for name in sections.keys("bodies", "named"):
         code, title = (*sections.texts("bodies", "named", name), name, name)[:2]
         yield Phrase.of(name, Sense("named-body", title, code))

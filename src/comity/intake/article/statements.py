@@ -25,22 +25,102 @@ from comity.intake.article.words import Hit, choose_longest
 __all__ = ["Actor", "Cast", "Statement", "find_statements", "make_cast"]
 
 SAYS: Final = "says"
+_CLAIMED: Final = "in what is claimed"
 _ASKS: Final = "asks-clarification"
 _QUOTES: Final = '"\u201c\u201d\u00ab\u00bb'
 _FILLERS: Final = frozenset(
-    "has have had also later then again repeatedly once since already still on in a an the this that week month year monday "
-    "tuesday wednesday thursday friday saturday sunday today yesterday now firmly flatly openly publicly twice therefore "
-    "however but and would will was is been".split()
+    [
+        "has",
+        "have",
+        "had",
+        "also",
+        "later",
+        "then",
+        "again",
+        "repeatedly",
+        "once",
+        "since",
+        "already",
+        "still",
+        "on",
+        "in",
+        "a",
+        "an",
+        "the",
+        "this",
+        "that",
+        "week",
+        "month",
+        "year",
+        "monday",
+        "tuesday",
+        "wednesday",
+        "thursday",
+        "friday",
+        "saturday",
+        "sunday",
+        "today",
+        "yesterday",
+        "now",
+        "firmly",
+        "flatly",
+        "openly",
+        "publicly",
+        "twice",
+        "therefore",
+        "however",
+        "but",
+        "and",
+        "would",
+        "will",
+        "was",
+        "is",
+        "been",
+    ]
 )
 _PRONOUNS: Final = frozenset({"he", "she"})
 _FIRST_PERSON: Final = frozenset({"we", "i"})
 _PASSIVE: Final = frozenset({"been", "was", "were", "are", "is", "be"})
-_NOT_SUBJECT: Final = frozenset("in from with to by and or for at between near against on over than like as".split())
+_NOT_SUBJECT: Final = frozenset(
+    [
+        "in",
+        "from",
+        "with",
+        "to",
+        "by",
+        "and",
+        "or",
+        "for",
+        "at",
+        "between",
+        "near",
+        "against",
+        "on",
+        "over",
+        "than",
+        "like",
+        "as",
+    ]
+)
 _PAPERS: Final = frozenset({"statement", "communique", "letter", "declaration", "release", "note"})
 _QUOTE = re.compile(f"[{_QUOTES}]")
 _CLAIMS: Final = frozenset(
-    "report reports claim claims allegation allegations rumour rumours rumor rumors suggestion suggestions accusation "
-    "accusations".split()
+    [
+        "report",
+        "reports",
+        "claim",
+        "claims",
+        "allegation",
+        "allegations",
+        "rumour",
+        "rumours",
+        "rumor",
+        "rumors",
+        "suggestion",
+        "suggestions",
+        "accusation",
+        "accusations",
+    ]
 )
 _CLAIM_WORDS = 40
 _MAX_FILLERS = 4
@@ -51,7 +131,7 @@ _AHEAD = 9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
-    """Who can speak: `kind` is "person", "body", "organisation", "state"; `key` names whom, `first` and `last` its words."""
+    """Who can speak: `kind` is "person", "body", "organisation" or "state", `key` names whom; words by number."""
 
     kind: str
     key: str
@@ -104,9 +184,7 @@ def make_cast(
     """All who can speak; where two lie over one another, the person, then the body."""
     actors = [Actor(kind="person", key=str(one.person), first=one.first, last=one.last) for one in named]
     actors += [Actor(kind="body", key=body.value, first=body.first, last=body.last) for body in bodies]
-    actors += [
-        Actor(kind="organisation", key=hit.sense.value, first=hit.first, last=hit.last) for hit in organisations
-    ]
+    actors += [Actor(kind="organisation", key=hit.sense.value, first=hit.first, last=hit.last) for hit in organisations]
     actors += [
         Actor(kind="state", key=place.code, first=place.hit.first, last=place.hit.last)
         for place in places
@@ -170,36 +248,44 @@ class _Sentence:
 
 def _read_sentence(sentence: _Sentence, speech: Sequence[Hit], stances: Sequence[Hit]) -> Iterator[Statement]:
     speaker, spoken = _find_speaker(sentence, speech)
-    found = dict[str, tuple[Hit, Actor | None]]()
-    for hit in stances:
-        if _counts(sentence, hit):
-            holder = _look_left(sentence, hit.first)
-            if hit.sense.value not in found or found[hit.sense.value][1] is None:
-                found[hit.sense.value] = (hit, holder)
+    found = _find_stances(sentence, stances)
     if speaker is None and not spoken and (_is_all_quoted(sentence) or _ASKS in found):
         speaker = sentence.cast.spoke  # "Clarification is needed.": nobody is named again
-    order = list(sentence.scene.rules.stances)
-    for stance in sorted(found, key=lambda one: order.index(one) if one in order else len(order)):
-        hit, holder = found[stance]
+    for stance, (hit, holder) in found.items():
         if _is_claimed(sentence, hit):
             # "reports that X had agreed": who speaks does not say so, and X is only said to.
             if holder is not None:
-                yield _make(sentence, stance, holder, holder, hit, "in what is claimed")
+                yield _make(sentence, hit, stance=stance, speaker=holder, holder=holder, rule=_CLAIMED)
         elif speaker is not None or holder is not None or spoken:
-            yield _make(sentence, stance, speaker or holder, holder, hit, hit.sense.rule)
+            yield _make(sentence, hit, stance=stance, speaker=speaker or holder, holder=holder, rule=hit.sense.rule)
     if spoken and not found:
-        yield _make(sentence, SAYS, speaker, None, speech[0], "verb of saying")
+        yield _make(sentence, speech[0], stance=SAYS, speaker=speaker, holder=None, rule="verb of saying")
     actor = speaker or next((holder for _, holder in found.values() if holder is not None), None)
     if actor is not None:
-        sentence.cast.spoke = actor
-        first = sentence.scene.find_word(sentence.span.start)
-        last = sentence.scene.find_word(sentence.span.end - 1)
-        if not _PAPERS.isdisjoint(sentence.scene.words.values[first : last + 1]):
-            sentence.cast.paper = actor
+        _remember(sentence, actor)
+
+
+def _find_stances(sentence: _Sentence, hits: Sequence[Hit]) -> dict[str, tuple[Hit, Actor | None]]:
+    """The stances in a sentence in the order in which they count, each with its words and with whose it is."""
+    found = dict[str, tuple[Hit, Actor | None]]()
+    for hit in hits:
+        if _counts(sentence, hit) and (hit.sense.value not in found or found[hit.sense.value][1] is None):
+            found[hit.sense.value] = (hit, _look_left(sentence, hit.first))
+    order = {stance: place for place, stance in enumerate(sentence.scene.rules.stances)}
+    return {stance: found[stance] for stance in sorted(found, key=lambda one: order.get(one, len(order)))}
+
+
+def _remember(sentence: _Sentence, actor: Actor) -> None:
+    """Who spoke last, and in a statement or a letter: "she" and "the statement" are of them."""
+    sentence.cast.spoke = actor
+    first = sentence.scene.find_word(sentence.span.start)
+    last = sentence.scene.find_word(sentence.span.end - 1)
+    if not _PAPERS.isdisjoint(sentence.scene.words.values[first : last + 1]):
+        sentence.cast.paper = actor
 
 
 def _make(
-    sentence: _Sentence, stance: str, speaker: Actor | None, holder: Actor | None, hit: Hit, rule: str
+    sentence: _Sentence, hit: Hit, *, stance: str, speaker: Actor | None, holder: Actor | None, rule: str
 ) -> Statement:
     return Statement(
         start=sentence.span.start,
@@ -251,9 +337,7 @@ def _find_speaker(sentence: _Sentence, speech: Sequence[Hit]) -> tuple[Actor | N
             continue
         weak = hit.sense.value == "weak"
         spoken = spoken or not weak
-        if hit.sense.value in {"before", "document"}:
-            actor = _look_right(sentence, hit.last)
-        elif any(mark in sentence.gap(hit.first - 1) for mark in _QUOTES):
+        if hit.sense.value in {"before", "document"} or any(mark in sentence.gap(hit.first - 1) for mark in _QUOTES):
             actor = _look_right(sentence, hit.last)
         else:
             actor = _look_left(sentence, hit.first) or (
@@ -322,11 +406,16 @@ def _find_head(sentence: _Sentence, state: Actor) -> Actor | None:
 
 
 def _look_over_commas(sentence: _Sentence, at: int) -> Actor | None:
-    """Who stands before a comma: alone between two of them ("the president, Ana Ruiz, said"), or before what stands
-    between them ("Ana Ruiz, speaking after a meeting with Ilse Verhoeven, said")."""
+    """Who stands before a comma.
+
+    Alone between two of them ("the president, Ana Ruiz, said"), or before what stands between them ("Ana Ruiz, speaking
+    after a meeting with Ilse Verhoeven, said").
+    """
     words = sentence.scene.words
     beside = _find_actor(sentence, at)
-    if beside is not None and ("," in sentence.gap(beside.first - 1) or words.starts[beside.first] <= sentence.span.start + 1):
+    if beside is not None and (
+        "," in sentence.gap(beside.first - 1) or words.starts[beside.first] <= sentence.span.start + 1
+    ):
         return beside
     return _look_further(sentence, at) or beside
 

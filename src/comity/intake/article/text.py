@@ -83,7 +83,7 @@ _URL = re.compile(r"https?://[^\s<>\"]++(?:\s{1,8}[^\s<>\"]++){0,16}", re.IGNORE
 _BYLINE = re.compile(r"by [^.]{2,80}", re.IGNORECASE)
 _HOST = re.compile(r"[a-z][a-z0-9+.-]*://(?:[^/@\s]*@)?([^/:?#\s]+)", re.IGNORECASE)
 _POSTED = re.compile(r"(?:posted|published|updated|last modified|date)\b", re.IGNORECASE)
-_ENDS = (".", "!", "?", ".”", '."', "’")
+_ENDS = (".", "!", "?", ".\u201d", '."', "\u2019")
 
 
 class Span(NamedTuple):
@@ -154,7 +154,9 @@ def parse_plain(data: bytes, *, source: Source) -> Article:
     check_text(text)
     blocks = [Span(*found.span()) for found in _BLOCK.finditer(text)]
     if len(blocks) > _MAX_BLOCKS:
-        raise MalformedArticle(f"the text has over {_MAX_BLOCKS} parts; this is no article, or give its parts one by one")
+        raise MalformedArticle(
+            f"the text has over {_MAX_BLOCKS} parts; this is no article, or give its parts one by one"
+        )
     layout = split_layout(text, blocks, source)
     return Article(
         format="plain text",
@@ -181,15 +183,16 @@ def decode_text(data: bytes, *, said: str | None, declared: str | None = None) -
     Raises:
         MalformedArticle: an encoding that is not known here, or bytes that are no text in it; both say what to do.
     """
-    for mark, name in _MARKS:
+    for mark, marked in _MARKS:
         if data.startswith(mark):
-            return _decode(data[len(mark) :], name), name, "byte order mark"
+            return _decode(data[len(mark) :], marked), marked, "byte order mark"
     for name, by in ((said, "said"), (declared, "declared")):
         if name:
             codec = _ENCODINGS.get(name.strip().lower())
             if codec is None:
                 raise MalformedArticle(
-                    f"the encoding {name[:40]!r} is {by} and not known here; convert the file to UTF-8", where="encoding"
+                    f"the encoding {name[:40]!r} is {by} and not known here; convert the file to UTF-8",
+                    where="encoding",
                 )
             return _decode(data, codec), codec, by
     return _decode(data, "utf-8"), "utf-8", "UTF-8 without a fault"
@@ -207,7 +210,9 @@ def check_text(text: str) -> None:
         raise MalformedArticle(f"the text has {len(text)} characters where at most {MAX_CHARACTERS} are read; cut it")
     if (nul := text.find("\0")) >= 0:
         line = text.count("\n", 0, nul) + 1
-        raise MalformedArticle(f"line {line}: a NUL character; this is no text, or say its encoding", where=f"line {line}")
+        raise MalformedArticle(
+            f"line {line}: a NUL character; this is no text, or say its encoding", where=f"line {line}"
+        )
 
 
 def read_host(url: str | None) -> str | None:
@@ -289,7 +294,9 @@ def _split_head(text: str, blocks: Sequence[Span]) -> tuple[list[Span], Sequence
     first, *others = blocks
     lines = _list_lines(text, first)
     short = [line for line in lines if line.end - line.start <= _MAX_HEAD_LINE]
-    if len(lines) > 1 and (len(short) < len(lines) or any(text[one.start : one.end].endswith(".") for one in lines[1:])):
+    if len(lines) > 1 and (
+        len(short) < len(lines) or any(text[one.start : one.end].endswith(".") for one in lines[1:])
+    ):
         return [first], others  # a title of several lines
     head = lines
     for index, block in enumerate(others[:2]):

@@ -14,10 +14,22 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Final, NamedTuple
 
-__all__ = ["Entry", "Hit", "Lexicon", "Phrase", "Sense", "Words", "choose_longest", "find_hits", "fold", "make_lexicon", "split_words"]
+__all__ = [
+    "Entry",
+    "Hit",
+    "Lexicon",
+    "Phrase",
+    "Sense",
+    "Words",
+    "choose_longest",
+    "find_hits",
+    "fold",
+    "make_lexicon",
+    "split_words",
+]
 
 _WORD = re.compile(r"\w++")
 _SPACE = re.compile(r"\s+")
@@ -93,9 +105,7 @@ class Phrase(NamedTuple):
         if not found:
             return None
         words = tuple(match[0] for match in found)
-        gaps = tuple(
-            _SPACE.sub(" ", folded[left.end() : right.start()]) for left, right in zip(found, found[1:], strict=False)
-        )
+        gaps = tuple(_SPACE.sub(" ", folded[left.end() : right.start()]) for left, right in pairwise(found))
         if stars:
             gaps = tuple(_ANY if _ANY in gap else gap for gap in gaps)
         tail = "." if folded.rstrip().endswith(".") else ""
