@@ -48,8 +48,8 @@ def _format_quality(halves: dict[str, list[tuple[Marked, Reading]]]) -> list[str
         "",
         "Written by `bench/intake/articles.py --write`. A mention is right when it lies over what a person marked and",
         "stands for the same. The first half of the corpus was written before the rules, which were tuned on it; the",
-        "second when the rules stood, and no rule was changed for it: **believe the second**. All articles are fictional",
-        "and written by the authors of the rules, so both halves flatter; what news agencies write is harder.",
+        "second when the rules stood, and no rule was changed for it: **believe the second**. All articles",
+        "are fictional and written by the authors of the rules, so both halves flatter; what news agencies write is harder.",
         "",
     ]
     counts = ", ".join(f"{half}: {len(read)} articles" for half, read in halves.items())
@@ -105,7 +105,7 @@ def _format_speed() -> list[str]:
     each, whole = seconds / size * 1e6, long_seconds / len(long) * 1e6
     return [
         "",
-        f"Speed, plain text, best of {_ROUNDS}, one core, seconds of the processor: 100 articles of {size / 1e6:.2f} MB",
+        f"Speed, plain text, best of {_ROUNDS}, one core, by the processor: 100 articles of {size / 1e6:.2f} MB",
         f"in all in {seconds:.2f} s, which is **{each:.2f} s for a megabyte**; one article of {len(long) / 1e6:.2f} MB",
         f"in {long_seconds:.2f} s ({whole:.2f} s for a megabyte).",
     ]

@@ -5,8 +5,8 @@
     record.objects     each after those that it refers to, the report last
 
 Nothing is in it that nobody confirmed: the report refers to confirmed drafts alone, and a note or an opinion whose
-speaker is not confirmed is left out, with a note that says so. The report holds no text of the article: its title, its day, its
-address, and the SHA-256 of what was received.
+speaker is not confirmed is left out, with a note that says so. The report holds no text of the article: its
+title, its day, its address, and the SHA-256 of what was received.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -79,7 +79,7 @@ def assemble_report(reading: Reading, review: Review, maker: Maker, *, author: O
     about = tuple(dict.fromkeys((*made.about, *review.about)))
     if not about:
         raise MalformedRequest(
-            "nothing is confirmed, and a report is about something: confirm a draft, or name an object that it is about",
+            "nothing is confirmed, and a report is about something: confirm a draft, or name an object that is held",
             where="confirmed",
         )
     report = _describe_report(reading.article, review, about, author)

@@ -200,7 +200,7 @@ def _read_day_of_year(parts: Mapping[str, str], month: int, published: date) -> 
 
 
 def _read_month(parts: Mapping[str, str], month: int, published: date) -> str | None:
-    """The nearest such month. "May" may be a verb and "March" a march: one alone counts behind a small word, and in capitals."""
+    """The nearest such month; with a capital: "May" may be a verb, and "March" a march."""
     if not parts["month"][0].isupper():
         return None
     ahead = (month - published.month) % 12

@@ -55,9 +55,9 @@ class Draft:
 
     `key` names it within its article, and stays the same when the article is read again by the same rules.
     `properties` have no id, times, creator or markings: these come when it is confirmed; where they refer to another
-    draft (`object_refs`), they hold its key. `names` is what the id follows from (`making.Maker`). `held` is the object that the
-    node holds: then it is only referred to. `warnings` are special categories (Regulation (EU) 2016/794, Article 30)
-    that its text may hold: a person weighs them.
+    draft (`object_refs`), they hold its key. `names` is what the id follows from (`making.Maker`). `held` is the object
+    that the node holds: then it is only referred to. `warnings` are special categories (Regulation (EU) 2016/794,
+    Article 30) that its text may hold: a person weighs them.
     """
 
     key: str

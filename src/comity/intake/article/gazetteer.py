@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pure: the organisations and groups that a node knows, by their names and aliases.
+r"""Pure: the organisations and groups that a node knows, by their names and aliases.
 
-    known = parse_gazetteer(b'[[known]]\\nid = "national:rimward-front"\\nname = "Rimward Front"\\n…', rules=rules)
-
+    known = parse_gazetteer(b'[[known]]\nid = "national:rimward-front"\\nname = "Rimward Front"\n…', rules=rules)
+    known = parse_gazetteer(b'[[known]]\nid = "national:rimward-front"\nname = "Rimward Front"\n…', rules=rules)
 An alias of good quality counts by itself. One of low quality ("the Front") counts only in an article that names the
 same organisation by its name or a good alias too, and never alone. A religion or an ethnic group is no organisation: an
 entry whose name is nothing but words for one, with places and small words beside, is refused.
@@ -112,8 +112,8 @@ def _check_name(name: str, rules: Rules, where: str) -> None:
         at += max(place, 1)
     if found:
         raise MalformedRequest(
-            f"gazetteer: {name[:80]!r} is no organisation: it names people by {' and '.join(sorted(found))}, and nobody is "
-            "selected by that; give the name of the group that is listed, or leave the entry out",
+            f"gazetteer: {name[:80]!r} is no organisation: it names people by {' and '.join(sorted(found))}, and "
+            "nobody is selected by that; give the name of the group that is listed, or leave the entry out",
             where=where,
         )
 

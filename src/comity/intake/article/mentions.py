@@ -38,8 +38,7 @@ class Kind(StrEnum):
 class Mention:
     """Something the text mentions at `start` up to before `end`, and the rule that found it.
 
-    `doubt` is what a person should look at; `draft` is the key of the draft that it would become, None where it would be
-    none.
+    `doubt` is what a person should look at; `draft` is the key of the draft that it would become, or None.
     """
 
     kind: Kind

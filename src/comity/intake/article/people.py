@@ -2,8 +2,9 @@
 """Pure: persons whom an article names, with the office and the state by which it names them.
 
 A name counts beside an office ("Foreign Minister Ilse Verhoeven", "Ana Freixo, Portugal's environment minister"),
-behind "Mr." and the like, beside a verb of saying when it has two words, and again by its surname. Nobody is read out of
-a text by what people he or she belongs to: offices of a religion are in no table, and a class of people is no person.
+behind "Mr." and the like, beside a verb of saying when it has two words, and again by its surname. Nobody is read out
+of a text by what people he or she belongs to: offices of a religion are in no table, and a class of people is no
+person.
 
 Two names are one person here when surname and first letter agree and offices do not contradict, within this article
 alone. That two articles speak of one person is for people to say.

@@ -393,7 +393,7 @@ def _find_actor(sentence: _Sentence, last: int) -> Actor | None:
 
 
 def _find_head(sentence: _Sentence, state: Actor) -> Actor | None:
-    """The state, where it is what speaks; in "Elin Varga of Borealia" it is she, and in "a man from Borealia" nobody."""
+    """The state, where it speaks; in "Elin Varga of Borealia" it is she, and in "a man from Borealia" nobody."""
     if state.first == 0:
         return state
     words = sentence.scene.words

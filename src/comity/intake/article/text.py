@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pure: an article as it was received, and its text with the place of each part.
+r"""Pure: an article as it was received, and its text with the place of each part.
 
     parse_plain(b"A title\n\nOctober 17, 2014\n\nIt rained.\n\nOriginal url:\n\nhttps://news.example/a b",
                 source=Source(retrieved_at=now))

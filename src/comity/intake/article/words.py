@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pure: a text as words with places, and phrases found among them in one pass.
+r"""Pure: a text as words with places, and phrases found among them in one pass.
 
     lexicon = make_lexicon([Phrase.of("United Nations", Sense(kind="known", value="un"))])
     find_hits(split_words("The United\nNations met."), lexicon)
@@ -87,7 +87,7 @@ class Sense(NamedTuple):
 
 
 class Phrase(NamedTuple):
-    """Words to be found in this order with these gaps; `tail` is a full stop that belongs to it where it stands there."""
+    """Words to be found in this order with these gaps; `tail` is a full stop that belongs to it where one stands."""
 
     words: tuple[str, ...]
     gaps: tuple[str, ...]
