@@ -11,6 +11,7 @@ title, its day, its address, and the SHA-256 of what was received.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Final
 
 from comity.canonical import Json
@@ -153,9 +154,7 @@ class _Making:
 def _describe_report(
     article: Article, review: Review, about: Sequence[ObjectId], author: ObjectId | None
 ) -> dict[str, Json]:
-    published = review.published or article.published
-    if published is None:
-        raise MalformedRequest("no day of publication is known; say it (YYYY-MM-DD)", where="published")
+    published = _read_day(review.published or article.published)
     title = review.title or (" ".join(article.quote(article.title).split()) if article.title is not None else None)
     publisher, url = review.publisher or article.publisher, review.url or article.url
     source: dict[str, Json] = {
@@ -178,3 +177,12 @@ def _describe_report(
         "report_types": list(review.report_types) or None,
     }
     return report
+
+
+def _read_day(said: str | None) -> str:
+    if said is None:
+        raise MalformedRequest("no day of publication is known; say it (YYYY-MM-DD)", where="published")
+    try:
+        return date.fromisoformat(said).isoformat()
+    except ValueError as error:
+        raise MalformedRequest(f"{said[:40]!r} is no day; say it as YYYY-MM-DD", where="published") from error

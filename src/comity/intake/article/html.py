@@ -6,7 +6,7 @@ where the page declares them (Open Graph, `<link rel="canonical">`, `<time>`), a
 that is guessed from an address is no day. The text that results is laid out as a plain one: title, caption, paragraphs.
 
 Not bounded here: time and memory that the libraries take on a hostile page; whoever reads pages of strangers reads them
-in a process of its own (`comity.extraction`).
+in a process of its own (`comity.articles`).
 """
 
 import re

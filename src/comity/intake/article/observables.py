@@ -30,7 +30,7 @@ _EMAIL = re.compile(rf"(?<![\w.+%-])(?P<user>[A-Za-z0-9_.+%-]{{1,64}}+){_AT}(?P<
 _NAME = re.compile(rf"(?<![\w.@/\\:-])(?P<host>{_HOST})(?![\w@\\])", re.IGNORECASE)
 _V4 = re.compile(rf"(?<![\w.-])\d{{1,3}}(?:{_DOT}\d{{1,3}}){{3}}(?![\w-]|\.\d)", re.ASCII)
 _V6 = re.compile(
-    r"(?<![\w:.])(?=[0-9a-fA-F]{0,4}:)(?:[0-9a-fA-F]{0,4}(?:\[:\]|:)){2,8}[0-9a-fA-F]{0,4}(?![\w:])", re.ASCII
+    r"(?<![\w:.])(?=[0-9a-fA-F]{0,4}(?:\[:\]|:))(?:[0-9a-fA-F]{0,4}(?:\[:\]|:)){2,8}[0-9a-fA-F]{0,4}(?![\w:])", re.ASCII
 )
 _HASH = re.compile(r"(?<![0-9A-Za-z])[0-9a-fA-F]{32,128}+(?![0-9A-Za-z])")
 _IBAN = re.compile(r"(?<![0-9A-Za-z])[A-Z]{2}\d{2}(?=[ 0-9A-Z])")

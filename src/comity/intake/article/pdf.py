@@ -5,7 +5,7 @@ The text is taken out by pypdf (the extra `articles`). Lines that were broken fo
 where an empty line is, or where a line ends a sentence well before the margin. A PDF without text (a scan) is refused.
 
 Bounds: bytes, pages, what a stream may unpack to, characters. Not bounded here: time; whoever reads PDFs of strangers
-reads them in a process of its own (`comity.extraction`).
+reads them in a process of its own (`comity.articles`).
 """
 
 import re
