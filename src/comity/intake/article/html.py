@@ -62,10 +62,10 @@ def parse_html(data: bytes, *, source: Source) -> Article:
     caption = _read_caption(tree)
     language = source.language if source.language != "en" else (tree.get("lang") or "en")[:2].lower()
     paragraphs = _drop_repeated(_extract(text), (title, caption))
-    whole, spans = lay_out([title, caption, *paragraphs])
-    check_text(whole)
     if not paragraphs:
         raise MalformedArticle("no article is found in the page; save its text as a file and add that")
+    whole, spans = lay_out([title, caption, *paragraphs])
+    check_text(whole)
     return Article(
         format="HTML",
         received=data,

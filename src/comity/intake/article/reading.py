@@ -59,7 +59,7 @@ def read_article(article: Article, rules: Rules, known: Gazetteer) -> Reading:
     organisations = find_organisations(scene)
     bodies = find_bodies(scene, places)
     persons, named = find_people(scene, places, bodies, organisations)
-    drafting = Drafting(article, rules, _find_special(scene, organisations))
+    drafting = Drafting(article, rules, _find_special(scene, organisations, places))
     mentions = [*list_place_mentions(places, [_draft_place(place, drafting) for place in places])]
     mentions += list_organisation_mentions(
         organisations, [drafting.add_known(known.known[hit.sense.value]) for hit in organisations]
@@ -80,15 +80,11 @@ def read_article(article: Article, rules: Rules, known: Gazetteer) -> Reading:
     )
 
 
-def _find_special(scene: Scene, organisations: Sequence[Hit]) -> list[tuple[int, str]]:
-    """Where words for a religion or an ethnic group stand that are not in the name of an organisation."""
+def _find_special(scene: Scene, organisations: Sequence[Hit], places: Sequence[Place]) -> list[tuple[int, str]]:
+    """Where words for a religion or an ethnic group stand that are not in the name of an organisation or a state."""
     named = {index for hit in organisations for index in range(hit.first, hit.last)}
-    safeguards, words = scene.rules.safeguards, scene.words
-    return [
-        (words.starts[index], safeguards[value])
-        for index, value in enumerate(words.values)
-        if value in safeguards and index not in named
-    ]
+    named |= {index for place in places for index in range(place.hit.first, place.hit.last)}
+    return [(hit.start, hit.sense.value) for hit in scene.list_hits("safeguard") if hit.first not in named]
 
 
 def _draft_place(place: Place, drafting: Drafting) -> str | None:

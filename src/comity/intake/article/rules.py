@@ -303,6 +303,9 @@ def _list_cues(traps: Mapping[str, Trap]) -> Iterator[Phrase | None]:
 
 def _list_phrases(sections: _Sections, language: str) -> Iterator[Phrase | None]:
     yield from _list_places(sections, language)
+    for category in sections.keys("safeguards"):
+        for text in sections.texts("safeguards", category, "words"):
+            yield Phrase.of(text, Sense("safeguard", category), any_case=True)
     yield from _list_offices(sections)
     yield from _list_bodies(sections)
     for stance in sections.keys("stances"):

@@ -332,7 +332,8 @@ def _find_speaker(sentence: _Sentence, speech: Sequence[Hit]) -> tuple[Actor | N
     """Who speaks by the verbs of saying in a sentence, and whether there is such a verb outside of quotations."""
     spoken = False
     for hit in speech:
-        before = sentence.scene.words.values[hit.first - 1] if hit.first else ""
+        directly = hit.first > 0 and sentence.gap(hit.first - 1) == " "
+        before = sentence.scene.words.values[hit.first - 1] if directly else ""
         if sentence.is_quoted(hit.start) or before in _PASSIVE or before in _FIRST_PERSON:
             continue
         weak = hit.sense.value == "weak"

@@ -2,6 +2,7 @@
 """The report of an article: of confirmed drafts alone, corrected as people say, as STIX 2.1 and the schemas have it."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -23,7 +24,8 @@ March 4, 2031
 
 Aurelian Foreign Minister Ilse Verhoeven denied reports that Borealia had paid the Rimward Front in Lisbon.
 
-Halcyon Relief said that it had seen hxxp://a[.]example/x and the hash 3f79bb7b435b05321651daefd374cdc681dc06faa65e374e38337b88ca046dea.
+Halcyon Relief said that it had seen hxxp://a[.]example/x and the hash
+3f79bb7b435b05321651daefd374cdc681dc06faa65e374e38337b88ca046dea.
 
 Original url:
 https://wire.example/a
@@ -41,10 +43,10 @@ def make_maker() -> Maker:
     return Maker(party=PartyId("aurelia"), at=RETRIEVED, markings=(CLEAR,))
 
 
-def assemble(*confirmed: str, **more: Any) -> dict[str, Any]:
+def assemble(*confirmed: str, review: Review | None = None, author: ObjectId | None = None) -> dict[str, Any]:
     """The objects by their names or values, and the notes."""
-    author = more.pop("author", None)
-    record = assemble_report(read(), Review(confirmed=frozenset(confirmed), **more), make_maker(), author=author)
+    said = replace(review or Review(confirmed=frozenset()), confirmed=frozenset(confirmed))
+    record = assemble_report(read(), said, make_maker(), author=author)
     objects = [json.loads(data) for data in record.objects]
     named = {one.get("name", one.get("value", one["id"])): one for one in objects}
     return {**named, "all": objects, "notes": record.notes, "report": objects[-1]}
@@ -105,27 +107,30 @@ def test_an_organisation_that_is_held_is_referred_to_and_not_made() -> None:
 
 def test_a_correction_changes_a_property_and_none_removes_one() -> None:
     corrections = {PERSON: Correction(set={"name": "Ilse Verhoeven-Maas", "roles": None})}
-    person = assemble(PERSON, corrections=corrections)["Ilse Verhoeven-Maas"]
+    person = assemble(PERSON, review=Review(confirmed=frozenset(), corrections=corrections))["Ilse Verhoeven-Maas"]
     assert "roles" not in person
 
 
 def test_a_draft_can_stand_for_an_object_that_is_held() -> None:
     note = next(key for key in read().drafts if key.startswith("statement/"))
-    found = assemble(PERSON, note, corrections={PERSON: Correction(stands_for=HELD)})
+    found = assemble(
+        PERSON, note, review=Review(confirmed=frozenset(), corrections={PERSON: Correction(stands_for=HELD)})
+    )
     assert [one["type"] for one in found["all"]] == ["note", "report"]
     assert found["all"][0]["object_refs"] == [HELD]
     assert HELD in found["report"]["object_refs"]
 
 
 def test_the_head_can_be_corrected() -> None:
-    report = assemble(
-        PERSON,
+    head = Review(
+        confirmed=frozenset(),
         title="T",
         published="2031-03-05",
         publisher="P",
         url="https://p.example/",
         report_types=("threat-report",),
-    )["report"]
+    )
+    report = assemble(PERSON, review=head)["report"]
     assert (report["name"], report["published"][:10], report["report_types"]) == ("T", "2031-03-05", ["threat-report"])
     assert report["external_references"][0]["url"] == "https://p.example/"
 
