@@ -23,11 +23,14 @@ from comity.canonical import BUNDLE_LIMITS, OBJECT_LIMITS, split_members
 from comity.errors import ComityError
 from comity.exchange import verify_access
 from comity.ids import Digest, PartyId
+from comity.intake.article.reading import read_article
+from comity.intake.article.text import Source, parse_plain
 from comity.lineage import LINEAGE_TYPE
 from comity.release.clauses import CLAUSES
 from comity.release.disclosure import EntryType, Leaf
 from comity.signing import SignedDocument
 from comity.taxii import wire
+from tests.intake.annotated import read_gazetteer, read_rules
 from tests.parties import AURELIA, MANIFESTS
 from tests.signers import NOW
 
@@ -51,10 +54,15 @@ _LEAF = Leaf(
     at=NOW,
     commitment=Digest("0a" * 32),
 )
+_ARTICLE = Source(retrieved_at=NOW)
 _BESIDE: Mapping[str, Mapping[str, Any]] = {
     "agreement.drafting.parse_bases": {"party": AURELIA},
     "agreement.receiving.parse_receipt_terms": {"party": PartyId("borealia")},
     "canonical.parse_json": {"limits": OBJECT_LIMITS},
+    "intake.article.gazetteer.parse_gazetteer": {"rules": read_rules()},
+    "intake.article.html.parse_html": {"source": _ARTICLE},
+    "intake.article.pdf.parse_pdf": {"source": _ARTICLE},
+    "intake.article.text.parse_plain": {"source": _ARTICLE},
     "taxii.wire.parse_cursor": _CURSOR,
 }
 
@@ -176,6 +184,11 @@ def _verify_token(data: bytes) -> object:
     return verify_access(_as_text(data), dict(MANIFESTS), audience=AURELIA, now=NOW)
 
 
+def _read_article(data: bytes) -> object:
+    """Any bytes as the text of an article, read by the rules that come with the program."""
+    return read_article(parse_plain(data, source=_ARTICLE), read_rules(), read_gazetteer())
+
+
 def _target(name: str, read: Callable[[bytes], object], function: Callable[..., object]) -> Target:
     return Target(name=name, read=read, raises=_find_raises(function))
 
@@ -185,6 +198,7 @@ _OTHERS = (
     _target("canonical.split_members", partial(split_members, array="objects", limits=BUNDLE_LIMITS), split_members),
     _target("agreement.drafting.convert_terms", convert_terms, convert_terms),
     _target("exchange.verify_access", _verify_token, verify_access),
+    _target("intake.article.reading.read_article", _read_article, parse_plain),
     _target("taxii.wire.choose_coding", lambda data: wire.choose_coding(_as_text(data)), wire.choose_coding),
     _target("taxii.wire.is_acceptable", lambda data: wire.is_acceptable(_as_text(data)), wire.is_acceptable),
     _target("taxii.wire.is_content", lambda data: wire.is_content(_as_text(data)), wire.is_content),
