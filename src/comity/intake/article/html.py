@@ -128,7 +128,7 @@ def _extract(text: str) -> list[str]:
         raise _missing() from error
     try:
         found = trafilatura.extract(
-            text, include_comments=False, include_tables=True, include_formatting=False, deduplicate=False
+            text, fast=True, include_comments=False, include_tables=True, include_formatting=False, deduplicate=False
         )
     except Exception as error:
         # Whatever the libraries meet in a stranger's page.

@@ -6,8 +6,8 @@ behind "Mr." and the like, beside a verb of saying when it has two words, and ag
 of a text by what people he or she belongs to: offices of a religion are in no table, and a class of people is no
 person.
 
-Two names are one person here when surname and first letter agree and offices do not contradict, within this article
-alone. That two articles speak of one person is for people to say.
+Two names are one person here when the surname agrees, the first name sounds alike and offices do not contradict, within
+this article alone. That two articles speak of one person is for people to say.
 """
 
 from bisect import bisect_right
@@ -27,6 +27,7 @@ _BACK = 8
 """Words from an office back to the comma before it."""
 _MOST_ALIKE = 32
 """Persons of one surname that a name is held against: an article has two or three."""
+_VOWELS = frozenset("aeiouyw")
 _ARTICLES = frozenset({"a", "an", "the", "its", "their", "his", "her", "our"})
 
 
@@ -264,37 +265,42 @@ def _inherit_state(one: Named, by_title: Mapping[str, Sequence[Body]]) -> Named:
 def _join(namer: Namer, named: Sequence[Named]) -> tuple[list[Person], list[Named]]:
     """The persons, and each name with whom it names."""
     persons = list[Person]()
-    by_surname = dict[str, list[int]]()
+    alike = dict[tuple[str, str], list[int]]()
     settled = list[Named]()
     # Whole names first, so that a surname finds them wherever it stands.
     for index in sorted(range(len(named)), key=lambda index: (named[index].surname == named[index].first, index)):
         one = named[index]
         name = namer.read_text(one.first, one.last)
         surname = fold(namer.read_text(one.surname, one.last))
-        alike = by_surname.setdefault(surname, [])
-        known = next((place for place in alike[:_MOST_ALIKE] if _is_same(persons[place], one, name)), None)
+        whole = one.surname > one.first
+        rivals = alike.get((surname, _sound(name) if whole else ""), [])[:_MOST_ALIKE]
+        known = next((place for place in rivals if not whole or _is_same(persons[place], one, name)), None)
         if known is None:
             persons.append(Person(name=name, office=one.office, state=one.state, spellings=()))
             known = len(persons) - 1
-            alike.append(known)
+            for key in {(surname, ""), (surname, _sound(name))}:
+                alike.setdefault(key, []).append(known)
         else:
-            persons[known] = _add(persons[known], one, name, whole=one.surname > one.first)
+            persons[known] = _add(persons[known], one, name, whole=whole)
         settled.append(replace(one, person=known))
     return persons, sorted(settled, key=lambda one: one.first)
 
 
 def _is_same(person: Person, one: Named, name: str) -> bool:
-    if one.surname == one.first:
-        return True
-    whole = person.name.casefold()[:1] == name.casefold()[:1]
+    """Whether a name that sounds alike is of the same person: neither office nor state contradicts."""
     offices = not person.office or not one.office or person.office == one.office or person.name == name
-    states = not person.state or not one.state or person.state == one.state
-    return whole and offices and states
+    return offices and (not person.state or not one.state or person.state == one.state)
+
+
+def _sound(name: str) -> str:
+    """What two spellings of one first name share: "Sergei" and "Sergey", "Mohammed" and "Muhammad"."""
+    bare = [char for char in fold(name.split(" ", 1)[0]) if char not in _VOWELS]
+    return fold(name[:1]) + "".join(char for char, before in zip(bare, ["", *bare], strict=False) if char != before)
 
 
 def _add(person: Person, one: Named, name: str, *, whole: bool) -> Person:
     spellings = person.spellings
-    if whole and name != person.name and name not in spellings:
+    if whole and name != person.name and name not in spellings and len(spellings) < _MOST_ALIKE:
         spellings = (*spellings, name)
     return replace(person, office=person.office or one.office, state=person.state or one.state, spellings=spellings)
 
