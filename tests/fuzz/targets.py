@@ -23,6 +23,8 @@ from comity.canonical import BUNDLE_LIMITS, OBJECT_LIMITS, split_members
 from comity.errors import ComityError
 from comity.exchange import verify_access
 from comity.ids import Digest, PartyId
+from comity.intake.article.reading import read_article
+from comity.intake.article.text import Source, parse_plain
 from comity.intake.elevation import read_stix_20
 from comity.intake.formats import recognise_format
 from comity.intake.making import Maker
@@ -39,6 +41,7 @@ from comity.release.disclosure import EntryType, Leaf
 from comity.signing import SignedDocument
 from comity.stix.markings import TLP2_GREEN
 from comity.taxii import wire
+from tests.intake.annotated import read_gazetteer, read_rules
 from tests.parties import AURELIA, MANIFESTS
 from tests.signers import NOW
 
@@ -80,10 +83,15 @@ _MAPPING = parse_mapping(
     x_number = { column = "b", read_as = "integer" }
     """
 )
+_ARTICLE = Source(retrieved_at=NOW)
 _BESIDE: Mapping[str, Mapping[str, Any]] = {
     "agreement.drafting.parse_bases": {"party": AURELIA},
     "agreement.receiving.parse_receipt_terms": {"party": PartyId("borealia")},
     "canonical.parse_json": {"limits": OBJECT_LIMITS},
+    "intake.article.gazetteer.parse_gazetteer": {"rules": read_rules()},
+    "intake.article.html.parse_html": {"source": _ARTICLE},
+    "intake.article.pdf.parse_pdf": {"source": _ARTICLE},
+    "intake.article.text.parse_plain": {"source": _ARTICLE},
     "taxii.wire.parse_cursor": _CURSOR,
 }
 
@@ -217,6 +225,11 @@ def _read_file(read: Callable[..., Iterator[Converted]], data: bytes) -> object:
     return found
 
 
+def _read_article(data: bytes) -> object:
+    """Any bytes as the text of an article, read by the rules that come with the program."""
+    return read_article(parse_plain(data, source=_ARTICLE), read_rules(), read_gazetteer())
+
+
 def _target(name: str, read: Callable[[bytes], object], function: Callable[..., object]) -> Target:
     return Target(name=name, read=read, raises=_find_raises(function))
 
@@ -241,6 +254,7 @@ _OTHERS = (
         partial(_read_file, partial(read_table, mapping=_MAPPING, delimiter=",", maker=_MAKER)),
         read_table,
     ),
+    _target("intake.article.reading.read_article", _read_article, parse_plain),
     _target("taxii.wire.choose_coding", lambda data: wire.choose_coding(_as_text(data)), wire.choose_coding),
     _target("taxii.wire.is_acceptable", lambda data: wire.is_acceptable(_as_text(data)), wire.is_acceptable),
     _target("taxii.wire.is_content", lambda data: wire.is_content(_as_text(data)), wire.is_content),

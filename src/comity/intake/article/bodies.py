@@ -16,7 +16,7 @@ from comity.intake.article.places import Place
 from comity.intake.article.scene import Scene
 from comity.intake.article.words import Hit, choose_longest
 
-__all__ = ["Body", "Beside", "find_bodies", "list_body_mentions"]
+__all__ = ["Beside", "Body", "find_bodies", "list_body_mentions"]
 
 _OWN: Final = frozenset({"its", "their"})
 _BARE: Final = frozenset({"the", "this"})
@@ -84,11 +84,11 @@ def find_bodies(scene: Scene, places: Sequence[Place]) -> list[Body]:
         body = _read_body(scene, hit, beside)
         if body is not None:
             found.append(body)
-    return _settle_again(scene, _settle_states(found))
+    return _settle_again(_settle_states(found))
 
 
-def list_body_mentions(scene: Scene, bodies: Sequence[Body]) -> list[Mention]:
-    """The mentions of the bodies."""
+def list_body_mentions(scene: Scene, bodies: Sequence[Body], drafts: Sequence[str]) -> list[Mention]:
+    """The mentions of the bodies, each with its draft."""
     words = scene.words
     return [
         Mention(
@@ -98,8 +98,9 @@ def list_body_mentions(scene: Scene, bodies: Sequence[Body]) -> list[Mention]:
             rule=body.rule,
             value=body.value,
             doubt=None if body.state else "no state is named with it",
+            draft=draft,
         )
-        for body in bodies
+        for body, draft in zip(bodies, drafts, strict=True)
     ]
 
 
@@ -131,7 +132,7 @@ def _find_owner(scene: Scene, hit: Hit, beside: Beside) -> Place | None:
 
 
 def _settle_states(bodies: list[Body]) -> list[Body]:
-    """Ministries without a state get that of the same ministry, or of "the Russian ministry", where there is one such."""
+    """Ministries without a state get that of the same one, or of "the Russian ministry", where there is one such."""
     settled = list(bodies)
     for title in {body.title for body in bodies if body.state is None and body.title}:
         states = {body.state for body in bodies if body.title == title and body.state}
@@ -148,8 +149,8 @@ def _settle_states(bodies: list[Body]) -> list[Body]:
     return settled
 
 
-def _settle_again(scene: Scene, bodies: list[Body]) -> list[Body]:
-    """ "The ministry" is the one that was named last, or the first that is named at all, of the same state."""
+def _settle_again(bodies: list[Body]) -> list[Body]:
+    """What "the ministry" is: the one that was named last, or the first that is named at all, of the same state."""
     named = [body for body in bodies if body.title.endswith("Ministry")]
     by_state = dict[str | None, Body]()
     for body in reversed(named):

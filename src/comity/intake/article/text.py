@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pure: an article as it was received, and its text with the place of each part.
+r"""Pure: an article as it was received, and its text with the place of each part.
 
     parse_plain(b"A title\n\nOctober 17, 2014\n\nIt rained.\n\nOriginal url:\n\nhttps://news.example/a b",
                 source=Source(retrieved_at=now))
@@ -79,11 +79,15 @@ _MARKS: Final = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"),
 _BLOCK = re.compile(r"[^\s](?:[^\n]|\n(?![ \t\r\f\v\u00a0]*\n))*+")
 _LINE = re.compile(r"[^\n]++")
 _TRAILER = re.compile(r"(?:original url|source url|original link|retrieved from|source)[ \t]*:?[ \t]*", re.IGNORECASE)
-_URL = re.compile(r"https?://[^\s<>\"]++(?:\s{1,8}[^\s<>\"]++){0,16}", re.IGNORECASE)
+_URL = re.compile(
+    # What was broken off an address has something of an address in it; a word behind it has not.
+    r"https?://[^\s<>\"]++(?:[ \t]{0,4}(?:[ \t]|\r?\n)[ \t]{0,4}(?=[^\s<>\"]{0,200}?[-/_=&?%#0-9])[^\s<>\"]++){0,16}",
+    re.IGNORECASE,
+)
 _BYLINE = re.compile(r"by [^.]{2,80}", re.IGNORECASE)
 _HOST = re.compile(r"[a-z][a-z0-9+.-]*://(?:[^/@\s]*@)?([^/:?#\s]+)", re.IGNORECASE)
 _POSTED = re.compile(r"(?:posted|published|updated|last modified|date)\b", re.IGNORECASE)
-_ENDS = (".", "!", "?", ".”", '."', "’")
+_ENDS = (".", "!", "?", ".\u201d", '."', "\u2019")
 
 
 class Span(NamedTuple):
@@ -183,9 +187,9 @@ def decode_text(data: bytes, *, said: str | None, declared: str | None = None) -
     Raises:
         MalformedArticle: an encoding that is not known here, or bytes that are no text in it; both say what to do.
     """
-    for mark, name in _MARKS:
+    for mark, marked in _MARKS:
         if data.startswith(mark):
-            return _decode(data[len(mark) :], name), name, "byte order mark"
+            return _decode(data[len(mark) :], marked), marked, "byte order mark"
     for name, by in ((said, "said"), (declared, "declared")):
         if name:
             codec = _ENCODINGS.get(name.strip().lower())
@@ -318,7 +322,7 @@ def _strip(text: str, span: Span) -> Span:
 
 
 def _is_head_line(line: str) -> bool:
-    if len(line) > _MAX_HEAD_LINE or line.endswith((":", "?")) or '"' in line:
+    if len(line) > _MAX_HEAD_LINE or line.endswith((":", "?", "!", ".")) or '"' in line or "://" in line:
         return False
     if days := find_days(line):
         beside = line[: days[0].start] + line[days[-1].end :]
