@@ -239,6 +239,7 @@ class Desk(RuleBasedStateMachine):
     def people_decide(self, data: st.DataObject) -> None:
         if self.questioned:
             subject = data.draw(st.sampled_from(sorted(self.questioned)))
+            done: object = None
             for role in (Role.LIAISON, Role.LEGAL):
                 done = decide_subject(self.node, subject, "keep", reason="r", by=self.world.actor("aurelia", role))
             assert isinstance(done, Decided)
