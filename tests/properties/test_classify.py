@@ -39,7 +39,13 @@ from comity.store import objects
 from tests.strategies import labels, tags
 from tests.worlds import World, make_object, object_id
 
-_FEW = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+_FEW = settings(
+    max_examples=100,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    phases=[Phase.generate],
+    database=None,
+)
 NOTHING = make_tags()
 B = PartyId("borealia")
 GROWING = ("subjects", "regions", "kinds", "person_classes", "special_categories", "handling")
