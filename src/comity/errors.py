@@ -9,6 +9,7 @@ each hold the one table that translates.
     ├─ MalformedError            the sender must fix the bytes; `where` is a place in them
     │  ├─ MalformedJson          not strict JSON, or over a bound
     │  ├─ MalformedObject        not a STIX 2.1 object we can keep
+    │  ├─ MalformedFile          not a file of the format that it is said to be in
     │  ├─ MalformedTerms         not an agreement document
     │  ├─ MalformedManifest      not a party manifest
     │  ├─ MalformedMessage       not a message of one node to another
@@ -57,6 +58,7 @@ __all__ = [
     "Expired",
     "LogMismatch",
     "MalformedError",
+    "MalformedFile",
     "MalformedJson",
     "MalformedManifest",
     "MalformedMessage",
@@ -116,6 +118,12 @@ class MalformedObject(MalformedError):
     """Not a STIX 2.1 object that can be kept."""
 
     code = "malformed-object"
+
+
+class MalformedFile(MalformedError):
+    """Not a file of the format that it is said to be in, or over a bound of it; nothing of it was kept."""
+
+    code = "malformed-file"
 
 
 class MalformedTerms(MalformedError):

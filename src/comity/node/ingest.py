@@ -74,6 +74,7 @@ class Intake:
 
     `clashing` are the places of those of `bad` that are well formed and clash with what is held, or was deleted. Their
     giver must not be told so: it would learn what others gave. `outside` are those that the terms do not let come.
+    `kept` and `met` are the keys in the store, by place, of what was added and of what was held already.
     """
 
     added: tuple[ObjectId, ...]
@@ -81,6 +82,8 @@ class Intake:
     bad: tuple[BadObject, ...]
     clashing: frozenset[int] = frozenset()
     outside: frozenset[int] = frozenset()
+    kept: tuple[tuple[int, int], ...] = ()
+    met: tuple[tuple[int, int], ...] = ()
 
 
 def add_objects(node: Node, data: bytes, *, tags: Tags) -> Intake:
@@ -161,6 +164,8 @@ def join_intakes(intakes: Sequence[Intake], bad: Collection[BadObject]) -> Intak
         bad=tuple(sorted([*bad, *(one for intake in intakes for one in intake.bad)], key=lambda entry: entry.index)),
         clashing=frozenset().union(*(intake.clashing for intake in intakes)),
         outside=frozenset().union(*(intake.outside for intake in intakes)),
+        kept=tuple(one for intake in intakes for one in intake.kept),
+        met=tuple(one for intake in intakes for one in intake.met),
     )
 
 
@@ -227,6 +232,7 @@ def _take_in(
     added, again, bad = list[_Judged](), list[tuple[StoredObject, Label]](), list[BadObject]()
     clashing, strayed = set[int](), set[int]()
     waiting, expiries = dict[int, KnownPattern](), list[Instant | None]()
+    at_added, at_again = list[int](), list[int]()
     judge = None if outside is None else _judge_once(outside)
     for place, (item, value) in zip(parsed.places, parsed.good, strict=True):
         try:
@@ -252,12 +258,14 @@ def _take_in(
         if same is not None:
             # What is known of its pattern is said of it already: it is held with these very bytes.
             again.append((same, label))
+            at_again.append(place)
             continue
         if place in unsettled:
             label = labels.hold_back(label, unsettled[place])
             waiting[len(added)] = unsettled[place]
         expiries.append(expiry)
         added.append((item, mark_lapsed(label, expiry, now=holding.added_at)))
+        at_added.append(place)
     keys = _keep(transaction, added, again, held, tagging, holding=holding)
     _link_patterns(transaction, {keys[index]: pattern for index, pattern in waiting.items()})
     until = [(key, expiry) for key, expiry in zip(keys, expiries, strict=True) if expiry is not None]
@@ -268,6 +276,8 @@ def _take_in(
         bad=tuple(bad),
         clashing=frozenset(clashing),
         outside=frozenset(strayed),
+        kept=tuple(zip(at_added, keys, strict=True)),
+        met=tuple(zip(at_again, (same.pk for same, _ in again), strict=True)),
     )
 
 

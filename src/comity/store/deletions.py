@@ -69,6 +69,7 @@ def delete_object(transaction: Transaction, item: StoredObject, stone: Tombstone
         ("came_back", "object"),
         ("said", "object"),
         ("assessment", "object"),
+        ("from_file", "object"),
         ("object", "pk"),
     ):
         transaction.run(f"DELETE FROM {table} WHERE {column} = ?", (item.pk,))

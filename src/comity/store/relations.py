@@ -92,6 +92,8 @@ RELATIONS: tuple[Relation, ...] = (
         f" AND o.pk IN {FIND_ONE.format('t.object')} WHERE t.ended_at IS NULL"
         " AND NOT EXISTS (SELECT 1 FROM said WHERE said.object = o.pk)",
     ),
+    _lacks("from_file", "object", "object", "pk", name="t.object || ' of file ' || t.file"),
+    _lacks("from_file", "file", "file", "number", name="t.object || ' of file ' || t.file"),
     _lacks("source", "record", "source_record", "hash", name="t.name"),
     _lacks("release", "object", "object", "pk", name="'feed ' || t.feed || ' object ' || t.object"),
     _lacks("release", "feed", "feed", "id", name="'feed ' || t.feed || ' object ' || t.object"),
