@@ -11,17 +11,20 @@ from typing import Any
 
 from comity.agreement.events import EventKind
 from comity.agreement.people import Person, Role
+from comity.classification.lists import parse_subject_list
 from comity.config import WitnessedLogs
 from comity.ids import Digest, Instant, PartyId, PersonId
 from comity.letters.request import Urgency
 from comity.node import accept, correspond, intake, people, receive, retention
 from comity.node.acknowledge import acknowledge, settle_acknowledgement, take_acknowledgement
 from comity.node.backup import make_backup, note_backup, restore_backup
+from comity.node.classify import say
 from comity.node.cosigning import OwnWitness, keep_cosignatures, note_problem, read_own_head
 from comity.node.delivery import expect_receipt, keep_missing
 from comity.node.files import Bytes
 from comity.node.follow import plan_pull
 from comity.node.lineage import receive_lineage
+from comity.node.lists import load_list
 from comity.node.node import Node
 from comity.node.outbox import list_due, settle
 from comity.node.parties import add_party, authenticate, create_credential, export_manifest
@@ -47,6 +50,7 @@ from tests.worlds import World, make_object, object_id
 __all__ = ["ACTS", "Act", "Staged", "stage"]
 
 AURELIA, BOREALIA = PartyId("aurelia"), PartyId("borealia")
+A = object_id("report", "a")
 DAY = 86_400_000_000
 NORTH = VerifierKey(
     name="north.example", type=SignatureType.ED25519_COSIGNATURE, public_key=SeedSigner("north").public_key
@@ -374,6 +378,12 @@ def restore(world: World, _: None) -> object:
     return restore_backup(world.folder / "backup", world.folder / "restored")
 
 
+def load(world: World, version: str, *subjects: str) -> object:
+    entries = [{"subject": subject, "kind": "entity", "names": ["One"]} for subject in subjects]
+    value = {"format": "comity-subject-list/1", "list": "national", "version": version, "entries": entries}
+    return load_list(node(world), parse_subject_list(json.dumps(value).encode()), reason="r", by=world.actor("aurelia"))
+
+
 def credential(world: World) -> str:
     return create_credential(node(world), BOREALIA)
 
@@ -454,6 +464,16 @@ ACTS = (
         prepare=received_long_ago,
         run=lambda world, _: retention.delete_due(node(world)),
         spares=True,
+    ),
+    Act(
+        name="say what an object is about",
+        prepare=nothing,
+        run=lambda world, _: say(node(world), A, {"handling": ["H2"]}, reason="read", by=world.actor("aurelia")),
+    ),
+    Act(
+        name="load a list that somebody has left",
+        prepare=lambda world: load(world, "1", "national:ashfall", "national:b"),
+        run=lambda world, _: load(world, "2", "national:b"),
     ),
     Act(name="purge entries", prepare=nothing, run=order_purge, spares=True),
     Act(

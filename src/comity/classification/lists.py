@@ -139,7 +139,10 @@ def parse_entry(data: bytes) -> Entry:
     Raises:
         MalformedRequest: it is none.
     """
-    reader = Reader(parse_json(data, limits=_LIMITS), "", MalformedRequest)
+    try:
+        reader = Reader(parse_json(data, limits=_LIMITS), "", MalformedRequest)
+    except MalformedJson as error:
+        raise MalformedRequest(f"not an entry of a list: {error.detail}", where=error.where) from error
     subject = reader.open().text("subject")
     return _read_entry(reader, subject.partition(":")[0])
 
