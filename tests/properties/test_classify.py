@@ -23,18 +23,8 @@ from comity.node.audit import audit_folder
 from comity.node.classify import Classified, foresee_said, say, take_back
 from comity.node.lists import Decided, Loaded, decide_subject, load_list
 from comity.release.clauses import CLAUSES, admits_groups
-from comity.stix.labels import (
-    OVERFULL,
-    QUESTIONED,
-    UNSPECIFIED,
-    Label,
-    Tags,
-    classify_own,
-    classify_received,
-    find_said,
-    join_tags,
-    make_tags,
-)
+from comity.stix.labels import OVERFULL, QUESTIONED, UNSPECIFIED, Label, Tags, join_tags, make_tags
+from comity.stix.worded import classify_own, classify_received, find_said
 from comity.store import objects
 from tests.strategies import labels, tags
 from tests.worlds import World, make_object, object_id

@@ -32,18 +32,7 @@ from comity.node.steps import Steps, finish
 from comity.node.tagging import Tagging, mark_lapsed
 from comity.node.withdrawal import check_recalled
 from comity.release.receiving import Restrictions, count_as, make_unrestricted
-from comity.stix.labels import (
-    Label,
-    Tags,
-    add_safeguarded,
-    admit_to,
-    join_tags,
-    make_label,
-    make_tags,
-    narrow_to,
-    read_tags,
-    restate,
-)
+from comity.stix.labels import Label, Tags, admit_to, join_tags, make_label, make_tags, read_tags, restate
 from comity.stix.markings import TLP_IDS, Markings, read_markings
 from comity.stix.objects import (
     BadObject,
@@ -52,6 +41,7 @@ from comity.stix.objects import (
     StixObject,
 )
 from comity.stix.patterns import UNCHECKED, UNPARSABLE
+from comity.stix.worded import add_safeguarded, narrow_to
 from comity.store import Transaction, agreements, arrivals, assessments, consents, deletions, objects, patterns, recalls
 from comity.store.objects import Holding, StoredObject
 from comity.store.patterns import KnownPattern
@@ -68,7 +58,6 @@ __all__ = [
 
 PART_OBJECTS = 1_000
 """Objects of this node's own in one act: it takes about 40 ms."""
-
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

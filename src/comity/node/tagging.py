@@ -21,18 +21,8 @@ from comity.classification.safeguards import MINOR
 from comity.classification.words import EVALUATION
 from comity.ids import Instant, ObjectId, PartyId
 from comity.node.relabel import foresee, relabel
-from comity.stix.labels import (
-    LAPSED,
-    OVERFULL,
-    QUESTIONED,
-    UNDECIDED,
-    Label,
-    Tags,
-    classify_own,
-    classify_received,
-    find_said,
-    make_tags,
-)
+from comity.stix.labels import LAPSED, OVERFULL, QUESTIONED, UNDECIDED, Label, Tags, make_tags
+from comity.stix.worded import classify_own, classify_received, find_said
 from comity.store import Transaction, assessments, necessity, objects, subjects, tags
 from comity.store.objects import StoredObject
 
@@ -108,8 +98,11 @@ def read_words(transaction: Transaction, ids: Collection[ObjectId]) -> dict[Obje
 
 
 def is_own(label: Label, own: PartyId) -> bool:
-    """Whether an object of that label is of this party alone, so that what is said here of it can let it go."""
-    return label.audience is None and label.originators == {own}
+    """Whether an object of that label is of this party alone, so that what is said here of it can let it go.
+
+    An own object may have an audience too (`node.audiences`): words never widen it.
+    """
+    return label.originators == {own}
 
 
 def settle(transaction: Transaction, ids: Collection[ObjectId], own: PartyId) -> None:
