@@ -14,7 +14,7 @@ import pytest
 from comity.errors import ConflictError, MalformedError, MalformedFile, MalformedJson, MalformedRequest, NotFoundError
 from comity.ids import PartyId, parse_instant
 from comity.intake.formats import Format
-from comity.node import groups, intake
+from comity.node import groups, intake, looking
 from comity.node.accept import accept_objects, list_write_collections
 from comity.node.files import Bytes, PathFile
 from comity.node.intake import Plan, Taken, find_file, list_files, list_origins, take_file, take_in_steps
@@ -87,6 +87,7 @@ def small_groups() -> Iterator[None]:
     with (
         patch.object(groups, "_GROUP_OBJECTS", 2),
         patch.object(intake, "WHOLE_BYTES", 0),
+        patch.object(looking, "WHOLE_BYTES", 0),
         patch.object(intake, "PART_OBJECTS", 1),
         patch("comity.intake.records._AT_ONCE", 1),
     ):
