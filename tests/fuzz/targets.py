@@ -55,6 +55,7 @@ _BESIDE: Mapping[str, Mapping[str, Any]] = {
     "agreement.drafting.parse_bases": {"party": AURELIA},
     "agreement.receiving.parse_receipt_terms": {"party": PartyId("borealia")},
     "canonical.parse_json": {"limits": OBJECT_LIMITS},
+    "taxii.queries.parse_query": {"route": wire.Route(resource=wire.Resource.OBJECTS)},
     "taxii.wire.parse_cursor": _CURSOR,
 }
 
