@@ -92,6 +92,7 @@ _BESIDE: Mapping[str, Mapping[str, Any]] = {
     "intake.article.html.parse_html": {"source": _ARTICLE},
     "intake.article.pdf.parse_pdf": {"source": _ARTICLE},
     "intake.article.text.parse_plain": {"source": _ARTICLE},
+    "taxii.queries.parse_query": {"route": wire.Route(resource=wire.Resource.OBJECTS)},
     "taxii.wire.parse_cursor": _CURSOR,
 }
 
