@@ -30,9 +30,17 @@ from comity.release.disclosure import EntryType
 from comity.release.receipt import parse_receipt
 from comity.release.recovery import Recovery, Succession
 from comity.signing import Role as KeyRole
-from comity.store import SqliteStore, log
+from comity.store import SqliteStore, log, witness
 from comity.tlog.cosignature import sign_cosignature, verify_cosignature
-from comity.tlog.note import SignatureType, VerifierKey, format_signature_line, format_vkey, parse_note, verify_note
+from comity.tlog.note import (
+    SignatureType,
+    VerifierKey,
+    format_signature_line,
+    format_vkey,
+    parse_checkpoint,
+    parse_note,
+    verify_note,
+)
 from comity.tlog.origin import house_origin
 from comity.tlog.policy import parse_trust_policy, verify_quorum
 from comity.tlog.witness import parse_add_checkpoint
@@ -254,19 +262,25 @@ def test_a_witness_that_forgot_is_told_by_its_answer_what_is_asked_of_it(world: 
     assert list_states(node)[0].size == size
 
 
+def rename(node: Node) -> tuple[PartyId, ...]:
+    """The log goes on under another name, and the parties that are told."""
+    origin, known = house_origin(PartyId("aurelia"), bytes(8)), read_checkpoint(node)
+    size = parse_checkpoint(parse_note(known).text).size
+    with node.act() as act:
+        act.record(EntryType.CREDENTIAL, b"{}", terms=None, recipient=None, count=1)
+        node.rename_log(act, origin)
+        recovery = Recovery(origin=origin, previous="comity/aurelia", known=known)
+        said = Succession(party=node.party, recovery=recovery, position=size, at=act.now)
+        return publish_succession(node, act, said, ended={})[1]
+
+
 def test_after_a_recovery_witnesses_go_on_with_the_log_under_its_next_name(world: World) -> None:
     """Once its party has said so: and from what they cosigned under the name before."""
-    node, origin = world.nodes["aurelia"], house_origin(PartyId("aurelia"), bytes(8))
+    node = world.nodes["aurelia"]
     with witnessed(world, "borealia") as served:
         asyncio.run(gather_cosignatures(node))
-        size, known = grow(world), read_checkpoint(node)
-        with node.act() as act:
-            act.record(EntryType.CREDENTIAL, b"{}", terms=None, recipient=None, count=1)
-            node.rename_log(act, origin)
-            recovery = Recovery(origin=origin, previous="comity/aurelia", known=known)
-            said = Succession(party=node.party, recovery=recovery, position=size, at=act.now)
-            _, told = publish_succession(node, act, said, ended={})
-        assert told == ("borealia",)  # it was given nothing, and is a witness
+        size = grow(world)
+        assert rename(node) == ("borealia",)  # it was given nothing, and is a witness
         with node.store.write() as transaction:  # as if a greater head of the old log had been cosigned
             transaction.run("UPDATE cosignature SET size = 1000")
         asyncio.run(verify_not_behind(node))
@@ -276,7 +290,67 @@ def test_after_a_recovery_witnesses_go_on_with_the_log_under_its_next_name(world
         asyncio.run(verify_not_behind(node))
         assert asyncio.run(gather_cosignatures(node)).problems == {}
         seen = served["borealia"].call(lambda: list_witnessed(served["borealia"].node.store))
-    assert [(head.origin, head.size) for head in seen] == [("comity/aurelia", size - 1), (origin, size + 1)]
+    assert [(head.origin, head.size) for head in seen] == [("comity/aurelia", size - 1), (node.origin, size + 1)]
+
+
+def test_a_log_that_lost_its_end_keeps_the_next_one_from_nothing(world: World, tmp_path: Path) -> None:
+    """The witness has seen more of a log that was closed: that is on record, and it cosigns what goes on."""
+    world.add("aurelia", make_object("a"))
+    world.poll("borealia")
+    with witnessed(world, "borealia") as served:
+        copy = keep_whole(world, tmp_path / "copy")
+        world.add("aurelia", make_object("b"))
+        for _ in range(3):
+            world.tick()
+            world.poll("borealia")
+        assert asyncio.run(gather_cosignatures(world.nodes["aurelia"])).cosigned == (BOREALIA,)
+        put_back_whole(world, copy)
+        rename(world.nodes["aurelia"])
+        served["borealia"].call(world.deliver)
+        world.tick()
+        world.poll("borealia")
+        found = asyncio.run(gather_cosignatures(world.nodes["aurelia"]))
+        assert (found.cosigned, found.contradicted, found.others) == ((BOREALIA,), {}, {})
+        assert [head.closed for head in found.heads] == [False, False, True]
+        assert list_states(world.nodes["aurelia"])[0].problem is None
+        # A day later it is not asked for any more.
+        world.tick(2 * 86_400_000_000)
+        found = asyncio.run(gather_cosignatures(world.nodes["aurelia"]))
+        assert [head.closed for head in found.heads] == [False]
+
+
+def test_a_log_that_does_not_grow_is_cosigned_again_after_a_week(world: World) -> None:
+    node = world.nodes["aurelia"]
+    world.add("aurelia", make_object("a"))
+    world.poll("borealia")
+    with witnessed(world, "borealia"):
+        for days, logs in ((0, 2), (6, 1), (2, 2), (6, 1)):
+            world.tick(days * 86_400_000_000)
+            assert len(asyncio.run(gather_cosignatures(node)).heads) == logs
+    ((_, _, at, _),) = cosigned_lines(node, 1)
+    assert at > world.now // 1_000_000 - 7 * 86_400
+
+
+def cosigned_lines(node: Node, number: int) -> list[tuple[int, str, int, bytes]]:
+    with node.store.read() as transaction:
+        return witness.read_lines(transaction, number)
+
+
+def test_what_a_witness_that_is_gone_has_cosigned_counts_only_where_none_is_younger(world: World) -> None:
+    """A giver shows heads that who reads them still counts."""
+    node = world.nodes["aurelia"]
+    with witnessed(world, "borealia", "meridia"):
+        asyncio.run(gather_cosignatures(node))
+    first = cosigned(node, witnesses=2)
+    assert first is not None
+    with witnessed(world, "borealia"):
+        world.tick(8 * 86_400_000_000)
+        grow(world)
+        asyncio.run(gather_cosignatures(node))
+    assert cosigned(node, witnesses=2) is None
+    newer = cosigned(node)
+    assert newer is not None
+    assert newer != first
 
 
 def test_one_that_does_not_answer_keeps_nothing_from_the_others(world: World) -> None:
