@@ -31,7 +31,8 @@ from comity.node.ingest import add_objects
 from comity.node.node import Node
 from comity.node.parties import add_party, export_manifest, issue_credential
 from comity.node.receive import Received, receive_page
-from comity.peers import find_root, make_headers, name_page, pull_targets
+from comity.pages import make_headers, name_page
+from comity.peers import find_root, pull_targets
 from comity.stix.labels import make_tags
 from tests.served import bearer, format_request
 from tests.worlds import World, make_object

@@ -15,7 +15,7 @@ from comity.agreement.recognition import Refusal
 from comity.ids import Digest, Instant, format_instant, parse_instant
 from comity.node import sources
 from comity.node.people import Waiting
-from comity.node.sources import Source, StoredSource
+from comity.node.sources import TAXII, Source, StoredSource
 from tests.worlds import BASIS, World
 
 __all__ = ["COLLECTION", "Held", "TaxiiServer", "follow_source", "make_record", "serve_taxii"]
@@ -166,6 +166,7 @@ def follow_source(
         document=b"",
         scheme=more.get("scheme"),
         credential=more.get("credential"),
+        kind=more.get("kind", TAXII),
     )
     node = world.nodes["borealia"]
     for role in (Role.LIAISON, Role.LEGAL):

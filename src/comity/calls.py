@@ -67,10 +67,14 @@ class Room:
     def __init__(self, most: int) -> None:
         self._places = asyncio.Semaphore(most)
 
+    def begin(self) -> "Hold":
+        """What one answer holds until it is released, by when it is taken in."""
+        return Hold(self._places)
+
     @asynccontextmanager
     async def enter(self) -> "AsyncIterator[Hold]":
-        """What one answer holds until the block ends, by when it is taken in."""
-        hold = Hold(self._places)
+        """The same, until the block ends."""
+        hold = self.begin()
         try:
             yield hold
         finally:

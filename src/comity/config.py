@@ -11,6 +11,7 @@
     write_bytes_per_day = 268435456     # optional: what one partner may write here on one day, in UTC
     write_objects_per_day = 100000
     content_days = 3650             # optional: how long log entries keep their content; without it, for ever
+    cosignature_days = 30           # optional: how old what a witness says of a partner's log may be
 
     [tls]                           # optional: without it plain HTTP
     certificate = "tls/chain.pem"
@@ -71,18 +72,26 @@ __all__ = [
 
 _FIELDS = frozenset(
     {"party", "name", "state", "listen", "admin", "authorities", "access_log", "tls", "proxy", "limits"}
-    | {"write_bytes_per_day", "write_objects_per_day", "witness", "content_days", "follow"}
+    | {"write_bytes_per_day", "write_objects_per_day", "witness", "content_days", "cosignature_days", "follow"}
 )
 _WRITE_BYTES = 256 * 1024 * 1024
 _WRITE_OBJECTS = 100_000
+_COSIGNATURE_DAYS, _LEAST_COSIGNATURE_DAYS = 30, 8
+"""A giver has heads of logs that do not grow cosigned again after a week (`node.cosigning`)."""
 _MIN_WRITE_BYTES = 10 * 1024 * 1024
 """One envelope of the greatest length that TAXII clients are told they may send must fit into a day."""
 _ADDRESS = re.compile(r"(?:\[([0-9a-fA-F:]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})", re.ASCII)
-_FOLLOW = {"interval_seconds": (1, 86_400), "wait_seconds": (0, 600), "at_once": (1, 64)}
 _MAX_PORT = 65_535
 _MAX_WITNESSES = 32
 _MIN_PASSPHRASE, _MAX_PASSPHRASE = 12, 1_024
 _MAX_LIMIT = 2**53 - 1
+_FOLLOW = {
+    "interval_seconds": (1, 86_400),
+    "wait_seconds": (0, 600),
+    "at_once": (1, 64),
+    "bytes_per_day": (1, _MAX_LIMIT),
+    "objects_per_day": (1, _MAX_LIMIT),
+}
 _MIN_HELD_BYTES = 40 * 1024 * 1024
 
 
@@ -141,16 +150,19 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Follow:
-    """How `comity serve` follows partners and sources by itself, if it is `on`.
+    """How `comity serve` follows partners and sources by itself, if it is `on`, and how much they may bring in.
 
     `wait_seconds` is how long a question may wait at the node of a partner that knows how to wait (0: it is not asked
     to); others are asked every `interval_seconds`. `at_once` is how many long answers are read and taken in at a time.
+    `bytes_per_day` and `objects_per_day` are what one partner or source may bring in that is new, on one day (UTC).
     """
 
     on: bool = True
     interval_seconds: int = 60
     wait_seconds: int = 30
     at_once: int = 4
+    bytes_per_day: int = 8 * 1024 * 1024 * 1024
+    objects_per_day: int = 2_000_000
 
 
 class WitnessedLogs(StrEnum):
@@ -182,6 +194,7 @@ class Settings:
     """What the operator set; `access_log` is a path, "stderr", or None for no such log.
 
     `content_days` is how long log entries keep their content (`node.purge`); None: for ever.
+    `cosignature_days`: where witnesses are asked for, how old what they say may be for something to be taken in.
 
     `authorities` is a file of the certificates that partners' nodes are trusted by; None: those that every browser has.
     """
@@ -200,6 +213,7 @@ class Settings:
     write_objects_per_day: int = _WRITE_OBJECTS
     witnesses: tuple[WitnessSetting, ...] = ()
     content_days: int | None = None
+    cosignature_days: int = _COSIGNATURE_DAYS
     follow: Follow = field(default_factory=Follow)
 
 
@@ -269,6 +283,7 @@ def load_settings(folder: Path) -> Settings:
             write_objects_per_day=_read_count(values, "write_objects_per_day", _WRITE_OBJECTS, least=1),
             witnesses=_parse_witnesses(values.get("witness", []), own=values["party"]),
             content_days=_read_count(values, "content_days", 0, least=1) if "content_days" in values else None,
+            cosignature_days=_read_count(values, "cosignature_days", _COSIGNATURE_DAYS, least=_LEAST_COSIGNATURE_DAYS),
             follow=_parse_follow(values.get("follow", {})),
         )
     except MalformedRequest as error:

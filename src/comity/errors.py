@@ -9,9 +9,11 @@ each hold the one table that translates.
     ├─ MalformedError            the sender must fix the bytes; `where` is a place in them
     │  ├─ MalformedJson          not strict JSON, or over a bound
     │  ├─ MalformedObject        not a STIX 2.1 object we can keep
+    │  ├─ MalformedFile          not a file of the format that it is said to be in
     │  ├─ MalformedTerms         not an agreement document
     │  ├─ MalformedManifest      not a party manifest
     │  ├─ MalformedMessage       not a message of one node to another
+    │  ├─ MalformedArticle       not an article whose text can be read
     │  ├─ MalformedNote          not a signed note or checkpoint
     │  ├─ MalformedPolicy        not a trust policy for logs and witnesses
     │  ├─ MalformedReceipt       not a receipt for a disclosure
@@ -33,6 +35,7 @@ each hold the one table that translates.
     ├─ NotFoundError             no such thing *for this party*
     ├─ UnavailableError          try later
     │  ├─ PeerUnreachable        a partner's node did not answer
+    │  ├─ QuotaReached           a giver has brought in today as much as it may
     │  ├─ RateLimited            a party asks for more than it may at once
     │  ├─ StoreBusy              another process owns the store
     │  ├─ StoreFull              the disk has no room; nothing was changed
@@ -56,7 +59,9 @@ __all__ = [
     "DigestMismatch",
     "Expired",
     "LogMismatch",
+    "MalformedArticle",
     "MalformedError",
+    "MalformedFile",
     "MalformedJson",
     "MalformedManifest",
     "MalformedMessage",
@@ -71,6 +76,7 @@ __all__ = [
     "NotInstalled",
     "PeerUnreachable",
     "ProofMismatch",
+    "QuotaReached",
     "RateLimited",
     "ReceiptRefused",
     "RolledBack",
@@ -118,6 +124,12 @@ class MalformedObject(MalformedError):
     code = "malformed-object"
 
 
+class MalformedFile(MalformedError):
+    """Not a file of the format that it is said to be in, or over a bound of it; nothing of it was kept."""
+
+    code = "malformed-file"
+
+
 class MalformedTerms(MalformedError):
     """Not an agreement document."""
 
@@ -140,6 +152,12 @@ class MalformedNote(MalformedError):
     """Not a signed note or checkpoint (C2SP signed-note, tlog-checkpoint)."""
 
     code = "malformed-note"
+
+
+class MalformedArticle(MalformedError):
+    """Not an article whose text can be read: of another format, damaged, empty, or over a bound."""
+
+    code = "malformed-article"
 
 
 class MalformedPolicy(MalformedError):
@@ -260,6 +278,12 @@ class PeerUnreachable(UnavailableError):
     """A partner's node did not answer, or not in TAXII."""
 
     code = "peer-unreachable"
+
+
+class QuotaReached(UnavailableError):
+    """A giver has brought in today as much as it may."""
+
+    code = "quota-reached"
 
 
 class RateLimited(UnavailableError):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shell: what a partner releases is known here at once: questions that wait at its node (RFC 7240 §4.3).
 
-Each answer is a page like any other, with its receipt (`peers`). A node of a party that does not know how to wait
+Each answer is a page like any other, with its receipt (`pages`). A node of a party that does not know how to wait
 answers at once, and says so by not saying that it waited.
 """
 
@@ -15,16 +15,8 @@ from comity.errors import ComityError
 from comity.node.delivery import expect_receipt
 from comity.node.follow import Target
 from comity.node.node import Node
-from comity.peers import (
-    RECEIPT,
-    Pulled,
-    make_headers,
-    name_page,
-    read_number,
-    send_acknowledgement,
-    take_alone,
-    take_page,
-)
+from comity.pages import RECEIPT, Given, Pulled, make_headers, name_page, read_number, take_page
+from comity.peers import send_acknowledgement, take_alone
 
 __all__ = ["pull_news"]
 
@@ -112,7 +104,7 @@ async def _take_news(
             return result  # another pull of this party asked for the receipt meanwhile, and it is asked again
         async with asyncio.timeout(TOTAL_SECONDS), room.enter() as hold:
             answer = await read_body(opened, hold=hold)
-            await take_page(client, node, answer, result, reached=target.added_after)
+            await take_page(client, node, Given(answer), result, reached=target.added_after)
     except ComityError as error:
         result.failed = error
     except (httpx.HTTPError, OSError) as error:

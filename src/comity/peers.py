@@ -1,97 +1,41 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shell: every outbound call but those to witnesses: messages to partners' nodes, and the pages of their collections.
+"""Shell: calls of partners' nodes: messages to them, and pulls of what they give, page by page (`pages`).
 
 Each call is bounded in time and in bytes and follows no redirect. What goes wrong at a partner stays with that partner:
 the rest goes on.
 """
 
 import asyncio
-import re
-from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
 import httpx
 
-from comity.calls import MAX_PAGE_BYTES, TOTAL_SECONDS, Hold, Room, fetch, open_client
+from comity.calls import TOTAL_SECONDS, Room, open_client
 from comity.canonical import OBJECT_LIMITS, parse_json
-from comity.errors import ComityError, MalformedError, MalformedRequest, PeerUnreachable, ReceiptRefused
-from comity.ids import Instant, ObjectId, PartyId, format_instant, parse_instant
+from comity.errors import ComityError, MalformedError, PeerUnreachable
+from comity.ids import PartyId
 from comity.node.acknowledge import acknowledge, settle_acknowledgement
-from comity.node.delivery import expect_receipt, keep_missing, keep_refused, say_uncounted
-from comity.node.follow import Target, make_token, plan_pull
+from comity.node.allowance import check_allowance
+from comity.node.follow import Target, plan_pull
 from comity.node.node import Node
 from comity.node.outbox import Outgoing, list_due, settle
-from comity.node.receive import Received, receive_shown
-from comity.release.delivery import Expected, Shown, expect_next, find_sizes, name_proof, verify_next
-from comity.release.receipt import MAX_RECEIPT_BYTES
-from comity.stix.objects import BadObject
+from comity.pages import Pulled, Question, find_next, get, take_page
 
 __all__ = [
-    "RECEIPT",
     "Pulled",
     "deliver",
     "find_root",
-    "make_headers",
-    "name_page",
     "pull",
     "pull_targets",
-    "read_number",
     "send_acknowledgement",
     "take_alone",
-    "take_page",
 ]
 
-_MEDIA_TYPE = "application/taxii+json;version=2.1"
-_EMPTY = b"{}"
-"""An envelope with nothing in it (TAXII 2.1 §2, §3.7)."""
-_MORE = b'{"more":true'
-
-RECEIPT = "comity-receipt"
-"""The header by which the number of a disclosure is asked for, and told (`taxii.receipts`)."""
-
-_NUMBER = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
-_MAX_PROOF_BYTES, _MAX_DISCOVERY_BYTES = 4_096, 64 * 1024
-_MOST_MISSING = 1_000
-"""Disclosures that never came, whose receipts are asked for with one page; the next pull goes on from there."""
-
-_WITNESS_WAITS = (0.5, 1.0, 2.0, 4.0, 8.0)
-"""Seconds: witnesses may still be on their way to cosign what was disclosed just now."""
-
+_MAX_DISCOVERY_BYTES = 64 * 1024
 _MAX_PAGES = 100_000
-_PAGE_OBJECTS = 1_000
 
 _ALONE = WeakKeyDictionary[Node, dict[PartyId, asyncio.Lock]]()
 """Who takes in what a partner gave: its receipts have one order, in whatever channels it gives."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Pulled:
-    """What one pull brought from one channel; `withheld` when the partner's node showed no such collection.
-
-    `missing` counts disclosures that never came, whose receipts were asked for; `refused` is why a page was not taken
-    in, and what is kept of it stands apart from everything else. `in_step` says that nothing was left to be taken in;
-    `waits` that the partner's node knows how to wait; `failed` is what kept the channel from being asked to the end.
-    """
-
-    target: Target
-    pages: int = 0
-    added: list[ObjectId] = field(default_factory=list)
-    known: int = 0
-    bad: list[BadObject] = field(default_factory=list)
-    missing: int = 0
-    withheld: bool = False
-    refused: ReceiptRefused | None = None
-    in_step: bool = False
-    waits: bool = False
-    failed: ComityError | None = None
-
-
-@dataclass(slots=True)
-class _Evidence:
-    """What the giver sent last for a page."""
-
-    receipt: bytes = b""
-    proof: bytes = b""
 
 
 async def deliver(node: Node, *, busy: set[PartyId] | None = None) -> int:
@@ -135,6 +79,7 @@ async def pull(node: Node, giver: PartyId) -> list[Pulled]:
     Raises:
         NotFoundError, TransitionError: there is nothing to pull, and why.
         PeerUnreachable: the partner's node did not answer, or not in TAXII; pages taken in before are kept.
+        QuotaReached: it has brought in today as much as it may; so are those.
     """
     targets = plan_pull(node, giver)
     async with open_client(node) as client:
@@ -196,11 +141,9 @@ async def find_root(client: httpx.AsyncClient, node: Node, target: Target) -> st
     Raises:
         PeerUnreachable: the partner's node did not answer, or not in TAXII.
     """
-    answer = await _get(client, node, target, f"{target.url}/taxii2/", most=_MAX_DISCOVERY_BYTES)
-    if answer.status_code != httpx.codes.OK:
-        raise PeerUnreachable(
-            f"{target.url} does not know this party (status {answer.status_code}); has {target.giver} pinned it?"
-        )
+    answer = await get(client, node, target, f"{target.url}/taxii2/", most=_MAX_DISCOVERY_BYTES)
+    if (status := answer.status_code) != httpx.codes.OK:
+        raise PeerUnreachable(f"{target.url} does not know this party (status {status}); has {target.giver} pinned it?")
     try:
         discovery = parse_json(answer.content, limits=OBJECT_LIMITS)
         default = discovery.get("default") if isinstance(discovery, dict) else None
@@ -221,70 +164,33 @@ async def _pull_channel(
 
     What ended it before that, if anything did; it stands in the result too.
     """
-    target = result.target
-    reached = target.added_after
+    target, reached = result.target, result.target.added_after
+    asked, following = Question(client, node, target, root=root, room=room, after=reached), None
     try:
         for _ in range(_MAX_PAGES):
-            async with room.enter() as hold:
-                url, parameters = name_page(target, root, reached)
-                answer = await _get(
-                    client, node, target, url, parameters=parameters, headers={RECEIPT: "?1"}, hold=hold
-                )
-                reached = await take_page(client, node, answer, result, reached=reached)
+            check_allowance(node, target.giver)
+            given = await asked.hear()
+            if (after := find_next(given, reached)) is not None:
+                following = Question(client, node, target, root=root, room=room, after=after)
+            reached = await take_page(client, node, given, result, reached=reached)
+            await asked.close()
             if reached is None:
                 return None
+            asked = following or Question(client, node, target, root=root, room=room, after=reached)
+            following = None
     except ComityError as error:
         result.failed = error
+    finally:
+        # What was given ahead of a page that was not taken in counts as never come.
+        for question in (asked, following):
+            if question is not None:
+                await question.close()
     return result.failed
-
-
-def name_page(target: Target, root: str, reached: Instant | None) -> tuple[str, dict[str, str]]:
-    """The URL and the parameters of the page behind `reached`."""
-    parameters = {"limit": str(_PAGE_OBJECTS), "match[version]": "all"}
-    if reached is not None:
-        parameters["added_after"] = format_instant(reached)
-    return f"{root}collections/{target.collection}/objects/", parameters
-
-
-async def take_page(
-    client: httpx.AsyncClient, node: Node, answer: httpx.Response, result: Pulled, *, reached: Instant | None
-) -> Instant | None:
-    """How far the page that was asked for from `reached` brings this node; None where it is the last of its channel.
-
-    Raises:
-        PeerUnreachable: it is no page, or leads back.
-    """
-    target = result.target
-    url = f"the collection {target.collection} of {target.giver}"
-    if answer.status_code == httpx.codes.NOT_FOUND:
-        result.withheld = True
-        return None
-    if answer.status_code != httpx.codes.OK:
-        raise PeerUnreachable(f"{url} answered {answer.status_code}; try again later")
-    if not _is_taxii(answer.headers.get("content-type", "")):
-        raise PeerUnreachable(f"{url} answered with another content type than {_MEDIA_TYPE}")
-    last = _read_last(answer, url)
-    if last is None or (last == reached and answer.content == _EMPTY):
-        # An empty page gives back the position that it was asked from.
-        result.in_step = True
-        return None
-    if reached is not None and last <= reached:
-        raise PeerUnreachable(f"{url} goes back in time in X-TAXII-Date-Added-Last; ask {target.giver} to look into it")
-    if not await _take(client, node, target, answer, result, added_after=last):
-        return None
-    # As `taxii.wire` writes it. Who writes it otherwise says of itself that it has nothing more, and is asked again.
-    result.in_step = not answer.content.startswith(_MORE)
-    return last
 
 
 def take_alone(node: Node, giver: PartyId) -> asyncio.Lock:
     """Who has it is the only one in this process that takes in what `giver` gave."""
     return _ALONE.setdefault(node, {}).setdefault(giver, asyncio.Lock())
-
-
-def _is_taxii(content_type: str) -> bool:
-    kind, _, parameters = content_type.lower().replace(" ", "").partition(";")
-    return kind == "application/taxii+json" and parameters in {"", "version=2.1"}
 
 
 async def send_acknowledgement(client: httpx.AsyncClient, node: Node, target: Target) -> None:
@@ -301,197 +207,6 @@ async def send_acknowledgement(client: httpx.AsyncClient, node: Node, target: Ta
         return  # people see it as work when it lasts
     if status == httpx.codes.ACCEPTED:
         settle_acknowledgement(node, target.giver, number)
-
-
-async def _take(
-    client: httpx.AsyncClient,
-    node: Node,
-    target: Target,
-    answer: httpx.Response,
-    result: Pulled,
-    *,
-    added_after: Instant,
-) -> bool:
-    """Whether the page was taken in, with the receipt for it; if not, nothing of it was, and its bytes are evidence."""
-    received = Received(
-        giver=target.giver,
-        terms=target.terms,
-        channel=target.channel,
-        collection=target.collection,
-        added_after=added_after,
-    )
-    evidence = _Evidence()
-    try:
-        shown = await _show(client, node, target, answer, result=result, evidence=evidence)
-        intake = receive_shown(node, answer.content, received, shown)
-    except ReceiptRefused as refused:
-        result.refused = refused
-        keep_refused(
-            node,
-            refused,
-            giver=target.giver,
-            terms=target.terms,
-            channel=target.channel.id,
-            # Against whom witnesses are slow the page says nothing: its receipt has the head that they did not cosign.
-            page=b"" if refused.facts.get("part") == "witnesses" else answer.content,
-            receipt=evidence.receipt,
-            proof=evidence.proof,
-        )
-        return False
-    result.pages += 1
-    result.added.extend(intake.added)
-    result.known += intake.known
-    result.bad.extend(intake.bad)
-    return True
-
-
-async def _show(
-    client: httpx.AsyncClient,
-    node: Node,
-    target: Target,
-    answer: httpx.Response,
-    *,
-    result: Pulled,
-    evidence: _Evidence,
-) -> Shown:
-    """What the receipt for the page shows, after those for all that was disclosed to this party before it.
-
-    Raises:
-        ReceiptRefused: one of them does not match what was seen before; those before it were kept.
-    """
-    number = _read_number(answer)
-    expected = expect_receipt(node, target.giver, number)
-    if number < expected.sequence:
-        said = f"sequence: the page is said to be disclosure {number}, and {expected.sequence} comes next"
-        raise ReceiptRefused(said, part="sequence")
-    missing = list[Shown]()
-    try:
-        while expected.sequence < number and len(missing) < _MOST_MISSING:
-            missing.append(await _ask_receipt(client, node, target, expected, evidence))
-            expected = expect_next(expected, missing[-1])
-    finally:
-        keep_missing(node, missing)
-        result.missing += len(missing)
-    if expected.sequence < number:
-        raise ReceiptRefused(
-            f"sequence: {number - expected.sequence} more disclosures of {target.giver} to this party never came here;"
-            " pull again, and their receipts are asked for",
-            part="sequence",
-        )
-    return await _ask_receipt(client, node, target, expected, evidence)
-
-
-async def _ask_receipt(
-    client: httpx.AsyncClient, node: Node, target: Target, expected: Expected, evidence: _Evidence
-) -> Shown:
-    """What the next receipt shows; one that witnesses have not cosigned yet is asked for again for some seconds.
-
-    Raises:
-        ReceiptRefused: it is not given, or does not match.
-    """
-    waits = [*_WITNESS_WAITS] if expected.policy is not None else []
-    while True:
-        try:
-            return await _ask_receipt_once(client, node, target, expected, evidence)
-        except ReceiptRefused as refused:
-            if refused.facts.get("part") != "witnesses":
-                raise
-            if not waits:
-                raise _say_awaited(node, refused, target.giver) from refused
-        await asyncio.sleep(waits.pop(0))
-
-
-def _say_awaited(node: Node, refused: ReceiptRefused, giver: PartyId) -> ReceiptRefused:
-    """The refusal, with what to wait for: the next pull asks for the same receipt, and for a new page."""
-    return ReceiptRefused(
-        f"{refused.detail}. Nothing of the page was stored, and nothing is lost: {giver} asks its witnesses again every"
-        f" few seconds while it is served, so pull again later. If it lasts, ask {giver} for its `witness list`."
-        f"{say_uncounted(node, giver)}",
-        part="witnesses",
-    )
-
-
-async def _ask_receipt_once(
-    client: httpx.AsyncClient, node: Node, target: Target, expected: Expected, evidence: _Evidence
-) -> Shown:
-    evidence.receipt = evidence.proof = b""
-    number = expected.sequence
-    url = f"{target.url}/comity/receipts/{number}"
-    answer = await _get(client, node, target, url, most=MAX_RECEIPT_BYTES)
-    if answer.status_code != httpx.codes.OK:
-        said = (
-            f"receipt: {target.giver} gives no receipt for its disclosure {number} ({answer.status_code}). Ask it why;"
-            f" if it never can, two people let it stand without: `log waive {target.giver} --through {number}`"
-        )
-        raise ReceiptRefused(said, part="receipt")
-    evidence.receipt = answer.content
-    try:
-        sizes = find_sizes(answer.content, expected.seen)
-    except MalformedError as error:
-        raise ReceiptRefused(f"receipt: {error.detail}", part="receipt") from error
-    if sizes is not None:
-        url = f"{target.url}/comity/consistency/{name_proof(*sizes)}"
-        answer = await _get(client, node, target, url, most=_MAX_PROOF_BYTES)
-        evidence.proof = answer.content if answer.status_code == httpx.codes.OK else b""
-    return verify_next(evidence.receipt, evidence.proof, expected, now=node.clock())
-
-
-def _read_number(answer: httpx.Response) -> int:
-    """The number of the disclosure that the page is.
-
-    Raises:
-        ReceiptRefused: it is not told.
-    """
-    number = read_number(answer)
-    if number is None:
-        raise ReceiptRefused("receipt: the page came without the number of its disclosure", part="receipt")
-    return number
-
-
-def read_number(answer: httpx.Response) -> int | None:
-    """The number of the disclosure that the page is said to be; None where none is told."""
-    text = answer.headers.get(RECEIPT, "")
-    return int(text) if _NUMBER.fullmatch(text) is not None else None
-
-
-async def _get(
-    client: httpx.AsyncClient,
-    node: Node,
-    target: Target,
-    url: str,
-    *,
-    parameters: dict[str, str] | None = None,
-    headers: dict[str, str] | None = None,
-    most: int = MAX_PAGE_BYTES,
-    hold: Hold | None = None,
-) -> httpx.Response:
-    """The whole answer, at most `most` bytes of it.
-
-    Raises:
-        PeerUnreachable: no answer, or one over the bound.
-    """
-    known = {**make_headers(node, target), **(headers or {})}
-    return await fetch(client, url, parameters=parameters, headers=known, most=most, hold=hold)
-
-
-def make_headers(node: Node, target: Target) -> dict[str, str]:
-    """Those of every question to a giver, with a token for this one."""
-    return {
-        "accept": _MEDIA_TYPE,
-        "accept-encoding": "gzip",
-        "authorization": f"Bearer {make_token(node, target.giver)}",
-    }
-
-
-def _read_last(answer: httpx.Response, url: str) -> Instant | None:
-    """The `date_added` of the page's last object; None for an empty page (TAXII 2.1 §3.2)."""
-    text = answer.headers.get("x-taxii-date-added-last")
-    if text is None:
-        return None
-    try:
-        return parse_instant(text)
-    except MalformedRequest as error:
-        raise PeerUnreachable(f"{url} sent an X-TAXII-Date-Added-Last that is no timestamp: {error.detail}") from error
 
 
 def _name(error: Exception) -> str:

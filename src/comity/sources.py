@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shell: what TAXII 2.1 servers that are no nodes hold, taken in under this party's own terms of receipt.
 
-They give no receipts, and each reads the standard its own way. Nothing is lost and nothing doubled all the same:
+A feed of MISP is taken in by `misp`. TAXII servers give no receipts, and each reads the standard its own way. Nothing
+is lost and nothing doubled all the same:
 
 - An answer that says `more` and names a `next` is followed by the same question with it. Without a `next` the next
   question is for what is behind the last date, the last date included (a microsecond less is asked for): a server may
@@ -14,16 +15,21 @@ They give no receipts, and each reads the standard its own way. Nothing is lost 
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import httpx
 
 from comity.calls import MAX_PAGE_BYTES, Room, fetch
-from comity.canonical import BUNDLE_LIMITS, Json, parse_json, sha256_digest
+from comity.canonical import BUNDLE_LIMITS, Json, sha256_digest
 from comity.errors import MalformedError, MalformedRequest, PeerUnreachable
 from comity.ids import Digest, Instant, ObjectId, format_instant, parse_instant
+from comity.intake.records import Unread
+from comity.misp import pull_events
+from comity.node.allowance import check_allowance
+from comity.node.ingest import Intake
 from comity.node.node import Node
-from comity.node.sources import Source, find_source, read_authorization, receive_from_source
+from comity.node.sources import MISP, Source, find_source, name_source, read_authorization, receive_from_source
 from comity.stix.envelopes import split_objects
 from comity.stix.objects import BadObject
 
@@ -33,8 +39,8 @@ _MEDIA_TYPE = "application/taxii+json;version=2.1"
 _PAGE_OBJECTS = 1_000
 _MAX_PAGES = 10_000
 _MAX_NEXT = 8_192
-_SHORT_BYTES = 16_384
-"""An envelope without objects holds a `next` at most."""
+_ANYHOW_BYTES = 1024 * 1024
+"""A page of up to so many is taken apart object by object, whatever stands in them: that takes a second at most."""
 
 _MOST_OBJECTS = 1_000_000
 _NOTHING = b'{"objects":[]}'
@@ -82,11 +88,17 @@ async def pull_source(client: httpx.AsyncClient, node: Node, name: str, *, room:
         NotFoundError: there is no such source, or no record for it.
         ConfigError: its credential cannot be used.
         PeerUnreachable: it did not answer, not in TAXII 2.1, or leads nowhere; pages taken in before are kept.
+        QuotaReached: it has brought in today as much as it may; so far is kept, and the next go brings the rest.
     """
     source, drawn = find_source(node, name), Drawn()
+    if source.stored.kind == MISP:
+        for intake, unread in await pull_events(client, node, source, room=room):
+            _count(drawn, intake, unread)
+        return drawn
     way = _Way(after=_find_start(node, source), reached=source.stored.position)
     url = f"{source.stored.url}collections/{source.stored.collection}/objects/"
     for _ in range(_MAX_PAGES):
+        check_allowance(node, name_source(name))
         async with room.enter() as hold:
             answer = await fetch(
                 client,
@@ -170,6 +182,16 @@ def _take(node: Node, source: Source, page: _Page, way: _Way, drawn: Drawn) -> N
     drawn.bad.extend(intake.bad)
 
 
+def _count(drawn: Drawn, intake: Intake | None, unread: Sequence[Unread]) -> None:
+    """Count an event of a feed of MISP as a page."""
+    drawn.pages += 1
+    drawn.bad.extend(BadObject(index=0, id=None, where=one.place, detail=one.reason) for one in unread)
+    if intake is not None:
+        drawn.added.extend(intake.added)
+        drawn.known += intake.known
+        drawn.bad.extend(intake.bad)
+
+
 def _read_page(answer: httpx.Response, url: str) -> _Page:
     """The envelope that the answer is.
 
@@ -201,14 +223,12 @@ def _read_page(answer: httpx.Response, url: str) -> _Page:
 def _open_envelope(data: bytes) -> tuple[dict[str, Json], Digest | None]:
     """What stands beside the objects of an envelope, and their digest, if any; an empty one has no list (§3.7).
 
+    What is in an object is not looked at here: a bad one spoils none beside it, and is refused when it is read.
+
     Raises:
         MalformedError: not strict JSON, or no envelope.
     """
-    if len(data) <= _SHORT_BYTES:
-        value = parse_json(data, limits=BUNDLE_LIMITS)
-        if isinstance(value, dict) and "objects" not in value and value.keys() <= {"more", "next"}:
-            return value, None
-    others, members = split_objects(data, limits=BUNDLE_LIMITS, most=_MOST_OBJECTS, beside=128 * 1024)
+    others, members = split_objects(data, limits=BUNDLE_LIMITS, most=_MOST_OBJECTS, beside=_ANYHOW_BYTES)
     return others, sha256_digest(b"\n".join(member.data for member in members)) if members else None
 
 

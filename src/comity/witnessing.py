@@ -21,6 +21,7 @@ from comity.node.cosigning import (
     HOUSE,
     OwnHead,
     OwnWitness,
+    has_cosigned_key,
     keep_cosignatures,
     list_shown_heads,
     list_witnesses,
@@ -34,7 +35,7 @@ from comity.node.heads import split_heads
 from comity.node.node import Node
 from comity.release.recovery import Asked
 from comity.tlog.note import NoteSignature, parse_checkpoint, parse_note
-from comity.tlog.witness import MAX_REQUEST_BYTES, parse_cosignatures, parse_size
+from comity.tlog.witness import MAX_REQUEST_BYTES, find_told_size, parse_cosignatures, parse_size
 
 __all__ = ["Cosigned", "Rounds", "ask_last_sizes", "gather_cosignatures", "verify_not_behind"]
 
@@ -268,15 +269,8 @@ async def _ask(client: httpx.AsyncClient, node: Node, head: OwnHead, each: OwnWi
         status, body = await _post(client, node, each, make_request(node, head, old_size=old_size))
         if status == httpx.codes.OK:
             return _Answer(lines=parse_cosignatures(body))
-        if status == httpx.codes.UNPROCESSABLE_ENTITY:
-            return _Answer(
-                problem=f"it does not find the head over {head.size} entries to follow from the one it cosigned over"
-                f" {old_size}",
-                contradicts=True,
-            )
         if status != httpx.codes.CONFLICT:
-            unknown = f": {_say_unknown(each)}" if status in {httpx.codes.FORBIDDEN, httpx.codes.NOT_FOUND} else ""
-            return _Answer(problem=f"{each.url} answered {status}{unknown}")
+            return _read_refusal(node, head, each, old_size=old_size, status=status, body=body)
         seen = parse_size(body)
         if seen > head.size:
             return _Answer(
@@ -285,17 +279,55 @@ async def _ask(client: httpx.AsyncClient, node: Node, head: OwnHead, each: OwnWi
                 size=seen,
             )
         if seen == old_size:
-            contradicts = seen == head.size
-            return _Answer(problem=f"it has cosigned another head over {seen} entries", contradicts=contradicts)
+            # Asked from the size that it names itself it has nothing to say but that this log is not the one it knows.
+            return _Answer(problem=f"it has cosigned another head over {seen} entries", contradicts=True)
         old_size = seen
     return _Answer(problem=f"{each.url} names another size with each answer")
+
+
+def _read_refusal(node: Node, head: OwnHead, each: OwnWitness, *, old_size: int, status: int, body: bytes) -> _Answer:
+    """What an answer says that is neither a cosignature nor a size."""
+    if status == httpx.codes.UNPROCESSABLE_ENTITY:
+        return _Answer(
+            problem=f"it does not find the head over {head.size} entries to follow from the one it cosigned over"
+            f" {old_size}",
+            contradicts=True,
+        )
+    if status == httpx.codes.FORBIDDEN and (contradiction := _read_forbidden(node, head, each, body)) is not None:
+        return contradiction
+    unknown = f": {_say_unknown(each)}" if status in {httpx.codes.FORBIDDEN, httpx.codes.NOT_FOUND} else ""
+    return _Answer(problem=f"{each.url} answered {status}{unknown}")
+
+
+def _read_forbidden(node: Node, head: OwnHead, each: OwnWitness, body: bytes) -> _Answer | None:
+    """What it says of this node's log that a witness refuses the key which signed its head; None where it says nothing.
+
+    It may not know yet that the key was rotated. But it knows of a later one where it has cosigned under this key.
+    """
+    seen = find_told_size(body)
+    if seen > head.size:
+        return _Answer(
+            problem=f"it has cosigned a head over {seen} entries, and this node has {head.size}",
+            contradicts=True,
+            size=seen,
+        )
+    if has_cosigned_key(node, head, each):
+        return _Answer(
+            problem="it has cosigned heads under the log key of this node, and takes it no more: another key has"
+            " followed it, which this node does not have",
+            contradicts=True,
+        )
+    return None
 
 
 def _say_unknown(each: OwnWitness) -> str:
     """What has to happen before a witness cosigns that does not know the log, or not by the key in force."""
     if each.party is None:
         return "it does not know the key of this log; who runs it adds the one in `witness list` (`witness add-log`)"
-    return f"{each.party} does not have this party pinned, or not yet its newest manifest"
+    return (
+        f"{each.party} does not have this party pinned, or not yet its newest manifest, or has not heard yet that its"
+        " log goes on under another name"
+    )
 
 
 async def _post(client: httpx.AsyncClient, node: Node, each: OwnWitness, request: bytes) -> tuple[int, bytes]:

@@ -12,8 +12,9 @@ import httpx
 import pytest
 
 from comity.calls import Room, open_client
+from comity.node.accept import list_unkept
 from comity.node.node import Node
-from comity.node.sources import Source, list_withheld
+from comity.node.sources import Source, list_followed_sources, list_withheld
 from comity.sources import Drawn, pull_source
 from tests.conformance.peers import make_venv, serve_medallion, serve_opentaxii
 from tests.conformance.target import TAXII
@@ -123,6 +124,13 @@ def test_what_opentaxii_changes_in_an_object_is_seen_and_not_kept(world: World, 
     (withheld,) = list_withheld(node, "north")
     assert (withheld.reason, withheld.count) == ("bad", 35)
     assert "2.1" in withheld.last_id
+    listed = list_unkept(node, last=100)
+    assert {item.id for item in listed} == {
+        object_id("report", f"r{turn} {number}") for turn in range(5) for number in range(7)
+    }
+    assert all("spec_version" in item.reason for item in listed)
+    (followed,) = list_followed_sources(node)
+    assert followed.position is not None
 
 
 def post(root: str, collection: str, named: Mapping[str, str], *objects: Mapping[str, Any]) -> None:

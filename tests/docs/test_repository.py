@@ -70,11 +70,15 @@ def read_docstring(path: Path) -> str:
     return ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
 
 
+def read_pins(name: str) -> list[Requirement]:
+    """What a lock pins; a package that needs another version for another Python stands twice, with a marker each."""
+    lines = (ROOT / "requirements" / f"{name}.txt").read_text().splitlines()
+    return [Requirement(line.removesuffix("\\").strip()) for line in lines if line and line[0] not in "# "]
+
+
 def read_lock(name: str) -> dict[str, Requirement]:
     """The packages a lock pins, by normalised name."""
-    lines = (ROOT / "requirements" / f"{name}.txt").read_text().splitlines()
-    pins = [Requirement(line.removesuffix("\\").strip()) for line in lines if line and line[0] not in "# "]
-    return {canonicalize_name(pin.name): pin for pin in pins}
+    return {canonicalize_name(pin.name): pin for pin in read_pins(name)}
 
 
 def read_direct(name: str) -> set[str]:
@@ -95,7 +99,7 @@ def declared(name: str) -> list[Requirement]:
     if name != "run":
         asked += project["optional-dependencies"]["demo"] + groups["build"]
     if name == "dev":
-        asked += project["optional-dependencies"]["pdf"]
+        asked += [entry for extra in ("articles", "misp", "pdf") for entry in project["optional-dependencies"][extra]]
         asked += [entry for entry in groups["dev"] if isinstance(entry, str)]
     return [Requirement(entry) for entry in asked]
 
@@ -165,7 +169,7 @@ def test_lock_is_in_step_with_pyproject(name: str) -> None:
 @pytest.mark.parametrize("name", LOCKS)
 def test_every_pin_has_a_hash(name: str) -> None:
     text = (ROOT / "requirements" / f"{name}.txt").read_text()
-    assert len(re.findall(r"^\S+==\S+.*\\\n    --hash=sha256:[0-9a-f]{64}", text, re.MULTILINE)) == len(read_lock(name))
+    assert len(re.findall(r"^\S+==\S+.*\\\n    --hash=sha256:[0-9a-f]{64}", text, re.MULTILINE)) == len(read_pins(name))
 
 
 def test_the_other_servers_are_locked_at_the_versions_that_the_tests_name() -> None:

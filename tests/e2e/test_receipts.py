@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from comity import peers
+from comity import pages, peers
 from comity.canonical import canonical_bytes
 from comity.errors import PeerUnreachable
 from comity.ids import PartyId
@@ -196,6 +196,34 @@ def test_a_page_that_is_not_what_the_receipt_lists_is_refused_and_other_channels
         assert transaction.row("SELECT COUNT(*) FROM object WHERE id = ?", (make_object("d")["id"],)) == (0,)  # type: ignore[arg-type]
 
 
+def test_what_was_given_ahead_of_a_page_that_is_refused_is_given_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a page is taken in the next ones are on their way: nothing of them is kept, and nothing is lost."""
+    node, format_page = world.nodes["borealia"], server._format_page
+    monkeypatch.setattr(pages, "_PAGE_OBJECTS", 2)
+
+    def cheat(filled: Any, *arguments: Any, **named: Any) -> tuple[bytes, ...]:  # noqa: ANN401 (whatever it takes)
+        return (alter(b"".join(format_page(filled, *arguments, **named))),)
+
+    with Served.start(world.nodes["aurelia"]) as served:
+        pull(world, served)
+        served.call(lambda: world.add("aurelia", *(make_object(name) for name in "defgh")))
+        before = read_stored(node)
+        monkeypatch.setattr(server, "_format_page", cheat)
+        assert say_refused(pull(world, served)) == {"First": "listing", "Second": None}
+        assert read_stored(node) == before
+        monkeypatch.setattr(server, "_format_page", format_page)
+        # A page that a giver made is remembered there with its answer: it is another question now.
+        monkeypatch.setattr(pages, "_PAGE_OBJECTS", 3)
+        pulled = pull(world, served)["First"]
+    assert (pulled.refused, pulled.pages, len(pulled.added)) == (None, 2, 5)
+    with node.store.read() as transaction:
+        kept = transaction.rows("SELECT sequence, arrived FROM receipt")
+    assert [number for number, _ in kept] == list(range(1, len(kept) + 1))
+    assert sum(arrived == 0 for _, arrived in kept) == pulled.missing >= 1
+
+
 def test_a_number_that_the_giver_left_out_of_its_log_is_missed(world: World) -> None:
     node = world.nodes["borealia"]
     with Served.start(world.nodes["aurelia"]) as served:
@@ -261,7 +289,7 @@ def test_witnesses_that_are_asked_for_and_did_not_cosign_are_missed(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     node = world.nodes["borealia"]
-    monkeypatch.setattr(peers, "_WITNESS_WAITS", (0.01,))
+    monkeypatch.setattr(pages, "_WITNESS_WAITS", (0.01,))
     north = VerifierKey(
         name="north.example", type=SignatureType.ED25519_COSIGNATURE, public_key=SeedSigner("north").public_key
     )

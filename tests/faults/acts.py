@@ -12,7 +12,8 @@ from typing import Any
 from comity.agreement.events import EventKind
 from comity.agreement.people import Person, Role
 from comity.config import WitnessedLogs
-from comity.ids import Instant, PartyId, PersonId
+from comity.ids import Digest, Instant, PartyId, PersonId
+from comity.letters.request import Urgency
 from comity.node import accept, correspond, people, receive, retention
 from comity.node.acknowledge import acknowledge, settle_acknowledgement, take_acknowledgement
 from comity.node.backup import make_backup, note_backup, restore_backup
@@ -24,10 +25,13 @@ from comity.node.node import Node
 from comity.node.outbox import list_due, settle
 from comity.node.parties import add_party, authenticate, create_credential, export_manifest
 from comity.node.people import Actor, Waiting
+from comity.node.poll import VersionChoice
 from comity.node.purge import Forgotten, Selection, purge_by_order
 from comity.node.readers import add_reader
 from comity.node.receipts import give_consistency, give_receipt
 from comity.node.recovery import recover_folder
+from comity.node.requests import Sent, send_request, withdraw_request
+from comity.node.retraction import retract
 from comity.node.rotation import renew_manifest, rotate_keys
 from comity.node.witness import add_checkpoint
 from comity.release.delivery import Shown, find_sizes, verify_next
@@ -240,6 +244,39 @@ def write(world: World, given: tuple[str, bytes]) -> object:
     return accept.accept_objects(node(world), given[1], giver=BOREALIA, collection=given[0])
 
 
+def written_before(world: World) -> str:
+    """Where borealia wrote what it takes back."""
+    name, data = written(world)
+    write(world, (name, data))
+    world.tick()
+    return name
+
+
+def take_back(world: World, collection: str) -> object:
+    return retract(
+        node(world),
+        giver=BOREALIA,
+        collection=collection,
+        item=object_id("report", "written"),
+        versions=VersionChoice(every=True),
+    )
+
+
+def asked(world: World) -> Digest:
+    """A request of aurelia's to borealia."""
+    done = send_request(
+        node(world),
+        agreement(world),
+        to=BOREALIA,
+        question="When?",
+        urgency=Urgency.SOON,
+        by=world.actor("aurelia", Role.LIAISON),
+    )
+    assert isinstance(done, Sent), done
+    world.tick()
+    return done.letter.digest
+
+
 def received_long_ago(world: World) -> None:
     """Objects of borealia's at aurelia whose time is over."""
     keeping = 'retention = { review_after = "P90D", maximum = "P300D", no_decision = "delete" }'
@@ -385,6 +422,12 @@ ACTS = (
         run=lambda world, message: settle(node(world), message, problem="no answer"),
     ),
     Act(name="take what a partner writes", prepare=written, run=write, repeats=True),
+    Act(name="take back what a partner wrote", prepare=written_before, run=take_back, repeats=True),
+    Act(
+        name="take back a request",
+        prepare=asked,
+        run=lambda world, name: withdraw_request(node(world), name, by=world.actor("aurelia", Role.LIAISON)),
+    ),
     Act(
         name="delete an object",
         prepare=nothing,

@@ -30,7 +30,8 @@ POLICIES = {
 
 Spec = Mapping[str, Any]
 """`founders`, and where they are given: `group`, `accession`, `until`, `bases` and `assurances` (hours by party),
-`reservable`, `history`, `tlp`, `originators` and `onward` (parties). Hours count from START."""
+`reservable`, `history`, `tlp`, `originators`, `onward` (parties), `consent` (passed on by consent alone), `retention`
+(people are asked before what is recalled is deleted) and `response` (hours for each answer). Hours count from START."""
 
 
 def write_terms(
@@ -59,6 +60,11 @@ def write_terms(
     ]
     if is_group(spec):
         lines += ["[structure]", 'kind = "group"', f'accession = "{spec.get("accession", "closed")}"']
+    if spec.get("retention"):
+        lines += ["[retention]", 'review_after = "P6M"', 'no_decision = "delete"']
+    if spec.get("response"):
+        span = f'"PT{spec["response"]}H"'
+        lines += ["[response_times]", *(f"{name} = {span}" for name in ("consent", "recall", "request"))]
     for party in founders:
         lines += ["[[parties]]", f'id = "{party}"', f'manifest = "{manifests[party].digest}"']
     lines += [line for party in founders for line in _basis(party, spec.get("bases", {}).get(party))]
@@ -105,7 +111,7 @@ def _channels(spec: Spec, founders: Sequence[PartyId]) -> list[str]:
 
 
 def _channel(spec: Spec, name: str, giver: str, receivers: Sequence[str]) -> list[str]:
-    onward = sorted(spec.get("onward", ()))
+    onward = [] if spec.get("consent") else sorted(spec.get("onward", ()))
     return [
         "[[channels]]",
         f'id = "{name}"',
@@ -116,10 +122,16 @@ def _channel(spec: Spec, name: str, giver: str, receivers: Sequence[str]) -> lis
         f'subjects = ["{SUBJECT}"]',
         'regions = ["IQ"]',
         f"originators = {json.dumps(['own', *sorted(spec.get('originators', ()))])}",
-        f'onward = "{"listed" if onward else "none"}"',
+        f'onward = "{_find_onward(spec)}"',
         *([f"releasable_to = {json.dumps(onward)}"] if onward else []),
         f'history = "{spec.get("history", "all")}"',
     ]
+
+
+def _find_onward(spec: Spec) -> str:
+    if spec.get("consent"):
+        return "originator_consent"
+    return "listed" if spec.get("onward") else "none"
 
 
 def _basis(party: PartyId, hours: int | None) -> list[str]:

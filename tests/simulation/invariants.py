@@ -12,7 +12,10 @@ CHAIN       no object comes to a party that the terms of every hop before did no
 REMEMBERED  what a node remembers of an agreement is what its store holds
 HEADS       no checkpoint that a node signed is ever lost; every log verifies
 DRAIN       nothing waits for ever
+LIVE        in the end every honest party is given and takes in what the others' nodes have for it, whoever cheats
+AUDIT       in the end an audit of every node finds nothing, but of one that was made to believe what is not so
 QUIET       nobody has been told what was said of a text that it was not given, except what stops
+What letters promise is in `tests.simulation.holding`.
 """
 
 from dataclasses import dataclass, field
@@ -21,17 +24,19 @@ from typing import Any, cast
 from comity.agreement.lifecycle import Standing, compute_standing
 from comity.agreement.transitions import State
 from comity.ids import ObjectId
-from comity.node.journal import Entry, list_entries, verify_folder
+from comity.node.audit import audit_folder
+from comity.node.journal import Entry, list_entries
 from comity.node.standing import Dossier
 from comity.release.disclosure import EntryType
 from comity.store import log
+from tests.simulation.holding import Holding
 from tests.simulation.oracle import Account, read_account, say_why_closed
+from tests.simulation.pulls import Pull, Version
 from tests.simulation.simulation import Simulation, Step
 from tests.worlds import object_id
 
 __all__ = ["Invariants"]
 
-Version = tuple[ObjectId, str]
 _OF_ALL_VERSIONS = frozenset({"suspend", "resume", "terminate", "leave"})
 _TLP = ("clear", "green", "amber", "amber+strict", "red")
 
@@ -45,8 +50,12 @@ class Invariants:
     disclosures: int = 0
     logged: set[tuple[str, str, Version]] = field(default_factory=set)
     held_before: dict[tuple[str, str, str], frozenset[Version]] = field(default_factory=dict)
-    audience: dict[tuple[str, Version], frozenset[str]] = field(default_factory=dict)
+    holding: Holding = field(init=False)
     pulls: int = 0
+    given: int = 0
+
+    def __post_init__(self) -> None:
+        self.holding = Holding(self.simulation)
 
     def check(self) -> None:
         """Everything that must hold between two steps.
@@ -62,7 +71,14 @@ class Invariants:
         }
         for name in self.simulation.names:
             self._check_disclosures(name, accounts)
-        self._check_chains()
+        self._check_given()
+        for pull in self.simulation.pulls[self.pulls :]:
+            self.holding.note_pull(pull)
+            self._check_kept(pull)
+        self.pulls = len(self.simulation.pulls)
+        self.holding.note_letters()
+        self.holding.check_grants()
+        self.holding.check_shown()
         for (name, handle), account in accounts.items():
             self._check_record(name, handle, account)
             self._note_history(name, handle, account)
@@ -86,6 +102,21 @@ class Invariants:
                 assert told <= _OF_ALL_VERSIONS, f"QUIET: {name} has been told {told} of texts it was not given"
         for name in simulation.names:
             self._check_heads(name)
+
+    def check_over(self) -> None:
+        """What must hold when all dates have passed too, after `Simulation.settle` again."""
+        self.check()
+        simulation = self.simulation
+        self.holding.check_end(self.logged)
+        for name in set(simulation.names) - simulation.mislabelled:
+            audited = audit_folder(simulation.folder / name, now=simulation.clock(name))
+            assert audited.found == 0, f"AUDIT: {name}: {[finding.problem for finding in audited.findings]}"
+
+    def check_live(self, giver: str, name: str, outcome: str) -> None:
+        """What came of a pull in the end."""
+        honest = not {giver, name} & self.simulation.cheaters
+        well = outcome == "done" or outcome.startswith(("refused: no", "refused: the address"))
+        assert well or not honest, f"LIVE: {name} asks {giver} for what it has, and: {outcome}"
 
     # ---- what is on record -----------------------------------------------------------------------------------------
 
@@ -161,6 +192,9 @@ class Invariants:
                 if party == name and entry.leaf.terms in account.texts
             )
             self.disclosures += 1
+            if name in self.simulation.mislabelled:
+                self._note_logged(name, entry)
+                continue
             self._check_disclosure(name, handle, account, entry)
 
     def _check_disclosure(self, giver: str, handle: str, account: Account, entry: Entry) -> None:
@@ -180,13 +214,18 @@ class Invariants:
         assert (giver, terms) not in simulation.refused, f"STOPPED: {what}, which it had refused"
         text = account.texts[terms]
         found = next(item for item in text["channels"] if item["id"] == channel)
+        self._note_logged(giver, entry)
         for item in content["objects"]:
             version = ObjectId(item["id"]), str(item["version"])
-            self.logged.add((giver, receiver, version))
             self._check_object(giver, receiver, version, found, what=what)
             if receiver not in account.founders(terms) or found.get("history", "none") == "none":
                 before = self.held_before.get((giver, handle, receiver), frozenset())
                 assert version not in before, f"HISTORY: {what} {version}, held before"
+
+    def _note_logged(self, giver: str, entry: Entry) -> None:
+        content = cast("dict[str, Any]", entry.content)
+        for item in content["objects"]:
+            self.logged.add((giver, str(entry.leaf.recipient), (ObjectId(item["id"]), str(item["version"]))))
 
     def _recognises(self, name: str, account: Account, terms: str, *, receiver: str) -> bool:
         match self.simulation.policies[name]:
@@ -221,12 +260,15 @@ class Invariants:
                 waiting.append(newest[target])
 
     def _check_way(self, giver: str, receiver: str, version: Version, channel: dict[str, Any], *, what: str) -> None:
-        """Originators, and the terms of every hop before."""
+        """Originators, recalls, and the terms of every hop before."""
+        assert version not in self.simulation.recalled.get(giver, ()), f"RECALLED: {what} {version}"
         origin = self.simulation.own[version[0]]
         if origin == giver:
             return
         assert origin in channel.get("originators", ("own",)), f"ADMITTED: {what} what is {origin}'s"
-        audience = self.audience.get((giver, version), frozenset({receiver}))
+        audience = self.holding.find_audience(giver, version)
+        if audience is None:
+            return
         assert receiver in audience, f"CHAIN: {what} {version}, which may reach {sorted(audience)} only"
         # Whoever gets it may do with it what this channel says, and must not be let do more than its giver may.
         onward = set(channel.get("releasable_to", ())) - {receiver}
@@ -241,18 +283,21 @@ class Invariants:
 
     # ---- what came in ----------------------------------------------------------------------------------------------
 
-    def _check_chains(self) -> None:
-        """Whom an object may still reach, by the terms of every hop on its way to whoever has got it."""
-        for pull in self.simulation.pulls[self.pulls :]:
-            assert not pull.leaked, f"ADMITTED: {pull.giver} gave {pull.recipient} what is marked red in a report"
-            for version in pull.versions:
-                assert (pull.giver, pull.recipient, version) in self.logged, f"LOG-FIRST: {version} is not in the log"
-            for version in pull.kept:
-                allowed = pull.onward | {pull.recipient}
-                for way in ((pull.giver, version), (pull.recipient, version)):
-                    allowed &= self.audience.get(way, allowed)
-                self.audience[pull.recipient, version] = allowed
-        self.pulls = len(self.simulation.pulls)
+    def _check_given(self) -> None:
+        """Whatever left is on record as given, and is nothing that is marked higher."""
+        for given in self.simulation.given[self.given :]:
+            assert not given.leaked, f"ADMITTED: {given.giver} gave {given.recipient} what is marked red in a report"
+            for version in given.versions:
+                entry = given.giver, given.recipient, version
+                assert given.by_twin or entry in self.logged, f"LOG-FIRST: {version} is not in the log"
+        self.given = len(self.simulation.given)
+
+    def _check_kept(self, pull: Pull) -> None:
+        """Nothing comes in that shows by itself that its giver was not to give it."""
+        for version in pull.kept:
+            tlp = self.simulation.items[version].get("tlp", "green")
+            over = _TLP.index(tlp) > _TLP.index(pull.ceiling)
+            assert not over, f"ADMITTED: {pull.recipient} took in {version} of {pull.giver}, which is {tlp}"
 
     def _note_history(self, name: str, handle: str, account: Account) -> None:
         """What a giver held when a receiver first came to be bound by a text that all had signed."""
@@ -272,7 +317,6 @@ class Invariants:
         signed = self.simulation.heads[name]
         lost = [head for head in signed if head not in kept and not head.startswith(f"comity/{name}\n0\n".encode())]
         assert not lost, f"HEADS: {name} has lost {len(lost)} checkpoints"
-        verify_folder(self.simulation.folder / name)
 
 
 def _list_targets(step: Step) -> list[ObjectId]:

@@ -2,7 +2,6 @@
 """Histories made up by Hypothesis: each rule draws one plain step, or a few, that somebody could take next."""
 
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 from hypothesis import note
@@ -13,12 +12,10 @@ from comity.agreement.events import EventKind
 from comity.agreement.transitions import MAY, State
 from comity.node.outbox import list_due
 from tests.simulation.drafts import POLICIES
-from tests.simulation.play import save_history, set_stage
+from tests.simulation.play import LAST_FAILURE, save_history, set_stage
 from tests.simulation.template import PARTIES
 
-__all__ = ["LAST_FAILURE", "History"]
-
-LAST_FAILURE = Path(__file__).parents[2] / ".simulation" / "last-failure.json"
+__all__ = ["History"]
 
 _NAMES = ("n1", "n2", "n3")
 _HOURS = st.sampled_from((1, 1, 3, 6))
@@ -80,6 +77,8 @@ class History(RuleBasedStateMachine):
         count = len(among) if all_of_them else draw(st.integers(2, len(among)))
         founders = draw(st.permutations(among).map(lambda names: names[:count]))
         spec: dict[str, Any] = {"founders": list(founders)}
+        if draw(_SOME):
+            spec["consent"] = True
         if count > 2 or draw(_SOME):
             accession = draw(st.sampled_from(("closed", "any_member", "majority", "unanimous")))
             spec |= {"group": True, "accession": accession}
@@ -122,7 +121,7 @@ class History(RuleBasedStateMachine):
 
     # ---- the stage -------------------------------------------------------------------------------------------------
 
-    @initialize(data=st.data(), parties=st.sampled_from((2, 3, 3, 3, 4, 5)))
+    @initialize(data=st.data(), parties=st.sampled_from((2, 3, 3, 3, 4, 5, 8)))
     def found(self, data: st.DataObject, parties: int) -> None:
         names = PARTIES[:parties]
         skew = {name: skewed for name in names if (skewed := data.draw(_SKEWS))}

@@ -13,7 +13,10 @@ from tests.simulation.invariants import Invariants
 from tests.simulation.simulation import Simulation, Step
 from tests.simulation.template import scratch
 
-__all__ = ["Stage", "play", "read_history", "save_history", "set_stage"]
+__all__ = ["LAST_FAILURE", "Stage", "play", "read_history", "save_history", "set_stage"]
+
+LAST_FAILURE = Path(__file__).parents[2] / ".simulation" / "last-failure.json"
+"""Where a history that fails is kept; those of letters lie beside it."""
 
 _FORMAT = "comity-history/1"
 
@@ -38,13 +41,22 @@ class Stage:
         return outcome
 
     def end(self) -> None:
-        """Everything healed and delivered; whoever may get something gets it; all of it is checked."""
+        """Everything healed and delivered; whoever may get something gets it; all dates pass; all of it is checked."""
         self.simulation.settle()
         self.invariants.check_end()
+        self._pull_all({"limit": 100})
+        # Longer than people have to decide what becomes of what was recalled, and than any grant is good.
+        self.take({"do": "advance", "hours": 16 * 24})
+        self.simulation.settle()
+        self._pull_all({"limit": 100, "anew": True})
+        self.invariants.check_over()
+
+    def _pull_all(self, words: Step) -> None:
         for giver in self.simulation.names:
             for name in self.simulation.names:
                 if name != giver:
-                    self.take({"do": "pull", "by": name, "from": giver, "limit": 100})
+                    outcome = self.take({"do": "pull", "by": name, "from": giver, **words})
+                    self.invariants.check_live(giver, name, outcome)
 
 
 @contextmanager

@@ -12,80 +12,42 @@ A step that a node refuses is an outcome and no failure: people try what is not 
 step is in `tests.simulation.invariants`.
 """
 
-import hashlib
 import json
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 from comity.agreement.events import EventKind, Reservation
-from comity.agreement.people import Role
 from comity.agreement.recognition import Refusal
 from comity.agreement.terms import Terms
 from comity.errors import ComityError, StoreFull
 from comity.exchange import parse_message
-from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId
-from comity.node import agree, correspond, ingest, receive
-from comity.node.follow import plan_pull
+from comity.ids import Digest, Instant, ObjectId, PartyId
+from comity.node import agree, correspond, ingest
 from comity.node.journal import read_checkpoint
-from comity.node.node import Node, open_node
 from comity.node.outbox import Outgoing, list_due, list_waiting, settle
-from comity.node.people import Actor, Waiting
-from comity.node.poll import Page, PollRequest, Selection, VersionChoice, poll
 from comity.node.recording import Recorded
-from comity.node.standing import Dossier, find_agreement
 from comity.node.upkeep import keep_up
-from comity.release.disclosure import Answer
 from comity.signing import Role as KeyRole
 from comity.stix.labels import make_tags
-from comity.store import agreements, feeds, objects
-from comity.taxii.wire import format_envelope
-from tests.simulation.drafts import HOUR, POLICIES, SECRET, make_bases, make_item, write_terms
+from comity.store import agreements
+from tests.simulation.drafts import make_bases, make_item, write_terms
 from tests.simulation.forging import TALK_OF_STRANGERS, forge_message, make_claim
-from tests.simulation.pulls import Pull
-from tests.simulation.stores import FaultyStore, make_faulty
-from tests.simulation.template import PARTIES, PEOPLE, START, copy_nodes, manifests
+from tests.simulation.letters import Writing, read_letter
+from tests.simulation.nodes import SECOND, Step, carry_out
+from tests.simulation.pulling import Pulling
+from tests.simulation.template import manifests
 from tests.worlds import object_id
 
 __all__ = ["Simulation", "Step"]
 
-Step = Mapping[str, Any]
-"""One step of a history, as JSON holds it; `do` names it."""
-
-_SECOND = 1_000_000
 _ROUNDS = 60
 
 
 @dataclass
-class Simulation:
-    """The nodes of one history. Time moves by steps only; every step takes a millisecond of it."""
-
-    folder: Path
-    names: tuple[str, ...] = ()
-    nodes: dict[str, Node] = field(default_factory=dict)
-    stores: dict[str, FaultyStore] = field(default_factory=dict)
-    now: Instant = START
-    skew: dict[str, int] = field(default_factory=dict)
-    drawn: dict[str, int] = field(default_factory=dict)
-    agreements: dict[str, AgreementId] = field(default_factory=dict)
-    policies: dict[str, str] = field(default_factory=dict)
-    apart: frozenset[frozenset[str]] = frozenset()
-    late: list[tuple[str, bytes]] = field(default_factory=list)
-    history: list[dict[str, Any]] = field(default_factory=list)
-    # What the invariants are held against, kept apart from what any node has on record.
-    stopped: dict[tuple[str, str], set[str | None]] = field(default_factory=dict)
-    ended: set[tuple[str, str]] = field(default_factory=set)
-    refused: set[tuple[str, str]] = field(default_factory=set)
-    forgers: set[str] = field(default_factory=set)
-    forged: set[tuple[str, str, str]] = field(default_factory=set)
-    claims: set[Digest] = field(default_factory=set)
-    own: dict[ObjectId, str] = field(default_factory=dict)
-    items: dict[tuple[ObjectId, str], Step] = field(default_factory=dict)
-    pulls: list[Pull] = field(default_factory=list)
-    heads: dict[str, list[bytes]] = field(default_factory=dict)
+class Simulation(Pulling, Writing):
+    """The nodes of one history, and every step that can be taken."""
 
     def take(self, step: Step) -> str:
         """What came of one step: "done", or why not."""
@@ -110,22 +72,6 @@ class Simulation:
                 self.heads[party].append(head)
         return outcome
 
-    def clock(self, name: str) -> Instant:
-        """What the clock of `name` shows."""
-        return Instant(self.now + self.skew.get(name, 0))
-
-    def dossier(self, name: str, handle: str) -> Dossier | None:
-        """What is on record of an agreement at the node of `name`."""
-        node = self.nodes[name]
-        with node.store.read() as transaction, suppress(ComityError):
-            return find_agreement(node, transaction, self.agreements[handle])
-        return None
-
-    def close(self) -> None:
-        """Close every node."""
-        for node in self.nodes.values():
-            node.close()
-
     def settle(self) -> None:
         """Heal the network, hand over what is late, and let everybody deliver until nothing is due, or for ever.
 
@@ -135,14 +81,14 @@ class Simulation:
         self.apart = frozenset()
         for _ in range(_ROUNDS):
             while self.late:
-                self._receive(*self.late.pop())
+                self.receive(*self.late.pop())
             for name in self.names:
                 with suppress(ComityError):
                     self._note_upkeep(name)
             self._exchange({"backwards": True})
             if not self.late and not any(self._list_owed(name) for name in self.names):
                 return
-            self.now = Instant(self.now + 301 * _SECOND)
+            self.now = Instant(self.now + 301 * SECOND)
         waiting = {name: list_waiting(self.nodes[name]) for name in self.names}
         raise AssertionError(f"DRAIN: messages wait for ever: {waiting}")
 
@@ -150,57 +96,21 @@ class Simulation:
         """What is still to be delivered; whoever answers a stranger's claim talks to who has put it on no record."""
         with self.nodes[name].store.read() as transaction:
             waiting = [message.envelope for message in agreements.read_undelivered(transaction)]
-        return [envelope for envelope in waiting if parse_message(envelope).event.terms not in self.claims]
+        return [envelope for envelope in waiting if not self._is_owed_to_nobody(envelope)]
 
-    # ---- the stage -------------------------------------------------------------------------------------------------
-
-    def _found(self, step: Step) -> None:
-        self.names = PARTIES[: step["parties"]]
-        copy_nodes(self.folder, len(self.names))
-        for name in self.names:
-            self.skew[name] = step.get("skew", {}).get(name, 0) * _SECOND
-            self.heads[name] = []
-            self._set_policy(name, "recognises")
-            self._open(name)
-
-    def _open(self, name: str) -> None:
-        node = open_node(self.folder / name)
-        node.clock = lambda: self.clock(name)
-        node.draw = lambda count: self._draw(name, count)
-        self.stores[name] = make_faulty(node)
-        self.nodes[name] = node
-
-    def _draw(self, name: str, count: int) -> bytes:
-        self.drawn[name] = self.drawn.get(name, 0) + 1
-        return hashlib.shake_256(f"{name} {self.drawn[name]}".encode()).digest(count)
-
-    def _crash(self, step: Step) -> None:
-        """The process is gone and comes again; what it had said it had done must be there."""
-        self.nodes[step["by"]].close()
-        self._open(step["by"])
-
-    def _advance(self, step: Step) -> None:
-        self.now = Instant(self.now + step.get("hours", 0) * HOUR + step.get("seconds", 0) * _SECOND)
-
-    def _skew(self, step: Step) -> None:
-        self.skew[step["by"]] = step["seconds"] * _SECOND
-
-    def _policy(self, step: Step) -> None:
-        self._set_policy(step["by"], step["policy"])
-
-    def _set_policy(self, name: str, policy: str) -> None:
-        path = self.folder / name / "recognition.toml"
-        path.write_text(POLICIES[policy])
-        # A node reads its policy anew when the file's time has changed, and files of one instant have one time.
-        os.utime(path, ns=(0, len(self.history) + 1))
-        self.policies[name] = policy
+    def _is_owed_to_nobody(self, envelope: bytes) -> bool:
+        """An answer to what no node has sent is not taken by the node of whoever forged it."""
+        letter = read_letter(envelope)
+        if letter is not None:
+            return letter.answers in self.forged_letters
+        return parse_message(envelope).event.terms in self.claims
 
     # ---- what people do --------------------------------------------------------------------------------------------
 
     def _propose(self, step: Step) -> str | None:
         toml = write_terms(step["terms"], manifests(), title=step["as"])
         node = self.nodes[step["by"]]
-        made = _carry_out(lambda by: agree.propose(node, toml, by=by, reservations=_reserve(step)))
+        made = carry_out(lambda by: agree.propose(node, toml, by=by, reservations=_reserve(step)))
         if isinstance(made, agree.Recorded):
             self.agreements[step["as"]] = made.event.agreement
         return self._note(step["by"], step, made)
@@ -220,7 +130,7 @@ class Simulation:
             supersedes=latest.hash,
         )
         node = self.nodes[step["by"]]
-        made = _carry_out(lambda by: agree.propose(node, toml, by=by, reservations=_reserve(step)))
+        made = carry_out(lambda by: agree.propose(node, toml, by=by, reservations=_reserve(step)))
         return self._note(step["by"], step, made)
 
     def _act(self, step: Step) -> str | None:
@@ -236,7 +146,7 @@ class Simulation:
             asked = self._find_question(name, step["agreement"]) if kind is EventKind.ANSWER else None
             words |= {"re": asked} if asked else {}
         node, reserved = self.nodes[name], _reserve(step)
-        made = _carry_out(lambda by: agree.act_on(node, prefix, kind, by=by, reservations=reserved, **words))
+        made = carry_out(lambda by: agree.act_on(node, prefix, kind, by=by, reservations=reserved, **words))
         return self._note(name, step, made)
 
     def _find_question(self, name: str, handle: str) -> Digest | None:
@@ -246,12 +156,12 @@ class Simulation:
 
     def _admit(self, step: Step) -> str | None:
         node, agreement, joiner = self.nodes[step["by"]], self.agreements[step["agreement"]], PartyId(step["joiner"])
-        return self._note(step["by"], step, _carry_out(lambda by: agree.admit(node, agreement, joiner, by=by)))
+        return self._note(step["by"], step, carry_out(lambda by: agree.admit(node, agreement, joiner, by=by)))
 
     def _accede(self, step: Step) -> str | None:
         bases = make_bases(step["by"], step.get("until"))
         node, agreement, reserved = self.nodes[step["by"]], self.agreements[step["agreement"]], _reserve(step)
-        made = _carry_out(lambda by: agree.accede(node, agreement, bases, by=by, reservations=reserved))
+        made = carry_out(lambda by: agree.accede(node, agreement, bases, by=by, reservations=reserved))
         return self._note(step["by"], step, made)
 
     def _keep_up(self, step: Step) -> None:
@@ -346,72 +256,13 @@ class Simulation:
             self._send_forged(name, kind, terms, **words)
 
     def _send_forged(self, name: str, kind: EventKind, terms: Terms, **words: Any) -> None:  # noqa: ANN401
-        signer, nonce = self.nodes[name].signers[KeyRole.AGREEMENT], self._draw(name, 16)
+        signer, nonce = self.nodes[name].signers[KeyRole.AGREEMENT], self.draw(name, 16)
         envelope = forge_message(name, kind, terms, at=self.clock(name), nonce=nonce, signer=signer, **words)
         self.forgers.add(name)
         self.forged.add((name, kind, terms.hash))
         self.late += [(other, envelope) for other in self.names if other != name]
 
     # ---- what nodes do to each other -------------------------------------------------------------------------------
-
-    def _pull(self, step: Step) -> str | None:
-        """Every channel that the record of `by` knows, page by page; `lose` loses the answers on their way."""
-        giver, name = step["from"], step["by"]
-        if self._is_apart(giver, name):
-            return "refused: apart"
-        for target in plan_pull(self.nodes[name], PartyId(giver)):
-            after = target.added_after or Instant(0)
-            while page := self._poll(giver, name, target.collection, after=after, limit=step.get("limit", 2)):
-                after = page.items[-1].at
-                if step.get("lose"):
-                    continue
-                received = receive.Received(
-                    giver=target.giver,
-                    terms=target.terms,
-                    channel=target.channel,
-                    collection=target.collection,
-                    added_after=after,
-                )
-                self._keep(name, page, received)
-        return None
-
-    def _keep(self, name: str, page: Page, received: receive.Received) -> None:
-        echoed = self._find_echoed(name, page, received.giver)
-        data = b"".join(format_envelope(b",".join(item.data for item in page.items), cursor=None))
-        intake = receive.receive_page(self.nodes[name], data, received)
-        refused = {bad.index for bad in intake.bad}
-        kept = tuple((item.id, item.version) for place, item in enumerate(page.items) if place not in refused)
-        self.pulls.append(
-            Pull(
-                giver=received.giver,
-                recipient=name,
-                versions=tuple((item.id, item.version) for item in page.items),
-                kept=tuple(version for version in kept if version not in echoed and self.own[version[0]] != name),
-                onward=frozenset(received.channel.releasable_to),
-                leaked=SECRET.encode() in data,
-            )
-        )
-
-    def _find_echoed(self, name: str, page: Page, giver: PartyId) -> set[tuple[ObjectId, str]]:
-        """What of a page its recipient has itself released to who gives it."""
-        with self.nodes[name].store.read() as transaction:
-            held = objects.read_versions_of(transaction, {item.id for item in page.items})
-            return {(item.id, item.version) for item in held if feeds.was_released(transaction, item.pk, giver)}
-
-    def _poll(self, giver: str, name: str, collection: str, *, after: Instant, limit: int) -> Page | None:
-        """The next page with anything on it. Only what `poll` returned has left the giver."""
-        request = PollRequest(
-            recipient=PartyId(name),
-            collection=collection,
-            answer=Answer.OBJECTS,
-            selection=Selection(after=after, versions=VersionChoice(every=True)),
-            limit=limit,
-        )
-        try:
-            page = poll(self.nodes[giver], request)
-        except ComityError:
-            return None
-        return page if page.items else None
 
     def _deliver(self, step: Step) -> str | None:
         """One message that is due, any of them, comes to one of four ends, or is cut off by a division."""
@@ -422,26 +273,18 @@ class Simulation:
         return self._carry(name, due[step.get("pick", 0) % len(due)], fate)
 
     def _carry(self, name: str, message: Outgoing, fate: str) -> str:
-        if message.party not in self.names or fate == "lost" or self._is_apart(name, message.party):
+        if message.party not in self.names or fate == "lost" or self.is_apart(name, message.party):
             problem: str | None = "lost"
         elif fate == "late":
             self.late.append((message.party, message.envelope))
             problem = "no answer in time"
         else:
-            problem = self._receive(message.party, message.envelope)
+            problem = self.receive(message.party, message.envelope)
             if fate == "twice":
-                self._receive(message.party, message.envelope)
+                self.receive(message.party, message.envelope)
             problem = "the answer was lost" if fate == "unheard" else problem
         settle(self.nodes[name], message, problem=problem)
         return problem or "done"
-
-    def _receive(self, name: str, envelope: bytes) -> str | None:
-        """None when the node of `name` has the message, else what it said."""
-        try:
-            correspond.receive(self.nodes[name], envelope)
-        except ComityError as error:
-            return error.detail
-        return None
 
     def _arrive(self, step: Step) -> str | None:
         """A message that was given up for lost arrives after all, in any order; `keep` lets it arrive once more."""
@@ -449,7 +292,7 @@ class Simulation:
             return "refused: nothing is late"
         place = step.get("pick", 0) % len(self.late)
         name, envelope = self.late[place] if step.get("keep") else self.late.pop(place)
-        return self._receive(name, envelope)
+        return self.receive(name, envelope)
 
     def _exchange(self, step: Step) -> None:
         """Everything that is due and can be delivered, and what follows from it; `backwards`, the newest first."""
@@ -464,20 +307,6 @@ class Simulation:
                 tried.add((name, message.position))
                 self._carry(name, message, "ok")
 
-    def _divide(self, step: Step) -> None:
-        """Parties of different groups do not reach each other until the network is divided anew."""
-        groups = step["groups"]
-        self.apart = frozenset(
-            frozenset({left, right})
-            for place, group in enumerate(groups)
-            for other in groups[place + 1 :]
-            for left in group
-            for right in other
-        )
-
-    def _is_apart(self, left: str, right: str) -> bool:
-        return frozenset({left, right}) in self.apart
-
     def _file(self, step: Step) -> str | None:
         """Everything on record carried by hand, past every division."""
         data = correspond.export_messages(self.nodes[step["from"]], self.agreements[step["agreement"]])
@@ -486,15 +315,6 @@ class Simulation:
 
 
 _UUID = "00000000-0000-4000-8000-000000000000"
-
-
-def _carry_out(act: Callable[[Actor], Recorded | Waiting | Refusal]) -> Recorded | Refusal:
-    """What becomes of an act by the liaison and, where it takes two, the legal officer."""
-    done = act(Actor(person=PEOPLE[Role.LIAISON]))
-    if isinstance(done, Waiting):
-        done = act(Actor(person=PEOPLE[Role.LEGAL]))
-    assert not isinstance(done, Waiting), done
-    return done
 
 
 def _reserve(step: Step) -> tuple[Reservation, ...]:

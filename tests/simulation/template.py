@@ -28,8 +28,8 @@ from comity.signing import Manifest
 
 __all__ = ["FOUNDED", "PARTIES", "PEOPLE", "START", "copy_nodes", "manifests", "scratch"]
 
-PARTIES = ("aurelia", "borealia", "corvania", "doria", "esteria")
-"""Fictional parties; a history is played by the first two to five of them."""
+PARTIES = ("aurelia", "borealia", "corvania", "doria", "esteria", "fenmark", "galdria", "hestia")
+"""Fictional parties; a history is played by the first two to eight of them."""
 
 FOUNDED = parse_instant("2026-01-01T00:00:00Z")
 START = parse_instant("2026-01-02T00:00:00Z")
@@ -46,7 +46,7 @@ _NOWHERE = Address(host="127.0.0.1", port=0)
 
 
 def copy_nodes(folder: Path, number: int) -> None:
-    """The folders of the first `number` parties, each with all five pinned, below `folder`."""
+    """The folders of the first `number` parties, each with all of them pinned, below `folder`."""
     template, _ = _found()
     for name in PARTIES[:number]:
         shutil.copytree(template / name, folder / name)

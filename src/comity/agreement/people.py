@@ -93,6 +93,8 @@ _KEYS = Need(people=2, roles=(Role.LEGAL, Role.LIAISON, Role.OPERATOR), one_as=R
 # Whoever finds that something is wrong must be able to take it back, and whoever answers for partners.
 _ASK = Need(people=1, roles=(Role.LIAISON, Role.ANALYST), one_as=None)
 _RECALL = Need(people=1, roles=(Role.LIAISON, Role.LEGAL, Role.ANALYST), one_as=None)
+_DESK = Need(people=1, roles=(Role.ANALYST, Role.LIAISON, Role.LEGAL), one_as=None)
+_RULES = Need(people=2, roles=(Role.ANALYST, Role.LIAISON, Role.LEGAL), one_as=None)
 # Whoever watches the machine at night must be able to stop it.
 _STOP = Need(people=1, roles=(Role.LIAISON, Role.LEGAL, Role.OPERATOR), one_as=None)
 
@@ -120,6 +122,7 @@ NEEDS: Mapping[str, Need] = {
     "recall": _RECALL,
     "request": _ASK,
     "reply": _ASK,
+    "withdraw-request": _ASK,
     "keep-recalled": _ONE,
     "drop-source": _STOP,
     "request-consent": _RECALL,
@@ -131,6 +134,17 @@ NEEDS: Mapping[str, Need] = {
     "leave": _ONE,
     "clarify": _ONE,
     "answer": _ONE,
+    # Whoever reads a report says what it is about; a rule says it of all at once, and a subject that left its list goes
+    # on only if two people say so.
+    "say": _DESK,
+    "take-back": _DESK,
+    "assess": _DESK,
+    "apply-rules": _RULES,
+    "end-rules": _DESK,
+    "load-list": _DESK,
+    "review-list": _DESK,
+    "keep-subject": _TWO,
+    "stop-subject": _DESK,
     "retain": _ONE,
     "delete": _ONE,
     "review": _ONE,

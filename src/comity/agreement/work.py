@@ -52,6 +52,10 @@ class WorkKind(StrEnum):
     CONSENT_ENDS = "consent-ends"
     REQUEST_TO_ANSWER = "request-to-answer"
     REQUEST_UNANSWERED = "request-unanswered"
+    LIST_CHANGED = "list-changed"
+    SUBJECT_TO_DECIDE = "subject-to-decide"
+    RULES_TO_APPLY = "rules-to-apply"
+    ASSESSMENT_ENDS = "assessment-ends"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -73,8 +73,10 @@ def parse_request(body: bytes) -> tuple[str, dict[str, Json]]:
     raise MalformedRequest('a request is a JSON object {"operation": "…", "arguments": {…}}')
 
 
-def ask(folder: Path, operation: str, arguments: Mapping[str, Json]) -> Reply | None:
-    """What the process serving `folder` answers; None when there is no such process.
+def ask(
+    folder: Path, operation: str, arguments: Mapping[str, Json], *, seconds: float = _ANSWER_SECONDS
+) -> Reply | None:
+    """What the process serving `folder` answers within `seconds`; None when there is no such process.
 
     Raises:
         MalformedRequest: the request is over the bound.
@@ -92,7 +94,7 @@ def ask(folder: Path, operation: str, arguments: Mapping[str, Json]) -> Reply | 
             raise UnavailableError(
                 f"{folder / SOCKET_NAME} belongs to another user; run the command as the user who serves this node"
             ) from error
-        connection.settimeout(_ANSWER_SECONDS)
+        connection.settimeout(seconds)
         return parse_reply(_exchange(connection, frame))
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from comity.cli.reply import Json
 from comity.errors import MalformedError, MalformedRequest, VerificationError
-from comity.ids import format_instant
+from comity.ids import Instant, format_instant
 from comity.release.disclosure import DisclosedObject
 from comity.release.receipt import (
     Handling,
@@ -23,9 +23,16 @@ __all__ = ["describe_handling", "describe_receipt", "verify_files"]
 
 
 def verify_files(
-    receipt: bytes, *, manifests: Mapping[str, bytes], policy: bytes | None, objects: Mapping[str, bytes]
+    receipt: bytes,
+    *,
+    manifests: Mapping[str, bytes],
+    policy: bytes | None,
+    objects: Mapping[str, bytes],
+    now: Instant | None = None,
 ) -> dict[str, Json]:
     """What a receipt shows, by the bytes of files; each of `objects` must be one that it lists.
+
+    With `now` nothing counts that a witness says to have cosigned later.
 
     Raises:
         MalformedReceipt, MalformedPolicy: the file is not one.
@@ -34,7 +41,8 @@ def verify_files(
     """
     read = parse_receipt(receipt)
     trusted = [_read_manifest(path, data) for path, data in manifests.items()]
-    verified = verify_receipt(read, manifests=trusted, policy=None if policy is None else parse_trust_policy(policy))
+    asked = None if policy is None else parse_trust_policy(policy)
+    verified = verify_receipt(read, manifests=trusted, policy=asked, now=now)
     handling = None if read.terms is None else find_handling(verified, read.terms)
     found: list[Json] = [
         {"file": path, **_describe_object(verify_object(verified, data))} for path, data in objects.items()

@@ -108,8 +108,8 @@ class Session:
             )
         return self.folder
 
-    def carry_out(self, operation: str, arguments: Mapping[str, Json]) -> Reply:
-        """What became of the operation, by the serving process or by this one.
+    def carry_out(self, operation: str, arguments: Mapping[str, Json], *, seconds: float | None = None) -> Reply:
+        """What became of the operation, by the serving process or by this one; `seconds` is how long it may take there.
 
         Raises:
             ComityError: it could not be handed to either.
@@ -117,7 +117,7 @@ class Session:
         folder = self.node_folder()
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while True:
-            reply = ask(folder, operation, arguments)
+            reply = ask(folder, operation, arguments, **({} if seconds is None else {"seconds": seconds}))
             if reply is not None:
                 return reply
             try:

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pure: what a reader of a foreign format gives: records that became objects, and those that did not."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from comity.ids import PartyId
 
 __all__ = ["Converted", "Record", "Unread"]
 
@@ -13,11 +17,14 @@ class Record:
     `place` is where a person finds it ("row 17", "/Event/Attribute/3", "INDIVIDUAL 6908555"). `objects` are STIX 2.1
     objects as JSON text, each after those that it refers to; those that were made here have ids that follow from their
     content, so that the same record read again is the same objects. The strictest marking of the record and of what it
-    lay in is on each of them. `notes` say what a person has to know: what was not carried over, and why.
+    lay in is on each of them. `audiences` say, by id, which of them no party may ever be given but those, this one
+    among them; what is not there is restricted by its markings alone. `notes` say what a person has to know: what was
+    not carried over, and why.
     """
 
     place: str
     objects: tuple[bytes, ...]
+    audiences: Mapping[str, frozenset[PartyId]] = field(default_factory=lambda: MappingProxyType({}))
     notes: tuple[str, ...] = ()
 
 
@@ -31,7 +38,11 @@ class Unread:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Converted:
-    """A file, or a part of it: what was read, and what was not; one bad record takes no good one with it."""
+    """A file, or a part of it: what was read, and what was not; one bad record takes no good one with it.
+
+    `facts` are what the file says of itself, as `list_version`: they go on record with the file, and with no object.
+    """
 
     records: tuple[Record, ...]
     unread: tuple[Unread, ...] = ()
+    facts: Mapping[str, str] = field(default_factory=dict)

@@ -54,10 +54,12 @@ __all__ = [
     "WriteCollection",
     "accept_in_steps",
     "accept_objects",
+    "find_target",
     "find_write_collection",
     "forget_old",
     "list_unkept",
     "list_write_collections",
+    "make_over_quota",
     "note_unkept",
     "read_status",
 ]
@@ -170,7 +172,7 @@ def accept_in_steps(
     while status is None:
         yield
         with node.act() as act:
-            target = _find_target(node, act, giver, collection)
+            target = find_target(node, act, giver, collection)
             status = None if intakes else _charge(node, act, giver, use)
             if status is None:
                 intakes.append(_take_part(node, act, target, read.checked, parts, whole=is_alone()))
@@ -179,7 +181,12 @@ def accept_in_steps(
     return status
 
 
-def _find_target(node: Node, act: Act, giver: PartyId, collection: str) -> WriteCollection:
+def find_target(node: Node, act: Act, giver: PartyId, collection: str) -> WriteCollection:
+    """The collection with that id, which `giver` may write at the time of the act.
+
+    Raises:
+        NotFoundError: there is none.
+    """
     target = _find_one(node, act.transaction, giver, collection)
     if target is None:
         raise NotFoundError(_GONE)
@@ -228,7 +235,12 @@ def _measure(node: Node, transaction: Transaction, giver: PartyId, use: Use, *, 
     fits = used.bytes + use.bytes <= settings.write_bytes_per_day
     if fits and used.objects + use.objects <= settings.write_objects_per_day:
         return None
-    return OverQuota(retry_after=((day + 1) * _DAY - now) // 1_000_000 + 1)
+    return make_over_quota(now)
+
+
+def make_over_quota(now: Instant) -> OverQuota:
+    """That today's quota is used up, until the next day begins (UTC)."""
+    return OverQuota(retry_after=((now // _DAY + 1) * _DAY - now) // 1_000_000 + 1)
 
 
 def read_status(node: Node, *, party: PartyId, name: str) -> Status:

@@ -42,6 +42,7 @@ class Beside:
             EntryType.PEOPLE: (self._people.judge,),
             EntryType.PURGE: (self._people.judge,),
             EntryType.RECOVERY: (self._people.judge,),
+            EntryType.CLASSIFICATION: (self._people.judge,),
             EntryType.SOURCE: (self._people.judge, self._access.judge),
             EntryType.CREDENTIAL: (self._access.judge,),
             EntryType.REVIEW: (self._received.judge,),

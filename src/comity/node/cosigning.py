@@ -18,7 +18,7 @@ from comity.ids import Instant, PartyId
 from comity.node.node import Node
 from comity.node.parties import read_manifests
 from comity.node.witness import find_witness_keys, name_witness
-from comity.signing import Manifest
+from comity.signing import Manifest, Role
 from comity.store import Transaction, log, logs, parties, witness
 from comity.store.log import HOUSE
 from comity.tlog.cosignature import verify_cosignature
@@ -26,9 +26,11 @@ from comity.tlog.merkle import consistency_proof
 from comity.tlog.note import (
     Note,
     NoteSignature,
+    SignatureType,
     VerifierKey,
     format_note,
     format_signature_line,
+    parse_checkpoint,
     parse_note,
     parse_signature_lines,
 )
@@ -40,6 +42,7 @@ __all__ = [
     "OwnWitness",
     "WitnessState",
     "find_cosigned",
+    "has_cosigned_key",
     "keep_cosignatures",
     "list_shown_heads",
     "list_states",
@@ -57,8 +60,9 @@ _SKEW_SECONDS = 300
 _MOST_HEADS = 64
 """Of logs of relationships, in one round of asking."""
 
-_FRESH_SECONDS = 3_600
-"""After which a head that has not grown is cosigned again: who reads it asks how old its cosignatures are."""
+_FRESH_SECONDS, _FRESH_DAYS_SECONDS = 3_600, 7 * 86_400
+"""After which a head that has not grown is cosigned again, that of the house and those of others: who reads it asks how
+old its cosignatures are (`release.receipt`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,12 +146,13 @@ def plan_cosigning(
     """The heads that want cosignatures, and who is asked for each, with the size it cosigned last.
 
     Asked is who can be, is shown the log, is not among those that are left out (`besides` of the house's log,
-    `besides_others` of the others), and has not cosigned this head: that of the house
-    within the last hour, others ever. Of the logs of relationships at most `_MOST_HEADS` are planned at once.
+    `besides_others` of the others), and has not cosigned this head: that of the house within the last hour, others
+    within a week. Of the logs of relationships at most `_MOST_HEADS` are planned at once.
     """
     if not node.settings.witnesses:
         return []
-    fresh, plan = node.clock() // _SECOND - _FRESH_SECONDS, dict[int, list[tuple[OwnWitness, int]]]()
+    now, plan = node.clock() // _SECOND, dict[int, list[tuple[OwnWitness, int]]]()
+    fresh = now - _FRESH_SECONDS
     with node.store.read() as transaction:
         house = log.read_size(transaction)
         done = witness.read_cosigners(transaction, house)
@@ -164,6 +169,7 @@ def plan_cosigning(
                 transaction,
                 each.name,
                 recipient=None if each.logs is WitnessedLogs.ALL else each.party or PartyId(""),
+                since=now - _FRESH_DAYS_SECONDS,
                 limit=_MOST_HEADS,
             )
             for number, size in others:
@@ -208,6 +214,16 @@ def keep_cosignatures(
     return good
 
 
+def has_cosigned_key(node: Node, head: OwnHead, each: OwnWitness) -> bool:
+    """Whether the witness has cosigned a head of this log, by the name that it has, under the present log key."""
+    origin = parse_checkpoint(parse_note(head.note).text).origin
+    key = VerifierKey(name=origin, type=SignatureType.ED25519, public_key=node.signers[Role.LOG].public_key)
+    with node.store.read() as transaction:
+        sizes = [size for size, name, _, _ in witness.read_lines(transaction, head.log) if name == each.name]
+        notes = (log.read_head_at(transaction, size, head.log) for size in sizes)
+        return any(note is not None and (origin, key.key_hash) in _name_keys(parse_note(note)) for note in notes)
+
+
 def note_problem(node: Node, each: OwnWitness, problem: str) -> None:
     """Note why a witness did not cosign; written once for as long as it stays the same."""
     with node.store.read() as transaction:
@@ -250,20 +266,24 @@ def find_cosigned(
     newest = log.read_head(transaction, number)
     if newest is None:
         return None
+    lines = witness.read_lines(transaction, number)
+    # Whoever reads it may ask how old they are: a witness that has gone since is counted only where none is younger.
+    fresh = max((at for _, _, at, _ in lines), default=0) - _FRESH_DAYS_SECONDS
     by_size: dict[int, list[bytes]] = {}
-    for size, _, line in witness.read_lines(transaction, number):
-        by_size.setdefault(size, []).append(line)
+    for size, _, at, line in lines:
+        if at >= fresh:
+            by_size.setdefault(size, []).append(line)
     in_force = _name_keys(parse_note(newest))
     # Sorting keeps the order of equals, which is that of `read_lines`: the greatest size first.
-    for size, lines in sorted(by_size.items(), key=lambda item: -len(item[1])):
-        if not at_least <= size <= (size if at_most is None else at_most) or len(lines) < witnesses:
+    for size, those in sorted(by_size.items(), key=lambda item: -len(item[1])):
+        if not at_least <= size <= (size if at_most is None else at_most) or len(those) < witnesses:
             continue
         note = log.read_head_at(transaction, size, number)
         if note is None:
             continue
         own = parse_note(note)
         if _name_keys(own) == in_force:
-            others = tuple(signature for line in lines for signature in parse_signature_lines(line))
+            others = tuple(signature for line in those for signature in parse_signature_lines(line))
             return format_note(Note(text=own.text, signatures=(*own.signatures, *others)))
     return None
 

@@ -24,8 +24,9 @@ from comity.ids import AgreementId, Digest, PartyId
 from comity.node.node import Act, Node
 from comity.node.parties import read_manifests
 from comity.node.quorum import count_for, list_uncounted
-from comity.release.delivery import Expected, Shown
-from comity.release.receipt import format_receipt, parse_receipt
+from comity.node.succession import list_successions
+from comity.release.delivery import Expected, Seen, Shown
+from comity.release.receipt import cut_terms, format_receipt, parse_receipt
 from comity.store import Transaction, agreements, parties, receipts, successions, waivers
 from comity.store.receipts import KeptReceipt, RefusedPage
 from comity.tlog.origin import find_token
@@ -79,7 +80,7 @@ def expect_receipt(node: Node, giver: PartyId, number: int) -> Expected:
         manifests = read_manifests(transaction)
         manifest = manifests.get(giver)
         last = waivers.read_reached(transaction, giver)
-        seen = receipts.read_seen(transaction, giver)
+        seen = _read_seen(transaction, giver)
         bound = receipts.read_bound(transaction, giver)
         ended = receipts.read_ended(transaction, giver)
     if manifest is None:
@@ -93,6 +94,7 @@ def expect_receipt(node: Node, giver: PartyId, number: int) -> Expected:
         policy=None if policy is None else count_for(policy, giver, manifests),
         bound=bound,
         ended=ended,
+        fresh_days=node.settings.cosignature_days,
     )
 
 
@@ -131,7 +133,7 @@ def keep_shown(act: Act, shown: Shown, *, arrived: bool) -> None:
             f"{giver} is pinned by another manifest since this was asked for, and nothing of it is kept"
         )
     last = waivers.read_reached(act.transaction, giver)
-    seen = receipts.read_seen(act.transaction, giver).get(shown.origin)
+    seen = _read_seen(act.transaction, giver).get(shown.origin)
     bound = receipts.read_bound(act.transaction, giver).get(verified.terms, shown.origin)
     if (last is not None and last != verified.sequence - 1) or seen != shown.before or bound != shown.origin:
         raise ConflictError(f"something else of {giver} was taken in meanwhile, and nothing of this page; pull again")
@@ -143,11 +145,27 @@ def keep_shown(act: Act, shown: Shown, *, arrived: bool) -> None:
         received_at=act.now,
         arrived=arrived,
         # The terms are on record here, once for all receipts; a receipt has one spelling, with them or without.
-        data=format_receipt(replace(shown.receipt, terms=None)),
+        data=cut_terms(shown.receipt.data),
+        origin=shown.origin,
+        place=verified.index,
+        tree=verified.size,
     )
     receipts.add_receipts(act.transaction, [kept])
     agreement = _find_bound_agreement(act.transaction, shown)
     receipts.write_seen(act.transaction, giver, shown.origin, shown.seen, agreement=agreement, now=act.now)
+
+
+def _read_seen(transaction: Transaction, giver: PartyId) -> dict[str, Seen]:
+    """The largest checkpoint seen of each log of `giver`; of one that goes on from another and was not seen, of that.
+
+    Houses' logs have no disclosures after a recovery, but for those that were called as a relationship's are.
+    """
+    seen = receipts.read_seen(transaction, giver)
+    for said in list_successions(transaction, giver):
+        origin, before = said.recovery.origin, seen.get(said.recovery.previous)
+        if before is not None and before.size <= said.position:
+            seen.setdefault(origin, before)
+    return seen
 
 
 def _find_bound_agreement(transaction: Transaction, shown: Shown) -> AgreementId | None:

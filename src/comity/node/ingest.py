@@ -18,17 +18,30 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from comity.canonical import Json, sha256_digest
+from comity.classification.assessment import check_assessment, find_expiry
 from comity.errors import ComityError, MalformedObject
-from comity.ids import Digest, ObjectId, PartyId
+from comity.ids import Digest, Instant, ObjectId, PartyId
+from comity.node.audiences import NO_AUDIENCES, Audiences, find_audiences
 from comity.node.clashes import find_same, is_echo
 from comity.node.node import Act, Node
 from comity.node.parts import Parts, ReadBundle
 from comity.node.relabel import relabel
 from comity.node.schemas import read_schemas
 from comity.node.steps import Steps, finish
+from comity.node.tagging import Tagging, mark_lapsed
 from comity.node.withdrawal import check_recalled
 from comity.release.receiving import Restrictions, count_as, make_unrestricted
-from comity.stix.labels import Label, Tags, admit_to, join_tags, make_label, read_tags, restate
+from comity.stix.labels import (
+    Label,
+    Tags,
+    admit_to,
+    join_tags,
+    make_label,
+    make_tags,
+    narrow_to,
+    read_tags,
+    restate,
+)
 from comity.stix.markings import TLP_IDS, Markings, read_markings
 from comity.stix.objects import (
     BadObject,
@@ -39,7 +52,7 @@ from comity.stix.objects import (
 )
 from comity.stix.patterns import UNCHECKED, UNPARSABLE, find_unsettled
 from comity.stix.validation import validate_bundle
-from comity.store import Transaction, agreements, arrivals, consents, deletions, objects, patterns, recalls
+from comity.store import Transaction, agreements, arrivals, assessments, consents, deletions, objects, patterns, recalls
 from comity.store.objects import Holding, StoredObject
 from comity.store.patterns import KnownPattern
 
@@ -50,6 +63,7 @@ __all__ = [
     "add_objects",
     "join_intakes",
     "read_in_steps",
+    "take_own",
     "take_part",
 ]
 
@@ -71,6 +85,7 @@ class Intake:
 
     `clashing` are the places of those of `bad` that are well formed and clash with what is held, or was deleted. Their
     giver must not be told so: it would learn what others gave. `outside` are those that the terms do not let come.
+    `kept` and `met` are the keys in the store, by place, of what was added and of what was held already.
     """
 
     added: tuple[ObjectId, ...]
@@ -78,19 +93,23 @@ class Intake:
     bad: tuple[BadObject, ...]
     clashing: frozenset[int] = frozenset()
     outside: frozenset[int] = frozenset()
+    kept: tuple[tuple[int, int], ...] = ()
+    met: tuple[tuple[int, int], ...] = ()
 
 
-def add_objects(node: Node, data: bytes, *, tags: Tags) -> Intake:
-    """This node's own objects, taken in with what people say of all of them (`tags`).
+def add_objects(node: Node, data: bytes, *, tags: Tags, audiences: Audiences = NO_AUDIENCES) -> Intake:
+    """This node's own objects, taken in with what people say of all of them (`tags`), and whom they may reach.
+
+    A version of which nothing is said may reach whom the one before it may.
 
     Raises:
         MalformedJson, MalformedObject: the file as a whole cannot be read; nothing was kept.
         StoreFull: the parts before it were kept.
     """
-    return finish(add_in_steps(node, data, tags=tags))
+    return finish(add_in_steps(node, data, tags=tags, audiences=audiences))
 
 
-def add_in_steps(node: Node, data: bytes, *, tags: Tags) -> Steps[Intake]:
+def add_in_steps(node: Node, data: bytes, *, tags: Tags, audiences: Audiences = NO_AUDIENCES) -> Steps[Intake]:
     """`add_objects`, and a turn for others between its parts."""
     read = yield from read_in_steps(BundleReading(data))
     parts, intakes = Parts(read, most=PART_OBJECTS), list[Intake]()
@@ -98,9 +117,23 @@ def add_in_steps(node: Node, data: bytes, *, tags: Tags) -> Steps[Intake]:
         yield
         with node.act() as act:
             holding = Holding(originator=node.party, received_under=None, added_at=act.now)
-            taken = take_part(act, parts, holding=holding, tags=tags, restrictions=make_unrestricted(node.party))
+            own = make_unrestricted(node.party)
+            taken = take_part(act, parts, holding=holding, tags=tags, restrictions=own, audiences=audiences)
         intakes.append(taken)
     return join_intakes(intakes, read.checked.bad)
+
+
+def take_own(act: Act, data: bytes) -> Intake:
+    """One object of this party, or few, taken in with the act of whoever made it.
+
+    Raises:
+        MalformedJson, MalformedObject: it cannot be read.
+    """
+    read = finish(read_in_steps(BundleReading(data)))
+    holding = Holding(originator=act.party, received_under=None, added_at=act.now)
+    unrestricted = make_unrestricted(act.party)
+    taken = take_part(act, Parts(read, most=None), holding=holding, tags=make_tags(), restrictions=unrestricted)
+    return join_intakes([taken], read.checked.bad)
 
 
 def read_in_steps(reading: BundleReading) -> Steps[ReadBundle]:
@@ -114,12 +147,19 @@ def read_in_steps(reading: BundleReading) -> Steps[ReadBundle]:
         checked = validate_bundle(schemas, parsed)
         if len(checked.good) < len(parsed.good):
             versions |= {place: item.version for place, (item, _) in zip(parsed.places, parsed.good, strict=True)}
-        good = list[tuple[StixObject, dict[str, Json]]]()
+        good, places, bad = list[tuple[StixObject, dict[str, Json]]](), list[int](), list[BadObject]()
         for place, (item, value) in zip(checked.places, checked.good, strict=True):
+            try:
+                check_assessment(value)
+            except MalformedObject as error:
+                bad.append(_describe_bad(place, item, error))
+                versions[place] = item.version
+                continue
             if item.type == "indicator" and (pattern := find_unsettled(value)) is not None:
                 unsettled[place] = pattern
             good.append((item, _trim(value)))
-        parts.append(replace(checked, good=tuple(good)))
+            places.append(place)
+        parts.append(replace(checked, good=tuple(good), places=tuple(places), bad=(*checked.bad, *bad)))
     return ReadBundle(checked=join_bundles(parts), versions=versions, patterns=unsettled)
 
 
@@ -138,6 +178,8 @@ def join_intakes(intakes: Sequence[Intake], bad: Collection[BadObject]) -> Intak
         bad=tuple(sorted([*bad, *(one for intake in intakes for one in intake.bad)], key=lambda entry: entry.index)),
         clashing=frozenset().union(*(intake.clashing for intake in intakes)),
         outside=frozenset().union(*(intake.outside for intake in intakes)),
+        kept=tuple(one for intake in intakes for one in intake.kept),
+        met=tuple(one for intake in intakes for one in intake.met),
     )
 
 
@@ -149,6 +191,7 @@ def take_part(
     tags: Tags,
     restrictions: Restrictions,
     outside: Callable[[Label], str | None] | None = None,
+    audiences: Audiences = NO_AUDIENCES,
     whole: bool = False,
 ) -> Intake:
     """What became of the next part of a bundle, or of all that is left, within the act of whoever takes it in.
@@ -158,12 +201,13 @@ def take_part(
     parsed = parts.next_part(act.transaction, whole=whole)
     known = objects.read_statement_definitions(act.transaction, _find_definitions(parsed))
     intake = _take_in(
-        act.transaction,
+        act,
         parsed,
         _Labels({**known, **parts.statements}, tags=tags, restrictions=restrictions),
         _note_patterns(act.transaction, parsed, parts.patterns, holding=holding),
         holding=holding,
         outside=outside,
+        audiences=audiences,
     )
     parts.mark(act.transaction)
     return intake
@@ -187,26 +231,30 @@ def _note_patterns(
 
 
 def _take_in(
-    transaction: Transaction,
+    act: Act,
     parsed: ParsedBundle,
     labels: "_Labels",
     unsettled: Mapping[int, KnownPattern],
     *,
     holding: Holding,
     outside: Callable[[Label], str | None] | None,
+    audiences: Audiences,
 ) -> Intake:
-    ids = {item.id for item, _ in parsed.good}
+    transaction, ids = act.transaction, {item.id for item, _ in parsed.good}
+    tagging = Tagging(transaction, ids, act.party)
     held = _index(objects.read_versions_of(transaction, ids))
     deleted = deletions.read_tombstones(transaction, ids)
     recalled = recalls.read_recalled(transaction, ids)
     granted = _read_granted(transaction, ids, holding) if labels.grows else {}
+    reach = find_audiences(transaction, held, audiences) if holding.received_under is None else audiences
     added, again, bad = list[_Judged](), list[tuple[StoredObject, Label]](), list[BadObject]()
     clashing, strayed = set[int](), set[int]()
-    waiting = dict[int, KnownPattern]()
+    at_added, at_again = list[int](), list[int]()
+    waiting, expiries = dict[int, KnownPattern](), list[Instant | None]()
     judge = None if outside is None else _judge_once(outside)
     for place, (item, value) in zip(parsed.places, parsed.good, strict=True):
         try:
-            label = labels.make(item, value)
+            label, expiry = labels.make(item, value), find_expiry(value)
         except ComityError as error:
             bad.append(_describe_bad(place, item, error))
             continue
@@ -223,24 +271,33 @@ def _take_in(
             bad.append(_describe_bad(place, item, error))
             clashing.add(place)
             continue
+        if reach:
+            label = narrow_to(label, reach.get(item.id))
         if granted:
             label = admit_to(label, granted.get((item.id, item.digest), frozenset()))
         if same is not None:
             # What is known of its pattern is said of it already: it is held with these very bytes.
             again.append((same, label))
+            at_again.append(place)
             continue
         if place in unsettled:
             label = labels.hold_back(label, unsettled[place])
             waiting[len(added)] = unsettled[place]
-        added.append((item, label))
-    keys = _keep(transaction, added, again, held, holding=holding)
+        expiries.append(expiry)
+        added.append((item, mark_lapsed(label, expiry, now=holding.added_at)))
+        at_added.append(place)
+    keys = _keep(transaction, added, again, held, tagging, holding=holding)
     _link_patterns(transaction, {keys[index]: pattern for index, pattern in waiting.items()})
+    until = [(key, expiry) for key, expiry in zip(keys, expiries, strict=True) if expiry is not None]
+    assessments.add_assessments(transaction, until, now=holding.added_at)
     return Intake(
         added=tuple(dict.fromkeys(item.id for item, _ in added)),
         known=len(again),
         bad=tuple(bad),
         clashing=frozenset(clashing),
         outside=frozenset(strayed),
+        kept=tuple(zip(at_added, keys, strict=True)),
+        met=tuple(zip(at_again, (same.pk for same, _ in again), strict=True)),
     )
 
 
@@ -346,6 +403,7 @@ def _keep(
     added: Sequence[_Judged],
     again: Sequence[tuple[StoredObject, Label]],
     held: Mapping[ObjectId, Sequence[StoredObject]],
+    tagging: Tagging,
     *,
     holding: Holding,
 ) -> Sequence[int]:
@@ -362,7 +420,7 @@ def _keep(
             returned.append(same.pk)
             continue
         arrived.append(same.pk)
-        if _restate(transaction, same, label, keys):
+        if _restate(transaction, same, label, keys, tagging):
             restated.add(same.id)
     newest = {name: versions[-1] for name, versions in held.items()}
     last = {name: version.version_at for name, version in newest.items()}
@@ -371,11 +429,23 @@ def _keep(
         if last.setdefault(item.id, at) < at:
             last[item.id] = at
     new = [
-        objects.NewObject(pk, item.id, item.type, at, item, keys.find(label), at == last[item.id], item.id not in held)
+        objects.NewObject(
+            pk,
+            item.id,
+            item.type,
+            at,
+            item,
+            keys.find(tagging.put(item.id, label)),
+            at == last[item.id],
+            item.id not in held,
+        )
         for pk, (item, label), at in zip(objects.reserve_keys(transaction, len(added)), added, times, strict=True)
     ]
     objects.supersede(transaction, [version.pk for name, version in newest.items() if version.version_at < last[name]])
     objects.add_objects(transaction, new, relabel(transaction, new, restated=restated), holding=holding)
+    for one, (_, label) in zip(new, added, strict=True):
+        tagging.note(one.id, one.pk, label)
+    tagging.keep(transaction)
     if holding.received_under is not None:
         arrivals.add_arrivals(
             transaction,
@@ -403,14 +473,18 @@ def _describe_bad(place: int, item: StixObject, error: ComityError) -> BadObject
     return BadObject(index=place, id=item.id, where=f"/objects/{place}{inside}", detail=error.detail)
 
 
-def _restate(transaction: Transaction, same: StoredObject, label: Label, keys: objects.LabelKeys) -> bool:
+def _restate(
+    transaction: Transaction, same: StoredObject, label: Label, keys: objects.LabelKeys, tagging: Tagging
+) -> bool:
     """Whether more is now said of an object held already: it came another way too, or people classified it anew.
 
     Every way an object came by counts: the originators of both, an audience no wider than either. So what a partner
     gives stays under its terms even where this party held the same bytes before and had given them to nobody.
     """
     before = objects.read_label(transaction, same.own_label)
-    after = restate(before, label)
+    plain = restate(tagging.take_off(transaction, same.pk, before), label)
+    tagging.note(same.id, same.pk, plain)
+    after = tagging.put(same.id, plain)
     if after == before:
         return False
     objects.set_own_label(transaction, same.pk, keys.find(after))

@@ -17,7 +17,9 @@ from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId, format_i
 from comity.letters.bodies import LetterKind
 from comity.letters.consent import ConsentGrant
 from comity.letters.letter import parse_letter, verify_kept_letter
+from comity.letters.request import RequestWithdrawal
 from comity.node.lineage import read_chain
+from comity.node.retractionaudit import RetractionAudit
 from comity.release.contents import parse_disclosure, parse_listing
 from comity.release.disclosure import DisclosedObject, EntryType
 from comity.replayed import ReplayedEntry
@@ -55,6 +57,7 @@ class LetterAudit:
         self._transaction = transaction
         self._kept = {kept.digest: kept for kept in letters.iterate_letters(transaction)}
         self._chains: dict[PartyId, list[Manifest]] = {}
+        self._retractions = RetractionAudit(transaction)
         self._logged = set[str]()
         self._recalled = dict[str, set[str]]()
         self._asked = dict[str, list[_Asked]]()
@@ -63,12 +66,13 @@ class LetterAudit:
     def judge(self, entry: ReplayedEntry) -> Iterator[str]:
         """What is wrong with the entry; the entries before it must have been judged. What was purged is not judged."""
         if entry.content is None:
+            self._retractions.note_purged(entry)
             return
         match entry.leaf.type:
             case EntryType.LETTER:
                 yield from self._judge_letter(entry, entry.content)
             case EntryType.RECALL:
-                yield from self._note_recall(entry.content)
+                yield from self._note_recall(entry, entry.content)
             case EntryType.CONSENT:
                 yield from self._note_consent(entry.content)
             case EntryType.DISCLOSURE if self._recalled or self._consents or self._asked:
@@ -86,6 +90,7 @@ class LetterAudit:
         for digest, kept in self._kept.items():
             if digest not in self._logged:
                 yield f"the letter {digest[:12]} {'to' if kept.sent else 'from'} {kept.party} is in no entry of the log"
+        yield from self._retractions.finish()
 
     def _judge_letter(self, entry: ReplayedEntry, content: bytes) -> Iterator[str]:
         match parse_signed_json(content):
@@ -131,9 +136,14 @@ class LetterAudit:
         says = (letter.to if kept.sent else letter.sender, letter.kind.value, letter.agreement, letter.terms)
         if says != (kept.party, kept.kind, kept.agreement, kept.terms):
             return "it is filed under something that it does not say"
+        if isinstance(letter.body, RequestWithdrawal):
+            asked = self._kept.get(letter.body.request)
+            filed = None if asked is None else (asked.sent, asked.party, asked.kind, asked.agreement)
+            if filed != (kept.sent, kept.party, LetterKind.REQUEST, kept.agreement):
+                return "it takes back what its sender has not asked under that agreement"
         return None
 
-    def _note_recall(self, content: bytes) -> Iterator[str]:
+    def _note_recall(self, entry: ReplayedEntry, content: bytes) -> Iterator[str]:
         match parse_signed_json(content):
             case {"format": "comity-recall/1", "change": "withdraw" | "correct", "objects": list(listed)}:
                 for item in listed:
@@ -144,6 +154,10 @@ class LetterAudit:
                             yield "the content of this recall names something that is no version of an object"
             case {"format": "comity-recall/1", "change": "keep"}:
                 return
+            case {"format": "comity-retraction/1", "retraction": str(named), "objects": list(listed)}:
+                yield from self._retractions.judge(Digest(named), entry)
+                for name, version in _read_named(listed):
+                    self._recalled.setdefault(name, set()).add(version)
             case _:
                 yield "the content of this recall is not of the format that this version knows"
 

@@ -3,7 +3,7 @@
 
 One poll is one transaction, or shares one with others. In it, in this order:
 
- 0. grants of consent whose time has passed end (`node.grants`);
+ 0. grants of consent whose time has passed end (`node.grants`), and so do threat assessments (`node.tagging`);
  1. the channel is found among those of the party that asks; what is not for it does not exist;
  2. the gate is asked: state by the events on record and the clock, recognition by this node's own policy;
  3. the feed catches up: what the terms now admit gets its release time, as far as the page needs it where much waits;
@@ -36,6 +36,7 @@ from comity.node.node import Act, Node
 from comity.node.pages import Filled, Released
 from comity.node.parties import read_node_key
 from comity.node.standing import Collection
+from comity.node.tagging import lapse
 from comity.release.clauses import Condition, read_sql
 from comity.release.decision import Decision, Redact, Release, Withhold, decide
 from comity.release.disclosure import Answer, EntryType, format_disclosure, format_listing
@@ -127,6 +128,7 @@ def poll_together(
     """
     with node.act(keeps_head=False) as act:
         end_run_out(act, node.party)
+        lapse(act.transaction, now=act.now)
         # In this transaction nothing changes but a feed that catches up: what is open for one is open for the next.
         opened = dict[tuple[PartyId, str], _Opened | None]()
         pages = list[Page | None]()

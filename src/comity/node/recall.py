@@ -26,11 +26,12 @@ from comity.node.letters import find_letter
 from comity.node.node import Act, Node
 from comity.node.people import Actor, Approved, Waiting, approve, normalise_text
 from comity.node.recalled import settle
+from comity.node.retraction import Retraction, find_retraction, settle_retractions_of
 from comity.node.withdrawal import find_given, stop, tell
 from comity.release.disclosure import DisclosedObject, EntryType
 from comity.release.letters import format_recall
 from comity.stix.markings import TLP_IDS
-from comity.store import Transaction, deletions, letters, objects, recalls
+from comity.store import Transaction, deletions, letters, objects, recalls, retractions
 from comity.store.letters import LetterState, StoredLetter
 from comity.store.objects import StoredObject
 from comity.store.recalls import Hold, Recalled
@@ -41,10 +42,12 @@ __all__ = [
     "Recalled",
     "Recalling",
     "StoredLetter",
+    "TakenBack",
     "Told",
     "keep_recalled",
     "list_recalls",
     "list_recalls_of",
+    "list_taken_back",
     "recall",
     "recall_revoked",
     "show_recall",
@@ -88,6 +91,14 @@ class Told:
     stored: StoredLetter
     results: tuple[Result, ...]
     answers: tuple[StoredLetter, ...]
+    caused: tuple[StoredLetter, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakenBack:
+    """What a partner took back over TAXII, and the letters that were sent because of it (`node.retraction`)."""
+
+    retraction: Retraction
     caused: tuple[StoredLetter, ...]
 
 
@@ -180,6 +191,7 @@ def keep_recalled(node: Node, prefix: str, *, reason: str, by: Actor) -> KeptRec
         ]
         for stored in waiting:
             settle(node, act, stored.letter.digest)
+        settle_retractions_of(act, item.id)
     return KeptRecalled(hold=hold, told=len(waiting), givers=tuple(sorted({stored.party for stored in waiting})))
 
 
@@ -189,6 +201,12 @@ def list_recalls(node: Node, *, limit: int) -> tuple[list[Told], list[Told]]:
         sent = letters.list_letters(transaction, LetterKind.RECALL, sent=True, limit=limit)
         received = letters.list_letters(transaction, LetterKind.RECALL, sent=False, limit=limit)
         return [_read_told(transaction, item) for item in sent], [_read_told(transaction, item) for item in received]
+
+
+def list_taken_back(node: Node, *, limit: int) -> list[TakenBack]:
+    """What partners took back over TAXII of what they had written, or tried to, the last of it first."""
+    with node.store.read() as transaction:
+        return [_read_taken_back(transaction, item) for item in retractions.list_retractions(transaction, limit=limit)]
 
 
 def list_recalls_of(node: Node, item: ObjectId) -> tuple[tuple[Recalled, ...], tuple[Told, ...]]:
@@ -202,13 +220,18 @@ def list_recalls_of(node: Node, item: ObjectId) -> tuple[tuple[Recalled, ...], t
         return tuple(recalls.read_recalled(transaction, [item]).get(item, ())), tuple(found)
 
 
-def show_recall(node: Node, prefix: str) -> Told:
-    """The letter of recall whose name begins with `prefix`.
+def show_recall(node: Node, prefix: str) -> Told | TakenBack:
+    """The letter of recall, or what was taken back over TAXII, whose name begins with `prefix`.
 
     Raises:
         NotFoundError, MalformedRequest: there is none, or several.
     """
     with node.store.read() as transaction:
+        retraction = find_retraction(transaction, prefix)
+        if retraction is not None:
+            if letters.find_letters(transaction, prefix.lower(), limit=1):
+                raise MalformedRequest(f"{prefix!r} fits a letter and a retraction; give more characters")
+            return _read_taken_back(transaction, retraction)
         stored = find_letter(transaction, prefix)
         if stored.letter.kind is not LetterKind.RECALL:
             raise NotFoundError(f"the letter {prefix!r} is no recall but of the kind {stored.letter.kind}")
@@ -336,3 +359,7 @@ def _read_told(transaction: Transaction, stored: StoredLetter) -> Told:
         answers=tuple(letters.list_answers(transaction, digest)),
         caused=tuple(letters.list_caused(transaction, digest)),
     )
+
+
+def _read_taken_back(transaction: Transaction, item: Retraction) -> TakenBack:
+    return TakenBack(retraction=item, caused=tuple(letters.list_caused(transaction, item.name)))

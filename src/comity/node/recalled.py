@@ -24,17 +24,16 @@ struck out.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from comity.agreement.terms import Terms, parse_terms
 from comity.errors import CorruptionError, NotFoundError
 from comity.ids import Digest, Instant, ObjectId
 from comity.letters.bodies import LetterKind
 from comity.letters.letter import About, Draft, Letter
-from comity.letters.recall import Change, Outcome, Recall, RecallAcknowledgement, Result, Stage
+from comity.letters.recall import Outcome, Recall, RecallAcknowledgement, Result, Stage
 from comity.node.letters import send_letter
 from comity.node.node import Act, Node
 from comity.node.retention import delete_versions
 from comity.node.standing import Dossier
-from comity.node.withdrawal import find_given, stop, tell
+from comity.node.withdrawal import DECISION_TIME, PASSED_ON, Demand, find_given, judge_stopped, stop, tell
 from comity.stix.markings import TLP_IDS
 from comity.store import Transaction, agreements, arrivals, deletions, letters, objects, recalls
 from comity.store.deletions import Tombstone
@@ -51,15 +50,6 @@ __all__ = [
     "take_acknowledgement",
     "take_recall",
 ]
-
-DECISION_TIME = 14 * 86_400 * 1_000_000
-"""For people to decide on, where the terms say nothing of how soon a recall is to be answered."""
-
-_PASSED_ON = {
-    Change.WITHDRAW: "withdrawn by whoever it came from",
-    Change.CORRECT: "corrected by whoever it came from",
-}
-"""The words of a recall that is passed on: those of the one that came say who they are of."""
 
 
 @dataclass(slots=True)
@@ -92,7 +82,7 @@ def take_recall(node: Node, act: Act, letter: Letter, body: Recall, dossier: Dos
         wanted: dict[ObjectId, set[Instant]] = {}
         for item in fresh:
             wanted.setdefault(item.id, set()).add(item.version_at)
-        onward = Recall(change=body.change, reason=_PASSED_ON[body.change], newer=body.newer)
+        onward = Recall(change=body.change, reason=PASSED_ON[body.change], newer=body.newer)
         tell(node, act, find_given(transaction, wanted), onward, because=letter.digest)
     refused = matched.foreign and all(result.outcome is Outcome.ABSENT for result in matched.results)
     if refused:
@@ -202,29 +192,10 @@ def _judge(
     transaction: Transaction, stored: StoredLetter, about: About, *, now: Instant
 ) -> tuple[Result, Sequence[StoredObject]]:
     """What becomes now of a version that was stopped, and what is to be deleted for that."""
-    versions = objects.read_versions_of(transaction, [about.id])
-    version = next((item for item in versions if item.digest == about.digest), None)
-    if version is None:
-        return Result(outcome=Outcome.DELETED), ()
-    hold = recalls.read_holds(transaction, [about.id]).get(about.id)
-    if hold is not None:
-        return Result(outcome=Outcome.KEPT, reason=hold.reason), ()
     body = stored.letter.body
-    if isinstance(body, Recall) and body.change is Change.CORRECT:
-        if any(item.version_at > version.version_at for item in versions):
-            return Result(outcome=Outcome.REPLACED), (version,)
-    elif _read_terms(transaction, stored.letter.terms).retention is None:
-        return Result(outcome=Outcome.DELETED), (version,)
-    if now >= find_deadline(stored):
-        return Result(outcome=Outcome.DELETED), (version,)
-    return Result(outcome=Outcome.STOPPED), ()
-
-
-def _read_terms(transaction: Transaction, digest: Digest) -> Terms:
-    document = agreements.read_terms(transaction, digest)
-    if document is None:
-        raise CorruptionError("the terms of a letter are missing from the store; restore a backup")
-    return parse_terms(document)
+    assert isinstance(body, Recall)  # noqa: S101 (whoever asks has read that it is one)
+    demand = Demand(change=body.change, terms=stored.letter.terms, due_at=find_deadline(stored))
+    return judge_stopped(transaction, about.id, about.digest, demand, now=now)
 
 
 def _match(act: Act, letter: Letter, body: Recall, texts: set[Digest]) -> _Matched:

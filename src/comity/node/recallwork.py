@@ -13,11 +13,13 @@ from comity.ids import Digest, Instant
 from comity.letters.bodies import LetterKind
 from comity.letters.recall import Stage
 from comity.node.recalled import find_deadline
-from comity.store import Transaction, letters
+from comity.store import Transaction, letters, retractions
 from comity.store.letters import LetterState, StoredLetter
+from comity.store.retractions import Retraction
 
 __all__ = ["list_recall_work"]
 
+_DECIDE = "keep it, with a reason, or delete it: recall keep, retention delete; what nobody keeps is deleted"
 _REFUSED_SHOWN = 30 * 86_400 * 1_000_000
 
 
@@ -32,10 +34,12 @@ def list_recall_work(transaction: Transaction, texts: Mapping[Digest, Terms], *,
             stored,
             texts,
             WorkKind.RECALL_TO_DECIDE,
-            act="keep it, with a reason, or delete it: recall keep, retention delete; what nobody keeps is deleted",
+            act=_DECIDE,
             why=f"{stored.party} has recalled {_name(stored)}",
             due=find_deadline(stored),
         )
+    for item in retractions.list_waiting(transaction):
+        yield _make_retracted(item, texts)
     for stored in letters.list_letters(transaction, LetterKind.RECALL, sent=False, states={LetterState.REFUSED}):
         if stored.recorded_at > now - _REFUSED_SHOWN:
             yield _make(
@@ -57,6 +61,21 @@ def _make_sent(stored: StoredLetter, texts: Mapping[Digest, Terms]) -> WorkItem:
         why = f"{stored.party} has settled {_name(stored)}, and not everybody to whom it had passed it on has"
     act = f"see that its node answers, or ask {stored.party}: recall show {stored.letter.digest[:12]}"
     return _make(stored, texts, WorkKind.RECALL_UNACKNOWLEDGED, act=act, why=why, due=stored.due_at)
+
+
+def _make_retracted(item: Retraction, texts: Mapping[Digest, Terms]) -> WorkItem:
+    terms = texts.get(item.terms)
+    return WorkItem(
+        kind=WorkKind.RECALL_TO_DECIDE,
+        act=_DECIDE,
+        why=f"{item.giver} has taken back {item.object}, which it had written here",
+        since=item.at,
+        due=item.due_at,
+        agreement=item.agreement,
+        title=None if terms is None else terms.title,
+        party=item.giver,
+        count=len(item.versions),
+    )
 
 
 def _make(

@@ -8,25 +8,27 @@ from dataclasses import dataclass
 from functools import partial
 
 from comity.agreement.channels import Channel
-from comity.errors import ConflictError
+from comity.errors import ConflictError, MalformedError
 from comity.ids import Digest, Instant, PartyId
 from comity.node.accept import note_unkept
+from comity.node.allowance import note_used
 from comity.node.delivery import RefusedPage, keep_shown
 from comity.node.ingest import Intake, join_intakes, read_in_steps, take_part
 from comity.node.node import Act, Node
-from comity.node.parts import Parts
+from comity.node.parts import Parts, ReadBundle
 from comity.node.standing import find_places
-from comity.node.steps import finish
+from comity.node.steps import Steps, finish
+from comity.release.contents import Listing, list_whole
 from comity.release.delivery import Shown, verify_objects, verify_page
 from comity.release.receipt import format_receipt
 from comity.release.receiving import find_outside, find_restrictions
 from comity.stix.labels import make_tags
-from comity.stix.objects import BundleReading
+from comity.stix.objects import MAX_BUNDLE_OBJECTS, BundleReading
 from comity.store import pulls, receipts
 from comity.store.changes import read_changes
 from comity.store.objects import Holding
 
-__all__ = ["Received", "receive_page", "receive_shown"]
+__all__ = ["ReadPage", "Received", "read_page", "receive_in_steps", "receive_page", "receive_shown"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +42,31 @@ class Received:
     added_after: Instant | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadPage:
+    """A page as it came, read; nothing of it is kept, nor shown to be what its giver disclosed.
+
+    `read` is what is wrong with it where it is no page at all. `listing` is what lists it where every object of it is
+    good and comes once.
+    """
+
+    data: bytes
+    read: ReadBundle | MalformedError
+    listing: Listing | None
+
+
+def read_page(data: bytes, *, most: int = MAX_BUNDLE_OBJECTS) -> Steps[ReadPage]:
+    """The page, read in steps; over `most` objects are no page."""
+    try:
+        reading = BundleReading(data, most=most)
+        read = yield from read_in_steps(reading)
+    except MalformedError as error:
+        return ReadPage(data=data, read=error, listing=None)
+    good = read.checked.good
+    whole = len(good) == reading.count
+    return ReadPage(data=data, read=read, listing=list_whole(item for item, _ in good) if whole else None)
+
+
 def receive_shown(node: Node, data: bytes, received: Received, shown: Shown) -> Intake:
     """`receive_page` of a page that the giver's receipt shows to be the one it disclosed; the receipt is kept with it.
 
@@ -48,22 +75,40 @@ def receive_shown(node: Node, data: bytes, received: Received, shown: Shown) -> 
         ConflictError: something else of this giver was taken in meanwhile, or this party or another has stopped since
             the page was asked for; nothing was kept.
     """
-    verify_page(shown.verified, data, terms=received.terms, channel=received.channel.id)
-    return receive_page(node, data, received, shown=shown)
+    return finish(receive_in_steps(node, finish(read_page(data)), received, shown))
 
 
-def receive_page(node: Node, data: bytes, received: Received, *, shown: Shown | None = None) -> Intake:
+def receive_page(node: Node, data: bytes, received: Received) -> Intake:
     """A partner's objects, taken in under its terms, and the place in its feed, in one transaction.
 
     The terms restrict what may become of them here (`release.receiving`). What shows by itself that they did not let it
     come is not kept, and the rest of the page is; what only its giver's people know of an object is not checked here,
-    and the giver's log shows it. Without `shown` nothing is asked of the giver: what comes over the network comes by
-    `receive_shown`.
+    and the giver's log shows it. Nothing is asked of the giver here: what comes over the network comes by
+    `receive_in_steps`, with a receipt.
     """
-    read = finish(read_in_steps(BundleReading(data)))
+    return finish(receive_in_steps(node, finish(read_page(data)), received, None))
+
+
+def receive_in_steps(node: Node, page: ReadPage, received: Received, shown: Shown | None) -> Steps[Intake]:
+    """`receive_shown`, or without a receipt `receive_page`, of a page that was read; one act is the last step.
+
+    Raises: as they do.
+    """
+    if shown is not None:
+        terms, channel = received.terms, received.channel.id
+        verify_page(shown.verified, page.data, terms=terms, channel=channel, listing=page.listing)
+    read = page.read
+    if isinstance(read, MalformedError):
+        raise read
     checked = read.checked
     if shown is not None:
         verify_objects(shown.verified, [item for item, _ in checked.good], checked.places)
+    yield
+    return _take(node, read, received, shown, size=len(page.data))
+
+
+def _take(node: Node, read: ReadBundle, received: Received, shown: Shown | None, *, size: int) -> Intake:
+    checked = read.checked
     parts = Parts(read, most=None)
     restrictions = find_restrictions(received.channel, giver=received.giver, receiver=node.party)
     outside = partial(find_outside, channel=received.channel, giver=received.giver, receiver=node.party)
@@ -77,6 +122,8 @@ def receive_page(node: Node, data: bytes, received: Received, *, shown: Shown | 
         note_unkept(act, checked, intake, giver=received.giver, terms=received.terms, channel=received.channel.id)
         if shown is not None and intake.outside:
             _keep_outside(act, received, shown, intake)
+        new = len(checked.good) - intake.known - len(intake.bad)
+        note_used(act, received.giver, size=size, objects=new)
         if received.added_after is not None:
             pulls.set_position(act.transaction, received.giver, received.collection, received.added_after, now=act.now)
     return join_intakes([intake], read.checked.bad)

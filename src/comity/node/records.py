@@ -57,7 +57,8 @@ class StoredRecords:
     def find_agreement(self, terms: Digest) -> Agreement | None:
         """As `comity.replayed.Records`."""
         if terms not in self._by_terms:
-            self._by_terms[terms] = agreements.find_agreement_of(self._transaction, terms)
+            known = agreements.find_agreement_of(self._transaction, terms)
+            self._by_terms[terms] = known or agreements.find_agreement_told(self._transaction, terms)
         found = self._by_terms[terms]
         if found is None:
             return None

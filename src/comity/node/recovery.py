@@ -37,16 +37,19 @@ from comity.keys import Keyring
 from comity.node.clock import draw_bytes
 from comity.node.heads import read_newest, split_heads, verify_newest, write_head
 from comity.node.journal import read_own_chain, verify_store
-from comity.node.node import Node
+from comity.node.kept import stop_cosigning
+from comity.node.node import Act, Node
 from comity.node.people import Actor, Approved, Waiting, approve, identify, list_people
 from comity.node.retention import check_texts
+from comity.node.standing import list_dossiers
 from comity.node.succession import list_successions, publish_succession
 from comity.release.disclosure import EntryType
+from comity.release.logs import derive_origin
 from comity.release.recovery import Asked, EndedLog, Recovery, Succession, format_recovery
 from comity.signing import Role
-from comity.store import SqliteStore, Transaction, log, logs
+from comity.store import SqliteStore, Transaction, log, logs, parties
 from comity.tlog.note import Checkpoint, parse_checkpoint, parse_note, verify_note
-from comity.tlog.origin import TOKEN_BYTES, first_origin, is_origin, name_origin, next_origin
+from comity.tlog.origin import TOKEN_BYTES, first_origin, house_origin, is_origin, name_origin
 
 __all__ = ["Asking", "Recovered", "recover_folder"]
 
@@ -58,7 +61,8 @@ class Recovered:
     """The house's log goes on as `recovery.origin` from its entry `position` on; `ended` others do not go on.
 
     `entry` is the position of the recovery among the entries of all logs, of which `lost` are known to be missing.
-    `asked` is what witnesses said of how many entries they had cosigned.
+    `asked` is what witnesses said of how many entries they had cosigned. With `stopped` this node cosigns nothing for
+    others until its witness key is another one.
     `statement` is what partners are told, signed; it was queued for `told`.
     """
 
@@ -67,6 +71,7 @@ class Recovered:
     entry: int
     lost: int
     ended: int
+    stopped: bool
     statement: bytes
     told: tuple[PartyId, ...]
     asked: tuple[Asked, ...]
@@ -231,14 +236,17 @@ def _recover(
             approvals = authorised.approvals
         position = log.read_size(act.transaction)
         recovery = Recovery(
-            origin=next_origin(node.party, act.draw(TOKEN_BYTES)),
+            origin=house_origin(node.party, act.draw(TOKEN_BYTES)),
             previous=previous,
             known=known.note,
             others=tuple(item.note for item in others),
         )
-        ended = _find_ended(node, act.transaction)
+        ended = _find_ended(node, act, house=recovery.origin)
+        closed = sum(each.closed_at is None for each in logs.list_logs(act.transaction))
         lost = _count_lost(node, act.transaction, [known, *others], asked)
         node.rename_log(act, recovery.origin)
+        # What it has cosigned for others since the backup is no entry of its log: nobody can tell it here.
+        stopped = stop_cosigning(node, act.transaction)
         entry = act.position
         content = format_recovery(recovery, reason=reason, approvals=approvals, witnesses=asked)
         act.record(EntryType.RECOVERY, content, terms=None, recipient=None, count=1)
@@ -254,7 +262,8 @@ def _recover(
         position=position,
         entry=entry,
         lost=lost,
-        ended=sum(map(len, ended.values())),
+        ended=closed,
+        stopped=stopped,
         asked=tuple(asked),
         statement=statement,
         told=told,
@@ -262,13 +271,38 @@ def _recover(
     )
 
 
-def _find_ended(node: Node, transaction: Transaction) -> dict[PartyId, list[EndedLog]]:
-    """The logs that get no more entries, by whom they are of."""
+def _find_ended(node: Node, act: Act, *, house: str) -> dict[PartyId, list[EndedLog]]:
+    """The logs that get no more entries, by whom they are of, each with the one that follows it under `house`.
+
+    Among them are those that nothing is in as far as this store has it: whoever was given something since it was backed
+    up knows the log of it by the name that follows from these.
+    """
+    transaction, now = act.transaction, act.now
+    there = logs.list_logs(transaction)
+    open_now = {(each.agreement, each.recipient): each for each in there if each.closed_at is None}
+    pairs = {(each.agreement, each.recipient) for each in there}
+    for dossier in list_dossiers(node, transaction):
+        if dossier.standing(now=now).current is not None:
+            pairs |= {(dossier.id, party) for party in dossier.parties()}
+    known = {each.id for each in parties.list_parties(transaction)} - {node.party}
+    key = parties.read_node_key(transaction)
     ended: dict[PartyId, list[EndedLog]] = {}
-    for each in logs.list_logs(transaction):
-        if each.closed_at is None:
-            size = log.read_size(transaction, each.number)
-            ended.setdefault(each.recipient, []).append(EndedLog(origin=name_origin(node.party, each.token), size=size))
+    for agreement, recipient in sorted(pairs):
+        if recipient not in known:
+            continue
+        before, after = (
+            derive_origin(key, party=node.party, house=name, agreement=agreement, recipient=recipient)
+            for name in (node.origin, house)
+        )
+        held = open_now.get((agreement, recipient))
+        ended.setdefault(recipient, []).append(
+            EndedLog(
+                origin=before if held is None else name_origin(node.party, held.token),
+                size=0 if held is None else log.read_size(transaction, held.number),
+                agreement=agreement,
+                next=after,
+            )
+        )
     return ended
 
 

@@ -6,7 +6,7 @@ whose label really changes take a new place in the order of commit.
 """
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from comity.ids import Instant, ObjectId
 from comity.stix.labels import Label
@@ -14,7 +14,7 @@ from comity.stix.references import Version, settle_labels
 from comity.store import Transaction, deletions, objects
 from comity.store.objects import NewObject, StoredObject
 
-__all__ = ["relabel"]
+__all__ = ["foresee", "relabel"]
 
 
 def relabel(
@@ -34,6 +34,20 @@ def relabel(
     now = [(item.pk, item.label, keys.find(settled[item.pk])) for item in stored]
     objects.set_labels(transaction, [(pk, label) for pk, before, label in now if label != before])
     return {item.pk: keys.find(settled[item.pk]) for item in added}
+
+
+def foresee(transaction: Transaction, restated: Mapping[int, Label]) -> dict[int, Label]:
+    """The labels that would count if versions had these own labels, by key, where they are others; nothing is changed.
+
+    It is what `relabel` would come to, of the same objects.
+    """
+    ids = {item.id for item in objects.read_objects(transaction, restated.keys())}
+    if not ids:
+        return {}
+    stored = objects.read_versions_of(transaction, _find_affected(transaction, (), ids))
+    settled = _settle(transaction, (), stored, restated=restated)
+    known = objects.read_labels(transaction, {item.label for item in stored})
+    return {item.pk: settled[item.pk] for item in stored if settled[item.pk] != known[item.label]}
 
 
 def _find_affected(
@@ -86,8 +100,18 @@ def _read_references(
     return held | {item.pk: item.item.references for item in added}
 
 
-def _settle(transaction: Transaction, added: Sequence[NewObject], stored: Sequence[StoredObject]) -> dict[int, Label]:
-    """The label that counts for each version, from what each refers to and the labels of what lies outside of them."""
+def _settle(
+    transaction: Transaction,
+    added: Sequence[NewObject],
+    stored: Sequence[StoredObject],
+    *,
+    restated: Mapping[int, Label] | None = None,
+) -> dict[int, Label]:
+    """The label that counts for each version, from what each refers to and the labels of what lies outside of them.
+
+    Those of `restated` count as if they had these own labels.
+    """
+    said = restated or {}
     plain = _find_plain(transaction, added)
     bound = [item for item in added if item.id not in plain]
     versions: list[StoredObject | NewObject] = [*stored, *bound]
@@ -104,7 +128,7 @@ def _settle(transaction: Transaction, added: Sequence[NewObject], stored: Sequen
             key=item.pk,
             id=item.id,
             type=item.type,
-            own=known[item.own_label],
+            own=said[item.pk] if item.pk in said else known[item.own_label],
             references=references.get(item.pk, frozenset()),
             newest=item.current,
             outlived=bool(deleted) and deleted.get(item.id, inside[item.id]) > inside[item.id],

@@ -326,15 +326,14 @@ def _can_decide(judgement: Judgement) -> bool:
             return False
 
 
-def _find_terms(act: Act, item: StoredObject) -> Digest | None:
-    """The terms it was received under, also where this party held it as its own before; None where nobody gave it."""
-    came = arrivals.read_arrivals(act.transaction, [item.pk]).get(item.pk, [])
-    return item.received_under or next((arrival.terms for arrival in came), None)
-
-
 def _delete(act: Act, item: StoredObject, *, judged: Delete | None, reason: str | None, by: str | None) -> Tombstone:
     """One version out of the store, its tombstone in, and its purge on record. Labels follow: see the callers."""
-    terms = _find_terms(act, item) if judged is None else judged.rule.terms
+    came = arrivals.read_arrivals(act.transaction, [item.pk]).get(item.pk, [])
+    if judged is None:
+        # The terms it was received under, also where this party held it as its own before; None where nobody gave it.
+        terms = item.received_under or next((arrival.terms for arrival in came), None)
+    else:
+        terms = judged.rule.terms
     stone = Tombstone(
         id=item.id,
         version_at=item.version_at,
@@ -346,6 +345,7 @@ def _delete(act: Act, item: StoredObject, *, judged: Delete | None, reason: str 
         by=by,
         reason=reason,
         deleted_at=act.now,
+        receipt=next((way.receipt for way in came if (way.giver, way.terms) == (item.originator, terms)), None),
     )
     deletions.delete_object(act.transaction, item, stone)
     content = format_purge(

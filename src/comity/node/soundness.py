@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
 from comity.agreement.terms import parse_terms
@@ -26,6 +27,7 @@ from comity.keys import Keyring
 from comity.letters.letter import parse_letter, verify_kept_letter
 from comity.node.clock import read_clock
 from comity.node.journal import verify_folder
+from comity.node.kept import find_unsound
 from comity.release.disclosure import parse_leaf
 from comity.release.recovery import SUCCESSION_TYPE, parse_succession
 from comity.signing import (
@@ -127,6 +129,7 @@ def examine_folder(folder: Path, progress: Progress = lambda _check, _done, _of:
             examined.contents,
             examined.signatures,
             examined.end_of_log,
+            partial(examined.witnessed, folder),
         ):
             try:
                 found += step()
@@ -343,6 +346,14 @@ class _Examined:
             )
             for position in ahead
         ]
+
+    def witnessed(self, folder: Path) -> list[Finding]:
+        """What this node has cosigned, as it keeps it beside the store."""
+        with self._store.read() as transaction:
+            return [
+                Finding(grade=Grade.NOTICE, check=Check.FILES, where=where, what=what, do=do)
+                for where, what, do in find_unsound(transaction, folder)
+            ]
 
     def log(self, folder: Path) -> list[Finding]:
         """The whole log, and the checkpoint kept outside the store (`node.journal`)."""

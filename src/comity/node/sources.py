@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shell: sources, which are TAXII 2.1 servers that are no nodes; and what becomes of a page that one gave.
+"""Shell: sources, TAXII 2.1 servers that are no nodes and feeds of MISP; and what becomes of a page that one gave.
 
 Nobody signed anything with a source, so this party says by itself what it may do with what comes: terms of receipt
 (`agreement.receiving`), put on record by two people. Without such a record nothing is asked for. What the record does
@@ -12,6 +12,7 @@ A page, what it withheld and the place in the collection are one act: a crash le
 import os
 import stat
 from base64 import b64encode
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
@@ -20,8 +21,11 @@ from comity.agreement.receiving import ReceiptTerms, convert_receipt_terms, pars
 from comity.agreement.recognition import Refusal
 from comity.canonical import Json, parse_signed_json, sha256_digest
 from comity.errors import ConfigError, ConflictError, MalformedRequest, NotFoundError
-from comity.ids import Instant, parse_party_id
-from comity.node.follow import Followed
+from comity.ids import Instant, ObjectId, parse_party_id
+from comity.intake.records import Unread
+from comity.node.allowance import note_used
+from comity.node.audiences import NO_AUDIENCES, Audiences
+from comity.node.follow import Followed, Progress
 from comity.node.ingest import Intake, join_intakes, read_in_steps, take_part
 from comity.node.node import Act, Node
 from comity.node.parts import Parts, ReadBundle
@@ -31,13 +35,17 @@ from comity.release.disclosure import EntryType, format_source_content
 from comity.release.receiving import find_unfit, restrict_received
 from comity.stix.labels import make_tags
 from comity.stix.markings import read_markings
-from comity.stix.objects import BundleReading, find_statements
-from comity.store import Transaction, objects, parties, pulls, sources
+from comity.stix.objects import BadObject, BundleReading, find_statements
+from comity.store import Transaction, objects, parties, pulls, sources, statuses
 from comity.store.objects import Holding
-from comity.store.sources import StoredSource, WithheldThere
+from comity.store.sources import MISP, TAXII, StoredSource, WithheldThere
+from comity.store.statuses import Unkept
 
 __all__ = [
+    "MISP",
     "SCHEMES",
+    "TAXII",
+    "Event",
     "Source",
     "StoredSource",
     "WithheldThere",
@@ -48,7 +56,10 @@ __all__ = [
     "list_sources",
     "list_withheld",
     "name_source",
+    "note_unread",
     "read_authorization",
+    "read_due_events",
+    "read_progress",
     "receive_from_source",
 ]
 
@@ -56,6 +67,9 @@ SCHEMES = ("basic", "bearer")
 _MAX_SOURCES = 256
 _MAX_CREDENTIAL = 4_096
 _MAX_SHOWN = 300
+_MOST_BAD = 1_000
+"""Bad objects of a source that are listed one by one; beyond that they are counted."""
+
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -65,6 +79,14 @@ class Source:
 
     stored: StoredSource
     terms: ReceiptTerms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """An event that a feed of MISP lists: its UUID, and its time in seconds since 1970."""
+
+    uuid: str
+    at: int
 
 
 def add_source(node: Node, wanted: StoredSource, toml: bytes, *, by: Actor) -> Source | Waiting | Refusal:
@@ -173,10 +195,19 @@ def read_authorization(node: Node, source: StoredSource) -> str | None:
     return f"Basic {b64encode(data).decode()}" if source.scheme == "basic" else f"Bearer {data.decode()}"
 
 
-def receive_from_source(node: Node, source: Source, data: bytes, *, position: Instant | None) -> Intake:
+def receive_from_source(
+    node: Node,
+    source: Source,
+    data: bytes,
+    *,
+    position: Instant | None,
+    event: Event | None = None,
+    audiences: Audiences = NO_AUDIENCES,
+) -> Intake:
     """What became of a page of a source, and its place in the collection, in one act.
 
-    `position` is the `date_added` up to which everything came with it; None where that is not known yet.
+    `position` is the `date_added` up to which everything came with it; None where that is not known yet. Of a feed of
+    MISP a page is one `event`; `audiences` narrow whom the record lets have its objects.
 
     Raises:
         MalformedJson, MalformedObject: the page as a whole; nothing was kept.
@@ -191,15 +222,45 @@ def receive_from_source(node: Node, source: Source, data: bytes, *, position: In
         read, withheld = _withhold(act.transaction, terms, read)
         holding = Holding(originator=terms.originator, received_under=terms.hash, added_at=act.now)
         restrictions = restrict_received(terms, receiver=node.party)
-        intake = take_part(act, Parts(read, most=None), holding=holding, tags=make_tags(), restrictions=restrictions)
+        intake = take_part(
+            act,
+            Parts(read, most=None),
+            holding=holding,
+            tags=make_tags(),
+            restrictions=restrictions,
+            audiences=audiences,
+        )
+        new = len(read.checked.good) - intake.known - len(intake.bad)
+        note_used(act, name_source(stored.name), size=len(data), objects=new)
         if bad := [*read.checked.bad, *intake.bad]:
             withheld["bad"] = len(bad), f"{bad[-1].id or bad[-1].where}: {bad[-1].detail}"[:_MAX_SHOWN]
+            _note_bad(act, source, bad, versions=read.versions)
         sources.add_withheld(act.transaction, stored.name, withheld, now=act.now)
         if intake.added:
             pulls.note_taken(act.transaction, name_source(stored.name), stored.collection, now=act.now)
+        if event is not None:
+            sources.put_event(act.transaction, stored.name, event.uuid, event.at)
         if position is not None:
             sources.set_position(act.transaction, stored.name, position, now=act.now)
     return join_intakes([intake], read.checked.bad)
+
+
+def note_unread(node: Node, source: Source, event: Event, unread: Collection[Unread]) -> None:
+    """Count what could not be read of an event, and what is lost with it, as bad; it is not asked for again."""
+    if unread:
+        *_, last = unread
+        with node.act() as act:
+            shown = f"{event.uuid}{last.place}: {last.reason}"[:_MAX_SHOWN]
+            sources.add_withheld(act.transaction, source.stored.name, {"bad": (len(unread), shown)}, now=act.now)
+            sources.put_event(act.transaction, source.stored.name, event.uuid, event.at)
+
+
+def read_due_events(node: Node, source: Source, listed: Mapping[str, int]) -> list[Event]:
+    """Those that a feed lists which did not come yet, or are later than what came: the oldest first."""
+    with node.store.read() as transaction:
+        taken = sources.read_events(transaction, source.stored.name)
+    due = [Event(uuid=uuid, at=at) for uuid, at in listed.items() if at > taken.get(uuid, -1)]
+    return sorted(due, key=lambda event: (event.at, event.uuid))
 
 
 def _withhold(
@@ -222,6 +283,28 @@ def _withhold(
         places=tuple([bundle.places[index] for index in kept]),
     )
     return replace(read, checked=checked), withheld
+
+
+def _note_bad(act: Act, source: Source, bad: Sequence[BadObject], *, versions: Mapping[int, str]) -> None:
+    """List each bad object once, with why, for this party's people; of a source that has too many the first ones."""
+    terms = source.terms
+    listed = statuses.list_unkept(act.transaction, limit=_MOST_BAD)
+    known = {(item.id, item.version, item.reason) for item in listed if item.giver == terms.originator}
+    for item in bad:
+        name, version = item.id or ObjectId(""), versions.get(item.index, "")
+        reason = f"{item.where}: {item.detail}"[:_MAX_SHOWN] if item.id is None else item.detail[:_MAX_SHOWN]
+        if (name, version, reason) not in known and len(known) < _MOST_BAD:
+            known.add((name, version, reason))
+            entry = Unkept(
+                at=act.now,
+                giver=terms.originator,
+                terms=terms.hash,
+                channel=source.stored.collection,
+                id=name,
+                version=version,
+                reason=reason,
+            )
+            statuses.add_unkept(act.transaction, entry)
 
 
 def _find(transaction: Transaction, name: str) -> StoredSource:
@@ -258,6 +341,7 @@ def _describe(stored: StoredSource) -> dict[str, Json]:
         "name": stored.name,
         "url": stored.url,
         "collection": stored.collection,
+        "kind": stored.kind,
         "record": stored.record,
         "says": parse_signed_json(stored.document),
     }
@@ -274,10 +358,14 @@ def _record(act: Act, stored: StoredSource, decided: Approved, *, followed: bool
     act.record(EntryType.SOURCE, content, terms=None, recipient=None, count=1)
 
 
+def read_progress(node: Node, stored: StoredSource) -> Progress:
+    """How it stands with the source."""
+    with node.store.read() as transaction:
+        return pulls.read_progress(transaction, name_source(stored.name), stored.collection)
+
+
 def _describe_followed(node: Node, source: Source) -> Followed:
     stored = source.stored
-    with node.store.read() as transaction:
-        progress = pulls.read_progress(transaction, name_source(stored.name), stored.collection)
     return Followed(
         giver=name_source(stored.name),
         agreement=stored.record,
@@ -285,6 +373,6 @@ def _describe_followed(node: Node, source: Source) -> Followed:
         channel=stored.collection,
         collection=stored.collection,
         position=stored.position,
-        progress=progress,
+        progress=read_progress(node, stored),
         closed=None,
     )

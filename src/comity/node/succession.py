@@ -2,27 +2,55 @@
 """Shell: that a log goes on under another name: told to partners, and kept of partners.
 
 A statement is signed by the party's manifest keys (DSSE): it says which log speaks for the party from here on, which is
-of the same weight as which keys do. It is queued for whoever was given something, as they hold what the log before
-signed; anybody else is given the file. A repeated statement changes nothing, and none is ever taken back.
+of the same weight as which keys do. It is queued for whoever was given something or can have been, as they hold what
+the log before signed, and for the partners who witness it; anybody else is given the file. A repeated statement changes
+nothing, and none is ever taken back. A log goes on once: that it goes on as two others is what a fork looks like, and
+the second statement is refused and both are kept.
+
+What was seen of a log is not forgotten for it: where the party says to have less left, that is evidence of what it has
+lost, and the rest is held against what was seen of that much.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from comity.canonical import sha256_digest
 from comity.errors import ConflictError, MalformedMessage, VerificationError
 from comity.ids import Digest, Instant, PartyId
+from comity.node.lineage import read_chain
 from comity.node.node import Act, Node
 from comity.node.parties import read_manifests
+from comity.release.delivery import Seen
 from comity.release.receipt import read_place
-from comity.release.recovery import SUCCESSION_TYPE, EndedLog, Succession, format_succession, parse_succession
+from comity.release.recovery import (
+    SUCCESSION_TYPE,
+    EndedLog,
+    Succession,
+    format_contradiction,
+    format_succession,
+    parse_succession,
+)
 from comity.signing import Role, format_signed_document, parse_signed_document, sign_document, verify_signed_document
-from comity.store import Transaction, receipts, successions
+from comity.store import Transaction, parties, receipts, successions, witness
+from comity.store.witness import StoredEvidence
 from comity.tlog.note import parse_checkpoint, parse_note
+from comity.tlog.origin import is_house
 
-__all__ = ["Followed", "is_succession", "list_successions", "publish_succession", "receive_succession"]
+__all__ = [
+    "Followed",
+    "find_next",
+    "find_previous",
+    "is_succession",
+    "list_successions",
+    "publish_succession",
+    "receive_succession",
+]
 
 _MAX_OF_A_PARTY = 100
+
+_log = logging.getLogger("comity.node")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +71,9 @@ def publish_succession(
     """
     envelope = _sign(node, said)
     _keep(act, said, envelope)
-    told = successions.read_given(act.transaction)
+    pinned = {item.id for item in parties.list_parties(act.transaction)} - {node.party}
+    witnesses = {each.party for each in node.settings.witnesses if each.party is not None}
+    told = sorted({*successions.read_given(act.transaction), *ended, *(witnesses & pinned)})
     for party in told:
         own = _sign(node, replace(said, logs=tuple(ended.get(party, ()))))
         successions.put_outbox(act.transaction, party, own, now=act.now)
@@ -68,9 +98,10 @@ def receive_succession(node: Node, envelope: bytes) -> Followed:
     """The statement of a pinned party, verified and on record.
 
     Raises:
-        MalformedMessage: it is none.
+        MalformedMessage: it is none, or what it says to follow is no log of a house.
         VerificationError: it is not signed by the party that it names, as pinned here.
-        ConflictError: the party has said another log follows the same one, or has said so too often.
+        ConflictError: the party has said another log follows the same one, or another end of it, or has said so too
+            often.
     """
     document = parse_signed_document(envelope)
     if document.payload_type != SUCCESSION_TYPE:
@@ -88,34 +119,119 @@ def receive_succession(node: Node, envelope: bytes) -> Followed:
         known = successions.list_successions(act.transaction, said.party)
         if len(known) >= _MAX_OF_A_PARTY and envelope not in known:
             raise ConflictError(f"{said.party} has said {_MAX_OF_A_PARTY} times that another log follows")
-        new = _keep(act, said, envelope)
-        # Of one recovery there can be two statements: one for everybody, and one for this party with its logs.
-        ended = {each.origin: each.size for each in said.logs}
-        if new:
-            ended[said.recovery.previous] = said.position
-        if ended:
-            first = _find_first_lost(act.transaction, said.party, ended)
-            receipts.set_aside(act.transaction, said.party, said.recovery.previous, first=first)
-            receipts.end_logs(act.transaction, said.party, ended)
-        return Followed(succession=said, digest=sha256_digest(envelope), new=new)
+        contradicted = _find_contradicted(act.transaction, said, known)
+        new = False
+        if contradicted is None:
+            new = _keep(act, said, envelope)
+            # Of one recovery there can be two statements: one for everybody, and one for this party with its logs.
+            _end_logs(act, said)
+        else:
+            _keep_contradiction(act, said, contradicted, envelope)
+    if contradicted is not None:
+        raise ConflictError(
+            f"{said.party} has said something else of what follows {said.recovery.previous} before. Both statements"
+            " are kept: it signed two histories, or put one backup back twice; ask its people"
+        )
+    return Followed(succession=said, digest=sha256_digest(envelope), new=new)
 
 
-def _find_first_lost(transaction: Transaction, giver: PartyId, ended: Mapping[str, int]) -> int:
-    """The number of the first disclosure that this party has a receipt for, and its giver's logs have not any more.
+def find_previous(said: Sequence[Succession], origin: str) -> Succession | None:
+    """The statement that the log `origin` follows another, among those of its party."""
+    return next((each for each in said if each.recovery.origin == origin), None)
 
-    Numbers rise with the entries of all logs together. Where none was lost it is the number that comes next.
+
+def find_next(said: Sequence[Succession], previous: str) -> Succession | None:
+    """The statement that another log follows `previous`, among those of its party."""
+    return next((each for each in said if each.recovery.previous == previous), None)
+
+
+def _find_contradicted(transaction: Transaction, said: Succession, known: Sequence[bytes]) -> bytes | None:
+    """The statement on record that this one cannot stand beside; None where it can.
+
+    One that the party said before people pinned it anew binds it no more (`node.pinning`).
+
+    Raises:
+        MalformedMessage: it is a new one, of a log that is not called as one of a house: it could be shown to others as
+            one that begins anew.
     """
-    sequence = (receipts.read_last_receipt(transaction, giver) or 0) + 1
-    while sequence > 1:
-        kept = receipts.read_receipt(transaction, giver, sequence - 1)
-        if kept is None:
-            break
-        proof = read_place(kept.data).proof
-        origin = parse_checkpoint(parse_note(proof.checkpoint).text).origin
-        if proof.index < ended.get(origin, proof.index + 1):
-            break
-        sequence -= 1
-    return sequence
+    for envelope in known:
+        other = parse_succession(parse_signed_document(envelope).payload)
+        if (other.recovery, other.position) == (said.recovery, said.position):
+            return None
+        same = other.recovery.origin == said.recovery.origin or other.recovery.previous == said.recovery.previous
+        if same and _is_of_chain(transaction, envelope, said.party):
+            return envelope
+    if not is_house(said.recovery.origin):
+        raise MalformedMessage(f"{said.recovery.origin} is no name of a house's log", where="/origin")
+    return None
+
+
+def _is_of_chain(transaction: Transaction, envelope: bytes, party: PartyId) -> bool:
+    """Whether a statement is signed by a manifest of the party in the chain that is pinned now."""
+    document = parse_signed_document(envelope)
+    for version in read_chain(transaction, party):
+        with suppress(VerificationError):
+            when = version.manifest.issued_at
+            verify_signed_document(
+                document, version.manifest, role=Role.MANIFEST, payload_type=SUCCESSION_TYPE, now=when
+            )
+            return True
+    return False
+
+
+def _keep_contradiction(act: Act, said: Succession, first: bytes, second: bytes) -> None:
+    """Keep both statements as evidence, whose proof is the party's own signatures."""
+    found = StoredEvidence(
+        pair=sha256_digest(first + b"\n" + second),
+        origin=said.recovery.previous,
+        noted_at=act.now,
+        proved=True,
+        evidence=format_contradiction(first, second, noted_at=act.now),
+    )
+    if witness.add_evidence(act.transaction, found):
+        _log.error(
+            "%s has signed two statements of what follows its log %s: see `comity witness list`, and tell its other"
+            " partners",
+            said.party,
+            said.recovery.previous,
+        )
+
+
+def _end_logs(act: Act, said: Succession) -> None:
+    """Hold what the party's logs show from here on against what was seen of that much of them."""
+    party, transaction = said.party, act.transaction
+    ended = {
+        each.origin: receipts.EndedLog(size=each.size, agreement=each.agreement, next=each.next) for each in said.logs
+    }
+    ended[said.recovery.previous] = receipts.EndedLog(size=said.position, agreement=None, next=None)
+    receipts.end_logs(transaction, party, ended)
+    sizes = receipts.read_ended(transaction, party)
+    for origin, seen in receipts.read_seen(transaction, party).items():
+        held = sizes.get(origin)
+        if held is None or seen.size <= held:
+            continue
+        left = _find_left(transaction, party, origin, held)
+        receipts.lose_head(transaction, party, origin, held=held, left=left, now=act.now)
+        _log.error(
+            "%s has lost the end of its log %s, as it says: of %d entries that it signed for, %d are left. What it has"
+            " signed for is kept",
+            party,
+            origin,
+            seen.size,
+            held,
+        )
+    first = receipts.find_first_lost(transaction, party)
+    receipts.set_aside(transaction, party, said.recovery.previous, first=first)
+
+
+def _find_left(transaction: Transaction, party: PartyId, origin: str, held: int) -> Seen | None:
+    """The greatest head of a log over what is left of it, of those that receipts were proven in."""
+    data = receipts.find_receipt_within(transaction, party, origin, held)
+    if data is None:
+        return None
+    note = read_place(data).proof.checkpoint
+    checkpoint = parse_checkpoint(parse_note(note).text)
+    return Seen(size=checkpoint.size, root=checkpoint.root, checkpoint=note)
 
 
 def list_successions(transaction: Transaction, party: PartyId) -> list[Succession]:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shell: what time brings without anybody acting: confirmations that became possible, recognition that was lost.
 
-What this party has revoked is recalled, and what partners have recalled and nobody decided on by its date is deleted.
+What this party has revoked is recalled, and what partners have recalled, or taken back of what they wrote, and nobody
+decided on by its date is deleted.
 Grants of consent end at their time, also where nobody polls.
 
 What the clock alone decides (a basis or an assurance that ran out, an end of validity) needs no event: every node
@@ -23,7 +24,10 @@ from comity.node.node import Node
 from comity.node.recall import recall_revoked
 from comity.node.recalled import settle_due
 from comity.node.recording import Recorded, draft_event, follow_up, is_confirmation_due, sign_event, summarise
+from comity.node.retraction import settle_retractions_due
+from comity.node.rules import find_unfinished, resume_rules
 from comity.node.standing import Dossier, list_dossiers, read_dossier
+from comity.node.steps import advance
 from comity.release.disclosure import parse_leaf
 from comity.store import logs
 
@@ -41,7 +45,10 @@ def keep_up(node: Node) -> tuple[Recorded, ...]:
     forget_old(node)
     recall_revoked(node)
     settle_due(node)
+    settle_retractions_due(node)
     keep_grants(node)
+    for rules in find_unfinished(node):
+        advance(resume_rules(node, rules))
     _name_heads(node)
     now = node.clock()
     with node.store.read() as transaction:

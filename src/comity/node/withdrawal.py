@@ -14,10 +14,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from comity.agreement.people import Approval
+from comity.agreement.terms import Terms, parse_terms
 from comity.errors import CorruptionError, MalformedError, MalformedObject
 from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId, format_instant, parse_instant
 from comity.letters.letter import MAX_ABOUT, About, Draft, Letter
-from comity.letters.recall import Change, Recall
+from comity.letters.recall import Change, Outcome, Recall, Result
 from comity.node.letters import send_letter
 from comity.node.node import Act, Node
 from comity.node.relabel import relabel
@@ -27,9 +28,31 @@ from comity.release.letters import format_recall
 from comity.stix.labels import RECALLED
 from comity.stix.objects import StixObject
 from comity.store import Transaction, agreements, log, objects, recalls
+from comity.store.objects import StoredObject
 from comity.store.recalls import Recalled
 
-__all__ = ["Given", "Wanted", "check_recalled", "find_given", "stop", "tell"]
+__all__ = [
+    "DECISION_TIME",
+    "PASSED_ON",
+    "Demand",
+    "Given",
+    "Wanted",
+    "check_recalled",
+    "find_given",
+    "judge_stopped",
+    "mark_stopped",
+    "stop",
+    "tell",
+]
+
+DECISION_TIME = 14 * 86_400 * 1_000_000
+"""For people to decide on, where the terms say nothing of how soon a recall is to be answered."""
+
+PASSED_ON = {
+    Change.WITHDRAW: "withdrawn by whoever it came from",
+    Change.CORRECT: "corrected by whoever it came from",
+}
+"""The words of a recall that is passed on: those of the one that came say who they are of."""
 
 Wanted = Mapping[ObjectId, Collection[Instant]]
 """Versions of objects, by when each says that it was modified."""
@@ -96,6 +119,14 @@ def stop(
     approvals: Sequence[Approval] = (),
 ) -> None:
     """None of these versions is given to anybody from this act on; it is on record, and they are not taken in again."""
+    mark_stopped(act, items)
+    named = [DisclosedObject(id=item.id, version=item.version, digest=item.digest) for item in items]
+    content = format_recall(change=change.value, objects=named, reason=reason, letter=letter, approvals=approvals)
+    act.record(EntryType.RECALL, content, terms=terms, recipient=None, count=len(items))
+
+
+def mark_stopped(act: Act, items: Sequence[Recalled]) -> None:
+    """None of these versions is given to anybody from this act on; whoever calls it puts that on record in the act."""
     recalls.add_recalled(act.transaction, items)
     stopped = {(item.id, item.version_at) for item in items}
     held = [
@@ -113,9 +144,43 @@ def stop(
             objects.set_own_label(act.transaction, version.pk, labels.find(after))
             restated.add(version.id)
     relabel(act.transaction, restated=restated)
-    named = [DisclosedObject(id=item.id, version=item.version, digest=item.digest) for item in items]
-    content = format_recall(change=change.value, objects=named, reason=reason, letter=letter, approvals=approvals)
-    act.record(EntryType.RECALL, content, terms=terms, recipient=None, count=len(items))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demand:
+    """What whoever gave something asks for, under which terms; at `due_at` what nobody decided on is deleted."""
+
+    change: Change
+    terms: Digest
+    due_at: Instant
+
+
+def judge_stopped(
+    transaction: Transaction, name: ObjectId, digest: Digest, demand: Demand, *, now: Instant
+) -> tuple[Result, Sequence[StoredObject]]:
+    """What becomes now of a version that was stopped, and what is to be deleted for that."""
+    versions = objects.read_versions_of(transaction, [name])
+    version = next((item for item in versions if item.digest == digest), None)
+    if version is None:
+        return Result(outcome=Outcome.DELETED), ()
+    hold = recalls.read_holds(transaction, [name]).get(name)
+    if hold is not None:
+        return Result(outcome=Outcome.KEPT, reason=hold.reason), ()
+    if demand.change is Change.CORRECT:
+        if any(item.version_at > version.version_at for item in versions):
+            return Result(outcome=Outcome.REPLACED), (version,)
+    elif _read_terms(transaction, demand.terms).retention is None:
+        return Result(outcome=Outcome.DELETED), (version,)
+    if now >= demand.due_at:
+        return Result(outcome=Outcome.DELETED), (version,)
+    return Result(outcome=Outcome.STOPPED), ()
+
+
+def _read_terms(transaction: Transaction, digest: Digest) -> Terms:
+    document = agreements.read_terms(transaction, digest)
+    if document is None:
+        raise CorruptionError("the terms of a recall are missing from the store; restore a backup")
+    return parse_terms(document)
 
 
 def tell(

@@ -7,26 +7,35 @@ size when it asks again. What is kept never goes back, which the schema of the s
 
 A node is the witness of its partners' logs, each for the partner itself alone: whoever else asks is told nothing, not
 even whose log is witnessed. What contradicts a head is kept as evidence, in the store and as a file.
+
+A log that goes on under another name is the same log: it is cosigned under the next one only when its party has said so
+and it contains what was cosigned under the one before, as far as the party says to have it left; and never again under
+the one before. What it says to have lost stays kept here. All that a decision goes by is read in the transaction that
+decides.
 """
 
 import logging
 import os
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from comity.canonical import sha256_digest
-from comity.errors import MalformedError, MalformedNote, NotFoundError, ProofMismatch
+from comity.errors import MalformedError, MalformedNote, NotFoundError, ProofMismatch, StoreFull
 from comity.ids import Digest, Instant, PartyId
+from comity.node.kept import FOLDER, may_cosign, read_greatest, write_kept
+from comity.node.lineage import read_chain
 from comity.node.node import Node
+from comity.node.succession import find_next, find_previous, list_successions
+from comity.release.recovery import Succession
 from comity.signing import Manifest, Role, Signer, parse_manifest, parse_signed_document
 from comity.store import SqliteStore, Transaction, logs, parties, witness
 from comity.store.witness import StoredEvidence, StoredHead
 from comity.tlog.cosignature import sign_cosignature
 from comity.tlog.evidence import ForkEvidence, Verdict, format_fork_evidence, verify_fork_evidence
 from comity.tlog.note import SignatureType, VerifierKey, parse_checkpoint, parse_note
-from comity.tlog.origin import first_origin, name_origin, parse_origin
+from comity.tlog.origin import first_origin, is_house, name_origin, parse_origin
 from comity.tlog.witness import (
     AddCheckpoint,
     Cosign,
@@ -36,6 +45,7 @@ from comity.tlog.witness import (
     Seen,
     WitnessAnswer,
     decide_checkpoint,
+    decide_followed,
     format_answer,
     parse_add_checkpoint,
 )
@@ -44,6 +54,7 @@ __all__ = [
     "Cosigner",
     "StoredEvidence",
     "StoredHead",
+    "Watched",
     "add_checkpoint",
     "find_log_keys",
     "find_witness_keys",
@@ -117,6 +128,27 @@ def list_other_log_keys(node: Node) -> list[VerifierKey]:
     return [replace(key, name=name_origin(node.party, each.token)) for each in there if each.closed_at is None]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """What a witness goes by for the log of a request, read in the transaction that decides.
+
+    `keys` sign its heads, none where it is not witnessed; `earlier` gives those that did before. `has_room` is False
+    for one more log of a party that has too many. `previous` is the log that it goes on from, where it was not cosigned
+    under this name yet, and `start` the head of that which it has to contain. `next` is what it goes on as itself, if
+    it does, and then has `least` entries at least. `is_unsure` where nobody has said that it goes on from another: what
+    does not follow is then no log that is known here.
+    """
+
+    keys: tuple[VerifierKey, ...]
+    earlier: Callable[[], Sequence[VerifierKey]] = tuple
+    has_room: bool = True
+    previous: str | None = None
+    start: Seen | None = None
+    next: str | None = None
+    least: int = 0
+    is_unsure: bool = False
+
+
 def add_checkpoint(node: Node, party: PartyId, body: bytes) -> WitnessAnswer:
     """The answer to a partner that asks for a cosignature over the head of its own log.
 
@@ -124,32 +156,24 @@ def add_checkpoint(node: Node, party: PartyId, body: bytes) -> WitnessAnswer:
         NotFoundError: the head is of another log, or this node has no key to cosign with.
         MalformedNote: the body is no such request.
         StoreFull: it could not be kept, and was not cosigned.
+        CorruptionError: what was cosigned before cannot be read.
     """
     signer = node.signers.get(Role.WITNESS)
     if signer is None:
         raise NotFoundError("this node has no witness key; its manifest was made before there were witnesses")
-    with node.store.read() as transaction:
-        pinned = parties.read_party(transaction, party)
-    if pinned is None:
-        raise NotFoundError(f"{party} is not pinned here")
     request = parse_add_checkpoint(body)
-    origin = request.checkpoint.origin
-    keys = find_log_keys(parse_manifest(parse_signed_document(pinned.envelope).payload), origin=origin)
-    with node.store.read() as transaction:
-        known = witness.list_origins(transaction, first_origin(party))
-    if origin not in known and len(known) >= _MAX_LOGS:
-        _log.error("the log %s is not witnessed: %s has had %d of them here already", origin, party, len(known))
-        return format_answer(Refused(reason=Reason.FORBIDDEN))
     key = VerifierKey(
         name=name_witness(node.party), type=SignatureType.ED25519_COSIGNATURE, public_key=signer.public_key
     )
     return take_checkpoint(
         node.store,
         request,
-        keys=keys,
+        watch=lambda transaction: _watch(transaction, party, request.checkpoint.origin),
         cosigners=[Cosigner(key=key, signer=signer)],
         now=node.clock(),
         folder=node.folder,
+        # Who asks has shown a credential of the party: how much of its own log was cosigned is no secret from it.
+        tells_size=True,
     )
 
 
@@ -157,28 +181,142 @@ def take_checkpoint(
     store: SqliteStore,
     request: AddCheckpoint,
     *,
-    keys: Sequence[VerifierKey],
+    watch: Callable[[Transaction], Watched],
     cosigners: Sequence[Cosigner],
     now: Instant,
     folder: Path,
+    tells_size: bool = False,
 ) -> WitnessAnswer:
-    """The answer to a request, by a witness that keeps its heads in `store`; `keys` are those of the log.
+    """The answer to a request, by a witness that keeps its heads in `store` and in `folder`.
+
+    `watch` says what it goes by.
 
     Raises:
         StoreFull: the head could not be kept, and was not cosigned.
+        CorruptionError: what was cosigned before cannot be read.
     """
-    with store.write() as transaction:
-        decision = decide_checkpoint(request, keys=keys, seen=_read_seen(transaction, request.checkpoint.origin))
-        found = _keep(transaction, request, decision, keys=keys, now=now, name=cosigners[0].key.name)
+    found, key = None, cosigners[0].key
+    with _writing(folder), store.write() as transaction:
+        watched = watch(transaction)
+        if may_cosign(transaction, folder, key):
+            decision = _decide(transaction, folder, request, watched)
+            found = _keep(transaction, folder, request, decision, watched=watched, now=now, name=key.name)
+        else:
+            decision = Refused(reason=Reason.STOPPED)
+            _log.error(
+                "%s may have cosigned more than is known here, and cosigns nothing by this key: its store was put back,"
+                " its log was recovered, or %s is gone. Let it have another key (`comity party rotate witness`)",
+                key.name,
+                folder / FOLDER,
+            )
     if found is not None:
         _tell(folder, *found)
     if isinstance(decision, Refused):
-        return format_answer(decision)
+        return format_answer(decision, tells_size=tells_size)
     timestamp = now // _SECOND
     text = request.note.text
     return format_answer(
         decision, [sign_cosignature(text, each.key, each.signer, timestamp=timestamp) for each in cosigners]
     )
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """A file that cannot be written is a disk without room: nothing was kept, and nothing is cosigned."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreFull(f"{folder / FOLDER} cannot be written ({error.strerror or error})") from error
+
+
+def _watch(transaction: Transaction, party: PartyId, origin: str) -> Watched:
+    """What this node goes by for a log of a partner: its manifest, and what it has said of its logs' names.
+
+    Raises:
+        NotFoundError: it is no log of the party, or one of its house that it has not spoken of.
+    """
+    pinned = parties.read_party(transaction, party)
+    if pinned is None:
+        raise NotFoundError(f"{party} is not pinned here")
+    keys = find_log_keys(parse_manifest(parse_signed_document(pinned.envelope).payload), origin=origin)
+    said = list_successions(transaction, party)
+    before, after = find_previous(said, origin), find_next(said, origin)
+    if before is None and is_house(origin) and origin != first_origin(party):
+        raise NotFoundError(f"{party} has not said that the log of its house goes on as {origin}")
+    known = witness.list_origins(transaction, first_origin(party))
+    if origin not in known and len(known) >= _MAX_LOGS:
+        _log.error("the log %s is not witnessed: %s has had %d of them here already", origin, party, len(known))
+    return Watched(
+        keys=keys,
+        earlier=lambda: _find_earlier(transaction, party, origin),
+        has_room=origin in known or len(known) < _MAX_LOGS,
+        previous=None if before is None else before.recovery.previous,
+        start=None if origin in known else _find_start(transaction, said, origin),
+        next=None if after is None else _find_last(said, origin),
+        least=0 if after is None else after.position,
+    )
+
+
+def _find_earlier(transaction: Transaction, party: PartyId, origin: str) -> tuple[VerifierKey, ...]:
+    """The log keys of all manifests of the party that were pinned one after the other."""
+    chain = (version.manifest for version in read_chain(transaction, party))
+    return tuple(key for manifest in chain for key in find_log_keys(manifest, origin=origin))
+
+
+def _find_start(transaction: Transaction, said: Sequence[Succession], origin: str) -> Seen | None:
+    """The greatest head that was cosigned under a name before, of what its party says to have left of it."""
+    most: int | None = None
+    for _ in said:
+        before = find_previous(said, origin)
+        if before is None:
+            break
+        origin, most = before.recovery.previous, before.position if most is None else min(most, before.position)
+        note = witness.read_head_within(transaction, origin, most)
+        last = witness.read_seen(transaction, origin)
+        if last is not None and last != note:
+            _log.error("%s says that it has lost entries that were cosigned here; see `witness list`", origin)
+        if note is not None:
+            return Seen(checkpoint=parse_checkpoint(parse_note(note).text), note=note)
+    return None
+
+
+def _find_last(said: Sequence[Succession], origin: str) -> str:
+    """What a log is called by the last of the statements that follow one another from it."""
+    for _ in said:
+        after = find_next(said, origin)
+        if after is None:
+            break
+        origin = after.recovery.origin
+    return origin
+
+
+def _decide(transaction: Transaction, folder: Path, request: AddCheckpoint, watched: Watched) -> Decision:
+    origin = request.checkpoint.origin
+    seen = read_greatest(transaction, folder, origin)
+    if watched.next is not None:
+        last = read_greatest(transaction, folder, watched.next) or seen
+        return decide_followed(request, keys=watched.keys, last=last, least=watched.least)
+    if seen is None and not watched.has_room:
+        return Refused(reason=Reason.FORBIDDEN)
+    decision = decide_checkpoint(request, keys=watched.keys, seen=seen or watched.start, earlier=watched.earlier)
+    if isinstance(decision, Refused) and seen is None and watched.is_unsure:
+        return _doubt(decision, request, watched)
+    return decision
+
+
+def _doubt(decision: Refused, request: AddCheckpoint, watched: Watched) -> Refused:
+    """The refusal of a log under another name that nobody has spoken of, where it is one that may still follow."""
+    if decision.reason is Reason.FORBIDDEN or (
+        decision.reason is Reason.CONFLICT and decision.size <= request.checkpoint.size and decision.against is None
+    ):
+        return decision
+    _log.error(
+        "the log %s does not contain what was cosigned of %s: if its party says that it has lost entries and goes on"
+        " under that name, add it by `comity witness add-log`",
+        request.checkpoint.origin,
+        watched.previous,
+    )
+    return Refused(reason=Reason.UNKNOWN_LOG)
 
 
 def list_witnessed(store: SqliteStore) -> list[StoredHead]:
@@ -209,38 +347,44 @@ def write_evidence(folder: Path, found: StoredEvidence) -> Path:
     return path
 
 
-def _read_seen(transaction: Transaction, origin: str) -> Seen | None:
-    note = witness.read_seen(transaction, origin)
-    return None if note is None else Seen(checkpoint=parse_checkpoint(parse_note(note).text), note=note)
-
-
 def _keep(
     transaction: Transaction,
+    folder: Path,
     request: AddCheckpoint,
     decision: Decision,
     *,
-    keys: Sequence[VerifierKey],
+    watched: Watched,
     now: Instant,
     name: str,
 ) -> tuple[StoredEvidence, list[Digest]] | None:
     """Keep what the decision asks to be kept; given back is new evidence, and which accusations it took the room of."""
     match decision:
         case Cosign(seen=head):
-            last = _read_seen(transaction, head.checkpoint.origin)
-            # The head that is known already, perhaps signed by another key of the log, is not written again.
-            if last is None or last.checkpoint != head.checkpoint:
-                kept = StoredHead(
-                    origin=head.checkpoint.origin, size=head.checkpoint.size, checkpoint=head.note, cosigned_at=now
-                )
-                witness.put_seen(transaction, kept)
+            _keep_head(transaction, folder, head, previous=watched.previous, now=now)
             return None
         case Refused(against=Seen() as against, signed=Seen() as signed):
             evidence = ForkEvidence(
                 first=against.note, second=signed.note, proof=request.proof, noted_at=now, noted_by=name
             )
+            both = {against.checkpoint.origin, signed.checkpoint.origin}
+            keys = [replace(key, name=origin) for origin in both for key in (*watched.keys, *watched.earlier())]
             return _keep_evidence(transaction, evidence, keys=keys)
         case Refused():
             return None
+
+
+def _keep_head(transaction: Transaction, folder: Path, head: Seen, *, previous: str | None, now: Instant) -> None:
+    origin = head.checkpoint.origin
+    if previous is not None:
+        witness.name_next(transaction, origin, previous=previous)
+    note = witness.read_seen(transaction, origin)
+    # The head that is known already, perhaps signed by another key of the log, is not written again.
+    if note is not None and parse_checkpoint(parse_note(note).text) == head.checkpoint:
+        return
+    witness.put_seen(
+        transaction, StoredHead(origin=origin, size=head.checkpoint.size, checkpoint=head.note, cosigned_at=now)
+    )
+    write_kept(folder, head)
 
 
 def _keep_evidence(

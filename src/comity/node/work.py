@@ -17,6 +17,7 @@ from comity.agreement.work import AgreementFacts, WorkItem, WorkKind, list_agree
 from comity.errors import TransitionError
 from comity.ids import Digest, Instant, PartyId
 from comity.node.acknowledge import list_unacknowledged
+from comity.node.classifywork import list_classification_work
 from comity.node.consentwork import list_consent_work
 from comity.node.node import Node
 from comity.node.parties import list_parties
@@ -56,6 +57,7 @@ def list_work(node: Node) -> tuple[WorkItem, ...]:
             *list_recall_work(transaction, texts, now=now),
             *list_consent_work(transaction, texts, now=now),
             *list_request_work(transaction, dossiers, now=now),
+            *list_classification_work(transaction, node.party, now=now),
         ]
     for dossier in dossiers:
         facts = _read_facts(dossier, node.party, reviewed_at=reviewed.get(dossier.id), now=now)

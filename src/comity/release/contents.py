@@ -5,6 +5,7 @@ All formats that were ever written are read (`release.disclosure` writes the new
 that the leaf commits to (`disclosure.verify_opening`).
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from comity.canonical import SIGNED_LIMITS, Json, parse_json, parse_signed_json
@@ -18,8 +19,9 @@ from comity.release.disclosure import (
     DisclosedObject,
     format_listing,
 )
+from comity.stix.objects import StixObject
 
-__all__ = ["Disclosure", "parse_disclosure", "parse_listing"]
+__all__ = ["Disclosure", "Listing", "list_whole", "parse_disclosure", "parse_listing"]
 
 _MAX_VERSION = 64
 _SAID = frozenset({"answer", "channel", "epoch", "format"})
@@ -49,6 +51,21 @@ class Disclosure:
     def edition(self) -> int:
         """Which of the formats it is in, counted from 1."""
         return 1 if self.listing is None else 2 if self.grounds is None else 3
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A listing that is known before one is read: its bytes, and the objects that they list."""
+
+    data: bytes
+    objects: tuple[DisclosedObject, ...]
+
+
+def list_whole(objects: Iterable[StixObject]) -> Listing:
+    """What the listing of a disclosure of these very bytes says, where nothing was removed from any of them."""
+    said = [(item.id, item.version, item.digest, ()) for item in objects]
+    listed = tuple([DisclosedObject(id=name, version=version, digest=digest) for name, version, digest, _ in said])
+    return Listing(format_listing(said), listed)
 
 
 def parse_disclosure(content: bytes) -> Disclosure:
@@ -87,12 +104,14 @@ def parse_disclosure(content: bytes) -> Disclosure:
             raise MalformedJson("a field of the content of a disclosure has a value of the wrong kind")
 
 
-def parse_listing(listing: bytes) -> tuple[DisclosedObject, ...]:
-    """The objects of a listing, in its order.
+def parse_listing(listing: bytes, *, known: Listing | None = None) -> tuple[DisclosedObject, ...]:
+    """The objects of a listing, in its order; those of `known`, where it is that one byte for byte.
 
     Raises:
         MalformedJson: not canonical, or not a listing.
     """
+    if known is not None and listing == known.data:
+        return known.objects
     match parse_json(listing, limits=SIGNED_LIMITS):
         case {"format": str(written), "objects": list(objects), **rest} if not rest and written == LISTING_FORMAT:
             listed = tuple(map(_read_listed, objects))

@@ -21,7 +21,7 @@ from comity.agreement.recognition import Recognised, Refusal
 from comity.ids import Instant, PartyId, format_instant
 from comity.release.clauses import Finding, Test, read_findings
 from comity.release.history import Threshold, admits_history
-from comity.stix.labels import RECALLED, Label
+from comity.stix.labels import LAPSED, QUESTIONED, RECALLED, Label
 from comity.stix.markings import tlp_rank
 
 __all__ = ["Decision", "Redact", "Release", "Withhold", "decide", "decide_gate", "decide_history", "find_reason"]
@@ -135,11 +135,21 @@ def find_reason(finding: Finding) -> str:
     if not finding.found or frozenset() in finding.found:
         return f"nothing is said, of the object or of one it refers to; the terms admit {_list(allowed)}"
     refused = frozenset(word for group in finding.found if group.isdisjoint(allowed) for word in group)
-    if finding.clause == "markings" and RECALLED in refused:
-        return "it, or one it refers to, was recalled: that version goes to nobody, under no terms"
+    if finding.clause == "markings":
+        for word, reason in _MARKED.items():
+            if word in refused:
+                return reason
     if not allowed:
         return f"found {_list(refused)}; the terms admit none"
     return f"found {_list(refused)}; the terms admit {_list(allowed)}"
+
+
+_MARKED = {
+    RECALLED: "it, or one it refers to, was recalled: that version goes to nobody, under no terms",
+    QUESTIONED: "it, or one it refers to, is about a subject that left its list: it goes on when people decide so",
+    LAPSED: "it, or one it refers to, is a threat assessment whose time has passed; it can be renewed",
+}
+"""What a marking that no terms can name says to people."""
 
 
 def _list(words: frozenset[str]) -> str:

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from comity.canonical import BUNDLE_LIMITS, split_members
 from comity.errors import MalformedError, ProofMismatch, ReceiptRefused
 from comity.ids import Digest, Instant, PartyId, format_instant
+from comity.release.contents import Listing
 from comity.release.disclosure import Answer
 from comity.release.receipt import Receipt, VerifiedReceipt, parse_receipt, verify_receipt
 from comity.signing import Manifest
@@ -56,7 +57,7 @@ class Expected:
 
     `seen` has what was seen of each log, by its origin; `bound` the log that disclosures under terms are in, where it
     is known; `ended` those that a recovery ended, and with how many entries. `policy` says which witnesses must have
-    cosigned, if any.
+    cosigned, if any, within the last `fresh_days`.
     """
 
     giver: PartyId
@@ -67,6 +68,7 @@ class Expected:
     policy: TrustPolicy | None
     bound: Mapping[Digest, str] = field(default_factory=dict)
     ended: Mapping[str, int] = field(default_factory=dict)
+    fresh_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,13 +86,15 @@ class Shown:
         return self.receipt.checkpoint.origin
 
 
-def find_sizes(data: bytes, seen: Mapping[str, Seen]) -> tuple[str, int, int] | None:
+def find_sizes(data: bytes | Receipt, seen: Mapping[str, Seen]) -> tuple[str, int, int] | None:
     """The log, and the older and the newer tree, of which a proof has to be asked for; None where none is needed.
+
+    `data` is a receipt, as bytes or as it was read.
 
     Raises:
         MalformedReceipt: not a receipt.
     """
-    checkpoint = parse_receipt(data).checkpoint
+    checkpoint = (data if isinstance(data, Receipt) else parse_receipt(data)).checkpoint
     known, size = seen.get(checkpoint.origin), checkpoint.size
     if known is None or size == known.size or not size:
         return None
@@ -108,20 +112,24 @@ def expect_next(expected: Expected, shown: Shown) -> Expected:
     return replace(expected, sequence=expected.sequence + 1, seen={**expected.seen, shown.origin: shown.seen})
 
 
-def verify_next(data: bytes, proof: bytes, expected: Expected, *, now: Instant) -> Shown:
+def verify_next(data: bytes | Receipt, proof: bytes, expected: Expected, *, now: Instant) -> Shown:
     """What the next receipt shows; `proof` is that of consistency between the trees of `find_sizes`, else empty.
+
+    `data` is the receipt, as bytes or as it was read.
 
     Raises:
         ReceiptRefused: something does not match; `facts["part"]` names it.
     """
     try:
-        receipt = parse_receipt(data)
+        receipt = data if isinstance(data, Receipt) else parse_receipt(data)
     except MalformedError as error:
         raise _refuse("receipt", error.detail) from error
     if expected.manifest.expires_at <= now:
         ended = format_instant(expected.manifest.expires_at)
         raise _refuse("checkpoint", f"the manifest of {expected.giver} ran out on {ended}; pin its next version")
-    verified = verify_receipt(receipt, manifests=[expected.manifest], policy=expected.policy)
+    verified = verify_receipt(
+        receipt, manifests=[expected.manifest], policy=expected.policy, now=now, fresh_days=expected.fresh_days
+    )
     if verified.recipient != expected.recipient:
         raise _refuse("recipient", f"the disclosure is one to {verified.recipient}")
     if verified.sequence != expected.sequence:
@@ -133,11 +141,14 @@ def verify_next(data: bytes, proof: bytes, expected: Expected, *, now: Instant) 
     return Shown(receipt=receipt, verified=verified, before=before, seen=seen)
 
 
-def verify_page(verified: VerifiedReceipt, page: bytes, *, terms: Digest, channel: str) -> None:
+def verify_page(
+    verified: VerifiedReceipt, page: bytes, *, terms: Digest, channel: str, listing: Listing | None = None
+) -> None:
     """Nothing, when the receipt lists exactly the objects of the page, in their order, under these terms.
 
     The bytes of each object are held against the digest in the listing. What the listing says of ids and versions is
-    held against the objects by `verify_objects`, once they are parsed.
+    held against the objects by `verify_objects`, once they are parsed. `listing` is what lists the whole page
+    (`contents.list_whole`), if its reader knows it: where the receipt has that one, its objects need no other look.
 
     Raises:
         ReceiptRefused: it does not.
@@ -150,6 +161,8 @@ def verify_page(verified: VerifiedReceipt, page: bytes, *, terms: Digest, channe
         )
     if verified.answer is not Answer.OBJECTS:
         raise _refuse("listing", f"the disclosure is of another answer ({verified.answer}) than a page of objects")
+    if listing is not None and verified.objects == listing.objects:
+        return
     try:
         _, members = split_members(page, array="objects", limits=BUNDLE_LIMITS)
     except MalformedError as error:

@@ -115,9 +115,19 @@ class EntryType(StrEnum):
     SOURCE = "source"
     LOG_OPENING = "log-opening"
     LOG_HEADS = "log-heads"
+    CLASSIFICATION = "classification"
 
 
-NOT_SHARED = frozenset({EntryType.REVIEW, EntryType.PURGE, EntryType.RECOVERY, EntryType.RECALL, EntryType.CONSENT})
+NOT_SHARED = frozenset(
+    {
+        EntryType.REVIEW,
+        EntryType.PURGE,
+        EntryType.RECOVERY,
+        EntryType.RECALL,
+        EntryType.CONSENT,
+        EntryType.CLASSIFICATION,
+    }
+)
 """What a party records of its own house: it concerns terms where something was received under them, else none."""
 
 

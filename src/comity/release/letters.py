@@ -2,7 +2,8 @@
 """Pure: what the log says of letters, and of what is not given to anybody any more.
 
 A letter's entry names the letter; the store keeps it. The entry of a recall names every version that it is about: from
-it on this party gives none of them, to nobody. The entry of a consent names every version that one more party may be
+it on this party gives none of them, to nobody; so does that of a retraction, by which a partner took back what it had
+written here, and which may name none. The entry of a consent names every version that one more party may be
 given from it on, or may not any more.
 """
 
@@ -10,10 +11,10 @@ from collections.abc import Iterable, Sequence
 
 from comity.agreement.people import Approval
 from comity.canonical import canonical_bytes
-from comity.ids import Digest, Instant, PartyId, format_instant
+from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId, format_instant
 from comity.release.disclosure import DisclosedObject, describe_approvals
 
-__all__ = ["format_consent", "format_letter_content", "format_recall"]
+__all__ = ["format_consent", "format_letter_content", "format_recall", "format_retraction"]
 
 
 def format_letter_content(
@@ -56,6 +57,35 @@ def format_recall(
             "reason": reason,
             "letter": letter,
             "approvals": describe_approvals(approvals),
+        }
+    )
+
+
+def format_retraction(
+    *,
+    name: Digest,
+    giver: PartyId,
+    agreement: AgreementId,
+    channel: str,
+    item: ObjectId,
+    asked: str,
+    objects: Iterable[DisclosedObject],
+) -> bytes:
+    """The content of a retraction, canonical: what `giver` asked to take back of an object, in the words of TAXII.
+
+    `objects` are the versions of it that this party had from it and gives to nobody any more from this entry on.
+    """
+    return canonical_bytes(
+        {
+            "format": "comity-retraction/1",
+            "change": "retract",
+            "retraction": name,
+            "giver": giver,
+            "agreement": agreement,
+            "channel": channel,
+            "object": item,
+            "asked": asked,
+            "objects": [{"id": one.id, "version": one.version, "digest": one.digest} for one in objects],
         }
     )
 

@@ -35,7 +35,16 @@ __all__ = [
 MAX_PURGED = 10_000
 """Entries that one purge names: each apart from the others, their list is still within the bounds of signed JSON."""
 
-PURGEABLE = frozenset({EntryType.DISCLOSURE, EntryType.PEOPLE, EntryType.CREDENTIAL, EntryType.REVIEW, EntryType.PURGE})
+PURGEABLE = frozenset(
+    {
+        EntryType.DISCLOSURE,
+        EntryType.PEOPLE,
+        EntryType.CREDENTIAL,
+        EntryType.REVIEW,
+        EntryType.PURGE,
+        EntryType.CLASSIFICATION,
+    }
+)
 """Types whose content can be purged. An agreement's events stay: what was disclosed is held against them. Of the type
 `purge` it is the purge of an object alone, never that of entries."""
 

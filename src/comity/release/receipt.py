@@ -20,9 +20,9 @@ null where whoever is given the receipt holds them. How an object must be handle
 follows from the terms (`find_handling`), so that nothing in a receipt can say otherwise than what was signed. What the
 object is marked with stands in its own bytes, whose digest is in the listing.
 
-Not here: whether the key was still the giver's when it signed, nor whether the cosignatures are recent enough: only the
-times of witnesses are vouched for by somebody else, and they are given back. Nor whether the terms were in force: that
-is in the agreement's events (`comity.certificate`).
+Not here: whether the key was still the giver's when it signed: only the times of witnesses are vouched for by somebody
+else, and they are given back. Nor whether the terms were in force: that is in the agreement's events
+(`comity.certificate`).
 """
 
 import hmac
@@ -35,34 +35,26 @@ from comity.agreement.channels import Channel
 from comity.agreement.duration import format_duration
 from comity.agreement.terms import Terms, parse_terms
 from comity.canonical import Limits, parse_json, sha256_digest
+from comity.certain import read_texts
 from comity.errors import (
     BadSignature,
     MalformedError,
-    MalformedNote,
     MalformedReceipt,
     MalformedTerms,
     ProofMismatch,
     ReceiptRefused,
     UnknownKey,
-    VerificationError,
 )
 from comity.ids import Digest, Instant, PartyId, format_instant
-from comity.release.contents import Disclosure, parse_disclosure, parse_listing
+from comity.release.contents import Disclosure, Listing, parse_disclosure, parse_listing
+from comity.release.cosigned import find_span, verify_cosigned
 from comity.release.disclosure import SALT_BYTES, Answer, DisclosedObject, EntryType, Leaf, commit_content, parse_leaf
 from comity.release.receiving import find_restrictions
 from comity.signing import Manifest, Role
 from comity.tlog.merkle import leaf_hash, verify_inclusion
-from comity.tlog.note import (
-    Checkpoint,
-    Note,
-    SignatureType,
-    VerifierKey,
-    parse_checkpoint,
-    parse_note,
-    verify_note,
-)
-from comity.tlog.origin import is_origin
-from comity.tlog.policy import TrustPolicy, verify_quorum
+from comity.tlog.note import Checkpoint, Note, parse_checkpoint, parse_note, verify_note
+from comity.tlog.origin import first_origin, is_house, is_origin
+from comity.tlog.policy import TrustPolicy
 from comity.tlog.proof import LogProof, format_proof, parse_proof
 
 __all__ = [
@@ -72,6 +64,7 @@ __all__ = [
     "Receipt",
     "VerifiedReceipt",
     "compose_receipt",
+    "cut_terms",
     "find_handling",
     "format_place",
     "format_receipt",
@@ -95,8 +88,9 @@ _MEMBERS = frozenset({"content", "format", "leaf", "listing", "proof", "salt", "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """A receipt as it was read, its parts taken apart. Nothing in it is verified yet."""
+    """A receipt as it was read, its parts taken apart; `data` are its bytes. Nothing in it is verified yet."""
 
+    data: bytes
     leaf_data: bytes
     leaf: Leaf
     salt: bytes
@@ -203,8 +197,16 @@ def format_receipt(receipt: Receipt) -> bytes:
     )
 
 
-def parse_receipt(data: bytes) -> Receipt:
+def cut_terms(data: bytes) -> bytes:
+    """The bytes of a receipt that `parse_receipt` has read, without the terms: they are its last member."""
+    # Within a text no quotation mark stands without a backslash before it.
+    return data[: data.index(b'","terms":') + len(b'","terms":')] + b"null}"
+
+
+def parse_receipt(data: bytes, *, known: Listing | None = None) -> Receipt:
     """The receipt that the bytes are. That its parts belong together is for `verify_receipt` to say.
+
+    Where it has the listing `known`, the objects are those of it (`contents.parse_listing`).
 
     Raises:
         MalformedReceipt: not canonical, an unknown or missing member, a part that is not what it must be, over a bound;
@@ -218,7 +220,8 @@ def parse_receipt(data: bytes) -> Receipt:
         if disclosure.listing is None:
             raise MalformedReceipt("of a format that has its objects in itself, of which there are no receipts")
     with _reading("listing"):
-        objects = parse_listing(members["listing"].encode())
+        listing = members["listing"].encode()
+        objects = parse_listing(listing, known=known)
     with _reading("proof"):
         proof = parse_proof(members["proof"].encode())
         note = parse_note(proof.checkpoint)
@@ -227,12 +230,13 @@ def parse_receipt(data: bytes) -> Receipt:
         raise MalformedReceipt("proof: carries extra data, which nobody vouches for; a receipt has none", where="proof")
     terms = members.get("terms")
     return Receipt(
+        data=data,
         leaf_data=members["leaf"].encode(),
         leaf=leaf,
         salt=_read_salt(members["salt"]),
         content=members["content"].encode(),
         disclosure=disclosure,
-        listing=members["listing"].encode(),
+        listing=listing,
         objects=objects,
         proof=proof,
         note=note,
@@ -276,21 +280,32 @@ def read_place(data: bytes) -> Place:
 
 
 def verify_receipt(
-    receipt: Receipt, *, manifests: Sequence[Manifest], policy: TrustPolicy | None = None
+    receipt: Receipt,
+    *,
+    manifests: Sequence[Manifest],
+    policy: TrustPolicy | None = None,
+    now: Instant | None = None,
+    fresh_days: int | None = None,
 ) -> VerifiedReceipt:
     """What the receipt shows, every part of it held against the next.
 
     `manifests` are those that the reader trusts, from wherever; that of the giver must be among them. The time at which
     they ran out plays no part: a receipt is read long after the keys behind it are gone. A key that any of them calls
     revoked counts for nothing, whatever time is written in the receipt: its giver makes it anew with the key of now.
-    `policy` says which witnesses must have cosigned; without it the log's own signature is all there is.
+    `policy` says which witnesses must have cosigned; without it the log's own signature is all there is. Where it lists
+    logs of the giver, only these are believed of it. A cosignature from before the disclosure does not count: nobody
+    had seen a tree with it; nor does one that is later than `now`, or older by more than `fresh_days`, where these are
+    given.
 
     Raises:
         ReceiptRefused: a part does not match; `facts["part"]` names it: checkpoint, witnesses, inclusion, leaf,
             opening, listing or terms.
     """
     giver, manifest, key = _verify_checkpoint(receipt, manifests)
-    witnesses = None if policy is None else _verify_witnesses(receipt, policy, key)
+    witnesses = None
+    if policy is not None:
+        span = find_span(receipt.leaf.at, now=now, fresh_days=fresh_days)
+        witnesses = verify_cosigned(receipt.note, receipt.checkpoint.origin, key, giver=giver, policy=policy, span=span)
     index, checkpoint = receipt.proof.index, receipt.checkpoint
     try:
         verify_inclusion(leaf_hash(receipt.leaf_data), index, checkpoint.size, receipt.proof.hashes, checkpoint.root)
@@ -386,6 +401,9 @@ def _verify_checkpoint(receipt: Receipt, manifests: Sequence[Manifest]) -> tuple
     own = [manifest for manifest in manifests if is_origin(origin, manifest.party)]
     if not own:
         raise _refuse("checkpoint", f"it is of the log {origin!r}, and no manifest given is of its party")
+    if is_house(origin) and origin != first_origin(own[0].party):
+        said = "the log of a house after a recovery, in which no disclosures are"
+        raise _refuse("checkpoint", f"it is of the log {origin!r}, by its name {said}")
     signed = [(manifest, key) for manifest in own for key in manifest.roles[Role.LOG].keys if _is_by(receipt, key)]
     if not signed:
         known = f"version {own[0].version} of the manifest of" if len(own) == 1 else "the manifests given of"
@@ -416,15 +434,6 @@ def _is_by(receipt: Receipt, key: bytes) -> bool:
     except BadSignature as error:
         raise _refuse("checkpoint", error.detail) from error
     return True
-
-
-def _verify_witnesses(receipt: Receipt, policy: TrustPolicy, key: bytes) -> Mapping[str, int]:
-    """Who cosigned the checkpoint when, after the quorum has."""
-    log = VerifierKey(name=receipt.checkpoint.origin, type=SignatureType.ED25519, public_key=key)
-    try:
-        return verify_quorum(receipt.note, policy, logs=[log]).timestamps
-    except (MalformedNote, VerificationError) as error:
-        raise _refuse("witnesses", error.detail) from error
 
 
 def _verify_leaf(receipt: Receipt) -> tuple[PartyId, Digest, int]:
@@ -459,6 +468,12 @@ def _reading(part: str) -> Iterator[None]:
 
 def _read_members(data: bytes) -> dict[str, str]:
     """The members that are texts; all but `terms` are."""
+    quick = read_texts(data) if len(data) <= MAX_RECEIPT_BYTES else None
+    if quick is not None and quick.keys() == _MEMBERS and quick["format"] == _FORMAT:
+        texts = {name: text for name, text in quick.items() if text is not None}
+        # Written anew it is the same bytes: so it is the canonical form, of which the strict reading says the same.
+        if len(texts) >= len(_MEMBERS) - (quick["terms"] is None) and _format_members(quick) == data:
+            return texts
     with _reading("receipt"):
         value = parse_json(data, limits=_LIMITS)
     if not isinstance(value, dict) or value.keys() != _MEMBERS or value["format"] != _FORMAT:

@@ -2,48 +2,64 @@
 """Pure: what a recovery of the log puts on record, and the statement by which partners learn of it.
 
     content    {"approvals":[…],"format":"comity-recovery/1","known":"comity/aurelia 420 …",
-                "origin":"comity/aurelia/9f86d081884c7d65","others":["…"],"previous":"comity/aurelia","reason":"…"}
-    statement  {"at":"…","format":"comity-succession/1","known":"…","logs":[{"origin":"…","size":7}],"origin":"…",
-                "party":"aurelia","position":412,"previous":"…"}
+                "origin":"comity/aurelia/house/9f86d081884c7d65","others":["…"],"previous":"comity/aurelia","reason":"…"}
+    statement  {"at":"…","format":"comity-succession/1","known":"…","logs":[{"agreement":"…","next":"…","origin":"…",
+                "size":7}],"origin":"…","party":"aurelia","position":412,"previous":"…"}
 
 A store that was restored may lack entries that this party has signed for. It must not sign other ones in their place
 under the same origin. So the log goes on under another (`tlog.origin`): its first entries are those that were restored,
 the next is the recovery, which names the log that it follows and the newest checkpoint of it that is `known`. From that
 entry on every checkpoint is of the new origin, and what was signed of the old one verifies as before. The logs of
 relationships end: the statement for a partner names those of what it was given, with how many entries of them there
-are. `others`, the newest known checkpoints of such logs, and `logs` are left out where there are none.
+are, and what follows each. One that nothing was given in yet, as far as the store has it, ends with 0: there may have
+been entries that were lost. `others`, the newest known checkpoints of such logs, and `logs` are left out where there
+are none; so are `agreement` and `next` in statements of before.
 
 Not here: the signature on a statement (`node.succession`), and the name itself (`tlog.origin`).
+
+A log goes on once. Two statements of one party that say it goes on as two others, or from two places, are kept:
+
+    {"first":STATEMENT,"format":"comity-succession-contradiction/1","noted_at":"…","second":STATEMENT}
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import cast
 
 from comity.agreement.people import Approval
-from comity.canonical import Json, canonical_bytes, parse_signed_json
-from comity.errors import MalformedError, MalformedJson
-from comity.ids import Instant, PartyId, format_instant, parse_instant, parse_party_id
+from comity.canonical import Json, Limits, canonical_bytes, parse_json, parse_signed_json
+from comity.errors import MalformedError, MalformedJson, VerificationError
+from comity.ids import AgreementId, Instant, PartyId, format_instant, parse_digest, parse_instant, parse_party_id
 from comity.release.disclosure import EntryType, Leaf
+from comity.signing import Manifest, Role, parse_signed_document, verify_signed_document
 from comity.tlog.note import parse_checkpoint, parse_note
-from comity.tlog.origin import parse_origin
+from comity.tlog.origin import find_token, parse_origin
 
 __all__ = [
+    "CONTRADICTION",
     "SUCCESSION_TYPE",
     "Asked",
     "EndedLog",
     "Recovery",
     "Succession",
+    "format_contradiction",
     "format_recovery",
     "format_succession",
     "parse_recovery",
     "parse_succession",
+    "verify_contradiction",
 ]
 
 SUCCESSION_TYPE = "application/vnd.comity.succession+json"
 
+CONTRADICTION = "comity-succession-contradiction/1"
+_CONTRADICTION_LIMITS = Limits(max_bytes=8 << 20, max_depth=2, max_items=16)
+
 _RECOVERY = "comity-recovery/1"
 _SUCCESSION = "comity-succession/1"
+_MOST_ENDED = 4_096
+"""In one statement: a log for each agreement with the party that is told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,10 +77,12 @@ class Recovery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndedLog:
-    """A log that gets no more entries than these."""
+    """A log that gets no more entries than these; it is for `agreement`, and goes on as `next`."""
 
     origin: str
     size: int
+    agreement: AgreementId | None = None
+    next: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +162,7 @@ def parse_recovery(leaf: Leaf, content: bytes) -> Recovery | None:
 
 def format_succession(succession: Succession) -> bytes:
     """The payload of a statement, canonical."""
-    ended: list[Json] = [{"origin": each.origin, "size": each.size} for each in succession.logs]
+    ended: list[Json] = [_describe_ended(each) for each in succession.logs]
     return canonical_bytes(
         {
             **({"logs": ended} if ended else {}),
@@ -191,6 +209,46 @@ def parse_succession(payload: bytes) -> Succession:
             raise MalformedJson(f"not a statement of the format {_SUCCESSION}")
 
 
+def format_contradiction(first: bytes, second: bytes, *, noted_at: Instant) -> bytes:
+    """The bytes of a file that holds two signed statements; `verify_contradiction` reads them."""
+    said: dict[str, Json] = {"first": first.decode("utf-8"), "second": second.decode("utf-8")}
+    return canonical_bytes({**said, "format": CONTRADICTION, "noted_at": format_instant(noted_at)})
+
+
+def verify_contradiction(data: bytes, manifests: Sequence[Manifest]) -> tuple[Succession, Succession]:
+    """The two statements in a file, each signed by a party's manifest keys, that cannot stand beside one another.
+
+    The time at which the manifests ran out plays no part.
+
+    Raises:
+        MalformedJson: not such a file, or a statement that is none.
+        VerificationError: one is not signed by any of `manifests`, or they are of one recovery: this shows nothing.
+    """
+    match parse_json(data, limits=_CONTRADICTION_LIMITS):
+        case {"first": str(first), "second": str(second), "noted_at": str(), "format": str(kind), **rest} if (
+            not rest and kind == CONTRADICTION
+        ):
+            one, other = _verify_statement(first, manifests), _verify_statement(second, manifests)
+        case _:
+            raise MalformedJson(f"not two statements of the format {CONTRADICTION}")
+    same = one.recovery.origin == other.recovery.origin or one.recovery.previous == other.recovery.previous
+    if one.party != other.party or not same or (one.recovery, one.position) == (other.recovery, other.position):
+        raise VerificationError("the two statements can stand beside one another: this shows nothing")
+    return one, other
+
+
+def _verify_statement(text: str, manifests: Sequence[Manifest]) -> Succession:
+    document = parse_signed_document(text.encode("utf-8"))
+    said = parse_succession(document.payload)
+    for manifest in manifests:
+        if manifest.party == said.party:
+            with suppress(VerificationError):
+                when = manifest.issued_at
+                verify_signed_document(document, manifest, role=Role.MANIFEST, payload_type=SUCCESSION_TYPE, now=when)
+                return said
+    raise VerificationError(f"no manifest that is given has signed the statement of {said.party}")
+
+
 def _read_others(value: Json, previous: str) -> tuple[bytes, ...]:
     notes = list[bytes]()
     for item in value if isinstance(value, list) else [None]:
@@ -212,12 +270,32 @@ def _read_ended(value: Json, party: str) -> tuple[EndedLog, ...]:
     for item in value if isinstance(value, list) else [None]:
         match item:
             case {"origin": str(origin), "size": int(size), **rest} if (
-                not rest and size >= 0 and not isinstance(size, bool) and parse_origin(origin) == party
+                not rest.keys() - {"agreement", "next"}
+                and size >= 0
+                and not isinstance(size, bool)
+                and parse_origin(origin) == party
             ):
-                ended.append(EndedLog(origin=origin, size=size))
+                agreement, follows = rest.get("agreement"), rest.get("next")
+                if follows is not None and (find_token(str(follows)) is None or parse_origin(str(follows)) != party):
+                    raise MalformedJson("what follows the log of a relationship is another such log of the party")
+                ended.append(
+                    EndedLog(
+                        origin=origin,
+                        size=size,
+                        agreement=None if agreement is None else AgreementId(parse_digest(str(agreement))),
+                        next=None if follows is None else str(follows),
+                    )
+                )
             case _:
                 raise MalformedJson("a log that has ended is named by its origin and its size, and is of the party")
+    if len({each.origin for each in ended}) < len(ended) or len(ended) > _MOST_ENDED:
+        raise MalformedJson(f"a log that has ended is named twice, or more than {_MOST_ENDED} are")
     return tuple(ended)
+
+
+def _describe_ended(ended: EndedLog) -> Json:
+    more: dict[str, Json] = {} if ended.agreement is None else {"agreement": ended.agreement}
+    return {"origin": ended.origin, "size": ended.size, **more, **({} if ended.next is None else {"next": ended.next})}
 
 
 def _describe_asked(asked: Asked) -> Json:

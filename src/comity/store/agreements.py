@@ -20,6 +20,7 @@ __all__ = [
     "count_undelivered",
     "count_unheard",
     "find_agreement_of",
+    "find_agreement_told",
     "find_agreements",
     "list_agreements",
     "make_due",
@@ -85,6 +86,12 @@ def find_agreements(transaction: Transaction, prefix: str) -> list[AgreementId]:
 def find_agreement_of(transaction: Transaction, terms_hash: Digest) -> AgreementId | None:
     """The agreement that the text with that hash is a version of; None when it is not on record."""
     row = transaction.row("SELECT agreement FROM terms WHERE hash = ?", (terms_hash,))
+    return AgreementId(row[0]) if row else None
+
+
+def find_agreement_told(transaction: Transaction, terms_hash: Digest) -> AgreementId | None:
+    """The agreement that events on a text with that hash are of: a newcomer is told of stops of texts it never got."""
+    row = transaction.row("SELECT agreement FROM event WHERE terms = ? LIMIT 1", (terms_hash,))
     return AgreementId(row[0]) if row else None
 
 

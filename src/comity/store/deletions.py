@@ -15,6 +15,7 @@ from comity.store import patterns
 from comity.store.names import FIND_ONE, drop_name
 from comity.store.objects import StoredObject
 from comity.store.parties import read_meta, write_meta
+from comity.store.tags import delete_tags_of
 from comity.store.transaction import Row, Transaction
 
 __all__ = [
@@ -31,14 +32,15 @@ __all__ = [
 ]
 
 _UNFINISHED = "deletion-unfinished"
-_COLUMNS = "id, version_at, version, digest, originator, terms, clause, person, reason, deleted_at"
+_COLUMNS = "id, version_at, version, digest, originator, terms, clause, person, reason, deleted_at, receipt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tombstone:
     """What stays of one version: `clause` of `terms` by which it was deleted, or the `reason` that somebody gave.
 
-    `by` is who deleted it, where that was said; None for a rule. `terms` are those it was received under.
+    `by` is who deleted it, where that was said; None for a rule. `terms` are those it was received under, `receipt` the
+    number of the disclosure by which its originator gave it under them, where it was shown.
     """
 
     id: ObjectId
@@ -51,6 +53,7 @@ class Tombstone:
     by: str | None
     reason: str | None
     deleted_at: Instant
+    receipt: int | None = None
 
 
 def delete_object(transaction: Transaction, item: StoredObject, stone: Tombstone) -> None:
@@ -67,9 +70,13 @@ def delete_object(transaction: Transaction, item: StoredObject, stone: Tombstone
         ("body", "object"),
         ("arrival", "object"),
         ("came_back", "object"),
+        ("said", "object"),
+        ("assessment", "object"),
+        ("from_file", "object"),
         ("object", "pk"),
     ):
         transaction.run(f"DELETE FROM {table} WHERE {column} = ?", (item.pk,))
+    delete_tags_of(transaction, item.id)
     if item.current:
         transaction.run(
             "UPDATE object SET current = 1 WHERE pk ="
@@ -78,7 +85,7 @@ def delete_object(transaction: Transaction, item: StoredObject, stone: Tombstone
             (item.id,),
         )
     transaction.run(
-        f"INSERT OR REPLACE INTO tombstone ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        f"INSERT OR REPLACE INTO tombstone ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             stone.id,
             stone.version_at,
@@ -90,6 +97,7 @@ def delete_object(transaction: Transaction, item: StoredObject, stone: Tombstone
             stone.by,
             stone.reason,
             stone.deleted_at,
+            stone.receipt,
         ),
     )
     mark_unfinished(transaction)
@@ -185,4 +193,5 @@ def _build(row: Row) -> Tombstone:
         by=row[7],
         reason=row[8],
         deleted_at=Instant(row[9]),
+        receipt=row[10],
     )

@@ -100,16 +100,21 @@ def list_newest(transaction: Transaction, *, limit: int) -> list[tuple[int, Part
 
 
 def list_uncosigned(
-    transaction: Transaction, witness: str, *, recipient: PartyId | None, limit: int
+    transaction: Transaction, witness: str, *, recipient: PartyId | None, since: int, limit: int
 ) -> list[tuple[int, int]]:
-    """Logs, of `recipient` where it is given, that have grown since the witness cosigned them, and how much it has."""
+    """Logs, of `recipient` where it is given, that have grown since the witness cosigned them, and how much it has.
+
+    Those also that it has cosigned last before `since`, in seconds since 1970.
+    """
     rows = transaction.rows(
         "SELECT number, (SELECT MAX(size) FROM log_head WHERE log = number) AS size,"
-        " COALESCE((SELECT MAX(size) FROM cosignature WHERE log = number AND witness = ?1), 0) AS cosigned"
-        " FROM relationship_log WHERE (?2 IS NULL OR recipient = ?2) AND size > cosigned ORDER BY number LIMIT ?3",
-        (witness, recipient, limit),
+        " COALESCE((SELECT MAX(size) FROM cosignature WHERE log = number AND witness = ?1), 0) AS cosigned,"
+        " (SELECT MAX(timestamp) FROM cosignature WHERE log = number AND witness = ?1) AS last"
+        " FROM relationship_log WHERE (?2 IS NULL OR recipient = ?2) AND (size > cosigned OR last < ?4)"
+        " ORDER BY size <= cosigned, number LIMIT ?3",
+        (witness, recipient, limit, since),
     )
-    return [(int(number), int(cosigned)) for number, _, cosigned in rows]
+    return [(int(number), int(cosigned)) for number, _, cosigned, _ in rows]
 
 
 def read_first_unnamed(transaction: Transaction) -> list[bytes]:

@@ -25,10 +25,12 @@ __all__ = [
     "StoredObject",
     "add_objects",
     "count_objects",
+    "find_about",
     "find_objects",
     "intern_label",
     "read_body",
     "read_current",
+    "read_current_after",
     "read_current_labels",
     "read_head_seq",
     "read_held",
@@ -212,6 +214,24 @@ def read_objects(transaction: Transaction, keys: Collection[int]) -> list[Stored
         f"SELECT {COLUMNS} FROM object o WHERE o.pk IN (SELECT value FROM json_each(?))", (json.dumps([*keys]),)
     )
     return [build_object(row) for row in rows]
+
+
+def read_current_after(transaction: Transaction, pk: int, *, most: int) -> list[StoredObject]:
+    """The next newest versions behind the key `pk`, by key."""
+    rows = transaction.rows(
+        f"SELECT {COLUMNS} FROM object o WHERE o.pk > ? AND o.current = 1 ORDER BY o.pk LIMIT ?", (pk, most)
+    )
+    return [build_object(row) for row in rows]
+
+
+def find_about(transaction: Transaction, subjects: Collection[str]) -> frozenset[ObjectId]:
+    """The objects of which a version is by itself said to be about one of `subjects`."""
+    rows = transaction.rows(
+        "SELECT DISTINCT id FROM object WHERE own_label IN (SELECT label FROM label_word WHERE clause = 'subjects'"
+        " AND word IN (SELECT value FROM json_each(?)))",
+        (json.dumps([*subjects]),),
+    )
+    return frozenset(ObjectId(row[0]) for row in rows)
 
 
 def read_versions_of(transaction: Transaction, ids: Collection[ObjectId]) -> list[StoredObject]:

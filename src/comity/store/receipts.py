@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shell: where a disclosure is in this party's log; and the receipts, checkpoints and refused pages of partners."""
+"""Shell: where a disclosure is in this party's log; and the receipts, checkpoints and refused pages of partners.
+
+What was seen of a partner's log is never taken back. Of one that ended with fewer entries than were seen, the greatest
+head goes to `lost_head`, and what is left is held against the greatest one that a receipt has within them.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,15 +13,21 @@ from comity.release.delivery import Seen
 from comity.store.transaction import Transaction
 
 __all__ = [
+    "EndedLog",
     "KeptReceipt",
+    "LostHead",
     "RefusedPage",
     "add_receipts",
     "add_refused",
     "count_unreceived",
     "end_logs",
     "find_disclosure",
+    "find_first_lost",
+    "find_receipt_within",
     "forget_logs",
+    "list_lost",
     "list_refused",
+    "lose_head",
     "read_bound",
     "read_ended",
     "read_last_receipt",
@@ -36,7 +46,10 @@ _MOST_REFUSED = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptReceipt:
-    """A receipt of a partner as it was verified, without its terms; `arrived` says whether its page came as well."""
+    """A receipt of a partner as it was verified, without its terms; `arrived` says whether its page came as well.
+
+    Its leaf is at `place` in the log `origin`, as a tree of `tree` entries shows.
+    """
 
     giver: PartyId
     sequence: int
@@ -45,6 +58,30 @@ class KeptReceipt:
     received_at: Instant
     arrived: bool
     data: bytes
+    origin: str
+    place: int
+    tree: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndedLog:
+    """A log of a partner that has ended with `size` entries: which agreement it is for, and what follows, if told."""
+
+    size: int
+    agreement: AgreementId | None
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LostHead:
+    """A head of a partner's log over `size` entries, as it was signed; of them the partner says to have `held` left."""
+
+    party: PartyId
+    origin: str
+    size: int
+    checkpoint: bytes
+    held: int
+    noted_at: Instant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,11 +144,13 @@ def count_unreceived(transaction: Transaction, giver: PartyId) -> int:
 def read_receipt(transaction: Transaction, giver: PartyId, sequence: int) -> KeptReceipt | None:
     """The receipt that `giver` gave for its disclosure of that number."""
     row = transaction.row(
-        "SELECT terms, at, received_at, arrived, data FROM receipt WHERE giver = ? AND sequence = ?", (giver, sequence)
+        "SELECT terms, at, received_at, arrived, data, origin, place, tree FROM receipt"
+        " WHERE giver = ? AND sequence = ?",
+        (giver, sequence),
     )
     if row is None:
         return None
-    terms, at, received_at, arrived, data = row
+    terms, at, received_at, arrived, data, origin, place, tree = row
     return KeptReceipt(
         giver=giver,
         sequence=sequence,
@@ -120,18 +159,60 @@ def read_receipt(transaction: Transaction, giver: PartyId, sequence: int) -> Kep
         received_at=Instant(received_at),
         arrived=bool(arrived),
         data=bytes(data),
+        origin=origin,
+        place=place,
+        tree=tree,
     )
 
 
 def add_receipts(transaction: Transaction, receipts: Iterable[KeptReceipt]) -> None:
     """Keep receipts that were verified, each of a number that none is kept of yet."""
     transaction.run_many(
-        "INSERT INTO receipt VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO receipt (giver, sequence, terms, at, received_at, arrived, data, origin, place, tree)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
-            (item.giver, item.sequence, item.terms, item.at, item.received_at, int(item.arrived), item.data)
+            (
+                item.giver,
+                item.sequence,
+                item.terms,
+                item.at,
+                item.received_at,
+                int(item.arrived),
+                item.data,
+                item.origin,
+                item.place,
+                item.tree,
+            )
             for item in receipts
         ],
     )
+
+
+def find_first_lost(transaction: Transaction, giver: PartyId) -> int:
+    """The number of the first disclosure with a receipt whose leaf is beyond the end of a log of the giver that ended.
+
+    Numbers rise with the entries of all logs together. Where none was lost it is the number that comes next. Looked at
+    are the receipts that were lost and one more, by their places alone.
+    """
+    row = transaction.row(
+        "SELECT sequence FROM receipt INDEXED BY receipt_by_log WHERE giver = ?1 AND NOT EXISTS"
+        " (SELECT 1 FROM ended_log AS e WHERE e.party = ?1 AND e.origin = receipt.origin AND receipt.place >= e.size)"
+        " ORDER BY sequence DESC LIMIT 1",
+        (giver,),
+    )
+    if row is not None:
+        return int(row[0]) + 1
+    first = transaction.row("SELECT MIN(sequence) FROM receipt WHERE giver = ?", (giver,))
+    return 1 if first is None or first[0] is None else int(first[0])
+
+
+def find_receipt_within(transaction: Transaction, giver: PartyId, origin: str, size: int) -> bytes | None:
+    """The receipt from the log `origin` with the greatest tree of at most `size` entries; None where there is none."""
+    row = transaction.row(
+        "SELECT data FROM receipt WHERE giver = ? AND origin = ? AND tree <= ? ORDER BY tree DESC LIMIT 1",
+        (giver, origin, size),
+    )
+    return None if row is None else bytes(row[0])
 
 
 def set_aside(transaction: Transaction, giver: PartyId, origin: str, *, first: int) -> int:
@@ -147,16 +228,56 @@ def set_aside(transaction: Transaction, giver: PartyId, origin: str, *, first: i
     return transaction.run("DELETE FROM receipt WHERE giver = ? AND sequence >= ?", (giver, first))
 
 
-def end_logs(transaction: Transaction, party: PartyId, ended: Mapping[str, int]) -> None:
-    """Remember with how many entries logs of `party` ended; what was seen of them is no measure of what is left."""
+def end_logs(transaction: Transaction, party: PartyId, ended: Mapping[str, EndedLog]) -> None:
+    """Remember with how many entries logs of `party` ended, and which agreement's they were."""
     transaction.run_many(
-        "INSERT INTO ended_log VALUES (?, ?, ?) ON CONFLICT (party, origin) DO UPDATE SET size = excluded.size"
-        " WHERE excluded.size < ended_log.size",
-        [(party, origin, size) for origin, size in ended.items()],
+        "INSERT INTO ended_log (party, origin, size, agreement, next) VALUES (?1, ?2, ?3,"
+        " COALESCE((SELECT agreement FROM seen_checkpoint WHERE party = ?1 AND origin = ?2), ?4), ?5)"
+        " ON CONFLICT (party, origin) DO UPDATE SET size = MIN(size, excluded.size),"
+        " agreement = COALESCE(agreement, excluded.agreement), next = COALESCE(next, excluded.next)",
+        [(party, origin, each.size, each.agreement, each.next) for origin, each in ended.items()],
     )
-    transaction.run_many(
-        "DELETE FROM seen_checkpoint WHERE party = ? AND origin = ?", [(party, origin) for origin in ended]
+
+
+def lose_head(
+    transaction: Transaction, party: PartyId, origin: str, *, held: int, left: Seen | None, now: Instant
+) -> None:
+    """Keep the greatest head that was seen of a log as evidence, of which the party has `held` entries left.
+
+    What it shows from here on is held against `left`, the greatest one seen within them; None where there is none.
+    """
+    transaction.run(
+        "INSERT INTO lost_head SELECT party, origin, size, checkpoint, ?, ? FROM seen_checkpoint"
+        " WHERE party = ? AND origin = ? ON CONFLICT DO NOTHING",
+        (held, now, party, origin),
     )
+    if left is None:
+        transaction.run("DELETE FROM seen_checkpoint WHERE party = ? AND origin = ?", (party, origin))
+    else:
+        transaction.run(
+            "UPDATE seen_checkpoint SET size = ?, root = ?, checkpoint = ? WHERE party = ? AND origin = ?",
+            (left.size, left.root, left.checkpoint, party, origin),
+        )
+
+
+def list_lost(transaction: Transaction, party: PartyId | None = None) -> list[LostHead]:
+    """What partners have said to have lost of logs that they signed heads of; of one of them, with `party`."""
+    rows = transaction.rows(
+        "SELECT party, origin, size, checkpoint, held, noted_at FROM lost_head WHERE ?1 IS NULL OR party = ?1"
+        " ORDER BY noted_at, party, origin, size",
+        (party,),
+    )
+    return [
+        LostHead(
+            party=PartyId(giver),
+            origin=str(origin),
+            size=int(size),
+            checkpoint=bytes(checkpoint),
+            held=int(held),
+            noted_at=Instant(at),
+        )
+        for giver, origin, size, checkpoint, held, at in rows
+    ]
 
 
 def forget_logs(transaction: Transaction, party: PartyId) -> None:
@@ -181,11 +302,16 @@ def read_seen(transaction: Transaction, party: PartyId) -> dict[str, Seen]:
 
 
 def read_bound(transaction: Transaction, party: PartyId) -> dict[Digest, str]:
-    """The log of `party` that disclosures under these terms are in, by what was seen, by the hash of the terms."""
+    """The log of `party` that disclosures under these terms are in, by what was seen, by the hash of the terms.
+
+    Where that ended it is the one that was told to follow it.
+    """
     rows = transaction.rows(
-        "SELECT terms.hash, seen_checkpoint.origin FROM seen_checkpoint JOIN terms USING (agreement)"
-        " WHERE party = ? AND NOT EXISTS (SELECT 1 FROM ended_log AS e"
-        " WHERE e.party = seen_checkpoint.party AND e.origin = seen_checkpoint.origin)",
+        "SELECT terms.hash, log.origin FROM (SELECT agreement, origin FROM seen_checkpoint AS s WHERE party = ?1"
+        " AND NOT EXISTS (SELECT 1 FROM ended_log AS e WHERE e.party = s.party AND e.origin = s.origin)"
+        " UNION SELECT agreement, next FROM ended_log AS e WHERE party = ?1 AND next IS NOT NULL"
+        " AND NOT EXISTS (SELECT 1 FROM ended_log AS n WHERE n.party = e.party AND n.origin = e.next)) AS log"
+        " JOIN terms ON terms.agreement = log.agreement",
         (party,),
     )
     return {Digest(terms): str(origin) for terms, origin in rows}

@@ -66,6 +66,7 @@ def _lacks(table: str, column: str, target: str, key: str, *, name: str = "") ->
 _PAYLOAD = (
     "CASE WHEN json_valid(CAST({0}.envelope AS TEXT)) THEN json_extract(CAST({0}.envelope AS TEXT), '$.payload') END"
 )
+_PROOF = "CASE WHEN json_valid(CAST(data AS TEXT)) THEN json_extract(CAST(data AS TEXT), '$.proof') END"
 _LEAF = "CASE WHEN json_valid(CAST(leaf AS TEXT)) THEN json_extract(CAST(leaf AS TEXT), '$.{}') END"
 _GIVEN = (
     f"SELECT {_LEAF.format('recipient')} AS party, MAX({_LEAF.format('sequence')}) AS last FROM log_entry"
@@ -83,6 +84,8 @@ RELATIONS: tuple[Relation, ...] = (
     _lacks("arrival", "terms", "text_on_record", "hash", name="t.object || ' under ' || t.terms"),
     _lacks("came_back", "object", "object", "pk", name="t.object || ' from ' || t.giver"),
     _lacks("came_back", "terms", "text_on_record", "hash", name="t.object || ' under ' || t.terms"),
+    _lacks("from_file", "object", "object", "pk", name="t.object || ' of file ' || t.file"),
+    _lacks("from_file", "file", "file", "number", name="t.object || ' of file ' || t.file"),
     _lacks("source", "record", "source_record", "hash", name="t.name"),
     _lacks("release", "object", "object", "pk", name="'feed ' || t.feed || ' object ' || t.object"),
     _lacks("release", "feed", "feed", "id", name="'feed ' || t.feed || ' object ' || t.object"),
@@ -169,7 +172,7 @@ RELATIONS: tuple[Relation, ...] = (
     ),
     # Letters.
     _lacks("letter", "terms", "terms", "hash", name="t.digest"),
-    _lacks("letter", "because", "letter", "digest", name="t.digest"),
+    _lacks("letter", "because", "cause_on_record", "name", name="t.digest"),
     _lacks("letter", "answered_by", "letter", "digest", name="t.digest"),
     _lacks("letter", "answers", "letter", "digest", name="t.digest"),
     _lacks("letter_object", "letter", "letter", "position", name="t.letter || ' on ' || t.id"),
@@ -187,7 +190,10 @@ RELATIONS: tuple[Relation, ...] = (
         " AS logged) WHERE recorded <> logged",
     ),
     _lacks("recall_result", "letter", "letter", "digest", name="t.letter"),
-    _lacks("recalled", "letter", "letter", "digest", name="t.id"),
+    _lacks("recalled", "letter", "cause_on_record", "name", name="t.id"),
+    _lacks("retraction", "agreement", "agreement", "id", name="t.name"),
+    _lacks("retraction", "terms", "terms", "hash", name="t.name"),
+    _lacks("retraction_version", "retraction", "retraction", "name", name="t.retraction"),
     _lacks("consent_grant", "letter", "letter", "digest", name="t.letter"),
     _lacks("consent_grant", "request", "letter", "digest", name="t.letter"),
     # Parties.
@@ -195,6 +201,22 @@ RELATIONS: tuple[Relation, ...] = (
     _lacks("credential", "party", "party", "id", name="t.id"),
     _lacks("pull_position", "party", "party", "id", name="t.party || ' ' || t.collection"),
     _lacks("succession", "party", "party", "id", name="t.origin"),
+    _lacks("ended_log", "party", "party", "id", name="t.origin"),
+    _lacks("lost_head", "party", "party", "id", name="t.origin"),
+    Relation(
+        table="receipt",
+        says="the place that it is found by is not the one in its proof",
+        finds="SELECT giver || ' ' || sequence FROM"
+        f" (SELECT giver, sequence, origin, place, tree, {_PROOF} AS proof FROM receipt)"
+        " WHERE proof IS NULL OR instr(proof, char(10) || 'index ' || place || char(10)) = 0"
+        " OR instr(proof, char(10) || char(10) || origin || char(10) || tree || char(10)) = 0",
+    ),
+    Relation(
+        table="seen_checkpoint",
+        says="it has more entries than its log ended with",
+        finds="SELECT s.origin FROM seen_checkpoint AS s JOIN ended_log AS e USING (party, origin)"
+        " WHERE s.size > e.size",
+    ),
     # The log, beside what `audit` proves of it.
     _lacks("log_opening", "position", "log_entry", "position", name="'entry ' || t.position"),
     _lacks("log_opening", "listing", "log_listing", "id", name="'entry ' || t.position"),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shell: TAXII 2.1 servers that are no nodes, and the records under which what they give is taken in."""
+"""Shell: TAXII 2.1 servers that are no nodes, feeds of MISP, and the records under which what they give is taken in."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,6 +8,8 @@ from comity.ids import Digest, Instant, PartyId
 from comity.store.transaction import Row, Transaction
 
 __all__ = [
+    "MISP",
+    "TAXII",
     "StoredSource",
     "WithheldThere",
     "add_withheld",
@@ -17,20 +19,26 @@ __all__ = [
     "list_records",
     "list_sources",
     "list_withheld",
+    "put_event",
     "put_source",
+    "read_events",
     "read_source",
     "set_position",
 ]
 
+TAXII = "taxii"
+MISP = "misp"
+"""The kinds of sources."""
+
 _COLUMNS = (
-    "s.name, s.url, s.collection, s.record, r.document, s.scheme, s.credential, s.position, s.advanced_at"
+    "s.name, s.url, s.collection, s.record, r.document, s.scheme, s.credential, s.position, s.advanced_at, s.kind"
     " FROM source s JOIN source_record r ON r.hash = s.record"
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredSource:
-    """A source: its API root and collection, its record, and how far this node is in it.
+    """A source: its API root and collection, or the folder of a feed of MISP; its record, and how far this node is.
 
     `scheme` is how the credential in the file `credential` is shown; both None: none is. `position` is the `date_added`
     up to which everything was taken in, `advanced_at` when it got there.
@@ -45,6 +53,7 @@ class StoredSource:
     credential: str | None
     position: Instant | None = None
     advanced_at: Instant | None = None
+    kind: str = TAXII
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,9 +75,11 @@ def put_source(transaction: Transaction, source: StoredSource, *, now: Instant) 
     before = read_source(transaction, source.name)
     same = before is not None and (before.url, before.collection) == (source.url, source.collection)
     position, advanced_at = (before.position, before.advanced_at) if before is not None and same else (None, None)
+    if not same:
+        _forget_events(transaction, source.name)
     transaction.run(
-        "INSERT OR REPLACE INTO source (name, url, collection, record, scheme, credential, position, advanced_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO source (name, url, collection, record, scheme, credential, position, advanced_at, kind)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             source.name,
             source.url,
@@ -78,6 +89,7 @@ def put_source(transaction: Transaction, source: StoredSource, *, now: Instant) 
             source.credential,
             position,
             advanced_at,
+            source.kind,
         ),
     )
 
@@ -85,6 +97,21 @@ def put_source(transaction: Transaction, source: StoredSource, *, now: Instant) 
 def delete_source(transaction: Transaction, name: str) -> None:
     """Follow it no more. Its record stays: objects were taken in under it."""
     transaction.run("DELETE FROM source WHERE name = ?", (name,))
+    _forget_events(transaction, name)
+
+
+def _forget_events(transaction: Transaction, name: str) -> None:
+    transaction.run("DELETE FROM source_event WHERE source = ?", (name,))
+
+
+def read_events(transaction: Transaction, name: str) -> dict[str, int]:
+    """The events of a feed that were taken in, by UUID: the time of each, in seconds since 1970."""
+    return dict(transaction.rows("SELECT uuid, at FROM source_event WHERE source = ?", (name,)))
+
+
+def put_event(transaction: Transaction, name: str, uuid: str, at: int) -> None:
+    """The event, as of that time, was taken in, in the transaction that takes it in."""
+    transaction.run("INSERT OR REPLACE INTO source_event VALUES (?, ?, ?)", (name, uuid, at))
 
 
 def read_source(transaction: Transaction, name: str) -> StoredSource | None:
@@ -152,4 +179,5 @@ def _build(row: Row) -> StoredSource:
         credential=row[6],
         position=None if row[7] is None else Instant(row[7]),
         advanced_at=None if row[8] is None else Instant(row[8]),
+        kind=row[9],
     )

@@ -15,15 +15,18 @@ __all__ = [
     "add_cosignatures",
     "add_evidence",
     "count_cosigned_logs",
+    "find_next_name",
     "forget_accusations",
     "list_evidence",
     "list_origins",
     "list_problems",
     "list_seen",
+    "name_next",
     "put_problem",
     "put_seen",
     "read_cosigned_size",
     "read_cosigners",
+    "read_head_within",
     "read_lines",
     "read_seen",
 ]
@@ -33,6 +36,10 @@ MAX_EVIDENCE = 16
 given heads of it of the second."""
 
 _SIZES_KEPT = 64
+
+_DAY = 86_400_000_000
+_DAYS_KEPT = 64
+"""Of one log, days on which it grew: a backup that is older than so many has nothing to be held against."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,12 +70,47 @@ def read_seen(transaction: Transaction, origin: str) -> bytes | None:
 
 
 def put_seen(transaction: Transaction, head: StoredHead) -> None:
-    """Keep the head in the place of the one before; the schema refuses one that goes back."""
+    """Keep the head in the place of the one before; the schema refuses one that goes back.
+
+    That stays where it was the last of its day.
+    """
+    transaction.run(
+        "INSERT INTO witnessed_earlier SELECT origin, size, checkpoint, cosigned_at FROM witnessed_head"
+        " WHERE origin = ? AND cosigned_at / ? < ? / ? AND size < ? ON CONFLICT DO NOTHING",
+        (head.origin, _DAY, head.cosigned_at, _DAY, head.size),
+    )
+    transaction.run(
+        "DELETE FROM witnessed_earlier WHERE origin = ?1 AND size NOT IN"
+        " (SELECT size FROM witnessed_earlier WHERE origin = ?1 ORDER BY size DESC LIMIT ?2)",
+        (head.origin, _DAYS_KEPT),
+    )
     transaction.run(
         "INSERT INTO witnessed_head VALUES (?, ?, ?, ?) ON CONFLICT (origin) DO UPDATE SET"
         " size = excluded.size, checkpoint = excluded.checkpoint, cosigned_at = excluded.cosigned_at",
         (head.origin, head.size, head.checkpoint, head.cosigned_at),
     )
+
+
+def read_head_within(transaction: Transaction, origin: str, size: int) -> bytes | None:
+    """The greatest head of the log that was cosigned here over at most `size` entries, of those that are kept."""
+    row = transaction.row(
+        "SELECT checkpoint FROM (SELECT size, checkpoint FROM witnessed_head WHERE origin = ?1 UNION ALL"
+        " SELECT size, checkpoint FROM witnessed_earlier WHERE origin = ?1)"
+        " WHERE size <= ?2 ORDER BY size DESC LIMIT 1",
+        (origin, size),
+    )
+    return bytes(row[0]) if row else None
+
+
+def name_next(transaction: Transaction, origin: str, *, previous: str) -> None:
+    """Remember that the log `previous` goes on as `origin`; each goes on once."""
+    transaction.run("INSERT INTO witnessed_name VALUES (?, ?) ON CONFLICT (origin) DO NOTHING", (origin, previous))
+
+
+def find_next_name(transaction: Transaction, previous: str) -> str | None:
+    """What the log that was called `previous` goes on as, as far as it was cosigned here."""
+    row = transaction.row("SELECT origin FROM witnessed_name WHERE previous = ?", (previous,))
+    return str(row[0]) if row else None
 
 
 def list_seen(transaction: Transaction) -> list[StoredHead]:
@@ -145,12 +187,15 @@ def read_cosigners(transaction: Transaction, size: int) -> dict[str, int]:
     return dict(rows)
 
 
-def read_lines(transaction: Transaction, log: int = HOUSE) -> list[tuple[int, str, bytes]]:
-    """Size, witness and signature line of every cosignature of a log that is kept; the greatest size first."""
+def read_lines(transaction: Transaction, log: int = HOUSE) -> list[tuple[int, str, int, bytes]]:
+    """Size, witness, time and signature line of every cosignature of a log that is kept; the greatest size first.
+
+    The time is in seconds since 1970.
+    """
     return [
-        (size, name, bytes(line))
-        for size, name, line in transaction.rows(
-            "SELECT size, witness, line FROM cosignature WHERE log = ? ORDER BY size DESC, witness", (log,)
+        (size, name, timestamp, bytes(line))
+        for size, name, timestamp, line in transaction.rows(
+            "SELECT size, witness, timestamp, line FROM cosignature WHERE log = ? ORDER BY size DESC, witness", (log,)
         )
     ]
 

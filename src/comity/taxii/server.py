@@ -7,7 +7,7 @@ server (§8.2.1), answers 401 to who is not known, so that clients learn how to 
 
     /taxii2/                       discovery, with the one API root of the party that asks
     /taxii2/PARTY/…                that party's API root; any other party's does not exist
-    POST …/objects/, DELETE        what partners write (`taxii.writing`)
+    POST …/objects/, DELETE        what partners write and take back (`taxii.writing`)
     /comity/receipts/, …           receipts for what was disclosed (`taxii.receipts`)
     POST /comity/acknowledgements/ what a receiver signs of it
     /comity/log/PARTY/…            the log, for its readers (`taxii.tiles`)
@@ -26,17 +26,15 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
-from urllib.parse import parse_qsl
 
 from comity.errors import (
     AuthenticationError,
     ComityError,
     MalformedError,
-    MalformedRequest,
     NotFoundError,
     UnavailableError,
 )
-from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId, format_instant, parse_object_id
+from comity.ids import AgreementId, Digest, Instant, PartyId, format_instant
 from comity.node import correspond, succession, witness
 from comity.node.gate import list_open_collections
 from comity.node.letterbox import TakenLetter
@@ -53,6 +51,7 @@ from comity.taxii.guard import VISIT, Visit
 from comity.taxii.pace import Pace
 from comity.taxii.polls import Polls
 from comity.taxii.prefer import format_applied, read_wait
+from comity.taxii.queries import parse_query
 from comity.taxii.rates import find_neighbourhood
 from comity.taxii.responses import MOST_AT_ONCE, Response, challenge, cut_body, fail, give, refuse, respond, tell
 from comity.taxii.sends import WRITE_DEADLINE_SECONDS, Sending, Sends, Stops
@@ -75,8 +74,6 @@ _MOST_REMEMBERED_BYTES = 512
 _LEAST_COMPRESSED = 1_000
 """Bytes of a body that is worth it."""
 
-_MAX_QUERY_BYTES = 64 * 1024
-_MAX_QUERY_FIELDS = 64
 _ANSWERS = {
     Resource.OBJECTS: Answer.OBJECTS,
     Resource.OBJECT: Answer.OBJECT,
@@ -198,7 +195,7 @@ class TaxiiApp:
         """The response, everything it needs committed."""
         method, path = scope["method"], scope["path"]
         route = wire.parse_route(path)
-        visit.resource = _name_resource(route, path)
+        visit.resource = _name_resource(route, path, method=method)
         try:
             if method == "POST" and path == WITNESS_PATH:
                 return self._witness(scope, body, visit)
@@ -215,14 +212,15 @@ class TaxiiApp:
     async def _answer_party(self, scope: Scope, body: bytes | None, visit: Visit, route: Route | None) -> Response:
         """The response to whoever shows a credential."""
         method, headers = scope["method"], _read_headers(scope)
-        if tiles.is_log_path(scope["path"]) and method in {"GET", "HEAD"}:
+        reads_log = tiles.is_log_path(scope["path"], scope.get("raw_path")) and method in {"GET", "HEAD"}
+        if reads_log:
             reader = tiles.find_reader(self.node, secret=wire.read_secret(headers))
             if reader is not None:
                 visit.admit(reader)
                 return tiles.give_part(self.node, scope["path"], accept_encoding=headers.get("accept-encoding"))
         party = authenticate(self.node, secret=wire.read_secret(headers))
         visit.admit(party)
-        if tiles.is_log_path(scope["path"]) and method in {"GET", "HEAD"}:
+        if reads_log:
             encoding = headers.get("accept-encoding")
             return tiles.give_part(self.node, scope["path"], accept_encoding=encoding, party=party)
         if receipts.is_receipt_path(scope["path"]) and method in {"GET", "HEAD"}:
@@ -232,7 +230,7 @@ class TaxiiApp:
         if not wire.is_acceptable(headers.get("accept")):
             return fail(406, "this node speaks application/taxii+json;version=2.1")
         if method not in {"GET", "HEAD"}:
-            return await self._write(method, route, party, headers=headers, body=body)
+            return await self._write(method, route, party, scope, body=body)
         return await self._serve(route, party, scope, accept_encoding=headers.get("accept-encoding"))
 
     def _exchange(self, path: str, body: bytes | None) -> Response:
@@ -271,17 +269,22 @@ class TaxiiApp:
             return _MAX_MESSAGE_BYTES
         return writing.find_bound(self.node, route, headers=_read_headers(scope), otherwise=_MAX_MESSAGE_BYTES)
 
-    async def _write(
-        self, method: str, route: Route, party: PartyId, *, headers: Headers, body: bytes | None
-    ) -> Response:
+    async def _write(self, method: str, route: Route, party: PartyId, scope: Scope, *, body: bytes | None) -> Response:
         if method == "DELETE":
-            return tell(writing.refuse(self.node, party, route.collection))
-        kind = headers.get("content-type")
+            return await self._delete(route, party, scope["query_string"])
+        kind = _read_headers(scope).get("content-type")
         match await writing.add_objects(self.node, self._pace, route, party, content_type=kind, body=body):
             case writing.Refused() as refused:
                 return tell(refused)
             case bytes() as status:
                 return respond(202, status)
+
+    async def _delete(self, route: Route, party: PartyId, query: bytes) -> Response:
+        refused = await writing.delete_object(self.node, route, party, query)
+        if refused is not None:
+            return tell(refused)
+        self._received()  # whoever had been given it is told at once
+        return respond(200)
 
     async def _serve(self, route: Route, party: PartyId, scope: Scope, *, accept_encoding: str | None) -> Response:
         match route.resource:
@@ -374,7 +377,7 @@ class TaxiiApp:
         return replace(respond(200, *body, headers={**headers, "vary": "accept-encoding"}), objects=len(filled.at))
 
     def _read_question(self, route: Route, party: PartyId, query: bytes) -> _Question:
-        filters = _parse_query(query, route)
+        filters = parse_query(query, route)
         request = PollRequest(
             recipient=party,
             collection=route.collection,
@@ -428,8 +431,13 @@ def _may_wait(route: Route, scope: Scope) -> bool:
     return route.resource is Resource.OBJECTS and scope["method"] == "GET"
 
 
-def _name_resource(route: Route | None, path: str) -> str:
-    """The kind of thing that a path names, for what is noted of requests: never the thing itself."""
+def _name_resource(route: Route | None, path: str, *, method: str) -> str:
+    """The kind of thing that a path names, for what is noted of requests: never the thing itself.
+
+    A deletion is one of its own: what is noted of an object is that it was polled.
+    """
+    if route is not None and method == "DELETE":
+        return "deletion"
     if route is not None:
         return route.resource.value
     if receipts.is_receipt_path(path):
@@ -439,31 +447,6 @@ def _name_resource(route: Route | None, path: str) -> str:
     if tiles.is_log_path(path):
         return "log"
     return "exchange" if path in {EXCHANGE_PATH, EXCHANGE_PATH.removesuffix("/")} else "none"
-
-
-def _parse_query(query: bytes, route: Route) -> Filters:
-    if len(query) > _MAX_QUERY_BYTES:
-        raise MalformedRequest(f"the query is over {_MAX_QUERY_BYTES} bytes")
-    try:
-        pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, max_num_fields=_MAX_QUERY_FIELDS)
-    except ValueError as error:
-        raise MalformedRequest(f"the query cannot be read: {error}") from error
-    if route.resource in {Resource.OBJECT, Resource.VERSIONS}:
-        # The path names the object; `versions` is about all of them (TAXII 2.1 §5.6, §5.8).
-        pairs = [(name, value) for name, value in pairs if name not in {"match[id]", "match[type]"}]
-        pairs.append(("match[id]", _read_object_id(route)))
-    if route.resource is Resource.VERSIONS:
-        pairs = [(name, value) for name, value in pairs if name != "match[version]"]
-        pairs.append(("match[version]", "all"))
-    return wire.parse_filters(pairs)
-
-
-def _read_object_id(route: Route) -> ObjectId:
-    """The one object that the path names; what cannot be an id names none."""
-    try:
-        return parse_object_id(route.object)
-    except MalformedRequest as error:
-        raise NotFoundError("no such object") from error
 
 
 def _format_page(filled: Filled, resource: Resource, *, cursor: str | None) -> tuple[bytes, ...]:

@@ -31,9 +31,9 @@ _IMMUTABLE = "private, max-age=31536000, immutable"
 """What has this path never changes; `private`, for only this reader may have it: nothing between may keep it."""
 
 
-def is_log_path(path: str) -> bool:
-    """Whether the path is one below which logs lie."""
-    return path.startswith(LOG_PATH)
+def is_log_path(path: str, raw: bytes | None = None) -> bool:
+    """Whether the path is one below which logs lie; of another spelling, in the request as it came, it is none."""
+    return path.startswith(LOG_PATH) and raw in {None, path.encode("utf-8", "surrogateescape")}
 
 
 def find_reader(node: Node, *, secret: str | None) -> PartyId | None:

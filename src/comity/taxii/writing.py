@@ -1,20 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shell: what a partner may do beside reading: add objects where it gives, and ask what became of them.
+"""Shell: what a partner may do beside reading: add objects where it gives, ask what became of them, take them back.
 
     POST   /taxii2/PARTY/collections/ID/objects/      202 with a status (TAXII 2.1 §5.5)
     GET    /taxii2/PARTY/status/ID/                   that status, for a day (§4.3)
-    DELETE /taxii2/PARTY/collections/ID/objects/ID/   403 (§5.7): no collection can be both read and written
+    DELETE /taxii2/PARTY/collections/ID/objects/ID/   200, whatever is held of it (§5.7)
 
 Who cannot see the collection gets the answer of any path that names nothing, whatever it sends. Who can is told 403
 where its rights end: the collections resource tells it the same (`can_read`, `can_write`). Not here: what is kept and
-what a writer may learn of it (`node.accept`).
+what a writer may learn of it (`node.accept`), and what is taken back (`node.retraction`).
+
+What a DELETE finds takes time to stop, so its answer comes at the end of a quarter of a second, in which nearly all are done.
 """
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeGuard
+from typing import Final, TypeGuard
 
-from comity.errors import AuthenticationError, MalformedError, NotFoundError
+from comity.errors import AuthenticationError, MalformedError, MalformedRequest, NotFoundError
 from comity.ids import PartyId
 from comity.node.accept import (
     Detail,
@@ -29,13 +32,17 @@ from comity.node.accept import (
 from comity.node.gate import list_open_collections
 from comity.node.node import Node
 from comity.node.parties import authenticate
+from comity.node.poll import VersionChoice
+from comity.node.retraction import retract
 from comity.taxii import wire
 from comity.taxii.pace import Pace
+from comity.taxii.queries import parse_deletion, read_object_id
 from comity.taxii.wire import CollectionView, Resource, Route, StatusDetail
 
 __all__ = [
     "Refused",
     "add_objects",
+    "delete_object",
     "find_bound",
     "find_writable",
     "format_status",
@@ -44,6 +51,10 @@ __all__ = [
     "list_views",
     "refuse",
 ]
+
+_STEP_SECONDS: Final = 0.25
+_MOST_TIMES = 64
+"""Exact versions that one DELETE may name: each stands in its entry of the log."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,17 +143,53 @@ async def add_objects(
         return Refused(status=422, description=error.detail)
     match done:
         case OverQuota(retry_after=seconds):
-            return Refused(
-                status=429,
-                description=f"today's quota is used up, and nothing was kept; send it again in {seconds} seconds",
-                headers={"retry-after": str(seconds)},
-            )
+            return _refuse_over(seconds, "nothing was kept")
         case Status():
             return _format(done)
 
 
+async def delete_object(node: Node, route: Route, party: PartyId, query: bytes) -> Refused | None:
+    """None once what `party` had written of the object is given to nobody any more, on record (TAXII 2.1 §5.7).
+
+    Whether anything was held of it, and whose it is, neither the answer says nor the time that it takes.
+
+    Raises:
+        MalformedRequest: the query, or more exact versions than one request may name.
+        NotFoundError: the party sees no such collection, or the path names what cannot be an object.
+    """
+    if find_writable(node, party, route.collection) is None:
+        return refuse(node, party, route.collection)
+    filters, item = parse_deletion(query), read_object_id(route)
+    if len(filters.versions) > _MOST_TIMES:
+        raise MalformedRequest(f"match[version] of a DELETE takes at most {_MOST_TIMES} times", where="match[version]")
+    begun = asyncio.get_running_loop().time()
+    done = retract(node, giver=party, collection=route.collection, item=item, versions=_choose_versions(filters))
+    await asyncio.sleep(find_rest(asyncio.get_running_loop().time() - begun))
+    return _refuse_over(done.retry_after, "nothing was taken back") if isinstance(done, OverQuota) else None
+
+
+def find_rest(seconds: float) -> float:
+    """How long it is to the end of the step in which an answer is ready that took so many seconds."""
+    return _STEP_SECONDS - seconds % _STEP_SECONDS
+
+
+def _choose_versions(filters: wire.Filters) -> VersionChoice | None:
+    """The versions that are asked for; None where another STIX than 2.1 is, of which nothing is held."""
+    if filters.spec_versions and "2.1" not in filters.spec_versions:
+        return None
+    return VersionChoice(last=filters.last, first=filters.first, every=filters.every, exact=filters.versions)
+
+
+def _refuse_over(seconds: int, what: str) -> Refused:
+    return Refused(
+        status=429,
+        description=f"today's quota is used up, and {what}; send it again in {seconds} seconds",
+        headers={"retry-after": str(seconds)},
+    )
+
+
 def refuse(node: Node, party: PartyId, collection: str) -> Refused:
-    """The answer to a write where `party` may not write, or to a deletion anywhere (TAXII 2.1 §5.5, §5.7).
+    """The answer to a write where `party` may not write (TAXII 2.1 §5.5, §5.7).
 
     Raises:
         NotFoundError: the party sees no such collection.

@@ -11,6 +11,10 @@ It is a **proof** that the log signed two histories when the sizes are equal and
 consistency proof leads to the root of the greater and to another root than the one signed for the smaller: nodes of a
 tree cannot be made up. It is an **accusation** when the proof leads nowhere: proofs are not signed, and whoever holds
 two checkpoints can put a bad one beside them. It is answered by a proof that the log makes, and only by that.
+
+The two may be of two names of one party's log, where it goes on under another (`tlog.origin`). That is an accusation
+too: entries that were lost before a recovery were signed under the name before, and others in their place under the
+next. It is answered by the party's statement that the one follows the other, from which entry on.
 """
 
 import base64
@@ -77,7 +81,7 @@ class Shown:
 
 
 def verify_fork_evidence(evidence: ForkEvidence, keys: Sequence[VerifierKey]) -> Shown:
-    """What the evidence shows of the log that has one of these keys.
+    """What the evidence shows of the log that has one of these keys, which may be of two names of it.
 
     Raises:
         UnknownKey, BadSignature: one of the two was not signed by the log.
@@ -88,13 +92,15 @@ def verify_fork_evidence(evidence: ForkEvidence, keys: Sequence[VerifierKey]) ->
     sizes = f"{first.size} and {second.size} entries"
     if first.size > second.size:
         raise ProofMismatch(f"the checkpoints over {sizes} stand in the wrong order")
-    if first.size == second.size:
+    if first.size == second.size and first.origin == second.origin:
         if first.root == second.root:
             raise ProofMismatch(f"both checkpoints over {first.size} entries have one root: this shows nothing")
         return Shown(verdict=Verdict.PROVED, first=first, second=second, true_root=None)
     if _is_consistent(first, second, evidence.proof):
         raise ProofMismatch(f"the checkpoints over {sizes} are of one history, as the proof beside them shows")
     found = find_old_root(first.size, second.size, evidence.proof, second.root)
+    if first.origin != second.origin:
+        found = None
     verdict = Verdict.ACCUSED if found is None else Verdict.PROVED
     return Shown(verdict=verdict, first=first, second=second, true_root=found)
 

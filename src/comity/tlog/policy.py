@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pure: which logs are believed, and how many witnesses of which must have cosigned (C2SP tlog-policy).
 
-Decides whether a note is a checkpoint of a log that is listed, cosigned as the quorum asks. Does not decide whether the
-times of the cosignatures are recent enough: they are given back for that.
+Decides whether a note is a checkpoint of a log that is listed, cosigned as the quorum asks, and in the time that the
+caller asks for: what was cosigned before or after it counts for nothing.
 
     log comity/arvenia+2dbb2a9d+AboKJw…
     witness borlund comity/borlund/witness+5f0d1a5c+BGmN… https://borlund.example/comity/witness
@@ -19,12 +19,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from comity.errors import MalformedNote, MalformedPolicy, ThresholdNotMet, UnknownKey
+from comity.ids import Instant, format_instant
 from comity.tlog.cosignature import verify_cosignature, verify_log_signature
 from comity.tlog.note import Checkpoint, Note, SignatureType, VerifierKey, parse_vkey
 
 __all__ = ["Group", "PolicyLog", "PolicyWitness", "Quorum", "TrustPolicy", "parse_trust_policy", "verify_quorum"]
 
 _NONE = "none"
+_SECOND, _YEAR_10000 = 1_000_000, 253_402_300_800
 _MAX_BYTES = 512 * 1024
 _MAX_OF_A_KIND = 64
 """Of logs, of witnesses, of groups: the specification recommends at least 32 of each."""
@@ -83,7 +85,7 @@ class Quorum:
     checkpoint: Checkpoint
     log: VerifierKey
     timestamps: dict[str, int]
-    """Every witness of the policy that cosigned, also beyond the quorum, with its seconds since 1970."""
+    """Every witness of the policy that cosigned in time, also beyond the quorum, with its seconds since 1970."""
 
 
 def parse_trust_policy(data: bytes) -> TrustPolicy:
@@ -113,11 +115,14 @@ def parse_trust_policy(data: bytes) -> TrustPolicy:
     return reader.finish()
 
 
-def verify_quorum(note: Note, policy: TrustPolicy, *, logs: Sequence[VerifierKey] = ()) -> Quorum:
+def verify_quorum(
+    note: Note, policy: TrustPolicy, *, logs: Sequence[VerifierKey] = (), since: int = 0, until: int | None = None
+) -> Quorum:
     """Who cosigned the note's checkpoint, after one of the policy's logs signed it and its quorum cosigned it.
 
-    `logs` are keys of logs known from elsewhere, believed beside those of the policy. Lines by other keys are passed
-    over. A line by a known key that does not verify spoils the note, whether the quorum would be met without it or not.
+    Cosignatures count from `since` to `until`, both in seconds since 1970 and included. `logs` are keys of logs known
+    from elsewhere, believed beside those of the policy. Lines by other keys are passed over. A line by a known key that
+    does not verify spoils the note, whether the quorum would be met without it or not.
 
     Raises:
         MalformedNote: the text is not a checkpoint.
@@ -127,16 +132,22 @@ def verify_quorum(note: Note, policy: TrustPolicy, *, logs: Sequence[VerifierKey
     """
     checkpoint, log = _verify_log(note, (*(entry.key for entry in policy.logs), *logs))
     timestamps: dict[str, int] = {}
+    untimely: list[str] = []
     for witness in policy.witnesses:
         with suppress(UnknownKey):
-            timestamps[witness.name] = verify_cosignature(note, witness.key)
+            at = verify_cosignature(note, witness.key)
+            if since <= at and (until is None or at <= until):
+                timestamps[witness.name] = at
+            else:
+                untimely.append(f"{_show(witness.name)} at {_show_time(at)}")
     if policy.quorum is not None and policy.quorum not in _count(policy, timestamps):
         signed = ", ".join(map(_show, timestamps)) or "none"
         others = ", ".join(_show(witness.name) for witness in policy.witnesses if witness.name not in timestamps)
         others = others or "anybody else who counts"
+        late = f"; cosigned at another time than counts: {', '.join(untimely)}" if untimely else ""
         raise ThresholdNotMet(
             f"the checkpoint over {checkpoint.size} entries is cosigned by {signed}, which is not the quorum"
-            f" {_show(policy.quorum)}; not by {others}"
+            f" {_show(policy.quorum)}; not by {others}{late}"
         )
     return Quorum(checkpoint=checkpoint, log=log, timestamps=timestamps)
 
@@ -159,6 +170,11 @@ def _count(policy: TrustPolicy, timestamps: dict[str, int]) -> frozenset[str]:
         if sum(member in reached for member in group.members) >= group.threshold:
             reached.add(group.name)
     return frozenset(reached)
+
+
+def _show_time(seconds: int) -> str:
+    """The time as people read it; as a number where it is beyond any year that has four digits."""
+    return format_instant(Instant(seconds * _SECOND)) if seconds < _YEAR_10000 else f"{seconds} seconds since 1970"
 
 
 def _show(name: str) -> str:

@@ -17,7 +17,7 @@ let no other request be decided in between.
 
 import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -49,6 +49,8 @@ __all__ = [
     "Seen",
     "WitnessAnswer",
     "decide_checkpoint",
+    "decide_followed",
+    "find_told_size",
     "format_add_checkpoint",
     "format_answer",
     "parse_add_checkpoint",
@@ -102,6 +104,8 @@ class Reason(StrEnum):
     """The old size is not that of the last head cosigned here, or the head of that size is another."""
     UNPROCESSABLE = "unprocessable"
     """The proof does not lead from the last head to this one."""
+    STOPPED = "stopped"
+    """This witness may have cosigned more than it remembers, and cosigns nothing by this key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +130,7 @@ _STATUS = {
     Reason.OLD_SIZE: 400,
     Reason.CONFLICT: 409,
     Reason.UNPROCESSABLE: 422,
+    Reason.STOPPED: 503,
 }
 _TEXT = "text/plain; charset=utf-8"
 _TEXT_SIZE = "text/x.tlog.size"
@@ -170,11 +175,19 @@ def format_add_checkpoint(old_size: int, proof: Sequence[Hash], checkpoint: byte
     return "\n".join(lines).encode() + b"\n\n" + checkpoint
 
 
-def decide_checkpoint(request: AddCheckpoint, *, keys: Sequence[VerifierKey], seen: Seen | None) -> Decision:
+def decide_checkpoint(
+    request: AddCheckpoint,
+    *,
+    keys: Sequence[VerifierKey],
+    seen: Seen | None,
+    earlier: Callable[[], Sequence[VerifierKey]] = tuple,
+) -> Decision:
     """Whether the head may be cosigned, in the order of checks of the specification.
 
     `keys` are those of the log that the checkpoint names, none for a log that is not witnessed; `seen` is the last head
-    of that log that was cosigned, None if none was.
+    of that log that was cosigned, None if none was; of a log that goes on from another under another name, it is the
+    last one of that. `earlier` gives the keys that signed its heads before: who has one of them alone is told how much
+    has been cosigned since, as it may be a store that was put back, and gets nothing signed.
 
     Raises:
         MalformedNote: a key that is none of a log.
@@ -185,7 +198,8 @@ def decide_checkpoint(request: AddCheckpoint, *, keys: Sequence[VerifierKey], se
     signed = _find_signed(request, keys)
     last = Checkpoint(origin=new.origin, size=0, root=EMPTY_ROOT) if seen is None else seen.checkpoint
     if signed is None:
-        return Refused(reason=Reason.FORBIDDEN, size=last.size)
+        behind = seen is not None and _find_signed(request, earlier()) is not None
+        return Refused(reason=Reason.CONFLICT if behind else Reason.FORBIDDEN, size=last.size)
     # Two roots for one size are a proof, whatever else is wrong with the request.
     forked = seen is not None and new.size == last.size and new.root != last.root
     against = seen if forked else None
@@ -201,14 +215,41 @@ def decide_checkpoint(request: AddCheckpoint, *, keys: Sequence[VerifierKey], se
     return Cosign(seen=signed)
 
 
-def format_answer(decision: Decision, cosignatures: Sequence[NoteSignature] = ()) -> WitnessAnswer:
-    """The answer to a decision; `cosignatures` are those made where it is `Cosign`, and kept before."""
+def decide_followed(
+    request: AddCheckpoint, *, keys: Sequence[VerifierKey], last: Seen | None, least: int = 0
+) -> Refused:
+    """Why the head of a log that goes on under another name is not cosigned.
+
+    `last` is the last head that was cosigned of what it goes on as, or of itself; `least` how many entries it has at
+    least. Who goes on with the old name is told that: what is greater contradicts `last`.
+
+    Raises:
+        MalformedNote: a key that is none of a log.
+    """
+    signed, size = _find_signed(request, keys), max(least, 0 if last is None else last.checkpoint.size)
+    if signed is None:
+        return Refused(reason=Reason.FORBIDDEN, size=size)
+    if signed.checkpoint.size <= size:
+        return Refused(reason=Reason.CONFLICT, size=size)
+    return Refused(reason=Reason.UNPROCESSABLE, size=size, against=last, signed=signed)
+
+
+def format_answer(
+    decision: Decision, cosignatures: Sequence[NoteSignature] = (), *, tells_size: bool = False
+) -> WitnessAnswer:
+    """The answer to a decision; `cosignatures` are those made where it is `Cosign`, and kept before.
+
+    With `tells_size` one that is forbidden has the size as well, on a second line: for whoever is known to be the log's
+    party by something else than the head.
+    """
     match decision:
         case Cosign():
             body = "".join(map(format_signature_line, cosignatures)).encode()
             return WitnessAnswer(status=200, media_type=_TEXT, body=body)
         case Refused(reason=Reason.CONFLICT, size=size):
             return WitnessAnswer(status=409, media_type=_TEXT_SIZE, body=f"{size}\n".encode())
+        case Refused(reason=Reason.FORBIDDEN as reason, size=size) if tells_size:
+            return WitnessAnswer(status=403, media_type=_TEXT, body=f"{reason}\n{size}\n".encode())
         case Refused(reason=reason):
             return WitnessAnswer(status=_STATUS[reason], media_type=_TEXT, body=f"{reason}\n".encode())
 
@@ -222,6 +263,14 @@ def parse_cosignatures(body: bytes) -> tuple[NoteSignature, ...]:
     if len(body) > MAX_REQUEST_BYTES:
         raise MalformedNote(f"an answer of {len(body)} bytes, where at most {MAX_REQUEST_BYTES} are taken")
     return parse_signature_lines(body)
+
+
+def find_told_size(body: bytes) -> int:
+    """The size in an answer with the status 403, where it tells one; else 0."""
+    first, _, rest = body.partition(b"\n")
+    with suppress(MalformedNote):
+        return parse_size(rest) if first == Reason.FORBIDDEN.encode() else 0
+    return 0
 
 
 def parse_size(body: bytes) -> int:

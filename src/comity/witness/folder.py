@@ -5,15 +5,22 @@
     witness.pem     its private key, mode 0600
     logs            one verifier key to a line, as `log list` of a policy has them; "#" begins a comment
     store.db        the last head of each log, and evidence: the tables of a node, of which the others stay empty
+    witnessed/      the last head of each log once more, so that a store that was put back is noticed (`node.kept`)
 
 A log that is added while the witness serves is witnessed from the next request on. None is taken away: whoever wants
 that removes the line; the last head stays, so that the log cannot begin anew by being added again.
+
+Of several keys of one log those that stand before the one that signed its last head sign no more: they were replaced.
+
+The log of a party's house goes on under another name after a recovery (`tlog.origin`). It is taken by the keys of its
+first one when it contains what was cosigned of it before. Where the party has lost some of that, whoever runs the
+witness adds the next name as a log of its own, once they have seen that the party says so.
 """
 
 import json
 import os
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,12 +29,13 @@ from comity.errors import ConfigError, ConflictError, MalformedError, MalformedN
 from comity.ids import Instant
 from comity.keys import create_key, open_key
 from comity.node.clock import read_clock
-from comity.node.witness import Cosigner, list_evidence, list_witnessed, take_checkpoint
-from comity.store import SqliteStore
-from comity.store.witness import StoredEvidence, StoredHead, list_origins
-from comity.tlog.note import SignatureType, VerifierKey, format_vkey, parse_vkey
-from comity.tlog.origin import find_token
-from comity.tlog.witness import WitnessAnswer, parse_add_checkpoint
+from comity.node.kept import FOLDER, may_cosign, read_greatest
+from comity.node.witness import Cosigner, Watched, list_evidence, list_witnessed, take_checkpoint
+from comity.store import SqliteStore, Transaction
+from comity.store.witness import StoredEvidence, StoredHead, find_next_name, list_origins
+from comity.tlog.note import SignatureType, VerifierKey, format_vkey, parse_note, parse_vkey
+from comity.tlog.origin import first_origin, is_house, parse_origin
+from comity.tlog.witness import Seen, WitnessAnswer, parse_add_checkpoint
 
 __all__ = ["Inspected", "Witness", "add_log", "found_witness", "inspect_witness", "open_witness", "read_logs"]
 
@@ -37,6 +45,10 @@ _LOGS = "logs"
 _STORE = "store.db"
 _MAX_LOGS = 4_096
 _MAX_LOGS_BYTES = 4 * 1024 * 1024
+_ANEW = (
+    "Do not put a copy from before in its place: it would cosign second histories by the same key. Found a witness anew"
+    " in another folder (`comity witness init`), add its logs, and give its key to whoever asked this one"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,31 +92,19 @@ class Witness:
             StoreFull: the head could not be kept, and was not cosigned.
         """
         request = parse_add_checkpoint(body)
-        keys = self._find_keys(request.checkpoint.origin)
+        origin, named = request.checkpoint.origin, self._read_logs()
         return take_checkpoint(
-            self.store, request, keys=keys, cosigners=[self.cosigner], now=self.clock(), folder=self.folder
+            self.store,
+            request,
+            watch=lambda transaction: _watch(transaction, self.folder, origin, named),
+            cosigners=[self.cosigner],
+            now=self.clock(),
+            folder=self.folder,
         )
 
     def close(self) -> None:
         """Give the store up."""
         self.store.close()
-
-    def _find_keys(self, origin: str) -> tuple[VerifierKey, ...]:
-        """The keys of the log with this origin.
-
-        Those of a party's house log sign its other logs too (`tlog.origin`), of which so many are witnessed.
-        """
-        named = self._read_logs()
-        if origin in named:
-            return named[origin]
-        house, _, token = origin.rpartition("/")
-        if house not in named or find_token(origin) != token:
-            return ()
-        with self.store.read() as transaction:
-            known = list_origins(transaction, house)
-        if origin not in known and len(known) >= _MAX_LOGS:
-            return ()
-        return tuple(replace(key, name=origin) for key in named[house])
 
     def _read_logs(self) -> dict[str, tuple[VerifierKey, ...]]:
         """The keys of every log by its origin, read anew whenever the file has changed."""
@@ -117,6 +117,70 @@ class Witness:
         if self._logs is None or self._logs[0] != stamp:
             self._logs = (stamp, read_logs(self.folder))
         return self._logs[1]
+
+
+def _watch(
+    transaction: Transaction, folder: Path, origin: str, named: Mapping[str, tuple[VerifierKey, ...]]
+) -> Watched:
+    """What this witness goes by for the log of that name, by the logs that it was given.
+
+    The keys of a party's house log sign its other logs too (`tlog.origin`), of which so many are witnessed.
+    """
+    first = _find_first(origin)
+    listed = named.get(
+        origin, () if first is None else tuple(replace(key, name=origin) for key in named.get(first, ()))
+    )
+    last: str | None = None
+    next_name: str | None = None
+    has_room = True
+    if first is not None:
+        known = list_origins(transaction, first)
+        has_room = origin in known or len(known) < _MAX_LOGS
+        last = _find_last(transaction, first)
+        next_name = None if find_next_name(transaction, origin) is None else last
+    heads = [read_greatest(transaction, folder, name) for name in {origin, last or origin}]
+    keys, earlier = _split_keys(listed, [head for head in heads if head is not None])
+    goes_on = first is not None and is_house(origin) and origin not in {first, last}
+    is_told = origin in named
+    return Watched(
+        keys=keys,
+        earlier=lambda: earlier,
+        has_room=has_room,
+        previous=last if goes_on else None,
+        start=read_greatest(transaction, folder, last) if goes_on and last is not None and not is_told else None,
+        next=next_name,
+        is_unsure=goes_on and not is_told,
+    )
+
+
+def _find_first(origin: str) -> str | None:
+    """The first name of the house's log of the party whose log it is; None where it is that of no party of Comity."""
+    try:
+        return first_origin(parse_origin(origin))
+    except MalformedError:
+        return None
+
+
+def _find_last(transaction: Transaction, origin: str) -> str:
+    """What the log is called that goes on from this one, as it was cosigned last."""
+    while (after := find_next_name(transaction, origin)) is not None:
+        origin = after
+    return origin
+
+
+def _split_keys(
+    keys: tuple[VerifierKey, ...], heads: Sequence[Seen]
+) -> tuple[tuple[VerifierKey, ...], tuple[VerifierKey, ...]]:
+    """The keys that sign heads of a log, and those that did before the one which signed the last heads of its party."""
+    signed = {(head.checkpoint.origin, line.key_hash) for head in heads for line in parse_note(head.note).signatures}
+    origins = {origin for origin, _ in signed}
+    places = (
+        number
+        for number, key in enumerate(keys)
+        if any((origin, replace(key, name=origin).key_hash) in signed for origin in origins)
+    )
+    place = max(places, default=0)
+    return keys[place:], keys[:place]
 
 
 def found_witness(folder: Path, *, name: str, listen: Address) -> VerifierKey:
@@ -159,10 +223,16 @@ def open_witness(folder: Path) -> Witness:
     signer = open_key(folder / _KEY)
     key = VerifierKey(name=name, type=SignatureType.ED25519_COSIGNATURE, public_key=signer.public_key)
     read_logs(folder)
+    lost = f"what this witness has cosigned is not known here any more. {_ANEW}"
     if not (folder / _STORE).is_file():
-        # An empty store would cosign a second history of every log: it is not made anew.
-        raise NotFoundError(f"{folder} holds a witness without its store; restore {_STORE} from a backup")
+        # An empty store would cosign a second history of every log, and so would a copy from before: none is made.
+        raise NotFoundError(f"{folder} holds a witness without its store: {lost}")
     store = SqliteStore.open(folder / _STORE)
+    with store.write() as transaction:
+        knows = may_cosign(transaction, folder, key)
+    if not knows:
+        store.close()
+        raise NotFoundError(f"{folder} holds a witness without {FOLDER}, where it keeps what it has cosigned: {lost}")
     return Witness(folder, cosigner=Cosigner(key=key, signer=signer), listen=listen, tls=tls, store=store)
 
 

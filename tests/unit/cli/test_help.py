@@ -38,7 +38,7 @@ person add/person list/person remove/person renew/approvals
 agreement certificate/agreement test
 recall send/recall list/recall show/recall keep
 consent request/consent grant/consent refuse/consent revoke/consent list/consent show
-request send/request answer/request list/request show
+request send/request answer/request withdraw/request list/request show
 agreement review/retention list/retention keep/retention delete/retention run/work
 log list/log show/log verify/log checkpoint/log receipt/log refused/log relationships/log waive/verify
 log reader add/log reader list/log reader remove

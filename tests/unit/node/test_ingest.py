@@ -11,6 +11,7 @@ from comity.canonical import Json
 from comity.errors import MalformedError
 from comity.ids import PartyId
 from comity.node import ingest, receive
+from comity.node.audiences import Audiences
 from comity.node.explain import explain, find_object, show_object
 from comity.node.follow import plan_pull
 from comity.node.parties import add_party, export_manifest
@@ -341,3 +342,46 @@ def test_what_is_marked_alike_and_of_another_type_or_marked_otherwise_has_a_labe
         ("report", "green", 0),
         ("report", "green", 1),
     ]
+
+
+# --- audiences ----------------------------------------------------------------------------------------------------
+
+
+def add_to(world: World, item: dict[str, Json], audiences: Audiences) -> None:
+    data = json.dumps({"type": "bundle", "id": object_id("bundle", "x"), "objects": [item]}).encode()
+    intake = ingest.add_objects(
+        world.nodes["aurelia"], data, tags=make_tags(subjects=["national:ashfall"]), audiences=audiences
+    )
+    assert intake.bad == ()
+
+
+def find_audience(world: World, name: str) -> frozenset[PartyId] | None:
+    return show_object(world.nodes["aurelia"], object_id("report", name)).label.audience
+
+
+def test_an_object_reaches_nobody_but_its_audience_whatever_terms_admit(world: World) -> None:
+    world.sign_all(world.terms())
+    add_to(world, make_object("a"), {object_id("report", "a"): frozenset({PartyId("aurelia")})})
+    add_to(world, make_object("b"), {object_id("report", "b"): frozenset({PartyId("aurelia"), PartyId("borealia")})})
+    add_to(world, make_object("c"), {})
+    assert world.read("borealia").keys() == {object_id("report", "b"), object_id("report", "c")}
+
+
+def test_an_audience_goes_on_to_the_next_version_unless_another_is_said(world: World) -> None:
+    only = frozenset({PartyId("aurelia")})
+    add_to(world, make_object("a"), {object_id("report", "a"): only})
+    later = make_object("a") | {"modified": "2031-01-01T00:00:00.000Z"}
+    add_to(world, later, {})
+    assert find_audience(world, "a") == only
+    add_to(world, later, {object_id("report", "a"): None})
+    assert find_audience(world, "a") == only  # of a version that is held it only shrinks
+    add_to(world, later | {"modified": "2032-01-01T00:00:00.000Z"}, {object_id("report", "a"): None})
+    assert find_audience(world, "a") is None
+
+
+def test_an_audience_of_what_is_referred_to_is_that_of_what_refers_to_it(world: World) -> None:
+    add_to(world, make_object("a"), {object_id("report", "a"): frozenset({PartyId("aurelia")})})
+    note = {"type": "note", "spec_version": "2.1", "id": object_id("note", "n"), "content": "x"}
+    times = {"created": "2030-01-01T00:00:00.000Z", "modified": "2030-01-01T00:00:00.000Z"}
+    add_to(world, note | times | {"object_refs": [object_id("report", "a")]}, {})
+    assert show_object(world.nodes["aurelia"], object_id("note", "n")).label.audience == frozenset({PartyId("aurelia")})

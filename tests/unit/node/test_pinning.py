@@ -50,6 +50,7 @@ from comity.signing import (
 )
 from comity.signing import Role as KeyRole
 from comity.store import receipts
+from comity.store.receipts import EndedLog
 from tests.served import Served
 from tests.worlds import World, make_object
 
@@ -112,7 +113,9 @@ def test_a_party_that_lost_its_keys_is_pinned_anew_by_two_people(world: World, f
     secret, token = create_credential(node, AURELIA), old_token(world)
     assert authenticate(node, secret=secret) == authenticate(node, secret=token) == AURELIA
     with node.store.write() as transaction:
-        receipts.end_logs(transaction, AURELIA, {"comity/aurelia/0123456789abcdef": 7})
+        receipts.end_logs(
+            transaction, AURELIA, {"comity/aurelia/0123456789abcdef": EndedLog(size=7, agreement=None, next=None)}
+        )
     envelope = export_manifest(fresh)
     with pytest.raises(VerificationError, match="party repin"):
         add_party(node, envelope, digest=own_digest(envelope), url=None)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from comity import peers
+from comity import pages, peers
 from comity.agreement.people import Role
 from comity.config import WitnessSetting
 from comity.errors import ConfigError
@@ -93,7 +93,7 @@ def test_a_key_that_its_party_replaced_counts_no_more(world: World, revoked: boo
 
 def test_a_pull_asks_for_the_key_that_is_in_force(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever has the old key of a witness can cosign by it whatever it likes: the page is not taken in."""
-    monkeypatch.setattr(peers, "_WITNESS_WAITS", ())
+    monkeypatch.setattr(pages, "_WITNESS_WAITS", ())
     borealia, meridia = world.nodes["borealia"], world.nodes["meridia"]
     assert say_refused(world, borealia) is None
     world.add("aurelia", make_object("second"))

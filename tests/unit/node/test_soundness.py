@@ -97,10 +97,22 @@ TWICE = (
     " own_label, label, 99, current, added_at, first_seq FROM object WHERE pk = 2;"
     " INSERT INTO name_recent SELECT key, 99 FROM name_recent WHERE object = 2"
 )
+RETRACTION = "INSERT INTO retraction VALUES (1, 'x', 1, 'borealia', 'x', 'x', 'main', 'x', 'all', NULL)"
 LETTER = (
     "INSERT INTO letter VALUES (9, 'x', 1, 'borealia', 'recall', 'a', 'x', 'y', 'y', 'open', NULL, NULL, 'y', 1, x'00')"
 )
 """One that nobody signed, on terms and letters that there are not."""
+
+RECEIPT = (
+    "INSERT INTO receipt (giver, sequence, terms, at, received_at, arrived, data, origin, place, tree)"
+    " SELECT 'borealia', 1, 'x', 1, 1, 1, CAST(json_object('proof', 'c2sp.org/tlog-proof@v1' || char(10) || 'index 4' || char(10)"
+    " || char(10) || 'comity/b/01' || char(10) || '9' || char(10)) AS BLOB), '{}', {}, {}"
+)
+"""One that is kept under another place than its proof has."""
+SEEN = (
+    "INSERT INTO seen_checkpoint VALUES ('borealia', 'comity/b/00', NULL, 7, x'00', x'00', 1);"
+    " INSERT INTO ended_log VALUES ('borealia', 'comity/b/00', 6, NULL, NULL)"
+)
 
 BREAKS = [
     ("UPDATE body SET data = CAST('{}' AS BLOB) WHERE object = 1", Check.OBJECTS, r"object report--"),
@@ -162,7 +174,7 @@ BREAKS = [
     ("UPDATE outbox SET envelope = x'00'", Check.RELATIONS, "not the event it names"),
     (LETTER, Check.RELATIONS, "its terms is not in terms"),
     (LETTER, Check.RELATIONS, "its answers is not in letter"),
-    (LETTER, Check.RELATIONS, "its because is not in letter"),
+    (LETTER, Check.RELATIONS, "its because is not in cause_on_record"),
     (LETTER, Check.RELATIONS, "its answered_by is not in letter"),
     (LETTER, Check.RELATIONS, "not in the outbox"),
     (LETTER, Check.RELATIONS, "1 letters, 0 entries"),
@@ -170,6 +182,10 @@ BREAKS = [
     ("INSERT INTO letter_object VALUES (9, 0, 'x', '1', 'x')", Check.RELATIONS, "letter_object 9 on x"),
     ("INSERT INTO recall_result VALUES ('x', 0, 'stopped', NULL, NULL)", Check.RELATIONS, "recall_result x"),
     ("INSERT INTO recalled VALUES ('x', 1, '1', 'x', 'withdraw', NULL, 'r', 'y', 1)", Check.RELATIONS, "recalled x"),
+    (RETRACTION, Check.RELATIONS, "its agreement is not in agreement"),
+    (RETRACTION, Check.RELATIONS, "its terms is not in terms"),
+    ("INSERT INTO retraction_version VALUES ('x', 0, 1, '1', 'x', 'stopped', NULL, NULL)",
+     Check.RELATIONS, "retraction_version x"),
     ("UPDATE manifest SET envelope = (SELECT envelope FROM manifest WHERE party = 'aurelia')",
      Check.SIGNATURES, "of borealia"),
     ("UPDATE party SET manifest = 'x' WHERE id = 'borealia'", Check.RELATIONS, "party borealia"),
@@ -177,6 +193,12 @@ BREAKS = [
     ("INSERT INTO pull_position VALUES ('nobody', 'c', 1)", Check.RELATIONS, "nobody c"),
     ("INSERT INTO succession VALUES ('comity/x/00', 'x', x'00', 1)", Check.RELATIONS, "comity/x/00"),
     ("INSERT INTO succession VALUES ('comity/borealia/00', 'borealia', x'00', 1)", Check.SIGNATURES, "has not signed"),
+    ("INSERT INTO ended_log VALUES ('x', 'comity/x/00', 1, NULL, NULL)", Check.RELATIONS, "comity/x/00"),
+    ("INSERT INTO lost_head VALUES ('x', 'comity/x/01', 2, x'00', 1, 1)", Check.RELATIONS, "comity/x/01"),
+    (RECEIPT.format("comity/b/00", 4, 9), Check.RELATIONS, "receipt borealia 1: the place that it is found by"),
+    (RECEIPT.format("comity/b/01", 5, 9), Check.RELATIONS, "receipt borealia 1: the place that it is found by"),
+    (RECEIPT.format("comity/b/01", 4, 8), Check.RELATIONS, "receipt borealia 1: the place that it is found by"),
+    (SEEN, Check.RELATIONS, "comity/b/00: it has more entries than its log ended with"),
     ("DELETE FROM change_count", Check.RELATIONS, "not one row"),
     ("DELETE FROM meta WHERE name = 'cursor_key'", Check.RELATIONS, "cursors"),
     ("UPDATE log_opening SET content = x'00' WHERE position = 3", Check.LOG, "entry 3"),

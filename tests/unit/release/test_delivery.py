@@ -9,6 +9,7 @@ import pytest
 from comity.canonical import sha256_digest
 from comity.errors import ReceiptRefused
 from comity.ids import Digest, Instant
+from comity.release.contents import list_whole, parse_listing
 from comity.release.delivery import (
     Expected,
     Seen,
@@ -29,6 +30,10 @@ from tests.signers import EXPIRES, NOW
 from tests.trees import TileStore
 
 DATA = format_receipt(receipt())
+IDENTITY = (
+    b'{"type":"identity","spec_version":"2.1","id":"identity--00000000-0000-4000-8000-000000000001","name":"x",'
+    b'"created":"2025-01-01T00:00:00Z","modified":"2025-01-01T00:00:00Z"}'
+)
 PAGE = b'{"more":false,"objects":[' + b",".join(OBJECTS) + b"]}"
 
 
@@ -194,16 +199,39 @@ def test_a_manifest_of_ids_is_no_page_of_objects() -> None:
     assert blame(refused) == "listing"
 
 
+def test_what_lists_the_whole_page_is_taken_for_it_byte_for_byte_alone() -> None:
+    """A receipt that says something else of one object, or that it was cut, is looked into object by object."""
+    parsed = parse_bundle(join([IDENTITY, IDENTITY.replace(b"000001", b"000002")]))
+    objects = [item for item, _ in parsed.good]
+    known = list_whole(objects)
+    assert known.objects == parse_listing(known.data)
+    assert parse_listing(known.data, known=known) is known.objects
+    shown = show(expect()).verified
+    page = join([item.data for item in objects])
+    for alter, good in (
+        (bytes, True),
+        (lambda data: data.replace(b"000002", b"000003"), False),
+        (lambda data: data.replace(b"01-01T", b"01-02T"), False),
+        (lambda data: data.replace(b'"redacted":[]', b'"redacted":["name"]'), True),
+    ):
+        verified = replace(shown, objects=parse_listing(alter(known.data), known=known))
+        verify_page(verified, page, terms=TERMS.hash, channel="aurelia", listing=known)
+        if good:
+            verify_objects(verified, objects, parsed.places)
+            continue
+        with pytest.raises(ReceiptRefused, match="listed as"):
+            verify_objects(verified, objects, parsed.places)
+    verified = replace(shown, objects=parse_listing(known.data.replace(objects[1].digest.encode(), b"0" * 64)))
+    with pytest.raises(ReceiptRefused, match="object 1 of the page is not"):
+        verify_page(verified, page, terms=TERMS.hash, channel="aurelia", listing=known)
+
+
 @pytest.mark.parametrize("change", [{}, {"id": "identity--00000000-0000-4000-8000-00000000000f"}, {"version": "other"}])
 def test_ids_and_versions_are_those_of_the_objects(change: dict[str, str]) -> None:
-    data = (
-        b'{"type":"identity","spec_version":"2.1","id":"identity--00000000-0000-4000-8000-000000000001","name":"x",'
-        b'"created":"2025-01-01T00:00:00Z","modified":"2025-01-01T00:00:00Z"}'
-    )
-    parsed = parse_bundle(join([data]))
+    parsed = parse_bundle(join([IDENTITY]))
     (item,) = (item for item, _ in parsed.good)
     verified = show(expect()).verified
-    listed = replace(verified.objects[0], id=item.id, version=item.version, digest=sha256_digest(data))
+    listed = replace(verified.objects[0], id=item.id, version=item.version, digest=sha256_digest(IDENTITY))
     verified = replace(verified, objects=(replace(listed, **change),))  # type: ignore[arg-type]
     if not change:
         verify_objects(verified, [item], parsed.places)

@@ -8,11 +8,12 @@ import pytest
 
 from comity.canonical import sha256_digest
 from comity.errors import MalformedReceipt, ReceiptRefused
-from comity.ids import parse_instant
+from comity.ids import Instant, parse_instant
 from comity.release.disclosure import Answer
 from comity.release.receipt import (
     MAX_RECEIPT_BYTES,
     VerifiedReceipt,
+    cut_terms,
     find_handling,
     format_receipt,
     parse_receipt,
@@ -24,7 +25,7 @@ from comity.tlog.note import SignatureType, VerifierKey, format_note, format_vke
 from comity.tlog.policy import parse_trust_policy
 from examples import verify_receipt as script
 from tests.parties import AURELIA, BOREALIA, MANIFESTS, MERIDIA, change_channel, change_terms
-from tests.receipts import OBJECTS, TERMS
+from tests.receipts import OBJECTS, TERMS, receipt
 from tests.signers import SeedSigner
 from tests.vectors.receipts.make import FOLDER, vectors
 
@@ -75,6 +76,29 @@ def test_a_receipt_says_who_gave_what_to_whom_under_which_terms_and_when() -> No
 
 def test_a_receipt_is_written_as_it_was_read() -> None:
     assert format_receipt(parse_receipt(GOOD)) == GOOD
+
+
+def test_a_receipt_without_its_terms_has_one_spelling() -> None:
+    made = receipt()
+    for terms in (made.terms, None, b'{"a":"\\",\\"terms\\":\\""}', b""):
+        data = format_receipt(replace(made, terms=terms))
+        assert parse_receipt(data).data == data
+        assert cut_terms(data) == format_receipt(replace(made, terms=None))
+
+
+def test_what_is_not_the_canonical_form_is_refused_however_it_is_read() -> None:
+    data = format_receipt(receipt())
+    for other in (
+        data.replace(b'":"', b'": "', 1),
+        b'{"salt":"",' + data[1:],
+        data.replace(b'"terms":"', b'"terms":null,"terms":"'),
+        data.replace(b'"leaf":"{', b'"leaf":"\\u007b'),
+        data + b" ",
+        data.replace(b'"proof":"', b'"proof":["').replace(b'","salt', b'"],"salt'),
+    ):
+        assert other != data
+        with pytest.raises(MalformedReceipt):
+            parse_receipt(other)
 
 
 def test_vectors_are_what_their_maker_makes() -> None:
@@ -148,12 +172,14 @@ def test_the_script_asks_that_the_manifest_is_signed_by_itself(tmp_path: Path) -
 # --- witnesses ----------------------------------------------------------------------------------------------------
 
 
-def witnessed(*names: str, spoil: bool = False) -> bytes:
+GIVEN_AT = parse_receipt(GOOD).leaf.at // 1_000_000
+"""When the disclosure of the good receipt was recorded, in seconds."""
+
+
+def witnessed(*names: str, spoil: bool = False, at: int = GIVEN_AT + 60) -> bytes:
     """The good receipt, cosigned by these witnesses."""
     read = parse_receipt(GOOD)
-    lines = [
-        sign_cosignature(read.note.text, witness_key(name), SeedSigner(name), timestamp=1_790_000_000) for name in names
-    ]
+    lines = [sign_cosignature(read.note.text, witness_key(name), SeedSigner(name), timestamp=at) for name in names]
     if spoil:
         lines[0] = replace(lines[0], signature=lines[0].signature[:-1] + bytes([lines[0].signature[-1] ^ 1]))
     note = replace(read.note, signatures=(*read.note.signatures, *lines))
@@ -166,18 +192,76 @@ def witness_key(name: str) -> VerifierKey:
     )
 
 
-def ask_witnesses(data: bytes) -> VerifiedReceipt:
-    """Verified where one of north and south has cosigned."""
+def ask_witnesses(data: bytes, *listed: str, now: int | None = None, fresh_days: int | None = None) -> VerifiedReceipt:
+    """Verified where one of north and south has cosigned, and the policy lists the logs of these names."""
     lines = [f"witness {name} {format_vkey(witness_key(name))}" for name in ("north", "south")]
+    for number, name in enumerate(listed):
+        key = SeedSigner(f"log {number}").public_key
+        lines.append(f"log {format_vkey(VerifierKey(name=name, type=SignatureType.ED25519, public_key=key))}")
     policy = "\n".join([*lines, "group any-of-both any north south", "quorum any-of-both", ""])
     return verify_receipt(
-        parse_receipt(data), manifests=[MANIFESTS[AURELIA]], policy=parse_trust_policy(policy.encode())
+        parse_receipt(data),
+        manifests=[MANIFESTS[AURELIA]],
+        policy=parse_trust_policy(policy.encode()),
+        now=None if now is None else Instant(now * 1_000_000),
+        fresh_days=fresh_days,
     )
 
 
 def test_the_witnesses_that_cosigned_are_told_with_their_times() -> None:
-    assert ask_witnesses(witnessed("south", "stranger")).witnesses == {"south": 1_790_000_000}
+    assert ask_witnesses(witnessed("south", "stranger")).witnesses == {"south": GIVEN_AT + 60}
     assert verify(witnessed("south")).witnesses is None
+
+
+DAY = 86_400
+
+
+@pytest.mark.parametrize(
+    ("at", "now", "fresh_days", "counts"),
+    [
+        # No tree with the disclosure was there to be seen before it was made; clocks may differ by five minutes.
+        (1, None, None, False),
+        (GIVEN_AT - 301, None, None, False),
+        (GIVEN_AT - 300, None, None, True),
+        # Read years later, it is as good as it was.
+        (GIVEN_AT + 60, GIVEN_AT + 3_650 * DAY, None, True),
+        # From the future.
+        (GIVEN_AT + 901, GIVEN_AT + 600, None, False),
+        (GIVEN_AT + 900, GIVEN_AT + 600, None, True),
+        # Taken in: what the witness saw long ago says nothing of what was shown since.
+        (GIVEN_AT + 60, GIVEN_AT + 60 + 30 * DAY, 30, True),
+        (GIVEN_AT + 60, GIVEN_AT + 61 + 30 * DAY, 30, False),
+        (GIVEN_AT - 301, GIVEN_AT, 30, False),
+    ],
+)
+def test_what_a_witness_says_counts_for_its_time(
+    at: int, now: int | None, fresh_days: int | None, counts: bool
+) -> None:
+    data = witnessed("north", at=at)
+    if counts:
+        assert ask_witnesses(data, now=now, fresh_days=fresh_days).witnesses == {"north": at}
+        return
+    with pytest.raises(ReceiptRefused, match="at another time than counts: north at ") as refused:
+        ask_witnesses(data, now=now, fresh_days=fresh_days)
+    assert refused.value.facts["part"] == "witnesses"
+
+
+def test_one_that_does_not_count_for_its_time_makes_no_quorum_and_spoils_none() -> None:
+    read = parse_receipt(witnessed("north", at=1))
+    (line,) = parse_receipt(witnessed("south")).note.signatures[1:]
+    note = replace(read.note, signatures=(*read.note.signatures, line))
+    both = format_receipt(replace(read, note=note, proof=replace(read.proof, checkpoint=format_note(note))))
+    assert ask_witnesses(both).witnesses == {"south": GIVEN_AT + 60}
+
+
+def test_a_policy_that_lists_logs_of_the_giver_binds_it_to_them() -> None:
+    """A log that is forked under another name is another log, whoever signs it and whoever has cosigned it."""
+    data = witnessed("north")
+    assert ask_witnesses(data, "comity/aurelia").origin == "comity/aurelia"
+    assert ask_witnesses(data, "comity/borealia", "log.example").origin == "comity/aurelia"
+    with pytest.raises(ReceiptRefused, match="lists comity/aurelia/9f86d081884c7d65 alone") as refused:
+        ask_witnesses(data, "comity/aurelia/9f86d081884c7d65", "comity/borealia")
+    assert refused.value.facts["part"] == "checkpoint"
 
 
 @pytest.mark.parametrize("data", [GOOD, witnessed("stranger"), witnessed("north", "south", spoil=True)])

@@ -145,6 +145,7 @@ def _sign_wrongly(good: bytes) -> dict[str, bytes]:
     free = canonical_bytes({"channels": [{"id": "aurelia"}], "title": "Free for all"})
     return {
         "good-after-a-recovery": format_receipt(receipt(origin=f"{ORIGIN}/9f86d081884c7d65")),
+        "checkpoint-house-after-a-recovery": format_receipt(receipt(origin=f"{ORIGIN}/house/9f86d081884c7d65")),
         "checkpoint-token-short": format_receipt(receipt(origin=f"{ORIGIN}/9f86d081884c7d6")),
         "good-control-in-the-channel": sign_parts(value, content={**content, "channel": "\u001b[31m"}, terms=False),
         "terms-that-are-none": sign_parts(

@@ -3,15 +3,16 @@
 
 import base64
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
 
 from comity.cli.reply import Exit, Json, Reply
-from comity.cli.session import ActCommand, Session, read_input
+from comity.cli.session import MAX_INPUT_BYTES, ActCommand, Session, read_input
+from comity.cli.words.files import describe_file, describe_files, describe_intake
 from comity.cli.words.objects import (
     describe_explanation,
-    describe_intake,
     describe_object,
     describe_pull,
     describe_unkept,
@@ -31,37 +32,65 @@ def objects() -> None:
     example="comity --node aurelia object add bundle.json --subject unsc:QDe.901 --region IQ --kind threat_assessment",
 )
 @click.argument("files", metavar="FILE…", nargs=-1, required=True)
+@click.option("--format", "form", metavar="F", help="What the files are, where that cannot be told from them.")
+@click.option("--mapping", metavar="FILE", help="For tables: what becomes of each column, as TOML.")
+@click.option("--source", metavar="NAME", help="For FollowTheMoney: what the data set is called, always the same.")
+@click.option("--tlp", metavar="LEVEL", help="A marking of all that is in the files; not for STIX 2.1.")
 @click.option("--subject", "subjects", metavar="S", multiple=True, help="Whom or what it is about, as scheme:id.")
 @click.option("--region", "regions", metavar="R", multiple=True, help="Where, by ISO 3166-1 alpha-2 code.")
 @click.option("--kind", "kinds", metavar="K", multiple=True, help="What kind of information it is.")
 @click.pass_obj
-def add(
-    session: Session, files: Sequence[str], subjects: Sequence[str], regions: Sequence[str], kinds: Sequence[str]
-) -> int:
-    """Take in STIX 2.1 objects from each FILE: a bundle, a TAXII envelope or one object; "-" is standard input.
+def add(session: Session, /, files: Sequence[str], mapping: str | None, form: str | None, **said: Any) -> int:  # noqa: ANN401
+    """Take in what each FILE holds: STIX 2.1 or 2.0, a table, the UN list, FollowTheMoney; "-" is standard input.
 
-    Subjects, regions and kinds are said of every object in the files, besides what each says of itself. Bad objects are
-    listed and the good ones kept; an indicator whose pattern does not parse is kept, goes to nobody, and is listed. The
-    exit code is 1 if anything is listed.
+    The format is told from the file; where that leaves a doubt, nothing is taken in until --format says it. What is not
+    STIX 2.1 becomes STIX 2.1, with the strictest marking of all around it. Subjects, regions and kinds are said of
+    every object in the files, besides what each says of itself.
+
+    What is bad is listed and the rest kept; an indicator whose pattern does not parse is kept, goes to nobody, and is
+    listed. The exit code is 1 if anything is listed. The same file again changes nothing; one that was cut off goes on.
     """
-    words: dict[str, Json] = {"subjects": [*subjects], "regions": [*regions], "kinds": [*kinds]}
-    contents = [(file, base64.b64encode(read_input(file)).decode()) for file in files]
+    words: dict[str, Json] = {name: [*value] if isinstance(value, tuple) else value for name, value in said.items()}
+    words |= {"format": form, "badge": session.read_badge()}
+    if mapping is not None:
+        words["mapping"] = base64.b64encode(read_input(mapping)).decode()
+    contents = [(file, _read_contents(file)) for file in files]
     taken_in = list[dict[str, Any]]()
-    for file, data in contents:
-        reply = session.carry_out("object.add", {"data": data, **words})
+    for file, content in contents:
+        arguments: dict[str, Json] = {**words, **content, "name": Path(file).name}
+        reply = session.carry_out("object.add", arguments, seconds=_LONG_SECONDS)
         if reply.error is not None and not str(reply.error["code"]).startswith(_UNREADABLE):
             _tell_kept(session, taken_in)
             return session.finish(reply, describe_intake)
         taken_in.append({"file": file, **_read_intake(reply)})
     result: dict[str, Json] = {
-        "added": sum(len(item["added"]) for item in taken_in),
+        "added": sum(item["added_count"] for item in taken_in),
         "known": sum(item["known"] for item in taken_in),
-        "bad": sum(len(item["bad"]) for item in taken_in),
+        "bad": sum(item["bad_count"] for item in taken_in),
         "unparsable": sum(len(item["unparsable"]) for item in taken_in),
         "files": [*taken_in],
     }
     session.show(result, describe_intake)
     return Exit.FAILED if result["bad"] or result["unparsable"] else Exit.DONE
+
+
+@objects.command("files", cls=ActCommand, example="comity --node aurelia object files --last 5")
+@click.option("--last", metavar="N", type=click.IntRange(min=0), default=20, show_default=True, help="How many.")
+@click.pass_obj
+def list_files(session: Session, last: int) -> int:
+    """List files that were taken in, or are being, oldest first: how far each is, and what came of it."""
+    return session.run("object.files", {"last": last}, describe_files)
+
+
+@objects.command("file", cls=ActCommand, example="comity --node aurelia object file 3")
+@click.argument("file", metavar="NUMBER")
+@click.pass_obj
+def show_file(session: Session, file: str) -> int:
+    """Show a file that was taken in: what of it was not read and why, and what was not carried over.
+
+    NUMBER is that of `object files`, or the beginning of its digest.
+    """
+    return session.run("object.file", {"file": file}, describe_file)
 
 
 @objects.command("show", cls=ActCommand, example="comity --node aurelia object show report--4b2e")
@@ -106,7 +135,10 @@ def pull(session: Session, party_id: str) -> int:
     return session.run("pull", {"party": party_id}, describe_pull)
 
 
-_UNREADABLE = ("malformed-json", "malformed-object")
+_LONG_SECONDS = 24 * 3_600.0
+"""A file of gigabytes takes long; `object files` says meanwhile how far it is."""
+
+_UNREADABLE = ("malformed-file", "malformed-json", "malformed-object")
 """The file as a whole is at fault: the next one is taken in all the same."""
 
 
@@ -118,9 +150,28 @@ def _read_intake(reply: Reply) -> dict[str, Json]:
     bad: list[Json] = [
         {"index": None, "id": None, "where": error.get("where", ""), "message": error["message"]},
     ]
-    return {"added": [], "known": 0, "bad": bad, "unparsable": [], "unchecked": 0}
+    return {
+        "added": [],
+        "added_count": 0,
+        "known": 0,
+        "bad": bad,
+        "bad_count": 1,
+        "notes": [],
+        "already": False,
+        "taken": None,
+        "unparsable": [],
+        "unchecked": 0,
+    }
+
+
+def _read_contents(file: str) -> dict[str, Json]:
+    """The bytes of a file as they are handed over, or, of what is too long for that, where it is."""
+    path = Path(file)
+    if file != "-" and path.is_file() and path.stat().st_size > MAX_INPUT_BYTES:
+        return {"path": str(path.resolve())}
+    return {"data": base64.b64encode(read_input(file)).decode()}
 
 
 def _tell_kept(session: Session, taken_in: Sequence[dict[str, Any]]) -> None:
     for item in taken_in:
-        session.note(f"{item['file']}: {len(item['added'])} added, {item['known']} known already")
+        session.note(f"{item['file']}: {item['added_count']} added, {item['known']} known already")

@@ -39,7 +39,10 @@ def send(session: Session, object_id: str, reason: str, versions: tuple[str, ...
 @click.option("--last", metavar="N", type=click.IntRange(1, 10_000), default=100, show_default=True, help="How many.")
 @click.pass_obj
 def list_command(session: Session, last: int) -> int:
-    """List the letters of recall that this party sent and received, and how far each is."""
+    """List the letters of recall that this party sent and received, and how far each is.
+
+    Behind them stands what partners took back over TAXII of what they had written here.
+    """
     return session.run("recall.list", {"last": last}, list_recalls)
 
 
@@ -48,6 +51,8 @@ def list_command(session: Session, last: int) -> int:
 @click.pass_obj
 def show(session: Session, letter: str) -> int:
     """Show a letter of recall: what it is about, what became of it, and every acknowledgement.
+
+    Or what a partner took back over TAXII, by the name that recall list shows.
 
     LETTER may be any unique beginning of its name, of at least four characters.
     """

@@ -27,14 +27,17 @@ def verify(session: Session, receipt: str, manifests: Sequence[str], policy: str
 
     Nothing is asked of anybody: neither a node nor a network is needed. A part that does not match is named, with exit
     code 7. Manifests of several parties, or several versions of one, can be given; those of no concern change nothing.
+    What a witness says to have cosigned before the disclosure, or later than this machine's clock, does not count.
     """
     from comity.cli.receipts import verify_files
+    from comity.node.clock import read_clock
 
     result = verify_files(
         read_input(receipt),
         manifests={path: read_input(path) for path in manifests},
         policy=None if policy is None else read_input(policy),
         objects={path: read_input(path) for path in objects},
+        now=read_clock(),
     )
     session.show(result, describe_verified)
     return Exit.DONE

@@ -13,19 +13,20 @@ __all__ = ["source"]
 
 @click.group()
 def source() -> None:
-    """TAXII 2.1 servers that are no nodes: what they give comes in under this party's own terms of receipt."""
+    """TAXII 2.1 servers that are no nodes, and feeds of MISP: they come in under this party's own terms of receipt."""
 
 
 @source.command(
     "add",
-    short_help="Follow a TAXII 2.1 server under terms of receipt.",
+    short_help="Follow a TAXII 2.1 server or a feed of MISP.",
     cls=PersonCommand,
     example="comity --node borealia --as anna.badge source add north --url https://taxii.north.example/api1/"
     " --collection 91a7b528-80eb-42ed-a74d-c6fbd5a26116 --terms north.toml --credential north.secret",
 )
 @click.argument("name")
-@click.option("--url", required=True, metavar="URL", help="The API root.")
-@click.option("--collection", required=True, metavar="ID", help="The collection.")
+@click.option("--url", required=True, metavar="URL", help="The API root; of a feed of MISP, its folder.")
+@click.option("--collection", metavar="ID", help="The collection.")
+@click.option("--misp", is_flag=True, help="It is a feed of MISP, which has no collections; needs comity[misp].")
 @click.option("--terms", required=True, metavar="FILE", help="The terms of receipt, as TOML.")
 @click.option("--credential", metavar="FILE", help="A file in the folder of the node: USER:PASSWORD, or a token.")
 @click.option("--scheme", metavar="S", help="How the credential is shown: basic (unless said otherwise) or bearer.")
@@ -35,12 +36,13 @@ def add(
     name: str,
     *,
     url: str,
-    collection: str,
+    collection: str | None,
+    misp: bool,
     terms: str,
     credential: str | None,
     scheme: str | None,
 ) -> int:
-    """Follow a collection of a TAXII 2.1 server that is no node, under the terms of receipt in FILE.
+    """Follow a collection of a TAXII 2.1 server that is no node, or a feed of MISP, under the terms of receipt in FILE.
 
     Two people, one of them as legal. The same NAME again goes on under the new terms. What they do not let in is not
     kept; what came before them stays under those it came under.
@@ -52,6 +54,7 @@ def add(
             "name": name,
             "url": url,
             "collection": collection,
+            "misp": misp,
             "terms": document,
             "credential": credential,
             "scheme": scheme,

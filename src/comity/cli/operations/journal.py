@@ -98,7 +98,7 @@ def _describe(entry: Entry) -> dict[str, Json]:
     leaf = entry.leaf
     content = entry.content if isinstance(entry.content, dict) else {}
     event = content if leaf.type in {EntryType.AGREEMENT_EVENT, EntryType.LETTER} else {}
-    people = content if leaf.type in OF_NO_TERMS | {EntryType.RECALL} else {}
+    people = content if leaf.type in OF_NO_TERMS | {EntryType.RECALL, EntryType.CLASSIFICATION} else {}
     return {
         "entry": entry.position,
         "log": entry.origin,

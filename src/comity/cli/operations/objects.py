@@ -3,7 +3,9 @@
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 
+from comity.agreement.people import parse_badge
 from comity.canonical import OBJECT_LIMITS, parse_json
 from comity.cli.operations.consents import describe_grants
 from comity.cli.operations.recalls import describe_recalled
@@ -14,11 +16,15 @@ from comity.cli.receipts import describe_handling
 from comity.cli.reply import Exit, Json
 from comity.errors import MalformedObject, MalformedRequest, NotFoundError, ReceiptRefused
 from comity.ids import ObjectId, format_instant, parse_party_id
-from comity.node import accept, ingest, patterns, retention
+from comity.intake.formats import parse_format
+from comity.node import accept, intake, patterns, retention
 from comity.node import explain as explaining
 from comity.node.consent import list_consents_of
 from comity.node.explain import Reading, Repeat, Tombstone, Verdict
+from comity.node.files import Bytes, File, PathFile
+from comity.node.intake import Bad, Origin, Plan, TakenFile
 from comity.node.node import Node
+from comity.node.people import identify
 from comity.node.provenance import Provenance, Unkept, Way
 from comity.node.recall import list_recalls_of
 from comity.node.retention import Kept
@@ -28,25 +34,112 @@ from comity.release.clauses import Finding, Groups
 from comity.stix.labels import Tags, format_label, make_tags
 from comity.stix.objects import BadObject
 
-__all__ = ["add", "describe_bad", "describe_patterns", "explain", "list_unkept", "pull", "show"]
+__all__ = [
+    "add",
+    "describe_bad",
+    "describe_file",
+    "describe_patterns",
+    "explain",
+    "list_files",
+    "list_unkept",
+    "pull",
+    "show",
+    "show_file",
+]
 
 _MOST_LISTED = 10_000
 
 
 async def add(node: Node, arguments: Arguments) -> Outcome:
-    """What became of one file of this party's own objects; an exit code of failure when any of them is bad.
+    """What became of one file of this party's own; an exit code of failure when any of it is bad.
 
     Partners are answered between its parts.
     """
-    steps = ingest.add_in_steps(node, arguments.data("data"), tags=_read_tags(arguments))
+    steps = intake.take_in_steps(node, _find_input(arguments), _read_plan(node, arguments))
     while (done := advance(steps)) is None:  # noqa: ASYNC110 (nothing is waited for: others get their turn)
         await asyncio.sleep(0)
-    intake = done.result
+    taken = done.result
     return Outcome(
-        result={"added": list[Json](intake.added), "known": intake.known, "bad": describe_bad(intake.bad)},
-        code=Exit.FAILED if intake.bad else Exit.DONE,
-        checks=frozenset(intake.added),
+        result={
+            "added": list[Json](taken.added[:_MOST_LISTED]),
+            "added_count": len(taken.added),
+            "known": taken.known,
+            "bad": [_describe_unread(item) for item in taken.bad],
+            "bad_count": taken.bad_count,
+            "notes": [{"place": item.place, "message": item.remark} for item in taken.notes],
+            "already": taken.already,
+            "taken": describe_file(taken.file),
+        },
+        code=Exit.FAILED if taken.bad_count else Exit.DONE,
+        checks=frozenset(taken.added),
     )
+
+
+def list_files(node: Node, arguments: Arguments) -> Outcome:
+    """Files that were taken in, or are being, oldest first."""
+    listed = intake.list_files(node, last=arguments.number("last", most=_MOST_LISTED))
+    return Outcome(result={"files": [describe_file(item) for item in listed]})
+
+
+def show_file(node: Node, arguments: Arguments) -> Outcome:
+    """One file, and what people have to know of what was read of it, or was not."""
+    found, remarks = intake.find_file(node, arguments.text("file"))
+    return Outcome(
+        result={
+            **describe_file(found),
+            "bad_records": [{"place": item.place, "message": item.remark} for item in remarks if item.is_unread],
+            "notes": [{"place": item.place, "message": item.remark} for item in remarks if not item.is_unread],
+        }
+    )
+
+
+def describe_file(file: TakenFile) -> dict[str, Json]:
+    """A file that was taken in: which, how far, and what came of it."""
+    return {
+        "number": file.number,
+        "name": file.name,
+        "digest": file.digest,
+        "bytes": file.bytes,
+        "format": file.format,
+        "taken_by": file.taken_by,
+        "retrieved_at": format_instant(file.retrieved_at),
+        "done_at": None if file.done_at is None else format_instant(file.done_at),
+        "position": file.position,
+        "records": file.records,
+        "added": file.added,
+        "known": file.known,
+        "bad": file.unread,
+        "facts": dict(file.facts),
+    }
+
+
+def _find_input(arguments: Arguments) -> File:
+    """The bytes that came with the command, or the file that it names, for this process to read."""
+    name, path = arguments.optional("name") or "-", arguments.optional("path")
+    if path is None:
+        return Bytes(name, arguments.data("data"))
+    if not Path(path).is_absolute():
+        raise MalformedRequest("path must be absolute: this process may run elsewhere", where="path")
+    return PathFile(Path(path), name=name)
+
+
+def _read_plan(node: Node, arguments: Arguments) -> Plan:
+    form, badge = arguments.optional("format"), arguments.optional("badge")
+    person = None
+    if badge is not None:
+        person = identify(node, parse_badge(badge.encode("utf-8", "surrogatepass"))).id
+    return Plan(
+        form=None if form is None else parse_format(form),
+        mapping=None if arguments.optional("mapping") is None else arguments.data("mapping"),
+        source=arguments.optional("source"),
+        tlp=arguments.optional("tlp"),
+        tags=_read_tags(arguments),
+        person=person,
+    )
+
+
+def _describe_unread(item: Bad) -> Json:
+    return {"index": item.index, "id": item.id, "where": item.place, "message": item.reason}
 
 
 def describe_patterns(node: Node, ids: frozenset[ObjectId]) -> dict[str, Json]:
@@ -81,6 +174,7 @@ def show(node: Node, arguments: Arguments) -> Outcome:
             "pattern": patterns.describe_pattern(node, item.pk, shown.data),
             "repeats": [_describe_repeat(repeat) for repeat in shown.repeats],
             **_describe_provenance(shown.provenance),
+            "files": [_describe_origin(item) for item in intake.list_origins(node, item.pk)],
             "retention": _describe_kept(retention.find_kept(node, item)),
             "object": parse_json(shown.data, limits=OBJECT_LIMITS),
             "deleted": [describe_stone(stone) for stone in shown.deleted],
@@ -119,6 +213,10 @@ def _describe_provenance(found: Provenance) -> dict[str, Json]:
         "disputes": [_describe_unkept(item) for item in found.disputes],
         "circular": [list[Json](_texts(chain)) for chain in found.circles],
     }
+
+
+def _describe_origin(origin: Origin) -> Json:
+    return {**describe_file(origin.file), "place": origin.place, "added": origin.added}
 
 
 def _describe_way(way: Way) -> dict[str, Json]:
@@ -162,6 +260,7 @@ def _show_deleted(node: Node, stones: Sequence[Tombstone]) -> Outcome:
         "came_back": [],
         "disputes": [],
         "circular": [],
+        "files": [],
         "retention": None,
         "object": None,
         "deleted": [describe_stone(stone) for stone in stones],

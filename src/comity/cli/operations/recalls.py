@@ -12,7 +12,7 @@ from comity.letters.recall import Change, Recall, RecallAcknowledgement, Result
 from comity.node import recall as recalling
 from comity.node.node import Node
 from comity.node.people import Waiting
-from comity.node.recall import LetterState, Recalled, StoredLetter, Told
+from comity.node.recall import LetterState, Recalled, StoredLetter, TakenBack, Told
 from comity.node.recalled import find_deadline
 
 __all__ = ["describe_recalled", "describe_told", "keep", "list_all", "send", "show"]
@@ -53,20 +53,25 @@ def send(node: Node, arguments: Arguments) -> Outcome:
 
 
 def list_all(node: Node, arguments: Arguments) -> Outcome:
-    """The letters of recall, newest first: those sent, and those received."""
-    sent, received = recalling.list_recalls(node, limit=arguments.number("last", most=_MOST_LISTED))
+    """The letters of recall, newest first: those sent, those received; and what was taken back over TAXII."""
+    limit = arguments.number("last", most=_MOST_LISTED)
+    sent, received = recalling.list_recalls(node, limit=limit)
     now = node.clock()
     return Outcome(
         result={
             "sent": [describe_told(told, now=now) for told in sent],
             "received": [describe_told(told, now=now) for told in received],
+            "taken_back": [_describe_taken_back(item) for item in recalling.list_taken_back(node, limit=limit)],
         }
     )
 
 
 def show(node: Node, arguments: Arguments) -> Outcome:
-    """One letter of recall."""
-    return Outcome(result=describe_told(recalling.show_recall(node, arguments.text("letter")), now=node.clock()))
+    """One letter of recall, or what a partner took back over TAXII."""
+    found = recalling.show_recall(node, arguments.text("letter"))
+    if isinstance(found, TakenBack):
+        return Outcome(result=_describe_taken_back(found))
+    return Outcome(result=describe_told(found, now=node.clock()))
 
 
 def keep(node: Node, arguments: Arguments) -> Outcome:
@@ -118,10 +123,33 @@ def describe_told(told: Told, *, now: Instant) -> dict[str, Json]:
         "results": results,
         "because": stored.because,
         "acknowledgements": [_describe_answer(answer) for answer in told.answers],
-        "passed_on": [
-            {"letter": item.letter.digest, "to": item.party, "state": item.state.value, "stage": item.progress}
-            for item in told.caused
+        "passed_on": [_describe_passed_on(item) for item in told.caused],
+    }
+
+
+def _describe_taken_back(item: TakenBack) -> dict[str, Json]:
+    """What a partner took back over TAXII, and what became of it."""
+    retraction = item.retraction
+    return {
+        "retraction": retraction.name,
+        "party": retraction.giver,
+        "agreement": retraction.agreement,
+        "terms": retraction.terms,
+        "channel": retraction.channel,
+        "at": format_instant(retraction.at),
+        "object": retraction.object,
+        "asked": retraction.asked,
+        "due": None if retraction.due_at is None else format_instant(retraction.due_at),
+        "versions": [
+            {
+                "version": one.version,
+                "digest": one.digest,
+                "outcome": one.result.outcome.value,
+                "reason": one.result.reason,
+            }
+            for one in retraction.versions
         ],
+        "passed_on": [_describe_passed_on(letter) for letter in item.caused],
     }
 
 
@@ -159,6 +187,10 @@ def _find_results(told: Told) -> Sequence[Result]:
         if isinstance(answer.letter.body, RecallAcknowledgement)
         for result in answer.letter.body.results
     ]
+
+
+def _describe_passed_on(item: StoredLetter) -> Json:
+    return {"letter": item.letter.digest, "to": item.party, "state": item.state.value, "stage": item.progress}
 
 
 def _describe_answer(answer: StoredLetter) -> Json:

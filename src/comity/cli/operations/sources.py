@@ -2,6 +2,7 @@
 """Shell: operations on sources: TAXII 2.1 servers that are no nodes, and the terms of receipt for what they give."""
 
 from comity.agreement.recognition import Refusal
+from comity.cli.operations.follow import describe_pause
 from comity.cli.operations.objects import describe_bad
 from comity.cli.operations.people import conclude_refused, conclude_waiting, read_actor
 from comity.cli.outcome import Arguments, Outcome
@@ -11,9 +12,12 @@ from comity.ids import Digest, format_instant
 from comity.node import sources
 from comity.node.node import Node
 from comity.node.people import Waiting
-from comity.node.sources import SCHEMES, Source, StoredSource
+from comity.node.sources import MISP, SCHEMES, TAXII, Source, StoredSource
 
 __all__ = ["add", "drop", "list_all", "pull"]
+
+_MANIFEST = "manifest.json"
+"""What stands in the place of a collection for a feed of MISP."""
 
 
 def add(node: Node, arguments: Arguments) -> Outcome:
@@ -21,14 +25,18 @@ def add(node: Node, arguments: Arguments) -> Outcome:
     credential, scheme = arguments.optional("credential"), arguments.optional("scheme") or SCHEMES[0]
     if scheme not in SCHEMES:
         raise MalformedRequest(f"{scheme!r} is not one of {', '.join(SCHEMES)}", where="--scheme")
+    collection, misp = arguments.optional("collection"), arguments.flag("misp")
+    if (collection is None) != misp:
+        raise MalformedRequest("give the id of a collection, or --misp for a feed of MISP", where="--collection")
     wanted = StoredSource(
         name=arguments.text("name"),
         url=arguments.text("url"),
-        collection=arguments.text("collection"),
+        collection=collection or _MANIFEST,
         record=Digest(""),
         document=b"",
         scheme=None if credential is None else scheme,
         credential=credential,
+        kind=MISP if misp else TAXII,
     )
     match sources.add_source(node, wanted, arguments.data("terms"), by=read_actor(node, arguments)):
         case Refusal() as refused:
@@ -80,6 +88,7 @@ def _describe(node: Node, source: Source) -> dict[str, Json]:
         "source": stored.name,
         "url": stored.url,
         "collection": stored.collection,
+        "kind": stored.kind,
         "record": stored.record,
         "title": terms.title,
         "originator": terms.originator,
@@ -91,6 +100,7 @@ def _describe(node: Node, source: Source) -> dict[str, Json]:
         "prohibited_uses": list[Json](sorted(terms.prohibited_uses)),
         "legal_bases": [{"kind": basis.kind, "reference": basis.reference} for basis in terms.legal_bases],
         "position": None if stored.position is None else format_instant(stored.position),
+        "paused_until": describe_pause(sources.read_progress(node, stored), now=node.clock()),
         "withheld": _describe_withheld(node, stored.name),
     }
 

@@ -1,32 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shell: objects, explanations and pulls in words."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from comity.cli.words.consents import describe_grant
+from comity.cli.words.files import describe_bad, describe_patterns, describe_source
 from comity.cli.words.layout import columns, fields, join_words, outline, printable, shorten, shorten_time
 from comity.cli.words.recalls import describe_recalled
 from comity.cli.words.receipts import say_waived
 from comity.cli.words.retention import describe_stone
 
-__all__ = ["describe_explanation", "describe_intake", "describe_object", "describe_pull", "describe_unkept"]
+__all__ = ["describe_explanation", "describe_object", "describe_pull", "describe_unkept"]
 
 _MARKS = {True: "✓", False: "✗"}
 _DECISIONS = {"release": "RELEASE", "redact": "RELEASE, REDACTED", "withhold": "WITHHOLD"}
-
-
-def describe_intake(result: dict[str, Any]) -> str:
-    """Counts, and every bad object with its place."""
-    lines = [f"{result['added']} added, {result['known']} known already, {result['bad']} bad"]
-    for item in result["files"]:
-        lines += _describe_bad(item["bad"], source=item["file"])
-        lines += _describe_patterns(item)
-    if result["bad"] and result["added"] + result["known"]:
-        lines.append("The good objects were kept. Correct the bad ones and add the file again: what is known stays.")
-    elif result["bad"]:
-        lines.append("Correct what is bad and add the file again.")
-    return "\n".join(lines)
 
 
 def describe_object(result: dict[str, Any]) -> str:
@@ -76,6 +63,7 @@ def _describe_provenance(result: dict[str, Any]) -> list[str]:
     if result["came_back"]:
         lines.append("  this party gave it before it came back: that confirms nothing, and restricts nothing")
     lines += [f"  came back {_describe_way(way)}" for way in result["came_back"]]
+    lines += [f"  said by {describe_source(item)}" for item in result["files"]]
     for item in result["disputes"]:
         lines.append(f"  DISPUTED at {shorten_time(item['at'])} by {item['giver']}, and not kept")
         lines.append(f"    {printable(item['reason'])}")
@@ -138,10 +126,10 @@ def describe_pull(result: dict[str, Any]) -> str:
             lines.append(f"{head}: {result['party']} releases nothing here now")
             continue
         lines.append(f"{head}: {len(item['added'])} added, {item['known']} known already, {len(item['bad'])} bad")
-        lines += _describe_bad(item["bad"], source=result["party"])
+        lines += describe_bad(item["bad"], source=result["party"])
         lines += _describe_shown(item, result["party"])
     lines += [f"  {say_waived(item)}" for item in result["waived"]]
-    lines += _describe_patterns(result)
+    lines += describe_patterns(result)
     return "\n".join(lines)
 
 
@@ -175,29 +163,6 @@ def _describe_holding(result: dict[str, Any]) -> str:
     if result["received_under"] is None:
         return "added here"
     return f"from {result['originator']} under {shorten(result['received_under'])}"
-
-
-def _describe_patterns(result: dict[str, Any]) -> list[str]:
-    """Indicators that are held and go to nobody, because of their patterns."""
-    lines = [
-        f"  {printable(item['id'])} goes to nobody, its pattern does not parse: {printable(item['message'])}"
-        for item in result.get("unparsable", [])
-    ]
-    if result.get("unparsable"):
-        lines.append("Correct the pattern, and add a version with a later `modified`.")
-    if waiting := result.get("unchecked"):
-        lines.append(f"{waiting} pattern{'' if waiting == 1 else 's'} not read by a parser yet: withheld until then.")
-    return lines
-
-
-def _describe_bad(bad: Iterable[dict[str, Any]], *, source: str) -> list[str]:
-    lines = list[str]()
-    for item in bad:
-        place = "" if item["index"] is None else f" object {item['index']}"
-        name = f" {printable(item['id'])}" if item["id"] else ""
-        where = f" at {printable(item['where'])}" if item["where"] and item["where"] not in item["message"] else ""
-        lines.append(f"  {printable(source)}{place}{name}{where}: {printable(item['message'])}")
-    return lines
 
 
 def _reason(decided: dict[str, Any], *, indent: str) -> list[str]:

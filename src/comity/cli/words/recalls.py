@@ -41,8 +41,8 @@ def describe_recalling(result: dict[str, Any]) -> str:
 
 
 def list_recalls(result: dict[str, Any]) -> str:
-    """One line for each letter: those sent, then those received."""
-    if not result["sent"] and not result["received"]:
+    """One line for each letter: those sent, then those received; then for what was taken back over TAXII."""
+    if not any(result.values()):
         return "Nothing was recalled."
     lines = list[str]()
     for head, items in (("SENT", result["sent"]), ("RECEIVED", result["received"])):
@@ -59,11 +59,26 @@ def list_recalls(result: dict[str, Any]) -> str:
                 for item in items
             ]
             lines += columns(rows)
+    if result["taken_back"]:
+        rows = [("TAKEN BACK", "NAME", "PARTY", "BECAME", "OBJECT")]
+        rows += [
+            (
+                shorten_time(item["at"]),
+                shorten(item["retraction"]),
+                item["party"],
+                _became(item),
+                item["object"],
+            )
+            for item in result["taken_back"]
+        ]
+        lines += columns(rows)
     return "\n".join(lines)
 
 
 def describe_recall(result: dict[str, Any]) -> str:
-    """The letter, and what became of it."""
+    """The letter, or what was taken back over TAXII, and what became of it."""
+    if "retraction" in result:
+        return _describe_taken_back(result)
     lines = fields(
         [
             ("letter", result["letter"]),
@@ -109,11 +124,41 @@ def describe_kept(result: dict[str, Any]) -> str:
 
 def describe_recalled(item: dict[str, Any]) -> str:
     """That a version is given to nobody any more, since when and why."""
-    by = f" (letter {shorten(item['letter'])})" if item["letter"] else ""
+    by = f" (recall show {shorten(item['letter'])})" if item["letter"] else ""
     return (
         f"version {printable(item['version'])} {_CHANGES[item['change']]} on {shorten_time(item['at'])}:"
         f" {printable(item['reason'])}{by}"
     )
+
+
+def _describe_taken_back(result: dict[str, Any]) -> str:
+    lines = fields(
+        [
+            ("retraction", result["retraction"]),
+            ("by", result["party"]),
+            ("under", result["agreement"]),
+            ("channel", result["channel"]),
+            ("at", result["at"]),
+            ("object", result["object"]),
+            ("versions", result["asked"]),
+            ("due", shorten_time(result["due"]) if result["due"] else None),
+        ]
+    )
+    lines.append("had from it" if result["versions"] else "nothing was had from it that it had not taken back before")
+    for item in result["versions"]:
+        why = f": {printable(item['reason'])}" if item["reason"] else ""
+        lines.append(f"  {printable(item['version'])}  {item['outcome']}{why}")
+    lines += [
+        f"passed on to {item['to']} ({shorten(item['letter'])}): {_STAGES[item['stage']]}"
+        for item in result["passed_on"]
+    ]
+    return "\n".join(lines)
+
+
+def _became(item: dict[str, Any]) -> str:
+    if item["due"]:
+        return f"to be decided by {item['due'][:10]}"
+    return join_words(sorted({one["outcome"] for one in item["versions"]})) if item["versions"] else "nothing had"
 
 
 def _stage(item: dict[str, Any]) -> str:

@@ -3,6 +3,7 @@
 
 from typing import Any
 
+from comity.cli.words.follow import PAUSED
 from comity.cli.words.layout import fields, join_words, printable, shorten, shorten_time
 from comity.cli.words.people import describe_refusal, describe_waiting_act
 
@@ -23,13 +24,13 @@ def describe_source(result: dict[str, Any]) -> str:
         return describe_waiting_act(result)
     if "refused" in result:
         return describe_refusal(result)
-    unmarked = result["unmarked"]
+    unmarked, until = result["unmarked"], result["paused_until"]
     bases = [f"{basis['kind']} {basis['reference']}" for basis in result["legal_bases"]]
     lines = [
         f"{result['source']}: {printable(result['title'])}",
         *fields(
             [
-                ("from", f"{result['url']}collections/{result['collection']}/"),
+                ("from", _describe_place(result)),
                 ("record", shorten(result["record"])),
                 ("counts as", f"of {result['originator']}"),
                 ("takes in", join_words(result["types"])),
@@ -40,11 +41,17 @@ def describe_source(result: dict[str, Any]) -> str:
                 ("prohibited", join_words(result["prohibited_uses"])),
                 ("basis recorded", "; ".join(bases)),
                 ("came until", result["position"] and shorten_time(result["position"])),
+                ("PAUSED", until and f"until {shorten_time(until)}: {PAUSED}"),
             ],
             indent="  ",
         ),
     ]
     return "\n".join(lines + _describe_withheld(result["withheld"]))
+
+
+def _describe_place(result: dict[str, Any]) -> str:
+    place = result["collection"] if result["kind"] == "misp" else f"collections/{result['collection']}/"
+    return f"{result['url']}{place}"
 
 
 def describe_dropped(result: dict[str, Any]) -> str:

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+# ruff: noqa: RUF001 (what looks alike is what this is about)
+"""Pure: whether words would select people by religion or ethnicity: what nothing here selects by.
+
+    find_trait(["mosque"])               -> "mosque"
+    find_trait(["m u s l i m"])          -> "m u s l i m"      also accented, or in look-alike letters or digits
+    find_trait(["chris", "tian"])        -> "chris" + "tian"   put together from two selectors of one rule
+
+Regulation (EU) 2016/794, Article 30(2): to select a particular group of persons solely by such data is prohibited. The
+vocabulary is what can be told from words alone; it is no proof that a rule without them selects by nothing of the kind,
+and the people who apply a rule answer for it. A group on a list is chosen by its entry there and never by words of its
+name: a name can hold such a word, and the group is no religion.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from itertools import pairwise, permutations
+from typing import Final
+
+__all__ = ["CLAUSE", "find_trait", "is_trait_alone"]
+
+CLAUSE: Final = "Regulation (EU) 2016/794, Article 30(2)"
+"""What prohibits it."""
+
+_STEMS: Final = frozenset(
+    re.findall(
+        r"\S+",
+        # Religion and belief, and what stands for it.
+        "muslim moslem musulman musluman musliman muselman islam sunni shiit schiit alawi alawit alevi salafi salafist"
+        " wahhab ahmadi ahmadiyya druze ismaili christian christlich chretien cristian catholic katholi protestant"
+        " orthodox evangelical coptic kopten maronit assyrian jewish judaism judais judio judisch israelite yahudi"
+        " hindu buddhis buddist yazidi yezidi jesidi zoroastr mormon jehovah atheis bahai sikhis mosque moschee"
+        " synagog hijab niqab burqa ramadan kosher believer religion religios"
+        # Ethnicity.
+        " arabic arabian araber kurdish kurdistani kurden kurde chechen tschetschen ingush dagestani circassian turkmen"
+        " turkoman uyghur uighur gypsy gitano zigeuner sinti tatar pashtun pathan hazara baluch baloch berber"
+        " amazigh tuareg fulani yoruba hutu tutsi tamil rohingya bengali punjabi slavic latino hispanic caucasian"
+        " ethni racial tribal"
+        # The same in other scripts, as `_fold` gives them.
+        " мусульман ислам суннит шиит христиан православ католик евреи иудеи иудаи буддис чечен ингуш курдск курды"
+        " арабск арабы цыган татар кавказц религи этнич национальност"
+        " مسلم مسلمين اسلام مسيحي يهودي سني شيعي كردي اكراد عرب عربي ايزيدي درزي"
+        " יהודי מוסלמי נוצרי ערבי דרוזי",
+    )
+)
+"""Beginnings of words; each says a religion or an ethnicity whatever follows, but for `_OTHER`."""
+
+_WORDS: Final = frozenset(
+    re.findall(
+        r"\S+",
+        "jew jews juif juifs juive jude juden copt copts sikh sikhs shia shias shiah shii sufi sufis kurd kurds arab"
+        " arabs arabe arabes roma romas romani slav slavs hausa igbo tajik tajiks uzbek uzbeks race races tribe tribes"
+        " faith faiths sect sects church imam imams rabbi rabbis halal курд араб евр",
+    )
+)
+"""Whole words: too short to be told by their beginning."""
+
+_OTHER: Final = frozenset(
+    re.findall(
+        r"\S+",
+        "balochistan baluchistan christiansand christianshavn dagestan hinduja ingushetia islamabad kurdistan latin"
+        " punjab tatarstan turkmenistan",
+    )
+)
+"""Words that begin like a stem, or lie in one, and name something else: places, as a rule."""
+
+_GENERIC: Final = frozenset(
+    re.findall(
+        r"\S+",
+        "a an the of in from and or who is are people persons person men man women woman youth youths community"
+        " communities minority majority members member believers residents living male males female females young old",
+    )
+)
+"""Words that add nothing to a trait: who is meant is still everybody who has it."""
+
+_LOOKALIKES: Final = str.maketrans(
+    "авекмнорстухіјѕԛԝһӏαβεηικμνορτυχγδ0134578@$!|",
+    "abekmhopctyxijsqwhlabenikmvoptuxgdoleastbasil",
+)
+"""Cyrillic and Greek letters, digits and signs that are read as Latin letters."""
+
+_SHORT = 3
+_SHORTEST_FRAGMENT = 5
+_MISSING = 1
+_MOST_PAIRED = 64
+
+
+def find_trait(selectors: Iterable[str], *, parts: Iterable[str] = ()) -> str | None:
+    """What of these selectors of one rule says a religion or an ethnicity, alone or put together; None for nothing.
+
+    `parts` are those that are looked for inside of words: of such a word they can hold all but a letter.
+    """
+    inside = list(parts)
+    found = [*selectors, *inside]
+    for text in found:
+        if any(_says_trait(folded) for folded in _fold(text)):
+            return text
+    for text in inside:
+        if any(_is_fragment(token) for folded in _fold(text) for token in _split(folded)):
+            return text
+    joined = [
+        (text, folded) for text in found[:_MOST_PAIRED] for folded in {_squeeze(f) for f in _fold(text)} if folded
+    ]
+    for (one, first), (other, second) in permutations(joined, 2):
+        if one != other and _is_trait(first + second):
+            return f"{one} + {other}"
+    return None
+
+
+def is_trait_alone(name: str) -> bool:
+    """Whether a name says nothing but a religion or an ethnicity, and so can be that of no group on a list."""
+    return any(
+        any(map(_is_trait, tokens)) and all(_is_trait(token) or token in _GENERIC for token in tokens)
+        for folded in _fold(name)
+        for tokens in [_split(folded)]
+    )
+
+
+def _says_trait(folded: str) -> bool:
+    tokens = _split(folded)
+    if any(map(_is_trait, tokens)):
+        return True
+    # Words in pieces: "m.u.s.l.i.m", "mus lim". Only what is in pieces is put together, as any two words could be.
+    if any(_spans(one, two) for one, two in pairwise(tokens)):
+        return True
+    pieces = [token if len(token) <= _SHORT else " " for token in tokens]
+    return any(_is_trait(run) or any(stem in run for stem in _STEMS) for run in "".join(pieces).split())
+
+
+def _spans(one: str, two: str) -> bool:
+    """Whether two words after one another begin a trait together that neither is."""
+    return any(len(one) < len(stem) and (one + two).startswith(stem) for stem in _STEMS)
+
+
+def _is_trait(token: str) -> bool:
+    if token in _OTHER:
+        return False
+    return token in _WORDS or any(token.startswith(stem) for stem in _STEMS)
+
+
+def _is_fragment(token: str) -> bool:
+    return (
+        len(token) >= _SHORTEST_FRAGMENT
+        and token not in _OTHER
+        and any(token in stem and len(stem) - len(token) <= _MISSING for stem in _STEMS)
+    )
+
+
+def _fold(text: str) -> frozenset[str]:
+    """The text in small letters without accents and what is not seen; and again with look-alikes as Latin letters."""
+    plain = "".join(
+        letter
+        for letter in unicodedata.normalize("NFKD", text).casefold()
+        if unicodedata.category(letter) not in {"Mn", "Me", "Cf", "Cc"}
+    )
+    return frozenset({plain, plain.translate(_LOOKALIKES)})
+
+
+def _split(folded: str) -> list[str]:
+    return re.findall(r"[^\W\d_]+", folded)
+
+
+def _squeeze(folded: str) -> str:
+    return "".join(_split(folded))

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: a file of MISP events becomes records, event by event, by misp-stix in a process of its own."""
+
+import json
+from collections.abc import Iterator
+from importlib.util import find_spec
+from types import TracebackType
+from typing import Final, Self
+
+from comity.canonical import BUNDLE_LIMITS, Json, parse_json
+from comity.conversion.child import Bounds, Child
+from comity.errors import MalformedError, NotInstalled
+from comity.ids import PartyId
+from comity.intake.misp import Plan, parse_misp, plan_event
+from comity.intake.misp_mapping import MispMapping
+from comity.intake.misp_records import mark_objects
+from comity.intake.records import Record, Unread
+
+__all__ = ["CHILD", "Converter", "check_installed", "convert_events"]
+
+CHILD: Final = "comity.conversion.misp"
+_BOUNDS: Final = Bounds(memory=3 << 30, seconds=120, answer=128 << 20)
+_TURN: Final = 0.01
+"""Seconds that others wait at most for their turn while the child works."""
+
+
+def check_installed() -> None:
+    """Nothing, where misp-stix is there.
+
+    Raises:
+        NotInstalled: it is not.
+    """
+    if find_spec("misp_stix_converter") is None:
+        raise NotInstalled("MISP events are read by misp-stix, which is not installed; install comity[misp]")
+
+
+class Converter:
+    """Converts MISP events for `party`, with one process for all of them; a context manager, at whose end it is gone.
+
+    `turn` is for how many seconds it waits for the process before others get a turn.
+    """
+
+    def __init__(self, mapping: MispMapping, *, party: PartyId, turn: float = _TURN) -> None:
+        self._mapping = mapping
+        self._party = party
+        self._turn = turn
+        self._child: Child | None = None
+
+    def __enter__(self) -> Self:
+        """This converter.
+
+        Raises:
+            NotInstalled: misp-stix is not there.
+        """
+        check_installed()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._close()
+
+    def convert(self, data: bytes) -> Iterator[Record | Unread | None]:
+        """What each event of the file became, and what was not understood; None where others may get a turn.
+
+        An event at which the converter gives up is unread, and the next one is given to another process.
+
+        Raises:
+            MalformedJson: the file as a whole is no JSON, or over a bound.
+        """
+        reading = parse_misp(data)
+        yield from reading.unread
+        for event in reading.events:
+            plan = plan_event(event, self._mapping)
+            yield from plan.unread
+            self._child = self._child or Child(CHILD, bounds=_BOUNDS)
+            try:
+                yield from self._convert(self._child, plan)
+            except MalformedError as error:
+                yield Unread(place=event.place, reason=error.detail)
+                self._close()
+
+    def _convert(self, child: Child, plan: Plan) -> Iterator[Record | Unread | None]:
+        child.ask(json.dumps({"event": plan.content}, ensure_ascii=False).encode())
+        while (said := child.answer(wait=self._turn)) is None:
+            yield None
+        answer = parse_json(said, limits=BUNDLE_LIMITS)
+        assert isinstance(answer, dict)  # noqa: S101 (the child is this product's)
+        for problem in _list(answer["errors"]):
+            yield Unread(place=plan.event.place, reason=f"misp-stix: {problem}")
+        objects = _list(answer["objects"])
+        if objects:
+            yield mark_objects(plan, objects, party=self._party)
+
+    def _close(self) -> None:
+        if self._child is not None:
+            self._child.close()
+            self._child = None
+
+
+def convert_events(data: bytes, mapping: MispMapping, *, party: PartyId) -> Iterator[Record | Unread | None]:
+    """What `Converter` makes of one file.
+
+    Raises:
+        MalformedJson: the file as a whole is no JSON, or over a bound.
+        NotInstalled: misp-stix is not there.
+    """
+    with Converter(mapping, party=party) as converter:
+        yield from converter.convert(data)
+
+
+def _list(value: Json) -> list[Json]:
+    return value if isinstance(value, list) else []

@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pure: dates in English text, absolute or told from the day of publication, with their places.
+
+    find_dates("It began on Thursday and ended on Oct. 14, 2014.", published="2014-10-17")
+        -> [Found(12, 20, "2014-10-16", "weekday"), Found(34, 47, "2014-10-14", "day")]
+
+A value is a day "2014-10-14", a month "2014-10", a year "2014", or two of them with "/" between, both included. Days
+written in numbers are read only as YYYY-MM-DD and DD.MM.YYYY: elsewhere nobody can tell the day from the month.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import date
+from typing import Final, NamedTuple
+
+__all__ = ["Found", "find_dates", "find_days"]
+
+_MONTHS: Final = (
+    *("january", "february", "march", "april", "may", "june", "july"),
+    *("august", "september", "october", "november", "december"),
+)
+_SHORT: Final = {month[:3]: number for number, month in enumerate(_MONTHS, start=1)} | {"sept": 9}
+_NUMBERS: Final[Mapping[str, int]] = {month: number for number, month in enumerate(_MONTHS, start=1)} | _SHORT
+_WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_COUNTS: Final = {
+    word: number
+    for number, word in enumerate(
+        ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"), start=1
+    )
+} | {"a": 1, "an": 1}
+
+_S = r"(?:[ \t\u00a0]{1,3}(?:\n[ \t\u00a0]{0,3})?|\n[ \t\u00a0]{0,3})"
+_MONTH = rf"(?P<month>{'|'.join(sorted(_NUMBERS, key=len, reverse=True))})\b\.?"
+_WEEKDAY = rf"(?P<weekday>{'|'.join(_WEEKDAYS)})\b"
+_DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
+_YEAR = r"(?P<year>(?:1[89]|20|21)\d\d)"
+
+
+def _form(rule: str, form: str) -> tuple[str, re.Pattern[str]]:
+    return rule, re.compile(form, re.IGNORECASE | re.ASCII)
+
+
+_AT_NUMBER: Final = (
+    _form("day", rf"(?<![\w.-]){_YEAR}-(?P<number>\d\d)-{_DAY}(?![\d-])"),
+    _form("day", rf"(?<![\w.-])(?P<day>\d{{1,2}})\.{_S}?(?P<number>\d{{1,2}})\.{_S}?{_YEAR}(?!\.?\d)"),
+    _form("day", rf"(?<![\w,.-]){_DAY}{_S}(?:of{_S})?{_MONTH},?{_S}{_YEAR}\b"),
+    _form("years", rf"(?<![\w.,-]){_YEAR}[-\u2013](?P<until>(?:1[89]|20|21)?\d\d)(?![\w-])"),
+    _form("day-of-year", rf"(?<![\w,.-]){_DAY}{_S}(?:of{_S})?{_MONTH}"),
+    _form("ago", rf"(?<![\w,.-])(?P<count>\d{{1,3}}){_S}(?P<unit>day|week|month|year)s?{_S}ago\b"),
+)
+_AT_YEAR: Final = (_form("year", rf"(?<![\w,.-]){_YEAR}(?![,.-]?\w)"),)
+_AT_MONTH: Final = (
+    _form("day", rf"{_MONTH}{_S}{_DAY},?{_S}{_YEAR}\b"),
+    _form("day-of-year", rf"{_MONTH}{_S}{_DAY}\b(?!,?\s?\d)"),
+    _form("month", rf"{_MONTH},?{_S}{_YEAR}\b"),
+)
+_AT_MONTH_ALONE: Final = (_form("month-of-year", rf"{_MONTH}"),)
+_AT_WEEKDAY: Final = (_form("weekday", _WEEKDAY),)
+_AT_TURN: Final = (
+    _form("weekday", rf"(?P<turn>next|last|this|coming|past){_S}{_WEEKDAY}"),
+    _form("turn", rf"(?P<turn>next|last|this){_S}(?P<unit>week|month|year)\b"),
+    _form("turn", rf"(?:earlier|later){_S}(?P<turn>next|last|this){_S}(?P<unit>week|month|year)\b"),
+)
+_AT_NEAR: Final = (_form("near", r"(?P<near>today|yesterday|tomorrow)\b"),)
+_AT_COUNT: Final = (
+    _form(
+        "ago",
+        rf"(?P<count>{'|'.join(sorted(_COUNTS, key=len, reverse=True))}){_S}(?P<unit>day|week|month|year)s?{_S}ago\b",
+    ),
+)
+_BY_WORD: Final[Mapping[str, tuple[tuple[str, re.Pattern[str]], ...]]] = {
+    **dict.fromkeys(_NUMBERS, _AT_MONTH),
+    **dict.fromkeys(_WEEKDAYS, _AT_WEEKDAY),
+    **dict.fromkeys(("next", "last", "this", "coming", "past", "earlier", "later"), _AT_TURN),
+    **dict.fromkeys(("today", "yesterday", "tomorrow"), _AT_NEAR),
+    **dict.fromkeys(_COUNTS, _AT_COUNT),
+}
+_BEFORE: Final = frozenset(
+    "in since from until till of by for during before after last next early late mid through to between".split()
+)
+"""Behind one of these a month or a year counts alone."""
+
+_TOKEN = re.compile(r"[A-Za-z]++|[0-9]++")
+_MAX_AHEAD = 62
+"""Days: what names no year lies in the past, unless it is about to come."""
+
+
+class Found(NamedTuple):
+    """A date in a text: its place, what it says, and the rule that read it."""
+
+    start: int
+    end: int
+    value: str
+    rule: str
+
+
+def find_days(text: str) -> list[Found]:
+    """The days that a text names in full, year and all, in its order."""
+    return [found for found in find_dates(text, published=None) if found.rule == "day"]
+
+
+def find_dates(text: str, *, published: str | None) -> list[Found]:
+    """Every date, in the order of the text; without a day of publication only those that are said in full."""
+    day = date.fromisoformat(published) if published else None
+    taken = list[Found]()
+    last, before = 0, ""
+    for token in _TOKEN.finditer(text):
+        word = token[0].lower()
+        forms = _AT_NUMBER if word[0] <= "9" else _BY_WORD.get(word, ())
+        if before in _BEFORE:
+            forms = (*forms, *(_AT_YEAR if word[0] <= "9" else _AT_MONTH_ALONE if word in _NUMBERS else ()))
+        before = word
+        if forms and token.start() >= last and (found := _match(text, token.start(), forms, day)) is not None:
+            taken.append(found)
+            last = found.end
+    return taken
+
+
+def _match(text: str, at: int, forms: tuple[tuple[str, re.Pattern[str]], ...], published: date | None) -> Found | None:
+    for rule, form in forms:
+        match = form.match(text, at)
+        value = _read(rule, match, published) if match is not None else None
+        if match is not None and value is not None:
+            end = match.end()
+            whole = (match.groupdict().get("month") or "").lower() in _MONTHS
+            # The full stop after a month that is no short form ends the sentence.
+            return Found(at, end - 1 if whole and text[end - 1] == "." else end, value, rule)
+    return None
+
+
+def _read(rule: str, match: re.Match[str], published: date | None) -> str | None:
+    parts = {name: text for name, text in match.groupdict().items() if text is not None}
+    month = _NUMBERS.get(parts.get("month", "").lower(), 0) or int(parts.get("number", "0"))
+    year = int(parts.get("year", "0"))
+    if rule == "day":
+        return _day(year, month, int(parts["day"]))
+    if rule == "month":
+        return f"{year:04}-{month:02}"
+    if rule == "years":
+        return _years(parts["year"], parts["until"])
+    if rule == "year":
+        return parts["year"]
+    if published is None:
+        return None
+    return _RELATIVE[rule](parts, month, published)
+
+
+def _day(year: int, month: int, day: int) -> str | None:
+    try:
+        return date(year, month, day).isoformat()
+    except ValueError:
+        return None
+
+
+def _years(first: str, last: str) -> str | None:
+    whole = last if len(last) == len(first) else first[: len(first) - len(last)] + last
+    return f"{first}/{whole}" if whole > first else None
+
+
+def _read_day_of_year(parts: Mapping[str, str], month: int, published: date) -> str | None:
+    """The nearest such day that is past, or not far ahead."""
+    for year in (published.year + 1, published.year, published.year - 1):
+        found = _day(year, month, int(parts["day"]))
+        if found is not None and date.fromisoformat(found) <= _move(published, _MAX_AHEAD):
+            return found
+    return None
+
+
+def _read_month(parts: Mapping[str, str], month: int, published: date) -> str | None:
+    """ "May" may be a verb and "March" a march: a month alone counts behind a small word, and in capitals."""
+    if not parts["month"][0].isupper():
+        return None
+    ahead = (month - published.month) % 12
+    back = ahead > 6  # noqa: PLR2004 (half a year: what lies further ahead was meant as past)
+    year = published.year + (month < published.month) - back
+    return f"{year:04}-{month:02}"
+
+
+def _read_weekday(parts: Mapping[str, str], _: int, published: date) -> str | None:
+    """The last such day up to the day of publication, or the next one after it."""
+    if not parts["weekday"][0].isupper():
+        return None
+    number, turn = _WEEKDAYS.index(parts["weekday"].lower()), parts.get("turn", "").strip().lower()
+    back = (published.weekday() - number) % 7
+    if turn in ("next", "coming"):
+        return _move(published, 7 - back).isoformat()
+    if turn in ("last", "past") and back == 0:
+        back = 7
+    return _move(published, -back).isoformat()
+
+
+def _read_ago(parts: Mapping[str, str], _: int, published: date) -> str | None:
+    said = parts["count"].lower()
+    count = _COUNTS.get(said) or int(said)
+    match parts["unit"].lower():
+        case "day":
+            return _move(published, -count).isoformat()
+        case "week":
+            return _move(published, -7 * count).isoformat()
+        case "month":
+            months = published.year * 12 + published.month - 1 - count
+            return f"{months // 12:04}-{months % 12 + 1:02}"
+        case _:
+            return f"{published.year - count:04}"
+
+
+def _read_near(parts: Mapping[str, str], _: int, published: date) -> str | None:
+    return _move(published, {"today": 0, "yesterday": -1, "tomorrow": 1}[parts["near"].lower()]).isoformat()
+
+
+def _read_turn(parts: Mapping[str, str], _: int, published: date) -> str | None:
+    step = {"next": 1, "last": -1, "this": 0}[parts["turn"].lower()]
+    match parts["unit"].lower():
+        case "week":
+            monday = _move(published, 7 * step - published.weekday())
+            end = published if step == 0 and published.weekday() else _move(monday, 6)
+            return f"{monday.isoformat()}/{end.isoformat()}"
+        case "month":
+            months = published.year * 12 + published.month - 1 + step
+            return f"{months // 12:04}-{months % 12 + 1:02}"
+        case _:
+            return f"{published.year + step:04}"
+
+
+def _move(day: date, days: int) -> date:
+    """Some days later or earlier, held inside the calendar."""
+    return date.fromordinal(min(max(day.toordinal() + days, date.min.toordinal()), date.max.toordinal()))
+
+
+_RELATIVE: Final[Mapping[str, Callable[[Mapping[str, str], int, date], str | None]]] = {
+    "day-of-year": _read_day_of_year,
+    "month-of-year": _read_month,
+    "weekday": _read_weekday,
+    "ago": _read_ago,
+    "near": _read_near,
+    "turn": _read_turn,
+}

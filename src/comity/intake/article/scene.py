@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pure: an article as its words, the phrases found among them, and its parts and sentences: what each rule looks at."""
+
+import re
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from comity.intake.article.gazetteer import Gazetteer
+from comity.intake.article.rules import Rules
+from comity.intake.article.text import Article, Span
+from comity.intake.article.words import Hit, Words, find_hits, split_words
+
+__all__ = ["Scene", "find_sentences", "set_scene"]
+
+_END = re.compile(r"[.!?]+[\"'\u201d\u2019)\]]{0,3}(?=\s)")
+_OPENS = re.compile(r"\s{1,40}[\"'\u201c\u2018(\[]{0,3}[^\W_]")
+_ABBREVIATED: Final = frozenset(
+    "mr mrs ms dr prof sir st gen col lt maj capt sen gov amb rep no vs inc jr sr jan feb mar apr jun jul aug sep sept oct "
+    "nov dec fig dept est approx".split()
+)
+_WORD_BEFORE = re.compile(r"(\w+)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What rules look at. `hits` are by kind of sense, only inside the parts of the article that are read."""
+
+    article: Article
+    rules: Rules
+    known: Gazetteer
+    words: Words
+    parts: Sequence[Span]
+    hits: Mapping[str, Sequence[Hit]]
+
+    def list_hits(self, *kinds: str) -> list[Hit]:
+        """The hits of these kinds, in the order of the text."""
+        found = [hit for kind in kinds for hit in self.hits.get(kind, ())]
+        return sorted(found) if len(kinds) > 1 else found
+
+    def find_word(self, at: int) -> int:
+        """The number of the first word that ends after a place in the text."""
+        return bisect_right(self.words.ends, at)
+
+    def find_part(self, at: int) -> int | None:
+        """The number of the part in which a place lies."""
+        index = bisect_right(self.parts, (at, len(self.words.text) + 1)) - 1
+        return index if index >= 0 and at < self.parts[index].end else None
+
+    def is_title(self, at: int) -> bool:
+        """Whether a place lies in the title, where every word may have a capital."""
+        title = self.article.title
+        return title is not None and title.start <= at < title.end
+
+
+def set_scene(article: Article, rules: Rules, known: Gazetteer) -> Scene:
+    """The scene of an article, worked out in one pass over its words."""
+    words = split_words(article.text)
+    parts = article.list_parts()
+    hits = dict[str, list[Hit]]()
+    for lexicon in (rules.lexicon, known.lexicon):
+        for hit in find_hits(words, lexicon):
+            hits.setdefault(hit.sense.kind, []).append(hit)
+    scene = Scene(article, rules, known, words, parts, hits)
+    for kind, some in hits.items():
+        hits[kind] = [hit for hit in some if scene.find_part(hit.start) is not None]
+    return scene
+
+
+def find_sentences(text: str, part: Span) -> list[Span]:
+    """The sentences of a part of the text; a full stop after a short form or an initial ends none."""
+    found, start = list[Span](), part.start
+    for match in _END.finditer(text, part.start, part.end):
+        if match[0][0] == "." and _is_short(text, match.start()):
+            continue
+        if _OPENS.match(text, match.end(), part.end) is None or not _begins(text, match.end(), part.end):
+            continue
+        found.append(Span(start, match.end()))
+        start = match.end()
+        while start < part.end and text[start].isspace():
+            start += 1
+    if start < part.end:
+        found.append(Span(start, part.end))
+    return found
+
+
+def _begins(text: str, at: int, end: int) -> bool:
+    """Whether what follows begins a sentence: a capital letter, a digit or an opening quotation."""
+    for index in range(at, min(at + 50, end)):
+        char = text[index]
+        if char.isalnum():
+            return char.isupper() or char.isdigit() or not char.islower()
+    return False
+
+
+def _is_short(text: str, stop: int) -> bool:
+    found = _WORD_BEFORE.search(text, max(0, stop - 12), stop)
+    if found is None:
+        return False
+    word = found[1]
+    return word.lower() in _ABBREVIATED or (len(word) == 1 and word.isupper())

@@ -1,0 +1,353 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pure: an article as it was received, and its text with the place of each part.
+
+    parse_plain(b"A title\n\nOctober 17, 2014\n\nIt rained.\n\nOriginal url:\n\nhttps://news.example/a b",
+                source=Source(retrieved_at=now))
+        -> Article(text="A title\n\n…", title=Span(0, 7), published="2014-10-17", paragraphs=(Span(27, 37),),
+                   url="https://news.example/ab", publisher="news.example", …)
+
+Of plain text, `text` is what was received, decoded, so that places are places in the file. HTML and PDF are read by
+`html` and `pdf` into text of the same layout. How the bytes were decoded is said (`encoding`, `encoded_by`) and never
+guessed: a byte order mark, what the caller says, what the document declares, or else UTF-8 without a fault.
+"""
+
+import codecs
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from comity.canonical import sha256_digest
+from comity.errors import MalformedArticle
+from comity.ids import Digest, Instant
+from comity.intake.article.dates import find_days
+
+__all__ = [
+    "MAX_CHARACTERS",
+    "MAX_TEXT_BYTES",
+    "Article",
+    "Source",
+    "Span",
+    "check_text",
+    "decode_text",
+    "parse_plain",
+    "read_host",
+    "split_layout",
+]
+
+MAX_TEXT_BYTES: Final = 8 << 20
+"""Of a text or an HTML page as received."""
+
+MAX_CHARACTERS: Final = 2_000_000
+"""Of the text of one article: a book has half of it."""
+
+_MAX_BLOCKS = 20_000
+_MAX_HEAD_LINE = 90
+_MAX_BESIDE_DAY = 6
+"""Words: a line of the head may say where and by whom it was posted."""
+_MAX_URL = 2_000
+_ENCODINGS: Final = {
+    "utf-8": "utf-8",
+    "utf8": "utf-8",
+    "us-ascii": "ascii",
+    "ascii": "ascii",
+    "utf-16": "utf-16",
+    "utf-16le": "utf-16-le",
+    "utf-16be": "utf-16-be",
+    "iso-8859-1": "cp1252",  # what every browser takes it for (WHATWG Encoding §4.2)
+    "latin1": "cp1252",
+    "windows-1252": "cp1252",
+    "cp1252": "cp1252",
+    "iso-8859-15": "iso8859-15",
+    "iso-8859-2": "iso8859-2",
+    "windows-1250": "cp1250",
+    "windows-1251": "cp1251",
+    "cp1251": "cp1251",
+    "koi8-r": "koi8-r",
+    "koi8-u": "koi8-u",
+    "iso-8859-6": "iso8859-6",
+    "windows-1256": "cp1256",
+    "gb18030": "gb18030",
+    "gbk": "gb18030",
+    "shift_jis": "shift_jis",
+    "euc-kr": "euc_kr",
+    "big5": "big5",
+}
+"""What may be said of an encoding, and what reads it."""
+
+_MARKS: Final = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_BLOCK = re.compile(r"[^\s](?:[^\n]|\n(?![ \t\r\f\v\u00a0]*\n))*+")
+_LINE = re.compile(r"[^\n]++")
+_TRAILER = re.compile(r"(?:original url|source url|original link|retrieved from|source)[ \t]*:?[ \t]*", re.IGNORECASE)
+_URL = re.compile(r"https?://[^\s<>\"]++(?:\s{1,8}[^\s<>\"]++){0,16}", re.IGNORECASE)
+_BYLINE = re.compile(r"by [^.]{2,80}", re.IGNORECASE)
+_HOST = re.compile(r"[a-z][a-z0-9+.-]*://(?:[^/@\s]*@)?([^/:?#\s]+)", re.IGNORECASE)
+_POSTED = re.compile(r"(?:posted|published|updated|last modified|date)\b", re.IGNORECASE)
+_ENDS = (".", "!", "?", ".”", '."', "’")
+
+
+class Span(NamedTuple):
+    """A part of the text, from `start` up to before `end`, in characters."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """What whoever fetched the article knows of it; what is not known is None and is looked for in the document."""
+
+    retrieved_at: Instant
+    url: str | None = None
+    publisher: str | None = None
+    published: str | None = None
+    """The day, YYYY-MM-DD."""
+    encoding: str | None = None
+    """As a server said it (`charset`)."""
+    language: str = "en"
+    """Names of states are read in it, beside English."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Article:
+    """A news report: what was received, the text that was read, and its parts by their places in that text."""
+
+    format: str
+    received: bytes
+    digest: Digest
+    encoding: str
+    encoded_by: str
+    """"byte order mark", "said", "declared", "UTF-8 without a fault", or for a PDF "in the document"."""
+    text: str
+    title: Span | None
+    caption: Span | None
+    paragraphs: tuple[Span, ...]
+    published: str | None
+    published_at: Span | None
+    """Where the day of publication stands in the text; None where it was said or declared beside it."""
+    publisher: str | None
+    url: str | None
+    language: str
+    retrieved_at: Instant
+
+    def quote(self, span: Span) -> str:
+        """The words at a place."""
+        return self.text[span.start : span.end]
+
+    def list_parts(self) -> tuple[Span, ...]:
+        """What is read for mentions, in the order of the text: title, caption and paragraphs."""
+        return tuple(sorted(part for part in (self.title, self.caption, *self.paragraphs) if part is not None))
+
+
+def parse_plain(data: bytes, *, source: Source) -> Article:
+    """The article that a text file is: a title, lines of date and author, perhaps a caption, paragraphs, a trailer.
+
+    Parts are told by empty lines. The last part may be "Original url:" with the address, which may be broken over
+    lines or by spaces.
+
+    Raises:
+        MalformedArticle: too large, not text in a known encoding, or nothing in it.
+    """
+    if len(data) > MAX_TEXT_BYTES:
+        raise MalformedArticle(f"the file has {len(data)} bytes where at most {MAX_TEXT_BYTES} are read; cut it")
+    text, encoding, encoded_by = decode_text(data, said=source.encoding)
+    check_text(text)
+    blocks = [Span(*found.span()) for found in _BLOCK.finditer(text)]
+    if len(blocks) > _MAX_BLOCKS:
+        raise MalformedArticle(
+            f"the text has over {_MAX_BLOCKS} parts; this is no article, or give its parts one by one"
+        )
+    layout = split_layout(text, blocks, source)
+    return Article(
+        format="plain text",
+        received=data,
+        digest=sha256_digest(data),
+        encoding=encoding,
+        encoded_by=encoded_by,
+        text=text,
+        title=layout.title,
+        caption=layout.caption,
+        paragraphs=layout.paragraphs,
+        published=source.published or layout.published,
+        published_at=None if source.published else layout.published_at,
+        publisher=source.publisher or layout.publisher or read_host(source.url or layout.url),
+        url=source.url or layout.url,
+        language=source.language,
+        retrieved_at=source.retrieved_at,
+    )
+
+
+def decode_text(data: bytes, *, said: str | None, declared: str | None = None) -> tuple[str, str, str]:
+    """The text of bytes, the encoding, and by what it is known: the mark, what was said, what is declared, else UTF-8.
+
+    Raises:
+        MalformedArticle: an encoding that is not known here, or bytes that are no text in it; both say what to do.
+    """
+    for mark, name in _MARKS:
+        if data.startswith(mark):
+            return _decode(data[len(mark) :], name), name, "byte order mark"
+    for name, by in ((said, "said"), (declared, "declared")):
+        if name:
+            codec = _ENCODINGS.get(name.strip().lower())
+            if codec is None:
+                raise MalformedArticle(
+                    f"the encoding {name[:40]!r} is {by} and not known here; convert the file to UTF-8",
+                    where="encoding",
+                )
+            return _decode(data, codec), codec, by
+    return _decode(data, "utf-8"), "utf-8", "UTF-8 without a fault"
+
+
+def check_text(text: str) -> None:
+    """Return when this can be the text of an article.
+
+    Raises:
+        MalformedArticle: empty, too long, or with characters that no text has.
+    """
+    if not text.strip():
+        raise MalformedArticle("no text is in it; is this a scan, or a page that a program fills?")
+    if len(text) > MAX_CHARACTERS:
+        raise MalformedArticle(f"the text has {len(text)} characters where at most {MAX_CHARACTERS} are read; cut it")
+    if (nul := text.find("\0")) >= 0:
+        line = text.count("\n", 0, nul) + 1
+        raise MalformedArticle(
+            f"line {line}: a NUL character; this is no text, or say its encoding", where=f"line {line}"
+        )
+
+
+def read_host(url: str | None) -> str | None:
+    """The name of the machine in an address, without "www."; for a publisher that is not named."""
+    found = _HOST.match(url) if url else None
+    return found[1].lower().removeprefix("www.") if found else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """The parts of a text in blocks."""
+
+    title: Span | None
+    caption: Span | None
+    paragraphs: tuple[Span, ...]
+    published: str | None
+    published_at: Span | None
+    publisher: str | None
+    url: str | None
+
+
+def split_layout(text: str, blocks: Sequence[Span], source: Source) -> Layout:
+    """Which block is what: the title first, then lines of date and author, a caption, paragraphs, a trailer."""
+    blocks, url = _cut_trailer(text, blocks)
+    if not blocks:
+        return Layout(
+            title=None, caption=None, paragraphs=(), published=None, published_at=None, publisher=None, url=url
+        )
+    head, rest = _split_head(text, blocks)
+    title, lines = head[0], head[1:]
+    published, published_at, publisher = _read_head(text, lines)
+    caption = None
+    if rest and len(rest) > 1 and published is not None and _is_caption(text[rest[0].start : rest[0].end]):
+        caption, rest = rest[0], rest[1:]
+    return Layout(
+        title=title,
+        caption=caption,
+        paragraphs=tuple(rest),
+        published=source.published or published,
+        published_at=published_at,
+        publisher=publisher,
+        url=url,
+    )
+
+
+def _decode(data: bytes, codec: str) -> str:
+    try:
+        return data.decode(codec)
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise MalformedArticle(
+            f"line {line}: these bytes are no text in {codec}; say the encoding (for example windows-1252) or save the "
+            "file as UTF-8",
+            where=f"line {line}",
+        ) from error
+
+
+def _cut_trailer(text: str, blocks: Sequence[Span]) -> tuple[Sequence[Span], str | None]:
+    """The blocks before the trailer, and the address in it, put together again."""
+    for back in range(1, min(3, len(blocks)) + 1):
+        first = blocks[-back]
+        found = _TRAILER.match(text, first.start, first.end)
+        if found is None:
+            continue
+        address = _URL.match(text, _skip_space(text, found.end()))
+        if address is not None and not text[address.end() :].strip():
+            return blocks[:-back], re.sub(r"\s+", "", address[0])[:_MAX_URL]
+    return blocks, None
+
+
+def _skip_space(text: str, at: int) -> int:
+    while at < len(text) and text[at].isspace():
+        at += 1
+    return at
+
+
+def _split_head(text: str, blocks: Sequence[Span]) -> tuple[list[Span], Sequence[Span]]:
+    """The lines of the head, the title first, and the blocks after it; the head ends before the first paragraph."""
+    first, *others = blocks
+    lines = _list_lines(text, first)
+    short = [line for line in lines if line.end - line.start <= _MAX_HEAD_LINE]
+    if len(lines) > 1 and (
+        len(short) < len(lines) or any(text[one.start : one.end].endswith(".") for one in lines[1:])
+    ):
+        return [first], others  # a title of several lines
+    head = lines
+    for index, block in enumerate(others[:2]):
+        inside = _list_lines(text, block)
+        if not all(_is_head_line(text[line.start : line.end]) for line in inside):
+            return head, others[index:]
+        head = [*head, *inside]
+    return head, others[2:]
+
+
+def _list_lines(text: str, block: Span) -> list[Span]:
+    found = [Span(*line.span()) for line in _LINE.finditer(text, block.start, block.end)]
+    return [_strip(text, line) for line in found if text[line.start : line.end].strip()]
+
+
+def _strip(text: str, span: Span) -> Span:
+    part = text[span.start : span.end]
+    return Span(span.start + len(part) - len(part.lstrip()), span.end - len(part) + len(part.rstrip()))
+
+
+def _is_head_line(line: str) -> bool:
+    if len(line) > _MAX_HEAD_LINE or line.endswith((":", "?")) or '"' in line:
+        return False
+    if days := find_days(line):
+        beside = line[: days[0].start] + line[days[-1].end :]
+        return len(beside.split()) <= _MAX_BESIDE_DAY
+    return _BYLINE.fullmatch(line) is not None or not line.endswith(_ENDS)
+
+
+def _read_head(text: str, lines: Sequence[Span]) -> tuple[str | None, Span | None, str | None]:
+    """The day of publication, its place, and the publisher: a line that is no date and no author's."""
+    published: str | None = None
+    published_at: Span | None = None
+    names = list[str]()
+    for span in lines:
+        line = text[span.start : span.end]
+        days = find_days(line)
+        if days and published is None:
+            published, published_at = days[0].value, Span(span.start + days[0].start, span.start + days[0].end)
+        elif not days and _BYLINE.fullmatch(line) is None and not _POSTED.match(line):
+            names.append(line)
+    return published, published_at, names[0] if len(names) == 1 else None
+
+
+def _is_caption(block: str) -> bool:
+    """A sentence that ends with its own day: "…, Oct. 14, 2014.", as agencies write below a picture."""
+    days = find_days(block)
+    return len(block) <= 600 and bool(days) and block[days[-1].end :].strip(" .)") == ""  # noqa: PLR2004
+
+
+def iterate_parts(article: Article) -> Iterator[tuple[Span, str]]:
+    """Each part that is read, with its words."""
+    for part in article.list_parts():
+        yield part, article.quote(part)

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pure: a text as words with places, and phrases found among them in one pass.
+
+    lexicon = make_lexicon([Phrase.of("United Nations", Sense(kind="known", value="un"))])
+    find_hits(split_words("The United\nNations met."), lexicon)
+        -> [Hit(start=4, end=18, first=1, last=3, sense=Sense(…))]
+
+Words are compared folded: without case and without accents, one character for each of the text, so that places stay.
+What is between the words of a phrase must stand between them in the text; any white space stands for a space. A phrase
+wants capital letters where it has them itself; one in capitals alone ("US") wants all of them.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+__all__ = [
+    "Hit",
+    "Lexicon",
+    "Phrase",
+    "Sense",
+    "Words",
+    "choose_longest",
+    "find_hits",
+    "fold",
+    "make_lexicon",
+    "split_words",
+]
+
+_WORD = re.compile(r"\w++")
+_SPACE = re.compile(r"\s+")
+_MAX_GAP = 4
+"""Characters between two words of a phrase: a break of a line with an indent has more, and is no phrase."""
+_MAX_SKIPPED = 4
+"""Words that a `*` in a phrase stands for."""
+_ANY: Final = "*"
+_LIKE: Final = {"\u2019": "'", "\u2018": "'", "\u02bc": "'", "`": "'", "\u2010": "-", "\u2011": "-", "\u2013": "-"}
+
+
+class _Folding(dict[int, int]):
+    """Each character to the one that it is compared as, worked out when it is first met."""
+
+    def __missing__(self, code: int) -> int:
+        char = chr(code)
+        like = _LIKE.get(char)
+        if like is None:
+            lower = char.lower()
+            base = unicodedata.normalize("NFD", lower)[:1]
+            like = base if len(lower) == 1 and base.isalnum() else lower if len(lower) == 1 else char
+        self[code] = ord(like)
+        return self[code]
+
+
+_FOLDING: Final = _Folding()
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The words of a text: `values` folded, `starts` and `ends` their places; `text` as it is, `folded` as compared."""
+
+    text: str
+    folded: str
+    values: Sequence[str]
+    starts: Sequence[int]
+    ends: Sequence[int]
+
+    def is_capital(self, index: int) -> bool:
+        """Whether the word begins with a capital letter."""
+        return self.text[self.starts[index]].isupper()
+
+    def gap(self, index: int) -> str:
+        """What stands between the word and the one after it, white space as one space."""
+        return _SPACE.sub(" ", self.folded[self.ends[index] : self.starts[index + 1]])
+
+
+class Sense(NamedTuple):
+    """What a phrase is: its kind, what it stands for, and the rule by which it counts."""
+
+    kind: str
+    value: str
+    rule: str = ""
+
+
+class Phrase(NamedTuple):
+    """Words to be found in this order with these gaps; `tail` is a full stop that belongs to it where it stands there."""
+
+    words: tuple[str, ...]
+    gaps: tuple[str, ...]
+    tail: str
+    capitals: tuple[bool, ...]
+    """Which words begin with a capital; empty where all letters are capitals."""
+    sense: Sense
+
+    @classmethod
+    def of(cls, text: str, sense: Sense, *, any_case: bool = False) -> "Phrase | None":
+        """The phrase of a text, or None where no word is in it; `any_case`: no letter needs to be a capital."""
+        folded = fold(text)
+        found = list(_WORD.finditer(folded.replace(_ANY, " ")))
+        stars = [index for index, part in enumerate(folded.split()) if part == _ANY]
+        if not found:
+            return None
+        words = tuple(match[0] for match in found)
+        gaps = tuple(
+            _SPACE.sub(" ", folded[left.end() : right.start()]) for left, right in zip(found, found[1:], strict=False)
+        )
+        if stars:
+            gaps = tuple(_ANY if _ANY in gap else gap for gap in gaps)
+        tail = "." if folded.rstrip().endswith(".") else ""
+        if any_case:
+            return cls(words, gaps, tail, (False,) * len(words), sense)
+        letters = [char for char in text if char.isalpha()]
+        if len(letters) > 1 and all(char.isupper() for char in letters):
+            return cls(words, gaps, tail, (), sense)
+        return cls(words, gaps, tail, tuple(text[match.start()].isupper() for match in found), sense)
+
+
+class Hit(NamedTuple):
+    """A phrase found: its place, its words by number (`last` is the one after), and what it is."""
+
+    start: int
+    end: int
+    first: int
+    last: int
+    sense: Sense
+
+
+Lexicon = Mapping[str, Sequence[Phrase]]
+"""Phrases by their first word, the longest first."""
+
+
+def make_lexicon(phrases: Iterable[Phrase | None]) -> Lexicon:
+    """The phrases by first word; the same words with the same sense count once."""
+    found = dict[str, dict[Phrase, None]]()
+    for phrase in phrases:
+        if phrase is not None:
+            found.setdefault(phrase.words[0], {})[phrase] = None
+    return {
+        word: tuple(sorted(some, key=lambda one: (-len(one.words), -len(one.tail), one.sense)))
+        for word, some in found.items()
+    }
+
+
+def fold(text: str) -> str:
+    """The text as it is compared, of the same length."""
+    return text.translate(_FOLDING)
+
+
+def split_words(text: str) -> Words:
+    """The words of a text with their places."""
+    folded = fold(text)
+    values, starts, ends = list[str](), list[int](), list[int]()
+    for match in _WORD.finditer(folded):
+        start, end = match.span()
+        values.append(folded[start:end])
+        starts.append(start)
+        ends.append(end)
+    return Words(text, folded, values, starts, ends)
+
+
+def find_hits(words: Words, lexicon: Lexicon) -> list[Hit]:
+    """Every phrase at every word, in the order of the text, the longest first where several begin."""
+    hits = list[Hit]()
+    values, get = words.values, lexicon.get
+    for index, word in enumerate(values):
+        phrases = get(word)
+        if phrases is None:
+            continue
+        for phrase in phrases:
+            last = index + 1 if len(phrase.words) == 1 else _follow(words, phrase, index)
+            if last and _has_form(words, phrase, index, last):
+                end = words.ends[last - 1]
+                if phrase.tail and words.folded.startswith(phrase.tail, end):
+                    end += 1
+                hits.append(Hit(words.starts[index], end, index, last, phrase.sense))
+    return hits
+
+
+def choose_longest(hits: Iterable[Hit]) -> list[Hit]:
+    """Of hits that lie over one another, the one that begins first, and of those the longest."""
+    chosen = list[Hit]()
+    for hit in sorted(hits, key=lambda one: (one.first, -one.last, -one.end)):
+        if not chosen or hit.first >= chosen[-1].last:
+            chosen.append(hit)
+    return chosen
+
+
+def _follow(words: Words, phrase: Phrase, index: int) -> int:
+    """The number after the last word of the phrase that begins at `index`, or 0."""
+    at, values = index, words.values
+    for gap, word in zip(phrase.gaps, phrase.words[1:], strict=True):
+        if gap == _ANY:
+            at = next((to for to in range(at + 1, min(at + 2 + _MAX_SKIPPED, len(values))) if values[to] == word), 0)
+            if not at:
+                return 0
+            continue
+        at += 1
+        if at >= len(values) or values[at] != word:
+            return 0
+        between = words.folded[words.ends[at - 1] : words.starts[at]]
+        if between != gap and (len(between) > _MAX_GAP or "\n\n" in between or _SPACE.sub(" ", between) != gap):
+            return 0
+    return at + 1
+
+
+def _has_form(words: Words, phrase: Phrase, index: int, last: int) -> bool:
+    if not phrase.capitals:
+        return words.text[words.starts[index] : words.ends[last - 1]].isupper()
+    # With a `*` the words do not stand side by side; such phrases want no capitals.
+    return not any(capital and not words.is_capital(index + step) for step, capital in enumerate(phrase.capitals))

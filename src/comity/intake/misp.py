@@ -1,0 +1,310 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pure: MISP events, read for what they say of who may have them, before and after they are converted.
+
+    read = parse_misp(data)                       events, each cut out and checked, and what is none
+    plan = plan_event(event, mapping)             what may be converted, and how far each part of it may travel
+    record = mark_objects(plan, objects, party=…) what the converter made of it, each object marked
+
+A converter marks the report of an event and leaves what is in it unmarked, and it knows no distribution. So the
+strictest of an event, an object and an attribute is worked out here, by their UUIDs, which the converter's ids keep. An
+object that is of no one part counts as the parts it refers to and that refer to it; one that cannot be placed, as the
+whole event.
+
+What is deleted in MISP, and what is only proposed, is left out, with a note.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from comity.canonical import BUNDLE_LIMITS, Json, parse_json, split_members
+from comity.errors import MalformedJson
+from comity.ids import PartyId
+from comity.intake.misp_mapping import LEVELS, MISSING, UUID, MispMapping
+from comity.intake.records import Unread
+from comity.intake.restrictions import OPEN, Restriction, join_restrictions
+from comity.vocabulary import TLP_LEVELS
+
+__all__ = ["MispEvent", "MispReading", "Plan", "is_foreign", "parse_misp", "plan_event"]
+
+_ONLY_HERE: Final[frozenset[PartyId]] = frozenset()
+_INHERIT: Final = "5"
+_GROUP: Final = "4"
+_SAID = frozenset({"distribution", "sharing_group_id", "SharingGroup"})
+"""What a part says of who may have it: it is read here, and no business of the converter."""
+_LEFT = _SAID | {"Attribute", "Object", "ShadowAttribute"}
+_KEPT = ("Galaxy", "EventReport")
+_MOST_TAGS = 1_000
+_NUMBER = re.compile(r"-?[0-9]{1,12}", re.ASCII)
+
+_TLP: Final[Mapping[str, str]] = {**{f"tlp:{level}": level for level in TLP_LEVELS}, "tlp:white": "clear"}
+_PAP: Final[Mapping[str, str]] = {f"pap:{level}": level for level in ("green", "amber", "red")}
+_PAP_OPEN: Final = frozenset({"pap:clear", "pap:white"})
+_RESTRICTING: Final = frozenset(
+    {
+        "tlp",
+        "pap",
+        "iep",
+        "iep2-policy",
+        "iep2-reference",
+        "dni-ism",
+        "euci",
+        "nato",
+        "de-vs",
+        "fr-classif",
+        "cssa",
+        "stix-ttp-sharing",
+        "information-security-indicators-sharing",
+    }
+)
+"""Taxonomies that say how far something may travel; what of them has no scale here is carried as a foreign marking."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MispEvent:
+    """One event: where it stands in the file, and what it says."""
+
+    place: str
+    uuid: str
+    value: dict[str, Json]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MispReading:
+    """The events of a file, and what of it is none."""
+
+    events: tuple[MispEvent, ...]
+    unread: tuple[Unread, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """An event that may be converted, and how far it and its parts may travel, by UUID in lower case.
+
+    `tags` are the tags that were taken out of it because they are markings. `whole` is the strictest of everything in
+    it; `notes` and `unread` say what was left out of it.
+    """
+
+    event: MispEvent
+    content: dict[str, Json]
+    restriction: Restriction
+    parts: Mapping[str, Restriction]
+    whole: Restriction
+    notes: tuple[str, ...]
+    unread: tuple[Unread, ...]
+
+
+def parse_misp(data: bytes) -> MispReading:
+    """The events of a MISP JSON file: one event, a list of them, or what its API answers (`{"response": [...]}`).
+
+    Raises:
+        MalformedJson: the file as a whole is no JSON, or over a bound.
+    """
+    events, unread = list[MispEvent](), list[Unread]()
+    for place, part in _cut(data):
+        try:
+            value = parse_json(part, limits=BUNDLE_LIMITS)
+        except MalformedJson as error:
+            unread.append(Unread(place=place, reason=error.detail))
+            continue
+        found = value.get("Event", value) if isinstance(value, dict) else None
+        problem = _find_problem(found)
+        if problem is not None:
+            unread.append(Unread(place=place, reason=problem))
+            continue
+        assert isinstance(found, dict)  # noqa: S101 (else it is a problem)
+        events.append(MispEvent(place=place, uuid=str(found["uuid"]).lower(), value=found))
+    return MispReading(events=tuple(events), unread=tuple(unread))
+
+
+def _cut(data: bytes) -> Iterator[tuple[str, bytes]]:
+    """Each event's bytes, with its place."""
+    if data.lstrip()[:1] == b"[":
+        data, prefix = b'{"response":' + data + b"}", ""
+    else:
+        prefix = "/response"
+    members, items = split_members(data, array="response", limits=BUNDLE_LIMITS)
+    if "Event" in members or "uuid" in members:
+        yield "/Event", data
+    for item in items:
+        yield f"{prefix}/{item.index}/Event", item.data
+
+
+def _find_problem(value: Json) -> str | None:
+    """Why it is no event; None if it is one."""
+    if not isinstance(value, dict):
+        return "not a MISP event: a JSON object with uuid and info is wanted"
+    if not value.keys() & {"uuid", "info"} and value.keys() & {"Attribute", "Object"}:
+        return "without its event nothing says how far it may travel; export whole events"
+    if UUID.fullmatch(str(value.get("uuid"))) is None:
+        return "its uuid is missing, or none; export the event again with its uuid"
+    if not isinstance(value.get("info"), str):
+        return "it has no info, the title of a MISP event"
+    return None
+
+
+def plan_event(event: MispEvent, mapping: MispMapping) -> Plan:
+    """What of the event may be converted, and how far each part of it may travel."""
+    planner = _Planner(mapping)
+    return planner.plan(event)
+
+
+class _Planner:
+    """One event, part by part."""
+
+    def __init__(self, mapping: MispMapping) -> None:
+        self._mapping = mapping
+        self._parts: dict[str, Restriction] = {}
+        self._notes: list[str] = []
+        self._unread: list[Unread] = []
+
+    def plan(self, event: MispEvent) -> Plan:
+        value = event.value
+        own = join_restrictions(self._read_distribution(value, missing=True), self._read_tags(value))
+        if value.get("published") in {False, "0"}:
+            own = join_restrictions(own, Restriction(audience=_ONLY_HERE))
+            self._notes.append("not published in MISP: it goes to nobody until it is taken in as published")
+        self._parts[event.uuid] = own
+        content = {name: item for name, item in value.items() if name not in _LEFT}
+        content["Tag"] = self._leave_tags(value)
+        content["Attribute"] = self._read_parts(value, "Attribute", own, event.place)
+        content["Object"] = self._read_objects(value, own, event.place)
+        for name in _KEPT:
+            self._note_parts(value, name, own)
+        if value.get("ShadowAttribute"):
+            self._notes.append("proposals (ShadowAttribute) were left out: nobody has accepted them")
+        return Plan(
+            event=event,
+            content=content,
+            restriction=own,
+            parts=self._parts,
+            whole=join_restrictions(own, *self._parts.values()),
+            notes=tuple(self._notes),
+            unread=tuple(self._unread),
+        )
+
+    def _read_objects(self, value: Mapping[str, Json], own: Restriction, place: str) -> list[Json]:
+        kept = list[Json]()
+        for item in self._read_parts(value, "Object", own, place):
+            assert isinstance(item, dict)  # noqa: S101 (it was read as one)
+            name = str(item["uuid"]).lower()
+            inner = self._read_parts(item, "Attribute", self._parts[name], f"{place}/Object/{name}")
+            # A converter makes one thing of an object: whatever is in it counts for all of it.
+            strictest = join_restrictions(self._parts[name], *(self._parts[_name(one)] for one in inner))
+            self._parts |= dict.fromkeys((name, *map(_name, inner)), strictest)
+            kept.append({**item, "Attribute": inner})
+        return kept
+
+    def _read_parts(self, value: Mapping[str, Json], kind: str, outer: Restriction, place: str) -> list[Json]:
+        kept, left = list[Json](), 0
+        listed = value.get(kind) or []
+        if not isinstance(listed, list):
+            self._unread.append(Unread(place=f"{place}/{kind}", reason="must be a list"))
+            return kept
+        for index, item in enumerate(listed):
+            problem = _find_part_problem(item, kind)
+            if problem is not None or not isinstance(item, dict):
+                self._unread.append(Unread(place=f"{place}/{kind}/{index}", reason=problem or "not a JSON object"))
+            elif item.get("deleted") in {True, "1"}:
+                left += 1
+            else:
+                said = join_restrictions(self._read_distribution(item, missing=False), self._read_tags(item))
+                self._parts[_name(item)] = join_restrictions(outer, said)
+                told = {name: part for name, part in item.items() if name not in _SAID}
+                kept.append(told | {"Tag": self._leave_tags(item)})
+        if left:
+            self._notes.append(f"{left} under {kind} are deleted in MISP and were left out")
+        return kept
+
+    def _note_parts(self, value: Mapping[str, Json], kind: str, outer: Restriction) -> None:
+        """How far parts that are converted with the event may travel: as far as it, or less."""
+        listed = value.get(kind)
+        for item in listed if isinstance(listed, list) else ():
+            if isinstance(item, dict) and UUID.fullmatch(str(item.get("uuid"))) is not None:
+                said = self._read_distribution(item, missing=False) if "distribution" in item else OPEN
+                self._parts[_name(item)] = join_restrictions(outer, said)
+
+    def _read_distribution(self, value: Mapping[str, Json], *, missing: bool) -> Restriction:
+        level = str(value.get("distribution", MISSING if missing else _INHERIT))
+        if level == _INHERIT and not missing:
+            return OPEN
+        if level == _GROUP:
+            return Restriction(audience=self._find_group(value))
+        return Restriction(audience=self._mapping.reach_level(LEVELS.get(level, level)))
+
+    def _find_group(self, value: Mapping[str, Json]) -> frozenset[PartyId]:
+        """Whom a sharing group reaches; one that is not known, or empty, reaches nobody."""
+        group = value.get("SharingGroup")
+        if not isinstance(group, dict):
+            return _ONLY_HERE
+        found = self._mapping.sharing_groups.get(str(group.get("uuid")).lower())
+        if found is not None:
+            return found
+        members = group.get("SharingGroupOrg")
+        organisations = [
+            one.get("Organisation") for one in (members if isinstance(members, list) else ()) if isinstance(one, dict)
+        ]
+        names = [str(one.get("uuid")).lower() for one in organisations if isinstance(one, dict)]
+        known = self._mapping.organisations
+        return frozenset(known[name] for name in names if name in known)
+
+    def _read_tags(self, value: Mapping[str, Json]) -> Restriction:
+        """What its tags restrict. Two levels of one scale contradict each other: a foreign marking says so."""
+        names = [*dict.fromkeys(_list_tags(value))]
+        if len(names) > _MOST_TAGS:
+            return Restriction(foreign=frozenset({f"more than {_MOST_TAGS} tags"}))
+        tlp = sorted({_TLP[name] for name in names if name in _TLP}, key=TLP_LEVELS.index)
+        pap = sorted({_PAP[name] for name in names if name in _PAP})
+        foreign = {name for name in names if is_foreign(name)}
+        foreign |= {f"contradictory: {', '.join(levels)}" for levels in (tlp, pap) if len(levels) > 1}
+        levels = [Restriction(tlp=level) for level in tlp] + [Restriction(pap=level) for level in pap]
+        return join_restrictions(Restriction(foreign=frozenset(foreign)), *levels)
+
+    @staticmethod
+    def _leave_tags(value: Mapping[str, Json]) -> list[Json]:
+        """The tags that are no markings."""
+        tags = value.get("Tag")
+        return [tag for tag in (tags if isinstance(tags, list) else ()) if not _is_marking(_name_tag(tag))]
+
+
+def _list_tags(value: Mapping[str, Json]) -> Iterator[str]:
+    tags = value.get("Tag")
+    for tag in tags if isinstance(tags, list) else ():
+        if (name := _name_tag(tag)) is not None:
+            yield name
+
+
+def _name_tag(tag: Json) -> str | None:
+    name = tag.get("name") if isinstance(tag, dict) else None
+    return name.strip().lower() if isinstance(name, str) else None
+
+
+def is_foreign(name: str) -> bool:
+    """Whether a tag restricts in a way that has no scale here."""
+    space = re.split("[:=]", name, maxsplit=1)[0].strip()
+    return space in _RESTRICTING and name not in _TLP and name not in _PAP and name not in _PAP_OPEN
+
+
+def _is_marking(name: str | None) -> bool:
+    return name is not None and (name in _TLP or name in _PAP or is_foreign(name))
+
+
+def _find_part_problem(item: Json, kind: str) -> str | None:
+    """Why it is no attribute or object that can be converted; None if it is one."""
+    if not isinstance(item, dict):
+        return "not a JSON object"
+    if UUID.fullmatch(str(item.get("uuid"))) is None:
+        return "its uuid is missing, or none"
+    wanted = ("type", "value") if kind == "Attribute" else ("name",)
+    if missing := next((name for name in wanted if not isinstance(item.get(name), str)), None):
+        return f"{missing} must be a text"
+    at = item.get("timestamp", "0")
+    if isinstance(at, bool) or _NUMBER.fullmatch(str(at)) is None:
+        return "timestamp must be seconds since 1970"
+    return None
+
+
+def _name(item: Json) -> str:
+    assert isinstance(item, dict)  # noqa: S101 (it was read as one)
+    return str(item["uuid"]).lower()

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: classification as work for people: lists that changed, subjects in question, rules and assessments past."""
+
+from collections.abc import Iterator
+
+from comity.agreement.work import WorkItem, WorkKind, start_notice
+from comity.ids import Instant, PartyId
+from comity.store import Transaction, assessments, objects, rulesets, subjects
+
+__all__ = ["list_classification_work"]
+
+
+def list_classification_work(transaction: Transaction, own: PartyId, *, now: Instant) -> Iterator[WorkItem]:
+    """What waits for people of this party."""
+    yield from _list_questions(transaction)
+    yield from _list_changed(transaction)
+    yield from _list_rules(transaction)
+    yield from _list_ending(transaction, own, now=now)
+
+
+def _list_questions(transaction: Transaction) -> Iterator[WorkItem]:
+    for item in subjects.list_questions(transaction):
+        if item.decision is None:
+            many = len(objects.find_about(transaction, [item.subject]))
+            yield WorkItem(
+                kind=WorkKind.SUBJECT_TO_DECIDE,
+                act=f"decide whether what is about it goes on: list decide {item.subject} keep, or stop",
+                why=f"{item.subject} left the list {item.list} with version {item.version}: what is about it, {many}"
+                f" object{'' if many == 1 else 's'}, goes to nobody",
+                since=item.asked_at,
+                count=max(many, 1),
+            )
+
+
+def _list_changed(transaction: Transaction) -> Iterator[WorkItem]:
+    for item in subjects.list_lists(transaction):
+        changes = item.changes
+        many = len(changes.listed) + len(changes.delisted) + len(changes.changed)
+        if many and item.reviewed_at is None:
+            yield WorkItem(
+                kind=WorkKind.LIST_CHANGED,
+                act=f"see whether terms and words still say what is meant: list show, list review {item.list}",
+                why=f"version {item.version} of the list {item.list}: {len(changes.listed)} listed,"
+                f" {len(changes.delisted)} left, {len(changes.changed)} changed",
+                since=item.loaded_at,
+                count=many,
+            )
+
+
+def _list_rules(transaction: Transaction) -> Iterator[WorkItem]:
+    for item in rulesets.list_rules(transaction):
+        if left := rulesets.count_steps(transaction, item.digest):
+            yield WorkItem(
+                kind=WorkKind.RULES_TO_APPLY,
+                act="apply it again: it goes on where it stopped",
+                why=f"the rule set {item.name} stopped before {left} words were said or taken back",
+                since=item.applied_at,
+                count=left,
+            )
+        for name, version in item.lists.items() if item.ended_at is None else ():
+            latest = subjects.read_latest(transaction, name)
+            if latest is not None and latest.version != version:
+                yield WorkItem(
+                    kind=WorkKind.RULES_TO_APPLY,
+                    act="see what it would say by now, and apply it again: rules preview, rules apply",
+                    why=f"the rule set {item.name} looked names up on version {version} of the list {name}; version"
+                    f" {latest.version} is held",
+                    since=latest.loaded_at,
+                )
+
+
+def _list_ending(transaction: Transaction, own: PartyId, *, now: Instant) -> Iterator[WorkItem]:
+    held = {
+        item.pk: item
+        for item in objects.read_objects(transaction, [one.key for one in assessments.list_assessments(transaction)])
+    }
+    for one in assessments.list_assessments(transaction):
+        if held[one.key].originator == own and start_notice(one.expires_at) <= now:
+            yield WorkItem(
+                kind=WorkKind.ASSESSMENT_ENDS,
+                act=f"assess anew, or let it end: assessment renew {one.id}",
+                why="a threat assessment of this party goes to nobody from then on",
+                since=start_notice(one.expires_at),
+                due=one.expires_at,
+            )

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: the records of a file put together into groups that are taken in one after another."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from comity.canonical import OBJECT_LIMITS, parse_json
+from comity.errors import MalformedJson
+from comity.intake.records import Converted, Record, Unread
+from comity.stix.objects import BundleReading
+from comity.store.files import MOST_REMARKS, Remark
+
+__all__ = ["MOST_PLACE", "MOST_REMARK", "Gathering", "Group", "open_bundle", "split_json"]
+
+_GROUP_BYTES: Final = 8 * 1024 * 1024
+_GROUP_OBJECTS: Final = 10_000
+
+MOST_PLACE: Final = 200
+MOST_REMARK: Final = 1_000
+"""Characters that are kept of where something is, and of what is said of it."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Group:
+    """Records that are taken in together: their objects, and where each was in the file; or a `whole` bundle."""
+
+    whole: bytes | None = None
+    elements: Sequence[tuple[bytes, str]] = ()
+    unread: Sequence[Unread] = ()
+    notes: Sequence[Remark] = ()
+    records: int = 0
+    position: int = 0
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+    def name_place(self, index: int) -> str:
+        """Where in the file the object was that has this place in the bundle."""
+        return f"/objects/{index}" if self.whole is not None else self.elements[index][1]
+
+
+class Gathering:
+    """Records put together into groups of a bounded size."""
+
+    def __init__(self, *, done: int) -> None:
+        self._skip = done
+        self._records = done
+        self._taken = list[tuple[bytes, str]]()
+        self._bytes = 0
+        self._unread = list[Unread]()
+        self._notes = list[Remark]()
+        self._facts = dict[str, str]()
+
+    def add(self, converted: Converted, position: int) -> Iterator[Group]:
+        """The group that is full with this part, if one is.
+
+        A reader gives the same parts in the same order each time, so that a number of records names a place in them.
+        """
+        self._facts.update(converted.facts)
+        left = self._leave_out(len(converted.records))
+        for record in converted.records[left:]:
+            self._keep(record)
+        left = self._leave_out(len(converted.unread))
+        self._unread += converted.unread[left:]
+        if self._bytes >= _GROUP_BYTES or len(self._taken) >= _GROUP_OBJECTS or len(self._unread) >= _GROUP_OBJECTS:
+            yield self.finish(position)
+
+    def finish(self, position: int) -> Group:
+        """The group of what is left."""
+        group = Group(
+            elements=self._taken,
+            unread=self._unread,
+            notes=self._notes,
+            records=self._records,
+            position=position,
+            facts=dict(self._facts),
+        )
+        self._taken, self._bytes, self._unread, self._notes = [], 0, [], []
+        return group
+
+    def _leave_out(self, count: int) -> int:
+        """How many of the next `count` records were dealt with before; the others count from here on."""
+        left = min(self._skip, count)
+        self._skip -= left
+        self._records += count - left
+        return left
+
+    def _keep(self, record: Record) -> None:
+        place = record.place[:MOST_PLACE]
+        self._taken += [(data, place) for data in record.objects]
+        self._bytes += sum(map(len, record.objects))
+        if record.notes and len(self._notes) < MOST_REMARKS:
+            said = "; ".join(record.notes)[:MOST_REMARK]
+            self._notes.append(Remark(place=place, remark=said, is_unread=False))
+
+
+def open_bundle(elements: Sequence[tuple[bytes, str]]) -> BundleReading:
+    """The objects as one bundle, each at its place among them.
+
+    Raises:
+        MalformedJson: one of them is no JSON, which keeps the others from being told apart.
+    """
+    return BundleReading(b'{"objects":[' + b",".join(data for data, _ in elements) + b"]}")
+
+
+def split_json(elements: Sequence[tuple[bytes, str]]) -> tuple[list[tuple[bytes, str]], list[Unread]]:
+    """Those that are JSON, and what is said of the others."""
+    left, unread = list[tuple[bytes, str]](), list[Unread]()
+    for data, place in elements:
+        try:
+            parse_json(data, limits=OBJECT_LIMITS)
+            left.append((data, place))
+        except MalformedJson as error:
+            unread.append(Unread(place=place, reason=error.detail))
+    return left, unread

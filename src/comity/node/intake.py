@@ -1,0 +1,458 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: files of this party's own people, taken in: what is in them becomes objects of this node (`intake`, `ingest`).
+
+A file is known by its digest and by what was asked of it: the same again, under whatever name, changes nothing. It is
+read twice, first for its digest and to see whether it is whole, so that nothing is kept of one that is cut short. Then
+it is taken in by groups of records, and each group by acts as a bundle is (`node.ingest`): others get their turn in
+between. Each act keeps which file said each object and where; the last of a group keeps how far it is. A crash leaves
+what was committed; the same file again goes on behind the last whole group, and finds known what is there of the next.
+
+What is made of a record of another format is the same object whenever the record says the same, and a new version of it
+when it says something else (`intake.making.renew`); objects of STIX are kept as they were received.
+
+STIX of up to `WHOLE_BYTES` is one group, in which nothing is judged without what it refers to (`stix.parts`). What is
+longer, or of another format, is taken in as several files would be, one after another: what refers to something that
+has not come is withheld until it has.
+
+Nothing of a partner comes this way: what is taken in here is this party's own, and `node.clashes` holds it to that.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from comity.canonical import OBJECT_LIMITS, Json, canonical_bytes, parse_json, sha256_digest
+from comity.errors import MalformedError, MalformedFile, MalformedJson, MalformedRequest, NotFoundError
+from comity.ids import Digest, Instant, ObjectId, PersonId, parse_object_id
+from comity.intake.cutting import Cutter
+from comity.intake.formats import HEAD_BYTES, Format, recognise_format
+from comity.intake.making import Maker, renew
+from comity.intake.marking import TLP_WORDS
+from comity.intake.readers import Request, read_file
+from comity.node.files import CHUNK_BYTES, File, Watched
+from comity.node.groups import MOST_PLACE, MOST_REMARK, Gathering, Group, open_bundle, split_json
+from comity.node.ingest import PART_OBJECTS, Intake, join_intakes, read_in_steps, take_part
+from comity.node.node import Act, Node
+from comity.node.parts import Parts
+from comity.node.steps import Steps, finish
+from comity.release.receiving import make_unrestricted
+from comity.stix.objects import BadObject, BundleReading
+from comity.stix.tags import Tags, make_tags
+from comity.store import files, objects
+from comity.store.files import Origin, Remark, TakenFile
+from comity.store.objects import Holding
+
+__all__ = [
+    "MOST_BYTES",
+    "WHOLE_BYTES",
+    "Bad",
+    "Origin",
+    "Plan",
+    "Remark",
+    "Taken",
+    "TakenFile",
+    "find_file",
+    "list_files",
+    "list_origins",
+    "list_remarks",
+    "take_file",
+    "take_in_steps",
+]
+
+MOST_BYTES: Final = 4 * 1024 * 1024 * 1024
+"""Of one file."""
+
+WHOLE_BYTES: Final = 64 * 1024 * 1024
+"""STIX of up to so many bytes is one group."""
+
+_CHUNKS_AT_ONCE: Final = 8
+_MOST_NAME: Final = 200
+_MOST_BAD: Final = files.MOST_REMARKS
+_AS_RECEIVED: Final = frozenset({Format.STIX_21, Format.STIX_20})
+"""Formats whose objects have versions of their own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is asked of a file besides reading it.
+
+    `form` None: it is recognised. `mapping` is that of a table; `source` what a list or data set is called; `tags` and
+    `tlp` are said of all that is in it.
+    """
+
+    form: Format | None = None
+    mapping: bytes | None = None
+    source: str | None = None
+    tags: Tags = field(default_factory=make_tags)
+    tlp: str | None = None
+    person: PersonId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bad:
+    """What was not kept: where in the file, which object if that is legible, and why.
+
+    `index` is the place of an object in a list of STIX objects.
+    """
+
+    place: str
+    index: int | None
+    id: ObjectId | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """What became of a file: `added` in this run, and of this and earlier runs what its row says.
+
+    `bad` are the first thousand; `notes` are what people have to know of what was read. `already` says that the file
+    was taken in before, and that nothing was done.
+    """
+
+    file: TakenFile
+    added: tuple[ObjectId, ...]
+    known: int
+    bad: tuple[Bad, ...]
+    bad_count: int
+    notes: tuple[Remark, ...]
+    already: bool = False
+
+
+def take_file(node: Node, file: File, plan: Plan) -> Taken:
+    """What became of a file, all of it done when this returns.
+
+    Raises:
+        MalformedFile, MalformedJson, MalformedObject: it cannot be read as a whole; nothing was kept.
+        MalformedRequest: what was asked does not fit it; nothing was kept.
+        ConflictError: it was changed while it was read; what was committed before stays.
+        StoreFull: the parts before it were kept.
+    """
+    return finish(take_in_steps(node, file, plan))
+
+
+def take_in_steps(node: Node, file: File, plan: Plan) -> Steps[Taken]:
+    """`take_file`, and a turn for others between its parts."""
+    look = yield from _look_through(file, plan)
+    _check_plan(plan, look.form)
+    known = _find_known(node, look, plan)
+    if known is not None and known.done_at is not None and _is_held(node, known):
+        return _describe_known(node, known)
+    cut_off = known if known is not None and known.done_at is None else None
+    at, done = (node.clock(), 0) if cut_off is None else (cut_off.retrieved_at, cut_off.records)
+    groups = _make_groups(node, file, look, plan, at=at, done=done)
+    # What is wrong with the file as a whole shows with the first group, before anything of it is on record.
+    first = next(groups)
+    reading = _open(node, first, look.form, at=at)
+    row = cut_off or _begin(node, file, known, look, plan, at=at)
+    taking = _Taking(node, row, look.form, plan)
+    yield from taking.run(first, reading, groups)
+    return taking.describe()
+
+
+def list_files(node: Node, *, last: int) -> list[TakenFile]:
+    """The last files that were taken in, or are being, oldest first."""
+    with node.store.read() as transaction:
+        return files.list_files(transaction, limit=last)
+
+
+def find_file(node: Node, prefix: str) -> tuple[TakenFile, list[Remark]]:
+    """A file by its number, or the beginning of its digest, and what people have to know of it.
+
+    Raises:
+        NotFoundError: there is none, or several files begin so.
+    """
+    with node.store.read() as transaction:
+        found = files.find_files(transaction, prefix)
+        if len(found) != 1:
+            many = "several files begin" if found else "no file that was taken in begins"
+            raise NotFoundError(f"{many} with {prefix[:80]!r}; `comity object files` lists them")
+        return found[0], files.list_remarks(transaction, found[0].number)
+
+
+def list_remarks(node: Node, number: int) -> list[Remark]:
+    """What people have to know of a file: the first thousand records that were not read, or not in full."""
+    with node.store.read() as transaction:
+        return files.list_remarks(transaction, number)
+
+
+def list_origins(node: Node, key: int) -> list[Origin]:
+    """Which files said the version of an object that has this key in the store."""
+    with node.store.read() as transaction:
+        return files.list_origins(transaction, key)
+
+
+# --- before anything is kept ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    """What the first reading of a file showed."""
+
+    digest: Digest
+    bytes: int
+    form: Format
+
+
+def _look_through(file: File, plan: Plan) -> Steps[_Look]:
+    """The digest, the size and the format of a file.
+
+    Of STIX that is not taken in as one group it is seen whether it is whole: else its first objects would be kept
+    before that shows.
+    """
+    digest, size, form = hashlib.sha256(), 0, plan.form
+    cutter, problem = Cutter(), None
+    for number, chunk in enumerate(file.read(CHUNK_BYTES)):
+        if number and number % _CHUNKS_AT_ONCE == 0:
+            yield
+        if number == 0 and form is None:
+            form = recognise_format(chunk[:HEAD_BYTES], file.name, among=_find_possible(plan))
+        digest.update(chunk)
+        size += len(chunk)
+        if size > MOST_BYTES:
+            raise MalformedFile(f"the file is over {MOST_BYTES} bytes, which is the bound; split it")
+        if form in _AS_RECEIVED and problem is None:
+            problem = _feed(cutter, chunk)
+    form = form or recognise_format(b"", file.name)
+    if form is Format.STIX_20 or (form is Format.STIX_21 and size > WHOLE_BYTES):
+        if problem is not None:
+            raise problem
+        cutter.close()
+    return _Look(digest=Digest(digest.hexdigest()), bytes=size, form=form)
+
+
+def _feed(cutter: Cutter, chunk: bytes) -> MalformedFile | None:
+    try:
+        cutter.feed(chunk)
+    except MalformedFile as error:
+        return error
+    return None
+
+
+def _find_possible(plan: Plan) -> Sequence[Format]:
+    return (Format.CSV, Format.TSV) if plan.mapping is not None else tuple(Format)
+
+
+def _check_plan(plan: Plan, form: Format) -> None:
+    """Refuse what a person asked for and this format has no use for: it would be lost without a word."""
+    if plan.mapping is not None and form not in {Format.CSV, Format.TSV}:
+        raise MalformedRequest(f"a mapping is for tables, and this file is {form.value}", where="--mapping")
+    if plan.tlp is not None and plan.tlp not in TLP_WORDS:
+        raise MalformedRequest(f"{plan.tlp[:80]!r} is no TLP level; use one of {', '.join(TLP_WORDS)}", where="--tlp")
+    if plan.tlp is not None and form is Format.STIX_21:
+        raise MalformedRequest(
+            "objects of STIX 2.1 are kept as they were received, and each says its own marking; mark them in the file",
+            where="--tlp",
+        )
+
+
+def _find_known(node: Node, look: _Look, plan: Plan) -> TakenFile | None:
+    with node.store.read() as transaction:
+        return files.find_file(transaction, _name_act(look, plan))
+
+
+def _name_act(look: _Look, plan: Plan) -> Digest:
+    """What was asked, in a digest."""
+    tags: dict[str, Json] = {name: [*sorted(getattr(plan.tags, name))] for name in Tags.__slots__}
+    asked: dict[str, Json] = {
+        "digest": look.digest,
+        "format": look.form.value,
+        "mapping": None if plan.mapping is None else sha256_digest(plan.mapping),
+        "source": plan.source,
+        "tags": tags,
+        "tlp": plan.tlp,
+    }
+    return sha256_digest(canonical_bytes(asked))
+
+
+def _is_held(node: Node, known: TakenFile) -> bool:
+    """Whether everything that the file said is held still: what was deleted since then is taken in again."""
+    with node.store.read() as transaction:
+        return files.count_of_file(transaction, known.number) == known.added + known.known
+
+
+def _describe_known(node: Node, known: TakenFile) -> Taken:
+    remarks = list_remarks(node, known.number)
+    return Taken(
+        file=known,
+        added=(),
+        known=known.added + known.known,
+        bad=tuple(Bad(place=one.place, index=None, id=None, reason=one.remark) for one in remarks if one.is_unread),
+        bad_count=known.unread,
+        notes=tuple(one for one in remarks if not one.is_unread),
+        already=True,
+    )
+
+
+def _begin(node: Node, file: File, known: TakenFile | None, look: _Look, plan: Plan, *, at: Instant) -> TakenFile:
+    """The row of a file that is taken in from its beginning."""
+    with node.act() as act:
+        if known is not None:
+            files.restart(act.transaction, known.number, at=at)
+            return files.read_file(act.transaction, known.number)
+        row = TakenFile(
+            number=0,
+            act=_name_act(look, plan),
+            digest=look.digest,
+            name=file.name.encode("utf-8", "replace").decode()[-_MOST_NAME:],
+            bytes=look.bytes,
+            format=look.form.value,
+            taken_by=plan.person,
+            retrieved_at=at,
+            facts={},
+        )
+        return files.add_file(act.transaction, row)
+
+
+def _make_groups(node: Node, file: File, look: "_Look", plan: Plan, *, at: Instant, done: int) -> Iterator[Group]:
+    """The file in groups, without those that were taken in before it was cut off."""
+    if look.form is Format.STIX_21 and look.bytes <= WHOLE_BYTES:
+        data = b"".join(Watched(file, look.digest).read())
+        yield Group(whole=data, position=look.bytes)
+        return
+    watched = Watched(file, look.digest)
+    markings = () if plan.tlp is None else (TLP_WORDS[plan.tlp],)
+    maker = Maker(party=node.party, at=at, markings=markings)
+    request = Request(maker=maker, mapping=plan.mapping)
+    if plan.source is not None:
+        request = replace(request, source=plan.source)
+    gathering = Gathering(done=done)
+    for converted in read_file(watched.read(), look.form, request):
+        yield from gathering.add(converted, watched.position)
+    yield gathering.finish(watched.position)
+
+
+# --- the acts -------------------------------------------------------------------------------------------------------
+
+
+class _Taking:
+    """One run over a file: its groups, taken in one after another."""
+
+    def __init__(self, node: Node, row: TakenFile, form: Format, plan: Plan) -> None:
+        self._node = node
+        self._row = row
+        self._form = form
+        self._tags = plan.tags
+        self._added = list[ObjectId]()
+        self._known, self._bad_count = 0, 0
+        self._bad, self._notes = list[Bad](), list[Remark]()
+
+    def run(self, group: Group, reading: BundleReading, groups: Iterator[Group]) -> Steps[None]:
+        """Take in all of them; the file is done with the last."""
+        while True:
+            # What comes behind it is read first, so that the act which keeps the end of the file knows that it is.
+            following = next(groups, None)
+            yield from self._take(group, reading, is_last=following is None)
+            if following is None:
+                return
+            group, reading = following, _open(self._node, following, self._form, at=self._row.retrieved_at)
+
+    def describe(self) -> Taken:
+        """What became of it."""
+        with self._node.store.read() as transaction:
+            row = files.read_file(transaction, self._row.number)
+        return Taken(
+            file=row,
+            added=tuple(dict.fromkeys(self._added)),
+            known=self._known,
+            bad=tuple(self._bad),
+            bad_count=self._bad_count,
+            notes=tuple(self._notes),
+        )
+
+    def _take(self, group: Group, reading: BundleReading, *, is_last: bool) -> Steps[None]:
+        read = yield from read_in_steps(reading)
+        parts, intakes, told = Parts(read, most=PART_OBJECTS), list[Intake](), list[Bad]()
+        while not parts.is_last():
+            yield
+            with self._node.act() as act:
+                intakes.append(self._take_part(act, parts, group))
+                if parts.is_last():
+                    bad = self._describe_bad(group, join_intakes(intakes, read.checked.bad))
+                    self._keep_progress(act, group, bad, is_last=is_last)
+                    # Here, so that nothing is told of an act that was not committed.
+                    told = bad
+        self._tell(group, join_intakes(intakes, ()), told)
+
+    def _tell(self, group: Group, intake: Intake, bad: Sequence[Bad]) -> None:
+        self._added += intake.added
+        self._known += intake.known
+        self._bad_count += len(bad)
+        self._bad += bad[: max(0, _MOST_BAD - len(self._bad))]
+        self._notes += group.notes[: max(0, _MOST_BAD - len(self._notes))]
+
+    def _take_part(self, act: Act, parts: Parts, group: Group) -> Intake:
+        holding = Holding(originator=self._node.party, received_under=None, added_at=act.now)
+        intake = take_part(
+            act, parts, holding=holding, tags=self._tags, restrictions=make_unrestricted(self._node.party)
+        )
+        number = self._row.number
+        for pairs, added in ((intake.kept, True), (intake.met, False)):
+            files.link_objects(
+                act.transaction, number, [(key, group.name_place(index)) for index, key in pairs], added=added
+            )
+        return intake
+
+    def _keep_progress(self, act: Act, group: Group, bad: Sequence[Bad], *, is_last: bool) -> None:
+        remarks = [Remark(place=one.place[:MOST_PLACE], remark=one.reason[:MOST_REMARK], is_unread=True) for one in bad]
+        files.add_remarks(act.transaction, self._row.number, [*remarks, *group.notes])
+        files.set_progress(
+            act.transaction,
+            self._row.number,
+            records=group.records,
+            position=group.position,
+            unread=len(bad),
+            facts={**self._row.facts, **group.facts},
+            done_at=act.now if is_last else None,
+        )
+
+    def _describe_bad(self, group: Group, intake: Intake) -> list[Bad]:
+        """What was not read, and what was read and is no object that can be kept, in the order of the file."""
+        unread = [Bad(place=one.place, index=None, id=None, reason=one.reason) for one in group.unread]
+        return [*unread, *(self._describe_one(group, one) for one in intake.bad)]
+
+    def _describe_one(self, group: Group, bad: BadObject) -> Bad:
+        inside = bad.where.removeprefix(f"/objects/{bad.index}")
+        place = group.name_place(bad.index)
+        index = int(place.rpartition("/")[2]) if self._form in _AS_RECEIVED and place.startswith("/objects/") else None
+        where = f"{place}{inside}" if index is not None else f"{place}: {inside}".removesuffix(": ")
+        return Bad(place=where, index=index, id=bad.id, reason=bad.detail)
+
+
+def _open(node: Node, group: Group, form: Format, *, at: Instant) -> BundleReading:
+    """The bundle of a group. What is made here is put beside what is held of it; what is no JSON becomes unread.
+
+    Raises:
+        MalformedJson, MalformedObject: a bundle that is taken in whole cannot be read.
+    """
+    if group.whole is not None:
+        return BundleReading(group.whole)
+    if form not in _AS_RECEIVED:
+        group.elements = _renew(node, group.elements, at=at)
+    try:
+        return open_bundle(group.elements)
+    except MalformedJson:
+        group.elements, unread = split_json(group.elements)
+        group.unread = [*group.unread, *unread]
+        return open_bundle(group.elements)
+
+
+def _renew(node: Node, elements: Sequence[tuple[bytes, str]], *, at: Instant) -> list[tuple[bytes, str]]:
+    """Each object as the version that it is beside what is held."""
+    named = [_read_id(data) for data, _ in elements]
+    with node.store.read() as transaction:
+        held = objects.read_current(transaction, {name for name in named if name is not None})
+        bodies = {name: objects.read_body(transaction, item.pk) for name, item in held.items()}
+    return [
+        (data if name is None or name not in bodies else renew(data, bodies[name], at=at), place)
+        for name, (data, place) in zip(named, elements, strict=True)
+    ]
+
+
+def _read_id(made: bytes) -> ObjectId | None:
+    """The id of an object that was made; None for one that has no versions, and for what is no object."""
+    try:
+        value = parse_json(made, limits=OBJECT_LIMITS)
+        return parse_object_id(str(value["id"])) if isinstance(value, dict) and "created" in value else None
+    except (MalformedError, KeyError):
+        return None

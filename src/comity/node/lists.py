@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: versions of lists of subjects taken in; what a next version changes, and what people decide of it.
+
+A subject that is on no later version has left the list: from the act that loads that version on, nothing that is said
+to be about it goes to anybody, under no terms, and nothing that refers to such an object. The objects carry a marking
+that no terms can name, so that every reading of the terms withholds them by the clause `markings`. Two people decide
+that it goes on (`keep`); one is enough to decide that it stays stopped. A list that names it again decides nothing by
+itself.
+
+All of one delisting is one act: no poll sees some of it. It relabels each object about the subject once.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from comity.agreement.people import Approval
+from comity.agreement.recognition import Refusal
+from comity.canonical import Json
+from comity.classification.lists import Changes, Entry, SubjectList, compare_lists
+from comity.errors import ConflictError, NotFoundError, TransitionError
+from comity.ids import ObjectId, PartyId
+from comity.node.classify import describe_person, record
+from comity.node.node import Act, Node
+from comity.node.people import Actor, Approved, Waiting, read_prose
+from comity.node.tagging import settle
+from comity.release.classification import ClassificationChange
+from comity.store import Transaction, objects, subjects
+from comity.store.subjects import KEEP, Question, StoredList
+
+__all__ = [
+    "Decided",
+    "Loaded",
+    "Question",
+    "StoredList",
+    "decide_subject",
+    "list_lists",
+    "list_questions",
+    "load_list",
+    "review_list",
+    "show_list",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """A version of a list that was taken in, what it changes, and how many objects are stopped by it.
+
+    `first` says that no version of the list was held before: then nothing has left it.
+    """
+
+    list: str
+    version: str
+    entries: int
+    first: bool
+    changes: Changes
+    stopped: int
+    approvals: tuple[Approval, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """What people decided of a subject that left its list, and how many objects are about it."""
+
+    subject: str
+    decision: str
+    objects: int
+    approvals: tuple[Approval, ...]
+
+
+def load_list(node: Node, listed: SubjectList, *, reason: str, by: Actor) -> Loaded | Waiting | Refusal:
+    """The version, taken in; whoever left the list with it is in question from here on.
+
+    Raises:
+        ConflictError: it is loaded already, with these or other entries, or is older than the last one.
+        MalformedRequest: the reason.
+    """
+    reason = read_prose(reason)
+    with node.act() as act:
+        latest = subjects.read_latest(act.transaction, listed.list)
+        if latest is not None and listed.version <= latest.version:
+            raise ConflictError(
+                f"the list {listed.list} is held in its version {latest.version}; load a version that sorts behind it"
+            )
+        before = {} if latest is None else subjects.read_entries(act.transaction, latest.key)
+        changes = compare_lists(before, listed.entries) if latest is not None else _NO_CHANGES
+        about: dict[str, Json] = {
+            "list": listed.list,
+            "version": listed.version,
+            "digest": listed.digest,
+            "listed": len(changes.listed),
+            "delisted": [*changes.delisted],
+            "changed": len(changes.changed),
+        }
+        done = record(act, by, ClassificationChange.LOAD_LIST, about, reason=reason, count=len(listed.entries))
+        if not isinstance(done, Approved):
+            return done
+        stored = StoredList(
+            key=0,
+            list=listed.list,
+            version=listed.version,
+            digest=listed.digest,
+            loaded_at=act.now,
+            loaded_by=describe_person(done.approvals),
+            changes=changes,
+            reviewed_at=None,
+        )
+        subjects.add_list(act.transaction, stored, listed.entries.values())
+        stopped = _ask(act, stored)
+        return Loaded(
+            list=listed.list,
+            version=listed.version,
+            entries=len(listed.entries),
+            first=latest is None,
+            changes=changes,
+            stopped=stopped,
+            approvals=done.approvals,
+        )
+
+
+def decide_subject(node: Node, subject: str, decision: str, *, reason: str, by: Actor) -> Decided | Waiting | Refusal:
+    """What is about the subject goes on, by "keep" and two people, or stays stopped, by "stop" and one.
+
+    Raises:
+        NotFoundError: nobody asks about that subject.
+        TransitionError: it is decided so already.
+        MalformedRequest: the reason.
+    """
+    reason = read_prose(reason)
+    with node.act() as act:
+        asked = subjects.read_question(act.transaction, subject)
+        if asked is None:
+            raise NotFoundError(f"{subject} has left no list that is held here; `comity list questions` shows who has")
+        if asked.decision == decision:
+            raise TransitionError(f"people have decided so already of {subject}, on record with the reason they gave")
+        change = ClassificationChange.KEEP_SUBJECT if decision == KEEP else ClassificationChange.STOP_SUBJECT
+        about: dict[str, Json] = {"subject": subject, "list": asked.list, "version": asked.version}
+        done = record(act, by, change, about, reason=reason)
+        if not isinstance(done, Approved):
+            return done
+        people = describe_person(done.approvals)
+        subjects.decide(act.transaction, subject, decision, by=people, reason=reason, now=act.now)
+        concerned = _settle_about(act.transaction, [subject], node.party)
+        return Decided(subject=subject, decision=decision, objects=concerned, approvals=done.approvals)
+
+
+def review_list(node: Node, name: str, *, reason: str, by: Actor) -> StoredList | Waiting | Refusal:
+    """The last version of the list; a person has looked at what it changes.
+
+    Raises:
+        NotFoundError: there is no such list.
+        TransitionError: somebody has looked at it already.
+        MalformedRequest: the reason.
+    """
+    reason = read_prose(reason)
+    with node.act() as act:
+        latest = _find_latest(act.transaction, name)
+        if latest.reviewed_at is not None:
+            raise TransitionError(f"version {latest.version} of the list {name} was looked at already")
+        about: dict[str, Json] = {"list": latest.list, "version": latest.version}
+        done = record(act, by, ClassificationChange.REVIEW_LIST, about, reason=reason)
+        if not isinstance(done, Approved):
+            return done
+        subjects.mark_reviewed(act.transaction, latest.key, now=act.now)
+        return _find_latest(act.transaction, name)
+
+
+def list_lists(node: Node) -> list[StoredList]:
+    """Every version of every list that was ever loaded, the last first."""
+    with node.store.read() as transaction:
+        return subjects.list_lists(transaction)
+
+
+def show_list(node: Node, name: str) -> tuple[StoredList, dict[str, Entry]]:
+    """The last version of a list, with its entries by subject.
+
+    Raises:
+        NotFoundError: there is no such list.
+    """
+    with node.store.read() as transaction:
+        latest = _find_latest(transaction, name)
+        return latest, subjects.read_entries(transaction, latest.key)
+
+
+def list_questions(node: Node) -> list[tuple[Question, int]]:
+    """Every subject that left a list, with how many objects are about it."""
+    with node.store.read() as transaction:
+        return [
+            (item, len(objects.find_about(transaction, [item.subject])))
+            for item in subjects.list_questions(transaction)
+        ]
+
+
+_NO_CHANGES = Changes(listed=(), delisted=(), changed=())
+
+
+def _ask(act: Act, stored: StoredList) -> int:
+    """Stop what is about subjects that left the list; how many objects that is."""
+    if not stored.changes.delisted:
+        return 0
+    subjects.ask(
+        act.transaction,
+        [
+            Question(
+                subject=subject,
+                list=stored.list,
+                version=stored.version,
+                asked_at=act.now,
+                decision=None,
+                decided_by=None,
+                decided_at=None,
+                reason=None,
+            )
+            for subject in stored.changes.delisted
+        ],
+    )
+    return _settle_about(act.transaction, stored.changes.delisted, act.party)
+
+
+def _settle_about(transaction: Transaction, names: Collection[str], own: PartyId) -> int:
+    concerned: frozenset[ObjectId] = objects.find_about(transaction, names)
+    settle(transaction, concerned, own)
+    return len(concerned)
+
+
+def _find_latest(transaction: Transaction, name: str) -> StoredList:
+    latest = subjects.read_latest(transaction, name)
+    if latest is None:
+        raise NotFoundError(f"no list {name!r} is held here; `comity list load FILE` takes one in")
+    return latest

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: until when versions of threat assessments are good, and whether their labels show that it is past."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from comity.ids import Instant, ObjectId
+from comity.store.transaction import Transaction
+
+__all__ = ["StoredAssessment", "add_assessments", "list_assessments", "list_lapsing", "mark_lapsed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredAssessment:
+    """The newest version of a threat assessment: its key and id, and until when it is good."""
+
+    key: int
+    id: ObjectId
+    expires_at: Instant
+
+
+def add_assessments(transaction: Transaction, expiries: Iterable[tuple[int, Instant]], *, now: Instant) -> None:
+    """Keep until when versions are good; the label of one whose time has passed already shows it."""
+    transaction.run_many(
+        "INSERT OR REPLACE INTO assessment VALUES (?, ?, ?)",
+        [(key, until, int(until <= now)) for key, until in expiries],
+    )
+
+
+def list_lapsing(transaction: Transaction, *, now: Instant) -> list[int]:
+    """Versions whose time has passed, and whose label does not show it."""
+    return [
+        row[0] for row in transaction.rows("SELECT object FROM assessment WHERE lapsed = 0 AND expires_at <= ?", (now,))
+    ]
+
+
+def mark_lapsed(transaction: Transaction, keys: Iterable[int]) -> None:
+    """Their labels show it."""
+    transaction.run_many("UPDATE assessment SET lapsed = 1 WHERE object = ?", [(key,) for key in keys])
+
+
+def list_assessments(transaction: Transaction) -> list[StoredAssessment]:
+    """The newest versions of all assessments, the one that ends first in front."""
+    rows = transaction.rows(
+        "SELECT o.pk, o.id, a.expires_at FROM assessment a JOIN object o ON o.pk = a.object WHERE o.current = 1"
+        " ORDER BY a.expires_at, o.id"
+    )
+    return [StoredAssessment(key=pk, id=ObjectId(name), expires_at=Instant(until)) for pk, name, until in rows]

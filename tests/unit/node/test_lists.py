@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who leaves a list is in question: nothing about that subject goes until people decide, whatever else is said."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from comity.agreement.people import Role
+from comity.classification.lists import parse_subject_list
+from comity.errors import ConflictError, MalformedRequest, NotFoundError, TransitionError
+from comity.ids import PartyId
+from comity.node.audit import audit_folder
+from comity.node.classify import Classified, say
+from comity.node.explain import explain
+from comity.node.lists import (
+    Decided,
+    Loaded,
+    decide_subject,
+    list_lists,
+    list_questions,
+    load_list,
+    review_list,
+    show_list,
+)
+from comity.node.people import Waiting
+from comity.node.work import list_work
+from tests.chains import introduce, pull_all, sign_onward
+from tests.worlds import World, make_object, object_id
+
+A, B, C = map(PartyId, ("aurelia", "borealia", "cimbria"))
+X, Y = object_id("report", "x"), object_id("report", "y")
+ASHFALL, OTHER = "national:ashfall", "national:other"
+
+
+def make_list(version: str, *subjects: str, name: str = "One Name") -> bytes:
+    entries = [{"subject": subject, "kind": "entity", "names": [f"{name} of {subject}"]} for subject in subjects]
+    return json.dumps(
+        {"format": "comity-subject-list/1", "list": "national", "version": version, "entries": entries}
+    ).encode()
+
+
+def load(world: World, party: str, data: bytes) -> Loaded:
+    done = load_list(world.nodes[party], parse_subject_list(data), reason="new", by=world.actor(party))
+    assert isinstance(done, Loaded), done
+    return done
+
+
+def decide(world: World, decision: str, *roles: Role) -> Decided | Waiting:
+    done: object = None
+    for role in roles:
+        done = decide_subject(world.nodes[A], ASHFALL, decision, reason="looked at", by=world.actor(A, role))
+    assert isinstance(done, Decided | Waiting), done
+    return done
+
+
+@pytest.fixture
+def listed(world: World) -> World:
+    """A world in which x goes, y refers to it, and its subject stands on a list."""
+    world.sign_all(world.terms(subjects=[ASHFALL, OTHER]))
+    world.add(A, make_object("x"), make_object("y", subjects=[OTHER], refs=[X]), make_object("z", subjects=[OTHER]))
+    load(world, A, make_list("2026-01", ASHFALL, OTHER))
+    assert {X, Y} <= set(world.read(B))
+    return world
+
+
+def test_the_first_version_stops_nothing(world: World) -> None:
+    world.add(A, make_object("x"))
+    done = load(world, A, make_list("2026-01", OTHER))
+    assert (done.first, done.stopped, done.changes.delisted) == (True, 0, ())
+    assert list_questions(world.nodes[A]) == []
+
+
+def test_who_leaves_the_list_is_given_to_nobody_with_reason_and_clause(listed: World) -> None:
+    done = load(listed, A, make_list("2026-02", OTHER))
+    assert (done.changes.delisted, done.stopped) == ((ASHFALL,), 1)
+    assert set(listed.read(B)) == {object_id("report", "z")}
+    for name in (X, Y):
+        verdict = explain(listed.nodes[A], name, to=B).verdict
+        assert (verdict.decision, verdict.clause) == ("withhold", "markings")
+        assert verdict.reason is not None
+        assert "left its list" in verdict.reason
+    assert audit_folder(listed.folder / A, now=listed.now).found == 0
+
+
+def test_what_comes_in_or_is_classified_later_is_stopped_too(listed: World) -> None:
+    load(listed, A, make_list("2026-02", OTHER))
+    listed.add(A, make_object("late"), make_object("later", subjects=[OTHER]), make_object("x", day=2))
+    done = say(
+        listed.nodes[A],
+        object_id("report", "later"),
+        {"regions": ["SY"]},
+        reason="r",
+        by=listed.actor(A),
+    )
+    assert isinstance(done, Classified)
+    given = set(listed.read(B))
+    assert given == {object_id("report", "z"), object_id("report", "later")}
+    with pytest.raises(MalformedRequest, match="is not on the list"):
+        say(listed.nodes[A], object_id("report", "z"), {"subjects": [ASHFALL]}, reason="r", by=listed.actor(A))
+
+
+def test_two_people_let_it_go_on_and_one_stops_it(listed: World) -> None:
+    load(listed, A, make_list("2026-02", OTHER))
+    assert isinstance(decide(listed, "keep", Role.LEGAL), Waiting)
+    assert X not in listed.read(B)
+    kept = decide(listed, "keep", Role.LIAISON)
+    assert isinstance(kept, Decided)
+    assert kept.objects == 1
+    assert {X, Y} <= set(listed.read(B))
+    with pytest.raises(TransitionError, match="so already"):
+        decide(listed, "keep", Role.LEGAL)
+    assert isinstance(decide(listed, "stop", Role.LIAISON), Decided)
+    assert X not in listed.read(B)
+    assert audit_folder(listed.folder / A, now=listed.now).found == 0
+
+
+def test_to_be_listed_again_decides_nothing(listed: World) -> None:
+    load(listed, A, make_list("2026-02", OTHER))
+    load(listed, A, make_list("2026-03", ASHFALL, OTHER))
+    assert X not in listed.read(B)
+    decide(listed, "keep", Role.LIAISON, Role.LEGAL)
+    assert X in listed.read(B)
+    load(listed, A, make_list("2026-04", OTHER))
+    assert X not in listed.read(B)
+
+
+def test_what_others_gave_about_it_is_not_passed_on(tmp_path: Path) -> None:
+    chain = World(tmp_path)
+    chain.found(A, B, C)
+    introduce(chain, [(A, B), (B, C)])
+    sign_onward(chain, A, B, listed=[C])
+    sign_onward(chain, B, C, listed=[])
+    load(chain, B, make_list("2026-01", ASHFALL, OTHER))
+    load(chain, B, make_list("2026-02", OTHER))
+    chain.add(A, make_object("x"))
+    assert X in pull_all(chain, A, B)
+    assert X not in pull_all(chain, B, C)
+    chain.close()
+
+
+def test_nobody_asks_about_who_is_listed(listed: World) -> None:
+    with pytest.raises(NotFoundError, match="has left no list"):
+        decide(listed, "keep", Role.LEGAL)
+
+
+def test_an_older_version_or_the_same_is_refused(listed: World) -> None:
+    for version in ("2026-01", "2025-12"):
+        with pytest.raises(ConflictError, match="sorts behind"):
+            load(listed, A, make_list(version, OTHER))
+    assert [item.version for item in list_lists(listed.nodes[A])] == ["2026-01"]
+
+
+def test_changes_and_questions_are_work_until_people_see_to_them(listed: World) -> None:
+    def kinds() -> set[str]:
+        return {item.kind.value for item in list_work(listed.nodes[A])}
+
+    assert not kinds() & {"list-changed", "subject-to-decide"}
+    load(listed, A, make_list("2026-02", OTHER, name="New Name"))
+    assert {"list-changed", "subject-to-decide"} <= kinds()
+    decide(listed, "stop", Role.LEGAL)
+    assert "subject-to-decide" not in kinds()
+    reviewed = review_list(listed.nodes[A], "national", reason="seen", by=listed.actor(A))
+    assert not isinstance(reviewed, Waiting)
+    assert "list-changed" not in kinds()
+    with pytest.raises(TransitionError, match="looked at already"):
+        review_list(listed.nodes[A], "national", reason="seen", by=listed.actor(A))
+    shown, entries = show_list(listed.nodes[A], "national")
+    assert (shown.changes.delisted, shown.changes.changed) == ((ASHFALL,), (OTHER,))
+    assert entries[OTHER].names == (f"New Name of {OTHER}",)
