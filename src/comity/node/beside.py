@@ -18,6 +18,7 @@ from comity.node.letteraudit import LetterAudit
 from comity.node.peopleaudit import PeopleAudit
 from comity.node.purgeaudit import PurgeAudit
 from comity.node.receivedaudit import ReceivedAudit
+from comity.node.tagaudit import TagAudit
 from comity.release.disclosure import EntryType
 from comity.replayed import ReplayedEntry
 from comity.store import Transaction
@@ -36,12 +37,14 @@ class Beside:
         self._people = PeopleAudit(transaction, settings.party)
         self._access = AccessAudit(transaction)
         self._received = ReceivedAudit(transaction)
+        self._tags = TagAudit(transaction)
         self._last = Instant(0)
         self._judges = {
             EntryType.AGREEMENT_EVENT: (self._people.judge,),
             EntryType.PEOPLE: (self._people.judge,),
             EntryType.PURGE: (self._people.judge,),
             EntryType.RECOVERY: (self._people.judge,),
+            EntryType.CLASSIFICATION: (self._people.judge, self._tags.judge),
             EntryType.SOURCE: (self._people.judge, self._access.judge),
             EntryType.CREDENTIAL: (self._access.judge,),
             EntryType.REVIEW: (self._received.judge,),
@@ -71,7 +74,15 @@ class Beside:
 
     def finish(self) -> Iterator[tuple[int | None, str]]:
         """What is wrong with what no entry has named, each behind the position of an entry, if one is concerned."""
-        for each in (self.letters, self._acknowledged, self.keys, self._people, self._access, self._received):
+        for each in (
+            self.letters,
+            self._acknowledged,
+            self.keys,
+            self._people,
+            self._access,
+            self._received,
+            self._tags,
+        ):
             for problem in each.finish():
                 yield None, problem
         yield from self.purges.finish()

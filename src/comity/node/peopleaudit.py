@@ -37,6 +37,7 @@ _LETTERS: Mapping[str, str | None] = {
     "consent-refusal": "refuse-consent",
     "request": "request",
     "reply": "reply",
+    "request-withdrawal": "withdraw-request",
 }
 """Kind of letter → kind of the act by which people send it; None: the node does."""
 
@@ -134,6 +135,8 @@ class PeopleAudit:
                 found = ["purge"]
             case EntryType.ACKNOWLEDGEMENT, {"format": "comity-waiver/1"}:
                 found = ["waive"]
+            case EntryType.CLASSIFICATION, {"change": str(change)}:
+                found = [change]
             case EntryType.SOURCE, {"record": record}:
                 found = ["drop-source" if record is None else "source"]
             case _:

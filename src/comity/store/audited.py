@@ -10,11 +10,13 @@ from comity.store.transaction import Transaction
 
 __all__ = [
     "HeldVersion",
+    "SaidWord",
     "StoredCosignature",
     "iterate_cosignatures",
     "iterate_decisions",
     "iterate_entries_of",
     "iterate_receipts",
+    "iterate_said",
     "iterate_shown",
     "list_own",
     "list_unshown",
@@ -50,6 +52,18 @@ class StoredCosignature:
     witness: str
     timestamp: int
     line: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SaidWord:
+    """A word that is or was said of an object here, by a person or by a set of rules (its digest)."""
+
+    object: str
+    field: str
+    word: str
+    rules: str | None
+    said_at: Instant
+    ended_at: Instant | None
 
 
 def iterate_entries_of(transaction: Transaction, kind: str) -> Iterator[tuple[int, bytes, bytes | None]]:
@@ -162,3 +176,19 @@ def list_own(transaction: Transaction, ids: Collection[ObjectId]) -> list[tuple[
         (keys, keys),
     )
     return [(ObjectId(name), Digest(digest), Instant(at)) for name, digest, at in rows if name in asked]
+
+
+def iterate_said(transaction: Transaction) -> Iterator[SaidWord]:
+    """Every word that is or was said of an object that is held, by object."""
+    rows = transaction.iterate("SELECT object, field, word, rules, said_at, ended_at FROM tag ORDER BY object, id")
+    return (
+        SaidWord(
+            object=str(name),
+            field=str(field),
+            word=str(word),
+            rules=None if rules is None else str(rules),
+            said_at=Instant(said_at),
+            ended_at=None if ended_at is None else Instant(ended_at),
+        )
+        for name, field, word, rules, said_at, ended_at in rows
+    )

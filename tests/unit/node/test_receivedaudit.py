@@ -13,11 +13,14 @@ from comity.agreement.people import Role
 from comity.ids import PartyId
 from comity.letters.recall import Change
 from comity.node import recalled, retention
+from comity.node.follow import plan_pull
 from comity.node.parties import add_party, export_manifest
 from comity.node.recall import Recalling, recall
+from comity.node.receive import Received, receive_page
 from comity.store import objects
-from tests.chains import introduce, pull_all, sign_onward
+from tests.chains import give_all, introduce, pull_all, sign_onward
 from tests.served import Served
+from tests.unit.node.test_audit import Forgery
 from tests.unit.node.test_beside import edit, examine, problems
 from tests.worlds import World, make_object, object_id
 
@@ -87,14 +90,16 @@ def test_a_recall_that_was_not_carried_out_is_found_by_what_went_on(
 
 
 def test_a_recall_of_what_came_afterwards_is_none(world: World) -> None:
+    """A page under way when its giver recalled what is in it: the receiver answered that it did not hold it."""
     world.add(A, make_object("x"))
-    pull_all(world, A, B)
+    ((name, page),) = give_all(world, A, B).items()
     world.tick()
     recall_by_aurelia(world)
     world.deliver()
-    world.add(A, make_object("x", day=4))
     world.tick()
-    pull_all(world, A, B)
+    (target,) = [item for item in plan_pull(world.nodes[B], A) if item.collection == name]
+    way = Received(giver=A, terms=target.terms, channel=target.channel, collection=target.collection, added_after=None)
+    receive_page(world.nodes[B], b'{"objects":[' + b",".join(item.data for item in page.items) + b"]}", way)
     world.tick()
     assert X in pull_all(world, B, C)
     assert problems(world, B) == []
@@ -141,6 +146,33 @@ def test_what_was_received_and_goes_to_whom_its_terms_do_not_list_is_found(tmp_p
     made.close()
 
 
+def test_the_very_page_that_was_the_own_is_decided_anew_once_it_came_from_elsewhere(world: World) -> None:
+    """Its label was put back to what it had been: page and grounds are those of the first time."""
+    world.add(B, make_object("x"))
+    before = world.nodes[B].store.row(f"SELECT label, own_label FROM object WHERE id = '{X}'")
+    assert before is not None
+    world.tick()
+    Forgery(name="x", recipient=C).record(world.nodes[B], agreement_with(world, C))
+    world.tick()
+    world.add(A, make_object("x"))
+    pull_all(world, A, B)
+    world.tick()
+    assert problems(world, B) == []
+    edit(world, f"UPDATE object SET label = {before[0]}, own_label = {before[1]} WHERE id = '{X}'", name=B)
+    Forgery(name="x", recipient=C).record(world.nodes[B], agreement_with(world, C))
+    (found,) = examine(world, B).findings
+    assert "it had come from elsewhere before, and the label restricts it to nobody" in found.problem
+
+
+def agreement_with(world: World, recipient: str) -> str:
+    """The id of the agreement under which Borealia gives to this party."""
+    row = world.nodes[B].store.row(
+        "SELECT agreement FROM terms WHERE instr(document, ?) > 0", (f"borealia to {recipient}".encode(),)
+    )
+    assert row is not None
+    return str(row[0])
+
+
 def test_what_was_given_before_it_came_from_elsewhere_was_the_own(world: World) -> None:
     """The same page again, decided again after somebody gave the same object: by then its label says so."""
     world.add(B, make_object("x"))
@@ -154,7 +186,7 @@ def test_what_was_given_before_it_came_from_elsewhere_was_the_own(world: World) 
 
 
 def test_what_was_received_and_is_held_as_if_nobody_had_given_it_is_found(world: World) -> None:
-    """Every row that says where it came from is gone, and its label is that of an own one. Its giver signed a receipt."""
+    """Every row that says where it came from is gone, its label is that of an own one. Its giver signed a receipt."""
     world.add(A, make_object("x"), make_object("y"))
     pull(world)
     world.add(B, make_object("own"))

@@ -11,14 +11,14 @@ from comity.agreement.events import Event, EventKind
 from comity.agreement.people import Approval, Role
 from comity.exchange import make_message, parse_message
 from comity.ids import Digest, Instant, PartyId, PersonId
-from comity.node import people, purge, readers, recording, standing
+from comity.node import classify, people, purge, readers, recording, standing
 from comity.node.parties import create_credential, revoke_credential
 from comity.release.disclosure import EntryType
 from comity.release.purge import Range, format_log_purge
 from comity.signing import Role as KeyRole
 from comity.store import log, purges
 from tests.unit.node.test_beside import edit, problems
-from tests.worlds import World, make_object
+from tests.worlds import World, make_object, object_id
 
 BOREALIA = PartyId("borealia")
 DAY = 86_400_000_000
@@ -215,3 +215,31 @@ def test_an_entry_that_is_dated_back_is_found(world: World) -> None:
     node._last = Instant(0)
     world.poll("borealia")
     assert any("and one before it at" in problem for problem in problems(world))
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("UPDATE tag SET word = 'IR' WHERE word = 'SY'", "IR is said of"),
+        ("UPDATE tag SET object = 'report--x' WHERE word = 'SY'", "SY is said of report--x"),
+        ("UPDATE tag SET said_at = said_at - 1 WHERE word = 'SY'", "SY is said of"),
+        ("UPDATE tag SET ended_at = said_at + 1 WHERE word = 'SY'", "SY is said of"),
+        ("UPDATE tag SET person = NULL, rules = 'ab' WHERE word = 'SY'", "no act of people in the log says so"),
+    ],
+)
+def test_words_that_no_people_said_are_found(world: World, statement: str, said: str) -> None:
+    """What an object is about decides where it goes."""
+    node = world.nodes["aurelia"]
+    world.add("aurelia", make_object("a"))
+    words = {"regions": ["SY", "JO"]}
+    for text in words["regions"]:
+        classify.say(
+            node, object_id("report", "a"), {"regions": [text]}, reason="read", by=world.actor("aurelia", Role.LIAISON)
+        )
+    world.tick()
+    classify.take_back(
+        node, object_id("report", "a"), {"regions": ["JO"]}, reason="no", by=world.actor("aurelia", Role.LIAISON)
+    )
+    assert problems(world) == []
+    edit(world, statement)
+    assert any(said in problem for problem in problems(world)), problems(world)
