@@ -22,7 +22,7 @@ from comity.errors import (
 )
 from comity.ids import AgreementId, Digest, PartyId
 from comity.node.node import Act, Node
-from comity.node.parties import read_manifests
+from comity.node.parties import remember_manifests
 from comity.node.quorum import count_for, list_uncounted
 from comity.node.succession import list_successions
 from comity.release.delivery import Expected, Seen, Shown
@@ -77,7 +77,7 @@ def expect_receipt(node: Node, giver: PartyId, number: int) -> Expected:
     """
     policy = read_trust_policy(node)
     with node.store.read() as transaction:
-        manifests = read_manifests(transaction)
+        manifests = remember_manifests(node, transaction)
         manifest = manifests.get(giver)
         last = waivers.read_reached(transaction, giver)
         seen = _read_seen(transaction, giver)
@@ -105,7 +105,7 @@ def say_uncounted(node: Node, giver: PartyId) -> str:
     if policy is None:
         return ""
     with node.store.read() as transaction:
-        found = list_uncounted(policy, giver, read_manifests(transaction))
+        found = list_uncounted(policy, giver, remember_manifests(node, transaction))
     return "".join(f" {item.name} in witnesses.policy does not count: {item.why}." for item in found)
 
 

@@ -281,7 +281,8 @@ def _release_few(
         return feed  # nothing is written: the same few places are looked at again with those that come next
     last_at, generation = Instant(base + count) if count else feed.last_at, feed.generation + int(moves)
     transaction.run(
-        "UPDATE feed SET through = ?, last_at = ?, generation = ? WHERE id = ?", (head, last_at, generation, feed.id)
+        "UPDATE feed SET through = ?, last_at = ?, generation = generation + ? WHERE id = ?",
+        (head, last_at, int(moves), feed.id),
     )
     return replace(feed, through=head, last_at=last_at, generation=generation)
 
