@@ -18,6 +18,7 @@ Nothing of a partner comes this way: what is taken in here is this party's own, 
 """
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -74,6 +75,8 @@ MOST_LISTED: Final = 10_000
 _CHUNKS_AT_ONCE: Final = 8
 _MOST_NAME: Final = 200
 _MOST_BAD: Final = files.MOST_REMARKS
+_LISTED: Final = re.compile(r"/objects/([0-9]{1,15})(?=/|$)")
+_TABLES: Final = (Format.CSV, Format.TSV)
 _AS_RECEIVED: Final = frozenset({Format.STIX_21, Format.STIX_20})
 """Formats whose objects have versions of their own."""
 
@@ -145,8 +148,8 @@ def take_in_steps(node: Node, file: File, plan: Plan) -> Steps[Taken]:
     if known is not None and known.done_at is not None and _is_held(node, known):
         return _describe_known(node, known)
     cut_off = known if known is not None and known.done_at is None else None
-    at, done = (node.clock(), 0) if cut_off is None else (cut_off.retrieved_at, cut_off.records)
-    groups = _make_groups(node, file, look, plan, at=at, done=done)
+    at, skipped = (node.clock(), 0) if cut_off is None else (cut_off.retrieved_at, cut_off.records)
+    groups = _make_groups(node, file, look, plan, at=at, done=skipped)
     # What is wrong with the file as a whole shows with the first group, before anything of it is on record.
     first = next(groups)
     reading = _open(node, first, look.form, at=at)
@@ -212,7 +215,9 @@ def _look_through(file: File, plan: Plan) -> Steps[_Look]:
         if number and number % _CHUNKS_AT_ONCE == 0:
             yield
         if number == 0 and form is None:
-            form = recognise_format(chunk[:HEAD_BYTES], file.name, among=_find_possible(plan))
+            form = recognise_format(
+                chunk[:HEAD_BYTES], file.name, among=_TABLES if plan.mapping is not None else tuple(Format)
+            )
         digest.update(chunk)
         size += len(chunk)
         if size > MOST_BYTES:
@@ -235,13 +240,9 @@ def _feed(cutter: Cutter, chunk: bytes) -> MalformedFile | None:
     return None
 
 
-def _find_possible(plan: Plan) -> Sequence[Format]:
-    return (Format.CSV, Format.TSV) if plan.mapping is not None else tuple(Format)
-
-
 def _check_plan(plan: Plan, form: Format) -> None:
     """Refuse what a person asked for and this format has no use for: it would be lost without a word."""
-    if plan.mapping is not None and form not in {Format.CSV, Format.TSV}:
+    if plan.mapping is not None and form not in _TABLES:
         raise MalformedRequest(f"a mapping is for tables, and this file is {form.value}", where="--mapping")
     if plan.tlp is not None and plan.tlp not in TLP_WORDS:
         raise MalformedRequest(f"{plan.tlp[:80]!r} is no TLP level; use one of {', '.join(TLP_WORDS)}", where="--tlp")
@@ -296,7 +297,11 @@ def _with_earlier(node: Node, done: Taken) -> Taken:
     remarks = list_remarks(node, done.file.number)
     return replace(
         done,
-        bad=tuple(Bad(place=one.place, index=None, id=None, reason=one.remark) for one in remarks if one.is_unread),
+        bad=tuple(
+            Bad(place=one.place, index=_find_index(one.place), id=one.object, reason=one.remark)
+            for one in remarks
+            if one.is_unread
+        ),
         bad_count=done.file.unread,
         notes=tuple(one for one in remarks if not one.is_unread),
     )
@@ -420,7 +425,10 @@ class _Taking:
         return intake
 
     def _keep_progress(self, act: Act, row: TakenFile, group: Group, bad: Sequence[Bad], *, is_last: bool) -> None:
-        remarks = [Remark(place=one.place[:MOST_PLACE], remark=one.reason[:MOST_REMARK], is_unread=True) for one in bad]
+        remarks = [
+            Remark(place=one.place[:MOST_PLACE], remark=one.reason[:MOST_REMARK], is_unread=True, object=one.id)
+            for one in bad
+        ]
         files.add_remarks(act.transaction, row.number, [*remarks, *group.notes])
         files.set_progress(
             act.transaction,
@@ -434,15 +442,23 @@ class _Taking:
 
     def _describe_bad(self, group: Group, intake: Intake) -> list[Bad]:
         """What was not read, and what was read and is no object that can be kept, in the order of the file."""
-        unread = [Bad(place=one.place, index=None, id=None, reason=one.reason) for one in group.unread]
+        unread = [
+            Bad(place=one.place, index=_find_index(one.place), id=None, reason=one.reason) for one in group.unread
+        ]
         return [*unread, *(self._describe_one(group, one) for one in intake.bad)]
 
     def _describe_one(self, group: Group, bad: BadObject) -> Bad:
         inside = bad.where.removeprefix(f"/objects/{bad.index}")
         place = group.name_place(bad.index)
-        index = int(place.rpartition("/")[2]) if self._form in _AS_RECEIVED and place.startswith("/objects/") else None
+        index = _find_index(place)
         where = f"{place}{inside}" if index is not None else f"{place}: {inside}".removesuffix(": ")
         return Bad(place=where, index=index, id=bad.id, reason=bad.detail)
+
+
+def _find_index(place: str) -> int | None:
+    """The place of an object in a list of STIX objects, from 0."""
+    match = _LISTED.match(place)
+    return None if match is None else int(match[1])
 
 
 def _open(node: Node, group: Group, form: Format, *, at: Instant) -> BundleReading:
