@@ -17,6 +17,7 @@ has not come is withheld until it has.
 Nothing of a partner comes this way: what is taken in here is this party's own, and `node.clashes` holds it to that.
 """
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -71,6 +72,7 @@ MOST_LISTED: Final = 10_000
 
 _MOST_NAME: Final = 200
 _MOST_BAD: Final = files.MOST_REMARKS
+_LISTED: Final = re.compile(r"/objects/([0-9]{1,15})(?=/|$)")
 _TURN: Final = 0.005
 """Seconds for which others wait at most while a converter works."""
 
@@ -129,8 +131,8 @@ def take_in_steps(node: Node, file: File, plan: Plan) -> Steps[Taken]:
     if known is not None and known.done_at is not None and _is_held(node, known):
         return _describe_known(node, known)
     cut_off = known if known is not None and known.done_at is None else None
-    at, done = (node.clock(), 0) if cut_off is None else (cut_off.retrieved_at, cut_off.records)
-    groups = _make_groups(node, file, look, plan, at=at, done=done)
+    at, skipped = (node.clock(), 0) if cut_off is None else (cut_off.retrieved_at, cut_off.records)
+    groups = _make_groups(node, file, look, plan, at=at, done=skipped)
     # What is wrong with the file as a whole shows with the first group, before anything of it is on record.
     first = yield from _wait_for(groups)
     assert first is not None  # noqa: S101 (there is a last group, though nothing be in it)
@@ -206,7 +208,11 @@ def _with_earlier(node: Node, done: Taken) -> Taken:
     remarks = list_remarks(node, done.file.number)
     return replace(
         done,
-        bad=tuple(Bad(place=one.place, index=None, id=None, reason=one.remark) for one in remarks if one.is_unread),
+        bad=tuple(
+            Bad(place=one.place, index=_find_index(one.place), id=one.object, reason=one.remark)
+            for one in remarks
+            if one.is_unread
+        ),
         bad_count=done.file.unread,
         notes=tuple(one for one in remarks if not one.is_unread),
     )
@@ -358,7 +364,10 @@ class _Taking:
         return intake
 
     def _keep_progress(self, act: Act, row: TakenFile, group: Group, bad: Sequence[Bad], *, is_last: bool) -> None:
-        remarks = [Remark(place=one.place[:MOST_PLACE], remark=one.reason[:MOST_REMARK], is_unread=True) for one in bad]
+        remarks = [
+            Remark(place=one.place[:MOST_PLACE], remark=one.reason[:MOST_REMARK], is_unread=True, object=one.id)
+            for one in bad
+        ]
         files.add_remarks(act.transaction, row.number, [*remarks, *group.notes])
         files.set_progress(
             act.transaction,
@@ -372,15 +381,23 @@ class _Taking:
 
     def _describe_bad(self, group: Group, intake: Intake) -> list[Bad]:
         """What was not read, and what was read and is no object that can be kept, in the order of the file."""
-        unread = [Bad(place=one.place, index=None, id=None, reason=one.reason) for one in group.unread]
+        unread = [
+            Bad(place=one.place, index=_find_index(one.place), id=None, reason=one.reason) for one in group.unread
+        ]
         return [*unread, *(self._describe_one(group, one) for one in intake.bad)]
 
     def _describe_one(self, group: Group, bad: BadObject) -> Bad:
         inside = bad.where.removeprefix(f"/objects/{bad.index}")
         place = group.name_place(bad.index)
-        index = int(place.rpartition("/")[2]) if self._form in AS_RECEIVED and place.startswith("/objects/") else None
+        index = _find_index(place)
         where = f"{place}{inside}" if index is not None else f"{place}: {inside}".removesuffix(": ")
         return Bad(place=where, index=index, id=bad.id, reason=bad.detail)
+
+
+def _find_index(place: str) -> int | None:
+    """The place of an object in a list of STIX objects, from 0."""
+    match = _LISTED.match(place)
+    return None if match is None else int(match[1])
 
 
 def _open(node: Node, group: Group, form: Format, *, at: Instant) -> BundleReading:

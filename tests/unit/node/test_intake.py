@@ -235,7 +235,7 @@ def test_of_a_long_bundle_that_is_cut_short_nothing_is_kept(node: Node) -> None:
 def test_of_a_long_bundle_what_is_no_json_is_left_out_alone(node: Node) -> None:
     done = take(node, make_bundle("a", "b", "c", more=b',{"a":},{"type":"x","a":1,"a":2}'))
     assert (len(done.added), done.bad_count) == (3, 2)
-    assert [(one.place, one.index) for one in done.bad] == [("/objects/3", None), ("/objects/4/a", 4)]
+    assert [(one.place, one.index) for one in done.bad] == [("/objects/3", 3), ("/objects/4/a", 4)]
 
 
 @pytest.mark.parametrize(
