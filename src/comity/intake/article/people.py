@@ -27,7 +27,7 @@ _BACK = 8
 """Words from an office back to the comma before it."""
 _MOST_ALIKE = 32
 """Persons of one surname that a name is held against: an article has two or three."""
-_VOWELS = frozenset("aeiouyw")
+_VOWELS = frozenset("aeiouyjw")
 _ARTICLES = frozenset({"a", "an", "the", "its", "their", "his", "her", "our"})
 
 
