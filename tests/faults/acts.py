@@ -13,11 +13,12 @@ from comity.agreement.events import EventKind
 from comity.agreement.people import Person, Role
 from comity.config import WitnessedLogs
 from comity.ids import Instant, PartyId, PersonId
-from comity.node import accept, correspond, people, receive, retention
+from comity.node import accept, correspond, intake, people, receive, retention
 from comity.node.acknowledge import acknowledge, settle_acknowledgement, take_acknowledgement
 from comity.node.backup import make_backup, note_backup, restore_backup
 from comity.node.cosigning import OwnWitness, keep_cosignatures, note_problem, read_own_head
 from comity.node.delivery import expect_receipt, keep_missing
+from comity.node.files import Bytes
 from comity.node.follow import plan_pull
 from comity.node.lineage import receive_lineage
 from comity.node.node import Node
@@ -138,6 +139,14 @@ def agreement(world: World, *, giver: str = "aurelia") -> str:
 
 def nothing(_: World) -> None:
     return None
+
+
+def take_list(world: World, more: str = "") -> object:
+    """A list of a person and of a record that cannot be read."""
+    person = "<INDIVIDUAL><FIRST_NAME>Ondrej {}</FIRST_NAME><REFERENCE_NUMBER>{}</REFERENCE_NUMBER></INDIVIDUAL>"
+    people = person.format(more, "QDi.901") + person.format("", "")
+    text = f"<CONSOLIDATED_LIST dateGenerated='1'><INDIVIDUALS>{people}</INDIVIDUALS></CONSOLIDATED_LIST>"
+    return intake.take_file(node(world), Bytes("list.xml", text.encode()), intake.Plan())
 
 
 def node(world: World) -> Node:
@@ -344,6 +353,12 @@ ACTS = (
         name="ingest a newer version",
         prepare=nothing,
         run=lambda world, _: world.add("aurelia", make_object("a", day=3, tlp="red")),
+    ),
+    Act(name="take in a file", prepare=nothing, run=lambda world, _: take_list(world)),
+    Act(
+        name="take in a changed file",
+        prepare=take_list,
+        run=lambda world, _: take_list(world, "B."),
     ),
     Act(name="poll", prepare=nothing, run=lambda world, _: world.poll("borealia"), repeats=True),
     Act(

@@ -14,6 +14,9 @@ from comity.store.files import MOST_REMARKS, Remark
 __all__ = ["MOST_PLACE", "MOST_REMARK", "Gathering", "Group", "open_bundle", "split_json"]
 
 _GROUP_BYTES: Final = 8 * 1024 * 1024
+_LONG_GROUP_BYTES: Final = 2 * 1024 * 1024
+"""Of a file of any length: to take in so much takes some 100 MiB of memory, of which SQLite has a third."""
+
 _GROUP_OBJECTS: Final = 10_000
 
 MOST_PLACE: Final = 200
@@ -41,7 +44,8 @@ class Group:
 class Gathering:
     """Records put together into groups of a bounded size."""
 
-    def __init__(self, *, done: int) -> None:
+    def __init__(self, *, done: int, is_long: bool) -> None:
+        self._most = _LONG_GROUP_BYTES if is_long else _GROUP_BYTES
         self._skip = done
         self._records = done
         self._taken = list[tuple[bytes, str]]()
@@ -61,7 +65,7 @@ class Gathering:
             self._keep(record)
         left = self._leave_out(len(converted.unread))
         self._unread += converted.unread[left:]
-        if self._bytes >= _GROUP_BYTES or len(self._taken) >= _GROUP_OBJECTS or len(self._unread) >= _GROUP_OBJECTS:
+        if self._bytes >= self._most or len(self._taken) >= _GROUP_OBJECTS or len(self._unread) >= _GROUP_OBJECTS:
             yield self.finish(position)
 
     def finish(self, position: int) -> Group:

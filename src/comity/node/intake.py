@@ -18,8 +18,9 @@ Nothing of a partner comes this way: what is taken in here is this party's own, 
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final
 
 from comity.canonical import OBJECT_LIMITS, Json, canonical_bytes, parse_json, sha256_digest
@@ -45,6 +46,7 @@ from comity.store.objects import Holding
 
 __all__ = [
     "MOST_BYTES",
+    "MOST_LISTED",
     "WHOLE_BYTES",
     "Bad",
     "Origin",
@@ -65,6 +67,9 @@ MOST_BYTES: Final = 4 * 1024 * 1024 * 1024
 
 WHOLE_BYTES: Final = 64 * 1024 * 1024
 """STIX of up to so many bytes is one group."""
+
+MOST_LISTED: Final = 10_000
+"""Ids of new objects that are given back."""
 
 _CHUNKS_AT_ONCE: Final = 8
 _MOST_NAME: Final = 200
@@ -104,14 +109,15 @@ class Bad:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """What became of a file: `added` in this run, and of this and earlier runs what its row says.
+    """What became of a file in this run; what is bad also in earlier ones, which were cut off.
 
-    `bad` are the first thousand; `notes` are what people have to know of what was read. `already` says that the file
-    was taken in before, and that nothing was done.
+    `added` are the first `MOST_LISTED` of `added_count`, `bad` the first thousand; `notes` are what people have to know
+    of what was read. `already` says that the file was taken in before, and that nothing was done.
     """
 
     file: TakenFile
     added: tuple[ObjectId, ...]
+    added_count: int
     known: int
     bad: tuple[Bad, ...]
     bad_count: int
@@ -144,10 +150,10 @@ def take_in_steps(node: Node, file: File, plan: Plan) -> Steps[Taken]:
     # What is wrong with the file as a whole shows with the first group, before anything of it is on record.
     first = next(groups)
     reading = _open(node, first, look.form, at=at)
-    row = cut_off or _begin(node, file, known, look, plan, at=at)
-    taking = _Taking(node, row, look.form, plan)
+    taking = _Taking(node, partial(_begin, file=file, known=known, look=look, plan=plan, at=at), look.form, plan, at=at)
     yield from taking.run(first, reading, groups)
-    return taking.describe()
+    done = taking.describe()
+    return done if cut_off is None else _with_earlier(node, done)
 
 
 def list_files(node: Node, *, last: int) -> list[TakenFile]:
@@ -272,36 +278,48 @@ def _is_held(node: Node, known: TakenFile) -> bool:
 
 
 def _describe_known(node: Node, known: TakenFile) -> Taken:
-    remarks = list_remarks(node, known.number)
-    return Taken(
+    done = Taken(
         file=known,
         added=(),
+        added_count=0,
         known=known.added + known.known,
-        bad=tuple(Bad(place=one.place, index=None, id=None, reason=one.remark) for one in remarks if one.is_unread),
-        bad_count=known.unread,
-        notes=tuple(one for one in remarks if not one.is_unread),
+        bad=(),
+        bad_count=0,
+        notes=(),
         already=True,
+    )
+    return _with_earlier(node, done)
+
+
+def _with_earlier(node: Node, done: Taken) -> Taken:
+    """What became of a file, and all that was said of it in earlier runs: who corrects it has to know."""
+    remarks = list_remarks(node, done.file.number)
+    return replace(
+        done,
+        bad=tuple(Bad(place=one.place, index=None, id=None, reason=one.remark) for one in remarks if one.is_unread),
+        bad_count=done.file.unread,
+        notes=tuple(one for one in remarks if not one.is_unread),
     )
 
 
-def _begin(node: Node, file: File, known: TakenFile | None, look: _Look, plan: Plan, *, at: Instant) -> TakenFile:
-    """The row of a file that is taken in from its beginning."""
-    with node.act() as act:
-        if known is not None:
+def _begin(act: Act, *, file: File, known: TakenFile | None, look: _Look, plan: Plan, at: Instant) -> TakenFile:
+    """The row of a file that is taken in from its beginning, or the one of a file that was cut off."""
+    if known is not None:
+        if known.done_at is not None:
             files.restart(act.transaction, known.number, at=at)
-            return files.read_file(act.transaction, known.number)
-        row = TakenFile(
-            number=0,
-            act=_name_act(look, plan),
-            digest=look.digest,
-            name=file.name.encode("utf-8", "replace").decode()[-_MOST_NAME:],
-            bytes=look.bytes,
-            format=look.form.value,
-            taken_by=plan.person,
-            retrieved_at=at,
-            facts={},
-        )
-        return files.add_file(act.transaction, row)
+        return files.read_file(act.transaction, known.number)
+    row = TakenFile(
+        number=0,
+        act=_name_act(look, plan),
+        digest=look.digest,
+        name=file.name.encode("utf-8", "replace").decode()[-_MOST_NAME:],
+        bytes=look.bytes,
+        format=look.form.value,
+        taken_by=plan.person,
+        retrieved_at=at,
+        facts={},
+    )
+    return files.add_file(act.transaction, row)
 
 
 def _make_groups(node: Node, file: File, look: "_Look", plan: Plan, *, at: Instant, done: int) -> Iterator[Group]:
@@ -316,7 +334,7 @@ def _make_groups(node: Node, file: File, look: "_Look", plan: Plan, *, at: Insta
     request = Request(maker=maker, mapping=plan.mapping)
     if plan.source is not None:
         request = replace(request, source=plan.source)
-    gathering = Gathering(done=done)
+    gathering = Gathering(done=done, is_long=look.bytes > WHOLE_BYTES)
     for converted in read_file(watched.read(), look.form, request):
         yield from gathering.add(converted, watched.position)
     yield gathering.finish(watched.position)
@@ -328,13 +346,15 @@ def _make_groups(node: Node, file: File, look: "_Look", plan: Plan, *, at: Insta
 class _Taking:
     """One run over a file: its groups, taken in one after another."""
 
-    def __init__(self, node: Node, row: TakenFile, form: Format, plan: Plan) -> None:
+    def __init__(self, node: Node, begin: Callable[[Act], TakenFile], form: Format, plan: Plan, *, at: Instant) -> None:
         self._node = node
-        self._row = row
+        self._begin = begin
+        self._row: TakenFile | None = None
+        self._at = at
         self._form = form
         self._tags = plan.tags
         self._added = list[ObjectId]()
-        self._known, self._bad_count = 0, 0
+        self._added_count, self._known, self._bad_count = 0, 0, 0
         self._bad, self._notes = list[Bad](), list[Remark]()
 
     def run(self, group: Group, reading: BundleReading, groups: Iterator[Group]) -> Steps[None]:
@@ -345,15 +365,17 @@ class _Taking:
             yield from self._take(group, reading, is_last=following is None)
             if following is None:
                 return
-            group, reading = following, _open(self._node, following, self._form, at=self._row.retrieved_at)
+            group, reading = following, _open(self._node, following, self._form, at=self._at)
 
     def describe(self) -> Taken:
         """What became of it."""
+        assert self._row is not None  # noqa: S101 (there is a group at least, and it was taken in)
         with self._node.store.read() as transaction:
             row = files.read_file(transaction, self._row.number)
         return Taken(
             file=row,
             added=tuple(dict.fromkeys(self._added)),
+            added_count=self._added_count,
             known=self._known,
             bad=tuple(self._bad),
             bad_count=self._bad_count,
@@ -366,43 +388,47 @@ class _Taking:
         while not parts.is_last():
             yield
             with self._node.act() as act:
-                intakes.append(self._take_part(act, parts, group))
+                # With the first part: a file of which nothing came to be known is not on record.
+                row = self._row or self._begin(act)
+                intakes.append(self._take_part(act, row, parts, group))
                 if parts.is_last():
                     bad = self._describe_bad(group, join_intakes(intakes, read.checked.bad))
-                    self._keep_progress(act, group, bad, is_last=is_last)
+                    self._keep_progress(act, row, group, bad, is_last=is_last)
                     # Here, so that nothing is told of an act that was not committed.
                     told = bad
+            self._row = row
         self._tell(group, join_intakes(intakes, ()), told)
 
     def _tell(self, group: Group, intake: Intake, bad: Sequence[Bad]) -> None:
-        self._added += intake.added
+        self._added += intake.added[: max(0, MOST_LISTED - len(self._added))]
+        self._added_count += len(intake.added)
         self._known += intake.known
         self._bad_count += len(bad)
         self._bad += bad[: max(0, _MOST_BAD - len(self._bad))]
         self._notes += group.notes[: max(0, _MOST_BAD - len(self._notes))]
 
-    def _take_part(self, act: Act, parts: Parts, group: Group) -> Intake:
+    def _take_part(self, act: Act, row: TakenFile, parts: Parts, group: Group) -> Intake:
         holding = Holding(originator=self._node.party, received_under=None, added_at=act.now)
         intake = take_part(
             act, parts, holding=holding, tags=self._tags, restrictions=make_unrestricted(self._node.party)
         )
-        number = self._row.number
+        number = row.number
         for pairs, added in ((intake.kept, True), (intake.met, False)):
             files.link_objects(
                 act.transaction, number, [(key, group.name_place(index)) for index, key in pairs], added=added
             )
         return intake
 
-    def _keep_progress(self, act: Act, group: Group, bad: Sequence[Bad], *, is_last: bool) -> None:
+    def _keep_progress(self, act: Act, row: TakenFile, group: Group, bad: Sequence[Bad], *, is_last: bool) -> None:
         remarks = [Remark(place=one.place[:MOST_PLACE], remark=one.reason[:MOST_REMARK], is_unread=True) for one in bad]
-        files.add_remarks(act.transaction, self._row.number, [*remarks, *group.notes])
+        files.add_remarks(act.transaction, row.number, [*remarks, *group.notes])
         files.set_progress(
             act.transaction,
-            self._row.number,
+            row.number,
             records=group.records,
             position=group.position,
             unread=len(bad),
-            facts={**self._row.facts, **group.facts},
+            facts={**row.facts, **group.facts},
             done_at=act.now if is_last else None,
         )
 

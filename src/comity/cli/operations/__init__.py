@@ -50,6 +50,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "person.renew": people.renew,
     "approvals": people.list_pending,
     "object.add": objects.add,
+    "object.export": objects.export,
     "object.files": objects.list_files,
     "object.file": objects.show_file,
     "object.show": objects.show,
