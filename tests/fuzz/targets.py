@@ -65,6 +65,7 @@ _LEAF = Leaf(
     at=NOW,
     commitment=Digest("0a" * 32),
 )
+_ARTICLE = Source(retrieved_at=NOW)
 _PIECE = 100
 """Bytes of a file that come at once: few, so that everything is cut somewhere."""
 
@@ -83,7 +84,6 @@ _MAPPING = parse_mapping(
     x_number = { column = "b", read_as = "integer" }
     """
 )
-_ARTICLE = Source(retrieved_at=NOW)
 _BESIDE: Mapping[str, Mapping[str, Any]] = {
     "agreement.drafting.parse_bases": {"party": AURELIA},
     "agreement.receiving.parse_receipt_terms": {"party": PartyId("borealia")},
@@ -214,6 +214,11 @@ def _verify_token(data: bytes) -> object:
     return verify_access(_as_text(data), dict(MANIFESTS), audience=AURELIA, now=NOW)
 
 
+def _read_article(data: bytes) -> object:
+    """Any bytes as the text of an article, read by the rules that come with the program."""
+    return read_article(parse_plain(data, source=_ARTICLE), read_rules(), read_gazetteer())
+
+
 def _read_file(read: Callable[..., Iterator[Converted]], data: bytes) -> object:
     """A file that comes in pieces; what is said of each record has to name it, and say something."""
     chunks = [data[at : at + _PIECE] for at in range(0, len(data), _PIECE)]
@@ -226,11 +231,6 @@ def _read_file(read: Callable[..., Iterator[Converted]], data: bytes) -> object:
     return found
 
 
-def _read_article(data: bytes) -> object:
-    """Any bytes as the text of an article, read by the rules that come with the program."""
-    return read_article(parse_plain(data, source=_ARTICLE), read_rules(), read_gazetteer())
-
-
 def _target(name: str, read: Callable[[bytes], object], function: Callable[..., object]) -> Target:
     return Target(name=name, read=read, raises=_find_raises(function))
 
@@ -240,6 +240,7 @@ _OTHERS = (
     _target("canonical.split_members", partial(split_members, array="objects", limits=BUNDLE_LIMITS), split_members),
     _target("agreement.drafting.convert_terms", convert_terms, convert_terms),
     _target("exchange.verify_access", _verify_token, verify_access),
+    _target("intake.article.reading.read_article", _read_article, parse_plain),
     _target("intake.elevation.read_stix_20", partial(_read_file, partial(read_stix_20, maker=_MAKER)), read_stix_20),
     _target(
         "intake.formats.recognise_format",
@@ -255,7 +256,6 @@ _OTHERS = (
         partial(_read_file, partial(read_table, mapping=_MAPPING, delimiter=",", maker=_MAKER)),
         read_table,
     ),
-    _target("intake.article.reading.read_article", _read_article, parse_plain),
     _target("taxii.wire.choose_coding", lambda data: wire.choose_coding(_as_text(data)), wire.choose_coding),
     _target("taxii.wire.is_acceptable", lambda data: wire.is_acceptable(_as_text(data)), wire.is_acceptable),
     _target("taxii.wire.is_content", lambda data: wire.is_content(_as_text(data)), wire.is_content),

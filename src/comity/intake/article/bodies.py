@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pure: ministries and other bodies of states that an article mentions, and which state each belongs to.
 
-The state is the one that stands beside ("Japan's Foreign Ministry", "the Ministry of Defence of Borealia"), or, where
-none does, that of the same ministry elsewhere in the article, or behind "its" the state of the sentence. Otherwise the
-body has none, and a person says it.
+The state is the one that stands beside ("Japan's Foreign Ministry", "the Ministry of Defence of Borealia", "the ministry
+in Doha"), or, where none does, that of the same ministry elsewhere in the article, or behind "its" the state of the
+sentence. Otherwise the body has none, and a person says it.
 """
 
 from bisect import bisect_right
@@ -47,6 +47,7 @@ class Beside:
         self._by_first = {place.hit.first: place for place in named}
         self._by_last = {place.hit.last: place for place in named}
         self._named = named
+        self._capitals = {place.hit.first: place for place in places if place.hit.sense.kind == "capital"}
 
     def find_before(self, first: int) -> Place | None:
         """The state whose name, adjective or possessive ends where `first` begins."""
@@ -68,6 +69,13 @@ class Beside:
         if at < len(words.values) and words.values[at] == "the":
             at += 1
         return self._by_first.get(at)
+
+    def find_seat(self, last: int) -> Place | None:
+        """The capital that follows as "in Abu Dhabi"."""
+        words = self._scene.words
+        if last >= len(words.values) or words.values[last] != "in" or words.gap(last - 1) != " ":
+            return None
+        return self._capitals.get(last + 1)
 
     def find_last(self, first: int, start: int) -> Place | None:
         """The last state that is named before the word `first` and not before `start` in the text."""
@@ -109,6 +117,8 @@ def _read_body(scene: Scene, hit: Hit, beside: Beside) -> Body | None:
     if sense.kind == "named-body":
         return Body(first=hit.first, last=hit.last, title=sense.value, state=sense.rule, rule="named-body")
     before, after = beside.find_before(hit.first), beside.find_after(hit.last)
+    if before is None and after is None:
+        after = beside.find_seat(hit.last)
     place = before or after
     first = before.hit.first if before is not None and before.hit.last == hit.first else hit.first
     state, rule = (place.code, "body-with-state") if place is not None else (None, "body")

@@ -27,7 +27,7 @@ _BACK = 8
 """Words from an office back to the comma before it."""
 _MOST_ALIKE = 32
 """Persons of one surname that a name is held against: an article has two or three."""
-_VOWELS = frozenset("aeiouyw")
+_VOWELS = frozenset("aeiouyjw")
 _ARTICLES = frozenset({"a", "an", "the", "its", "their", "his", "her", "our"})
 
 
@@ -66,6 +66,7 @@ def find_people(
     found = list(_read_by_office(scene, namer, Beside(scene, places), offices))
     found += _read_by_honorific(scene, namer)
     found += _read_by_speech(scene, namer)
+    found += _read_by_clause(scene, namer)
     chosen = _choose(found)
     persons, chosen = _join(namer, _inherit_states(chosen, bodies))
     again = _find_again(scene, namer, persons, chosen)
@@ -143,20 +144,25 @@ def _read_after(
         if at >= len(words.values):
             return None
     gap = words.gap(at - 1)
-    direct = gap in {" ", ". "} and hit.sense.rule == "before"
-    own = before is not None or place is not None or (hit.first > 0 and words.values[hit.first - 1] in _ARTICLES)
-    if gap == " " and not direct:
-        return None
+    direct = gap == " " or (gap == ". " and words.text[hit.end - 1] == ".")
+    own = before is not None or place is not None or _is_owned(scene, hit)
     if gap == " " and own and (comma := _find_comma(scene, at)) is not None:
         last = namer.read_forward(at)
         at = at if last > at else comma
     elif gap != " " and not (gap == ", " and own) and not direct:
         return None
     last = namer.read_forward(at)
-    if last == at or (last - at < 2 and not direct):  # noqa: PLR2004 (a surname alone is no name behind a comma)
-        return None
+    if last == at or (last - at < 2 and not (direct and hit.sense.rule == "before")):  # noqa: PLR2004
+        return None  # a surname alone is no name behind a comma or a word that is no title
     after = beside.find_after(last)
     return _name(namer, at, last, "office-before-name"), place or after
+
+
+def _is_owned(scene: Scene, hit: Hit) -> bool:
+    """Whether "the", "her" or somebody's stands before an office: "the charity's treasurer"."""
+    words = scene.words
+    before = words.values[max(0, hit.first - 3) : hit.first]
+    return not _ARTICLES.isdisjoint(before) or "s" in before[-1:]
 
 
 def _find_comma(scene: Scene, at: int) -> int | None:
@@ -220,7 +226,7 @@ def _read_by_speech(scene: Scene, namer: Namer) -> Iterator[Named]:
     for hit in scene.list_hits("speech"):
         if scene.is_title(hit.start):
             continue
-        if hit.sense.value in {"verb", "weak"} and hit.first and words.gap(hit.first - 1) == " ":
+        if hit.sense.value in {"verb", "weak", "quoting"} and hit.first and words.gap(hit.first - 1) == " ":
             first = namer.read_back(hit.first)
             if hit.first - first > 1:
                 yield _name(namer, first, hit.first, "speaker")
@@ -228,6 +234,21 @@ def _read_by_speech(scene: Scene, namer: Namer) -> Iterator[Named]:
             last = namer.read_forward(hit.last)
             if last - hit.last > 1:
                 yield _name(namer, hit.last, last, "speaker")
+
+
+def _read_by_clause(scene: Scene, namer: Namer) -> Iterator[Named]:
+    """Two words or more with capitals before ", who" or an age: "Ruth Zammit, 51, …"."""
+    words = scene.words
+    values = words.values
+    last = len(values) - 1
+    for index in [at for at, value in enumerate(values) if value == "who" or (len(value) == 2 and value.isdigit())]:  # noqa: PLR2004
+        if index == 0 or words.gap(index - 1) != ", ":
+            continue
+        if values[index] != "who" and (index == last or words.gap(index) != ", "):
+            continue
+        first = namer.read_back(index)
+        if index - first > 1 and scene.find_part(words.starts[first]) is not None:
+            yield _name(namer, first, index, "clause")
 
 
 def _choose(found: Sequence[Named]) -> list[Named]:

@@ -311,12 +311,9 @@ def _list_phrases(sections: _Sections, language: str) -> Iterator[Phrase | None]
     for stance in sections.keys("stances"):
         for text in sections.texts("stances", stance, "phrases"):
             yield Phrase.of(text, Sense("stance", stance, fold(text)), any_case=True)
-    for text in sections.texts("speech", "verbs"):
-        yield Phrase.of(text, Sense("speech", "verb"), any_case=True)
-    for text in sections.texts("speech", "weak"):
-        yield Phrase.of(text, Sense("speech", "weak"), any_case=True)
-    for text in sections.texts("speech", "before"):
-        yield Phrase.of(text, Sense("speech", "before"), any_case=True)
+    for key in ("verbs", "weak", "quoting", "before"):
+        for text in sections.texts("speech", key):
+            yield Phrase.of(text, Sense("speech", "verb" if key == "verbs" else key), any_case=True)
     for text in sections.texts("speech", "documents"):
         for link in sections.texts("speech", "document_links"):
             yield Phrase.of(f"{text} {link}", Sense("speech", "document"), any_case=True)

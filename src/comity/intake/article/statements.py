@@ -270,9 +270,17 @@ def _find_stances(sentence: _Sentence, hits: Sequence[Hit]) -> dict[str, tuple[H
     found = dict[str, tuple[Hit, Actor | None]]()
     for hit in hits:
         if _counts(sentence, hit) and (hit.sense.value not in found or found[hit.sense.value][1] is None):
-            found[hit.sense.value] = (hit, _look_left(sentence, hit.first))
+            found[hit.sense.value] = (hit, _look_left(sentence, hit.first) or _look_by(sentence, hit.last))
     order = {stance: place for place, stance in enumerate(sentence.scene.rules.stances)}
     return {stance: found[stance] for stance in sorted(found, key=lambda one: order.get(one, len(order)))}
+
+
+def _look_by(sentence: _Sentence, last: int) -> Actor | None:
+    """Whose stance it is where the words are passive: "denied by Moscow"."""
+    words = sentence.scene.words
+    if last >= len(words.values) or words.values[last] != "by":
+        return None
+    return sentence.cast.by_first.get(last + 1)
 
 
 def _remember(sentence: _Sentence, actor: Actor) -> None:
@@ -336,6 +344,8 @@ def _find_speaker(sentence: _Sentence, speech: Sequence[Hit]) -> tuple[Actor | N
         before = sentence.scene.words.values[hit.first - 1] if directly else ""
         if sentence.is_quoted(hit.start) or before in _PASSIVE or before in _FIRST_PERSON:
             continue
+        if before in sentence.scene.rules.negations or before == "it" or not _may_speak(sentence, hit):
+            continue
         weak = hit.sense.value == "weak"
         spoken = spoken or not weak
         if hit.sense.value in {"before", "document"} or any(mark in sentence.gap(hit.first - 1) for mark in _QUOTES):
@@ -347,6 +357,14 @@ def _find_speaker(sentence: _Sentence, speech: Sequence[Hit]) -> tuple[Actor | N
         if actor is not None:
             return actor, True
     return None, spoken
+
+
+def _may_speak(sentence: _Sentence, hit: Hit) -> bool:
+    """A verb that says something only beside a quotation wants one in its sentence."""
+    if hit.sense.value != "quoting":
+        return True
+    first = bisect_left(sentence.quoted, sentence.span.start)
+    return first < len(sentence.quoted) and sentence.quoted[first] < sentence.span.end
 
 
 def _look_left(sentence: _Sentence, first: int) -> Actor | None:

@@ -84,6 +84,10 @@ _URL = re.compile(
     r"https?://[^\s<>\"]++(?:[ \t]{0,4}(?:[ \t]|\r?\n)[ \t]{0,4}(?=[^\s<>\"]{0,200}?[-/_=&?%#0-9])[^\s<>\"]++){0,16}",
     re.IGNORECASE,
 )
+_LABEL = re.compile(
+    r"(?:press|news|media) release|for immediate release|(?:press )?statement|communiqu[eé]",
+    re.IGNORECASE,
+)
 _BYLINE = re.compile(r"by [^.]{2,80}", re.IGNORECASE)
 _HOST = re.compile(r"[a-z][a-z0-9+.-]*://(?:[^/@\s]*@)?([^/:?#\s]+)", re.IGNORECASE)
 _POSTED = re.compile(r"(?:posted|published|updated|last modified|date)\b", re.IGNORECASE)
@@ -296,16 +300,27 @@ def _skip_space(text: str, at: int) -> int:
 def _split_head(text: str, blocks: Sequence[Span]) -> tuple[list[Span], Sequence[Span]]:
     """The lines of the head, the title first, and the blocks after it; the head ends before the first paragraph."""
     first, *others = blocks
+    if len(others) > 1 and _LABEL.fullmatch(text, first.start, first.end) is not None:
+        return _split_head(text, others)
     lines = _list_lines(text, first)
     short = [line for line in lines if line.end - line.start <= _MAX_HEAD_LINE]
     if len(lines) > 1 and (
         len(short) < len(lines) or any(text[one.start : one.end].endswith(".") for one in lines[1:])
     ):
         return [first], others  # a title of several lines
-    head = lines
+    if len(lines) > 1 and not any(find_days(text[one.start : one.end]) for one in lines[1:]):
+        return _read_lines(text, [first], others)
+    return _read_lines(text, lines, others)
+
+
+def _read_lines(text: str, head: list[Span], others: Sequence[Span]) -> tuple[list[Span], Sequence[Span]]:
+    """The head with the lines of day, author and publisher that follow; one part may stand before the day."""
     for index, block in enumerate(others[:2]):
         inside = _list_lines(text, block)
         if not all(_is_head_line(text[line.start : line.end]) for line in inside):
+            following = _list_lines(text, others[index + 1]) if index == 0 and len(others) > 2 else []  # noqa: PLR2004
+            if len(following) == 1 and _is_day_line(text[following[0].start : following[0].end]):
+                return [*head, *following], [block, *others[2:]]
             return head, others[index:]
         head = [*head, *inside]
     return head, others[2:]
@@ -328,6 +343,11 @@ def _is_head_line(line: str) -> bool:
         beside = line[: days[0].start] + line[days[-1].end :]
         return len(beside.split()) <= _MAX_BESIDE_DAY
     return _BYLINE.fullmatch(line) is not None or not line.endswith(_ENDS)
+
+
+def _is_day_line(line: str) -> bool:
+    """A line with a day in full and little else."""
+    return _is_head_line(line) and bool(find_days(line))
 
 
 def _read_head(text: str, lines: Sequence[Span]) -> tuple[str | None, Span | None, str | None]:
