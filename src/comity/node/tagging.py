@@ -152,7 +152,8 @@ def find_plain(transaction: Transaction, held: Collection[StoredObject]) -> dict
     """What is said of each version without the words of this party, by its key."""
     kept = tags.read_said(transaction, [item.pk for item in held])
     known = objects.read_labels(transaction, {item.own_label for item in held if item.pk not in kept})
-    return {item.pk: kept[item.pk] if item.pk in kept else find_said(known[item.own_label]) for item in held}
+    said = {key: find_said(label) for key, label in known.items()}
+    return {item.pk: kept[item.pk] if item.pk in kept else said[item.own_label] for item in held}
 
 
 def _find(
@@ -165,12 +166,16 @@ def _find(
     questioned: frozenset[str],
 ) -> dict[int, Label]:
     known = objects.read_labels(transaction, {item.own_label for item in held})
-    return {
-        item.pk: _compose(
-            known[item.own_label], plain[item.pk], words.get(item.id, _NOTHING), own=own, questioned=questioned
-        )
-        for item in held
-    }
+    # What is labelled and classified alike comes to one label.
+    made: dict[tuple[int, Tags, Tags], Label] = {}
+    found: dict[int, Label] = {}
+    for item in held:
+        alike = item.own_label, plain[item.pk], words.get(item.id, _NOTHING)
+        if alike not in made:
+            label, said, here = known[item.own_label], plain[item.pk], words.get(item.id, _NOTHING)
+            made[alike] = _compose(label, said, here, own=own, questioned=questioned)
+        found[item.pk] = made[alike]
+    return found
 
 
 def _compose(label: Label, said: Tags, words: Tags, *, own: PartyId, questioned: frozenset[str]) -> Label:

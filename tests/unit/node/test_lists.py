@@ -161,10 +161,12 @@ def test_the_list_of_the_security_council_is_read_as_it_is_published(world: Worl
     person = listed.entries["unsc:QDi.901"]
     assert (person.kind, person.names) == ("individual", ("Ondrej Fictional",))
     assert [(alias.name, alias.good) for alias in person.aliases] == [("Reed", False), ("The Reed Cutter", True)]
-    for day, data in (("2026-11-01", ENTITY.format(NUMBER)), ("2026-11-02", "")):
-        done = load_list(node, read_list(node, UN.format(day, data).encode()), reason="r", by=world.actor(A))
-        assert isinstance(done, Loaded)
-    assert done.changes.delisted == ("unsc:QDe.901",)
+    loaded = [
+        load_list(node, read_list(node, UN.format(day, data).encode()), reason="r", by=world.actor(A))
+        for day, data in (("2026-11-01", ENTITY.format(NUMBER)), ("2026-11-02", ""))
+    ]
+    assert isinstance(loaded[1], Loaded)
+    assert loaded[1].changes.delisted == ("unsc:QDe.901",)
     with pytest.raises(MalformedRequest, match="would pass for one that left"):
         read_list(node, UN.format("2026-11-03", ENTITY.format("")).encode())
     with pytest.raises(MalformedRequest):
