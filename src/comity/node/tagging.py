@@ -173,7 +173,8 @@ def find_plain(transaction: Transaction, held: Collection[StoredObject]) -> dict
     """What is said of each version without the words of this party, by its key."""
     kept = tags.read_said(transaction, [item.pk for item in held])
     known = objects.read_labels(transaction, {item.own_label for item in held if item.pk not in kept})
-    return {item.pk: kept[item.pk] if item.pk in kept else find_said(known[item.own_label]) for item in held}
+    said = {key: find_said(label) for key, label in known.items()}
+    return {item.pk: kept[item.pk] if item.pk in kept else said[item.own_label] for item in held}
 
 
 def _find(
@@ -187,16 +188,17 @@ def _find(
 ) -> dict[int, Label]:
     known = objects.read_labels(transaction, {item.own_label for item in held})
     decided = necessity.read_decided(transaction, {item.id for item in held})
-    return {
-        item.pk: hold_undecided(
-            _compose(
-                known[item.own_label], plain[item.pk], words.get(item.id, _NOTHING), own=own, questioned=questioned
-            ),
-            decided.get(item.id, _NONE),
-            own=own,
-        )
-        for item in held
-    }
+    # What is labelled and classified alike comes to one label.
+    made: dict[tuple[int, Tags, Tags, frozenset[str]], Label] = {}
+    found: dict[int, Label] = {}
+    for item in held:
+        label, said, here = known[item.own_label], plain[item.pk], words.get(item.id, _NOTHING)
+        good = decided.get(item.id, _NONE)
+        alike = item.own_label, said, here, good
+        if alike not in made:
+            made[alike] = hold_undecided(_compose(label, said, here, own=own, questioned=questioned), good, own=own)
+        found[item.pk] = made[alike]
+    return found
 
 
 def _compose(label: Label, said: Tags, words: Tags, *, own: PartyId, questioned: frozenset[str]) -> Label:

@@ -59,7 +59,7 @@ def list_work(node: Node) -> tuple[WorkItem, ...]:
             *list_recall_work(transaction, texts, now=now),
             *list_consent_work(transaction, texts, now=now),
             *list_request_work(transaction, dossiers, now=now),
-            *list_classification_work(transaction, node.party, now=now),
+            *list_classification_work(transaction, node.party, _list_current(dossiers, now=now), now=now),
         ]
     for dossier in dossiers:
         facts = _read_facts(dossier, node.party, reviewed_at=reviewed.get(dossier.id), now=now)
@@ -84,6 +84,11 @@ def review_agreement(node: Node, prefix: str, *, reason: str, by: str | None = N
         content = format_review(agreement=dossier.id, item=None, versions=(), reason=reason, by=by)
         act.record(EntryType.REVIEW, content, terms=standing.current.hash, recipient=None, count=1)
     return dossier, standing
+
+
+def _list_current(dossiers: Sequence[Dossier], *, now: Instant) -> list[Terms]:
+    """The versions that count of all agreements that are signed by all."""
+    return [terms for dossier in dossiers for terms in [dossier.standing(now=now).current] if terms is not None]
 
 
 def _read_facts(dossier: Dossier, party: PartyId, *, reviewed_at: Instant | None, now: Instant) -> AgreementFacts:

@@ -23,6 +23,7 @@ __all__ = [
     "list_origins",
     "list_remarks",
     "read_file",
+    "read_names",
     "restart",
     "set_progress",
 ]
@@ -141,6 +142,18 @@ def count_of_file(transaction: Transaction, number: int) -> int:
     """How many versions that the file said are held still."""
     row = transaction.row("SELECT COUNT(*) FROM from_file WHERE file = ?", (number,))
     return int(row[0]) if row else 0
+
+
+def read_names(transaction: Transaction, keys: Iterable[int]) -> dict[int, frozenset[str]]:
+    """The names of the files that said each of these versions, where any did."""
+    found: dict[int, set[str]] = {}
+    for pk, name in transaction.rows(
+        "SELECT f.object, file.name FROM from_file f JOIN file ON file.number = f.file WHERE f.object IN"
+        " (SELECT value FROM json_each(?))",
+        (json.dumps([*keys]),),
+    ):
+        found.setdefault(pk, set()).add(name)
+    return {pk: frozenset(names) for pk, names in found.items()}
 
 
 def set_progress(
