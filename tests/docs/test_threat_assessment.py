@@ -8,7 +8,7 @@ from pathlib import Path
 from comity.classification.assessment import ASSESSMENT_EXTENSION, read_assessment
 from comity.classification.lists import parse_subject_list
 from comity.classification.rules import Condition, RuleSet, convert_rules
-from comity.node.ingest import read_in_steps
+from comity.node.reading import read_in_steps
 from comity.node.steps import finish
 from comity.stix.objects import BundleReading
 
