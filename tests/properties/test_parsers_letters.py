@@ -3,6 +3,8 @@
 
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
+from unicodedata import normalize
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,7 +15,7 @@ from comity.letters.bodies import Body, is_answer
 from comity.letters.consent import ConsentGrant, ConsentRefusal, ConsentRequest, ConsentRevocation, Sanitised
 from comity.letters.letter import LETTER_TYPE, About, Draft, make_letter, parse_letter, verify_letter
 from comity.letters.recall import Change, Outcome, Recall, RecallAcknowledgement, Result, Stage
-from comity.letters.request import Reply, ReplyOutcome, Request, Urgency
+from comity.letters.request import Reply, ReplyOutcome, Request, RequestWithdrawal, Urgency
 from comity.signing import format_signed_document, parse_signed_document, sign_document
 from comity.vocabulary import ACTIONS_ORDER
 from tests.parties import AURELIA, BOREALIA, MANIFESTS, MERIDIA, SIGNERS
@@ -24,7 +26,9 @@ DIGESTS = st.binary(min_size=32, max_size=32).map(lambda data: Digest(data.hex()
 VERSIONS = st.integers(0, 99).map(lambda number: f"2026-01-01T00:00:{number:02}.000Z")
 LINES = st.text(
     st.characters(categories=("L", "N", "P", "Zs"), exclude_characters="\u3000\u2000"), min_size=1, max_size=80
-)
+).map(partial(normalize, "NFC"))
+"""As `node.people.normalise_text` leaves what people say: what is signed is in that form."""
+
 SAID = st.none() | LINES
 TIMES = st.none() | st.integers(0, 2**50).map(Instant)
 ABOUT = st.builds(
@@ -54,6 +58,7 @@ def drafts(draw: st.DrawFn) -> Draft:
     match draw(
         st.sampled_from(
             ["withdraw", "correct", "acknowledge", "ask", "grant", "instead", "refuse", "revoke", "question", "reply"]
+            + ["take back"]
         )
     ):
         case "withdraw":
@@ -85,6 +90,8 @@ def drafts(draw: st.DrawFn) -> Draft:
             )
         case "revoke":
             body = ConsentRevocation(grant=draw(DIGESTS), recall=draw(st.booleans()), reason=draw(SAID))
+        case "take back":
+            about, body = (), RequestWithdrawal(request=draw(DIGESTS))
         case _:
             ends = [Result(outcome=item) for item in Outcome if item not in {Outcome.KEPT, Outcome.STOPPED}]
             kept = LINES.map(lambda reason: Result(outcome=Outcome.KEPT, reason=reason))
@@ -96,7 +103,7 @@ def drafts(draw: st.DrawFn) -> Draft:
         agreement=AgreementId(draw(DIGESTS)),
         terms=draw(DIGESTS),
         about=about,
-        answers=None if isinstance(body, Recall | ConsentRequest | Request) else draw(DIGESTS),
+        answers=None if isinstance(body, Recall | ConsentRequest | Request | RequestWithdrawal) else draw(DIGESTS),
     )
 
 

@@ -36,6 +36,7 @@ EXPECTED = {
     "NotFoundError": 5,
     "UnavailableError": 1,
     "PeerUnreachable": 8,
+    "QuotaReached": 1,
     "RateLimited": 1,
     "StoreBusy": 1,
     "StoreFull": 1,
