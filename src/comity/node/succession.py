@@ -98,7 +98,7 @@ def receive_succession(node: Node, envelope: bytes) -> Followed:
     """The statement of a pinned party, verified and on record.
 
     Raises:
-        MalformedMessage: it is none, or what it says to follow is no log of a house.
+        MalformedMessage: it is none, what it says to follow is no log of a house, or it leaves out what follows others.
         VerificationError: it is not signed by the party that it names, as pinned here.
         ConflictError: the party has said another log follows the same one, or another end of it, or has said so too
             often.
@@ -152,7 +152,7 @@ def _find_contradicted(transaction: Transaction, said: Succession, known: Sequen
 
     Raises:
         MalformedMessage: it is a new one, of a log that is not called as one of a house: it could be shown to others as
-            one that begins anew.
+            one that begins anew; or it leaves out what follows a log that ended.
     """
     for envelope in known:
         other = parse_succession(parse_signed_document(envelope).payload)
@@ -163,6 +163,8 @@ def _find_contradicted(transaction: Transaction, said: Succession, known: Sequen
             return envelope
     if not is_house(said.recovery.origin):
         raise MalformedMessage(f"{said.recovery.origin} is no name of a house's log", where="/origin")
+    if any(each.agreement is None or each.next is None for each in said.logs):
+        raise MalformedMessage("a log that ended is named without its agreement, or what follows it", where="/logs")
     return None
 
 

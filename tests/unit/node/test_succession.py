@@ -16,7 +16,7 @@ from comity import peers
 from comity.agreement.people import Role
 from comity.agreement.work import WorkKind
 from comity.errors import MalformedError, ReceiptRefused
-from comity.ids import Instant, PartyId
+from comity.ids import AgreementId, Digest, Instant, PartyId
 from comity.node import succession
 from comity.node.backup import make_backup, restore_backup
 from comity.node.delivery import expect_receipt, find_kept_receipt, keep_missing
@@ -235,13 +235,25 @@ def take_all(world: World) -> None:
 # --- statements that were made up -------------------------------------------------------------------------------------
 
 
-def say(world: World, *ended: EndedLog, position: int = 0, origin: str = house_origin(GIVER, b"\x01" * 8)) -> bytes:
+AGREEMENT, NEXT = AgreementId(Digest("ab" * 32)), next_origin(GIVER, b"\x05" * 8)
+
+
+def say(
+    world: World,
+    *ended: EndedLog,
+    position: int = 0,
+    origin: str = house_origin(GIVER, b"\x01" * 8),
+    whole: bool = True,
+) -> bytes:
+    """A statement of aurelia; with `whole` it leaves nothing out."""
     node = world.nodes["aurelia"]
     with node.store.read() as transaction:
         row = transaction.row("SELECT checkpoint FROM log_head WHERE log = 0 ORDER BY size DESC LIMIT 1")
     assert row is not None
     recovery = Recovery(origin=origin, previous=node.origin, known=bytes(row[0]))
-    said = Succession(party=GIVER, recovery=recovery, position=position, at=Instant(world.now), logs=ended)
+    filled = tuple(replace(each, agreement=each.agreement or AGREEMENT, next=each.next or NEXT) for each in ended)
+    logs = filled if whole else ended
+    said = Succession(party=GIVER, recovery=recovery, position=position, at=Instant(world.now), logs=logs)
     signers = [node.signers[KeyRole.MANIFEST]]
     return format_signed_document(sign_document(SUCCESSION_TYPE, format_succession(said), signers))
 
@@ -328,6 +340,18 @@ def test_a_house_that_is_called_as_before_is_held_against_the_name_before(
         envelope = say(world, position=position, origin=origin)
         successions.add_succession(transaction, origin, party=GIVER, envelope=envelope, now=Instant(world.now))
     assert expect_receipt(node, GIVER, 5).seen.get(origin) == (before if held else None)
+
+
+@pytest.mark.parametrize("left_out", ["agreement", "next"])
+def test_what_follows_a_log_that_ended_is_not_left_out(world: World, left_out: str) -> None:
+    """Else the next one could be any."""
+    ended = EndedLog(origin=own_log(world), size=4, agreement=AGREEMENT, next=NEXT)
+    short = replace(ended, **{left_out: None})  # type: ignore[arg-type]
+    node = world.nodes["borealia"]
+    with pytest.raises(MalformedError, match="without its agreement, or what follows it"):
+        receive_succession(node, say(world, short, position=1_000, whole=False))
+    with node.store.read() as transaction:
+        assert receipts.read_ended(transaction, GIVER) == {}
 
 
 def test_a_log_is_named_once(world: World) -> None:
