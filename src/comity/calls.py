@@ -6,6 +6,9 @@ connection goes to an address that was looked at: nobody can answer a first ques
 node to another. No connection goes to an address that is of this link alone, of no single machine, or that clouds give
 out secrets at; to this machine only where the URL says so by itself, which only who configures this node can write.
 
+Where the manifest of a partner names the TLS keys of its server, nothing is said to one that shows another, whatever
+authority vouches for it, nor to one without TLS (`node.tlskeys`).
+
 An answer is asked for as gzip or plain, and is taken apart while it comes: no more of it is ever in memory than its
 bound, whatever it was packed into.
 """
@@ -19,12 +22,15 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import httpcore
 import httpx
 
 from comity.errors import ConfigError, PeerUnreachable
 from comity.node.node import Node
+from comity.node.tlskeys import TlsKeys, read_tls_keys
+from comity.taxii.tls import find_key_digest
 
 __all__ = [
     "MAX_PAGE_BYTES",
@@ -114,7 +120,7 @@ async def open_client(node: Node) -> AsyncIterator[httpx.AsyncClient]:
     Raises:
         ConfigError: `authorities` in node.toml cannot be used.
     """
-    transport = _CheckedTransport(_trust(node.settings.authorities))
+    transport = _CheckedTransport(_trust(node.settings.authorities), node)
     async with httpx.AsyncClient(
         timeout=_TIMEOUT, follow_redirects=False, trust_env=False, transport=transport
     ) as client:
@@ -222,10 +228,11 @@ def _plain(headers: httpx.Headers) -> dict[str, str]:
 
 
 class _CheckedBackend(httpcore.AsyncNetworkBackend):
-    """Connections to addresses that were looked at; TLS still asks for the name in the URL."""
+    """Connections to addresses that were looked at; TLS still asks for the name in the URL, and for the keys pinned."""
 
-    def __init__(self) -> None:
+    def __init__(self, node: Node) -> None:
         self._backend = httpcore.AnyIOBackend()
+        self._node = node
 
     async def connect_tcp(
         self,
@@ -247,9 +254,10 @@ class _CheckedBackend(httpcore.AsyncNetworkBackend):
         problem: Exception = httpcore.ConnectError(f"{host} has no address")
         for address in addresses:
             try:
-                return await self._backend.connect_tcp(
+                stream = await self._backend.connect_tcp(
                     address, port, timeout=timeout, local_address=local_address, socket_options=socket_options
                 )
+                return _CheckedStream(stream, read_tls_keys(self._node).get((host.lower(), port)))
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 problem = error
         raise problem
@@ -259,14 +267,79 @@ class _CheckedBackend(httpcore.AsyncNetworkBackend):
         await self._backend.sleep(seconds)
 
 
+class _CheckedStream(httpcore.AsyncNetworkStream):
+    """A connection on which TLS goes on only with one of the keys in `pinned`, where there are any."""
+
+    def __init__(self, stream: httpcore.AsyncNetworkStream, pinned: TlsKeys | None) -> None:
+        self._stream = stream
+        self._pinned = pinned
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 (as above)
+        """What came, at most so many bytes."""
+        return await self._stream.read(max_bytes, timeout)
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 (as above)
+        """Send the bytes."""
+        await self._stream.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        """Close it."""
+        await self._stream.aclose()
+
+    def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 (httpcore's signature)
+        """What the library wants to know of it."""
+        return self._stream.get_extra_info(info)
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 (as above)
+    ) -> httpcore.AsyncNetworkStream:
+        """The same connection in TLS; nothing of the request was said before.
+
+        Raises:
+            httpcore.ConnectError: the authority, the name, or the key.
+        """
+        stream = await self._stream.start_tls(ssl_context, server_hostname, timeout)
+        if self._pinned is None:
+            return stream
+        shown = stream.get_extra_info("ssl_object").getpeercert(binary_form=True)
+        digest = None if shown is None else find_key_digest(shown)
+        if digest not in self._pinned.keys:
+            await stream.aclose()
+            raise httpcore.ConnectError(
+                f"it shows the TLS key {digest}, which is none of those in the manifest of {_name(self._pinned)}"
+            )
+        return stream
+
+
 class _CheckedTransport(httpx.AsyncHTTPTransport):
     """httpx's own transport over `_CheckedBackend`, which httpx gives no other way to name."""
 
-    def __init__(self, verify: ssl.SSLContext) -> None:
+    def __init__(self, verify: ssl.SSLContext, node: Node) -> None:
         super().__init__(verify=verify, trust_env=False)
+        self._node = node
         self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=verify, max_connections=64, keepalive_expiry=60.0, network_backend=_CheckedBackend()
+            ssl_context=verify, max_connections=64, keepalive_expiry=60.0, network_backend=_CheckedBackend(node)
         )
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """The answer; without TLS nothing is asked of a partner whose manifest names TLS keys.
+
+        Raises:
+            httpx.ConnectError: that would be.
+        """
+        url = request.url
+        pinned = None if url.scheme == "https" else read_tls_keys(self._node).get((url.host.lower(), url.port or 80))
+        if pinned is not None:
+            said = f"the manifest of {_name(pinned)} names TLS keys, and this URL is without TLS"
+            raise httpx.ConnectError(said, request=request)
+        return await super().handle_async_request(request)
+
+
+def _name(pinned: TlsKeys) -> str:
+    return " and of ".join(pinned.parties)
 
 
 async def _look_up(host: str, port: int) -> list[str]:

@@ -19,6 +19,7 @@ from comity.ids import Digest, Instant, PartyId, format_instant, parse_digest, p
 
 __all__ = [
     "MAX_REVOKED",
+    "MAX_TLS_KEYS",
     "Manifest",
     "Revocation",
     "Role",
@@ -33,10 +34,14 @@ __all__ = [
 MAX_REVOKED = 64
 """How many keys one party can call revoked, over all its manifests."""
 
+MAX_TLS_KEYS = 8
+"""How many keys the server of one party's node can show by its manifest."""
+
 _T = TypeVar("_T")
 _FORMAT = "comity-manifest/1"
 _MEMBERS = ("format", "party", "name", "state", "version", "previous", "issued_at", "expires_at", "roles")
 _REVOKED = "revoked"
+_TLS = "tls"
 _MAX_TEXT = 200
 _MAX_ROLE_KEYS = 16  # bounds the work of one document: 32 signatures by 16 keys
 _STATE = re.compile(r"[A-Z]{2}", re.ASCII)
@@ -86,6 +91,7 @@ class Manifest:
     expires_at: Instant
     roles: Mapping[Role, RoleKeys] = field(hash=False)  # every role, WITNESS where the party has one; read-only
     revoked: tuple[Revocation, ...] = ()  # every key this party has ever called revoked; none of them in `roles`
+    tls: tuple[Digest, ...] = ()  # SHA-256 of each public key (RFC 5280 §4.1.2.7, DER) that its server may show; or any
     digest: Digest  # the SHA-256 of the signed payload
 
 
@@ -105,6 +111,7 @@ def format_manifest(  # noqa: PLR0913 (one for each member of the document)
     expires_at: Instant,
     roles: Mapping[Role, RoleKeys],
     revoked: Collection[Revocation] = (),
+    tls: Collection[Digest] = (),
 ) -> bytes:
     """The canonical payload of a manifest; what it gives, `parse_manifest` accepts.
 
@@ -128,6 +135,8 @@ def format_manifest(  # noqa: PLR0913 (one for each member of the document)
     }
     if revoked:
         value[_REVOKED] = [{"key": item.key.hex(), "since": format_instant(item.since)} for item in revoked]
+    if tls:
+        value[_TLS] = list[Json](tls)
     payload = canonical_bytes(value)
     parse_manifest(payload)
     return payload
@@ -143,13 +152,14 @@ def parse_manifest(payload: bytes) -> Manifest:
     Raises:
         MalformedManifest: not that, a member missing or unknown, a key that serves two roles, is listed twice or is
             of small order, a threshold out of reach, or over 1 for log or witness; version 1 with a previous or a later
-            one without; a revoked key that serves a role or is listed twice.
+            one without; a revoked key that serves a role or is listed twice; digests of TLS keys that are none.
     """
     try:
         value = parse_signed_json(payload)
     except MalformedJson as error:
         raise MalformedManifest(f"not a manifest: {error.detail}", where=error.where) from error
-    names = (*_MEMBERS, _REVOKED) if isinstance(value, dict) and _REVOKED in value else _MEMBERS
+    optional = [name for name in (_REVOKED, _TLS) if isinstance(value, dict) and name in value]
+    names = (*_MEMBERS, *optional)
     members = read_members(value, names, where="", error=MalformedManifest)
     if members["format"] != _FORMAT:
         raise MalformedManifest(f'/format is not "{_FORMAT}"; this version of Comity reads no other', where="/format")
@@ -176,6 +186,7 @@ def parse_manifest(payload: bytes) -> Manifest:
         expires_at=expires_at,
         roles=roles,
         revoked=_read_revoked(members[_REVOKED], roles) if _REVOKED in members else (),
+        tls=_read_tls(members[_TLS]) if _TLS in members else (),
         digest=sha256_digest(payload),
     )
 
@@ -219,6 +230,16 @@ def _read_revoked(value: Json, roles: Mapping[Role, RoleKeys]) -> tuple[Revocati
         used.add(key)
         found.append(Revocation(key=key, since=_convert(parse_instant, members["since"], where=f"{place}/since")))
     return tuple(found)
+
+
+def _read_tls(value: Json) -> tuple[Digest, ...]:
+    where = f"/{_TLS}"
+    if not isinstance(value, list) or not 1 <= len(value) <= MAX_TLS_KEYS:
+        raise MalformedManifest(f"{where} is not a list of 1 to {MAX_TLS_KEYS} digests", where=where)
+    found = tuple(_convert(parse_digest, item, where=f"{where}/{index}") for index, item in enumerate(value))
+    if len(set(found)) < len(found):
+        raise MalformedManifest(f"{where} lists a digest twice", where=where)
+    return found
 
 
 def _read_role_keys(value: Json, *, where: str) -> RoleKeys:

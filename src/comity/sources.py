@@ -40,7 +40,11 @@ _PAGE_OBJECTS = 1_000
 _MAX_PAGES = 10_000
 _MAX_NEXT = 8_192
 _ANYHOW_BYTES = 1024 * 1024
-"""A page of up to so many is taken apart object by object, whatever stands in them: that takes a second at most."""
+"""A page of up to so many is taken apart object by object, whatever stands in them: that takes a second at most.
+Of a longer one that cannot be taken apart in little time less is asked for."""
+
+_LEAST_OBJECTS = 16
+"""With fewer on a page the next one could not be asked for, where many have one date."""
 
 _MOST_OBJECTS = 1_000_000
 _NOTHING = b'{"objects":[]}'
@@ -72,12 +76,13 @@ class _Page:
 
 @dataclass(slots=True, kw_only=True)
 class _Way:
-    """How far one go has come: what is asked for next, the last date, and whether dates have gone back."""
+    """How far one go has come: what is asked for next, and how many; the last date, and whether dates went back."""
 
     after: Instant | None
     next: str | None = None
     reached: Instant | None = None
     sorted: bool = True
+    limit: int = _PAGE_OBJECTS
     seen: set[Digest] = field(default_factory=set)
 
 
@@ -108,7 +113,9 @@ async def pull_source(client: httpx.AsyncClient, node: Node, name: str, *, room:
                 most=MAX_PAGE_BYTES,
                 hold=hold,
             )
-            page = _read_page(answer, url)
+            page = _try_page(answer, way, url)
+            if page is None:
+                continue
             _step(way, page, url)
             _take(node, source, page, way, drawn)
         if not page.more:
@@ -132,12 +139,29 @@ def _make_headers(node: Node, source: Source) -> dict[str, str]:
 
 def _make_parameters(way: _Way) -> dict[str, str]:
     """The filters are the same with every `next` (TAXII 2.1 §3.4)."""
-    parameters = {"limit": str(_PAGE_OBJECTS), "match[version]": "all"}
+    parameters = {"limit": str(way.limit), "match[version]": "all"}
     if way.after is not None:
         parameters["added_after"] = format_instant(way.after)
     if way.next is not None:
         parameters["next"] = way.next
     return parameters
+
+
+def _try_page(answer: httpx.Response, way: _Way, url: str) -> _Page | None:
+    """The envelope that the answer is; None where it is a long one that cannot be read, and less is asked for.
+
+    What cannot be read may be one object of it, and on a short page that one alone is bad.
+
+    Raises:
+        PeerUnreachable: it is none.
+    """
+    try:
+        return _read_page(answer, url)
+    except PeerUnreachable:
+        if len(answer.content) <= _ANYHOW_BYTES or way.limit <= _LEAST_OBJECTS:
+            raise
+        way.limit = max(way.limit // 4, _LEAST_OBJECTS)
+        return None
 
 
 def _step(way: _Way, page: _Page, url: str) -> None:

@@ -175,6 +175,16 @@ def test_who_is_given_it_finds_it_no_more(site: Site) -> None:
     assert object_id("report", "passed on") not in site.served.call(lambda: site.world.read("tavria"))
 
 
+@pytest.mark.parametrize("name", ["told at once", "not there"])
+def test_whoever_is_to_be_told_is_told_at_once(site: Site, name: str) -> None:
+    """Whether there is anybody: that the outbox is looked through must not show it."""
+    site.post(make_object("told at once"))
+    queued = site.served.server.queued
+    site.served.call(queued.clear)
+    site.delete(name)
+    assert site.served.call(queued.is_set)
+
+
 def test_by_the_client_that_most_use(site: Site) -> None:
     with Server(f"{site.served.url}/taxii2/", user="borealia", password=site.secrets["borealia"]) as server:
         (collection,) = server.default.collections

@@ -517,6 +517,20 @@ def test_a_bad_object_is_listed_and_the_good_ones_beside_it_are_kept(
     assert progress.position == parse_instant("2026-01-01T00:00:00Z")
 
 
+@pytest.mark.parametrize("names_next", [True, False])
+def test_of_a_long_page_that_one_object_spoils_less_is_asked_for(world: World, node: Node, *, names_next: bool) -> None:
+    values = [make_object(f"a{number}", more={"description": "x" * 6_000}) for number in range(300)]
+    with serve_taxii(TaxiiServer(names_next=names_next, page=1_000)) as server:
+        server.held = [Held(value=value, at=Instant(START + place)) for place, value in enumerate(values)]
+        server.held[150] = Held(value={**make_object("bad"), "confidence": float("nan")}, at=Instant(START + 150))
+        follow_source(world, server.url)
+        drawn = draw(node)
+        assert [query["limit"] for query in server.asked][:2] == ["1000", "250"]
+    assert len(ids(node)) == len(values) - 1
+    assert [item.id for item in drawn.bad] == [None]
+    assert [item.count for item in sources.list_withheld(node, "north")] == [1]
+
+
 def test_of_a_source_that_gives_nothing_good_a_bounded_list_is_kept(
     world: World, node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:

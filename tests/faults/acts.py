@@ -11,16 +11,20 @@ from typing import Any
 
 from comity.agreement.events import EventKind
 from comity.agreement.people import Person, Role
+from comity.classification.lists import parse_subject_list
 from comity.config import WitnessedLogs
 from comity.ids import Digest, Instant, PartyId, PersonId
 from comity.letters.request import Urgency
-from comity.node import accept, correspond, people, receive, retention
+from comity.node import accept, correspond, intake, people, receive, retention
 from comity.node.acknowledge import acknowledge, settle_acknowledgement, take_acknowledgement
 from comity.node.backup import make_backup, note_backup, restore_backup
+from comity.node.classify import say
 from comity.node.cosigning import OwnWitness, keep_cosignatures, note_problem, read_own_head
 from comity.node.delivery import expect_receipt, keep_missing
+from comity.node.files import Bytes
 from comity.node.follow import plan_pull
 from comity.node.lineage import receive_lineage
+from comity.node.lists import load_list
 from comity.node.node import Node
 from comity.node.outbox import list_due, settle
 from comity.node.parties import add_party, authenticate, create_credential, export_manifest
@@ -32,7 +36,7 @@ from comity.node.receipts import give_consistency, give_receipt
 from comity.node.recovery import recover_folder
 from comity.node.requests import Sent, send_request, withdraw_request
 from comity.node.retraction import retract
-from comity.node.rotation import renew_manifest, rotate_keys
+from comity.node.rotation import name_tls_keys, renew_manifest, rotate_keys
 from comity.node.witness import add_checkpoint
 from comity.release.delivery import Shown, find_sizes, verify_next
 from comity.signing import Role as KeyRole
@@ -46,6 +50,7 @@ from tests.worlds import World, make_object, object_id
 __all__ = ["ACTS", "Act", "Staged", "stage"]
 
 AURELIA, BOREALIA = PartyId("aurelia"), PartyId("borealia")
+A = object_id("report", "a")
 DAY = 86_400_000_000
 NORTH = VerifierKey(
     name="north.example", type=SignatureType.ED25519_COSIGNATURE, public_key=SeedSigner("north").public_key
@@ -142,6 +147,14 @@ def agreement(world: World, *, giver: str = "aurelia") -> str:
 
 def nothing(_: World) -> None:
     return None
+
+
+def take_list(world: World, more: str = "") -> object:
+    """A list of a person and of a record that cannot be read."""
+    person = "<INDIVIDUAL><FIRST_NAME>Ondrej {}</FIRST_NAME><REFERENCE_NUMBER>{}</REFERENCE_NUMBER></INDIVIDUAL>"
+    people = person.format(more, "QDi.901") + person.format("", "")
+    text = f"<CONSOLIDATED_LIST dateGenerated='1'><INDIVIDUALS>{people}</INDIVIDUALS></CONSOLIDATED_LIST>"
+    return intake.take_file(node(world), Bytes("list.xml", text.encode()), intake.Plan())
 
 
 def node(world: World) -> Node:
@@ -365,6 +378,12 @@ def restore(world: World, _: None) -> object:
     return restore_backup(world.folder / "backup", world.folder / "restored")
 
 
+def load(world: World, version: str, *subjects: str) -> object:
+    entries = [{"subject": subject, "kind": "entity", "names": ["One"]} for subject in subjects]
+    value = {"format": "comity-subject-list/1", "list": "national", "version": version, "entries": entries}
+    return load_list(node(world), parse_subject_list(json.dumps(value).encode()), reason="r", by=world.actor("aurelia"))
+
+
 def credential(world: World) -> str:
     return create_credential(node(world), BOREALIA)
 
@@ -381,6 +400,12 @@ ACTS = (
         name="ingest a newer version",
         prepare=nothing,
         run=lambda world, _: world.add("aurelia", make_object("a", day=3, tlp="red")),
+    ),
+    Act(name="take in a file", prepare=nothing, run=lambda world, _: take_list(world)),
+    Act(
+        name="take in a changed file",
+        prepare=take_list,
+        run=lambda world, _: take_list(world, "B."),
     ),
     Act(name="poll", prepare=nothing, run=lambda world, _: world.poll("borealia"), repeats=True),
     Act(
@@ -440,6 +465,16 @@ ACTS = (
         run=lambda world, _: retention.delete_due(node(world)),
         spares=True,
     ),
+    Act(
+        name="say what an object is about",
+        prepare=nothing,
+        run=lambda world, _: say(node(world), A, {"handling": ["H2"]}, reason="read", by=world.actor("aurelia")),
+    ),
+    Act(
+        name="load a list that somebody has left",
+        prepare=lambda world: load(world, "1", "national:ashfall", "national:b"),
+        run=lambda world, _: load(world, "2", "national:b"),
+    ),
     Act(name="purge entries", prepare=nothing, run=order_purge, spares=True),
     Act(
         name="make a credential",
@@ -477,6 +512,14 @@ ACTS = (
         name="renew the manifest",
         prepare=nothing,
         run=lambda world, _: by_both(world, "aurelia", lambda by: renew_manifest(node(world), by=by)),
+        repeats=True,
+    ),
+    Act(
+        name="name TLS keys",
+        prepare=nothing,
+        run=lambda world, _: by_both(
+            world, "aurelia", lambda by: name_tls_keys(node(world), [Digest("0a" * 32)], by=by)
+        ),
         repeats=True,
     ),
     Act(

@@ -23,23 +23,19 @@ from comity.node.audit import audit_folder
 from comity.node.classify import Classified, foresee_said, say, take_back
 from comity.node.lists import Decided, Loaded, decide_subject, load_list
 from comity.release.clauses import CLAUSES, admits_groups
-from comity.stix.labels import (
-    OVERFULL,
-    QUESTIONED,
-    UNSPECIFIED,
-    Label,
-    Tags,
-    classify_own,
-    classify_received,
-    find_said,
-    join_tags,
-    make_tags,
-)
+from comity.stix.labels import OVERFULL, QUESTIONED, UNSPECIFIED, Label, Tags, join_tags, make_tags
+from comity.stix.worded import classify_own, classify_received, find_said
 from comity.store import objects
 from tests.strategies import labels, tags
 from tests.worlds import World, make_object, object_id
 
-_FEW = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+_FEW = settings(
+    max_examples=100,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    phases=[Phase.generate],
+    database=None,
+)
 NOTHING = make_tags()
 B = PartyId("borealia")
 GROWING = ("subjects", "regions", "kinds", "person_classes", "special_categories", "handling")
@@ -239,6 +235,7 @@ class Desk(RuleBasedStateMachine):
     def people_decide(self, data: st.DataObject) -> None:
         if self.questioned:
             subject = data.draw(st.sampled_from(sorted(self.questioned)))
+            done: object = None
             for role in (Role.LIAISON, Role.LEGAL):
                 done = decide_subject(self.node, subject, "keep", reason="r", by=self.world.actor("aurelia", role))
             assert isinstance(done, Decided)

@@ -13,6 +13,7 @@ from comity.letters.bodies import Body, is_answer
 from comity.letters.consent import ConsentGrant, ConsentRefusal, ConsentRequest, ConsentRevocation, Sanitised
 from comity.letters.letter import LETTER_TYPE, About, Draft, make_letter, parse_letter, verify_letter
 from comity.letters.recall import Change, Outcome, Recall, RecallAcknowledgement, Result, Stage
+from comity.letters.request import Reply, ReplyOutcome, Request, Urgency
 from comity.signing import format_signed_document, parse_signed_document, sign_document
 from comity.vocabulary import ACTIONS_ORDER
 from tests.parties import AURELIA, BOREALIA, MANIFESTS, MERIDIA, SIGNERS
@@ -50,7 +51,11 @@ ENVELOPE = make_letter(
 def drafts(draw: st.DrawFn) -> Draft:
     about = tuple(draw(st.lists(ABOUT, min_size=1, max_size=4, unique=True)))
     body: Body
-    match draw(st.sampled_from(["withdraw", "correct", "acknowledge", "ask", "grant", "instead", "refuse", "revoke"])):
+    match draw(
+        st.sampled_from(
+            ["withdraw", "correct", "acknowledge", "ask", "grant", "instead", "refuse", "revoke", "question", "reply"]
+        )
+    ):
         case "withdraw":
             body = Recall(change=Change.WITHDRAW, reason=draw(LINES))
         case "correct":
@@ -68,6 +73,16 @@ def drafts(draw: st.DrawFn) -> Draft:
             body = ConsentGrant(recipient=MERIDIA, purpose="warning", sanitised=sanitised)
         case "refuse":
             body = ConsentRefusal(reason=draw(SAID))
+        case "question":
+            about = about[: draw(st.integers(0, len(about)))]
+            body = Request(question=draw(LINES), urgency=draw(st.sampled_from(Urgency)))
+        case "reply":
+            declines = draw(st.booleans())
+            about = () if declines else about
+            body = Reply(
+                outcome=ReplyOutcome.DECLINED if declines else ReplyOutcome.ANSWERED,
+                text=draw(LINES) if declines else draw(SAID),
+            )
         case "revoke":
             body = ConsentRevocation(grant=draw(DIGESTS), recall=draw(st.booleans()), reason=draw(SAID))
         case _:
@@ -81,7 +96,7 @@ def drafts(draw: st.DrawFn) -> Draft:
         agreement=AgreementId(draw(DIGESTS)),
         terms=draw(DIGESTS),
         about=about,
-        answers=None if isinstance(body, Recall | ConsentRequest) else draw(DIGESTS),
+        answers=None if isinstance(body, Recall | ConsentRequest | Request) else draw(DIGESTS),
     )
 
 

@@ -22,7 +22,7 @@ from comity.taxii.wire import format_envelope
 from tests.hostile import make_body
 from tests.simulation.wire import Cheat, Wire, name_kind
 
-__all__ = ["CHEATS", "TRUE"]
+__all__ = ["CHEATS"]
 
 _HOSTILE = ("deep element", "open brackets", "huge numbers", "foreign twice", "object of a lone surrogate", "circle")
 _OVER = 33 * 1024 * 1024
@@ -182,6 +182,3 @@ CHEATS: Mapping[str, Cheat] = MappingProxyType(
     }
 )
 """Every way to cheat with an answer, by its name in a history."""
-
-TRUE = frozenset({"back in time", "number behind", "replayed"})
-"""Those with which a page can come that its receipt shows: what is told beside it, or when, is wrong."""

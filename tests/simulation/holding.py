@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What letters and pages say that each node may do, worked out a second time from their words alone.
 
-RECALLED    once a recall by whoever gave it has come, or one's own has returned, nothing of that version leaves again
+RECALLED    once a recall by whoever gave it has come, or one's own has returned, nothing of that version leaves again;
+            and nobody else's letter stops anything
 CONSENTED   to whom each way a version came lets it go: a list, or a grant for it and for that party, good at that time
 GRANTED     nobody grants what is not its own, and what its own giver has not let go to that party
 SHOWN       what was recalled and is not acknowledged stands among the work of people, until it is
@@ -68,6 +69,14 @@ class Holding:
                 case _:
                     pass
         self.takes = len(self.simulation.taken)
+
+    def check_recalled(self) -> None:
+        """What letters have stopped at any node was given by who sent them."""
+        for name, node in self.simulation.nodes.items():
+            with node.store.read() as transaction:
+                rows = transaction.rows("SELECT id, version FROM recalled WHERE letter IS NOT NULL")
+            wrong = {(row[0], str(row[1])) for row in rows} - self.simulation.recalled.get(name, set())
+            assert not wrong, f"RECALLED: {name} has stopped {wrong} by the word of who did not give it"
 
     def check_grants(self) -> None:
         """Who has granted something could."""

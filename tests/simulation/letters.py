@@ -29,6 +29,15 @@ from tests.worlds import object_id
 __all__ = ["Writing", "read_letter"]
 
 
+_ANSWERED = {
+    "acknowledgement": "recall",
+    "grant": "consent-request",
+    "revocation": "consent-request",
+    "reply": "request",
+}
+"""What a kind of letter answers; the others answer none."""
+
+
 def read_letter(envelope: bytes) -> Letter | None:
     """The letter that travels in the bytes; None where it is another message."""
     if parse_signed_document(envelope).payload_type != LETTER_TYPE:
@@ -149,38 +158,48 @@ class Writing(Nodes):
         It is about what the receiver holds, by its digest there, whoever gave it, or about what nobody holds.
         """
         name, to = step["by"], step["to"]
-        with self.nodes[to].store.read() as transaction:
-            about = _find_about(transaction, _find_object(step))
-            found = transaction.rows(
-                "SELECT id, terms.hash FROM agreement JOIN terms ON terms.agreement = agreement.id ORDER BY 1, 2"
-            )
-            asked = transaction.rows("SELECT digest FROM letter WHERE sent = 1 ORDER BY position")
-        if not found:
+        draft = self._draft_forged(step)
+        if draft is None:
             return "refused: no agreement to name"
-        agreement, terms = found[step.get("pick", 0) % len(found)]
-        answers = asked[step.get("pick", 0) % len(asked)][0] if asked else "00" * 32
-        body = _make_body(step, now=self.clock(name), answers=answers, count=len(about))
-        draft = Draft(
-            body=body,
-            to=PartyId(to),
-            agreement=AgreementId(agreement),
-            terms=Digest(terms),
-            about=about,
-            answers=None if isinstance(body, Recall | Request) else Digest(answers),
-        )
-        node = self.nodes[name]
-        envelope = make_letter(
-            draft,
-            sender=node.party,
-            at=self.clock(name),
-            nonce=self.draw(name, 16),
-            signers=[node.signers[KeyRole.AGREEMENT]],
-        )
+        node, nonce = self.nodes[name], self.draw(name, 16)
+        signers = [node.signers[KeyRole.AGREEMENT]]
+        envelope = make_letter(draft, sender=node.party, at=self.clock(name), nonce=nonce, signers=signers)
         with suppress(ComityError):  # what cannot be read as a letter is refused by whoever gets it
             self.forged_letters[parse_letter(envelope)[0].digest] = name
             self.cheaters.add(name)
             self.late.append((to, envelope))
         return None
+
+    def _draft_forged(self, step: Step) -> Draft | None:
+        """An answer to a letter that the receiver sent to this very party, where there is one; or to any."""
+        to, pick, kind = step["to"], step.get("pick", 0), _ANSWERED.get(step["kind"], "")
+        with self.nodes[to].store.read() as transaction:
+            about = _find_about(transaction, _find_object(step))
+            found = transaction.rows(
+                "SELECT agreement.id, terms.hash FROM agreement JOIN terms ON terms.agreement = agreement.id"
+                " ORDER BY EXISTS (SELECT 1 FROM event WHERE event.agreement = agreement.id AND party = ?) DESC, 1, 2",
+                (step["by"],),
+            )
+            asked = transaction.rows(
+                "SELECT envelope FROM letter WHERE sent = 1 ORDER BY party = ? AND kind = ? DESC, position",
+                (step["by"], kind),
+            )
+        if not found:
+            return None
+        agreement, terms = found[pick % min(len(found), 3)]
+        answered = read_letter(bytes(asked[pick % min(len(asked), 3)][0])) if asked and kind else None
+        if answered is not None:
+            agreement, terms, about = answered.agreement, answered.terms, answered.about
+        answers = Digest("00" * 32) if answered is None else answered.digest
+        body = _make_body(step, now=self.clock(step["by"]), answers=answers, count=len(about))
+        return Draft(
+            body=body,
+            to=PartyId(to),
+            agreement=AgreementId(agreement),
+            terms=Digest(terms),
+            about=about,
+            answers=answers if kind else None,
+        )
 
     def _replay_letter(self, step: Step) -> str | None:
         """A letter that somebody was sent is handed to somebody, once more or for the first time."""

@@ -62,6 +62,7 @@ class Nodes:
     items: dict[tuple[ObjectId, str], Step] = field(default_factory=dict)
     pulls: list[Pull] = field(default_factory=list)
     given: list[Given] = field(default_factory=list)
+    pages: dict[tuple[str, str, int], list[bytes]] = field(default_factory=dict)
     heads: dict[str, list[bytes]] = field(default_factory=dict)
     # Who gives what it may not, or not as it says; and the letters that no node has sent.
     cheaters: set[str] = field(default_factory=set)

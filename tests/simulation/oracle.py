@@ -8,7 +8,7 @@ signatures and parsing are the product's own.
 
 import json
 from base64 import b64decode
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,11 @@ class Account:
     def key(self) -> tuple[frozenset[str], frozenset[str]]:
         """What two nodes must have in common to have the same record."""
         return frozenset(self.texts), frozenset(event["digest"] for event in self.said)
+
+    def without(self, texts: Collection[str]) -> "Account":
+        """The same without some texts, and without what was said of them."""
+        said = tuple(event for event in self.said if event["terms"] not in texts)
+        return Account(said=said, texts={name: text for name, text in self.texts.items() if name not in texts})
 
     def of(self, terms: str, *kinds: str) -> Iterator[dict[str, Any]]:
         """What was said of a text by those kinds of event."""

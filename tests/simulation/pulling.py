@@ -8,17 +8,20 @@ from unittest.mock import patch
 
 import httpx
 
-from comity import peers
+from comity import pages, peers
 from comity.calls import Room
+from comity.canonical import BUNDLE_LIMITS, split_members
+from comity.errors import StoreFull
 from comity.ids import Digest, ObjectId, PartyId
 from comity.node import receive
 from comity.node.delivery import list_refused_pages
 from comity.node.follow import Target, plan_pull
 from comity.node.ingest import Intake
 from comity.node.node import Node
+from comity.node.steps import Steps
 from comity.release.delivery import Shown
 from comity.store import feeds, objects
-from tests.simulation.cheats import CHEATS, TRUE
+from tests.simulation.cheats import CHEATS
 from tests.simulation.nodes import Nodes, Step
 from tests.simulation.pulls import Pull, Version
 from tests.simulation.wire import Wire
@@ -49,7 +52,6 @@ class Pulling(Nodes):
             limit=step.get("limit", 2),
             lose=bool(step.get("lose")),
             cheat=CHEATS[step["cheat"]] if step.get("cheat") else None,
-            is_true=step.get("cheat") in TRUE,
             twin=twin,
         )
         targets = plan_pull(node, PartyId(giver))
@@ -68,16 +70,24 @@ class Pulling(Nodes):
         return f"failed: {failed[0]}" if failed and not wire.lose else None
 
     def ask_giver(self, node: Node, targets: list[Target], wire: Wire) -> list[peers.Pulled]:
-        """What the pull brought; what is taken in is noted, and is nothing that was cheated with."""
-        real = receive.receive_shown
+        """What the pull brought; what is taken in is noted, and is what the giver's node gave under that number."""
+        real = receive.receive_in_steps
 
-        def take(node: Node, data: bytes, received: receive.Received, shown: Shown) -> Intake:
+        def take(node: Node, page: receive.ReadPage, received: receive.Received, shown: Shown | None) -> Steps[Intake]:
+            assert shown is not None
             listed = {(item.id, item.version): item.digest or Digest("") for item in shown.verified.objects}
             versions = tuple(listed)
             echoed = self._find_echoed(wire.recipient, versions, received.giver)
-            intake = real(node, data, received, shown)
-            assert not wire.touched, f"SHOWN: {wire.recipient} took in a page that {wire.giver} had cheated with"
-            self._note_pull(wire, targets, received, intake, listed, echoed=echoed)
+            try:
+                intake = yield from real(node, page, received, shown)
+            except StoreFull:
+                # It may have been done all the same: then what is there says so.
+                came = self._find_came(wire.recipient, received)
+                self._note_pull(wire, targets, received, listed, besides=echoed | (set(versions) - came))
+                raise
+            self._check_taken(wire, page.data, shown.verified.sequence)
+            refused = {versions[bad.index] for bad in intake.bad}
+            self._note_pull(wire, targets, received, listed, besides=echoed | refused)
             return intake
 
         async def run() -> list[peers.Pulled]:
@@ -85,20 +95,26 @@ class Pulling(Nodes):
             async with httpx.AsyncClient(transport=wire) as client:
                 return await peers.pull_targets(client, node, targets, root=root, room=Room(1))
 
-        with patch.object(peers, "receive_shown", take):
+        with patch.object(pages, "receive_in_steps", take):
             return self.runner.run(run())
+
+    def _check_taken(self, wire: Wire, data: bytes, number: int) -> None:
+        """What was taken in is what the giver's node gave, by a receipt and a proof that it gave."""
+        given = self.pages.get((wire.giver, wire.recipient, number), [])
+        what = f"SHOWN: {wire.recipient} took in a page of {wire.giver}, number {number},"
+        assert _read_objects(data) in map(_read_objects, given), f"{what} that its node did not give"
+        assert number not in wire.receipts, f"{what} with another receipt than its node gave"
+        assert not wire.proof, f"{what} with another proof than its node gave"
 
     def _note_pull(
         self,
         wire: Wire,
         targets: list[Target],
         received: receive.Received,
-        intake: Intake,
         listed: Mapping[Version, Digest],
         *,
-        echoed: set[Version],
+        besides: set[Version],
     ) -> None:
-        refused = {bad.index for bad in intake.bad}
         name = wire.recipient
         self.pulls.append(
             Pull(
@@ -106,17 +122,22 @@ class Pulling(Nodes):
                 recipient=name,
                 agreement=next(item.agreement for item in targets if item.collection == received.collection),
                 terms=received.terms,
-                kept=tuple(
-                    version
-                    for place, version in enumerate(listed)
-                    if place not in refused and version not in echoed and self.own[version[0]] != name
-                ),
+                kept=tuple(version for version in listed if version not in besides and self.own[version[0]] != name),
                 onward=frozenset(received.channel.releasable_to),
                 consent=received.channel.onward == "originator_consent",
                 ceiling=received.channel.scope.tlp_ceiling,
                 digests=listed,
             )
         )
+
+    def _find_came(self, name: str, received: receive.Received) -> set[Version]:
+        """What came to a node from a giver under terms, by its own record."""
+        with self.nodes[name].store.read() as transaction:
+            rows = transaction.rows(
+                "SELECT o.id, o.version FROM arrival a JOIN object o ON o.pk = a.object WHERE giver = ? AND terms = ?",
+                (received.giver, received.terms),
+            )
+        return {(ObjectId(row[0]), str(row[1])) for row in rows}
 
     def _find_echoed(self, name: str, versions: tuple[Version, ...], giver: PartyId) -> set[Version]:
         """What of a page its recipient has itself released to who gives it."""
@@ -145,3 +166,8 @@ class Pulling(Nodes):
         self.cheaters.add(name)
         self.mislabelled.add(name)
         return None
+
+
+def _read_objects(data: bytes) -> list[bytes]:
+    """The objects of a page, as bytes."""
+    return [member.data for member in split_members(data, array="objects", limits=BUNDLE_LIMITS)[1]]

@@ -6,7 +6,7 @@ can be told to answer as a giver does that cheats (`tests.simulation.cheats`).
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import httpx
 
@@ -41,9 +41,9 @@ def name_kind(request: httpx.Request) -> str:
 
 @dataclass
 class Wire(httpx.AsyncBaseTransport):
-    """All calls of one pull. `touched` says that an answer of the page under way is not what the giver's node gave.
+    """All calls of one pull. `receipts` are numbers of those that were cheated with, `proof` whether the last one was.
 
-    Where the cheat `is_true`, it never is: the page is one that the giver's node gave.
+    What every page was that the giver's node gave, by its number, stands in the simulation.
     """
 
     simulation: Nodes
@@ -52,9 +52,10 @@ class Wire(httpx.AsyncBaseTransport):
     limit: int
     lose: bool = False
     cheat: Cheat | None = None
-    is_true: bool = False
     twin: bool = False
-    touched: bool = False
+    receipts: set[int] = field(default_factory=set)
+    proof: bool = False
+    collection: str = ""
 
     @property
     def node(self) -> Node:
@@ -62,21 +63,29 @@ class Wire(httpx.AsyncBaseTransport):
         return (self.simulation.twins if self.twin else self.simulation.nodes)[self.giver]
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        kind = name_kind(request)
-        if kind == "page":
-            self.touched = False
-        answer = self.answer(request)
+        kind, answer = name_kind(request), self.answer(request)
         if self.cheat is not None and kind != "acknowledgement":
-            # What the bytes say is compared: a cheat that comes to the same is none.
-            before = answer.status_code, answer.content, answer.headers.get("comity-receipt")
+            before = answer.status_code, answer.content
             answer = self.cheat(self, request, answer)
-            same = before == (answer.status_code, answer.content, answer.headers.get("comity-receipt"))
-            self.touched |= not (same or self.is_true)
+            self._note(request, cheated=before != (answer.status_code, answer.content))
         if self.lose:
             raise httpx.ReadTimeout("the answer was lost")
         answer.request = request
         # A body that was given as bytes is read as a stream, as one from a connection is.
         return httpx.Response(answer.status_code, headers=answer.headers, stream=httpx.ByteStream(answer.content))
+
+    def _note(self, request: httpx.Request, *, cheated: bool) -> None:
+        """What was cheated with last: a cheat that comes to the same is none, and a proof is of one channel."""
+        match name_kind(request):
+            case "receipt":
+                number = {int(request.url.path.rpartition("/")[2])}
+                self.receipts = self.receipts | number if cheated else self.receipts - number
+            case "consistency":
+                self.proof = cheated
+            case _ if self.collection != request.url.path:
+                self.collection, self.proof = request.url.path, False
+            case _:
+                pass
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         """What the giver's node answers."""
@@ -124,6 +133,8 @@ class Wire(httpx.AsyncBaseTransport):
                 by_twin=self.twin,
             )
         )
+        assert page.sequence is not None
+        self.simulation.pages.setdefault((self.giver, self.recipient, page.sequence), []).append(data)
         headers = {
             "content-type": _TAXII,
             "x-taxii-date-added-last": format_instant(page.items[-1].at),

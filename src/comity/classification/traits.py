@@ -82,7 +82,12 @@ _LOOKALIKES: Final = str.maketrans(
 
 _SHORT = 3
 _SHORTEST_FRAGMENT = 5
-_MISSING = 1
+_BEGINNINGS: Final = tuple(sorted(_STEMS))
+_FRAGMENTS: Final = frozenset(
+    part for stem in _STEMS for part in (stem, stem[1:], stem[:-1]) if len(part) >= _SHORTEST_FRAGMENT
+)
+"""Stems, and what is left of them without a letter at either end."""
+
 _MOST_PAIRED = 64
 
 
@@ -130,21 +135,16 @@ def _says_trait(folded: str) -> bool:
 
 def _spans(one: str, two: str) -> bool:
     """Whether two words after one another begin a trait together that neither is."""
-    return any(len(one) < len(stem) and (one + two).startswith(stem) for stem in _STEMS)
+    both = one + two
+    return both.startswith(_BEGINNINGS) and any(len(one) < len(stem) and both.startswith(stem) for stem in _STEMS)
 
 
 def _is_trait(token: str) -> bool:
-    if token in _OTHER:
-        return False
-    return token in _WORDS or any(token.startswith(stem) for stem in _STEMS)
+    return token not in _OTHER and (token in _WORDS or token.startswith(_BEGINNINGS))
 
 
 def _is_fragment(token: str) -> bool:
-    return (
-        len(token) >= _SHORTEST_FRAGMENT
-        and token not in _OTHER
-        and any(token in stem and len(stem) - len(token) <= _MISSING for stem in _STEMS)
-    )
+    return token in _FRAGMENTS and token not in _OTHER
 
 
 def _fold(text: str) -> frozenset[str]:

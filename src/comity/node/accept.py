@@ -30,9 +30,10 @@ from comity.agreement.terms import Terms
 from comity.canonical import sha256_digest
 from comity.errors import MalformedObject, NotFoundError
 from comity.ids import Digest, Instant, ObjectId, PartyId
-from comity.node.ingest import Intake, join_intakes, read_in_steps, take_part
+from comity.node.ingest import Intake, join_intakes, take_part
 from comity.node.node import Act, Node
 from comity.node.parts import Parts, ReadBundle
+from comity.node.reading import read_in_steps
 from comity.node.standing import Dossier, find_places
 from comity.node.steps import Steps, finish
 from comity.release.receiving import find_outside, find_restrictions

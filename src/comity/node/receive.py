@@ -13,9 +13,10 @@ from comity.ids import Digest, Instant, PartyId
 from comity.node.accept import note_unkept
 from comity.node.allowance import note_used
 from comity.node.delivery import RefusedPage, keep_shown
-from comity.node.ingest import Intake, join_intakes, read_in_steps, take_part
+from comity.node.ingest import Intake, join_intakes, take_part
 from comity.node.node import Act, Node
 from comity.node.parts import Parts, ReadBundle
+from comity.node.reading import read_in_steps
 from comity.node.standing import find_places
 from comity.node.steps import Steps, finish
 from comity.release.contents import Listing, list_whole

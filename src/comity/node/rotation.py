@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shell: this party's next manifest: other keys, a key called revoked, or only a later end.
+"""Shell: this party's next manifest: other keys, a key called revoked, TLS keys, or only a later end.
 
     rotate_keys(node, [Role.LOG], days=730, by=actor)  -> Rotated | Waiting | Refusal
 
@@ -41,7 +41,7 @@ from comity.signing import (
 )
 from comity.store import parties, people
 
-__all__ = ["LIFETIME_DAYS", "Rotated", "protect_keys", "renew_manifest", "revoke_key", "rotate_keys"]
+__all__ = ["LIFETIME_DAYS", "Rotated", "name_tls_keys", "protect_keys", "renew_manifest", "revoke_key", "rotate_keys"]
 
 LIFETIME_DAYS = 730
 """Two years: long enough to exchange a successor in person, short enough that a forgotten key dies."""
@@ -62,12 +62,16 @@ class Rotated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Plan:
-    """What the next manifest shall change; `since` is from when on the key of the one role is in other hands."""
+    """What the next manifest shall change; `since` is from when on the key of the one role is in other hands.
+
+    `tls` are the digests of the TLS keys that it names; None: those of the one before.
+    """
 
     kind: str
     roles: tuple[Role, ...]
     days: int
     since: Instant | None = None
+    tls: tuple[Digest, ...] | None = None
 
 
 def rotate_keys(
@@ -107,6 +111,20 @@ def revoke_key(
     if since > node.clock():
         raise MalformedRequest("a key is revoked from a time on that has come; give an earlier one", where="--since")
     return _succeed(node, _Plan(kind="revoke-key", roles=(role,), days=days, since=since), by=by)
+
+
+def name_tls_keys(
+    node: Node, keys: Collection[Digest], *, days: int = LIFETIME_DAYS, by: Actor | None
+) -> Rotated | Waiting | Refusal:
+    """The same keys in a next manifest, which names the TLS keys that this party's server may show; or none, for any.
+
+    Partners whose nodes know of it connect to no other from when they have it. Nothing here looks at the server.
+
+    Raises:
+        MalformedManifest: too many, or one twice.
+        ComityError: as `rotate_keys`.
+    """
+    return _succeed(node, _Plan(kind="tls", roles=(), days=days, tls=tuple(keys)), by=by)
 
 
 def protect_keys(node: Node, passphrase: bytes | None) -> None:
@@ -160,6 +178,7 @@ def _describe(plan: _Plan, current: Manifest) -> Matter:
         "roles": [role.value for role in plan.roles],
         "days": plan.days,
         "since": None if plan.since is None else format_instant(plan.since),
+        **({} if plan.tls is None else {"tls": list[Json](plan.tls)}),
     }
     return make_matter(plan.kind, agreement=None, facts=facts)
 
@@ -200,6 +219,7 @@ def _sign(node: Node, act: Act, plan: _Plan, current: Manifest, signers: Mapping
             role: _name_keys(role, current, old=old.get(role), new=signers.get(role)) for role in _list(plan, current)
         },
         revoked=(*current.revoked, *revoked),
+        tls=current.tls if plan.tls is None else plan.tls,
     )
     by = {signer.public_key: signer for signer in (node.signers[Role.MANIFEST], signers[Role.MANIFEST])}
     document = sign_document(MANIFEST_TYPE, payload, list(by.values()))

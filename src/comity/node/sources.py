@@ -26,10 +26,11 @@ from comity.intake.records import Unread
 from comity.node.allowance import note_used
 from comity.node.audiences import NO_AUDIENCES, Audiences
 from comity.node.follow import Followed, Progress
-from comity.node.ingest import Intake, join_intakes, read_in_steps, take_part
+from comity.node.ingest import Intake, join_intakes, take_part
 from comity.node.node import Act, Node
 from comity.node.parts import Parts, ReadBundle
 from comity.node.people import Actor, Approved, Waiting, approve
+from comity.node.reading import read_in_steps
 from comity.node.steps import finish
 from comity.release.disclosure import EntryType, format_source_content
 from comity.release.receiving import find_unfit, restrict_received

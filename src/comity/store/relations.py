@@ -84,6 +84,15 @@ RELATIONS: tuple[Relation, ...] = (
     _lacks("arrival", "terms", "text_on_record", "hash", name="t.object || ' under ' || t.terms"),
     _lacks("came_back", "object", "object", "pk", name="t.object || ' from ' || t.giver"),
     _lacks("came_back", "terms", "text_on_record", "hash", name="t.object || ' under ' || t.terms"),
+    _lacks("said", "object", "object", "pk"),
+    _lacks("assessment", "object", "object", "pk"),
+    Relation(
+        table="tag",
+        says="words are said of an object, and what is said of it without them is not kept",
+        finds="SELECT DISTINCT o.id || ' ' || o.version FROM tag AS t JOIN object AS o ON o.id = t.object"
+        f" AND o.pk IN {FIND_ONE.format('t.object')} WHERE t.ended_at IS NULL"
+        " AND NOT EXISTS (SELECT 1 FROM said WHERE said.object = o.pk)",
+    ),
     _lacks("from_file", "object", "object", "pk", name="t.object || ' of file ' || t.file"),
     _lacks("from_file", "file", "file", "number", name="t.object || ' of file ' || t.file"),
     _lacks("source", "record", "source_record", "hash", name="t.name"),

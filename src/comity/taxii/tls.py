@@ -26,11 +26,12 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
+from comity.canonical import sha256_digest
 from comity.config import TlsFiles
-from comity.errors import ConfigError
-from comity.ids import Instant, format_instant
+from comity.errors import ConfigError, MalformedRequest
+from comity.ids import Digest, Instant, format_instant
 
-__all__ = ["Door", "ExactTls", "Tls", "TlsCertificate", "load_certificate"]
+__all__ = ["Door", "ExactTls", "Tls", "TlsCertificate", "find_key_digest", "load_certificate", "read_key_digest"]
 
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """For TLS 1.2; those of 1.3 are all of this kind."""
@@ -85,6 +86,31 @@ def load_certificate(files: TlsFiles, *, now: Instant) -> TlsCertificate:
             " those between it and the authority, the second its private key"
         ) from error
     return TlsCertificate(context=context, expires_at=expires_at)
+
+
+def find_key_digest(certificate: bytes) -> Digest | None:
+    """The SHA-256 of the public key of a certificate in DER (SubjectPublicKeyInfo); None where it cannot be read."""
+    try:
+        return _digest_key(x509.load_der_x509_certificate(certificate))
+    except (ValueError, UnsupportedAlgorithm):
+        return None
+
+
+def read_key_digest(pem: bytes, *, where: str) -> Digest:
+    """The same of the first certificate in PEM.
+
+    Raises:
+        MalformedRequest: there is none.
+    """
+    try:
+        return _digest_key(x509.load_pem_x509_certificates(pem)[0])
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise MalformedRequest(f"{where}: no certificate in PEM can be read there ({error})", where=where) from error
+
+
+def _digest_key(certificate: x509.Certificate) -> Digest:
+    encoding, form = serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    return sha256_digest(certificate.public_key().public_bytes(encoding, form))
 
 
 class Tls:

@@ -9,7 +9,8 @@ Who cannot see the collection gets the answer of any path that names nothing, wh
 where its rights end: the collections resource tells it the same (`can_read`, `can_write`). Not here: what is kept and
 what a writer may learn of it (`node.accept`), and what is taken back (`node.retraction`).
 
-What a DELETE finds takes time to stop, so its answer comes at the end of a quarter of a second, in which nearly all are done.
+What a DELETE finds takes time to stop, so its answer comes at the end of a quarter of a second, in which nearly all are
+done.
 """
 
 import asyncio

@@ -66,6 +66,13 @@ def test_conditions_that_do_not(when: str) -> None:
     assert not meets(when, INDICATOR)
 
 
+def test_the_file_that_it_came_from_counts_by_its_name() -> None:
+    facts = read_facts(INDICATOR, files=["Harbour.CSV"])
+    assert find_said_by(make('files = ["harbour.csv"]'), facts, names={})
+    assert not find_said_by(make('files = ["other.csv"]'), facts, names={})
+    assert not meets('files = ["harbour.csv"]', INDICATOR)
+
+
 @pytest.mark.parametrize("value", [{}, {"type": "report", "name": 7, "labels": "x", "pattern": [], "aliases": [3]}])
 def test_any_object_can_be_held_against_them(value: dict[str, Json]) -> None:
     assert not meets('name_words = ["harbour"]', value)

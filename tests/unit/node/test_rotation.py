@@ -26,7 +26,7 @@ from comity.errors import (
     VerificationError,
 )
 from comity.exchange import endorse_message, make_access, parse_message
-from comity.ids import AgreementId, Instant, PartyId
+from comity.ids import AgreementId, Digest, Instant, PartyId
 from comity.keys import create_keys
 from comity.lineage import make_lineage, parse_lineage
 from comity.node import correspond, founding
@@ -36,7 +36,7 @@ from comity.node.node import Node
 from comity.node.outbox import list_due
 from comity.node.parties import add_party, authenticate, create_credential, export_manifest, find_party
 from comity.node.people import Actor, Waiting
-from comity.node.rotation import Rotated, renew_manifest, revoke_key, rotate_keys
+from comity.node.rotation import Rotated, name_tls_keys, renew_manifest, revoke_key, rotate_keys
 from comity.node.standing import read_dossier
 from comity.release.disclosure import EntryType, parse_leaf
 from comity.signing import (
@@ -745,3 +745,19 @@ def test_a_node_of_before_there_were_witnesses_gets_its_key_with_a_rotation(olde
     assert pinned(older, "borealia", "aurelia").digest == done.manifest.digest
     older.nodes["aurelia"].close()
     assert set(older.open("aurelia").signers) == set(Role)
+
+
+def test_tls_keys_stay_named_whatever_else_is_rotated_renewed_or_revoked(agreed: World) -> None:
+    keys = (Digest("0a" * 32), Digest("0b" * 32))
+    node = agreed.nodes["aurelia"]
+    both(agreed, "aurelia", lambda by: name_tls_keys(node, keys, by=by))
+    agreed.deliver()
+    both(agreed, "aurelia", lambda by: renew_manifest(node, by=by))
+    rotate(agreed, "aurelia")
+    revoke_key(node, Role.LOG, since=node.clock(), by=agreed.actor("aurelia"))
+    agreed.deliver()
+    for name in ("aurelia", "borealia"):
+        assert find_party(agreed.nodes[name], PartyId("aurelia")).manifest.tls == keys
+    both(agreed, "aurelia", lambda by: name_tls_keys(node, (), by=by))
+    agreed.deliver()
+    assert find_party(agreed.nodes["borealia"], PartyId("aurelia")).manifest.tls == ()

@@ -105,8 +105,8 @@ LETTER = (
 
 RECEIPT = (
     "INSERT INTO receipt (giver, sequence, terms, at, received_at, arrived, data, origin, place, tree)"
-    " SELECT 'borealia', 1, 'x', 1, 1, 1, CAST(json_object('proof', 'c2sp.org/tlog-proof@v1' || char(10) || 'index 4' || char(10)"
-    " || char(10) || 'comity/b/01' || char(10) || '9' || char(10)) AS BLOB), '{}', {}, {}"
+    " SELECT 'borealia', 1, 'x', 1, 1, 1, CAST(json_object('proof', 'c2sp.org/tlog-proof@v1' || char(10)"
+    " || 'index 4' || char(10) || char(10) || 'comity/b/01' || char(10) || '9' || char(10)) AS BLOB), '{}', {}, {}"
 )
 """One that is kept under another place than its proof has."""
 SEEN = (
@@ -123,6 +123,8 @@ BREAKS = [
     ("INSERT INTO arrival SELECT pk, 'x', 'borealia', 1, 1, NULL FROM object LIMIT 1", Check.RELATIONS, "under x"),
     ("INSERT INTO came_back VALUES (99, 'x', 'borealia', 1)", Check.RELATIONS, "came_back 99"),
     ("INSERT INTO came_back SELECT pk, 'x', 'borealia', 1 FROM object LIMIT 1", Check.RELATIONS, "under x"),
+    ("INSERT INTO from_file VALUES (99, 1, 'row 2', 1)", Check.RELATIONS, "99 of file"),
+    ("INSERT INTO from_file SELECT pk, 99, 'row 2', 1 FROM object LIMIT 1", Check.RELATIONS, "of file 99"),
     ("UPDATE release SET object = 99 WHERE object = (SELECT MAX(object) FROM release)", Check.RELATIONS, "object 99"),
     ("DELETE FROM feed", Check.RELATIONS, "its feed is not in feed"),
     ("UPDATE feed SET last_at = 1", Check.RELATIONS, "later than its last release"),

@@ -124,6 +124,21 @@ def renew(session: Session, days: int) -> int:
     return session.run_as("party.renew", {"days": days}, describe_rotated)
 
 
+@party.command("tls", cls=PersonCommand, example="comity --node aurelia --as anna.badge party tls /etc/comity/tls.pem")
+@click.argument("certificates", metavar="[FILE]...", nargs=-1)
+@click.option("--any", "any_key", is_flag=True, help="Name none: partners take any that an authority vouches for.")
+@_DAYS
+@click.pass_obj
+def tls(session: Session, certificates: tuple[str, ...], days: int, *, any_key: bool) -> int:
+    """Name the TLS keys of this party's server in the next manifest; partners connect to no other.
+
+    FILE holds a certificate in PEM; its key is named, and may get another certificate later. Where the key is to be
+    replaced, name both, the old one and the new one, before that, and the new one alone after it.
+    """
+    files = list[Json](read_input(file).decode("utf-8", "replace") for file in certificates)
+    return session.run_as("party.tls", {"certificates": files, "any": any_key, "days": days}, describe_rotated)
+
+
 @party.command(
     "revoke-key",
     cls=PersonCommand,

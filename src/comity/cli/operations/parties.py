@@ -109,6 +109,7 @@ def describe_manifest(manifest: Manifest) -> dict[str, Json]:
         "digest": manifest.digest,
         "version": manifest.version,
         "expires_at": format_instant(manifest.expires_at),
+        "tls": list[Json](manifest.tls),
     }
 
 

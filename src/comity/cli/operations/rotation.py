@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shell: operations on this party's own keys: other ones, a later end, a key called revoked."""
+"""Shell: operations on this party's own keys: other ones, a later end, a key called revoked, TLS keys."""
 
 from comity.agreement.recognition import Refusal
 from comity.cli.operations.parties import describe_manifest
@@ -16,7 +16,7 @@ from comity.node.people import Actor, Waiting
 from comity.node.rotation import Rotated
 from comity.signing import Role
 
-__all__ = ["describe_uncosigned", "describe_untold", "renew", "revoke_key", "rotate"]
+__all__ = ["describe_uncosigned", "describe_untold", "name_tls_keys", "renew", "revoke_key", "rotate"]
 
 _MAX_DAYS = 3_650
 
@@ -32,6 +32,18 @@ def renew(node: Node, arguments: Arguments) -> Outcome:
     """The next manifest, with the same keys and a later end."""
     days, by = arguments.number("days", most=_MAX_DAYS), _read_actor(node, arguments)
     return _conclude(rotation.renew_manifest(node, days=days, by=by))
+
+
+def name_tls_keys(node: Node, arguments: Arguments) -> Outcome:
+    """The next manifest, with the same keys, and the TLS keys that this party's server may show."""
+    from comity.taxii.tls import read_key_digest  # slow to load, and needed here alone
+
+    files = arguments.texts("certificates")
+    if bool(files) == arguments.flag("any"):
+        raise MalformedRequest("name the certificates of this party's server, or say --any", where="FILE")
+    keys = [read_key_digest(text.encode(), where=f"certificate {place}") for place, text in enumerate(files, start=1)]
+    days, by = arguments.number("days", most=_MAX_DAYS), _read_actor(node, arguments)
+    return _conclude(rotation.name_tls_keys(node, keys, days=days, by=by))
 
 
 def revoke_key(node: Node, arguments: Arguments) -> Outcome:

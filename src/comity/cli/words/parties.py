@@ -95,6 +95,7 @@ def describe_rotated(result: dict[str, Any]) -> str:
         f"version {result['version']} of the manifest of {result['party']} is in force"
         + (f", with other keys for {roles}" if roles else ", with the same keys"),
         *fields([("digest", result["digest"]), ("expires", shorten_time(result["expires_at"]))], indent="  "),
+        *[f"  its server shows the TLS key {key}" for key in result["tls"]],
         *describe_approvals(result["approvals"]),
     ]
     waiting = {item["party"]: item["problem"] for item in result["waiting"]}
