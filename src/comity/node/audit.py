@@ -43,6 +43,8 @@ __all__ = ["AgreementAudit", "Audit", "Finding", "audit_folder"]
 
 _CHUNK = 500
 _MOST_FINDINGS = 1_000
+_SKEW = 60_000_000
+_AHEAD = "it is dated later than the clock of this audit: one of the two was wrong, and what is due by date follows it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +133,7 @@ def audit_folder(
         CorruptionError: the file is not even a database.
     """
     verified = verify_folder(folder, digest=digest)
-    party = load_settings(folder).party
+    party, clock = load_settings(folder).party, now
     findings, tally, skipped = _Findings(), Tally(since=since, until=until), Counter[str]()
     with closing(SqliteStore.inspect(folder / "store.db")) as store, store.read() as transaction:
         beside = Beside(transaction, load_settings(folder))
@@ -157,6 +159,7 @@ def audit_folder(
             tally.note(read.leaf)
             if judged is not None:
                 decided += judged.disclosure is not None
+                skipped[_AHEAD] += read.leaf.at > clock + _SKEW
                 _note(judged, findings, tally, skipped)
             if not entry.position % _CHUNK:
                 tell(entry.position, verified.size)
@@ -175,7 +178,7 @@ def audit_folder(
         until=until,
         log=verified,
         decided=decided,
-        open=dict(skipped.most_common()),
+        open={why: count for why, count in skipped.most_common() if count},
         found=findings.count,
         findings=tuple(findings.kept),
         agreements=tuple(item for item in told if item is not None),

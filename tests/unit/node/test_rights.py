@@ -12,6 +12,7 @@ from comity.agreement.people import Approval, Role
 from comity.exchange import make_message, parse_message
 from comity.ids import Digest, Instant, PartyId, PersonId
 from comity.node import classify, people, purge, readers, recording, standing
+from comity.node.audit import audit_folder
 from comity.node.parties import create_credential, revoke_credential
 from comity.release.disclosure import EntryType
 from comity.release.purge import Range, format_log_purge
@@ -243,3 +244,16 @@ def test_words_that_no_people_said_are_found(world: World, statement: str, said:
     assert problems(world) == []
     edit(world, statement)
     assert any(said in problem for problem in problems(world)), problems(world)
+
+
+def test_what_is_dated_ahead_is_told(world: World) -> None:
+    """By a clock that is years ahead, what is deleted by date goes at once: the log says when, and no more."""
+    world.sign_all(world.terms())
+    world.add("aurelia", make_object("a"))
+    before = world.now
+    world.tick(DAY)
+    world.poll("borealia")
+    found = audit_folder(world.nodes["aurelia"].folder, now=before)
+    assert (found.found, len(found.open)) == (0, 1)
+    assert "dated later than the clock of this audit" in next(iter(found.open))
+    assert audit_folder(world.nodes["aurelia"].folder, now=world.now).open == {}
