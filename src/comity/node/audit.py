@@ -37,7 +37,7 @@ from comity.replayed import Judged, ReplayedEntry
 from comity.report import Given, Tally
 from comity.store import SqliteStore, Transaction, agreements, arrivals, log, logs
 from comity.store.arrivals import Taken
-from comity.tlog.origin import name_origin
+from comity.tlog.origin import find_token
 
 __all__ = ["AgreementAudit", "Audit", "Finding", "audit_folder"]
 
@@ -139,12 +139,7 @@ def audit_folder(
         beside = Beside(transaction, load_settings(folder))
         records = StoredRecords(transaction, folder, party, beside)
         replay = Replay(party, records, key=read_node_key(transaction))
-        # By what the entries that opened them say, and not by the table.
-        opened = {each.origin: each.agreement for each in verified.logs}
-        of = {
-            each.number: opened.get(name_origin(party, each.token), each.agreement)
-            for each in logs.list_logs(transaction)
-        }
+        of = _name_logs(transaction, verified, findings)
         logged: dict[AgreementId, list[LoggedEvent]] = {}
         decided = 0
         for entry, read in _read_entries(transaction):
@@ -189,6 +184,23 @@ def audit_folder(
         unverified=beside.unverified,
         kinds=tally.kinds(),
     )
+
+
+def _name_logs(transaction: Transaction, verified: VerifiedLog, findings: _Findings) -> dict[int, AgreementId]:
+    """The agreement of each log by its number, as the entry that opened it says; where the table differs is found.
+
+    A log that was opened since the others were verified is of the next audit.
+    """
+    opened = {find_token(each.origin): each for each in verified.logs}
+    found = dict[int, AgreementId]()
+    for each in logs.list_logs(transaction):
+        said = opened.get(each.token)
+        if said is None:
+            continue
+        found[each.number] = said.agreement
+        if (said.agreement, said.recipient) != (each.agreement, each.recipient):
+            findings.add(f"the log {said.origin} is kept as another one than the entry says that opened it")
+    return found
 
 
 def _hold_against_log(judged: Judged | None, agreement: AgreementId | None) -> Judged | None:
