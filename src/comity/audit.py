@@ -407,8 +407,11 @@ def _verify_entry(entry: LoggedEntry, found: bytes, tally: _Tally, tree: _Tree) 
 
 
 def _read_manifest(content: bytes) -> str:
-    """The digest of the manifest that the content of a key-rotation entry names."""
-    said = parse_signed_json(content)
+    """The digest of the manifest that the content of a key-rotation entry names; empty where it names none."""
+    try:
+        said = parse_signed_json(content)
+    except MalformedJson:
+        return ""
     named = said.get("manifest") if isinstance(said, dict) else None
     return named if isinstance(named, str) else ""
 

@@ -28,7 +28,7 @@ from comity.agreement.channels import Channel
 from comity.agreement.lifecycle import Standing, compute_standing, find_constancy
 from comity.agreement.recognition import Recognised, Refusal, judge
 from comity.agreement.terms import LegalBasis, Terms
-from comity.canonical import parse_signed_json, sha256_digest
+from comity.canonical import Json, parse_signed_json, sha256_digest
 from comity.errors import DigestMismatch, MalformedError
 from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId
 from comity.release.contents import Disclosure, parse_disclosure, parse_listing
@@ -155,7 +155,7 @@ class Replay:
             return ("the event that comes next on record of this agreement cannot be read",)
         if entry.content is None:
             return ()
-        said = parse_signed_json(entry.content)
+        said = _try_json(entry.content)
         if not isinstance(said, dict) or said.get("event") != event.digest:
             return (f"the event that comes next on record of this agreement is {event.digest}, another one",)
         return ()
@@ -429,6 +429,13 @@ class _Page:
             return held.digest, tuple(sorted(decision.properties))  # ids alone left: these would be removed
         left = redact(self._records.read_body(item.id, item.version), decision.properties, only=decision.only)
         return sha256_digest(left.data), left.removed
+
+
+def _try_json(content: bytes) -> Json:
+    try:
+        return parse_signed_json(content)
+    except MalformedError:
+        return None
 
 
 # The same page stands behind many disclosures.

@@ -37,12 +37,14 @@ from comity.replayed import Judged, ReplayedEntry
 from comity.report import Given, Tally
 from comity.store import SqliteStore, Transaction, agreements, arrivals, log, logs
 from comity.store.arrivals import Taken
-from comity.tlog.origin import name_origin
+from comity.tlog.origin import find_token
 
 __all__ = ["AgreementAudit", "Audit", "Finding", "audit_folder"]
 
 _CHUNK = 500
 _MOST_FINDINGS = 1_000
+_SKEW = 60_000_000
+_AHEAD = "it is dated later than the clock of this audit: one of the two was wrong, and what is due by date follows it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,18 +133,13 @@ def audit_folder(
         CorruptionError: the file is not even a database.
     """
     verified = verify_folder(folder, digest=digest)
-    party = load_settings(folder).party
+    party, clock = load_settings(folder).party, now
     findings, tally, skipped = _Findings(), Tally(since=since, until=until), Counter[str]()
     with closing(SqliteStore.inspect(folder / "store.db")) as store, store.read() as transaction:
         beside = Beside(transaction, load_settings(folder))
         records = StoredRecords(transaction, folder, party, beside)
         replay = Replay(party, records, key=read_node_key(transaction))
-        # By what the entries that opened them say, and not by the table.
-        opened = {each.origin: each.agreement for each in verified.logs}
-        of = {
-            each.number: opened.get(name_origin(party, each.token), each.agreement)
-            for each in logs.list_logs(transaction)
-        }
+        of = _name_logs(transaction, verified, findings)
         logged: dict[AgreementId, list[LoggedEvent]] = {}
         decided = 0
         for entry, read in _read_entries(transaction):
@@ -157,6 +154,7 @@ def audit_folder(
             tally.note(read.leaf)
             if judged is not None:
                 decided += judged.disclosure is not None
+                skipped[_AHEAD] += read.leaf.at > clock + _SKEW
                 _note(judged, findings, tally, skipped)
             if not entry.position % _CHUNK:
                 tell(entry.position, verified.size)
@@ -175,7 +173,7 @@ def audit_folder(
         until=until,
         log=verified,
         decided=decided,
-        open=dict(skipped.most_common()),
+        open={why: count for why, count in skipped.most_common() if count},
         found=findings.count,
         findings=tuple(findings.kept),
         agreements=tuple(item for item in told if item is not None),
@@ -186,6 +184,23 @@ def audit_folder(
         unverified=beside.unverified,
         kinds=tally.kinds(),
     )
+
+
+def _name_logs(transaction: Transaction, verified: VerifiedLog, findings: _Findings) -> dict[int, AgreementId]:
+    """The agreement of each log by its number, as the entry that opened it says; where the table differs is found.
+
+    A log that was opened since the others were verified is of the next audit.
+    """
+    opened = {find_token(each.origin): each for each in verified.logs}
+    found = dict[int, AgreementId]()
+    for each in logs.list_logs(transaction):
+        said = opened.get(each.token)
+        if said is None:
+            continue
+        found[each.number] = said.agreement
+        if (said.agreement, said.recipient) != (each.agreement, each.recipient):
+            findings.add(f"the log {said.origin} is kept as another one than the entry says that opened it")
+    return found
 
 
 def _hold_against_log(judged: Judged | None, agreement: AgreementId | None) -> Judged | None:

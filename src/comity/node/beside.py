@@ -10,6 +10,7 @@ deletions                         `node.purgeaudit`
 from collections.abc import Iterator
 
 from comity.config import Settings
+from comity.errors import MalformedError
 from comity.ids import Instant, format_instant
 from comity.node.accessaudit import AccessAudit
 from comity.node.ackaudit import AckAudit
@@ -69,8 +70,11 @@ class Beside:
             yield entry.position, f"it was recorded at {format_instant(entry.leaf.at)}, and one before it at {last}"
         self._last = max(self._last, entry.leaf.at)
         for judge in self._judges.get(entry.leaf.type, ()):
-            for problem in judge(entry):
-                yield entry.position, problem
+            try:
+                for problem in judge(entry):
+                    yield entry.position, problem
+            except MalformedError as error:
+                yield entry.position, f"its content cannot be read: {error.detail}"
 
     def finish(self) -> Iterator[tuple[int | None, str]]:
         """What is wrong with what no entry has named, each behind the position of an entry, if one is concerned."""

@@ -8,6 +8,7 @@ the first is the party's own only somebody can say who knows it: the audit lists
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from comity.canonical import parse_signed_json
@@ -132,8 +133,10 @@ class KeyAudit:
 
 def _read_named(content: bytes | None) -> Digest | None:
     """The manifest that the content of an entry brings."""
-    match None if content is None else parse_signed_json(content):
-        case {"format": str(written), "manifest": str(named)} if written in _FORMATS:
-            return Digest(named)
-        case _:
-            return None
+    with suppress(MalformedError):
+        match None if content is None else parse_signed_json(content):
+            case {"format": str(written), "manifest": str(named)} if written in _FORMATS:
+                return Digest(named)
+            case _:
+                pass
+    return None

@@ -12,7 +12,7 @@ reason is said by an entry that comes after that disclosure.
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from comity.canonical import parse_signed_json
+from comity.canonical import Json, parse_signed_json
 from comity.errors import MalformedError
 from comity.ids import Digest, Instant, ObjectId, parse_instant
 from comity.release.disclosure import EntryType, parse_leaf
@@ -22,7 +22,7 @@ from comity.store.deletions import Tombstone
 
 __all__ = ["PurgeAudit"]
 
-_FORMAT = "comity-purge/1"
+_OTHERS = frozenset({"comity-log-purge/1", "comity-received-purge/1"})
 
 _Version = tuple[str, Instant | str]
 """An id with the time that its version says; with its text, where that says none."""
@@ -65,7 +65,7 @@ class PurgeAudit:
             if content is None:
                 self._lost.setdefault((leaf.at, leaf.terms), []).append(position)
                 continue
-            match parse_signed_json(content):
+            match _read(content):
                 case {
                     "format": "comity-purge/1",
                     "id": str(name),
@@ -81,7 +81,7 @@ class PurgeAudit:
                     digests = frozenset[Digest]() if known is None else known.digests
                     says = digest, originator, leaf.terms, clause, reason, by
                     self._purges[key] = _Purge(position, leaf.at, says, digests | {Digest(digest)})
-                case {"format": str(written)} if written != _FORMAT:
+                case {"format": str(written)} if written in _OTHERS:
                     continue  # of entries, or of receipts: `audit` and `node.purge_received`
                 case _:
                     yield position, "the content of this purge is not of a format that this version knows"
@@ -115,6 +115,13 @@ class PurgeAudit:
 
 def _describe(stone: Tombstone) -> tuple[object, ...]:
     return stone.digest, stone.originator, stone.terms, stone.clause, stone.reason, stone.by
+
+
+def _read(content: bytes) -> Json:
+    try:
+        return parse_signed_json(content)
+    except MalformedError:
+        return None
 
 
 def _tell(name: str, version: str) -> _Version:

@@ -13,17 +13,20 @@ from comity.agreement.events import EventKind
 from comity.agreement.people import Role as PersonRole
 from comity.canonical import sha256_digest
 from comity.config import WitnessedLogs
-from comity.ids import AgreementId, Digest, PartyId
+from comity.ids import AgreementId, Digest, Instant, PartyId
 from comity.node import acknowledge, cosigning, retention, standing
 from comity.node import witness as witnessing
 from comity.node.audit import Audit, audit_folder
+from comity.node.gate import list_open_collections
 from comity.node.heads import sign_head
 from comity.node.node import Node
 from comity.node.parties import read_node_key
+from comity.node.poll import PollRequest, poll
+from comity.node.poll import Selection as PollSelection
 from comity.node.purge import Selection, purge_by_order
 from comity.node.rotation import renew_manifest
 from comity.release.acknowledgement import Acknowledgement, sign_acknowledgement
-from comity.release.disclosure import EntryType, commit_content, format_leaf, format_listing, parse_leaf
+from comity.release.disclosure import Answer, EntryType, commit_content, format_leaf, format_listing, parse_leaf
 from comity.release.grounds import tag_grounds
 from comity.signing import Role
 from comity.stix.labels import format_label
@@ -508,3 +511,21 @@ def test_a_partners_manifest_that_no_entry_brought_is_found(world: World) -> Non
     assert "the manifest of borealia that is in use is not the one that the log brought last" in problems(world)
     edit(world, "DELETE FROM manifest WHERE party = 'borealia' AND version = 2")
     assert any("which is not kept" in problem for problem in problems(world))
+
+
+def test_a_log_that_is_kept_as_that_of_another_agreement_is_found(world: World) -> None:
+    """Whoever looks into the table alone would take what was given under the one for given under the other."""
+    world.sign_all(world.terms(title="First"))
+    second = world.sign_all(world.terms(title="Second", subjects=("national:elsewhere",)))
+    world.add("aurelia", make_object("a"))
+    node = world.nodes["aurelia"]
+    (first,) = [item for item in list_open_collections(node, BOREALIA) if item.dossier.id != second]
+    poll(
+        node,
+        PollRequest(
+            recipient=BOREALIA, collection=first.id, answer=Answer.OBJECTS, selection=PollSelection(after=Instant(0))
+        ),
+    )
+    assert problems(world) == []
+    edit(world, f"UPDATE relationship_log SET agreement = '{second}' WHERE agreement <> '{second}'")
+    assert any("is kept as another one than the entry says that opened it" in problem for problem in problems(world))

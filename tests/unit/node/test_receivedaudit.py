@@ -212,6 +212,17 @@ def test_what_was_the_own_before_it_came_back_is_no_finding(world: World) -> Non
     assert problems(world, B) == []
 
 
+def test_what_was_here_before_a_receipt_of_it_can_be_the_own(world: World) -> None:
+    """No row says that it came: what a page holds that is outside of its terms is not taken in, and has a receipt."""
+    world.add(B, make_object("x"))
+    world.add(A, make_object("x"), make_object("y"))
+    pull(world)
+    edit(world, f"DELETE FROM arrival WHERE object = (SELECT pk FROM object WHERE id = '{X}')", name=B)
+    assert problems(world, B) == []
+    edit(world, f"UPDATE object SET added_at = added_at + 3600000000 WHERE id = '{X}'", name=B)
+    assert any("is held as the own" in problem for problem in problems(world, B))
+
+
 def test_a_receipt_that_was_altered_is_found(world: World) -> None:
     world.add(A, make_object("x"), make_object("y"))
     pull(world)

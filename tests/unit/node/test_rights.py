@@ -9,15 +9,17 @@ import pytest
 
 from comity.agreement.events import Event, EventKind
 from comity.agreement.people import Approval, Role
+from comity.errors import LogMismatch
 from comity.exchange import make_message, parse_message
 from comity.ids import Digest, Instant, PartyId, PersonId
 from comity.node import classify, people, purge, readers, recording, standing
+from comity.node.audit import audit_folder
 from comity.node.parties import create_credential, revoke_credential
-from comity.release.disclosure import EntryType
+from comity.release.disclosure import OF_NO_TERMS, EntryType
 from comity.release.purge import Range, format_log_purge
 from comity.signing import Role as KeyRole
 from comity.store import log, purges
-from tests.unit.node.test_beside import edit, problems
+from tests.unit.node.test_beside import edit, examine, problems
 from tests.worlds import World, make_object, object_id
 
 BOREALIA = PartyId("borealia")
@@ -243,3 +245,36 @@ def test_words_that_no_people_said_are_found(world: World, statement: str, said:
     assert problems(world) == []
     edit(world, statement)
     assert any(said in problem for problem in problems(world)), problems(world)
+
+
+def test_what_is_dated_ahead_is_told(world: World) -> None:
+    """By a clock that is years ahead, what is deleted by date goes at once: the log says when, and no more."""
+    world.sign_all(world.terms())
+    world.add("aurelia", make_object("a"))
+    before = world.now
+    world.tick(DAY)
+    world.poll("borealia")
+    found = audit_folder(world.nodes["aurelia"].folder, now=before)
+    assert (found.found, len(found.open)) == (0, 1)
+    assert "dated later than the clock of this audit" in next(iter(found.open))
+    assert audit_folder(world.nodes["aurelia"].folder, now=world.now).open == {}
+
+
+@pytest.mark.parametrize("kind", sorted(set(EntryType) - {EntryType.DISCLOSURE}))
+@pytest.mark.parametrize("content", [b"\xff", b"[]", b'{"format":"x"}'])
+def test_an_entry_that_says_nothing_legible_is_a_finding_and_no_end(
+    world: World, kind: EntryType, content: bytes
+) -> None:
+    """Nothing that an operator writes keeps an audit from naming what is wrong, down to the entry."""
+    agreement = world.sign_all(world.terms())
+    node = world.nodes["aurelia"]
+    with node.act() as act:
+        terms = standing.find_agreement(node, act.transaction, agreement).versions[-1].hash
+        of = None if kind in OF_NO_TERMS else terms
+        position = act.position
+        act.record(kind, content, terms=of, recipient=None, count=1)
+    try:
+        named: list[object] = [finding.entry for finding in examine(world).findings]
+    except LogMismatch as error:  # what the trees are read by
+        named = [error.facts["entry"]]
+    assert position in named
