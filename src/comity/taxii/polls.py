@@ -22,6 +22,9 @@ _MOST_TOGETHER = 128
 _MOST_SECONDS = 0.05
 """Bounds on how long one transaction takes, and the others wait for it: after the poll that is over it, it ends."""
 
+_MOST_PREPARED = 32
+"""Of those that wait for this process's turn, for whom pages are filled meanwhile, whatever time that takes."""
+
 _HEAD_SECONDS = 0.05
 """How far the head of the log that is kept outside the store may stay behind the polls. Other acts keep it at once."""
 
@@ -69,7 +72,7 @@ class Polls:
             self._take_now()
             return
         with suppress(ComityError):  # whatever it is, it is found again where it is told
-            prepare_together(self._node, [waiting.request for waiting in self._waiting[:_MOST_TOGETHER]])
+            prepare_together(self._node, [waiting.request for waiting in self._waiting[:_MOST_PREPARED]])
         self._take_or_wait()
 
     def _take_or_wait(self) -> None:
