@@ -5,8 +5,8 @@ RECALLED    once a recall by whoever gave it has come, or one's own has returned
             and nobody else's letter stops anything
 CONSENTED   to whom each way a version came lets it go: a list, or a grant for it and for that party, good at that time
 GRANTED     nobody grants what is not its own, and what its own giver has not let go to that party
-SHOWN       what was recalled and is not acknowledged stands among the work of people, until it is; in the end so does what
-            was asked and nobody has answered, while its agreement is not over
+SHOWN       what was recalled and is not acknowledged stands among the work of people, until it is; in the end so does
+            what was asked and nobody has answered, while its agreement is not over
 TOLD        in the end everybody who was given what is recalled has been told, and has acknowledged
 BOTH        in the end each letter is on record at both sides
 """
