@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from comity.canonical import Json
 from comity.ids import Instant, ObjectId, PartyId, format_instant, parse_instant
-from comity.stix.labels import CLASSIFICATION_EXTENSION, UNRESOLVED, UNSPECIFIED, Label, Tags
+from comity.stix.labels import CLASSIFICATION_EXTENSION, LAPSED, QUESTIONED, UNRESOLVED, UNSPECIFIED, Label, Tags
 from comity.stix.markings import STATEMENT, TLP_IDS, TLP_ORDER, GranularMarking
 from comity.vocabulary import HANDLING, KINDS, PERSON_CLASSES, SPECIAL_CATEGORIES
 
@@ -113,7 +113,7 @@ def granular_markings() -> st.SearchStrategy[tuple[GranularMarking, ...]]:
 
 def labels() -> st.SearchStrategy[Label]:
     """Labels of one object and of several joined, with every word that a field may hold."""
-    words = st.sampled_from((STATEMENT, UNRESOLVED))
+    words = st.sampled_from((LAPSED, QUESTIONED, STATEMENT, UNRESOLVED))
     return st.builds(
         Label,
         types=_some(frozenset(STIX_TYPES), least=1),

@@ -35,6 +35,7 @@ __all__ = [
     "read_certain",
     "read_texts",
     "slice_certain",
+    "write_compact",
 ]
 
 MOST_COUNTED: Final = 10_000
@@ -160,6 +161,17 @@ def _make_counter(most: int) -> Decoder[Struct]:
     """
     fields = [(f"at_{place}", Raw, _NONE) for place in range(most)]
     return Decoder(defstruct("_Counted", fields, array_like=True, forbid_unknown_fields=True))
+
+
+def write_compact(value: object) -> bytes | None:
+    """The JSON of a value that was read of JSON, members in their order: what differs is written differently.
+
+    None where it holds a lone surrogate, or an integer that is too long to be written.
+    """
+    try:
+        return _ENCODER.encode(value)
+    except (*_LEFT, OverflowError):
+        return None
 
 
 class NotCutError(Exception):

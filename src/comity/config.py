@@ -81,11 +81,17 @@ _COSIGNATURE_DAYS, _LEAST_COSIGNATURE_DAYS = 30, 8
 _MIN_WRITE_BYTES = 10 * 1024 * 1024
 """One envelope of the greatest length that TAXII clients are told they may send must fit into a day."""
 _ADDRESS = re.compile(r"(?:\[([0-9a-fA-F:]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})", re.ASCII)
-_FOLLOW = {"interval_seconds": (1, 86_400), "wait_seconds": (0, 600), "at_once": (1, 64)}
 _MAX_PORT = 65_535
 _MAX_WITNESSES = 32
 _MIN_PASSPHRASE, _MAX_PASSPHRASE = 12, 1_024
 _MAX_LIMIT = 2**53 - 1
+_FOLLOW = {
+    "interval_seconds": (1, 86_400),
+    "wait_seconds": (0, 600),
+    "at_once": (1, 64),
+    "bytes_per_day": (1, _MAX_LIMIT),
+    "objects_per_day": (1, _MAX_LIMIT),
+}
 _MIN_HELD_BYTES = 40 * 1024 * 1024
 
 
@@ -144,16 +150,19 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Follow:
-    """How `comity serve` follows partners and sources by itself, if it is `on`.
+    """How `comity serve` follows partners and sources by itself, if it is `on`, and how much they may bring in.
 
     `wait_seconds` is how long a question may wait at the node of a partner that knows how to wait (0: it is not asked
     to); others are asked every `interval_seconds`. `at_once` is how many long answers are read and taken in at a time.
+    `bytes_per_day` and `objects_per_day` are what one partner or source may bring in that is new, on one day (UTC).
     """
 
     on: bool = True
     interval_seconds: int = 60
     wait_seconds: int = 30
     at_once: int = 4
+    bytes_per_day: int = 8 * 1024 * 1024 * 1024
+    objects_per_day: int = 2_000_000
 
 
 class WitnessedLogs(StrEnum):

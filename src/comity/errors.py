@@ -35,6 +35,7 @@ each hold the one table that translates.
     ├─ NotFoundError             no such thing *for this party*
     ├─ UnavailableError          try later
     │  ├─ PeerUnreachable        a partner's node did not answer
+    │  ├─ QuotaReached           a giver has brought in today as much as it may
     │  ├─ RateLimited            a party asks for more than it may at once
     │  ├─ StoreBusy              another process owns the store
     │  ├─ StoreFull              the disk has no room; nothing was changed
@@ -75,6 +76,7 @@ __all__ = [
     "NotInstalled",
     "PeerUnreachable",
     "ProofMismatch",
+    "QuotaReached",
     "RateLimited",
     "ReceiptRefused",
     "RolledBack",
@@ -276,6 +278,12 @@ class PeerUnreachable(UnavailableError):
     """A partner's node did not answer, or not in TAXII."""
 
     code = "peer-unreachable"
+
+
+class QuotaReached(UnavailableError):
+    """A giver has brought in today as much as it may."""
+
+    code = "quota-reached"
 
 
 class RateLimited(UnavailableError):

@@ -10,7 +10,8 @@ for long answers (`calls.Room`). A task asks for the channels that are due, note
     interval where it does not know how to wait;
  4. a channel that failed is asked again after a pause that doubles, whose second half is chance.
 
-A source is pulled to its end, and again after the interval (`sources`).
+A source is pulled to its end, and again after the interval (`sources`). Who has brought in as much as it may on a day
+is asked again on the next (`node.allowance`).
 
 Nothing is kept of it but what `node.follow` notes: a crash anywhere goes on at the place of the last page taken in.
 """
@@ -24,9 +25,10 @@ from dataclasses import dataclass
 import httpx
 
 from comity.calls import Room, open_client
-from comity.errors import ComityError, NotFoundError, TransitionError
+from comity.errors import ComityError, NotFoundError, QuotaReached, TransitionError
 from comity.ids import PartyId
 from comity.news import pull_news
+from comity.node.allowance import check_allowance, note_paused
 from comity.node.follow import Target, list_givers, note_failed, note_in_step, plan_pull, read_plan_mark
 from comity.node.node import Node
 from comity.node.sources import list_sources, name_source
@@ -124,6 +126,8 @@ class _Source:
                 await asyncio.sleep(self._node.settings.follow.interval_seconds)
             except NotFoundError:
                 return
+            except QuotaReached:
+                await asyncio.sleep(note_paused(self._node, name_source(self._name), [self._collection]))
             except ComityError as error:
                 await self._rest(error.detail)
             except Exception:  # noqa: BLE001 (it must go on, and others with it; what it was is in the log of this process)
@@ -174,6 +178,8 @@ class _Giver:
             if not due:
                 await self._sleep(min(self._find(target).due for target in targets) - now())
                 continue
+            if self._pause(targets):
+                continue
             if root is None:
                 root = await find_root(client, self._node, due[0])
             began = now()
@@ -195,9 +201,24 @@ class _Giver:
         seconds = max(1, int(min([most, *others])))
         return await pull_news(client, node, due, root=root, room=self._room, seconds=seconds, stir=self._stir)
 
+    def _pause(self, targets: Sequence[Target]) -> bool:
+        """Whether the giver has brought in as much as it may today: then nothing is asked of it until tomorrow."""
+        try:
+            check_allowance(self._node, self._giver)
+        except QuotaReached:
+            seconds = note_paused(self._node, self._giver, [target.collection for target in targets])
+            due = asyncio.get_running_loop().time() + seconds
+            for target in targets:
+                channel = self._find(target)
+                channel.due, channel.waits = due, False
+            return True
+        return False
+
     def _settle(self, result: Pulled, *, seconds: float) -> None:
         """Note how it went, in so many seconds, and when the channel is asked again."""
         channel, now = self._find(result.target), asyncio.get_running_loop().time()
+        if isinstance(result.failed, QuotaReached):
+            return  # nothing has failed: the next round pauses
         settings, collection = self._node.settings.follow, result.target.collection
         if (problem := _find_problem(result)) is not None:
             pause = self._note_failed(collection, problem)

@@ -138,4 +138,4 @@ def parse_instant(text: str) -> Instant:
 @lru_cache(maxsize=1_024)
 def format_instant(instant: Instant) -> str:
     """The timestamp with exactly six fraction digits, as TAXII 2.1 §2 asks."""
-    return (_EPOCH + instant * _MICROSECOND).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return (_EPOCH + instant * _MICROSECOND).isoformat(timespec="microseconds")[:26] + "Z"

@@ -43,11 +43,12 @@ class FileSigner:
 
     def __init__(self, key: Ed25519PrivateKey) -> None:
         self._key = key
+        self._public_key = key.public_key().public_bytes_raw()
 
     @property
     def public_key(self) -> bytes:
         """The 32 raw bytes of the public key."""
-        return self._key.public_key().public_bytes_raw()
+        return self._public_key
 
     def sign(self, message: bytes) -> bytes:
         """The 64-byte Ed25519 signature over `message`."""

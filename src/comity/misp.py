@@ -24,11 +24,13 @@ from comity.errors import MalformedError, MalformedJson, PeerUnreachable
 from comity.ids import ObjectId
 from comity.intake.misp_mapping import MISSING, UUID, MispMapping
 from comity.intake.records import Record, Unread
+from comity.node.allowance import check_allowance
 from comity.node.ingest import Intake
 from comity.node.node import Node
 from comity.node.sources import (
     Event,
     Source,
+    name_source,
     note_unread,
     read_authorization,
     read_due_events,
@@ -56,6 +58,7 @@ async def pull_events(client: httpx.AsyncClient, node: Node, source: Source, *, 
     Raises:
         PeerUnreachable: the feed, or some of its files, could not be had; what could is taken in all the same.
         ConfigError: its credential cannot be used, or misp-stix is not installed.
+        QuotaReached: it has brought in today as much as it may; so far is kept.
     """
     url = source.stored.url
     listed = read_manifest(await _fetch(client, node, source, f"{url}manifest.json", room=room), url)
@@ -81,6 +84,7 @@ async def _pull_due(
     """Take in what can be had; why some could not be."""
     problem, failed = None, 0
     for event in due:
+        check_allowance(node, name_source(source.stored.name))
         try:
             data = await _fetch(client, node, source, f"{source.stored.url}{event.uuid}.json", room=room)
         except PeerUnreachable as error:

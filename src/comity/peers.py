@@ -15,6 +15,7 @@ from comity.canonical import OBJECT_LIMITS, parse_json
 from comity.errors import ComityError, MalformedError, PeerUnreachable
 from comity.ids import PartyId
 from comity.node.acknowledge import acknowledge, settle_acknowledgement
+from comity.node.allowance import check_allowance
 from comity.node.follow import Target, plan_pull
 from comity.node.node import Node
 from comity.node.outbox import Outgoing, list_due, settle
@@ -78,6 +79,7 @@ async def pull(node: Node, giver: PartyId) -> list[Pulled]:
     Raises:
         NotFoundError, TransitionError: there is nothing to pull, and why.
         PeerUnreachable: the partner's node did not answer, or not in TAXII; pages taken in before are kept.
+        QuotaReached: it has brought in today as much as it may; so are those.
     """
     targets = plan_pull(node, giver)
     async with open_client(node) as client:
@@ -140,10 +142,8 @@ async def find_root(client: httpx.AsyncClient, node: Node, target: Target) -> st
         PeerUnreachable: the partner's node did not answer, or not in TAXII.
     """
     answer = await get(client, node, target, f"{target.url}/taxii2/", most=_MAX_DISCOVERY_BYTES)
-    if answer.status_code != httpx.codes.OK:
-        raise PeerUnreachable(
-            f"{target.url} does not know this party (status {answer.status_code}); has {target.giver} pinned it?"
-        )
+    if (status := answer.status_code) != httpx.codes.OK:
+        raise PeerUnreachable(f"{target.url} does not know this party (status {status}); has {target.giver} pinned it?")
     try:
         discovery = parse_json(answer.content, limits=OBJECT_LIMITS)
         default = discovery.get("default") if isinstance(discovery, dict) else None
@@ -168,6 +168,7 @@ async def _pull_channel(
     asked, following = Question(client, node, target, root=root, room=room, after=reached), None
     try:
         for _ in range(_MAX_PAGES):
+            check_allowance(node, target.giver)
             given = await asked.hear()
             if (after := find_next(given, reached)) is not None:
                 following = Question(client, node, target, root=root, room=room, after=after)

@@ -30,7 +30,7 @@ from comity.agreement.recognition import Recognised, Refusal, judge
 from comity.agreement.terms import LegalBasis, Terms
 from comity.canonical import parse_signed_json, sha256_digest
 from comity.errors import DigestMismatch, MalformedError
-from comity.ids import AgreementId, Digest, Instant, PartyId
+from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId
 from comity.release.contents import Disclosure, parse_disclosure, parse_listing
 from comity.release.decision import Redact, Release, Withhold, decide, decide_gate
 from comity.release.disclosure import DisclosedObject, EntryType, Leaf
@@ -40,6 +40,7 @@ from comity.release.redaction import redact
 from comity.release.said import find_unsaid
 from comity.replayed import Agreement, Held, Judged, Records, ReplayedEntry
 from comity.stix.labels import Label
+from comity.stix.markings import TLP_IDS
 
 __all__ = ["Replay"]
 
@@ -83,11 +84,17 @@ class _Progress:
 
 
 class _Decided(NamedTuple):
-    """What came of a page, for every disclosure of it up to the entry `until`, which purged something of it."""
+    """What came of a page, for every disclosure of it before something of it was purged or came from elsewhere.
+
+    The first by the entry `until`, the second at the time `at_most`, which still counts as before. `by_consent` are the
+    versions, of which something came from elsewhere, that may go to the recipient by consent alone.
+    """
 
     problems: tuple[str, ...]
     open: tuple[str, ...]
     until: int
+    at_most: Instant
+    by_consent: tuple[tuple[ObjectId, str], ...]
 
 
 @dataclass(slots=True)
@@ -270,16 +277,21 @@ class Replay:
         said = case.disclosure
         key = (terms.hash, channel.id, case.recipient, said.listing, case.grounds)
         decided = self._decided.get(key) if said.listing is not None else None
-        if decided is None or case.position >= decided.until:
+        if decided is None or case.position >= decided.until or case.leaf.at > decided.at_most:
             page = _Page(case, terms, channel, party=self._party, records=self._records)
             for place, item in enumerate(case.objects):
                 page.decide(place, item)
-            decided = _Decided(tuple(page.problems), tuple(dict.fromkeys(page.open)), page.until)
+            decided = page.conclude()
             if len(self._decided) >= _MOST_REMEMBERED:
                 self._decided.clear()
             self._decided[key] = decided
         case.problems.extend(decided.problems)
         case.open.extend(decided.open)
+        for name, version in decided.by_consent:
+            if not self._records.is_granted(name, version, case.recipient):
+                case.problems.append(
+                    f"{name} {version}: neither the terms it came under nor a consent let it go to {case.recipient}"
+                )
 
     def _find_progress(self, terms: Digest | None) -> _Progress | None:
         if terms is None:
@@ -308,12 +320,15 @@ class _Page:
         self._deleted = records.find_deleted(missing) if missing else {}
         later = [stone.last for stone in self._deleted.values() if stone.last > case.position]
         self.until = min(later, default=_FOREVER)
+        later_ways = [way.at for held in self._held.values() for way in held.came if way.at >= case.leaf.at]
+        self.at_most = min(later_ways, default=Instant(_FOREVER))
         grounds, joined = case.grounds, case.recipient not in terms.founders
         self._threshold = (
             Threshold() if grounds is None else find_threshold(channel.history, floor=grounds.floor, joined=joined)
         )
         self.problems: list[str] = []
         self.open: list[str] = []
+        self.by_consent: dict[tuple[ObjectId, str], None] = {}
         if grounds is None:
             self.open.append("no grounds are on record: it was decided again by what there is at present")
 
@@ -363,11 +378,37 @@ class _Page:
                 if held is not None:
                     self._compare(item, held, decision)
         if held is not None:
-            unsaid = "its bytes are no object" if held.said is None else find_unsaid(held.said, label)
-            if held.digest != held.kept_as:
-                unsaid = "its bytes are not those of the digest that they are kept under"
-            if unsaid is not None:
-                self.problems.append(f"{item.id} {item.version}: {unsaid}")
+            self._judge_held(item, held, label)
+
+    def _judge_held(self, item: DisclosedObject, held: Held, label: Label) -> None:
+        """Hold the label that it was decided by against its bytes, and against the terms that it came under."""
+        problem = "its bytes are no object" if held.said is None else find_unsaid(held.said, label)
+        if held.digest != held.kept_as:
+            problem = "its bytes are not those of the digest that they are kept under"
+        for way in held.came if item.id not in TLP_IDS else ():
+            if way.at >= self._case.leaf.at:
+                continue
+            bounds = self._records.find_bounds(way)
+            if bounds is None:
+                problem = f"it came from {way.giver} under terms that are not on record"
+            elif not bounds.excluded <= label.excluded_frameworks:
+                problem = f"it came under terms that exclude {min(bounds.excluded - label.excluded_frameworks)}"
+            elif label.audience is None:
+                problem = "it had come from elsewhere before, and the label restricts it to nobody"
+            elif self._case.recipient not in bounds.onward_to:
+                self.by_consent[item.id, item.version] = None
+        if problem is not None:
+            self.problems.append(f"{item.id} {item.version}: {problem}")
+
+    def conclude(self) -> _Decided:
+        """What came of all of them."""
+        return _Decided(
+            problems=tuple(self.problems),
+            open=tuple(dict.fromkeys(self.open)),
+            until=self.until,
+            at_most=self.at_most,
+            by_consent=tuple(self.by_consent),
+        )
 
     def _compare(self, item: DisclosedObject, held: Held, decision: Release | Redact) -> None:
         """Hold what left against what is held, and when that came in against what the terms admit of the past."""

@@ -14,7 +14,7 @@ from comity.release.disclosure import Leaf
 from comity.release.said import Said
 from comity.stix.labels import Label
 
-__all__ = ["Agreement", "Deleted", "Held", "Judged", "Records", "ReplayedEntry"]
+__all__ = ["Agreement", "Bounds", "Came", "Deleted", "Held", "Judged", "Records", "ReplayedEntry"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,11 +41,31 @@ class Agreement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Came:
+    """One way by which a version came from elsewhere."""
+
+    giver: PartyId
+    terms: Digest
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What the terms that something came under let go of it at most: to whom without anybody's consent.
+
+    `excluded` are the frameworks inside which it must not be used.
+    """
+
+    onward_to: frozenset[PartyId]
+    excluded: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
     """A version of an object that is held: when it came in, its label at present, and what its bytes say.
 
     `digest` is that of the bytes that lie there, and `kept_as` the one that they are kept under. `said` is None where
-    they are no object.
+    they are no object. `came` are the ways by which it came from elsewhere.
     """
 
     digest: Digest
@@ -54,6 +74,7 @@ class Held:
     added_at: Instant
     label: Digest
     said: Said | None
+    came: tuple[Came, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +116,12 @@ class Records(Protocol):
 
     def read_body(self, item: ObjectId, version: str) -> bytes:
         """The bytes of a version that is held."""
+
+    def find_bounds(self, came: Came) -> Bounds | None:
+        """What binds all that came by that way; None where the terms are not on record."""
+
+    def is_granted(self, item: ObjectId, version: str, recipient: PartyId) -> bool:
+        """Whether a consent that is good at this place of the log lets the recipient have that version."""
 
     def is_vouched_for(self, party: PartyId, at: Instant) -> bool:
         """Whether the manifest of the party that is in force at this place of the log was good at that time."""

@@ -26,9 +26,10 @@ from comity.errors import MalformedError, MalformedRequest, PeerUnreachable
 from comity.ids import Digest, Instant, ObjectId, format_instant, parse_instant
 from comity.intake.records import Unread
 from comity.misp import pull_events
+from comity.node.allowance import check_allowance
 from comity.node.ingest import Intake
 from comity.node.node import Node
-from comity.node.sources import MISP, Source, find_source, read_authorization, receive_from_source
+from comity.node.sources import MISP, Source, find_source, name_source, read_authorization, receive_from_source
 from comity.stix.envelopes import split_objects
 from comity.stix.objects import BadObject
 
@@ -92,6 +93,7 @@ async def pull_source(client: httpx.AsyncClient, node: Node, name: str, *, room:
         NotFoundError: there is no such source, or no record for it.
         ConfigError: its credential cannot be used.
         PeerUnreachable: it did not answer, not in TAXII 2.1, or leads nowhere; pages taken in before are kept.
+        QuotaReached: it has brought in today as much as it may; so far is kept, and the next go brings the rest.
     """
     source, drawn = find_source(node, name), Drawn()
     if source.stored.kind == MISP:
@@ -101,6 +103,7 @@ async def pull_source(client: httpx.AsyncClient, node: Node, name: str, *, room:
     way = _Way(after=_find_start(node, source), reached=source.stored.position)
     url = f"{source.stored.url}collections/{source.stored.collection}/objects/"
     for _ in range(_MAX_PAGES):
+        check_allowance(node, name_source(name))
         async with room.enter() as hold:
             answer = await fetch(
                 client,

@@ -209,6 +209,8 @@ async def _ask_for(
         found = await _ask_all(node, head, left, seconds=seconds)
         heads.append(head)
         cosigned |= set(found.cosigned)
+        if head.closed:
+            continue  # who has seen more of a log that lost its end says nothing of those that go on
         contradicted |= found.contradicted
         if head.log == HOUSE:
             problems |= found.problems
@@ -243,7 +245,8 @@ async def _ask_all(
             sizes[each.name] = answer.size
         problem = answer.problem or "what it answered is no cosignature of it over this head"
         (contradicted if answer.contradicts else problems)[each.name] = problem
-        note_problem(node, each, problem)
+        if not head.closed:
+            note_problem(node, each, problem)
     return Cosigned(
         heads=(head,), cosigned=tuple(sorted(good)), problems=problems, contradicted=contradicted, sizes=sizes
     )

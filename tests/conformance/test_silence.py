@@ -27,7 +27,7 @@ from comity.release.recovery import Recovery, Succession
 from comity.signing import Role
 from comity.store.sqlite import SqliteStore, SqliteTransaction
 from comity.store.transaction import SqlValue
-from comity.tlog.origin import first_origin, next_origin
+from comity.tlog.origin import first_origin, house_origin
 from tests.served import Served, basic, bearer, without_date
 from tests.worlds import BASIS, World, make_object, object_id
 
@@ -393,7 +393,7 @@ def say_succession(world: World, party: str) -> bytes:
     """The statement of `party` that its log goes on under another name."""
     node = world.nodes[party]
     known = read_checkpoint(node)
-    recovery = Recovery(origin=next_origin(node.party, bytes(8)), previous=first_origin(node.party), known=known)
+    recovery = Recovery(origin=house_origin(node.party, bytes(8)), previous=first_origin(node.party), known=known)
     with node.act() as act:
         said = Succession(party=node.party, recovery=recovery, position=1, at=act.now)
         return publish_succession(node, act, said, ended={})[0]

@@ -41,9 +41,9 @@ class Site:
     paths: dict[str, str]
 
     def ask(
-        self, method: str, path: str, *, body: bytes = b"", who: str = "borealia", **headers: str
+        self, method: str, path: str, *, body: bytes = b"", who: str = "borealia", accept: str = TAXII
     ) -> httpx.Response:
-        sent = {**basic(who, self.secrets[who]), "Accept": TAXII, "Content-Type": TAXII, **headers}
+        sent = {**basic(who, self.secrets[who]), "Accept": accept, "Content-Type": TAXII}
         return httpx.request(method, f"{self.served.url}{path}", content=body, headers=sent, timeout=30)
 
     def post(self, *objects: dict[str, Any], who: str = "borealia") -> None:
@@ -51,9 +51,9 @@ class Site:
         answer = self.ask("POST", f"{self.paths[who]}objects/", body=body, who=who)
         assert answer.status_code == 202
 
-    def delete(self, name: str, query: str = "", *, who: str = "borealia", **headers: str) -> httpx.Response:
+    def delete(self, name: str, query: str = "", *, who: str = "borealia", accept: str = TAXII) -> httpx.Response:
         path = f"{self.paths[who]}objects/{object_id('report', name)}/{query}"
-        return self.ask("DELETE", path, who=who, **headers)
+        return self.ask("DELETE", path, who=who, accept=accept)
 
     def held(self, name: str) -> list[str]:
         """The versions of it that Aurelia holds, by day."""
@@ -164,7 +164,7 @@ def test_5_7_with_and_without_the_last_slash(site: Site) -> None:
 
 def test_1_6_8_another_accept_is_406(site: Site) -> None:
     site.post(make_object("accepted"))
-    assert site.delete("accepted", Accept="text/html").status_code == 406
+    assert site.delete("accepted", accept="text/html").status_code == 406
     assert site.held("accepted") == ["02"]
 
 
@@ -173,6 +173,16 @@ def test_who_is_given_it_finds_it_no_more(site: Site) -> None:
     assert object_id("report", "passed on") in site.served.call(lambda: site.world.read("tavria"))
     site.delete("passed on")
     assert object_id("report", "passed on") not in site.served.call(lambda: site.world.read("tavria"))
+
+
+@pytest.mark.parametrize("name", ["told at once", "not there"])
+def test_whoever_is_to_be_told_is_told_at_once(site: Site, name: str) -> None:
+    """Whether there is anybody: that the outbox is looked through must not show it."""
+    site.post(make_object("told at once"))
+    queued = site.served.server.queued
+    site.served.call(queued.clear)
+    site.delete(name)
+    assert site.served.call(queued.is_set)
 
 
 def test_by_the_client_that_most_use(site: Site) -> None:
@@ -219,12 +229,12 @@ def test_what_is_found_takes_no_longer_than_what_is_not(site: Site) -> None:
             begun = time.perf_counter()
             assert site.delete(f"{what} {number}").status_code == 200
             seconds.append(time.perf_counter() - begun)
-        assert min(seconds) >= 0.05
+        assert min(seconds) >= 0.25
         took[what] = statistics.median(seconds)
-    assert abs(took["timed"] - took["untimed"]) < 0.025, took
+    assert abs(took["timed"] - took["untimed"]) < 0.125, took
 
 
-@pytest.mark.parametrize(("seconds", "rest"), [(0.0, 0.05), (0.01, 0.04), (0.049, 0.001), (0.051, 0.049), (0.26, 0.04)])
+@pytest.mark.parametrize(("seconds", "rest"), [(0.0, 0.25), (0.01, 0.24), (0.249, 0.001), (0.251, 0.249), (1.26, 0.24)])
 def test_an_answer_is_given_at_the_end_of_a_step(seconds: float, rest: float) -> None:
     assert find_rest(seconds) == pytest.approx(rest)
 

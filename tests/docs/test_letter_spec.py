@@ -11,10 +11,10 @@ from comity.letters.bodies import LetterKind
 from comity.letters.consent import ConsentGrant, ConsentRefusal, ConsentRequest, ConsentRevocation
 from comity.letters.letter import LETTER_TYPE, MAX_ABOUT, parse_letter, verify_letter
 from comity.letters.recall import MAX_KEPT_REASON, MAX_VERSION, Change, Outcome, Recall, RecallAcknowledgement, Stage
-from comity.letters.request import Reply, ReplyOutcome, Request, Urgency
+from comity.letters.request import Reply, ReplyOutcome, Request, RequestWithdrawal, Urgency
 from comity.node import consented, letterbox
-from comity.node.recalled import _PASSED_ON, DECISION_TIME
 from comity.node.requested import MAX_OPEN_REQUESTS
+from comity.node.withdrawal import DECISION_TIME, PASSED_ON
 from comity.signing import format_signed_document, sign_document
 from tests.parties import BOREALIA, MANIFESTS, MERIDIA, SIGNERS
 from tests.signers import NOW
@@ -58,6 +58,8 @@ def test_the_bodies_are_those_of_the_code() -> None:
     assert set(re.findall(r"`([a-z]+)` \(", request["urgency"])) == {*Urgency}
     reply = read_rows("| `body` of a `reply` | |")
     assert reply.keys() == {field.name for field in fields(Reply)}
+    withdrawal = read_rows("| `body` of a `request-withdrawal` | |")
+    assert withdrawal.keys() == {field.name for field in fields(RequestWithdrawal)}
     assert {*ReplyOutcome} <= set(re.findall(r"`([a-z]+)`", reply["outcome"]))
     listed = TEXT.partition("`outcome` is ")[2].partition("**Verification**")[0]
     assert {*Outcome} <= set(re.findall(r"`([a-z]+)`", listed))
@@ -80,4 +82,4 @@ def test_the_bounds_and_words_are_those_of_the_code() -> None:
     assert f"after {DECISION_TIME // 86_400_000_000} days" in TEXT
     assert f"{MAX_OPEN_REQUESTS} requests may wait" in TEXT
     spoken = " ".join(TEXT.split())
-    assert all(f"`{words}`" in spoken for words in _PASSED_ON.values())
+    assert all(f"`{words}`" in spoken for words in PASSED_ON.values())

@@ -61,6 +61,17 @@ def test_a_request_reaches_a_node_that_was_away_and_its_answer_comes_back(tmp_pa
         wait_until(lambda: states(other) == [("request", "closed"), ("reply", "closed")], seconds=30)
         shown = comity(other, "request", "show", sent["letter"], "--json").result
         assert [item["text"] for item in shown["answers"]] == ["In June."]
+        # Another is taken back while the node that was asked is away: it hears of both, and nobody has to answer.
+        servers[0].end(signal.SIGTERM)
+        second = comity_as(Role.LIAISON, other, *words, "--json").result["letter"]
+        assert comity_as(Role.LIAISON, other, "request", "withdraw", second, "--json").code == 0
+        servers[0] = start(one).wait_ready()
+        tell(other, servers[0])
+        wait_until(lambda: states(one)[2:] == [("request", "closed"), ("request-withdrawal", "closed")], seconds=60)
+        for folder in (one, other):
+            assert comity(folder, "request", "show", second, "--json").result["state"] == "withdrawn"
+            kinds = {item["kind"] for item in comity(folder, "work", "--json").result["items"]}
+            assert not kinds & {"request-to-answer", "request-unanswered"}
     finally:
         for server in servers:
             server.end(signal.SIGKILL)

@@ -11,23 +11,31 @@ from typing import Any
 
 from comity.agreement.events import EventKind
 from comity.agreement.people import Person, Role
+from comity.classification.lists import parse_subject_list
 from comity.config import WitnessedLogs
 from comity.ids import Digest, Instant, PartyId, PersonId
-from comity.node import accept, correspond, people, receive, retention
+from comity.letters.request import Urgency
+from comity.node import accept, correspond, intake, people, receive, retention
 from comity.node.acknowledge import acknowledge, settle_acknowledgement, take_acknowledgement
 from comity.node.backup import make_backup, note_backup, restore_backup
+from comity.node.classify import say
 from comity.node.cosigning import OwnWitness, keep_cosignatures, note_problem, read_own_head
 from comity.node.delivery import expect_receipt, keep_missing
+from comity.node.files import Bytes
 from comity.node.follow import plan_pull
 from comity.node.lineage import receive_lineage
+from comity.node.lists import load_list
 from comity.node.node import Node
 from comity.node.outbox import list_due, settle
 from comity.node.parties import add_party, authenticate, create_credential, export_manifest
 from comity.node.people import Actor, Waiting
+from comity.node.poll import VersionChoice
 from comity.node.purge import Forgotten, Selection, purge_by_order
 from comity.node.readers import add_reader
 from comity.node.receipts import give_consistency, give_receipt
 from comity.node.recovery import recover_folder
+from comity.node.requests import Sent, send_request, withdraw_request
+from comity.node.retraction import retract
 from comity.node.rotation import name_tls_keys, renew_manifest, rotate_keys
 from comity.node.witness import add_checkpoint
 from comity.release.delivery import Shown, find_sizes, verify_next
@@ -42,6 +50,7 @@ from tests.worlds import World, make_object, object_id
 __all__ = ["ACTS", "Act", "Staged", "stage"]
 
 AURELIA, BOREALIA = PartyId("aurelia"), PartyId("borealia")
+A = object_id("report", "a")
 DAY = 86_400_000_000
 NORTH = VerifierKey(
     name="north.example", type=SignatureType.ED25519_COSIGNATURE, public_key=SeedSigner("north").public_key
@@ -138,6 +147,14 @@ def agreement(world: World, *, giver: str = "aurelia") -> str:
 
 def nothing(_: World) -> None:
     return None
+
+
+def take_list(world: World, more: str = "") -> object:
+    """A list of a person and of a record that cannot be read."""
+    person = "<INDIVIDUAL><FIRST_NAME>Ondrej {}</FIRST_NAME><REFERENCE_NUMBER>{}</REFERENCE_NUMBER></INDIVIDUAL>"
+    people = person.format(more, "QDi.901") + person.format("", "")
+    text = f"<CONSOLIDATED_LIST dateGenerated='1'><INDIVIDUALS>{people}</INDIVIDUALS></CONSOLIDATED_LIST>"
+    return intake.take_file(node(world), Bytes("list.xml", text.encode()), intake.Plan())
 
 
 def node(world: World) -> Node:
@@ -240,6 +257,39 @@ def write(world: World, given: tuple[str, bytes]) -> object:
     return accept.accept_objects(node(world), given[1], giver=BOREALIA, collection=given[0])
 
 
+def written_before(world: World) -> str:
+    """Where borealia wrote what it takes back."""
+    name, data = written(world)
+    write(world, (name, data))
+    world.tick()
+    return name
+
+
+def take_back(world: World, collection: str) -> object:
+    return retract(
+        node(world),
+        giver=BOREALIA,
+        collection=collection,
+        item=object_id("report", "written"),
+        versions=VersionChoice(every=True),
+    )
+
+
+def asked(world: World) -> Digest:
+    """A request of aurelia's to borealia."""
+    done = send_request(
+        node(world),
+        agreement(world),
+        to=BOREALIA,
+        question="When?",
+        urgency=Urgency.SOON,
+        by=world.actor("aurelia", Role.LIAISON),
+    )
+    assert isinstance(done, Sent), done
+    world.tick()
+    return done.letter.digest
+
+
 def received_long_ago(world: World) -> None:
     """Objects of borealia's at aurelia whose time is over."""
     keeping = 'retention = { review_after = "P90D", maximum = "P300D", no_decision = "delete" }'
@@ -328,6 +378,12 @@ def restore(world: World, _: None) -> object:
     return restore_backup(world.folder / "backup", world.folder / "restored")
 
 
+def load(world: World, version: str, *subjects: str) -> object:
+    entries = [{"subject": subject, "kind": "entity", "names": ["One"]} for subject in subjects]
+    value = {"format": "comity-subject-list/1", "list": "national", "version": version, "entries": entries}
+    return load_list(node(world), parse_subject_list(json.dumps(value).encode()), reason="r", by=world.actor("aurelia"))
+
+
 def credential(world: World) -> str:
     return create_credential(node(world), BOREALIA)
 
@@ -344,6 +400,12 @@ ACTS = (
         name="ingest a newer version",
         prepare=nothing,
         run=lambda world, _: world.add("aurelia", make_object("a", day=3, tlp="red")),
+    ),
+    Act(name="take in a file", prepare=nothing, run=lambda world, _: take_list(world)),
+    Act(
+        name="take in a changed file",
+        prepare=take_list,
+        run=lambda world, _: take_list(world, "B."),
     ),
     Act(name="poll", prepare=nothing, run=lambda world, _: world.poll("borealia"), repeats=True),
     Act(
@@ -385,6 +447,12 @@ ACTS = (
         run=lambda world, message: settle(node(world), message, problem="no answer"),
     ),
     Act(name="take what a partner writes", prepare=written, run=write, repeats=True),
+    Act(name="take back what a partner wrote", prepare=written_before, run=take_back, repeats=True),
+    Act(
+        name="take back a request",
+        prepare=asked,
+        run=lambda world, name: withdraw_request(node(world), name, by=world.actor("aurelia", Role.LIAISON)),
+    ),
     Act(
         name="delete an object",
         prepare=nothing,
@@ -396,6 +464,16 @@ ACTS = (
         prepare=received_long_ago,
         run=lambda world, _: retention.delete_due(node(world)),
         spares=True,
+    ),
+    Act(
+        name="say what an object is about",
+        prepare=nothing,
+        run=lambda world, _: say(node(world), A, {"handling": ["H2"]}, reason="read", by=world.actor("aurelia")),
+    ),
+    Act(
+        name="load a list that somebody has left",
+        prepare=lambda world: load(world, "1", "national:ashfall", "national:b"),
+        run=lambda world, _: load(world, "2", "national:b"),
     ),
     Act(name="purge entries", prepare=nothing, run=order_purge, spares=True),
     Act(

@@ -43,7 +43,7 @@ CONTENT = (
     f"objects/{object_id('report', 'a')}/",
     f"objects/{object_id('report', 'a')}/versions/",
 )
-HEAD = re.compile(rb"^(?P<origin>comity/aurelia(?:/[0-9a-f]{16})?)\n(?P<size>[0-9]+)\n", re.MULTILINE)
+HEAD = re.compile(rb"^(?P<origin>comity/aurelia(?:/(?:house/)?[0-9a-f]{16})?)\n(?P<size>[0-9]+)\n", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import inspect
 import pkgutil
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -23,11 +23,25 @@ from comity.canonical import BUNDLE_LIMITS, OBJECT_LIMITS, split_members
 from comity.errors import ComityError
 from comity.exchange import verify_access
 from comity.ids import Digest, PartyId
+from comity.intake.article.reading import read_article
+from comity.intake.article.text import Source, parse_plain
+from comity.intake.elevation import read_stix_20
+from comity.intake.formats import recognise_format
+from comity.intake.making import Maker
+from comity.intake.mapping import parse_mapping
+from comity.intake.marking import read_marking
+from comity.intake.money import read_money
+from comity.intake.records import Converted
+from comity.intake.sanctions import read_un_list
+from comity.intake.stix import read_stix
+from comity.intake.tables import read_table
 from comity.lineage import LINEAGE_TYPE
 from comity.release.clauses import CLAUSES
 from comity.release.disclosure import EntryType, Leaf
 from comity.signing import SignedDocument
+from comity.stix.markings import TLP2_GREEN
 from comity.taxii import wire
+from tests.intake.annotated import read_gazetteer, read_rules
 from tests.parties import AURELIA, MANIFESTS
 from tests.signers import NOW
 
@@ -51,10 +65,34 @@ _LEAF = Leaf(
     at=NOW,
     commitment=Digest("0a" * 32),
 )
+_ARTICLE = Source(retrieved_at=NOW)
+_PIECE = 100
+"""Bytes of a file that come at once: few, so that everything is cut somewhere."""
+
+_MAKER = Maker(party=PartyId("aurelia"), at=NOW, markings=[TLP2_GREEN])
+_MAPPING = parse_mapping(
+    b"""
+    format = "comity-mapping/1"
+    source = "list"
+    marking = { column = "c" }
+    [tags]
+    regions = { column = "c", split = "|" }
+    [[objects]]
+    type = "identity"
+    [objects.properties]
+    name = { column = "a" }
+    x_number = { column = "b", read_as = "integer" }
+    """
+)
 _BESIDE: Mapping[str, Mapping[str, Any]] = {
     "agreement.drafting.parse_bases": {"party": AURELIA},
     "agreement.receiving.parse_receipt_terms": {"party": PartyId("borealia")},
     "canonical.parse_json": {"limits": OBJECT_LIMITS},
+    "intake.article.gazetteer.parse_gazetteer": {"rules": read_rules()},
+    "intake.article.html.parse_html": {"source": _ARTICLE},
+    "intake.article.pdf.parse_pdf": {"source": _ARTICLE},
+    "intake.article.text.parse_plain": {"source": _ARTICLE},
+    "taxii.queries.parse_query": {"route": wire.Route(resource=wire.Resource.OBJECTS)},
     "taxii.wire.parse_cursor": _CURSOR,
 }
 
@@ -176,6 +214,23 @@ def _verify_token(data: bytes) -> object:
     return verify_access(_as_text(data), dict(MANIFESTS), audience=AURELIA, now=NOW)
 
 
+def _read_article(data: bytes) -> object:
+    """Any bytes as the text of an article, read by the rules that come with the program."""
+    return read_article(parse_plain(data, source=_ARTICLE), read_rules(), read_gazetteer())
+
+
+def _read_file(read: Callable[..., Iterator[Converted]], data: bytes) -> object:
+    """A file that comes in pieces; what is said of each record has to name it, and say something."""
+    chunks = [data[at : at + _PIECE] for at in range(0, len(data), _PIECE)]
+    found = [*read(chunks)]
+    for part in found:
+        if not all(one.place and one.reason for one in part.unread):
+            raise ValueError("a record was left out without a place or a reason")
+        if not all(one.place and one.objects for one in part.records):
+            raise ValueError("a record became nothing, and was not said to be unread")
+    return found
+
+
 def _target(name: str, read: Callable[[bytes], object], function: Callable[..., object]) -> Target:
     return Target(name=name, read=read, raises=_find_raises(function))
 
@@ -185,6 +240,22 @@ _OTHERS = (
     _target("canonical.split_members", partial(split_members, array="objects", limits=BUNDLE_LIMITS), split_members),
     _target("agreement.drafting.convert_terms", convert_terms, convert_terms),
     _target("exchange.verify_access", _verify_token, verify_access),
+    _target("intake.article.reading.read_article", _read_article, parse_plain),
+    _target("intake.elevation.read_stix_20", partial(_read_file, partial(read_stix_20, maker=_MAKER)), read_stix_20),
+    _target(
+        "intake.formats.recognise_format",
+        lambda data: recognise_format(data, _as_text(data)[:40]),
+        recognise_format,
+    ),
+    _target("intake.marking.read_marking", lambda data: read_marking(_as_text(data), maker=_MAKER), read_marking),
+    _target("intake.money.read_money", partial(_read_file, partial(read_money, source="x", maker=_MAKER)), read_money),
+    _target("intake.sanctions.read_un_list", partial(_read_file, partial(read_un_list, maker=_MAKER)), read_un_list),
+    _target("intake.stix.read_stix", partial(_read_file, read_stix), read_stix),
+    _target(
+        "intake.tables.read_table",
+        partial(_read_file, partial(read_table, mapping=_MAPPING, delimiter=",", maker=_MAKER)),
+        read_table,
+    ),
     _target("taxii.wire.choose_coding", lambda data: wire.choose_coding(_as_text(data)), wire.choose_coding),
     _target("taxii.wire.is_acceptable", lambda data: wire.is_acceptable(_as_text(data)), wire.is_acceptable),
     _target("taxii.wire.is_content", lambda data: wire.is_content(_as_text(data)), wire.is_content),

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """WITNESS: no two heads of a log are cosigned without a consistency proof from the first to the second.
 
-Whatever is asked, in whatever order, with whatever proofs, and wherever the witness is killed: before COMMIT, between
-COMMIT and answer, or with its files left as they are.
+Whatever is asked, in whatever order, under whichever of its names, with whatever proofs; wherever the witness is killed
+(before COMMIT, between COMMIT and answer, with its files left as they are); and whichever older store is put back.
 """
 
 import shutil
@@ -11,45 +11,54 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from comity.node import witness
-from comity.node.witness import Cosigner, list_evidence, list_witnessed, take_checkpoint
-from comity.store import SqliteStore
+from comity.config import Address
+from comity.ids import PartyId
+from comity.node import kept, witness
+from comity.node.witness import list_evidence
 from comity.tlog.cosignature import verify_cosignature
 from comity.tlog.evidence import parse_fork_evidence, verify_fork_evidence
-from comity.tlog.note import Note, SignatureType, VerifierKey, parse_checkpoint, parse_note
-from comity.tlog.witness import parse_add_checkpoint, parse_cosignatures
-from tests.signers import NOW, SeedSigner
+from comity.tlog.note import Checkpoint, Note, format_vkey, parse_note
+from comity.tlog.origin import house_origin
+from comity.tlog.witness import parse_cosignatures
+from comity.witness.folder import add_log, found_witness, open_witness
+from tests.signers import NOW
 from tests.witnesses import History
 
 SIZE = 24
-ORIGINS = ("one.example", "two.example")
+ARVENIA = PartyId("arvenia")
+LOGS = {
+    "one.example": ("one.example",),
+    "comity/arvenia": (
+        "comity/arvenia",
+        house_origin(ARVENIA, b"\x01" * 8),
+        house_origin(ARVENIA, b"\x02" * 8),
+    ),
+}
+"""What each log may be called: the second goes on under other names."""
+NAMES = [(log, name) for log, names in LOGS.items() for name in names]
 BRANCHES = (("", 0), ("fork", 5), ("late", 17))
-WITNESS = SeedSigner("witness")
-COSIGNER = Cosigner(
-    key=VerifierKey(name="w.example", type=SignatureType.ED25519_COSIGNATURE, public_key=WITNESS.public_key),
-    signer=WITNESS,
-)
 
 Head = tuple[int, bytes]
 
 
 @cache
-def history(origin: str, branch: int) -> History:
-    name, common = BRANCHES[branch]
-    return History(SIZE, origin=origin, branch=name, common=common, key_name=origin)
+def history(log: str, branch: int, name: str = "") -> History:
+    own, common = BRANCHES[branch]
+    return History(SIZE, origin=name or log, branch=own, common=common, key_name=log)
 
 
-def follows(origin: str, first: Head, second: Head) -> bool:
+def follows(log: str, first: Head, second: Head) -> bool:
     """Whether some history of the log has both heads, the first not after the second."""
     return first[0] <= second[0] and any(
-        (log.root(first[0]), log.root(second[0])) == (first[1], second[1])
-        for log in (history(origin, branch) for branch in range(len(BRANCHES)))
+        (one.root(first[0]), one.root(second[0])) == (first[1], second[1])
+        for one in (history(log, branch) for branch in range(len(BRANCHES)))
     )
 
 
@@ -58,39 +67,43 @@ class Killed(BaseException):
 
 
 class Witnessing(RuleBasedStateMachine):
-    """One witness of two logs, each of which has signed three histories."""
+    """One witness of two logs, each of which has signed three histories, one of them under three names."""
 
     def __init__(self) -> None:
         super().__init__()
         self.place = Path(tempfile.mkdtemp(prefix="witness"))
         self.lives = 0
-        self.cosigned: dict[str, list[Head]] = {origin: [] for origin in ORIGINS}
+        self.cosigned: dict[str, list[Head]] = {log: [] for log in LOGS}
+        self.copies = list[Path]()
+        self.folder = self.place / "0"
+        found_witness(self.folder, name="w.example", listen=Address(host="127.0.0.1", port=0))
+        for log in LOGS:
+            add_log(self.folder, format_vkey(history(log, 0).key))
         self.open()
 
     @initialize()
     def begin(self) -> None:
-        for origin in ORIGINS:
-            for place in range(len(BRANCHES)):
-                history(origin, place)
+        for log, name in NAMES:
+            for branch in range(len(BRANCHES)):
+                history(log, branch, name)
 
     def open(self) -> None:
-        self.folder = self.place / str(self.lives)
-        self.folder.mkdir(exist_ok=True)
-        self.store = SqliteStore.open(self.folder / "store.db")
+        self.witness = open_witness(self.folder)
+        self.witness.clock = lambda: NOW
 
     @rule(
-        origin=st.sampled_from(ORIGINS),
+        which=st.sampled_from(NAMES),
         branch=st.integers(0, len(BRANCHES) - 1),
         proof_branch=st.integers(0, len(BRANCHES) - 1),
         size=st.integers(0, SIZE),
         old=st.none() | st.integers(0, SIZE),
         damage=st.sampled_from(["none"] * 6 + ["flip", "cut", "longer"]),
-        kill=st.sampled_from([None] * 6 + ["before", "after"]),
+        kill=st.sampled_from([None] * 6 + ["before", "file", "after"]),
     )
     def ask(
         self,
         *,
-        origin: str,
+        which: tuple[str, str],
         branch: int,
         proof_branch: int,
         size: int,
@@ -99,37 +112,50 @@ class Witnessing(RuleBasedStateMachine):
         kill: str | None,
     ) -> None:
         """A request of the log: most often from the size that the witness knows, else from any."""
-        log = history(origin, branch)
-        known = {head.origin: head.size for head in list_witnessed(self.store)}.get(origin, 0)
-        old_size = known if old is None else old
-        proof = list(history(origin, proof_branch).proof(old_size, size)) if old_size <= size else []
+        log, name = which
+        one = history(log, branch, name)
+        old_size = self.find_known(log) if old is None else old
+        proof = list(history(log, proof_branch).proof(old_size, size)) if old_size <= size else []
         if damage == "flip" and proof:
             proof[0] = bytes([proof[0][0] ^ 1]) + proof[0][1:]
         elif damage == "cut":
             proof = proof[:-1]
         elif damage == "longer":
             proof = [*proof, bytes(32)]
-        request = parse_add_checkpoint(log.request(old_size, size, proof=proof))
         try:
             with self.killed(kill):
-                answer = take_checkpoint(
-                    self.store, request, keys=[log.key], cosigners=[COSIGNER], now=NOW, folder=self.folder
-                )
+                answer = self.witness.add_checkpoint(one.request(old_size, size, proof=proof))
         except Killed:
             self.rise()
             return
         if answer.status == 200:
-            note = Note(text=request.note.text, signatures=parse_cosignatures(answer.body))
-            assert verify_cosignature(note, COSIGNER.key) == NOW // 1_000_000
-            self.cosigned[origin].append((size, log.root(size)))
+            note = Note(text=parse_note(one.checkpoint(size)).text, signatures=parse_cosignatures(answer.body))
+            assert verify_cosignature(note, self.witness.cosigner.key) == NOW // 1_000_000
+            self.cosigned[log].append((size, one.root(size)))
         elif answer.status == 409:
-            assert answer.body == b"%d\n" % known
+            assert answer.body == b"%d\n" % self.find_known(log)
+
+    def find_known(self, log: str) -> int:
+        """The size of the greatest head of the log that the witness has kept, under whichever name."""
+        return max((head.size for head in self.read_kept(log)), default=0)
+
+    def read_kept(self, log: str) -> list[Checkpoint]:
+        found = (head for _, head in kept.list_kept(self.folder))
+        return [head for head in found if head is not None and head.origin in LOGS[log]]
 
     @staticmethod
     def killed(kill: str | None) -> AbstractContextManager[object]:
         """The process ends where `kill` says."""
         if kill == "before":
             return mock.patch.object(witness, "_keep", side_effect=Killed)
+        if kill == "file":
+            real = kept.write_kept
+
+            def write(*args: Any) -> None:  # noqa: ANN401
+                real(*args)
+                raise Killed
+
+            return mock.patch.object(witness, "write_kept", write)
         if kill == "after":
             return mock.patch.object(witness, "sign_cosignature", side_effect=Killed)
         return nullcontext()
@@ -137,37 +163,59 @@ class Witnessing(RuleBasedStateMachine):
     @rule()
     def rise(self) -> None:
         """What a killed process leaves, opened by the next: the files are copied while they are open."""
-        copy = self.place / str(self.lives + 1)
-        shutil.copytree(self.folder, copy, ignore=shutil.ignore_patterns("lock"))
-        self.store.close()
         self.lives += 1
+        copy = self.place / str(self.lives)
+        shutil.copytree(self.folder, copy, ignore=shutil.ignore_patterns("lock"))
+        self.witness.close()
+        self.folder = copy
+        self.open()
+
+    @rule()
+    def back_up(self) -> None:
+        """A copy of the store alone."""
+        self.witness.close()
+        copy = self.place / f"copy{len(self.copies)}"
+        shutil.copyfile(self.folder / "store.db", copy)
+        self.copies.append(copy)
+        self.open()
+
+    @rule(number=st.integers(0, 3))
+    def put_back(self, number: int) -> None:
+        """The store is one from before; the files beside it are not."""
+        if number >= len(self.copies):
+            return
+        self.witness.close()
+        for name in ("store.db-wal", "store.db-shm"):
+            (self.folder / name).unlink(missing_ok=True)
+        shutil.copyfile(self.copies[number], self.folder / "store.db")
         self.open()
 
     @invariant()
     def every_cosigned_head_follows_from_the_one_before(self) -> None:
-        for origin, heads in self.cosigned.items():
-            assert all(follows(origin, first, second) for first, second in pairwise(heads)), heads
+        for log, heads in self.cosigned.items():
+            assert all(follows(log, first, second) for first, second in pairwise(heads)), heads
 
     @invariant()
     def what_was_cosigned_is_remembered(self) -> None:
-        kept = {head.origin: head for head in list_witnessed(self.store)}
-        for origin, heads in self.cosigned.items():
+        for log, heads in self.cosigned.items():
             if heads:
-                root = parse_checkpoint(parse_note(kept[origin].checkpoint).text).root
-                assert follows(origin, heads[-1], (kept[origin].size, root))
+                greatest = max(self.read_kept(log), key=lambda head: head.size)
+                assert follows(log, heads[-1], (greatest.size, greatest.root))
 
     @invariant()
     def evidence_shows_what_it_says(self) -> None:
-        for found in list_evidence(self.store):
+        for found in list_evidence(self.witness.store):
             evidence = parse_fork_evidence(found.evidence)
-            shown = verify_fork_evidence(evidence, [history(found.origin, 0).key])
+            log = next(log for log, name in NAMES if name == found.origin)
+            keys = [history(log, 0, name).key for name in LOGS[log]]
+            shown = verify_fork_evidence(evidence, keys)
             assert (shown.verdict.value == "proved") == found.proved
             if found.proved:  # then no history of the log has both
                 pair = [(checkpoint.size, checkpoint.root) for checkpoint in (shown.first, shown.second)]
-                assert not follows(found.origin, *pair)
+                assert not follows(log, *pair)
 
     def teardown(self) -> None:
-        self.store.close()
+        self.witness.close()
         shutil.rmtree(self.place)
 
 

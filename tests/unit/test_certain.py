@@ -8,8 +8,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from comity.canonical import BUNDLE_LIMITS, OBJECT_LIMITS, Limits, split_members
-from comity.certain import MOST_COUNTED, UNCERTAIN, NotCutError, cut_out, read_all_certain, read_certain, slice_certain
+from comity.canonical import BUNDLE_LIMITS, OBJECT_LIMITS, Json, Limits, split_members
+from comity.certain import (
+    MOST_COUNTED,
+    UNCERTAIN,
+    NotCutError,
+    cut_out,
+    read_all_certain,
+    read_certain,
+    read_texts,
+    slice_certain,
+    write_compact,
+)
 from comity.errors import MalformedError
 from comity.stix.envelopes import split_objects
 
@@ -201,3 +211,26 @@ def test_objects_are_split_the_same_both_ways(
     beside = len(data) - 500
     slow = split_members(data, array="objects", limits=BUNDLE_LIMITS)
     assert split_objects(data, limits=BUNDLE_LIMITS, most=10, beside=max(1, beside)) == slow
+
+
+def test_an_object_of_texts_is_read_and_what_is_none_is_left() -> None:
+    assert read_texts(b'{"a":"\\u00e9","b":null}') == {"a": "\u00e9", "b": None}
+    for data in (
+        b"[]",
+        b'{"a":1}',
+        b'{"a":["x"]}',
+        b'{"a":"x"',
+        b'{"a":"x"}}',
+        b"\xff",
+        b'{"a":"\\ud800"}',
+        b"[" * 5_000,
+    ):
+        assert read_texts(data) is None
+
+
+def test_what_differs_is_written_differently() -> None:
+    values: list[Json] = [None, {}, {"a": None}, {"a": "1"}, {"a": 1}, {"a": True}, {"a": [1]}, {"a": [[1]]}, {"b": 1}]
+    written = [write_compact(value) for value in values]
+    assert None not in written
+    assert len(set(written)) == len(values)
+    assert write_compact({"a": "\ud800"}) is None

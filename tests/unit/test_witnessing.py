@@ -19,24 +19,35 @@ from comity.errors import RolledBack
 from comity.ids import PartyId
 from comity.node.cosigning import find_cosigned, list_states, list_witnesses, read_own_head
 from comity.node.founding import found_node
-from comity.node.journal import list_relationships
+from comity.node.journal import list_relationships, read_checkpoint
 from comity.node.node import Node, open_node
 from comity.node.parties import add_party, export_manifest
 from comity.node.receipts import give_receipt
 from comity.node.rotation import Rotated, rotate_keys
+from comity.node.succession import publish_succession
 from comity.node.witness import find_log_keys, find_witness_keys, list_witnessed
 from comity.release.disclosure import EntryType
 from comity.release.receipt import parse_receipt
+from comity.release.recovery import Recovery, Succession
 from comity.signing import Role as KeyRole
-from comity.store import SqliteStore, log
+from comity.store import SqliteStore, log, witness
 from comity.tlog.cosignature import sign_cosignature, verify_cosignature
-from comity.tlog.note import SignatureType, VerifierKey, format_signature_line, format_vkey, parse_note, verify_note
-from comity.tlog.origin import next_origin
+from comity.tlog.note import (
+    SignatureType,
+    VerifierKey,
+    format_signature_line,
+    format_vkey,
+    parse_checkpoint,
+    parse_note,
+    verify_note,
+)
+from comity.tlog.origin import house_origin
 from comity.tlog.policy import parse_trust_policy, verify_quorum
 from comity.tlog.witness import parse_add_checkpoint
 from comity.witnessing import Cosigned, Rounds, ask_last_sizes, gather_cosignatures, verify_not_behind
 from tests.served import Served
 from tests.signers import SeedSigner
+from tests.unit.node.test_rotation import rotate
 from tests.worlds import World, make_object
 
 T = TypeVar("T")
@@ -251,24 +262,95 @@ def test_a_witness_that_forgot_is_told_by_its_answer_what_is_asked_of_it(world: 
     assert list_states(node)[0].size == size
 
 
-def test_after_a_recovery_witnesses_begin_anew_with_the_log(world: World) -> None:
-    """The log goes on as another, of which no witness has seen anything; what they saw before is of the old one."""
+def rename(node: Node) -> tuple[PartyId, ...]:
+    """The log goes on under another name, and the parties that are told."""
+    origin, known = house_origin(PartyId("aurelia"), bytes(8)), read_checkpoint(node)
+    size = parse_checkpoint(parse_note(known).text).size
+    with node.act() as act:
+        act.record(EntryType.CREDENTIAL, b"{}", terms=None, recipient=None, count=1)
+        node.rename_log(act, origin)
+        recovery = Recovery(origin=origin, previous="comity/aurelia", known=known)
+        said = Succession(party=node.party, recovery=recovery, position=size, at=act.now)
+        return publish_succession(node, act, said, ended={})[1]
+
+
+def test_after_a_recovery_witnesses_go_on_with_the_log_under_its_next_name(world: World) -> None:
+    """Once its party has said so: and from what they cosigned under the name before."""
     node = world.nodes["aurelia"]
     with witnessed(world, "borealia") as served:
         asyncio.run(gather_cosignatures(node))
         size = grow(world)
-        with node.act() as act:
-            act.record(EntryType.CREDENTIAL, b"{}", terms=None, recipient=None, count=1)
-            node.rename_log(act, next_origin(PartyId("aurelia"), bytes(8)))
+        assert rename(node) == ("borealia",)  # it was given nothing, and is a witness
         with node.store.write() as transaction:  # as if a greater head of the old log had been cosigned
             transaction.run("UPDATE cosignature SET size = 1000")
         asyncio.run(verify_not_behind(node))
+        (problem,) = asyncio.run(gather_cosignatures(node)).problems.values()
+        assert "has not heard yet that its log goes on under another name" in problem
+        served["borealia"].call(world.deliver)
+        asyncio.run(verify_not_behind(node))
         assert asyncio.run(gather_cosignatures(node)).problems == {}
         seen = served["borealia"].call(lambda: list_witnessed(served["borealia"].node.store))
-    assert [(head.origin, head.size) for head in seen] == [
-        ("comity/aurelia", size - 1),
-        ("comity/aurelia/0000000000000000", size + 1),
-    ]
+    assert [(head.origin, head.size) for head in seen] == [("comity/aurelia", size - 1), (node.origin, size + 1)]
+
+
+def test_a_log_that_lost_its_end_keeps_the_next_one_from_nothing(world: World, tmp_path: Path) -> None:
+    """The witness has seen more of a log that was closed: that is on record, and it cosigns what goes on."""
+    world.add("aurelia", make_object("a"))
+    world.poll("borealia")
+    with witnessed(world, "borealia") as served:
+        copy = keep_whole(world, tmp_path / "copy")
+        world.add("aurelia", make_object("b"))
+        for _ in range(3):
+            world.tick()
+            world.poll("borealia")
+        assert asyncio.run(gather_cosignatures(world.nodes["aurelia"])).cosigned == (BOREALIA,)
+        put_back_whole(world, copy)
+        rename(world.nodes["aurelia"])
+        served["borealia"].call(world.deliver)
+        world.tick()
+        world.poll("borealia")
+        found = asyncio.run(gather_cosignatures(world.nodes["aurelia"]))
+        assert (found.cosigned, found.contradicted, found.others) == ((BOREALIA,), {}, {})
+        assert [head.closed for head in found.heads] == [False, False, True]
+        assert list_states(world.nodes["aurelia"])[0].problem is None
+        # A day later it is not asked for any more.
+        world.tick(2 * 86_400_000_000)
+        found = asyncio.run(gather_cosignatures(world.nodes["aurelia"]))
+        assert [head.closed for head in found.heads] == [False]
+
+
+def test_a_log_that_does_not_grow_is_cosigned_again_after_a_week(world: World) -> None:
+    node = world.nodes["aurelia"]
+    world.add("aurelia", make_object("a"))
+    world.poll("borealia")
+    with witnessed(world, "borealia"):
+        for days, logs in ((0, 2), (6, 1), (2, 2), (6, 1)):
+            world.tick(days * 86_400_000_000)
+            assert len(asyncio.run(gather_cosignatures(node)).heads) == logs
+    ((_, _, at, _),) = cosigned_lines(node, 1)
+    assert at > world.now // 1_000_000 - 7 * 86_400
+
+
+def cosigned_lines(node: Node, number: int) -> list[tuple[int, str, int, bytes]]:
+    with node.store.read() as transaction:
+        return witness.read_lines(transaction, number)
+
+
+def test_what_a_witness_that_is_gone_has_cosigned_counts_only_where_none_is_younger(world: World) -> None:
+    """A giver shows heads that who reads them still counts."""
+    node = world.nodes["aurelia"]
+    with witnessed(world, "borealia", "meridia"):
+        asyncio.run(gather_cosignatures(node))
+    first = cosigned(node, witnesses=2)
+    assert first is not None
+    with witnessed(world, "borealia"):
+        world.tick(8 * 86_400_000_000)
+        grow(world)
+        asyncio.run(gather_cosignatures(node))
+    assert cosigned(node, witnesses=2) is None
+    newer = cosigned(node)
+    assert newer is not None
+    assert newer != first
 
 
 def test_one_that_does_not_answer_keeps_nothing_from_the_others(world: World) -> None:
@@ -420,6 +502,82 @@ def test_a_store_older_than_what_a_witness_saw_is_not_served(world: World, tmp_p
         grow(world)
         with pytest.raises(RolledBack, match=f"to follow from the one it cosigned over {size}"):
             asyncio.run(verify_not_behind(world.nodes["aurelia"]))
+
+
+def put_back_whole(world: World, copy: Path) -> None:
+    """The folder of aurelia, with its keys, as it was."""
+    node = world.nodes["aurelia"]
+    settings = node.settings
+    node.close()
+    shutil.rmtree(node.folder)
+    shutil.copytree(copy, node.folder)
+    world.open("aurelia").settings = settings
+
+
+def keep_whole(world: World, place: Path) -> Path:
+    node = world.nodes["aurelia"]
+    settings = node.settings
+    node.close()
+    shutil.copytree(node.folder, place)
+    world.open("aurelia").settings = settings
+    return place
+
+
+@pytest.mark.parametrize("grown", [0, 1, 9])
+def test_a_store_from_before_a_rotation_of_its_log_key_is_not_served(world: World, tmp_path: Path, grown: int) -> None:
+    """The witness knows the key that followed: it cosigns nothing by the one before, and says how much it has seen."""
+    with witnessed(world, "borealia") as served:
+        asyncio.run(gather_cosignatures(world.nodes["aurelia"]))
+        copy = keep_whole(world, tmp_path / "copy")
+        rotate(world, "aurelia", KeyRole.LOG)
+        served["borealia"].call(world.deliver)
+        asyncio.run(verify_not_behind(world.nodes["aurelia"]))
+        for _ in range(3):
+            grow(world)
+        assert asyncio.run(gather_cosignatures(world.nodes["aurelia"])).cosigned
+        put_back_whole(world, copy)
+        for _ in range(grown):
+            grow(world)
+        with pytest.raises(RolledBack, match="comity/borealia/witness"):
+            asyncio.run(verify_not_behind(world.nodes["aurelia"]))
+
+
+def test_a_store_that_went_back_and_has_a_key_that_the_witness_does_not_know_is_not_served(
+    world: World, tmp_path: Path
+) -> None:
+    """The witness knows who asks by the token, and tells how much it has seen, though it cosigns nothing."""
+    with witnessed(world, "borealia"):
+        copy = keep_whole(world, tmp_path / "copy")
+        for _ in range(9):
+            grow(world)
+        asyncio.run(gather_cosignatures(world.nodes["aurelia"]))
+        put_back_whole(world, copy)
+        rotate(world, "aurelia", KeyRole.LOG)
+        with pytest.raises(RolledBack, match="it has cosigned a head over"):
+            asyncio.run(verify_not_behind(world.nodes["aurelia"]))
+
+
+def test_a_witness_that_has_not_heard_of_a_rotation_stops_no_start(world: World) -> None:
+    with witnessed(world, "borealia"):
+        asyncio.run(gather_cosignatures(world.nodes["aurelia"]))
+        rotate(world, "aurelia", KeyRole.LOG)
+        asyncio.run(verify_not_behind(world.nodes["aurelia"]))
+        assert (
+            "does not have this party pinned"
+            in asyncio.run(gather_cosignatures(world.nodes["aurelia"])).problems[BOREALIA]
+        )
+
+
+def test_a_witness_that_refuses_the_key_it_has_cosigned_under_stops_a_start(world: World) -> None:
+    """One that is no node names no size: that it takes a key no more which it took says enough."""
+    north = North(world.now // 1_000_000)
+    refusing = Pretender(say(403, b"forbidden\n"))
+    ask_pretender(world, refusing, verify_not_behind)
+    assert ask_pretender(world, north, gather_cosignatures).cosigned
+    with pytest.raises(RolledBack, match="takes it no more"):
+        ask_pretender(world, refusing, verify_not_behind)
+    rotate(world, "aurelia", KeyRole.LOG)
+    ask_pretender(world, refusing, verify_not_behind)
 
 
 def test_a_store_as_founded_is_not_served_where_a_witness_saw_more(world: World, tmp_path: Path) -> None:

@@ -94,6 +94,7 @@ _KEYS = Need(people=2, roles=(Role.LEGAL, Role.LIAISON, Role.OPERATOR), one_as=R
 _ASK = Need(people=1, roles=(Role.LIAISON, Role.ANALYST), one_as=None)
 _RECALL = Need(people=1, roles=(Role.LIAISON, Role.LEGAL, Role.ANALYST), one_as=None)
 _DESK = Need(people=1, roles=(Role.ANALYST, Role.LIAISON, Role.LEGAL), one_as=None)
+_NECESSITY = Need(people=2, roles=(Role.LEGAL, Role.LIAISON, Role.ANALYST), one_as=Role.LEGAL)
 _RULES = Need(people=2, roles=(Role.ANALYST, Role.LIAISON, Role.LEGAL), one_as=None)
 # Whoever watches the machine at night must be able to stop it.
 _STOP = Need(people=1, roles=(Role.LIAISON, Role.LEGAL, Role.OPERATOR), one_as=None)
@@ -123,6 +124,7 @@ NEEDS: Mapping[str, Need] = {
     "recall": _RECALL,
     "request": _ASK,
     "reply": _ASK,
+    "withdraw-request": _ASK,
     "keep-recalled": _ONE,
     "drop-source": _STOP,
     "request-consent": _RECALL,
@@ -145,6 +147,11 @@ NEEDS: Mapping[str, Need] = {
     "review-list": _DESK,
     "keep-subject": _TWO,
     "stop-subject": _DESK,
+    # No machine can tell whether it is strictly necessary to give such data: two people say so, one of them as legal.
+    "decide-necessity": _NECESSITY,
+    "end-necessity": _DESK,
+    "same-person": _DESK,
+    "other-person": _DESK,
     "retain": _ONE,
     "delete": _ONE,
     "review": _ONE,

@@ -86,8 +86,8 @@ def parse_subject_list(data: bytes) -> SubjectList:
     """The version of a list that `data` is.
 
     Raises:
-        MalformedRequest: what is wrong, where, and what is allowed there. So is an entry whose only name says a
-            religion or an ethnicity: it would be no group on a list.
+        MalformedRequest: what is wrong, where, and what is allowed there. So is an entry of which no name says more
+            than a religion or an ethnicity: it would be no group on a list.
     """
     try:
         value = parse_json(data, limits=_LIMITS)
@@ -117,11 +117,12 @@ def compare_lists(before: Mapping[str, Entry], after: Mapping[str, Entry]) -> Ch
 
 
 def index_names(entries: Iterable[Entry]) -> dict[str, frozenset[str]]:
-    """The subjects that have a name, by it; aliases of low quality are left out."""
+    """The subjects that have a name, by it; left out are aliases of low quality, and what says what many people are."""
     found: dict[str, set[str]] = {}
     for entry in entries:
         for name in (*entry.names, *(alias.name for alias in entry.aliases if alias.good)):
-            found.setdefault(fold_name(name), set()).add(entry.subject)
+            if not is_trait_alone(name):
+                found.setdefault(fold_name(name), set()).add(entry.subject)
     return {name: frozenset(subjects) for name, subjects in found.items()}
 
 
@@ -139,7 +140,10 @@ def parse_entry(data: bytes) -> Entry:
     Raises:
         MalformedRequest: it is none.
     """
-    reader = Reader(parse_json(data, limits=_LIMITS), "", MalformedRequest)
+    try:
+        reader = Reader(parse_json(data, limits=_LIMITS), "", MalformedRequest)
+    except MalformedJson as error:
+        raise MalformedRequest(f"not an entry of a list: {error.detail}", where=error.where) from error
     subject = reader.open().text("subject")
     return _read_entry(reader, subject.partition(":")[0])
 
@@ -157,9 +161,8 @@ def _read_entry(reader: Reader, scheme: str) -> Entry:
     )
     entry = Entry(subject=subject, kind=item.word("kind", _KINDS), names=names, aliases=aliases)
     item.close()
-    for name in (*names, *(alias.name for alias in aliases)):
-        if is_trait_alone(name):
-            raise item.refuse("names", f"{name[:80]!r} is everybody of a religion or an ethnicity ({CLAUSE})")
+    if all(map(is_trait_alone, names)):
+        raise item.refuse("names", f"{names[0][:80]!r} is everybody of a religion or an ethnicity ({CLAUSE})")
     return entry
 
 

@@ -22,15 +22,16 @@
     [rules.say]
     kinds = ["identity"]
 
-A rule looks at type, names, pattern, labels, external ids and subjects, at no other field. It cannot ask for special
-categories of data, nor for words that say a religion or an ethnicity (`classification.traits`): such a set is refused
-whole, and the refusal names the clause. What may be said includes special categories: that keeps an object back.
+A rule looks at type, names, pattern, labels, external ids, subjects and the names of files, and at nothing else. It
+cannot ask for special categories of data, nor for words that say a religion or an ethnicity (`classification.traits`):
+such a set is refused whole, and the refusal names the clause. What may be said includes special categories: that keeps
+an object back.
 
 Not here: which objects are held, and who applies a set (`node.rules`).
 """
 
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Final
 
@@ -85,6 +86,7 @@ class Condition:
     labels: frozenset[str]
     external_ids: frozenset[str]
     subjects: frozenset[str]
+    files: frozenset[str]
     named_on: str | None
 
 
@@ -124,6 +126,7 @@ class Facts:
     labels: frozenset[str]
     external_ids: frozenset[str]
     subjects: frozenset[str]
+    files: frozenset[str]
 
 
 _PROHIBITED: Final = SPECIAL_CATEGORIES | {
@@ -181,8 +184,8 @@ def parse_rules(document: bytes) -> RuleSet | Refusal:
     return next(filter(None, map(_refuse_trait, rules.rules)), rules)
 
 
-def read_facts(value: dict[str, Json]) -> Facts:
-    """What rules may look at, of an object that was taken in."""
+def read_facts(value: dict[str, Json], *, files: Collection[str] = ()) -> Facts:
+    """What rules may look at, of an object that was taken in, from files of these names."""
     names = {fold_name(text) for text in _texts([value.get("name")]) | _texts(value.get("aliases"))}
     pattern = value.get("pattern")
     references = value.get("external_references")
@@ -198,6 +201,7 @@ def read_facts(value: dict[str, Json]) -> Facts:
             if isinstance(item, dict) and {"source_name", "external_id"} <= item.keys()
         ),
         subjects=read_tags(value).subjects,
+        files=frozenset(map(fold_name, files)),
     )
 
 
@@ -227,6 +231,7 @@ def _meets(when: Condition, facts: Facts, *, names: Names) -> frozenset[str] | N
         and (not when.labels or bool(when.labels & facts.labels))
         and (not when.external_ids or bool(when.external_ids & facts.external_ids))
         and (not when.subjects or bool(when.subjects & facts.subjects))
+        and (not when.files or bool(when.files & facts.files))
     )
     if not holds:
         return None
@@ -269,6 +274,7 @@ def _read_condition(reader: Reader) -> Condition:
         labels=frozenset(map(fold_name, reader.texts("labels"))),
         external_ids=reader.texts("external_ids"),
         subjects=_check(reader, "subjects", reader.texts("subjects")),
+        files=frozenset(map(fold_name, reader.texts("files"))),
         named_on=reader.label("named_on") if reader.has("named_on") else None,
     )
     reader.close()
@@ -289,6 +295,7 @@ _EVERYTHING: Final = Condition(
     labels=frozenset(),
     external_ids=frozenset(),
     subjects=frozenset(),
+    files=frozenset(),
     named_on=None,
 )
 
@@ -327,7 +334,7 @@ def _find_prohibited(value: Json) -> Refusal | None:
 
 def _refuse_trait(rule: Rule) -> Refusal | None:
     when = rule.when
-    selectors = [*when.names, *when.name_words, *when.labels, *when.external_ids, *when.subjects]
+    selectors = [*when.names, *when.name_words, *when.labels, *when.external_ids, *when.subjects, *when.files]
     trait = find_trait(sorted(selectors), parts=sorted(when.name_parts | when.pattern_parts))
     if trait is None:
         return None

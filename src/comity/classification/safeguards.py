@@ -55,6 +55,19 @@ _CATEGORIES: Final[Mapping[str, str]] = MappingProxyType(
 )
 """Names of fields, in small letters without what separates words, and the category of what such a field holds."""
 
+_PLAIN: Final = frozenset(
+    re.findall(
+        r"\S+",
+        "type spec_version id created created_by_ref modified revoked labels confidence lang"
+        " external_references object_marking_refs granular_markings defanged name description pattern pattern_type"
+        " pattern_version valid_from valid_until indicator_types kill_chain_phases relationship_type source_ref"
+        " target_ref start_time stop_time sighting_of_ref observed_data_refs where_sighted_refs first_seen last_seen"
+        " count number_observed first_observed last_observed object_refs published report_types identity_class"
+        " sectors roles contact_information content abstract authors value hashes size",
+    )
+)
+"""Properties of STIX that hold no such field; most objects have no others."""
+
 _BIRTH: Final = frozenset(
     re.findall(r"\S+", "birthdate dateofbirth dob born birth birthday datesofbirth birthdates yearofbirth birthyear")
 )
@@ -78,6 +91,9 @@ class Sensitive:
         return self.minor or bool(self.special_categories)
 
 
+_NOTHING_FOUND: Final = Sensitive(special_categories=frozenset(), minor=False, places=())
+
+
 def find_sensitive(value: dict[str, Json], *, now: Instant) -> Sensitive:
     """What of the object `value` is data of a special category, or of somebody who is under eighteen at `now`.
 
@@ -85,7 +101,10 @@ def find_sensitive(value: dict[str, Json], *, now: Instant) -> Sensitive:
     """
     categories, minor, places = set[str](), False, list[str]()
     today = datetime.fromtimestamp(now // _MICROSECONDS, tz=UTC).date()
-    for count, (pointer, name, item) in enumerate(_walk(value, "")):
+    others = {name: item for name, item in value.items() if name not in _PLAIN}
+    if not others:
+        return _NOTHING_FOUND
+    for count, (pointer, name, item) in enumerate(_walk(others, "")):
         if count >= _MOST_FIELDS:
             break
         category = _CATEGORIES.get(name)

@@ -31,10 +31,10 @@ _STEMS: Final = frozenset(
         " wahhab ahmadi ahmadiyya druze ismaili christian christlich chretien cristian catholic katholi protestant"
         " orthodox evangelical coptic kopten maronit assyrian jewish judaism judais judio judisch israelite yahudi"
         " hindu buddhis buddist yazidi yezidi jesidi zoroastr mormon jehovah atheis bahai sikhis mosque moschee"
-        " synagog hijab niqab burqa ramadan kosher believer religion religios confession"
+        " synagog hijab niqab burqa ramadan kosher believer religion religios"
         # Ethnicity.
-        " arabic arabian araber kurdish kurdistani kurden kurde chechen tschetschen ingush dagestan circassian turkmen"
-        " turkoman uyghur uighur romani gypsy gitano zigeuner sinti tatar pashtun pathan hazara baluch baloch berber"
+        " arabic arabian araber kurdish kurdistani kurden kurde chechen tschetschen ingush dagestani circassian turkmen"
+        " turkoman uyghur uighur gypsy gitano zigeuner sinti tatar pashtun pathan hazara baluch baloch berber"
         " amazigh tuareg fulani yoruba hutu tutsi tamil rohingya bengali punjabi slavic latino hispanic caucasian"
         " ethni racial tribal"
         # The same in other scripts, as `_fold` gives them.
@@ -50,14 +50,20 @@ _WORDS: Final = frozenset(
     re.findall(
         r"\S+",
         "jew jews juif juifs juive jude juden copt copts sikh sikhs shia shias shiah shii sufi sufis kurd kurds arab"
-        " arabs arabe arabes roma romas slav slavs hausa igbo tajik tajiks uzbek uzbeks race races tribe tribes"
+        " arabs arabe arabes roma romas romani slav slavs hausa igbo tajik tajiks uzbek uzbeks race races tribe tribes"
         " faith faiths sect sects church imam imams rabbi rabbis halal курд араб евр",
     )
 )
 """Whole words: too short to be told by their beginning."""
 
-_OTHER: Final = frozenset({"islamabad", "hinduja", "christiansand", "christianshavn", "tatarstan"})
-"""Words that begin like a stem and are the names of something else: of places, as a rule."""
+_OTHER: Final = frozenset(
+    re.findall(
+        r"\S+",
+        "balochistan baluchistan christiansand christianshavn dagestan hinduja ingushetia islamabad kurdistan latin"
+        " punjab tatarstan turkmenistan",
+    )
+)
+"""Words that begin like a stem, or lie in one, and name something else: places, as a rule."""
 
 _GENERIC: Final = frozenset(
     re.findall(
@@ -76,7 +82,12 @@ _LOOKALIKES: Final = str.maketrans(
 
 _SHORT = 3
 _SHORTEST_FRAGMENT = 5
-_MISSING = 1
+_BEGINNINGS: Final = tuple(sorted(_STEMS))
+_FRAGMENTS: Final = frozenset(
+    part for stem in _STEMS for part in (stem, stem[1:], stem[:-1]) if len(part) >= _SHORTEST_FRAGMENT
+)
+"""Stems, and what is left of them without a letter at either end."""
+
 _MOST_PAIRED = 64
 
 
@@ -124,19 +135,16 @@ def _says_trait(folded: str) -> bool:
 
 def _spans(one: str, two: str) -> bool:
     """Whether two words after one another begin a trait together that neither is."""
-    return any(len(one) < len(stem) and (one + two).startswith(stem) for stem in _STEMS)
+    both = one + two
+    return both.startswith(_BEGINNINGS) and any(len(one) < len(stem) and both.startswith(stem) for stem in _STEMS)
 
 
 def _is_trait(token: str) -> bool:
-    if token in _OTHER:
-        return False
-    return token in _WORDS or any(token.startswith(stem) for stem in _STEMS)
+    return token not in _OTHER and (token in _WORDS or token.startswith(_BEGINNINGS))
 
 
 def _is_fragment(token: str) -> bool:
-    return len(token) >= _SHORTEST_FRAGMENT and any(
-        token in stem and len(stem) - len(token) <= _MISSING for stem in _STEMS
-    )
+    return token in _FRAGMENTS and token not in _OTHER
 
 
 def _fold(text: str) -> frozenset[str]:

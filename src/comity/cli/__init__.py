@@ -32,6 +32,8 @@ _COMMANDS = {
     "rules": "classify:rules",
     "list": "classify:lists",
     "assessment": "classify:assessment",
+    "necessity": "safeguards:necessity",
+    "identity": "safeguards:identity",
     "person": "people:person",
     "agreement": "agreements:agreement",
     "approvals": "people:approvals",

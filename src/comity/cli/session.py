@@ -11,7 +11,7 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,16 @@ from comity.cli.reply import Json, Reply, fail_with
 from comity.cli.words.layout import printable
 from comity.errors import ComityError, MalformedRequest, NotFoundError, StoreBusy
 
-__all__ = ["ActCommand", "PersonCommand", "Render", "Session", "read_input", "write_new", "write_private"]
+__all__ = [
+    "ActCommand",
+    "PersonCommand",
+    "Render",
+    "Session",
+    "read_input",
+    "write_new",
+    "write_parts",
+    "write_private",
+]
 
 Render = Callable[[dict[str, Any]], str]
 """A result as people read it, without the last line end."""
@@ -318,5 +327,28 @@ def write_private(file: str, data: bytes) -> None:
         temporary.touch(mode=0o600, exist_ok=False)
         temporary.write_bytes(data)
         temporary.replace(path)
+    except OSError as error:
+        raise MalformedRequest(f"{file} cannot be written: {error.strerror or error}") from error
+
+
+def write_parts(file: str, parts: Iterable[bytes], *, keep: Callable[[], bool]) -> None:
+    """Replace FILE in one step by all of `parts`, one after another, if `keep` says so then; else leave it as it is.
+
+    Only the owner of FILE can read it.
+
+    Raises:
+        MalformedRequest: it cannot be written.
+    """
+    path = Path(file)
+    temporary = path.with_name(f".{path.name}.new")
+    try:
+        temporary.unlink(missing_ok=True)
+        temporary.touch(mode=0o600, exist_ok=False)
+        with temporary.open("wb") as opened:
+            for part in parts:
+                opened.write(part)
+        if keep():
+            temporary.replace(path)
+        temporary.unlink(missing_ok=True)
     except OSError as error:
         raise MalformedRequest(f"{file} cannot be written: {error.strerror or error}") from error

@@ -15,6 +15,7 @@ from comity.intake.misp import Plan, parse_misp, plan_event
 from comity.intake.misp_mapping import MispMapping
 from comity.intake.misp_records import mark_objects
 from comity.intake.records import Record, Unread
+from comity.intake.restrictions import OPEN, Restriction
 
 __all__ = ["CHILD", "Converter", "check_installed", "convert_events"]
 
@@ -37,11 +38,13 @@ def check_installed() -> None:
 class Converter:
     """Converts MISP events for `party`, with one process for all of them; a context manager, at whose end it is gone.
 
-    `turn` is for how many seconds it waits for the process before others get a turn.
+    Everything is as strict as `floor` at least. `turn` is for how many seconds it waits for the process before others
+    get a turn.
     """
 
-    def __init__(self, mapping: MispMapping, *, party: PartyId, turn: float = _TURN) -> None:
+    def __init__(self, mapping: MispMapping, *, party: PartyId, turn: float = _TURN, floor: Restriction = OPEN) -> None:
         self._mapping = mapping
+        self._floor = floor
         self._party = party
         self._turn = turn
         self._child: Child | None = None
@@ -71,7 +74,7 @@ class Converter:
         reading = parse_misp(data)
         yield from reading.unread
         for event in reading.events:
-            plan = plan_event(event, self._mapping)
+            plan = plan_event(event, self._mapping, floor=self._floor)
             yield from plan.unread
             self._child = self._child or Child(CHILD, bounds=_BOUNDS)
             try:

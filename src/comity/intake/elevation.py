@@ -18,14 +18,13 @@ from typing import Final
 from comity.canonical import OBJECT_LIMITS, Json, parse_json
 from comity.errors import MalformedError, MalformedObject
 from comity.ids import ObjectId
-from comity.intake.cutting import TooLong
+from comity.intake.cutting import Element, TooLong
 from comity.intake.making import OBSERVABLES, Maker, format_object
-from comity.intake.records import Converted, Record, Unread
+from comity.intake.records import Converted, Record, Unread, pack
 from comity.intake.stix import cut_elements, describe_too_long
 
 __all__ = ["elevate", "read_stix_20"]
 
-_AT_ONCE: Final = 200
 _SHOWN: Final = 80
 _MOST_DEPTH: Final = 24
 
@@ -58,22 +57,17 @@ def read_stix_20(chunks: Iterable[bytes], *, maker: Maker) -> Iterator[Converted
     Raises:
         MalformedFile: it is no bundle or object, or is cut short, at the place where that shows.
     """
-    records, unread = list[Record](), list[Unread]()
-    for index, element in enumerate(cut_elements(chunks)):
-        place = f"/objects/{index}"
-        if isinstance(element, TooLong):
-            unread.append(describe_too_long(place, element))
-        else:
-            try:
-                objects, notes = elevate(element, maker=maker)
-                records.append(Record(place=place, objects=objects, notes=notes))
-            except MalformedError as error:
-                unread.append(Unread(place=place, reason=f"{error.where}: {error.detail}".removeprefix(": ")))
-        if len(records) + len(unread) == _AT_ONCE:
-            yield Converted(records=tuple(records), unread=tuple(unread))
-            records, unread = [], []
-    if records or unread:
-        yield Converted(records=tuple(records), unread=tuple(unread))
+    return pack(_read_element(f"/objects/{index}", one, maker) for index, one in enumerate(cut_elements(chunks)))
+
+
+def _read_element(place: str, element: Element, maker: Maker) -> Record | Unread:
+    if isinstance(element, TooLong):
+        return describe_too_long(place, element)
+    try:
+        objects, notes = elevate(element, maker=maker)
+    except MalformedError as error:
+        return Unread(place=place, reason=f"{error.where}: {error.detail}".removeprefix(": "))
+    return Record(place=place, objects=objects, notes=notes)
 
 
 def elevate(element: bytes, *, maker: Maker) -> tuple[tuple[bytes, ...], tuple[str, ...]]:

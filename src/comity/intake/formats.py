@@ -157,19 +157,23 @@ def _find_json(head: bytes) -> frozenset[Format]:
 
 
 def _find_stix(members: Collection[_Member], *, inside: tuple[str, ...], said: str | None) -> frozenset[Format]:
-    """Which STIX the objects at `inside` are: 2.0 had its version on the bundle, 2.1 has it on each object."""
+    """Which STIX the objects at `inside` are: 2.0 had its version on the bundle, 2.1 has it on each object.
+
+    One object of 2.1 makes the file one of 2.1, unless the bundle says otherwise: an older one in it is a bad object.
+    """
     depth = len(inside)
     own = [member for member in members if len(member.path) == depth + 1 and member.path[:depth] == inside]
     versions = {member.text for member in own if member.path[-1] == "spec_version"}
-    found = set[Format]()
-    if said == "2.0" or "2.0" in versions:
-        found.add(Format.STIX_20)
     if "2.1" in versions or said == "2.1":
-        found.add(Format.STIX_21)
-    if not found:
-        # What has a version of its own, `created`, and names no version of STIX is as 2.0 wrote it.
-        found.add(Format.STIX_20 if any(member.path[-1] == "created" for member in own) else Format.STIX_21)
-    return frozenset(found)
+        return frozenset({Format.STIX_20, Format.STIX_21}) if said == "2.0" else frozenset({Format.STIX_21})
+    # What has a version of its own, `created`, and names no version of STIX is as 2.0 wrote it.
+    older = said == "2.0" or "2.0" in versions or any(member.path[-1] == "created" for member in own)
+    return frozenset({Format.STIX_20 if older and _has_one(own) else Format.STIX_21})
+
+
+def _has_one(own: Collection[_Member]) -> bool:
+    """Whether an object is there at all; a bundle with none is refused by whoever reads it as STIX 2.1."""
+    return any(member.path[-1] == "type" for member in own)
 
 
 def _walk(text: str) -> Iterator[_Member]:

@@ -77,6 +77,11 @@ class Maker:
         self.markings = tuple(dict.fromkeys(markings))
         self._namespace = uuid.uuid5(_NAMESPACE, party)
 
+    @property
+    def written_at(self) -> str:
+        """When the file was retrieved, as it stands in `created`: what says so is not what makes a new version."""
+        return format_instant(self.at)
+
     def find_id(self, kind: str, key: Sequence[str]) -> ObjectId:
         """The id of an object of type `kind` that is known by `key`; not that of an observable.
 
@@ -113,7 +118,7 @@ class Maker:
         if kind in OBSERVABLES:
             name = self._name(kind, said)
             return Made(name, format_object({**head, "id": name, **said}))
-        name, at = self.find_id(kind, key), format_instant(self.at)
+        name, at = self.find_id(kind, key), self.written_at
         times: dict[str, Json] = {"created": at} if kind == "marking-definition" else {"created": at, "modified": at}
         return Made(name, format_object({**head, "id": name, **times, **said}))
 

@@ -144,10 +144,10 @@ def _find_problem(value: Json) -> str | None:
     return None
 
 
-def plan_event(event: MispEvent, mapping: MispMapping) -> Plan:
-    """What of the event may be converted, and how far each part of it may travel."""
+def plan_event(event: MispEvent, mapping: MispMapping, *, floor: Restriction = OPEN) -> Plan:
+    """What of the event may be converted, and how far each part of it may travel: no farther than `floor`."""
     planner = _Planner(mapping)
-    return planner.plan(event)
+    return planner.plan(event, floor)
 
 
 class _Planner:
@@ -159,9 +159,9 @@ class _Planner:
         self._notes: list[str] = []
         self._unread: list[Unread] = []
 
-    def plan(self, event: MispEvent) -> Plan:
+    def plan(self, event: MispEvent, floor: Restriction) -> Plan:
         value = event.value
-        own = join_restrictions(self._read_distribution(value, missing=True), self._read_tags(value))
+        own = join_restrictions(floor, self._read_distribution(value, missing=True), self._read_tags(value))
         if value.get("published") in {False, "0"}:
             own = join_restrictions(own, Restriction(audience=_ONLY_HERE))
             self._notes.append("not published in MISP: it goes to nobody until it is taken in as published")

@@ -26,14 +26,13 @@ from comity.errors import MalformedError, MalformedFile, MalformedObject
 from comity.ids import ObjectId
 from comity.intake.listing import make_listing
 from comity.intake.making import Made, Maker
-from comity.intake.records import Converted, Record, Unread
+from comity.intake.records import Converted, Record, Unread, pack
 
 __all__ = ["read_money"]
 
 _LIMITS: Final = Limits(max_bytes=256 * 1024, max_depth=6, max_items=10_000)
 _MOST_ENTITIES: Final = 300_000
 _MOST_WAITING: Final = 100_000
-_AT_ONCE: Final = 200
 _SHOWN: Final = 80
 
 _IDENTITIES: Final = {
@@ -106,17 +105,7 @@ def read_money(chunks: Iterable[bytes], *, source: str, maker: Maker) -> Iterato
     Raises:
         MalformedFile: over a bound of entities, or of links.
     """
-    records, unread = list[Record](), list[Unread]()
-    for found in _Reading(source, maker).read(chunks):
-        if isinstance(found, Record):
-            records.append(found)
-        else:
-            unread.append(found)
-        if len(records) + len(unread) == _AT_ONCE:
-            yield Converted(records=tuple(records), unread=tuple(unread))
-            records, unread = [], []
-    if records or unread:
-        yield Converted(records=tuple(records), unread=tuple(unread))
+    return pack(_Reading(source, maker).read(chunks))
 
 
 class _Reading:

@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pure: what a reader of a foreign format gives: records that became objects, and those that did not."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Final
 
 from comity.ids import PartyId
 
-__all__ = ["Converted", "Record", "Unread"]
+__all__ = ["Converted", "Record", "Unread", "pack"]
+
+_AT_ONCE: Final = 200
+_BYTES_AT_ONCE: Final = 512 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,3 +50,19 @@ class Converted:
     records: tuple[Record, ...]
     unread: tuple[Unread, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
+
+
+def pack(found: Iterable[Record | Unread]) -> Iterator[Converted]:
+    """What was read in parts of a bounded size, in its order, but for what is bad within one part."""
+    records, unread, size = list[Record](), list[Unread](), 0
+    for one in found:
+        if isinstance(one, Record):
+            records.append(one)
+            size += sum(map(len, one.objects))
+        else:
+            unread.append(one)
+        if len(records) + len(unread) >= _AT_ONCE or size >= _BYTES_AT_ONCE:
+            yield Converted(records=tuple(records), unread=tuple(unread))
+            records, unread, size = [], [], 0
+    if records or unread:
+        yield Converted(records=tuple(records), unread=tuple(unread))

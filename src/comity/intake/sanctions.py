@@ -100,7 +100,7 @@ def _read_all(chunks: Iterable[bytes], maker: Maker) -> tuple[str, list[Record],
     except ParseError as error:
         line, column = error.position
         raise MalformedFile(f"line {line}: not well formed: {error.msg}", where=f"{line}:{column + 1}") from None
-    except ValueError as error:
+    except (LookupError, ValueError) as error:
         raise MalformedFile(f"it is in an encoding that is not known here: {error}") from None
     return _read_version(root), records, unread
 

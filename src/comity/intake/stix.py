@@ -3,30 +3,18 @@
 
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from typing import Final
 
 from comity.intake.cutting import Cutter, Element, TooLong
-from comity.intake.records import Converted, Record, Unread
+from comity.intake.records import Converted, Record, Unread, pack
 
-__all__ = ["count_elements", "cut_elements", "describe_too_long", "read_stix"]
-
-_AT_ONCE: Final = 500
-
-
-def count_elements(chunks: Iterable[bytes]) -> int:
-    """How many objects are in the file, good or bad; nothing is kept of them.
-
-    Raises:
-        MalformedFile: it is no bundle, envelope or object, or is cut short.
-    """
-    return sum(1 for _ in cut_elements(chunks))
+__all__ = ["cut_elements", "describe_too_long", "read_stix"]
 
 
 def cut_elements(chunks: Iterable[bytes]) -> Iterator[Element]:
     """Each element of the list of objects, in its order, or the one object that the file is.
 
     Raises:
-        MalformedFile: as `count_elements`, at the place where that shows.
+        MalformedFile: it is no bundle, envelope or object, or is cut short, at the place where that shows.
     """
     cutter = Cutter()
     yield from chain.from_iterable(cutter.feed(chunk) for chunk in chunks)
@@ -37,20 +25,14 @@ def read_stix(chunks: Iterable[bytes]) -> Iterator[Converted]:
     """Each object as a record of its own; whether it is one is for whoever takes it in.
 
     Raises:
-        MalformedFile: as `count_elements`, at the place where that shows: who must know before asks that first.
+        MalformedFile: as `cut_elements`: who must know before it keeps anything cuts the whole file first.
     """
-    records, unread = list[Record](), list[Unread]()
-    for index, element in enumerate(cut_elements(chunks)):
-        place = f"/objects/{index}"
-        if isinstance(element, TooLong):
-            unread.append(describe_too_long(place, element))
-        else:
-            records.append(Record(place=place, objects=(element,)))
-        if len(records) + len(unread) == _AT_ONCE:
-            yield Converted(records=tuple(records), unread=tuple(unread))
-            records, unread = [], []
-    if records or unread:
-        yield Converted(records=tuple(records), unread=tuple(unread))
+    return pack(
+        describe_too_long(f"/objects/{index}", element)
+        if isinstance(element, TooLong)
+        else Record(place=f"/objects/{index}", objects=(element,))
+        for index, element in enumerate(cut_elements(chunks))
+    )
 
 
 def describe_too_long(place: str, element: TooLong) -> Unread:

@@ -18,7 +18,7 @@ from typing import Final
 
 from comity.canonical import Json
 from comity.errors import MalformedError, MalformedFile, MalformedObject
-from comity.ids import ObjectId, format_instant, parse_instant
+from comity.ids import ObjectId, parse_instant
 from comity.intake.making import Maker, format_object
 from comity.intake.mapping import (
     Cell,
@@ -31,7 +31,7 @@ from comity.intake.mapping import (
     TableMapping,
 )
 from comity.intake.marking import Marked, read_marking
-from comity.intake.records import Converted, Record, Unread
+from comity.intake.records import Converted, Record, Unread, pack
 from comity.stix.tags import VOCABULARIES, Tags, make_tags
 
 __all__ = ["read_table"]
@@ -39,7 +39,6 @@ __all__ = ["read_table"]
 _MOST_LINE: Final = 256 * 1024
 _MOST_LINES_OF_A_ROW: Final = 64
 _MOST_COLUMNS: Final = 1_000
-_AT_ONCE: Final = 200
 _SHOWN: Final = 80
 _BOM: Final = "\ufeff"
 _SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
@@ -58,19 +57,18 @@ def read_table(chunks: Iterable[bytes], mapping: TableMapping, *, delimiter: str
     """
     rows = _read_rows(_read_lines(chunks, mapping.encoding), mapping.delimiter or delimiter)
     columns = _read_header(rows, mapping)
-    records, unread = list[Record](), list[Unread]()
-    for place, row in rows:
-        try:
-            if isinstance(row, str):
-                raise MalformedObject(row)
-            records.append(_Row(_name_cells(columns, row), mapping, maker).convert(place))
-        except MalformedError as error:
-            unread.append(Unread(place=place, reason=error.detail))
-        if len(records) + len(unread) == _AT_ONCE:
-            yield Converted(records=tuple(records), unread=tuple(unread))
-            records, unread = [], []
-    if records or unread:
-        yield Converted(records=tuple(records), unread=tuple(unread))
+    return pack(_read_row(place, row, columns, mapping, maker) for place, row in rows)
+
+
+def _read_row(
+    place: str, row: list[str] | str, columns: Sequence[str], mapping: TableMapping, maker: Maker
+) -> Record | Unread:
+    if isinstance(row, str):
+        return Unread(place=place, reason=row)
+    try:
+        return _Row(_name_cells(columns, row), mapping, maker).convert(place)
+    except MalformedError as error:
+        return Unread(place=place, reason=error.detail)
 
 
 # --- lines and rows -----------------------------------------------------------------------------------------------
@@ -225,7 +223,7 @@ class _Row:
             case Constant(value=value):
                 return value
             case ReadAt():
-                return format_instant(self._maker.at)
+                return self._maker.written_at
             case References(objects=names, listed=listed):
                 found: list[Json] = [self._made[name] for name in names if name in self._made]
                 return (found or None) if listed else next(iter(found), None)

@@ -35,10 +35,13 @@ from comity.letters.recall import (
 from comity.letters.request import (
     Reply,
     Request,
+    RequestWithdrawal,
     describe_question,
     describe_reply,
+    describe_withdrawal,
     read_question,
     read_reply,
+    read_withdrawal,
 )
 
 __all__ = [
@@ -66,11 +69,12 @@ class LetterKind(StrEnum):
     CONSENT_REVOCATION = "consent-revocation"
     REQUEST = "request"
     REPLY = "reply"
+    REQUEST_WITHDRAWAL = "request-withdrawal"
 
 
 Consent = ConsentRequest | ConsentGrant | ConsentRefusal | ConsentRevocation
 
-Body = Recall | RecallAcknowledgement | Consent | Request | Reply
+Body = Recall | RecallAcknowledgement | Consent | Request | Reply | RequestWithdrawal
 """What a letter says, by its kind."""
 
 
@@ -97,6 +101,8 @@ def read_body(kind: LetterKind, fields: Reader, *, count: int) -> Body:  # noqa:
             return read_question(fields)
         case LetterKind.REPLY:
             return read_reply(fields, count=count)
+        case LetterKind.REQUEST_WITHDRAWAL:
+            return read_withdrawal(fields, count=count)
         case _:
             assert_never(kind)
 
@@ -120,6 +126,8 @@ def describe_body(body: Body) -> dict[str, Json]:  # noqa: PLR0911 (one for each
             return describe_question(body)
         case Reply():
             return describe_reply(body)
+        case RequestWithdrawal():
+            return describe_withdrawal(body)
         case _:
             assert_never(body)
 
@@ -143,6 +151,8 @@ def find_kind(body: Body) -> LetterKind:  # noqa: PLR0911 (one for each kind)
             return LetterKind.REQUEST
         case Reply():
             return LetterKind.REPLY
+        case RequestWithdrawal():
+            return LetterKind.REQUEST_WITHDRAWAL
         case _:
             assert_never(body)
 
@@ -150,7 +160,7 @@ def find_kind(body: Body) -> LetterKind:  # noqa: PLR0911 (one for each kind)
 def is_answer(kind: LetterKind) -> bool:
     """Whether a letter of that kind names the letter that it answers; the others name none."""
     match kind:
-        case LetterKind.RECALL | LetterKind.CONSENT_REQUEST | LetterKind.REQUEST:
+        case LetterKind.RECALL | LetterKind.CONSENT_REQUEST | LetterKind.REQUEST | LetterKind.REQUEST_WITHDRAWAL:
             return False
         case (
             LetterKind.RECALL_ACKNOWLEDGEMENT
@@ -176,6 +186,7 @@ def is_stop(kind: LetterKind) -> bool:
             | LetterKind.CONSENT_REFUSAL
             | LetterKind.REQUEST
             | LetterKind.REPLY
+            | LetterKind.REQUEST_WITHDRAWAL
         ):
             return False
         case _:
@@ -197,6 +208,7 @@ def find_response(kind: LetterKind) -> str | None:
             | LetterKind.CONSENT_REFUSAL
             | LetterKind.CONSENT_REVOCATION
             | LetterKind.REPLY
+            | LetterKind.REQUEST_WITHDRAWAL
         ):
             return None
         case _:
@@ -206,7 +218,7 @@ def find_response(kind: LetterKind) -> str | None:
 def needs_objects(kind: LetterKind) -> bool:
     """Whether a letter of that kind is about one version of an object at least."""
     match kind:
-        case LetterKind.REQUEST | LetterKind.REPLY:
+        case LetterKind.REQUEST | LetterKind.REPLY | LetterKind.REQUEST_WITHDRAWAL:
             return False
         case (
             LetterKind.RECALL
@@ -234,6 +246,7 @@ def find_wanted_time(body: Body) -> int | None:
             | ConsentRefusal()
             | ConsentRevocation()
             | Reply()
+            | RequestWithdrawal()
         ):
             return None
         case _:

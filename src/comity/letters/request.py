@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pure: what a request for information says, and what answers it.
+"""Pure: what a request for information says, what answers it, and what takes it back.
 
     {"question":"Was it seen after May?","urgency":"soon"}
     {"outcome":"answered","text":"Twice, in June."}
     {"outcome":"declined","text":"The source does not allow it."}
+    {"request":"3f2a…"}
 
 A request is about the versions of objects that its letter names, or about none. An answer names the versions that its
-sender has given the asker as the answer, or says something, or both; one that declines says why, and names none.
+sender has given the asker as the answer, or says something, or both; one that declines says why, and names none. Who
+asked takes the request back by naming it, and says nothing beside: so it gives nobody anything.
 
 Not here: who may ask and answer (`node.requests`).
 """
@@ -16,16 +18,20 @@ from enum import StrEnum
 
 from comity.agreement.reader import Reader
 from comity.canonical import Json
+from comity.ids import Digest
 
 __all__ = [
     "Reply",
     "ReplyOutcome",
     "Request",
+    "RequestWithdrawal",
     "Urgency",
     "describe_question",
     "describe_reply",
+    "describe_withdrawal",
     "read_question",
     "read_reply",
+    "read_withdrawal",
 ]
 
 _MICROSECONDS_OF_AN_HOUR = 3_600_000_000
@@ -66,6 +72,13 @@ class Reply:
 
     outcome: ReplyOutcome
     text: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestWithdrawal:
+    """Which request its sender takes back: the name of the letter."""
+
+    request: Digest
 
 
 def read_question(fields: Reader) -> Request:
@@ -109,3 +122,19 @@ def describe_reply(body: Reply) -> dict[str, Json]:
     """The body as it is written."""
     text: dict[str, Json] = {} if body.text is None else {"text": body.text}
     return {"outcome": body.outcome.value, **text}
+
+
+def read_withdrawal(fields: Reader, *, count: int) -> RequestWithdrawal:
+    """The withdrawal that the fields of a body say, in a letter about `count` versions of objects.
+
+    Raises:
+        MalformedError: a field is missing or wrong.
+    """
+    if count:
+        raise fields.refuse("request", "names what is taken back; the letter is about no object")
+    return RequestWithdrawal(request=fields.digest("request"))
+
+
+def describe_withdrawal(body: RequestWithdrawal) -> dict[str, Json]:
+    """The body as it is written."""
+    return {"request": body.request}

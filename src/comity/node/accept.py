@@ -14,6 +14,8 @@ keeps what it receives is not said at all; its own people see what was not kept 
 
 An indicator whose pattern only a parser can tell the truth of is pending until one has read it (`node.patterns`). It
 succeeds or fails by its pattern alone, also where it is not kept.
+
+Why an object was refused is said in the answer, and not kept with the status: it quotes what stood there.
 """
 
 import json
@@ -28,9 +30,10 @@ from comity.agreement.terms import Terms
 from comity.canonical import sha256_digest
 from comity.errors import MalformedObject, NotFoundError
 from comity.ids import Digest, Instant, ObjectId, PartyId
-from comity.node.ingest import Intake, join_intakes, read_in_steps, take_part
+from comity.node.ingest import Intake, join_intakes, take_part
 from comity.node.node import Act, Node
 from comity.node.parts import Parts, ReadBundle
+from comity.node.reading import read_in_steps
 from comity.node.standing import Dossier, find_places
 from comity.node.steps import Steps, finish
 from comity.release.receiving import find_outside, find_restrictions
@@ -78,6 +81,7 @@ STATUS_LIFETIME = Instant(25 * 3_600 * 1_000_000)
 _DAY = 86_400 * 1_000_000
 _UNKEPT_LIFETIME = 90 * _DAY
 _MAX_MESSAGE = 500
+_REFUSED = "refused; why was said in the answer to the envelope, and is not kept: send the object again to be told"
 _GONE = "there is no such collection for who asks"
 
 
@@ -255,7 +259,8 @@ def read_status(node: Node, *, party: PartyId, name: str) -> Status:
             id=name,
             at=Instant(value["at"]),
             successes=tuple(Detail(id=item, version=version) for item, version in value["successes"]),
-            failures=tuple(Detail(id=item, version=version, message=text) for item, version, text in value["failures"]),
+            # Before texts were not kept at all, one stood behind each.
+            failures=tuple(Detail(id=item[0], version=item[1], message=_REFUSED) for item in value["failures"]),
             pendings=tuple(
                 Detail(id=item, version=version, pattern=Digest(pattern))
                 for item, version, pattern in value.get("pendings", ())
@@ -384,10 +389,14 @@ def _cut(message: str) -> str:
 
 
 def _format(status: Status) -> bytes:
+    """What is kept of the status: not why something was refused, for that quotes it, and its writer has been told.
+
+    Whoever is ordered to delete an object would not find it among what was never taken in.
+    """
     value = {
         "at": status.at,
         "successes": [[item.id, item.version] for item in status.successes],
-        "failures": [[item.id, item.version, item.message] for item in status.failures],
+        "failures": [[item.id, item.version] for item in status.failures],
         "pendings": [[item.id, item.version, item.pattern] for item in status.pendings],
     }
     return json.dumps(value, separators=(",", ":")).encode()

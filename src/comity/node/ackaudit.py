@@ -5,7 +5,8 @@ An acknowledgement of a partner names the leaf of the last disclosure that it kn
 witness saw: whoever writes a log anew cannot make these anew. So each acknowledgement in the log must be signed by its
 sender and name the leaf that has its number here, each cosignature that is kept must verify over the head of its size,
 and the last acknowledgement of each partner that is kept must be the last one in the log. What this party acknowledged
-must name the leaf of a receipt that it keeps.
+must name the leaf of a receipt that it keeps. A witness says when it saw a head: the entry before it is of no later
+time by far, and the one behind it of no earlier one.
 
 A cosignature by a witness whose key nobody knows here any more can be verified by nobody; how many there are is told.
 """
@@ -18,11 +19,11 @@ from contextlib import suppress
 from comity.canonical import parse_signed_json
 from comity.config import Settings
 from comity.errors import BadSignature, MalformedError, UnknownKey, VerificationError
-from comity.ids import Instant, PartyId
+from comity.ids import Instant, PartyId, format_instant
 from comity.node.keyaudit import KeyAudit
 from comity.node.witness import find_witness_keys
 from comity.release.acknowledgement import Acknowledgement, parse_acknowledgement, verify_acknowledgement
-from comity.release.disclosure import EntryType
+from comity.release.disclosure import EntryType, parse_leaf
 from comity.release.receipt import read_place
 from comity.replayed import ReplayedEntry
 from comity.store import Transaction, acknowledgements, audited, log, logs
@@ -32,6 +33,10 @@ from comity.tlog.merkle import leaf_hash
 from comity.tlog.note import Note, VerifierKey, parse_note, parse_signature_lines
 
 __all__ = ["AckAudit"]
+
+_SECOND = 1_000_000
+_TOLERANCE = 900 * _SECOND
+"""Between the clock of a witness and that of this party: what may be between them, and what asking takes."""
 
 _OTHERS = frozenset({"comity-waiver/1"})
 """Formats of entries of acknowledgements that `node.waiving` verifies."""
@@ -163,8 +168,20 @@ class AckAudit:
         for key in keys:
             with suppress(UnknownKey, BadSignature, MalformedError):
                 if verify_cosignature(note, key) == each.timestamp:
-                    return None
+                    return self._find_problem_of_time(each)
         return "and what is kept of that does not verify over the head of that size: it saw another one"
+
+    def _find_problem_of_time(self, each: StoredCosignature) -> str | None:
+        """Why the entries around the head cannot be of the times that they say, by the clock of the witness."""
+        at = each.timestamp * _SECOND
+        first = max(0, each.size - 1)
+        times = [parse_leaf(leaf).at for leaf in log.read_leaves(self._transaction, each.log, first, each.size + 1)]
+        seen = f"at {format_instant(Instant(at))}"
+        if times and times[0] > at + _TOLERANCE:
+            return f"{seen}, and its last entry is dated {format_instant(times[0])}"
+        if len(times) > 1 and times[1] < at - _TOLERANCE:
+            return f"{seen}, and the next entry is dated before that: {format_instant(times[1])}"
+        return None
 
 
 def _say(party: PartyId, sent: bool) -> str:  # noqa: FBT001 (the two parts of one key)

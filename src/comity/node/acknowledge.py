@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from comity.errors import NotFoundError
 from comity.ids import Digest, Instant, PartyId
 from comity.node.node import Act, Node
-from comity.node.parties import read_manifests
+from comity.node.parties import remember_manifests
 from comity.release.acknowledgement import (
     Acknowledgement,
     format_acknowledgement_content,
@@ -92,7 +92,7 @@ def take_acknowledgement(node: Node, envelope: bytes) -> Acknowledgement:
     """
     said, signed = parse_acknowledgement(envelope)
     with node.store.read() as transaction:
-        manifest = read_manifests(transaction).get(said.recipient)
+        manifest = remember_manifests(node, transaction).get(said.recipient)
     if manifest is None or said.giver != node.party:
         raise NotFoundError("an acknowledgement of a stranger, or for somebody else")
     verify_acknowledgement(signed, manifest, now=node.clock())

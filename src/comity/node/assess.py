@@ -23,8 +23,8 @@ from comity.node.ingest import take_own
 from comity.node.node import Act, Node
 from comity.node.people import Actor, Approved, Waiting, read_prose
 from comity.release.classification import ClassificationChange
-from comity.stix.labels import find_said
 from comity.stix.markings import TLP_IDS
+from comity.stix.worded import find_said
 from comity.store import Transaction, assessments, objects
 from comity.store.objects import StoredObject
 

@@ -4,14 +4,14 @@
     audit_folder(Path("aurelia"))
 
  1. the log: entries, openings, tiles, checkpoints, sequence numbers (`comity.audit`);
- 2. each disclosure: decided again (`comity.replay`);
+ 2. each disclosure: decided again (`comity.replay`), and what lies beside the log held against it (`node.beside`);
  3. each agreement: every signature verified again, each event held against the log (`comity.certificate`);
  4. the figures (`comity.report`).
 
 Nothing is written and no lock is taken: it works on a copy, and while the node is served. The first step ends the audit
 where something does not fit; of the others every problem is kept, up to a bound.
 
-Not here: whether the file is sound and every stored object the one it says it is.
+Not here: whether the file is sound, and what lies in it of which the log says nothing (`node.soundness`).
 """
 
 from collections import Counter
@@ -37,6 +37,7 @@ from comity.replayed import Judged, ReplayedEntry
 from comity.report import Given, Tally
 from comity.store import SqliteStore, Transaction, agreements, arrivals, log, logs
 from comity.store.arrivals import Taken
+from comity.tlog.origin import name_origin
 
 __all__ = ["AgreementAudit", "Audit", "Finding", "audit_folder"]
 
@@ -69,8 +70,9 @@ class AgreementAudit:
 class Audit:
     """What came of it. `decided` disclosures were decided again, `open` counts why not all of it could be told.
 
-    `found` is how many findings there are, of which `findings` has the first. `since` and `until` bound the figures
-    alone: everything is verified.
+    `trusted` are the manifests on which everything about each party rests, `unverified` is how many cosignatures are by
+    keys that are not known here. `found` is how many findings there are, of which `findings` has the first. `since` and
+    `until` bound the figures alone: everything is verified.
     """
 
     party: PartyId
@@ -87,6 +89,7 @@ class Audit:
     taken: tuple[Taken, ...]
     waived: tuple[Waiver, ...]
     trusted: tuple[Trusted, ...]
+    unverified: int
     kinds: Mapping[EntryType, int]
 
 
@@ -132,9 +135,14 @@ def audit_folder(
     findings, tally, skipped = _Findings(), Tally(since=since, until=until), Counter[str]()
     with closing(SqliteStore.inspect(folder / "store.db")) as store, store.read() as transaction:
         beside = Beside(transaction, load_settings(folder))
-        records = StoredRecords(transaction, folder, beside.keys, beside.purges)
+        records = StoredRecords(transaction, folder, party, beside)
         replay = Replay(party, records, key=read_node_key(transaction))
-        of = {each.number: each.agreement for each in logs.list_logs(transaction)}
+        # By what the entries that opened them say, and not by the table.
+        opened = {each.origin: each.agreement for each in verified.logs}
+        of = {
+            each.number: opened.get(name_origin(party, each.token), each.agreement)
+            for each in logs.list_logs(transaction)
+        }
         logged: dict[AgreementId, list[LoggedEvent]] = {}
         decided = 0
         for entry, read in _read_entries(transaction):
@@ -175,6 +183,7 @@ def audit_folder(
         taken=taken,
         waived=tuple(waived),
         trusted=beside.keys.trusted,
+        unverified=beside.unverified,
         kinds=tally.kinds(),
     )
 

@@ -10,10 +10,15 @@ deletions                         `node.purgeaudit`
 from collections.abc import Iterator
 
 from comity.config import Settings
+from comity.ids import Instant, format_instant
+from comity.node.accessaudit import AccessAudit
 from comity.node.ackaudit import AckAudit
 from comity.node.keyaudit import KeyAudit
 from comity.node.letteraudit import LetterAudit
+from comity.node.peopleaudit import PeopleAudit
 from comity.node.purgeaudit import PurgeAudit
+from comity.node.receivedaudit import ReceivedAudit
+from comity.node.tagaudit import TagAudit
 from comity.release.disclosure import EntryType
 from comity.replayed import ReplayedEntry
 from comity.store import Transaction
@@ -27,26 +32,57 @@ class Beside:
     def __init__(self, transaction: Transaction, settings: Settings) -> None:
         self.keys = KeyAudit(transaction)
         self.purges = PurgeAudit(transaction)
-        self._letters = LetterAudit(transaction)
+        self.letters = LetterAudit(transaction)
         self._acknowledged = AckAudit(transaction, settings.party, self.keys, settings)
+        self._people = PeopleAudit(transaction, settings.party)
+        self._access = AccessAudit(transaction)
+        self._received = ReceivedAudit(transaction)
+        self._tags = TagAudit(transaction)
+        self._last = Instant(0)
         self._judges = {
-            EntryType.DISCLOSURE: (self._letters.judge, self._acknowledged.judge),
-            EntryType.LETTER: (self._letters.judge,),
-            EntryType.RECALL: (self._letters.judge,),
-            EntryType.CONSENT: (self._letters.judge,),
-            EntryType.ACKNOWLEDGEMENT: (self._acknowledged.judge,),
-            EntryType.KEY_ROTATION: (self.keys.judge,),
+            EntryType.AGREEMENT_EVENT: (self._people.judge,),
+            EntryType.PEOPLE: (self._people.judge,),
+            EntryType.PURGE: (self._people.judge,),
+            EntryType.RECOVERY: (self._people.judge,),
+            EntryType.CLASSIFICATION: (self._people.judge, self._tags.judge),
+            EntryType.SOURCE: (self._people.judge, self._access.judge),
+            EntryType.CREDENTIAL: (self._access.judge,),
+            EntryType.REVIEW: (self._received.judge,),
+            EntryType.DISCLOSURE: (self.letters.judge, self._acknowledged.judge),
+            EntryType.LETTER: (self.letters.judge, self._people.judge),
+            EntryType.RECALL: (self.letters.judge, self._people.judge),
+            EntryType.CONSENT: (self.letters.judge,),
+            EntryType.ACKNOWLEDGEMENT: (self._acknowledged.judge, self._people.judge),
+            EntryType.KEY_ROTATION: (self.keys.judge, self._people.judge),
         }
+
+    @property
+    def unverified(self) -> int:
+        """Cosignatures by witnesses whose keys are not known here, after `finish`."""
+        return self._acknowledged.unknown
 
     def judge(self, entry: ReplayedEntry) -> Iterator[tuple[int | None, str]]:
         """What is wrong with the entry, behind its position; those before it must have been judged."""
+        self._people.note(entry)
+        if entry.leaf.at < self._last:
+            last = format_instant(self._last)
+            yield entry.position, f"it was recorded at {format_instant(entry.leaf.at)}, and one before it at {last}"
+        self._last = max(self._last, entry.leaf.at)
         for judge in self._judges.get(entry.leaf.type, ()):
             for problem in judge(entry):
                 yield entry.position, problem
 
     def finish(self) -> Iterator[tuple[int | None, str]]:
         """What is wrong with what no entry has named, each behind the position of an entry, if one is concerned."""
-        for each in (self._letters, self._acknowledged, self.keys):
+        for each in (
+            self.letters,
+            self._acknowledged,
+            self.keys,
+            self._people,
+            self._access,
+            self._received,
+            self._tags,
+        ):
             for problem in each.finish():
                 yield None, problem
         yield from self.purges.finish()

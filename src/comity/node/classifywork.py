@@ -1,35 +1,61 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shell: classification as work for people: lists that changed, subjects in question, rules and assessments past."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
+from comity.agreement.terms import Terms
 from comity.agreement.work import WorkItem, WorkKind, start_notice
 from comity.ids import Instant, PartyId
+from comity.stix.labels import UNDECIDED
 from comity.store import Transaction, assessments, objects, rulesets, subjects
 
 __all__ = ["list_classification_work"]
 
 
-def list_classification_work(transaction: Transaction, own: PartyId, *, now: Instant) -> Iterator[WorkItem]:
-    """What waits for people of this party."""
-    yield from _list_questions(transaction)
+def list_classification_work(
+    transaction: Transaction, own: PartyId, agreements: Collection[Terms], *, now: Instant
+) -> Iterator[WorkItem]:
+    """What waits for people of this party; `agreements` are the versions that count."""
+    yield from _list_questions(transaction, agreements)
+    yield from _list_undecided(transaction)
     yield from _list_changed(transaction)
     yield from _list_rules(transaction)
     yield from _list_ending(transaction, own, now=now)
 
 
-def _list_questions(transaction: Transaction) -> Iterator[WorkItem]:
+def _list_questions(transaction: Transaction, agreements: Collection[Terms]) -> Iterator[WorkItem]:
     for item in subjects.list_questions(transaction):
         if item.decision is None:
+            named = [
+                terms.title
+                for terms in agreements
+                if any(item.subject in channel.scope.subjects for channel in terms.channels)
+            ]
+            under = f"; terms that name it: {', '.join(sorted(named))}" if named else ""
             many = len(objects.find_about(transaction, [item.subject]))
             yield WorkItem(
                 kind=WorkKind.SUBJECT_TO_DECIDE,
                 act=f"decide whether what is about it goes on: list decide {item.subject} keep, or stop",
                 why=f"{item.subject} left the list {item.list} with version {item.version}: what is about it, {many}"
-                f" object{'' if many == 1 else 's'}, goes to nobody",
+                f" object{'' if many == 1 else 's'}, goes to nobody{under}",
                 since=item.asked_at,
                 count=max(many, 1),
             )
+
+
+def _list_undecided(transaction: Transaction) -> Iterator[WorkItem]:
+    names = objects.find_marked(transaction, UNDECIDED)
+    if names:
+        held = objects.read_current(transaction, sorted(names)[:1])
+        first = min(names)
+        yield WorkItem(
+            kind=WorkKind.NECESSITY_TO_DECIDE,
+            act=f"decide whether it is strictly necessary to give it: necessity decide {first}; necessity list",
+            why=f"{len(names)} object{'' if len(names) == 1 else 's'} with data of a special category, or of a minor,"
+            " go to nobody until two people have decided",
+            since=held[first].added_at,
+            count=len(names),
+        )
 
 
 def _list_changed(transaction: Transaction) -> Iterator[WorkItem]:

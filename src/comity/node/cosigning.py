@@ -10,7 +10,7 @@ after it has verified over the head that it was asked for. The calls themselves 
 
 from collections.abc import Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from comity.config import WitnessedLogs, WitnessSetting
 from comity.errors import BadSignature, MalformedNote, UnknownKey
@@ -64,6 +64,8 @@ _FRESH_SECONDS, _FRESH_DAYS_SECONDS = 3_600, 7 * 86_400
 """After which a head that has not grown is cosigned again, that of the house and those of others: who reads it asks how
 old its cosignatures are (`release.receipt`)."""
 
+_CLOSED_SECONDS = 86_400
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnWitness:
@@ -79,11 +81,15 @@ class OwnWitness:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnHead:
-    """The last committed head of one of this node's logs, as it was signed; that of the house is number 0."""
+    """The last committed head of one of this node's logs, as it was signed; that of the house is number 0.
+
+    One that is `closed` was ended by a recovery: witnesses may have seen more of it, which is on record then.
+    """
 
     size: int
     note: bytes
     log: int = log.HOUSE
+    closed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +153,8 @@ def plan_cosigning(
 
     Asked is who can be, is shown the log, is not among those that are left out (`besides` of the house's log,
     `besides_others` of the others), and has not cosigned this head: that of the house within the last hour, others
-    within a week. Of the logs of relationships at most `_MOST_HEADS` are planned at once.
+    within a week. Of the logs of relationships at most `_MOST_HEADS` are planned at once. One that a recovery ended is
+    asked for last, and for a day, so that what was not cosigned yet can be.
     """
     if not node.settings.witnesses:
         return []
@@ -169,13 +176,18 @@ def plan_cosigning(
                 transaction,
                 each.name,
                 recipient=None if each.logs is WitnessedLogs.ALL else each.party or PartyId(""),
-                since=now - _FRESH_DAYS_SECONDS,
+                since=Instant((now - _FRESH_DAYS_SECONDS) * _SECOND),
+                closed_since=Instant((now - _CLOSED_SECONDS) * _SECOND),
                 limit=_MOST_HEADS,
             )
             for number, size in others:
                 plan.setdefault(number, []).append((each, size))
         heads = {number: _read_head(node, transaction, number) for number in plan}
-    return [(head, plan[number]) for number, head in sorted(heads.items()) if head is not None]
+        closed = logs.list_closed(transaction) & plan.keys()
+    found = [
+        (replace(head, closed=number in closed), plan[number]) for number, head in heads.items() if head is not None
+    ]
+    return sorted(found, key=lambda item: (item[0].closed, item[0].log))
 
 
 def make_request(node: Node, head: OwnHead, *, old_size: int) -> bytes:

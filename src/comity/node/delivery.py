@@ -22,7 +22,7 @@ from comity.errors import (
 )
 from comity.ids import AgreementId, Digest, PartyId
 from comity.node.node import Act, Node
-from comity.node.parties import read_manifests
+from comity.node.parties import remember_manifests
 from comity.node.quorum import count_for, list_uncounted
 from comity.node.succession import list_successions
 from comity.release.delivery import Expected, Seen, Shown
@@ -77,11 +77,11 @@ def expect_receipt(node: Node, giver: PartyId, number: int) -> Expected:
     """
     policy = read_trust_policy(node)
     with node.store.read() as transaction:
-        manifests = read_manifests(transaction)
+        manifests = remember_manifests(node, transaction)
         manifest = manifests.get(giver)
         last = waivers.read_reached(transaction, giver)
         seen = _read_seen(transaction, giver)
-        bound = receipts.read_bound(transaction, giver)
+        bound, past = receipts.read_bound(transaction, giver), receipts.read_past(transaction, giver)
         ended = receipts.read_ended(transaction, giver)
     if manifest is None:
         raise NotFoundError(f"{giver} is not a party this node knows; pin it with `party add FILE --digest D`")
@@ -93,6 +93,7 @@ def expect_receipt(node: Node, giver: PartyId, number: int) -> Expected:
         seen=seen,
         policy=None if policy is None else count_for(policy, giver, manifests),
         bound=bound,
+        past=past,
         ended=ended,
         fresh_days=node.settings.cosignature_days,
     )
@@ -104,7 +105,7 @@ def say_uncounted(node: Node, giver: PartyId) -> str:
     if policy is None:
         return ""
     with node.store.read() as transaction:
-        found = list_uncounted(policy, giver, read_manifests(transaction))
+        found = list_uncounted(policy, giver, remember_manifests(node, transaction))
     return "".join(f" {item.name} in witnesses.policy does not count: {item.why}." for item in found)
 
 
@@ -135,7 +136,8 @@ def keep_shown(act: Act, shown: Shown, *, arrived: bool) -> None:
     last = waivers.read_reached(act.transaction, giver)
     seen = _read_seen(act.transaction, giver).get(shown.origin)
     bound = receipts.read_bound(act.transaction, giver).get(verified.terms, shown.origin)
-    if (last is not None and last != verified.sequence - 1) or seen != shown.before or bound != shown.origin:
+    logs = {bound} | receipts.read_past(act.transaction, giver).get(verified.terms, frozenset())
+    if (last is not None and last != verified.sequence - 1) or seen != shown.before or shown.origin not in logs:
         raise ConflictError(f"something else of {giver} was taken in meanwhile, and nothing of this page; pull again")
     kept = KeptReceipt(
         giver=giver,

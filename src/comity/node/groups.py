@@ -7,6 +7,7 @@ from typing import Final
 
 from comity.canonical import OBJECT_LIMITS, parse_json
 from comity.errors import MalformedJson
+from comity.ids import ObjectId, PartyId
 from comity.intake.records import Converted, Record, Unread
 from comity.stix.objects import BundleReading
 from comity.store.files import MOST_REMARKS, Remark
@@ -14,6 +15,9 @@ from comity.store.files import MOST_REMARKS, Remark
 __all__ = ["MOST_PLACE", "MOST_REMARK", "Gathering", "Group", "open_bundle", "split_json"]
 
 _GROUP_BYTES: Final = 8 * 1024 * 1024
+_LONG_GROUP_BYTES: Final = 2 * 1024 * 1024
+"""Of a file of any length: to take in so much takes some 100 MiB of memory, of which SQLite has a third."""
+
 _GROUP_OBJECTS: Final = 10_000
 
 MOST_PLACE: Final = 200
@@ -32,6 +36,7 @@ class Group:
     records: int = 0
     position: int = 0
     facts: Mapping[str, str] = field(default_factory=dict)
+    audiences: Mapping[ObjectId, frozenset[PartyId]] = field(default_factory=dict)
 
     def name_place(self, index: int) -> str:
         """Where in the file the object was that has this place in the bundle."""
@@ -41,7 +46,8 @@ class Group:
 class Gathering:
     """Records put together into groups of a bounded size."""
 
-    def __init__(self, *, done: int) -> None:
+    def __init__(self, *, done: int, is_long: bool) -> None:
+        self._most = _LONG_GROUP_BYTES if is_long else _GROUP_BYTES
         self._skip = done
         self._records = done
         self._taken = list[tuple[bytes, str]]()
@@ -49,6 +55,7 @@ class Gathering:
         self._unread = list[Unread]()
         self._notes = list[Remark]()
         self._facts = dict[str, str]()
+        self._audiences = dict[ObjectId, frozenset[PartyId]]()
 
     def add(self, converted: Converted, position: int) -> Iterator[Group]:
         """The group that is full with this part, if one is.
@@ -61,7 +68,7 @@ class Gathering:
             self._keep(record)
         left = self._leave_out(len(converted.unread))
         self._unread += converted.unread[left:]
-        if self._bytes >= _GROUP_BYTES or len(self._taken) >= _GROUP_OBJECTS or len(self._unread) >= _GROUP_OBJECTS:
+        if self._bytes >= self._most or len(self._taken) >= _GROUP_OBJECTS or len(self._unread) >= _GROUP_OBJECTS:
             yield self.finish(position)
 
     def finish(self, position: int) -> Group:
@@ -73,8 +80,9 @@ class Gathering:
             records=self._records,
             position=position,
             facts=dict(self._facts),
+            audiences=self._audiences,
         )
-        self._taken, self._bytes, self._unread, self._notes = [], 0, [], []
+        self._taken, self._bytes, self._unread, self._notes, self._audiences = [], 0, [], [], {}
         return group
 
     def _leave_out(self, count: int) -> int:
@@ -88,6 +96,10 @@ class Gathering:
         place = record.place[:MOST_PLACE]
         self._taken += [(data, place) for data in record.objects]
         self._bytes += sum(map(len, record.objects))
+        for name, parties in record.audiences.items():
+            # Two records that say the same object may each be as strict: whoever both let have it, may.
+            item = ObjectId(name)
+            self._audiences[item] = self._audiences.get(item, parties) & parties
         if record.notes and len(self._notes) < MOST_REMARKS:
             said = "; ".join(record.notes)[:MOST_REMARK]
             self._notes.append(Remark(place=place, remark=said, is_unread=False))

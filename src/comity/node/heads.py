@@ -12,7 +12,15 @@ from pathlib import Path
 from comity.errors import CorruptionError, MalformedError, RolledBack
 from comity.signing import Signer
 from comity.store import SqliteStore, Transaction, log, logs
-from comity.tlog.note import Checkpoint, format_checkpoint, format_note, parse_checkpoint, parse_note, sign_note
+from comity.tlog.note import (
+    Checkpoint,
+    NoteSignature,
+    format_checkpoint,
+    format_signature_line,
+    note_key_hash,
+    parse_checkpoint,
+    parse_note,
+)
 from comity.tlog.origin import find_token
 
 __all__ = ["join_heads", "read_newest", "sign_head", "split_heads", "verify_newest", "write_head"]
@@ -24,7 +32,10 @@ _BETWEEN_HEADS = b"\n\ncomity/"
 def sign_head(origin: str, size: int, root: bytes, *, signer: Signer) -> bytes:
     """The signed checkpoint of a tree of `size` entries (C2SP tlog-checkpoint)."""
     text = format_checkpoint(Checkpoint(origin=origin, size=size, root=root))
-    return format_note(sign_note(text, origin, signer))
+    key = signer.public_key
+    line = NoteSignature(name=origin, key_hash=note_key_hash(origin, key), signature=signer.sign(text.encode()))
+    # A note of these parts is well formed: the text is, and the name of a log is a name.
+    return f"{text}\n{format_signature_line(line)}".encode()
 
 
 def join_heads(house: bytes, newest: bytes) -> bytes:

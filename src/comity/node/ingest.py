@@ -15,43 +15,33 @@ file is no way out of its giver's terms.
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
 
 from comity.canonical import Json, sha256_digest
-from comity.classification.assessment import check_assessment, find_expiry
+from comity.certain import write_compact
+from comity.classification.assessment import find_expiry
+from comity.classification.safeguards import MINOR, Sensitive
 from comity.errors import ComityError, MalformedObject
 from comity.ids import Digest, Instant, ObjectId, PartyId
 from comity.node.audiences import NO_AUDIENCES, Audiences, find_audiences
 from comity.node.clashes import find_same, is_echo
 from comity.node.node import Act, Node
-from comity.node.parts import Parts, ReadBundle
+from comity.node.parts import Parts
+from comity.node.reading import describe_bad, read_in_steps
 from comity.node.relabel import relabel
-from comity.node.schemas import read_schemas
 from comity.node.steps import Steps, finish
 from comity.node.tagging import Tagging, mark_lapsed
 from comity.node.withdrawal import check_recalled
 from comity.release.receiving import Restrictions, count_as, make_unrestricted
-from comity.stix.labels import (
-    Label,
-    Tags,
-    admit_to,
-    join_tags,
-    make_label,
-    make_tags,
-    narrow_to,
-    read_tags,
-    restate,
-)
+from comity.stix.labels import Label, Tags, admit_to, join_tags, make_label, make_tags, read_tags, restate
 from comity.stix.markings import TLP_IDS, Markings, read_markings
 from comity.stix.objects import (
     BadObject,
     BundleReading,
     ParsedBundle,
     StixObject,
-    join_bundles,
 )
-from comity.stix.patterns import UNCHECKED, UNPARSABLE, find_unsettled
-from comity.stix.validation import validate_bundle
+from comity.stix.patterns import UNCHECKED, UNPARSABLE
+from comity.stix.worded import add_safeguarded, narrow_to
 from comity.store import Transaction, agreements, arrivals, assessments, consents, deletions, objects, patterns, recalls
 from comity.store.objects import Holding, StoredObject
 from comity.store.patterns import KnownPattern
@@ -62,21 +52,12 @@ __all__ = [
     "add_in_steps",
     "add_objects",
     "join_intakes",
-    "read_in_steps",
     "take_own",
     "take_part",
 ]
 
-_READ_AT_ONCE = 250
-_BYTES_AT_ONCE = 128 * 1024
-"""Of objects that are read in one step: what was made to be dear costs some 250 ns a byte."""
-
 PART_OBJECTS = 1_000
 """Objects of this node's own in one act: it takes about 40 ms."""
-
-_PLAIN_MEMBERS = 3
-_READ = ("type", "id", "object_marking_refs", "extensions", "country", "definition_type")
-"""What `stix.markings` and `stix.tags` read, where nothing is marked in part, and `find_statements`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +92,7 @@ def add_objects(node: Node, data: bytes, *, tags: Tags, audiences: Audiences = N
 
 def add_in_steps(node: Node, data: bytes, *, tags: Tags, audiences: Audiences = NO_AUDIENCES) -> Steps[Intake]:
     """`add_objects`, and a turn for others between its parts."""
-    read = yield from read_in_steps(BundleReading(data))
+    read = yield from read_in_steps(BundleReading(data), looks_at=node.clock())
     parts, intakes = Parts(read, most=PART_OBJECTS), list[Intake]()
     while not parts.is_last():
         yield
@@ -129,45 +110,11 @@ def take_own(act: Act, data: bytes) -> Intake:
     Raises:
         MalformedJson, MalformedObject: it cannot be read.
     """
-    read = finish(read_in_steps(BundleReading(data)))
+    read = finish(read_in_steps(BundleReading(data), looks_at=act.now))
     holding = Holding(originator=act.party, received_under=None, added_at=act.now)
     unrestricted = make_unrestricted(act.party)
     taken = take_part(act, Parts(read, most=None), holding=holding, tags=make_tags(), restrictions=unrestricted)
     return join_intakes([taken], read.checked.bad)
-
-
-def read_in_steps(reading: BundleReading) -> Steps[ReadBundle]:
-    """The bundle, each object held against the schemas; of its JSON no more is left than `take_in` reads."""
-    schemas, parts, versions = read_schemas(), list[ParsedBundle](), dict[int, str]()
-    unsettled = dict[int, str]()
-    while not reading.is_done():
-        if parts:
-            yield
-        parsed = reading.parse(_READ_AT_ONCE, most_bytes=_BYTES_AT_ONCE)
-        checked = validate_bundle(schemas, parsed)
-        if len(checked.good) < len(parsed.good):
-            versions |= {place: item.version for place, (item, _) in zip(parsed.places, parsed.good, strict=True)}
-        good, places, bad = list[tuple[StixObject, dict[str, Json]]](), list[int](), list[BadObject]()
-        for place, (item, value) in zip(checked.places, checked.good, strict=True):
-            try:
-                check_assessment(value)
-            except MalformedObject as error:
-                bad.append(_describe_bad(place, item, error))
-                versions[place] = item.version
-                continue
-            if item.type == "indicator" and (pattern := find_unsettled(value)) is not None:
-                unsettled[place] = pattern
-            good.append((item, _trim(value)))
-            places.append(place)
-        parts.append(replace(checked, good=tuple(good), places=tuple(places), bad=(*checked.bad, *bad)))
-    return ReadBundle(checked=join_bundles(parts), versions=versions, patterns=unsettled)
-
-
-def _trim(value: dict[str, Json]) -> dict[str, Json]:
-    """What of an object says how it is marked and tagged; selectors of granular markings can name anything in it."""
-    if "granular_markings" in value:
-        return value
-    return {name: value[name] for name in _READ if name in value}
 
 
 def join_intakes(intakes: Sequence[Intake], bad: Collection[BadObject]) -> Intake:
@@ -203,7 +150,7 @@ def take_part(
     intake = _take_in(
         act,
         parsed,
-        _Labels({**known, **parts.statements}, tags=tags, restrictions=restrictions),
+        _Labels({**known, **parts.statements}, tags=tags, restrictions=restrictions, sensitive=parts.sensitive),
         _note_patterns(act.transaction, parsed, parts.patterns, holding=holding),
         holding=holding,
         outside=outside,
@@ -254,9 +201,9 @@ def _take_in(
     judge = None if outside is None else _judge_once(outside)
     for place, (item, value) in zip(parsed.places, parsed.good, strict=True):
         try:
-            label, expiry = labels.make(item, value), find_expiry(value)
+            label, expiry = labels.add_found(labels.make(item, value), place), find_expiry(value)
         except ComityError as error:
-            bad.append(_describe_bad(place, item, error))
+            bad.append(describe_bad(place, item, error))
             continue
         if judge is not None and (broken := judge(label)) is not None:
             bad.append(BadObject(index=place, id=item.id, where=f"/objects/{place}", detail=broken))
@@ -268,7 +215,7 @@ def _take_in(
             if same is None and recalled:
                 check_recalled(recalled.get(item.id, ()), item)
         except MalformedObject as error:
-            bad.append(_describe_bad(place, item, error))
+            bad.append(describe_bad(place, item, error))
             clashing.add(place)
             continue
         if reach:
@@ -343,7 +290,15 @@ _Judged = tuple[StixObject, Label]
 class _Labels:
     """The own labels of objects that come together, each made once for all that are marked and tagged alike."""
 
-    def __init__(self, definitions: Mapping[ObjectId, str], *, tags: Tags, restrictions: Restrictions) -> None:
+    def __init__(
+        self,
+        definitions: Mapping[ObjectId, str],
+        *,
+        tags: Tags,
+        restrictions: Restrictions,
+        sensitive: Mapping[int, Sensitive],
+    ) -> None:
+        self._sensitive = sensitive
         self._definitions = definitions
         self._tags = tags
         self._restrictions = restrictions
@@ -351,7 +306,7 @@ class _Labels:
         # What equal objects say is one value in memory, as a rule (`stix.markings`, `stix.tags`), so that it is looked
         # up by its place there. It is kept with the label: nothing else can take that place.
         self._made: dict[tuple[str, int, int], tuple[Markings, Tags, Label]] = {}
-        self._plain: dict[tuple[Json, ...], Label] = {}
+        self._alike: dict[bytes, Label] = {}
         self._counted: dict[int, tuple[Markings, Markings]] = {}
 
     def make(self, item: StixObject, value: dict[str, Json]) -> Label:
@@ -360,13 +315,15 @@ class _Labels:
         Raises:
             MalformedObject: its markings or its tags.
         """
-        if len(value) != _PLAIN_MEMBERS or (marked := value.get("object_marking_refs")) is None:
+        if "granular_markings" in value:
             return self._make(item, value)
-        # It has a type, an id and these markings: what they are was read before it came here, so they are texts.
-        plain = item.type, *cast("list[Json]", marked)
-        label = self._plain.get(plain)
+        # All else that is left of it is read for its label, but for its id: what is written alike is labelled alike.
+        said = write_compact({name: part for name, part in value.items() if name != "id"})
+        if said is None:
+            return self._make(item, value)
+        label = self._alike.get(said)
         if label is None:
-            label = self._plain[plain] = self._make(item, value)
+            label = self._alike[said] = self._make(item, value)
         return label
 
     def _make(self, item: StixObject, value: dict[str, Json]) -> Label:
@@ -389,6 +346,13 @@ class _Labels:
             )
             made = self._made[alike] = markings, tags, label
         return made[2]
+
+    def add_found(self, label: Label, place: int) -> Label:
+        """The label with what was found in the fields of the object at `place` that people have to decide on."""
+        found = self._sensitive.get(place)
+        if found is None:
+            return label
+        return add_safeguarded(label, found.special_categories, frozenset({MINOR} if found.minor else ()))
 
     @staticmethod
     def hold_back(label: Label, pattern: KnownPattern) -> Label:
@@ -466,11 +430,6 @@ def _find_definitions(parsed: ParsedBundle) -> set[ObjectId]:
     return {
         target for item, _ in parsed.good for target in item.references if target.startswith("marking-definition--")
     }
-
-
-def _describe_bad(place: int, item: StixObject, error: ComityError) -> BadObject:
-    inside = error.where if isinstance(error, MalformedObject) else ""
-    return BadObject(index=place, id=item.id, where=f"/objects/{place}{inside}", detail=error.detail)
 
 
 def _restate(

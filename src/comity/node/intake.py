@@ -17,34 +17,41 @@ has not come is withheld until it has.
 Nothing of a partner comes this way: what is taken in here is this party's own, and `node.clashes` holds it to that.
 """
 
-import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
-from comity.canonical import OBJECT_LIMITS, Json, canonical_bytes, parse_json, sha256_digest
-from comity.errors import MalformedError, MalformedFile, MalformedJson, MalformedRequest, NotFoundError
-from comity.ids import Digest, Instant, ObjectId, PersonId, parse_object_id
-from comity.intake.cutting import Cutter
-from comity.intake.formats import HEAD_BYTES, Format, recognise_format
+from comity.canonical import OBJECT_LIMITS, parse_json
+from comity.conversion.events import Converter
+from comity.errors import MalformedError, MalformedJson, NotFoundError
+from comity.ids import Instant, ObjectId, parse_object_id
+from comity.intake.formats import Format
 from comity.intake.making import Maker, renew
 from comity.intake.marking import TLP_WORDS
+from comity.intake.misp_mapping import MispMapping, parse_misp_mapping
 from comity.intake.readers import Request, read_file
-from comity.node.files import CHUNK_BYTES, File, Watched
+from comity.intake.records import Converted, Record, Unread
+from comity.intake.restrictions import Restriction
+from comity.node.files import File, Watched
 from comity.node.groups import MOST_PLACE, MOST_REMARK, Gathering, Group, open_bundle, split_json
-from comity.node.ingest import PART_OBJECTS, Intake, join_intakes, read_in_steps, take_part
+from comity.node.ingest import PART_OBJECTS, Intake, join_intakes, take_part
+from comity.node.looking import AS_RECEIVED, MOST_BYTES, WHOLE_BYTES, Look, Plan, check_plan, look_through, name_act
 from comity.node.node import Act, Node
 from comity.node.parts import Parts
+from comity.node.reading import read_in_steps
 from comity.node.steps import Steps, finish
 from comity.release.receiving import make_unrestricted
+from comity.stix.markings import TLP_IDS
 from comity.stix.objects import BadObject, BundleReading
-from comity.stix.tags import Tags, make_tags
 from comity.store import files, objects
 from comity.store.files import Origin, Remark, TakenFile
 from comity.store.objects import Holding
 
 __all__ = [
     "MOST_BYTES",
+    "MOST_LISTED",
     "WHOLE_BYTES",
     "Bad",
     "Origin",
@@ -60,33 +67,17 @@ __all__ = [
     "take_in_steps",
 ]
 
-MOST_BYTES: Final = 4 * 1024 * 1024 * 1024
-"""Of one file."""
+MOST_LISTED: Final = 10_000
+"""Ids of new objects that are given back."""
 
-WHOLE_BYTES: Final = 64 * 1024 * 1024
-"""STIX of up to so many bytes is one group."""
-
-_CHUNKS_AT_ONCE: Final = 8
 _MOST_NAME: Final = 200
 _MOST_BAD: Final = files.MOST_REMARKS
-_AS_RECEIVED: Final = frozenset({Format.STIX_21, Format.STIX_20})
+_LISTED: Final = re.compile(r"/objects/([0-9]{1,15})(?=/|$)")
+_TURN: Final = 0.005
+"""Seconds for which others wait at most while a converter works."""
+
+_VERSIONED: Final = AS_RECEIVED | {Format.MISP_EVENT}
 """Formats whose objects have versions of their own."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What is asked of a file besides reading it.
-
-    `form` None: it is recognised. `mapping` is that of a table; `source` what a list or data set is called; `tags` and
-    `tlp` are said of all that is in it.
-    """
-
-    form: Format | None = None
-    mapping: bytes | None = None
-    source: str | None = None
-    tags: Tags = field(default_factory=make_tags)
-    tlp: str | None = None
-    person: PersonId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,14 +95,15 @@ class Bad:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """What became of a file: `added` in this run, and of this and earlier runs what its row says.
+    """What became of a file in this run; what is bad also in earlier ones, which were cut off.
 
-    `bad` are the first thousand; `notes` are what people have to know of what was read. `already` says that the file
-    was taken in before, and that nothing was done.
+    `added` are the first `MOST_LISTED` of `added_count`, `bad` the first thousand; `notes` are what people have to know
+    of what was read. `already` says that the file was taken in before, and that nothing was done.
     """
 
     file: TakenFile
     added: tuple[ObjectId, ...]
+    added_count: int
     known: int
     bad: tuple[Bad, ...]
     bad_count: int
@@ -133,21 +125,22 @@ def take_file(node: Node, file: File, plan: Plan) -> Taken:
 
 def take_in_steps(node: Node, file: File, plan: Plan) -> Steps[Taken]:
     """`take_file`, and a turn for others between its parts."""
-    look = yield from _look_through(file, plan)
-    _check_plan(plan, look.form)
+    look = yield from look_through(file, plan)
+    check_plan(plan, look.form)
     known = _find_known(node, look, plan)
     if known is not None and known.done_at is not None and _is_held(node, known):
         return _describe_known(node, known)
     cut_off = known if known is not None and known.done_at is None else None
-    at, done = (node.clock(), 0) if cut_off is None else (cut_off.retrieved_at, cut_off.records)
-    groups = _make_groups(node, file, look, plan, at=at, done=done)
+    at, skipped = (node.clock(), 0) if cut_off is None else (cut_off.retrieved_at, cut_off.records)
+    groups = _make_groups(node, file, look, plan, at=at, done=skipped)
     # What is wrong with the file as a whole shows with the first group, before anything of it is on record.
-    first = next(groups)
+    first = yield from _wait_for(groups)
+    assert first is not None  # noqa: S101 (there is a last group, though nothing be in it)
     reading = _open(node, first, look.form, at=at)
-    row = cut_off or _begin(node, file, known, look, plan, at=at)
-    taking = _Taking(node, row, look.form, plan)
+    taking = _Taking(node, partial(_begin, file=file, known=known, look=look, plan=plan, at=at), look.form, plan, at=at)
     yield from taking.run(first, reading, groups)
-    return taking.describe()
+    taken = taking.describe()
+    return taken if cut_off is None else _with_earlier(node, taken)
 
 
 def list_files(node: Node, *, last: int) -> list[TakenFile]:
@@ -185,84 +178,9 @@ def list_origins(node: Node, key: int) -> list[Origin]:
 # --- before anything is kept ----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Look:
-    """What the first reading of a file showed."""
-
-    digest: Digest
-    bytes: int
-    form: Format
-
-
-def _look_through(file: File, plan: Plan) -> Steps[_Look]:
-    """The digest, the size and the format of a file.
-
-    Of STIX that is not taken in as one group it is seen whether it is whole: else its first objects would be kept
-    before that shows.
-    """
-    digest, size, form = hashlib.sha256(), 0, plan.form
-    cutter, problem = Cutter(), None
-    for number, chunk in enumerate(file.read(CHUNK_BYTES)):
-        if number and number % _CHUNKS_AT_ONCE == 0:
-            yield
-        if number == 0 and form is None:
-            form = recognise_format(chunk[:HEAD_BYTES], file.name, among=_find_possible(plan))
-        digest.update(chunk)
-        size += len(chunk)
-        if size > MOST_BYTES:
-            raise MalformedFile(f"the file is over {MOST_BYTES} bytes, which is the bound; split it")
-        if form in _AS_RECEIVED and problem is None:
-            problem = _feed(cutter, chunk)
-    form = form or recognise_format(b"", file.name)
-    if form is Format.STIX_20 or (form is Format.STIX_21 and size > WHOLE_BYTES):
-        if problem is not None:
-            raise problem
-        cutter.close()
-    return _Look(digest=Digest(digest.hexdigest()), bytes=size, form=form)
-
-
-def _feed(cutter: Cutter, chunk: bytes) -> MalformedFile | None:
-    try:
-        cutter.feed(chunk)
-    except MalformedFile as error:
-        return error
-    return None
-
-
-def _find_possible(plan: Plan) -> Sequence[Format]:
-    return (Format.CSV, Format.TSV) if plan.mapping is not None else tuple(Format)
-
-
-def _check_plan(plan: Plan, form: Format) -> None:
-    """Refuse what a person asked for and this format has no use for: it would be lost without a word."""
-    if plan.mapping is not None and form not in {Format.CSV, Format.TSV}:
-        raise MalformedRequest(f"a mapping is for tables, and this file is {form.value}", where="--mapping")
-    if plan.tlp is not None and plan.tlp not in TLP_WORDS:
-        raise MalformedRequest(f"{plan.tlp[:80]!r} is no TLP level; use one of {', '.join(TLP_WORDS)}", where="--tlp")
-    if plan.tlp is not None and form is Format.STIX_21:
-        raise MalformedRequest(
-            "objects of STIX 2.1 are kept as they were received, and each says its own marking; mark them in the file",
-            where="--tlp",
-        )
-
-
-def _find_known(node: Node, look: _Look, plan: Plan) -> TakenFile | None:
+def _find_known(node: Node, look: Look, plan: Plan) -> TakenFile | None:
     with node.store.read() as transaction:
-        return files.find_file(transaction, _name_act(look, plan))
-
-
-def _name_act(look: _Look, plan: Plan) -> Digest:
-    """What was asked, in a digest."""
-    tags: dict[str, Json] = {name: [*sorted(getattr(plan.tags, name))] for name in Tags.__slots__}
-    asked: dict[str, Json] = {
-        "digest": look.digest,
-        "format": look.form.value,
-        "mapping": None if plan.mapping is None else sha256_digest(plan.mapping),
-        "source": plan.source,
-        "tags": tags,
-        "tlp": plan.tlp,
-    }
-    return sha256_digest(canonical_bytes(asked))
+        return files.find_file(transaction, name_act(look, plan))
 
 
 def _is_held(node: Node, known: TakenFile) -> bool:
@@ -272,53 +190,98 @@ def _is_held(node: Node, known: TakenFile) -> bool:
 
 
 def _describe_known(node: Node, known: TakenFile) -> Taken:
-    remarks = list_remarks(node, known.number)
-    return Taken(
+    done = Taken(
         file=known,
         added=(),
+        added_count=0,
         known=known.added + known.known,
-        bad=tuple(Bad(place=one.place, index=None, id=None, reason=one.remark) for one in remarks if one.is_unread),
-        bad_count=known.unread,
-        notes=tuple(one for one in remarks if not one.is_unread),
+        bad=(),
+        bad_count=0,
+        notes=(),
         already=True,
+    )
+    return _with_earlier(node, done)
+
+
+def _with_earlier(node: Node, done: Taken) -> Taken:
+    """What became of a file, and all that was said of it in earlier runs: who corrects it has to know."""
+    remarks = list_remarks(node, done.file.number)
+    return replace(
+        done,
+        bad=tuple(
+            Bad(place=one.place, index=_find_index(one.place), id=one.object, reason=one.remark)
+            for one in remarks
+            if one.is_unread
+        ),
+        bad_count=done.file.unread,
+        notes=tuple(one for one in remarks if not one.is_unread),
     )
 
 
-def _begin(node: Node, file: File, known: TakenFile | None, look: _Look, plan: Plan, *, at: Instant) -> TakenFile:
-    """The row of a file that is taken in from its beginning."""
-    with node.act() as act:
-        if known is not None:
+def _begin(act: Act, *, file: File, known: TakenFile | None, look: Look, plan: Plan, at: Instant) -> TakenFile:
+    """The row of a file that is taken in from its beginning, or the one of a file that was cut off."""
+    if known is not None:
+        if known.done_at is not None:
             files.restart(act.transaction, known.number, at=at)
-            return files.read_file(act.transaction, known.number)
-        row = TakenFile(
-            number=0,
-            act=_name_act(look, plan),
-            digest=look.digest,
-            name=file.name.encode("utf-8", "replace").decode()[-_MOST_NAME:],
-            bytes=look.bytes,
-            format=look.form.value,
-            taken_by=plan.person,
-            retrieved_at=at,
-            facts={},
-        )
-        return files.add_file(act.transaction, row)
+        return files.read_file(act.transaction, known.number)
+    row = TakenFile(
+        number=0,
+        act=name_act(look, plan),
+        digest=look.digest,
+        name=file.name.encode("utf-8", "replace").decode()[-_MOST_NAME:],
+        bytes=look.bytes,
+        format=look.form.value,
+        taken_by=plan.person,
+        retrieved_at=at,
+        facts={},
+    )
+    return files.add_file(act.transaction, row)
 
 
-def _make_groups(node: Node, file: File, look: "_Look", plan: Plan, *, at: Instant, done: int) -> Iterator[Group]:
-    """The file in groups, without those that were taken in before it was cut off."""
+def _wait_for(groups: Iterator[Group | None]) -> Steps[Group | None]:
+    """The next group, and a turn for others while it is made; None behind the last."""
+    for group in groups:
+        if group is not None:
+            return group
+        yield
+    return None
+
+
+def _make_groups(node: Node, file: File, look: Look, plan: Plan, *, at: Instant, done: int) -> Iterator[Group | None]:
+    """The file in groups, without those that were taken in before it was cut off; None where others may get a turn."""
     if look.form is Format.STIX_21 and look.bytes <= WHOLE_BYTES:
         data = b"".join(Watched(file, look.digest).read())
         yield Group(whole=data, position=look.bytes)
         return
     watched = Watched(file, look.digest)
+    gathering = Gathering(done=done, is_long=look.bytes > WHOLE_BYTES)
+    if look.form is Format.MISP_EVENT:
+        yield from _convert_events(node, watched, gathering, plan)
+        return
     markings = () if plan.tlp is None else (TLP_WORDS[plan.tlp],)
     maker = Maker(party=node.party, at=at, markings=markings)
     request = Request(maker=maker, mapping=plan.mapping)
     if plan.source is not None:
         request = replace(request, source=plan.source)
-    gathering = Gathering(done=done)
     for converted in read_file(watched.read(), look.form, request):
         yield from gathering.add(converted, watched.position)
+    yield gathering.finish(watched.position)
+
+
+def _convert_events(node: Node, watched: Watched, gathering: Gathering, plan: Plan) -> Iterator[Group | None]:
+    """The events of a file of MISP, each a record, converted by a process of its own."""
+    data = b"".join(watched.read())
+    mapping = MispMapping() if plan.mapping is None else parse_misp_mapping(plan.mapping)
+    floor = Restriction(tlp=None if plan.tlp is None else TLP_IDS[TLP_WORDS[plan.tlp]])
+    with Converter(mapping, party=node.party, turn=_TURN, floor=floor) as converter:
+        for item in converter.convert(data):
+            match item:
+                case None:
+                    yield None
+                case Record():
+                    yield from gathering.add(Converted(records=(item,)), watched.position)
+                case Unread():
+                    yield from gathering.add(Converted(records=(), unread=(item,)), watched.position)
     yield gathering.finish(watched.position)
 
 
@@ -328,32 +291,36 @@ def _make_groups(node: Node, file: File, look: "_Look", plan: Plan, *, at: Insta
 class _Taking:
     """One run over a file: its groups, taken in one after another."""
 
-    def __init__(self, node: Node, row: TakenFile, form: Format, plan: Plan) -> None:
+    def __init__(self, node: Node, begin: Callable[[Act], TakenFile], form: Format, plan: Plan, *, at: Instant) -> None:
         self._node = node
-        self._row = row
+        self._begin = begin
+        self._row: TakenFile | None = None
+        self._at = at
         self._form = form
         self._tags = plan.tags
         self._added = list[ObjectId]()
-        self._known, self._bad_count = 0, 0
+        self._added_count, self._known, self._bad_count = 0, 0, 0
         self._bad, self._notes = list[Bad](), list[Remark]()
 
-    def run(self, group: Group, reading: BundleReading, groups: Iterator[Group]) -> Steps[None]:
+    def run(self, group: Group, reading: BundleReading, groups: Iterator[Group | None]) -> Steps[None]:
         """Take in all of them; the file is done with the last."""
         while True:
             # What comes behind it is read first, so that the act which keeps the end of the file knows that it is.
-            following = next(groups, None)
+            following = yield from _wait_for(groups)
             yield from self._take(group, reading, is_last=following is None)
             if following is None:
                 return
-            group, reading = following, _open(self._node, following, self._form, at=self._row.retrieved_at)
+            group, reading = following, _open(self._node, following, self._form, at=self._at)
 
     def describe(self) -> Taken:
         """What became of it."""
+        assert self._row is not None  # noqa: S101 (there is a group at least, and it was taken in)
         with self._node.store.read() as transaction:
             row = files.read_file(transaction, self._row.number)
         return Taken(
             file=row,
             added=tuple(dict.fromkeys(self._added)),
+            added_count=self._added_count,
             known=self._known,
             bad=tuple(self._bad),
             bad_count=self._bad_count,
@@ -361,62 +328,76 @@ class _Taking:
         )
 
     def _take(self, group: Group, reading: BundleReading, *, is_last: bool) -> Steps[None]:
-        read = yield from read_in_steps(reading)
+        read = yield from read_in_steps(reading, looks_at=self._node.clock())
         parts, intakes, told = Parts(read, most=PART_OBJECTS), list[Intake](), list[Bad]()
         while not parts.is_last():
             yield
             with self._node.act() as act:
-                intakes.append(self._take_part(act, parts, group))
+                # With the first part: a file of which nothing came to be known is not on record.
+                row = self._row or self._begin(act)
+                intakes.append(self._take_part(act, row, parts, group))
                 if parts.is_last():
                     bad = self._describe_bad(group, join_intakes(intakes, read.checked.bad))
-                    self._keep_progress(act, group, bad, is_last=is_last)
+                    self._keep_progress(act, row, group, bad, is_last=is_last)
                     # Here, so that nothing is told of an act that was not committed.
                     told = bad
+            self._row = row
         self._tell(group, join_intakes(intakes, ()), told)
 
     def _tell(self, group: Group, intake: Intake, bad: Sequence[Bad]) -> None:
-        self._added += intake.added
+        self._added += intake.added[: max(0, MOST_LISTED - len(self._added))]
+        self._added_count += len(intake.added)
         self._known += intake.known
         self._bad_count += len(bad)
         self._bad += bad[: max(0, _MOST_BAD - len(self._bad))]
         self._notes += group.notes[: max(0, _MOST_BAD - len(self._notes))]
 
-    def _take_part(self, act: Act, parts: Parts, group: Group) -> Intake:
+    def _take_part(self, act: Act, row: TakenFile, parts: Parts, group: Group) -> Intake:
         holding = Holding(originator=self._node.party, received_under=None, added_at=act.now)
-        intake = take_part(
-            act, parts, holding=holding, tags=self._tags, restrictions=make_unrestricted(self._node.party)
-        )
-        number = self._row.number
+        own = make_unrestricted(self._node.party)
+        intake = take_part(act, parts, holding=holding, tags=self._tags, restrictions=own, audiences=group.audiences)
+        number = row.number
         for pairs, added in ((intake.kept, True), (intake.met, False)):
             files.link_objects(
                 act.transaction, number, [(key, group.name_place(index)) for index, key in pairs], added=added
             )
         return intake
 
-    def _keep_progress(self, act: Act, group: Group, bad: Sequence[Bad], *, is_last: bool) -> None:
-        remarks = [Remark(place=one.place[:MOST_PLACE], remark=one.reason[:MOST_REMARK], is_unread=True) for one in bad]
-        files.add_remarks(act.transaction, self._row.number, [*remarks, *group.notes])
+    def _keep_progress(self, act: Act, row: TakenFile, group: Group, bad: Sequence[Bad], *, is_last: bool) -> None:
+        remarks = [
+            Remark(place=one.place[:MOST_PLACE], remark=one.reason[:MOST_REMARK], is_unread=True, object=one.id)
+            for one in bad
+        ]
+        files.add_remarks(act.transaction, row.number, [*remarks, *group.notes])
         files.set_progress(
             act.transaction,
-            self._row.number,
+            row.number,
             records=group.records,
             position=group.position,
             unread=len(bad),
-            facts={**self._row.facts, **group.facts},
+            facts={**row.facts, **group.facts},
             done_at=act.now if is_last else None,
         )
 
     def _describe_bad(self, group: Group, intake: Intake) -> list[Bad]:
         """What was not read, and what was read and is no object that can be kept, in the order of the file."""
-        unread = [Bad(place=one.place, index=None, id=None, reason=one.reason) for one in group.unread]
+        unread = [
+            Bad(place=one.place, index=_find_index(one.place), id=None, reason=one.reason) for one in group.unread
+        ]
         return [*unread, *(self._describe_one(group, one) for one in intake.bad)]
 
     def _describe_one(self, group: Group, bad: BadObject) -> Bad:
         inside = bad.where.removeprefix(f"/objects/{bad.index}")
         place = group.name_place(bad.index)
-        index = int(place.rpartition("/")[2]) if self._form in _AS_RECEIVED and place.startswith("/objects/") else None
+        index = _find_index(place)
         where = f"{place}{inside}" if index is not None else f"{place}: {inside}".removesuffix(": ")
         return Bad(place=where, index=index, id=bad.id, reason=bad.detail)
+
+
+def _find_index(place: str) -> int | None:
+    """The place of an object in a list of STIX objects, from 0."""
+    match = _LISTED.match(place)
+    return None if match is None else int(match[1])
 
 
 def _open(node: Node, group: Group, form: Format, *, at: Instant) -> BundleReading:
@@ -427,7 +408,7 @@ def _open(node: Node, group: Group, form: Format, *, at: Instant) -> BundleReadi
     """
     if group.whole is not None:
         return BundleReading(group.whole)
-    if form not in _AS_RECEIVED:
+    if form not in _VERSIONED:
         group.elements = _renew(node, group.elements, at=at)
     try:
         return open_bundle(group.elements)

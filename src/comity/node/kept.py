@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shell: heads that a witness has cosigned, kept outside its store as well, as `head` keeps those of the own logs.
 
-    witnessed/9f86d081884c7d659a2feaa0c55ad015    the greatest head of one log that was cosigned, as its log signed it
+    witnessed/9f86d081884c7d659a2feaa0c55ad015         the greatest head of a log that was cosigned, as it was signed
+    witnessed/9f86d081884c7d659a2feaa0c55ad015.next    the name that the log goes on under, where that was cosigned
 
 What a witness cosigns is no entry of any log of its own. So a store that was put back says nothing of what was cosigned
 since: these files do. A head is written here before the transaction that decided it is committed. A crash in between
@@ -20,13 +21,24 @@ from pathlib import Path
 
 from comity.canonical import sha256_digest
 from comity.errors import CorruptionError, MalformedNote
+from comity.ids import Instant
 from comity.node.node import Node
 from comity.signing import Role
 from comity.store import Transaction, parties, witness
 from comity.tlog.note import Checkpoint, VerifierKey, parse_checkpoint, parse_note
+from comity.tlog.origin import is_house, parse_origin
 from comity.tlog.witness import Seen
 
-__all__ = ["FOLDER", "find_unsound", "list_kept", "may_cosign", "read_greatest", "stop_cosigning", "write_kept"]
+__all__ = [
+    "FOLDER",
+    "find_stop",
+    "find_unsound",
+    "list_kept",
+    "may_cosign",
+    "read_greatest",
+    "stop_cosigning",
+    "write_kept",
+]
 
 FOLDER = "witnessed"
 
@@ -34,6 +46,8 @@ _IN_USE, _STOPPED = "witness-kept", "witness-stopped"
 """What the store keeps under these names: by which key it was begun to keep heads here, and which cosigns no more."""
 
 _NAME_LENGTH = 32
+_NEXT = ".next"
+_MOST_NAMES = 10_000
 
 
 def may_cosign(transaction: Transaction, folder: Path, key: VerifierKey) -> bool:
@@ -43,22 +57,39 @@ def may_cosign(transaction: Transaction, folder: Path, key: VerifierKey) -> bool
         OSError: they cannot be written.
     """
     name = key.public_key.hex()
-    if parties.read_meta(transaction, _STOPPED) == name:
+    if _find_stop(transaction, name) is not None:
         return False
     if parties.read_meta(transaction, _IN_USE) == name:
         return (folder / FOLDER).is_dir()
-    _begin(folder, (head.checkpoint for head in witness.list_seen(transaction)))
+    _begin(folder, [head.checkpoint for head in witness.list_seen(transaction)], witness.list_next_names(transaction))
     parties.write_meta(transaction, _IN_USE, name)
     return True
 
 
-def stop_cosigning(node: Node, transaction: Transaction) -> bool:
+def stop_cosigning(node: Node, transaction: Transaction, *, now: Instant) -> bool:
     """Let the node cosign nothing more by the witness key that it has; False where it has none."""
     signer = node.signers.get(Role.WITNESS)
     if signer is None:
         return False
-    parties.write_meta(transaction, _STOPPED, signer.public_key.hex())
+    parties.write_meta(transaction, _STOPPED, f"{signer.public_key.hex()} {now}")
     return True
+
+
+def find_stop(node: Node, transaction: Transaction, *, now: Instant) -> Instant | None:
+    """Since when this node cosigns nothing by the key that it has; None where it does, or has none."""
+    signer = node.signers.get(Role.WITNESS)
+    if signer is None:
+        return None
+    name = signer.public_key.hex()
+    stopped = _find_stop(transaction, name)
+    if stopped is None and parties.read_meta(transaction, _IN_USE) == name and not (node.folder / FOLDER).is_dir():
+        return now
+    return stopped
+
+
+def _find_stop(transaction: Transaction, key: str) -> Instant | None:
+    name, _, at = (parties.read_meta(transaction, _STOPPED) or "").partition(" ")
+    return Instant(int(at)) if name == key else None
 
 
 def read_greatest(transaction: Transaction, folder: Path, origin: str) -> Seen | None:
@@ -80,7 +111,32 @@ def write_kept(folder: Path, seen: Seen) -> None:
     Raises:
         OSError: it could not be.
     """
-    _write(folder, seen.checkpoint.origin, seen.note, sync=True)
+    _write(folder, _name(seen.checkpoint.origin), seen.note, sync=True)
+
+
+def name_next(transaction: Transaction, folder: Path, origin: str, *, previous: str) -> None:
+    """Remember, in the store and beside it, that the log `previous` goes on as `origin`; each goes on once.
+
+    Raises:
+        OSError: it could not be written.
+    """
+    if witness.find_next_name(transaction, previous) != origin:
+        witness.name_next(transaction, origin, previous=previous)
+        _write(folder, f"{_name(previous)}{_NEXT}", origin.encode(), sync=True)
+
+
+def find_last(transaction: Transaction, folder: Path, origin: str) -> str:
+    """What the log is called that goes on from this one, as it was cosigned last; itself where it does not.
+
+    Raises:
+        CorruptionError: what is kept of it says no name.
+    """
+    for _ in range(_MOST_NAMES):
+        after = witness.find_next_name(transaction, origin) or _read_next(folder, origin)
+        if after is None:
+            return origin
+        origin = after
+    raise CorruptionError(f"{folder / FOLDER} says of {origin} that it goes on for ever")
 
 
 def list_kept(folder: Path) -> list[tuple[str, Checkpoint | None]]:
@@ -88,7 +144,7 @@ def list_kept(folder: Path) -> list[tuple[str, Checkpoint | None]]:
     place = folder / FOLDER
     found = list[tuple[str, Checkpoint | None]]()
     for path in sorted(place.iterdir()) if place.is_dir() else []:
-        if path.suffix == ".new":
+        if path.suffix in {".new", _NEXT}:
             continue
         try:
             checkpoint = parse_checkpoint(parse_note(path.read_bytes()).text)
@@ -114,19 +170,32 @@ def find_unsound(transaction: Transaction, folder: Path) -> Iterator[tuple[str, 
             yield f"{FOLDER}/{name}", what, do
 
 
-def _begin(folder: Path, heads: Iterable[bytes]) -> None:
-    """Make the folder, with the heads that the store has; what is there already and greater stays."""
+def _begin(folder: Path, heads: Iterable[bytes], names: Iterable[tuple[str, str]]) -> None:
+    """Make the folder, with the heads and names that the store has; what is there already and greater stays."""
     (folder / FOLDER).mkdir(mode=0o700, exist_ok=True)
     for note in heads:
         checkpoint = parse_checkpoint(parse_note(note).text)
         there = _read(folder, checkpoint.origin)
         if there is None or there.checkpoint.size < checkpoint.size:
-            _write(folder, checkpoint.origin, note, sync=False)
+            _write(folder, _name(checkpoint.origin), note, sync=False)
+    for origin, previous in names:
+        _write(folder, f"{_name(previous)}{_NEXT}", origin.encode(), sync=False)
     os.sync()  # once for all of them
 
 
 def _name(origin: str) -> str:
     return sha256_digest(origin.encode())[:_NAME_LENGTH]
+
+
+def _read_next(folder: Path, origin: str) -> str | None:
+    path = folder / FOLDER / f"{_name(origin)}{_NEXT}"
+    try:
+        found = path.read_bytes().decode("ascii", errors="replace")
+    except FileNotFoundError:
+        return None
+    if not is_house(found) or not is_house(origin) or parse_origin(found) != parse_origin(origin):
+        raise CorruptionError(f"{path} is no name that {origin} goes on under: nothing of it is cosigned")
+    return found
 
 
 def _read(folder: Path, origin: str) -> Seen | None:
@@ -143,12 +212,12 @@ def _read(folder: Path, origin: str) -> Seen | None:
     return Seen(checkpoint=checkpoint, note=note)
 
 
-def _write(folder: Path, origin: str, note: bytes, *, sync: bool) -> None:
-    path = folder / FOLDER / _name(origin)
-    temporary = path.with_suffix(".new")
+def _write(folder: Path, name: str, data: bytes, *, sync: bool) -> None:
+    path = folder / FOLDER / name
+    temporary = path.with_name(f"{name}.new")
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "wb") as file:
-        file.write(note)
+        file.write(data)
         file.flush()
         if sync:
             os.fdatasync(file.fileno())

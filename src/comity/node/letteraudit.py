@@ -2,9 +2,9 @@
 """Shell: letters, recalls and consents in a log, held against the letters kept and against what was disclosed.
 
 An entry of a letter must name one that is kept, filed as the entry says, and signed by its sender. Each letter that is
-kept must have one entry. After the entry of a recall no disclosure may list a version that it names. Each consent that
-begins must be by a grant that is kept and names as much, and must end by an entry before anything is given by it at its
-time or later.
+kept must have one entry. After the entry of a recall no disclosure may list a version that it names, nor after that of
+a letter by which its giver recalls it. Each consent that begins must be by a grant that is kept and names as much, and
+must end by an entry before anything is given by it at its time or later.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,16 +13,19 @@ from dataclasses import dataclass
 
 from comity.canonical import Json, parse_signed_json
 from comity.errors import MalformedError, VerificationError
-from comity.ids import Digest, PartyId, format_instant, parse_instant
+from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId, format_instant, parse_instant
+from comity.letters.bodies import LetterKind
 from comity.letters.consent import ConsentGrant
 from comity.letters.letter import parse_letter, verify_kept_letter
+from comity.letters.request import RequestWithdrawal
 from comity.node.lineage import read_chain
 from comity.node.retractionaudit import RetractionAudit
 from comity.release.contents import parse_disclosure, parse_listing
 from comity.release.disclosure import DisclosedObject, EntryType
 from comity.replayed import ReplayedEntry
 from comity.signing import Manifest
-from comity.store import Transaction, letters
+from comity.stix.markings import TLP_IDS
+from comity.store import Transaction, agreements, arrivals, letters, objects
 from comity.store.letters import KeptLetter
 
 __all__ = ["LetterAudit"]
@@ -37,6 +40,16 @@ class _Consent:
     versions: frozenset[tuple[str, str]]
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a partner recalled: the bytes with this digest, which it had given before `at` under that agreement."""
+
+    digest: Digest
+    sender: PartyId
+    agreement: AgreementId
+    at: Instant
+
+
 class LetterAudit:
     """The entries of a log, in their order, held against the letters in `transaction`."""
 
@@ -47,6 +60,7 @@ class LetterAudit:
         self._retractions = RetractionAudit(transaction)
         self._logged = set[str]()
         self._recalled = dict[str, set[str]]()
+        self._asked = dict[str, list[_Asked]]()
         self._consents = dict[Digest, _Consent]()
 
     def judge(self, entry: ReplayedEntry) -> Iterator[str]:
@@ -61,10 +75,15 @@ class LetterAudit:
                 yield from self._note_recall(entry, entry.content)
             case EntryType.CONSENT:
                 yield from self._note_consent(entry.content)
-            case EntryType.DISCLOSURE if self._recalled or self._consents:
+            case EntryType.DISCLOSURE if self._recalled or self._consents or self._asked:
                 yield from self._judge_disclosure(entry, entry.content)
             case _:
                 return
+
+    def is_granted(self, item: ObjectId, version: str, recipient: PartyId) -> bool:
+        """Whether a consent that has begun, and not ended, lets the recipient have that version."""
+        place = item, version
+        return any(one.recipient == recipient and place in one.versions for one in self._consents.values())
 
     def finish(self) -> Iterator[str]:
         """What is wrong with the letters that no entry has named."""
@@ -100,6 +119,11 @@ class LetterAudit:
             yield f"the letter {named[:12]} is kept as another one than this entry says"
         if (problem := self._find_problem(kept)) is not None:
             yield f"the letter {named[:12]}: {problem}"
+        elif kind == LetterKind.RECALL and not kept.sent:
+            letter, _ = parse_letter(kept.envelope)
+            for about in letter.about:
+                asked = _Asked(about.digest, letter.sender, letter.agreement, entry.leaf.at)
+                self._asked.setdefault(about.id, []).append(asked)
 
     def _find_problem(self, kept: KeptLetter) -> str | None:
         try:
@@ -112,6 +136,11 @@ class LetterAudit:
         says = (letter.to if kept.sent else letter.sender, letter.kind.value, letter.agreement, letter.terms)
         if says != (kept.party, kept.kind, kept.agreement, kept.terms):
             return "it is filed under something that it does not say"
+        if isinstance(letter.body, RequestWithdrawal):
+            asked = self._kept.get(letter.body.request)
+            filed = None if asked is None else (asked.sent, asked.party, asked.kind, asked.agreement)
+            if filed != (kept.sent, kept.party, LetterKind.REQUEST, kept.agreement):
+                return "it takes back what its sender has not asked under that agreement"
         return None
 
     def _note_recall(self, entry: ReplayedEntry, content: bytes) -> Iterator[str]:
@@ -166,7 +195,11 @@ class LetterAudit:
         return None
 
     def _judge_disclosure(self, entry: ReplayedEntry, content: bytes) -> Iterator[str]:
-        names = {*self._recalled, *(name for consent in self._consents.values() for name, _ in consent.versions)}
+        names = {
+            *self._recalled,
+            *self._asked,
+            *(name for consent in self._consents.values() for name, _ in consent.versions),
+        }
         if not any(name.encode() in (entry.listing or content) for name in names):
             return
         listed: tuple[DisclosedObject, ...] = ()
@@ -176,6 +209,8 @@ class LetterAudit:
         for item in listed:
             if item.version in self._recalled.get(item.id, ()):
                 yield f"{item.id} was disclosed in the version {item.version} after it had been recalled"
+            elif asked := self._find_ignored(item):
+                yield f"{item.id} was disclosed in the version {item.version} though {asked.sender} had recalled it"
             for consent in self._consents.values():
                 if (
                     consent.recipient == entry.leaf.recipient
@@ -183,6 +218,23 @@ class LetterAudit:
                     and parse_instant(consent.until) <= entry.leaf.at
                 ):
                     yield f"{item.id} was disclosed to {consent.recipient} when the consent to that had run out"
+
+    def _find_ignored(self, item: DisclosedObject) -> _Asked | None:
+        """The recall of this version by who had given it, of something that this party does not hold by itself too."""
+        if item.id not in self._asked:
+            return None
+        for held in objects.read_versions_of(self._transaction, [item.id]):
+            if held.version != item.version or held.received_under is None or held.id in TLP_IDS:
+                continue
+            came = arrivals.read_arrivals(self._transaction, [held.pk]).get(held.pk, [])
+            for asked in self._asked[item.id]:
+                texts = {name for name, _ in agreements.read_texts(self._transaction, asked.agreement)}
+                given = any(
+                    way.giver == asked.sender and way.terms in texts and way.received_at < asked.at for way in came
+                )
+                if given and held.digest == asked.digest:
+                    return asked
+        return None
 
 
 def _read_named(listed: Sequence[Json]) -> frozenset[tuple[str, str]]:

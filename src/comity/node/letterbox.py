@@ -18,7 +18,7 @@ from comity.ids import PartyId
 from comity.letters.consent import ConsentGrant, ConsentRefusal, ConsentRequest, ConsentRevocation
 from comity.letters.letter import Letter, parse_letter, verify_letter
 from comity.letters.recall import Recall, RecallAcknowledgement
-from comity.letters.request import Reply, Request
+from comity.letters.request import Reply, Request, RequestWithdrawal
 from comity.node import requested
 from comity.node.consented import is_revocable, take_grant, take_refusal, take_request, take_revocation
 from comity.node.letters import record_letter
@@ -94,6 +94,8 @@ def _act_on(node: Node, act: Act, letter: Letter, dossier: Dossier) -> None:
             requested.take_request(act, letter)
         case Reply():
             requested.take_reply(act, letter, letter.body)
+        case RequestWithdrawal():
+            requested.take_withdrawal(act, letter, letter.body)
         case _:
             assert_never(letter.body)
 
@@ -105,6 +107,8 @@ def _is_needed(act: Act, letter: Letter) -> bool:
             return is_recallable(act, letter)
         case ConsentRevocation():
             return is_revocable(act, letter, letter.body)
+        case RequestWithdrawal():
+            return requested.is_withdrawable(act, letter, letter.body)
         case RecallAcknowledgement() | ConsentRequest() | ConsentGrant() | ConsentRefusal() | Request() | Reply():
             return False
         case _:

@@ -10,15 +10,18 @@ itself.
 All of one delisting is one act: no poll sees some of it. It relabels each object about the subject once.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from comity.agreement.people import Approval
 from comity.agreement.recognition import Refusal
-from comity.canonical import Json
-from comity.classification.lists import Changes, Entry, SubjectList, compare_lists
-from comity.errors import ConflictError, NotFoundError, TransitionError
+from comity.canonical import OBJECT_LIMITS, Json, canonical_bytes, parse_json
+from comity.classification.lists import LIST_FORMAT, Changes, Entry, SubjectList, compare_lists, parse_subject_list
+from comity.errors import ConflictError, MalformedFile, MalformedRequest, NotFoundError, TransitionError
 from comity.ids import ObjectId, PartyId
+from comity.intake.listing import LISTING_EXTENSION
+from comity.intake.making import Maker
+from comity.intake.sanctions import read_un_list
 from comity.node.classify import describe_person, record
 from comity.node.node import Act, Node
 from comity.node.people import Actor, Approved, Waiting, read_prose
@@ -36,6 +39,7 @@ __all__ = [
     "list_lists",
     "list_questions",
     "load_list",
+    "read_list",
     "review_list",
     "show_list",
 ]
@@ -65,6 +69,33 @@ class Decided:
     decision: str
     objects: int
     approvals: tuple[Approval, ...]
+
+
+def read_list(node: Node, data: bytes) -> SubjectList:
+    """The version of a list in a file: of our own form, or as the UN Security Council publishes its list (XML).
+
+    Of the latter each record must be understood: one that is not would pass for a delisting.
+
+    Raises:
+        MalformedRequest: it is neither, with what is wrong and where.
+    """
+    if not data.lstrip(_SPACE).startswith(b"<"):
+        return parse_subject_list(data)
+    entries, version = list[Json](), ""
+    try:
+        for part in read_un_list([data], maker=Maker(party=node.party, at=node.clock())):
+            version = part.facts["list_version"]
+            if part.unread:
+                first = part.unread[0]
+                raise MalformedRequest(
+                    f"{first.reason}; a record that is not read would pass for one that left", where=first.place
+                )
+            entries += [_make_entry(item) for record in part.records for item in record.objects]
+    except MalformedFile as error:
+        raise MalformedRequest(error.detail, where=error.where) from error
+    return parse_subject_list(
+        canonical_bytes({"format": LIST_FORMAT, "list": "unsc", "version": version, "entries": entries})
+    )
 
 
 def load_list(node: Node, listed: SubjectList, *, reason: str, by: Actor) -> Loaded | Waiting | Refusal:
@@ -190,7 +221,29 @@ def list_questions(node: Node) -> list[tuple[Question, int]]:
         ]
 
 
+_SPACE = b"\xef\xbb\xbf \t\r\n"
 _NO_CHANGES = Changes(listed=(), delisted=(), changed=())
+
+
+def _make_entry(data: bytes) -> Json:
+    """The entry of a list that an identity made of one of its records stands for (`intake.sanctions`)."""
+    match parse_json(data, limits=OBJECT_LIMITS):
+        case {"name": str(name), "identity_class": kind, "extensions": {**extensions}}:
+            said = extensions.get(LISTING_EXTENSION)
+        case _:
+            raise MalformedRequest("a record of the list is no identity", where="list")
+    listing: Mapping[str, Json] = said if isinstance(said, dict) else {}
+    good, weak, script = listing.get("aliases"), listing.get("weak_aliases"), listing.get("original_script")
+    aliases: dict[str, str] = {str(alias): "low" for alias in (weak if isinstance(weak, list) else [])}
+    aliases |= {
+        str(alias["name"]): "good" for alias in (good if isinstance(good, list) else []) if isinstance(alias, dict)
+    }
+    return {
+        "subject": f"unsc:{listing.get('reference')}",
+        "kind": "individual" if kind == "individual" else "entity",
+        "names": [*dict.fromkeys([name, script] if isinstance(script, str) else [name])],
+        "aliases": [{"name": alias, "quality": quality} for alias, quality in sorted(aliases.items())],
+    }
 
 
 def _ask(act: Act, stored: StoredList) -> int:

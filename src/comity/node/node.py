@@ -29,7 +29,7 @@ from comity.keys import Keyring
 from comity.node.clock import draw_bytes, read_clock
 from comity.node.heads import join_heads, read_newest, verify_newest, write_head
 from comity.node.pages import Pages
-from comity.node.sealing import Act, seal
+from comity.node.sealing import Act, Edges, seal
 from comity.release.disclosure import parse_leaf
 from comity.signing import Manifest, Role, Signer, parse_manifest, parse_signed_document
 from comity.store import SqliteStore, Transaction, Turns, log, logs, parties
@@ -75,6 +75,7 @@ class Node:
             self._last = _read_last_time(transaction)
         self.remembered: dict[str, tuple[int, object]] = {}
         self.pages = Pages(_PAGES_BYTES)
+        self._edges = Edges()
         self._newest: bytes | None = None
         self._house: bytes | None = None
         self._origin: str | None = None
@@ -250,9 +251,10 @@ class Node:
 
         The entry that says of new keys stands under a head that the new log key signs.
         """
-        self._renew_signers(act.transaction)
+        if act.transaction.has_written():
+            self._renew_signers(act.transaction)
         self._last = max(self._last, act.now)
-        return seal(act, origin=self.origin, signer=self.signers[Role.LOG])
+        return seal(act, origin=self.origin, signer=self.signers[Role.LOG], edges=self._edges)
 
 
 def open_node(folder: Path, unlock: Callable[[], bytes] | None = None) -> Node:

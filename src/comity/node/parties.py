@@ -6,6 +6,7 @@ the chain rule alone: signed by the old threshold and the new one (`signing.veri
 """
 
 import hashlib
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import cast
@@ -48,6 +49,7 @@ __all__ = [
     "read_cursor_key",
     "read_manifests",
     "read_node_key",
+    "remember_manifests",
     "revoke_credential",
     "revoke_good_credentials",
 ]
@@ -251,7 +253,9 @@ def authenticate(node: Node, *, secret: str | None) -> PartyId:
     now, secret_hash = node.clock(), _hash(secret)
     credential = _find_credential(node, secret_hash)
     if credential is None:
-        return verify_access(secret, _remember_manifests(node), audience=node.party, now=now)
+        with node.store.read() as transaction:
+            manifests = remember_manifests(node, transaction)
+        return verify_access(secret, manifests, audience=node.party, now=now)
     if not credential.is_good(now):
         raise AuthenticationError("the credential has run out, or was revoked")
     _note_use(node, credential, secret_hash, day=now // _DAY)
@@ -272,12 +276,11 @@ def _find_credential(node: Node, secret_hash: Digest) -> StoredCredential | None
     return credential
 
 
-def _remember_manifests(node: Node) -> dict[PartyId, Manifest]:
-    """What `read_manifests` gives, remembered."""
-    with node.store.read() as transaction:
-        changes, remembered = read_changes(transaction), node.remembered.get("manifests")
-        if remembered is None or remembered[0] != changes:
-            remembered = node.remembered["manifests"] = (changes, read_manifests(transaction))
+def remember_manifests(node: Node, transaction: Transaction) -> Mapping[PartyId, Manifest]:
+    """What `read_manifests` gives, remembered: with a hundred partners to parse all of them takes milliseconds."""
+    changes, remembered = read_changes(transaction), node.remembered.get("manifests")
+    if remembered is None or remembered[0] != changes:
+        remembered = node.remembered["manifests"] = (changes, read_manifests(transaction))
     return cast("dict[PartyId, Manifest]", remembered[1])
 
 

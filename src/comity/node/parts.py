@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
 
+from comity.classification.safeguards import Sensitive
 from comity.stix.objects import ParsedBundle, find_statements
 from comity.stix.parts import divide, weigh
 from comity.store import Transaction, objects
@@ -27,12 +28,13 @@ class ReadBundle:
     """A bundle that was parsed and validated.
 
     `versions` are those of what validation alone refused, by place; `patterns` those that only a parser can tell the
-    truth of.
+    truth of; `sensitive` what was looked for and found of special categories and minors.
     """
 
     checked: ParsedBundle
     versions: Mapping[int, str]
     patterns: Mapping[int, str] = field(default_factory=dict)
+    sensitive: Mapping[int, Sensitive] = field(default_factory=dict)
 
 
 class Parts:
@@ -46,6 +48,7 @@ class Parts:
         bundle = read.checked
         self.statements = find_statements(bundle.good)
         self.patterns = read.patterns
+        self.sensitive = read.sensitive
         self._most = most
         self._places = bundle.places
         self._good = bundle.good

@@ -64,7 +64,7 @@ __all__ = [
 MAX_PAGE_OBJECTS = 1_000
 MAX_PAGE_BYTES = 16 * 1024 * 1024
 
-_NOTHING = Admission(label=Condition(sql="0", parameters=()), object=Condition(sql="0", parameters=()))
+_NOTHING = Admission(read_label=lambda: Condition(sql="0", parameters=()), object=Condition(sql="0", parameters=()))
 """What terms admit that do not have the channel."""
 
 _CARRY_OBJECTS = frozenset({Answer.OBJECTS, Answer.OBJECT})
@@ -173,7 +173,7 @@ def _open(node: Node, act: Act, recipient: PartyId, name: str) -> _Opened | None
     if collection is None:
         return None
     house = _House(node.policy_text(), read_node_key(act.transaction))
-    return collection, _catch_up(act, collection, node.party), house
+    return collection, _catch_up(node, act, collection), house
 
 
 def _poll(node: Node, act: Act, request: PollRequest, opened: dict[tuple[PartyId, str], _Opened | None]) -> Page | None:
@@ -186,7 +186,7 @@ def _poll(node: Node, act: Act, request: PollRequest, opened: dict[tuple[PartyId
     collection, feed, house = found
     filled = _find_or_fill(node, act.transaction, collection, feed, request=request)
     while feed.behind and not filled.more:
-        feed = _catch_up(act, collection, node.party)
+        feed = _catch_up(node, act, collection)
         opened[place] = collection, feed, house
         filled = _find_or_fill(node, act.transaction, collection, feed, request=request)
     sequence = _record(act, collection, request.answer, filled=filled, house=house) if filled.at else None
@@ -203,9 +203,9 @@ def _find_or_fill(
     return filled
 
 
-def _catch_up(act: Act, collection: Collection, giver: PartyId) -> Feed:
+def _catch_up(node: Node, act: Act, collection: Collection) -> Feed:
     feed = feeds.open_feed(act.transaction, collection.dossier.id, collection.channel.id, collection.recipient)
-    terms = collection.terms
+    terms, giver = collection.terms, node.party
     if feeds.is_caught_up(act.transaction, feed, terms.hash):
         return feed
     before: Admission | None = None
@@ -219,8 +219,18 @@ def _catch_up(act: Act, collection: Collection, giver: PartyId) -> Feed:
         terms=terms.hash,
         admits=_admission(feed, collection.channel, giver, collection.recipient, joined=collection.joined),
         admitted=before,
+        known=_remember_admitted(node, act.transaction, feed, terms),
         now=act.now,
     )
+
+
+def _remember_admitted(node: Node, transaction: Transaction, feed: Feed, terms: Terms) -> dict[int, bool]:
+    """Of which labels it is known whether `terms` admit them in this feed: as long as no label is gone."""
+    changes, key = read_changes(transaction), f"admitted to {feed.id} under {terms.hash}"
+    remembered = node.remembered.get(key)
+    if remembered is None or remembered[0] != changes:
+        remembered = node.remembered[key] = (changes, dict[int, bool]())
+    return cast("dict[int, bool]", remembered[1])
 
 
 def _read_before(collection: Collection, feed: Feed, last: Terms, *, giver: PartyId) -> Admission:
@@ -234,7 +244,7 @@ def _read_before(collection: Collection, feed: Feed, last: Terms, *, giver: Part
 
 def _admission(feed: Feed, channel: Channel, giver: PartyId, recipient: PartyId, *, joined: bool) -> Admission:
     return Admission(
-        label=read_sql(channel.scope_for(giver), recipient=recipient),
+        read_label=lambda: read_sql(channel.scope_for(giver), recipient=recipient),
         object=read_history_sql(find_threshold(channel.history, floor=feed.floor, joined=joined)),
     )
 

@@ -4,6 +4,8 @@
 The labels in use are read, decided by the clause table and the decision that a poll asks (`release.preview`), and
 counted. No object is read but the few that are shown. One read transaction: all of it is of one moment.
 
+Grants of consent whose time has passed end first, as they would with the next poll: that is all that it writes.
+
 The gate does not change the counts. What stops everything is told beside them: where the agreement stands, this party's
 own recognition, and what keeps each flow closed: now, where the terms are the version that counts; else, what would
 when all had signed.
@@ -24,6 +26,7 @@ from comity.errors import NotFoundError
 from comity.ids import Digest, Instant, PartyId
 from comity.node.agree import find_problems
 from comity.node.gate import ask_gate
+from comity.node.grants import keep_grants
 from comity.node.node import Node
 from comity.node.standing import Dossier, find_agreement, judge_terms, list_dossiers, read_dossier
 from comity.release.conflicts import ConflictKind, Contradiction, Side, describe_witness, find_contradictions
@@ -171,6 +174,7 @@ def preview_terms(node: Node, source: bytes | str, *, samples: int = 3) -> Previ
         MalformedTerms: the TOML, with its line.
         NotFoundError, MalformedRequest: nothing on record has that name, or several have.
     """
+    keep_grants(node)
     with node.store.read() as transaction:
         terms, dossier = _read_latest(node, transaction, source)
         standing = dossier.standing(now=node.clock()) if dossier else None
@@ -208,6 +212,7 @@ def check_terms(node: Node, toml: bytes, *, samples: int = 3) -> Draft:
         MalformedTerms: the TOML, with its line.
     """
     terms = parse_terms(convert_terms(toml))
+    keep_grants(node)
     with node.store.read() as transaction:
         others = _find_contradictions(node, transaction, terms, read_dossier(node, transaction, terms.agreement_id))
         desk = _Desk(transaction, _list_concerned(others), samples=samples)
@@ -223,6 +228,7 @@ def compare_versions(node: Node, before: bytes | str, after: bytes | str, *, sam
     Raises:
         MalformedTerms, NotFoundError, MalformedRequest: as `preview_terms`.
     """
+    keep_grants(node)
     with node.store.read() as transaction:
         (old, first), (new, second) = (_read_version(node, transaction, source) for source in (before, after))
         then = {flow.key: flow for flow in _list_flows(transaction, old, first)}

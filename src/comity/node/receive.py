@@ -11,10 +11,12 @@ from comity.agreement.channels import Channel
 from comity.errors import ConflictError, MalformedError
 from comity.ids import Digest, Instant, PartyId
 from comity.node.accept import note_unkept
+from comity.node.allowance import note_used
 from comity.node.delivery import RefusedPage, keep_shown
-from comity.node.ingest import Intake, join_intakes, read_in_steps, take_part
+from comity.node.ingest import Intake, join_intakes, take_part
 from comity.node.node import Act, Node
 from comity.node.parts import Parts, ReadBundle
+from comity.node.reading import read_in_steps
 from comity.node.standing import find_places
 from comity.node.steps import Steps, finish
 from comity.release.contents import Listing, list_whole
@@ -103,10 +105,10 @@ def receive_in_steps(node: Node, page: ReadPage, received: Received, shown: Show
     if shown is not None:
         verify_objects(shown.verified, [item for item, _ in checked.good], checked.places)
     yield
-    return _take(node, read, received, shown)
+    return _take(node, read, received, shown, size=len(page.data))
 
 
-def _take(node: Node, read: ReadBundle, received: Received, shown: Shown | None) -> Intake:
+def _take(node: Node, read: ReadBundle, received: Received, shown: Shown | None, *, size: int) -> Intake:
     checked = read.checked
     parts = Parts(read, most=None)
     restrictions = find_restrictions(received.channel, giver=received.giver, receiver=node.party)
@@ -121,6 +123,8 @@ def _take(node: Node, read: ReadBundle, received: Received, shown: Shown | None)
         note_unkept(act, checked, intake, giver=received.giver, terms=received.terms, channel=received.channel.id)
         if shown is not None and intake.outside:
             _keep_outside(act, received, shown, intake)
+        new = len(checked.good) - intake.known - len(intake.bad)
+        note_used(act, received.giver, size=size, objects=new)
         if received.added_after is not None:
             pulls.set_position(act.transaction, received.giver, received.collection, received.added_after, now=act.now)
     return join_intakes([intake], read.checked.bad)

@@ -6,21 +6,22 @@ error, and of the bytes of objects it is their own digest that is given.
 """
 
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from comity.agreement.receiving import parse_receipt_terms
 from comity.agreement.recognition import Policy, parse_policy
 from comity.agreement.terms import parse_terms
 from comity.canonical import sha256_digest
 from comity.errors import DigestMismatch, MalformedError
 from comity.exchange import parse_message
 from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId
-from comity.node.keyaudit import KeyAudit
-from comity.node.purgeaudit import PurgeAudit
+from comity.node.beside import Beside
 from comity.release.said import Said, read_said
-from comity.replayed import Agreement, Deleted, Held
+from comity.replayed import Agreement, Bounds, Came, Deleted, Held
 from comity.stix.labels import Label, parse_label
-from comity.store import Transaction, agreements, audited, log, objects
+from comity.store import Transaction, agreements, arrivals, audited, log, objects, sources
 from comity.store.audited import HeldVersion
 
 __all__ = ["StoredRecords"]
@@ -39,13 +40,14 @@ def _try(parse: Callable[[bytes], T], data: bytes) -> T | None:
 
 
 class StoredRecords:
-    """What the store holds, read in one transaction; `keys` and `purges` say what the log has of that."""
+    """What the store holds, read in one transaction; `beside` says what the log has of that, as far as it was read."""
 
-    def __init__(self, transaction: Transaction, folder: Path, keys: KeyAudit, purges: PurgeAudit) -> None:
+    def __init__(self, transaction: Transaction, folder: Path, party: PartyId, beside: Beside) -> None:
         self._transaction = transaction
         self._folder = folder
-        self._keys = keys
-        self._purges = purges
+        self._party = party
+        self._beside = beside
+        self._bounds: dict[tuple[PartyId, Digest], Bounds | None] = {}
         self._agreements: dict[AgreementId, Agreement | None] = {}
         self._by_terms: dict[Digest, AgreementId | None] = {}
         self._policies: dict[Digest | None, Policy | None] = {}
@@ -100,7 +102,9 @@ class StoredRecords:
     def find_held(self, ids: Collection[ObjectId]) -> dict[tuple[ObjectId, str], Held]:
         """As `comity.replayed.Records`."""
         found = dict[tuple[ObjectId, str], Held]()
-        for item in audited.read_held_versions(self._transaction, ids):
+        held = audited.read_held_versions(self._transaction, ids)
+        ways = arrivals.read_arrivals(self._transaction, [item.pk for item in held])
+        for item in held:
             digest, said = self._read_bytes(item)
             found[item.id, item.version] = Held(
                 digest=digest,
@@ -109,6 +113,7 @@ class StoredRecords:
                 added_at=item.added_at,
                 label=item.label,
                 said=said,
+                came=tuple(Came(giver=way.giver, terms=way.terms, at=way.received_at) for way in ways.get(item.pk, ())),
             )
         return found
 
@@ -122,16 +127,45 @@ class StoredRecords:
 
     def find_deleted(self, versions: Collection[tuple[ObjectId, str]]) -> Mapping[tuple[ObjectId, str], Deleted]:
         """As `comity.replayed.Records`."""
-        return self._purges.find_deleted(versions)
+        return self._beside.purges.find_deleted(versions)
 
     def read_body(self, item: ObjectId, version: str) -> bytes:
         """As `comity.replayed.Records`."""
         held = next(known for known in objects.read_versions_of(self._transaction, [item]) if known.version == version)
         return objects.read_body(self._transaction, held.pk)
 
+    def find_bounds(self, came: Came) -> Bounds | None:
+        """As `comity.replayed.Records`."""
+        key = came.giver, came.terms
+        if key not in self._bounds:
+            self._bounds[key] = self._read_bounds(*key)
+        return self._bounds[key]
+
+    def _read_bounds(self, giver: PartyId, terms: Digest) -> Bounds | None:
+        document = agreements.read_terms(self._transaction, terms)
+        if document is None:
+            records = sources.list_records(self._transaction)
+            record = next((one for one in records if sha256_digest(one) == terms), None)
+            said = None if record is None else _try(partial(parse_receipt_terms, party=self._party), record)
+            return None if said is None else Bounds(onward_to=said.onward_to, excluded=frozenset())
+        text = _try(parse_terms, document)
+        if text is None or text.hash != terms:
+            return None
+        carriers = [
+            channel
+            for channel in text.channels
+            if channel.giver in {None, giver} and (channel.receivers is None or self._party in channel.receivers)
+        ]
+        onward_to = frozenset[PartyId]().union(*(channel.scope.onward_to for channel in carriers))
+        return Bounds(onward_to=onward_to, excluded=text.excluded_frameworks)
+
+    def is_granted(self, item: ObjectId, version: str, recipient: PartyId) -> bool:
+        """As `comity.replayed.Records`."""
+        return self._beside.letters.is_granted(item, version, recipient)
+
     def is_vouched_for(self, party: PartyId, at: Instant) -> bool:
         """As `comity.replayed.Records`."""
-        return self._keys.is_vouched_for(party, at)
+        return self._beside.keys.is_vouched_for(party, at)
 
 
 def _check(data: bytes, digest: Digest, what: str) -> bytes:

@@ -246,7 +246,7 @@ def _recover(
         lost = _count_lost(node, act.transaction, [known, *others], asked)
         node.rename_log(act, recovery.origin)
         # What it has cosigned for others since the backup is no entry of its log: nobody can tell it here.
-        stopped = stop_cosigning(node, act.transaction)
+        stopped = stop_cosigning(node, act.transaction, now=act.now)
         entry = act.position
         content = format_recovery(recovery, reason=reason, approvals=approvals, witnesses=asked)
         act.record(EntryType.RECOVERY, content, terms=None, recipient=None, count=1)

@@ -7,25 +7,27 @@ agreement alone: an answer names only what its receiver was given there.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from comity.agreement.people import Approval, make_matter
 from comity.agreement.reader import Reader
 from comity.agreement.recognition import Refusal
 from comity.agreement.transitions import State
 from comity.canonical import Json
-from comity.errors import MalformedRequest, NotFoundError, TransitionError
+from comity.errors import MalformedError, MalformedRequest, NotFoundError, TransitionError
 from comity.ids import Digest, Instant, ObjectId, PartyId, parse_instant
 from comity.letters.bodies import LetterKind
 from comity.letters.letter import MAX_ABOUT, About, Draft, Letter
-from comity.letters.request import Reply, ReplyOutcome, Request, Urgency
+from comity.letters.request import Reply, ReplyOutcome, Request, RequestWithdrawal, Urgency
 from comity.node.explain import find_object
 from comity.node.letters import find_letter, send_letter
 from comity.node.node import Act, Node
 from comity.node.people import Actor, Approved, Waiting, approve, normalise_text
+from comity.node.requested import WITHDRAWN
 from comity.node.standing import Dossier, find_agreement, read_dossier
 from comity.node.withdrawal import find_given
-from comity.store import Transaction, arrivals, letters, objects
+from comity.store import Transaction, agreements, arrivals, letters, objects
 from comity.store.letters import LetterState, StoredLetter
 
 __all__ = [
@@ -37,6 +39,7 @@ __all__ = [
     "list_requests",
     "send_request",
     "show_request",
+    "withdraw_request",
 ]
 
 _MAX_TEXT = 4_000
@@ -52,10 +55,16 @@ class Sent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """A request with the letters that answer it, the oldest first."""
+    """A request with the letters that answer it, the oldest first, and the one that took it back, where that counts.
+
+    `known` are those of what it is about that whoever asks can know of through this node, under its agreement: this
+    party has given it that, or was given it. None where that was not looked at, or where this party asked.
+    """
 
     stored: StoredLetter
     answers: tuple[StoredLetter, ...]
+    withdrawal: StoredLetter | None
+    known: frozenset[About] | None = None
 
 
 def send_request(  # one for each thing a request says
@@ -150,6 +159,41 @@ def answer_request(
         return Sent(letter=letter, approvals=authorised.approvals)
 
 
+def withdraw_request(node: Node, prefix: str, *, by: Actor) -> Sent | Waiting | Refusal:
+    """What takes back the request of this party whose name begins with `prefix`: nobody waits for an answer any more.
+
+    It gives nothing, and so no gate is asked.
+
+    Raises:
+        NotFoundError, MalformedRequest: the request.
+        TransitionError: it is answered, or was taken back before.
+    """
+    with node.act() as act:
+        request = _find_request(act.transaction, prefix)
+        name = request.letter.digest
+        if not request.sent:
+            raise NotFoundError(
+                f"the request {prefix!r} is one of {request.party}, and only {request.party} takes it back"
+            )
+        _check_waits(request, prefix)
+        facts: dict[str, Json] = {"request": name, "to": request.party}
+        authorised = approve(act, by, make_matter("withdraw-request", agreement=request.letter.agreement, facts=facts))
+        if not isinstance(authorised, Approved):
+            return authorised
+        draft = Draft(
+            body=RequestWithdrawal(request=name),
+            to=request.party,
+            agreement=request.letter.agreement,
+            terms=request.letter.terms,
+            about=(),
+        )
+        letter = send_letter(node, act, draft, approvals=authorised.approvals)
+        closed = LetterState.CLOSED
+        letters.settle_letter(act.transaction, letter.digest, closed, progress=None, answered_by=None)
+        letters.settle_letter(act.transaction, name, closed, progress=WITHDRAWN, answered_by=letter.digest)
+        return Sent(letter=letter, approvals=authorised.approvals)
+
+
 def list_requests(node: Node, *, limit: int) -> tuple[list[Asked], list[Asked]]:
     """The last requests that this party sent, and those that it received, newest first."""
     with node.store.read() as transaction:
@@ -164,17 +208,49 @@ def list_requests(node: Node, *, limit: int) -> tuple[list[Asked], list[Asked]]:
 
 
 def show_request(node: Node, prefix: str) -> Asked:
-    """The request whose name, or the name of an answer to which, begins with `prefix`.
+    """The request whose name, or the name of an answer to which, begins with `prefix`; of one received, what is known.
 
     Raises:
         NotFoundError, MalformedRequest: there is none, or several.
     """
     with node.store.read() as transaction:
-        return _read_asked(transaction, _find_request(transaction, prefix))
+        asked = _read_asked(transaction, _find_request(transaction, prefix))
+        return asked if asked.stored.sent else replace(asked, known=_find_known(transaction, asked.stored.letter))
 
 
 def _read_asked(transaction: Transaction, stored: StoredLetter) -> Asked:
-    return Asked(stored=stored, answers=tuple(letters.list_answers(transaction, stored.letter.digest)))
+    taken_back = stored.progress == WITHDRAWN and stored.answered_by is not None
+    return Asked(
+        stored=stored,
+        answers=tuple(letters.list_answers(transaction, stored.letter.digest)),
+        withdrawal=letters.read_letter(transaction, stored.answered_by) if taken_back and stored.answered_by else None,
+    )
+
+
+def _find_known(transaction: Transaction, letter: Letter) -> frozenset[About]:
+    """What of the letter its sender can know of through this node, version by version, by the bytes that went or came.
+
+    Whether anything else is held here plays no part in it.
+    """
+    wanted: dict[ObjectId, set[Instant]] = {}
+    for about in letter.about:
+        with suppress(MalformedError):  # a version that is no time was never given
+            wanted.setdefault(about.id, set()).add(parse_instant(about.version))
+    known = {
+        about
+        for given in find_given(transaction, wanted)
+        if (given.recipient, given.agreement) == (letter.sender, letter.agreement)
+        for about in given.about
+    }
+    texts = {name for name, _ in agreements.read_texts(transaction, letter.agreement)}
+    held = objects.read_versions_of(transaction, wanted)
+    came = arrivals.read_arrivals(transaction, [item.pk for item in held])
+    known |= {
+        About(id=item.id, version=item.version, digest=item.digest)
+        for item in held
+        if any(way.giver == letter.sender and way.terms in texts for way in came.get(item.pk, ()))
+    }
+    return frozenset(about for about in letter.about if about in known)
 
 
 def _read_text(text: str, where: str) -> str:
@@ -236,8 +312,11 @@ def _find_given(transaction: Transaction, dossier: Dossier, prefix: str, *, to: 
 def _find_request(transaction: Transaction, prefix: str) -> StoredLetter:
     """The request that `prefix` names, by itself or by an answer to it."""
     stored = find_letter(transaction, prefix)
-    if stored.letter.kind is LetterKind.REPLY and stored.letter.answers is not None:
-        stored = letters.read_letter(transaction, stored.letter.answers) or stored
+    named = stored.letter.answers if stored.letter.kind is LetterKind.REPLY else None
+    if isinstance(stored.letter.body, RequestWithdrawal):
+        named = stored.letter.body.request
+    if named is not None:
+        stored = letters.read_letter(transaction, named) or stored
     if stored.letter.kind is not LetterKind.REQUEST:
         raise NotFoundError(f"the letter {prefix!r} is no request for information, nor an answer to one")
     return stored
@@ -248,6 +327,12 @@ def _find_open(transaction: Transaction, prefix: str) -> StoredLetter:
     stored = _find_request(transaction, prefix)
     if stored.sent:
         raise NotFoundError(f"the request {prefix!r} is this party's own; {stored.letter.to} answers it")
-    if stored.state is not LetterState.OPEN:
-        raise TransitionError(f"the request {prefix!r} is answered already")
+    _check_waits(stored, prefix)
     return stored
+
+
+def _check_waits(stored: StoredLetter, prefix: str) -> None:
+    if stored.state is LetterState.OPEN:
+        return
+    how = "was taken back" if stored.progress == WITHDRAWN else "is answered already"
+    raise TransitionError(f"the request {prefix!r} {how}")

@@ -9,6 +9,9 @@ A retraction reaches what its partner wrote under the agreement of the collectio
 nothing else: not what others gave, not what clashed and was not kept, and not what came with a receipt from the
 partner's own node. Such a node signs letters; here a password is enough.
 
+An indicator whose pattern is still to be read is deleted once it was: until then the status of what its partner wrote
+(`node.accept`) would say by it whether it was kept.
+
 Each request is an act with one entry in the log, whether anything is held of it or not, and its answer says nothing of
 that. The same again is such an act and changes nothing: `first` and `last` are of all versions that were written,
 whatever was taken back of them. A crash leaves all of it or nothing.
@@ -39,7 +42,7 @@ from comity.node.withdrawal import (
 from comity.release.disclosure import DisclosedObject, EntryType
 from comity.release.letters import format_retraction
 from comity.stix.markings import TLP_IDS
-from comity.store import Transaction, arrivals, deletions, objects, recalls, retractions
+from comity.store import Transaction, arrivals, deletions, objects, patterns, recalls, retractions
 from comity.store.deletions import Tombstone
 from comity.store.objects import StoredObject
 from comity.store.recalls import Recalled
@@ -268,7 +271,10 @@ def _judge(
 ) -> tuple[Result, Sequence[StoredObject]]:
     due_at = stored.due_at if stored.due_at is not None else now
     demand = Demand(change=Change.WITHDRAW, terms=stored.terms, due_at=due_at)
-    return judge_stopped(transaction, stored.object, one.digest, demand, now=now)
+    judged, doomed = judge_stopped(transaction, stored.object, one.digest, demand, now=now)
+    if patterns.is_unread(transaction, [item.pk for item in doomed]):
+        return Result(outcome=Outcome.STOPPED), ()
+    return judged, doomed
 
 
 def _is_due(transaction: Transaction, stored: Retraction, *, now: Instant) -> bool:

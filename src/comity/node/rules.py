@@ -33,7 +33,7 @@ from comity.node.steps import Steps
 from comity.node.tagging import foresee_labels, is_own, join_words, settle
 from comity.release.classification import ClassificationChange
 from comity.stix.labels import Tags
-from comity.store import Transaction, objects, rulesets, subjects, tags
+from comity.store import Transaction, files, objects, rulesets, subjects, tags
 from comity.store.objects import StoredObject
 from comity.store.rulesets import RuleStep, StoredRules
 from comity.store.tags import StoredTag
@@ -259,7 +259,9 @@ def _plan(node: Node, rules: RuleSet) -> Steps[_Plan]:
         with node.store.read() as transaction:
             held = objects.read_current_after(transaction, last, most=_READ_AT_ONCE)
             own = _choose_own(transaction, held, node.party)
-            read = [(item.id, read_facts(json.loads(objects.read_body(transaction, item.pk)))) for item in own]
+            names_of = files.read_names(transaction, [item.pk for item in own])
+            bodies = [(item, json.loads(objects.read_body(transaction, item.pk))) for item in own]
+            read = [(item.id, read_facts(body, files=names_of.get(item.pk, ()))) for item, body in bodies]
         if not held:
             break
         for item_id, facts in read:

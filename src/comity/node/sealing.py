@@ -18,7 +18,10 @@ from comity.store import Transaction, log, logs, parties
 from comity.tlog.merkle import append_leaves, leaf_hash, root_hash
 from comity.tlog.origin import find_token, name_origin
 
-__all__ = ["Act", "seal"]
+__all__ = ["Act", "Edges", "seal"]
+
+_MOST_EDGES = 256
+"""Logs whose ends are remembered, some ten kilobytes each."""
 
 
 @dataclass(slots=True)
@@ -102,39 +105,91 @@ class Act:
         return opened.number
 
 
-def seal(act: Act, *, origin: str, signer: Signer) -> dict[int, bytes]:
+@dataclass(slots=True)
+class _Edge:
+    """The end of one log as it is in the store: its name, how many entries it has, its head, and tiles of it by place.
+
+    Of tiles those are known that were read or written; those at the right edge are what the next entries need.
+    """
+
+    origin: str
+    size: int
+    head: bytes | None
+    tiles: dict[tuple[int, int], bytes]
+
+
+class Edges:
+    """The ends of logs that grew last, in memory: else four tiles were read anew for each entry, and hashed again.
+
+    An end is believed only where its head is, byte for byte, the one in the store, which binds all that is known of it:
+    so nothing has to be forgotten when an act is undone, or when another process has written.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[int, _Edge] = {}
+
+    def read(self, act: Act, number: int, *, house: str) -> _Edge:
+        """The end of a log; `house` is the name of the house's."""
+        size, head = log.read_end(act.transaction, number)
+        known = self._kept.pop(number, None)
+        if known is None or head is None or known.head != head:
+            known = _Edge("" if number == log.HOUSE else _name_log(act, number), size, head, {})
+        if number == log.HOUSE:
+            known.origin = house  # which a recovery changes
+        return known
+
+    def keep(self, number: int, edge: _Edge) -> None:
+        """Remember an end; of many logs those that grew last."""
+        right = {(level, edge.size >> 8 * (level + 1)) for level, _ in edge.tiles}
+        edge.tiles = {place: hashes for place, hashes in edge.tiles.items() if place in right}
+        self._kept[number] = edge
+        while len(self._kept) > _MOST_EDGES:
+            del self._kept[next(iter(self._kept))]
+
+
+def seal(act: Act, *, origin: str, signer: Signer, edges: Edges) -> dict[int, bytes]:
     """The signed head of each log that has entries of the act; `origin` is that of the house's log."""
     transaction = act.transaction
     first = log.count_entries(transaction)
-    _add(transaction, first, act.entries)
-    log.write_sequences(transaction, act.sequences)
     leaves: dict[int, list[bytes]] = {}
+    if act.names_heads:
+        leaves[log.HOUSE] = []
     for entry in act.entries:
         leaves.setdefault(entry.log, []).append(entry.leaf)
-    house = leaves.pop(log.HOUSE, [] if act.names_heads else None)
-    heads = {
-        number: _grow(transaction, number, added, origin=_name_log(act, number), signer=signer)
-        for number, added in leaves.items()
-    }
+    ends = {number: edges.read(act, number, house=origin) for number in leaves}
+    next_places = {number: end.size for number, end in ends.items()}
+    _add(transaction, first, act.entries, next_places)
+    log.write_sequences(transaction, act.sequences)
+    house = leaves.pop(log.HOUSE, None)
+    heads = {number: _grow(transaction, number, ends[number], added, signer) for number, added in leaves.items()}
     if house is not None:
         done = len(act.entries)
         _name_heads(act)
-        _add(transaction, first + done, act.entries[done:])
+        _add(transaction, first + done, act.entries[done:], next_places)
         house += [entry.leaf for entry in act.entries[done:]]
     if house:
-        heads[log.HOUSE] = _grow(transaction, log.HOUSE, house, origin=origin, signer=signer)
+        heads[log.HOUSE] = _grow(transaction, log.HOUSE, ends[log.HOUSE], house, signer)
+    for number in heads:
+        edges.keep(number, ends[number])
     return heads
 
 
-def _grow(transaction: Transaction, number: int, leaves: Sequence[bytes], *, origin: str, signer: Signer) -> bytes:
-    """The signed head of a log with `leaves` at its end; tiles and head are written."""
-    read_tile = partial(_read_tile, transaction, number)
-    size = log.read_size(transaction, number)
-    log.write_tiles(transaction, append_leaves(read_tile, size, list(map(leaf_hash, leaves))), number)
-    grown = size + len(leaves)
-    head = sign_head(origin, grown, root_hash(read_tile, grown), signer=signer)
-    log.add_head(transaction, grown, head, number)
-    return head
+def _grow(transaction: Transaction, number: int, end: _Edge, leaves: Sequence[bytes], signer: Signer) -> bytes:
+    """The signed head of a log with `leaves` at its end; tiles and head are written, and `end` follows."""
+
+    def read_tile(level: int, index: int) -> bytes:
+        hashes = end.tiles.get((level, index))
+        if hashes is None:
+            hashes = end.tiles[level, index] = log.read_tile(transaction, level, index, number)
+        return hashes
+
+    tiles = append_leaves(read_tile, end.size, list(map(leaf_hash, leaves)))
+    log.write_tiles(transaction, tiles, number)
+    end.tiles.update({(tile.level, tile.index): tile.hashes for tile in tiles})
+    end.size += len(leaves)
+    end.head = sign_head(end.origin, end.size, root_hash(read_tile, end.size), signer=signer)
+    log.add_head(transaction, end.size, end.head, number)
+    return end.head
 
 
 def _name_log(act: Act, number: int) -> str:
@@ -164,14 +219,11 @@ def _read_tile(transaction: Transaction, number: int, level: int, index: int) ->
     return log.read_tile(transaction, level, index, number)
 
 
-def _add(transaction: Transaction, first: int, entries: Sequence[log.Entry]) -> None:
-    """Append entries, each at the end of its log."""
-    counts: dict[int, int] = {}
+def _add(transaction: Transaction, first: int, entries: Sequence[log.Entry], next_places: dict[int, int]) -> None:
+    """Append entries from the position `first` on, each at the next place of its log, which is counted on."""
     places = list[int]()
     for entry in entries:
-        place = counts.get(entry.log)
-        if place is None:
-            place = log.count_places(transaction, entry.log)
+        place = next_places[entry.log]
         places.append(place)
-        counts[entry.log] = place + 1
+        next_places[entry.log] = place + 1
     log.add_entries(transaction, first, entries, places)

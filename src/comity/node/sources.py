@@ -23,12 +23,14 @@ from comity.canonical import Json, parse_signed_json, sha256_digest
 from comity.errors import ConfigError, ConflictError, MalformedRequest, NotFoundError
 from comity.ids import Instant, ObjectId, parse_party_id
 from comity.intake.records import Unread
+from comity.node.allowance import note_used
 from comity.node.audiences import NO_AUDIENCES, Audiences
-from comity.node.follow import Followed
-from comity.node.ingest import Intake, join_intakes, read_in_steps, take_part
+from comity.node.follow import Followed, Progress
+from comity.node.ingest import Intake, join_intakes, take_part
 from comity.node.node import Act, Node
 from comity.node.parts import Parts, ReadBundle
 from comity.node.people import Actor, Approved, Waiting, approve
+from comity.node.reading import read_in_steps
 from comity.node.steps import finish
 from comity.release.disclosure import EntryType, format_source_content
 from comity.release.receiving import find_unfit, restrict_received
@@ -58,6 +60,7 @@ __all__ = [
     "note_unread",
     "read_authorization",
     "read_due_events",
+    "read_progress",
     "receive_from_source",
 ]
 
@@ -228,6 +231,8 @@ def receive_from_source(
             restrictions=restrictions,
             audiences=audiences,
         )
+        new = len(read.checked.good) - intake.known - len(intake.bad)
+        note_used(act, name_source(stored.name), size=len(data), objects=new)
         if bad := [*read.checked.bad, *intake.bad]:
             withheld["bad"] = len(bad), f"{bad[-1].id or bad[-1].where}: {bad[-1].detail}"[:_MAX_SHOWN]
             _note_bad(act, source, bad, versions=read.versions)
@@ -354,10 +359,14 @@ def _record(act: Act, stored: StoredSource, decided: Approved, *, followed: bool
     act.record(EntryType.SOURCE, content, terms=None, recipient=None, count=1)
 
 
+def read_progress(node: Node, stored: StoredSource) -> Progress:
+    """How it stands with the source."""
+    with node.store.read() as transaction:
+        return pulls.read_progress(transaction, name_source(stored.name), stored.collection)
+
+
 def _describe_followed(node: Node, source: Source) -> Followed:
     stored = source.stored
-    with node.store.read() as transaction:
-        progress = pulls.read_progress(transaction, name_source(stored.name), stored.collection)
     return Followed(
         giver=name_source(stored.name),
         agreement=stored.record,
@@ -365,6 +374,6 @@ def _describe_followed(node: Node, source: Source) -> Followed:
         channel=stored.collection,
         collection=stored.collection,
         position=stored.position,
-        progress=progress,
+        progress=read_progress(node, stored),
         closed=None,
     )

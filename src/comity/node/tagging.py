@@ -6,6 +6,9 @@ say of it here (`store.tags`), so that a word can be taken off again and nothing
 this party both count alike. Of what another party gave, what is said here can only keep back (`classify_received`): its
 giver's words stay, whatever this party says, and its audience only shrinks.
 
+Data of a special category and minors mark an object of this party until people have decided that it is strictly
+necessary to give it (`node.necessity`): it goes to nobody before, whatever terms admit.
+
 A subject in question marks every object that is said to be about it, by whomever; no terms can name that marking.
 
 Every version of an object is labelled by the words on its id, those that come in later too (`Tagging`).
@@ -14,27 +17,21 @@ Every version of an object is labelled by the words on its id, those that come i
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
+from comity.classification.safeguards import MINOR
 from comity.classification.words import EVALUATION
 from comity.ids import Instant, ObjectId, PartyId
 from comity.node.relabel import foresee, relabel
-from comity.stix.labels import (
-    LAPSED,
-    OVERFULL,
-    QUESTIONED,
-    Label,
-    Tags,
-    classify_own,
-    classify_received,
-    find_said,
-    make_tags,
-)
-from comity.store import Transaction, assessments, objects, subjects, tags
+from comity.stix.labels import LAPSED, OVERFULL, QUESTIONED, UNDECIDED, Label, Tags, make_tags
+from comity.stix.worded import classify_own, classify_received, find_said
+from comity.store import Transaction, assessments, necessity, objects, subjects, tags
 from comity.store.objects import StoredObject
 
 __all__ = [
     "Tagging",
     "find_plain",
+    "find_safeguarded",
     "foresee_labels",
+    "hold_undecided",
     "is_own",
     "join_words",
     "lapse",
@@ -47,6 +44,7 @@ Words = Mapping[ObjectId, Tags]
 """What this party says of objects, as far as terms can test it."""
 
 _NOTHING = make_tags()
+_NONE: frozenset[str] = frozenset()
 
 
 class Tagging:
@@ -56,14 +54,16 @@ class Tagging:
         self._own = own
         self._words = read_words(transaction, ids)
         self._questioned = subjects.read_questioned(transaction)
+        self._decided = necessity.read_decided(transaction, ids)
         self._said: dict[int, Tags] = {}
 
     def put(self, item: ObjectId, label: Label) -> Label:
         """The label that an object with `label` by itself has here."""
         words = self._words.get(item)
         if words is None and not self._questioned:
-            return label
-        return _compose(label, find_said(label), words or _NOTHING, own=self._own, questioned=self._questioned)
+            return hold_undecided(label, self._decided.get(item, _NONE), own=self._own)
+        made = _compose(label, find_said(label), words or _NOTHING, own=self._own, questioned=self._questioned)
+        return hold_undecided(made, self._decided.get(item, _NONE), own=self._own)
 
     def note(self, item: ObjectId, pk: int, label: Label) -> None:
         """The version is kept under that key; `label` is its own without the words of this party."""
@@ -74,7 +74,7 @@ class Tagging:
         """The label of a version that is held without what is said here."""
         said = tags.read_said(transaction, [pk]).get(pk)
         plain = label if said is None else classify_own(label, said, _NOTHING)
-        return replace(plain, markings=plain.markings - {QUESTIONED}) if plain != OVERFULL else plain
+        return replace(plain, markings=plain.markings - {QUESTIONED, UNDECIDED}) if plain != OVERFULL else plain
 
     def keep(self, transaction: Transaction) -> None:
         """Keep what was noted."""
@@ -98,8 +98,11 @@ def read_words(transaction: Transaction, ids: Collection[ObjectId]) -> dict[Obje
 
 
 def is_own(label: Label, own: PartyId) -> bool:
-    """Whether an object of that label is of this party alone, so that what is said here of it can let it go."""
-    return label.audience is None and label.originators == {own}
+    """Whether an object of that label is of this party alone, so that what is said here of it can let it go.
+
+    An own object may have an audience too (`node.audiences`): words never widen it.
+    """
+    return label.originators == {own}
 
 
 def settle(transaction: Transaction, ids: Collection[ObjectId], own: PartyId) -> None:
@@ -141,6 +144,24 @@ def lapse(transaction: Transaction, *, now: Instant) -> int:
     return len(keys)
 
 
+def hold_undecided(label: Label, decided: frozenset[str], *, own: PartyId) -> Label:
+    """The label, marked where it has more than was `decided` on of what people have to decide on.
+
+    Of what another party gave, the terms that it came under and those that it goes under say all there is to say.
+    """
+    if label == OVERFULL or label.originators != {own}:
+        return label
+    asks = not find_safeguarded(label) <= decided
+    if not asks and UNDECIDED not in label.markings:
+        return label
+    return replace(label, markings=label.markings - {UNDECIDED} | ({UNDECIDED} if asks else set()))
+
+
+def find_safeguarded(label: Label) -> frozenset[str]:
+    """What of a label people have to decide on: special categories, and minors."""
+    return label.special_categories | (label.person_classes & {MINOR})
+
+
 def mark_lapsed(label: Label, expires_at: Instant | None, *, now: Instant) -> Label:
     """The label of a threat assessment that is good before `expires_at`; of what is none (None) its own."""
     if expires_at is None or now < expires_at or label == OVERFULL:
@@ -152,7 +173,8 @@ def find_plain(transaction: Transaction, held: Collection[StoredObject]) -> dict
     """What is said of each version without the words of this party, by its key."""
     kept = tags.read_said(transaction, [item.pk for item in held])
     known = objects.read_labels(transaction, {item.own_label for item in held if item.pk not in kept})
-    return {item.pk: kept[item.pk] if item.pk in kept else find_said(known[item.own_label]) for item in held}
+    said = {key: find_said(label) for key, label in known.items()}
+    return {item.pk: kept[item.pk] if item.pk in kept else said[item.own_label] for item in held}
 
 
 def _find(
@@ -165,12 +187,18 @@ def _find(
     questioned: frozenset[str],
 ) -> dict[int, Label]:
     known = objects.read_labels(transaction, {item.own_label for item in held})
-    return {
-        item.pk: _compose(
-            known[item.own_label], plain[item.pk], words.get(item.id, _NOTHING), own=own, questioned=questioned
-        )
-        for item in held
-    }
+    decided = necessity.read_decided(transaction, {item.id for item in held})
+    # What is labelled and classified alike comes to one label.
+    made: dict[tuple[int, Tags, Tags, frozenset[str]], Label] = {}
+    found: dict[int, Label] = {}
+    for item in held:
+        label, said, here = known[item.own_label], plain[item.pk], words.get(item.id, _NOTHING)
+        good = decided.get(item.id, _NONE)
+        alike = item.own_label, said, here, good
+        if alike not in made:
+            made[alike] = hold_undecided(_compose(label, said, here, own=own, questioned=questioned), good, own=own)
+        found[item.pk] = made[alike]
+    return found
 
 
 def _compose(label: Label, said: Tags, words: Tags, *, own: PartyId, questioned: frozenset[str]) -> Label:

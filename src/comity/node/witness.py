@@ -24,7 +24,7 @@ from pathlib import Path
 from comity.canonical import sha256_digest
 from comity.errors import MalformedError, MalformedNote, NotFoundError, ProofMismatch, StoreFull
 from comity.ids import Digest, Instant, PartyId
-from comity.node.kept import FOLDER, may_cosign, read_greatest, write_kept
+from comity.node.kept import FOLDER, find_last, may_cosign, name_next, read_greatest, write_kept
 from comity.node.lineage import read_chain
 from comity.node.node import Node
 from comity.node.succession import find_next, find_previous, list_successions
@@ -168,7 +168,7 @@ def add_checkpoint(node: Node, party: PartyId, body: bytes) -> WitnessAnswer:
     return take_checkpoint(
         node.store,
         request,
-        watch=lambda transaction: _watch(transaction, party, request.checkpoint.origin),
+        watch=lambda transaction: _watch(transaction, node.folder, party, request.checkpoint.origin),
         cosigners=[Cosigner(key=key, signer=signer)],
         now=node.clock(),
         folder=node.folder,
@@ -229,7 +229,7 @@ def _writing(folder: Path) -> Iterator[None]:
         raise StoreFull(f"{folder / FOLDER} cannot be written ({error.strerror or error})") from error
 
 
-def _watch(transaction: Transaction, party: PartyId, origin: str) -> Watched:
+def _watch(transaction: Transaction, folder: Path, party: PartyId, origin: str) -> Watched:
     """What this node goes by for a log of a partner: its manifest, and what it has said of its logs' names.
 
     Raises:
@@ -241,7 +241,10 @@ def _watch(transaction: Transaction, party: PartyId, origin: str) -> Watched:
     keys = find_log_keys(parse_manifest(parse_signed_document(pinned.envelope).payload), origin=origin)
     said = list_successions(transaction, party)
     before, after = find_previous(said, origin), find_next(said, origin)
-    if before is None and is_house(origin) and origin != first_origin(party):
+    last = find_last(transaction, folder, origin) if after is None else _find_last(said, origin)
+    unspoken = before is None and is_house(origin) and origin != first_origin(party)
+    # What was cosigned once goes on, though the store that had the statement was put back.
+    if unspoken and read_greatest(transaction, folder, origin) is None:
         raise NotFoundError(f"{party} has not said that the log of its house goes on as {origin}")
     known = witness.list_origins(transaction, first_origin(party))
     if origin not in known and len(known) >= _MAX_LOGS:
@@ -252,7 +255,7 @@ def _watch(transaction: Transaction, party: PartyId, origin: str) -> Watched:
         has_room=origin in known or len(known) < _MAX_LOGS,
         previous=None if before is None else before.recovery.previous,
         start=None if origin in known else _find_start(transaction, said, origin),
-        next=None if after is None else _find_last(said, origin),
+        next=None if last == origin else last,
         least=0 if after is None else after.position,
     )
 
@@ -376,7 +379,7 @@ def _keep(
 def _keep_head(transaction: Transaction, folder: Path, head: Seen, *, previous: str | None, now: Instant) -> None:
     origin = head.checkpoint.origin
     if previous is not None:
-        witness.name_next(transaction, origin, previous=previous)
+        name_next(transaction, folder, origin, previous=previous)
     note = witness.read_seen(transaction, origin)
     # The head that is known already, perhaps signed by another key of the log, is not written again.
     if note is not None and parse_checkpoint(parse_note(note).text) == head.checkpoint:

@@ -19,6 +19,7 @@ from comity.ids import Digest, Instant, PartyId
 from comity.node.acknowledge import list_unacknowledged
 from comity.node.classifywork import list_classification_work
 from comity.node.consentwork import list_consent_work
+from comity.node.kept import find_stop
 from comity.node.node import Node
 from comity.node.parties import list_parties
 from comity.node.recallwork import list_recall_work
@@ -27,7 +28,7 @@ from comity.node.retention import Due, check_texts, list_reviews
 from comity.node.standing import Dossier, find_agreement, list_dossiers
 from comity.node.waiving import list_blocked
 from comity.release.disclosure import EntryType, format_review
-from comity.store import Transaction, agreements, deletions, patterns, waivers
+from comity.store import Transaction, agreements, deletions, patterns, receipts, waivers
 
 __all__ = ["list_work", "review_agreement"]
 
@@ -54,10 +55,11 @@ def list_work(node: Node) -> tuple[WorkItem, ...]:
             *_list_strangers(transaction, dossiers, now=now),
             *_list_unparsable(transaction, node.party),
             *_list_receipts(transaction),
+            *_list_lost(node, transaction, now=now),
             *list_recall_work(transaction, texts, now=now),
             *list_consent_work(transaction, texts, now=now),
             *list_request_work(transaction, dossiers, now=now),
-            *list_classification_work(transaction, node.party, now=now),
+            *list_classification_work(transaction, node.party, _list_current(dossiers, now=now), now=now),
         ]
     for dossier in dossiers:
         facts = _read_facts(dossier, node.party, reviewed_at=reviewed.get(dossier.id), now=now)
@@ -82,6 +84,11 @@ def review_agreement(node: Node, prefix: str, *, reason: str, by: str | None = N
         content = format_review(agreement=dossier.id, item=None, versions=(), reason=reason, by=by)
         act.record(EntryType.REVIEW, content, terms=standing.current.hash, recipient=None, count=1)
     return dossier, standing
+
+
+def _list_current(dossiers: Sequence[Dossier], *, now: Instant) -> list[Terms]:
+    """The versions that count of all agreements that are signed by all."""
+    return [terms for dossier in dossiers for terms in [dossier.standing(now=now).current] if terms is not None]
 
 
 def _read_facts(dossier: Dossier, party: PartyId, *, reviewed_at: Instant | None, now: Instant) -> AgreementFacts:
@@ -239,6 +246,28 @@ def _list_receipts(transaction: Transaction) -> Iterator[WorkItem]:
             since=waiver.at,
             party=waiver.giver,
             count=waiver.count,
+        )
+
+
+def _list_lost(node: Node, transaction: Transaction, *, now: Instant) -> Iterator[WorkItem]:
+    """Logs of partners that lost their end, for a while; and whether this node has lost what it cosigned."""
+    for lost in receipts.list_lost(transaction):
+        if now < lost.noted_at + _STRANGERS_SHOWN:
+            yield WorkItem(
+                kind=WorkKind.LOG_LOST,
+                act=f"ask {lost.party} what it has lost: what it signed is kept, and receipts of it are evidence",
+                why=f"{lost.party} signed {lost.size} entries of its log {lost.origin}, and says that {lost.held} are"
+                " left",
+                since=lost.noted_at,
+                party=lost.party,
+                count=lost.size - lost.held,
+            )
+    if (since := find_stop(node, transaction, now=now)) is not None:
+        yield WorkItem(
+            kind=WorkKind.NOT_COSIGNING,
+            act="let this node have another witness key: party rotate witness",
+            why="this node may have cosigned more than it knows of, and cosigns nothing by the key that it has",
+            since=since,
         )
 
 

@@ -29,6 +29,10 @@ class ClassificationChange(StrEnum):
     KEEP_SUBJECT = "keep-subject"
     STOP_SUBJECT = "stop-subject"
     ASSESS = "assess"
+    DECIDE_NECESSITY = "decide-necessity"
+    END_NECESSITY = "end-necessity"
+    SAME_PERSON = "same-person"
+    OTHER_PERSON = "other-person"
 
 
 def format_classification(

@@ -21,7 +21,7 @@ from comity.agreement.recognition import Recognised, Refusal
 from comity.ids import Instant, PartyId, format_instant
 from comity.release.clauses import Finding, Test, read_findings
 from comity.release.history import Threshold, admits_history
-from comity.stix.labels import LAPSED, QUESTIONED, RECALLED, Label
+from comity.stix.labels import LAPSED, QUESTIONED, RECALLED, UNDECIDED, Label
 from comity.stix.markings import tlp_rank
 
 __all__ = ["Decision", "Redact", "Release", "Withhold", "decide", "decide_gate", "decide_history", "find_reason"]
@@ -147,6 +147,8 @@ def find_reason(finding: Finding) -> str:
 _MARKED = {
     RECALLED: "it, or one it refers to, was recalled: that version goes to nobody, under no terms",
     QUESTIONED: "it, or one it refers to, is about a subject that left its list: it goes on when people decide so",
+    UNDECIDED: "it, or one it refers to, holds data of a special category, or of a minor: it goes when two people have"
+    " decided that this is strictly necessary",
     LAPSED: "it, or one it refers to, is a threat assessment whose time has passed; it can be renewed",
 }
 """What a marking that no terms can name says to people."""

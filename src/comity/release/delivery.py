@@ -56,7 +56,8 @@ class Expected:
     """What the next receipt must be: of `giver`, for `recipient`, number `sequence`, in a tree consistent with `seen`.
 
     `seen` has what was seen of each log, by its origin; `bound` the log that disclosures under terms are in, where it
-    is known; `ended` those that a recovery ended, and with how many entries. `policy` says which witnesses must have
+    is known; `past` those that they were in and that ended; `ended` all that a recovery ended, and with how many
+    entries. `policy` says which witnesses must have
     cosigned, if any, within the last `fresh_days`.
     """
 
@@ -67,6 +68,7 @@ class Expected:
     seen: Mapping[str, Seen]
     policy: TrustPolicy | None
     bound: Mapping[Digest, str] = field(default_factory=dict)
+    past: Mapping[Digest, frozenset[str]] = field(default_factory=dict)
     ended: Mapping[str, int] = field(default_factory=dict)
     fresh_days: int | None = None
 
@@ -193,7 +195,7 @@ def _verify_log(receipt: Receipt, verified: VerifiedReceipt, expected: Expected)
     """Nothing, when the receipt is from the log that it has to be from, and no later than its end."""
     origin = receipt.checkpoint.origin
     bound, end = expected.bound.get(verified.terms), expected.ended.get(origin)
-    if bound is not None and bound != origin:
+    if bound is not None and bound != origin and origin not in expected.past.get(verified.terms, ()):
         said = f"it is from the log {origin}, and what is given under this agreement is in {bound}"
         raise _refuse("log", said)
     if end is not None and verified.size > end:

@@ -78,6 +78,7 @@ def format_retraction(
     return canonical_bytes(
         {
             "format": "comity-retraction/1",
+            "change": "retract",
             "retraction": name,
             "giver": giver,
             "agreement": agreement,

@@ -3,7 +3,7 @@
 
     receipt bytes ──parse_receipt──▶ Receipt ──verify_receipt(manifests)──▶ VerifiedReceipt
 
-It needs nobody to be asked, and is bound together from the end:
+Nobody has to be asked; it is bound together from the end:
 
     checkpoint   of a log of the giver (`tlog.origin`), signed by a log key of the giver, and by the witnesses that a
                  policy asks for
@@ -16,13 +16,11 @@ It needs nobody to be asked, and is bound together from the end:
     {"content":"…","format":"comity-receipt/1","leaf":"…","listing":"…","proof":"…","salt":"…","terms":"…"}
 
 All members are texts, the salt in hexadecimal; the whole is canonical, so that a receipt has one spelling. `terms` is
-null where whoever is given the receipt holds them. How an object must be handled is not written in a receipt: it
-follows from the terms (`find_handling`), so that nothing in a receipt can say otherwise than what was signed. What the
-object is marked with stands in its own bytes, whose digest is in the listing.
+null where whoever is given the receipt holds them. How an object must be handled follows from the terms
+(`find_handling`); what it is marked with stands in its own bytes, whose digest is in the listing.
 
-Not here: whether the key was still the giver's when it signed: only the times of witnesses are vouched for by somebody
-else, and they are given back. Nor whether the terms were in force: that is in the agreement's events
-(`comity.certificate`).
+Not here: whether the key was still the giver's when it signed: only the times of witnesses are vouched for by others.
+Nor whether the terms were in force: that is in the agreement's events (`comity.certificate`).
 """
 
 import hmac
@@ -68,6 +66,7 @@ __all__ = [
     "find_handling",
     "format_place",
     "format_receipt",
+    "is_place",
     "make_handling",
     "parse_receipt",
     "read_place",
@@ -253,6 +252,11 @@ def format_place(receipt: Receipt) -> bytes:
             "proof": _decode(format_proof(receipt.proof), "proof"),
         }
     )
+
+
+def is_place(data: bytes) -> bool:
+    """Whether the bytes say that they are what is left of a receipt whose opening was purged (canonical, `_PLACE`)."""
+    return data.startswith(f'{{"format":"{_PLACE}"'.encode())
 
 
 def read_place(data: bytes) -> Place:

@@ -16,7 +16,6 @@ whoever finds one missing).
 import json
 import re
 from collections.abc import Callable, Iterable
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
@@ -48,21 +47,20 @@ __all__ = [
     "OVERFULL",
     "QUESTIONED",
     "RECALLED",
+    "UNDECIDED",
     "UNRESOLVED",
     "UNSPECIFIED",
     "Label",
     "Tags",
     "admit_to",
-    "classify_own",
-    "classify_received",
-    "find_said",
     "forget_labels",
     "format_label",
+    "intersect_audiences",
+    "is_overfull",
     "join",
     "join_tags",
     "make_label",
     "make_tags",
-    "narrow_to",
     "parse_label",
     "read_tags",
     "restate",
@@ -87,13 +85,20 @@ RECALLED: Final = "recalled"
 QUESTIONED: Final = "subject-in-question"
 """The marking of an object about a subject that left its list, until a person decides; no terms can name it."""
 
+UNDECIDED: Final = "necessity-undecided"
+"""The marking of data of a special category, or of a minor, until people decide; no terms can name it."""
+
 LAPSED: Final = "expired-assessment"
 """The marking of a threat assessment whose time has passed; no terms can name it."""
+
+_OURS: Final = frozenset(
+    {LAPSED, QUESTIONED, RECALLED, STATEMENT, UNDECIDED, UNRESOLVED, UNCHECKED, UNPARSABLE, "too-many-words"}
+)
+"""Words of markings that are no ids."""
 
 _TYPE = re.compile(r"[a-z0-9](?:[a-z0-9]|-(?!-)){1,248}[a-z0-9]", re.ASCII)
 _PROPERTY = re.compile(r"[A-Za-z0-9_-]{1,250}", re.ASCII)
 
-_Groups = AbstractSet[frozenset[str]]
 _MOST_WORDS_REMEMBERED = 64
 _MOST_BYTES_REMEMBERED = 4_096
 """Of a label that is remembered; longer ones are read and written anew. Property names make one as long as an object.
@@ -180,7 +185,7 @@ def make_label(
         excluded_frameworks=excluded_frameworks,
         granular=markings.granular,
     )
-    return OVERFULL if _is_overfull(label) else label
+    return OVERFULL if is_overfull(label) else label
 
 
 def with_unresolved(label: Label) -> Label:
@@ -196,15 +201,7 @@ def admit_to(label: Label, parties: frozenset[PartyId]) -> Label:
     if label.audience is None or label == OVERFULL or parties <= label.audience:
         return label
     wider = replace(label, audience=label.audience | parties)
-    return label if _is_overfull(wider) else wider
-
-
-def narrow_to(label: Label, parties: frozenset[PartyId] | None) -> Label:
-    """The label with an audience of nobody but `parties`; None narrows nothing."""
-    if parties is None or label == OVERFULL:
-        return label
-    narrow = replace(label, audience=_intersect(label.audience, parties))
-    return OVERFULL if _is_overfull(narrow) else narrow
+    return label if is_overfull(wider) else wider
 
 
 def join(label: Label, *others: Label) -> Label:
@@ -228,11 +225,11 @@ def join(label: Label, *others: Label) -> Label:
             person_classes=label.person_classes | other.person_classes,
             special_categories=label.special_categories | other.special_categories,
             handling=label.handling | other.handling,
-            audience=_intersect(label.audience, other.audience),
+            audience=intersect_audiences(label.audience, other.audience),
             excluded_frameworks=label.excluded_frameworks | other.excluded_frameworks,
             granular=label.granular,
         )
-        if OVERFULL.markings <= label.markings or _is_overfull(label):
+        if OVERFULL.markings <= label.markings or is_overfull(label):
             label = OVERFULL
     return label
 
@@ -251,54 +248,8 @@ def restate(label: Label, newer: Label) -> Label:
     )
 
 
-def find_said(label: Label) -> Tags:
-    """What is said of the one object whose own label this is, with no tags of this party beside it."""
-    return Tags(
-        subjects=frozenset[str]().union(*label.subjects),
-        regions=frozenset[str]().union(*label.regions),
-        kinds=label.kinds - {UNSPECIFIED},
-        person_classes=label.person_classes,
-        special_categories=label.special_categories,
-        handling=label.handling,
-    )
-
-
-def classify_own(label: Label, said: Tags, tags: Tags) -> Label:
-    """The label of an object of this party of which `said` is said, and `tags` by this party's people or rules.
-
-    Of `label` all else stays: markings, TLP, audience.
-    """
-    both = join_tags(said, tags)
-    return _with_words(label, both, {both.subjects}, {both.regions}, both.kinds or {UNSPECIFIED})
-
-
-def classify_received(label: Label, said: Tags, tags: Tags) -> Label:
-    """The label of an object of another party, of which its giver says `said` and this party `tags`.
-
-    Held against terms, what this party says is another object's that this one refers to: terms must admit both. So
-    nothing that is said here admits it anywhere it was not admitted (MONOTONE).
-    """
-    subjects = {said.subjects} | ({tags.subjects} if tags.subjects else set())
-    regions = {said.regions} | ({tags.regions} if tags.regions else set())
-    return _with_words(label, join_tags(said, tags), subjects, regions, (said.kinds or {UNSPECIFIED}) | tags.kinds)
-
-
-def _with_words(label: Label, tags: Tags, subjects: _Groups, regions: _Groups, kinds: AbstractSet[str]) -> Label:
-    if label == OVERFULL:
-        return label
-    made = replace(
-        label,
-        subjects=frozenset(subjects),
-        regions=frozenset(regions),
-        kinds=frozenset(kinds),
-        person_classes=tags.person_classes,
-        special_categories=tags.special_categories,
-        handling=tags.handling,
-    )
-    return OVERFULL if _is_overfull(made) else made
-
-
-def _is_overfull(label: Label) -> bool:
+def is_overfull(label: Label) -> bool:
+    """Whether it has more words than a label can hold; then it has to be OVERFULL."""
     return len(label.markings) > MAX_MARKINGS or _count_words(label) > MAX_WORDS
 
 
@@ -317,7 +268,8 @@ def _count_words(label: Label) -> int:
     ) + sum(1 + len(name) // _LONG_WORD for name in label.excluded_frameworks)
 
 
-def _intersect(one: frozenset[PartyId] | None, other: frozenset[PartyId] | None) -> frozenset[PartyId] | None:
+def intersect_audiences(one: frozenset[PartyId] | None, other: frozenset[PartyId] | None) -> frozenset[PartyId] | None:
+    """Whom both admit; None is anybody."""
     if one is None or other is None:
         return other if one is None else one
     return one & other
@@ -485,7 +437,7 @@ def _read_granular_marking(entry: Json, *, where: str) -> GranularMarking:
 
 
 def _is_marking_word(word: str) -> bool:
-    if word in {LAPSED, QUESTIONED, RECALLED, STATEMENT, UNRESOLVED, UNCHECKED, UNPARSABLE} | OVERFULL.markings:
+    if word in _OURS:
         return True
     prefix, _, marking = word.partition(":")
     return prefix == "unknown" and marking.startswith("marking-definition--") and _parses(parse_object_id, marking)

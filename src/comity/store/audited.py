@@ -10,9 +10,16 @@ from comity.store.transaction import Transaction
 
 __all__ = [
     "HeldVersion",
+    "SaidWord",
     "StoredCosignature",
     "iterate_cosignatures",
+    "iterate_decisions",
     "iterate_entries_of",
+    "iterate_receipts",
+    "iterate_said",
+    "iterate_shown",
+    "list_own",
+    "list_unshown",
     "read_held_versions",
     "read_label_body",
     "read_receipts_of",
@@ -45,6 +52,18 @@ class StoredCosignature:
     witness: str
     timestamp: int
     line: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SaidWord:
+    """A word that is or was said of an object here, by a person or by a set of rules (its digest)."""
+
+    object: str
+    field: str
+    word: str
+    rules: str | None
+    said_at: Instant
+    ended_at: Instant | None
 
 
 def iterate_entries_of(transaction: Transaction, kind: str) -> Iterator[tuple[int, bytes, bytes | None]]:
@@ -109,3 +128,67 @@ def read_receipts_of(transaction: Transaction, giver: PartyId, sequence: int) ->
         (giver, sequence),
     )
     return [bytes(row[0]) for row in rows]
+
+
+def iterate_decisions(transaction: Transaction) -> Iterator[tuple[ObjectId, str, Digest, Instant]]:
+    """Id, version, digest and time of every decision to keep what came from elsewhere."""
+    rows = transaction.iterate(
+        "SELECT DISTINCT o.id, o.version, o.digest, a.decided_at FROM arrival AS a JOIN object AS o ON o.pk = a.object"
+        " WHERE a.decided_at <> a.received_at"
+    )
+    return ((ObjectId(name), str(version), Digest(digest), Instant(at)) for name, version, digest, at in rows)
+
+
+def iterate_receipts(transaction: Transaction) -> Iterator[tuple[PartyId, int]]:
+    """Giver and number of every receipt that is a measure of what follows it, in this order."""
+    rows = transaction.iterate("SELECT giver, sequence FROM receipt ORDER BY giver, sequence")
+    return ((PartyId(giver), int(sequence)) for giver, sequence in rows)
+
+
+def list_unshown(transaction: Transaction, *, limit: int) -> list[tuple[ObjectId, PartyId, int]]:
+    """At most `limit` objects that came by a disclosure of which no receipt is kept: id, giver and its number."""
+    rows = transaction.rows(
+        "SELECT o.id, a.giver, a.receipt FROM arrival AS a JOIN object AS o ON o.pk = a.object"
+        " WHERE a.receipt IS NOT NULL"
+        " AND NOT EXISTS (SELECT 1 FROM receipt AS r WHERE r.giver = a.giver AND r.sequence = a.receipt)"
+        " AND NOT EXISTS (SELECT 1 FROM receipt_set_aside AS r WHERE r.giver = a.giver AND r.sequence = a.receipt)"
+        " ORDER BY 2, 3, 1 LIMIT ?",
+        (limit,),
+    )
+    return [(ObjectId(name), PartyId(giver), int(number)) for name, giver, number in rows]
+
+
+def iterate_shown(transaction: Transaction) -> Iterator[tuple[PartyId, int, Instant, bytes]]:
+    """Giver, number, time of receipt and bytes of every receipt whose page came as well."""
+    rows = transaction.iterate(
+        "SELECT giver, sequence, received_at, data FROM receipt WHERE arrived = 1 ORDER BY giver, sequence"
+    )
+    return ((PartyId(giver), int(number), Instant(at), bytes(data)) for giver, number, at, data in rows)
+
+
+def list_own(transaction: Transaction, ids: Collection[ObjectId]) -> list[tuple[ObjectId, Digest, Instant]]:
+    """Id, digest and time of every version held of `ids` of which no row says that it ever came from elsewhere."""
+    keys, asked = list_keys(ids), set(ids)
+    rows = transaction.rows(
+        f"SELECT o.id, o.digest, o.added_at FROM object AS o WHERE o.pk IN {NAMED}"
+        " AND NOT EXISTS (SELECT 1 FROM arrival AS a WHERE a.object = o.pk)"
+        " AND NOT EXISTS (SELECT 1 FROM came_back AS c WHERE c.object = o.pk)",
+        (keys, keys),
+    )
+    return [(ObjectId(name), Digest(digest), Instant(at)) for name, digest, at in rows if name in asked]
+
+
+def iterate_said(transaction: Transaction) -> Iterator[SaidWord]:
+    """Every word that is or was said of an object that is held, by object."""
+    rows = transaction.iterate("SELECT object, field, word, rules, said_at, ended_at FROM tag ORDER BY object, id")
+    return (
+        SaidWord(
+            object=str(name),
+            field=str(field),
+            word=str(word),
+            rules=None if rules is None else str(rules),
+            said_at=Instant(said_at),
+            ended_at=None if ended_at is None else Instant(ended_at),
+        )
+        for name, field, word, rules, said_at, ended_at in rows
+    )

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from comity.ids import Digest, Instant, ObjectId, PartyId
 from comity.stix.labels import forget_labels
 from comity.store import patterns
+from comity.store.likeness import delete_likeness_of
 from comity.store.names import FIND_ONE, drop_name
+from comity.store.necessity import delete_decisions_of
 from comity.store.objects import StoredObject
 from comity.store.parties import read_meta, write_meta
 from comity.store.tags import delete_tags_of
@@ -77,6 +79,8 @@ def delete_object(transaction: Transaction, item: StoredObject, stone: Tombstone
     ):
         transaction.run(f"DELETE FROM {table} WHERE {column} = ?", (item.pk,))
     delete_tags_of(transaction, item.id)
+    delete_decisions_of(transaction, item.id)
+    delete_likeness_of(transaction, item.id)
     if item.current:
         transaction.run(
             "UPDATE object SET current = 1 WHERE pk ="

@@ -6,8 +6,9 @@ decides every row again before it leaves.
 """
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import compress, islice
 from operator import itemgetter
 from typing import Any
@@ -36,6 +37,9 @@ __all__ = [
 ]
 
 _CHUNK = 50
+_FEW = 500
+"""Places that are gone through label by label, of each of which it is remembered whether the terms admit it."""
+
 _MOST_AT_ONCE = 5_000
 """Places in the order of commit by which a feed catches up at once, where more wait: some 25 ms."""
 
@@ -62,12 +66,20 @@ class Feed:
     behind: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Admission:
-    """What terms admit: a condition on a row `label` of labels, and one on a row `o` of objects."""
+    """What terms admit: a condition on a row `label` of labels, and one on a row `o` of objects.
 
-    label: Condition
+    The first is read when it is asked for: of labels that are known it need not be.
+    """
+
+    read_label: Callable[[], Condition]
     object: Condition
+
+    @cached_property
+    def label(self) -> Condition:
+        """The condition on a row of labels."""
+        return self.read_label()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,6 +207,7 @@ def catch_up(
     terms: Digest,
     admits: Admission,
     admitted: Admission | None,
+    known: dict[int, bool],
     now: Instant,
 ) -> Feed:
     """The feed, with everything released that may be, each object at its own time.
@@ -206,10 +219,15 @@ def catch_up(
 
     Where the terms are none before, or the same, and very much waits, a part of it is released, in the order of commit,
     and the feed is `behind`: else whoever polls a great store for the first time would keep all others waiting.
+
+    `known` says of labels whether `admits` has them, and gets to know of more: it is for this feed and these terms
+    alone, and for as long as a label stands for the same words.
     """
-    if is_caught_up(transaction, feed, terms):
-        return feed
     head = read_head_seq(transaction)
+    if feed.under == terms and feed.through == head:
+        return feed
+    if feed.under == terms and head - feed.through <= _FEW:
+        return _release_few(transaction, feed, admits=admits, known=known, head=head, now=now)
     reach = head if admitted is not None else _find_reach(transaction, feed, admits, head=head)
     base = max(now - 1, feed.last_at)
     admitted_now, parameters = _hold(admits)
@@ -235,6 +253,38 @@ def catch_up(
     caught_up = _read_feed(transaction, "id = ?", (feed.id,))
     assert caught_up is not None  # noqa: S101 (it was there)
     return replace(caught_up, behind=reach < head)
+
+
+def _release_few(
+    transaction: Transaction, feed: Feed, *, admits: Admission, known: dict[int, bool], head: int, now: Instant
+) -> Feed:
+    """The feed, with what may be released of the few places behind it, under the terms that it was released under."""
+    span = feed.through, head
+    came = transaction.rows("SELECT label, MIN(first_seq) FROM object WHERE seq > ? AND seq <= ? GROUP BY label", span)
+    if unknown := [label for label, _ in came if label not in known]:
+        sql = f"SELECT label.id FROM label WHERE label.id IN (SELECT value FROM json_each(?)) AND {admits.label.sql}"
+        found = {row[0] for row in transaction.rows(sql, [json.dumps(unknown), *admits.label.parameters])}
+        known.update((label, label in found) for label in unknown)
+    admitted = [label for label, _ in came if known[label]]
+    # What came in since was released to nobody before.
+    moves = any(first <= feed.through for _, first in came) and _was_any_released(transaction, feed, reach=head)
+    base, count = max(now - 1, feed.last_at), 0
+    if admitted:
+        count = transaction.run(
+            "INSERT INTO release (feed, at, object)"
+            " SELECT ?, ? + ROW_NUMBER() OVER (ORDER BY o.seq), o.pk FROM object o WHERE o.current = 1"
+            f" AND o.label IN (SELECT value FROM json_each(?)) AND {admits.object.sql} AND o.seq > ? AND o.seq <= ?"
+            " ON CONFLICT (feed, object) DO UPDATE SET at = excluded.at",
+            [feed.id, base, json.dumps(admitted), *admits.object.parameters, *span],
+        )
+    elif not moves and head - feed.through <= _FEW // 2:
+        return feed  # nothing is written: the same few places are looked at again with those that come next
+    last_at, generation = Instant(base + count) if count else feed.last_at, feed.generation + int(moves)
+    transaction.run(
+        "UPDATE feed SET through = ?, last_at = ?, generation = generation + ? WHERE id = ?",
+        (head, last_at, int(moves), feed.id),
+    )
+    return replace(feed, through=head, last_at=last_at, generation=generation)
 
 
 def _find_reach(transaction: Transaction, feed: Feed, admits: Admission, *, head: int) -> int:
@@ -292,6 +342,8 @@ def read_candidates(
     With their bytes where `bytes_enough` is given: fewer are read as soon as so many bytes are. Of those alone whose
     row of labels fulfils `among`, where it is given.
     """
+    if selection.after >= feed.last_at:
+        return Candidates()  # nothing was released later
     where, parameters = _conditions(selection)
     if among is not None:
         where += f" AND o.label IN (SELECT label.id FROM label WHERE {among.sql})"

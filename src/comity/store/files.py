@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from comity.ids import Digest, Instant, PersonId
+from comity.ids import Digest, Instant, ObjectId, PersonId
 from comity.store.transaction import Row, Transaction
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "list_origins",
     "list_remarks",
     "read_file",
+    "read_names",
     "restart",
     "set_progress",
 ]
@@ -64,11 +65,15 @@ class TakenFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remark:
-    """What people have to know of one record of a file: why it was not read, or what was not carried over."""
+    """What people have to know of one record of a file: why it was not read, or what was not carried over.
+
+    `object` is the id of what was not kept, where that was legible.
+    """
 
     place: str
     remark: str
     is_unread: bool
+    object: ObjectId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +144,18 @@ def count_of_file(transaction: Transaction, number: int) -> int:
     return int(row[0]) if row else 0
 
 
+def read_names(transaction: Transaction, keys: Iterable[int]) -> dict[int, frozenset[str]]:
+    """The names of the files that said each of these versions, where any did."""
+    found: dict[int, set[str]] = {}
+    for pk, name in transaction.rows(
+        "SELECT f.object, file.name FROM from_file f JOIN file ON file.number = f.file WHERE f.object IN"
+        " (SELECT value FROM json_each(?))",
+        (json.dumps([*keys]),),
+    ):
+        found.setdefault(pk, set()).add(name)
+    return {pk: frozenset(names) for pk, names in found.items()}
+
+
 def set_progress(
     transaction: Transaction,
     number: int,
@@ -175,17 +192,27 @@ def add_remarks(transaction: Transaction, number: int, remarks: Iterable[Remark]
         if room <= 0:
             return
         room -= transaction.run(
-            "INSERT INTO file_remark (file, place, is_unread, remark) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            (number, remark.place, int(remark.is_unread), remark.remark),
+            "INSERT INTO file_remark (file, place, is_unread, object, remark) VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT DO NOTHING",
+            (number, remark.place, int(remark.is_unread), remark.object, remark.remark),
         )
 
 
 def list_remarks(transaction: Transaction, number: int) -> list[Remark]:
     """What is kept of a file, what was not read first."""
     rows = transaction.rows(
-        "SELECT place, is_unread, remark FROM file_remark WHERE file = ? ORDER BY is_unread DESC, place", (number,)
+        "SELECT place, remark, is_unread, object FROM file_remark WHERE file = ? ORDER BY is_unread DESC, rowid",
+        (number,),
     )
-    return [Remark(place=place, remark=remark, is_unread=bool(is_unread)) for place, is_unread, remark in rows]
+    return [
+        Remark(
+            place=place,
+            remark=remark,
+            is_unread=bool(is_unread),
+            object=None if name is None else ObjectId(name),
+        )
+        for place, remark, is_unread, name in rows
+    ]
 
 
 def list_origins(transaction: Transaction, key: int) -> list[Origin]:

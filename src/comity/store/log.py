@@ -23,9 +23,9 @@ __all__ = [
     "add_entries",
     "add_head",
     "count_entries",
-    "count_places",
     "find_place",
     "find_positions",
+    "read_end",
     "read_entries",
     "read_events",
     "read_grounds",
@@ -104,10 +104,10 @@ def count_entries(transaction: Transaction) -> int:
     return int(row[0] or 0) if row else 0
 
 
-def count_places(transaction: Transaction, number: int) -> int:
-    """The number of entries of one log, which is the place of its next."""
-    row = transaction.row("SELECT MAX(place) + 1 FROM log_entry WHERE log = ?", (number,))
-    return int(row[0] or 0) if row else 0
+def read_end(transaction: Transaction, number: int) -> tuple[int, bytes | None]:
+    """The number of entries under the last head of one log, which is the place of its next, and that head."""
+    row = transaction.row("SELECT size, checkpoint FROM log_head WHERE log = ? ORDER BY size DESC LIMIT 1", (number,))
+    return (int(row[0]), bytes(row[1])) if row else (0, None)
 
 
 def find_place(transaction: Transaction, position: int) -> tuple[int, int] | None:

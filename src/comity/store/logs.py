@@ -13,6 +13,7 @@ __all__ = [
     "close_logs",
     "find_log",
     "find_open_log",
+    "list_closed",
     "list_logs",
     "list_newest",
     "list_unanchored",
@@ -91,6 +92,11 @@ def list_unanchored(transaction: Transaction) -> list[tuple[RelationshipLog, int
     return [(_build(row), int(row[6])) for row in rows]
 
 
+def list_closed(transaction: Transaction) -> set[int]:
+    """The numbers of the logs that get no more entries."""
+    return {int(row[0]) for row in transaction.rows("SELECT number FROM relationship_log WHERE closed_at IS NOT NULL")}
+
+
 def list_newest(transaction: Transaction, *, limit: int) -> list[tuple[int, PartyId]]:
     """Number and recipient of the logs that have entries, those opened last first."""
     rows = transaction.rows(
@@ -100,19 +106,27 @@ def list_newest(transaction: Transaction, *, limit: int) -> list[tuple[int, Part
 
 
 def list_uncosigned(
-    transaction: Transaction, witness: str, *, recipient: PartyId | None, since: int, limit: int
+    transaction: Transaction,
+    witness: str,
+    *,
+    recipient: PartyId | None,
+    since: Instant,
+    closed_since: Instant,
+    limit: int,
 ) -> list[tuple[int, int]]:
     """Logs, of `recipient` where it is given, that have grown since the witness cosigned them, and how much it has.
 
-    Those also that it has cosigned last before `since`, in seconds since 1970.
+    Those also that it has cosigned last before `since`. Those that were closed come last, and only if that was after
+    `closed_since`.
     """
     rows = transaction.rows(
         "SELECT number, (SELECT MAX(size) FROM log_head WHERE log = number) AS size,"
         " COALESCE((SELECT MAX(size) FROM cosignature WHERE log = number AND witness = ?1), 0) AS cosigned,"
         " (SELECT MAX(timestamp) FROM cosignature WHERE log = number AND witness = ?1) AS last"
-        " FROM relationship_log WHERE (?2 IS NULL OR recipient = ?2) AND (size > cosigned OR last < ?4)"
-        " ORDER BY size <= cosigned, number LIMIT ?3",
-        (witness, recipient, limit, since),
+        " FROM relationship_log WHERE (?2 IS NULL OR recipient = ?2)"
+        " AND (size > cosigned OR (last < ?3 / 1000000 AND closed_at IS NULL)) AND COALESCE(closed_at, ?4) >= ?4"
+        " ORDER BY closed_at IS NOT NULL, size <= cosigned, number LIMIT ?5",
+        (witness, recipient, since, closed_since, limit),
     )
     return [(int(number), int(cosigned)) for number, _, cosigned, _ in rows]
 

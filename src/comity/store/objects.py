@@ -26,8 +26,10 @@ __all__ = [
     "add_objects",
     "count_objects",
     "find_about",
+    "find_marked",
     "find_objects",
     "intern_label",
+    "list_own",
     "read_body",
     "read_current",
     "read_current_after",
@@ -234,9 +236,44 @@ def find_about(transaction: Transaction, subjects: Collection[str]) -> frozenset
     return frozenset(ObjectId(row[0]) for row in rows)
 
 
+def find_marked(transaction: Transaction, word: str) -> frozenset[ObjectId]:
+    """The objects of which the newest version is by itself marked with that word."""
+    rows = transaction.rows(
+        "SELECT id FROM object WHERE current = 1 AND own_label IN"
+        " (SELECT label FROM label_word WHERE clause = 'markings' AND word = ?)",
+        (word,),
+    )
+    return frozenset(ObjectId(row[0]) for row in rows)
+
+
 def read_versions_of(transaction: Transaction, ids: Collection[ObjectId]) -> list[StoredObject]:
     """Every held version of each of `ids`, oldest first."""
     return sorted(_select(transaction, ids), key=_IN_ORDER)
+
+
+def list_own(
+    transaction: Transaction,
+    party: PartyId,
+    *,
+    after: int,
+    limit: int,
+    types: Collection[str],
+    file: int | None,
+) -> list[tuple[int, ObjectId, bytes]]:
+    """Newest versions that are this party's own and came from nobody else, behind the key `after`, with their bytes.
+
+    No `types` are all; with `file`, those that this file said.
+    """
+    rows = transaction.rows(
+        "SELECT o.pk, o.id, b.data FROM object o JOIN body b ON b.object = o.pk WHERE o.pk > ?1 AND o.current = 1"
+        " AND o.received_under IS NULL AND o.originator = ?2"
+        " AND NOT EXISTS (SELECT 1 FROM arrival a WHERE a.object = o.pk)"
+        " AND (?3 = '[]' OR o.type IN (SELECT value FROM json_each(?3)))"
+        " AND (?4 IS NULL OR EXISTS (SELECT 1 FROM from_file f WHERE f.object = o.pk AND f.file = ?4))"
+        " ORDER BY o.pk LIMIT ?5",
+        (after, party, json.dumps(sorted(types)), file, limit),
+    )
+    return [(row[0], ObjectId(row[1]), bytes(row[2])) for row in rows]
 
 
 def read_held(transaction: Transaction, ids: Collection[ObjectId]) -> frozenset[ObjectId]:

@@ -25,6 +25,7 @@ __all__ = [
     "forget",
     "has_due",
     "has_forgettable",
+    "is_unread",
     "link",
     "list_due",
     "list_unparsable",
@@ -190,6 +191,16 @@ def drop_object(transaction: Transaction, pk: int) -> None:
         return
     transaction.run("DELETE FROM pattern WHERE id = ? AND state = 0", (row[0],))
     transaction.run("UPDATE pattern SET held = 0 WHERE id = ?", (row[0],))
+
+
+def is_unread(transaction: Transaction, keys: Collection[int]) -> bool:
+    """Whether the pattern of any of these objects is still to be read."""
+    row = transaction.row(
+        "SELECT 1 FROM indicator_pattern i JOIN pattern p ON p.id = i.pattern"
+        " WHERE i.object IN (SELECT value FROM json_each(?)) AND p.state = 0 LIMIT 1",
+        (json.dumps([*keys]),),
+    )
+    return row is not None
 
 
 def has_forgettable(transaction: Transaction, *, until: Instant) -> bool:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shell: where this node stands in the feeds of its partners, and how it went when it asked them last."""
+"""Shell: where this node stands in the feeds of its partners, how it went when it asked them last, and what came."""
 
 from dataclasses import dataclass
 
@@ -8,11 +8,15 @@ from comity.store.transaction import Transaction
 
 __all__ = [
     "Progress",
+    "Use",
+    "add_use",
     "note_failure",
     "note_in_step",
+    "note_paused",
     "note_taken",
     "read_position",
     "read_progress",
+    "read_use",
     "set_due",
     "set_position",
 ]
@@ -23,7 +27,8 @@ class Progress:
     """How it stands with one channel that is followed.
 
     `in_step_at` is when its giver last had nothing more in it. `problem` is why the last `failures` tries failed, the
-    last of them at `failed_at`; `due_at` is when the next one is.
+    last of them at `failed_at`; `due_at` is when the next one is. Until `paused_until` nothing is asked for: the giver
+    has brought in as much as it may.
     """
 
     taken_at: Instant | None = None
@@ -32,6 +37,31 @@ class Progress:
     failed_at: Instant | None = None
     problem: str | None = None
     due_at: Instant | None = None
+    paused_until: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use:
+    """How much a giver has brought in on one day."""
+
+    bytes: int
+    objects: int
+
+
+def read_use(transaction: Transaction, giver: str, day: int) -> Use:
+    """How much of `giver` came in on that day."""
+    row = transaction.row("SELECT bytes, objects FROM pull_use WHERE giver = ? AND day = ?", (giver, day))
+    return Use(bytes=row[0], objects=row[1]) if row else Use(bytes=0, objects=0)
+
+
+def add_use(transaction: Transaction, giver: str, day: int, use: Use) -> None:
+    """Count `use` towards that day; earlier days of that giver are forgotten."""
+    transaction.run("DELETE FROM pull_use WHERE giver = ? AND day < ?", (giver, day))
+    transaction.run(
+        "INSERT INTO pull_use VALUES (?, ?, ?, ?) ON CONFLICT (giver, day)"
+        " DO UPDATE SET bytes = bytes + excluded.bytes, objects = objects + excluded.objects",
+        (giver, day, use.bytes, use.objects),
+    )
 
 
 def read_position(transaction: Transaction, party: PartyId, collection: str) -> Instant | None:
@@ -58,7 +88,7 @@ def note_taken(transaction: Transaction, giver: str, collection: str, *, now: In
     """Something of the collection came in."""
     transaction.run(
         "INSERT INTO following (giver, collection, taken_at) VALUES (?, ?, ?)"
-        " ON CONFLICT (giver, collection) DO UPDATE SET taken_at = excluded.taken_at",
+        " ON CONFLICT (giver, collection) DO UPDATE SET taken_at = excluded.taken_at, paused_until = NULL",
         (giver, collection, now),
     )
 
@@ -68,8 +98,17 @@ def note_in_step(transaction: Transaction, giver: str, collection: str, *, now: 
     transaction.run(
         "INSERT INTO following (giver, collection, in_step_at) VALUES (?, ?, ?)"
         " ON CONFLICT (giver, collection) DO UPDATE SET in_step_at = excluded.in_step_at, failures = 0,"
-        " failed_at = NULL, problem = NULL, due_at = NULL",
+        " failed_at = NULL, problem = NULL, due_at = NULL, paused_until = NULL",
         (giver, collection, now),
+    )
+
+
+def note_paused(transaction: Transaction, giver: str, collection: str, until: Instant) -> None:
+    """Nothing of it is asked for until then; that is no failure."""
+    transaction.run(
+        "INSERT INTO following (giver, collection, paused_until) VALUES (?, ?, ?)"
+        " ON CONFLICT (giver, collection) DO UPDATE SET paused_until = excluded.paused_until",
+        (giver, collection, until),
     )
 
 
@@ -92,13 +131,13 @@ def set_due(transaction: Transaction, giver: str, collection: str, due_at: Insta
 def read_progress(transaction: Transaction, giver: str, collection: str) -> Progress:
     """How it stands with the collection; nothing is known of one that was never asked for."""
     row = transaction.row(
-        "SELECT taken_at, in_step_at, failures, failed_at, problem, due_at FROM following"
+        "SELECT taken_at, in_step_at, failures, failed_at, problem, due_at, paused_until FROM following"
         " WHERE giver = ? AND collection = ?",
         (giver, collection),
     )
     if row is None:
         return Progress()
-    taken_at, in_step_at, failures, failed_at, problem, due_at = row
+    taken_at, in_step_at, failures, failed_at, problem, due_at, paused_until = row
     return Progress(
         taken_at=taken_at,
         in_step_at=in_step_at,
@@ -106,4 +145,5 @@ def read_progress(transaction: Transaction, giver: str, collection: str) -> Prog
         failed_at=failed_at,
         problem=problem,
         due_at=due_at,
+        paused_until=paused_until,
     )

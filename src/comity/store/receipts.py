@@ -31,6 +31,7 @@ __all__ = [
     "read_bound",
     "read_ended",
     "read_last_receipt",
+    "read_past",
     "read_receipt",
     "read_seen",
     "set_aside",
@@ -315,6 +316,17 @@ def read_bound(transaction: Transaction, party: PartyId) -> dict[Digest, str]:
         (party,),
     )
     return {Digest(terms): str(origin) for terms, origin in rows}
+
+
+def read_past(transaction: Transaction, party: PartyId) -> dict[Digest, frozenset[str]]:
+    """The logs of `party` that ended which disclosures under these terms were in, by the hash of the terms."""
+    found: dict[Digest, frozenset[str]] = {}
+    rows = transaction.rows(
+        "SELECT terms.hash, ended_log.origin FROM ended_log JOIN terms USING (agreement) WHERE party = ?", (party,)
+    )
+    for terms, origin in rows:
+        found[Digest(terms)] = found.get(Digest(terms), frozenset()) | {str(origin)}
+    return found
 
 
 def write_seen(

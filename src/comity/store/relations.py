@@ -84,6 +84,15 @@ RELATIONS: tuple[Relation, ...] = (
     _lacks("arrival", "terms", "text_on_record", "hash", name="t.object || ' under ' || t.terms"),
     _lacks("came_back", "object", "object", "pk", name="t.object || ' from ' || t.giver"),
     _lacks("came_back", "terms", "text_on_record", "hash", name="t.object || ' under ' || t.terms"),
+    _lacks("said", "object", "object", "pk"),
+    _lacks("assessment", "object", "object", "pk"),
+    Relation(
+        table="tag",
+        says="words are said of an object, and what is said of it without them is not kept",
+        finds="SELECT DISTINCT o.id || ' ' || o.version FROM tag AS t JOIN object AS o ON o.id = t.object"
+        f" AND o.pk IN {FIND_ONE.format('t.object')} WHERE t.ended_at IS NULL"
+        " AND NOT EXISTS (SELECT 1 FROM said WHERE said.object = o.pk)",
+    ),
     _lacks("from_file", "object", "object", "pk", name="t.object || ' of file ' || t.file"),
     _lacks("from_file", "file", "file", "number", name="t.object || ' of file ' || t.file"),
     _lacks("source", "record", "source_record", "hash", name="t.name"),
@@ -241,6 +250,12 @@ RELATIONS: tuple[Relation, ...] = (
             " WHERE log <> 0 AND log NOT IN (SELECT number FROM relationship_log)",
         )
         for table in ("log_entry", "log_tile", "log_head", "cosignature")
+    ),
+    Relation(
+        table="cosignature",
+        says="there is no head of the size that it was given over: the log was cut short, or signed anew",
+        finds="SELECT 'log ' || c.log || ' over ' || c.size || ' by ' || c.witness FROM cosignature AS c"
+        " WHERE NOT EXISTS (SELECT 1 FROM log_head AS h WHERE h.log = c.log AND h.size = c.size)",
     ),
     _lacks("relationship_log", "agreement", "agreement", "id", name="'log ' || t.token"),
     Relation(

@@ -38,7 +38,7 @@ class Retracted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retraction:
-    """One request of a partner to take back versions of `object` that it had written; `name` is a digest of random bits.
+    """One request of a partner to take back versions of `object` that it had written; `name` is of random bits.
 
     `asked` says which, in the words of TAXII: `all`, `first`, `last`, times. `versions` are those that this party had
     from it and that it had not taken back before, oldest first. Of those `due_at` is the date on which is deleted what

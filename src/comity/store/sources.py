@@ -15,6 +15,7 @@ __all__ = [
     "add_withheld",
     "delete_source",
     "is_originator",
+    "list_record_hashes",
     "list_records",
     "list_sources",
     "list_withheld",
@@ -127,6 +128,11 @@ def list_sources(transaction: Transaction) -> list[StoredSource]:
 def list_records(transaction: Transaction) -> list[bytes]:
     """Every record there ever was, as it was recorded."""
     return [row[0] for row in transaction.rows("SELECT document FROM source_record ORDER BY hash")]
+
+
+def list_record_hashes(transaction: Transaction) -> list[str]:
+    """The hash under which each of them is kept."""
+    return [str(row[0]) for row in transaction.rows("SELECT hash FROM source_record ORDER BY hash")]
 
 
 def set_position(transaction: Transaction, name: str, position: Instant, *, now: Instant) -> None:

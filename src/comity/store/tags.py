@@ -9,6 +9,7 @@ from comity.canonical import OBJECT_LIMITS, canonical_bytes, parse_json
 from comity.errors import CorruptionError
 from comity.ids import Digest, Instant, ObjectId
 from comity.stix.tags import VOCABULARIES, Tags, make_tags, read_texts
+from comity.store.names import FIND_ONE
 from comity.store.transaction import Row, Transaction
 
 __all__ = [
@@ -100,7 +101,11 @@ def find_tagged_by(transaction: Transaction, rules: Digest) -> list[StoredTag]:
 
 def delete_tags_of(transaction: Transaction, item: ObjectId) -> None:
     """An object is deleted of which no version is left: what was said of it goes too."""
-    transaction.run("DELETE FROM tag WHERE object = ?1 AND NOT EXISTS (SELECT 1 FROM object WHERE id = ?1)", (item,))
+    transaction.run(
+        f"DELETE FROM tag WHERE object = ?1 AND NOT EXISTS (SELECT 1 FROM object WHERE pk IN {FIND_ONE.format('?1')}"
+        " AND id = ?1)",
+        (item,),
+    )
 
 
 def read_said(transaction: Transaction, keys: Collection[int]) -> dict[int, Tags]:

@@ -18,6 +18,7 @@ __all__ = [
     "find_next_name",
     "forget_accusations",
     "list_evidence",
+    "list_next_names",
     "list_origins",
     "list_problems",
     "list_seen",
@@ -111,6 +112,12 @@ def find_next_name(transaction: Transaction, previous: str) -> str | None:
     """What the log that was called `previous` goes on as, as far as it was cosigned here."""
     row = transaction.row("SELECT origin FROM witnessed_name WHERE previous = ?", (previous,))
     return str(row[0]) if row else None
+
+
+def list_next_names(transaction: Transaction) -> list[tuple[str, str]]:
+    """What each log goes on as that was cosigned here under two names, and what it was called before."""
+    rows = transaction.rows("SELECT origin, previous FROM witnessed_name ORDER BY origin")
+    return [(str(origin), str(previous)) for origin, previous in rows]
 
 
 def list_seen(transaction: Transaction) -> list[StoredHead]:

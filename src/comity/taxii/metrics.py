@@ -205,6 +205,11 @@ def _tell_followed(followed: Sequence[Followed]) -> Iterable[Metric]:
     taken = GaugeMetricFamily(
         "comity_follow_taken_timestamp_seconds", "When something of a channel last came in.", labels=by
     )
+    paused = GaugeMetricFamily(
+        "comity_follow_paused_until_timestamp_seconds",
+        "Until when nothing of a channel is asked for, as its giver has brought in as much as it may on a day.",
+        labels=by,
+    )
     for item in followed:
         named, progress = [item.giver, item.agreement, item.channel], item.progress
         failures.add_metric(named, progress.failures)
@@ -212,7 +217,9 @@ def _tell_followed(followed: Sequence[Followed]) -> Iterable[Metric]:
             in_step.add_metric(named, progress.in_step_at / _SECOND)
         if progress.taken_at is not None:
             taken.add_metric(named, progress.taken_at / _SECOND)
-    return failures, in_step, taken
+        if progress.paused_until is not None:
+            paused.add_metric(named, progress.paused_until / _SECOND)
+    return failures, in_step, taken, paused
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

@@ -18,7 +18,7 @@ from comity.taxii.sends import Sending, Sends
 
 __all__ = ["Polls"]
 
-_MOST_TOGETHER = 32
+_MOST_TOGETHER = 128
 _MOST_SECONDS = 0.05
 """Bounds on how long one transaction takes, and the others wait for it: after the poll that is over it, it ends."""
 

@@ -195,7 +195,7 @@ class TaxiiApp:
         """The response, everything it needs committed."""
         method, path = scope["method"], scope["path"]
         route = wire.parse_route(path)
-        visit.resource = _name_resource(route, path)
+        visit.resource = _name_resource(route, path, method=method)
         try:
             if method == "POST" and path == WITNESS_PATH:
                 return self._witness(scope, body, visit)
@@ -431,8 +431,13 @@ def _may_wait(route: Route, scope: Scope) -> bool:
     return route.resource is Resource.OBJECTS and scope["method"] == "GET"
 
 
-def _name_resource(route: Route | None, path: str) -> str:
-    """The kind of thing that a path names, for what is noted of requests: never the thing itself."""
+def _name_resource(route: Route | None, path: str, *, method: str) -> str:
+    """The kind of thing that a path names, for what is noted of requests: never the thing itself.
+
+    A deletion is one of its own: what is noted of an object is that it was polled.
+    """
+    if route is not None and method == "DELETE":
+        return "deletion"
     if route is not None:
         return route.resource.value
     if receipts.is_receipt_path(path):

@@ -9,7 +9,8 @@ Who cannot see the collection gets the answer of any path that names nothing, wh
 where its rights end: the collections resource tells it the same (`can_read`, `can_write`). Not here: what is kept and
 what a writer may learn of it (`node.accept`), and what is taken back (`node.retraction`).
 
-What a DELETE finds takes time to stop, so its answer comes at the end of a step of 50 ms, in which nearly all are done.
+What a DELETE finds takes time to stop, so its answer comes at the end of a quarter of a second, in which nearly all are
+done.
 """
 
 import asyncio
@@ -52,7 +53,7 @@ __all__ = [
     "refuse",
 ]
 
-_STEP_SECONDS: Final = 0.05
+_STEP_SECONDS: Final = 0.25
 _MOST_TIMES = 64
 """Exact versions that one DELETE may name: each stands in its entry of the log."""
 

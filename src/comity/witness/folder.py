@@ -29,10 +29,10 @@ from comity.errors import ConfigError, ConflictError, MalformedError, MalformedN
 from comity.ids import Instant
 from comity.keys import create_key, open_key
 from comity.node.clock import read_clock
-from comity.node.kept import FOLDER, may_cosign, read_greatest
+from comity.node.kept import FOLDER, find_last, may_cosign, read_greatest
 from comity.node.witness import Cosigner, Watched, list_evidence, list_witnessed, take_checkpoint
 from comity.store import SqliteStore, Transaction
-from comity.store.witness import StoredEvidence, StoredHead, find_next_name, list_origins
+from comity.store.witness import StoredEvidence, StoredHead, list_origins
 from comity.tlog.note import SignatureType, VerifierKey, format_vkey, parse_note, parse_vkey
 from comity.tlog.origin import first_origin, is_house, parse_origin
 from comity.tlog.witness import Seen, WitnessAnswer, parse_add_checkpoint
@@ -136,16 +136,15 @@ def _watch(
     if first is not None:
         known = list_origins(transaction, first)
         has_room = origin in known or len(known) < _MAX_LOGS
-        last = _find_last(transaction, first)
-        next_name = None if find_next_name(transaction, origin) is None else last
+        last = find_last(transaction, folder, first)
+        next_name = None if find_last(transaction, folder, origin) == origin else last
     heads = [read_greatest(transaction, folder, name) for name in {origin, last or origin}]
     keys, earlier = _split_keys(listed, [head for head in heads if head is not None])
     goes_on = first is not None and is_house(origin) and origin not in {first, last}
     is_told = origin in named
     return Watched(
-        keys=keys,
+        keys=keys if has_room else (),
         earlier=lambda: earlier,
-        has_room=has_room,
         previous=last if goes_on else None,
         start=read_greatest(transaction, folder, last) if goes_on and last is not None and not is_told else None,
         next=next_name,
@@ -159,13 +158,6 @@ def _find_first(origin: str) -> str | None:
         return first_origin(parse_origin(origin))
     except MalformedError:
         return None
-
-
-def _find_last(transaction: Transaction, origin: str) -> str:
-    """What the log is called that goes on from this one, as it was cosigned last."""
-    while (after := find_next_name(transaction, origin)) is not None:
-        origin = after
-    return origin
 
 
 def _split_keys(

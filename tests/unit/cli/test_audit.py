@@ -39,6 +39,7 @@ def test_the_result_is_the_same_in_all_forms(world: World, capsys: pytest.Captur
     text = capsys.readouterr()
     assert text.out.startswith("clean: everything fits")
     assert f"unsc_resolution {BASIS}  1 answer  1 object" in text.out
+    assert world.manifests["borealia"].digest in text.out
     assert text.err == ""
     page = world.folder / "report.html"
     assert run(["--node", folder(world), "audit", str(page), "--json", "--since", "2027", "--until", "2027-03"]) == 0
@@ -47,12 +48,25 @@ def test_the_result_is_the_same_in_all_forms(world: World, capsys: pytest.Captur
     assert [(row["month"], row["objects"], row["bases"]) for row in result["given"]] == [
         ("2027-02", 1, [f"unsc_resolution {BASIS}"])
     ]
+    assert [(item["party"], item["pin"], item["version"], item["manifest"]) for item in result["trusted"]] == [
+        (name, 0, 1, world.manifests[name].digest) for name in ("aurelia", "borealia")
+    ]
+    assert result["unverified_cosignatures"] == 0
     assert result["file"] == str(page)
     html = page.read_text(encoding="utf-8")
     assert "<script" not in html
     assert "Exchange &lt;script&gt;" in html
+    assert world.manifests["borealia"].digest in html
     assert "default-src 'none'" in html
     assert stat.S_IMODE(page.stat().st_mode) == 0o600
+
+
+def test_cosignatures_that_nobody_can_verify_are_counted(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """The operator no longer names that witness: nobody here has its key."""
+    with world.nodes["aurelia"].store.write() as transaction:
+        transaction.run("INSERT INTO cosignature SELECT log, size, 'press', 1, x'00' FROM log_head WHERE size = 1")
+    assert run(["--node", folder(world), "audit"]) == Exit.DONE
+    assert "2 cosignatures by witnesses whose keys are not known here, not verified" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ PROMISED = """init serve
 party export/party add/party repin/party list/party rotate/party renew/party revoke-key
 party protect-keys/party unprotect-keys
 credential create/credential list/credential revoke
-object add/object show/object unkept/explain/pull/reach/audit
+object add/object export/object files/object file/object show/object unkept/explain/pull/reach/audit
 agreement check/agreement preview/agreement diff
 agreement propose/agreement list/agreement show/agreement status/agreement clarify/agreement answer/agreement accept
 agreement reject/agreement withdraw/agreement suspend/agreement resume/agreement terminate/agreement leave
@@ -38,7 +38,7 @@ person add/person list/person remove/person renew/approvals
 agreement certificate/agreement test
 recall send/recall list/recall show/recall keep
 consent request/consent grant/consent refuse/consent revoke/consent list/consent show
-request send/request answer/request list/request show
+request send/request answer/request withdraw/request list/request show
 agreement review/retention list/retention keep/retention delete/retention run/work
 log list/log show/log verify/log checkpoint/log receipt/log refused/log relationships/log waive/verify
 log reader add/log reader list/log reader remove

@@ -95,6 +95,27 @@ def test_what_is_asked_is_declined(at: Type, tmp_path: Path, agreement: str) -> 
     assert "declined on" in at("borealia", "request", "show", letter).out
 
 
+def test_what_is_asked_is_taken_back(at: Type, tmp_path: Path, agreement: str) -> None:
+    letter = ask(at, tmp_path, agreement, "--object", X)
+    assert at("borealia", "request", "withdraw", letter, role="legal").code == Exit.REFUSED
+    done = at("borealia", "request", "withdraw", letter[:12])
+    assert "request-withdrawal" in done.out
+    carry(tmp_path)
+    for name in ("aurelia", "borealia"):
+        assert "taken back on" in at(name, "request", "show", letter).out
+        assert "withdrawn" in at(name, "request", "list").out
+        assert "request-to-answer" not in at(name, "work").out
+    assert at("aurelia", "request", "answer", letter, "--text", "x").code != 0
+
+
+def test_what_it_is_about_is_shown_by_what_who_asks_can_know(at: Type, tmp_path: Path, agreement: str) -> None:
+    letter = ask(at, tmp_path, agreement, "--object", X)
+    (about,) = at("aurelia", "request", "show", letter, "--json").result["about"]
+    assert about["known"]
+    assert "NOT KNOWN" not in at("aurelia", "request", "show", letter).out
+    assert "known" not in at("borealia", "request", "show", letter, "--json").result["about"][0]
+
+
 def test_who_may_not_is_told_so_and_bad_words_are_named(at: Type, tmp_path: Path, agreement: str) -> None:
     letter = ask(at, tmp_path, agreement)
     assert at("aurelia", "request", "answer", letter, "--text", "x", role="legal").code == Exit.REFUSED

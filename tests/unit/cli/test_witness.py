@@ -6,11 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from comity.node.node import open_node
-from comity.node.witness import take_checkpoint
-from comity.signing import Role
+from comity.ids import PartyId
+from comity.node.node import Node, open_node
+from comity.node.parties import read_manifests
+from comity.node.witness import Watched, find_log_keys, take_checkpoint
+from comity.release.recovery import SUCCESSION_TYPE, Recovery, Succession, format_contradiction, format_succession
+from comity.signing import Manifest, Role, format_signed_document, sign_document
 from comity.tlog.evidence import ForkEvidence, format_fork_evidence
 from comity.tlog.note import format_vkey, parse_vkey
+from comity.tlog.origin import house_origin
 from comity.tlog.witness import parse_add_checkpoint
 from comity.witness import folder
 from comity.witness.folder import open_witness
@@ -22,6 +26,7 @@ from tests.witnesses import History
 TRUE, FORK = History(40), History(40, branch="fork", common=5)
 KEY = format_vkey(TRUE.key)
 NAME = "witness.north.example"
+NEXT = house_origin(PartyId("aurelia"), b"\x01" * 8)
 
 
 @pytest.fixture
@@ -87,14 +92,15 @@ def test_with_the_log_of_a_house_all_logs_of_the_party_are_witnessed(
     assert ask(north, own.request(13, 14)) == 200
 
 
-def test_two_keys_of_one_log_are_both_its_own(north: Path, comity: Comity) -> None:
+def test_of_two_keys_of_one_log_the_later_one_takes_the_place_of_the_other(north: Path, comity: Comity) -> None:
     rotated = History(40, key_name="arvenia log of next year")
     for key in (KEY, format_vkey(rotated.key)):
         assert comity("witness", "add-log", north, key).code == 0
     assert ask(north, TRUE.request(0, 10)) == 200
+    assert ask(north, TRUE.request(10, 10)) == 200  # both are its own until the later one has signed
     assert ask(north, rotated.request(10, 20)) == 200
     assert ask(north, rotated.request(20, 20)) == 200
-    assert ask(north, TRUE.request(20, 20)) == 200
+    assert ask(north, TRUE.request(20, 20)) == 409
 
 
 def test_a_bad_line_among_the_logs_is_named(north: Path, comity: Comity) -> None:
@@ -142,6 +148,7 @@ def test_evidence_is_verified_with_the_key_of_the_log_alone(tmp_path: Path, comi
     assert done.result.keys() == {
         "verdict",
         "origin",
+        "second_origin",
         "first_size",
         "first_root",
         "second_size",
@@ -176,6 +183,61 @@ def test_evidence_against_a_party_is_verified_with_its_manifest(aurelia: Party, 
     assert comity(*arguments, "--digest", "0" * 64).code == 7
 
 
+def test_heads_under_two_names_of_one_log_accuse_its_party(aurelia: Party, comity: Comity, tmp_path: Path) -> None:
+    node = open_node(aurelia.folder)
+    first, second = History(20, origin="comity/aurelia"), History(20, origin=NEXT, branch="other", common=3)
+    for history in (first, second):
+        history.signer = node.signers[Role.LOG]  # type: ignore[assignment] # any signer will do
+    notes = (first.checkpoint(9), second.checkpoint(12)), (first.checkpoint(9), second.checkpoint(9))
+    key = format_vkey(find_log_keys(aurelia_manifest(node))[0])
+    node.close()
+    for pair in notes:
+        evidence = write(tmp_path, *pair)
+        for arguments in (("--manifest", aurelia.manifest), ("--log", key)):
+            told = comity("witness", "verify-evidence", evidence, *arguments)
+            assert told.code == 1
+            assert f"of comity/aurelia and of {NEXT}" in told.out
+
+
+def aurelia_manifest(node: Node) -> Manifest:
+    with node.store.read() as transaction:
+        return read_manifests(transaction)[node.party]
+
+
+def test_two_statements_of_what_follows_a_log_are_a_proof(aurelia: Party, comity: Comity, tmp_path: Path) -> None:
+    node, log = open_node(aurelia.folder), History(20, origin="comity/aurelia")
+    statements = [
+        format_signed_document(
+            sign_document(
+                SUCCESSION_TYPE,
+                format_succession(
+                    Succession(
+                        party=node.party,
+                        recovery=Recovery(
+                            origin=house_origin(node.party, bytes([number] * 8)),
+                            previous="comity/aurelia",
+                            known=log.checkpoint(9),
+                        ),
+                        position=9,
+                        at=node.clock(),
+                    )
+                ),
+                [node.signers[Role.MANIFEST]],
+            )
+        )
+        for number in (1, 2)
+    ]
+    path = tmp_path / "fork.json"
+    path.write_bytes(format_contradiction(*statements, noted_at=node.clock()))
+    node.close()
+    told = comity("witness", "verify-evidence", path, "--manifest", aurelia.manifest, "--digest", aurelia.digest)
+    assert (told.code, "proved: aurelia signed two statements" in told.out) == (0, True)
+    assert comity("witness", "verify-evidence", path, "--manifest", aurelia.manifest, "--digest", "0" * 64).code == 7
+    assert comity("witness", "verify-evidence", path, "--log", KEY).code == 2
+    path.write_bytes(format_contradiction(statements[0], statements[0], noted_at=node.clock()))
+    assert comity("witness", "verify-evidence", path, "--manifest", aurelia.manifest).code == 7
+
+
 def test_the_witnesses_of_a_node_are_listed(aurelia: Party) -> None:
     listed = aurelia.ask("witness", "list")
     assert listed.keys() == documented("witness list")
@@ -201,7 +263,12 @@ def test_one_process_has_the_witness(north: Path, comity: Comity) -> None:
         assert comity("witness", "show", north).code == 0
         request = parse_add_checkpoint(TRUE.request(0, 5))
         answer = take_checkpoint(
-            first.store, request, keys=[], cosigners=[first.cosigner], now=first.clock(), folder=north
+            first.store,
+            request,
+            watch=lambda _: Watched(keys=()),
+            cosigners=[first.cosigner],
+            now=first.clock(),
+            folder=north,
         )
         assert answer.status == 404
     finally:

@@ -6,10 +6,13 @@ from typing import Any
 import pytest
 
 from comity.cli.words.agreements import describe_act, describe_import, describe_status
+from comity.cli.words.files import describe_intake
 from comity.cli.words.layout import columns, fields, outline, printable, shorten_time
-from comity.cli.words.objects import describe_explanation, describe_intake
+from comity.cli.words.objects import describe_explanation
 
 A, B = "a" * 64, "b" * 64
+WHOLE = {"bad_count": 1, "notes": [], "already": False}
+"""What else is said of a file that was taken in."""
 
 
 def test_columns_are_aligned_and_end_where_the_words_end() -> None:
@@ -152,9 +155,8 @@ def test_a_refusal_says_why_and_that_nothing_was_signed() -> None:
 
 def test_a_bad_object_is_named_with_its_place_and_the_good_ones_are_said_to_be_kept() -> None:
     bad = {"index": 3, "id": "report--1", "where": "/created", "message": "no such day"}
-    text = describe_intake(
-        {"added": 2, "known": 0, "bad": 1, "files": [{"file": "b.json", "added": ["x", "y"], "known": 0, "bad": [bad]}]}
-    )
+    file = {"file": "b.json", "added": ["x", "y"], "known": 0, "bad": [bad], **WHOLE}
+    text = describe_intake({"added": 2, "known": 0, "bad": 1, "files": [file]})
     assert "2 added, 0 known already, 1 bad" in text
     assert "b.json object 3 report--1 at /created: no such day" in text
     assert "good objects were kept" in text
@@ -162,7 +164,7 @@ def test_a_bad_object_is_named_with_its_place_and_the_good_ones_are_said_to_be_k
 
 def test_nothing_kept_is_not_called_kept() -> None:
     bad = {"index": None, "id": None, "where": "line 1:2", "message": "not JSON"}
-    text = describe_intake({"added": 0, "known": 0, "bad": 1, "files": [{"file": "b.json", "bad": [bad]}]})
+    text = describe_intake({"added": 0, "known": 0, "bad": 1, "files": [{"file": "b.json", "bad": [bad], **WHOLE}]})
     assert "b.json at line 1:2: not JSON" in text
     assert "kept" not in text
 

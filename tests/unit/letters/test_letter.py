@@ -23,7 +23,7 @@ from comity.letters.recall import (
     Result,
     Stage,
 )
-from comity.letters.request import Reply, ReplyOutcome, Request, Urgency
+from comity.letters.request import Reply, ReplyOutcome, Request, RequestWithdrawal, Urgency
 from comity.signing import Signer, format_signed_document, parse_signed_document, sign_document
 from tests.parties import AURELIA, BOREALIA, MANIFESTS, MERIDIA, SIGNERS, STRANGER
 from tests.signers import EXPIRES, NOW
@@ -55,11 +55,13 @@ BODIES: dict[LetterKind, Body] = {
     LetterKind.CONSENT_REVOCATION: ConsentRevocation(grant=TERMS, recall=True, reason="it was misused"),
     LetterKind.REQUEST: Request(question="When,\nand where?", urgency=Urgency.SOON),
     LetterKind.REPLY: Reply(outcome=ReplyOutcome.ANSWERED, text="In June."),
+    LetterKind.REQUEST_WITHDRAWAL: RequestWithdrawal(request=TERMS),
 }
 
 
 def draft(body: Body, **fields: Any) -> Draft:  # noqa: ANN401
-    made = Draft(body=body, to=BOREALIA, agreement=AgreementId(TERMS), terms=TERMS, about=ABOUT)
+    about = () if isinstance(body, RequestWithdrawal) else ABOUT
+    made = Draft(body=body, to=BOREALIA, agreement=AgreementId(TERMS), terms=TERMS, about=about)
     answers = ANSWERED if is_answer(find_kind(body)) else None
     return replace(made, answers=answers, **fields)
 
@@ -91,7 +93,7 @@ def test_a_letter_says_what_was_said(kind: LetterKind) -> None:
         agreement=AgreementId(TERMS),
         terms=TERMS,
         at=NOW,
-        about=ABOUT,
+        about=() if kind is LetterKind.REQUEST_WITHDRAWAL else ABOUT,
         answers=ANSWERED if is_answer(kind) else None,
         body=BODIES[kind],
     )

@@ -7,8 +7,9 @@ import pytest
 
 from comity.agreement.reader import Reader
 from comity.errors import MalformedMessage
+from comity.ids import Digest
 from comity.letters.bodies import LetterKind, describe_body, is_stop, read_body
-from comity.letters.request import Reply, ReplyOutcome, Request, Urgency
+from comity.letters.request import Reply, ReplyOutcome, Request, RequestWithdrawal, Urgency
 
 HOUR = 3_600_000_000
 
@@ -27,9 +28,10 @@ def read(kind: LetterKind, value: dict[str, Any], *, count: int = 0) -> object:
         (LetterKind.REPLY, Reply(outcome=ReplyOutcome.ANSWERED, text="In June."), 0),
         (LetterKind.REPLY, Reply(outcome=ReplyOutcome.ANSWERED), 2),
         (LetterKind.REPLY, Reply(outcome=ReplyOutcome.DECLINED, text="No."), 0),
+        (LetterKind.REQUEST_WITHDRAWAL, RequestWithdrawal(request=Digest("0" * 64)), 0),
     ],
 )
-def test_what_is_written_is_read(kind: LetterKind, body: Request | Reply, count: int) -> None:
+def test_what_is_written_is_read(kind: LetterKind, body: Request | Reply | RequestWithdrawal, count: int) -> None:
     assert read(kind, describe_body(body), count=count) == body
     assert not is_stop(kind)
 
@@ -48,6 +50,10 @@ def test_what_is_written_is_read(kind: LetterKind, body: Request | Reply, count:
         (LetterKind.REPLY, {"outcome": "declined"}, 0),
         (LetterKind.REPLY, {"outcome": "declined", "text": "No."}, 1),
         (LetterKind.REPLY, {"outcome": "perhaps", "text": "No."}, 0),
+        (LetterKind.REQUEST_WITHDRAWAL, {}, 0),
+        (LetterKind.REQUEST_WITHDRAWAL, {"request": "3f2a"}, 0),
+        (LetterKind.REQUEST_WITHDRAWAL, {"request": "0" * 64, "reason": "No."}, 0),
+        (LetterKind.REQUEST_WITHDRAWAL, {"request": "0" * 64}, 1),
     ],
 )
 def test_what_says_too_little_or_too_much_is_refused(kind: LetterKind, value: dict[str, Any], count: int) -> None:

@@ -4,6 +4,7 @@
 import dataclasses
 import json
 from collections.abc import Iterable, Sequence
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +115,47 @@ def test_each_object_is_in_one_list_under_its_id_and_version(world: World) -> No
         "/objects/5",
     ]
     assert count(world, "object") == 1
-    assert read_status(world.nodes["aurelia"], party=BOREALIA, name=status.id) == status
+    kept = read_status(world.nodes["aurelia"], party=BOREALIA, name=status.id)
+    said = "refused; why was said in the answer to the envelope, and is not kept: send the object again to be told"
+    told = tuple(failure._replace(message=said) for failure in status.failures)
+    assert kept == dataclasses.replace(status, failures=told)
+
+
+def test_nothing_of_what_was_refused_is_kept_in_any_file(world: World) -> None:
+    """Who is ordered to delete an object cannot find it in what was never taken in."""
+    sign(world)
+    quoted = ("TOKTIME", "TOKID", "TOKMARK", "TOKTYPE", "TOKKEY")
+    status = write(
+        world,
+        make_object("a", more={"created": quoted[0]}),
+        {"type": "report", "id": quoted[1]},
+        make_object("b", more={"object_marking_refs": [quoted[2]]}),
+        {"type": quoted[3], "id": object_id("report", "c")},
+        make_object("d", more={quoted[4]: {"": 1}, "labels": []}),
+    )
+    assert len(status.failures) == 5
+    assert sum(word in failure.message for failure in status.failures for word in quoted) >= 3
+    files = [path for path in world.nodes["aurelia"].folder.rglob("*") if path.is_file()]
+    assert [word for word in quoted for path in files if word.encode() in path.read_bytes()] == []
+
+
+def test_what_an_earlier_version_kept_of_refusals_goes_with_the_migration(world: World) -> None:
+    sign(world)
+    status = write(world, make_object("good"), make_object("bad", more={"labels": []}))
+    (failure,) = status.failures
+    text = (resources.files("comity.store") / "migrations" / "0029_refused.sql").read_text()
+    with world.nodes["aurelia"].store.write() as transaction:
+        row = transaction.row("SELECT body FROM write_status")
+        assert row is not None
+        before = json.loads(row[0]) | {"failures": [[failure.id, failure.version, "it quoted TOKTEXT"]]}
+        transaction.run("UPDATE write_status SET body = ?", (json.dumps(before).encode(),))
+        transaction.run(text)
+        after = transaction.row("SELECT body FROM write_status")
+    assert after is not None
+    assert json.loads(after[0]) == json.loads(row[0])
+    assert [read.id for read in read_status(world.nodes["aurelia"], party=BOREALIA, name=status.id).failures] == [
+        failure.id
+    ]
 
 
 def test_the_same_envelope_again_is_no_error(world: World) -> None:

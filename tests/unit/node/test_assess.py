@@ -151,7 +151,7 @@ def test_what_is_said_wrongly_is_told(world: World) -> None:
         ({"may_go_to": ["Jordan"]}, "may_go_to"),
     ):
         with pytest.raises(MalformedRequest, match=match):
-            write(world, replace(new, **change))  # type: ignore[arg-type]
+            write(world, replace(new, **change))
     with pytest.raises(NotFoundError):
         write(world, replace(new, assessed="intrusion-set--nobody"))
     world.add(A, make_object("x"))

@@ -32,6 +32,7 @@ from comity.node.consent import (
 )
 from comity.node.explain import explain, show_object
 from comity.node.follow import plan_pull
+from comity.node.gate import list_open_collections
 from comity.node.granting import Offer
 from comity.node.grants import begin_grant, keep_grants
 from comity.node.journal import verify_store
@@ -39,10 +40,12 @@ from comity.node.letterbox import take_letter
 from comity.node.letters import record_letter
 from comity.node.outbox import list_due
 from comity.node.people import Actor, Waiting
+from comity.node.preview import check_terms, compare_versions, preview_terms
 from comity.node.recall import list_recalls, recall
 from comity.node.soundness import examine_folder
 from comity.node.work import list_work
 from comity.signing import Role as KeyRole
+from comity.store import objects
 from comity.store.letters import LetterState
 from tests.chains import give_all, introduce, pull_all, sign_consent, sign_onward
 from tests.worlds import World, make_object, object_id
@@ -301,6 +304,42 @@ def test_an_explanation_knows_that_the_time_has_passed(chain: World) -> None:
     chain.now = until
     assert explain(chain.nodes[B], X, to=C).verdict.decision == "withhold"
     assert show_object(chain.nodes[B], X).label.audience == frozenset({B})
+
+
+def test_a_preview_knows_that_the_time_has_passed(chain: World) -> None:
+    """What it shows is what the next poll does, whatever has run since."""
+    give(chain, "x")
+    until = Instant(chain.now + DAY)
+    granted(chain, until=until)
+    node = chain.nodes[B]
+    (collection,) = list_open_collections(node, C)
+    text = collection.terms.hash
+
+    def count() -> list[int]:
+        return [flow.counts.released for flow in preview_terms(node, text).flows if flow.counts is not None]
+
+    assert count() == [1]
+    chain.now = until
+    assert count() == [0]
+    chain.now = Instant(until + DAY)
+    check_all(chain)
+
+
+@pytest.mark.parametrize("look", ["check_terms", "compare_versions"])
+def test_whatever_counts_labels_knows_that_the_time_has_passed(chain: World, look: str) -> None:
+    give(chain, "x")
+    until = Instant(chain.now + DAY)
+    granted(chain, until=until)
+    node = chain.nodes[B]
+    (collection,) = list_open_collections(node, C)
+    chain.now = until
+    if look == "check_terms":
+        check_terms(node, chain.terms(giver=B, receivers=(C,), title="Another"))
+    else:
+        compare_versions(node, collection.terms.hash, collection.terms.hash)
+    with node.store.read() as transaction:
+        (item,) = objects.read_versions_of(transaction, [X])
+        assert objects.read_label(transaction, item.label).audience == frozenset({B})
 
 
 def test_a_revocation_ends_it_and_nothing_is_taken_back_that_nobody_asks_for(chain: World) -> None:

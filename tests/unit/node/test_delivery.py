@@ -96,6 +96,13 @@ def test_a_page_that_is_refused_leaves_nothing(world: World) -> None:
     ] * 5
 
 
+def test_what_stands_in_a_page_twice_and_in_its_receipt_once_is_refused(world: World) -> None:
+    page, shown = poll(world), show(world, 1)
+    (*_, last) = world.poll("borealia").items
+    with pytest.raises(ReceiptRefused, match="the page has 3 objects and the receipt lists 2"):
+        take(world, page.removesuffix(b"]}") + b"," + last.data + b"]}", shown)
+
+
 def test_what_was_not_to_be_given_is_not_kept_and_the_receipt_is_evidence(world: World) -> None:
     """A giver that does not keep to the terms: its own store says of an object in red what it says of one in green."""
     cheat, node = world.nodes["aurelia"], world.nodes["borealia"]

@@ -16,6 +16,7 @@ from comity.node.explain import explain, find_object, show_object
 from comity.node.follow import plan_pull
 from comity.node.parties import add_party, export_manifest
 from comity.node.parts import Parts
+from comity.node.reading import read_in_steps
 from comity.node.retention import delete
 from comity.node.steps import finish
 from comity.release.receiving import Restrictions
@@ -261,7 +262,7 @@ def add_way(world: World, name: str, *, giver: str, audience: tuple[str, ...]) -
         audience=frozenset(map(PartyId, audience)),
         excluded_frameworks=frozenset(),
     )
-    parts = Parts(finish(ingest.read_in_steps(BundleReading(data))), most=None)
+    parts = Parts(finish(read_in_steps(BundleReading(data))), most=None)
     with node.act() as act:
         (terms, *_) = (row[0] for row in act.transaction.rows("SELECT hash FROM terms ORDER BY hash"))
         holding = Holding(originator=PartyId(giver), received_under=terms, added_at=act.now)

@@ -20,6 +20,7 @@ from comity.node.lists import (
     list_lists,
     list_questions,
     load_list,
+    read_list,
     review_list,
     show_list,
 )
@@ -139,6 +140,39 @@ def test_what_others_gave_about_it_is_not_passed_on(tmp_path: Path) -> None:
     chain.close()
 
 
+UN = """<?xml version="1.0"?><CONSOLIDATED_LIST dateGenerated="{}"><INDIVIDUALS><INDIVIDUAL>
+<DATAID>1</DATAID><FIRST_NAME>Ondrej</FIRST_NAME><SECOND_NAME>Fictional</SECOND_NAME>
+<REFERENCE_NUMBER>QDi.901</REFERENCE_NUMBER>
+<INDIVIDUAL_ALIAS><QUALITY>Good</QUALITY><ALIAS_NAME>The Reed Cutter</ALIAS_NAME></INDIVIDUAL_ALIAS>
+<INDIVIDUAL_ALIAS><QUALITY>Low</QUALITY><ALIAS_NAME>Reed</ALIAS_NAME></INDIVIDUAL_ALIAS>
+</INDIVIDUAL></INDIVIDUALS><ENTITIES>{}</ENTITIES></CONSOLIDATED_LIST>"""
+ENTITY = "<ENTITY><DATAID>2</DATAID><FIRST_NAME>Marrow Ford</FIRST_NAME>{}</ENTITY>"
+NUMBER = "<REFERENCE_NUMBER>QDe.901</REFERENCE_NUMBER>"
+
+
+def test_the_list_of_the_security_council_is_read_as_it_is_published(world: World) -> None:
+    node = world.nodes[A]
+    listed = read_list(node, UN.format("2026-11-01", ENTITY.format(NUMBER)).encode())
+    assert (listed.list, listed.version, set(listed.entries)) == (
+        "unsc",
+        "2026-11-01",
+        {"unsc:QDi.901", "unsc:QDe.901"},
+    )
+    person = listed.entries["unsc:QDi.901"]
+    assert (person.kind, person.names) == ("individual", ("Ondrej Fictional",))
+    assert [(alias.name, alias.good) for alias in person.aliases] == [("Reed", False), ("The Reed Cutter", True)]
+    loaded = [
+        load_list(node, read_list(node, UN.format(day, data).encode()), reason="r", by=world.actor(A))
+        for day, data in (("2026-11-01", ENTITY.format(NUMBER)), ("2026-11-02", ""))
+    ]
+    assert isinstance(loaded[1], Loaded)
+    assert loaded[1].changes.delisted == ("unsc:QDe.901",)
+    with pytest.raises(MalformedRequest, match="would pass for one that left"):
+        read_list(node, UN.format("2026-11-03", ENTITY.format("")).encode())
+    with pytest.raises(MalformedRequest):
+        read_list(node, b"<html></html>")
+
+
 def test_nobody_asks_about_who_is_listed(listed: World) -> None:
     with pytest.raises(NotFoundError, match="has left no list"):
         decide(listed, "keep", Role.LEGAL)
@@ -158,6 +192,8 @@ def test_changes_and_questions_are_work_until_people_see_to_them(listed: World) 
     assert not kinds() & {"list-changed", "subject-to-decide"}
     load(listed, A, make_list("2026-02", OTHER, name="New Name"))
     assert {"list-changed", "subject-to-decide"} <= kinds()
+    (asked,) = [item for item in list_work(listed.nodes[A]) if item.kind.value == "subject-to-decide"]
+    assert "terms that name it: Exchange on Ashfall" in asked.why
     decide(listed, "stop", Role.LEGAL)
     assert "subject-to-decide" not in kinds()
     reviewed = review_list(listed.nodes[A], "national", reason="seen", by=listed.actor(A))

@@ -243,6 +243,22 @@ def test_a_witness_whose_store_was_put_back_knows_what_it_cosigned(
     assert sizes(world) == {FIRST: 60}
 
 
+def test_a_witness_whose_store_was_put_back_knows_what_a_log_is_called(
+    world: World, log: PartnerLog, tmp_path: Path
+) -> None:
+    """The store is from before the statement came: the name before is over all the same, and the next one goes on."""
+    assert ask(world, log.request(0, 5))[0] == 200
+    copy = copy_store(world, tmp_path / "copy")
+    receive_succession(world.nodes["aurelia"], state(world, position=15))
+    after = go_on(world, 60, common=15)
+    assert ask(world, after.request(5, 20))[0] == 200
+    put_back(world, copy)
+    assert ask(world, log.request(5, 18)) == (409, b"20\n")
+    assert ask(world, log.request(5, 50))[0] == 422
+    assert ask(world, after.request(20, 60))[0] == 200
+    assert ask(world, log.request(5, 50)) == (409, b"60\n")
+
+
 def test_a_witness_that_lost_its_files_too_cosigns_nothing_by_that_key(
     world: World, log: PartnerLog, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -13,6 +13,7 @@ from comity.ids import Instant, ObjectId, PartyId
 from comity.node.gate import list_open_collections
 from comity.node.pages import Pages
 from comity.node.poll import PollRequest, Selection, poll
+from comity.node.retention import delete
 from comity.release.disclosure import Answer
 from comity.store import feeds
 from comity.store.sqlite import SqliteTransaction
@@ -121,6 +122,78 @@ def test_a_feed_that_catches_up_by_parts_says_more_until_its_end(
         after, more = page.items[-1].at, page.more
     assert given == ids
     assert len(world.poll("borealia", limit=10).items) == len(ids)
+
+
+@pytest.mark.parametrize("few", [0, 500])
+def test_what_comes_to_a_feed_in_step_is_the_same_label_by_label_as_all_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    """What is admitted, what is not, what becomes so and what is no more; in whatever order labels come and go."""
+    monkeypatch.setattr(feeds, "_FEW", few)
+    world.sign_all(world.terms())
+    node, place, seen = world.nodes["aurelia"], 0, list[set[str]]()
+
+    def look() -> None:
+        nonlocal place
+        items = world.poll("borealia", after=place).items
+        place = items[-1].at if items else place
+        seen.append({item.id for item in items})
+
+    a, b, c, e = (object_id("report", name) for name in "abce")
+    world.add("aurelia", make_object("a"))
+    look()
+    world.add("aurelia", make_object("b", subjects=("national:other",)))
+    look()
+    world.add("aurelia", make_object("b", day=2), make_object("c", tlp="red"))
+    look()
+    world.add("aurelia", make_object("a", day=3, subjects=("national:other",)))
+    look()
+    world.add("aurelia", make_object("d", tlp="red"), make_object("e"))
+    look()
+    assert seen == [{a}, set(), {b}, set(), {e}]
+    assert world.read("borealia").keys() == {b, e}
+    assert c not in world.read("borealia")
+    # The label of what is deleted is gone, and its key is free for another one.
+    world.add("aurelia", make_object("f", subjects=("national:one",)))
+    look()
+    delete(node, object_id("report", "f"), reason="a mistake")
+    world.add("aurelia", make_object("g", more={"lang": "en"}, regions=("IQ", "SY")))
+    look()
+    assert seen[5:] == [set(), {object_id("report", "g")}]
+
+
+@pytest.mark.parametrize("few", [0, 500])
+def test_a_full_page_in_memory_is_not_given_once_something_on_it_was_labelled_anew(
+    world: World, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr(feeds, "_FEW", few)
+    world.sign_all(world.terms())
+    name = object_id("report", "x")
+    world.add("aurelia", make_object("x"), make_object("a", refs=(name,)))
+    world.add("aurelia", make_object("b"))
+    page = world.poll("borealia", limit=2)
+    assert (len(page.items), page.more) == (2, True)
+    world.add("aurelia", make_object("c"))
+    assert {item.id for item in world.poll("borealia", limit=2).items} == {item.id for item in page.items}
+    world.add("aurelia", make_object("x", day=2, tlp="red"))
+    given = {item.id for item in world.poll("borealia", limit=2).items}
+    assert given == {object_id("report", "b"), object_id("report", "c")}
+
+
+def test_of_what_a_feed_in_step_is_not_given_nothing_is_written(world: World) -> None:
+    world.sign_all(world.terms())
+    node = world.nodes["aurelia"]
+    world.poll("borealia", after=2**60)
+    world.add("aurelia", *(make_object(f"o{number}", subjects=("national:other",)) for number in range(200)))
+    before = node.store.read_version()
+    assert not world.poll("borealia").items
+    assert node.store.read_version() == before
+    world.add("aurelia", *(make_object(f"p{number}", subjects=("national:other",)) for number in range(200)))
+    before = node.store.read_version()
+    assert not world.poll("borealia").items
+    assert node.store.read_version() != before  # else so many places would be looked through again and again
+    world.add("aurelia", make_object("a"))
+    assert world.read("borealia").keys() == {object_id("report", "a")}
 
 
 def test_what_is_asked_for_by_name_is_found_behind_what_waits(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

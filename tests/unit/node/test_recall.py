@@ -651,7 +651,9 @@ def test_show_and_its_prefix(chain: World) -> None:
     pass_on(chain)
     (letter,) = withdraw(chain).letters
     chain.deliver()
-    assert show_recall(chain.nodes[A], letter.digest[:10]).stored.letter == letter
+    shown = show_recall(chain.nodes[A], letter.digest[:10])
+    assert isinstance(shown, Told)
+    assert shown.stored.letter == letter
     (told,) = received(chain, B)
     assert [caused.party for caused in told.caused] == [C]
     with pytest.raises(NotFoundError):

@@ -44,7 +44,7 @@ from comity.release.recovery import Asked, parse_succession
 from comity.signing import parse_signed_document
 from comity.store import log, logs
 from comity.tlog.note import Checkpoint, format_checkpoint, format_note, parse_checkpoint, parse_note, sign_note
-from comity.tlog.origin import first_origin, next_origin, parse_origin
+from comity.tlog.origin import find_token, first_origin, house_origin, is_house, next_origin, parse_origin
 from tests.unit.node.test_purge import drop_triggers
 from tests.unit.test_audit import alter
 from tests.worlds import World, make_object
@@ -367,6 +367,9 @@ def test_partners_learn_of_it_by_a_signed_statement(world: World, folder: Path) 
     said = parse_succession(parse_signed_document(own).payload)
     (ended,) = (each for each in list_relationships(node) if each.closed_at is not None)
     assert (party, [(each.origin, each.size) for each in said.logs]) == ("borealia", [(ended.origin, ended.size)])
+    world.read("borealia")
+    (opened,) = (each for each in list_relationships(node) if each.closed_at is None)
+    assert [(each.agreement, each.next) for each in said.logs] == [(ended.agreement, opened.origin)]
     assert replace(said, logs=()) == parse_succession(parse_signed_document(done.statement).payload)
     assert receive_succession(other, done.statement).new
     assert not receive_succession(other, done.statement).new
@@ -385,7 +388,7 @@ def test_a_statement_that_is_not_the_partys_own_is_refused(world: World, folder:
     changes: tuple[tuple[dict[str, Json], type[ComityError]], ...] = (
         ({"position": 1}, VerificationError),
         ({"party": "borealia"}, MalformedError),
-        ({"origin": "comity/borealia/0000000000000000"}, MalformedError),
+        ({"origin": "comity/borealia/house/0000000000000000"}, MalformedError),
         ({"origin": said["previous"]}, MalformedError),
         ({"known": "x"}, MalformedError),
         ({"position": -1}, MalformedError),
@@ -403,8 +406,27 @@ def test_a_statement_that_is_not_the_partys_own_is_refused(world: World, folder:
 
 
 def test_origins() -> None:
-    assert first_origin(PartyId("aurelia")) == "comity/aurelia"
-    assert next_origin(PartyId("aurelia"), bytes(8)) == "comity/aurelia/0000000000000000"
-    for wrong in ("comity/aurelia/witness", "comity/", "aurelia", "comity/aurelia/00", "comity/aurelia\n", "comity/-"):
+    party = PartyId("aurelia")
+    first, house, other = first_origin(party), house_origin(party, bytes(8)), next_origin(party, bytes(8))
+    assert first == "comity/aurelia"
+    assert house == "comity/aurelia/house/0000000000000000"
+    assert other == "comity/aurelia/0000000000000000"
+    assert [parse_origin(name) for name in (first, house, other)] == [party] * 3
+    # A name says by itself whether it is one of a house's log: none can be shown as the other.
+    assert [is_house(name) for name in (first, house, other)] == [True, True, False]
+    assert [find_token(name) for name in (first, house, other)] == [None, None, "0000000000000000"]
+    for wrong in (
+        "comity/aurelia/witness",
+        "comity/",
+        "aurelia",
+        "comity/aurelia/00",
+        "comity/aurelia\n",
+        "comity/-",
+        "comity/aurelia/house",
+        "comity/aurelia/house/",
+        "comity/aurelia/House/0000000000000000",
+        "comity/aurelia/house/0000000000000000/0000000000000000",
+    ):
+        assert not is_house(wrong) or wrong == "comity/-"
         with pytest.raises((MalformedNote, MalformedRequest)):
             parse_origin(wrong)

@@ -344,17 +344,26 @@ _AS_BEFORE = """
     INSERT INTO seen_checkpoint SELECT party, size, root, checkpoint, seen_at FROM s;
     DROP TABLE s;
     DROP TABLE ended_log;
+    DROP INDEX receipt_by_log;
+    DROP INDEX receipt_by_tree;
+    ALTER TABLE receipt DROP COLUMN origin;
+    ALTER TABLE receipt DROP COLUMN place;
+    ALTER TABLE receipt DROP COLUMN tree;
+    DROP TABLE lost_head;
+    DROP TABLE witnessed_earlier;
+    DROP TABLE witnessed_name;
 """
 
 
 def make_as_before(folder: Path) -> None:
     """Let the store have the schema that it had when there was one log."""
     connection = apsw.Connection(str(folder / "store.db"))
-    (script,) = (Path(logs.__file__).parent / "migrations").glob("*_logs.sql")
-    text = script.read_bytes()
     connection.execute(_AS_BEFORE)
-    connection.execute("DELETE FROM migration WHERE digest = ?", (hashlib.sha256(text).hexdigest(),))
-    assert connection.changes() == 1
+    for name in ("logs", "origins"):
+        (script,) = (Path(logs.__file__).parent / "migrations").glob(f"*_{name}.sql")
+        digest = hashlib.sha256(script.read_bytes()).hexdigest()
+        connection.execute("DELETE FROM migration WHERE digest = ?", (digest,))
+        assert connection.changes() == 1
     connection.close()
 
 

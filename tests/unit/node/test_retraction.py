@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a partner wrote over TAXII it can take back: it stops, is told along, settled, on record; and nothing else is."""
+"""What a partner wrote over TAXII it can take back: it stops, is told on, settled, on record; and nothing else is."""
 
 import dataclasses
 import json
@@ -12,25 +12,29 @@ import pytest
 from comity.agreement.events import EventKind
 from comity.agreement.people import Role
 from comity.agreement.work import WorkKind
+from comity.canonical import Json, sha256_digest
 from comity.errors import MalformedRequest, NotFoundError
 from comity.ids import Instant, ObjectId, PartyId, parse_instant
 from comity.letters.recall import Outcome
-from comity.node import receive, retention, retraction
-from comity.node.accept import OverQuota, Status, accept_objects, list_write_collections
+from comity.node import receive, retention, retraction, withdrawal
+from comity.node.accept import OverQuota, Status, accept_objects, list_write_collections, read_status
 from comity.node.audit import audit_folder
 from comity.node.delivery import expect_receipt
 from comity.node.explain import show_object
 from comity.node.follow import plan_pull
 from comity.node.journal import list_entries, verify_store
+from comity.node.patterns import keep_said, list_due, show_in_steps
 from comity.node.poll import VersionChoice
 from comity.node.recall import TakenBack, keep_recalled, list_recalls, list_taken_back, show_recall
 from comity.node.receipts import give_receipt
 from comity.node.retraction import Retraction, retract
 from comity.node.soundness import examine_folder
+from comity.node.steps import finish
 from comity.node.upkeep import keep_up
 from comity.node.work import list_work
 from comity.release.delivery import verify_next
-from comity.store import retractions
+from comity.stix.grammar import find_pattern_problem
+from comity.store import Transaction, retractions
 from tests.chains import introduce, pull_all, sign_onward
 from tests.worlds import World, make_object, object_id
 
@@ -38,6 +42,7 @@ A, B, C, D = map(PartyId, ("aurelia", "borealia", "cimbria", "meridia"))
 X = object_id("report", "x")
 ALL = VersionChoice(last=False, every=True)
 DAY = 86_400_000_000
+KEPT_AND_NOT = {D: ["clashes"], B: ["kept", "clashes"]}
 RETENTION = '[retention]\nreview_after = "P6M"\nno_decision = "delete"'
 
 
@@ -199,6 +204,42 @@ def test_it_is_taken_back_though_it_was_deleted_here_before(world: World) -> Non
     check_all(world)
 
 
+@pytest.mark.parametrize("pattern", ["[a:b == 1]]", "[a:b = 1] WITHIN 5 SECONDS"])
+def test_what_is_still_to_be_read_of_it_is_read_so_that_its_status_shows_nothing(world: World, pattern: str) -> None:
+    """Whether it was kept, and deleted, or clashed with what another gave: its writer is told the same all along."""
+    sign(world)
+    sign_onward(world, D, A, listed=[C])
+    node = world.nodes[A]
+    given: tuple[tuple[PartyId, dict[str, Json]], ...] = ((D, {}), (B, {"pattern": pattern}))
+    for giver, more in given:
+        shown = [
+            write(world, make_object(name, kind="indicator", more=more), giver=giver) for name in KEPT_AND_NOT[giver]
+        ]
+    for name in KEPT_AND_NOT[B]:
+        take_back(world, object_id("indicator", name))
+    kept, clashing = (object_id("indicator", name) for name in KEPT_AND_NOT[B])
+    assert is_held(world, A, kept)
+    assert (kept in world.read(C), clashing in world.read(C)) == (False, True)
+
+    def told() -> list[tuple[int, int, list[str]]]:
+        read = [read_status(node, party=B, name=status.id) for status in shown]
+        return [(len(each.successes), len(each.pendings), [item.message for item in each.failures]) for each in read]
+
+    assert told() == [(0, 1, [])] * 2
+    while due := list_due(node):
+        said = {item.id: find_pattern_problem(item.text) for item in due}
+        keep_said(node, {key: None if problem is None else str(problem) for key, problem in said.items()})
+        finish(show_in_steps(node))
+    after = told()
+    assert after[0] == after[1]
+    assert bool(after[0][2]) is pattern.endswith("]]")
+    keep_up(node)
+    assert not is_held(world, A, kept)
+    assert told() == after
+    assert clashing in world.read(C)
+    check_all(world)
+
+
 # --- which versions (TAXII 2.1 §3.4.1) --------------------------------------------------------------------------------
 
 
@@ -289,6 +330,18 @@ def test_what_it_gave_under_another_agreement_stays(world: World) -> None:
     assert isinstance(done, Retraction)
     assert done.versions == ()
     assert is_held(world)
+
+
+def test_what_another_party_of_the_same_agreement_gave_stays(world: World) -> None:
+    second = '[[channels]]\nid = "other"\ngiver = "meridia"\nreceivers = ["aurelia"]\ntypes = ["report"]\n'
+    second += (
+        'tlp_ceiling = "amber"\nsubjects = ["national:ashfall"]\nregions = ["IQ"]\nonward = "none"\nhistory = "all"'
+    )
+    world.sign_all(world.terms(giver=B, receivers=(A, D), channel_extra=second), proposer=B)
+    write(world, make_object("x"), giver=D)
+    assert take_back(world).versions == ()
+    assert is_held(world)
+    assert outcomes(take_back(world, giver=D)) == [Outcome.DELETED]
 
 
 def test_what_came_from_its_node_with_a_receipt_takes_a_letter(world: World) -> None:
@@ -397,11 +450,13 @@ def test_where_nothing_is_found_the_log_is_not_searched(world: World, monkeypatc
     sign_onward(world, D, A, listed=[C])
     write(world, make_object("x"), giver=D)
     assert X in world.read(C)
-    asked = list[object]()
-    find = retraction.find_given
-    monkeypatch.setattr(
-        retraction, "find_given", lambda transaction, wanted: asked.append(wanted) or find(transaction, wanted)
-    )
+    asked = list[withdrawal.Wanted]()
+
+    def find(transaction: Transaction, wanted: withdrawal.Wanted) -> list[withdrawal.Given]:
+        asked.append(wanted)
+        return withdrawal.find_given(transaction, wanted)
+
+    monkeypatch.setattr(retraction, "find_given", find)
     take_back(world)
     assert asked == [{}]
 
@@ -432,9 +487,7 @@ def test_the_audit_sees_a_retraction_that_is_not_in_the_log(world: World) -> Non
     write(world, make_object("x"))
     done = take_back(world)
     with world.nodes[A].store.write() as transaction:
-        retractions.add_retraction(
-            transaction, dataclasses.replace(done, name=retraction.sha256_digest(b"other"), versions=())
-        )
+        retractions.add_retraction(transaction, dataclasses.replace(done, name=sha256_digest(b"other"), versions=()))
     assert "is in no entry of the log" in findings(world)
 
 

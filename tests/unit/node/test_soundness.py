@@ -97,6 +97,7 @@ TWICE = (
     " own_label, label, 99, current, added_at, first_seq FROM object WHERE pk = 2;"
     " INSERT INTO name_recent SELECT key, 99 FROM name_recent WHERE object = 2"
 )
+RETRACTION = "INSERT INTO retraction VALUES (1, 'x', 1, 'borealia', 'x', 'x', 'main', 'x', 'all', NULL)"
 LETTER = (
     "INSERT INTO letter VALUES (9, 'x', 1, 'borealia', 'recall', 'a', 'x', 'y', 'y', 'open', NULL, NULL, 'y', 1, x'00')"
 )
@@ -104,8 +105,8 @@ LETTER = (
 
 RECEIPT = (
     "INSERT INTO receipt (giver, sequence, terms, at, received_at, arrived, data, origin, place, tree)"
-    " SELECT 'borealia', 1, 'x', 1, 1, 1, CAST(json_object('proof', 'c2sp.org/tlog-proof@v1' || char(10) || 'index 4' || char(10)"
-    " || char(10) || 'comity/b/01' || char(10) || '9' || char(10)) AS BLOB), '{}', {}, {}"
+    " SELECT 'borealia', 1, 'x', 1, 1, 1, CAST(json_object('proof', 'c2sp.org/tlog-proof@v1' || char(10)"
+    " || 'index 4' || char(10) || char(10) || 'comity/b/01' || char(10) || '9' || char(10)) AS BLOB), '{}', {}, {}"
 )
 """One that is kept under another place than its proof has."""
 SEEN = (
@@ -122,6 +123,8 @@ BREAKS = [
     ("INSERT INTO arrival SELECT pk, 'x', 'borealia', 1, 1, NULL FROM object LIMIT 1", Check.RELATIONS, "under x"),
     ("INSERT INTO came_back VALUES (99, 'x', 'borealia', 1)", Check.RELATIONS, "came_back 99"),
     ("INSERT INTO came_back SELECT pk, 'x', 'borealia', 1 FROM object LIMIT 1", Check.RELATIONS, "under x"),
+    ("INSERT INTO from_file VALUES (99, 1, 'row 2', 1)", Check.RELATIONS, "99 of file"),
+    ("INSERT INTO from_file SELECT pk, 99, 'row 2', 1 FROM object LIMIT 1", Check.RELATIONS, "of file 99"),
     ("UPDATE release SET object = 99 WHERE object = (SELECT MAX(object) FROM release)", Check.RELATIONS, "object 99"),
     ("DELETE FROM feed", Check.RELATIONS, "its feed is not in feed"),
     ("UPDATE feed SET last_at = 1", Check.RELATIONS, "later than its last release"),
@@ -155,6 +158,7 @@ BREAKS = [
     ("UPDATE log_entry SET log = 9 WHERE position = (SELECT MAX(position) FROM log_entry)", Check.RELATIONS,
      "log_entry log 9"),
     ("INSERT INTO cosignature VALUES (9, 1, 'x', 1, x'00')", Check.RELATIONS, "cosignature log 9"),
+    ("INSERT INTO cosignature VALUES (0, 99, 'x', 1, x'00')", Check.RELATIONS, "log 0 over 99 by x"),
     ("UPDATE relationship_log SET agreement = 'x'", Check.RELATIONS, "its agreement is not in agreement"),
     ("DELETE FROM relationship_log", Check.LOG, "which is missing"),
     ("UPDATE recipient_sequence SET last = last + 1", Check.RELATIONS, "recipient_sequence borealia"),
@@ -172,7 +176,7 @@ BREAKS = [
     ("UPDATE outbox SET envelope = x'00'", Check.RELATIONS, "not the event it names"),
     (LETTER, Check.RELATIONS, "its terms is not in terms"),
     (LETTER, Check.RELATIONS, "its answers is not in letter"),
-    (LETTER, Check.RELATIONS, "its because is not in letter"),
+    (LETTER, Check.RELATIONS, "its because is not in cause_on_record"),
     (LETTER, Check.RELATIONS, "its answered_by is not in letter"),
     (LETTER, Check.RELATIONS, "not in the outbox"),
     (LETTER, Check.RELATIONS, "1 letters, 0 entries"),
@@ -180,6 +184,10 @@ BREAKS = [
     ("INSERT INTO letter_object VALUES (9, 0, 'x', '1', 'x')", Check.RELATIONS, "letter_object 9 on x"),
     ("INSERT INTO recall_result VALUES ('x', 0, 'stopped', NULL, NULL)", Check.RELATIONS, "recall_result x"),
     ("INSERT INTO recalled VALUES ('x', 1, '1', 'x', 'withdraw', NULL, 'r', 'y', 1)", Check.RELATIONS, "recalled x"),
+    (RETRACTION, Check.RELATIONS, "its agreement is not in agreement"),
+    (RETRACTION, Check.RELATIONS, "its terms is not in terms"),
+    ("INSERT INTO retraction_version VALUES ('x', 0, 1, '1', 'x', 'stopped', NULL, NULL)",
+     Check.RELATIONS, "retraction_version x"),
     ("UPDATE manifest SET envelope = (SELECT envelope FROM manifest WHERE party = 'aurelia')",
      Check.SIGNATURES, "of borealia"),
     ("UPDATE party SET manifest = 'x' WHERE id = 'borealia'", Check.RELATIONS, "party borealia"),

@@ -13,11 +13,14 @@ from comity.release.delivery import Seen
 from comity.release.disclosure import EntryType, Leaf, format_leaf
 from comity.store import SqliteStore, log
 from comity.store.receipts import (
+    EndedLog,
     KeptReceipt,
     RefusedPage,
     add_receipts,
     add_refused,
+    end_logs,
     find_disclosure,
+    find_first_lost,
     list_refused,
     read_last_receipt,
     read_receipt,
@@ -114,8 +117,43 @@ def test_disclosures_of_a_store_before_are_found(store: SqliteStore) -> None:
 # --- what partners gave -------------------------------------------------------------------------------------------
 
 
-def kept(sequence: int, data: bytes = b"{}") -> KeptReceipt:
-    return KeptReceipt(giver=GIVER, sequence=sequence, terms=TERMS, at=NOW, received_at=NOW, arrived=True, data=data)
+def kept(sequence: int, data: bytes = b"{}", *, origin: str = "comity/aurelia", place: int = 0) -> KeptReceipt:
+    return KeptReceipt(
+        giver=GIVER,
+        sequence=sequence,
+        terms=TERMS,
+        at=NOW,
+        received_at=NOW,
+        arrived=True,
+        data=data,
+        origin=origin,
+        place=place,
+        tree=place + 1,
+    )
+
+
+def test_what_was_lost_is_found_by_places_alone(store: SqliteStore) -> None:
+    """The query goes by an index from the last number down, and reads no receipt."""
+    with store.write() as transaction:
+        assert find_first_lost(transaction, GIVER) == 1
+        add_receipts(transaction, (kept(number, place=number, origin=f"log {number % 2}") for number in range(3, 40)))
+        assert find_first_lost(transaction, GIVER) == 40
+        end_logs(transaction, GIVER, {"log 0": EndedLog(size=20, agreement=None, next=None)})
+        assert find_first_lost(transaction, GIVER) == 40  # the last of the other log is there
+        end_logs(transaction, GIVER, {"log 1": EndedLog(size=30, agreement=None, next=None)})
+        assert find_first_lost(transaction, GIVER) == 30
+        for size in (25, 35):  # an end is never moved on
+            end_logs(transaction, GIVER, {"log 1": EndedLog(size=size, agreement=None, next=None)})
+            assert find_first_lost(transaction, GIVER) == 24
+        end_logs(transaction, GIVER, {name: EndedLog(size=0, agreement=None, next=None) for name in ("log 0", "log 1")})
+        assert find_first_lost(transaction, GIVER) == 3
+        plan = transaction.rows(
+            "EXPLAIN QUERY PLAN SELECT sequence FROM receipt INDEXED BY receipt_by_log WHERE giver = 'x' AND NOT EXISTS"
+            " (SELECT 1 FROM ended_log AS e WHERE e.party = 'x' AND e.origin = receipt.origin"
+            " AND receipt.place >= e.size) ORDER BY sequence DESC LIMIT 1"
+        )
+        assert "COVERING INDEX receipt_by_log (giver=?)" in str(plan)
+        assert "TEMP B-TREE" not in str(plan)
 
 
 def test_a_receipt_is_kept_once_and_as_it_came(store: SqliteStore) -> None:

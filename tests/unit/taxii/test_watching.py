@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from comity.agreement.events import EventKind
 from comity.config import Address
 from comity.errors import ConfigError, CorruptionError
-from comity.ids import AgreementId, PartyId
+from comity.ids import AgreementId, Digest, PartyId
 from comity.node.parties import create_credential
 from comity.node.standing import collection_id
 from comity.taxii.access import AccessLog
@@ -158,6 +158,21 @@ def test_requests_are_counted_by_what_and_who(site: Site) -> None:
     assert octets > given.num_bytes_downloaded
     assert ({"resource": "objects"}, 3) in found["comity_request_seconds_count"]
     assert ({"resource": "objects", "le": "+Inf"}, 3) in found["comity_request_seconds_bucket"]
+
+
+def test_what_is_taken_back_is_counted_as_that_and_as_no_poll(site: Site) -> None:
+    def sign() -> str:
+        toml = site.world.terms(giver="borealia", receivers=("aurelia",), title="Back")
+        return site.world.sign_all(toml, proposer="borealia")
+
+    written = collection_id(
+        AgreementId(Digest(site.served.call(sign))), "main", giver=PartyId("borealia"), recipient=PartyId("aurelia")
+    )
+    path = f"/taxii2/borealia/collections/{written}/objects/{object_id('report', 'nowhere')}/"
+    assert site.ask(path, secret=site.password, method="DELETE").status_code == 200
+    found = site.figures()
+    assert ({"resource": "deletion", "party": "borealia", "status": "200"}, 1) in found["comity_requests_total"]
+    assert "comity_polls_total" not in found
 
 
 def test_the_state_of_the_store_is_told(site: Site) -> None:

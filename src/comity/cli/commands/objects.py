@@ -2,15 +2,16 @@
 """Shell: `object`, `explain` and `pull`."""
 
 import base64
-from collections.abc import Sequence
+import uuid
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from comity.cli.reply import Exit, Json, Reply
-from comity.cli.session import MAX_INPUT_BYTES, ActCommand, Session, read_input
-from comity.cli.words.files import describe_file, describe_files, describe_intake
+from comity.cli.session import MAX_INPUT_BYTES, ActCommand, Session, read_input, write_parts
+from comity.cli.words.files import describe_export, describe_file, describe_files, describe_intake
 from comity.cli.words.objects import (
     describe_explanation,
     describe_object,
@@ -91,6 +92,42 @@ def show_file(session: Session, file: str) -> int:
     NUMBER is that of `object files`, or the beginning of its digest.
     """
     return session.run("object.file", {"file": file}, describe_file)
+
+
+@objects.command("export", cls=ActCommand, example="comity --node aurelia object export own.json --type indicator")
+@click.argument("file", metavar="FILE")
+@click.option("--type", "types", metavar="T", multiple=True, help="Only objects of this STIX type.")
+@click.option("--from", "source", metavar="NUMBER", help="Only what this file said (`object files`).")
+@click.pass_obj
+def export(session: Session, file: str, types: Sequence[str], source: str | None) -> int:
+    """Write this party's own objects to FILE as one STIX bundle, each byte for byte as it is held.
+
+    Nothing that came from a partner or a source is in it: that stays under its terms. Only the owner of FILE can read
+    it.
+    """
+    failed, count = list[Reply](), 0
+
+    def make_parts() -> Iterator[bytes]:
+        nonlocal count
+        after: Json = 0
+        yield b'{"type":"bundle","id":"bundle--%s","objects":[' % str(uuid.uuid4()).encode()
+        while after is not None:
+            words: dict[str, Json] = {"after": after, "types": [*types], "file": source}
+            reply = session.carry_out("object.export", words)
+            if reply.result is None:
+                failed.append(reply)
+                return
+            data = base64.b64decode(str(reply.result["data"]))
+            yield (b",\n" if count and data else b"\n") + data
+            count += int(str(reply.result["objects"]))
+            after = reply.result["after"]
+        yield b"\n]}\n"
+
+    write_parts(file, make_parts(), keep=lambda: not failed and count > 0)
+    if failed:
+        return session.finish(failed[0], lambda _: "")
+    session.show({"file": file, "objects": count}, describe_export)
+    return Exit.DONE
 
 
 @objects.command("show", cls=ActCommand, example="comity --node aurelia object show report--4b2e")

@@ -59,6 +59,17 @@ def answer(session: Session, letter: str, *, text: str | None, objects: tuple[st
     return session.run_as("request.answer", arguments, describe_sent)
 
 
+@request.command("withdraw", cls=PersonCommand, example="comity --node borealia --as boris.badge request withdraw 3f2a")
+@click.argument("letter", metavar="REQUEST")
+@click.pass_obj
+def withdraw(session: Session, letter: str) -> int:
+    """Take REQUEST, which this party sent, back: nobody waits for an answer any more, here or there.
+
+    REQUEST may be any unique beginning of the name of its letter, of at least four characters.
+    """
+    return session.run_as("request.withdraw", {"letter": letter}, describe_sent)
+
+
 @request.command("list", cls=ActCommand, example="comity --node aurelia request list")
 @click.option("--last", metavar="N", type=click.IntRange(1, 10_000), default=100, show_default=True, help="How many.")
 @click.pass_obj

@@ -153,17 +153,28 @@ def show(session: Session, folder: Path) -> int:
 def verify_evidence(session: Session, file: str, manifest: str | None, digest: str | None, vkey: str | None) -> int:
     """Verify the evidence in FILE with nothing but the key of the log: no node, no network.
 
-    "proved" (exit code 0): the log signed two histories. "accused" (exit code 1): there is no proof that its heads are
-    of one history, and whoever made the file may have left it out: ask the log for one. Evidence that shows nothing
-    gives exit code 7.
+    "proved" (exit code 0): the log signed two histories, or its party two statements of what follows it (for these give
+    --manifest). "accused" (exit code 1): there is no proof that its heads are of one history, and whoever made the file
+    may have left it out: ask the log for one. Evidence that shows nothing gives exit code 7.
     """
-    from comity.cli.operations.witness import describe_verdict, find_keys
+    from comity.cli.operations.witness import (
+        describe_contradiction,
+        describe_verdict,
+        find_keys,
+        is_contradiction,
+        read_manifest,
+    )
+    from comity.release.recovery import verify_contradiction
     from comity.tlog.evidence import Verdict, parse_fork_evidence, verify_fork_evidence
     from comity.tlog.note import parse_checkpoint, parse_note
 
-    evidence = parse_fork_evidence(read_input(file))
-    origin = parse_checkpoint(parse_note(evidence.first).text).origin
-    signed = None if manifest is None else read_input(manifest)
-    shown = verify_fork_evidence(evidence, find_keys(signed, origin=origin, digest=digest, vkey=vkey))
+    data, signed = read_input(file), None if manifest is None else read_input(manifest)
+    if is_contradiction(data):
+        said = verify_contradiction(data, [read_manifest(signed, digest=digest)])
+        session.show(describe_contradiction(*said), describe_shown)
+        return Exit.DONE
+    evidence = parse_fork_evidence(data)
+    origins = [parse_checkpoint(parse_note(note).text).origin for note in (evidence.first, evidence.second)]
+    shown = verify_fork_evidence(evidence, find_keys(signed, origins=origins, digest=digest, vkey=vkey))
     session.show(describe_verdict(shown), describe_shown)
     return Exit.DONE if shown.verdict is Verdict.PROVED else Exit.FAILED

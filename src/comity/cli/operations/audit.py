@@ -60,6 +60,11 @@ def format_audit(audit: Audit) -> dict[str, Json]:
             for item in audit.taken
         ],
         "waived": describe_waivers(audit.waived),
+        "trusted": [
+            {"party": item.party, "pin": item.pin, "version": item.version, "manifest": item.digest}
+            for item in audit.trusted
+        ],
+        "unverified_cosignatures": audit.unverified,
         "entries": {kind.value: count for kind, count in audit.kinds.items()},
     }
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from comity.agreement.recognition import Refusal
 from comity.classification.assessment import Assessment
-from comity.classification.lists import Changes, parse_subject_list
+from comity.classification.lists import Changes
 from comity.classification.rules import convert_rules
 from comity.classification.words import FIELDS
 from comity.cli.operations.people import conclude_refused, conclude_waiting, describe_approvals, read_actor
@@ -162,7 +162,7 @@ def list_rules(node: Node, _: Arguments) -> Outcome:
 
 def load(node: Node, arguments: Arguments) -> Outcome:
     """Take in a version of a list of subjects."""
-    listed = parse_subject_list(arguments.data("data"))
+    listed = lists.read_list(node, arguments.data("data"))
     done = lists.load_list(node, listed, reason=arguments.text("reason"), by=read_actor(node, arguments))
     if isinstance(done, Refusal):
         return conclude_refused(done)

@@ -9,7 +9,7 @@ from comity.node.follow import Progress
 from comity.node.node import Node
 from comity.node.sources import list_followed_sources
 
-__all__ = ["show_status"]
+__all__ = ["describe_pause", "show_status"]
 
 _SECOND = 1_000_000
 
@@ -30,7 +30,15 @@ def show_status(node: Node, _: Arguments) -> Outcome:
         }
         for item in [*follow.list_followed(node), *list_followed_sources(node)]
     ]
-    return Outcome(result={"on": settings.on, "interval_seconds": settings.interval_seconds, "channels": channels})
+    return Outcome(
+        result={
+            "on": settings.on,
+            "interval_seconds": settings.interval_seconds,
+            "bytes_per_day": settings.bytes_per_day,
+            "objects_per_day": settings.objects_per_day,
+            "channels": channels,
+        }
+    )
 
 
 def _describe(progress: Progress, *, position: Instant | None, now: Instant) -> dict[str, Json]:
@@ -48,7 +56,14 @@ def _describe(progress: Progress, *, position: Instant | None, now: Instant) -> 
         "failed_at": _optional(progress.failed_at),
         "problem": progress.problem,
         "next_try_at": _optional(progress.due_at),
+        "paused_until": describe_pause(progress, now=now),
     }
+
+
+def describe_pause(progress: Progress, *, now: Instant) -> str | None:
+    """Until when nothing is asked for, as the giver has brought in as much as it may; None where it is."""
+    until = progress.paused_until
+    return None if until is None or until <= now else format_instant(until)
 
 
 def _seconds(microseconds: int) -> float:

@@ -143,6 +143,7 @@ def recover(
                 for each in done.asked
             ],
             "ended": done.ended,
+            "cosigning_stopped": done.stopped,
             "told": list[Json](done.told),
             "statement": done.statement.decode("utf-8"),
             "approvals": describe_approvals(done.approvals),

@@ -2,6 +2,7 @@
 """Shell: operations on objects: taking in, showing, explaining, pulling."""
 
 import asyncio
+import base64
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from comity.node import accept, intake, patterns, retention
 from comity.node import explain as explaining
 from comity.node.consent import list_consents_of
 from comity.node.explain import Reading, Repeat, Tombstone, Verdict
+from comity.node.export import export_part
 from comity.node.files import Bytes, File, PathFile
 from comity.node.intake import Bad, Origin, Plan, TakenFile
 from comity.node.node import Node
@@ -40,6 +42,7 @@ __all__ = [
     "describe_file",
     "describe_patterns",
     "explain",
+    "export",
     "list_files",
     "list_unkept",
     "pull",
@@ -61,8 +64,8 @@ async def add(node: Node, arguments: Arguments) -> Outcome:
     taken = done.result
     return Outcome(
         result={
-            "added": list[Json](taken.added[:_MOST_LISTED]),
-            "added_count": len(taken.added),
+            "added": list[Json](taken.added),
+            "added_count": taken.added_count,
             "known": taken.known,
             "bad": [_describe_unread(item) for item in taken.bad],
             "bad_count": taken.bad_count,
@@ -90,6 +93,21 @@ def show_file(node: Node, arguments: Arguments) -> Outcome:
             "bad_records": [{"place": item.place, "message": item.remark} for item in remarks if item.is_unread],
             "notes": [{"place": item.place, "message": item.remark} for item in remarks if not item.is_unread],
         }
+    )
+
+
+def export(node: Node, arguments: Arguments) -> Outcome:
+    """Some of this party's own objects as they are held, and where the next ones begin."""
+    number = arguments.optional("file")
+    part = export_part(
+        node,
+        after=arguments.number("after", most=2**62),
+        types=frozenset(arguments.texts("types")),
+        file=None if number is None else intake.find_file(node, number)[0].number,
+    )
+    data = b",\n".join(data for _, data in part.objects)
+    return Outcome(
+        result={"objects": len(part.objects), "data": base64.b64encode(data).decode(), "after": part.after},
     )
 
 

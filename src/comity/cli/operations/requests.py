@@ -7,14 +7,14 @@ from comity.cli.outcome import Arguments, Outcome
 from comity.cli.reply import Json
 from comity.errors import MalformedRequest
 from comity.ids import Instant, format_instant, parse_party_id
-from comity.letters.letter import Letter
+from comity.letters.letter import About, Letter
 from comity.letters.request import Reply, Request, Urgency
 from comity.node import requests as requesting
 from comity.node.node import Node
 from comity.node.people import Waiting
 from comity.node.requests import Asked, LetterState, Sent, StoredLetter
 
-__all__ = ["answer", "list_all", "send", "show"]
+__all__ = ["answer", "list_all", "send", "show", "withdraw"]
 
 _MOST_LISTED = 10_000
 
@@ -47,6 +47,11 @@ def answer(node: Node, arguments: Arguments) -> Outcome:
         by=read_actor(node, arguments),
     )
     return _conclude(done)
+
+
+def withdraw(node: Node, arguments: Arguments) -> Outcome:
+    """Take a request of this party back."""
+    return _conclude(requesting.withdraw_request(node, arguments.text("letter"), by=read_actor(node, arguments)))
 
 
 def list_all(node: Node, arguments: Arguments) -> Outcome:
@@ -98,11 +103,12 @@ def _describe_asked(asked: Asked, *, now: Instant) -> dict[str, Json]:
         "recorded_at": format_instant(stored.recorded_at),
         "urgency": body.urgency.value,
         "question": body.question,
-        "about": _describe_about(stored.letter),
+        "about": _describe_about(stored.letter, known=asked.known),
         "state": stored.progress or "open",
         "due": None if due is None else format_instant(due),
         "overdue": due is not None and stored.state is LetterState.OPEN and due <= now,
         "answers": [_describe_answer(answer) for answer in asked.answers],
+        "withdrawn_at": None if asked.withdrawal is None else format_instant(asked.withdrawal.recorded_at),
     }
 
 
@@ -118,5 +124,14 @@ def _describe_answer(stored: StoredLetter) -> Json:
     }
 
 
-def _describe_about(letter: Letter) -> list[Json]:
-    return [{"id": item.id, "version": item.version, "digest": item.digest} for item in letter.about]
+def _describe_about(letter: Letter, *, known: frozenset[About] | None = None) -> list[Json]:
+    """What a letter is about; `known` says of a request received what whoever asks can know of through this node."""
+    return [
+        {
+            "id": item.id,
+            "version": item.version,
+            "digest": item.digest,
+            **({} if known is None else {"known": item in known}),
+        }
+        for item in letter.about
+    ]

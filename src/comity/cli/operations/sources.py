@@ -2,6 +2,7 @@
 """Shell: operations on sources: TAXII 2.1 servers that are no nodes, and the terms of receipt for what they give."""
 
 from comity.agreement.recognition import Refusal
+from comity.cli.operations.follow import describe_pause
 from comity.cli.operations.objects import describe_bad
 from comity.cli.operations.people import conclude_refused, conclude_waiting, read_actor
 from comity.cli.outcome import Arguments, Outcome
@@ -99,6 +100,7 @@ def _describe(node: Node, source: Source) -> dict[str, Json]:
         "prohibited_uses": list[Json](sorted(terms.prohibited_uses)),
         "legal_bases": [{"kind": basis.kind, "reference": basis.reference} for basis in terms.legal_bases],
         "position": None if stored.position is None else format_instant(stored.position),
+        "paused_until": describe_pause(sources.read_progress(node, stored), now=node.clock()),
         "withheld": _describe_withheld(node, stored.name),
     }
 

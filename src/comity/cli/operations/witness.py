@@ -3,6 +3,7 @@
 
 import base64
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from comity.cli.outcome import Arguments, Outcome
@@ -13,11 +14,22 @@ from comity.node import cosigning, witness
 from comity.node.cosigning import WitnessState
 from comity.node.node import Node
 from comity.node.witness import StoredEvidence, StoredHead, find_log_keys
-from comity.signing import parse_manifest, parse_signed_document, verify_manifest
+from comity.release.recovery import CONTRADICTION, Succession
+from comity.signing import Manifest, parse_manifest, parse_signed_document, verify_manifest
 from comity.tlog.evidence import Shown
 from comity.tlog.note import SignatureType, VerifierKey, format_vkey, parse_vkey
+from comity.tlog.origin import is_house, parse_origin
 
-__all__ = ["describe_evidence", "describe_heads", "describe_verdict", "find_keys", "list_all"]
+__all__ = [
+    "describe_contradiction",
+    "describe_evidence",
+    "describe_heads",
+    "describe_verdict",
+    "find_keys",
+    "is_contradiction",
+    "list_all",
+    "read_manifest",
+]
 
 
 def list_all(node: Node, _: Arguments) -> Outcome:
@@ -66,6 +78,7 @@ def describe_verdict(shown: Shown) -> dict[str, Json]:
     return {
         "verdict": shown.verdict.value,
         "origin": shown.first.origin,
+        "second_origin": shown.second.origin,
         "first_size": shown.first.size,
         "first_root": base64.b64encode(shown.first.root).decode(),
         "second_size": shown.second.size,
@@ -74,8 +87,26 @@ def describe_verdict(shown: Shown) -> dict[str, Json]:
     }
 
 
-def find_keys(manifest: bytes | None, *, origin: str, digest: str | None, vkey: str | None) -> tuple[VerifierKey, ...]:
-    """The keys of the log with this origin: those in the manifest of its party, or the one that was named.
+def describe_contradiction(first: Succession, second: Succession) -> dict[str, Json]:
+    """What two statements of one party show that cannot stand beside one another."""
+    return {
+        "verdict": "proved",
+        "origin": first.recovery.previous,
+        "statements": [
+            {"party": said.party, "origin": said.recovery.origin, "position": said.position} for said in (first, second)
+        ],
+    }
+
+
+def is_contradiction(data: bytes) -> bool:
+    """Whether evidence is of two statements, and not of two heads."""
+    return f'"format":"{CONTRADICTION}"'.encode() in data
+
+
+def find_keys(
+    manifest: bytes | None, *, origins: Sequence[str], digest: str | None, vkey: str | None
+) -> tuple[VerifierKey, ...]:
+    """The keys of the log with these names: those in the manifest of its party, or the one that was named.
 
     Raises:
         NotFoundError: no log of the party has that origin.
@@ -88,12 +119,27 @@ def find_keys(manifest: bytes | None, *, origin: str, digest: str | None, vkey: 
         key = parse_vkey(vkey)
         if key.type is SignatureType.ED25519_COSIGNATURE:
             raise MalformedRequest(f"the key of {key.name} is that of a witness, not of a log", where="--log")
-        return (key,)
-    document = parse_signed_document(manifest or b"")
+        # A log that goes on under another name is signed by the key of its party (`tlog.origin`).
+        own = [name for name in origins if is_house(name) and is_house(key.name)]
+        same = [name for name in own if parse_origin(name) == parse_origin(key.name)]
+        return tuple(replace(key, name=name) for name in {key.name, *same})
+    verified = read_manifest(manifest, digest=digest)
+    return tuple(key for origin in origins for key in find_log_keys(verified, origin=origin))
+
+
+def read_manifest(data: bytes | None, *, digest: str | None) -> Manifest:
+    """The manifest in a file, signed by itself.
+
+    Raises:
+        MalformedRequest: none is given.
+        VerificationError: it is not signed by itself, or not the one pinned.
+    """
+    if data is None:
+        raise MalformedRequest("what a party stated is verified by its manifest: give --manifest FILE")
+    document = parse_signed_document(data)
     # Its times do not matter here: evidence is looked at long after the keys that signed it have run out.
     issued_at = parse_manifest(document.payload).issued_at
-    pinned = None if digest is None else parse_digest(digest)
-    return find_log_keys(verify_manifest(document, now=issued_at, digest=pinned), origin=origin)
+    return verify_manifest(document, now=issued_at, digest=None if digest is None else parse_digest(digest))
 
 
 def _write_evidence(folder: Path, one: StoredEvidence) -> str | None:

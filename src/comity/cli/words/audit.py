@@ -42,6 +42,10 @@ def describe_audit(result: dict[str, Any]) -> str:
                 ("manifest", f"{log['manifest']} (compare it with what the party gave you)"),
                 ("figures from", result["since"] and shorten_time(result["since"])),
                 ("figures until", result["until"] and shorten_time(result["until"])),
+                (
+                    "cosignatures",
+                    result["unverified_cosignatures"] and _say_unverified(result["unverified_cosignatures"]),
+                ),
                 ("report", result.get("file")),
             ],
             indent="  ",
@@ -58,6 +62,11 @@ def describe_audit(result: dict[str, Any]) -> str:
             for item in result["taken"]
         ]
         lines += columns(rows, indent="  ")
+    others = [item for item in result["trusted"] if item["party"] != result["party"]]
+    if others:
+        lines += ["", "Believed for the others (compare each with what that party gave you)"]
+        named = [(item["party"], f"version {item['version']}", item["manifest"]) for item in others]
+        lines += columns(named, indent="  ")
     if result["waived"]:
         lines += ["", "Let stand by people", *(f"  {say_waived(item)}" for item in result["waived"])]
     return "\n".join(lines)
@@ -82,6 +91,10 @@ def _name(item: dict[str, Any]) -> str:
 def _count(number: int, what: str) -> str:
     many = f"{what[:-1]}ies" if what.endswith("y") else f"{what}s"
     return f"{number:,} {what if number == 1 else many}"
+
+
+def _say_unverified(number: int) -> str:
+    return f"{_count(number, 'cosignature')} by witnesses whose keys are not known here, not verified"
 
 
 def _say_size(log: dict[str, Any]) -> str:

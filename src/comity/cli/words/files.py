@@ -6,7 +6,15 @@ from typing import Any
 
 from comity.cli.words.layout import columns, fields, printable, shorten, shorten_time
 
-__all__ = ["describe_bad", "describe_file", "describe_files", "describe_intake", "describe_patterns", "describe_source"]
+__all__ = [
+    "describe_bad",
+    "describe_export",
+    "describe_file",
+    "describe_files",
+    "describe_intake",
+    "describe_patterns",
+    "describe_source",
+]
 
 
 def describe_intake(result: dict[str, Any]) -> str:
@@ -61,6 +69,13 @@ def describe_file(result: dict[str, Any]) -> str:
     remarks = [f"  {printable(item['place'])}: {printable(item['message'])}" for item in result["bad_records"]]
     remarks += [f"  note {printable(item['place'])}: {printable(item['message'])}" for item in result["notes"]]
     return "\n".join([f"{result['number']} {printable(result['name'])}", *fields(said, indent="  "), *remarks])
+
+
+def describe_export(result: dict[str, Any]) -> str:
+    """How many objects went into which file."""
+    if not result["objects"]:
+        return "there is nothing of this party's own to write; no file was made"
+    return f"{result['objects']} objects of this party's own in {printable(result['file'])}"
 
 
 def describe_source(item: dict[str, Any]) -> str:

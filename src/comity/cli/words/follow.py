@@ -5,7 +5,9 @@ from typing import Any
 
 from comity.cli.words.layout import fields, printable, shorten, shorten_time
 
-__all__ = ["describe_followed"]
+__all__ = ["PAUSED", "describe_followed"]
+
+PAUSED = "it has brought in today as much as it may ([follow] in node.toml); it goes on from where it is"
 
 
 def describe_followed(result: dict[str, Any]) -> str:
@@ -30,6 +32,8 @@ def _describe(item: dict[str, Any]) -> list[str]:
         ("taken in", item["taken_at"] and f"{shorten_time(item['taken_at'])}, {item['delay_seconds']} s after that"),
         ("in step", "never yet" if behind is None else f"{shorten_time(item['in_step_at'])}, {behind:.0f} s ago"),
     ]
+    if item["paused_until"] is not None:
+        known.append(("PAUSED", f"until {shorten_time(item['paused_until'])}: {PAUSED}"))
     if item["problem"] is not None:
         tries = "1 try" if failures == 1 else f"{failures} tries"
         known.append(("FAILED", f"{shorten_time(item['failed_at'])}, after {tries}: {item['problem']}"))

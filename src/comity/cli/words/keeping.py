@@ -106,12 +106,14 @@ def describe_recovered(result: dict[str, Any]) -> str:
         return describe_waiting_act(result)
     lost = f"at least {result['lost']} entries of it are lost" if result["lost"] else "no lost entry of it is known"
     told = ", ".join(result["told"]) or "nobody was given anything"
+    stopped = ["This node cosigns nothing for others until it has another key for it: comity party rotate witness."]
     return "\n".join(
         [
             f"recovered: the log {result['previous']} goes on as {result['origin']}; {lost}",
             *map(_say_witness, result["witnesses"]),
             *describe_approvals(result["approvals"]),
             f"On record as entry {result['entry']}. Partners are told when the node is served: {told}.",
+            *(stopped if result["cosigning_stopped"] else []),
         ]
     )
 

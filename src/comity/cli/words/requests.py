@@ -65,6 +65,8 @@ def describe_request(result: dict[str, Any]) -> str:
         text = f": {printable(item['text'])}" if item["text"] else ""
         lines.append(f"{item['outcome']} on {shorten_time(item['recorded_at'])}{text} ({shorten(item['letter'])})")
         lines += _list_about(item)
+    if result["withdrawn_at"]:
+        lines.append(f"taken back on {shorten_time(result['withdrawn_at'])}")
     return "\n".join(lines)
 
 
@@ -73,4 +75,10 @@ def _state(item: dict[str, Any]) -> str:
 
 
 def _list_about(item: dict[str, Any]) -> list[str]:
-    return [f"  {about['id']} {printable(about['version'])}" for about in item["about"]]
+    return [f"  {about['id']} {printable(about['version'])}{_known(about)}" for about in item["about"]]
+
+
+def _known(about: dict[str, Any]) -> str:
+    if about.get("known", True):
+        return ""
+    return "\n    NOT KNOWN through this node to who asks: answer as of something that you have never heard of"

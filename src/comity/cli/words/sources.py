@@ -3,6 +3,7 @@
 
 from typing import Any
 
+from comity.cli.words.follow import PAUSED
 from comity.cli.words.layout import fields, join_words, printable, shorten, shorten_time
 from comity.cli.words.people import describe_refusal, describe_waiting_act
 
@@ -23,7 +24,7 @@ def describe_source(result: dict[str, Any]) -> str:
         return describe_waiting_act(result)
     if "refused" in result:
         return describe_refusal(result)
-    unmarked = result["unmarked"]
+    unmarked, until = result["unmarked"], result["paused_until"]
     bases = [f"{basis['kind']} {basis['reference']}" for basis in result["legal_bases"]]
     lines = [
         f"{result['source']}: {printable(result['title'])}",
@@ -40,6 +41,7 @@ def describe_source(result: dict[str, Any]) -> str:
                 ("prohibited", join_words(result["prohibited_uses"])),
                 ("basis recorded", "; ".join(bases)),
                 ("came until", result["position"] and shorten_time(result["position"])),
+                ("PAUSED", until and f"until {shorten_time(until)}: {PAUSED}"),
             ],
             indent="  ",
         ),

@@ -37,6 +37,12 @@ def describe_log(result: dict[str, Any]) -> str:
 def describe_shown(result: dict[str, Any]) -> str:
     """What evidence shows, in a sentence, and of which heads."""
     origin = printable(result["origin"])
+    if "statements" in result:
+        rows = [("goes on as", f"{item['origin']} from entry {item['position']} on") for item in result["statements"]]
+        head = f"proved: {printable(result['statements'][0]['party'])} signed two statements of what follows {origin}"
+        return "\n".join([head, *fields(rows, indent="  ")])
+    if result["second_origin"] != result["origin"]:
+        origin += f" and of {printable(result['second_origin'])}, which is of the same party,"
     said = {
         "proved": f"proved: the log {origin} signed two histories",
         "accused": f"accused: nothing here shows that the heads of {origin} are of one history; ask it for a proof",

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pure: ministries and other bodies of states that an article mentions, and which state each belongs to.
 
-The state is the one that stands beside ("Japan's Foreign Ministry", "the Ministry of Defence of Borealia"), or, where
-none does, that of the same ministry elsewhere in the article, or behind "its" the state of the sentence. Otherwise the
-body has none, and a person says it.
+The state is the one that stands beside ("Japan's Foreign Ministry", "the Ministry of Defence of Borealia", "the ministry
+in Doha"), or, where none does, that of the same ministry elsewhere in the article, or behind "its" the state of the
+sentence. Otherwise the body has none, and a person says it.
 """
 
 from bisect import bisect_right
@@ -16,7 +16,7 @@ from comity.intake.article.places import Place
 from comity.intake.article.scene import Scene
 from comity.intake.article.words import Hit, choose_longest
 
-__all__ = ["Body", "Beside", "find_bodies", "list_body_mentions"]
+__all__ = ["Beside", "Body", "find_bodies", "list_body_mentions"]
 
 _OWN: Final = frozenset({"its", "their"})
 _BARE: Final = frozenset({"the", "this"})
@@ -47,6 +47,7 @@ class Beside:
         self._by_first = {place.hit.first: place for place in named}
         self._by_last = {place.hit.last: place for place in named}
         self._named = named
+        self._capitals = {place.hit.first: place for place in places if place.hit.sense.kind == "capital"}
 
     def find_before(self, first: int) -> Place | None:
         """The state whose name, adjective or possessive ends where `first` begins."""
@@ -69,6 +70,13 @@ class Beside:
             at += 1
         return self._by_first.get(at)
 
+    def find_seat(self, last: int) -> Place | None:
+        """The capital that follows as "in Abu Dhabi"."""
+        words = self._scene.words
+        if last >= len(words.values) or words.values[last] != "in" or words.gap(last - 1) != " ":
+            return None
+        return self._capitals.get(last + 1)
+
     def find_last(self, first: int, start: int) -> Place | None:
         """The last state that is named before the word `first` and not before `start` in the text."""
         index = bisect_right(self._named, first, key=lambda place: place.hit.last)
@@ -84,11 +92,11 @@ def find_bodies(scene: Scene, places: Sequence[Place]) -> list[Body]:
         body = _read_body(scene, hit, beside)
         if body is not None:
             found.append(body)
-    return _settle_again(scene, _settle_states(found))
+    return _settle_again(_settle_states(found))
 
 
-def list_body_mentions(scene: Scene, bodies: Sequence[Body]) -> list[Mention]:
-    """The mentions of the bodies."""
+def list_body_mentions(scene: Scene, bodies: Sequence[Body], drafts: Sequence[str]) -> list[Mention]:
+    """The mentions of the bodies, each with its draft."""
     words = scene.words
     return [
         Mention(
@@ -98,8 +106,9 @@ def list_body_mentions(scene: Scene, bodies: Sequence[Body]) -> list[Mention]:
             rule=body.rule,
             value=body.value,
             doubt=None if body.state else "no state is named with it",
+            draft=draft,
         )
-        for body in bodies
+        for body, draft in zip(bodies, drafts, strict=True)
     ]
 
 
@@ -108,6 +117,8 @@ def _read_body(scene: Scene, hit: Hit, beside: Beside) -> Body | None:
     if sense.kind == "named-body":
         return Body(first=hit.first, last=hit.last, title=sense.value, state=sense.rule, rule="named-body")
     before, after = beside.find_before(hit.first), beside.find_after(hit.last)
+    if before is None and after is None:
+        after = beside.find_seat(hit.last)
     place = before or after
     first = before.hit.first if before is not None and before.hit.last == hit.first else hit.first
     state, rule = (place.code, "body-with-state") if place is not None else (None, "body")
@@ -131,7 +142,7 @@ def _find_owner(scene: Scene, hit: Hit, beside: Beside) -> Place | None:
 
 
 def _settle_states(bodies: list[Body]) -> list[Body]:
-    """Ministries without a state get that of the same ministry, or of "the Russian ministry", where there is one such."""
+    """Ministries without a state get that of the same one, or of "the Russian ministry", where there is one such."""
     settled = list(bodies)
     for title in {body.title for body in bodies if body.state is None and body.title}:
         states = {body.state for body in bodies if body.title == title and body.state}
@@ -148,8 +159,8 @@ def _settle_states(bodies: list[Body]) -> list[Body]:
     return settled
 
 
-def _settle_again(scene: Scene, bodies: list[Body]) -> list[Body]:
-    """ "The ministry" is the one that was named last, or the first that is named at all, of the same state."""
+def _settle_again(bodies: list[Body]) -> list[Body]:
+    """What "the ministry" is: the one that was named last, or the first that is named at all, of the same state."""
     named = [body for body in bodies if body.title.endswith("Ministry")]
     by_state = dict[str | None, Body]()
     for body in reversed(named):

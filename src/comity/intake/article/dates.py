@@ -9,7 +9,7 @@ written in numbers are read only as YYYY-MM-DD and DD.MM.YYYY: elsewhere nobody 
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Final, NamedTuple
 
@@ -76,11 +76,33 @@ _BY_WORD: Final[Mapping[str, tuple[tuple[str, re.Pattern[str]], ...]]] = {
     **dict.fromkeys(_COUNTS, _AT_COUNT),
 }
 _BEFORE: Final = frozenset(
-    "in since from until till of by for during before after last next early late mid through to between".split()
+    [
+        "in",
+        "since",
+        "from",
+        "until",
+        "till",
+        "of",
+        "by",
+        "for",
+        "during",
+        "before",
+        "after",
+        "last",
+        "next",
+        "early",
+        "late",
+        "mid",
+        "through",
+        "to",
+        "between",
+    ]
 )
 """Behind one of these a month or a year counts alone."""
 
-_TOKEN = re.compile(r"[A-Za-z]++|[0-9]++")
+_ANY: Final = frozenset({"a", "each", "every"})
+"""Before a weekday: "on a Friday" is no day."""
+_TOKEN = re.compile(r"\w++")
 _MAX_AHEAD = 62
 """Days: what names no year lies in the past, unless it is about to come."""
 
@@ -99,21 +121,32 @@ def find_days(text: str) -> list[Found]:
     return [found for found in find_dates(text, published=None) if found.rule == "day"]
 
 
-def find_dates(text: str, *, published: str | None) -> list[Found]:
-    """Every date, in the order of the text; without a day of publication only those that are said in full."""
+def find_dates(
+    text: str, *, published: str | None, words: tuple[Sequence[str], Sequence[int]] | None = None
+) -> list[Found]:
+    """Every date, in the order of the text; without a day of publication only those that are said in full.
+
+    `words` are the words of the text in small letters with their places, where they are known already.
+    """
     day = date.fromisoformat(published) if published else None
-    taken = list[Found]()
-    last, before = 0, ""
-    for token in _TOKEN.finditer(text):
-        word = token[0].lower()
-        forms = _AT_NUMBER if word[0] <= "9" else _BY_WORD.get(word, ())
+    values, starts = words or _split(text)
+    taken, last = list[Found](), 0
+    for index in [index for index, word in enumerate(values) if word in _BY_WORD or word[0] <= "9"]:
+        word, start, before = values[index], starts[index], values[index - 1] if index else ""
+        if start < last or (before in _ANY and word in _WEEKDAYS):
+            continue
+        forms = _AT_NUMBER if word[0] <= "9" else _BY_WORD[word]
         if before in _BEFORE:
             forms = (*forms, *(_AT_YEAR if word[0] <= "9" else _AT_MONTH_ALONE if word in _NUMBERS else ()))
-        before = word
-        if forms and token.start() >= last and (found := _match(text, token.start(), forms, day)) is not None:
+        if (found := _match(text, start, forms, day)) is not None:
             taken.append(found)
             last = found.end
     return taken
+
+
+def _split(text: str) -> tuple[list[str], list[int]]:
+    found = list(_TOKEN.finditer(text))
+    return [match[0].lower() for match in found], [match.start() for match in found]
 
 
 def _match(text: str, at: int, forms: tuple[tuple[str, re.Pattern[str]], ...], published: date | None) -> Found | None:
@@ -167,7 +200,7 @@ def _read_day_of_year(parts: Mapping[str, str], month: int, published: date) -> 
 
 
 def _read_month(parts: Mapping[str, str], month: int, published: date) -> str | None:
-    """ "May" may be a verb and "March" a march: a month alone counts behind a small word, and in capitals."""
+    """The nearest such month; with a capital: "May" may be a verb, and "March" a march."""
     if not parts["month"][0].isupper():
         return None
     ahead = (month - published.month) % 12

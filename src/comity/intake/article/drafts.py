@@ -19,9 +19,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from comity.canonical import Json
-from comity.ids import Instant, ObjectId, format_instant
+from comity.ids import ObjectId
 from comity.intake.article.gazetteer import Known
-from comity.intake.article.identifiers import make_article_id, make_sco_id, make_state_id
 from comity.intake.article.mentions import Kind
 from comity.intake.article.observables import Observable
 from comity.intake.article.people import Person
@@ -29,10 +28,7 @@ from comity.intake.article.rules import Rules
 from comity.intake.article.statements import Statement
 from comity.intake.article.text import Article, Span
 
-__all__ = ["TABLE_MADE", "Draft", "Drafting"]
-
-TABLE_MADE: Final = "2026-11-26T00:00:00.000000Z"
-"""When the table of states was made: a location of a state is the same bytes for every article."""
+__all__ = ["Draft", "Drafting"]
 
 _OPINIONS: Final[Mapping[str, str]] = {
     "denies": "disagree",
@@ -55,19 +51,23 @@ _ADDRESSES: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """An object that an article would become: its id, its properties, and what to know before it is confirmed.
+    """An object that an article would become, and what to know before it is confirmed.
 
-    `refers` are the drafts and held objects that it refers to. `held` says that the node holds the object: then it is
-    only referred to, and `properties` are empty. `warnings` name special categories (Regulation (EU) 2016/794 Article 30)
-    that its text holds: a person weighs them.
+    `key` names it within its article, and stays the same when the article is read again by the same rules.
+    `properties` have no id, times, creator or markings: these come when it is confirmed; where they refer to another
+    draft (`object_refs`), they hold its key. `names` is what the id follows from (`making.Maker`). `held` is the object
+    that the node holds: then it is only referred to. `warnings` are special categories (Regulation (EU) 2016/794,
+    Article 30) that its text may hold: a person weighs them.
     """
 
-    id: ObjectId
+    key: str
     kind: Kind
+    type: str
     title: str
     properties: Mapping[str, Json]
-    refers: tuple[ObjectId, ...] = ()
-    held: bool = False
+    names: tuple[str, ...] = ()
+    refers: tuple[str, ...] = ()
+    held: ObjectId | None = None
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -80,57 +80,58 @@ class Drafting:
     rules: Rules
     special: Sequence[tuple[int, str]] = ()
     """Where words for a religion or an ethnic group stand, in order, each with its special category."""
-    drafts: dict[ObjectId, Draft] = field(default_factory=dict)
+    drafts: dict[str, Draft] = field(default_factory=dict)
 
-    @property
-    def created(self) -> str:
-        """When the article was taken in: the first version of each object is of that time."""
-        return format_instant(Instant(self.article.retrieved_at))
-
-    def add_state(self, code: str) -> ObjectId:
+    def add_state(self, code: str) -> str:
         """The location of a state."""
         name = self.rules.names.get(code, code)
         return self._add_place(code, name, {"country": code})
 
-    def add_capital(self, code: str, name: str) -> ObjectId:
+    def add_capital(self, code: str, name: str) -> str:
         """The location of a capital as a place."""
-        return self._add_place(f"{code} {name}", name, {"country": code, "city": name})
+        return self._add_place(f"{code}/{name}", name, {"country": code, "city": name})
 
-    def add_region(self, key: str) -> ObjectId:
-        """The location of a region, with its frozen list of states in words; `region` is that of STIX where one fits."""
+    def add_region(self, key: str) -> str:
+        """The location of a region, its frozen list of states in words; `region` is that of STIX where one fits."""
         region = self.rules.regions[key]
         listed = f"These states and no others: {' '.join(region.codes)}."
         return self._add_place(key, region.name, {"region": region.stix or key, "description": listed})
 
-    def add_known(self, known: Known) -> ObjectId:
+    def add_known(self, known: Known) -> str:
         """The object that the node holds of an organisation, or one of the kind that its gazetteer says."""
-        if known.object is not None:
-            draft = Draft(id=known.object, kind=Kind.ORGANISATION, title=known.name, properties={}, held=True)
-            return self._keep(draft)
-        properties: dict[str, Json] = {"name": known.name}
+        scheme, _, number = known.id.partition(":")
+        references: list[Json] = [{"source_name": scheme, "external_id": number}]
+        properties: dict[str, Json] = {"name": known.name, "external_references": references}
         if known.kind == "identity":
             properties["identity_class"] = "organization"
-        references: list[Json] = [
-            {"source_name": known.id.partition(":")[0], "external_id": known.id.partition(":")[2]}
-        ]
-        properties["external_references"] = references
-        return self._add(known.kind, Kind.ORGANISATION, known.id, known.name, properties)
+        return self._keep(
+            Draft(
+                key=f"known/{known.id}",
+                kind=Kind.ORGANISATION,
+                type=known.kind,
+                title=known.name,
+                properties={} if known.object is not None else properties,
+                # The same for every article: the gazetteer says what it is.
+                names=("known", known.id),
+                held=known.object,
+            )
+        )
 
-    def add_body(self, title: str, state: str | None) -> ObjectId:
+    def add_body(self, title: str, state: str | None) -> str:
         """The identity of a ministry or another body."""
         name = f"{title} of {self.rules.names.get(state, state)}" if state else title
         notes = () if state else ("no state is named with it: say of which it is before you confirm it",)
         properties: dict[str, Json] = {"name": name, "identity_class": "organization", "sectors": ["government"]}
-        return self._add("identity", Kind.BODY, f"body {title} {state or ''}", name, properties, notes=notes)
+        return self._add("identity", Kind.BODY, f"body/{title}/{state or ''}", name, properties, notes=notes)
 
-    def add_government(self, code: str) -> ObjectId:
+    def add_government(self, code: str) -> str:
         """The identity of a state that speaks; a capital is an alias of it."""
         name = f"Government of {self.rules.names.get(code, code)}"
         properties: dict[str, Json] = {"name": name, "identity_class": "organization", "sectors": ["government"]}
         notes = ("the article speaks of the state or its capital; that its government is meant is for a person to say",)
-        return self._add("identity", Kind.STATE, f"government {code}", name, properties, notes=notes)
+        return self._add("identity", Kind.STATE, f"government/{code}", name, properties, notes=notes)
 
-    def add_person(self, person: Person) -> ObjectId:
+    def add_person(self, person: Person) -> str:
         """The identity of a person, with the office as a role."""
         role = person.office
         if role and person.state:
@@ -140,33 +141,34 @@ class Drafting:
             properties["roles"] = [role]
         notes = tuple(f"also written {spelling}" for spelling in person.spellings)
         title = f"{person.name}, {role}" if role else person.name
-        key = f"person {person.name} {person.office} {person.state}"
+        key = f"person/{person.name}/{person.office}/{person.state}"
         return self._add("identity", Kind.PERSON, key, title, properties, notes=notes)
 
-    def add_observable(self, found: Observable) -> ObjectId:
+    def add_observable(self, found: Observable) -> str:
         """The SCO of an observable."""
         properties: dict[str, Json]
         if found.type in _HASHES:
-            properties = {"type": "file", "hashes": {_HASHES[found.type]: found.value}}
+            kind, properties = "file", {"hashes": {_HASHES[found.type]: found.value}}
         elif found.type in _ADDRESSES:
-            properties = {"type": _ADDRESSES[found.type], "value": found.value}
+            kind, properties = _ADDRESSES[found.type], {"value": found.value}
         else:
-            properties = {"type": "user-account", "account_type": found.type, "user_id": found.value}
-        properties = {**properties, "spec_version": "2.1"}
-        draft = Draft(
-            id=make_sco_id(properties),
-            kind=Kind.OBSERVABLE,
-            title=f"{found.type} {found.value}",
-            properties=properties,
+            kind, properties = "user-account", {"account_type": found.type, "user_id": found.value}
+        return self._keep(
+            Draft(
+                key=f"observable/{found.type}/{found.value}",
+                kind=Kind.OBSERVABLE,
+                type=kind,
+                title=f"{found.type} {found.value}",
+                properties=properties,
+            )
         )
-        return self._keep(draft)
 
     def add_statement(
         self,
         statement: Statement,
-        speaker: tuple[ObjectId, str] | None,
-        mentioned: Sequence[tuple[int, ObjectId]],
-    ) -> list[ObjectId]:
+        speaker: tuple[str, str] | None,
+        mentioned: Sequence[tuple[int, str]],
+    ) -> list[str]:
         """The note of a statement, and the opinion on what was claimed where the stance is one on a claim.
 
         It needs somebody or something to be about: without a speaker, what is mentioned in the sentence, each with the
@@ -179,19 +181,25 @@ class Drafting:
         who = speaker[1] if speaker is not None else "Somebody whom no rule could name"
         title = f"{who}: {means}"
         span = Span(statement.start, statement.end)
-        key = f"{statement.start} {statement.stance}"
+        key = f"{statement.start}/{statement.stance}"
         properties: dict[str, Json] = {"abstract": title, "content": self._quote(span), "object_refs": list(about)}
         if speaker is not None:
             properties["authors"] = [speaker[1]]
         warnings = self._find_warnings(span)
-        note = self._add("note", Kind.STATEMENT, f"statement {key}", title, properties, refers=about, warnings=warnings)
+        note = self._add("note", Kind.STATEMENT, f"statement/{key}", title, properties, refers=about, warnings=warnings)
         if statement.stance not in _OPINIONS or speaker is None:
             return [note]
         claim = self._find_claim(statement)
         inside = tuple(dict.fromkeys(one for at, one in mentioned if claim.start <= at < claim.end))
         if not inside:
             return [note]
-        return [note, *self._add_opinion(key, statement.stance, speaker, claim, span, inside)]
+        opinion = _OPINIONS[statement.stance]
+        return [
+            note,
+            *self._add_opinion(
+                key, title, opinion=opinion, author=speaker[1], claim=claim, about=inside, sentence=span
+            ),
+        ]
 
     def _find_claim(self, statement: Statement) -> Span:
         """What was claimed: behind the words of the stance, up to the comma where these begin the sentence."""
@@ -200,16 +208,18 @@ class Drafting:
         begins = statement.words_at.start - statement.start <= _BEGINS
         return Span(start, comma if begins and comma >= 0 else statement.end)
 
-    def _add_opinion(  # noqa: PLR0913 (what an opinion is made of)
+    def _add_opinion(
         self,
         key: str,
-        stance: str,
-        speaker: tuple[ObjectId, str],
+        title: str,
+        *,
+        opinion: str,
+        author: str,
         claim: Span,
+        about: tuple[str, ...],
         sentence: Span,
-        about: tuple[ObjectId, ...],
-    ) -> list[ObjectId]:
-        """What was claimed, as a note, and the opinion on that note: an opinion on a person would say something else."""
+    ) -> list[str]:
+        """What was claimed, as a note, and the opinion on that note: one on a person would say something else."""
         words = self._quote(claim).strip(' ,.;:\u201d"')
         claimed: dict[str, Json] = {
             "abstract": "Claimed, as the article reports it",
@@ -218,18 +228,17 @@ class Drafting:
         }
         warnings = self._find_warnings(claim)
         note = self._add(
-            "note", Kind.STATEMENT, f"claim {key}", f"Claimed: {words}", claimed, refers=about, warnings=warnings
+            "note", Kind.STATEMENT, f"claim/{key}", f"Claimed: {words}", claimed, refers=about, warnings=warnings
         )
         said: dict[str, Json] = {
-            "opinion": _OPINIONS[stance],
+            "opinion": opinion,
             "explanation": self._quote(sentence),
-            "authors": [speaker[1]],
+            "authors": [author],
             "object_refs": [note],
         }
-        title = f"{speaker[1]}: {self.rules.stances.get(stance, stance)}"
         warnings = self._find_warnings(sentence)
-        opinion = self._add("opinion", Kind.STATEMENT, f"opinion {key}", title, said, refers=(note,), warnings=warnings)
-        return [note, opinion]
+        found = self._add("opinion", Kind.STATEMENT, f"opinion/{key}", title, said, refers=(note,), warnings=warnings)
+        return [note, found]
 
     def _quote(self, span: Span) -> str:
         return " ".join(self.article.quote(span).split())
@@ -239,19 +248,21 @@ class Drafting:
         last = bisect_left(self.special, (span.end, ""))
         return tuple(sorted({category for _, category in self.special[first:last]}))
 
-    def _add_place(self, key: str, name: str, where: Mapping[str, Json]) -> ObjectId:
-        properties: dict[str, Json] = {
-            "type": "location",
-            "spec_version": "2.1",
-            "created": TABLE_MADE,
-            "modified": TABLE_MADE,
-            "name": name,
-            **where,
-        }
+    def _add_place(self, key: str, name: str, where: Mapping[str, Json]) -> str:
         kind = Kind.REGION if "region" in where else Kind.CAPITAL if "city" in where else Kind.STATE
-        return self._keep(Draft(id=make_state_id(key), kind=kind, title=name, properties=properties))
+        return self._keep(
+            Draft(
+                key=f"place/{key}",
+                kind=kind,
+                type="location",
+                title=name,
+                properties={"name": name, **where},
+                # The same for every article of this party.
+                names=("place", key),
+            )
+        )
 
-    def _add(  # noqa: PLR0913 (what a draft is made of)
+    def _add(
         self,
         object_type: str,
         kind: Kind,
@@ -259,29 +270,25 @@ class Drafting:
         title: str,
         properties: Mapping[str, Json],
         *,
-        refers: tuple[ObjectId, ...] = (),
+        refers: tuple[str, ...] = (),
         notes: tuple[str, ...] = (),
         warnings: tuple[str, ...] = (),
-    ) -> ObjectId:
-        whole: dict[str, Json] = {
-            "type": object_type,
-            "spec_version": "2.1",
-            "created": self.created,
-            "modified": self.created,
-            **properties,
-        }
+    ) -> str:
         return self._keep(
             Draft(
-                id=make_article_id(object_type, self.article.digest, key),
+                key=key,
                 kind=kind,
+                type=object_type,
                 title=title,
-                properties=whole,
+                properties=properties,
+                # A person in two articles is two objects until people say that both are one.
+                names=("article", self.article.digest, key),
                 refers=refers,
                 notes=notes,
                 warnings=warnings,
             )
         )
 
-    def _keep(self, draft: Draft) -> ObjectId:
-        self.drafts.setdefault(draft.id, draft)
-        return draft.id
+    def _keep(self, draft: Draft) -> str:
+        self.drafts.setdefault(draft.key, draft)
+        return draft.key

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pure: the organisations and groups that a node knows, by their names and aliases.
+r"""Pure: the organisations and groups that a node knows, by their names and aliases.
 
-    known = parse_gazetteer(b'[[known]]\\nid = "national:rimward-front"\\nname = "Rimward Front"\\n…', rules=rules)
-
+    known = parse_gazetteer(b'[[known]]\nid = "national:rimward-front"\\nname = "Rimward Front"\n…', rules=rules)
+    known = parse_gazetteer(b'[[known]]\nid = "national:rimward-front"\nname = "Rimward Front"\n…', rules=rules)
 An alias of good quality counts by itself. One of low quality ("the Front") counts only in an article that names the
 same organisation by its name or a good alias too, and never alone. A religion or an ethnic group is no organisation: an
 entry whose name is nothing but words for one, with places and small words beside, is refused.
@@ -23,6 +23,8 @@ from comity.intake.article.words import Lexicon, Phrase, Sense, make_lexicon
 __all__ = ["EMPTY", "Gazetteer", "Known", "make_gazetteer", "parse_gazetteer"]
 
 _KINDS: Final = ("identity", "intrusion-set", "threat-actor")
+_PLACES: Final = frozenset({"state", "adjective", "capital", "region"})
+_GUARDED: Final = frozenset({"safeguard"})
 _FIELDS: Final = {"id", "name", "kind", "object", "good", "low"}
 _ID = re.compile(r"[a-z][a-z0-9-]{0,31}:[!-~]{1,255}", re.ASCII)
 _MAX_KNOWN = 50_000
@@ -103,30 +105,32 @@ def _check_name(name: str, rules: Rules, where: str) -> None:
         raise MalformedRequest(f"gazetteer: {name[:80]!r} holds no word", where=where)
     words, at, found = phrase.words, 0, set[str]()
     while at < len(words):
-        place = _measure_place(words, at, rules)
-        category = rules.safeguards.get(words[at])
-        if category is not None:
-            found.add(category)
-        elif not place and words[at] not in rules.people and not words[at].isdigit():
+        place = _find_phrase(words, at, rules, kinds=_PLACES)
+        guarded = _find_phrase(words, at, rules, kinds=_GUARDED)
+        if guarded is not None and (place is None or len(guarded.words) >= len(place.words)):
+            found.add(guarded.sense.value)
+            at += len(guarded.words)
+        elif place is not None:
+            at += len(place.words)
+        elif words[at] in rules.people or words[at].isdigit():
+            at += 1
+        else:
             return
-        at += max(place, 1)
     if found:
         raise MalformedRequest(
-            f"gazetteer: {name[:80]!r} is no organisation: it names people by {' and '.join(sorted(found))}, and nobody is "
-            "selected by that; give the name of the group that is listed, or leave the entry out",
+            f"gazetteer: {name[:80]!r} is no organisation: it names people by {' and '.join(sorted(found))}, and "
+            "nobody is selected by that; give the name of the group that is listed, or leave the entry out",
             where=where,
         )
 
 
-def _measure_place(words: tuple[str, ...], at: int, rules: Rules) -> int:
-    """How many words from `at` are the name of a place."""
-    for phrase in rules.lexicon.get(words[at], ()):
-        if (
-            phrase.sense.kind in {"state", "adjective", "capital", "region"}
-            and words[at:][: len(phrase.words)] == phrase.words
-        ):
-            return len(phrase.words)
-    return 0
+def _find_phrase(words: tuple[str, ...], at: int, rules: Rules, *, kinds: frozenset[str]) -> Phrase | None:
+    """The longest phrase of these kinds that begins at a word."""
+    entry = rules.lexicon.get(words[at])
+    for phrase in entry.list_all() if entry is not None else ():
+        if phrase.sense.kind in kinds and words[at:][: len(phrase.words)] == phrase.words:
+            return phrase
+    return None
 
 
 def _read_known(value: Json, where: str) -> Known:

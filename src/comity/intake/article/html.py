@@ -6,7 +6,7 @@ where the page declares them (Open Graph, `<link rel="canonical">`, `<time>`), a
 that is guessed from an address is no day. The text that results is laid out as a plain one: title, caption, paragraphs.
 
 Not bounded here: time and memory that the libraries take on a hostile page; whoever reads pages of strangers reads them
-in a process of its own (`comity.extraction`).
+in a process of its own (`comity.articles`).
 """
 
 import re
@@ -62,10 +62,10 @@ def parse_html(data: bytes, *, source: Source) -> Article:
     caption = _read_caption(tree)
     language = source.language if source.language != "en" else (tree.get("lang") or "en")[:2].lower()
     paragraphs = _drop_repeated(_extract(text), (title, caption))
-    whole, spans = lay_out([title, caption, *paragraphs])
-    check_text(whole)
     if not paragraphs:
         raise MalformedArticle("no article is found in the page; save its text as a file and add that")
+    whole, spans = lay_out([title, caption, *paragraphs])
+    check_text(whole)
     return Article(
         format="HTML",
         received=data,
@@ -128,9 +128,10 @@ def _extract(text: str) -> list[str]:
         raise _missing() from error
     try:
         found = trafilatura.extract(
-            text, include_comments=False, include_tables=True, include_formatting=False, deduplicate=False
+            text, fast=True, include_comments=False, include_tables=True, include_formatting=False, deduplicate=False
         )
-    except Exception as error:  # noqa: BLE001 (whatever the libraries meet in a stranger's page)
+    except Exception as error:
+        # Whatever the libraries meet in a stranger's page.
         raise MalformedArticle(
             f"the page could not be read ({type(error).__name__}); save its text as a file"
         ) from error

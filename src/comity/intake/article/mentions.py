@@ -8,8 +8,6 @@ government or for a place, until a person says what it is.
 from dataclasses import dataclass
 from enum import StrEnum
 
-from comity.ids import ObjectId
-
 __all__ = ["Kind", "Mention"]
 
 
@@ -40,7 +38,7 @@ class Kind(StrEnum):
 class Mention:
     """Something the text mentions at `start` up to before `end`, and the rule that found it.
 
-    `doubt` is what a person should look at; `draft` is the id of the object it would become, None where it would be none.
+    `doubt` is what a person should look at; `draft` is the key of the draft that it would become, or None.
     """
 
     kind: Kind
@@ -49,4 +47,4 @@ class Mention:
     rule: str
     value: str
     doubt: str | None = None
-    draft: ObjectId | None = None
+    draft: str | None = None

@@ -5,8 +5,8 @@
         -> [Observable(8, 29, "url", "https://a.example/x"), Observable(34, 48, "ipv4", "198.51.100.7")]
 
 A number counts only when its own check holds: octets below 256, the digits of an IBAN (ISO 7064) and its length for the
-state, 8 to 15 digits behind "+" or "00" (E.164). A name without "[.]", "www." or a scheme counts only below a top domain
-that the rules list. Every pattern takes time linear in the text, whatever it is.
+state, 8 to 15 digits behind "+" or "00" (E.164). A name without "[.]", "www." or a scheme counts only below a top
+domain that the rules list. Every pattern takes time linear in the text, whatever it is.
 """
 
 import ipaddress
@@ -20,7 +20,7 @@ __all__ = ["Observable", "find_observables", "is_iban"]
 
 _DOT = r"(?:\.|\[\.\]|\(\.\)|\{\.\}|\[dot\]|\(dot\)|\[\.|\.\])"
 _AT = r"(?:@|\[@\]|\(@\)|\[at\]|\(at\))"
-_LABEL = r"[^\W_](?:[^\W_]|-){0,62}"
+_LABEL = r"[^\W_][\w-]{0,62}+"
 _HOST = rf"{_LABEL}(?:{_DOT}{_LABEL}){{1,12}}"
 _URL = re.compile(
     r"(?<!\w)(?P<scheme>h(?:tt|xx|\*\*)ps?|ftp|fxp)(?P<mark>://|\[:\]//|\[://\]|:\[//\])(?P<rest>[^\s<>\"\u201c\u201d\u2018\u2019]{1,2000})",
@@ -30,7 +30,7 @@ _EMAIL = re.compile(rf"(?<![\w.+%-])(?P<user>[A-Za-z0-9_.+%-]{{1,64}}+){_AT}(?P<
 _NAME = re.compile(rf"(?<![\w.@/\\:-])(?P<host>{_HOST})(?![\w@\\])", re.IGNORECASE)
 _V4 = re.compile(rf"(?<![\w.-])\d{{1,3}}(?:{_DOT}\d{{1,3}}){{3}}(?![\w-]|\.\d)", re.ASCII)
 _V6 = re.compile(
-    r"(?<![\w:.])(?=[0-9a-fA-F]{0,4}:)(?:[0-9a-fA-F]{0,4}(?:\[:\]|:)){2,8}[0-9a-fA-F]{0,4}(?![\w:])", re.ASCII
+    r"(?<![\w:.])(?=[0-9a-fA-F]{0,4}(?:\[:\]|:))(?:[0-9a-fA-F]{0,4}(?:\[:\]|:)){2,8}[0-9a-fA-F]{0,4}(?![\w:])", re.ASCII
 )
 _HASH = re.compile(r"(?<![0-9A-Za-z])[0-9a-fA-F]{32,128}+(?![0-9A-Za-z])")
 _IBAN = re.compile(r"(?<![0-9A-Za-z])[A-Z]{2}\d{2}(?=[ 0-9A-Z])")
@@ -51,8 +51,10 @@ _MAX_ALPHANUMERIC = 34
 
 
 class Observable(NamedTuple):
-    """Its place, its type ("ipv4", "ipv6", "domain", "url", "email", "md5", "sha1", "sha256", "sha512", "phone",
-    "iban"), and its value in the form that machines compare."""
+    """Its place, its type, and its value in the form that machines compare.
+
+    Types are "ipv4", "ipv6", "domain", "url", "email", "md5", "sha1", "sha256", "sha512", "phone" and "iban".
+    """
 
     start: int
     end: int
@@ -62,17 +64,12 @@ class Observable(NamedTuple):
 
 def find_observables(text: str, rules: Rules) -> list[Observable]:
     """Every observable, in the order of the text; none inside another."""
-    found = list[Observable]()
-    for find in _FINDERS:
-        for one in find(text, rules):
-            found.append(one)
+    found = [one for find in _FINDERS for one in find(text, rules)]
     chosen = list[Observable]()
     # The longest at a place first: a name inside an address of mail is none of its own.
-    taken = list[tuple[int, int]]()
-    for one in sorted(found, key=lambda one: (one.start, -(one.end - one.start))):
-        if not taken or one.start >= taken[-1][1]:
+    for one in sorted(found, key=lambda one: (one.start, -one.end)):
+        if not chosen or one.start >= chosen[-1].end:
             chosen.append(one)
-            taken.append((one.start, one.end))
     return chosen
 
 
@@ -114,10 +111,14 @@ def _trim(text: str) -> str:
     end = len(text)
     while end:
         last = text[end - 1]
-        if last in ".,;:!?'*_>" or (last == ")" and text.count("(", 0, end) < text.count(")", 0, end)):
-            end -= 1
-        elif last in "]}" and text.count("[", 0, end) + text.count("{", 0, end) < text.count("]", 0, end) + text.count(
-            "}", 0, end
+        if (
+            last in ".,;:!?'*_>"
+            or (last == ")" and text.count("(", 0, end) < text.count(")", 0, end))
+            or (
+                last in "]}"
+                and text.count("[", 0, end) + text.count("{", 0, end)
+                < text.count("]", 0, end) + text.count("}", 0, end)
+            )
         ):
             end -= 1
         else:

@@ -19,9 +19,16 @@ def find_organisations(scene: Scene) -> list[Hit]:
     return choose_longest(hit for hit in hits if hit.sense.value in named)
 
 
-def list_organisation_mentions(hits: Sequence[Hit]) -> list[Mention]:
-    """The mentions of the organisations."""
+def list_organisation_mentions(hits: Sequence[Hit], drafts: Sequence[str]) -> list[Mention]:
+    """The mentions of the organisations, each with its draft."""
     return [
-        Mention(kind=Kind.ORGANISATION, start=hit.start, end=hit.end, rule=hit.sense.rule, value=hit.sense.value)
-        for hit in hits
+        Mention(
+            kind=Kind.ORGANISATION,
+            start=hit.start,
+            end=hit.end,
+            rule=hit.sense.rule,
+            value=hit.sense.value,
+            draft=draft,
+        )
+        for hit, draft in zip(hits, drafts, strict=True)
     ]

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pure: persons whom an article names, with the office and the state by which it names them.
 
-A name counts beside an office ("Foreign Minister Ilse Verhoeven", "Ana Freixo, Portugal's environment minister"), behind
-"Mr." and the like, beside a verb of saying when it has two words, and again by its surname. Nobody is read out of a text
-by what people he or she belongs to: offices of a religion are in no table, and a class of people is no person.
+A name counts beside an office ("Foreign Minister Ilse Verhoeven", "Ana Freixo, Portugal's environment minister"),
+behind "Mr." and the like, beside a verb of saying when it has two words, and again by its surname. Nobody is read out
+of a text by what people he or she belongs to: offices of a religion are in no table, and a class of people is no
+person.
 
-Two names are one person here when surname and first letter agree and offices do not contradict, within this article
-alone. That two articles speak of one person is for people to say.
+Two names are one person here when the surname agrees, the first name sounds alike and offices do not contradict, within
+this article alone. That two articles speak of one person is for people to say.
 """
 
 from bisect import bisect_right
@@ -26,6 +27,7 @@ _BACK = 8
 """Words from an office back to the comma before it."""
 _MOST_ALIKE = 32
 """Persons of one surname that a name is held against: an article has two or three."""
+_VOWELS = frozenset("aeiouyjw")
 _ARTICLES = frozenset({"a", "an", "the", "its", "their", "his", "her", "our"})
 
 
@@ -64,14 +66,17 @@ def find_people(
     found = list(_read_by_office(scene, namer, Beside(scene, places), offices))
     found += _read_by_honorific(scene, namer)
     found += _read_by_speech(scene, namer)
+    found += _read_by_clause(scene, namer)
     chosen = _choose(found)
-    persons, chosen = _join(scene, namer, _inherit_states(scene, chosen, bodies))
+    persons, chosen = _join(namer, _inherit_states(chosen, bodies))
     again = _find_again(scene, namer, persons, chosen)
     return persons, sorted((*chosen, *again), key=lambda one: one.first)
 
 
-def list_people_mentions(scene: Scene, persons: Sequence[Person], named: Sequence[Named]) -> Iterator[Mention]:
-    """The mentions of the persons."""
+def list_people_mentions(
+    scene: Scene, persons: Sequence[Person], named: Sequence[Named], *, drafts: Sequence[str]
+) -> Iterator[Mention]:
+    """The mentions of the persons; `drafts` are those of the persons."""
     words = scene.words
     for one in named:
         yield Mention(
@@ -80,6 +85,7 @@ def list_people_mentions(scene: Scene, persons: Sequence[Person], named: Sequenc
             end=words.ends[one.last - 1],
             rule=one.rule,
             value=persons[one.person].name,
+            draft=drafts[one.person],
         )
 
 
@@ -138,20 +144,25 @@ def _read_after(
         if at >= len(words.values):
             return None
     gap = words.gap(at - 1)
-    direct = gap in {" ", ". "} and hit.sense.rule == "before"
-    own = before is not None or place is not None or (hit.first > 0 and words.values[hit.first - 1] in _ARTICLES)
-    if gap == " " and not direct:
-        return None
+    direct = gap == " " or (gap == ". " and words.text[hit.end - 1] == ".")
+    own = before is not None or place is not None or _is_owned(scene, hit)
     if gap == " " and own and (comma := _find_comma(scene, at)) is not None:
         last = namer.read_forward(at)
         at = at if last > at else comma
     elif gap != " " and not (gap == ", " and own) and not direct:
         return None
     last = namer.read_forward(at)
-    if last == at or (last - at < 2 and not direct):  # noqa: PLR2004 (a surname alone is no name behind a comma)
-        return None
+    if last == at or (last - at < 2 and not (direct and hit.sense.rule == "before")):  # noqa: PLR2004
+        return None  # a surname alone is no name behind a comma or a word that is no title
     after = beside.find_after(last)
     return _name(namer, at, last, "office-before-name"), place or after
+
+
+def _is_owned(scene: Scene, hit: Hit) -> bool:
+    """Whether "the", "her" or somebody's stands before an office: "the charity's treasurer"."""
+    words = scene.words
+    before = words.values[max(0, hit.first - 3) : hit.first]
+    return not _ARTICLES.isdisjoint(before) or "s" in before[-1:]
 
 
 def _find_comma(scene: Scene, at: int) -> int | None:
@@ -215,7 +226,7 @@ def _read_by_speech(scene: Scene, namer: Namer) -> Iterator[Named]:
     for hit in scene.list_hits("speech"):
         if scene.is_title(hit.start):
             continue
-        if hit.sense.value == "verb" and hit.first and words.gap(hit.first - 1) == " ":
+        if hit.sense.value in {"verb", "weak", "quoting"} and hit.first and words.gap(hit.first - 1) == " ":
             first = namer.read_back(hit.first)
             if hit.first - first > 1:
                 yield _name(namer, first, hit.first, "speaker")
@@ -223,6 +234,21 @@ def _read_by_speech(scene: Scene, namer: Namer) -> Iterator[Named]:
             last = namer.read_forward(hit.last)
             if last - hit.last > 1:
                 yield _name(namer, hit.last, last, "speaker")
+
+
+def _read_by_clause(scene: Scene, namer: Namer) -> Iterator[Named]:
+    """Two words or more with capitals before ", who" or an age: "Ruth Zammit, 51, …"."""
+    words = scene.words
+    values = words.values
+    last = len(values) - 1
+    for index in [at for at, value in enumerate(values) if value == "who" or (len(value) == 2 and value.isdigit())]:  # noqa: PLR2004
+        if index == 0 or words.gap(index - 1) != ", ":
+            continue
+        if values[index] != "who" and (index == last or words.gap(index) != ", "):
+            continue
+        first = namer.read_back(index)
+        if index - first > 1 and scene.find_part(words.starts[first]) is not None:
+            yield _name(namer, first, index, "clause")
 
 
 def _choose(found: Sequence[Named]) -> list[Named]:
@@ -238,7 +264,7 @@ def _choose(found: Sequence[Named]) -> list[Named]:
 # --- who is who -------------------------------------------------------------------------------------------------------
 
 
-def _inherit_states(scene: Scene, named: Sequence[Named], bodies: Sequence[Body]) -> list[Named]:
+def _inherit_states(named: Sequence[Named], bodies: Sequence[Body]) -> list[Named]:
     """A minister without a state has that of the ministry of the same department that is named last before."""
     by_title = dict[str, list[Body]]()
     for body in bodies:
@@ -257,40 +283,45 @@ def _inherit_state(one: Named, by_title: Mapping[str, Sequence[Body]]) -> Named:
     return replace(one, state=like[max(near - 1, 0)].state or "")
 
 
-def _join(scene: Scene, namer: Namer, named: Sequence[Named]) -> tuple[list[Person], list[Named]]:
+def _join(namer: Namer, named: Sequence[Named]) -> tuple[list[Person], list[Named]]:
     """The persons, and each name with whom it names."""
     persons = list[Person]()
-    by_surname = dict[str, list[int]]()
+    alike = dict[tuple[str, str], list[int]]()
     settled = list[Named]()
     # Whole names first, so that a surname finds them wherever it stands.
     for index in sorted(range(len(named)), key=lambda index: (named[index].surname == named[index].first, index)):
         one = named[index]
         name = namer.read_text(one.first, one.last)
         surname = fold(namer.read_text(one.surname, one.last))
-        alike = by_surname.setdefault(surname, [])
-        known = next((place for place in alike[:_MOST_ALIKE] if _is_same(persons[place], one, name)), None)
+        whole = one.surname > one.first
+        rivals = alike.get((surname, _sound(name) if whole else ""), [])[:_MOST_ALIKE]
+        known = next((place for place in rivals if not whole or _is_same(persons[place], one, name)), None)
         if known is None:
             persons.append(Person(name=name, office=one.office, state=one.state, spellings=()))
             known = len(persons) - 1
-            alike.append(known)
+            for key in {(surname, ""), (surname, _sound(name))}:
+                alike.setdefault(key, []).append(known)
         else:
-            persons[known] = _add(persons[known], one, name, whole=one.surname > one.first)
+            persons[known] = _add(persons[known], one, name, whole=whole)
         settled.append(replace(one, person=known))
     return persons, sorted(settled, key=lambda one: one.first)
 
 
 def _is_same(person: Person, one: Named, name: str) -> bool:
-    if one.surname == one.first:
-        return True
-    whole = person.name.casefold()[:1] == name.casefold()[:1]
+    """Whether a name that sounds alike is of the same person: neither office nor state contradicts."""
     offices = not person.office or not one.office or person.office == one.office or person.name == name
-    states = not person.state or not one.state or person.state == one.state
-    return whole and offices and states
+    return offices and (not person.state or not one.state or person.state == one.state)
+
+
+def _sound(name: str) -> str:
+    """What two spellings of one first name share: "Sergei" and "Sergey", "Mohammed" and "Muhammad"."""
+    bare = [char for char in fold(name.split(" ", 1)[0]) if char not in _VOWELS]
+    return fold(name[:1]) + "".join(char for char, before in zip(bare, ["", *bare], strict=False) if char != before)
 
 
 def _add(person: Person, one: Named, name: str, *, whole: bool) -> Person:
     spellings = person.spellings
-    if whole and name != person.name and name not in spellings:
+    if whole and name != person.name and name not in spellings and len(spellings) < _MOST_ALIKE:
         spellings = (*spellings, name)
     return replace(person, office=person.office or one.office, state=person.state or one.state, spellings=spellings)
 

@@ -7,7 +7,7 @@ of the two is the rule of its mention, and neither is a fact. A name that is mor
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from comity.intake.article.mentions import Kind, Mention
@@ -61,10 +61,10 @@ def find_places(scene: Scene) -> list[Place]:
     return found
 
 
-def list_place_mentions(places: list[Place]) -> Iterator[Mention]:
-    """The mentions of the places."""
+def list_place_mentions(places: Sequence[Place], drafts: Sequence[str | None]) -> Iterator[Mention]:
+    """The mentions of the places, each with its draft."""
     kinds = {"state": Kind.STATE, "adjective": Kind.STATE, "capital": Kind.CAPITAL, "region": Kind.REGION}
-    for place in places:
+    for place, draft in zip(places, drafts, strict=True):
         yield Mention(
             kind=kinds[place.hit.sense.kind],
             start=place.hit.start,
@@ -72,6 +72,7 @@ def list_place_mentions(places: list[Place]) -> Iterator[Mention]:
             rule=place.rule,
             value=place.code,
             doubt=place.doubt,
+            draft=draft,
         )
 
 
@@ -111,7 +112,7 @@ def _is_in_name(scene: Scene, hit: Hit) -> bool:
             value = words.values[index]
             if value not in rules.no_names and not any(
                 phrase.sense.kind in {"state", "adjective", "capital", "office", "known", "body"}
-                for phrase in rules.lexicon.get(value, ())
+                for phrase in (rules.lexicon[value].list_all() if value in rules.lexicon else ())
             ):
                 return True
     return False

@@ -2,16 +2,15 @@
 """Pure: an article read by the rules: every mention with its place, and the drafts they would become.
 
     reading = read_article(article, rules, gazetteer)
-    reading.mentions    (Mention(kind=Kind.STATE, start=17, end=23, rule="name-of-state", value="RU", draft="location--…"), …)
-    reading.drafts      {"location--…": Draft(…), …}
+    reading.mentions    (Mention(kind=Kind.STATE, start=17, end=23, rule="name-of-state", value="RU", …), …)
+    reading.drafts      {"place/RU": Draft(…), …}
 
 The same article, rules and gazetteer give the same reading. It takes time linear in the text.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from comity.ids import ObjectId
 from comity.intake.article.bodies import Body, find_bodies, list_body_mentions
 from comity.intake.article.dates import find_dates
 from comity.intake.article.drafts import Draft, Drafting
@@ -32,14 +31,14 @@ __all__ = ["Reading", "Said", "read_article"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """A statement as people look through them: the stance, who speaks and whose stance it is, each as a mention calls it."""
+    """A statement as people look through them: the stance, who speaks and whose it is, each as a mention calls it."""
 
     stance: str
     speaker: str | None
     holder: str | None
     start: int
     end: int
-    drafts: tuple[ObjectId, ...]
+    drafts: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +47,7 @@ class Reading:
 
     article: Article
     mentions: tuple[Mention, ...]
-    drafts: Mapping[ObjectId, Draft]
+    drafts: Mapping[str, Draft]
     persons: tuple[Person, ...]
     statements: tuple[Said, ...]
 
@@ -60,20 +59,13 @@ def read_article(article: Article, rules: Rules, known: Gazetteer) -> Reading:
     organisations = find_organisations(scene)
     bodies = find_bodies(scene, places)
     persons, named = find_people(scene, places, bodies, organisations)
-    drafting = Drafting(article, rules, _find_special(scene, organisations))
-    mentions = _link_places(places, drafting)
-    mentions += [
-        replace(mention, draft=drafting.add_known(known.known[mention.value]))
-        for mention in list_organisation_mentions(organisations)
-    ]
-    mentions += [
-        replace(mention, draft=drafting.add_body(body.title, body.state))
-        for mention, body in zip(list_body_mentions(scene, bodies), bodies, strict=True)
-    ]
-    mentions += [
-        replace(mention, draft=drafting.add_person(persons[one.person]))
-        for mention, one in zip(list_people_mentions(scene, persons, named), named, strict=True)
-    ]
+    drafting = Drafting(article, rules, _find_special(scene, organisations, places))
+    mentions = [*list_place_mentions(places, [_draft_place(place, drafting) for place in places])]
+    mentions += list_organisation_mentions(
+        organisations, [drafting.add_known(known.known[hit.sense.value]) for hit in organisations]
+    )
+    mentions += list_body_mentions(scene, bodies, [drafting.add_body(body.title, body.state) for body in bodies])
+    mentions += list_people_mentions(scene, persons, named, drafts=[drafting.add_person(person) for person in persons])
     mentions += _read_parts(scene, drafting)
     found = list(find_statements(scene, make_cast(places, bodies, organisations, named)))
     teller = _Teller(drafting, known, persons, {body.value: body for body in bodies})
@@ -88,52 +80,47 @@ def read_article(article: Article, rules: Rules, known: Gazetteer) -> Reading:
     )
 
 
-def _find_special(scene: Scene, organisations: Sequence[Hit]) -> list[tuple[int, str]]:
-    """Where words for a religion or an ethnic group stand that are not in the name of an organisation."""
+def _find_special(scene: Scene, organisations: Sequence[Hit], places: Sequence[Place]) -> list[tuple[int, str]]:
+    """Where words for a religion or an ethnic group stand that are not in the name of an organisation or a state."""
     named = {index for hit in organisations for index in range(hit.first, hit.last)}
-    safeguards, words = scene.rules.safeguards, scene.words
-    return [
-        (words.starts[index], safeguards[value])
-        for index, value in enumerate(words.values)
-        if value in safeguards and index not in named
-    ]
+    named |= {index for place in places for index in range(place.hit.first, place.hit.last)}
+    return [(hit.start, hit.sense.value) for hit in scene.list_hits("safeguard") if hit.first not in named]
 
 
-def _link_places(places: Sequence[Place], drafting: Drafting) -> list[Mention]:
+def _draft_place(place: Place, drafting: Drafting) -> str | None:
     """An adjective is a mention of the state and becomes no object by itself; nor does a capital for its government."""
-    linked = list[Mention]()
-    for place, mention in zip(places, list_place_mentions(list(places)), strict=True):
-        draft: ObjectId | None = None
-        match place.hit.sense.kind:
-            case "state":
-                draft = drafting.add_state(place.code)
-            case "capital" if place.rule == PLACE:
-                draft = drafting.add_capital(place.code, place.hit.sense.rule)
-            case "region":
-                draft = drafting.add_region(place.code)
-        linked.append(replace(mention, draft=draft))
-    return linked
+    match place.hit.sense.kind:
+        case "state":
+            return drafting.add_state(place.code)
+        case "capital" if place.rule == PLACE:
+            return drafting.add_capital(place.code, place.hit.sense.rule)
+        case "region":
+            return drafting.add_region(place.code)
+        case _:
+            return None
 
 
 def _read_parts(scene: Scene, drafting: Drafting) -> list[Mention]:
-    """Dates and observables, part by part."""
-    found = list[Mention]()
-    article = scene.article
-    for part in scene.parts:
-        words = article.quote(part)
-        for one in find_observables(words, scene.rules):
-            found.append(_mention_observable(one, part.start, drafting))
-        for date in find_dates(words, published=article.published):
-            start, end = part.start + date.start, part.start + date.end
-            found.append(Mention(kind=Kind.DATE, start=start, end=end, rule=date.rule, value=date.value))
+    """Dates and observables, where they lie in the parts that are read."""
+    article, words = scene.article, scene.words
+    found = [
+        _mention_observable(one, drafting)
+        for one in find_observables(article.text, scene.rules)
+        if scene.find_part(one.start) is not None
+    ]
+    found += [
+        Mention(kind=Kind.DATE, start=date.start, end=date.end, rule=date.rule, value=date.value)
+        for date in find_dates(article.text, published=article.published, words=(words.values, words.starts))
+        if scene.find_part(date.start) is not None
+    ]
     return _drop_dates_in_observables(found)
 
 
-def _mention_observable(one: Observable, start: int, drafting: Drafting) -> Mention:
+def _mention_observable(one: Observable, drafting: Drafting) -> Mention:
     return Mention(
         kind=Kind.OBSERVABLE,
-        start=start + one.start,
-        end=start + one.end,
+        start=one.start,
+        end=one.end,
         rule=one.type,
         value=one.value,
         draft=drafting.add_observable(one),
@@ -141,7 +128,7 @@ def _mention_observable(one: Observable, start: int, drafting: Drafting) -> Ment
 
 
 def _drop_dates_in_observables(found: list[Mention]) -> list[Mention]:
-    """ "…/2031-10-02/…" in an address is no date of the article."""
+    """Without "…/2031-10-02/…" in an address, which is no date of the article."""
     kept, end = list[Mention](), 0
     for mention in sorted(found, key=lambda one: (one.start, one.kind != Kind.OBSERVABLE)):
         if mention.kind is Kind.OBSERVABLE:
@@ -168,7 +155,7 @@ class _Teller:
         for one in statements:
             while first < len(mentions) and mentions[first].start < one.start:
                 first += 1
-            inside = list[tuple[int, ObjectId]]()
+            inside = list[tuple[int, str]]()
             index = first
             while index < len(mentions) and mentions[index].start < one.end:
                 mention = mentions[index]
@@ -193,7 +180,7 @@ class _Teller:
             return None
         return self.persons[int(actor.key)].name if actor.kind == "person" else actor.key
 
-    def _find_identity(self, actor: Actor | None) -> tuple[ObjectId, str] | None:
+    def _find_identity(self, actor: Actor | None) -> tuple[str, str] | None:
         """The draft of who speaks, and the name that authors are called by."""
         if actor is None:
             return None
@@ -209,7 +196,7 @@ class _Teller:
                 return self.drafting.add_known(known), known.name
             case _:
                 found = self.drafting.add_government(actor.key)
-        return found, str(self.drafting.drafts[found].properties["name"])
+        return found, self.drafting.drafts[found].title
 
 
 def _mention_statement(statement: Statement, said: Said) -> Mention:

@@ -4,8 +4,8 @@
     rules = compile_rules([parse_tables(built_in) for …] + [parse_tables(own)], language="en")
 
 Each document holds some of the sections below; what a later one says of a key takes the place of what an earlier one
-said of it. So a party adds its own states, offices and words, or corrects one, in a file of its own. The files that come
-with the program lie in `tables/`; whoever has a disk reads them (docs/spec/article-drafts.md).
+said of it. So a party adds its own states, offices and words, or corrects one, in a file of its own. The files that
+come with the program lie in `tables/`; whoever has a disk reads them (docs/spec/article-drafts.md).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -227,7 +227,8 @@ def _check_meanings(value: Mapping[str, Json]) -> None:
     for category in _keys(value, "safeguards"):
         if category not in SPECIAL_CATEGORIES:
             raise MalformedRequest(
-                f"rules for articles: {category[:40]!r} is no special category; use {', '.join(sorted(SPECIAL_CATEGORIES))}",
+                f"rules for articles: {category[:40]!r} is no special category; "
+                f"use {', '.join(sorted(SPECIAL_CATEGORIES))}",
                 where=f"/safeguards/{category[:40]}",
             )
     regions = value.get("regions")
@@ -302,15 +303,17 @@ def _list_cues(traps: Mapping[str, Trap]) -> Iterator[Phrase | None]:
 
 def _list_phrases(sections: _Sections, language: str) -> Iterator[Phrase | None]:
     yield from _list_places(sections, language)
+    for category in sections.keys("safeguards"):
+        for text in sections.texts("safeguards", category, "words"):
+            yield Phrase.of(text, Sense("safeguard", category), any_case=True)
     yield from _list_offices(sections)
     yield from _list_bodies(sections)
     for stance in sections.keys("stances"):
         for text in sections.texts("stances", stance, "phrases"):
             yield Phrase.of(text, Sense("stance", stance, fold(text)), any_case=True)
-    for text in sections.texts("speech", "verbs"):
-        yield Phrase.of(text, Sense("speech", "verb"), any_case=True)
-    for text in sections.texts("speech", "before"):
-        yield Phrase.of(text, Sense("speech", "before"), any_case=True)
+    for key in ("verbs", "weak", "quoting", "before"):
+        for text in sections.texts("speech", key):
+            yield Phrase.of(text, Sense("speech", "verb" if key == "verbs" else key), any_case=True)
     for text in sections.texts("speech", "documents"):
         for link in sections.texts("speech", "document_links"):
             yield Phrase.of(f"{text} {link}", Sense("speech", "document"), any_case=True)

@@ -17,8 +17,45 @@ __all__ = ["Scene", "find_sentences", "set_scene"]
 _END = re.compile(r"[.!?]+[\"'\u201d\u2019)\]]{0,3}(?=\s)")
 _OPENS = re.compile(r"\s{1,40}[\"'\u201c\u2018(\[]{0,3}[^\W_]")
 _ABBREVIATED: Final = frozenset(
-    "mr mrs ms dr prof sir st gen col lt maj capt sen gov amb rep no vs inc jr sr jan feb mar apr jun jul aug sep sept oct "
-    "nov dec fig dept est approx".split()
+    [
+        "mr",
+        "mrs",
+        "ms",
+        "dr",
+        "prof",
+        "sir",
+        "st",
+        "gen",
+        "col",
+        "lt",
+        "maj",
+        "capt",
+        "sen",
+        "gov",
+        "amb",
+        "rep",
+        "no",
+        "vs",
+        "inc",
+        "jr",
+        "sr",
+        "jan",
+        "feb",
+        "mar",
+        "apr",
+        "jun",
+        "jul",
+        "aug",
+        "sep",
+        "sept",
+        "oct",
+        "nov",
+        "dec",
+        "fig",
+        "dept",
+        "est",
+        "approx",
+    ]
 )
 _WORD_BEFORE = re.compile(r"(\w+)$")
 

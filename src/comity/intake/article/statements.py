@@ -9,6 +9,7 @@ missing. A sentence with no other stance in it is one of "says". What is meant b
 denial) is not read.
 """
 
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -24,18 +25,102 @@ from comity.intake.article.words import Hit, choose_longest
 __all__ = ["Actor", "Cast", "Statement", "find_statements", "make_cast"]
 
 SAYS: Final = "says"
+_CLAIMED: Final = "in what is claimed"
+_ASKS: Final = "asks-clarification"
 _QUOTES: Final = '"\u201c\u201d\u00ab\u00bb'
 _FILLERS: Final = frozenset(
-    "has have had also later then again repeatedly once since already still on in a an the this that week month year monday "
-    "tuesday wednesday thursday friday saturday sunday today yesterday now firmly flatly openly publicly twice therefore "
-    "however but and would will was is been".split()
+    [
+        "has",
+        "have",
+        "had",
+        "also",
+        "later",
+        "then",
+        "again",
+        "repeatedly",
+        "once",
+        "since",
+        "already",
+        "still",
+        "on",
+        "in",
+        "a",
+        "an",
+        "the",
+        "this",
+        "that",
+        "week",
+        "month",
+        "year",
+        "monday",
+        "tuesday",
+        "wednesday",
+        "thursday",
+        "friday",
+        "saturday",
+        "sunday",
+        "today",
+        "yesterday",
+        "now",
+        "firmly",
+        "flatly",
+        "openly",
+        "publicly",
+        "twice",
+        "therefore",
+        "however",
+        "but",
+        "and",
+        "would",
+        "will",
+        "was",
+        "is",
+        "been",
+    ]
 )
 _PRONOUNS: Final = frozenset({"he", "she"})
-_FIRST_PERSON: Final = frozenset({"we", "i", "it", "they"})
+_FIRST_PERSON: Final = frozenset({"we", "i"})
+_PASSIVE: Final = frozenset({"been", "was", "were", "are", "is", "be"})
+_NOT_SUBJECT: Final = frozenset(
+    [
+        "in",
+        "from",
+        "with",
+        "to",
+        "by",
+        "and",
+        "or",
+        "for",
+        "at",
+        "between",
+        "near",
+        "against",
+        "on",
+        "over",
+        "than",
+        "like",
+        "as",
+    ]
+)
 _PAPERS: Final = frozenset({"statement", "communique", "letter", "declaration", "release", "note"})
+_QUOTE = re.compile(f"[{_QUOTES}]")
 _CLAIMS: Final = frozenset(
-    "report reports claim claims allegation allegations rumour rumours rumor rumors suggestion suggestions accusation "
-    "accusations".split()
+    [
+        "report",
+        "reports",
+        "claim",
+        "claims",
+        "allegation",
+        "allegations",
+        "rumour",
+        "rumours",
+        "rumor",
+        "rumors",
+        "suggestion",
+        "suggestions",
+        "accusation",
+        "accusations",
+    ]
 )
 _CLAIM_WORDS = 40
 _MAX_FILLERS = 4
@@ -46,7 +131,7 @@ _AHEAD = 9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
-    """Who can speak: `kind` is "person", "body", "organisation", "state"; `key` names whom, `first` and `last` its words."""
+    """Who can speak: `kind` is "person", "body", "organisation" or "state", `key` names whom; words by number."""
 
     kind: str
     key: str
@@ -117,31 +202,33 @@ def make_cast(
 
 def find_statements(scene: Scene, cast: Cast) -> Iterator[Statement]:
     """The statements in the paragraphs, in the order of the text; not in the title or below a picture."""
-    speech = scene.list_hits("speech")
-    stances = choose_longest(scene.list_hits("stance"))
+    speech = _Placed(scene.list_hits("speech"))
+    stances = _Placed(choose_longest(scene.list_hits("stance")))
     for part in scene.article.paragraphs:
-        if not _any_inside(speech, part) and not _any_inside(stances, part):
+        if not speech.list_inside(part) and not stances.list_inside(part):
             continue
         quoted = _find_quoted(scene.article.text, part)
         for sentence in find_sentences(scene.article.text, part):
-            yield from _read_sentence(
-                _Sentence(scene, cast, sentence, quoted), _inside(speech, sentence), _inside(stances, sentence)
-            )
+            spoken, taken = speech.list_inside(sentence), stances.list_inside(sentence)
+            if spoken or taken:
+                yield from _read_sentence(_Sentence(scene, cast, sentence, quoted), spoken, taken)
 
 
-def _any_inside(hits: Sequence[Hit], span: Span) -> bool:
-    index = bisect_left(hits, span.start, key=lambda hit: hit.start)
-    return index < len(hits) and hits[index].start < span.end
+class _Placed:
+    """Hits by their places."""
 
+    def __init__(self, hits: Sequence[Hit]) -> None:
+        self._hits = hits
+        self._starts = [hit.start for hit in hits]
 
-def _inside(hits: Sequence[Hit], span: Span) -> Sequence[Hit]:
-    first = bisect_left(hits, span.start, key=lambda hit: hit.start)
-    return hits[first : bisect_left(hits, span.end, key=lambda hit: hit.start)]
+    def list_inside(self, span: Span) -> Sequence[Hit]:
+        """Those that begin inside a span."""
+        return self._hits[bisect_left(self._starts, span.start) : bisect_left(self._starts, span.end)]
 
 
 def _find_quoted(text: str, part: Span) -> list[int]:
     """The places of the marks of quotation in a part, in turn the first of a pair and the second."""
-    return [index for index in range(part.start, part.end) if text[index] in _QUOTES]
+    return [match.start() for match in _QUOTE.finditer(text, part.start, part.end)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,36 +248,52 @@ class _Sentence:
 
 def _read_sentence(sentence: _Sentence, speech: Sequence[Hit], stances: Sequence[Hit]) -> Iterator[Statement]:
     speaker, spoken = _find_speaker(sentence, speech)
-    found = dict[str, tuple[Hit, Actor | None]]()
-    for hit in stances:
-        if _counts(sentence, hit):
-            holder = _look_left(sentence, hit.first)
-            if hit.sense.value not in found or found[hit.sense.value][1] is None:
-                found[hit.sense.value] = (hit, holder)
-    if speaker is None and not spoken and _is_all_quoted(sentence):
-        speaker = sentence.cast.spoke
-    order = list(sentence.scene.rules.stances)
-    for stance in sorted(found, key=lambda one: order.index(one) if one in order else len(order)):
-        hit, holder = found[stance]
+    found = _find_stances(sentence, stances)
+    if speaker is None and not spoken and (_is_all_quoted(sentence) or _ASKS in found):
+        speaker = sentence.cast.spoke  # "Clarification is needed.": nobody is named again
+    for stance, (hit, holder) in found.items():
         if _is_claimed(sentence, hit):
             # "reports that X had agreed": who speaks does not say so, and X is only said to.
             if holder is not None:
-                yield _make(sentence, stance, holder, holder, hit, "in what is claimed")
+                yield _make(sentence, hit, stance=stance, speaker=holder, holder=holder, rule=_CLAIMED)
         elif speaker is not None or holder is not None or spoken:
-            yield _make(sentence, stance, speaker or holder, holder, hit, hit.sense.rule)
+            yield _make(sentence, hit, stance=stance, speaker=speaker or holder, holder=holder, rule=hit.sense.rule)
     if spoken and not found:
-        yield _make(sentence, SAYS, speaker, None, speech[0], "verb of saying")
+        yield _make(sentence, speech[0], stance=SAYS, speaker=speaker, holder=None, rule="verb of saying")
     actor = speaker or next((holder for _, holder in found.values() if holder is not None), None)
     if actor is not None:
-        sentence.cast.spoke = actor
-        first = sentence.scene.find_word(sentence.span.start)
-        last = sentence.scene.find_word(sentence.span.end - 1)
-        if not _PAPERS.isdisjoint(sentence.scene.words.values[first : last + 1]):
-            sentence.cast.paper = actor
+        _remember(sentence, actor)
+
+
+def _find_stances(sentence: _Sentence, hits: Sequence[Hit]) -> dict[str, tuple[Hit, Actor | None]]:
+    """The stances in a sentence in the order in which they count, each with its words and with whose it is."""
+    found = dict[str, tuple[Hit, Actor | None]]()
+    for hit in hits:
+        if _counts(sentence, hit) and (hit.sense.value not in found or found[hit.sense.value][1] is None):
+            found[hit.sense.value] = (hit, _look_left(sentence, hit.first) or _look_by(sentence, hit.last))
+    order = {stance: place for place, stance in enumerate(sentence.scene.rules.stances)}
+    return {stance: found[stance] for stance in sorted(found, key=lambda one: order.get(one, len(order)))}
+
+
+def _look_by(sentence: _Sentence, last: int) -> Actor | None:
+    """Whose stance it is where the words are passive: "denied by Moscow"."""
+    words = sentence.scene.words
+    if last >= len(words.values) or words.values[last] != "by":
+        return None
+    return sentence.cast.by_first.get(last + 1)
+
+
+def _remember(sentence: _Sentence, actor: Actor) -> None:
+    """Who spoke last, and in a statement or a letter: "she" and "the statement" are of them."""
+    sentence.cast.spoke = actor
+    first = sentence.scene.find_word(sentence.span.start)
+    last = sentence.scene.find_word(sentence.span.end - 1)
+    if not _PAPERS.isdisjoint(sentence.scene.words.values[first : last + 1]):
+        sentence.cast.paper = actor
 
 
 def _make(
-    sentence: _Sentence, stance: str, speaker: Actor | None, holder: Actor | None, hit: Hit, rule: str
+    sentence: _Sentence, hit: Hit, *, stance: str, speaker: Actor | None, holder: Actor | None, rule: str
 ) -> Statement:
     return Statement(
         start=sentence.span.start,
@@ -237,20 +340,31 @@ def _find_speaker(sentence: _Sentence, speech: Sequence[Hit]) -> tuple[Actor | N
     """Who speaks by the verbs of saying in a sentence, and whether there is such a verb outside of quotations."""
     spoken = False
     for hit in speech:
-        if sentence.is_quoted(hit.start):
+        directly = hit.first > 0 and sentence.gap(hit.first - 1) == " "
+        before = sentence.scene.words.values[hit.first - 1] if directly else ""
+        if sentence.is_quoted(hit.start) or before in _PASSIVE or before in _FIRST_PERSON:
             continue
-        spoken = True
-        if hit.sense.value in {"before", "document"}:
-            actor = _look_right(sentence, hit.last)
-        elif any(mark in sentence.gap(hit.first - 1) for mark in _QUOTES):
+        if before in sentence.scene.rules.negations or before == "it" or not _may_speak(sentence, hit):
+            continue
+        weak = hit.sense.value == "weak"
+        spoken = spoken or not weak
+        if hit.sense.value in {"before", "document"} or any(mark in sentence.gap(hit.first - 1) for mark in _QUOTES):
             actor = _look_right(sentence, hit.last)
         else:
             actor = _look_left(sentence, hit.first) or (
-                _look_right(sentence, hit.last) if "," in sentence.gap(hit.first - 1) else None
+                _look_right(sentence, hit.last) if "," in sentence.gap(hit.first - 1) and not weak else None
             )
         if actor is not None:
             return actor, True
     return None, spoken
+
+
+def _may_speak(sentence: _Sentence, hit: Hit) -> bool:
+    """A verb that says something only beside a quotation wants one in its sentence."""
+    if hit.sense.value != "quoting":
+        return True
+    first = bisect_left(sentence.quoted, sentence.span.start)
+    return first < len(sentence.quoted) and sentence.quoted[first] < sentence.span.end
 
 
 def _look_left(sentence: _Sentence, first: int) -> Actor | None:
@@ -266,8 +380,20 @@ def _look_left(sentence: _Sentence, first: int) -> Actor | None:
         if actor is not None:
             return actor
         if words.values[at - 1] not in _FILLERS:
-            return None
+            return _look_over_of(sentence, at)
         at -= 1
+    return None
+
+
+def _look_over_of(sentence: _Sentence, at: int) -> Actor | None:
+    """Who stands before "of the Maltese police", directly before a verb."""
+    words = sentence.scene.words
+    for index in range(at - 1, max(at - 6, 0), -1):
+        if words.starts[index] < sentence.span.start or sentence.gap(index) != " ":
+            return None
+        if words.values[index] == "of":
+            actor = sentence.cast.by_last.get(index)
+            return actor if actor is not None and actor.kind == "person" else None
     return None
 
 
@@ -276,7 +402,7 @@ def _find_actor(sentence: _Sentence, last: int) -> Actor | None:
     words, cast = sentence.scene.words, sentence.cast
     actor = cast.by_last.get(last)
     if actor is not None:
-        return actor
+        return _find_head(sentence, actor) if actor.kind == "state" else actor
     value = words.values[last - 1]
     if value in _PRONOUNS:
         return cast.find_person_before(last - 1)
@@ -285,8 +411,36 @@ def _find_actor(sentence: _Sentence, last: int) -> Actor | None:
     return None
 
 
+def _find_head(sentence: _Sentence, state: Actor) -> Actor | None:
+    """The state, where it speaks; in "Elin Varga of Borealia" it is she, and in "a man from Borealia" nobody."""
+    if state.first == 0:
+        return state
+    words = sentence.scene.words
+    value = words.values[state.first - 1]
+    if words.starts[state.first - 1] < sentence.span.start or sentence.gap(state.first - 1) != " ":
+        return state
+    if value == "of":
+        return sentence.cast.by_last.get(state.first - 1)
+    return None if value in _NOT_SUBJECT else state
+
+
 def _look_over_commas(sentence: _Sentence, at: int) -> Actor | None:
-    """Over "…, speaking after a meeting in Lisbon, said": the nearest comma before which somebody is named."""
+    """Who stands before a comma.
+
+    Alone between two of them ("the president, Ana Ruiz, said"), or before what stands between them ("Ana Ruiz, speaking
+    after a meeting with Ilse Verhoeven, said").
+    """
+    words = sentence.scene.words
+    beside = _find_actor(sentence, at)
+    if beside is not None and (
+        "," in sentence.gap(beside.first - 1) or words.starts[beside.first] <= sentence.span.start + 1
+    ):
+        return beside
+    return _look_further(sentence, at) or beside
+
+
+def _look_further(sentence: _Sentence, at: int) -> Actor | None:
+    """The nearest comma before which somebody is named."""
     words = sentence.scene.words
     commas, index = 0, at - 2
     while index >= 0 and words.starts[index] >= sentence.span.start and at - index < 60:  # noqa: PLR2004 (words)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pure: an article as it was received, and its text with the place of each part.
+r"""Pure: an article as it was received, and its text with the place of each part.
 
     parse_plain(b"A title\n\nOctober 17, 2014\n\nIt rained.\n\nOriginal url:\n\nhttps://news.example/a b",
                 source=Source(retrieved_at=now))
@@ -79,11 +79,19 @@ _MARKS: Final = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"),
 _BLOCK = re.compile(r"[^\s](?:[^\n]|\n(?![ \t\r\f\v\u00a0]*\n))*+")
 _LINE = re.compile(r"[^\n]++")
 _TRAILER = re.compile(r"(?:original url|source url|original link|retrieved from|source)[ \t]*:?[ \t]*", re.IGNORECASE)
-_URL = re.compile(r"https?://[^\s<>\"]++(?:\s{1,8}[^\s<>\"]++){0,16}", re.IGNORECASE)
+_URL = re.compile(
+    # What was broken off an address has something of an address in it; a word behind it has not.
+    r"https?://[^\s<>\"]++(?:[ \t]{0,4}(?:[ \t]|\r?\n)[ \t]{0,4}(?=[^\s<>\"]{0,200}?[-/_=&?%#0-9])[^\s<>\"]++){0,16}",
+    re.IGNORECASE,
+)
+_LABEL = re.compile(
+    r"(?:press|news|media) release|for immediate release|(?:press )?statement|communiqu[eé]",
+    re.IGNORECASE,
+)
 _BYLINE = re.compile(r"by [^.]{2,80}", re.IGNORECASE)
 _HOST = re.compile(r"[a-z][a-z0-9+.-]*://(?:[^/@\s]*@)?([^/:?#\s]+)", re.IGNORECASE)
 _POSTED = re.compile(r"(?:posted|published|updated|last modified|date)\b", re.IGNORECASE)
-_ENDS = (".", "!", "?", ".”", '."', "’")
+_ENDS = (".", "!", "?", ".\u201d", '."', "\u2019")
 
 
 class Span(NamedTuple):
@@ -183,9 +191,9 @@ def decode_text(data: bytes, *, said: str | None, declared: str | None = None) -
     Raises:
         MalformedArticle: an encoding that is not known here, or bytes that are no text in it; both say what to do.
     """
-    for mark, name in _MARKS:
+    for mark, marked in _MARKS:
         if data.startswith(mark):
-            return _decode(data[len(mark) :], name), name, "byte order mark"
+            return _decode(data[len(mark) :], marked), marked, "byte order mark"
     for name, by in ((said, "said"), (declared, "declared")):
         if name:
             codec = _ENCODINGS.get(name.strip().lower())
@@ -292,16 +300,27 @@ def _skip_space(text: str, at: int) -> int:
 def _split_head(text: str, blocks: Sequence[Span]) -> tuple[list[Span], Sequence[Span]]:
     """The lines of the head, the title first, and the blocks after it; the head ends before the first paragraph."""
     first, *others = blocks
+    if len(others) > 1 and _LABEL.fullmatch(text, first.start, first.end) is not None:
+        return _split_head(text, others)
     lines = _list_lines(text, first)
     short = [line for line in lines if line.end - line.start <= _MAX_HEAD_LINE]
     if len(lines) > 1 and (
         len(short) < len(lines) or any(text[one.start : one.end].endswith(".") for one in lines[1:])
     ):
         return [first], others  # a title of several lines
-    head = lines
+    if len(lines) > 1 and not any(find_days(text[one.start : one.end]) for one in lines[1:]):
+        return _read_lines(text, [first], others)
+    return _read_lines(text, lines, others)
+
+
+def _read_lines(text: str, head: list[Span], others: Sequence[Span]) -> tuple[list[Span], Sequence[Span]]:
+    """The head with the lines of day, author and publisher that follow; one part may stand before the day."""
     for index, block in enumerate(others[:2]):
         inside = _list_lines(text, block)
         if not all(_is_head_line(text[line.start : line.end]) for line in inside):
+            following = _list_lines(text, others[index + 1]) if index == 0 and len(others) > 2 else []  # noqa: PLR2004
+            if len(following) == 1 and _is_day_line(text[following[0].start : following[0].end]):
+                return [*head, *following], [block, *others[2:]]
             return head, others[index:]
         head = [*head, *inside]
     return head, others[2:]
@@ -318,12 +337,17 @@ def _strip(text: str, span: Span) -> Span:
 
 
 def _is_head_line(line: str) -> bool:
-    if len(line) > _MAX_HEAD_LINE or line.endswith((":", "?")) or '"' in line:
+    if len(line) > _MAX_HEAD_LINE or line.endswith((":", "?", "!", ".")) or '"' in line or "://" in line:
         return False
     if days := find_days(line):
         beside = line[: days[0].start] + line[days[-1].end :]
         return len(beside.split()) <= _MAX_BESIDE_DAY
     return _BYLINE.fullmatch(line) is not None or not line.endswith(_ENDS)
+
+
+def _is_day_line(line: str) -> bool:
+    """A line with a day in full and little else."""
+    return _is_head_line(line) and bool(find_days(line))
 
 
 def _read_head(text: str, lines: Sequence[Span]) -> tuple[str | None, Span | None, str | None]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pure: a text as words with places, and phrases found among them in one pass.
+r"""Pure: a text as words with places, and phrases found among them in one pass.
 
     lexicon = make_lexicon([Phrase.of("United Nations", Sense(kind="known", value="un"))])
     find_hits(split_words("The United\nNations met."), lexicon)
@@ -14,9 +14,11 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, pairwise
 from typing import Final, NamedTuple
 
 __all__ = [
+    "Entry",
     "Hit",
     "Lexicon",
     "Phrase",
@@ -72,7 +74,8 @@ class Words:
 
     def gap(self, index: int) -> str:
         """What stands between the word and the one after it, white space as one space."""
-        return _SPACE.sub(" ", self.folded[self.ends[index] : self.starts[index + 1]])
+        between = self.folded[self.ends[index] : self.starts[index + 1]]
+        return between if between == " " else _SPACE.sub(" ", between)
 
 
 class Sense(NamedTuple):
@@ -84,7 +87,7 @@ class Sense(NamedTuple):
 
 
 class Phrase(NamedTuple):
-    """Words to be found in this order with these gaps; `tail` is a full stop that belongs to it where it stands there."""
+    """Words to be found in this order with these gaps; `tail` is a full stop that belongs to it where one stands."""
 
     words: tuple[str, ...]
     gaps: tuple[str, ...]
@@ -102,9 +105,7 @@ class Phrase(NamedTuple):
         if not found:
             return None
         words = tuple(match[0] for match in found)
-        gaps = tuple(
-            _SPACE.sub(" ", folded[left.end() : right.start()]) for left, right in zip(found, found[1:], strict=False)
-        )
+        gaps = tuple(_SPACE.sub(" ", folded[left.end() : right.start()]) for left, right in pairwise(found))
         if stars:
             gaps = tuple(_ANY if _ANY in gap else gap for gap in gaps)
         tail = "." if folded.rstrip().endswith(".") else ""
@@ -126,7 +127,19 @@ class Hit(NamedTuple):
     sense: Sense
 
 
-Lexicon = Mapping[str, Sequence[Phrase]]
+class Entry(NamedTuple):
+    """The phrases that begin with one word: of that word alone, by the second word, and with a `*` behind the first."""
+
+    alone: tuple[Phrase, ...]
+    by_second: Mapping[str, tuple[Phrase, ...]]
+    stars: tuple[Phrase, ...]
+
+    def list_all(self) -> tuple[Phrase, ...]:
+        """Every phrase that begins with the word."""
+        return (*chain.from_iterable(self.by_second.values()), *self.stars, *self.alone)
+
+
+Lexicon = Mapping[str, Entry]
 """Phrases by their first word, the longest first."""
 
 
@@ -136,10 +149,19 @@ def make_lexicon(phrases: Iterable[Phrase | None]) -> Lexicon:
     for phrase in phrases:
         if phrase is not None:
             found.setdefault(phrase.words[0], {})[phrase] = None
-    return {
-        word: tuple(sorted(some, key=lambda one: (-len(one.words), -len(one.tail), one.sense)))
-        for word, some in found.items()
-    }
+    return {word: _make_entry(some) for word, some in found.items()}
+
+
+def _make_entry(phrases: Iterable[Phrase]) -> Entry:
+    alone, stars, by_second = list[Phrase](), list[Phrase](), dict[str, list[Phrase]]()
+    for phrase in sorted(phrases, key=lambda one: (-len(one.words), -len(one.tail), one.sense)):
+        if len(phrase.words) == 1:
+            alone.append(phrase)
+        elif phrase.gaps[0] == _ANY:
+            stars.append(phrase)
+        else:
+            by_second.setdefault(phrase.words[1], []).append(phrase)
+    return Entry(tuple(alone), {word: tuple(some) for word, some in by_second.items()}, tuple(stars))
 
 
 def fold(text: str) -> str:
@@ -162,19 +184,27 @@ def split_words(text: str) -> Words:
 def find_hits(words: Words, lexicon: Lexicon) -> list[Hit]:
     """Every phrase at every word, in the order of the text, the longest first where several begin."""
     hits = list[Hit]()
-    values, get = words.values, lexicon.get
-    for index, word in enumerate(values):
-        phrases = get(word)
-        if phrases is None:
-            continue
-        for phrase in phrases:
-            last = index + 1 if len(phrase.words) == 1 else _follow(words, phrase, index)
-            if last and _has_form(words, phrase, index, last):
-                end = words.ends[last - 1]
-                if phrase.tail and words.folded.startswith(phrase.tail, end):
-                    end += 1
-                hits.append(Hit(words.starts[index], end, index, last, phrase.sense))
+    values = words.values
+    last = len(values) - 1
+    for index in [index for index, word in enumerate(values) if word in lexicon]:
+        entry = lexicon[values[index]]
+        if entry.by_second and index < last:
+            for phrase in entry.by_second.get(values[index + 1], ()):
+                _add_hit(hits, words, phrase, index)
+        for phrase in entry.stars:
+            _add_hit(hits, words, phrase, index)
+        for phrase in entry.alone:
+            _add_hit(hits, words, phrase, index)
     return hits
+
+
+def _add_hit(hits: list[Hit], words: Words, phrase: Phrase, index: int) -> None:
+    last = index + 1 if len(phrase.words) == 1 else _follow(words, phrase, index)
+    if last and _has_form(words, phrase, index, last):
+        end = words.ends[last - 1]
+        if phrase.tail and words.folded.startswith(phrase.tail, end):
+            end += 1
+        hits.append(Hit(words.starts[index], end, index, last, phrase.sense))
 
 
 def choose_longest(hits: Iterable[Hit]) -> list[Hit]:

@@ -29,11 +29,12 @@ CREATE TABLE from_file (
     PRIMARY KEY (object, file)
 ) STRICT, WITHOUT ROWID;
 
--- What was not read of a file, and what people have to know of what was; of each file the first thousand.
+-- What was not read of a file (and the id of its object, where that was legible), and what people have to know of what was; of each file the first thousand.
 CREATE TABLE file_remark (
     file INTEGER NOT NULL,
     place TEXT NOT NULL,
     is_unread INTEGER NOT NULL,
+    object TEXT,
     remark TEXT NOT NULL,
-    PRIMARY KEY (file, place, is_unread)
-) STRICT, WITHOUT ROWID;
+    UNIQUE (file, place, is_unread)
+) STRICT;

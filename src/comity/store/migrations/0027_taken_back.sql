@@ -40,3 +40,14 @@ ALTER TABLE tombstone ADD COLUMN receipt INTEGER;
 
 -- What can be the cause of a letter, and of a version that goes to nobody any more.
 CREATE VIEW cause_on_record AS SELECT digest AS name FROM letter UNION ALL SELECT name FROM retraction;
+
+-- How much each giver, a partner or a source (`source:NAME`), has given that was taken in on a day (UTC); and until when
+-- a channel pauses because that was as much as it may.
+CREATE TABLE pull_use (
+    giver TEXT NOT NULL,
+    day INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    objects INTEGER NOT NULL,
+    PRIMARY KEY (giver, day)
+) STRICT, WITHOUT ROWID;
+ALTER TABLE following ADD COLUMN paused_until INTEGER;

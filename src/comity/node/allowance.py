@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: how much one giver, a partner or a source, may bring in on one day (UTC), and the pause when that is used up.
+
+What is new here counts: a version that is held already, or that is not kept, costs nothing. So whoever has to begin
+again at an earlier place gets further each day. It is asked before a page is, and the page that goes beyond it is kept
+whole: a place in a feed is never between the objects of a page. Nothing is lost by a pause, as the next page is asked
+for from where the last one ended.
+"""
+
+from collections.abc import Iterable
+
+from comity.errors import QuotaReached
+from comity.ids import Instant
+from comity.node.node import Act, Node
+from comity.store import pulls
+from comity.store.pulls import Use
+
+__all__ = ["check_allowance", "note_paused", "note_used"]
+
+_DAY = 86_400 * 1_000_000
+_SECOND = 1_000_000
+
+
+def check_allowance(node: Node, giver: str) -> None:
+    """Nothing, while `giver` may bring in something today.
+
+    Raises:
+        QuotaReached: it has brought in as much as it may.
+    """
+    settings = node.settings.follow
+    with node.store.read() as transaction:
+        now = node.clock()
+        used = pulls.read_use(transaction, giver, now // _DAY)
+    if used.bytes < settings.bytes_per_day and used.objects < settings.objects_per_day:
+        return
+    raise QuotaReached(
+        f"{giver} has given {used.objects} objects in {used.bytes} bytes today, and may give"
+        f" {settings.objects_per_day} in {settings.bytes_per_day}; the rest is asked for tomorrow (UTC), or when"
+        " `objects_per_day` or `bytes_per_day` under [follow] in node.toml says more"
+    )
+
+
+def note_used(act: Act, giver: str, *, size: int, objects: int) -> None:
+    """A page of so many bytes has brought in so many versions that were not held."""
+    if objects > 0:
+        pulls.add_use(act.transaction, giver, act.now // _DAY, Use(bytes=size, objects=objects))
+
+
+def note_paused(node: Node, giver: str, collections: Iterable[str]) -> float:
+    """In how many seconds the giver may bring in something again; the channels are shown as paused until then."""
+    with node.act() as act:
+        until = Instant((act.now // _DAY + 1) * _DAY)
+        for collection in collections:
+            pulls.note_paused(act.transaction, giver, collection, until)
+        return (until - act.now) / _SECOND

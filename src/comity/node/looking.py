@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: a file to be taken in, read once before anything of it is kept: which it is, and whether it is whole."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from comity.canonical import Json, canonical_bytes, sha256_digest
+from comity.errors import MalformedFile, MalformedRequest
+from comity.ids import Digest, PersonId
+from comity.intake.cutting import Cutter
+from comity.intake.formats import HEAD_BYTES, Format, recognise_format
+from comity.intake.marking import TLP_WORDS
+from comity.node.files import CHUNK_BYTES, File
+from comity.node.steps import Steps
+from comity.stix.tags import Tags, make_tags
+
+__all__ = ["AS_RECEIVED", "MOST_BYTES", "WHOLE_BYTES", "Look", "Plan", "check_plan", "look_through", "name_act"]
+
+MOST_BYTES: Final = 4 * 1024 * 1024 * 1024
+"""Of one file."""
+
+WHOLE_BYTES: Final = 64 * 1024 * 1024
+"""STIX of up to so many bytes is one group."""
+
+_CHUNKS_AT_ONCE: Final = 8
+
+AS_RECEIVED: Final = frozenset({Format.STIX_21, Format.STIX_20})
+"""STIX, whose objects are cut out of the file."""
+
+_MAPPED: Final = (Format.CSV, Format.TSV, Format.MISP_EVENT)
+"""Formats of which a mapping can say something."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is asked of a file besides reading it.
+
+    `form` None: it is recognised. `mapping` is that of a table; `source` what a list or data set is called; `tags` and
+    `tlp` are said of all that is in it.
+    """
+
+    form: Format | None = None
+    mapping: bytes | None = None
+    source: str | None = None
+    tags: Tags = field(default_factory=make_tags)
+    tlp: str | None = None
+    person: PersonId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What the first reading of a file showed."""
+
+    digest: Digest
+    bytes: int
+    form: Format
+
+
+def look_through(file: File, plan: Plan) -> Steps[Look]:
+    """The digest, the size and the format of a file.
+
+    Of STIX that is not taken in as one group it is seen whether it is whole: else its first objects would be kept
+    before that shows.
+    """
+    digest, size, form = hashlib.sha256(), 0, plan.form
+    cutter, problem = Cutter(), None
+    for number, chunk in enumerate(file.read(CHUNK_BYTES)):
+        if number and number % _CHUNKS_AT_ONCE == 0:
+            yield
+        if number == 0 and form is None:
+            form = recognise_format(chunk[:HEAD_BYTES], file.name, among=_find_possible(plan))
+        digest.update(chunk)
+        size += len(chunk)
+        if size > MOST_BYTES:
+            raise MalformedFile(f"the file is over {MOST_BYTES} bytes, which is the bound; split it")
+        if form in AS_RECEIVED and problem is None:
+            problem = _feed(cutter, chunk)
+    form = form or recognise_format(b"", file.name)
+    if form is Format.STIX_20 or (form is Format.STIX_21 and size > WHOLE_BYTES):
+        if problem is not None:
+            raise problem
+        cutter.close()
+    return Look(digest=Digest(digest.hexdigest()), bytes=size, form=form)
+
+
+def _feed(cutter: Cutter, chunk: bytes) -> MalformedFile | None:
+    try:
+        cutter.feed(chunk)
+    except MalformedFile as error:
+        return error
+    return None
+
+
+def _find_possible(plan: Plan) -> Sequence[Format]:
+    return _MAPPED if plan.mapping is not None else tuple(Format)
+
+
+def check_plan(plan: Plan, form: Format) -> None:
+    """Refuse what a person asked for and this format has no use for: it would be lost without a word."""
+    if plan.mapping is not None and form not in _MAPPED:
+        raise MalformedRequest(f"a mapping is for tables and MISP, and this file is {form.value}", where="--mapping")
+    if plan.tlp is not None and plan.tlp not in TLP_WORDS:
+        raise MalformedRequest(f"{plan.tlp[:80]!r} is no TLP level; use one of {', '.join(TLP_WORDS)}", where="--tlp")
+    if plan.tlp is not None and form is Format.STIX_21:
+        raise MalformedRequest(
+            "objects of STIX 2.1 are kept as they were received, and each says its own marking; mark them in the file",
+            where="--tlp",
+        )
+
+
+def name_act(look: Look, plan: Plan) -> Digest:
+    """What was asked, in a digest."""
+    tags: dict[str, Json] = {name: [*sorted(getattr(plan.tags, name))] for name in Tags.__slots__}
+    asked: dict[str, Json] = {
+        "digest": look.digest,
+        "format": look.form.value,
+        "mapping": None if plan.mapping is None else sha256_digest(plan.mapping),
+        "source": plan.source,
+        "tags": tags,
+        "tlp": plan.tlp,
+    }
+    return sha256_digest(canonical_bytes(asked))

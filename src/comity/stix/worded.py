@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pure: a label with what people say of the object besides: words, safeguards, whom it may reach.
+
+Of an object of this party such words can let it go; of what another party gave they can only keep it back.
+"""
+
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
+
+from comity.ids import PartyId
+from comity.stix.labels import OVERFULL, UNSPECIFIED, Label, intersect_audiences, is_overfull
+from comity.stix.tags import Tags, join_tags
+
+__all__ = ["add_safeguarded", "classify_own", "classify_received", "find_said", "narrow_to"]
+
+_Groups = AbstractSet[frozenset[str]]
+
+
+def narrow_to(label: Label, parties: frozenset[PartyId] | None) -> Label:
+    """The label with an audience of nobody but `parties`; None narrows nothing."""
+    if parties is None or label == OVERFULL:
+        return label
+    narrow = replace(label, audience=intersect_audiences(label.audience, parties))
+    return OVERFULL if is_overfull(narrow) else narrow
+
+
+def find_said(label: Label) -> Tags:
+    """What is said of the one object whose own label this is, with no tags of this party beside it."""
+    return Tags(
+        subjects=frozenset[str]().union(*label.subjects),
+        regions=frozenset[str]().union(*label.regions),
+        kinds=label.kinds - {UNSPECIFIED},
+        person_classes=label.person_classes,
+        special_categories=label.special_categories,
+        handling=label.handling,
+    )
+
+
+def classify_own(label: Label, said: Tags, tags: Tags) -> Label:
+    """The label of an object of this party of which `said` is said, and `tags` by this party's people or rules.
+
+    Of `label` all else stays: markings, TLP, audience.
+    """
+    both = join_tags(said, tags)
+    return _with_words(label, both, {both.subjects}, {both.regions}, both.kinds or {UNSPECIFIED})
+
+
+def classify_received(label: Label, said: Tags, tags: Tags) -> Label:
+    """The label of an object of another party, of which its giver says `said` and this party `tags`.
+
+    Held against terms, what this party says is another object's that this one refers to: terms must admit both. So
+    nothing that is said here admits it anywhere it was not admitted (MONOTONE).
+    """
+    subjects = {said.subjects} | ({tags.subjects} if tags.subjects else set())
+    regions = {said.regions} | ({tags.regions} if tags.regions else set())
+    return _with_words(label, join_tags(said, tags), subjects, regions, (said.kinds or {UNSPECIFIED}) | tags.kinds)
+
+
+def add_safeguarded(label: Label, categories: frozenset[str], classes: frozenset[str]) -> Label:
+    """The label with these special categories and person classes besides; they only ever keep an object back."""
+    made = replace(
+        label,
+        special_categories=label.special_categories | categories,
+        person_classes=label.person_classes | classes,
+    )
+    return OVERFULL if label == OVERFULL or is_overfull(made) else made
+
+
+def _with_words(label: Label, tags: Tags, subjects: _Groups, regions: _Groups, kinds: AbstractSet[str]) -> Label:
+    if label == OVERFULL:
+        return label
+    made = replace(
+        label,
+        subjects=frozenset(subjects),
+        regions=frozenset(regions),
+        kinds=frozenset(kinds),
+        person_classes=tags.person_classes,
+        special_categories=tags.special_categories,
+        handling=tags.handling,
+    )
+    return OVERFULL if is_overfull(made) else made

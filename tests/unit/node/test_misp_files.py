@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A file of MISP events is taken in as strict as MISP says, once, and goes on where it was cut off."""
+
+from typing import Any
+
+import pytest
+
+from comity.errors import MalformedRequest
+from comity.ids import ObjectId, PartyId
+from comity.node.explain import show_object
+from comity.node.files import Bytes
+from comity.node.intake import Plan, Taken, take_file
+from comity.stix.labels import make_tags
+from tests.unit.intake.misp_events import Fields, make_attribute, make_event, name_part, tag, write
+from tests.worlds import World
+
+A, B = PartyId("aurelia"), PartyId("borealia")
+TAGS = make_tags(subjects=["national:ashfall"], regions=["IQ"])
+MAPPING = b'format = "comity-misp-mapping/1"\n[distribution]\ncommunity = ["borealia"]\n'
+
+
+def take(world: World, *events: Fields, **more: Any) -> Taken:  # noqa: ANN401 (what a plan says)
+    return take_file(world.nodes[A], Bytes("events.json", write(*events)), Plan(tags=TAGS, **more))
+
+
+def indicator(number: int) -> ObjectId:
+    return ObjectId(f"indicator--{name_part(number)}")
+
+
+def test_only_what_misp_lets_go_goes(world: World) -> None:
+    world.sign_all(world.terms())
+    event = make_event(
+        make_attribute(1),
+        make_attribute(2, distribution="0"),
+        make_attribute(3, distribution="1"),
+        make_attribute(4, Tag=tag("tlp:red")),
+        make_attribute(5, Tag=tag("tlp:ex:chr")),
+        Tag=tag("tlp:green"),
+    )
+    taken = take(world, event, mapping=MAPPING)
+    assert taken.bad == ()
+    released = {name for name in world.read(B) if name.startswith("indicator")}
+    assert released == {indicator(1), indicator(3)}
+
+
+def test_without_a_mapping_a_community_is_nobody(world: World) -> None:
+    world.sign_all(world.terms())
+    take(world, make_event(make_attribute(3), distribution="1", Tag=tag("tlp:green")))
+    assert show_object(world.nodes[A], indicator(3)).label.audience == frozenset({A})
+    assert world.read(B) == {}
+
+
+def test_the_same_file_changes_nothing_and_a_later_event_is_a_new_version(world: World) -> None:
+    event = make_event(make_attribute(1), Tag=tag("tlp:green"))
+    first = take(world, event)
+    assert first.added_count > 2
+    assert take(world, event).already
+    later = make_event(make_attribute(1, timestamp="1703642920"), Tag=tag("tlp:green"), timestamp="1703642920")
+    assert indicator(1) in take(world, later).added
+    assert len(show_object(world.nodes[A], indicator(1)).versions) == 2
+
+
+def test_what_people_say_of_the_file_makes_it_stricter(world: World) -> None:
+    take(world, make_event(make_attribute(1), Tag=tag("tlp:clear")), tlp="amber")
+    assert show_object(world.nodes[A], indicator(1)).label.tlp == "amber"
+
+
+def test_one_bad_event_is_listed_and_the_others_are_kept(world: World) -> None:
+    bad = make_event(make_attribute(7), uuid="x")
+    taken = take(world, make_event(make_attribute(1)), bad, make_event(make_attribute(2), uuid=name_part(9)))
+    assert [one.place for one in taken.bad] == ["/response/1/Event"]
+    assert {indicator(1), indicator(2)} <= set(taken.added)
+
+
+def test_a_mapping_of_tables_is_none_of_misp(world: World) -> None:
+    with pytest.raises(MalformedRequest, match="comity-misp-mapping/1"):
+        take(world, make_event(), mapping=b'format = "comity-mapping/1"\nsource = "x"\n')
