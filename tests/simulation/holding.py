@@ -5,7 +5,8 @@ RECALLED    once a recall by whoever gave it has come, or one's own has returned
             and nobody else's letter stops anything
 CONSENTED   to whom each way a version came lets it go: a list, or a grant for it and for that party, good at that time
 GRANTED     nobody grants what is not its own, and what its own giver has not let go to that party
-SHOWN       what was recalled and is not acknowledged stands among the work of people, until it is
+SHOWN       what was recalled and is not acknowledged stands among the work of people, until it is; in the end so does
+            what was asked and nobody has answered, while its agreement is not over
 TOLD        in the end everybody who was given what is recalled has been told, and has acknowledged
 BOTH        in the end each letter is on record at both sides
 """
@@ -14,11 +15,13 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from comity.agreement.transitions import State
 from comity.agreement.work import WorkKind
 from comity.ids import Digest
 from comity.letters.consent import ConsentGrant, ConsentRequest, ConsentRevocation
 from comity.letters.letter import Letter
 from comity.letters.recall import Recall
+from comity.node.standing import list_dossiers
 from comity.node.work import list_work
 from tests.simulation.letters import read_letter
 from tests.simulation.pulls import Pull, Version
@@ -26,6 +29,7 @@ from tests.simulation.simulation import Simulation
 
 __all__ = ["Holding"]
 
+_OVER = {State.TERMINATED, State.EXPIRED}
 _Way = tuple[str, str, str]
 """A giver, the agreement, and the terms."""
 
@@ -168,9 +172,28 @@ class Holding:
                 letters.setdefault(Digest(digest), {})[name] = bool(sent)
                 done = kind != "recall" or not sent or state == "closed"
                 assert done, f"TOLD: {party} has not done what {name} recalled: {state}"
+        for name in simulation.names:
+            self._check_work(name)
         for giver, recipient, version in logged:
             if version in simulation.recalled.get(giver, ()):
                 assert (giver, recipient, version) in told, f"TOLD: {giver} has not told {recipient} of {version}"
         for digest, sides in letters.items():
             both = sorted(sides.values()) == [False, True]
             assert both or digest in forged, f"BOTH: the letter {digest} is at {sides} alone"
+
+    def _check_work(self, name: str) -> None:
+        """All dates have passed: what was asked is overdue, and nothing that was recalled is waited for any more."""
+        node = self.simulation.nodes[name]
+        with node.store.read() as transaction:
+            rows = transaction.rows(
+                "SELECT party, agreement FROM letter l WHERE kind = 'request' AND sent = 1 AND NOT EXISTS"
+                " (SELECT 1 FROM letter a WHERE a.answers = l.digest AND a.sent = 0 AND a.kind = 'reply')"
+            )
+            now = self.simulation.clock(name)
+            states = {dossier.id: dossier.standing(now=now).state for dossier in list_dossiers(node, transaction)}
+        waiting = {(str(party), agreement) for party, agreement in rows if states[agreement] not in _OVER}
+        work = list_work(node)
+        shown = {(item.party, item.agreement) for item in work if item.kind is WorkKind.REQUEST_UNANSWERED}
+        assert waiting <= shown, f"SHOWN: {name} is not shown that nobody has answered: {waiting - shown}"
+        wrong = [item.why for item in work if item.kind is WorkKind.RECALL_UNACKNOWLEDGED]
+        assert not wrong, f"SHOWN: {name} is shown what has been acknowledged: {wrong}"

@@ -33,7 +33,7 @@ TestHistories.settings = settings(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(_FIRST, _FIRST + int(_EXAMPLES or 60)))
+@pytest.mark.parametrize("seed", range(_FIRST, _FIRST + int(_EXAMPLES or 45)))
 def test_letters(seed: int) -> None:
     """A history of letters, by its seed; it is saved when it fails."""
     with set_stage() as stage:
