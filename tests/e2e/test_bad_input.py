@@ -178,17 +178,17 @@ WHOLE: dict[str, tuple[bytes, str, str]] = {
     "cut inside the list": (bundle(make_object("whole"))[:-2], "1:", "not JSON"),
     "a key twice": (b'{"type":"bundle","objects":[],"type":"bundle"}', "/type", "already in this object"),
     "the list twice": (b'{"objects":[],"objects":[]}', "/objects", "already in this object"),
-    "nothing": (b"", "1:1", "was expected"),
-    "no JSON": (b"id,type\n1,2\n", "1:1", "was expected"),
+    "nothing": (b"", "--format", "no format that is known here"),
+    "no JSON": (b"id,type\n1,2\n", "--format", "could be csv or text"),
     "a byte order mark": (b"\xef\xbb\xbf" + bundle(make_object("whole")), "1:1", "send UTF-8 without it"),
     "not UTF-8": (b'{"type":"\xe9"}', "1:10", "not UTF-8"),
     "more after it": (bundle(make_object("whole")) + b"{}", "1:", "more follows"),
     "no objects": (bundle(), "/objects", "send a STIX 2.1 bundle"),
     "objects that are no list": (b'{"type":"bundle","objects":{}}', "/objects", "not an array"),
-    "deep": (b"[" * LEVELS + b"]" * LEVELS, "1:1", "was expected"),
+    "deep": (b"[" * LEVELS + b"]" * LEVELS, "--format", "no format that is known here"),
     "deep and cut short": (b'{"objects":' + b"[" * LEVELS, "1:13", "never closed"),
     "deep in an object alone": (f'{{"type":"report","x":{nested(LEVELS)}}}'.encode(), "", "flatten them"),
-    "deep in objects": (('{"x":' * LEVELS + "1" + "}" * LEVELS).encode(), "", "flatten them"),
+    "deep in objects": (('{"x":' * LEVELS + "1" + "}" * LEVELS).encode(), "--format", "no format that is known here"),
 }
 
 

@@ -151,8 +151,10 @@ def _find_json(head: bytes) -> frozenset[Format]:
         return frozenset({Format.FOLLOW_THE_MONEY})
     if top.get("type") == "bundle" or ("objects", "*", "type") in paths or top.keys() & {"objects"}:
         return _find_stix(members, inside=("objects", "*"), said=top.get("spec_version"))
-    if _STIX_ID.fullmatch(top.get("id") or "") and "type" in top:
-        return _find_stix(members, inside=(), said=None)
+    if "type" in top:
+        # Whoever reads it as one object says what is wrong with it, and where.
+        is_one = _STIX_ID.fullmatch(top.get("id") or "") is not None
+        return _find_stix(members, inside=(), said=None) if is_one else frozenset({Format.STIX_21})
     return frozenset()
 
 

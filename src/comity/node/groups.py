@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shell: the records of a file put together into groups that are taken in one after another."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from comity.canonical import OBJECT_LIMITS, parse_json
-from comity.errors import MalformedJson
-from comity.ids import ObjectId, PartyId
+from comity.errors import MalformedError, MalformedJson
+from comity.ids import Instant, ObjectId, PartyId, parse_object_id
+from comity.intake.making import renew
 from comity.intake.records import Converted, Record, Unread
+from comity.node.node import Node
 from comity.stix.objects import BundleReading
+from comity.store import objects
 from comity.store.files import MOST_REMARKS, Remark
 
-__all__ = ["MOST_PLACE", "MOST_REMARK", "Gathering", "Group", "open_bundle", "split_json"]
+__all__ = ["MOST_PLACE", "MOST_REMARK", "Gathering", "Group", "open_group"]
 
 _GROUP_BYTES: Final = 8 * 1024 * 1024
 _LONG_GROUP_BYTES: Final = 2 * 1024 * 1024
@@ -37,6 +40,10 @@ class Group:
     position: int = 0
     facts: Mapping[str, str] = field(default_factory=dict)
     audiences: Mapping[ObjectId, frozenset[PartyId]] = field(default_factory=dict)
+
+    def add_notes(self, notes: Iterable[Remark]) -> None:
+        """What people have to know besides."""
+        self.notes = [*self.notes, *notes]
 
     def name_place(self, index: int) -> str:
         """Where in the file the object was that has this place in the bundle."""
@@ -105,7 +112,7 @@ class Gathering:
             self._notes.append(Remark(place=place, remark=said, is_unread=False))
 
 
-def open_bundle(elements: Sequence[tuple[bytes, str]]) -> BundleReading:
+def _open_bundle(elements: Sequence[tuple[bytes, str]]) -> BundleReading:
     """The objects as one bundle, each at its place among them.
 
     Raises:
@@ -114,7 +121,7 @@ def open_bundle(elements: Sequence[tuple[bytes, str]]) -> BundleReading:
     return BundleReading(b'{"objects":[' + b",".join(data for data, _ in elements) + b"]}")
 
 
-def split_json(elements: Sequence[tuple[bytes, str]]) -> tuple[list[tuple[bytes, str]], list[Unread]]:
+def _split_json(elements: Sequence[tuple[bytes, str]]) -> tuple[list[tuple[bytes, str]], list[Unread]]:
     """Those that are JSON, and what is said of the others."""
     left, unread = list[tuple[bytes, str]](), list[Unread]()
     for data, place in elements:
@@ -124,3 +131,44 @@ def split_json(elements: Sequence[tuple[bytes, str]]) -> tuple[list[tuple[bytes,
         except MalformedJson as error:
             unread.append(Unread(place=place, reason=error.detail))
     return left, unread
+
+
+def open_group(node: Node, group: Group, *, renews: bool, at: Instant) -> BundleReading:
+    """The bundle of a group; what in it is no JSON becomes unread.
+
+    With `renews` each object is put beside what is held of it: it was made here, and has no version of its own.
+
+    Raises:
+        MalformedJson, MalformedObject: a bundle that is taken in whole cannot be read.
+    """
+    if group.whole is not None:
+        return BundleReading(group.whole)
+    if renews:
+        group.elements = _renew(node, group.elements, at=at)
+    try:
+        return _open_bundle(group.elements)
+    except MalformedJson:
+        group.elements, unread = _split_json(group.elements)
+        group.unread = [*group.unread, *unread]
+        return _open_bundle(group.elements)
+
+
+def _renew(node: Node, elements: Sequence[tuple[bytes, str]], *, at: Instant) -> list[tuple[bytes, str]]:
+    """Each object as the version that it is beside what is held."""
+    named = [_read_id(data) for data, _ in elements]
+    with node.store.read() as transaction:
+        held = objects.read_current(transaction, {name for name in named if name is not None})
+        bodies = {name: objects.read_body(transaction, item.pk) for name, item in held.items()}
+    return [
+        (data if name is None or name not in bodies else renew(data, bodies[name], at=at), place)
+        for name, (data, place) in zip(named, elements, strict=True)
+    ]
+
+
+def _read_id(made: bytes) -> ObjectId | None:
+    """The id of an object that was made; None for one that has no versions, and for what is no object."""
+    try:
+        value = parse_json(made, limits=OBJECT_LIMITS)
+        return parse_object_id(str(value["id"])) if isinstance(value, dict) and "created" in value else None
+    except (MalformedError, KeyError):
+        return None

@@ -23,19 +23,18 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
-from comity.canonical import OBJECT_LIMITS, parse_json
 from comity.conversion.events import Converter
-from comity.errors import MalformedError, MalformedJson, NotFoundError
-from comity.ids import Instant, ObjectId, parse_object_id
+from comity.errors import NotFoundError
+from comity.ids import Instant, ObjectId
 from comity.intake.formats import Format
-from comity.intake.making import Maker, renew
+from comity.intake.making import Maker
 from comity.intake.marking import TLP_WORDS
 from comity.intake.misp_mapping import MispMapping, parse_misp_mapping
 from comity.intake.readers import Request, read_file
 from comity.intake.records import Converted, Record, Unread
 from comity.intake.restrictions import Restriction
 from comity.node.files import File, Watched
-from comity.node.groups import MOST_PLACE, MOST_REMARK, Gathering, Group, open_bundle, split_json
+from comity.node.groups import MOST_PLACE, MOST_REMARK, Gathering, Group, open_group
 from comity.node.ingest import PART_OBJECTS, Intake, join_intakes, take_part
 from comity.node.looking import AS_RECEIVED, MOST_BYTES, WHOLE_BYTES, Look, Plan, check_plan, look_through, name_act
 from comity.node.node import Act, Node
@@ -45,7 +44,7 @@ from comity.node.steps import Steps, finish
 from comity.release.receiving import make_unrestricted
 from comity.stix.markings import TLP_IDS
 from comity.stix.objects import BadObject, BundleReading
-from comity.store import files, objects
+from comity.store import files
 from comity.store.files import Origin, Remark, TakenFile
 from comity.store.objects import Holding
 
@@ -72,6 +71,7 @@ MOST_LISTED: Final = 10_000
 
 _MOST_NAME: Final = 200
 _MOST_BAD: Final = files.MOST_REMARKS
+_VERSION: Final = "list_version"
 _LISTED: Final = re.compile(r"/objects/([0-9]{1,15})(?=/|$)")
 _TURN: Final = 0.005
 """Seconds for which others wait at most while a converter works."""
@@ -136,7 +136,7 @@ def take_in_steps(node: Node, file: File, plan: Plan) -> Steps[Taken]:
     # What is wrong with the file as a whole shows with the first group, before anything of it is on record.
     first = yield from _wait_for(groups)
     assert first is not None  # noqa: S101 (there is a last group, though nothing be in it)
-    reading = _open(node, first, look.form, at=at)
+    reading = open_group(node, first, renews=look.form not in _VERSIONED, at=at)
     taking = _Taking(node, partial(_begin, file=file, known=known, look=look, plan=plan, at=at), look.form, plan, at=at)
     yield from taking.run(first, reading, groups)
     taken = taking.describe()
@@ -310,7 +310,10 @@ class _Taking:
             yield from self._take(group, reading, is_last=following is None)
             if following is None:
                 return
-            group, reading = following, _open(self._node, following, self._form, at=self._at)
+            group, reading = (
+                following,
+                open_group(self._node, following, renews=self._form not in _VERSIONED, at=self._at),
+            )
 
     def describe(self) -> Taken:
         """What became of it."""
@@ -337,10 +340,8 @@ class _Taking:
                 row = self._row or self._begin(act)
                 intakes.append(self._take_part(act, row, parts, group))
                 if parts.is_last():
-                    bad = self._describe_bad(group, join_intakes(intakes, read.checked.bad))
-                    self._keep_progress(act, row, group, bad, is_last=is_last)
-                    # Here, so that nothing is told of an act that was not committed.
-                    told = bad
+                    told = self._describe_bad(group, join_intakes(intakes, read.checked.bad))
+                    self._keep_progress(act, row, group, told, is_last=is_last)
             self._row = row
         self._tell(group, join_intakes(intakes, ()), told)
 
@@ -364,6 +365,8 @@ class _Taking:
         return intake
 
     def _keep_progress(self, act: Act, row: TakenFile, group: Group, bad: Sequence[Bad], *, is_last: bool) -> None:
+        if is_last and self._form is Format.UN_LIST:
+            group.add_notes(_find_gone(act, row, group))
         remarks = [
             Remark(place=one.place[:MOST_PLACE], remark=one.reason[:MOST_REMARK], is_unread=True, object=one.id)
             for one in bad
@@ -394,46 +397,17 @@ class _Taking:
         return Bad(place=where, index=index, id=bad.id, reason=bad.detail)
 
 
+def _find_gone(act: Act, row: TakenFile, group: Group) -> list[Remark]:
+    """What an earlier version of a list said and this one does not: who was taken off it."""
+    last = files.find_last(act.transaction, row.format, besides=row.number)
+    if last is None or last.facts.get(_VERSION, "") >= group.facts.get(_VERSION, ""):
+        return []
+    said = f"in the list of {last.facts[_VERSION]} (file {last.number}), and not in this one; what is held of it stays"
+    gone = files.list_gone(act.transaction, row.number, since=last.number)
+    return [Remark(place=place, remark=said, is_unread=False) for place in gone]
+
+
 def _find_index(place: str) -> int | None:
     """The place of an object in a list of STIX objects, from 0."""
     match = _LISTED.match(place)
     return None if match is None else int(match[1])
-
-
-def _open(node: Node, group: Group, form: Format, *, at: Instant) -> BundleReading:
-    """The bundle of a group. What is made here is put beside what is held of it; what is no JSON becomes unread.
-
-    Raises:
-        MalformedJson, MalformedObject: a bundle that is taken in whole cannot be read.
-    """
-    if group.whole is not None:
-        return BundleReading(group.whole)
-    if form not in _VERSIONED:
-        group.elements = _renew(node, group.elements, at=at)
-    try:
-        return open_bundle(group.elements)
-    except MalformedJson:
-        group.elements, unread = split_json(group.elements)
-        group.unread = [*group.unread, *unread]
-        return open_bundle(group.elements)
-
-
-def _renew(node: Node, elements: Sequence[tuple[bytes, str]], *, at: Instant) -> list[tuple[bytes, str]]:
-    """Each object as the version that it is beside what is held."""
-    named = [_read_id(data) for data, _ in elements]
-    with node.store.read() as transaction:
-        held = objects.read_current(transaction, {name for name in named if name is not None})
-        bodies = {name: objects.read_body(transaction, item.pk) for name, item in held.items()}
-    return [
-        (data if name is None or name not in bodies else renew(data, bodies[name], at=at), place)
-        for name, (data, place) in zip(named, elements, strict=True)
-    ]
-
-
-def _read_id(made: bytes) -> ObjectId | None:
-    """The id of an object that was made; None for one that has no versions, and for what is no object."""
-    try:
-        value = parse_json(made, limits=OBJECT_LIMITS)
-        return parse_object_id(str(value["id"])) if isinstance(value, dict) and "created" in value else None
-    except (MalformedError, KeyError):
-        return None

@@ -18,8 +18,10 @@ __all__ = [
     "count_of_file",
     "find_file",
     "find_files",
+    "find_last",
     "link_objects",
     "list_files",
+    "list_gone",
     "list_origins",
     "list_remarks",
     "read_file",
@@ -154,6 +156,26 @@ def read_names(transaction: Transaction, keys: Iterable[int]) -> dict[int, froze
     ):
         found.setdefault(pk, set()).add(name)
     return {pk: frozenset(names) for pk, names in found.items()}
+
+
+def find_last(transaction: Transaction, form: str, *, besides: int) -> TakenFile | None:
+    """The file of that format that was done last, besides one."""
+    row = transaction.row(
+        f"SELECT {_COLUMNS} FROM file WHERE format = ? AND done_at IS NOT NULL AND number <> ?"
+        " ORDER BY done_at DESC, number DESC LIMIT 1",
+        (form, besides),
+    )
+    return None if row is None else _build(row)
+
+
+def list_gone(transaction: Transaction, number: int, *, since: int) -> list[str]:
+    """The places in the file `since` of objects of which the file `number` says no version; the first thousand."""
+    rows = transaction.rows(
+        "SELECT f.place FROM from_file f JOIN object o ON o.pk = f.object WHERE f.file = ?2 AND o.id NOT IN"
+        " (SELECT p.id FROM from_file g JOIN object p ON p.pk = g.object WHERE g.file = ?1) ORDER BY f.place LIMIT ?3",
+        (number, since, MOST_REMARKS),
+    )
+    return [row[0] for row in rows]
 
 
 def set_progress(

@@ -124,6 +124,16 @@ def test_of_a_changed_list_what_did_not_change_is_known(world: World, node: Node
     assert rows[2][0] in first.added
 
 
+def test_what_a_later_list_does_not_say_any_more_is_said(node: Node) -> None:
+    take(node, make_list(("Ondrej", 901), ("Jarmila", 902)))
+    later = take(node, make_list(("Jarmila B.", 902), date="2026-11-08"))
+    (gone,) = later.notes
+    assert gone.place == "INDIVIDUAL QDi.901"
+    assert gone.remark.startswith("in the list of 2026-11-01 (file 1), and not in this one")
+    assert take(node, make_list(("Milos", 903), date="2026-11-03")).notes == ()
+    assert read_objects(node)["remarks"] == [(2, "INDIVIDUAL QDi.901", 0, None, gone.remark)]
+
+
 def test_what_was_deleted_since_then_is_taken_in_again(node: Node) -> None:
     data = make_bundle("a", "b")
     take(node, data)

@@ -28,6 +28,7 @@ CREATE TABLE from_file (
     added INTEGER NOT NULL,
     PRIMARY KEY (object, file)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX from_file_by_file ON from_file (file);
 
 -- What was not read of a file (and the id of its object, where that was legible), and what people have to know of what was; of each file the first thousand.
 CREATE TABLE file_remark (
