@@ -5,9 +5,9 @@
     rules = compile_rules(read_tables())
 
 HTML and PDF are read by large libraries, and pages and files come from strangers. So they are read by a process that
-this one starts (`python -m comity.articles`), which holds no file and no secret of a node, and may take so much of the
-processor and of memory and write no file: whatever a page brings the libraries to ends there. What it gives back is
-parsed again here, and the bytes that were received are those that were given to it.
+this one starts (`python -m comity.articles`). It holds no file and no secret of a node, sees nothing of its environment,
+may take so much of the processor and of memory, and may write no file: whatever a page brings the libraries to ends
+there. What it gives back is parsed again here, and the bytes that were received are those that were given to it.
 """
 
 import json
@@ -78,6 +78,7 @@ def extract_article(data: bytes, source: Source, *, form: Format) -> Article:
             command,
             input=head + b"\n" + data,
             capture_output=True,
+            env={},  # what this process was told, a passphrase for one, is not for strangers' files
             timeout=_WALL_SECONDS,
             check=False,
         )

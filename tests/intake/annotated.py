@@ -22,7 +22,7 @@ from comity.intake.article.rules import Rules, Tables, compile_rules, parse_tabl
 from comity.intake.article.text import Article, Source, Span, parse_plain
 from tests.intake.pdfs import make_pdf
 
-__all__ = ["CORPUS", "Marked", "Score", "load", "read_gazetteer", "read_rules", "score"]
+__all__ = ["CORPUS", "PARTS", "Marked", "Score", "load", "read_gazetteer", "read_rules", "score"]
 
 CORPUS = Path(__file__).parent / "corpus"
 TABLES = Path(__file__).parents[2] / "src" / "comity" / "intake" / "article" / "tables"
@@ -103,9 +103,12 @@ def read_gazetteer() -> Gazetteer:
     return parse_gazetteer((CORPUS / "gazetteer.toml").read_bytes(), rules=read_rules())
 
 
-def load(half: str) -> list[Marked]:
-    """The articles of one half, in the order of their names."""
-    return [_load_one(path) for path in sorted((CORPUS / half).iterdir()) if not path.name.endswith(".marks.toml")]
+PARTS = ("first", "second", "third")
+
+
+def load(part: str) -> list[Marked]:
+    """The articles of one part, in the order of their names."""
+    return [_load_one(path) for path in sorted((CORPUS / part).iterdir()) if not path.name.endswith(".marks.toml")]
 
 
 def _load_one(path: Path) -> Marked:
@@ -240,6 +243,6 @@ def _score_statements(marked: Marked, reading: Reading) -> dict[str, Score]:
     }
 
 
-def read_all(half: str) -> list[tuple[Marked, Reading]]:
-    """The articles of one half, read."""
-    return [(one, read_article(one.article, read_rules(), read_gazetteer())) for one in load(half)]
+def read_all(part: str) -> list[tuple[Marked, Reading]]:
+    """The articles of one part, read."""
+    return [(one, read_article(one.article, read_rules(), read_gazetteer())) for one in load(part)]

@@ -256,6 +256,10 @@ HOSTILE: dict[str, Callable[[int], str]] = {
         ),
         *(
             "said Abc, Def, ",
+            "Abc Def, who ",
+            "Ab Cd, 12, ",
+            "its lawyer, Abc Def, ",
+            "denied by Russia ",
             "Muslims ",
             "\u201cWe agreed,\u201d he said. ",
             "0.",

@@ -52,8 +52,10 @@ class Answers:
 
     def __init__(self, answer: bytes) -> None:
         self.answer = answer
+        self.given: dict[str, object] = {}
 
     def __call__(self, command: object, **given: object) -> subprocess.CompletedProcess[bytes]:
+        self.given = given
         return subprocess.CompletedProcess([], -9, self.answer, b"")
 
 
@@ -64,6 +66,15 @@ def test_a_process_that_ended_without_a_word_is_a_page_that_took_too_much(
     monkeypatch.setattr(subprocess, "run", Answers(answer))
     with pytest.raises(MalformedArticle, match="took more than 20 seconds or 1024 MiB"):
         extract_article(PAGE, SOURCE, form=Format.HTML)
+
+
+def test_the_process_sees_nothing_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = Answers(b"")
+    monkeypatch.setattr(subprocess, "run", answers)
+    monkeypatch.setenv("COMITY_PASSPHRASE", "secret")
+    with pytest.raises(MalformedArticle):
+        extract_article(PAGE, SOURCE, form=Format.HTML)
+    assert answers.given["env"] == {}
 
 
 def test_a_process_that_says_what_is_not_installed_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pure: ministries and other bodies of states that an article mentions, and which state each belongs to.
 
-The state is the one that stands beside ("Japan's Foreign Ministry", "the Ministry of Defence of Borealia", "the ministry
-in Doha"), or, where none does, that of the same ministry elsewhere in the article, or behind "its" the state of the
-sentence. Otherwise the body has none, and a person says it.
+The state is the one that stands beside ("Japan's Foreign Ministry", "the Ministry of Defence of Borealia", "the
+ministry in Doha"); or, where none does, that of the same ministry elsewhere in the article, or behind "its" the state
+of the sentence. Otherwise the body has none, and a person says it.
 """
 
 from bisect import bisect_right

@@ -5,8 +5,8 @@ A mention is what stands in the text. It is no fact: "Moscow" is a mention of th
 government or for a place, until a person says what it is.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 __all__ = ["Kind", "Mention"]
 
@@ -34,8 +34,7 @@ class Kind(StrEnum):
     """An address, a name, a hash or a number as machines know it; `value` is refanged."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mention:
+class Mention(NamedTuple):
     """Something the text mentions at `start` up to before `end`, and the rule that found it.
 
     `doubt` is what a person should look at; `draft` is the key of the draft that it would become, or None.

@@ -13,6 +13,7 @@ this article alone. That two articles speak of one person is for people to say.
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from comity.intake.article.bodies import Beside, Body
 from comity.intake.article.mentions import Kind, Mention
@@ -31,8 +32,7 @@ _VOWELS = frozenset("aeiouyjw")
 _ARTICLES = frozenset({"a", "an", "the", "its", "their", "his", "her", "our"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Named:
+class Named(NamedTuple):
     """A name where it stands: words by number, where the surname begins, and what was read beside it."""
 
     first: int
@@ -114,7 +114,7 @@ def _read_by_office(scene: Scene, namer: Namer, beside: Beside, offices: Sequenc
             continue
         state = next((place.code for place in (before, named[1]) if place is not None), "")
         one = named[0]
-        yield replace(one, office=title, state=state)
+        yield one._replace(office=title, state=state)
 
 
 def _read_modifiers(scene: Scene, hit: Hit, by_last: dict[int, Hit]) -> tuple[str, int]:
@@ -280,7 +280,7 @@ def _inherit_state(one: Named, by_title: Mapping[str, Sequence[Body]]) -> Named:
     if not like:
         return one
     near = bisect_right(like, one.first, key=lambda body: body.last)
-    return replace(one, state=like[max(near - 1, 0)].state or "")
+    return one._replace(state=like[max(near - 1, 0)].state or "")
 
 
 def _join(namer: Namer, named: Sequence[Named]) -> tuple[list[Person], list[Named]]:
@@ -303,7 +303,7 @@ def _join(namer: Namer, named: Sequence[Named]) -> tuple[list[Person], list[Name
                 alike.setdefault(key, []).append(known)
         else:
             persons[known] = _add(persons[known], one, name, whole=whole)
-        settled.append(replace(one, person=known))
+        settled.append(one._replace(person=known))
     return persons, sorted(settled, key=lambda one: one.first)
 
 

@@ -10,6 +10,8 @@ The same article, rules and gazetteer give the same reading. It takes time linea
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
+from typing import Final
 
 from comity.intake.article.bodies import Body, find_bodies, list_body_mentions
 from comity.intake.article.dates import find_dates
@@ -27,6 +29,9 @@ from comity.intake.article.text import Article
 from comity.intake.article.words import Hit
 
 __all__ = ["Reading", "Said", "read_article"]
+
+_PLACE: Final = attrgetter("start", "end", "kind")
+"""The order of the text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,13 +72,14 @@ def read_article(article: Article, rules: Rules, known: Gazetteer) -> Reading:
     mentions += list_body_mentions(scene, bodies, [drafting.add_body(body.title, body.state) for body in bodies])
     mentions += list_people_mentions(scene, persons, named, drafts=[drafting.add_person(person) for person in persons])
     mentions += _read_parts(scene, drafting)
+    mentions.sort(key=_PLACE)
     found = list(find_statements(scene, make_cast(places, bodies, organisations, named)))
     teller = _Teller(drafting, known, persons, {body.value: body for body in bodies})
-    said = teller.tell(found, sorted(mentions, key=lambda one: one.start))
+    said = teller.tell(found, mentions)
     mentions += [_mention_statement(one, said_one) for one, said_one in zip(found, said, strict=True)]
     return Reading(
         article=article,
-        mentions=tuple(sorted(mentions, key=lambda one: (one.start, one.end, one.kind))),
+        mentions=tuple(sorted(mentions, key=_PLACE)),
         drafts=drafting.drafts,
         persons=tuple(persons),
         statements=tuple(said),

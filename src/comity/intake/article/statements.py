@@ -125,6 +125,8 @@ _CLAIMS: Final = frozenset(
 _CLAIM_WORDS = 40
 _MAX_FILLERS = 4
 _MAX_COMMAS = 3
+_COMMA_WORDS = 60
+"""Words back to the first of those commas."""
 _AHEAD = 9
 """Words from a verb of saying forward to the name of who speaks."""
 
@@ -442,16 +444,15 @@ def _look_over_commas(sentence: _Sentence, at: int) -> Actor | None:
 def _look_further(sentence: _Sentence, at: int) -> Actor | None:
     """The nearest comma before which somebody is named."""
     words = sentence.scene.words
-    commas, index = 0, at - 2
-    while index >= 0 and words.starts[index] >= sentence.span.start and at - index < 60:  # noqa: PLR2004 (words)
-        if "," in sentence.gap(index):
-            commas += 1
-            actor = _find_actor(sentence, index + 1)
-            if actor is not None:
-                return actor
-            if commas >= _MAX_COMMAS:
-                return None
-        index -= 1
+    before = words.ends[at - 1]
+    low = max(sentence.span.start, words.starts[max(at - _COMMA_WORDS, 0)])
+    for _ in range(_MAX_COMMAS):
+        before = words.folded.rfind(",", low, before)
+        index = bisect_right(words.ends, before) - 1
+        if before < 0 or index < 0 or words.starts[index] < sentence.span.start:
+            return None
+        if (actor := _find_actor(sentence, index + 1)) is not None:
+            return actor
     return None
 
 

@@ -15,10 +15,11 @@ import codecs
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Final, NamedTuple
 
 from comity.canonical import sha256_digest
-from comity.errors import MalformedArticle
+from comity.errors import MalformedArticle, MalformedRequest
 from comity.ids import Digest, Instant
 from comity.intake.article.dates import find_days
 
@@ -114,6 +115,19 @@ class Source:
     """As a server said it (`charset`)."""
     language: str = "en"
     """Names of states are read in it, beside English."""
+
+    def __post_init__(self) -> None:
+        """Refuse a day that is none: dates in the text are told from it.
+
+        Raises:
+            MalformedRequest: `published` is no day.
+        """
+        try:
+            date.fromisoformat(self.published or "1970-01-01")
+        except ValueError as error:
+            raise MalformedRequest(
+                f"{str(self.published)[:40]!r} is no day; say it as YYYY-MM-DD", where="published"
+            ) from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -172,12 +172,9 @@ def fold(text: str) -> str:
 def split_words(text: str) -> Words:
     """The words of a text with their places."""
     folded = fold(text)
-    values, starts, ends = list[str](), list[int](), list[int]()
-    for match in _WORD.finditer(folded):
-        start, end = match.span()
-        values.append(folded[start:end])
-        starts.append(start)
-        ends.append(end)
+    values: list[str] = _WORD.findall(folded)
+    starts = [match.start() for match in _WORD.finditer(folded)]
+    ends = [start + len(value) for start, value in zip(starts, values, strict=True)]
     return Words(text, folded, values, starts, ends)
 
 

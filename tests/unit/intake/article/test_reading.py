@@ -136,6 +136,11 @@ def test_two_spellings_of_one_minister_are_one_person_with_a_note() -> None:
     assert draft.notes == ("also written Sergei Ekdal",)
 
 
+def test_two_first_names_that_sound_unlike_are_two_persons() -> None:
+    reading = read("Borealian Foreign Minister Sara Ekdal left. Borealian Foreign Minister Sven Ekdal came.")
+    assert [person.name for person in reading.persons] == ["Sara Ekdal", "Sven Ekdal"]
+
+
 def test_two_ministers_of_one_surname_are_two() -> None:
     reading = read("Borealian Foreign Minister Tomas Ekdal met Aurelian Finance Minister Anna Ekdal.")
     assert [person.name for person in reading.persons] == ["Tomas Ekdal", "Anna Ekdal"]
@@ -214,6 +219,7 @@ def test_a_denial_of_a_claim_is_an_opinion_on_the_claim() -> None:
     assert claim.refers == ("place/SE",)
     assert (opinion.type, opinion.properties["opinion"], opinion.refers) == ("opinion", "disagree", (claim.key,))
     assert opinion.properties["authors"] == ["Ida Moe"]
+    assert opinion.properties["object_refs"] == [claim.key]
 
 
 def test_a_statement_is_a_note_on_who_speaks() -> None:

@@ -4,7 +4,7 @@
 import pytest
 
 from comity.canonical import sha256_digest
-from comity.errors import MalformedArticle
+from comity.errors import MalformedArticle, MalformedRequest
 from comity.ids import parse_instant
 from comity.intake.article.text import (
     MAX_CHARACTERS,
@@ -76,6 +76,12 @@ def test_what_the_source_says_goes_before_what_is_read() -> None:
     article = read(WHOLE, url="https://other.example/a", publisher="Other", published="2031-12-01")
     assert (article.url, article.publisher, article.published) == ("https://other.example/a", "Other", "2031-12-01")
     assert article.published_at is None
+
+
+@pytest.mark.parametrize("published", ["March", "2031-13-01", "2031"])
+def test_a_source_says_a_day_or_none(published: str) -> None:
+    with pytest.raises(MalformedRequest, match="is no day"):
+        read(WHOLE, published=published)
 
 
 def test_lines_of_the_head_tell_day_author_and_publisher() -> None:
