@@ -16,6 +16,7 @@ from dataclasses import replace
 
 from comity.classification.words import EVALUATION
 from comity.ids import Instant, ObjectId, PartyId
+from comity.node.node import Node
 from comity.node.relabel import foresee, relabel
 from comity.stix.labels import (
     LAPSED,
@@ -37,6 +38,7 @@ __all__ = [
     "foresee_labels",
     "is_own",
     "join_words",
+    "keep_lapsed",
     "lapse",
     "mark_lapsed",
     "read_words",
@@ -139,6 +141,15 @@ def lapse(transaction: Transaction, *, now: Instant) -> int:
         _store(transaction, held, {item.pk: mark_lapsed(known[item.own_label], now, now=now) for item in held})
         assessments.mark_lapsed(transaction, keys)
     return len(keys)
+
+
+def keep_lapsed(node: Node) -> int:
+    """As `lapse`, in an act of its own where there is anything to do."""
+    with node.store.read() as transaction:
+        if not assessments.list_lapsing(transaction, now=node.clock()):
+            return 0
+    with node.act() as act:
+        return lapse(act.transaction, now=act.now)
 
 
 def mark_lapsed(label: Label, expires_at: Instant | None, *, now: Instant) -> Label:
