@@ -328,7 +328,9 @@ def _find_prohibited(value: Json) -> Refusal | None:
         when = rule.get("when") if isinstance(rule, dict) else None
         asked = sorted(when.keys() & _PROHIBITED) if isinstance(when, dict) else []
         if asked:
-            return Refusal(clause=CLAUSE, reason=f"a rule asks for {asked[0]}: nothing is selected by what a person is")
+            return Refusal(
+                clause=CLAUSE, reason=f"a rule asks for {asked[0]}: no rule selects people by that ({CLAUSE})"
+            )
     return None
 
 
@@ -341,7 +343,7 @@ def _refuse_trait(rule: Rule) -> Refusal | None:
     return Refusal(
         clause=CLAUSE,
         reason=f"the rule {rule.id} would select by {trait!r}, which says a religion or an ethnicity: no rule selects"
-        " people by that. A group that stands on a list is chosen by named_on or by its subject",
+        f" people by that ({CLAUSE}). A group that stands on a list is chosen by named_on or by its subject",
     )
 
 

@@ -14,8 +14,9 @@ name: a name can hold such a word, and the group is no religion.
 
 import re
 import unicodedata
-from collections.abc import Iterable
-from itertools import pairwise, permutations
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Final
 
 __all__ = ["CLAUSE", "find_trait", "is_trait_alone"]
@@ -88,8 +89,6 @@ _FRAGMENTS: Final = frozenset(
 )
 """Stems, and what is left of them without a letter at either end."""
 
-_MOST_PAIRED = 64
-
 
 def find_trait(selectors: Iterable[str], *, parts: Iterable[str] = ()) -> str | None:
     """What of these selectors of one rule says a religion or an ethnicity, alone or put together; None for nothing.
@@ -104,13 +103,7 @@ def find_trait(selectors: Iterable[str], *, parts: Iterable[str] = ()) -> str | 
     for text in inside:
         if any(_is_fragment(token) for folded in _fold(text) for token in _split(folded)):
             return text
-    joined = [
-        (text, folded) for text in found[:_MOST_PAIRED] for folded in {_squeeze(f) for f in _fold(text)} if folded
-    ]
-    for (one, first), (other, second) in permutations(joined, 2):
-        if one != other and _is_trait(first + second):
-            return f"{one} + {other}"
-    return None
+    return _find_pair({folded: text for text in found for folded in map(_squeeze, _fold(text)) if folded})
 
 
 def is_trait_alone(name: str) -> bool:
@@ -120,6 +113,25 @@ def is_trait_alone(name: str) -> bool:
         for folded in _fold(name)
         for tokens in [_split(folded)]
     )
+
+
+def _find_pair(selectors: Mapping[str, str]) -> str | None:
+    """Two of these selectors, by what is left of each in small letters, that say a trait after one another."""
+    ordered = sorted(selectors)
+    for trait in (*_BEGINNINGS, *sorted(_WORDS)):
+        for place in range(1, len(trait)):
+            first, rest = selectors.get(trait[:place]), trait[place:]
+            second = None if first is None else selectors.get(_find_rest(ordered, rest, is_stem=trait in _STEMS))
+            if second not in {None, first}:
+                return f"{first} + {second}"
+    return None
+
+
+def _find_rest(ordered: Sequence[str], rest: str, *, is_stem: bool) -> str:
+    """The selector that is the `rest` of a trait; what follows a stem may go on, a whole word may not. "" for none."""
+    place = bisect_left(ordered, rest)
+    found = ordered[place] if place < len(ordered) else ""
+    return found if found == rest or (is_stem and found.startswith(rest)) else ""
 
 
 def _says_trait(folded: str) -> bool:

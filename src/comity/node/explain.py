@@ -18,6 +18,7 @@ from comity.node.node import Node
 from comity.node.parties import find_party
 from comity.node.provenance import Provenance, find_provenance
 from comity.node.standing import Dossier, list_dossiers
+from comity.node.tagging import keep_lapsed
 from comity.release.clauses import Finding, read_findings
 from comity.release.decision import Withhold, decide, decide_history
 from comity.release.history import find_threshold
@@ -123,6 +124,7 @@ def explain(node: Node, prefix: str, *, to: PartyId) -> Explanation:
     """
     find_party(node, to)
     keep_grants(node)
+    keep_lapsed(node)
     with node.store.read() as transaction:
         item = find_object(transaction, prefix)
         readings = tuple(
@@ -146,6 +148,7 @@ def show_object(node: Node, prefix: str) -> Shown:
         NotFoundError, MalformedRequest: as `find_object`.
     """
     keep_grants(node)
+    keep_lapsed(node)
     with node.store.read() as transaction:
         item = find_object(transaction, prefix)
         held = [version.version for version in objects.read_versions_of(transaction, [item.id])]

@@ -20,6 +20,7 @@ from dataclasses import replace
 from comity.classification.safeguards import MINOR
 from comity.classification.words import EVALUATION
 from comity.ids import Instant, ObjectId, PartyId
+from comity.node.node import Node
 from comity.node.relabel import foresee, relabel
 from comity.stix.labels import LAPSED, OVERFULL, QUESTIONED, UNDECIDED, Label, Tags, make_tags
 from comity.stix.worded import classify_own, classify_received, find_said
@@ -34,6 +35,7 @@ __all__ = [
     "hold_undecided",
     "is_own",
     "join_words",
+    "keep_lapsed",
     "lapse",
     "mark_lapsed",
     "read_words",
@@ -160,6 +162,15 @@ def hold_undecided(label: Label, decided: frozenset[str], *, own: PartyId) -> La
 def find_safeguarded(label: Label) -> frozenset[str]:
     """What of a label people have to decide on: special categories, and minors."""
     return label.special_categories | (label.person_classes & {MINOR})
+
+
+def keep_lapsed(node: Node) -> int:
+    """As `lapse`, in an act of its own where there is anything to do."""
+    with node.store.read() as transaction:
+        if not assessments.list_lapsing(transaction, now=node.clock()):
+            return 0
+    with node.act() as act:
+        return lapse(act.transaction, now=act.now)
 
 
 def mark_lapsed(label: Label, expires_at: Instant | None, *, now: Instant) -> Label:

@@ -28,6 +28,7 @@ from comity.node.retraction import settle_retractions_due
 from comity.node.rules import find_unfinished, resume_rules
 from comity.node.standing import Dossier, list_dossiers, read_dossier
 from comity.node.steps import advance
+from comity.node.tagging import keep_lapsed
 from comity.release.disclosure import parse_leaf
 from comity.store import logs
 
@@ -47,6 +48,7 @@ def keep_up(node: Node) -> tuple[Recorded, ...]:
     settle_due(node)
     settle_retractions_due(node)
     keep_grants(node)
+    keep_lapsed(node)
     for rules in find_unfinished(node):
         advance(resume_rules(node, rules))
     _name_heads(node)

@@ -109,12 +109,19 @@ def test_a_part_of_such_a_word_that_is_looked_for_inside_of_names_is_found(part:
         'names = ["mus"]\nname_parts = ["lim"]',
         'labels = ["chris"]\nname_parts = ["tian"]',
         'name_words = ["kur", "dish"]',
+        f"name_words = {[*(f'relay {number}' for number in range(200)), 'kur', 'dish']}",
+        'name_words = ["ro", "ma"]',
     ],
 )
 def test_put_together_from_several_selectors_of_one_rule_they_are_found(when: str) -> None:
     refused = rule(when)
     assert isinstance(refused, Refusal)
     assert "+" in refused.reason
+
+
+def test_a_word_that_only_begins_like_a_short_one_is_not_put_together() -> None:
+    assert find_trait(["ro", "mania"]) is None
+    assert find_trait(["s", "s"]) is None
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,10 @@ agreement reject/agreement withdraw/agreement suspend/agreement resume/agreement
 agreement admit/agreement accede/agreement export/agreement import
 person add/person list/person remove/person renew/approvals
 agreement certificate/agreement test
+classify add/classify remove/classify preview/classify show
+rules preview/rules apply/rules end/rules list
+list load/list versions/list show/list questions/list decide/list review
+assessment write/assessment renew/assessment show/assessment list
 recall send/recall list/recall show/recall keep
 consent request/consent grant/consent refuse/consent revoke/consent list/consent show
 request send/request answer/request withdraw/request list/request show

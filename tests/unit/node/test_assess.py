@@ -86,6 +86,15 @@ def test_it_goes_to_nobody_from_its_end_on_and_again_when_renewed(world: World) 
     assert audit_folder(world.folder / A, now=world.now).found == 0
 
 
+def test_explain_knows_of_the_end_where_nobody_has_polled(world: World) -> None:
+    world.sign_all(world.terms(types=TYPES))
+    done = write(world)
+    assert explain(world.nodes[A], done.id, to=B).verdict.decision == "release"
+    world.tick(30 * DAY)
+    assert explain(world.nodes[A], done.id, to=B).verdict.decision == "withhold"
+    assert "expired-assessment" in show_object(world.nodes[A], done.id).label.markings
+
+
 def test_what_was_given_by_others_ends_here_too(world: World) -> None:
     world.sign_all(world.terms(types=TYPES))
     introduce(world, [(A, B)])

@@ -153,11 +153,8 @@ NUMBER = "<REFERENCE_NUMBER>QDe.901</REFERENCE_NUMBER>"
 def test_the_list_of_the_security_council_is_read_as_it_is_published(world: World) -> None:
     node = world.nodes[A]
     listed = read_list(node, UN.format("2026-11-01", ENTITY.format(NUMBER)).encode())
-    assert (listed.list, listed.version, set(listed.entries)) == (
-        "unsc",
-        "2026-11-01",
-        {"unsc:QDi.901", "unsc:QDe.901"},
-    )
+    assert (listed.list, listed.version) == ("unsc", "2026-11-01")
+    assert listed.entries.keys() == {"unsc:QDi.901", "unsc:QDe.901"}
     person = listed.entries["unsc:QDi.901"]
     assert (person.kind, person.names) == ("individual", ("Ondrej Fictional",))
     assert [(alias.name, alias.good) for alias in person.aliases] == [("Reed", False), ("The Reed Cutter", True)]
