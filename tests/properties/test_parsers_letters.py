@@ -51,14 +51,27 @@ ENVELOPE = make_letter(
 )
 
 
+def _draw_request(draw: st.DrawFn, about: tuple[About, ...]) -> tuple[tuple[About, ...], Body]:
+    """Something that is said of a question, and what it is about."""
+    match draw(st.sampled_from(["ask", "take back", "answer", "decline"])):
+        case "ask":
+            question = Request(question=draw(LINES), urgency=draw(st.sampled_from(Urgency)))
+            return about[: draw(st.integers(0, len(about)))], question
+        case "take back":
+            return (), RequestWithdrawal(request=draw(DIGESTS))
+        case "answer":
+            return about, Reply(outcome=ReplyOutcome.ANSWERED, text=draw(SAID))
+        case _:
+            return (), Reply(outcome=ReplyOutcome.DECLINED, text=draw(LINES))
+
+
 @st.composite
 def drafts(draw: st.DrawFn) -> Draft:
     about = tuple(draw(st.lists(ABOUT, min_size=1, max_size=4, unique=True)))
     body: Body
     match draw(
         st.sampled_from(
-            ["withdraw", "correct", "acknowledge", "ask", "grant", "instead", "refuse", "revoke", "question", "reply"]
-            + ["take back"]
+            ["withdraw", "correct", "acknowledge", "ask", "grant", "instead", "refuse", "revoke", "request"]
         )
     ):
         case "withdraw":
@@ -78,20 +91,10 @@ def drafts(draw: st.DrawFn) -> Draft:
             body = ConsentGrant(recipient=MERIDIA, purpose="warning", sanitised=sanitised)
         case "refuse":
             body = ConsentRefusal(reason=draw(SAID))
-        case "question":
-            about = about[: draw(st.integers(0, len(about)))]
-            body = Request(question=draw(LINES), urgency=draw(st.sampled_from(Urgency)))
-        case "reply":
-            declines = draw(st.booleans())
-            about = () if declines else about
-            body = Reply(
-                outcome=ReplyOutcome.DECLINED if declines else ReplyOutcome.ANSWERED,
-                text=draw(LINES) if declines else draw(SAID),
-            )
+        case "request":
+            about, body = _draw_request(draw, about)
         case "revoke":
             body = ConsentRevocation(grant=draw(DIGESTS), recall=draw(st.booleans()), reason=draw(SAID))
-        case "take back":
-            about, body = (), RequestWithdrawal(request=draw(DIGESTS))
         case _:
             ends = [Result(outcome=item) for item in Outcome if item not in {Outcome.KEPT, Outcome.STOPPED}]
             kept = LINES.map(lambda reason: Result(outcome=Outcome.KEPT, reason=reason))
