@@ -27,7 +27,7 @@ HEAVY = SERVING | PRINTING
 
 PROMISED = """init serve
 party export/party add/party repin/party list/party rotate/party renew/party revoke-key
-party protect-keys/party unprotect-keys
+party protect-keys/party unprotect-keys/party tls
 credential create/credential list/credential revoke
 object add/object export/object files/object file/object show/object unkept/explain/pull/reach/audit
 agreement check/agreement preview/agreement diff
@@ -40,6 +40,8 @@ classify add/classify remove/classify preview/classify show
 rules preview/rules apply/rules end/rules list
 list load/list versions/list show/list questions/list decide/list review
 assessment write/assessment renew/assessment show/assessment list
+necessity decide/necessity end/necessity list
+identity candidates/identity same/identity differ/identity list
 recall send/recall list/recall show/recall keep
 consent request/consent grant/consent refuse/consent revoke/consent list/consent show
 request send/request answer/request withdraw/request list/request show

@@ -10,6 +10,8 @@ from comity.errors import ComityError, LogMismatch, MalformedTerms, UnavailableE
 
 EXPECTED = {
     "MalformedError": 1,
+    "MalformedFile": 1,
+    "MalformedArticle": 1,
     "MalformedJson": 1,
     "MalformedObject": 1,
     "MalformedTerms": 1,
