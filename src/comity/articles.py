@@ -5,9 +5,10 @@
     rules = compile_rules(read_tables())
 
 HTML and PDF are read by large libraries, and pages and files come from strangers. So they are read by a process that
-this one starts (`python -m comity.articles`). It holds no file and no secret of a node, sees nothing of its environment,
-may take so much of the processor and of memory, and may write no file: whatever a page brings the libraries to ends
-there. What it gives back is parsed again here, and the bytes that were received are those that were given to it.
+this one starts (`python -m comity.articles`). It holds no file and no secret of a node, sees nothing of its
+environment, may take so much of the processor and of memory, and may write no file: whatever a page brings the
+libraries to ends there. What it gives back is parsed again here, and the bytes that were received are those that were
+given to it.
 """
 
 import json

@@ -333,8 +333,9 @@ def _find_again(scene: Scene, namer: Namer, persons: Sequence[Person], named: Se
     surnames = dict[str, list[Named]]()
     for one in named:
         surnames.setdefault(words.values[one.last - 1], []).append(one)
-    for index, value in enumerate(words.values):
-        if value not in surnames or index in covered or index in namer.taken or not words.is_capital(index):
+    for index in [at for at, value in enumerate(words.values) if value in surnames]:
+        value = words.values[index]
+        if index in covered or index in namer.taken or not words.is_capital(index):
             continue
         if scene.find_part(words.starts[index]) is None:
             continue

@@ -273,6 +273,8 @@ def _find_stances(sentence: _Sentence, hits: Sequence[Hit]) -> dict[str, tuple[H
     for hit in hits:
         if _counts(sentence, hit) and (hit.sense.value not in found or found[hit.sense.value][1] is None):
             found[hit.sense.value] = (hit, _look_left(sentence, hit.first) or _look_by(sentence, hit.last))
+    if len(found) < 2:  # noqa: PLR2004 (nothing to be ordered)
+        return found
     order = {stance: place for place, stance in enumerate(sentence.scene.rules.stances)}
     return {stance: found[stance] for stance in sorted(found, key=lambda one: order.get(one, len(order)))}
 
