@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from comity.ids import Instant, ObjectId
+from comity.store.names import FIND_ONE
 from comity.store.transaction import Row, Transaction
 
 __all__ = ["StoredLikeness", "add_likeness", "delete_likeness_of", "list_likeness", "read_likeness", "read_persons"]
@@ -45,7 +46,8 @@ def add_likeness(transaction: Transaction, likeness: StoredLikeness) -> None:
 def delete_likeness_of(transaction: Transaction, item: ObjectId) -> None:
     """Nothing stays of decisions on an object of which no version is held any more."""
     transaction.run(
-        "DELETE FROM same_person WHERE (one = ?1 OR other = ?1) AND NOT EXISTS (SELECT 1 FROM object WHERE id = ?1)",
+        "DELETE FROM same_person WHERE (one = ?1 OR other = ?1) AND NOT EXISTS (SELECT 1 FROM object WHERE"
+        f" pk IN {FIND_ONE.format('?1')} AND id = ?1)",
         (item,),
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from comity.ids import Instant, ObjectId
+from comity.store.names import FIND_ONE
 from comity.store.transaction import Row, Transaction
 
 __all__ = ["StoredNecessity", "add_decision", "delete_decisions_of", "end_decisions", "list_decisions", "read_decided"]
@@ -53,7 +54,9 @@ def end_decisions(transaction: Transaction, item: ObjectId, *, by: str, why: str
 def delete_decisions_of(transaction: Transaction, item: ObjectId) -> None:
     """Nothing stays of decisions on an object of which no version is held any more."""
     transaction.run(
-        "DELETE FROM necessity WHERE object = ?1 AND NOT EXISTS (SELECT 1 FROM object WHERE id = ?1)", (item,)
+        "DELETE FROM necessity WHERE object = ?1 AND NOT EXISTS (SELECT 1 FROM object WHERE"
+        f" pk IN {FIND_ONE.format('?1')} AND id = ?1)",
+        (item,),
     )
 
 

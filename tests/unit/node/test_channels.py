@@ -6,6 +6,7 @@ import json
 import pytest
 
 from comity.agreement.events import EventKind, Reservation
+from comity.agreement.people import Role
 from comity.agreement.transitions import State
 from comity.canonical import Json
 from comity.errors import NotFoundError
@@ -13,6 +14,7 @@ from comity.ids import AgreementId, Instant, PartyId, format_instant
 from comity.node.agree import Recorded
 from comity.node.explain import explain
 from comity.node.gate import list_open_collections
+from comity.node.necessity import Decided, decide_necessity
 from comity.node.poll import Page, PollRequest, Selection, poll
 from comity.node.standing import collection_id
 from comity.release.disclosure import Answer
@@ -204,9 +206,23 @@ def classify(name: str, *categories: str) -> dict[str, Json]:
     return value
 
 
+def decide(world: World, name: str) -> None:
+    """Two people say that it is strictly necessary to give what is in it."""
+    liaison, legal = (
+        decide_necessity(
+            world.nodes["aurelia"], object_id("report", name), reason="an epidemic", by=world.actor("aurelia", role)
+        )
+        for role in (Role.LIAISON, Role.LEGAL)
+    )
+    assert not isinstance(liaison, Decided)
+    assert isinstance(legal, Decided)
+
+
 def test_a_special_category_goes_where_it_was_named_with_its_reason_and_approver(world: World) -> None:
     named = '[[channels.special_categories]]\ncategory = "health"\nnecessity = "an epidemic"\napprover = "the body"'
     world.add("aurelia", classify("health", "health"), classify("both", "health", "biometric_data"), classify("none"))
+    for name in ("health", "both"):
+        decide(world, name)
     agreement = world.sign_all(world.terms())
     assert world.read("borealia").keys() == {object_id("report", "none")}
     assert explain_one(world, "health") == ("withhold", "special_categories")
