@@ -123,6 +123,8 @@ BREAKS = [
     ("INSERT INTO arrival SELECT pk, 'x', 'borealia', 1, 1, NULL FROM object LIMIT 1", Check.RELATIONS, "under x"),
     ("INSERT INTO came_back VALUES (99, 'x', 'borealia', 1)", Check.RELATIONS, "came_back 99"),
     ("INSERT INTO came_back SELECT pk, 'x', 'borealia', 1 FROM object LIMIT 1", Check.RELATIONS, "under x"),
+    ("INSERT INTO said VALUES (99, '{}')", Check.RELATIONS, "said 99"),
+    ("INSERT INTO assessment VALUES (99, 1, 0)", Check.RELATIONS, "assessment 99"),
     ("INSERT INTO from_file VALUES (99, 1, 'row 2', 1)", Check.RELATIONS, "99 of file"),
     ("INSERT INTO from_file SELECT pk, 99, 'row 2', 1 FROM object LIMIT 1", Check.RELATIONS, "of file 99"),
     ("UPDATE release SET object = 99 WHERE object = (SELECT MAX(object) FROM release)", Check.RELATIONS, "object 99"),
