@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from comity import following, peers
+from comity import following, pages
 from comity.calls import Room, open_client
 from comity.cli.operations.follow import show_status
 from comity.cli.operations.sources import list_all
@@ -96,7 +96,7 @@ def test_a_partner_pauses_goes_on_the_next_day_and_nothing_is_lost(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     node = world.nodes["borealia"]
-    monkeypatch.setattr(peers, "_PAGE_OBJECTS", 2)
+    monkeypatch.setattr(pages, "_PAGE_OBJECTS", 2)
     allow(node, objects_per_day=3)
     world.add("aurelia", *names(*"abcdef"))
     world.add("meridia", *names("m"))
@@ -136,7 +136,7 @@ def test_a_partner_pauses_goes_on_the_next_day_and_nothing_is_lost(
 
 def test_it_goes_on_by_itself(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     node, waits = world.nodes["borealia"], list[float]()
-    monkeypatch.setattr(peers, "_PAGE_OBJECTS", 2)
+    monkeypatch.setattr(pages, "_PAGE_OBJECTS", 2)
     allow(node, objects_per_day=3)
     world.add("aurelia", *names(*"abcdefg"))
 
@@ -154,7 +154,7 @@ def test_it_goes_on_by_itself(world: World, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_bytes_are_bounded_as_objects_are(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     node = world.nodes["borealia"]
-    monkeypatch.setattr(peers, "_PAGE_OBJECTS", 1)
+    monkeypatch.setattr(pages, "_PAGE_OBJECTS", 1)
     allow(node, bytes_per_day=1)
     world.add("aurelia", *names(*"ab"))
     with Served.start(world.nodes["aurelia"]) as served:
