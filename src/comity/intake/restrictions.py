@@ -12,18 +12,11 @@ from types import MappingProxyType
 from typing import Final
 
 from comity.canonical import Json, canonical_bytes
-from comity.ids import ObjectId, PartyId
-from comity.stix.markings import (
-    TLP2_AMBER,
-    TLP2_AMBER_STRICT,
-    TLP2_CLEAR,
-    TLP2_GREEN,
-    TLP2_RED,
-    tlp_rank,
-)
+from comity.ids import PartyId
+from comity.intake.marking import FOREIGN_MARKING_EXTENSION, TLP_WORDS
+from comity.stix.markings import tlp_rank
 
 __all__ = [
-    "FOREIGN_EXTENSION",
     "NAMESPACE",
     "OPEN",
     "PAP_EXTENSION",
@@ -39,9 +32,6 @@ NAMESPACE: Final = uuid.UUID("8e7d7f2a-6b53-5f0e-9c40-6a0d1c2b7e11")
 """The namespace of ids that intake makes out of what it reads."""
 
 PAP_EXTENSION: Final = "extension-definition--f8d78575-edfd-406e-8e84-6162a8450f5b"
-FOREIGN_EXTENSION: Final = "extension-definition--5ba2a5a1-4c7c-5d57-9f3b-2f0d6f5d9a54"
-"""The property-extension of a marking definition that says, in `marking`, a foreign marking as it stood."""
-
 _PAP: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
         "white": ("a3bea94c-b469-41dc-9cfe-d6e7daba7730", "2022-10-01T00:00:00.000Z"),
@@ -55,16 +45,6 @@ _PAP: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
 
 PAP_IDS: Final[Mapping[str, str]] = MappingProxyType(
     {f"marking-definition--{name}": level for level, (name, _) in _PAP.items()}
-)
-
-_TLP_IDS: Final[Mapping[str, ObjectId]] = MappingProxyType(
-    {
-        "clear": TLP2_CLEAR,
-        "green": TLP2_GREEN,
-        "amber": TLP2_AMBER,
-        "amber+strict": TLP2_AMBER_STRICT,
-        "red": TLP2_RED,
-    }
 )
 
 _MADE: Final = "2022-10-01T00:00:00.000Z"
@@ -111,7 +91,7 @@ def find_markings(restriction: Restriction) -> list[str]:
     """The `object_marking_refs` that say it; none for the audience, which is no business of who reads the object."""
     found: list[str] = []
     if restriction.tlp is not None:
-        found.append(_TLP_IDS[restriction.tlp])
+        found.append(TLP_WORDS[restriction.tlp])
     if restriction.pap is not None:
         found.append(f"marking-definition--{_PAP[restriction.pap][0]}")
     found.extend(_name_foreign(text) for text in sorted(restriction.foreign))
@@ -142,7 +122,7 @@ def _define_foreign(text: str) -> bytes:
             "id": _name_foreign(text),
             "created": _MADE,
             "name": text,
-            "extensions": {FOREIGN_EXTENSION: {"extension_type": "property-extension", "marking": text}},
+            "extensions": {FOREIGN_MARKING_EXTENSION: {"extension_type": "property-extension", "words": text}},
         }
     )
 
