@@ -77,6 +77,9 @@ class Act:
     restarts: bool = False
     """Whether one that was cut short behind its commit is done anew: a recovery names the log once more, on purpose."""
 
+    beside: str | None = None
+    """The table of what is kept beside the store too, before its COMMIT: cut short in between, it counts as done."""
+
     spares: bool = False
     """Whether what it does last can fail without the act failing; `gone` of what comes back then says so."""
 
@@ -531,6 +534,7 @@ ACTS = (
         name="cosign a partner's head",
         prepare=head_of_borealia,
         run=lambda world, body: add_checkpoint(node(world), BOREALIA, body),
+        beside="witnessed_head",
     ),
     Act(
         name="keep what a witness cosigned",

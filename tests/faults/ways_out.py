@@ -18,6 +18,7 @@ WAYS = {
     "witness/server.py WitnessApp.__call__": "a cosignature, after the COMMIT of its head: tests/e2e/test_witness.py",
     # --- calls to others: `tests/faults/test_log_first.py`, by a wire
     "calls.py open_client": "makes the client of those below",
+    "calls.py _CheckedStream.write": "the bytes of the calls below, once the server has shown its key",
     "calls.py fetch": "a request for a page, receipt or proof; it holds a position and an access token alone",
     "news.py _open_page": "a request for a page that may wait; the same",
     "peers.py _deliver": "a message of the outbox, in which it was put by the COMMIT of its event",
@@ -42,6 +43,10 @@ WAYS = {
     "taxii/channel.py Channel._send": "between the first process and a worker: counts, stops, and what they lead to",
     "taxii/workers.py _start": "descriptors and the passphrase of the keys, to a worker",
     "taxii/worker.py work": "opens the channel and the listening sockets that it was given",
+    "articles.py main": "what an article says, from a child of this process back to it",
+    "conversion/child.py Child.__init__": "starts a converter, which has no file of the node",
+    "conversion/child.py Child._send": "a file of this party's own people, or of a source, to that child",
+    "conversion/child.py write_frame": "what it became, back",
     "cli/checking.py Checking._ask": "patterns, to a child of this process that parses them",
     "cli/checking.py _start": "starts it",
     "cli/parser.py main": "whether each parses",
@@ -50,6 +55,7 @@ WAYS = {
     "taxii/access.py AccessLog.write": "one line for each request, without its content",
     # --- files of the node's own folder, and of its operator
     "node/heads.py write_head": "the signed heads, kept outside the store after the COMMIT of its entries",
+    "node/kept.py _write": "a head that a witness is about to cosign, before the COMMIT that keeps it in the store",
     "node/backup.py make_backup": "a copy of what is committed",
     "node/backup.py restore_backup": "the checkpoint of the backup, into the folder that is restored",
     "node/backup.py _copy_file": "the files of the backup, into the folder that is restored",

@@ -14,6 +14,7 @@ import pytest
 
 from comity.agreement.drafting import convert_terms
 from comity.agreement.events import EventKind
+from comity.agreement.people import Role
 from comity.agreement.recognition import Policy, Refusal
 from comity.agreement.terms import LegalBasis, Terms, parse_terms
 from comity.canonical import Json, sha256_digest
@@ -22,6 +23,7 @@ from comity.ids import AgreementId, Instant, ObjectId, PartyId, format_instant
 from comity.node import agree, ingest, receive, upkeep
 from comity.node.explain import Verdict, explain
 from comity.node.gate import list_open_collections
+from comity.node.necessity import decide_necessity, list_undecided
 from comity.node.poll import Page, PollRequest, Selection, poll
 from comity.node.standing import Collection, read_dossier
 from comity.release.disclosure import Answer
@@ -108,8 +110,13 @@ class Played:
             self.world.deliver()
 
     def add(self, items: list[Item]) -> None:
-        intake = ingest.add_objects(self.world.nodes[items[0].originator], make_bundle(items), tags=make_tags())
+        node = self.world.nodes[items[0].originator]
+        intake = ingest.add_objects(node, make_bundle(items), tags=make_tags())
         assert intake.bad == ()
+        # A scenario is of what terms admit: its people have decided on what they must decide on.
+        for waiting in list_undecided(node):
+            for role in (Role.LIAISON, Role.LEGAL):
+                decide_necessity(node, waiting.id, reason="needed", by=self.world.actor(node.party, role))
 
     def happen(self, happening: Happening, party: PartyId) -> None:
         done = self.act_or_refuse(happening, party)
