@@ -14,9 +14,6 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from misp_stix_converter import ExternalSTIX2toMISPParser, InternalSTIX2toMISPParser, MISPtoSTIX21Parser
-from stix2.v21 import Bundle
-
 from comity.conversion.child import serve_frames
 
 __all__ = ["main"]
@@ -37,6 +34,8 @@ def _respond(frame: bytes) -> bytes:
 
 
 def _convert_event(event: dict[str, Any]) -> dict[str, Any]:
+    from misp_stix_converter import MISPtoSTIX21Parser
+
     parser = MISPtoSTIX21Parser()
     try:
         parser.parse_misp_event(event)
@@ -47,6 +46,9 @@ def _convert_event(event: dict[str, Any]) -> dict[str, Any]:
 
 
 def _convert_objects(objects: list[dict[str, Any]]) -> dict[str, Any]:
+    from misp_stix_converter import ExternalSTIX2toMISPParser, InternalSTIX2toMISPParser
+    from stix2.v21 import Bundle
+
     made_from_misp = any(str(label).startswith(_OURS) for item in objects for label in item.get("labels", ()))
     parser = InternalSTIX2toMISPParser() if made_from_misp else ExternalSTIX2toMISPParser()
     try:
