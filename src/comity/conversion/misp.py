@@ -8,10 +8,14 @@ Run as a program by `conversion.child`. What it is asked and says is JSON:
 
 misp-stix leaves children of a marked event unmarked and drops its distribution, so neither is its to say: whoever asks
 has read both before and puts them on the objects (`intake.misp`).
+
+The library is loaded when the first event comes: it takes over a second, and whoever only looks at this module has no
+need of it.
 """
 
 import json
 from collections.abc import Iterable, Mapping
+from importlib import import_module
 from typing import Any
 
 from comity.conversion.child import serve_frames
@@ -34,9 +38,7 @@ def _respond(frame: bytes) -> bytes:
 
 
 def _convert_event(event: dict[str, Any]) -> dict[str, Any]:
-    from misp_stix_converter import MISPtoSTIX21Parser
-
-    parser = MISPtoSTIX21Parser()
+    parser = import_module("misp_stix_converter").MISPtoSTIX21Parser()
     try:
         parser.parse_misp_event(event)
         objects = [json.loads(item.serialize()) if hasattr(item, "serialize") else item for item in parser.stix_objects]
@@ -46,13 +48,11 @@ def _convert_event(event: dict[str, Any]) -> dict[str, Any]:
 
 
 def _convert_objects(objects: list[dict[str, Any]]) -> dict[str, Any]:
-    from misp_stix_converter import ExternalSTIX2toMISPParser, InternalSTIX2toMISPParser
-    from stix2.v21 import Bundle
-
+    library = import_module("misp_stix_converter")
     made_from_misp = any(str(label).startswith(_OURS) for item in objects for label in item.get("labels", ()))
-    parser = InternalSTIX2toMISPParser() if made_from_misp else ExternalSTIX2toMISPParser()
+    parser = library.InternalSTIX2toMISPParser() if made_from_misp else library.ExternalSTIX2toMISPParser()
     try:
-        parser.load_stix_bundle(Bundle(*objects, allow_custom=True))
+        parser.load_stix_bundle(import_module("stix2.v21").Bundle(*objects, allow_custom=True))
         parser.parse_stix_bundle(single_event=True)
         event = json.loads(parser.misp_event.to_json())
     except Exception as error:  # noqa: BLE001 (as above)
