@@ -10,10 +10,12 @@ strictest of an event, an object and an attribute is worked out here, by their U
 object that is of no one part counts as the parts it refers to and that refer to it; one that cannot be placed, as the
 whole event.
 
-What is deleted in MISP, and what is only proposed, is left out, with a note.
+A thing that stands twice is as strict as both. What is deleted in MISP, and what is only proposed, is left out, with a
+note; so are tags that MISP keeps to itself (local, or not exportable).
 """
 
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -34,11 +36,15 @@ _GROUP: Final = "4"
 _SAID = frozenset({"distribution", "sharing_group_id", "SharingGroup"})
 """What a part says of who may have it: it is read here, and no business of the converter."""
 _LEFT = _SAID | {"Attribute", "Object", "ShadowAttribute"}
-_KEPT = ("Galaxy", "EventReport")
+_NESTED = ("EventReport", "Galaxy", "GalaxyCluster", "Note", "Opinion", "Relationship", "Sighting")
+"""What can hang on an event, on its objects and attributes, and on one another, with restrictions of its own."""
+_WRAPPED = ("EventTag", "AttributeTag")
 _MOST_TAGS = 1_000
 _NUMBER = re.compile(r"-?[0-9]{1,12}", re.ASCII)
 
 _TLP: Final[Mapping[str, str]] = {**{f"tlp:{level}": level for level in TLP_LEVELS}, "tlp:white": "clear"}
+_SCALE: Final = re.compile(r"(?:tlp|pap)(?![a-z])")
+"""What begins like a level of a scale, and is none."""
 _PAP: Final[Mapping[str, str]] = {f"pap:{level}": level for level in ("green", "amber", "red")}
 _PAP_OPEN: Final = frozenset({"pap:clear", "pap:white"})
 _RESTRICTING: Final = frozenset(
@@ -58,6 +64,10 @@ _RESTRICTING: Final = frozenset(
         "information-security-indicators-sharing",
     }
 )
+_RESTRICTING_PREDICATES: Final = frozenset(
+    {"csirt_case_classification:sensitivity-classification", "thales_group:distribution", "thales_group:tlp"}
+)
+_CAVEATS: Final = frozenset({"noforn", "orcon", "eyes only", "eyes-only", "no foreign"})
 """Taxonomies that say how far something may travel; what of them has no scale here is carried as a foreign marking."""
 
 
@@ -162,16 +172,14 @@ class _Planner:
     def plan(self, event: MispEvent, floor: Restriction) -> Plan:
         value = event.value
         own = join_restrictions(floor, self._read_distribution(value, missing=True), self._read_tags(value))
-        if value.get("published") in {False, "0"}:
+        if "published" in value and not _is_yes(value["published"]):
             own = join_restrictions(own, Restriction(audience=_ONLY_HERE))
             self._notes.append("not published in MISP: it goes to nobody until it is taken in as published")
-        self._parts[event.uuid] = own
-        content = {name: item for name, item in value.items() if name not in _LEFT}
+        self._put(event.uuid, own)
+        content = self._read_nested({name: item for name, item in value.items() if name not in _LEFT}, own)
         content["Tag"] = self._leave_tags(value)
         content["Attribute"] = self._read_parts(value, "Attribute", own, event.place)
         content["Object"] = self._read_objects(value, own, event.place)
-        for name in _KEPT:
-            self._note_parts(value, name, own)
         if value.get("ShadowAttribute"):
             self._notes.append("proposals (ShadowAttribute) were left out: nobody has accepted them")
         return Plan(
@@ -206,24 +214,39 @@ class _Planner:
             problem = _find_part_problem(item, kind)
             if problem is not None or not isinstance(item, dict):
                 self._unread.append(Unread(place=f"{place}/{kind}/{index}", reason=problem or "not a JSON object"))
-            elif item.get("deleted") in {True, "1"}:
+            elif "deleted" in item and not _is_no(item["deleted"]):
                 left += 1
             else:
-                said = join_restrictions(self._read_distribution(item, missing=False), self._read_tags(item))
-                self._parts[_name(item)] = join_restrictions(outer, said)
-                told = {name: part for name, part in item.items() if name not in _SAID}
+                said = join_restrictions(outer, self._read_distribution(item, missing=False), self._read_tags(item))
+                self._put(_name(item), said)
+                told = {name: part for name, part in self._read_nested(item, said).items() if name not in _SAID}
                 kept.append(told | {"Tag": self._leave_tags(item)})
         if left:
             self._notes.append(f"{left} under {kind} are deleted in MISP and were left out")
         return kept
 
-    def _note_parts(self, value: Mapping[str, Json], kind: str, outer: Restriction) -> None:
-        """How far parts that are converted with the event may travel: as far as it, or less."""
-        listed = value.get(kind)
-        for item in listed if isinstance(listed, list) else ():
-            if isinstance(item, dict) and UUID.fullmatch(str(item.get("uuid"))) is not None:
-                said = self._read_distribution(item, missing=False) if "distribution" in item else OPEN
-                self._parts[_name(item)] = join_restrictions(outer, said)
+    def _put(self, uuid: str, restriction: Restriction) -> None:
+        """A part, as strict as it is said here and as it was said before."""
+        self._parts[uuid] = join_restrictions(self._parts.get(uuid, OPEN), restriction)
+
+    def _read_nested(self, value: Mapping[str, Json], outer: Restriction) -> dict[str, Json]:
+        """The part without what hangs on it and is deleted; the rest is as strict as the part and as itself."""
+        kept = dict(value)
+        for kind in _NESTED:
+            listed = value.get(kind)
+            if isinstance(listed, list):
+                kept[kind] = [found for item in listed if (found := self._read_hanging(item, outer)) is not None]
+        return kept
+
+    def _read_hanging(self, item: Json, outer: Restriction) -> Json:
+        if not isinstance(item, dict) or ("deleted" in item and not _is_no(item["deleted"])):
+            return None
+        said = join_restrictions(outer, self._read_tags(item))
+        if "distribution" in item:
+            said = join_restrictions(said, self._read_distribution(item, missing=False))
+        if UUID.fullmatch(str(item.get("uuid"))) is not None:
+            self._put(_name(item), said)
+        return self._read_nested(item, said)
 
     def _read_distribution(self, value: Mapping[str, Json], *, missing: bool) -> Restriction:
         level = str(value.get("distribution", MISSING if missing else _INHERIT))
@@ -252,6 +275,8 @@ class _Planner:
     def _read_tags(self, value: Mapping[str, Json]) -> Restriction:
         """What its tags restrict. Two levels of one scale contradict each other: a foreign marking says so."""
         names = [*dict.fromkeys(_list_tags(value))]
+        if _UNREADABLE in names:
+            return Restriction(foreign=frozenset({_UNREADABLE}))
         if len(names) > _MOST_TAGS:
             return Restriction(foreign=frozenset({f"more than {_MOST_TAGS} tags"}))
         tlp = sorted({_TLP[name] for name in names if name in _TLP}, key=TLP_LEVELS.index)
@@ -263,31 +288,62 @@ class _Planner:
 
     @staticmethod
     def _leave_tags(value: Mapping[str, Json]) -> list[Json]:
-        """The tags that are no markings."""
+        """The tags that are no markings, and that MISP gives on."""
         tags = value.get("Tag")
-        return [tag for tag in (tags if isinstance(tags, list) else ()) if not _is_marking(_name_tag(tag))]
+        return [tag for tag in (tags if isinstance(tags, list) else ()) if _is_given_on(tag)]
+
+
+_UNREADABLE: Final = "a tag that cannot be read"
 
 
 def _list_tags(value: Mapping[str, Json]) -> Iterator[str]:
-    tags = value.get("Tag")
-    for tag in tags if isinstance(tags, list) else ():
-        if (name := _name_tag(tag)) is not None:
-            yield name
+    """The names of all tags, folded; `_UNREADABLE` for what is none."""
+    for key in ("Tag", *_WRAPPED):
+        tags = value.get(key)
+        if tags is None:
+            continue
+        for tag in tags if isinstance(tags, list) else (tags,):
+            inner = tag.get("Tag", tag) if isinstance(tag, dict) else tag
+            name = _name_tag(inner) if isinstance(tags, list) else None
+            yield _UNREADABLE if name is None else name
 
 
 def _name_tag(tag: Json) -> str | None:
+    """The name of a tag without what only looks different: width, case, signs that do not show."""
     name = tag.get("name") if isinstance(tag, dict) else None
-    return name.strip().lower() if isinstance(name, str) else None
+    if not isinstance(name, str):
+        return None
+    plain = unicodedata.normalize("NFKC", name)
+    return "".join(sign for sign in plain if unicodedata.category(sign) != "Cf").strip().lower()
 
 
 def is_foreign(name: str) -> bool:
-    """Whether a tag restricts in a way that has no scale here."""
-    space = re.split("[:=]", name, maxsplit=1)[0].strip()
-    return space in _RESTRICTING and name not in _TLP and name not in _PAP and name not in _PAP_OPEN
+    """Whether a tag, folded, restricts in a way that has no scale here."""
+    if name in _TLP or name in _PAP or name in _PAP_OPEN:
+        return False
+    space, predicate = (re.split("[:=]", f"{name}:", maxsplit=2)[place].strip() for place in (0, 1))
+    return (
+        space in _RESTRICTING
+        or f"{space}:{predicate}" in _RESTRICTING_PREDICATES
+        or _SCALE.match(name) is not None
+        or name in _CAVEATS
+    )
 
 
-def _is_marking(name: str | None) -> bool:
-    return name is not None and (name in _TLP or name in _PAP or is_foreign(name))
+def _is_given_on(tag: Json) -> bool:
+    name = _name_tag(tag)
+    if name is None or not isinstance(tag, dict):
+        return False
+    marks = name in _TLP or name in _PAP or is_foreign(name)
+    return not marks and _is_no(tag.get("local")) and ("exportable" not in tag or _is_yes(tag["exportable"]))
+
+
+def _is_yes(value: Json) -> bool:
+    return value is True or (isinstance(value, int | str) and str(value).strip().lower() in {"1", "true"})
+
+
+def _is_no(value: Json) -> bool:
+    return value in (None, False) or (isinstance(value, int | str) and str(value).strip().lower() in {"0", "false", ""})
 
 
 def _find_part_problem(item: Json, kind: str) -> str | None:

@@ -2,7 +2,7 @@
 """Pure: what a converter made of a MISP event becomes one record, each object marked and with its audience."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 from comity.canonical import Json, canonical_bytes
@@ -36,8 +36,7 @@ def mark_objects(plan: Plan, objects: Sequence[Json], *, party: PartyId) -> Reco
     organisation that is named in a strict event and in an open one must not close the open one, nor open the strict.
     """
     made: _Objects = {str(item["id"]): item for item in objects if isinstance(item, dict) and _is_whole(item)}
-    _rename_organisations(plan, made)
-    placed = _place(plan, made)
+    placed = _place(plan, made, organisations=_rename_organisations(plan, made))
     kept = [item for name, item in _sort(made) if name not in TLP_IDS]
     found: list[bytes] = define_markings([placed[str(item["id"])] for item in kept])
     audiences: dict[str, frozenset[PartyId]] = {}
@@ -69,12 +68,12 @@ def _mark(item: dict[str, Json], restriction: Restriction) -> None:
         item.pop("object_marking_refs", None)
 
 
-def _place(plan: Plan, made: _Objects) -> dict[str, Restriction]:
-    """How far each object may travel."""
+def _place(plan: Plan, made: _Objects, *, organisations: Collection[str]) -> dict[str, Restriction]:
+    """How far each object may travel; the `organisations` that made the event, as far as the event."""
     placed = {name: found for name in made if (found := plan.parts.get(name.partition("--")[2])) is not None}
-    placed |= {name: plan.restriction for name in made if name.startswith("identity--") and name not in placed}
+    placed |= dict.fromkeys(organisations, plan.restriction)
     left = {name for name in made if name not in placed}
-    links = _link(made)
+    links = _link(made, organisations)
     while ready := {name for name in left if links[name] & placed.keys()}:
         placed |= {
             name: join_restrictions(plan.restriction, *(placed[other] for other in sorted(links[name] & placed.keys())))
@@ -84,8 +83,8 @@ def _place(plan: Plan, made: _Objects) -> dict[str, Restriction]:
     return placed | dict.fromkeys(left, plan.whole)
 
 
-def _link(made: _Objects) -> dict[str, set[str]]:
-    """What each object refers to and is referred to by, organisations and the event's own object left aside.
+def _link(made: _Objects, organisations: Collection[str]) -> dict[str, set[str]]:
+    """What each object refers to and is referred to by, `organisations` and the event's own object left aside.
 
     The object of the event lists all that is in it: it would make everything as strict as the event alone.
     """
@@ -94,7 +93,7 @@ def _link(made: _Objects) -> dict[str, set[str]]:
         if item["type"] in {"grouping", "report"}:
             continue
         for other in _list_references(item):
-            if other in made and not other.startswith("identity--"):
+            if other in made and other not in organisations:
                 links[name].add(other)
                 links[other].add(name)
     return links
@@ -114,8 +113,8 @@ def _list_references(value: Json) -> Iterator[str]:
             yield from _list_references(item)
 
 
-def _rename_organisations(plan: Plan, made: _Objects) -> None:
-    """Give the identities of organisations, whoever made the event, an id for the event's restriction."""
+def _rename_organisations(plan: Plan, made: _Objects) -> frozenset[str]:
+    """The identities of the organisations that made the event, with an id for its restriction each."""
     names: dict[str, str] = {}
     for key in ("Orgc", "Org"):
         value = plan.event.value.get(key)
@@ -135,6 +134,7 @@ def _rename_organisations(plan: Plan, made: _Objects) -> None:
     if names:
         for name, item in made.items():
             made[name] = {key: _rename(value, names) if key != "id" else value for key, value in item.items()}
+    return frozenset(names.values())
 
 
 def _rename(value: Json, names: Mapping[str, str]) -> Json:

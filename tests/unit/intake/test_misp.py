@@ -175,3 +175,79 @@ def test_a_bad_attribute_takes_no_other_with_it(bad: Fields) -> None:
 def test_parts_that_are_no_lists_are_said() -> None:
     found = plan(make_event(Attribute={"uuid": 1}, Object="x", Tag="y", Galaxy=3))
     assert [one.place for one in found.unread] == ["/response/0/Event/Attribute", "/response/0/Event/Object"]
+
+
+# --- what hangs on parts, odd forms -----------------------------------------------------------------------------------
+
+
+def hang(number: int, **more: Json) -> Fields:
+    return {"uuid": name_part(number)} | more
+
+
+@pytest.mark.parametrize("kind", ["EventReport", "Note", "Opinion", "GalaxyCluster"])
+def test_what_hangs_on_a_part_is_as_strict_as_both(kind: str) -> None:
+    strict: Fields = {kind: [hang(7, distribution="0", Tag=tag("tlp:red"), Note=[hang(8)])]}
+    for event in (make_event() | strict, make_event(make_attribute(1) | strict)):
+        found = plan(event)
+        for number in (7, 8):
+            assert found.parts[name_part(number)] == Restriction(tlp="red", audience=NOBODY)
+    inside: Json = [hang(5, GalaxyCluster=[hang(7, distribution="0")])]
+    assert plan(make_event(Galaxy=inside)).parts[name_part(7)].audience == NOBODY
+
+
+def test_what_hangs_on_a_part_and_is_deleted_is_left_out() -> None:
+    found = plan(make_event(EventReport=[hang(7, deleted=True), hang(8)]))
+    assert found.content["EventReport"] == [hang(8)]
+
+
+def test_what_stands_twice_is_as_strict_as_both() -> None:
+    found = plan(make_event(make_attribute(1, distribution="0"), make_attribute(1)))
+    assert found.parts[name_part(1)].audience == NOBODY
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {"name": "tlp:red"},
+        ["tlp:red"],
+        [{"name": 3}],
+        "tlp:red",
+        [{"name": "TLP-RED"}],
+        [{"name": "tlp red"}],
+        [{"name": "NOFORN"}],
+        [{"name": 'csirt_case_classification:sensitivity-classification="red"'}],
+    ],
+)
+def test_tags_in_odd_forms_withhold(tags: Json) -> None:
+    assert plan(make_event(Tag=tags)).restriction.foreign
+
+
+@pytest.mark.parametrize("name", ["tlp\u200b:red", "\uff34\uff2c\uff30\uff1aRED", " Tlp:Red "])
+def test_a_tag_that_only_looks_different_is_the_same(name: str) -> None:
+    assert plan(make_event(Tag=[{"name": name}])).restriction == Restriction(tlp="red")
+
+
+def test_tags_in_the_wrapping_of_the_database_are_read() -> None:
+    assert plan(make_event(EventTag=[{"Tag": {"name": "tlp:red"}}])).restriction.tlp == "red"
+    found = plan(make_event(make_attribute(1, AttributeTag=[{"Tag": {"name": "tlp:red"}}])))
+    assert found.parts[name_part(1)].tlp == "red"
+
+
+def test_tags_that_misp_keeps_to_itself_leave_with_nothing() -> None:
+    tags: Json = [
+        {"name": "a"},
+        {"name": "b", "local": True},
+        {"name": "c", "exportable": False},
+        {"name": "d", "local": 1},
+    ]
+    assert plan(make_event(Tag=tags)).content["Tag"] == [{"name": "a"}]
+
+
+@pytest.mark.parametrize("said", ["false", "no", None, [], 0, "0"])
+def test_only_what_says_that_it_is_published_is(said: Json) -> None:
+    assert plan(make_event(published=said)).restriction.audience == NOBODY
+
+
+@pytest.mark.parametrize("said", ["true", 1, [], "yes", {}])
+def test_only_what_says_that_it_is_not_deleted_is_not(said: Json) -> None:
+    assert plan(make_event(make_attribute(1, deleted=said))).content["Attribute"] == []

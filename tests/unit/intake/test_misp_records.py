@@ -142,3 +142,12 @@ def test_an_attribute_that_became_nothing_is_said() -> None:
 )
 def test_whatever_a_converter_says_is_taken_or_left(objects: list[Json]) -> None:
     mark(make_event(), *objects)
+
+
+def test_an_identity_that_made_no_event_is_as_strict_as_its_part() -> None:
+    event = make_event(make_attribute(1, distribution="0"), Tag=tag("tlp:green"))
+    indicator, desk = make("indicator", name_part(1)), make("identity", OTHER, name="Secret Desk")
+    sighting = make("sighting", name_part(90), sighting_of_ref=indicator["id"], where_sighted_refs=[desk["id"]])
+    record = mark(event, indicator, desk, sighting, EVENT_OBJECT, ORGANISATION_OBJECT)
+    assert record.audiences[str(desk["id"])] == frozenset({AURELIA})
+    assert not [name for name in record.audiences if name.startswith("identity--") and name != desk["id"]]
