@@ -83,6 +83,11 @@ def elevate(element: bytes, *, maker: Maker) -> tuple[tuple[bytes, ...], tuple[s
     if not isinstance(kind, str) or not isinstance(name, str):
         raise MalformedObject("`type` or `id` is missing or no text; every STIX object has both", where="/id")
     if value.get("spec_version") == "2.1":
+        if maker.markings and kind != "marking-definition":
+            raise MalformedObject(
+                "it is of STIX 2.1, whose bytes are kept as they are: mark it in the file, or take it in without --tlp",
+                where="/spec_version",
+            )
         return (element,), ()
     notes = list[str]()
     said = _rename_labels(value, kind)

@@ -11,7 +11,7 @@ from comity.store import Transaction, arrivals, feeds
 from comity.store.deletions import Tombstone
 from comity.store.objects import Holding, StoredObject
 
-__all__ = ["find_same", "is_echo"]
+__all__ = ["find_clash", "find_same", "is_echo"]
 
 
 def is_echo(transaction: Transaction, same: StoredObject, holding: Holding) -> bool:
@@ -58,6 +58,19 @@ def find_same(
             where="/id",
         )
     return None
+
+
+def find_clash(versions: Collection[StoredObject], item: StixObject, *, holding: Holding) -> StoredObject | None:
+    """The version that is held with other bytes, where it came from the same giver under the same terms."""
+    return next(
+        (
+            known
+            for known in versions
+            if known.version_at == item.version_at
+            and (known.originator, known.received_under) == (holding.originator, holding.received_under)
+        ),
+        None,
+    )
 
 
 def _check_deleted(deleted: Collection[Tombstone], item: StixObject, *, version_at: Instant, holding: Holding) -> None:

@@ -14,7 +14,7 @@ file is no way out of its giver's terms.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from comity.canonical import Json, sha256_digest
 from comity.certain import write_compact
@@ -23,7 +23,7 @@ from comity.classification.safeguards import MINOR, Sensitive
 from comity.errors import ComityError, MalformedObject
 from comity.ids import Digest, Instant, ObjectId, PartyId
 from comity.node.audiences import NO_AUDIENCES, Audiences, find_audiences
-from comity.node.clashes import find_same, is_echo
+from comity.node.clashes import find_clash, find_same, is_echo
 from comity.node.node import Act, Node
 from comity.node.parts import Parts
 from comity.node.reading import describe_bad, read_in_steps
@@ -41,7 +41,7 @@ from comity.stix.objects import (
     StixObject,
 )
 from comity.stix.patterns import UNCHECKED, UNPARSABLE
-from comity.stix.worded import add_safeguarded, narrow_to
+from comity.stix.worded import add_safeguarded, narrow_to, tighten
 from comity.store import Transaction, agreements, arrivals, assessments, consents, deletions, objects, patterns, recalls
 from comity.store.objects import Holding, StoredObject
 from comity.store.patterns import KnownPattern
@@ -194,8 +194,7 @@ def _take_in(
     recalled = recalls.read_recalled(transaction, ids)
     granted = _read_granted(transaction, ids, holding) if labels.grows else {}
     reach = find_audiences(transaction, held, audiences) if holding.received_under is None else audiences
-    added, again, bad = list[_Judged](), list[tuple[StoredObject, Label]](), list[BadObject]()
-    clashing, strayed = set[int](), set[int]()
+    added, again, refused = list[_Judged](), list[tuple[StoredObject, Label]](), _Refused()
     at_added, at_again = list[int](), list[int]()
     waiting, expiries = dict[int, KnownPattern](), list[Instant | None]()
     judge = None if outside is None else _judge_once(outside)
@@ -203,11 +202,11 @@ def _take_in(
         try:
             label, expiry = labels.add_found(labels.make(item, value), place), find_expiry(value)
         except ComityError as error:
-            bad.append(describe_bad(place, item, error))
+            refused.bad.append(describe_bad(place, item, error))
             continue
         if judge is not None and (broken := judge(label)) is not None:
-            bad.append(BadObject(index=place, id=item.id, where=f"/objects/{place}", detail=broken))
-            strayed.add(place)
+            refused.bad.append(BadObject(index=place, id=item.id, where=f"/objects/{place}", detail=broken))
+            refused.strayed.add(place)
             continue
         try:
             known, stones = held.get(item.id, ()), deleted.get(item.id, ())
@@ -215,8 +214,8 @@ def _take_in(
             if same is None and recalled:
                 check_recalled(recalled.get(item.id, ()), item)
         except MalformedObject as error:
-            bad.append(describe_bad(place, item, error))
-            clashing.add(place)
+            clash = find_clash(held.get(item.id, ()), item, holding=holding)
+            refused.add_clash(describe_bad(place, item, error), clash, narrow_to(label, reach.get(item.id)))
             continue
         if reach:
             label = narrow_to(label, reach.get(item.id))
@@ -233,6 +232,7 @@ def _take_in(
         expiries.append(expiry)
         added.append((item, mark_lapsed(label, expiry, now=holding.added_at)))
         at_added.append(place)
+    _tighten(transaction, refused.stricter)
     keys = _keep(transaction, added, again, held, tagging, holding=holding)
     _link_patterns(transaction, {keys[index]: pattern for index, pattern in waiting.items()})
     until = [(key, expiry) for key, expiry in zip(keys, expiries, strict=True) if expiry is not None]
@@ -240,12 +240,43 @@ def _take_in(
     return Intake(
         added=tuple(dict.fromkeys(item.id for item, _ in added)),
         known=len(again),
-        bad=tuple(bad),
-        clashing=frozenset(clashing),
-        outside=frozenset(strayed),
+        bad=tuple(refused.bad),
+        clashing=frozenset(refused.clashing),
+        outside=frozenset(refused.strayed),
         kept=tuple(zip(at_added, keys, strict=True)),
         met=tuple(zip(at_again, (same.pk for same, _ in again), strict=True)),
     )
+
+
+@dataclass(slots=True)
+class _Refused:
+    """What of a part is not kept: why, by place; and what it says more strictly of versions that are held."""
+
+    bad: list[BadObject] = field(default_factory=list)
+    clashing: set[int] = field(default_factory=set)
+    strayed: set[int] = field(default_factory=set)
+    stricter: list[tuple[StoredObject, Label]] = field(default_factory=list)
+
+    def add_clash(self, bad: BadObject, known: StoredObject | None, label: Label) -> None:
+        """One that clashes with what is held; with `known` where that is of the same giver."""
+        self.bad.append(bad)
+        self.clashing.add(bad.index)
+        if known is not None:
+            self.stricter.append((known, label))
+
+
+def _tighten(transaction: Transaction, stricter: Sequence[tuple[StoredObject, Label]]) -> None:
+    """What is said more strictly of versions that are held holds for them, though it came with other bytes.
+
+    Tools that change how far something may travel do not always give it another time; what they took back must not go.
+    """
+    restated, keys = set[ObjectId](), objects.LabelKeys(transaction)
+    for known, label in stricter:
+        key = keys.find(tighten(objects.read_label(transaction, known.own_label), label))
+        if key != known.own_label:
+            objects.set_own_label(transaction, known.pk, key)
+            restated.add(known.id)
+    relabel(transaction, restated=restated)
 
 
 def _judge_once(outside: Callable[[Label], str | None]) -> Callable[[Label], str | None]:

@@ -9,9 +9,10 @@ from dataclasses import replace
 
 from comity.ids import PartyId
 from comity.stix.labels import OVERFULL, UNSPECIFIED, Label, intersect_audiences, is_overfull
+from comity.stix.markings import TLP_ORDER, tlp_rank
 from comity.stix.tags import Tags, join_tags
 
-__all__ = ["add_safeguarded", "classify_own", "classify_received", "find_said", "narrow_to"]
+__all__ = ["add_safeguarded", "classify_own", "classify_received", "find_said", "narrow_to", "tighten"]
 
 _Groups = AbstractSet[frozenset[str]]
 
@@ -22,6 +23,25 @@ def narrow_to(label: Label, parties: frozenset[PartyId] | None) -> Label:
         return label
     narrow = replace(label, audience=intersect_audiences(label.audience, parties))
     return OVERFULL if is_overfull(narrow) else narrow
+
+
+def tighten(label: Label, stricter: Label) -> Label:
+    """The label with every restriction of another one of the same version, and nothing that could let it go.
+
+    One on which nothing is marked says nothing of how far the object may travel.
+    """
+    marked = tlp_rank(label.tlp) < tlp_rank(stricter.tlp) and stricter.tlp != TLP_ORDER[-1]
+    made = replace(
+        label,
+        tlp=stricter.tlp if marked else label.tlp,
+        markings=label.markings | stricter.markings,
+        person_classes=label.person_classes | stricter.person_classes,
+        special_categories=label.special_categories | stricter.special_categories,
+        handling=label.handling | stricter.handling,
+        audience=intersect_audiences(label.audience, stricter.audience),
+        excluded_frameworks=label.excluded_frameworks | stricter.excluded_frameworks,
+    )
+    return OVERFULL if label == OVERFULL or is_overfull(made) else made
 
 
 def find_said(label: Label) -> Tags:

@@ -75,3 +75,23 @@ def test_one_bad_event_is_listed_and_the_others_are_kept(world: World) -> None:
 def test_a_mapping_of_tables_is_none_of_misp(world: World) -> None:
     with pytest.raises(MalformedRequest, match="comity-misp-mapping/1"):
         take(world, make_event(), mapping=b'format = "comity-mapping/1"\nsource = "x"\n')
+
+
+@pytest.mark.parametrize("more", [{"Tag": tag("tlp:red")}, {"distribution": "0"}, {"published": False}])
+def test_an_event_that_is_stricter_now_is_stricter_though_its_time_is_the_same(world: World, more: Fields) -> None:
+    world.sign_all(world.terms())
+    event = make_event(make_attribute(1), Tag=tag("tlp:green"))
+    take(world, event)
+    assert indicator(1) in world.read(B)
+    taken = take(world, event | more)
+    assert taken.bad  # it is another version under the same time, and is not kept
+    assert indicator(1) not in world.read(B)
+
+
+def test_an_event_that_is_looser_now_is_as_strict_as_it_was(world: World) -> None:
+    world.sign_all(world.terms())
+    event = make_event(make_attribute(1), Tag=tag("tlp:red"))
+    take(world, event)
+    take(world, event | {"Tag": tag("tlp:green")})
+    assert show_object(world.nodes[A], indicator(1)).label.tlp == "red"
+    assert indicator(1) not in world.read(B)
