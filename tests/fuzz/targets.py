@@ -66,8 +66,8 @@ _LEAF = Leaf(
     commitment=Digest("0a" * 32),
 )
 _ARTICLE = Source(retrieved_at=NOW)
-_PIECE = 100
-"""Bytes of a file that come at once: few, so that everything is cut somewhere."""
+_PIECE, _MOST_PIECES = 100, 256
+"""Bytes of a file that come at once: few, so that everything is cut somewhere; of a long one more, as from a disk."""
 
 _MAKER = Maker(party=PartyId("aurelia"), at=NOW, markings=[TLP2_GREEN])
 _MAPPING = parse_mapping(
@@ -221,7 +221,8 @@ def _read_article(data: bytes) -> object:
 
 def _read_file(read: Callable[..., Iterator[Converted]], data: bytes) -> object:
     """A file that comes in pieces; what is said of each record has to name it, and say something."""
-    chunks = [data[at : at + _PIECE] for at in range(0, len(data), _PIECE)]
+    piece = max(_PIECE, len(data) // _MOST_PIECES)
+    chunks = [data[at : at + piece] for at in range(0, len(data), piece)]
     found = [*read(chunks)]
     for part in found:
         if not all(one.place and one.reason for one in part.unread):

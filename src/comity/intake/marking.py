@@ -47,6 +47,7 @@ TLP_WORDS: Final[Mapping[str, ObjectId]] = MappingProxyType(
 
 _LEVEL: Final = re.compile(r"(?:tlp[:\s]\s*)?(clear|white|green|amber\+strict|amber|red)", re.IGNORECASE)
 _MOST_WORDS: Final = 2_000
+_MOST_MARKINGS: Final = 32
 _SHOWN: Final = 80
 
 
@@ -66,6 +67,8 @@ def read_marking(text: str, *, maker: Maker) -> Marked:
         MalformedObject: it holds what is no text.
     """
     words = [word for word in (part.strip() for part in re.split(r"[,;|\r\n]", text)) if word]
+    if len(words) > _MOST_MARKINGS:
+        words = [text]  # more than any object can bear; as one it withholds just as well
     levels = {word: match[1].lower() for word in words if (match := _LEVEL.fullmatch(word)) is not None}
     known = {TLP_WORDS[level] for level in levels.values()}
     unknown = [word for word in words if word not in levels]
