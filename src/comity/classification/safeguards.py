@@ -83,6 +83,7 @@ _AGE: Final = frozenset({"age", "ageyears", "ageinyears"})
 _KNOWN: Final = frozenset(_CATEGORIES) | _MINOR | _BIRTH | _AGE
 
 _ONLY_WHOLE: Final = frozenset({"orientation"})
+_ONLY_OF_PERSONS: Final = frozenset({"fingerprint", "fingerprints"})
 _LOOSE: Final = frozenset(
     re.findall(
         r"\S+",
@@ -237,6 +238,8 @@ def _may_stand_behind(found: str, before: Sequence[str]) -> bool:
         return False
     if found not in _LOOSE or before[-1] in _PERSONS:
         return True
+    if found in _ONLY_OF_PERSONS:
+        return False
     # x_misp_race, x_example_com_race: behind the name of who made it, and not of what it is about.
     return before[0] == "x" and len(before) <= _MOST_WORDS and _THINGS.isdisjoint(before)
 

@@ -51,6 +51,7 @@ def test_a_field_counts_by_its_name_at_any_depth(name: str, category: str) -> No
         ("x_misp_religion_name", "religious_or_philosophical_beliefs"),
         ("suspectBloodType", "health"),
         ("patient_health", "health"),
+        ("suspectFingerprints", "biometric_data"),
         ("x_misp_race", "racial_or_ethnic_origin"),
         ("x_example_com_race", "racial_or_ethnic_origin"),
         ("x_orientation", "sex_life_or_orientation"),
@@ -66,7 +67,15 @@ def test_a_name_counts_by_its_last_words(name: str, category: str) -> None:
     [
         *("x_region", "x_misp_trace", "x_stage", "home_page", "x_misp_orientation", "page_orientation", "storage"),
         *("place_of_birth", "x_misp_place_of_birth", "birth_name", "max_age", "x_cache_max_age", "os_version_minor"),
-        *("service_health", "x_ssh_fingerprint", "x509-fingerprint-sha1", "european_union", "child_refs", "data_race"),
+        *(
+            "service_health",
+            "x_ssh_fingerprint",
+            "x_misp_jarm_fingerprint",
+            "x509-fingerprint-sha1",
+            "european_union",
+            "child_refs",
+            "data_race",
+        ),
     ],
 )
 def test_a_name_that_ends_in_other_words_does_not_count(name: str) -> None:
