@@ -15,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from comity.agreement.channels import Scope
 from comity.agreement.people import Role
+from comity.agreement.recognition import Refusal
 from comity.classification.lists import parse_subject_list
 from comity.errors import MalformedRequest
 from comity.ids import PartyId
@@ -22,6 +23,7 @@ from comity.node import ingest
 from comity.node.audit import audit_folder
 from comity.node.classify import Classified, foresee_said, say, take_back
 from comity.node.lists import Decided, Loaded, decide_subject, load_list
+from comity.node.people import Waiting
 from comity.release.clauses import CLAUSES, admits_groups
 from comity.stix.labels import OVERFULL, QUESTIONED, UNSPECIFIED, Label, Tags, join_tags, make_tags
 from comity.stix.worded import classify_own, classify_received, find_said
@@ -194,13 +196,11 @@ class Desk(RuleBasedStateMachine):
     def taken_back(self, name: str, data: st.DataObject) -> None:
         if self.words[name]:
             word = data.draw(st.sampled_from(sorted(self.words[name])))
-            done = take_back(
-                self.node,
-                object_id("report", name),
-                {word[0]: [word[1]]},
-                reason="r",
-                by=self.world.actor("aurelia", Role.LIAISON),
-            )
+            done: Classified | Waiting | Refusal | None = None
+            for role in (Role.LIAISON, Role.LEGAL):
+                if done is None or isinstance(done, Waiting):
+                    by = self.world.actor("aurelia", role)
+                    done = take_back(self.node, object_id("report", name), {word[0]: [word[1]]}, reason="r", by=by)
             assert isinstance(done, Classified)
             self.words[name].remove(word)
 

@@ -149,6 +149,8 @@ NEEDS: Mapping[str, Need] = {
     "stop-subject": _DESK,
     # No machine can tell whether it is strictly necessary to give such data: two people say so, one of them as legal.
     "decide-necessity": _NECESSITY,
+    # Without the word nobody would have to decide any more.
+    "take-back-safeguard": _NECESSITY,
     "end-necessity": _DESK,
     "same-person": _DESK,
     "other-person": _DESK,

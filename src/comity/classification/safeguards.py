@@ -4,22 +4,29 @@
     find_sensitive({"type": "identity", "extensions": {"x": {"religion": "…", "birthDate": "2019-04-01"}}}, now=…)
         -> Sensitive(special_categories={"religious_or_philosophical_beliefs"}, minor=True, places=(…))
 
-A field counts by its name, wherever it stands in the object, and only where it says something. Whether to hold or to
-give such data is strictly necessary no machine can tell: what this finds can only keep an object back until people have
-decided (`node.necessity`). What people say of an object themselves (`stix.tags`) counts the same.
+A field counts by its name, wherever it stands in the object, and only where it says something; a name also by its last
+words (`x_misp_date_of_birth`), and where it is said beside the value (`{"object_relation": "religion", "value": …}`).
+A birth or an age that cannot be read is that of a minor; how both are read is in `classification.births`.
+
+Whether to hold or to give such data is strictly necessary no machine can tell: what this finds can only keep an object
+back until people have decided (`node.necessity`). What people say of an object themselves (`stix.tags`) counts the
+same.
 
 Not found here: what stands in a name, a description or any other text. A child's age in a sentence is for the person
 who reads it.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import lru_cache
+from itertools import chain
 from types import MappingProxyType
 from typing import Final
 
 from comity.canonical import Json
+from comity.classification.births import may_be_born_young, may_be_young, says_something
 from comity.ids import Instant
 
 __all__ = ["MINOR", "Sensitive", "find_sensitive"]
@@ -27,7 +34,6 @@ __all__ = ["MINOR", "Sensitive", "find_sensitive"]
 MINOR: Final = "minor"
 """The person class of whoever is under eighteen."""
 
-_ADULT_AT: Final = 18
 _MOST_PLACES: Final = 20
 _MOST_FIELDS: Final = 50_000
 _MICROSECONDS: Final = 1_000_000
@@ -68,14 +74,50 @@ _PLAIN: Final = frozenset(
 )
 """Properties of STIX that hold no such field; most objects have no others."""
 
+_MINOR: Final = frozenset({"minor", "isminor", "child", "ischild", "juvenile", "underage"})
 _BIRTH: Final = frozenset(
     re.findall(r"\S+", "birthdate dateofbirth dob born birth birthday datesofbirth birthdates yearofbirth birthyear")
 )
+_UNSURE: Final = frozenset({"birth", "born"})
 _AGE: Final = frozenset({"age", "ageyears", "ageinyears"})
-_MINOR: Final = frozenset({"minor", "isminor", "child", "ischild", "juvenile", "underage"})
-_YEAR: Final = re.compile(r"(?<![0-9])((?:19|20)[0-9]{2})(?:-([0-9]{2})(?:-([0-9]{2}))?)?(?![0-9])", re.ASCII)
+_KNOWN: Final = frozenset(_CATEGORIES) | _MINOR | _BIRTH | _AGE
+
+_ONLY_WHOLE: Final = frozenset({"orientation"})
+_ONLY_OF_PERSONS: Final = frozenset({"fingerprint", "fingerprints"})
+_LOOSE: Final = frozenset(
+    re.findall(
+        r"\S+",
+        "age belief beliefs biometrics born birth child diagnosis dna denomination faith fingerprint fingerprints gait"
+        " genetic health healthdata healthstatus iris ischild medical minor political race sect union unions",
+    )
+)
+"""Names that are also words of technology or of other things: behind other words they count where a person is meant,
+or directly behind the name of who made the field."""
+
+_PERSONS: Final = frozenset(
+    re.findall(r"\S+", "person persons personal people individual subject suspect victim patient human offender")
+)
+_THINGS: Final = frozenset(
+    re.findall(
+        r"\S+",
+        "account bank cache cert certificate client condition cookie credit crl customs data device disk domain"
+        " european file geo good has header host image is issuer key log max min node of os page parent pe process"
+        " product server service session signer software ssh ssl sub system tcp time tls token version",
+    )
+)
+"""What is no name of who made a field."""
+
+_TAILS: Final = frozenset(
+    re.findall(r"\S+", "code codes data description details id ids info label name names status text type value values")
+)
+"""Last words that say no more than the ones before them."""
+
+_MOST_WORDS: Final = 4
+_LONGEST_NAME: Final = 200
+_WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", re.ASCII)
 _SEPARATORS: Final = re.compile(r"[^a-z]")
-_NOTHING: Final = frozenset({"", "unknown", "none", "n/a", "na", "-", "not known", "no", "false"})
+_SAYS_NAME: Final = ("object_relation", "type", "x_misp_type")
+_SAYS_VALUE: Final = ("value", "x_misp_value")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,17 +141,20 @@ def find_sensitive(value: dict[str, Json], *, now: Instant) -> Sensitive:
 
     Of a birth of which only the year is known the latest day of it counts, and of several the latest.
     """
-    categories, minor, places = set[str](), False, list[str]()
-    today = datetime.fromtimestamp(now // _MICROSECONDS, tz=UTC).date()
     others = {name: item for name, item in value.items() if name not in _PLAIN}
     if not others:
         return _NOTHING_FOUND
-    for count, (pointer, name, item) in enumerate(_walk(others, "")):
+    categories, minor, places = set[str](), False, list[str]()
+    today = datetime.fromtimestamp(now // _MICROSECONDS, tz=UTC).date()
+    for count, (pointer, name, item) in enumerate(chain(_list_named(value, ""), _walk(others, ""))):
         if count >= _MOST_FIELDS:
             break
-        category = _CATEGORIES.get(name)
-        young = _says_minor(name, item, today)
-        if category is not None and _says(item):
+        meant = _find_meaning(name)
+        if meant is None:
+            continue
+        category = _CATEGORIES.get(meant.name)
+        young = _says_minor(meant, item, today)
+        if category is not None and says_something(item):
             categories.add(category)
         elif not young:
             continue
@@ -119,84 +164,89 @@ def find_sensitive(value: dict[str, Json], *, now: Instant) -> Sensitive:
 
 
 def _walk(value: Json, pointer: str) -> Iterator[tuple[str, str, Json]]:
-    """Every member of every object inside: its place, its bare name, its value."""
+    """Every member of every object inside: its place, its name, its value."""
     match value:
         case dict():
             for name, item in value.items():
                 inner = f"{pointer}/{name.replace('~', '~0').replace('/', '~1')}"
-                # `xReligion` of one tool is `x_religion` of another; STIX names custom properties x_….
-                yield inner, _SEPARATORS.sub("", name.lower().removeprefix("x_")), item
+                yield inner, name, item
+                if isinstance(item, dict):
+                    yield from _list_named(item, inner)
                 yield from _walk(item, inner)
         case list():
             for index, item in enumerate(value):
-                yield from _walk(item, f"{pointer}/{index}")
+                inner = f"{pointer}/{index}"
+                if isinstance(item, dict):
+                    yield from _list_named(item, inner)
+                yield from _walk(item, inner)
         case _:
             return
 
 
-def _says(value: Json) -> bool:
-    """Whether a field says anything at all."""
-    match value:
-        case None | False:
-            return False
-        case str():
-            return value.strip().lower() not in _NOTHING
-        case list():
-            return any(map(_says, value))
-        case dict():
-            return any(map(_says, value.values()))
-        case _:
-            return True
+def _list_named(value: Mapping[str, Json], pointer: str) -> Iterator[tuple[str, str, Json]]:
+    """What an object says as a name and a value beside it: the place of the value, the name, the value."""
+    places = [place for place in _SAYS_VALUE if place in value]
+    names = {name for key in _SAYS_NAME if places and isinstance(name := value.get(key), str)}
+    for name in sorted(names):
+        for place in places:
+            yield f"{pointer}/{place}", name, value[place]
 
 
-def _says_minor(name: str, value: Json, today: date) -> bool:
-    if name in _MINOR:
-        return _says(value)
-    if name in _AGE:
-        return _is_young(value)
-    return name in _BIRTH and any(_is_under_age(found, today) for found in _list_births(value))
+@dataclass(frozen=True, slots=True)
+class _Meaning:
+    """The known name that a field's name comes to; `sure` where nothing else can stand in such a field."""
+
+    name: str
+    sure: bool
 
 
-def _is_young(value: Json) -> bool:
-    if isinstance(value, str) and value.strip().isdecimal():
-        value = int(value.strip()[:4])
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < _ADULT_AT
+@lru_cache(maxsize=8_192)
+def _find_meaning(name: str) -> _Meaning | None:
+    """What the name of a field means, whole or by its last words.
+
+    `xReligion` of one tool is `x_religion` of another; STIX names custom properties x_….
+    """
+    name = name[-_LONGEST_NAME:]
+    whole = _SEPARATORS.sub("", name.lower().removeprefix("x_"))
+    if whole in _KNOWN:
+        return _Meaning(whole, sure=True)
+    words = [word.lower() for word in _WORDS.findall(name)]
+    found = _find_last(words)
+    if found is not None:
+        return _Meaning(found, sure=found not in _UNSURE)
+    while len(words) > 1 and words[-1] in _TAILS:
+        words.pop()
+        found = _find_last(words)
+        if found is not None and found not in _MINOR:
+            return _Meaning(found, sure=False)
+    return None
 
 
-def _list_births(value: Json) -> Iterator[date]:
-    """The latest day that each date could be."""
-    match value:
-        case str():
-            for match in _YEAR.finditer(value[:1_000]):
-                if (found := _read_latest(match)) is not None:
-                    yield found
-        case int() if not isinstance(value, bool):
-            yield from _list_births(str(value))
-        case list():
-            for item in value:
-                yield from _list_births(item)
-        case dict():
-            for item in value.values():
-                yield from _list_births(item)
-        case _:
-            return
+def _find_last(words: Sequence[str]) -> str | None:
+    """The longest known name that the last of the words come to."""
+    for length in range(min(_MOST_WORDS, len(words)), 0, -1):
+        found, before = "".join(words[-length:]), words[:-length]
+        if found in _KNOWN:
+            return found if _may_stand_behind(found, before) else None
+    return None
 
 
-def _read_latest(match: re.Match[str]) -> date | None:
-    year, month, day = int(match[1]), match[2], match[3]
-    try:
-        if day is not None:
-            return date(year, int(month), int(day))
-        if month is not None:
-            later = date(year + int(month) // 12, int(month) % 12 + 1, 1)
-            return date.fromordinal(later.toordinal() - 1)
-    except ValueError:
-        pass
-    return date(year, 12, 31)
+def _may_stand_behind(found: str, before: Sequence[str]) -> bool:
+    if not before or before == ["x"]:
+        return True
+    if found in _ONLY_WHOLE:
+        return False
+    if found not in _LOOSE or before[-1] in _PERSONS:
+        return True
+    if found in _ONLY_OF_PERSONS:
+        return False
+    # x_misp_race, x_example_com_race: behind the name of who made it, and not of what it is about.
+    return before[0] == "x" and len(before) <= _MOST_WORDS and _THINGS.isdisjoint(before)
 
 
-def _is_under_age(born: date, today: date) -> bool:
-    if born > today:
-        return born.year == today.year  # a year alone, which has not ended
-    years = today.year - born.year - ((today.month, today.day) < (born.month, born.day))
-    return years < _ADULT_AT
+def _says_minor(meant: _Meaning, value: Json, today: date) -> bool:
+    if meant.name in _MINOR:
+        return says_something(value)
+    if meant.name in _AGE:
+        return may_be_young(value, unread=meant.sure)
+    return meant.name in _BIRTH and may_be_born_young(value, today, unread=meant.sure)

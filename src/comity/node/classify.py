@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from comity.agreement.people import Approval, make_matter
 from comity.agreement.recognition import Refusal
 from comity.canonical import Json
+from comity.classification.safeguards import MINOR
 from comity.classification.words import check_word
 from comity.errors import ConflictError, MalformedRequest, NotFoundError
 from comity.ids import ObjectId
@@ -122,6 +123,8 @@ def say(node: Node, prefix: str, words: Words, *, reason: str, by: Actor) -> Cla
 def take_back(node: Node, prefix: str, words: Words, *, reason: str, by: Actor) -> Classified | Waiting | Refusal:
     """The object that `prefix` names, with these words said of it here no more, by whomever they were.
 
+    A special category or `minor` among them needs the people that a decision on necessity needs.
+
     Raises:
         NotFoundError: the object, or a word that is not said of it here.
         MalformedRequest: a word, or the reason.
@@ -136,7 +139,7 @@ def take_back(node: Node, prefix: str, words: Words, *, reason: str, by: Actor) 
                 f"{missing[0][1]} is not said of {item.id} here; what the object or its giver says is not taken off"
             )
         about: dict[str, Json] = {"object": item.id, "words": _list_words(wanted)}
-        done = record(act, by, ClassificationChange.TAKE_BACK, about, reason=reason)
+        done = record(act, by, _find_change_of_end(wanted), about, reason=reason)
         if not isinstance(done, Approved):
             return done
         person = describe_person(done.approvals)
@@ -246,6 +249,12 @@ def _read_words(words: Words) -> list[tuple[str, str]]:
     if not found:
         raise MalformedRequest("say at least one word of the object: a subject, a region, a kind, …", where="words")
     return found
+
+
+def _find_change_of_end(words: Iterable[tuple[str, str]]) -> ClassificationChange:
+    """What it is to take these words back: a safeguard among them takes as many people as a decision to give."""
+    guards = any(field == "special_categories" or (field, word) == ("person_classes", MINOR) for field, word in words)
+    return ClassificationChange.TAKE_BACK_SAFEGUARD if guards else ClassificationChange.TAKE_BACK
 
 
 def _list_words(words: Iterable[tuple[str, str]]) -> list[Json]:

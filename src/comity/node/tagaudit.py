@@ -38,7 +38,9 @@ class TagAudit:
         match parse_signed_json(entry.content or b"null"):
             case {
                 "format": "comity-classification/1",
-                "change": ClassificationChange.SAY | ClassificationChange.TAKE_BACK as change,
+                "change": ClassificationChange.SAY
+                | ClassificationChange.TAKE_BACK
+                | ClassificationChange.TAKE_BACK_SAFEGUARD as change,
                 "about": {"object": str(name), "words": list(words)},
             }:
                 known = self._said if change == ClassificationChange.SAY else self._ended

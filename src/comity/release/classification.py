@@ -22,6 +22,7 @@ class ClassificationChange(StrEnum):
 
     SAY = "say"
     TAKE_BACK = "take-back"
+    TAKE_BACK_SAFEGUARD = "take-back-safeguard"
     APPLY_RULES = "apply-rules"
     END_RULES = "end-rules"
     LOAD_LIST = "load-list"

@@ -40,6 +40,71 @@ def test_a_field_counts_by_its_name_at_any_depth(name: str, category: str) -> No
     assert find(extensions=inside)[2] == [f"/extensions/extension-definition--x/people/0/more/{name}"]
 
 
+@pytest.mark.parametrize(
+    ("name", "category"),
+    [
+        ("x_misp_religion", "religious_or_philosophical_beliefs"),
+        ("x_example_com_religion", "religious_or_philosophical_beliefs"),
+        ("xReligion", "religious_or_philosophical_beliefs"),
+        ("religionCode", "religious_or_philosophical_beliefs"),
+        ("religion_code", "religious_or_philosophical_beliefs"),
+        ("x_misp_religion_name", "religious_or_philosophical_beliefs"),
+        ("suspectBloodType", "health"),
+        ("patient_health", "health"),
+        ("suspectFingerprints", "biometric_data"),
+        ("x_misp_race", "racial_or_ethnic_origin"),
+        ("x_example_com_race", "racial_or_ethnic_origin"),
+        ("x_orientation", "sex_life_or_orientation"),
+        ("x_misp_sexual_orientation", "sex_life_or_orientation"),
+    ],
+)
+def test_a_name_counts_by_its_last_words(name: str, category: str) -> None:
+    assert find(**{name: "said"}) == ([category], False, [f"/{name}"])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("x_region", "x_misp_trace", "x_stage", "home_page", "x_misp_orientation", "page_orientation", "storage"),
+        *("place_of_birth", "x_misp_place_of_birth", "birth_name", "max_age", "x_cache_max_age", "os_version_minor"),
+        *(
+            "service_health",
+            "x_ssh_fingerprint",
+            "x_misp_jarm_fingerprint",
+            "x509-fingerprint-sha1",
+            "european_union",
+            "child_refs",
+            "data_race",
+        ),
+    ],
+)
+def test_a_name_that_ends_in_other_words_does_not_count(name: str) -> None:
+    assert find(**{name: "said"}) == ([], False, [])
+
+
+@pytest.mark.parametrize("name", ["x_misp_date_of_birth", "x_example_com_date_of_birth", "victimDOB", "dob_value"])
+def test_a_birth_counts_by_the_last_words_too(name: str) -> None:
+    assert find(**{name: "2015-03-12"}) == ([], True, [f"/{name}"])
+    assert find(**{name: "1971-03-12"}) == ([], False, [])
+
+
+@pytest.mark.parametrize("key", ["object_relation", "type", "x_misp_type"])
+@pytest.mark.parametrize("place", ["value", "x_misp_value"])
+def test_a_name_that_is_said_beside_its_value_counts(key: str, place: str) -> None:
+    def say(name: str, said: str) -> tuple[list[str], bool, list[str]]:
+        return find(x_misp_attributes=[{"category": "Person", key: name, place: said}])
+
+    assert say("date-of-birth", "2015-03-12") == ([], True, [f"/x_misp_attributes/0/{place}"])
+    assert say("date-of-birth", "1971-03-12") == ([], False, [])
+    assert say("religion", "said")[0] == ["religious_or_philosophical_beliefs"]
+    assert say("ssh-fingerprint", "said") == ([], False, [])
+
+
+def test_it_counts_at_the_top_of_the_object_too() -> None:
+    assert find(x_misp_type="date-of-birth", value="2015-03-12") == ([], True, ["/value"])
+    assert find(x_misp_type="date-of-birth", x_misp_value="2015-03-12") == ([], True, ["/x_misp_value"])
+
+
 def test_every_category_can_be_found() -> None:
     names = ("religion", "race", "party_membership", "health", "dna", "iris", "union", "sexuality")
     assert set(find(**dict.fromkeys(names, "x"))[0]) == SPECIAL_CATEGORIES
@@ -70,9 +135,42 @@ def test_prose_and_other_fields_are_never_read(name: str) -> None:
         ("1971", False),
         ("26 Nov. 2012", True),
         ("2012-13-45", True),  # no day; the year stands
-        ("in the spring", False),
+        ("in the spring", True),  # nobody can read it
+        ("unknown", False),
         ([{"from": "2001", "to": "2010", "kind": "BETWEEN"}], True),
         ([{"date": "1971-01-01"}], False),
+        ([{"date": "1971-01-01", "kind": "EXACT"}, {"kind": "EXACT"}], True),
+        ({"year": 1971, "month": 3, "day": 2}, False),
+        ({"year": 2015, "month": 3, "day": 2}, True),
+        ("20150312", True),
+        (20150312, True),
+        (19710312, False),
+        ("12/03/2015", True),
+        ("12.03.2015", True),
+        ("12. 3. 1971", False),
+        ("11/26/2008", False),
+        ("11/12/2008", True),  # it may be of December
+        ("12/03/15", True),
+        ("12/03/71", False),
+        ("12/06/28", True),  # it may be of 2012
+        ("120315", True),
+        ("1971/03/02", False),
+        ("20150312T101500Z", True),
+        ("20150312101500", True),
+        ("12032015", True),
+        (1426118400, True),
+        (1426118400000, True),
+        ("1426118400", True),
+        (37000000, False),
+        (37000000000, False),
+        (-37000000, False),
+        (1.5, True),
+        (15, True),
+        (0, True),
+        (True, True),
+        (10**400, True),
+        ("2031-01-01", True),
+        ("1890", False),
     ],
 )
 def test_who_may_be_under_eighteen_is_a_minor(birth: Json, minor: bool) -> None:
@@ -81,10 +179,18 @@ def test_who_may_be_under_eighteen_is_a_minor(birth: Json, minor: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("age", "minor"), [(17, True), (18, False), ("9", True), ("40", False), (True, False), (-1, False)]
+    ("age", "minor"),
+    [
+        *((17, True), (18, False), ("9", True), ("40", False), (True, True), (-1, True), (0, True), (2009, True)),
+        *(("17 years", True), ("40 years old", False), ("12-14", True), ("30 - 40", False), ("16 to 20", True)),
+        *(([15], True), ([40, 15], True), ([40], False), ({"years": 15}, True), ({"years": 40, "months": 3}, False)),
+        *(({"value": 40, "unit": "months"}, True), ({"min": 12, "max": 14}, True), ({"min": 20, "kind": "x"}, False)),
+        *(("under 20", True), ("forty", True), ("8 months", True), ("unknown", False), ([], False), (None, False)),
+    ],
 )
 def test_an_age_says_it_too(age: Json, minor: bool) -> None:
     assert find(age=age)[1] is minor
+    assert find(x_misp_age=age)[1] is minor
     assert find(stage=age)[1] is False
 
 

@@ -26,6 +26,7 @@ from comity.node.classify import (
 )
 from comity.node.explain import explain, show_object
 from comity.node.journal import list_entries
+from comity.node.people import Waiting
 from comity.release.disclosure import EntryType
 from comity.stix.labels import make_tags
 from tests.chains import introduce, pull_all, sign_onward
@@ -54,6 +55,8 @@ def said(world: World, name: str, words: Words, prefix: str = X) -> Classified:
 
 def taken_back(world: World, name: str, words: Words, prefix: str = X) -> Classified:
     done = take_back(world.nodes[name], prefix, words, reason="was wrong", by=world.actor(name, Role.LIAISON))
+    if isinstance(done, Waiting):
+        done = take_back(world.nodes[name], prefix, words, reason="was wrong", by=world.actor(name, Role.LEGAL))
     assert isinstance(done, Classified), done
     return done
 

@@ -11,7 +11,7 @@ from comity.errors import ConflictError, MalformedRequest, NotFoundError
 from comity.ids import ObjectId, PartyId
 from comity.intake.listing import LISTING_EXTENSION
 from comity.node.audit import audit_folder
-from comity.node.classify import say
+from comity.node.classify import Classified, say, take_back
 from comity.node.explain import explain, show_object
 from comity.node.identity import Judged, find_candidates, judge_persons, list_judged
 from comity.node.necessity import Decided, decide_necessity, end_necessity, list_necessity, list_undecided
@@ -99,6 +99,25 @@ def test_what_people_say_of_an_object_waits_too(world: World) -> None:
     assert list_undecided(world.nodes[A]) == []
     say(world.nodes[A], X, {"person_classes": ["minor"]}, reason="born 2019", by=world.actor(A, Role.LIAISON))
     assert [item.words for item in list_undecided(world.nodes[A])] == [{"minor"}]
+
+
+@pytest.mark.parametrize("words", [{"special_categories": ["health"]}, {"person_classes": ["minor"]}])
+def test_what_keeps_it_back_is_taken_back_by_two_people(world: World, words: dict[str, list[str]]) -> None:
+    admit_all(world)
+    world.add(A, make_person())
+    liaison, legal = world.actor(A, Role.LIAISON), world.actor(A, Role.LEGAL)
+    say(world.nodes[A], X, {**words, "regions": ["IQ"]}, reason="read it", by=liaison)
+    alone = take_back(world.nodes[A], X, {"regions": ["IQ"]}, reason="was wrong", by=liaison)
+    assert isinstance(alone, Classified)
+    say(world.nodes[A], X, {"regions": ["IQ"]}, reason="read it", by=liaison)
+    both = {**words, "regions": ["IQ"]}
+    for _ in range(2):  # nobody counts twice
+        assert isinstance(take_back(world.nodes[A], X, both, reason="was wrong", by=liaison), Waiting)
+        assert world.read(B) == {}
+    assert isinstance(take_back(world.nodes[A], X, both, reason="was wrong", by=legal), Classified)
+    assert UNDECIDED not in show_object(world.nodes[A], X).label.markings
+    assert list_undecided(world.nodes[A]) == []
+    assert count_findings(world) == 0
 
 
 def test_a_decision_is_on_what_was_found_then(world: World) -> None:
