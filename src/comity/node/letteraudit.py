@@ -155,8 +155,9 @@ class LetterAudit:
             case {"format": "comity-recall/1", "change": "keep"}:
                 return
             case {"format": "comity-retraction/1", "retraction": str(named), "objects": list(listed)}:
-                yield from self._retractions.judge(Digest(named), entry)
-                for name, version in _read_named(listed):
+                versions = _read_named(listed)
+                yield from self._retractions.judge(Digest(named), versions, entry)
+                for name, version in versions:
                     self._recalled.setdefault(name, set()).add(version)
             case _:
                 yield "the content of this recall is not of the format that this version knows"

@@ -12,12 +12,14 @@ partner's own node. Such a node signs letters; here a password is enough.
 An indicator whose pattern is still to be read is deleted once it was: until then the status of what its partner wrote
 (`node.accept`) would say by it whether it was kept.
 
-Each request is an act with one entry in the log, whether anything is held of it or not, and its answer says nothing of
-that. The same again is such an act and changes nothing: `first` and `last` are of all versions that were written,
-whatever was taken back of them. A crash leaves all of it or nothing.
+Each request is an act with an entry in the log, whether anything is held of it or not, and its answer says nothing of
+that. An entry names at most 500 versions, and there are as many entries as that takes. All versions stop in the act,
+which deletes at most 500 of them; upkeep deletes the others, as many at a time. The same again is such an act and
+changes nothing: `first` and `last` are of all versions that were written, whatever was taken back of them. A crash
+leaves all of an act or nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeGuard
 
 from comity.agreement.duration import add_duration
@@ -35,7 +37,7 @@ from comity.node.withdrawal import (
     PASSED_ON,
     Demand,
     find_given,
-    judge_stopped,
+    judge_all_stopped,
     mark_stopped,
     tell,
 )
@@ -62,6 +64,8 @@ _NAME_BYTES = 32
 _MIN_PREFIX = 4
 _MAX_SHOWN = 10
 _DAY = 86_400 * 1_000_000
+_MOST = 500
+"""Versions that one entry names, and that one act deletes."""
 
 
 def retract(
@@ -92,34 +96,43 @@ def retract(
         return retraction
 
 
-def settle_retraction(act: Act, name: Digest) -> None:
-    """The retraction of that name: what can be settled of it is."""
+def settle_retraction(act: Act, name: Digest) -> int:
+    """The retraction of that name: what can be settled of it in one act is; how many versions that deleted."""
     stored = retractions.read_retraction(act.transaction, name)
     if stored is None:
         raise CorruptionError("a retraction is missing from the store; restore a backup")
-    waits = False
-    for place, one in enumerate(stored.versions):
-        if one.result.outcome is not Outcome.STOPPED:
-            continue
-        judged, doomed = _judge(act.transaction, stored, one, now=act.now)
-        if judged.outcome is Outcome.STOPPED:
+    doomed, settled, waits = list[StoredObject](), dict[int, Result](), False
+    for place, judged, version in _judge(act.transaction, stored, now=act.now):
+        if judged.outcome is Outcome.STOPPED or (version is not None and len(doomed) == _MOST):
             waits = True
             continue
+        settled[place] = judged
+        if version is not None:
+            doomed.append(version)
+    if doomed:
         delete_versions(act, doomed, reason=f"taken back by {stored.giver}", by=None)
-        retractions.settle_version(act.transaction, name, place, judged, now=act.now)
+    retractions.settle_versions(act.transaction, name, settled, now=act.now)
     if not waits:
         retractions.set_due(act.transaction, name, None)
+    return len(doomed)
 
 
 def settle_retractions_due(node: Node) -> int:
-    """Of how many retractions something was settled because its time had come, or by what was decided meanwhile."""
+    """Of how many retractions something was settled because its time had come, or by what was decided meanwhile.
+
+    The earliest date comes first. Once 500 versions are deleted the rest is for the next time.
+    """
     with node.store.read() as transaction:
         now = node.clock()
         due = [stored.name for stored in retractions.list_waiting(transaction) if _is_due(transaction, stored, now=now)]
+    settled = deleted = 0
     for name in due:
+        if deleted >= _MOST:
+            break
         with node.act() as act:
-            settle_retraction(act, name)
-    return len(due)
+            deleted += settle_retraction(act, name)
+        settled += 1
+    return settled
 
 
 def settle_retractions_of(act: Act, item: ObjectId) -> None:
@@ -250,16 +263,18 @@ def _stop(node: Node, act: Act, retraction: Retraction) -> None:
             for one in retraction.versions
         ],
     )
-    content = format_retraction(
-        name=retraction.name,
-        giver=retraction.giver,
-        agreement=retraction.agreement,
-        channel=retraction.channel,
-        item=item,
-        asked=retraction.asked,
-        objects=[DisclosedObject(id=item, version=one.version, digest=one.digest) for one in retraction.versions],
-    )
-    act.record(EntryType.RECALL, content, terms=retraction.terms, recipient=None, count=len(retraction.versions))
+    for start in range(0, max(len(retraction.versions), 1), _MOST):
+        named = retraction.versions[start : start + _MOST]
+        content = format_retraction(
+            name=retraction.name,
+            giver=retraction.giver,
+            agreement=retraction.agreement,
+            channel=retraction.channel,
+            item=item,
+            asked=retraction.asked,
+            objects=[DisclosedObject(id=item, version=one.version, digest=one.digest) for one in named],
+        )
+        act.record(EntryType.RECALL, content, terms=retraction.terms, recipient=None, count=len(named))
     onward = Recall(change=Change.WITHDRAW, reason=PASSED_ON[Change.WITHDRAW])
     # With nothing to tell the log is not searched: that takes long, and would show that others gave the object.
     wanted = {item: fresh} if fresh else {}
@@ -267,19 +282,21 @@ def _stop(node: Node, act: Act, retraction: Retraction) -> None:
 
 
 def _judge(
-    transaction: Transaction, stored: Retraction, one: Retracted, *, now: Instant
-) -> tuple[Result, Sequence[StoredObject]]:
+    transaction: Transaction, stored: Retraction, *, now: Instant
+) -> Iterator[tuple[int, Result, StoredObject | None]]:
+    """What becomes now of each version that waits, by its place, and which is to be deleted for that."""
     due_at = stored.due_at if stored.due_at is not None else now
     demand = Demand(change=Change.WITHDRAW, terms=stored.terms, due_at=due_at)
-    judged, doomed = judge_stopped(transaction, stored.object, one.digest, demand, now=now)
-    if patterns.is_unread(transaction, [item.pk for item in doomed]):
-        return Result(outcome=Outcome.STOPPED), ()
-    return judged, doomed
+    places = [at for at, one in enumerate(stored.versions) if one.result.outcome is Outcome.STOPPED]
+    digests = [stored.versions[at].digest for at in places]
+    judged = judge_all_stopped(transaction, stored.object, digests, demand, now=now) if places else []
+    unread = patterns.find_unread(transaction, [doomed.pk for _, doomed in judged if doomed is not None])
+    for place, (result, doomed) in zip(places, judged, strict=True):
+        if doomed is not None and doomed.pk in unread:
+            yield place, Result(outcome=Outcome.STOPPED), None
+        else:
+            yield place, result, doomed
 
 
 def _is_due(transaction: Transaction, stored: Retraction, *, now: Instant) -> bool:
-    return any(
-        _judge(transaction, stored, one, now=now)[0].outcome is not Outcome.STOPPED
-        for one in stored.versions
-        if one.result.outcome is Outcome.STOPPED
-    )
+    return any(judged.outcome is not Outcome.STOPPED for _, judged, _ in _judge(transaction, stored, now=now))

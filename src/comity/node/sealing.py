@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+from comity.canonical import SIGNED_LIMITS
+from comity.errors import MalformedRequest
 from comity.ids import AgreementId, Digest, Instant, PartyId
 from comity.node.heads import sign_head
 from comity.release.disclosure import SALT_BYTES, EntryType, Leaf, commit_content, format_leaf
@@ -58,7 +60,15 @@ class Act:
 
         The content names `listing` and `grounds`, where it has them. With recipient and agreement it goes to the log of
         their relationship, which is opened where there is none.
+
+        Raises:
+            MalformedRequest: the content is longer than whoever reads the log takes.
         """
+        if len(content) > SIGNED_LIMITS.max_bytes:
+            raise MalformedRequest(
+                f"an entry of the log holds at most {SIGNED_LIMITS.max_bytes:,} bytes, and this one of the type"
+                f" {kind.value} would have {len(content):,}; ask for less at once"
+            )
         number = log.HOUSE if agreement is None or recipient is None else self._find_log(agreement, recipient)
         salt = self.draw(SALT_BYTES)
         sequence: int | None = None

@@ -39,6 +39,7 @@ __all__ = [
     "Wanted",
     "check_recalled",
     "find_given",
+    "judge_all_stopped",
     "judge_stopped",
     "mark_stopped",
     "stop",
@@ -159,21 +160,37 @@ def judge_stopped(
     transaction: Transaction, name: ObjectId, digest: Digest, demand: Demand, *, now: Instant
 ) -> tuple[Result, Sequence[StoredObject]]:
     """What becomes now of a version that was stopped, and what is to be deleted for that."""
+    ((judged, doomed),) = judge_all_stopped(transaction, name, [digest], demand, now=now)
+    return judged, () if doomed is None else (doomed,)
+
+
+def judge_all_stopped(
+    transaction: Transaction, name: ObjectId, digests: Sequence[Digest], demand: Demand, *, now: Instant
+) -> list[tuple[Result, StoredObject | None]]:
+    """What becomes now of each of these versions of the object, which were stopped, and which is deleted for that.
+
+    It takes as many statements for many versions as for one.
+    """
     versions = objects.read_versions_of(transaction, [name])
-    version = next((item for item in versions if item.digest == digest), None)
-    if version is None:
-        return Result(outcome=Outcome.DELETED), ()
+    held = {item.digest: item for item in versions}
     hold = recalls.read_holds(transaction, [name]).get(name)
-    if hold is not None:
-        return Result(outcome=Outcome.KEPT, reason=hold.reason), ()
-    if demand.change is Change.CORRECT:
-        if any(item.version_at > version.version_at for item in versions):
-            return Result(outcome=Outcome.REPLACED), (version,)
-    elif _read_terms(transaction, demand.terms).retention is None:
-        return Result(outcome=Outcome.DELETED), (version,)
-    if now >= demand.due_at:
-        return Result(outcome=Outcome.DELETED), (version,)
-    return Result(outcome=Outcome.STOPPED), ()
+    waits = now < demand.due_at
+    if waits and demand.change is not Change.CORRECT and hold is None and not held.keys().isdisjoint(digests):
+        waits = _read_terms(transaction, demand.terms).retention is not None
+    judged = list[tuple[Result, StoredObject | None]]()
+    for digest in digests:
+        version = held.get(digest)
+        if version is None:
+            judged.append((Result(outcome=Outcome.DELETED), None))
+        elif hold is not None:
+            judged.append((Result(outcome=Outcome.KEPT, reason=hold.reason), None))
+        elif demand.change is Change.CORRECT and versions[-1].version_at > version.version_at:
+            judged.append((Result(outcome=Outcome.REPLACED), version))
+        elif waits:
+            judged.append((Result(outcome=Outcome.STOPPED), None))
+        else:
+            judged.append((Result(outcome=Outcome.DELETED), version))
+    return judged
 
 
 def _read_terms(transaction: Transaction, digest: Digest) -> Terms:

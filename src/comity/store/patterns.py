@@ -20,12 +20,12 @@ __all__ = [
     "add_patterns",
     "drop_object",
     "find_shown",
+    "find_unread",
     "find_waiting",
     "finish_pattern",
     "forget",
     "has_due",
     "has_forgettable",
-    "is_unread",
     "link",
     "list_due",
     "list_unparsable",
@@ -193,14 +193,14 @@ def drop_object(transaction: Transaction, pk: int) -> None:
     transaction.run("UPDATE pattern SET held = 0 WHERE id = ?", (row[0],))
 
 
-def is_unread(transaction: Transaction, keys: Collection[int]) -> bool:
-    """Whether the pattern of any of these objects is still to be read."""
-    row = transaction.row(
-        "SELECT 1 FROM indicator_pattern i JOIN pattern p ON p.id = i.pattern"
-        " WHERE i.object IN (SELECT value FROM json_each(?)) AND p.state = 0 LIMIT 1",
+def find_unread(transaction: Transaction, keys: Collection[int]) -> frozenset[int]:
+    """Those of these objects whose pattern is still to be read."""
+    rows = transaction.rows(
+        "SELECT i.object FROM indicator_pattern i JOIN pattern p ON p.id = i.pattern"
+        " WHERE i.object IN (SELECT value FROM json_each(?)) AND p.state = 0",
         (json.dumps([*keys]),),
     )
-    return row is not None
+    return frozenset(pk for (pk,) in rows)
 
 
 def has_forgettable(transaction: Transaction, *, until: Instant) -> bool:

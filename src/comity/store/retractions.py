@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shell: what partners took back over TAXII (§5.7) of what they had written, and what became of it here."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId
@@ -20,7 +21,7 @@ __all__ = [
     "read_retracted_before",
     "read_retraction",
     "set_due",
-    "settle_version",
+    "settle_versions",
 ]
 
 _COLUMNS = "name, at, giver, agreement, terms, channel, object, asked, due_at"
@@ -91,11 +92,11 @@ def add_retraction(transaction: Transaction, item: Retraction) -> None:
     )
 
 
-def settle_version(transaction: Transaction, name: Digest, place: int, result: Result, *, now: Instant) -> None:
-    """Keep what became of one of its versions in the end."""
-    transaction.run(
+def settle_versions(transaction: Transaction, name: Digest, results: Mapping[int, Result], *, now: Instant) -> None:
+    """Keep what became in the end of those of its versions that stand at these places."""
+    transaction.run_many(
         "UPDATE retraction_version SET outcome = ?, reason = ?, settled_at = ? WHERE retraction = ? AND place = ?",
-        (result.outcome.value, result.reason, now, name, place),
+        [(result.outcome.value, result.reason, now, name, place) for place, result in results.items()],
     )
 
 
