@@ -31,6 +31,7 @@ from comity.tlog.witness import Seen
 
 __all__ = [
     "FOLDER",
+    "find_after",
     "find_stop",
     "find_unsound",
     "list_kept",
@@ -125,6 +126,15 @@ def name_next(transaction: Transaction, folder: Path, origin: str, *, previous: 
         _write(folder, f"{_name(previous)}{_NEXT}", origin.encode(), sync=True)
 
 
+def find_after(transaction: Transaction, folder: Path, origin: str) -> str | None:
+    """What the log goes on as, as far as that was cosigned; None where it does not.
+
+    Raises:
+        CorruptionError: what is kept of it says no name.
+    """
+    return witness.find_next_name(transaction, origin) or _read_next(folder, origin)
+
+
 def find_last(transaction: Transaction, folder: Path, origin: str) -> str:
     """What the log is called that goes on from this one, as it was cosigned last; itself where it does not.
 
@@ -132,7 +142,7 @@ def find_last(transaction: Transaction, folder: Path, origin: str) -> str:
         CorruptionError: what is kept of it says no name.
     """
     for _ in range(_MOST_NAMES):
-        after = witness.find_next_name(transaction, origin) or _read_next(folder, origin)
+        after = find_after(transaction, folder, origin)
         if after is None:
             return origin
         origin = after

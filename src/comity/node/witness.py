@@ -27,7 +27,7 @@ from comity.ids import Digest, Instant, PartyId
 from comity.node.kept import FOLDER, find_last, may_cosign, name_next, read_greatest, write_kept
 from comity.node.lineage import read_chain
 from comity.node.node import Node
-from comity.node.succession import find_next, find_previous, list_successions
+from comity.node.succession import find_next, find_previous, find_root, list_successions
 from comity.release.recovery import Succession
 from comity.signing import Manifest, Role, Signer, parse_manifest, parse_signed_document
 from comity.store import SqliteStore, Transaction, logs, parties, witness
@@ -239,14 +239,17 @@ def _watch(transaction: Transaction, folder: Path, party: PartyId, origin: str) 
     if pinned is None:
         raise NotFoundError(f"{party} is not pinned here")
     keys = find_log_keys(parse_manifest(parse_signed_document(pinned.envelope).payload), origin=origin)
-    said = list_successions(transaction, party)
+    first = first_origin(party)
+    said = [each for each in list_successions(transaction, party) if each.recovery.origin != first]
     before, after = find_previous(said, origin), find_next(said, origin)
     last = find_last(transaction, folder, origin) if after is None else _find_last(said, origin)
-    unspoken = before is None and is_house(origin) and origin != first_origin(party)
+    if origin == first and find_root(party, said) != first:
+        raise NotFoundError(f"{party} has said that the log of its house goes on from another name than {first}")
+    unspoken = is_house(origin) and not _is_rooted(transaction, folder, party, said, origin)
     # What was cosigned once goes on, though the store that had the statement was put back.
     if unspoken and read_greatest(transaction, folder, origin) is None:
         raise NotFoundError(f"{party} has not said that the log of its house goes on as {origin}")
-    known = witness.list_origins(transaction, first_origin(party))
+    known = witness.list_origins(transaction, first)
     if origin not in known and len(known) >= _MAX_LOGS:
         _log.error("the log %s is not witnessed: %s has had %d of them here already", origin, party, len(known))
     return Watched(
@@ -258,6 +261,18 @@ def _watch(transaction: Transaction, folder: Path, party: PartyId, origin: str) 
         next=None if last == origin else last,
         least=0 if after is None else after.position,
     )
+
+
+def _is_rooted(transaction: Transaction, folder: Path, party: PartyId, said: Sequence[Succession], origin: str) -> bool:
+    """Whether the log is the house's first, or goes on from that or from one that was cosigned, by what was said."""
+    for _ in said:
+        before = find_previous(said, origin)
+        if before is None:
+            break
+        origin = before.recovery.previous
+        if read_greatest(transaction, folder, origin) is not None:
+            return True
+    return origin == first_origin(party)
 
 
 def _find_earlier(transaction: Transaction, party: PartyId, origin: str) -> tuple[VerifierKey, ...]:

@@ -17,7 +17,8 @@ are none; so are `agreement` and `next` in statements of before.
 
 Not here: the signature on a statement (`node.succession`), and the name itself (`tlog.origin`).
 
-A log goes on once. Two statements of one party that say it goes on as two others, or from two places, are kept:
+A log goes on once. Two statements of one party that cannot stand beside one another are kept: they say that it goes on
+as two others, from two places or in a circle, or name two ends of a log of a relationship:
 
     {"first":STATEMENT,"format":"comity-succession-contradiction/1","noted_at":"…","second":STATEMENT}
 """
@@ -34,7 +35,7 @@ from comity.ids import AgreementId, Instant, PartyId, format_instant, parse_dige
 from comity.release.disclosure import EntryType, Leaf
 from comity.signing import Manifest, Role, parse_signed_document, verify_signed_document
 from comity.tlog.note import parse_checkpoint, parse_note
-from comity.tlog.origin import find_token, parse_origin
+from comity.tlog.origin import find_token, first_origin, parse_origin
 
 __all__ = [
     "CONTRADICTION",
@@ -43,6 +44,7 @@ __all__ = [
     "EndedLog",
     "Recovery",
     "Succession",
+    "contradict",
     "format_contradiction",
     "format_recovery",
     "format_succession",
@@ -209,6 +211,37 @@ def parse_succession(payload: bytes) -> Succession:
             raise MalformedJson(f"not a statement of the format {_SUCCESSION}")
 
 
+def contradict(one: Succession, other: Succession) -> bool:
+    """Whether no party can say both of its logs.
+
+    Of one recovery each partner is told the logs of its own: other ones contradict nothing, another end of one does.
+    """
+    if one.party != other.party:
+        return False
+    ends = {each.origin: each for each in one.logs}
+    if any(_differ(ends.get(each.origin, each), each) for each in other.logs):
+        return True
+    if (one.recovery, one.position) == (other.recovery, other.position):
+        begun = {each.next for each in one.logs}, {each.next for each in other.logs}
+        return any(each.origin in begun[1] for each in one.logs) or any(each.origin in begun[0] for each in other.logs)
+    first = first_origin(one.party)
+    return (
+        one.recovery.origin == other.recovery.origin
+        or one.recovery.previous == other.recovery.previous
+        or (one.recovery.origin == first and other.recovery.previous == first)
+        or (other.recovery.origin == first and one.recovery.previous == first)
+    )
+
+
+def _differ(one: EndedLog, other: EndedLog) -> bool:
+    """Whether two ends of one log are not the same; what one of them leaves out it says nothing of."""
+    return (
+        one.size != other.size
+        or len({one.agreement, other.agreement} - {None}) > 1
+        or len({one.next, other.next} - {None}) > 1
+    )
+
+
 def format_contradiction(first: bytes, second: bytes, *, noted_at: Instant) -> bytes:
     """The bytes of a file that holds two signed statements; `verify_contradiction` reads them."""
     said: dict[str, Json] = {"first": first.decode("utf-8"), "second": second.decode("utf-8")}
@@ -222,7 +255,7 @@ def verify_contradiction(data: bytes, manifests: Sequence[Manifest]) -> tuple[Su
 
     Raises:
         MalformedJson: not such a file, or a statement that is none.
-        VerificationError: one is not signed by any of `manifests`, or they are of one recovery: this shows nothing.
+        VerificationError: one is not signed by any of `manifests`, or they can stand beside one another.
     """
     match parse_json(data, limits=_CONTRADICTION_LIMITS):
         case {"first": str(first), "second": str(second), "noted_at": str(), "format": str(kind), **rest} if (
@@ -231,8 +264,7 @@ def verify_contradiction(data: bytes, manifests: Sequence[Manifest]) -> tuple[Su
             one, other = _verify_statement(first, manifests), _verify_statement(second, manifests)
         case _:
             raise MalformedJson(f"not two statements of the format {CONTRADICTION}")
-    same = one.recovery.origin == other.recovery.origin or one.recovery.previous == other.recovery.previous
-    if one.party != other.party or not same or (one.recovery, one.position) == (other.recovery, other.position):
+    if not contradict(one, other):
         raise VerificationError("the two statements can stand beside one another: this shows nothing")
     return one, other
 

@@ -28,8 +28,10 @@ __all__ = [
     "list_lost",
     "list_refused",
     "lose_head",
+    "read_agreements",
     "read_bound",
     "read_ended",
+    "read_ended_logs",
     "read_last_receipt",
     "read_past",
     "read_receipt",
@@ -230,11 +232,11 @@ def set_aside(transaction: Transaction, giver: PartyId, origin: str, *, first: i
 
 
 def end_logs(transaction: Transaction, party: PartyId, ended: Mapping[str, EndedLog]) -> None:
-    """Remember with how many entries logs of `party` ended, and which agreement's they were."""
+    """Remember with how many entries logs of `party` ended, and which agreement's they were; the first size stands."""
     transaction.run_many(
         "INSERT INTO ended_log (party, origin, size, agreement, next) VALUES (?1, ?2, ?3,"
         " COALESCE((SELECT agreement FROM seen_checkpoint WHERE party = ?1 AND origin = ?2), ?4), ?5)"
-        " ON CONFLICT (party, origin) DO UPDATE SET size = MIN(size, excluded.size),"
+        " ON CONFLICT (party, origin) DO UPDATE SET"
         " agreement = COALESCE(agreement, excluded.agreement), next = COALESCE(next, excluded.next)",
         [(party, origin, each.size, each.agreement, each.next) for origin, each in ended.items()],
     )
@@ -289,8 +291,26 @@ def forget_logs(transaction: Transaction, party: PartyId) -> None:
 
 def read_ended(transaction: Transaction, party: PartyId) -> dict[str, int]:
     """The logs of `party` that have ended, and with how many entries."""
-    rows = transaction.rows("SELECT origin, size FROM ended_log WHERE party = ?", (party,))
-    return {str(origin): int(size) for origin, size in rows}
+    return {origin: each.size for origin, each in read_ended_logs(transaction, party).items()}
+
+
+def read_ended_logs(transaction: Transaction, party: PartyId) -> dict[str, EndedLog]:
+    """The logs of `party` that have ended, each with its agreement and what follows it, by its origin."""
+    rows = transaction.rows("SELECT origin, size, agreement, next FROM ended_log WHERE party = ?", (party,))
+    return {
+        str(origin): EndedLog(
+            size=int(size),
+            agreement=None if agreement is None else AgreementId(Digest(agreement)),
+            next=None if after is None else str(after),
+        )
+        for origin, size, agreement, after in rows
+    }
+
+
+def read_agreements(transaction: Transaction, party: PartyId) -> dict[str, str | None]:
+    """The agreement that each log of `party` that was seen is for, None for one of others too, by its origin."""
+    rows = transaction.rows("SELECT origin, agreement FROM seen_checkpoint WHERE party = ?", (party,))
+    return {str(origin): None if agreement is None else str(agreement) for origin, agreement in rows}
 
 
 def read_seen(transaction: Transaction, party: PartyId) -> dict[str, Seen]:

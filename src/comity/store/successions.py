@@ -4,7 +4,7 @@
 from comity.ids import Instant, PartyId
 from comity.store.transaction import Transaction
 
-__all__ = ["add_succession", "has_succession", "list_successions", "put_outbox", "read_given"]
+__all__ = ["add_succession", "has_succession", "list_successions", "put_outbox", "read_given", "tell_logs"]
 
 
 def add_succession(transaction: Transaction, origin: str, *, party: PartyId, envelope: bytes, now: Instant) -> bool:
@@ -15,6 +15,11 @@ def add_succession(transaction: Transaction, origin: str, *, party: PartyId, env
             (origin, party, envelope, now),
         )
     )
+
+
+def tell_logs(transaction: Transaction, origin: str, envelope: bytes) -> None:
+    """Keep the statement that names the logs which ended in the place of the one of the same recovery without them."""
+    transaction.run("UPDATE succession SET envelope = ? WHERE origin = ?", (envelope, origin))
 
 
 def list_successions(transaction: Transaction, party: PartyId) -> list[bytes]:
