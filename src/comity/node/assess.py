@@ -24,7 +24,6 @@ from comity.node.node import Act, Node
 from comity.node.people import Actor, Approved, Waiting, read_prose
 from comity.release.classification import ClassificationChange
 from comity.stix.markings import TLP_IDS
-from comity.stix.worded import find_said
 from comity.store import Transaction, assessments, objects
 from comity.store.objects import StoredObject
 
@@ -204,8 +203,8 @@ def _take_in(act: Act, note: dict[str, Json], approvals: tuple[Approval, ...]) -
 
 def _find_subjects(transaction: Transaction, assessed: StoredObject) -> frozenset[str]:
     """What the assessment is about: what whom it assesses is said to be, and that object itself."""
-    said = find_said(objects.read_label(transaction, assessed.own_label)).subjects
-    return said | {f"stix:{assessed.id}"}
+    said = objects.read_label(transaction, assessed.own_label).subjects
+    return frozenset[str]().union(*said) | {f"stix:{assessed.id}"}
 
 
 def _describe(says: Assessment, renewed: ObjectId | None = None) -> dict[str, Json]:

@@ -8,6 +8,9 @@ decided (`end_run_out`), whether anything else has run or not. Each beginning an
 A version that came several ways may go to one more party only as far as each of the ways lets it: its giver has listed
 that party, or has granted it for this version under that agreement. What refers to something else stays bound by that:
 the labels that count are joined as ever (`node.relabel`).
+
+What was this party's own before it came in any way reaches nobody more by a grant: its own audience binds, and goes on
+to its next version.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -98,10 +101,11 @@ def _settle(
         place = item.id, item.digest
         before = known[item.own_label]
         if before.audience is None:
-            continue  # it is this party's own
+            continue  # anybody may have it
         after = replace(before, audience=before.audience - frozenset(ended.get(place, ())))
-        grants, ways = granted.get(place, []), came.get(item.pk, [])
-        after = admit_to(after, _find_allowed(transaction, own, grants, ways, kind=item.type))
+        if item.received_under is not None:
+            grants, ways = granted.get(place, []), came.get(item.pk, [])
+            after = admit_to(after, _find_allowed(transaction, own, grants, ways, kind=item.type))
         if after != before:
             objects.set_own_label(transaction, item.pk, labels.find(after))
             restated.add(item.id)

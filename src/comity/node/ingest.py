@@ -24,6 +24,7 @@ from comity.errors import ComityError, MalformedObject
 from comity.ids import Digest, Instant, ObjectId, PartyId
 from comity.node.audiences import NO_AUDIENCES, Audiences, find_audiences
 from comity.node.clashes import find_clash, find_same, is_echo
+from comity.node.definitions import find_held
 from comity.node.node import Act, Node
 from comity.node.parts import Parts
 from comity.node.reading import describe_bad, read_in_steps
@@ -146,7 +147,7 @@ def take_part(
     `outside` says what shows by itself that its giver was not to give it (`release.receiving`): that is not kept.
     """
     parsed = parts.next_part(act.transaction, whole=whole)
-    known = objects.read_statement_definitions(act.transaction, _find_definitions(parsed))
+    known = find_held(act.transaction, _find_definitions(parsed), holding)
     intake = _take_in(
         act,
         parsed,

@@ -123,7 +123,7 @@ def _find(transaction: Transaction, prefix: str, node: Node) -> tuple[ObjectId, 
     item = find_object(transaction, prefix)
     held = objects.read_versions_of(transaction, [item.id])
     labels = objects.read_labels(transaction, {version.own_label for version in held})
-    own = [label for label in labels.values() if label.originators == {node.party}]
+    own = [label for label in labels.values() if node.party in label.originators or UNDECIDED in label.markings]
     if not own:
         raise MalformedRequest(
             f"{item.id} is of {item.originator}: what it came under says whether it may be given on", where="id"

@@ -12,7 +12,8 @@ from functools import cached_property
 from itertools import chain
 
 from comity.classification.safeguards import Sensitive
-from comity.stix.objects import ParsedBundle, find_statements
+from comity.node.definitions import find_given
+from comity.stix.objects import ParsedBundle
 from comity.stix.parts import divide, weigh
 from comity.store import Transaction, objects
 
@@ -46,7 +47,7 @@ class Parts:
 
     def __init__(self, read: ReadBundle, *, most: int | None) -> None:
         bundle = read.checked
-        self.statements = find_statements(bundle.good)
+        self.statements = find_given(bundle.good)
         self.patterns = read.patterns
         self.sensitive = read.sensitive
         self._most = most

@@ -21,7 +21,7 @@ _READ_AT_ONCE = 250
 _BYTES_AT_ONCE = 128 * 1024
 """Of objects that are read in one step: what was made to be dear costs some 250 ns a byte."""
 
-_READ = ("type", "id", "object_marking_refs", "extensions", "country", "definition_type")
+_READ = ("type", "id", "object_marking_refs", "extensions", "country", "definition_type", "definition")
 """What `stix.markings` and `stix.tags` read, where nothing is marked in part, and `find_statements`."""
 
 

@@ -25,6 +25,7 @@ from comity.ids import Instant, ObjectId, parse_party_id
 from comity.intake.records import Unread
 from comity.node.allowance import note_used
 from comity.node.audiences import NO_AUDIENCES, Audiences
+from comity.node.definitions import find_given, find_held
 from comity.node.follow import Followed, Progress
 from comity.node.ingest import Intake, join_intakes, take_part
 from comity.node.node import Act, Node
@@ -36,8 +37,8 @@ from comity.release.disclosure import EntryType, format_source_content
 from comity.release.receiving import find_unfit, restrict_received
 from comity.stix.labels import make_tags
 from comity.stix.markings import read_markings
-from comity.stix.objects import BadObject, BundleReading, find_statements
-from comity.store import Transaction, objects, parties, pulls, sources, statuses
+from comity.stix.objects import BadObject, BundleReading
+from comity.store import Transaction, parties, pulls, sources, statuses
 from comity.store.objects import Holding
 from comity.store.sources import MISP, TAXII, StoredSource, WithheldThere
 from comity.store.statuses import Unkept
@@ -220,8 +221,8 @@ def receive_from_source(
         known = _find(act.transaction, stored.name)
         if known.record != stored.record:
             raise NotFoundError(f"the record of {stored.name} is another one by now; ask again")
-        read, withheld = _withhold(act.transaction, terms, read)
         holding = Holding(originator=terms.originator, received_under=terms.hash, added_at=act.now)
+        read, withheld = _withhold(act.transaction, terms, read, holding=holding)
         restrictions = restrict_received(terms, receiver=node.party)
         intake = take_part(
             act,
@@ -265,12 +266,12 @@ def read_due_events(node: Node, source: Source, listed: Mapping[str, int]) -> li
 
 
 def _withhold(
-    transaction: Transaction, terms: ReceiptTerms, read: ReadBundle
+    transaction: Transaction, terms: ReceiptTerms, read: ReadBundle, *, holding: Holding
 ) -> tuple[ReadBundle, dict[str, tuple[int, str]]]:
     """The page without what the record does not let in; that by its reason: how many, and the last."""
     bundle = read.checked
     named = {ref for item, _ in bundle.good for ref in item.references if ref.startswith("marking-definition--")}
-    definitions = {**objects.read_statement_definitions(transaction, named), **find_statements(bundle.good)}
+    definitions = {**find_held(transaction, named, holding), **find_given(bundle.good)}
     kept, withheld = list[int](), dict[str, tuple[int, str]]()
     for index, (item, value) in enumerate(bundle.good):
         reason = find_unfit(terms, item.type, read_markings(value, definitions=definitions))

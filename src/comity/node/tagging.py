@@ -64,7 +64,8 @@ class Tagging:
         words = self._words.get(item)
         if words is None and not self._questioned:
             return hold_undecided(label, self._decided.get(item, _NONE), own=self._own)
-        made = _compose(label, find_said(label), words or _NOTHING, own=self._own, questioned=self._questioned)
+        worded = label if words is None else _compose(label, find_said(label), words, own=self._own)
+        made = _ask(worded, self._questioned)
         return hold_undecided(made, self._decided.get(item, _NONE), own=self._own)
 
     def note(self, item: ObjectId, pk: int, label: Label) -> None:
@@ -149,9 +150,10 @@ def lapse(transaction: Transaction, *, now: Instant) -> int:
 def hold_undecided(label: Label, decided: frozenset[str], *, own: PartyId) -> Label:
     """The label, marked where it has more than was `decided` on of what people have to decide on.
 
-    Of what another party gave, the terms that it came under and those that it goes under say all there is to say.
+    So it is of whatever may be of this party, also where a partner gave the same bytes. Of what is of others alone, the
+    terms that it came under and those that it goes under say all there is to say.
     """
-    if label == OVERFULL or label.originators != {own}:
+    if label == OVERFULL or (own not in label.originators and UNDECIDED not in label.markings):
         return label
     asks = not find_safeguarded(label) <= decided
     if not asks and UNDECIDED not in label.markings:
@@ -199,25 +201,32 @@ def _find(
 ) -> dict[int, Label]:
     known = objects.read_labels(transaction, {item.own_label for item in held})
     decided = necessity.read_decided(transaction, {item.id for item in held})
+    kept = tags.read_said(transaction, [item.pk for item in held]).keys()
     # What is labelled and classified alike comes to one label.
-    made: dict[tuple[int, Tags, Tags, frozenset[str]], Label] = {}
+    made: dict[tuple[int, Tags, Tags, frozenset[str], bool], Label] = {}
     found: dict[int, Label] = {}
     for item in held:
         label, said, here = known[item.own_label], plain[item.pk], words.get(item.id, _NOTHING)
         good = decided.get(item.id, _NONE)
-        alike = item.own_label, said, here, good
+        bare = item.id not in words and item.pk not in kept  # its label has no words of this party, and gets none
+        alike = item.own_label, said, here, good, bare
         if alike not in made:
-            made[alike] = hold_undecided(_compose(label, said, here, own=own, questioned=questioned), good, own=own)
+            worded = label if bare else _compose(label, said, here, own=own)
+            made[alike] = hold_undecided(_ask(worded, questioned), good, own=own)
         found[item.pk] = made[alike]
     return found
 
 
-def _compose(label: Label, said: Tags, words: Tags, *, own: PartyId, questioned: frozenset[str]) -> Label:
-    made = (classify_own if is_own(label, own) else classify_received)(label, said, words)
-    if made == OVERFULL:
-        return made
-    asked = not questioned.isdisjoint(frozenset[str]().union(*made.subjects))
-    return replace(made, markings=made.markings - {QUESTIONED} | ({QUESTIONED} if asked else set()))
+def _compose(label: Label, said: Tags, words: Tags, *, own: PartyId) -> Label:
+    return (classify_own if is_own(label, own) else classify_received)(label, said, words)
+
+
+def _ask(label: Label, questioned: frozenset[str]) -> Label:
+    """The label, marked where a subject in it is in question."""
+    if label == OVERFULL:
+        return label
+    asked = not questioned.isdisjoint(frozenset[str]().union(*label.subjects))
+    return replace(label, markings=label.markings - {QUESTIONED} | ({QUESTIONED} if asked else set()))
 
 
 def _store(transaction: Transaction, held: Collection[StoredObject], found: Mapping[int, Label]) -> None:

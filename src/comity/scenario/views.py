@@ -127,8 +127,8 @@ class View:
             MalformedObject: it is held in other bytes, or came from another party before.
         """
         bundle = tuple(coming)
-        known = [(held.object, held.value) for held in self.held] + [(one.object, one.value) for one in bundle]
-        definitions = find_statements(known)
+        known = [(held.object, held.value) for held in self.held if held.originator == originator]
+        definitions = find_statements([*known, *((one.object, one.value) for one in bundle)])
         for one in bundle:
             label = make_label(
                 one.object,

@@ -237,8 +237,11 @@ def join(label: Label, *others: Label) -> Label:
 def restate(label: Label, newer: Label) -> Label:
     """The label of one object of which more is said than before: every statement counts, and every restriction.
 
-    Not `join`, which stands for two objects: subjects and regions said at different times are one object's.
+    Not `join`, which stands for two objects: subjects and regions said at different times are one object's. Where it
+    may be of others by the one than by the other, it is `join`: nobody's words let go what another says too little of.
     """
+    if label.originators != newer.originators or not (_is_of_one(label) and _is_of_one(newer)):
+        return join(label, newer)
     kinds = (label.kinds | newer.kinds) - {UNSPECIFIED}
     return replace(
         join(label, newer),
@@ -246,6 +249,12 @@ def restate(label: Label, newer: Label) -> Label:
         regions=frozenset({frozenset[str]().union(*label.regions, *newer.regions)}),
         kinds=kinds or frozenset({UNSPECIFIED}),
     )
+
+
+def _is_of_one(label: Label) -> bool:
+    """Whether subjects, regions and kinds are said by one alone."""
+    several = UNSPECIFIED in label.kinds and len(label.kinds) > 1
+    return len(label.subjects) <= 1 and len(label.regions) <= 1 and not several
 
 
 def is_overfull(label: Label) -> bool:

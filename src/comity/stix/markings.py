@@ -24,6 +24,7 @@ from comity.canonical import Json
 from comity.errors import MalformedError, MalformedObject
 from comity.ids import ObjectId, parse_instant, parse_object_id
 from comity.stix.repeats import find_places
+from comity.stix.tags import CLASSIFICATION_EXTENSION
 from comity.vocabulary import TLP_LEVELS
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "check_tlp_definition",
     "find_repeats",
     "find_required",
+    "is_statement",
     "read_markings",
     "tlp_rank",
 ]
@@ -254,6 +256,22 @@ def read_markings(value: dict[str, Json], *, definitions: Mapping[ObjectId, str]
             repeated[name] = _strictest(repeated.get(name, "clear"), repeat.tlp)
     marked = _mark(whole, tuple(tightened), _find_statements((*whole, *tightened), definitions))
     return replace(marked, granular=tuple(_join_granular(partly, repeated)))
+
+
+def is_statement(value: dict[str, Json]) -> bool:
+    """Whether a marking definition says a statement and nothing else (STIX 2.1 §7.2.1.3).
+
+    One that says more restricts in a way that is not understood; what it is about itself may stand beside.
+    """
+    definition, extensions = value.get("definition"), value.get("extensions", {})
+    return (
+        value.get("definition_type") == STATEMENT
+        and isinstance(definition, dict)
+        and [*definition] == [STATEMENT]
+        and isinstance(definition[STATEMENT], str)
+        and isinstance(extensions, dict)
+        and extensions.keys() <= {CLASSIFICATION_EXTENSION}
+    )
 
 
 def find_repeats(value: dict[str, Json]) -> tuple[Repeat, ...]:

@@ -29,7 +29,7 @@ from comity.certain import read_all_certain
 from comity.errors import MalformedError, MalformedJson, MalformedObject
 from comity.ids import Digest, Instant, ObjectId, is_object_id, parse_instant, parse_object_id
 from comity.stix.envelopes import split_objects
-from comity.stix.markings import STATEMENT, TLP_IDS, check_tlp_definition, read_markings
+from comity.stix.markings import STATEMENT, TLP_IDS, check_tlp_definition, is_statement, read_markings
 from comity.stix.ways import find_references, format_pointer
 
 __all__ = [
@@ -253,11 +253,7 @@ def join_bundles(parts: Sequence[ParsedBundle]) -> ParsedBundle:
 
 def find_statements(found: Iterable[tuple[StixObject, dict[str, Json]]]) -> dict[ObjectId, str]:
     """The statement definitions among objects and their JSON, for `read_markings` (STIX 2.1 §7.2.1.3)."""
-    return {
-        item.id: STATEMENT
-        for item, value in found
-        if item.type == "marking-definition" and value.get("definition_type") == STATEMENT
-    }
+    return {item.id: STATEMENT for item, value in found if item.type == "marking-definition" and is_statement(value)}
 
 
 def _open_bundle(data: bytes, *, most: int, beside: int | None) -> tuple[_Parsed | None, tuple[Member, ...]]:

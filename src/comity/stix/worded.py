@@ -45,11 +45,14 @@ def tighten(label: Label, stricter: Label) -> Label:
 
 
 def find_said(label: Label) -> Tags:
-    """What is said of the one object whose own label this is, with no tags of this party beside it."""
+    """What is said of the one object whose own label this is, with no tags of this party beside it.
+
+    Where several say something of it (`stix.labels.restate`), what each of them says: terms that admit this admit each.
+    """
     return Tags(
-        subjects=frozenset[str]().union(*label.subjects),
-        regions=frozenset[str]().union(*label.regions),
-        kinds=label.kinds - {UNSPECIFIED},
+        subjects=_find_common(label.subjects),
+        regions=_find_common(label.regions),
+        kinds=frozenset() if UNSPECIFIED in label.kinds else label.kinds,
         person_classes=label.person_classes,
         special_categories=label.special_categories,
         handling=label.handling,
@@ -84,6 +87,10 @@ def add_safeguarded(label: Label, categories: frozenset[str], classes: frozenset
         person_classes=label.person_classes | classes,
     )
     return OVERFULL if label == OVERFULL or is_overfull(made) else made
+
+
+def _find_common(groups: _Groups) -> frozenset[str]:
+    return frozenset[str].intersection(*groups) if groups else frozenset()
 
 
 def _with_words(label: Label, tags: Tags, subjects: _Groups, regions: _Groups, kinds: AbstractSet[str]) -> Label:

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import NamedTuple
 
-from comity.canonical import sha256_digest
+from comity.canonical import OBJECT_LIMITS, parse_json, sha256_digest
 from comity.errors import CorruptionError
 from comity.ids import Digest, Instant, ObjectId, PartyId
 from comity.release.clauses import find_groups
 from comity.release.facets import find_facets
 from comity.stix.labels import Label, format_label, parse_label
+from comity.stix.markings import STATEMENT, is_statement
 from comity.stix.objects import StixObject
 from comity.store.names import NAMED, add_names, list_keys
 from comity.store.transaction import Row, Transaction
@@ -337,16 +338,23 @@ def read_referrers(transaction: Transaction, ids: Iterable[ObjectId]) -> frozens
     return frozenset(ObjectId(row[0]) for row in rows)
 
 
-def read_statement_definitions(transaction: Transaction, ids: Collection[ObjectId]) -> Mapping[ObjectId, str]:
-    """Those of `ids` that are marking definitions, held, and known to be statements (STIX 2.1 §7.2.1.3)."""
+def read_statement_definitions(
+    transaction: Transaction, ids: Collection[ObjectId], *, giver: PartyId, own: bool
+) -> Mapping[ObjectId, str]:
+    """Those of `ids` that are marking definitions, held, and known to be statements (STIX 2.1 §7.2.1.3).
+
+    Only what `giver` gave, or where it is this party's `own`, what came from nobody else first.
+    """
     keys = list_keys(ids)
     rows = transaction.rows(
-        f"SELECT o.id FROM object o JOIN body b ON b.object = o.pk WHERE o.pk IN {NAMED}"
+        f"SELECT o.id, b.data FROM object o JOIN body b ON b.object = o.pk WHERE o.pk IN {NAMED}"
         " AND o.type = 'marking-definition'"
-        " AND json_extract(CAST(b.data AS TEXT), '$.definition_type') = 'statement'",
-        (keys, keys),
+        " AND ((o.originator = ?3 AND (o.received_under IS NULL) = ?4)"
+        " OR (?4 = 0 AND EXISTS (SELECT 1 FROM arrival a WHERE a.object = o.pk AND a.giver = ?3)))",
+        (keys, keys, giver, int(own)),
     )
-    return {ObjectId(name): "statement" for (name,) in rows if name in ids}
+    found = [(ObjectId(name), parse_json(bytes(data), limits=OBJECT_LIMITS)) for name, data in rows if name in ids]
+    return {name: STATEMENT for name, value in found if isinstance(value, dict) and is_statement(value)}
 
 
 class LabelKeys:
