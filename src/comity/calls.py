@@ -29,7 +29,7 @@ import httpx
 
 from comity.errors import ConfigError, PeerUnreachable
 from comity.node.node import Node
-from comity.node.tlskeys import TlsKeys, read_tls_keys
+from comity.node.tlskeys import TlsKeys, find_address, read_tls_keys
 from comity.taxii.tls import find_key_digest
 
 __all__ = [
@@ -51,6 +51,9 @@ MAX_PAGE_BYTES = 32 * 1024 * 1024
 
 FREE_BYTES = 1024 * 1024
 """Of an answer that needs no place in the room: what is new is far shorter, and must wait for nobody."""
+
+_UNPACKED_BYTES = 256 * 1024
+"""At once; before the next ones it is asked whether they may be read."""
 
 _LEAST_PER_SECOND = 32 * 1024
 _SLOW_SECONDS = 10.0
@@ -93,13 +96,17 @@ class Hold:
     def __init__(self, places: asyncio.Semaphore) -> None:
         self._places = places
         self._since: float | None = None
-        self._bytes = 0
+        self._bytes = self._unpacked = 0
 
-    async def count(self, size: int) -> bool:
-        """Whether so many bytes more may be read; they wait here for a place. False: they come too slowly."""
+    async def count(self, size: int, unpacked: int = 0) -> bool:
+        """Whether more may be read behind so many bytes as they came, and unpacked; it waits here for a place.
+
+        False: they come too slowly.
+        """
         self._bytes += size
+        self._unpacked += unpacked
         now = asyncio.get_running_loop().time
-        if self._since is None and self._bytes > FREE_BYTES:
+        if self._since is None and max(self._bytes, self._unpacked) > FREE_BYTES:
             await self._places.acquire()
             self._since, self._bytes = now(), 0
             return True
@@ -167,19 +174,34 @@ async def read_body(answer: httpx.Response, *, most: int = MAX_PAGE_BYTES, hold:
         raise PeerUnreachable(f"{answer.url} answered in the coding {coding[:40]!r}, which was not asked for")
     unpacking = zlib.decompressobj(wbits=31) if coding == "gzip" else None
     body, received = bytearray(), 0
-    async for part in answer.aiter_raw():
-        received += len(part)
-        try:
-            body += part if unpacking is None else unpacking.decompress(part, most - len(body) + 1)
-        except zlib.error as error:
-            raise PeerUnreachable(f"{answer.url} answered with what is no gzip ({error})") from error
-        if max(len(body), received) > most:
-            raise PeerUnreachable(f"{over} bytes; nothing of it was kept")
-        if hold is not None and not await hold.count(len(part)):
-            raise PeerUnreachable(f"{answer.url} sends its answer too slowly; others wait for it")
+    try:
+        async for size, piece in _unpack(answer, unpacking):
+            received += size
+            body += piece
+            if max(len(body), received) > most:
+                raise PeerUnreachable(f"{over} bytes; nothing of it was kept")
+            if hold is not None and not await hold.count(size, len(piece)):
+                raise PeerUnreachable(f"{answer.url} sends its answer too slowly; others wait for it")
+    except zlib.error as error:
+        raise PeerUnreachable(f"{answer.url} answered with what is no gzip ({error})") from error
     if unpacking is not None and not unpacking.eof and received:
         raise PeerUnreachable(f"{answer.url} ended its answer before the end")
     return httpx.Response(answer.status_code, headers=_plain(answer.headers), content=bytes(body))
+
+
+async def _unpack(answer: httpx.Response, unpacking: "zlib._Decompress | None") -> AsyncIterator[tuple[int, bytes]]:
+    """What comes, a little at a time: how many bytes more of the answer came, and what they are unpacked.
+
+    Raises:
+        zlib.error: no gzip.
+    """
+    async for part in answer.aiter_raw():
+        if unpacking is None:
+            yield len(part), part
+            continue
+        yield len(part), unpacking.decompress(part, _UNPACKED_BYTES)
+        while unpacking.unconsumed_tail:
+            yield 0, unpacking.decompress(unpacking.unconsumed_tail, _UNPACKED_BYTES)
 
 
 def describe_failure(url: str, error: Exception) -> PeerUnreachable:
@@ -331,7 +353,7 @@ class _CheckedTransport(httpx.AsyncHTTPTransport):
             httpx.ConnectError: that would be.
         """
         url = request.url
-        pinned = None if url.scheme == "https" else read_tls_keys(self._node).get((url.host.lower(), url.port or 80))
+        pinned = None if url.scheme == "https" else read_tls_keys(self._node).get(find_address(url))
         if pinned is not None:
             said = f"the manifest of {_name(pinned)} names TLS keys, and this URL is without TLS"
             raise httpx.ConnectError(said, request=request)

@@ -18,6 +18,7 @@ import httpx
 from comity.calls import MAX_PAGE_BYTES, Hold, Room, fetch
 from comity.errors import ComityError, MalformedError, MalformedRequest, PeerUnreachable, ReceiptRefused
 from comity.ids import Instant, ObjectId, PartyId, format_instant, parse_instant
+from comity.node.allowance import check_allowance
 from comity.node.delivery import expect_receipt, keep_missing, keep_refused, say_uncounted
 from comity.node.follow import Target, make_token
 from comity.node.node import Node
@@ -53,6 +54,10 @@ _NUMBER = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
 _MAX_PROOF_BYTES = 4_096
 _MOST_MISSING = 1_000
 """Disclosures that never came, whose receipts are asked for with one page; the next pull goes on from there."""
+
+_BATCH = 32
+_BATCH_BYTES = 8 * 1024 * 1024
+"""Of their receipts, kept in one act: with the last one over it, at most twice as much."""
 
 _WITNESS_WAITS = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Seconds: witnesses may still be on their way to cosign what was disclosed just now."""
@@ -257,14 +262,9 @@ async def _show(taking: _Taking, answer: httpx.Response, result: Pulled) -> Show
     if number < expected.sequence:
         said = f"sequence: the page is said to be disclosure {number}, and {expected.sequence} comes next"
         raise ReceiptRefused(said, part="sequence")
-    missing = list[Shown]()
-    try:
-        while expected.sequence < number and len(missing) < _MOST_MISSING:
-            missing.append(await _ask_receipt(taking, expected, None))
-            expected = expect_next(expected, missing[-1])
-    finally:
-        keep_missing(node, missing)
-        result.missing += len(missing)
+    last = min(number, expected.sequence + _MOST_MISSING)
+    while expected.sequence < last:
+        expected = await _take_missing(taking, expected, result, last)
     if expected.sequence < number:
         raise ReceiptRefused(
             f"sequence: {number - expected.sequence} more disclosures of {giver} to this party never came here;"
@@ -272,6 +272,27 @@ async def _show(taking: _Taking, answer: httpx.Response, result: Pulled) -> Show
             part="sequence",
         )
     return await _ask_receipt(taking, expected, taking.given)
+
+
+async def _take_missing(taking: _Taking, expected: Expected, result: Pulled, last: int) -> Expected:
+    """What comes behind the next few receipts, all before `last`: no more of them are in memory before they are kept.
+
+    Raises:
+        ReceiptRefused: one of them does not match; those before it were kept.
+        ConflictError: other receipts of this giver were kept meanwhile, and none of these.
+        QuotaReached: it has brought in today as much as it may; the next are asked for with the next pull.
+    """
+    check_allowance(taking.node, taking.target.giver)
+    missing, size = list[Shown](), 0
+    try:
+        while expected.sequence < last and len(missing) < _BATCH and size < _BATCH_BYTES:
+            missing.append(await _ask_receipt(taking, expected, None))
+            size += len(missing[-1].receipt.data)
+            expected = expect_next(expected, missing[-1])
+    finally:
+        keep_missing(taking.node, missing)
+        result.missing += len(missing)
+    return expected
 
 
 async def _ask_receipt(taking: _Taking, expected: Expected, given: httpx.Response | None) -> Shown:

@@ -155,6 +155,32 @@ def test_short_answers_need_no_place_in_the_room(node: Node) -> None:
     assert asyncio.run(run()) == 5
 
 
+def test_a_packed_answer_takes_a_place_by_what_it_is_unpacked(node: Node) -> None:
+    """And waits for it before more than that is unpacked."""
+    whole = b" " * (20 * MIB)
+    packed = gzip.compress(whole)
+    assert len(packed) < calls.FREE_BYTES
+
+    async def run() -> bytes:
+        room = calls.Room(1)
+        parts = head(content_encoding="gzip", content_length=str(len(packed))), packed
+        async with (
+            room.enter() as first,
+            room.enter() as second,
+            answering(*parts) as (url, _),
+            calls.open_client(node) as client,
+        ):
+            assert (await calls.fetch(client, url, headers={}, hold=first)).content == whole
+            waiting = asyncio.create_task(calls.fetch(client, url, headers={}, hold=second))
+            done, _rest = await asyncio.wait({waiting}, timeout=0.3)
+            assert not done
+            assert second._unpacked <= calls.FREE_BYTES + calls._UNPACKED_BYTES
+            first.release()
+            return (await waiting).content
+
+    assert asyncio.run(run()) == whole
+
+
 def test_no_proxy_of_the_environment_is_asked(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     async def run() -> tuple[int, int]:
         async with (

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shell: how much one giver, a partner or a source, may bring in on one day (UTC), and the pause when that is used up.
 
-What is new here counts: a version that is held already, or that is not kept, costs nothing. So whoever has to begin
-again at an earlier place gets further each day. It is asked before a page is, and the page that goes beyond it is kept
+What is new here counts: the page that brought it, receipts, and what is noted of a version that clashes. A version
+that is held already costs no more than its line in a receipt. So whoever has to begin again at an earlier place gets
+further each day. It is asked before a page is, and the page that goes beyond it is kept
 whole: a place in a feed is never between the objects of a page. Nothing is lost by a pause, as the next page is asked
 for from where the last one ended.
 """
@@ -40,9 +41,9 @@ def check_allowance(node: Node, giver: str) -> None:
     )
 
 
-def note_used(act: Act, giver: str, *, size: int, objects: int) -> None:
-    """A page of so many bytes has brought in so many versions that were not held."""
-    if objects > 0:
+def note_used(act: Act, giver: str, *, size: int, objects: int = 0) -> None:
+    """So many bytes are kept here of `giver`, with so many versions that were not held."""
+    if size > 0 or objects > 0:
         pulls.add_use(act.transaction, giver, act.now // _DAY, Use(bytes=size, objects=objects))
 
 

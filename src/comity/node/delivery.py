@@ -21,6 +21,7 @@ from comity.errors import (
     ReceiptRefused,
 )
 from comity.ids import AgreementId, Digest, PartyId
+from comity.node.allowance import note_used
 from comity.node.node import Act, Node
 from comity.node.parties import remember_manifests
 from comity.node.quorum import count_for, list_uncounted
@@ -153,6 +154,7 @@ def keep_shown(act: Act, shown: Shown, *, arrived: bool) -> None:
         tree=verified.size,
     )
     receipts.add_receipts(act.transaction, [kept])
+    note_used(act, giver, size=len(kept.data))
     agreement = _find_bound_agreement(act.transaction, shown)
     receipts.write_seen(act.transaction, giver, shown.origin, shown.seen, agreement=agreement, now=act.now)
 

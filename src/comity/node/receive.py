@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from comity.agreement.channels import Channel
-from comity.errors import ConflictError, MalformedError
+from comity.errors import ConflictError, MalformedError, ReceiptRefused
 from comity.ids import Digest, Instant, PartyId
 from comity.node.accept import note_unkept
 from comity.node.allowance import note_used
@@ -30,6 +30,10 @@ from comity.store.changes import read_changes
 from comity.store.objects import Holding
 
 __all__ = ["ReadPage", "Received", "read_page", "receive_in_steps", "receive_page", "receive_shown"]
+
+
+_UNKEPT_BYTES = 512
+"""About what is kept for people of a version that clashes: its id and version, from whom, and why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +76,7 @@ def receive_shown(node: Node, data: bytes, received: Received, shown: Shown) -> 
     """`receive_page` of a page that the giver's receipt shows to be the one it disclosed; the receipt is kept with it.
 
     Raises:
-        ReceiptRefused: the page is another than the receipt lists; nothing was kept.
+        ReceiptRefused: the page is another than the receipt lists, or none at all; nothing was kept.
         ConflictError: something else of this giver was taken in meanwhile, or this party or another has stopped since
             the page was asked for; nothing was kept.
     """
@@ -100,7 +104,10 @@ def receive_in_steps(node: Node, page: ReadPage, received: Received, shown: Show
         verify_page(shown.verified, page.data, terms=terms, channel=channel, listing=page.listing)
     read = page.read
     if isinstance(read, MalformedError):
-        raise read
+        if shown is None:
+            raise read
+        said = f"page: it is the one that its receipt lists, and no page that can be taken in: {read.detail}"
+        raise ReceiptRefused(said, part="page") from read
     checked = read.checked
     if shown is not None:
         verify_objects(shown.verified, [item for item, _ in checked.good], checked.places)
@@ -124,7 +131,8 @@ def _take(node: Node, read: ReadBundle, received: Received, shown: Shown | None,
         if shown is not None and intake.outside:
             _keep_outside(act, received, shown, intake)
         new = len(checked.good) - intake.known - len(intake.bad)
-        note_used(act, received.giver, size=size, objects=new)
+        note_used(act, received.giver, size=size if new > 0 else 0, objects=max(new, 0))
+        note_used(act, received.giver, size=_UNKEPT_BYTES * len(intake.clashing))
         if received.added_after is not None:
             pulls.set_position(act.transaction, received.giver, received.collection, received.added_after, now=act.now)
     return join_intakes([intake], read.checked.bad)

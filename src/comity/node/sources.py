@@ -233,7 +233,7 @@ def receive_from_source(
             audiences=audiences,
         )
         new = len(read.checked.good) - intake.known - len(intake.bad)
-        note_used(act, name_source(stored.name), size=len(data), objects=new)
+        note_used(act, name_source(stored.name), size=len(data) if new > 0 else 0, objects=max(new, 0))
         if bad := [*read.checked.bad, *intake.bad]:
             withheld["bad"] = len(bad), f"{bad[-1].id or bad[-1].where}: {bad[-1].detail}"[:_MAX_SHOWN]
             _note_bad(act, source, bad, versions=read.versions)

@@ -7,14 +7,15 @@ all of them. A partner whose manifest names no TLS keys may show any that an aut
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+
+import httpx
 
 from comity.ids import Digest, PartyId
 from comity.node.node import Node
 from comity.node.parties import list_parties
 from comity.store.changes import read_changes
 
-__all__ = ["TlsKeys", "read_tls_keys"]
+__all__ = ["TlsKeys", "find_address", "read_tls_keys"]
 
 _PORTS = {"https": 443, "http": 80}
 
@@ -35,7 +36,7 @@ def read_tls_keys(node: Node) -> Mapping[tuple[str, int], TlsKeys]:
         return remembered[1]
     found: dict[tuple[str, int], TlsKeys] = {}
     for known in list_parties(node):
-        address = None if known.url is None else _find_address(known.url)
+        address = None if known.url is None else _read_address(known.url)
         if address is not None and known.manifest.tls:
             named = frozenset(known.manifest.tls)
             before = found.get(address, TlsKeys(parties=(), keys=named))
@@ -44,10 +45,18 @@ def read_tls_keys(node: Node) -> Mapping[tuple[str, int], TlsKeys]:
     return found
 
 
-def _find_address(url: str) -> tuple[str, int] | None:
-    """The host and the port of a URL; None where it is none, which nobody can call either."""
+def find_address(url: httpx.URL) -> tuple[str, int]:
+    """The host, as it is looked up and asked for in TLS (a name that is not ASCII in its A-labels), and the port.
+
+    Raises:
+        KeyError: another scheme, of which no port is known.
+    """
+    return url.raw_host.decode("ascii").lower(), url.port or _PORTS[url.scheme]
+
+
+def _read_address(url: str) -> tuple[str, int] | None:
+    """What is connected to for a URL; None where it is none, which nobody can call either."""
     try:
-        parts = urlsplit(url)
-        return (parts.hostname or "").lower(), parts.port or _PORTS[parts.scheme]
-    except (ValueError, KeyError):
+        return find_address(httpx.URL(url))
+    except (httpx.InvalidURL, KeyError):
         return None

@@ -16,6 +16,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from comity.agreement.terms import MAX_DOCUMENT_BYTES
 from comity.canonical import BUNDLE_LIMITS, split_members
 from comity.errors import MalformedError, ProofMismatch, ReceiptRefused
 from comity.ids import Digest, Instant, PartyId, format_instant
@@ -40,6 +41,10 @@ __all__ = [
     "verify_objects",
     "verify_page",
 ]
+
+
+_MOST_BESIDE = 64 * 1024
+"""Of leaf, content and checkpoint together: those of witnesses with long signatures, sixteen and more, fit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +134,7 @@ def verify_next(data: bytes | Receipt, proof: bytes, expected: Expected, *, now:
     if expected.manifest.expires_at <= now:
         ended = format_instant(expected.manifest.expires_at)
         raise _refuse("checkpoint", f"the manifest of {expected.giver} ran out on {ended}; pin its next version")
+    _verify_length(receipt)
     verified = verify_receipt(
         receipt, manifests=[expected.manifest], policy=expected.policy, now=now, fresh_days=expected.fresh_days
     )
@@ -189,6 +195,20 @@ def verify_objects(verified: VerifiedReceipt, objects: Sequence[StixObject], pla
                 f"object {place} of the page is {item.id} of {item.version}, listed as {listed.id} of {listed.version}"
             )
             raise _refuse("listing", said)
+
+
+def _verify_length(receipt: Receipt) -> None:
+    """Nothing, when the receipt is no longer than its terms and its listing (`contents`) need.
+
+    Terms that a party can have on record are never longer than `MAX_DOCUMENT_BYTES`.
+    """
+    terms = len(receipt.terms or b"")
+    rest = len(receipt.leaf_data) + len(receipt.content) + len(receipt.proof.checkpoint)
+    if terms > MAX_DOCUMENT_BYTES:
+        raise _refuse("receipt", f"its terms have {terms} bytes, where terms have at most {MAX_DOCUMENT_BYTES}")
+    if rest > _MOST_BESIDE:
+        said = f"it has {rest} bytes beside its terms and its listing, and at most {_MOST_BESIDE} are taken"
+        raise _refuse("receipt", said)
 
 
 def _verify_log(receipt: Receipt, verified: VerifiedReceipt, expected: Expected) -> None:

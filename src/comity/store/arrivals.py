@@ -68,10 +68,12 @@ def add_arrivals(
     now: Instant,
     receipt: int | None = None,
 ) -> None:
-    """Keep how each of `keys` came. The same way again changes nothing: time runs from the first receipt."""
+    """Keep how each of `keys` came. The same way again adds a receipt where none is; time runs from the first time."""
     transaction.run(
         "INSERT INTO arrival (object, terms, giver, received_at, decided_at, receipt)"
-        " SELECT value, ?2, ?3, ?4, ?4, ?5 FROM json_each(?1) WHERE true ON CONFLICT DO NOTHING",
+        " SELECT value, ?2, ?3, ?4, ?4, ?5 FROM json_each(?1) WHERE true"
+        " ON CONFLICT (object, terms, giver) DO UPDATE SET receipt = excluded.receipt"
+        " WHERE receipt IS NULL AND excluded.receipt IS NOT NULL",
         (json.dumps([*keys]), terms, giver, now, receipt),
     )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from comity.agreement.events import EventKind
-from comity.errors import ConfigError, ConflictError, NotFoundError, ReceiptRefused
+from comity.errors import ConfigError, ConflictError, MalformedError, NotFoundError, ReceiptRefused
 from comity.ids import Instant, PartyId
 from comity.node import ingest, receive
 from comity.node.delivery import expect_receipt, find_kept_receipt, keep_missing, keep_refused, list_refused_pages
@@ -16,9 +16,11 @@ from comity.node.node import Node
 from comity.node.parties import add_party, export_manifest
 from comity.node.receipts import give_consistency, give_receipt, write_receipt
 from comity.node.retention import delete
+from comity.node.steps import finish
 from comity.release.delivery import Shown, find_sizes, verify_next
 from comity.release.receipt import parse_receipt, verify_object, verify_receipt
-from comity.store import log, witness
+from comity.store import log, pulls, witness
+from comity.store.pulls import Use
 from comity.tlog.cosignature import sign_cosignature
 from comity.tlog.note import SignatureType, VerifierKey, format_signature_line, format_vkey, parse_note
 from tests.signers import SeedSigner
@@ -101,6 +103,74 @@ def test_what_stands_in_a_page_twice_and_in_its_receipt_once_is_refused(world: W
     (*_, last) = world.poll("borealia").items
     with pytest.raises(ReceiptRefused, match="the page has 3 objects and the receipt lists 2"):
         take(world, page.removesuffix(b"]}") + b"," + last.data + b"]}", shown)
+
+
+@pytest.mark.parametrize("most", [1, 2])
+def test_a_page_that_its_receipt_lists_and_that_is_none_is_refused(world: World, most: int) -> None:
+    node, page = world.nodes["borealia"], poll(world)
+    (target,) = plan_pull(node, GIVER)
+    received = receive.Received(
+        giver=GIVER, terms=target.terms, channel=target.channel, collection=target.collection, added_after=None
+    )
+    read = finish(receive.read_page(page, most=most))
+    if most == 1:
+        with pytest.raises(ReceiptRefused, match="over 1 objects") as refused:
+            finish(receive.receive_in_steps(node, read, received, show(world, 1)))
+        assert refused.value.facts["part"] == "page"
+        with pytest.raises(MalformedError):
+            finish(receive.receive_in_steps(node, read, received, None))
+    else:
+        assert len(finish(receive.receive_in_steps(node, read, received, show(world, 1))).added) == 2
+    assert count(node, "receipt") == most - 1
+
+
+def used(world: World) -> Use:
+    with world.nodes["borealia"].store.read() as transaction:
+        return pulls.read_use(transaction, GIVER, world.now // (86_400 * 1_000_000))
+
+
+def test_receipts_count_towards_what_a_giver_may_bring_in_on_a_day(world: World) -> None:
+    node, page = world.nodes["borealia"], poll(world)
+    take(world, page, show(world, 1))
+    first = len(find_kept_receipt(node, GIVER, 1)[0].data)
+    assert used(world) == Use(bytes=len(page) + first, objects=2)
+    poll(world)
+    keep_missing(node, [show(world, 2)])
+    second = len(find_kept_receipt(node, GIVER, 2)[0].data)
+    assert used(world) == Use(bytes=len(page) + first + second, objects=2)
+
+
+def test_what_clashes_counts_towards_it_too(world: World) -> None:
+    node, page = world.nodes["borealia"], poll(world)
+    world.add("borealia", {**make_object("a"), "name": "another"})
+    take(world, page, show(world, 1))
+    kept = len(find_kept_receipt(node, GIVER, 1)[0].data)
+    assert count(node, "unkept") == 1
+    assert used(world) == Use(bytes=len(page) + kept + receive._UNKEPT_BYTES, objects=1)
+
+
+def test_a_receipt_for_what_came_without_one_is_kept_with_its_arrival(world: World) -> None:
+    node, page = world.nodes["borealia"], poll(world)
+    (target,) = plan_pull(node, GIVER)
+    received = receive.Received(
+        giver=GIVER, terms=target.terms, channel=target.channel, collection=target.collection, added_after=None
+    )
+    receive.receive_page(node, page, received)
+
+    def arrived() -> list[tuple[int, int | None]]:
+        with node.store.read() as transaction:
+            return list(transaction.rows("SELECT received_at, receipt FROM arrival ORDER BY object"))
+
+    before = arrived()
+    assert [number for _, number in before] == [None, None]
+    world.tick()
+    assert take(world, page, show(world, 1)).known == 2
+    assert arrived() == [(at, 1) for at, _ in before]
+    poll(world)
+    world.tick()
+    take(world, page, show(world, 2))
+    receive.receive_page(node, page, received)
+    assert arrived() == [(at, 1) for at, _ in before]
 
 
 def test_what_was_not_to_be_given_is_not_kept_and_the_receipt_is_evidence(world: World) -> None:

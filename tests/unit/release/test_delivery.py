@@ -3,9 +3,11 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from comity.agreement.terms import MAX_DOCUMENT_BYTES
 from comity.canonical import sha256_digest
 from comity.errors import ReceiptRefused
 from comity.ids import Digest, Instant
@@ -20,7 +22,7 @@ from comity.release.delivery import (
     verify_page,
 )
 from comity.release.disclosure import Answer
-from comity.release.receipt import format_receipt
+from comity.release.receipt import format_receipt, parse_receipt
 from comity.stix.objects import parse_bundle
 from comity.tlog.merkle import consistency_proof, leaf_hash, root_hash
 from comity.tlog.proof import format_hashes
@@ -139,6 +141,21 @@ def test_a_manifest_that_ran_out_shows_nothing() -> None:
     show(expect(), now=Instant(EXPIRES - 1))
     with pytest.raises(ReceiptRefused, match="ran out"):
         show(expect(), now=EXPIRES)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"terms": b"x" * (MAX_DOCUMENT_BYTES + 1)}, "its terms have 262145 bytes"),
+        ({"leaf_data": b"x" * (65 * 1024)}, "beside its terms and its listing"),
+        ({"content": b"x" * (65 * 1024)}, "beside its terms and its listing"),
+        ({"proof": replace(receipt().proof, checkpoint=b"x" * (65 * 1024))}, "beside its terms and its listing"),
+    ],
+)
+def test_a_receipt_that_is_longer_than_one_can_be_is_refused(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(ReceiptRefused, match=said) as refused:
+        verify_next(replace(parse_receipt(DATA), **change), b"", expect(), now=NOW)
+    assert blame(refused) == "receipt"
 
 
 def test_what_is_no_receipt_is_refused() -> None:
