@@ -50,6 +50,8 @@ class Cutter:
         self._most = most
         self._head: bytes | None = None
         self._rest = b""
+        # Where the list begins is looked for from the first byte on, so not before there is twice as much.
+        self._look_at = 0
         # Where the next element begins in what is left, how far it was looked through, and how deep that is in it.
         self._start, self._at, self._depth = 0, 0, 0
         self._dropping, self._quoted = False, False
@@ -63,8 +65,11 @@ class Cutter:
             MalformedFile: it is not JSON with a list of objects, as far as brackets and strings go.
         """
         self._rest += chunk
-        if self._head is None and not self._open():
+        if self._head is None and (len(self._rest) < min(self._look_at, self._most + 1) or not self._open()):
             return []
+        return self._cut_all()
+
+    def _cut_all(self) -> list[Element]:
         found = list[Element]()
         while not self._is_over and (element := self._cut()) is not None:
             found.append(element)
@@ -81,6 +86,7 @@ class Cutter:
         Raises:
             MalformedFile: it is cut short, or what is beside the objects is not that of a bundle or an envelope.
         """
+        found = self._cut_all() if self._head is None and self._open() else []
         if self._head is None:
             # No list: one object, which is read as such by whoever parses it.
             return [self._rest.strip(b" \t\n\r")]
@@ -100,7 +106,7 @@ class Cutter:
                 "no object is in it; send a STIX bundle with a list `objects` that is not empty, or one object",
                 where="/objects",
             )
-        return []
+        return found
 
     def _open(self) -> bool:
         """Whether the list of objects has begun; then what is before it is set apart."""
@@ -121,6 +127,7 @@ class Cutter:
                 f" {self._most} bytes",
                 where="/objects",
             )
+        self._look_at = 2 * len(self._rest)
         return False
 
     def _names_another_type(self, end: int) -> bool:
