@@ -37,7 +37,11 @@ _SPACE: Final = re.compile(rb"[ \t\n\r]*+")
 _STRING: Final = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _TO_BRACKET: Final = re.compile(rb'(?:[^"\[\]{}]++|' + _STRING + rb")*+([\[\]{}])", re.DOTALL)
 _SCALAR: Final = re.compile(rb"(?:" + _STRING + rb'|[^"\[\]{},\s]++)[ \t\n\r]*+(?=[,\]])', re.DOTALL)
-_TOKEN: Final = re.compile(rb"(" + _STRING + rb")([ \t\n\r]*+:[ \t\n\r]*+(\[)?)?|[\[\]{}]", re.DOTALL)
+# A string that has no end yet is one token: were it none, what is in it would be looked through once for each quote.
+_TOKEN: Final = re.compile(
+    rb"(" + _STRING + rb")([ \t\n\r]*+:[ \t\n\r]*+(\[)?)?|[\[\]{}]|" + _STRING[:-1] + rb"\\?\Z", re.DOTALL
+)
+_TYPE: Final = re.compile(rb'"type"[ \t\n\r]*+:[ \t\n\r]*+("[^"]*+")')
 _PLAIN: Final = re.compile(rb'[^"\[\]{}]*+')
 _QUOTED: Final = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 _OPENING: Final = (b"[", b"{")
@@ -112,6 +116,8 @@ class Cutter:
         """Whether the list of objects has begun; then what is before it is set apart."""
         depth = 0
         for match in _TOKEN.finditer(self._rest):
+            if match[1] is None and match[0][:1] == b'"':
+                break
             if match[1] is None:
                 depth += 1 if match[0] in _OPENING else -1
             elif match[3] is not None:
@@ -132,7 +138,7 @@ class Cutter:
 
     def _names_another_type(self, end: int) -> bool:
         """Whether what is before the list says already that it is no bundle: an object may have a list of that name."""
-        named = re.search(rb'"type"[ \t\n\r]*:[ \t\n\r]*("[^"]*")', self._rest[:end])
+        named = _TYPE.search(self._rest, 0, end)
         return named is not None and named[1] != b'"bundle"'
 
     def _cut(self) -> Element | None:
