@@ -11,7 +11,7 @@ from comity.classification.rules import convert_rules
 from comity.classification.words import FIELDS
 from comity.cli.operations.people import conclude_refused, conclude_waiting, describe_approvals, read_actor
 from comity.cli.outcome import Arguments, Outcome
-from comity.cli.reply import Exit, Json
+from comity.cli.reply import Json
 from comity.errors import MalformedRequest
 from comity.ids import format_instant, parse_instant
 from comity.node import assess as assessing
@@ -354,7 +354,6 @@ def _conclude_assessed(done: Assessed | Waiting | Refusal) -> Outcome:
             **_describe_assessment(done.says),
             "approvals": describe_approvals(done.approvals),
         },
-        code=Exit.DONE,
     )
 
 
