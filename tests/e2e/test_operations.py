@@ -23,7 +23,7 @@ from comity.ids import PartyId
 from comity.node.gate import list_open_collections
 from comity.node.parties import create_credential
 from tests.certificates import Authority
-from tests.e2e.conftest import Serving, comity, disclosed, entries, get, read_objects, wait_until
+from tests.e2e.conftest import Serving, comity, disclosed, entries, get, read_objects, rows, wait_until
 from tests.served import format_request
 from tests.worlds import World, make_object, object_id
 
@@ -215,8 +215,10 @@ def test_nodes_talk_through_tls_to_whom_their_authority_vouches_for(tmp_path: Pa
         manifest = tmp_path / f"{partner}.json"
         comity(folders[partner], "party", "export", manifest)
         assert comity(folders[name], "party", "add", manifest, "--url", servers[partner].url).code == 0
-    pulled = comity(folders["borealia"], "pull", "aurelia", "--json").result
-    assert pulled["channels"][0]["added"] == [object_id("report", "held")]
+    pulled = comity(folders["borealia"], "pull", "aurelia", "--json")
+    assert pulled.code == 0, pulled.err
+    # By this command or by its own following, whichever was first.
+    wait_until(lambda: rows(folders["borealia"], "SELECT id FROM object") == [(object_id("report", "held"),)])
     suspended = comity(folders["aurelia"], "agreement", "suspend", agreement, "--json").result
     assert (suspended["state"], suspended["waiting"]) == ("suspended", [])
 

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -82,9 +83,15 @@ def served(folders: dict[str, Path], *, workers: int = 1) -> Iterator[dict[str, 
 
 
 def pull_along(folders: dict[str, Path]) -> None:
+    """Let all get everything, by this command or by their own following, whichever is first."""
     for name, giver in ((B, A), (C, B)):
-        (channel,) = comity(folders[name], "pull", giver, "--json").result["channels"]
-        assert set(channel["added"]) == {*IDS}
+        done = comity(folders[name], "pull", giver, "--json")
+        assert done.code == 0, done.err
+        wait_until(partial(holds_all, folders[name]))
+
+
+def holds_all(folder: Path) -> bool:
+    return held(folder) == {*IDS}
 
 
 def send(folders: dict[str, Path], item: str) -> dict[str, Any]:

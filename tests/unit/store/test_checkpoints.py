@@ -31,8 +31,10 @@ def wal_size(folder: Path) -> int:
     return (folder / "store.db-wal").stat().st_size
 
 
-def count_threads() -> int:
-    return sum(thread.name == "comity-checkpoints" for thread in threading.enumerate())
+def find_thread(store: SqliteStore) -> threading.Thread | None:
+    """The thread that copies for this store; those of other stores in this process are none of its."""
+    assert store._checkpoints is not None
+    return store._checkpoints._thread
 
 
 def wait_until_copied(store: SqliteStore) -> None:
@@ -47,10 +49,12 @@ def wait_until_copied(store: SqliteStore) -> None:
 
 
 def test_what_is_committed_gets_into_the_file_beside_the_acts(store: SqliteStore, tmp_path: Path) -> None:
-    assert count_threads() == 0
+    assert find_thread(store) is None
     fill(store, 3_000)
     wait_until_copied(store)
-    assert count_threads() == 1
+    thread = find_thread(store)
+    assert thread is not None
+    assert thread.is_alive()
     assert store._checkpoints is not None
     with store._checkpoints.paused():  # what is being copied has been
         pass
@@ -59,12 +63,12 @@ def test_what_is_committed_gets_into_the_file_beside_the_acts(store: SqliteStore
     # All of the log was copied: it began again from its start.
     assert wal_size(tmp_path) < before * 1.2
     store.close()
-    assert count_threads() == 0
+    assert not thread.is_alive()
 
 
 def test_a_small_log_starts_no_thread(store: SqliteStore) -> None:
     fill(store, 100)
-    assert count_threads() == 0
+    assert find_thread(store) is None
 
 
 def test_the_log_has_a_bound_where_commits_follow_without_a_pause(
