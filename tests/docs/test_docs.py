@@ -14,9 +14,9 @@ from comity.agreement.drafting import convert_terms
 from comity.agreement.recognition import parse_policy
 from comity.agreement.terms import parse_terms
 from comity.canonical import canonical_bytes
-from comity.cli.reply import find_exit_code
 from comity.cli.session import Session
 from comity.errors import ComityError
+from comity.operations.reply import find_exit_code
 from comity.release.clauses import CLAUSES
 from comity.release.disclosure import parse_leaf, verify_opening
 from comity.signing import parse_manifest

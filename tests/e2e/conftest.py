@@ -20,7 +20,7 @@ import httpx
 import pytest
 
 from comity.agreement.people import Role
-from comity.cli.reply import Exit
+from comity.operations.reply import Exit
 from tests.worlds import badge_path
 
 COMITY = (sys.executable, "-m", "comity.cli")

@@ -18,10 +18,10 @@ from typing import Self
 
 from comity.agreement.people import Role
 from comity.cli.control import ask
-from comity.cli.reply import Exit, Reply
 from comity.ids import PartyId
 from comity.node.gate import list_open_collections
 from comity.node.parties import create_credential
+from comity.operations.reply import Exit, Reply
 from tests.e2e.conftest import Given, read_objects
 from tests.served import format_request
 from tests.worlds import World, badge_path, make_object

@@ -12,9 +12,6 @@ import pytest
 
 from comity import following, pages
 from comity.calls import Room, open_client
-from comity.cli.operations.follow import show_status
-from comity.cli.operations.sources import list_all
-from comity.cli.outcome import Arguments
 from comity.cli.words.follow import describe_followed
 from comity.cli.words.sources import list_sources
 from comity.errors import QuotaReached
@@ -25,6 +22,9 @@ from comity.node.allowance import check_allowance
 from comity.node.node import Node
 from comity.node.parties import add_party, export_manifest
 from comity.node.sources import list_followed_sources, list_withheld
+from comity.operations.follow import show_status
+from comity.operations.outcome import Arguments
+from comity.operations.sources import list_all
 from comity.peers import pull
 from comity.sources import Drawn, pull_source
 from comity.taxii.metrics import _tell_followed

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from comity.agreement.people import Role
-from comity.cli.reply import Exit
 from comity.node.audit import audit_folder
 from comity.node.clock import read_clock
 from comity.node.journal import verify_folder
+from comity.operations.reply import Exit
 from tests.chains import introduce
 from tests.e2e.conftest import comity, comity_as, serving
 from tests.worlds import World, make_object, object_id

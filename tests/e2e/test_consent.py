@@ -17,10 +17,10 @@ import apsw
 import pytest
 
 from comity.agreement.people import Role
-from comity.cli.reply import Exit
 from comity.ids import Instant, format_instant
 from comity.node.audit import audit_folder
 from comity.node.clock import read_clock
+from comity.operations.reply import Exit
 from tests.chains import introduce, sign_consent, sign_onward
 from tests.e2e.conftest import Serving, comity, comity_as, entries, rows, start, wait_until
 from tests.worlds import World, make_object, object_id

@@ -28,7 +28,6 @@ import pytest
 
 from comity.agreement.people import Role
 from comity.cli.control import ask
-from comity.cli.reply import Exit, Reply
 from comity.errors import UnavailableError
 from comity.ids import PartyId
 from comity.node.gate import list_open_collections
@@ -36,6 +35,7 @@ from comity.node.heads import split_heads
 from comity.node.journal import verify_folder
 from comity.node.parties import create_credential
 from comity.node.readers import add_reader
+from comity.operations.reply import Exit, Reply
 from comity.tlog.proof import parse_proof
 from tests.e2e.conftest import Entry, Given, comity, entries, get, read_objects, rows, serving, start, wait_until
 from tests.worlds import World, badge_path, make_object

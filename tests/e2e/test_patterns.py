@@ -69,7 +69,7 @@ def find_parser(server: Serving) -> int | None:
             command, status = (entry / "cmdline").read_bytes(), (entry / "status").read_text()
         except OSError:
             continue
-        if b"comity.cli.parser" in command and f"PPid:\t{server.process.pid}\n" in status:
+        if b"comity.operations.parser" in command and f"PPid:\t{server.process.pid}\n" in status:
             return int(entry.name)
     return None
 

@@ -11,12 +11,12 @@ import httpx
 import pytest
 
 from comity.agreement.events import Event, EventKind
-from comity.cli.reply import Exit
 from comity.exchange import make_access, make_message
 from comity.ids import AgreementId, Digest, PartyId
 from comity.node.clock import read_clock
 from comity.node.gate import list_open_collections
 from comity.node.parties import create_credential
+from comity.operations.reply import Exit
 from comity.signing import Role, Signer
 from comity.tlog.note import parse_note, verify_note
 from tests.e2e.conftest import COMITY, Serving, comity, environment, get, rows, wait_until

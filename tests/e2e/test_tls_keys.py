@@ -16,7 +16,6 @@ from comity.agreement.people import Role
 from comity.agreement.recognition import Refusal
 from comity.calls import fetch, open_client
 from comity.canonical import sha256_digest
-from comity.cli.reply import Exit
 from comity.config import TlsFiles
 from comity.errors import MalformedManifest, MalformedRequest, PeerUnreachable
 from comity.ids import Digest, PartyId
@@ -25,6 +24,7 @@ from comity.node.parties import add_party, export_manifest, find_party
 from comity.node.people import Waiting
 from comity.node.rotation import Rotated, name_tls_keys, renew_manifest
 from comity.node.tlskeys import read_tls_keys
+from comity.operations.reply import Exit
 from comity.taxii.tls import find_key_digest, read_key_digest
 from tests.certificates import Authority
 from tests.e2e.conftest import comity, comity_as

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from comity.cli.reply import parse_reply
 from comity.errors import ComityError, CorruptionError, MalformedRequest, UnavailableError
+from comity.operations.reply import parse_reply
 from comity.release.facets import parse_facet
 from tests.fuzz.drive import CORPUS, read_corpus
 from tests.fuzz.strains import STRAINS

@@ -19,8 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from comity.canonical import canonical_bytes
-from comity.cli.receipts import verify_files
 from comity.errors import MalformedError, MalformedJson, VerificationError
+from comity.operations.showing import verify_files
 from comity.signing import MANIFEST_TYPE, format_signed_document, sign_document
 from comity.tlog.note import note_key_hash
 from examples import verify_receipt as script

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from comity.canonical import Json
-from comity.cli.operations import objects as operations
-from comity.cli.outcome import Arguments
 from comity.cli.words.objects import describe_object
 from comity.ids import AgreementId
 from comity.node.accept import list_unkept
 from comity.node.explain import show_object
+from comity.operations import objects as operations
+from comity.operations.outcome import Arguments
 from tests.regressions.groups import EVERY_TYPE, add, make, pull
 from tests.worlds import World, object_id
 

@@ -16,9 +16,9 @@ from typing import NoReturn, cast
 
 import click
 
-from comity.cli.reply import Exit, Json, describe_bug
 from comity.cli.session import Session
 from comity.errors import ComityError
+from comity.operations.reply import Exit, Json, describe_bug
 
 __all__ = ["main", "run"]
 

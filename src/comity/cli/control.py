@@ -20,8 +20,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from comity.cli.reply import Json, Reply, parse_reply
 from comity.errors import MalformedRequest, UnavailableError
+from comity.operations.reply import Json, Reply, parse_reply
 
 __all__ = ["LENGTH", "MAX_FRAME_BYTES", "SOCKET_NAME", "ask", "format_frame", "named", "parse_request"]
 

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from comity.cli.control import LENGTH, MAX_FRAME_BYTES, SOCKET_NAME, format_frame, named, parse_request
-from comity.cli.reply import Json, Reply, fail_with, format_reply
 from comity.errors import MalformedRequest
+from comity.operations.reply import Json, Reply, fail_with, format_reply
 
 __all__ = ["Handler", "Listener"]
 

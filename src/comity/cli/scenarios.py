@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from comity.cli.reply import Json
 from comity.cli.session import read_input, write_new
 from comity.errors import MalformedRequest, MalformedScenario, NotFoundError
+from comity.operations.reply import Json
 from comity.scenario.parse import parse_scenario
 from comity.scenario.run import Outcome, run_scenario
 from comity.scenario.world import Failure

@@ -28,10 +28,7 @@ from typing import Protocol
 
 import click
 
-from comity.cli.acting import act
-from comity.cli.checking import Checking
 from comity.cli.listener import Listener
-from comity.cli.reply import Exit, Json, Reply, describe_bug
 from comity.cli.session import Session
 from comity.config import Address, parse_address
 from comity.errors import ComityError, StoreBusy
@@ -41,6 +38,9 @@ from comity.node.node import Node, open_node
 from comity.node.purge import purge_due
 from comity.node.retention import delete_due
 from comity.node.upkeep import keep_up
+from comity.operations.acting import act
+from comity.operations.checking import Checking
+from comity.operations.reply import Exit, Json, Reply, describe_bug
 from comity.peers import deliver
 from comity.taxii.listen import TaxiiServer
 from comity.taxii.tuning import tune

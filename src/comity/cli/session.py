@@ -19,9 +19,9 @@ from typing import Any
 import click
 
 from comity.cli.control import ask
-from comity.cli.reply import Json, Reply, fail_with
 from comity.cli.words.layout import printable
 from comity.errors import ComityError, MalformedRequest, NotFoundError, StoreBusy
+from comity.operations.reply import Json, Reply, fail_with
 
 __all__ = [
     "ActCommand",
@@ -239,7 +239,7 @@ class PersonCommand(ActCommand):
 
 
 def _carry_out_here(folder: Path, operation: str, arguments: Mapping[str, Json], unlock: Callable[[], bytes]) -> Reply:
-    from comity.cli.acting import act_alone
+    from comity.operations.acting import act_alone
 
     return act_alone(folder, operation, arguments, unlock)
 

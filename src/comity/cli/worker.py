@@ -6,15 +6,14 @@ pickle on its standard input, from that process, together with the descriptors t
 processes of a terminal or a service is for the first process, which then lets answers under way end.
 """
 
-import ctypes
-import os
 import pickle
 import signal
 import sys
 
-__all__ = ["die_with", "main"]
+from comity.operations.parent import die_with
 
-_PR_SET_PDEATHSIG = 1
+__all__ = ["main"]
+
 _SWITCH_SECONDS = 0.000_2
 
 
@@ -36,13 +35,6 @@ def main() -> None:
     sys.setswitchinterval(_SWITCH_SECONDS)
     write_faults()
     asyncio.run(work(given))
-
-
-def die_with(parent: int) -> None:
-    """Let the operating system kill this process when its parent ends, also while this one is busy."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        sys.exit(1)  # it ended before it could be watched
 
 
 if __name__ == "__main__":

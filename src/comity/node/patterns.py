@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shell: patterns of indicators that a parser has to read: which, and what follows from what it says.
 
-    list_due(node) -> the next ones        the caller has them parsed, in a process of its own (`cli.checking`)
+    list_due(node) -> the next ones        the caller has them parsed, in a process of its own (`operations.checking`)
     keep_said(node, {7: None, 8: "line 1, column 18, in propTest: …"})
     finish(show_in_steps(node))            the labels of the indicators that hold them follow
 

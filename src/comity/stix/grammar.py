@@ -5,7 +5,8 @@
         -> PatternProblem(line=1, column=18, rule="propTest", detail="not expected here; …")
 
 The parser is made by ANTLR, in Python: some 4 µs for each character. Its input is bounded before it begins, in length
-and in how deep brackets are nested; time is for the caller to bound (`cli.parser`), as a clock is none of this floor.
+and in how deep brackets are nested; time is for the caller to bound (`operations.parser`), as a clock is none of this
+floor.
 
 Held against the grammar alone, and against the rule that a qualifier stands once at an observation (§9.4). Not checked:
 whether a value can be one of the property it is compared with, such as a hash of another length, and whether the

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from comity.cli import run
-from comity.cli.reply import Exit
+from comity.operations.reply import Exit
 
 BASIS = 'kind = "unsc_resolution"\nreference = "S/RES/9101"\n'
 CREATED = "2026-01-01T00:00:00.000Z"

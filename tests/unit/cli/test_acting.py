@@ -10,11 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from comity.cli import acting, serve
-from comity.cli.acting import act
-from comity.cli.operations import OPERATIONS
-from comity.cli.outcome import Arguments, Outcome
-from comity.cli.reply import Json, Reply
+from comity.cli import serve
 from comity.cli.serve import _Serving
 from comity.config import Address
 from comity.errors import MalformedRequest, StoreFull
@@ -24,6 +20,11 @@ from comity.node.node import Node, open_node
 from comity.node.outbox import list_due
 from comity.node.standing import find_agreement
 from comity.node.upkeep import keep_up
+from comity.operations import acting
+from comity.operations.acting import act
+from comity.operations.outcome import Arguments, Outcome
+from comity.operations.reply import Json, Reply
+from comity.operations.table import OPERATIONS
 from comity.taxii.listen import TaxiiServer
 from tests.unit.cli.conftest import Party
 from tests.unit.cli.test_commands import propose

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from comity.cli import run
-from comity.cli.reply import Exit
 from comity.ids import parse_instant
+from comity.operations.reply import Exit
 from comity.store import agreements
 from tests.unit.node.test_audit import Forgery
 from tests.worlds import BASIS, World, make_object

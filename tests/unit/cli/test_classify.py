@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from comity.cli.reply import Exit
+from comity.operations.reply import Exit
 from tests.unit.cli.conftest import Comity, Done
 from tests.worlds import World, make_object, object_id
 

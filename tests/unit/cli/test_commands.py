@@ -505,7 +505,7 @@ def test_a_bug_is_told_with_an_incident_and_no_traceback(aurelia: Party, monkeyp
     def fail(_: Path, __: object) -> None:
         raise ZeroDivisionError("secret")
 
-    monkeypatch.setattr("comity.cli.acting.open_node", fail)
+    monkeypatch.setattr("comity.operations.acting.open_node", fail)
     done = aurelia.do("agreement", "list", "--json")
     assert (done.code, done.error["code"]) == (1, "bug")
     assert re.fullmatch("[0-9a-f]{8}", done.error["facts"]["incident"])

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from comity.cli.reply import Exit
 from comity.ids import Instant
 from comity.node import correspond
 from comity.node.node import open_node
 from comity.node.outbox import list_due, settle
+from comity.operations.reply import Exit
 from tests.chains import introduce, pull_all, sign_consent, sign_onward
 from tests.unit.cli.conftest import Comity, Done
 from tests.worlds import World, make_object, object_id

@@ -13,8 +13,8 @@ import pytest
 
 from comity.cli.control import LENGTH, MAX_FRAME_BYTES, SOCKET_NAME, ask, format_frame, named, parse_request
 from comity.cli.listener import Listener
-from comity.cli.reply import Json, Reply, fail_with, parse_reply
 from comity.errors import MalformedRequest, TransitionError, UnavailableError
+from comity.operations.reply import Json, Reply, fail_with, parse_reply
 
 T = TypeVar("T")
 

@@ -16,8 +16,8 @@ import pytest
 from comity import cli
 from comity.agreement.transitions import State
 from comity.cli import run
-from comity.cli.reply import Exit
 from comity.cli.session import ActCommand
+from comity.operations.reply import Exit
 
 ROOT = Path(__file__).parents[3]
 DOCUMENT = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from comity.cli.reply import Exit
 from comity.cli.words.reach import describe_reach
+from comity.operations.reply import Exit
 from comity.release import proof
 from tests.unit.cli.conftest import Party
 

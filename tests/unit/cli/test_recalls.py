@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from comity.cli.reply import Exit
 from comity.ids import Instant
 from comity.node import correspond
 from comity.node.node import open_node
@@ -15,6 +14,7 @@ from comity.node.outbox import list_due, settle
 from comity.node.recalled import DECISION_TIME
 from comity.node.upkeep import keep_up
 from comity.node.work import list_work
+from comity.operations.reply import Exit
 from tests.chains import introduce, pull_all, sign_onward
 from tests.unit.cli.conftest import Comity, Done
 from tests.worlds import World, make_object, object_id

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from comity.cli.reply import Exit
+from comity.operations.reply import Exit
 from tests.receipts import OBJECTS
 from tests.unit.cli.conftest import Comity
 from tests.vectors.receipts.make import FOLDER

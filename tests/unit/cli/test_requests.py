@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from comity.cli.reply import Exit
 from comity.ids import Instant
 from comity.letters.request import Urgency
 from comity.node import correspond
 from comity.node.node import open_node
 from comity.node.outbox import list_due, settle
+from comity.operations.reply import Exit
 from comity.vocabulary import URGENCIES
 from tests.chains import introduce, pull_all, sign_onward
 from tests.unit.cli.conftest import Comity, Done

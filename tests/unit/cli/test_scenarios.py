@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from comity.cli import run
-from comity.cli.reply import Exit
+from comity.operations.reply import Exit
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 ONE = SCENARIOS / "kinds.yaml"

@@ -13,9 +13,6 @@ import pytest
 
 from comity.agreement.events import EventKind, Reservation
 from comity.canonical import canonical_bytes, sha256_digest
-from comity.cli.operations.certificate import certify
-from comity.cli.outcome import Arguments, Outcome
-from comity.cli.reply import Exit
 from comity.errors import CorruptionError, MalformedRequest, NotFoundError
 from comity.exchange import EVENT_TYPE, make_message, parse_message
 from comity.ids import AgreementId, Digest, Instant, PartyId, format_instant
@@ -25,6 +22,9 @@ from comity.node.journal import list_entries
 from comity.node.node import open_node
 from comity.node.outbox import list_due
 from comity.node.parties import add_party, export_manifest
+from comity.operations.certificate import certify
+from comity.operations.outcome import Arguments, Outcome
+from comity.operations.reply import Exit
 from comity.signing import (
     MANIFEST_TYPE,
     Role,

@@ -9,7 +9,6 @@ import pytest
 
 from comity.agreement.people import Role as PersonRole
 from comity.canonical import sha256_digest
-from comity.cli.receipts import verify_files
 from comity.errors import ReceiptRefused
 from comity.ids import Instant, PartyId
 from comity.keys import Keyring
@@ -30,6 +29,7 @@ from comity.node.recovery import Recovered, recover_folder
 from comity.node.rotation import Rotated, protect_keys, revoke_key, rotate_keys
 from comity.node.soundness import examine_folder
 from comity.node.witness import add_checkpoint
+from comity.operations.showing import verify_files
 from comity.release.delivery import find_sizes, verify_next
 from comity.release.receipt import parse_receipt, verify_receipt
 from comity.signing import Manifest, Role, Signer

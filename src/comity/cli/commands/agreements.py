@@ -8,7 +8,6 @@ from pathlib import Path
 import click
 
 from comity.cli.commands.scenarios import check_scenarios
-from comity.cli.reply import Json
 from comity.cli.session import ActCommand, PersonCommand, Session, read_input, write_new, write_private
 from comity.cli.words.agreements import (
     describe_act,
@@ -21,6 +20,7 @@ from comity.cli.words.certificate import describe_certificate, warn_of_problems
 from comity.cli.words.previews import describe_check, describe_comparison, describe_preview
 from comity.cli.words.retention import describe_review
 from comity.errors import MalformedRequest
+from comity.operations.reply import Json
 
 __all__ = ["agreement"]
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from comity.cli.reply import Exit
 from comity.cli.session import ActCommand, Session, write_private
 from comity.cli.words.audit import describe_audit, warn_of_findings
 from comity.errors import MalformedRequest
+from comity.operations.reply import Exit
 
 if TYPE_CHECKING:
     from comity.ids import Instant
@@ -43,11 +43,11 @@ def audit(session: Session, file: str | None, digest: str | None, since: str | N
     as HTML to print. Exit code 7 when anything does not fit: the report says what, and is written all the same, unless
     the log itself does not fit together.
     """
-    from comity.cli.operations.audit import format_audit
     from comity.cli.printing import format_report
     from comity.ids import parse_digest
     from comity.node.audit import audit_folder
     from comity.node.clock import read_clock
+    from comity.operations.audit import format_audit
 
     begun, ended = _read_time(since), _read_time(until)
     hidden = session.as_json or not sys.stderr.isatty()

@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from comity.cli.reply import Json
 from comity.cli.session import ActCommand, PersonCommand, Session, read_input
 from comity.cli.words import classify as words
+from comity.operations.reply import Json
 
 __all__ = ["assessment", "classify", "lists", "rules"]
 

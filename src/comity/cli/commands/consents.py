@@ -3,9 +3,9 @@
 
 import click
 
-from comity.cli.reply import Json
 from comity.cli.session import ActCommand, PersonCommand, Session
 from comity.cli.words.consents import describe_consent, describe_said, list_consents
+from comity.operations.reply import Json
 
 __all__ = ["consent"]
 

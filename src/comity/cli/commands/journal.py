@@ -6,7 +6,6 @@ import json
 
 import click
 
-from comity.cli.reply import Exit
 from comity.cli.session import ActCommand, PersonCommand, Session, write_new
 from comity.cli.words.journal import (
     describe_checkpoint,
@@ -19,6 +18,7 @@ from comity.cli.words.journal import (
     list_relationships,
 )
 from comity.cli.words.receipts import describe_receipt, describe_waived, list_refused
+from comity.operations.reply import Exit
 
 __all__ = ["log"]
 

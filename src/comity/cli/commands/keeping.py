@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from comity.cli.reply import Exit, Json
 from comity.cli.session import ActCommand, PersonCommand, Session, read_input, write_new
 from comity.cli.words.keeping import (
     describe_backup,
@@ -17,6 +16,7 @@ from comity.cli.words.keeping import (
     describe_recovered,
     describe_restored,
 )
+from comity.operations.reply import Exit, Json
 
 __all__ = ["backup", "fsck", "purge", "recover", "restore"]
 
@@ -226,7 +226,7 @@ def recover(
     Only when the newest store is lost: what it held and the backup did not is gone. Where people are registered it
     takes two, one as legal, who give the same command; the node must not be served. It cannot be undone.
     """
-    from comity.cli.operations.keeping import recover as act
+    from comity.operations.keeping import recover as act
 
     done = act(
         session.node_folder(),

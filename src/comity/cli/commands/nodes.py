@@ -5,9 +5,9 @@ from pathlib import Path
 
 import click
 
-from comity.cli.reply import Exit
 from comity.cli.session import ActCommand, Session
 from comity.cli.words.parties import describe_founded
+from comity.operations.reply import Exit
 
 __all__ = ["init", "serve"]
 
@@ -31,11 +31,11 @@ def init(session: Session, folder: Path, party: str, name: str, state: str | Non
     DIR must not exist yet, or be empty. With --protect the keys are encrypted under the passphrase that `comity
     --key-passphrase-file` names, or one that is typed; else they are plain, and whoever reads DIR can sign.
     """
-    from comity.cli.operations.parties import describe_manifest
     from comity.config import find_passphrase_file, parse_address
     from comity.errors import MalformedRequest
     from comity.ids import parse_party_id
     from comity.node.founding import found_node
+    from comity.operations.parties import describe_manifest
 
     if not name.isprintable():
         raise MalformedRequest("a name is text in UTF-8, and all of it shows", where="--name")

@@ -9,7 +9,6 @@ from typing import Any
 
 import click
 
-from comity.cli.reply import Exit, Json, Reply
 from comity.cli.session import MAX_INPUT_BYTES, ActCommand, Session, read_input, write_parts
 from comity.cli.words.files import describe_export, describe_file, describe_files, describe_intake
 from comity.cli.words.objects import (
@@ -18,6 +17,7 @@ from comity.cli.words.objects import (
     describe_pull,
     describe_unkept,
 )
+from comity.operations.reply import Exit, Json, Reply
 
 __all__ = ["explain", "objects", "pull"]
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from comity.cli.reply import Exit, Json
 from comity.cli.session import ActCommand, PersonCommand, Session, read_input, write_new
 from comity.cli.words.parties import (
     describe_added,
@@ -18,6 +17,7 @@ from comity.cli.words.parties import (
     list_credentials,
     list_parties,
 )
+from comity.operations.reply import Exit, Json
 
 __all__ = ["credential", "party"]
 

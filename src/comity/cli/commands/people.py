@@ -8,10 +8,10 @@ from pathlib import Path
 
 import click
 
-from comity.cli.reply import Exit, Json
 from comity.cli.session import ActCommand, Session
 from comity.cli.words.people import describe_added, describe_removed, describe_renewed, list_matters, list_people
 from comity.errors import ConflictError, MalformedRequest, UnavailableError
+from comity.operations.reply import Exit, Json
 
 __all__ = ["approvals", "person"]
 

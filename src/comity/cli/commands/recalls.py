@@ -3,9 +3,9 @@
 
 import click
 
-from comity.cli.reply import Json
 from comity.cli.session import ActCommand, PersonCommand, Session
 from comity.cli.words.recalls import describe_kept, describe_recall, describe_recalling, list_recalls
+from comity.operations.reply import Json
 
 __all__ = ["recall"]
 

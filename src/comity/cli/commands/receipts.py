@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import click
 
-from comity.cli.reply import Exit
 from comity.cli.session import ActCommand, Session, read_input
 from comity.cli.words.receipts import describe_verified
+from comity.operations.reply import Exit
 
 __all__ = ["verify"]
 
@@ -29,8 +29,8 @@ def verify(session: Session, receipt: str, manifests: Sequence[str], policy: str
     code 7. Manifests of several parties, or several versions of one, can be given; those of no concern change nothing.
     What a witness says to have cosigned before the disclosure, or later than this machine's clock, does not count.
     """
-    from comity.cli.receipts import verify_files
     from comity.node.clock import read_clock
+    from comity.operations.showing import verify_files
 
     result = verify_files(
         read_input(receipt),

@@ -3,9 +3,9 @@
 
 import click
 
-from comity.cli.reply import Json
 from comity.cli.session import ActCommand, PersonCommand, Session
 from comity.cli.words.requests import describe_request, describe_sent, list_requests
+from comity.operations.reply import Json
 from comity.vocabulary import URGENCIES
 
 __all__ = ["request"]

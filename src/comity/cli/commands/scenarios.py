@@ -3,10 +3,10 @@
 
 import click
 
-from comity.cli.reply import Exit
 from comity.cli.session import ActCommand, Session
 from comity.cli.words.scenarios import describe_run, draw_matrices
 from comity.errors import MalformedRequest
+from comity.operations.reply import Exit
 
 __all__ = ["check_scenarios"]
 

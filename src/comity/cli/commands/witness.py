@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from comity.cli.reply import Exit, Json
 from comity.cli.session import ActCommand, Session, read_input
 from comity.cli.words.witness import describe_log, describe_shown, describe_witness, list_witnesses
+from comity.operations.reply import Exit, Json
 
 __all__ = ["witness"]
 
@@ -123,7 +123,7 @@ def show(session: Session, folder: Path) -> int:
 
     No lock is taken: it works while the witness serves.
     """
-    from comity.cli.operations.witness import describe_evidence, describe_heads
+    from comity.operations.witness import describe_evidence, describe_heads
     from comity.tlog.note import format_vkey
     from comity.witness.folder import inspect_witness
 
@@ -157,7 +157,7 @@ def verify_evidence(session: Session, file: str, manifest: str | None, digest: s
     --manifest). "accused" (exit code 1): there is no proof that its heads are of one history, and whoever made the file
     may have left it out: ask the log for one. Evidence that shows nothing gives exit code 7.
     """
-    from comity.cli.operations.witness import (
+    from comity.operations.witness import (
         describe_contradiction,
         describe_verdict,
         find_keys,

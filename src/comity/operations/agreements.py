@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: operations on agreements: the acts of this party. What stands on record is in `standing`."""
+
+from comity.agreement.events import EventKind, Reservation
+from comity.agreement.recognition import Refusal
+from comity.errors import MalformedRequest
+from comity.ids import parse_party_id
+from comity.node import agree, correspond
+from comity.node.node import Node
+from comity.node.people import Waiting
+from comity.node.recording import Recorded
+from comity.operations.outcome import Arguments, Outcome
+from comity.operations.people import conclude_refused, conclude_waiting, describe_approvals, read_actor
+from comity.operations.reply import Json
+
+__all__ = [
+    "accede",
+    "accept",
+    "admit",
+    "answer",
+    "clarify",
+    "import_messages",
+    "leave",
+    "propose",
+    "reject",
+    "resume",
+    "suspend",
+    "terminate",
+    "withdraw",
+]
+
+_RESERVATION_PARTS = 3
+
+
+def propose(node: Node, arguments: Arguments) -> Outcome:
+    """Sign the terms and queue them for every other party."""
+    by, reservations = read_actor(node, arguments), _read_reservations(arguments)
+    return _conclude(agree.propose(node, arguments.data("terms"), by=by, reservations=reservations))
+
+
+def clarify(node: Node, arguments: Arguments) -> Outcome:
+    """Ask about one clause."""
+    clause, text, by = arguments.text("clause"), arguments.text("text"), read_actor(node, arguments)
+    return _conclude(agree.act_on(node, arguments.text("id"), EventKind.CLARIFY, by=by, clause=clause, text=text))
+
+
+def answer(node: Node, arguments: Arguments) -> Outcome:
+    """Answer a question."""
+    text, question, by = arguments.text("text"), arguments.optional("question"), read_actor(node, arguments)
+    return _conclude(agree.act_on(node, arguments.text("id"), EventKind.ANSWER, by=by, text=text, re=question))
+
+
+def accept(node: Node, arguments: Arguments) -> Outcome:
+    """Sign the latest version."""
+    by, reservations = read_actor(node, arguments), _read_reservations(arguments)
+    return _conclude(agree.act_on(node, arguments.text("id"), EventKind.ACCEPT, by=by, reservations=reservations))
+
+
+def reject(node: Node, arguments: Arguments) -> Outcome:
+    """Reject the latest version."""
+    return _act(node, arguments, EventKind.REJECT)
+
+
+def withdraw(node: Node, arguments: Arguments) -> Outcome:
+    """Take back this party's signature on a version that not all have signed."""
+    return _act(node, arguments, EventKind.WITHDRAW)
+
+
+def suspend(node: Node, arguments: Arguments) -> Outcome:
+    """Suspend the agreement, or one channel of it."""
+    return _act(node, arguments, EventKind.SUSPEND)
+
+
+def resume(node: Node, arguments: Arguments) -> Outcome:
+    """Lift every suspension of this party, or those of one channel."""
+    return _act(node, arguments, EventKind.RESUME)
+
+
+def terminate(node: Node, arguments: Arguments) -> Outcome:
+    """End the agreement for good."""
+    return _act(node, arguments, EventKind.TERMINATE)
+
+
+def leave(node: Node, arguments: Arguments) -> Outcome:
+    """Leave the group, which goes on without this party."""
+    return _act(node, arguments, EventKind.LEAVE)
+
+
+def admit(node: Node, arguments: Arguments) -> Outcome:
+    """Admit a joiner, by the manifest that is pinned here for it."""
+    joiner, by = parse_party_id(arguments.text("party")), read_actor(node, arguments)
+    return _conclude(agree.admit(node, arguments.text("id"), joiner, by=by))
+
+
+def accede(node: Node, arguments: Arguments) -> Outcome:
+    """Join a group by signing its text, with the bases this party cites."""
+    by, bases, reservations = read_actor(node, arguments), arguments.data("bases"), _read_reservations(arguments)
+    return _conclude(agree.accede(node, arguments.text("id"), bases, by=by, reservations=reservations))
+
+
+def import_messages(node: Node, arguments: Arguments) -> Outcome:
+    """Record the messages in a file that another party exported."""
+    imported = correspond.import_messages(node, arguments.data("messages"))
+    recorded: list[Json] = [_describe(item) for item in imported.recorded]
+    return Outcome(
+        result={
+            "agreement": imported.agreement,
+            "recorded": recorded,
+            "known": imported.known,
+            "refused": list[Json](imported.refused),
+        },
+        stops=imported.agreement if any(item.stops for item in imported.recorded) else None,
+        sends=imported.agreement if imported.recorded else None,
+    )
+
+
+def _act(node: Node, arguments: Arguments, kind: EventKind) -> Outcome:
+    channel, reason, by = arguments.optional("channel"), arguments.optional("reason"), read_actor(node, arguments)
+    return _conclude(agree.act_on(node, arguments.text("id"), kind, by=by, channel=channel, text=reason))
+
+
+def _read_reservations(arguments: Arguments) -> list[Reservation]:
+    """Each as CLAUSE:GROUND or CLAUSE:GROUND:TEXT."""
+    found = list[Reservation]()
+    for written in arguments.texts("reservations"):
+        parts = written.split(":", _RESERVATION_PARTS - 1)
+        if len(parts) < _RESERVATION_PARTS - 1:
+            raise MalformedRequest(f"{written!r} is no reservation; write CLAUSE:GROUND or CLAUSE:GROUND:TEXT")
+        text = parts[2] if len(parts) == _RESERVATION_PARTS else None
+        found.append(Reservation(clause=parts[0], ground=parts[1], text=text))
+    return found
+
+
+def _conclude(recorded: Recorded | Waiting | Refusal) -> Outcome:
+    if isinstance(recorded, Refusal):
+        return conclude_refused(recorded)
+    if isinstance(recorded, Waiting):
+        return conclude_waiting(recorded)
+    event = recorded.event
+    return Outcome(
+        result=_describe(recorded),
+        stops=event.agreement if recorded.stops else None,
+        sends=event.agreement,
+    )
+
+
+def _describe(recorded: Recorded) -> dict[str, Json]:
+    event, standing = recorded.event, recorded.standing
+    return {
+        "agreement": event.agreement,
+        "title": standing.latest.title,
+        "terms": event.terms,
+        "event": event.digest,
+        "kind": event.kind.value,
+        "party": event.party,
+        "state": standing.state.value,
+        "sentence": standing.sentence,
+        "approvals": describe_approvals(recorded.approvals),
+    }

@@ -1,0 +1,421 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: operations on what this party says of objects: words, rules, lists of subjects, threat assessments."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+
+from comity.agreement.recognition import Refusal
+from comity.classification.assessment import Assessment
+from comity.classification.lists import Changes
+from comity.classification.rules import convert_rules
+from comity.classification.words import FIELDS
+from comity.errors import MalformedRequest
+from comity.ids import format_instant, parse_instant
+from comity.node import assess as assessing
+from comity.node import classify, lists, rules
+from comity.node.assess import Assessed, HeldAssessment, NewAssessment
+from comity.node.classify import Classified
+from comity.node.effects import ReleaseEffect
+from comity.node.lists import StoredList
+from comity.node.node import Node
+from comity.node.people import Waiting
+from comity.node.rules import AppliedRules
+from comity.node.steps import Steps, T, advance
+from comity.operations.outcome import Arguments, Outcome
+from comity.operations.people import conclude_refused, conclude_waiting, describe_approvals, read_actor
+from comity.operations.reply import Json
+from comity.stix.tags import VOCABULARIES, Tags
+
+__all__ = [
+    "apply_rules",
+    "assess",
+    "decide",
+    "end_rules",
+    "list_assessments",
+    "list_questions",
+    "list_rules",
+    "list_versions",
+    "load",
+    "preview",
+    "preview_rules",
+    "renew",
+    "review",
+    "say",
+    "show",
+    "show_assessment",
+    "show_list",
+    "take_back",
+]
+
+_MOST_SHOWN = 20
+"""Objects that are named of each release effect; the rest is counted."""
+
+_MOST_STEPS_SHOWN = 1_000
+
+
+def say(node: Node, arguments: Arguments) -> Outcome:
+    """Say words of an object."""
+    words, reason = _read_words(arguments), arguments.text("reason")
+    return _conclude_classified(
+        classify.say(node, arguments.text("id"), words, reason=reason, by=read_actor(node, arguments))
+    )
+
+
+def take_back(node: Node, arguments: Arguments) -> Outcome:
+    """Say words of an object no more."""
+    words, reason = _read_words(arguments), arguments.text("reason")
+    return _conclude_classified(
+        classify.take_back(node, arguments.text("id"), words, reason=reason, by=read_actor(node, arguments))
+    )
+
+
+def preview(node: Node, arguments: Arguments) -> Outcome:
+    """Which releases would be gained or lost if words were said of an object."""
+    effects = classify.foresee_said(node, arguments.text("id"), _read_words(arguments))
+    return Outcome(result={"effects": _describe_effects(effects)})
+
+
+def show(node: Node, arguments: Arguments) -> Outcome:
+    """All that is said of an object, and by whom."""
+    found = classify.list_classification(node, arguments.text("id"))
+    said: list[Json] = [
+        {
+            "field": tag.field,
+            "word": tag.word,
+            "list": tag.list,
+            "version": tag.version,
+            "person": tag.person,
+            "rules": tag.rules,
+            "at": format_instant(tag.said_at),
+            "reason": tag.reason,
+            "ended_at": None if tag.ended_at is None else format_instant(tag.ended_at),
+            "ended_by": tag.ended_by,
+            "ended_why": tag.ended_why,
+        }
+        for tag in found.said
+    ]
+    return Outcome(
+        result={
+            "object": found.id,
+            "plain": _describe_tags(found.plain),
+            "restricts_only": found.restricts_only,
+            "said": said,
+        }
+    )
+
+
+async def preview_rules(node: Node, arguments: Arguments) -> Outcome:
+    """What a rule set would say, and which releases would be gained or lost."""
+    parsed = convert_rules(arguments.data("data"))
+    if isinstance(parsed, Refusal):
+        return conclude_refused(parsed)
+    seen = await _take_turns(rules.foresee_rules(node, parsed))
+    steps: list[Json] = [
+        {"object": step.object, "field": step.field, "word": step.word, "why": step.why, "ends": step.ends}
+        for step in seen.steps[:_MOST_STEPS_SHOWN]
+    ]
+    return Outcome(
+        result={
+            "rules": parsed.digest,
+            "name": parsed.name,
+            "looked_at": seen.looked_at,
+            "objects": len({step.object for step in seen.steps}),
+            "words": len(seen.steps),
+            "steps": steps,
+            "effects": _describe_effects(seen.effects),
+        }
+    )
+
+
+async def apply_rules(node: Node, arguments: Arguments) -> Outcome:
+    """Apply a rule set; partners are answered between its parts."""
+    parsed = convert_rules(arguments.data("data"))
+    if isinstance(parsed, Refusal):
+        return conclude_refused(parsed)
+    by = read_actor(node, arguments)
+    return _conclude_applied(await _take_turns(rules.apply_rules(node, parsed, reason=arguments.text("reason"), by=by)))
+
+
+async def end_rules(node: Node, arguments: Arguments) -> Outcome:
+    """Take a rule set back; partners are answered between its parts."""
+    by = read_actor(node, arguments)
+    return _conclude_applied(
+        await _take_turns(rules.end_rules(node, arguments.text("rules"), reason=arguments.text("reason"), by=by))
+    )
+
+
+def list_rules(node: Node, _: Arguments) -> Outcome:
+    """Every rule set that was ever applied."""
+    listed: list[Json] = [
+        {
+            "rules": item.digest,
+            "name": item.name,
+            "applied_at": format_instant(item.applied_at),
+            "ended_at": None if item.ended_at is None else format_instant(item.ended_at),
+            "lists": dict[str, Json](item.lists),
+            "words": words,
+        }
+        for item, words in rules.list_rules(node)
+    ]
+    return Outcome(result={"sets": listed})
+
+
+def load(node: Node, arguments: Arguments) -> Outcome:
+    """Take in a version of a list of subjects."""
+    listed = lists.read_list(node, arguments.data("data"))
+    done = lists.load_list(node, listed, reason=arguments.text("reason"), by=read_actor(node, arguments))
+    if isinstance(done, Refusal):
+        return conclude_refused(done)
+    if isinstance(done, Waiting):
+        return conclude_waiting(done)
+    return Outcome(
+        result={
+            "list": done.list,
+            "version": done.version,
+            "entries": done.entries,
+            "first": done.first,
+            **_describe_changes(done.changes),
+            "stopped": done.stopped,
+            "approvals": describe_approvals(done.approvals),
+        }
+    )
+
+
+def list_versions(node: Node, _: Arguments) -> Outcome:
+    """Every version of every list that was ever loaded."""
+    return Outcome(result={"versions": [_describe_list(item) for item in lists.list_lists(node)]})
+
+
+def show_list(node: Node, arguments: Arguments) -> Outcome:
+    """The last version of a list, with its entries."""
+    latest, entries = lists.show_list(node, arguments.text("list"))
+    shown: list[Json] = [
+        {
+            "subject": entry.subject,
+            "kind": entry.kind,
+            "names": [*entry.names],
+            "aliases": [{"name": alias.name, "quality": "good" if alias.good else "low"} for alias in entry.aliases],
+        }
+        for entry in entries.values()
+    ]
+    return Outcome(result={**_describe_list(latest), "entries": shown})
+
+
+def list_questions(node: Node, _: Arguments) -> Outcome:
+    """Every subject that left a list, and what people decided."""
+    listed: list[Json] = [
+        {
+            "subject": item.subject,
+            "list": item.list,
+            "version": item.version,
+            "asked_at": format_instant(item.asked_at),
+            "decision": item.decision,
+            "by": item.decided_by,
+            "at": None if item.decided_at is None else format_instant(item.decided_at),
+            "reason": item.reason,
+            "objects": many,
+        }
+        for item, many in lists.list_questions(node)
+    ]
+    return Outcome(result={"questions": listed})
+
+
+def decide(node: Node, arguments: Arguments) -> Outcome:
+    """Decide that what is about a subject goes on, or stays stopped."""
+    decision = arguments.text("decision")
+    if decision not in {"keep", "stop"}:
+        raise MalformedRequest("decide keep or stop", where="decision")
+    done = lists.decide_subject(
+        node,
+        arguments.text("subject"),
+        decision,
+        reason=arguments.text("reason"),
+        by=read_actor(node, arguments),
+    )
+    if isinstance(done, Refusal):
+        return conclude_refused(done)
+    if isinstance(done, Waiting):
+        return conclude_waiting(done)
+    return Outcome(
+        result={
+            "subject": done.subject,
+            "decision": done.decision,
+            "objects": done.objects,
+            "approvals": describe_approvals(done.approvals),
+        }
+    )
+
+
+def review(node: Node, arguments: Arguments) -> Outcome:
+    """Note that a person has looked at what a list changes."""
+    done = lists.review_list(
+        node, arguments.text("list"), reason=arguments.text("reason"), by=read_actor(node, arguments)
+    )
+    if isinstance(done, Refusal):
+        return conclude_refused(done)
+    if isinstance(done, Waiting):
+        return conclude_waiting(done)
+    return Outcome(result=_describe_list(done))
+
+
+def assess(node: Node, arguments: Arguments) -> Outcome:
+    """Write a threat assessment."""
+    new = NewAssessment(
+        assessed=arguments.text("id"),
+        title=arguments.text("title"),
+        text=arguments.text("text"),
+        author=arguments.text("author"),
+        threat=arguments.text("threat"),
+        may_go_to=arguments.texts("may_go_to"),
+        may_return_to=arguments.texts("may_return_to"),
+        basis=arguments.text("basis"),
+        evaluation=arguments.text("evaluation"),
+        tlp=arguments.text("tlp"),
+        expires_at=parse_instant(arguments.text("until")),
+    )
+    return _conclude_assessed(assessing.assess(node, new, by=read_actor(node, arguments)))
+
+
+def renew(node: Node, arguments: Arguments) -> Outcome:
+    """Renew a threat assessment."""
+    return _conclude_assessed(
+        assessing.renew(
+            node,
+            arguments.text("id"),
+            expires_at=parse_instant(arguments.text("until")),
+            reason=arguments.text("reason"),
+            text=arguments.optional("text"),
+            by=read_actor(node, arguments),
+        )
+    )
+
+
+def show_assessment(node: Node, arguments: Arguments) -> Outcome:
+    """One threat assessment."""
+    return Outcome(result=_describe_held(assessing.show_assessment(node, arguments.text("id"))))
+
+
+def list_assessments(node: Node, _: Arguments) -> Outcome:
+    """Every threat assessment that is held."""
+    return Outcome(result={"assessments": [_describe_held(item) for item in assessing.list_assessments(node)]})
+
+
+async def _take_turns(steps: Steps[T]) -> T:
+    while (done := advance(steps)) is None:  # noqa: ASYNC110 (nothing is waited for: others get their turn)
+        await asyncio.sleep(0)
+    return done.result
+
+
+def _read_words(arguments: Arguments) -> dict[str, Sequence[str]]:
+    return {field: words for field in FIELDS if (words := arguments.texts(field))}
+
+
+def _conclude_classified(done: Classified | Waiting | Refusal) -> Outcome:
+    if isinstance(done, Refusal):
+        return conclude_refused(done)
+    if isinstance(done, Waiting):
+        return conclude_waiting(done)
+    return Outcome(
+        result={
+            "object": done.id,
+            "words": [{"field": field, "word": word} for field, word in done.words],
+            "restricts_only": done.restricts_only,
+            "approvals": describe_approvals(done.approvals),
+        }
+    )
+
+
+def _conclude_applied(done: AppliedRules | Waiting | Refusal) -> Outcome:
+    if isinstance(done, Refusal):
+        return conclude_refused(done)
+    if isinstance(done, Waiting):
+        return conclude_waiting(done)
+    return Outcome(
+        result={
+            "rules": done.digest,
+            "name": done.name,
+            "said": done.said,
+            "ended": done.ended,
+            "objects": done.objects,
+            "approvals": describe_approvals(done.approvals),
+        }
+    )
+
+
+def _conclude_assessed(done: Assessed | Waiting | Refusal) -> Outcome:
+    if isinstance(done, Refusal):
+        return conclude_refused(done)
+    if isinstance(done, Waiting):
+        return conclude_waiting(done)
+    return Outcome(
+        result={
+            "object": done.id,
+            "version": done.version,
+            **_describe_assessment(done.says),
+            "approvals": describe_approvals(done.approvals),
+        },
+    )
+
+
+def _describe_held(item: HeldAssessment) -> dict[str, Json]:
+    return {
+        "object": item.object.id,
+        "version": item.object.version,
+        "originator": item.object.originator,
+        **_describe_assessment(item.says),
+        "lapsed": item.lapsed,
+    }
+
+
+def _describe_assessment(says: Assessment) -> dict[str, Json]:
+    return {
+        "assessed": says.assessed,
+        "title": says.title,
+        "text": says.text,
+        "authors": [*says.authors],
+        "threat": says.threat,
+        "may_go_to": [*sorted(says.may_go_to)],
+        "may_return_to": [*sorted(says.may_return_to)],
+        "basis": says.basis,
+        "evaluation": says.evaluation,
+        "expires_at": format_instant(says.expires_at),
+    }
+
+
+def _describe_effects(effects: Iterable[ReleaseEffect]) -> list[Json]:
+    return [
+        {
+            "agreement": effect.agreement,
+            "title": effect.title,
+            "channel": effect.channel,
+            "recipient": effect.recipient,
+            "closed": effect.closed,
+            "gained": len(effect.gained),
+            "lost": len(effect.lost),
+            "changed": len(effect.changed),
+            "gained_objects": [*effect.gained[:_MOST_SHOWN]],
+            "lost_objects": [{"object": name, "clause": clause} for name, clause in effect.lost[:_MOST_SHOWN]],
+            "changed_objects": [*effect.changed[:_MOST_SHOWN]],
+        }
+        for effect in effects
+    ]
+
+
+def _describe_list(item: StoredList) -> dict[str, Json]:
+    return {
+        "list": item.list,
+        "version": item.version,
+        "digest": item.digest,
+        "loaded_at": format_instant(item.loaded_at),
+        "by": item.loaded_by,
+        **_describe_changes(item.changes),
+        "reviewed_at": None if item.reviewed_at is None else format_instant(item.reviewed_at),
+    }
+
+
+def _describe_changes(changes: Changes) -> dict[str, Json]:
+    return {"listed": [*changes.listed], "delisted": [*changes.delisted], "changed": [*changes.changed]}
+
+
+def _describe_tags(tags: Tags) -> dict[str, Json]:
+    return {field: [*sorted(getattr(tags, field))] for field in VOCABULARIES}

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: operations on the disclosure log. Verifying needs no node and is done by the command itself."""
+
+import base64
+
+from comity.ids import Instant, format_instant
+from comity.node import journal, readers
+from comity.node.journal import Entry
+from comity.node.node import Node
+from comity.node.readers import LogReader
+from comity.operations.outcome import Arguments, Outcome
+from comity.operations.reply import Json
+from comity.release.disclosure import NOT_SHARED, OF_NO_TERMS, EntryType
+from comity.tlog.note import parse_checkpoint, parse_note
+
+__all__ = ["add_reader", "checkpoint", "list_last", "list_readers", "list_relationships", "remove_reader", "show"]
+
+_MOST_LISTED = 100_000
+
+
+def list_last(node: Node, arguments: Arguments) -> Outcome:
+    """The last entries, oldest first."""
+    last = arguments.number("last", most=_MOST_LISTED)
+    entries = journal.list_entries(node, start=-last, limit=last) if last else []
+    return Outcome(result={"entries": [_describe(entry) for entry in entries]})
+
+
+def show(node: Node, arguments: Arguments) -> Outcome:
+    """One entry with its content."""
+    entry = journal.find_entry(node, arguments.text("entry"))
+    return Outcome(result={**_describe(entry), "content": entry.content})
+
+
+def checkpoint(node: Node, arguments: Arguments) -> Outcome:
+    """The last checkpoint this party signed of the house's log, or of the one that is named, as it was signed."""
+    named = arguments.optional("log")
+    signed = journal.read_checkpoint(node) if named is None else journal.read_checkpoint_of(node, named)
+    head = parse_checkpoint(parse_note(signed).text)
+    return Outcome(
+        result={
+            "origin": head.origin,
+            "size": head.size,
+            "root": base64.b64encode(head.root).decode(),
+            "checkpoint": signed.decode(),
+        }
+    )
+
+
+def list_relationships(node: Node, _: Arguments) -> Outcome:
+    """The logs beside the house's: of whom each is, and how much is in it."""
+    listed: list[Json] = [
+        {
+            "origin": item.origin,
+            "agreement": item.agreement,
+            "recipient": item.recipient,
+            "size": item.size,
+            "opened_at": format_instant(item.opened_at),
+            "closed_at": None if item.closed_at is None else format_instant(item.closed_at),
+        }
+        for item in journal.list_relationships(node)
+    ]
+    return Outcome(result={"house": node.origin, "logs": listed})
+
+
+def add_reader(node: Node, arguments: Arguments) -> Outcome:
+    """A new permission to read the log; its secret can be read in this answer and never again."""
+    days = arguments.number("days", most=readers.MAX_READER_DAYS)
+    secret, reader = readers.add_reader(node, arguments.text("reader"), days=days)
+    return Outcome(result={**_describe_reader(reader, now=node.clock()), "secret": secret})
+
+
+def list_readers(node: Node, _: Arguments) -> Outcome:
+    """Every permission to read the log that was ever given."""
+    listed: list[Json] = [_describe_reader(item, now=node.clock()) for item in readers.list_readers(node)]
+    return Outcome(result={"readers": listed})
+
+
+def remove_reader(node: Node, arguments: Arguments) -> Outcome:
+    """The permissions that let nobody read the log any more."""
+    removed = readers.remove_reader(node, arguments.text("reader"))
+    return Outcome(result={"readers": [_describe_reader(item, now=node.clock()) for item in removed]})
+
+
+def _describe_reader(reader: LogReader, *, now: Instant) -> dict[str, Json]:
+    day = reader.used_day
+    return {
+        "id": reader.id,
+        "reader": reader.name,
+        "good": reader.is_good(now),
+        "created_at": format_instant(reader.created_at),
+        "expires_at": format_instant(reader.expires_at),
+        "removed_at": None if reader.removed_at is None else format_instant(reader.removed_at),
+        "last_used": None if day is None else format_instant(Instant(day * 86_400_000_000))[:10],
+    }
+
+
+def _describe(entry: Entry) -> dict[str, Json]:
+    leaf = entry.leaf
+    content = entry.content if isinstance(entry.content, dict) else {}
+    event = content if leaf.type in {EntryType.AGREEMENT_EVENT, EntryType.LETTER} else {}
+    people = content if leaf.type in OF_NO_TERMS | {EntryType.RECALL, EntryType.CLASSIFICATION} else {}
+    return {
+        "entry": entry.position,
+        "log": entry.origin,
+        "index": entry.place,
+        "type": leaf.type.value,
+        "at": format_instant(leaf.at),
+        "terms": leaf.terms,
+        "recipient": leaf.recipient,
+        "sequence": leaf.sequence,
+        "count": leaf.count,
+        "commitment": leaf.commitment,
+        "kind": event.get("kind") or people.get("change"),
+        "party": event.get("party") or people.get("party"),
+        "person": people.get("person"),
+        "reader": people.get("reader"),
+        "clause": content.get("clause") if leaf.type is EntryType.PURGE else None,
+        "by": content.get("by") if leaf.type in NOT_SHARED else None,
+        "purged": entry.content is None,
+    }

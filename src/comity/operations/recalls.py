@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: operations on recalls: sending them, what stands of them, and keeping what is recalled."""
+
+from collections.abc import Sequence
+
+from comity.agreement.recognition import Refusal
+from comity.ids import Instant, format_instant
+from comity.letters.recall import Change, Recall, RecallAcknowledgement, Result
+from comity.node import recall as recalling
+from comity.node.node import Node
+from comity.node.people import Waiting
+from comity.node.recall import LetterState, Recalled, StoredLetter, TakenBack, Told
+from comity.node.recalled import find_deadline
+from comity.operations.outcome import Arguments, Outcome
+from comity.operations.people import conclude_refused, conclude_waiting, describe_approvals, read_actor
+from comity.operations.reply import Json
+
+__all__ = ["describe_recalled", "describe_told", "keep", "list_all", "send", "show"]
+
+_MOST_LISTED = 10_000
+
+
+def send(node: Node, arguments: Arguments) -> Outcome:
+    """Recall an object, and tell everybody who was given it."""
+    done = recalling.recall(
+        node,
+        arguments.text("id"),
+        change=Change.CORRECT if arguments.flag("newer") else Change.WITHDRAW,
+        versions=arguments.texts("versions"),
+        reason=arguments.text("reason"),
+        by=read_actor(node, arguments),
+    )
+    if isinstance(done, Refusal):
+        return conclude_refused(done)
+    if isinstance(done, Waiting):
+        return conclude_waiting(done)
+    sent: list[Json] = [
+        {"letter": letter.digest, "to": letter.to, "agreement": letter.agreement, "terms": letter.terms}
+        for letter in done.letters
+    ]
+    return Outcome(
+        result={
+            "object": done.id,
+            "change": done.change.value,
+            "versions": list[Json](done.versions),
+            "newer": done.newer,
+            "letters": sent,
+            "told": list[Json](sorted({letter.to for letter in done.letters})),
+            "approvals": describe_approvals(done.approvals),
+        },
+        tells=True,
+    )
+
+
+def list_all(node: Node, arguments: Arguments) -> Outcome:
+    """The letters of recall, newest first: those sent, those received; and what was taken back over TAXII."""
+    limit = arguments.number("last", most=_MOST_LISTED)
+    sent, received = recalling.list_recalls(node, limit=limit)
+    now = node.clock()
+    return Outcome(
+        result={
+            "sent": [describe_told(told, now=now) for told in sent],
+            "received": [describe_told(told, now=now) for told in received],
+            "taken_back": [_describe_taken_back(item) for item in recalling.list_taken_back(node, limit=limit)],
+        }
+    )
+
+
+def show(node: Node, arguments: Arguments) -> Outcome:
+    """One letter of recall, or what a partner took back over TAXII."""
+    found = recalling.show_recall(node, arguments.text("letter"))
+    if isinstance(found, TakenBack):
+        return Outcome(result=_describe_taken_back(found))
+    return Outcome(result=describe_told(found, now=node.clock()))
+
+
+def keep(node: Node, arguments: Arguments) -> Outcome:
+    """Keep an object though it is recalled."""
+    done = recalling.keep_recalled(
+        node, arguments.text("id"), reason=arguments.text("reason"), by=read_actor(node, arguments)
+    )
+    if isinstance(done, Refusal):
+        return conclude_refused(done)
+    if isinstance(done, Waiting):
+        return conclude_waiting(done)
+    hold = done.hold
+    return Outcome(
+        result={
+            "object": hold.id,
+            "reason": hold.reason,
+            "by": hold.by,
+            "at": format_instant(hold.held_at),
+            "recalls": done.told,
+            "told": list[Json](done.givers),
+        },
+        tells=True,
+    )
+
+
+def describe_told(told: Told, *, now: Instant) -> dict[str, Json]:
+    """A letter of recall with all that is known of it."""
+    stored = told.stored
+    letter, body = stored.letter, stored.letter.body
+    assert isinstance(body, Recall)  # noqa: S101 (only such letters are listed)
+    due = _find_due(stored)
+    results: list[Json] = [{"outcome": item.outcome.value, "reason": item.reason} for item in _find_results(told)]
+    return {
+        "letter": letter.digest,
+        "sent": stored.sent,
+        "party": stored.party,
+        "agreement": letter.agreement,
+        "terms": letter.terms,
+        "at": format_instant(letter.at),
+        "recorded_at": format_instant(stored.recorded_at),
+        "change": body.change.value,
+        "reason": body.reason,
+        "newer": body.newer,
+        "about": [{"id": item.id, "version": item.version, "digest": item.digest} for item in letter.about],
+        "state": stored.state.value,
+        "stage": stored.progress,
+        "due": None if due is None else format_instant(due),
+        "overdue": due is not None and stored.state is LetterState.OPEN and due <= now,
+        "results": results,
+        "because": stored.because,
+        "acknowledgements": [_describe_answer(answer) for answer in told.answers],
+        "passed_on": [_describe_passed_on(item) for item in told.caused],
+    }
+
+
+def _describe_taken_back(item: TakenBack) -> dict[str, Json]:
+    """What a partner took back over TAXII, and what became of it."""
+    retraction = item.retraction
+    return {
+        "retraction": retraction.name,
+        "party": retraction.giver,
+        "agreement": retraction.agreement,
+        "terms": retraction.terms,
+        "channel": retraction.channel,
+        "at": format_instant(retraction.at),
+        "object": retraction.object,
+        "asked": retraction.asked,
+        "due": None if retraction.due_at is None else format_instant(retraction.due_at),
+        "versions": [
+            {
+                "version": one.version,
+                "digest": one.digest,
+                "outcome": one.result.outcome.value,
+                "reason": one.result.reason,
+            }
+            for one in retraction.versions
+        ],
+        "passed_on": [_describe_passed_on(letter) for letter in item.caused],
+    }
+
+
+def describe_recalled(items: Sequence[Recalled]) -> list[Json]:
+    """Versions of an object that are given to nobody any more."""
+    return [
+        {
+            "version": item.version,
+            "digest": item.digest,
+            "change": item.change.value,
+            "newer": item.newer,
+            "reason": item.reason,
+            "letter": item.letter,
+            "at": format_instant(item.recalled_at),
+        }
+        for item in items
+    ]
+
+
+def _find_due(stored: StoredLetter) -> Instant | None:
+    """By when something is to be done: where it came, by when what nobody decides on is deleted."""
+    if not stored.sent and stored.state is LetterState.OPEN:
+        return find_deadline(stored)
+    return stored.due_at
+
+
+def _find_results(told: Told) -> Sequence[Result]:
+    """What became of each version: here, where the letter came here; else there, as the last answer says."""
+    if not told.stored.sent:
+        return told.results
+    counts = [answer for answer in told.answers if answer.letter.digest == told.stored.answered_by]
+    return [
+        result
+        for answer in counts
+        if isinstance(answer.letter.body, RecallAcknowledgement)
+        for result in answer.letter.body.results
+    ]
+
+
+def _describe_passed_on(item: StoredLetter) -> Json:
+    return {"letter": item.letter.digest, "to": item.party, "state": item.state.value, "stage": item.progress}
+
+
+def _describe_answer(answer: StoredLetter) -> Json:
+    body = answer.letter.body
+    stage = body.stage.value if isinstance(body, RecallAcknowledgement) else None
+    return {
+        "letter": answer.letter.digest,
+        "stage": stage,
+        "at": format_instant(answer.letter.at),
+        "recorded_at": format_instant(answer.recorded_at),
+    }

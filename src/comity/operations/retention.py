@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: operations on what waits for people: reviews, deletions, and everything else that is their turn."""
+
+import asyncio
+
+from comity.agreement.recognition import Refusal
+from comity.agreement.retention import Clause, Delete
+from comity.agreement.work import WorkItem
+from comity.ids import Instant, format_instant
+from comity.node import retention
+from comity.node import work as queue
+from comity.node.node import Node
+from comity.node.people import act_alone
+from comity.node.retention import Due, Kept, Purged, Tombstone
+from comity.operations.outcome import Arguments, Outcome
+from comity.operations.people import conclude_refused, read_actor
+from comity.operations.reply import Json
+
+__all__ = ["delete", "describe_stone", "keep", "list_all", "list_work", "review_agreement", "run"]
+
+_MOST_SHOWN = 1_000
+
+
+def list_all(node: Node, _: Arguments) -> Outcome:
+    """The objects that are to be reviewed or deleted within the time of notice."""
+    found = retention.list_reviews(node)
+    now = node.clock()
+    return Outcome(result={"objects": [_describe_due(due, now=now) for due in found.items], "more": found.more})
+
+
+def keep(node: Node, arguments: Arguments) -> Outcome:
+    """Decide to keep an object."""
+    by = act_alone(read_actor(node, arguments), "retain")
+    if isinstance(by, Refusal):
+        return conclude_refused(by)
+    kept = retention.keep(node, arguments.text("id"), reason=arguments.text("reason"), by=by)
+    return Outcome(result={"versions": [_describe_kept(item) for item in kept]})
+
+
+def delete(node: Node, arguments: Arguments) -> Outcome:
+    """Delete an object, every version of it."""
+    by = act_alone(read_actor(node, arguments), "delete")
+    if isinstance(by, Refusal):
+        return conclude_refused(by)
+    purged = retention.delete(node, arguments.text("id"), reason=arguments.text("reason"), by=by)
+    return Outcome(result=_describe_purged([*purged.stones], purged), deletes=True)
+
+
+async def run(node: Node, _: Arguments) -> Outcome:
+    """Delete everything that is due; partners are answered in between."""
+    stones = list[Tombstone]()
+    while True:
+        purged = retention.delete_due(node)
+        stones += purged.stones
+        if not purged.more:
+            return Outcome(result=_describe_purged(stones, purged), deletes=bool(stones))
+        await asyncio.sleep(0)
+
+
+def list_work(node: Node, _: Arguments) -> Outcome:
+    """What waits for this party, oldest first."""
+    now = node.clock()
+    return Outcome(result={"items": [_describe_item(item, now=now) for item in queue.list_work(node)]})
+
+
+def review_agreement(node: Node, arguments: Arguments) -> Outcome:
+    """Record that an agreement was reviewed."""
+    by = act_alone(read_actor(node, arguments), "review")
+    if isinstance(by, Refusal):
+        return conclude_refused(by)
+    dossier, standing = queue.review_agreement(node, arguments.text("id"), reason=arguments.text("reason"), by=by)
+    terms = standing.current or standing.latest
+    reviews: list[Json] = [format_instant(date) for date in sorted(terms.reviews)]
+    return Outcome(
+        result={"agreement": dossier.id, "title": terms.title, "version": terms.version, "review_dates": reviews}
+    )
+
+
+def describe_stone(stone: Tombstone) -> dict[str, Json]:
+    """What stays of a deleted version."""
+    return {
+        "id": stone.id,
+        "version": stone.version,
+        "digest": stone.digest,
+        "originator": stone.originator,
+        "deleted_at": format_instant(stone.deleted_at),
+        "terms": stone.terms,
+        "clause": stone.clause,
+        "reason": stone.reason,
+        "by": stone.by,
+    }
+
+
+def _describe_due(due: Due, *, now: Instant) -> dict[str, Json]:
+    judged = due.judged
+    clause = judged.clause if isinstance(judged, Delete) else Clause.REVIEW
+    return {
+        "id": due.object.id,
+        "version": due.object.version,
+        "act": "delete" if isinstance(judged, Delete) else "review",
+        "due": format_instant(judged.due),
+        "overdue": judged.due <= now,
+        "clause": clause.value,
+        "agreement": judged.rule.agreement,
+        "terms": judged.rule.terms,
+        "giver": judged.rule.giver,
+        "received_at": format_instant(judged.rule.received_at),
+    }
+
+
+def _describe_kept(kept: Kept) -> dict[str, Json]:
+    return {
+        "id": kept.object.id,
+        "version": kept.object.version,
+        "until": None if kept.until is None else format_instant(kept.until),
+        "clause": None if kept.clause is None else kept.clause.value,
+    }
+
+
+def _describe_purged(stones: list[Tombstone], purged: Purged) -> dict[str, Json]:
+    shown: list[Json] = [describe_stone(stone) for stone in stones[:_MOST_SHOWN]]
+    return {"count": len(stones), "deleted": shown, "gone": purged.gone}
+
+
+def _describe_item(item: WorkItem, *, now: Instant) -> dict[str, Json]:
+    return {
+        "kind": item.kind.value,
+        "act": item.act,
+        "why": item.why,
+        "since": format_instant(item.since),
+        "due": None if item.due is None else format_instant(item.due),
+        "overdue": item.is_overdue(now),
+        "agreement": item.agreement,
+        "title": item.title,
+        "party": item.party,
+        "count": item.count,
+    }
