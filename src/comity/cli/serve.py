@@ -22,12 +22,13 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
 import click
 
+from comity.agreement.people import Person
 from comity.cli.listener import Listener
 from comity.cli.session import Session
 from comity.config import Address, parse_address
@@ -167,10 +168,13 @@ class _Serving:
         self._busy = set[PartyId]()
         self._trying = set[asyncio.Task[bool] | asyncio.Task[None]]()
 
-    async def handle(self, operation: str, arguments: dict[str, Json]) -> Reply:
-        """The reply to one command; what nobody foresaw is written to the log of this process under its incident."""
+    async def handle(self, operation: str, arguments: Mapping[str, Json], by: Person | None = None) -> Reply:
+        """The reply to one command, or to a person who asks in the console.
+
+        What nobody foresaw is written to the log of this process under its incident.
+        """
         try:
-            return await act(self._node, operation, arguments, around=self)
+            return await act(self._node, operation, arguments, around=self, by=by)
         except Exception as error:  # noqa: BLE001 (the process must go on serving)
             body = describe_bug(error)
             _log.exception("%s: %s", operation, body["message"])

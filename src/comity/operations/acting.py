@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
+from comity.agreement.people import Person
 from comity.errors import ComityError
 from comity.ids import AgreementId
 from comity.node.node import Node, open_node
@@ -67,10 +68,12 @@ class Surroundings(Protocol):
         """Ask every witness for the head that there is; return within `seconds`, whatever happened."""
 
 
-async def act(node: Node, operation: str, arguments: Mapping[str, Json], *, around: Surroundings) -> Reply:
-    """What became of the operation; every failure that Comity knows is a reply."""
+async def act(
+    node: Node, operation: str, arguments: Mapping[str, Json], *, around: Surroundings, by: Person | None = None
+) -> Reply:
+    """What became of the operation, asked by a person or by whoever controls the folder; known failures are replies."""
     try:
-        outcome = await perform(node, operation, arguments)
+        outcome = await perform(node, operation, arguments, by=by)
         if outcome.stops is not None:
             await around.drain(outcome.stops)
         if outcome.deletes:

@@ -6,6 +6,7 @@ import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from comity.agreement.people import Person
 from comity.errors import MalformedRequest
 from comity.ids import AgreementId, ObjectId
 from comity.operations.reply import Exit, Json
@@ -33,14 +34,15 @@ class Outcome:
 
 
 class Arguments:
-    """The arguments of one operation, each taken out as what it must be.
+    """The arguments of one operation, each taken out as what it must be; `by` is the person who asks, if identified.
 
     Every method raises MalformedRequest for a value of another kind: what comes over the socket is not trusted to come
     from this version's own commands.
     """
 
-    def __init__(self, values: Mapping[str, Json]) -> None:
+    def __init__(self, values: Mapping[str, Json], *, by: Person | None = None) -> None:
         self._values = values
+        self.by = by
 
     def text(self, name: str) -> str:
         """A text that must be there."""

@@ -3,7 +3,8 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from comity.errors import MalformedRequest
+from comity.agreement.people import Person
+from comity.errors import MalformedRequest, NotFoundError
 from comity.node.node import Node
 from comity.operations import (
     agreements,
@@ -30,6 +31,7 @@ from comity.operations import (
 )
 from comity.operations.outcome import Arguments, Outcome
 from comity.operations.reply import Json
+from comity.operations.sight import may_ask
 
 __all__ = ["OPERATIONS", "Operation", "perform"]
 
@@ -151,15 +153,20 @@ OPERATIONS: Mapping[str, Operation] = {
 }
 
 
-async def perform(node: Node, name: str, arguments: Mapping[str, Json]) -> Outcome:
+async def perform(node: Node, name: str, arguments: Mapping[str, Json], *, by: Person | None = None) -> Outcome:
     """What the operation `name` came to; committed when this returns.
 
+    `by` is the person who asks, identified already; None: whoever controls the node's folder, who may show a badge.
+
     Raises:
+        NotFoundError: no role of the person may ask this.
         MalformedRequest: there is no such operation, or an argument of it is wrong.
         ComityError: whatever the operation raises.
     """
+    if by is not None and not may_ask(by, name):
+        raise NotFoundError("there is nothing of that name here")
     operation = OPERATIONS.get(name)
     if operation is None:
         raise MalformedRequest(f"there is no operation {name!r} here; is the serving process of an older version?")
-    outcome = operation(node, Arguments(arguments))
+    outcome = operation(node, Arguments(arguments, by=by))
     return outcome if isinstance(outcome, Outcome) else await outcome
