@@ -19,14 +19,14 @@ from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from comity.console import work
+from comity.console import jobs, work
 from comity.console.pages import show_failure
 from comity.console.visit import Ask, Failed, FindPerson, Visit
 from comity.operations.reply import Exit, Reply, describe_bug
 
 __all__ = ["PUBLIC", "SCREENS", "ConsoleApp", "find_cookie_name"]
 
-SCREENS: tuple[Sequence[BaseRoute], ...] = (work.ROUTES,)
+SCREENS: tuple[Sequence[BaseRoute], ...] = (work.ROUTES, jobs.ROUTES)
 """The pages, screen by screen."""
 
 PUBLIC = ("/static/", "/sign-in", "/enrol")
@@ -68,10 +68,12 @@ class ConsoleApp:
         self._ask = ask
         self._find_person = find_person
         routes = [*screens, *(route for screen in SCREENS for route in screen)]
-        self._pages: ASGIApp = Starlette(
+        pages = Starlette(
             routes=[Mount("/static", StaticFiles(directory=_STATIC)), *routes],
             exception_handlers={Failed: _show_failed, HTTPException: _show_missing, Exception: _show_bug},
         )
+        pages.state.jobs = jobs.Jobs()
+        self._pages: ASGIApp = pages
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request (ASGI 3)."""

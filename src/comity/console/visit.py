@@ -16,7 +16,7 @@ from comity.operations.sight import may_ask
 __all__ = ["Ask", "Failed", "FindPerson", "Visit", "find_visit"]
 
 Ask = Callable[[str, Mapping[str, Json], Person], Awaitable[Reply]]
-"""What became of an operation that the person asks with these arguments."""
+"""What became of an operation that the person asks with these arguments; no failure is raised, each is a reply."""
 
 FindPerson = Callable[[str], Person | None]
 """Whose session the token is of; None: of nobody's, or it has ended."""
