@@ -31,7 +31,8 @@ _PATIENCE_SECONDS = 0.3
 class Job:
     """One piece of work: what it is called, the operation, where its result is shown, and since when it runs.
 
-    `began_at` and `ended_at` are on the clock of the event loop.
+    `began_at` and `ended_at` are on the clock of the event loop. `done` of `of` is how far it says to be (0 of 0: it
+    does not say).
     """
 
     number: int
@@ -39,13 +40,19 @@ class Job:
     operation: str
     to: str
     began_at: float
-    task: asyncio.Task[Reply] = field(repr=False)
     ended_at: float | None = None
+    done: int = 0
+    of: int = 0
+    task: asyncio.Task[Reply] | None = field(default=None, repr=False)
 
     @property
     def reply(self) -> Reply | None:
         """What came of it, once it has ended."""
-        return self.task.result() if self.task.done() else None
+        return self.task.result() if self.task is not None and self.task.done() else None
+
+    def tell(self, done: int, of: int) -> None:
+        """Take note of how much of how much is done."""
+        self.done, self.of = done, of
 
 
 class Jobs:
@@ -68,9 +75,9 @@ class Jobs:
             raise Failed(Reply(code=Exit.NOT_IN_THIS_STATE, error=error))
         self._last += 1
         loop = asyncio.get_running_loop()
-        task = loop.create_task(visit.ask(operation, arguments))
-        job = Job(number=self._last, title=title, operation=operation, to=to, began_at=loop.time(), task=task)
-        task.add_done_callback(lambda _: setattr(job, "ended_at", loop.time()))
+        job = Job(number=self._last, title=title, operation=operation, to=to, began_at=loop.time())
+        job.task = loop.create_task(visit.ask(operation, arguments, job.tell))
+        job.task.add_done_callback(lambda _: setattr(job, "ended_at", loop.time()))
         kept = self._jobs.setdefault(visit.person.id, {})
         for old in [item for item in own if item.reply is not None][: max(0, len(own) + 1 - _KEPT)]:
             del kept[old.number]
@@ -111,7 +118,8 @@ async def start_job(
     """
     jobs: Jobs = request.app.state.jobs
     job = jobs.start(find_visit(request), operation, arguments, title=title, to=to)
-    await asyncio.wait({job.task}, timeout=_PATIENCE_SECONDS)
+    if job.task is not None:
+        await asyncio.wait({job.task}, timeout=_PATIENCE_SECONDS)
     return RedirectResponse(f"/jobs/{job.number}", status_code=303)
 
 
@@ -139,6 +147,8 @@ def _describe(job: Job) -> dict[str, Json]:
         "title": job.title,
         "operation": job.operation,
         "to": job.to,
+        "done": job.done,
+        "of": job.of,
         "seconds": round(end - job.began_at, 1),
         "code": None if job.reply is None else job.reply.code,
     }

@@ -51,6 +51,7 @@ MENU: tuple[tuple[str, str, str], ...] = (
     ("/objects", "Objects", "object.show"),
     ("/explain", "Explain", "explain"),
     ("/log", "Log", "log.list"),
+    ("/audit", "Audit", "audit"),
     ("/node", "Node", "follow.status"),
 )
 """Path, name and operation of the entries of the menu; whoever may not ask the operation has no such entry."""

@@ -89,6 +89,7 @@ SIGHT: Mapping[str, frozenset[Role]] = {
     "log.receipt": _RECORD,
     "log.refused": _RECORD | _MACHINE,
     "log.reader.list": _RECORD,
+    "audit": _RECORD,
     # The node and those it talks to.
     "party.list": _ALL,
     "follow.status": _MACHINE,

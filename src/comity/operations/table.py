@@ -8,6 +8,7 @@ from comity.errors import MalformedRequest, NotFoundError
 from comity.node.node import Node
 from comity.operations import (
     agreements,
+    audit,
     certificate,
     classify,
     consents,
@@ -29,7 +30,7 @@ from comity.operations import (
     standing,
     witness,
 )
-from comity.operations.outcome import Arguments, Outcome
+from comity.operations.outcome import Arguments, Outcome, Tell
 from comity.operations.reply import Json
 from comity.operations.sight import may_ask
 
@@ -135,6 +136,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "retention.delete": retention.delete,
     "retention.run": retention.run,
     "work": retention.list_work,
+    "audit": audit.audit,
     "backup": keeping.note_backup,
     "purge.order": keeping.purge_by_order,
     "purge.received": keeping.purge_received,
@@ -153,7 +155,9 @@ OPERATIONS: Mapping[str, Operation] = {
 }
 
 
-async def perform(node: Node, name: str, arguments: Mapping[str, Json], *, by: Person | None = None) -> Outcome:
+async def perform(
+    node: Node, name: str, arguments: Mapping[str, Json], *, by: Person | None = None, tell: Tell | None = None
+) -> Outcome:
     """What the operation `name` came to; committed when this returns.
 
     `by` is the person who asks, identified already; None: whoever controls the node's folder, who may show a badge.
@@ -168,5 +172,5 @@ async def perform(node: Node, name: str, arguments: Mapping[str, Json], *, by: P
     operation = OPERATIONS.get(name)
     if operation is None:
         raise MalformedRequest(f"there is no operation {name!r} here; is the serving process of an older version?")
-    outcome = operation(node, Arguments(arguments, by=by))
+    outcome = operation(node, Arguments(arguments, by=by, tell=tell))
     return outcome if isinstance(outcome, Outcome) else await outcome

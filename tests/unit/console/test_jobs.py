@@ -14,6 +14,7 @@ from starlette.routing import Route
 from comity.agreement.people import Person, Role
 from comity.console.app import ConsoleApp
 from comity.console.jobs import start_job
+from comity.operations.outcome import Tell
 from comity.operations.reply import Exit, Json, Reply
 from tests.consoles import URL, make_person
 
@@ -30,8 +31,10 @@ class Slow:
         self.reply = Reply(code=0, result={"added": ["<b>x</b>"], "many": list(range(300))})
         self.begun = 0
 
-    async def ask(self, operation: str, arguments: Mapping[str, Json], by: Person) -> Reply:
+    async def ask(self, operation: str, arguments: Mapping[str, Json], by: Person, tell: Tell | None = None) -> Reply:
         self.begun += 1
+        assert tell is not None
+        tell(3, 7)
         await self.go_on.wait()
         return self.reply
 
@@ -66,6 +69,7 @@ def test_work_goes_on_when_its_page_is_left_and_is_found_again() -> None:
             assert "Under way" in page.text
             assert 'http-equiv="refresh"' in page.text
             assert "A &lt;i&gt;file&lt;/i&gt;" in page.text
+            assert 'value="3" max="7"' in page.text
             assert slow.begun == 1  # loading the page begins nothing
             slow.go_on.set()
             await asyncio.sleep(0)
