@@ -8,6 +8,7 @@ the same for every path, so that nobody learns which pages there are.
 
 import logging
 from collections.abc import Sequence
+from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
@@ -19,14 +20,16 @@ from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from comity.console import audit, jobs, work
+from comity.console import audit, jobs, people, work
 from comity.console.pages import show_failure
 from comity.console.visit import Ask, Failed, FindPerson, Visit
-from comity.operations.reply import Exit, Reply, describe_bug
+from comity.errors import MalformedRequest
+from comity.operations.reply import Exit, Reply, describe_bug, fail_with
+from comity.operations.sight import say_nothing_there
 
 __all__ = ["PUBLIC", "SCREENS", "ConsoleApp", "find_cookie_name"]
 
-SCREENS: tuple[Sequence[BaseRoute], ...] = (work.ROUTES, jobs.ROUTES, audit.ROUTES)
+SCREENS: tuple[Sequence[BaseRoute], ...] = (work.ROUTES, jobs.ROUTES, audit.ROUTES, people.ROUTES)
 """The pages, screen by screen."""
 
 PUBLIC = ("/static/", "/sign-in", "/enrol")
@@ -84,7 +87,7 @@ class ConsoleApp:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 own = {name.lower() for name, _ in message["headers"]}
-                extra = (*_HEADERS, _KEPT if kept and message["status"] == 200 else _NOT_KEPT)  # noqa: PLR2004 (OK)
+                extra = (*_HEADERS, _KEPT if kept and message["status"] == HTTPStatus.OK else _NOT_KEPT)
                 message["headers"] = [*message["headers"], *(item for item in extra if item[0] not in own)]
             await send(message)
 
@@ -131,10 +134,9 @@ async def _show_failed(request: Request, error: Exception) -> Response:
 
 
 async def _show_missing(request: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    message = "there is no such page" if status == 404 else "this cannot be asked here in this way"  # noqa: PLR2004
-    code = Exit.NOT_FOUND if status == 404 else Exit.USAGE  # noqa: PLR2004
-    return show_failure(request, Reply(code=code, error={"code": "not-found", "message": message, "facts": {}}))
+    if isinstance(error, HTTPException) and error.status_code == HTTPStatus.NOT_FOUND:
+        return show_failure(request, fail_with(say_nothing_there()))
+    return show_failure(request, fail_with(MalformedRequest("this page is not asked in this way")))
 
 
 async def _show_bug(request: Request, error: Exception) -> Response:

@@ -15,8 +15,9 @@ from starlette.routing import Route
 
 from comity.console.pages import make_page, show, show_failure
 from comity.console.visit import Failed, Visit, find_visit
+from comity.errors import ConflictError, NotFoundError
 from comity.ids import PersonId
-from comity.operations.reply import Exit, Json, Reply
+from comity.operations.reply import Json, Reply, fail_with
 
 __all__ = ["ROUTES", "Job", "Jobs", "start_job"]
 
@@ -71,8 +72,7 @@ class Jobs:
         own = self.list_own(visit)
         if sum(job.reply is None for job in own) >= _AT_ONCE:
             message = f"{_AT_ONCE} pieces of your work are under way; wait until one has ended"
-            error: dict[str, Json] = {"code": "conflict", "message": message, "facts": {}}
-            raise Failed(Reply(code=Exit.NOT_IN_THIS_STATE, error=error))
+            raise Failed(fail_with(ConflictError(message)))
         self._last += 1
         loop = asyncio.get_running_loop()
         job = Job(number=self._last, title=title, operation=operation, to=to, began_at=loop.time())
@@ -102,8 +102,7 @@ class Jobs:
             if str(job.number) == number:
                 return job
         message = "there is no such work of yours here any more; what it did is on record, whatever became of its page"
-        error: dict[str, Json] = {"code": "not-found", "message": message, "facts": {}}
-        raise Failed(Reply(code=Exit.NOT_FOUND, error=error))
+        raise Failed(fail_with(NotFoundError(message)))
 
 
 async def start_job(

@@ -11,8 +11,8 @@ from starlette.requests import Request
 
 from comity.agreement.people import Person
 from comity.operations.outcome import Tell
-from comity.operations.reply import Exit, Json, Reply
-from comity.operations.sight import may_ask
+from comity.operations.reply import Json, Reply, fail_with
+from comity.operations.sight import may_ask, say_nothing_there
 
 __all__ = ["Ask", "Failed", "FindPerson", "Visit", "find_visit"]
 
@@ -64,8 +64,7 @@ class Visit:
             Failed: the person may not, and is answered as if nothing was there.
         """
         if not self.may(operation):
-            error: dict[str, Json] = {"code": "not-found", "message": "there is no such page", "facts": {}}
-            raise Failed(Reply(code=Exit.NOT_FOUND, error=error))
+            raise Failed(fail_with(say_nothing_there()))
 
     async def ask(self, operation: str, arguments: Mapping[str, Json] | None = None, tell: Tell | None = None) -> Reply:
         """What became of the operation; a failure is part of the reply. `tell` hears how far long work is."""

@@ -4,7 +4,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 
 from comity.agreement.people import Person
-from comity.errors import MalformedRequest, NotFoundError
+from comity.errors import MalformedRequest
 from comity.node.node import Node
 from comity.operations import (
     agreements,
@@ -32,7 +32,7 @@ from comity.operations import (
 )
 from comity.operations.outcome import Arguments, Outcome, Tell
 from comity.operations.reply import Json
-from comity.operations.sight import may_ask
+from comity.operations.sight import may_ask, say_nothing_there
 
 __all__ = ["OPERATIONS", "Operation", "perform"]
 
@@ -168,7 +168,7 @@ async def perform(
         ComityError: whatever the operation raises.
     """
     if by is not None and not may_ask(by, name):
-        raise NotFoundError("there is nothing of that name here")
+        raise say_nothing_there()
     operation = OPERATIONS.get(name)
     if operation is None:
         raise MalformedRequest(f"there is no operation {name!r} here; is the serving process of an older version?")
