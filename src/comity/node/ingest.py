@@ -105,17 +105,41 @@ def add_in_steps(node: Node, data: bytes, *, tags: Tags, audiences: Audiences = 
     return join_intakes(intakes, read.checked.bad)
 
 
-def take_own(act: Act, data: bytes) -> Intake:
+def take_own(
+    act: Act, data: bytes, *, audiences: Audiences = NO_AUDIENCES, found: Mapping[int, frozenset[str]] | None = None
+) -> Intake:
     """One object of this party, or few, taken in with the act of whoever made it.
+
+    `found` are special categories that prose of an object may hold, by its place: they count as those of fields do.
 
     Raises:
         MalformedJson, MalformedObject: it cannot be read.
     """
     read = finish(read_in_steps(BundleReading(data), looks_at=act.now))
+    read = replace(read, sensitive=_join_found(read.sensitive, found or {}))
     holding = Holding(originator=act.party, received_under=None, added_at=act.now)
     unrestricted = make_unrestricted(act.party)
-    taken = take_part(act, Parts(read, most=None), holding=holding, tags=make_tags(), restrictions=unrestricted)
+    taken = take_part(
+        act,
+        Parts(read, most=None),
+        holding=holding,
+        tags=make_tags(),
+        restrictions=unrestricted,
+        audiences=audiences,
+    )
     return join_intakes([taken], read.checked.bad)
+
+
+def _join_found(fields: Mapping[int, Sensitive], prose: Mapping[int, frozenset[str]]) -> dict[int, Sensitive]:
+    nothing = Sensitive(special_categories=frozenset(), minor=False, places=())
+    known = {place: fields.get(place, nothing) for place in prose}
+    return {
+        **fields,
+        **{
+            place: replace(said, special_categories=said.special_categories | prose[place])
+            for place, said in known.items()
+        },
+    }
 
 
 def join_intakes(intakes: Sequence[Intake], bad: Collection[BadObject]) -> Intake:

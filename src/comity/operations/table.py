@@ -8,6 +8,7 @@ from comity.errors import MalformedRequest
 from comity.node.node import Node
 from comity.operations import (
     agreements,
+    articles,
     audit,
     certificate,
     classify,
@@ -61,6 +62,13 @@ OPERATIONS: Mapping[str, Operation] = {
     "object.file": objects.show_file,
     "object.show": objects.show,
     "object.unkept": objects.list_unkept,
+    "article.add": articles.add,
+    "article.list": articles.list_all,
+    "article.show": articles.show,
+    "article.confirm": articles.confirm,
+    "article.strike": articles.strike,
+    "article.correct": articles.correct,
+    "article.make": articles.make,
     "classify.add": classify.say,
     "classify.remove": classify.take_back,
     "classify.preview": classify.preview,
