@@ -32,11 +32,11 @@ from comity.intake.article.numbering import (
 )
 from comity.intake.article.pdf import MAX_PDF_BYTES, parse_pdf
 from comity.intake.article.reading import read_article
-from comity.intake.article.rules import Tables, compile_rules, parse_tables
+from comity.intake.article.rules import Rules, Tables, compile_rules, parse_tables
 from comity.intake.article.text import MAX_CHARACTERS, Article, Source, Span, parse_plain
 from comity.intake.formats import Format
 
-__all__ = ["ReadArticle", "main", "read_in_turns", "read_stances", "read_tables"]
+__all__ = ["ReadArticle", "main", "read_in_turns", "read_rules", "read_tables"]
 
 _READER: Final = "comity.articles"
 _BOUNDS: Final = Bounds(memory=1 << 30, seconds=60, answer=96 << 20)
@@ -71,9 +71,9 @@ def read_tables() -> tuple[Tables, ...]:
 
 
 @cache
-def read_stances() -> Mapping[str, str]:
-    """The stances that the rules know, in words."""
-    return compile_rules(read_tables()).stances
+def read_rules() -> Rules:
+    """The rules that come with the program, for articles in English."""
+    return compile_rules(read_tables())
 
 
 def read_in_turns(

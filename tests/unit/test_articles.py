@@ -11,7 +11,7 @@ from typing import Any, Self
 import pytest
 
 from comity import articles
-from comity.articles import ReadArticle, read_in_turns, read_stances, read_tables
+from comity.articles import ReadArticle, read_in_turns, read_rules, read_tables
 from comity.conversion.child import Bounds
 from comity.errors import MalformedArticle, MalformedRequest, NotInstalled
 from comity.intake.article.gazetteer import EMPTY, parse_gazetteer
@@ -193,7 +193,7 @@ def test_the_rules_that_come_with_the_program_are_read_once() -> None:
     assert {"names", "aliases", "regions", "stances", "safeguards", "iban"} <= {
         section for document in read_tables() for section in document
     }
-    assert "denies" in read_stances()
+    assert "denies" in read_rules().stances
 
 
 def test_the_gazetteer_of_the_tests_is_one() -> None:

@@ -18,7 +18,7 @@ from typing import Any, Final
 from comity.agreement.people import Approval
 from comity.agreement.recognition import Refusal
 from comity.agreement.work import WorkItem, WorkKind
-from comity.articles import ReadArticle, read_in_turns, read_stances
+from comity.articles import ReadArticle, read_in_turns, read_rules
 from comity.canonical import Json, sha256_digest
 from comity.errors import ConflictError, MalformedRequest, NotFoundError
 from comity.ids import Digest, Instant, PersonId
@@ -39,7 +39,7 @@ from comity.intake.formats import HEAD_BYTES, Format, recognise_format
 from comity.node.classify import describe_person, record
 from comity.node.explain import find_object
 from comity.node.node import Act, Node
-from comity.node.people import Actor, Approved, Waiting, normalise_text
+from comity.node.people import Actor, Approved, Waiting, act_alone, normalise_text
 from comity.node.steps import Steps, finish
 from comity.release.classification import ClassificationChange
 from comity.store import Transaction, articles
@@ -335,6 +335,8 @@ def confirm(
     """
     if bool(numbers) == (all_of is not None):
         raise MalformedRequest("name drafts by their numbers, or all of one kind by --all-of", where="N")
+    if isinstance(refused := act_alone(by, ClassificationChange.CONFIRM_DRAFTS), Refusal):
+        return refused
     with node.act() as act:
         article, drafts = _open(act.transaction, prefix, numbers)
         if all_of is not None:
@@ -356,6 +358,8 @@ def strike(
     if not numbers:
         raise MalformedRequest("name drafts by their numbers", where="N")
     said = None if reason is None else normalise_text(reason, most=_MOST_REASON, where="--reason")
+    if isinstance(refused := act_alone(by, ClassificationChange.STRIKE_DRAFTS), Refusal):
+        return refused
     with node.act() as act:
         article, drafts = _open(act.transaction, prefix, numbers)
         wanted = [each for each in drafts if each.item.number in numbers and each.state is not State.STRUCK]
@@ -371,6 +375,8 @@ def correct(
         NotFoundError: the article, the draft, or the object that it stands for.
         MalformedRequest: a field that it has not, or a value that the field cannot have.
     """
+    if isinstance(refused := act_alone(by, ClassificationChange.CORRECT_DRAFT), Refusal):
+        return refused
     with node.act() as act:
         article, drafts = _open(act.transaction, prefix, [number])
         each = drafts[number - 1]
@@ -378,7 +384,7 @@ def correct(
         if chosen == STANDS_FOR:
             value = find_object(act.transaction, value).id
         by_number = {one.item.number: one.item for one in drafts}
-        check_correction(each.item, chosen, value, drafts=by_number, stances=read_stances())
+        check_correction(each.item, chosen, value, drafts=by_number, rules=read_rules())
         said = each.corrections.get(chosen)
         wanted = [] if said is not None and said.value == value else [each]
         return _decide(act, by, article, wanted, Step.CORRECT, reason=None, said=(chosen, value))
@@ -390,6 +396,8 @@ def restore(node: Node, prefix: str, number: int, *, by: Actor) -> Decided | Wai
     Raises:
         NotFoundError: the article or the draft.
     """
+    if isinstance(refused := act_alone(by, ClassificationChange.CORRECT_DRAFT), Refusal):
+        return refused
     with node.act() as act:
         article, drafts = _open(act.transaction, prefix, [number])
         wanted = [each for each in drafts if each.item.number == number and each.corrections]

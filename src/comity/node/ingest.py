@@ -57,6 +57,9 @@ __all__ = [
     "take_part",
 ]
 
+NO_TAGS = make_tags()
+"""Nothing is said of objects but what they say of themselves."""
+
 PART_OBJECTS = 1_000
 """Objects of this node's own in one act: it takes about 40 ms."""
 
@@ -106,9 +109,14 @@ def add_in_steps(node: Node, data: bytes, *, tags: Tags, audiences: Audiences = 
 
 
 def take_own(
-    act: Act, data: bytes, *, audiences: Audiences = NO_AUDIENCES, found: Mapping[int, frozenset[str]] | None = None
+    act: Act,
+    data: bytes,
+    *,
+    tags: Tags = NO_TAGS,
+    audiences: Audiences = NO_AUDIENCES,
+    found: Mapping[int, frozenset[str]] | None = None,
 ) -> Intake:
-    """One object of this party, or few, taken in with the act of whoever made it.
+    """One object of this party, or few, taken in with the act of whoever made it; `tags` are said of all of them.
 
     `found` are special categories that prose of an object may hold, by its place: they count as those of fields do.
 
@@ -123,7 +131,7 @@ def take_own(
         act,
         Parts(read, most=None),
         holding=holding,
-        tags=make_tags(),
+        tags=tags,
         restrictions=unrestricted,
         audiences=audiences,
     )

@@ -22,9 +22,9 @@ from typing import Any, Final
 
 from comity.agreement.people import Approval
 from comity.agreement.recognition import Refusal
-from comity.articles import read_stances
+from comity.articles import read_rules
 from comity.canonical import OBJECT_LIMITS, Json, parse_json
-from comity.errors import ConflictError, MalformedRequest
+from comity.errors import ConflictError, MalformedObject, MalformedRequest
 from comity.ids import Instant, ObjectId, PartyId
 from comity.intake.article.assembly import REPORT_KEY, Review, assemble_report
 from comity.intake.article.numbering import format_numbers
@@ -43,11 +43,12 @@ from comity.node.articles import (
     review_article,
 )
 from comity.node.classify import describe_person, record
-from comity.node.ingest import take_own
+from comity.node.ingest import NO_TAGS, Intake, join_intakes, take_own
 from comity.node.node import Act, Node
-from comity.node.people import Actor, Approved, Waiting
+from comity.node.people import Actor, Approved, Waiting, act_alone
+from comity.node.tagging import find_plain
 from comity.release.classification import ClassificationChange
-from comity.stix.labels import UNDECIDED
+from comity.stix.labels import UNDECIDED, Tags, join_tags, make_tags
 from comity.store import Transaction, articles, objects
 
 __all__ = ["UNMARKED_WORDS", "Made", "ReportPlan", "make_report"]
@@ -64,9 +65,13 @@ class ReportPlan:
     """What a person says of a report; None is as it was said at the last making, or else as it was read.
 
     `audience` are the only parties that it may ever reach, this one besides; `strikes_open` strikes what is open.
+    Subjects, regions and kinds are said of every object that is made.
     """
 
     tlp: str | None = None
+    subjects: Collection[str] = ()
+    regions: Collection[str] = ()
+    kinds: Collection[str] = ()
     audience: frozenset[PartyId] | None = None
     title: str | None = None
     published: str | None = None
@@ -104,6 +109,8 @@ def make_report(node: Node, prefix: str, plan: ReportPlan, *, by: Actor) -> Made
         ConflictError: drafts are open, or an object cannot be taken in; nothing was done.
         MalformedRequest: nothing is confirmed, no day of publication is known, or what was said is not of its form.
     """
+    if isinstance(refused := act_alone(by, ClassificationChange.MAKE_REPORT), Refusal):
+        return refused
     with node.act() as act:
         found = review_article(act.transaction, find_article(act.transaction, prefix))
         open_numbers = tuple(each.item.number for each in found.drafts if each.state is State.OPEN)
@@ -125,10 +132,7 @@ def make_report(node: Node, prefix: str, plan: ReportPlan, *, by: Actor) -> Made
         who = describe_person(done.approvals)
         struck = [Decision(number=number, step=Step.STRIKE, at=act.now, by=who) for number in open_numbers]
         articles.add_decisions(act.transaction, found.article.number, struck)
-        audiences = dict.fromkeys(making.own, said.audience) if said.audience is not None else {}
-        intake = take_own(
-            act, b'{"objects":[' + b",".join(making.objects) + b"]}", audiences=audiences, found=making.found
-        )
+        intake = _take_in(act, making, said)
         if intake.bad:
             bad = intake.bad[0]
             raise ConflictError(f"{bad.id or 'an object'} cannot be made: {bad.detail}; correct or strike its draft")
@@ -145,6 +149,24 @@ def make_report(node: Node, prefix: str, plan: ReportPlan, *, by: Actor) -> Made
     return replace(result, added=intake.added, known=intake.known, struck=open_numbers, approvals=done.approvals)
 
 
+def _take_in(act: Act, making: "_Making", said: "_Said") -> Intake:
+    """Definitions first, then what is shared and gets another marking, each with what was said of it before too."""
+    intakes = [_take(act, making.definitions)] if making.definitions else []
+    intakes += [_take(act, [data], tags=join_tags(said.read_tags(), before)) for data, before in making.marked_anew]
+    audiences = dict.fromkeys(making.own, said.audience) if said.audience is not None else {}
+    bundle = _bundle(making.objects)
+    intakes.append(take_own(act, bundle, tags=said.read_tags(), audiences=audiences, found=making.found))
+    return join_intakes(intakes, ())
+
+
+def _take(act: Act, data: Sequence[bytes], *, tags: Tags = NO_TAGS) -> Intake:
+    return take_own(act, _bundle(data), tags=tags)
+
+
+def _bundle(data: Sequence[bytes]) -> bytes:
+    return b'{"objects":[' + b",".join(data) + b"]}"
+
+
 # --- what is said of it -----------------------------------------------------------------------------------------------
 
 
@@ -153,6 +175,11 @@ class _Said:
     tlp: str | None
     audience: frozenset[PartyId] | None
     head: Mapping[str, str]
+    tags: Mapping[str, Sequence[str]]
+
+    def read_tags(self) -> Tags:
+        """What is said of every object that is made."""
+        return make_tags(**self.tags)
 
     def describe(self) -> dict[str, Json]:
         """As it is kept with the article, and in the log."""
@@ -160,6 +187,7 @@ class _Said:
             "tlp": self.tlp,
             "audience": None if self.audience is None else [*sorted(self.audience)],
             "said": dict(self.head),
+            "tags": {name: [*listed] for name, listed in self.tags.items()},
         }
 
 
@@ -172,16 +200,25 @@ def _read_said(plan: ReportPlan, article: StoredArticle) -> _Said:
     if plan.url is not None:
         check_url(plan.url)
     asked = {name: getattr(plan, name) for name in ("title", "published", "publisher", "url")}
+    tags = {
+        name: sorted(set(getattr(plan, name))) or list(before.get("tags", {}).get(name, []))
+        for name in ("subjects", "regions", "kinds")
+    }
+    try:
+        make_tags(**tags)
+    except MalformedObject as error:
+        raise MalformedRequest(error.detail, where=error.where) from error
     head = {name: normalise_value(value) for name, value in asked.items() if value is not None}
     return _Said(
         tlp=plan.tlp or before.get("tlp"),
         audience=kept if plan.audience is None else plan.audience,
         head={**before.get("said", {}), **head},
+        tags=tags,
     )
 
 
 def _describe_act(
-    found: ReviewedArticle, making: "_Making", said: _Said, open_numbers: Collection[int]
+    found: ReviewedArticle, making: "_Making", said: "_Said", open_numbers: Collection[int]
 ) -> dict[str, Json]:
     confirmed = [each.item.number for each in found.drafts if each.state is State.CONFIRMED]
     return {
@@ -194,7 +231,7 @@ def _describe_act(
 
 
 def _describe(
-    transaction: Transaction, found: ReviewedArticle, making: "_Making", said: _Said, *, already: bool
+    transaction: Transaction, found: ReviewedArticle, making: "_Making", said: "_Said", *, already: bool
 ) -> Made:
     return Made(
         article=found.article,
@@ -202,7 +239,7 @@ def _describe(
         tlp=said.tlp,
         audience=said.audience,
         added=(),
-        known=len(making.objects),
+        known=len(making.definitions) + len(making.objects),
         struck=(),
         notes=making.notes,
         undecided=tuple(sorted(objects.find_marked(transaction, UNDECIDED) & making.own)),
@@ -217,10 +254,14 @@ def _describe(
 class _Making:
     """The objects as they come beside what is held, how many of them are `new`, and which are of this article alone.
 
-    `found` are the special categories that the words of an object may hold, by its place.
+    `definitions` come before them, and `marked_anew` is what is shared and comes in another version, each with what is
+    said of the version that is held. `found` are the special categories that the words of an object may hold, by its
+    place.
     """
 
     report: ObjectId
+    definitions: Sequence[bytes]
+    marked_anew: Sequence[tuple[bytes, Tags]]
     objects: Sequence[bytes]
     new: int
     own: frozenset[ObjectId]
@@ -238,7 +279,7 @@ def _make(act: Act, found: ReviewedArticle, said: _Said) -> _Making:
     else:
         markings = (TLP_WORDS[said.tlp],)
     maker = Maker(party=act.party, at=at, markings=markings)
-    drafts, corrections = revise_drafts(found.drafts, read_stances())
+    drafts, corrections = revise_drafts(found.drafts, read_rules().stances)
     reading = Reading(
         article=_build_article(act.transaction, found), mentions=(), drafts=drafts, persons=(), statements=()
     )
@@ -254,21 +295,29 @@ def _make(act: Act, found: ReviewedArticle, said: _Said) -> _Making:
     shared = {maker.find_id(draft.type, draft.names) for draft in drafts.values() if is_shared(draft)}
     beside = [*definitions, *made.objects]
     names = [_read_id(data) for data in beside]
-    held = _read_held(act.transaction, names)
-    objects_made = [
-        data if name not in held else _place_beside(data, held[name], at=at, is_shared=name in shared)
+    # What others gave under an id that follows from this party's name is not what this party said: it clashes.
+    current = objects.read_current(act.transaction, set(names))
+    held = {name: item for name, item in current.items() if item.originator == act.party}
+    bodies = {name: objects.read_body(act.transaction, item.pk) for name, item in held.items()}
+    versions = {
+        name: data if name not in held else _place_beside(data, bodies[name], at=at, is_shared=name in shared)
         for name, data in zip(names, beside, strict=True)
-    ]
+    }
+    anew = [name for name in versions if name in shared & held.keys() and versions[name] != bodies[name]]
+    plain = find_plain(act.transaction, [held[name] for name in anew])
     report = maker.find_id("report", ("article", found.article.digest, REPORT_KEY))
     special = {report: frozenset[str](found.article.head["special"])} | {
         maker.find_id(draft.type, draft.names): frozenset(draft.warnings) for draft in drafts.values() if draft.warnings
     }
+    own = [name for name in names[len(definitions) :] if name not in anew]
     return _Making(
         report=report,
-        objects=objects_made,
-        new=sum(held.get(name) != data for name, data in zip(names, objects_made, strict=True)),
-        own=frozenset(names[len(definitions) :]) - shared,
-        found={place: special[name] for place, name in enumerate(names) if special.get(name)},
+        definitions=[versions[name] for name in names[: len(definitions)]],
+        marked_anew=[(versions[name], plain[held[name].pk]) for name in anew],
+        objects=[versions[name] for name in own],
+        new=sum(bodies.get(name) != data for name, data in versions.items()),
+        own=frozenset(own) - shared,
+        found={place: special[name] for place, name in enumerate(own) if special.get(name)},
         notes=made.notes,
     )
 
@@ -299,11 +348,6 @@ def _read_object(data: bytes) -> dict[str, Json]:
 
 def _read_id(data: bytes) -> ObjectId:
     return ObjectId(str(_read_object(data)["id"]))
-
-
-def _read_held(transaction: Transaction, names: Collection[ObjectId]) -> dict[ObjectId, bytes]:
-    current = objects.read_current(transaction, set(names))
-    return {name: objects.read_body(transaction, item.pk) for name, item in current.items()}
 
 
 def _build_article(transaction: Transaction, found: ReviewedArticle) -> Article:

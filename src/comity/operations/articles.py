@@ -89,7 +89,7 @@ def confirm(node: Node, arguments: Arguments) -> Outcome:
         articles.confirm(
             node,
             arguments.text("id"),
-            parse_numbers(arguments.texts("numbers")),
+            parse_numbers(",".join(arguments.texts("numbers"))),
             all_of=None if kind is None else articles.parse_kind(kind),
             by=read_actor(node, arguments),
         )
@@ -102,7 +102,7 @@ def strike(node: Node, arguments: Arguments) -> Outcome:
         articles.strike(
             node,
             arguments.text("id"),
-            parse_numbers(arguments.texts("numbers")),
+            parse_numbers(",".join(arguments.texts("numbers"))),
             reason=arguments.optional("reason"),
             by=read_actor(node, arguments),
         )
@@ -112,7 +112,7 @@ def strike(node: Node, arguments: Arguments) -> Outcome:
 def correct(node: Node, arguments: Arguments) -> Outcome:
     """A draft that says something else from here on, or again what was read."""
     prefix, value, by = arguments.text("id"), arguments.optional("value"), read_actor(node, arguments)
-    numbers, name = parse_numbers([arguments.text("number")]), arguments.optional("field")
+    numbers, name = parse_numbers(arguments.text("number")), arguments.optional("field")
     if len(numbers) != 1:
         raise MalformedRequest("one draft is corrected at a time", where="N")
     if (value is None) == (not arguments.flag("undo")) or (value is None and name is not None):
@@ -127,6 +127,9 @@ def make(node: Node, arguments: Arguments) -> Outcome:
     parties = arguments.texts("audience")
     plan = ReportPlan(
         tlp=arguments.optional("tlp"),
+        subjects=arguments.texts("subjects"),
+        regions=arguments.texts("regions"),
+        kinds=arguments.texts("kinds"),
         audience=frozenset(map(parse_party_id, parties)) | {node.party} if parties else None,
         title=arguments.optional("title"),
         published=arguments.optional("published"),
@@ -209,6 +212,7 @@ def _describe_article(article: StoredArticle, counts: Counts) -> dict[str, Json]
         "made_by": article.made_by,
         "tlp": made.get("tlp"),
         "audience": made.get("audience"),
+        **{name: list[Json](made.get("tags", {}).get(name, [])) for name in ("subjects", "regions", "kinds")},
     }
 
 

@@ -22,6 +22,7 @@ __all__ = [
     "find_articles",
     "iterate_decisions",
     "list_articles",
+    "list_made",
     "read_bytes",
     "read_decisions",
     "read_drafts",
@@ -177,7 +178,7 @@ def read_decisions(transaction: Transaction, article: int) -> list[Decision]:
 
 
 def iterate_decisions(transaction: Transaction) -> Iterator[KeptDecision]:
-    """All that people ever decided of articles; what is kept of the making of a report is not among it."""
+    """All that people ever decided of articles, in the order in which they did."""
     rows = transaction.iterate(
         "SELECT a.digest, d.number, d.step, d.decided_at FROM article_decision d JOIN article a ON a.number = d.article"
         " ORDER BY d.id"
@@ -186,6 +187,12 @@ def iterate_decisions(transaction: Transaction) -> Iterator[KeptDecision]:
         KeptDecision(article=Digest(digest), number=number, step=step, at=Instant(at))
         for digest, number, step, at in rows
     )
+
+
+def list_made(transaction: Transaction) -> list[tuple[Digest, Instant]]:
+    """The articles of which a report was made, and when it was made last."""
+    rows = transaction.rows("SELECT digest, made_at FROM article WHERE made_at IS NOT NULL ORDER BY number")
+    return [(Digest(digest), Instant(at)) for digest, at in rows]
 
 
 def count_drafts(transaction: Transaction, article: int | None = None) -> dict[int, Counts]:

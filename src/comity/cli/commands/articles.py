@@ -153,6 +153,9 @@ def correct(session: Session, article_id: str, number: str, value: str | None, n
 )
 @click.argument("article_id", metavar="ID")
 @click.option("--tlp", metavar="LEVEL", help="The marking of all that is made; without one it goes to nobody.")
+@click.option("--subject", "subjects", metavar="S", multiple=True, help="Whom or what it is about, as scheme:id.")
+@click.option("--region", "regions", metavar="R", multiple=True, help="Where, by ISO 3166-1 alpha-2 code.")
+@click.option("--kind", "kinds", metavar="K", multiple=True, help="What kind of information it is.")
 @click.option("--audience", "audience", metavar="PARTY", multiple=True, help="The only parties that it may reach.")
 @click.option("--title", metavar="TEXT", help="The title, where another one was read.")
 @click.option("--published", metavar="DATE", help="The day of publication, where none or another one was read.")
@@ -160,11 +163,11 @@ def correct(session: Session, article_id: str, number: str, value: str | None, n
 @click.option("--url", metavar="URL", help="Where it was retrieved, where nothing or something else was read.")
 @click.option("--strike-open", is_flag=True, help="Strike what is open; else nothing is made before all is decided.")
 @click.pass_obj
-def make(session: Session, /, article_id: str, audience: Sequence[str], **said: Any) -> int:  # noqa: ANN401
+def make(session: Session, /, article_id: str, **said: Any) -> int:  # noqa: ANN401
     """Make the report and the objects of what is confirmed, all in one act.
 
     Without --tlp all of it is marked as not marked yet, and goes to nobody. Again after other decisions, it makes a new
     version; what was said at the last making stays said.
     """
-    asked: dict[str, Json] = {**said, "id": article_id, "audience": [*audience]}
-    return session.run_as("article.make", asked, words.describe_made)
+    asked: dict[str, Json] = {name: [*value] if isinstance(value, tuple) else value for name, value in said.items()}
+    return session.run_as("article.make", {**asked, "id": article_id}, words.describe_made)

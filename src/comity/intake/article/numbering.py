@@ -7,7 +7,7 @@
 What no mention stands for by itself, as the government that a capital speaks for, or what was claimed, has the place of
 the sentence that it is needed for.
 
-    parse_numbers(["1-3", "7"]) == (1, 2, 3, 7)        format_numbers([1, 2, 3, 7]) == "1-3,7"
+    parse_numbers("1-3,7") == (1, 2, 3, 7)        format_numbers([1, 2, 3, 7]) == "1-3,7"
 """
 
 import re
@@ -199,17 +199,17 @@ def _refuse() -> MalformedArticle:
 # --- numbers as people type them --------------------------------------------------------------------------------------
 
 
-def parse_numbers(words: Iterable[str], *, most: int = MOST_DRAFTS) -> tuple[int, ...]:
-    """The numbers that the words name, in their order, each once: "4", "7-9", "1,3".
+def parse_numbers(text: str) -> tuple[int, ...]:
+    """The numbers that the text names, in their order, each once: "4", "7-9", "1,3"; none where it is empty.
 
     Raises:
-        MalformedRequest: a word names none, or one over `most`.
+        MalformedRequest: a part of it names none, or one that no draft has.
     """
     found = set[int]()
-    for word in (part for each in words for part in each.split(",")):
+    for word in text.split(",") if text else ():
         match = _RANGE.fullmatch(word.strip())
         first, last = (0, 0) if match is None else (int(match[1]), int(match[2] or match[1]))
-        if not 1 <= first <= last <= most:
+        if not 1 <= first <= last <= MOST_DRAFTS:
             raise MalformedRequest(
                 f"{word[:40]!r} names no drafts; give numbers as `article show` has them: 4, or 7-9", where="N"
             )

@@ -29,6 +29,8 @@ from comity.ids import Instant, ObjectId
 from comity.intake.article.assembly import Correction
 from comity.intake.article.drafts import Draft
 from comity.intake.article.numbering import Numbered
+from comity.intake.article.observables import find_observables
+from comity.intake.article.rules import Rules
 
 __all__ = [
     "STANDS_FOR",
@@ -138,9 +140,7 @@ def find_fields(draft: Draft) -> tuple[str, ...]:
     return (*fields, STANDS_FOR)
 
 
-def check_correction(
-    item: Numbered, name: str, value: str, *, drafts: Mapping[int, Numbered], stances: Mapping[str, str]
-) -> None:
+def check_correction(item: Numbered, name: str, value: str, *, drafts: Mapping[int, Numbered], rules: Rules) -> None:
     """Return when that field of the draft can be corrected to that; what stands for it the caller finds.
 
     Raises:
@@ -155,18 +155,31 @@ def check_correction(
         )
     if not value.strip() or len(value) > _MOST_CHARACTERS or not value.isprintable():
         raise MalformedRequest(f"a value is 1 to {_MOST_CHARACTERS} characters that show, in one line", where="--value")
-    if name == "stance" and value not in stances:
+    if name == "stance" and value not in rules.stances:
         raise MalformedRequest(
-            f"{value[:40]!r} is no stance that the rules know; use one of {', '.join(stances)}", where="--value"
+            f"{value[:40]!r} is no stance that the rules know; use one of {', '.join(rules.stances)}", where="--value"
         )
     if name == "opinion" and value not in _OPINIONS:
         raise MalformedRequest(f"{value[:40]!r} is no opinion; use one of {', '.join(_OPINIONS)}", where="--value")
+    if name == "value":
+        _check_observable(item, value, rules)
     if name == "speaker":
         speaker = drafts.get(int(value)) if value.isascii() and value.isdigit() else None
         if speaker is None or speaker.draft.type != "identity":
             raise MalformedRequest(
                 "a speaker is the number of an identity among the drafts of the article", where="--value"
             )
+
+
+def _check_observable(item: Numbered, value: str, rules: Rules) -> None:
+    """It has to be what the rules would find, as it stands: `observable/ipv4/…` stays an address."""
+    wanted = item.draft.key.split("/")[1]
+    found = [(one.type, one.value) for one in find_observables(value, rules)]
+    if found != [(wanted, value)]:
+        raise MalformedRequest(
+            f"{value[:80]!r} is no {wanted} as machines write it; strike the draft where it is something else",
+            where="--value",
+        )
 
 
 def revise_drafts(
