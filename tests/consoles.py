@@ -14,6 +14,7 @@ from comity.console.app import ConsoleApp
 from comity.ids import PersonId
 from comity.node.node import Node
 from comity.operations.acting import act
+from comity.operations.outcome import Tell
 from comity.operations.reply import Json, Reply
 
 __all__ = ["URL", "Browser", "Desk", "make_person"]
@@ -47,9 +48,9 @@ class Desk:
     sessions: dict[str, Person] = field(default_factory=dict)
     asked: list[tuple[str, Mapping[str, Json]]] = field(default_factory=list)
 
-    async def ask(self, operation: str, arguments: Mapping[str, Json], by: Person) -> Reply:
+    async def ask(self, operation: str, arguments: Mapping[str, Json], by: Person, tell: Tell | None = None) -> Reply:
         self.asked.append((operation, arguments))
-        return await act(self.node, operation, arguments, around=_Nothing(), by=by)
+        return await act(self.node, operation, arguments, around=_Nothing(), by=by, tell=tell)
 
     def visit(self, person: Person | None) -> "Browser":
         """A browser of a person who is signed in, or of nobody."""

@@ -41,6 +41,7 @@ from comity.node.retention import delete_due
 from comity.node.upkeep import keep_up
 from comity.operations.acting import act
 from comity.operations.checking import Checking
+from comity.operations.outcome import Tell
 from comity.operations.reply import Exit, Json, Reply, describe_bug
 from comity.peers import deliver
 from comity.taxii.listen import TaxiiServer
@@ -168,13 +169,15 @@ class _Serving:
         self._busy = set[PartyId]()
         self._trying = set[asyncio.Task[bool] | asyncio.Task[None]]()
 
-    async def handle(self, operation: str, arguments: Mapping[str, Json], by: Person | None = None) -> Reply:
+    async def handle(
+        self, operation: str, arguments: Mapping[str, Json], by: Person | None = None, tell: Tell | None = None
+    ) -> Reply:
         """The reply to one command, or to a person who asks in the console.
 
         What nobody foresaw is written to the log of this process under its incident.
         """
         try:
-            return await act(self._node, operation, arguments, around=self, by=by)
+            return await act(self._node, operation, arguments, around=self, by=by, tell=tell)
         except Exception as error:  # noqa: BLE001 (the process must go on serving)
             body = describe_bug(error)
             _log.exception("%s: %s", operation, body["message"])

@@ -8,6 +8,7 @@ the same for every path, so that nobody learns which pages there are.
 
 import logging
 from collections.abc import Sequence
+from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
@@ -19,14 +20,16 @@ from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from comity.console import log, work
+from comity.console import audit, jobs, log, people, work
 from comity.console.pages import show_failure
 from comity.console.visit import Ask, Failed, FindPerson, Visit
-from comity.operations.reply import Exit, Reply, describe_bug
+from comity.errors import MalformedRequest
+from comity.operations.reply import Exit, Reply, describe_bug, fail_with
+from comity.operations.sight import say_nothing_there
 
 __all__ = ["PUBLIC", "SCREENS", "ConsoleApp", "find_cookie_name"]
 
-SCREENS: tuple[Sequence[BaseRoute], ...] = (work.ROUTES, log.ROUTES)
+SCREENS: tuple[Sequence[BaseRoute], ...] = (work.ROUTES, jobs.ROUTES, audit.ROUTES, people.ROUTES, log.ROUTES)
 """The pages, screen by screen."""
 
 PUBLIC = ("/static/", "/sign-in", "/enrol")
@@ -68,10 +71,12 @@ class ConsoleApp:
         self._ask = ask
         self._find_person = find_person
         routes = [*screens, *(route for screen in SCREENS for route in screen)]
-        self._pages: ASGIApp = Starlette(
+        pages = Starlette(
             routes=[Mount("/static", StaticFiles(directory=_STATIC)), *routes],
             exception_handlers={Failed: _show_failed, HTTPException: _show_missing, Exception: _show_bug},
         )
+        pages.state.jobs = jobs.Jobs()
+        self._pages: ASGIApp = pages
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request (ASGI 3)."""
@@ -82,7 +87,7 @@ class ConsoleApp:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 own = {name.lower() for name, _ in message["headers"]}
-                extra = (*_HEADERS, _KEPT if kept and message["status"] == 200 else _NOT_KEPT)  # noqa: PLR2004 (OK)
+                extra = (*_HEADERS, _KEPT if kept and message["status"] == HTTPStatus.OK else _NOT_KEPT)
                 message["headers"] = [*message["headers"], *(item for item in extra if item[0] not in own)]
             await send(message)
 
@@ -129,10 +134,9 @@ async def _show_failed(request: Request, error: Exception) -> Response:
 
 
 async def _show_missing(request: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    message = "there is no such page" if status == 404 else "this cannot be asked here in this way"  # noqa: PLR2004
-    code = Exit.NOT_FOUND if status == 404 else Exit.USAGE  # noqa: PLR2004
-    return show_failure(request, Reply(code=code, error={"code": "not-found", "message": message, "facts": {}}))
+    if isinstance(error, HTTPException) and error.status_code == HTTPStatus.NOT_FOUND:
+        return show_failure(request, fail_with(say_nothing_there()))
+    return show_failure(request, fail_with(MalformedRequest("this page is not asked in this way")))
 
 
 async def _show_bug(request: Request, error: Exception) -> Response:

@@ -19,8 +19,9 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Route
 
 from comity.console.visit import Failed, Visit, find_visit
+from comity.errors import MalformedRequest
 from comity.operations.plain import printable
-from comity.operations.reply import Exit, Reply
+from comity.operations.reply import Exit, Reply, fail_with
 
 __all__ = ["STATUS", "conclude", "make_page", "read_form", "render", "show", "show_failure"]
 
@@ -51,7 +52,9 @@ MENU: tuple[tuple[str, str, str], ...] = (
     ("/objects", "Objects", "object.show"),
     ("/explain", "Explain", "explain"),
     ("/log", "Log", "log.list"),
+    ("/audit", "Audit", "audit"),
     ("/node", "Node", "follow.status"),
+    ("/people", "People", "person.list"),
 )
 """Path, name and operation of the entries of the menu; whoever may not ask the operation has no such entry."""
 
@@ -143,4 +146,4 @@ async def read_form(request: Request, *, most_bytes: int = _MOST_FORM_BYTES, mos
 
 
 def _malformed(message: str) -> Failed:
-    return Failed(Reply(code=Exit.USAGE, error={"code": "malformed-request", "message": message, "facts": {}}))
+    return Failed(fail_with(MalformedRequest(message)))

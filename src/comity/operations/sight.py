@@ -9,8 +9,9 @@ answered as if there were nothing of that name.
 from collections.abc import Mapping
 
 from comity.agreement.people import NEEDS, Person, Role
+from comity.errors import NotFoundError
 
-__all__ = ["SIGHT", "may_ask"]
+__all__ = ["SIGHT", "may_ask", "say_nothing_there"]
 
 _ALL = frozenset(Role)
 _DESK = frozenset({Role.ANALYST, Role.LIAISON, Role.LEGAL})
@@ -90,6 +91,7 @@ SIGHT: Mapping[str, frozenset[Role]] = {
     "log.receipt": _RECORD,
     "log.refused": _RECORD | _MACHINE,
     "log.reader.list": _RECORD,
+    "audit": _RECORD,
     # The node and those it talks to.
     "party.list": _ALL,
     "follow.status": _MACHINE,
@@ -103,3 +105,8 @@ SIGHT: Mapping[str, frozenset[Role]] = {
 def may_ask(person: Person, operation: str) -> bool:
     """Whether one of the person's roles may ask the operation."""
     return not SIGHT.get(operation, frozenset()).isdisjoint(person.roles)
+
+
+def say_nothing_there() -> NotFoundError:
+    """What is answered alike to who asks for what is not there, and for what is not for any of the person's roles."""
+    return NotFoundError("there is nothing of that name here")

@@ -4,10 +4,11 @@
 from collections.abc import Awaitable, Callable, Mapping
 
 from comity.agreement.people import Person
-from comity.errors import MalformedRequest, NotFoundError
+from comity.errors import MalformedRequest
 from comity.node.node import Node
 from comity.operations import (
     agreements,
+    audit,
     certificate,
     classify,
     consents,
@@ -29,9 +30,9 @@ from comity.operations import (
     standing,
     witness,
 )
-from comity.operations.outcome import Arguments, Outcome
+from comity.operations.outcome import Arguments, Outcome, Tell
 from comity.operations.reply import Json
-from comity.operations.sight import may_ask
+from comity.operations.sight import may_ask, say_nothing_there
 
 __all__ = ["OPERATIONS", "Operation", "perform"]
 
@@ -135,6 +136,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "retention.delete": retention.delete,
     "retention.run": retention.run,
     "work": retention.list_work,
+    "audit": audit.audit,
     "backup": keeping.note_backup,
     "purge.order": keeping.purge_by_order,
     "purge.received": keeping.purge_received,
@@ -154,7 +156,9 @@ OPERATIONS: Mapping[str, Operation] = {
 }
 
 
-async def perform(node: Node, name: str, arguments: Mapping[str, Json], *, by: Person | None = None) -> Outcome:
+async def perform(
+    node: Node, name: str, arguments: Mapping[str, Json], *, by: Person | None = None, tell: Tell | None = None
+) -> Outcome:
     """What the operation `name` came to; committed when this returns.
 
     `by` is the person who asks, identified already; None: whoever controls the node's folder, who may show a badge.
@@ -165,9 +169,9 @@ async def perform(node: Node, name: str, arguments: Mapping[str, Json], *, by: P
         ComityError: whatever the operation raises.
     """
     if by is not None and not may_ask(by, name):
-        raise NotFoundError("there is nothing of that name here")
+        raise say_nothing_there()
     operation = OPERATIONS.get(name)
     if operation is None:
         raise MalformedRequest(f"there is no operation {name!r} here; is the serving process of an older version?")
-    outcome = operation(node, Arguments(arguments, by=by))
+    outcome = operation(node, Arguments(arguments, by=by, tell=tell))
     return outcome if isinstance(outcome, Outcome) else await outcome

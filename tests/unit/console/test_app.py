@@ -84,7 +84,7 @@ def test_what_another_site_sends_is_refused(desk: Desk, headers: dict[str, str])
 def test_a_page_that_is_not_there_says_so(desk: Desk) -> None:
     answer = desk.visit(ANALYST).get("/nowhere")
     assert answer.status_code == 404
-    assert "there is no such page" in answer.text
+    assert "there is nothing of that name here" in answer.text
     twin = desk.visit(ANALYST).get("/nowhere.json")
     assert (twin.status_code, twin.json()["error"]["code"]) == (404, "not-found")
 
