@@ -29,7 +29,7 @@ class ConsoleServer:
         Raises:
             ConfigError: the address cannot be had.
         """
-        bound = await self._site.start(self._answer, setting="another as listen in [console] of node.toml")
+        bound = await self._site.start(self, setting="another as listen in [console] of node.toml")
         url = self._setting.url or f"http://{format_address(Address(host=bound.host, port=bound.port))}"
         self._app = ConsoleApp(url=url, ask=self._ask, find_person=self._find_person)
         return url
@@ -38,7 +38,8 @@ class ConsoleServer:
         """How many connections had to be cut."""
         return await self._site.stop()
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request (ASGI 3)."""
         # Its URL is known once the port is: nobody can be answered before, and nobody is.
         if self._app is not None:
             await self._app(scope, receive, send)
