@@ -51,6 +51,7 @@ SIGHT: Mapping[str, frozenset[Role]] = {
     "agreement.review": _acting("review"),
     # What is held, and who may have it.
     "object.add": _DESK,
+    "object.look": _DESK,
     "object.files": _DESK,
     "object.file": _DESK,
     "object.show": _DESK,

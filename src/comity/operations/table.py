@@ -57,6 +57,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "person.renew": people.renew,
     "approvals": people.list_pending,
     "object.add": objects.add,
+    "object.look": objects.look,
     "object.export": objects.export,
     "object.export_misp": objects.export_misp,
     "object.files": objects.list_files,

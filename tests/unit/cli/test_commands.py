@@ -580,3 +580,15 @@ def test_how_the_node_stands_is_told(aurelia: Party, borealia: Party) -> None:
     assert out.startswith("WRONG")
     assert "comity backup DIR" in out
     assert "borealia" in out
+
+
+def test_a_file_is_looked_through_and_nothing_is_kept(aurelia: Party, bundle: Path) -> None:
+    seen = aurelia.ask("object", "look", bundle)
+    assert seen.keys() == documented("object look") | {"bad", "notes", "examples"}
+    assert seen["added"] > 0
+    assert "Nothing was kept." in aurelia.do("object", "look", bundle).out
+    assert aurelia.ask("object", "files")["files"] == []
+    added = aurelia.ask("object", "add", bundle)
+    assert (added["added"], added["known"], added["bad"]) == (seen["added"], seen["known"], seen["bad_count"])
+    again = aurelia.ask("object", "look", bundle)
+    assert (again["already"], again["added"], again["known"]) == (True, 0, seen["added"])
