@@ -86,6 +86,7 @@ SIGHT: Mapping[str, frozenset[Role]] = {
     # What left, and the proof of it.
     "log.list": _RECORD,
     "log.show": _RECORD,
+    "log.figures": _RECORD,
     "log.prove": _RECORD,
     "log.checkpoint": _RECORD | _MACHINE,
     "log.relationships": _RECORD,

@@ -147,6 +147,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "purge.run": keeping.purge_by_rule,
     "log.list": journal.list_last,
     "log.show": journal.show,
+    "log.figures": journal.count,
     "log.prove": journal.prove,
     "log.checkpoint": journal.checkpoint,
     "log.relationships": journal.list_relationships,

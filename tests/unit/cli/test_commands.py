@@ -592,3 +592,11 @@ def test_a_file_is_looked_through_and_nothing_is_kept(aurelia: Party, bundle: Pa
     assert (added["added"], added["known"], added["bad"]) == (seen["added"], seen["known"], seen["bad_count"])
     again = aurelia.ask("object", "look", bundle)
     assert (again["already"], again["added"], again["known"]) == (True, 0, seen["added"])
+
+
+def test_what_was_given_is_counted(aurelia: Party, terms: Path) -> None:
+    propose(aurelia, terms)
+    counted = aurelia.ask("log", "figures")
+    assert counted.keys() == documented("log figures") | {"recipients", "agreements", "months"}
+    assert (counted["answers"], len(counted["months"])) == (0, 24)
+    assert aurelia.do("log", "figures").out == "0 answers went out\n"
