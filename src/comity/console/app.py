@@ -20,7 +20,7 @@ from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from comity.console import audit, jobs, log, people, work
+from comity.console import audit, intake, jobs, log, node, people, work
 from comity.console.pages import show_failure
 from comity.console.visit import Ask, Failed, FindPerson, Visit
 from comity.errors import MalformedRequest
@@ -29,7 +29,15 @@ from comity.operations.sight import say_nothing_there
 
 __all__ = ["PUBLIC", "SCREENS", "ConsoleApp", "find_cookie_name"]
 
-SCREENS: tuple[Sequence[BaseRoute], ...] = (work.ROUTES, jobs.ROUTES, audit.ROUTES, people.ROUTES, log.ROUTES)
+SCREENS: tuple[Sequence[BaseRoute], ...] = (
+    work.ROUTES,
+    jobs.ROUTES,
+    audit.ROUTES,
+    people.ROUTES,
+    log.ROUTES,
+    node.ROUTES,
+    intake.ROUTES,
+)
 """The pages, screen by screen."""
 
 PUBLIC = ("/static/", "/sign-in", "/enrol")
@@ -76,6 +84,7 @@ class ConsoleApp:
             exception_handlers={Failed: _show_failed, HTTPException: _show_missing, Exception: _show_bug},
         )
         pages.state.jobs = jobs.Jobs()
+        pages.state.uploads = intake.Uploads()
         self._pages: ASGIApp = pages
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -13,6 +13,7 @@ from comity.ids import ObjectId, format_instant, parse_party_id
 from comity.intake.formats import parse_format
 from comity.node import accept, intake, patterns, retention
 from comity.node import explain as explaining
+from comity.node.beforehand import foresee_steps
 from comity.node.consent import list_consents_of
 from comity.node.explain import Reading, Repeat, Tombstone, Verdict
 from comity.node.export import export_misp_in_steps, export_part
@@ -47,6 +48,7 @@ __all__ = [
     "export_misp",
     "list_files",
     "list_unkept",
+    "look",
     "pull",
     "show",
     "show_file",
@@ -77,6 +79,33 @@ async def add(node: Node, arguments: Arguments) -> Outcome:
         },
         code=Exit.FAILED if taken.bad_count else Exit.DONE,
         checks=frozenset(taken.added),
+    )
+
+
+async def look(node: Node, arguments: Arguments) -> Outcome:
+    """What would become of a file, of which nothing is kept; an exit code of failure when any of it is bad."""
+    steps = foresee_steps(node, _find_input(arguments), _read_plan(node, arguments))
+    while (done := advance(steps)) is None:  # noqa: ASYNC110 (nothing is waited for: others get their turn)
+        await asyncio.sleep(0)
+    seen = done.result
+    return Outcome(
+        result={
+            "format": seen.look.form.value,
+            "digest": seen.look.digest,
+            "bytes": seen.look.bytes,
+            "already": seen.already,
+            "added": seen.added,
+            "known": seen.known,
+            "bad": [{"place": item.place, "message": item.reason} for item in seen.bad],
+            "bad_count": seen.bad_count,
+            "notes": [{"place": item.place, "message": item.remark} for item in seen.notes],
+            "types": dict(seen.types),
+            "markings": dict(seen.markings),
+            "strictest": seen.strictest,
+            "examples": [{"id": item.id, "tlp": item.tlp, "place": item.place} for item in seen.examples],
+            "facts": dict(seen.facts),
+        },
+        code=Exit.FAILED if seen.bad_count else Exit.DONE,
     )
 
 

@@ -51,6 +51,7 @@ SIGHT: Mapping[str, frozenset[Role]] = {
     "agreement.review": _acting("review"),
     # What is held, and who may have it.
     "object.add": _DESK,
+    "object.look": _DESK,
     "object.files": _DESK,
     "object.file": _DESK,
     "object.show": _DESK,
@@ -85,6 +86,7 @@ SIGHT: Mapping[str, frozenset[Role]] = {
     # What left, and the proof of it.
     "log.list": _RECORD,
     "log.show": _RECORD,
+    "log.figures": _RECORD,
     "log.prove": _RECORD,
     "log.checkpoint": _RECORD | _MACHINE,
     "log.relationships": _RECORD,
@@ -94,6 +96,7 @@ SIGHT: Mapping[str, frozenset[Role]] = {
     "audit": _RECORD,
     # The node and those it talks to.
     "party.list": _ALL,
+    "status": _MACHINE,
     "follow.status": _MACHINE,
     "witness.list": _MACHINE,
     "source.list": _MACHINE | _DESK,

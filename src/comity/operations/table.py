@@ -28,6 +28,7 @@ from comity.operations import (
     safeguards,
     sources,
     standing,
+    status,
     witness,
 )
 from comity.operations.outcome import Arguments, Outcome, Tell
@@ -56,6 +57,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "person.renew": people.renew,
     "approvals": people.list_pending,
     "object.add": objects.add,
+    "object.look": objects.look,
     "object.export": objects.export,
     "object.export_misp": objects.export_misp,
     "object.files": objects.list_files,
@@ -89,6 +91,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "identity.list": safeguards.list_judged,
     "explain": objects.explain,
     "pull": objects.pull,
+    "status": status.show,
     "follow.status": follow.show_status,
     "source.add": sources.add,
     "source.list": sources.list_all,
@@ -144,6 +147,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "purge.run": keeping.purge_by_rule,
     "log.list": journal.list_last,
     "log.show": journal.show,
+    "log.figures": journal.count,
     "log.prove": journal.prove,
     "log.checkpoint": journal.checkpoint,
     "log.relationships": journal.list_relationships,

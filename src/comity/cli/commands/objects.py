@@ -14,6 +14,7 @@ from comity.cli.words.files import (
     describe_export,
     describe_file,
     describe_files,
+    describe_foreseen,
     describe_intake,
     describe_misp_export,
 )
@@ -79,6 +80,32 @@ def add(session: Session, /, files: Sequence[str], mapping: str | None, form: st
     }
     session.show(result, describe_intake)
     return Exit.FAILED if result["bad"] or result["unparsable"] else Exit.DONE
+
+
+@objects.command(
+    "look",
+    short_help="Show what FILE would become.",
+    cls=ActCommand,
+    example="comity --node aurelia object look list.csv --mapping list.toml",
+)
+@click.argument("file", metavar="FILE")
+@click.option("--format", "form", metavar="F", help="What the file is, where that cannot be told from it.")
+@click.option("--mapping", metavar="FILE", help="For tables: what becomes of each column, as TOML.")
+@click.option("--source", metavar="NAME", help="For FollowTheMoney: what the data set is called, always the same.")
+@click.option("--tlp", metavar="LEVEL", help="A marking of all that is in the file; not for STIX 2.1.")
+@click.pass_obj
+def look(
+    session: Session, file: str, *, form: str | None, mapping: str | None, source: str | None, tlp: str | None
+) -> int:
+    """Show what `object add` would make of FILE: how many objects of which types and markings, and what is bad.
+
+    Nothing is kept. It is read, and held against what is here, as when it is added.
+    """
+    words: dict[str, Json] = {"format": form, "source": source, "tlp": tlp, "name": Path(file).name}
+    if mapping is not None:
+        words["mapping"] = base64.b64encode(read_input(mapping)).decode()
+    reply = session.carry_out("object.look", {**words, **_read_contents(file)}, seconds=_LONG_SECONDS)
+    return session.finish(reply, describe_foreseen)
 
 
 @objects.command("files", cls=ActCommand, example="comity --node aurelia object files --last 5")
