@@ -20,7 +20,7 @@ from comity.console.app import SCREENS
 from comity.console.serving import ConsoleServer
 from comity.node.agree import Recorded
 from tests.consoles import Desk
-from tests.worlds import World, make_object
+from tests.worlds import World, make_object, object_id
 
 __all__ = ["EVIL", "PAGES", "ServedDesk", "furnish", "furnish_with_hostile_words"]
 
@@ -37,13 +37,11 @@ EVIL = (
 
 RIGHT_TO_LEFT = "\u202eevil\u202c \u0633\u0644\u0627\u0645 \u05e9\u05dc\u05d5\u05dd \u2066\u2067"
 
-PAGES: tuple[str, ...] = tuple(
-    route.path
-    for screen in SCREENS
-    for route in screen
-    if isinstance(route, Route) and "GET" in (route.methods or ()) and not route.path.endswith(".json")
-)
-"""The path of every page, as its route has it."""
+_PATHS = [
+    route.path for screen in SCREENS for route in screen if isinstance(route, Route) and "GET" in (route.methods or ())
+]
+PAGES = tuple(path for path in _PATHS if f"{path}.json" in _PATHS or path == "/")
+"""The path of every page, as its route has it; what has no twin is a file to keep, or leads elsewhere."""
 
 
 @dataclass
@@ -85,6 +83,10 @@ class ServedDesk:
         """The addresses under which a page of PAGES can be reached."""
         return self.addresses.get(page, [])
 
+    def list_addresses(self) -> list[str]:
+        """Two addresses of each page that links lead to."""
+        return [address for page in PAGES for address in self.find(page)[:2]]
+
     def _follow_links(self) -> None:
         patterns = [(page, compile_path(page)[0]) for page in sorted(PAGES, key=lambda page: page.count("{"))]
         due, seen = ["/"], {"/"}
@@ -99,8 +101,9 @@ class ServedDesk:
                 if "text/html" not in answer.headers.get("content-type", "") or answer.status_code != 200:
                     continue
                 self.addresses.setdefault(page, []).append(address)
-                links = [unescape(link) for link in re.findall(r'<a [^>]*href="([^"#]+)', answer.text)]
-                due += [link for link in links if link.startswith("/") and not (link in seen or seen.add(link))]
+                links = {unescape(link): None for link in re.findall(r'<a [^>]*href="(/[^"#]*)', answer.text)}
+                due += [link for link in links if link not in seen]
+                seen |= links.keys()
 
 
 def furnish(world: World) -> Person:
@@ -109,7 +112,7 @@ def furnish(world: World) -> Person:
     world.add(
         "aurelia",
         *(make_object(f"finding {number}", kind="indicator", day=number) for number in range(1, 21)),
-        make_object("Ashfall", kind="report", refs=[make_object("finding 1", kind="indicator")["id"]]),
+        make_object("Ashfall", kind="report", refs=[object_id("indicator", "finding 1")]),
         make_object("not for them", kind="report", tlp="red"),
         make_object("unmarked", kind="report", tlp=None),
     )
