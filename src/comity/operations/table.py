@@ -57,6 +57,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "approvals": people.list_pending,
     "object.add": objects.add,
     "object.export": objects.export,
+    "object.export_misp": objects.export_misp,
     "object.files": objects.list_files,
     "object.file": objects.show_file,
     "object.show": objects.show,

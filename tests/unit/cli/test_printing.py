@@ -18,8 +18,8 @@ from pypdf import PdfReader
 from weasyprint import HTML
 from weasyprint.urls import FatalURLFetchingError
 
-from comity.cli import printing
-from comity.cli.printing import format_html, format_pdf
+from comity.operations import printing
+from comity.operations.printing import format_html, format_pdf
 from comity.errors import ConfigError
 from tests.unit.cli.conftest import Comity, Party
 

@@ -43,7 +43,7 @@ def audit(session: Session, file: str | None, digest: str | None, since: str | N
     as HTML to print. Exit code 7 when anything does not fit: the report says what, and is written all the same, unless
     the log itself does not fit together.
     """
-    from comity.cli.printing import format_report
+    from comity.operations.printing import format_report
     from comity.ids import parse_digest
     from comity.node.audit import audit_folder
     from comity.node.clock import read_clock

@@ -12,6 +12,7 @@ __all__ = [
     "describe_file",
     "describe_files",
     "describe_intake",
+    "describe_misp_export",
     "describe_patterns",
     "describe_source",
 ]
@@ -76,6 +77,20 @@ def describe_export(result: dict[str, Any]) -> str:
     if not result["objects"]:
         return "there is nothing of this party's own to write; no file was made"
     return f"{result['objects']} objects of this party's own in {printable(result['file'])}"
+
+
+def describe_misp_export(result: dict[str, Any]) -> str:
+    """How many events went into which file, and what they do not say."""
+    if result["events"]:
+        what = f"{result['objects']} objects of this party's own in {result['events']} MISP events"
+        lines = [f"{what} in {printable(result['file'])}"]
+    else:
+        lines = ["nothing of this party's own becomes a MISP event; no file was made"]
+    lines += [
+        f"  not carried over: {printable(item['id'] or 'of an event')}: {printable(item['message'])}"
+        for item in result["lost"]
+    ]
+    return "\n".join(lines)
 
 
 def describe_source(item: dict[str, Any]) -> str:
