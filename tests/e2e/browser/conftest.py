@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.e2e.browser.desks import ServedDesk, furnish, furnish_with_hostile_words
+from tests.e2e.browser.desks import ServedDesk, crowd, furnish, furnish_with_hostile_words
 from tests.worlds import World
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -47,5 +47,15 @@ def hostile_desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedDes
     world = World(tmp_path_factory.mktemp("hostile"))
     world.found("aurelia", "borealia")
     with ServedDesk.start(world, "aurelia", furnish_with_hostile_words(world)) as served:
+        yield served
+    world.close()
+
+
+@pytest.fixture(scope="module")
+def crowded_desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedDesk]:
+    """The console of a node with more of everything than a page can show."""
+    world = World(tmp_path_factory.mktemp("crowded"))
+    world.found("aurelia", "borealia")
+    with ServedDesk.start(world, "aurelia", crowd(world)) as served:
         yield served
     world.close()

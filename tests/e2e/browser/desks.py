@@ -22,7 +22,7 @@ from comity.node.agree import Recorded
 from tests.consoles import Desk
 from tests.worlds import World, make_object, object_id
 
-__all__ = ["EVIL", "PAGES", "ServedDesk", "furnish", "furnish_with_hostile_words"]
+__all__ = ["EVIL", "PAGES", "RIGHT_TO_LEFT", "ServedDesk", "crowd", "furnish", "furnish_with_hostile_words"]
 
 _T = TypeVar("_T")
 _SECONDS = 30.0
@@ -135,13 +135,31 @@ def furnish_with_hostile_words(world: World) -> Person:
     long = "W" * 9_000
     for number, name in enumerate((EVIL, RIGHT_TO_LEFT, long, EVIL + long)):
         world.add("aurelia", make_object(name, kind="report", day=number + 1, more={"description": name}))
-    title = (EVIL + RIGHT_TO_LEFT)[:200]
+    title = EVIL[:160] + "\u0633\u0644\u0627\u0645 \u05e9\u05dc\u05d5\u05dd"
     world.sign_all(world.terms(title=title))
     world.tick()
     world.poll("borealia")
     proposed = world.propose("borealia", world.terms(giver="borealia", receivers=("aurelia",), title="W" * 200))
     _send(proposed)
     world.deliver()
+    return vera
+
+
+def crowd(world: World) -> Person:
+    """Thousands of objects, hundreds of entries in the log, and dozens of agreements."""
+    vera = Person(id=world.register("aurelia", "vera", *Role).person, name="Vera", roles=frozenset(Role))
+    world.add("aurelia", *(make_object(f"finding {number}", kind="indicator") for number in range(3_000)))
+    for number in range(40):
+        proposed = world.propose(
+            "borealia", world.terms(giver="borealia", receivers=("aurelia",), title=f"No {number}")
+        )
+        _send(proposed)
+    world.sign_all(world.terms())
+    world.tick()
+    for number in range(300):
+        world.poll("borealia", limit=10)
+        world.tick()
+        world.add("aurelia", make_object(f"later {number}", kind="indicator"))
     return vera
 
 
