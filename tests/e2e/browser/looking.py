@@ -41,7 +41,7 @@ _STOPS = """() => {
   });
   window.looks = e => {
     const s = getComputedStyle(e);
-    return [s.outline, s.boxShadow, s.backgroundColor, s.border].join();
+    return [s.outlineStyle === 'none' ? '' : s.outline, s.boxShadow, s.backgroundColor].join();
   };
   window.plain = stops.map(window.looks);
   return stops.map(e => `${e.tagName.toLowerCase()} ${e.name || e.getAttribute('href') || e.textContent.trim()}`);
