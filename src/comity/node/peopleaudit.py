@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from comity.agreement.people import Approval, Missing, Role, find_need, weigh_approvals
-from comity.canonical import Json, parse_signed_json
+from comity.canonical import Json, parse_signed_json, sha256_digest
 from comity.errors import MalformedError
 from comity.ids import Instant, PartyId, PersonId, parse_instant
 from comity.node.people import APPROVAL_LIFETIME
@@ -150,8 +150,12 @@ class PeopleAudit:
 
     def _find_factors(self, name: PersonId) -> set[str]:
         """What the person signs in by, as it is kept."""
-        found = {passkey.digest for passkey in sign_ins.list_passkeys(self._transaction, name)}
-        return {*found, *(["password"] if sign_ins.read_password(self._transaction, name) is not None else [])}
+        # Of the key itself: the digest beside it says nothing of what is verified by.
+        found = {sha256_digest(passkey.public_key) for passkey in sign_ins.list_passkeys(self._transaction, name)}
+        return {
+            *map(str, found),
+            *(["password"] if sign_ins.read_password(self._transaction, name) is not None else []),
+        }
 
     def _find_kinds(self, kind: EntryType, said: Mapping[str, Json]) -> Sequence[str]:
         """The kinds of acts that the entry can be of, each with its need; none where people need not have acted."""
