@@ -20,7 +20,7 @@ from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from comity.console import audit, jobs, log, people, work
+from comity.console import audit, jobs, log, node, people, work
 from comity.console.pages import show_failure
 from comity.console.visit import Ask, Failed, FindPerson, Visit
 from comity.errors import MalformedRequest
@@ -29,7 +29,14 @@ from comity.operations.sight import say_nothing_there
 
 __all__ = ["PUBLIC", "SCREENS", "ConsoleApp", "find_cookie_name"]
 
-SCREENS: tuple[Sequence[BaseRoute], ...] = (work.ROUTES, jobs.ROUTES, audit.ROUTES, people.ROUTES, log.ROUTES)
+SCREENS: tuple[Sequence[BaseRoute], ...] = (
+    work.ROUTES,
+    jobs.ROUTES,
+    audit.ROUTES,
+    people.ROUTES,
+    log.ROUTES,
+    node.ROUTES,
+)
 """The pages, screen by screen."""
 
 PUBLIC = ("/static/", "/sign-in", "/enrol")

@@ -53,7 +53,8 @@ MENU: tuple[tuple[str, str, str], ...] = (
     ("/explain", "Explain", "explain"),
     ("/log", "Log", "log.list"),
     ("/audit", "Audit", "audit"),
-    ("/node", "Node", "follow.status"),
+    ("/intake", "Take in", "object.add"),
+    ("/node", "Node", "status"),
     ("/people", "People", "person.list"),
 )
 """Path, name and operation of the entries of the menu; whoever may not ask the operation has no such entry."""

@@ -94,6 +94,7 @@ SIGHT: Mapping[str, frozenset[Role]] = {
     "audit": _RECORD,
     # The node and those it talks to.
     "party.list": _ALL,
+    "status": _MACHINE,
     "follow.status": _MACHINE,
     "witness.list": _MACHINE,
     "source.list": _MACHINE | _DESK,

@@ -28,6 +28,7 @@ from comity.operations import (
     safeguards,
     sources,
     standing,
+    status,
     witness,
 )
 from comity.operations.outcome import Arguments, Outcome, Tell
@@ -92,6 +93,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "identity.list": safeguards.list_judged,
     "explain": objects.explain,
     "pull": objects.pull,
+    "status": status.show,
     "follow.status": follow.show_status,
     "source.add": sources.add,
     "source.list": sources.list_all,

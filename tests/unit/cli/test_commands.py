@@ -568,3 +568,15 @@ def test_an_entry_is_proved(aurelia: Party, terms: Path) -> None:
     assert proved["leaf_hash"] in out
     assert "DOES NOT" not in out
     assert aurelia.do("log", "prove", "3").code == 5
+
+
+def test_how_the_node_stands_is_told(aurelia: Party, borealia: Party) -> None:
+    aurelia.pin(borealia)
+    status = aurelia.ask("status")
+    assert status.keys() == documented("status") | {"problems", "partners"}
+    assert [item["party"] for item in status["partners"]] == ["borealia"]
+    assert "backup" in {item["kind"] for item in status["problems"]}
+    out = aurelia.do("status").out
+    assert out.startswith("WRONG")
+    assert "comity backup DIR" in out
+    assert "borealia" in out

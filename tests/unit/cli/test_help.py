@@ -48,7 +48,7 @@ request send/request answer/request withdraw/request list/request show
 agreement review/retention list/retention keep/retention delete/retention run/work
 log list/log show/log prove/log verify/log checkpoint/log receipt/log refused/log relationships/log waive/verify
 log reader add/log reader list/log reader remove
-follow status/source add/source list/source drop/source pull
+status/follow status/source add/source list/source drop/source pull
 witness list/witness init/witness add-log/witness serve/witness show/witness verify-evidence
 purge order/purge received/purge run/fsck/backup/restore/recover"""
 
