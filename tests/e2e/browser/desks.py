@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from html import unescape
+from pathlib import Path
 from typing import TypeVar
 
 import httpx
@@ -18,9 +19,12 @@ from comity.agreement.people import Person, Role
 from comity.config import Address, ConsoleSetting
 from comity.console.app import SCREENS
 from comity.console.serving import ConsoleServer
+from comity.node import agree, ingest
 from comity.node.agree import Recorded
+from comity.node.people import Waiting
+from comity.stix.labels import make_tags
 from tests.consoles import Desk
-from tests.worlds import World, make_object, object_id
+from tests.worlds import World, make_object
 
 __all__ = ["EVIL", "PAGES", "RIGHT_TO_LEFT", "ServedDesk", "crowd", "furnish", "furnish_with_hostile_words"]
 
@@ -28,6 +32,9 @@ _T = TypeVar("_T")
 _SECONDS = 30.0
 _TOKEN = "token-of-vera"
 _MOST_ADDRESSES = 400
+EXAMPLES = Path(__file__).parents[3] / "examples"
+BUNDLE = EXAMPLES / "bundle.json"
+_RECOGNISED = '[[recognised]]\nkind = "unsc_resolution"\nreference = "*"\n'
 
 EVIL = (
     '<script>window.ran=1</script><img src=x onerror="window.ran=2">\'"><svg onload=window.ran=3>{{7*7}}${7*7}'
@@ -107,25 +114,28 @@ class ServedDesk:
 
 
 def furnish(world: World) -> Person:
-    """Something for every page of Aurelia, and somebody there who may see all of it."""
+    """The parties, terms and objects of the demonstration: something for every page of Aurelia.
+
+    What comes back is somebody there who may see all of it.
+    """
     vera = Person(id=world.register("aurelia", "vera", *Role).person, name="Vera", roles=frozenset(Role))
-    world.add(
-        "aurelia",
-        *(make_object(f"finding {number}", kind="indicator", day=number) for number in range(1, 21)),
-        make_object("Ashfall", kind="report", refs=[object_id("indicator", "finding 1")]),
-        make_object("not for them", kind="report", tlp="red"),
-        make_object("unmarked", kind="report", tlp=None),
-    )
-    world.sign_all(world.terms(title="Exchange on Ashfall"))
+    aurelia = world.nodes["aurelia"]
+    ingest.add_objects(aurelia, BUNDLE.read_bytes(), tags=make_tags())
+    for name in ("aurelia", "borealia"):
+        (world.folder / name / "recognition.toml").write_text(_RECOGNISED)
+    world.sign_all(_fill(world, "bilateral.toml"))
     world.tick()
-    world.poll("borealia")
-    _send(world.propose("borealia", world.terms(giver="borealia", receivers=("aurelia",), title="Exchange on Ember")))
-    world.deliver()
-    suspended = world.sign_all(world.terms(title="Exchange of reports", types=("report",)))
+    world.poll("borealia", limit=50)
+    reports = world.sign_all(world.terms(title="Exchange of reports on the Ashfall Column", types=("report",)))
     world.tick()
-    world.poll("borealia")
-    world.act("aurelia", suspended, EventKind.SUSPEND, text="A source may be at risk.")
+    world.act("aurelia", reports, EventKind.SUSPEND, text="A source may be at risk.")
+    offered = world.terms(giver="borealia", receivers=("aurelia",), title="Exchange of letters on sightings")
+    _send(world.propose("borealia", offered))
     world.deliver()
+    world.tick()
+    by = world.actor("aurelia", Role.LIAISON)
+    assert isinstance(agree.propose(aurelia, world.terms(title="Reports on the smuggling ring"), by=by), Waiting)
+    assert isinstance(agree.act_on(aurelia, reports, EventKind.RESUME, by=by, text="The source is safe."), Waiting)
     return vera
 
 
@@ -161,6 +171,14 @@ def crowd(world: World) -> Person:
         world.tick()
         world.add("aurelia", make_object(f"later {number}", kind="indicator"))
     return vera
+
+
+def _fill(world: World, name: str) -> bytes:
+    """The terms in that example, with the digests of the parties' manifests."""
+    text = (EXAMPLES / "agreements" / name).read_text(encoding="utf-8")
+    for party, manifest in world.manifests.items():
+        text = text.replace(f"MANIFEST-OF-{party.upper()}", manifest.digest)
+    return text.encode()
 
 
 def _send(recorded: object) -> None:
