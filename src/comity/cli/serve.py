@@ -23,6 +23,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -39,6 +40,7 @@ from comity.ids import AgreementId, PartyId
 from comity.node.node import Node, open_node
 from comity.node.purge import purge_due
 from comity.node.retention import delete_due
+from comity.node.sessions import find_session
 from comity.node.upkeep import keep_up
 from comity.operations.acting import act
 from comity.operations.checking import Checking
@@ -165,7 +167,7 @@ def _make_console(node: Node, serving: "_Serving") -> ConsoleServer | None:
     setting = node.settings.console
     if setting is None:
         return None
-    return ConsoleServer(setting, ask=serving.handle, find_person=lambda _: None)
+    return ConsoleServer(setting, ask=serving.handle, find_person=partial(find_session, node))
 
 
 class _Serving:
