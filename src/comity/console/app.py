@@ -20,7 +20,7 @@ from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from comity.console import audit, jobs, people, work
+from comity.console import acts, agreements, audit, changes, jobs, people, work
 from comity.console.pages import show_failure
 from comity.console.visit import Ask, Failed, FindPerson, Visit
 from comity.errors import MalformedRequest
@@ -29,7 +29,16 @@ from comity.operations.sight import say_nothing_there
 
 __all__ = ["PUBLIC", "SCREENS", "ConsoleApp", "find_cookie_name"]
 
-SCREENS: tuple[Sequence[BaseRoute], ...] = (work.ROUTES, jobs.ROUTES, audit.ROUTES, people.ROUTES)
+SCREENS: tuple[Sequence[BaseRoute], ...] = (
+    work.ROUTES,
+    jobs.ROUTES,
+    audit.ROUTES,
+    people.ROUTES,
+    # Before the page of one agreement, whose id would be the last part of the path.
+    changes.ROUTES,
+    acts.ROUTES,
+    agreements.ROUTES,
+)
 """The pages, screen by screen."""
 
 PUBLIC = ("/static/", "/sign-in", "/enrol")

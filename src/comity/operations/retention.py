@@ -62,7 +62,7 @@ def list_work(node: Node, arguments: Arguments) -> Outcome:
     """What waits for this party, oldest first; of it what is for the person who asks, where one does."""
     now, by = node.clock(), arguments.by
     items = [item for item in queue.list_work(node) if by is None or may_see_work(by, item.kind)]
-    return Outcome(result={"items": [_describe_item(item, now=now) for item in items]})
+    return Outcome(result={"now": format_instant(now), "items": [_describe_item(item, now=now) for item in items]})
 
 
 def review_agreement(node: Node, arguments: Arguments) -> Outcome:
