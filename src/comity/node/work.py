@@ -124,6 +124,8 @@ def _find_turns(dossier: Dossier, steps: AbstractSet[NextStep], *, now: Instant)
     One pass for all of them: how many there are is for the partners to say, who ask the questions.
     """
     turns = dict.fromkeys(steps, now)
+    if not steps:
+        return turns
     for at in sorted(set(dossier.recorded_at), reverse=True):
         standing = dossier.standing_at(at)
         steps = steps & set(find_next_steps(standing)) if standing else set()
