@@ -2,7 +2,8 @@
 """Shell: what is said of objects here, held against the acts by which the log says that people said it.
 
     by a person   each word said, and each taken back, is in an entry about that object of that very time
-    by a rule     the set was applied by an entry before it said anything; what it takes back, people let it
+    by a rule     the set was applied by an entry before it said anything, and not ended since; what it takes back,
+                  people let it
 
 What an object says of itself, and what its giver says, needs no entry: it came with it.
 """
@@ -29,8 +30,8 @@ class TagAudit:
         self._transaction = transaction
         self._said = set[_Place]()
         self._ended = set[_Place]()
-        self._applied: dict[str, Instant] = {}
-        """Each set of rules, and when it was first applied."""
+        self._applied: dict[str, list[tuple[Instant, bool]]] = {}
+        """Each set of rules, and when it was applied (True) and ended (False)."""
 
     def judge(self, entry: ReplayedEntry) -> Iterator[str]:
         """What is wrong with the entry."""
@@ -52,10 +53,14 @@ class TagAudit:
                             yield "it says something of an object that is no word"
             case {
                 "format": "comity-classification/1",
-                "change": ClassificationChange.APPLY_RULES | ClassificationChange.END_RULES,
+                "change": ClassificationChange.APPLY_RULES
+                | ClassificationChange.APPLY_RULES_SAFEGUARD
+                | ClassificationChange.END_RULES
+                | ClassificationChange.END_RULES_SAFEGUARD as change,
                 "about": {"rules": str(rules)},
             }:
-                self._applied.setdefault(rules, at)
+                ends = change in {ClassificationChange.END_RULES, ClassificationChange.END_RULES_SAFEGUARD}
+                self._applied.setdefault(rules, []).append((at, not ends))
             case {"format": "comity-classification/1"}:
                 return
             case _:
@@ -72,9 +77,11 @@ class TagAudit:
     def _is_said(self, word: SaidWord) -> bool:
         if word.rules is None:
             return (word.object, word.field, word.word, word.said_at) in self._said
-        applied = self._applied.get(word.rules)
-        return applied is not None and applied <= word.said_at
+        # What comes in later has its words by the act that applied the set, until one ends it.
+        acts = [stood for at, stood in self._applied.get(word.rules, ()) if at <= word.said_at]
+        return bool(acts) and acts[-1]
 
     def _is_taken_back(self, word: SaidWord, at: Instant) -> bool:
         by_person = (word.object, word.field, word.word, at) in self._ended
-        return by_person or (word.rules is not None and self._applied.get(word.rules, at) < at)
+        first = self._applied.get(word.rules or "", [(at, True)])[0][0]
+        return by_person or (word.rules is not None and first < at)
