@@ -17,6 +17,10 @@
     certificate = "tls/chain.pem"
     key = "tls/key.pem"
 
+    [console]                       # optional: pages for this party's own people
+    listen = "127.0.0.1:8460"
+    url = "https://console.aurelia.example"     # optional: what people type; without it, that address by itself
+
     [proxy]                         # optional: who may say from which address a request came
     address = "127.0.0.1"
     secret = "proxy.secret"
@@ -55,6 +59,7 @@ from comity.tlog.note import SignatureType, VerifierKey, parse_vkey
 
 __all__ = [
     "Address",
+    "ConsoleSetting",
     "Follow",
     "Limits",
     "Proxy",
@@ -71,7 +76,8 @@ __all__ = [
 ]
 
 _FIELDS = frozenset(
-    {"party", "name", "state", "listen", "admin", "authorities", "access_log", "tls", "proxy", "limits"}
+    {"party", "name", "state", "listen", "admin", "authorities", "access_log", "tls", "console"}
+    | {"proxy", "limits"}
     | {"write_bytes_per_day", "write_objects_per_day", "witness", "content_days", "cosignature_days", "follow"}
 )
 _WRITE_BYTES = 256 * 1024 * 1024
@@ -82,6 +88,9 @@ _MIN_WRITE_BYTES = 10 * 1024 * 1024
 """One envelope of the greatest length that TAXII clients are told they may send must fit into a day."""
 _ADDRESS = re.compile(r"(?:\[([0-9a-fA-F:]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})", re.ASCII)
 _MAX_PORT = 65_535
+_CONSOLE_URL = re.compile(
+    r"https://[a-z0-9.-]+(:\d{1,5})?|http://(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?", re.ASCII
+)
 _MAX_WITNESSES = 32
 _MIN_PASSPHRASE, _MAX_PASSPHRASE = 12, 1_024
 _MAX_LIMIT = 2**53 - 1
@@ -109,6 +118,14 @@ class TlsFiles:
 
     certificate: Path
     key: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsoleSetting:
+    """Where the console listens, and the URL that people reach it by, without a path (None: that address)."""
+
+    listen: Address
+    url: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,6 +224,7 @@ class Settings:
     authorities: Path | None = None
     access_log: str | None = None
     tls: TlsFiles | None = None
+    console: ConsoleSetting | None = None
     proxy: Proxy | None = None
     limits: Limits = field(default_factory=Limits)
     write_bytes_per_day: int = _WRITE_BYTES
@@ -277,6 +295,7 @@ def load_settings(folder: Path) -> Settings:
             authorities=_parse_path(_text(values, "authorities"), folder),
             access_log=_parse_log(_text(values, "access_log"), folder),
             tls=_parse_tls(values.get("tls"), folder),
+            console=_parse_console(values.get("console")),
             proxy=_parse_proxy(values.get("proxy"), folder),
             limits=_parse_limits(values.get("limits", {})),
             write_bytes_per_day=_read_count(values, "write_bytes_per_day", _WRITE_BYTES, least=_MIN_WRITE_BYTES),
@@ -390,6 +409,20 @@ def _parse_tls(value: object, folder: Path) -> TlsFiles | None:
         return None
     certificate, key = _texts("tls", value, ("certificate", "key"))
     return TlsFiles(certificate=folder / certificate, key=folder / key)
+
+
+def _parse_console(value: object) -> ConsoleSetting | None:
+    if value is None:
+        return None
+    table = _table("console", value, frozenset({"listen", "url"}))
+    listen, url = _text(table, "listen", table="console"), _text(table, "url", table="console")
+    if listen is None or not _is_loopback(parse_address(listen).host):
+        raise MalformedRequest(
+            "[console] listen is an address of this machine alone, as 127.0.0.1:8460; a proxy in front speaks TLS"
+        )
+    if url is not None and not _CONSOLE_URL.fullmatch(url):
+        raise MalformedRequest("[console] url is what people type, without a path, as https://console.aurelia.example")
+    return ConsoleSetting(listen=parse_address(listen), url=url)
 
 
 def _parse_proxy(value: object, folder: Path) -> Proxy | None:

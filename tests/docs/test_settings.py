@@ -33,8 +33,8 @@ def test_the_documented_settings_are_read_and_the_limits_shown_are_the_defaults(
 def test_every_setting_is_documented() -> None:
     shown = tomllib.loads(read_example())
     assert shown["limits"].keys() == {item.name for item in dataclasses.fields(Limits)}
-    # The state, the proxy, what partners may write and witnesses have documents of their own.
-    own = {"state", "proxy", "witnesses", *QUOTA}
+    # The state, the proxy, the console, what partners may write and witnesses have documents of their own.
+    own = {"state", "proxy", "console", "witnesses", *QUOTA}
     assert {item.name for item in dataclasses.fields(Settings)} - shown.keys() == own
 
 

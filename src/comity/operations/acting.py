@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
+from comity.agreement.people import Person
 from comity.errors import ComityError
 from comity.ids import AgreementId
 from comity.node.node import Node, open_node
@@ -27,6 +28,7 @@ from comity.node.outbox import list_due
 from comity.node.upkeep import keep_up
 from comity.operations.checking import Checking
 from comity.operations.objects import describe_patterns
+from comity.operations.outcome import Tell
 from comity.operations.reply import Json, Reply, fail_with
 from comity.operations.rotation import describe_uncosigned, describe_untold
 from comity.operations.standing import describe_waiting
@@ -67,10 +69,18 @@ class Surroundings(Protocol):
         """Ask every witness for the head that there is; return within `seconds`, whatever happened."""
 
 
-async def act(node: Node, operation: str, arguments: Mapping[str, Json], *, around: Surroundings) -> Reply:
-    """What became of the operation; every failure that Comity knows is a reply."""
+async def act(
+    node: Node,
+    operation: str,
+    arguments: Mapping[str, Json],
+    *,
+    around: Surroundings,
+    by: Person | None = None,
+    tell: Tell | None = None,
+) -> Reply:
+    """What became of the operation, asked by a person or by whoever controls the folder; known failures are replies."""
     try:
-        outcome = await perform(node, operation, arguments)
+        outcome = await perform(node, operation, arguments, by=by, tell=tell)
         if outcome.stops is not None:
             await around.drain(outcome.stops)
         if outcome.deletes:

@@ -155,6 +155,9 @@ def _describe_signatures(certificate: Certificate) -> Iterator[Json]:
             "at": format_instant(event.at),
             "recorded_at": format_instant(entry.recorded_at),
             "verified": entry.check.problem is None,
+            "problem": entry.check.problem,
+            "keys": list[Json](entry.keys),
+            "approvals": [{"person": item.person, "role": item.role, "at": item.at} for item in entry.approvals],
         }
 
 

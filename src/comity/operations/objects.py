@@ -7,7 +7,6 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from comity.agreement.people import parse_badge
 from comity.canonical import OBJECT_LIMITS, parse_json
 from comity.errors import MalformedObject, MalformedRequest, NotFoundError, ReceiptRefused
 from comity.ids import ObjectId, format_instant, parse_party_id
@@ -28,6 +27,7 @@ from comity.node.steps import advance
 from comity.node.waiving import list_waived
 from comity.operations.consents import describe_grants
 from comity.operations.outcome import Arguments, Outcome
+from comity.operations.people import read_badge
 from comity.operations.recalls import describe_recalled
 from comity.operations.receipts import describe_waivers
 from comity.operations.reply import Exit, Json
@@ -164,23 +164,24 @@ def _find_input(arguments: Arguments) -> File:
     name, path = arguments.optional("name") or "-", arguments.optional("path")
     if path is None:
         return Bytes(name, arguments.data("data"))
+    if arguments.by is not None:
+        raise MalformedRequest("only whoever controls the node's folder names files of its machine", where="path")
     if not Path(path).is_absolute():
         raise MalformedRequest("path must be absolute: this process may run elsewhere", where="path")
     return PathFile(Path(path), name=name)
 
 
 def _read_plan(node: Node, arguments: Arguments) -> Plan:
-    form, badge = arguments.optional("format"), arguments.optional("badge")
-    person = None
-    if badge is not None:
-        person = identify(node, parse_badge(badge.encode("utf-8", "surrogatepass"))).id
+    form, by = arguments.optional("format"), arguments.by
+    if by is None and (badge := read_badge(arguments)) is not None:
+        by = identify(node, badge)
     return Plan(
         form=None if form is None else parse_format(form),
         mapping=None if arguments.optional("mapping") is None else arguments.data("mapping"),
         source=arguments.optional("source"),
         tlp=arguments.optional("tlp"),
         tags=_read_tags(arguments),
-        person=person,
+        person=None if by is None else by.id,
     )
 
 

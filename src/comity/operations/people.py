@@ -3,7 +3,7 @@
 
 from collections.abc import Iterable
 
-from comity.agreement.people import Approval, Person, format_badge, parse_badge, parse_role
+from comity.agreement.people import Approval, Badge, Person, format_badge, parse_badge, parse_role
 from comity.agreement.recognition import Refusal
 from comity.canonical import Json as AnyJson
 from comity.ids import format_instant, parse_person_id
@@ -21,25 +21,35 @@ __all__ = [
     "list_all",
     "list_pending",
     "read_actor",
+    "read_badge",
     "remove",
     "renew",
 ]
 
 
 def read_actor(node: Node, arguments: Arguments) -> Actor:
-    """The person whose badge is among the arguments, the role named and the reason.
+    """The person who asks, or whose badge is among the arguments; the role named and the reason.
 
     Raises:
         AuthenticationError: no badge, or not one of a person of this node.
         MalformedRequest: no badge at all in the bytes, or no such role.
     """
-    text, role = arguments.optional("badge"), arguments.optional("role")
-    badge = None if text is None else parse_badge(text.encode("utf-8", "surrogatepass"))
+    role = arguments.optional("role")
     return Actor(
-        person=people.identify(node, badge),
+        person=arguments.by or people.identify(node, read_badge(arguments)),
         role=None if role is None else parse_role(role),
         why=arguments.optional("why"),
     )
+
+
+def read_badge(arguments: Arguments) -> Badge | None:
+    """The badge among the arguments, if any; nothing in it is believed yet.
+
+    Raises:
+        MalformedRequest: what is given as one is none.
+    """
+    text = arguments.optional("badge")
+    return None if text is None else parse_badge(text.encode("utf-8", "surrogatepass"))
 
 
 def conclude_refused(refusal: Refusal) -> Outcome:

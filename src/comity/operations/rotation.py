@@ -79,7 +79,7 @@ def describe_uncosigned(node: Node) -> list[Json]:
 
 def _read_actor(node: Node, arguments: Arguments) -> Actor | None:
     """The person who acts; nobody where no badge was given, which is enough while nobody is registered."""
-    return None if arguments.optional("badge") is None else read_actor(node, arguments)
+    return None if arguments.by is None and arguments.optional("badge") is None else read_actor(node, arguments)
 
 
 def _read_role(text: str) -> Role:

@@ -3,10 +3,12 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
+from comity.agreement.people import Person
 from comity.errors import MalformedRequest
 from comity.node.node import Node
 from comity.operations import (
     agreements,
+    audit,
     certificate,
     classify,
     consents,
@@ -28,8 +30,9 @@ from comity.operations import (
     standing,
     witness,
 )
-from comity.operations.outcome import Arguments, Outcome
+from comity.operations.outcome import Arguments, Outcome, Tell
 from comity.operations.reply import Json
+from comity.operations.sight import may_ask, say_nothing_there
 
 __all__ = ["OPERATIONS", "Operation", "perform"]
 
@@ -134,12 +137,14 @@ OPERATIONS: Mapping[str, Operation] = {
     "retention.delete": retention.delete,
     "retention.run": retention.run,
     "work": retention.list_work,
+    "audit": audit.audit,
     "backup": keeping.note_backup,
     "purge.order": keeping.purge_by_order,
     "purge.received": keeping.purge_received,
     "purge.run": keeping.purge_by_rule,
     "log.list": journal.list_last,
     "log.show": journal.show,
+    "log.prove": journal.prove,
     "log.checkpoint": journal.checkpoint,
     "log.relationships": journal.list_relationships,
     "log.receipt": receipts.give,
@@ -152,15 +157,22 @@ OPERATIONS: Mapping[str, Operation] = {
 }
 
 
-async def perform(node: Node, name: str, arguments: Mapping[str, Json]) -> Outcome:
+async def perform(
+    node: Node, name: str, arguments: Mapping[str, Json], *, by: Person | None = None, tell: Tell | None = None
+) -> Outcome:
     """What the operation `name` came to; committed when this returns.
 
+    `by` is the person who asks, identified already; None: whoever controls the node's folder, who may show a badge.
+
     Raises:
+        NotFoundError: no role of the person may ask this.
         MalformedRequest: there is no such operation, or an argument of it is wrong.
         ComityError: whatever the operation raises.
     """
+    if by is not None and not may_ask(by, name):
+        raise say_nothing_there()
     operation = OPERATIONS.get(name)
     if operation is None:
         raise MalformedRequest(f"there is no operation {name!r} here; is the serving process of an older version?")
-    outcome = operation(node, Arguments(arguments))
+    outcome = operation(node, Arguments(arguments, by=by, tell=tell))
     return outcome if isinstance(outcome, Outcome) else await outcome

@@ -220,8 +220,8 @@ def read_events(transaction: Transaction, agreement: AgreementId) -> list[tuple[
     An entry is one of it by a text of it in the leaf or by its name in the content: one that was altered, or lost its
     content, must not look as if it were about nothing.
 
-    A leaf is canonical JSON, so that its type stands at its end. Nothing is parsed here: bytes that were altered must
-    not keep the others from being read.
+    A leaf is canonical JSON, so that its type stands at its end, and an index has those of this type. Nothing is parsed
+    here: bytes that were altered must not keep the others from being read.
     """
     return [
         (place, bytes(leaf), None if salt is None else Opening(salt=bytes(salt), content=bytes(content)))

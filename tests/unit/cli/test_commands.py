@@ -542,3 +542,29 @@ def test_a_partner_is_no_reader(aurelia: Party, borealia: Party) -> None:
     done = aurelia.do("log", "reader", "add", "borealia")
     assert (done.code, done.out) == (6, "")
     assert "whoever reads the log sees" in done.err
+
+
+def test_the_log_is_asked_by_options(aurelia: Party, terms: Path) -> None:
+    agreement = propose(aurelia, terms)
+    listed = aurelia.ask("log", "list", "--kind", "agreement-event", "--under", agreement[:12], "--since", "2026")
+    assert listed.keys() == documented("log list") | {"entries"}
+    assert [item["agreement"] for item in listed["entries"]] == [agreement]
+    assert aurelia.ask("log", "list", "--except", "kind:people")["entries"] == listed["entries"]
+    assert aurelia.ask("log", "list", "--last", "1", "--before", "2", "--kind", "people")["next"] == 1
+    assert aurelia.ask("log", "list", "--to", "borealia")["entries"] == []
+    assert "There is no such entry." in aurelia.do("log", "list", "--to", "borealia", "--kind", "people").out
+    failed = aurelia.do("log", "list", "--kind", "nothing")
+    assert failed.code == 2
+    assert "disclosure" in failed.err
+
+
+def test_an_entry_is_proved(aurelia: Party, terms: Path) -> None:
+    propose(aurelia, terms)
+    proved = aurelia.ask("log", "prove", "2")
+    assert proved.keys() == documented("log prove")
+    assert proved["holds"]
+    assert [item["check"] for item in proved["checks"]] == ["opening", "inclusion", "checkpoint"]
+    out = aurelia.do("log", "prove", "2").out
+    assert proved["leaf_hash"] in out
+    assert "DOES NOT" not in out
+    assert aurelia.do("log", "prove", "3").code == 5

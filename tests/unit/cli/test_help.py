@@ -46,7 +46,7 @@ recall send/recall list/recall show/recall keep
 consent request/consent grant/consent refuse/consent revoke/consent list/consent show
 request send/request answer/request withdraw/request list/request show
 agreement review/retention list/retention keep/retention delete/retention run/work
-log list/log show/log verify/log checkpoint/log receipt/log refused/log relationships/log waive/verify
+log list/log show/log prove/log verify/log checkpoint/log receipt/log refused/log relationships/log waive/verify
 log reader add/log reader list/log reader remove
 follow status/source add/source list/source drop/source pull
 witness list/witness init/witness add-log/witness serve/witness show/witness verify-evidence

@@ -165,7 +165,7 @@ def certificate(session: Session, agreement_id: str, file: str | None, at: str |
         session.note(problems)
     if file is None and session.as_json:
         return session.finish(reply, describe_certificate)
-    from comity.cli.printing import format_html, format_pdf
+    from comity.operations.printing import format_html, format_pdf
 
     document = format_pdf(reply.result) if as_pdf else format_html(reply.result)
     if file is None:

@@ -3,11 +3,12 @@
 
 from typing import Any
 
-from comity.cli.words.layout import columns, fields, outline, shorten, shorten_time
+from comity.cli.words.layout import columns, fields, outline, printable, shorten, shorten_time
 
 __all__ = [
     "describe_checkpoint",
     "describe_entry",
+    "describe_proof",
     "describe_reader",
     "describe_removed",
     "describe_verified",
@@ -19,8 +20,9 @@ __all__ = [
 
 def list_entries(result: dict[str, Any]) -> str:
     """One line for each entry."""
+    more = "" if result["next"] is None else _say_more(result)
     if not result["entries"]:
-        return "The log is empty."
+        return f"There is no such entry.{more}"
     rows = [
         (
             str(item["entry"]),
@@ -32,7 +34,41 @@ def list_entries(result: dict[str, Any]) -> str:
         )
         for item in result["entries"]
     ]
-    return "\n".join(columns(rows))
+    return "\n".join(columns(rows)) + (f"\n{more.strip()}" if result["looked"] > len(rows) else "")
+
+
+def _say_more(result: dict[str, Any]) -> str:
+    looked, place = result["looked"], result["next"]
+    return f" {looked} entries were looked through, down to {place}; --before {place} reads on."
+
+
+def describe_proof(result: dict[str, Any]) -> str:
+    """The proof of one entry, and one line for each check."""
+    words = {True: "holds", False: "DOES NOT HOLD", None: "not there"}
+    checks = [
+        (f"{item['check']} {item['witness'] or ''}".strip(), words[item["holds"]], _say_check(item))
+        for item in result["checks"]
+    ]
+    return "\n".join(
+        [
+            *fields(
+                [
+                    ("entry", result["entry"]),
+                    ("log", f"{result['index']} of {result['log']}"),
+                    ("leaf hash", result["leaf_hash"]),
+                    ("tree", f"{result['size']} entries, root {result['root']}"),
+                ]
+            ),
+            "proof",
+            *(f"  {each}" for each in result["hashes"]),
+            "checked",
+            *columns(checks, indent="  "),
+        ]
+    )
+
+
+def _say_check(item: dict[str, Any]) -> str:
+    return printable(item["said"]) + (f" at {shorten_time(item['at'])}" if item["at"] else "")
 
 
 def describe_entry(result: dict[str, Any]) -> str:
@@ -48,6 +84,7 @@ def describe_entry(result: dict[str, Any]) -> str:
             ("by", result["by"]),
             ("count", result["count"]),
             ("terms", result["terms"]),
+            ("agreement", result["agreement"]),
             ("commitment", result["commitment"]),
         ]
     )

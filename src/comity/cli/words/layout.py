@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from comity.operations.plain import printable
+
 __all__ = ["columns", "fields", "join_words", "outline", "printable", "shorten", "shorten_ids", "shorten_time"]
 
 _SHORT = 12
@@ -43,11 +45,6 @@ def shorten_ids(text: str) -> str:
 def shorten_time(text: str) -> str:
     """A timestamp without its fraction, for tables."""
     return text.partition(".")[0].rstrip("Z") + "Z"
-
-
-def printable(text: str) -> str:
-    """The text in one line, with what could steer a terminal made visible: much of it comes from other parties."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def outline(value: object, *, indent: str = "") -> list[str]:

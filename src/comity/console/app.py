@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: the console as one ASGI application: its door, its pages, and what every answer carries.
+
+The door: the request names the host that the settings name; a POST comes from a page of the console itself; and a
+person is signed in, but for the pages where one signs in. Whatever else is asked is answered by a page to sign in on,
+the same for every path, so that nobody learns which pages there are.
+"""
+
+import logging
+from collections.abc import Sequence
+from http import HTTPStatus
+from pathlib import Path
+from urllib.parse import urlencode, urlsplit
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Mount
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from comity.console import audit, jobs, log, people, work
+from comity.console.pages import show_failure
+from comity.console.visit import Ask, Failed, FindPerson, Visit
+from comity.errors import MalformedRequest
+from comity.operations.reply import Exit, Reply, describe_bug, fail_with
+from comity.operations.sight import say_nothing_there
+
+__all__ = ["PUBLIC", "SCREENS", "ConsoleApp", "find_cookie_name"]
+
+SCREENS: tuple[Sequence[BaseRoute], ...] = (work.ROUTES, jobs.ROUTES, audit.ROUTES, people.ROUTES, log.ROUTES)
+"""The pages, screen by screen."""
+
+PUBLIC = ("/static/", "/sign-in", "/enrol")
+"""How the paths begin that nobody has to be signed in for."""
+
+_STATIC = Path(__file__).with_name("static")
+
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
+    " form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+
+_HEADERS: tuple[tuple[bytes, bytes], ...] = (
+    (
+        b"content-security-policy",
+        _POLICY.encode(),
+    ),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
+)
+_NOT_KEPT = (b"cache-control", b"no-store")
+_KEPT = (b"cache-control", b"max-age=3600")
+
+_log = logging.getLogger("comity.console")
+
+
+class ConsoleApp:
+    """The ASGI application of one node; `url` is how people reach it, and `screens` are routes beside SCREENS."""
+
+    def __init__(self, *, url: str, ask: Ask, find_person: FindPerson, screens: Sequence[BaseRoute] = ()) -> None:
+        parts = urlsplit(url)
+        self._origin = f"{parts.scheme}://{parts.netloc}"
+        self._host = parts.netloc
+        self._cookie = find_cookie_name(url)
+        self._ask = ask
+        self._find_person = find_person
+        routes = [*screens, *(route for screen in SCREENS for route in screen)]
+        pages = Starlette(
+            routes=[Mount("/static", StaticFiles(directory=_STATIC)), *routes],
+            exception_handlers={Failed: _show_failed, HTTPException: _show_missing, Exception: _show_bug},
+        )
+        pages.state.jobs = jobs.Jobs()
+        self._pages: ASGIApp = pages
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request (ASGI 3)."""
+        if scope["type"] != "http":
+            return
+        kept = scope["path"].startswith("/static/")
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                own = {name.lower() for name, _ in message["headers"]}
+                extra = (*_HEADERS, _KEPT if kept and message["status"] == HTTPStatus.OK else _NOT_KEPT)
+                message["headers"] = [*message["headers"], *(item for item in extra if item[0] not in own)]
+            await send(message)
+
+        request = Request(scope)
+        answer = self._find_objection(request)
+        if answer is None:
+            answer = self._let_in(request)
+        await (answer or self._pages)(scope, receive, send_with_headers)
+
+    def _find_objection(self, request: Request) -> Response | None:
+        """Why a request of this form is answered no further."""
+        if request.headers.get("host") != self._host:
+            return PlainTextResponse(f"this is the console at {self._origin}\n", status_code=421)
+        if request.method in {"GET", "HEAD"}:
+            return None
+        site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+        if (site or "same-origin") != "same-origin" or origin != self._origin:
+            return PlainTextResponse("this was not sent by a page of this console\n", status_code=403)
+        return None
+
+    def _let_in(self, request: Request) -> Response | None:
+        """Put the visit into the scope; or where to sign in."""
+        token = request.cookies.get(self._cookie)
+        person = None if not token else self._find_person(token)
+        if person is not None and token:
+            request.scope["comity.visit"] = Visit(person=person, token=token, ask_as=self._ask)
+            return None
+        if request.url.path.startswith(PUBLIC):
+            return None
+        if request.url.path.endswith(".json") or request.method not in {"GET", "HEAD"}:
+            return JSONResponse({"error": {"code": "not-signed-in", "message": "sign in first"}}, status_code=401)
+        target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        return RedirectResponse(f"/sign-in?{urlencode({'next': target})}", status_code=303)
+
+
+def find_cookie_name(url: str) -> str:
+    """What the cookie of a session is called: with the prefix that binds it to the host, where browsers know it."""
+    return "__Host-comity" if url.startswith("https:") else "comity"
+
+
+async def _show_failed(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Failed)  # noqa: S101 (Starlette hands over what it was registered for)
+    return show_failure(request, error.reply)
+
+
+async def _show_missing(request: Request, error: Exception) -> Response:
+    if isinstance(error, HTTPException) and error.status_code == HTTPStatus.NOT_FOUND:
+        return show_failure(request, fail_with(say_nothing_there()))
+    return show_failure(request, fail_with(MalformedRequest("this page is not asked in this way")))
+
+
+async def _show_bug(request: Request, error: Exception) -> Response:
+    body = describe_bug(error)
+    _log.error("%s: %s", request.url.path, body["message"], exc_info=error)
+    return show_failure(request, Reply(code=Exit.FAILED, error=body))

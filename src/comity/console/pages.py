@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: from the result of an operation to what the browser gets, and from a form to arguments.
+
+Every page has a twin at the same path with `.json` behind it: the result as it is. Every text in a result can be
+another party's and is hostile: templates escape all they are given, and `plain` makes what does not show visible.
+
+What was done is answered by a redirect, so that a page that is loaded again does nothing again.
+"""
+
+import hmac
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from comity.console.visit import Failed, Visit, find_visit
+from comity.errors import MalformedRequest
+from comity.operations.plain import printable
+from comity.operations.reply import Exit, Reply, fail_with
+
+__all__ = ["STATUS", "conclude", "make_page", "read_form", "render", "show", "show_failure"]
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+STATUS: Mapping[int, int] = {
+    Exit.USAGE: 400,
+    Exit.NOT_AUTHENTICATED: 403,
+    Exit.NOT_FOUND: 404,
+    Exit.REFUSED: 409,
+    Exit.NOT_IN_THIS_STATE: 409,
+    Exit.CONFLICTS: 409,
+    Exit.NOT_INSTALLED: 501,
+    Exit.PEER_UNREACHABLE: 502,
+}
+"""Exit code of an operation → HTTP status of its page; any other failure is 500."""
+
+SAID: Mapping[str, str] = {
+    "done": "Done, and on record.",
+    "waits": "Your approval is on record. Nothing is signed yet: it waits for a second person.",
+}
+"""What a page says above its content after something was done; the query names it by these words alone."""
+
+MENU: tuple[tuple[str, str, str], ...] = (
+    ("/", "Work", "work"),
+    ("/agreements", "Agreements", "agreement.list"),
+    ("/matrix", "Matrix", "explain"),
+    ("/objects", "Objects", "object.show"),
+    ("/explain", "Explain", "explain"),
+    ("/log", "Log", "log.list"),
+    ("/audit", "Audit", "audit"),
+    ("/node", "Node", "follow.status"),
+    ("/people", "People", "person.list"),
+)
+"""Path, name and operation of the entries of the menu; whoever may not ask the operation has no such entry."""
+
+_MOST_FIELDS = 200
+_MOST_FORM_BYTES = 1024 * 1024
+
+
+def _plain_lines(text: object) -> str:
+    return "\n".join(printable(line) for line in str(text).split("\n"))
+
+
+def _moment(text: object) -> str:
+    """A timestamp to the minute, as tables show it; the whole stands in its `datetime` attribute."""
+    return "" if text is None else str(text)[:16].replace("T", " ")
+
+
+_ENVIRONMENT = Environment(
+    loader=PackageLoader("comity.console"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_ENVIRONMENT.filters["plain"] = lambda text: printable(str(text))
+_ENVIRONMENT.filters["prose"] = _plain_lines
+_ENVIRONMENT.filters["moment"] = _moment
+_ENVIRONMENT.filters["brief"] = lambda text: str(text)[:12]
+
+
+def make_page(path: str, endpoint: Endpoint) -> list[Route]:
+    """The routes of a page: its twin in JSON, and itself."""
+    twin = "/work.json" if path == "/" else f"{path}.json"
+    return [Route(twin, endpoint, methods=["GET"]), Route(path, endpoint, methods=["GET"])]
+
+
+def render(template: str, *, status: int = 200, visit: Visit | None, path: str, **content: Any) -> HTMLResponse:  # noqa: ANN401
+    """A page by a template of `templates/`, for the person who visits (None: nobody is signed in)."""
+    menu = [] if visit is None else [(at, name) for at, name, operation in MENU if visit.may(operation)]
+    text = _ENVIRONMENT.get_template(template).render(visit=visit, menu=menu, path=path, **content)
+    return HTMLResponse(text, status_code=status)
+
+
+def show(request: Request, template: str, result: Mapping[str, Any], **more: Any) -> Response:  # noqa: ANN401
+    """The page of a result `r`, with `more` beside it in the template, or the result alone where JSON was asked for."""
+    if request.url.path.endswith(".json"):
+        return JSONResponse(dict(result))
+    said = SAID.get(request.query_params.get("said", ""))
+    return render(template, visit=find_visit(request), path=request.url.path, r=result, said=said, **more)
+
+
+def show_failure(request: Request, reply: Reply) -> Response:
+    """The page of what could not be done, or was refused: why, where, and what to do."""
+    status = STATUS.get(reply.code, 500)
+    error: dict[str, Any] = dict(reply.error or {"code": "refused", "message": "", "facts": {}})
+    refused: Any = None if reply.result is None else reply.result.get("refused")
+    if request.url.path.endswith(".json"):
+        return JSONResponse(reply.result or {"error": error}, status_code=status)
+    visit = request.scope.get("comity.visit")
+    return render("failure.html", status=status, visit=visit, path=request.url.path, error=error, refused=refused)
+
+
+def conclude(request: Request, reply: Reply, *, to: str) -> Response:
+    """What follows an act: the page at `to` if it is done or waits for somebody, else why not."""
+    match reply.code:
+        case Exit.DONE:
+            said = "done"
+        case Exit.WAITING:
+            said = "waits"
+        case _:
+            return show_failure(request, reply)
+    joint = "&" if "?" in to else "?"
+    return RedirectResponse(f"{to}{joint}{urlencode({'said': said})}", status_code=303)
+
+
+async def read_form(request: Request, *, most_bytes: int = _MOST_FORM_BYTES, most_files: int = 0) -> FormData:
+    """The fields of a form of this session.
+
+    Raises:
+        Failed: too large, too many fields, or not sent by a page of this session.
+    """
+    declared = request.headers.get("content-length", "")
+    if not declared.isdecimal() or int(declared) > most_bytes:
+        raise _malformed(f"a form holds at most {most_bytes} bytes, and says how many")
+    form = await request.form(max_files=most_files, max_fields=_MOST_FIELDS, max_part_size=most_bytes)
+    key = form.get("form_key")
+    if not isinstance(key, str) or not hmac.compare_digest(key.encode(), find_visit(request).form_key.encode()):
+        raise _malformed("this form is of another session; load the page again")
+    return form
+
+
+def _malformed(message: str) -> Failed:
+    return Failed(fail_with(MalformedRequest(message)))

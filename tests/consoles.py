@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A console in a test: real operations on a real node, asked as a browser asks, by people who are signed in."""
+
+import asyncio
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from comity.agreement.people import Person, Role
+from comity.console.app import ConsoleApp
+from comity.ids import PersonId
+from comity.node.node import Node
+from comity.operations.acting import act
+from comity.operations.outcome import Tell
+from comity.operations.reply import Json, Reply
+
+__all__ = ["URL", "Browser", "Desk", "make_person"]
+
+URL = "http://localhost:8460"
+
+
+class _Nothing:
+    """Nothing is under way and nobody is told: what surrounds an operation is tested where it is."""
+
+    async def drain(self, agreement: str) -> None: ...
+
+    async def forget(self) -> None: ...
+
+    async def check(self, *, seconds: float) -> None: ...
+
+    async def deliver(self, *, seconds: float) -> None: ...
+
+    async def cosign(self, *, seconds: float) -> None: ...
+
+
+def make_person(name: str, *roles: Role) -> Person:
+    return Person(id=PersonId(name), name=name.title(), roles=frozenset(roles))
+
+
+@dataclass
+class Desk:
+    """The console of `node`, and which token is whose session."""
+
+    node: Node
+    sessions: dict[str, Person] = field(default_factory=dict)
+    asked: list[tuple[str, Mapping[str, Json]]] = field(default_factory=list)
+
+    async def ask(self, operation: str, arguments: Mapping[str, Json], by: Person, tell: Tell | None = None) -> Reply:
+        self.asked.append((operation, arguments))
+        return await act(self.node, operation, arguments, around=_Nothing(), by=by, tell=tell)
+
+    def visit(self, person: Person | None) -> "Browser":
+        """A browser of a person who is signed in, or of nobody."""
+        token = f"token-{len(self.sessions)}"
+        if person is not None:
+            self.sessions[token] = person
+        app = ConsoleApp(url=URL, ask=self.ask, find_person=self.sessions.get)
+        return Browser(app, {} if person is None else {"comity": token})
+
+
+@dataclass
+class Browser:
+    """Asks the console as a browser does, without following redirects."""
+
+    app: ConsoleApp
+    cookies: dict[str, str]
+
+    def get(self, path: str, **headers: str) -> httpx.Response:
+        return self.send("GET", path, headers=headers)
+
+    def post(self, path: str, page: str, **fields: str) -> httpx.Response:
+        """Send a form as the one on `page`, whose key it takes, with these fields."""
+        found = re.search(r'name="form_key" value="([0-9a-f]{64})"', self.get(page).text)
+        assert found is not None, f"no form on {page}"
+        headers = {"origin": URL, "sec-fetch-site": "same-origin"}
+        return self.send("POST", path, data={"form_key": found[1], **fields}, headers=headers)
+
+    def send(self, method: str, path: str, **more: Any) -> httpx.Response:  # noqa: ANN401
+        async def ask() -> httpx.Response:
+            transport = httpx.ASGITransport(app=self.app)
+            async with httpx.AsyncClient(transport=transport, base_url=URL, cookies=self.cookies) as client:
+                return await client.request(method, path, **more)
+
+        return asyncio.run(ask())
