@@ -25,6 +25,7 @@ from comity.ids import Digest, Instant, ObjectId, PartyId
 from comity.node.audiences import NO_AUDIENCES, Audiences, find_audiences
 from comity.node.clashes import find_clash, find_same, is_echo
 from comity.node.definitions import find_held
+from comity.node.lasting import keep_words_back
 from comity.node.node import Act, Node
 from comity.node.parts import Parts
 from comity.node.reading import describe_bad, read_in_steps
@@ -237,8 +238,7 @@ def _take_in(
         added.append((item, mark_lapsed(label, expiry, now=holding.added_at)))
         at_added.append(place)
     _tighten(transaction, refused.stricter)
-    keys = _keep(transaction, added, again, held, tagging, holding=holding)
-    ruling.say(now=act.now)
+    keys = _keep(transaction, added, again, held, tagging, ruling=ruling, holding=holding)
     _link_patterns(transaction, {keys[index]: pattern for index, pattern in waiting.items()})
     until = [(key, expiry) for key, expiry in zip(keys, expiries, strict=True) if expiry is not None]
     assessments.add_assessments(transaction, until, now=holding.added_at)
@@ -405,6 +405,7 @@ def _keep(
     held: Mapping[ObjectId, Sequence[StoredObject]],
     tagging: Tagging,
     *,
+    ruling: Ruling,
     holding: Holding,
 ) -> Sequence[int]:
     """Store what is `added`, and what is said more of what is held; the labels of all that this reaches follow.
@@ -458,6 +459,9 @@ def _keep(
         arrivals.add_returns(
             transaction, returned, terms=holding.received_under, giver=holding.originator, now=holding.added_at
         )
+    if ruling.is_ours:
+        keep_words_back(transaction, added, held, holding.originator, now=holding.added_at)
+        ruling.say(now=holding.added_at)
     return [item.pk for item in new]
 
 

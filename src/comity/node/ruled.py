@@ -55,8 +55,8 @@ class Ruling:
         self._own = own
         self._files = frozenset(names)
         # What a partner or a source gives is for people to look at.
-        is_ours = holding.received_under is None and holding.originator == own
-        self._sets = [_parse(stored.text) for stored in rulesets.list_standing(transaction)] if is_ours else []
+        self.is_ours = holding.received_under is None and holding.originator == own
+        self._sets = [_parse(stored.text) for stored in rulesets.list_standing(transaction)] if self.is_ours else []
         self._lists: dict[str, Mapping[str, frozenset[str]]] = {}
         self._room: dict[ObjectId, int] = {}
         self._settled: dict[Digest, set[tuple[ObjectId, str, str]]] = {}

@@ -2,6 +2,7 @@
 """Shell: what is said of objects here, held against the acts by which the log says that people said it.
 
     by a person   each word said, and each taken back, is in an entry about that object of that very time
+    by a version  some version of the object that is held says it, or one is deleted that may have said it
     by a rule     the set was applied by an entry before it said anything, and not ended since; what it takes back,
                   people let it
 
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 
 from comity.canonical import parse_signed_json
 from comity.ids import Instant
+from comity.node.lasting import EARLIER
 from comity.release.classification import ClassificationChange
 from comity.replayed import ReplayedEntry
 from comity.store import Transaction, audited
@@ -75,6 +77,8 @@ class TagAudit:
                 yield f"{word.word} is said of {word.object} no more, and no act of people in the log took it back"
 
     def _is_said(self, word: SaidWord) -> bool:
+        if word.person == EARLIER:
+            return word.ended_at is not None or audited.is_said_by_version(self._transaction, word)
         if word.rules is None:
             return (word.object, word.field, word.word, word.said_at) in self._said
         # What comes in later has its words by the act that applied the set, until one ends it.
