@@ -45,8 +45,8 @@ def keep_words_back(
 ) -> None:
     """Say of each object what earlier versions say and the newest does not; labels follow.
 
-    `added` are the versions of this party's own that came in by this act, each with its own label without the words of this party; `held`
-    are those that were there before, in the order of their times.
+    `added` are the versions of this party's own that came in by this act, each with its own label without what is said
+    of it here besides; `held` are those that were there before, in the order of their times.
     """
     came: dict[ObjectId, list[tuple[StixObject, Label]]] = {}
     for item, label in added:
