@@ -54,6 +54,8 @@ SIGHT: Mapping[str, frozenset[Role]] = {
     "object.file": _DESK,
     "object.show": _DESK,
     "object.unkept": _DESK,
+    "object.see": _DESK,
+    "object.recipients": _TERMS,
     "explain": _TERMS,
     "classify.show": _DESK,
     "classify.preview": _DESK,

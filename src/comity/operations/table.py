@@ -60,6 +60,8 @@ OPERATIONS: Mapping[str, Operation] = {
     "object.file": objects.show_file,
     "object.show": objects.show,
     "object.unkept": objects.list_unkept,
+    "object.see": objects.see,
+    "object.recipients": objects.list_recipients,
     "classify.add": classify.say,
     "classify.remove": classify.take_back,
     "classify.preview": classify.preview,

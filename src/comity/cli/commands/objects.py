@@ -15,6 +15,8 @@ from comity.cli.words.objects import (
     describe_explanation,
     describe_object,
     describe_pull,
+    describe_recipients,
+    describe_seen,
     describe_unkept,
 )
 from comity.operations.reply import Exit, Json, Reply
@@ -136,6 +138,23 @@ def export(session: Session, file: str, types: Sequence[str], source: str | None
 def show(session: Session, object_id: str) -> int:
     """Show an object, what it counts as, and where it came from. ID may be any unique beginning."""
     return session.run("object.show", {"id": object_id}, describe_object)
+
+
+@objects.command("see", cls=ActCommand, example="comity --node aurelia object see report--4b2e --to borealia")
+@click.argument("object_id", metavar="ID")
+@click.option("--to", "party_id", metavar="PARTY", required=True, help="The party it would go to.")
+@click.pass_obj
+def see(session: Session, object_id: str, party_id: str) -> int:
+    """Show what PARTY would receive of an object now, byte for byte. Nothing leaves, and nothing goes on record."""
+    return session.run("object.see", {"id": object_id, "to": party_id}, describe_seen)
+
+
+@objects.command("recipients", cls=ActCommand, example="comity --node aurelia object recipients report--4b2e")
+@click.argument("object_id", metavar="ID")
+@click.pass_obj
+def list_recipients(session: Session, object_id: str) -> int:
+    """List what each party would be given of an object now, and by which agreement or clause."""
+    return session.run("object.recipients", {"id": object_id}, describe_recipients)
 
 
 @objects.command("unkept", cls=ActCommand, example="comity --node aurelia object unkept --last 20")
