@@ -63,7 +63,13 @@ async def show_explanation(request: Request) -> Response:
         result["reach"] = await _ask_reach(visit, result["explanation"]["readings"])
     seen = result["explanation"] or {}
     properties = compare_properties(seen["original"], seen["received"]) if "original" in seen else []
-    return show(request, "explain.html", result, properties=properties, most=MOST_SHOWN)
+    readings = sorted(seen.get("readings", []), key=_rank)
+    return show(request, "explain.html", result, properties=properties, readings=readings, most=MOST_SHOWN)
+
+
+def _rank(reading: Mapping[str, Any]) -> tuple[int, bool]:
+    """What lets the most go stands first, as it counts."""
+    return ("release", "redact", "withhold").index(reading["decision"]), reading["gate"] is not None
 
 
 def compare_properties(original: str, received: str | None) -> list[Property]:

@@ -173,8 +173,9 @@ def see_object(node: Node, prefix: str, *, to: PartyId) -> Seen:
     with node.store.read() as transaction:
         item = find_object(transaction, prefix)
         places = [place for place in _list_places(node, transaction) if place.to == to]
-        readings = tuple(_read(node, transaction, item, place) for place in places)
         data = objects.read_body(transaction, item.pk)
+        asked = _Asked(item=item, label=objects.read_label(transaction, item.label), data=data)
+        readings = tuple(_read(node, transaction, asked, place) for place in places)
     nothing = Withhold(clause="status", reason=f"no agreement on record lets this node give anything to {to}")
     best = min(readings, key=_rank, default=None)
     verdict = put_in_words(nothing, data=b"") if best is None else best.verdict
@@ -308,9 +309,18 @@ def _ask(node: Node, transaction: Transaction, item: StoredObject, place: _Place
     return _Stops(gate=gate, history=history)
 
 
-def _read(node: Node, transaction: Transaction, item: StoredObject, place: _Place) -> Reading:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What is asked about: the object, the label that counts, and its bytes."""
+
+    item: StoredObject
+    label: Label
+    data: bytes
+
+
+def _read(node: Node, transaction: Transaction, asked: _Asked, place: _Place) -> Reading:
+    item, label = asked.item, asked.label
     stops = _ask(node, transaction, item, place)
-    label = objects.read_label(transaction, item.label)
     scope, to = place.channel.scope_for(node.party), place.to
     decided = decide(scope, label, recipient=to)
     because: tuple[ObjectId, ...] = ()
@@ -322,7 +332,7 @@ def _read(node: Node, transaction: Transaction, item: StoredObject, place: _Plac
         agreement=place.dossier.id,
         title=place.terms.title,
         channel=place.channel.id,
-        verdict=put_in_words(counts, data=objects.read_body(transaction, item.pk)),
+        verdict=put_in_words(counts, data=asked.data),
         gate=stops.gate,
         history=stops.history,
         findings=read_findings(scope, label, recipient=to),

@@ -54,6 +54,8 @@ SIGHT: Mapping[str, frozenset[Role]] = {
     "object.file": _DESK,
     "object.show": _DESK,
     "object.unkept": _DESK,
+    "object.list": _DESK,
+    "object.around": _DESK,
     "object.see": _DESK,
     "object.recipients": _TERMS,
     "explain": _TERMS,
@@ -86,6 +88,7 @@ SIGHT: Mapping[str, frozenset[Role]] = {
     # What left, and the proof of it.
     "log.list": _RECORD,
     "log.show": _RECORD,
+    "object.given": _RECORD,
     "log.checkpoint": _RECORD | _MACHINE,
     "log.relationships": _RECORD,
     "log.receipt": _RECORD,

@@ -8,6 +8,7 @@ from comity.errors import MalformedRequest, NotFoundError
 from comity.node.node import Node
 from comity.operations import (
     agreements,
+    browsing,
     certificate,
     classify,
     consents,
@@ -60,6 +61,9 @@ OPERATIONS: Mapping[str, Operation] = {
     "object.file": objects.show_file,
     "object.show": objects.show,
     "object.unkept": objects.list_unkept,
+    "object.list": browsing.list_objects,
+    "object.around": browsing.find_around,
+    "object.given": browsing.find_given,
     "object.see": objects.see,
     "object.recipients": objects.list_recipients,
     "classify.add": classify.say,
