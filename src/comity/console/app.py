@@ -20,7 +20,23 @@ from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from comity.console import acts, agreements, audit, changes, enrol, intake, jobs, log, me, node, people, sign_in, work
+from comity.console import (
+    acts,
+    agreements,
+    audit,
+    changes,
+    enrol,
+    explain,
+    intake,
+    jobs,
+    log,
+    me,
+    node,
+    objects,
+    people,
+    sign_in,
+    work,
+)
 from comity.console.door import Door
 from comity.console.pages import show_failure
 from comity.console.visit import Ask, Failed, FindPerson, Visit
@@ -41,6 +57,8 @@ SCREENS: tuple[Sequence[BaseRoute], ...] = (
     sign_in.ROUTES,
     enrol.ROUTES,
     me.ROUTES,
+    explain.ROUTES,
+    objects.ROUTES,
     # Before the page of one agreement, whose id would be the last part of the path.
     changes.ROUTES,
     acts.ROUTES,
