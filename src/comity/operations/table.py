@@ -8,6 +8,7 @@ from comity.errors import MalformedRequest
 from comity.node.node import Node
 from comity.operations import (
     agreements,
+    articles,
     audit,
     browsing,
     certificate,
@@ -73,6 +74,13 @@ OPERATIONS: Mapping[str, Operation] = {
     "object.given": browsing.find_given,
     "object.see": objects.see,
     "object.recipients": objects.list_recipients,
+    "article.add": articles.add,
+    "article.list": articles.list_all,
+    "article.show": articles.show,
+    "article.confirm": articles.confirm,
+    "article.strike": articles.strike,
+    "article.correct": articles.correct,
+    "article.make": articles.make,
     "classify.add": classify.say,
     "classify.remove": classify.take_back,
     "classify.preview": classify.preview,

@@ -2,7 +2,6 @@
 """Somebody enrols and signs in with a real browser: by its own authenticator, and with scripts off by a password."""
 
 import re
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,7 +10,6 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from comity.agreement.people import Role
-from comity.ids import Instant
 from comity.node.invitations import invite_person
 from comity.node.sessions import end_sessions
 from tests.e2e.browser.desks import ServedDesk
