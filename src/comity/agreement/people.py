@@ -151,6 +151,8 @@ NEEDS: Mapping[str, Need] = {
     "decide-necessity": _NECESSITY,
     # Without the word nobody would have to decide any more.
     "take-back-safeguard": _NECESSITY,
+    "apply-rules-safeguard": _NECESSITY,
+    "end-rules-safeguard": _NECESSITY,
     "end-necessity": _DESK,
     "same-person": _DESK,
     "other-person": _DESK,

@@ -40,6 +40,7 @@ _COMMANDS = {
     "approvals": "people:approvals",
     "explain": "objects:explain",
     "pull": "objects:pull",
+    "status": "follow:show_status",
     "follow": "follow:follow",
     "source": "sources:source",
     "reach": "reach:reach",

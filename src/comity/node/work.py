@@ -31,7 +31,7 @@ from comity.node.waiving import list_blocked
 from comity.release.disclosure import EntryType, format_review
 from comity.store import Transaction, agreements, deletions, patterns, receipts, waivers
 
-__all__ = ["list_work", "review_agreement"]
+__all__ = ["list_node_work", "list_work", "review_agreement"]
 
 _HOUR = 3_600_000_000
 _SHOWN_AFTER = 7 * 24 * _HOUR
@@ -66,6 +66,19 @@ def list_work(node: Node) -> tuple[WorkItem, ...]:
     for dossier in dossiers:
         facts = _read_facts(dossier, node.party, reviewed_at=reviewed.get(dossier.id), now=now)
         items += list_agreement_work(facts, party=node.party, now=now)
+    return sort_work([*items, *_list_manifests(node, now=now)])
+
+
+def list_node_work(node: Node) -> tuple[WorkItem, ...]:
+    """What of it is about this node and those it talks to, and not about any agreement or object, oldest first."""
+    now = node.clock()
+    with node.store.read() as transaction:
+        items = [
+            *_list_undelivered(transaction, now=now),
+            *_list_unacknowledged(transaction, now=now),
+            *_list_receipts(transaction),
+            *_list_lost(node, transaction, now=now),
+        ]
     return sort_work([*items, *_list_manifests(node, now=now)])
 
 
@@ -113,6 +126,8 @@ def _find_turns(dossier: Dossier, steps: AbstractSet[NextStep], *, now: Instant)
     One pass for all of them: how many there are is for the partners to say, who ask the questions.
     """
     turns = dict.fromkeys(steps, now)
+    if not steps:
+        return turns
     for at in sorted(set(dossier.recorded_at), reverse=True):
         standing = dossier.standing_at(at)
         steps = steps & set(find_next_steps(standing)) if standing else set()
