@@ -22,13 +22,14 @@ from comity.node.articles import AddedArticle, ArticlePlan, Decided, ReviewedArt
 from comity.node.audit import audit_folder
 from comity.node.explain import explain, show_object
 from comity.node.files import Bytes
+from comity.node.ingest import add_objects
 from comity.node.intake import Plan, take_file
 from comity.node.necessity import decide_necessity, list_undecided
 from comity.node.people import Waiting
 from comity.node.reports import Made, ReportPlan, make_report
 from comity.node.work import list_work
 from comity.release.disclosure import EntryType
-from comity.stix.labels import UNDECIDED
+from comity.stix.labels import UNDECIDED, make_tags
 from tests.chains import introduce, pull_all
 from tests.worlds import World, make_object, object_id
 
@@ -457,6 +458,20 @@ def test_making_twice_changes_nothing(world: World) -> None:
     assert (entries(world), count(world, "object")) == before
 
 
+def test_a_stricter_marking_holds_for_all_that_is_of_the_article(world: World) -> None:
+    world.sign_all(world.terms(types=TYPES))
+    add(world)
+    confirm(world, "person/", "place/DE")
+    first = make(world)
+    assert first.report in world.read(B)
+    world.tick()
+    made = make(world, replace(SAID, tlp="red"))
+    assert {name.partition("--")[0] for name in made.added} == {"report", "identity"}
+    for name in made.added:
+        assert show_object(world.nodes[A], name).label.tlp == "red"
+        assert name not in world.read(B)
+
+
 def test_a_later_decision_makes_a_new_version(world: World) -> None:
     world.sign_all(world.terms(types=TYPES))
     add(world)
@@ -510,8 +525,11 @@ def test_a_failure_in_the_middle_leaves_nothing_and_it_can_be_made_again(
 def test_an_id_that_a_partner_has_taken_refuses_the_whole_and_nothing_of_the_partner_is_used(world: World) -> None:
     """Ids follow from the name of this party and what is said, so that a partner can make one first."""
     name = Maker(party=A, at=world.now).find_id("location", ("place", "DE"))
-    taken = {"type": "location", "id": name, "name": "Germany", "country": "DE"}
-    world.add(B, make_object("x", kind="location", tlp="green") | taken)
+    made_first = make_object("x", kind="location", tlp="green")
+    kept = ("type", "spec_version", "created", "modified", "object_marking_refs")
+    said = make_tags(subjects=["national:ashfall"], regions=["IQ"])
+    taken = {field: made_first[field] for field in kept} | {"id": name, "name": "Germany", "country": "DE"}
+    assert add_objects(world.nodes[B], json.dumps(taken).encode(), tags=said).added == (name,)
     world.sign_all(world.terms(giver=B, receivers=(A,), types=TYPES))
     introduce(world, [(B, A)])
     assert pull_all(world, B, A) == {name}
