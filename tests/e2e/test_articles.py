@@ -112,7 +112,7 @@ def test_partners_are_answered_while_a_long_text_is_read(desk: Desk, tmp_path: P
     long = tmp_path / "long.txt"
     sentence = "Germany denied that Ivan Petrov had seen the rebels in Lisbon, and it rained for days on end. "
     long.write_text("Talks\n\n3 May 2031\n\n" + (sentence * 60 + "\n\n") * 40 + "It rained and rained. " * 70_000)
-    who = ["--as", badge_path(desk.at, Role.LIAISON)]
+    who: list[str | Path] = ["--as", badge_path(desk.at, Role.LIAISON)]
     process = subprocess.Popen(
         [*COMITY, "--node", desk.at, *who, "article", "add", long], stdout=subprocess.DEVNULL, env=environment()
     )
@@ -134,7 +134,16 @@ def test_wherever_the_making_is_killed_it_is_whole_or_not_there(tmp_path: Path, 
     assert comity(folder, "article", "confirm", "1", "1-4").code == 0
     counts = ["SELECT COUNT(*) FROM object", "SELECT COUNT(*) FROM article_decision WHERE step = 'strike'"]
     seen = set[tuple[int, ...]]()
-    command = [*COMITY, "--node", folder, "--as", badge_path(folder, Role.LIAISON), "article", "make", "1"]
+    command: list[str | Path] = [
+        *COMITY,
+        "--node",
+        folder,
+        "--as",
+        badge_path(folder, Role.LIAISON),
+        "article",
+        "make",
+        "1",
+    ]
     for milliseconds in (300, 500, 700, 900, 1_100):
         process = subprocess.Popen(
             [*command, "--strike-open"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment()

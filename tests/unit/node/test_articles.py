@@ -28,7 +28,6 @@ from comity.node.necessity import decide_necessity, list_undecided
 from comity.node.people import Waiting
 from comity.node.reports import Made, ReportPlan, make_report
 from comity.node.work import list_work
-from comity.release.disclosure import EntryType
 from comity.stix.labels import UNDECIDED, make_tags
 from tests.chains import introduce, pull_all
 from tests.worlds import World, make_object, object_id
@@ -691,7 +690,6 @@ def test_the_log_names_no_words_of_the_article(world: World) -> None:
     kinds = [json.loads(content).get("change") for content in contents if b"comity-classification" in content]
     assert kinds == ["confirm-drafts", "make-report"]
     assert not [content for content in contents if b"Petrov" in content]
-    assert EntryType.CLASSIFICATION == "classification"
 
 
 # --- hostile input ----------------------------------------------------------------------------------------------------
