@@ -17,7 +17,7 @@ from comity.intake.article.mentions import Kind
 from comity.intake.article.review import State
 from comity.intake.formats import Format
 from comity.intake.making import Maker
-from comity.node import articles, reports
+from comity.node import articles
 from comity.node.articles import AddedArticle, ArticlePlan, Decided, ReviewedArticle, add_article, show_article
 from comity.node.audit import audit_folder
 from comity.node.explain import explain, show_object
@@ -29,6 +29,7 @@ from comity.node.people import Waiting
 from comity.node.reports import Made, ReportPlan, make_report
 from comity.node.work import list_work
 from comity.stix.labels import UNDECIDED, make_tags
+from comity.store import articles as kept
 from tests.chains import introduce, pull_all
 from tests.worlds import World, make_object, object_id
 
@@ -498,7 +499,7 @@ def test_a_decision_that_changes_no_object_is_made_too(world: World) -> None:
     made = make(world, ReportPlan())
     assert (made.already, made.added) == (False, ())
     assert "left out" in made.notes[0]
-    assert not articles.is_unmade(*[find(world).article, show_article(world.nodes[A], "1")[1]])
+    assert not articles.is_unmade(find(world).article, show_article(world.nodes[A], "1")[1])
     assert make(world, ReportPlan()).already
 
 
@@ -513,7 +514,7 @@ def test_a_failure_in_the_middle_leaves_nothing_and_it_can_be_made_again(
         raise StoreFull("no room")
 
     with monkeypatch.context() as patch:
-        patch.setattr(reports.articles, "set_made", fail)
+        patch.setattr(kept, "set_made", fail)
         with pytest.raises(StoreFull):
             make(world)
     assert (entries(world), count(world, "object")) == (before, 0)
@@ -525,9 +526,9 @@ def test_an_id_that_a_partner_has_taken_refuses_the_whole_and_nothing_of_the_par
     """Ids follow from the name of this party and what is said, so that a partner can make one first."""
     name = Maker(party=A, at=world.now).find_id("location", ("place", "DE"))
     made_first = make_object("x", kind="location", tlp="green")
-    kept = ("type", "spec_version", "created", "modified", "object_marking_refs")
+    fields = ("type", "spec_version", "created", "modified", "object_marking_refs")
     said = make_tags(subjects=["national:ashfall"], regions=["IQ"])
-    taken = {field: made_first[field] for field in kept} | {"id": name, "name": "Germany", "country": "DE"}
+    taken = {field: made_first[field] for field in fields} | {"id": name, "name": "Germany", "country": "DE"}
     assert add_objects(world.nodes[B], json.dumps(taken).encode(), tags=said).added == (name,)
     world.sign_all(world.terms(giver=B, receivers=(A,), types=TYPES))
     introduce(world, [(B, A)])
