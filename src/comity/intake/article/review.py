@@ -14,7 +14,7 @@ The last decision on a draft counts, and the last correction of each field. A dr
 | opinion | `opinion` (STIX 2.1 §10.3), `speaker` |
 | observable | `value` |
 
-Whatever a draft is, `stands-for` names an object that the node holds in its place. What is shared by all articles, as
+Whoever's name is corrected is called so in what that one said too. Whatever a draft is, `stands-for` names an object that the node holds in its place. What is shared by all articles, as
 the location of a state, is an object of its own once a person has corrected it.
 """
 
@@ -187,13 +187,32 @@ def revise_drafts(
 ) -> tuple[dict[str, Draft], dict[str, Correction]]:
     """The drafts by key, as they are corrected, and which of them stand for an object that is held."""
     by_number = {each.item.number: each for each in reviewed}
-    drafts = {each.item.draft.key: _revise(each, by_number, stances) for each in reviewed}
+    names = {
+        str(each.item.draft.properties.get("name")): _find_name(each)
+        for each in reviewed
+        if each.item.draft.type == "identity" and "name" in each.corrections
+    }
+    drafts = {each.item.draft.key: _revise(_rename(each, names), by_number, stances) for each in reviewed}
     held = {
         each.item.draft.key: Correction(stands_for=ObjectId(str(each.corrections[STANDS_FOR].value)))
         for each in reviewed
         if STANDS_FOR in each.corrections
     }
     return drafts, held
+
+
+def _rename(each: Reviewed, names: Mapping[str, str]) -> Reviewed:
+    """The draft with its author by the name that was corrected: who speaks is called alike in all that is made."""
+    draft = each.item.draft
+    listed = draft.properties.get("authors")
+    before = str(listed[0]) if isinstance(listed, list) and listed else ""
+    if before not in names:
+        return each
+    properties: dict[str, Json] = {**draft.properties, "authors": [names[before]]}
+    if draft.type == "note":
+        said = str(draft.properties.get("abstract", ""))
+        properties["abstract"] = names[before] + said.removeprefix(before)
+    return replace(each, item=replace(each.item, draft=replace(draft, properties=properties)))
 
 
 def _revise(each: Reviewed, by_number: Mapping[int, Reviewed], stances: Mapping[str, str]) -> Draft:
