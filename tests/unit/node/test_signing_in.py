@@ -3,7 +3,7 @@
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pyotp
@@ -45,7 +45,7 @@ from comity.node.sessions import (
 )
 from comity.node.signing_in import begin_sign_in, finish_sign_in, sign_in
 from comity.node.tries import MOST_NAMES, Tries
-from comity.release.disclosure import EntryType
+from comity.release.disclosure import EntryType, PeopleChange
 from tests.worlds import World
 
 LEGAL = PersonId("aurelia-legal")
@@ -325,6 +325,17 @@ def test_who_was_removed_or_invited_while_the_password_was_verified_is_not_let_i
             finish_sign_in(desk.node, desk.tries, attempt, matches=attempt.verify(PASSWORD), code=code)
 
 
+def test_a_password_that_was_replaced_while_it_was_verified_does_not_count(desk: Desk) -> None:
+    desk.enrol()
+    desk.world.tick(60 * _SECOND)
+    attempt, code = begin_sign_in(desk.node, desk.tries, LEGAL), desk.show_code()
+    desk.world.tick(-30 * _SECOND)
+    desk.enrol()
+    desk.world.tick(30 * _SECOND)
+    with pytest.raises(AuthenticationError):
+        finish_sign_in(desk.node, desk.tries, attempt, matches=attempt.verify(PASSWORD), code=code)
+
+
 def test_two_tries_at_once_with_one_code_sign_in_once(desk: Desk) -> None:
     desk.enrol()
     desk.world.tick(60 * _SECOND)
@@ -477,7 +488,10 @@ def test_a_session_ends_after_twelve_hours_however_it_is_used(desk: Desk) -> Non
         assert find_session(desk.node, token) is not None
         desk.world.tick(IDLE // 2)
         spent += IDLE // 2
-    desk.world.tick(LONGEST - spent)
+    assert find_session(desk.node, token) is not None
+    desk.world.tick(LONGEST - spent - 1)
+    assert find_session(desk.node, token) is not None
+    desk.world.tick(1)
     assert find_session(desk.node, token) is None
 
 
@@ -623,3 +637,23 @@ def test_invitation_and_enrolment_are_on_record_and_a_sign_in_is_not(desk: Desk)
     common = {"format": "comity-people-record/1", "person": LEGAL, "name": "Aurelia-Legal", "roles": ["legal"]}
     assert said == [{**common, "change": "invite"}, {**common, "change": "enrol", "factor": "password"}]
     assert not audit_folder(desk.node.folder, now=desk.world.now).findings
+
+
+def test_an_enrolment_that_nobody_was_invited_for_is_found(desk: Desk) -> None:
+    with desk.node.act() as act:
+        person = people.find_present(act.transaction, LEGAL).person
+        people.record_change(act, PeopleChange.ENROL, person, factor="password")
+    problems = {item.problem for item in audit_folder(desk.node.folder, now=desk.world.now).findings}
+    assert problems == {
+        "aurelia-legal was enrolled without an invitation",
+        "the person aurelia-legal signs in by something else than the log has put on record",
+    }
+
+
+def test_what_is_said_of_the_ways_in_of_nobody_is_found(desk: Desk) -> None:
+    people.remove_person(desk.node, LEGAL)
+    with desk.node.act() as act:
+        person = people.find_present(act.transaction, LIAISON).person
+        people.record_change(act, PeopleChange.INVITE, replace(person, id=LEGAL))
+    (finding,) = audit_folder(desk.node.folder, now=desk.world.now).findings
+    assert finding.problem == "aurelia-legal, whose signing in it is about, was no person of this party then"
