@@ -20,7 +20,23 @@ from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from comity.console import audit, enrol, jobs, log, me, people, sign_in, work
+from comity.console import (
+    acts,
+    agreements,
+    audit,
+    changes,
+    enrol,
+    explain,
+    intake,
+    jobs,
+    log,
+    me,
+    node,
+    objects,
+    people,
+    sign_in,
+    work,
+)
 from comity.console.door import Door
 from comity.console.pages import show_failure
 from comity.console.visit import Ask, Failed, FindPerson, Visit
@@ -36,9 +52,17 @@ SCREENS: tuple[Sequence[BaseRoute], ...] = (
     audit.ROUTES,
     people.ROUTES,
     log.ROUTES,
+    node.ROUTES,
+    intake.ROUTES,
     sign_in.ROUTES,
     enrol.ROUTES,
     me.ROUTES,
+    explain.ROUTES,
+    objects.ROUTES,
+    # Before the page of one agreement, whose id would be the last part of the path.
+    changes.ROUTES,
+    acts.ROUTES,
+    agreements.ROUTES,
 )
 """The pages, screen by screen."""
 
@@ -98,6 +122,7 @@ class ConsoleApp:
             exception_handlers={Failed: _show_failed, HTTPException: _show_missing, Exception: _show_bug},
         )
         pages.state.jobs = jobs.Jobs()
+        pages.state.uploads = intake.Uploads()
         pages.state.door, pages.state.url, pages.state.cookie = door, self._origin, self._cookie
         self._pages: ASGIApp = pages
 

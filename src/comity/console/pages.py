@@ -54,7 +54,8 @@ MENU: tuple[tuple[str, str, str], ...] = (
     ("/explain", "Explain", "explain"),
     ("/log", "Log", "log.list"),
     ("/audit", "Audit", "audit"),
-    ("/node", "Node", "follow.status"),
+    ("/intake", "Take in", "object.add"),
+    ("/node", "Node", "status"),
     ("/people", "People", "person.list"),
 )
 """Path, name and operation of the entries of the menu; whoever may not ask the operation has no such entry."""
@@ -131,7 +132,7 @@ def conclude(request: Request, reply: Reply, *, to: str) -> Response:
 
 
 async def read_form(request: Request, *, most_bytes: int = _MOST_FORM_BYTES, most_files: int = 0) -> FormData:
-    """The fields of a form of this session.
+    """The fields of a form of this session; who lets it have files closes it.
 
     Raises:
         Failed: too large, too many fields, or not sent by a page of this session.
@@ -139,6 +140,7 @@ async def read_form(request: Request, *, most_bytes: int = _MOST_FORM_BYTES, mos
     form = await read_fields(request, most_bytes=most_bytes, most_files=most_files)
     key = form.get("form_key")
     if not isinstance(key, str) or not hmac.compare_digest(key.encode(), find_visit(request).form_key.encode()):
+        await form.close()
         raise _malformed("this form is of another session; load the page again")
     return form
 

@@ -103,7 +103,8 @@ def test_the_menu_has_what_the_person_may_ask_and_no_more(desk: Desk) -> None:
 def test_work_is_shown_with_its_twin(desk: Desk) -> None:
     browser = desk.visit(ANALYST)
     assert "Nothing waits." in browser.get("/").text
-    assert browser.get("/work.json").json() == {"items": [], "matters": []}
+    twin = browser.get("/work.json").json()
+    assert (twin["todo"], twin["matters"]) == ([], [])
 
 
 def test_a_form_key_is_of_one_session(world: World) -> None:
