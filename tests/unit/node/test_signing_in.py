@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyotp
 import pytest
+from argon2 import PasswordHasher
 
 from comity.agreement.events import EventKind
 from comity.agreement.people import Role
@@ -46,6 +47,7 @@ from comity.node.sessions import (
 from comity.node.signing_in import begin_sign_in, finish_sign_in, sign_in
 from comity.node.tries import MOST_NAMES, Tries
 from comity.release.disclosure import EntryType, PeopleChange
+from comity.store import sign_ins
 from tests.worlds import World
 
 LEGAL = PersonId("aurelia-legal")
@@ -93,7 +95,7 @@ def desk(world: World) -> Desk:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Cheap hashing, for tests of many tries."""
-    cheap = passwords.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    cheap = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
     monkeypatch.setattr(passwords, "_HASHER", cheap)
     passwords.stand_in.cache_clear()
     yield
@@ -284,7 +286,7 @@ def test_a_code_counts_once_and_no_earlier_one_after_it(desk: Desk) -> None:
     desk.enrol()
     desk.world.tick(90 * _SECOND)
     before, code = desk.show_code(steps=-1), desk.show_code()
-    assert sign_in(desk.node, desk.tries, name=LEGAL, password=PASSWORD, code=code)
+    assert sign_in(desk.node, desk.tries, name=LEGAL, password=PASSWORD, code=code).person.id == LEGAL
     for again in (code, before):
         with pytest.raises(AuthenticationError):
             sign_in(desk.node, desk.tries, name=LEGAL, password=PASSWORD, code=again)
@@ -303,7 +305,7 @@ def test_a_clock_may_be_off_by_half_a_minute(desk: Desk, steps: int, *, good: bo
     code = desk.show_code(steps=steps)
     spaced = f" {code[:3]} {code[3:]} "
     if good:
-        assert sign_in(desk.node, desk.tries, name=LEGAL, password=PASSWORD, code=spaced)
+        assert sign_in(desk.node, desk.tries, name=LEGAL, password=PASSWORD, code=spaced).person.id == LEGAL
     else:
         with pytest.raises(AuthenticationError):
             sign_in(desk.node, desk.tries, name=LEGAL, password=PASSWORD, code=spaced)
@@ -498,7 +500,7 @@ def test_a_session_ends_after_twelve_hours_however_it_is_used(desk: Desk) -> Non
 def test_that_a_session_is_used_is_written_once_a_minute(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     token = desk.enrol().token
     written = list[Instant]()
-    monkeypatch.setattr(sessions.sign_ins, "use_session", lambda *_, now: written.append(now))
+    monkeypatch.setattr(sign_ins, "use_session", lambda *_, now: written.append(now))
     for _ in range(100):
         find_session(desk.node, token)
         desk.world.tick(_SECOND // 2)
@@ -606,7 +608,7 @@ def test_what_happens_at_the_door_is_kept_without_what_was_typed(desk: Desk) -> 
 
 
 def test_failures_do_not_push_out_what_succeeded(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions.sign_ins, "_KEPT", 10)
+    monkeypatch.setattr(sign_ins, "_KEPT", 10)
     desk.enrol()
     with desk.node.act() as act:
         for _ in range(50):
