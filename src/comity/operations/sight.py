@@ -117,6 +117,7 @@ SIGHT: Mapping[str, frozenset[Role]] = {
     "source.list": _MACHINE | _DESK,
     "credential.list": _MACHINE,
     "person.list": _PEOPLE,
+    "person.sessions": frozenset({Role.AUDITOR}),
 }
 
 
