@@ -130,7 +130,7 @@ def conclude(request: Request, reply: Reply, *, to: str) -> Response:
 
 
 async def read_form(request: Request, *, most_bytes: int = _MOST_FORM_BYTES, most_files: int = 0) -> FormData:
-    """The fields of a form of this session.
+    """The fields of a form of this session; who takes files in it closes it.
 
     Raises:
         Failed: too large, too many fields, or not sent by a page of this session.
@@ -141,6 +141,7 @@ async def read_form(request: Request, *, most_bytes: int = _MOST_FORM_BYTES, mos
     form = await request.form(max_files=most_files, max_fields=_MOST_FIELDS, max_part_size=most_bytes)
     key = form.get("form_key")
     if not isinstance(key, str) or not hmac.compare_digest(key.encode(), find_visit(request).form_key.encode()):
+        await form.close()
         raise _malformed("this form is of another session; load the page again")
     return form
 
