@@ -11,7 +11,7 @@ from comity.node.agree import Recorded
 from comity.node.people import Waiting
 from comity.operations.sight import SIGHT, WORK_SIGHT, may_see_matter
 from tests.consoles import Desk, make_person
-from tests.unit.console.test_agreements import ANALYST, AUDITOR, LEGAL, LIAISON, OPERATOR, propose, read
+from tests.unit.console.test_agreements import ANALYST, AUDITOR, LEGAL, LIAISON, OPERATOR, propose, read, state
 from tests.worlds import World
 
 TITLE = "Exchange on Ashfall"
@@ -51,6 +51,28 @@ def test_who_watches_the_machine_reads_no_title_in_page_and_twin(desk: Desk, wor
     assert twin["matters"] == []
     assert "stopped" not in twin
     assert "unreached" in twin
+
+
+def test_who_watches_the_machine_stops_an_agreement_and_learns_nothing_of_it(
+    desk: Desk, world: World, busy: str
+) -> None:
+    signed = world.sign_all(world.terms(title=f"{TITLE}, signed"))
+    world.register("aurelia", "aurelia-operator", Role.OPERATOR)
+    browser = desk.visit(OPERATOR)
+    assert 'action="/suspend"' not in read(desk.visit(LEGAL), "/")
+    assert browser.post("/suspend", "/", id=signed).status_code == 400
+    for tail, fields in (("terminate", {}), ("suspend", {"channel": "nonsense"})):
+        answer = browser.post(f"/agreements/{signed}/{tail}", "/", reason="r", **fields)
+        assert answer.status_code in {400, 404}
+        assert TITLE not in answer.text
+    assert state(world, signed) == "in force"
+    done = browser.post("/suspend", "/", id=signed, reason="Something leaks.")
+    assert (done.status_code, done.headers["location"]) == (303, "/?said=done")
+    assert state(world, signed) == "suspended"
+    again = browser.post("/suspend", "/", id=signed, reason="Again.")
+    assert again.status_code == 409
+    assert "leaks" not in again.text
+    assert browser.post("/suspend", "/", id=busy, reason="Not signed.").status_code == 409
 
 
 def test_a_step_waits_for_whom_it_concerns(desk: Desk, busy: str) -> None:
