@@ -85,6 +85,10 @@ class Arguments:
             raise MalformedRequest(f"{name} must be a whole number from 0 to {most}", where=name)
         return value
 
+    def optional_number(self, name: str, *, most: int) -> int | None:
+        """A whole number from 0 to `most`, or None when it is absent."""
+        return None if self._values.get(name) is None else self.number(name, most=most)
+
     def data(self, name: str) -> bytes:
         """Bytes, which travel as base64."""
         try:
