@@ -148,6 +148,8 @@ WORK_SIGHT: Mapping[WorkKind, frozenset[Role]] = {
     WorkKind.SUBJECT_TO_DECIDE: _DESK,
     WorkKind.RULES_TO_APPLY: _DESK,
     WorkKind.ASSESSMENT_ENDS: _DESK,
+    WorkKind.ARTICLE_TO_REVIEW: _DESK,
+    WorkKind.REPORT_TO_MAKE: _DESK,
     # What names no more than a partner.
     WorkKind.MANIFEST_END: _ALL,
     WorkKind.UNDELIVERED: _TERMS | _MACHINE,
