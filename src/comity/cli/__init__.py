@@ -42,6 +42,7 @@ _COMMANDS = {
     "follow": "follow:follow",
     "source": "sources:source",
     "reach": "reach:reach",
+    "matrix": "matrix:matrix",
     "retention": "retention:retention",
     "recall": "recalls:recall",
     "consent": "consents:consent",

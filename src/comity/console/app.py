@@ -19,14 +19,14 @@ from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from comity.console import explain, objects, work
+from comity.console import explain, matrix, objects, work
 from comity.console.pages import show_failure
 from comity.console.visit import Ask, Failed, FindPerson, Visit
 from comity.operations.reply import Exit, Reply, describe_bug
 
 __all__ = ["PUBLIC", "SCREENS", "ConsoleApp", "find_cookie_name"]
 
-SCREENS: tuple[Sequence[BaseRoute], ...] = (work.ROUTES, explain.ROUTES, objects.ROUTES)
+SCREENS: tuple[Sequence[BaseRoute], ...] = (work.ROUTES, explain.ROUTES, objects.ROUTES, matrix.ROUTES)
 """The pages, screen by screen."""
 
 PUBLIC = ("/static/", "/sign-in", "/enrol")

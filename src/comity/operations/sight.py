@@ -59,6 +59,8 @@ SIGHT: Mapping[str, frozenset[Role]] = {
     "object.see": _DESK,
     "object.recipients": _TERMS,
     "explain": _TERMS,
+    "matrix.show": _TERMS,
+    "matrix.see": _DESK,
     "classify.show": _DESK,
     "classify.preview": _DESK,
     "classify.add": _acting("say"),
