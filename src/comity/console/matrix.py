@@ -14,7 +14,7 @@ from comity.operations.reply import Json
 
 __all__ = ["ROUTES"]
 
-_PARTIES, _SEEN = 25, 20
+_PARTIES, _SEEN = 10, 20
 _AXES = ("tlp", "subjects", "types", "originators", "regions", "kinds")
 
 

@@ -12,8 +12,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from comity.agreement.channels import Channel
+from comity.agreement.lifecycle import Standing
+from comity.agreement.terms import Terms
 from comity.agreement.transitions import State
-from comity.errors import NotFoundError
+from comity.errors import NotFoundError, UnavailableError
 from comity.ids import AgreementId, ObjectId, PartyId
 from comity.node.gate import ask_gate
 from comity.node.grants import keep_grants
@@ -21,6 +24,7 @@ from comity.node.node import Node
 from comity.node.parties import find_party
 from comity.node.standing import Collection as Offer
 from comity.node.standing import list_collections, list_dossiers
+from comity.node.steps import Steps
 from comity.node.tagging import keep_lapsed
 from comity.release.decision import Redact, Release, Withhold, decide
 from comity.release.facets import FACETS, Inventory, Place
@@ -29,6 +33,7 @@ from comity.release.preview import Flow, Verdicts, judge, list_flows, pick_label
 from comity.release.redaction import redact
 from comity.store import Transaction, browsing, counts, feeds, objects
 from comity.store.browsing import Position
+from comity.store.changes import read_changes
 from comity.store.objects import StoredObject
 
 __all__ = [
@@ -60,6 +65,7 @@ AXES: Mapping[str, str] = {
 
 _MOST_COLUMNS = 30
 _MOST_REASONS = 3
+_MOST_ATTEMPTS = 3
 _BINDING = frozenset({State.AGREED, State.IN_FORCE, State.SUSPENDED})
 
 
@@ -163,36 +169,61 @@ class SeenAs:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Channel:
-    """One flow of this party's, under which agreement, and whether its gate is open; each is itself alone."""
+    """One flow of this party's, and where its agreement stands; each is itself alone."""
 
     agreement: AgreementId
-    title: str
+    standing: Standing
+    terms: Terms
+    channel: Channel
     flow: Flow
     is_limited: bool
-    closed: Way | None
+
+    def find_closed(self, node: Node, transaction: Transaction) -> Way | None:
+        """What is said of what it would let go, if its gate is closed now."""
+        if ask_gate(node, transaction, self.standing, self.channel, recipient=self.flow.receiver) is None:
+            return None
+        return Way.SUSPENDED if self.standing.state is State.SUSPENDED else Way.CLOSED
 
 
-def find_matrix(node: Node, axis: str, *, after: PartyId | None, limit: int) -> Matrix:
-    """At most `limit` parties behind `after`, and what each would get now, by what objects say to the axis."""
+def find_matrix(node: Node, axis: str, *, after: PartyId | None, limit: int) -> Steps[Matrix]:
+    """At most `limit` parties behind `after`, and what each would get now, by what objects say to the axis.
+
+    What is held is read once; others get their turn between two parties.
+
+    Raises:
+        UnavailableError: agreements changed all the while.
+    """
     keep_grants(node)
     keep_lapsed(node)
+    for _ in range(_MOST_ATTEMPTS):
+        found = yield from _try_matrix(node, axis, after=after, limit=limit)
+        if found is not None:
+            return found
+    raise UnavailableError("agreements changed while this was worked out; ask again")
+
+
+def _try_matrix(node: Node, axis: str, *, after: PartyId | None, limit: int) -> Steps[Matrix | None]:
+    """The matrix; None when what it was read from changed in between."""
     with node.store.read() as transaction:
-        channels = _list_channels(node, transaction)
+        changes, channels = read_changes(transaction), _list_channels(node, transaction)
         parties = sorted({item.flow.receiver for item in channels if after is None or item.flow.receiver > after})
-        shown = parties[:limit]
         inventory = counts.read_inventory(transaction)
-        words = _sort_words(inventory, axis)
-        places = defaultdict[int, list[Place]](list)
-        for place in inventory.places:
-            places[place[0]].append(place)
-        rows = list[Row]()
-        for party in shown:
-            towards = [item for item in channels if item.flow.receiver == party]
-            fates = _Fates(transaction, inventory, towards)
-            cells = (_make_cell(transaction, fates, places, labels) for labels in words.labels)
+    held = _Held(inventory)
+    words, rows = _sort_words(inventory, held, axis), list[Row]()
+    for party in parties[:limit]:
+        yield
+        with node.store.read() as transaction:
+            if read_changes(transaction) != changes:
+                return None
+            fates = _Fates(node, transaction, inventory, [item for item in channels if item.flow.receiver == party])
+            cells = (_make_cell(transaction, fates, held, labels) for labels in words.labels)
             rows.append(Row(party=party, cells=tuple(cells)))
-    more = parties[limit - 1] if len(parties) > limit else None
-    return Matrix(columns=words.columns, more_columns=words.more, rows=tuple(rows), next=more)
+    return Matrix(
+        columns=words.columns,
+        more_columns=words.more,
+        rows=tuple(rows),
+        next=parties[limit - 1] if len(parties) > limit else None,
+    )
 
 
 def see_as(node: Node, party: PartyId, *, collection: str | None, before: Position | None, limit: int) -> SeenAs:
@@ -236,21 +267,32 @@ def _list_channels(node: Node, transaction: Transaction) -> list[_Channel]:
         terms = standing.current
         if standing.state not in _BINDING or terms is None:
             continue
-        closed = Way.SUSPENDED if standing.state is State.SUSPENDED else Way.CLOSED
         for flow in list_flows(terms, members=standing.members, head=0, floors={}, giver=node.party):
             channel = terms.channel(flow.channel)
             assert channel is not None  # noqa: S101 (the flow is one of these terms)
-            shut = ask_gate(node, transaction, standing, channel, recipient=flow.receiver)
             found.append(
                 _Channel(
                     agreement=dossier.id,
-                    title=terms.title,
+                    standing=standing,
+                    terms=terms,
+                    channel=channel,
                     flow=replace(flow, history=Threshold()),
                     is_limited=flow.history.is_limit,
-                    closed=None if shut is None else closed,
                 )
             )
     return found
+
+
+class _Held:
+    """How many objects carry each label, and one place of each."""
+
+    def __init__(self, inventory: Inventory) -> None:
+        self.sizes = Counter[int]()
+        self.places: dict[int, Place] = {}
+        for place in inventory.places:
+            self.sizes[place[0]] += place[-1]
+            if place[-1]:
+                self.places[place[0]] = place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,11 +304,9 @@ class _Words:
     labels: tuple[Sequence[int], ...]
 
 
-def _sort_words(inventory: Inventory, axis: str) -> _Words:
+def _sort_words(inventory: Inventory, held: _Held, axis: str) -> _Words:
     """The words that most objects say to the axis; an object that says several counts for each."""
-    place, held = FACETS.index(AXES[axis]), Counter[int]()
-    for item in inventory.places:
-        held[item[0]] += item[-1]
+    place = FACETS.index(AXES[axis])
     said = {key: facet.groups for key, facet in inventory.facets.items() if facet.clause == AXES[axis]}
     spoken: dict[str, frozenset[str] | tuple[None]] = {
         key: frozenset[str]().union(*groups) or (None,) for key, groups in said.items()
@@ -275,7 +315,7 @@ def _sort_words(inventory: Inventory, axis: str) -> _Words:
     for label, facets in inventory.labels.items():
         for word in spoken[facets[place]]:
             labels[word].append(label)
-            amounts[word] += held[label]
+            amounts[word] += held.sizes[label]
     order = sorted(amounts, key=lambda word: (-amounts[word], word or ""))
     chosen = order[:_MOST_COLUMNS]
     return _Words(
@@ -285,30 +325,54 @@ def _sort_words(inventory: Inventory, axis: str) -> _Words:
     )
 
 
-class _Fates:
-    """What becomes of each label on the way to one party: the most that any channel lets go of it, and by which."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """Labels of which the same becomes, by the same channel: `clause` is what holds them back."""
 
-    def __init__(self, transaction: Transaction, inventory: Inventory, channels: Sequence[_Channel]) -> None:
-        self.best: dict[int, tuple[Way, _Channel]] = {}
-        self.refused: dict[int, tuple[str, _Channel]] = {}
-        for channel in channels:
-            verdicts = _judge(transaction, inventory, channel.flow)
-            for label, decision in verdicts.released.items():
-                way = channel.closed or (Way.FULL if isinstance(decision, Release) else Way.REDACTED)
-                if label not in self.best or _ORDER[way] < _ORDER[self.best[label][0]]:
-                    self.best[label] = way, channel
-            for label, clause in verdicts.withheld.items():
-                # The clause that stands last in the table is that of the channel which comes nearest to let it go.
-                if label not in self.refused or _rank(clause) > _rank(self.refused[label][0]):
-                    self.refused[label] = clause, channel
+    way: Way
+    channel: _Channel
+    clause: str | None
+    labels: Sequence[int]
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """How much it lets go: of several parts that a label is in, the one with the highest rank counts.
+
+        Of those that let nothing go it is the one whose clause stands last in the table: it comes nearest.
+        """
+        return -_ORDER[self.way], _CLAUSES.get(self.clause or "", len(_CLAUSES))
 
 
 _ORDER = {way: place for place, way in enumerate(Way)}
 _CLAUSES = {name: place for place, name in enumerate(FACETS)}
 
 
-def _rank(clause: str) -> int:
-    return _CLAUSES.get(clause, len(_CLAUSES))
+class _Fates:
+    """What becomes of each label on the way to one party: the most that any channel lets go of it, and by which."""
+
+    def __init__(
+        self, node: Node, transaction: Transaction, inventory: Inventory, channels: Sequence[_Channel]
+    ) -> None:
+        parts = [part for channel in channels for part in _split(node, transaction, inventory, channel)]
+        self.parts = sorted(parts, key=lambda part: part.rank)
+        self.of: dict[int, int] = {}
+        for number, part in enumerate(self.parts):
+            self.of.update(dict.fromkeys(part.labels, number))
+
+
+def _split(node: Node, transaction: Transaction, inventory: Inventory, channel: _Channel) -> Iterator[_Part]:
+    """What one channel does with every label in use. The gate is asked where it matters alone."""
+    verdicts = _judge(transaction, inventory, channel.flow)
+    withheld, released = defaultdict[str, list[int]](list), defaultdict[Way, list[int]](list)
+    for label, clause in verdicts.withheld.items():
+        withheld[clause].append(label)
+    for clause, labels in withheld.items():
+        yield _Part(way=Way.NONE, channel=channel, clause=clause, labels=labels)
+    closed = channel.find_closed(node, transaction) if verdicts.released else None
+    for label, decision in verdicts.released.items():
+        released[closed or (Way.FULL if isinstance(decision, Release) else Way.REDACTED)].append(label)
+    for way, labels in released.items():
+        yield _Part(way=way, channel=channel, clause="status" if closed else None, labels=labels)
 
 
 def _judge(transaction: Transaction, inventory: Inventory, flow: Flow) -> Verdicts:
@@ -318,59 +382,42 @@ def _judge(transaction: Transaction, inventory: Inventory, flow: Flow) -> Verdic
     return judge(inventory, flow, found, labels={facet: known[label] for facet, label in picked.items()})
 
 
-def _make_cell(
-    transaction: Transaction, fates: _Fates, places: Mapping[int, Sequence[Place]], labels: Collection[int]
-) -> Cell:
-    amounts, reasons, limited = Counter[Way](), Counter[tuple[Way, str | None, _Channel]](), False
-    first: dict[Way, Place] = {}
+def _make_cell(transaction: Transaction, fates: _Fates, held: _Held, labels: Collection[int]) -> Cell:
+    sizes, of, here = held.sizes, fates.of, [0] * len(fates.parts)
     for label in labels:
-        way, channel, clause = _tell_fate(fates, label)
-        size = sum(place[-1] for place in places[label])
-        amounts[way] += size
-        if size:
-            first.setdefault(way, places[label][0])
-        if channel is not None:
-            reasons[way, clause, channel] += size
-            limited = limited or (channel.is_limited and way in {Way.FULL, Way.REDACTED})
-    best = min((way for way in amounts if amounts[way]), key=_ORDER.__getitem__, default=Way.NONE)
+        here[of[label]] += sizes[label]
+    amounts = Counter[Way]()
+    for part, size in zip(fates.parts, here, strict=True):
+        amounts[part.way] += size
+    told = [(size, part) for part, size in zip(fates.parts, here, strict=True) if size]
+    told.sort(key=lambda item: (_ORDER[item[1].way], -item[0], item[1].channel.agreement))
+    best = told[0][1].way if told else Way.NONE
+    chosen = {number for number, part in enumerate(fates.parts) if part.way is best}
+    example = next((label for label in labels if of[label] in chosen and sizes[label]), None)
+    gone = [part for _, part in told if part.way in {Way.FULL, Way.REDACTED}]
     return Cell(
         way=best,
         full=amounts[Way.FULL],
         redacted=amounts[Way.REDACTED],
         waiting=amounts[Way.SUSPENDED] + amounts[Way.CLOSED],
         withheld=amounts[Way.NONE],
-        is_most=limited,
-        reasons=tuple(_list_reasons(reasons)),
-        example=_find_example(transaction, first.get(best)),
+        is_most=any(part.channel.is_limited for part in gone),
+        reasons=tuple(_give_reason(part, size) for size, part in told[:_MOST_REASONS]),
+        example=None if example is None else _find_example(transaction, held.places[example]),
     )
 
 
-def _tell_fate(fates: _Fates, label: int) -> tuple[Way, _Channel | None, str | None]:
-    if label in fates.best:
-        way, channel = fates.best[label]
-        return way, channel, "status" if way in {Way.SUSPENDED, Way.CLOSED} else None
-    if label in fates.refused:
-        clause, channel = fates.refused[label]
-        return Way.NONE, channel, clause
-    return Way.NONE, None, None
+def _give_reason(part: _Part, size: int) -> Reason:
+    return Reason(
+        agreement=part.channel.agreement,
+        title=part.channel.terms.title,
+        channel=part.channel.channel.id,
+        clause=part.clause,
+        objects=size,
+    )
 
 
-def _list_reasons(reasons: Mapping[tuple[Way, str | None, _Channel], int]) -> Iterator[Reason]:
-    """What opens or closes the most, what lets go first."""
-    order = sorted(reasons.items(), key=lambda item: (_ORDER[item[0][0]], -item[1], item[0][2].agreement))
-    for (_, clause, channel), size in order[:_MOST_REASONS]:
-        yield Reason(
-            agreement=channel.agreement,
-            title=channel.title,
-            channel=channel.flow.channel,
-            clause=clause,
-            objects=size,
-        )
-
-
-def _find_example(transaction: Transaction, place: Place | None) -> ObjectId | None:
-    if place is None:
-        return None
+def _find_example(transaction: Transaction, place: Place) -> ObjectId | None:
     found = counts.read_samples(transaction, place, thresholds=(), limit=1)
     return found[0].id if found else None
 

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shell: operations on who would get what: every party by what objects say, and all that one party would get."""
 
+import asyncio
+
 from comity.errors import MalformedRequest
 from comity.ids import parse_party_id
 from comity.node import matrix
 from comity.node.matrix import AXES, Cell, Offered, Shown
 from comity.node.node import Node
+from comity.node.steps import advance
 from comity.operations.browsing import read_position
 from comity.operations.outcome import Arguments, Outcome
 from comity.operations.reply import Json
@@ -16,17 +19,16 @@ _MOST_PARTIES = 50
 _MOST_SEEN = 100
 
 
-def show(node: Node, arguments: Arguments) -> Outcome:
-    """What each party would get now of what is held."""
+async def show(node: Node, arguments: Arguments) -> Outcome:
+    """What each party would get now of what is held. Partners are answered between two parties."""
     axis, after = arguments.optional("by") or "tlp", arguments.optional("after")
     if axis not in AXES:
         raise MalformedRequest(f"by must be one of {', '.join(AXES)}", where="by")
-    found = matrix.find_matrix(
-        node,
-        axis,
-        after=None if after is None else parse_party_id(after),
-        limit=max(1, arguments.number("parties", most=_MOST_PARTIES)),
-    )
+    limit = max(1, arguments.number("parties", most=_MOST_PARTIES))
+    steps = matrix.find_matrix(node, axis, after=None if after is None else parse_party_id(after), limit=limit)
+    while (done := advance(steps)) is None:  # noqa: ASYNC110 (nothing is waited for: others get their turn)
+        await asyncio.sleep(0)
+    found = done.result
     return Outcome(
         result={
             "by": axis,
