@@ -71,6 +71,8 @@ SIGHT: Mapping[str, frozenset[Role]] = {
     "article.correct": _acting("correct-draft"),
     "article.make": _acting("make-report"),
     "explain": _TERMS,
+    "matrix.show": _TERMS,
+    "matrix.see": _DESK,
     "classify.show": _DESK,
     "classify.preview": _DESK,
     "classify.add": _acting("say"),
