@@ -376,6 +376,7 @@ class _Taking:
     def _take_part(self, act: Act, row: TakenFile, parts: Parts, group: Group) -> Intake:
         holding = Holding(originator=self._node.party, received_under=None, added_at=act.now)
         own = make_unrestricted(self._node.party)
+        parts.names = (row.name,)
         intake = take_part(act, parts, holding=holding, tags=self._tags, restrictions=own, audiences=group.audiences)
         number = row.number
         for pairs, added in ((intake.kept, True), (intake.met, False)):
