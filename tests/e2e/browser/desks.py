@@ -47,8 +47,10 @@ RIGHT_TO_LEFT = "\u202eevil\u202c \u0633\u0644\u0627\u0645 \u05e9\u05dc\u05d5\u0
 _PATHS = [
     route.path for screen in SCREENS for route in screen if isinstance(route, Route) and "GET" in (route.methods or ())
 ]
-PAGES = tuple(path for path in _PATHS if f"{path}.json" in _PATHS or path == "/")
-"""The path of every page, as its route has it; what has no twin is a file to keep, or leads elsewhere."""
+PAGES = tuple(
+    path for path in _PATHS if (f"{path}.json" in _PATHS and not path.endswith("/certificate")) or path == "/"
+)
+"""The path of every page, as its route has it; a certificate, and what has no twin, is a document or a file to keep."""
 
 
 @dataclass
