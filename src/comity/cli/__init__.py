@@ -28,6 +28,7 @@ _COMMANDS = {
     "party": "parties:party",
     "credential": "parties:credential",
     "object": "objects:objects",
+    "article": "articles:article",
     "classify": "classify:classify",
     "rules": "classify:rules",
     "list": "classify:lists",

@@ -23,7 +23,6 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -33,6 +32,7 @@ from comity.agreement.people import Person
 from comity.cli.listener import Listener
 from comity.cli.session import Session
 from comity.config import Address, parse_address
+from comity.console.door import Door
 from comity.console.serving import ConsoleServer
 from comity.errors import ComityError, StoreBusy
 from comity.following import Follower
@@ -40,7 +40,6 @@ from comity.ids import AgreementId, PartyId
 from comity.node.node import Node, open_node
 from comity.node.purge import purge_due
 from comity.node.retention import delete_due
-from comity.node.sessions import find_session
 from comity.node.upkeep import keep_up
 from comity.operations.acting import act
 from comity.operations.checking import Checking
@@ -167,7 +166,8 @@ def _make_console(node: Node, serving: "_Serving") -> ConsoleServer | None:
     setting = node.settings.console
     if setting is None:
         return None
-    return ConsoleServer(setting, ask=serving.handle, find_person=partial(find_session, node))
+    door = Door(node)
+    return ConsoleServer(setting, ask=serving.handle, find_person=door.find_person, door=door)
 
 
 class _Serving:

@@ -25,10 +25,12 @@ from comity.ids import Digest, Instant, ObjectId, PartyId
 from comity.node.audiences import NO_AUDIENCES, Audiences, find_audiences
 from comity.node.clashes import find_clash, find_same, is_echo
 from comity.node.definitions import find_held
+from comity.node.lasting import keep_words_back
 from comity.node.node import Act, Node
 from comity.node.parts import Parts
 from comity.node.reading import describe_bad, read_in_steps
 from comity.node.relabel import relabel
+from comity.node.ruled import Ruling
 from comity.node.steps import Steps, finish
 from comity.node.tagging import Tagging, mark_lapsed
 from comity.node.withdrawal import check_recalled
@@ -56,6 +58,9 @@ __all__ = [
     "take_own",
     "take_part",
 ]
+
+NO_TAGS = make_tags()
+"""Nothing is said of objects but what they say of themselves."""
 
 PART_OBJECTS = 1_000
 """Objects of this node's own in one act: it takes about 40 ms."""
@@ -105,17 +110,46 @@ def add_in_steps(node: Node, data: bytes, *, tags: Tags, audiences: Audiences = 
     return join_intakes(intakes, read.checked.bad)
 
 
-def take_own(act: Act, data: bytes) -> Intake:
-    """One object of this party, or few, taken in with the act of whoever made it.
+def take_own(
+    act: Act,
+    data: bytes,
+    *,
+    tags: Tags = NO_TAGS,
+    audiences: Audiences = NO_AUDIENCES,
+    found: Mapping[int, frozenset[str]] | None = None,
+) -> Intake:
+    """One object of this party, or few, taken in with the act of whoever made it; `tags` are said of all of them.
+
+    `found` are special categories that prose of an object may hold, by its place: they count as those of fields do.
 
     Raises:
         MalformedJson, MalformedObject: it cannot be read.
     """
     read = finish(read_in_steps(BundleReading(data), looks_at=act.now))
+    read = replace(read, sensitive=_join_found(read.sensitive, found or {}))
     holding = Holding(originator=act.party, received_under=None, added_at=act.now)
     unrestricted = make_unrestricted(act.party)
-    taken = take_part(act, Parts(read, most=None), holding=holding, tags=make_tags(), restrictions=unrestricted)
+    taken = take_part(
+        act,
+        Parts(read, most=None),
+        holding=holding,
+        tags=tags,
+        restrictions=unrestricted,
+        audiences=audiences,
+    )
     return join_intakes([taken], read.checked.bad)
+
+
+def _join_found(fields: Mapping[int, Sensitive], prose: Mapping[int, frozenset[str]]) -> dict[int, Sensitive]:
+    nothing = Sensitive(special_categories=frozenset(), minor=False, places=())
+    known = {place: fields.get(place, nothing) for place in prose}
+    return {
+        **fields,
+        **{
+            place: replace(said, special_categories=said.special_categories | prose[place])
+            for place, said in known.items()
+        },
+    }
 
 
 def join_intakes(intakes: Sequence[Intake], bad: Collection[BadObject]) -> Intake:
@@ -156,6 +190,7 @@ def take_part(
         holding=holding,
         outside=outside,
         audiences=audiences,
+        ruling=Ruling(act.transaction, {item.id for item, _ in parsed.good}, act.party, holding, names=parts.names),
     )
     parts.mark(act.transaction)
     return intake
@@ -187,6 +222,7 @@ def _take_in(
     holding: Holding,
     outside: Callable[[Label], str | None] | None,
     audiences: Audiences,
+    ruling: Ruling,
 ) -> Intake:
     transaction, ids = act.transaction, {item.id for item, _ in parsed.good}
     tagging = Tagging(transaction, ids, act.party)
@@ -196,8 +232,7 @@ def _take_in(
     granted = _read_granted(transaction, ids, holding) if labels.grows else {}
     reach = find_audiences(transaction, held, audiences) if holding.received_under is None else audiences
     added, again, refused = list[_Judged](), list[tuple[StoredObject, Label]](), _Refused()
-    at_added, at_again = list[int](), list[int]()
-    waiting, expiries = dict[int, KnownPattern](), list[Instant | None]()
+    at_added, at_again, waiting, expiries = list[int](), list[int](), dict[int, KnownPattern](), list[Instant | None]()
     judge = None if outside is None else _judge_once(outside)
     for place, (item, value) in zip(parsed.places, parsed.good, strict=True):
         try:
@@ -214,6 +249,7 @@ def _take_in(
             same = find_same(known, stones, item, holding=holding) if known or stones else None
             if same is None and recalled:
                 check_recalled(recalled.get(item.id, ()), item)
+            ruling.look_at(item, label, same=same, held=known)
         except MalformedObject as error:
             clash = find_clash(held.get(item.id, ()), item, holding=holding)
             refused.add_clash(describe_bad(place, item, error), clash, narrow_to(label, reach.get(item.id)))
@@ -234,7 +270,7 @@ def _take_in(
         added.append((item, mark_lapsed(label, expiry, now=holding.added_at)))
         at_added.append(place)
     _tighten(transaction, refused.stricter)
-    keys = _keep(transaction, added, again, held, tagging, holding=holding)
+    keys = _keep(transaction, added, again, held, tagging, ruling=ruling, holding=holding)
     _link_patterns(transaction, {keys[index]: pattern for index, pattern in waiting.items()})
     until = [(key, expiry) for key, expiry in zip(keys, expiries, strict=True) if expiry is not None]
     assessments.add_assessments(transaction, until, now=holding.added_at)
@@ -401,6 +437,7 @@ def _keep(
     held: Mapping[ObjectId, Sequence[StoredObject]],
     tagging: Tagging,
     *,
+    ruling: Ruling,
     holding: Holding,
 ) -> Sequence[int]:
     """Store what is `added`, and what is said more of what is held; the labels of all that this reaches follow.
@@ -454,6 +491,9 @@ def _keep(
         arrivals.add_returns(
             transaction, returned, terms=holding.received_under, giver=holding.originator, now=holding.added_at
         )
+    if ruling.is_ours:
+        keep_words_back(transaction, added, held, holding.originator, now=holding.added_at)
+        ruling.say(now=holding.added_at)
     return [item.pk for item in new]
 
 

@@ -36,6 +36,7 @@ __all__ = [
     "end_token",
     "find_session",
     "find_session_of",
+    "has_password",
     "hash_secret",
     "list_records",
     "list_sessions",
@@ -188,6 +189,12 @@ def read_ways_in(node: Node) -> dict[PersonId, WaysIn]:
         )
         for person in persons
     }
+
+
+def has_password(node: Node, person: PersonId) -> bool:
+    """Whether the person can sign in by a password."""
+    with node.store.read() as transaction:
+        return sign_ins.read_password(transaction, person) is not None
 
 
 def hash_secret(secret: str) -> Digest:

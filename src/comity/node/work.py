@@ -17,6 +17,7 @@ from comity.agreement.work import AgreementFacts, WorkItem, WorkKind, list_agree
 from comity.errors import TransitionError
 from comity.ids import Digest, Instant, PartyId
 from comity.node.acknowledge import list_unacknowledged
+from comity.node.articles import list_article_work
 from comity.node.classifywork import list_classification_work
 from comity.node.consentwork import list_consent_work
 from comity.node.kept import find_stop
@@ -59,6 +60,7 @@ def list_work(node: Node) -> tuple[WorkItem, ...]:
             *list_recall_work(transaction, texts, now=now),
             *list_consent_work(transaction, texts, now=now),
             *list_request_work(transaction, dossiers, now=now),
+            *list_article_work(transaction),
             *list_classification_work(transaction, node.party, _list_current(dossiers, now=now), now=now),
         ]
     for dossier in dossiers:
@@ -124,6 +126,8 @@ def _find_turns(dossier: Dossier, steps: AbstractSet[NextStep], *, now: Instant)
     One pass for all of them: how many there are is for the partners to say, who ask the questions.
     """
     turns = dict.fromkeys(steps, now)
+    if not steps:
+        return turns
     for at in sorted(set(dossier.recorded_at), reverse=True):
         standing = dossier.standing_at(at)
         steps = steps & set(find_next_steps(standing)) if standing else set()

@@ -3,7 +3,18 @@
 
 from collections.abc import Iterable
 
-from comity.agreement.people import Approval, Badge, Person, format_badge, parse_badge, parse_role
+from comity.agreement.people import (
+    Approval,
+    Badge,
+    Person,
+    Satisfied,
+    choose_role,
+    find_need,
+    format_badge,
+    parse_badge,
+    parse_role,
+    weigh_approvals,
+)
 from comity.agreement.recognition import Refusal
 from comity.canonical import Json as AnyJson
 from comity.config import format_address
@@ -14,6 +25,7 @@ from comity.node.people import Actor, PendingMatter, Waiting
 from comity.node.sessions import WaysIn
 from comity.operations.outcome import Arguments, Outcome
 from comity.operations.reply import Exit, Json
+from comity.operations.sight import may_see_matter
 
 __all__ = [
     "add",
@@ -89,9 +101,11 @@ def describe_approvals(approvals: Iterable[Approval]) -> list[Json]:
     ]
 
 
-def list_pending(node: Node, _: Arguments) -> Outcome:
-    """Every act that waits for somebody."""
-    return Outcome(result={"matters": [_describe_matter(item) for item in people.list_matters(node)]})
+def list_pending(node: Node, arguments: Arguments) -> Outcome:
+    """Every act that waits for somebody; of them what is for the person who asks, where one does."""
+    by = arguments.by
+    found = [item for item in people.list_matters(node) if by is None or may_see_matter(by, item.kind)]
+    return Outcome(result={"matters": [_describe_matter(item, by=by) for item in found]})
 
 
 def add(node: Node, arguments: Arguments) -> Outcome:
@@ -195,7 +209,7 @@ def _describe_ways(ways: WaysIn) -> dict[str, Json]:
     }
 
 
-def _describe_matter(matter: PendingMatter) -> dict[str, Json]:
+def _describe_matter(matter: PendingMatter, *, by: Person | None) -> dict[str, Json]:
     facts: dict[str, AnyJson] = matter.facts if isinstance(matter.facts, dict) else {}
     return {
         "matter": matter.digest,
@@ -207,4 +221,17 @@ def _describe_matter(matter: PendingMatter) -> dict[str, Json]:
         "approvals": describe_approvals(matter.approvals),
         "waits_for": matter.missing,
         "expires_at": format_instant(matter.expires_at),
+        "completes": None if by is None else _completes(matter, by),
     }
+
+
+def _completes(matter: PendingMatter, person: Person) -> bool:
+    """Whether the approval of this person is what it waits for."""
+    need = find_need(matter.kind)
+    if need is None or person.id in {approval.person for approval in matter.approvals}:
+        return False
+    role = choose_role(need, person, matter.approvals)
+    if role is None:
+        return False
+    own = Approval(person=person.id, role=role, reason=None, at=matter.expires_at)
+    return isinstance(weigh_approvals(need, [*matter.approvals, own]), Satisfied)

@@ -71,7 +71,7 @@ class ServedDesk:
         thread.start()
         try:
             setting = ConsoleSetting(listen=Address(host="127.0.0.1", port=0))
-            server = ConsoleServer(setting, ask=desk.ask, find_person=desk.sessions.get)
+            server = ConsoleServer(setting, ask=desk.ask, find_person=desk.find_person, door=desk.door)
             served = cls(world, _run(loop, server.start()))
             try:
                 served._follow_links()

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -267,3 +268,32 @@ def test_received_text_is_no_markup(world: World) -> None:
         assert "<script>alert" not in page
         assert "\u202e" not in page
         assert "&lt;script&gt;" in page
+
+
+def test_figures_are_those_of_the_entries(given: tuple[World, dict[str, str]]) -> None:
+    world, ids = given
+    world.tick(40 * 86_400_000_000)
+    for _ in range(3):
+        world.poll("borealia")
+    browser = browse(world)
+    figures = browser.get("/log/figures.json").json()
+    entries = browser.send("GET", "/log.json", params={"q": "kind:disclosure"}).json()["entries"]
+    assert figures["answers"] == len(entries) == 5
+    assert figures["recipients"] == [{"party": "borealia", "answers": 4}, {"party": "meridia", "answers": 1}]
+    assert [(item["agreement"], item["title"], item["answers"]) for item in figures["agreements"]] == [
+        (ids["borealia"], "With borealia", 4),
+        (ids["meridia"], "With meridia", 1),
+    ]
+    months = Counter(item["at"][:7] for item in entries)
+    assert {item["month"]: item["answers"] for item in figures["months"] if item["answers"]} == months
+    assert len(months) == 2
+    page = browser.get("/log/figures").text
+    assert "With borealia" in page
+    assert 'href="/audit"' in page
+
+
+def test_nobody_else_finds_figures(given: tuple[World, dict[str, str]]) -> None:
+    desk = Desk(given[0].nodes["aurelia"])
+    for person in STRANGERS:
+        assert desk.visit(person).get("/log/figures").status_code == 404
+        assert desk.visit(person).get("/log/figures.json").status_code == 404
