@@ -131,6 +131,14 @@ def furnish(world: World) -> Person:
     reports = world.sign_all(world.terms(title="Exchange of reports on the Ashfall Column", types=("report",)))
     world.tick()
     world.act("aurelia", reports, EventKind.SUSPEND, text="A source may be at risk.")
+    _send(
+        world.propose(
+            "aurelia", world.terms(title="Exchange of reports", agreement=reports, supersedes=reports, version=2)
+        )
+    )
+    world.deliver()
+    group = ("borealia", "meridia")
+    world.sign_all(world.terms(title="Exchange of three on the border posts", receivers=group))
     offered = world.terms(giver="borealia", receivers=("aurelia",), title="Exchange of letters on sightings")
     _send(world.propose("borealia", offered))
     world.deliver()
