@@ -63,6 +63,7 @@ def test_without_any_the_list_says_so(desk: Desk) -> None:
 
 
 def test_the_list_says_where_each_stands_and_can_be_narrowed(desk: Desk, world: World, in_force: str) -> None:
+    world.tick()
     other = propose(world, title="Another one")
     browser = desk.visit(ANALYST)
     page = read(browser, "/agreements")
