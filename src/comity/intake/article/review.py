@@ -14,8 +14,9 @@ The last decision on a draft counts, and the last correction of each field. A dr
 | opinion | `opinion` (STIX 2.1 §10.3), `speaker` |
 | observable | `value` |
 
-Whoever's name is corrected is called so in what that one said too. Whatever a draft is, `stands-for` names an object that the node holds in its place. What is shared by all articles, as
-the location of a state, is an object of its own once a person has corrected it.
+Whoever's name is corrected is called so in what that one said too. Whatever a draft is, `stands-for` names an object
+that the node holds in its place. What is shared by all articles, as the location of a state, is an object of its own
+once a person has corrected it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
