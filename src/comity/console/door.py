@@ -19,7 +19,7 @@ from comity.node import sessions
 from comity.node.invitations import enrol_password, prepare_password
 from comity.node.node import Node
 from comity.node.passkeys import Challenges, Console, find_console
-from comity.node.passwords import hash_password
+from comity.node.passwords import hash_password, stand_in
 from comity.node.sessions import SignedIn
 from comity.node.signing_in import begin_sign_in, finish_sign_in
 from comity.node.tries import Tries
@@ -59,6 +59,8 @@ class Door:
         Raises:
             RateLimited, AuthenticationError: as `node.signing_in`.
         """
+        # Made once, and not on the event loop: who asks first would keep everybody else waiting.
+        await asyncio.to_thread(stand_in)
         attempt = begin_sign_in(self.node, self.tries, name)
         async with self._verifying:
             matches = await asyncio.to_thread(attempt.verify, password)

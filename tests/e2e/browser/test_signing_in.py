@@ -21,11 +21,14 @@ from comity.ids import PersonId
 from comity.node.invitations import invite_person
 from comity.node.sessions import end_sessions
 from tests.consoles import Desk
+from tests.e2e.browser.looking import View, find_barriers, find_faulty_headings, open_page
 from tests.worlds import World
 
 pytestmark = [pytest.mark.slow, pytest.mark.e2e]
 
 PASSWORD = "four plain words here"
+WIDE = View(width=1280, height=800, scheme="light", scripts=True)
+NARROW_AND_DARK = View(width=390, height=844, scheme="dark", scripts=True)
 
 
 @dataclass
@@ -117,6 +120,23 @@ def test_by_a_password_with_scripts_off(chromium: Browser, door: Served) -> None
         page.get_by_role("button", name="Sign in").click()
         page.wait_for_url(re.compile(r"/me$"))
         assert page.get_by_role("heading", level=1).inner_text() == "Otto"
+
+
+@pytest.mark.parametrize("view", [WIDE, NARROW_AND_DARK], ids=str)
+def test_nobody_is_kept_out_before_the_door(chromium: Browser, door: Served, view: View) -> None:
+    code = invite(door, "eva")
+    with open_page(chromium, door.url, view) as look:
+        for path in ("/sign-in?next=/people", "/enrol"):
+            assert look.go(path).status == 200
+            assert find_barriers(look.page) == [], path
+            assert find_faulty_headings(look.page) == [], path
+            assert look.find_overflow() == [], path
+        look.page.get_by_label("Code of your invitation").fill(code)
+        look.page.get_by_role("button", name="Go on").click()
+        look.page.locator("img.picture").wait_for()
+        assert find_barriers(look.page) == []
+        assert find_faulty_headings(look.page) == []
+        assert look.find_overflow() == []
 
 
 def show(desk: Served, secret: str) -> str:
