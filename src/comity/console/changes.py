@@ -104,11 +104,11 @@ async def _find_proposals(visit: Visit) -> list[dict[str, Any]]:
 
 
 async def _read_draft(form: FormData) -> bytes:
-    """The file that was chosen, or else the text that was written. Browsers end the lines of a text with CR LF."""
+    """The file that was chosen, or else the text that was written; TOML is the same with either end of lines."""
     chosen = form.get("file")
     if isinstance(chosen, UploadFile) and chosen.filename:
         return await chosen.read()
-    return (_text(form, "draft") or "").replace("\r\n", "\n").encode("utf-8", "surrogatepass")
+    return (_text(form, "draft") or "").encode("utf-8", "surrogatepass")
 
 
 def _text(form: FormData, name: str) -> str | None:

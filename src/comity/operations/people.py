@@ -228,10 +228,9 @@ def _describe_matter(matter: PendingMatter, *, by: Person | None) -> dict[str, J
 def _completes(matter: PendingMatter, person: Person) -> bool:
     """Whether the approval of this person is what it waits for."""
     need = find_need(matter.kind)
-    if need is None or person.id in {approval.person for approval in matter.approvals}:
+    role = None if need is None else choose_role(need, person, matter.approvals)
+    if need is None or role is None:
         return False
-    role = choose_role(need, person, matter.approvals)
-    if role is None:
-        return False
+    # Who has approved already counts once.
     own = Approval(person=person.id, role=role, reason=None, at=matter.expires_at)
     return isinstance(weigh_approvals(need, [*matter.approvals, own]), Satisfied)

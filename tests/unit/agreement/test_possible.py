@@ -68,6 +68,12 @@ def test_each_open_question_can_be_answered() -> None:
     assert asked == {QUESTION.digest, other.digest}
 
 
+def test_who_suspended_can_resume_also_where_another_did_so_before() -> None:
+    own = event(EventKind.SUSPEND, AURELIA, FIRST, text="Ours too.")
+    assert "resume" in offer(AURELIA, *AGREED, ALL_STOPPED, own)
+    assert "resume" in offer(BOREALIA, *AGREED, ALL_STOPPED, own)
+
+
 def test_a_group_is_left_and_an_agreement_between_two_is_ended() -> None:
     standing = compute_standing((GROUP,), sign_all(GROUP), now=NOW)
     kinds = {act.kind for act in find_possible_acts(standing, AURELIA, now=NOW)}

@@ -12,6 +12,7 @@ import pytest
 from comity.agreement.events import EventKind
 from comity.agreement.people import Person, Role
 from comity.console.visit import Visit
+from comity.ids import format_instant, parse_instant
 from comity.node.agree import Recorded
 from comity.node.node import Node
 from comity.node.standing import find_agreement
@@ -146,7 +147,8 @@ def test_a_signature_that_does_not_verify_is_told(desk: Desk, world: World, in_f
         altered = text.replace(sig[1], sig[1][::-1], 1).encode()
         transaction.run("UPDATE event SET envelope = ? WHERE kind = 'accept'", (altered,))
     page = read(desk.visit(LEGAL), f"/agreements/{in_force}")
-    assert "NOT verified" in page
+    assert "NOT verified: 1 of" in page
+    assert page.count('<strong class="no">NOT verified</strong>') == 1
     assert not re.search(r"All of \d+ verify", page)
 
 
@@ -297,6 +299,36 @@ def test_a_proposal_is_rejected_or_taken_back(desk: Desk, world: World, proposed
     page = f"/agreements/{own.event.agreement}"
     desk.visit(LIAISON).post(f"{page}/withdraw", page, terms=own.event.terms, reason="Under review.")
     assert state(world, own.event.agreement) == "withdrawn"
+
+
+def test_the_version_that_is_rejected_is_the_one_that_was_read(desk: Desk, world: World, in_force: str) -> None:
+    toml = world.terms(version=2, agreement=in_force, supersedes=in_force, tlp="green")
+    recorded = world.propose("borealia", toml)
+    assert isinstance(recorded, Recorded)
+    world.deliver()
+    page = f"/agreements/{in_force}"
+    shown = read(desk.visit(LIAISON), page)
+    assert f'name="terms" value="{recorded.event.terms}"' in shown
+    refused = desk.visit(LIAISON).post(f"{page}/reject", page, terms=in_force, reason="Too narrow.")
+    assert refused.status_code == 409
+    done = desk.visit(LIAISON).post(f"{page}/reject", page, terms=recorded.event.terms, reason="Too narrow.")
+    assert done.status_code == 303
+    lines = desk.visit(LIAISON).get(f"{page}.json").json()["lines"]
+    assert [line["version"] for line in lines] == [1, 2]
+    assert ("reject by aurelia", "stopped") in {(step["text"], step["how"]) for step in lines[1]["steps"]}
+
+
+def test_since_when_it_stands_so_is_said_of_the_state_of_this_moment(desk: Desk, world: World, in_force: str) -> None:
+    browser = desk.visit(LEGAL)
+
+    def look() -> tuple[str, str | None]:
+        (item,) = browser.get("/agreements.json").json()["agreements"]
+        return item["state"], item["since"]
+
+    assert look() == ("in force", format_instant(world.now))
+    world.now = parse_instant("2036-01-02T00:00:00Z")
+    assert look() == ("expired", None)
+    assert "by its dates" in read(browser, "/agreements")
 
 
 def test_a_question_is_asked_and_answered(desk: Desk, world: World, proposed: str) -> None:

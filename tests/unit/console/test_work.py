@@ -6,7 +6,7 @@ import pytest
 from comity.agreement.events import EventKind
 from comity.agreement.people import NEEDS, Role
 from comity.agreement.work import WorkKind
-from comity.node import agree
+from comity.node import agree, follow
 from comity.node.agree import Recorded
 from comity.node.people import Waiting
 from comity.operations.sight import SIGHT, WORK_SIGHT, may_see_matter
@@ -38,15 +38,18 @@ def test_the_one_who_can_complete_an_act_finds_where(desk: Desk, busy: str) -> N
 
 
 def test_who_watches_the_machine_reads_no_title_in_page_and_twin(desk: Desk, world: World, busy: str) -> None:
-    world.act("aurelia", busy, EventKind.REJECT, text="Too wide.")
     both = make_person("aurelia-both", Role.OPERATOR, Role.LIAISON)
     assert TITLE in read(desk.visit(both), "/")
     browser = desk.visit(OPERATOR)
-    for path in ("/", "/work.json", "/?only=todo", "/?only=ends", "/?only=failed"):
-        answer = browser.get(path)
-        assert answer.status_code == 200
-        assert TITLE not in answer.text, path
-        assert busy not in answer.text, path
+    for stopped in (False, True):
+        if stopped:
+            world.act("borealia", busy, EventKind.WITHDRAW, text="Too wide.")
+            world.deliver()
+        for path in ("/", "/work.json", "/?only=todo", "/?only=ends", "/?only=failed"):
+            answer = browser.get(path)
+            assert answer.status_code == 200
+            assert TITLE not in answer.text, path
+            assert busy not in answer.text, path
     twin = browser.get("/work.json").json()
     assert twin["matters"] == []
     assert "stopped" not in twin
@@ -73,6 +76,18 @@ def test_who_watches_the_machine_stops_an_agreement_and_learns_nothing_of_it(
     assert again.status_code == 409
     assert "leaks" not in again.text
     assert browser.post("/suspend", "/", id=busy, reason="Not signed.").status_code == 409
+
+
+def test_a_channel_that_fails_is_named_without_its_agreement(world: World) -> None:
+    world.sign_all(world.terms())
+    node = world.nodes["borealia"]
+    (followed,) = follow.list_followed(node)
+    follow.note_failed(node, followed.giver, followed.collection, "no answer", fraction=0.5)
+    browser = Desk(node).visit(make_person("borealia-operator", Role.OPERATOR))
+    (item,) = browser.get("/work.json").json()["unreached"]
+    assert (item["giver"], item["channel"], item["problem"]) == ("aurelia", "main", "no answer")
+    assert TITLE not in browser.get("/work.json").text
+    assert "no answer" in read(browser, "/")
 
 
 def test_a_step_waits_for_whom_it_concerns(desk: Desk, busy: str) -> None:
