@@ -35,7 +35,7 @@ def chromium() -> Iterator[Browser]:
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedDesk]:
     """The console of a node that has something to show on every page."""
     world = World(tmp_path_factory.mktemp("desk"))
-    world.found("aurelia", "borealia")
+    world.found("aurelia", "borealia", "meridia")
     with ServedDesk.start(world, "aurelia", furnish(world)) as served:
         yield served
     world.close()

@@ -47,8 +47,10 @@ RIGHT_TO_LEFT = "\u202eevil\u202c \u0633\u0644\u0627\u0645 \u05e9\u05dc\u05d5\u0
 _PATHS = [
     route.path for screen in SCREENS for route in screen if isinstance(route, Route) and "GET" in (route.methods or ())
 ]
-PAGES = tuple(path for path in _PATHS if f"{path}.json" in _PATHS or path == "/")
-"""The path of every page, as its route has it; what has no twin is a file to keep, or leads elsewhere."""
+PAGES = tuple(
+    path for path in _PATHS if (f"{path}.json" in _PATHS and not path.endswith("/certificate")) or path == "/"
+)
+"""The path of every page, as its route has it; a certificate, and what has no twin, is a document or a file to keep."""
 
 
 @dataclass
@@ -129,6 +131,14 @@ def furnish(world: World) -> Person:
     reports = world.sign_all(world.terms(title="Exchange of reports on the Ashfall Column", types=("report",)))
     world.tick()
     world.act("aurelia", reports, EventKind.SUSPEND, text="A source may be at risk.")
+    _send(
+        world.propose(
+            "aurelia", world.terms(title="Exchange of reports", agreement=reports, supersedes=reports, version=2)
+        )
+    )
+    world.deliver()
+    group = ("borealia", "meridia")
+    world.sign_all(world.terms(title="Exchange of three on the border posts", receivers=group))
     offered = world.terms(giver="borealia", receivers=("aurelia",), title="Exchange of letters on sightings")
     _send(world.propose("borealia", offered))
     world.deliver()
