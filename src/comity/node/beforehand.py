@@ -8,7 +8,7 @@ moment. What a parser would say of patterns is not looked at here: that takes pl
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from comity.classification.assessment import find_expiry
@@ -34,6 +34,7 @@ __all__ = ["Example", "Foreseen", "Unkept", "foresee_steps"]
 
 _MOST_TOLD: Final = 1_000
 _EXAMPLES: Final = 50
+_HELD_AT_ONCE: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ def foresee_steps(node: Node, file: File, plan: Plan) -> Steps[Foreseen]:
             bad = [Unkept(one.place, one.reason) for one in group.unread]
             bad += [Unkept(_name(group, one.index, one.where), one.detail) for one in read.checked.bad]
             looking.tell(bad)
-            looking.hold_against_store(group, read.checked)
+            yield from looking.hold_against_store(group, read.checked)
             looking.notes += group.notes[: max(0, _MOST_TOLD - len(looking.notes))]
             looking.facts |= group.facts
     return looking.describe(already=is_taken(node, look, plan))
@@ -122,11 +123,17 @@ class _Looking:
         self._bad_count += len(bad)
         self._bad += bad[: max(0, _MOST_TOLD - len(self._bad))]
 
-    def hold_against_store(self, group: Group, bundle: ParsedBundle) -> None:
+    def hold_against_store(self, group: Group, bundle: ParsedBundle) -> Steps[None]:
         """Hold well-formed objects against what is held: what is there already, and what cannot stand beside it."""
+        definitions = find_given(bundle.good)
+        for first in range(0, len(bundle.good), _HELD_AT_ONCE):
+            part = slice(first, first + _HELD_AT_ONCE)
+            yield
+            self._hold(group, replace(bundle, good=bundle.good[part], places=bundle.places[part]), definitions)
+
+    def _hold(self, group: Group, bundle: ParsedBundle, definitions: Mapping[ObjectId, str]) -> None:
         ids = {item.id for item, _ in bundle.good}
         holding = Holding(originator=self._node.party, received_under=None, added_at=self._node.clock())
-        definitions = find_given(bundle.good)
         with self._node.store.read() as transaction:
             held = defaultdict[ObjectId, list[StoredObject]](list)
             for stored in objects.read_versions_of(transaction, ids):
