@@ -19,7 +19,14 @@ from typing import Any, Final
 
 from comity.canonical import Json, Limits, parse_json, sha256_digest
 from comity.conversion.child import Bounds, Child, serve_frames
-from comity.errors import ComityError, MalformedArticle, MalformedError, MalformedRequest, NotInstalled
+from comity.errors import (
+    ComityError,
+    MalformedArticle,
+    MalformedError,
+    MalformedRequest,
+    NotInstalled,
+    UnavailableError,
+)
 from comity.ids import Instant
 from comity.intake.article.gazetteer import parse_gazetteer
 from comity.intake.article.html import parse_html
@@ -87,13 +94,14 @@ def read_in_turns(
         MalformedArticle: no article, or one that took more time or memory than is given.
         MalformedRequest: the gazetteer.
         NotInstalled: the extra `articles` is not there.
+        UnavailableError: the process could not be started.
     """
     if form not in _PARSERS:
         raise MalformedArticle(f"{form.value} is no format of articles; give text, HTML or PDF", where="format")
     if len(data) > MAX_PDF_BYTES:
         raise MalformedArticle(f"the file has {len(data)} bytes where at most {MAX_PDF_BYTES} are read; save its text")
     head = json.dumps({"form": form.value, "known": known.decode("utf-8", "replace"), **asdict(source)}).encode()
-    with Child(_READER, bounds=_BOUNDS) as child:
+    with _start() as child:
         child.ask(head + b"\n" + data)
         try:
             while (answer := child.answer(wait=turn)) is None:
@@ -102,6 +110,13 @@ def read_in_turns(
             # It ended without a word: the bounds, or a fault of the libraries.
             raise _refuse(form) from error
     return _read_answer(answer, data, source, form=form)
+
+
+def _start() -> Child:
+    try:
+        return Child(_READER, bounds=_BOUNDS)
+    except OSError as error:
+        raise UnavailableError(f"the process that reads articles could not be started: {error}") from error
 
 
 def main() -> None:

@@ -163,18 +163,17 @@ class Keyring:
             ConfigError: as `open`; or what was written cannot be read again, and nothing was changed.
         """
         self.settle(named)
-        keys: dict[str, Ed25519PrivateKey] = {
-            role: self._find(role, of.keys)[1] for role, of in named.items() if self._has(role)
-        }
-        if _path(self.folder, _SIGN_IN).exists():
-            keys[_SIGN_IN] = self.load(_path(self.folder, _SIGN_IN))
+        # Written first and put in place last: whichever passphrase opens the keys of all roles opens this one too.
+        sign_in = _path(self.folder, _SIGN_IN)
+        keys: dict[str, Ed25519PrivateKey] = {_SIGN_IN: self.load(sign_in)} if sign_in.exists() else {}
+        keys |= {role.value: self._find(role, of.keys)[1] for role, of in named.items() if self._has(role)}
         try:
             self._write_staged(keys, passphrase)
             self._verify_staged(keys, passphrase)
         except BaseException:
             self.drop([*Role, _SIGN_IN])
             raise
-        self.adopt(keys)
+        self.adopt(list(reversed(keys)))
         self._passphrase = passphrase
 
     def list_plain(self) -> tuple[Path, ...]:

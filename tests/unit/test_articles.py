@@ -13,7 +13,7 @@ import pytest
 from comity import articles
 from comity.articles import ReadArticle, read_in_turns, read_rules, read_tables
 from comity.conversion.child import Bounds
-from comity.errors import MalformedArticle, MalformedRequest, NotInstalled
+from comity.errors import MalformedArticle, MalformedRequest, NotInstalled, UnavailableError
 from comity.intake.article.gazetteer import EMPTY, parse_gazetteer
 from comity.intake.article.html import parse_html
 from comity.intake.article.numbering import number_drafts
@@ -115,6 +115,12 @@ def test_a_process_that_ended_without_a_word_is_a_page_that_took_too_much(
     answering(monkeypatch, answer)
     with pytest.raises(MalformedArticle, match="took more than 60 seconds or 1024 MiB"):
         read(PAGE, Format.HTML)
+
+
+def test_a_process_that_cannot_be_started_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with pytest.raises(UnavailableError, match="could not be started"):
+        read(TEXT, Format.TEXT)
 
 
 def test_a_process_that_says_what_is_not_installed_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:

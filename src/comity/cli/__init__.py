@@ -44,6 +44,7 @@ _COMMANDS = {
     "follow": "follow:follow",
     "source": "sources:source",
     "reach": "reach:reach",
+    "matrix": "matrix:matrix",
     "retention": "retention:retention",
     "recall": "recalls:recall",
     "consent": "consents:consent",

@@ -87,6 +87,15 @@ async def do(request: Request) -> Response:
     return conclude(request, reply, to=_find_page(request, reply.result))
 
 
+async def stop(request: Request) -> Response:
+    """Suspend the agreement that the form names, for who may stop and not read: nothing of it is shown."""
+    visit, form = find_visit(request), await read_form(request)
+    name, reason = _read(form, "id"), _read(form, "reason")
+    if name is None or reason is None:
+        return show_failure(request, fail_with(MalformedRequest("give the id of the agreement and a reason")))
+    return conclude(request, await visit.ask("agreement.suspend", {"id": name, "reason": reason}), to="/")
+
+
 def _find_act(request: Request) -> str:
     return request.url.path.removesuffix(".json").rpartition("/")[2]
 
@@ -134,6 +143,7 @@ def _read_reservations(form: FormData) -> list[Json]:
 _ACTS = ("reject", "withdraw", "clarify", "answer", "suspend", "resume", "terminate", "leave", "review")
 
 ROUTES = [
+    Route("/suspend", stop, methods=["POST"]),
     *make_page("/agreements/{id}/accept", offer_accept),
     Route("/agreements/{id}/accept", accept, methods=["POST"]),
     *(route for act in _ENDS for route in make_page(f"/agreements/{{id}}/{act}", offer_end)),

@@ -30,6 +30,7 @@ from comity.console import (
     intake,
     jobs,
     log,
+    matrix,
     me,
     node,
     objects,
@@ -59,6 +60,7 @@ SCREENS: tuple[Sequence[BaseRoute], ...] = (
     me.ROUTES,
     explain.ROUTES,
     objects.ROUTES,
+    matrix.ROUTES,
     # Before the page of one agreement, whose id would be the last part of the path.
     changes.ROUTES,
     acts.ROUTES,

@@ -42,6 +42,7 @@ async def propose(request: Request) -> Response:
     visit.require("agreement.propose")
     form = await read_form(request, most_bytes=_DRAFT_BYTES * 2, most_files=1)
     draft = await _read_draft(form)
+    await form.close()
     terms = {"terms": base64.b64encode(draft).decode()}
     if form.get("step") == "sign":
         arguments: dict[str, Json] = {**terms, "role": _text(form, "role"), "why": _text(form, "why")}

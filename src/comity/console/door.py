@@ -28,7 +28,7 @@ from comity.operations.reply import fail_with
 __all__ = ["Door", "find_door", "find_own_path", "find_token", "let_in", "let_out", "require_console"]
 
 _AT_ONCE = 2
-"""Each verification takes 64 MiB and one core for a tenth of a second."""
+"""Each verification takes 64 MiB, and a core for some tenths of a second."""
 
 _FRESH = Instant(15 * 60 * 1_000_000)
 _OWN_PATH = re.compile(r"/(?![/\\])[!-\[\]-~]{0,2000}", re.ASCII)

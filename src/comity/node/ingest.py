@@ -35,7 +35,7 @@ from comity.node.steps import Steps, finish
 from comity.node.tagging import Tagging, mark_lapsed
 from comity.node.withdrawal import check_recalled
 from comity.release.receiving import Restrictions, count_as, make_unrestricted
-from comity.stix.labels import Label, Tags, admit_to, join_tags, make_label, make_tags, read_tags, restate
+from comity.stix.labels import Label, Tags, admit_to, join_tags, make_label, read_tags, restate
 from comity.stix.markings import TLP_IDS, Markings, read_markings
 from comity.stix.objects import (
     BadObject,
@@ -55,12 +55,8 @@ __all__ = [
     "add_in_steps",
     "add_objects",
     "join_intakes",
-    "take_own",
     "take_part",
 ]
-
-NO_TAGS = make_tags()
-"""Nothing is said of objects but what they say of themselves."""
 
 PART_OBJECTS = 1_000
 """Objects of this node's own in one act: it takes about 40 ms."""
@@ -108,48 +104,6 @@ def add_in_steps(node: Node, data: bytes, *, tags: Tags, audiences: Audiences = 
             taken = take_part(act, parts, holding=holding, tags=tags, restrictions=own, audiences=audiences)
         intakes.append(taken)
     return join_intakes(intakes, read.checked.bad)
-
-
-def take_own(
-    act: Act,
-    data: bytes,
-    *,
-    tags: Tags = NO_TAGS,
-    audiences: Audiences = NO_AUDIENCES,
-    found: Mapping[int, frozenset[str]] | None = None,
-) -> Intake:
-    """One object of this party, or few, taken in with the act of whoever made it; `tags` are said of all of them.
-
-    `found` are special categories that prose of an object may hold, by its place: they count as those of fields do.
-
-    Raises:
-        MalformedJson, MalformedObject: it cannot be read.
-    """
-    read = finish(read_in_steps(BundleReading(data), looks_at=act.now))
-    read = replace(read, sensitive=_join_found(read.sensitive, found or {}))
-    holding = Holding(originator=act.party, received_under=None, added_at=act.now)
-    unrestricted = make_unrestricted(act.party)
-    taken = take_part(
-        act,
-        Parts(read, most=None),
-        holding=holding,
-        tags=tags,
-        restrictions=unrestricted,
-        audiences=audiences,
-    )
-    return join_intakes([taken], read.checked.bad)
-
-
-def _join_found(fields: Mapping[int, Sensitive], prose: Mapping[int, frozenset[str]]) -> dict[int, Sensitive]:
-    nothing = Sensitive(special_categories=frozenset(), minor=False, places=())
-    known = {place: fields.get(place, nothing) for place in prose}
-    return {
-        **fields,
-        **{
-            place: replace(said, special_categories=said.special_categories | prose[place])
-            for place, said in known.items()
-        },
-    }
 
 
 def join_intakes(intakes: Sequence[Intake], bad: Collection[BadObject]) -> Intake:

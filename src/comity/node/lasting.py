@@ -22,12 +22,12 @@ from comity.store import Transaction, tags
 from comity.store.objects import StoredObject
 from comity.store.tags import StoredTag
 
-__all__ = ["EARLIER", "keep_words_back"]
+__all__ = ["EARLIER", "KEEP_BACK", "keep_words_back"]
 
 EARLIER: Final = "an earlier version"
 """Who says a word that an earlier version of the object said."""
 
-_KEEP_BACK: Final = ("special_categories", "person_classes", "handling")
+KEEP_BACK: Final = ("special_categories", "person_classes", "handling")
 """Fields in which every word can only keep an object back: terms must admit all of them."""
 
 _Word = tuple[str, str]
@@ -85,7 +85,7 @@ def _list_lost(said: Sequence[_Said]) -> dict[_Word, str]:
 
 
 def _choose(said: Tags) -> frozenset[_Word]:
-    return frozenset((field, word) for field in _KEEP_BACK for word in getattr(said, field))
+    return frozenset((field, word) for field in KEEP_BACK for word in getattr(said, field))
 
 
 def _make_tag(name: ObjectId, field: str, word: str, version: str, *, now: Instant) -> StoredTag:

@@ -43,8 +43,9 @@ from comity.node.articles import (
     review_article,
 )
 from comity.node.classify import describe_person, record
-from comity.node.ingest import NO_TAGS, Intake, join_intakes, take_own
+from comity.node.ingest import Intake, join_intakes
 from comity.node.node import Act, Node
+from comity.node.own import NO_TAGS, take_own
 from comity.node.people import Actor, Approved, Waiting, act_alone
 from comity.node.tagging import find_plain
 from comity.release.classification import ClassificationChange

@@ -9,6 +9,9 @@ Here words only begin. What no longer meets a condition loses its words when peo
 restriction does not go because an object was written anew. A word that a person took off is not said again by the set
 that had said it. An object that would have more words than one can have is not taken in, and listed as bad.
 
+Names are looked up in the version of a list that people applied the set with: a later one may have been loaded by one
+person, and nothing goes by it that two have not seen. What keeps back is also said by the last version.
+
 Sets that were applied before they stood for later objects (`StoredRules.standing`) say nothing here until people apply
 them again: nobody agreed to more.
 """
@@ -22,6 +25,7 @@ from comity.classification.lists import index_names
 from comity.classification.rules import Facts, Names, RuleSet, Said, find_said_by, parse_rules, read_facts
 from comity.errors import CorruptionError, MalformedObject
 from comity.ids import Digest, Instant, ObjectId, PartyId
+from comity.node.lasting import KEEP_BACK
 from comity.node.tagging import is_own, settle
 from comity.stix.labels import Label
 from comity.stix.objects import StixObject
@@ -56,8 +60,12 @@ class Ruling:
         self._files = frozenset(names)
         # What a partner or a source gives is for people to look at.
         self.is_ours = holding.received_under is None and holding.originator == own
-        self._sets = [_parse(stored.text) for stored in rulesets.list_standing(transaction)] if self.is_ours else []
-        self._lists: dict[str, Mapping[str, frozenset[str]]] = {}
+        standing = rulesets.list_standing(transaction) if self.is_ours else []
+        self._sets = [_parse(stored.text) for stored in standing]
+        self._pinned: dict[Digest, Names] = {}
+        self._latest: dict[Digest, Names] = {}
+        for rules, stored in zip(self._sets, standing, strict=True):
+            self._find_names(rules, stored.lists)
         self._room: dict[ObjectId, int] = {}
         self._settled: dict[Digest, set[tuple[ObjectId, str, str]]] = {}
         self._begins: dict[Digest, list[RuleStep]] = {}
@@ -111,18 +119,28 @@ class Ruling:
             self._settled[digest].add((item.id, step.field, step.word))
 
     def _find(self, rules: RuleSet, item: ObjectId, facts: Facts) -> list[RuleStep]:
-        found = find_said_by(rules, facts, names=self._read_names(rules))
+        found = find_said_by(rules, facts, names=self._pinned[rules.digest])
+        for said, why in find_said_by(rules, facts, names=self._latest[rules.digest]).items() if rules.lists else ():
+            if said[0] in KEEP_BACK:
+                found.setdefault(said, why)
         self._meets.setdefault(rules.digest, set()).update((item, *said) for said in found)
         settled = self._settled[rules.digest]
         return [_begin(item, said, why) for said, why in found.items() if (item, *said) not in settled]
 
-    def _read_names(self, rules: RuleSet) -> Names:
-        """The names of the lists that the rules look them up on, each in its last version."""
-        for name in rules.lists - self._lists.keys():
-            latest = subjects.read_latest(self._transaction, name)
-            entries = {} if latest is None else subjects.read_entries(self._transaction, latest.key)
-            self._lists[name] = index_names(entries.values())
-        return self._lists
+    def _find_names(self, rules: RuleSet, versions: Mapping[str, str]) -> None:
+        """The names of the lists that the set looks up: in `versions`, as people applied it, and in the last ones.
+
+        Of a version of which no entries are kept any more there are none.
+        """
+        pinned, latest = dict[str, Mapping[str, frozenset[str]]](), dict[str, Mapping[str, frozenset[str]]]()
+        for name in rules.lists:
+            loaded = [item for item in subjects.list_lists(self._transaction) if item.list == name]
+            of_version = {item.version: item.key for item in loaded}
+            for names, version in ((pinned, versions.get(name)), (latest, loaded[0].version if loaded else None)):
+                key = None if version is None else of_version.get(version)
+                entries = {} if key is None else subjects.read_entries(self._transaction, key)
+                names[name] = index_names(entries.values())
+        self._pinned[rules.digest], self._latest[rules.digest] = pinned, latest
 
     def say(self, *, now: Instant) -> None:
         """Say what was found, of all that is kept; labels follow.
@@ -146,7 +164,8 @@ def make_tag(transaction: Transaction, step: RuleStep, digest: Digest, *, now: I
     listed: tuple[str | None, str | None] = (None, None)
     if step.field == "subjects":
         latest = subjects.read_latest(transaction, step.word.partition(":")[0])
-        listed = (None, None) if latest is None else (latest.list, latest.version)
+        if latest is not None and subjects.find_entry(transaction, latest.key, step.word) is not None:
+            listed = latest.list, latest.version
     return StoredTag(
         key=0,
         object=step.object,

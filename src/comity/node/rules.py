@@ -130,7 +130,8 @@ def _put_on_record(
     """Who approved that the set is said; nobody has to where it stands already and nothing changes by it."""
     stored = rulesets.read_rules(act.transaction, rules.digest)
     steps = plan.steps
-    if not steps and stored is not None and stored.standing and stored.ended_at is None:
+    stands = stored is not None and stored.standing and stored.ended_at is None and stored.lists == plan.lists
+    if stands and not steps:
         return ()
     _check_plan(act.transaction, steps)
     concerned = {step.object for step in steps}

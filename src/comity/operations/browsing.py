@@ -12,7 +12,7 @@ from comity.operations.outcome import Arguments, Outcome
 from comity.operations.reply import Json
 from comity.vocabulary import TLP_LEVELS
 
-__all__ = ["find_around", "find_given", "list_objects"]
+__all__ = ["find_around", "find_given", "list_objects", "read_position"]
 
 MOST_LISTED = 200
 MOST_AROUND = 60
@@ -35,7 +35,7 @@ def list_objects(node: Node, arguments: Arguments) -> Outcome:
         node,
         wanted,
         prefix=arguments.optional("prefix"),
-        before=_read_position(arguments.optional("before")),
+        before=read_position(arguments.optional("before")),
         limit=arguments.number("last", most=MOST_LISTED),
     )
     return Outcome(
@@ -101,7 +101,12 @@ def _describe_objects(found: Listing) -> list[Json]:
     return listed
 
 
-def _read_position(text: str | None) -> Position | None:
+def read_position(text: str | None) -> Position | None:
+    """Where another part ended, as its `next` says.
+
+    Raises:
+        MalformedRequest: no part says that.
+    """
     if text is None:
         return None
     found = _POSITION.fullmatch(text)

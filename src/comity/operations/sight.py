@@ -71,6 +71,8 @@ SIGHT: Mapping[str, frozenset[Role]] = {
     "article.correct": _acting("correct-draft"),
     "article.make": _acting("make-report"),
     "explain": _TERMS,
+    "matrix.show": _TERMS,
+    "matrix.see": _DESK,
     "classify.show": _DESK,
     "classify.preview": _DESK,
     "classify.add": _acting("say"),
@@ -117,6 +119,7 @@ SIGHT: Mapping[str, frozenset[Role]] = {
     "source.list": _MACHINE | _DESK,
     "credential.list": _MACHINE,
     "person.list": _PEOPLE,
+    "person.sessions": frozenset({Role.AUDITOR}),
 }
 
 
@@ -147,6 +150,8 @@ WORK_SIGHT: Mapping[WorkKind, frozenset[Role]] = {
     WorkKind.SUBJECT_TO_DECIDE: _DESK,
     WorkKind.RULES_TO_APPLY: _DESK,
     WorkKind.ASSESSMENT_ENDS: _DESK,
+    WorkKind.ARTICLE_TO_REVIEW: _DESK,
+    WorkKind.REPORT_TO_MAKE: _DESK,
     # What names no more than a partner.
     WorkKind.MANIFEST_END: _ALL,
     WorkKind.UNDELIVERED: _TERMS | _MACHINE,

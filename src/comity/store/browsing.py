@@ -23,6 +23,7 @@ __all__ = [
     "Position",
     "Released",
     "Wanted",
+    "list_at_places",
     "list_newest",
     "list_originators",
     "list_referrers",
@@ -90,7 +91,13 @@ def list_newest(transaction: Transaction, wanted: Wanted, *, before: Position | 
         )
         found = [build_object(row) for row in rows]
         return Part(objects=tuple(found[:limit]), next=_place(found[limit - 1]) if len(found) > limit else None)
-    places = _find_places(transaction, wanted)
+    return list_at_places(transaction, _find_places(transaction, wanted), before=before, limit=limit)
+
+
+def list_at_places(
+    transaction: Transaction, places: Collection[tuple[int, str, str]], *, before: Position | None, limit: int
+) -> Part:
+    """The same, of those that are counted at places: label, type and originator of each."""
     if len(places) > MOST_PLACES:
         return _go_through(transaction, set(places), before=before, limit=limit)
     until = _ENDLESS if before is None else before.first_seq

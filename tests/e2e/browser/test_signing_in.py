@@ -1,28 +1,66 @@
 # SPDX-License-Identifier: Apache-2.0
 """Somebody enrols and signs in with a real browser: by its own authenticator, and with scripts off by a password."""
 
+import asyncio
 import re
+import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
 import pyotp
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from comity.agreement.people import Role
+from comity.config import Address, ConsoleSetting
+from comity.console.serving import ConsoleServer
+from comity.ids import PersonId
 from comity.node.invitations import invite_person
 from comity.node.sessions import end_sessions
-from tests.e2e.browser.desks import ServedDesk
+from tests.consoles import Desk
+from tests.worlds import World
 
 pytestmark = [pytest.mark.slow, pytest.mark.e2e]
 
 PASSWORD = "four plain words here"
 
 
+@dataclass
+class Served:
+    world: World
+    url: str
+
+
+@pytest.fixture
+def door(tmp_path: Path) -> Iterator[Served]:
+    """A console that is reached by a name: where it is a number, browsers make no passkeys."""
+    world = World(tmp_path)
+    world.found("aurelia")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    setting = ConsoleSetting(listen=Address(host="127.0.0.1", port=port), url=f"http://localhost:{port}")
+    desk, loop = Desk(world.nodes["aurelia"]), asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="console")
+    thread.start()
+    server = ConsoleServer(setting, ask=desk.ask, find_person=desk.find_person, door=desk.door)
+    try:
+        yield Served(world, asyncio.run_coroutine_threadsafe(server.start(), loop).result(30))
+        asyncio.run_coroutine_threadsafe(server.stop(), loop).result(30)
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(30)
+        loop.close()
+        world.close()
+
+
 @contextmanager
-def opened(chromium: Browser, desk: ServedDesk, *, scripts: bool) -> Iterator[Page]:
+def opened(chromium: Browser, desk: Served, *, scripts: bool) -> Iterator[Page]:
     """A page of a browser that nobody is signed in with, on the name that passkeys need."""
-    context = chromium.new_context(base_url=desk.url.replace("127.0.0.1", "localhost"), java_script_enabled=scripts)
+    context = chromium.new_context(base_url=desk.url, java_script_enabled=scripts)
     context.set_default_timeout(15_000)
     try:
         yield context.new_page()
@@ -30,11 +68,11 @@ def opened(chromium: Browser, desk: ServedDesk, *, scripts: bool) -> Iterator[Pa
         context.close()
 
 
-def invite(desk: ServedDesk, person: str) -> str:
+def invite(desk: Served, person: str) -> str:
     return invite_person(desk.world.nodes["aurelia"], desk.world.register("aurelia", person, Role.ANALYST).person).code
 
 
-def test_by_a_passkey(chromium: Browser, door: ServedDesk) -> None:
+def test_by_a_passkey(chromium: Browser, door: Served) -> None:
     code = invite(door, "pia")
     with opened(chromium, door, scripts=True) as page:
         devices = page.context.new_cdp_session(page)
@@ -56,7 +94,7 @@ def test_by_a_passkey(chromium: Browser, door: ServedDesk) -> None:
         page.wait_for_url(re.compile(r"/people$"))
 
 
-def test_by_a_password_with_scripts_off(chromium: Browser, door: ServedDesk) -> None:
+def test_by_a_password_with_scripts_off(chromium: Browser, door: Served) -> None:
     code = invite(door, "otto")
     with opened(chromium, door, scripts=False) as page:
         page.goto("/enrol")
@@ -69,7 +107,7 @@ def test_by_a_password_with_scripts_off(chromium: Browser, door: ServedDesk) -> 
         page.get_by_label("Code that the app shows").fill(show(door, secret))
         page.get_by_role("button", name="Enrol with a password").click()
         page.wait_for_url(re.compile(r"/$"))
-        end_sessions(door.world.nodes["aurelia"], door.world.nodes["aurelia"].clock.__self__ and "otto")  # type: ignore[arg-type]
+        end_sessions(door.world.nodes["aurelia"], PersonId("otto"))
         door.world.tick(30_000_000)
         page.goto("/me")
         page.wait_for_url("**/sign-in?next=%2Fme")
@@ -81,5 +119,5 @@ def test_by_a_password_with_scripts_off(chromium: Browser, door: ServedDesk) -> 
         assert page.get_by_role("heading", level=1).inner_text() == "Otto"
 
 
-def show(desk: ServedDesk, secret: str) -> str:
+def show(desk: Served, secret: str) -> str:
     return pyotp.TOTP(secret).at(desk.world.now // 1_000_000)

@@ -30,7 +30,7 @@ party export/party add/party repin/party list/party rotate/party renew/party rev
 party protect-keys/party unprotect-keys/party tls
 credential create/credential list/credential revoke
 object add/object look/object export/object files/object file/object show/object unkept
-object list/object around/object given/object see/object recipients/explain/pull/reach/audit
+object list/object around/object given/object see/object recipients/matrix show/matrix see/explain/pull/reach/audit
 agreement check/agreement preview/agreement diff
 agreement propose/agreement list/agreement show/agreement status/agreement clarify/agreement answer/agreement accept
 agreement reject/agreement withdraw/agreement suspend/agreement resume/agreement terminate/agreement leave

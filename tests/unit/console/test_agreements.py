@@ -3,6 +3,9 @@
 
 import json
 import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -12,7 +15,9 @@ from comity.console.visit import Visit
 from comity.node.agree import Recorded
 from comity.node.node import Node
 from comity.node.standing import find_agreement
+from comity.operations.outcome import Tell
 from comity.operations.printing import format_html
+from comity.operations.reply import Json, Reply
 from tests.consoles import Browser, Desk, make_person
 from tests.worlds import World, make_object
 
@@ -400,6 +405,86 @@ def test_what_a_partner_writes_is_text_and_nothing_else(desk: Desk, world: World
         assert "<b>bold" not in page, path
         assert "<i>hello" not in page, path
         assert not re.search("[\u202a-\u202e\u2066-\u2069]", page), path
+
+
+RECEIVED = frozenset(
+    {
+        "title",
+        "text",
+        "reason",
+        "sentence",
+        "problem",
+        "why",
+        "act",
+        "written",
+        "means",
+        "basis",
+        "reference",
+        "clause",
+        "covers",
+        "samples",
+        "subjects",
+        "type",
+        "tlp",
+        "originator",
+        "redacted",
+        "tear_line",
+        "added",
+        "removed",
+        "waits_for",
+        "history",
+    }
+)
+LONG = "<b>x</b>\"'><script>alert(1)</script>\u202e\u2066\x1b[31m" + "w" * 10_000
+
+
+def make_hostile(value: Any, *, received: bool = False) -> Any:  # noqa: ANN401 (any JSON value)
+    """The same with a hostile text behind every text that another party, or an object, may have brought."""
+    match value:
+        case dict():
+            return {name: make_hostile(item, received=name in RECEIVED) for name, item in value.items()}
+        case list():
+            return [make_hostile(item, received=received) for item in value]
+        case str() if received:
+            return value + LONG
+        case _:
+            return value
+
+
+class HostileDesk(Desk):
+    """Whatever a partner could have written is as bad as it can be, where it was let through."""
+
+    async def ask(self, operation: str, arguments: Mapping[str, Json], by: Person, tell: Tell | None = None) -> Reply:
+        reply = await super().ask(operation, arguments, by, tell)
+        acts = (reply.result or {}).get("possible")
+        result = make_hostile(reply.result)
+        return replace(reply, result=result if acts is None else {**result, "possible": acts})
+
+
+def test_no_page_lets_anything_through_that_acts(world: World) -> None:
+    world.add("aurelia", make_object("one"), make_object("red", tlp="red"))
+    agreement = world.sign_all(world.terms(extra='reservations = ["channels.main.regions"]'))
+    toml = world.terms(version=2, agreement=agreement, supersedes=agreement, tlp="green")
+    assert isinstance(world.propose("borealia", toml), Recorded)
+    world.act("borealia", agreement, EventKind.CLARIFY, clause="parties", text="Who?")
+    world.act("borealia", agreement, EventKind.SUSPEND, text="A breach.")
+    world.deliver()
+    honest = Desk(world.nodes["aurelia"]).visit(LIAISON)
+    accept = f"/agreements/{agreement}/accept"
+    terms = re.search(r'name="terms" value="([0-9a-f]{64})"', read(honest, accept))
+    assert terms is not None
+    assert honest.post(accept, accept, terms=terms[1], why="Read.").headers["location"].endswith("waits")
+    browser = HostileDesk(world.nodes["aurelia"]).visit(LEGAL)
+    tails = ("", "/accept", "/preview", "/diff", "/terminate", "/certificate")
+    for path in ("/", "/agreements", *(f"/agreements/{agreement}{tail}" for tail in tails)):
+        page = read(browser, path)
+        assert "www" in page, path
+        assert "<b>x" not in page, path
+        assert "<script>alert" not in page, path
+        assert "'><" not in page, path
+        if not path.endswith("certificate"):
+            assert not re.search("[\u202a-\u202e\u2066-\u2069\x1b]", page), path
+        assert len(page) < 4_000_000, path
 
 
 def test_a_page_of_an_agreement_that_is_not_there_says_so(desk: Desk) -> None:

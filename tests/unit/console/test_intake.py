@@ -20,6 +20,16 @@ from tests.worlds import World, make_object
 ANALYST = make_person("aurelia-analyst", Role.ANALYST)
 LIAISON = make_person("aurelia-liaison", Role.LIAISON)
 STRANGERS = [make_person("aurelia-auditor", Role.AUDITOR), make_person("aurelia-operator", Role.OPERATOR)]
+MAPPING = """format = "comity-mapping/1"
+source = "watch"
+marking = { column = "TLP" }
+[[objects]]
+name = "who"
+type = "identity"
+[objects.properties]
+name = { column = "Name" }
+identity_class = { constant = "group" }
+"""
 CSV = b"name;reference\nAshfall Column;QDe.901\nBorder Group;QDe.902\n"
 
 
@@ -123,6 +133,21 @@ def test_what_was_shown_is_what_then_happens(world: World, desk: Desk) -> None:
         result["bad_count"],
     )
     assert seen["strictest"] == "unmarked"
+
+
+def test_what_two_parts_of_a_file_say_is_new_once(world: World, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table is read by the mapping in the form; its rows share a marking that nobody knows, and withhold by it."""
+    monkeypatch.setattr("comity.node.groups._GROUP_BYTES", 1)
+    table = b"Name,TLP\nAshfall Column,Eyes of the desk only\nBorder Group,Eyes of the desk only\n"
+    browser = desk.visit(ANALYST)
+    page, seen = look(browser, table, "list.csv", mapping=MAPPING)
+    assert (seen["format"], seen["bad"], seen["strictest"]) == ("csv", [], "unmarked")
+    assert (seen["added"], seen["known"]) == (3, 0)  # the rows, and the marking once
+    assert "goes to nobody" in page
+    done = browser.post("/intake/take", "/intake/take")
+    result = browser.get(done.headers["location"] + ".json").json()["result"]
+    assert (seen["added"], seen["known"]) == (result["added_count"], result["known"])
+    assert count(world) == 3
 
 
 def test_a_table_is_read_by_its_mapping(world: World, desk: Desk) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from comity.agreement.people import Role
 from comity.agreement.recognition import Refusal
+from comity.canonical import Json
 from comity.classification.lists import parse_subject_list
 from comity.classification.rules import RuleSet, convert_rules
 from comity.errors import MalformedRequest, NotFoundError
@@ -391,20 +392,30 @@ def test_an_object_with_too_many_words_is_not_taken_in(world: World, monkeypatch
     assert [("rules in force" in one.reason, taken.added) for one in taken.bad] == [(True, ())]
 
 
-def test_names_on_a_list_are_looked_up_in_its_last_version(world: World) -> None:
+def test_whom_a_later_version_lists_is_not_let_go_by_a_set_that_stands_until_two_people_apply_it(world: World) -> None:
     def load(version: str, name: str) -> None:
-        entry = {"subject": "national:ashfall", "kind": "entity", "names": [name], "aliases": []}
-        listed = {"format": "comity-subject-list/1", "list": "national", "version": version, "entries": [entry]}
+        entry: Json = {"subject": "national:ashfall", "kind": "entity", "names": [name], "aliases": []}
+        listed: Json = {"format": "comity-subject-list/1", "list": "national", "version": version, "entries": [entry]}
         load_list(world.nodes[A], parse_subject_list(json.dumps(listed).encode()), reason="r", by=world.actor(A))
 
-    load("2026-01-01", "Ashfall Front")
     text = (
-        'format = "comity-rules/1"\nname = "on"\n[[rules]]\nid = "on"\nwhy = "w"\n[rules.when]\nnamed_on = "national"'
+        'format = "comity-rules/1"\nname = "on"\n[[rules]]\nid = "on"\nwhy = "w"\n[rules.when]\nnamed_on = "national"\n'
+        '[rules.say]\nregions = ["IQ"]\nhandling = ["H2"]\n'
     )
+    load("2026-01-01", "Ashfall Front")
     apply(world, parse(text))
     load("2026-02-01", "Front of Ash")
     add(world, "Ashfall Front", "Front of Ash")
-    assert (words(world, "Ashfall Front"), words(world, "Front of Ash")) == (set(), {"national:ashfall"})
+    every = {"national:ashfall", "IQ", "H2"}
+    assert (words(world, "Ashfall Front"), words(world, "Front of Ash")) == (every, {"H2"})
+    done = apply(world, parse(text))
+    assert (done.said, done.ended) == (2, 3)
+    add(world, "FRONT of ash")
+    assert words(world, "FRONT of ash") == every
+    # The same names: nothing changes of what is held, and yet two people are asked, as it stands by that version then.
+    load("2026-03-01", "Front of Ash")
+    again = finish(apply_rules(world.nodes[A], parse(text), reason="r", by=world.actor(A)))
+    assert isinstance(again, Waiting)
 
 
 def test_an_audit_finds_a_word_that_a_set_said_after_its_end(world: World) -> None:

@@ -3,11 +3,12 @@
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pyotp
 import pytest
+from argon2 import PasswordHasher
 
 from comity.agreement.events import EventKind
 from comity.agreement.people import Role
@@ -45,7 +46,8 @@ from comity.node.sessions import (
 )
 from comity.node.signing_in import begin_sign_in, finish_sign_in, sign_in
 from comity.node.tries import MOST_NAMES, Tries
-from comity.release.disclosure import EntryType
+from comity.release.disclosure import EntryType, PeopleChange
+from comity.store import sign_ins
 from tests.worlds import World
 
 LEGAL = PersonId("aurelia-legal")
@@ -93,7 +95,7 @@ def desk(world: World) -> Desk:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Cheap hashing, for tests of many tries."""
-    cheap = passwords.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    cheap = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
     monkeypatch.setattr(passwords, "_HASHER", cheap)
     passwords.stand_in.cache_clear()
     yield
@@ -284,7 +286,7 @@ def test_a_code_counts_once_and_no_earlier_one_after_it(desk: Desk) -> None:
     desk.enrol()
     desk.world.tick(90 * _SECOND)
     before, code = desk.show_code(steps=-1), desk.show_code()
-    assert sign_in(desk.node, desk.tries, name=LEGAL, password=PASSWORD, code=code)
+    assert sign_in(desk.node, desk.tries, name=LEGAL, password=PASSWORD, code=code).person.id == LEGAL
     for again in (code, before):
         with pytest.raises(AuthenticationError):
             sign_in(desk.node, desk.tries, name=LEGAL, password=PASSWORD, code=again)
@@ -303,7 +305,7 @@ def test_a_clock_may_be_off_by_half_a_minute(desk: Desk, steps: int, *, good: bo
     code = desk.show_code(steps=steps)
     spaced = f" {code[:3]} {code[3:]} "
     if good:
-        assert sign_in(desk.node, desk.tries, name=LEGAL, password=PASSWORD, code=spaced)
+        assert sign_in(desk.node, desk.tries, name=LEGAL, password=PASSWORD, code=spaced).person.id == LEGAL
     else:
         with pytest.raises(AuthenticationError):
             sign_in(desk.node, desk.tries, name=LEGAL, password=PASSWORD, code=spaced)
@@ -323,6 +325,17 @@ def test_who_was_removed_or_invited_while_the_password_was_verified_is_not_let_i
         change()
         with pytest.raises(AuthenticationError):
             finish_sign_in(desk.node, desk.tries, attempt, matches=attempt.verify(PASSWORD), code=code)
+
+
+def test_a_password_that_was_replaced_while_it_was_verified_does_not_count(desk: Desk) -> None:
+    desk.enrol()
+    desk.world.tick(60 * _SECOND)
+    attempt, code = begin_sign_in(desk.node, desk.tries, LEGAL), desk.show_code()
+    desk.world.tick(-30 * _SECOND)
+    desk.enrol()
+    desk.world.tick(30 * _SECOND)
+    with pytest.raises(AuthenticationError):
+        finish_sign_in(desk.node, desk.tries, attempt, matches=attempt.verify(PASSWORD), code=code)
 
 
 def test_two_tries_at_once_with_one_code_sign_in_once(desk: Desk) -> None:
@@ -477,14 +490,17 @@ def test_a_session_ends_after_twelve_hours_however_it_is_used(desk: Desk) -> Non
         assert find_session(desk.node, token) is not None
         desk.world.tick(IDLE // 2)
         spent += IDLE // 2
-    desk.world.tick(LONGEST - spent)
+    assert find_session(desk.node, token) is not None
+    desk.world.tick(LONGEST - spent - 1)
+    assert find_session(desk.node, token) is not None
+    desk.world.tick(1)
     assert find_session(desk.node, token) is None
 
 
 def test_that_a_session_is_used_is_written_once_a_minute(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     token = desk.enrol().token
     written = list[Instant]()
-    monkeypatch.setattr(sessions.sign_ins, "use_session", lambda *_, now: written.append(now))
+    monkeypatch.setattr(sign_ins, "use_session", lambda *_, now: written.append(now))
     for _ in range(100):
         find_session(desk.node, token)
         desk.world.tick(_SECOND // 2)
@@ -592,7 +608,7 @@ def test_what_happens_at_the_door_is_kept_without_what_was_typed(desk: Desk) -> 
 
 
 def test_failures_do_not_push_out_what_succeeded(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions.sign_ins, "_KEPT", 10)
+    monkeypatch.setattr(sign_ins, "_KEPT", 10)
     desk.enrol()
     with desk.node.act() as act:
         for _ in range(50):
@@ -623,3 +639,23 @@ def test_invitation_and_enrolment_are_on_record_and_a_sign_in_is_not(desk: Desk)
     common = {"format": "comity-people-record/1", "person": LEGAL, "name": "Aurelia-Legal", "roles": ["legal"]}
     assert said == [{**common, "change": "invite"}, {**common, "change": "enrol", "factor": "password"}]
     assert not audit_folder(desk.node.folder, now=desk.world.now).findings
+
+
+def test_an_enrolment_that_nobody_was_invited_for_is_found(desk: Desk) -> None:
+    with desk.node.act() as act:
+        person = people.find_present(act.transaction, LEGAL).person
+        people.record_change(act, PeopleChange.ENROL, person, factor="password")
+    problems = {item.problem for item in audit_folder(desk.node.folder, now=desk.world.now).findings}
+    assert problems == {
+        "aurelia-legal was enrolled without an invitation",
+        "the person aurelia-legal signs in by something else than the log has put on record",
+    }
+
+
+def test_what_is_said_of_the_ways_in_of_nobody_is_found(desk: Desk) -> None:
+    people.remove_person(desk.node, LEGAL)
+    with desk.node.act() as act:
+        person = people.find_present(act.transaction, LIAISON).person
+        people.record_change(act, PeopleChange.INVITE, replace(person, id=LEGAL))
+    (finding,) = audit_folder(desk.node.folder, now=desk.world.now).findings
+    assert finding.problem == "aurelia-legal, whose signing in it is about, was no person of this party then"
