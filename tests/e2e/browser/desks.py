@@ -96,6 +96,13 @@ class ServedDesk:
         """Two addresses of each page that links lead to."""
         return [address for page in PAGES for address in self.find(page)[:2]]
 
+    def find_link(self, address: str, pattern: str, *, shown: str = "") -> str:
+        """The first link on the page at `address` that the pattern fits, and whose words hold `shown`."""
+        answer = httpx.get(self.url + address, cookies=self.cookies, trust_env=False, timeout=_SECONDS)
+        found = re.search(rf'href="({pattern})"[^>]*>(?:<[^>]*>)*[^<]*{re.escape(shown)}', answer.text)
+        assert found is not None, address
+        return unescape(found[1])
+
     def _follow_links(self) -> None:
         patterns = [(page, compile_path(page)[0]) for page in sorted(PAGES, key=lambda page: page.count("{"))]
         due, seen = ["/"], {"/"}

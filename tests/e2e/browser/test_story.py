@@ -195,6 +195,13 @@ def test_the_whole_job_by_browser(people: dict[str, Someone], tmp_path: Path) ->
     anton.sees("borealia")
     assert berit.go(f"/objects/{OUTSIDE}").get_by_role("heading", level=1).inner_text() == "This could not be done"
 
+    suspend_and_recall(people, page, received)
+
+
+def suspend_and_recall(people: dict[str, Someone], page: str, received: str) -> None:
+    """Given the pages of the agreement and of an object that was given."""
+    anton, livia, berit, _ = (people[name] for name in PEOPLE)
+
     # One person suspends, with a reason; the partner sees it.
     reason = "A source may be at risk."
     anton.go(page).locator("form.stop").get_by_label("Reason").fill(reason)
