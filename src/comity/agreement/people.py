@@ -156,6 +156,11 @@ NEEDS: Mapping[str, Need] = {
     "end-necessity": _DESK,
     "same-person": _DESK,
     "other-person": _DESK,
+    # What an article says is for whoever reads it to say; it lets nothing out that terms and markings do not.
+    "confirm-drafts": _DESK,
+    "strike-drafts": _DESK,
+    "correct-draft": _DESK,
+    "make-report": _DESK,
     "retain": _ONE,
     "delete": _ONE,
     "review": _ONE,

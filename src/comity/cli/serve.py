@@ -32,6 +32,7 @@ from comity.agreement.people import Person
 from comity.cli.listener import Listener
 from comity.cli.session import Session
 from comity.config import Address, parse_address
+from comity.console.door import Door
 from comity.console.serving import ConsoleServer
 from comity.errors import ComityError, StoreBusy
 from comity.following import Follower
@@ -165,7 +166,8 @@ def _make_console(node: Node, serving: "_Serving") -> ConsoleServer | None:
     setting = node.settings.console
     if setting is None:
         return None
-    return ConsoleServer(setting, ask=serving.handle, find_person=lambda _: None)
+    door = Door(node)
+    return ConsoleServer(setting, ask=serving.handle, find_person=door.find_person, door=door)
 
 
 class _Serving:

@@ -20,7 +20,25 @@ from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from comity.console import audit, jobs, log, people, work
+from comity.console import (
+    acts,
+    agreements,
+    audit,
+    changes,
+    enrol,
+    explain,
+    intake,
+    jobs,
+    log,
+    matrix,
+    me,
+    node,
+    objects,
+    people,
+    sign_in,
+    work,
+)
+from comity.console.door import Door
 from comity.console.pages import show_failure
 from comity.console.visit import Ask, Failed, FindPerson, Visit
 from comity.errors import MalformedRequest
@@ -29,7 +47,25 @@ from comity.operations.sight import say_nothing_there
 
 __all__ = ["PUBLIC", "SCREENS", "ConsoleApp", "find_cookie_name"]
 
-SCREENS: tuple[Sequence[BaseRoute], ...] = (work.ROUTES, jobs.ROUTES, audit.ROUTES, people.ROUTES, log.ROUTES)
+SCREENS: tuple[Sequence[BaseRoute], ...] = (
+    work.ROUTES,
+    jobs.ROUTES,
+    audit.ROUTES,
+    people.ROUTES,
+    log.ROUTES,
+    node.ROUTES,
+    intake.ROUTES,
+    sign_in.ROUTES,
+    enrol.ROUTES,
+    me.ROUTES,
+    explain.ROUTES,
+    objects.ROUTES,
+    matrix.ROUTES,
+    # Before the page of one agreement, whose id would be the last part of the path.
+    changes.ROUTES,
+    acts.ROUTES,
+    agreements.ROUTES,
+)
 """The pages, screen by screen."""
 
 PUBLIC = ("/static/", "/sign-in", "/enrol")
@@ -49,7 +85,8 @@ _HEADERS: tuple[tuple[bytes, bytes], ...] = (
     ),
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"no-referrer"),
+    # With "no-referrer" a browser says `Origin: null` in what a form sends (Fetch §3.2), and the door would refuse it.
+    (b"referrer-policy", b"same-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
@@ -61,9 +98,20 @@ _log = logging.getLogger("comity.console")
 
 
 class ConsoleApp:
-    """The ASGI application of one node; `url` is how people reach it, and `screens` are routes beside SCREENS."""
+    """The ASGI application of one node; `url` is how people reach it, and `door` what they sign in by.
 
-    def __init__(self, *, url: str, ask: Ask, find_person: FindPerson, screens: Sequence[BaseRoute] = ()) -> None:
+    `screens` are routes beside SCREENS.
+    """
+
+    def __init__(
+        self,
+        *,
+        url: str,
+        ask: Ask,
+        find_person: FindPerson,
+        door: Door | None = None,
+        screens: Sequence[BaseRoute] = (),
+    ) -> None:
         parts = urlsplit(url)
         self._origin = f"{parts.scheme}://{parts.netloc}"
         self._host = parts.netloc
@@ -76,6 +124,8 @@ class ConsoleApp:
             exception_handlers={Failed: _show_failed, HTTPException: _show_missing, Exception: _show_bug},
         )
         pages.state.jobs = jobs.Jobs()
+        pages.state.uploads = intake.Uploads()
+        pages.state.door, pages.state.url, pages.state.cookie = door, self._origin, self._cookie
         self._pages: ASGIApp = pages
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

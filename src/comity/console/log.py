@@ -121,6 +121,18 @@ async def show_relationships(request: Request) -> Response:
     )
 
 
+async def show_figures(request: Request) -> Response:
+    """What went out, counted; what only an audit can count is left to one."""
+    found = await find_visit(request).read("log.figures")
+    return show(
+        request,
+        "figures.html",
+        found,
+        rows=_OBJECTS,
+        most=max((item["answers"] for item in found["months"]), default=0),
+    )
+
+
 async def _read_checkpoint(visit: Visit) -> dict[str, Any] | None:
     """The last checkpoint of the house's log; None where it has no entry yet."""
     return (await visit.ask("log.checkpoint")).result
@@ -166,6 +178,7 @@ def _split_content(content: object) -> tuple[list[Any], dict[str, Any]]:
 ROUTES = [
     *make_page("/log", show_entries),
     Route("/log.csv", export_entries, methods=["GET"]),
+    *make_page("/log/figures", show_figures),
     *make_page("/log/relationships", show_relationships),
     *make_page("/log/{position:int}", show_entry),
     Route("/log/{position:int}/receipt", give_receipt, methods=["GET"]),

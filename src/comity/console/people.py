@@ -16,8 +16,9 @@ __all__ = ["ROUTES"]
 
 
 async def list_people(request: Request) -> Response:
-    """Everybody who was ever registered, and how many of which roles each act needs."""
-    listed = await find_visit(request).read("person.list")
+    """Everybody who was ever registered, what each act needs, and, for who may see it, who is signed in."""
+    visit = find_visit(request)
+    listed = await visit.read("person.list")
     acts: list[Json] = [
         {
             "act": kind,
@@ -28,7 +29,10 @@ async def list_people(request: Request) -> Response:
         for kind, need in sorted(NEEDS.items())
     ]
     roles: list[Json] = [role.value for role in Role]
-    return show(request, "people.html", {"people": listed["people"], "acts": acts, "roles": roles})
+    result: dict[str, Json] = {"people": listed["people"], "acts": acts, "roles": roles}
+    if visit.may("person.sessions"):
+        result |= await visit.read("person.sessions")
+    return show(request, "people.html", result)
 
 
 ROUTES = make_page("/people", list_people)

@@ -52,6 +52,7 @@ __all__ = [
     "grant_consent",
     "list_consents",
     "list_consents_of",
+    "list_requests_about",
     "refuse_consent",
     "request_consent",
     "revoke_consent",
@@ -224,6 +225,15 @@ def list_consents(node: Node, *, limit: int) -> tuple[list[Asked], list[Asked]]:
             for sent in (True, False)
         )
         return [_read_asked(transaction, item) for item in sent], [_read_asked(transaction, item) for item in received]
+
+
+def list_requests_about(node: Node, item: ObjectId) -> tuple[list[Asked], list[Asked]]:
+    """The requests for versions of an object that this party sent, and those that it received, newest first."""
+    with node.store.read() as transaction:
+        sent, received = (
+            letters.list_about(transaction, item, LetterKind.CONSENT_REQUEST, sent=sent)[::-1] for sent in (True, False)
+        )
+        return [_read_asked(transaction, one) for one in sent], [_read_asked(transaction, one) for one in received]
 
 
 def list_consents_of(node: Node, item: ObjectId) -> tuple[StoredGrant, ...]:

@@ -6,10 +6,12 @@ refused for what it refers to, the chain of references to the one that is refuse
 """
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from comity.agreement.channels import Channel, Scope
 from comity.agreement.lifecycle import Standing
+from comity.agreement.terms import Terms
 from comity.errors import MalformedRequest, NotFoundError
 from comity.ids import AgreementId, ObjectId, PartyId, format_instant
 from comity.node.gate import ask_gate
@@ -20,8 +22,9 @@ from comity.node.provenance import Provenance, find_provenance
 from comity.node.standing import Dossier, list_dossiers
 from comity.node.tagging import keep_lapsed
 from comity.release.clauses import Finding, read_findings
-from comity.release.decision import Withhold, decide, decide_history
+from comity.release.decision import Decision, Redact, Release, Withhold, decide, decide_history
 from comity.release.history import find_threshold
+from comity.release.redaction import redact
 from comity.release.verdict import Verdict, put_in_words, rank_verdict
 from comity.stix.labels import Label
 from comity.stix.markings import Repeat, find_repeats
@@ -33,13 +36,17 @@ from comity.store.objects import StoredObject
 __all__ = [
     "Explanation",
     "Reading",
+    "Recipient",
     "Repeat",
+    "Seen",
     "Shown",
     "Tombstone",
     "Verdict",
     "explain",
     "find_deleted",
     "find_object",
+    "list_recipients",
+    "see_object",
     "show_object",
 ]
 
@@ -80,6 +87,7 @@ class Reading:
     history: Withhold | None
     findings: tuple[Finding, ...]
     because: tuple[ObjectId, ...]
+    decision: Decision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +103,31 @@ class Explanation:
     readings: tuple[Reading, ...]
     repeats: tuple[Repeat, ...] = ()
 
+    @property
+    def best(self) -> Reading | None:
+        """The reading whose verdict counts; None where no channel leads to the party."""
+        return min(self.readings, key=_rank, default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """An object beside what a party would receive of it at this moment: the very bytes, None when nothing goes."""
+
+    explanation: Explanation
+    original: bytes
+    received: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipient:
+    """What one party would be given of an object, by the channel that lets the most of it go."""
+
+    party: PartyId
+    agreement: AgreementId
+    title: str
+    channel: str
+    verdict: Verdict
+
 
 def find_object(transaction: Transaction, prefix: str) -> StoredObject:
     """The newest version of the one object that `prefix` names: a whole id, or a unique beginning of it.
@@ -103,6 +136,9 @@ def find_object(transaction: Transaction, prefix: str) -> StoredObject:
         NotFoundError: it fits none.
         MalformedRequest: it fits several.
     """
+    whole = objects.read_current(transaction, [ObjectId(prefix)])
+    if whole:
+        return whole[ObjectId(prefix)]
     found = objects.find_objects(transaction, prefix, limit=_MAX_SHOWN + 1)
     if not found and (stones := deletions.find_tombstones(transaction, prefix, limit=1)):
         gone = format_instant(stones[0].deleted_at)
@@ -122,23 +158,56 @@ def explain(node: Node, prefix: str, *, to: PartyId) -> Explanation:
         NotFoundError: the object, or the party.
         MalformedRequest: the prefix fits several objects.
     """
+    return see_object(node, prefix, to=to).explanation
+
+
+def see_object(node: Node, prefix: str, *, to: PartyId) -> Seen:
+    """`explain`, with the bytes that are held and those that would go; nothing is released or put on record by it.
+
+    Raises:
+        NotFoundError, MalformedRequest: as `explain`.
+    """
     find_party(node, to)
     keep_grants(node)
     keep_lapsed(node)
     with node.store.read() as transaction:
         item = find_object(transaction, prefix)
-        readings = tuple(
-            _read(node, transaction, item, dossier=dossier, standing=standing, channel=channel, to=to)
-            for dossier in list_dossiers(node, transaction)
-            for standing in [dossier.standing(now=node.clock())]
-            for channel in (standing.current or standing.latest).channels
-            if (node.party, to) in channel.pairs(standing.members)
-        )
-        repeats = _find_repeats(objects.read_body(transaction, item.pk))
+        places = [place for place in _list_places(node, transaction) if place.to == to]
+        data = objects.read_body(transaction, item.pk)
+        asked = _Asked(item=item, label=objects.read_label(transaction, item.label), data=data)
+        readings = tuple(_read(node, transaction, asked, place) for place in places)
     nothing = Withhold(clause="status", reason=f"no agreement on record lets this node give anything to {to}")
     best = min(readings, key=_rank, default=None)
     verdict = put_in_words(nothing, data=b"") if best is None else best.verdict
-    return Explanation(object=item, recipient=to, verdict=verdict, readings=readings, repeats=repeats)
+    explanation = Explanation(
+        object=item, recipient=to, verdict=verdict, readings=readings, repeats=_find_repeats(data)
+    )
+    received = None if best is None else _cut(best.decision, data)
+    return Seen(explanation=explanation, original=data, received=received)
+
+
+def list_recipients(node: Node, prefix: str) -> tuple[StoredObject, tuple[Recipient, ...]]:
+    """The object that `prefix` names, and what each party that some channel leads to would be given of it, by party.
+
+    The same verdicts as `explain`, without the chains of references.
+
+    Raises:
+        NotFoundError, MalformedRequest: as `find_object`.
+    """
+    keep_grants(node)
+    keep_lapsed(node)
+    found: dict[PartyId, tuple[tuple[int, bool], Recipient]] = {}
+    with node.store.read() as transaction:
+        item = find_object(transaction, prefix)
+        label, data = objects.read_label(transaction, item.label), objects.read_body(transaction, item.pk)
+        for place in _list_places(node, transaction):
+            stops = _ask(node, transaction, item, place)
+            decided = stops.first or decide(place.channel.scope_for(node.party), label, recipient=place.to)
+            verdict = put_in_words(decided, data=data)
+            rank = rank_verdict(verdict, gated=stops.gate is not None)
+            if place.to not in found or rank < found[place.to][0]:
+                found[place.to] = rank, _name_recipient(place, verdict)
+    return item, tuple(found[party][1] for party in sorted(found))
 
 
 def show_object(node: Node, prefix: str) -> Shown:
@@ -182,39 +251,105 @@ def _find_repeats(data: bytes) -> tuple[Repeat, ...]:
     return find_repeats(parse_object(data)[1])
 
 
-def _read(
-    node: Node,
-    transaction: Transaction,
-    item: StoredObject,
-    *,
-    dossier: Dossier,
-    standing: Standing,
-    channel: Channel,
-    to: PartyId,
-) -> Reading:
-    terms = standing.current or standing.latest
-    gate = ask_gate(node, transaction, standing, channel, recipient=to)
-    label = objects.read_label(transaction, item.label)
-    scope = channel.scope_for(node.party)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """One channel of one agreement, towards one party."""
+
+    dossier: Dossier
+    standing: Standing
+    channel: Channel
+    to: PartyId
+
+    @property
+    def terms(self) -> Terms:
+        """The terms that are read: those that count, or the latest."""
+        return self.standing.current or self.standing.latest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stops:
+    """What stops an object before the clauses are asked: the gate, and when it came in."""
+
+    gate: Withhold | None
+    history: Withhold | None
+
+    @property
+    def first(self) -> Withhold | None:
+        """What is named, if anything is."""
+        return self.gate or self.history
+
+
+def _list_places(node: Node, transaction: Transaction) -> Iterator[_Place]:
+    """Every channel by which this party may give, towards each party it leads to."""
+    now = node.clock()
+    for dossier in list_dossiers(node, transaction):
+        standing = dossier.standing(now=now)
+        for channel in (standing.current or standing.latest).channels:
+            receivers = (to for giver, to in channel.pairs(standing.members) if giver == node.party)
+            yield from (_Place(dossier=dossier, standing=standing, channel=channel, to=to) for to in receivers)
+
+
+def _name_recipient(place: _Place, verdict: Verdict) -> Recipient:
+    return Recipient(
+        party=place.to,
+        agreement=place.dossier.id,
+        title=place.terms.title,
+        channel=place.channel.id,
+        verdict=verdict,
+    )
+
+
+def _ask(node: Node, transaction: Transaction, item: StoredObject, place: _Place) -> _Stops:
+    gate = ask_gate(node, transaction, place.standing, place.channel, recipient=place.to)
+    feed = feeds.read_feed(transaction, place.dossier.id, place.channel.id, place.to)
+    floor = objects.read_head_seq(transaction) if feed is None else feed.floor
+    joined = place.to not in place.terms.founders
+    threshold = find_threshold(place.channel.history, floor=floor, joined=joined)
+    history = decide_history(threshold, first_seq=item.first_seq, added_at=item.added_at)
+    return _Stops(gate=gate, history=history)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What is asked about: the object, the label that counts, and its bytes."""
+
+    item: StoredObject
+    label: Label
+    data: bytes
+
+
+def _read(node: Node, transaction: Transaction, asked: _Asked, place: _Place) -> Reading:
+    item, label = asked.item, asked.label
+    stops = _ask(node, transaction, item, place)
+    scope, to = place.channel.scope_for(node.party), place.to
     decided = decide(scope, label, recipient=to)
     because: tuple[ObjectId, ...] = ()
     if isinstance(decided, Withhold):
         because = _find_cause(transaction, item, scope=scope, to=to)
         decided = _name_cause(decided, because)
-    feed = feeds.read_feed(transaction, dossier.id, channel.id, to)
-    floor = objects.read_head_seq(transaction) if feed is None else feed.floor
-    threshold = find_threshold(channel.history, floor=floor, joined=to not in terms.founders)
-    old = decide_history(threshold, first_seq=item.first_seq, added_at=item.added_at)
+    counts = stops.first or decided
     return Reading(
-        agreement=dossier.id,
-        title=terms.title,
-        channel=channel.id,
-        verdict=put_in_words(gate or old or decided, data=objects.read_body(transaction, item.pk)),
-        gate=gate,
-        history=old,
+        agreement=place.dossier.id,
+        title=place.terms.title,
+        channel=place.channel.id,
+        verdict=put_in_words(counts, data=asked.data),
+        gate=stops.gate,
+        history=stops.history,
         findings=read_findings(scope, label, recipient=to),
         because=because,
+        decision=counts,
     )
+
+
+def _cut(decision: Decision, data: bytes) -> bytes | None:
+    """The bytes that go by this decision."""
+    match decision:
+        case Release():
+            return data
+        case Redact(properties=properties, only=only):
+            return redact(data, properties, only=only).data
+        case Withhold():
+            return None
 
 
 def _find_cause(transaction: Transaction, item: StoredObject, *, scope: Scope, to: PartyId) -> tuple[ObjectId, ...]:

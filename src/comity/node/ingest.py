@@ -35,7 +35,7 @@ from comity.node.steps import Steps, finish
 from comity.node.tagging import Tagging, mark_lapsed
 from comity.node.withdrawal import check_recalled
 from comity.release.receiving import Restrictions, count_as, make_unrestricted
-from comity.stix.labels import Label, Tags, admit_to, join_tags, make_label, make_tags, read_tags, restate
+from comity.stix.labels import Label, Tags, admit_to, join_tags, make_label, read_tags, restate
 from comity.stix.markings import TLP_IDS, Markings, read_markings
 from comity.stix.objects import (
     BadObject,
@@ -55,7 +55,6 @@ __all__ = [
     "add_in_steps",
     "add_objects",
     "join_intakes",
-    "take_own",
     "take_part",
 ]
 
@@ -105,19 +104,6 @@ def add_in_steps(node: Node, data: bytes, *, tags: Tags, audiences: Audiences = 
             taken = take_part(act, parts, holding=holding, tags=tags, restrictions=own, audiences=audiences)
         intakes.append(taken)
     return join_intakes(intakes, read.checked.bad)
-
-
-def take_own(act: Act, data: bytes) -> Intake:
-    """One object of this party, or few, taken in with the act of whoever made it.
-
-    Raises:
-        MalformedJson, MalformedObject: it cannot be read.
-    """
-    read = finish(read_in_steps(BundleReading(data), looks_at=act.now))
-    holding = Holding(originator=act.party, received_under=None, added_at=act.now)
-    unrestricted = make_unrestricted(act.party)
-    taken = take_part(act, Parts(read, most=None), holding=holding, tags=make_tags(), restrictions=unrestricted)
-    return join_intakes([taken], read.checked.bad)
 
 
 def join_intakes(intakes: Sequence[Intake], bad: Collection[BadObject]) -> Intake:

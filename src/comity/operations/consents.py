@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from comity.agreement.recognition import Refusal
 from comity.errors import MalformedRequest
-from comity.ids import Instant, format_instant, parse_instant, parse_party_id
+from comity.ids import Instant, ObjectId, format_instant, parse_instant, parse_party_id
 from comity.letters.consent import ConsentGrant, ConsentRefusal, ConsentRequest, ConsentRevocation
 from comity.node import consent as consenting
 from comity.node.consent import Asked, LetterState, Said, StoredGrant, StoredLetter
@@ -72,7 +72,11 @@ def revoke(node: Node, arguments: Arguments) -> Outcome:
 
 def list_all(node: Node, arguments: Arguments) -> Outcome:
     """The requests, newest first: those sent, and those received."""
-    sent, received = consenting.list_consents(node, limit=arguments.number("last", most=_MOST_LISTED))
+    limit, about = arguments.number("last", most=_MOST_LISTED), arguments.optional("object")
+    if about is None:
+        sent, received = consenting.list_consents(node, limit=limit)
+    else:
+        sent, received = (some[:limit] for some in consenting.list_requests_about(node, ObjectId(about)))
     now = node.clock()
     return Outcome(
         result={

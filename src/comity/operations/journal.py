@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from comity.ids import AgreementId, Digest, Instant, format_instant
 from comity.node import journal, readers
+from comity.node.given import count_given
 from comity.node.journal import Entry
 from comity.node.node import Node
 from comity.node.proof import prove_entry
@@ -19,6 +20,7 @@ from comity.tlog.note import parse_checkpoint, parse_note
 __all__ = [
     "add_reader",
     "checkpoint",
+    "count",
     "list_last",
     "list_readers",
     "list_relationships",
@@ -81,6 +83,23 @@ def prove(node: Node, arguments: Arguments) -> Outcome:
             "checks": checks,
         },
         code=Exit.DONE if proof.holds else Exit.VERIFICATION_FAILED,
+    )
+
+
+def count(node: Node, _: Arguments) -> Outcome:
+    """How many disclosures there are, by recipient, agreement and month, without reading them."""
+    given = count_given(node)
+    return Outcome(
+        result={
+            "answers": given.total,
+            "older": given.older,
+            "recipients": [{"party": party, "answers": count} for party, count in given.recipients.items()],
+            "agreements": [
+                {"agreement": agreement, "title": given.titles.get(agreement), "answers": count}
+                for agreement, count in given.agreements.items()
+            ],
+            "months": [{"month": month, "answers": count} for month, count in given.months],
+        }
     )
 
 

@@ -13,8 +13,9 @@ from comity.ids import ObjectId, format_instant, parse_party_id
 from comity.intake.formats import parse_format
 from comity.node import accept, intake, patterns, retention
 from comity.node import explain as explaining
+from comity.node.beforehand import foresee_steps
 from comity.node.consent import list_consents_of
-from comity.node.explain import Reading, Repeat, Tombstone, Verdict
+from comity.node.explain import Explanation, Reading, Repeat, Tombstone, Verdict
 from comity.node.export import export_misp_in_steps, export_part
 from comity.node.files import Bytes, File, PathFile
 from comity.node.intake import Bad, Origin, Plan, TakenFile
@@ -46,8 +47,11 @@ __all__ = [
     "export",
     "export_misp",
     "list_files",
+    "list_recipients",
     "list_unkept",
+    "look",
     "pull",
+    "see",
     "show",
     "show_file",
 ]
@@ -77,6 +81,33 @@ async def add(node: Node, arguments: Arguments) -> Outcome:
         },
         code=Exit.FAILED if taken.bad_count else Exit.DONE,
         checks=frozenset(taken.added),
+    )
+
+
+async def look(node: Node, arguments: Arguments) -> Outcome:
+    """What would become of a file, of which nothing is kept; an exit code of failure when any of it is bad."""
+    steps = foresee_steps(node, _find_input(arguments), _read_plan(node, arguments))
+    while (done := advance(steps)) is None:  # noqa: ASYNC110 (nothing is waited for: others get their turn)
+        await asyncio.sleep(0)
+    seen = done.result
+    return Outcome(
+        result={
+            "format": seen.look.form.value,
+            "digest": seen.look.digest,
+            "bytes": seen.look.bytes,
+            "already": seen.already,
+            "added": seen.added,
+            "known": seen.known,
+            "bad": [{"place": item.place, "message": item.reason} for item in seen.bad],
+            "bad_count": seen.bad_count,
+            "notes": [{"place": item.place, "message": item.remark} for item in seen.notes],
+            "types": dict(seen.types),
+            "markings": dict(seen.markings),
+            "strictest": seen.strictest,
+            "examples": [{"id": item.id, "tlp": item.tlp, "place": item.place} for item in seen.examples],
+            "facts": dict(seen.facts),
+        },
+        code=Exit.FAILED if seen.bad_count else Exit.DONE,
     )
 
 
@@ -224,6 +255,7 @@ def show(node: Node, arguments: Arguments) -> Outcome:
             "files": [_describe_origin(item) for item in intake.list_origins(node, item.pk)],
             "retention": _describe_kept(retention.find_kept(node, item)),
             "object": parse_json(shown.data, limits=OBJECT_LIMITS),
+            "received": shown.data.decode(),
             "deleted": [describe_stone(stone) for stone in shown.deleted],
             **_describe_recalls(node, item.id),
             "consents": describe_grants(list_consents_of(node, item.id), now=node.clock()),
@@ -310,6 +342,7 @@ def _show_deleted(node: Node, stones: Sequence[Tombstone]) -> Outcome:
         "files": [],
         "retention": None,
         "object": None,
+        "received": None,
         "deleted": [describe_stone(stone) for stone in stones],
         **_describe_recalls(node, last.id),
         "consents": describe_grants(list_consents_of(node, last.id), now=node.clock()),
@@ -330,21 +363,53 @@ def _describe_recalls(node: Node, item: ObjectId) -> dict[str, Json]:
 def explain(node: Node, arguments: Arguments) -> Outcome:
     """Why an object goes, or does not go, to a party."""
     party = parse_party_id(arguments.text("to"))
-    found = explaining.explain(node, arguments.text("id"), to=party)
+    return Outcome(result=_describe_explanation(node, explaining.explain(node, arguments.text("id"), to=party)))
+
+
+def see(node: Node, arguments: Arguments) -> Outcome:
+    """The same, with the object as it is held and as the party would receive it."""
+    party = parse_party_id(arguments.text("to"))
+    seen = explaining.see_object(node, arguments.text("id"), to=party)
+    best = seen.explanation.best
     return Outcome(
         result={
-            "object": found.object.id,
-            "version": found.object.version,
-            "to": found.recipient,
-            **_describe_verdict(found.verdict),
-            "repeats": [_describe_repeat(repeat) for repeat in found.repeats],
-            "recalled": describe_recalled(list_recalls_of(node, found.object.id)[0]),
-            "consents": describe_grants(
-                [one for one in list_consents_of(node, found.object.id) if one.recipient == party], now=node.clock()
-            ),
-            "readings": [_describe_reading(reading) for reading in found.readings],
+            **_describe_explanation(node, seen.explanation),
+            "agreement": None if best is None else best.agreement,
+            "channel": None if best is None else best.channel,
+            "original": seen.original.decode(),
+            "received": None if seen.received is None else seen.received.decode(),
         }
     )
+
+
+def list_recipients(node: Node, arguments: Arguments) -> Outcome:
+    """What each party that some channel leads to would be given of an object."""
+    item, recipients = explaining.list_recipients(node, arguments.text("id"))
+    parties: list[Json] = [
+        {
+            "party": one.party,
+            "agreement": one.agreement,
+            "title": one.title,
+            "channel": one.channel,
+            **_describe_verdict(one.verdict),
+        }
+        for one in recipients
+    ]
+    return Outcome(result={"object": item.id, "version": item.version, "parties": parties})
+
+
+def _describe_explanation(node: Node, found: Explanation) -> dict[str, Json]:
+    consents = [one for one in list_consents_of(node, found.object.id) if one.recipient == found.recipient]
+    return {
+        "object": found.object.id,
+        "version": found.object.version,
+        "to": found.recipient,
+        **_describe_verdict(found.verdict),
+        "repeats": [_describe_repeat(repeat) for repeat in found.repeats],
+        "recalled": describe_recalled(list_recalls_of(node, found.object.id)[0]),
+        "consents": describe_grants(consents, now=node.clock()),
+        "readings": [_describe_reading(reading) for reading in found.readings],
+    }
 
 
 async def pull(node: Node, arguments: Arguments) -> Outcome:

@@ -36,6 +36,10 @@ class ClassificationChange(StrEnum):
     END_NECESSITY = "end-necessity"
     SAME_PERSON = "same-person"
     OTHER_PERSON = "other-person"
+    CONFIRM_DRAFTS = "confirm-drafts"
+    STRIKE_DRAFTS = "strike-drafts"
+    CORRECT_DRAFT = "correct-draft"
+    MAKE_REPORT = "make-report"
 
 
 def format_classification(

@@ -183,12 +183,12 @@ def read_findings(scope: Scope, label: Label, *, recipient: PartyId) -> tuple[Fi
         Finding(
             clause=clause.name,
             test=clause.test,
-            holds=admits_groups(clause.test, clause.found(label), allowed),
-            found=clause.found(label),
+            holds=admits_groups(clause.test, found, allowed),
+            found=found,
             allowed=allowed,
         )
         for clause in CLAUSES
-        for allowed in [clause.allowed(scope, recipient)]
+        for allowed, found in [(clause.allowed(scope, recipient), clause.found(label))]
     )
 
 

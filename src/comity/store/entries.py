@@ -20,6 +20,7 @@ __all__ = [
     "MOST_LOOKED",
     "Found",
     "Wanted",
+    "count_given",
     "find_agreements",
     "find_entries",
     "list_citing",
@@ -96,6 +97,12 @@ def find_entries(transaction: Transaction, wanted: Wanted, *, before: int, limit
     if len(positions) > limit:
         reached = positions[limit - 1]
     return Found(positions=positions[:limit], looked=looked, reached=reached if reached > start else 0)
+
+
+def count_given(transaction: Transaction, *, before: Instant) -> int:
+    """How many entries of an earlier time than that are in the logs of relationships, all of them together."""
+    position = _find_position(transaction, before, count_entries(transaction))
+    return position - _count_before(transaction, HOUSE, position, read_size(transaction))
 
 
 def read_rows(
@@ -184,19 +191,20 @@ def _scan(
         most = min(most, _MOST_OPENINGS)
     if number is None:
         last, low = stop, max(start, stop - most)
-        source, values = "log_entry WHERE position >= ? AND position < ?", [low, last]
+        source, order, values = "position >= ? AND position < ?", "position", [low, last]
         reached = low
     else:
         last = _find_place_before(transaction, number, stop, wanted)
         first = _find_place_before(transaction, number, start, wanted)
         low = max(first, last - most)
-        source, values = "log_entry WHERE log = ? AND place >= ? AND place < ?", [number, low, last]
+        # In one log places have the order of positions, and there is an index of them.
+        source, order, values = "log = ? AND place >= ? AND place < ?", "place", [number, low, last]
         reached = start if low == first else _position_at(transaction, number, low)
     condition, more = _make_condition(wanted)
     has_objects = bool(wanted.objects or wanted.no_objects)
     rows = transaction.rows(
-        f"SELECT position FROM (SELECT position, CAST(leaf AS TEXT) AS leaf FROM {source}) WHERE {condition}"
-        f" ORDER BY position DESC{'' if has_objects else ' LIMIT ?'}",
+        f"SELECT position FROM (SELECT position, place, CAST(leaf AS TEXT) AS leaf FROM log_entry WHERE {source})"
+        f" WHERE {condition} ORDER BY {order} DESC{'' if has_objects else ' LIMIT ?'}",
         (*values, *more, *(() if has_objects else (limit,))),
     )
     positions = [int(row[0]) for row in rows]
@@ -281,14 +289,17 @@ def _find_position(transaction: Transaction, at: int, stop: int) -> int:
 
 
 def _find_place_before(transaction: Transaction, number: int, position: int, wanted: Wanted) -> int:
-    """How many entries of a log stand at positions below `position`, by halving.
+    """How many entries of a log stand at positions below `position`.
 
     Of the house's log, where only what went to a party is asked for, what went into it before there were others.
     """
     if number == HOUSE and wanted.recipients is not None:
-        high = read_shown_size(transaction)
-    else:
-        high = read_size(transaction, number)
+        return _count_before(transaction, number, position, read_shown_size(transaction))
+    return _count_before(transaction, number, position, read_size(transaction, number))
+
+
+def _count_before(transaction: Transaction, number: int, position: int, high: int) -> int:
+    """How many of the first `high` entries of a log stand at positions below `position`, by halving."""
     at = find_place(transaction, position)
     if at is not None and at[0] == number:
         return min(at[1], high)

@@ -39,6 +39,7 @@ __all__ = [
     "read_policy",
     "read_sequence",
     "read_size",
+    "read_sizes",
     "read_tile",
     "write_sequences",
     "write_tiles",
@@ -96,6 +97,16 @@ def read_size(transaction: Transaction, number: int = HOUSE) -> int:
     """The number of entries under the last head of one log."""
     row = transaction.row("SELECT MAX(size) FROM log_head WHERE log = ?", (number,))
     return int(row[0] or 0) if row else 0
+
+
+def read_sizes(transaction: Transaction) -> dict[int, int]:
+    """The number of entries of each log that has any: the greatest size, by steps from log to log of its index."""
+    rows = transaction.rows(
+        "WITH each(number) AS (SELECT MIN(log) FROM log_head UNION ALL"
+        " SELECT (SELECT MIN(log) FROM log_head WHERE log > number) FROM each WHERE number IS NOT NULL)"
+        " SELECT number, (SELECT MAX(size) FROM log_head WHERE log = number) FROM each WHERE number IS NOT NULL"
+    )
+    return {int(number): int(size) for number, size in rows}
 
 
 def count_entries(transaction: Transaction) -> int:

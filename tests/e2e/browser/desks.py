@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from html import unescape
+from pathlib import Path
 from typing import TypeVar
 
 import httpx
@@ -18,16 +19,22 @@ from comity.agreement.people import Person, Role
 from comity.config import Address, ConsoleSetting
 from comity.console.app import SCREENS
 from comity.console.serving import ConsoleServer
+from comity.node import agree, ingest
 from comity.node.agree import Recorded
+from comity.node.people import Waiting
+from comity.stix.labels import make_tags
 from tests.consoles import Desk
 from tests.worlds import World, make_object
 
-__all__ = ["EVIL", "PAGES", "ServedDesk", "furnish", "furnish_with_hostile_words"]
+__all__ = ["EVIL", "PAGES", "RIGHT_TO_LEFT", "ServedDesk", "crowd", "furnish", "furnish_with_hostile_words"]
 
 _T = TypeVar("_T")
 _SECONDS = 30.0
 _TOKEN = "token-of-vera"
 _MOST_ADDRESSES = 400
+EXAMPLES = Path(__file__).parents[3] / "examples"
+BUNDLE = EXAMPLES / "bundle.json"
+_RECOGNISED = '[[recognised]]\nkind = "unsc_resolution"\nreference = "*"\n'
 
 EVIL = (
     '<script>window.ran=1</script><img src=x onerror="window.ran=2">\'"><svg onload=window.ran=3>{{7*7}}${7*7}'
@@ -37,13 +44,13 @@ EVIL = (
 
 RIGHT_TO_LEFT = "\u202eevil\u202c \u0633\u0644\u0627\u0645 \u05e9\u05dc\u05d5\u05dd \u2066\u2067"
 
-PAGES: tuple[str, ...] = tuple(
-    route.path
-    for screen in SCREENS
-    for route in screen
-    if isinstance(route, Route) and "GET" in (route.methods or ()) and not route.path.endswith(".json")
+_PATHS = [
+    route.path for screen in SCREENS for route in screen if isinstance(route, Route) and "GET" in (route.methods or ())
+]
+PAGES = tuple(
+    path for path in _PATHS if (f"{path}.json" in _PATHS and not path.endswith("/certificate")) or path == "/"
 )
-"""The path of every page, as its route has it."""
+"""The path of every page, as its route has it; a certificate, and what has no twin, is a document or a file to keep."""
 
 
 @dataclass
@@ -64,7 +71,7 @@ class ServedDesk:
         thread.start()
         try:
             setting = ConsoleSetting(listen=Address(host="127.0.0.1", port=0))
-            server = ConsoleServer(setting, ask=desk.ask, find_person=desk.sessions.get)
+            server = ConsoleServer(setting, ask=desk.ask, find_person=desk.find_person, door=desk.door)
             served = cls(world, _run(loop, server.start()))
             try:
                 served._follow_links()
@@ -85,6 +92,10 @@ class ServedDesk:
         """The addresses under which a page of PAGES can be reached."""
         return self.addresses.get(page, [])
 
+    def list_addresses(self) -> list[str]:
+        """Two addresses of each page that links lead to."""
+        return [address for page in PAGES for address in self.find(page)[:2]]
+
     def _follow_links(self) -> None:
         patterns = [(page, compile_path(page)[0]) for page in sorted(PAGES, key=lambda page: page.count("{"))]
         due, seen = ["/"], {"/"}
@@ -99,30 +110,42 @@ class ServedDesk:
                 if "text/html" not in answer.headers.get("content-type", "") or answer.status_code != 200:
                     continue
                 self.addresses.setdefault(page, []).append(address)
-                links = [unescape(link) for link in re.findall(r'<a [^>]*href="([^"#]+)', answer.text)]
-                due += [link for link in links if link.startswith("/") and not (link in seen or seen.add(link))]
+                links = {unescape(link): None for link in re.findall(r'<a [^>]*href="(/[^"#]*)', answer.text)}
+                due += [link for link in links if link not in seen]
+                seen |= links.keys()
 
 
 def furnish(world: World) -> Person:
-    """Something for every page of Aurelia, and somebody there who may see all of it."""
+    """The parties, terms and objects of the demonstration: something for every page of Aurelia.
+
+    What comes back is somebody there who may see all of it.
+    """
     vera = Person(id=world.register("aurelia", "vera", *Role).person, name="Vera", roles=frozenset(Role))
-    world.add(
-        "aurelia",
-        *(make_object(f"finding {number}", kind="indicator", day=number) for number in range(1, 21)),
-        make_object("Ashfall", kind="report", refs=[make_object("finding 1", kind="indicator")["id"]]),
-        make_object("not for them", kind="report", tlp="red"),
-        make_object("unmarked", kind="report", tlp=None),
+    aurelia = world.nodes["aurelia"]
+    ingest.add_objects(aurelia, BUNDLE.read_bytes(), tags=make_tags())
+    for name in ("aurelia", "borealia"):
+        (world.folder / name / "recognition.toml").write_text(_RECOGNISED)
+    world.sign_all(_fill(world, "bilateral.toml"))
+    world.tick()
+    world.poll("borealia", limit=50)
+    reports = world.sign_all(world.terms(title="Exchange of reports on the Ashfall Column", types=("report",)))
+    world.tick()
+    world.act("aurelia", reports, EventKind.SUSPEND, text="A source may be at risk.")
+    _send(
+        world.propose(
+            "aurelia", world.terms(title="Exchange of reports", agreement=reports, supersedes=reports, version=2)
+        )
     )
-    world.sign_all(world.terms(title="Exchange on Ashfall"))
-    world.tick()
-    world.poll("borealia")
-    _send(world.propose("borealia", world.terms(giver="borealia", receivers=("aurelia",), title="Exchange on Ember")))
     world.deliver()
-    suspended = world.sign_all(world.terms(title="Exchange of reports", types=("report",)))
-    world.tick()
-    world.poll("borealia")
-    world.act("aurelia", suspended, EventKind.SUSPEND, text="A source may be at risk.")
+    group = ("borealia", "meridia")
+    world.sign_all(world.terms(title="Exchange of three on the border posts", receivers=group))
+    offered = world.terms(giver="borealia", receivers=("aurelia",), title="Exchange of letters on sightings")
+    _send(world.propose("borealia", offered))
     world.deliver()
+    world.tick()
+    by = world.actor("aurelia", Role.LIAISON)
+    assert isinstance(agree.propose(aurelia, world.terms(title="Reports on the smuggling ring"), by=by), Waiting)
+    assert isinstance(agree.act_on(aurelia, reports, EventKind.RESUME, by=by, text="The source is safe."), Waiting)
     return vera
 
 
@@ -132,7 +155,7 @@ def furnish_with_hostile_words(world: World) -> Person:
     long = "W" * 9_000
     for number, name in enumerate((EVIL, RIGHT_TO_LEFT, long, EVIL + long)):
         world.add("aurelia", make_object(name, kind="report", day=number + 1, more={"description": name}))
-    title = (EVIL + RIGHT_TO_LEFT)[:200]
+    title = EVIL[:160] + "\u0633\u0644\u0627\u0645 \u05e9\u05dc\u05d5\u05dd"
     world.sign_all(world.terms(title=title))
     world.tick()
     world.poll("borealia")
@@ -140,6 +163,32 @@ def furnish_with_hostile_words(world: World) -> Person:
     _send(proposed)
     world.deliver()
     return vera
+
+
+def crowd(world: World) -> Person:
+    """Thousands of objects, hundreds of entries in the log, and dozens of agreements."""
+    vera = Person(id=world.register("aurelia", "vera", *Role).person, name="Vera", roles=frozenset(Role))
+    world.add("aurelia", *(make_object(f"finding {number}", kind="indicator") for number in range(3_000)))
+    for number in range(40):
+        proposed = world.propose(
+            "borealia", world.terms(giver="borealia", receivers=("aurelia",), title=f"No {number}")
+        )
+        _send(proposed)
+    world.sign_all(world.terms())
+    world.tick()
+    for number in range(300):
+        world.poll("borealia", limit=10)
+        world.tick()
+        world.add("aurelia", make_object(f"later {number}", kind="indicator"))
+    return vera
+
+
+def _fill(world: World, name: str) -> bytes:
+    """The terms in that example, with the digests of the parties' manifests."""
+    text = (EXAMPLES / "agreements" / name).read_text(encoding="utf-8")
+    for party, manifest in world.manifests.items():
+        text = text.replace(f"MANIFEST-OF-{party.upper()}", manifest.digest)
+    return text.encode()
 
 
 def _send(recorded: object) -> None:

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any, Literal
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response
+from playwright.sync_api import Browser, ConsoleMessage, Dialog, Error, Page, Request, Response
 
 __all__ = ["VIEWS", "Look", "View", "find_barriers", "find_faulty_headings", "open_page", "tab_through"]
 
@@ -41,7 +41,7 @@ _STOPS = """() => {
   });
   window.looks = e => {
     const s = getComputedStyle(e);
-    return [s.outline, s.boxShadow, s.backgroundColor, s.border].join();
+    return [s.outlineStyle === 'none' ? '' : s.outline, s.boxShadow, s.backgroundColor].join();
   };
   window.plain = stops.map(window.looks);
   return stops.map(e => `${e.tagName.toLowerCase()} ${e.name || e.getAttribute('href') || e.textContent.trim()}`);
@@ -89,7 +89,7 @@ class Look:
 
     def go(self, address: str) -> Response:
         """Open another page of the console."""
-        answer = self.page.goto(self.url + address, timeout=_PATIENCE)
+        answer = self.page.goto(self.url + address)
         assert answer is not None
         return answer
 
@@ -99,11 +99,21 @@ class Look:
 
     def _hear(self, message: ConsoleMessage) -> None:
         if message.type in {"error", "warning"}:
-            self.faults.append(f"{message.type}: {message.text}")
+            self._blame(f"{message.type}: {message.text}")
 
     def _see(self, request: Request) -> None:
         if not request.url.startswith((f"{self.url}/", "data:")):
-            self.faults.append(f"asked elsewhere: {request.url}")
+            self._blame(f"asked elsewhere: {request.url}")
+
+    def _fail(self, error: Error) -> None:
+        self._blame(f"failed: {error}")
+
+    def _dismiss(self, dialog: Dialog) -> None:
+        self._blame(f"asked: {dialog.message}")
+        dialog.dismiss()
+
+    def _blame(self, what: str) -> None:
+        self.faults.append(f"{self.page.url.removeprefix(self.url)}: {what}")
 
 
 @contextmanager
@@ -113,15 +123,16 @@ def open_page(browser: Browser, url: str, view: View, *, cookies: dict[str, str]
         viewport={"width": view.width, "height": view.height},
         color_scheme=view.scheme,
         java_script_enabled=view.scripts,
+        reduced_motion="reduce",
     )
     context.add_cookies([{"name": name, "value": value, "url": url} for name, value in (cookies or {}).items()])
     page = context.new_page()
     page.set_default_timeout(_PATIENCE)
     look = Look(page=page, url=url)
     page.on("console", look._hear)
-    page.on("pageerror", lambda error: look.faults.append(f"failed: {error}"))
+    page.on("pageerror", look._fail)
     page.on("request", look._see)
-    page.on("dialog", lambda dialog: (look.faults.append(f"asked: {dialog.message}"), dialog.dismiss()))
+    page.on("dialog", look._dismiss)
     try:
         yield look
         assert look.faults == []
@@ -161,10 +172,10 @@ def tab_through(page: Page) -> list[str]:
         focused = page.evaluate(_FOCUSED)
         if focused is None:
             break
-        if not focused["shown"]:
-            faults.append(f"that it has the focus does not show: {focused['tag']}")
         if focused["inside"] and reached and reached[-1] == focused["stop"]:
             continue
+        if not focused["shown"]:
+            faults.append(f"that it has the focus does not show: {focused['tag']}")
         if focused["stop"] is not None:
             reached.append(focused["stop"])
         elif not focused["scrolls"]:

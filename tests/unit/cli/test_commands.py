@@ -568,3 +568,35 @@ def test_an_entry_is_proved(aurelia: Party, terms: Path) -> None:
     assert proved["leaf_hash"] in out
     assert "DOES NOT" not in out
     assert aurelia.do("log", "prove", "3").code == 5
+
+
+def test_how_the_node_stands_is_told(aurelia: Party, borealia: Party) -> None:
+    aurelia.pin(borealia)
+    status = aurelia.ask("status")
+    assert status.keys() == documented("status") | {"problems", "partners"}
+    assert [item["party"] for item in status["partners"]] == ["borealia"]
+    assert "backup" in {item["kind"] for item in status["problems"]}
+    out = aurelia.do("status").out
+    assert out.startswith("WRONG")
+    assert "comity backup DIR" in out
+    assert "borealia" in out
+
+
+def test_a_file_is_looked_through_and_nothing_is_kept(aurelia: Party, bundle: Path) -> None:
+    seen = aurelia.ask("object", "look", bundle)
+    assert seen.keys() == documented("object look") | {"bad", "notes", "examples"}
+    assert seen["added"] > 0
+    assert "Nothing was kept." in aurelia.do("object", "look", bundle).out
+    assert aurelia.ask("object", "files")["files"] == []
+    added = aurelia.ask("object", "add", bundle)
+    assert (added["added"], added["known"], added["bad"]) == (seen["added"], seen["known"], seen["bad_count"])
+    again = aurelia.ask("object", "look", bundle)
+    assert (again["already"], again["added"], again["known"]) == (True, 0, seen["added"])
+
+
+def test_what_was_given_is_counted(aurelia: Party, terms: Path) -> None:
+    propose(aurelia, terms)
+    counted = aurelia.ask("log", "figures")
+    assert counted.keys() == documented("log figures") | {"recipients", "agreements", "months"}
+    assert (counted["answers"], len(counted["months"])) == (0, 24)
+    assert aurelia.do("log", "figures").out == "0 answers went out\n"

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -98,13 +99,14 @@ def test_an_unknown_qualifier_says_which_there_are(given: tuple[World, dict[str,
     assert (twin.status_code, twin.json()["error"]["code"]) == (400, "malformed-request")
 
 
-def test_pages_follow_one_another_without_gap_or_repetition(given: tuple[World, dict[str, str]]) -> None:
+@pytest.mark.parametrize("q", ["to:borealia to:meridia", "kind:disclosure", "kind:disclosure -to:nobody", ""])
+def test_pages_follow_one_another_without_gap_or_repetition(given: tuple[World, dict[str, str]], q: str) -> None:
+    """Also where two logs are read side by side, of which one is much longer."""
     world, _ = given
-    node = world.nodes["aurelia"]
-    for _ in range(105):
+    for number in range(105):
         world.tick()
-        world.poll("borealia")
-    browser, q, seen, before = browse(world), "to:borealia", list[int](), ""
+        world.poll("meridia" if number % 5 == 0 else "borealia")
+    browser, seen, before = browse(world), list[int](), ""
     while True:
         page = browser.send("GET", "/log.json", params={"q": q, "before": before}).json()
         seen += [item["entry"] for item in reversed(page["entries"])]
@@ -112,10 +114,10 @@ def test_pages_follow_one_another_without_gap_or_repetition(given: tuple[World, 
             break
         before = str(page["next"])
     assert seen == sorted(set(seen), reverse=True)
-    assert len(seen) == 106
-    with node.store.read() as transaction:
-        row = transaction.row("SELECT COUNT(*) FROM log_entry WHERE instr(CAST(leaf AS TEXT), '\"borealia\"') > 0")
-    assert row == (106,)
+    with world.nodes["aurelia"].store.read() as transaction:
+        condition = "instr(CAST(leaf AS TEXT), 'recipient\":\"') > 0" if q else "1"
+        (expected,) = transaction.row(f"SELECT COUNT(*) FROM log_entry WHERE {condition}") or (0,)
+    assert len(seen) == expected
 
 
 def test_a_page_looks_through_a_bounded_number_of_entries(
@@ -138,7 +140,11 @@ def test_a_page_looks_through_a_bounded_number_of_entries(
     assert hops == 1
     assert [item["type"] for item in found["entries"]] == ["people", "people"]
     # What went to one party is found at once, whatever lies between: it has logs of its own.
-    assert find(browser, "to:meridia") == [("disclosure", "meridia")]
+    page = browser.send("GET", "/log.json", params={"q": "to:meridia"}).json()
+    assert ([item["recipient"] for item in page["entries"]], page["looked"], page["next"]) == (["meridia"], 1, None)
+    page = browser.send("GET", "/log.json", params={"q": "to:borealia kind:purge"}).json()
+    assert (page["entries"], page["looked"]) == ([], 500)
+    assert page["next"] is not None
 
 
 def test_an_entry_shows_whom_what_and_the_proof(given: tuple[World, dict[str, str]]) -> None:
@@ -181,6 +187,13 @@ def test_a_receipt_is_given_as_a_file(given: tuple[World, dict[str, str]]) -> No
     [
         ("UPDATE log_tile SET hashes = zeroblob(length(hashes))", {"inclusion", "receipt"}),
         ("UPDATE log_opening SET salt = zeroblob(32)", {"opening", "receipt"}),
+        (
+            (
+                "UPDATE log_head SET checkpoint = CAST(replace(CAST(checkpoint AS TEXT),"
+                " substr(CAST(checkpoint AS TEXT), -20, 4), 'AAAA') AS BLOB)"
+            ),
+            {"checkpoint", "receipt"},
+        ),
     ],
 )
 def test_what_was_altered_does_not_hold(given: tuple[World, dict[str, str]], what: str, failed: set[str]) -> None:
@@ -267,3 +280,32 @@ def test_received_text_is_no_markup(world: World) -> None:
         assert "<script>alert" not in page
         assert "\u202e" not in page
         assert "&lt;script&gt;" in page
+
+
+def test_figures_are_those_of_the_entries(given: tuple[World, dict[str, str]]) -> None:
+    world, ids = given
+    world.tick(40 * 86_400_000_000)
+    for _ in range(3):
+        world.poll("borealia")
+    browser = browse(world)
+    figures = browser.get("/log/figures.json").json()
+    entries = browser.send("GET", "/log.json", params={"q": "kind:disclosure"}).json()["entries"]
+    assert figures["answers"] == len(entries) == 5
+    assert figures["recipients"] == [{"party": "borealia", "answers": 4}, {"party": "meridia", "answers": 1}]
+    assert [(item["agreement"], item["title"], item["answers"]) for item in figures["agreements"]] == [
+        (ids["borealia"], "With borealia", 4),
+        (ids["meridia"], "With meridia", 1),
+    ]
+    months = Counter(item["at"][:7] for item in entries)
+    assert {item["month"]: item["answers"] for item in figures["months"] if item["answers"]} == months
+    assert len(months) == 2
+    page = browser.get("/log/figures").text
+    assert "With borealia" in page
+    assert 'href="/audit"' in page
+
+
+def test_nobody_else_finds_figures(given: tuple[World, dict[str, str]]) -> None:
+    desk = Desk(given[0].nodes["aurelia"])
+    for person in STRANGERS:
+        assert desk.visit(person).get("/log/figures").status_code == 404
+        assert desk.visit(person).get("/log/figures.json").status_code == 404

@@ -4,6 +4,7 @@
 from comity.agreement.people import NEEDS, Person, Role
 from comity.ids import PersonId
 from comity.node.people import add_person
+from comity.node.sessions import begin_session, note_failure
 from tests.consoles import Desk, make_person
 from tests.worlds import World
 
@@ -23,6 +24,23 @@ def test_who_does_not_answer_for_people_sees_none(desk: Desk) -> None:
     assert browser.get("/people").text == browser.get("/nowhere").text
     assert browser.get("/people.json").json() == browser.get("/nowhere.json").json()
     assert 'href="/people"' not in browser.get("/").text
+
+
+def test_an_auditor_sees_who_is_signed_in_and_who_tried_and_nobody_else_does(world: World, desk: Desk) -> None:
+    node = world.nodes["aurelia"]
+    auditor, legal = make_person("auditor", Role.AUDITOR), make_person("aurelia-legal", Role.LEGAL)
+    assert "Nobody has tried to sign in." in desk.visit(auditor).get("/people").text
+    with node.act() as act:
+        begin_session(act, node, legal, factor="passkey")
+        note_failure(act, None, "refused", factor="password")
+    page, twin = desk.visit(auditor).get("/people").text, desk.visit(auditor).get("/people.json").json()
+    assert [(item["person"], item["what"]) for item in twin["records"]] == [(None, "refused"), (legal.id, "sign-in")]
+    assert [item["person"] for item in twin["sessions"]] == [legal.id]
+    assert "nobody of this node" in page
+    other, theirs = desk.visit(legal).get("/people").text, desk.visit(legal).get("/people.json").json()
+    assert not {"sessions", "records"} & theirs.keys()
+    assert "Who is signed in" not in other
+    assert theirs["people"][0]["last_sign_in"] == twin["records"][1]["at"]
 
 
 def test_a_name_full_of_markup_is_text(world: World, desk: Desk) -> None:

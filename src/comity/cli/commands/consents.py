@@ -102,10 +102,11 @@ def revoke(session: Session, letter: str, reason: str | None, *, recall: bool) -
 
 @consent.command("list", cls=ActCommand, example="comity --node aurelia consent list")
 @click.option("--last", metavar="N", type=click.IntRange(1, 10_000), default=100, show_default=True, help="How many.")
+@click.option("--object", "object_id", metavar="ID", help="Only those about this object, by its whole id.")
 @click.pass_obj
-def list_command(session: Session, last: int) -> int:
+def list_command(session: Session, last: int, object_id: str | None) -> int:
     """List the requests for consent that this party sent and received, and how each was answered."""
-    return session.run("consent.list", {"last": last}, list_consents)
+    return session.run("consent.list", {"last": last, "object": object_id}, list_consents)
 
 
 @consent.command("show", cls=ActCommand, example="comity --node aurelia consent show 3f2a")

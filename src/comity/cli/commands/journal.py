@@ -10,6 +10,7 @@ from comity.cli.session import ActCommand, PersonCommand, Session, write_new
 from comity.cli.words.journal import (
     describe_checkpoint,
     describe_entry,
+    describe_given,
     describe_proof,
     describe_reader,
     describe_removed,
@@ -86,6 +87,16 @@ def prove(session: Session, entry: str) -> int:
     The whole log is verified by `log verify`. What does not hold is said, with exit code 7.
     """
     return session.run("log.prove", {"entry": entry}, describe_proof)
+
+
+@log.command("figures", short_help="Count what was given.", cls=ActCommand, example="comity --node aurelia log figures")
+@click.pass_obj
+def figures(session: Session) -> int:
+    """Count the answers that went out, by recipient, agreement and month, without reading them.
+
+    How many objects they had, and by which legal basis, an audit says: `comity audit`.
+    """
+    return session.run("log.figures", {}, describe_given)
 
 
 @log.command(

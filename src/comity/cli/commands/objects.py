@@ -10,10 +10,12 @@ from typing import Any
 import click
 
 from comity.cli.session import MAX_INPUT_BYTES, ActCommand, Session, read_input, write_parts
+from comity.cli.words.browsing import describe_around, describe_given, describe_listing
 from comity.cli.words.files import (
     describe_export,
     describe_file,
     describe_files,
+    describe_foreseen,
     describe_intake,
     describe_misp_export,
 )
@@ -21,6 +23,8 @@ from comity.cli.words.objects import (
     describe_explanation,
     describe_object,
     describe_pull,
+    describe_recipients,
+    describe_seen,
     describe_unkept,
 )
 from comity.operations.reply import Exit, Json, Reply
@@ -79,6 +83,32 @@ def add(session: Session, /, files: Sequence[str], mapping: str | None, form: st
     }
     session.show(result, describe_intake)
     return Exit.FAILED if result["bad"] or result["unparsable"] else Exit.DONE
+
+
+@objects.command(
+    "look",
+    short_help="Show what FILE would become.",
+    cls=ActCommand,
+    example="comity --node aurelia object look list.csv --mapping list.toml",
+)
+@click.argument("file", metavar="FILE")
+@click.option("--format", "form", metavar="F", help="What the file is, where that cannot be told from it.")
+@click.option("--mapping", metavar="FILE", help="For tables: what becomes of each column, as TOML.")
+@click.option("--source", metavar="NAME", help="For FollowTheMoney: what the data set is called, always the same.")
+@click.option("--tlp", metavar="LEVEL", help="A marking of all that is in the file; not for STIX 2.1.")
+@click.pass_obj
+def look(
+    session: Session, file: str, *, form: str | None, mapping: str | None, source: str | None, tlp: str | None
+) -> int:
+    """Show what `object add` would make of FILE: how many objects of which types and markings, and what is bad.
+
+    Nothing is kept. It is read, and held against what is here, as when it is added.
+    """
+    words: dict[str, Json] = {"format": form, "source": source, "tlp": tlp, "name": Path(file).name}
+    if mapping is not None:
+        words["mapping"] = base64.b64encode(read_input(mapping)).decode()
+    reply = session.carry_out("object.look", {**words, **_read_contents(file)}, seconds=_LONG_SECONDS)
+    return session.finish(reply, describe_foreseen)
 
 
 @objects.command("files", cls=ActCommand, example="comity --node aurelia object files --last 5")
@@ -158,6 +188,57 @@ def _export_misp(session: Session, file: str, words: dict[str, Json]) -> int:
 def show(session: Session, object_id: str) -> int:
     """Show an object, what it counts as, and where it came from. ID may be any unique beginning."""
     return session.run("object.show", {"id": object_id}, describe_object)
+
+
+@objects.command("list", cls=ActCommand, example="comity --node aurelia object list --type report --tlp green")
+@click.argument("prefix", metavar="ID", required=False)
+@click.option("--type", "kind", metavar="T", help="Only of this STIX type.")
+@click.option("--originator", metavar="PARTY", help="Only what was received from this party, or is this one's own.")
+@click.option("--tlp", metavar="LEVEL", help="Only of this TLP level, counting what it refers to.")
+@click.option("--subject", metavar="S", help="Only what is about this subject, as scheme:id.")
+@click.option("--before", metavar="NEXT", help="Go on where another list ended.")
+@click.option("--last", metavar="N", type=click.IntRange(1, 200), default=50, show_default=True, help="How many.")
+@click.pass_obj
+def list_objects(session: Session, /, prefix: str | None, kind: str | None, last: int, **wanted: str | None) -> int:
+    """List what is held, the last taken in first; with ID, what has an id that begins so."""
+    return session.run("object.list", {"prefix": prefix, "type": kind, "last": last, **wanted}, describe_listing)
+
+
+@objects.command("around", cls=ActCommand, example="comity --node aurelia object around report--4b2e --steps 2")
+@click.argument("object_id", metavar="ID")
+@click.option("--steps", metavar="N", type=click.IntRange(1, 3), default=1, show_default=True, help="How far.")
+@click.pass_obj
+def show_around(session: Session, object_id: str, steps: int) -> int:
+    """Show what an object refers to and what refers to it: at most 60 objects."""
+    return session.run("object.around", {"id": object_id, "steps": steps}, describe_around)
+
+
+@objects.command("given", cls=ActCommand, example="comity --node aurelia object given report--4b2e")
+@click.argument("object_id", metavar="ID")
+@click.pass_obj
+def show_given(session: Session, object_id: str) -> int:
+    """List to whom versions of an object were released, when, and under which agreement.
+
+    Released is what its recipient may fetch. What left, and the proof of it, is in the log.
+    """
+    return session.run("object.given", {"id": object_id}, describe_given)
+
+
+@objects.command("see", cls=ActCommand, example="comity --node aurelia object see report--4b2e --to borealia")
+@click.argument("object_id", metavar="ID")
+@click.option("--to", "party_id", metavar="PARTY", required=True, help="The party it would go to.")
+@click.pass_obj
+def see(session: Session, object_id: str, party_id: str) -> int:
+    """Show what PARTY would receive of an object now, byte for byte. Nothing leaves, and nothing goes on record."""
+    return session.run("object.see", {"id": object_id, "to": party_id}, describe_seen)
+
+
+@objects.command("recipients", cls=ActCommand, example="comity --node aurelia object recipients report--4b2e")
+@click.argument("object_id", metavar="ID")
+@click.pass_obj
+def list_recipients(session: Session, object_id: str) -> int:
+    """List what each party would be given of an object now, and by which agreement or clause."""
+    return session.run("object.recipients", {"id": object_id}, describe_recipients)
 
 
 @objects.command("unkept", cls=ActCommand, example="comity --node aurelia object unkept --last 20")

@@ -11,6 +11,7 @@ __all__ = [
     "describe_export",
     "describe_file",
     "describe_files",
+    "describe_foreseen",
     "describe_intake",
     "describe_misp_export",
     "describe_patterns",
@@ -70,6 +71,25 @@ def describe_file(result: dict[str, Any]) -> str:
     remarks = [f"  {printable(item['place'])}: {printable(item['message'])}" for item in result["bad_records"]]
     remarks += [f"  note {printable(item['place'])}: {printable(item['message'])}" for item in result["notes"]]
     return "\n".join([f"{result['number']} {printable(result['name'])}", *fields(said, indent="  "), *remarks])
+
+
+def describe_foreseen(result: dict[str, Any]) -> str:
+    """What would become of a file."""
+    said = [
+        ("format", result["format"]),
+        ("bytes", result["bytes"]),
+        ("digest", result["digest"]),
+        ("objects", f"{result['added']} new, {result['known']} known already, {result['bad_count']} bad"),
+        ("types", ", ".join(f"{count} {name}" for name, count in result["types"].items()) or None),
+        ("markings", ", ".join(f"{count} {name}" for name, count in result["markings"].items()) or None),
+        ("strictest", result["strictest"]),
+        *((name.replace("_", " "), text) for name, text in sorted(result["facts"].items())),
+    ]
+    lines = fields(said)
+    lines += [f"  bad {printable(item['place'])}: {printable(item['message'])}" for item in result["bad"]]
+    lines += [f"  note {printable(item['place'])}: {printable(item['message'])}" for item in result["notes"]]
+    done = "It was taken in before: adding it does nothing." if result["already"] else "Nothing was kept."
+    return "\n".join([*lines, done])
 
 
 def describe_export(result: dict[str, Any]) -> str:

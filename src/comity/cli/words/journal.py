@@ -8,6 +8,7 @@ from comity.cli.words.layout import columns, fields, outline, printable, shorten
 __all__ = [
     "describe_checkpoint",
     "describe_entry",
+    "describe_given",
     "describe_proof",
     "describe_reader",
     "describe_removed",
@@ -40,6 +41,29 @@ def list_entries(result: dict[str, Any]) -> str:
 def _say_more(result: dict[str, Any]) -> str:
     looked, place = result["looked"], result["next"]
     return f" {looked} entries were looked through, down to {place}; --before {place} reads on."
+
+
+def describe_given(result: dict[str, Any]) -> str:
+    """How many answers went out, by whom, what and when."""
+    lines = [f"{result['answers']} answers went out"]
+    if result["older"]:
+        lines.append(
+            f"{result['older']} entries are from before each relationship had a log, and are not counted by whom"
+        )
+    for heading, rows in (
+        ("by recipient", [(item["party"], str(item["answers"])) for item in result["recipients"]]),
+        (
+            "by agreement",
+            [
+                (shorten(item["agreement"]), str(item["answers"]), printable(item["title"] or ""))
+                for item in result["agreements"]
+            ],
+        ),
+        ("by month", [(item["month"], str(item["answers"])) for item in result["months"] if item["answers"]]),
+    ):
+        if rows:
+            lines += [heading, *columns(rows, indent="  ")]
+    return "\n".join(lines)
 
 
 def describe_proof(result: dict[str, Any]) -> str:

@@ -10,7 +10,14 @@ from comity.cli.words.recalls import describe_recalled
 from comity.cli.words.receipts import say_waived
 from comity.cli.words.retention import describe_stone
 
-__all__ = ["describe_explanation", "describe_object", "describe_pull", "describe_unkept"]
+__all__ = [
+    "describe_explanation",
+    "describe_object",
+    "describe_pull",
+    "describe_recipients",
+    "describe_seen",
+    "describe_unkept",
+]
 
 _MARKS = {True: "✓", False: "✗"}
 _DECISIONS = {"release": "RELEASE", "redact": "RELEASE, REDACTED", "withhold": "WITHHOLD"}
@@ -115,6 +122,31 @@ def describe_explanation(result: dict[str, Any]) -> str:
         if reading["because"]:
             lines.append(f"  because it refers to {' → '.join(reading['because'])}")
     return "\n".join(lines)
+
+
+def describe_seen(result: dict[str, Any]) -> str:
+    """The decision, and what would go."""
+    lines = [f"{_DECISIONS[result['decision']]}: {result['object']} to {result['to']}", *_reason(result, indent="  ")]
+    if result["received"] is not None:
+        lines += [
+            f"  by {shorten(result['agreement'])}, channel {result['channel']}",
+            *map(printable, result["received"].split("\n")),
+        ]
+    return "\n".join(lines)
+
+
+def describe_recipients(result: dict[str, Any]) -> str:
+    """One party a line."""
+    rows = [
+        (
+            item["party"],
+            _DECISIONS[item["decision"]],
+            item["clause"] or join_words(item["redacted"]),
+            f"{printable(item['title'])} ({shorten(item['agreement'])}), channel {item['channel']}",
+        )
+        for item in result["parties"]
+    ]
+    return "\n".join([result["object"], *columns(rows, indent="  ")]) if rows else "no channel leads to any party"
 
 
 def describe_pull(result: dict[str, Any]) -> str:
