@@ -87,7 +87,9 @@ def test_only_what_is_stopped_still_is_judged_and_in_its_place(chain: World) -> 
         held = objects.read_versions_of(act.transaction, [X])
         digest = told.stored.letter.digest
         places = {place for place, about in enumerate(told.stored.letter.about) if about.digest == held[0].digest}
-        recalls.settle_results(act.transaction, digest, {7: Result(outcome=Outcome.KEPT, reason="evidence")}, now=act.now)
+        recalls.settle_results(
+            act.transaction, digest, {7: Result(outcome=Outcome.KEPT, reason="evidence")}, now=act.now
+        )
         retention.delete_versions(act, held[:1], reason="no room", by=None)
         recalled.settle(node, act, digest)
     assert len(places) == 1
