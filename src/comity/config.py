@@ -171,7 +171,8 @@ class Follow:
 
     `wait_seconds` is how long a question may wait at the node of a partner that knows how to wait (0: it is not asked
     to); others are asked every `interval_seconds`. `at_once` is how many long answers are read and taken in at a time.
-    `bytes_per_day` and `objects_per_day` are what one partner or source may bring in that is new, on one day (UTC).
+    `bytes_per_day` and `objects_per_day` are what one partner or source may bring in that is new, on one day (UTC):
+    pages with something new and each receipt that is kept, and versions that were not held (`node.allowance`).
     """
 
     on: bool = True

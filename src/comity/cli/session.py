@@ -28,6 +28,8 @@ __all__ = [
     "PersonCommand",
     "Render",
     "Session",
+    "ask_reason",
+    "name_object",
     "read_input",
     "write_new",
     "write_parts",
@@ -236,6 +238,13 @@ class PersonCommand(ActCommand):
                 help="Why; for this party's own record, not sent.",
             ),
         ]
+
+
+name_object = click.argument("object_id", metavar="OBJECT")
+"""Which object a command is about."""
+
+ask_reason = click.option("--reason", metavar="TEXT", required=True, help="Why; it goes on record.")
+"""Why a person says something of an object, or decides on it: kept in the log with who did, and sent to nobody."""
 
 
 def _carry_out_here(folder: Path, operation: str, arguments: Mapping[str, Json], unlock: Callable[[], bytes]) -> Reply:

@@ -21,19 +21,19 @@ What this party took in by itself is not recalled by a partner that gave the sam
 struck out.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from comity.errors import CorruptionError, NotFoundError
 from comity.ids import Digest, Instant, ObjectId
 from comity.letters.bodies import LetterKind
-from comity.letters.letter import About, Draft, Letter
+from comity.letters.letter import Draft, Letter
 from comity.letters.recall import Outcome, Recall, RecallAcknowledgement, Result, Stage
 from comity.node.letters import send_letter
 from comity.node.node import Act, Node
 from comity.node.retention import delete_versions
 from comity.node.standing import Dossier
-from comity.node.withdrawal import DECISION_TIME, PASSED_ON, Demand, find_given, judge_stopped, stop, tell
+from comity.node.withdrawal import DECISION_TIME, PASSED_ON, Demand, find_given, judge_all_stopped, stop, tell
 from comity.stix.markings import TLP_IDS
 from comity.store import Transaction, agreements, arrivals, deletions, letters, objects, recalls
 from comity.store.deletions import Tombstone
@@ -140,14 +140,13 @@ def settle(node: Node, act: Act, digest: Digest) -> None:
     if stored is None or not isinstance(stored.letter.body, Recall):
         raise CorruptionError("a letter of recall is missing from the store; restore a backup")
     before = recalls.read_results(transaction, digest)
-    results = list(before)
-    for place, (about, result) in enumerate(zip(stored.letter.about, before, strict=True)):
-        if result.outcome is Outcome.STOPPED:
-            judged, doomed = _judge(transaction, stored, about, now=act.now)
-            if judged.outcome is not Outcome.STOPPED:
-                delete_versions(act, doomed, reason=f"recalled by {stored.letter.sender}", by=None)
-                recalls.settle_result(transaction, digest, place, judged, now=act.now)
-                results[place] = judged
+    judged = [*_judge(transaction, stored, before, now=act.now)]
+    settled = {place: result for place, result, _ in judged if result.outcome is not Outcome.STOPPED}
+    doomed = [version for _, _, version in judged if version is not None]
+    if doomed:
+        delete_versions(act, doomed, reason=f"recalled by {stored.letter.sender}", by=None)
+    recalls.settle_results(transaction, digest, settled, now=act.now)
+    results = [settled.get(place, result) for place, result in enumerate(before)]
     stage = _find_stage(transaction, digest, results)
     if stored.progress is not None and Stage(stored.progress).rank >= stage.rank:
         return
@@ -181,21 +180,25 @@ def _find_stage(transaction: Transaction, digest: Digest, results: Sequence[Resu
 
 def _is_due(transaction: Transaction, stored: StoredLetter, *, now: Instant) -> bool:
     results = recalls.read_results(transaction, stored.letter.digest)
-    return any(
-        _judge(transaction, stored, about, now=now)[0].outcome is not Outcome.STOPPED
-        for about, result in zip(stored.letter.about, results, strict=True)
-        if result.outcome is Outcome.STOPPED
-    )
+    judged = _judge(transaction, stored, results, now=now)
+    return any(result.outcome is not Outcome.STOPPED for _, result, _ in judged)
 
 
 def _judge(
-    transaction: Transaction, stored: StoredLetter, about: About, *, now: Instant
-) -> tuple[Result, Sequence[StoredObject]]:
-    """What becomes now of a version that was stopped, and what is to be deleted for that."""
+    transaction: Transaction, stored: StoredLetter, results: Sequence[Result], *, now: Instant
+) -> Iterator[tuple[int, Result, StoredObject | None]]:
+    """What becomes now of each version that was stopped, with its place, and which is to be deleted for that."""
     body = stored.letter.body
     assert isinstance(body, Recall)  # noqa: S101 (whoever asks has read that it is one)
     demand = Demand(change=body.change, terms=stored.letter.terms, due_at=find_deadline(stored))
-    return judge_stopped(transaction, about.id, about.digest, demand, now=now)
+    stopped: dict[ObjectId, dict[int, Digest]] = {}
+    for place, (about, result) in enumerate(zip(stored.letter.about, results, strict=True)):
+        if result.outcome is Outcome.STOPPED:
+            stopped.setdefault(about.id, {})[place] = about.digest
+    for name, places in stopped.items():
+        judged = judge_all_stopped(transaction, name, [*places.values()], demand, now=now)
+        for place, (result, version) in zip(places, judged, strict=True):
+            yield place, result, version
 
 
 def _match(act: Act, letter: Letter, body: Recall, texts: set[Digest]) -> _Matched:

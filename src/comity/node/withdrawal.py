@@ -40,7 +40,6 @@ __all__ = [
     "check_recalled",
     "find_given",
     "judge_all_stopped",
-    "judge_stopped",
     "mark_stopped",
     "stop",
     "tell",
@@ -154,14 +153,6 @@ class Demand:
     change: Change
     terms: Digest
     due_at: Instant
-
-
-def judge_stopped(
-    transaction: Transaction, name: ObjectId, digest: Digest, demand: Demand, *, now: Instant
-) -> tuple[Result, Sequence[StoredObject]]:
-    """What becomes now of a version that was stopped, and what is to be deleted for that."""
-    ((judged, doomed),) = judge_all_stopped(transaction, name, [digest], demand, now=now)
-    return judged, () if doomed is None else (doomed,)
 
 
 def judge_all_stopped(

@@ -3,7 +3,7 @@
 
 import json
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from comity.ids import Digest, Instant, ObjectId, PartyId
@@ -26,7 +26,7 @@ __all__ = [
     "read_recalled",
     "read_released",
     "read_results",
-    "settle_result",
+    "settle_results",
     "was_ever_released",
 ]
 
@@ -105,11 +105,11 @@ def put_results(transaction: Transaction, letter: Digest, results: Sequence[Resu
     )
 
 
-def settle_result(transaction: Transaction, letter: Digest, place: int, result: Result, *, now: Instant) -> None:
-    """Keep what became of one of them in the end."""
-    transaction.run(
+def settle_results(transaction: Transaction, letter: Digest, results: Mapping[int, Result], *, now: Instant) -> None:
+    """Keep what became of these in the end, by their places."""
+    transaction.run_many(
         "UPDATE recall_result SET outcome = ?, reason = ?, settled_at = ? WHERE letter = ? AND place = ?",
-        (result.outcome.value, result.reason, now, letter, place),
+        [(result.outcome.value, result.reason, now, letter, place) for place, result in results.items()],
     )
 
 

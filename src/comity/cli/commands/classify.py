@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from comity.cli.session import ActCommand, PersonCommand, Session, read_input
+from comity.cli.session import ActCommand, PersonCommand, Session, ask_reason, name_object, read_input
 from comity.cli.words import classify as words
 from comity.operations.reply import Json
 
@@ -35,9 +35,6 @@ def _list_words(said: Mapping[str, Sequence[str]]) -> dict[str, Json]:
     return {field: [*listed] for field, listed in said.items()}
 
 
-_REASON = click.option("--reason", metavar="TEXT", required=True, help="Why; for this party's own record.")
-
-
 @click.group()
 def classify() -> None:
     """Say what an object is about, by people, and take it back."""
@@ -49,9 +46,9 @@ def classify() -> None:
     example="comity --node aurelia --as anna.badge classify add report--4b2e --subject unsc:QDe.901 --region IQ"
     " --reason 'Named in it.'",
 )
-@click.argument("object_id", metavar="OBJECT")
+@name_object
 @_with_words
-@_REASON
+@ask_reason
 @click.pass_obj
 def add(session: Session, /, object_id: str, reason: str, **said: Sequence[str]) -> int:
     """Say words of OBJECT, and of all its versions, from here on.
@@ -68,9 +65,9 @@ def add(session: Session, /, object_id: str, reason: str, **said: Sequence[str])
     cls=PersonCommand,
     example="comity --node aurelia --as anna.badge classify remove report--4b2e --region IQ --reason 'It is not.'",
 )
-@click.argument("object_id", metavar="OBJECT")
+@name_object
 @_with_words
-@_REASON
+@ask_reason
 @click.pass_obj
 def remove(session: Session, /, object_id: str, reason: str, **said: Sequence[str]) -> int:
     """Say words of OBJECT no more, whoever said them here; that they were said stays on record."""
@@ -81,7 +78,7 @@ def remove(session: Session, /, object_id: str, reason: str, **said: Sequence[st
 @classify.command(
     "preview", cls=ActCommand, example="comity --node aurelia classify preview report--4b2e --subject unsc:QDe.901"
 )
-@click.argument("object_id", metavar="OBJECT")
+@name_object
 @_with_words
 @click.pass_obj
 def preview(session: Session, /, object_id: str, **said: Sequence[str]) -> int:
@@ -91,7 +88,7 @@ def preview(session: Session, /, object_id: str, **said: Sequence[str]) -> int:
 
 
 @classify.command("show", cls=ActCommand, example="comity --node aurelia classify show report--4b2e")
-@click.argument("object_id", metavar="OBJECT")
+@name_object
 @click.pass_obj
 def show(session: Session, object_id: str) -> int:
     """Show all that is and was said of OBJECT: by itself or its giver, by people, by rules; when and why."""
@@ -117,7 +114,7 @@ def preview_rules(session: Session, file: str) -> int:
     example="comity --node aurelia --as anna.badge rules apply harbour.toml --reason 'Case 12.'",
 )
 @click.argument("file", metavar="FILE")
-@_REASON
+@ask_reason
 @click.pass_obj
 def apply(session: Session, file: str, reason: str) -> int:
     """Apply the rules in FILE to the objects of this party; two people, who give the same command.
@@ -132,7 +129,7 @@ def apply(session: Session, file: str, reason: str) -> int:
     "end", cls=PersonCommand, example="comity --node aurelia --as anna.badge rules end harbour --reason 'Case closed.'"
 )
 @click.argument("name", metavar="RULES")
-@_REASON
+@ask_reason
 @click.pass_obj
 def end(session: Session, name: str, reason: str) -> int:
     """Take a rule set back: what it alone said is said no more. RULES is its name, or a beginning of its digest.
@@ -160,7 +157,7 @@ def lists() -> None:
     example="comity --node aurelia --as anna.badge list load unsc-2026-03-01.json --reason 'Version of 1 March.'",
 )
 @click.argument("file", metavar="FILE")
-@_REASON
+@ask_reason
 @click.pass_obj
 def load(session: Session, file: str, reason: str) -> int:
     """Take in the version of a list in FILE. What is about who left the list goes to nobody from then on."""
@@ -196,7 +193,7 @@ def questions(session: Session) -> int:
 )
 @click.argument("subject", metavar="SUBJECT")
 @click.argument("decision", metavar="keep|stop", type=click.Choice(["keep", "stop"]))
-@_REASON
+@ask_reason
 @click.pass_obj
 def decide(session: Session, subject: str, decision: str, reason: str) -> int:
     """Decide whether what is about SUBJECT goes on though it left its list: keep takes two people, stop one."""
@@ -208,7 +205,7 @@ def decide(session: Session, subject: str, decision: str, reason: str) -> int:
     "review", cls=PersonCommand, example="comity --node aurelia --as anna.badge list review unsc --reason 'Seen.'"
 )
 @click.argument("name", metavar="LIST")
-@_REASON
+@ask_reason
 @click.pass_obj
 def review(session: Session, name: str, reason: str) -> int:
     """Note that you have looked at what the last version of LIST changes."""
@@ -227,7 +224,7 @@ def assessment() -> None:
     " --threat 'may attack shipping' --text 'It said so.' --basis 'two reports' --evaluation admiralty:B2"
     " --author 'Desk 3' --may-return-to AM --until 2026-12-01T00:00:00Z",
 )
-@click.argument("object_id", metavar="OBJECT")
+@name_object
 @click.option("--title", metavar="TEXT", required=True, help="What it is about, in a line.")
 @click.option("--threat", metavar="TEXT", required=True, help="What they may do.")
 @click.option("--text", metavar="TEXT", required=True, help="The assessment itself.")
@@ -256,10 +253,10 @@ def write(session: Session, /, object_id: str, **said: Any) -> int:  # noqa: ANN
     example="comity --node aurelia --as anna.badge assessment renew note--77aa --until 2027-06-01T00:00:00Z"
     " --reason 'Nothing has changed.'",
 )
-@click.argument("object_id", metavar="OBJECT")
+@name_object
 @click.option("--until", metavar="TIME", required=True, help="From then on it goes to nobody.")
 @click.option("--text", metavar="TEXT", help="The assessment in other words; without it they stay.")
-@_REASON
+@ask_reason
 @click.pass_obj
 def renew(session: Session, object_id: str, until: str, text: str | None, reason: str) -> int:
     """Renew an assessment of this party: a next version of it, which ends later."""
@@ -268,7 +265,7 @@ def renew(session: Session, object_id: str, until: str, text: str | None, reason
 
 
 @assessment.command("show", cls=ActCommand, example="comity --node aurelia assessment show note--77aa")
-@click.argument("object_id", metavar="OBJECT")
+@name_object
 @click.pass_obj
 def show_assessment(session: Session, object_id: str) -> int:
     """Show an assessment in full, and whether its time has passed."""

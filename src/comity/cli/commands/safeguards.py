@@ -3,12 +3,10 @@
 
 import click
 
-from comity.cli.session import ActCommand, PersonCommand, Session
+from comity.cli.session import ActCommand, PersonCommand, Session, ask_reason, name_object
 from comity.cli.words import safeguards as words
 
 __all__ = ["identity", "necessity"]
-
-_REASON = click.option("--reason", metavar="TEXT", required=True, help="Why; it goes on record.")
 
 
 @click.group()
@@ -21,8 +19,8 @@ def necessity() -> None:
     cls=PersonCommand,
     example="comity --node aurelia --as leo.badge necessity decide identity--4b2e --reason 'To find the child.'",
 )
-@click.argument("object_id", metavar="OBJECT")
-@_REASON
+@name_object
+@ask_reason
 @click.pass_obj
 def decide(session: Session, object_id: str, reason: str) -> int:
     """Decide that it is strictly necessary to give what OBJECT holds of special categories, or of a minor.
@@ -38,8 +36,8 @@ def decide(session: Session, object_id: str, reason: str) -> int:
     cls=PersonCommand,
     example="comity --node aurelia --as leo.badge necessity end identity--4b2e --reason 'Found.'",
 )
-@click.argument("object_id", metavar="OBJECT")
-@_REASON
+@name_object
+@ask_reason
 @click.pass_obj
 def end(session: Session, object_id: str, reason: str) -> int:
     """End every decision on OBJECT: from here on it goes to nobody. One person is enough."""
@@ -59,7 +57,7 @@ def identity() -> None:
 
 
 @identity.command("candidates", cls=ActCommand, example="comity --node aurelia identity candidates identity--4b2e")
-@click.argument("object_id", metavar="OBJECT")
+@name_object
 @click.pass_obj
 def candidates(session: Session, object_id: str) -> int:
     """List whom else to look at: what agrees, what differs. Names that sound alike are no identifiers."""
@@ -71,9 +69,9 @@ def candidates(session: Session, object_id: str) -> int:
     cls=PersonCommand,
     example="comity --node aurelia --as anna.badge identity same identity--4b2e identity--77c0 --reason 'Seen.'",
 )
-@click.argument("object_id", metavar="OBJECT")
+@name_object
 @click.argument("other", metavar="OTHER")
-@_REASON
+@ask_reason
 @click.pass_obj
 def same(session: Session, object_id: str, other: str, reason: str) -> int:
     """Say that OBJECT and OTHER are about one person; two identifiers of different kinds have to agree.
@@ -88,9 +86,9 @@ def same(session: Session, object_id: str, other: str, reason: str) -> int:
     cls=PersonCommand,
     example="comity --node aurelia --as anna.badge identity differ identity--4b2e identity--77c0 --reason 'Brothers.'",
 )
-@click.argument("object_id", metavar="OBJECT")
+@name_object
 @click.argument("other", metavar="OTHER")
-@_REASON
+@ask_reason
 @click.pass_obj
 def differ(session: Session, object_id: str, other: str, reason: str) -> int:
     """Say that OBJECT and OTHER are not about the same person: they are no candidates of each other any more."""
