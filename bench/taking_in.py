@@ -5,7 +5,7 @@
 
 The bundle and the envelopes hold the objects of `bench/writing.py`, in one process, in turns: a figure says little
 without another from the same machine and minute. With `--long`, a bundle of so many MiB is taken in by a process of its
-own, and the most memory that it ever had is printed.
+own, and the most memory that it ever had is printed. With `--rules`, bundles are taken in with a rule set in force.
 """
 
 import argparse
@@ -19,6 +19,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench.writing import ENVELOPE, KINDS, make_objects
+from comity.agreement.people import Role
+from comity.classification.rules import RuleSet, convert_rules
 from comity.config import Address
 from comity.ids import PartyId
 from comity.node.accept import Status, accept_objects, list_write_collections
@@ -26,9 +28,16 @@ from comity.node.files import Bytes, PathFile
 from comity.node.founding import found_node
 from comity.node.intake import Plan, take_file
 from comity.node.node import open_node
+from comity.node.rules import apply_rules
+from comity.node.steps import finish
 from tests.worlds import World
 
 ROUNDS = 5
+_RULES = b'format = "comity-rules/1"\nname = "bench"\n' + b"".join(
+    b'[[rules]]\nid = "r%d"\nwhy = "w"\nwhen = { labels = ["%s"] }\nsay = { regions = ["IQ"] }\n'
+    % (number, b"relay" if number == 0 else b"never-%d" % number)
+    for number in range(20)
+)
 _MEBIBYTE = 1 << 20
 
 
@@ -58,6 +67,29 @@ def time_both(envelopes: int) -> None:
     rates = [objects / sorted(times)[ROUNDS // 2] for times in (written, taken)]
     share = rates[1] / rates[0]
     print(f"written over TAXII (no HTTP) {rates[0]:,.0f} objects/s, from a bundle {rates[1]:,.0f}: {share:.0%}")
+
+
+def time_rules(envelopes: int) -> None:
+    """Print the rates of bundles with rule sets in force, and without, in turns; one object of ten meets a rule."""
+    with TemporaryDirectory() as folder, closing(World(Path(folder))) as world:
+        world.found("aurelia", "borealia")
+        rates: dict[str, list[float]] = {"aurelia": [], "borealia": []}
+        rules = convert_rules(_RULES)
+        assert isinstance(rules, RuleSet)  # noqa: S101
+        for role in (Role.LIAISON, Role.LEGAL):
+            finish(apply_rules(world.nodes["aurelia"], rules, reason="bench", by=world.actor(PartyId("aurelia"), role)))
+        for number in range(ROUNDS):
+            made = [item for part in range(envelopes) for item in make_objects(20_000 + number * 100 + part)]
+            for index, item in enumerate(made):
+                item["labels"] = ["relay" if index % 10 == 0 else "other"]
+            data = json.dumps({"type": "bundle", "id": "bundle--x", "objects": made}).encode()
+            for name, times in rates.items():
+                started = time.perf_counter()
+                done = take_file(world.nodes[name], Bytes(f"{number}.json", data), Plan())
+                times.append(envelopes * ENVELOPE / (time.perf_counter() - started))
+                assert done.added_count == envelopes * ENVELOPE  # noqa: S101
+    ruled, plain = (sorted(times)[ROUNDS // 2] for times in rates.values())
+    print(f"from a bundle {plain:,.0f} objects/s without rules, {ruled:,.0f} with a set of 20: {ruled / plain:.0%}")
 
 
 def write_long(path: Path, mebibytes: int) -> int:
@@ -99,11 +131,15 @@ def read_most_memory() -> int:
 def _lines() -> Iterator[str]:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--envelopes", type=int, default=5)
+    parser.add_argument("--rules", action="store_true")
     parser.add_argument("--long", type=int, default=0, metavar="MIB")
     parser.add_argument("--take", nargs=2, help=argparse.SUPPRESS)
     said = parser.parse_args()
     if said.take:
         take_long(*map(Path, said.take))
+        return
+    if said.rules:
+        time_rules(said.envelopes)
         return
     if said.envelopes:
         time_both(said.envelopes)

@@ -7,7 +7,8 @@
 # It needs a Python of 3.11 or later, and the internet or a mirror that pip knows. On a machine whose Python cannot make
 # virtual environments it installs python3-venv with apt; for dev, also what tests need of the
 # system: Pango and a font for printed documents, nginx to stand in front of a node, strace to let
-# its file calls fail, iproute2 to put nodes into network namespaces, and Go to read its log. When nothing has changed
+# its file calls fail, iproute2 to put nodes into network namespaces, Go to read its log, and Chromium
+# to click through the console (with libatomic1, which what drives it needs). When nothing has changed
 # since the last time it does nothing:
 # .venv/comity-stamp holds the kind and a digest of everything that decides what is installed.
 
@@ -54,7 +55,7 @@ install_for_tests() { # only what is missing; elsewhere than on Debian the tests
   local package missing=()
   command -v dpkg-query >/dev/null && command -v apt-get >/dev/null || return 0
   for package in libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core nginx-light golang-go \
-    golang-golang-x-mod-dev strace iproute2; do
+    golang-golang-x-mod-dev strace iproute2 chromium libatomic1; do
     dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
   done
   [ "${#missing[@]}" -eq 0 ] || install_debian "tests need it" "${missing[@]}"

@@ -5,15 +5,18 @@ import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import httpx
 
 from comity.agreement.people import Person, Role
 from comity.console.app import ConsoleApp
+from comity.console.door import Door
 from comity.ids import PersonId
 from comity.node.node import Node
 from comity.operations.acting import act
+from comity.operations.outcome import Tell
 from comity.operations.reply import Json, Reply
 
 __all__ = ["URL", "Browser", "Desk", "make_person"]
@@ -47,17 +50,25 @@ class Desk:
     sessions: dict[str, Person] = field(default_factory=dict)
     asked: list[tuple[str, Mapping[str, Json]]] = field(default_factory=list)
 
-    async def ask(self, operation: str, arguments: Mapping[str, Json], by: Person) -> Reply:
+    async def ask(self, operation: str, arguments: Mapping[str, Json], by: Person, tell: Tell | None = None) -> Reply:
         self.asked.append((operation, arguments))
-        return await act(self.node, operation, arguments, around=_Nothing(), by=by)
+        return await act(self.node, operation, arguments, around=_Nothing(), by=by, tell=tell)
 
-    def visit(self, person: Person | None) -> "Browser":
+    @cached_property
+    def door(self) -> Door:
+        """What people sign in by."""
+        return Door(self.node)
+
+    def find_person(self, token: str) -> Person | None:
+        return self.sessions.get(token) or self.door.find_person(token)
+
+    def visit(self, person: Person | None, *, url: str = URL) -> "Browser":
         """A browser of a person who is signed in, or of nobody."""
         token = f"token-{len(self.sessions)}"
         if person is not None:
             self.sessions[token] = person
-        app = ConsoleApp(url=URL, ask=self.ask, find_person=self.sessions.get)
-        return Browser(app, {} if person is None else {"comity": token})
+        app = ConsoleApp(url=url, ask=self.ask, find_person=self.find_person, door=self.door)
+        return Browser(app, {} if person is None else {"comity": token}, url)
 
 
 @dataclass
@@ -66,6 +77,7 @@ class Browser:
 
     app: ConsoleApp
     cookies: dict[str, str]
+    url: str = URL
 
     def get(self, path: str, **headers: str) -> httpx.Response:
         return self.send("GET", path, headers=headers)
@@ -74,13 +86,16 @@ class Browser:
         """Send a form as the one on `page`, whose key it takes, with these fields."""
         found = re.search(r'name="form_key" value="([0-9a-f]{64})"', self.get(page).text)
         assert found is not None, f"no form on {page}"
-        headers = {"origin": URL, "sec-fetch-site": "same-origin"}
-        return self.send("POST", path, data={"form_key": found[1], **fields}, headers=headers)
+        return self.send_form(path, form_key=found[1], **fields)
+
+    def send_form(self, path: str, **fields: str) -> httpx.Response:
+        """Send fields as a page of the console does."""
+        return self.send("POST", path, data=fields, headers={"origin": self.url, "sec-fetch-site": "same-origin"})
 
     def send(self, method: str, path: str, **more: Any) -> httpx.Response:  # noqa: ANN401
         async def ask() -> httpx.Response:
             transport = httpx.ASGITransport(app=self.app)
-            async with httpx.AsyncClient(transport=transport, base_url=URL, cookies=self.cookies) as client:
+            async with httpx.AsyncClient(transport=transport, base_url=self.url, cookies=self.cookies) as client:
                 return await client.request(method, path, **more)
 
         return asyncio.run(ask())

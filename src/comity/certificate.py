@@ -25,21 +25,33 @@ from comity.agreement.events import Event, EventKind
 from comity.agreement.lifecycle import Standing, compute_standing
 from comity.agreement.record import Record, sort_out
 from comity.agreement.terms import Terms, parse_terms
-from comity.canonical import parse_signed_json, sha256_digest
+from comity.canonical import Json, parse_signed_json, sha256_digest
 from comity.errors import ComityError, CorruptionError, DigestMismatch, LogMismatch, NotFoundError, VerificationError
 from comity.exchange import Message, parse_message, verify_message
 from comity.ids import AgreementId, Digest, Instant, PartyId, format_instant
 from comity.release.disclosure import parse_leaf, verify_opening
 from comity.signing import (
     Manifest,
+    Role,
     SignedDocument,
+    find_signing_keys,
     parse_manifest,
     parse_signed_document,
     verify_manifest,
     verify_successor,
 )
 
-__all__ = ["Certificate", "Check", "Entry", "LoggedEvent", "StoredEvent", "StoredManifest", "StoredText", "certify"]
+__all__ = [
+    "Approved",
+    "Certificate",
+    "Check",
+    "Entry",
+    "LoggedEvent",
+    "StoredEvent",
+    "StoredManifest",
+    "StoredText",
+    "certify",
+]
 
 _JOINING = frozenset({EventKind.ADMIT, EventKind.ACCEDE})
 
@@ -97,13 +109,28 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Approved:
+    """A person who said yes to an act, the role acted in, and when, as an entry of the log has them."""
+
+    person: str
+    role: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One message on record: what it says (None where it cannot be read), its check, and when it was recorded."""
+    """One message on record: what it says (None where it cannot be read), its check, and when it was recorded.
+
+    `keys` are the ids of the keys by which it verifies. `approvals` are the people of this party who carried an act of
+    its own, as the log names them; other parties say of theirs nothing.
+    """
 
     digest: Digest
     event: Event | None
     recorded_at: Instant
     check: Check
+    keys: tuple[str, ...] = ()
+    approvals: tuple[Approved, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -320,7 +347,7 @@ def _certify_event(
     event = message.event
     text = "" if message.document is None else f", and over the text {event.terms[:12]}"
     covers = f"{event.kind} of {event.party}{text}"
-    how, problem = "", None
+    how, problem, keys = "", None, tuple[str, ...]()
     try:
         if event.digest != stored.digest:
             raise DigestMismatch("it is not the message that is kept under this digest: it was altered")
@@ -328,15 +355,17 @@ def _certify_event(
             raise VerificationError("it speaks of another agreement")
         if event.party not in parties:
             raise VerificationError(f"{event.party} is not a party of the agreement")
-        how = _verify_by_chain(message, chains.get(event.party, ()), recorded_at=stored.recorded_at, now=now)
+        how, keys = _verify_by_chain(message, chains.get(event.party, ()), recorded_at=stored.recorded_at, now=now)
     except ComityError as error:
         problem = error.detail
     check = Check(covers=covers, digest=stored.digest, how=how, problem=problem)
-    return Entry(digest=stored.digest, event=event, recorded_at=stored.recorded_at, check=check)
+    return Entry(digest=stored.digest, event=event, recorded_at=stored.recorded_at, check=check, keys=keys)
 
 
-def _verify_by_chain(message: Message, chain: Sequence[Manifest], *, recorded_at: Instant, now: Instant) -> str:
-    """By which manifest of `chain` (oldest first) the message verifies.
+def _verify_by_chain(
+    message: Message, chain: Sequence[Manifest], *, recorded_at: Instant, now: Instant
+) -> tuple[str, tuple[str, ...]]:
+    """By which manifest of `chain` (oldest first) the message verifies, and by which keys.
 
     Raises:
         ComityError: by none; the error is that of the newest one, in use here.
@@ -353,11 +382,13 @@ def _verify_by_chain(message: Message, chain: Sequence[Manifest], *, recorded_at
             continue
         ended = f", which ran out at {format_instant(manifest.expires_at)}" if expired else ""
         then = f", as of {format_instant(recorded_at)}" if expired or older else ""
-        return f"signed by the agreement keys of {manifest.party}, manifest version {manifest.version}{ended}{then}"
+        keys = find_signing_keys(message.signed, manifest, role=Role.AGREEMENT)
+        how = f"signed by the agreement keys of {manifest.party}, manifest version {manifest.version}{ended}{then}"
+        return how, keys
     if failed is not None:
         raise failed
     verify_message(message, {}, now=now)
-    return ""
+    return "", ()
 
 
 # --- the log ----------------------------------------------------------------------------------------------------------
@@ -370,6 +401,7 @@ class _Recorded:
     position: int
     covers: str
     at: Instant
+    approvals: tuple[Approved, ...]
 
 
 def _read_log(
@@ -393,7 +425,9 @@ def _read_log(
             case {"event": str(event), "kind": str(kind), "party": str(party), "agreement": str(about)}:
                 if about == agreement and leaf.at <= at:
                     covers = f"{kind} of {party}, entry {item.position} of the log"
-                    found[Digest(event)] = _Recorded(position=item.position, covers=covers, at=leaf.at)
+                    found[Digest(event)] = _Recorded(
+                        position=item.position, covers=covers, at=leaf.at, approvals=_read_approvals(content)
+                    )
             case _:
                 pass
     return found, checks
@@ -403,13 +437,27 @@ def _hold_against_log(
     entries: Sequence[Entry], recorded: Mapping[Digest, _Recorded], checks: Sequence[Check]
 ) -> tuple[tuple[Entry, ...], tuple[Check, ...]]:
     """The entries, each with its place in the log; and what the log has that they have not."""
-    held = tuple(replace(entry, check=_check_place(entry, recorded.get(entry.digest))) for entry in entries)
+    held = tuple(_find_place(entry, recorded.get(entry.digest)) for entry in entries)
     missing = [
         Check(covers=item.covers, digest=digest, how="", problem="the log records this message, but it is missing here")
         for digest, item in recorded.items()
         if digest not in {entry.digest for entry in entries}
     ]
     return held, (*checks, *missing)
+
+
+def _read_approvals(content: Json) -> tuple[Approved, ...]:
+    """The people whom the content of an entry names; the log is written by this node alone, and read with care."""
+    approvals = content.get("approvals") if isinstance(content, dict) else None
+    found = [item for item in (approvals if isinstance(approvals, list) else []) if isinstance(item, dict)]
+    return tuple(
+        Approved(person=str(item.get("person")), role=str(item.get("role")), at=str(item.get("at"))) for item in found
+    )
+
+
+def _find_place(entry: Entry, place: _Recorded | None) -> Entry:
+    approvals = () if place is None else place.approvals
+    return replace(entry, check=_check_place(entry, place), approvals=approvals)
 
 
 def _check_place(entry: Entry, place: _Recorded | None) -> Check:

@@ -7,6 +7,9 @@ AES-256-CBC, RFC 8018 §6.2, RFC 7914 §7). Whoever can read a plain one can sig
 A key that is to take the place of another is written beside it first, as `keys/ROLE.next.pem`. Which of the two signs
 is said by the manifest in the store, and by which of them the passphrase opens: so there is no moment at which a crash
 leaves a folder that cannot be opened. The owner of the node puts such a folder in order when it opens it.
+
+`keys/sign-in.pem` is of no role and no manifest: what people sign in by is sealed under it, so that a stolen store
+alone gives nothing to guess passwords by. It is made at first need and kept as the others are.
 """
 
 import base64
@@ -18,9 +21,10 @@ from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat import asn1
-from cryptography.hazmat.primitives import padding, serialization
+from cryptography.hazmat.primitives import hashes, padding, serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from cryptography.x509 import ObjectIdentifier
 
@@ -34,6 +38,7 @@ __all__ = ["FileSigner", "Keyring", "create_key", "create_keys", "encrypt_key", 
 _COST, _BLOCK, _PARALLEL = 1 << 14, 8, 8
 
 _ENCRYPTED = b"-----BEGIN ENCRYPTED PRIVATE KEY-----"
+_SIGN_IN = "sign-in"
 _NO_CORE = 1
 """Bytes of a core dump: with 0 a program that takes dumps by a pipe would still be given one (core(5))."""
 
@@ -66,6 +71,7 @@ class Keyring:
         self._draw = draw
         self._unlock = unlock
         self._passphrase: bytes | None = None
+        self._sealing: bytes | None = None
 
     @property
     def passphrase(self) -> bytes | None:
@@ -80,6 +86,25 @@ class Keyring:
         """
         return {role: FileSigner(self._find(role, of.keys)[1]) for role, of in named.items() if self._has(role)}
 
+    def open_sealing(self) -> bytes:
+        """The 32 bytes that seal what people sign in by; made when they are first asked for.
+
+        Raises:
+            ConfigError: as `open`; or there is no room to write them.
+        """
+        if self._sealing is None:
+            path = _path(self.folder, _SIGN_IN)
+            if not path.exists():
+                try:
+                    self._write_staged({_SIGN_IN: Ed25519PrivateKey.generate()}, self._passphrase)
+                    self.adopt([_SIGN_IN])
+                except OSError as error:
+                    raise ConfigError(f"{path} cannot be written ({error.strerror}); see to room and rights") from error
+            seed = self.load(path).private_bytes_raw()
+            # What is kept is a key of a signature scheme in its form alone: nothing is ever signed with it.
+            self._sealing = HKDF(hashes.SHA256(), 32, salt=None, info=b"comity-sign-in/1").derive(seed)
+        return self._sealing
+
     def settle(self, named: Mapping[Role, RoleKeys]) -> None:
         """Finish what a crash has left: a staged key that is the one `named` takes its place, any other is deleted.
 
@@ -93,22 +118,37 @@ class Keyring:
                 staged.replace(_path(self.folder, role))
             else:
                 staged.unlink()
+        self._settle_sign_in()
         _sync(self.folder)
+
+    def _settle_sign_in(self) -> None:
+        """The same for the one that no manifest names: the staged one counts where the other is not opened."""
+        current, staged = _path(self.folder, _SIGN_IN), _staged(self.folder, _SIGN_IN)
+        if not staged.exists():
+            return
+        try:
+            self.load(current)
+        except ConfigError:
+            if current.exists():
+                self.load(staged)
+                staged.replace(current)
+                return
+        staged.unlink()
 
     def stage(self, roles: Collection[Role], named: Mapping[Role, RoleKeys]) -> dict[Role, Signer]:
         """A new key for each of the roles, on the disk beside the one it may follow, protected as those are."""
         self.settle(named)
         keys = {role: Ed25519PrivateKey.generate() for role in roles}
-        self._write_staged(keys, self._passphrase)
+        self._write_staged({role.value: key for role, key in keys.items()}, self._passphrase)
         return {role: FileSigner(key) for role, key in keys.items()}
 
-    def adopt(self, roles: Collection[Role]) -> None:
+    def adopt(self, roles: Collection[str]) -> None:
         """Let the staged keys take their places; those before are gone. A crash in between is mended by `settle`."""
         for role in roles:
             _staged(self.folder, role).replace(_path(self.folder, role))
         _sync(self.folder)
 
-    def drop(self, roles: Collection[Role]) -> None:
+    def drop(self, roles: Collection[str]) -> None:
         """Delete the staged keys."""
         for role in roles:
             _staged(self.folder, role).unlink(missing_ok=True)
@@ -123,19 +163,22 @@ class Keyring:
             ConfigError: as `open`; or what was written cannot be read again, and nothing was changed.
         """
         self.settle(named)
-        keys = {role: self._find(role, of.keys)[1] for role, of in named.items() if self._has(role)}
+        # Written first and put in place last: whichever passphrase opens the keys of all roles opens this one too.
+        sign_in = _path(self.folder, _SIGN_IN)
+        keys: dict[str, Ed25519PrivateKey] = {_SIGN_IN: self.load(sign_in)} if sign_in.exists() else {}
+        keys |= {role.value: self._find(role, of.keys)[1] for role, of in named.items() if self._has(role)}
         try:
             self._write_staged(keys, passphrase)
             self._verify_staged(keys, passphrase)
         except BaseException:
-            self.drop(list(Role))
+            self.drop([*Role, _SIGN_IN])
             raise
-        self.adopt(keys)
+        self.adopt(list(reversed(keys)))
         self._passphrase = passphrase
 
     def list_plain(self) -> tuple[Path, ...]:
         """The keys that lie in the folder without encryption, staged ones among them."""
-        places = [place(self.folder, role) for role in Role for place in (_path, _staged)]
+        places = [place(self.folder, role) for role in (*Role, _SIGN_IN) for place in (_path, _staged)]
         return tuple(path for path in places if path.exists() and not path.read_bytes().startswith(_ENCRYPTED))
 
     def verify_plain(self) -> None:
@@ -144,7 +187,7 @@ class Keyring:
         Raises:
             ConfigError: one is not so. Of one that is encrypted no more is known without its passphrase.
         """
-        for path in (_path(self.folder, role) for role in Role if self._has(role)):
+        for path in (_path(self.folder, role) for role in (*Role, _SIGN_IN) if self._has(role)):
             try:
                 encrypted = _read(path).startswith(_ENCRYPTED)
             except OSError as error:
@@ -168,9 +211,10 @@ class Keyring:
             raise ConfigError(f"{path}: not an Ed25519 private key; restore it from your backup")
         return key
 
-    def _has(self, role: Role) -> bool:
-        """Whether a key of the role has to be there: a node can do without one to witness by."""
-        return role is not Role.WITNESS or _path(self.folder, role).exists() or _staged(self.folder, role).exists()
+    def _has(self, role: str) -> bool:
+        """Whether a key of the role has to be there: a node can do without one to witness by, and one to sign in by."""
+        needed = role not in {Role.WITNESS, _SIGN_IN}
+        return needed or _path(self.folder, role).exists() or _staged(self.folder, role).exists()
 
     def _find(self, role: Role, keys: Collection[bytes]) -> tuple[Path, Ed25519PrivateKey]:
         """The file of the role that holds one of `keys`, and the private key in it."""
@@ -191,7 +235,7 @@ class Keyring:
         assert problem is not None  # noqa: S101 (at least one file was looked at)
         raise problem
 
-    def _verify_staged(self, keys: Mapping[Role, Ed25519PrivateKey], passphrase: bytes | None) -> None:
+    def _verify_staged(self, keys: Mapping[str, Ed25519PrivateKey], passphrase: bytes | None) -> None:
         """Read again what was written, as it will be read."""
         again = Keyring(self.folder, None if passphrase is None else lambda: passphrase, self._draw)
         for role, key in keys.items():
@@ -211,7 +255,7 @@ class Keyring:
             resource.setrlimit(resource.RLIMIT_CORE, (_NO_CORE, _NO_CORE))
         return self._passphrase
 
-    def _write_staged(self, keys: Mapping[Role, Ed25519PrivateKey], passphrase: bytes | None) -> None:
+    def _write_staged(self, keys: Mapping[str, Ed25519PrivateKey], passphrase: bytes | None) -> None:
         for role, key in keys.items():
             path = _staged(self.folder, role)
             path.unlink(missing_ok=True)
@@ -365,9 +409,9 @@ def _sync(folder: Path) -> None:
         os.close(handle)
 
 
-def _path(folder: Path, role: Role) -> Path:
-    return folder / f"{role.value}.pem"
+def _path(folder: Path, role: str) -> Path:
+    return folder / f"{role}.pem"
 
 
-def _staged(folder: Path, role: Role) -> Path:
-    return folder / f"{role.value}.next.pem"
+def _staged(folder: Path, role: str) -> Path:
+    return folder / f"{role}.next.pem"

@@ -55,6 +55,7 @@ __all__ = [
     "SignedDocument",
     "Signer",
     "count_parties",
+    "find_signing_keys",
     "format_manifest",
     "format_signed_document",
     "key_id",
@@ -316,6 +317,12 @@ def _check_threshold(document: SignedDocument, manifest: Manifest, role: Role) -
     if not signing and document.signatures:
         raise UnknownKey(f"no signature is by a key of {whose}; fetch its newest manifest, or refuse")
     raise ThresholdNotMet(f"{len(signing)} distinct keys of {whose} signed where {role_keys.threshold} must")
+
+
+def find_signing_keys(document: SignedDocument, manifest: Manifest, *, role: Role) -> tuple[str, ...]:
+    """The ids of those keys of the role by which the document is signed, sorted; nothing else is asked."""
+    role_keys = manifest.roles.get(role, _NO_KEYS)
+    return tuple(sorted(key_id(key) for key in _signing_keys(document, role_keys.keys)))
 
 
 def _signing_keys(document: SignedDocument, keys: Sequence[bytes]) -> frozenset[bytes]:

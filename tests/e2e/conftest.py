@@ -87,13 +87,15 @@ class Serving:
     folder: Path
     faults: Path
     url: str = ""
+    console: str | None = None
 
     def wait_ready(self) -> "Serving":
         """Itself, once it has said where it listens."""
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line, self.faults.read_text(encoding="utf-8")
-        self.url = str(json.loads(line)["url"])
+        ready = json.loads(line)
+        self.url, self.console = str(ready["url"]), ready["console"]
         return self
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:

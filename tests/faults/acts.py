@@ -17,6 +17,7 @@ from comity.ids import Digest, Instant, PartyId, PersonId
 from comity.letters.request import Urgency
 from comity.node import accept, correspond, intake, people, receive, retention
 from comity.node.acknowledge import acknowledge, settle_acknowledgement, take_acknowledgement
+from comity.node.articles import ArticlePlan, add_article, confirm
 from comity.node.backup import make_backup, note_backup, restore_backup
 from comity.node.classify import say
 from comity.node.cosigning import OwnWitness, keep_cosignatures, note_problem, read_own_head
@@ -34,6 +35,7 @@ from comity.node.purge import Forgotten, Selection, purge_by_order
 from comity.node.readers import add_reader
 from comity.node.receipts import give_consistency, give_receipt
 from comity.node.recovery import recover_folder
+from comity.node.reports import ReportPlan, make_report
 from comity.node.requests import Sent, send_request, withdraw_request
 from comity.node.retraction import retract
 from comity.node.rotation import name_tls_keys, renew_manifest, rotate_keys
@@ -391,6 +393,14 @@ def credential(world: World) -> str:
     return create_credential(node(world), BOREALIA)
 
 
+ARTICLE = b"Rain\n\n3 May 2031\n\nGermany denied that it rained in Lisbon, and said so to Ivan Petrov."
+
+
+def article_confirmed(world: World) -> None:
+    add_article(node(world), ARTICLE, "talks.txt", ArticlePlan())
+    confirm(node(world), "1", [1, 2, 3], by=world.actor("aurelia"))
+
+
 ACTS = (
     Act(
         name="ingest",
@@ -472,6 +482,21 @@ ACTS = (
         name="say what an object is about",
         prepare=nothing,
         run=lambda world, _: say(node(world), A, {"handling": ["H2"]}, reason="read", by=world.actor("aurelia")),
+    ),
+    Act(
+        name="add an article",
+        prepare=nothing,
+        run=lambda world, _: add_article(node(world), ARTICLE, "talks.txt", ArticlePlan()),
+    ),
+    Act(
+        name="confirm drafts of an article",
+        prepare=lambda world: add_article(node(world), ARTICLE, "talks.txt", ArticlePlan()),
+        run=lambda world, _: confirm(node(world), "1", [1, 2], by=world.actor("aurelia")),
+    ),
+    Act(
+        name="make the report of an article",
+        prepare=article_confirmed,
+        run=lambda world, _: make_report(node(world), "1", ReportPlan(strikes_open=True), by=world.actor("aurelia")),
     ),
     Act(
         name="load a list that somebody has left",

@@ -33,7 +33,7 @@ WAYS = {
     "cli/session.py write_new": "the result of an operation, to a file, after its COMMIT",
     "cli/session.py write_private": "the same, for its owner alone: a receipt, a certificate, a statement",
     "cli/session.py write_parts": "committed objects of this party's own, for its own people: there is no recipient",
-    "cli/printing.py format_pdf": "a certificate as a document, into memory",
+    "operations/printing.py format_pdf": "a certificate as a document, into memory",
     "cli/commands/people.py _write": "a badge, after the COMMIT that registers its person",
     # --- between processes of one node; what is said there has been committed, or is asked for
     "cli/control.py ask": "opens the socket of the one below",

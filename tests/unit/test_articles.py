@@ -1,125 +1,197 @@
 # SPDX-License-Identifier: Apache-2.0
-"""HTML and PDF are read by a process of its own: the same article as here, and an end to what takes too long."""
+"""Articles are read by a process of its own: the same article as here, and an end to what takes too long."""
 
 import json
-import resource
-import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any, Self
 
 import pytest
 
 from comity import articles
-from comity.articles import extract_article, read_tables
-from comity.errors import MalformedArticle, NotInstalled
+from comity.articles import ReadArticle, read_in_turns, read_rules, read_tables
+from comity.conversion.child import Bounds
+from comity.errors import MalformedArticle, MalformedRequest, NotInstalled, UnavailableError
+from comity.intake.article.gazetteer import EMPTY, parse_gazetteer
 from comity.intake.article.html import parse_html
+from comity.intake.article.numbering import number_drafts
 from comity.intake.article.pdf import parse_pdf
+from comity.intake.article.reading import read_article
+from comity.intake.article.rules import compile_rules
 from comity.intake.article.text import Source, parse_plain
 from comity.intake.formats import Format
+from comity.node.steps import advance, finish
 from tests.intake.annotated import CORPUS, RETRIEVED
 from tests.intake.pdfs import make_pdf
 
 SOURCE = Source(retrieved_at=RETRIEVED, publisher="Said")
 PAGE = (CORPUS / "first" / "04-news-page.html").read_bytes()
 PDF = make_pdf((CORPUS / "first" / "12-statement.pdf.txt").read_text())
+TEXT = (
+    b"A title\n\n3 May 2031\n\nGermany denied that it had seen hxxp://a[.]example/x. Germany said so in Muslim Lisbon."
+)
+KNOWN = b'[[known]]\nid = "national:rain"\nname = "Rimward Front"\n'
 
 
-def test_text_is_read_here() -> None:
-    data = b"A title\n\n3 May 2031\n\nIt rained."
-    assert extract_article(data, SOURCE, form=Format.TEXT) == parse_plain(data, source=SOURCE)
+def read(data: bytes, form: Format, known: bytes = b"") -> ReadArticle:
+    return finish(read_in_turns(data, SOURCE, form=form, known=known))
+
+
+def test_a_text_and_its_drafts_are_the_same_as_if_they_were_read_here() -> None:
+    done, here = read(TEXT, Format.TEXT), parse_plain(TEXT, source=SOURCE)
+    assert done.article == here
+    assert done.drafts == number_drafts(read_article(here, compile_rules(read_tables()), EMPTY))
+    assert [item.number for item in done.drafts] == [*range(1, len(done.drafts) + 1)]
+    assert any(item.draft.warnings for item in done.drafts)
 
 
 @pytest.mark.slow
 def test_a_page_and_a_pdf_are_the_same_as_if_they_were_read_here() -> None:
-    assert extract_article(PAGE, SOURCE, form=Format.HTML) == parse_html(PAGE, source=SOURCE)
-    assert extract_article(PDF, SOURCE, form=Format.PDF) == parse_pdf(PDF, source=SOURCE)
+    assert read(PAGE, Format.HTML).article == parse_html(PAGE, source=SOURCE)
+    assert read(PDF, Format.PDF).article == parse_pdf(PDF, source=SOURCE)
+
+
+def test_an_organisation_is_found_where_it_is_said_to_be_known() -> None:
+    data = TEXT + b" The Rimward Front agreed."
+    assert not [item for item in read(data, Format.TEXT).drafts if item.draft.kind.value == "organisation"]
+    (found,) = [item for item in read(data, Format.TEXT, KNOWN).drafts if item.draft.kind.value == "organisation"]
+    assert data.decode()[found.start : found.end] == "Rimward Front"
+
+
+@pytest.mark.parametrize("known", [b"[[known", b'[[known]]\nid = "a:b"\nname = "Muslims"\n', b"\xff"])
+def test_what_is_wrong_with_the_gazetteer_is_said(known: bytes) -> None:
+    with pytest.raises(MalformedRequest):
+        read(TEXT, Format.TEXT, known)
 
 
 @pytest.mark.slow
 def test_what_is_refused_there_is_refused_here_with_the_same_words() -> None:
     with pytest.raises(MalformedArticle, match="do not begin as a PDF does"):
-        extract_article(b"x", SOURCE, form=Format.PDF)
+        read(b"x", Format.PDF)
 
 
 def test_other_formats_are_none_of_articles() -> None:
     with pytest.raises(MalformedArticle, match="csv is no format of articles"):
-        extract_article(b"a,b", SOURCE, form=Format.CSV)
+        read(b"a,b", Format.CSV)
 
 
-class Answers:
-    """Stands for the process: what it wrote before it ended."""
-
-    def __init__(self, answer: bytes) -> None:
-        self.answer = answer
-        self.given: dict[str, object] = {}
-
-    def __call__(self, command: object, **given: object) -> subprocess.CompletedProcess[bytes]:
-        self.given = given
-        return subprocess.CompletedProcess([], -9, self.answer, b"")
+def test_others_get_turns_while_it_is_read() -> None:
+    steps, turns = read_in_turns(TEXT, SOURCE, form=Format.TEXT, turn=0.001), 0
+    while advance(steps) is None:
+        turns += 1
+    assert turns > 3
 
 
-@pytest.mark.parametrize("answer", [b"", b"[]", b'{"text": "cut'])
+def answering(monkeypatch: pytest.MonkeyPatch, answer: bytes | Exception) -> None:
+    """Let the process say that, whatever it is asked."""
+
+    class Fake:
+        def __init__(self, module: str, *, bounds: Bounds) -> None:
+            pass
+
+        def __enter__(self) -> Self:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def ask(self, frame: bytes) -> None:
+            pass
+
+        def answer(self, *, wait: float) -> bytes:
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+    monkeypatch.setattr(articles, "Child", Fake)
+
+
+@pytest.mark.parametrize("answer", [b"", b"[]", b'{"text": "cut', MalformedRequest("it ended before it answered")])
 def test_a_process_that_ended_without_a_word_is_a_page_that_took_too_much(
-    answer: bytes, monkeypatch: pytest.MonkeyPatch
+    answer: bytes | Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(subprocess, "run", Answers(answer))
-    with pytest.raises(MalformedArticle, match="took more than 20 seconds or 1024 MiB"):
-        extract_article(PAGE, SOURCE, form=Format.HTML)
+    answering(monkeypatch, answer)
+    with pytest.raises(MalformedArticle, match="took more than 60 seconds or 1024 MiB"):
+        read(PAGE, Format.HTML)
 
 
-def test_the_process_sees_nothing_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = Answers(b"")
-    monkeypatch.setattr(subprocess, "run", answers)
-    monkeypatch.setenv("COMITY_PASSPHRASE", "secret")
-    with pytest.raises(MalformedArticle):
-        extract_article(PAGE, SOURCE, form=Format.HTML)
-    assert answers.given["env"] == {}
+def test_a_process_that_cannot_be_started_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with pytest.raises(UnavailableError, match="could not be started"):
+        read(TEXT, Format.TEXT)
 
 
 def test_a_process_that_says_what_is_not_installed_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(subprocess, "run", Answers(b'{"error": "not-installed", "detail": "no lxml"}'))
+    answering(monkeypatch, b'{"error": "not-installed", "detail": "no lxml"}')
     with pytest.raises(NotInstalled, match="no lxml"):
-        extract_article(PAGE, SOURCE, form=Format.HTML)
+        read(PAGE, Format.HTML)
+
+
+def answer_with(**more: object) -> bytes:
+    value = {name: one for name, one in asdict(parse_html(PAGE, source=SOURCE)).items() if name != "received"}
+    return json.dumps({**value, "drafts": [], "special": [], **more}).encode()
 
 
 def test_places_outside_of_the_text_are_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The process read a stranger's page: what it says is checked as a stranger's."""
-    value = {name: one for name, one in asdict(parse_html(PAGE, source=SOURCE)).items() if name != "received"}
-    value |= {"title": [0, 10**9], "caption": [9, 3], "paragraphs": [[0, 5], [-1, 2], "x", [1]], "digest": "0" * 64}
-    monkeypatch.setattr(subprocess, "run", Answers(json.dumps(value).encode()))
-    article = extract_article(PAGE, SOURCE, form=Format.HTML)
+    places = {"title": [0, 10**9], "caption": [9, 3], "paragraphs": [[0, 5], [-1, 2], "x", [1]], "digest": "0" * 64}
+    answering(monkeypatch, answer_with(**places))
+    article = read(PAGE, Format.HTML).article
     assert (article.title, article.caption, article.paragraphs) == (None, None, ((0, 5),))
     assert article.digest == parse_html(PAGE, source=SOURCE).digest
 
 
+def change(item: dict[str, Any], name: str, value: object) -> dict[str, Any]:
+    return {**item, name: value}
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda item: change(item, "end", 10**9),
+        lambda item: change(item, "start", -1),
+        lambda item: change(item, "kind", "class"),
+        lambda item: change(item, "held", "identity--no"),
+        lambda item: change(item, "refers", [1]),
+        lambda item: change(item, "properties", "x"),
+        lambda item: "x",
+        lambda item: {},
+    ],
+)
+def test_a_draft_that_is_none_is_not_believed(
+    spoil: Callable[[dict[str, Any]], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = json.loads(articles._respond(b'{"form":"text","known":"","retrieved_at":1}\n' + TEXT))["drafts"][0]
+    answering(monkeypatch, answer_with(drafts=[good]))
+    assert read(PAGE, Format.HTML).drafts[0].number == 1
+    answering(monkeypatch, answer_with(drafts=[spoil(good)]))
+    with pytest.raises(MalformedArticle, match="not of the form that drafts have"):
+        read(PAGE, Format.HTML)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("body", "seconds"),
-    [("while True: pass", 1), ("x = bytearray(2 << 30)", 20), ("open('written', 'wb').write(b'a' * 9000)", 20)],
+    "body", ["while True: pass", "x = bytearray(2 << 30)", "open('written', 'wb').write(b'a' * 9000)"]
 )
-def test_the_process_may_not_take_the_machine(body: str, seconds: int, tmp_path: Path) -> None:
-    """The bounds that `main` sets, over a parser that does its worst."""
-    program = (
+def test_the_process_may_not_take_the_machine(body: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bounds of the child, over a parser that does its worst."""
+    program = tmp_path / "python"
+    (tmp_path / "worst.py").write_text(
         "import comity.articles as a\n"
-        f"a.PROCESSOR_SECONDS = {seconds}\n"
-        f"def worst(data, source):\n    {body}\n"
+        f"import os\nos.chdir({str(tmp_path)!r})\ndef worst(data, source):\n    {body}\n"
         "a._PARSERS = {a.Format.HTML: worst}\n"
         "a.main()\n"
     )
-    head = json.dumps({"form": "html", **asdict(SOURCE)}).encode() + b"\n"
-    done = subprocess.run(
-        [sys.executable, "-c", program], input=head, capture_output=True, cwd=tmp_path, timeout=60, check=False
-    )
-    assert done.returncode != 0
-    assert done.stdout == b""
+    program.write_text(f'#!/bin/sh\nshift 3\nexec "{sys.executable}" "{tmp_path / "worst.py"}" "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    monkeypatch.setattr(articles, "_BOUNDS", Bounds(memory=1 << 30, seconds=3, answer=1 << 20))
+    with pytest.raises(MalformedArticle, match="took more than 3 seconds"):
+        read(PAGE, Format.HTML)
     written = tmp_path / "written"
     assert not written.exists() or written.stat().st_size == 0
-
-
-def test_this_process_is_not_bounded_by_it() -> None:
-    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 0
-    assert articles.PROCESSOR_SECONDS == 20
 
 
 def test_the_rules_that_come_with_the_program_are_read_once() -> None:
@@ -127,3 +199,8 @@ def test_the_rules_that_come_with_the_program_are_read_once() -> None:
     assert {"names", "aliases", "regions", "stances", "safeguards", "iban"} <= {
         section for document in read_tables() for section in document
     }
+    assert "denies" in read_rules().stances
+
+
+def test_the_gazetteer_of_the_tests_is_one() -> None:
+    assert parse_gazetteer(KNOWN, rules=compile_rules(read_tables())).known.keys() == {"national:rain"}

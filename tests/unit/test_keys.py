@@ -213,6 +213,61 @@ def test_wherever_it_dies_one_of_the_two_passphrases_opens_all(
     assert died or name(keyring(tmp_path / "keys", after).open(named)) == named
 
 
+# --- what people sign in by -------------------------------------------------------------------------------------------
+
+
+def test_what_seals_is_made_once_and_kept_as_the_keys_are(tmp_path: Path) -> None:
+    named = make(tmp_path / "keys", PASSPHRASE)
+    ring = keyring(tmp_path / "keys", PASSPHRASE)
+    ring.open(named)
+    sealing = ring.open_sealing()
+    assert len(sealing) == 32
+    assert keyring(tmp_path / "keys", PASSPHRASE).open_sealing() == sealing
+    assert keyring(tmp_path / "keys").list_plain() == ()
+    assert sealing not in (tmp_path / "keys" / "sign-in.pem").read_bytes()
+    with pytest.raises(ConfigError):
+        keyring(tmp_path / "keys", OTHER).open_sealing()
+
+
+def test_what_seals_is_not_what_lies_in_the_file(tmp_path: Path) -> None:
+    make(tmp_path / "keys")
+    ring = keyring(tmp_path / "keys")
+    sealing = ring.open_sealing()
+    assert ring.load(tmp_path / "keys" / "sign-in.pem").private_bytes_raw() != sealing
+    assert tmp_path / "keys" / "sign-in.pem" in ring.list_plain()
+    (tmp_path / "keys" / "sign-in.pem").chmod(0o644)
+    with pytest.raises(ConfigError, match="chmod 600"):
+        keyring(tmp_path / "keys").open_sealing()
+    with pytest.raises(ConfigError, match="chmod 600"):
+        ring.verify_plain()
+
+
+@pytest.mark.parametrize(("before", "after"), [(None, PASSPHRASE), (PASSPHRASE, OTHER), (PASSPHRASE, None)])
+@pytest.mark.parametrize("step", range(0, 50, 3))
+def test_wherever_it_dies_what_seals_is_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: bytes | None, after: bytes | None, step: int
+) -> None:
+    named = make(tmp_path / "keys", before)
+    ring = keyring(tmp_path / "keys", before)
+    ring.open(named)
+    sealing = ring.open_sealing()
+    die_at(monkeypatch, step, lambda: ring.protect(named, after))
+    opened = 0
+    for number, passphrase in enumerate((after, before)):
+        copy = tmp_path / f"copy-{number}"
+        shutil.copytree(tmp_path / "keys", copy)
+        again = keyring(copy, passphrase)
+        try:
+            again.open(named)
+        except ConfigError:
+            continue
+        again.settle(named)
+        assert keyring(copy, passphrase).open_sealing() == sealing
+        assert not list(copy.glob("*.next.pem"))
+        opened += 1
+    assert opened >= 1
+
+
 def die_at(monkeypatch: pytest.MonkeyPatch, step: int, act: Callable[[], object]) -> bool:
     """Whether `act` died: before its operation on files number `step`, or in the middle where it is a write."""
     left = [step]

@@ -17,7 +17,7 @@ from comity.errors import MalformedMessage, TransitionError
 from comity.ids import PartyId, format_instant
 from comity.vocabulary import RESERVATION_GROUNDS
 
-__all__ = ["NextStep", "check_event", "choose_proposal", "find_confirmable", "find_next_steps"]
+__all__ = ["NextStep", "check_event", "choose_proposal", "choose_terms", "find_confirmable", "find_next_steps"]
 
 _ON_THE_WHOLE = frozenset({EventKind.SUSPEND, EventKind.RESUME, EventKind.TERMINATE, EventKind.LEAVE})
 """What holds on the agreement and not on one version of it."""
@@ -40,6 +40,11 @@ def choose_proposal(standing: Standing | None) -> EventKind:
     if standing is None or standing.refused_by or standing.state is State.LAPSED:
         return EventKind.PROPOSE
     return EventKind.PROPOSE if standing.latest.founders <= standing.signed_by else EventKind.COUNTER
+
+
+def choose_terms(kind: EventKind, standing: Standing) -> Terms:
+    """The version an event is about: negotiation is about the latest, stopping about the one all signed."""
+    return standing.current or standing.latest if kind in _ON_THE_WHOLE else standing.latest
 
 
 def find_confirmable(standing: Standing, party: PartyId) -> Terms | None:

@@ -151,9 +151,16 @@ NEEDS: Mapping[str, Need] = {
     "decide-necessity": _NECESSITY,
     # Without the word nobody would have to decide any more.
     "take-back-safeguard": _NECESSITY,
+    "apply-rules-safeguard": _NECESSITY,
+    "end-rules-safeguard": _NECESSITY,
     "end-necessity": _DESK,
     "same-person": _DESK,
     "other-person": _DESK,
+    # What an article says is for whoever reads it to say; it lets nothing out that terms and markings do not.
+    "confirm-drafts": _DESK,
+    "strike-drafts": _DESK,
+    "correct-draft": _DESK,
+    "make-report": _DESK,
     "retain": _ONE,
     "delete": _ONE,
     "review": _ONE,

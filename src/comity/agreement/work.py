@@ -61,6 +61,8 @@ class WorkKind(StrEnum):
     SUBJECT_TO_DECIDE = "subject-to-decide"
     RULES_TO_APPLY = "rules-to-apply"
     ASSESSMENT_ENDS = "assessment-ends"
+    ARTICLE_TO_REVIEW = "article-to-review"
+    REPORT_TO_MAKE = "report-to-make"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 
 1. own the store, and ask the witnesses whether they have seen more of its log than it holds;
 2. listen for commands, so that from here on they come to this process;
-3. listen for partners, and say so in one line;
+3. listen for partners and, where the settings have a console, for this party's own people, and say so;
 4. deliver what is queued, whenever something is queued and every few seconds;
 5. have the head of the log cosigned by the witnesses, some seconds after it has grown;
 6. do what time brings without anybody acting, and delete what is due, at the start and twice a minute;
@@ -32,6 +32,8 @@ from comity.agreement.people import Person
 from comity.cli.listener import Listener
 from comity.cli.session import Session
 from comity.config import Address, parse_address
+from comity.console.door import Door
+from comity.console.serving import ConsoleServer
 from comity.errors import ComityError, StoreBusy
 from comity.following import Follower
 from comity.ids import AgreementId, PartyId
@@ -41,6 +43,7 @@ from comity.node.retention import delete_due
 from comity.node.upkeep import keep_up
 from comity.operations.acting import act
 from comity.operations.checking import Checking
+from comity.operations.outcome import Tell
 from comity.operations.reply import Exit, Json, Reply, describe_bug
 from comity.peers import deliver
 from comity.taxii.listen import TaxiiServer
@@ -131,9 +134,11 @@ async def _serve(session: Session, node: Node, address: Address, *, workers: int
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, serving.reload)
     listener = Listener(node.folder, serving.handle)
     await verify_not_behind(node)
+    console = _make_console(node, serving)
     await listener.start()
     try:
         bound = await serving.server.start()
+        console_url = None if console is None else await console.start()
         tune()
         always = (
             serving.deliver_always(),
@@ -143,16 +148,26 @@ async def _serve(session: Session, node: Node, address: Address, *, workers: int
             serving.follow_always(),
         )
         working = [asyncio.create_task(one) for one in always]
-        _say_ready(session, node, bound, encrypted=serving.server.encrypted)
+        _say_ready(session, node, bound, encrypted=serving.server.encrypted, console=console_url)
         await stopping.wait()
         for task in working:
             task.cancel()
         await asyncio.gather(*working, return_exceptions=True)
     finally:
         await listener.stop()
+        if console is not None:
+            await console.stop()
         await serving.checking.close()
         if cut := await serving.server.stop():
             _log.warning("%d connections were cut: their answers took longer than stop_seconds", cut)
+
+
+def _make_console(node: Node, serving: "_Serving") -> ConsoleServer | None:
+    setting = node.settings.console
+    if setting is None:
+        return None
+    door = Door(node)
+    return ConsoleServer(setting, ask=serving.handle, find_person=door.find_person, door=door)
 
 
 class _Serving:
@@ -168,13 +183,15 @@ class _Serving:
         self._busy = set[PartyId]()
         self._trying = set[asyncio.Task[bool] | asyncio.Task[None]]()
 
-    async def handle(self, operation: str, arguments: Mapping[str, Json], by: Person | None = None) -> Reply:
+    async def handle(
+        self, operation: str, arguments: Mapping[str, Json], by: Person | None = None, tell: Tell | None = None
+    ) -> Reply:
         """The reply to one command, or to a person who asks in the console.
 
         What nobody foresaw is written to the log of this process under its incident.
         """
         try:
-            return await act(self._node, operation, arguments, around=self, by=by)
+            return await act(self._node, operation, arguments, around=self, by=by, tell=tell)
         except Exception as error:  # noqa: BLE001 (the process must go on serving)
             body = describe_bug(error)
             _log.exception("%s: %s", operation, body["message"])
@@ -336,13 +353,16 @@ def _open_patiently(folder: Path, unlock: Callable[[], bytes]) -> Node:
         time.sleep(0.05)
 
 
-def _say_ready(session: Session, node: Node, bound: Address, *, encrypted: bool) -> None:
+def _say_ready(session: Session, node: Node, bound: Address, *, encrypted: bool, console: str | None) -> None:
     host = f"[{bound.host}]" if ":" in bound.host else bound.host
     url = f"{'https' if encrypted else 'http'}://{host}:{bound.port}"
     taxii = f"{url}/taxii2/"
     if session.as_json:
         protected = not node.keyring.list_plain()
-        click.echo(json.dumps({"party": node.party, "url": url, "taxii": taxii, "keys_encrypted": protected}))
+        ready = {"party": node.party, "url": url, "taxii": taxii, "console": console, "keys_encrypted": protected}
+        click.echo(json.dumps(ready))
     else:
         click.echo(f"serving {node.party} on {url} (TAXII: {taxii})")
+        if console is not None:
+            click.echo(f"console of {node.party} on {console}")
     sys.stdout.flush()

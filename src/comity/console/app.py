@@ -8,6 +8,7 @@ the same for every path, so that nobody learns which pages there are.
 
 import logging
 from collections.abc import Sequence
+from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
@@ -19,14 +20,52 @@ from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from comity.console import explain, matrix, objects, work
+from comity.console import (
+    acts,
+    agreements,
+    audit,
+    changes,
+    enrol,
+    explain,
+    intake,
+    jobs,
+    log,
+    matrix,
+    me,
+    node,
+    objects,
+    people,
+    sign_in,
+    work,
+)
+from comity.console.door import Door
 from comity.console.pages import show_failure
 from comity.console.visit import Ask, Failed, FindPerson, Visit
-from comity.operations.reply import Exit, Reply, describe_bug
+from comity.errors import MalformedRequest
+from comity.operations.reply import Exit, Reply, describe_bug, fail_with
+from comity.operations.sight import say_nothing_there
 
 __all__ = ["PUBLIC", "SCREENS", "ConsoleApp", "find_cookie_name"]
 
-SCREENS: tuple[Sequence[BaseRoute], ...] = (work.ROUTES, explain.ROUTES, objects.ROUTES, matrix.ROUTES)
+SCREENS: tuple[Sequence[BaseRoute], ...] = (
+    work.ROUTES,
+    jobs.ROUTES,
+    audit.ROUTES,
+    people.ROUTES,
+    log.ROUTES,
+    node.ROUTES,
+    intake.ROUTES,
+    sign_in.ROUTES,
+    enrol.ROUTES,
+    me.ROUTES,
+    explain.ROUTES,
+    objects.ROUTES,
+    matrix.ROUTES,
+    # Before the page of one agreement, whose id would be the last part of the path.
+    changes.ROUTES,
+    acts.ROUTES,
+    agreements.ROUTES,
+)
 """The pages, screen by screen."""
 
 PUBLIC = ("/static/", "/sign-in", "/enrol")
@@ -46,7 +85,8 @@ _HEADERS: tuple[tuple[bytes, bytes], ...] = (
     ),
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"no-referrer"),
+    # With "no-referrer" a browser says `Origin: null` in what a form sends (Fetch §3.2), and the door would refuse it.
+    (b"referrer-policy", b"same-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
@@ -58,9 +98,20 @@ _log = logging.getLogger("comity.console")
 
 
 class ConsoleApp:
-    """The ASGI application of one node; `url` is how people reach it, and `screens` are routes beside SCREENS."""
+    """The ASGI application of one node; `url` is how people reach it, and `door` what they sign in by.
 
-    def __init__(self, *, url: str, ask: Ask, find_person: FindPerson, screens: Sequence[BaseRoute] = ()) -> None:
+    `screens` are routes beside SCREENS.
+    """
+
+    def __init__(
+        self,
+        *,
+        url: str,
+        ask: Ask,
+        find_person: FindPerson,
+        door: Door | None = None,
+        screens: Sequence[BaseRoute] = (),
+    ) -> None:
         parts = urlsplit(url)
         self._origin = f"{parts.scheme}://{parts.netloc}"
         self._host = parts.netloc
@@ -68,10 +119,14 @@ class ConsoleApp:
         self._ask = ask
         self._find_person = find_person
         routes = [*screens, *(route for screen in SCREENS for route in screen)]
-        self._pages: ASGIApp = Starlette(
+        pages = Starlette(
             routes=[Mount("/static", StaticFiles(directory=_STATIC)), *routes],
             exception_handlers={Failed: _show_failed, HTTPException: _show_missing, Exception: _show_bug},
         )
+        pages.state.jobs = jobs.Jobs()
+        pages.state.uploads = intake.Uploads()
+        pages.state.door, pages.state.url, pages.state.cookie = door, self._origin, self._cookie
+        self._pages: ASGIApp = pages
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request (ASGI 3)."""
@@ -82,7 +137,7 @@ class ConsoleApp:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 own = {name.lower() for name, _ in message["headers"]}
-                extra = (*_HEADERS, _KEPT if kept and message["status"] == 200 else _NOT_KEPT)  # noqa: PLR2004 (OK)
+                extra = (*_HEADERS, _KEPT if kept and message["status"] == HTTPStatus.OK else _NOT_KEPT)
                 message["headers"] = [*message["headers"], *(item for item in extra if item[0] not in own)]
             await send(message)
 
@@ -129,10 +184,9 @@ async def _show_failed(request: Request, error: Exception) -> Response:
 
 
 async def _show_missing(request: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    message = "there is no such page" if status == 404 else "this cannot be asked here in this way"  # noqa: PLR2004
-    code = Exit.NOT_FOUND if status == 404 else Exit.USAGE  # noqa: PLR2004
-    return show_failure(request, Reply(code=code, error={"code": "not-found", "message": message, "facts": {}}))
+    if isinstance(error, HTTPException) and error.status_code == HTTPStatus.NOT_FOUND:
+        return show_failure(request, fail_with(say_nothing_there()))
+    return show_failure(request, fail_with(MalformedRequest("this page is not asked in this way")))
 
 
 async def _show_bug(request: Request, error: Exception) -> Response:

@@ -19,10 +19,11 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Route
 
 from comity.console.visit import Failed, Visit, find_visit
+from comity.errors import MalformedRequest
 from comity.operations.plain import printable
-from comity.operations.reply import Exit, Reply
+from comity.operations.reply import Exit, Reply, fail_with
 
-__all__ = ["STATUS", "conclude", "make_page", "read_form", "render", "show", "show_failure"]
+__all__ = ["STATUS", "conclude", "make_page", "read_fields", "read_form", "read_text", "render", "show", "show_failure"]
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -40,6 +41,7 @@ STATUS: Mapping[int, int] = {
 
 SAID: Mapping[str, str] = {
     "done": "Done, and on record.",
+    "ended": "Done.",
     "waits": "Your approval is on record. Nothing is signed yet: it waits for a second person.",
 }
 """What a page says above its content after something was done; the query names it by these words alone."""
@@ -51,7 +53,10 @@ MENU: tuple[tuple[str, str, str], ...] = (
     ("/objects", "Objects", "object.show"),
     ("/explain", "Explain", "explain"),
     ("/log", "Log", "log.list"),
-    ("/node", "Node", "follow.status"),
+    ("/audit", "Audit", "audit"),
+    ("/intake", "Take in", "object.add"),
+    ("/node", "Node", "status"),
+    ("/people", "People", "person.list"),
 )
 """Path, name and operation of the entries of the menu; whoever may not ask the operation has no such entry."""
 
@@ -127,20 +132,36 @@ def conclude(request: Request, reply: Reply, *, to: str) -> Response:
 
 
 async def read_form(request: Request, *, most_bytes: int = _MOST_FORM_BYTES, most_files: int = 0) -> FormData:
-    """The fields of a form of this session.
+    """The fields of a form of this session; who lets it have files closes it.
 
     Raises:
         Failed: too large, too many fields, or not sent by a page of this session.
     """
-    declared = request.headers.get("content-length", "")
-    if not declared.isdecimal() or int(declared) > most_bytes:
-        raise _malformed(f"a form holds at most {most_bytes} bytes, and says how many")
-    form = await request.form(max_files=most_files, max_fields=_MOST_FIELDS, max_part_size=most_bytes)
+    form = await read_fields(request, most_bytes=most_bytes, most_files=most_files)
     key = form.get("form_key")
     if not isinstance(key, str) or not hmac.compare_digest(key.encode(), find_visit(request).form_key.encode()):
+        await form.close()
         raise _malformed("this form is of another session; load the page again")
     return form
 
 
+async def read_fields(request: Request, *, most_bytes: int, most_files: int = 0) -> FormData:
+    """The fields of a form of nobody's session, where one signs in: that a page of this console sent it, the door saw.
+
+    Raises:
+        Failed: too large, or too many fields.
+    """
+    declared = request.headers.get("content-length", "")
+    if not declared.isdecimal() or int(declared) > most_bytes:
+        raise _malformed(f"a form holds at most {most_bytes} bytes, and says how many")
+    return await request.form(max_files=most_files, max_fields=_MOST_FIELDS, max_part_size=most_bytes)
+
+
+def read_text(form: FormData, name: str) -> str:
+    """The text of a field; empty where there is none."""
+    value = form.get(name)
+    return value if isinstance(value, str) else ""
+
+
 def _malformed(message: str) -> Failed:
-    return Failed(Reply(code=Exit.USAGE, error={"code": "malformed-request", "message": message, "facts": {}}))
+    return Failed(fail_with(MalformedRequest(message)))

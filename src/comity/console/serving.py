@@ -3,6 +3,7 @@
 
 from comity.config import Address, ConsoleSetting, Limits, format_address
 from comity.console.app import ConsoleApp
+from comity.console.door import Door
 from comity.console.visit import Ask, FindPerson
 from comity.taxii.connections import Connections
 from comity.taxii.guard import Receive, Scope, Send
@@ -14,9 +15,13 @@ _LIMITS = Limits(connections=64, connections_per_address=64, stop_seconds=1)
 
 
 class ConsoleServer:
-    """The console of one node, by its setting; `ask` carries out operations and `find_person` knows the sessions."""
+    """The console of one node, by its setting; `ask` carries out operations and `find_person` knows the sessions.
 
-    def __init__(self, setting: ConsoleSetting, *, ask: Ask, find_person: FindPerson) -> None:
+    People sign in by `door`; without one nobody can.
+    """
+
+    def __init__(self, setting: ConsoleSetting, *, ask: Ask, find_person: FindPerson, door: Door | None = None) -> None:
+        self._door = door
         self._setting = setting
         self._ask = ask
         self._find_person = find_person
@@ -29,16 +34,17 @@ class ConsoleServer:
         Raises:
             ConfigError: the address cannot be had.
         """
-        bound = await self._site.start(self._answer, setting="another as listen in [console] of node.toml")
+        bound = await self._site.start(self, setting="another as listen in [console] of node.toml")
         url = self._setting.url or f"http://{format_address(Address(host=bound.host, port=bound.port))}"
-        self._app = ConsoleApp(url=url, ask=self._ask, find_person=self._find_person)
+        self._app = ConsoleApp(url=url, ask=self._ask, find_person=self._find_person, door=self._door)
         return url
 
     async def stop(self) -> int:
         """How many connections had to be cut."""
         return await self._site.stop()
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request (ASGI 3)."""
         # Its URL is known once the port is: nobody can be answered before, and nobody is.
         if self._app is not None:
             await self._app(scope, receive, send)

@@ -5,18 +5,26 @@ import hashlib
 import hmac
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from starlette.requests import Request
 
 from comity.agreement.people import Person
-from comity.operations.reply import Json, Reply
-from comity.operations.sight import may_ask
+from comity.operations.outcome import Tell
+from comity.operations.reply import Json, Reply, fail_with
+from comity.operations.sight import may_ask, say_nothing_there
 
 __all__ = ["Ask", "Failed", "FindPerson", "Visit", "find_visit"]
 
-Ask = Callable[[str, Mapping[str, Json], Person], Awaitable[Reply]]
-"""What became of an operation that the person asks with these arguments."""
+
+class Ask(Protocol):
+    """The way to the operations."""
+
+    def __call__(
+        self, operation: str, arguments: Mapping[str, Json], by: Person, tell: Tell | None = None
+    ) -> Awaitable[Reply]:
+        """What became of an operation that the person asks; no failure is raised, each is a reply."""
+
 
 FindPerson = Callable[[str], Person | None]
 """Whose session the token is of; None: of nobody's, or it has ended."""
@@ -49,9 +57,18 @@ class Visit:
         """Whether the person may ask it: what is not so is no part of any page."""
         return may_ask(self.person, operation)
 
-    async def ask(self, operation: str, arguments: Mapping[str, Json] | None = None) -> Reply:
-        """What became of the operation; a failure is part of the reply."""
-        return await self.ask_as(operation, arguments or {}, self.person)
+    def require(self, operation: str) -> None:
+        """Do nothing for who may ask it.
+
+        Raises:
+            Failed: the person may not, and is answered as if nothing was there.
+        """
+        if not self.may(operation):
+            raise Failed(fail_with(say_nothing_there()))
+
+    async def ask(self, operation: str, arguments: Mapping[str, Json] | None = None, tell: Tell | None = None) -> Reply:
+        """What became of the operation; a failure is part of the reply. `tell` hears how far long work is."""
+        return await self.ask_as(operation, arguments or {}, self.person, tell)
 
     async def read(self, operation: str, arguments: Mapping[str, Json] | None = None) -> dict[str, Any]:
         """The result of the operation.

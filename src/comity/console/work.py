@@ -1,21 +1,100 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shell: the first screen: what waits for this party's people, and which acts wait for a second one."""
+"""Shell: the first screen: what waits for whom, what ends soon, and what was refused or failed.
+
+The operations leave out what is not for the person's roles; a part that comes from an operation that the person may not
+ask is not there at all.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from comity.console.pages import make_page, show
-from comity.console.visit import find_visit
+from comity.console.visit import Visit, find_visit
+from comity.operations.reply import Json
 
 __all__ = ["ROUTES"]
 
+_AT_FIRST, _ROWS = 50, 100
+_PARTS = ("todo", "ends", "failed")
+_ENDS = frozenset({"agreement-end", "basis-end", "assurance-end", "manifest-end", "consent-ends", "assessment-ends"})
+_FAILED = frozenset(
+    {
+        "undelivered",
+        "unacknowledged",
+        "no-receipt",
+        "without-receipt",
+        "log-lost",
+        "not-cosigning",
+        "unparsable-pattern",
+        "stranger",
+        "recall-refused",
+        "consent-refused",
+    }
+)
+_STOPPED = frozenset({"suspended", "rejected", "withdrawn", "lapsed", "expired", "terminated", "conflicting"})
+_OF_CHANNEL = ("giver", "channel", "failures", "failed_at", "problem", "next_try_at")
+_OF_PAGE = ("number", "at", "giver", "channel", "reason")
+_DAY = len("2026-01-01")
+
 
 async def show_work(request: Request) -> Response:
-    """What waits, oldest first, and the acts that wait for a second person."""
+    """What waits, oldest first, and the acts that wait for a second person, those in front that this one completes."""
     visit = find_visit(request)
     work = await visit.read("work")
     pending = await visit.read("approvals")
-    return show(request, "work.html", {"items": work["items"], "matters": pending["matters"]})
+    matters = sorted(pending["matters"], key=lambda item: not item["completes"])
+    items = work["items"]
+    parts: dict[str, Sequence[Any]] = {
+        "todo": [item for item in items if item["kind"] not in _ENDS | _FAILED],
+        "ends": [item for item in items if item["kind"] in _ENDS],
+        "failed": [item for item in items if item["kind"] in _FAILED],
+    }
+    only, page = _read_query(request, parts)
+    shown = _AT_FIRST if only is None else _ROWS
+    result: dict[str, Json] = {
+        "now": work["now"],
+        "only": only,
+        "page": page,
+        "matters": matters[:_ROWS] if only is None else [],
+        "counts": {"matters": len(matters), **{name: len(found) for name, found in parts.items()}},
+        **{
+            name: list(found[(page - 1) * shown : page * shown]) if only in {None, name} else []
+            for name, found in parts.items()
+        },
+        **(await _find_failures(visit, today=work["now"][:_DAY]) if only is None else {}),
+    }
+    return show(request, "work.html", result, most=_ROWS)
+
+
+def _read_query(request: Request, parts: Mapping[str, Sequence[Any]]) -> tuple[str | None, int]:
+    """Which part alone is asked for (None: the beginning of each), and which page of it."""
+    only, asked = request.query_params.get("only"), request.query_params.get("page", "")
+    if only not in _PARTS:
+        return None, 1
+    last = max(1, -(-len(parts[only]) // _ROWS))
+    return only, min(last, max(1, int(asked[:6]))) if asked[:6].isdecimal() else 1
+
+
+async def _find_failures(visit: Visit, *, today: str) -> dict[str, Json]:
+    """What does not come in, what was refused of partners today, and which agreements stopped today."""
+    found: dict[str, Json] = {}
+    if visit.may("follow.status"):
+        channels = (await visit.read("follow.status"))["channels"]
+        failing = [item for item in channels if item["problem"] is not None]
+        # Who watches the machine may follow channels, and need not know what the agreements are called.
+        found["unreached"] = [{name: item[name] for name in _OF_CHANNEL} for item in failing[:_ROWS]]
+    if visit.may("log.refused"):
+        refused = (await visit.read("log.refused"))["refused"]
+        of_today = [item for item in refused if item["at"].startswith(today)]
+        found["refused"] = [{name: item[name] for name in _OF_PAGE} for item in of_today[-_ROWS:]]
+    if visit.may("agreement.list"):
+        agreements = (await visit.read("agreement.list"))["agreements"]
+        stopped = [item for item in agreements if item["state"] in _STOPPED and (item["since"] or "").startswith(today)]
+        found["stopped"] = list[Json](stopped[:_ROWS])
+    return found
 
 
 ROUTES = make_page("/", show_work)

@@ -28,7 +28,7 @@ from comity.intake.records import Unread
 from comity.intake.restrictions import OPEN, Restriction, join_restrictions
 from comity.vocabulary import TLP_LEVELS
 
-__all__ = ["MispEvent", "MispReading", "Plan", "is_foreign", "parse_misp", "plan_event"]
+__all__ = ["MispEvent", "MispReading", "Plan", "fold_tag", "is_foreign", "leave_plain_tags", "parse_misp", "plan_event"]
 
 _ONLY_HERE: Final[frozenset[PartyId]] = frozenset()
 _INHERIT: Final = "5"
@@ -177,7 +177,7 @@ class _Planner:
             self._notes.append("not published in MISP: it goes to nobody until it is taken in as published")
         self._put(event.uuid, own)
         content = self._read_nested({name: item for name, item in value.items() if name not in _LEFT}, own)
-        content["Tag"] = self._leave_tags(value)
+        content["Tag"] = leave_plain_tags(value)
         content["Attribute"] = self._read_parts(value, "Attribute", own, event.place)
         content["Object"] = self._read_objects(value, own, event.place)
         if value.get("ShadowAttribute"):
@@ -220,7 +220,7 @@ class _Planner:
                 said = join_restrictions(outer, self._read_distribution(item, missing=False), self._read_tags(item))
                 self._put(_name(item), said)
                 told = {name: part for name, part in self._read_nested(item, said).items() if name not in _SAID}
-                kept.append(told | {"Tag": self._leave_tags(item)})
+                kept.append(told | {"Tag": leave_plain_tags(item)})
         if left:
             self._notes.append(f"{left} under {kind} are deleted in MISP and were left out")
         return kept
@@ -286,11 +286,11 @@ class _Planner:
         levels = [Restriction(tlp=level) for level in tlp] + [Restriction(pap=level) for level in pap]
         return join_restrictions(Restriction(foreign=frozenset(foreign)), *levels)
 
-    @staticmethod
-    def _leave_tags(value: Mapping[str, Json]) -> list[Json]:
-        """The tags that are no markings, and that MISP gives on."""
-        tags = value.get("Tag")
-        return [tag for tag in (tags if isinstance(tags, list) else ()) if _is_given_on(tag)]
+
+def leave_plain_tags(value: Mapping[str, Json]) -> list[Json]:
+    """The tags of an event or a part of one that are no markings, and that MISP gives on."""
+    tags = value.get("Tag")
+    return [tag for tag in (tags if isinstance(tags, list) else ()) if _is_given_on(tag)]
 
 
 _UNREADABLE: Final = "a tag that cannot be read"
@@ -309,10 +309,15 @@ def _list_tags(value: Mapping[str, Json]) -> Iterator[str]:
 
 
 def _name_tag(tag: Json) -> str | None:
-    """The name of a tag without what only looks different: width, case, signs that do not show."""
+    """The name of a tag, folded."""
     name = tag.get("name") if isinstance(tag, dict) else None
     if not isinstance(name, str):
         return None
+    return fold_tag(name)
+
+
+def fold_tag(name: str) -> str:
+    """A tag without what only looks different: width, case, signs that do not show."""
     plain = unicodedata.normalize("NFKC", name)
     return "".join(sign for sign in plain if unicodedata.category(sign) != "Cf").strip().lower()
 

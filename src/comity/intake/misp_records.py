@@ -19,7 +19,7 @@ from comity.intake.restrictions import (
 )
 from comity.stix.markings import TLP_IDS
 
-__all__ = ["mark_objects"]
+__all__ = ["list_references", "mark_objects"]
 
 _ID = re.compile(rf"([a-z0-9-]{{1,250}})--({UUID.pattern})", re.ASCII)
 _DEFINITION: Final = "marking-definition"
@@ -92,25 +92,26 @@ def _link(made: _Objects, organisations: Collection[str]) -> dict[str, set[str]]
     for name, item in made.items():
         if item["type"] in {"grouping", "report"}:
             continue
-        for other in _list_references(item):
+        for other in list_references(item):
             if other in made and other not in organisations:
                 links[name].add(other)
                 links[other].add(name)
     return links
 
 
-def _list_references(value: Json) -> Iterator[str]:
-    if isinstance(value, dict):
+def list_references(value: "Json | Mapping[str, Json]") -> Iterator[str]:
+    """Every id that a `_ref` or `_refs` in it holds, at any depth."""
+    if isinstance(value, Mapping):
         for name, item in value.items():
             if name.endswith("_ref") and isinstance(item, str):
                 yield item
             elif name.endswith("_refs") and isinstance(item, list):
                 yield from (one for one in item if isinstance(one, str))
             else:
-                yield from _list_references(item)
+                yield from list_references(item)
     elif isinstance(value, list):
         for item in value:
-            yield from _list_references(item)
+            yield from list_references(item)
 
 
 def _rename_organisations(plan: Plan, made: _Objects) -> frozenset[str]:
@@ -159,14 +160,14 @@ def _sort(made: _Objects) -> list[tuple[str, dict[str, Json]]]:
     """Each object after those that it refers to, as far as they refer to each other in no circle."""
     done: dict[str, dict[str, Json]] = {}
     for start in made:
-        stack = [(start, iter(sorted(_list_references(made[start]))))]
+        stack = [(start, iter(sorted(list_references(made[start]))))]
         under = {start}
         while stack:
             name, references = stack[-1]
             other = next((one for one in references if one in made and one not in done and one not in under), None)
             if other is not None:
                 under.add(other)
-                stack.append((other, iter(sorted(_list_references(made[other])))))
+                stack.append((other, iter(sorted(list_references(made[other])))))
                 continue
             done.setdefault(name, made[name])
             stack.pop()

@@ -70,6 +70,9 @@ READERS: Final[Mapping[Format, Reader]] = {
 }
 
 
+_ARTICLES: Final = frozenset({Format.HTML, Format.PDF, Format.TEXT})
+
+
 def read_file(chunks: Iterable[bytes], form: Format, request: Request) -> Iterator[Converted]:
     """What the reader of that format reads in a file.
 
@@ -78,6 +81,11 @@ def read_file(chunks: Iterable[bytes], form: Format, request: Request) -> Iterat
         MalformedFile: the file as a whole cannot be read.
     """
     reader = READERS.get(form)
+    if form in _ARTICLES:
+        raise MalformedRequest(
+            f"{form.value} is how articles come: `comity article add` reads one into drafts, which people confirm",
+            where="--format",
+        )
     if reader is None:
         raise MalformedRequest(f"files in the format {form.value} cannot be taken in here", where="--format")
     return reader(chunks, request)

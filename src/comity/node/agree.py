@@ -16,7 +16,7 @@ from functools import partial
 from comity.agreement.drafting import convert_terms, parse_bases
 from comity.agreement.events import Event, EventKind, Reservation
 from comity.agreement.lifecycle import Standing
-from comity.agreement.moves import check_event, choose_proposal
+from comity.agreement.moves import check_event, choose_proposal, choose_terms
 from comity.agreement.people import make_matter
 from comity.agreement.recognition import Refusal
 from comity.agreement.terms import Terms, TermsParty, parse_terms
@@ -253,7 +253,7 @@ def _check_lineage(terms: Terms, dossier: Dossier | None) -> None:
 
 
 def _find_terms(kind: EventKind, standing: Standing, *, prefix: str) -> Terms:
-    """The version an event is about: negotiation is about the latest, stopping about the one all signed.
+    """The version an event is about.
 
     Raises:
         TransitionError: a version is to be signed or refused, and `prefix` does not name the latest: who read one text
@@ -266,8 +266,7 @@ def _find_terms(kind: EventKind, standing: Standing, *, prefix: str) -> Terms:
             f"version {latest.version} is on record: read it (`agreement show`), and name it by its own hash,"
             f" {latest.hash[:12]}"
         )
-    stops = {EventKind.SUSPEND, EventKind.RESUME, EventKind.TERMINATE, EventKind.LEAVE}
-    return standing.current or latest if kind in stops else latest
+    return choose_terms(kind, standing)
 
 
 def _find_question(standing: Standing, prefix: str | None) -> Digest:

@@ -19,8 +19,8 @@ from comity.errors import ConflictError, MalformedObject, MalformedRequest
 from comity.ids import Instant, ObjectId, format_instant, parse_instant
 from comity.node.classify import record
 from comity.node.explain import find_object
-from comity.node.ingest import take_own
 from comity.node.node import Act, Node
+from comity.node.own import take_own
 from comity.node.people import Actor, Approved, Waiting, read_prose
 from comity.release.classification import ClassificationChange
 from comity.stix.markings import TLP_IDS

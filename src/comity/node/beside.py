@@ -14,6 +14,7 @@ from comity.errors import MalformedError
 from comity.ids import Instant, format_instant
 from comity.node.accessaudit import AccessAudit
 from comity.node.ackaudit import AckAudit
+from comity.node.draftaudit import DraftAudit
 from comity.node.keyaudit import KeyAudit
 from comity.node.letteraudit import LetterAudit
 from comity.node.peopleaudit import PeopleAudit
@@ -39,13 +40,14 @@ class Beside:
         self._access = AccessAudit(transaction)
         self._received = ReceivedAudit(transaction)
         self._tags = TagAudit(transaction)
+        self._drafts = DraftAudit(transaction)
         self._last = Instant(0)
         self._judges = {
             EntryType.AGREEMENT_EVENT: (self._people.judge,),
             EntryType.PEOPLE: (self._people.judge,),
             EntryType.PURGE: (self._people.judge,),
             EntryType.RECOVERY: (self._people.judge,),
-            EntryType.CLASSIFICATION: (self._people.judge, self._tags.judge),
+            EntryType.CLASSIFICATION: (self._people.judge, self._tags.judge, self._drafts.judge),
             EntryType.SOURCE: (self._people.judge, self._access.judge),
             EntryType.CREDENTIAL: (self._access.judge,),
             EntryType.REVIEW: (self._received.judge,),
@@ -86,6 +88,7 @@ class Beside:
             self._access,
             self._received,
             self._tags,
+            self._drafts,
         ):
             for problem in each.finish():
                 yield None, problem

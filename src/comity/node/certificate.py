@@ -47,7 +47,7 @@ def read_evidence(node: Node, prefix: str, *, at: Instant | None) -> Evidence:
 
 
 def _read_logged(transaction: Transaction, agreement: AgreementId) -> tuple[LoggedEvent, ...]:
-    """The entries of the log that record an event of the agreement; the whole log is looked through for them."""
+    """The entries of the log that record an event of the agreement."""
     return tuple(
         LoggedEvent(
             position=position,

@@ -23,6 +23,7 @@ from comity.node.effects import ReleaseEffect, find_effects
 from comity.node.explain import find_object
 from comity.node.node import Act, Node
 from comity.node.people import Actor, Approved, Waiting, approve, read_prose
+from comity.node.ruled import MAX_SAID
 from comity.node.tagging import find_plain, foresee_labels, is_own, join_words, settle
 from comity.release.classification import ClassificationChange, format_classification
 from comity.release.disclosure import EntryType
@@ -39,14 +40,12 @@ __all__ = [
     "describe_person",
     "find_place_on_list",
     "foresee_said",
+    "has_safeguard",
     "list_classification",
     "record",
     "say",
     "take_back",
 ]
-
-MAX_SAID = 64
-"""Words of this party on one object."""
 
 Words = Mapping[str, Collection[str]]
 """Words by field (`classification.words.FIELDS`)."""
@@ -253,8 +252,12 @@ def _read_words(words: Words) -> list[tuple[str, str]]:
 
 def _find_change_of_end(words: Iterable[tuple[str, str]]) -> ClassificationChange:
     """What it is to take these words back: a safeguard among them takes as many people as a decision to give."""
-    guards = any(field == "special_categories" or (field, word) == ("person_classes", MINOR) for field, word in words)
-    return ClassificationChange.TAKE_BACK_SAFEGUARD if guards else ClassificationChange.TAKE_BACK
+    return ClassificationChange.TAKE_BACK_SAFEGUARD if has_safeguard(words) else ClassificationChange.TAKE_BACK
+
+
+def has_safeguard(words: Iterable[tuple[str, str]]) -> bool:
+    """Whether a special category or `minor` is among these fields and words."""
+    return any(field == "special_categories" or (field, word) == ("person_classes", MINOR) for field, word in words)
 
 
 def _list_words(words: Iterable[tuple[str, str]]) -> list[Json]:

@@ -11,6 +11,9 @@ from comity.store import Transaction, assessments, objects, rulesets, subjects
 
 __all__ = ["list_classification_work"]
 
+_SHOWN = 5
+"""Subjects that are named in one line of work."""
+
 
 def list_classification_work(
     transaction: Transaction, own: PartyId, agreements: Collection[Terms], *, now: Instant
@@ -19,6 +22,7 @@ def list_classification_work(
     yield from _list_questions(transaction, agreements)
     yield from _list_undecided(transaction)
     yield from _list_changed(transaction)
+    yield from _list_unlisted(transaction, agreements)
     yield from _list_rules(transaction)
     yield from _list_ending(transaction, own, now=now)
 
@@ -71,6 +75,29 @@ def _list_changed(transaction: Transaction) -> Iterator[WorkItem]:
                 since=item.loaded_at,
                 count=many,
             )
+
+
+def _list_unlisted(transaction: Transaction, agreements: Collection[Terms]) -> Iterator[WorkItem]:
+    """Terms that name somebody who is not on the list, and about whom nobody asks: he was on no version held here."""
+    asked, seen = {item.subject for item in subjects.list_questions(transaction)}, set[str]()
+    for item in subjects.list_lists(transaction):
+        is_last = item.list not in seen
+        seen.add(item.list)
+        if not is_last or item.reviewed_at is not None:
+            continue
+        listed = subjects.read_entries(transaction, item.key).keys() | asked
+        for terms in agreements:
+            named = {subject for channel in terms.channels for subject in channel.scope.subjects}
+            missing = sorted(one for one in named - listed if one.partition(":")[0] == item.list)
+            if missing:
+                yield WorkItem(
+                    kind=WorkKind.LIST_CHANGED,
+                    act=f"see whether the terms still say what is meant: agreement list, list review {item.list}",
+                    why=f"{terms.title} names {', '.join(missing[:_SHOWN])}, not on the list {item.list} in its version"
+                    f" {item.version}; what is about these goes on until people say otherwise",
+                    since=item.loaded_at,
+                    count=len(missing),
+                )
 
 
 def _list_rules(transaction: Transaction) -> Iterator[WorkItem]:

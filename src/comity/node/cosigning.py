@@ -94,13 +94,14 @@ class OwnHead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WitnessState:
-    """One witness of this node: the size of the house's log it cosigned last, and what happened when it was asked last.
+    """One witness of this node: the size of the house's log it cosigned last and when, and how the last asking went.
 
     `logs` is of how many others it has cosigned a head.
     """
 
     witness: OwnWitness
     size: int
+    at: Instant | None
     logs: int
     problem: tuple[Instant, str] | None
 
@@ -254,6 +255,7 @@ def list_states(node: Node) -> list[WitnessState]:
             WitnessState(
                 witness=each,
                 size=witness.read_cosigned_size(transaction, each.name),
+                at=None if (at := witness.read_cosigned_at(transaction, each.name)) is None else Instant(at * _SECOND),
                 logs=witness.count_cosigned_logs(transaction, each.name),
                 problem=problems.get(each.name),
             )

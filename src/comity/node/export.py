@@ -3,18 +3,38 @@
 
 It is no disclosure: there is no recipient, and nothing in it came from anybody. What came from a partner or a source,
 also after this party had it, stays here under its terms: for that there is no way out but a channel.
+
+As MISP events they are what misp-stix makes of them in a process of its own, as strict as they are (`misp_outward`);
+what no event says of them is told object by object.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
+from comity.canonical import OBJECT_LIMITS, Json, parse_json
+from comity.conversion.outward import MadeEvent, make_events
+from comity.errors import MalformedRequest
 from comity.ids import ObjectId
+from comity.intake.misp_outward import Loss
+from comity.intake.misp_records import list_references
 from comity.node.node import Node
+from comity.node.steps import Steps
+from comity.stix.markings import TLP_IDS
 from comity.store import objects
 
-__all__ = ["ExportPart", "export_part"]
+__all__ = ["ExportPart", "Loss", "MispExport", "export_misp_in_steps", "export_part"]
 
 _PART_BYTES = 8 * 1024 * 1024
 _PART_OBJECTS = 2_000
+_MOST_BYTES: Final = 16 * 1024 * 1024
+_MOST_OBJECTS: Final = 20_000
+"""What is made into MISP events at once: a converter holds all of an event in memory, several times over."""
+
+_TURN: Final = 0.005
+"""Seconds for which others wait at most while a converter works."""
+
+_DEFINITION: Final = "marking-definition"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,3 +59,74 @@ def export_part(node: Node, *, after: int, types: frozenset[str] = frozenset(), 
             found.append((name, data))
             size, last = size + len(data), key
     return ExportPart(objects=tuple(found), after=last if len(rows) > _PART_OBJECTS else None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MispExport:
+    """Events of MISP, how many objects are in them, and what of these and of others is in none."""
+
+    events: tuple[Mapping[str, Json], ...]
+    objects: int
+    lost: tuple[Loss, ...]
+
+
+def export_misp_in_steps(
+    node: Node, *, types: frozenset[str] = frozenset(), file: int | None = None
+) -> Steps[MispExport]:
+    """What `export_part` selects, all of it, as MISP events; a step for each turn that others get.
+
+    Raises:
+        MalformedRequest: it is more than one such export may hold.
+        NotInstalled: misp-stix is not there.
+    """
+    values = list[dict[str, Json]]()
+    size = 0
+    after: int | None = 0
+    while after is not None:
+        part = export_part(node, after=after, types=types, file=file)
+        size, after = size + sum(len(data) for _, data in part.objects), part.after
+        if size > _MOST_BYTES or len(values) + len(part.objects) > _MOST_OBJECTS:
+            raise MalformedRequest(
+                f"more than {_MOST_OBJECTS} objects or {_MOST_BYTES} bytes cannot be made into MISP events at once;"
+                " narrow the export: --from NUMBER, --type T"
+            )
+        values += [_parse(data) for _, data in part.objects]
+        yield
+    events, lost = list[MadeEvent](), list[Loss]()
+    made = make_events(
+        values,
+        definitions=_read_definitions(node, values),
+        title=f"Objects of {node.party}",
+        turn=_TURN,
+    )
+    for item in made if values else ():
+        match item:
+            case None:
+                yield
+            case Loss():
+                lost.append(item)
+            case MadeEvent():
+                events.append(item)
+    return MispExport(
+        events=tuple(item.event for item in events),
+        objects=sum(item.objects for item in events),
+        lost=tuple(lost),
+    )
+
+
+def _read_definitions(node: Node, values: Sequence[Mapping[str, Json]]) -> dict[str, dict[str, Json]]:
+    """The marking definitions of this party's own that `values` refer to; what another party's says is not written."""
+    names = {ObjectId(name) for value in values for name in list_references(value) if name.startswith(_DEFINITION)}
+    with node.store.read() as transaction:
+        held = objects.read_current(transaction, names - TLP_IDS.keys())
+        return {
+            name: _parse(objects.read_body(transaction, item.pk))
+            for name, item in held.items()
+            if item.originator == node.party and item.received_under is None
+        }
+
+
+def _parse(data: bytes) -> dict[str, Json]:
+    value = parse_json(data, limits=OBJECT_LIMITS)
+    assert isinstance(value, dict)  # noqa: S101 (it is a held object)
+    return value

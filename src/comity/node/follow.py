@@ -8,6 +8,7 @@ How far behind this node is nobody here can know: what a partner has released an
 is when it last had nothing more; whatever is missing here was released after that.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -143,12 +144,27 @@ def list_givers(node: Node) -> list[PartyId]:
 
 def list_followed(node: Node) -> list[Followed]:
     """Every channel in which a partner gives to this party, by partner, whether it is open now or not."""
+    given = defaultdict[str, list[tuple[Dossier, Standing, Channel]]](list)
     with node.store.read() as transaction:
+        for giver, found in _list_given(node, transaction):
+            given[giver].append(found)
         return [
             _describe(node, transaction, partner, found)
             for partner in parties.list_parties(transaction)
-            for found in _find_given(node, transaction, partner.id)
+            for found in given[partner.id]
         ]
+
+
+def _list_given(node: Node, transaction: Transaction) -> Iterator[tuple[PartyId, tuple[Dossier, Standing, Channel]]]:
+    """Every channel that lets somebody give to this party, and whom: as `_find_given`, for all in one pass."""
+    now = node.clock()
+    for dossier in list_dossiers(node, transaction):
+        standing = dossier.standing(now=now)
+        terms = standing.current or standing.latest
+        for channel in terms.channels:
+            pairs = channel.pairs(standing.members | terms.founders)
+            for giver in {giver for giver, receiver in pairs if receiver == node.party}:
+                yield giver, (dossier, standing, channel)
 
 
 def _describe(

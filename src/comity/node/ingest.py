@@ -25,15 +25,17 @@ from comity.ids import Digest, Instant, ObjectId, PartyId
 from comity.node.audiences import NO_AUDIENCES, Audiences, find_audiences
 from comity.node.clashes import find_clash, find_same, is_echo
 from comity.node.definitions import find_held
+from comity.node.lasting import keep_words_back
 from comity.node.node import Act, Node
 from comity.node.parts import Parts
 from comity.node.reading import describe_bad, read_in_steps
 from comity.node.relabel import relabel
+from comity.node.ruled import Ruling
 from comity.node.steps import Steps, finish
 from comity.node.tagging import Tagging, mark_lapsed
 from comity.node.withdrawal import check_recalled
 from comity.release.receiving import Restrictions, count_as, make_unrestricted
-from comity.stix.labels import Label, Tags, admit_to, join_tags, make_label, make_tags, read_tags, restate
+from comity.stix.labels import Label, Tags, admit_to, join_tags, make_label, read_tags, restate
 from comity.stix.markings import TLP_IDS, Markings, read_markings
 from comity.stix.objects import (
     BadObject,
@@ -53,7 +55,6 @@ __all__ = [
     "add_in_steps",
     "add_objects",
     "join_intakes",
-    "take_own",
     "take_part",
 ]
 
@@ -105,19 +106,6 @@ def add_in_steps(node: Node, data: bytes, *, tags: Tags, audiences: Audiences = 
     return join_intakes(intakes, read.checked.bad)
 
 
-def take_own(act: Act, data: bytes) -> Intake:
-    """One object of this party, or few, taken in with the act of whoever made it.
-
-    Raises:
-        MalformedJson, MalformedObject: it cannot be read.
-    """
-    read = finish(read_in_steps(BundleReading(data), looks_at=act.now))
-    holding = Holding(originator=act.party, received_under=None, added_at=act.now)
-    unrestricted = make_unrestricted(act.party)
-    taken = take_part(act, Parts(read, most=None), holding=holding, tags=make_tags(), restrictions=unrestricted)
-    return join_intakes([taken], read.checked.bad)
-
-
 def join_intakes(intakes: Sequence[Intake], bad: Collection[BadObject]) -> Intake:
     """What became of a bundle whose parts were taken in; `bad` are those of its objects that are in no part."""
     return Intake(
@@ -156,6 +144,7 @@ def take_part(
         holding=holding,
         outside=outside,
         audiences=audiences,
+        ruling=Ruling(act.transaction, {item.id for item, _ in parsed.good}, act.party, holding, names=parts.names),
     )
     parts.mark(act.transaction)
     return intake
@@ -187,6 +176,7 @@ def _take_in(
     holding: Holding,
     outside: Callable[[Label], str | None] | None,
     audiences: Audiences,
+    ruling: Ruling,
 ) -> Intake:
     transaction, ids = act.transaction, {item.id for item, _ in parsed.good}
     tagging = Tagging(transaction, ids, act.party)
@@ -196,8 +186,7 @@ def _take_in(
     granted = _read_granted(transaction, ids, holding) if labels.grows else {}
     reach = find_audiences(transaction, held, audiences) if holding.received_under is None else audiences
     added, again, refused = list[_Judged](), list[tuple[StoredObject, Label]](), _Refused()
-    at_added, at_again = list[int](), list[int]()
-    waiting, expiries = dict[int, KnownPattern](), list[Instant | None]()
+    at_added, at_again, waiting, expiries = list[int](), list[int](), dict[int, KnownPattern](), list[Instant | None]()
     judge = None if outside is None else _judge_once(outside)
     for place, (item, value) in zip(parsed.places, parsed.good, strict=True):
         try:
@@ -214,6 +203,7 @@ def _take_in(
             same = find_same(known, stones, item, holding=holding) if known or stones else None
             if same is None and recalled:
                 check_recalled(recalled.get(item.id, ()), item)
+            ruling.look_at(item, label, same=same, held=known)
         except MalformedObject as error:
             clash = find_clash(held.get(item.id, ()), item, holding=holding)
             refused.add_clash(describe_bad(place, item, error), clash, narrow_to(label, reach.get(item.id)))
@@ -234,7 +224,7 @@ def _take_in(
         added.append((item, mark_lapsed(label, expiry, now=holding.added_at)))
         at_added.append(place)
     _tighten(transaction, refused.stricter)
-    keys = _keep(transaction, added, again, held, tagging, holding=holding)
+    keys = _keep(transaction, added, again, held, tagging, ruling=ruling, holding=holding)
     _link_patterns(transaction, {keys[index]: pattern for index, pattern in waiting.items()})
     until = [(key, expiry) for key, expiry in zip(keys, expiries, strict=True) if expiry is not None]
     assessments.add_assessments(transaction, until, now=holding.added_at)
@@ -401,6 +391,7 @@ def _keep(
     held: Mapping[ObjectId, Sequence[StoredObject]],
     tagging: Tagging,
     *,
+    ruling: Ruling,
     holding: Holding,
 ) -> Sequence[int]:
     """Store what is `added`, and what is said more of what is held; the labels of all that this reaches follow.
@@ -454,6 +445,9 @@ def _keep(
         arrivals.add_returns(
             transaction, returned, terms=holding.received_under, giver=holding.originator, now=holding.added_at
         )
+    if ruling.is_ours:
+        keep_words_back(transaction, added, held, holding.originator, now=holding.added_at)
+        ruling.say(now=holding.added_at)
     return [item.pk for item in new]
 
 

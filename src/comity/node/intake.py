@@ -59,9 +59,11 @@ __all__ = [
     "Taken",
     "TakenFile",
     "find_file",
+    "is_taken",
     "list_files",
     "list_origins",
     "list_remarks",
+    "open_groups",
     "take_file",
     "take_in_steps",
 ]
@@ -173,6 +175,24 @@ def list_origins(node: Node, key: int) -> list[Origin]:
     """Which files said the version of an object that has this key in the store."""
     with node.store.read() as transaction:
         return files.list_origins(transaction, key)
+
+
+def open_groups(
+    node: Node, file: File, look: Look, plan: Plan, *, at: Instant
+) -> Iterator[tuple[Group, BundleReading] | None]:
+    """The groups of a file as they would be taken in, each opened; None where others may get a turn. Nothing is kept.
+
+    Raises:
+        MalformedFile, MalformedJson, MalformedObject, ConflictError: as `take_file`.
+    """
+    for group in _make_groups(node, file, look, plan, at=at, done=0):
+        yield None if group is None else (group, open_group(node, group, renews=look.form not in _VERSIONED, at=at))
+
+
+def is_taken(node: Node, look: Look, plan: Plan) -> bool:
+    """Whether the same was asked of the same file before, and all of it is held still: then nothing would be done."""
+    known = _find_known(node, look, plan)
+    return known is not None and known.done_at is not None and _is_held(node, known)
 
 
 # --- before anything is kept ----------------------------------------------------------------------------------------
@@ -356,6 +376,7 @@ class _Taking:
     def _take_part(self, act: Act, row: TakenFile, parts: Parts, group: Group) -> Intake:
         holding = Holding(originator=self._node.party, received_under=None, added_at=act.now)
         own = make_unrestricted(self._node.party)
+        parts.names = (row.name,)
         intake = take_part(act, parts, holding=holding, tags=self._tags, restrictions=own, audiences=group.audiences)
         number = row.number
         for pairs, added in ((intake.kept, True), (intake.met, False)):

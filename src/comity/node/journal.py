@@ -2,7 +2,7 @@
 """Shell: the logs of a node, listed and verified. Reading needs no ownership of the store."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -17,14 +17,15 @@ from comity.errors import (
     NotFoundError,
     VerificationError,
 )
-from comity.ids import AgreementId, Digest, Instant, PartyId
+from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId
 from comity.lineage import verify_chain
 from comity.node.heads import split_heads
 from comity.node.lineage import read_chain
 from comity.node.node import Node
 from comity.release.disclosure import Leaf, parse_leaf
+from comity.release.query import LogQuery, QualifierName
 from comity.signing import Manifest, verify_manifest
-from comity.store import SqliteStore, Transaction, log, logs, parties
+from comity.store import SqliteStore, Transaction, entries, log, logs, parties
 from comity.tlog.note import Checkpoint, parse_checkpoint, parse_note
 from comity.tlog.origin import find_token, first_origin, name_origin
 
@@ -32,12 +33,14 @@ __all__ = [
     "Entry",
     "Relationship",
     "VerifiedLog",
+    "find_agreements",
     "find_entry",
     "list_entries",
     "list_relationships",
     "read_checkpoint",
     "read_checkpoint_of",
     "read_own_chain",
+    "search_entries",
     "verify_folder",
     "verify_store",
 ]
@@ -68,7 +71,7 @@ def list_entries(node: Node, *, start: int, limit: int) -> list[Entry]:
     with node.store.read() as transaction:
         size = log.count_entries(transaction)
         first = max(0, size + start) if start < 0 else start
-        entries = log.read_entries(transaction, first, first + limit)
+        leaves = log.read_entries(transaction, first, first + limit)
         openings = log.read_openings(transaction, first, first + limit)
         places = log.read_places(transaction, first, first + limit)
         origins = {each.number: name_origin(node.party, each.token) for each in logs.list_logs(transaction)}
@@ -80,8 +83,63 @@ def list_entries(node: Node, *, start: int, limit: int) -> list[Entry]:
             leaf=parse_leaf(leaf),
             content=_read_content(openings[position]) if position in openings else None,
         )
-        for position, leaf in entries
+        for position, leaf in leaves
     ]
+
+
+def search_entries(node: Node, query: LogQuery, *, before: int | None, limit: int) -> tuple[list[Entry], entries.Found]:
+    """At most `limit` entries below position `before` that a query asks for, oldest first, and how far was looked.
+
+    The content of each is without the objects of its listing, which can be a thousand.
+    """
+    with node.store.read() as transaction:
+        wanted = _find_wanted(transaction, query)
+        stop = log.count_entries(transaction) if before is None else before
+        found = entries.find_entries(transaction, wanted, before=stop, limit=limit)
+        rows = entries.read_rows(transaction, found.positions)
+        origins = {each.number: name_origin(node.party, each.token) for each in logs.list_logs(transaction)}
+    return [
+        Entry(
+            position=position,
+            origin=origins.get(number, node.origin),
+            place=place,
+            leaf=parse_leaf(leaf),
+            content=None if content is None else _read_content(log.Opening(salt=b"", content=_close(content))),
+        )
+        for position, leaf, (number, place), content in rows
+    ], found
+
+
+def find_agreements(node: Node, listed: Sequence[Entry]) -> dict[Digest, AgreementId]:
+    """The agreement of each text that the entries name, of those that are on record."""
+    with node.store.read() as transaction:
+        return entries.find_agreements(transaction, {entry.leaf.terms for entry in listed if entry.leaf.terms})
+
+
+def _find_wanted(transaction: Transaction, query: LogQuery) -> entries.Wanted:
+    """What an entry has to say: agreements and legal bases stand for the texts that are theirs."""
+    under = [entries.list_terms(transaction, value) for value in query.list_wanted(QualifierName.UNDER)]
+    not_under = [entries.list_terms(transaction, value) for value in query.list_excluded(QualifierName.UNDER)]
+    citing = [entries.list_citing(transaction, value) for value in query.list_wanted(QualifierName.BASIS)]
+    not_citing = [entries.list_citing(transaction, value) for value in query.list_excluded(QualifierName.BASIS)]
+    texts = set[Digest]().union(*(texts for _, texts in under)) if under else None
+    if citing:
+        cited = set[Digest]().union(*citing)
+        texts = cited if texts is None else texts & cited
+    recipients = [PartyId(value) for value in query.list_wanted(QualifierName.TO)]
+    return entries.Wanted(
+        recipients=recipients or None,
+        no_recipients=[PartyId(value) for value in query.list_excluded(QualifierName.TO)],
+        terms=texts,
+        no_terms=set[Digest]().union(*(texts for _, texts in not_under), *not_citing),
+        kinds=query.list_wanted(QualifierName.KIND) or None,
+        no_kinds=query.list_excluded(QualifierName.KIND),
+        objects=[ObjectId(value) for value in query.list_wanted(QualifierName.OBJECT)],
+        no_objects=[ObjectId(value) for value in query.list_excluded(QualifierName.OBJECT)],
+        since=query.since,
+        until=query.until,
+        agreements=set[AgreementId]().union(*(ids for ids, _ in under)) if under else None,
+    )
 
 
 def find_entry(node: Node, name: str) -> Entry:
@@ -102,10 +160,10 @@ def find_entry(node: Node, name: str) -> Entry:
         )
     if len(positions) > 1:
         raise MalformedRequest(f"{name!r} fits several entries; give more characters")
-    entries = list_entries(node, start=positions[0], limit=1) if positions else []
-    if not entries:
+    found = list_entries(node, start=positions[0], limit=1) if positions else []
+    if not found:
         raise NotFoundError(f"there is no entry {name} in the log; entries are counted from 0")
-    return entries[0]
+    return found[0]
 
 
 def read_checkpoint(node: Node) -> bytes:
@@ -262,6 +320,11 @@ def _verify_kept_head(store: SqliteStore, note: bytes, kept: Checkpoint, *, hous
         raise LogMismatch(f"the checkpoint kept outside the store is not the one in its log over {kept.size} entries")
 
 
+def _close(content: bytes) -> bytes:
+    """A content that can be read without its listing: one of the first format is kept without its end, which is it."""
+    return content + b"]}" if content.endswith(b"[") else content
+
+
 def _read_content(opening: log.Opening) -> Json:
     content = parse_signed_json(opening.content)
     listing = parse_signed_json(opening.listing) if opening.listing else None
@@ -272,6 +335,6 @@ def _read_content(opening: log.Opening) -> Json:
 
 def _read_all(transaction: Transaction) -> Iterator[LoggedEntry]:
     start = 0
-    while entries := log.read_logged(transaction, start, start + _CHUNK):
-        yield from (LoggedEntry(*entry) for entry in entries)
+    while rows := log.read_logged(transaction, start, start + _CHUNK):
+        yield from (LoggedEntry(*entry) for entry in rows)
         start += _CHUNK

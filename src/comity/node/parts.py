@@ -6,7 +6,7 @@ acts may change which ones are right. While nobody waits for a turn, what is lef
 take it in within the time of as many plain objects.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
@@ -50,6 +50,8 @@ class Parts:
         self.statements = find_given(bundle.good)
         self.patterns = read.patterns
         self.sensitive = read.sensitive
+        self.names: Collection[str] = ()
+        """What the files are called that it came in."""
         self._most = most
         self._places = bundle.places
         self._good = bundle.good

@@ -42,7 +42,7 @@ from comity.errors import (
 from comity.ids import AgreementId, Digest, Instant, PersonId
 from comity.node.node import Act, Node
 from comity.release.disclosure import EntryType, PeopleChange, format_people_content
-from comity.store import Transaction, people
+from comity.store import Transaction, people, sign_ins
 from comity.store.people import StoredPerson
 
 __all__ = [
@@ -54,11 +54,13 @@ __all__ = [
     "act_alone",
     "add_person",
     "approve",
+    "find_present",
     "identify",
     "list_matters",
     "list_people",
     "normalise_text",
     "read_prose",
+    "record_change",
     "remove_person",
     "renew_person",
 ]
@@ -295,36 +297,39 @@ def add_person(node: Node, person: Person) -> Badge:
                 f"the id {person.id} was given before, and is never given again; choose another, or"
                 f" `person renew {person.id}` if it is the same person"
             )
-        _record(act, PeopleChange.ADD, person)
+        record_change(act, PeopleChange.ADD, person)
     return badge
 
 
 def renew_person(node: Node, person: PersonId) -> Badge:
-    """A new badge; the one before is dead, and so is what was approved with it and is not done.
+    """A new badge; the one before is dead, and so is what was approved with it and is not done; sessions end.
 
     Raises:
         NotFoundError: no such person, or removed.
     """
     badge = _draw_badge(node, person)
     with node.act() as act:
-        stored = _find(act.transaction, person)
+        stored = find_present(act.transaction, person)
         people.renew_person(act.transaction, person, secret_hash=hash_badge(badge))
         people.delete_approvals_of(act.transaction, person)
-        _record(act, PeopleChange.RENEW, stored.person)
+        sign_ins.delete_sessions_of(act.transaction, person)
+        record_change(act, PeopleChange.RENEW, stored.person)
     return badge
 
 
 def remove_person(node: Node, person: PersonId) -> int:
-    """How many approvals died with it: from here on the person cannot act. What was done stays on record.
+    """How many approvals died with it: from here on the person cannot act or sign in. What was done stays on record.
 
     Raises:
         NotFoundError: no such person, or removed already.
     """
     with node.act() as act:
-        stored = _find(act.transaction, person)
+        stored = find_present(act.transaction, person)
         people.remove_person(act.transaction, person, now=act.now)
         dropped = people.delete_approvals_of(act.transaction, person)
-        _record(act, PeopleChange.REMOVE, stored.person)
+        sign_ins.delete_sessions_of(act.transaction, person)
+        sign_ins.delete_factors(act.transaction, person)
+        record_change(act, PeopleChange.REMOVE, stored.person)
     return dropped
 
 
@@ -338,13 +343,19 @@ def _draw_badge(node: Node, person: PersonId) -> Badge:
     return Badge(party=node.party, person=person, secret=node.draw(SECRET_BYTES))
 
 
-def _find(transaction: Transaction, person: PersonId) -> StoredPerson:
+def find_present(transaction: Transaction, person: PersonId) -> StoredPerson:
+    """The person, who is one of this node's.
+
+    Raises:
+        NotFoundError: no such person, or removed.
+    """
     stored = people.read_person(transaction, person)
     if stored is None or stored.removed_at is not None:
         raise NotFoundError(f"there is no person {person} at this node; `person list` shows those there are")
     return stored
 
 
-def _record(act: Act, change: PeopleChange, person: Person) -> None:
-    content = format_people_content(change, person=person.id, name=person.name, roles=person.roles)
+def record_change(act: Act, change: PeopleChange, person: Person, *, factor: str | None = None) -> None:
+    """Put on record what was done with a person; `factor` is what the person signs in by from here on, or no more."""
+    content = format_people_content(change, person=person.id, name=person.name, roles=person.roles, factor=factor)
     act.record(EntryType.PEOPLE, content, terms=None, recipient=None, count=1)

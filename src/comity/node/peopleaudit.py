@@ -2,6 +2,7 @@
 """Shell: who approved what a log says that this party did, held against who was on record as its people by then.
 
     people        those that entries of the log added and have not removed, in the roles that these name
+    factors       what each of them signs in by: enrolled after an invitation, and kept as the log has it
     an act        approved by as many of them, in such roles, as acts of its kind need (`agreement.people`), not longer
                   ago than an approval waits
     by a rule     entries purged by a rule of so many days were that old
@@ -16,17 +17,17 @@ Not here: that each of these people showed a badge; nobody can tell that afterwa
 import re
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from comity.agreement.people import Approval, Missing, Role, find_need, weigh_approvals
-from comity.canonical import Json, parse_signed_json
+from comity.canonical import Json, parse_signed_json, sha256_digest
 from comity.errors import MalformedError
 from comity.ids import Instant, PartyId, PersonId, parse_instant
 from comity.node.people import APPROVAL_LIFETIME
 from comity.release.disclosure import EntryType
 from comity.release.purge import parse_log_purge
 from comity.replayed import ReplayedEntry
-from comity.store import Transaction, people
+from comity.store import Transaction, people, sign_ins
 
 __all__ = ["PeopleAudit"]
 
@@ -56,6 +57,8 @@ class _Known:
     roles: frozenset[str]
     added_at: Instant
     removed_at: Instant | None = None
+    factors: set[str] = field(default_factory=set, compare=False)
+    invited: bool = field(default=False, compare=False)
 
 
 class PeopleAudit:
@@ -94,11 +97,21 @@ class PeopleAudit:
             said = _Known(frozenset(stored.person.roles), stored.added_at, stored.removed_at)
             if known != said and not (known is None and self._lost):
                 yield f"the person {name} is kept as another one than the log has put on record"
+            by = set() if known is None or known.removed_at is not None else known.factors
+            if self._find_factors(name) != by and not self._lost:
+                yield f"the person {name} signs in by something else than the log has put on record"
         for gone in sorted(self._people.keys() - {str(name) for name in kept}):
             yield f"the person {gone} is in the log and not kept"
 
     def _note_people(self, entry: ReplayedEntry, said: Json) -> Iterator[str]:
+        factor = said.get("factor") if isinstance(said, dict) else None
         match said:
+            case {
+                "format": "comity-people-record/1",
+                "change": "invite" | "enrol" | "drop" as change,
+                "person": str(person),
+            }:
+                yield from self._note_factor(change, person, factor)
             case {
                 "format": "comity-people-record/1",
                 "change": "add" | "renew" | "remove" as change,
@@ -116,6 +129,33 @@ class PeopleAudit:
                 self._lost = True
             case _:
                 yield "the content of this entry of people is not of the format that this version knows"
+
+    def _note_factor(self, change: str, person: str, factor: Json) -> Iterator[str]:
+        """What somebody signs in by: who was never invited, or has nothing to sign in by, cannot come to have more."""
+        known = self._people.get(person)
+        if known is None or known.removed_at is not None:
+            if not self._lost:
+                yield f"{person}, whose signing in it is about, was no person of this party then"
+        elif change == "invite":
+            known.invited, known.factors = True, set()
+        elif not isinstance(factor, str):
+            yield "it does not say what the person signs in by"
+        elif change == "drop":
+            known.factors.discard(factor)
+        else:
+            if not known.invited and not known.factors and not self._lost:
+                yield f"{person} was enrolled without an invitation"
+            known.invited = False
+            known.factors.add(factor)
+
+    def _find_factors(self, name: PersonId) -> set[str]:
+        """What the person signs in by, as it is kept."""
+        # Of the key itself: the digest beside it says nothing of what is verified by.
+        found = {sha256_digest(passkey.public_key) for passkey in sign_ins.list_passkeys(self._transaction, name)}
+        return {
+            *map(str, found),
+            *(["password"] if sign_ins.read_password(self._transaction, name) is not None else []),
+        }
 
     def _find_kinds(self, kind: EntryType, said: Mapping[str, Json]) -> Sequence[str]:
         """The kinds of acts that the entry can be of, each with its need; none where people need not have acted."""

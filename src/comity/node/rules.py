@@ -5,8 +5,9 @@
     finish(apply_rules(node, rules, …))  the same, on record as one act; labels follow by parts
     finish(end_rules(node, …))           what this set alone said is said no more
 
-A set is applied to what is held at that moment, and to objects of this party alone: what another party gave is for
-people to look at. Applied again to the same objects it changes nothing, and what no longer meets its conditions loses
+A set is applied to objects of this party alone: what another party gave is for people to look at. It is said of what is
+held, and from then on of what comes in, newer versions too, in the act that takes it in (`node.ruled`), until people
+take the set back. Applied again to the same objects it changes nothing, and what no longer meets its conditions loses
 its words. An object that has a word from a person, or from another set, keeps it when this set is taken back.
 
 What is to be done is decided before anything changes and kept (`store.rulesets`), in the act that puts it on record. It
@@ -22,13 +23,14 @@ from comity.agreement.people import Approval
 from comity.agreement.recognition import Refusal
 from comity.canonical import Json
 from comity.classification.lists import index_names
-from comity.classification.rules import Names, RuleSet, Said, find_said_by, read_facts
+from comity.classification.rules import Facts, Names, RuleSet, Said, find_said_by, read_facts
 from comity.errors import ConflictError, MalformedRequest, NotFoundError
 from comity.ids import Digest, ObjectId, PartyId
-from comity.node.classify import MAX_SAID, find_place_on_list, record
+from comity.node.classify import MAX_SAID, find_place_on_list, has_safeguard, record
 from comity.node.effects import ReleaseEffect, find_effects
 from comity.node.node import Act, Node
 from comity.node.people import Actor, Approved, Waiting, read_prose
+from comity.node.ruled import RULES, make_tag
 from comity.node.steps import Steps
 from comity.node.tagging import foresee_labels, is_own, join_words, settle
 from comity.release.classification import ClassificationChange
@@ -36,7 +38,6 @@ from comity.stix.labels import Tags
 from comity.store import Transaction, files, objects, rulesets, subjects, tags
 from comity.store.objects import StoredObject
 from comity.store.rulesets import RuleStep, StoredRules
-from comity.store.tags import StoredTag
 
 __all__ = [
     "AppliedRules",
@@ -53,8 +54,6 @@ __all__ = [
 _READ_AT_ONCE = 500
 _SAID_AT_ONCE = 200
 """Objects in one act: some twenty milliseconds, unless much refers to them."""
-
-_RULES = "the rules"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,39 +108,57 @@ def apply_rules(node: Node, rules: RuleSet, *, reason: str, by: Actor) -> Steps[
     reason = read_prose(reason)
     yield from resume_rules(node, rules.digest)
     plan = yield from _plan(node, rules)
-    concerned = {step.object for step in plan.steps}
-    approvals: tuple[Approval, ...] = ()
-    if plan.steps:
-        with node.act() as act:
-            _check_plan(act.transaction, plan.steps)
-            about: dict[str, Json] = {"rules": rules.digest, "name": rules.name}
-            done = record(act, by, ClassificationChange.APPLY_RULES, about, reason=reason, count=len(concerned))
-            if not isinstance(done, Approved):
-                return done
-            approvals = done.approvals
-            kept = StoredRules(
-                digest=rules.digest,
-                name=rules.name,
-                text=rules.text,
-                lists=plan.lists,
-                applied_at=act.now,
-                ended_at=None,
-            )
-            rulesets.keep_rules(act.transaction, kept)
-            rulesets.add_steps(act.transaction, rules.digest, plan.steps)
-        yield from resume_rules(node, rules.digest)
+    # Nobody had a turn since the plan found nothing more to look at: what comes in from this act on is `node.ruled`'s.
+    with node.act() as act:
+        done = _put_on_record(act, rules, plan, reason=reason, by=by)
+    if not isinstance(done, tuple):
+        return done
+    yield from resume_rules(node, rules.digest)
     return AppliedRules(
         digest=rules.digest,
         name=rules.name,
         said=sum(not step.ends for step in plan.steps),
         ended=sum(step.ends for step in plan.steps),
-        objects=len(concerned),
-        approvals=approvals,
+        objects=len({step.object for step in plan.steps}),
+        approvals=done,
     )
+
+
+def _put_on_record(
+    act: Act, rules: RuleSet, plan: _Plan, *, reason: str, by: Actor
+) -> tuple[Approval, ...] | Waiting | Refusal:
+    """Who approved that the set is said; nobody has to where it stands already and nothing changes by it."""
+    stored = rulesets.read_rules(act.transaction, rules.digest)
+    steps = plan.steps
+    stands = stored is not None and stored.standing and stored.ended_at is None and stored.lists == plan.lists
+    if stands and not steps:
+        return ()
+    _check_plan(act.transaction, steps)
+    concerned = {step.object for step in steps}
+    change = ClassificationChange.APPLY_RULES
+    if has_safeguard((step.field, step.word) for step in steps if step.ends):
+        change = ClassificationChange.APPLY_RULES_SAFEGUARD
+    about: dict[str, Json] = {"rules": rules.digest, "name": rules.name}
+    done = record(act, by, change, about, reason=reason, count=max(len(concerned), 1))
+    if not isinstance(done, Approved):
+        return done
+    kept = StoredRules(
+        digest=rules.digest,
+        name=rules.name,
+        text=rules.text,
+        lists=plan.lists,
+        applied_at=act.now,
+        ended_at=None,
+    )
+    rulesets.keep_rules(act.transaction, kept)
+    rulesets.add_steps(act.transaction, rules.digest, steps)
+    return done.approvals
 
 
 def end_rules(node: Node, prefix: str, *, reason: str, by: Actor) -> Steps[AppliedRules | Waiting | Refusal]:
     """The rule set whose digest begins with `prefix`, or that has that name, with nothing said by it any more.
+
+    Where it says a special category or `minor` of anything, that needs the people that taking such a word back needs.
 
     Raises:
         NotFoundError, MalformedRequest: no such set, or several; or the reason.
@@ -152,10 +169,13 @@ def end_rules(node: Node, prefix: str, *, reason: str, by: Actor) -> Steps[Appli
     yield from resume_rules(node, stored.digest)
     with node.act() as act:
         said = tags.find_tagged_by(act.transaction, stored.digest)
+        change = ClassificationChange.END_RULES
+        if has_safeguard((tag.field, tag.word) for tag in said):
+            change = ClassificationChange.END_RULES_SAFEGUARD
         steps = [RuleStep(object=tag.object, field=tag.field, word=tag.word, why=reason, ends=True) for tag in said]
         concerned = {step.object for step in steps}
         about: dict[str, Json] = {"rules": stored.digest, "name": stored.name}
-        done = record(act, by, ClassificationChange.END_RULES, about, reason=reason, count=max(len(concerned), 1))
+        done = record(act, by, change, about, reason=reason, count=max(len(concerned), 1))
         if not isinstance(done, Approved):
             return done
         rulesets.end_rules(act.transaction, stored.digest, now=act.now)
@@ -214,35 +234,16 @@ def _take_steps(act: Act, digest: Digest, *, own: Node) -> None:
         if step.ends and place in good
     ]
     for step, key in ended:
-        tags.end_tags(transaction, [key], by=_RULES, why=step.why, now=act.now)
+        tags.end_tags(transaction, [key], by=RULES, why=step.why, now=act.now)
     tags.add_tags(
         transaction,
         [
-            _make_tag(transaction, act, step, digest)
+            make_tag(transaction, step, digest, now=act.now)
             for step in steps
             if not step.ends and step.object in held and (step.object, step.field, step.word) not in good
         ],
     )
     settle(transaction, held, own.party)
-
-
-def _make_tag(transaction: Transaction, act: Act, step: RuleStep, digest: Digest) -> StoredTag:
-    listed: tuple[str | None, str | None] = (None, None)
-    if step.field == "subjects":
-        latest = subjects.read_latest(transaction, step.word.partition(":")[0])
-        listed = (None, None) if latest is None else (latest.list, latest.version)
-    return StoredTag(
-        key=0,
-        object=step.object,
-        field=step.field,
-        word=step.word,
-        list=listed[0],
-        version=listed[1],
-        person=None,
-        rules=digest,
-        said_at=act.now,
-        reason=step.why,
-    )
 
 
 def _plan(node: Node, rules: RuleSet) -> Steps[_Plan]:
@@ -254,24 +255,33 @@ def _plan(node: Node, rules: RuleSet) -> Steps[_Plan]:
         said: dict[ObjectId, set[Said]] = {}
         for tag in tags.find_tagged_by(transaction, rules.digest):
             said.setdefault(tag.object, set()).add((tag.field, tag.word))
-    steps, looked_at, last = list[RuleStep](), 0, 0
+    steps, gone, looked_at, last = dict[ObjectId, list[RuleStep]](), set(said), 0, 0
     while True:
         with node.store.read() as transaction:
             held = objects.read_current_after(transaction, last, most=_READ_AT_ONCE)
-            own = _choose_own(transaction, held, node.party)
-            names_of = files.read_names(transaction, [item.pk for item in own])
-            bodies = [(item, json.loads(objects.read_body(transaction, item.pk))) for item in own]
-            read = [(item.id, read_facts(body, files=names_of.get(item.pk, ()))) for item, body in bodies]
+            read = _read_facts(transaction, held, node.party)
         if not held:
             break
-        for item_id, facts in read:
-            steps += _compare(item_id, find_said_by(rules, facts, names=names), said.pop(item_id, set()))
-        looked_at, last = looked_at + len(own), held[-1].pk
+        for name, facts in read:
+            # What came in anew since it was looked at is looked at once more, and that counts.
+            steps.pop(name, None)
+            if found := _compare(name, find_said_by(rules, facts, names=names), said.get(name, set())):
+                steps[name] = found
+        gone -= {name for name, _ in read}
+        looked_at, last = looked_at + len(read), held[-1].pk
         yield
     # Not this party's own any more, or deleted.
-    for item_id, words in sorted(said.items()):
-        steps += _compare(item_id, {}, words)
-    return _Plan(looked_at=looked_at, steps=tuple(steps), lists=lists)
+    steps |= {name: _compare(name, {}, said[name]) for name in sorted(gone)}
+    planned = tuple(step for listed in steps.values() for step in listed)
+    return _Plan(looked_at=looked_at, steps=planned, lists=lists)
+
+
+def _read_facts(transaction: Transaction, held: Sequence[StoredObject], own: PartyId) -> list[tuple[ObjectId, Facts]]:
+    """What rules may look at, of each of `held` that is of this party alone."""
+    chosen = _choose_own(transaction, held, own)
+    names = files.read_names(transaction, [item.pk for item in chosen])
+    bodies = [(item, json.loads(objects.read_body(transaction, item.pk))) for item in chosen]
+    return [(item.id, read_facts(body, files=names.get(item.pk, ()))) for item, body in bodies]
 
 
 def _choose_own(transaction: Transaction, held: Sequence[StoredObject], own: PartyId) -> list[StoredObject]:

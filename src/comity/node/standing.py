@@ -18,6 +18,7 @@ from comity.agreement.lifecycle import Standing, compute_standing, find_constanc
 from comity.agreement.recognition import Recognised, Refusal, judge
 from comity.agreement.record import find_admitted, sort_out
 from comity.agreement.terms import Channel, LegalBasis, Terms, parse_terms
+from comity.agreement.transitions import State
 from comity.errors import MalformedRequest, NotFoundError
 from comity.exchange import parse_message
 from comity.ids import AgreementId, Instant, PartyId
@@ -58,6 +59,8 @@ class Dossier:
     recorded_at: tuple[Instant, ...]
     # The last standing computed, and the time in which it holds; it follows from the rest.
     computed: list[tuple[Instant, Instant, Standing]] = field(default_factory=list, compare=False, repr=False)
+    # When each state that was asked about began; it follows from the rest.
+    begun: dict[State, Instant | None] = field(default_factory=dict, compare=False, repr=False)
 
     def standing(self, *, now: Instant) -> Standing:
         """The state at `now`."""
@@ -92,6 +95,12 @@ class Dossier:
                 break
             found = at
         return found
+
+    def state_since(self, state: State) -> Instant | None:
+        """When this node recorded the event that led to `state`, which is the one now; None where the clock did."""
+        if state not in self.begun:
+            self.begun[state] = self.since(lambda standing: standing.state is state)
+        return self.begun[state]
 
     def belonging(self) -> tuple[Terms, ...]:
         """The versions that are part of the agreement; whoever is in none of them is told nothing of it."""
@@ -178,7 +187,7 @@ def remember_dossiers(node: Node) -> None:
     now = node.clock()
     with node.store.read() as transaction:
         for dossier in list_dossiers(node, transaction):
-            dossier.standing(now=now)
+            dossier.state_since(dossier.standing(now=now).state)
 
 
 def find_agreement(node: Node, transaction: Transaction, prefix: str) -> Dossier:

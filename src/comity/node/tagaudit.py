@@ -2,7 +2,9 @@
 """Shell: what is said of objects here, held against the acts by which the log says that people said it.
 
     by a person   each word said, and each taken back, is in an entry about that object of that very time
-    by a rule     the set was applied by an entry before it said anything; what it takes back, people let it
+    by a version  some version of the object that is held says it, or one is deleted that may have said it
+    by a rule     the set was applied by an entry before it said anything, and not ended since; what it takes back,
+                  people let it
 
 What an object says of itself, and what its giver says, needs no entry: it came with it.
 """
@@ -11,6 +13,7 @@ from collections.abc import Iterator
 
 from comity.canonical import parse_signed_json
 from comity.ids import Instant
+from comity.node.lasting import EARLIER
 from comity.release.classification import ClassificationChange
 from comity.replayed import ReplayedEntry
 from comity.store import Transaction, audited
@@ -29,8 +32,8 @@ class TagAudit:
         self._transaction = transaction
         self._said = set[_Place]()
         self._ended = set[_Place]()
-        self._applied: dict[str, Instant] = {}
-        """Each set of rules, and when it was first applied."""
+        self._applied: dict[str, list[tuple[Instant, bool]]] = {}
+        """Each set of rules, and when it was applied (True) and ended (False)."""
 
     def judge(self, entry: ReplayedEntry) -> Iterator[str]:
         """What is wrong with the entry."""
@@ -52,10 +55,14 @@ class TagAudit:
                             yield "it says something of an object that is no word"
             case {
                 "format": "comity-classification/1",
-                "change": ClassificationChange.APPLY_RULES | ClassificationChange.END_RULES,
+                "change": ClassificationChange.APPLY_RULES
+                | ClassificationChange.APPLY_RULES_SAFEGUARD
+                | ClassificationChange.END_RULES
+                | ClassificationChange.END_RULES_SAFEGUARD as change,
                 "about": {"rules": str(rules)},
             }:
-                self._applied.setdefault(rules, at)
+                ends = change in {ClassificationChange.END_RULES, ClassificationChange.END_RULES_SAFEGUARD}
+                self._applied.setdefault(rules, []).append((at, not ends))
             case {"format": "comity-classification/1"}:
                 return
             case _:
@@ -70,11 +77,15 @@ class TagAudit:
                 yield f"{word.word} is said of {word.object} no more, and no act of people in the log took it back"
 
     def _is_said(self, word: SaidWord) -> bool:
+        if word.person == EARLIER:
+            return word.ended_at is not None or audited.is_said_by_version(self._transaction, word)
         if word.rules is None:
             return (word.object, word.field, word.word, word.said_at) in self._said
-        applied = self._applied.get(word.rules)
-        return applied is not None and applied <= word.said_at
+        # What comes in later has its words by the act that applied the set, until one ends it.
+        acts = [stood for at, stood in self._applied.get(word.rules, ()) if at <= word.said_at]
+        return bool(acts) and acts[-1]
 
     def _is_taken_back(self, word: SaidWord, at: Instant) -> bool:
         by_person = (word.object, word.field, word.word, at) in self._ended
-        return by_person or (word.rules is not None and self._applied.get(word.rules, at) < at)
+        first = self._applied.get(word.rules or "", [(at, True)])[0][0]
+        return by_person or (word.rules is not None and first < at)

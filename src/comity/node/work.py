@@ -17,6 +17,7 @@ from comity.agreement.work import AgreementFacts, WorkItem, WorkKind, list_agree
 from comity.errors import TransitionError
 from comity.ids import Digest, Instant, PartyId
 from comity.node.acknowledge import list_unacknowledged
+from comity.node.articles import list_article_work
 from comity.node.classifywork import list_classification_work
 from comity.node.consentwork import list_consent_work
 from comity.node.kept import find_stop
@@ -30,7 +31,7 @@ from comity.node.waiving import list_blocked
 from comity.release.disclosure import EntryType, format_review
 from comity.store import Transaction, agreements, deletions, patterns, receipts, waivers
 
-__all__ = ["list_work", "review_agreement"]
+__all__ = ["list_node_work", "list_work", "review_agreement"]
 
 _HOUR = 3_600_000_000
 _SHOWN_AFTER = 7 * 24 * _HOUR
@@ -59,11 +60,25 @@ def list_work(node: Node) -> tuple[WorkItem, ...]:
             *list_recall_work(transaction, texts, now=now),
             *list_consent_work(transaction, texts, now=now),
             *list_request_work(transaction, dossiers, now=now),
+            *list_article_work(transaction),
             *list_classification_work(transaction, node.party, _list_current(dossiers, now=now), now=now),
         ]
     for dossier in dossiers:
         facts = _read_facts(dossier, node.party, reviewed_at=reviewed.get(dossier.id), now=now)
         items += list_agreement_work(facts, party=node.party, now=now)
+    return sort_work([*items, *_list_manifests(node, now=now)])
+
+
+def list_node_work(node: Node) -> tuple[WorkItem, ...]:
+    """What of it is about this node and those it talks to, and not about any agreement or object, oldest first."""
+    now = node.clock()
+    with node.store.read() as transaction:
+        items = [
+            *_list_undelivered(transaction, now=now),
+            *_list_unacknowledged(transaction, now=now),
+            *_list_receipts(transaction),
+            *_list_lost(node, transaction, now=now),
+        ]
     return sort_work([*items, *_list_manifests(node, now=now)])
 
 
@@ -111,6 +126,8 @@ def _find_turns(dossier: Dossier, steps: AbstractSet[NextStep], *, now: Instant)
     One pass for all of them: how many there are is for the partners to say, who ask the questions.
     """
     turns = dict.fromkeys(steps, now)
+    if not steps:
+        return turns
     for at in sorted(set(dossier.recorded_at), reverse=True):
         standing = dossier.standing_at(at)
         steps = steps & set(find_next_steps(standing)) if standing else set()

@@ -28,6 +28,7 @@ from comity.node.outbox import list_due
 from comity.node.upkeep import keep_up
 from comity.operations.checking import Checking
 from comity.operations.objects import describe_patterns
+from comity.operations.outcome import Tell
 from comity.operations.reply import Json, Reply, fail_with
 from comity.operations.rotation import describe_uncosigned, describe_untold
 from comity.operations.standing import describe_waiting
@@ -69,11 +70,17 @@ class Surroundings(Protocol):
 
 
 async def act(
-    node: Node, operation: str, arguments: Mapping[str, Json], *, around: Surroundings, by: Person | None = None
+    node: Node,
+    operation: str,
+    arguments: Mapping[str, Json],
+    *,
+    around: Surroundings,
+    by: Person | None = None,
+    tell: Tell | None = None,
 ) -> Reply:
     """What became of the operation, asked by a person or by whoever controls the folder; known failures are replies."""
     try:
-        outcome = await perform(node, operation, arguments, by=by)
+        outcome = await perform(node, operation, arguments, by=by, tell=tell)
         if outcome.stops is not None:
             await around.drain(outcome.stops)
         if outcome.deletes:

@@ -3,7 +3,7 @@
 
 from comity.agreement.events import EventKind, Reservation
 from comity.agreement.recognition import Refusal
-from comity.errors import MalformedRequest
+from comity.errors import MalformedMessage, MalformedRequest, TransitionError
 from comity.ids import parse_party_id
 from comity.node import agree, correspond
 from comity.node.node import Node
@@ -12,6 +12,7 @@ from comity.node.recording import Recorded
 from comity.operations.outcome import Arguments, Outcome
 from comity.operations.people import conclude_refused, conclude_waiting, describe_approvals, read_actor
 from comity.operations.reply import Json
+from comity.operations.sight import may_ask
 
 __all__ = [
     "accede",
@@ -67,8 +68,19 @@ def withdraw(node: Node, arguments: Arguments) -> Outcome:
 
 
 def suspend(node: Node, arguments: Arguments) -> Outcome:
-    """Suspend the agreement, or one channel of it."""
-    return _act(node, arguments, EventKind.SUSPEND)
+    """Suspend the agreement, or one channel of it.
+
+    A person who may stop but not read agreements stops the whole of one, and learns nothing of it when that fails.
+    """
+    by = arguments.by
+    if by is None or may_ask(by, "agreement.show"):
+        return _act(node, arguments, EventKind.SUSPEND)
+    if arguments.optional("channel") is not None:
+        raise MalformedRequest("your roles do not read agreements: suspend the whole of it", where="channel")
+    try:
+        return _act(node, arguments, EventKind.SUSPEND)
+    except (TransitionError, MalformedMessage) as error:
+        raise TransitionError("it cannot be suspended as it stands; ask somebody who may read it") from error
 
 
 def resume(node: Node, arguments: Arguments) -> Outcome:

@@ -16,7 +16,7 @@ from comity.operations.outcome import Arguments, Outcome
 from comity.operations.reply import Exit, Json
 from comity.signing import Manifest
 
-__all__ = ["certify"]
+__all__ = ["certify", "explain_terms"]
 
 _SIGNING = SIGNS | {EventKind.ACCEDE}
 _JOINING = frozenset({EventKind.ADMIT, EventKind.ACCEDE, EventKind.LEAVE})
@@ -85,7 +85,7 @@ def _describe(certificate: Certificate, *, printed_by: PartyId, printed_at: Inst
         ],
         "lapses": [{"party": lapse.party, "clause": lapse.clause, "reason": lapse.reason} for lapse in standing.lapses],
         "channels": [*_describe_channels(standing, counts)],
-        "parts": [part for terms in explained for part in _explain(terms)],
+        "parts": [part for terms in explained for part in explain_terms(terms)],
         "threads": [*_describe_threads(certificate.entries)],
         "membership": [_describe_entry(entry, certificate) for entry, _ in _find(certificate.entries, _JOINING)],
         "events": [_describe_entry(entry, certificate) for entry in certificate.entries],
@@ -155,6 +155,9 @@ def _describe_signatures(certificate: Certificate) -> Iterator[Json]:
             "at": format_instant(event.at),
             "recorded_at": format_instant(entry.recorded_at),
             "verified": entry.check.problem is None,
+            "problem": entry.check.problem,
+            "keys": list[Json](entry.keys),
+            "approvals": [{"person": item.person, "role": item.role, "at": item.at} for item in entry.approvals],
         }
 
 
@@ -197,7 +200,7 @@ def _describe_channels(standing: Standing, terms: Terms) -> Iterator[Json]:
             }
 
 
-def _explain(terms: Terms) -> Iterator[Json]:
+def explain_terms(terms: Terms) -> Iterator[Json]:
     """The parts of a text, each field beside what it means."""
     yield _describe_part(terms, None, explain_gate(terms))
     for channel in terms.channels:

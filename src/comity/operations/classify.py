@@ -152,6 +152,7 @@ def list_rules(node: Node, _: Arguments) -> Outcome:
             "name": item.name,
             "applied_at": format_instant(item.applied_at),
             "ended_at": None if item.ended_at is None else format_instant(item.ended_at),
+            "standing": item.standing and item.ended_at is None,
             "lists": dict[str, Json](item.lists),
             "words": words,
         }

@@ -3,6 +3,7 @@
 
 import asyncio
 import base64
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,9 +13,10 @@ from comity.ids import ObjectId, format_instant, parse_party_id
 from comity.intake.formats import parse_format
 from comity.node import accept, intake, patterns, retention
 from comity.node import explain as explaining
+from comity.node.beforehand import foresee_steps
 from comity.node.consent import list_consents_of
 from comity.node.explain import Explanation, Reading, Repeat, Tombstone, Verdict
-from comity.node.export import export_part
+from comity.node.export import export_misp_in_steps, export_part
 from comity.node.files import Bytes, File, PathFile
 from comity.node.intake import Bad, Origin, Plan, TakenFile
 from comity.node.node import Node
@@ -43,9 +45,11 @@ __all__ = [
     "describe_patterns",
     "explain",
     "export",
+    "export_misp",
     "list_files",
     "list_recipients",
     "list_unkept",
+    "look",
     "pull",
     "see",
     "show",
@@ -80,6 +84,33 @@ async def add(node: Node, arguments: Arguments) -> Outcome:
     )
 
 
+async def look(node: Node, arguments: Arguments) -> Outcome:
+    """What would become of a file, of which nothing is kept; an exit code of failure when any of it is bad."""
+    steps = foresee_steps(node, _find_input(arguments), _read_plan(node, arguments))
+    while (done := advance(steps)) is None:  # noqa: ASYNC110 (nothing is waited for: others get their turn)
+        await asyncio.sleep(0)
+    seen = done.result
+    return Outcome(
+        result={
+            "format": seen.look.form.value,
+            "digest": seen.look.digest,
+            "bytes": seen.look.bytes,
+            "already": seen.already,
+            "added": seen.added,
+            "known": seen.known,
+            "bad": [{"place": item.place, "message": item.reason} for item in seen.bad],
+            "bad_count": seen.bad_count,
+            "notes": [{"place": item.place, "message": item.remark} for item in seen.notes],
+            "types": dict(seen.types),
+            "markings": dict(seen.markings),
+            "strictest": seen.strictest,
+            "examples": [{"id": item.id, "tlp": item.tlp, "place": item.place} for item in seen.examples],
+            "facts": dict(seen.facts),
+        },
+        code=Exit.FAILED if seen.bad_count else Exit.DONE,
+    )
+
+
 def list_files(node: Node, arguments: Arguments) -> Outcome:
     """Files that were taken in, or are being, oldest first."""
     listed = intake.list_files(node, last=arguments.number("last", most=_MOST_LISTED))
@@ -110,6 +141,32 @@ def export(node: Node, arguments: Arguments) -> Outcome:
     data = b",\n".join(data for _, data in part.objects)
     return Outcome(
         result={"objects": len(part.objects), "data": base64.b64encode(data).decode(), "after": part.after},
+    )
+
+
+async def export_misp(node: Node, arguments: Arguments) -> Outcome:
+    """This party's own objects as MISP events; an exit code of failure when the events do not say all of them.
+
+    Partners are answered while they are made.
+    """
+    number = arguments.optional("file")
+    steps = export_misp_in_steps(
+        node,
+        types=frozenset(arguments.texts("types")),
+        file=None if number is None else intake.find_file(node, number)[0].number,
+    )
+    while (done := advance(steps)) is None:  # noqa: ASYNC110 (nothing is waited for: others get their turn)
+        await asyncio.sleep(0)
+    made = done.result
+    data = json.dumps({"response": [{"Event": event} for event in made.events]}, ensure_ascii=False, indent=1)
+    return Outcome(
+        result={
+            "events": len(made.events),
+            "objects": made.objects,
+            "data": base64.b64encode(data.encode()).decode(),
+            "lost": [{"id": item.id or None, "message": item.reason} for item in made.lost],
+        },
+        code=Exit.FAILED if made.lost else Exit.DONE,
     )
 
 

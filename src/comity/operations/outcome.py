@@ -3,7 +3,7 @@
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from comity.agreement.people import Person
@@ -11,7 +11,10 @@ from comity.errors import MalformedRequest
 from comity.ids import AgreementId, ObjectId
 from comity.operations.reply import Exit, Json
 
-__all__ = ["Arguments", "Outcome"]
+__all__ = ["Arguments", "Outcome", "Tell"]
+
+Tell = Callable[[int, int], object]
+"""Told how much of how much is done."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,13 +39,16 @@ class Outcome:
 class Arguments:
     """The arguments of one operation, each taken out as what it must be; `by` is the person who asks, if identified.
 
+    `tell` is called by long work with how much of how much is done.
+
     Every method raises MalformedRequest for a value of another kind: what comes over the socket is not trusted to come
     from this version's own commands.
     """
 
-    def __init__(self, values: Mapping[str, Json], *, by: Person | None = None) -> None:
+    def __init__(self, values: Mapping[str, Json], *, by: Person | None = None, tell: Tell | None = None) -> None:
         self._values = values
         self.by = by
+        self.tell = tell or _tell_nobody
 
     def text(self, name: str) -> str:
         """A text that must be there."""
@@ -79,12 +85,20 @@ class Arguments:
             raise MalformedRequest(f"{name} must be a whole number from 0 to {most}", where=name)
         return value
 
+    def optional_number(self, name: str, *, most: int) -> int | None:
+        """A whole number from 0 to `most`, or None when it is absent."""
+        return None if self._values.get(name) is None else self.number(name, most=most)
+
     def data(self, name: str) -> bytes:
         """Bytes, which travel as base64."""
         try:
             return base64.b64decode(self.text(name), validate=True)
         except binascii.Error as error:
             raise MalformedRequest(f"{name} must be base64 ({error})", where=name) from error
+
+
+def _tell_nobody(_done: int, _of: int) -> None:
+    pass
 
 
 def _check_text(name: str, value: str) -> str:

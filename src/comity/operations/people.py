@@ -3,27 +3,44 @@
 
 from collections.abc import Iterable
 
-from comity.agreement.people import Approval, Badge, Person, format_badge, parse_badge, parse_role
+from comity.agreement.people import (
+    Approval,
+    Badge,
+    Person,
+    Satisfied,
+    choose_role,
+    find_need,
+    format_badge,
+    parse_badge,
+    parse_role,
+    weigh_approvals,
+)
 from comity.agreement.recognition import Refusal
 from comity.canonical import Json as AnyJson
+from comity.config import format_address
 from comity.ids import format_instant, parse_person_id
-from comity.node import people
+from comity.node import invitations, people, sessions
 from comity.node.node import Node
 from comity.node.people import Actor, PendingMatter, Waiting
+from comity.node.sessions import WaysIn
 from comity.operations.outcome import Arguments, Outcome
 from comity.operations.reply import Exit, Json
+from comity.operations.sight import may_see_matter
 
 __all__ = [
     "add",
     "conclude_refused",
     "conclude_waiting",
     "describe_approvals",
+    "invite",
     "list_all",
     "list_pending",
+    "list_sessions",
     "read_actor",
     "read_badge",
     "remove",
     "renew",
+    "sign_out",
 ]
 
 
@@ -84,9 +101,11 @@ def describe_approvals(approvals: Iterable[Approval]) -> list[Json]:
     ]
 
 
-def list_pending(node: Node, _: Arguments) -> Outcome:
-    """Every act that waits for somebody."""
-    return Outcome(result={"matters": [_describe_matter(item) for item in people.list_matters(node)]})
+def list_pending(node: Node, arguments: Arguments) -> Outcome:
+    """Every act that waits for somebody; of them what is for the person who asks, where one does."""
+    by = arguments.by
+    found = [item for item in people.list_matters(node) if by is None or may_see_matter(by, item.kind)]
+    return Outcome(result={"matters": [_describe_matter(item, by=by) for item in found]})
 
 
 def add(node: Node, arguments: Arguments) -> Outcome:
@@ -113,13 +132,64 @@ def remove(node: Node, arguments: Arguments) -> Outcome:
     return Outcome(result={"person": person, "approvals_dropped": people.remove_person(node, person)})
 
 
+def invite(node: Node, arguments: Arguments) -> Outcome:
+    """An invitation, whose code can be read in this answer and never again; `url` is where it is redeemed."""
+    invitation = invitations.invite_person(node, parse_person_id(arguments.text("person")))
+    console = node.settings.console
+    at = None if console is None else console.url or f"http://{format_address(console.listen)}"
+    return Outcome(
+        result={
+            "person": invitation.person.id,
+            "code": invitation.code,
+            "expires_at": format_instant(invitation.expires_at),
+            # Behind the fragment, which no browser sends: the code stands in no log of a server or proxy.
+            "url": None if at is None else f"{at}/enrol#{invitation.code}",
+        }
+    )
+
+
+def list_sessions(node: Node, arguments: Arguments) -> Outcome:
+    """Who is signed in to the console, and what happened at its door last: the newest 100."""
+    named = arguments.optional("person")
+    person = None if named is None else parse_person_id(named)
+    listed: list[Json] = [
+        {
+            "session": item.id,
+            "person": item.person,
+            "factor": item.factor,
+            "began_at": format_instant(item.began_at),
+            "used_at": format_instant(item.used_at),
+        }
+        for item in sessions.list_sessions(node, person)
+    ]
+    records: list[Json] = [
+        {
+            "at": format_instant(item.at),
+            "person": item.person,
+            "what": item.what,
+            "factor": item.factor,
+            "failed": item.failed,
+        }
+        for item in sessions.list_records(node, person)
+    ]
+    return Outcome(result={"sessions": listed, "records": records})
+
+
+def sign_out(node: Node, arguments: Arguments) -> Outcome:
+    """How many sessions of the person were ended: all."""
+    person = parse_person_id(arguments.text("person"))
+    return Outcome(result={"person": person, "ended": sessions.end_sessions(node, person)})
+
+
 def list_all(node: Node, _: Arguments) -> Outcome:
-    """Every person ever registered, in the order of adding."""
+    """Every person ever registered, in the order of adding, and by what each can sign in to the console."""
+    ways = sessions.read_ways_in(node)
     listed: list[Json] = [
         {
             **_describe_person(item.person),
             "added_at": format_instant(item.added_at),
             "removed_at": None if item.removed_at is None else format_instant(item.removed_at),
+            **_describe_ways(ways[item.person.id]),
         }
         for item in people.list_people(node)
     ]
@@ -130,7 +200,16 @@ def _describe_person(person: Person) -> dict[str, Json]:
     return {"person": person.id, "name": person.name, "roles": list[Json](sorted(person.roles))}
 
 
-def _describe_matter(matter: PendingMatter) -> dict[str, Json]:
+def _describe_ways(ways: WaysIn) -> dict[str, Json]:
+    return {
+        "password": ways.password,
+        "passkeys": ways.passkeys,
+        "invited_until": None if ways.invited_until is None else format_instant(ways.invited_until),
+        "last_sign_in": None if ways.last_at is None else format_instant(ways.last_at),
+    }
+
+
+def _describe_matter(matter: PendingMatter, *, by: Person | None) -> dict[str, Json]:
     facts: dict[str, AnyJson] = matter.facts if isinstance(matter.facts, dict) else {}
     return {
         "matter": matter.digest,
@@ -142,4 +221,17 @@ def _describe_matter(matter: PendingMatter) -> dict[str, Json]:
         "approvals": describe_approvals(matter.approvals),
         "waits_for": matter.missing,
         "expires_at": format_instant(matter.expires_at),
+        "completes": None if by is None else _completes(matter, by),
     }
+
+
+def _completes(matter: PendingMatter, person: Person) -> bool:
+    """Whether the approval of this person is what it waits for."""
+    need = find_need(matter.kind)
+    if need is None or person.id in {approval.person for approval in matter.approvals}:
+        return False
+    role = choose_role(need, person, matter.approvals)
+    if role is None:
+        return False
+    own = Approval(person=person.id, role=role, reason=None, at=matter.expires_at)
+    return isinstance(weigh_approvals(need, [*matter.approvals, own]), Satisfied)

@@ -20,6 +20,7 @@ from comity.node.preview import (
     compare_versions,
     preview_terms,
 )
+from comity.operations.certificate import explain_terms
 from comity.operations.outcome import Arguments, Outcome
 from comity.operations.reply import Exit, Json
 
@@ -54,6 +55,7 @@ def check(node: Node, arguments: Arguments) -> Outcome:
         "problems": list[Json](draft.problems),
         "refused": _describe_refusal(draft.refusal),
         "conflicts": [_describe_conflict(item, draft.samples) for item in draft.conflicts],
+        "parts": [*explain_terms(draft.terms)],
     }
     if draft.problems or draft.refusal is not None:
         return Outcome(result=result, code=Exit.REFUSED)

@@ -15,6 +15,7 @@ from comity.node.retention import Due, Kept, Purged, Tombstone
 from comity.operations.outcome import Arguments, Outcome
 from comity.operations.people import conclude_refused, read_actor
 from comity.operations.reply import Json
+from comity.operations.sight import may_see_work
 
 __all__ = ["delete", "describe_stone", "keep", "list_all", "list_work", "review_agreement", "run"]
 
@@ -57,10 +58,11 @@ async def run(node: Node, _: Arguments) -> Outcome:
         await asyncio.sleep(0)
 
 
-def list_work(node: Node, _: Arguments) -> Outcome:
-    """What waits for this party, oldest first."""
-    now = node.clock()
-    return Outcome(result={"items": [_describe_item(item, now=now) for item in queue.list_work(node)]})
+def list_work(node: Node, arguments: Arguments) -> Outcome:
+    """What waits for this party, oldest first; of it what is for the person who asks, where one does."""
+    now, by = node.clock(), arguments.by
+    items = [item for item in queue.list_work(node) if by is None or may_see_work(by, item.kind)]
+    return Outcome(result={"now": format_instant(now), "items": [_describe_item(item, now=now) for item in items]})
 
 
 def review_agreement(node: Node, arguments: Arguments) -> Outcome:

@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from comity.agreement.events import Event
 from comity.agreement.lifecycle import Standing
 from comity.agreement.moves import find_next_steps
+from comity.agreement.people import find_need
+from comity.agreement.possible import find_possible_acts
 from comity.agreement.recognition import Refusal
-from comity.agreement.terms import Terms
+from comity.agreement.terms import Terms, clause_names
+from comity.agreement.transitions import State
 from comity.canonical import SIGNED_LIMITS, parse_json
-from comity.errors import NotFoundError
+from comity.errors import MalformedRequest, NotFoundError
 from comity.ids import AgreementId, Instant, PartyId, format_instant, parse_instant
 from comity.node.correspond import export_messages
 from comity.node.gate import ask_gate
@@ -22,12 +25,22 @@ from comity.operations.reply import Json
 __all__ = ["describe_waiting", "export", "list_all", "show", "status"]
 
 
-def list_all(node: Node, _: Arguments) -> Outcome:
-    """Every agreement on record, oldest first."""
+def list_all(node: Node, arguments: Arguments) -> Outcome:
+    """Every agreement on record, oldest first; those in one state, or with one party, where it is named."""
+    state, party = arguments.optional("state"), arguments.optional("party")
+    if state is not None and state not in {known.value for known in State}:
+        known = ", ".join(item.value for item in State if item is not State.DRAFT)
+        raise MalformedRequest(f"{state[:40]!r} is not a state of an agreement; the states are {known}", where="state")
     now = node.clock()
     with node.store.read() as transaction:
-        listed: list[Json] = [_summarise(dossier.standing(now=now)) for dossier in list_dossiers(node, transaction)]
-    return Outcome(result={"agreements": listed})
+        dossiers = list_dossiers(node, transaction)
+    listed = [(dossier, dossier.standing(now=now)) for dossier in dossiers]
+    found: list[Json] = [
+        _describe_listed(dossier, standing, now=now)
+        for dossier, standing in listed
+        if (state is None or standing.state.value == state) and (party is None or party in _name_parties(standing))
+    ]
+    return Outcome(result={"agreements": found})
 
 
 def export(node: Node, arguments: Arguments) -> Outcome:
@@ -67,6 +80,8 @@ def status(node: Node, arguments: Arguments) -> Outcome:
     standing = dossier.standing(now=now)
     result = {
         **_describe_standing(node, dossier.events, standing, now=now),
+        "since": _optional(dossier.state_since(standing.state)),
+        "possible": _list_possible(standing, node.party, now=now),
         "gives": _list_gives(node, dossier, standing),
         "waiting": describe_waiting(node, dossier.id),
     }
@@ -78,7 +93,8 @@ def _status_at(node: Node, dossier: Dossier, at: Instant) -> Outcome:
     if standing is None:
         raise NotFoundError(f"nothing of {dossier.id[:12]} was on record here at {format_instant(at)}")
     described = _describe_standing(node, dossier.events_at(at), standing, now=at)
-    return Outcome(result={**described, "at": format_instant(at), "gives": [], "waiting": []})
+    nothing: dict[str, Json] = {"since": None, "possible": [], "gives": [], "waiting": []}
+    return Outcome(result={**described, "at": format_instant(at), **nothing})
 
 
 def _describe_standing(node: Node, said: Sequence[Event], standing: Standing, *, now: Instant) -> dict[str, Json]:
@@ -87,7 +103,9 @@ def _describe_standing(node: Node, said: Sequence[Event], standing: Standing, *,
         **_summarise(standing),
         "at": None,
         "valid_from": format_instant(latest.valid_from),
-        "valid_until": None if latest.valid_until is None else format_instant(latest.valid_until),
+        "valid_until": _optional(latest.valid_until),
+        "clauses": list[Json](clause_names(latest)),
+        "reservable": list[Json](sorted(latest.reservable)),
         "latest": {
             **_describe_version(node, standing, latest, now=now),
             "signed_by": list[Json](sorted(standing.signed_by)),
@@ -142,8 +160,46 @@ def _summarise(standing: Standing) -> dict[str, Json]:
         "terms": terms.hash,
         "state": standing.state.value,
         "sentence": standing.sentence,
-        "parties": list[Json](sorted(terms.founders | standing.members)),
+        "parties": list[Json](sorted(_name_parties(standing))),
     }
+
+
+def _name_parties(standing: Standing) -> frozenset[PartyId]:
+    return (standing.current or standing.latest).founders | standing.members
+
+
+def _describe_listed(dossier: Dossier, standing: Standing, *, now: Instant) -> dict[str, Json]:
+    """A line of the list; what ends and is reviewed is said of the version that counts."""
+    terms = standing.current or standing.latest
+    return {
+        **_summarise(standing),
+        "since": _optional(dossier.state_since(standing.state)),
+        "valid_until": _optional(terms.valid_until),
+        "next_review": _optional(min((date for date in terms.reviews if date > now), default=None)),
+        "suspended_channels": list[Json](sorted({lock.channel for lock in standing.locks if lock.channel})),
+    }
+
+
+def _list_possible(standing: Standing, party: PartyId, *, now: Instant) -> list[Json]:
+    """What this party could do now, and how many of its people that takes, in which roles."""
+    found = list[Json]()
+    for act in find_possible_acts(standing, party, now=now):
+        need = find_need(act.kind.value)
+        roles = () if need is None else need.roles
+        found.append(
+            {
+                "act": act.kind.value,
+                "channel": act.channel,
+                "question": act.question,
+                "people": None if need is None else need.people,
+                "roles": [role.value for role in roles],
+            }
+        )
+    return found
+
+
+def _optional(at: Instant | None) -> str | None:
+    return None if at is None else format_instant(at)
 
 
 def _describe_version(node: Node, standing: Standing, terms: Terms, *, now: Instant) -> dict[str, Json]:

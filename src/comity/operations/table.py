@@ -4,10 +4,12 @@
 from collections.abc import Awaitable, Callable, Mapping
 
 from comity.agreement.people import Person
-from comity.errors import MalformedRequest, NotFoundError
+from comity.errors import MalformedRequest
 from comity.node.node import Node
 from comity.operations import (
     agreements,
+    articles,
+    audit,
     browsing,
     certificate,
     classify,
@@ -29,11 +31,12 @@ from comity.operations import (
     safeguards,
     sources,
     standing,
+    status,
     witness,
 )
-from comity.operations.outcome import Arguments, Outcome
+from comity.operations.outcome import Arguments, Outcome, Tell
 from comity.operations.reply import Json
-from comity.operations.sight import may_ask
+from comity.operations.sight import may_ask, say_nothing_there
 
 __all__ = ["OPERATIONS", "Operation", "perform"]
 
@@ -55,9 +58,14 @@ OPERATIONS: Mapping[str, Operation] = {
     "person.list": people.list_all,
     "person.remove": people.remove,
     "person.renew": people.renew,
+    "person.invite": people.invite,
+    "person.sessions": people.list_sessions,
+    "person.sign-out": people.sign_out,
     "approvals": people.list_pending,
     "object.add": objects.add,
+    "object.look": objects.look,
     "object.export": objects.export,
+    "object.export_misp": objects.export_misp,
     "object.files": objects.list_files,
     "object.file": objects.show_file,
     "object.show": objects.show,
@@ -67,6 +75,13 @@ OPERATIONS: Mapping[str, Operation] = {
     "object.given": browsing.find_given,
     "object.see": objects.see,
     "object.recipients": objects.list_recipients,
+    "article.add": articles.add,
+    "article.list": articles.list_all,
+    "article.show": articles.show,
+    "article.confirm": articles.confirm,
+    "article.strike": articles.strike,
+    "article.correct": articles.correct,
+    "article.make": articles.make,
     "classify.add": classify.say,
     "classify.remove": classify.take_back,
     "classify.preview": classify.preview,
@@ -94,6 +109,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "identity.list": safeguards.list_judged,
     "explain": objects.explain,
     "pull": objects.pull,
+    "status": status.show,
     "follow.status": follow.show_status,
     "source.add": sources.add,
     "source.list": sources.list_all,
@@ -144,12 +160,15 @@ OPERATIONS: Mapping[str, Operation] = {
     "retention.delete": retention.delete,
     "retention.run": retention.run,
     "work": retention.list_work,
+    "audit": audit.audit,
     "backup": keeping.note_backup,
     "purge.order": keeping.purge_by_order,
     "purge.received": keeping.purge_received,
     "purge.run": keeping.purge_by_rule,
     "log.list": journal.list_last,
     "log.show": journal.show,
+    "log.figures": journal.count,
+    "log.prove": journal.prove,
     "log.checkpoint": journal.checkpoint,
     "log.relationships": journal.list_relationships,
     "log.receipt": receipts.give,
@@ -162,7 +181,9 @@ OPERATIONS: Mapping[str, Operation] = {
 }
 
 
-async def perform(node: Node, name: str, arguments: Mapping[str, Json], *, by: Person | None = None) -> Outcome:
+async def perform(
+    node: Node, name: str, arguments: Mapping[str, Json], *, by: Person | None = None, tell: Tell | None = None
+) -> Outcome:
     """What the operation `name` came to; committed when this returns.
 
     `by` is the person who asks, identified already; None: whoever controls the node's folder, who may show a badge.
@@ -173,9 +194,9 @@ async def perform(node: Node, name: str, arguments: Mapping[str, Json], *, by: P
         ComityError: whatever the operation raises.
     """
     if by is not None and not may_ask(by, name):
-        raise NotFoundError("there is nothing of that name here")
+        raise say_nothing_there()
     operation = OPERATIONS.get(name)
     if operation is None:
         raise MalformedRequest(f"there is no operation {name!r} here; is the serving process of an older version?")
-    outcome = operation(node, Arguments(arguments, by=by))
+    outcome = operation(node, Arguments(arguments, by=by, tell=tell))
     return outcome if isinstance(outcome, Outcome) else await outcome

@@ -158,6 +158,7 @@ def _describe_state(state: WitnessState) -> Json:
         "keys": [format_vkey(key) for key in known.keys],
         "size": state.size,
         "shown": known.logs.value,
+        "cosigned_at": None if state.at is None else format_instant(state.at),
         "logs": state.logs,
         "problem": known.problem or (last[1] if last else None),
         "problem_at": None if last is None or known.problem else format_instant(last[0]),

@@ -24,7 +24,9 @@ class ClassificationChange(StrEnum):
     TAKE_BACK = "take-back"
     TAKE_BACK_SAFEGUARD = "take-back-safeguard"
     APPLY_RULES = "apply-rules"
+    APPLY_RULES_SAFEGUARD = "apply-rules-safeguard"
     END_RULES = "end-rules"
+    END_RULES_SAFEGUARD = "end-rules-safeguard"
     LOAD_LIST = "load-list"
     REVIEW_LIST = "review-list"
     KEEP_SUBJECT = "keep-subject"
@@ -34,6 +36,10 @@ class ClassificationChange(StrEnum):
     END_NECESSITY = "end-necessity"
     SAME_PERSON = "same-person"
     OTHER_PERSON = "other-person"
+    CONFIRM_DRAFTS = "confirm-drafts"
+    STRIKE_DRAFTS = "strike-drafts"
+    CORRECT_DRAFT = "correct-draft"
+    MAKE_REPORT = "make-report"
 
 
 def format_classification(

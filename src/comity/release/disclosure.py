@@ -167,6 +167,9 @@ class PeopleChange(StrEnum):
     ADD = "add"
     REMOVE = "remove"
     RENEW = "renew"
+    INVITE = "invite"
+    ENROL = "enrol"
+    DROP = "drop"
 
 
 class Answer(StrEnum):
@@ -312,8 +315,10 @@ def format_reader_content(change: ReaderChange, *, reader: str, permission: str,
     )
 
 
-def format_people_content(change: PeopleChange, *, person: PersonId, name: str, roles: Iterable[Role]) -> bytes:
-    """The content of a people entry, canonical: which person, and what the person may act as."""
+def format_people_content(
+    change: PeopleChange, *, person: PersonId, name: str, roles: Iterable[Role], factor: str | None = None
+) -> bytes:
+    """The content of a people entry, canonical; `factor` is a "password" or the digest of a passkey to sign in by."""
     return canonical_bytes(
         {
             "format": "comity-people-record/1",
@@ -321,6 +326,7 @@ def format_people_content(change: PeopleChange, *, person: PersonId, name: str, 
             "person": person,
             "name": name,
             "roles": list[Json](sorted(role.value for role in roles)),
+            **({} if factor is None else {"factor": factor}),
         }
     )
 

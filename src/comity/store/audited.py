@@ -5,13 +5,14 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from comity.ids import Digest, Instant, ObjectId, PartyId
-from comity.store.names import NAMED, list_keys
+from comity.store.names import FIND_ONE, NAMED, list_keys
 from comity.store.transaction import Transaction
 
 __all__ = [
     "HeldVersion",
     "SaidWord",
     "StoredCosignature",
+    "is_said_by_version",
     "iterate_cosignatures",
     "iterate_decisions",
     "iterate_entries_of",
@@ -56,12 +57,13 @@ class StoredCosignature:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SaidWord:
-    """A word that is or was said of an object here, by a person or by a set of rules (its digest)."""
+    """A word that is or was said of an object here, by a person (as kept beside it) or a set of rules (its digest)."""
 
     object: str
     field: str
     word: str
     rules: str | None
+    person: str | None
     said_at: Instant
     ended_at: Instant | None
 
@@ -178,17 +180,31 @@ def list_own(transaction: Transaction, ids: Collection[ObjectId]) -> list[tuple[
     return [(ObjectId(name), Digest(digest), Instant(at)) for name, digest, at in rows if name in asked]
 
 
+def is_said_by_version(transaction: Transaction, word: SaidWord) -> bool:
+    """Whether some version of the object says the word without this party's words, or one is deleted that may have."""
+    found = transaction.row(
+        "SELECT 1 FROM object o JOIN said s ON s.object = o.pk, json_each(s.tags, '$.' || ?2) w"
+        f" WHERE o.pk IN {FIND_ONE.format('?1')} AND o.id = ?1 AND w.value = ?3"
+        " UNION ALL SELECT 1 FROM tombstone WHERE id = ?1 LIMIT 1",
+        (word.object, word.field, word.word),
+    )
+    return found is not None
+
+
 def iterate_said(transaction: Transaction) -> Iterator[SaidWord]:
     """Every word that is or was said of an object that is held, by object."""
-    rows = transaction.iterate("SELECT object, field, word, rules, said_at, ended_at FROM tag ORDER BY object, id")
+    rows = transaction.iterate(
+        "SELECT object, field, word, rules, person, said_at, ended_at FROM tag ORDER BY object, id"
+    )
     return (
         SaidWord(
             object=str(name),
             field=str(field),
             word=str(word),
             rules=None if rules is None else str(rules),
+            person=None if person is None else str(person),
             said_at=Instant(said_at),
             ended_at=None if ended_at is None else Instant(ended_at),
         )
-        for name, field, word, rules, said_at, ended_at in rows
+        for name, field, word, rules, person, said_at, ended_at in rows
     )

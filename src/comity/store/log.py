@@ -39,6 +39,7 @@ __all__ = [
     "read_policy",
     "read_sequence",
     "read_size",
+    "read_sizes",
     "read_tile",
     "write_sequences",
     "write_tiles",
@@ -96,6 +97,16 @@ def read_size(transaction: Transaction, number: int = HOUSE) -> int:
     """The number of entries under the last head of one log."""
     row = transaction.row("SELECT MAX(size) FROM log_head WHERE log = ?", (number,))
     return int(row[0] or 0) if row else 0
+
+
+def read_sizes(transaction: Transaction) -> dict[int, int]:
+    """The number of entries of each log that has any: the greatest size, by steps from log to log of its index."""
+    rows = transaction.rows(
+        "WITH each(number) AS (SELECT MIN(log) FROM log_head UNION ALL"
+        " SELECT (SELECT MIN(log) FROM log_head WHERE log > number) FROM each WHERE number IS NOT NULL)"
+        " SELECT number, (SELECT MAX(size) FROM log_head WHERE log = number) FROM each WHERE number IS NOT NULL"
+    )
+    return {int(number): int(size) for number, size in rows}
 
 
 def count_entries(transaction: Transaction) -> int:
@@ -220,8 +231,8 @@ def read_events(transaction: Transaction, agreement: AgreementId) -> list[tuple[
     An entry is one of it by a text of it in the leaf or by its name in the content: one that was altered, or lost its
     content, must not look as if it were about nothing.
 
-    A leaf is canonical JSON, so that its type stands at its end. Nothing is parsed here: bytes that were altered must
-    not keep the others from being read.
+    A leaf is canonical JSON, so that its type stands at its end, and an index has those of this type. Nothing is parsed
+    here: bytes that were altered must not keep the others from being read.
     """
     return [
         (place, bytes(leaf), None if salt is None else Opening(salt=bytes(salt), content=bytes(content)))

@@ -15,8 +15,10 @@ from comity.store.transaction import Transaction
 __all__ = [
     "EndedLog",
     "KeptReceipt",
+    "LatestReceipt",
     "LostHead",
     "RefusedPage",
+    "SeenLogs",
     "add_receipts",
     "add_refused",
     "count_unreceived",
@@ -33,10 +35,12 @@ __all__ = [
     "read_ended",
     "read_ended_logs",
     "read_last_receipt",
+    "read_latest",
     "read_past",
     "read_receipt",
     "read_seen",
     "set_aside",
+    "sum_seen",
     "write_seen",
 ]
 
@@ -64,6 +68,23 @@ class KeptReceipt:
     origin: str
     place: int
     tree: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatestReceipt:
+    """The receipt for the last disclosure of a partner that one was kept of: of when it is, and when it came."""
+
+    sequence: int
+    at: Instant
+    received_at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenLogs:
+    """How many logs of a partner were seen, each in one history, and when one of them was seen to have grown last."""
+
+    logs: int
+    seen_at: Instant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +157,20 @@ def read_last_receipt(transaction: Transaction, giver: PartyId) -> int | None:
     """The number of the last disclosure of `giver` that a receipt was kept of; None before the first."""
     row = transaction.row("SELECT MAX(sequence) FROM receipt WHERE giver = ?", (giver,))
     return None if row is None or row[0] is None else int(row[0])
+
+
+def read_latest(transaction: Transaction, giver: PartyId) -> LatestReceipt | None:
+    """The receipt for the last disclosure of `giver` that one was kept of."""
+    row = transaction.row(
+        "SELECT sequence, at, received_at FROM receipt WHERE giver = ? ORDER BY sequence DESC LIMIT 1", (giver,)
+    )
+    return None if row is None else LatestReceipt(sequence=row[0], at=Instant(row[1]), received_at=Instant(row[2]))
+
+
+def sum_seen(transaction: Transaction) -> dict[PartyId, SeenLogs]:
+    """What was seen of the logs of each partner; a head that did not fit the one before is not among it."""
+    rows = transaction.rows("SELECT party, COUNT(*), MAX(seen_at) FROM seen_checkpoint GROUP BY party")
+    return {PartyId(party): SeenLogs(logs=count, seen_at=Instant(at)) for party, count, at in rows}
 
 
 def count_unreceived(transaction: Transaction, giver: PartyId) -> int:

@@ -13,19 +13,24 @@ __all__ = [
     "StoredRules",
     "add_steps",
     "count_steps",
+    "drop_ends",
     "end_rules",
     "keep_rules",
     "list_rules",
+    "list_standing",
     "read_rules",
     "take_steps",
 ]
 
-_COLUMNS = "digest, name, text, lists, applied_at, ended_at"
+_COLUMNS = "digest, name, text, lists, applied_at, ended_at, standing"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredRules:
-    """A rule set as it was applied last; `lists` are the versions of the lists that it looked names up on, by list."""
+    """A rule set as it was applied last; `lists` are the versions of the lists that it looked names up on, by list.
+
+    One that is `standing` also says its words of what comes in later, until it is ended.
+    """
 
     digest: Digest
     name: str
@@ -33,6 +38,7 @@ class StoredRules:
     lists: Mapping[str, str]
     applied_at: Instant
     ended_at: Instant | None
+    standing: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +55,7 @@ class RuleStep:
 def keep_rules(transaction: Transaction, rules: StoredRules) -> None:
     """Keep that a rule set was applied, or taken back, just then."""
     transaction.run(
-        f"INSERT OR REPLACE INTO rule_set ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)",
+        f"INSERT OR REPLACE INTO rule_set ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",
         (
             rules.digest,
             rules.name,
@@ -57,6 +63,7 @@ def keep_rules(transaction: Transaction, rules: StoredRules) -> None:
             json.dumps(dict(rules.lists), sort_keys=True),
             rules.applied_at,
             rules.ended_at,
+            int(rules.standing),
         ),
     )
 
@@ -77,6 +84,25 @@ def list_rules(transaction: Transaction) -> list[StoredRules]:
     return [
         _build(row) for row in transaction.rows(f"SELECT {_COLUMNS} FROM rule_set ORDER BY applied_at DESC, digest")
     ]
+
+
+def list_standing(transaction: Transaction) -> list[StoredRules]:
+    """Rule sets that say their words of what comes in, the first applied one first."""
+    return [
+        _build(row)
+        for row in transaction.rows(
+            f"SELECT {_COLUMNS} FROM rule_set WHERE ended_at IS NULL AND standing = 1 ORDER BY applied_at, digest"
+        )
+    ]
+
+
+def drop_ends(transaction: Transaction, rules: Digest, said: Iterable[tuple[ObjectId, str, str]]) -> None:
+    """These words are not to be ended by the set any more: what is held by now meets its conditions."""
+    if count_steps(transaction, rules):
+        transaction.run_many(
+            "DELETE FROM rule_step WHERE rules = ? AND object = ? AND field = ? AND word = ? AND ends = 1",
+            [(rules, *place) for place in said],
+        )
 
 
 def add_steps(transaction: Transaction, rules: Digest, steps: Iterable[RuleStep]) -> None:
@@ -120,4 +146,5 @@ def _build(row: Row) -> StoredRules:
         lists=json.loads(row[3]),
         applied_at=Instant(row[4]),
         ended_at=None if row[5] is None else Instant(row[5]),
+        standing=bool(row[6]),
     )

@@ -23,6 +23,7 @@ __all__ = [
     "list_tags",
     "read_good",
     "read_said",
+    "read_taken_off",
 ]
 
 _COLUMNS = "id, object, field, word, list, version, person, rules, said_at, reason, ended_at, ended_by, ended_why"
@@ -97,6 +98,18 @@ def find_tagged_by(transaction: Transaction, rules: Digest) -> list[StoredTag]:
         f"SELECT {_COLUMNS} FROM tag WHERE rules = ? AND ended_at IS NULL ORDER BY object, id", (rules,)
     )
     return [_build(row) for row in rows]
+
+
+def read_taken_off(
+    transaction: Transaction, rules: Digest, ids: Collection[ObjectId], *, besides: str
+) -> set[tuple[ObjectId, str, str]]:
+    """Objects, fields and words that the rule set said and that somebody `besides` this one ended, for `ids`."""
+    rows = transaction.rows(
+        "SELECT DISTINCT object, field, word FROM tag WHERE rules = ? AND ended_at IS NOT NULL AND ended_by <> ?"
+        " AND object IN (SELECT value FROM json_each(?))",
+        (rules, besides, json.dumps(sorted(ids))),
+    )
+    return {(ObjectId(row[0]), row[1], row[2]) for row in rows}
 
 
 def delete_tags_of(transaction: Transaction, item: ObjectId) -> None:

@@ -25,6 +25,7 @@ __all__ = [
     "name_next",
     "put_problem",
     "put_seen",
+    "read_cosigned_at",
     "read_cosigned_size",
     "read_cosigners",
     "read_head_within",
@@ -178,6 +179,14 @@ def read_cosigned_size(transaction: Transaction, witness: str, *, log: int = HOU
     """The size of the last head of an own log that the witness of this name cosigned; 0 if none."""
     row = transaction.row("SELECT MAX(size) FROM cosignature WHERE log = ? AND witness = ?", (log, witness))
     return int(row[0] or 0) if row else 0
+
+
+def read_cosigned_at(transaction: Transaction, witness: str) -> int | None:
+    """When the witness of this name cosigned the last head of the house's log that it did, in seconds since 1970."""
+    row = transaction.row(
+        "SELECT timestamp FROM cosignature WHERE log = ? AND witness = ? ORDER BY size DESC LIMIT 1", (HOUSE, witness)
+    )
+    return int(row[0]) if row else None
 
 
 def count_cosigned_logs(transaction: Transaction, witness: str) -> int:

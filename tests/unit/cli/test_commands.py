@@ -542,3 +542,61 @@ def test_a_partner_is_no_reader(aurelia: Party, borealia: Party) -> None:
     done = aurelia.do("log", "reader", "add", "borealia")
     assert (done.code, done.out) == (6, "")
     assert "whoever reads the log sees" in done.err
+
+
+def test_the_log_is_asked_by_options(aurelia: Party, terms: Path) -> None:
+    agreement = propose(aurelia, terms)
+    listed = aurelia.ask("log", "list", "--kind", "agreement-event", "--under", agreement[:12], "--since", "2026")
+    assert listed.keys() == documented("log list") | {"entries"}
+    assert [item["agreement"] for item in listed["entries"]] == [agreement]
+    assert aurelia.ask("log", "list", "--except", "kind:people")["entries"] == listed["entries"]
+    assert aurelia.ask("log", "list", "--last", "1", "--before", "2", "--kind", "people")["next"] == 1
+    assert aurelia.ask("log", "list", "--to", "borealia")["entries"] == []
+    assert "There is no such entry." in aurelia.do("log", "list", "--to", "borealia", "--kind", "people").out
+    failed = aurelia.do("log", "list", "--kind", "nothing")
+    assert failed.code == 2
+    assert "disclosure" in failed.err
+
+
+def test_an_entry_is_proved(aurelia: Party, terms: Path) -> None:
+    propose(aurelia, terms)
+    proved = aurelia.ask("log", "prove", "2")
+    assert proved.keys() == documented("log prove")
+    assert proved["holds"]
+    assert [item["check"] for item in proved["checks"]] == ["opening", "inclusion", "checkpoint"]
+    out = aurelia.do("log", "prove", "2").out
+    assert proved["leaf_hash"] in out
+    assert "DOES NOT" not in out
+    assert aurelia.do("log", "prove", "3").code == 5
+
+
+def test_how_the_node_stands_is_told(aurelia: Party, borealia: Party) -> None:
+    aurelia.pin(borealia)
+    status = aurelia.ask("status")
+    assert status.keys() == documented("status") | {"problems", "partners"}
+    assert [item["party"] for item in status["partners"]] == ["borealia"]
+    assert "backup" in {item["kind"] for item in status["problems"]}
+    out = aurelia.do("status").out
+    assert out.startswith("WRONG")
+    assert "comity backup DIR" in out
+    assert "borealia" in out
+
+
+def test_a_file_is_looked_through_and_nothing_is_kept(aurelia: Party, bundle: Path) -> None:
+    seen = aurelia.ask("object", "look", bundle)
+    assert seen.keys() == documented("object look") | {"bad", "notes", "examples"}
+    assert seen["added"] > 0
+    assert "Nothing was kept." in aurelia.do("object", "look", bundle).out
+    assert aurelia.ask("object", "files")["files"] == []
+    added = aurelia.ask("object", "add", bundle)
+    assert (added["added"], added["known"], added["bad"]) == (seen["added"], seen["known"], seen["bad_count"])
+    again = aurelia.ask("object", "look", bundle)
+    assert (again["already"], again["added"], again["known"]) == (True, 0, seen["added"])
+
+
+def test_what_was_given_is_counted(aurelia: Party, terms: Path) -> None:
+    propose(aurelia, terms)
+    counted = aurelia.ask("log", "figures")
+    assert counted.keys() == documented("log figures") | {"recipients", "agreements", "months"}
+    assert (counted["answers"], len(counted["months"])) == (0, 24)
+    assert aurelia.do("log", "figures").out == "0 answers went out\n"

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from comity.conversion import events as converting
+from comity.node import export as exporting
+from comity.stix.markings import TLP2_RED
 from tests.unit.cli.conftest import Party
 from tests.unit.cli.test_commands import documented
 from tests.worlds import make_object
@@ -89,6 +92,50 @@ def test_own_objects_are_written_out_for_their_owner_alone(aurelia: Party, tmp_p
     assert stat.S_IMODE(out.stat().st_mode) == 0o600
     again = aurelia.ask("object", "add", out)
     assert (again["added"], again["known"], again["bad"]) == (0, 2, 0)
+
+
+def test_own_objects_are_written_out_as_misp_events_and_what_is_lost_is_told(aurelia: Party, tmp_path: Path) -> None:
+    bundle, out = tmp_path / "in.json", tmp_path / "out.json"
+    made = [make_object(name, kind="identity") for name in "ab"]
+    made[1]["object_marking_refs"] = [TLP2_RED]
+    bundle.write_text(json.dumps({"type": "bundle", "id": "bundle--x", "objects": made}))
+    empty = aurelia.do("object", "export", out, "--format", "misp")
+    assert (empty.code, out.exists()) == (0, False)
+    aurelia.ask("object", "add", bundle)
+    done = aurelia.do("object", "export", out, "--format", "misp", "--json")
+    assert done.result.keys() == documented("object export") | {"events", "lost"}
+    assert (done.result["events"], done.result["objects"]) == (1, 2)
+    (event,) = [one["Event"] for one in json.loads(out.read_text())["response"]]
+    assert {one["uuid"] for one in event["Object"]} == {str(one["id"]).partition("--")[2] for one in made}
+    assert ({"name": "tlp:red"} in event["Tag"], event["distribution"]) == (True, "0")
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+    assert done.code == (1 if done.result["lost"] else 0)
+    sighting = make_object("c", kind="sighting", more={"sighting_of_ref": made[0]["id"]})
+    bundle.write_text(json.dumps({"type": "bundle", "id": "bundle--y", "objects": [sighting]}))
+    aurelia.ask("object", "add", bundle)
+    told = aurelia.do("object", "export", out, "--format", "misp")
+    assert (told.code, f"not carried over: {sighting['id']}" in told.out) == (1, True)
+
+
+def test_what_is_too_much_for_misp_at_once_is_refused(
+    aurelia: Party, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle, out = tmp_path / "in.json", tmp_path / "out.json"
+    made = [make_object(name, kind="identity") for name in "abc"]
+    bundle.write_text(json.dumps({"type": "bundle", "id": "bundle--x", "objects": made}))
+    aurelia.ask("object", "add", bundle)
+    monkeypatch.setattr(exporting, "_MOST_OBJECTS", 2)
+    refused = aurelia.do("object", "export", out, "--format", "misp")
+    assert (refused.code, "--from NUMBER" in refused.err, out.exists()) == (2, True, False)
+
+
+def test_without_misp_stix_nothing_is_written(aurelia: Party, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle, out = tmp_path / "in.json", tmp_path / "out.json"
+    bundle.write_text(json.dumps({"type": "bundle", "id": "bundle--x", "objects": [make_object("a", kind="identity")]}))
+    aurelia.ask("object", "add", bundle)
+    monkeypatch.setattr(converting, "find_spec", lambda _: None)
+    refused = aurelia.do("object", "export", out, "--format", "misp")
+    assert (refused.code, "comity[misp]" in refused.err, out.exists()) == (10, True, False)
 
 
 def test_an_export_that_fails_leaves_what_was_there(aurelia: Party, tmp_path: Path) -> None:

@@ -29,27 +29,29 @@ PROMISED = """init serve
 party export/party add/party repin/party list/party rotate/party renew/party revoke-key
 party protect-keys/party unprotect-keys/party tls
 credential create/credential list/credential revoke
-object add/object export/object files/object file/object show/object unkept
+object add/object look/object export/object files/object file/object show/object unkept
 object list/object around/object given/object see/object recipients/matrix show/matrix see/explain/pull/reach/audit
 agreement check/agreement preview/agreement diff
 agreement propose/agreement list/agreement show/agreement status/agreement clarify/agreement answer/agreement accept
 agreement reject/agreement withdraw/agreement suspend/agreement resume/agreement terminate/agreement leave
 agreement admit/agreement accede/agreement export/agreement import
-person add/person list/person remove/person renew/approvals
+person add/person list/person remove/person renew/person invite/person sessions/person sign-out/approvals
 agreement certificate/agreement test
 classify add/classify remove/classify preview/classify show
 rules preview/rules apply/rules end/rules list
 list load/list versions/list show/list questions/list decide/list review
 assessment write/assessment renew/assessment show/assessment list
+article add/article list/article show/article confirm/article strike/article correct/article make
 necessity decide/necessity end/necessity list
 identity candidates/identity same/identity differ/identity list
 recall send/recall list/recall show/recall keep
 consent request/consent grant/consent refuse/consent revoke/consent list/consent show
 request send/request answer/request withdraw/request list/request show
 agreement review/retention list/retention keep/retention delete/retention run/work
-log list/log show/log verify/log checkpoint/log receipt/log refused/log relationships/log waive/verify
+log prove/log figures/log list/log show/log verify
+log checkpoint/log receipt/log refused/log relationships/log waive/verify
 log reader add/log reader list/log reader remove
-follow status/source add/source list/source drop/source pull
+status/follow status/source add/source list/source drop/source pull
 witness list/witness init/witness add-log/witness serve/witness show/witness verify-evidence
 purge order/purge received/purge run/fsck/backup/restore/recover"""
 

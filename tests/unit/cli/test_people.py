@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 
 from comity.agreement.people import Role, format_badge, parse_badge
+from comity.ids import PersonId
+from comity.node.node import open_node
+from comity.node.people import find_present
+from comity.node.sessions import begin_session, note_failure
 from tests.unit.cli.conftest import Comity, Party
 from tests.unit.cli.test_commands import documented, propose
 
@@ -248,3 +252,61 @@ def test_a_disk_without_room_for_the_badge_is_told_with_what_to_do(
 def test_the_roles_in_the_documents_are_the_roles() -> None:
     text = (Path(__file__).parents[3] / "docs" / "cli.md").read_text(encoding="utf-8")
     assert all(f"`{role}`" in text for role in Role)
+
+
+# --- the console ------------------------------------------------------------------------------------------------------
+
+
+def test_an_invitation_is_shown_once_or_written_for_its_owner(aurelia: Party, tmp_path: Path) -> None:
+    shown = aurelia.ask("person", "invite", "legal")
+    assert shown.keys() == {"person", "code", "expires_at", "url"}
+    assert len(shown["code"].replace("-", "")) == 52
+    assert shown["url"] is None
+    file = tmp_path / "legal.code"
+    done = aurelia.do("person", "invite", "legal", "--file", file, "--json")
+    assert done.result.keys() == {"person", "file", "expires_at", "url"}
+    assert shown.keys() | done.result.keys() == documented("person invite")
+    code = file.read_text(encoding="utf-8").strip()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert code not in done.out
+    assert code != shown["code"]
+    for command in (("invite", "legal", "--file", file), ("invite", "nobody", "--file", tmp_path / "x")):
+        assert aurelia.do("person", *command).code in {5, 6}
+    assert not (tmp_path / "x").exists()
+    assert file.read_text(encoding="utf-8").strip() == code
+    said = aurelia.do("person", "invite", "liaison").out
+    assert "can enrol once until" in said
+    assert [item["kind"] for item in aurelia.ask("log", "list")["entries"]][-3:] == ["invite"] * 3
+
+
+def test_an_invitation_says_where_the_console_is(aurelia: Party, tmp_path: Path) -> None:
+    with (aurelia.folder / "node.toml").open("a", encoding="utf-8") as settings:
+        settings.write('\n[console]\nlisten = "127.0.0.1:8460"\nurl = "https://console.aurelia.example"\n')
+    shown = aurelia.ask("person", "invite", "legal")
+    assert shown["url"] == f"https://console.aurelia.example/enrol#{shown['code']}"
+    written = aurelia.ask("person", "invite", "legal", "--file", tmp_path / "code")
+    assert written["url"] == "https://console.aurelia.example/enrol"
+
+
+def test_who_is_signed_in_is_listed_and_ended(aurelia: Party) -> None:
+    assert aurelia.do("person", "sessions").out == "Nobody is signed in to the console, and nobody has tried.\n"
+    node = open_node(aurelia.folder)
+    with node.act() as act:
+        begin_session(act, node, find_present(act.transaction, PersonId("legal")).person, factor="passkey")
+        note_failure(act, None, "refused", factor="password")
+    node.close()
+    listed = aurelia.ask("person", "sessions")
+    assert listed.keys() == documented("person sessions")
+    assert [(item["person"], item["factor"]) for item in listed["sessions"]] == [("legal", "passkey")]
+    assert [(item["person"], item["what"]) for item in listed["records"]] == [(None, "refused"), ("legal", "sign-in")]
+    assert aurelia.ask("person", "sessions", "liaison") == {"sessions": [], "records": []}
+    text = aurelia.do("person", "sessions").out
+    assert "(nobody)" in text
+    assert "refused" in text
+    assert aurelia.ask("person", "list")["people"][1]["last_sign_in"] == listed["records"][1]["at"]
+    ended = aurelia.ask("person", "sign-out", "legal")
+    assert ended == {"person": "legal", "ended": 1}
+    assert ended.keys() == documented("person sign-out")
+    assert aurelia.ask("person", "sessions")["sessions"] == []
+    assert aurelia.do("person", "sign-out", "legal").out == "0 sessions of legal ended\n"
+    assert aurelia.do("person", "sign-out", "nobody").code == 5

@@ -18,9 +18,9 @@ from pypdf import PdfReader
 from weasyprint import HTML
 from weasyprint.urls import FatalURLFetchingError
 
-from comity.cli import printing
-from comity.cli.printing import format_html, format_pdf
 from comity.errors import ConfigError
+from comity.operations import printing
+from comity.operations.printing import format_html, format_pdf
 from tests.unit.cli.conftest import Comity, Party
 
 HOSTILE = "<script>alert(1)</script> \"'><img src=x onerror=alert(2)> </style><!-- {{ 7*7 }} {% raw %} &amp;"

@@ -80,6 +80,24 @@ def test_ready_is_said_for_people_and_an_interrupt_ends_it_well(aurelia: Party, 
     assert server.stop(signal.SIGINT) == 0
 
 
+def test_a_console_is_served_beside_and_said(aurelia: Party, serve: Serve) -> None:
+    with (aurelia.folder / "node.toml").open("a") as file:
+        file.write('\n[console]\nlisten = "127.0.0.1:0"\n')
+    server = serve(aurelia, "--json")
+    ready = json.loads(server.line)
+    console = httpx.get(ready["console"], trust_env=False)
+    assert (console.status_code, console.headers["location"]) == (303, "/sign-in?next=%2F")
+    assert httpx.get(f"{ready['url']}/", trust_env=False).status_code == 404
+    assert server.stop(signal.SIGTERM) == 0
+    assert server.faults == ""
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(ready["console"], trust_env=False)
+
+
+def test_without_one_no_console_is_served(aurelia: Party, serve: Serve) -> None:
+    assert json.loads(serve(aurelia, "--json").line)["console"] is None
+
+
 def test_a_command_says_the_same_through_the_serving_process(
     aurelia: Party, terms: Path, bundle: Path, serve: Serve
 ) -> None:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -31,10 +31,12 @@ from comity.signing import (
     RoleKeys,
     format_manifest,
     format_signed_document,
+    key_id,
     parse_manifest,
     parse_signed_document,
     sign_document,
 )
+from comity.store import Transaction, log
 from tests.signers import SeedSigner
 from tests.worlds import World
 
@@ -102,6 +104,32 @@ def test_everything_of_an_agreement_in_force_verifies(world: World) -> None:
         {"channel": "main", "from": "aurelia", "to": "borealia", "open": True, "clause": None, "reason": None}
     ]
     assert result["bases"][0]["positions"] == {"aurelia": "recognised", "borealia": "recognised"}
+
+
+def test_a_signature_says_which_key_and_whose_people_where_they_are_of_this_party(world: World) -> None:
+    agreement = world.sign_all(world.terms())
+    for name in ("aurelia", "borealia"):
+        for item in read(world, agreement, name=name)["signatures"]:
+            (key,) = world.manifests[item["party"]].roles[Role.AGREEMENT].keys
+            assert (item["keys"], item["problem"]) == ([key_id(key)], None)
+            people = [(person["person"], person["role"]) for person in item["approvals"]]
+            own = item["party"] == name and item["kind"] != "confirm"
+            assert people == ([(f"{name}-legal", "legal"), (f"{name}-liaison", "liaison")] if own else [])
+
+
+def test_the_entries_of_events_are_found_without_looking_through_the_log(world: World) -> None:
+    agreement = world.sign_all(world.terms())
+    plan = list[str]()
+
+    class Explaining:
+        def rows(self, sql: str, parameters: tuple[str, ...]) -> list[Any]:
+            plan.extend(row[3] for row in transaction.rows(f"EXPLAIN QUERY PLAN {sql}", parameters))
+            return transaction.rows(sql, parameters)
+
+    with world.nodes["aurelia"].store.read() as transaction:
+        found = log.read_events(cast("Transaction", Explaining()), AgreementId(agreement))
+    assert len(found) == 4
+    assert "SCAN log_entry USING INDEX log_entry_of_events" in plan
 
 
 def test_what_was_not_on_record_at_a_time_does_not_appear(world: World) -> None:

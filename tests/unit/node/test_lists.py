@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from comity.agreement.people import Role
+from comity.agreement.work import WorkKind
 from comity.classification.lists import parse_subject_list
 from comity.errors import ConflictError, MalformedRequest, NotFoundError, TransitionError
 from comity.ids import PartyId
@@ -201,3 +202,23 @@ def test_changes_and_questions_are_work_until_people_see_to_them(listed: World) 
     shown, entries = show_list(listed.nodes[A], "national")
     assert (shown.changes.delisted, shown.changes.changed) == ((ASHFALL,), (OTHER,))
     assert entries[OTHER].names == (f"New Name of {OTHER}",)
+
+
+def test_terms_that_name_who_is_on_no_version_go_on_and_are_work(world: World) -> None:
+    world.sign_all(world.terms(subjects=[ASHFALL, OTHER]))
+    world.add(A, make_object("x"))
+    load(world, A, make_list("2026-01", OTHER))
+    assert X in world.read(B)
+    (item,) = [one for one in list_work(world.nodes[A]) if one.kind is WorkKind.LIST_CHANGED]
+    assert (ASHFALL in item.why, OTHER in item.why, item.count) == (True, False, 1)
+    review_list(world.nodes[A], "national", reason="seen", by=world.actor(A))
+    assert WorkKind.LIST_CHANGED not in {one.kind for one in list_work(world.nodes[A])}
+
+
+def test_who_is_listed_after_the_signature_is_given_by_no_list(world: World) -> None:
+    """Terms name subjects, not lists: a version with another name, or another subject, lets nothing go by itself."""
+    world.sign_all(world.terms(subjects=[ASHFALL]))
+    load(world, A, make_list("2026-01", ASHFALL))
+    world.add(A, make_object("Ashfall", subjects=[]), make_object("other", subjects=[OTHER]))
+    load(world, A, make_list("2026-02", ASHFALL, OTHER))
+    assert world.read(B) == {}

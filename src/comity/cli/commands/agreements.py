@@ -103,11 +103,13 @@ def diff(session: Session, before: str, after: str, samples: int) -> int:
     return session.run("agreement.diff", {**sources, "samples": samples}, describe_comparison)
 
 
-@agreement.command("list", cls=ActCommand, example="comity --node aurelia agreement list")
+@agreement.command("list", cls=ActCommand, example="comity --node aurelia agreement list --state 'in force'")
+@click.option("--state", metavar="STATE", help="Those in this state alone, for example 'in force' or suspended.")
+@click.option("--party", metavar="PARTY", help="Those with this party alone.")
 @click.pass_obj
-def list_command(session: Session) -> int:
+def list_command(session: Session, state: str | None, party: str | None) -> int:
     """List the agreements on record, and their states."""
-    return session.run("agreement.list", {}, list_agreements)
+    return session.run("agreement.list", {"state": state, "party": party}, list_agreements)
 
 
 @agreement.command("show", cls=ActCommand, example="comity --node aurelia agreement show 3f2a")
@@ -165,7 +167,7 @@ def certificate(session: Session, agreement_id: str, file: str | None, at: str |
         session.note(problems)
     if file is None and session.as_json:
         return session.finish(reply, describe_certificate)
-    from comity.cli.printing import format_html, format_pdf
+    from comity.operations.printing import format_html, format_pdf
 
     document = format_pdf(reply.result) if as_pdf else format_html(reply.result)
     if file is None:

@@ -43,11 +43,11 @@ def audit(session: Session, file: str | None, digest: str | None, since: str | N
     as HTML to print. Exit code 7 when anything does not fit: the report says what, and is written all the same, unless
     the log itself does not fit together.
     """
-    from comity.cli.printing import format_report
     from comity.ids import parse_digest
     from comity.node.audit import audit_folder
     from comity.node.clock import read_clock
     from comity.operations.audit import format_audit
+    from comity.operations.printing import format_report
 
     begun, ended = _read_time(since), _read_time(until)
     hidden = session.as_json or not sys.stderr.isatty()

@@ -120,9 +120,10 @@ def preview_rules(session: Session, file: str) -> int:
 @_REASON
 @click.pass_obj
 def apply(session: Session, file: str, reason: str) -> int:
-    """Apply the rules in FILE to the objects of this party that are held; two people, who give the same command.
+    """Apply the rules in FILE to the objects of this party; two people, who give the same command.
 
-    Applied again it changes nothing, but what meets its conditions by now is said, and what does no more is not.
+    From then on they are said of what comes in later too, in the act that takes it in. Applied again it changes
+    nothing, but what meets its conditions by now is said, and what does no more is not.
     """
     return session.run_as("rules.apply", {"data": _read(file), "reason": reason}, words.describe_applied)
 
@@ -134,7 +135,10 @@ def apply(session: Session, file: str, reason: str) -> int:
 @_REASON
 @click.pass_obj
 def end(session: Session, name: str, reason: str) -> int:
-    """Take a rule set back: what it alone said is said no more. RULES is its name, or a beginning of its digest."""
+    """Take a rule set back: what it alone said is said no more. RULES is its name, or a beginning of its digest.
+
+    One that says a special category or a minor of anything takes two people, one of them as legal.
+    """
     return session.run_as("rules.end", {"rules": name, "reason": reason}, words.describe_applied)
 
 

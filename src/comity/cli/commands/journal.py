@@ -10,6 +10,8 @@ from comity.cli.session import ActCommand, PersonCommand, Session, write_new
 from comity.cli.words.journal import (
     describe_checkpoint,
     describe_entry,
+    describe_given,
+    describe_proof,
     describe_reader,
     describe_removed,
     describe_verified,
@@ -28,12 +30,39 @@ def log() -> None:
     """The disclosure log: what left, to whom, when."""
 
 
-@log.command("list", cls=ActCommand, example="comity --node aurelia log list --last 50")
+@log.command(
+    "list",
+    short_help="List the last entries.",
+    cls=ActCommand,
+    example="comity --node aurelia log list --to borealia --since 2026-10",
+)
 @click.option("--last", metavar="N", type=click.IntRange(1, 100_000), default=20, show_default=True, help="How many.")
+@click.option("--before", metavar="ENTRY", type=click.IntRange(0), help="Before this entry: how to read on.")
+@click.option("--to", metavar="PARTY", multiple=True, help="What went to PARTY.")
+@click.option("--under", metavar="ID", multiple=True, help="Under this agreement, or a text of it.")
+@click.option("--object", metavar="ID", multiple=True, help="What names this object.")
+@click.option("--basis", metavar="REF", multiple=True, help="Under terms that cite this legal basis.")
+@click.option("--since", metavar="TIME", help="From TIME on: a year, a month, a day or an instant.")
+@click.option("--until", metavar="TIME", help="Up to TIME, which is not included.")
+@click.option("--kind", metavar="TYPE", multiple=True, help="Entries of this type.")
+@click.option("--except", "excluded", metavar="QUALIFIER", multiple=True, help="None of these: kind:log-heads, say.")
 @click.pass_obj
-def list_command(session: Session, last: int) -> int:
-    """List the last entries, oldest first."""
-    return session.run("log.list", {"last": last}, list_entries)
+def list_command(
+    session: Session,
+    /,
+    last: int,
+    before: int | None,
+    excluded: tuple[str, ...],
+    **wanted: tuple[str, ...] | str | None,
+) -> int:
+    """List the last entries, oldest first: all, or those that the options ask for.
+
+    An option that is given twice asks for either; different ones have to hold together.
+    """
+    names = ("to", "under", "object", "basis", "kind", "since", "until")
+    listed = [(name, [value] if isinstance(value := wanted[name], str) else value or ()) for name in names]
+    words = [f'{name}:"{value}"' for name, values in listed for value in values] + [f"-{word}" for word in excluded]
+    return session.run("log.list", {"last": last, "before": before, "q": " ".join(words)}, list_entries)
 
 
 @log.command("show", cls=ActCommand, example="comity --node aurelia log show 12")
@@ -42,6 +71,32 @@ def list_command(session: Session, last: int) -> int:
 def show(session: Session, entry: str) -> int:
     """Show ENTRY with its content: its number from 0, or a unique beginning of its commitment."""
     return session.run("log.show", {"entry": entry}, describe_entry)
+
+
+@log.command(
+    "prove",
+    short_help="Prove one entry, and check it again.",
+    cls=ActCommand,
+    example="comity --node aurelia log prove 12",
+)
+@click.argument("entry", metavar="ENTRY")
+@click.pass_obj
+def prove(session: Session, entry: str) -> int:
+    """Show that ENTRY is in its log, and check it again: opening, inclusion, signature, witnesses, and its receipt.
+
+    The whole log is verified by `log verify`. What does not hold is said, with exit code 7.
+    """
+    return session.run("log.prove", {"entry": entry}, describe_proof)
+
+
+@log.command("figures", short_help="Count what was given.", cls=ActCommand, example="comity --node aurelia log figures")
+@click.pass_obj
+def figures(session: Session) -> int:
+    """Count the answers that went out, by recipient, agreement and month, without reading them.
+
+    How many objects they had, and by which legal basis, an audit says: `comity audit`.
+    """
+    return session.run("log.figures", {}, describe_given)
 
 
 @log.command(

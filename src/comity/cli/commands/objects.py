@@ -11,7 +11,14 @@ import click
 
 from comity.cli.session import MAX_INPUT_BYTES, ActCommand, Session, read_input, write_parts
 from comity.cli.words.browsing import describe_around, describe_given, describe_listing
-from comity.cli.words.files import describe_export, describe_file, describe_files, describe_intake
+from comity.cli.words.files import (
+    describe_export,
+    describe_file,
+    describe_files,
+    describe_foreseen,
+    describe_intake,
+    describe_misp_export,
+)
 from comity.cli.words.objects import (
     describe_explanation,
     describe_object,
@@ -78,6 +85,32 @@ def add(session: Session, /, files: Sequence[str], mapping: str | None, form: st
     return Exit.FAILED if result["bad"] or result["unparsable"] else Exit.DONE
 
 
+@objects.command(
+    "look",
+    short_help="Show what FILE would become.",
+    cls=ActCommand,
+    example="comity --node aurelia object look list.csv --mapping list.toml",
+)
+@click.argument("file", metavar="FILE")
+@click.option("--format", "form", metavar="F", help="What the file is, where that cannot be told from it.")
+@click.option("--mapping", metavar="FILE", help="For tables: what becomes of each column, as TOML.")
+@click.option("--source", metavar="NAME", help="For FollowTheMoney: what the data set is called, always the same.")
+@click.option("--tlp", metavar="LEVEL", help="A marking of all that is in the file; not for STIX 2.1.")
+@click.pass_obj
+def look(
+    session: Session, file: str, *, form: str | None, mapping: str | None, source: str | None, tlp: str | None
+) -> int:
+    """Show what `object add` would make of FILE: how many objects of which types and markings, and what is bad.
+
+    Nothing is kept. It is read, and held against what is here, as when it is added.
+    """
+    words: dict[str, Json] = {"format": form, "source": source, "tlp": tlp, "name": Path(file).name}
+    if mapping is not None:
+        words["mapping"] = base64.b64encode(read_input(mapping)).decode()
+    reply = session.carry_out("object.look", {**words, **_read_contents(file)}, seconds=_LONG_SECONDS)
+    return session.finish(reply, describe_foreseen)
+
+
 @objects.command("files", cls=ActCommand, example="comity --node aurelia object files --last 5")
 @click.option("--last", metavar="N", type=click.IntRange(min=0), default=20, show_default=True, help="How many.")
 @click.pass_obj
@@ -101,13 +134,19 @@ def show_file(session: Session, file: str) -> int:
 @click.argument("file", metavar="FILE")
 @click.option("--type", "types", metavar="T", multiple=True, help="Only objects of this STIX type.")
 @click.option("--from", "source", metavar="NUMBER", help="Only what this file said (`object files`).")
+@click.option(
+    "--format", "form", type=click.Choice(["stix", "misp"]), default="stix", show_default=True, help="What FILE is."
+)
 @click.pass_obj
-def export(session: Session, file: str, types: Sequence[str], source: str | None) -> int:
-    """Write this party's own objects to FILE as one STIX bundle, each byte for byte as it is held.
+def export(session: Session, file: str, types: Sequence[str], source: str | None, form: str) -> int:
+    """Write this party's own objects to FILE: as one STIX bundle, each byte for byte as held, or as MISP events.
 
     Nothing that came from a partner or a source is in it: that stays under its terms. Only the owner of FILE can read
-    it.
+    it. MISP events bear the marking of each object as a tag, the strictest on the event, and are for "your organisation
+    only"; what they do not say of an object is listed, and the exit code is 1.
     """
+    if form == "misp":
+        return _export_misp(session, file, {"types": [*types], "file": source})
     failed, count = list[Reply](), 0
 
     def make_parts() -> Iterator[bytes]:
@@ -131,6 +170,16 @@ def export(session: Session, file: str, types: Sequence[str], source: str | None
         return session.finish(failed[0], lambda _: "")
     session.show({"file": file, "objects": count}, describe_export)
     return Exit.DONE
+
+
+def _export_misp(session: Session, file: str, words: dict[str, Json]) -> int:
+    reply = session.carry_out("object.export_misp", words, seconds=_LONG_SECONDS)
+    if reply.result is None:
+        return session.finish(reply, describe_misp_export)
+    data = base64.b64decode(str(reply.result.pop("data")))
+    write_parts(file, [data], keep=lambda: bool(reply.result and reply.result["events"]))
+    session.show({"file": file, **reply.result}, describe_misp_export)
+    return reply.code
 
 
 @objects.command("show", cls=ActCommand, example="comity --node aurelia object show report--4b2e")

@@ -9,7 +9,16 @@ from pathlib import Path
 import click
 
 from comity.cli.session import ActCommand, Session
-from comity.cli.words.people import describe_added, describe_removed, describe_renewed, list_matters, list_people
+from comity.cli.words.people import (
+    describe_added,
+    describe_invited,
+    describe_removed,
+    describe_renewed,
+    describe_signed_out,
+    list_matters,
+    list_people,
+    list_sessions,
+)
 from comity.errors import ConflictError, MalformedRequest, UnavailableError
 from comity.operations.reply import Exit, Json
 
@@ -71,6 +80,45 @@ def renew(session: Session, person_id: str, badge: str) -> int:
     return _run_with_badge(session, "person.renew", {"person": person_id}, badge)
 
 
+@person.command("invite", cls=ActCommand, example="comity --node aurelia person invite anna --file anna.code")
+@click.argument("person_id", metavar="ID")
+@click.option("--file", "file", metavar="FILE", help="Write the code there instead of showing it; FILE must not exist.")
+@click.pass_obj
+def invite(session: Session, person_id: str, file: str | None) -> int:
+    """Make a code by which the person enrols in the console: good once, for 24 hours.
+
+    What the person signed in by before ends at once, and so do the person's sessions.
+    """
+    arguments: dict[str, Json] = {"person": person_id}
+    if file is None:
+        return session.run("person.invite", arguments, describe_invited)
+    with _reserve(Path(file)) as handle:
+        reply = session.carry_out("person.invite", arguments)
+        if reply.result is None:
+            Path(file).unlink()
+        else:
+            _write(handle, f"{reply.result.pop('code')}\n", file=file, again=f"person invite {person_id}")
+            reply.result["file"] = file
+            reply.result["url"] = str(reply.result["url"]).partition("#")[0] if reply.result["url"] else None
+    return session.finish(reply, describe_invited)
+
+
+@person.command("sessions", cls=ActCommand, example="comity --node aurelia person sessions anna")
+@click.argument("person_id", metavar="[ID]", required=False)
+@click.pass_obj
+def sessions(session: Session, person_id: str | None) -> int:
+    """List who is signed in to the console, and what happened at its door last."""
+    return session.run("person.sessions", {"person": person_id}, list_sessions)
+
+
+@person.command("sign-out", cls=ActCommand, example="comity --node aurelia person sign-out anna")
+@click.argument("person_id", metavar="ID")
+@click.pass_obj
+def sign_out(session: Session, person_id: str) -> int:
+    """End every session of the person in the console, at once. The person can sign in again."""
+    return session.run("person.sign-out", {"person": person_id}, describe_signed_out)
+
+
 @click.command("approvals", cls=ActCommand, example="comity --node aurelia approvals")
 @click.pass_obj
 def approvals(session: Session) -> int:
@@ -87,7 +135,8 @@ def _run_with_badge(session: Session, operation: str, arguments: Mapping[str, Js
             # Nothing was done; an empty file must not be taken for a badge.
             Path(file).unlink()
         else:
-            _write(handle, str(reply.result.pop("badge")), file=file, person=str(arguments["person"]))
+            again = f"person renew {arguments['person']}"
+            _write(handle, str(reply.result.pop("badge")), file=file, again=again)
             reply.result["file"] = file
     code = session.finish(reply, render)
     if code == Exit.DONE:
@@ -115,12 +164,12 @@ def _reserve(path: Path) -> Iterator[int]:
         os.close(handle)
 
 
-def _write(handle: int, text: str, *, file: str, person: str) -> None:
+def _write(handle: int, text: str, *, file: str, again: str) -> None:
     try:
         os.write(handle, text.encode())
         os.fsync(handle)
     except OSError as error:
         raise UnavailableError(
-            f"the badge could not be written to {file} ({error.strerror or error}). {person} is registered without one:"
-            f" see to the room, and run `person renew {person}` with another file"
+            f"the secret could not be written to {file} ({error.strerror or error}), and nobody has it: see to the"
+            f" room, and run `{again}` with another file"
         ) from error

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shell: what became of a certificate, in words; the certificate itself is `cli.printing`."""
+"""Shell: what became of a certificate, in words; the certificate itself is `operations.printing`."""
 
 from typing import Any
 

@@ -74,7 +74,7 @@ def describe_applied(result: dict[str, Any]) -> str:
         return other
     name = f"{printable(result['name'])} ({shorten(result['rules'])})"
     if not result["said"] and not result["ended"]:
-        return f"{name}: nothing changes"
+        return "\n".join([f"{name}: nothing changes", *describe_approvals(result["approvals"])])
     return "\n".join(
         [
             f"{name}: {result['said']} words said, {result['ended']} taken back, on {result['objects']} objects",
@@ -87,12 +87,13 @@ def list_rules(result: dict[str, Any]) -> str:
     """One line for each rule set."""
     if not result["sets"]:
         return "No rule set was applied."
-    rows = [("APPLIED", "RULES", "WORDS", "ENDED", "NAME")]
+    rows = [("APPLIED", "RULES", "WORDS", "LATER", "ENDED", "NAME")]
     rows += [
         (
             shorten_time(item["applied_at"]),
             shorten(item["rules"]),
             str(item["words"]),
+            "yes" if item["standing"] else "no",
             "-" if item["ended_at"] is None else item["ended_at"][:10],
             printable(item["name"]),
         )

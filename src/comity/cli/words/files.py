@@ -11,7 +11,9 @@ __all__ = [
     "describe_export",
     "describe_file",
     "describe_files",
+    "describe_foreseen",
     "describe_intake",
+    "describe_misp_export",
     "describe_patterns",
     "describe_source",
 ]
@@ -71,11 +73,44 @@ def describe_file(result: dict[str, Any]) -> str:
     return "\n".join([f"{result['number']} {printable(result['name'])}", *fields(said, indent="  "), *remarks])
 
 
+def describe_foreseen(result: dict[str, Any]) -> str:
+    """What would become of a file."""
+    said = [
+        ("format", result["format"]),
+        ("bytes", result["bytes"]),
+        ("digest", result["digest"]),
+        ("objects", f"{result['added']} new, {result['known']} known already, {result['bad_count']} bad"),
+        ("types", ", ".join(f"{count} {name}" for name, count in result["types"].items()) or None),
+        ("markings", ", ".join(f"{count} {name}" for name, count in result["markings"].items()) or None),
+        ("strictest", result["strictest"]),
+        *((name.replace("_", " "), text) for name, text in sorted(result["facts"].items())),
+    ]
+    lines = fields(said)
+    lines += [f"  bad {printable(item['place'])}: {printable(item['message'])}" for item in result["bad"]]
+    lines += [f"  note {printable(item['place'])}: {printable(item['message'])}" for item in result["notes"]]
+    done = "It was taken in before: adding it does nothing." if result["already"] else "Nothing was kept."
+    return "\n".join([*lines, done])
+
+
 def describe_export(result: dict[str, Any]) -> str:
     """How many objects went into which file."""
     if not result["objects"]:
         return "there is nothing of this party's own to write; no file was made"
     return f"{result['objects']} objects of this party's own in {printable(result['file'])}"
+
+
+def describe_misp_export(result: dict[str, Any]) -> str:
+    """How many events went into which file, and what they do not say."""
+    if result["events"]:
+        what = f"{result['objects']} objects of this party's own in {result['events']} MISP events"
+        lines = [f"{what} in {printable(result['file'])}"]
+    else:
+        lines = ["nothing of this party's own becomes a MISP event; no file was made"]
+    lines += [
+        f"  not carried over: {printable(item['id'] or 'of an event')}: {printable(item['message'])}"
+        for item in result["lost"]
+    ]
+    return "\n".join(lines)
 
 
 def describe_source(item: dict[str, Any]) -> str:

@@ -3,9 +3,9 @@
 
 from typing import Any
 
-from comity.cli.words.layout import fields, printable, shorten, shorten_time
+from comity.cli.words.layout import columns, fields, printable, shorten, shorten_time
 
-__all__ = ["PAUSED", "describe_followed"]
+__all__ = ["PAUSED", "describe_followed", "describe_status"]
 
 PAUSED = "it has brought in today as much as it may ([follow] in node.toml); it goes on from where it is"
 
@@ -39,3 +39,40 @@ def _describe(item: dict[str, Any]) -> list[str]:
         known.append(("FAILED", f"{shorten_time(item['failed_at'])}, after {tries}: {item['problem']}"))
         known.append(("next try", item["next_try_at"] and shorten_time(item["next_try_at"])))
     return fields(known, indent="  ")
+
+
+def describe_status(result: dict[str, Any]) -> str:
+    """What is wrong first, then the node, then one line for each partner."""
+    node, backup = result["node"], result["backup"]
+    lines = ["nothing is wrong that this node knows of"] if not result["problems"] else []
+    for item in result["problems"]:
+        lines += [f"WRONG  {item['kind']}: {printable(item['why'])}", f"       {printable(item['act'])}"]
+    lines += fields(
+        [
+            ("node", f"{node['party']}, {node['name']}, software {node['software']}"),
+            ("log", f"{node['entries']} entries, {node['size']} of them in the log of the house"),
+            ("manifest", f"version {node['version']}, good until {shorten_time(node['expires_at'])}"),
+            ("store", f"{_mebibytes(node['store_bytes'])}, {_mebibytes(node['free_bytes'])} free"),
+            ("backup", "never" if backup is None else f"{shorten_time(backup['made_at'])}, {backup['place']}"),
+            ("undelivered", node["undelivered"]),
+            ("following", "by itself" if node["following"] else "no: [follow] on = false in node.toml"),
+        ]
+    )
+    rows = [("PARTNER", "IN STEP", "RECEIPT", "GIVEN", "KNOWN THERE", "WAITING", "UNTIL")]
+    rows += [
+        (
+            item["party"],
+            "-" if item["seconds_behind"] is None else f"{item['seconds_behind']} s ago",
+            f"#{item['receipt']['sequence']}" if item["receipt"] else "-",
+            f"#{item['given']}" if item["given"] else "-",
+            f"#{item['acknowledged']['sequence']}" if item["acknowledged"] else "-",
+            str(item["undelivered"]),
+            item["expires_at"][:10],
+        )
+        for item in result["partners"]
+    ]
+    return "\n".join([*lines, *(columns(rows) if result["partners"] else ["no partner is pinned here"])])
+
+
+def _mebibytes(count: int) -> str:
+    return f"{count / 2**20:.1f} MiB"

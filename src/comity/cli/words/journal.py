@@ -3,11 +3,13 @@
 
 from typing import Any
 
-from comity.cli.words.layout import columns, fields, outline, shorten, shorten_time
+from comity.cli.words.layout import columns, fields, outline, printable, shorten, shorten_time
 
 __all__ = [
     "describe_checkpoint",
     "describe_entry",
+    "describe_given",
+    "describe_proof",
     "describe_reader",
     "describe_removed",
     "describe_verified",
@@ -19,8 +21,9 @@ __all__ = [
 
 def list_entries(result: dict[str, Any]) -> str:
     """One line for each entry."""
+    more = "" if result["next"] is None else _say_more(result)
     if not result["entries"]:
-        return "The log is empty."
+        return f"There is no such entry.{more}"
     rows = [
         (
             str(item["entry"]),
@@ -32,7 +35,64 @@ def list_entries(result: dict[str, Any]) -> str:
         )
         for item in result["entries"]
     ]
-    return "\n".join(columns(rows))
+    return "\n".join(columns(rows)) + (f"\n{more.strip()}" if result["looked"] > len(rows) else "")
+
+
+def _say_more(result: dict[str, Any]) -> str:
+    looked, place = result["looked"], result["next"]
+    return f" {looked} entries were looked through, down to {place}; --before {place} reads on."
+
+
+def describe_given(result: dict[str, Any]) -> str:
+    """How many answers went out, by whom, what and when."""
+    lines = [f"{result['answers']} answers went out"]
+    if result["older"]:
+        lines.append(
+            f"{result['older']} entries are from before each relationship had a log, and are not counted by whom"
+        )
+    for heading, rows in (
+        ("by recipient", [(item["party"], str(item["answers"])) for item in result["recipients"]]),
+        (
+            "by agreement",
+            [
+                (shorten(item["agreement"]), str(item["answers"]), printable(item["title"] or ""))
+                for item in result["agreements"]
+            ],
+        ),
+        ("by month", [(item["month"], str(item["answers"])) for item in result["months"] if item["answers"]]),
+    ):
+        if rows:
+            lines += [heading, *columns(rows, indent="  ")]
+    return "\n".join(lines)
+
+
+def describe_proof(result: dict[str, Any]) -> str:
+    """The proof of one entry, and one line for each check."""
+    words = {True: "holds", False: "DOES NOT HOLD", None: "not there"}
+    checks = [
+        (f"{item['check']} {item['witness'] or ''}".strip(), words[item["holds"]], _say_check(item))
+        for item in result["checks"]
+    ]
+    return "\n".join(
+        [
+            *fields(
+                [
+                    ("entry", result["entry"]),
+                    ("log", f"{result['index']} of {result['log']}"),
+                    ("leaf hash", result["leaf_hash"]),
+                    ("tree", f"{result['size']} entries, root {result['root']}"),
+                ]
+            ),
+            "proof",
+            *(f"  {each}" for each in result["hashes"]),
+            "checked",
+            *columns(checks, indent="  "),
+        ]
+    )
+
+
+def _say_check(item: dict[str, Any]) -> str:
+    return printable(item["said"]) + (f" at {shorten_time(item['at'])}" if item["at"] else "")
 
 
 def describe_entry(result: dict[str, Any]) -> str:
@@ -48,6 +108,7 @@ def describe_entry(result: dict[str, Any]) -> str:
             ("by", result["by"]),
             ("count", result["count"]),
             ("terms", result["terms"]),
+            ("agreement", result["agreement"]),
             ("commitment", result["commitment"]),
         ]
     )

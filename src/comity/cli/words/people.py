@@ -9,12 +9,15 @@ from comity.cli.words.layout import columns, fields, join_words, outline, printa
 __all__ = [
     "describe_added",
     "describe_approvals",
+    "describe_invited",
     "describe_refusal",
     "describe_removed",
     "describe_renewed",
+    "describe_signed_out",
     "describe_waiting_act",
     "list_matters",
     "list_people",
+    "list_sessions",
 ]
 
 
@@ -35,17 +38,60 @@ def describe_removed(result: dict[str, Any]) -> str:
     return f"{result['person']} acts no more{died}"
 
 
+def describe_invited(result: dict[str, Any]) -> str:
+    """An invitation: where the code is, and what to do with it."""
+    where = result["url"] or "/enrol of the console, which [console] in node.toml turns on"
+    lines = [
+        f"{result['person']} can enrol once until {shorten_time(result['expires_at'])}",
+        "  What the person signed in by before is dead.",
+        *fields([("code", result.get("code") or f"in {_file(result)}"), ("at", where)], indent="  "),
+        "For this person alone, by a way that others do not read. It cannot be shown again, only replaced.",
+    ]
+    return "\n".join(lines)
+
+
+def describe_signed_out(result: dict[str, Any]) -> str:
+    """A person whose sessions have ended."""
+    ended = result["ended"]
+    return f"{ended} session{'' if ended == 1 else 's'} of {result['person']} ended"
+
+
+def list_sessions(result: dict[str, Any]) -> str:
+    """One line for each session, and one for each thing that happened at the door."""
+    if not result["sessions"] and not result["records"]:
+        return "Nobody is signed in to the console, and nobody has tried."
+    rows = [("SESSION", "PERSON", "BY", "SINCE", "LAST USED")]
+    rows += [
+        (
+            item["session"],
+            item["person"],
+            item["factor"],
+            shorten_time(item["began_at"]),
+            shorten_time(item["used_at"]),
+        )
+        for item in result["sessions"]
+    ]
+    door = [("AT", "PERSON", "WHAT", "BY")]
+    door += [
+        (shorten_time(item["at"]), item["person"] or "(nobody)", item["what"], item["factor"] or "-")
+        for item in result["records"]
+    ]
+    return "\n".join([*columns(rows), "", *columns(door)])
+
+
 def list_people(result: dict[str, Any]) -> str:
     """One line for each person."""
     if not result["people"]:
         return "No person is registered: nobody can act for this party. Add people with `person add`."
-    rows = [("PERSON", "ROLES", "ADDED", "REMOVED", "NAME")]
+    rows = [("PERSON", "ROLES", "ADDED", "REMOVED", "SIGNS IN BY", "LAST", "NAME")]
     rows += [
         (
             item["person"],
             ",".join(item["roles"]),
             item["added_at"][:10],
             (item["removed_at"] or "-")[:10],
+            _ways(item),
+            (item["last_sign_in"] or "-")[:10],
             printable(item["name"]),
         )
         for item in result["people"]
@@ -97,6 +143,12 @@ def _about(item: dict[str, Any]) -> str:
 
 def _roles(result: dict[str, Any]) -> str:
     return join_words(result["roles"])
+
+
+def _ways(item: dict[str, Any]) -> str:
+    count = item["passkeys"]
+    ways = [*(["password"] if item["password"] else []), *([f"{count} passkey{'s'[: count > 1]}"] if count else [])]
+    return " and ".join(ways) or ("(invited)" if item["invited_until"] else "-")
 
 
 def _file(result: dict[str, Any]) -> str:

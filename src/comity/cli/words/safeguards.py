@@ -61,7 +61,7 @@ def describe_judged(result: dict[str, Any]) -> str:
     if "waits_for" in result:
         return describe_waiting_act(result)
     if "refused" in result:
-        return describe_refusal(result)
+        return describe_refusal(result["refused"])
     said = "are about one person" if result["same"] else "are not about the same person"
     return f"{result['one']}\n{result['other']}\n{said}; on record, and no object changes by it"
 
@@ -85,7 +85,7 @@ def _describe(result: dict[str, Any], said: str) -> str:
     if "waits_for" in result:
         return describe_waiting_act(result)
     if "refused" in result:
-        return describe_refusal(result)
+        return describe_refusal(result["refused"])
     return "\n".join(
         [f"{result['object']}: {join_words(result['words'])}: {said}", *describe_approvals(result["approvals"])]
     )

@@ -23,7 +23,7 @@ def describe_source(result: dict[str, Any]) -> str:
     if "waits_for" in result:
         return describe_waiting_act(result)
     if "refused" in result:
-        return describe_refusal(result)
+        return describe_refusal(result["refused"])
     unmarked, until = result["unmarked"], result["paused_until"]
     bases = [f"{basis['kind']} {basis['reference']}" for basis in result["legal_bases"]]
     lines = [
@@ -59,7 +59,7 @@ def describe_dropped(result: dict[str, Any]) -> str:
     if "waits_for" in result:
         return describe_waiting_act(result)
     if "refused" in result:
-        return describe_refusal(result)
+        return describe_refusal(result["refused"])
     return f"{result['source']} is followed no more; what came from it stays, under its terms of receipt"
 
 

@@ -5,8 +5,8 @@
     record.objects     each after those that it refers to, the report last
 
 Nothing is in it that nobody confirmed: the report refers to confirmed drafts alone, and a note or an opinion whose
-speaker is not confirmed is left out, with a note that says so. The report holds no text of the article: its
-title, its day, its address, and the SHA-256 of what was received.
+speaker is not confirmed is left out, with a note that says so. The report holds no text of the article but its title
+and its caption: its day, its address, when it was retrieved, and the SHA-256 of what was received.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,16 +16,18 @@ from typing import Final
 
 from comity.canonical import Json
 from comity.errors import MalformedRequest
-from comity.ids import ObjectId, is_object_id
+from comity.ids import ObjectId, format_instant, is_object_id
 from comity.intake.article.drafts import Draft
 from comity.intake.article.reading import Reading
 from comity.intake.article.text import Article
 from comity.intake.making import Maker
 from comity.intake.records import Record
 
-__all__ = ["Correction", "Review", "assemble_report"]
+__all__ = ["REPORT_KEY", "Correction", "Review", "assemble_report"]
 
-_REPORT_KEY: Final = "report"
+REPORT_KEY: Final = "report"
+"""The last part of what the id of a report follows from."""
+
 _FIXED: Final = frozenset(
     {"type", "spec_version", "id", "created", "modified", "created_by_ref", "object_marking_refs"}
 )
@@ -84,7 +86,7 @@ def assemble_report(reading: Reading, review: Review, maker: Maker, *, author: O
             where="confirmed",
         )
     report = _describe_report(reading.article, review, about, author)
-    made.objects.append(maker.make("report", ("article", reading.article.digest, _REPORT_KEY), report).data)
+    made.objects.append(maker.make("report", ("article", reading.article.digest, REPORT_KEY), report).data)
     return Record(place=reading.article.digest, objects=tuple(made.objects), notes=tuple(made.notes))
 
 
@@ -159,7 +161,8 @@ def _describe_report(
     publisher, url = review.publisher or article.publisher, review.url or article.url
     source: dict[str, Json] = {
         "source_name": publisher or "article",
-        "description": f"{article.format}, {len(article.received)} bytes as received",
+        "description": f"{article.format}, {len(article.received)} bytes as received, retrieved"
+        f" {format_instant(article.retrieved_at)}",
     }
     if url is not None:
         source["url"] = url
@@ -171,6 +174,7 @@ def _describe_report(
     report: dict[str, Json] = {
         "created_by_ref": author,
         "name": title or publisher or "Article",
+        "description": " ".join(article.quote(article.caption).split()) if article.caption is not None else None,
         "published": f"{published}T00:00:00.000Z",
         "external_references": references,
         "object_refs": list(about),

@@ -13,10 +13,19 @@ import re
 from collections.abc import Iterable
 from typing import Any, Final
 
-from comity.canonical import sha256_digest
 from comity.errors import MalformedArticle, NotInstalled
 from comity.intake.article.dates import find_days
-from comity.intake.article.text import MAX_TEXT_BYTES, Article, Source, Span, check_text, decode_text, read_host
+from comity.intake.article.text import (
+    MAX_TEXT_BYTES,
+    Article,
+    Layout,
+    Source,
+    Span,
+    check_text,
+    decode_text,
+    make_article,
+    read_host,
+)
 
 __all__ = ["lay_out", "parse_html"]
 
@@ -66,23 +75,16 @@ def parse_html(data: bytes, *, source: Source) -> Article:
         raise MalformedArticle("no article is found in the page; save its text as a file and add that")
     whole, spans = lay_out([title, caption, *paragraphs])
     check_text(whole)
-    return Article(
-        format="HTML",
-        received=data,
-        digest=sha256_digest(data),
-        encoding=encoding,
-        encoded_by=encoded_by,
-        text=whole,
+    layout = Layout(
         title=spans[0],
         caption=spans[1],
         paragraphs=tuple(span for span in spans[2:] if span is not None),
-        published=source.published or published,
+        published=published,
         published_at=None,
-        publisher=source.publisher or publisher or read_host(source.url or url),
-        url=source.url or url,
-        language=language,
-        retrieved_at=source.retrieved_at,
+        publisher=publisher,
+        url=url,
     )
+    return make_article(data, whole, layout, source, form="HTML", encoding=(encoding, encoded_by), language=language)
 
 
 def lay_out(parts: Iterable[str]) -> tuple[str, list[Span | None]]:

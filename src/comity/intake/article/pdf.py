@@ -13,9 +13,8 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Final
 
-from comity.canonical import sha256_digest
 from comity.errors import MalformedArticle, NotInstalled
-from comity.intake.article.text import MAX_CHARACTERS, Article, Source, Span, check_text, read_host, split_layout
+from comity.intake.article.text import MAX_CHARACTERS, Article, Source, Span, check_text, make_article, split_layout
 
 __all__ = ["MAX_PAGES", "MAX_PDF_BYTES", "parse_pdf"]
 
@@ -93,23 +92,7 @@ def parse_pdf(data: bytes, *, source: Source) -> Article:
     check_text(text)
     blocks = [Span(*found.span()) for found in _BLOCK.finditer(text)]
     layout = split_layout(text, blocks, source)
-    return Article(
-        format="PDF",
-        received=data,
-        digest=sha256_digest(data),
-        encoding="PDF",
-        encoded_by="in the document",
-        text=text,
-        title=layout.title,
-        caption=layout.caption,
-        paragraphs=layout.paragraphs,
-        published=source.published or layout.published,
-        published_at=None if source.published else layout.published_at,
-        publisher=source.publisher or layout.publisher or read_host(source.url or layout.url),
-        url=source.url or layout.url,
-        language=source.language,
-        retrieved_at=source.retrieved_at,
-    )
+    return make_article(data, text, layout, source, form="PDF", encoding=("PDF", "in the document"))
 
 
 def _extract(data: bytes) -> list[list[str]]:

@@ -48,13 +48,17 @@ class Said:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What was read out of an article. Mentions are in the order of the text."""
+    """What was read out of an article. Mentions are in the order of the text.
+
+    `special` is where words for a religion or an ethnic group stand, in order, each with its special category.
+    """
 
     article: Article
     mentions: tuple[Mention, ...]
     drafts: Mapping[str, Draft]
     persons: tuple[Person, ...]
     statements: tuple[Said, ...]
+    special: tuple[tuple[int, str], ...] = ()
 
 
 def read_article(article: Article, rules: Rules, known: Gazetteer) -> Reading:
@@ -83,6 +87,7 @@ def read_article(article: Article, rules: Rules, known: Gazetteer) -> Reading:
         drafts=drafting.drafts,
         persons=tuple(persons),
         statements=tuple(said),
+        special=tuple(drafting.special),
     )
 
 

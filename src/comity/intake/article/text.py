@@ -27,10 +27,12 @@ __all__ = [
     "MAX_CHARACTERS",
     "MAX_TEXT_BYTES",
     "Article",
+    "Layout",
     "Source",
     "Span",
     "check_text",
     "decode_text",
+    "make_article",
     "parse_plain",
     "read_host",
     "split_layout",
@@ -180,12 +182,29 @@ def parse_plain(data: bytes, *, source: Source) -> Article:
             f"the text has over {_MAX_BLOCKS} parts; this is no article, or give its parts one by one"
         )
     layout = split_layout(text, blocks, source)
+    return make_article(data, text, layout, source, form="plain text", encoding=(encoding, encoded_by))
+
+
+def make_article(
+    data: bytes,
+    text: str,
+    layout: "Layout",
+    source: Source,
+    *,
+    form: str,
+    encoding: tuple[str, str],
+    language: str | None = None,
+) -> Article:
+    """The article of these bytes and this text; what is known of its source goes before what its layout says.
+
+    `encoding` is which, and by what it is known.
+    """
     return Article(
-        format="plain text",
+        format=form,
         received=data,
         digest=sha256_digest(data),
-        encoding=encoding,
-        encoded_by=encoded_by,
+        encoding=encoding[0],
+        encoded_by=encoding[1],
         text=text,
         title=layout.title,
         caption=layout.caption,
@@ -194,7 +213,7 @@ def parse_plain(data: bytes, *, source: Source) -> Article:
         published_at=None if source.published else layout.published_at,
         publisher=source.publisher or layout.publisher or read_host(source.url or layout.url),
         url=source.url or layout.url,
-        language=source.language,
+        language=language or source.language,
         retrieved_at=source.retrieved_at,
     )
 

@@ -7,12 +7,14 @@ Every text in it can be another party's, and is hostile: the templates escape al
 and the document itself forbids scripts and whatever is outside it (its Content-Security-Policy names nothing but the
 one style it has). What makes the PDF is told to fetch nothing.
 
-It is made in the process of the command, never in the one that serves.
+The HTML is made wherever it is asked for; a PDF takes seconds and much memory, and is made in the process of a command,
+never in the one that serves.
 """
 
 import base64
 import hashlib
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -20,7 +22,7 @@ from markupsafe import Markup
 
 from comity.errors import ConfigError
 
-__all__ = ["format_html", "format_pdf", "format_report"]
+__all__ = ["format_html", "format_pdf", "format_report", "make_policy"]
 
 _TEMPLATE = "certificate.html"
 _REPORT = "report.html"
@@ -41,24 +43,44 @@ def format_report(audit: Mapping[str, Any]) -> bytes:
     return _render(_REPORT, audit)
 
 
+def make_policy() -> str:
+    """The Content-Security-Policy under which a browser shows such a document: its one style, and nothing else."""
+    style = f"style-src 'sha256-{_read_style()[1]}'"
+    return f"default-src 'none'; {style}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+
 def _render(template: str, content: Mapping[str, Any]) -> bytes:
-    environment = Environment(
-        loader=PackageLoader("comity.cli"),
+    style, digest = _read_style()
+    text = (
+        _make_environment()
+        .get_template(template)
+        .render(
+            c=content,
+            style=Markup(style),  # noqa: S704 (a file of this package, without a word of anybody else)
+            style_digest=digest,
+        )
+    )
+    return text.encode()
+
+
+def _read_style() -> tuple[str, str]:
+    """The style, and its SHA-256 as a policy names it."""
+    environment = _make_environment()
+    assert environment.loader is not None  # noqa: S101 (given there)
+    style, _, _ = environment.loader.get_source(environment, _STYLE)
+    return style, base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
+
+
+@lru_cache(maxsize=1)
+def _make_environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("comity.operations"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    assert environment.loader is not None  # noqa: S101 (given above)
-    style, _, _ = environment.loader.get_source(environment, _STYLE)
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
-    text = environment.get_template(template).render(
-        c=content,
-        style=Markup(style),  # noqa: S704 (a file of this package, without a word of anybody else)
-        style_digest=digest,
-    )
-    return text.encode()
 
 
 def format_pdf(certificate: Mapping[str, Any]) -> bytes:

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: what the console keeps of its door between requests, and the cookie that lets somebody in.
+
+Tries, challenges, and how many passwords are verified at once are kept here; who is let in is decided by `node`.
+"""
+
+import asyncio
+import re
+from dataclasses import dataclass, field
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from comity.agreement.people import Person
+from comity.console.visit import Failed
+from comity.errors import MalformedRequest, NotFoundError
+from comity.ids import Instant
+from comity.node import sessions
+from comity.node.invitations import enrol_password, prepare_password
+from comity.node.node import Node
+from comity.node.passkeys import Challenges, Console, find_console
+from comity.node.passwords import hash_password
+from comity.node.sessions import SignedIn
+from comity.node.signing_in import begin_sign_in, finish_sign_in
+from comity.node.tries import Tries
+from comity.operations.reply import fail_with
+
+__all__ = ["Door", "find_door", "find_own_path", "find_token", "let_in", "let_out", "require_console"]
+
+_AT_ONCE = 2
+"""Each verification takes 64 MiB, and a core for some tenths of a second."""
+
+_FRESH = Instant(15 * 60 * 1_000_000)
+_OWN_PATH = re.compile(r"/(?![/\\])[!-\[\]-~]{0,2000}", re.ASCII)
+"""A path of this console: characters that show, no backslash, and no second stroke, which would begin a host."""
+
+
+@dataclass(slots=True)
+class Door:
+    """The door of the console of one node."""
+
+    node: Node
+    tries: Tries = field(default_factory=Tries)
+    challenges: Challenges = field(default_factory=Challenges)
+    _verifying: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
+
+    def find_person(self, token: str) -> Person | None:
+        """Whose session the token is of."""
+        return sessions.find_session(self.node, token)
+
+    def is_fresh(self, token: str) -> bool:
+        """Whether the person of this session signed in within the last 15 minutes."""
+        found = sessions.find_session_of(self.node, token)
+        return found is not None and self.node.clock() < found[0].began_at + _FRESH
+
+    async def sign_in(self, *, name: str, password: str, code: str) -> SignedIn:
+        """The person, signed in; the password is verified beside the event loop.
+
+        Raises:
+            RateLimited, AuthenticationError: as `node.signing_in`.
+        """
+        attempt = begin_sign_in(self.node, self.tries, name)
+        async with self._verifying:
+            matches = await asyncio.to_thread(attempt.verify, password)
+        return finish_sign_in(self.node, self.tries, attempt, matches=matches, code=code)
+
+    async def enrol(self, *, code: str, password: str, sealed: str, second: str) -> SignedIn:
+        """The person whom the code invited, signed in, with this password from here on.
+
+        Raises:
+            AuthenticationError, MalformedRequest: as `node.invitations`.
+        """
+        prepared = prepare_password(self.node, code, password)
+        async with self._verifying:
+            hashed = await asyncio.to_thread(hash_password, prepared)
+        return enrol_password(self.node, code, hashed=hashed, sealed=sealed, second=second)
+
+
+def find_door(request: Request) -> Door:
+    """The door of this console.
+
+    Raises:
+        Failed: it has none.
+    """
+    door = request.app.state.door
+    if not isinstance(door, Door):
+        raise Failed(fail_with(NotFoundError("nobody can sign in here")))
+    return door
+
+
+def require_console(request: Request) -> Console:
+    """Of which console passkeys are here.
+
+    Raises:
+        Failed: it is reached by a number, and there are none.
+    """
+    console = find_console(request.app.state.url)
+    if console is None:
+        message = "passkeys need a host name: set url in [console], as https://console.aurelia.example"
+        raise Failed(fail_with(MalformedRequest(message)))
+    return console
+
+
+def find_own_path(text: str) -> str:
+    """The path of this console that `text` is, or that of the first page: nobody is led elsewhere."""
+    return text if _OWN_PATH.fullmatch(text) and not text.startswith(("/sign-", "/enrol")) else "/"
+
+
+def find_token(request: Request) -> str:
+    """The token that the browser holds, good or not; empty: none."""
+    return request.cookies.get(request.app.state.cookie, "")
+
+
+def let_in(request: Request, answer: Response, signed_in: SignedIn) -> Response:
+    """The answer, with the cookie of a new session; the one that the browser had before, of whomever, has ended."""
+    if earlier := find_token(request):
+        sessions.end_token(find_door(request).node, earlier)
+    secure = request.app.state.url.startswith("https:")
+    answer.set_cookie(
+        request.app.state.cookie, signed_in.token, path="/", secure=secure, httponly=True, samesite="strict"
+    )
+    return answer
+
+
+def let_out(request: Request, answer: Response) -> Response:
+    """The answer, which takes the cookie away; the session has ended."""
+    sessions.end_token(find_door(request).node, find_token(request))
+    secure = request.app.state.url.startswith("https:")
+    answer.delete_cookie(request.app.state.cookie, path="/", secure=secure, httponly=True, samesite="strict")
+    return answer

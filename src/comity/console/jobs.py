@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: long work that a person starts, leaves and finds again: an import, a preview, an audit.
+
+The work goes on when its page is left. Its end is kept for an hour, in this process alone: what it committed stands
+whatever becomes of the process, and what it did not commit is begun again by doing it again.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from comity.console.pages import make_page, show, show_failure
+from comity.console.visit import Failed, Visit, find_visit
+from comity.errors import ConflictError, NotFoundError
+from comity.ids import PersonId
+from comity.operations.reply import Json, Reply, fail_with
+
+__all__ = ["ROUTES", "Job", "Jobs", "start_job"]
+
+_AT_ONCE = 4
+_KEPT = 20
+_KEPT_SECONDS = 3_600.0
+_PATIENCE_SECONDS = 0.3
+"""What is done by then is shown at once, as if it were no long work."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Job:
+    """One piece of work: what it is called, the operation, where its result is shown, and since when it runs.
+
+    `began_at` and `ended_at` are on the clock of the event loop. `done` of `of` is how far it says to be (0 of 0: it
+    does not say).
+    """
+
+    number: int
+    title: str
+    operation: str
+    to: str
+    began_at: float
+    ended_at: float | None = None
+    done: int = 0
+    of: int = 0
+    task: asyncio.Task[Reply] | None = field(default=None, repr=False)
+
+    @property
+    def reply(self) -> Reply | None:
+        """What came of it, once it has ended."""
+        return self.task.result() if self.task is not None and self.task.done() else None
+
+    def tell(self, done: int, of: int) -> None:
+        """Take note of how much of how much is done."""
+        self.done, self.of = done, of
+
+
+class Jobs:
+    """The work of all people of one node; each sees its own alone."""
+
+    def __init__(self) -> None:
+        self._jobs = dict[PersonId, dict[int, Job]]()
+        self._last = 0
+
+    def start(self, visit: Visit, operation: str, arguments: Mapping[str, Json], *, title: str, to: str) -> Job:
+        """The work, begun.
+
+        Raises:
+            Failed: the person has so much under way already.
+        """
+        own = self.list_own(visit)
+        if sum(job.reply is None for job in own) >= _AT_ONCE:
+            message = f"{_AT_ONCE} pieces of your work are under way; wait until one has ended"
+            raise Failed(fail_with(ConflictError(message)))
+        self._last += 1
+        loop = asyncio.get_running_loop()
+        job = Job(number=self._last, title=title, operation=operation, to=to, began_at=loop.time())
+        job.task = loop.create_task(visit.ask(operation, arguments, job.tell))
+        job.task.add_done_callback(lambda _: setattr(job, "ended_at", loop.time()))
+        kept = self._jobs.setdefault(visit.person.id, {})
+        for old in [item for item in own if item.reply is not None][: max(0, len(own) + 1 - _KEPT)]:
+            del kept[old.number]
+        kept[job.number] = job
+        return job
+
+    def list_own(self, visit: Visit) -> list[Job]:
+        """The person's work, the oldest first; what ended over an hour ago is forgotten here."""
+        kept, now = self._jobs.get(visit.person.id, {}), asyncio.get_running_loop().time()
+        for job in list(kept.values()):
+            if job.ended_at is not None and now - job.ended_at > _KEPT_SECONDS:
+                del kept[job.number]
+        return list(kept.values())
+
+    def find_own(self, visit: Visit, number: str) -> Job:
+        """The person's work of that number.
+
+        Raises:
+            Failed: there is none, or no longer.
+        """
+        for job in self.list_own(visit):
+            if str(job.number) == number:
+                return job
+        message = "there is no such work of yours here any more; what it did is on record, whatever became of its page"
+        raise Failed(fail_with(NotFoundError(message)))
+
+
+async def start_job(
+    request: Request, operation: str, arguments: Mapping[str, Json], *, title: str, to: str
+) -> Response:
+    """The way to the page of some work that was begun: a page that is loaded again begins nothing.
+
+    `to` is the page that its result leads to.
+
+    Raises:
+        Failed: the person has so much under way already.
+    """
+    jobs: Jobs = request.app.state.jobs
+    job = jobs.start(find_visit(request), operation, arguments, title=title, to=to)
+    if job.task is not None:
+        await asyncio.wait({job.task}, timeout=_PATIENCE_SECONDS)
+    return RedirectResponse(f"/jobs/{job.number}", status_code=303)
+
+
+async def list_jobs(request: Request) -> Response:
+    """The person's work, the newest first."""
+    jobs: Jobs = request.app.state.jobs
+    listed = [_describe(job) for job in reversed(jobs.list_own(find_visit(request)))]
+    return show(request, "jobs.html", {"jobs": listed})
+
+
+async def show_job(request: Request) -> Response:
+    """How far some work is, and what came of it; the page of what is under way loads itself again."""
+    jobs: Jobs = request.app.state.jobs
+    job = jobs.find_own(find_visit(request), request.path_params["number"])
+    reply = job.reply
+    if reply is not None and reply.result is None:
+        return show_failure(request, reply)
+    return show(request, "job.html", {**_describe(job), "result": None if reply is None else reply.result})
+
+
+def _describe(job: Job) -> dict[str, Json]:
+    end = asyncio.get_running_loop().time() if job.ended_at is None else job.ended_at
+    return {
+        "number": job.number,
+        "title": job.title,
+        "operation": job.operation,
+        "to": job.to,
+        "done": job.done,
+        "of": job.of,
+        "seconds": round(end - job.began_at, 1),
+        "code": None if job.reply is None else job.reply.code,
+    }
+
+
+ROUTES: list[Route] = [*make_page("/jobs", list_jobs), *make_page("/jobs/{number}", show_job)]

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The console of a node, served to a real browser, with somebody signed in who may see all of it."""
+
+import asyncio
+import re
+import threading
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from html import unescape
+from pathlib import Path
+from typing import TypeVar
+
+import httpx
+from starlette.routing import Route, compile_path
+
+from comity.agreement.events import EventKind
+from comity.agreement.people import Person, Role
+from comity.config import Address, ConsoleSetting
+from comity.console.app import SCREENS
+from comity.console.serving import ConsoleServer
+from comity.node import agree, ingest
+from comity.node.agree import Recorded
+from comity.node.people import Waiting
+from comity.stix.labels import make_tags
+from tests.consoles import Desk
+from tests.worlds import World, make_object
+
+__all__ = ["EVIL", "PAGES", "RIGHT_TO_LEFT", "ServedDesk", "crowd", "furnish", "furnish_with_hostile_words"]
+
+_T = TypeVar("_T")
+_SECONDS = 30.0
+_TOKEN = "token-of-vera"
+_MOST_ADDRESSES = 400
+EXAMPLES = Path(__file__).parents[3] / "examples"
+BUNDLE = EXAMPLES / "bundle.json"
+_RECOGNISED = '[[recognised]]\nkind = "unsc_resolution"\nreference = "*"\n'
+
+EVIL = (
+    '<script>window.ran=1</script><img src=x onerror="window.ran=2">\'"><svg onload=window.ran=3>{{7*7}}${7*7}'
+    "</title></textarea><a href=javascript:window.ran=4>go</a>"
+)
+"""What would run if a page took it for markup."""
+
+RIGHT_TO_LEFT = "\u202eevil\u202c \u0633\u0644\u0627\u0645 \u05e9\u05dc\u05d5\u05dd \u2066\u2067"
+
+_PATHS = [
+    route.path for screen in SCREENS for route in screen if isinstance(route, Route) and "GET" in (route.methods or ())
+]
+PAGES = tuple(
+    path for path in _PATHS if (f"{path}.json" in _PATHS and not path.endswith("/certificate")) or path == "/"
+)
+"""The path of every page, as its route has it; a certificate, and what has no twin, is a document or a file to keep."""
+
+
+@dataclass
+class ServedDesk:
+    """A console at `url`; `addresses` holds for each path of PAGES the addresses that links lead to."""
+
+    world: World
+    url: str
+    addresses: dict[str, list[str]] = field(default_factory=dict)
+
+    @classmethod
+    @contextmanager
+    def start(cls, world: World, name: str, person: Person) -> Iterator["ServedDesk"]:
+        """Serve the console of the node of `name`, where `person` is signed in, until the block ends."""
+        desk = Desk(world.nodes[name], sessions={_TOKEN: person})
+        loop = asyncio.new_event_loop()
+        thread = threading.Thread(target=loop.run_forever, name="console")
+        thread.start()
+        try:
+            setting = ConsoleSetting(listen=Address(host="127.0.0.1", port=0))
+            server = ConsoleServer(setting, ask=desk.ask, find_person=desk.find_person, door=desk.door)
+            served = cls(world, _run(loop, server.start()))
+            try:
+                served._follow_links()
+                yield served
+            finally:
+                _run(loop, server.stop())
+        finally:
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join(_SECONDS)
+            loop.close()
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        """What a browser holds whose person is signed in."""
+        return {"comity": _TOKEN}
+
+    def find(self, page: str) -> list[str]:
+        """The addresses under which a page of PAGES can be reached."""
+        return self.addresses.get(page, [])
+
+    def list_addresses(self) -> list[str]:
+        """Two addresses of each page that links lead to."""
+        return [address for page in PAGES for address in self.find(page)[:2]]
+
+    def _follow_links(self) -> None:
+        patterns = [(page, compile_path(page)[0]) for page in sorted(PAGES, key=lambda page: page.count("{"))]
+        due, seen = ["/"], {"/"}
+        with httpx.Client(base_url=self.url, cookies=self.cookies, trust_env=False, timeout=_SECONDS) as client:
+            while due and len(seen) < _MOST_ADDRESSES:
+                address = due.pop(0)
+                path = address.partition("?")[0]
+                page = next((page for page, pattern in patterns if pattern.fullmatch(path)), None)
+                if page is None or len(self.find(page)) >= 3 or path.endswith(".json"):
+                    continue
+                answer = client.get(address)
+                if "text/html" not in answer.headers.get("content-type", "") or answer.status_code != 200:
+                    continue
+                self.addresses.setdefault(page, []).append(address)
+                links = {unescape(link): None for link in re.findall(r'<a [^>]*href="(/[^"#]*)', answer.text)}
+                due += [link for link in links if link not in seen]
+                seen |= links.keys()
+
+
+def furnish(world: World) -> Person:
+    """The parties, terms and objects of the demonstration: something for every page of Aurelia.
+
+    What comes back is somebody there who may see all of it.
+    """
+    vera = Person(id=world.register("aurelia", "vera", *Role).person, name="Vera", roles=frozenset(Role))
+    aurelia = world.nodes["aurelia"]
+    ingest.add_objects(aurelia, BUNDLE.read_bytes(), tags=make_tags())
+    for name in ("aurelia", "borealia"):
+        (world.folder / name / "recognition.toml").write_text(_RECOGNISED)
+    world.sign_all(_fill(world, "bilateral.toml"))
+    world.tick()
+    world.poll("borealia", limit=50)
+    reports = world.sign_all(world.terms(title="Exchange of reports on the Ashfall Column", types=("report",)))
+    world.tick()
+    world.act("aurelia", reports, EventKind.SUSPEND, text="A source may be at risk.")
+    _send(
+        world.propose(
+            "aurelia", world.terms(title="Exchange of reports", agreement=reports, supersedes=reports, version=2)
+        )
+    )
+    world.deliver()
+    group = ("borealia", "meridia")
+    world.sign_all(world.terms(title="Exchange of three on the border posts", receivers=group))
+    offered = world.terms(giver="borealia", receivers=("aurelia",), title="Exchange of letters on sightings")
+    _send(world.propose("borealia", offered))
+    world.deliver()
+    world.tick()
+    by = world.actor("aurelia", Role.LIAISON)
+    assert isinstance(agree.propose(aurelia, world.terms(title="Reports on the smuggling ring"), by=by), Waiting)
+    assert isinstance(agree.act_on(aurelia, reports, EventKind.RESUME, by=by, text="The source is safe."), Waiting)
+    return vera
+
+
+def furnish_with_hostile_words(world: World) -> Person:
+    """What others say of themselves, of objects and of agreements is markup, very long, or runs the other way."""
+    vera = Person(id=world.register("aurelia", "vera", *Role).person, name=EVIL, roles=frozenset(Role))
+    long = "W" * 9_000
+    for number, name in enumerate((EVIL, RIGHT_TO_LEFT, long, EVIL + long)):
+        world.add("aurelia", make_object(name, kind="report", day=number + 1, more={"description": name}))
+    title = EVIL[:160] + "\u0633\u0644\u0627\u0645 \u05e9\u05dc\u05d5\u05dd"
+    world.sign_all(world.terms(title=title))
+    world.tick()
+    world.poll("borealia")
+    proposed = world.propose("borealia", world.terms(giver="borealia", receivers=("aurelia",), title="W" * 200))
+    _send(proposed)
+    world.deliver()
+    return vera
+
+
+def crowd(world: World) -> Person:
+    """Thousands of objects, hundreds of entries in the log, and dozens of agreements."""
+    vera = Person(id=world.register("aurelia", "vera", *Role).person, name="Vera", roles=frozenset(Role))
+    world.add("aurelia", *(make_object(f"finding {number}", kind="indicator") for number in range(3_000)))
+    for number in range(40):
+        proposed = world.propose(
+            "borealia", world.terms(giver="borealia", receivers=("aurelia",), title=f"No {number}")
+        )
+        _send(proposed)
+    world.sign_all(world.terms())
+    world.tick()
+    for number in range(300):
+        world.poll("borealia", limit=10)
+        world.tick()
+        world.add("aurelia", make_object(f"later {number}", kind="indicator"))
+    return vera
+
+
+def _fill(world: World, name: str) -> bytes:
+    """The terms in that example, with the digests of the parties' manifests."""
+    text = (EXAMPLES / "agreements" / name).read_text(encoding="utf-8")
+    for party, manifest in world.manifests.items():
+        text = text.replace(f"MANIFEST-OF-{party.upper()}", manifest.digest)
+    return text.encode()
+
+
+def _send(recorded: object) -> None:
+    assert isinstance(recorded, Recorded), recorded
+
+
+def _run(loop: asyncio.AbstractEventLoop, awaitable: Awaitable[_T]) -> _T:
+    async def wait() -> _T:
+        return await awaitable
+
+    return asyncio.run_coroutine_threadsafe(wait(), loop).result(_SECONDS)

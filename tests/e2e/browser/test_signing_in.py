@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Somebody enrols and signs in with a real browser: by its own authenticator, and with scripts off by a password."""
+
+import asyncio
+import re
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyotp
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from comity.agreement.people import Role
+from comity.config import Address, ConsoleSetting
+from comity.console.serving import ConsoleServer
+from comity.ids import PersonId
+from comity.node.invitations import invite_person
+from comity.node.sessions import end_sessions
+from tests.consoles import Desk
+from tests.worlds import World
+
+pytestmark = [pytest.mark.slow, pytest.mark.e2e]
+
+PASSWORD = "four plain words here"
+
+
+@dataclass
+class Served:
+    world: World
+    url: str
+
+
+@pytest.fixture
+def door(tmp_path: Path) -> Iterator[Served]:
+    """A console that is reached by a name: where it is a number, browsers make no passkeys."""
+    world = World(tmp_path)
+    world.found("aurelia")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    setting = ConsoleSetting(listen=Address(host="127.0.0.1", port=port), url=f"http://localhost:{port}")
+    desk, loop = Desk(world.nodes["aurelia"]), asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="console")
+    thread.start()
+    server = ConsoleServer(setting, ask=desk.ask, find_person=desk.find_person, door=desk.door)
+    try:
+        yield Served(world, asyncio.run_coroutine_threadsafe(server.start(), loop).result(30))
+        asyncio.run_coroutine_threadsafe(server.stop(), loop).result(30)
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(30)
+        loop.close()
+        world.close()
+
+
+@contextmanager
+def opened(chromium: Browser, desk: Served, *, scripts: bool) -> Iterator[Page]:
+    """A page of a browser that nobody is signed in with, on the name that passkeys need."""
+    context = chromium.new_context(base_url=desk.url, java_script_enabled=scripts)
+    context.set_default_timeout(15_000)
+    try:
+        yield context.new_page()
+    finally:
+        context.close()
+
+
+def invite(desk: Served, person: str) -> str:
+    return invite_person(desk.world.nodes["aurelia"], desk.world.register("aurelia", person, Role.ANALYST).person).code
+
+
+def test_by_a_passkey(chromium: Browser, door: Served) -> None:
+    code = invite(door, "pia")
+    with opened(chromium, door, scripts=True) as page:
+        devices = page.context.new_cdp_session(page)
+        devices.send("WebAuthn.enable")
+        kind = {"protocol": "ctap2", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True}
+        options = {**kind, "isUserVerified": True, "automaticPresenceSimulation": True}
+        devices.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+        page.goto(f"/enrol#{code}")
+        expect(page.get_by_label("Code of your invitation")).to_have_value(code)
+        assert "#" not in page.url
+        page.get_by_role("button", name="Go on").click()
+        page.get_by_role("button", name="Enrol with a passkey").click()
+        page.wait_for_url(re.compile(r"/$"))
+        page.get_by_role("link", name="Pia").click()
+        page.get_by_role("button", name="Sign out").click()
+        page.wait_for_url("**/sign-in")
+        page.goto("/people")
+        page.get_by_role("button", name="Sign in with a passkey").click()
+        page.wait_for_url(re.compile(r"/people$"))
+
+
+def test_by_a_password_with_scripts_off(chromium: Browser, door: Served) -> None:
+    code = invite(door, "otto")
+    with opened(chromium, door, scripts=False) as page:
+        page.goto("/enrol")
+        page.get_by_label("Code of your invitation").fill(code)
+        page.get_by_role("button", name="Go on").click()
+        secret = page.locator("form[action='/enrol/password'] code").inner_text()
+        assert page.locator("img.picture").evaluate("e => e.complete && e.naturalWidth > 100")
+        page.get_by_label("Password, 12").fill(PASSWORD)
+        page.get_by_label("The same password again").fill(PASSWORD)
+        page.get_by_label("Code that the app shows").fill(show(door, secret))
+        page.get_by_role("button", name="Enrol with a password").click()
+        page.wait_for_url(re.compile(r"/$"))
+        end_sessions(door.world.nodes["aurelia"], PersonId("otto"))
+        door.world.tick(30_000_000)
+        page.goto("/me")
+        page.wait_for_url("**/sign-in?next=%2Fme")
+        page.get_by_label("Your id").fill("otto")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_label("Code that your app shows").fill(show(door, secret))
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url(re.compile(r"/me$"))
+        assert page.get_by_role("heading", level=1).inner_text() == "Otto"
+
+
+def show(desk: Served, secret: str) -> str:
+    return pyotp.TOTP(secret).at(desk.world.now // 1_000_000)
