@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shell: operations on objects: taking in, showing, explaining, pulling."""
+"""Shell: operations on objects: taking in, showing, pulling."""
 
 import asyncio
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from comity.node import accept, intake, patterns, retention
 from comity.node import explain as explaining
 from comity.node.beforehand import foresee_steps
 from comity.node.consent import list_consents_of
-from comity.node.explain import Explanation, Reading, Repeat, Tombstone, Verdict
+from comity.node.explain import Tombstone
 from comity.node.files import Bytes, File, PathFile
 from comity.node.intake import Bad, Origin, Plan, TakenFile
 from comity.node.node import Node
@@ -24,6 +24,7 @@ from comity.node.retention import Kept
 from comity.node.steps import advance
 from comity.node.waiving import list_waived
 from comity.operations.consents import describe_grants
+from comity.operations.explain import describe_repeat
 from comity.operations.outcome import Arguments, Outcome
 from comity.operations.people import read_badge
 from comity.operations.recalls import describe_recalled
@@ -31,7 +32,6 @@ from comity.operations.receipts import describe_waivers
 from comity.operations.reply import Exit, Json
 from comity.operations.retention import describe_stone
 from comity.operations.showing import describe_handling
-from comity.release.clauses import Finding, Groups
 from comity.stix.labels import Tags, format_label, make_tags
 from comity.stix.objects import BadObject
 
@@ -40,13 +40,10 @@ __all__ = [
     "describe_bad",
     "describe_file",
     "describe_patterns",
-    "explain",
     "list_files",
-    "list_recipients",
     "list_unkept",
     "look",
     "pull",
-    "see",
     "show",
     "show_file",
 ]
@@ -204,7 +201,7 @@ def show(node: Node, arguments: Arguments) -> Outcome:
             "added_at": format_instant(item.added_at),
             "label": parse_json(format_label(shown.label), limits=OBJECT_LIMITS),
             "pattern": patterns.describe_pattern(node, item.pk, shown.data),
-            "repeats": [_describe_repeat(repeat) for repeat in shown.repeats],
+            "repeats": [describe_repeat(repeat) for repeat in shown.repeats],
             **_describe_provenance(shown.provenance),
             "files": [_describe_origin(item) for item in intake.list_origins(node, item.pk)],
             "retention": _describe_kept(retention.find_kept(node, item)),
@@ -314,58 +311,6 @@ def _describe_recalls(node: Node, item: ObjectId) -> dict[str, Json]:
     }
 
 
-def explain(node: Node, arguments: Arguments) -> Outcome:
-    """Why an object goes, or does not go, to a party."""
-    party = parse_party_id(arguments.text("to"))
-    return Outcome(result=_describe_explanation(node, explaining.explain(node, arguments.text("id"), to=party)))
-
-
-def see(node: Node, arguments: Arguments) -> Outcome:
-    """The same, with the object as it is held and as the party would receive it."""
-    party = parse_party_id(arguments.text("to"))
-    seen = explaining.see_object(node, arguments.text("id"), to=party)
-    best = seen.explanation.best
-    return Outcome(
-        result={
-            **_describe_explanation(node, seen.explanation),
-            "agreement": None if best is None else best.agreement,
-            "channel": None if best is None else best.channel,
-            "original": seen.original.decode(),
-            "received": None if seen.received is None else seen.received.decode(),
-        }
-    )
-
-
-def list_recipients(node: Node, arguments: Arguments) -> Outcome:
-    """What each party that some channel leads to would be given of an object."""
-    item, recipients = explaining.list_recipients(node, arguments.text("id"))
-    parties: list[Json] = [
-        {
-            "party": one.party,
-            "agreement": one.agreement,
-            "title": one.title,
-            "channel": one.channel,
-            **_describe_verdict(one.verdict),
-        }
-        for one in recipients
-    ]
-    return Outcome(result={"object": item.id, "version": item.version, "parties": parties})
-
-
-def _describe_explanation(node: Node, found: Explanation) -> dict[str, Json]:
-    consents = [one for one in list_consents_of(node, found.object.id) if one.recipient == found.recipient]
-    return {
-        "object": found.object.id,
-        "version": found.object.version,
-        "to": found.recipient,
-        **_describe_verdict(found.verdict),
-        "repeats": [_describe_repeat(repeat) for repeat in found.repeats],
-        "recalled": describe_recalled(list_recalls_of(node, found.object.id)[0]),
-        "consents": describe_grants(consents, now=node.clock()),
-        "readings": [_describe_reading(reading) for reading in found.readings],
-    }
-
-
 async def pull(node: Node, arguments: Arguments) -> Outcome:
     """What a partner's node released, taken in."""
     from comity import peers
@@ -416,52 +361,5 @@ def describe_bad(bad: Sequence[BadObject]) -> list[Json]:
     return [{"index": item.index, "id": item.id, "where": item.where, "message": item.detail} for item in bad]
 
 
-def _describe_verdict(verdict: Verdict) -> dict[str, Json]:
-    return {
-        "decision": verdict.decision,
-        "clause": verdict.clause,
-        "reason": verdict.reason,
-        "redacted": list[Json](verdict.redacted),
-    }
-
-
-def _describe_repeat(repeat: Repeat) -> Json:
-    return {
-        "marking": repeat.marking,
-        "tlp": repeat.tlp,
-        "marked": list[Json](sorted(repeat.marked)),
-        "again": list[Json](sorted(repeat.again | repeat.fixed)),
-        "whole": repeat.whole,
-    }
-
-
-def _describe_reading(reading: Reading) -> Json:
-    gate, history = reading.gate, reading.history
-    return {
-        "agreement": reading.agreement,
-        "title": reading.title,
-        "channel": reading.channel,
-        **_describe_verdict(reading.verdict),
-        "gate": None if gate is None else {"clause": gate.clause, "reason": gate.reason},
-        "history": None if history is None else {"clause": history.clause, "reason": history.reason},
-        "because": list[Json](_texts(reading.because)),
-        "clauses": [_describe_finding(finding) for finding in reading.findings],
-    }
-
-
 def _texts(ids: Sequence[ObjectId]) -> list[str]:
     return [*ids]
-
-
-def _describe_finding(finding: Finding) -> Json:
-    return {
-        "clause": finding.clause,
-        "test": finding.test.value,
-        "holds": finding.holds,
-        "found": _describe_groups(finding.found),
-        "allowed": None if finding.allowed is None else list[Json](sorted(finding.allowed)),
-    }
-
-
-def _describe_groups(groups: Groups) -> Json:
-    return [list[Json](sorted(group)) for group in sorted(groups, key=sorted)]

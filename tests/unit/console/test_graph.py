@@ -26,6 +26,14 @@ def test_no_box_is_over_another_and_all_are_inside() -> None:
             assert abs(one.x - other.x) >= WIDTH or abs(one.y - other.y) >= HEIGHT
 
 
+def test_a_layer_of_one_stands_beside_the_middle_of_a_layer_of_many() -> None:
+    drawing = draw_layers({"m": 0, **{f"r{number}": 1 for number in range(5)}}, [])
+    assert drawing is not None
+    at = {node.id: node.y for node in drawing.nodes}
+    assert at["m"] == at["r2"]
+    assert max(at.values()) <= drawing.height - HEIGHT
+
+
 def test_the_same_input_is_the_same_picture() -> None:
     turned = dict(reversed(LAYERS.items()))
     one, other = draw_layers(LAYERS, LINKS), draw_layers(turned, LINKS)

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Consent is asked for and answered on the page of the object, by as many people as it takes."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from comity.agreement.people import Role
+from comity.ids import ObjectId, PartyId, format_instant
+from comity.node.consent import list_consents_of, list_requests_about
+from tests.chains import introduce, pull_all, sign_consent, sign_onward
+from tests.consoles import Browser, Desk, make_person
+from tests.worlds import World, make_object, object_id
+
+A, B, C = map(PartyId, ("aurelia", "borealia", "cimbria"))
+X = object_id("report", "x")
+DAY = 86_400_000_000
+
+
+@pytest.fixture
+def chain(tmp_path: Path) -> Iterator[World]:
+    """Aurelia gave borealia an object by consent; borealia gives cimbria, who has never heard of aurelia."""
+    made = World(tmp_path)
+    made.found(A, B, C)
+    introduce(made, [(A, B), (B, C)])
+    sign_consent(made, A, B, extra='[response_times]\nconsent = "P7D"')
+    sign_onward(made, B, C, listed=[])
+    made.add(A, make_object("x"))
+    pull_all(made, A, B)
+    yield made
+    made.close()
+
+
+def visit(world: World, party: str, role: Role) -> Browser:
+    return Desk(world.nodes[party]).visit(make_person(f"{party}-{role}", role))
+
+
+def ask(world: World) -> None:
+    asker = visit(world, B, Role.LIAISON)
+    until = format_instant(world.now)[:4]
+    asked = {"to": C, "purpose": "exchange", "reason": "They hold the other half.", "until": f"{int(until) + 1}-01-01"}
+    done = asker.post(f"/objects/{X}/consent", f"/objects/{X}", **asked)
+    assert done.headers["location"] == f"/objects/{X}?said=done", done.text
+    world.deliver()
+
+
+def find_letter(world: World) -> str:
+    (asked,) = list_requests_about(world.nodes[A], ObjectId(X))[1]
+    return asked.stored.letter.digest
+
+
+def test_consent_is_asked_for_and_granted_by_two_people(chain: World) -> None:
+    ask(chain)
+    liaison, legal = (visit(chain, A, role) for role in (Role.LIAISON, Role.LEGAL))
+    page = liaison.get(f"/objects/{X}").text
+    assert "They hold the other half." in page
+    day = f"{int(format_instant(chain.now)[:4]) + 1}-01-01"
+    assert f'type="date" value="{day}"' in page
+    fields = {"letter": find_letter(chain), "answer": "grant", "until": day}
+    first = liaison.post(f"/objects/{X}/answer", f"/objects/{X}", **fields)
+    assert first.headers["location"] == f"/objects/{X}?said=waits", first.text
+    chain.deliver()
+    assert list_consents_of(chain.nodes[B], ObjectId(X)) == ()
+    second = legal.post(f"/objects/{X}/answer", f"/objects/{X}", **fields)
+    assert second.headers["location"] == f"/objects/{X}?said=done", second.text
+    chain.deliver()
+    (grant,) = list_consents_of(chain.nodes[B], ObjectId(X))
+    assert (grant.recipient, grant.state) == (C, "good")
+    assert f'let it go to <bdi dir="auto">{C}</bdi>' in visit(chain, B, Role.LIAISON).get(f"/objects/{X}").text
+
+
+def test_consent_is_refused_with_its_reason(chain: World) -> None:
+    ask(chain)
+    liaison = visit(chain, A, Role.LIAISON)
+    fields = {"letter": find_letter(chain), "answer": "refuse", "reason": "Not yet."}
+    done = liaison.post(f"/objects/{X}/answer", f"/objects/{X}", **fields)
+    assert done.headers["location"] == f"/objects/{X}?said=done", done.text
+    chain.deliver()
+    (asked,) = list_requests_about(chain.nodes[B], ObjectId(X))[0]
+    assert asked.stored.progress == "refused"
+    assert list_consents_of(chain.nodes[B], ObjectId(X)) == ()
+    assert 'name="answer"' not in liaison.get(f"/objects/{X}").text
+
+
+def test_an_analyst_sees_what_was_asked_and_answers_nothing(chain: World) -> None:
+    ask(chain)
+    analyst = visit(chain, A, Role.ANALYST)
+    page = analyst.get(f"/objects/{X}").text
+    assert "They hold the other half." in page
+    assert 'value="grant"' not in page
+    fields = {"letter": find_letter(chain), "answer": "grant"}
+    assert analyst.post(f"/objects/{X}/answer", f"/objects/{X}", **fields).status_code == 404
+    assert list_requests_about(chain.nodes[A], ObjectId(X))[1][0].stored.progress is None
+
+
+def test_one_s_own_is_passed_on_without_asking_oneself(chain: World) -> None:
+    page = visit(chain, A, Role.LIAISON).get(f"/objects/{X}").text
+    assert "Ask for consent" not in page
+    assert "Nobody has asked." in page
+
+
+def test_where_it_came_from_is_shown(chain: World) -> None:
+    page = visit(chain, B, Role.LIAISON).get(f"/objects/{X}").text
+    assert f'Received from <bdi dir="auto">{A}</bdi>' in page
+    assert "Ask for consent" in page
