@@ -92,9 +92,10 @@ def verify_password(hashed: str, password: str) -> bool:
     data = _normalise(password).encode("utf-8", "surrogatepass")
     too_long = len(data) > _MOST_BYTES
     try:
-        return _HASHER.verify(hashed, b"" if too_long else data) and not too_long
+        _HASHER.verify(hashed, b"" if too_long else data)
     except (VerificationError, InvalidHashError):
         return False
+    return not too_long
 
 
 @lru_cache(maxsize=1)

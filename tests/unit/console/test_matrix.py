@@ -83,6 +83,10 @@ def test_cells_count_what_polls_give(world: World, analyst: Browser) -> None:
     given = world.read("borealia")
     assert len(given) == green["full"] + green["redacted"]
     assert green["example"] in given
+    # A word for all is said of all alone.
+    page = analyst.get("/matrix").text
+    assert ">in part<" in page
+    assert page.count(">full<") == 1
 
 
 def test_an_object_of_several_subjects_counts_for_each(world: World, analyst: Browser) -> None:
