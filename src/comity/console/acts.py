@@ -74,7 +74,9 @@ async def offer_end(request: Request) -> Response:
 
 async def do(request: Request) -> Response:
     """Carry out the act that the path names."""
-    visit, form, act = find_visit(request), await read_form(request), _find_act(request)
+    visit, act = find_visit(request), _find_act(request)
+    visit.require(f"agreement.{act}")
+    form = await read_form(request)
     arguments: dict[str, Json] = {**_read_person(form), "id": request.path_params["id"]}
     for name in ("channel", "clause", "text", "question", "reason"):
         if (value := _read(form, name)) is not None:

@@ -7,19 +7,20 @@ the same for every path, so that nobody learns which pages there are.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from comity.agreement.people import Person
 from comity.console import (
     acts,
     agreements,
@@ -41,8 +42,9 @@ from comity.console import (
 from comity.console.door import Door
 from comity.console.pages import show_failure
 from comity.console.visit import Ask, Failed, FindPerson, Visit
-from comity.errors import MalformedRequest
-from comity.operations.reply import Exit, Reply, describe_bug, fail_with
+from comity.errors import AuthenticationError, MalformedRequest
+from comity.operations.outcome import Tell
+from comity.operations.reply import Exit, Json, Reply, describe_bug, fail_with
 from comity.operations.sight import say_nothing_there
 
 __all__ = ["PUBLIC", "SCREENS", "ConsoleApp", "find_cookie_name"]
@@ -121,9 +123,14 @@ class ConsoleApp:
         routes = [*screens, *(route for screen in SCREENS for route in screen)]
         pages = Starlette(
             routes=[Mount("/static", StaticFiles(directory=_STATIC)), *routes],
-            exception_handlers={Failed: _show_failed, HTTPException: _show_missing, Exception: _show_bug},
+            exception_handlers={
+                ClientDisconnect: _end_quietly,
+                Failed: _show_failed,
+                HTTPException: _show_missing,
+                Exception: _show_bug,
+            },
         )
-        pages.state.jobs = jobs.Jobs()
+        pages.state.jobs, pages.state.find_person = jobs.Jobs(), find_person
         pages.state.uploads = intake.Uploads()
         pages.state.door, pages.state.url, pages.state.cookie = door, self._origin, self._cookie
         self._pages: ASGIApp = pages
@@ -150,7 +157,7 @@ class ConsoleApp:
     def _find_objection(self, request: Request) -> Response | None:
         """Why a request of this form is answered no further."""
         if request.headers.get("host") != self._host:
-            return PlainTextResponse(f"this is the console at {self._origin}\n", status_code=421)
+            return PlainTextResponse("this is no console of that name\n", status_code=421)
         if request.method in {"GET", "HEAD"}:
             return None
         site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
@@ -158,12 +165,23 @@ class ConsoleApp:
             return PlainTextResponse("this was not sent by a page of this console\n", status_code=403)
         return None
 
+    def _ask_again(self, token: str) -> Ask:
+        """The way to the operations for as long as the session lasts: a body can take a minute to come."""
+
+        async def ask(operation: str, arguments: Mapping[str, Json], by: Person, tell: Tell | None = None) -> Reply:
+            person = self._find_person(token)
+            if person is None or person.id != by.id:
+                return fail_with(AuthenticationError("your session has ended; sign in, and do it again"))
+            return await self._ask(operation, arguments, person, tell)
+
+        return ask
+
     def _let_in(self, request: Request) -> Response | None:
         """Put the visit into the scope; or where to sign in."""
         token = request.cookies.get(self._cookie)
         person = None if not token else self._find_person(token)
         if person is not None and token:
-            request.scope["comity.visit"] = Visit(person=person, token=token, ask_as=self._ask)
+            request.scope["comity.visit"] = Visit(person=person, token=token, ask_as=self._ask_again(token))
             return None
         if request.url.path.startswith(PUBLIC):
             return None
@@ -176,6 +194,11 @@ class ConsoleApp:
 def find_cookie_name(url: str) -> str:
     """What the cookie of a session is called: with the prefix that binds it to the host, where browsers know it."""
     return "__Host-comity" if url.startswith("https:") else "comity"
+
+
+async def _end_quietly(_request: Request, _error: Exception) -> Response:
+    """Whoever hung up in the middle of a body is told nothing, and nothing is noted: anybody could fill a disk so."""
+    return Response(status_code=HTTPStatus.BAD_REQUEST)
 
 
 async def _show_failed(request: Request, error: Exception) -> Response:

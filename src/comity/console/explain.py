@@ -42,6 +42,7 @@ class Property(NamedTuple):
 async def show_explanation(request: Request) -> Response:
     """The decision on an object for a party; with the object alone, for every party; with neither, the form."""
     visit = find_visit(request)
+    visit.require("explain")
     asked, to = (request.query_params.get(name, "").strip() for name in ("object", "to"))
     parties = await visit.read("party.list")
     result: dict[str, Any] = {

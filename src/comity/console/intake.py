@@ -145,8 +145,9 @@ async def take_in(request: Request) -> Response:
         "kinds": [str(item) for item in form.getlist("kinds") if item],
     }
     arguments = upload.make_arguments() | said
+    begun = await start_job(request, "object.add", arguments, title="Take in", to="/intake")
     _find_uploads(request).drop(visit)
-    return await start_job(request, "object.add", arguments, title="Take in", to="/intake")
+    return begun
 
 
 async def drop_file(request: Request) -> Response:

@@ -22,6 +22,7 @@ from comity.operations.reply import Json, Reply, fail_with
 __all__ = ["ROUTES", "Job", "Jobs", "start_job"]
 
 _AT_ONCE = 4
+_AT_ONCE_OF_ALL = 8
 _KEPT = 20
 _KEPT_SECONDS = 3_600.0
 _PATIENCE_SECONDS = 0.3
@@ -73,6 +74,9 @@ class Jobs:
         if sum(job.reply is None for job in own) >= _AT_ONCE:
             message = f"{_AT_ONCE} pieces of your work are under way; wait until one has ended"
             raise Failed(fail_with(ConflictError(message)))
+        if sum(job.reply is None for jobs in self._jobs.values() for job in jobs.values()) >= _AT_ONCE_OF_ALL:
+            message = f"{_AT_ONCE_OF_ALL} pieces of work of this party's people are under way; wait until one has ended"
+            raise Failed(fail_with(ConflictError(message)))
         self._last += 1
         loop = asyncio.get_running_loop()
         job = Job(number=self._last, title=title, operation=operation, to=to, began_at=loop.time())
@@ -85,12 +89,15 @@ class Jobs:
         return job
 
     def list_own(self, visit: Visit) -> list[Job]:
-        """The person's work, the oldest first; what ended over an hour ago is forgotten here."""
-        kept, now = self._jobs.get(visit.person.id, {}), asyncio.get_running_loop().time()
-        for job in list(kept.values()):
-            if job.ended_at is not None and now - job.ended_at > _KEPT_SECONDS:
-                del kept[job.number]
-        return list(kept.values())
+        """The person's work, the oldest first. Whatever ended over an hour ago, of anybody, is forgotten here."""
+        now = asyncio.get_running_loop().time()
+        for person, jobs in list(self._jobs.items()):
+            self._jobs[person] = {
+                job.number: job for job in jobs.values() if job.ended_at is None or now - job.ended_at <= _KEPT_SECONDS
+            }
+            if not self._jobs[person]:
+                del self._jobs[person]
+        return list(self._jobs.get(visit.person.id, {}).values())
 
     def find_own(self, visit: Visit, number: str) -> Job:
         """The person's work of that number.

@@ -19,7 +19,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Route
 
 from comity.console.visit import Failed, Visit, find_visit
-from comity.errors import MalformedRequest
+from comity.errors import AuthenticationError, MalformedRequest
 from comity.operations.plain import printable
 from comity.operations.reply import Exit, Reply, fail_with
 
@@ -135,13 +135,17 @@ async def read_form(request: Request, *, most_bytes: int = _MOST_FORM_BYTES, mos
     """The fields of a form of this session; who lets it have files closes it.
 
     Raises:
-        Failed: too large, too many fields, or not sent by a page of this session.
+        Failed: too large, too many fields, not sent by a page of this session, or the session has ended meanwhile.
     """
     form = await read_fields(request, most_bytes=most_bytes, most_files=most_files)
     key = form.get("form_key")
     if not isinstance(key, str) or not hmac.compare_digest(key.encode(), find_visit(request).form_key.encode()):
         await form.close()
         raise _malformed("this form is of another session; load the page again")
+    # Its body can have taken a minute to come, and the session can have ended in that.
+    if request.app.state.find_person(find_visit(request).token) is None:
+        await form.close()
+        raise Failed(fail_with(AuthenticationError("your session has ended; sign in, and do it again")))
     return form
 
 

@@ -76,6 +76,8 @@ class Offer:
 def invite_person(node: Node, person: PersonId) -> Invitation:
     """A new invitation; earlier ones, what the person signed in by, and the person's sessions are dead.
 
+    So is what the person approved and is not done.
+
     Raises:
         NotFoundError: no such person, or removed.
     """
@@ -85,6 +87,8 @@ def invite_person(node: Node, person: PersonId) -> Invitation:
         expires_at = Instant(act.now + INVITED_FOR)
         sign_ins.delete_factors(act.transaction, person)
         sign_ins.delete_sessions_of(act.transaction, person)
+        # What was approved by whoever had what is dead from here on carries no act any more.
+        people.delete_approvals_of(act.transaction, person)
         code_hash = hash_secret(letters)
         sign_ins.put_invitation(act.transaction, person, code_hash=code_hash, expires_at=expires_at)
         record_change(act, PeopleChange.INVITE, stored.person)

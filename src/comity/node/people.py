@@ -56,6 +56,7 @@ __all__ = [
     "approve",
     "find_present",
     "identify",
+    "is_present",
     "list_matters",
     "list_people",
     "normalise_text",
@@ -341,6 +342,13 @@ def list_people(node: Node) -> list[StoredPerson]:
 
 def _draw_badge(node: Node, person: PersonId) -> Badge:
     return Badge(party=node.party, person=person, secret=node.draw(SECRET_BYTES))
+
+
+def is_present(node: Node, person: PersonId) -> bool:
+    """Whether the person is on record and was not removed."""
+    with node.store.read() as transaction:
+        stored = people.read_person(transaction, person)
+    return stored is not None and stored.removed_at is None
 
 
 def find_present(transaction: Transaction, person: PersonId) -> StoredPerson:

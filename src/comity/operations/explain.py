@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shell: operations that say why an object goes or does not go, to whom, and what of it."""
 
-from comity.ids import parse_party_id
+from comity.ids import parse_object_id, parse_party_id
 from comity.node import explain as explaining
 from comity.node.consent import list_consents_of
 from comity.node.explain import Explanation, Reading, Repeat, Verdict
@@ -11,6 +11,7 @@ from comity.operations.consents import describe_grants
 from comity.operations.outcome import Arguments, Outcome
 from comity.operations.recalls import describe_recalled
 from comity.operations.reply import Json
+from comity.operations.sight import may_ask
 from comity.release.clauses import Finding, Groups
 
 __all__ = ["describe_repeat", "explain", "list_recipients", "see"]
@@ -19,7 +20,7 @@ __all__ = ["describe_repeat", "explain", "list_recipients", "see"]
 def explain(node: Node, arguments: Arguments) -> Outcome:
     """Why an object goes, or does not go, to a party."""
     party = parse_party_id(arguments.text("to"))
-    return Outcome(result=_describe_explanation(node, explaining.explain(node, arguments.text("id"), to=party)))
+    return Outcome(result=_describe_explanation(node, explaining.explain(node, _read_name(arguments), to=party)))
 
 
 def see(node: Node, arguments: Arguments) -> Outcome:
@@ -40,7 +41,7 @@ def see(node: Node, arguments: Arguments) -> Outcome:
 
 def list_recipients(node: Node, arguments: Arguments) -> Outcome:
     """What each party that some channel leads to would be given of an object."""
-    item, recipients = explaining.list_recipients(node, arguments.text("id"))
+    item, recipients = explaining.list_recipients(node, _read_name(arguments))
     parties: list[Json] = [
         {
             "party": one.party,
@@ -52,6 +53,16 @@ def list_recipients(node: Node, arguments: Arguments) -> Outcome:
         for one in recipients
     ]
     return Outcome(result={"object": item.id, "version": item.version, "parties": parties})
+
+
+def _read_name(arguments: Arguments) -> str:
+    """The id of an object, or its beginning; whole for who may not look through objects.
+
+    Raises:
+        MalformedRequest: it has to be whole, and is not: what begins so would be told.
+    """
+    name = arguments.text("id")
+    return name if arguments.by is None or may_ask(arguments.by, "object.list") else parse_object_id(name)
 
 
 def _describe_explanation(node: Node, found: Explanation) -> dict[str, Json]:

@@ -8,23 +8,25 @@ from comity.node.node import Node
 from comity.node.sources import list_followed_sources
 from comity.operations.outcome import Arguments, Outcome
 from comity.operations.reply import Json
+from comity.operations.sight import may_ask
 
 __all__ = ["describe_pause", "show_status"]
 
 _SECOND = 1_000_000
 
 
-def show_status(node: Node, _: Arguments) -> Outcome:
-    """Every channel that is followed, or would be, and how it went."""
+def show_status(node: Node, arguments: Arguments) -> Outcome:
+    """Every channel that is followed, or would be, and how it went; who may not read agreements is told of none."""
+    named = arguments.by is None or may_ask(arguments.by, "agreement.show")
     settings, now = node.settings.follow, node.clock()
     channels: list[Json] = [
         {
             "giver": item.giver,
-            "agreement": item.agreement,
-            "title": item.title,
-            "channel": item.channel,
-            "collection": item.collection,
-            "closed": item.closed,
+            "agreement": item.agreement if named else None,
+            "title": item.title if named else None,
+            "channel": item.channel if named else None,
+            "collection": item.collection if named else None,
+            "closed": item.closed if named or item.closed is None else "closed",
             "position": _optional(item.position),
             **_describe(item.progress, position=item.position, now=now),
         }

@@ -26,7 +26,7 @@ from comity.node.waiving import list_waived
 from comity.operations.consents import describe_grants
 from comity.operations.explain import describe_repeat
 from comity.operations.outcome import Arguments, Outcome
-from comity.operations.people import read_badge
+from comity.operations.people import read_badge, require_present
 from comity.operations.recalls import describe_recalled
 from comity.operations.receipts import describe_waivers
 from comity.operations.reply import Exit, Json
@@ -57,8 +57,9 @@ async def add(node: Node, arguments: Arguments) -> Outcome:
     Partners are answered between its parts.
     """
     steps = intake.take_in_steps(node, _find_input(arguments), _read_plan(node, arguments))
-    while (done := advance(steps)) is None:  # noqa: ASYNC110 (nothing is waited for: others get their turn)
+    while (done := advance(steps)) is None:
         await asyncio.sleep(0)
+        require_present(node, arguments)
     taken = done.result
     return Outcome(
         result={

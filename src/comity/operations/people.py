@@ -18,6 +18,7 @@ from comity.agreement.people import (
 from comity.agreement.recognition import Refusal
 from comity.canonical import Json as AnyJson
 from comity.config import format_address
+from comity.errors import AuthenticationError
 from comity.ids import format_instant, parse_person_id
 from comity.node import invitations, people, sessions
 from comity.node.node import Node
@@ -40,6 +41,7 @@ __all__ = [
     "read_badge",
     "remove",
     "renew",
+    "require_present",
     "sign_out",
 ]
 
@@ -67,6 +69,16 @@ def read_badge(arguments: Arguments) -> Badge | None:
     """
     text = arguments.optional("badge")
     return None if text is None else parse_badge(text.encode("utf-8", "surrogatepass"))
+
+
+def require_present(node: Node, arguments: Arguments) -> None:
+    """Do nothing while the person who asks, if it is one, is still there: between the steps of long work.
+
+    Raises:
+        AuthenticationError: the person was removed.
+    """
+    if arguments.by is not None and not people.is_present(node, arguments.by.id):
+        raise AuthenticationError(f"{arguments.by.id} is no person of this node any more; what was done stands")
 
 
 def conclude_refused(refusal: Refusal) -> Outcome:
