@@ -129,6 +129,8 @@ def furnish(world: World) -> Person:
     reports = world.sign_all(world.terms(title="Exchange of reports on the Ashfall Column", types=("report",)))
     world.tick()
     world.act("aurelia", reports, EventKind.SUSPEND, text="A source may be at risk.")
+    group = '[structure]\nkind = "group"\naccession = "any_member"'
+    world.sign_all(world.terms(title="Group on the Ashfall Column", types=("indicator",), extra=group))
     offered = world.terms(giver="borealia", receivers=("aurelia",), title="Exchange of letters on sightings")
     _send(world.propose("borealia", offered))
     world.deliver()
