@@ -144,8 +144,10 @@ def furnish(world: World) -> Person:
         )
     )
     world.deliver()
-    group = ("borealia", "meridia")
-    world.sign_all(world.terms(title="Exchange of three on the border posts", receivers=group))
+    receivers = ("borealia", "meridia")
+    world.sign_all(world.terms(title="Exchange of three on the border posts", receivers=receivers))
+    group = '[structure]\nkind = "group"\naccession = "any_member"'
+    world.sign_all(world.terms(title="Group on the Ashfall Column", types=("indicator",), extra=group))
     offered = world.terms(giver="borealia", receivers=("aurelia",), title="Exchange of letters on sightings")
     _send(world.propose("borealia", offered))
     world.deliver()
