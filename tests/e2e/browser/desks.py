@@ -19,10 +19,10 @@ from comity.agreement.people import Person, Role
 from comity.config import Address, ConsoleSetting
 from comity.console.app import SCREENS
 from comity.console.serving import ConsoleServer
-from comity.node import agree, ingest
+from comity.node import agree, intake
 from comity.node.agree import Recorded
+from comity.node.files import Bytes
 from comity.node.people import Waiting
-from comity.stix.labels import make_tags
 from tests.consoles import Desk
 from tests.worlds import World, make_object
 
@@ -129,7 +129,8 @@ def furnish(world: World) -> Person:
     """
     vera = Person(id=world.register("aurelia", "vera", *Role).person, name="Vera", roles=frozenset(Role))
     aurelia = world.nodes["aurelia"]
-    ingest.add_objects(aurelia, BUNDLE.read_bytes(), tags=make_tags())
+    taken = intake.take_file(aurelia, Bytes(BUNDLE.name, BUNDLE.read_bytes()), intake.Plan())
+    assert taken.added
     for name in ("aurelia", "borealia"):
         (world.folder / name / "recognition.toml").write_text(_RECOGNISED)
     world.sign_all(_fill(world, "bilateral.toml"))

@@ -25,7 +25,7 @@ NARROW_AND_DARK = View(width=390, height=844, scheme="dark", scripts=True)
 MOST_BYTES = 300_000
 TARGETS = "() => [...document.querySelectorAll('[href],[src]')].map(e => e.getAttribute(e.src ? 'src' : 'href'))"
 
-NOT_LINKED: tuple[str, ...] = ("/jobs", "/jobs/{number}", "/intake/take", "/intake/files/{number}")
+NOT_LINKED: tuple[str, ...] = ("/jobs", "/jobs/{number}", "/intake/take")
 """Pages that nothing leads to before somebody has begun some work."""
 
 REACHED = [page for page in PAGES if page not in NOT_LINKED]
