@@ -85,7 +85,7 @@ def test_a_channel_that_fails_is_named_without_its_agreement(world: World) -> No
     follow.note_failed(node, followed.giver, followed.collection, "no answer", fraction=0.5)
     browser = Desk(node).visit(make_person("borealia-operator", Role.OPERATOR))
     (item,) = browser.get("/work.json").json()["unreached"]
-    assert (item["giver"], item["channel"], item["problem"]) == ("aurelia", "main", "no answer")
+    assert (item["giver"], item["channel"], item["problem"]) == ("aurelia", None, "no answer")
     assert TITLE not in browser.get("/work.json").text
     assert "no answer" in read(browser, "/")
 
