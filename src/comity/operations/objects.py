@@ -11,7 +11,6 @@ from comity.ids import ObjectId, format_instant, parse_party_id
 from comity.intake.formats import parse_format
 from comity.node import accept, intake, patterns, retention
 from comity.node import explain as explaining
-from comity.node.beforehand import foresee_steps
 from comity.node.consent import list_consents_of
 from comity.node.explain import Tombstone
 from comity.node.files import Bytes, File, PathFile
@@ -40,10 +39,11 @@ __all__ = [
     "describe_bad",
     "describe_file",
     "describe_patterns",
+    "find_input",
     "list_files",
     "list_unkept",
-    "look",
     "pull",
+    "read_plan",
     "show",
     "show_file",
 ]
@@ -56,7 +56,7 @@ async def add(node: Node, arguments: Arguments) -> Outcome:
 
     Partners are answered between its parts.
     """
-    steps = intake.take_in_steps(node, _find_input(arguments), _read_plan(node, arguments))
+    steps = intake.take_in_steps(node, find_input(arguments), read_plan(node, arguments))
     while (done := advance(steps)) is None:
         await asyncio.sleep(0)
         require_present(node, arguments)
@@ -74,33 +74,6 @@ async def add(node: Node, arguments: Arguments) -> Outcome:
         },
         code=Exit.FAILED if taken.bad_count else Exit.DONE,
         checks=frozenset(taken.added),
-    )
-
-
-async def look(node: Node, arguments: Arguments) -> Outcome:
-    """What would become of a file, of which nothing is kept; an exit code of failure when any of it is bad."""
-    steps = foresee_steps(node, _find_input(arguments), _read_plan(node, arguments))
-    while (done := advance(steps)) is None:  # noqa: ASYNC110 (nothing is waited for: others get their turn)
-        await asyncio.sleep(0)
-    seen = done.result
-    return Outcome(
-        result={
-            "format": seen.look.form.value,
-            "digest": seen.look.digest,
-            "bytes": seen.look.bytes,
-            "already": seen.already,
-            "added": seen.added,
-            "known": seen.known,
-            "bad": [{"place": item.place, "message": item.reason} for item in seen.bad],
-            "bad_count": seen.bad_count,
-            "notes": [{"place": item.place, "message": item.remark} for item in seen.notes],
-            "types": dict(seen.types),
-            "markings": dict(seen.markings),
-            "strictest": seen.strictest,
-            "examples": [{"id": item.id, "tlp": item.tlp, "place": item.place} for item in seen.examples],
-            "facts": dict(seen.facts),
-        },
-        code=Exit.FAILED if seen.bad_count else Exit.DONE,
     )
 
 
@@ -142,7 +115,7 @@ def describe_file(file: TakenFile) -> dict[str, Json]:
     }
 
 
-def _find_input(arguments: Arguments) -> File:
+def find_input(arguments: Arguments) -> File:
     """The bytes that came with the command, or the file that it names, for this process to read."""
     name, path = arguments.optional("name") or "-", arguments.optional("path")
     if path is None:
@@ -154,7 +127,8 @@ def _find_input(arguments: Arguments) -> File:
     return PathFile(Path(path), name=name)
 
 
-def _read_plan(node: Node, arguments: Arguments) -> Plan:
+def read_plan(node: Node, arguments: Arguments) -> Plan:
+    """What is asked of a file besides reading it."""
     form, by = arguments.optional("format"), arguments.by
     if by is None and (badge := read_badge(arguments)) is not None:
         by = identify(node, badge)
