@@ -33,6 +33,13 @@ identity_class = { constant = "group" }
 CSV = b"name;reference\nAshfall Column;QDe.901\nBorder Group;QDe.902\n"
 
 
+@pytest.fixture
+def desk(world: World) -> Desk:
+    """Long work asks in between whether whoever began it is still there."""
+    world.register("aurelia", ANALYST.id, Role.ANALYST)
+    return Desk(world.nodes["aurelia"])
+
+
 def bundle(*objects: dict[str, Json]) -> bytes:
     return json.dumps(
         {"type": "bundle", "id": "bundle--6a1f2c1e-0000-4000-8000-000000000001", "objects": list(objects)}
