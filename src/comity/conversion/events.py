@@ -11,9 +11,9 @@ from comity.canonical import BUNDLE_LIMITS, Json, parse_json
 from comity.conversion.child import Bounds, Child
 from comity.errors import MalformedError, NotInstalled
 from comity.ids import PartyId
-from comity.intake.misp import Plan, parse_misp, plan_event
+from comity.intake.misp import Plan, parse_misp, plan_event_in_steps
 from comity.intake.misp_mapping import MispMapping
-from comity.intake.misp_records import mark_objects
+from comity.intake.misp_records import mark_objects_in_steps
 from comity.intake.records import Record, Unread
 from comity.intake.restrictions import OPEN, Restriction
 
@@ -74,7 +74,7 @@ class Converter:
         reading = parse_misp(data)
         yield from reading.unread
         for event in reading.events:
-            plan = plan_event(event, self._mapping, floor=self._floor)
+            plan = yield from plan_event_in_steps(event, self._mapping, floor=self._floor)
             yield from plan.unread
             self._child = self._child or Child(CHILD, bounds=_BOUNDS)
             try:
@@ -93,7 +93,7 @@ class Converter:
             yield Unread(place=plan.event.place, reason=f"misp-stix: {problem}")
         objects = _list(answer["objects"])
         if objects:
-            yield mark_objects(plan, objects, party=self._party)
+            yield (yield from mark_objects_in_steps(plan, objects, party=self._party))
 
     def _close(self) -> None:
         if self._child is not None:

@@ -16,7 +16,7 @@ note; so are tags that MISP keeps to itself (local, or not exportable).
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,11 +24,21 @@ from comity.canonical import BUNDLE_LIMITS, Json, parse_json, split_members
 from comity.errors import MalformedJson
 from comity.ids import PartyId
 from comity.intake.misp_mapping import LEVELS, MISSING, UUID, MispMapping
-from comity.intake.records import Unread
+from comity.intake.records import Unread, run_steps
 from comity.intake.restrictions import OPEN, Restriction, join_restrictions
 from comity.vocabulary import TLP_LEVELS
 
-__all__ = ["MispEvent", "MispReading", "Plan", "fold_tag", "is_foreign", "leave_plain_tags", "parse_misp", "plan_event"]
+__all__ = [
+    "MispEvent",
+    "MispReading",
+    "Plan",
+    "fold_tag",
+    "is_foreign",
+    "leave_plain_tags",
+    "parse_misp",
+    "plan_event",
+    "plan_event_in_steps",
+]
 
 _ONLY_HERE: Final[frozenset[PartyId]] = frozenset()
 _INHERIT: Final = "5"
@@ -156,8 +166,18 @@ def _find_problem(value: Json) -> str | None:
 
 def plan_event(event: MispEvent, mapping: MispMapping, *, floor: Restriction = OPEN) -> Plan:
     """What of the event may be converted, and how far each part of it may travel: no farther than `floor`."""
-    planner = _Planner(mapping)
-    return planner.plan(event, floor)
+    return run_steps(plan_event_in_steps(event, mapping, floor=floor))
+
+
+def plan_event_in_steps(
+    event: MispEvent, mapping: MispMapping, *, floor: Restriction = OPEN
+) -> Generator[None, None, Plan]:
+    """The same, with a pause wherever others may get a turn: one event can hold hundreds of thousands of attributes."""
+    return _Planner(mapping).plan(event, floor)
+
+
+_PARTS_AT_ONCE: Final = 200
+"""Parts of an event between two pauses: some milliseconds."""
 
 
 class _Planner:
@@ -169,7 +189,7 @@ class _Planner:
         self._notes: list[str] = []
         self._unread: list[Unread] = []
 
-    def plan(self, event: MispEvent, floor: Restriction) -> Plan:
+    def plan(self, event: MispEvent, floor: Restriction) -> Generator[None, None, Plan]:
         value = event.value
         own = join_restrictions(floor, self._read_distribution(value, missing=True), self._read_tags(value))
         if "published" in value and not _is_yes(value["published"]):
@@ -178,8 +198,8 @@ class _Planner:
         self._put(event.uuid, own)
         content = self._read_nested({name: item for name, item in value.items() if name not in _LEFT}, own)
         content["Tag"] = leave_plain_tags(value)
-        content["Attribute"] = self._read_parts(value, "Attribute", own, event.place)
-        content["Object"] = self._read_objects(value, own, event.place)
+        content["Attribute"] = yield from self._read_parts(value, "Attribute", own, event.place)
+        content["Object"] = yield from self._read_objects(value, own, event.place)
         if value.get("ShadowAttribute"):
             self._notes.append("proposals (ShadowAttribute) were left out: nobody has accepted them")
         return Plan(
@@ -192,25 +212,32 @@ class _Planner:
             unread=tuple(self._unread),
         )
 
-    def _read_objects(self, value: Mapping[str, Json], own: Restriction, place: str) -> list[Json]:
+    def _read_objects(
+        self, value: Mapping[str, Json], own: Restriction, place: str
+    ) -> Generator[None, None, list[Json]]:
         kept = list[Json]()
-        for item in self._read_parts(value, "Object", own, place):
+        read = yield from self._read_parts(value, "Object", own, place)
+        for item in read:
             assert isinstance(item, dict)  # noqa: S101 (it was read as one)
             name = str(item["uuid"]).lower()
-            inner = self._read_parts(item, "Attribute", self._parts[name], f"{place}/Object/{name}")
+            inner = yield from self._read_parts(item, "Attribute", self._parts[name], f"{place}/Object/{name}")
             # A converter makes one thing of an object: whatever is in it counts for all of it.
             strictest = join_restrictions(self._parts[name], *(self._parts[_name(one)] for one in inner))
             self._parts |= dict.fromkeys((name, *map(_name, inner)), strictest)
             kept.append({**item, "Attribute": inner})
         return kept
 
-    def _read_parts(self, value: Mapping[str, Json], kind: str, outer: Restriction, place: str) -> list[Json]:
+    def _read_parts(
+        self, value: Mapping[str, Json], kind: str, outer: Restriction, place: str
+    ) -> Generator[None, None, list[Json]]:
         kept, left = list[Json](), 0
         listed = value.get(kind) or []
         if not isinstance(listed, list):
             self._unread.append(Unread(place=f"{place}/{kind}", reason="must be a list"))
             return kept
         for index, item in enumerate(listed):
+            if index % _PARTS_AT_ONCE == 0:
+                yield
             problem = _find_part_problem(item, kind)
             if problem is not None or not isinstance(item, dict):
                 self._unread.append(Unread(place=f"{place}/{kind}/{index}", reason=problem or "not a JSON object"))

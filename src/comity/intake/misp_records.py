@@ -2,14 +2,14 @@
 """Pure: what a converter made of a MISP event becomes one record, each object marked and with its audience."""
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from typing import Final
 
 from comity.canonical import Json, canonical_bytes
 from comity.ids import PartyId
 from comity.intake.misp import Plan
 from comity.intake.misp_mapping import UUID
-from comity.intake.records import Record
+from comity.intake.records import Record, run_steps
 from comity.intake.restrictions import (
     Restriction,
     define_markings,
@@ -19,10 +19,12 @@ from comity.intake.restrictions import (
 )
 from comity.stix.markings import TLP_IDS
 
-__all__ = ["list_references", "mark_objects"]
+__all__ = ["list_references", "mark_objects", "mark_objects_in_steps"]
 
 _ID = re.compile(rf"([a-z0-9-]{{1,250}})--({UUID.pattern})", re.ASCII)
 _DEFINITION: Final = "marking-definition"
+_OBJECTS_AT_ONCE: Final = 500
+"""Between two pauses: some milliseconds."""
 _ORGANISATION_MADE: Final = "2010-01-01T00:00:00.000Z"
 """When identities of organisations say that they were made: else each event would bring a new version of them."""
 
@@ -35,12 +37,22 @@ def mark_objects(plan: Plan, objects: Sequence[Json], *, party: PartyId) -> Reco
     An audience always holds `party` itself. Identities of organisations have an id for each restriction of an event: an
     organisation that is named in a strict event and in an open one must not close the open one, nor open the strict.
     """
+    return run_steps(mark_objects_in_steps(plan, objects, party=party))
+
+
+def mark_objects_in_steps(plan: Plan, objects: Sequence[Json], *, party: PartyId) -> Generator[None, None, Record]:
+    """The same, with a pause wherever others may get a turn."""
     made: _Objects = {str(item["id"]): item for item in objects if isinstance(item, dict) and _is_whole(item)}
+    yield
     placed = _place(plan, made, organisations=_rename_organisations(plan, made))
+    yield
     kept = [item for name, item in _sort(made) if name not in TLP_IDS]
+    yield
     found: list[bytes] = define_markings([placed[str(item["id"])] for item in kept])
     audiences: dict[str, frozenset[PartyId]] = {}
-    for item in kept:
+    for index, item in enumerate(kept):
+        if index % _OBJECTS_AT_ONCE == 0:
+            yield
         name = str(item["id"])
         restriction = placed[name]
         if item["type"] != _DEFINITION:

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pure: what a reader of a foreign format gives: records that became objects, and those that did not."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeVar
 
 from comity.ids import PartyId
 
-__all__ = ["Converted", "Record", "Unread", "pack"]
+__all__ = ["Converted", "Record", "Unread", "pack", "run_steps"]
+
+_T = TypeVar("_T")
 
 _AT_ONCE: Final = 200
 _BYTES_AT_ONCE: Final = 512 * 1024
@@ -66,3 +68,13 @@ def pack(found: Iterable[Record | Unread]) -> Iterator[Converted]:
             records, unread, size = [], [], 0
     if records or unread:
         yield Converted(records=tuple(records), unread=tuple(unread))
+
+
+def run_steps(steps: Generator[None, None, _T]) -> _T:
+    """What comes of work that pauses, with no turn for anybody else."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            result: _T = done.value
+            return result
