@@ -10,6 +10,7 @@ must count on: one that goes back may be a copy, is refused, and is on record as
 """
 
 import hashlib
+import hmac
 import ipaddress
 import json
 from dataclasses import dataclass
@@ -60,7 +61,7 @@ __all__ = [
 ]
 
 _CHALLENGE_BYTES = 32
-_CHALLENGES = 4_096
+_UNTIL_BYTES, _SIGNED_BYTES = 8, 32
 _CHALLENGE_LIFETIME = 5 * 60 * 1_000_000
 _TIMEOUT_MILLISECONDS = 300_000
 _MOST_RESPONSE = 32_768
@@ -79,25 +80,34 @@ class Console:
 
 
 class Challenges:
-    """The challenges that were drawn and not used; the oldest of too many is forgotten."""
+    """Challenges, each for one purpose, good once and for five minutes.
+
+    One that is drawn is not kept: it says itself until when it is good, under a key of this process. So nobody makes
+    this forget those of others by asking for many. Kept is which were answered; a person who answers is found by then.
+    """
 
     def __init__(self) -> None:
-        self._kept: dict[bytes, tuple[str, int]] = {}
+        self._key: bytes | None = None
+        self._used: dict[bytes, int] = {}
 
     def draw(self, node: Node, purpose: str) -> bytes:
         """A challenge for this purpose."""
-        now, challenge = node.clock(), node.draw(_CHALLENGE_BYTES)
-        for key, (_, until) in list(self._kept.items()):
-            if until > now and len(self._kept) < _CHALLENGES:
-                break
-            del self._kept[key]
-        self._kept[challenge] = (purpose, now + _CHALLENGE_LIFETIME)
-        return challenge
+        nonce = node.draw(_CHALLENGE_BYTES)
+        until = (node.clock() + _CHALLENGE_LIFETIME).to_bytes(_UNTIL_BYTES, "big")
+        return nonce + until + self._sign(node, nonce + until, purpose)
 
     def take(self, node: Node, challenge: bytes, purpose: str) -> bool:
         """Whether it was drawn for this purpose and is still good; from here on it is not."""
-        found = self._kept.pop(challenge, None)
-        return found is not None and found[0] == purpose and node.clock() < found[1]
+        said, signed = challenge[:-_SIGNED_BYTES], challenge[-_SIGNED_BYTES:]
+        now, until = node.clock(), int.from_bytes(said[_CHALLENGE_BYTES:], "big")
+        if not hmac.compare_digest(signed, self._sign(node, said, purpose)) or now >= until or challenge in self._used:
+            return False
+        self._used = {used: end for used, end in self._used.items() if end > now} | {challenge: until}
+        return True
+
+    def _sign(self, node: Node, said: bytes, purpose: str) -> bytes:
+        self._key = self._key or node.draw(_CHALLENGE_BYTES)
+        return hmac.digest(self._key, said + purpose.encode(), "sha256")
 
 
 def find_console(url: str) -> Console | None:
@@ -220,26 +230,25 @@ def sign_in_by_passkey(
         RateLimited: too many tries.
         AuthenticationError: it is of no passkey of a person of this node, or does not verify; which is never told.
     """
-    tries.begin_key(node.clock())
+    refused = AuthenticationError("not signed in: this passkey is not, or no longer, known here")
     signed_in: SignedIn | None = None
     with node.act() as act:
         stored = _find_passkey(act, response)
         holder = None if stored is None else people.read_person(act.transaction, stored.person)
         if stored is None or holder is None or holder.removed_at is not None:
-            # The challenge is used up all the same.
-            _take_challenge(node, challenges, response, _SIGN_IN)
-            note_failure(act, None, "refused", factor="passkey")
+            # Neither counted nor kept: whoever has no passkey of this node uses nothing up that others need.
+            raise refused
+        tries.begin_key(node.clock())
+        counted = _verify(node, challenges, console, stored, response)
+        # An authenticator that does not count says 0 always (§6.1.1).
+        went_back = counted is not None and max(counted, stored.counter) > 0 and counted <= stored.counter
+        if counted is None or went_back:
+            note_failure(act, stored.person, "copied" if went_back else "refused", factor="passkey")
         else:
-            counted = _verify(node, challenges, console, stored, response)
-            # An authenticator that does not count says 0 always (§6.1.1).
-            went_back = counted is not None and max(counted, stored.counter) > 0 and counted <= stored.counter
-            if counted is None or went_back:
-                note_failure(act, stored.person, "copied" if went_back else "refused", factor="passkey")
-            else:
-                sign_ins.use_passkey(act.transaction, stored.credential, counter=counted, now=act.now)
-                signed_in = begin_session(act, node, holder.person, factor="passkey")
+            sign_ins.use_passkey(act.transaction, stored.credential, counter=counted, now=act.now)
+            signed_in = begin_session(act, node, holder.person, factor="passkey")
     if signed_in is None:
-        raise AuthenticationError("not signed in: this passkey is not, or no longer, known here")
+        raise refused
     return signed_in
 
 
