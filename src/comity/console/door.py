@@ -21,16 +21,17 @@ from comity.node.node import Node
 from comity.node.passkeys import Challenges, Console, find_console
 from comity.node.passwords import hash_password, stand_in
 from comity.node.sessions import SignedIn
-from comity.node.signing_in import begin_sign_in, finish_sign_in
+from comity.node.signing_in import begin_sign_in, finish_sign_in, is_marked, mark_browser
 from comity.node.tries import Tries
 from comity.operations.reply import fail_with
 
-__all__ = ["Door", "find_door", "find_own_path", "find_token", "let_in", "let_out", "require_console"]
+__all__ = ["Door", "find_door", "find_mark", "find_own_path", "find_token", "let_in", "let_out", "require_console"]
 
 _AT_ONCE = 2
 """Each verification takes 64 MiB, and a core for some tenths of a second."""
 
 _FRESH = Instant(15 * 60 * 1_000_000)
+_MARKED_SECONDS = 180 * 86_400
 _OWN_PATH = re.compile(r"/(?![/\\])[!-\[\]-~]{0,2000}", re.ASCII)
 """A path of this console: characters that show, no backslash, and no second stroke, which would begin a host."""
 
@@ -41,6 +42,8 @@ class Door:
 
     node: Node
     tries: Tries = field(default_factory=Tries)
+    tries_of_known: Tries = field(default_factory=Tries)
+    """Of browsers in which the person of the name has signed in before: strangers use up their own alone."""
     challenges: Challenges = field(default_factory=Challenges)
     _verifying: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
 
@@ -53,18 +56,19 @@ class Door:
         found = sessions.find_session_of(self.node, token)
         return found is not None and self.node.clock() < found[0].began_at + _FRESH
 
-    async def sign_in(self, *, name: str, password: str, code: str) -> SignedIn:
-        """The person, signed in; the password is verified beside the event loop.
+    async def sign_in(self, *, name: str, password: str, code: str, mark: str) -> SignedIn:
+        """The person, signed in; the password is verified beside the event loop. `mark` is what the browser keeps.
 
         Raises:
             RateLimited, AuthenticationError: as `node.signing_in`.
         """
         # Made once, and not on the event loop: who asks first would keep everybody else waiting.
         await asyncio.to_thread(stand_in)
-        attempt = begin_sign_in(self.node, self.tries, name)
+        tries = self.tries_of_known if is_marked(self.node, name, mark) else self.tries
+        attempt = begin_sign_in(self.node, tries, name)
         async with self._verifying:
             matches = await asyncio.to_thread(attempt.verify, password)
-        return finish_sign_in(self.node, self.tries, attempt, matches=matches, code=code)
+        return finish_sign_in(self.node, tries, attempt, matches=matches, code=code)
 
     async def enrol(self, *, code: str, password: str, sealed: str, second: str) -> SignedIn:
         """The person whom the code invited, signed in, with this password from here on.
@@ -113,13 +117,26 @@ def find_token(request: Request) -> str:
     return request.cookies.get(request.app.state.cookie, "")
 
 
+def find_mark(request: Request) -> str:
+    """What the browser keeps of whoever signed in before; empty: nothing."""
+    return request.cookies.get(f"{request.app.state.cookie}-known", "")
+
+
 def let_in(request: Request, answer: Response, signed_in: SignedIn) -> Response:
     """The answer, with the cookie of a new session; the one that the browser had before, of whomever, has ended."""
+    node = find_door(request).node
     if earlier := find_token(request):
-        sessions.end_token(find_door(request).node, earlier)
-    secure = request.app.state.url.startswith("https:")
+        sessions.end_token(node, earlier)
+    cookie, secure = request.app.state.cookie, request.app.state.url.startswith("https:")
+    answer.set_cookie(cookie, signed_in.token, path="/", secure=secure, httponly=True, samesite="strict")
     answer.set_cookie(
-        request.app.state.cookie, signed_in.token, path="/", secure=secure, httponly=True, samesite="strict"
+        f"{cookie}-known",
+        mark_browser(node, signed_in.person.id),
+        max_age=_MARKED_SECONDS,
+        path="/",
+        secure=secure,
+        httponly=True,
+        samesite="strict",
     )
     return answer
 

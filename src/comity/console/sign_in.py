@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from comity.console.door import find_door, find_own_path, let_in, let_out, require_console
+from comity.console.door import find_door, find_mark, find_own_path, let_in, let_out, require_console
 from comity.console.pages import STATUS, read_fields, read_form, read_text, render
 from comity.console.visit import Failed
 from comity.errors import ComityError, RateLimited
@@ -31,7 +31,10 @@ async def sign_in(request: Request) -> Response:
     to, name = find_own_path(read_text(form, "next")), read_text(form, "name").strip()
     try:
         signed_in = await find_door(request).sign_in(
-            name=name, password=read_text(form, "password"), code=read_text(form, "code")
+            name=name,
+            password=read_text(form, "password"),
+            code=read_text(form, "code"),
+            mark=find_mark(request),
         )
     except ComityError as error:
         return _show(request, to=to, error=error)

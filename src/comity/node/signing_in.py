@@ -9,6 +9,7 @@
 Whatever was wrong, name, password or code, all three are done and the answer is the same.
 """
 
+import hmac
 from dataclasses import dataclass, field
 
 from comity.errors import AuthenticationError, MalformedRequest
@@ -22,7 +23,7 @@ from comity.store import Transaction, people, sign_ins
 from comity.store.people import StoredPerson
 from comity.store.sign_ins import StoredPassword
 
-__all__ = ["Attempt", "begin_sign_in", "finish_sign_in", "sign_in"]
+__all__ = ["Attempt", "begin_sign_in", "finish_sign_in", "is_marked", "mark_browser", "sign_in"]
 
 _NOBODY = PersonId("-")
 """An id that no person has (`ids.parse_person_id`)."""
@@ -93,6 +94,24 @@ def sign_in(node: Node, tries: Tries, *, name: str, password: str, code: str) ->
     """
     attempt = begin_sign_in(node, tries, name)
     return finish_sign_in(node, tries, attempt, matches=attempt.verify(password), code=code)
+
+
+def mark_browser(node: Node, person: PersonId) -> str:
+    """What a browser keeps in which this person has signed in: it has an allowance of tries that no stranger uses up.
+
+    It lets nobody in, and names nobody.
+    """
+    said = f"comity-known-browser/1\n{node.party}\n{person}".encode()
+    return hmac.digest(node.keyring.open_sealing(), said, "sha256").hex()
+
+
+def is_marked(node: Node, name: str, mark: str) -> bool:
+    """Whether the person of this name has signed in before in the browser that shows `mark`."""
+    try:
+        person = parse_person_id(name)
+    except MalformedRequest:
+        return False
+    return hmac.compare_digest(mark_browser(node, person).encode(), mark.encode("utf-8", "surrogatepass"))
 
 
 def _find(transaction: Transaction, name: str) -> tuple[StoredPerson | None, StoredPassword | None]:

@@ -8,6 +8,8 @@ like any other, so that a limit tells nothing of who exists. A try counts when i
 All together there are at most 30 at once and one more every two seconds. So within the hour that a name is remembered
 there can be no more names than are kept, and nobody makes this forget a name by trying others.
 
+A browser in which somebody has signed in before has tries of its own for that person (`console.door`).
+
 Counted in the memory of the one process that serves the console: whoever restarts it controls the folder.
 """
 

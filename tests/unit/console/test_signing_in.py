@@ -112,12 +112,13 @@ def test_the_pages_are_shown_to_everybody_and_told_apart_by_nothing(guest: Guest
 @pytest.mark.parametrize("url", ["http://localhost:8460", "https://console.aurelia.example"])
 def test_the_cookie_is_for_this_host_and_for_no_script(desk: Desk, world: World, url: str) -> None:
     guest = Guest(desk, world, url=url)
-    (header,) = guest.enrol().headers.get_list("set-cookie")
-    name, _, rest = header.partition("=")
-    words = {word.strip().lower() for word in rest.split(";")[1:]}
+    headers = guest.enrol().headers.get_list("set-cookie")
     secure = url.startswith("https")
-    assert name == ("__Host-comity" if secure else "comity")
-    assert words == {"httponly", "path=/", "samesite=strict", *(["secure"] if secure else [])}
+    own = "__Host-comity" if secure else "comity"
+    assert [header.partition("=")[0] for header in headers] == [own, f"{own}-known"]
+    for header, more in zip(headers, ([], ["max-age=15552000"]), strict=True):
+        words = {word.strip().lower() for word in header.split(";")[1:]}
+        assert words == {"httponly", "path=/", "samesite=strict", *more, *(["secure"] if secure else [])}
 
 
 def test_a_token_that_was_there_before_is_not_the_one_after(guest: Guest) -> None:
@@ -155,6 +156,32 @@ def test_too_many_tries_wait(guest: Guest) -> None:
         assert guest.send("/sign-in", name="nobody", password="x", code="000000").status_code == 403
     answer = guest.send("/sign-in", name="nobody", password="x", code="000000")
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
+
+
+def test_strangers_keep_nobody_out_of_the_browser_that_is_known(guest: Guest, desk: Desk, world: World) -> None:
+    guest.enrol()
+    stranger = Guest(desk, world)
+
+    def flood() -> int:
+        names = [LEGAL, "somebody"] * 60  # of this person, and of all together
+        tried = [stranger.send("/sign-in", name=name, password="x", code="000000") for name in names]
+        return tried[-1].status_code
+
+    assert flood() == 429
+    fields = {"name": LEGAL, "password": PASSWORD}
+    assert guest.send("/sign-in", code=guest.show_code(), **fields).status_code in {303, 403}  # 403: the code was used
+    assert guest.sign_in().status_code == 303
+    assert flood() == 429
+    # What is kept in it lets nobody in, and is of this one person.
+    mark = guest.browser.cookies["comity-known"]
+    thief = Guest(desk, world)
+    thief.browser.cookies["comity-known"] = mark
+    assert thief.browser.get("/").status_code == 303
+    for name, kept in (("somebody", mark), (LEGAL, mark[:-1] + ("0" if mark[-1] != "0" else "1")), (LEGAL, "")):
+        thief.browser.cookies["comity-known"] = kept
+        assert thief.send("/sign-in", name=name, password="x", code="000000").status_code == 429
+    # Guessing in it has a bound too.
+    assert [guest.send("/sign-in", code="000000", **fields).status_code for _ in range(8)][-1] == 429
 
 
 def test_nothing_that_was_typed_stands_in_the_page(guest: Guest) -> None:
