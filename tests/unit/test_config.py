@@ -75,3 +75,36 @@ def test_a_bad_line_is_told_what_where_and_what_to_do(tmp_path: Path, more: str,
     with pytest.raises(ConfigError, match=told) as refused:
         load_settings(write(tmp_path, more))
     assert str(tmp_path / "node.toml") in refused.value.detail
+
+
+@pytest.mark.parametrize(
+    ("url", "good"),
+    [
+        ("https://console.aurelia.example", True),
+        ("https://console.aurelia.example:8443", True),
+        ("http://localhost:8460", True),
+        ("http://[::1]:8460", True),
+        # Browsers leave the usual port out of what they say, and nobody would be answered.
+        ("https://console.aurelia.example:443", False),
+        ("http://localhost:80", False),
+        ("http://console.aurelia.example", False),
+        ("https://console.aurelia.example/", False),
+        ("https://someone@console.aurelia.example", False),
+        ("https://Console.example", False),
+    ],
+)
+def test_the_url_of_the_console_is_what_browsers_say(tmp_path: Path, url: str, good: bool) -> None:
+    path = write(tmp_path, f'[console]\nlisten = "127.0.0.1:8460"\nurl = "{url}"\n')
+    if good:
+        console = load_settings(path).console
+        assert console is not None
+        assert console.url == url
+    else:
+        with pytest.raises(ConfigError, match=r"\[console\] url is what browsers say"):
+            load_settings(path)
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:8460", "192.0.2.1:8460", "console.aurelia.example:8460"])
+def test_the_console_listens_on_this_machine_alone(tmp_path: Path, listen: str) -> None:
+    with pytest.raises(ConfigError, match="this machine alone"):
+        load_settings(write(tmp_path, f'[console]\nlisten = "{listen}"\n'))

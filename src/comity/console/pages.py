@@ -8,6 +8,7 @@ What was done is answered by a redirect, so that a page that is loaded again doe
 """
 
 import hmac
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -61,6 +62,7 @@ MENU: tuple[tuple[str, str, str], ...] = (
 """Path, name and operation of the entries of the menu; whoever may not ask the operation has no such entry."""
 
 _MOST_FIELDS = 200
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z", re.ASCII)
 _MOST_FORM_BYTES = 1024 * 1024
 
 
@@ -73,6 +75,11 @@ def _moment(text: object) -> str:
     return "" if text is None else str(text)[:16].replace("T", " ")
 
 
+def _moments(text: object) -> str:
+    """A sentence whose timestamps are shown to the minute."""
+    return _TIME.sub(lambda found: _moment(found[0]), str(text))
+
+
 _ENVIRONMENT = Environment(
     loader=PackageLoader("comity.console"),
     autoescape=True,
@@ -83,6 +90,7 @@ _ENVIRONMENT = Environment(
 _ENVIRONMENT.filters["plain"] = lambda text: printable(str(text))
 _ENVIRONMENT.filters["prose"] = _plain_lines
 _ENVIRONMENT.filters["moment"] = _moment
+_ENVIRONMENT.filters["moments"] = _moments
 _ENVIRONMENT.filters["brief"] = lambda text: str(text)[:12]
 
 
