@@ -88,9 +88,7 @@ _MIN_WRITE_BYTES = 10 * 1024 * 1024
 """One envelope of the greatest length that TAXII clients are told they may send must fit into a day."""
 _ADDRESS = re.compile(r"(?:\[([0-9a-fA-F:]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})", re.ASCII)
 _MAX_PORT = 65_535
-_CONSOLE_URL = re.compile(
-    r"(https://[a-z0-9.-]+|http://(localhost|127\.0\.0\.1|\[::1\]))(:(?!443$|80$)\d{1,5})?", re.ASCII
-)
+_CONSOLE_URL = re.compile(r"(https://[a-z0-9.-]+|http://(localhost|127\.0\.0\.1|\[::1\]))(:(?!443$|80$)[0-9]{1,5})?")
 _MAX_WITNESSES = 32
 _MIN_PASSPHRASE, _MAX_PASSPHRASE = 12, 1_024
 _MAX_LIMIT = 2**53 - 1
