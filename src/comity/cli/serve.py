@@ -24,7 +24,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import click
 
@@ -32,8 +32,6 @@ from comity.agreement.people import Person
 from comity.cli.listener import Listener
 from comity.cli.session import Session
 from comity.config import Address, parse_address
-from comity.console.door import Door
-from comity.console.serving import ConsoleServer
 from comity.errors import ComityError, StoreBusy
 from comity.following import Follower
 from comity.ids import AgreementId, PartyId
@@ -50,6 +48,9 @@ from comity.taxii.listen import TaxiiServer
 from comity.taxii.tuning import tune
 from comity.taxii.workers import Workers
 from comity.witnessing import Rounds, verify_not_behind
+
+if TYPE_CHECKING:
+    from comity.console.serving import ConsoleServer
 
 __all__ = ["serve_node", "write_faults"]
 
@@ -162,10 +163,14 @@ async def _serve(session: Session, node: Node, address: Address, *, workers: int
             _log.warning("%d connections were cut: their answers took longer than stop_seconds", cut)
 
 
-def _make_console(node: Node, serving: "_Serving") -> ConsoleServer | None:
+def _make_console(node: Node, serving: "_Serving") -> "ConsoleServer | None":
     setting = node.settings.console
     if setting is None:
         return None
+    # Twelve megabytes, which a node without one need not have.
+    from comity.console.door import Door
+    from comity.console.serving import ConsoleServer
+
     door = Door(node)
     return ConsoleServer(setting, ask=serving.handle, find_person=door.find_person, door=door)
 
