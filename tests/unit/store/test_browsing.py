@@ -9,7 +9,10 @@ from typing import Any, cast
 import pytest
 
 from comity.ids import ObjectId
+from comity.node.explain import show_object
+from comity.stix.labels import OVERFULL, UNDECIDED
 from comity.store import Transaction, browsing, objects
+from comity.store.assessments import list_assessments
 from comity.store.browsing import Position, Wanted, list_newest, list_referrers, list_releases
 from comity.store.transaction import Row, SqlValue
 from tests.worlds import World, make_object, object_id
@@ -97,3 +100,24 @@ def test_a_part_ends_where_as_much_as_one_may_was_looked_at(world: World, monkey
             following = part.next
     assert len(found) == len(set(found)) == 10
     assert found == sorted(found, reverse=True)
+
+
+def test_what_waits_for_a_decision_is_found_by_its_label(world: World) -> None:
+    world.add("aurelia", make_object("ill", refs=[object_id("report", "y")]) | {"x_health": "an illness"})
+    with spy(world) as (transaction, plans):
+        assert objects.find_marked(transaction, UNDECIDED) == {object_id("report", "ill")}
+        assert list_assessments(transaction) == []
+    assert not [plan for plan in plans if plan.startswith("SCAN o")], plans
+
+
+def test_what_waits_is_found_where_its_label_had_too_many_words(world: World) -> None:
+    many = [
+        make_object(f"m{number}", subjects=[f"national:s{number}-{one}" for one in range(40)]) for number in range(16)
+    ]
+    world.add("aurelia", *many)
+    refs = [object_id("report", f"m{number}") for number in range(16)]
+    world.add("aurelia", make_object("ill", refs=refs) | {"x_health": "an illness"})
+    node = world.nodes["aurelia"]
+    assert show_object(node, object_id("report", "ill")).label == OVERFULL
+    with node.store.read() as transaction:
+        assert objects.find_marked(transaction, UNDECIDED) == {object_id("report", "ill")}
