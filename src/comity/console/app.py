@@ -24,6 +24,7 @@ from comity.agreement.people import Person
 from comity.console import (
     acts,
     agreements,
+    articles,
     audit,
     changes,
     enrol,
@@ -57,6 +58,7 @@ SCREENS: tuple[Sequence[BaseRoute], ...] = (
     log.ROUTES,
     node.ROUTES,
     intake.ROUTES,
+    articles.ROUTES,
     sign_in.ROUTES,
     enrol.ROUTES,
     me.ROUTES,

@@ -56,6 +56,7 @@ MENU: tuple[tuple[str, str, str], ...] = (
     ("/log", "Log", "log.list"),
     ("/audit", "Audit", "audit"),
     ("/intake", "Take in", "object.add"),
+    ("/articles", "Articles", "article.list"),
     ("/node", "Node", "status"),
     ("/people", "People", "person.list"),
 )

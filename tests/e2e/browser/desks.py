@@ -19,8 +19,10 @@ from comity.agreement.people import Person, Role
 from comity.config import Address, ConsoleSetting
 from comity.console.app import SCREENS
 from comity.console.serving import ConsoleServer
+from comity.intake.formats import Format
 from comity.node import agree, intake
 from comity.node.agree import Recorded
+from comity.node.articles import ArticlePlan, add_article
 from comity.node.files import Bytes
 from comity.node.people import Waiting
 from tests.consoles import Desk
@@ -32,6 +34,12 @@ _T = TypeVar("_T")
 _SECONDS = 30.0
 _TOKEN = "token-of-vera"
 _MOST_ADDRESSES = 400
+ARTICLE = """Lucent and Norrhaven talk
+
+March 4, 2031
+
+Russian Foreign Minister Ivan Petrov denied reports that Germany had paid the rebels in Lisbon.
+"""
 EXAMPLES = Path(__file__).parents[3] / "examples"
 BUNDLE = EXAMPLES / "bundle.json"
 _RECOGNISED = '[[recognised]]\nkind = "unsc_resolution"\nreference = "*"\n'
@@ -156,6 +164,7 @@ def furnish(world: World) -> Person:
     by = world.actor("aurelia", Role.LIAISON)
     assert isinstance(agree.propose(aurelia, world.terms(title="Reports on the smuggling ring"), by=by), Waiting)
     assert isinstance(agree.act_on(aurelia, reports, EventKind.RESUME, by=by, text="The source is safe."), Waiting)
+    add_article(aurelia, ARTICLE.encode(), "talks.txt", ArticlePlan(form=Format.TEXT))
     return vera
 
 
@@ -172,6 +181,9 @@ def furnish_with_hostile_words(world: World) -> Person:
     proposed = world.propose("borealia", world.terms(giver="borealia", receivers=("aurelia",), title="W" * 200))
     _send(proposed)
     world.deliver()
+    said = f"Russian Foreign Minister Ivan Petrov {RIGHT_TO_LEFT} {long} denied it in Lisbon."
+    hostile = f"{EVIL}\n\nMarch 4, 2031\n\n{said}\n"
+    add_article(world.nodes["aurelia"], hostile.encode(), f"{long[:150]}.txt", ArticlePlan(form=Format.TEXT))
     return vera
 
 

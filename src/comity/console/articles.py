@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: articles: brought, read into drafts by a process of its own, decided on draft by draft, and made a report."""
+
+import base64
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from starlette.datastructures import FormData, UploadFile
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from comity.console.intake import TLP
+from comity.console.jobs import start_job
+from comity.console.pages import conclude, make_page, read_form, read_text, show
+from comity.console.visit import Failed, Visit, find_visit
+from comity.errors import MalformedRequest
+from comity.operations.reply import Json, fail_with
+from comity.vocabulary import KINDS
+
+__all__ = ["ROUTES"]
+
+_MOST_BYTES: Final = 16 * 1024 * 1024
+_MOST_REST: Final = 65_536
+_ROWS: Final = 100
+_MOST_NAME: Final = 200
+_MOST_DIGITS: Final = 6
+_STATES: Final = ("open", "confirmed", "struck")
+
+
+async def list_articles(request: Request) -> Response:
+    """The articles that are kept, the newest first, and the form for another."""
+    listed = await find_visit(request).read("article.list", {"last": _ROWS})
+    return show(request, "articles.html", {"articles": listed["articles"][::-1]}, rows=_ROWS)
+
+
+async def bring_article(request: Request) -> Response:
+    """Keep what was received, and have it read; that is long work."""
+    visit = find_visit(request)
+    visit.require("article.add")
+    form = await read_form(request, most_bytes=_MOST_BYTES + _MOST_REST, most_files=1)
+    try:
+        arguments = await _read_article(form)
+    finally:
+        await form.close()
+    return await start_job(request, "article.add", arguments, title="Read an article", to="/articles")
+
+
+async def show_article(request: Request) -> Response:
+    """One article and a page of its drafts, each with the words around it, and what can be done with them."""
+    visit, asked = find_visit(request), request.query_params
+    first = asked.get("from", "0")
+    arguments: dict[str, Json] = {
+        "id": request.path_params["id"],
+        "state": asked.get("state") or None,
+        "kind": asked.get("kind") or None,
+        "from": int(first) if first.isdecimal() and len(first) <= _MOST_DIGITS else 0,
+        "most": _ROWS,
+    }
+    result = await visit.read("article.show", arguments)
+    more = None
+    if result["next"] is not None:
+        kept = {name: value for name in ("state", "kind") if (value := asked.get(name))}
+        more = f"/articles/{result['number']}?{urlencode({**kept, 'from': result['next']})}"
+    words: dict[str, Any] = {"states": _STATES, "levels": TLP, "kinds": sorted(KINDS)}
+    return show(request, "article.html", result, more=more, state=arguments["state"], **words)
+
+
+async def confirm(request: Request) -> Response:
+    """What was chosen is confirmed."""
+    return await _decide(request, "article.confirm")
+
+
+async def strike(request: Request) -> Response:
+    """What was chosen is struck."""
+    return await _decide(request, "article.strike")
+
+
+async def correct(request: Request) -> Response:
+    """One draft says something else, or again what was read."""
+    visit, form = await _begin(request, "article.correct")
+    arguments: dict[str, Json] = {"id": request.path_params["id"], "number": read_text(form, "one").strip()}
+    if value := read_text(form, "value").strip():
+        arguments |= {"value": value, "field": read_text(form, "field").strip() or None}
+    else:
+        arguments["undo"] = True
+    return conclude(request, await visit.ask("article.correct", arguments), to=_find_page(request))
+
+
+async def make(request: Request) -> Response:
+    """The report, made, with what a person says of all that is in it."""
+    visit, form = await _begin(request, "article.make")
+    arguments: dict[str, Json] = {
+        "id": request.path_params["id"],
+        "tlp": read_text(form, "tlp") or None,
+        "subjects": [*read_text(form, "subjects").split()],
+        "regions": [*read_text(form, "regions").replace(",", " ").split()],
+        "kinds": [str(item) for item in form.getlist("kinds") if item],
+        "audience": [*read_text(form, "audience").replace(",", " ").split()],
+        "strike_open": read_text(form, "strike_open") == "yes",
+    }
+    return conclude(request, await visit.ask("article.make", arguments), to=_find_page(request))
+
+
+async def _decide(request: Request, operation: str) -> Response:
+    visit, form = await _begin(request, operation)
+    numbers = [item for item in form.getlist("number") if isinstance(item, str)]
+    if not numbers:
+        raise Failed(fail_with(MalformedRequest("choose the drafts that it is about", where="number")))
+    arguments: dict[str, Json] = {"id": request.path_params["id"], "numbers": [*numbers]}
+    if operation == "article.strike":
+        arguments["reason"] = read_text(form, "reason").strip() or None
+    return conclude(request, await visit.ask(operation, arguments), to=_find_page(request))
+
+
+async def _begin(request: Request, operation: str) -> tuple[Visit, FormData]:
+    visit = find_visit(request)
+    visit.require(operation)
+    return visit, await read_form(request)
+
+
+async def _read_article(form: FormData) -> dict[str, Json]:
+    file = form.get("file")
+    if not isinstance(file, UploadFile) or not file.filename:
+        raise Failed(fail_with(MalformedRequest("choose a file: HTML, PDF or plain text", where="file")))
+    if (file.size or 0) > _MOST_BYTES:
+        raise Failed(fail_with(MalformedRequest(f"an article has at most {_MOST_BYTES // 2**20} MiB", where="file")))
+    said = {name: read_text(form, name).strip() or None for name in ("format", "url", "publisher", "published")}
+    data = base64.b64encode(await file.read()).decode()
+    return {**said, "name": file.filename[-_MOST_NAME:], "data": data}
+
+
+def _find_page(request: Request) -> str:
+    return f"/articles/{request.path_params['id']}"
+
+
+ROUTES: list[Route] = [
+    *make_page("/articles", list_articles),
+    Route("/articles", bring_article, methods=["POST"]),
+    *make_page("/articles/{id}", show_article),
+    Route("/articles/{id}/confirm", confirm, methods=["POST"]),
+    Route("/articles/{id}/strike", strike, methods=["POST"]),
+    Route("/articles/{id}/correct", correct, methods=["POST"]),
+    Route("/articles/{id}/make", make, methods=["POST"]),
+]

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An article in the console: read into drafts, decided on by people, and nothing before the report is made."""
+
+import asyncio
+import re
+from typing import Any
+
+import httpx
+import pytest
+
+from comity.agreement.people import Role
+from comity.console.visit import Visit
+from comity.intake.formats import Format
+from comity.node import articles
+from comity.node.articles import ArticlePlan, add_article
+from comity.node.explain import show_object
+from tests.consoles import URL, Browser, Desk, make_person
+from tests.worlds import World
+
+TEXT = """Lucent and Norrhaven talk
+
+March 4, 2031
+
+Russian Foreign Minister Ivan Petrov denied reports that Germany had paid the rebels in Lisbon.
+
+Halcyon said that it had seen hxxp://a[.]example/x and the hash
+3f79bb7b435b05321651daefd374cdc681dc06faa65e374e38337b88ca046dea.
+
+Original url:
+https://wire.example/a
+"""
+ANALYST = make_person("aurelia-analyst", Role.ANALYST)
+ACTED = "aurelia-analyst (analyst)"
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def analyst(world: World, desk: Desk) -> Browser:
+    world.register("aurelia", ANALYST.id, Role.ANALYST)
+    return desk.visit(ANALYST)
+
+
+def count(world: World) -> int:
+    with world.nodes["aurelia"].store.read() as transaction:
+        return len(transaction.rows("SELECT id FROM object"))
+
+
+def add(world: World, text: str = TEXT) -> None:
+    add_article(world.nodes["aurelia"], text.encode(), "talks.txt", ArticlePlan(form=Format.TEXT))
+
+
+def find_key(browser: Browser, desk: Desk) -> str:
+    return Visit(person=ANALYST, token=browser.cookies["comity"], ask_as=desk.ask).form_key
+
+
+def test_a_file_is_kept_and_read_and_is_no_object(world: World, desk: Desk, analyst: Browser) -> None:
+    assert "No article is kept." in analyst.get("/articles").text
+    headers = {"origin": URL, "sec-fetch-site": "same-origin"}
+
+    async def click() -> dict[str, object]:
+        transport = httpx.ASGITransport(app=analyst.app)
+        async with httpx.AsyncClient(transport=transport, base_url=URL, cookies=analyst.cookies) as client:
+            fields = {"form_key": find_key(analyst, desk), "publisher": "Fictional Wire", "published": "", "url": ""}
+            files = {"file": ("talks.txt", TEXT.encode())}
+            begun = await client.post("/articles", data=fields, files=files, headers=headers)
+            assert begun.status_code == 303, begun.text
+            path = begun.headers["location"]
+            while 'http-equiv="refresh"' in (await client.get(path)).text:  # noqa: ASYNC110 (its page says when)
+                await asyncio.sleep(0.05)
+            result: dict[str, object] = (await client.get(f"{path}.json")).json()["result"]
+            return result
+
+    result = asyncio.run(click())
+    assert (result["publisher"], result["already"]) == ("Fictional Wire", False)
+    (listed,) = analyst.get("/articles.json").json()["articles"]
+    assert (listed["title"], listed["added_by"]) == ("Lucent and Norrhaven talk", ANALYST.id)
+    assert listed["open"] > 5
+    assert count(world) == 0
+
+
+def test_drafts_are_decided_on_and_the_report_is_made(world: World, analyst: Browser) -> None:
+    add(world)
+    drafts = analyst.get("/articles/1.json").json()["drafts"]
+    page = analyst.get("/articles/1").text
+    assert "<mark><bdi" in page
+    assert "Ivan Petrov" in page
+    by_kind = {item["kind"]: str(item["number"]) for item in drafts}
+    first, second, third = by_kind["person"], by_kind["observable"], by_kind["statement"]
+    assert "said=done" in analyst.post("/articles/1/confirm", "/articles/1", number=first).headers["location"]
+    assert "said=done" in analyst.post("/articles/1/confirm", "/articles/1", number=second).headers["location"]
+    struck = analyst.post("/articles/1/strike", "/articles/1", number=third, reason="another Lisbon")
+    assert "said=done" in struck.headers["location"]
+    states = {item["number"]: (item["state"], item["by"], item["reason"]) for item in read(analyst)}
+    assert states[int(first)][:2] == ("confirmed", ACTED)
+    assert states[int(third)] == ("struck", ACTED, "another Lisbon")
+    assert count(world) == 0
+    refused = analyst.post("/articles/1/make", "/articles/1", tlp="green")
+    assert refused.status_code == 409
+    assert count(world) == 0
+    made = analyst.post("/articles/1/make", "/articles/1", tlp="green", regions="IQ", strike_open="yes")
+    assert made.status_code == 303, made.text[-700:]
+    report = analyst.get("/articles/1.json").json()["report"]
+    assert show_object(world.nodes["aurelia"], report).label.tlp == "green"
+    assert re.search(rf'href="/objects/{report}">made', analyst.get("/articles/1").text)
+
+
+def read(browser: Browser) -> list[dict[str, Any]]:
+    drafts: list[dict[str, Any]] = browser.get("/articles/1.json").json()["drafts"]
+    return drafts
+
+
+def test_a_draft_is_corrected_and_again_what_was_read(world: World, analyst: Browser) -> None:
+    add(world)
+    person = next(item for item in read(analyst) if item["kind"] == "person")
+    fields = {"one": str(person["number"]), "value": "Iwan Petrow", "field": ""}
+    assert analyst.post("/articles/1/correct", "/articles/1", **fields).status_code == 303
+    (said,) = next(item for item in read(analyst) if item["kind"] == "person")["corrections"]
+    assert (said["value"], said["by"]) == ("Iwan Petrow", ACTED)
+    assert "corrected to" in analyst.get("/articles/1").text
+    assert analyst.post("/articles/1/correct", "/articles/1", **{**fields, "value": ""}).status_code == 303
+    assert next(item for item in read(analyst) if item["kind"] == "person")["corrections"] == []
+
+
+def test_pages_are_bounded_and_lead_on(world: World, analyst: Browser) -> None:
+    seen = "\n".join(f"See hxxp://a{number}[.]example/x now." for number in range(250))
+    add(world, f"Long\n\nMarch 4, 2031\n\n{seen}")
+    page = analyst.get("/articles/1").text
+    assert page.count('type="checkbox" name="number"') == 100
+    path = re.search(r'<a href="(/articles/1\?[^"]+)" rel="next"', page)
+    assert path is not None
+    more = analyst.get(path[1].replace("&amp;", "&")).text
+    assert more.count('type="checkbox" name="number"') == 100
+    assert analyst.get("/articles/1?from=99999999999999").status_code == 200
+    assert "There is no such draft." in analyst.get("/articles/1?state=struck").text
+    assert analyst.get("/articles/1?state=nothing").status_code == 400
+
+
+def test_who_may_not_read_objects_finds_no_article(world: World, desk: Desk) -> None:
+    add(world)
+    for role in (Role.AUDITOR, Role.OPERATOR):
+        browser = desk.visit(make_person("somebody", role))
+        for path in ("/articles", "/articles.json", "/articles/1", "/articles/1.json"):
+            assert "Lucent" not in browser.get(path).text
+            assert browser.get(path).status_code == 404
+        assert 'href="/articles"' not in browser.get("/").text
+
+
+def test_what_a_stranger_wrote_is_text(world: World, analyst: Browser) -> None:
+    evil = "<script>alert(1)</script>"
+    said = f"Russian Foreign Minister Ivan Petrov {evil} denied it in Lisbon. \u202egnp.exe"
+    add(world, f"{evil}\n\nMarch 4, 2031\n\n{said}\n")
+    assert articles.list_articles(world.nodes["aurelia"], last=1)
+    for path in ("/articles", "/articles/1"):
+        page = analyst.get(path).text
+        assert evil not in page
+        assert "\u202e" not in page
+
+
+def test_nothing_chosen_is_told(world: World, analyst: Browser) -> None:
+    add(world)
+    assert analyst.post("/articles/1/confirm", "/articles/1").status_code == 400
