@@ -30,6 +30,7 @@ __all__ = [
     "find_marked",
     "find_objects",
     "intern_label",
+    "list_of_type",
     "list_own",
     "read_body",
     "read_current",
@@ -278,6 +279,18 @@ def list_own(
         (after, party, json.dumps(sorted(types)), file, limit),
     )
     return [(row[0], ObjectId(row[1]), bytes(row[2])) for row in rows]
+
+
+def list_of_type(
+    transaction: Transaction, kind: str, *, originator: PartyId, limit: int
+) -> list[tuple[ObjectId, bytes]]:
+    """Newest versions of that type and originator, the last taken in first, with their bytes."""
+    rows = transaction.rows(
+        "SELECT o.id, b.data FROM object o JOIN body b ON b.object = o.pk"
+        " WHERE o.type = ? AND o.current = 1 AND o.originator = ? ORDER BY o.pk DESC LIMIT ?",
+        (kind, originator, limit),
+    )
+    return [(ObjectId(row[0]), bytes(row[1])) for row in rows]
 
 
 def read_held(transaction: Transaction, ids: Collection[ObjectId]) -> frozenset[ObjectId]:

@@ -311,7 +311,7 @@ def test_another_speaker_is_whom_the_statement_is_about(world: World) -> None:
 
 
 def test_a_draft_can_stand_for_what_is_held(world: World) -> None:
-    world.add(A, make_object("petrov", kind="identity"))
+    world.add(A, make_object("petrov", kind="identity") | {"identity_class": "individual"})
     add(world)
     held = object_id("identity", "petrov")
     correct(world, "person/", held[:20], "stands-for")

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: the organisations that a node knows, by which articles are read: its own objects and the lists it loaded.
+
+What a person gives beside comes first. Of one name the first entry counts; one that no gazetteer may hold, because it
+has no word or would select people by religion or ethnicity, is left out.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Final
+
+from comity.articles import read_rules
+from comity.canonical import OBJECT_LIMITS, Json, parse_json
+from comity.errors import MalformedRequest
+from comity.intake.article.gazetteer import Known, make_gazetteer, parse_gazetteer
+from comity.node.node import Node
+from comity.store import Transaction, objects, subjects
+
+__all__ = ["list_known"]
+
+_TYPES: Final = ("identity", "intrusion-set", "threat-actor")
+_BODIES: Final = frozenset({"group", "organization"})
+"""What an identity is that an article can name as a body (STIX 2.1 §10.7). One that does not say may be a person."""
+
+_MOST_OBJECTS: Final = 2_000
+_MOST_ALIASES: Final = 100
+_MOST_NAME: Final = 200
+_MOST_BYTES: Final = 450_000
+"""Of the gazetteer that is made here; one that is read has half a mebibyte at most."""
+
+
+def list_known(node: Node, *, given: bytes = b"") -> bytes:
+    """A gazetteer in TOML: `given`, which a person gave, and after it what the node knows by itself.
+
+    Raises:
+        MalformedRequest: `given` is no gazetteer.
+    """
+    rules = read_rules()
+    taken = {name.casefold() for one in parse_gazetteer(given, rules=rules).known.values() for name in _list_names(one)}
+    with node.store.read() as transaction:
+        found = [*_list_objects(transaction, node), *_list_listed(transaction)]
+    parts, size = [given, b"\n"], len(given)
+    for entry in found:
+        if entry.name.casefold() in taken or not _is_name(entry.name):
+            continue
+        try:
+            # Aliases of a word each are held against the same rule: an entry stands or falls as a whole.
+            make_gazetteer([entry], rules=rules)
+        except MalformedRequest:
+            continue
+        taken |= {name.casefold() for name in _list_names(entry)}
+        part = _format_entry(entry)
+        size += len(part)
+        if size > _MOST_BYTES:
+            break
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _list_objects(transaction: Transaction, node: Node) -> Iterator[Known]:
+    """Organisations and groups among this party's own objects, the last taken in first."""
+    for kind in _TYPES:
+        for name, data in objects.list_of_type(transaction, kind, originator=node.party, limit=_MOST_OBJECTS):
+            value = parse_json(data, limits=OBJECT_LIMITS)
+            if not isinstance(value, dict) or not isinstance(value.get("name"), str):
+                continue
+            if kind == "identity" and str(value.get("identity_class")) not in _BODIES:
+                continue
+            aliases = _read_names(value.get("aliases"))
+            yield Known(id=f"stix:{name}", name=str(value["name"]), kind=kind, object=name, good=aliases)
+
+
+def _list_listed(transaction: Transaction) -> Iterator[Known]:
+    """Entities on the last version of each list."""
+    seen = set[str]()
+    for stored in subjects.list_lists(transaction):
+        if stored.list in seen:
+            continue
+        seen.add(stored.list)
+        for entry in subjects.read_entries(transaction, stored.key).values():
+            if entry.kind == "entity" and entry.names:
+                yield Known(
+                    id=entry.subject,
+                    name=entry.names[0],
+                    good=(*entry.names[1:], *(alias.name for alias in entry.aliases if alias.good)),
+                    low=tuple(alias.name for alias in entry.aliases if not alias.good),
+                )
+
+
+def _list_names(entry: Known) -> tuple[str, ...]:
+    return (entry.name, *entry.good)
+
+
+def _read_names(value: Json) -> tuple[str, ...]:
+    return tuple(one for one in value if isinstance(one, str)) if isinstance(value, list) else ()
+
+
+def _format_entry(entry: Known) -> bytes:
+    """The table of one entry; JSON strings are TOML basic strings."""
+    fields: dict[str, Json] = {"id": entry.id, "name": entry.name, "kind": entry.kind}
+    if entry.object is not None:
+        fields["object"] = entry.object
+    for name, listed in (("good", entry.good), ("low", entry.low)):
+        fields[name] = list[Json](one for one in listed if _is_name(one))[:_MOST_ALIASES]
+    lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in fields.items()]
+    return "\n".join(["[[known]]", *lines, "", ""]).encode()
+
+
+def _is_name(text: str) -> bool:
+    return 0 < len(text) <= _MOST_NAME and text.isprintable()

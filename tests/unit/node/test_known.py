@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a node knows by itself is found in articles: its own organisations and groups, and the lists it loaded."""
+
+import json
+
+import pytest
+
+from comity.agreement.people import Role
+from comity.articles import read_rules
+from comity.canonical import Json
+from comity.errors import MalformedRequest
+from comity.ids import PartyId
+from comity.intake.article.gazetteer import parse_gazetteer
+from comity.intake.formats import Format
+from comity.node.articles import ArticlePlan, add_article, show_article
+from comity.node.known import list_known
+from comity.node.lists import load_list, read_list
+from tests.worlds import World, make_object, object_id
+
+A = PartyId("aurelia")
+TEXT = "Talks\n\nMarch 4, 2031\n\nThe Border Group met the Rimward Front in Lisbon.\n"
+
+
+def name(key: str, called: str, kind: str = "identity", **more: Json) -> dict[str, Json]:
+    return make_object(key, kind=kind) | {"name": called, **more}
+
+
+def load(world: World, *entries: dict[str, Json]) -> None:
+    said = {"format": "comity-subject-list/1", "list": "national", "version": "1", "entries": [*entries]}
+    by = world.actor(A, Role.LEGAL)
+    load_list(world.nodes[A], read_list(world.nodes[A], json.dumps(said).encode()), reason="its first version", by=by)
+
+
+def entity(subject: str, *names: str, kind: str = "entity") -> dict[str, Json]:
+    return {"subject": subject, "kind": kind, "names": [*names]}
+
+
+def find_names(world: World, given: bytes = b"") -> dict[str, str]:
+    known = parse_gazetteer(list_known(world.nodes[A], given=given), rules=read_rules()).known
+    return {one.name: one.id for one in known.values()}
+
+
+def test_own_organisations_and_listed_entities_are_known(world: World) -> None:
+    world.add(
+        A,
+        name("g", "Border Group", identity_class="group"),
+        name("p", "Vera Holt", identity_class="individual"),
+        name("u", "Nadia Vell", identity_class="unspecified"),
+        name("t", "Harbour Trust", "intrusion-set", aliases=["HTrust"]),
+    )
+    load(
+        world,
+        entity("national:rimward", "Rimward Front"),
+        entity("national:holt", "Otto Holt", kind="individual"),
+    )
+    assert find_names(world) == {
+        "Border Group": f"stix:{object_id('identity', 'g')}",
+        "Harbour Trust": f"stix:{object_id('intrusion-set', 't')}",
+        "Rimward Front": "national:rimward",
+    }
+
+
+def test_an_article_is_read_by_what_is_known(world: World) -> None:
+    world.add(A, name("g", "Border Group", identity_class="group"))
+    load(world, entity("national:rimward", "Rimward Front"))
+    added = add_article(world.nodes[A], TEXT.encode(), "talks.txt", ArticlePlan(form=Format.TEXT))
+    found, _ = show_article(world.nodes[A], str(added.article.number))
+    named = {each.item.draft.title for each in found.drafts if each.item.draft.kind.value == "organisation"}
+    assert any("Border Group" in title for title in named), named
+    assert any("Rimward Front" in title for title in named), named
+
+
+def test_what_a_person_gives_comes_first_and_a_name_counts_once(world: World) -> None:
+    world.add(A, name("g", "Border Group", identity_class="group"))
+    load(world, entity("national:border", "border group"), entity("national:rimward", "Rimward Front"))
+    given = b'[[known]]\nid = "unsc:QDe.901"\nname = "Rimward Front"\n'
+    assert find_names(world, given) == {
+        "Rimward Front": "unsc:QDe.901",
+        "Border Group": f"stix:{object_id('identity', 'g')}",
+    }
+    with pytest.raises(MalformedRequest):
+        list_known(world.nodes[A], given=b"no toml")
+
+
+def test_what_no_gazetteer_may_hold_is_left_out_and_the_rest_stays(world: World) -> None:
+    world.add(
+        A,
+        name("m", "Muslims", identity_class="group"),
+        name("l", "L" * 300, identity_class="group"),
+        name("c", "Border\u202eGroup", identity_class="group"),
+        name("q", 'Quote " and \\ and é and 😀 Group', identity_class="group"),
+    )
+    assert list(find_names(world)) == ['Quote " and \\ and é and 😀 Group']
+
+
+def test_it_is_bounded(world: World) -> None:
+    many = [entity(f"national:n{number}", f"Organisation number {number} {'x' * 150}") for number in range(4_000)]
+    load(world, *many)
+    made = list_known(world.nodes[A])
+    assert len(made) < 460_000
+    assert 1_000 < len(parse_gazetteer(made, rules=read_rules()).known) < 4_000
