@@ -95,7 +95,7 @@ class Serving:
         line = self.process.stdout.readline()
         assert line, self.faults.read_text(encoding="utf-8")
         ready = json.loads(line)
-        self.url, self.console = str(ready["url"]), ready["console"]
+        self.url, self.console = str(ready["url"]), ready.get("console")
         return self
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
