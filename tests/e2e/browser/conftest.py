@@ -25,8 +25,11 @@ def chromium() -> Iterator[Browser]:
     if not CHROMIUM.exists():
         pytest.skip(f"there is no {CHROMIUM} here (Debian: apt-get install chromium libatomic1)")
     with sync_playwright() as playwright:
-        # As root it cannot put itself into its sandbox. It opens pages of this machine alone.
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, chromium_sandbox=os.geteuid() != 0)
+        # As root it cannot put itself into its sandbox. It opens pages of this machine alone. Containers give it little
+        # shared memory: it uses files instead.
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, chromium_sandbox=os.geteuid() != 0, args=["--disable-dev-shm-usage"]
+        )
         yield browser
         browser.close()
 
