@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shell: the organisations that a node knows, by which articles are read: its own objects and the lists it loaded.
 
-What a person gives beside comes first. Of one name the first entry counts; one that no gazetteer may hold, because it
-has no word or would select people by religion or ethnicity, is left out.
+What a person gives beside comes first. Of one id, and of one name, the first entry counts; one that no gazetteer may
+hold, because it has no word or would select people by religion or ethnicity, is left out.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Final
 from comity.articles import read_rules
 from comity.canonical import OBJECT_LIMITS, Json, parse_json
 from comity.errors import MalformedRequest
-from comity.intake.article.gazetteer import Known, make_gazetteer, parse_gazetteer
+from comity.intake.article.gazetteer import Known, parse_gazetteer
 from comity.node.node import Node
 from comity.store import Transaction, objects, subjects
 
@@ -36,20 +36,22 @@ def list_known(node: Node, *, given: bytes = b"") -> bytes:
         MalformedRequest: `given` is no gazetteer.
     """
     rules = read_rules()
-    taken = {name.casefold() for one in parse_gazetteer(given, rules=rules).known.values() for name in _list_names(one)}
+    known = parse_gazetteer(given, rules=rules).known
+    ids, taken = set(known), {name.casefold() for one in known.values() for name in _list_names(one)}
     with node.store.read() as transaction:
         found = [*_list_objects(transaction, node), *_list_listed(transaction)]
     parts, size = [given, b"\n"], len(given)
     for entry in found:
-        if entry.name.casefold() in taken or not _is_name(entry.name):
+        if entry.id in ids or entry.name.casefold() in taken or not _is_name(entry.name):
             continue
+        part = _format_entry(entry)
         try:
-            # Aliases of a word each are held against the same rule: an entry stands or falls as a whole.
-            make_gazetteer([entry], rules=rules)
+            # One that cannot be read would take all others with it.
+            parse_gazetteer(part, rules=rules)
         except MalformedRequest:
             continue
+        ids.add(entry.id)
         taken |= {name.casefold() for name in _list_names(entry)}
-        part = _format_entry(entry)
         size += len(part)
         if size > _MOST_BYTES:
             break

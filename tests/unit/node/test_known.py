@@ -82,6 +82,13 @@ def test_what_a_person_gives_comes_first_and_a_name_counts_once(world: World) ->
         list_known(world.nodes[A], given=b"no toml")
 
 
+def test_an_id_counts_once_whatever_it_is_called(world: World) -> None:
+    """Twice in a gazetteer it would be refused, and no article could be added any more."""
+    load(world, entity("national:rimward", "Rimward Front"))
+    given = b'[[known]]\nid = "national:rimward"\nname = "The Front of the Rim"\n'
+    assert find_names(world, given) == {"The Front of the Rim": "national:rimward"}
+
+
 def test_what_no_gazetteer_may_hold_is_left_out_and_the_rest_stays(world: World) -> None:
     world.add(
         A,
