@@ -106,7 +106,9 @@ def mark_browser(node: Node, person: PersonId) -> str:
 
 
 def is_marked(node: Node, name: str, mark: str) -> bool:
-    """Whether the person of this name has signed in before in the browser that shows `mark`."""
+    """Whether the person of this name has signed in before in the browser that shows `mark` (empty: it shows none)."""
+    if not mark:
+        return False  # nor is the key made that seals, before anybody has enrolled
     try:
         person = parse_person_id(name)
     except MalformedRequest:

@@ -43,7 +43,7 @@ from comity.node.sessions import (
     list_sessions,
     read_ways_in,
 )
-from comity.node.signing_in import begin_sign_in, finish_sign_in, sign_in
+from comity.node.signing_in import begin_sign_in, finish_sign_in, is_marked, mark_browser, sign_in
 from comity.node.tries import MOST_NAMES, Tries
 from comity.release.disclosure import EntryType, PeopleChange
 from comity.store import sign_ins
@@ -665,3 +665,11 @@ def test_what_is_said_of_the_ways_in_of_nobody_is_found(desk: Desk) -> None:
         people.record_change(act, PeopleChange.INVITE, replace(person, id=LEGAL))
     (finding,) = audit_folder(desk.node.folder, now=desk.world.now).findings
     assert finding.problem == "aurelia-legal, whose signing in it is about, was no person of this party then"
+
+
+def test_who_shows_no_mark_has_no_key_made(desk: Desk) -> None:
+    path = desk.node.keyring.folder / "sign-in.pem"
+    assert not path.exists()
+    assert not is_marked(desk.node, LEGAL, "")
+    assert not path.exists()
+    assert is_marked(desk.node, LEGAL, mark_browser(desk.node, LEGAL))
