@@ -18,7 +18,7 @@ import httpx
 from comity.calls import MAX_PAGE_BYTES, Hold, Room, fetch
 from comity.errors import ComityError, MalformedError, MalformedRequest, PeerUnreachable, ReceiptRefused
 from comity.ids import Instant, ObjectId, PartyId, format_instant, parse_instant
-from comity.node.allowance import check_allowance
+from comity.node.allowance import check_allowance, outlasts
 from comity.node.delivery import expect_receipt, keep_missing, keep_refused, say_uncounted
 from comity.node.follow import Target, make_token
 from comity.node.node import Node
@@ -36,6 +36,7 @@ __all__ = [
     "Question",
     "find_next",
     "get",
+    "is_not_the_last",
     "make_headers",
     "name_page",
     "read_number",
@@ -156,6 +157,12 @@ def find_next(given: Given, reached: Instant | None) -> Instant | None:
     except PeerUnreachable:
         return None
     return last if last is not None and (reached is None or last > reached) else None
+
+
+def is_not_the_last(node: Node, giver: PartyId, given: Given) -> bool:
+    """Whether the giver may bring in more today, whatever is new in this page: else the next is disclosed in vain."""
+    size = sum(len(each.content) for each in (given.answer, given.receipt) if each is not None)
+    return outlasts(node, giver, size=size, objects=_PAGE_OBJECTS)
 
 
 async def take_page(

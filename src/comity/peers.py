@@ -19,7 +19,7 @@ from comity.node.allowance import check_allowance
 from comity.node.follow import Target, plan_pull
 from comity.node.node import Node
 from comity.node.outbox import Outgoing, list_due, settle
-from comity.pages import Pulled, Question, find_next, get, take_page
+from comity.pages import Pulled, Question, find_next, get, is_not_the_last, take_page
 
 __all__ = [
     "Pulled",
@@ -170,7 +170,8 @@ async def _pull_channel(
         for _ in range(_MAX_PAGES):
             check_allowance(node, target.giver)
             given = await asked.hear()
-            if (after := find_next(given, reached)) is not None:
+            after = find_next(given, reached)
+            if after is not None and is_not_the_last(node, target.giver, given):
                 following = Question(client, node, target, root=root, room=room, after=after)
             reached = await take_page(client, node, given, result, reached=reached)
             await asked.close()

@@ -18,7 +18,7 @@ from comity.node.follow import plan_pull
 from comity.node.node import Node
 from comity.node.parties import add_party, export_manifest
 from comity.node.receipts import give_consistency, give_receipt
-from comity.pages import Given, Pulled, find_next, take_page
+from comity.pages import Given, Pulled, find_next, is_not_the_last, take_page
 from comity.release.delivery import Shown
 from tests.worlds import World, make_object
 
@@ -64,6 +64,24 @@ def world(tmp_path: Path) -> Iterator[World]:
     add_party(made.nodes[RECEIVER], export_manifest(made.nodes[GIVER]), digest=None, url="http://127.0.0.1:1")
     yield made
     made.close()
+
+
+@pytest.mark.parametrize(
+    ("much", "leaves"),
+    [
+        ({}, True),
+        ({"objects_per_day": 1_000}, False),
+        ({"objects_per_day": 1_001}, True),
+        ({"bytes_per_day": len(MORE)}, False),
+        ({"bytes_per_day": len(MORE) + 1}, True),
+    ],
+)
+def test_what_may_be_the_last_page_of_a_day_leads_to_none_before_it_is_taken_in(
+    world: World, much: dict[str, Any], leaves: bool
+) -> None:
+    node = world.nodes[RECEIVER]
+    node.settings = replace(node.settings, follow=replace(node.settings.follow, **much))
+    assert is_not_the_last(node, GIVER, given()) is leaves
 
 
 class Giver:

@@ -16,7 +16,7 @@ from comity.node.node import Act, Node
 from comity.store import pulls
 from comity.store.pulls import Use
 
-__all__ = ["check_allowance", "note_paused", "note_used"]
+__all__ = ["check_allowance", "note_paused", "note_used", "outlasts"]
 
 _DAY = 86_400 * 1_000_000
 _SECOND = 1_000_000
@@ -28,10 +28,7 @@ def check_allowance(node: Node, giver: str) -> None:
     Raises:
         QuotaReached: it has brought in as much as it may.
     """
-    settings = node.settings.follow
-    with node.store.read() as transaction:
-        now = node.clock()
-        used = pulls.read_use(transaction, giver, now // _DAY)
+    settings, used = node.settings.follow, _read_use(node, giver)
     if used.bytes < settings.bytes_per_day and used.objects < settings.objects_per_day:
         return
     raise QuotaReached(
@@ -39,6 +36,17 @@ def check_allowance(node: Node, giver: str) -> None:
         f" {settings.objects_per_day} in {settings.bytes_per_day}; the rest is asked for tomorrow (UTC), or when"
         " `objects_per_day` or `bytes_per_day` under [follow] in node.toml says more"
     )
+
+
+def outlasts(node: Node, giver: str, *, size: int, objects: int) -> bool:
+    """Whether `giver` may bring in something today even after a page of so many bytes with that many new objects."""
+    settings, used = node.settings.follow, _read_use(node, giver)
+    return used.bytes + size < settings.bytes_per_day and used.objects + objects < settings.objects_per_day
+
+
+def _read_use(node: Node, giver: str) -> Use:
+    with node.store.read() as transaction:
+        return pulls.read_use(transaction, giver, node.clock() // _DAY)
 
 
 def note_used(act: Act, giver: str, *, size: int, objects: int = 0) -> None:
