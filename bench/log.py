@@ -38,6 +38,7 @@ from comity.signing import Role
 from comity.store import log, logs
 from comity.tlog import merkle
 from comity.tlog.merkle import append_leaves, consistency_proof, inclusion_proof, root_hash
+from comity.tlog.tiles import TILE_WIDTH
 
 RESULTS = Path(__file__).resolve().parent / "results" / "log"
 _BATCH = 1_000
@@ -117,18 +118,22 @@ def _found_node() -> Iterator[Node]:
 
 
 def _simulate(node: Node, size: int) -> None:
-    """Let the log have the tiles and the head of `size` entries, of which only the hashes ever were."""
+    """Let the log have the tiles and the head of `size` entries; but for the last few, only their hashes ever were."""
     start = 0
     with node.act() as act:
         number = logs.add_log(act.transaction, _TOKEN, agreement=_AGREEMENT, recipient=_PARTNER, now=act.now).number
-    while start < size:
-        count = min(_FILL, size - start)
+    last = size % TILE_WIDTH
+    while start < size - last:
+        count = min(_FILL, size - last - start)
         hashes = os.urandom(32 * count)
         with node.store.write() as transaction:
             leaves = [hashes[place : place + 32] for place in range(0, len(hashes), 32)]
             log.write_tiles(transaction, append_leaves(_reader(transaction, number), start, leaves), number)
         start += count
     with node.store.write() as transaction:
+        opening = log.Opening(salt=os.urandom(32), content=b"{}")
+        entries = [log.Entry(leaf=os.urandom(290), opening=opening, log=number) for _ in range(last)]
+        log.add_entries(transaction, log.count_entries(transaction), entries, range(start, size))
         root = root_hash(_reader(transaction, number), size)
         origin = f"{node.origin}/{_TOKEN}"
         log.add_head(transaction, size, sign_head(origin, size, root, signer=node.signers[Role.LOG]), number)

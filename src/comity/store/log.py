@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shell: the tables of the logs. Entries, tiles and heads are written in the transaction of the act itself.
 
+The hashes of the last leaves, which fill no tile yet, are nowhere but in these leaves: a tile that grew with each entry
+would have to be written anew with it.
+
 There is the log of the house, HOUSE, and one for each relationship: an agreement and one recipient. An entry has two
 numbers. Its `position` counts the entries of all logs in the order of their commits, and nobody outside sees it; its
 `place` counts those of its log, and is what proofs speak of.
@@ -12,7 +15,8 @@ from dataclasses import dataclass, field
 from comity.canonical import sha256_digest
 from comity.ids import AgreementId, Digest, PartyId
 from comity.store.transaction import Transaction
-from comity.tlog.merkle import Tile
+from comity.tlog.merkle import Tile, leaf_hash
+from comity.tlog.tiles import TILE_WIDTH
 
 __all__ = [
     "HOUSE",
@@ -132,7 +136,11 @@ def read_tile(transaction: Transaction, level: int, index: int, number: int = HO
     row = transaction.row(
         "SELECT hashes FROM log_tile WHERE log = ? AND level = ? AND position = ?", (number, level, index)
     )
-    return bytes(row[0]) if row else b""
+    if row is not None:
+        return bytes(row[0])
+    if level:
+        return b""
+    return b"".join(map(leaf_hash, read_leaves(transaction, number, index * TILE_WIDTH, (index + 1) * TILE_WIDTH)))
 
 
 def add_entries(transaction: Transaction, first: int, entries: Sequence[Entry], places: Sequence[int]) -> None:
@@ -175,11 +183,11 @@ def _keep(transaction: Transaction, table: str, text: Text) -> int:
 
 
 def write_tiles(transaction: Transaction, tiles: Sequence[Tile], number: int = HOUSE) -> None:
-    """Write tiles of a log that are new or have grown."""
+    """Write tiles of a log that are new or have grown, but for the one that the last leaves have not filled yet."""
     transaction.run_many(
         "INSERT INTO log_tile VALUES (?, ?, ?, ?)"
         " ON CONFLICT (log, level, position) DO UPDATE SET hashes = excluded.hashes",
-        [(number, tile.level, tile.index, tile.hashes) for tile in tiles],
+        [(number, tile.level, tile.index, tile.hashes) for tile in tiles if tile.level or tile.is_full],
     )
 
 

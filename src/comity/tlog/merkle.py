@@ -65,6 +65,11 @@ class Tile:
     hashes: bytes
     """1 to 256 hashes, one after another."""
 
+    @property
+    def is_full(self) -> bool:
+        """Whether it can grow no more."""
+        return len(self.hashes) == _TILE_BYTES
+
 
 def leaf_hash(leaf: bytes) -> Hash:
     """The hash of a leaf: SHA-256 of a zero byte and the leaf (RFC 6962 §2.1)."""
@@ -96,7 +101,7 @@ def append_leaves(read_tile: ReadTile, size: int, leaf_hashes: Sequence[Hash]) -
         ]
         tiles += grown
         # A tile that is now full is one hash in the level above. Only tiles that this call filled are in `grown`.
-        added = b"".join(_fold(tile.hashes) for tile in grown if len(tile.hashes) == _TILE_BYTES)
+        added = b"".join(_fold(tile.hashes) for tile in grown if tile.is_full)
         level, start = level + 1, index
     return tuple(tiles)
 

@@ -208,7 +208,7 @@ BREAKS = [
     ("UPDATE log_opening SET content = x'00' WHERE position = 3", Check.LOG, "entry 3"),
     ("DELETE FROM log_opening WHERE position = 3", Check.LOG, "entry 3"),
     ("UPDATE log_entry SET leaf = x'00' WHERE position = 3", Check.LOG, "entry 3"),
-    ("UPDATE log_tile SET hashes = x'00'", Check.LOG, "entry 0"),
+    ("INSERT INTO log_tile VALUES (0, 0, 0, x'00')", Check.LOG, "entry 0"),
     ("DELETE FROM log_head", Check.LOG, "checkpoint"),
 ]  # fmt: skip
 
