@@ -101,10 +101,10 @@ class Pages:
         self._kept.move_to_end(key)
         return filled
 
-    def keep(self, filled: Filled, feed: Feed, terms: Digest, asked: Hashable) -> None:
-        """Remember the page."""
+    def keep(self, filled: Filled, feed: Feed, terms: Digest, asked: Hashable, *, characters: int) -> None:
+        """Remember the page; what was asked for is of so many characters."""
         key = _name(feed, terms, asked)
-        size = filled.count_bytes() + _COST_OF_PAGE + _COST_OF_CHARACTER * len(repr(asked))
+        size = filled.count_bytes() + _COST_OF_PAGE + _COST_OF_CHARACTER * characters
         self._drop(key)
         if size > self._most * 2 // 3:
             return

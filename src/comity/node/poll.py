@@ -199,7 +199,7 @@ def _find_or_fill(
     filled = node.pages.find(feed, collection.terms.hash, request)
     if filled is None:
         filled = _fill(transaction, _open_channel(node, transaction, collection, feed), request=request)
-        node.pages.keep(filled, feed, collection.terms.hash, request)
+        node.pages.keep(filled, feed, collection.terms.hash, request, characters=request.selection.count_characters())
     return filled
 
 
@@ -320,8 +320,8 @@ def _admit(
     """The candidates that the decision admits, and what of them was removed, by their place."""
     decisions, threshold = channel.decisions, channel.threshold
     labels = set(read.label)
-    scope, recipient = channel.collection.channel.scope_for(channel.giver), channel.collection.recipient
     if unknown := labels - decisions.keys():
+        scope, recipient = channel.collection.channel.scope_for(channel.giver), channel.collection.recipient
         for key, label in objects.read_labels(transaction, unknown).items():
             decisions[key] = decide(scope, label, recipient=recipient)
             channel.digests[key] = sha256_digest(format_label(label))

@@ -9,13 +9,13 @@ import json
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import compress, islice
+from itertools import chain, compress, islice
 from operator import itemgetter
 from typing import Any
 
 from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId
 from comity.release.clauses import Condition
-from comity.store.names import FIND_ONE, NAMED, list_keys
+from comity.store.names import FIND_ONE, NAMED, NAMED_SO, list_keys, tell_key
 from comity.store.objects import read_head_seq
 from comity.store.transaction import Row, SqlValue, Transaction
 
@@ -44,6 +44,7 @@ _MOST_AT_ONCE = 5_000
 """Places in the order of commit by which a feed catches up at once, where more wait: some 25 ms."""
 
 _USUAL_SPEC_VERSION = "2.1"
+_INSTANT_CHARACTERS = 20
 _DATA_OF = itemgetter(-1)
 _ENDED = 2**63 - 1
 """The floor of a feed that has ended: nothing in the store is behind it."""
@@ -101,6 +102,11 @@ class Selection:
     types: frozenset[str] = frozenset()
     spec_versions: frozenset[str] = frozenset()
     versions: VersionChoice = VersionChoice()
+
+    def count_characters(self) -> int:
+        """About how long the request is."""
+        words = sum(map(len, chain(self.ids, self.types, self.spec_versions)))
+        return words + _INSTANT_CHARACTERS * len(self.versions.exact)
 
 
 @dataclass(frozen=True, slots=True)
@@ -394,18 +400,27 @@ def _count_types(transaction: Transaction, types: Collection[str]) -> tuple[int,
     return (int(row[0] or 0), int(row[1] or 0)) if row else (0, 0)
 
 
+def _find_named(ids: frozenset[ObjectId]) -> tuple[str, list[SqlValue]]:
+    """The condition on the rows of objects that may have these ids."""
+    if not ids:
+        return "", []
+    if len(ids) == 1:
+        return f" AND o.pk IN {NAMED_SO}", [*map(tell_key, ids)] * 2
+    return f" AND o.pk IN {NAMED}", [list_keys(ids)] * 2
+
+
 def _conditions(selection: Selection) -> tuple[str, list[SqlValue]]:
-    sql, parameters = "", list[SqlValue]()
-    if selection.ids:
-        sql += f" AND o.pk IN {NAMED}"
-        parameters.extend([list_keys(selection.ids)] * 2)
+    sql, parameters = _find_named(selection.ids)
     listed: Sequence[tuple[str, frozenset[str]]] = (
         ("o.id", frozenset(selection.ids)),
         ("o.type", selection.types),
         ("o.spec_version", selection.spec_versions),
     )
     for column, words in listed:
-        if words:
+        if len(words) == 1:
+            sql += f" AND {column} = ?"
+            parameters.extend(words)
+        elif words:
             sql += f" AND {column} IN (SELECT value FROM json_each(?))"
             parameters.append(json.dumps(sorted(words)))
     if selection.spec_versions and _USUAL_SPEC_VERSION not in selection.spec_versions:
