@@ -17,6 +17,7 @@ from comity.ids import Digest, Instant, PartyId, PersonId
 from comity.letters.request import Urgency
 from comity.node import accept, correspond, intake, people, receive, retention
 from comity.node.acknowledge import acknowledge, settle_acknowledgement, take_acknowledgement
+from comity.node.agree import propose
 from comity.node.articles import ArticlePlan, add_article, confirm
 from comity.node.backup import make_backup, note_backup, restore_backup
 from comity.node.classify import say
@@ -26,6 +27,7 @@ from comity.node.files import Bytes
 from comity.node.follow import plan_pull
 from comity.node.lineage import receive_lineage
 from comity.node.lists import load_list
+from comity.node.matters import approve_matter, decline_matter
 from comity.node.node import Node
 from comity.node.outbox import list_due, settle
 from comity.node.parties import add_party, authenticate, create_credential, export_manifest
@@ -223,6 +225,14 @@ def proposed(world: World) -> str:
     recorded = world.propose("borealia", world.terms(giver="borealia", receivers=("aurelia",), title="Another one"))
     world.deliver()
     return str(recorded.event.terms)  # type: ignore[union-attr]
+
+
+def half_proposed(world: World) -> Digest:
+    """What the liaison officer of aurelia would propose, and has brought."""
+    waits = propose(node(world), world.terms(title="A third one"), by=world.actor("aurelia", Role.LIAISON))
+    assert isinstance(waits, Waiting), waits
+    world.tick()
+    return waits.matter.digest
 
 
 def proposed_itself(world: World) -> str:
@@ -438,6 +448,16 @@ ACTS = (
         name="propose",
         prepare=lambda world: world.terms(title="A third one"),
         run=lambda world, toml: world.propose("aurelia", toml),
+    ),
+    Act(
+        name="complete what waits for a second person",
+        prepare=half_proposed,
+        run=lambda world, name: approve_matter(node(world), name, by=world.actor("aurelia")),
+    ),
+    Act(
+        name="decline what waits for a second person",
+        prepare=half_proposed,
+        run=lambda world, name: decline_matter(node(world), name, by=world.actor("aurelia"), reason="No."),
     ),
     Act(name="accept", prepare=proposed, run=act_on(EventKind.ACCEPT)),
     Act(name="suspend", prepare=agreement, run=act_on(EventKind.SUSPEND)),

@@ -38,6 +38,8 @@ _COMMANDS = {
     "person": "people:person",
     "agreement": "agreements:agreement",
     "approvals": "people:approvals",
+    "approve": "people:approve",
+    "decline": "people:decline",
     "explain": "objects:explain",
     "pull": "objects:pull",
     "status": "follow:show_status",

@@ -24,6 +24,7 @@ from comity.agreement.people import Person
 from comity.console import (
     acts,
     agreements,
+    approvals,
     articles,
     audit,
     changes,
@@ -52,6 +53,7 @@ __all__ = ["PUBLIC", "SCREENS", "ConsoleApp", "find_cookie_name"]
 
 SCREENS: tuple[Sequence[BaseRoute], ...] = (
     work.ROUTES,
+    approvals.ROUTES,
     jobs.ROUTES,
     audit.ROUTES,
     people.ROUTES,

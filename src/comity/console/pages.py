@@ -43,6 +43,7 @@ STATUS: Mapping[int, int] = {
 SAID: Mapping[str, str] = {
     "done": "Done, and on record.",
     "ended": "Done.",
+    "declined": "Declined, and on record. It waits for nobody any more.",
     "waits": "Your approval is on record. Nothing is signed yet: it waits for a second person.",
 }
 """What a page says above its content after something was done; the query names it by these words alone."""
@@ -127,11 +128,14 @@ def show_failure(request: Request, reply: Reply) -> Response:
     return render("failure.html", status=status, visit=visit, path=request.url.path, error=error, refused=refused)
 
 
-def conclude(request: Request, reply: Reply, *, to: str) -> Response:
-    """What follows an act: the page at `to` if it is done or waits for somebody, else why not."""
+def conclude(request: Request, reply: Reply, *, to: str, done: str = "done") -> Response:
+    """What follows an act: the page at `to` if it is done or waits for somebody, else why not.
+
+    `done` is the word of SAID for what was done.
+    """
     match reply.code:
         case Exit.DONE:
-            said = "done"
+            said = done
         case Exit.WAITING:
             said = "waits"
         case _:

@@ -58,7 +58,7 @@ def propose(
         standing = dossier.standing(now=act.now) if dossier and _is_begun(dossier, terms) else None
         draft = draft_event(node, act, choose_proposal(standing), terms)
         draft = replace(draft, reservations=tuple(reservations))
-        return _carry_out(node, act, [draft], terms, by=by, standing=standing)
+        return _carry_out(node, act, [draft], terms, by=by, standing=standing, brought=toml)
 
 
 def act_on(  # noqa: PLR0913 (the parts of one event)
@@ -151,11 +151,18 @@ def accede(
             bases=cited,
             reservations=tuple(reservations),
         )
-        return _carry_out(node, act, [draft], terms, by=by, standing=standing)
+        return _carry_out(node, act, [draft], terms, by=by, standing=standing, brought=bases)
 
 
 def _carry_out(
-    node: Node, act: Act, drafts: Sequence[Event], terms: Terms, *, by: Actor, standing: Standing | None
+    node: Node,
+    act: Act,
+    drafts: Sequence[Event],
+    terms: Terms,
+    *,
+    by: Actor,
+    standing: Standing | None,
+    brought: bytes | None = None,
 ) -> Recorded | Waiting | Refusal:
     """The events signed and on record, the last one of them, once enough people have approved what they will say.
 
@@ -167,7 +174,7 @@ def _carry_out(
     says: list[Json] = [describe_event(draft) for draft in drafts]
     facts: dict[str, Json] = {"terms": terms.hash, "title": terms.title, "version": terms.version, "says": says}
     matter = make_matter(drafts[0].kind.value, agreement=terms.agreement_id, facts=facts)
-    authorised = approve(act, by if by.why else replace(by, why=drafts[0].text), matter)
+    authorised = approve(act, by if by.why else replace(by, why=drafts[0].text), matter, brought=brought)
     if not isinstance(authorised, Approved):
         return authorised
     carried = authorised.approvals

@@ -38,12 +38,13 @@ from comity.errors import (
     CorruptionError,
     MalformedRequest,
     NotFoundError,
+    TransitionError,
 )
 from comity.ids import AgreementId, Digest, Instant, PersonId
 from comity.node.node import Act, Node
 from comity.release.disclosure import EntryType, PeopleChange, format_people_content
 from comity.store import Transaction, people, sign_ins
-from comity.store.people import StoredPerson
+from comity.store.people import StoredMatter, StoredPerson
 
 __all__ = [
     "APPROVAL_LIFETIME",
@@ -60,6 +61,7 @@ __all__ = [
     "list_matters",
     "list_people",
     "normalise_text",
+    "read_pending",
     "read_prose",
     "record_change",
     "remove_person",
@@ -81,11 +83,16 @@ _NOBODY = Digest("0" * 64)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
-    """An identified person, the role to act in (None: the one that satisfies best), and why."""
+    """An identified person, the role to act in (None: the one that satisfies best), and why.
+
+    `completes` is the matter that the person saw and approves: nothing else is approved in its place, nor when nobody
+    else's approval of it waits any more.
+    """
 
     person: Person
     role: Role | None = None
     why: str | None = None
+    completes: Digest | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,16 +162,17 @@ def identify(node: Node, badge: Badge | None) -> Person:
     return stored.person
 
 
-def approve(act: Act, by: Actor, matter: Matter) -> Approved | Waiting | Refusal:
+def approve(act: Act, by: Actor, matter: Matter, *, brought: bytes | None = None) -> Approved | Waiting | Refusal:
     """What became of the matter by one person's approval, in the transaction of the act.
 
     The same person again replaces the earlier approval and never counts twice. Approvals of removed people and those
-    that have run out do not count.
+    that have run out do not count. `brought` are the bytes that the person brought, kept for whoever comes second.
 
     Raises:
         AuthenticationError: the person was removed in the meantime.
         ConflictError: the person has too many approvals that wait.
         MalformedRequest: the reason or the matter is over its bound.
+        TransitionError: it is not the matter that the person means to complete, or waits no more.
     """
     need = find_need(matter.kind)
     if need is None:
@@ -179,6 +187,7 @@ def approve(act: Act, by: Actor, matter: Matter) -> Approved | Waiting | Refusal
     people.delete_expired(act.transaction, now=act.now)
     found = people.read_approvals(act.transaction, matter.digest, now=act.now)
     others = [(approval, end) for approval, end in found if approval.person != person]
+    _check_completed(by, matter, others=len(others))
     chosen = choose_role(need, stored.person, [approval for approval, _ in others], named=by.role)
     if chosen is None:
         return _refuse_role(matter, stored.person, need.roles, named=by.role)
@@ -194,12 +203,28 @@ def approve(act: Act, by: Actor, matter: Matter) -> Approved | Waiting | Refusal
             " lists them. Have some done, or let them run out"
         )
     people.put_approval(act.transaction, matter, own, expires_at=expires_at)
+    if brought is not None:
+        people.keep_brought(act.transaction, matter.digest, brought)
     return Waiting(
         matter=matter,
         approvals=(*(approval for approval, _ in others), own),
         missing=weighed,
         expires_at=min([expires_at, *(end for _, end in others)]),
     )
+
+
+def _check_completed(by: Actor, matter: Matter, *, others: int) -> None:
+    if by.completes is None:
+        return
+    if matter.digest != by.completes:
+        raise TransitionError(
+            "what would be signed now is not what was approved: what it rests on (the recognition policy, a manifest,"
+            " a suspension) has changed since. Decline it, and begin anew"
+        )
+    if not others:
+        raise TransitionError(
+            "nobody else's approval of it waits: it was done, declined or has run out, or you alone have approved it"
+        )
 
 
 def act_alone(by: Actor, kind: str) -> str | Refusal:
@@ -225,24 +250,28 @@ def list_matters(node: Node) -> list[PendingMatter]:
     """
     with node.store.read() as transaction:
         kept = people.list_matters(transaction, now=node.clock())
-    listed = list[PendingMatter]()
-    for item in kept:
-        if sha256_digest(item.body) != item.digest:
-            raise CorruptionError(f"the matter {item.digest[:12]}… in the store is not the one that was approved")
-        text, need = parse_signed_json(item.body), find_need(item.kind)
-        weighed = None if need is None else weigh_approvals(need, item.approvals)
-        listed.append(
-            PendingMatter(
-                kind=item.kind,
-                agreement=item.agreement,
-                digest=item.digest,
-                facts=text["facts"] if isinstance(text, dict) else None,
-                approvals=item.approvals,
-                missing=weighed.sentence if isinstance(weighed, Missing) else "nobody: give the command again",
-                expires_at=item.expires_at,
-            )
-        )
-    return listed
+    return [read_pending(item) for item in kept]
+
+
+def read_pending(item: StoredMatter) -> PendingMatter:
+    """What is kept of an act that waits, read.
+
+    Raises:
+        CorruptionError: it is not what was approved.
+    """
+    if sha256_digest(item.body) != item.digest:
+        raise CorruptionError(f"the matter {item.digest[:12]}… in the store is not the one that was approved")
+    text, need = parse_signed_json(item.body), find_need(item.kind)
+    weighed = None if need is None else weigh_approvals(need, item.approvals)
+    return PendingMatter(
+        kind=item.kind,
+        agreement=item.agreement,
+        digest=item.digest,
+        facts=text["facts"] if isinstance(text, dict) else None,
+        approvals=item.approvals,
+        missing=weighed.sentence if isinstance(weighed, Missing) else "nobody: give the command again",
+        expires_at=item.expires_at,
+    )
 
 
 def normalise_text(text: str, *, most: int, where: str) -> str:

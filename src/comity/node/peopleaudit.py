@@ -3,6 +3,7 @@
 
     people        those that entries of the log added and have not removed, in the roles that these name
     factors       what each of them signs in by: enrolled after an invitation, and kept as the log has it
+    declined      by a person who could have approved it
     an act        approved by as many of them, in such roles, as acts of its kind need (`agreement.people`), not longer
                   ago than an approval waits
     by a rule     entries purged by a rule of so many days were that old
@@ -125,6 +126,8 @@ class PeopleAudit:
                     yield f"the person {person} was on record before, and an id is given once"
                 elif change == "remove" and known is not None:
                     known.removed_at = entry.leaf.at
+            case {"format": "comity-declined-record/1", "person": str(person), "role": str(role), "kind": str(kind)}:
+                yield from self._judge_declined(person, role, kind)
             case None:
                 self._lost = True
             case _:
@@ -147,6 +150,15 @@ class PeopleAudit:
                 yield f"{person} was enrolled without an invitation"
             known.invited = False
             known.factors.add(factor)
+
+    def _judge_declined(self, person: str, role: str, kind: str) -> Iterator[str]:
+        """Who could not have done an act cannot have ended it for others either."""
+        known, need = self._people.get(person), find_need(kind)
+        if known is None or known.removed_at is not None:
+            if not self._lost:
+                yield f"{person}, who declined an act, was no person of this party then"
+        elif role not in known.roles or need is None or role not in need.roles:
+            yield f"{person} declined an act ({kind}) as {role}, who could not have done it"
 
     def _find_factors(self, name: PersonId) -> set[str]:
         """What the person signs in by, as it is kept."""

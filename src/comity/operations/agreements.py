@@ -20,6 +20,7 @@ __all__ = [
     "admit",
     "answer",
     "clarify",
+    "conclude",
     "import_messages",
     "leave",
     "propose",
@@ -36,25 +37,25 @@ _RESERVATION_PARTS = 3
 def propose(node: Node, arguments: Arguments) -> Outcome:
     """Sign the terms and queue them for every other party."""
     by, reservations = read_actor(node, arguments), _read_reservations(arguments)
-    return _conclude(agree.propose(node, arguments.data("terms"), by=by, reservations=reservations))
+    return conclude(agree.propose(node, arguments.data("terms"), by=by, reservations=reservations))
 
 
 def clarify(node: Node, arguments: Arguments) -> Outcome:
     """Ask about one clause."""
     clause, text, by = arguments.text("clause"), arguments.text("text"), read_actor(node, arguments)
-    return _conclude(agree.act_on(node, arguments.text("id"), EventKind.CLARIFY, by=by, clause=clause, text=text))
+    return conclude(agree.act_on(node, arguments.text("id"), EventKind.CLARIFY, by=by, clause=clause, text=text))
 
 
 def answer(node: Node, arguments: Arguments) -> Outcome:
     """Answer a question."""
     text, question, by = arguments.text("text"), arguments.optional("question"), read_actor(node, arguments)
-    return _conclude(agree.act_on(node, arguments.text("id"), EventKind.ANSWER, by=by, text=text, re=question))
+    return conclude(agree.act_on(node, arguments.text("id"), EventKind.ANSWER, by=by, text=text, re=question))
 
 
 def accept(node: Node, arguments: Arguments) -> Outcome:
     """Sign the latest version."""
     by, reservations = read_actor(node, arguments), _read_reservations(arguments)
-    return _conclude(agree.act_on(node, arguments.text("id"), EventKind.ACCEPT, by=by, reservations=reservations))
+    return conclude(agree.act_on(node, arguments.text("id"), EventKind.ACCEPT, by=by, reservations=reservations))
 
 
 def reject(node: Node, arguments: Arguments) -> Outcome:
@@ -101,13 +102,13 @@ def leave(node: Node, arguments: Arguments) -> Outcome:
 def admit(node: Node, arguments: Arguments) -> Outcome:
     """Admit a joiner, by the manifest that is pinned here for it."""
     joiner, by = parse_party_id(arguments.text("party")), read_actor(node, arguments)
-    return _conclude(agree.admit(node, arguments.text("id"), joiner, by=by))
+    return conclude(agree.admit(node, arguments.text("id"), joiner, by=by))
 
 
 def accede(node: Node, arguments: Arguments) -> Outcome:
     """Join a group by signing its text, with the bases this party cites."""
     by, bases, reservations = read_actor(node, arguments), arguments.data("bases"), _read_reservations(arguments)
-    return _conclude(agree.accede(node, arguments.text("id"), bases, by=by, reservations=reservations))
+    return conclude(agree.accede(node, arguments.text("id"), bases, by=by, reservations=reservations))
 
 
 def import_messages(node: Node, arguments: Arguments) -> Outcome:
@@ -128,7 +129,7 @@ def import_messages(node: Node, arguments: Arguments) -> Outcome:
 
 def _act(node: Node, arguments: Arguments, kind: EventKind) -> Outcome:
     channel, reason, by = arguments.optional("channel"), arguments.optional("reason"), read_actor(node, arguments)
-    return _conclude(agree.act_on(node, arguments.text("id"), kind, by=by, channel=channel, text=reason))
+    return conclude(agree.act_on(node, arguments.text("id"), kind, by=by, channel=channel, text=reason))
 
 
 def _read_reservations(arguments: Arguments) -> list[Reservation]:
@@ -143,7 +144,8 @@ def _read_reservations(arguments: Arguments) -> list[Reservation]:
     return found
 
 
-def _conclude(recorded: Recorded | Waiting | Refusal) -> Outcome:
+def conclude(recorded: Recorded | Waiting | Refusal) -> Outcome:
+    """What became of an act of this party: on record, waiting for somebody, or refused."""
     if isinstance(recorded, Refusal):
         return conclude_refused(recorded)
     if isinstance(recorded, Waiting):

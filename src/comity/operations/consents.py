@@ -17,7 +17,7 @@ from comity.operations.people import conclude_refused, conclude_waiting, describ
 from comity.operations.reply import Json
 from comity.vocabulary import ACTIONS_ORDER
 
-__all__ = ["describe_grants", "grant", "list_all", "refuse", "request", "revoke", "show"]
+__all__ = ["conclude", "describe_grants", "grant", "list_all", "refuse", "request", "revoke", "show"]
 
 _MOST_LISTED = 10_000
 
@@ -33,7 +33,7 @@ def request(node: Node, arguments: Arguments) -> Outcome:
         until=_read_time(arguments, "until"),
         by=read_actor(node, arguments),
     )
-    return _conclude(done)
+    return conclude(done)
 
 
 def grant(node: Node, arguments: Arguments) -> Outcome:
@@ -47,7 +47,7 @@ def grant(node: Node, arguments: Arguments) -> Outcome:
         conditions=arguments.optional("condition"),
         sanitised=arguments.optional("sanitised"),
     )
-    return _conclude(consenting.grant_consent(node, arguments.text("letter"), offer, by=read_actor(node, arguments)))
+    return conclude(consenting.grant_consent(node, arguments.text("letter"), offer, by=read_actor(node, arguments)))
 
 
 def refuse(node: Node, arguments: Arguments) -> Outcome:
@@ -55,7 +55,7 @@ def refuse(node: Node, arguments: Arguments) -> Outcome:
     done = consenting.refuse_consent(
         node, arguments.text("letter"), reason=arguments.optional("reason"), by=read_actor(node, arguments)
     )
-    return _conclude(done)
+    return conclude(done)
 
 
 def revoke(node: Node, arguments: Arguments) -> Outcome:
@@ -67,7 +67,7 @@ def revoke(node: Node, arguments: Arguments) -> Outcome:
         takes_back=arguments.flag("recall"),
         by=read_actor(node, arguments),
     )
-    return _conclude(done)
+    return conclude(done)
 
 
 def list_all(node: Node, arguments: Arguments) -> Outcome:
@@ -109,7 +109,8 @@ def describe_grants(grants: Sequence[StoredGrant], *, now: Instant) -> list[Json
     ]
 
 
-def _conclude(done: Said | Waiting | Refusal) -> Outcome:
+def conclude(done: Said | Waiting | Refusal) -> Outcome:
+    """What was said, waits for somebody, or is refused."""
     if isinstance(done, Refusal):
         return conclude_refused(done)
     if isinstance(done, Waiting):

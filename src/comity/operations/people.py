@@ -33,6 +33,7 @@ __all__ = [
     "conclude_refused",
     "conclude_waiting",
     "describe_approvals",
+    "describe_matter",
     "invite",
     "list_all",
     "list_pending",
@@ -117,7 +118,7 @@ def list_pending(node: Node, arguments: Arguments) -> Outcome:
     """Every act that waits for somebody; of them what is for the person who asks, where one does."""
     by = arguments.by
     found = [item for item in people.list_matters(node) if by is None or may_see_matter(by, item.kind)]
-    return Outcome(result={"matters": [_describe_matter(item, by=by) for item in found]})
+    return Outcome(result={"matters": [describe_matter(item, by=by) for item in found]})
 
 
 def add(node: Node, arguments: Arguments) -> Outcome:
@@ -221,7 +222,8 @@ def _describe_ways(ways: WaysIn) -> dict[str, Json]:
     }
 
 
-def _describe_matter(matter: PendingMatter, *, by: Person | None) -> dict[str, Json]:
+def describe_matter(matter: PendingMatter, *, by: Person | None) -> dict[str, Json]:
+    """An act that waits: all that would be signed, who approved it, and whether `by` would complete it."""
     facts: dict[str, AnyJson] = matter.facts if isinstance(matter.facts, dict) else {}
     return {
         "matter": matter.digest,

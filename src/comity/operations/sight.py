@@ -31,6 +31,10 @@ def _acting(kind: str) -> frozenset[Role]:
 SIGHT: Mapping[str, frozenset[Role]] = {
     "work": _ALL,
     "approvals": _ALL,
+    # Of each, those whose list has it: the operations ask `may_see_matter`.
+    "approvals.show": _ALL,
+    "approvals.approve": _DESK | _acting("rotate"),
+    "approvals.decline": _DESK | _acting("rotate"),
     # What binds this party, and what it would mean.
     "agreement.list": _TERMS,
     "agreement.show": _TERMS,

@@ -18,10 +18,13 @@ __all__ = [
     "delete_approvals",
     "delete_approvals_of",
     "delete_expired",
+    "keep_brought",
     "list_matters",
     "list_persons",
     "put_approval",
     "read_approvals",
+    "read_brought",
+    "read_matter",
     "read_person",
     "remove_person",
     "renew_person",
@@ -143,6 +146,22 @@ def list_matters(transaction: Transaction, *, now: Instant) -> list[StoredMatter
         )
         for digest, kind, agreement, body, expires_at in rows
     ]
+
+
+def read_matter(transaction: Transaction, matter: Digest, *, now: Instant) -> StoredMatter | None:
+    """The act of that name, if it has approvals that count at `now`."""
+    return next((item for item in list_matters(transaction, now=now) if item.digest == matter), None)
+
+
+def keep_brought(transaction: Transaction, matter: Digest, body: bytes) -> None:
+    """Keep the bytes that the act was approved by first; what is kept already stays. They go with the last approval."""
+    transaction.run("INSERT INTO brought VALUES (?, ?) ON CONFLICT (matter) DO NOTHING", (matter, body))
+
+
+def read_brought(transaction: Transaction, matter: Digest) -> bytes | None:
+    """The bytes that the act was approved by first."""
+    row = transaction.row("SELECT body FROM brought WHERE matter = ?", (matter,))
+    return None if row is None else bytes(row[0])
 
 
 def delete_approvals(transaction: Transaction, matter: Digest) -> None:

@@ -15,6 +15,8 @@ import pyotp
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from comity.agreement.drafting import convert_terms
+from comity.canonical import sha256_digest
 from tests.e2e.browser.desks import BUNDLE, EXAMPLES
 from tests.e2e.conftest import Serving, comity, wait_until
 
@@ -159,8 +161,8 @@ def test_the_whole_job_by_browser(people: dict[str, Someone], tmp_path: Path) ->
     anton.sees("Nothing is signed yet: it waits for a second person.")
     assert TITLE not in berit.go("/agreements").locator("main").inner_text()
     livia.look_at_waiting("propose")
-    livia.page.get_by_label("A file with the terms as TOML").set_input_files(tmp_path / "terms.toml")
-    livia.press("Read it and show what it would do")
+    livia.sees("This is the text that anton brought.")
+    livia.sees(sha256_digest(convert_terms((tmp_path / "terms.toml").read_bytes())))
     livia.press("Approve the same, and sign for this party")
     livia.sees("Done, and on record.")
 

@@ -35,7 +35,8 @@ agreement check/agreement preview/agreement diff
 agreement propose/agreement list/agreement show/agreement status/agreement clarify/agreement answer/agreement accept
 agreement reject/agreement withdraw/agreement suspend/agreement resume/agreement terminate/agreement leave
 agreement admit/agreement accede/agreement export/agreement import
-person add/person list/person remove/person renew/person invite/person sessions/person sign-out/approvals
+person add/person list/person remove/person renew/person invite/person sessions/person sign-out
+approvals/approve/decline
 agreement certificate/agreement test
 classify add/classify remove/classify preview/classify show
 rules preview/rules apply/rules end/rules list

@@ -135,6 +135,31 @@ def test_what_waits_is_said_in_words(aurelia: Party, terms: Path) -> None:
     assert "by legal as legal" in aurelia.do_as("legal", "agreement", "propose", terms).out
 
 
+def test_the_second_person_names_what_waits_and_gives_no_file(aurelia: Party, terms: Path) -> None:
+    first = aurelia.do_as("liaison", "agreement", "propose", terms, "--json").result
+    assert first["matter"][:12] in aurelia.do("approvals").out
+    terms.unlink()
+    assert aurelia.do_as("liaison", "approve", first["matter"], "--json").code == 6
+    done = aurelia.do_as("legal", "approve", first["matter"][:12], "--why", "Seen.", "--json")
+    assert (done.code, done.err) == (0, "")
+    assert (done.result["kind"], done.result["terms"]) == ("propose", first["terms"])
+    assert [item["person"] for item in done.result["approvals"]] == ["liaison", "legal"]
+    assert aurelia.do_as("legal", "approve", first["matter"], "--json").code == 5
+
+
+def test_what_waits_is_declined_with_a_reason(aurelia: Party, terms: Path) -> None:
+    first = aurelia.do_as("liaison", "agreement", "propose", terms, "--json").result
+    assert aurelia.do_as("legal", "decline", first["matter"][:3], "--reason", "No.").code == 5
+    done = aurelia.do_as("legal", "decline", first["matter"][:4], "--reason", "Too\x1b[2J wide.", "--json")
+    assert done.result.keys() == documented("decline")
+    assert (done.result["declined_by"], done.result["reason"]) == ("legal", "Too\x1b[2J wide.")
+    assert aurelia.ask("approvals") == {"matters": []}
+    again = aurelia.do_as("liaison", "agreement", "propose", terms, "--json").result["matter"]
+    said = aurelia.do_as("liaison", "decline", again, "--reason", "Changed my mind.").out
+    assert "declined: propose of Exchange on the Grey Column" in said
+    assert "Nothing was signed." in said
+
+
 def test_one_person_in_two_roles_waits_for_another(aurelia: Party, terms: Path, tmp_path: Path) -> None:
     file = tmp_path / "both.badge"
     roles = ("--role", "legal", "--role", "liaison")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shell: `person` and `approvals`."""
+"""Shell: `person`, and the acts that wait: `approvals`, `approve`, `decline`."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -8,9 +8,11 @@ from pathlib import Path
 
 import click
 
-from comity.cli.session import ActCommand, Session
+from comity.cli.session import ActCommand, PersonCommand, Session
+from comity.cli.words.matters import describe_approved
 from comity.cli.words.people import (
     describe_added,
+    describe_declined,
     describe_invited,
     describe_removed,
     describe_renewed,
@@ -22,7 +24,7 @@ from comity.cli.words.people import (
 from comity.errors import ConflictError, MalformedRequest, UnavailableError
 from comity.operations.reply import Exit, Json
 
-__all__ = ["approvals", "person"]
+__all__ = ["approvals", "approve", "decline", "person"]
 
 
 @click.group()
@@ -124,6 +126,26 @@ def sign_out(session: Session, person_id: str) -> int:
 def approvals(session: Session) -> int:
     """List the acts that wait for a second person: what exactly, who approved, who is missing, until when."""
     return session.run("approvals", {}, list_matters)
+
+
+@click.command("approve", cls=PersonCommand, example="comity --node aurelia approve 3f2a91 --why 'Basis seen.'")
+@click.argument("matter", metavar="MATTER")
+@click.pass_obj
+def approve(session: Session, matter: str) -> int:
+    """Approve an act that waits, as it stands: what the first person brought is signed, and no file is given again.
+
+    MATTER is what `comity approvals` calls it, or the beginning of that.
+    """
+    return session.run_as("approvals.approve", {"matter": matter}, describe_approved)
+
+
+@click.command("decline", cls=PersonCommand, example="comity --node aurelia decline 3f2a91 --reason 'Too wide.'")
+@click.argument("matter", metavar="MATTER")
+@click.option("--reason", metavar="TEXT", required=True, help="Why; kept on this party's own record.")
+@click.pass_obj
+def decline(session: Session, matter: str, reason: str) -> int:
+    """Decline an act that waits: it waits for nobody any more, and the log keeps who declined and why."""
+    return session.run_as("approvals.decline", {"matter": matter, "reason": reason}, describe_declined)
 
 
 def _run_with_badge(session: Session, operation: str, arguments: Mapping[str, Json], file: str) -> int:

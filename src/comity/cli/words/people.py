@@ -9,6 +9,7 @@ from comity.cli.words.layout import columns, fields, join_words, outline, printa
 __all__ = [
     "describe_added",
     "describe_approvals",
+    "describe_declined",
     "describe_invited",
     "describe_refusal",
     "describe_removed",
@@ -119,6 +120,19 @@ def describe_approvals(approvals: Iterable[dict[str, Any]]) -> list[str]:
     ]
 
 
+def describe_declined(result: dict[str, Any]) -> str:
+    """An act that waits no more, and who had approved it; or why it could not be declined."""
+    if "refused" in result:
+        return describe_refusal(result["refused"])
+    return "\n".join(
+        [
+            f"declined: {result['kind']} of {_about(result)}, by {result['declined_by']} as {result['role']}",
+            *describe_approvals(result["approvals"]),
+            "It waits for nobody any more. Nothing was signed.",
+        ]
+    )
+
+
 def list_matters(result: dict[str, Any]) -> str:
     """What waits, as much of each as tells it from every other."""
     if not result["matters"]:
@@ -131,7 +145,8 @@ def _describe_matter(item: dict[str, Any]) -> list[str]:
     return [
         f"{item['kind']} of {_about(item)} waits for {item['waits_for']}",
         *describe_approvals(item["approvals"]),
-        *fields([("terms", item["terms"]), ("until", shorten_time(item["expires_at"]))], indent="  "),
+        *fields([("matter", shorten(item["matter"])), ("terms", item["terms"])], indent="  "),
+        *fields([("until", shorten_time(item["expires_at"]))], indent="  "),
         *(outline(said, indent="  ") if said else []),
     ]
 

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: operations on acts that wait for a second person: one shown with what was brought, completed, declined."""
+
+import base64
+
+from comity.agreement.people import find_need
+from comity.agreement.recognition import Refusal
+from comity.node import matters
+from comity.node.consent import Said
+from comity.node.matters import COMPLETED_HERE, Brought
+from comity.node.node import Node
+from comity.operations import agreements, consents
+from comity.operations.outcome import Arguments, Outcome
+from comity.operations.people import conclude_refused, describe_approvals, describe_matter, read_actor
+from comity.operations.reply import Json
+from comity.operations.sight import may_see_matter
+
+__all__ = ["approve", "decline", "show"]
+
+_NAME = 64
+"""Characters of the whole name of an act that waits."""
+
+
+def show(node: Node, arguments: Arguments) -> Outcome:
+    """One act that waits, and what the first person brought to it, as bytes in base64 (null: it takes none).
+
+    `here` says whether it is completed by its name alone; `roles` are those in which the person who asks could approve
+    it, and so decline it.
+    """
+    by = arguments.by
+    found = _find(node, arguments)
+    need = find_need(found.matter.kind)
+    roles = [role.value for role in need.roles if by is not None and role in by.roles] if need is not None else []
+    kept = found.matter.kind not in {"propose", "counter", "accede"} or found.data is not None
+    result: dict[str, Json] = {
+        **describe_matter(found.matter, by=by),
+        "brought": None if found.data is None else base64.b64encode(found.data).decode(),
+        "here": found.matter.kind in COMPLETED_HERE and kept,
+        "roles": list[Json](roles),
+    }
+    return Outcome(result=result)
+
+
+def approve(node: Node, arguments: Arguments) -> Outcome:
+    """Approve the very same: it is done, where that is all it waited for."""
+    found, by = _find(node, arguments), read_actor(node, arguments)
+    done = matters.approve_matter(node, found.matter.digest, by=by)
+    return consents.conclude(done) if isinstance(done, Said) else agreements.conclude(done)
+
+
+def decline(node: Node, arguments: Arguments) -> Outcome:
+    """End it for everybody: nobody's approval of it waits any more."""
+    found, by = _find(node, arguments), read_actor(node, arguments)
+    done = matters.decline_matter(node, found.matter.digest, by=by, reason=arguments.text("reason"))
+    if isinstance(done, Refusal):
+        return conclude_refused(done)
+    described = describe_matter(done.matter, by=None)
+    return Outcome(
+        result={
+            **{name: described[name] for name in ("matter", "kind", "agreement", "title", "terms")},
+            "declined_by": done.person,
+            "role": done.role.value,
+            "reason": done.reason,
+            "approvals": describe_approvals(done.matter.approvals),
+        }
+    )
+
+
+def _find(node: Node, arguments: Arguments) -> Brought:
+    """The act that `matter` names; where a person asks, one of that person's list, named in full."""
+    by, name = arguments.by, arguments.text("matter")
+    if by is not None and len(name) != _NAME:
+        raise matters.say_gone()  # how many others there are is not for everybody
+    found = matters.show_matter(node, name)
+    if by is not None and not may_see_matter(by, found.matter.kind):
+        raise matters.say_gone()
+    return found
