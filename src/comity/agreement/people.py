@@ -130,6 +130,7 @@ NEEDS: Mapping[str, Need] = {
     "request-consent": _RECALL,
     "refuse-consent": _ONE,
     "revoke-consent": _ONE,
+    "import": _ONE,
     "terminate": _ONE,
     "reject": _ONE,
     "withdraw": _ONE,

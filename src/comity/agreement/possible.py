@@ -3,12 +3,12 @@
 
     find_possible_acts(standing, party, now=now) -> (PossibleAct(kind=SUSPEND), PossibleAct(kind=TERMINATE), …)
 
-What needs a text of terms (a next version), another party (an admission) or the party's own bases (an accession) is not
-here, nor what a node says by itself (a confirmation). Nor is what the party's own policy recognises, and who of its
-people may act.
+Who could be admitted to a group, and whether the party could join one, is asked beside. What needs a text of terms (a
+next version) is not here, nor what a node says by itself (a confirmation). Nor is what the party's own policy
+recognises, and who of its people may act.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from comity.agreement.events import TALK, Event, EventKind
@@ -18,7 +18,7 @@ from comity.agreement.terms import clause_names
 from comity.errors import ComityError
 from comity.ids import Digest, Instant, PartyId
 
-__all__ = ["PossibleAct", "find_possible_acts"]
+__all__ = ["PossibleAct", "can_accede", "find_admissible", "find_possible_acts"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +35,43 @@ def find_possible_acts(standing: Standing, party: PartyId, *, now: Instant) -> t
     return tuple(
         act for act, lock in _list_acts(standing, party) if _is_possible(standing, party, act, lock=lock, now=now)
     )
+
+
+def find_admissible(
+    standing: Standing, party: PartyId, manifests: Mapping[PartyId, Digest], *, now: Instant
+) -> tuple[PartyId, ...]:
+    """Whom `party` could admit at `now` by the manifest that it knows, in the order of their ids."""
+    return tuple(
+        joiner
+        for joiner, manifest in sorted(manifests.items())
+        if joiner != party and _can_join(standing, EventKind.ADMIT, party, joiner=joiner, manifest=manifest, now=now)
+    )
+
+
+def can_accede(standing: Standing, party: PartyId, manifest: Digest, *, now: Instant) -> bool:
+    """Whether `party` could sign as a joiner at `now`; whether the bases that it cites are enough, the act says."""
+    return _can_join(standing, EventKind.ACCEDE, party, joiner=None, manifest=manifest, now=now)
+
+
+def _can_join(
+    standing: Standing, kind: EventKind, party: PartyId, *, joiner: PartyId | None, manifest: Digest, now: Instant
+) -> bool:
+    terms = standing.current or standing.latest
+    draft = Event(
+        digest=terms.hash,
+        kind=kind,
+        agreement=terms.agreement_id,
+        terms=terms.hash,
+        party=party,
+        at=now,
+        joiner=joiner,
+        manifest=manifest,
+    )
+    try:
+        check_event(standing, draft, terms)
+    except ComityError:
+        return False
+    return True
 
 
 def _list_acts(standing: Standing, party: PartyId) -> Iterator[tuple[PossibleAct, Digest | None]]:

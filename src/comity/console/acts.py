@@ -21,7 +21,7 @@ from comity.errors import MalformedRequest, TransitionError
 from comity.operations.reply import Json, fail_with
 from comity.vocabulary import RESERVATION_GROUNDS
 
-__all__ = ["ROUTES"]
+__all__ = ["ROUTES", "read_person", "read_reservations"]
 
 _WITH_REASON = frozenset({"reject", "withdraw", "suspend", "resume", "terminate", "leave", "review"})
 _ENDS: Mapping[str, str] = {
@@ -55,7 +55,7 @@ async def offer_accept(request: Request) -> Response:
 async def accept(request: Request) -> Response:
     """Sign the version whose hash the form names: who read one text must not sign another."""
     visit, form = find_visit(request), await read_form(request)
-    arguments = {**_read_person(form), "id": _read(form, "terms") or "", "reservations": _read_reservations(form)}
+    arguments = {**read_person(form), "id": _read(form, "terms") or "", "reservations": read_reservations(form)}
     reply = await visit.ask("agreement.accept", arguments)
     return conclude(request, reply, to=_find_page(request, reply.result))
 
@@ -77,7 +77,7 @@ async def do(request: Request) -> Response:
     visit, act = find_visit(request), _find_act(request)
     visit.require(f"agreement.{act}")
     form = await read_form(request)
-    arguments: dict[str, Json] = {**_read_person(form), "id": request.path_params["id"]}
+    arguments: dict[str, Json] = {**read_person(form), "id": request.path_params["id"]}
     for name in ("channel", "clause", "text", "question", "reason"):
         if (value := _read(form, name)) is not None:
             arguments[name] = value
@@ -126,12 +126,12 @@ def _read(form: FormData, name: str) -> str | None:
     return text or None
 
 
-def _read_person(form: FormData) -> dict[str, Json]:
+def read_person(form: FormData) -> dict[str, Json]:
     """In which role, and why: of the person who acts."""
     return {name: _read(form, name) for name in ("role", "why")}
 
 
-def _read_reservations(form: FormData) -> list[Json]:
+def read_reservations(form: FormData) -> list[Json]:
     """As the operation takes them, from one ground and one text for each clause."""
     found = list[Json]()
     for name in form:

@@ -32,6 +32,7 @@ from comity.console import (
     explain,
     intake,
     jobs,
+    joining,
     log,
     matrix,
     me,
@@ -69,6 +70,7 @@ SCREENS: tuple[Sequence[BaseRoute], ...] = (
     matrix.ROUTES,
     # Before the page of one agreement, whose id would be the last part of the path.
     changes.ROUTES,
+    joining.ROUTES,
     acts.ROUTES,
     agreements.ROUTES,
 )

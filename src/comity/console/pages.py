@@ -40,6 +40,9 @@ STATUS: Mapping[int, int] = {
 }
 """Exit code of an operation → HTTP status of its page; any other failure is 500."""
 
+_OF_SENDER = frozenset({"malformed-terms", "malformed-message"})
+"""The codes of what is wrong in a text or file that came with the form: its sender mends it, and not the operator."""
+
 SAID: Mapping[str, str] = {
     "done": "Done, and on record.",
     "ended": "Done.",
@@ -119,8 +122,8 @@ def show(request: Request, template: str, result: Mapping[str, Any], **more: Any
 
 def show_failure(request: Request, reply: Reply) -> Response:
     """The page of what could not be done, or was refused: why, where, and what to do."""
-    status = STATUS.get(reply.code, 500)
     error: dict[str, Any] = dict(reply.error or {"code": "refused", "message": "", "facts": {}})
+    status = STATUS.get(reply.code, 400 if error["code"] in _OF_SENDER else 500)
     refused: Any = None if reply.result is None else reply.result.get("refused")
     if request.url.path.endswith(".json"):
         return JSONResponse(reply.result or {"error": error}, status_code=status)

@@ -13,9 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from comity.agreement.events import Event
+from comity.agreement.people import choose_role, find_need
+from comity.agreement.recognition import Refusal
 from comity.agreement.terms import Terms
-from comity.canonical import Json
-from comity.errors import ComityError, MalformedMessage, MalformedRequest, VerificationError
+from comity.canonical import Json, sha256_digest
+from comity.errors import AuthenticationError, ComityError, MalformedMessage, MalformedRequest, VerificationError
 from comity.exchange import endorse_message, parse_message, verify_message
 from comity.ids import AgreementId, parse_digest
 from comity.letters.letter import LETTER_TYPE
@@ -23,18 +25,22 @@ from comity.lineage import LINEAGE_TYPE
 from comity.node.letterbox import TakenLetter, take_letter
 from comity.node.lineage import read_chain, receive_lineage
 from comity.node.node import Act, Node
+from comity.node.people import Actor, normalise_text
 from comity.node.recording import Recorded, follow_up, keep_terms, put_event, summarise
 from comity.node.standing import Dossier, find_agreement, read_dossier
 from comity.node.taking import check_taken, is_stranger
 from comity.node.unheard import read_alone
+from comity.release.disclosure import EntryType
+from comity.release.imported import format_imported
 from comity.signing import Manifest, Role, parse_signed_document
-from comity.store import agreements
+from comity.store import agreements, people
 
-__all__ = ["Imported", "export_messages", "import_messages", "receive", "receive_any"]
+__all__ = ["Imported", "export_messages", "import_messages", "import_messages_as", "receive", "receive_any"]
 
 _FORMAT = "comity-messages/1"
 _MAX_FILE_BYTES = 32 * 1024 * 1024
 _MAX_MESSAGES = 10_000
+_MAX_REASON = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +152,37 @@ def import_messages(node: Node, data: bytes) -> Imported:
             break
         waiting = [*refused]
     return Imported(agreement=agreement, recorded=tuple(recorded), known=known, refused=tuple(refused.values()))
+
+
+def import_messages_as(node: Node, data: bytes, *, by: Actor, reason: str) -> Imported | Refusal:
+    """The same, brought by a person: who, which file and why is on record before anything of it is.
+
+    Raises:
+        AuthenticationError: the person was removed.
+        MalformedMessage, MalformedRequest: not such a file, or no reason.
+    """
+    why = normalise_text(reason, most=_MAX_REASON, where="reason")
+    agreement, messages = _read_messages(data)
+    need = find_need("import")
+    with node.act() as act:
+        known = people.read_person(act.transaction, by.person.id)
+        if known is None or known.removed_at is not None:
+            raise AuthenticationError(f"{by.person.id} is no person of this node any more")
+        role = None if need is None else choose_role(need, known.person, (), named=by.role)
+        if role is None:
+            return Refusal(
+                clause="people", reason=f"{by.person.id} does not act as liaison or legal, as an import needs"
+            )
+        content = format_imported(
+            agreement=agreement,
+            digest=sha256_digest(data),
+            messages=len(messages),
+            person=by.person.id,
+            role=role,
+            reason=why,
+        )
+        act.record(EntryType.PEOPLE, content, terms=None, recipient=None, count=1)
+    return import_messages(node, data)
 
 
 def _take(node: Node, envelope: bytes, agreement: AgreementId) -> Recorded | str | None:

@@ -127,7 +127,9 @@ class PeopleAudit:
                 elif change == "remove" and known is not None:
                     known.removed_at = entry.leaf.at
             case {"format": "comity-declined-record/1", "person": str(person), "role": str(role), "kind": str(kind)}:
-                yield from self._judge_declined(person, role, kind)
+                yield from self._judge_alone(person, role, kind, did="declined an act")
+            case {"format": "comity-import-record/1", "person": str(person), "role": str(role)}:
+                yield from self._judge_alone(person, role, "import", did="brought a file")
             case None:
                 self._lost = True
             case _:
@@ -151,14 +153,14 @@ class PeopleAudit:
             known.invited = False
             known.factors.add(factor)
 
-    def _judge_declined(self, person: str, role: str, kind: str) -> Iterator[str]:
+    def _judge_alone(self, person: str, role: str, kind: str, *, did: str) -> Iterator[str]:
         """Who could not have done an act cannot have ended it for others either."""
         known, need = self._people.get(person), find_need(kind)
         if known is None or known.removed_at is not None:
             if not self._lost:
-                yield f"{person}, who declined an act, was no person of this party then"
+                yield f"{person}, who {did}, was no person of this party then"
         elif role not in known.roles or need is None or role not in need.roles:
-            yield f"{person} declined an act ({kind}) as {role}, who could not have done it"
+            yield f"{person} {did} ({kind}) as {role}, who could not have done it"
 
     def _find_factors(self, name: PersonId) -> set[str]:
         """What the person signs in by, as it is kept."""

@@ -6,6 +6,7 @@ from comity.agreement.recognition import Refusal
 from comity.errors import MalformedMessage, MalformedRequest, TransitionError
 from comity.ids import parse_party_id
 from comity.node import agree, correspond
+from comity.node.correspond import Imported
 from comity.node.node import Node
 from comity.node.people import Waiting
 from comity.node.recording import Recorded
@@ -112,8 +113,15 @@ def accede(node: Node, arguments: Arguments) -> Outcome:
 
 
 def import_messages(node: Node, arguments: Arguments) -> Outcome:
-    """Record the messages in a file that another party exported."""
-    imported = correspond.import_messages(node, arguments.data("messages"))
+    """Record the messages in a file that another party exported; a person who brings it says why."""
+    data = arguments.data("messages")
+    if arguments.by is None:
+        imported: Imported | Refusal = correspond.import_messages(node, data)
+    else:
+        by = read_actor(node, arguments)
+        imported = correspond.import_messages_as(node, data, by=by, reason=arguments.text("reason"))
+    if isinstance(imported, Refusal):
+        return conclude_refused(imported)
     recorded: list[Json] = [_describe(item) for item in imported.recorded]
     return Outcome(
         result={

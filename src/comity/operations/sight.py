@@ -56,6 +56,9 @@ SIGHT: Mapping[str, frozenset[Role]] = {
     "agreement.withdraw": _acting("withdraw"),
     "agreement.leave": _acting("leave"),
     "agreement.review": _acting("review"),
+    "agreement.admit": _acting("admit"),
+    "agreement.accede": _acting("accede"),
+    "agreement.import": _acting("import"),
     # What is held, and who may have it.
     "object.add": _DESK,
     "object.look": _DESK,

@@ -3,11 +3,11 @@
 
 from collections.abc import Sequence
 
-from comity.agreement.events import Event
+from comity.agreement.events import Event, EventKind
 from comity.agreement.lifecycle import Standing
 from comity.agreement.moves import find_next_steps
 from comity.agreement.people import find_need
-from comity.agreement.possible import find_possible_acts
+from comity.agreement.possible import can_accede, find_admissible, find_possible_acts
 from comity.agreement.recognition import Refusal
 from comity.agreement.terms import Terms, clause_names
 from comity.agreement.transitions import State
@@ -18,6 +18,7 @@ from comity.node.correspond import export_messages
 from comity.node.gate import ask_gate
 from comity.node.node import Node
 from comity.node.outbox import list_waiting
+from comity.node.parties import read_manifests
 from comity.node.standing import Dossier, collection_id, find_agreement, judge_terms, list_dossiers
 from comity.operations.outcome import Arguments, Outcome
 from comity.operations.reply import Json
@@ -82,6 +83,7 @@ def status(node: Node, arguments: Arguments) -> Outcome:
         **_describe_standing(node, dossier.events, standing, now=now),
         "since": _optional(dossier.state_since(standing.state)),
         "possible": _list_possible(standing, node.party, now=now),
+        "joining": _describe_joining(node, standing, now=now),
         "gives": _list_gives(node, dossier, standing),
         "waiting": describe_waiting(node, dossier.id),
     }
@@ -93,7 +95,7 @@ def _status_at(node: Node, dossier: Dossier, at: Instant) -> Outcome:
     if standing is None:
         raise NotFoundError(f"nothing of {dossier.id[:12]} was on record here at {format_instant(at)}")
     described = _describe_standing(node, dossier.events_at(at), standing, now=at)
-    nothing: dict[str, Json] = {"since": None, "possible": [], "gives": [], "waiting": []}
+    nothing: dict[str, Json] = {"since": None, "possible": [], "joining": None, "gives": [], "waiting": []}
     return Outcome(result={**described, "at": format_instant(at), **nothing})
 
 
@@ -196,6 +198,24 @@ def _list_possible(standing: Standing, party: PartyId, *, now: Instant) -> list[
             }
         )
     return found
+
+
+def _describe_joining(node: Node, standing: Standing, *, now: Instant) -> Json:
+    """Whom this party could admit now, by which manifest; whether it could join itself; and who has said so of whom."""
+    with node.store.read() as transaction:
+        known = {party: item.digest for party, item in read_manifests(transaction).items()}
+    return {
+        "admissible": [
+            {"party": party, "manifest": known[party]}
+            for party in find_admissible(standing, node.party, known, now=now)
+        ],
+        "can_accede": can_accede(standing, node.party, known[node.party], now=now),
+        "admissions": [
+            {"party": said.party, "joiner": said.joiner, "manifest": said.manifest, "at": format_instant(said.at)}
+            for said in standing.admissions
+            if said.kind is EventKind.ADMIT
+        ],
+    }
 
 
 def _optional(at: Instant | None) -> str | None:

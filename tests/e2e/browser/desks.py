@@ -157,6 +157,12 @@ def furnish(world: World) -> Person:
     world.sign_all(world.terms(title="Exchange of three on the border posts", receivers=receivers))
     group = '[structure]\nkind = "group"\naccession = "any_member"'
     world.sign_all(world.terms(title="Group on the Ashfall Column", types=("indicator",), extra=group))
+    joined = world.sign_all(
+        world.terms(giver="borealia", receivers=("meridia",), title="Group on the border posts", extra=group),
+        proposer="borealia",
+    )
+    world.admit("borealia", joined, "aurelia")
+    world.deliver()
     offered = world.terms(giver="borealia", receivers=("aurelia",), title="Exchange of letters on sightings")
     _send(world.propose("borealia", offered))
     world.deliver()
