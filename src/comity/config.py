@@ -20,6 +20,7 @@
     [console]                       # optional: pages for this party's own people
     listen = "127.0.0.1:8460"
     url = "https://console.aurelia.example"     # optional: what people type; without it, that address by itself
+                                    # [console.oidc], by which people may sign in: see `openid`
 
     [proxy]                         # optional: who may say from which address a request came
     address = "127.0.0.1"
@@ -55,6 +56,7 @@ from typing import Any
 
 from comity.errors import ConfigError, MalformedNote, MalformedRequest, NotFoundError
 from comity.ids import PartyId, parse_party_id
+from comity.openid import OidcSetting, parse_oidc
 from comity.tlog.note import SignatureType, VerifierKey, parse_vkey
 
 __all__ = [
@@ -76,8 +78,7 @@ __all__ = [
 ]
 
 _FIELDS = frozenset(
-    {"party", "name", "state", "listen", "admin", "authorities", "access_log", "tls", "console"}
-    | {"proxy", "limits"}
+    {"party", "name", "state", "listen", "admin", "authorities", "access_log", "tls", "console", "proxy", "limits"}
     | {"write_bytes_per_day", "write_objects_per_day", "witness", "content_days", "cosignature_days", "follow"}
 )
 _WRITE_BYTES = 256 * 1024 * 1024
@@ -120,10 +121,11 @@ class TlsFiles:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsoleSetting:
-    """Where the console listens, and the URL that people reach it by, without a path (None: that address)."""
+    """Where the console listens, the URL that people reach it by, without a path (None: that address), and `oidc`."""
 
     listen: Address
     url: str | None = None
+    oidc: OidcSetting | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -291,10 +293,10 @@ def load_settings(folder: Path) -> Settings:
             state=values.get("state"),
             listen=parse_address(values["listen"]),
             admin=_parse_admin(_text(values, "admin")),
-            authorities=_parse_path(_text(values, "authorities"), folder),
+            authorities=folder / text if (text := _text(values, "authorities")) else None,
             access_log=_parse_log(_text(values, "access_log"), folder),
             tls=_parse_tls(values.get("tls"), folder),
-            console=_parse_console(values.get("console")),
+            console=_parse_console(values.get("console"), folder),
             proxy=_parse_proxy(values.get("proxy"), folder),
             limits=_parse_limits(values.get("limits", {})),
             write_bytes_per_day=_read_count(values, "write_bytes_per_day", _WRITE_BYTES, least=_MIN_WRITE_BYTES),
@@ -399,10 +401,6 @@ def _parse_log(text: str | None, folder: Path) -> str | None:
     return text if text in {None, "stderr"} else str(folder / text)
 
 
-def _parse_path(text: str | None, folder: Path) -> Path | None:
-    return None if text is None else folder / text
-
-
 def _parse_tls(value: object, folder: Path) -> TlsFiles | None:
     if value is None:
         return None
@@ -410,10 +408,10 @@ def _parse_tls(value: object, folder: Path) -> TlsFiles | None:
     return TlsFiles(certificate=folder / certificate, key=folder / key)
 
 
-def _parse_console(value: object) -> ConsoleSetting | None:
+def _parse_console(value: object, folder: Path) -> ConsoleSetting | None:
     if value is None:
         return None
-    table = _table("console", value, frozenset({"listen", "url"}))
+    table = _table("console", value, frozenset({"listen", "url", "oidc"}))
     listen, url = _text(table, "listen", table="console"), _text(table, "url", table="console")
     if listen is None or not _is_loopback(parse_address(listen).host):
         raise MalformedRequest(
@@ -423,7 +421,7 @@ def _parse_console(value: object) -> ConsoleSetting | None:
         raise MalformedRequest(
             "[console] url is what browsers say: no path, no usual port, as https://console.aurelia.example"
         )
-    return ConsoleSetting(listen=parse_address(listen), url=url)
+    return ConsoleSetting(listen=parse_address(listen), url=url, oidc=parse_oidc(table.get("oidc"), folder, url=url))
 
 
 def _parse_proxy(value: object, folder: Path) -> Proxy | None:

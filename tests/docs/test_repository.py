@@ -99,7 +99,8 @@ def declared(name: str) -> list[Requirement]:
     if name != "run":
         asked += project["optional-dependencies"]["demo"] + groups["build"]
     if name == "dev":
-        asked += [entry for extra in ("articles", "misp", "pdf") for entry in project["optional-dependencies"][extra]]
+        extras = ("articles", "misp", "oidc", "pdf")
+        asked += [entry for extra in extras for entry in project["optional-dependencies"][extra]]
         asked += [entry for entry in groups["dev"] if isinstance(entry, str)]
     return [Requirement(entry) for entry in asked]
 

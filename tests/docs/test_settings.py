@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 from comity.config import Limits, Settings, load_settings
+from comity.console.provider import RETURN_PATH
 from comity.node.figures import Figures
 from comity.taxii.metrics import Metrics
 
@@ -15,6 +16,7 @@ DOCUMENT = (Path(__file__).parents[2] / "docs" / "howto" / "run-for-real.md").re
 
 
 WITNESSES = (Path(__file__).parents[2] / "docs" / "howto" / "run-a-witness.md").read_text(encoding="utf-8")
+SIGN_IN = (Path(__file__).parents[2] / "docs" / "howto" / "sign-in-to-the-console.md").read_text(encoding="utf-8")
 
 
 def read_example() -> str:
@@ -45,6 +47,16 @@ def test_the_witnesses_in_the_document_are_settings(tmp_path: Path) -> None:
     assert [each.party for each in load_settings(tmp_path).witnesses] == ["borealia", "meridia"]
     (tmp_path / "node.toml").write_text(head + alone, encoding="utf-8")
     assert [each.url for each in load_settings(tmp_path).witnesses] == ["https://witness.north.example"]
+
+
+def test_the_provider_in_the_document_is_a_setting(tmp_path: Path) -> None:
+    (shown,) = re.findall(r"^```toml\n(.*?)^```$", SIGN_IN, flags=re.DOTALL | re.MULTILINE)
+    (tmp_path / "node.toml").write_text('party = "aurelia"\nname = "A"\nlisten = "127.0.0.1:0"\n' + shown)
+    console = load_settings(tmp_path).console
+    assert console is not None
+    assert console.oidc is not None
+    assert {item.name for item in dataclasses.fields(console.oidc)} == tomllib.loads(shown)["console"]["oidc"].keys()
+    assert f"{console.url}{RETURN_PATH}" in SIGN_IN
 
 
 def test_every_figure_is_documented() -> None:

@@ -23,6 +23,7 @@ WAYS = {
     "news.py _open_page": "a request for a page that may wait; the same",
     "peers.py _deliver": "a message of the outbox, in which it was put by the COMMIT of its event",
     "peers.py send_acknowledgement": "an acknowledgement, after the COMMIT of its entry",
+    "console/provider.py Provider._call": "a question to the OpenID provider; a code of its own, nothing of the store",
     "witnessing.py _post": "a head and a proof, read from what is committed",
     # --- the program's own output: `tests/faults/test_log_first.py`, by strace
     "cli/session.py Session.show": "the result of an operation, which returned after its COMMIT",

@@ -31,8 +31,8 @@ import click
 from comity.agreement.people import Person
 from comity.cli.listener import Listener
 from comity.cli.session import Session
-from comity.config import Address, parse_address
-from comity.errors import ComityError, StoreBusy
+from comity.config import Address, ConsoleSetting, parse_address
+from comity.errors import ComityError, NotInstalled, StoreBusy
 from comity.following import Follower
 from comity.ids import AgreementId, PartyId
 from comity.node.node import Node, open_node
@@ -50,6 +50,7 @@ from comity.taxii.workers import Workers
 from comity.witnessing import Rounds, verify_not_behind
 
 if TYPE_CHECKING:
+    from comity.console.provider import Provider
     from comity.console.serving import ConsoleServer
 
 __all__ = ["serve_node", "write_faults"]
@@ -171,8 +172,29 @@ def _make_console(node: Node, serving: "_Serving") -> "ConsoleServer | None":
     from comity.console.door import Door
     from comity.console.serving import ConsoleServer
 
-    door = Door(node)
+    door = Door(node, provider=_make_provider(node, setting))
     return ConsoleServer(setting, ask=serving.handle, find_person=door.find_person, door=door)
+
+
+def _make_provider(node: Node, setting: ConsoleSetting) -> "Provider | None":
+    """The OpenID provider of the console, if it has one.
+
+    Raises:
+        ConfigError: the client secret cannot be used.
+        NotInstalled: what verifies tokens is not there.
+    """
+    if setting.oidc is None or setting.url is None:
+        return None
+    from comity.console.provider import Provider
+
+    try:
+        from comity.node.tokens import verify_id_token
+    except ModuleNotFoundError as error:
+        raise NotInstalled(
+            "[console.oidc] in node.toml needs joserfc, which is not installed here; install it with: pip install"
+            " 'comity[oidc]'"
+        ) from error
+    return Provider(node, setting.oidc, url=setting.url, verify=verify_id_token)
 
 
 class _Serving:

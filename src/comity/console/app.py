@@ -38,6 +38,7 @@ from comity.console import (
     me,
     node,
     objects,
+    openid,
     people,
     sign_in,
     work,
@@ -127,6 +128,7 @@ class ConsoleApp:
         self._ask = ask
         self._find_person = find_person
         routes = [*screens, *(route for screen in SCREENS for route in screen)]
+        routes += [] if door is None or door.provider is None else openid.ROUTES
         pages = Starlette(
             routes=[Mount("/static", StaticFiles(directory=_STATIC)), *routes],
             exception_handlers={

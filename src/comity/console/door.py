@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from comity.agreement.people import Person
+from comity.console.provider import Provider
 from comity.console.visit import Failed
 from comity.errors import MalformedRequest, NotFoundError
 from comity.ids import Instant
@@ -24,8 +25,20 @@ from comity.node.sessions import SignedIn
 from comity.node.signing_in import begin_sign_in, finish_sign_in, is_marked, mark_browser
 from comity.node.tries import Tries
 from comity.operations.reply import fail_with
+from comity.operations.sight import say_nothing_there
 
-__all__ = ["Door", "find_door", "find_mark", "find_own_path", "find_token", "let_in", "let_out", "require_console"]
+__all__ = [
+    "Door",
+    "find_door",
+    "find_mark",
+    "find_own_path",
+    "find_provider",
+    "find_token",
+    "let_in",
+    "let_out",
+    "name_provider",
+    "require_console",
+]
 
 _AT_ONCE = 2
 """Each verification takes 64 MiB, and a core for some tenths of a second."""
@@ -41,6 +54,8 @@ class Door:
     """The door of the console of one node."""
 
     node: Node
+    provider: Provider | None = None
+    """By which people may sign in too; None: by none."""
     tries: Tries = field(default_factory=Tries)
     tries_of_known: Tries = field(default_factory=Tries)
     """Of browsers in which the person of the name has signed in before: strangers use up their own alone."""
@@ -92,6 +107,24 @@ def find_door(request: Request) -> Door:
     if not isinstance(door, Door):
         raise Failed(fail_with(NotFoundError("nobody can sign in here")))
     return door
+
+
+def find_provider(request: Request) -> Provider:
+    """The OpenID provider of this console.
+
+    Raises:
+        Failed: it has none, and nothing is there.
+    """
+    provider = find_door(request).provider
+    if provider is None:
+        raise Failed(fail_with(say_nothing_there()))
+    return provider
+
+
+def name_provider(request: Request) -> str | None:
+    """What people read on the button that leads to the provider; None where there is none."""
+    provider = find_door(request).provider
+    return None if provider is None else provider.name
 
 
 def require_console(request: Request) -> Console:

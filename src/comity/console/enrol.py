@@ -19,7 +19,7 @@ from comity.errors import ComityError, MalformedRequest
 from comity.node.invitations import find_invited, offer_password
 from comity.node.passkeys import enrol_passkey, find_console, offer_passkey
 
-__all__ = ["ROUTES"]
+__all__ = ["ROUTES", "offer_choice"]
 
 _MOST_FORM_BYTES = 65_536
 
@@ -33,7 +33,7 @@ async def ask_code(request: Request) -> Response:
 async def offer(request: Request) -> Response:
     """Whom the code invites, and the choice of what to sign in by."""
     form = await read_fields(request, most_bytes=_MOST_FORM_BYTES)
-    return _offer(request, read_text(form, "code"), error=None)
+    return offer_choice(request, read_text(form, "code"), error=None)
 
 
 async def take_password(request: Request) -> Response:
@@ -47,7 +47,7 @@ async def take_password(request: Request) -> Response:
             code=code, password=password, sealed=read_text(form, "sealed"), second=read_text(form, "second")
         )
     except ComityError as error:
-        return _offer(request, code, error=error)
+        return offer_choice(request, code, error=error)
     return doors.let_in(request, RedirectResponse("/", status_code=303), signed_in)
 
 
@@ -76,7 +76,8 @@ async def take_passkey(request: Request) -> Response:
     return doors.let_in(request, JSONResponse({"to": "/"}), signed_in)
 
 
-def _offer(request: Request, code: str, *, error: ComityError | None) -> Response:
+def offer_choice(request: Request, code: str, *, error: ComityError | None) -> Response:
+    """The choice of what to sign in by, for whom the code invites; or the form for a code."""
     node = doors.find_door(request).node
     try:
         person, offered = find_invited(node, code), offer_password(node, code)
@@ -94,6 +95,7 @@ def _show(request: Request, *, error: ComityError | None = None, **content: Any)
         path="/enrol",
         error=None if error is None else error.detail,
         passkeys=find_console(request.app.state.url) is not None,
+        provider=doors.name_provider(request),
         **content,
     )
 

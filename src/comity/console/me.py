@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shell: what a person sees and changes of the own signing in: sessions, and passkeys.
+"""Shell: what a person sees and changes of the own signing in: sessions, passkeys, and an account at a provider.
 
 What a person signs in by is changed only within 15 minutes after a sign-in: who finds a screen unlocked cannot stay.
 """
@@ -18,6 +18,7 @@ from comity.console.visit import Failed, Visit, find_visit
 from comity.errors import AuthenticationError, ComityError
 from comity.ids import format_instant
 from comity.node import sessions
+from comity.node.accounts import find_account_of, remove_account
 from comity.node.passkeys import add_passkey, find_console, list_passkeys, offer_passkey, remove_passkey
 from comity.operations.reply import Json, fail_with
 
@@ -48,6 +49,7 @@ async def show_own(request: Request) -> Response:
         }
         for item in list_passkeys(node, person.id)
     ]
+    account = find_account_of(node, person.id)
     result: dict[str, Json] = {
         "person": person.id,
         "name": person.name,
@@ -55,6 +57,14 @@ async def show_own(request: Request) -> Response:
         "password": sessions.has_password(node, person.id),
         "sessions": listed,
         "passkeys": keys,
+        "account": None
+        if account is None
+        else {
+            "issuer": account.issuer,
+            "subject": account.subject,
+            "added_at": format_instant(account.added_at),
+            "used_at": None if account.used_at is None else format_instant(account.used_at),
+        },
     }
     return show(request, "me.html", result, has_passkeys=find_console(request.app.state.url) is not None)
 
@@ -112,6 +122,16 @@ async def drop_passkey(request: Request) -> Response:
     return _go_back()
 
 
+async def drop_account(request: Request) -> Response:
+    """Remove the person's account at a provider, which is not all that the person signs in by."""
+    await read_form(request)
+    visit = find_visit(request)
+    _require_fresh(request, visit)
+    with _telling():
+        remove_account(find_door(request).node, visit.person.id)
+    return _go_back()
+
+
 @contextmanager
 def _telling() -> Iterator[None]:
     """What the node raises becomes the page of a failure."""
@@ -138,4 +158,5 @@ ROUTES: list[Route] = [
     Route("/me/passkeys/options", offer_new_passkey, methods=["POST"]),
     Route("/me/passkeys", take_passkey, methods=["POST"]),
     Route("/me/passkeys/remove", drop_passkey, methods=["POST"]),
+    Route("/me/account/remove", drop_account, methods=["POST"]),
 ]

@@ -7,14 +7,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from comity.console.door import find_door, find_mark, find_own_path, let_in, let_out, require_console
+from comity.console.door import find_door, find_mark, find_own_path, let_in, let_out, name_provider, require_console
 from comity.console.pages import STATUS, read_fields, read_form, read_text, render
 from comity.console.visit import Failed
 from comity.errors import ComityError, RateLimited
 from comity.node.passkeys import find_console, offer_passkey_sign_in, sign_in_by_passkey
 from comity.operations.reply import fail_with
 
-__all__ = ["ROUTES", "answer_script", "find_status"]
+__all__ = ["ROUTES", "answer_script", "find_status", "show_form"]
 
 _MOST_FORM_BYTES = 65_536
 
@@ -22,7 +22,7 @@ _MOST_FORM_BYTES = 65_536
 async def offer_sign_in(request: Request) -> Response:
     """The form."""
     find_door(request)
-    return _show(request, to=find_own_path(request.query_params.get("next", "")))
+    return show_form(request, to=find_own_path(request.query_params.get("next", "")))
 
 
 async def sign_in(request: Request) -> Response:
@@ -37,7 +37,7 @@ async def sign_in(request: Request) -> Response:
             mark=find_mark(request),
         )
     except ComityError as error:
-        return _show(request, to=to, error=error)
+        return show_form(request, to=to, error=error)
     return let_in(request, RedirectResponse(to, status_code=303), signed_in)
 
 
@@ -84,7 +84,8 @@ async def take_passkey(request: Request) -> Response:
     return let_in(request, JSONResponse({"to": find_own_path(read_text(form, "next"))}), signed_in)
 
 
-def _show(request: Request, *, to: str, error: ComityError | None = None) -> Response:
+def show_form(request: Request, *, to: str, error: ComityError | None = None) -> Response:
+    """The form, and what was wrong with what was sent before, if anything was."""
     answer = render(
         "sign_in.html",
         status=200 if error is None else find_status(error),
@@ -93,6 +94,7 @@ def _show(request: Request, *, to: str, error: ComityError | None = None) -> Res
         to=to,
         error=None if error is None else error.detail,
         passkeys=find_console(request.app.state.url) is not None,
+        provider=name_provider(request),
     )
     if isinstance(error, RateLimited):
         answer.headers["retry-after"] = str(error.facts["retry_after"])

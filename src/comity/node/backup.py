@@ -270,6 +270,8 @@ def _list_files(folder: Path, settings: Settings, *, secrets: bool) -> list[Path
     if secrets:
         wanted += sorted((folder / "keys").glob("*.pem"))
         wanted += [settings.proxy.secret] if settings.proxy is not None else []
+        oidc = None if settings.console is None else settings.console.oidc
+        wanted += [oidc.secret] if oidc is not None else []
     return [
         path for path in dict.fromkeys(wanted) if path.is_file() and path.resolve().is_relative_to(folder.resolve())
     ]

@@ -37,6 +37,7 @@ from comity.agreement.people import Person
 from comity.canonical import sha256_digest
 from comity.errors import AuthenticationError, ConflictError, MalformedRequest, NotFoundError
 from comity.ids import PersonId
+from comity.node.accounts import counts_as_way_in
 from comity.node.invitations import find_invited, redeem
 from comity.node.node import Act, Node
 from comity.node.people import find_present, normalise_text, record_change
@@ -195,7 +196,8 @@ def remove_passkey(node: Node, person: PersonId, digest: str) -> None:
         found = [item for item in there if item.digest == digest]
         if not found:
             raise NotFoundError("there is no such passkey any more")
-        if len(there) == 1 and sign_ins.read_password(act.transaction, person) is None:
+        others = sign_ins.read_password(act.transaction, person) is not None
+        if len(there) == 1 and not others and not counts_as_way_in(node, act.transaction, person):
             raise ConflictError("this is the last that you can sign in by; add another passkey first")
         sign_ins.delete_passkey(act.transaction, found[0].credential)
         record_change(act, PeopleChange.DROP, stored.person, factor=found[0].digest)

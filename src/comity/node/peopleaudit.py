@@ -24,6 +24,7 @@ from comity.agreement.people import Approval, Missing, Role, find_need, weigh_ap
 from comity.canonical import Json, parse_signed_json, sha256_digest
 from comity.errors import MalformedError
 from comity.ids import Instant, PartyId, PersonId, parse_instant
+from comity.node.accounts import name_account
 from comity.node.people import APPROVAL_LIFETIME
 from comity.release.disclosure import EntryType
 from comity.release.purge import parse_log_purge
@@ -166,8 +167,10 @@ class PeopleAudit:
         """What the person signs in by, as it is kept."""
         # Of the key itself: the digest beside it says nothing of what is verified by.
         found = {sha256_digest(passkey.public_key) for passkey in sign_ins.list_passkeys(self._transaction, name)}
+        accounts = sign_ins.list_accounts(self._transaction, name)
         return {
             *map(str, found),
+            *(name_account(account.issuer, account.subject) for account in accounts),
             *(["password"] if sign_ins.read_password(self._transaction, name) is not None else []),
         }
 

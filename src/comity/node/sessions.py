@@ -63,10 +63,14 @@ class SignedIn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaysIn:
-    """By what one person can sign in, until when the person is invited, and when the last sign-in was."""
+    """By what one person can sign in, until when the person is invited, and when the last sign-in was.
+
+    `account` is the issuer of the account at an OpenID provider.
+    """
 
     password: bool
     passkeys: int
+    account: str | None
     invited_until: Instant | None
     last_at: Instant | None
 
@@ -178,12 +182,14 @@ def read_ways_in(node: Node) -> dict[PersonId, WaysIn]:
         persons = [stored.person.id for stored in people.list_persons(transaction)]
         passwords = sign_ins.list_passwords(transaction)
         passkeys = Counter(item.person for item in sign_ins.list_passkeys(transaction))
+        accounts = {item.person: item.issuer for item in sign_ins.list_accounts(transaction)}
         invited, last = sign_ins.list_invitations(transaction), sign_ins.list_last_sign_ins(transaction)
     now = node.clock()
     return {
         person: WaysIn(
             password=person in passwords,
             passkeys=passkeys[person],
+            account=accounts.get(person),
             invited_until=invited[person] if invited.get(person, now) > now else None,
             last_at=last.get(person),
         )

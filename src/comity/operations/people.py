@@ -217,6 +217,7 @@ def _describe_ways(ways: WaysIn) -> dict[str, Json]:
     return {
         "password": ways.password,
         "passkeys": ways.passkeys,
+        "account": ways.account,
         "invited_until": None if ways.invited_until is None else format_instant(ways.invited_until),
         "last_sign_in": None if ways.last_at is None else format_instant(ways.last_at),
     }

@@ -318,7 +318,7 @@ def format_reader_content(change: ReaderChange, *, reader: str, permission: str,
 def format_people_content(
     change: PeopleChange, *, person: PersonId, name: str, roles: Iterable[Role], factor: str | None = None
 ) -> bytes:
-    """The content of a people entry, canonical; `factor` is a "password" or the digest of a passkey to sign in by."""
+    """The content of a people entry, canonical; `factor` is what to sign in by (`node.passkeys`, `node.accounts`)."""
     return canonical_bytes(
         {
             "format": "comity-people-record/1",

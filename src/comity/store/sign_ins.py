@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shell: invitations, passwords, passkeys and sessions of this party's people, and what happened at the door.
+"""Shell: what this party's people sign in by: invitations, passwords, passkeys, accounts at an OpenID provider.
+
+And their sessions, and what happened at the door.
 
 No secret is kept here that opens anything by itself: hashes of codes and tokens, public keys, and what is sealed.
 """
@@ -11,21 +13,26 @@ from comity.store.transaction import Row, Transaction
 
 __all__ = [
     "DoorRecord",
+    "StoredAccount",
     "StoredPasskey",
     "StoredPassword",
     "StoredSession",
+    "add_account",
     "add_passkey",
     "add_record",
     "add_session",
+    "delete_account",
     "delete_factors",
     "delete_invitation",
     "delete_old_sessions",
     "delete_passkey",
     "delete_session",
     "delete_sessions_of",
+    "find_account",
     "find_invitation",
     "find_passkey",
     "find_session",
+    "list_accounts",
     "list_invitations",
     "list_last_sign_ins",
     "list_passkeys",
@@ -35,6 +42,7 @@ __all__ = [
     "put_invitation",
     "put_password",
     "read_password",
+    "use_account",
     "use_code",
     "use_passkey",
     "use_session",
@@ -62,6 +70,17 @@ class StoredPasskey:
     digest: Digest
     name: str
     counter: int
+    added_at: Instant
+    used_at: Instant | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredAccount:
+    """What a person is known by at an OpenID provider: the issuer, and what it calls the person."""
+
+    person: PersonId
+    issuer: str
+    subject: str
     added_at: Instant
     used_at: Instant | None
 
@@ -175,9 +194,40 @@ def delete_passkey(transaction: Transaction, credential: bytes) -> None:
     transaction.run("DELETE FROM passkey WHERE credential = ?", (credential,))
 
 
+_ACCOUNT = "SELECT person, issuer, subject, added_at, used_at FROM account"
+
+
+def add_account(transaction: Transaction, account: StoredAccount) -> bool:
+    """True when the account is kept; False when it is somebody's already, or the person has one: nothing is changed."""
+    values = (account.person, account.issuer, account.subject, account.added_at)
+    return bool(transaction.run("INSERT INTO account VALUES (?, ?, ?, ?, NULL) ON CONFLICT DO NOTHING", values))
+
+
+def find_account(transaction: Transaction, issuer: str, subject: str) -> StoredAccount | None:
+    """The account that this issuer calls so, by every character."""
+    row = transaction.row(f"{_ACCOUNT} WHERE issuer = ? AND subject = ?", (issuer, subject))
+    return _account(row) if row else None
+
+
+def list_accounts(transaction: Transaction, person: PersonId | None = None) -> list[StoredAccount]:
+    """The account of the person, if there is one, or of everybody."""
+    where, values = ("", ()) if person is None else (" WHERE person = ?", (person,))
+    return [_account(row) for row in transaction.rows(f"{_ACCOUNT}{where} ORDER BY person", values)]
+
+
+def use_account(transaction: Transaction, person: PersonId, *, now: Instant) -> None:
+    """Note when the account was used last."""
+    transaction.run("UPDATE account SET used_at = ? WHERE person = ?", (now, person))
+
+
+def delete_account(transaction: Transaction, person: PersonId) -> None:
+    """Let nobody sign in by the account of the person any more."""
+    transaction.run("DELETE FROM account WHERE person = ?", (person,))
+
+
 def delete_factors(transaction: Transaction, person: PersonId) -> None:
-    """Let the person sign in by nothing any more: no password, no passkey, no invitation."""
-    for table in ("password", "passkey", "invitation"):
+    """Let the person sign in by nothing any more: no password, no passkey, no account, no invitation."""
+    for table in ("password", "passkey", "account", "invitation"):
         transaction.run(f"DELETE FROM {table} WHERE person = ?", (person,))
 
 
@@ -272,6 +322,16 @@ def _passkey(row: Row) -> StoredPasskey:
         counter=int(row[5]),
         added_at=Instant(row[6]),
         used_at=None if row[7] is None else Instant(row[7]),
+    )
+
+
+def _account(row: Row) -> StoredAccount:
+    return StoredAccount(
+        person=PersonId(row[0]),
+        issuer=str(row[1]),
+        subject=str(row[2]),
+        added_at=Instant(row[3]),
+        used_at=None if row[4] is None else Instant(row[4]),
     )
 
 

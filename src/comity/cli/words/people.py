@@ -163,6 +163,7 @@ def _roles(result: dict[str, Any]) -> str:
 def _ways(item: dict[str, Any]) -> str:
     count = item["passkeys"]
     ways = [*(["password"] if item["password"] else []), *([f"{count} passkey{'s'[: count > 1]}"] if count else [])]
+    ways += ["account"] if item["account"] else []
     return " and ".join(ways) or ("(invited)" if item["invited_until"] else "-")
 
 
