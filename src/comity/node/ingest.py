@@ -17,7 +17,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from comity.canonical import Json, sha256_digest
-from comity.certain import write_compact
 from comity.classification.assessment import find_expiry
 from comity.classification.safeguards import MINOR, Sensitive
 from comity.errors import ComityError, MalformedObject
@@ -328,7 +327,7 @@ class _Labels:
         # What equal objects say is one value in memory, as a rule (`stix.markings`, `stix.tags`), so that it is looked
         # up by its place there. It is kept with the label: nothing else can take that place.
         self._made: dict[tuple[str, int, int], tuple[Markings, Tags, Label]] = {}
-        self._alike: dict[bytes, Label] = {}
+        self._alike: dict[int, tuple[dict[str, Json], Label]] = {}
         self._counted: dict[int, tuple[Markings, Markings]] = {}
 
     def make(self, item: StixObject, value: dict[str, Json]) -> Label:
@@ -337,16 +336,12 @@ class _Labels:
         Raises:
             MalformedObject: its markings or its tags.
         """
-        if "granular_markings" in value:
-            return self._make(item, value)
-        # All else that is left of it is read for its label, but for its id: what is written alike is labelled alike.
-        said = write_compact({name: part for name, part in value.items() if name != "id"})
-        if said is None:
-            return self._make(item, value)
-        label = self._alike.get(said)
-        if label is None:
-            label = self._alike[said] = self._make(item, value)
-        return label
+        # All that is left of it is read for its label: what is written alike is labelled alike, and is one value in
+        # memory (`node.reading`). With its label it is kept: nothing else can take its place there.
+        found = self._alike.get(id(value))
+        if found is None:
+            found = self._alike[id(value)] = value, self._make(item, value)
+        return found[1]
 
     def _make(self, item: StixObject, value: dict[str, Json]) -> Label:
         markings, tags = read_markings(value, definitions=self._definitions), read_tags(value)

@@ -4,6 +4,7 @@
 from dataclasses import replace
 
 from comity.canonical import Json
+from comity.certain import write_compact
 from comity.classification.assessment import check_assessment
 from comity.classification.safeguards import Sensitive, find_sensitive
 from comity.errors import ComityError, MalformedObject
@@ -21,17 +22,19 @@ _READ_AT_ONCE = 250
 _BYTES_AT_ONCE = 128 * 1024
 """Of objects that are read in one step: what was made to be dear costs some 250 ns a byte."""
 
-_READ = ("type", "id", "object_marking_refs", "extensions", "country", "definition_type", "definition")
+_READ = ("type", "object_marking_refs", "extensions", "country", "definition_type", "definition")
 """What `stix.markings` and `stix.tags` read, where nothing is marked in part, and `find_statements`."""
 
 
 def read_in_steps(reading: BundleReading, *, looks_at: Instant | None = None) -> Steps[ReadBundle]:
     """The bundle, each object held against the schemas; of its JSON no more is left than `take_in` reads.
 
+    What is left is one value in memory for all objects of which it is the same: they are labelled alike.
+
     With a time, what people have to decide on is looked for in each, as of then: in this party's own, not in others'.
     """
     schemas, parts, versions = read_schemas(), list[ParsedBundle](), dict[int, str]()
-    unsettled, sensitive = dict[int, str](), dict[int, Sensitive]()
+    unsettled, sensitive, alike = dict[int, str](), dict[int, Sensitive](), dict[bytes, dict[str, Json]]()
     while not reading.is_done():
         if parts:
             yield
@@ -51,17 +54,19 @@ def read_in_steps(reading: BundleReading, *, looks_at: Instant | None = None) ->
                 sensitive[place] = found
             if item.type == "indicator" and (pattern := find_unsettled(value)) is not None:
                 unsettled[place] = pattern
-            good.append((item, _trim(value)))
+            good.append((item, _trim(value, alike)))
             places.append(place)
         parts.append(replace(checked, good=tuple(good), places=tuple(places), bad=(*checked.bad, *bad)))
     return ReadBundle(checked=join_bundles(parts), versions=versions, patterns=unsettled, sensitive=sensitive)
 
 
-def _trim(value: dict[str, Json]) -> dict[str, Json]:
+def _trim(value: dict[str, Json], alike: dict[bytes, dict[str, Json]]) -> dict[str, Json]:
     """What of an object says how it is marked and tagged; selectors of granular markings can name anything in it."""
     if "granular_markings" in value:
         return value
-    return {name: value[name] for name in _READ if name in value}
+    left = {name: value[name] for name in _READ if name in value}
+    said = write_compact(left)
+    return left if said is None else alike.setdefault(said, left)
 
 
 def describe_bad(place: int, item: StixObject, error: ComityError) -> BadObject:

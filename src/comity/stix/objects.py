@@ -14,7 +14,7 @@ Tags are read in `stix.labels`.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, chain, repeat, takewhile
-from typing import Final, NamedTuple, TypeAlias, cast
+from typing import Final, NamedTuple, TypeAlias
 
 from comity.canonical import (
     BUNDLE_LIMITS,
@@ -30,6 +30,7 @@ from comity.errors import MalformedError, MalformedJson, MalformedObject
 from comity.ids import Digest, Instant, ObjectId, is_object_id, parse_instant, parse_object_id
 from comity.stix.envelopes import split_objects
 from comity.stix.markings import STATEMENT, TLP_IDS, check_tlp_definition, is_statement, read_markings
+from comity.stix.usual import SDO_SRO, read_plain_references, read_usual
 from comity.stix.ways import find_references, format_pointer
 
 __all__ = [
@@ -53,51 +54,9 @@ UNVERSIONED: Final = "1970-01-01T00:00:00.000Z"
 
 _UNVERSIONED_AT: Final = Instant(0)
 
-_SDO_SRO: Final = frozenset(
-    {
-        "attack-pattern",
-        "campaign",
-        "course-of-action",
-        "extension-definition",
-        "grouping",
-        "identity",
-        "incident",
-        "indicator",
-        "infrastructure",
-        "intrusion-set",
-        "language-content",
-        "location",
-        "malware",
-        "malware-analysis",
-        "note",
-        "observed-data",
-        "opinion",
-        "relationship",
-        "report",
-        "sighting",
-        "threat-actor",
-        "tool",
-        "vulnerability",
-    }
-)
 _SHOWN = 80
-_USUAL_REFERENCES: Final = {
-    "created_by_ref": False,
-    "object_marking_refs": True,
-    "object_ref": False,
-    "object_refs": True,
-    "observed_data_refs": True,
-    "sample_refs": True,
-    "sighting_of_ref": False,
-    "source_ref": False,
-    "target_ref": False,
-    "where_sighted_refs": True,
-}
-"""Properties by which most objects refer to others, and whether each is a list."""
-
-_USUAL_NAMES: Final = _USUAL_REFERENCES.keys()
 # STIX 2.1 §3.2: what each object of these types carries.
-_REQUIRED_TIMES: Final = dict.fromkeys(_SDO_SRO, ("created", "modified")) | {"marking-definition": ("created",)}
+_REQUIRED_TIMES: Final = dict.fromkeys(SDO_SRO, ("created", "modified")) | {"marking-definition": ("created",)}
 
 
 class StixObject(NamedTuple):
@@ -328,6 +287,12 @@ def _parse_members(data: bytes) -> dict[str, Json]:
 
 def _read_object(value: dict[str, Json], data: bytes) -> StixObject:
     """The fields that Comity reads, each check with the rule it enforces."""
+    usual = read_usual(value, data)
+    if usual is not None:
+        object_id, kind, created, modified, references, revoked = usual
+        version = str(value["modified"])
+        digest = sha256_digest(data)
+        return StixObject(object_id, kind, "2.1", version, created, modified, references, revoked, digest, data)
     object_type = _read_type(value)
     object_id = _read_id(value, object_type)
     _check_spec_version(value, object_type)
@@ -433,7 +398,7 @@ def _read_revoked(value: dict[str, Json]) -> bool:
 
 def _read_references(value: dict[str, Json], data: bytes) -> frozenset[ObjectId]:
     """The ids in every `*_ref` and `*_refs`; one that cannot be read is refused, for it might be a reference."""
-    plain = _read_plain_references(value, data)
+    plain = read_plain_references(value, data)
     if plain is not None:
         return plain
     found: set[ObjectId] = set()
@@ -449,33 +414,6 @@ def _read_references(value: dict[str, Json], data: bytes) -> frozenset[ObjectId]
             if not known and (listed or one != ""):
                 found.add(_read_reference(one, where=f"{where}/{index}" if listed else where))
     return frozenset(found)
-
-
-def _read_plain_references(value: dict[str, Json], data: bytes) -> frozenset[ObjectId] | None:
-    """The same of an object that refers to others in its own usual properties alone; None where it has to be walked."""
-    named = value.keys() & _USUAL_NAMES
-    # Where no character is written as a number, `_ref` stands there at least as often as there are such names. As often
-    # as it stands in the names at the top that it is known of: there is none besides.
-    known = len(named) + ("external_references" in value)
-    if (b"\\" in data and b"\\u" in data) or data.count(b"_ref") != known:
-        return None
-    found: list[Json] = []
-    for name in named:
-        item = value[name]
-        if not _USUAL_REFERENCES[name]:
-            found.append(item)
-        elif isinstance(item, list):
-            found += item if name != "object_marking_refs" else [one for one in item if not _is_tlp(one)]
-        else:
-            return None
-    for one in found:
-        if not isinstance(one, str) or not is_object_id(one):
-            return None
-    return frozenset(cast("list[ObjectId]", found))
-
-
-def _is_tlp(item: Json) -> bool:
-    return isinstance(item, str) and item in TLP_IDS
 
 
 def _read_reference(item: Json, *, where: str) -> ObjectId:
