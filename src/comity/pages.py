@@ -11,10 +11,12 @@ is asked for as that of any page that never came, and the page is asked for agai
 
 import asyncio
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import httpx
 
+from comity.aside import Aside
 from comity.calls import MAX_PAGE_BYTES, Hold, Room, fetch
 from comity.errors import ComityError, MalformedError, MalformedRequest, PeerUnreachable, ReceiptRefused
 from comity.ids import Instant, ObjectId, PartyId, format_instant, parse_instant
@@ -22,7 +24,7 @@ from comity.node.allowance import check_allowance, outlasts
 from comity.node.delivery import expect_receipt, keep_missing, keep_refused, say_uncounted
 from comity.node.follow import Target, make_token
 from comity.node.node import Node
-from comity.node.receive import Received, read_page, receive_in_steps
+from comity.node.receive import ReadPage, Received, read_page, receive_in_steps
 from comity.node.steps import Steps, T, advance
 from comity.release.contents import Listing
 from comity.release.delivery import Expected, Shown, expect_next, find_sizes, name_proof, verify_next
@@ -92,20 +94,33 @@ class Pulled:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """An answer to a question for a page; with its receipt, where that was asked for with it and came."""
+    """An answer to a question for a page; with its receipt, where that was asked for with it and came.
+
+    `page` is what was read of it meanwhile, if anything.
+    """
 
     answer: httpx.Response
     receipt: httpx.Response | None = None
+    page: ReadPage | None = None
 
 
 class Question:
     """The page behind `after`, asked for: it comes while others are taken in, with its receipt; and then `close`."""
 
     def __init__(
-        self, client: httpx.AsyncClient, node: Node, target: Target, *, root: str, room: Room, after: Instant | None
+        self,
+        client: httpx.AsyncClient,
+        node: Node,
+        target: Target,
+        *,
+        root: str,
+        room: Room,
+        after: Instant | None,
+        aside: Aside,
     ) -> None:
         self._hold = room.begin()
-        self._task = asyncio.create_task(_ask(client, node, target, name_page(target, root, after), self._hold))
+        page = name_page(target, root, after)
+        self._task = asyncio.create_task(_ask(client, node, target, page, hold=self._hold, aside=aside))
 
     async def hear(self) -> Given:
         """What was given.
@@ -123,17 +138,27 @@ class Question:
 
 
 async def _ask(
-    client: httpx.AsyncClient, node: Node, target: Target, page: tuple[str, dict[str, str]], hold: Hold
+    client: httpx.AsyncClient,
+    node: Node,
+    target: Target,
+    page: tuple[str, dict[str, str]],
+    *,
+    hold: Hold,
+    aside: Aside,
 ) -> Given:
     url, parameters = page
     answer = await get(client, node, target, url, parameters=parameters, headers={RECEIPT: "?1"}, hold=hold)
     if answer.status_code != httpx.codes.OK or (number := read_number(answer)) is None:
         return Given(answer)
+    reading = asyncio.create_task(aside.read(answer.content, most=_PAGE_OBJECTS))
     try:
-        url = f"{target.url}{_name_receipt(number)}"
-        return Given(answer, await get(client, node, target, url, most=MAX_RECEIPT_BYTES))
-    except PeerUnreachable:
-        return Given(answer)  # it is asked for again when the page is taken in
+        url, receipt = f"{target.url}{_name_receipt(number)}", None
+        with suppress(PeerUnreachable):  # it is asked for again when the page is taken in
+            receipt = await get(client, node, target, url, most=MAX_RECEIPT_BYTES)
+        return Given(answer, receipt, await reading)
+    finally:
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
 
 
 def name_page(target: Target, root: str, reached: Instant | None) -> tuple[str, dict[str, str]]:
@@ -233,7 +258,9 @@ async def _take(client: httpx.AsyncClient, node: Node, given: Given, result: Pul
     )
     taking = _Taking(client, node, target, given.receipt)
     try:
-        page = await _run(read_page(answer.content, most=_PAGE_OBJECTS))
+        page = given.page
+        if page is None:
+            page = await _run(read_page(answer.content, most=_PAGE_OBJECTS))
         taking.listing = page.listing
         shown = await _show(taking, answer, result)
         intake = await _run(receive_in_steps(node, page, received, shown))

@@ -6,10 +6,13 @@ the rest goes on.
 """
 
 import asyncio
+from contextlib import aclosing
+from functools import partial
 from weakref import WeakKeyDictionary
 
 import httpx
 
+from comity.aside import Aside
 from comity.calls import TOTAL_SECONDS, Room, open_client
 from comity.canonical import OBJECT_LIMITS, parse_json
 from comity.errors import ComityError, MalformedError, PeerUnreachable
@@ -96,12 +99,12 @@ async def pull_targets(
 ) -> list[Pulled]:
     """What each of the channels of one giver brought; a failure ends what is asked of it, and stands in the rest."""
     pulled, failed = list[Pulled](), None
-    async with take_alone(node, targets[0].giver):
+    async with take_alone(node, targets[0].giver), aclosing(Aside()) as aside:
         for target in targets:
             result = Pulled(target=target, failed=failed)
             pulled.append(result)
             if failed is None:
-                failed = await _pull_channel(client, node, result, root=root, room=room)
+                failed = await _pull_channel(client, node, result, root=root, room=room, aside=aside)
         if failed is None:
             await send_acknowledgement(client, node, targets[0])
     return pulled
@@ -158,26 +161,27 @@ async def find_root(client: httpx.AsyncClient, node: Node, target: Target) -> st
 
 
 async def _pull_channel(
-    client: httpx.AsyncClient, node: Node, result: Pulled, *, root: str, room: Room
+    client: httpx.AsyncClient, node: Node, result: Pulled, *, root: str, room: Room, aside: Aside
 ) -> ComityError | None:
     """Pages until an empty one: `date_added` is unique, so going on from the last one loses and repeats nothing.
 
     What ended it before that, if anything did; it stands in the result too.
     """
     target, reached = result.target, result.target.added_after
-    asked, following = Question(client, node, target, root=root, room=room, after=reached), None
+    ask = partial(Question, client, node, target, root=root, room=room, aside=aside)
+    asked, following = ask(after=reached), None
     try:
         for _ in range(_MAX_PAGES):
             check_allowance(node, target.giver)
             given = await asked.hear()
             after = find_next(given, reached)
             if after is not None and is_not_the_last(node, target.giver, given):
-                following = Question(client, node, target, root=root, room=room, after=after)
+                following = ask(after=after)
             reached = await take_page(client, node, given, result, reached=reached)
             await asked.close()
             if reached is None:
                 return None
-            asked = following or Question(client, node, target, root=root, room=room, after=reached)
+            asked = following or ask(after=reached)
             following = None
     except ComityError as error:
         result.failed = error

@@ -47,6 +47,8 @@ WAYS = {
     "conversion/child.py Child.__init__": "starts a converter, which has no file of the node",
     "conversion/child.py Child._send": "a file of this party's own people, or of a source, to that child",
     "conversion/child.py write_frame": "what it became, back",
+    "aside.py _start": "starts a child that reads pages, which has no file of the node",
+    "aside.py _exchange": "a page that a partner gave, to that child",
     "operations/checking.py Checking._ask": "patterns, to a child of this process that parses them",
     "operations/checking.py _start": "starts it",
     "operations/parser.py main": "whether each parses",

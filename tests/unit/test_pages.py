@@ -18,6 +18,8 @@ from comity.node.follow import plan_pull
 from comity.node.node import Node
 from comity.node.parties import add_party, export_manifest
 from comity.node.receipts import give_consistency, give_receipt
+from comity.node.receive import read_page
+from comity.node.steps import finish
 from comity.pages import Given, Pulled, find_next, is_not_the_last, take_page
 from comity.release.delivery import Shown
 from tests.worlds import World, make_object
@@ -115,8 +117,8 @@ class Giver:
         *_, items = [self.world.poll(RECEIVER).items for _ in range(times)]
         return b'{"objects":[' + b",".join(item.data for item in items) + b"]}"
 
-    def take(self, number: int, page: bytes) -> Pulled:
-        """What becomes of the page that is said to be that disclosure."""
+    def take(self, number: int, page: bytes, read: bytes | None = None) -> Pulled:
+        """What becomes of the page that is said to be that disclosure; where `read` is given, it was read as that."""
         node = self.world.nodes[RECEIVER]
         (target,) = plan_pull(node, GIVER)
         headers = {
@@ -130,7 +132,8 @@ class Giver:
         async def run() -> None:
             async with httpx.AsyncClient() as client:
                 try:
-                    await take_page(client, node, Given(answer), result, reached=None)
+                    known = None if read is None else finish(read_page(read))
+                    await take_page(client, node, Given(answer, page=known), result, reached=None)
                 except ComityError as error:
                     result.failed = error
 
@@ -201,3 +204,15 @@ def test_who_has_used_up_its_day_is_asked_for_no_more_of_them(giver: Giver, monk
     giver.world.tick(86_400 * 1_000_000)
     node.settings = replace(node.settings, follow=replace(node.settings.follow, bytes_per_day=1 << 30))
     assert giver.take(9, page).missing == 4
+
+
+def test_a_page_that_was_read_beside_is_shown_by_its_receipt_as_any(giver: Giver) -> None:
+    page = giver.disclose(1)
+    other = page.replace(b'"name": "', b'"name": "Another ')
+    assert page != other
+    result = giver.take(2, other, read=other)
+    assert result.refused is not None
+    assert result.refused.facts["part"] == "listing"
+    assert giver.kept() == [(1, 1)]
+    assert giver.take(2, page, read=page).refused is None
+    assert giver.kept() == [(1, 1), (2, 1)]

@@ -289,10 +289,9 @@ def _read_object(value: dict[str, Json], data: bytes) -> StixObject:
     """The fields that Comity reads, each check with the rule it enforces."""
     usual = read_usual(value, data)
     if usual is not None:
-        object_id, kind, created, modified, references, revoked = usual
-        version = str(value["modified"])
-        digest = sha256_digest(data)
-        return StixObject(object_id, kind, "2.1", version, created, modified, references, revoked, digest, data)
+        name, kind, first, last, others, ended = usual
+        said, digest = str(value["modified"]), sha256_digest(data)
+        return StixObject(name, kind, "2.1", said, first, last, others, ended, digest, data)
     object_type = _read_type(value)
     object_id = _read_id(value, object_type)
     _check_spec_version(value, object_type)
