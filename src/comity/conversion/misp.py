@@ -14,6 +14,7 @@ need of it.
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import Any
@@ -23,6 +24,8 @@ from comity.conversion.child import serve_frames
 __all__ = ["main"]
 
 _MOST_LISTED = 1_000
+_TRACE = re.compile(r"\s+File \".*\n(?: .*\n)*", re.ASCII)
+"""Where in a library something went wrong: it says nothing to who reads the list, but where this is installed."""
 _OURS = "misp:"
 
 
@@ -61,7 +64,7 @@ def _convert_objects(objects: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _list(found: Mapping[str, Iterable[object]]) -> list[str]:
-    said = [str(message) for messages in found.values() for message in messages]
+    said = [_TRACE.sub(" ", str(message)) for messages in found.values() for message in messages]
     return said[:_MOST_LISTED]
 
 

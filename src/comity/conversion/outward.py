@@ -2,18 +2,22 @@
 """Shell: objects of this party's own become MISP events, by misp-stix in a process of its own."""
 
 import json
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from types import MappingProxyType, TracebackType
+from typing import Final, Self
 
 from comity.canonical import BUNDLE_LIMITS, Json, parse_json
 from comity.conversion.child import Bounds, Child
 from comity.conversion.events import CHILD, check_installed
 from comity.errors import MalformedError
+from comity.ids import PartyId
 from comity.intake.misp import MispEvent, plan_event
+from comity.intake.misp_completing import complete_event
 from comity.intake.misp_losses import find_losses
 from comity.intake.misp_mapping import MispMapping
-from comity.intake.misp_outward import Group, Loss, complete_event, split_objects
+from comity.intake.misp_outward import Group, Loss, Part, split_objects
+from comity.intake.misp_restoring import Sayings, list_left, merge_made, read_sayings, restore_event
 
 __all__ = ["MadeEvent", "make_events"]
 
@@ -29,50 +33,106 @@ class MadeEvent:
 
 
 def make_events(
-    values: Sequence[Mapping[str, Json]], *, definitions: Mapping[str, Mapping[str, Json]], title: str, turn: float
+    values: Sequence[Mapping[str, Json]],
+    *,
+    definitions: Mapping[str, Mapping[str, Json]],
+    sayings: Iterable[bytes] = (),
+    audiences: Mapping[str, frozenset[PartyId] | None] = MappingProxyType({}),
+    title: str,
+    turn: float,
 ) -> Iterator[MadeEvent | Loss | None]:
     """The events that `values` become, and what of them no event says; None where others may get a turn.
 
-    `definitions` are the marking definitions that they refer to, by id; `title` names the event of what is in no report
-    and no grouping; `turn` is for how many seconds the process is waited for before others get a turn. A group at which
-    the converter gives up is lost whole, and the next is given to another process.
+    `definitions` are the marking definitions that they refer to, by id; `sayings` what MISP said of what they were made
+    of (`intake.misp_sayings`); `audiences` whom each may ever reach, None any party. `title` names the event of what is
+    in no report and no grouping; `turn` is for how many seconds the process is waited for before others get a turn. Of
+    a group at which the converter gives up there is what MISP said, and the rest of it is lost; the next is given to
+    another process.
 
     Raises:
         NotInstalled: misp-stix is not there.
     """
     check_installed()
-    split = split_objects(values, definitions=definitions)
+    split = split_objects(values, definitions=definitions, audiences=audiences)
     yield from split.lost
+    parts = {part.id: part for group in split.groups for part in group.parts}
+    known = read_sayings(sayings, parts)
     for group in split.groups:
-        with Child(CHILD, bounds=_BOUNDS) as child:
-            try:
-                yield from _convert(child, group, title=title, turn=turn)
-            except MalformedError as error:
-                yield from (Loss(id=part.id, reason=error.detail) for part in group.parts)
-
-
-def _convert(child: Child, group: Group, *, title: str, turn: float) -> Iterator[MadeEvent | Loss | None]:
-    answer = yield from _ask(child, {"objects": group.list_plain()}, turn=turn)
-    made, errors = answer.get("event"), answer["errors"]
-    for problem in errors if isinstance(errors, list) else ():
-        yield Loss(id="", reason=f"misp-stix: {problem}")
-    if not isinstance(made, dict):
-        yield from (Loss(id=part.id, reason="it became no event") for part in group.parts)
-        return
-    event = complete_event(group, made, title=title)
-    # It is converted back as who takes it in would have it converted.
-    whole = MispEvent(place="", uuid=str(event["uuid"]), value=event)
-    again = yield from _ask(child, {"event": plan_event(whole, MispMapping()).content}, turn=turn)
-    objects = again["objects"]
-    back = [item for item in (objects if isinstance(objects, list) else ()) if isinstance(item, dict)]
-    yield MadeEvent(event=event, objects=len(group.parts))
-    yield from find_losses(group, event, again=back)
-
-
-def _ask(child: Child, asked: Mapping[str, Json], *, turn: float) -> Generator[None, None, dict[str, Json]]:
-    child.ask(json.dumps(asked, ensure_ascii=False).encode())
-    while (said := child.answer(wait=turn)) is None:
         yield None
-    answer = parse_json(said, limits=BUNDLE_LIMITS)
-    assert isinstance(answer, dict)  # noqa: S101 (the child is this product's)
-    return answer
+        with Converter(turn) as converter:
+            yield from _make_event(converter, group, parts, known, title=title)
+
+
+class Converter:
+    """misp-stix in a process of its own, which is started when it is first asked; a context manager that ends it."""
+
+    def __init__(self, turn: float) -> None:
+        self._turn = turn
+        self._child: Child | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._child is not None:
+            self._child.close()
+
+    def ask(self, asked: Mapping[str, Json]) -> Generator[None, None, dict[str, Json]]:
+        """What it says, with a pause wherever others may get a turn.
+
+        Raises:
+            MalformedRequest: it gave up.
+        """
+        self._child = self._child or Child(CHILD, bounds=_BOUNDS)
+        self._child.ask(json.dumps(asked, ensure_ascii=False).encode())
+        while (said := self._child.answer(wait=self._turn)) is None:
+            yield None
+        answer = parse_json(said, limits=BUNDLE_LIMITS)
+        assert isinstance(answer, dict)  # noqa: S101 (the child is this product's)
+        return answer
+
+
+def _make_event(
+    converter: Converter, group: Group, parts: Mapping[str, Part], sayings: Sayings, *, title: str
+) -> Iterator[MadeEvent | Loss | None]:
+    restored = restore_event(group, sayings)
+    left = list_left(group, restored, parts)
+    made, again, reason = dict[str, Json](), list[Mapping[str, Json]](), "it became no event"
+
+    def complete(made: Mapping[str, Json]) -> dict[str, Json]:
+        merged = merge_made(restored, made, group=group)
+        return complete_event(group, merged, title=title, restored=restored, parts=parts)
+
+    if left:
+        try:
+            answer = yield from converter.ask({"objects": left})
+            for problem in _list(answer["errors"]):
+                yield Loss(id="", reason=f"misp-stix: {problem}")
+            said = answer.get("event")
+            made = said if isinstance(said, dict) else {}
+            again = [] if not made else (yield from _convert_back(converter, complete(made)))
+        except MalformedError as error:
+            made, reason = {}, error.detail
+    if left and not made:
+        is_whole = restored.event is None
+        lost = [part for part in group.parts if is_whole or part.id not in restored.placed]
+        yield from (Loss(id=part.id, reason=reason) for part in lost)
+        if is_whole:
+            return
+    event = complete(made)
+    yield MadeEvent(event=event, objects=len(group.parts))
+    if made:
+        yield from find_losses(group, event, again=again, placed=restored.placed)
+
+
+def _convert_back(converter: Converter, event: Mapping[str, Json]) -> Generator[None, None, list[Mapping[str, Json]]]:
+    """The event as who takes it in would have it converted."""
+    whole = MispEvent(place="", uuid=str(event["uuid"]), value=dict(event))
+    again = yield from converter.ask({"event": plan_event(whole, MispMapping()).content})
+    return [item for item in _list(again["objects"]) if isinstance(item, dict)]
+
+
+def _list(value: Json) -> list[Json]:
+    return value if isinstance(value, list) else []

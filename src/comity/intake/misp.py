@@ -17,7 +17,8 @@ note; so are tags that MISP keeps to itself (local, or not exportable).
 import re
 import unicodedata
 from collections.abc import Generator, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final
 
 from comity.canonical import BUNDLE_LIMITS, Json, parse_json, split_members
@@ -29,6 +30,7 @@ from comity.intake.restrictions import OPEN, Restriction, join_restrictions
 from comity.vocabulary import TLP_LEVELS
 
 __all__ = [
+    "HANGING",
     "MispEvent",
     "MispReading",
     "Plan",
@@ -46,7 +48,7 @@ _GROUP: Final = "4"
 _SAID = frozenset({"distribution", "sharing_group_id", "SharingGroup"})
 """What a part says of who may have it: it is read here, and no business of the converter."""
 _LEFT = _SAID | {"Attribute", "Object", "ShadowAttribute"}
-_NESTED = ("EventReport", "Galaxy", "GalaxyCluster", "Note", "Opinion", "Relationship", "Sighting")
+HANGING: Final = ("EventReport", "Galaxy", "GalaxyCluster", "Note", "Opinion", "Relationship", "Sighting")
 """What can hang on an event, on its objects and attributes, and on one another, with restrictions of its own."""
 _WRAPPED = ("EventTag", "AttributeTag")
 _MOST_TAGS = 1_000
@@ -102,8 +104,8 @@ class MispReading:
 class Plan:
     """An event that may be converted, and how far it and its parts may travel, by UUID in lower case.
 
-    `tags` are the tags that were taken out of it because they are markings. `whole` is the strictest of everything in
-    it; `notes` and `unread` say what was left out of it.
+    `whole` is the strictest of everything in it; `notes` and `unread` say what was left out of it. `distributions` are,
+    by UUID, the words in which MISP said whom the event, an attribute or an object may reach.
     """
 
     event: MispEvent
@@ -113,6 +115,7 @@ class Plan:
     whole: Restriction
     notes: tuple[str, ...]
     unread: tuple[Unread, ...]
+    distributions: Mapping[str, Mapping[str, Json]] = field(default_factory=lambda: MappingProxyType({}))
 
 
 def parse_misp(data: bytes) -> MispReading:
@@ -188,6 +191,7 @@ class _Planner:
         self._parts: dict[str, Restriction] = {}
         self._notes: list[str] = []
         self._unread: list[Unread] = []
+        self._distributions: dict[str, dict[str, Json]] = {}
 
     def plan(self, event: MispEvent, floor: Restriction) -> Generator[None, None, Plan]:
         value = event.value
@@ -196,6 +200,7 @@ class _Planner:
             own = join_restrictions(own, Restriction(audience=_ONLY_HERE))
             self._notes.append("not published in MISP: it goes to nobody until it is taken in as published")
         self._put(event.uuid, own)
+        self._note_distribution(event.uuid, value)
         content = self._read_nested({name: item for name, item in value.items() if name not in _LEFT}, own)
         content["Tag"] = leave_plain_tags(value)
         content["Attribute"] = yield from self._read_parts(value, "Attribute", own, event.place)
@@ -210,6 +215,7 @@ class _Planner:
             whole=join_restrictions(own, *self._parts.values()),
             notes=tuple(self._notes),
             unread=tuple(self._unread),
+            distributions=self._distributions,
         )
 
     def _read_objects(
@@ -246,6 +252,7 @@ class _Planner:
             else:
                 said = join_restrictions(outer, self._read_distribution(item, missing=False), self._read_tags(item))
                 self._put(_name(item), said)
+                self._note_distribution(_name(item), item)
                 told = {name: part for name, part in self._read_nested(item, said).items() if name not in _SAID}
                 kept.append(told | {"Tag": leave_plain_tags(item)})
         if left:
@@ -256,10 +263,16 @@ class _Planner:
         """A part, as strict as it is said here and as it was said before."""
         self._parts[uuid] = join_restrictions(self._parts.get(uuid, OPEN), restriction)
 
+    def _note_distribution(self, uuid: str, value: Mapping[str, Json]) -> None:
+        """Keep its words; of a thing that stands twice with different ones there are none."""
+        words = {name: item for name, item in value.items() if name in _SAID}
+        if self._distributions.setdefault(uuid, words) != words:
+            self._distributions[uuid] = {"distribution": "0"}
+
     def _read_nested(self, value: Mapping[str, Json], outer: Restriction) -> dict[str, Json]:
         """The part without what hangs on it and is deleted; the rest is as strict as the part and as itself."""
         kept = dict(value)
-        for kind in _NESTED:
+        for kind in HANGING:
             listed = value.get(kind)
             if isinstance(listed, list):
                 kept[kind] = [found for item in listed if (found := self._read_hanging(item, outer)) is not None]

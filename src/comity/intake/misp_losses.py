@@ -9,13 +9,14 @@ its UUID does. MISP has one time for each thing, in seconds: `created`, and what
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 from comity.canonical import Json
 from comity.errors import MalformedError
 from comity.ids import parse_instant
-from comity.intake.misp_outward import CONTAINERS, Fields, Group, Loss, Part, find_creator, uuid_of
+from comity.intake.misp_outward import Fields, Group, Loss, Part, find_creator
+from comity.intake.misp_sayings import CONTAINERS, uuid_of
 
 __all__ = ["find_losses"]
 
@@ -41,13 +42,18 @@ _SHORT: Final = 4
 """Texts shorter than this stand in too many others to be found in them."""
 
 
-def find_losses(group: Group, event: Fields, *, again: Sequence[Fields]) -> list[Loss]:
-    """What of each object of the group the event does not say; `again` is what the event is when converted back."""
+def find_losses(
+    group: Group, event: Fields, *, again: Sequence[Fields], placed: Collection[str] = frozenset()
+) -> list[Loss]:
+    """What of each object of the group the event does not say; `again` is what the event is when converted back.
+
+    `placed` are those that it says in MISP's own words.
+    """
     back = {str(item.get("id")): item for item in again}
     places, creator = _Places(event), find_creator(group)
     lost = list[Loss]()
     for part in group.parts:
-        if part.id in back and _fold_object(part.value) == _fold_object(back[part.id]):
+        if part.id in placed or (part.id in back and _fold_object(part.value) == _fold_object(back[part.id])):
             continue
         if creator is not None and creator[0] is part:
             missing = _list_missing(part, _Texts([event.get("Orgc")]), skip={"external_references", "identity_class"})

@@ -2,13 +2,14 @@
 """Pure: what a converter made of a MISP event becomes one record, each object marked and with its audience."""
 
 import re
-from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from typing import Final
 
 from comity.canonical import Json, canonical_bytes
 from comity.ids import PartyId
 from comity.intake.misp import Plan
 from comity.intake.misp_mapping import UUID
+from comity.intake.misp_sayings import cut_sayings, list_references
 from comity.intake.records import Record, run_steps
 from comity.intake.restrictions import (
     Restriction,
@@ -19,7 +20,7 @@ from comity.intake.restrictions import (
 )
 from comity.stix.markings import TLP_IDS
 
-__all__ = ["list_references", "mark_objects", "mark_objects_in_steps"]
+__all__ = ["mark_objects", "mark_objects_in_steps"]
 
 _ID = re.compile(rf"([a-z0-9-]{{1,250}})--({UUID.pattern})", re.ASCII)
 _DEFINITION: Final = "marking-definition"
@@ -48,7 +49,7 @@ def mark_objects_in_steps(plan: Plan, objects: Sequence[Json], *, party: PartyId
     yield
     kept = [item for name, item in _sort(made) if name not in TLP_IDS]
     yield
-    found: list[bytes] = define_markings([placed[str(item["id"])] for item in kept])
+    defined, made_of = define_markings([placed[str(item["id"])] for item in kept]), dict[str, bytes]()
     audiences: dict[str, frozenset[PartyId]] = {}
     for index, item in enumerate(kept):
         if index % _OBJECTS_AT_ONCE == 0:
@@ -59,9 +60,15 @@ def mark_objects_in_steps(plan: Plan, objects: Sequence[Json], *, party: PartyId
             _mark(item, restriction)
         if restriction.audience is not None:
             audiences[name] = restriction.audience | {party}
-        found.append(canonical_bytes(item))
+        made_of[name] = canonical_bytes(item)
+    sayings, left = yield from cut_sayings(plan, made, audiences)
+    stricter = [f"{left} things in it are stricter than what they lie in and became no object; they were left out"]
     return Record(
-        place=plan.event.place, objects=tuple(found), audiences=audiences, notes=(*plan.notes, *_list_lost(plan, made))
+        place=plan.event.place,
+        objects=(*defined, *made_of.values()),
+        audiences=audiences,
+        notes=(*plan.notes, *_list_lost(plan, made), *(stricter if left else ())),
+        sayings={made_of[name]: said for name, said in sayings.items()},
     )
 
 
@@ -109,21 +116,6 @@ def _link(made: _Objects, organisations: Collection[str]) -> dict[str, set[str]]
                 links[name].add(other)
                 links[other].add(name)
     return links
-
-
-def list_references(value: "Json | Mapping[str, Json]") -> Iterator[str]:
-    """Every id that a `_ref` or `_refs` in it holds, at any depth."""
-    if isinstance(value, Mapping):
-        for name, item in value.items():
-            if name.endswith("_ref") and isinstance(item, str):
-                yield item
-            elif name.endswith("_refs") and isinstance(item, list):
-                yield from (one for one in item if isinstance(one, str))
-            else:
-                yield from list_references(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from list_references(item)
 
 
 def _rename_organisations(plan: Plan, made: _Objects) -> frozenset[str]:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pure: what a reader of a foreign format gives: records that became objects, and those that did not."""
 
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, TypeVar
@@ -25,13 +25,15 @@ class Record:
     content, so that the same record read again is the same objects. The strictest marking of the record and of what it
     lay in is on each of them. `audiences` say, by id, which of them no party may ever be given but those, this one
     among them; what is not there is restricted by its markings alone. `notes` say what a person has to know: what was
-    not carried over, and why.
+    not carried over, and why. `sayings` are, by object as it stands in `objects`, what its source said
+    that the object does not: they are kept beside it, and never given away.
     """
 
     place: str
     objects: tuple[bytes, ...]
     audiences: Mapping[str, frozenset[PartyId]] = field(default_factory=lambda: MappingProxyType({}))
     notes: tuple[str, ...] = ()
+    sayings: Mapping[bytes, Sequence[bytes]] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,13 +15,13 @@ from typing import Final
 from comity.canonical import OBJECT_LIMITS, Json, parse_json
 from comity.conversion.outward import MadeEvent, make_events
 from comity.errors import MalformedRequest
-from comity.ids import ObjectId
+from comity.ids import ObjectId, PartyId
 from comity.intake.misp_outward import Loss
-from comity.intake.misp_records import list_references
+from comity.intake.misp_sayings import list_references
 from comity.node.node import Node
 from comity.node.steps import Steps
 from comity.stix.markings import TLP_IDS
-from comity.store import objects
+from comity.store import objects, sayings
 
 __all__ = ["ExportPart", "Loss", "MispExport", "export_misp_in_steps", "export_part"]
 
@@ -86,16 +86,18 @@ def export_misp_in_steps(
         part = export_part(node, after=after, types=types, file=file)
         size, after = size + sum(len(data) for _, data in part.objects), part.after
         if size > _MOST_BYTES or len(values) + len(part.objects) > _MOST_OBJECTS:
-            raise MalformedRequest(
-                f"more than {_MOST_OBJECTS} objects or {_MOST_BYTES} bytes cannot be made into MISP events at once;"
-                " narrow the export: --from NUMBER, --type T"
-            )
+            raise _refuse_size()
         values += [_parse(data) for _, data in part.objects]
         yield
+    said, audiences = _read_beside(node, [ObjectId(str(value["id"])) for value in values])
+    if sum(map(len, said)) > _MOST_BYTES:
+        raise _refuse_size()
     events, lost = list[MadeEvent](), list[Loss]()
     made = make_events(
         values,
         definitions=_read_definitions(node, values),
+        sayings=said,
+        audiences=audiences,
         title=f"Objects of {node.party}",
         turn=_TURN,
     )
@@ -112,6 +114,24 @@ def export_misp_in_steps(
         objects=sum(item.objects for item in events),
         lost=tuple(lost),
     )
+
+
+def _refuse_size() -> MalformedRequest:
+    return MalformedRequest(
+        f"more than {_MOST_OBJECTS} objects or {_MOST_BYTES} bytes cannot be made into MISP events at once;"
+        " narrow the export: --from NUMBER, --type T"
+    )
+
+
+def _read_beside(node: Node, names: Sequence[ObjectId]) -> tuple[list[bytes], dict[str, frozenset[PartyId] | None]]:
+    """What MISP said of the things that the objects were made of, and whom each of them may ever reach."""
+    with node.store.read() as transaction:
+        held = objects.read_current(transaction, set(names))
+        labels = objects.read_labels(transaction, {item.own_label for item in held.values()})
+        audiences: dict[str, frozenset[PartyId] | None] = {
+            name: labels[item.own_label].audience for name, item in held.items()
+        }
+        return sayings.list_sayings(transaction, names), audiences
 
 
 def _read_definitions(node: Node, values: Sequence[Mapping[str, Json]]) -> dict[str, dict[str, Json]]:

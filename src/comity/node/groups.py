@@ -40,10 +40,17 @@ class Group:
     position: int = 0
     facts: Mapping[str, str] = field(default_factory=dict)
     audiences: Mapping[ObjectId, frozenset[PartyId]] = field(default_factory=dict)
+    sayings: Mapping[bytes, Sequence[bytes]] = field(default_factory=dict)
 
     def add_notes(self, notes: Iterable[Remark]) -> None:
         """What people have to know besides."""
         self.notes = [*self.notes, *notes]
+
+    def list_sayings(self, pairs: Iterable[tuple[int, int]]) -> list[tuple[int, bytes]]:
+        """What was said of the objects at these places, by the keys beside the places."""
+        if not self.sayings:
+            return []
+        return [(key, said) for index, key in pairs for said in self.sayings.get(self.elements[index][0], ())]
 
     def name_place(self, index: int) -> str:
         """Where in the file the object was that has this place in the bundle."""
@@ -63,6 +70,7 @@ class Gathering:
         self._notes = list[Remark]()
         self._facts = dict[str, str]()
         self._audiences = dict[ObjectId, frozenset[PartyId]]()
+        self._sayings = dict[bytes, Sequence[bytes]]()
 
     def add(self, converted: Converted, position: int) -> Iterator[Group]:
         """The group that is full with this part, if one is.
@@ -88,8 +96,10 @@ class Gathering:
             position=position,
             facts=dict(self._facts),
             audiences=self._audiences,
+            sayings=self._sayings,
         )
         self._taken, self._bytes, self._unread, self._notes, self._audiences = [], 0, [], [], {}
+        self._sayings = {}
         return group
 
     def _leave_out(self, count: int) -> int:
@@ -107,6 +117,7 @@ class Gathering:
             # Two records that say the same object may each be as strict: whoever both let have it, may.
             item = ObjectId(name)
             self._audiences[item] = self._audiences.get(item, parties) & parties
+        self._sayings |= record.sayings
         if record.notes and len(self._notes) < MOST_REMARKS:
             said = "; ".join(record.notes)[:MOST_REMARK]
             self._notes.append(Remark(place=place, remark=said, is_unread=False))

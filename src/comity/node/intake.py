@@ -44,7 +44,7 @@ from comity.node.steps import Steps, finish
 from comity.release.receiving import make_unrestricted
 from comity.stix.markings import TLP_IDS
 from comity.stix.objects import BadObject, BundleReading
-from comity.store import files
+from comity.store import files, sayings
 from comity.store.files import Origin, Remark, TakenFile
 from comity.store.objects import Holding
 
@@ -383,6 +383,7 @@ class _Taking:
             files.link_objects(
                 act.transaction, number, [(key, group.name_place(index)) for index, key in pairs], added=added
             )
+            sayings.add_sayings(act.transaction, group.list_sayings(pairs))
         return intake
 
     def _keep_progress(self, act: Act, row: TakenFile, group: Group, bad: Sequence[Bad], *, is_last: bool) -> None:

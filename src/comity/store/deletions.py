@@ -17,6 +17,7 @@ from comity.store.names import FIND_ONE, drop_name
 from comity.store.necessity import delete_decisions_of
 from comity.store.objects import StoredObject
 from comity.store.parties import read_meta, write_meta
+from comity.store.sayings import delete_sayings_of
 from comity.store.tags import delete_tags_of
 from comity.store.transaction import Row, Transaction
 
@@ -66,6 +67,7 @@ def delete_object(transaction: Transaction, item: StoredObject, stone: Tombstone
     """
     patterns.drop_object(transaction, item.pk)
     drop_name(transaction, item.id, item.pk)
+    delete_sayings_of(transaction, item.pk)
     for table, column in (
         ("release", "object"),
         ("reference", "object"),

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from comity.intake.marking import FOREIGN_MARKING_EXTENSION
-from comity.intake.misp_outward import Group, complete_event, split_objects
+from comity.intake.misp_completing import complete_event
+from comity.intake.misp_outward import Group, split_objects
+from comity.intake.misp_restoring import Restored
 from comity.stix.markings import TLP2_AMBER, TLP2_GREEN, TLP2_RED
 from tests.unit.intake.misp_events import name_part
 
@@ -38,7 +40,8 @@ def tags(item: dict[str, Any]) -> list[str]:
 
 
 def complete(group: Group, **made: Any) -> dict[str, Any]:  # noqa: ANN401
-    return dict(complete_event(group, made, title="Ours"))
+    parts = {part.id: part for part in group.parts}
+    return complete_event(group, made, title="Ours", restored=Restored(), parts=parts)
 
 
 def attribute(number: int, **more: Any) -> dict[str, Any]:  # noqa: ANN401

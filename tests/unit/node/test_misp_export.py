@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A file of MISP events leaves a node as it came in, and what was said beside an object goes with it."""
+
+from comity.ids import ObjectId, PartyId
+from comity.node.export import MispExport, export_misp_in_steps
+from comity.node.files import Bytes
+from comity.node.intake import Plan, take_file
+from comity.node.retention import delete
+from comity.node.steps import finish
+from comity.stix.labels import make_tags
+from comity.store.relations import RELATIONS
+from tests.unit.conversion.test_misp_round import fold, list_uuids
+from tests.unit.intake.misp_events import make_attribute, make_event, name_part, tag, write
+from tests.unit.intake.misp_rich import make_rich_event
+from tests.worlds import World
+
+A, B = PartyId("aurelia"), PartyId("borealia")
+TAGS = make_tags(subjects=["national:ashfall"], regions=["IQ"])
+FIRST = ObjectId(f"indicator--{name_part(1)}")
+
+
+def take(world: World, data: bytes) -> None:
+    assert take_file(world.nodes[A], Bytes("events.json", data), Plan(tags=TAGS)).bad == ()
+
+
+def export(world: World) -> MispExport:
+    return finish(export_misp_in_steps(world.nodes[A]))
+
+
+def count_sayings(world: World, words: bytes) -> int:
+    with world.nodes[A].store.read() as transaction:
+        (row,) = transaction.rows("SELECT COUNT(*) FROM saying WHERE instr(data, ?) > 0", (words,))
+    return int(row[0])
+
+
+def test_a_file_leaves_as_it_came_in_and_may_come_back(world: World) -> None:
+    event = make_rich_event()
+    take(world, write(event))
+    made = export(world)
+    assert made.lost == ()
+    (given,) = made.events
+    assert fold(given) == fold(event)
+    before = made.objects
+    take(world, write(dict(given)))
+    again = export(world)
+    assert (again.events, again.objects, again.lost) == (made.events, before, ())
+
+
+def test_a_later_event_is_said_as_it_is_later(world: World) -> None:
+    take(world, write(make_rich_event()))
+    later = make_rich_event(timestamp="1703642920", analysis="2", info="Relays, again")
+    take(world, write(later))
+    (given,) = export(world).events
+    assert fold(given) == fold(later)
+
+
+def test_what_was_said_beside_an_object_goes_with_it_and_to_nobody(world: World) -> None:
+    world.sign_all(world.terms())
+    take(world, write(make_rich_event(Tag=tag("tlp:green"))))
+    said = b"seen by the desk"
+    assert count_sayings(world, said) == 1
+    released = world.read(B)
+    assert str(FIRST) in released
+    assert not any(b"disable_correlation" in data or name_part(22).encode() in data for data in released.values())
+    delete(world.nodes[A], FIRST, reason="an error")
+    assert count_sayings(world, said) == 0
+    with world.nodes[A].store.read() as transaction:
+        assert [row for one in RELATIONS if "saying" in one.table for row in transaction.rows(one.finds)] == []
+    (given,) = export(world).events
+    assert name_part(1) in set(list_uuids(given))  # what else it became is there, and is converted
+
+
+def test_a_selection_says_what_it_has(world: World) -> None:
+    take(world, write(make_event(make_attribute(1), Tag=tag("tlp:green"))))
+    made = finish(export_misp_in_steps(world.nodes[A], types=frozenset({"indicator"})))
+    (given,) = made.events
+    assert [item["uuid"] for item in given["Attribute"]] == [name_part(1)]  # type: ignore[union-attr, index, call-overload]
