@@ -59,11 +59,11 @@ def make_events(
     known = read_sayings(sayings, parts)
     for group in split.groups:
         yield None
-        with Converter(turn) as converter:
+        with _Converter(turn) as converter:
             yield from _make_event(converter, group, parts, known, title=title)
 
 
-class Converter:
+class _Converter:
     """misp-stix in a process of its own, which is started when it is first asked; a context manager that ends it."""
 
     def __init__(self, turn: float) -> None:
@@ -95,7 +95,7 @@ class Converter:
 
 
 def _make_event(
-    converter: Converter, group: Group, parts: Mapping[str, Part], sayings: Sayings, *, title: str
+    converter: _Converter, group: Group, parts: Mapping[str, Part], sayings: Sayings, *, title: str
 ) -> Iterator[MadeEvent | Loss | None]:
     restored = restore_event(group, sayings)
     left = list_left(group, restored, parts)
@@ -127,7 +127,7 @@ def _make_event(
         yield from find_losses(group, event, again=again, placed=restored.placed)
 
 
-def _convert_back(converter: Converter, event: Mapping[str, Json]) -> Generator[None, None, list[Mapping[str, Json]]]:
+def _convert_back(converter: _Converter, event: Mapping[str, Json]) -> Generator[None, None, list[Mapping[str, Json]]]:
     """The event as who takes it in would have it converted."""
     whole = MispEvent(place="", uuid=str(event["uuid"]), value=dict(event))
     again = yield from converter.ask({"event": plan_event(whole, MispMapping()).content})

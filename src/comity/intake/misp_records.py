@@ -24,6 +24,7 @@ __all__ = ["mark_objects", "mark_objects_in_steps"]
 
 _ID = re.compile(rf"([a-z0-9-]{{1,250}})--({UUID.pattern})", re.ASCII)
 _DEFINITION: Final = "marking-definition"
+_MOST_NAMED: Final = 10
 _OBJECTS_AT_ONCE: Final = 500
 """Between two pauses: some milliseconds."""
 _ORGANISATION_MADE: Final = "2010-01-01T00:00:00.000Z"
@@ -62,7 +63,8 @@ def mark_objects_in_steps(plan: Plan, objects: Sequence[Json], *, party: PartyId
             audiences[name] = restriction.audience | {party}
         made_of[name] = canonical_bytes(item)
     sayings, left = yield from cut_sayings(plan, made, audiences)
-    stricter = [f"{left} things in it are stricter than what they lie in and became no object; they were left out"]
+    named = ", ".join(left[:_MOST_NAMED])
+    stricter = [f"{len(left)} are stricter than what they lie in, became no object, and were left out: {named}"]
     return Record(
         place=plan.event.place,
         objects=(*defined, *made_of.values()),

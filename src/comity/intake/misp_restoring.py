@@ -24,6 +24,7 @@ __all__ = ["Restored", "Sayings", "list_left", "merge_made", "read_sayings", "re
 _ONLY_HERE: Final = "0"
 _GROUPS: Final = frozenset({"SharingGroup", "sharing_group_id"})
 _KINDS: Final = ("Attribute", "Object")
+_CLUSTERS: Final = "GalaxyCluster"
 _REFERENCES: Final = "ObjectReference"
 
 _Key = tuple[str, str]
@@ -187,6 +188,8 @@ class _Restoring:
             kept = {
                 name: self._resolve(item, ties, is_open=is_open) for name, item in value.items() if name not in left
             }
+            if value.get(_CLUSTERS) and not kept[_CLUSTERS]:
+                return None  # a galaxy of which no cluster holds
             return kept | ({"distribution": _ONLY_HERE} if "distribution" in kept and not is_open else {})
         held = self._sayings.by_key.get(named)
         if held is None or named in self._under:
@@ -270,9 +273,9 @@ def _merge(item: Fields, twin: Fields, restored: Restored) -> dict[str, Json]:
         if (_fold(one, "referenced_uuid"), _fold(one, "relationship_type")) not in links
     ]
     more["Galaxy"] = [
-        {**one, "GalaxyCluster": list[Json](clusters)}
+        {**one, _CLUSTERS: list[Json](clusters)}
         for one in _list(twin.get("Galaxy"))
-        if (clusters := [each for each in _list(one.get("GalaxyCluster")) if read_uuid(each) not in there])
+        if (clusters := [each for each in _list(one.get(_CLUSTERS)) if read_uuid(each) not in there])
     ]
     for kind, added in more.items():
         if added:

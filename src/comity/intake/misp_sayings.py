@@ -32,6 +32,7 @@ CONTAINERS: Final = frozenset({"grouping", "report"})
 NAMED: Final = "comity-said-of"
 """The one member of what stands for a thing in another: the kind and the UUID by which its own saying is found."""
 
+_GALAXY: Final = "Galaxy"
 _LINK: Final = "relationship"
 _UNTIED: Final = frozenset({"extension-definition", "identity", "marking-definition"})
 _NOT_FOLDED: Final = frozenset({"created", "granular_markings", "modified", "object_marking_refs"})
@@ -77,8 +78,8 @@ def digest_object(value: _Fields) -> str:
 
 def cut_sayings(
     plan: Plan, made: Mapping[str, _Fields], audiences: Mapping[str, frozenset[PartyId]]
-) -> Generator[None, None, tuple[dict[str, list[bytes]], int]]:
-    """By object of `made`, what MISP said of what became it; and how many things are in no saying. With pauses."""
+) -> Generator[None, None, tuple[dict[str, list[bytes]], list[str]]]:
+    """By object of `made`, what MISP said of what became it; and what is in no saying. With pauses."""
     cutter = _Cutter(plan, made)
     yield from cutter.cut()
     return (yield from cutter.write(audiences)), cutter.left
@@ -90,7 +91,7 @@ class _Cutter:
     def __init__(self, plan: Plan, made: Mapping[str, _Fields]) -> None:
         self._plan = plan
         self._made = made
-        self.left = 0
+        self.left: list[str] = []
         self._by_uuid: dict[str, list[str]] = {}
         self._links: dict[tuple[str, ...], list[str]] = {}
         for name, value in made.items():
@@ -130,8 +131,9 @@ class _Cutter:
         if names:
             self._tie(key, self._cut(item, own), names)
             return {NAMED: [*key]}
-        if join_restrictions(within, own) != within:
-            self.left += 1
+        # A galaxy only holds clusters together, and is the same one wherever some of them hang.
+        if kind != _GALAXY and join_restrictions(within, own) != within:
+            self.left.append(f"{kind} {key[1]}".strip())
             return None
         return self._cut(item, within)
 
