@@ -18,7 +18,7 @@ from comity.agreement.moves import NextStep
 from comity.agreement.retention import NOTICE
 from comity.agreement.terms import Terms
 from comity.agreement.transitions import State
-from comity.ids import AgreementId, Instant, PartyId
+from comity.ids import AgreementId, Instant, ObjectId, PartyId
 
 __all__ = ["AgreementFacts", "WorkItem", "WorkKind", "list_agreement_work", "sort_work", "start_notice"]
 
@@ -69,8 +69,8 @@ class WorkKind(StrEnum):
 class WorkItem:
     """One thing that waits: what to do (`act`) and why.
 
-    `since` is when it began to wait, `due` by when it has to be done (None: no date). `agreement` and `party` say what
-    and whom it is about, where it is about one; `count` how many things it stands for.
+    `since` is when it began to wait, `due` by when it has to be done (None: no date). `agreement`, `party` and `object`
+    say what it is about, where it is about one; `count` how many things it stands for.
     """
 
     kind: WorkKind
@@ -81,6 +81,7 @@ class WorkItem:
     agreement: AgreementId | None = None
     title: str | None = None
     party: PartyId | None = None
+    object: ObjectId | None = None
     count: int = 1
 
     def is_overdue(self, now: Instant) -> bool:

@@ -14,9 +14,10 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from comity.console.graph import HEIGHT, WIDTH, draw_layers
-from comity.console.pages import conclude, make_page, read_form, show
+from comity.console.pages import conclude, make_page, read_form, show, show_failure
 from comity.console.visit import Visit, find_visit
-from comity.operations.reply import Json
+from comity.errors import MalformedRequest
+from comity.operations.reply import Json, fail_with
 from comity.vocabulary import PURPOSES, TLP_LEVELS
 
 __all__ = ["ROUTES", "Moment", "list_moments"]
@@ -64,6 +65,7 @@ async def show_object(request: Request) -> Response:
             result["given"] = await visit.read("object.given", {"id": found})
     if visit.may("consent.list"):
         result["asked"] = await visit.read("consent.list", {"object": found, "last": _MOST_LETTERS})
+    result["waiting"] = await _find_waiting(visit) if result["asked"] is not None else {}
     around = result["around"]
     drawing = None
     if around is not None:
@@ -79,6 +81,12 @@ async def show_object(request: Request) -> Response:
         box=(WIDTH, HEIGHT),
         purposes=sorted(PURPOSES),
     )
+
+
+async def _find_waiting(visit: Visit) -> dict[str, Json]:
+    """The grants that a colleague has approved and that wait, by the request that each would answer."""
+    matters = (await visit.read("approvals"))["matters"]
+    return {item["facts"]["request"]: item["matter"] for item in matters if item["kind"] == "consent"}
 
 
 def list_moments(result: Mapping[str, Any]) -> list[Moment]:
@@ -113,9 +121,16 @@ def _find_acts(result: Mapping[str, Any]) -> Iterator[Moment]:
 
 
 async def recall(request: Request) -> Response:
-    """Recall the object, or what a newer version of it corrects."""
+    """Recall the object, or the versions of it that were chosen, or what a newer version of it corrects."""
     form, name = await read_form(request), request.path_params["id"]
-    asked: dict[str, Json] = {"id": name, "newer": form.get("newer") == "yes", **_read(form, "reason", "role", "why")}
+    chosen = [str(item) for item in form.getlist("version") if item]
+    if form.get("which") == "chosen" and not chosen:
+        return show_failure(request, fail_with(MalformedRequest("choose the versions to recall", where="version")))
+    if form.get("which") == "all" and chosen:
+        message = "versions are chosen, and all are asked for: nothing was recalled; say which"
+        return show_failure(request, fail_with(MalformedRequest(message, where="which")))
+    asked: dict[str, Json] = {"id": name, "newer": form.get("newer") == "yes", "versions": list[Json](chosen)}
+    asked |= _read(form, "reason", "role", "why")
     return await _act(request, "recall.send", asked, to=f"/objects/{quote(name)}")
 
 

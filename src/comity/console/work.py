@@ -7,6 +7,7 @@ ask is not there at all.
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,7 +16,7 @@ from comity.console.pages import make_page, show
 from comity.console.visit import Visit, find_visit
 from comity.operations.reply import Json
 
-__all__ = ["ROUTES"]
+__all__ = ["PAGES", "ROUTES"]
 
 _AT_FIRST, _ROWS = 50, 100
 _PARTS = ("todo", "ends", "failed")
@@ -34,9 +35,25 @@ _FAILED = frozenset(
         "consent-refused",
     }
 )
+PAGES: Mapping[str, tuple[str, frozenset[str]]] = {
+    "step": ("/agreements/{agreement}#acts", frozenset({"agreement.show"})),
+    "agreement-review": ("/agreements/{agreement}#acts", frozenset({"agreement.review"})),
+    "agreement-end": ("/agreements/propose", frozenset({"agreement.propose"})),
+    "basis-end": ("/agreements/propose", frozenset({"agreement.propose"})),
+    "assurance-end": ("/agreements/propose", frozenset({"agreement.propose"})),
+    "consent-to-decide": ("/objects/{object}#consent", frozenset({"consent.grant", "consent.refuse"})),
+    "consent-unanswered": ("/objects/{object}#consent", frozenset({"consent.list"})),
+    "consent-ends": ("/objects/{object}#consent", frozenset({"consent.request"})),
+    "recall-unacknowledged": ("/objects/{object}#recall", frozenset({"recall.list"})),
+    "article-to-review": ("/articles", frozenset({"article.list"})),
+    "report-to-make": ("/articles", frozenset({"article.list"})),
+}
+"""Kind of work → the page where it is done or seen, and the operations of which the person must be able to ask one."""
+
 _STOPPED = frozenset({"suspended", "rejected", "withdrawn", "lapsed", "expired", "terminated", "conflicting"})
 _OF_CHANNEL = ("giver", "channel", "failures", "failed_at", "problem", "next_try_at")
 _OF_PAGE = ("number", "at", "giver", "channel", "reason")
+_NAMED = ("agreement", "object")
 _DAY = len("2026-01-01")
 
 
@@ -46,7 +63,7 @@ async def show_work(request: Request) -> Response:
     work = await visit.read("work")
     pending = await visit.read("approvals")
     matters = sorted(pending["matters"], key=lambda item: not item["completes"])
-    items = work["items"]
+    items = [{**item, "page": _find_page(visit, item)} for item in work["items"]]
     parts: dict[str, Sequence[Any]] = {
         "todo": [item for item in items if item["kind"] not in _ENDS | _FAILED],
         "ends": [item for item in items if item["kind"] in _ENDS],
@@ -67,6 +84,15 @@ async def show_work(request: Request) -> Response:
         **(await _find_failures(visit, today=work["now"][:_DAY]) if only is None else {}),
     }
     return show(request, "work.html", result, most=_ROWS)
+
+
+def _find_page(visit: Visit, item: Mapping[str, Any]) -> str | None:
+    """Where this person does it in the console; None: by a command alone."""
+    place, operations = PAGES.get(item["kind"], ("", frozenset[str]()))
+    named = {name: quote(item[name]) for name in ("agreement", "object") if item[name]}
+    if not any(map(visit.may, operations)) or any(f"{{{name}}}" in place and name not in named for name in _NAMED):
+        return None
+    return place.format(**named)
 
 
 def _read_query(request: Request, parts: Mapping[str, Sequence[Any]]) -> tuple[str | None, int]:

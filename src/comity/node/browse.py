@@ -4,7 +4,7 @@
 Nothing is decided here, and nothing leaves.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from comity.canonical import OBJECT_LIMITS, parse_json
@@ -13,9 +13,10 @@ from comity.node.explain import find_object
 from comity.node.node import Node
 from comity.node.standing import list_dossiers
 from comity.stix.labels import Label
-from comity.store import Transaction, browsing, objects
+from comity.store import Transaction, browsing, objects, subjects
 from comity.store.browsing import Position, Released, Wanted
 from comity.store.objects import StoredObject
+from comity.store.subjects import StoredList
 
 __all__ = [
     "Around",
@@ -32,17 +33,22 @@ __all__ = [
 
 _MOST_ORIGINATORS = 500
 _MOST_RELEASES = 1_000
+_MOST_SUBJECTS = 500
 _NAMED_BY = ("name", "value", "relationship_type", "pattern", "path", "abstract", "opinion", "key")
 _NAME_CHARACTERS = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """A part of what is held, with what each is called and its label; and what can be looked for."""
+    """A part of what is held, with what each is called and its label; and what can be looked for.
+
+    `subjects` says what those of their subjects are called that stand on a list which was loaded here.
+    """
 
     objects: tuple[StoredObject, ...]
     names: Mapping[int, str]
     labels: Mapping[int, Label]
+    subjects: Mapping[str, str]
     next: Position | None
     types: tuple[str, ...]
     originators: tuple[PartyId, ...]
@@ -85,10 +91,12 @@ def list_objects(
         else:
             part = browsing.list_newest(transaction, wanted, before=before, limit=limit)
             found, following = part.objects, part.next
+        labels = objects.read_labels(transaction, {item.label for item in found})
         return Listing(
             objects=found,
             names=_read_names(transaction, [item.pk for item in found]),
-            labels=objects.read_labels(transaction, {item.label for item in found}),
+            labels=labels,
+            subjects=_name_subjects(transaction, labels.values()),
             next=following,
             types=tuple(browsing.list_types(transaction)),
             originators=tuple(browsing.list_originators(transaction, limit=_MOST_ORIGINATORS)),
@@ -182,6 +190,21 @@ def name_object(data: bytes) -> str:
         return ""
     found = (said[name] for name in _NAMED_BY if isinstance(said.get(name), str))
     return str(next(found, ""))[:_NAME_CHARACTERS]
+
+
+def _name_subjects(transaction: Transaction, labels: Iterable[Label]) -> dict[str, str]:
+    """The first name of each subject on the last version of its list, whose name is the scheme of the subject."""
+    named, latest = dict[str, str](), dict[str, StoredList | None]()
+    wanted = sorted({subject for label in labels for group in label.subjects for subject in group})
+    for subject in wanted[:_MOST_SUBJECTS]:
+        scheme = subject.partition(":")[0]
+        if scheme not in latest:
+            latest[scheme] = subjects.read_latest(transaction, scheme)
+        stored = latest[scheme]
+        entry = None if stored is None else subjects.find_entry(transaction, stored.key, subject)
+        if entry is not None and entry.names:
+            named[subject] = entry.names[0]
+    return named
 
 
 def _read_names(transaction: Transaction, keys: list[int]) -> dict[int, str]:

@@ -71,6 +71,7 @@ def _make_ending(transaction: Transaction, grant: StoredGrant, texts: Mapping[Di
         agreement=grant.agreement,
         title=None if terms is None else terms.title,
         party=grant.party,
+        object=kept.letter.about[0].id if len(kept.letter.about) == 1 else None,
         count=len(kept.letter.about),
     )
 
@@ -88,6 +89,7 @@ def _make(
         agreement=stored.letter.agreement,
         title=None if terms is None else terms.title,
         party=stored.party,
+        object=stored.letter.about[0].id if len(stored.letter.about) == 1 else None,
         count=len(stored.letter.about),
     )
 

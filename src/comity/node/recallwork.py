@@ -97,6 +97,7 @@ def _make(
         agreement=stored.letter.agreement,
         title=None if terms is None else terms.title,
         party=stored.party,
+        object=stored.letter.about[0].id if len(stored.letter.about) == 1 else None,
         count=len(stored.letter.about),
     )
 

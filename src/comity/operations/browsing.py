@@ -42,6 +42,7 @@ def list_objects(node: Node, arguments: Arguments) -> Outcome:
         result={
             "objects": _describe_objects(found),
             "next": None if found.next is None else f"{found.next.pk}-{found.next.first_seq}",
+            "subject_names": dict[str, Json](found.subjects),
             "types": list[Json](found.types),
             "originators": list[Json](found.originators),
         }

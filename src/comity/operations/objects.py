@@ -11,6 +11,7 @@ from comity.ids import ObjectId, format_instant, parse_party_id
 from comity.intake.formats import parse_format
 from comity.node import accept, intake, patterns, retention
 from comity.node import explain as explaining
+from comity.node.browse import name_object
 from comity.node.consent import list_consents_of
 from comity.node.explain import Tombstone
 from comity.node.files import Bytes, File, PathFile
@@ -168,6 +169,7 @@ def show(node: Node, arguments: Arguments) -> Outcome:
         result={
             "id": item.id,
             "type": item.type,
+            "name": name_object(shown.data) or None,
             "version": item.version,
             "versions": list[Json](shown.versions),
             "digest": item.digest,
@@ -251,6 +253,7 @@ def _show_deleted(node: Node, stones: Sequence[Tombstone]) -> Outcome:
     result: dict[str, Json] = {
         "id": last.id,
         "type": last.id.partition("--")[0],
+        "name": None,
         "version": None,
         "versions": [],
         "digest": None,

@@ -135,5 +135,6 @@ def _describe_item(item: WorkItem, *, now: Instant) -> dict[str, Json]:
         "agreement": item.agreement,
         "title": item.title,
         "party": item.party,
+        "object": item.object,
         "count": item.count,
     }

@@ -34,6 +34,7 @@ _T = TypeVar("_T")
 _SECONDS = 30.0
 _TOKEN = "token-of-vera"
 _MOST_ADDRESSES = 400
+_MOST_OF_A_PAGE = 4
 ARTICLE = """Lucent and Norrhaven talk
 
 March 4, 2031
@@ -119,7 +120,7 @@ class ServedDesk:
                 address = due.pop(0)
                 path = address.partition("?")[0]
                 page = next((page for page, pattern in patterns if pattern.fullmatch(path)), None)
-                if page is None or len(self.find(page)) >= 3 or path.endswith(".json"):
+                if page is None or len(self.find(page)) >= _MOST_OF_A_PAGE or path.endswith(".json"):
                     continue
                 answer = client.get(address)
                 if "text/html" not in answer.headers.get("content-type", "") or answer.status_code != 200:

@@ -9,6 +9,7 @@ import pytest
 from comity.agreement.people import Role
 from comity.ids import ObjectId, PartyId, format_instant
 from comity.node.consent import list_consents_of, list_requests_about
+from comity.node.people import list_matters
 from tests.chains import introduce, pull_all, sign_consent, sign_onward
 from tests.consoles import Browser, Desk, make_person
 from tests.worlds import World, make_object, object_id
@@ -104,3 +105,21 @@ def test_where_it_came_from_is_shown(chain: World) -> None:
     page = visit(chain, B, Role.LIAISON).get(f"/objects/{X}").text
     assert f'Received from <bdi dir="auto">{A}</bdi>' in page
     assert "Ask for consent" in page
+
+
+def test_the_second_person_grants_what_the_first_did_without_saying_it_again(chain: World) -> None:
+    ask(chain)
+    liaison, legal = (visit(chain, A, role) for role in (Role.LIAISON, Role.LEGAL))
+    day = f"{int(format_instant(chain.now)[:4]) + 1}-01-01"
+    fields = {"letter": find_letter(chain), "answer": "grant", "until": day, "condition": "For your eyes."}
+    liaison.post(f"/objects/{X}/answer", f"/objects/{X}", **fields)
+    (matter,) = list_matters(chain.nodes[A])
+    page = f"/approvals/{matter.digest}"
+    assert f'href="{page}"' in legal.get(f"/objects/{X}").text
+    assert "For your eyes." in legal.get(page).text
+    assert liaison.post(f"{page}/approve", page).status_code == 409
+    done = legal.post(f"{page}/approve", page)
+    assert done.headers["location"] == "/?said=done", done.text
+    chain.deliver()
+    (grant,) = list_consents_of(chain.nodes[B], ObjectId(X))
+    assert (grant.recipient, grant.conditions, format_instant(grant.expires_at)[:10]) == (C, "For your eyes.", day)

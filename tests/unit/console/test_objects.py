@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is held: found, browsed and shown, and what people do from there."""
 
+import json
 import re
 
 import pytest
 
 from comity.agreement.people import Role
 from comity.canonical import Json
+from comity.classification.lists import parse_subject_list
 from comity.console.objects import list_moments
 from comity.ids import ObjectId
+from comity.node.lists import load_list
 from comity.node.recall import list_recalls_of
 from comity.store import browsing
 from tests.consoles import Browser, Desk, make_person
@@ -186,3 +189,56 @@ def test_the_timeline_is_the_last_first() -> None:
         "asked": None,
     }
     assert [moment.what for moment in list_moments(result)] == ["version v recalled", "taken in", "came"]
+
+
+def test_chosen_versions_are_recalled_and_the_others_go_on(world: World, desk: Desk) -> None:
+    world.register("aurelia", "aurelia-analyst", Role.ANALYST)
+    for day in (1, 2, 3):
+        world.add("aurelia", make_object("x", day=day))
+        world.tick()
+    browser, page = desk.visit(ANALYST), f"/objects/{X}"
+    versions = re.findall(r'name="version" value="([^"]+)"', browser.get(page).text)
+    assert versions == browser.get(f"{page}.json").json()["versions"]
+    assert len(versions) == 3
+    said = {"reason": "The second was of somebody else."}
+    for fields in ({"which": "chosen"}, {"which": "all", "version": versions[0]}, {"which": "chosen", "version": "x"}):
+        assert browser.post(f"{page}/recall", page, **said, **fields).status_code in {400, 404}, fields
+    assert list_recalls_of(world.nodes["aurelia"], ObjectId(X))[0] == ()
+    done = browser.post(f"{page}/recall", page, **said, which="chosen", version=versions[1])
+    assert done.headers["location"] == f"{page}?said=done", done.text
+    recalled = list_recalls_of(world.nodes["aurelia"], ObjectId(X))[0]
+    assert [item.version for item in recalled] == [versions[1]]
+    left = re.findall(r'name="version" value="([^"]+)"', browser.get(page).text)
+    assert left == [versions[0], versions[2]]
+    assert browser.post(f"{page}/recall", page, **said, which="all").headers["location"].endswith("said=done")
+    assert len(list_recalls_of(world.nodes["aurelia"], ObjectId(X))[0]) == 3
+
+
+def test_the_heading_says_what_it_is_called_and_of_which_type(world: World, analyst: Browser) -> None:
+    world.add("aurelia", make_object(HOSTILE), make_object("b", kind="indicator"))
+    page = analyst.get(f"/objects/{object_id('report', HOSTILE)}").text
+    heading = re.search(r"<h1>(.*?)</h1>", page)
+    assert heading is not None
+    assert "&lt;img src=x" in heading[1]
+    assert heading[1].startswith('<bdi dir="auto">')
+    assert heading[1].endswith('<small><bdi dir="auto">report</bdi></small>')
+    assert len(heading[1]) < 300
+    assert "<img" not in page
+    assert analyst.get(f"/objects/{object_id('indicator', 'b')}.json").json()["name"]
+
+
+def test_subjects_are_called_as_their_list_calls_them(world: World, analyst: Browser) -> None:
+    world.add("aurelia", make_object("x", subjects=("national:ashfall",)), make_object("y", subjects=("national:o",)))
+    entry = {"subject": "national:ashfall", "kind": "entity", "names": ["Ashfall <b>Column</b>"]}
+    value = {"format": "comity-subject-list/1", "list": "national", "version": "1", "entries": [entry]}
+    load_list(
+        world.nodes["aurelia"],
+        parse_subject_list(json.dumps(value).encode()),
+        reason="new",
+        by=world.actor("aurelia", Role.LIAISON),
+    )
+    assert analyst.get("/objects.json").json()["subject_names"] == {"national:ashfall": "Ashfall <b>Column</b>"}
+    page = analyst.get("/objects").text
+    said = '<bdi dir="auto">Ashfall &lt;b&gt;Column&lt;/b&gt;</bdi> <small><code>national:ashfall</code></small>'
+    assert said in page
+    assert "<code>national:o</code>" in page

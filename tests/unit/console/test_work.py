@@ -2,14 +2,19 @@
 """The first page: each finds what waits for them, and nothing of what is not for their roles."""
 
 import pytest
+from starlette.routing import Route
 
 from comity.agreement.events import EventKind
 from comity.agreement.people import NEEDS, Role
 from comity.agreement.work import WorkKind
+from comity.console.app import SCREENS
+from comity.console.work import PAGES
 from comity.node import agree, follow
 from comity.node.agree import Recorded
+from comity.node.articles import ArticlePlan, add_article
 from comity.node.people import Waiting
 from comity.operations.sight import SIGHT, WORK_SIGHT, may_see_matter
+from comity.operations.table import OPERATIONS
 from tests.consoles import Desk, make_person
 from tests.unit.console.test_agreements import ANALYST, AUDITOR, LEGAL, LIAISON, OPERATOR, propose, read, state
 from tests.worlds import World
@@ -148,3 +153,32 @@ def test_an_act_that_waits_is_shown_to_those_who_could_do_it_or_may_read_it() ->
                 expected = role in need.roles or (reads and role in SIGHT["agreement.show"])
                 assert may_see_matter(person, kind) is expected, (kind, role)
     assert not may_see_matter(LEGAL, "nonsense")
+
+
+def test_work_leads_to_where_it_is_done_for_whom_it_is(desk: Desk, world: World, busy: str) -> None:
+    def find_pages(*roles: Role) -> dict[str, str | None]:
+        items = desk.visit(make_person("somebody", *roles)).get("/work.json").json()["todo"]
+        return {item["kind"]: item["page"] for item in items}
+
+    assert find_pages(Role.LEGAL)["step"] == f"/agreements/{busy}#acts"
+    add_article(
+        world.nodes["aurelia"],
+        b"Rain\n\n3 May 2031\n\nGermany denied that it rained in Lisbon.",
+        "a.txt",
+        ArticlePlan(),
+    )
+    assert find_pages(Role.ANALYST)["article-to-review"] == "/articles"
+    page = read(desk.visit(LEGAL), "/")
+    assert f'<a href="/agreements/{busy}#acts">Do this here</a>, or by command:' in page
+    assert "article-to-review" not in find_pages(Role.AUDITOR)
+
+
+def test_every_page_that_work_leads_to_is_there() -> None:
+    assert PAGES.keys() <= {kind.value for kind in WorkKind}
+    for kind, (place, operations) in PAGES.items():
+        assert operations <= OPERATIONS.keys() & SIGHT.keys()
+        path = place.partition("#")[0].format(agreement="x", object="x")
+        fits = any(
+            route.path_regex.fullmatch(path) for screen in SCREENS for route in screen if isinstance(route, Route)
+        )
+        assert fits, kind

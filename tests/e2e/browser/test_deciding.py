@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a colleague began is read and decided on by browser, on a telephone, in the dark and without scripts."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from comity.agreement.people import Person, Role
+from comity.node import agree
+from comity.node.correspond import export_messages
+from comity.node.people import Waiting
+from tests.e2e.browser.desks import ServedDesk
+from tests.e2e.browser.looking import Look, View, open_page
+from tests.worlds import World, make_object, object_id
+
+pytestmark = [pytest.mark.slow, pytest.mark.e2e]
+
+TELEPHONE = View(width=390, height=844, scheme="dark", scripts=False)
+GROUP = '[structure]\nkind = "group"\naccession = "any_member"'
+ITEM = object_id("report", "x")
+
+
+@pytest.fixture(scope="module")
+def messages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("messages") / "borealia.messages.json"
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory, messages: Path) -> Iterator[ServedDesk]:
+    """Vera has every role; her colleague has proposed two texts, which wait."""
+    world = World(tmp_path_factory.mktemp("deciding"))
+    world.found("aurelia", "borealia", "meridia")
+    vera = Person(id=world.register("aurelia", "vera", *Role).person, name="Vera", roles=frozenset(Role))
+    world.sign_all(world.terms(title="Group that can be joined", extra=GROUP))
+    for day in (1, 2):
+        world.add("aurelia", make_object("x", day=day))
+        world.tick()
+    by = world.actor("aurelia", Role.LIAISON)
+    for title in ("Letters to approve", "Letters to decline"):
+        assert isinstance(agree.propose(world.nodes["aurelia"], world.terms(title=title), by=by), Waiting)
+        world.tick()
+    unsent = world.propose("borealia", world.terms(giver="borealia", receivers=("aurelia",), title="Letters by hand"))
+    assert isinstance(unsent, agree.Recorded)
+    messages.write_bytes(export_messages(world.nodes["borealia"], unsent.event.agreement))
+    with ServedDesk.start(world, "aurelia", vera) as served:
+        yield served
+    world.close()
+
+
+@pytest.fixture
+def look(chromium: Browser, desk: ServedDesk) -> Iterator[Look]:
+    with open_page(chromium, desk.url, TELEPHONE, cookies=desk.cookies) as opened:
+        yield opened
+
+
+def press(page: Page, name: str) -> None:
+    page.get_by_role("button", name=name, exact=True).click()
+
+
+def sees(page: Page, text: str) -> None:
+    expect(page.locator("main")).to_contain_text(text)
+
+
+def look_at(look: Look, title: str) -> None:
+    look.go("/")
+    row = look.page.get_by_role("row").filter(has_text=title)
+    row.get_by_role("link", name="Look, and approve").click()
+
+
+def test_a_second_person_approves_what_was_brought(look: Look) -> None:
+    look_at(look, "Letters to approve")
+    sees(look.page, "This is the text that aurelia-liaison brought.")
+    assert look.page.locator("input[type=file]").count() == 0
+    assert look.find_overflow() == []
+    look.page.get_by_label("Why, for this party's own record").fill("Basis seen.")
+    press(look.page, "Approve the same, and sign for this party")
+    sees(look.page, "Done, and on record.")
+    sees(look.page, "Letters to approve")
+
+
+def test_a_second_person_declines(look: Look) -> None:
+    look_at(look, "Letters to decline")
+    look.page.get_by_label("Reason, for this party's own record").fill("Too wide.")
+    press(look.page, "Decline")
+    sees(look.page, "It waits for nobody any more.")
+    expect(look.page.get_by_role("row").filter(has_text="Letters to decline")).to_have_count(0)
+
+
+def test_two_tabs_of_one_person_admit_nobody(look: Look) -> None:
+    group = look.page
+    look.go("/agreements")
+    group.get_by_role("link", name="Group that can be joined").click()
+    group.get_by_role("link", name="Admit a party to the group").click()
+    group.get_by_label("Party, and the manifest pinned here for it").select_option("meridia")
+    press(group, "Approve admitting it")
+    sees(group, "it waits for a second person")
+    group.get_by_role("link", name="What exactly, and to decline it").click()
+    tab = group.context.new_page()
+    tab.goto(group.url)
+    for page in (group, tab):
+        sees(page, "You have approved it. Somebody else has to.")
+        assert page.get_by_role("button", name="Approve the same, and sign for this party").count() == 0
+
+
+def test_messages_are_taken_in_from_a_file(look: Look, messages: Path) -> None:
+    page = look.page
+    look.go("/agreements")
+    page.get_by_role("link", name="Take in a file of messages that another party exported").click()
+    page.get_by_label("The file").set_input_files(messages)
+    page.get_by_label("Reason, for this party's own record").fill("Their line is down.")
+    press(page, "Take in what verifies")
+    sees(page, "1 recorded, 0 known already, 0 refused")
+    page.get_by_role("link", name="The agreement", exact=True).click()
+    sees(page, "Letters by hand")
+
+
+def test_one_version_of_two_is_recalled(look: Look) -> None:
+    page = look.page
+    look.go(f"/objects/{ITEM}")
+    page.get_by_text("Recall it").click()
+    page.get_by_label("Reason, which the partners read").fill("The first was wrong.")
+    page.get_by_label("Only these:").check()
+    page.locator("input[name=version]").first.check()
+    press(page, "Recall")
+    sees(page, "The first was wrong.")
+    assert page.locator("section[aria-labelledby=recall] p").filter(has_text="was recalled").count() == 1
