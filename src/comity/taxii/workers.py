@@ -60,7 +60,9 @@ MOST_WORKERS = 64
 MARGIN_SECONDS = 3.0
 """How long after GRACE_SECONDS a worker may be busy with one transaction before it counts as stuck."""
 
-_START_SECONDS = 30.0
+_START_SECONDS = 120.0
+"""For an interpreter to start and read what it needs, on a machine that has other work: all workers start at once."""
+
 _FIGURES_SECONDS = 1.0
 _RELOAD_SECONDS = 10.0
 _PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
