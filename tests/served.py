@@ -18,7 +18,8 @@ from comity.taxii.listen import TaxiiServer
 __all__ = ["Served", "basic", "bearer", "format_request", "read_all", "without_date"]
 
 _T = TypeVar("_T")
-_SECONDS = 30.0
+_SECONDS = 120.0
+"""For whatever has to come true, on a machine that has other work."""
 
 UNLIMITED = Limits(
     requests_per_second=10**9, bytes_per_minute=2**50, unknown_per_minute=10**9, unknown_total_per_minute=10**9

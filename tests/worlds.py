@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from comity.agreement.events import EventKind
 from comity.agreement.people import Badge, Person, Role, format_badge
@@ -15,7 +16,8 @@ from comity.agreement.recognition import Refusal
 from comity.canonical import Json
 from comity.config import Address
 from comity.ids import Instant, ObjectId, PartyId, PersonId, format_instant, parse_instant
-from comity.node import agree, correspond, ingest, people
+from comity.node import agree, correspond, founding, ingest, people
+from comity.node.clock import read_clock
 from comity.node.founding import found_node
 from comity.node.gate import list_open_collections
 from comity.node.node import Node, open_node
@@ -49,13 +51,17 @@ class World:
     badges: dict[tuple[str, Role], Badge] = field(default_factory=dict)
     now: Instant = _START
 
-    def found(self, *names: str) -> None:
-        """Make a node for each name with two people, pin all of them everywhere, and let each recognise BASIS."""
+    def found(self, *names: str, at: Instant | None = None) -> None:
+        """Make a node for each name with two people, pin all of them everywhere, and let each recognise BASIS.
+
+        Where a test names days of the calendar it says `at` which time: else it is today, and the test fails some day.
+        """
         for name in names:
             folder = self.folder / name
-            self.manifests[name] = found_node(
-                folder, party=PartyId(name), name=name.title(), state=None, listen=Address(host="127.0.0.1", port=0)
-            )
+            with patch.object(founding, "read_clock", read_clock if at is None else lambda: at):
+                self.manifests[name] = found_node(
+                    folder, party=PartyId(name), name=name.title(), state=None, listen=Address(host="127.0.0.1", port=0)
+                )
             (folder / "recognition.toml").write_text(_POLICY)
             self.open(name)
             for role in (Role.LIAISON, Role.LEGAL):

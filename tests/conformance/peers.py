@@ -26,6 +26,7 @@ import httpx
 from comity.ids import Instant, format_instant, parse_instant
 from tests.conformance import test_standard, test_standard_writing
 from tests.conformance.target import TAXII, make_material
+from tests.ports import find_port
 
 __all__ = ["PAGE", "PEERS", "VENV", "Outcomes", "format_page", "make_venv", "read_date", "run_all"]
 
@@ -36,7 +37,7 @@ PAGE = ROOT / "docs" / "taxii-peers.md"
 _MODULES = (test_standard, test_standard_writing)
 _USER, _PASSWORD = "suite", "not-a-secret"
 _COLLECTION = "8c49f14d-8ea3-4f03-ab28-19dbca973dda"
-_START_SECONDS, _RUN_SECONDS = 30.0, 600.0
+_START_SECONDS, _RUN_SECONDS = 120.0, 1_800.0
 _LINE = re.compile(r"::(test_\w+)(\[.*\])? (PASSED|FAILED|ERROR|SKIPPED)")
 _SECTION = re.compile(r"test_(\d+(?:_\d+)*)_")
 
@@ -59,7 +60,7 @@ def make_venv() -> str | None:
 @contextmanager
 def serve_medallion(folder: Path, material: Material | None = None, *, page: int = 100) -> Iterator[Mapping[str, str]]:
     """medallion with its backend in memory, filled from a file; what names it to the suite."""
-    port = _find_port()
+    port = find_port()
     (folder / "data.json").write_text(json.dumps(_make_data(make_material() if material is None else material)))
     backend = {"module": "medallion.backends.memory_backend", "module_class": "MemoryBackend"}
     config = {
@@ -75,7 +76,7 @@ def serve_medallion(folder: Path, material: Material | None = None, *, page: int
 @contextmanager
 def serve_opentaxii(folder: Path, material: Material | None = None) -> Iterator[Mapping[str, str]]:
     """OpenTAXII with its store in SQLite, filled by POST; what names it to the suite."""
-    port, data = _find_port(), folder / "data.db"
+    port, data = find_port(), folder / "data.db"
     config = {
         "domain": f"127.0.0.1:{port}",
         "auth_api": {
@@ -122,6 +123,7 @@ def serve_opentaxii(folder: Path, material: Material | None = None) -> Iterator[
                 json={"objects": objects},
                 headers={"Content-Type": TAXII, "Accept": TAXII},
                 auth=(_USER, _PASSWORD),
+                timeout=60,
             )
         yield _name(port, collection)
 
@@ -179,12 +181,6 @@ def _name(port: int, collection: str) -> Mapping[str, str]:
     }
 
 
-def _find_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @contextmanager
 def _run(
     command: Sequence[str | Path], port: int, folder: Path, *, environment: Mapping[str, str] | None = None
@@ -201,7 +197,7 @@ def _run(
             yield
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(60)
 
 
 def _listens(port: int) -> bool:

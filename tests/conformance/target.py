@@ -32,7 +32,7 @@ __all__ = ["NOWHERE", "TAXII", "Target", "lack", "make_id", "make_material", "op
 TAXII = "application/taxii+json;version=2.1"
 NOWHERE = "00000000-0000-4000-8000-000000000000"
 _MAX_PAGES = 100
-_SECONDS = 20.0
+_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,6 @@
 Every answer is compared as it came over the wire, from the status line to the last byte, without its Date line.
 """
 
-import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
@@ -470,5 +469,6 @@ def test_held_and_not_held_take_about_the_same_time(outside: Outside, who: str) 
             started = time.perf_counter()
             outside.ask(who, "GET", f"{base}/{name}/")
             times.append(time.perf_counter() - started)
-    held, not_held = (statistics.median(times) for times in taken.values())
+    # The quickest of each: what a leak takes longer it takes always, and what the machine does besides it does not.
+    held, not_held = (min(times) for times in taken.values())
     assert max(held, not_held) / min(held, not_held) < 3

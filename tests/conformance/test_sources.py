@@ -76,6 +76,7 @@ def find_root(named: Mapping[str, str]) -> str:
         auth=(named["COMITY_TAXII_USER"], named["COMITY_TAXII_PASSWORD"]),
         headers={"Accept": TAXII},
         trust_env=False,
+        timeout=60,
     )
     root = json.loads(answer.content)["default"]
     return str(httpx.URL(named["COMITY_TAXII_URL"]).join(root))
@@ -141,4 +142,5 @@ def post(root: str, collection: str, named: Mapping[str, str], *objects: Mapping
         headers={"Content-Type": TAXII, "Accept": TAXII},
         auth=(named["COMITY_TAXII_USER"], named["COMITY_TAXII_PASSWORD"]),
         trust_env=False,
+        timeout=60,
     )

@@ -441,7 +441,7 @@ def test_4_1_discovery(target: Target) -> None:
 def test_4_1_discovery_tells_who_is_not_known(target: Target) -> None:
     """TAXII 2.1 §4.1: failures are 401, 403, 404 or 406, and 401 comes with a challenge (RFC 9110 §11.6.1)."""
     for auth in (None, ("nobody", "guess")):
-        answer = httpx.get(target.discovery, auth=auth, headers={"Accept": TAXII})
+        answer = httpx.get(target.discovery, auth=auth, headers={"Accept": TAXII}, timeout=60)
         assert answer.status_code in {200, 401, 403, 404}
         assert answer.status_code != 401 or answer.headers["WWW-Authenticate"]
 
@@ -486,7 +486,7 @@ def test_5_1_who_is_not_known_is_401_or_404(
 ) -> None:
     """TAXII 2.1 §5.1 to §5.6: failed authentication is 401 or 404. A node of Comity: 404 always."""
     url = target.url(resource, object_id=known[0]["id"])
-    answer = httpx.get(url, auth=auth, headers={"Accept": TAXII})
+    answer = httpx.get(url, auth=auth, headers={"Accept": TAXII}, timeout=60)
     assert answer.status_code in ({404} if target.is_comity else {401, 403, 404})
 
 
@@ -615,4 +615,4 @@ def test_8_2_2_http_basic_is_taken(target: Target) -> None:
     scheme, _, secret = sent.headers["Authorization"].partition(" ")
     for name in (scheme, scheme.lower(), scheme.upper()):
         headers = {"Accept": TAXII, "Authorization": f"{name} {secret}"}
-        assert httpx.get(target.root, headers=headers).status_code == 200
+        assert httpx.get(target.root, headers=headers, timeout=60).status_code == 200

@@ -145,7 +145,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with (
         closing(world),
         Served.start(node) as served,
-        httpx.Client(base_url=served.url, auth=("borealia", password), timeout=30) as client,
+        httpx.Client(base_url=served.url, auth=("borealia", password), timeout=60) as client,
     ):
         yield Site(served=served, client=client, main=path(main), bulk=path(bulk), password=password)
 
@@ -217,7 +217,7 @@ def test_3_1_every_error_is_taxii_with_its_version_and_says_its_status(
     site: Site, path: str, headers: dict[str, str], status: int
 ) -> None:
     given = {} if "Authorization" in headers else basic("borealia", site.password)
-    answer = httpx.get(site.served.url + path.format(main=site.main), headers={**given, **headers})
+    answer = httpx.get(site.served.url + path.format(main=site.main), headers={**given, **headers}, timeout=60)
     assert (answer.status_code, answer.headers["content-type"]) == (status, TAXII)
     body = answer.json()
     assert body["title"]
@@ -264,13 +264,13 @@ def test_8_2_1_a_request_without_user_agent_or_accept_is_answered(site: Site) ->
 
 @pytest.mark.parametrize("scheme", ["Bearer", "Token", "bearer"])
 def test_8_2_2_the_credential_is_taken_as_a_token_too(site: Site, scheme: str) -> None:
-    answer = httpx.get(site.served.url + site.main, headers={"Authorization": f"{scheme} {site.password}"})
+    answer = httpx.get(site.served.url + site.main, headers={"Authorization": f"{scheme} {site.password}"}, timeout=60)
     assert answer.json() == site.get(site.main).json()
 
 
 @pytest.mark.parametrize("user", ["borealia", "", "anyone", "aurelia"])
 def test_8_2_2_basic_is_taken_whatever_the_user(site: Site, user: str) -> None:
-    answer = httpx.get(site.served.url + ROOT, headers=basic(user, site.password))
+    answer = httpx.get(site.served.url + ROOT, headers=basic(user, site.password), timeout=60)
     assert answer.status_code == 200
 
 
@@ -572,7 +572,7 @@ def test_4_1_discovery(site: Site) -> None:
 
 
 def test_4_1_discovery_without_a_credential_is_401_with_a_challenge(site: Site) -> None:
-    answer = httpx.get(f"{site.served.url}/taxii2/")
+    answer = httpx.get(f"{site.served.url}/taxii2/", timeout=60)
     assert answer.status_code == 401
     assert answer.headers["WWW-Authenticate"].startswith("Basic ")
 
@@ -594,7 +594,7 @@ def test_5_1_collections_list_what_the_requester_may_do(site: Site) -> None:
 
 def test_5_1_an_empty_list_is_omitted(site: Site) -> None:
     secret = site.served.call(lambda: create_credential(site.served.node, PartyId("meridia")))
-    answer = httpx.get(f"{site.served.url}/taxii2/meridia/collections/", headers=basic("meridia", secret))
+    answer = httpx.get(f"{site.served.url}/taxii2/meridia/collections/", headers=basic("meridia", secret), timeout=60)
     assert (answer.status_code, answer.content) == (200, b"{}")
 
 

@@ -139,7 +139,7 @@ def test_what_it_read_it_reads_again(collection: Collection) -> None:
 def test_it_writes_where_it_may(collection: Collection) -> None:
     if not collection.can_write:
         pytest.skip("the collection says can_write false")
-    status = collection.add_objects({"objects": [make_object("written")]}, timeout=20)
+    status = collection.add_objects({"objects": [make_object("written")]}, timeout=60)
     assert (status.status, status.total_count, status.failure_count) == ("complete", 1, 0)
     root = ApiRoot(collection.url.partition("collections/")[0], conn=collection._conn)
     assert root.get_status(status.id).id == status.id

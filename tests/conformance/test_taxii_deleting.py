@@ -20,6 +20,7 @@ from comity.agreement.events import EventKind
 from comity.ids import PartyId
 from comity.node.parties import create_credential
 from comity.node.standing import collection_id
+from comity.taxii import writing
 from comity.taxii.writing import find_rest
 from tests.chains import sign_onward
 from tests.conformance.ncnd_worlds import AURELIA, BOREALIA, TAVRIA, Twins, make_twins, of
@@ -44,7 +45,7 @@ class Site:
         self, method: str, path: str, *, body: bytes = b"", who: str = "borealia", accept: str = TAXII
     ) -> httpx.Response:
         sent = {**basic(who, self.secrets[who]), "Accept": accept, "Content-Type": TAXII}
-        return httpx.request(method, f"{self.served.url}{path}", content=body, headers=sent, timeout=30)
+        return httpx.request(method, f"{self.served.url}{path}", content=body, headers=sent, timeout=60)
 
     def post(self, *objects: dict[str, Any], who: str = "borealia") -> None:
         body = json.dumps({"objects": objects}).encode()
@@ -189,7 +190,7 @@ def test_by_the_client_that_most_use(site: Site) -> None:
     with Server(f"{site.served.url}/taxii2/", user="borealia", password=site.secrets["borealia"]) as server:
         (collection,) = server.default.collections
         assert (collection.can_read, collection.can_write) == (False, True)
-        collection.add_objects({"objects": [make_object("client"), make_object("client", day=2)]}, timeout=10)
+        collection.add_objects({"objects": [make_object("client"), make_object("client", day=2)]}, timeout=60)
         collection.delete_object(object_id("report", "client"), version="first")
         assert site.held("client") == ["03"]
         collection.delete_object(object_id("report", "client"))
@@ -218,8 +219,9 @@ def _raw(answer: httpx.Response) -> bytes:
     return b"\r\n".join([*head, b"", answer.content])
 
 
-def test_what_is_found_takes_no_longer_than_what_is_not(site: Site) -> None:
-    """To the length of a step; the median, since a machine of tests does other things too."""
+def test_what_is_found_takes_no_longer_than_what_is_not(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the length of a step, a longer one here; the median, since a machine of tests does other things too."""
+    monkeypatch.setattr(writing, "_STEP_SECONDS", 1.0)
     site.post(*(make_object(f"timed {number}") for number in range(9)))
     site.served.call(lambda: site.world.read("tavria"))
     took = {}
@@ -229,9 +231,9 @@ def test_what_is_found_takes_no_longer_than_what_is_not(site: Site) -> None:
             begun = time.perf_counter()
             assert site.delete(f"{what} {number}").status_code == 200
             seconds.append(time.perf_counter() - begun)
-        assert min(seconds) >= 0.25
+        assert min(seconds) >= 1
         took[what] = statistics.median(seconds)
-    assert abs(took["timed"] - took["untimed"]) < 0.125, took
+    assert abs(took["timed"] - took["untimed"]) < 0.5, took
 
 
 @pytest.mark.parametrize(("seconds", "rest"), [(0.0, 0.25), (0.01, 0.24), (0.249, 0.001), (0.251, 0.249), (1.26, 0.24)])

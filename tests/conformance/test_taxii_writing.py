@@ -56,7 +56,7 @@ class Site:
         """The answer to a request by a party."""
         headers = {**basic(who, self.secrets[who]), "Accept": accept}
         headers |= {} if content_type is None else {"Content-Type": content_type}
-        return httpx.request(method, f"{self.served.url}{path}", content=body, headers=headers, timeout=30)
+        return httpx.request(method, f"{self.served.url}{path}", content=body, headers=headers, timeout=60)
 
     def post(self, *objects: object, **how: Any) -> httpx.Response:  # noqa: ANN401
         """The answer to an envelope of these objects."""
@@ -305,7 +305,7 @@ def collection(site: Site) -> Iterator[Collection]:
 
 def test_the_client_adds_objects_and_reads_their_status(site: Site, collection: Collection) -> None:
     made = [make_object(f"by the client {n}", more={"labels": []} if n == 2 else {}) for n in range(5)]
-    status = collection.add_objects({"objects": made}, timeout=10)
+    status = collection.add_objects({"objects": made}, timeout=60)
     assert status.status == "complete"
     assert (status.total_count, status.success_count, status.failure_count, status.pending_count) == (5, 4, 1, 0)
     assert [item["id"] for item in status.failures] == [made[2]["id"]]

@@ -31,7 +31,7 @@ from tests.e2e.conftest import COMITY, Serving, environment
 __all__ = ["Network", "Wire", "build_network", "locate", "need_namespaces"]
 
 _PORT = 8440
-_SECONDS = 20.0
+_SECONDS = 60.0
 _NUMBERS = itertools.count(1)
 _NEW_NETWORK = 0x40000000
 """CLONE_NEWNET (setns(2))."""
@@ -51,7 +51,7 @@ except OSError as error:
 _ASK = """
 import httpx, sys
 headers = {"authorization": f"Bearer {sys.argv[2]}", "accept": "application/taxii+json;version=2.1"}
-print(httpx.get(sys.argv[1], headers=headers, timeout=20, trust_env=False).status_code)
+print(httpx.get(sys.argv[1], headers=headers, timeout=60, trust_env=False).status_code)
 """
 
 

@@ -11,7 +11,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -22,7 +22,8 @@ from comity.ids import PartyId
 from comity.node.gate import list_open_collections
 from comity.node.parties import create_credential
 from comity.operations.reply import Exit, Reply
-from tests.e2e.conftest import Given, read_objects
+from tests.e2e.conftest import PATIENCE, Given, Serving, read_objects, wait_until
+from tests.ports import find_port
 from tests.served import format_request
 from tests.worlds import World, badge_path, make_object
 
@@ -34,15 +35,16 @@ __all__ = [
     "build_ground",
     "command",
     "count_sockets",
+    "find_owners",
     "find_workers",
+    "is_gone",
     "polling",
+    "wait_for_workers",
 ]
 
 SMALL, LARGE = 60, 24
 FILLER = 300_000
 """Of each large object: a page of all of them is more than the kernel takes over from a server."""
-
-_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +61,12 @@ class Ground:
         """Add to the settings."""
         with (self.folder / "node.toml").open("a", encoding="utf-8") as file:
             file.write(text)
+
+    def give_admin(self) -> int:
+        """The port of an address for the operator, which is put into the settings."""
+        port, settings = find_port(), self.folder / "node.toml"
+        settings.write_text(f'admin = "127.0.0.1:{port}"\n' + settings.read_text(encoding="utf-8"), encoding="utf-8")
+        return port
 
     def request(self, query: str = "", **more: str) -> bytes:
         """A request for a page; the small objects come first."""
@@ -111,6 +119,48 @@ def find_workers(pid: int) -> list[int]:
     return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
 
 
+def find_owners(pids: Iterable[int], ports: Collection[int], port: int) -> set[int]:
+    """Which of the processes hold the other ends of connections from these ports of 127.0.0.1 to `port`."""
+    inodes = set[str]()
+    for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]:
+        fields = line.split()
+        ours, theirs = (int(address.split(":")[1], 16) for address in fields[1:3])
+        if ours == port and theirs in ports:
+            inodes.add(f"socket:[{fields[9]}]")
+    return {pid for pid in pids if inodes & list_handles(pid)}
+
+
+def list_handles(pid: int) -> set[str]:
+    """What a process has open; it may be closing some of it."""
+    found = set[str]()
+    for handle in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):
+            found.add(str(handle.readlink()))
+    return found
+
+
+def wait_for_workers(server: Serving, count: int) -> None:
+    """Return once there are so many, each of which takes connections."""
+    wait_until(lambda: len(find_workers(server.process.pid)) == count)
+    workers, deadline = find_workers(server.process.pid), time.monotonic() + PATIENCE
+    with contextlib.ExitStack() as stack:
+        clients = list[Client]()
+        while find_owners(workers, [client.port for client in clients], int(server.url.rpartition(":")[2])) != {
+            *workers
+        }:
+            assert time.monotonic() < deadline, "a worker takes no connections"
+            clients.append(stack.enter_context(Client(server.url)))
+            time.sleep(0.02 if len(clients) < 20 else 0.5)
+
+
+def is_gone(pid: int) -> bool:
+    """Whether the process has ended; a child that nobody has waited for has too."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
 def count_sockets(pid: int) -> int:
     """How many sockets a process has open."""
     count = 0
@@ -143,7 +193,7 @@ class Client:
 
     def __init__(self, url: str, *, buffer: int | None = None) -> None:
         self.socket = socket.socket()
-        self.socket.settimeout(_SECONDS)
+        self.socket.settimeout(PATIENCE)
         if buffer is not None:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
         host, _, port = url.partition("://")[2].partition(":")
@@ -259,5 +309,5 @@ def polling(url: str, *requests: bytes, count: int = 16) -> Iterator[list[Poller
         for poller in pollers:
             poller.stop.set()
         for thread in threads:
-            thread.join(_SECONDS)
+            thread.join(PATIENCE)
     assert not any(thread.is_alive() for thread in threads)

@@ -28,6 +28,7 @@ from comity.operations.sources import list_all
 from comity.peers import pull
 from comity.sources import Drawn, pull_source
 from comity.taxii.metrics import _tell_followed
+from tests.e2e.conftest import PATIENCE
 from tests.served import Served
 from tests.sources import Held, TaxiiServer, follow_source, serve_taxii
 from tests.worlds import World, make_object
@@ -69,7 +70,7 @@ def show(node: Node) -> dict[str, follow.Progress]:
     return {item.giver: item.progress for item in [*follow.list_followed(node), *list_followed_sources(node)]}
 
 
-def follow_until(node: Node, holds: Callable[[], bool], seconds: float = 20.0) -> None:
+def follow_until(node: Node, holds: Callable[[], bool], seconds: float = PATIENCE) -> None:
     async def run() -> None:
         task, began = asyncio.create_task(Follower(node).follow_always()), time.monotonic()
         try:

@@ -19,7 +19,7 @@ from comity.node.clock import read_clock
 from comity.node.journal import verify_folder
 from comity.operations.reply import Exit
 from tests.chains import introduce
-from tests.e2e.conftest import COMITY, comity, comity_as, environment, rows, serving
+from tests.e2e.conftest import COMITY, PATIENCE, comity, comity_as, environment, rows, serving
 from tests.worlds import World, badge_path
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -118,7 +118,7 @@ def test_partners_are_answered_while_a_long_text_is_read(desk: Desk, tmp_path: P
     )
     answered = 0
     while process.poll() is None:
-        assert httpx.get(f"{desk.url}/taxii2/", timeout=60).status_code == HTTPStatus.UNAUTHORIZED
+        assert httpx.get(f"{desk.url}/taxii2/", timeout=PATIENCE).status_code == HTTPStatus.UNAUTHORIZED
         answered += process.poll() is None
     assert process.wait() == 0
     assert answered > 1

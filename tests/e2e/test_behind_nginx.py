@@ -10,7 +10,6 @@ import socket
 import ssl
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +20,8 @@ from comity.config import TlsFiles
 from comity.ids import PartyId
 from comity.node.parties import create_credential
 from tests.certificates import Authority, write_private
-from tests.e2e.conftest import Serving, wait_until
+from tests.e2e.conftest import PATIENCE, Serving, wait_until
+from tests.ports import find_port
 from tests.served import basic
 from tests.worlds import World, make_object
 
@@ -54,18 +54,13 @@ class Front:
         if certificate is not None:
             context.load_cert_chain(certificate.certificate, certificate.key)
         transport = httpx.HTTPTransport(verify=context, local_address=come_from)
-        with httpx.Client(transport=transport) as client:
+        with httpx.Client(transport=transport, timeout=PATIENCE) as client:
             return client.get(f"{self.url}{path}", headers=headers)
 
     def addresses(self) -> list[str]:
         """The addresses in the access log of the node."""
         lines = (self.node.folder / "access.log").read_text(encoding="utf-8").splitlines()
         return [json.loads(line)["address"] for line in lines]
-
-
-def find_port() -> int:
-    with closing(socket.create_server(("127.0.0.1", 0))) as free:
-        return int(free.getsockname()[1])
 
 
 def read_blocks(language: str) -> list[str]:
@@ -136,7 +131,7 @@ def front(tmp_path: Path, serve: Callable[[Path], Serving]) -> Iterator[Front]:
         )
     finally:
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=10)
+        process.communicate(timeout=PATIENCE)
 
 
 def is_open(port: int) -> bool:
@@ -171,6 +166,6 @@ def test_the_node_goes_by_the_address_that_nginx_saw(front: Front) -> None:
 def test_nobody_but_nginx_can_name_an_address(front: Front) -> None:
     made_up = {"X-Real-IP": "203.0.113.9", "X-Comity-Proxy": "guess"}
     front.ask("/taxii2/", certificate=front.partner, come_from="127.0.0.5", **made_up)
-    httpx.get(f"{front.node.url}/taxii2/", headers=made_up)
+    httpx.get(f"{front.node.url}/taxii2/", headers=made_up, timeout=PATIENCE)
     wait_until(lambda: len(front.addresses()) == 2)
     assert front.addresses() == ["127.0.0.5", "127.0.0.1"]

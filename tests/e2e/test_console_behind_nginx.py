@@ -9,7 +9,6 @@ import socket
 import ssl
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +16,8 @@ import httpx
 import pytest
 
 from tests.certificates import Authority
-from tests.e2e.conftest import Serving, wait_until
+from tests.e2e.conftest import PATIENCE, Serving, wait_until
+from tests.ports import find_port
 from tests.worlds import World
 
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
@@ -41,7 +41,7 @@ class Front:
 
     def ask(self, method: str, path: str, **headers: str) -> httpx.Response:
         context = ssl.create_default_context(cafile=self.authority.trusted)
-        with httpx.Client(transport=httpx.HTTPTransport(verify=context)) as client:
+        with httpx.Client(transport=httpx.HTTPTransport(verify=context), timeout=PATIENCE) as client:
             return client.request(method, f"{self.url}{path}", headers=headers)
 
 
@@ -56,11 +56,6 @@ def replace_each(text: str, *pairs: tuple[str, str]) -> str:
         assert documented in text
         text = text.replace(documented, here)
     return text
-
-
-def find_port() -> int:
-    with closing(socket.create_server(("127.0.0.1", 0))) as free:
-        return int(free.getsockname()[1])
 
 
 def is_open(port: int) -> bool:
@@ -120,7 +115,7 @@ def front(tmp_path: Path, serve: Callable[[Path], Serving]) -> Iterator[Front]:
         yield Front(url=url, inner=f"http://127.0.0.1:{inner}", authority=authority)
     finally:
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=10)
+        process.communicate(timeout=PATIENCE)
 
 
 def test_people_reach_the_console_by_tls(front: Front) -> None:
@@ -140,7 +135,7 @@ def test_what_the_console_says_of_every_answer_goes_through(front: Front) -> Non
 
 def test_another_host_is_not_answered(front: Front) -> None:
     assert front.ask("GET", "/", host="console.elsewhere.example").status_code == 421
-    assert httpx.get(front.inner, trust_env=False).status_code == 421
+    assert httpx.get(front.inner, trust_env=False, timeout=PATIENCE).status_code == 421
 
 
 def test_a_form_is_taken_from_a_page_of_the_console_alone(front: Front) -> None:

@@ -141,7 +141,7 @@ def test_the_drill(pair: Pair, tmp_path: Path, serve: Callable[..., Serving]) ->
 
 def refuse_to_start(pair: Pair) -> None:
     for command in (("serve", "--listen", "127.0.0.1:0"), ("agreement", "list"), ("purge", "run")):
-        refused = comity(pair.giver, *command, "--json", seconds=20)
+        refused = comity(pair.giver, *command, "--json")
         assert (refused.code, refused.error["code"]) == (7, "rolled-back")
         assert "comity recover" in refused.error["message"]
     assert not (pair.giver / "head").exists()

@@ -15,7 +15,7 @@ from comity.ids import PartyId
 from comity.node.gate import list_open_collections
 from comity.node.parties import create_credential
 from comity.signing import Role as KeyRole
-from tests.e2e.conftest import COMITY, Ended, Serving, comity_as, environment, get
+from tests.e2e.conftest import COMITY, PATIENCE, Ended, Serving, comity_as, environment, get
 from tests.worlds import World, badge_path, make_object, object_id
 
 pytestmark = [pytest.mark.slow, pytest.mark.e2e]
@@ -39,7 +39,7 @@ def run(folder: Path, secret: Path | None, *arguments: str | Path, by: Role | No
     command: list[str | Path] = [*COMITY, "--node", folder]
     command += [] if secret is None else ["--key-passphrase-file", secret]
     command += [] if by is None else ["--as", badge_path(folder, by)]
-    done = subprocess.run([*command, *arguments], capture_output=True, timeout=60, check=False, env=environment())
+    done = subprocess.run([*command, *arguments], capture_output=True, timeout=PATIENCE, check=False, env=environment())
     return Ended(code=done.returncode, out=done.stdout.decode(), err=done.stderr.decode())
 
 

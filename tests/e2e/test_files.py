@@ -12,7 +12,7 @@ from signal import SIGKILL
 
 import pytest
 
-from tests.e2e.conftest import COMITY, Serving, comity, environment, rows, wait_until
+from tests.e2e.conftest import COMITY, PATIENCE, Serving, comity, environment, rows, wait_until
 from tests.worlds import World, make_object
 
 pytestmark = [pytest.mark.slow, pytest.mark.e2e]
@@ -73,11 +73,12 @@ def test_a_long_file_is_taken_in_within_a_bound_of_memory(folder: Path, long: tu
 def test_wherever_it_is_killed_it_goes_on(folder: Path, long: tuple[Path, int]) -> None:
     path, count = long
     kills = list[int]()
-    for seconds in (0.5, 2, 4, 8):
+    for part in (0, 0.05, 0.2, 0.4):
         process = subprocess.Popen(
             [*COMITY, "--node", folder, "object", "add", path], stdout=subprocess.DEVNULL, env=environment()
         )
-        time.sleep(seconds)
+        time.sleep(0.5)
+        wait_until(lambda: process.poll() is not None or count_added(folder) >= part * count, seconds=600)  # noqa: B023
         process.send_signal(SIGKILL)
         if process.wait() == -SIGKILL:
             kills += [item[0] for item in rows(folder, "SELECT added FROM file")]
@@ -91,6 +92,11 @@ def test_wherever_it_is_killed_it_goes_on(folder: Path, long: tuple[Path, int]) 
     assert kills
     assert kills[-1] > 0
     assert comity(folder, "fsck", seconds=600).code == 0
+
+
+def count_added(folder: Path) -> int:
+    """How many objects of the one file are in, once it is known."""
+    return sum(row[0] for row in rows(folder, "SELECT added FROM file"))
 
 
 def test_a_serving_process_reads_a_long_file_by_its_path_and_says_meanwhile_how_far_it_is(
@@ -110,7 +116,7 @@ def test_a_serving_process_reads_a_long_file_by_its_path_and_says_meanwhile_how_
         return file["done_at"] is not None
 
     wait_until(look, seconds=300)
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=PATIENCE)
     said = json.loads(out)
     assert (said["added"], said["bad"], said["files"][0]["taken"]["name"]) == (count, 1, path.name)
     assert len(seen) > 2

@@ -16,6 +16,7 @@ from comity.ids import PartyId
 from comity.node.gate import list_open_collections
 from comity.node.parties import create_credential
 from tests.e2e.conftest import (
+    PATIENCE,
     Ended,
     Given,
     comity,
@@ -46,15 +47,15 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     place = tmp_path / "disk"
     place.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES},mode=0700", "comity-test", str(place)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     if done.returncode != 0:
         pytest.skip(f"a file system cannot be mounted here: {done.stderr.strip()}")
     try:
         yield place
     finally:
         # Lazily where something still holds it: it must be gone from the tree whatever happened.
-        if subprocess.run(["umount", place], capture_output=True, timeout=20, check=False).returncode != 0:
-            subprocess.run(["umount", "--lazy", place], timeout=20, check=True)
+        if subprocess.run(["umount", place], capture_output=True, timeout=PATIENCE, check=False).returncode != 0:
+            subprocess.run(["umount", "--lazy", place], timeout=PATIENCE, check=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +217,7 @@ def test_a_node_that_has_no_room_to_start_says_so_or_serves(small: Small, tmp_pa
             assert small.poll(server.url).status_code in {200, 503}
             assert server.end() == 0
         else:
-            assert server.process.wait(20) == 1
+            assert server.process.wait(PATIENCE) == 1
             error = json.loads((tmp_path / "faults").read_bytes())["error"]
             assert error["code"] == "store-full"
     finally:

@@ -37,7 +37,20 @@ from comity.node.parties import create_credential
 from comity.node.readers import add_reader
 from comity.operations.reply import Exit, Reply
 from comity.tlog.proof import parse_proof
-from tests.e2e.conftest import Entry, Given, comity, entries, get, read_objects, rows, serving, start, wait_until
+from tests.e2e.conftest import (
+    PATIENCE,
+    Entry,
+    Given,
+    comity,
+    entries,
+    get,
+    read_objects,
+    rows,
+    serving,
+    start,
+    wait_until,
+)
+from tests.e2e.pollers import find_workers, is_gone
 from tests.worlds import World, badge_path, make_object
 
 pytestmark = [pytest.mark.slow, pytest.mark.kill, pytest.mark.e2e]
@@ -125,7 +138,7 @@ def read_answer(url: str, path: str, secret: str, *, pause: float) -> tuple[byte
     data = bytearray()
     with socket.socket() as caller, contextlib.suppress(OSError):
         caller.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16_384)
-        caller.settimeout(5)
+        caller.settimeout(PATIENCE)
         caller.connect((host, int(port)))
         lines = [f"GET {path} HTTP/1.1", f"Host: {host}", f"Authorization: Bearer {secret}", "Connection: close"]
         caller.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
@@ -331,7 +344,7 @@ def stamp(folder: Path) -> list[int]:
 
 def live(ground: Field, chance: random.Random, *, workers: int) -> bool:
     """One life of the serving process, to its sudden end; whether it came to serve."""
-    server, before = start(ground.folder, workers=workers), sum(ground.acts.values())
+    server, pages, heads = start(ground.folder, workers=workers), len(ground.whole), len(ground.heads)
     stop = threading.Event()
     callers = list[threading.Thread]()
     try:
@@ -347,14 +360,16 @@ def live(ground: Field, chance: random.Random, *, workers: int) -> bool:
         for caller in callers:
             caller.start()
         if chance.random() > AT_ONCE:
-            wait_until(lambda: sum(ground.acts.values()) > before)
+            wait_until(lambda: len(ground.whole) > pages + 1 and len(ground.heads) > heads + 1)
         wait_for_the_moment(ground.folder, chance)
         return True
     finally:
+        children = find_workers(server.process.pid)
         assert server.end(SIGKILL) == -SIGKILL
+        wait_until(lambda: all(is_gone(child) for child in children))
         stop.set()
         for caller in callers:
-            caller.join(20)
+            caller.join(PATIENCE)
             assert not caller.is_alive()
 
 

@@ -21,7 +21,7 @@ from comity.node.receive import Received, receive_page
 from comity.node.standing import collection_id
 from comity.signing import Role
 from comity.taxii.wire import format_envelope
-from tests.e2e.conftest import serving
+from tests.e2e.conftest import PATIENCE, serving
 from tests.served import basic
 from tests.worlds import World, make_object, object_id
 
@@ -105,8 +105,8 @@ def both(folders: list[Path]) -> Iterator[list[httpx.Client]]:
     with (
         serving(folders[0]) as one,
         serving(folders[1]) as other,
-        httpx.Client(base_url=one.url, trust_env=False) as left,
-        httpx.Client(base_url=other.url, trust_env=False) as right,
+        httpx.Client(base_url=one.url, trust_env=False, timeout=PATIENCE) as left,
+        httpx.Client(base_url=other.url, trust_env=False, timeout=PATIENCE) as right,
     ):
         yield [left, right]
 

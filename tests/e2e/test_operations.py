@@ -12,7 +12,6 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +22,8 @@ from comity.ids import PartyId
 from comity.node.gate import list_open_collections
 from comity.node.parties import create_credential
 from tests.certificates import Authority
-from tests.e2e.conftest import Serving, comity, disclosed, entries, get, read_objects, rows, wait_until
+from tests.e2e.conftest import PATIENCE, Serving, comity, disclosed, entries, get, read_objects, rows, wait_until
+from tests.ports import find_port
 from tests.served import format_request
 from tests.worlds import World, make_object, object_id
 
@@ -82,7 +82,7 @@ def ground(tmp_path: Path) -> Field:
 
 def connect(url: str, *, buffer: int | None = None) -> socket.socket:
     connection = socket.socket()
-    connection.settimeout(20)
+    connection.settimeout(PATIENCE)
     if buffer is not None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
     host, _, port = url.partition("://")[2].partition(":")
@@ -220,7 +220,10 @@ def test_nodes_talk_through_tls_to_whom_their_authority_vouches_for(tmp_path: Pa
     # By this command or by its own following, whichever was first.
     wait_until(lambda: rows(folders["borealia"], "SELECT id FROM object") == [(object_id("report", "held"),)])
     suspended = comity(folders["aurelia"], "agreement", "suspend", agreement, "--json").result
-    assert (suspended["state"], suspended["waiting"]) == ("suspended", [])
+    assert suspended["state"] == "suspended"
+    wait_until(
+        lambda: comity(folders["borealia"], "agreement", "status", agreement, "--json").result["state"] == "suspended"
+    )
 
     stranger = Authority.found(tmp_path / "stranger", name="Another Authority")
     authority.trusted.write_bytes(stranger.trusted.read_bytes())
@@ -236,10 +239,16 @@ def test_nodes_talk_through_tls_to_whom_their_authority_vouches_for(tmp_path: Pa
 # --- a stop -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def stop_seconds() -> int:
+    """So long that no answer is cut which is read."""
+    return 60
+
+
 @pytest.fixture(params=[("plain", 1), ("tls", 1), ("plain", 2), ("tls", 2)], ids=lambda param: f"{param[0]}-{param[1]}")
-def served(request: pytest.FixtureRequest, ground: Field, serve: Serve) -> Serving:
+def served(request: pytest.FixtureRequest, ground: Field, serve: Serve, stop_seconds: int) -> Serving:
     """The node by one process or by two workers."""
-    ground.set("[limits]\nstop_seconds = 2\n")
+    ground.set(f"[limits]\nstop_seconds = {stop_seconds}\n")
     if request.param[0] == "tls":
         ground.encrypt()
     return serve(ground.folder, workers=request.param[1])
@@ -260,41 +269,46 @@ def begin_slowly(server: Serving, ground: Field) -> socket.socket:
     return raw
 
 
+def is_refused(url: str) -> bool:
+    """Whether no new connection is taken."""
+    with contextlib.suppress(ConnectionRefusedError), connect(url):
+        return False
+    return True
+
+
 def test_an_answer_under_way_is_finished_before_the_end(served: Serving, ground: Field) -> None:
     with begin_slowly(served, ground) as reader:
         served.process.send_signal(signal.SIGTERM)
-        time.sleep(0.5)
-        with contextlib.suppress(ConnectionRefusedError), connect(served.url) as late:
-            assert late.recv(1) == b""
-            raise AssertionError("a new connection was taken")
+        wait_until(lambda: is_refused(served.url))
         received = read_rest(reader)
     assert received.endswith(b"]}")
     assert len(received) > OBJECTS * FILLER
-    assert served.process.wait(10) == 0
+    assert served.process.wait(PATIENCE) == 0
     assert faults(served) == ""
 
 
+@pytest.mark.parametrize("stop_seconds", [6])  # unlike what it is when nothing is said
 def test_a_reader_that_does_not_read_is_cut_at_the_deadline(served: Serving, ground: Field) -> None:
     with begin_slowly(served, ground) as reader:
         started = time.monotonic()
         served.process.send_signal(signal.SIGTERM)
-        assert served.process.wait(10) == 0
-        assert 1.8 < time.monotonic() - started < 4
+        assert served.process.wait(PATIENCE) == 0
+        assert 5.8 < time.monotonic() - started < 40
         assert not read_rest(reader).endswith(b"]}")
     (line,) = faults(served).splitlines()
     assert "1 connections were cut: their answers took longer than stop_seconds" in line
 
 
 def test_idle_connections_hold_up_no_stop(served: Serving, ground: Field) -> None:
-    with httpx.Client(base_url=served.url, verify=False) as client:
+    with httpx.Client(base_url=served.url, verify=False, timeout=PATIENCE) as client:
         assert client.get("/taxii2/").status_code == 401
         with connect(served.url) as silent:
             time.sleep(0.2)
             started = time.monotonic()
             served.process.send_signal(signal.SIGTERM)
-            assert served.process.wait(10) == 0
+            assert served.process.wait(PATIENCE) == 0
             # A connection that never said anything is no answer under way, and is cut with the rest.
-            assert time.monotonic() - started < 3
+            assert time.monotonic() - started < 40
             assert silent.recv(1) == b""
 
 
@@ -316,9 +330,9 @@ def test_a_stop_under_load_tears_no_answer(served: Serving, ground: Field) -> No
         client.start()
     wait_until(lambda: len(answers) > 8)
     served.process.send_signal(signal.SIGTERM)
-    assert served.process.wait(10) == 0
+    assert served.process.wait(PATIENCE) == 0
     for client in clients:
-        client.join(20)
+        client.join(PATIENCE)
     begun = [answer for answer in answers if answer]
     assert all(is_whole(answer) for answer in begun)
     given = {item for answer in begun for item in read_objects(answer.partition(b"\r\n\r\n")[2])}
@@ -342,7 +356,7 @@ def test_slow_clients_are_cut_and_partners_are_served_meanwhile(ground: Field, s
         assert get(f"{server.url}/taxii2/", ground.secret).status_code == 200
         started = time.monotonic()
         assert [read_rest(connection) for connection in slow] == [b""] * 30
-        assert time.monotonic() - started < 4
+        assert time.monotonic() - started < 9  # less than the time that there is when nothing is said
     assert get(f"{server.url}/taxii2/", ground.secret).status_code == 200
     assert server.end() == 0
     assert faults(server) == ""
@@ -368,8 +382,11 @@ def test_nobody_can_fill_the_log_of_the_process(ground: Field, serve: Serve) -> 
 def test_a_party_that_asks_too_much_is_told_and_others_are_not_held_up(ground: Field, serve: Serve) -> None:
     ground.set("[limits]\nrequests_per_second = 1\n")
     server = serve(ground.folder)
-    answers = [get(f"{server.url}/taxii2/", ground.secret) for _ in range(12)]
-    assert {answer.status_code for answer in answers} == {200, 429}
+    answers = [get(f"{server.url}/taxii2/", ground.secret)]
+    while answers[-1].status_code == 200 and len(answers) < 500:
+        answers.append(get(f"{server.url}/taxii2/", ground.secret))
+    assert [answer.status_code for answer in answers[:2]] == [200, 200]
+    assert answers[-1].status_code == 429
     assert int(answers[-1].headers["retry-after"]) >= 1
     assert get(f"{server.url}/taxii2/", "wrong").status_code == 401
 
@@ -380,16 +397,18 @@ def test_a_party_that_asks_too_much_is_told_and_others_are_not_held_up(ground: F
 def test_a_revoked_credential_is_a_outsiders_at_the_next_request(ground: Field, serve: Serve) -> None:
     server = serve(ground.folder)
     new = comity(ground.folder, "credential", "create", "borealia", "--days", "30", "--json").result
-    root = f"{server.url}/taxii2/borealia/"
+    root, days = f"{server.url}/taxii2/borealia/", {time.strftime("%Y-%m-%d", time.gmtime())}
     assert [get(root, secret).status_code for secret in (ground.secret, new["credential"])] == [200, 200]
     listed = comity(ground.folder, "credential", "list", "borealia", "--json").result["credentials"]
     (old,) = [item for item in listed if item["id"] != new["id"]]
-    assert [item["last_used"] for item in listed] == [time.strftime("%Y-%m-%d", time.gmtime())] * 2
+    days.add(time.strftime("%Y-%m-%d", time.gmtime()))
+    assert len(listed) == 2
+    assert {item["last_used"] for item in listed} <= days
     revoked = comity(ground.folder, "credential", "revoke", old["id"][:5], "--json").result
     assert (revoked["id"], revoked["good"]) == (old["id"], False)
     assert [get(root, secret).status_code for secret in (ground.secret, new["credential"])] == [404, 200]
     assert get(root, ground.secret).content == get(root, "nonsense").content
-    key = httpx.get(root, headers={"X-API-Key": new["credential"]})
+    key = httpx.get(root, headers={"X-API-Key": new["credential"]}, timeout=PATIENCE)
     assert key.status_code == 200
     for shown in (comity(ground.folder, "log", "list"), comity(ground.folder, "credential", "list")):
         assert shown.code == 0
@@ -403,7 +422,7 @@ def test_no_line_of_any_log_holds_a_secret(ground: Field, serve: Serve) -> None:
     server = serve(ground.folder)
     secret = ground.secret
     wanted = object_id("report", "r0")
-    with httpx.Client(base_url=server.url, verify=False) as client:
+    with httpx.Client(base_url=server.url, verify=False, timeout=PATIENCE) as client:
         client.get(f"{ground.path}{wanted}/", headers={"Authorization": f"Bearer {secret}"})
         client.get("/taxii2/", auth=(secret, "wrong"))
         client.get(f"/{secret}/?key={secret}", headers={"X-API-Key": secret})
@@ -420,7 +439,7 @@ def test_no_line_of_any_log_holds_a_secret(ground: Field, serve: Serve) -> None:
     with connect(server.url) as connection:
         connection.sendall(secret.encode())
     (ground.folder / "recognition.toml").write_text(f'nonsense = "{secret}"\n', encoding="utf-8")
-    with httpx.Client(base_url=server.url, verify=False) as client:
+    with httpx.Client(base_url=server.url, verify=False, timeout=PATIENCE) as client:
         client.get(ground.path, headers={"Authorization": f"Bearer {secret}"})
     assert server.end() == 0
     text = faults(server)
@@ -435,17 +454,15 @@ def test_no_line_of_any_log_holds_a_secret(ground: Field, serve: Serve) -> None:
 
 
 def test_health_stands_on_an_address_of_its_own(ground: Field, serve: Serve) -> None:
-    with closing(socket.create_server(("127.0.0.1", 0))) as free:
-        port = free.getsockname()[1]
+    port = find_port()
     settings = ground.folder / "node.toml"
     settings.write_text(settings.read_text(encoding="utf-8") + f'admin = "127.0.0.1:{port}"\n', encoding="utf-8")
     server = serve(ground.folder)
     admin = f"http://127.0.0.1:{port}"
-    assert httpx.get(f"{admin}/ready").json() == {"status": "ready"}
+    assert get(f"{admin}/ready", None).json() == {"status": "ready"}
     get(f"{server.url}{ground.path}", ground.secret)
-    assert (
-        'comity_objects_released_total{party="borealia",resource="objects"} 20.0' in httpx.get(f"{admin}/metrics").text
-    )
+    given = 'comity_objects_released_total{party="borealia",resource="objects"} 20.0'
+    wait_until(lambda: given in get(f"{admin}/metrics", None).text)
     assert get(f"{server.url}/metrics", ground.secret).status_code == 404
     assert server.end() == 0
 

@@ -11,7 +11,7 @@ import pytest
 from comity.agreement.people import Role
 from comity.ids import format_instant
 from comity.node.clock import read_clock
-from tests.e2e.conftest import COMITY, Ended, Serving, comity, comity_as, environment, get, rows
+from tests.e2e.conftest import COMITY, PATIENCE, Ended, Serving, comity, comity_as, environment, get, rows
 from tests.worlds import World, badge_path, make_object, object_id
 
 pytestmark = [pytest.mark.slow, pytest.mark.e2e]
@@ -48,7 +48,7 @@ def test_a_partner_that_lost_its_keys_is_pinned_anew(folder: Path, serve: Callab
     founded = subprocess.run(
         [*COMITY, "init", fresh, "--party", "aurelia", "--name", "Aurelia", "--json"],
         capture_output=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=True,
         env=environment(),
     )

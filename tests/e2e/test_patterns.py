@@ -17,7 +17,7 @@ from comity.ids import PartyId
 from comity.node.accept import list_write_collections
 from comity.node.gate import list_open_collections
 from comity.node.parties import create_credential
-from tests.e2e.conftest import Serving, comity, get, read_objects, rows, wait_until
+from tests.e2e.conftest import PATIENCE, Serving, comity, get, read_objects, rows, wait_until
 from tests.worlds import World, make_object, object_id
 
 pytestmark = [pytest.mark.slow, pytest.mark.e2e]
@@ -46,7 +46,11 @@ class Field:
         """The status of what Borealia writes."""
         headers = {"authorization": f"Bearer {self.secret}", "content-type": "application/taxii+json;version=2.1"}
         answer = httpx.post(
-            server.url + self.writes, content=json.dumps({"objects": objects}), headers=headers, trust_env=False
+            server.url + self.writes,
+            content=json.dumps({"objects": objects}),
+            headers=headers,
+            trust_env=False,
+            timeout=PATIENCE,
         )
         assert answer.status_code == httpx.codes.ACCEPTED, answer.text
         return dict(answer.json())
@@ -140,14 +144,15 @@ def test_who_polls_does_not_wait_for_patterns_that_take_long(ground: Field, serv
     server = serve(ground.folder)
     ground.given(server)
     status = ground.post(server, *(indicator(f"{number}", LONG.replace("1", f"{number}1")) for number in range(1, 6)))
-    slowest = 0.0
+    slowest, begun = 0.0, time.monotonic()
     while ground.read_status(server, status)["status"] == "pending":
         started = time.monotonic()
         ground.given(server)
         slowest = max(slowest, time.monotonic() - started)
         time.sleep(0.01)
     assert ground.read_status(server, status)["success_count"] == 5
-    assert slowest < 1
+    # Much less than one of the five takes, however much of the machine there is.
+    assert slowest < max(1.0, (time.monotonic() - begun) / 10)
 
 
 @pytest.mark.kill
@@ -169,4 +174,4 @@ def test_after_a_kill_what_was_not_read_is_withheld_and_read_in_the_end(ground: 
         marks = rows(ground.folder, "SELECT COUNT(*) FROM pattern WHERE state = 0")
         assert marks[0][0] > 0
         server = serve(ground.folder)
-    wait_until(lambda: ground.read_status(server, status)["success_count"] == len(own), seconds=60)
+    wait_until(lambda: ground.read_status(server, status)["success_count"] == len(own))

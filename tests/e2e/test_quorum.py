@@ -128,7 +128,7 @@ def test_a_pull_waits_for_its_quorum_and_goes_on_when_it_is_there(quorum: Quorum
     # It is back, at another address: the next pull takes in what was given meanwhile, and nothing is missing.
     quorum.meridia = quorum.serve(quorum.folder / "meridia")
     quorum.meet()
-    wait_until(lambda: not quorum.uncosigned(), seconds=40)
+    wait_until(lambda: not quorum.uncosigned())
     done = quorum.pull()
     assert done.code == 0, done
     assert quorum.holds("second")
@@ -140,11 +140,11 @@ def test_a_pull_waits_for_its_quorum_and_goes_on_when_it_is_there(quorum: Quorum
 def test_a_receipt_is_of_the_head_that_the_quorum_cosigned(quorum: Quorum) -> None:
     """A witness that is away holds nothing up that it has cosigned before, however the log grows since."""
     assert quorum.pull().code == 0
-    wait_until(lambda: not quorum.uncosigned(), seconds=40)
+    wait_until(lambda: not quorum.uncosigned())
     quorum.meridia.end()
     ((agreement,),) = rows(quorum.folder / "aurelia", "SELECT id FROM agreement")
     assert comity(quorum.folder / "aurelia", "agreement", "suspend", str(agreement)).code == 0
-    wait_until(lambda: quorum.uncosigned() == {"comity/meridia/witness"}, seconds=40)
+    wait_until(lambda: quorum.uncosigned() == {"comity/meridia/witness"})
     ((position,),) = rows(
         quorum.folder / "aurelia", "SELECT position FROM log_entry WHERE CAST(leaf AS TEXT) LIKE '%disclosure\"}'"
     )
@@ -174,7 +174,7 @@ def test_after_a_rotation_nothing_is_taken_in_before_the_new_key_is_cosigned(quo
     assert quorum.stored() == before
     # What was given before the rotation has a receipt under the new key too.
     assert run("witness", "add-log", quorum.north.folder, log_key(quorum.folder / "aurelia")).code == 0
-    wait_until(lambda: not quorum.uncosigned(), seconds=60)
+    wait_until(lambda: not quorum.uncosigned())
     done = quorum.pull()
     assert done.code == 0, done
     assert quorum.holds("second")

@@ -28,7 +28,18 @@ from comity.node.node import open_node
 from comity.node.standing import collection_id
 from comity.signing import Role as KeyRole
 from tests.chains import introduce, sign_onward
-from tests.e2e.conftest import Serving, comity, comity_as, entries, environment, read_payload, rows, start, wait_until
+from tests.e2e.conftest import (
+    PATIENCE,
+    Serving,
+    comity,
+    comity_as,
+    entries,
+    environment,
+    read_payload,
+    rows,
+    start,
+    wait_until,
+)
 from tests.worlds import World, make_object, object_id
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -126,7 +137,7 @@ def test_along_a_chain_with_a_partner_that_is_away(folders: dict[str, Path]) -> 
         assert "recall-unacknowledged" in kinds
         servers[C] = start(folders[C]).wait_ready()
         tell(folders, servers[C])
-        wait_until(lambda: stages(folders[A]) == ["done"], seconds=30)
+        wait_until(lambda: stages(folders[A]) == ["done"])
         assert held(folders[C]) == {*IDS[1:]}
         shown = comity(folders[A], "recall", "show", done["letters"][0]["letter"], "--json").result
         assert [item["stage"] for item in shown["acknowledgements"]] == ["settled", "done"]
@@ -160,11 +171,11 @@ def test_processes_that_are_killed_on_the_way(folders: dict[str, Path]) -> None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(chance.uniform(0.3, 1.2))
             servers[victim].end(signal.SIGKILL)
-            assert process.wait(30) == 0
+            assert process.wait(PATIENCE) == 0
             check_one(folders[victim], item)
             servers[victim] = start(folders[victim]).wait_ready()
             tell(folders, servers[victim])
-        wait_until(lambda: set(stages(folders[A])) == {"done"}, seconds=60)
+        wait_until(lambda: set(stages(folders[A])) == {"done"})
         assert len(stages(folders[A])) == COUNT
         assert held(folders[B]) == held(folders[C]) == set()
     check(folders)
@@ -215,7 +226,7 @@ def test_no_disclosure_commits_after_a_recall_that_races_it(folders: dict[str, P
     }
     assert told == {(item, B) for item in IDS}
     with served(folders, workers=workers):
-        wait_until(lambda: set(stages(folders[A])) == {"done"}, seconds=60)
+        wait_until(lambda: set(stages(folders[A])) == {"done"})
     check(folders)
 
 
@@ -236,7 +247,7 @@ async def race(folders: dict[str, Path], server: Serving, name: str, signer: Any
             assert answer.status_code in {200, 429}, answer.text
             count += answer.status_code == 200
 
-    async with httpx.AsyncClient(timeout=30, trust_env=False) as client:
+    async with httpx.AsyncClient(timeout=PATIENCE, trust_env=False) as client:
         asking = [asyncio.create_task(ask(client)) for _ in range(8)]
         for item in IDS:
             await asyncio.to_thread(send, folders, item)

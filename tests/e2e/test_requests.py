@@ -51,14 +51,14 @@ def test_a_request_reaches_a_node_that_was_away_and_its_answer_comes_back(tmp_pa
         assert states(one) == []
         servers[0] = start(one).wait_ready()
         tell(other, servers[0])
-        wait_until(lambda: states(one) == [("request", "open")], seconds=30)
+        wait_until(lambda: states(one) == [("request", "open")])
         (item,) = [
             item for item in comity(one, "work", "--json").result["items"] if item["kind"] == "request-to-answer"
         ]
         assert item["party"] == B
         answer = ("request", "answer", sent["letter"], "--text", "In June.", "--object", X, "--json")
         assert comity_as(Role.LIAISON, one, *answer).code == 0
-        wait_until(lambda: states(other) == [("request", "closed"), ("reply", "closed")], seconds=30)
+        wait_until(lambda: states(other) == [("request", "closed"), ("reply", "closed")])
         shown = comity(other, "request", "show", sent["letter"], "--json").result
         assert [item["text"] for item in shown["answers"]] == ["In June."]
         # Another is taken back while the node that was asked is away: it hears of both, and nobody has to answer.
@@ -67,7 +67,7 @@ def test_a_request_reaches_a_node_that_was_away_and_its_answer_comes_back(tmp_pa
         assert comity_as(Role.LIAISON, other, "request", "withdraw", second, "--json").code == 0
         servers[0] = start(one).wait_ready()
         tell(other, servers[0])
-        wait_until(lambda: states(one)[2:] == [("request", "closed"), ("request-withdrawal", "closed")], seconds=60)
+        wait_until(lambda: states(one)[2:] == [("request", "closed"), ("request-withdrawal", "closed")])
         for folder in (one, other):
             assert comity(folder, "request", "show", second, "--json").result["state"] == "withdrawn"
             kinds = {item["kind"] for item in comity(folder, "work", "--json").result["items"]}

@@ -16,7 +16,7 @@ from comity.node.audit import audit_folder
 from comity.node.clock import read_clock
 from comity.node.parties import create_credential
 from tests.chains import introduce, sign_onward
-from tests.e2e.conftest import Serving, comity, rows, start, wait_until
+from tests.e2e.conftest import PATIENCE, Serving, comity, rows, start, wait_until
 from tests.worlds import World, make_object, object_id
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -77,14 +77,12 @@ def test_written_pulled_on_and_taken_back(made: tuple[Path, Path, str], workers:
     with served(aurelia, cimbria, workers=workers) as (giving, _):
         with Server(f"{giving.url}/taxii2/", user=B, password=secret) as server:
             (collection,) = server.default.collections
-            collection.add_objects({"objects": [make_object("mine"), make_object("other")]}, timeout=10)
-            wait_until(lambda: held(cimbria) == {mine, other}, seconds=60)
+            collection.add_objects({"objects": [make_object("mine"), make_object("other")]}, timeout=PATIENCE)
+            wait_until(lambda: held(cimbria) == {mine, other})
             collection.delete_object(mine)
         assert mine not in held(aurelia)
-        wait_until(lambda: held(cimbria) == {other}, seconds=60)
-        wait_until(
-            lambda: rows(aurelia, "SELECT progress FROM letter WHERE kind = 'recall'") == [("done",)], seconds=60
-        )
+        wait_until(lambda: held(cimbria) == {other})
+        wait_until(lambda: rows(aurelia, "SELECT progress FROM letter WHERE kind = 'recall'") == [("done",)])
         listed = comity(aurelia, "recall", "list", "--json").result["taken_back"]
         assert [(item["party"], item["object"], item["asked"]) for item in listed] == [(B, mine, "all")]
         assert [version["outcome"] for version in listed[0]["versions"]] == ["deleted"]
@@ -102,7 +100,7 @@ def test_what_was_answered_is_taken_back_wherever_the_process_is_killed(made: tu
     for number, name in enumerate(names):
         server = start(aurelia).wait_ready()
         try:
-            with httpx.Client(base_url=server.url, headers=headers, trust_env=False) as client:
+            with httpx.Client(base_url=server.url, headers=headers, trust_env=False, timeout=PATIENCE) as client:
                 (listed,) = client.get(f"/taxii2/{B}/collections/").json()["collections"]
                 base = f"/taxii2/{B}/collections/{listed['id']}/objects/"
                 client.post(base, content=json.dumps({"objects": [make_object(name)]})).raise_for_status()

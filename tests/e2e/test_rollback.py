@@ -10,7 +10,7 @@ from signal import SIGKILL
 
 import pytest
 
-from tests.e2e.conftest import COMITY, Ended, Serving, comity, count, environment, get, rows
+from tests.e2e.conftest import COMITY, PATIENCE, Ended, Serving, comity, count, environment, get, rows
 from tests.worlds import World, make_object
 
 pytestmark = [pytest.mark.slow, pytest.mark.e2e]
@@ -60,7 +60,7 @@ def keep(world: World, place: Path) -> Path:
 def serve_in_vain(folder: Path) -> Ended:
     """`comity serve`, expected not to start."""
     command: list[str | Path] = [*COMITY, "--node", folder, "serve", "--listen", "127.0.0.1:0", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False, env=environment())
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False, env=environment())
     return Ended(code=done.returncode, out=done.stdout, err=done.stderr)
 
 

@@ -19,7 +19,7 @@ from comity.node.parties import create_credential
 from comity.operations.reply import Exit
 from comity.signing import Role, Signer
 from comity.tlog.note import parse_note, verify_note
-from tests.e2e.conftest import COMITY, Serving, comity, environment, get, rows, wait_until
+from tests.e2e.conftest import COMITY, PATIENCE, Serving, comity, environment, get, rows, wait_until
 from tests.e2e.pollers import find_workers, polling
 from tests.served import format_request
 from tests.worlds import World, make_object, object_id
@@ -169,7 +169,7 @@ def test_an_outsider_with_a_manifest_learns_nothing(ground: Ground, serve: Serve
 
 
 def post(server: Serving, body: bytes) -> httpx.Response:
-    return httpx.post(f"{server.url}/comity/exchange/", content=body, timeout=20, trust_env=False)
+    return httpx.post(f"{server.url}/comity/exchange/", content=body, timeout=PATIENCE, trust_env=False)
 
 
 # --- keys at rest -----------------------------------------------------------------------------------------------------
@@ -177,7 +177,7 @@ def post(server: Serving, body: bytes) -> httpx.Response:
 
 def run(folder: Path, *arguments: str | Path, **more: str) -> "subprocess.CompletedProcess[bytes]":
     command: list[str | Path] = [*COMITY, "--node", folder, *arguments]
-    return subprocess.run(command, capture_output=True, check=False, timeout=60, env=environment() | more)
+    return subprocess.run(command, capture_output=True, check=False, timeout=PATIENCE, env=environment() | more)
 
 
 @pytest.mark.parametrize("given", ["option", "variable", "systemd"])
@@ -257,7 +257,7 @@ def test_a_node_is_made_with_encrypted_keys(tmp_path: Path) -> None:
         "--name",
         "Aurelia",
     ]
-    done = subprocess.run([*made, "--protect"], capture_output=True, check=False, timeout=60, env=environment())
+    done = subprocess.run([*made, "--protect"], capture_output=True, check=False, timeout=PATIENCE, env=environment())
     assert done.returncode == 0, done.stderr
     assert b"NOT ENCRYPTED" not in done.stdout
     assert run(folder, "party", "rotate", COMITY_KEY_PASSPHRASE_FILE=str(file)).returncode == 0

@@ -41,6 +41,7 @@ from comity.node.soundness import Grade, examine_folder
 from comity.node.sources import Source, StoredSource
 from comity.release.disclosure import EntryType
 from comity.sources import Drawn, pull_source
+from tests.e2e.conftest import PATIENCE
 from tests.sources import Held, TaxiiServer, follow_source, make_record, say, serve_taxii
 from tests.worlds import World, make_object, object_id, tlp_id
 
@@ -447,7 +448,7 @@ def test_a_cheat_is_refused_and_seen_and_the_others_go_on(
 ) -> None:
     cheat = CHEATS[name]
     monkeypatch.setattr(outbound, "_MAX_PAGES", 4)
-    monkeypatch.setattr(calls, "TOTAL_SECONDS", 1.5 if name == "a byte now and then" else 20.0)
+    monkeypatch.setattr(calls, "TOTAL_SECONDS", 1.5 if name == "a byte now and then" else PATIENCE)
     with serve_taxii(TaxiiServer(held=hold(*"xy"))) as bad, serve_taxii(TaxiiServer(held=hold(*"abc"))) as good:
         bad.answer = lambda handler, query: cheat.answer(bad, handler, query)
         follow_source(world, bad.url, name="bad")
@@ -465,7 +466,7 @@ def test_a_cheat_is_refused_and_seen_and_the_others_go_on(
 
 async def follow_until_failed(node: Node, giver: str, holds: Callable[[], object]) -> str:
     """What is noted of the giver, once something is and `holds` holds."""
-    task, end = asyncio.create_task(Follower(node).follow_always()), time.monotonic() + 30
+    task, end = asyncio.create_task(Follower(node).follow_always()), time.monotonic() + PATIENCE
     try:
         while time.monotonic() < end:
             await asyncio.sleep(0.02)
@@ -575,11 +576,10 @@ def test_failures_end_with_the_first_success(world: World, node: Node) -> None:
 
 async def follow_until_in_step(node: Node) -> None:
     task, progress = asyncio.create_task(Follower(node).follow_always()), None
-    for _ in range(1_000):
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end and (progress is None or progress.in_step_at is None):
         await asyncio.sleep(0.02)
         progress = sources.list_followed_sources(node)[0].progress
-        if progress.in_step_at is not None:
-            break
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert progress is not None

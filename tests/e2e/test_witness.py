@@ -19,8 +19,8 @@ from comity.tlog.cosignature import verify_cosignature
 from comity.tlog.note import Note, VerifierKey, format_vkey, parse_checkpoint, parse_note, parse_vkey
 from comity.tlog.policy import parse_trust_policy, verify_quorum
 from comity.tlog.witness import parse_cosignatures
-from tests.e2e.conftest import COMITY, Ended, Serving, comity, environment, get, rows, wait_until
-from tests.e2e.pollers import find_workers
+from tests.e2e.conftest import COMITY, PATIENCE, Ended, Serving, comity, environment, get, rows, wait_until
+from tests.e2e.pollers import find_owners, find_workers
 from tests.witnesses import History
 from tests.worlds import World
 
@@ -33,7 +33,12 @@ LOGS = [History(100, origin=f"log{number}.example", key_name=f"log {number}") fo
 def run(*arguments: str | Path) -> Ended:
     """`comity ARGUMENTS --json`, without a node."""
     done = subprocess.run(
-        [*COMITY, *arguments, "--json"], capture_output=True, text=True, timeout=60, check=False, env=environment()
+        [*COMITY, *arguments, "--json"],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+        env=environment(),
     )
     return Ended(code=done.returncode, out=done.stdout, err=done.stderr)
 
@@ -72,7 +77,7 @@ class Standing:
         assert run("witness", "add-log", self.folder, format_vkey(key)).code == 0
 
     def ask(self, body: bytes, *, path: str = "/add-checkpoint", method: str = "POST") -> httpx.Response:
-        return httpx.request(method, f"{self.url}{path}", content=body, timeout=20, trust_env=False)
+        return httpx.request(method, f"{self.url}{path}", content=body, timeout=PATIENCE, trust_env=False)
 
 
 @pytest.fixture
@@ -285,7 +290,7 @@ def test_partners_witness_each_other(tmp_path: Path, serve: Callable[..., Servin
         assert done.code == 0, done.err
     sizes = {name: int(comity(tmp_path / name, "log", "checkpoint", "--json").result["size"]) for name in others}
     for name in others:
-        wait_until(lambda name=name: cosigned_size(tmp_path / name) == sizes[name], seconds=40)  # type: ignore[misc]
+        wait_until(lambda name=name: cosigned_size(tmp_path / name) == sizes[name])  # type: ignore[misc]
     for name, other in others.items():
         listed = comity(tmp_path / name, "witness", "list", "--json").result
         assert listed["size"] == sizes[name]
@@ -295,7 +300,7 @@ def test_partners_witness_each_other(tmp_path: Path, serve: Callable[..., Servin
 
 def refuse_to_serve(folder: Path) -> dict[str, object]:
     command: list[str | Path] = [*COMITY, "--node", folder, "serve", "--listen", "127.0.0.1:0", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False, env=environment())
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False, env=environment())
     assert done.returncode == 7
     return dict(json.loads(done.stderr.splitlines()[-1])["error"])
 
@@ -349,17 +354,6 @@ def test_a_recovery_asks_the_witnesses_what_was_lost(
     assert "aurelia-legal" in {each["person"] for each in entry["approvals"]}
 
 
-def find_owners(pids: list[int], clients: list[int], port: int) -> set[int]:
-    """Which of the processes hold the other ends of connections from these ports of 127.0.0.1 to `port`."""
-    inodes = set[str]()
-    for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]:
-        fields = line.split()
-        ours, theirs = (int(address.split(":")[1], 16) for address in fields[1:3])
-        if ours == port and theirs in clients:
-            inodes.add(f"socket:[{fields[9]}]")
-    return {pid for pid in pids if inodes & {str(handle.readlink()) for handle in Path(f"/proc/{pid}/fd").iterdir()}}
-
-
 def test_every_worker_gives_readers_the_cosigned_checkpoint(
     node: Path, north: Standing, serve: Callable[..., Serving]
 ) -> None:
@@ -374,7 +368,7 @@ def test_every_worker_gives_readers_the_cosigned_checkpoint(
     path, port = "/comity/log/aurelia/checkpoint", int(server.url.rpartition(":")[2])
     workers = find_workers(server.process.pid)
     assert len(workers) == 2
-    connections = [http.client.HTTPConnection("127.0.0.1", port, timeout=20) for _ in range(24)]
+    connections = [http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE) for _ in range(24)]
     try:
         answers = list[tuple[int, bytes]]()
         for connection in connections:

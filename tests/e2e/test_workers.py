@@ -2,14 +2,13 @@
 """Several processes that answer for one node: killed, stuck, limited, counted, told to reload and to stop, as one."""
 
 import contextlib
+import itertools
 import json
 import os
 import signal
-import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -20,7 +19,7 @@ from comity.release.receipt import parse_receipt
 from comity.taxii.sends import GRACE_SECONDS
 from comity.taxii.workers import MARGIN_SECONDS
 from tests.certificates import Authority
-from tests.e2e.conftest import Serving, comity, get, start, wait_until
+from tests.e2e.conftest import PATIENCE, Serving, comity, get, start, wait_until
 from tests.e2e.pollers import (
     Client,
     Ground,
@@ -29,9 +28,11 @@ from tests.e2e.pollers import (
     command,
     count_sockets,
     find_workers,
+    is_gone,
     polling,
+    wait_for_workers,
 )
-from tests.e2e.test_drain import begin, check_record, enter_everywhere, is_whole, wait_for_answers
+from tests.e2e.test_drain import AT_MOST, begin, check_record, enter_everywhere, is_whole, wait_for_answers
 from tests.e2e.test_kill import check_kept_head
 from tests.e2e.test_operations import name_of, shake_hands
 from tests.served import format_request
@@ -50,21 +51,8 @@ def ground(tmp_path: Path) -> Iterator[Ground]:
     ground.world.close()
 
 
-def is_gone(pid: int) -> bool:
-    """Whether the process has ended; a child that nobody has waited for has too."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] == "Z"
-    except OSError:
-        return True
-
-
 def faults(server: Serving) -> str:
     return server.faults.read_text(encoding="utf-8")
-
-
-def find_port() -> int:
-    with closing(socket.create_server(("127.0.0.1", 0))) as free:
-        return int(free.getsockname()[1])
 
 
 # --- ends that nobody asked for ---------------------------------------------------------------------------------------
@@ -82,7 +70,8 @@ def test_when_a_worker_is_killed_the_others_go_on_and_another_one_comes(ground: 
             os.kill(victim, signal.SIGKILL)
             answers = [get(f"{server.url}{ground.path}", ground.secret, limit="2") for _ in range(10)]
             assert {answer.status_code for answer in answers} == {200}  # whoever comes in between finds somebody
-            wait_until(lambda: len(find_workers(server.process.pid)) == 2)
+            wait_until(lambda: is_gone(victim) and victim not in find_workers(server.process.pid))  # noqa: B023
+            wait_for_workers(server, 2)  # the next one may be the only one that answers already
         wait_for_answers(pollers)
     assert all(poller.refused == 0 for poller in pollers)
     assert not set(first) & set(find_workers(server.process.pid))
@@ -104,8 +93,8 @@ def test_when_the_first_process_is_killed_the_workers_are_gone_and_it_starts_aga
             wait_for_answers(asking)
             server.process.kill()
             killed = time.monotonic()
-            wait_until(lambda: all(is_gone(worker) for worker in workers), 1.0)  # noqa: B023 (asked at once)
-            assert time.monotonic() - killed < 1.0
+            wait_until(lambda: all(is_gone(worker) for worker in workers))  # noqa: B023 (asked at once)
+            assert time.monotonic() - killed < AT_MOST
         pollers += asking
     server = serve(ground.folder, workers=2)
     assert get(f"{server.url}{ground.path}", ground.secret, limit="3").status_code == 200
@@ -123,7 +112,7 @@ def test_a_worker_that_is_stuck_is_ended_by_a_stop_and_its_answers_are_cut(groun
         started = time.monotonic()
         assert command(ground.folder, "agreement.suspend", id=ground.agreement).code == 0
         took = time.monotonic() - started
-        assert GRACE_SECONDS < took < GRACE_SECONDS + MARGIN_SECONDS + 2
+        assert GRACE_SECONDS < took < GRACE_SECONDS + MARGIN_SECONDS + AT_MOST
         queued = [client.count_queued() for client in clients]
         assert is_gone(stuck)
         assert not is_gone(other)
@@ -160,16 +149,19 @@ def test_workers_that_cannot_start_are_told_as_one_error(ground: Ground) -> None
 
 @pytest.mark.parametrize("workers", [1, 2, 3])
 def test_a_party_has_one_limit_however_many_workers(ground: Ground, serve: Serve, workers: int) -> None:
-    ground.set("[limits]\nrequests_per_second = 4\n")
+    ground.set("[limits]\nrequests_per_second = 1\n")
     server = serve(ground.folder, workers=workers)
     with contextlib.ExitStack() as stack:
         clients = enter_everywhere(server, lambda: Client(server.url), stack)
-        started = time.monotonic()
-        answers = [clients[n % len(clients)].ask(ground.request("?limit=1")).status for n in range(100)]
+        started, given = time.monotonic(), Counter[int]()
+        for client in itertools.islice(itertools.cycle(clients), 2_000):
+            given[client.ask(ground.request("?limit=1")).status] += 1
+            if given[429] == 20:
+                break
         seconds = time.monotonic() - started
-    given = Counter(answers)
-    assert set(given) == {200, 429}
-    assert 40 <= given[200] <= 40 + 4 * seconds + 1
+    assert given.keys() == {200, 429}
+    # Ten at once, and one a second. With a limit for each worker it would be as many times both.
+    assert 10 <= given[200] <= 10 + seconds + 1
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -201,74 +193,86 @@ def test_outsiders_have_one_limit_and_the_same_bytes_everywhere(ground: Ground, 
 
 
 def test_connections_that_come_one_by_one_are_spread_over_the_workers(ground: Ground, serve: Serve) -> None:
+    """So many that chance alone, where the one with fewer does not get to run in time, leaves nobody with so few."""
+    ground.set("[limits]\nrequests_per_second = 1000000\nconnections_per_address = 500\n")
     server = serve(ground.folder, workers=2)
     workers = find_workers(server.process.pid)
     before = [count_sockets(worker) for worker in workers]
     with contextlib.ExitStack() as stack:
-        for _ in range(20):
+        for _ in range(100):
             stack.enter_context(Client(server.url)).ask(ground.request("?limit=1"))
         taken = [count_sockets(worker) - count for worker, count in zip(workers, before, strict=True)]
-    assert sum(taken) == 20
-    assert min(taken) >= 6
+    assert sum(taken) == 100
+    assert min(taken) >= 30
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_connections_are_counted_together(ground: Ground, serve: Serve, workers: int) -> None:
+    port = ground.give_admin()
     ground.set("[limits]\nconnections = 9\n")
     server = serve(ground.folder, workers=workers)
 
+    def count() -> float:
+        return read_figure(port, "comity_open_connections")
+
     def open_twelve(stack: contextlib.ExitStack) -> list[int]:
         clients = [stack.enter_context(Client(server.url)) for _ in range(12)]
-        time.sleep(0.2)
+        wait_until(lambda: count() == 12)
         statuses = list[int]()
         for client in clients:
             client.send(ground.request("?limit=1"))
             statuses.append(int(client.socket.recv(1_000)[9:12]))
-            time.sleep(0.05)
+            left = 12 - statuses.count(503)
+            wait_until(lambda left=left: count() == left)  # type: ignore[misc]
         return statuses
 
     with contextlib.ExitStack() as stack:
         # Who is one too many is told so and its connection closed, until there are fewer than nine.
         assert open_twelve(stack) == [503] * 4 + [200] * 8
-    wait_until(lambda: get(f"{server.url}/taxii2/", ground.secret).status_code == 200)
+    wait_until(lambda: count() == 0)
     with contextlib.ExitStack() as stack:
         few = [stack.enter_context(Client(server.url)) for _ in range(7)]
         assert {client.ask(ground.request("?limit=1")).status for client in few} == {200}
         if workers > 1:
-            os.kill(find_workers(server.process.pid)[0], signal.SIGKILL)
-            wait_until(lambda: len(find_workers(server.process.pid)) == 2)
-    time.sleep(0.5)  # for the end of a connection to be seen
+            kill_worker(server, 0)
+    wait_until(lambda: count() == 0)
     with contextlib.ExitStack() as stack:  # those of the worker that was killed are not counted for ever
         few = [stack.enter_context(Client(server.url)) for _ in range(7)]
         assert {client.ask(ground.request("?limit=1")).status for client in few} == {200}
 
 
+def kill_worker(server: Serving, number: int) -> None:
+    """Return once another one is there."""
+    victim = find_workers(server.process.pid)[number]
+    os.kill(victim, signal.SIGKILL)
+    wait_until(lambda: victim not in find_workers(server.process.pid) and len(find_workers(server.process.pid)) == 2)
+
+
 def read_figure(port: int, name: str) -> float:
-    text = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).text
+    text = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False, timeout=PATIENCE).text
     (line,) = [line for line in text.splitlines() if line.startswith(f"{name} ")]
     return float(line.rpartition(" ")[2])
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_figures_are_those_of_the_node(ground: Ground, serve: Serve, workers: int) -> None:
-    port = find_port()
-    settings = ground.folder / "node.toml"
-    settings.write_text(f'admin = "127.0.0.1:{port}"\n' + settings.read_text(encoding="utf-8"), encoding="utf-8")
+    port = ground.give_admin()
     server = serve(ground.folder, workers=workers)
-    assert httpx.get(f"http://127.0.0.1:{port}/ready", trust_env=False).json() == {"status": "ready"}
+    ready = httpx.get(f"http://127.0.0.1:{port}/ready", trust_env=False, timeout=PATIENCE)
+    assert ready.json() == {"status": "ready"}
     with contextlib.ExitStack() as stack:
         clients = enter_everywhere(server, lambda: Client(server.url), stack)
         for number in range(30):
             assert clients[number % len(clients)].ask(ground.request("?limit=3")).status == 200
-        time.sleep(0.1)
+        # An answer is counted once it has left, and a worker that is busy says what it counted when it is asked again.
+        wait_until(lambda: read_figure(port, 'comity_request_seconds_count{resource="objects"}') == 30)
         assert read_figure(port, 'comity_polls_total{party="borealia"}') == 30
         assert read_figure(port, 'comity_objects_released_total{party="borealia",resource="objects"}') == 90
         assert read_figure(port, 'comity_request_seconds_count{resource="objects"}') == 30
         assert read_figure(port, 'comity_request_seconds_bucket{le="+Inf",resource="objects"}') == 30
         assert read_figure(port, "comity_open_connections") == len(clients)
         if workers > 1:  # nothing that was told once is taken back
-            os.kill(find_workers(server.process.pid)[1], signal.SIGKILL)
-            wait_until(lambda: len(find_workers(server.process.pid)) == 2)
+            kill_worker(server, 1)
             assert read_figure(port, 'comity_polls_total{party="borealia"}') == 30
     wait_until(lambda: read_figure(port, "comity_open_connections") == 0)
     assert get(f"{server.url}{ground.path}", ground.secret, limit="3").status_code == 200
@@ -314,6 +318,7 @@ def test_a_new_certificate_and_access_log_reach_every_worker(ground: Ground, ser
     lines = old.read_bytes()
     assert names() == {"second"}
     assert old.read_bytes() == lines
+    wait_until(lambda: (ground.folder / "access.log").read_text(encoding="utf-8").endswith("\n"))
     fresh = (ground.folder / "access.log").read_text(encoding="utf-8").splitlines()
     assert {json.loads(line)["resource"] for line in fresh} == {"objects"}
     (ground.folder / "now.key").write_bytes((authority.folder / "first.key").read_bytes())
@@ -389,8 +394,8 @@ def test_the_head_outside_the_store_never_goes_back(ground: Ground, serve: Serve
     server = serve(ground.folder, workers=3)
     kept = list[dict[str, int]]()
     with polling(server.url, ground.request("?limit=2"), ground.request("?limit=3"), count=12) as pollers:
-        deadline = time.monotonic() + 4
-        while time.monotonic() < deadline:
+        soonest, latest = time.monotonic() + 4, time.monotonic() + PATIENCE
+        while time.monotonic() < soonest or (not grew_often(kept) and time.monotonic() < latest):
             kept.append(read_kept(ground.folder))
     for origin in {origin for each in kept for origin in each}:
         sizes = [each[origin] for each in kept if origin in each]
@@ -400,6 +405,11 @@ def test_the_head_outside_the_store_never_goes_back(ground: Ground, serve: Serve
     check_kept_head(ground.folder)
     # There is one log beside that of the house.
     assert sum(read_kept(ground.folder).values()) == check_record(ground, pollers).size
+
+
+def grew_often(kept: list[dict[str, int]]) -> bool:
+    """Whether the log of the partner was seen at enough sizes for any of them to be out of order."""
+    return len({size for each in kept for origin, size in each.items() if origin != "comity/aurelia"}) > 30
 
 
 def read_kept(folder: Path) -> dict[str, int]:
@@ -412,7 +422,7 @@ def read_kept(folder: Path) -> dict[str, int]:
 
 
 def test_a_signal_to_all_processes_lets_answers_under_way_end(ground: Ground, serve: Serve) -> None:
-    ground.set(FREE)
+    ground.set(FREE.replace("stop_seconds = 2", "stop_seconds = 60"))
     server = serve(ground.folder, workers=2)
     workers = find_workers(server.process.pid)
     with contextlib.ExitStack() as stack:
@@ -421,7 +431,7 @@ def test_a_signal_to_all_processes_lets_answers_under_way_end(ground: Ground, se
             os.kill(pid, signal.SIGTERM)
         time.sleep(0.3)
         assert [is_whole(client.read_all()) for client in clients] == [True] * len(clients)
-    assert server.process.wait(10) == 0
+    assert server.process.wait(PATIENCE) == 0
     assert all(is_gone(worker) for worker in workers)
     assert faults(server) == ""
 
@@ -442,13 +452,14 @@ def test_every_worker_gives_the_receipt_for_what_any_of_them_disclosed(ground: G
     server = serve(ground.folder, workers=2)
     auth, numbers, receipts = ("borealia", ground.secret), list[int](), Counter[int]()
     for _ in range(12):  # a connection each: whoever takes it answers
-        page = httpx.get(f"{server.url}{ground.path}", auth=auth, headers={"Comity-Receipt": "?1"})
+        page = httpx.get(f"{server.url}{ground.path}", auth=auth, headers={"Comity-Receipt": "?1"}, timeout=PATIENCE)
         numbers.append(int(page.headers["comity-receipt"]))
     assert numbers == list(range(numbers[0], numbers[0] + 12))
     for number in [*numbers, *reversed(numbers)]:
-        answer = httpx.get(f"{server.url}/comity/receipts/{number}", auth=auth)
+        answer = httpx.get(f"{server.url}/comity/receipts/{number}", auth=auth, timeout=PATIENCE)
         assert json.loads(parse_receipt(answer.content).leaf_data)["sequence"] == number
         receipts[number] += 1
     assert set(receipts.values()) == {2}
-    assert httpx.get(f"{server.url}/comity/receipts/{numbers[-1] + 1}", auth=auth).status_code == 404
+    none = httpx.get(f"{server.url}/comity/receipts/{numbers[-1] + 1}", auth=auth, timeout=PATIENCE)
+    assert none.status_code == 404
     assert server.end() == 0

@@ -147,7 +147,7 @@ def run(ground: Ground, command: Command, place: Path, before: Sequence[str]) ->
     return subprocess.run(
         [*before, *COMITY, *node, *arguments, "--json"],
         capture_output=True,
-        timeout=60,
+        timeout=300,
         check=False,
         env=environment(),
     )
@@ -318,7 +318,7 @@ def test_an_act_of_which_the_disk_cannot_say_that_it_has_it_is_called_uncertain(
             done = comity(folder, "agreement", "suspend", ground.agreement, "--json")
         finally:
             server.end(signal.SIGKILL)
-            tracer.wait(20)
+            tracer.wait(120)
     assert (done.code, done.error["code"]) == (1, "store-uncertain")
     assert "do it again only if it is not" in done.error["message"]
     assert len(entries(folder)) == len(since["log_entry"]) + 1
@@ -328,5 +328,6 @@ def test_an_act_of_which_the_disk_cannot_say_that_it_has_it_is_called_uncertain(
 
 
 def is_traced(pid: int) -> bool:
-    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    return "TracerPid:\t0\n" not in status
+    """Whether all of its threads are: they are taken one after another."""
+    threads = Path(f"/proc/{pid}/task").glob("*/status")
+    return not any("TracerPid:\t0\n" in status.read_text(encoding="utf-8") for status in threads)

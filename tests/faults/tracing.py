@@ -16,7 +16,7 @@ from tests.e2e.conftest import environment
 
 __all__ = ["Call", "Inject", "need_strace", "read_calls", "trace"]
 
-_SECONDS = 60.0
+_SECONDS = 300.0
 _LINE = re.compile(r"(?P<pid>\d+) +(?:<\.\.\. (?P<resumed>\w+) resumed>|(?P<name>\w+)\()(?P<rest>.*)", re.DOTALL)
 _RESULT = re.compile(r"= (?P<result>-?\d+|\?|0x[0-9a-f]+)(?:<[^>]*>)?(?: (?P<error>E[A-Z]+) .*)?$")
 

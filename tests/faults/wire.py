@@ -17,7 +17,7 @@ import apsw
 
 __all__ = ["Message", "Moment", "Wire"]
 
-_SECONDS = 20.0
+_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)

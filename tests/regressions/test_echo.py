@@ -14,7 +14,7 @@ import pytest
 
 from comity.canonical import Json
 from comity.cli.words.objects import describe_object
-from comity.ids import AgreementId
+from comity.ids import AgreementId, parse_instant
 from comity.node.accept import list_unkept
 from comity.node.explain import show_object
 from comity.operations import objects as operations
@@ -32,7 +32,7 @@ RETENTION = b'\n[retention]\nreview_after = "P1Y"\nmaximum = "P2Y"\nno_decision 
 def ring(tmp_path: Path) -> Iterator[tuple[World, dict[str, AgreementId]]]:
     """Aurelia gives to Borealia, Borealia to Meridia, Meridia to Aurelia; what is Aurelia's may go round."""
     world = World(tmp_path)
-    world.found(*PARTIES)
+    world.found(*PARTIES, at=parse_instant("2026-06-01T00:00:00Z"))
     signed = dict[str, AgreementId]()
     for giver, receiver, onward in (
         ("aurelia", "borealia", ["aurelia", "meridia"]),

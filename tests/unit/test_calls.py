@@ -120,18 +120,18 @@ def test_a_body_that_comes_too_slowly_for_others_to_wait_is_cut(node: Node, monk
     monkeypatch.setattr(calls, "_SLOW_SECONDS", 0.3)
     large = head(content_length=str(20 * MIB)) + b"x" * (calls.FREE_BYTES + 1)
     began = time.monotonic()
-    answer = ask(node, large, *[b"x"] * 100, pause=0.05, most=32 * MIB)
+    answer = ask(node, large, *[b"x"] * 1_000, pause=0.05, most=32 * MIB)
     assert isinstance(answer, str)
     assert "too slowly" in answer
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 20
 
 
 def test_a_call_has_an_end_however_its_answer_drips(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calls, "TOTAL_SECONDS", 0.5)
     began = time.monotonic()
-    answer = ask(node, head(content_length="1000"), *[b"x"] * 1_000, pause=0.02)
+    answer = ask(node, head(content_length="1000"), *[b"x"] * 1_000, pause=0.05)
     assert isinstance(answer, str)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 20
 
 
 def test_short_answers_need_no_place_in_the_room(node: Node) -> None:

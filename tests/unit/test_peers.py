@@ -84,7 +84,7 @@ def test_a_partner_that_does_not_answer_keeps_nothing_from_another(world: World)
         world.propose("aurelia", world.terms(receivers=("borealia",)))
         async with serve(node, world, partners):
             stuck = asyncio.create_task(deliver(node, busy=busy))
-            await asyncio.wait_for(partners["borealia"].came.wait(), 5)
+            await asyncio.wait_for(partners["borealia"].came.wait(), 60)
             world.propose("aurelia", world.terms(receivers=("meridia",), title="Another"))
             assert await deliver(node, busy=busy) == 1
             assert partners["meridia"].taken == 1
@@ -107,14 +107,14 @@ def test_who_is_delivered_to_anew_stays_busy_when_an_earlier_delivery_ends(world
         world.propose("aurelia", both)
         async with serve(node, world, partners):
             first = asyncio.create_task(deliver(node, busy=busy))
-            await asyncio.wait_for(partners["meridia"].done.wait(), 5)
+            await asyncio.wait_for(partners["meridia"].done.wait(), 60)
             while "meridia" in busy:  # noqa: ASYNC110 (its task has only to end)
                 await asyncio.sleep(0)
             partners["meridia"].let.clear()
             partners["meridia"].came.clear()
             world.propose("aurelia", world.terms(receivers=("meridia",), title="Another"))
             second = asyncio.create_task(deliver(node, busy=busy))
-            await asyncio.wait_for(partners["meridia"].came.wait(), 5)
+            await asyncio.wait_for(partners["meridia"].came.wait(), 60)
             partners["borealia"].let.set()
             assert await first == 2
             assert busy == {"meridia"}
@@ -134,7 +134,7 @@ def test_what_is_queued_while_a_partner_is_delivered_to_goes_with_it(world: Worl
         world.act("aurelia", agreement, EventKind.SUSPEND)
         async with serve(node, world, partners):
             first = asyncio.create_task(deliver(node, busy=set()))
-            await asyncio.wait_for(partners["borealia"].came.wait(), 5)
+            await asyncio.wait_for(partners["borealia"].came.wait(), 60)
             world.act("aurelia", agreement, EventKind.RESUME)
             partners["borealia"].let.set()
             assert await first == 2

@@ -165,7 +165,7 @@ def ask_pretender(world: World, pretender: Pretender, act: Callable[[Node], Awai
         finally:
             server.close()
             if pretender.serving:
-                await asyncio.wait({task for task in pretender.serving if task is not None}, timeout=5)
+                await asyncio.wait({task for task in pretender.serving if task is not None}, timeout=60)
                 pretender.serving.clear()
 
     return asyncio.run(run())
@@ -618,7 +618,7 @@ def test_a_witness_that_says_nothing_stops_a_start_for_seconds_only(
         server = await asyncio.start_server(wait, "127.0.0.1", 0)
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         name_witnesses(world, WitnessSetting(key=NORTH_KEY, url=url))
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(15):
             await verify_not_behind(world.nodes["aurelia"])
             await gone.wait()
         server.close()

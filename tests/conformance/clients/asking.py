@@ -27,7 +27,7 @@ class Asking:
         assert len(self.sent) < _MAX_REQUESTS, "it asks for ever"
         target = url if url.startswith("http") else self.base + url
         headers = {**self.headers, **more.pop("headers", {})}
-        answer = httpx.request(method, target, params=query or None, headers=headers, **more)
+        answer = httpx.request(method, target, params=query or None, headers=headers, timeout=60, **more)
         self.sent.append(f"{method} {answer.request.url.raw_path.decode()}")
         return answer
 

@@ -26,12 +26,12 @@ from comity.node.articles import ArticlePlan, add_article
 from comity.node.files import Bytes
 from comity.node.people import Waiting
 from tests.consoles import Desk
+from tests.e2e.conftest import PATIENCE
 from tests.worlds import World, make_object
 
 __all__ = ["EVIL", "PAGES", "RIGHT_TO_LEFT", "ServedDesk", "crowd", "furnish", "furnish_with_hostile_words"]
 
 _T = TypeVar("_T")
-_SECONDS = 30.0
 _TOKEN = "token-of-vera"
 _MOST_ADDRESSES = 400
 _MOST_OF_A_PAGE = 4
@@ -89,7 +89,7 @@ class ServedDesk:
                 _run(loop, server.stop())
         finally:
             loop.call_soon_threadsafe(loop.stop)
-            thread.join(_SECONDS)
+            thread.join(PATIENCE)
             loop.close()
 
     @property
@@ -107,7 +107,7 @@ class ServedDesk:
 
     def find_link(self, address: str, pattern: str, *, shown: str = "") -> str:
         """The first link on the page at `address` that the pattern fits, and whose words hold `shown`."""
-        answer = httpx.get(self.url + address, cookies=self.cookies, trust_env=False, timeout=_SECONDS)
+        answer = httpx.get(self.url + address, cookies=self.cookies, trust_env=False, timeout=PATIENCE)
         found = re.search(rf'href="({pattern})"[^>]*>(?:<[^>]*>)*[^<]*{re.escape(shown)}', answer.text)
         assert found is not None, address
         return unescape(found[1])
@@ -115,7 +115,7 @@ class ServedDesk:
     def _follow_links(self) -> None:
         patterns = [(page, compile_path(page)[0]) for page in sorted(PAGES, key=lambda page: page.count("{"))]
         due, seen = ["/"], {"/"}
-        with httpx.Client(base_url=self.url, cookies=self.cookies, trust_env=False, timeout=_SECONDS) as client:
+        with httpx.Client(base_url=self.url, cookies=self.cookies, trust_env=False, timeout=PATIENCE) as client:
             while due and len(seen) < _MOST_ADDRESSES:
                 address = due.pop(0)
                 path = address.partition("?")[0]
@@ -228,4 +228,4 @@ def _run(loop: asyncio.AbstractEventLoop, awaitable: Awaitable[_T]) -> _T:
     async def wait() -> _T:
         return await awaitable
 
-    return asyncio.run_coroutine_threadsafe(wait(), loop).result(_SECONDS)
+    return asyncio.run_coroutine_threadsafe(wait(), loop).result(PATIENCE)

@@ -8,11 +8,16 @@ from itertools import pairwise
 from typing import Any, Literal
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Dialog, Error, Page, Request, Response
+from playwright.sync_api import Browser, ConsoleMessage, Dialog, Error, Page, Request, Response, expect
 
-__all__ = ["VIEWS", "Look", "View", "find_barriers", "find_faulty_headings", "open_page", "tab_through"]
+from tests.e2e.conftest import PATIENCE
 
-_PATIENCE = 15_000.0
+__all__ = ["MILLISECONDS", "VIEWS", "Look", "View", "find_barriers", "find_faulty_headings", "open_page", "tab_through"]
+
+MILLISECONDS = PATIENCE * 1_000
+"""What Playwright may wait for anything."""
+
+expect.set_options(timeout=MILLISECONDS)
 _MOST_STOPS = 50
 _MOST_PRESSES = 120
 
@@ -127,7 +132,7 @@ def open_page(browser: Browser, url: str, view: View, *, cookies: dict[str, str]
     )
     context.add_cookies([{"name": name, "value": value, "url": url} for name, value in (cookies or {}).items()])
     page = context.new_page()
-    page.set_default_timeout(_PATIENCE)
+    page.set_default_timeout(MILLISECONDS)
     look = Look(page=page, url=url)
     page.on("console", look._hear)
     page.on("pageerror", look._fail)

@@ -3,7 +3,6 @@
 
 import asyncio
 import re
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +20,9 @@ from comity.ids import PersonId
 from comity.node.invitations import invite_person
 from comity.node.sessions import end_sessions
 from tests.consoles import Desk
-from tests.e2e.browser.looking import View, find_barriers, find_faulty_headings, open_page
+from tests.e2e.browser.looking import MILLISECONDS, View, find_barriers, find_faulty_headings, open_page
+from tests.e2e.conftest import PATIENCE
+from tests.ports import find_port
 from tests.worlds import World
 
 pytestmark = [pytest.mark.slow, pytest.mark.e2e]
@@ -42,20 +43,18 @@ def door(tmp_path: Path) -> Iterator[Served]:
     """A console that is reached by a name: where it is a number, browsers make no passkeys."""
     world = World(tmp_path)
     world.found("aurelia")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = find_port()
     setting = ConsoleSetting(listen=Address(host="127.0.0.1", port=port), url=f"http://localhost:{port}")
     desk, loop = Desk(world.nodes["aurelia"]), asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="console")
     thread.start()
     server = ConsoleServer(setting, ask=desk.ask, find_person=desk.find_person, door=desk.door)
     try:
-        yield Served(world, asyncio.run_coroutine_threadsafe(server.start(), loop).result(30))
-        asyncio.run_coroutine_threadsafe(server.stop(), loop).result(30)
+        yield Served(world, asyncio.run_coroutine_threadsafe(server.start(), loop).result(PATIENCE))
+        asyncio.run_coroutine_threadsafe(server.stop(), loop).result(PATIENCE)
     finally:
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(30)
+        thread.join(PATIENCE)
         loop.close()
         world.close()
 
@@ -64,7 +63,7 @@ def door(tmp_path: Path) -> Iterator[Served]:
 def opened(chromium: Browser, desk: Served, *, scripts: bool) -> Iterator[Page]:
     """A page of a browser that nobody is signed in with, on the name that passkeys need."""
     context = chromium.new_context(base_url=desk.url, java_script_enabled=scripts)
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(MILLISECONDS)
     try:
         yield context.new_page()
     finally:

@@ -5,9 +5,7 @@ Invited, they enrol; they propose, ask, answer, look, sign by two on each side, 
 log and recall. Commands are used only for what the console leaves to whoever controls the folder.
 """
 
-import socket
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,11 +16,12 @@ from playwright.sync_api import Browser, Page, expect
 from comity.agreement.drafting import convert_terms
 from comity.canonical import sha256_digest
 from tests.e2e.browser.desks import BUNDLE, EXAMPLES
+from tests.e2e.browser.looking import MILLISECONDS
 from tests.e2e.conftest import Serving, comity, wait_until
+from tests.ports import find_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.e2e]
 
-PATIENCE = 20_000
 PEOPLE = {
     "anton": ("aurelia", ("liaison", "analyst")),
     "livia": ("aurelia", ("legal", "auditor")),
@@ -57,21 +56,16 @@ class Someone:
         self.page.get_by_role("link", name=name).first.click()
 
     def sees(self, text: str) -> None:
-        expect(self.page.locator("main")).to_contain_text(text, timeout=PATIENCE)
+        expect(self.page.locator("main")).to_contain_text(text)
 
     def wait_for(self, path: str, text: str) -> None:
         """Load the page until it says so: what a partner does comes in by itself."""
-        wait_until(lambda: text in self.go(path).locator("main").inner_text(), seconds=30)
+        wait_until(lambda: text in self.go(path).locator("main").inner_text())
 
     def look_at_waiting(self, act: str) -> None:
         """From the list of what waits for a second person to where it is approved."""
         row = self.go("/").get_by_role("row").filter(has_text=act)
         row.get_by_role("link", name="Look, and approve").click()
-
-
-def find_port() -> int:
-    with closing(socket.create_server(("127.0.0.1", 0))) as free:
-        return int(free.getsockname()[1])
 
 
 @pytest.fixture
@@ -111,7 +105,7 @@ def people(chromium: Browser, nodes: dict[str, Serving], tmp_path: Path) -> Iter
         console = nodes[party].console
         assert console is not None
         context = chromium.new_context(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
-        context.set_default_timeout(PATIENCE)
+        context.set_default_timeout(MILLISECONDS)
         found[name] = Someone(page=context.new_page(), url=console)
         code = (tmp_path / f"{name}.code").read_text(encoding="utf-8").strip()
         (enrol_by_passkey if name == "livia" else enrol_by_password)(found[name], code)

@@ -209,7 +209,7 @@ class Server:
         """Its exit code, after a signal."""
         if self.process.poll() is None:
             self.process.send_signal(number)
-        _, self.faults = self.process.communicate(timeout=20)
+        _, self.faults = self.process.communicate(timeout=120)
         return self.process.returncode
 
 

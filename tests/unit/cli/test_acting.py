@@ -213,7 +213,7 @@ def read_state(node: Node, agreement: str) -> str:
 
 
 async def wait_for(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not holds():  # noqa: ASYNC110 (it is the store that is looked at)
             await asyncio.sleep(0.01)
 
@@ -294,5 +294,5 @@ def test_a_command_that_is_alone_gives_a_slow_partner_up(
         aurelia.pin(borealia, f"http://127.0.0.1:{silent.getsockname()[1]}")
         started = time.monotonic()
         result = aurelia.ask("agreement", "propose", terms)
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 25  # whoever says nothing for 30 seconds has not answered
     assert [item["party"] for item in result["waiting"]] == ["borealia"]

@@ -21,7 +21,7 @@ TITLE = "Exchange <script>alert(1)</script> & 'more'"
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     made = World(tmp_path)
-    made.found("aurelia", "borealia")
+    made.found("aurelia", "borealia", at=parse_instant("2026-06-01T00:00:00Z"))
     made.sign_all(made.terms(title=TITLE))
     made.add("aurelia", make_object("a"))
     made.now = parse_instant("2027-02-03T00:00:00Z")

@@ -58,7 +58,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "converter"
 
 
-def ask(child: Child, frame: bytes, *, wait: float = 5.0) -> bytes | None:
+def ask(child: Child, frame: bytes, *, wait: float = 60.0) -> bytes | None:
     child.ask(frame)
     return child.answer(wait=wait)
 
@@ -75,7 +75,7 @@ def test_who_asks_need_not_wait(module: str) -> None:
     with Child(module, bounds=BOUNDS) as child:
         started = time.monotonic()
         assert ask(child, b"sleep", wait=0.01) is None
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 20
 
 
 @pytest.mark.parametrize(
@@ -83,12 +83,12 @@ def test_who_asks_need_not_wait(module: str) -> None:
 )
 def test_a_child_that_fails_is_one_refusal(module: str, word: bytes, said: str) -> None:
     with Child(module, bounds=BOUNDS) as child, pytest.raises(MalformedRequest, match=said):
-        assert ask(child, word, wait=10) is None
+        assert ask(child, word) is None
 
 
 def test_a_child_that_loops_is_ended(module: str) -> None:
     with Child(module, bounds=BOUNDS) as child, pytest.raises(MalformedRequest):
-        ask(child, b"loop", wait=10)
+        ask(child, b"loop")
 
 
 def test_a_child_writes_no_file(module: str, tmp_path: Path) -> None:

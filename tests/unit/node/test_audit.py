@@ -32,7 +32,7 @@ BOREALIA = PartyId("borealia")
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     made = World(tmp_path)
-    made.found("aurelia", "borealia")
+    made.found("aurelia", "borealia", at=parse_instant("2026-06-01T00:00:00Z"))
     yield made
     made.close()
 

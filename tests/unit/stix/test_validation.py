@@ -139,11 +139,11 @@ def test_the_good_are_kept_in_order_and_the_bad_named_by_their_place() -> None:
 
 
 def test_a_pattern_that_explodes_elsewhere_takes_linear_time() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     value: dict[str, Json] = {"type": "indicator", "id": object_id("indicator", "a"), "x": "a"}
     with pytest.raises(MalformedObject):
         check_object(read_schemas(), value | {"extensions": {"a" * 100_000 + "!": {}}})
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 def test_a_message_is_bounded_and_says_nothing_of_the_value() -> None:

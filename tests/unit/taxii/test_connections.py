@@ -45,13 +45,10 @@ def serve(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         yield start
 
 
-@contextmanager
-def cut_after(connection: socket.socket, least: float, most: float) -> Iterator[None]:
-    """The server drops the connection, with nothing more to read, between these seconds after now."""
-    started = time.monotonic()
-    yield
+def cut_after(connection: socket.socket, *, since: float, least: float, most: float) -> None:
+    """The server drops the connection, with nothing more to read, between so many seconds after that time."""
     assert read_all(connection) == b""
-    assert least <= time.monotonic() - started < most
+    assert least <= time.monotonic() - since < most
 
 
 def answered(connection: socket.socket) -> bool:
@@ -63,65 +60,67 @@ def answered(connection: socket.socket) -> bool:
 
 
 def test_who_says_nothing_is_cut(serve: Serve) -> None:
-    served = serve(head_seconds=1)
-    with served.open() as connection, cut_after(connection, 0.8, 3):
-        pass
+    served, since = serve(head_seconds=1), time.monotonic()
+    with served.open() as connection:
+        cut_after(connection, since=since, least=0.9, most=9)
 
 
 def test_a_handshake_that_stands_still_is_cut(serve: Serve) -> None:
-    served = serve(head_seconds=1)
-    with served.open_raw() as connection, cut_after(connection, 0.8, 3):
+    served, since = serve(head_seconds=1), time.monotonic()
+    with served.open_raw() as connection:
         connection.sendall(b"\x16\x03" if served.server.encrypted else b"G")
+        cut_after(connection, since=since, least=0.9, most=9)
 
 
-def trickle(connection: socket.socket, piece: bytes, seconds: float) -> float:
-    """The seconds after which a client that sends a piece every tenth of one is cut."""
-    started = time.monotonic()
-    while time.monotonic() - started < seconds:
+def trickle(connection: socket.socket, piece: bytes, *, since: float) -> float:
+    """How many seconds after that time a client is cut that sends a piece every tenth of one, or 60."""
+    while time.monotonic() - since < 60:
         time.sleep(0.1)
         try:
             connection.sendall(piece)
         except OSError:
             break
-    return time.monotonic() - started
+    return time.monotonic() - since
 
 
 def test_a_head_that_comes_byte_by_byte_is_cut(serve: Serve) -> None:
-    served = serve(head_seconds=1)
+    served, since = serve(head_seconds=1), time.monotonic()
     with served.open() as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nX-A: ")
-        assert 0.8 < trickle(connection, b"b", 5) < 3
+        assert 0.9 < trickle(connection, b"b", since=since) < 9
 
 
 def test_a_body_that_comes_byte_by_byte_is_cut(serve: Serve) -> None:
     served = serve(head_seconds=1, body_seconds=2)
     with served.open() as connection:
+        since = time.monotonic()
         connection.sendall(format_request("POST", "/comity/exchange/", headers={"Content-Length": "100000"}))
-        assert 1.8 < trickle(connection, b"b", 6) < 4
+        assert 1.9 < trickle(connection, b"b", since=since) < 30
 
 
 def test_a_second_head_has_the_same_time_as_the_first(serve: Serve) -> None:
     served = serve(head_seconds=1, idle_seconds=9)
     with served.open() as connection:
         assert answered(connection)
+        since = time.monotonic()
         connection.sendall(b"\r\n")
-        assert 0.8 < trickle(connection, b"\r\n", 5) < 3
+        assert 0.9 < trickle(connection, b"\r\n", since=since) < 9
 
 
 def test_a_connection_is_idle_only_so_long(serve: Serve) -> None:
     served = serve(head_seconds=9, idle_seconds=1)
     with served.open() as connection:
+        since = time.monotonic()
         assert answered(connection)
-        with cut_after(connection, 0.8, 3):
-            pass
+        cut_after(connection, since=since, least=0.9, most=9)
 
 
 def test_a_client_that_is_quick_enough_is_served_for_longer_than_any_limit(serve: Serve) -> None:
-    served = serve(head_seconds=1, body_seconds=1, idle_seconds=1)
+    served = serve(head_seconds=5, body_seconds=5, idle_seconds=5)
     with served.open() as connection:
-        for _ in range(8):
+        for _ in range(12):
             assert answered(connection)
-            time.sleep(0.4)
+            time.sleep(0.5)
 
 
 def test_a_head_has_a_bound(serve: Serve) -> None:
@@ -207,7 +206,7 @@ def test_a_request_that_cannot_become_whole_is_given_up(serve: Serve) -> None:
         started = time.monotonic()
         connection.shutdown(socket.SHUT_WR)
         assert b"HTTP" not in read_all(connection)
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 15
 
 
 def test_who_ends_in_the_middle_leaves_no_line_in_the_log(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
@@ -219,7 +218,7 @@ def test_who_ends_in_the_middle_leaves_no_line_in_the_log(serve: Serve, caplog: 
         if isinstance(connection, ssl.SSLSocket):
             with contextlib.suppress(OSError):
                 connection.unwrap()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while served.call(lambda: len(served.server._connections)):
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -238,7 +237,7 @@ def test_no_more_from_one_address_than_the_limit(serve: Serve) -> None:
             with pytest.raises(TimeoutError):
                 other.recv(1)  # it is let in, and waited for
         mine.pop().close()
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 60
         while served.call(lambda: len(served.server._connections)) > 2:
             assert time.monotonic() < deadline
             time.sleep(0.02)
@@ -266,7 +265,7 @@ def test_every_connection_is_forgotten_when_it_ends(serve: Serve) -> None:
         with served.open_raw() as connection:
             connection.sendall(b"\x16")
     connections = served.server._connections
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     time.sleep(0.3)  # the last of them may not have been accepted yet
     while served.call(lambda: bool(len(connections) or connections._by_neighbourhood or connections._transports)):
         assert time.monotonic() < deadline

@@ -52,7 +52,7 @@ async def connect() -> AsyncIterator[tuple[GatheringTransport, Told, socket.sock
 
 async def read(far: socket.socket, count: int) -> bytes:
     data = b""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(data) < count:
             data += await asyncio.get_running_loop().sock_recv(far, 1 << 20)
     return data

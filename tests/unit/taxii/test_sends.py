@@ -7,6 +7,7 @@ A client that does not read is the worst case: its answer stays in this process 
 import asyncio
 import contextlib
 import socket
+import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -45,6 +46,12 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("comity.taxii.sends.GRACE_SECONDS", 0.1)
 
 
+@pytest.fixture
+def long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A grace that is not over before what is read has been read, however busy the machine is."""
+    monkeypatch.setattr("comity.taxii.sends.GRACE_SECONDS", 60.0)
+
+
 # ---- the count of answers under way ----------------------------------------------------------------------------------
 
 
@@ -52,9 +59,9 @@ def test_drain_returns_at_once_when_nothing_is_under_way() -> None:
     async def run() -> None:
         sends = Sends()
         async with sends.sending(OTHER, nothing):
-            async with asyncio.timeout(0.05):
+            async with asyncio.timeout(1):
                 assert await sends.drain(ONE) == 0
-        async with asyncio.timeout(0.05):
+        async with asyncio.timeout(1):
             assert await sends.drain(OTHER) == 0
 
     asyncio.run(run())
@@ -101,7 +108,7 @@ def test_drain_cuts_after_the_grace_and_returns_when_the_cut_ones_have_ended(sho
             await asyncio.sleep(0)
             started = time.monotonic()
             assert await sends.drain(ONE) == 2
-            assert 0.1 <= time.monotonic() - started < 1
+            assert 0.1 <= time.monotonic() - started < 20
             assert told == ["cut", "cut", "ended", "ended"]
         await asyncio.gather(*answers)
 
@@ -111,7 +118,8 @@ def test_drain_cuts_after_the_grace_and_returns_when_the_cut_ones_have_ended(sho
 def test_only_what_has_not_ended_is_cut(short: None) -> None:
     async def quick(sends: Sends) -> None:
         async with sends.sending(ONE, nothing):
-            await asyncio.sleep(0.02)
+            for _ in range(10):  # the drain has begun by then, and its grace has not
+                await asyncio.sleep(0)
 
     async def slow(sends: Sends) -> None:
         cut = asyncio.Event()
@@ -272,7 +280,7 @@ class Site:
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_096)
 
 
-def wait_for(check: Callable[[], bool], seconds: float = 10) -> None:
+def wait_for(check: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not check():
         assert time.monotonic() < deadline
@@ -304,7 +312,7 @@ def test_a_client_that_does_not_read_is_cut_and_never_gets_the_end(
         left = site.served.call(lambda: site.left(connection))
         started = time.monotonic()
         assert site.served.run(site.suspend()) == 1
-        assert 0.1 <= time.monotonic() - started < 2
+        assert 0.1 <= time.monotonic() - started < 20
         assert site.served.call(site.count_under_way) == 0
         assert site.served.call(lambda: site.left(connection)) == 0
         received = read_all(connection)
@@ -349,22 +357,22 @@ def test_an_answer_that_is_not_read_is_not_copied_as_a_whole(site: Site) -> None
         assert site.served.call(lambda: site.left(connection)) <= 1 << 20
 
 
-def test_an_answer_that_is_read_in_time_is_not_cut(site: Site) -> None:
+def test_an_answer_that_is_read_in_time_is_not_cut(site: Site, long: None) -> None:
     with site.ask_slowly(site.path(), Connection="close") as connection:
         draining = asyncio.run_coroutine_threadsafe(site.suspend(), site.served.loop)
         received = read_all(connection)
-        assert draining.result(10) == 0
+        assert draining.result(60) == 0
     assert received.endswith(b"]}")
     assert len(received) > PAGE * FILLER
 
 
-def test_a_client_that_goes_away_is_not_waited_for(site: Site) -> None:
+def test_a_client_that_goes_away_is_not_waited_for(site: Site, long: None) -> None:
     with site.ask_slowly(site.path()):
         assert site.served.call(site.count_under_way) == 1
     wait_for(lambda: site.served.call(site.count_under_way) == 0)
     started = time.monotonic()
     assert site.served.run(site.suspend()) == 0
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 30
 
 
 def test_a_slow_reader_is_cut_without_noise(
@@ -392,18 +400,20 @@ def test_a_partners_suspension_is_acknowledged_when_nothing_leaves_any_more(site
     site.world.act("borealia", site.agreement, EventKind.SUSPEND)
     (message,) = list_due(site.world.nodes["borealia"])
     with site.ask_slowly(site.path()) as connection:
-        answer = httpx.post(f"{site.served.url}/comity/exchange/", content=message.envelope, verify=False)
+        answer = httpx.post(f"{site.served.url}/comity/exchange/", content=message.envelope, verify=False, timeout=60)
         assert answer.status_code == 202
         assert site.served.call(lambda: (site.count_under_way(), site.left(connection))) == (0, 0)
         assert len(read_all(connection)) < 1_000_000
 
 
-def test_no_new_answer_starts_after_a_suspension(site: Site) -> None:
+def test_no_new_answer_starts_after_a_suspension(site: Site, long: None) -> None:
     """Clients that never stop asking: what they got was all committed before the suspension."""
     stop, sizes = threading.Event(), list[tuple[float, int, int]]()
 
     def ask_on() -> None:
-        with httpx.Client(base_url=site.served.url, auth=("borealia", site.password), verify=False) as client:
+        with httpx.Client(
+            base_url=site.served.url, auth=("borealia", site.password), verify=False, timeout=60
+        ) as client:
             while not stop.is_set():
                 asked = time.monotonic()
                 answer = client.get(site.path("?limit=1"))
@@ -436,9 +446,16 @@ def test_no_new_answer_starts_after_a_suspension(site: Site) -> None:
 
 def test_small_answers_do_not_wait_for_the_network(site: Site) -> None:
     """The head and the body of an answer are two writes: without TCP_NODELAY the second waits for some 40 ms."""
-    with httpx.Client(base_url=site.served.url, auth=("borealia", site.password), verify=False) as client:
-        client.get("/taxii2/")
-        started = time.monotonic()
-        for _ in range(20):
+    with httpx.Client(base_url=site.served.url, auth=("borealia", site.password), verify=False, timeout=60) as client:
+        times = list[float]()
+        for _ in range(60):  # the first ones are not delayed in any case
+            started = time.monotonic()
             client.get("/taxii2/")
-        assert time.monotonic() - started < 20 * 0.02
+            times.append(time.monotonic() - started)
+    assert statistics.median(times) < 0.035
+    with site.served.open() as connection:
+        wait_for(lambda: site.served.call(lambda: site.transport(connection) is not None))
+        option = (socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        transport = site.transport(connection)
+        assert transport is not None
+        assert site.served.call(lambda: transport.get_extra_info("socket").getsockopt(*option)) != 0

@@ -124,9 +124,9 @@ def shake_hands(served: Served, authority: Authority, **versions: ssl.TLSVersion
 def test_a_client_that_trusts_the_authority_is_answered(served: Served, authority: Authority) -> None:
     assert served.url.startswith("https://")
     context = ssl.create_default_context(cafile=authority.trusted)
-    assert httpx.get(f"{served.url}/taxii2/", verify=context).status_code == 401
+    assert httpx.get(f"{served.url}/taxii2/", verify=context, timeout=60).status_code == 401
     with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
-        httpx.get(f"{served.url}/taxii2/")
+        httpx.get(f"{served.url}/taxii2/", timeout=60)
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
@@ -164,7 +164,7 @@ def test_no_early_data_is_offered(served: Served) -> None:
         ["openssl", "s_client", "-connect", f"{served.host}:{served.port}", "-tls1_3", "-ign_eof"],
         input=format_request("GET", "/", headers={"Connection": "close"}),
         capture_output=True,
-        timeout=20,
+        timeout=60,
         check=False,
     )
     told = done.stdout.decode()

@@ -19,6 +19,9 @@ from tests.served import UNLIMITED, Served, bearer, format_request, without_date
 from tests.worlds import World, make_object
 
 BOREALIA = PartyId("borealia")
+AT_ONCE = 10.0
+"""Seconds, on a machine that has other work; a question that waits takes twice as long, or more."""
+
 NOWHERE = "00000000-0000-4000-8000-000000000000"
 
 
@@ -49,7 +52,7 @@ class Waiting:
         """How many questions wait."""
         return self.served.call(lambda: len(self.served.server.app.waits))
 
-    def until(self, holds: Callable[[], bool], seconds: float = 5.0) -> None:
+    def until(self, holds: Callable[[], bool], seconds: float = 60.0) -> None:
         end = time.monotonic() + seconds
         while not holds():
             assert time.monotonic() < end
@@ -96,7 +99,7 @@ def test_what_is_there_is_answered_at_once(waiting: Waiting) -> None:
     waiting.add("a")
     began = time.monotonic()
     answer = waiting.ask()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < AT_ONCE
     assert b'"objects":[' in answer
     assert applied(answer)
 
@@ -106,23 +109,26 @@ def test_an_answer_waits_until_something_is_released(waiting: Waiting) -> None:
     time.sleep(0.2)
     assert not asked.done()
     waiting.add("a")
-    assert b'"objects":[' in asked.result(1.0)
+    assert b'"objects":[' in asked.result(AT_ONCE)
     assert waiting.count() == 0
 
 
 def test_what_is_released_to_others_alone_ends_no_wait(waiting: Waiting) -> None:
-    asked = waiting.begin(2)
+    ended, began = list[float](), time.monotonic()
+    asked = waiting.begin(3)
+    asked.add_done_callback(lambda _: ended.append(time.monotonic()))
     for number in range(5):
         waiting.add(f"n{number}", subjects=("national:other",))
         time.sleep(0.1)
-    assert not asked.done()
-    assert asked.result(5.0).endswith(b"\r\n\r\n{}")
+    assert asked.result(60).endswith(b"\r\n\r\n{}")
+    waiting.until(lambda: bool(ended))
+    assert ended[0] - began > 2.9
 
 
 def test_when_the_time_is_over_the_answer_is_that_of_a_poll(waiting: Waiting) -> None:
     began = time.monotonic()
     answer = waiting.ask(1)
-    assert 0.9 < time.monotonic() - began < 3
+    assert 0.9 < time.monotonic() - began < AT_ONCE
     assert (status(answer), applied(answer), answer.endswith(b"\r\n\r\n{}")) == (200, True, True)
     assert without_date(answer).replace(b"preference-applied: wait=1\r\n", b"") == without_date(waiting.ask(0))
 
@@ -133,7 +139,7 @@ def test_a_wait_is_bounded_whatever_is_asked_for(waiting: Waiting) -> None:
     (place,) = waiting.served.call(lambda: list(waiting.served.server.app.waits._places))
     assert place.seconds == LIMITS.wait_seconds
     waiting.add("a")
-    assert b"wait=30\r\n" in asked.result(2.0)
+    assert b"wait=30\r\n" in asked.result(AT_ONCE)
 
 
 def test_a_suspension_ends_the_wait_at_once_and_waits_for_nothing(waiting: Waiting) -> None:
@@ -143,21 +149,21 @@ def test_a_suspension_ends_the_wait_at_once_and_waits_for_nothing(waiting: Waiti
         lambda: agree.act_on(world.nodes["aurelia"], waiting.agreement, EventKind.SUSPEND, by=world.actor("aurelia"))
     )
     waiting.served.run(waiting.served.server.drain(suspended.event.agreement))  # type: ignore[union-attr]
-    assert time.monotonic() - began < 1
-    assert without_date(asked.result(1.0)) == without_date(waiting.ask(0))
+    assert time.monotonic() - began < AT_ONCE
+    assert without_date(asked.result(AT_ONCE)) == without_date(waiting.ask(0))
     assert status(waiting.ask(20)) == 404
 
 
 def test_a_policy_that_recognises_nothing_any_more_ends_the_wait(waiting: Waiting) -> None:
     asked = waiting.begin()
     (waiting.world.nodes["aurelia"].folder / "recognition.toml").write_text("")
-    assert status(asked.result(3.0)) == 404
+    assert status(asked.result(AT_ONCE)) == 404
 
 
 def test_what_runs_out_by_the_clock_ends_the_wait(waiting: Waiting) -> None:
     asked = waiting.begin()
     waiting.served.call(lambda: waiting.world.tick(20 * 365 * 86_400 * 1_000_000))
-    assert status(asked.result(3.0)) == 404
+    assert status(asked.result(AT_ONCE)) == 404
 
 
 def test_an_outsider_learns_nothing_by_waiting(waiting: Waiting) -> None:
@@ -173,17 +179,17 @@ def test_an_outsider_learns_nothing_by_waiting(waiting: Waiting) -> None:
         answers.add(without_date(waiting.ask(20, path=path, secret=secret)))
         times.append(time.monotonic() - began)
     assert len(answers) == 1
-    assert max(times) < 1
+    assert max(times) < AT_ONCE
 
 
 def test_one_party_has_so_many_waits_and_the_next_is_answered_at_once(waiting: Waiting) -> None:
     asked = [waiting.begin() for _ in range(LIMITS.waits_per_party)]
     began = time.monotonic()
     over = waiting.ask()
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < AT_ONCE
     assert (status(over), applied(over)) == (200, False)
     waiting.add("a")
-    assert all(b'"objects":[' in each.result(2.0) for each in asked)
+    assert all(b'"objects":[' in each.result(AT_ONCE) for each in asked)
     assert applied(waiting.ask())
 
 
@@ -210,11 +216,12 @@ def test_what_stops_serving_lets_nobody_wait(tmp_path: Path) -> None:
     with ThreadPoolExecutor(1) as pool, ExitStack() as stack:
         served = stack.enter_context(Served.start(node))
         asked = pool.submit(served.ask, "GET", path, headers={**bearer(secret), "Prefer": "wait=60"})
-        time.sleep(0.3)
+        while served.call(lambda: len(served.server.app.waits)) == 0:
+            time.sleep(0.01)
         began = time.monotonic()
         stack.close()
-        assert time.monotonic() - began < 2
-        assert status(asked.result(1.0)) == 200
+        assert time.monotonic() - began < 2 * AT_ONCE
+        assert status(asked.result(AT_ONCE)) == 200
     world.close()
 
 
@@ -223,15 +230,15 @@ def test_only_a_get_of_objects_waits(waiting: Waiting) -> None:
     began = time.monotonic()
     for method, path in (("HEAD", waiting.path), ("GET", waiting.path.replace("objects/", "manifest/"))):
         assert not applied(waiting.served.ask(method, path, headers=headers))
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < AT_ONCE
 
 
 def test_what_only_waited_is_no_slow_request(waiting: Waiting) -> None:
-    waiting.ask(1)
+    waiting.ask(3)
     text = waiting.served.call(waiting.served.server._metrics.format).decode()
     (seconds,) = [
         float(line.split()[1])
         for line in text.splitlines()
         if line.startswith('comity_request_seconds_sum{resource="objects"')
     ]
-    assert seconds < 0.5
+    assert seconds < 2
