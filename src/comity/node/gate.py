@@ -42,10 +42,9 @@ def list_open_collections(node: Node, recipient: PartyId) -> list[Collection]:
 
 
 def find_open_collection(
-    node: Node, transaction: Transaction, recipient: PartyId, collection: str
+    node: Node, transaction: Transaction, recipient: PartyId, collection: str, *, changes: int
 ) -> Collection | None:
-    """The collection with that id if `recipient` may poll it now."""
-    changes = read_changes(transaction)
+    """The collection with that id if `recipient` may poll it now; `changes` are those of the transaction."""
     found = find_collection(node, transaction, recipient, collection, changes=changes)
     return None if found is None or _ask(node, transaction, found, changes=changes) is not None else found
 

@@ -21,7 +21,7 @@ sends them must let `suspend` wait for it (`taxii.sends`). A crash after COMMIT 
 
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import accumulate, repeat
 from typing import cast
 
@@ -130,10 +130,10 @@ def poll_together(
         end_run_out(act, node.party)
         lapse(act.transaction, now=act.now)
         # In this transaction nothing changes but a feed that catches up: what is open for one is open for the next.
-        opened = dict[tuple[PartyId, str], _Opened | None]()
+        batch = _Batch(read_changes(act.transaction), read_node_key(act.transaction))
         pages = list[Page | None]()
         for request in requests:
-            pages.append(_poll(node, act, request, opened))
+            pages.append(_poll(node, act, request, batch))
             if is_enough():
                 break
         return pages
@@ -146,17 +146,30 @@ def prepare_together(node: Node, requests: Sequence[PollRequest]) -> None:
     was filled here under others than those is not found then.
     """
     with node.store.read() as transaction:
+        changes = read_changes(transaction)
         for request in requests:
-            collection = find_open_collection(node, transaction, request.recipient, request.collection)
+            collection = find_open_collection(node, transaction, request.recipient, request.collection, changes=changes)
             if collection is None:
                 continue
             feed = feeds.read_feed(transaction, collection.dossier.id, collection.channel.id, request.recipient)
             if feed is None or not feeds.is_caught_up(transaction, feed, collection.terms.hash):
                 continue
-            _find_or_fill(node, transaction, collection, feed, request=request)
+            _find_or_fill(node, transaction, collection, feed, request=request, changes=changes)
 
 
 _Opened = tuple[Collection, Feed, "_House"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """What is the same for all polls of one transaction: what remembered facts are kept under, and the key of tags.
+
+    `opened` has what was asked for one of them and is so for the next of the same collection.
+    """
+
+    changes: int
+    key: bytes
+    opened: dict[tuple[PartyId, str], _Opened | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,43 +180,43 @@ class _House:
     key: bytes
 
 
-def _open(node: Node, act: Act, recipient: PartyId, name: str) -> _Opened | None:
+def _open(node: Node, act: Act, recipient: PartyId, name: str, batch: _Batch) -> _Opened | None:
     """The collection, if the gate is open, its feed, caught up as far as it does at once, and what was asked by."""
-    collection = find_open_collection(node, act.transaction, recipient, name)
+    collection = find_open_collection(node, act.transaction, recipient, name, changes=batch.changes)
     if collection is None:
         return None
-    house = _House(node.policy_text(), read_node_key(act.transaction))
-    return collection, _catch_up(node, act, collection), house
+    house = _House(node.policy_text(), batch.key)
+    return collection, _catch_up(node, act, collection, changes=batch.changes), house
 
 
-def _poll(node: Node, act: Act, request: PollRequest, opened: dict[tuple[PartyId, str], _Opened | None]) -> Page | None:
-    place = request.recipient, request.collection
+def _poll(node: Node, act: Act, request: PollRequest, batch: _Batch) -> Page | None:
+    place, opened, changes = (request.recipient, request.collection), batch.opened, batch.changes
     if place not in opened:
-        opened[place] = _open(node, act, *place)
+        opened[place] = _open(node, act, *place, batch)
     found = opened[place]
     if found is None:
         return None
     collection, feed, house = found
-    filled = _find_or_fill(node, act.transaction, collection, feed, request=request)
+    filled = _find_or_fill(node, act.transaction, collection, feed, request=request, changes=changes)
     while feed.behind and not filled.more:
-        feed = _catch_up(node, act, collection)
+        feed = _catch_up(node, act, collection, changes=changes)
         opened[place] = collection, feed, house
-        filled = _find_or_fill(node, act.transaction, collection, feed, request=request)
+        filled = _find_or_fill(node, act.transaction, collection, feed, request=request, changes=changes)
     sequence = _record(act, collection, request.answer, filled=filled, house=house) if filled.at else None
     return Page(agreement=collection.dossier.id, terms=collection.terms.hash, filled=filled, sequence=sequence)
 
 
 def _find_or_fill(
-    node: Node, transaction: Transaction, collection: Collection, feed: Feed, *, request: PollRequest
+    node: Node, transaction: Transaction, collection: Collection, feed: Feed, *, request: PollRequest, changes: int
 ) -> Filled:
     filled = node.pages.find(feed, collection.terms.hash, request)
     if filled is None:
-        filled = _fill(transaction, _open_channel(node, transaction, collection, feed), request=request)
+        filled = _fill(transaction, _open_channel(node, collection, feed, changes=changes), request=request)
         node.pages.keep(filled, feed, collection.terms.hash, request, characters=request.selection.count_characters())
     return filled
 
 
-def _catch_up(node: Node, act: Act, collection: Collection) -> Feed:
+def _catch_up(node: Node, act: Act, collection: Collection, *, changes: int) -> Feed:
     feed = feeds.open_feed(act.transaction, collection.dossier.id, collection.channel.id, collection.recipient)
     terms, giver = collection.terms, node.party
     if feeds.is_caught_up(act.transaction, feed, terms.hash):
@@ -219,14 +232,14 @@ def _catch_up(node: Node, act: Act, collection: Collection) -> Feed:
         terms=terms.hash,
         admits=_admission(feed, collection.channel, giver, collection.recipient, joined=collection.joined),
         admitted=before,
-        known=_remember_admitted(node, act.transaction, feed, terms),
+        known=_remember_admitted(node, feed, terms, changes=changes),
         now=act.now,
     )
 
 
-def _remember_admitted(node: Node, transaction: Transaction, feed: Feed, terms: Terms) -> dict[int, bool]:
+def _remember_admitted(node: Node, feed: Feed, terms: Terms, *, changes: int) -> dict[int, bool]:
     """Of which labels it is known whether `terms` admit them in this feed: as long as no label is gone."""
-    changes, key = read_changes(transaction), f"admitted to {feed.id} under {terms.hash}"
+    key = f"admitted to {feed.id} under {terms.hash}"
     remembered = node.remembered.get(key)
     if remembered is None or remembered[0] != changes:
         remembered = node.remembered[key] = (changes, dict[int, bool]())
@@ -275,9 +288,9 @@ class _Channel:
         return find_threshold(history, floor=self.feed.floor, joined=self.collection.joined)
 
 
-def _open_channel(node: Node, transaction: Transaction, collection: Collection, feed: Feed) -> _Channel:
+def _open_channel(node: Node, collection: Collection, feed: Feed, *, changes: int) -> _Channel:
     """The channel with the decisions remembered of it. A label stands for the same words as long as it is there."""
-    changes, key = read_changes(transaction), f"decisions of {feed.id} under {collection.terms.hash}"
+    key = f"decisions of {feed.id} under {collection.terms.hash}"
     remembered = node.remembered.get(key)
     if remembered is None or remembered[0] != changes:
         remembered = node.remembered[key] = (changes, (dict[int, Decision](), dict[int, Digest]()))

@@ -50,8 +50,9 @@ class Watch:
 def find_closed(node: Node, places: Collection[tuple[PartyId, str]]) -> set[tuple[PartyId, str]]:
     """Those among the parties and their collections that the party may not poll now: the clock closes gates too."""
     with node.store.read() as transaction:
+        changes = read_changes(transaction)
         return {
             (party, collection)
             for party, collection in places
-            if find_open_collection(node, transaction, party, collection) is None
+            if find_open_collection(node, transaction, party, collection, changes=changes) is None
         }
