@@ -21,6 +21,7 @@ from comity.agreement.people import Role
 from comity.following import Follower
 from comity.ids import Instant, PartyId
 from comity.node import follow
+from comity.node.clock import read_clock
 from comity.node.node import Node
 from comity.node.parties import add_party, export_manifest
 from comity.node.receipts import give_receipt
@@ -341,6 +342,8 @@ def test_a_node_that_is_killed_while_it_follows_loses_nothing_and_takes_nothing_
     world: World, serve: Serve
 ) -> None:
     folders = {name: node.folder for name, node in world.nodes.items()}
+    # Who asks has the clock of the system: what it shows is good for minutes only, and the test may take longer.
+    world.nodes["aurelia"].clock = read_clock
     with Served.start(world.nodes["aurelia"]) as giver:
         know(world, "aurelia", giver.url)
         world.nodes["borealia"].close()
