@@ -9,6 +9,7 @@ from comity.agreement.people import NEEDS, Role
 from comity.agreement.work import WorkKind
 from comity.console.app import SCREENS
 from comity.console.work import PAGES
+from comity.ids import Instant, format_instant
 from comity.node import agree, follow
 from comity.node.agree import Recorded
 from comity.node.articles import ArticlePlan, add_article
@@ -171,6 +172,11 @@ def test_work_leads_to_where_it_is_done_for_whom_it_is(desk: Desk, world: World,
     page = read(desk.visit(LEGAL), "/")
     assert f'<a href="/agreements/{busy}#acts">Do this here</a>, or by command:' in page
     assert "article-to-review" not in find_pages(Role.AUDITOR)
+    soon = format_instant(Instant(world.now + 20 * 86_400_000_000))
+    world.sign_all(world.terms(title="Soon over indeed", until=soon))
+    for role, there in ((Role.LEGAL, "/agreements/propose"), (Role.AUDITOR, None)):
+        ends = desk.visit(make_person("somebody", role)).get("/work.json").json()["ends"]
+        assert {item["page"] for item in ends if item["kind"] == "agreement-end"} == {there}, role
 
 
 def test_every_page_that_work_leads_to_is_there() -> None:
