@@ -56,7 +56,7 @@ def make_events(
     split = split_objects(values, definitions=definitions, audiences=audiences)
     yield from split.lost
     parts = {part.id: part for group in split.groups for part in group.parts}
-    known = read_sayings(sayings, parts)
+    known = yield from read_sayings(sayings, parts)
     for group in split.groups:
         yield None
         with _Converter(turn) as converter:

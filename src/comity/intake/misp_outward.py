@@ -160,8 +160,8 @@ def _gather(parts: Mapping[str, Part]) -> Iterator[Group]:
         if part.type in CONTAINERS:
             names = _reach(part, left, links)
             # Who made things is named in each event that needs it; all else is in one.
-            makers = {str(parts[name].value.get("created_by_ref")) for name in names}
-            yield Group(container=part, parts=tuple(one for name, one in parts.items() if name in names | makers))
+            shown = names | {str(parts[name].value.get("created_by_ref")) for name in names}
+            yield Group(container=part, parts=tuple(one for name, one in parts.items() if name in shown))
             for name in names:
                 del left[name]
     if left:

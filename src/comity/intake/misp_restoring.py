@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pure: what MISP said of things, put back into the event that their objects become, while they say that still.
 
-    sayings = read_sayings(kept, parts)             those of which every object is there, and says what it said
+    sayings = yield from read_sayings(kept, parts)  those of which every object is there, and says what it said
     restored = restore_event(group, sayings)        the event as MISP wrote it, as far as they go
     left = list_left(group, restored, parts)        what a converter has to make the rest of
     made = merge_made(restored, made)               both
@@ -10,7 +10,7 @@ A saying holds while each object that its thing became is exported too, with the
 changed, and a report may hold more. One that does not hold is left aside whole, and its objects are converted.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -22,6 +22,9 @@ from comity.intake.misp_sayings import CONTAINERS, NAMED, digest_object, list_re
 __all__ = ["Restored", "Sayings", "list_left", "merge_made", "read_sayings", "restore_event"]
 
 _ONLY_HERE: Final = "0"
+_AT_ONCE: Final = 50
+"""Sayings between two pauses: some milliseconds."""
+
 _GROUPS: Final = frozenset({"SharingGroup", "sharing_group_id"})
 _KINDS: Final = ("Attribute", "Object")
 _CLUSTERS: Final = "GalaxyCluster"
@@ -67,8 +70,8 @@ class Restored:
     merged: set[str] = field(default_factory=set)
 
 
-def read_sayings(kept: Iterable[bytes], parts: Mapping[str, Part]) -> Sayings:
-    """Those of `kept` that hold of the objects `parts`; of two about one thing, the later."""
+def read_sayings(kept: Iterable[bytes], parts: Mapping[str, Part]) -> Generator[None, None, Sayings]:
+    """Those of `kept` that hold of the objects `parts`; of two about one thing, the later. With pauses."""
     digests: dict[str, str] = {}
 
     def is_said(name: str, digest: Json) -> bool:
@@ -77,7 +80,9 @@ def read_sayings(kept: Iterable[bytes], parts: Mapping[str, Part]) -> Sayings:
         return digests.get(name) == digest
 
     by_key, beside = dict[_Key, _Saying](), set[str]()
-    for data in kept:
+    for index, data in enumerate(kept):
+        if index % _AT_ONCE == 0:
+            yield
         value = parse_json(data, limits=BUNDLE_LIMITS)
         assert isinstance(value, dict)  # noqa: S101 (it was written here)
         became, said = value["became"], value["said"]

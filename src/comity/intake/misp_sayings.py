@@ -36,7 +36,7 @@ _GALAXY: Final = "Galaxy"
 _LINK: Final = "relationship"
 _UNTIED: Final = frozenset({"extension-definition", "identity", "marking-definition"})
 _NOT_FOLDED: Final = frozenset({"created", "granular_markings", "modified", "object_marking_refs"})
-_AT_ONCE: Final = 500
+_AT_ONCE: Final = 100
 """Things between two pauses: some milliseconds."""
 
 _Fields = Mapping[str, Json]

@@ -377,8 +377,7 @@ OBJECTS = (
 
 @settings(max_examples=60, deadline=None)
 @given(event=events_of_misp())
-def test_every_uuid_of_any_event_comes_out_or_is_told_and_nothing_is_wider(event: Fields) -> None:
-    converter = KEPT.setdefault("one", Converter(MAPPING, party=AURELIA))
+def test_every_uuid_of_any_event_comes_out_or_is_told_and_nothing_is_wider(converter: Converter, event: Fields) -> None:
     held = take_in(converter, write(event))
     made, lost = give(held)
     told = json.dumps([one.id for one in lost]) + " ".join(held.notes)
@@ -400,9 +399,6 @@ def test_every_uuid_of_any_event_comes_out_or_is_told_and_nothing_is_wider(event
                     again.audiences[name] <= held.audiences[name]  # type: ignore[operator]
                 )
             ), name
-
-
-KEPT: dict[str, Converter] = {}
 
 
 def rank(value: Mapping[str, Any]) -> int:
