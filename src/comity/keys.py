@@ -105,6 +105,10 @@ class Keyring:
             self._sealing = HKDF(hashes.SHA256(), 32, salt=None, info=b"comity-sign-in/1").derive(seed)
         return self._sealing
 
+    def has_sealing(self) -> bool:
+        """Whether these bytes were asked for before: where not, nobody signs in by anything that they seal."""
+        return self._sealing is not None or _path(self.folder, _SIGN_IN).exists()
+
     def settle(self, named: Mapping[Role, RoleKeys]) -> None:
         """Finish what a crash has left: a staged key that is the one `named` takes its place, any other is deleted.
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shell: what the console keeps of its door between requests, and the cookie that lets somebody in.
 
-Tries, challenges, and how many passwords are verified at once are kept here; who is let in is decided by `node`.
+Challenges, and how many passwords are verified at once, are kept here; who is let in is decided by `node`, which keeps
+the tries too.
 """
 
 import asyncio
@@ -57,7 +58,7 @@ class Door:
     provider: Provider | None = None
     """By which people may sign in too; None: by none."""
     tries: Tries = field(default_factory=Tries)
-    tries_of_known: Tries = field(default_factory=Tries)
+    tries_of_known: Tries = field(default_factory=lambda: Tries("known browsers"))
     """Of browsers in which the person of the name has signed in before: strangers use up their own alone."""
     challenges: Challenges = field(default_factory=Challenges)
     _verifying: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))

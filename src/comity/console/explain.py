@@ -20,6 +20,9 @@ __all__ = ["MOST_SHOWN", "ROUTES", "Property", "compare_properties", "list_attri
 MOST_SHOWN = 2_000
 """Characters of one property that a page shows; the bytes below it are whole."""
 
+_READINGS = 20
+"""Channels that a page shows clause by clause; its twin in JSON has all."""
+
 _ASKED = {
     "types": "type",
     "tlp_ceiling": "tlp",
@@ -55,7 +58,8 @@ async def show_explanation(request: Request) -> Response:
     }
     if asked and to:
         operation = "object.see" if visit.may("object.see") else "explain"
-        result["explanation"] = await visit.read(operation, {"id": asked, "to": to})
+        most = None if request.url.path.endswith(".json") else _READINGS
+        result["explanation"] = await visit.read(operation, {"id": asked, "to": to, "most": most})
         result["object"] = asked = result["explanation"]["object"]
     if asked and visit.may("object.recipients"):
         result["recipients"] = await visit.read("object.recipients", {"id": asked})

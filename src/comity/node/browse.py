@@ -13,7 +13,7 @@ from comity.node.explain import find_object
 from comity.node.node import Node
 from comity.node.standing import list_dossiers
 from comity.stix.labels import Label
-from comity.store import Transaction, browsing, objects, subjects
+from comity.store import Transaction, beginnings, browsing, objects, subjects
 from comity.store.browsing import Position, Released, Wanted
 from comity.store.objects import StoredObject
 from comity.store.subjects import StoredList
@@ -86,7 +86,7 @@ def list_objects(
     with node.store.read() as transaction:
         if prefix:
             whole = objects.read_current(transaction, [ObjectId(prefix)])
-            found = tuple(whole.values()) or tuple(objects.find_objects(transaction, prefix, limit=limit))
+            found = tuple(whole.values()) or tuple(beginnings.find_objects(transaction, prefix, limit=limit))
             following: Position | None = None
         else:
             part = browsing.list_newest(transaction, wanted, before=before, limit=limit)

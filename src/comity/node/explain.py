@@ -7,14 +7,14 @@ refused for what it refers to, the chain of references to the one that is refuse
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from comity.agreement.channels import Channel, Scope
 from comity.agreement.lifecycle import Standing
 from comity.agreement.terms import Terms
 from comity.errors import MalformedRequest, NotFoundError
 from comity.ids import AgreementId, ObjectId, PartyId, format_instant
-from comity.node.gate import ask_gate
+from comity.node.gate import ask_gates
 from comity.node.grants import keep_grants
 from comity.node.node import Node
 from comity.node.parties import find_party
@@ -29,7 +29,7 @@ from comity.release.verdict import Verdict, put_in_words, rank_verdict
 from comity.stix.labels import Label
 from comity.stix.markings import Repeat, find_repeats
 from comity.stix.objects import parse_object
-from comity.store import Transaction, deletions, feeds, objects
+from comity.store import Transaction, beginnings, deletions, feeds, objects
 from comity.store.deletions import Tombstone
 from comity.store.objects import StoredObject
 
@@ -92,15 +92,17 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """The verdict that counts (the most any channel lets go) and the reading of every channel towards the party.
+    """The verdict that counts (the most any channel lets go) and the readings of channels towards the party.
 
-    `repeats` say what is marked in the object and stands again in it, so that more is restricted than is marked.
+    `channels` is how many lead there, whether all of them were read or not. `repeats` say what is marked in the object
+    and stands again in it, so that more is restricted than is marked.
     """
 
     object: StoredObject
     recipient: PartyId
     verdict: Verdict
     readings: tuple[Reading, ...]
+    channels: int
     repeats: tuple[Repeat, ...] = ()
 
     @property
@@ -139,7 +141,7 @@ def find_object(transaction: Transaction, prefix: str) -> StoredObject:
     whole = objects.read_current(transaction, [ObjectId(prefix)])
     if whole:
         return whole[ObjectId(prefix)]
-    found = objects.find_objects(transaction, prefix, limit=_MAX_SHOWN + 1)
+    found = beginnings.find_objects(transaction, prefix, limit=_MAX_SHOWN + 1)
     if not found and (stones := deletions.find_tombstones(transaction, prefix, limit=1)):
         gone = format_instant(stones[0].deleted_at)
         raise NotFoundError(f"{stones[0].id} was deleted here on {gone}; `object show` says why")
@@ -161,8 +163,10 @@ def explain(node: Node, prefix: str, *, to: PartyId) -> Explanation:
     return see_object(node, prefix, to=to).explanation
 
 
-def see_object(node: Node, prefix: str, *, to: PartyId) -> Seen:
+def see_object(node: Node, prefix: str, *, to: PartyId, most: int | None = None) -> Seen:
     """`explain`, with the bytes that are held and those that would go; nothing is released or put on record by it.
+
+    With `most`, so many channels at most are read clause by clause: those that let the most go, these first.
 
     Raises:
         NotFoundError, MalformedRequest: as `explain`.
@@ -171,16 +175,21 @@ def see_object(node: Node, prefix: str, *, to: PartyId) -> Seen:
     keep_grants(node)
     keep_lapsed(node)
     with node.store.read() as transaction:
-        item = find_object(transaction, prefix)
-        places = [place for place in _list_places(node, transaction) if place.to == to]
-        data = objects.read_body(transaction, item.pk)
-        asked = _Asked(item=item, label=objects.read_label(transaction, item.label), data=data)
-        readings = tuple(_read(node, transaction, asked, place) for place in places)
+        asking = _Asking(node, transaction, find_object(transaction, prefix))
+        asked = [asking.ask(place) for place in _list_places(node, transaction) if place.to == to]
+        chosen = asked if most is None else sorted(asked, key=lambda one: one.rank)[:most]
+        readings = tuple(asking.read(one) for one in chosen)
+    data = asking.data
     nothing = Withhold(clause="status", reason=f"no agreement on record lets this node give anything to {to}")
     best = min(readings, key=_rank, default=None)
     verdict = put_in_words(nothing, data=b"") if best is None else best.verdict
     explanation = Explanation(
-        object=item, recipient=to, verdict=verdict, readings=readings, repeats=_find_repeats(data)
+        object=asking.item,
+        recipient=to,
+        verdict=verdict,
+        readings=readings,
+        channels=len(asked),
+        repeats=_find_repeats(data),
     )
     received = None if best is None else _cut(best.decision, data)
     return Seen(explanation=explanation, original=data, received=received)
@@ -196,18 +205,14 @@ def list_recipients(node: Node, prefix: str) -> tuple[StoredObject, tuple[Recipi
     """
     keep_grants(node)
     keep_lapsed(node)
-    found: dict[PartyId, tuple[tuple[int, bool], Recipient]] = {}
+    found: dict[PartyId, _Answer] = {}
     with node.store.read() as transaction:
         item = find_object(transaction, prefix)
-        label, data = objects.read_label(transaction, item.label), objects.read_body(transaction, item.pk)
-        for place in _list_places(node, transaction):
-            stops = _ask(node, transaction, item, place)
-            decided = stops.first or decide(place.channel.scope_for(node.party), label, recipient=place.to)
-            verdict = put_in_words(decided, data=data)
-            rank = rank_verdict(verdict, gated=stops.gate is not None)
-            if place.to not in found or rank < found[place.to][0]:
-                found[place.to] = rank, _name_recipient(place, verdict)
-    return item, tuple(found[party][1] for party in sorted(found))
+        asking = _Asking(node, transaction, item)
+        for one in (asking.ask(place) for place in _list_places(node, transaction)):
+            if one.place.to not in found or one.rank < found[one.place.to].rank:
+                found[one.place.to] = one
+    return item, tuple(_name_recipient(found[party]) for party in sorted(found))
 
 
 def show_object(node: Node, prefix: str) -> Shown:
@@ -267,16 +272,24 @@ class _Place:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Stops:
-    """What stops an object before the clauses are asked: the gate, and when it came in."""
+class _Answer:
+    """What is said of the object in one place: by the gate, by when it came in, and by the scope; and what counts."""
 
+    place: _Place
     gate: Withhold | None
     history: Withhold | None
+    decided: Decision
+    verdict: Verdict
 
     @property
-    def first(self) -> Withhold | None:
-        """What is named, if anything is."""
-        return self.gate or self.history
+    def counts(self) -> Decision:
+        """The decision: what stops an object before the clauses are asked is named first."""
+        return self.gate or self.history or self.decided
+
+    @property
+    def rank(self) -> tuple[int, bool]:
+        """The less, the more goes."""
+        return rank_verdict(self.verdict, gated=self.gate is not None)
 
 
 def _list_places(node: Node, transaction: Transaction) -> Iterator[_Place]:
@@ -289,56 +302,113 @@ def _list_places(node: Node, transaction: Transaction) -> Iterator[_Place]:
             yield from (_Place(dossier=dossier, standing=standing, channel=channel, to=to) for to in receivers)
 
 
-def _name_recipient(place: _Place, verdict: Verdict) -> Recipient:
+def _name_recipient(answer: _Answer) -> Recipient:
+    place = answer.place
     return Recipient(
         party=place.to,
         agreement=place.dossier.id,
         title=place.terms.title,
         channel=place.channel.id,
-        verdict=verdict,
+        verdict=answer.verdict,
     )
 
 
-def _ask(node: Node, transaction: Transaction, item: StoredObject, place: _Place) -> _Stops:
-    gate = ask_gate(node, transaction, place.standing, place.channel, recipient=place.to)
-    feed = feeds.read_feed(transaction, place.dossier.id, place.channel.id, place.to)
-    floor = objects.read_head_seq(transaction) if feed is None else feed.floor
-    joined = place.to not in place.terms.founders
-    threshold = find_threshold(place.channel.history, floor=floor, joined=joined)
-    history = decide_history(threshold, first_seq=item.first_seq, added_at=item.added_at)
-    return _Stops(gate=gate, history=history)
+class _Asking:
+    """What is asked about: the object, the label that counts, its bytes; and whoever answers, within a transaction.
+
+    One party may be in a thousand agreements: whatever is the same for all channels is read once.
+    """
+
+    def __init__(self, node: Node, transaction: Transaction, item: StoredObject) -> None:
+        self.item = item
+        self.label = objects.read_label(transaction, item.label)
+        self.data = objects.read_body(transaction, item.pk)
+        self._party = node.party
+        self._ask_gate = ask_gates(node, transaction)
+        self._floors = feeds.read_all_floors(transaction)
+        self._head = objects.read_head_seq(transaction)
+        self._walk = _Walk(transaction, item)
+
+    def ask(self, place: _Place) -> _Answer:
+        """What the place says of the object, without the chain of references."""
+        gate = self._ask_gate(place.dossier, place.standing, place.channel, place.to)
+        floor = self._floors.get((place.dossier.id, place.channel.id, place.to), self._head)
+        joined = place.to not in place.terms.founders
+        threshold = find_threshold(place.channel.history, floor=floor, joined=joined)
+        history = decide_history(threshold, first_seq=self.item.first_seq, added_at=self.item.added_at)
+        decided = decide(place.channel.scope_for(self._party), self.label, recipient=place.to)
+        verdict = put_in_words(gate or history or decided, data=self.data)
+        return _Answer(place=place, gate=gate, history=history, decided=decided, verdict=verdict)
+
+    def read(self, answer: _Answer) -> Reading:
+        """What the place says, clause by clause."""
+        place = answer.place
+        scope = place.channel.scope_for(self._party)
+        because: tuple[ObjectId, ...] = ()
+        if isinstance(answer.decided, Withhold):
+            because = self._walk.find_refused(scope, to=place.to)
+            answer = self._name(answer, answer.decided, because)
+        return Reading(
+            agreement=place.dossier.id,
+            title=place.terms.title,
+            channel=place.channel.id,
+            verdict=answer.verdict,
+            gate=answer.gate,
+            history=answer.history,
+            findings=read_findings(scope, self.label, recipient=place.to),
+            because=because,
+            decision=answer.counts,
+        )
+
+    def _name(self, answer: _Answer, decided: Withhold, because: tuple[ObjectId, ...]) -> _Answer:
+        """The answer that says because of which object."""
+        if not because:
+            return answer
+        reason = f"{decided.reason} (it refers to {' → '.join(because)})"
+        named = replace(answer, decided=Withhold(clause=decided.clause, reason=reason))
+        return replace(named, verdict=put_in_words(named.counts, data=self.data))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Asked:
-    """What is asked about: the object, the label that counts, and its bytes."""
+class _Walk:
+    """What an object refers to, step by step; each step is read once, whoever asks."""
 
-    item: StoredObject
-    label: Label
-    data: bytes
+    def __init__(self, transaction: Transaction, item: StoredObject) -> None:
+        self._taken = list[_Step]()
+        self._rest = _walk(transaction, item)
+
+    def find_refused(self, scope: Scope, *, to: PartyId) -> tuple[ObjectId, ...]:
+        """The shortest chain of references to an object that is refused, or missing, by itself; empty: to none."""
+        for chain, label in self._take():
+            if label is None or isinstance(decide(scope, label, recipient=to), Withhold):
+                return chain
+        return ()
+
+    def _take(self) -> Iterator["_Step"]:
+        yield from self._taken
+        for step in self._rest:
+            self._taken.append(step)
+            yield step
 
 
-def _read(node: Node, transaction: Transaction, asked: _Asked, place: _Place) -> Reading:
-    item, label = asked.item, asked.label
-    stops = _ask(node, transaction, item, place)
-    scope, to = place.channel.scope_for(node.party), place.to
-    decided = decide(scope, label, recipient=to)
-    because: tuple[ObjectId, ...] = ()
-    if isinstance(decided, Withhold):
-        because = _find_cause(transaction, item, scope=scope, to=to)
-        decided = _name_cause(decided, because)
-    counts = stops.first or decided
-    return Reading(
-        agreement=place.dossier.id,
-        title=place.terms.title,
-        channel=place.channel.id,
-        verdict=put_in_words(counts, data=asked.data),
-        gate=stops.gate,
-        history=stops.history,
-        findings=read_findings(scope, label, recipient=to),
-        because=because,
-        decision=counts,
-    )
+_Step = tuple[tuple[ObjectId, ...], Label | None]
+"""The chain of references to an object, and what it is labelled by itself; None where it is not held."""
+
+
+def _walk(transaction: Transaction, item: StoredObject) -> Iterator[_Step]:
+    """The object and all it refers to, the nearest first, up to the first that is not held."""
+    paths: dict[ObjectId, tuple[ObjectId, ...]] = {item.id: ()}
+    waiting = deque([item])
+    while waiting and len(paths) < _MAX_WALKED:
+        current = waiting.popleft()
+        yield paths[current.id], objects.read_label(transaction, current.own_label)
+        targets = objects.read_references(transaction, [current.pk]).get(current.pk, frozenset())
+        held = objects.read_current(transaction, targets)
+        if missing := targets - held.keys():
+            yield (*paths[current.id], min(missing)), None
+            return
+        for target in sorted(held.keys() - paths.keys()):
+            paths[target] = (*paths[current.id], target)
+            waiting.append(held[target])
 
 
 def _cut(decision: Decision, data: bytes) -> bytes | None:
@@ -350,31 +420,6 @@ def _cut(decision: Decision, data: bytes) -> bytes | None:
             return redact(data, properties, only=only).data
         case Withhold():
             return None
-
-
-def _find_cause(transaction: Transaction, item: StoredObject, *, scope: Scope, to: PartyId) -> tuple[ObjectId, ...]:
-    """The shortest chain of references to an object that is refused, or missing, by itself."""
-    paths: dict[ObjectId, tuple[ObjectId, ...]] = {item.id: ()}
-    waiting = deque([item])
-    while waiting and len(paths) < _MAX_WALKED:
-        current = waiting.popleft()
-        own = objects.read_label(transaction, current.own_label)
-        if isinstance(decide(scope, own, recipient=to), Withhold):
-            return paths[current.id]
-        targets = objects.read_references(transaction, [current.pk]).get(current.pk, frozenset())
-        held = objects.read_current(transaction, targets)
-        if missing := targets - held.keys():
-            return (*paths[current.id], min(missing))
-        for target in sorted(held.keys() - paths.keys()):
-            paths[target] = (*paths[current.id], target)
-            waiting.append(held[target])
-    return ()
-
-
-def _name_cause(decision: Withhold, because: tuple[ObjectId, ...]) -> Withhold:
-    if not because:
-        return decision
-    return Withhold(clause=decision.clause, reason=f"{decision.reason} (it refers to {' → '.join(because)})")
 
 
 def _rank(reading: Reading) -> tuple[int, bool]:

@@ -5,6 +5,7 @@ The answer is remembered as long as nothing that it follows from has changed: ev
 date (`agreement.lifecycle.split_time`), and this party's own policy, whose file is looked at every time.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from comity.agreement.channels import Channel
@@ -12,12 +13,12 @@ from comity.agreement.lifecycle import Standing, split_time
 from comity.agreement.recognition import Policy
 from comity.ids import Instant, PartyId
 from comity.node.node import Node
-from comity.node.standing import Collection, find_collection, judge_terms, list_collections
+from comity.node.standing import Collection, Dossier, collection_id, find_collection, judge_terms, list_collections
 from comity.release.decision import Withhold, decide_gate
 from comity.store import Transaction, parties
 from comity.store.changes import read_changes
 
-__all__ = ["ask_gate", "find_open_collection", "list_open_collections"]
+__all__ = ["ask_gate", "ask_gates", "find_open_collection", "list_open_collections"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +67,53 @@ def ask_gate(
     return decide_gate(standing, recognition, channel=channel, giver=node.party, receiver=recipient)
 
 
+def ask_gates(node: Node, transaction: Transaction) -> Callable[[Dossier, Standing, Channel, PartyId], Withhold | None]:
+    """What asks for `ask_gate` of one channel of an agreement after another, within this transaction.
+
+    It takes what is on record of the agreement, its state now, the channel and the recipient.
+    """
+    changes, policy = read_changes(transaction), node.policy()
+
+    def ask(dossier: Dossier, standing: Standing, channel: Channel, recipient: PartyId) -> Withhold | None:
+        place = _Place(dossier=dossier, standing=standing, channel=channel, recipient=recipient)
+        return _remember(node, transaction, place, changes=changes, policy=policy)
+
+    return ask
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """One channel of one agreement, as it stands, towards one party."""
+
+    dossier: Dossier
+    standing: Standing
+    channel: Channel
+    recipient: PartyId
+
+
 def _ask(node: Node, transaction: Transaction, collection: Collection, *, changes: int) -> Withhold | None:
     """What `ask_gate` says of the collection, remembered under `changes`."""
-    key, now = f"gate of {collection.recipient} {collection.id}", node.clock()
-    policy = node.policy()
+    place = _Place(
+        dossier=collection.dossier,
+        standing=collection.standing,
+        channel=collection.channel,
+        recipient=collection.recipient,
+    )
+    return _remember(node, transaction, place, changes=changes, policy=node.policy())
+
+
+def _remember(node: Node, transaction: Transaction, place: _Place, *, changes: int, policy: Policy) -> Withhold | None:
+    collection = collection_id(place.dossier.id, place.channel.id, giver=node.party, recipient=place.recipient)
+    key, now = f"gate of {place.recipient} {collection}", node.clock()
     remembered = node.remembered.get(key)
     if remembered is not None and remembered[0] == changes and isinstance(remembered[1], _Answer):
         answer = remembered[1]
         if answer.policy is policy and answer.begun <= now < answer.until:
             return answer.withhold
-    withhold = ask_gate(node, transaction, collection.standing, collection.channel, recipient=collection.recipient)
-    concerned = _find_concerned(collection.standing, node.party, collection.recipient)
+    withhold = ask_gate(node, transaction, place.standing, place.channel, recipient=place.recipient)
+    concerned = _find_concerned(place.standing, node.party, place.recipient)
     expiries = split_time([parties.read_expiry(transaction, party) for party in concerned], now=now)
-    dates = collection.dossier.constancy(now=now)
+    dates = place.dossier.constancy(now=now)
     answer = _Answer(
         withhold=withhold, policy=policy, begun=max(dates[0], expiries[0]), until=min(dates[1], expiries[1])
     )

@@ -42,7 +42,7 @@ from comity.node.invitations import find_invited, redeem
 from comity.node.node import Act, Node
 from comity.node.people import find_present, normalise_text, record_change
 from comity.node.sessions import SignedIn, begin_session, note_failure
-from comity.node.tries import Tries
+from comity.node.tries import Tries, refuse
 from comity.release.disclosure import PeopleChange
 from comity.store import people, sign_ins
 from comity.store.sign_ins import StoredPasskey
@@ -240,18 +240,25 @@ def sign_in_by_passkey(
         if stored is None or holder is None or holder.removed_at is not None:
             # Neither counted nor kept: whoever has no passkey of this node uses nothing up that others need.
             raise refused
-        tries.begin_key(node.clock())
-        counted = _verify(node, challenges, console, stored, response)
-        # An authenticator that does not count says 0 always (§6.1.1).
-        went_back = counted is not None and max(counted, stored.counter) > 0 and counted <= stored.counter
-        if counted is None or went_back:
-            note_failure(act, stored.person, "copied" if went_back else "refused", factor="passkey")
-        else:
-            sign_ins.use_passkey(act.transaction, stored.credential, counter=counted, now=act.now)
-            signed_in = begin_session(act, node, holder.person, factor="passkey")
+        wait = tries.take_key(act.transaction, act.now)
+        if wait <= 0:
+            signed_in = _let_in(act, node, holder.person, stored, _verify(node, challenges, console, stored, response))
+    if wait > 0:
+        raise refuse(wait)
     if signed_in is None:
         raise refused
     return signed_in
+
+
+def _let_in(act: Act, node: Node, person: Person, stored: StoredPasskey, counted: int | None) -> SignedIn | None:
+    """The person, signed in by a passkey that verified and `counted` so far; None where it did not, which is noted."""
+    # An authenticator that does not count says 0 always (§6.1.1).
+    went_back = counted is not None and max(counted, stored.counter) > 0 and counted <= stored.counter
+    if counted is None or went_back:
+        note_failure(act, stored.person, "copied" if went_back else "refused", factor="passkey")
+        return None
+    sign_ins.use_passkey(act.transaction, stored.credential, counter=counted, now=act.now)
+    return begin_session(act, node, person, factor="passkey")
 
 
 def _verify_new(

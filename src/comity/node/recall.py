@@ -31,7 +31,7 @@ from comity.node.withdrawal import find_given, stop, tell
 from comity.release.disclosure import DisclosedObject, EntryType
 from comity.release.letters import format_recall
 from comity.stix.markings import TLP_IDS
-from comity.store import Transaction, deletions, letters, objects, recalls, retractions
+from comity.store import Transaction, beginnings, deletions, letters, objects, recalls, retractions
 from comity.store.letters import LetterState, StoredLetter
 from comity.store.objects import StoredObject
 from comity.store.recalls import Hold, Recalled
@@ -305,7 +305,7 @@ def _find_known(transaction: Transaction, prefix: str) -> tuple[ObjectId, Mappin
     Raises:
         NotFoundError, MalformedRequest: there is none, or several.
     """
-    held = objects.find_objects(transaction, prefix, limit=_MAX_SHOWN)
+    held = beginnings.find_objects(transaction, prefix, limit=_MAX_SHOWN)
     stones = deletions.find_tombstones(transaction, prefix, limit=_MAX_SHOWN)
     names = {item.id for item in held} | {stone.id for stone in stones}
     if len(names) != 1:

@@ -49,7 +49,7 @@ def begin_sign_in(node: Node, tries: Tries, name: str) -> Attempt:
     Raises:
         RateLimited: too many tries, of that name or of all; nothing may be verified.
     """
-    tries.begin(name, node.clock())
+    tries.begin(node, name)
     nobody = stand_in()
     with node.store.read() as transaction:
         person, stored = _find(transaction, name)
@@ -78,11 +78,11 @@ def finish_sign_in(node: Node, tries: Tries, attempt: Attempt, *, matches: bool,
         if matches and same and step is not None and person is not None:
             sign_ins.use_code(act.transaction, person.person.id, counter=step)
             signed_in = begin_session(act, node, person.person, factor="password")
+            tries.succeed(node, act.transaction, attempt.name)
         else:
             note_failure(act, attempt.known, "refused", factor="password")
     if signed_in is None:
         raise AuthenticationError("not signed in: the name, the password or the code is not right")
-    tries.succeed(attempt.name)
     return signed_in
 
 

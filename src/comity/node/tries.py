@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shell: how often somebody may try to sign in: by name, and all together, in a memory that has a bound.
+"""Shell: how often somebody may try to sign in: by name, and all together, of which a bounded number is kept.
 
 After five tries that failed, each next one of the same name waits twice as long, five minutes at most, so that nobody
 is locked out for ever; an hour without a try forgets them, and so does a sign-in. A name that nobody has is counted
@@ -10,15 +10,21 @@ there can be no more names than are kept, and nobody makes this forget a name by
 
 A browser in which somebody has signed in before has tries of its own for that person (`console.door`).
 
-Counted in the memory of the one process that serves the console: whoever restarts it controls the folder.
+They lie in the store, each committed before anything is verified: a restart, or a crash, gives nobody new ones. Of a
+name a digest is kept, since a password may have been typed in its place: under the key that seals passwords, as soon
+as there is one. Where the clock was set back, what was tried later counts as tried now.
 """
 
 import hashlib
+import hmac
 
 from comity.errors import RateLimited
 from comity.ids import Instant
+from comity.node.node import Node
+from comity.store import Transaction
+from comity.store import tries as kept
 
-__all__ = ["MOST_NAMES", "Tries"]
+__all__ = ["MOST_NAMES", "Tries", "refuse"]
 
 _SECOND = 1_000_000
 _FREE = 5
@@ -32,79 +38,75 @@ MOST_NAMES = _REMEMBERED // _REFILL + _BURST + 1
 _KEY_BURST, _KEY_REFILL = 50, _SECOND // 5
 
 
-class _Bucket:
-    def __init__(self, burst: int, refill: int) -> None:
-        self._burst, self._refill = burst, refill
-        self._full_at = 0
-
-    def take(self, now: int) -> int:
-        """0 when one was taken, else how long until there is one."""
-        # The time at which all would be there again says all: each that is taken moves it on.
-        full_at = max(self._full_at, now) + self._refill
-        wait = full_at - now - self._burst * self._refill
-        if wait > 0:
-            return wait
-        self._full_at = full_at
-        return 0
-
-
 class Tries:
-    """The tries to sign in at one node."""
+    """The tries of one kind to sign in at a node; nothing of them is kept here."""
 
-    def __init__(self) -> None:
-        self._names: dict[bytes, tuple[int, int]] = {}
-        self._all = _Bucket(_BURST, _REFILL)
-        self._keys = _Bucket(_KEY_BURST, _KEY_REFILL)
+    def __init__(self, kind: str = "strangers") -> None:
+        self._kind = kind
 
-    def begin(self, name: str, now: Instant) -> None:
-        """Count a try with a password.
+    def begin(self, node: Node, name: str) -> None:
+        """Count a try with a password; it is on the disk when this returns.
 
         Raises:
             RateLimited: too early; nothing may be verified, and nothing was counted.
         """
-        key = _key(name)
-        count, last = self._names.get(key, (0, 0))
-        if now - last >= _REMEMBERED:
-            count = 0
-        if (wait := last + _find_wait(count) - now) > 0 or (wait := self._all.take(now)) > 0:
-            raise _refuse(wait)
-        # Put in anew, so that the oldest stand in front.
-        self._names.pop(key, None)
-        self._names[key] = (count + 1, now)
-        self._forget(now)
+        key = _key(node, name)
+        with node.act() as act:
+            wait = self.take(act.transaction, key, act.now)
+        if wait > 0:
+            raise refuse(wait)
 
-    def begin_key(self, now: Instant) -> None:
-        """Count a try with a passkey, which cannot be guessed: only all together are bounded.
+    def take(self, transaction: Transaction, key: bytes, now: Instant) -> int:
+        """0 when a try of the name with this key was counted, else how many microseconds it is too early."""
+        kept.correct_times(transaction, now)
+        kept.bound_full_at(transaction, self._kind, now + _BURST * _REFILL)
+        kept.forget_tries(transaction, by=Instant(now - _REMEMBERED))
+        count, last = kept.read_tries(transaction, self._kind, key) or (0, Instant(0))
+        wait = last + _find_wait(count) - now if count else 0
+        if wait <= 0:
+            wait = _take_one(transaction, self._kind, now, burst=_BURST, refill=_REFILL)
+        if wait <= 0:
+            kept.put_tries(transaction, self._kind, key, count=count + 1, last_at=now)
+        return max(wait, 0)
 
-        Raises:
-            RateLimited: too early.
-        """
-        if (wait := self._keys.take(now)) > 0:
-            raise _refuse(wait)
+    def take_key(self, transaction: Transaction, now: Instant) -> int:
+        """The same of a try with a passkey, which cannot be guessed: only all together are bounded."""
+        kind = f"{self._kind} by passkey"
+        kept.bound_full_at(transaction, kind, now + _KEY_BURST * _KEY_REFILL)
+        return _take_one(transaction, kind, now, burst=_KEY_BURST, refill=_KEY_REFILL)
 
-    def succeed(self, name: str) -> None:
+    def succeed(self, node: Node, transaction: Transaction, name: str) -> None:
         """Forget what was tried by that name."""
-        self._names.pop(_key(name), None)
+        kept.drop_tries(transaction, self._kind, _key(node, name))
 
-    def __len__(self) -> int:
+    def count_names(self, transaction: Transaction) -> int:
         """How many names are remembered."""
-        return len(self._names)
+        return kept.count_names(transaction, self._kind)
 
-    def _forget(self, now: int) -> None:
-        for key, (_, last) in list(self._names.items()):
-            if now - last < _REMEMBERED and len(self._names) <= MOST_NAMES:
-                return
-            del self._names[key]
+
+def refuse(wait: int) -> RateLimited:
+    """What is said to whoever is so many microseconds too early."""
+    seconds = -(-wait // _SECOND)
+    return RateLimited(f"too many tries to sign in; wait {seconds} seconds", retry_after=seconds)
+
+
+def _take_one(transaction: Transaction, kind: str, now: Instant, *, burst: int, refill: int) -> int:
+    """0 when one of all tries was taken, else how long until there is one."""
+    # The time at which all would be there again says all: each that is taken moves it on.
+    latest = now + burst * refill
+    full_at = max(kept.read_full_at(transaction, kind), now) + refill
+    if full_at > latest:
+        return full_at - latest
+    kept.write_full_at(transaction, kind, full_at)
+    return 0
 
 
 def _find_wait(count: int) -> int:
     return 0 if count < _FREE else min(_SECOND << min(count - _FREE, 30), _LONGEST_WAIT)
 
 
-def _refuse(wait: int) -> RateLimited:
-    seconds = -(-wait // _SECOND)
-    return RateLimited(f"too many tries to sign in; wait {seconds} seconds", retry_after=seconds)
-
-
-def _key(name: str) -> bytes:
-    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()
+def _key(node: Node, name: str) -> bytes:
+    typed = name.encode("utf-8", "surrogatepass")
+    if not node.keyring.has_sealing():  # nor is there a password that could have been typed
+        return hashlib.sha256(typed).digest()
+    return hmac.digest(node.keyring.open_sealing(), b"comity-try/1\n" + typed, "sha256")

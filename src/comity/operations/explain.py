@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shell: operations that say why an object goes or does not go, to whom, and what of it."""
 
-from comity.ids import parse_object_id, parse_party_id
+from comity.ids import PartyId, parse_object_id, parse_party_id
 from comity.node import explain as explaining
 from comity.node.consent import list_consents_of
 from comity.node.explain import Explanation, Reading, Repeat, Verdict
@@ -16,17 +16,22 @@ from comity.release.clauses import Finding, Groups
 
 __all__ = ["describe_repeat", "explain", "list_recipients", "see"]
 
+_MOST_READINGS = 1_000
+
 
 def explain(node: Node, arguments: Arguments) -> Outcome:
-    """Why an object goes, or does not go, to a party."""
-    party = parse_party_id(arguments.text("to"))
-    return Outcome(result=_describe_explanation(node, explaining.explain(node, _read_name(arguments), to=party)))
+    """Why an object goes, or does not go, to a party.
+
+    With `most`, so many readings at most: of the channels that let the most go, these first.
+    """
+    seen = explaining.see_object(node, _read_name(arguments), to=_read_party(arguments), most=_read_most(arguments))
+    return Outcome(result=_describe_explanation(node, seen.explanation))
 
 
 def see(node: Node, arguments: Arguments) -> Outcome:
     """The same, with the object as it is held and as the party would receive it."""
-    party = parse_party_id(arguments.text("to"))
-    seen = explaining.see_object(node, arguments.text("id"), to=party)
+    name = arguments.text("id")
+    seen = explaining.see_object(node, name, to=_read_party(arguments), most=_read_most(arguments))
     best = seen.explanation.best
     return Outcome(
         result={
@@ -55,6 +60,14 @@ def list_recipients(node: Node, arguments: Arguments) -> Outcome:
     return Outcome(result={"object": item.id, "version": item.version, "parties": parties})
 
 
+def _read_party(arguments: Arguments) -> PartyId:
+    return parse_party_id(arguments.text("to"))
+
+
+def _read_most(arguments: Arguments) -> int | None:
+    return arguments.optional_number("most", most=_MOST_READINGS)
+
+
 def _read_name(arguments: Arguments) -> str:
     """The id of an object, or its beginning; whole for who may not look through objects.
 
@@ -75,6 +88,7 @@ def _describe_explanation(node: Node, found: Explanation) -> dict[str, Json]:
         "repeats": [describe_repeat(repeat) for repeat in found.repeats],
         "recalled": describe_recalled(list_recalls_of(node, found.object.id)[0]),
         "consents": describe_grants(consents, now=node.clock()),
+        "channel_count": found.channels,
         "readings": [_describe_reading(reading) for reading in found.readings],
     }
 

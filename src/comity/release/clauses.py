@@ -24,9 +24,10 @@ Not here: the gate (status, validity, bases), which depends on agreement, clock 
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
 from comity.agreement.channels import Scope
 from comity.ids import PartyId
@@ -43,6 +44,7 @@ __all__ = [
     "Test",
     "admits_groups",
     "find_groups",
+    "iterate_findings",
     "read_findings",
     "read_sql",
 ]
@@ -179,17 +181,26 @@ def admits_groups(test: Test, found: Groups, allowed: frozenset[str] | None) -> 
 
 def read_findings(scope: Scope, label: Label, *, recipient: PartyId) -> tuple[Finding, ...]:
     """What every clause says of `label`, in the order of the table."""
-    return tuple(
-        Finding(
+    return tuple(iterate_findings(scope, label, recipient=recipient))
+
+
+def iterate_findings(scope: Scope, label: Label, *, recipient: PartyId) -> Iterator[Finding]:
+    """The same, each when it is asked for: whoever looks for the first that does not hold need not read the others."""
+    for clause, found in zip(CLAUSES, _find_all(label), strict=True):
+        allowed = clause.allowed(scope, recipient)
+        yield Finding(
             clause=clause.name,
             test=clause.test,
             holds=admits_groups(clause.test, found, allowed),
             found=found,
             allowed=allowed,
         )
-        for clause in CLAUSES
-        for allowed, found in [(clause.allowed(scope, recipient), clause.found(label))]
-    )
+
+
+@lru_cache(maxsize=64)
+def _find_all(label: Label) -> tuple[Groups, ...]:
+    """What a label says to each clause: one label is held against the terms of very many agreements."""
+    return tuple(clause.found(label) for clause in CLAUSES)
 
 
 def read_sql(scope: Scope, *, recipient: PartyId) -> Condition:

@@ -29,6 +29,7 @@ __all__ = [
     "end_feeds",
     "is_caught_up",
     "open_feed",
+    "read_all_floors",
     "read_candidates",
     "read_feed",
     "read_floors",
@@ -165,6 +166,12 @@ def _read_feed(transaction: Transaction, where: str, parameters: Sequence[SqlVal
         floor=row[4],
         generation=row[5],
     )
+
+
+def read_all_floors(transaction: Transaction) -> dict[tuple[AgreementId, str, PartyId], int]:
+    """The floor of every feed that has not ended, by agreement, channel and recipient."""
+    rows = transaction.rows("SELECT agreement, channel, recipient, floor FROM feed WHERE floor < ?", (_ENDED,))
+    return {(AgreementId(row[0]), row[1], PartyId(row[2])): row[3] for row in rows}
 
 
 def read_floors(transaction: Transaction, agreement: AgreementId) -> dict[tuple[str, PartyId], int]:

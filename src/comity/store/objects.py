@@ -28,7 +28,6 @@ __all__ = [
     "count_objects",
     "find_about",
     "find_marked",
-    "find_objects",
     "intern_label",
     "list_of_type",
     "list_own",
@@ -310,16 +309,6 @@ def read_current_labels(transaction: Transaction, ids: Collection[ObjectId]) -> 
     keys = list_keys(ids)
     rows = transaction.rows(f"SELECT id, label FROM object WHERE current = 1 AND pk IN {NAMED}", (keys, keys))
     return {ObjectId(name): label for name, label in rows if name in ids}
-
-
-def find_objects(transaction: Transaction, prefix: str, *, limit: int) -> list[StoredObject]:
-    """Newest versions whose id, or the part of the id behind "--", begins with `prefix`."""
-    rows = transaction.rows(
-        f"SELECT {COLUMNS} FROM object o WHERE o.current = 1 AND (substr(o.id, 1, length(?1)) = ?1"
-        " OR substr(o.id, instr(o.id, '--') + 2, length(?1)) = ?1) ORDER BY o.id LIMIT ?2",
-        (prefix, limit),
-    )
-    return [build_object(row) for row in rows]
 
 
 def read_body(transaction: Transaction, pk: int) -> bytes:

@@ -7,7 +7,7 @@ from comity.agreement.events import EventKind
 from comity.canonical import Json
 from comity.errors import MalformedRequest, NotFoundError
 from comity.ids import PartyId
-from comity.node.explain import Explanation, explain
+from comity.node.explain import Explanation, explain, see_object
 from tests.worlds import World, make_object, object_id, tlp_id
 
 
@@ -116,6 +116,40 @@ def test_of_two_refusals_the_one_of_the_agreement_in_force_is_told(world: World)
     world.act("aurelia", agreement, EventKind.SUSPEND)
     world.add("aurelia", make_object("x", tlp="red"))
     assert ask(world, "x").verdict.clause == "tlp_ceiling"
+
+
+def test_of_many_channels_those_are_read_that_let_the_most_go(world: World) -> None:
+    for region in ("TR", "GE", "AM"):
+        world.sign_all(world.terms(regions=(region,), title=f"On {region}"))
+    world.sign_all(world.terms(regions=("IR",), title="On IR"))
+    ended = world.sign_all(world.terms(regions=("IR",), title="Suspended"))
+    world.act("aurelia", ended, EventKind.SUSPEND)
+    world.add("aurelia", make_object("x", regions=("IR",)), make_object("y", refs=[object_id("report", "nowhere")]))
+    for name in ("x", "y"):
+        whole = ask(world, name)
+        assert (whole.channels, len(whole.readings)) == (5, 5)
+        for most in (1, 2, 5, 9):
+            seen = see_object(
+                world.nodes["aurelia"], object_id("report", name), to=PartyId("borealia"), most=most
+            ).explanation
+            assert (seen.verdict, seen.channels, seen.best) == (whole.verdict, 5, whole.best)
+            assert len(seen.readings) == min(most, 5)
+            assert set(seen.readings) <= set(whole.readings)
+    assert [one.title for one in seen.readings][-1] == "Suspended"
+
+
+def test_what_this_party_recognises_is_asked_every_time(world: World) -> None:
+    world.sign_all(world.terms())
+    world.add("aurelia", make_object("x"))
+    policy = world.folder / "aurelia" / "recognition.toml"
+    said = policy.read_bytes()
+    assert ask(world, "x").verdict.decision == "release"
+    policy.write_bytes(b"# nothing is recognised\n")
+    assert ask(world, "x").verdict.clause == "legal_bases"
+    policy.write_bytes(said)
+    assert ask(world, "x").verdict.decision == "release"
+    world.tick(20 * 365 * 86_400 * 1_000_000)  # manifests run out
+    assert ask(world, "x").verdict.decision == "withhold"
 
 
 def test_what_is_not_held_or_not_known_or_not_one_is_said_so(world: World) -> None:

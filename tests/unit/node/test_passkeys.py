@@ -286,7 +286,7 @@ def test_what_parsers_choke_on_lets_nobody_in(desk: Desk) -> None:
     code = invite_person(desk.node, LIAISON).code
     person = find_invited(desk.node, code)
     for number in range(300):
-        desk.tries = Tries()
+        desk.tries = Tries(f"of {number}")
         made = authenticator.get(desk.offer(), origin=URL)
         created = Authenticator(credential=b"n").create(
             offer_passkey(desk.node, desk.challenges, CONSOLE, person), origin=URL
