@@ -156,7 +156,7 @@ _SLICING = json.JSONDecoder(parse_int=len, strict=False)
 # --- saying where -------------------------------------------------------------------------------------------------
 
 
-def _escape(key: str) -> str:
+def escape(key: str) -> str:
     """One reference token of a JSON pointer (RFC 6901 §3); a key that is long or not text is shortened."""
     shown = key if len(key) <= _MAX_KEY_SHOWN else f"{key[:_MAX_KEY_SHOWN]}…"
     return shown.encode("utf-8", "backslashreplace").decode("utf-8").replace("~", "~0").replace("/", "~1")
@@ -168,7 +168,7 @@ def _place(text: str, position: int) -> str:
     return f"{line}:{position - text.rfind(chr(10), 0, position)}"
 
 
-def _syntax(text: str, position: int, problem: str) -> MalformedJson:
+def refuse_syntax(text: str, position: int, problem: str) -> MalformedJson:
     where = _place(text, position)
     return MalformedJson(f"line {where}: {problem}; the bytes are not JSON (RFC 8259)", where=where)
 
@@ -182,9 +182,9 @@ def _first_refused(value: object, pointer: str) -> tuple[str, str] | None:
         seen: set[str] = set()
         for key, child in value.pairs:
             if key in seen:
-                return f"{pointer}/{_escape(key)}", "a key that is already in this object"
+                return f"{pointer}/{escape(key)}", "a key that is already in this object"
             seen.add(key)
-            children.append((_escape(key), child))
+            children.append((escape(key), child))
     elif isinstance(value, list):
         children = [(str(index), child) for index, child in enumerate(value)]
     for token, child in children:
@@ -199,12 +199,12 @@ def _refusal(text: str, start: int, pointer: str) -> MalformedJson:
     try:
         found = _first_refused(_FINDING.raw_decode(text, start)[0], pointer)
     except json.JSONDecodeError as error:
-        return _syntax(text, error.pos, error.msg)
+        return refuse_syntax(text, error.pos, error.msg)
     where, reason = found if found is not None else (pointer, "something that is not strict JSON")
     return MalformedJson(f"{where or 'the value'} is {reason}", where=where or _place(text, start))
 
 
-def _decode_at(text: str, start: int, *, pointer: str) -> tuple[Json, int]:
+def decode_at(text: str, start: int, *, pointer: str) -> tuple[Json, int]:
     """The strict value that begins at `start`, and the position after it."""
     try:
         return _decode_strict(text, start, pointer)
@@ -218,7 +218,7 @@ def _decode_strict(text: str, start: int, pointer: str) -> tuple[Json, int]:
     try:
         value, end = _STRICT.raw_decode(text, start)
     except json.JSONDecodeError as error:
-        raise _syntax(text, error.pos, error.msg) from None
+        raise refuse_syntax(text, error.pos, error.msg) from None
     except _NotStrictError:
         raise _refusal(text, start, pointer) from None
     if _SURROGATE.search(text, start, end) is not None:
@@ -233,7 +233,7 @@ def _scalars(value: Json, pointer: str) -> Iterator[tuple[str, bool | int | floa
     """Every key and scalar with its pointer, in document order. The depth was bounded before."""
     if isinstance(value, dict):
         for key, child in value.items():
-            inside = f"{pointer}/{_escape(key)}"
+            inside = f"{pointer}/{escape(key)}"
             yield inside, key
             yield from _scalars(child, inside)
     elif isinstance(value, list):
@@ -271,7 +271,7 @@ def _check_signable(value: Json) -> None:
 # --- bounds -------------------------------------------------------------------------------------------------------
 
 
-def _read_text(data: bytes, limits: Limits) -> str:
+def read_text(data: bytes, limits: Limits) -> str:
     if len(data) > limits.max_bytes:
         raise MalformedJson(f"{len(data)} bytes where at most {limits.max_bytes} are taken; send less at a time")
     if data.startswith(b"\xef\xbb\xbf"):
@@ -284,7 +284,7 @@ def _read_text(data: bytes, limits: Limits) -> str:
         raise MalformedJson(f"line {where}: a byte that is not UTF-8", where=where) from None
 
 
-def _check_items(text: str, limits: Limits) -> None:
+def check_items(text: str, limits: Limits) -> None:
     # First a sound upper bound at the speed of str.count; brackets and commas inside strings only raise it.
     if len(text) <= limits.max_items or text.count(",") + text.count("[") + text.count("{") <= limits.max_items:
         return
@@ -295,7 +295,7 @@ def _check_items(text: str, limits: Limits) -> None:
         raise MalformedJson(f"{items} array elements and object members where at most {limits.max_items} are taken")
 
 
-def _check_depth(text: str, max_depth: int, *, outer: int = 0) -> None:
+def check_depth(text: str, max_depth: int, *, outer: int = 0) -> None:
     """Refuse text whose brackets nest too deep, `outer` levels around it counted in."""
     if outer + text.count("[") + text.count("{") <= max_depth:
         return
@@ -323,14 +323,14 @@ def parse_json(data: bytes, *, limits: Limits) -> Json:
 
 
 def _read_slowly(data: bytes, limits: Limits) -> Json:
-    text = _read_text(data, limits)
-    _check_items(text, limits)
-    _check_depth(text, limits.max_depth)
-    start = _skip_space(text, 0)
-    value, end = _decode_at(text, start, pointer="")
-    end = _skip_space(text, end)
+    text = read_text(data, limits)
+    check_items(text, limits)
+    check_depth(text, limits.max_depth)
+    start = skip_space(text, 0)
+    value, end = decode_at(text, start, pointer="")
+    end = skip_space(text, end)
     if end != len(text):
-        raise _syntax(text, end, "more follows after the value")
+        raise refuse_syntax(text, end, "more follows after the value")
     return value
 
 
@@ -389,59 +389,59 @@ def split_members(
     Raises:
         MalformedJson: no object, cut short, a key twice, an `array` that is none, a member not strict, or over a bound.
     """
-    text = _read_text(data, limits)
-    _check_items(text, limits)
-    position = _skip_space(text, 0)
+    text = read_text(data, limits)
+    check_items(text, limits)
+    position = skip_space(text, 0)
     if not text.startswith("{", position):
-        raise _syntax(text, position, "an object, beginning with '{', was expected")
+        raise refuse_syntax(text, position, "an object, beginning with '{', was expected")
     others: dict[str, Json] = {}
     members: tuple[Member, ...] | None = None
-    position = _skip_space(text, position + 1)
+    position = skip_space(text, position + 1)
     more = not text.startswith("}", position)
     while more:
-        key, position = _read_key(text, position)
+        key, position = read_key(text, position)
         if key in others or (key == array and members is not None):
-            where = f"/{_escape(key)}"
+            where = f"/{escape(key)}"
             raise MalformedJson(f"{where} holds a key that is already in this object", where=where)
         if key == array:
             members, position = _slice_elements(text, position, array, most=most)
             if most is not None and len(members) > most:
                 break
         else:
-            _check_depth(text[position : _find_end(text, position)], limits.max_depth, outer=1)
-            others[key], position = _decode_at(text, position, pointer=f"/{_escape(key)}")
-        more, position = _read_separator(text, position, "}")
+            check_depth(text[position : find_end(text, position)], limits.max_depth, outer=1)
+            others[key], position = decode_at(text, position, pointer=f"/{escape(key)}")
+        more, position = read_separator(text, position, "}")
     else:
-        position = _skip_space(text, position + 1)
+        position = skip_space(text, position + 1)
         if position != len(text):
-            raise _syntax(text, position, "more follows after the object")
+            raise refuse_syntax(text, position, "more follows after the object")
     return others, members or ()
 
 
-def _skip_space(text: str, position: int) -> int:
+def skip_space(text: str, position: int) -> int:
     match = _SPACE.match(text, position)
     return position if match is None else match.end()
 
 
-def _read_key(text: str, position: int) -> tuple[str, int]:
+def read_key(text: str, position: int) -> tuple[str, int]:
     """The key that begins at `position`, and where its value begins."""
     if not text.startswith('"', position):
-        raise _syntax(text, position, "a key in double quotes was expected here")
-    key, end = _decode_at(text, position, pointer="")
-    end = _skip_space(text, end)
+        raise refuse_syntax(text, position, "a key in double quotes was expected here")
+    key, end = decode_at(text, position, pointer="")
+    end = skip_space(text, end)
     if not text.startswith(":", end):
-        raise _syntax(text, end, "':' was expected here")
-    return str(key), _skip_space(text, end + 1)
+        raise refuse_syntax(text, end, "':' was expected here")
+    return str(key), skip_space(text, end + 1)
 
 
-def _read_separator(text: str, position: int, closing: str) -> tuple[bool, int]:
+def read_separator(text: str, position: int, closing: str) -> tuple[bool, int]:
     """Whether another element follows, and where it, or the closing bracket, is."""
-    position = _skip_space(text, position)
+    position = skip_space(text, position)
     if text.startswith(",", position):
-        return True, _skip_space(text, position + 1)
+        return True, skip_space(text, position + 1)
     if text.startswith(closing, position):
         return False, position
-    raise _syntax(text, position, f"',' or '{closing}' was expected here")
+    raise refuse_syntax(text, position, f"',' or '{closing}' was expected here")
 
 
 def _slice_elements(text: str, position: int, array: str, *, most: int | None) -> tuple[tuple[Member, ...], int]:
@@ -450,17 +450,17 @@ def _slice_elements(text: str, position: int, array: str, *, most: int | None) -
     Where there are over `most`, that many and one, and a position that says nothing.
     """
     if not text.startswith("[", position):
-        where = f"/{_escape(array)}"
+        where = f"/{escape(array)}"
         raise MalformedJson(f"line {_place(text, position)}: {where} is not an array", where=where)
     if (quick := _slice_quickly(text, position)) is not None:
         return quick
     members: list[Member] = []
-    position = _skip_space(text, position + 1)
+    position = skip_space(text, position + 1)
     more = not text.startswith("]", position)
     while more and (most is None or len(members) <= most):
-        end = _find_end(text, position)
+        end = find_end(text, position)
         members.append(Member(index=len(members), data=text[position:end].encode("utf-8")))
-        more, position = _read_separator(text, end, "]")
+        more, position = read_separator(text, end, "]")
     return tuple(members), position + 1
 
 
@@ -474,12 +474,12 @@ def _slice_quickly(text: str, position: int) -> tuple[tuple[Member, ...], int] |
     return tuple(Member(index=index, data=data) for index, data in enumerate(elements)), end
 
 
-def _find_end(text: str, start: int) -> int:
+def find_end(text: str, start: int) -> int:
     """The position after the element that begins at `start`."""
     try:
         return _SLICING.raw_decode(text, start)[1]
     except json.JSONDecodeError as error:
-        raise _syntax(text, error.pos, error.msg) from None
+        raise refuse_syntax(text, error.pos, error.msg) from None
     except RecursionError:
         return _match_bracket(text, start)
 
@@ -496,4 +496,4 @@ def _match_bracket(text: str, start: int) -> int:
             depth += 1 if character in "[{" else -1
         if depth == 0:
             return match.end()
-    raise _syntax(text, start, "an array or object begins here that is never closed")
+    raise refuse_syntax(text, start, "an array or object begins here that is never closed")

@@ -56,7 +56,7 @@ class Child:
         assert self._process.stdin is not None  # noqa: S101 (it is a pipe)
         os.set_blocking(self._process.stdin.fileno(), False)
         self._came = bytearray()
-        self._left = b""
+        self._left = memoryview(b"")
         self._ends = 0.0
 
     def __enter__(self) -> Self:
@@ -78,7 +78,7 @@ class Child:
 
     def ask(self, frame: bytes) -> None:
         """Send one question; `answer` brings what is said to it. One is asked at a time."""
-        self._left = _LENGTH.pack(len(frame)) + frame
+        self._left = memoryview(_LENGTH.pack(len(frame)) + frame)
         self._ends = time.monotonic() + self._bounds.seconds
         self._came.clear()
 

@@ -2,16 +2,17 @@
 """Shell: a file of MISP events becomes records, event by event, by misp-stix in a process of its own."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from importlib.util import find_spec
 from types import TracebackType
 from typing import Final, Self
 
-from comity.canonical import BUNDLE_LIMITS, Json, parse_json
+from comity.canonical import BUNDLE_LIMITS, Json
 from comity.conversion.child import Bounds, Child
 from comity.errors import MalformedError, NotInstalled
+from comity.gradual import read_in_steps
 from comity.ids import PartyId
-from comity.intake.misp import Plan, parse_misp, plan_event_in_steps
+from comity.intake.misp import Plan, parse_misp_in_steps, plan_event_in_steps
 from comity.intake.misp_mapping import MispMapping
 from comity.intake.misp_records import mark_objects_in_steps
 from comity.intake.records import Record, Unread
@@ -21,6 +22,7 @@ __all__ = ["CHILD", "Converter", "check_installed", "convert_events"]
 
 CHILD: Final = "comity.conversion.misp"
 _BOUNDS: Final = Bounds(memory=3 << 30, seconds=120, answer=128 << 20)
+_WRITTEN_AT_ONCE: Final = 500
 _TURN: Final = 0.01
 """Seconds that others wait at most for their turn while the child works."""
 
@@ -71,7 +73,7 @@ class Converter:
         Raises:
             MalformedJson: the file as a whole is no JSON, or over a bound.
         """
-        reading = parse_misp(data)
+        reading = yield from parse_misp_in_steps(data)
         yield from reading.unread
         for event in reading.events:
             plan = yield from plan_event_in_steps(event, self._mapping, floor=self._floor)
@@ -84,10 +86,10 @@ class Converter:
                 self._close()
 
     def _convert(self, child: Child, plan: Plan) -> Iterator[Record | Unread | None]:
-        child.ask(json.dumps({"event": plan.content}, ensure_ascii=False).encode())
+        child.ask((yield from _write(plan.content)))
         while (said := child.answer(wait=self._turn)) is None:
             yield None
-        answer = parse_json(said, limits=BUNDLE_LIMITS)
+        answer = yield from read_in_steps(said, limits=BUNDLE_LIMITS)
         assert isinstance(answer, dict)  # noqa: S101 (the child is this product's)
         for problem in _list(answer["errors"]):
             yield Unread(place=plan.event.place, reason=f"misp-stix: {problem}")
@@ -110,6 +112,21 @@ def convert_events(data: bytes, mapping: MispMapping, *, party: PartyId) -> Iter
     """
     with Converter(mapping, party=party) as converter:
         yield from converter.convert(data)
+
+
+def _write(event: dict[str, Json]) -> Generator[None, None, bytes]:
+    """What the child is asked: the event as JSON, written in steps."""
+    parts = list[bytes]()
+    for name, value in event.items():
+        said = bytearray()
+        for number, item in enumerate(_list(value)):
+            if number % _WRITTEN_AT_ONCE == 0:
+                yield
+            said += b"," if number else b""
+            said += json.dumps(item, ensure_ascii=False).encode()
+        whole = b"[" + said + b"]" if isinstance(value, list) else json.dumps(value, ensure_ascii=False).encode()
+        parts.append(json.dumps(name).encode() + b":" + whole)
+    return b'{"event":{' + b",".join(parts) + b"}}"
 
 
 def _list(value: Json) -> list[Json]:

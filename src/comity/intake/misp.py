@@ -21,8 +21,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-from comity.canonical import BUNDLE_LIMITS, Json, parse_json, split_members
+from comity.canonical import BUNDLE_LIMITS, Json
 from comity.errors import MalformedJson
+from comity.gradual import read_in_steps, split_members_in_steps
 from comity.ids import PartyId
 from comity.intake.misp_mapping import LEVELS, MISSING, UUID, MispMapping
 from comity.intake.records import Unread, run_steps
@@ -38,6 +39,7 @@ __all__ = [
     "is_foreign",
     "leave_plain_tags",
     "parse_misp",
+    "parse_misp_in_steps",
     "plan_event",
     "plan_event_in_steps",
 ]
@@ -124,34 +126,41 @@ def parse_misp(data: bytes) -> MispReading:
     Raises:
         MalformedJson: the file as a whole is no JSON, or over a bound.
     """
+    return run_steps(parse_misp_in_steps(data))
+
+
+def parse_misp_in_steps(data: bytes) -> Generator[None, None, MispReading]:
+    """The same, with a pause wherever others may get a turn.
+
+    Raises:
+        MalformedJson: as there.
+    """
+    prefix = "/response"
+    if data.lstrip()[:1] == b"[":
+        data, prefix = b'{"response":' + data + b"}", ""
     events, unread = list[MispEvent](), list[Unread]()
-    for place, part in _cut(data):
+    members, items = yield from split_members_in_steps(data, array="response", limits=BUNDLE_LIMITS)
+    if "Event" in members or "uuid" in members:
+        _put_event(members, "/Event", events, unread)
+    for item in items:
+        place = f"{prefix}/{item.index}/Event"
         try:
-            value = parse_json(part, limits=BUNDLE_LIMITS)
+            value = yield from read_in_steps(item.data, limits=BUNDLE_LIMITS)
         except MalformedJson as error:
             unread.append(Unread(place=place, reason=error.detail))
             continue
-        found = value.get("Event", value) if isinstance(value, dict) else None
-        problem = _find_problem(found)
-        if problem is not None:
-            unread.append(Unread(place=place, reason=problem))
-            continue
-        assert isinstance(found, dict)  # noqa: S101 (else it is a problem)
-        events.append(MispEvent(place=place, uuid=str(found["uuid"]).lower(), value=found))
+        _put_event(value, place, events, unread)
     return MispReading(events=tuple(events), unread=tuple(unread))
 
 
-def _cut(data: bytes) -> Iterator[tuple[str, bytes]]:
-    """Each event's bytes, with its place."""
-    if data.lstrip()[:1] == b"[":
-        data, prefix = b'{"response":' + data + b"}", ""
-    else:
-        prefix = "/response"
-    members, items = split_members(data, array="response", limits=BUNDLE_LIMITS)
-    if "Event" in members or "uuid" in members:
-        yield "/Event", data
-    for item in items:
-        yield f"{prefix}/{item.index}/Event", item.data
+def _put_event(value: Json, place: str, events: list[MispEvent], unread: list[Unread]) -> None:
+    """Keep the event that the value is, or why it is none."""
+    found = value.get("Event", value) if isinstance(value, dict) else None
+    problem = _find_problem(found)
+    if problem is not None or not isinstance(found, dict):
+        unread.append(Unread(place=place, reason=problem or "not a MISP event"))
+        return
+    events.append(MispEvent(place=place, uuid=str(found["uuid"]).lower(), value=found))
 
 
 def _find_problem(value: Json) -> str | None:

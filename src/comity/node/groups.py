@@ -11,6 +11,7 @@ from comity.ids import Instant, ObjectId, PartyId, parse_object_id
 from comity.intake.making import renew
 from comity.intake.records import Converted, Record, Unread
 from comity.node.node import Node
+from comity.node.steps import Steps
 from comity.stix.objects import BundleReading
 from comity.store import objects
 from comity.store.files import MOST_REMARKS, Remark
@@ -22,6 +23,8 @@ _LONG_GROUP_BYTES: Final = 2 * 1024 * 1024
 """Of a file of any length: to take in so much takes some 100 MiB of memory, of which SQLite has a third."""
 
 _GROUP_OBJECTS: Final = 10_000
+_AT_ONCE: Final = 100
+"""Objects that are read in one step: what was made here is short, what is held of it is an object at most."""
 
 MOST_PLACE: Final = 200
 MOST_REMARK: Final = 1_000
@@ -123,19 +126,21 @@ class Gathering:
             self._notes.append(Remark(place=place, remark=said, is_unread=False))
 
 
-def _open_bundle(elements: Sequence[tuple[bytes, str]]) -> BundleReading:
+def _open_bundle(elements: Sequence[tuple[bytes, str]]) -> Steps[BundleReading]:
     """The objects as one bundle, each at its place among them.
 
     Raises:
         MalformedJson: one of them is no JSON, which keeps the others from being told apart.
     """
-    return BundleReading(b'{"objects":[' + b",".join(data for data, _ in elements) + b"]}")
+    return BundleReading.in_steps(b'{"objects":[' + b",".join(data for data, _ in elements) + b"]}")
 
 
-def _split_json(elements: Sequence[tuple[bytes, str]]) -> tuple[list[tuple[bytes, str]], list[Unread]]:
+def _split_json(elements: Sequence[tuple[bytes, str]]) -> Steps[tuple[list[tuple[bytes, str]], list[Unread]]]:
     """Those that are JSON, and what is said of the others."""
     left, unread = list[tuple[bytes, str]](), list[Unread]()
-    for data, place in elements:
+    for number, (data, place) in enumerate(elements):
+        if number % _AT_ONCE == 0:
+            yield
         try:
             parse_json(data, limits=OBJECT_LIMITS)
             left.append((data, place))
@@ -144,8 +149,8 @@ def _split_json(elements: Sequence[tuple[bytes, str]]) -> tuple[list[tuple[bytes
     return left, unread
 
 
-def open_group(node: Node, group: Group, *, renews: bool, at: Instant) -> BundleReading:
-    """The bundle of a group; what in it is no JSON becomes unread.
+def open_group(node: Node, group: Group, *, renews: bool, at: Instant) -> Steps[BundleReading]:
+    """The bundle of a group; what in it is no JSON becomes unread. Others get their turns.
 
     With `renews` each object is put beside what is held of it: it was made here, and has no version of its own.
 
@@ -153,19 +158,27 @@ def open_group(node: Node, group: Group, *, renews: bool, at: Instant) -> Bundle
         MalformedJson, MalformedObject: a bundle that is taken in whole cannot be read.
     """
     if group.whole is not None:
-        return BundleReading(group.whole)
+        return (yield from BundleReading.in_steps(group.whole))
     if renews:
-        group.elements = _renew(node, group.elements, at=at)
+        group.elements = yield from _renew(node, group.elements, at=at)
     try:
-        return _open_bundle(group.elements)
+        return (yield from _open_bundle(group.elements))
     except MalformedJson:
-        group.elements, unread = _split_json(group.elements)
+        group.elements, unread = yield from _split_json(group.elements)
         group.unread = [*group.unread, *unread]
-        return _open_bundle(group.elements)
+        return (yield from _open_bundle(group.elements))
 
 
-def _renew(node: Node, elements: Sequence[tuple[bytes, str]], *, at: Instant) -> list[tuple[bytes, str]]:
+def _renew(node: Node, elements: Sequence[tuple[bytes, str]], *, at: Instant) -> Steps[list[tuple[bytes, str]]]:
     """Each object as the version that it is beside what is held."""
+    renewed = list[tuple[bytes, str]]()
+    for first in range(0, len(elements), _AT_ONCE):
+        yield
+        renewed += _renew_some(node, elements[first : first + _AT_ONCE], at=at)
+    return renewed
+
+
+def _renew_some(node: Node, elements: Sequence[tuple[bytes, str]], *, at: Instant) -> list[tuple[bytes, str]]:
     named = [_read_id(data) for data, _ in elements]
     with node.store.read() as transaction:
         held = objects.read_current(transaction, {name for name in named if name is not None})

@@ -138,7 +138,7 @@ def take_in_steps(node: Node, file: File, plan: Plan) -> Steps[Taken]:
     # What is wrong with the file as a whole shows with the first group, before anything of it is on record.
     first = yield from _wait_for(groups)
     assert first is not None  # noqa: S101 (there is a last group, though nothing be in it)
-    reading = open_group(node, first, renews=look.form not in _VERSIONED, at=at)
+    reading = yield from open_group(node, first, renews=look.form not in _VERSIONED, at=at)
     taking = _Taking(node, partial(_begin, file=file, known=known, look=look, plan=plan, at=at), look.form, plan, at=at)
     yield from taking.run(first, reading, groups)
     taken = taking.describe()
@@ -186,7 +186,10 @@ def open_groups(
         MalformedFile, MalformedJson, MalformedObject, ConflictError: as `take_file`.
     """
     for group in _make_groups(node, file, look, plan, at=at, done=0):
-        yield None if group is None else (group, open_group(node, group, renews=look.form not in _VERSIONED, at=at))
+        if group is None:
+            yield None
+        else:
+            yield group, (yield from open_group(node, group, renews=look.form not in _VERSIONED, at=at))
 
 
 def is_taken(node: Node, look: Look, plan: Plan) -> bool:
@@ -330,10 +333,8 @@ class _Taking:
             yield from self._take(group, reading, is_last=following is None)
             if following is None:
                 return
-            group, reading = (
-                following,
-                open_group(self._node, following, renews=self._form not in _VERSIONED, at=self._at),
-            )
+            group = following
+            reading = yield from open_group(self._node, group, renews=self._form not in _VERSIONED, at=self._at)
 
     def describe(self) -> Taken:
         """What became of it."""

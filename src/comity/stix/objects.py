@@ -11,7 +11,7 @@ reference or a marking that cannot be read. The rest of what STIX asks of each t
 Tags are read in `stix.labels`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, chain, repeat, takewhile
 from typing import Final, NamedTuple, TypeAlias
@@ -27,6 +27,7 @@ from comity.canonical import (
 )
 from comity.certain import read_all_certain
 from comity.errors import MalformedError, MalformedJson, MalformedObject
+from comity.gradual import split_members_in_steps
 from comity.ids import Digest, Instant, ObjectId, is_object_id, parse_instant, parse_object_id
 from comity.stix.envelopes import split_objects
 from comity.stix.markings import STATEMENT, TLP_IDS, check_tlp_definition, is_statement, read_markings
@@ -145,7 +146,24 @@ class BundleReading:
     `count` objects are in it, good or bad.
     """
 
-    def __init__(self, data: bytes, *, most: int = MAX_BUNDLE_OBJECTS, beside: int | None = None) -> None:
+    @classmethod
+    def in_steps(cls, data: bytes) -> Generator[None, None, "BundleReading"]:
+        """`BundleReading(data)`, with a pause wherever others may get a turn."""
+        most, array = MAX_BUNDLE_OBJECTS, "objects"
+        try:
+            others, members = yield from split_members_in_steps(data, array=array, limits=BUNDLE_LIMITS, most=most)
+        except MalformedJson as error:
+            return cls(data, opened=_open_alone(data, error))
+        return cls(data, opened=_check_bundle(data, others, members, most=most))
+
+    def __init__(
+        self,
+        data: bytes,
+        *,
+        most: int = MAX_BUNDLE_OBJECTS,
+        beside: int | None = None,
+        opened: "_Opened | None" = None,
+    ) -> None:
         """Find where each object ends; over `most` of them are refused before any is read.
 
         Of who may have made the bytes so that this takes long, over `beside` of them are read as `split_objects` does.
@@ -153,7 +171,7 @@ class BundleReading:
         Raises:
             MalformedJson, MalformedObject: as `parse_bundle`.
         """
-        self._alone, self._members = _open_bundle(data, most=most, beside=beside)
+        self._alone, self._members = opened or _open_bundle(data, most=most, beside=beside)
         self._next = 0
         # By time and not by text: "…:00Z" and "…:00.000Z" are one version, and may not be two objects.
         self._seen: dict[tuple[ObjectId, Instant], tuple[int, Digest]] = {}
@@ -215,21 +233,32 @@ def find_statements(found: Iterable[tuple[StixObject, dict[str, Json]]]) -> dict
     return {item.id: STATEMENT for item, value in found if item.type == "marking-definition" and is_statement(value)}
 
 
-def _open_bundle(data: bytes, *, most: int, beside: int | None) -> tuple[_Parsed | None, tuple[Member, ...]]:
-    """The one object that `data` is, or what a bundle or an envelope holds, each still to be parsed."""
+_Opened = tuple[_Parsed | None, tuple[Member, ...]]
+"""The one object that some bytes are, or what a bundle or an envelope holds, each still to be parsed."""
+
+
+def _open_bundle(data: bytes, *, most: int, beside: int | None) -> _Opened:
     try:
         if beside is None:
             others, members = split_members(data, array="objects", limits=BUNDLE_LIMITS, most=most)
         else:
             others, members = split_objects(data, limits=BUNDLE_LIMITS, most=most, beside=beside)
     except MalformedJson as error:
-        if error.where != "/objects":
-            raise
-        # One observed-data object may carry a dictionary of that name (STIX 2.1 §4.14, deprecated).
-        value = _parse_members(data)
-        if value.get("type", "bundle") == "bundle":
-            raise
-        return (_read_object(value, data), value), ()
+        return _open_alone(data, error)
+    return _check_bundle(data, others, members, most=most)
+
+
+def _open_alone(data: bytes, error: MalformedJson) -> _Opened:
+    """One observed-data object may carry a dictionary where a bundle has its list (STIX 2.1 §4.14, deprecated)."""
+    if error.where != "/objects":
+        raise error
+    value = _parse_members(data)
+    if value.get("type", "bundle") == "bundle":
+        raise error
+    return (_read_object(value, data), value), ()
+
+
+def _check_bundle(data: bytes, others: dict[str, Json], members: tuple[Member, ...], *, most: int) -> _Opened:
     if others.get("type", "bundle") != "bundle":
         return parse_object(data), ()
     if not members and others.keys() - {"more", "next"}:
