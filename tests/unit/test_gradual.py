@@ -91,10 +91,6 @@ def test_elements_are_those_that_are_cut_at_once(
     beside: dict[str, Json],
     spoils: list[tuple[int, str]],
     most: int | None,
-    elements: list[Json],
-    beside: dict[str, Json],
-    spoils: list[tuple[int, str]],
-    most: int | None,
 ) -> None:
     text = json.dumps({**beside, "objects": elements, "last": 1}, indent=1)
     for place, what in spoils:
