@@ -20,7 +20,7 @@ from comity.agreement.terms import Terms
 from comity.agreement.transitions import State
 from comity.ids import AgreementId, Instant, ObjectId, PartyId
 
-__all__ = ["AgreementFacts", "WorkItem", "WorkKind", "list_agreement_work", "sort_work", "start_notice"]
+__all__ = ["AgreementFacts", "WorkItem", "WorkKind", "find_horizon", "list_agreement_work", "sort_work", "start_notice"]
 
 _CLOSED = frozenset({State.TERMINATED, State.EXPIRED})
 
@@ -135,6 +135,11 @@ def list_agreement_work(facts: AgreementFacts, *, party: PartyId, now: Instant) 
 def start_notice(due: Instant) -> Instant:
     """When work that is due at `due` shows itself; no earlier than can be written."""
     return Instant(max(0, due - NOTICE.hours * 3_600_000_000))
+
+
+def find_horizon(now: Instant) -> Instant:
+    """What is due by then shows itself at `now`: the other way round."""
+    return Instant(now + NOTICE.hours * 3_600_000_000)
 
 
 def _list_owed(facts: AgreementFacts, *, party: PartyId, now: Instant) -> list[WorkItem]:

@@ -4,12 +4,15 @@
 from collections.abc import Collection, Iterator
 
 from comity.agreement.terms import Terms
-from comity.agreement.work import WorkItem, WorkKind, start_notice
+from comity.agreement.work import WorkItem, WorkKind, find_horizon, start_notice
 from comity.ids import Instant, PartyId
 from comity.stix.labels import UNDECIDED
 from comity.store import Transaction, assessments, objects, rulesets, subjects
 
 __all__ = ["list_classification_work"]
+
+_MOST_ENDING = 1_000
+"""Threat assessments that are named one by one."""
 
 _SHOWN = 5
 """Subjects that are named in one line of work."""
@@ -123,16 +126,22 @@ def _list_rules(transaction: Transaction) -> Iterator[WorkItem]:
 
 
 def _list_ending(transaction: Transaction, own: PartyId, *, now: Instant) -> Iterator[WorkItem]:
-    held = {
-        item.pk: item
-        for item in objects.read_objects(transaction, [one.key for one in assessments.list_assessments(transaction)])
-    }
-    for one in assessments.list_assessments(transaction):
-        if held[one.key].originator == own and start_notice(one.expires_at) <= now:
-            yield WorkItem(
-                kind=WorkKind.ASSESSMENT_ENDS,
-                act=f"assess anew, or let it end: assessment renew {one.id}",
-                why="a threat assessment of this party goes to nobody from then on",
-                since=start_notice(one.expires_at),
-                due=one.expires_at,
-            )
+    ending, more = assessments.list_ending(transaction, own, by=find_horizon(now), limit=_MOST_ENDING)
+    for one in ending:
+        yield WorkItem(
+            kind=WorkKind.ASSESSMENT_ENDS,
+            act=f"assess anew, or let it end: assessment renew {one.id}",
+            why="a threat assessment of this party goes to nobody from then on",
+            since=start_notice(one.expires_at),
+            due=one.expires_at,
+        )
+    if more:
+        last = ending[-1].expires_at
+        yield WorkItem(
+            kind=WorkKind.ASSESSMENT_ENDS,
+            act="assess anew, or let them end: assessment list",
+            why=f"{more} more threat assessments of this party go to nobody from then on, or soon after",
+            since=start_notice(last),
+            due=last,
+            count=more,
+        )

@@ -4,10 +4,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from comity.ids import Instant, ObjectId
+from comity.ids import Instant, ObjectId, PartyId
 from comity.store.transaction import Transaction
 
-__all__ = ["StoredAssessment", "add_assessments", "list_assessments", "list_lapsing", "mark_lapsed"]
+__all__ = ["StoredAssessment", "add_assessments", "list_assessments", "list_ending", "list_lapsing", "mark_lapsed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,3 +47,22 @@ def list_assessments(transaction: Transaction) -> list[StoredAssessment]:
         " ORDER BY a.expires_at, o.id"
     )
     return [StoredAssessment(key=pk, id=ObjectId(name), expires_at=Instant(until)) for pk, name, until in rows]
+
+
+def list_ending(
+    transaction: Transaction, originator: PartyId, *, by: Instant, limit: int
+) -> tuple[list[StoredAssessment], int]:
+    """Of the newest versions of a party's own that end by then the first ones, and how many more there are."""
+    where = (
+        "FROM assessment a CROSS JOIN object o ON o.pk = a.object"
+        " WHERE a.expires_at <= ? AND o.current = 1 AND o.originator = ?"
+    )
+    rows = transaction.rows(
+        f"SELECT o.pk, o.id, a.expires_at {where} ORDER BY a.expires_at LIMIT ?", (by, originator, limit + 1)
+    )
+    more = 0
+    if len(rows) > limit and (counted := transaction.row(f"SELECT COUNT(*) {where}", (by, originator))):
+        more = counted[0] - limit
+    return [
+        StoredAssessment(key=pk, id=ObjectId(name), expires_at=Instant(until)) for pk, name, until in rows[:limit]
+    ], more

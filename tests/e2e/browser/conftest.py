@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.e2e.browser.desks import ServedDesk, crowd, furnish, furnish_with_hostile_words
+from tests.e2e.browser.rows import fill_with_rows
 from tests.worlds import World
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -60,5 +61,15 @@ def crowded_desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedDes
     world = World(tmp_path_factory.mktemp("crowded"))
     world.found("aurelia", "borealia")
     with ServedDesk.start(world, "aurelia", crowd(world)) as served:
+        yield served
+    world.close()
+
+
+@pytest.fixture(scope="module")
+def long_desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedDesk]:
+    """The console of a node with a hundred thousand rows of everything."""
+    world = World(tmp_path_factory.mktemp("long"))
+    world.found("aurelia", "borealia")
+    with ServedDesk.start(world, "aurelia", fill_with_rows(world)) as served:
         yield served
     world.close()

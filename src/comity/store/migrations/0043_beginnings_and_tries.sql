@@ -15,3 +15,6 @@ CREATE TABLE sign_in_try (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX sign_in_try_by_time ON sign_in_try (last_at);
 CREATE TABLE sign_in_allowance (kind TEXT PRIMARY KEY, full_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+
+-- Which threat assessments end first, whether their labels show it or not.
+CREATE INDEX assessment_by_time ON assessment (expires_at, object);
