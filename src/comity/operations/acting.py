@@ -88,7 +88,7 @@ async def act(
         result = outcome.result
         if outcome.checks is not None:
             await around.check(seconds=CHECK_SECONDS)
-            result = {**result, **describe_patterns(node, outcome.checks)}
+            result = {**result, **(await describe_patterns(node, outcome.checks))}
         if outcome.sends is not None:
             await around.deliver(seconds=DELIVERY_SECONDS if outcome.stops is None else STOP_DELIVERY_SECONDS)
             result = {**result, "waiting": describe_waiting(node, outcome.sends)}

@@ -5,7 +5,7 @@ import asyncio
 
 from comity.node.beforehand import foresee_steps
 from comity.node.node import Node
-from comity.node.steps import advance
+from comity.node.steps import advance, set_aside
 from comity.operations.objects import find_input, read_plan
 from comity.operations.outcome import Arguments, Outcome
 from comity.operations.reply import Exit
@@ -16,8 +16,10 @@ __all__ = ["look"]
 async def look(node: Node, arguments: Arguments) -> Outcome:
     """What would become of a file, of which nothing is kept; an exit code of failure when any of it is bad."""
     steps = foresee_steps(node, find_input(arguments), read_plan(node, arguments))
-    while (done := advance(steps)) is None:  # noqa: ASYNC110 (nothing is waited for: others get their turn)
-        await asyncio.sleep(0)
+    with set_aside() as keep_aside:
+        while (done := advance(steps)) is None:
+            keep_aside()
+            await asyncio.sleep(0)
     seen = done.result
     return Outcome(
         result={

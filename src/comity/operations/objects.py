@@ -21,7 +21,7 @@ from comity.node.people import identify
 from comity.node.provenance import Provenance, Unkept, Way
 from comity.node.recall import list_recalls_of
 from comity.node.retention import Kept
-from comity.node.steps import advance
+from comity.node.steps import advance, set_aside
 from comity.node.waiving import list_waived
 from comity.operations.consents import describe_grants
 from comity.operations.explain import describe_repeat
@@ -50,6 +50,7 @@ __all__ = [
 ]
 
 _MOST_LISTED = 10_000
+_LOOKED_UP_AT_ONCE = 500
 
 
 async def add(node: Node, arguments: Arguments) -> Outcome:
@@ -58,9 +59,11 @@ async def add(node: Node, arguments: Arguments) -> Outcome:
     Partners are answered between its parts.
     """
     steps = intake.take_in_steps(node, find_input(arguments), read_plan(node, arguments))
-    while (done := advance(steps)) is None:
-        await asyncio.sleep(0)
-        require_present(node, arguments)
+    with set_aside() as keep_aside:
+        while (done := advance(steps)) is None:
+            keep_aside()
+            await asyncio.sleep(0)
+            require_present(node, arguments)
     taken = done.result
     return Outcome(
         result={
@@ -147,11 +150,15 @@ def _describe_unread(item: Bad) -> Json:
     return {"index": item.index, "id": item.id, "where": item.place, "message": item.reason}
 
 
-def describe_patterns(node: Node, ids: frozenset[ObjectId]) -> dict[str, Json]:
+async def describe_patterns(node: Node, ids: frozenset[ObjectId]) -> dict[str, Json]:
     """What a parser said of the patterns of objects that came in, and how many it has not read."""
-    concerns = patterns.read_concerns(node, ids)
-    problems: list[Json] = [{"id": name, "message": problem} for name, problem in concerns.problems.items()]
-    return {"unparsable": problems, "unchecked": concerns.waiting}
+    problems, waiting, listed = list[Json](), 0, sorted(ids)
+    for first in range(0, len(listed), _LOOKED_UP_AT_ONCE):
+        await asyncio.sleep(0)
+        concerns = patterns.read_concerns(node, frozenset(listed[first : first + _LOOKED_UP_AT_ONCE]))
+        problems += [{"id": name, "message": problem} for name, problem in concerns.problems.items()]
+        waiting += concerns.waiting
+    return {"unparsable": problems, "unchecked": waiting}
 
 
 def show(node: Node, arguments: Arguments) -> Outcome:

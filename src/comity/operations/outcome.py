@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shell: what goes into an operation and what comes out of it."""
 
-import base64
 import binascii
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -92,7 +91,7 @@ class Arguments:
     def data(self, name: str) -> bytes:
         """Bytes, which travel as base64."""
         try:
-            return base64.b64decode(self.text(name), validate=True)
+            return binascii.a2b_base64(self.text(name), strict_mode=True)
         except binascii.Error as error:
             raise MalformedRequest(f"{name} must be base64 ({error})", where=name) from error
 

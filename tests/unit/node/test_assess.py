@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from comity.agreement.work import WorkItem, WorkKind
 from comity.canonical import Json
 from comity.classification.assessment import ASSESSMENT_EXTENSION
 from comity.errors import MalformedRequest, NotFoundError
 from comity.ids import Instant, PartyId
-from comity.node import ingest
+from comity.node import classifywork, ingest
 from comity.node.assess import Assessed, NewAssessment, assess, list_assessments, renew, show_assessment
 from comity.node.audit import audit_folder
 from comity.node.explain import explain, show_object
@@ -84,6 +85,25 @@ def test_it_goes_to_nobody_from_its_end_on_and_again_when_renewed(world: World) 
     assert (again.id, again.says.title) == (done.id, done.says.title)
     assert done.id in world.read(B)
     assert audit_folder(world.folder / A, now=world.now).found == 0
+
+
+def test_so_many_that_end_are_named_and_the_others_are_counted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(classifywork, "_MOST_ENDING", 2)
+    ids = [
+        write(world, replace(prepare(world), title=f"No {day}", expires_at=Instant(world.now + day * DAY))).id
+        for day in (9, 7, 8, 6)
+    ]
+    world.tick(8 * DAY)
+    *named, rest = find_ending(world)
+    assert [one.act.rpartition(" ")[2] for one in named] == [ids[3], ids[1]]
+    assert (rest.count, rest.due) == (2, named[-1].due)
+    assert "2 more" in rest.why
+    monkeypatch.setattr(classifywork, "_MOST_ENDING", 4)
+    assert [one.act.rpartition(" ")[2] for one in find_ending(world)] == [ids[3], ids[1], ids[2], ids[0]]
+
+
+def find_ending(world: World) -> list[WorkItem]:
+    return [one for one in list_work(world.nodes[A]) if one.kind is WorkKind.ASSESSMENT_ENDS]
 
 
 def test_explain_knows_of_the_end_where_nobody_has_polled(world: World) -> None:

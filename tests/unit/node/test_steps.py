@@ -5,7 +5,7 @@ import gc
 
 import pytest
 
-from comity.node.steps import Done, Steps, advance, finish
+from comity.node.steps import Done, Steps, advance, finish, set_aside
 
 
 def count_to(most: int, seen: list[tuple[int, bool]]) -> Steps[str]:
@@ -49,3 +49,20 @@ def test_where_nobody_collects_nobody_is_made_to() -> None:
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+def test_what_was_set_aside_is_looked_through_again_in_the_end() -> None:
+    """And what a process set aside when it began to serve stays so."""
+    gc.unfreeze()
+    with set_aside() as keep_aside:
+        made = [[number] for number in range(1_000)]
+        keep_aside()
+        assert gc.get_freeze_count() >= len(made)
+    assert gc.get_freeze_count() == 0
+    gc.freeze()
+    try:
+        with pytest.raises(ValueError, match="bad"), set_aside():
+            raise ValueError("bad")
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()
