@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shell: objects by the beginning of their ids: some steps into an index, whatever is held.
 
-The index holds the ids in runs of the rows that came in together (migration 0043): ids are random, and in one index of
+The index holds the ids in runs of the rows that came in together (migration 0045): ids are random, and in one index of
 all of them each new object would have a page to be written for itself. So a beginning is looked for in each run, and of
 each run no more is read than what can be among the first.
 """
