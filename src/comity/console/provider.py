@@ -108,7 +108,7 @@ class Provider:
         self._setting = setting
         self._return_url = f"{url}{RETURN_PATH}"
         self._verify = verify
-        self._tries = Tries()
+        self._tries = Tries("accounts")
         self._key: bytes | None = None
         self._used: dict[str, int] = {}
         self._published: _Published | None = None
@@ -193,7 +193,7 @@ class Provider:
             raise AuthenticationError(
                 f"not signed in: {self.name} did not let you in{reason}; try again, or ask there why"
             )
-        self._tries.begin_key(self._node.clock())
+        self._tries.begin_key(self._node)
         token = await self._exchange(published, said["code"], flow.verifier)
         expected = Expected(
             issuer=flow.issuer, client_id=self._setting.client_id, nonce=flow.nonce, acr=self._setting.acr

@@ -69,6 +69,17 @@ class Tries:
             kept.put_tries(transaction, self._kind, key, count=count + 1, last_at=now)
         return max(wait, 0)
 
+    def begin_key(self, node: Node) -> None:
+        """Count a try that cannot be guessed; it is on the disk when this returns.
+
+        Raises:
+            RateLimited: too early.
+        """
+        with node.act() as act:
+            wait = self.take_key(act.transaction, act.now)
+        if wait > 0:
+            raise refuse(wait)
+
     def take_key(self, transaction: Transaction, now: Instant) -> int:
         """The same of a try with a passkey, which cannot be guessed: only all together are bounded."""
         kind = f"{self._kind} by passkey"
