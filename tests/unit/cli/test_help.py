@@ -132,11 +132,14 @@ def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     assert modules & HEAVY == set()
 
 
-def test_help_takes_less_than_a_fifth_of_a_second_of_cpu() -> None:
+def test_help_takes_less_than_a_fifth_of_a_second_of_cpu(tmp_path: Path) -> None:
+    """As it does for people: with what Python compiled when it ran first."""
+    compiled = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    compiled["PYTHONPYCACHEPREFIX"] = str(tmp_path)
     used = list[float]()
     while not used or (min(used) >= 0.2 and len(used) < 12):  # the least is that of the command, the rest the machine's
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run([sys.executable, "-m", "comity.cli", "--help"], check=True, capture_output=True)
+        subprocess.run([sys.executable, "-m", "comity.cli", "--help"], check=True, capture_output=True, env=compiled)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         used.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     assert min(used) < 0.2
