@@ -46,9 +46,10 @@ def mark_objects_in_steps(plan: Plan, objects: Sequence[Json], *, party: PartyId
     """The same, with a pause wherever others may get a turn."""
     made: _Objects = {str(item["id"]): item for item in objects if isinstance(item, dict) and _is_whole(item)}
     yield
-    placed = _place(plan, made, organisations=_rename_organisations(plan, made))
+    placed = yield from _place(plan, made, organisations=_rename_organisations(plan, made))
     yield
-    kept = [item for name, item in _sort(made) if name not in TLP_IDS]
+    ordered = yield from _sort(made)
+    kept = [item for name, item in ordered if name not in TLP_IDS]
     yield
     defined, made_of = define_markings([placed[str(item["id"])] for item in kept]), dict[str, bytes]()
     audiences: dict[str, frozenset[PartyId]] = {}
@@ -89,12 +90,14 @@ def _mark(item: dict[str, Json], restriction: Restriction) -> None:
         item.pop("object_marking_refs", None)
 
 
-def _place(plan: Plan, made: _Objects, *, organisations: Collection[str]) -> dict[str, Restriction]:
+def _place(
+    plan: Plan, made: _Objects, *, organisations: Collection[str]
+) -> Generator[None, None, dict[str, Restriction]]:
     """How far each object may travel; the `organisations` that made the event, as far as the event."""
     placed = {name: found for name in made if (found := plan.parts.get(name.partition("--")[2])) is not None}
     placed |= dict.fromkeys(organisations, plan.restriction)
     left = {name for name in made if name not in placed}
-    links = _link(made, organisations)
+    links = yield from _link(made, organisations)
     while ready := {name for name in left if links[name] & placed.keys()}:
         placed |= {
             name: join_restrictions(plan.restriction, *(placed[other] for other in sorted(links[name] & placed.keys())))
@@ -104,13 +107,15 @@ def _place(plan: Plan, made: _Objects, *, organisations: Collection[str]) -> dic
     return placed | dict.fromkeys(left, plan.whole)
 
 
-def _link(made: _Objects, organisations: Collection[str]) -> dict[str, set[str]]:
+def _link(made: _Objects, organisations: Collection[str]) -> Generator[None, None, dict[str, set[str]]]:
     """What each object refers to and is referred to by, `organisations` and the event's own object left aside.
 
     The object of the event lists all that is in it: it would make everything as strict as the event alone.
     """
     links: dict[str, set[str]] = {name: set() for name in made}
-    for name, item in made.items():
+    for index, (name, item) in enumerate(made.items()):
+        if index % _OBJECTS_AT_ONCE == 0:
+            yield
         if item["type"] in {"grouping", "report"}:
             continue
         for other in list_references(item):
@@ -162,10 +167,14 @@ def _spell(restriction: Restriction) -> list[str]:
     return [restriction.tlp or "", restriction.pap or "", *sorted(restriction.foreign), "", *audience]
 
 
-def _sort(made: _Objects) -> list[tuple[str, dict[str, Json]]]:
+def _sort(made: _Objects) -> Generator[None, None, list[tuple[str, dict[str, Json]]]]:
     """Each object after those that it refers to, as far as they refer to each other in no circle."""
     done: dict[str, dict[str, Json]] = {}
-    for start in made:
+    for index, start in enumerate(made):
+        if index % _OBJECTS_AT_ONCE == 0:
+            yield
+        if start in done:
+            continue
         stack = [(start, iter(sorted(list_references(made[start]))))]
         under = {start}
         while stack:
