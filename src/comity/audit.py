@@ -9,7 +9,7 @@ the error, naming the entry:
 
  1. every entry is the next of its log, which is that of the house or one that an entry of the house's log has opened;
  2. it is a leaf of the known format;
- 3. its hash is the one in its tile;
+ 3. its hash is the one in its tile, if that is full: before, only the checkpoints say what it is;
  4. its salt and content are there and open its commitment, or a later entry on record has purged them;
  5. each recipient's sequence numbers run from 1 without a gap; and what is missing is what was purged, to the entry;
  6. the heads of other logs that the house's log names are those that these logs have there, and with each act in the
@@ -180,10 +180,12 @@ def verify_logs(
     trees.finish()
     for number, tree in sorted(trees.by_number.items()):
         tree.verify_tiles()
+        before = 0
         for size, note in heads.get(number, ()):
             keys = next(found for start, found in reversed(in_force) if start <= tree.find_end(size)).roles[Role.LOG]
             name = tally.find_origin(size) if tree.opening is None else tree.opening.origin
-            _verify_head(note, size, tree=tree, origin=name, log_keys=keys.keys)
+            _verify_head(note, size, tree=tree, before=before, origin=name, log_keys=keys.keys)
+            before = size
     house = trees.by_number[HOUSE]
     return Verified(
         size=tally.size,
@@ -391,13 +393,11 @@ def _verify_entry(entry: LoggedEntry, found: bytes, tally: _Tally, tree: _Tree) 
     try:
         leaf = parse_leaf(entry.leaf)
     except MalformedError as error:
-        raise LogMismatch(
-            f"entry {position} is not a leaf this version knows: {error.detail}", entry=position
-        ) from error
+        said = f"entry {position} is not a leaf this version knows: {error.detail}"
+        raise LogMismatch(said, entry=position) from error
     if tree.opening is not None and (leaf.type, leaf.recipient) != (EntryType.DISCLOSURE, tree.opening.recipient):
-        raise LogMismatch(
-            f"entry {position} is in {tree.name} and no disclosure to {tree.opening.recipient}", entry=position
-        )
+        said = f"entry {position} is in {tree.name} and no disclosure to {tree.opening.recipient}"
+        raise LogMismatch(said, entry=position)
     _verify_content(entry, leaf, tally)
     tally.size += 1
     tally.disclosures += leaf.type is EntryType.DISCLOSURE
@@ -420,10 +420,8 @@ def _verify_content(entry: LoggedEntry, leaf: Leaf, tally: _Tally) -> None:
     position = entry.position
     if entry.opening is None:
         if leaf.type not in PURGEABLE:
-            raise LogMismatch(
-                f"entry {position} has lost its content, which no purge may take: it is of type {leaf.type}",
-                entry=position,
-            )
+            said = f"entry {position} has lost its content, which no purge may take: it is of type {leaf.type}"
+            raise LogMismatch(said, entry=position)
         tally.miss(position)
         return
     salt, content, listing = entry.opening
@@ -455,10 +453,8 @@ def _verify_sequence(entry: LoggedEntry, leaf: Leaf, sequences: dict[PartyId, in
         return
     expected = sequences.get(leaf.recipient, 0) + 1
     if leaf.sequence != expected:
-        raise LogMismatch(
-            f"entry {entry.position} is disclosure {leaf.sequence} to {leaf.recipient}, but {expected} comes next",
-            entry=entry.position,
-        )
+        said = f"entry {entry.position} is disclosure {leaf.sequence} to {leaf.recipient}, but {expected} comes next"
+        raise LogMismatch(said, entry=entry.position)
     sequences[leaf.recipient] = expected
 
 
@@ -474,7 +470,10 @@ def _find_in_force(rotations: Sequence[tuple[int, str]], chain: Sequence[Manifes
     return [(-1, chain[0]), *brought]
 
 
-def _verify_head(note_bytes: bytes, size: int, *, tree: _Tree, origin: str, log_keys: Sequence[bytes]) -> Checkpoint:
+def _verify_head(
+    note_bytes: bytes, size: int, *, tree: _Tree, before: int, origin: str, log_keys: Sequence[bytes]
+) -> Checkpoint:
+    """The checkpoint over `size` entries; that over the first `before` of them was verified."""
     named = f"the checkpoint over {size} entries of {tree.name}"
     try:
         note = parse_note(note_bytes)
@@ -492,8 +491,10 @@ def _verify_head(note_bytes: bytes, size: int, *, tree: _Tree, origin: str, log_
     else:
         raise LogMismatch(f"{named} was altered: it carries no signature of this party's log key")
     if checkpoint.root != tree.at.get(size):
+        first, last = tree.find_end(before + 1), tree.find_end(size)
+        which = f"entry {last}" if first == last else f"one of its entries from {first} to {last}"
         raise LogMismatch(
-            f"{named} has another root than the entries before it: the log was rewritten",
-            entry=tree.find_end(size),
+            f"{named} has another root than the entries before it: {which} was altered, or the log was rewritten",
+            entry=first,
         )
     return checkpoint

@@ -102,6 +102,12 @@ def flip(table: str, column: str, where: str, *, at: int) -> str:
     )
 
 
+def alter_leaf(where: str) -> str:
+    """A statement that lets disclosures be of another time: their contents still open them."""
+    earlier = """CAST(replace(CAST(leaf AS TEXT), '"at":"20', '"at":"19') AS BLOB)"""
+    return f"UPDATE log_entry SET leaf = {earlier} WHERE {where}"
+
+
 def test_the_log_as_it_is_verifies(original: Path) -> None:
     verified = verify_folder(original)
     # Those of the agreement, the opening of the log of the relationship, and its head; beside them that log itself.
@@ -119,6 +125,8 @@ def test_the_log_as_it_is_verifies(original: Path) -> None:
         (flip("log_opening", "content", "position = 255", at=30), 255),
         (flip("log_opening", "salt", "position = 256", at=5), 256),
         (flip("log_tile", "hashes", "log = 1 AND level = 0 AND position = 0", at=32 * 100 + 1), 108),
+        (alter_leaf("position = 17"), 17),
+        (alter_leaf("position = 301"), 301),
         ("INSERT INTO log_tile VALUES (1, 0, 1, zeroblob(32 * 44))", 264),
         ("INSERT INTO log_tile VALUES (0, 0, 0, zeroblob(32 * 8))", 0),
         (flip("log_tile", "hashes", "level = 1 AND position = 0", at=3), 7),
@@ -136,6 +144,12 @@ def test_an_alteration_is_found_and_the_entry_named(copy: Path, statement: str, 
         verify_folder(copy)
     assert caught.value.facts["entry"] == entry
     assert re.search(rf"\b{entry}\b", caught.value.detail)
+
+
+def test_of_entries_that_share_a_checkpoint_all_are_named(copy: Path) -> None:
+    alter(copy, "DELETE FROM log_head WHERE log = 1 AND size IN (293, 294)", alter_leaf("position = 302"))
+    with pytest.raises(LogMismatch, match="one of its entries from 300 to 302 was altered"):
+        verify_folder(copy)
 
 
 @pytest.mark.parametrize("at", [1, 10, 20, 30, 60, 100, 130])
