@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from comity.console.door import find_door, find_own_path, find_provider, find_token, let_in
+from comity.console.door import find_door, find_mark, find_own_path, find_provider, find_token, let_in
 from comity.console.enrol import offer_choice
 from comity.console.pages import read_fields, read_text, render
 from comity.console.provider import FLOW_SECONDS, RETURN_PATH
@@ -21,6 +21,7 @@ from comity.errors import ComityError
 from comity.node import sessions
 from comity.node.accounts import enrol_account, sign_in_by_account
 from comity.node.invitations import find_invited
+from comity.node.signing_in import is_known
 
 __all__ = ["ROUTES"]
 
@@ -75,7 +76,8 @@ async def come_back(request: Request) -> Response:
 
 async def _send_away(request: Request, *, to: str, code: str = "") -> Response:
     provider = find_provider(request)
-    url, kept = await provider.begin(to=to, code=code, earlier=find_token(request))
+    known = bool(code) or is_known(find_door(request).node, find_mark(request))
+    url, kept = await provider.begin(to=to, known=known, code=code, earlier=find_token(request))
     answer = render("leave.html", visit=None, path="/sign-in", url=url, name=provider.name)
     answer.set_cookie(
         _name_cookie(request),

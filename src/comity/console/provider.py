@@ -69,7 +69,7 @@ class Flow:
     """One sign-in that was begun in one browser: where it leads, and what it must be ended by.
 
     `code` is that of an invitation, if it is to enrol, else empty; `earlier` the token of the session that the browser
-    had.
+    had. `known` is whoever is no stranger: who has an invitation, or in whose browser somebody signed in before.
     """
 
     issuer: str
@@ -79,6 +79,7 @@ class Flow:
     to: str
     code: str = field(repr=False)
     earlier: str = field(repr=False)
+    known: bool
     until: int
 
 
@@ -108,7 +109,7 @@ class Provider:
         self._setting = setting
         self._return_url = f"{url}{RETURN_PATH}"
         self._verify = verify
-        self._tries = Tries("accounts")
+        self._tries, self._tries_of_known = Tries("accounts"), Tries("accounts of known")
         self._key: bytes | None = None
         self._used: dict[str, int] = {}
         self._published: _Published | None = None
@@ -117,8 +118,10 @@ class Provider:
         self._reading = asyncio.Lock()
         self._calling = asyncio.Semaphore(_AT_ONCE)
 
-    async def begin(self, *, to: str, code: str = "", earlier: str = "") -> tuple[str, str]:
+    async def begin(self, *, to: str, known: bool, code: str = "", earlier: str = "") -> tuple[str, str]:
         """The address at the provider to which the person goes, and what the browser keeps until it comes back.
+
+        Whoever is `known` has tries that no stranger uses up.
 
         Raises:
             PeerUnreachable: the provider does not answer, or not as one.
@@ -134,6 +137,7 @@ class Provider:
             to=to if len(to) <= _MOST_NEXT else "/",
             code=code[:_MOST_CODE],
             earlier=earlier if len(earlier) <= _MOST_TOKEN else "",
+            known=known,
             until=self._node.clock() + FLOW_SECONDS * _SECOND,
         )
         asked = {
@@ -157,6 +161,7 @@ class Provider:
 
         Raises:
             AuthenticationError: it began in another browser, is over, or was ended before.
+            RateLimited: too many come back at once; it counts still.
         """
         answer = dict(said)
         flow = self._open(kept)
@@ -170,6 +175,8 @@ class Provider:
         now = self._node.clock()
         if now >= flow.until or flow.state in self._used:
             raise AuthenticationError(f"not signed in: this sign-in is over; {_AGAIN_SAID}")
+        # Before anything is kept of it: strangers can end as many as they begin.
+        (self._tries_of_known if flow.known else self._tries).begin_key(self._node)
         self._used = {used: end for used, end in self._used.items() if end > now} | {flow.state: flow.until}
         return flow
 
@@ -178,7 +185,6 @@ class Provider:
 
         Raises:
             AuthenticationError: another provider, nobody was authenticated, or what it says does not count.
-            RateLimited: too many come back at once.
             PeerUnreachable: it does not answer, or not as a provider.
         """
         published = await self._discover()
@@ -193,7 +199,6 @@ class Provider:
             raise AuthenticationError(
                 f"not signed in: {self.name} did not let you in{reason}; try again, or ask there why"
             )
-        self._tries.begin_key(self._node)
         token = await self._exchange(published, said["code"], flow.verifier)
         expected = Expected(
             issuer=flow.issuer, client_id=self._setting.client_id, nonce=flow.nonce, acr=self._setting.acr

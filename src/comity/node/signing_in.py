@@ -23,7 +23,7 @@ from comity.store import Transaction, people, sign_ins
 from comity.store.people import StoredPerson
 from comity.store.sign_ins import StoredPassword
 
-__all__ = ["Attempt", "begin_sign_in", "finish_sign_in", "is_marked", "mark_browser", "sign_in"]
+__all__ = ["Attempt", "begin_sign_in", "finish_sign_in", "is_known", "is_marked", "mark_browser", "sign_in"]
 
 _NOBODY = PersonId("-")
 """An id that no person has (`ids.parse_person_id`)."""
@@ -114,6 +114,15 @@ def is_marked(node: Node, name: str, mark: str) -> bool:
     except MalformedRequest:
         return False
     return hmac.compare_digest(mark_browser(node, person).encode(), mark.encode("utf-8", "surrogatepass"))
+
+
+def is_known(node: Node, mark: str) -> bool:
+    """Whether anybody who is a person of this node has signed in before in the browser that shows `mark`."""
+    if not mark:
+        return False
+    with node.store.read() as transaction:
+        persons = [stored.person.id for stored in people.list_persons(transaction) if stored.removed_at is None]
+    return any(is_marked(node, person, mark) for person in persons)
 
 
 def _find(transaction: Transaction, name: str) -> tuple[StoredPerson | None, StoredPassword | None]:

@@ -619,6 +619,42 @@ def test_strangers_who_come_back_without_end_are_bounded(guest: Guest) -> None:
     assert guest.issuer.count("/token") == 50
 
 
+def test_strangers_who_come_back_refused_are_bounded_and_little_is_kept_of_them(guest: Guest) -> None:
+    """Whoever begins in vain can end it as often: of each that is ended something is kept, and looked through."""
+    statuses = list[int]()
+    for _ in range(52):
+        refused = {"state": guest.go()["state"], "error": "access_denied"}
+        statuses.append(guest.come_back(refused).status_code)
+    assert (statuses[:50], statuses[50:]) == ([403] * 50, [429] * 2)
+    provider = guest.desk.door.provider
+    assert provider is not None
+    assert len(provider._used) == 50
+
+
+def test_a_sign_in_that_came_back_too_early_counts_still(guest: Guest) -> None:
+    guest.issuer.answers["/token"] = (400, {}, b'{"error":"invalid_grant"}')
+    for _ in range(50):
+        guest.sign_in()
+    del guest.issuer.answers["/token"]
+    early = guest.be_let_in(guest.go())
+    assert guest.come_back(early).status_code == 429
+    guest.world.tick(1_000_000)
+    assert "not, or no longer, known here" in said_of(guest.come_back(early))
+
+
+def test_strangers_keep_nobody_out_who_was_in_before_or_is_invited(
+    guest: Guest, desk: Desk, world: World, issuer: Issuer
+) -> None:
+    guest.enrol()
+    invited = Guest(desk, world, issuer, "subject-of-liaison")
+    stranger = Guest(desk, world, issuer, "subject-of-nobody")
+    assert [stranger.sign_in().status_code for _ in range(51)] == [403] * 50 + [429]
+    assert guest.sign_in().status_code == 200
+    assert invited.enrol(LIAISON).status_code == 200
+    remove_person(desk.node, LEGAL)
+    assert guest.sign_in().status_code == 429, "the browser of somebody who was removed is a stranger's"
+
+
 # --- pages ------------------------------------------------------------------------------------------------------------
 
 
