@@ -16,8 +16,15 @@ from comity.agreement.events import Event
 from comity.agreement.people import choose_role, find_need
 from comity.agreement.recognition import Refusal
 from comity.agreement.terms import Terms
-from comity.canonical import Json, sha256_digest
-from comity.errors import AuthenticationError, ComityError, MalformedMessage, MalformedRequest, VerificationError
+from comity.canonical import Json, Limits, parse_json, sha256_digest
+from comity.errors import (
+    AuthenticationError,
+    ComityError,
+    MalformedJson,
+    MalformedMessage,
+    MalformedRequest,
+    VerificationError,
+)
 from comity.exchange import endorse_message, parse_message, verify_message
 from comity.ids import AgreementId, parse_digest
 from comity.letters.letter import LETTER_TYPE
@@ -28,6 +35,7 @@ from comity.node.node import Act, Node
 from comity.node.people import Actor, normalise_text
 from comity.node.recording import Recorded, follow_up, keep_terms, put_event, summarise
 from comity.node.standing import Dossier, find_agreement, read_dossier
+from comity.node.steps import Steps, finish
 from comity.node.taking import check_taken, is_stranger
 from comity.node.unheard import read_alone
 from comity.release.disclosure import EntryType
@@ -35,11 +43,22 @@ from comity.release.imported import format_imported
 from comity.signing import Manifest, Role, parse_signed_document
 from comity.store import agreements, people
 
-__all__ = ["Imported", "export_messages", "import_messages", "import_messages_as", "receive", "receive_any"]
+__all__ = [
+    "Imported",
+    "export_messages",
+    "import_messages",
+    "import_steps",
+    "import_steps_as",
+    "receive",
+    "receive_any",
+]
 
 _FORMAT = "comity-messages/1"
 _MAX_FILE_BYTES = 32 * 1024 * 1024
 _MAX_MESSAGES = 10_000
+_FILE = Limits(max_bytes=_MAX_FILE_BYTES, max_depth=2, max_items=_MAX_MESSAGES + 8)
+"""A list of texts, and what they are about. Other values would take twenty times as much memory as their bytes."""
+
 _MAX_REASON = 2_000
 
 
@@ -127,34 +146,24 @@ def export_messages(node: Node, prefix: str) -> bytes:
 
 
 def import_messages(node: Node, data: bytes) -> Imported:
+    """What `import_steps` comes to, with no turn for anybody else."""
+    return finish(import_steps(node, data))
+
+
+def import_steps(node: Node, data: bytes) -> Steps[Imported]:
     """What became of the messages in a file that another party exported; the good ones are recorded, one by one.
 
     Messages that need another one of the file first are tried again after it. Those of another agreement than the one
-    the file names are refused: whoever asked for the import was told that name.
+    the file names are refused: whoever asked for the import was told that name. Others get a turn after each.
 
     Raises:
         MalformedMessage: not such a file.
     """
     agreement, messages = _read_messages(data)
-    waiting, recorded, known = [*messages], list[Recorded](), 0
-    refused: dict[bytes, str] = {}
-    while waiting:
-        again, refused = bool(refused), {}
-        for envelope in waiting:
-            result = _take(node, envelope, agreement)
-            if isinstance(result, str):
-                refused[envelope] = result
-            elif result is None or not (result.new or again):
-                known += 1
-            else:  # new, or heard since it was kept apart a moment ago
-                recorded.append(result)
-        if len(refused) == len(waiting):
-            break
-        waiting = [*refused]
-    return Imported(agreement=agreement, recorded=tuple(recorded), known=known, refused=tuple(refused.values()))
+    return (yield from _take_steps(node, agreement, messages))
 
 
-def import_messages_as(node: Node, data: bytes, *, by: Actor, reason: str) -> Imported | Refusal:
+def import_steps_as(node: Node, data: bytes, *, by: Actor, reason: str) -> Steps[Imported | Refusal]:
     """The same, brought by a person: who, which file and why is on record before anything of it is.
 
     Raises:
@@ -182,7 +191,27 @@ def import_messages_as(node: Node, data: bytes, *, by: Actor, reason: str) -> Im
             reason=why,
         )
         act.record(EntryType.PEOPLE, content, terms=None, recipient=None, count=1)
-    return import_messages(node, data)
+    return (yield from _take_steps(node, agreement, messages))
+
+
+def _take_steps(node: Node, agreement: AgreementId, messages: Sequence[bytes]) -> Steps[Imported]:
+    waiting, recorded, known = [*messages], list[Recorded](), 0
+    refused: dict[bytes, str] = {}
+    while waiting:
+        again, refused = bool(refused), {}
+        for envelope in waiting:
+            yield
+            result = _take(node, envelope, agreement)
+            if isinstance(result, str):
+                refused[envelope] = result
+            elif result is None or not (result.new or again):
+                known += 1
+            else:  # new, or heard since it was kept apart a moment ago
+                recorded.append(result)
+        if len(refused) == len(waiting):
+            break
+        waiting = [*refused]
+    return Imported(agreement=agreement, recorded=tuple(recorded), known=known, refused=tuple(refused.values()))
 
 
 def _take(node: Node, envelope: bytes, agreement: AgreementId) -> Recorded | str | None:
@@ -206,13 +235,13 @@ def _read_messages(data: bytes) -> tuple[AgreementId, Sequence[bytes]]:
     if len(data) > _MAX_FILE_BYTES:
         raise MalformedMessage(f"the file has {len(data)} bytes where at most {_MAX_FILE_BYTES} are taken")
     try:
-        match json.loads(data):
+        match parse_json(data, limits=_FILE):
             case {"format": "comity-messages/1", "agreement": str(named), "messages": list(messages)} if (
                 len(messages) <= _MAX_MESSAGES
             ):
                 texts = [message.encode("utf-8") for message in messages if isinstance(message, str)]
                 if len(texts) == len(messages):
                     return AgreementId(parse_digest(named)), texts
-    except (ValueError, RecursionError, MalformedRequest):
+    except (ValueError, MalformedJson, MalformedRequest):
         pass
     raise MalformedMessage(f"not a file of messages ({_FORMAT}) as `agreement export` writes it")

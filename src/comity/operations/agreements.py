@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shell: operations on agreements: the acts of this party. What stands on record is in `standing`."""
 
+import asyncio
+
 from comity.agreement.events import EventKind, Reservation
 from comity.agreement.recognition import Refusal
 from comity.errors import MalformedMessage, MalformedRequest, TransitionError
@@ -10,8 +12,15 @@ from comity.node.correspond import Imported
 from comity.node.node import Node
 from comity.node.people import Waiting
 from comity.node.recording import Recorded
+from comity.node.steps import Steps, advance
 from comity.operations.outcome import Arguments, Outcome
-from comity.operations.people import conclude_refused, conclude_waiting, describe_approvals, read_actor
+from comity.operations.people import (
+    conclude_refused,
+    conclude_waiting,
+    describe_approvals,
+    read_actor,
+    require_present,
+)
 from comity.operations.reply import Json
 from comity.operations.sight import may_ask
 
@@ -112,14 +121,21 @@ def accede(node: Node, arguments: Arguments) -> Outcome:
     return conclude(agree.accede(node, arguments.text("id"), bases, by=by, reservations=reservations))
 
 
-def import_messages(node: Node, arguments: Arguments) -> Outcome:
-    """Record the messages in a file that another party exported; a person who brings it says why."""
+async def import_messages(node: Node, arguments: Arguments) -> Outcome:
+    """Record the messages in a file that another party exported; a person who brings it says why.
+
+    Partners are answered, and others can stop what they have to, between its messages.
+    """
     data = arguments.data("messages")
     if arguments.by is None:
-        imported: Imported | Refusal = correspond.import_messages(node, data)
+        steps: Steps[Imported | Refusal] = correspond.import_steps(node, data)
     else:
         by = read_actor(node, arguments)
-        imported = correspond.import_messages_as(node, data, by=by, reason=arguments.text("reason"))
+        steps = correspond.import_steps_as(node, data, by=by, reason=arguments.text("reason"))
+    while (done := advance(steps)) is None:
+        await asyncio.sleep(0)
+        require_present(node, arguments)
+    imported = done.result
     if isinstance(imported, Refusal):
         return conclude_refused(imported)
     recorded: list[Json] = [_describe(item) for item in imported.recorded]

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A group is joined by browser, by two people at each step; messages come in from a file, on record with a reason."""
 
+import asyncio
+import base64
 import json
 import re
 from collections.abc import Iterator
@@ -18,9 +20,11 @@ from comity.node import people
 from comity.node.correspond import export_messages
 from comity.node.people import list_matters
 from comity.node.standing import list_dossiers
+from comity.operations import acting
+from comity.operations.reply import Reply
 from comity.release.disclosure import EntryType
 from comity.release.imported import format_imported
-from tests.consoles import URL, Browser, Desk, make_person
+from tests.consoles import URL, Browser, Desk, _Nothing, make_person
 from tests.unit.console.test_agreements import propose, read, state
 from tests.unit.console.test_approvals import find_problems, read_last
 from tests.worlds import BASIS, World
@@ -215,6 +219,32 @@ def test_who_was_removed_brings_nothing(world: World) -> None:
     assert "no person of this node any more" in browser.get(job).text
     with world.nodes["aurelia"].store.read() as transaction:
         assert list_dossiers(world.nodes["aurelia"], transaction) == ()
+
+
+def test_a_long_file_keeps_nobody_waiting_and_ends_with_who_brought_it(world: World) -> None:
+    """What must be stopped is stopped while a file is taken in, and who was removed meanwhile goes on with nothing."""
+    agreement = propose_unsent(world)
+    for number in range(4):
+        world.act("borealia", agreement, EventKind.CLARIFY, clause="purposes", text=f"question {number}")
+    data = export_messages(world.nodes["borealia"], agreement)
+    asked = {"messages": base64.b64encode(data).decode(), "reason": "They cannot be reached."}
+    node = world.nodes["aurelia"]
+
+    async def take_in() -> Reply:
+        reply = asyncio.create_task(
+            acting.act(node, "agreement.import", asked, around=_Nothing(), by=of("aurelia", Role.LIAISON))
+        )
+        for _ in range(3):
+            await asyncio.sleep(0)
+        people.remove_person(node, PersonId("aurelia-liaison"))
+        return await reply
+
+    reply = asyncio.run(take_in())
+    assert reply.error is not None
+    assert "no person of this node any more" in str(reply.error["message"])
+    with node.store.read() as transaction:
+        (dossier,) = list_dossiers(node, transaction)
+    assert 0 < len(dossier.events) < 5
 
 
 def test_an_audit_finds_a_file_brought_by_nobody(world: World) -> None:

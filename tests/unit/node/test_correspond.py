@@ -2,6 +2,7 @@
 """Messages carried by hand: exported to a file and imported, without any connection between the nodes."""
 
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -13,8 +14,9 @@ from comity.exchange import Message, parse_message
 from comity.ids import AgreementId
 from comity.node import correspond
 from comity.node.agree import Recorded
-from comity.node.correspond import Imported, export_messages, import_messages
+from comity.node.correspond import Imported, export_messages, import_messages, import_steps
 from comity.node.standing import read_dossier
+from comity.node.steps import advance, finish
 from tests.unit.node.test_agree import log_size, proposal, standing
 from tests.unit.node.test_group import check_same
 from tests.worlds import World, make_object
@@ -170,3 +172,31 @@ def test_a_file_is_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(correspond, "_MAX_FILE_BYTES", len(data) - 1)
     with pytest.raises(MalformedMessage, match="at most"):
         import_messages(world.nodes["borealia"], data)
+
+
+def test_a_file_of_what_is_no_text_takes_little_memory(world: World) -> None:
+    """An empty array takes twenty times as much memory as the file has bytes for it."""
+    data = b'{"format":"comity-messages/1","agreement":"%s","messages":[%s]}' % (
+        b"7" * 64,
+        b",".join([b"[]"] * 500_000),
+    )
+    tracemalloc.start()
+    try:
+        with pytest.raises(MalformedMessage, match="agreement export"):
+            import_messages(world.nodes["aurelia"], data)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 * len(data)
+
+
+def test_others_have_a_turn_after_each_message_of_a_file(world: World) -> None:
+    agreement = proposal(world)
+    for number in range(3):
+        world.act("aurelia", agreement, EventKind.CLARIFY, clause="purposes", text=f"question {number}")
+    data = export_messages(world.nodes["aurelia"], agreement)
+    steps = import_steps(world.nodes["borealia"], data)
+    assert advance(steps) is None
+    assert advance(steps) is None
+    assert standing(world, "borealia", agreement) is State.PROPOSED, "the first is on record by then"
+    assert len(finish(steps).recorded) == 4
