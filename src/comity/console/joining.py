@@ -39,9 +39,11 @@ async def offer_admission(request: Request) -> Response:
 
 
 async def admit(request: Request) -> Response:
-    """Approve the admission of the party that the form names."""
+    """Approve the admission of the party that the form names, by the text and the manifest that its page showed."""
     visit, form = find_visit(request), await read_form(request)
-    asked = {**read_person(form), "id": request.path_params["id"], "party": read_text(form, "party")}
+    party = read_text(form, "party")
+    shown: dict[str, Json] = {"terms": read_text(form, "terms"), "manifest": read_text(form, f"manifest.{party}")}
+    asked = {**read_person(form), **shown, "id": request.path_params["id"], "party": party}
     return conclude(request, await visit.ask("agreement.admit", asked), to=f"/agreements/{request.path_params['id']}")
 
 
@@ -56,7 +58,7 @@ async def offer_accession(request: Request) -> Response:
 
 
 async def accede(request: Request) -> Response:
-    """Approve joining, with the bases in the file that was chosen, or else in the text that was written."""
+    """Approve joining, by the text that was shown, with the bases in the file that was chosen, or else written."""
     visit = find_visit(request)
     visit.require("agreement.accede")
     form = await read_form(request, most_bytes=_MOST_BASES * 2, most_files=1)
@@ -67,6 +69,7 @@ async def accede(request: Request) -> Response:
     asked: dict[str, Json] = {
         **read_person(form),
         "id": request.path_params["id"],
+        "terms": read_text(form, "terms"),
         "bases": base64.b64encode(bases).decode(),
         "reservations": read_reservations(form),
     }

@@ -104,54 +104,69 @@ def act_on(  # noqa: PLR0913 (the parts of one event)
         return _carry_out(node, act, [draft], terms, by=by, standing=standing)
 
 
-def admit(node: Node, prefix: str, joiner: PartyId, *, by: Actor) -> Recorded | Waiting | Refusal:
+def admit(
+    node: Node, prefix: str, joiner: PartyId, *, by: Actor, terms: str | None = None, manifest: str | None = None
+) -> Recorded | Waiting | Refusal:
     """This founder's admission of `joiner`, by the manifest pinned for it here; or what it waits for, or a refusal.
+
+    `terms` and `manifest` are the hashes of what the person was shown, where it was.
 
     Raises:
         NotFoundError: the agreement, or the joiner is not pinned here.
-        TransitionError: not a group that can be joined, or said already.
+        TransitionError: not a group that can be joined, or said already; or not what was shown.
     """
     with node.act() as act:
         dossier = find_agreement(node, act.transaction, prefix)
         standing = dossier.standing(now=act.now)
-        terms = standing.current or standing.latest
+        text = _find_shown(standing, terms)
         pinned = parties.read_party(act.transaction, joiner)
         if pinned is None:
             raise NotFoundError(f"{joiner} is not known here; pin it with `party add` first")
-        draft = draft_event(node, act, EventKind.ADMIT, terms)
+        if manifest not in {None, pinned.manifest}:
+            raise TransitionError(
+                f"the manifest pinned here for {joiner} is {pinned.manifest[:12]}… by now, and not the one that was"
+                " shown; compare digests with that party, and begin anew"
+            )
+        draft = draft_event(node, act, EventKind.ADMIT, text)
         draft = replace(draft, joiner=joiner, manifest=pinned.manifest)
-        return _carry_out(node, act, [draft], terms, by=by, standing=standing)
+        return _carry_out(node, act, [draft], text, by=by, standing=standing)
 
 
 def accede(
-    node: Node, prefix: str, bases: bytes, *, by: Actor, reservations: Collection[Reservation] = ()
+    node: Node,
+    prefix: str,
+    bases: bytes,
+    *,
+    by: Actor,
+    reservations: Collection[Reservation] = (),
+    terms: str | None = None,
 ) -> Recorded | Waiting | Refusal:
     """This party's signature on the text of a group that it joins, with the legal bases it cites (TOML).
 
-    Or what it waits for; or a refusal, as in `propose`.
+    Or what it waits for; or a refusal, as in `propose`. `terms` is the hash of the text that was shown, where it was.
 
     Raises:
         MalformedTerms: the bases, with the line.
         NotFoundError: the agreement, or a party of it is not pinned here.
-        TransitionError: not a group that can be joined, or a member already.
+        TransitionError: not a group that can be joined, or a member already; or another text than was shown.
     """
     cited = parse_bases(bases, party=node.party)
     with node.act() as act:
         dossier = find_agreement(node, act.transaction, prefix)
         standing = dossier.standing(now=act.now)
-        terms = standing.current or standing.latest
-        _check_pinned(act, terms)
-        refusal = judge_terms(node, terms, now=act.now, joining=cited)
+        text = _find_shown(standing, terms)
+        _check_pinned(act, text)
+        refusal = judge_terms(node, text, now=act.now, joining=cited)
         if isinstance(refusal, Refusal):
             return refusal
         own = read_manifests(act.transaction)[node.party]
         draft = replace(
-            draft_event(node, act, EventKind.ACCEDE, terms),
+            draft_event(node, act, EventKind.ACCEDE, text),
             manifest=own.digest,
             bases=cited,
             reservations=tuple(reservations),
         )
-        return _carry_out(node, act, [draft], terms, by=by, standing=standing, brought=bases)
+        return _carry_out(node, act, [draft], text, by=by, standing=standing, brought=bases)
 
 
 def _carry_out(
@@ -274,6 +289,21 @@ def _find_terms(kind: EventKind, standing: Standing, *, prefix: str) -> Terms:
             f" {latest.hash[:12]}"
         )
     return choose_terms(kind, standing)
+
+
+def _find_shown(standing: Standing, shown: str | None) -> Terms:
+    """The text of a group that is joined now.
+
+    Raises:
+        TransitionError: it is not the one whose hash is `shown`, where one is.
+    """
+    terms = standing.current or standing.latest
+    if shown not in {None, terms.hash}:
+        raise TransitionError(
+            f"version {terms.version} counts by now, {terms.hash[:12]}, and not the text that was shown: read it, and"
+            " begin anew"
+        )
+    return terms
 
 
 def _find_question(standing: Standing, prefix: str | None) -> Digest:

@@ -110,15 +110,17 @@ def leave(node: Node, arguments: Arguments) -> Outcome:
 
 
 def admit(node: Node, arguments: Arguments) -> Outcome:
-    """Admit a joiner, by the manifest that is pinned here for it."""
+    """Admit a joiner, by the manifest that is pinned here for it; `terms` and `manifest` are those that were shown."""
     joiner, by = parse_party_id(arguments.text("party")), read_actor(node, arguments)
-    return conclude(agree.admit(node, arguments.text("id"), joiner, by=by))
+    terms, manifest = arguments.optional("terms"), arguments.optional("manifest")
+    return conclude(agree.admit(node, arguments.text("id"), joiner, by=by, terms=terms, manifest=manifest))
 
 
 def accede(node: Node, arguments: Arguments) -> Outcome:
-    """Join a group by signing its text, with the bases this party cites."""
+    """Join a group by signing its text, with the bases this party cites; `terms` is the text that was shown."""
     by, bases, reservations = read_actor(node, arguments), arguments.data("bases"), _read_reservations(arguments)
-    return conclude(agree.accede(node, arguments.text("id"), bases, by=by, reservations=reservations))
+    name, terms = arguments.text("id"), arguments.optional("terms")
+    return conclude(agree.accede(node, name, bases, by=by, reservations=reservations, terms=terms))
 
 
 async def import_messages(node: Node, arguments: Arguments) -> Outcome:

@@ -83,7 +83,8 @@ def test_a_party_is_admitted_and_joins_by_two_people_each(world: World, group: s
     manifest = world.manifests["meridia"].digest
     assert f'<option value="meridia">meridia, {manifest[:12]}</option>' in read(liaison, page)
     assert liaison.get(f"{page}.json").json()["joining"]["admissible"] == [{"party": "meridia", "manifest": manifest}]
-    waits = liaison.post(page, page, party="meridia", why="As the group agreed.")
+    shown = read_shown(liaison, page)
+    waits = liaison.post(page, page, party="meridia", why="As the group agreed.", **shown)
     assert waits.headers["location"] == f"/agreements/{group}?said=waits"
     world.deliver()
     assert visit(world, "meridia", Role.LEGAL).get(f"/agreements/{group}").status_code == 404, "nothing was sent"
@@ -107,10 +108,11 @@ def join(world: World, group: str) -> None:
     shown = read(liaison, page)
     assert 'party = "meridia"' in shown.replace("&#34;", '"')
     bases = f'[[legal_bases]]\nparty = "meridia"\nkind = "unsc_resolution"\nreference = "{BASIS}"\nforce = "decides"\n'
-    refused = liaison.post(page, page, bases="[[legal_bases]]\nparty = 7")
+    hidden = read_shown(liaison, page)
+    refused = liaison.post(page, page, bases="[[legal_bases]]\nparty = 7", **hidden)
     assert refused.status_code == 400
     assert "line 2" in refused.text
-    waits = liaison.post(page, page, bases=bases.replace("\n", "\r\n"))
+    waits = liaison.post(page, page, bases=bases.replace("\n", "\r\n"), **hidden)
     assert waits.headers["location"] == f"/agreements/{group}?said=waits", waits.text
     waiting = find_page(world, "meridia")
     assert BASIS in read(legal, waiting)
@@ -119,10 +121,45 @@ def join(world: World, group: str) -> None:
     world.deliver()
 
 
+def read_shown(browser: Browser, page: str) -> dict[str, str]:
+    """What the form of a page says of what it shows: the text, and manifests."""
+    found = dict(
+        re.findall(r'<input type="hidden" name="(terms|manifest\.[a-z]+)" value="([0-9a-f]{64})">', read(browser, page))
+    )
+    assert "terms" in found
+    return found
+
+
+def test_who_was_shown_one_text_or_manifest_approves_no_other(world: World, group: str) -> None:
+    """What counts can change while a page is open: the text by the other parties, the manifest by this one."""
+    page = f"/agreements/{group}/admit"
+    liaison = visit(world, "aurelia", Role.LIAISON)
+    shown = read_shown(liaison, page)
+    assert shown == {"terms": group, "manifest.meridia": world.manifests["meridia"].digest}
+    for name, message in (("terms", "not the text that was shown"), ("manifest.meridia", "not the one that was shown")):
+        for other in ("7" * 64, ""):
+            refused = liaison.post(page, page, party="meridia", **{**shown, name: other})
+            assert refused.status_code == 409
+            assert message in refused.text
+    assert list_matters(world.nodes["aurelia"]) == []
+    world.admit("aurelia", group, "meridia")
+    world.deliver()
+
+    page = f"/agreements/{group}/accede"
+    joiner = visit(world, "meridia", Role.LIAISON)
+    bases = f'[[legal_bases]]\nparty = "meridia"\nkind = "unsc_resolution"\nreference = "{BASIS}"\nforce = "decides"\n'
+    for other in ("7" * 64, ""):
+        refused = joiner.post(page, page, bases=bases, terms=other)
+        assert refused.status_code == 409
+        assert "not the text that was shown" in refused.text
+    assert list_matters(world.nodes["meridia"]) == []
+
+
 def test_the_same_person_twice_admits_and_joins_nobody(world: World, group: str) -> None:
     page = f"/agreements/{group}/admit"
     for _ in range(2):
-        done = visit(world, "aurelia", Role.LEGAL).post(page, page, party="meridia")
+        legal = visit(world, "aurelia", Role.LEGAL)
+        done = legal.post(page, page, party="meridia", **read_shown(legal, page))
         assert done.headers["location"].endswith("said=waits")
     assert len(list_matters(world.nodes["aurelia"])) == 1
     world.deliver()
