@@ -5,6 +5,7 @@ import base64
 
 from comity.agreement.people import find_need
 from comity.agreement.recognition import Refusal
+from comity.errors import MalformedRequest
 from comity.node import matters
 from comity.node.consent import Said
 from comity.node.matters import COMPLETED_HERE, Brought
@@ -18,7 +19,8 @@ from comity.operations.sight import may_see_matter
 __all__ = ["approve", "decline", "show"]
 
 _NAME = 64
-"""Characters of the whole name of an act that waits."""
+"""Characters of the whole name of an act that waits. Two acts can be made whose names begin alike: whoever saw one and
+approves by less than the whole could be given the other."""
 
 
 def show(node: Node, arguments: Arguments) -> Outcome:
@@ -42,7 +44,10 @@ def show(node: Node, arguments: Arguments) -> Outcome:
 
 
 def approve(node: Node, arguments: Arguments) -> Outcome:
-    """Approve the very same: it is done, where that is all it waited for."""
+    """Approve the very same, named in full: it is done, where that is all it waited for."""
+    if len(arguments.text("matter")) != _NAME:
+        message = "name all 64 characters of what you approve, as `comity approvals` shows them: others can begin alike"
+        raise MalformedRequest(message, where="matter")
     found, by = _find(node, arguments), read_actor(node, arguments)
     done = matters.approve_matter(node, found.matter.digest, by=by)
     return consents.conclude(done) if isinstance(done, Said) else agreements.conclude(done)

@@ -137,10 +137,14 @@ def test_what_waits_is_said_in_words(aurelia: Party, terms: Path) -> None:
 
 def test_the_second_person_names_what_waits_and_gives_no_file(aurelia: Party, terms: Path) -> None:
     first = aurelia.do_as("liaison", "agreement", "propose", terms, "--json").result
-    assert first["matter"][:12] in aurelia.do("approvals").out
+    assert first["matter"] in aurelia.do("approvals").out
     terms.unlink()
     assert aurelia.do_as("liaison", "approve", first["matter"], "--json").code == 6
-    done = aurelia.do_as("legal", "approve", first["matter"][:12], "--why", "Seen.", "--json")
+    for less in (4, 12, 63):
+        part = aurelia.do_as("legal", "approve", first["matter"][:less], "--json")
+        assert part.code == 2, "the first person can make two acts whose names begin alike, and take one back"
+        assert "all 64 characters" in part.err
+    done = aurelia.do_as("legal", "approve", first["matter"], "--why", "Seen.", "--json")
     assert (done.code, done.err) == (0, "")
     assert (done.result["kind"], done.result["terms"]) == ("propose", first["terms"])
     assert [item["person"] for item in done.result["approvals"]] == ["liaison", "legal"]

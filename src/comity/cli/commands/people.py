@@ -128,13 +128,13 @@ def approvals(session: Session) -> int:
     return session.run("approvals", {}, list_matters)
 
 
-@click.command("approve", cls=PersonCommand, example="comity --node aurelia approve 3f2a91 --why 'Basis seen.'")
+@click.command("approve", cls=PersonCommand, example="comity --node aurelia approve MATTER --why 'Basis seen.'")
 @click.argument("matter", metavar="MATTER")
 @click.pass_obj
 def approve(session: Session, matter: str) -> int:
     """Approve an act that waits, as it stands: what the first person brought is signed, and no file is given again.
 
-    MATTER is what `comity approvals` calls it, or the beginning of that.
+    MATTER is the whole of what `comity approvals` calls it: another act can be made whose name begins alike.
     """
     return session.run_as("approvals.approve", {"matter": matter}, describe_approved)
 

@@ -145,7 +145,7 @@ def _describe_matter(item: dict[str, Any]) -> list[str]:
     return [
         f"{item['kind']} of {_about(item)} waits for {item['waits_for']}",
         *describe_approvals(item["approvals"]),
-        *fields([("matter", shorten(item["matter"])), ("terms", item["terms"])], indent="  "),
+        *fields([("matter", item["matter"]), ("terms", item["terms"])], indent="  "),
         *fields([("until", shorten_time(item["expires_at"]))], indent="  "),
         *(outline(said, indent="  ") if said else []),
     ]
