@@ -88,7 +88,7 @@ def act_on(  # noqa: PLR0913 (the parts of one event)
     with node.act() as act:
         dossier = find_agreement(node, act.transaction, prefix)
         standing = dossier.standing(now=act.now)
-        terms = _find_terms(kind, standing, prefix=prefix)
+        terms = _find_terms(kind, standing, versions=dossier.versions, prefix=prefix)
         if kind is EventKind.ACCEPT:
             _check_parties(node, act, terms)
             refusal = judge_terms(node, terms, now=act.now)
@@ -274,12 +274,12 @@ def _check_lineage(terms: Terms, dossier: Dossier | None) -> None:
         )
 
 
-def _find_terms(kind: EventKind, standing: Standing, *, prefix: str) -> Terms:
+def _find_terms(kind: EventKind, standing: Standing, *, versions: Collection[Terms], prefix: str) -> Terms:
     """The version an event is about.
 
     Raises:
-        TransitionError: a version is to be signed or refused, and `prefix` does not name the latest: who read one text
-            must not sign another that came in the meantime.
+        TransitionError: a version is to be signed or refused, and `prefix` does not name the latest, and it alone: who
+            read one text must not sign another that came in the meantime, be it made so that its hash begins alike.
     """
     latest = standing.latest
     about_latest = {EventKind.ACCEPT, EventKind.REJECT, EventKind.WITHDRAW}
@@ -288,6 +288,8 @@ def _find_terms(kind: EventKind, standing: Standing, *, prefix: str) -> Terms:
             f"version {latest.version} is on record: read it (`agreement show`), and name it by its own hash,"
             f" {latest.hash[:12]}"
         )
+    if kind in about_latest and sum(known.hash.startswith(prefix.lower()) for known in versions) > 1:
+        raise TransitionError(f"the hashes of several versions begin with {prefix}: name the one that you read in full")
     return choose_terms(kind, standing)
 
 

@@ -193,6 +193,26 @@ def test_who_read_one_text_does_not_sign_another_that_came_in_the_meantime(world
     world.act("borealia", wide.event.terms, EventKind.ACCEPT)
 
 
+def test_a_text_whose_hash_begins_as_that_of_the_one_that_was_read_is_not_signed_for_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A partner can make such a text: for the beginnings that people type it takes seconds. One digit stands for it."""
+    monkeypatch.setattr("comity.node.standing._MIN_PREFIX", 1)
+    agreement = proposal(world)
+    texts = (
+        world.terms(version=2, agreement=agreement, supersedes=agreement, tlp="red", title=f"Exchange {number}")
+        for number in range(1_000)
+    )
+    alike = next(text for text in texts if sha256_digest(convert_terms(text))[0] == agreement[0])
+    wide = world.propose("aurelia", alike)
+    assert isinstance(wide, Recorded)
+    world.deliver()
+    for kind in (EventKind.ACCEPT, EventKind.REJECT):
+        with pytest.raises(TransitionError, match="several versions begin with"):
+            world.act_on("borealia", agreement[0], kind)
+    world.act("borealia", wide.event.terms, EventKind.ACCEPT)
+
+
 def test_a_stop_is_taken_from_a_party_whose_manifest_has_run_out_and_nothing_flows_to_it(world: World) -> None:
     agreement = world.sign_all(world.terms())
     world.add("aurelia", make_object("a"))
