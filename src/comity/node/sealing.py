@@ -5,25 +5,27 @@ All of it is written in the transaction of the act (`node.node`). An act of many
 log.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
 from comity.canonical import SIGNED_LIMITS
-from comity.errors import MalformedRequest
+from comity.errors import CorruptionError, LogMismatch, MalformedError, MalformedRequest
 from comity.ids import AgreementId, Digest, Instant, PartyId
 from comity.node.heads import sign_head
 from comity.release.disclosure import SALT_BYTES, EntryType, Leaf, commit_content, format_leaf
 from comity.release.logs import MAX_HEADS, LogOpening, NamedHead, derive_origin, format_heads, format_opening
 from comity.signing import Signer
 from comity.store import Transaction, log, logs, parties
-from comity.tlog.merkle import append_leaves, leaf_hash, root_hash
+from comity.tlog.merkle import ReadTile, append_leaves, leaf_hash, root_hash
+from comity.tlog.note import parse_checkpoint, parse_note
 from comity.tlog.origin import find_token, name_origin
 
 __all__ = ["Act", "Edges", "seal"]
 
 _MOST_EDGES = 256
 """Logs whose ends are remembered, some ten kilobytes each."""
+
+_REPAIR = "`comity log verify` names the entry, and a backup has it as it was"
 
 
 @dataclass(slots=True)
@@ -132,18 +134,24 @@ class Edges:
     """The ends of logs that grew last, in memory: else four tiles were read anew for each entry, and hashed again.
 
     An end is believed only where its head is, byte for byte, the one in the store, which binds all that is known of it:
-    so nothing has to be forgotten when an act is undone, or when another process has written.
+    so nothing has to be forgotten when an act is undone, or when another process has written. One that is read anew has
+    to have the root that was signed: else leaves that were altered would be signed over, and the log forked.
     """
 
     def __init__(self) -> None:
         self._kept: dict[int, _Edge] = {}
 
     def read(self, act: Act, number: int, *, house: str) -> _Edge:
-        """The end of a log; `house` is the name of the house's."""
+        """The end of a log; `house` is the name of the house's.
+
+        Raises:
+            CorruptionError: what is in the store is not what was signed.
+        """
         size, head = log.read_end(act.transaction, number)
         known = self._kept.pop(number, None)
         if known is None or head is None or known.head != head:
             known = _Edge("" if number == log.HOUSE else _name_log(act, number), size, head, {})
+            _verify_end(act.transaction, number, known)
         if number == log.HOUSE:
             known.origin = house  # which a recovery changes
         return known
@@ -174,7 +182,7 @@ def seal(act: Act, *, origin: str, signer: Signer, edges: Edges) -> dict[int, by
     heads = {number: _grow(transaction, number, ends[number], added, signer) for number, added in leaves.items()}
     if house is not None:
         done = len(act.entries)
-        _name_heads(act)
+        _name_heads(act, ends, edges, house=origin)
         _add(transaction, first + done, act.entries[done:], next_places)
         house += [entry.leaf for entry in act.entries[done:]]
     if house:
@@ -186,13 +194,7 @@ def seal(act: Act, *, origin: str, signer: Signer, edges: Edges) -> dict[int, by
 
 def _grow(transaction: Transaction, number: int, end: _Edge, leaves: Sequence[bytes], signer: Signer) -> bytes:
     """The signed head of a log with `leaves` at its end; tiles and head are written, and `end` follows."""
-
-    def read_tile(level: int, index: int) -> bytes:
-        hashes = end.tiles.get((level, index))
-        if hashes is None:
-            hashes = end.tiles[level, index] = log.read_tile(transaction, level, index, number)
-        return hashes
-
+    read_tile = _read_tiles(transaction, number, end)
     tiles = append_leaves(read_tile, end.size, list(map(leaf_hash, leaves)))
     log.write_tiles(transaction, tiles, number)
     end.tiles.update({(tile.level, tile.index): tile.hashes for tile in tiles})
@@ -208,25 +210,53 @@ def _name_log(act: Act, number: int) -> str:
     return name_origin(act.party, found.token)
 
 
-def _name_heads(act: Act) -> None:
+def _read_tiles(transaction: Transaction, number: int, end: _Edge) -> ReadTile:
+    """The tiles of a log, each read once."""
+
+    def read_tile(level: int, index: int) -> bytes:
+        hashes = end.tiles.get((level, index))
+        if hashes is None:
+            hashes = end.tiles[level, index] = log.read_tile(transaction, level, index, number)
+        return hashes
+
+    return read_tile
+
+
+def _verify_end(transaction: Transaction, number: int, end: _Edge) -> None:
+    """Return if the log in the store has the root that its head says."""
+    if end.head is None:
+        return
+    name = end.origin or "of the house"
+    try:
+        signed, root = _read_root(end.head), root_hash(_read_tiles(transaction, number, end), end.size)
+    except (LogMismatch, MalformedError) as error:
+        raise CorruptionError(f"the end of the log {name} cannot be read: {error.detail}; {_REPAIR}") from error
+    if root != signed:
+        raise CorruptionError(
+            f"the log {name} has another root over {end.size} entries than was signed: it was altered in the store, and"
+            f" nothing is signed over that; {_REPAIR}"
+        )
+
+
+def _read_root(head: bytes) -> bytes:
+    return parse_checkpoint(parse_note(head).text).root
+
+
+def _name_heads(act: Act, ends: Mapping[int, _Edge], edges: Edges, *, house: str) -> None:
     """Put the heads of all logs that have grown since the last time on record, as the end of the act."""
     grown = logs.list_unanchored(act.transaction)
     for start in range(0, len(grown), MAX_HEADS):
-        named = [
-            NamedHead(
-                origin=name_origin(act.party, each.token),
-                size=size,
-                root=root_hash(partial(_read_tile, act.transaction, each.number), size),
-            )
-            for each, size in grown[start : start + MAX_HEADS]
-        ]
+        named = list[NamedHead]()
+        for each, size in grown[start : start + MAX_HEADS]:
+            end = ends.get(each.number)
+            if end is None:
+                end = edges.read(act, each.number, house=house)
+                edges.keep(each.number, end)
+            assert end.head is not None  # noqa: S101 (it has grown)
+            named.append(NamedHead(origin=name_origin(act.party, each.token), size=size, root=_read_root(end.head)))
         act.record(EntryType.LOG_HEADS, format_heads(named), terms=None, recipient=None, count=len(named))
     for each, size in grown:
         logs.write_anchored(act.transaction, each.number, size)
-
-
-def _read_tile(transaction: Transaction, number: int, level: int, index: int) -> bytes:
-    return log.read_tile(transaction, level, index, number)
 
 
 def _add(transaction: Transaction, first: int, entries: Sequence[log.Entry], next_places: dict[int, int]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from comity.errors import StoreUncertain
+from comity.errors import CorruptionError, StoreUncertain
 from comity.ids import AgreementId, Digest, PartyId
 from comity.node import sealing
 from comity.node.journal import verify_store
@@ -46,6 +46,12 @@ def record(node: Node, *numbers: int) -> None:
                 listing=_LISTING,
                 agreement=AgreementId(f"{number:02x}" * 32),
             )
+
+
+def name_heads(node: Node) -> None:
+    """An act in which the house's log names the heads of all that have grown."""
+    with node.act() as act:
+        act.names_heads = True
 
 
 def check(node: Node, *sizes: int) -> None:
@@ -111,3 +117,25 @@ def test_a_store_that_is_opened_again_goes_on(node: Node) -> None:
     with closing(open_node(folder)) as again:
         record(again, 1)
         check(again, 2)
+
+
+@pytest.mark.parametrize("count", [3, 258])
+@pytest.mark.parametrize("names", [False, True])
+def test_what_was_altered_in_the_store_is_not_signed_over(node: Node, count: int, *, names: bool) -> None:
+    record(node, *[1] * (count - 1))
+    record(node, 1)
+    folder = node.folder
+    node.close()
+    with closing(SqliteStore.open(folder / "store.db")) as store, store.write() as transaction:
+        transaction.run("DROP TRIGGER log_entry_kept")
+        transaction.run(
+            "UPDATE log_entry SET leaf = CAST(replace(CAST(leaf AS TEXT), 'borealia', 'corvinia') AS BLOB)"
+            " WHERE log = 1 AND place = ?",
+            (count - 2,),
+        )
+        before = log.read_sizes(transaction)
+    with closing(open_node(folder)) as again:
+        with pytest.raises(CorruptionError, match=f"another root over {count} entries"):
+            name_heads(again) if names else record(again, 1)
+        with again.store.read() as transaction:
+            assert log.read_sizes(transaction) == before
