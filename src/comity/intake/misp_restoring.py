@@ -6,8 +6,9 @@
     left = list_left(group, restored, parts)        what a converter has to make the rest of
     made = merge_made(restored, made)               both
 
-A saying holds while each object that its thing became is exported too, with the same content: markings may have
-changed, and a report may hold more. One that does not hold is left aside whole, and its objects are converted.
+A saying holds while each object that its thing became is exported too, with the same content, no wider than it was, and
+so is each identity that it calls by name: markings may be stricter, and a report may hold more. One that does not hold
+is left aside whole, and its objects are converted.
 """
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
@@ -15,9 +16,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from comity.canonical import BUNDLE_LIMITS, Json, parse_json
+from comity.errors import MalformedJson
+from comity.ids import ObjectId
 from comity.intake.misp import HANGING
 from comity.intake.misp_outward import Fields, Group, Part
 from comity.intake.misp_sayings import CONTAINERS, NAMED, digest_object, list_references, read_uuid, uuid_of
+from comity.intake.restrictions import PAP_IDS, Restriction, join_restrictions
+from comity.stix.markings import TLP_IDS
 
 __all__ = ["Restored", "Sayings", "list_left", "merge_made", "read_sayings", "restore_event"]
 
@@ -83,18 +88,24 @@ def read_sayings(kept: Iterable[bytes], parts: Mapping[str, Part]) -> Generator[
     for index, data in enumerate(kept):
         if index % _AT_ONCE == 0:
             yield
-        value = parse_json(data, limits=BUNDLE_LIMITS)
+        try:
+            value = parse_json(data, limits=BUNDLE_LIMITS)
+        except MalformedJson:
+            continue  # the file was within these bounds, and this is a little deeper
         assert isinstance(value, dict)  # noqa: S101 (it was written here)
         became, said = value["became"], value["said"]
         assert isinstance(became, dict) and isinstance(said, dict)  # noqa: S101, PT018 (as above)
         words = {name: one for name, one in became.items() if isinstance(one, list)}
-        if all(is_said(name, digest) for name, (digest, *_) in words.items()):
-            own = {name: at for name, (_, at, _) in words.items() if uuid_of(name) == value["uuid"]}
+        named = [(name, digest) for name, (digest, *_) in words.items()]
+        if all(is_said(*one) for one in (*named, *_items(value["names"]))) and not any(
+            _is_wider(parts[name], marks) for name, (*_, marks) in words.items()
+        ):
+            own = {name: at for name, (_, at, *_) in words.items() if uuid_of(name) == value["uuid"]}
             by_key[str(value["kind"]), str(value["uuid"])] = _Saying(
                 said=said,
                 became=frozenset(words),
                 is_newer=any(parts[name].value.get("modified") != at for name, at in own.items()),
-                is_open=all(_reaches(parts[name], only) for name, (*_, only) in words.items()),
+                is_open=all(_reaches(parts[name], only) for name, (*_, only, _) in words.items()),
             )
             makers = value["beside"]
             beside |= {name for name, digest in _items(makers) if is_said(name, digest)}
@@ -116,6 +127,9 @@ def restore_event(group: Group, sayings: Sayings) -> Restored:
                 restoring.put(key)
     restored = restoring.restored
     if restored.event is not None:
+        assert group.container is not None  # noqa: S101 (the event is its)
+        maker = str(group.container.value.get("created_by_ref"))
+        restored.hung |= {maker} & sayings.beside
         placed = [part for part in group.parts if part.id in restored.placed]
         restored.placed |= {name for part in placed for name in list_references(part.value) if name in sayings.beside}
     return restored
@@ -127,12 +141,28 @@ def _reaches(part: Part, only: Json) -> bool:
     return now is None or (isinstance(only, list) and now >= {name for name in only if isinstance(name, str)})
 
 
+def _is_wider(part: Part, marks: Json) -> bool:
+    """Whether an object may travel farther than when it came in: what was said beside it was as strict as it was."""
+    then = _read_marks(marks)
+    now = join_restrictions(part.restriction, _read_marks(part.value.get("object_marking_refs")))
+    return join_restrictions(now, then) != now
+
+
+def _read_marks(refs: Json) -> Restriction:
+    names = [ObjectId(one) for one in (refs if isinstance(refs, list) else ()) if isinstance(one, str)]
+    scales = [Restriction(tlp=TLP_IDS[one]) for one in names if one in TLP_IDS]
+    scales += [Restriction(pap=PAP_IDS[one]) for one in names if one in PAP_IDS]
+    others = frozenset(names) - TLP_IDS.keys() - PAP_IDS.keys()
+    return join_restrictions(Restriction(foreign=frozenset[str](others)), *scales)
+
+
 class _Restoring:
     """One event, put together from what holds."""
 
     def __init__(self, sayings: Sayings) -> None:
         self._sayings = sayings
         self._under = set[_Key]()
+        self._closes = False
         self._done = set[_Key]()
         self.restored = Restored()
 
@@ -147,13 +177,11 @@ class _Restoring:
                     self.put(named)
                 else:
                     self._keep(kind, item, found)
-        ties = set(found.became)
-        event = self._resolve(said, ties, is_open=found.is_open)
-        assert isinstance(event, dict)  # noqa: S101 (it is no name)
+        event, ties, is_open = self._put_together(said, found)
         self.restored.event = event
         self.restored.placed |= ties
         self.restored.hung |= ties
-        self._note(key[1], found)
+        self._note(key[1], found, is_open=is_open)
 
     def put(self, key: _Key) -> None:
         """An attribute or an object, once, if what was said of it holds."""
@@ -163,18 +191,27 @@ class _Restoring:
             self._keep(key[0], found.said, found)
 
     def _keep(self, kind: str, said: Fields, found: _Saying) -> None:
-        ties = set(found.became)
-        item = self._resolve(dict(said), ties, is_open=found.is_open)
-        assert isinstance(item, dict)  # noqa: S101 (it is no name)
+        item, ties, is_open = self._put_together(said, found)
         self.restored.parts[kind].append(item)
         self.restored.ties.setdefault(read_uuid(item), set()).update(ties)
         self.restored.placed |= ties
-        self._note(read_uuid(item), found)
+        self._note(read_uuid(item), found, is_open=is_open)
 
-    def _note(self, uuid: str, found: _Saying) -> None:
+    def _put_together(self, said: Fields, found: _Saying) -> tuple[dict[str, Json], set[str], bool]:
+        """The thing with what hangs on it, the objects that it became, and whether it goes where MISP said."""
+        self._closes = False
+        ties, is_open = set(found.became), found.is_open
+        item = self._resolve(dict(said), ties, is_open=is_open)
+        if is_open and self._closes:
+            is_open = False
+            item = self._resolve(dict(said), ties, is_open=False)
+        assert isinstance(item, dict)  # noqa: S101 (it is no name)
+        return item, ties, is_open
+
+    def _note(self, uuid: str, found: _Saying, *, is_open: bool) -> None:
         if found.is_newer:
             self.restored.newer.add(uuid)
-        if found.is_open:
+        if is_open:
             self.restored.spread.add(uuid)
 
     def _resolve(self, value: Json, ties: set[str], *, is_open: bool) -> Json:
@@ -199,6 +236,8 @@ class _Restoring:
         held = self._sayings.by_key.get(named)
         if held is None or named in self._under:
             return None
+        # What has no distribution of its own goes where that goes which it hangs on.
+        self._closes |= not held.is_open and "distribution" not in held.said
         self._under.add(named)
         ties |= held.became
         item = self._resolve(dict(held.said), ties, is_open=held.is_open)
@@ -208,9 +247,11 @@ class _Restoring:
 
 def list_left(group: Group, restored: Restored, parts: Mapping[str, Part]) -> list[Json]:
     """The objects that a converter makes the rest of: what is in no word of MISP, and what that refers to."""
-    left = [part for part in group.parts if part.id not in restored.placed and part is not group.container]
-    if not left and (restored.event is not None or group.container is None):
+    rest = [part for part in group.parts if part.id not in restored.placed and part is not group.container]
+    left = [part for part in rest if not _lacks_place(part, parts)]
+    if not rest and (restored.event is not None or group.container is None):
         return []
+    left = left if left or group.container is not None else rest
     found = {part.id: part for part in left}
     open_ = [*left]
     while open_:
@@ -226,6 +267,12 @@ def list_left(group: Group, restored: Restored, parts: Mapping[str, Part]) -> li
     # By such labels a converter tells what was MISP once, and reads nothing else beside it.
     was_misp = restored.event is None or any(_labels(part, was_misp=True) for part in left)
     return [_write_plain(part, found, was_misp=was_misp) for part in found.values()]
+
+
+def _lacks_place(part: Part, parts: Mapping[str, Part]) -> bool:
+    """Whether it is a sighting by somebody who is not in the export: at one such a converter gives all up."""
+    seen_by = part.value.get("where_sighted_refs")
+    return any(name not in parts for name in (seen_by if isinstance(seen_by, list) else ()))
 
 
 def _labels(part: Part, *, was_misp: bool) -> list[Json]:

@@ -8,9 +8,9 @@ correlates, who sighted it. So each thing that became objects is kept as MISP wr
 others is only named in it, by kind and UUID. What became no object stays where it lies if it is no stricter than that:
 else whoever may have the one would have the other, and a note says that it was left out.
 
-Each saying names the objects that the thing became, and of each a digest, its version, and whom it may reach:
-`misp_restoring` puts the saying back into an event while the objects say that still. It is for whoever took the event
-in: no object bears it, and no partner is given it.
+Each saying names the objects that the thing became, and of each a digest, its version, whom it may reach, and its
+markings; and the identities of those whom it calls by name: `misp_restoring` puts the saying back into an event while
+the objects say that still. It is for whoever took the event in: no object bears it, and no partner is given it.
 """
 
 import hashlib
@@ -32,7 +32,9 @@ CONTAINERS: Final = frozenset({"grouping", "report"})
 NAMED: Final = "comity-said-of"
 """The one member of what stands for a thing in another: the kind and the UUID by which its own saying is found."""
 
+_KINDS: Final = ("Attribute", "Object")
 _GALAXY: Final = "Galaxy"
+_CLUSTER: Final = "GalaxyCluster"
 _LINK: Final = "relationship"
 _UNTIED: Final = frozenset({"extension-definition", "identity", "marking-definition"})
 _NOT_FOLDED: Final = frozenset({"created", "granular_markings", "modified", "object_marking_refs"})
@@ -106,13 +108,13 @@ class _Cutter:
 
     def cut(self) -> Generator[None, None, None]:
         content, within = self._plan.content, self._plan.restriction
-        event = self._cut(content, within)
-        for kind in ("Attribute", "Object"):
+        event = self._cut(_unname({name: item for name, item in content.items() if name not in _KINDS}), within)
+        for kind in _KINDS:
             kept = list[Json]()
             for index, item in enumerate(_list(content.get(kind))):
                 if index % _AT_ONCE == 0:
                     yield
-                if (found := self._hang(kind, item, within)) is not None:
+                if (found := self._hang(kind, _unname(item), within)) is not None:
                     kept.append(found)
             event[kind] = kept
         key = ("Event", self._plan.event.uuid)
@@ -142,17 +144,37 @@ class _Cutter:
 
     def _cut(self, item: _Fields, within: Restriction) -> dict[str, Json]:
         """The thing, with what hangs on it named or left in it."""
-        kept = {**item, **self._plan.distributions.get(read_uuid(item), {})}
+        kept = {**item, **_unname(self._plan.distributions.get(read_uuid(item), {}))}
         for kind in HANGING:
             if kind in item:
                 hung = [self._hang(kind, one, within) for one in _list(item[kind])]
                 kept[kind] = [one for one in hung if one is not None]
+        if _GALAXY in item and "Tag" in item:
+            kept["Tag"] = self._name_tags(item)
         if "ObjectReference" in item:
             source = read_uuid(item)
             kept["ObjectReference"] = [self._refer(source, one) for one in _list(item["ObjectReference"])]
         if "name" in item and "Attribute" in item:
             # What is in an object of MISP is part of it, and the object is as strict as all of it.
             kept["Attribute"] = [self._cut(one, within) for one in _list(item["Attribute"])]
+        return kept
+
+    def _name_tags(self, item: _Fields) -> list[Json]:
+        """Its tags: one that says the name of a cluster is only named, unless what the thing became says it too."""
+        clusters = [one for galaxy in _list(item[_GALAXY]) for one in _list(galaxy.get(_CLUSTER))]
+        names = {_name_cluster(one): key for one in clusters if (key := (_CLUSTER, read_uuid(one))) in self._said}
+        own = self._list_became(read_uuid(item))
+        labels = {str(label) for name in own for label in _strings(self._made[name].get("labels"))}
+        tags = item["Tag"]
+        kept = list[Json]()
+        for index, tag in enumerate(tags if isinstance(tags, list) else ()):
+            name = str(tag.get("name")) if isinstance(tag, dict) else ""
+            if name not in names or name in labels:
+                kept.append(tag)
+                continue
+            key = ("Tag", f"{read_uuid(item)}/{index}")
+            self._tie(key, tag, [*own, *sorted(self._became[names[name]])])
+            kept.append({NAMED: [*key]})
         return kept
 
     def _refer(self, source: str, item: _Fields) -> Json:
@@ -218,27 +240,68 @@ class _Cutter:
                 yield
             reach = audiences.get(name)
             only: Json = None if reach is None else list[Json](sorted(reach))
-            words[name] = [digest_object(self._made[name]), self._made[name].get("modified"), only]
+            marks: Json = [*_strings(self._made[name].get("object_marking_refs"))]
+            words[name] = [digest_object(self._made[name]), self._made[name].get("modified"), only, marks]
         makers: dict[str, Json] = {name: digest_object(one) for name, one in self._made.items() if self._is_maker(name)}
+        called = {name: _list_calls(self._made[name]) for name in makers}
         found: dict[str, list[bytes]] = {}
         for index, (key, said) in enumerate(self._said.items()):
             if index % _AT_ONCE == 0:
                 yield
-            became = sorted(self._became[key])
-            data: dict[str, Json] = {
+            became, text = sorted(self._became[key]), _dump(said)
+            folded = text.lower()
+            names = [name for name, calls in called.items() if any(call in folded for call in calls)]
+            head: dict[str, Json] = {
                 "kind": key[0],
                 "uuid": key[1],
                 "became": {name: words[name] for name in became},
+                "names": {name: makers[name] for name in names},
                 "beside": makers if key[0] == "Event" else {},
-                "said": said,
             }
-            text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
-            for name in became:
-                found.setdefault(name, []).append(text)
+            data = f'{_dump(head)[:-1]},"said":{text}}}'.encode()
+            for name in (*became, *names):
+                found.setdefault(name, []).append(data)
         return found
 
     def _is_maker(self, name: str) -> bool:
         return self._made[name]["type"] == "identity" and name not in self._ties
+
+
+def _unname(item: _Fields) -> _Fields:
+    """The thing as MISP wrote it, without what would name the saying of another: a file may hold that word too."""
+    found = _strip(dict(item)) if f'"{NAMED}":' in _dump(dict(item)) else item
+    assert isinstance(found, Mapping)  # noqa: S101 (it was one)
+    return found
+
+
+def _strip(value: Json) -> Json:
+    match value:
+        case dict():
+            return {name: _strip(item) for name, item in value.items() if name != NAMED}
+        case list():
+            return [_strip(item) for item in value]
+        case _:
+            return value
+
+
+def _dump(value: Json) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _list_calls(maker: _Fields) -> list[str]:
+    """How a thing of MISP calls an organisation, folded: by its name, or by its UUID."""
+    references = [one.get("external_id") for one in _list(maker.get("external_references"))]
+    words = [maker.get("name"), uuid_of(str(maker["id"])), *references]
+    return [_dump(word).lower() for word in words if isinstance(word, str) and word]
+
+
+def _name_cluster(cluster: _Fields) -> str:
+    """The tag that says it."""
+    return str(cluster.get("tag_name") or f'misp-galaxy:{cluster.get("type")}="{cluster.get("value")}"')
+
+
+def _strings(value: Json) -> Iterator[str]:
+    return (one for one in (value if isinstance(value, list) else ()) if isinstance(one, str))
 
 
 def _list(value: Json) -> list[dict[str, Json]]:

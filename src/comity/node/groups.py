@@ -53,7 +53,9 @@ class Group:
         """What was said of the objects at these places, by the keys beside the places."""
         if not self.sayings:
             return []
-        return [(key, said) for index, key in pairs for said in self.sayings.get(self.elements[index][0], ())]
+        # An object that many events have, as the organisation that made them, stands in the group as often.
+        named = dict.fromkeys((key, self.elements[index][0]) for index, key in pairs)
+        return [(key, said) for key, data in named for said in self.sayings.get(data, ())]
 
     def name_place(self, index: int) -> str:
         """Where in the file the object was that has this place in the bundle."""
@@ -73,7 +75,7 @@ class Gathering:
         self._notes = list[Remark]()
         self._facts = dict[str, str]()
         self._audiences = dict[ObjectId, frozenset[PartyId]]()
-        self._sayings = dict[bytes, Sequence[bytes]]()
+        self._sayings = dict[bytes, list[bytes]]()
 
     def add(self, converted: Converted, position: int) -> Iterator[Group]:
         """The group that is full with this part, if one is.
@@ -120,7 +122,8 @@ class Gathering:
             # Two records that say the same object may each be as strict: whoever both let have it, may.
             item = ObjectId(name)
             self._audiences[item] = self._audiences.get(item, parties) & parties
-        self._sayings |= record.sayings
+        for data, texts in record.sayings.items():  # two records may say the same object
+            self._sayings.setdefault(data, []).extend(texts)
         if record.notes and len(self._notes) < MOST_REMARKS:
             said = "; ".join(record.notes)[:MOST_REMARK]
             self._notes.append(Remark(place=place, remark=said, is_unread=False))

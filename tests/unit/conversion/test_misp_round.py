@@ -3,7 +3,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from comity.canonical import Json
 from comity.conversion.events import Converter
 from comity.conversion.outward import MadeEvent, make_events
 from comity.ids import PartyId
 from comity.intake.misp_mapping import MispMapping
 from comity.intake.misp_outward import Loss
+from comity.intake.misp_sayings import NAMED
 from comity.intake.records import Record
 from comity.stix.markings import TLP2_AMBER, TLP2_GREEN, TLP2_RED
 from tests.unit.intake.misp_events import EVENT, GROUP, Fields, make_attribute, make_event, name_part, tag, write
@@ -249,6 +251,103 @@ def test_a_galaxy_hangs_on_what_is_strict_and_on_what_is_not(converter: Converte
     (made,), lost = give(held)
     assert "Millrace" not in json.dumps(made)
     assert {one.id for one in lost} >= {f"threat-actor--{name_part(115)}"}
+
+
+def make_named(*, on_event: bool) -> Fields:
+    """An event of which the tags say the names of its clusters, as MISP writes it."""
+    hung: Fields = {
+        "Galaxy": [make_galaxy(101, "threat-actor", "Actor", make_cluster(111, "threat-actor", "Millrace"))],
+        "Tag": tag("relay", 'misp-galaxy:threat-actor="Millrace"', "tlp:green"),
+    }
+    if on_event:
+        return make_event(make_attribute(1), make_attribute(2), objects=(), **hung)
+    # A converter says the tags of an attribute in what is to be detected, and in nothing else.
+    return make_event(make_attribute(1, to_ids=False, **hung), make_attribute(2), Tag=tag("tlp:green"))
+
+
+@pytest.mark.parametrize("on_event", [True, False])
+def test_a_tag_that_says_a_cluster_goes_with_the_cluster(converter: Converter, *, on_event: bool) -> None:
+    event = make_named(on_event=on_event)
+    held = take_in(converter, write(event))
+    name = f"threat-actor--{name_part(111)}"
+    (made,), lost = give(held)
+    assert lost == []
+    assert fold(made) == fold(event)
+    assert all(name in json.loads(text)["became"] for text in held.sayings if b"Millrace" in text)
+    narrowed = replace(held, audiences={**held.audiences, name: frozenset({AURELIA})})
+    (made,), _ = give(narrowed)
+    assert [one["distribution"] for one in (made, *made["Attribute"])] == (
+        ["0", "5", "5"] if on_event else ["3", "0", "5"]
+    )
+    held.objects[name]["revoked"] = True
+    (made,), lost = give(held)
+    assert "Millrace" not in json.dumps(made)
+    assert "relay" in json.dumps(made)
+
+
+def test_what_hangs_on_a_thing_and_may_reach_fewer_by_now_keeps_it_here(converter: Converter) -> None:
+    event = make_event(make_attribute(1, Sighting=[make_sighting(301, "0")]), make_attribute(2), Tag=tag("tlp:green"))
+    held = take_in(converter, write(event))
+    held.audiences[f"sighting--{name_part(301)}"] = frozenset({AURELIA})
+    (made,), _ = give(held)
+    assert [one["distribution"] for one in made["Attribute"]] == ["0", "5"]
+
+
+def test_a_sighting_by_whom_nobody_has_is_told_and_the_rest_leaves(converter: Converter) -> None:
+    event = make_event(make_attribute(1, Sighting=[make_sighting(301, "0")]), Tag=tag("tlp:green"))
+    held = take_in(converter, write(event))
+    del held.objects[f"identity--{name_part(401)}"]
+    (made,), lost = give(held)
+    assert "Sensor Desk" not in json.dumps(made)
+    assert [one["uuid"] for one in made["Attribute"]] == [name_part(1)]
+    assert {one.id for one in lost if one.id} == {f"sighting--{name_part(301)}"}
+
+
+@pytest.mark.parametrize(("name", "call"), [(401, "Sensor Desk"), (0, "Marrow Ford CERT")])
+def test_whoever_is_withdrawn_is_not_named(converter: Converter, name: int, call: str) -> None:
+    sightings: list[Json] = [make_sighting(301, "0"), make_sighting(303, "2")]
+    event = make_event(make_attribute(1, Sighting=sightings), Tag=tag("tlp:green"))
+    held = take_in(converter, write(event))
+    (maker,) = [one for one in held.objects.values() if one["type"] == "identity" and one["name"] == call]
+    assert (maker["id"] == f"identity--{name_part(401)}") is bool(name)
+    maker["revoked"] = True
+    (made,), _ = give(held)
+    assert call not in json.dumps(made)
+    assert [one["uuid"] for one in made["Attribute"]] == [name_part(1)]
+
+
+def test_what_was_said_of_a_strict_thing_is_not_said_of_an_open_one(converter: Converter) -> None:
+    event = make_event(make_attribute(2, to_ids=False, comment="who told us"), Tag=tag("tlp:red", "PAP:RED"))
+    held = take_in(converter, write(event))
+    (made,), _ = give(held)
+    assert "who told us" in json.dumps(made)
+    for marks in ([TLP2_GREEN], []):
+        wider = {name: {**one, "object_marking_refs": marks} for name, one in held.objects.items()}
+        (made,), _ = give(replace(held, objects=wider))
+        assert "who told us" not in json.dumps(made)
+        assert "198.51.100.2" in json.dumps(made)
+
+
+def test_a_file_names_nothing_of_another_event(converter: Converter) -> None:
+    ours = make_event(make_attribute(1, comment="ours alone"), uuid=name_part(901), distribution="0")
+    name: Json = {NAMED: ["Attribute", name_part(1)]}
+    group: Fields = {"distribution": "4", "SharingGroup": {"uuid": GROUP, "name": "Desks", "x": name}}
+    note = make_data(311, "Note", 2, note="words") | {"x": name}
+    hostile = make_event(make_attribute(2, x=[name], **group), uuid=name_part(902), Note=[note], SharingGroup=name)
+    first, second = take_in(converter, write(ours)), take_in(converter, write(hostile))
+    held = Held(first.objects | second.objects, first.sayings + second.sayings, first.audiences | second.audiences, [])
+    events, _ = give(held)
+    assert len(events) == 2
+    assert ["ours alone" in json.dumps(one) for one in events] == [one["uuid"] == name_part(901) for one in events]
+
+
+def test_what_is_too_deep_to_be_read_again_is_converted(converter: Converter) -> None:
+    event = make_event(make_attribute(1, comment="words"), Tag=tag("tlp:green"))
+    held = take_in(converter, write(event))
+    (saying,) = [text for text in held.sayings if json.loads(text)["kind"] == "Attribute"]
+    deep = saying.replace(b'"words"', b"[" * 500 + b"]" * 500)
+    (made,), _ = give(held, sayings=[one if one != saying else deep for one in held.sayings])
+    assert [one["uuid"] for one in made["Attribute"]] == [name_part(1)]
 
 
 # --- while the objects say that still -------------------------------------------------------------------------------

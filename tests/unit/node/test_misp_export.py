@@ -10,8 +10,8 @@ from comity.node.steps import finish
 from comity.stix.labels import make_tags
 from comity.store.relations import RELATIONS
 from tests.unit.conversion.test_misp_round import fold, list_uuids
-from tests.unit.intake.misp_events import make_attribute, make_event, name_part, tag, write
-from tests.unit.intake.misp_rich import make_rich_event
+from tests.unit.intake.misp_events import Fields, make_attribute, make_event, name_part, tag, write
+from tests.unit.intake.misp_rich import make_cluster, make_galaxy, make_rich_event
 from tests.worlds import World
 
 A, B = PartyId("aurelia"), PartyId("borealia")
@@ -31,6 +31,11 @@ def count_sayings(world: World, words: bytes) -> int:
     with world.nodes[A].store.read() as transaction:
         (row,) = transaction.rows("SELECT COUNT(*) FROM saying WHERE instr(data, ?) > 0", (words,))
     return int(row[0])
+
+
+def list_makers(world: World) -> list[ObjectId]:
+    with world.nodes[A].store.read() as transaction:
+        return [ObjectId(str(row[0])) for row in transaction.rows("SELECT id FROM object WHERE type = 'identity'")]
 
 
 def test_a_file_leaves_as_it_came_in_and_may_come_back(world: World) -> None:
@@ -75,3 +80,21 @@ def test_a_selection_says_what_it_has(world: World) -> None:
     made = finish(export_misp_in_steps(world.nodes[A], types=frozenset({"indicator"})))
     (given,) = made.events
     assert [item["uuid"] for item in given["Attribute"]] == [name_part(1)]  # type: ignore[union-attr, index, call-overload]
+
+
+def test_a_name_goes_from_what_was_said_with_whom_or_what_it_names(world: World) -> None:
+    cluster = make_galaxy(101, "threat-actor", "Actor", make_cluster(111, "threat-actor", "Millrace"))
+    hung: Fields = {"Galaxy": [cluster], "Tag": tag('misp-galaxy:threat-actor="Millrace"')}
+    events = [
+        make_event(make_attribute(number, to_ids=False, **hung), uuid=name_part(900 + number), Tag=tag("tlp:green"))
+        for number in (1, 2)
+    ]
+    take(world, write(*events))
+    assert (count_sayings(world, b"Millrace"), count_sayings(world, b"Marrow Ford CERT")) == (3, 2)
+    delete(world.nodes[A], ObjectId(f"threat-actor--{name_part(111)}"), reason="an error")
+    assert (count_sayings(world, b"Millrace"), count_sayings(world, b"Marrow Ford CERT")) == (0, 2)
+    made = export(world)
+    assert "Millrace" not in str(made.events)
+    for maker in list_makers(world):
+        delete(world.nodes[A], maker, reason="by order")
+    assert count_sayings(world, b"Marrow Ford CERT") == 0
