@@ -46,6 +46,7 @@ _MOST_AT_ONCE = 5_000
 
 _USUAL_SPEC_VERSION = "2.1"
 _INSTANT_CHARACTERS = 20
+_WORD_CHARACTERS = 40
 _DATA_OF = itemgetter(-1)
 _ENDED = 2**63 - 1
 """The floor of a feed that has ended: nothing in the store is behind it."""
@@ -105,9 +106,9 @@ class Selection:
     versions: VersionChoice = VersionChoice()
 
     def count_characters(self) -> int:
-        """About how long the request is."""
-        words = sum(map(len, chain(self.ids, self.types, self.spec_versions)))
-        return words + _INSTANT_CHARACTERS * len(self.versions.exact)
+        """About how long the request is; the room that each word takes besides counts as forty more."""
+        words = list(chain(self.ids, self.types, self.spec_versions))
+        return sum(map(len, words)) + _WORD_CHARACTERS * len(words) + _INSTANT_CHARACTERS * len(self.versions.exact)
 
 
 @dataclass(frozen=True, slots=True)

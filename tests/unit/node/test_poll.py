@@ -2,6 +2,7 @@
 """Pages: what leaves is what is decided at this moment, of every version, with every property."""
 
 import os
+import tracemalloc
 import uuid
 from collections.abc import Iterator, Sequence
 
@@ -9,13 +10,15 @@ import pytest
 
 from comity.canonical import Json
 from comity.errors import NotFoundError
-from comity.ids import Instant, ObjectId, PartyId
+from comity.ids import Digest, Instant, ObjectId, PartyId
 from comity.node.gate import list_open_collections
-from comity.node.pages import Pages
+from comity.node.pages import Filled, Pages
 from comity.node.poll import PollRequest, Selection, poll
 from comity.node.retention import delete
 from comity.release.disclosure import Answer
 from comity.store import feeds
+from comity.store.feeds import Feed
+from comity.store.log import Text
 from comity.store.sqlite import SqliteTransaction
 from comity.store.transaction import Row, SqlValue
 from tests.worlds import World, make_object, object_id, tlp_id
@@ -234,6 +237,23 @@ def test_questions_without_an_answer_are_remembered_within_the_same_bound(world:
         assert poll(node, request).items == ()
     kept = 500 * len(node.pages._kept)
     assert kept * 44 <= 1_000_000  # each has that many characters
+
+
+def test_many_short_words_count_as_the_room_that_they_take() -> None:
+    """A word of three letters takes some eighty bytes of memory, and a request can have a thousand of them."""
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        selection = Selection(after=Instant(0), types=frozenset(f"t{number:03}" for number in range(1_000)))
+        taken = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    pages, feed = Pages(10 * taken), Feed(id=1, through=0, under=None, last_at=Instant(0), floor=0, generation=0)
+    for number in range(100):
+        asked = (number, selection)
+        filled = Filled(at=(), id=(), version=(), sizes=(), redacted={}, data=b"", more=False, listing=Text(b""))
+        pages.keep(filled, feed, Digest("9c" * 32), asked, characters=selection.count_characters())
+    assert 1 <= len(pages._kept) <= 10
 
 
 def test_a_policy_that_changed_is_read_anew_whatever_time_its_file_says(world: World) -> None:
