@@ -76,7 +76,10 @@ class Restored:
 
 
 def read_sayings(kept: Iterable[bytes], parts: Mapping[str, Part]) -> Generator[None, None, Sayings]:
-    """Those of `kept` that hold of the objects `parts`; of two about one thing, the later. With pauses."""
+    """Those of `kept` that hold of the objects `parts`; of two about one thing, the later.
+
+    One that was said of the very versions that are there goes before others. With pauses.
+    """
     digests: dict[str, str] = {}
 
     def is_said(name: str, digest: Json) -> bool:
@@ -101,12 +104,15 @@ def read_sayings(kept: Iterable[bytes], parts: Mapping[str, Part]) -> Generator[
             _is_wider(parts[name], marks) for name, (*_, marks) in words.items()
         ):
             own = {name: at for name, (_, at, *_) in words.items() if uuid_of(name) == value["uuid"]}
-            by_key[str(value["kind"]), str(value["uuid"])] = _Saying(
+            key = str(value["kind"]), str(value["uuid"])
+            found = _Saying(
                 said=said,
                 became=frozenset(words),
                 is_newer=any(parts[name].value.get("modified") != at for name, at in own.items()),
                 is_open=all(_reaches(parts[name], only) for name, (*_, only, _) in words.items()),
             )
+            if not found.is_newer or by_key.get(key, found).is_newer:
+                by_key[key] = found
             makers = value["beside"]
             beside |= {name for name, digest in _items(makers) if is_said(name, digest)}
     by_object: dict[str, list[_Key]] = {}

@@ -15,6 +15,7 @@ the objects say that still. It is for whoever took the event in: no object bears
 
 import hashlib
 import json
+import re
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from typing import Final
 
@@ -40,6 +41,7 @@ _UNTIED: Final = frozenset({"extension-definition", "identity", "marking-definit
 _NOT_FOLDED: Final = frozenset({"created", "granular_markings", "modified", "object_marking_refs"})
 _AT_ONCE: Final = 100
 """Things between two pauses: some milliseconds."""
+_TEXT: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')
 
 _Fields = Mapping[str, Json]
 _Key = tuple[str, str]
@@ -243,14 +245,17 @@ class _Cutter:
             marks: Json = [*_strings(self._made[name].get("object_marking_refs"))]
             words[name] = [digest_object(self._made[name]), self._made[name].get("modified"), only, marks]
         makers: dict[str, Json] = {name: digest_object(one) for name, one in self._made.items() if self._is_maker(name)}
-        called = {name: _list_calls(self._made[name]) for name in makers}
+        called: dict[str, set[str]] = {}
+        for name in makers:
+            for call in _list_calls(self._made[name]):
+                called.setdefault(call, set()).add(name)
         found: dict[str, list[bytes]] = {}
         for index, (key, said) in enumerate(self._said.items()):
             if index % _AT_ONCE == 0:
                 yield
             became, text = sorted(self._became[key]), _dump(said)
-            folded = text.lower()
-            names = [name for name, calls in called.items() if any(call in folded for call in calls)]
+            calls = called.keys() & set(_TEXT.findall(text.lower()))
+            names = sorted({name for call in calls for name in called[call]})
             head: dict[str, Json] = {
                 "kind": key[0],
                 "uuid": key[1],

@@ -328,6 +328,18 @@ def test_what_was_said_of_a_strict_thing_is_not_said_of_an_open_one(converter: C
         assert "198.51.100.2" in json.dumps(made)
 
 
+def test_what_was_said_of_an_older_version_is_not_said_again_though_it_comes_later(converter: Converter) -> None:
+    new, old = (
+        take_in(converter, write(make_event(make_attribute(1), threat_level_id=level, timestamp=at)))
+        for level, at in (("3", "1703642920"), ("1", "1603642920"))
+    )
+    held = replace(new, sayings=new.sayings + old.sayings)
+    (made,), _ = give(held)
+    assert made["threat_level_id"] == "3"
+    (made,), _ = give(replace(new, sayings=old.sayings))
+    assert (made["threat_level_id"], made["timestamp"]) == ("1", "1703642920")
+
+
 def test_a_file_names_nothing_of_another_event(converter: Converter) -> None:
     ours = make_event(make_attribute(1, comment="ours alone"), uuid=name_part(901), distribution="0")
     name: Json = {NAMED: ["Attribute", name_part(1)]}
