@@ -171,9 +171,9 @@ def decode_page(answer: bytes, data: bytes) -> ReadPage | None:
     """The page `data` that `encode_page` wrote; None where it is none."""
     try:
         said = _DECODER.decode(answer)
-    except MsgspecError:
+        good = tuple([(item, said.marks[kind]) for item, kind in zip(said.objects, said.marked, strict=True)])
+    except (MsgspecError, ValueError, IndexError):
         return None
-    good = tuple([(item, said.marks[kind]) for item, kind in zip(said.objects, said.marked, strict=True)])
     checked = ParsedBundle(good=good, places=tuple(said.places), bad=tuple(said.bad), repeats=tuple(said.repeats))
     read = ReadBundle(checked=checked, versions=said.versions, patterns=said.patterns)
     return ReadPage(data=data, read=read, listing=said.listing)

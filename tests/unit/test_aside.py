@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from msgspec import msgpack
 
 from comity import aside
 from comity.aside import Aside, decode_page, encode_page
@@ -78,6 +79,14 @@ def test_what_cannot_be_told_is_read_here() -> None:
 @pytest.mark.parametrize("answer", [b"", b"\xc1", b"\x90"])
 def test_what_is_no_answer_is_no_page(answer: bytes) -> None:
     assert decode_page(answer, PLAIN) is None
+
+
+@pytest.mark.parametrize(("place", "value"), [(2, []), (3, []), (3, [99])])
+def test_an_answer_whose_parts_do_not_fit_is_no_page(place: int, value: list[int]) -> None:
+    answer = msgpack.decode(encode_page(read(MIXED)))
+    assert decode_page(msgpack.encode(answer), MIXED) is not None
+    answer[place] = value
+    assert decode_page(msgpack.encode(answer), MIXED) is None
 
 
 def run(do: Callable[[Aside], Any]) -> Any:  # noqa: ANN401
