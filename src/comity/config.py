@@ -56,7 +56,7 @@ from typing import Any
 
 from comity.errors import ConfigError, MalformedNote, MalformedRequest, NotFoundError
 from comity.ids import PartyId, parse_party_id
-from comity.openid import OidcSetting, parse_oidc
+from comity.openid import OidcSetting, read_oidc
 from comity.tlog.note import SignatureType, VerifierKey, parse_vkey
 
 __all__ = [
@@ -421,7 +421,7 @@ def _parse_console(value: object, folder: Path) -> ConsoleSetting | None:
         raise MalformedRequest(
             "[console] url is what browsers say: no path, no usual port, as https://console.aurelia.example"
         )
-    return ConsoleSetting(listen=parse_address(listen), url=url, oidc=parse_oidc(table.get("oidc"), folder, url=url))
+    return ConsoleSetting(listen=parse_address(listen), url=url, oidc=read_oidc(table.get("oidc"), folder, url=url))
 
 
 def _parse_proxy(value: object, folder: Path) -> Proxy | None:

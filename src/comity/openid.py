@@ -21,7 +21,7 @@ from pathlib import Path
 
 from comity.errors import ConfigError, MalformedRequest
 
-__all__ = ["OidcSetting", "parse_oidc", "read_client_secret"]
+__all__ = ["OidcSetting", "read_client_secret", "read_oidc"]
 
 _TABLE = "[console.oidc]"
 _KNOWN = frozenset({"issuer", "client_id", "secret", "acr", "name"})
@@ -47,7 +47,7 @@ class OidcSetting:
     name: str = "OpenID Connect"
 
 
-def parse_oidc(value: object, folder: Path, *, url: str | None) -> OidcSetting | None:
+def read_oidc(value: object, folder: Path, *, url: str | None) -> OidcSetting | None:
     """The setting in the table `oidc` of [console], whose `url` it needs; None where there is none.
 
     Raises:

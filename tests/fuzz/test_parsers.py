@@ -15,7 +15,7 @@ from comity.operations.reply import parse_reply
 from comity.release.facets import parse_facet
 from tests.fuzz.drive import CORPUS, read_corpus
 from tests.fuzz.strains import STRAINS
-from tests.fuzz.targets import TARGETS, Finding, Target, attempt, find_parsers
+from tests.fuzz.targets import MOST, TARGETS, Finding, Target, attempt, find_parsers
 
 ROOT = Path(__file__).parents[2]
 KEPT = [(name, file, data) for name in TARGETS for file, data in read_corpus(name)]
@@ -73,7 +73,7 @@ def test_what_it_names_is_none() -> None:
 def test_what_takes_too_long_is_a_finding() -> None:
     slow = Target(name="planted", read=lambda data: sum(range(10**7)), raises=frozenset())
     with pytest.raises(Finding, match="took"):
-        attempt(slow, b"", most_seconds=0.001)
+        attempt(slow, b"", most=0.02, least=0)
 
 
 # --- bytes ------------------------------------------------------------------------------------------------------------
@@ -100,7 +100,7 @@ def test_what_is_long_takes_no_memory_to_speak_of(name: str) -> None:
         data = make(_LARGE)
         tracemalloc.start()
         try:
-            attempt(TARGETS[name], data, most_seconds=60)
+            attempt(TARGETS[name], data, most=20 * MOST)
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()

@@ -12,7 +12,7 @@ from comity.conversion.child import Bounds, Child
 from comity.errors import MalformedError, NotInstalled
 from comity.gradual import read_in_steps
 from comity.ids import PartyId
-from comity.intake.misp import Plan, parse_misp_in_steps, plan_event_in_steps
+from comity.intake.misp import Plan, plan_event_in_steps, read_misp_in_steps
 from comity.intake.misp_mapping import MispMapping
 from comity.intake.misp_records import mark_objects_in_steps
 from comity.intake.records import Record, Unread
@@ -73,7 +73,7 @@ class Converter:
         Raises:
             MalformedJson: the file as a whole is no JSON, or over a bound.
         """
-        reading = yield from parse_misp_in_steps(data)
+        reading = yield from read_misp_in_steps(data)
         yield from reading.unread
         for event in reading.events:
             plan = yield from plan_event_in_steps(event, self._mapping, floor=self._floor)

@@ -39,9 +39,9 @@ __all__ = [
     "is_foreign",
     "leave_plain_tags",
     "parse_misp",
-    "parse_misp_in_steps",
     "plan_event",
     "plan_event_in_steps",
+    "read_misp_in_steps",
 ]
 
 _ONLY_HERE: Final[frozenset[PartyId]] = frozenset()
@@ -126,10 +126,10 @@ def parse_misp(data: bytes) -> MispReading:
     Raises:
         MalformedJson: the file as a whole is no JSON, or over a bound.
     """
-    return run_steps(parse_misp_in_steps(data))
+    return run_steps(read_misp_in_steps(data))
 
 
-def parse_misp_in_steps(data: bytes) -> Generator[None, None, MispReading]:
+def read_misp_in_steps(data: bytes) -> Generator[None, None, MispReading]:
     """The same, with a pause wherever others may get a turn.
 
     Raises:

@@ -86,7 +86,7 @@ def cut_sayings(
     """By object of `made`, what MISP said of what became it; and what is in no saying. With pauses."""
     cutter = _Cutter(plan, made)
     yield from cutter.cut()
-    return (yield from cutter.write(audiences)), cutter.left
+    return (yield from cutter.put_down(audiences)), cutter.left
 
 
 class _Cutter:
@@ -234,7 +234,7 @@ class _Cutter:
             if other in left:
                 found.setdefault(other, set()).update(self._ties[name])
 
-    def write(self, audiences: Mapping[str, frozenset[PartyId]]) -> Generator[None, None, dict[str, list[bytes]]]:
+    def put_down(self, audiences: Mapping[str, frozenset[PartyId]]) -> Generator[None, None, dict[str, list[bytes]]]:
         """Each saying under every object that its thing became."""
         words = dict[str, list[Json]]()
         for index, name in enumerate(self._ties):
