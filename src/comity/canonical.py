@@ -210,8 +210,7 @@ def decode_at(text: str, start: int, *, pointer: str) -> tuple[Json, int]:
     except RecursionError:
         # Only with a `max_depth` beyond what the interpreter can follow, or a caller already that deep itself.
         where = _place(text, start)
-        said = f"line {where}: arrays and objects lie too deep inside one another to be followed; flatten them"
-        raise MalformedJson(said, where=where) from None
+        raise MalformedJson(f"line {where}: arrays or objects lie too deep; flatten them", where=where) from None
 
 
 def _decode_strict(text: str, start: int, pointer: str) -> tuple[Json, int]:
