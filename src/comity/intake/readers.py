@@ -83,9 +83,13 @@ def read_file(chunks: Iterable[bytes], form: Format, request: Request) -> Iterat
     reader = READERS.get(form)
     if form in _ARTICLES:
         raise MalformedRequest(
-            f"{form.value} is how articles come: `comity article add` reads one into drafts, which people confirm",
-            where="--format",
+            f"{form.value} is how articles come: `comity article add` reads one into drafts, which people confirm"
+        )
+    if form is Format.MISP_MANIFEST:
+        raise MalformedRequest(
+            "the manifest of a MISP feed holds no event, so it cannot be taken in here: follow the feed with"
+            " `comity source add NAME --url URL --misp --terms FILE`, or take in the files of its events"
         )
     if reader is None:
-        raise MalformedRequest(f"files in the format {form.value} cannot be taken in here", where="--format")
+        raise MalformedRequest(f"files in the format {form.value} cannot be taken in here")
     return reader(chunks, request)

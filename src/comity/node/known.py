@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shell: the organisations that a node knows, by which articles are read: its own objects and the lists it loaded.
 
-What a person gives beside comes first. Of one id, and of one name, the first entry counts; one that no gazetteer may
-hold, because it has no word or would select people by religion or ethnicity, is left out.
+Lists write names in capitals, which articles do not: such a name is also looked for with one capital, unless it is
+short enough to be an abbreviation. What a person gives beside comes first. Of one id, and of one name, the first entry
+counts; one that no gazetteer may hold, because it has no word or would select people by religion or ethnicity, is left
+out.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from comity.articles import read_rules
@@ -25,6 +27,7 @@ _BODIES: Final = frozenset({"group", "organization"})
 _MOST_OBJECTS: Final = 2_000
 _MOST_ALIASES: Final = 100
 _MOST_NAME: Final = 200
+_MOST_ABBREVIATION: Final = 6
 _MOST_BYTES: Final = 450_000
 """Of the gazetteer that is made here; one that is read has half a mebibyte at most."""
 
@@ -102,10 +105,17 @@ def _format_entry(entry: Known) -> bytes:
     fields: dict[str, Json] = {"id": entry.id, "name": entry.name, "kind": entry.kind}
     if entry.object is not None:
         fields["object"] = entry.object
-    for name, listed in (("good", entry.good), ("low", entry.low)):
+    good = (*_list_quiet([entry.name, *entry.good]), *entry.good)
+    for name, listed in (("good", good), ("low", (*_list_quiet(entry.low), *entry.low))):
         fields[name] = list[Json](one for one in listed if _is_name(one))[:_MOST_ALIASES]
     lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in fields.items()]
     return "\n".join(["[[known]]", *lines, "", ""]).encode()
+
+
+def _list_quiet(names: Iterable[str]) -> tuple[str, ...]:
+    """Those in capitals alone, with the first as the only one that has to be there."""
+    loud = (name for name in names if name.isupper() and (len(name) > _MOST_ABBREVIATION or " " in name))
+    return tuple(name.capitalize() for name in loud)
 
 
 def _is_name(text: str) -> bool:

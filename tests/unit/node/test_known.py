@@ -70,6 +70,17 @@ def test_an_article_is_read_by_what_is_known(world: World) -> None:
     assert any("Rimward Front" in title for title in named), named
 
 
+@pytest.mark.parametrize("called", ["MARROW FORD", "THE MARROW FORD IN THE NORTH", "RIMWARD"])
+def test_a_name_that_a_list_writes_in_capitals_is_found_as_articles_write_it(world: World, called: str) -> None:
+    load(world, entity("national:ford", called), entity("national:us", "MET"))
+    text = f"Talks\n\nMarch 4, 2031\n\nThey met {called.title().replace(' The ', ' the ').replace(' In ', ' in ')}.\n"
+    added = add_article(world.nodes[A], text.encode(), "talks.txt", ArticlePlan(form=Format.TEXT))
+    found, _ = show_article(world.nodes[A], str(added.article.number))
+    named = [each.item.draft.title for each in found.drafts if each.item.draft.kind.value == "organisation"]
+    assert len(named) == 1, named
+    assert called in named[0], named
+
+
 def test_what_a_person_gives_comes_first_and_a_name_counts_once(world: World) -> None:
     world.add(A, name("g", "Border Group", identity_class="group"))
     load(world, entity("national:border", "border group"), entity("national:rimward", "Rimward Front"))
