@@ -43,6 +43,7 @@ from comity.stix.markings import TLP2_GREEN
 from comity.taxii import wire
 from tests.intake.annotated import read_gazetteer, read_rules
 from tests.parties import AURELIA, MANIFESTS
+from tests.processor import measure_million
 from tests.signers import NOW
 
 __all__ = ["MOST", "TARGETS", "Finding", "Target", "attempt", "find_parsers"]
@@ -141,19 +142,8 @@ def attempt(target: Target, data: bytes, *, most: float = MOST, least: float = _
     except Exception as error:
         raise Finding(f"{target.name} raised {type(error).__name__}: {error}") from error
     seconds = time.process_time() - started
-    if seconds > least and seconds > most * _measure_million():
+    if seconds > least and seconds > most * measure_million():
         raise Finding(f"{target.name} took {seconds:.1f} s for {len(data)} bytes")
-
-
-def _measure_million() -> float:
-    """Seconds of the processor, as it is now: of those that are shared each is faster or slower at times."""
-    found = list[float]()
-    for _ in range(3):
-        started, total = time.process_time(), 0
-        for number in range(1_000_000):
-            total += number
-        found.append(time.process_time() - started)
-    return min(found)
 
 
 def _as_text(data: bytes) -> str:

@@ -194,7 +194,12 @@ def test_go_verifies_a_log_with_tiles_on_three_levels(readlog: Path, world: Worl
     ), done.stderr
 
 
-def test_go_finds_the_entry_that_was_altered(readlog: Path, world: World) -> None:
+@pytest.mark.parametrize(
+    ("position", "said"),
+    [(100, "NOT VERIFIED: entry 100: "), (270, "NOT VERIFIED: ")],
+    ids=["in a full tile", "behind all full tiles, where the checkpoint alone says that something was"],
+)
+def test_go_finds_what_was_altered(readlog: Path, world: World, position: int, said: str) -> None:
     node = world.nodes["aurelia"]
     secret, _ = add_reader(node, "oversight")
     grow(node, 300, times=1)
@@ -204,12 +209,13 @@ def test_go_finds_the_entry_that_was_altered(readlog: Path, world: World) -> Non
         ):
             transaction.run(f"DROP TRIGGER {name}")
         transaction.run(
-            "UPDATE log_entry SET leaf = CAST(replace(CAST(leaf AS TEXT), '1', '2') AS BLOB) WHERE position = 270"
+            "UPDATE log_entry SET leaf = CAST(replace(CAST(leaf AS TEXT), '1', '2') AS BLOB) WHERE position = ?",
+            (position,),
         )
     with Served.start(node) as served:
         done = read(readlog, served, secret)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("NOT VERIFIED: entry 270: ")
+    assert done.stderr.startswith(said)
 
 
 def test_go_finds_another_history(readlog: Path, world: World, tmp_path: Path) -> None:
