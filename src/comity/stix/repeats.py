@@ -42,8 +42,8 @@ def find_places(value: dict[str, Json], selectors: Sequence[str]) -> frozenset[s
     at something in `value` (`stix.markings`).
     """
     texts = {text for selector in selectors for text in _fold_all(_select(value, selector)) if text}
-    marked = {selector.partition(".")[0] for selector in selectors}
-    others = {name: item for name, item in value.items() if name not in marked | _SAY_NOTHING}
+    passed_over = _SAY_NOTHING | {selector.partition(".")[0] for selector in selectors}
+    others = {name: item for name, item in value.items() if name not in passed_over}
     pages = {name: "\n".join(_fold_all(item)) for name, item in others.items()}
     if len(texts) > _MOST_TEXTS or not _is_bounded(texts, pages.values()):
         return None
