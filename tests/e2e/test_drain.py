@@ -37,7 +37,7 @@ from tests.e2e.pollers import (
 from tests.e2e.test_kill import Record, check_kept_head
 from tests.served import format_request
 
-pytestmark = [pytest.mark.slow, pytest.mark.e2e]
+pytestmark = [pytest.mark.slow, pytest.mark.e2e, pytest.mark.alone]
 
 Serve = Callable[..., Serving]
 PAGES = ("?limit=20", "?limit=40", "?limit=62")

@@ -38,7 +38,7 @@ from tests.e2e.test_operations import name_of, shake_hands
 from tests.served import format_request
 from tests.worlds import object_id
 
-pytestmark = [pytest.mark.slow, pytest.mark.e2e]
+pytestmark = [pytest.mark.slow, pytest.mark.e2e, pytest.mark.alone]
 
 Serve = Callable[..., Serving]
 FREE = "[limits]\nrequests_per_second = 1000000\nstop_seconds = 2\n"
