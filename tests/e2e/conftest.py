@@ -21,6 +21,7 @@ import pytest
 
 from comity.agreement.people import Role
 from comity.operations.reply import Exit
+from tests.e2e.program import run_program
 from tests.worlds import badge_path
 
 COMITY = (sys.executable, "-m", "comity.cli")
@@ -69,15 +70,8 @@ def comity_as(role: Role, folder: Path, *arguments: str | Path, given: bytes = b
     """The same, by the one person with this role, if the node in the folder has any."""
     badge = badge_path(folder, role)
     who: list[str | Path] = ["--as", badge] if badge.exists() else []
-    done = subprocess.run(
-        [*COMITY, "--node", folder, *who, *arguments],
-        input=given,
-        capture_output=True,
-        timeout=seconds,
-        check=False,
-        env=environment(),
-    )
-    return Ended(code=done.returncode, out=done.stdout.decode(), err=done.stderr.decode())
+    done = run_program(["--node", folder, *who, *arguments], given=given, env=environment(), seconds=seconds)
+    return Ended(code=done.code, out=done.out.decode(), err=done.err.decode())
 
 
 @dataclass(slots=True)

@@ -16,6 +16,7 @@ from comity.node.gate import list_open_collections
 from comity.node.parties import create_credential
 from comity.signing import Role as KeyRole
 from tests.e2e.conftest import COMITY, PATIENCE, Ended, Serving, comity_as, environment, get
+from tests.e2e.program import run_program
 from tests.worlds import World, badge_path, make_object, object_id
 
 pytestmark = [pytest.mark.slow, pytest.mark.e2e]
@@ -36,11 +37,11 @@ def write_secret(path: Path, text: str) -> Path:
 
 def run(folder: Path, secret: Path | None, *arguments: str | Path, by: Role | None = None) -> Ended:
     """`comity --node FOLDER …` with a file that holds a passphrase."""
-    command: list[str | Path] = [*COMITY, "--node", folder]
+    command: list[str | Path] = ["--node", folder]
     command += [] if secret is None else ["--key-passphrase-file", secret]
     command += [] if by is None else ["--as", badge_path(folder, by)]
-    done = subprocess.run([*command, *arguments], capture_output=True, timeout=PATIENCE, check=False, env=environment())
-    return Ended(code=done.returncode, out=done.stdout.decode(), err=done.stderr.decode())
+    done = run_program([*command, *arguments], given=b"", env=environment(), seconds=PATIENCE)
+    return Ended(code=done.code, out=done.out.decode(), err=done.err.decode())
 
 
 @contextmanager

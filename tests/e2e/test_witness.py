@@ -21,6 +21,7 @@ from comity.tlog.policy import parse_trust_policy, verify_quorum
 from comity.tlog.witness import parse_cosignatures
 from tests.e2e.conftest import COMITY, PATIENCE, Ended, Serving, comity, environment, get, rows, wait_until
 from tests.e2e.pollers import find_owners, find_workers
+from tests.e2e.program import run_program
 from tests.witnesses import History
 from tests.worlds import World
 
@@ -32,15 +33,8 @@ LOGS = [History(100, origin=f"log{number}.example", key_name=f"log {number}") fo
 
 def run(*arguments: str | Path) -> Ended:
     """`comity ARGUMENTS --json`, without a node."""
-    done = subprocess.run(
-        [*COMITY, *arguments, "--json"],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-        env=environment(),
-    )
-    return Ended(code=done.returncode, out=done.stdout, err=done.stderr)
+    done = run_program([*arguments, "--json"], given=b"", env=environment(), seconds=PATIENCE)
+    return Ended(code=done.code, out=done.out.decode(), err=done.err.decode())
 
 
 class Standing:
