@@ -2,11 +2,12 @@
 """Pure: the STIX 2.1 report of an article, of what people have confirmed and as they have corrected it.
 
     record = assemble_report(reading, Review(confirmed=frozenset({"place/RU", …})), maker)
-    record.objects     each after those that it refers to, the report last
+    record.objects     each after those that it refers to, so the report behind all but the notes on it
 
 Nothing is in it that nobody confirmed: the report refers to confirmed drafts alone, and a note or an opinion whose
-speaker is not confirmed is left out, with a note that says so. The report holds no text of the article but its title
-and its caption: its day, its address, when it was retrieved, and the SHA-256 of what was received.
+speaker is not confirmed is left out, with a note that says so. A day is a note on the report, which does not refer
+back, where nothing that its sentences mention is confirmed. The report holds no text of the article but its title and
+its caption: its day, its address, when it was retrieved, and the SHA-256 of what was received.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from comity.canonical import Json
 from comity.errors import MalformedRequest
 from comity.ids import ObjectId, format_instant, is_object_id
 from comity.intake.article.drafts import Draft
+from comity.intake.article.mentions import Kind
 from comity.intake.article.reading import Reading
 from comity.intake.article.text import Article
 from comity.intake.making import Maker
@@ -82,12 +84,14 @@ def assemble_report(reading: Reading, review: Review, maker: Maker, *, author: O
     about = tuple(dict.fromkeys((*made.about, *review.about)))
     if not about:
         raise MalformedRequest(
-            "nothing is confirmed, and a report is about something: confirm a draft, or name an object that is held",
+            "nothing is confirmed that a report could be about, which a day alone is not: confirm a draft, or name an"
+            " object that is held",
             where="confirmed",
         )
     report = _describe_report(reading.article, review, about, author)
-    made.objects.append(maker.make("report", ("article", reading.article.digest, REPORT_KEY), report).data)
-    return Record(place=reading.article.digest, objects=tuple(made.objects), notes=tuple(made.notes))
+    made.objects.append(maker.make("report", made.report_key, report).data)
+    objects = (*made.objects, *made.on_report)
+    return Record(place=reading.article.digest, objects=objects, notes=tuple(made.notes))
 
 
 def _check_review(reading: Reading, review: Review) -> None:
@@ -119,9 +123,15 @@ class _Making:
     about: list[ObjectId] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     ids: dict[str, ObjectId | None] = field(default_factory=dict)
+    on_report: list[bytes] = field(default_factory=list)
+
+    @property
+    def report_key(self) -> tuple[str, ...]:
+        """What the id of the report follows from."""
+        return ("article", self.reading.article.digest, REPORT_KEY)
 
     def add(self, draft: Draft) -> ObjectId | None:
-        """The id of a confirmed draft, made with what it refers to; None where it has nothing left to be about."""
+        """The id of a confirmed draft, made with what it refers to; None where no report can refer to it."""
         if draft.key in self.ids:
             return self.ids[draft.key]
         correction = self.review.corrections.get(draft.key, Correction())
@@ -133,9 +143,12 @@ class _Making:
         return found
 
     def _make(self, draft: Draft, correction: Correction) -> ObjectId | None:
-        properties = {**draft.properties, **correction.set}
-        if draft.refers and "object_refs" not in correction.set:
+        properties, objects = {**draft.properties, **correction.set}, self.objects
+        if (draft.refers or draft.kind is Kind.DATE) and "object_refs" not in correction.set:
             refers: list[Json] = [*dict.fromkeys(self._resolve(draft.refers))]
+            if not refers and draft.kind is Kind.DATE:
+                # The report does not refer back: neither could be released before the other.
+                refers, objects = [self.maker.find_id("report", self.report_key)], self.on_report
             if not refers:
                 self.notes.append(f"left out, as nothing that it is about is confirmed: {draft.title}")
                 return None
@@ -143,8 +156,8 @@ class _Making:
         if self.author is not None and draft.names:
             properties["created_by_ref"] = self.author
         made = self.maker.make(draft.type, draft.names, properties)
-        self.objects.append(made.data)
-        return made.id
+        objects.append(made.data)
+        return None if objects is self.on_report else made.id
 
     def _resolve(self, keys: Sequence[str]) -> Iterator[ObjectId]:
         for key in keys:

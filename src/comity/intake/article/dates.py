@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Final, NamedTuple
 
-__all__ = ["Found", "find_dates", "find_days"]
+__all__ = ["Found", "find_dates", "find_days", "is_value"]
 
 _MONTHS: Final = (
     *("january", "february", "march", "april", "may", "june", "july"),
@@ -103,6 +103,8 @@ _BEFORE: Final = frozenset(
 _ANY: Final = frozenset({"a", "each", "every"})
 """Before a weekday: "on a Friday" is no day."""
 _TOKEN = re.compile(r"\w++")
+_VALUE = re.compile(r"[0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?", re.ASCII)
+_MOST_VALUES = 2
 _MAX_AHEAD = 62
 """Days: what names no year lies in the past, unless it is about to come."""
 
@@ -114,6 +116,24 @@ class Found(NamedTuple):
     end: int
     value: str
     rule: str
+
+
+def is_value(text: str) -> bool:
+    """Whether that is a day, a month or a year, or two of one form with "/" between, the earlier first."""
+    values = text.split("/")
+    return (
+        len(values) <= _MOST_VALUES
+        and len({len(value) for value in values}) == 1
+        and all(map(_is_single, values))
+        and values == sorted(set(values))
+    )
+
+
+def _is_single(value: str) -> bool:
+    try:
+        return _VALUE.fullmatch(value) is not None and bool(date.fromisoformat((value + "-01-01")[:10]))
+    except ValueError:
+        return False
 
 
 def find_days(text: str) -> list[Found]:

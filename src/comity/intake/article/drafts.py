@@ -8,6 +8,7 @@
 | a ministry, a state that speaks | `identity`, an organisation |
 | a person | `identity`, an individual, with the office as role |
 | a statement | `note`; one that denies, or neither confirms nor denies, also an `opinion` on what was claimed |
+| a day, a month, a year | `note` on what else its sentences mention; on the report where that is nothing |
 | an observable | its SCO; a telephone or account number a `user-account` |
 
 A draft is no fact: only what a person confirms is put into a report (`assembly`). No draft is a class of people.
@@ -28,7 +29,7 @@ from comity.intake.article.rules import Rules
 from comity.intake.article.statements import Statement
 from comity.intake.article.text import Article, Span
 
-__all__ = ["Draft", "Drafting"]
+__all__ = ["Draft", "Drafting", "NamedDay"]
 
 _OPINIONS: Final[Mapping[str, str]] = {
     "denies": "disagree",
@@ -70,6 +71,22 @@ class Draft:
     held: ObjectId | None = None
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+
+
+@dataclass(slots=True, kw_only=True)
+class NamedDay:
+    """A day, month, year or two with "/" between (`value`), and where it is named; `sentences` are at most five.
+
+    `more` is how often it is named behind these, `about` are the keys of the drafts that its sentences mention, and
+    `told_from` is the day of publication where some of the words mean this day only on that one.
+    """
+
+    value: str
+    words: dict[str, None] = field(default_factory=dict)
+    sentences: list[Span] = field(default_factory=list)
+    more: int = 0
+    about: dict[str, None] = field(default_factory=dict)
+    told_from: str | None = None
 
 
 @dataclass(slots=True)
@@ -161,6 +178,27 @@ class Drafting:
                 title=f"{found.type} {found.value}",
                 properties=properties,
             )
+        )
+
+    def add_day(self, day: NamedDay) -> str:
+        """The note of a day: which one it is, in what words, and the sentences that name it."""
+        quotes = [self._quote(span) for span in day.sentences]
+        if day.more:
+            quotes.append(f"(It is named {day.more} time{'' if day.more == 1 else 's'} more.)")
+        words = ", ".join(f'"{one}"' for one in day.words)
+        title = f"{day.value}, in the article: {words}"
+        properties: dict[str, Json] = {"abstract": title, "content": "\n".join(quotes), "object_refs": list(day.about)}
+        notes = (f"told from the day of publication, {day.told_from}",) if day.told_from else ()
+        warnings = tuple(sorted({word for span in day.sentences for word in self._find_warnings(span)}))
+        return self._add(
+            "note",
+            Kind.DATE,
+            f"date/{day.value}",
+            title,
+            properties,
+            refers=tuple(day.about),
+            notes=notes,
+            warnings=warnings,
         )
 
     def add_statement(

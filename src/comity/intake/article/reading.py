@@ -15,6 +15,7 @@ from typing import Final
 
 from comity.intake.article.bodies import Body, find_bodies, list_body_mentions
 from comity.intake.article.dates import find_dates
+from comity.intake.article.days import draft_days
 from comity.intake.article.drafts import Draft, Drafting
 from comity.intake.article.gazetteer import Gazetteer
 from comity.intake.article.mentions import Kind, Mention
@@ -32,6 +33,9 @@ __all__ = ["Reading", "Said", "read_article"]
 
 _PLACE: Final = attrgetter("start", "end", "kind")
 """The order of the text."""
+
+_NO_SUBJECTS: Final = frozenset({Kind.DATE, Kind.OBSERVABLE})
+"""What a statement is not about."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +80,7 @@ def read_article(article: Article, rules: Rules, known: Gazetteer) -> Reading:
     mentions += list_body_mentions(scene, bodies, [drafting.add_body(body.title, body.state) for body in bodies])
     mentions += list_people_mentions(scene, persons, named, drafts=[drafting.add_person(person) for person in persons])
     mentions += _read_parts(scene, drafting)
-    mentions.sort(key=_PLACE)
+    mentions = draft_days(scene, sorted(mentions, key=_PLACE), drafting)
     found = list(find_statements(scene, make_cast(places, bodies, organisations, named)))
     teller = _Teller(drafting, known, persons, {body.value: body for body in bodies})
     said = teller.tell(found, mentions)
@@ -170,7 +174,7 @@ class _Teller:
             index = first
             while index < len(mentions) and mentions[index].start < one.end:
                 mention = mentions[index]
-                if mention.draft is not None and mention.kind is not Kind.OBSERVABLE:
+                if mention.draft is not None and mention.kind not in _NO_SUBJECTS:
                     inside.append((mention.start, mention.draft))
                 index += 1
             speaker = self._find_identity(one.speaker)

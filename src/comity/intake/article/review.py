@@ -11,6 +11,7 @@ The last decision on a draft counts, and the last correction of each field. A dr
 | identity | `name`, `role` |
 | location, threat-actor, intrusion-set | `name` |
 | note of a statement | `stance` (one that the rules know), `speaker` (the number of an identity among the drafts) |
+| note of a day | `day` (YYYY-MM-DD, YYYY-MM or YYYY, or two of one form with "/" between) |
 | opinion | `opinion` (STIX 2.1 §10.3), `speaker` |
 | observable | `value` |
 
@@ -28,7 +29,9 @@ from comity.canonical import Json
 from comity.errors import MalformedRequest
 from comity.ids import Instant, ObjectId
 from comity.intake.article.assembly import Correction
+from comity.intake.article.dates import is_value
 from comity.intake.article.drafts import Draft
+from comity.intake.article.mentions import Kind
 from comity.intake.article.numbering import Numbered
 from comity.intake.article.observables import find_observables
 from comity.intake.article.rules import Rules
@@ -136,6 +139,8 @@ def find_fields(draft: Draft) -> tuple[str, ...]:
         fields = ("opinion", "speaker")
     elif draft.type == "note" and draft.key.startswith("statement/"):
         fields = ("stance", "speaker")
+    elif draft.kind is Kind.DATE:
+        fields = ("day",)
     elif draft.type in _VALUED or draft.type == "user-account":
         fields = ("value",)
     return (*fields, STANDS_FOR)
@@ -162,6 +167,11 @@ def check_correction(item: Numbered, name: str, value: str, *, drafts: Mapping[i
         )
     if name == "opinion" and value not in _OPINIONS:
         raise MalformedRequest(f"{value[:40]!r} is no opinion; use one of {', '.join(_OPINIONS)}", where="--value")
+    if name == "day" and not is_value(value):
+        raise MalformedRequest(
+            f"{value[:40]!r} is no day; say it as YYYY-MM-DD, YYYY-MM or YYYY, or two of them with / between",
+            where="--value",
+        )
     if name == "value":
         _check_observable(item, value, rules)
     if name == "speaker":
@@ -227,7 +237,10 @@ def _revise(each: Reviewed, by_number: Mapping[int, Reviewed], stances: Mapping[
         speaker = by_number[int(said["speaker"])]
         properties["authors"] = [_find_name(speaker)]
         refers = (speaker.item.draft.key,) if draft.type == "note" else refers
-    if draft.type == "note":
+    if "day" in said:
+        before = draft.key.removeprefix("date/")
+        properties["abstract"] = said["day"] + str(properties.get("abstract", "")).removeprefix(before)
+    elif draft.type == "note":
         before, _, means = str(draft.properties.get("abstract", "")).rpartition(": ")
         listed = properties.get("authors")
         who = str(listed[0]) if isinstance(listed, list) and "speaker" in said else before
