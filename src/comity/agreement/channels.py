@@ -9,6 +9,7 @@ Not here: who is a member (`agreement.lifecycle`), what a clause means (`release
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from comity.agreement.reader import Reader
 from comity.errors import MalformedRequest
@@ -144,12 +145,18 @@ class Channel:
 
     def scope_for(self, giver: PartyId) -> Scope:
         """The scope of what `giver` gives in this channel."""
-        return replace(self.scope, originators=self.scope.originators | {giver}) if self.own else self.scope
+        return _add_originator(self.scope, giver) if self.own else self.scope
 
     @property
     def releasable_to(self) -> frozenset[PartyId]:
         """Whom the receivers may pass things on to; nobody where that needs the originator's consent."""
         return self.scope.onward_to
+
+
+@lru_cache(maxsize=4_096)
+def _add_originator(scope: Scope, giver: PartyId) -> Scope:
+    """Asked again and again of the same channels, by every poll and every page that explains."""
+    return replace(scope, originators=scope.originators | {giver})
 
 
 def read_channels(

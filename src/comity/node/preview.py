@@ -11,6 +11,7 @@ own recognition, and what keeps each flow closed: now, where the terms are the v
 when all had signed.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -23,7 +24,7 @@ from comity.agreement.record import find_members, sort_out
 from comity.agreement.terms import Terms, parse_terms
 from comity.agreement.transitions import State
 from comity.errors import NotFoundError
-from comity.ids import Digest, Instant, PartyId
+from comity.ids import AgreementId, Digest, Instant, PartyId
 from comity.node.agree import find_problems
 from comity.node.gate import ask_gate
 from comity.node.grants import keep_grants
@@ -397,16 +398,20 @@ def _list_problems(node: Node, transaction: Transaction, terms: Terms) -> tuple[
 
 def _find_contradictions(node: Node, transaction: Transaction, terms: Terms, own: Dossier | None) -> list[_Found]:
     """With every agreement that this party is bound by, but the one that `terms` are a version of."""
-    side = Side(terms=terms, flows=_list_flows(transaction, terms, own))
-    return [
-        _Found(found=found, dossier=dossier, other=standing.current, standing=standing)
-        for dossier in list_dossiers(node, transaction)
-        if dossier.id != terms.agreement_id
-        for standing in [dossier.standing(now=node.clock())]
-        if standing.state in _BINDING and standing.current is not None
-        for other in [Side(terms=standing.current, flows=_list_flows(transaction, standing.current, dossier))]
-        for found in find_contradictions(side, other, party=node.party)
-    ]
+    side, now = Side(terms=terms, flows=_list_flows(transaction, terms, own)), node.clock()
+    head, floors = objects.read_head_seq(transaction), defaultdict[AgreementId, dict[tuple[str, PartyId], int]](dict)
+    for (agreement, channel, recipient), floor in feeds.read_all_floors(transaction).items():
+        floors[agreement][channel, recipient] = floor
+    found = list[_Found]()
+    for dossier in list_dossiers(node, transaction):
+        standing = dossier.standing(now=now)
+        current = standing.current
+        if dossier.id == terms.agreement_id or standing.state not in _BINDING or current is None:
+            continue
+        flows = list_flows(current, members=standing.members, head=head, floors=floors[dossier.id])
+        contradictions = find_contradictions(side, Side(terms=current, flows=flows), party=node.party)
+        found += [_Found(found=one, dossier=dossier, other=current, standing=standing) for one in contradictions]
+    return found
 
 
 def _list_concerned(others: Iterable[_Found]) -> list[Flow]:

@@ -24,7 +24,7 @@ Not here: the gate (status, validity, bases), which depends on agreement, clock 
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
@@ -44,7 +44,7 @@ __all__ = [
     "Test",
     "admits_groups",
     "find_groups",
-    "iterate_findings",
+    "find_refusal",
     "read_findings",
     "read_sql",
 ]
@@ -181,20 +181,24 @@ def admits_groups(test: Test, found: Groups, allowed: frozenset[str] | None) -> 
 
 def read_findings(scope: Scope, label: Label, *, recipient: PartyId) -> tuple[Finding, ...]:
     """What every clause says of `label`, in the order of the table."""
-    return tuple(iterate_findings(scope, label, recipient=recipient))
+    return tuple(
+        _find(clause, found, clause.allowed(scope, recipient))
+        for clause, found in zip(CLAUSES, _find_all(label), strict=True)
+    )
 
 
-def iterate_findings(scope: Scope, label: Label, *, recipient: PartyId) -> Iterator[Finding]:
-    """The same, each when it is asked for: whoever looks for the first that does not hold need not read the others."""
+def find_refusal(scope: Scope, label: Label, *, recipient: PartyId) -> Finding | None:
+    """The first of them that does not hold; None where all do. Those that hold are not put down."""
     for clause, found in zip(CLAUSES, _find_all(label), strict=True):
         allowed = clause.allowed(scope, recipient)
-        yield Finding(
-            clause=clause.name,
-            test=clause.test,
-            holds=admits_groups(clause.test, found, allowed),
-            found=found,
-            allowed=allowed,
-        )
+        if not admits_groups(clause.test, found, allowed):
+            return _find(clause, found, allowed)
+    return None
+
+
+def _find(clause: Clause, found: Groups, allowed: frozenset[str] | None) -> Finding:
+    holds = admits_groups(clause.test, found, allowed)
+    return Finding(clause=clause.name, test=clause.test, holds=holds, found=found, allowed=allowed)
 
 
 @lru_cache(maxsize=64)

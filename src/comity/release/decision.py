@@ -19,7 +19,7 @@ from comity.agreement.channels import Channel, Scope
 from comity.agreement.lifecycle import Standing
 from comity.agreement.recognition import Recognised, Refusal
 from comity.ids import Instant, PartyId, format_instant
-from comity.release.clauses import Finding, Test, iterate_findings
+from comity.release.clauses import Finding, Test, find_refusal
 from comity.release.history import Threshold, admits_history
 from comity.stix.labels import LAPSED, QUESTIONED, RECALLED, UNDECIDED, Label
 from comity.stix.markings import tlp_rank
@@ -96,9 +96,9 @@ def decide(scope: Scope, label: Label, *, recipient: PartyId) -> Decision:
     The gate is not asked here: `node.poll` asks it once, in the same transaction; nor is history, which is no fact of
     a label (`decide_history`).
     """
-    for finding in iterate_findings(scope, label, recipient=recipient):
-        if not finding.holds:
-            return Withhold(clause=finding.clause, reason=find_reason(finding))
+    refusal = find_refusal(scope, label, recipient=recipient)
+    if refusal is not None:
+        return Withhold(clause=refusal.clause, reason=find_reason(refusal))
     return _sanitise(scope, label)
 
 
