@@ -7,18 +7,22 @@
 HTML and PDF are read by large libraries, pages and files come from strangers, and a long text keeps whoever reads it
 busy for seconds. So all of it is done by a process that this one starts (`conversion.child`): it holds no file and no
 secret of a node, sees nothing of its environment, may take so much of the processor and of memory, and may write no
-file. What it gives back is parsed again here, and the bytes that were received are those that were given to it.
+file. Each article is read by a process of its own; what these are copies of has the rules ready, and stays for some
+seconds, as a folder of articles comes one by one. What it gives back is parsed again here, and the bytes that were
+received are those that were given to it.
 """
 
+import atexit
 import json
+import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import Any, Final
 
 from comity.canonical import Json, Limits, parse_json, sha256_digest
-from comity.conversion.child import Bounds, Child, serve_frames
+from comity.conversion.child import Bounds, Child, serve_frames_apart
 from comity.errors import (
     ComityError,
     MalformedArticle,
@@ -28,7 +32,7 @@ from comity.errors import (
     UnavailableError,
 )
 from comity.ids import Instant
-from comity.intake.article.gazetteer import parse_gazetteer
+from comity.intake.article.gazetteer import EMPTY, Gazetteer, parse_gazetteer
 from comity.intake.article.html import parse_html
 from comity.intake.article.numbering import (
     Numbered,
@@ -37,13 +41,23 @@ from comity.intake.article.numbering import (
     number_drafts,
     read_numbered,
 )
+from comity.intake.article.own import OwnRules, format_tables, parse_own_rules
 from comity.intake.article.pdf import MAX_PDF_BYTES, parse_pdf
 from comity.intake.article.reading import read_article
-from comity.intake.article.rules import Rules, Tables, compile_rules, parse_tables
+from comity.intake.article.rules import Rules, Tables, compile_rules, join_tables, parse_tables
 from comity.intake.article.text import MAX_CHARACTERS, Article, Source, Span, parse_plain
 from comity.intake.formats import Format
 
-__all__ = ["ReadArticle", "main", "read_in_turns", "read_rules", "read_tables"]
+__all__ = [
+    "ReadArticle",
+    "close_reader",
+    "main",
+    "read_in_turns",
+    "read_own_rules",
+    "read_rules",
+    "read_tables",
+    "write_own_rules",
+]
 
 _READER: Final = "comity.articles"
 _BOUNDS: Final = Bounds(memory=1 << 30, seconds=60, answer=96 << 20)
@@ -52,6 +66,12 @@ _BOUNDS: Final = Bounds(memory=1 << 30, seconds=60, answer=96 << 20)
 _ANSWER: Final = Limits(max_bytes=_BOUNDS.answer, max_depth=12, max_items=2_000_000)
 _TURN: Final = 0.01
 """Seconds that others wait at most for their turn while the process works."""
+
+_IDLE: Final = 20.0
+"""Seconds that a reader waits for the next article."""
+
+_SURELY_THERE: Final = 10.0
+"""Seconds after which a reader is not asked again: it may be about to end."""
 
 _PARSERS: Final[Mapping[Format, Callable[..., Article]]] = {
     Format.TEXT: parse_plain,
@@ -77,22 +97,51 @@ def read_tables() -> tuple[Tables, ...]:
     return tuple(parse_tables(item.read_bytes()) for item in files)
 
 
-@cache
-def read_rules() -> Rules:
-    """The rules that come with the program, for articles in English."""
-    return compile_rules(read_tables())
+@lru_cache(maxsize=4)
+def read_own_rules(own: bytes) -> OwnRules:
+    """The rules in force where a file of own ones lies over those that come with the program.
+
+    Raises:
+        MalformedRequest: the file; with the place.
+    """
+    return parse_own_rules(own, below=join_tables(read_tables()))
+
+
+@lru_cache(maxsize=4)
+def write_own_rules(own: bytes) -> str:
+    """The same as TOML.
+
+    Raises:
+        MalformedRequest: the file; with the place.
+    """
+    return format_tables(read_own_rules(own).tables)
+
+
+def read_rules(own: bytes = b"", language: str = "en") -> Rules:
+    """The same, made into what finds mentions, for articles in that language.
+
+    Raises:
+        MalformedRequest: the file; with the place.
+    """
+    return _compile(own, language)
+
+
+@lru_cache(maxsize=4)
+def _compile(own: bytes, language: str) -> Rules:
+    return compile_rules([read_own_rules(own).tables], language=language)
 
 
 def read_in_turns(
-    data: bytes, source: Source, *, form: Format, known: bytes = b"", turn: float = _TURN
+    data: bytes, source: Source, *, form: Format, known: bytes = b"", own: bytes = b"", turn: float = _TURN
 ) -> Generator[None, None, ReadArticle]:
     """The article that the bytes are, in one of the formats `TEXT`, `HTML` and `PDF` (`formats.recognise_format`).
 
-    `known` is a gazetteer of organisations (`intake.article.gazetteer`), as TOML. Others get a turn where it yields.
+    `known` is a gazetteer of organisations (`intake.article.gazetteer`), `own` are own rules (`intake.article.own`),
+    both as TOML. Others get a turn where it yields.
 
     Raises:
         MalformedArticle: no article, or one that took more time or memory than is given.
-        MalformedRequest: the gazetteer.
+        MalformedRequest: the gazetteer, or the rules.
         NotInstalled: the extra `articles` is not there.
         UnavailableError: the process could not be started.
     """
@@ -100,49 +149,111 @@ def read_in_turns(
         raise MalformedArticle(f"{form.value} is no format of articles; give text, HTML or PDF", where="format")
     if len(data) > MAX_PDF_BYTES:
         raise MalformedArticle(f"the file has {len(data)} bytes where at most {MAX_PDF_BYTES} are read; save its text")
-    head = json.dumps({"form": form.value, "known": known.decode("utf-8", "replace"), **asdict(source)}).encode()
-    with _start() as child:
-        child.ask(head + b"\n" + data)
-        try:
-            while (answer := child.answer(wait=turn)) is None:
-                yield
-        except MalformedRequest as error:
-            # It ended without a word: the bounds, or a fault of the libraries.
-            raise _refuse(form) from error
+    head = json.dumps({"form": form.value, **asdict(source)}).encode()
+    ready = json.dumps({"own": own.decode("utf-8", "replace"), "known": known.decode("utf-8", "replace")}).encode()
+    child = yield from _take_reader(ready, turn)
+    try:
+        answer = yield from _ask(child, head + b"\n" + data, turn)
+    except MalformedRequest as error:
+        # It ended without a word: the bounds, or a fault of the libraries.
+        child.close()
+        raise _refuse(form) from error
+    except BaseException:
+        child.close()
+        raise
+    _keep_reader(ready, child)
     return _read_answer(answer, data, source, form=form)
 
 
-def _start() -> Child:
+# --- the process ------------------------------------------------------------------------------------------------------
+
+_KEPT: list[tuple[bytes, float, Child]] = []
+"""At most one reader that waits for the next article: what it is ready for, since when, and the process."""
+
+
+def _take_reader(ready: bytes, turn: float) -> Generator[None, None, Child]:
+    """A reader that is ready: the one that waits, if it is ready for the same, or one that is started."""
+    while _KEPT:
+        what, since, child = _KEPT.pop()
+        if what == ready and time.monotonic() - since < _SURELY_THERE and not child.ended:
+            return child
+        child.close()
     try:
-        return Child(_READER, bounds=_BOUNDS)
+        child = Child(_READER, bounds=_BOUNDS)
     except OSError as error:
         raise UnavailableError(f"the process that reads articles could not be started: {error}") from error
+    try:
+        value = json.loads((yield from _ask(child, ready, turn)))
+    except BaseException:
+        child.close()
+        raise
+    if "error" in value:
+        child.close()
+        raise _find_error(value)
+    return child
+
+
+def _keep_reader(ready: bytes, child: Child) -> None:
+    close_reader()
+    _KEPT.append((ready, time.monotonic(), child))
+
+
+@atexit.register
+def close_reader() -> None:
+    """End the reader that waits for the next article, if there is one."""
+    while _KEPT:
+        _KEPT.pop()[2].close()
+
+
+def _ask(child: Child, frame: bytes, turn: float) -> Generator[None, None, bytes]:
+    child.ask(frame)
+    while (answer := child.answer(wait=turn)) is None:
+        yield
+    return answer
 
 
 def main() -> None:
     """Read articles for the process that started this one, within the bounds that it gives."""
-    serve_frames(_respond)
+    reader = _Reader()
+    serve_frames_apart(reader.prepare, reader.respond, idle=_IDLE)
 
 
-def _respond(frame: bytes) -> bytes:
-    head, _, data = frame.partition(b"\n")
-    said: dict[str, Any] = json.loads(head)
-    try:
-        answer = _read(Format(said.pop("form")), data, known=said.pop("known"), source=Source(**said))
-    except ComityError as error:
-        answer = {"error": error.code, "detail": error.detail, "where": getattr(error, "where", None)}
-    return json.dumps(answer).encode()
+class _Reader:
+    """What has the rules and the gazetteer ready, and reads by them."""
+
+    own = b""
+    known: Gazetteer = EMPTY
+
+    def prepare(self, frame: bytes) -> bytes:
+        said: dict[str, str] = json.loads(frame)
+        try:
+            self.own = said["own"].encode()
+            self.known = parse_gazetteer(said["known"].encode(), rules=read_rules(self.own))
+        except ComityError as error:
+            return _write_error(error)
+        return b"{}"
+
+    def respond(self, frame: bytes) -> bytes:
+        head, _, data = frame.partition(b"\n")
+        said: dict[str, Any] = json.loads(head)
+        try:
+            answer = self._read(Format(said.pop("form")), data, Source(**said))
+        except ComityError as error:
+            return _write_error(error)
+        return json.dumps(answer).encode()
+
+    def _read(self, form: Format, data: bytes, source: Source) -> dict[str, Json]:
+        article = _PARSERS[form](data, source=source)
+        reading = read_article(article, read_rules(self.own, article.language), self.known)
+        return {
+            **{name: value for name, value in asdict(article).items() if name != "received"},
+            "drafts": [describe_numbered(item) for item in number_drafts(reading)],
+            "special": [*sorted(list_special(reading))],
+        }
 
 
-def _read(form: Format, data: bytes, *, known: str, source: Source) -> dict[str, Json]:
-    article = _PARSERS[form](data, source=source)
-    rules = compile_rules(read_tables(), language=article.language)
-    reading = read_article(article, rules, parse_gazetteer(known.encode(), rules=rules))
-    return {
-        **{name: value for name, value in asdict(article).items() if name != "received"},
-        "drafts": [describe_numbered(item) for item in number_drafts(reading)],
-        "special": [*sorted(list_special(reading))],
-    }
+def _write_error(error: ComityError) -> bytes:
+    return json.dumps({"error": error.code, "detail": error.detail, "where": getattr(error, "where", None)}).encode()
 
 
 def _read_answer(answer: bytes, data: bytes, source: Source, *, form: Format) -> ReadArticle:

@@ -19,11 +19,13 @@ from urllib.parse import parse_qsl
 
 import comity
 from comity.agreement.drafting import convert_terms
+from comity.articles import read_tables
 from comity.canonical import BUNDLE_LIMITS, OBJECT_LIMITS, split_members
 from comity.errors import ComityError
 from comity.exchange import verify_access
 from comity.ids import Digest, PartyId
 from comity.intake.article.reading import read_article
+from comity.intake.article.rules import join_tables
 from comity.intake.article.text import Source, parse_plain
 from comity.intake.elevation import read_stix_20
 from comity.intake.formats import recognise_format
@@ -93,6 +95,7 @@ _BESIDE: Mapping[str, Mapping[str, Any]] = {
     "agreement.receiving.parse_receipt_terms": {"party": PartyId("borealia")},
     "canonical.parse_json": {"limits": OBJECT_LIMITS},
     "intake.article.gazetteer.parse_gazetteer": {"rules": read_rules()},
+    "intake.article.own.parse_own_rules": {"below": join_tables(read_tables())},
     "intake.article.html.parse_html": {"source": _ARTICLE},
     "intake.article.pdf.parse_pdf": {"source": _ARTICLE},
     "intake.article.text.parse_plain": {"source": _ARTICLE},

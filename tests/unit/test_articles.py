@@ -3,15 +3,15 @@
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pytest
 
 from comity import articles
-from comity.articles import ReadArticle, read_in_turns, read_rules, read_tables
+from comity.articles import ReadArticle, close_reader, read_in_turns, read_rules, read_tables
 from comity.conversion.child import Bounds
 from comity.errors import MalformedArticle, MalformedRequest, NotInstalled, UnavailableError
 from comity.intake.article.gazetteer import EMPTY, parse_gazetteer
@@ -32,11 +32,20 @@ PDF = make_pdf((CORPUS / "first" / "12-statement.pdf.txt").read_text())
 TEXT = (
     b"A title\n\n3 May 2031\n\nGermany denied that it had seen hxxp://a[.]example/x. Germany said so in Muslim Lisbon."
 )
+OWN = b'[add.aliases.DE]\nnames = ["Teutonia"]\n'
 KNOWN = b'[[known]]\nid = "national:rain"\nname = "Rimward Front"\n'
 
 
-def read(data: bytes, form: Format, known: bytes = b"") -> ReadArticle:
-    return finish(read_in_turns(data, SOURCE, form=form, known=known))
+def read(data: bytes, form: Format, known: bytes = b"", own: bytes = b"") -> ReadArticle:
+    return finish(read_in_turns(data, SOURCE, form=form, known=known, own=own))
+
+
+@pytest.fixture(autouse=True)
+def alone() -> Iterator[None]:
+    """No reader is left from another test, or for one."""
+    close_reader()
+    yield
+    close_reader()
 
 
 def test_a_text_and_its_drafts_are_the_same_as_if_they_were_read_here() -> None:
@@ -72,6 +81,50 @@ def test_what_is_refused_there_is_refused_here_with_the_same_words() -> None:
         read(b"x", Format.PDF)
 
 
+def test_one_reader_reads_many_and_each_article_is_read_by_a_copy_of_it() -> None:
+    first = read(TEXT, Format.TEXT)
+    ((_, _, child),) = articles._KEPT
+    assert read(TEXT, Format.TEXT) == first
+    assert [kept[2] for kept in articles._KEPT] == [child]
+    assert not child.ended
+    with pytest.raises(MalformedArticle, match="do not begin as a PDF does"):
+        read(b"x", Format.PDF)
+    assert [kept[2] for kept in articles._KEPT] == [child]
+
+
+def test_a_reader_that_is_ready_for_something_else_is_ended() -> None:
+    read(TEXT, Format.TEXT)
+    ((_, _, child),) = articles._KEPT
+    changed = read(TEXT.replace(b"Germany", b"Teutonia"), Format.TEXT, own=OWN)
+    assert child.ended
+    assert "place/DE" in {item.draft.key for item in changed.drafts}
+
+
+def test_a_reader_that_waited_long_or_has_ended_is_asked_no_more() -> None:
+    done = read(TEXT, Format.TEXT)
+    ((ready, since, child),) = articles._KEPT
+    articles._KEPT[:] = [(ready, since - 11, child)]
+    assert read(TEXT, Format.TEXT) == done
+    assert child.ended
+    articles._KEPT[0][2].close()
+    assert read(TEXT, Format.TEXT) == done
+
+
+def test_a_reader_whose_article_is_given_up_is_ended() -> None:
+    read(TEXT, Format.TEXT)
+    ((_, _, child),) = articles._KEPT
+    steps = read_in_turns(TEXT * 1_000, SOURCE, form=Format.TEXT, turn=0.0)
+    assert advance(steps) is None
+    steps.close()
+    assert child.ended
+    assert articles._KEPT == []
+
+
+def test_own_rules_that_are_wrong_are_said() -> None:
+    with pytest.raises(MalformedRequest, match="never taken out"):
+        read(TEXT, Format.TEXT, own=b"[people]\nwords = []\n")
+
+
 def test_other_formats_are_none_of_articles() -> None:
     with pytest.raises(MalformedArticle, match="csv is no format of articles"):
         read(b"a,b", Format.CSV)
@@ -91,20 +144,23 @@ def answering(monkeypatch: pytest.MonkeyPatch, answer: bytes | Exception) -> Non
         def __init__(self, module: str, *, bounds: Bounds) -> None:
             pass
 
-        def __enter__(self) -> Self:
-            return self
+        ended = False
+        asked = 0
 
-        def __exit__(self, *_: object) -> None:
+        def close(self) -> None:
             pass
 
         def ask(self, frame: bytes) -> None:
-            pass
+            self.asked += 1
 
         def answer(self, *, wait: float) -> bytes:
+            if self.asked == 1:
+                return b"{}"  # it is ready
             if isinstance(answer, Exception):
                 raise answer
             return answer
 
+    close_reader()
     monkeypatch.setattr(articles, "Child", Fake)
 
 
@@ -163,7 +219,7 @@ def change(item: dict[str, Any], name: str, value: object) -> dict[str, Any]:
 def test_a_draft_that_is_none_is_not_believed(
     spoil: Callable[[dict[str, Any]], object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    good = json.loads(articles._respond(b'{"form":"text","known":"","retrieved_at":1}\n' + TEXT))["drafts"][0]
+    good = json.loads(articles._Reader().respond(b'{"form":"text","retrieved_at":1}\n' + TEXT))["drafts"][0]
     answering(monkeypatch, answer_with(drafts=[good]))
     assert read(PAGE, Format.HTML).drafts[0].number == 1
     answering(monkeypatch, answer_with(drafts=[spoil(good)]))

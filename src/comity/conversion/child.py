@@ -7,11 +7,18 @@ child gets nothing of this process but its standard streams: no file of the node
 
 A frame is four bytes of length, big-endian, then as many bytes. The child answers each with one. `Child.answer` does
 not wait longer than it is told to, so that whoever serves partners can give them turns in between.
+
+A child that is long in getting ready may be asked many times (`serve_frames_apart`): it gets ready by its first frame,
+which is of whoever started it, and has each later one read and answered by a process of that frame alone, a copy of
+itself. So what one stranger's file does to its reader is gone before the next is read.
 """
 
+import gc
 import os
 import resource
+import select
 import selectors
+import signal
 import struct
 import subprocess
 import sys
@@ -23,10 +30,11 @@ from typing import IO, Self
 
 from comity.errors import MalformedRequest
 
-__all__ = ["Bounds", "Child", "read_frame", "serve_frames", "write_frame"]
+__all__ = ["Bounds", "Child", "read_frame", "serve_frames", "serve_frames_apart", "write_frame"]
 
 _LENGTH = struct.Struct(">I")
 _CHUNK = 1 << 16
+_MOST_READ = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +60,7 @@ class Child:
             bufsize=0,
             cwd="/",
             env={},
+            process_group=0,
         )
         assert self._process.stdin is not None  # noqa: S101 (it is a pipe)
         os.set_blocking(self._process.stdin.fileno(), False)
@@ -70,11 +79,20 @@ class Child:
     def close(self) -> None:
         """End the process, if it has not ended by itself."""
         process = self._process
-        process.kill()
-        process.wait()
+        if process.returncode is None:
+            # With what it has started, which is of its group; its number is its own until it is waited for.
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
         for stream in (process.stdin, process.stdout):
             if stream is not None:
                 stream.close()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the process is gone."""
+        process = self._process
+        looked = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        return process.returncode is not None or os.waitid(os.P_PID, process.pid, looked) is not None
 
     def ask(self, frame: bytes) -> None:
         """Send one question; `answer` brings what is said to it. One is asked at a time."""
@@ -147,17 +165,67 @@ def serve_frames(respond: Callable[[bytes], bytes]) -> None:
 
     Whatever a library prints is thrown away: standard output is for answers alone.
     """
+    seconds, most = _begin()
+    stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
+    sys.stdout = sys.stderr
+    while _serve_one(stdin, stdout, respond, seconds=seconds, most=most):
+        pass
+
+
+def serve_frames_apart(prepare: Callable[[bytes], bytes], respond: Callable[[bytes], bytes], *, idle: float) -> None:
+    """What such a child's main function does: get ready by the first frame, and have each later one answered apart.
+
+    It ends with its standard input, after `idle` seconds without a frame, and when a process that it started does not
+    end well.
+    """
+    seconds, most = _begin()
+    stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
+    sys.stdout = sys.stderr
+    if not _serve_one(stdin, stdout, prepare, seconds=seconds, most=most):
+        return
+    # What is ready is in no collection of garbage again: it stays shared with the copies.
+    gc.freeze()
+    while select.select([stdin], [], [], idle)[0] and (frame := read_frame(stdin)) is not None:
+        answer = _answer_apart(frame, respond, seconds=seconds, most=most)
+        if answer is None:
+            return
+        write_frame(stdout, answer)
+
+
+def _answer_apart(frame: bytes, respond: Callable[[bytes], bytes], *, seconds: int, most: int) -> bytes | None:
+    """What a copy of this process answers, which has no stream but its answer; None where it does not end well."""
+    reading, writing = os.pipe()
+    if (copy := os.fork()) == 0:
+        for stream in (0, 1, reading):
+            os.close(stream)
+        _bound(resource.RLIMIT_CPU, seconds + 1)
+        with os.fdopen(writing, "wb") as answered:
+            answered.write(respond(frame)[: most + 1])
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as answers:
+        answer = answers.read(most + 1)
+    return answer if os.waitpid(copy, 0)[1] == 0 else None
+
+
+def _begin() -> tuple[int, int]:
+    """The seconds for a frame and the bytes of an answer, from where on the other bounds hold."""
     memory, seconds, most = (int(word) for word in sys.argv[1:4])
     _bound(resource.RLIMIT_AS, memory)
     _bound(resource.RLIMIT_FSIZE, 0)
     _bound(resource.RLIMIT_CORE, 0)
-    stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
-    sys.stdout = sys.stderr
-    while (frame := read_frame(stdin)) is not None:
-        used = int(sum(resource.getrusage(resource.RUSAGE_SELF)[:2]))
-        _bound(resource.RLIMIT_CPU, used + seconds + 1)
-        answer = respond(frame)
-        write_frame(stdout, answer[: most + 1])
+    return seconds, most
+
+
+def _serve_one(
+    stdin: IO[bytes], stdout: IO[bytes], respond: Callable[[bytes], bytes], *, seconds: int, most: int
+) -> bool:
+    if (frame := read_frame(stdin)) is None:
+        return False
+    used = int(sum(resource.getrusage(resource.RUSAGE_SELF)[:2]))
+    _bound(resource.RLIMIT_CPU, used + seconds + 1)
+    write_frame(stdout, respond(frame)[: most + 1])
+    return True
 
 
 def _bound(what: int, most: int) -> None:
@@ -168,15 +236,22 @@ def _bound(what: int, most: int) -> None:
 
 def read_frame(stream: IO[bytes]) -> bytes | None:
     """The next frame; None at the end of the stream, also within a frame."""
-    head = stream.read(_LENGTH.size)
-    if len(head) < _LENGTH.size:
-        return None
-    (size,) = _LENGTH.unpack(head)
-    frame = stream.read(size)
-    return frame if len(frame) == size else None
+    head = _read_whole(stream, _LENGTH.size)
+    return None if head is None else _read_whole(stream, *_LENGTH.unpack(head))
+
+
+def _read_whole(stream: IO[bytes], size: int) -> bytes | None:
+    came = bytearray()
+    while len(came) < size:
+        if not (chunk := stream.read(min(size - len(came), _MOST_READ))):
+            return None
+        came += chunk
+    return bytes(came)
 
 
 def write_frame(stream: IO[bytes], frame: bytes) -> None:
     """Write one frame, and all of it."""
-    stream.write(_LENGTH.pack(len(frame)) + frame)
+    left = memoryview(_LENGTH.pack(len(frame)) + frame)
+    while left:
+        left = left[stream.write(left) :]
     stream.flush()

@@ -18,7 +18,7 @@ from typing import Any, Final
 from comity.agreement.people import Approval
 from comity.agreement.recognition import Refusal
 from comity.agreement.work import WorkItem, WorkKind
-from comity.articles import ReadArticle, read_in_turns, read_rules
+from comity.articles import ReadArticle, read_in_turns
 from comity.canonical import Json, sha256_digest
 from comity.errors import ConflictError, MalformedRequest, NotFoundError
 from comity.ids import Digest, Instant, PersonId
@@ -42,6 +42,7 @@ from comity.node.known import list_known
 from comity.node.node import Act, Node
 from comity.node.people import Actor, Approved, Waiting, act_alone, normalise_text
 from comity.node.steps import Steps, finish
+from comity.node.wording import find_rules, find_wording
 from comity.release.classification import ClassificationChange
 from comity.store import Transaction, articles
 from comity.store.articles import Counts, StoredArticle
@@ -147,14 +148,20 @@ def add_article_in_steps(node: Node, data: bytes, name: str, plan: ArticlePlan) 
     if known is not None:
         return known
     form = plan.form or recognise_format(data[:HEAD_BYTES], name, among=_FORMATS)
-    read = yield from read_in_turns(data, source, form=form, known=list_known(node, given=plan.known))
+    wording, gazetteer = find_wording(node), list_known(node, given=plan.known)
+    read = yield from read_in_turns(data, source, form=form, known=gazetteer, own=wording.own)
+    read_by: dict[str, Json] = {
+        "rules": wording.digest,
+        "own": wording.own_digest,
+        "organisations": sha256_digest(gazetteer),
+    }
     with node.act() as act:
         # Somebody else may have added the same while it was read.
         if articles.find_articles(act.transaction, read.article.digest):
             return _describe_known(act.transaction, read.article.digest)
         stored = articles.add_article(
             act.transaction,
-            _make_row(read, name, person=plan.person, at=act.now),
+            _make_row(read, name, read_by, person=plan.person, at=act.now),
             read.drafts,
             received=data,
             text=read.article.text,
@@ -200,7 +207,7 @@ def _describe_known(transaction: Transaction, digest: Digest) -> AddedArticle:
     return AddedArticle(article=known, counts=count_states(transaction, known), already=True)
 
 
-def _make_row(read: ReadArticle, name: str, *, person: PersonId | None, at: Instant) -> StoredArticle:
+def _make_row(read: ReadArticle, name: str, read_by: Json, *, person: PersonId | None, at: Instant) -> StoredArticle:
     article = read.article
     head: dict[str, Json] = {
         "title": _quote(article, article.title),
@@ -216,6 +223,7 @@ def _make_row(read: ReadArticle, name: str, *, person: PersonId | None, at: Inst
         "encoding": article.encoding,
         "encoded_by": article.encoded_by,
         "special": [*sorted(read.special)],
+        "read_by": read_by,
     }
     return StoredArticle(
         number=0,
@@ -385,7 +393,7 @@ def correct(
         if chosen == STANDS_FOR:
             value = find_object(act.transaction, value).id
         by_number = {one.item.number: one.item for one in drafts}
-        check_correction(each.item, chosen, value, drafts=by_number, rules=read_rules())
+        check_correction(each.item, chosen, value, drafts=by_number, rules=find_rules(node))
         said = each.corrections.get(chosen)
         wanted = [] if said is not None and said.value == value else [each]
         return _decide(act, by, article, wanted, Step.CORRECT, reason=None, said=(chosen, value))

@@ -68,7 +68,7 @@ _MANIFEST = "backup.json"
 _MAX_MANIFEST_BYTES = 1 << 20
 _CHUNK = 1 << 20
 _ID_BYTES = 8
-_PLAIN = ("node.toml", "recognition.toml", "witnesses.policy")
+_PLAIN = ("node.toml", "recognition.toml", "witnesses.policy", "article-rules.toml", "article-organisations.toml")
 
 Progress = Callable[[int, int], None]
 

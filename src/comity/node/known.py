@@ -2,7 +2,8 @@
 """Shell: the organisations that a node knows, by which articles are read: its own objects and the lists it loaded.
 
 Lists write names in capitals, which articles do not: such a name is also looked for with one capital, unless it is
-short enough to be an abbreviation. What a person gives beside comes first. Of one id, and of one name, the first entry
+short enough to be an abbreviation. What a person gives beside comes first, then what is in the node's folder
+(`node.wording`), whose own rules also say what is not looked for. Of one id, and of one name, the first entry
 counts; one that no gazetteer may hold, because it has no word or would select people by religion or ethnicity, is left
 out.
 """
@@ -11,11 +12,12 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from comity.articles import read_rules
 from comity.canonical import OBJECT_LIMITS, Json, parse_json
 from comity.errors import MalformedRequest
 from comity.intake.article.gazetteer import Known, parse_gazetteer
+from comity.intake.article.rules import Rules
 from comity.node.node import Node
+from comity.node.wording import find_rules, find_wording, read_organisations
 from comity.store import Transaction, objects, subjects
 
 __all__ = ["list_known"]
@@ -36,13 +38,13 @@ def list_known(node: Node, *, given: bytes = b"") -> bytes:
     """A gazetteer in TOML: `given`, which a person gave, and after it what the node knows by itself.
 
     Raises:
-        MalformedRequest: `given` is no gazetteer.
+        MalformedRequest: `given` or the one in the node's folder is no gazetteer, or the own rules are none.
     """
-    rules = read_rules()
+    rules, left_out = find_rules(node), find_wording(node).no_known
     known = parse_gazetteer(given, rules=rules).known
-    ids, taken = set(known), {name.casefold() for one in known.values() for name in _list_names(one)}
+    ids, taken = set(known) | left_out, {name.casefold() for one in known.values() for name in _list_names(one)}
     with node.store.read() as transaction:
-        found = [*_list_objects(transaction, node), *_list_listed(transaction)]
+        found = [*_list_kept(node, rules), *_list_objects(transaction, node), *_list_listed(transaction)]
     parts, size = [given, b"\n"], len(given)
     for entry in found:
         if entry.id in ids or entry.name.casefold() in taken or not _is_name(entry.name):
@@ -60,6 +62,14 @@ def list_known(node: Node, *, given: bytes = b"") -> bytes:
             break
         parts.append(part)
     return b"".join(parts)
+
+
+def _list_kept(node: Node, rules: Rules) -> Iterable[Known]:
+    """Organisations in the node's folder."""
+    try:
+        return parse_gazetteer(read_organisations(node), rules=rules).known.values()
+    except MalformedRequest as error:
+        raise MalformedRequest(f"article-organisations.toml: {error.detail}", where=error.where) from error
 
 
 def _list_objects(transaction: Transaction, node: Node) -> Iterator[Known]:

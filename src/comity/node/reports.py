@@ -22,7 +22,6 @@ from typing import Any, Final
 
 from comity.agreement.people import Approval
 from comity.agreement.recognition import Refusal
-from comity.articles import read_rules
 from comity.canonical import OBJECT_LIMITS, Json, parse_json
 from comity.errors import ConflictError, MalformedObject, MalformedRequest
 from comity.ids import Instant, ObjectId, PartyId
@@ -30,6 +29,7 @@ from comity.intake.article.assembly import REPORT_KEY, Review, assemble_report
 from comity.intake.article.numbering import format_numbers
 from comity.intake.article.reading import Reading
 from comity.intake.article.review import Decision, State, Step, is_shared, revise_drafts
+from comity.intake.article.rules import Rules
 from comity.intake.article.text import Article, Span
 from comity.intake.making import Maker, renew
 from comity.intake.marking import TLP_WORDS, read_marking
@@ -48,6 +48,7 @@ from comity.node.node import Act, Node
 from comity.node.own import NO_TAGS, take_own
 from comity.node.people import Actor, Approved, Waiting, act_alone
 from comity.node.tagging import find_plain
+from comity.node.wording import find_rules
 from comity.release.classification import ClassificationChange
 from comity.stix.labels import UNDECIDED, Tags, join_tags, make_tags
 from comity.store import Transaction, articles, objects
@@ -112,6 +113,7 @@ def make_report(node: Node, prefix: str, plan: ReportPlan, *, by: Actor) -> Made
     """
     if isinstance(refused := act_alone(by, ClassificationChange.MAKE_REPORT), Refusal):
         return refused
+    rules = find_rules(node)
     with node.act() as act:
         found = review_article(act.transaction, find_article(act.transaction, prefix))
         open_numbers = tuple(each.item.number for each in found.drafts if each.state is State.OPEN)
@@ -121,7 +123,7 @@ def make_report(node: Node, prefix: str, plan: ReportPlan, *, by: Actor) -> Made
                 f" ({format_numbers(open_numbers)[:80]}): confirm or strike each, or say --strike-open"
             )
         said = _read_said(plan, found.article)
-        making = _make(act, found, said)
+        making = _make(act, found, said, rules)
         decided = count_states(act.transaction, found.article).last > found.article.made_through
         if not (open_numbers or decided or making.new) and found.article.made == said.describe():
             return _describe(act.transaction, found, making, said, already=True)
@@ -270,7 +272,7 @@ class _Making:
     notes: tuple[str, ...]
 
 
-def _make(act: Act, found: ReviewedArticle, said: _Said) -> _Making:
+def _make(act: Act, found: ReviewedArticle, said: _Said, rules: Rules) -> _Making:
     at = Instant(act.now - act.now % _MILLISECOND)
     maker = Maker(party=act.party, at=at)
     definitions: tuple[bytes, ...] = ()
@@ -280,7 +282,7 @@ def _make(act: Act, found: ReviewedArticle, said: _Said) -> _Making:
     else:
         markings = (TLP_WORDS[said.tlp],)
     maker = Maker(party=act.party, at=at, markings=markings)
-    drafts, corrections = revise_drafts(found.drafts, read_rules().stances)
+    drafts, corrections = revise_drafts(found.drafts, rules.stances)
     reading = Reading(
         article=_build_article(act.transaction, found), mentions=(), drafts=drafts, persons=(), statements=()
     )

@@ -10,7 +10,7 @@ from comity.ids import format_instant, parse_instant, parse_party_id
 from comity.intake.article.numbering import MOST_DRAFTS, parse_numbers
 from comity.intake.article.review import Reviewed, State, find_fields
 from comity.intake.formats import parse_format
-from comity.node import articles, reports
+from comity.node import articles, reports, wording
 from comity.node.articles import ArticlePlan, Counts, Decided, ReviewedArticle, StoredArticle
 from comity.node.node import Node
 from comity.node.people import Waiting, identify
@@ -20,7 +20,7 @@ from comity.operations.outcome import Arguments, Outcome
 from comity.operations.people import conclude_refused, conclude_waiting, describe_approvals, read_actor, read_badge
 from comity.operations.reply import Json
 
-__all__ = ["add", "confirm", "correct", "list_all", "make", "show", "strike"]
+__all__ = ["add", "confirm", "correct", "list_all", "make", "show", "show_rules", "strike"]
 
 _AROUND = 80
 """Characters of the text that are shown on either side of what is mentioned."""
@@ -55,6 +55,18 @@ def list_all(node: Node, arguments: Arguments) -> Outcome:
     """Articles, oldest first, and how their drafts stand."""
     listed = articles.list_articles(node, last=arguments.number("last", most=_MOST_LISTED))
     return Outcome(result={"articles": [_describe_article(item, counts) for item, counts in listed]})
+
+
+def show_rules(node: Node, arguments: Arguments) -> Outcome:
+    """The rules that the next article is read by, as TOML."""
+    found = wording.find_wording(node)
+    return Outcome(
+        result={
+            "rules": found.digest,
+            "own": found.own_digest,
+            "toml": wording.write_rules(node, arguments.texts("sections")),
+        }
+    )
 
 
 def show(node: Node, arguments: Arguments) -> Outcome:
@@ -203,6 +215,7 @@ def _describe_article(article: StoredArticle, counts: Counts) -> dict[str, Json]
         "encoding": head["encoding"],
         "encoded_by": head["encoded_by"],
         "special": list[Json](head["special"]),
+        "read_by": head.get("read_by"),
         "retrieved_at": format_instant(article.retrieved_at),
         "added_at": format_instant(article.added_at),
         "added_by": article.added_by,

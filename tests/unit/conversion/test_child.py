@@ -4,6 +4,7 @@
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -103,3 +104,101 @@ def test_a_child_knows_nothing_of_this_process(module: str, monkeypatch: pytest.
         said = ask(child, b"environment")
     assert said is not None
     assert b"COMITY" not in said
+
+
+# --- one that is asked many times -------------------------------------------------------------------------------------
+
+_APART = """
+import os, time
+from comity.conversion.child import serve_frames_apart
+
+kept = [b""]
+
+def prepare(frame):
+    kept[0] = frame
+    return b"ready"
+
+def respond(frame):
+    word, _, rest = frame.partition(b" ")
+    if word == b"exit":
+        os._exit(3)
+    if word == b"long":
+        return b"x" * (1 << 22)
+    if word == b"linger" and os.fork() == 0:
+        time.sleep(600)
+    if word == b"sleep":
+        time.sleep(600)
+    if word == b"streams":
+        return b" ".join(str(fd).encode() for fd in range(3, 64) if is_open(fd) and is_pipe(fd)) + b"|" + b" ".join(
+            str(fd).encode() for fd in (0, 1) if is_open(fd)
+        )
+    before, kept[0] = kept[0], rest
+    return before + b" " + str(os.getpid()).encode()
+
+def is_open(fd):
+    try:
+        os.fstat(fd)
+    except OSError:
+        return False
+    return True
+
+def is_pipe(fd):
+    import stat
+    return stat.S_ISFIFO(os.fstat(fd).st_mode)
+
+serve_frames_apart(prepare, respond, idle=IDLE)
+"""
+
+
+@pytest.fixture
+def apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[float], str]:
+    def write(idle: float) -> str:
+        (tmp_path / "apart.py").write_text(_APART.replace("IDLE", str(idle)))
+        program = tmp_path / "python"
+        program.write_text(f'#!/bin/sh\nshift 3\nexec "{sys.executable}" "{tmp_path / "apart.py"}" "$@"\n')
+        program.chmod(0o755)
+        monkeypatch.setattr(sys, "executable", str(program))
+        return "apart"
+
+    return write
+
+
+def test_each_frame_is_answered_by_a_process_that_leaves_nothing_behind(apart: Callable[[float], str]) -> None:
+    with Child(apart(60), bounds=BOUNDS) as child:
+        assert ask(child, b"first") == b"ready"
+        one, other = (ask(child, b"write other") or b"").split(), (ask(child, b"write other") or b"").split()
+        assert (one[0], other[0]) == (b"first", b"first")
+        assert one[1] != other[1]
+
+
+def test_what_answers_has_no_stream_but_its_answer(apart: Callable[[float], str]) -> None:
+    with Child(apart(60), bounds=BOUNDS) as child:
+        ask(child, b"")
+        pipes, _, standard = (ask(child, b"streams") or b"").partition(b"|")
+        assert (len(pipes.split()), standard) == (1, b"")
+
+
+@pytest.mark.parametrize("word", [b"exit", b"long", b"sleep", b"linger"])
+def test_one_that_fails_apart_is_one_refusal_and_nothing_is_left(word: bytes, apart: Callable[[float], str]) -> None:
+    with Child(apart(60), bounds=BOUNDS) as child:
+        ask(child, b"")
+        group = child._process.pid
+        with pytest.raises(MalformedRequest):
+            ask(child, word)
+    for _ in range(100):
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.05)
+    pytest.fail("a process of the child is left")
+
+
+def test_one_that_nobody_asks_ends(apart: Callable[[float], str]) -> None:
+    with Child(apart(0.1), bounds=BOUNDS) as child:
+        ask(child, b"")
+        for _ in range(100):
+            if child.ended:
+                return
+            time.sleep(0.05)
+    pytest.fail("it waits for ever")

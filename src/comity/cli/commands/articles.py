@@ -99,6 +99,17 @@ def show(session: Session, /, article_id: str, first: int, most: int, **said: An
     return session.run("article.show", asked, words.describe_article)
 
 
+@article.command("rules", cls=ActCommand, example="comity --node aurelia article rules --section aliases")
+@click.option("--section", "sections", metavar="S", multiple=True, help="Only this section, as offices.")
+@click.pass_obj
+def show_rules(session: Session, sections: Sequence[str]) -> int:
+    """Show the rules that articles are read by, as TOML: those of the program, with the node's own laid over them.
+
+    DIR/article-rules.toml adds, changes or takes out entries of them.
+    """
+    return session.run("article.rules", {"sections": [*sections]}, words.describe_rules)
+
+
 @article.command(
     "confirm", cls=PersonCommand, example="comity --node aurelia --as anna.badge article confirm 3 1 4 7-9"
 )

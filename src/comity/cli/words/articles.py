@@ -63,6 +63,7 @@ def describe_article(result: dict[str, Any]) -> str:
         ("digest", shorten(result["digest"])),
         ("format", f"{result['format']}, {result['bytes']} bytes"),
         ("encoding", f"{result['encoding']} ({result['encoded_by']})"),
+        ("rules", _describe_rules(result["read_by"])),
         ("added", f"{shorten_time(result['added_at'])} by {result['added_by'] or 'nobody named'}"),
         ("title or caption may hold", join_words(result["special"]) if result["special"] else None),
         ("drafts", _count(result)),
@@ -77,6 +78,15 @@ def describe_article(result: dict[str, Any]) -> str:
     if result["next"] is not None:
         lines.append(f"more: article show {result['number']} --from {result['next']}")
     return "\n".join(lines)
+
+
+def describe_rules(result: dict[str, Any]) -> str:
+    """The rules as they are: what does not show is written as TOML does."""
+    return "".join(_escape(char) for char in result["toml"]).rstrip("\n")
+
+
+def _escape(char: str) -> str:
+    return char if char.isprintable() or char == "\n" else f"\\U{ord(char):08X}"
 
 
 def describe_confirmed(result: dict[str, Any]) -> str:
@@ -155,6 +165,14 @@ def _describe_draft(item: dict[str, Any]) -> list[str]:
 def _describe_decision(item: dict[str, Any]) -> str:
     reason = f": {item['reason']}" if item["reason"] else ""
     return f"{shorten_time(item['at'])} by {item['by']}{reason}"
+
+
+def _describe_rules(read_by: dict[str, Any] | None) -> str | None:
+    """By what it was read; an article of an older version does not say."""
+    if read_by is None:
+        return None
+    own = f"with own ones, {shorten(read_by['own'])}" if read_by["own"] else "those of the program"
+    return f"{shorten(read_by['rules'])}, {own}; organisations {shorten(read_by['organisations'])}"
 
 
 def _describe_head(item: dict[str, Any]) -> str:

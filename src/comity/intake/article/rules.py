@@ -18,7 +18,7 @@ from comity.errors import MalformedRequest, MalformedTerms
 from comity.intake.article.words import Lexicon, Phrase, Sense, fold, make_lexicon
 from comity.vocabulary import SPECIAL_CATEGORIES
 
-__all__ = ["Region", "Rules", "Tables", "Trap", "compile_rules", "parse_tables"]
+__all__ = ["Region", "Rules", "Tables", "Trap", "check_tables", "compile_rules", "join_tables", "parse_tables"]
 
 _MAX_TEXT = 200
 _MAX_ENTRIES = 60_000
@@ -110,6 +110,16 @@ def parse_tables(data: bytes) -> Tables:
         raise MalformedRequest(f"rules for articles: {error.detail}", where=error.where) from error
     if not isinstance(value, dict):  # a document of TOML is a table
         raise MalformedRequest("rules for articles: not a table of sections")
+    check_tables(value)
+    return value
+
+
+def check_tables(value: Mapping[str, Json]) -> None:
+    """Return when that is a table of sections, each of the shape that it has.
+
+    Raises:
+        MalformedRequest: a section that is not known, or a value of another shape; with the place.
+    """
     counted = 0
     for section, content in value.items():
         depth = _LEAVES.get(section)
@@ -122,19 +132,17 @@ def parse_tables(data: bytes) -> Tables:
     if counted > _MAX_ENTRIES:
         raise MalformedRequest(f"rules for articles: {counted} texts where at most {_MAX_ENTRIES} are read")
     _check_meanings(value)
-    return value
+
+
+def join_tables(documents: Sequence[Tables]) -> Tables:
+    """The sections of all documents as one; what a later one says of a key takes the place of what an earlier said."""
+    joined, lists = _join(documents)
+    return {**{section: list[Json](texts) for section, texts in lists.items()}, **joined}
 
 
 def compile_rules(documents: Sequence[Tables], *, language: str = "en") -> Rules:
     """The rules of all documents, for articles in `language`, whose names of states count beside the English ones."""
-    joined = dict[str, dict[str, Json]]()
-    lists = dict[str, list[str]]()
-    for document in documents:
-        for section, content in document.items():
-            if isinstance(content, list):
-                lists[section] = _texts(content)
-            elif isinstance(content, dict):
-                _lay_over(joined.setdefault(section, {}), content, _LEAVES[section])
+    joined, lists = _join(documents)
     sections = _Sections(joined, lists)
     traps = _read_traps(sections)
     return Rules(
@@ -162,6 +170,19 @@ def compile_rules(documents: Sequence[Tables], *, language: str = "en") -> Rules
         no_names=frozenset(map(fold, sections.texts("names_of_people", "not"))),
         iban_lengths={code: _integer(length) for code, length in joined.get("iban", {}).items()},
     )
+
+
+def _join(documents: Sequence[Tables]) -> tuple[dict[str, dict[str, Json]], dict[str, list[str]]]:
+    """The sections that are tables, and those that are lists."""
+    joined = dict[str, dict[str, Json]]()
+    lists = dict[str, list[str]]()
+    for document in documents:
+        for section, content in document.items():
+            if isinstance(content, list):
+                lists[section] = _texts(content)
+            elif isinstance(content, dict):
+                _lay_over(joined.setdefault(section, {}), content, _LEAVES[section])
+    return joined, lists
 
 
 @dataclass(frozen=True, slots=True)

@@ -237,3 +237,9 @@ def test_a_date_inside_an_address_is_no_date() -> None:
 def test_nothing_is_read_in_the_trailer() -> None:
     reading = read("It rained.\n\nOriginal url: https://norway.example/norway-denied")
     assert reading.mentions == ()
+
+
+@pytest.mark.parametrize("words", ["did not agree to", "never agreed to", "had yet to accept"])
+def test_who_did_not_agree_does_not_agree(words: str) -> None:
+    assert "agrees" not in {stance for stance, _ in list_said(f"Lisbon {words} the paper. Madrid denied that.")}
+    assert ("agrees", "PT") in list_said("Lisbon agreed to the paper.")
