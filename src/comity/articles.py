@@ -14,6 +14,7 @@ received are those that were given to it.
 
 import atexit
 import json
+import os
 import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import asdict, dataclass
@@ -203,6 +204,14 @@ def close_reader() -> None:
     """End the reader that waits for the next article, if there is one."""
     while _KEPT:
         _KEPT.pop()[2].close()
+
+
+def _forget_reader() -> None:
+    while _KEPT:
+        _KEPT.pop()[2].forget()
+
+
+os.register_at_fork(after_in_child=_forget_reader)
 
 
 def _ask(child: Child, frame: bytes, turn: float) -> Generator[None, None, bytes]:

@@ -2,6 +2,7 @@
 """Articles are read by a process of its own: the same article as here, and an end to what takes too long."""
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -108,6 +109,19 @@ def test_a_reader_that_waited_long_or_has_ended_is_asked_no_more() -> None:
     assert child.ended
     articles._KEPT[0][2].close()
     assert read(TEXT, Format.TEXT) == done
+
+
+def test_a_copy_of_this_process_leaves_the_reader_alone() -> None:
+    done = read(TEXT, Format.TEXT)
+    ((_, _, child),) = articles._KEPT
+    if (copy := os.fork()) == 0:
+        kept = len(articles._KEPT)
+        close_reader()
+        os._exit(kept)
+    assert os.waitpid(copy, 0)[1] == 0
+    assert not child.ended
+    assert read(TEXT, Format.TEXT) == done
+    assert articles._KEPT[0][2] is child
 
 
 def test_a_reader_whose_article_is_given_up_is_ended() -> None:

@@ -87,6 +87,13 @@ class Child:
             if stream is not None:
                 stream.close()
 
+    def forget(self) -> None:
+        """Leave the process alone: what is a copy of the one that started it has not started it."""
+        self._process.returncode = 0
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                stream.close()
+
     @property
     def ended(self) -> bool:
         """Whether the process is gone."""
