@@ -5,6 +5,7 @@
     find_trait(["mosque"])               -> "mosque"
     find_trait(["m u s l i m"])          -> "m u s l i m"      also accented, or in look-alike letters or digits
     find_trait(["chris", "tian"])        -> "chris" + "tian"   put together from two selectors of one rule
+    find_trait([], parts=["sunn"])       -> "sunn"             what is looked for inside of words, as a part of one
 
 Regulation (EU) 2016/794, Article 30(2): to select a particular group of persons solely by such data is prohibited. The
 vocabulary is what can be told from words alone; it is no proof that a rule without them selects by nothing of the kind,
@@ -32,7 +33,8 @@ _STEMS: Final = frozenset(
         " wahhab ahmadi ahmadiyya druze ismaili christian christlich chretien cristian catholic katholi protestant"
         " orthodox evangelical coptic kopten maronit assyrian jewish judaism judais judio judisch israelite yahudi"
         " hindu buddhis buddist yazidi yezidi jesidi zoroastr mormon jehovah atheis bahai sikhis mosque moschee"
-        " synagog hijab niqab burqa ramadan kosher believer religion religios"
+        " synagog hijab niqab burqa ramadan kosher believer religion religios hasidi chasidi hassidi chassidi haredi"
+        " ashkenaz sephard shiism deobandi barelvi pentecostal lutheran anglican presbyterian methodist adventist"
         # Ethnicity.
         " arabic arabian araber kurdish kurdistani kurden kurde chechen tschetschen ingush dagestani circassian turkmen"
         " turkoman uyghur uighur gypsy gitano zigeuner sinti tatar pashtun pathan hazara baluch baloch berber"
@@ -52,16 +54,26 @@ _WORDS: Final = frozenset(
         r"\S+",
         "jew jews juif juifs juive jude juden copt copts sikh sikhs shia shias shiah shii sufi sufis kurd kurds arab"
         " arabs arabe arabes roma romas romani slav slavs hausa igbo tajik tajiks uzbek uzbeks race races tribe tribes"
-        " faith faiths sect sects church imam imams rabbi rabbis halal курд араб евр",
+        " faith faiths sect sects church imam imams rabbi rabbis halal hasid hasids chasid hassid baptist baptists"
+        " quaker quakers infidel infidels kuffar clergy cleric clerics inuit maori maoris romany aborigine aborigines"
+        " dalit dalits курд араб евр",
     )
 )
 """Whole words: too short to be told by their beginning."""
 
+_ALONE: Final = frozenset(
+    re.findall(r"\S+", "mullah mullahs mollah mollahs ayatollah ayatollahs akhund maulvi moulvi rebbe rebbes priests")
+)
+"""Whole words for people of a religion that are in names of places and families too: they say it alone."""
+
+_CLIPPED: Final = frozenset(re.findall(r"\S+", "sunn unni shi shii druz ruze alaw tuts utsi jewi copti mulla mollah"))
+"""Short parts of such words that, looked for inside of words, find the people whom the whole would find."""
+
 _OTHER: Final = frozenset(
     re.findall(
         r"\S+",
-        "balochistan baluchistan christiansand christianshavn dagestan hinduja ingushetia islamabad kurdistan latin"
-        " punjab tatarstan turkmenistan",
+        "ashkenazy balochistan baluchistan christiansand christianshavn dagestan hinduja ingushetia islamabad kurdistan"
+        " latin punjab tatarstan turkmenistan",
     )
 )
 """Words that begin like a stem, or lie in one, and name something else: places, as a rule."""
@@ -98,27 +110,32 @@ def find_trait(selectors: Iterable[str], *, parts: Iterable[str] = ()) -> str | 
     inside = list(parts)
     found = [*selectors, *inside]
     for text in found:
-        if any(_says_trait(folded) for folded in _fold(text)):
+        if any(_says_trait(folded) or _says_alone(folded) for folded in _fold(text)):
             return text
     for text in inside:
         if any(_is_fragment(token) for folded in _fold(text) for token in _split(folded)):
+            return text
+        # With other words beside it finds these, and nothing else.
+        if any(folded.strip() in _CLIPPED for folded in _fold(text)):
             return text
     return _find_pair({folded: text for text in found for folded in map(_squeeze, _fold(text)) if folded})
 
 
 def is_trait_alone(name: str) -> bool:
     """Whether a name says nothing but a religion or an ethnicity, and so can be that of no group on a list."""
-    return any(
-        any(map(_is_trait, tokens)) and all(_is_trait(token) or token in _GENERIC for token in tokens)
-        for folded in _fold(name)
-        for tokens in [_split(folded)]
-    )
+    return any(_says_alone(folded) for folded in _fold(name))
+
+
+def _says_alone(folded: str) -> bool:
+    tokens = _split(folded)
+    said = [token in _ALONE or _is_trait(token) for token in tokens]
+    return any(said) and all(is_said or token in _GENERIC for token, is_said in zip(tokens, said, strict=True))
 
 
 def _find_pair(selectors: Mapping[str, str]) -> str | None:
     """Two of these selectors, by what is left of each in small letters, that say a trait after one another."""
     ordered = sorted(selectors)
-    for trait in (*_BEGINNINGS, *sorted(_WORDS)):
+    for trait in (*_BEGINNINGS, *sorted(_WORDS | _ALONE)):
         for place in range(1, len(trait)):
             first, rest = selectors.get(trait[:place]), trait[place:]
             second = None if first is None else selectors.get(_find_rest(ordered, rest, is_stem=trait in _STEMS))

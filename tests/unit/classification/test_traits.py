@@ -49,6 +49,16 @@ def rule(when: str) -> RuleSet | Refusal:
         "muslim2026",
         "roma",
         "sunni",
+        "Hasidic",
+        "Hasidim",
+        "Haredi",
+        "Shiism",
+        "clergy",
+        "Mullah",
+        "the mullahs",
+        "Ayatollahs",
+        "mu11ah",
+        "Pentecostal women",
     ],
 )
 def test_words_for_what_people_are_are_found(text: str) -> None:
@@ -88,6 +98,22 @@ def test_what_is_not_seen_hides_nothing(text: str) -> None:
         "christmas",
         "racecar",
         "international",
+        "Mullah Road",
+        "Ayatollah Street Pier",
+        "Priestfield",
+        "sunny",
+        "sunnyside",
+        "shipping",
+        "shi ming road",
+        "Shire",
+        "Shinjuku",
+        "jewellery",
+        "Baptiste",
+        "Haredale",
+        "Tutsham",
+        "Ashkenazy",
+        "copter",
+        "mullard",
     ],
 )
 def test_other_words_are_not(text: str) -> None:
@@ -95,7 +121,24 @@ def test_other_words_are_not(text: str) -> None:
     assert isinstance(rule(f'name_parts = ["{text}"]'), RuleSet)
 
 
-@pytest.mark.parametrize("part", ["uslim", "musli", "hristian", "chriſtian", "urdish"])
+@pytest.mark.parametrize(
+    "part",
+    [
+        "uslim",
+        "musli",
+        "hristian",
+        "chriſtian",
+        "urdish",
+        "sunn",
+        "SUNN",
+        "unni",
+        "shi",
+        " Shi ",
+        "5unn",
+        "mulla",
+        "druz",
+    ],
+)
 def test_a_part_of_such_a_word_that_is_looked_for_inside_of_names_is_found(part: str) -> None:
     assert find_trait([], parts=[part]) == part
     assert isinstance(rule(f'name_parts = ["{part}"]'), Refusal)
@@ -117,6 +160,12 @@ def test_put_together_from_several_selectors_of_one_rule_they_are_found(when: st
     refused = rule(when)
     assert isinstance(refused, Refusal)
     assert "+" in refused.reason
+
+
+@pytest.mark.parametrize("word", ["sunn", "shi", "alaw", "mulla"])
+def test_a_short_part_that_is_a_whole_word_of_a_name_finds_that_word_alone(word: str) -> None:
+    assert find_trait([word]) is None
+    assert isinstance(rule(f'name_words = ["{word}"]'), RuleSet)
 
 
 def test_a_word_that_only_begins_like_a_short_one_is_not_put_together() -> None:
@@ -148,11 +197,15 @@ def test_one_such_rule_refuses_the_whole_set() -> None:
     assert "the rule b" in refused.reason
 
 
-@pytest.mark.parametrize("name", ["Muslims", "the Kurdish people", "Young Christian men", "Sunni Kurds", "мусульмане"])
+@pytest.mark.parametrize(
+    "name", ["Muslims", "the Kurdish people", "Young Christian men", "Sunni Kurds", "мусульмане", "the mullahs"]
+)
 def test_a_name_that_says_nothing_else_can_be_no_group_on_a_list(name: str) -> None:
     assert is_trait_alone(name)
 
 
-@pytest.mark.parametrize("name", ["Islamic Relay Front", "Marrow Ford", "Kurdish Ash Brigade", "Muslim Harbour League"])
+@pytest.mark.parametrize(
+    "name", ["Islamic Relay Front", "Marrow Ford", "Kurdish Ash Brigade", "Muslim Harbour League", "Mullah Road"]
+)
 def test_a_group_whose_name_holds_such_a_word_can_be(name: str) -> None:
     assert not is_trait_alone(name)
