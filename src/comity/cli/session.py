@@ -6,12 +6,14 @@ the control socket; else this process opens the store itself. Results go to stan
 with `--json` each is one JSON document.
 """
 
+import contextlib
 import json
 import os
 import stat
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,9 @@ __all__ = [
     "write_private",
 ]
 
+CarryOut = Callable[[str, Mapping[str, Json]], Reply]
+"""What carries out an operation with its arguments."""
+
 Render = Callable[[dict[str, Any]], str]
 """A result as people read it, without the last line end."""
 
@@ -47,6 +52,9 @@ _PATIENCE_SECONDS = 5.0
 """How long a command waits for another one that owns the store, or for a serving process that is just starting."""
 
 _PAUSE_SECONDS = 0.05
+
+_HELD_SECONDS = 2.0
+"""How long a command of many acts keeps the node open: less than others wait for it."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -137,6 +145,30 @@ class Session:
                 if time.monotonic() > deadline:
                     raise
             time.sleep(_PAUSE_SECONDS)
+
+    def carry_out_each(self, operation: str, many: Iterable[Mapping[str, Json]]) -> Generator[Reply]:
+        """What became of each in turn, as `carry_out` has it. Where this process does it, the node stays open for some.
+
+        Each is done whole before the next; what an earlier call did stays done.
+
+        Raises:
+            ComityError: one could not be handed to either process.
+        """
+        folder, waiting = self.node_folder(), iter(many)
+        for arguments in waiting:
+            if (reply := ask(folder, operation, arguments)) is not None:
+                yield reply
+                continue
+            with contextlib.ExitStack() as stack:
+                try:
+                    carry_out = stack.enter_context(_open_here(folder, self.unlock))
+                except StoreBusy:
+                    carry_out = self.carry_out
+                until = time.monotonic() + _HELD_SECONDS
+                yield carry_out(operation, arguments)
+                # Others want the node too.
+                while time.monotonic() < until and (following := next(waiting, None)) is not None:
+                    yield carry_out(operation, following)
 
     def run(self, operation: str, arguments: Mapping[str, Json], render: Render) -> int:
         """Carry out, print, and give the exit code."""
@@ -251,6 +283,12 @@ def _carry_out_here(folder: Path, operation: str, arguments: Mapping[str, Json],
     from comity.operations.acting import act_alone
 
     return act_alone(folder, operation, arguments, unlock)
+
+
+def _open_here(folder: Path, unlock: Callable[[], bytes]) -> AbstractContextManager[CarryOut]:
+    from comity.operations.acting import open_alone
+
+    return open_alone(folder, unlock)
 
 
 def _want_json(ctx: click.Context, _: click.Parameter, value: Any) -> None:  # noqa: ANN401

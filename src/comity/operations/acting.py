@@ -16,7 +16,7 @@ says is what stands.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -34,7 +34,7 @@ from comity.operations.rotation import describe_uncosigned, describe_untold
 from comity.operations.standing import describe_waiting
 from comity.operations.table import perform
 
-__all__ = ["DELIVERY_SECONDS", "STOP_DELIVERY_SECONDS", "Surroundings", "act", "act_alone"]
+__all__ = ["DELIVERY_SECONDS", "STOP_DELIVERY_SECONDS", "Surroundings", "act", "act_alone", "open_alone"]
 
 CHECK_SECONDS = 5.0
 """How long an answer waits for patterns to be read; what is not read by then is read later, and withheld until then."""
@@ -158,10 +158,24 @@ def act_alone(
         StoreBusy: another process owns it.
         ComityError: the node cannot be opened.
     """
+    with open_alone(folder, unlock) as carry_out:
+        return carry_out(operation, arguments)
+
+
+@contextlib.contextmanager
+def open_alone(
+    folder: Path, unlock: Callable[[], bytes] | None = None
+) -> Iterator[Callable[[str, Mapping[str, Json]], Reply]]:
+    """`act_alone` for several operations, one after another, with the node open all the while: nobody else has it.
+
+    Raises:
+        StoreBusy: another process owns it.
+        ComityError: the node cannot be opened.
+    """
     node = open_node(folder, unlock)
     try:
         with contextlib.suppress(Exception):  # whatever this was: it must not keep the operation, a stop perhaps, away
             keep_up(node)
-        return asyncio.run(act(node, operation, arguments, around=_Alone(node)))
+        yield lambda operation, arguments: asyncio.run(act(node, operation, arguments, around=_Alone(node)))
     finally:
         node.close()

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from comity.cli import session
+from comity.operations import acting
 from tests.unit.cli.conftest import Party
 from tests.unit.cli.test_commands import documented
 
@@ -167,3 +169,34 @@ def test_nothing_that_an_article_says_steers_a_terminal(aurelia: Party, tmp_path
             assert sign not in done.out + done.err, (sign, done.out)
     report = aurelia.ask("article", "list")["articles"][0]["report"]
     assert json.dumps(aurelia.ask("object", "show", report)["object"]["name"])
+
+
+def test_a_folder_of_articles_is_taken_in_by_one_act_each_with_the_node_opened_once(
+    aurelia: Party, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = list[Path]()
+    before = acting.open_node
+    monkeypatch.setattr(acting, "open_node", lambda folder, unlock: (opened.append(folder), before(folder, unlock))[1])
+    files = [tmp_path / f"{number}.txt" for number in range(3)]
+    for number, file in enumerate(files):
+        file.write_text(f"{TEXT}\nThe paper {number}.\n" if number != 1 else "\x00")
+    done = aurelia.do("article", "add", *files, "--json")
+    assert done.code == 1
+    assert [item["name"] for item in done.result["articles"]] == ["0.txt", "2.txt"]
+    assert [Path(item["file"]).name for item in done.result["bad"]] == ["1.txt"]
+    assert len({item["added_at"] for item in done.result["articles"]}) == 2
+    assert len(opened) == 1
+
+
+def test_a_folder_that_takes_long_lets_others_have_the_node(
+    aurelia: Party, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = list[Path]()
+    before = acting.open_node
+    monkeypatch.setattr(acting, "open_node", lambda folder, unlock: (opened.append(folder), before(folder, unlock))[1])
+    monkeypatch.setattr(session, "_HELD_SECONDS", 0.0)
+    files = [tmp_path / f"{number}.txt" for number in range(3)]
+    for number, file in enumerate(files):
+        file.write_text(f"{TEXT}\nThe paper {number}.\n")
+    assert len(aurelia.ask("article", "add", *files)["articles"]) == 3
+    assert len(opened) == 3

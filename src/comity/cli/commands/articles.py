@@ -2,7 +2,8 @@
 """Shell: `article`."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -52,20 +53,26 @@ def add(session: Session, /, files: Sequence[str], known: str | None, form: str 
         asked["known"] = base64.b64encode(read_input(known)).decode()
     contents = [(file, read_input(file)) for file in files]
     added, bad = list[Json](), list[Json]()
+    with closing(session.carry_out_each("article.add", _ask_each(session, contents, asked))) as replies:
+        for (file, _), reply in zip(contents, replies, strict=True):
+            if reply.error is not None and not str(reply.error["code"]).startswith(_UNREADABLE):
+                return _stop(session, reply, added)
+            if reply.result is not None:
+                added.append({"file": file, **reply.result})
+            else:
+                error = reply.error or {}
+                bad.append({"file": file, "where": error.get("where", ""), "message": error["message"]})
+    session.show({"articles": added, "bad": bad}, words.describe_added)
+    return Exit.FAILED if bad else Exit.DONE
+
+
+def _ask_each(
+    session: Session, contents: Sequence[tuple[str, bytes]], asked: Mapping[str, Json]
+) -> Iterator[Mapping[str, Json]]:
     for file, data in contents:
         if len(data) >= _LONG_BYTES:
             session.note(f"reading {printable(file)} ({len(data) >> 10} KiB); partners are answered meanwhile")
-        content: dict[str, Json] = {"data": base64.b64encode(data).decode(), "name": Path(file).name}
-        reply = session.carry_out("article.add", {**asked, **content})
-        if reply.error is not None and not str(reply.error["code"]).startswith(_UNREADABLE):
-            return _stop(session, reply, added)
-        if reply.result is not None:
-            added.append({"file": file, **reply.result})
-        else:
-            error = reply.error or {}
-            bad.append({"file": file, "where": error.get("where", ""), "message": error["message"]})
-    session.show({"articles": added, "bad": bad}, words.describe_added)
-    return Exit.FAILED if bad else Exit.DONE
+        yield {**asked, "data": base64.b64encode(data).decode(), "name": Path(file).name}
 
 
 def _stop(session: Session, reply: Reply, added: Sequence[Json]) -> int:
