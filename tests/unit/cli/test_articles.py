@@ -2,12 +2,14 @@
 """`article` on the command line: added, looked at, decided on, made; and words that cannot steer a terminal."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from comity.cli import session
+from comity.node.node import Node, open_node
 from comity.operations import acting
 from tests.unit.cli.conftest import Party
 from tests.unit.cli.test_commands import documented
@@ -171,12 +173,22 @@ def test_nothing_that_an_article_says_steers_a_terminal(aurelia: Party, tmp_path
     assert json.dumps(aurelia.ask("object", "show", report)["object"]["name"])
 
 
+def count_openings(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The folder of the node, once for each time that it is opened from here on."""
+    opened = list[Path]()
+
+    def open_counted(folder: Path, unlock: Callable[[], bytes] | None = None) -> Node:
+        opened.append(folder)
+        return open_node(folder, unlock)
+
+    monkeypatch.setattr(acting, "open_node", open_counted)
+    return opened
+
+
 def test_a_folder_of_articles_is_taken_in_by_one_act_each_with_the_node_opened_once(
     aurelia: Party, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened = list[Path]()
-    before = acting.open_node
-    monkeypatch.setattr(acting, "open_node", lambda folder, unlock: (opened.append(folder), before(folder, unlock))[1])
+    opened = count_openings(monkeypatch)
     files = [tmp_path / f"{number}.txt" for number in range(3)]
     for number, file in enumerate(files):
         file.write_text(f"{TEXT}\nThe paper {number}.\n" if number != 1 else "\x00")
@@ -191,9 +203,7 @@ def test_a_folder_of_articles_is_taken_in_by_one_act_each_with_the_node_opened_o
 def test_a_folder_that_takes_long_lets_others_have_the_node(
     aurelia: Party, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened = list[Path]()
-    before = acting.open_node
-    monkeypatch.setattr(acting, "open_node", lambda folder, unlock: (opened.append(folder), before(folder, unlock))[1])
+    opened = count_openings(monkeypatch)
     monkeypatch.setattr(session, "_HELD_SECONDS", 0.0)
     files = [tmp_path / f"{number}.txt" for number in range(3)]
     for number, file in enumerate(files):
