@@ -47,6 +47,7 @@ WAYS = {
     "conversion/child.py Child.__init__": "starts a converter, which has no file of the node",
     "conversion/child.py Child._send": "a file of this party's own people, or of a source, to that child",
     "conversion/child.py write_frame": "what it became, back",
+    "conversion/child.py _answer_apart": "the same, from a copy of that child to the child",
     "aside.py _start": "starts a child that reads pages, which has no file of the node",
     "aside.py _exchange": "a page that a partner gave, to that child",
     "operations/checking.py Checking._ask": "patterns, to a child of this process that parses them",
