@@ -356,6 +356,7 @@ def test_a_socket_left_by_a_killed_process_does_not_matter(aurelia: Party, terms
     assert aurelia.ask("agreement", "status", agreement)["state"] == "proposed"
 
 
+@pytest.mark.alone
 def test_commands_at_the_same_time_wait_for_one_another(aurelia: Party, terms: Path) -> None:
     command = [sys.executable, "-m", "comity.cli", "--node", str(aurelia.folder), "party", "list", "--json"]
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(6)]
