@@ -63,6 +63,7 @@ class Child:
             process_group=0,
         )
         assert self._process.stdin is not None  # noqa: S101 (it is a pipe)
+        self._started_by = os.getpid()
         os.set_blocking(self._process.stdin.fileno(), False)
         self._came = bytearray()
         self._left = memoryview(b"")
@@ -79,7 +80,7 @@ class Child:
     def close(self) -> None:
         """End the process, if it has not ended by itself."""
         process = self._process
-        if process.returncode is None:
+        if process.returncode is None and os.getpid() == self._started_by:
             # With what it has started, which is of its group; its number is its own until it is waited for.
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
@@ -193,14 +194,19 @@ def serve_frames_apart(prepare: Callable[[bytes], bytes], respond: Callable[[byt
     # What is ready is in no collection of garbage again: it stays shared with the copies.
     gc.freeze()
     while select.select([stdin], [], [], idle)[0] and (frame := read_frame(stdin)) is not None:
-        answer = _answer_apart(frame, respond, seconds=seconds, most=most)
+        answer = _answer_apart(frame, respond, stdin, seconds=seconds, most=most)
         if answer is None:
             return
         write_frame(stdout, answer)
 
 
-def _answer_apart(frame: bytes, respond: Callable[[bytes], bytes], *, seconds: int, most: int) -> bytes | None:
-    """What a copy of this process answers, which has no stream but its answer; None where it does not end well."""
+def _answer_apart(
+    frame: bytes, respond: Callable[[bytes], bytes], stdin: IO[bytes], *, seconds: int, most: int
+) -> bytes | None:
+    """What a copy of this process answers, which has no stream but its answer; None where it does not end well.
+
+    While it works nothing is asked: when standard input says something, who asked is gone, and the copy goes too.
+    """
     reading, writing = os.pipe()
     if (copy := os.fork()) == 0:
         for stream in (0, 1, reading):
@@ -210,9 +216,17 @@ def _answer_apart(frame: bytes, respond: Callable[[bytes], bytes], *, seconds: i
             answered.write(respond(frame)[: most + 1])
         os._exit(0)
     os.close(writing)
-    with os.fdopen(reading, "rb") as answers:
-        answer = answers.read(most + 1)
-    return answer if os.waitpid(copy, 0)[1] == 0 else None
+    answer = bytearray()
+    try:
+        while stdin.fileno() not in select.select([reading, stdin.fileno()], [], [])[0] and len(answer) <= most + 1:
+            if not (chunk := os.read(reading, _MOST_READ)):
+                return bytes(answer) if os.waitpid(copy, 0)[1] == 0 else None
+            answer += chunk
+    finally:
+        os.close(reading)
+    os.kill(copy, signal.SIGKILL)
+    os.waitpid(copy, 0)
+    return None
 
 
 def _begin() -> tuple[int, int]:

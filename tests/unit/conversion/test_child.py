@@ -2,6 +2,7 @@
 """A converter in a process of its own does no harm to this one."""
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -185,13 +186,42 @@ def test_one_that_fails_apart_is_one_refusal_and_nothing_is_left(word: bytes, ap
         group = child._process.pid
         with pytest.raises(MalformedRequest):
             ask(child, word)
-    for _ in range(100):
+    wait_for_end(group)
+
+
+def wait_for_end(group: int) -> None:
+    for _ in range(200):
         try:
             os.killpg(group, 0)
         except ProcessLookupError:
             return
         time.sleep(0.05)
+    os.killpg(group, signal.SIGKILL)
     pytest.fail("a process of the child is left")
+
+
+def test_when_who_asked_is_killed_nothing_of_it_is_left(apart: Callable[[float], str]) -> None:
+    """As `kill -9` has it: no word is said to the child, and no process of its group is ended."""
+    child = Child(apart(60), bounds=BOUNDS)
+    ask(child, b"")
+    group = child._process.pid
+    child.ask(b"sleep")
+    assert child.answer(wait=0.5) is None
+    for stream in (child._process.stdin, child._process.stdout):
+        assert stream is not None
+        stream.close()
+    assert child._process.wait(60) == 0
+    wait_for_end(group)
+
+
+def test_a_copy_of_who_asks_does_not_end_the_child(apart: Callable[[float], str]) -> None:
+    with Child(apart(60), bounds=BOUNDS) as child:
+        ask(child, b"first")
+        if (copy := os.fork()) == 0:
+            child.close()
+            os._exit(0)
+        assert os.waitpid(copy, 0)[1] == 0
+        assert (ask(child, b"write other") or b"").split()[0] == b"first"
 
 
 def test_one_that_nobody_asks_ends(apart: Callable[[float], str]) -> None:

@@ -69,8 +69,9 @@ def parse_own_rules(data: bytes, *, below: Tables) -> OwnRules:
                 " they guard people from being found by religion or ethnicity",
                 where=f"/{section}",
             )
+    guards = [*_iterate_texts(below.get("safeguards")), *_iterate_texts(parts["add"].get("safeguards"))]
     for part in (value, parts["add"]):
-        _check_words(part, below)
+        _check_words(part, below, guards)
     tables = dict(join_tables([below, value]))
     _add(tables, parts["add"], "/add")
     _remove(tables, parts["remove"], "/remove")
@@ -97,13 +98,18 @@ def _take_known(remove: dict[str, Json]) -> frozenset[str]:
 # --- guarding ---------------------------------------------------------------------------------------------------------
 
 
-def _check_words(part: Tables, below: Tables) -> None:
-    guarded = {fold(text) for text in _iterate_texts(below.get("safeguards"))}
+def _check_words(part: Tables, below: Tables, guards: Sequence[str]) -> None:
+    guarded = {" ".join(_split(text)) for text in guards}
+    several = [phrase for phrase in guarded if " " in phrase]
     beside = {word for text in _iterate_texts(below.get("people")) for word in _split(text)}
     for section in (*_OFFICES, *_NAMED):
         for text in _iterate_texts(part.get(section), keys=section in _OFFICES or section == "bodies"):
-            words = _split(text)
-            found = [word for word in words if word in guarded]
+            line = f" {' '.join(_split(text))} "
+            found = [phrase for phrase in several if f" {phrase} " in line]
+            for phrase in found:
+                line = line.replace(f" {phrase} ", " ")
+            words = line.split()
+            found += [word for word in words if word in guarded]
             alone = all(word in guarded or word in beside for word in words)
             if found and (section in _OFFICES or alone):
                 raise MalformedRequest(

@@ -75,6 +75,12 @@ def test_organisations_are_left_out_by_id() -> None:
         ("[people]\nwords = []", "never taken out", "/people"),
         ("[add.offices]\ntitles = ['chief rabbi']", "find people by 'rabbi'", "/offices"),
         ("[add.offices.short]\nImam = 'Teacher'", "find people by 'imam'", "/offices"),
+        (
+            "[add]\nsafeguards.racial_or_ethnic_origin.words = ['Marshfolk']\noffices.titles = ['Marshfolk elder']",
+            "find people by 'marshfolk'",
+            "/offices",
+        ),
+        ("[add.offices]\ntitles = ['elder of Jehovah\u2019s Witnesses']", "find people by 'jehovah", "/offices"),
         ("[departments]\nFaith = ['Muslim']", "find people by 'muslim'", "/departments"),
         ("[add.aliases.IQ]\nnames = ['the Kurds']", "find people by 'kurds'", "/aliases"),
         ("[add.aliases.IQ]\nadjectives = ['Kurdish']", "find people by 'kurdish'", "/aliases"),
