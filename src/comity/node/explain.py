@@ -25,7 +25,7 @@ from comity.release.clauses import Finding, read_findings
 from comity.release.decision import Decision, Redact, Release, Withhold, decide, decide_history
 from comity.release.history import find_threshold
 from comity.release.redaction import redact
-from comity.release.verdict import Verdict, put_in_words, rank_verdict
+from comity.release.verdict import GOES_WHOLE, Verdict, put_in_words, rank_verdict
 from comity.stix.labels import Label
 from comity.stix.markings import Repeat, find_repeats
 from comity.stix.objects import parse_object
@@ -209,9 +209,13 @@ def list_recipients(node: Node, prefix: str) -> tuple[StoredObject, tuple[Recipi
     with node.store.read() as transaction:
         item = find_object(transaction, prefix)
         asking = _Asking(node, transaction, item)
-        for one in (asking.ask(place) for place in _list_places(node, transaction)):
-            if one.place.to not in found or one.rank < found[one.place.to].rank:
-                found[one.place.to] = one
+        for place in _list_places(node, transaction):
+            best = found.get(place.to)
+            if best is not None and best.rank == GOES_WHOLE:
+                continue  # one party may be in a thousand agreements
+            one = asking.ask(place)
+            if best is None or one.rank < best.rank:
+                found[place.to] = one
     return item, tuple(_name_recipient(found[party]) for party in sorted(found))
 
 

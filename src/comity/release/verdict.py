@@ -6,11 +6,12 @@ to remove is a release of the whole object.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from comity.release.decision import Decision, Redact, Release, Withhold
 from comity.release.redaction import redact
 
-__all__ = ["Verdict", "put_in_words", "rank_verdict"]
+__all__ = ["GOES_WHOLE", "Verdict", "put_in_words", "rank_verdict"]
 
 _WORDS = ("release", "redact", "withhold")
 
@@ -35,6 +36,10 @@ def put_in_words(decision: Decision, *, data: bytes) -> Verdict:
             return Verdict(decision="redact" if removed else "release", redacted=removed)
         case Withhold(clause=clause, reason=reason):
             return Verdict(decision="withhold", clause=clause, reason=reason)
+
+
+GOES_WHOLE: Final = (0, False)
+"""The lowest rank: there is none by which more goes."""
 
 
 def rank_verdict(verdict: Verdict, *, gated: bool) -> tuple[int, bool]:

@@ -7,7 +7,7 @@ from comity.agreement.events import EventKind
 from comity.canonical import Json
 from comity.errors import MalformedRequest, NotFoundError
 from comity.ids import PartyId
-from comity.node.explain import Explanation, explain, see_object
+from comity.node.explain import Explanation, explain, list_recipients, see_object
 from tests.worlds import World, make_object, object_id, tlp_id
 
 
@@ -108,6 +108,24 @@ def test_of_several_agreements_the_most_open_one_counts(world: World) -> None:
     told = ask(world, "x")
     assert told.verdict.decision == "release"
     assert sorted(reading.verdict.decision for reading in told.readings) == ["release", "withhold"]
+
+
+@pytest.mark.parametrize("widest", range(3))
+@pytest.mark.parametrize("more", [{}, MARKED])
+def test_each_recipient_is_told_what_the_most_open_agreement_gives_it(
+    world: World, widest: int, more: dict[str, Json]
+) -> None:
+    """Whichever of them comes first."""
+    for number in range(3):
+        tlp = ("red" if not more else "amber") if number == widest else "clear"
+        world.sign_all(world.terms(tlp=tlp, title=f"Agreement {number}"))
+    world.add("aurelia", make_object("x", tlp="amber", more=more))
+    item, recipients = list_recipients(world.nodes["aurelia"], object_id("report", "x"))
+    (recipient,) = recipients
+    told = ask(world, "x")
+    assert item == told.object
+    assert (recipient.party, recipient.verdict) == (PartyId("borealia"), told.verdict)
+    assert (recipient.title, recipient.verdict.decision) == (f"Agreement {widest}", "redact" if more else "release")
 
 
 def test_of_two_refusals_the_one_of_the_agreement_in_force_is_told(world: World) -> None:
