@@ -45,6 +45,9 @@ _LEVELS: Final = 6
 _TRIED: Final = (1 << 12, 1 << 16)
 """Characters among which the end of an element is looked for by one call; what is longer is gone through in steps."""
 
+_NUMBER_GOES_ON: Final = len("e+")
+"""Characters that are part of a number only if a digit follows them (RFC 8259 §6)."""
+
 
 def read_in_steps(data: bytes, *, limits: Limits) -> _Steps[Json]:
     """The value that `canonical.parse_json` gives.
@@ -183,8 +186,8 @@ class _Reading:
                 found = find_end(part, 0)
             except MalformedJson:
                 continue
-            # A number at the end of the part could go on behind it.
-            if found < len(part) or position + most >= len(text):
+            # A number at the end of the part could go on behind it, also where "." or "e+" is all that is seen of that.
+            if found + _NUMBER_GOES_ON < len(part) or position + most >= len(text):
                 if position + found - self._paused_at > _AT_ONCE:
                     self._paused_at = position + found
                     yield

@@ -8,7 +8,7 @@ from itertools import count
 from typing import TypeVar
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from comity import gradual
@@ -85,6 +85,7 @@ def test_values_are_those_that_are_read_at_once(
     spoils=st.lists(spoilt, max_size=2),
     most=st.sampled_from([None, 3]),
 )
+@example(elements=[0.5, 1e30, -2e-30, 7], beside={}, spoils=[], most=None)
 def test_elements_are_those_that_are_cut_at_once(
     small: tuple[int, tuple[int, ...]],
     elements: list[Json],
@@ -111,6 +112,13 @@ def _split(data: bytes, most: int | None) -> tuple[dict[str, Json], tuple[Member
 
 def _split_gradually(data: bytes, most: int | None) -> tuple[dict[str, Json], tuple[Member, ...]]:
     return run(split_members_in_steps(data, array="objects", limits=BUNDLE_LIMITS, most=most))[0]
+
+
+@pytest.mark.parametrize("tail", [".5", "e5", "e+5", "E-5"])
+@pytest.mark.parametrize("length", range(4_090, 4_098))
+def test_a_number_goes_on_behind_the_part_in_which_its_end_is_looked_for(length: int, tail: str) -> None:
+    data = f'{{"objects":[{"1" * length}{tail},2]}}'.encode()
+    assert repr(_split_gradually(data, None)) == repr(_split(data, None))
 
 
 def test_a_long_text_is_read_in_many_steps() -> None:
