@@ -33,8 +33,8 @@ __all__ = ["EVIL", "PAGES", "RIGHT_TO_LEFT", "ServedDesk", "crowd", "furnish", "
 
 _T = TypeVar("_T")
 _TOKEN = "token-of-vera"
-_MOST_ADDRESSES = 400
-_MOST_OF_A_PAGE = 4
+_MOST_OF_A_PAGE = 12
+"""More than `furnish` makes agreements: some links stand on the page of one alone, and ids fall as they may."""
 ARTICLE = """Lucent and Norrhaven talk
 
 March 4, 2031
@@ -116,7 +116,7 @@ class ServedDesk:
         patterns = [(page, compile_path(page)[0]) for page in sorted(PAGES, key=lambda page: page.count("{"))]
         due, seen = ["/"], {"/"}
         with httpx.Client(base_url=self.url, cookies=self.cookies, trust_env=False, timeout=PATIENCE) as client:
-            while due and len(seen) < _MOST_ADDRESSES:
+            while due:
                 address = due.pop(0)
                 path = address.partition("?")[0]
                 page = next((page for page, pattern in patterns if pattern.fullmatch(path)), None)
