@@ -12,7 +12,7 @@ of it. What 2.1 has no place for is left out with a note. A granular marking of 
 object: it restricts more, and nothing is lost. An object that says it is of 2.1 is left as it was received.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from comity.canonical import OBJECT_LIMITS, Json, parse_json
@@ -22,6 +22,7 @@ from comity.intake.cutting import Element, TooLong
 from comity.intake.making import OBSERVABLES, Maker, format_object
 from comity.intake.records import Converted, Record, Unread, pack
 from comity.intake.stix import cut_elements, describe_too_long
+from comity.stix.markings import add_markings
 
 __all__ = ["elevate", "read_stix_20"]
 
@@ -99,7 +100,7 @@ def elevate(element: bytes, *, maker: Maker) -> tuple[tuple[bytes, ...], tuple[s
     held = said.pop("objects", None) if kind == "observed-data" else None
     _fold_granular(said, before=value, notes=notes)
     if kind != "marking-definition" and maker.markings:
-        said["object_marking_refs"] = _join(said.get("object_marking_refs"), maker.markings)
+        said["object_marking_refs"] = _add_markings(said.get("object_marking_refs"), maker.markings)
     observables = list[bytes]()
     if held is not None:
         observables, said["object_refs"] = _Holder(held, said, name, maker, notes).convert()
@@ -136,15 +137,19 @@ def _fold_granular(said: dict[str, Json], *, before: Mapping[str, Json], notes: 
             kept.append(item)
     if not folded:
         return
-    said["object_marking_refs"] = _join(said.get("object_marking_refs"), folded)
+    for marking in folded:  # one by one: what is on several parts contradicts nothing
+        said["object_marking_refs"] = _add_markings(said.get("object_marking_refs"), [marking])
     said["granular_markings"] = kept
     if not kept:
         del said["granular_markings"]
 
 
-def _join(marked: Json, more: Iterable[ObjectId]) -> Json:
+def _add_markings(marked: Json, more: Sequence[ObjectId]) -> Json:
     """The list of markings with more; what is no list is left for whoever reads it to refuse."""
-    return [*marked, *(one for one in more if one not in marked)] if isinstance(marked, list) else marked or [*more]
+    if marked and not (isinstance(marked, list) and all(isinstance(one, str) for one in marked)):
+        return marked
+    own = [ObjectId(str(one)) for one in marked] if isinstance(marked, list) else []
+    return [*add_markings(own, more)]
 
 
 class _Holder:

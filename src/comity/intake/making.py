@@ -25,6 +25,7 @@ from typing import Final, NamedTuple
 from comity.canonical import OBJECT_LIMITS, Json, canonical_bytes, parse_json
 from comity.errors import MalformedJson, MalformedObject
 from comity.ids import Instant, ObjectId, PartyId, format_instant, parse_instant
+from comity.stix.markings import add_markings
 from comity.stix.tags import CLASSIFICATION_EXTENSION, Tags, make_tags
 
 __all__ = ["OBSERVABLES", "Made", "Maker", "format_object", "renew"]
@@ -101,15 +102,15 @@ class Maker:
     ) -> Made:
         """The object: a version of `find_id(kind, key)`, or an observable, for which `key` counts nothing.
 
-        `markings` come to those of the file: the strictest of all of them holds (`stix.markings`). `tags` come to what
-        `properties` say in the classification extension. A property that is None is left out.
+        `markings` come to those of the file, and of all their levels the strictest holds (`stix.markings`). `tags` come
+        to what `properties` say in the classification extension. A property that is None is left out.
 
         Raises:
             MalformedObject: a property holds what is no JSON, or no text.
         """
         said: dict[str, Json] = {name: value for name, value in properties.items() if value is not None}
         # A definition says what a marking is, the same whatever file it came with: it bears none of them.
-        marked = [] if kind == "marking-definition" else [*dict.fromkeys((*self.markings, *markings))]
+        marked = [] if kind == "marking-definition" else add_markings(markings, self.markings)
         if marked:
             said["object_marking_refs"] = [*marked]
         if tags != _UNTAGGED:

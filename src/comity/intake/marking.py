@@ -6,7 +6,7 @@
                                                            notes=("…",))
 
 A marking that is no TLP level is put on record as a marking-definition with the very words, in an extension that nobody
-takes for a level or a statement: terms admit it only if they name its id (`stix.markings`, "unknown:"). Two levels in
+takes for a level or a statement: no terms can name it (`stix.markings`, "unknown:"). Two levels in
 one place contradict each other, and nobody knows which was meant: both are put on record so.
 """
 
@@ -72,9 +72,7 @@ def read_marking(text: str, *, maker: Maker) -> Marked:
     levels = {word: match[1].lower() for word in words if (match := _LEVEL.fullmatch(word)) is not None}
     known = {TLP_WORDS[level] for level in levels.values()}
     unknown = [word for word in words if word not in levels]
-    notes = [
-        f"the marking {word[:_SHOWN]!r} is not understood: no terms admit it unless they name it" for word in unknown
-    ]
+    notes = [f"the marking {word[:_SHOWN]!r} is not understood: what bears it goes to nobody" for word in unknown]
     if len(known) > 1:
         unknown.append("; ".join(levels))
         notes.append(

@@ -20,7 +20,8 @@ from comity.intake.marking import FOREIGN_MARKING_EXTENSION
 from comity.intake.misp import fold_tag, is_foreign
 from comity.intake.misp_sayings import CONTAINERS, list_references, uuid_of
 from comity.intake.restrictions import PAP_IDS, Restriction, join_restrictions
-from comity.stix.markings import STATEMENT, TLP_IDS, is_statement, read_markings
+from comity.stix.definitions import is_statement
+from comity.stix.markings import STATEMENT, TLP_IDS, read_markings
 
 __all__ = ["CONTAINERS", "Group", "Loss", "Part", "Split", "find_creator", "list_ends", "split_objects"]
 

@@ -22,7 +22,7 @@ from comity.ids import Instant, PartyId, format_instant
 from comity.release.clauses import Finding, Test, find_refusal
 from comity.release.history import Threshold, admits_history
 from comity.stix.labels import LAPSED, QUESTIONED, RECALLED, UNDECIDED, Label
-from comity.stix.markings import tlp_rank
+from comity.stix.markings import CONTRADICTORY, tlp_rank
 
 __all__ = ["Decision", "Redact", "Release", "Withhold", "decide", "decide_gate", "decide_history", "find_reason"]
 
@@ -149,6 +149,8 @@ _MARKED = {
     QUESTIONED: "it, or one it refers to, is about a subject that left its list: it goes on when people decide so",
     UNDECIDED: "it, or one it refers to, holds data of a special category, or of a minor: it goes when two people have"
     " decided that this is strictly necessary",
+    CONTRADICTORY: "it, or one it refers to, is marked with several TLP levels, and nobody knows which was meant:"
+    " it goes when a version comes that is marked with one",
     LAPSED: "it, or one it refers to, is a threat assessment whose time has passed; it can be renewed",
 }
 """What a marking that no terms can name says to people."""

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from comity.stix.labels import OVERFULL, UNRESOLVED, Label
-from comity.stix.markings import STATEMENT, TLP_ORDER, Markings, read_markings, tlp_rank
+from comity.stix.markings import CONTRADICTORY, STATEMENT, TLP_ORDER, Markings, read_markings, tlp_rank
 from comity.stix.objects import parse_object
 
 __all__ = ["Said", "find_unsaid", "read_said"]
@@ -56,8 +56,10 @@ def _list_unsaid(said: Said, label: Label) -> Iterator[str]:
     if said.type not in label.types:
         yield f"it is of the type {said.type}, and the label is of others"
     # Whether a definition was held, and known as a statement, can have changed since.
-    if STATEMENT not in label.markings and not marked.others <= label.markings:
-        yield f"its bytes carry the marking {min(marked.others - label.markings)}, and the label does not"
+    # A label that was made before levels could contradict each other says the strictest of them.
+    unsaid = marked.others - label.markings - {CONTRADICTORY}
+    if STATEMENT not in label.markings and unsaid:
+        yield f"its bytes carry the marking {min(unsaid)}, and the label does not"
     levels = {mark.property: mark.tlp for mark in label.granular}
     for mark in marked.granular:
         if tlp_rank(mark.tlp) > max(tlp_rank(label.tlp), tlp_rank(levels.get(mark.property, label.tlp))):

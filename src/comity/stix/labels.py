@@ -23,7 +23,7 @@ from typing import Final
 from comity.canonical import OBJECT_LIMITS, Json, canonical_bytes, parse_json
 from comity.errors import MalformedError, MalformedObject
 from comity.ids import PartyId, parse_object_id, parse_party_id
-from comity.stix.markings import STATEMENT, TLP_ORDER, GranularMarking, Markings, tlp_rank
+from comity.stix.markings import CONTRADICTORY, STATEMENT, TLP_ORDER, GranularMarking, Markings, tlp_rank
 from comity.stix.objects import StixObject
 from comity.stix.patterns import UNCHECKED, UNPARSABLE
 from comity.stix.tags import (
@@ -92,7 +92,18 @@ LAPSED: Final = "expired-assessment"
 """The marking of a threat assessment whose time has passed; no terms can name it."""
 
 _OURS: Final = frozenset(
-    {LAPSED, QUESTIONED, RECALLED, STATEMENT, UNDECIDED, UNRESOLVED, UNCHECKED, UNPARSABLE, "too-many-words"}
+    {
+        CONTRADICTORY,
+        LAPSED,
+        QUESTIONED,
+        RECALLED,
+        STATEMENT,
+        UNCHECKED,
+        UNDECIDED,
+        UNPARSABLE,
+        UNRESOLVED,
+        "too-many-words",
+    }
 )
 """Words of markings that are no ids."""
 

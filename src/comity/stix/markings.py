@@ -2,9 +2,11 @@
 """Pure: the markings in effect on an object, by marking-definition id and never by name.
 
 A TLP level is understood only through the nine ids that STIX 2.1 §7.2.1.4 and FIRST's TLP 2.0 extension fix, because
-names in the field are free text. Whatever else is referred to stays a word that no terms admit unless they name it.
+names in the field are free text. Whatever else is referred to stays a word, and of these terms can name "statement"
+alone.
 
     object_marking_refs: TLP:GREEN and an id nobody knows     Markings(tlp="green", others={"unknown:marking-…"})
+    object_marking_refs: TLP:CLEAR and TLP:RED                Markings(tlp="red", others={"contradictory-tlp"})
     no markings at all                                        Markings(tlp="unmarked")
     granular marking TLP:RED on "description"                 Markings(…, granular=("description" up to red,))
 
@@ -14,7 +16,7 @@ Not decided here: whether a marking is acceptable (`release.clauses`), and what 
 """
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import MappingProxyType
@@ -22,12 +24,12 @@ from typing import Final, cast
 
 from comity.canonical import Json
 from comity.errors import MalformedError, MalformedObject
-from comity.ids import ObjectId, parse_instant, parse_object_id
+from comity.ids import ObjectId, parse_object_id
 from comity.stix.repeats import find_places
-from comity.stix.tags import CLASSIFICATION_EXTENSION
 from comity.vocabulary import TLP_LEVELS
 
 __all__ = [
+    "CONTRADICTORY",
     "REQUIRED_PROPERTIES",
     "STATEMENT",
     "TLP1_AMBER",
@@ -45,16 +47,19 @@ __all__ = [
     "GranularMarking",
     "Markings",
     "Repeat",
-    "check_tlp_definition",
+    "add_markings",
+    "contradict",
     "find_repeats",
     "find_required",
-    "is_statement",
     "read_markings",
     "tlp_rank",
 ]
 
 TLP_ORDER: Final = (*TLP_LEVELS, "unmarked")
 """From the widest to the strictest; "unmarked" also stands for "no TLP understood"."""
+
+CONTRADICTORY: Final = "contradictory-tlp"
+"""The word for several TLP levels of one object: which of them was meant nobody knows, and no terms can name it."""
 
 STATEMENT: Final = "statement"
 """The word for a marking-definition that the node holds and whose definition_type is "statement"."""
@@ -86,10 +91,6 @@ TLP_IDS: Final[Mapping[ObjectId, str]] = MappingProxyType(
     }
 )
 """Every id that is understood as a TLP level."""
-
-_TLP1_NAMES: Final[Mapping[ObjectId, str]] = MappingProxyType(
-    {TLP1_WHITE: "white", TLP1_GREEN: "green", TLP1_AMBER: "amber", TLP1_RED: "red"}
-)
 
 # Without these an object is no longer the same object, or its restrictions or its withdrawal would be lost.
 _UNDETACHABLE: Final = frozenset(
@@ -168,7 +169,10 @@ class GranularMarking:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Markings:
-    """What holds on an object: the strictest TLP, the other markings as words, and granular ones, sorted."""
+    """What holds on an object: the strictest TLP, the other markings as words, and granular ones, sorted.
+
+    CONTRADICTORY among `others` says that the object names several levels for all of itself.
+    """
 
     tlp: str
     others: frozenset[str]
@@ -227,9 +231,10 @@ def read_markings(value: dict[str, Json], *, definitions: Mapping[ObjectId, str]
     """The markings in effect on the object `value` (STIX 2.1 §7.2).
 
     `definitions` says of marking-definitions that the node holds what they are: {"marking-definition--…": "statement"}.
-    Of several TLP levels the strictest holds. A granular marking can only tighten: on a property that the object
-    cannot lack it counts as a marking of the whole object. So it does where what it marks stands again in such a
-    property; where it stands in another one, that is marked too. One with `lang` only restricts nothing.
+    Of several TLP levels the strictest holds, and they are CONTRADICTORY where all are of the whole object. A granular
+    marking can only tighten: on a property that the object cannot lack it counts as a marking of the whole object. So
+    it does where what it marks stands again in such a property; where it stands in another one, that is marked too. One
+    with `lang` only restricts nothing.
 
     Raises:
         MalformedObject: `object_marking_refs` or `granular_markings` are not of the form STIX 2.1 §7.2 gives, or a
@@ -258,20 +263,21 @@ def read_markings(value: dict[str, Json], *, definitions: Mapping[ObjectId, str]
     return replace(marked, granular=tuple(_join_granular(partly, repeated)))
 
 
-def is_statement(value: dict[str, Json]) -> bool:
-    """Whether a marking definition says a statement and nothing else (STIX 2.1 §7.2.1.3).
+def contradict(markings: Iterable[ObjectId]) -> bool:
+    """Whether several TLP levels are among them; both ids of one level, of TLP 1 and of 2.0, say the same."""
+    return len({TLP_IDS[one] for one in markings if one in TLP_IDS}) > 1
 
-    One that says more restricts in a way that is not understood; what it is about itself may stand beside.
+
+def add_markings(own: Sequence[ObjectId], around: Sequence[ObjectId]) -> list[ObjectId]:
+    """What an object bears that says `own` and lies in what says `around`: all of it, and one TLP level, the strictest.
+
+    Several levels that one of them says by itself contradict each other, and stay as they are.
     """
-    definition, extensions = value.get("definition"), value.get("extensions", {})
-    return (
-        value.get("definition_type") == STATEMENT
-        and isinstance(definition, dict)
-        and [*definition] == [STATEMENT]
-        and isinstance(definition[STATEMENT], str)
-        and isinstance(extensions, dict)
-        and extensions.keys() <= {CLASSIFICATION_EXTENSION}
-    )
+    marked = [*dict.fromkeys((*around, *own))]
+    if contradict(own) or contradict(around):
+        return marked
+    strictest = max((TLP_IDS[one] for one in marked if one in TLP_IDS), key=tlp_rank, default=None)
+    return [one for one in marked if TLP_IDS.get(one, strictest) == strictest]
 
 
 def find_repeats(value: dict[str, Json]) -> tuple[Repeat, ...]:
@@ -333,62 +339,17 @@ def _join_markings(
     tlp = _strictest("clear", *[TLP_IDS[one] for one in whole if one in TLP_IDS])
     if not any(one in TLP_IDS for one in whole):
         tlp = "unmarked"
+    # Only "statement" is a word of its own: any other claim about a definition stays unknown.
+    foreign = [one for one in (*whole, *tightened) if one not in TLP_IDS]
+    others = {STATEMENT if one in statements else f"unknown:{one}" for one in foreign}
     return Markings(
         tlp=_strictest(tlp, *[TLP_IDS[one] for one in tightened if one in TLP_IDS]),
-        # Only "statement" is a word of its own: any other claim about a definition stays unknown.
-        others=frozenset(
-            STATEMENT if one in statements else f"unknown:{one}" for one in (*whole, *tightened) if one not in TLP_IDS
-        ),
+        others=frozenset(others | {CONTRADICTORY} if contradict(whole) else others),
         granular=(),
     )
 
 
 _remember_mark = lru_cache(maxsize=1_024)(_join_markings)
-
-
-def check_tlp_definition(value: dict[str, Json]) -> None:
-    """Return when `value` is not one of the nine TLP definitions, or is exactly the published one.
-
-    Nothing is ever learnt from such an object (its id alone is understood), but one that says something else under
-    that id would tell the next reader a lie.
-
-    Raises:
-        MalformedObject: the id of a TLP definition, and other content.
-    """
-    marking = value.get("id")
-    if not isinstance(marking, str) or marking not in TLP_IDS:
-        return
-    published = _publish_tlp_definition(ObjectId(marking))
-    for name in (*value, *published):
-        if name == "name" and name not in value and marking in _TLP1_NAMES:
-            continue  # STIX 2.1 prints the TLP 1 definitions with a name; many producers leave it out.
-        if not _equal(name, value.get(name), published.get(name)):
-            raise MalformedObject(
-                f"{marking} is the published TLP definition, but {name!r} differs from it; leave the object out (its "
-                "id is understood without it) or send it as published",
-                where=f"/{_escape(name)}",
-            )
-
-
-def _equal(name: str, found: Json, published: Json) -> bool:
-    if name != "created" or not isinstance(found, str) or not isinstance(published, str):
-        return found == published
-    try:
-        return parse_instant(found) == parse_instant(published)
-    except MalformedError:
-        return False
-
-
-def _publish_tlp_definition(marking: ObjectId) -> dict[str, Json]:
-    content: dict[str, Json] = {"type": "marking-definition", "spec_version": "2.1", "id": marking}
-    if marking in _TLP1_NAMES:
-        level = _TLP1_NAMES[marking]
-        content |= {"created": "2017-01-20T00:00:00.000Z", "definition_type": "tlp", "definition": {"tlp": level}}
-    else:
-        level = TLP_IDS[marking]
-        extension: Json = {"extension_type": "property-extension", "tlp_2_0": level}
-        content |= {"created": "2022-10-01T00:00:00.000Z", "extensions": {TLP_EXTENSION: extension}}
-    return content | {"name": f"TLP:{level.upper()}"}
 
 
 def find_required(value: dict[str, Json]) -> frozenset[str] | None:
@@ -489,8 +450,3 @@ def _show(value: Json) -> str:
     """The beginning of what was found, for a message."""
     text = repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
-
-
-def _escape(name: str) -> str:
-    """One step of a JSON pointer (RFC 6901 §3)."""
-    return name.replace("~", "~0").replace("/", "~1")

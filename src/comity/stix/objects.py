@@ -29,8 +29,9 @@ from comity.certain import read_all_certain
 from comity.errors import MalformedError, MalformedJson, MalformedObject
 from comity.gradual import split_members_in_steps
 from comity.ids import Digest, Instant, ObjectId, is_object_id, parse_instant, parse_object_id
+from comity.stix.definitions import check_tlp_definition, is_statement
 from comity.stix.envelopes import split_objects
-from comity.stix.markings import STATEMENT, TLP_IDS, check_tlp_definition, is_statement, read_markings
+from comity.stix.markings import STATEMENT, TLP_IDS, read_markings
 from comity.stix.usual import SDO_SRO, read_plain_references, read_usual
 from comity.stix.ways import find_references, format_pointer
 

@@ -37,6 +37,7 @@ from comity.canonical import OBJECT_LIMITS, Json, parse_json
 from comity.errors import CorruptionError, MalformedObject
 from comity.stix.markings import TLP_IDS
 from comity.stix.objects import BadObject, ParsedBundle, StixObject
+from comity.stix.ways import format_pointer
 
 __all__ = ["Schemas", "check_object", "compile_schemas", "validate_bundle"]
 
@@ -169,8 +170,7 @@ def _refuse(error: ValidationError, kind: str) -> MalformedObject:
             said = "the value is not a time of a day that exists, written YYYY-MM-DDTHH:MM:SS[.s…]Z"
         case ValidationErrorKind.Pattern(pattern=pattern) if pattern == _MILLISECONDS:
             said = "the value is not precise to the millisecond; give at least three digits of the second's fraction"
-    where = "".join(f"/{_escape(step)}" for step in steps)
-    return MalformedObject(f"{said} (STIX 2.1 schema of {kind}, rule {rule})", where=where)
+    return MalformedObject(f"{said} (STIX 2.1 schema of {kind}, rule {rule})", where=format_pointer(steps))
 
 
 def _check_order(value: dict[str, Json], kind: str) -> None:
@@ -188,8 +188,3 @@ def _check_order(value: dict[str, Json], kind: str) -> None:
 def _moment(text: str) -> tuple[str, str]:
     """What orders two timestamps of the form that the schema has let pass: the second, and the fraction of it."""
     return text[:19], text[20:-1].rstrip("0")
-
-
-def _escape(step: str) -> str:
-    """One step of a JSON pointer (RFC 6901 §3)."""
-    return step.replace("~", "~0").replace("/", "~1")

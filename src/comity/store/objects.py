@@ -13,8 +13,9 @@ from comity.errors import CorruptionError
 from comity.ids import Digest, Instant, ObjectId, PartyId
 from comity.release.clauses import find_groups
 from comity.release.facets import find_facets
+from comity.stix.definitions import is_statement
 from comity.stix.labels import OVERFULL, Label, format_label, parse_label
-from comity.stix.markings import STATEMENT, is_statement
+from comity.stix.markings import STATEMENT
 from comity.stix.objects import StixObject
 from comity.store.names import NAMED, add_names, list_keys
 from comity.store.transaction import Row, Transaction

@@ -110,7 +110,8 @@ def test_what_an_observation_holds_becomes_objects_that_refer_to_each_other() ->
 
 def test_everything_of_an_observation_bears_its_markings_and_those_of_the_file() -> None:
     marked, _ = lift(OBSERVED, Maker(party=MAKER.party, at=MAKER.at, markings=[TLP2_RED]))
-    assert [one["object_marking_refs"] for one in marked] == [[TLP1_AMBER, TLP2_RED]] * 5
+    assert [one["object_marking_refs"] for one in marked] == [[TLP2_RED]] * 5
+    assert [read_markings(one, definitions={}).others for one in marked] == [frozenset()] * 5
 
 
 def test_the_same_observation_is_the_same_objects_and_a_later_version_others() -> None:

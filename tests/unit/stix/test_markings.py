@@ -6,6 +6,7 @@ from comity.canonical import Json
 from comity.errors import MalformedObject
 from comity.ids import ObjectId
 from comity.stix.markings import (
+    CONTRADICTORY,
     REQUIRED_PROPERTIES,
     TLP1_AMBER,
     TLP1_RED,
@@ -19,6 +20,7 @@ from comity.stix.markings import (
     TLP_ORDER,
     GranularMarking,
     Markings,
+    add_markings,
     read_markings,
     tlp_rank,
 )
@@ -82,6 +84,45 @@ def test_an_unknown_word_has_no_rank(name: str) -> None:
 )
 def test_the_strictest_tlp_holds(refs: list[Json], tlp: str) -> None:
     assert read(object_marking_refs=refs).tlp == tlp
+
+
+@pytest.mark.parametrize(
+    ("refs", "others"),
+    [
+        ([TLP2_CLEAR, TLP2_RED], {CONTRADICTORY}),
+        ([TLP2_RED, TLP2_CLEAR], {CONTRADICTORY}),
+        ([TLP2_AMBER, TLP2_AMBER_STRICT], {CONTRADICTORY}),
+        ([TLP1_WHITE, TLP2_GREEN, _STATEMENT], {CONTRADICTORY, "statement"}),
+        ([TLP1_AMBER, TLP2_AMBER], set()),
+        ([TLP1_WHITE, TLP2_CLEAR, TLP2_CLEAR], set()),
+    ],
+)
+def test_levels_contradict_each_other_unless_they_are_one(refs: list[Json], others: set[str]) -> None:
+    assert read(object_marking_refs=refs).others == others
+
+
+@pytest.mark.parametrize("selector", ["name", "pattern"])
+def test_a_level_on_a_part_contradicts_nothing(selector: str) -> None:
+    markings = read(object_marking_refs=[TLP2_GREEN], **granular(TLP2_RED, selector))
+    assert markings.others == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("own", "around", "borne"),
+    [
+        ([], [], []),
+        ([TLP2_GREEN], [TLP2_AMBER], [TLP2_AMBER]),
+        ([TLP2_RED], [TLP2_AMBER], [TLP2_RED]),
+        ([_UNKNOWN, TLP2_GREEN], [TLP2_AMBER, _STATEMENT], [TLP2_AMBER, _STATEMENT, _UNKNOWN]),
+        ([TLP1_AMBER], [TLP2_AMBER], [TLP2_AMBER, TLP1_AMBER]),
+        ([TLP2_CLEAR, TLP2_RED], [TLP2_AMBER], [TLP2_AMBER, TLP2_CLEAR, TLP2_RED]),
+        ([TLP2_AMBER], [TLP2_CLEAR, TLP2_RED], [TLP2_CLEAR, TLP2_RED, TLP2_AMBER]),
+    ],
+)
+def test_what_is_around_adds_markings_and_makes_no_contradiction(
+    own: list[ObjectId], around: list[ObjectId], borne: list[ObjectId]
+) -> None:
+    assert add_markings(own, around) == borne
 
 
 def test_no_marking_at_all_is_unmarked() -> None:
