@@ -3,19 +3,32 @@
 
 import asyncio
 import socket
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from comity.cli.control import LENGTH, MAX_FRAME_BYTES, SOCKET_NAME, format_frame, named, parse_request
+from comity.cli.control import (
+    LENGTH,
+    MAX_FRAME_BYTES,
+    SOCKET_NAME,
+    format_frame,
+    format_progress,
+    named,
+    parse_request,
+)
 from comity.errors import MalformedRequest
+from comity.node.steps import Tell
 from comity.operations.reply import Json, Reply, fail_with, format_reply
 
 __all__ = ["Handler", "Listener"]
 
-Handler = Callable[[str, dict[str, Json]], Awaitable[Reply]]
+Handler = Callable[[str, dict[str, Json], Tell | None], Awaitable[Reply]]
+"""What answers an operation with its arguments, and is to tell how far it is if anybody wants to know."""
 
 _REQUEST_SECONDS = 30.0
 _BACKLOG = 64
+_TOLD_SECONDS = 0.2
+"""How often who asked for it is told how far the work is."""
 
 
 class Listener:
@@ -65,17 +78,31 @@ class Listener:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             async with asyncio.timeout(_REQUEST_SECONDS):
-                operation, arguments = parse_request(await _read_frame(reader))
+                operation, arguments, tells = parse_request(await _read_frame(reader))
         except MalformedRequest as error:
             reply = fail_with(error)
         else:
-            reply = await self._handle(operation, arguments)
+            reply = await self._handle(operation, arguments, _make_tell(writer) if tells else None)
         try:
             frame = format_frame(format_reply(reply))
         except MalformedRequest:
             frame = format_frame(format_reply(fail_with(MalformedRequest("the answer is too large; ask for less"))))
         writer.write(frame)
         await writer.drain()
+
+
+def _make_tell(writer: asyncio.StreamWriter) -> Tell:
+    """What tells the other side how far it is, now and then; who does not listen is told nothing more meanwhile."""
+    due = 0.0
+
+    def tell(done: int, of: int) -> None:
+        nonlocal due
+        now = time.monotonic()
+        if now >= due and not writer.transport.is_closing() and not writer.transport.get_write_buffer_size():
+            due = now + _TOLD_SECONDS
+            writer.write(format_progress(done, of))
+
+    return tell
 
 
 async def _read_frame(reader: asyncio.StreamReader) -> bytes:

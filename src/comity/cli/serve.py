@@ -134,7 +134,7 @@ async def _serve(session: Session, node: Node, address: Address, *, workers: int
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     serving = _Serving(node, _make_server(node, address, workers=workers))
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, serving.reload)
-    listener = Listener(node.folder, serving.handle)
+    listener = Listener(node.folder, lambda asked, values, tell: serving.handle(asked, values, tell=tell))
     await verify_not_behind(node)
     console = _make_console(node, serving)
     await listener.start()

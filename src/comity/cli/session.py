@@ -12,7 +12,7 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +23,7 @@ import click
 from comity.cli.control import ask
 from comity.cli.words.layout import printable
 from comity.errors import ComityError, MalformedRequest, NotFoundError, StoreBusy
+from comity.node.steps import Tell
 from comity.operations.reply import Json, Reply, fail_with
 
 __all__ = [
@@ -127,8 +128,17 @@ class Session:
             )
         return self.folder
 
-    def carry_out(self, operation: str, arguments: Mapping[str, Json], *, seconds: float | None = None) -> Reply:
+    def carry_out(
+        self,
+        operation: str,
+        arguments: Mapping[str, Json],
+        *,
+        seconds: float | None = None,
+        tell: Tell | None = None,
+    ) -> Reply:
         """What became of the operation, by the serving process or by this one; `seconds` is how long it may take there.
+
+        `tell` is told meanwhile how much of how much is done, where the operation has a measure.
 
         Raises:
             ComityError: it could not be handed to either.
@@ -136,11 +146,11 @@ class Session:
         folder = self.node_folder()
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while True:
-            reply = ask(folder, operation, arguments, **({} if seconds is None else {"seconds": seconds}))
+            reply = ask(folder, operation, arguments, **({} if seconds is None else {"seconds": seconds}), tell=tell)
             if reply is not None:
                 return reply
             try:
-                return _carry_out_here(folder, operation, arguments, self.unlock)
+                return _carry_out_here(folder, operation, arguments, self.unlock, tell)
             except StoreBusy:
                 if time.monotonic() > deadline:
                     raise
@@ -220,6 +230,20 @@ class Session:
         lines = f"error: {place}{message}".split("\n")  # much of it can be another party's: a key in its file, say
         click.echo("\n".join(map(printable, lines)), err=True)
 
+    @contextlib.contextmanager
+    def show_progress(self, label: str) -> Iterator[Tell | None]:
+        """What to tell how far the work is, while the block runs; None where nobody looks at standard error."""
+        if self.as_json or not sys.stderr.isatty():
+            yield None
+            return
+        with click.progressbar(length=1, label=printable(label), file=sys.stderr) as bar:
+
+            def tell(done: int, of: int) -> None:
+                bar.length = of
+                bar.update(done - bar.pos)
+
+            yield tell
+
     def note(self, text: str) -> None:
         """Say something to the person that is no part of the result."""
         if not self.as_json:
@@ -279,10 +303,12 @@ ask_reason = click.option("--reason", metavar="TEXT", required=True, help="Why; 
 """Why a person says something of an object, or decides on it: kept in the log with who did, and sent to nobody."""
 
 
-def _carry_out_here(folder: Path, operation: str, arguments: Mapping[str, Json], unlock: Callable[[], bytes]) -> Reply:
+def _carry_out_here(
+    folder: Path, operation: str, arguments: Mapping[str, Json], unlock: Callable[[], bytes], tell: Tell | None
+) -> Reply:
     from comity.operations.acting import act_alone
 
-    return act_alone(folder, operation, arguments, unlock)
+    return act_alone(folder, operation, arguments, unlock, tell)
 
 
 def _open_here(folder: Path, unlock: Callable[[], bytes]) -> AbstractContextManager[CarryOut]:

@@ -50,6 +50,8 @@ class Converter:
         self._party = party
         self._turn = turn
         self._child: Child | None = None
+        self.share = 0.0
+        """How much of the events of the file was converted, from 0 to 1."""
 
     def __enter__(self) -> Self:
         """This converter.
@@ -75,7 +77,8 @@ class Converter:
         """
         reading = yield from read_misp_in_steps(data)
         yield from reading.unread
-        for event in reading.events:
+        for number, event in enumerate(reading.events):
+            self.share = number / len(reading.events)
             plan = yield from plan_event_in_steps(event, self._mapping, floor=self._floor)
             yield from plan.unread
             self._child = self._child or Child(CHILD, bounds=_BOUNDS)

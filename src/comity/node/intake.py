@@ -40,7 +40,7 @@ from comity.node.looking import AS_RECEIVED, MOST_BYTES, WHOLE_BYTES, Look, Plan
 from comity.node.node import Act, Node
 from comity.node.parts import Parts
 from comity.node.reading import read_in_steps
-from comity.node.steps import Steps, finish
+from comity.node.steps import Steps, Tell, finish, tell_nobody
 from comity.release.receiving import make_unrestricted
 from comity.stix.markings import TLP_IDS
 from comity.stix.objects import BadObject, BundleReading
@@ -125,8 +125,8 @@ def take_file(node: Node, file: File, plan: Plan) -> Taken:
     return finish(take_in_steps(node, file, plan))
 
 
-def take_in_steps(node: Node, file: File, plan: Plan) -> Steps[Taken]:
-    """`take_file`, and a turn for others between its parts."""
+def take_in_steps(node: Node, file: File, plan: Plan, *, tell: Tell = tell_nobody) -> Steps[Taken]:
+    """`take_file`, and a turn for others between its parts; `tell` is told up to which byte of the file it came."""
     look = yield from look_through(file, plan)
     check_plan(plan, look.form)
     known = _find_known(node, look, plan)
@@ -139,7 +139,8 @@ def take_in_steps(node: Node, file: File, plan: Plan) -> Steps[Taken]:
     first = yield from _wait_for(groups)
     assert first is not None  # noqa: S101 (there is a last group, though nothing be in it)
     reading = yield from open_group(node, first, renews=look.form not in _VERSIONED, at=at)
-    taking = _Taking(node, partial(_begin, file=file, known=known, look=look, plan=plan, at=at), look.form, plan, at=at)
+    begin = partial(_begin, file=file, known=known, look=look, plan=plan, at=at)
+    taking = _Taking(node, begin, look.form, plan, at=at, tell=lambda position: tell(position, look.bytes))
     yield from taking.run(first, reading, groups)
     taken = taking.describe()
     return taken if cut_off is None else _with_earlier(node, taken)
@@ -302,9 +303,9 @@ def _convert_events(node: Node, watched: Watched, gathering: Gathering, plan: Pl
                 case None:
                     yield None
                 case Record():
-                    yield from gathering.add(Converted(records=(item,)), watched.position)
+                    yield from gathering.add(Converted(records=(item,)), int(len(data) * converter.share))
                 case Unread():
-                    yield from gathering.add(Converted(records=(), unread=(item,)), watched.position)
+                    yield from gathering.add(Converted(records=(), unread=(item,)), int(len(data) * converter.share))
     yield gathering.finish(watched.position)
 
 
@@ -314,11 +315,22 @@ def _convert_events(node: Node, watched: Watched, gathering: Gathering, plan: Pl
 class _Taking:
     """One run over a file: its groups, taken in one after another."""
 
-    def __init__(self, node: Node, begin: Callable[[Act], TakenFile], form: Format, plan: Plan, *, at: Instant) -> None:
+    def __init__(
+        self,
+        node: Node,
+        begin: Callable[[Act], TakenFile],
+        form: Format,
+        plan: Plan,
+        *,
+        at: Instant,
+        tell: Callable[[int], object],
+    ) -> None:
         self._node = node
         self._begin = begin
         self._row: TakenFile | None = None
         self._at = at
+        self._came_to = tell
+        self._position = 0
         self._form = form
         self._tags = plan.tags
         self._added = list[ObjectId]()
@@ -364,6 +376,8 @@ class _Taking:
                     told = self._describe_bad(group, join_intakes(intakes, read.checked.bad))
                     self._keep_progress(act, row, group, told, is_last=is_last)
             self._row = row
+            self._came_to(self._position + int((group.position - self._position) * parts.share))
+        self._position = group.position
         self._tell(group, join_intakes(intakes, ()), told)
 
     def _tell(self, group: Group, intake: Intake, bad: Sequence[Bad]) -> None:

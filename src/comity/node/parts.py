@@ -62,6 +62,11 @@ class Parts:
         """Whether nothing is left."""
         return not self._left
 
+    @property
+    def share(self) -> float:
+        """How much of the bundle was handed out, from 0 to 1."""
+        return 1 - sum(map(len, self._left)) / max(1, len(self._good))
+
     def next_part(self, transaction: Transaction, *, whole: bool = False) -> ParsedBundle:
         """The next part; the first may be empty. All that is left where it may be `whole`, and is made for that."""
         head = objects.read_head_seq(transaction)

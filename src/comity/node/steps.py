@@ -11,12 +11,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
-__all__ = ["Done", "Steps", "T", "advance", "finish", "set_aside"]
+__all__ = ["Done", "Steps", "T", "Tell", "advance", "finish", "set_aside", "tell_nobody"]
 
 T = TypeVar("T")
 """What comes of some long work."""
 
 Steps: TypeAlias = Generator[None, None, T]
+
+Tell: TypeAlias = Callable[[int, int], object]
+"""Told how much of how much is done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,10 @@ def set_aside() -> Iterator[Callable[[], None]]:
         gc.unfreeze()
         if was_aside:  # as a process that serves sets its beginnings aside (`taxii.tuning`)
             gc.freeze()
+
+
+def tell_nobody(_done: int, _of: int) -> None:
+    """For work whose progress nobody watches."""
 
 
 def finish(steps: Steps[T]) -> T:

@@ -148,23 +148,27 @@ class _Alone:
 
 
 def act_alone(
-    folder: Path, operation: str, arguments: Mapping[str, Json], unlock: Callable[[], bytes] | None = None
+    folder: Path,
+    operation: str,
+    arguments: Mapping[str, Json],
+    unlock: Callable[[], bytes] | None = None,
+    tell: Tell | None = None,
 ) -> Reply:
     """What became of the operation on the node in `folder`, which no other process owns.
 
-    `unlock` gives the passphrase of its keys, if they have one.
+    `unlock` gives the passphrase of its keys, if they have one; `tell` is told by long work how far it is.
 
     Raises:
         StoreBusy: another process owns it.
         ComityError: the node cannot be opened.
     """
-    with open_alone(folder, unlock) as carry_out:
+    with open_alone(folder, unlock, tell) as carry_out:
         return carry_out(operation, arguments)
 
 
 @contextlib.contextmanager
 def open_alone(
-    folder: Path, unlock: Callable[[], bytes] | None = None
+    folder: Path, unlock: Callable[[], bytes] | None = None, tell: Tell | None = None
 ) -> Iterator[Callable[[str, Mapping[str, Json]], Reply]]:
     """`act_alone` for several operations, one after another, with the node open all the while: nobody else has it.
 
@@ -176,6 +180,6 @@ def open_alone(
     try:
         with contextlib.suppress(Exception):  # whatever this was: it must not keep the operation, a stop perhaps, away
             keep_up(node)
-        yield lambda operation, arguments: asyncio.run(act(node, operation, arguments, around=_Alone(node)))
+        yield lambda operation, arguments: asyncio.run(act(node, operation, arguments, around=_Alone(node), tell=tell))
     finally:
         node.close()

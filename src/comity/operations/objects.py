@@ -58,7 +58,7 @@ async def add(node: Node, arguments: Arguments) -> Outcome:
 
     Partners are answered between its parts.
     """
-    steps = intake.take_in_steps(node, find_input(arguments), read_plan(node, arguments))
+    steps = intake.take_in_steps(node, find_input(arguments), read_plan(node, arguments), tell=arguments.tell)
     with set_aside() as keep_aside:
         while (done := advance(steps)) is None:
             keep_aside()

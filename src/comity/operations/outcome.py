@@ -2,18 +2,16 @@
 """Shell: what goes into an operation and what comes out of it."""
 
 import binascii
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from comity.agreement.people import Person
 from comity.errors import MalformedRequest
 from comity.ids import AgreementId, ObjectId
+from comity.node.steps import Tell, tell_nobody
 from comity.operations.reply import Exit, Json
 
 __all__ = ["Arguments", "Outcome", "Tell"]
-
-Tell = Callable[[int, int], object]
-"""Told how much of how much is done."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +45,7 @@ class Arguments:
     def __init__(self, values: Mapping[str, Json], *, by: Person | None = None, tell: Tell | None = None) -> None:
         self._values = values
         self.by = by
-        self.tell = tell or _tell_nobody
+        self.tell = tell or tell_nobody
 
     def text(self, name: str) -> str:
         """A text that must be there."""
@@ -94,10 +92,6 @@ class Arguments:
             return binascii.a2b_base64(self.text(name), strict_mode=True)
         except binascii.Error as error:
             raise MalformedRequest(f"{name} must be base64 ({error})", where=name) from error
-
-
-def _tell_nobody(_done: int, _of: int) -> None:
-    pass
 
 
 def _check_text(name: str, value: str) -> str:

@@ -14,12 +14,17 @@ import pytest
 from comity.cli.control import LENGTH, MAX_FRAME_BYTES, SOCKET_NAME, ask, format_frame, named, parse_request
 from comity.cli.listener import Listener
 from comity.errors import MalformedRequest, TransitionError, UnavailableError
+from comity.node.steps import Tell
 from comity.operations.reply import Json, Reply, fail_with, parse_reply
 
 T = TypeVar("T")
 
 
-async def echo(operation: str, arguments: dict[str, Json]) -> Reply:
+async def echo(operation: str, arguments: dict[str, Json], tell: Tell | None = None) -> Reply:
+    if tell is not None:
+        for done in range(1, 4):
+            tell(done, 3)
+            await asyncio.sleep(0.25)
     if operation == "fail":
         return fail_with(TransitionError("not now"))
     return Reply(code=0, result={"operation": operation, "arguments": arguments})
@@ -164,11 +169,11 @@ def test_a_process_that_dies_over_a_request_leaves_its_fate_open(tmp_path: Path)
 
 
 def test_stopping_ends_what_is_under_way(tmp_path: Path) -> None:
-    async def never(_: str, __: dict[str, Json]) -> Reply:
+    async def never(_: str, __: dict[str, Json], ___: Tell | None) -> Reply:
         await asyncio.sleep(3_600)
         raise AssertionError
 
-    async def stop_early(handle: Callable[[str, dict[str, Json]], Awaitable[Reply]]) -> None:
+    async def stop_early(handle: Callable[[str, dict[str, Json], Tell | None], Awaitable[Reply]]) -> None:
         listener = Listener(tmp_path, handle)
         await listener.start()
         asked = asyncio.create_task(asyncio.to_thread(ask, tmp_path, "pull", {}))
@@ -182,4 +187,67 @@ def test_stopping_ends_what_is_under_way(tmp_path: Path) -> None:
 
 def test_a_request_is_what_was_asked() -> None:
     body = json.dumps({"operation": "a", "arguments": {"b": [1]}}).encode()
-    assert parse_request(body) == ("a", {"b": [1]})
+    assert parse_request(body) == ("a", {"b": [1]}, False)
+    assert parse_request(body[:-1] + b', "tell": true}') == ("a", {"b": [1]}, True)
+
+
+@pytest.mark.parametrize("said", ["false", "1", '"yes"', "null", 'true, "more": 1'])
+def test_a_request_that_says_more_is_none(said: str) -> None:
+    with pytest.raises(MalformedRequest, match="JSON object"):
+        parse_request(b'{"operation": "a", "arguments": {}, "tell": ' + said.encode() + b"}")
+
+
+def test_who_asks_for_it_is_told_how_far_the_work_is(tmp_path: Path) -> None:
+    told = list[tuple[int, int]]()
+    reply = listening(tmp_path, lambda folder: ask(folder, "work", {}, tell=lambda *far: told.append(far)))
+    assert reply == Reply(code=0, result={"operation": "work", "arguments": {}})
+    assert told == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_an_answer_that_looks_like_progress_is_an_answer_still(tmp_path: Path) -> None:
+    """Progress is a frame of its own; what an operation says within its answer is none."""
+    told = list[tuple[int, int]]()
+    reply = listening(
+        tmp_path, lambda folder: ask(folder, "x", {"done": 1, "of": 2}, tell=lambda *far: told.append(far))
+    )
+    assert reply is not None
+    assert reply.result == {"operation": "x", "arguments": {"done": 1, "of": 2}}
+    assert len(told) == 3
+
+
+def test_who_does_not_listen_holds_nothing_up(tmp_path: Path) -> None:
+    async def chatter(_: str, __: dict[str, Json], tell: Tell | None) -> Reply:
+        assert tell is not None
+        for done in range(300_000):
+            tell(done, 300_000)
+        return Reply(code=0, result={})
+
+    async def send_and_wait() -> Reply:
+        listener = Listener(tmp_path, chatter)
+        await listener.start()
+        try:
+            body = json.dumps({"operation": "x", "arguments": {}, "tell": True}).encode()
+            with socket.socket(socket.AF_UNIX) as connection, named(tmp_path) as name:
+                connection.connect(name)
+                connection.sendall(format_frame(body))
+                await asyncio.sleep(2)
+                return await asyncio.to_thread(read_last, connection)
+        finally:
+            await listener.stop()
+
+    assert asyncio.run(send_and_wait()) == Reply(code=0, result={})
+
+
+def read_last(connection: socket.socket) -> Reply:
+    """The last of the frames that came; the other side closes the connection behind it."""
+    data = bytearray()
+    while part := connection.recv(1 << 16):
+        data += part
+    assert len(data) < 10_000
+    frames = list[bytes]()
+    while data:
+        (length,) = LENGTH.unpack(data[: LENGTH.size])
+        frames.append(bytes(data[LENGTH.size : LENGTH.size + length]))
+        del data[: LENGTH.size + length]
+    assert len(frames) > 1
+    return parse_reply(frames[-1])

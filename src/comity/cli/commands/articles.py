@@ -12,6 +12,7 @@ import click
 from comity.cli.session import ActCommand, PersonCommand, Session, read_input
 from comity.cli.words import articles as words
 from comity.cli.words.layout import printable
+from comity.node.steps import tell_nobody
 from comity.operations.reply import Exit, Json, Reply
 
 __all__ = ["article"]
@@ -53,8 +54,12 @@ def add(session: Session, /, files: Sequence[str], known: str | None, form: str 
         asked["known"] = base64.b64encode(read_input(known)).decode()
     contents = [(file, read_input(file)) for file in files]
     added, bad = list[Json](), list[Json]()
-    with closing(session.carry_out_each("article.add", _ask_each(session, contents, asked))) as replies:
+    with (
+        session.show_progress("reading articles") as tell,
+        closing(session.carry_out_each("article.add", _ask_each(session, contents, asked))) as replies,
+    ):
         for (file, _), reply in zip(contents, replies, strict=True):
+            (tell or tell_nobody)(len(added) + len(bad) + 1, len(contents))
             if reply.error is not None and not str(reply.error["code"]).startswith(_UNREADABLE):
                 return _stop(session, reply, added)
             if reply.result is not None:

@@ -2,7 +2,6 @@
 """Shell: `audit`."""
 
 import re
-import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -46,24 +45,19 @@ def audit(session: Session, file: str | None, digest: str | None, since: str | N
     from comity.ids import parse_digest
     from comity.node.audit import audit_folder
     from comity.node.clock import read_clock
+    from comity.node.steps import tell_nobody
     from comity.operations.audit import format_audit
     from comity.operations.printing import format_report
 
     begun, ended = _read_time(since), _read_time(until)
-    hidden = session.as_json or not sys.stderr.isatty()
-    with click.progressbar(length=1, label="deciding again", file=sys.stderr, hidden=hidden) as bar:
-
-        def tell(done: int, of: int) -> None:
-            bar.length = of
-            bar.update(done - bar.pos)
-
+    with session.show_progress("deciding again") as tell:
         found = audit_folder(
             session.node_folder(),
             now=read_clock(),
             digest=None if digest is None else parse_digest(digest),
             since=begun,
             until=ended,
-            tell=tell,
+            tell=tell or tell_nobody,
         )
     result = format_audit(found)
     if file is not None:

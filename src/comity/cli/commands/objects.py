@@ -69,7 +69,8 @@ def add(session: Session, /, files: Sequence[str], mapping: str | None, form: st
     taken_in = list[dict[str, Any]]()
     for file, content in contents:
         arguments: dict[str, Json] = {**words, **content, "name": Path(file).name}
-        reply = session.carry_out("object.add", arguments, seconds=_LONG_SECONDS)
+        with session.show_progress(f"taking in {file}") as tell:
+            reply = session.carry_out("object.add", arguments, seconds=_LONG_SECONDS, tell=tell)
         if reply.error is not None and not str(reply.error["code"]).startswith(_UNREADABLE):
             _tell_kept(session, taken_in)
             return session.finish(reply, describe_intake)
