@@ -27,7 +27,7 @@ from tests.worlds import World, make_object, object_id
 pytestmark = [pytest.mark.slow, pytest.mark.e2e]
 
 Serve = Callable[..., Serving]
-FREE = "[limits]\nrequests_per_second = 1000000\nstop_seconds = 2\n"
+FREE = "[limits]\nrequests_per_second = 1000000\nbytes_per_minute = 1000000000000\nstop_seconds = 2\n"
 _UNDELIVERED = "SELECT COUNT(*) FROM outbox WHERE delivered_at IS NULL"
 PASSPHRASE = "correct horse battery staple"
 

@@ -41,7 +41,7 @@ from tests.worlds import object_id
 pytestmark = [pytest.mark.slow, pytest.mark.e2e, pytest.mark.alone]
 
 Serve = Callable[..., Serving]
-FREE = "[limits]\nrequests_per_second = 1000000\nstop_seconds = 2\n"
+FREE = "[limits]\nrequests_per_second = 1000000\nbytes_per_minute = 1000000000000\nstop_seconds = 2\n"
 
 
 @pytest.fixture
@@ -196,7 +196,9 @@ def test_outsiders_have_one_limit_and_the_same_bytes_everywhere(ground: Ground, 
 
 def test_connections_that_come_one_by_one_are_spread_over_the_workers(ground: Ground, serve: Serve) -> None:
     """So many that chance alone, where the one with fewer does not get to run in time, leaves nobody with so few."""
-    ground.set("[limits]\nrequests_per_second = 1000000\nconnections_per_address = 500\n")
+    ground.set(
+        "[limits]\nrequests_per_second = 1000000\nbytes_per_minute = 1000000000000\nconnections_per_address = 500\n"
+    )
     server = serve(ground.folder, workers=2)
     workers = find_workers(server.process.pid)
     before = [count_sockets(worker) for worker in workers]
