@@ -28,6 +28,7 @@ from tests.served import format_request
 from tests.worlds import World, badge_path, make_object
 
 __all__ = [
+    "FREE",
     "Answer",
     "Client",
     "Ground",
@@ -41,6 +42,9 @@ __all__ = [
     "polling",
     "wait_for_workers",
 ]
+
+FREE = "[limits]\nrequests_per_second = 1000000\nbytes_per_minute = 1000000000000\n"
+"""Settings under which who asks without pause is not held back."""
 
 SMALL, LARGE = 60, 24
 FILLER = 300_000

@@ -23,6 +23,7 @@ from comity.node.outbox import list_due, settle
 from comity.taxii.sends import GRACE_SECONDS
 from tests.e2e.conftest import PATIENCE, Serving, comity, wait_until
 from tests.e2e.pollers import (
+    FREE,
     Answer,
     Client,
     Ground,
@@ -60,9 +61,7 @@ def ground(tmp_path: Path) -> Iterator[Ground]:
 
 @pytest.fixture(params=[1, 2], ids=["one", "two-workers"])
 def server(request: pytest.FixtureRequest, ground: Ground, serve: Serve) -> Serving:
-    ground.set(
-        "[limits]\nrequests_per_second = 1000000\nbytes_per_minute = 1000000000000\nconnections_per_address = 500\nhead_seconds = 2\n"
-    )
+    ground.set(f"{FREE}connections_per_address = 500\nhead_seconds = 2\n")
     served = serve(ground.folder, workers=request.param)
     assert len(find_workers(served.process.pid)) == (0 if request.param == 1 else request.param)
     return served

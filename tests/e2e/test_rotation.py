@@ -20,14 +20,14 @@ from comity.operations.reply import Exit
 from comity.signing import Role, Signer
 from comity.tlog.note import parse_note, verify_note
 from tests.e2e.conftest import COMITY, PATIENCE, Serving, comity, environment, get, rows, wait_until
-from tests.e2e.pollers import find_workers, polling
+from tests.e2e.pollers import FREE, find_workers, polling
 from tests.served import format_request
 from tests.worlds import World, make_object, object_id
 
 pytestmark = [pytest.mark.slow, pytest.mark.e2e]
 
 Serve = Callable[..., Serving]
-FREE = "[limits]\nrequests_per_second = 1000000\nbytes_per_minute = 1000000000000\nstop_seconds = 2\n"
+SETTINGS = f"{FREE}stop_seconds = 2\n"
 _UNDELIVERED = "SELECT COUNT(*) FROM outbox WHERE delivered_at IS NULL"
 PASSPHRASE = "correct horse battery staple"
 
@@ -62,7 +62,7 @@ def ground(tmp_path: Path) -> Ground:
     old = dict(node.signers)
     world.close()
     with (world.folder / "aurelia" / "node.toml").open("a", encoding="utf-8") as settings:
-        settings.write(FREE)
+        settings.write(SETTINGS)
     # What whoever has a copy of the old keys could say: aurelia itself never does.
     event = Event(
         digest=Digest("0" * 64),

@@ -21,6 +21,7 @@ from comity.taxii.workers import MARGIN_SECONDS
 from tests.certificates import Authority
 from tests.e2e.conftest import PATIENCE, Serving, comity, get, start, wait_until
 from tests.e2e.pollers import (
+    FREE,
     Client,
     Ground,
     build_ground,
@@ -41,7 +42,7 @@ from tests.worlds import object_id
 pytestmark = [pytest.mark.slow, pytest.mark.e2e, pytest.mark.alone]
 
 Serve = Callable[..., Serving]
-FREE = "[limits]\nrequests_per_second = 1000000\nbytes_per_minute = 1000000000000\nstop_seconds = 2\n"
+SETTINGS = f"{FREE}stop_seconds = 2\n"
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ def faults(server: Serving) -> str:
 
 @pytest.mark.kill
 def test_when_a_worker_is_killed_the_others_go_on_and_another_one_comes(ground: Ground, serve: Serve) -> None:
-    ground.set(FREE)
+    ground.set(SETTINGS)
     server = serve(ground.folder, workers=2)
     first = find_workers(server.process.pid)
     with polling(server.url, ground.request("?limit=20"), count=8) as pollers:
@@ -84,7 +85,7 @@ def test_when_a_worker_is_killed_the_others_go_on_and_another_one_comes(ground: 
 def test_when_the_first_process_is_killed_the_workers_are_gone_and_it_starts_again(
     ground: Ground, serve: Serve
 ) -> None:
-    ground.set(FREE)
+    ground.set(SETTINGS)
     pollers = []
     for _ in range(3):
         server = serve(ground.folder, workers=2)
@@ -103,7 +104,7 @@ def test_when_the_first_process_is_killed_the_workers_are_gone_and_it_starts_aga
 
 @pytest.mark.kill
 def test_a_worker_that_is_stuck_is_ended_by_a_stop_and_its_answers_are_cut(ground: Ground, serve: Serve) -> None:
-    ground.set(FREE)
+    ground.set(SETTINGS)
     server = serve(ground.folder, workers=2)
     stuck, other = find_workers(server.process.pid)
     with contextlib.ExitStack() as stack:
@@ -196,9 +197,7 @@ def test_outsiders_have_one_limit_and_the_same_bytes_everywhere(ground: Ground, 
 
 def test_connections_that_come_one_by_one_are_spread_over_the_workers(ground: Ground, serve: Serve) -> None:
     """So many that chance alone, where the one with fewer does not get to run in time, leaves nobody with so few."""
-    ground.set(
-        "[limits]\nrequests_per_second = 1000000\nbytes_per_minute = 1000000000000\nconnections_per_address = 500\n"
-    )
+    ground.set(f"{FREE}connections_per_address = 500\n")
     server = serve(ground.folder, workers=2)
     workers = find_workers(server.process.pid)
     before = [count_sockets(worker) for worker in workers]
@@ -336,7 +335,7 @@ def test_a_new_certificate_and_access_log_reach_every_worker(ground: Ground, ser
 
 
 def test_what_was_deleted_is_given_by_no_worker_from_memory(ground: Ground, serve: Serve) -> None:
-    ground.set(FREE)
+    ground.set(SETTINGS)
     server = serve(ground.folder, workers=2)
     with contextlib.ExitStack() as stack:
         clients = enter_everywhere(server, lambda: Client(server.url), stack)
@@ -359,7 +358,7 @@ def test_what_was_deleted_is_given_by_no_worker_from_memory(ground: Ground, serv
 
 @pytest.mark.kill
 def test_a_worker_that_does_not_forget_is_ended_before_a_deletion_returns(ground: Ground, serve: Serve) -> None:
-    ground.set(FREE)
+    ground.set(SETTINGS)
     server = serve(ground.folder, workers=2)
     stuck, _ = find_workers(server.process.pid)
     os.kill(stuck, signal.SIGSTOP)
@@ -369,7 +368,7 @@ def test_a_worker_that_does_not_forget_is_ended_before_a_deletion_returns(ground
 
 
 def test_a_policy_that_changes_holds_in_every_worker_at_the_next_poll(ground: Ground, serve: Serve) -> None:
-    ground.set(FREE)
+    ground.set(SETTINGS)
     server = serve(ground.folder, workers=2)
     policy = ground.folder / "recognition.toml"
     before = policy.read_text(encoding="utf-8")
@@ -383,7 +382,7 @@ def test_a_policy_that_changes_holds_in_every_worker_at_the_next_poll(ground: Gr
 
 
 def test_a_revoked_credential_is_an_outsiders_in_every_worker(ground: Ground, serve: Serve) -> None:
-    ground.set(FREE)
+    ground.set(SETTINGS)
     server = serve(ground.folder, workers=2)
     with contextlib.ExitStack() as stack:
         clients = enter_everywhere(server, lambda: Client(server.url), stack)
@@ -394,7 +393,7 @@ def test_a_revoked_credential_is_an_outsiders_in_every_worker(ground: Ground, se
 
 
 def test_the_head_outside_the_store_never_goes_back(ground: Ground, serve: Serve) -> None:
-    ground.set(FREE)
+    ground.set(SETTINGS)
     server = serve(ground.folder, workers=3)
     kept = list[dict[str, int]]()
     with polling(server.url, ground.request("?limit=2"), ground.request("?limit=3"), count=12) as pollers:
@@ -426,7 +425,7 @@ def read_kept(folder: Path) -> dict[str, int]:
 
 
 def test_a_signal_to_all_processes_lets_answers_under_way_end(ground: Ground, serve: Serve) -> None:
-    ground.set(FREE.replace("stop_seconds = 2", "stop_seconds = 60"))
+    ground.set(f"{FREE}stop_seconds = 60\n")
     server = serve(ground.folder, workers=2)
     workers = find_workers(server.process.pid)
     with contextlib.ExitStack() as stack:
@@ -452,7 +451,7 @@ def test_workers_end_with_a_first_process_that_stops_before_they_are_ready(groun
 
 
 def test_every_worker_gives_the_receipt_for_what_any_of_them_disclosed(ground: Ground, serve: Serve) -> None:
-    ground.set(FREE)
+    ground.set(SETTINGS)
     server = serve(ground.folder, workers=2)
     auth, numbers, receipts = ("borealia", ground.secret), list[int](), Counter[int]()
     for _ in range(12):  # a connection each: whoever takes it answers
