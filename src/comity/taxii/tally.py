@@ -149,14 +149,14 @@ class _Table:
             ages = [_RECORD.unpack_from(self._memory, start + n * _RECORD.size) for n in range(_IN_A_ROW)]
             oldest = min(range(_IN_A_ROW), key=lambda n: (ages[n][0] != _NOBODY, ages[n][2]))
             at = start + oldest * _RECORD.size
-        _RECORD.pack_into(self._memory, at, mark, *bucket)
+        _write(self._memory, at, _RECORD.pack(mark, *bucket))
 
     def remove(self, taker: str) -> None:
         """Let nothing stand under the name."""
         mark, start = self._place(taker)
         at = self._find(mark, start)
         if at is not None:
-            _RECORD.pack_into(self._memory, at, _NOBODY, 0.0, 0.0)
+            _write(self._memory, at, _RECORD.pack(_NOBODY, 0.0, 0.0))
 
     def count(self) -> int:
         """How many records there are."""
@@ -227,11 +227,19 @@ class _Door:
 
     def put(self, neighbourhood: str, count: int, total: int) -> None:
         """Say both. Where a row is full, another neighbourhood is forgotten: others then count it too low."""
-        _COUNT.pack_into(self._memory, self._start, total)
+        _write(self._memory, self._start, _COUNT.pack(total))
         if count:
             self._table.put(neighbourhood, Bucket(count, 1.0))
         else:
             self._table.remove(neighbourhood)
+
+
+def _write(memory: mmap.mmap, at: int, record: bytes) -> None:
+    """Put a record in its place by one copy.
+
+    `pack_into` empties the place first: another process that reads just then would find a bucket with nothing in it.
+    """
+    memory[at : at + len(record)] = record
 
 
 def _door_size(rows: int) -> int:

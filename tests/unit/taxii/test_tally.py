@@ -78,6 +78,35 @@ def test_no_charge_is_lost_between_processes(tally: Tally) -> None:
     assert tally.shelve("requests").find("a") == Bucket(1e9 - 15_000, 10.0)
 
 
+HAMMER = """
+import sys
+from comity.taxii.rates import Bucket
+from comity.taxii.tally import Tally
+
+shelf = Tally(int(sys.argv[1])).shelve("requests")
+print("ready", flush=True)
+while True:
+    for number in (5.0, 6.0):
+        shelf.put("borealia", Bucket(number, number))
+"""
+
+
+def test_who_reads_while_another_writes_finds_no_empty_bucket(tally: Tally) -> None:
+    shelf = tally.shelve("requests")
+    shelf.put("borealia", Bucket(5.0, 5.0))
+    writer = subprocess.Popen(
+        [sys.executable, "-c", HAMMER, str(tally.handle)], pass_fds=[tally.handle], stdout=subprocess.PIPE
+    )
+    try:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == b"ready\n"
+        found = {shelf.find("borealia") for _ in range(400_000)}
+    finally:
+        writer.kill()
+        writer.communicate()
+    assert {number for bucket in found for number in (bucket or (0.0,))} == {5.0, 6.0}
+
+
 def test_each_worker_sees_the_connections_of_the_others_and_not_its_own(tally: Tally) -> None:
     doors = [tally.door(number) for number in range(3)]
     doors[0].put("198.51.100.7", 4, total=5)
