@@ -6,8 +6,8 @@
                                                            notes=("…",))
 
 A marking that is no TLP level is put on record as a marking-definition with the very words, in an extension that nobody
-takes for a level or a statement: no terms can name it (`stix.markings`, "unknown:"). Two levels in
-one place contradict each other, and nobody knows which was meant: both are put on record so.
+takes for a level or a statement: no terms can name it (`stix.markings`, "unknown:"). Two levels in one place contradict
+each other, and nobody knows which was meant: both are put on record so.
 """
 
 import re

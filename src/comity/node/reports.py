@@ -6,8 +6,8 @@ takes them in as every object of this party is taken in (`node.ingest`). It is d
 the article as it was. Making again makes a new version of what would be said otherwise, and changes nothing where
 nothing would.
 
-Without a level of TLP everything that is made is marked as not marked yet: no terms can name that
-marking. What was said at the last making stays said until it is said anew.
+Without a level of TLP everything that is made is marked as not marked yet: no terms can name that marking. What was
+said at the last making stays said until it is said anew.
 
 Words for a religion or an ethnic group in what is quoted, in the title or in the caption hold back what quotes them, as
 fields do (`node.necessity`): it goes to nobody before two people have decided. The object itself does not say so.

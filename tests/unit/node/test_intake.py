@@ -20,7 +20,7 @@ from comity.node.files import Bytes, PathFile
 from comity.node.intake import Plan, Taken, find_file, list_files, list_origins, take_file, take_in_steps
 from comity.node.node import Node
 from comity.node.retention import delete
-from comity.node.steps import Done, advance
+from comity.node.steps import Done, advance, finish
 from comity.stix.markings import TLP2_RED
 from comity.stix.tags import make_tags
 from tests.worlds import World, make_object, object_id
@@ -141,6 +141,21 @@ def test_what_was_deleted_since_then_is_taken_in_again(node: Node) -> None:
     delete(node, name, reason="A mistake.")
     again = take(node, data)
     assert (again.added, again.known, again.already) == ((name,), 1, False)
+
+
+@pytest.mark.usefixtures("small_groups")
+@pytest.mark.parametrize(
+    "data",
+    [make_bundle(*"abcdefgh"), make_list(*((f"Ondrej {number}", number) for number in range(901, 909)))],
+    ids=["bundle", "list"],
+)
+def test_it_is_told_up_to_which_byte_it_came(node: Node, data: bytes) -> None:
+    told = list[tuple[int, int]]()
+    finish(take_in_steps(node, Bytes("file", data), Plan(), tell=lambda *far: told.append(far)))
+    assert {of for _, of in told} == {len(data)}
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+    assert 0 < told[0][0] < len(data)
+    assert told[-1] == (len(data), len(data))
 
 
 # --- cut off ----------------------------------------------------------------------------------------------------------
