@@ -41,6 +41,7 @@ WAYS = {
     "cli/control.py _exchange": "an operation, to the serving process on this machine",
     "cli/listener.py Listener.start": "opens the socket of the one below",
     "cli/listener.py Listener._serve": "its reply, after its COMMIT",
+    "cli/listener.py _make_tell.tell": "how many objects of how many are taken in, to this machine's own command",
     "taxii/channel.py Channel._send": "between the first process and a worker: counts, stops, and what they lead to",
     "taxii/workers.py _start": "descriptors and the passphrase of the keys, to a worker",
     "taxii/worker.py work": "opens the channel and the listening sockets that it was given",
