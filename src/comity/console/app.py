@@ -40,6 +40,7 @@ from comity.console import (
     objects,
     openid,
     people,
+    saying,
     sign_in,
     work,
 )
@@ -67,6 +68,7 @@ SCREENS: tuple[Sequence[BaseRoute], ...] = (
     enrol.ROUTES,
     me.ROUTES,
     explain.ROUTES,
+    saying.ROUTES,
     objects.ROUTES,
     matrix.ROUTES,
     # Before the page of one agreement, whose id would be the last part of the path.

@@ -126,3 +126,23 @@ def test_one_version_of_two_is_recalled(look: Look) -> None:
     press(page, "Recall")
     sees(page, "The first was wrong.")
     assert page.locator("section[aria-labelledby=recall] p").filter(has_text="was recalled").count() == 1
+
+
+def test_what_an_object_is_about_is_seen_said_and_taken_back(look: Look) -> None:
+    page = look.page
+    look.go(f"/objects/{ITEM}")
+    page.get_by_role("link", name="Say what it is about, or take it back").click()
+    page.get_by_label("Where, by ISO 3166-1 alpha-2 code").fill("sy")
+    page.get_by_label("arms", exact=True).check()
+    press(page, "See what it changes")
+    sees(page, "regions: SY; kinds: arms. Nothing is said by looking.")
+    assert look.find_overflow() == []
+    page.get_by_label("Reason").first.fill("Named in it.")
+    press(page, "Say so, of every version of it")
+    sees(page, "Done, and on record.")
+    page.get_by_label("kinds: arms").check()
+    page.get_by_label("Reason").fill("Another case.")
+    press(page, "Take back")
+    sees(page, "Done, and on record.")
+    expect(page.get_by_label("regions: SY")).to_have_count(1)
+    expect(page.get_by_label("kinds: arms")).to_have_count(0)
