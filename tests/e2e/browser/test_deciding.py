@@ -137,11 +137,11 @@ def test_what_an_object_is_about_is_seen_said_and_taken_back(look: Look) -> None
     press(page, "See what it changes")
     sees(page, "regions: SY; kinds: arms. Nothing is said by looking.")
     assert look.find_overflow() == []
-    page.get_by_label("Reason").first.fill("Named in it.")
+    page.get_by_label("Reason, for this party's own record").fill("Named in it.")
     press(page, "Say so, of every version of it")
     sees(page, "Done, and on record.")
     page.get_by_label("kinds: arms").check()
-    page.get_by_label("Reason").fill("Another case.")
+    page.get_by_label("Why it is no more so").fill("Another case.")
     press(page, "Take back")
     sees(page, "Done, and on record.")
     expect(page.get_by_label("regions: SY")).to_have_count(1)
