@@ -2,7 +2,9 @@
 """Shell: articles: brought, read into drafts by a process of its own, decided on draft by draft, and made a report."""
 
 import base64
-from typing import Any, Final
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 
 from starlette.datastructures import FormData, UploadFile
@@ -18,14 +20,26 @@ from comity.errors import MalformedRequest
 from comity.operations.reply import Json, fail_with
 from comity.vocabulary import KINDS
 
-__all__ = ["ROUTES"]
+__all__ = ["ROUTES", "Piece", "cut_pieces"]
 
 _MOST_BYTES: Final = 16 * 1024 * 1024
 _MOST_REST: Final = 65_536
 _ROWS: Final = 100
 _MOST_NAME: Final = 200
 _MOST_DIGITS: Final = 6
+_MOST_PLACE: Final = 9
 _STATES: Final = ("open", "confirmed", "struck")
+_TEXT: Final = 50_000
+"""Characters of an article on one page."""
+
+
+class Piece(NamedTuple):
+    """Some of a text: whether a draft is of it, and the numbers of the drafts that begin and end with it."""
+
+    text: str
+    marked: bool
+    begins: tuple[int, ...]
+    ends: tuple[int, ...]
 
 
 async def list_articles(request: Request) -> Response:
@@ -64,6 +78,37 @@ async def show_article(request: Request) -> Response:
         more = f"/articles/{result['number']}?{urlencode({**kept, 'from': result['next']})}"
     words: dict[str, Any] = {"states": _STATES, "levels": TLP, "kinds": sorted(KINDS)}
     return show(request, "article.html", result, more=more, state=arguments["state"], **words)
+
+
+async def show_text(request: Request) -> Response:
+    """A page of the text of one article, with its drafts in their places."""
+    first = request.query_params.get("from", "0")
+    start = int(first) if first.isdecimal() and len(first) <= _MOST_PLACE else 0
+    asked: dict[str, Json] = {"id": request.path_params["id"], "from": start, "most": _TEXT}
+    result = await find_visit(request).read("article.text", asked)
+    pieces = cut_pieces(result["text"], start, result["drafts"])
+    return show(request, "article_text.html", result, pieces=pieces, before=max(0, start - _TEXT))
+
+
+def cut_pieces(text: str, start: int, drafts: Sequence[Mapping[str, int]]) -> Iterator[Piece]:
+    """The text, which begins at `start` of the whole, cut wherever one of the drafts begins or ends."""
+    spans = [(item["offset"] - start, item["offset"] + item["length"] - start, item["number"]) for item in drafts]
+    places = {place for first, last, _ in spans for place in (first, last) if 0 < place < len(text)}
+    cuts = sorted({0, len(text), *places})
+    for one, other in pairwise(cuts):
+        yield Piece(
+            text=text[one:other],
+            marked=any(first <= one and last >= other for first, last, _ in spans),
+            begins=tuple(number for first, _, number in spans if first == one),
+            ends=tuple(number for _, last, number in spans if last == other),
+        )
+
+
+async def show_rules(request: Request) -> Response:
+    """The rules that articles are read by, all of them or a section."""
+    section = request.query_params.get("section", "").strip()
+    result = await find_visit(request).read("article.rules", {"sections": [section] if section else []})
+    return show(request, "article_rules.html", {**result, "section": section or None})
 
 
 async def confirm(request: Request) -> Response:
@@ -137,7 +182,9 @@ def _find_page(request: Request) -> str:
 ROUTES: list[Route] = [
     *make_page("/articles", list_articles),
     Route("/articles", bring_article, methods=["POST"]),
+    *make_page("/articles/rules", show_rules),
     *make_page("/articles/{id}", show_article),
+    *make_page("/articles/{id}/text", show_text),
     Route("/articles/{id}/confirm", confirm, methods=["POST"]),
     Route("/articles/{id}/strike", strike, methods=["POST"]),
     Route("/articles/{id}/correct", correct, methods=["POST"]),

@@ -20,13 +20,14 @@ from comity.operations.outcome import Arguments, Outcome
 from comity.operations.people import conclude_refused, conclude_waiting, describe_approvals, read_actor, read_badge
 from comity.operations.reply import Json
 
-__all__ = ["add", "confirm", "correct", "list_all", "make", "show", "show_rules", "strike"]
+__all__ = ["add", "confirm", "correct", "list_all", "make", "show", "show_rules", "show_text", "strike"]
 
 _AROUND = 80
 """Characters of the text that are shown on either side of what is mentioned."""
 
 _MOST_WORDS = 1_000
 _MOST_LISTED = 10_000
+_MOST_TEXT = 1_000_000
 
 
 async def add(node: Node, arguments: Arguments) -> Outcome:
@@ -90,6 +91,36 @@ def show(node: Node, arguments: Arguments) -> Outcome:
             **_describe_article(found.article, counts),
             "drafts": [_describe_draft(each, found, numbers) for each in listed[:most]],
             "next": listed[most].item.number if len(listed) > most else None,
+        }
+    )
+
+
+def show_text(node: Node, arguments: Arguments) -> Outcome:
+    """Some of the text of an article, and which drafts are in it: each at the first place where it is mentioned."""
+    found, _ = articles.show_article(node, arguments.text("id"))
+    first, most = arguments.number("from", most=len(found.text)), arguments.number("most", most=_MOST_TEXT)
+    last = min(first + most, len(found.text))
+    drafts: list[Json] = [
+        {
+            "number": each.item.number,
+            "kind": each.item.draft.kind.value,
+            "state": each.state.value,
+            "offset": each.item.start,
+            "length": each.item.end - each.item.start,
+        }
+        for each in found.drafts
+        if each.item.start < last and each.item.end > first
+    ]
+    return Outcome(
+        result={
+            "number": found.article.number,
+            "digest": found.article.digest,
+            "title": articles.describe_head(found.article)["title"] or found.article.name,
+            "characters": len(found.text),
+            "from": first,
+            "text": found.text[first:last],
+            "drafts": drafts,
+            "next": last if last < len(found.text) else None,
         }
     )
 

@@ -73,6 +73,7 @@ SIGHT: Mapping[str, frozenset[Role]] = {
     "article.add": _DESK,
     "article.list": _DESK,
     "article.show": _DESK,
+    "article.text": _DESK,
     "article.rules": _DESK,
     "article.confirm": _acting("confirm-drafts"),
     "article.strike": _acting("strike-drafts"),

@@ -85,6 +85,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "article.add": articles.add,
     "article.list": articles.list_all,
     "article.show": articles.show,
+    "article.text": articles.show_text,
     "article.rules": articles.show_rules,
     "article.confirm": articles.confirm,
     "article.strike": articles.strike,

@@ -52,6 +52,9 @@ def test_an_article_from_file_to_report(aurelia: Party, talks: Path) -> None:
     assert {**listed["articles"][0], "file": str(talks), "already": False} == added
     shown = aurelia.ask("article", "show", "1")
     assert shown.keys() == documented("article show ID")
+    text = aurelia.ask("article", "text", "1")
+    assert text.keys() == documented("article text ID")
+    assert (text["text"], text["next"]) == (TEXT, None)
     person = find(aurelia, "person")
     assert (person["text"], person["state"], person["by"]) == ("Ivan Petrov", "open", None)
     assert TEXT[person["offset"] :].startswith("Ivan Petrov")

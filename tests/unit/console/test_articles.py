@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from comity.agreement.people import Role
+from comity.console.articles import Piece, cut_pieces
 from comity.console.visit import Visit
 from comity.intake.formats import Format
 from comity.node import articles
@@ -160,3 +161,73 @@ def test_what_a_stranger_wrote_is_text(world: World, analyst: Browser) -> None:
 def test_nothing_chosen_is_told(world: World, analyst: Browser) -> None:
     add(world)
     assert analyst.post("/articles/1/confirm", "/articles/1").status_code == 400
+
+
+def test_the_text_is_read_whole_with_each_draft_in_its_place(world: World, analyst: Browser) -> None:
+    add(world)
+    shown = analyst.get("/articles/1/text.json").json()
+    assert shown["text"].startswith("Lucent and Norrhaven talk")
+    drafts = {item["number"]: item for item in analyst.get("/articles/1.json").json()["drafts"]}
+    assert {item["number"] for item in shown["drafts"]} == drafts.keys()
+    for item in shown["drafts"]:
+        assert shown["text"][item["offset"] :].startswith(drafts[item["number"]]["text"][:20])
+    page = analyst.get("/articles/1/text").text
+    person = next(item["number"] for item in drafts.values() if item["kind"] == "person")
+    assert re.search(rf">Ivan Petrov</bdi></mark><sup><a href=\"/articles/1\?from={person}#draft-{person}\">", page)
+    assert f'id="draft-{person}"' in analyst.get(f"/articles/1?from={person}").text
+    assert f'id="at-{person}"' in page
+
+
+def test_a_long_text_is_read_by_pages(world: World, analyst: Browser) -> None:
+    add(world, f"{TEXT}\n{'word ' * 12_000}\nGermany said so.\n")
+    page = analyst.get("/articles/1/text").text
+    assert 'href="/articles/1/text?from=50000"' in page
+    first, rest = (analyst.get(f"/articles/1/text.json?from={place}").json() for place in (0, 50_000))
+    assert (first["next"], rest["next"], len(first["text"])) == (50_000, None, 50_000)
+    assert len(first["text"] + rest["text"]) == first["characters"]
+    for place in ("999999", "9999999999", "x", "-1"):
+        assert analyst.get(f"/articles/1/text?from={place}").status_code in {200, 400}
+
+
+def test_nothing_of_a_text_is_markup(world: World, analyst: Browser) -> None:
+    add(world, "<img src=x> talks\n\nMarch 4, 2031\n\nGermany <script>said</script> \u202e so in Lisbon.\n")
+    page = analyst.get("/articles/1/text").text
+    assert "<img" not in page
+    assert "<script>said" not in page
+    assert "\u202e" not in page
+
+
+@pytest.mark.parametrize(
+    ("drafts", "pieces"),
+    [
+        ([], [Piece("abcdef", marked=False, begins=(), ends=())]),
+        (
+            [(1, 10, 3), (2, 11, 2)],
+            [
+                Piece("a", marked=True, begins=(1,), ends=()),
+                Piece("bc", marked=True, begins=(2,), ends=(1, 2)),
+                Piece("def", marked=False, begins=(), ends=()),
+            ],
+        ),
+        (
+            [(1, 8, 4), (2, 15, 9)],
+            [
+                Piece("ab", marked=True, begins=(), ends=(1,)),
+                Piece("cde", marked=False, begins=(), ends=()),
+                Piece("f", marked=True, begins=(2,), ends=()),
+            ],
+        ),
+    ],
+)
+def test_pieces_are_cut_where_drafts_begin_and_end(drafts: list[tuple[int, int, int]], pieces: list[Piece]) -> None:
+    """Also where one began on the page before, or ends on the next."""
+    said = [{"number": number, "offset": offset, "length": length} for number, offset, length in drafts]
+    assert list(cut_pieces("abcdef", 10, said)) == pieces
+
+
+def test_the_rules_are_read(analyst: Browser) -> None:
+    page = analyst.get("/articles/rules")
+    assert page.status_code == 200
+    assert "[offices]" in page.text
+    assert "[offices]" not in analyst.get("/articles/rules?section=aliases").text
+    assert analyst.get("/articles/rules?section=nothing").status_code == 400

@@ -111,6 +111,19 @@ def show(session: Session, /, article_id: str, first: int, most: int, **said: An
     return session.run("article.show", asked, words.describe_article)
 
 
+@article.command("text", cls=ActCommand, example="comity --node aurelia article text 3")
+@click.argument("article_id", metavar="ID")
+@click.option("--from", "first", metavar="N", type=click.IntRange(min=0), default=0, help="From this character on.")
+@click.option("--most", metavar="N", type=click.IntRange(min=1), default=100_000, show_default=True, help="How many.")
+@click.pass_obj
+def show_text(session: Session, article_id: str, first: int, most: int) -> int:
+    """Print the text of an article, in which its drafts were found; what does not show is made visible.
+
+    ID is the number of `article list`, or the beginning of a digest.
+    """
+    return session.run("article.text", {"id": article_id, "from": first, "most": most}, words.describe_text)
+
+
 @article.command("rules", cls=ActCommand, example="comity --node aurelia article rules --section aliases")
 @click.option("--section", "sections", metavar="S", multiple=True, help="Only this section, as offices.")
 @click.pass_obj

@@ -13,6 +13,7 @@ __all__ = [
     "describe_corrected",
     "describe_made",
     "describe_struck",
+    "describe_text",
     "list_articles",
 ]
 
@@ -77,6 +78,14 @@ def describe_article(result: dict[str, Any]) -> str:
         lines += _describe_draft(item)
     if result["next"] is not None:
         lines.append(f"more: article show {result['number']} --from {result['next']}")
+    return "\n".join(lines)
+
+
+def describe_text(result: dict[str, Any]) -> str:
+    """The text line by line, and where it goes on."""
+    lines = [printable(line) for line in result["text"].replace("\r\n", "\n").split("\n")]
+    if result["next"] is not None:
+        lines.append(f"more: article text {result['number']} --from {result['next']}")
     return "\n".join(lines)
 
 
