@@ -149,11 +149,12 @@ def add_article_in_steps(node: Node, data: bytes, name: str, plan: ArticlePlan) 
         return known
     form = plan.form or recognise_format(data[:HEAD_BYTES], name, among=_FORMATS)
     wording, gazetteer = find_wording(node), list_known(node, given=plan.known)
-    read = yield from read_in_turns(data, source, form=form, known=gazetteer, own=wording.own)
+    read = yield from read_in_turns(data, source, form=form, known=gazetteer.data, own=wording.own)
     read_by: dict[str, Json] = {
         "rules": wording.digest,
         "own": wording.own_digest,
-        "organisations": sha256_digest(gazetteer),
+        "organisations": sha256_digest(gazetteer.data),
+        "left_out": gazetteer.left_out,
     }
     with node.act() as act:
         # Somebody else may have added the same while it was read.

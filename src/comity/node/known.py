@@ -5,12 +5,12 @@ Lists write names in capitals, which articles do not: such a name is also looked
 short enough to be an abbreviation. What a person gives beside comes first, then what is in the node's folder
 (`node.wording`), whose own rules also say what is not looked for. Of one id, and of one name, the first entry
 counts; one that no gazetteer may hold, because it has no word or would select people by religion or ethnicity, is left
-out.
+out. Beyond the bounds nothing is looked at, and how much that is, is told.
 """
 
 import json
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 from comity.canonical import OBJECT_LIMITS, Json, parse_json
 from comity.errors import MalformedRequest
@@ -20,7 +20,7 @@ from comity.node.node import Node
 from comity.node.wording import find_rules, find_wording, read_organisations
 from comity.store import Transaction, objects, subjects
 
-__all__ = ["list_known"]
+__all__ = ["Gazetteer", "list_known"]
 
 _TYPES: Final = ("identity", "intrusion-set", "threat-actor")
 _BODIES: Final = frozenset({"group", "organization"})
@@ -34,19 +34,27 @@ _MOST_BYTES: Final = 450_000
 """Of the gazetteer that is made here; one that is read has half a mebibyte at most."""
 
 
-def list_known(node: Node, *, given: bytes = b"") -> bytes:
-    """A gazetteer in TOML: `given`, which a person gave, and after it what the node knows by itself.
+class Gazetteer(NamedTuple):
+    """Organisations in TOML, and how many objects and entries of lists were too many to be among them."""
+
+    data: bytes
+    left_out: int
+
+
+def list_known(node: Node, *, given: bytes = b"") -> Gazetteer:
+    """`given`, which a person gave, and after it what the node knows by itself.
 
     Raises:
         MalformedRequest: `given` or the one in the node's folder is no gazetteer, or the own rules are none.
     """
-    rules, left_out = find_rules(node), find_wording(node).no_known
+    rules, unwanted = find_rules(node), find_wording(node).no_known
     known = parse_gazetteer(given, rules=rules).known
-    ids, taken = set(known) | left_out, {name.casefold() for one in known.values() for name in _list_names(one)}
+    ids, taken = set(known) | unwanted, {name.casefold() for one in known.values() for name in _list_names(one)}
     with node.store.read() as transaction:
         found = [*_list_kept(node, rules), *_list_objects(transaction, node), *_list_listed(transaction)]
+        left_out = _count_left_out(transaction, node)
     parts, size = [given, b"\n"], len(given)
-    for entry in found:
+    for index, entry in enumerate(found):
         if entry.id in ids or entry.name.casefold() in taken or not _is_name(entry.name):
             continue
         part = _format_entry(entry)
@@ -55,13 +63,14 @@ def list_known(node: Node, *, given: bytes = b"") -> bytes:
             parse_gazetteer(part, rules=rules)
         except MalformedRequest:
             continue
-        ids.add(entry.id)
-        taken |= {name.casefold() for name in _list_names(entry)}
         size += len(part)
         if size > _MOST_BYTES:
+            left_out += len(found) - index
             break
+        ids.add(entry.id)
+        taken |= {name.casefold() for name in _list_names(entry)}
         parts.append(part)
-    return b"".join(parts)
+    return Gazetteer(data=b"".join(parts), left_out=left_out)
 
 
 def _list_kept(node: Node, rules: Rules) -> Iterable[Known]:
@@ -83,6 +92,12 @@ def _list_objects(transaction: Transaction, node: Node) -> Iterator[Known]:
                 continue
             aliases = _read_names(value.get("aliases"))
             yield Known(id=f"stix:{name}", name=str(value["name"]), kind=kind, object=name, good=aliases)
+
+
+def _count_left_out(transaction: Transaction, node: Node) -> int:
+    """Own objects of these types that `_list_objects` does not look at."""
+    counts = (objects.count_of_type(transaction, kind, originator=node.party) for kind in _TYPES)
+    return sum(max(0, count - _MOST_OBJECTS) for count in counts)
 
 
 def _list_listed(transaction: Transaction) -> Iterator[Known]:

@@ -293,6 +293,14 @@ def list_of_type(
     return [(ObjectId(row[0]), bytes(row[1])) for row in rows]
 
 
+def count_of_type(transaction: Transaction, kind: str, *, originator: PartyId) -> int:
+    """How many newest versions of that type and originator there are."""
+    (row,) = transaction.rows(
+        "SELECT count(*) FROM object WHERE type = ? AND current = 1 AND originator = ?", (kind, originator)
+    )
+    return int(row[0])
+
+
 def read_held(transaction: Transaction, ids: Collection[ObjectId]) -> frozenset[ObjectId]:
     """Those of `ids` of which some version is held."""
     keys = list_keys(ids)

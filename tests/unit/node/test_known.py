@@ -8,13 +8,17 @@ import pytest
 from comity.agreement.people import Role
 from comity.articles import read_rules
 from comity.canonical import Json
+from comity.cli.words.articles import describe_article
 from comity.errors import MalformedRequest
 from comity.ids import PartyId
 from comity.intake.article.gazetteer import parse_gazetteer
 from comity.intake.formats import Format
-from comity.node.articles import ArticlePlan, add_article, show_article
+from comity.node import known
+from comity.node.articles import ArticlePlan, add_article, describe_head, list_articles, show_article
 from comity.node.known import list_known
 from comity.node.lists import load_list, read_list
+from comity.operations.articles import show
+from comity.operations.outcome import Arguments
 from tests.worlds import World, make_object, object_id
 
 A = PartyId("aurelia")
@@ -36,8 +40,8 @@ def entity(subject: str, *names: str, kind: str = "entity") -> dict[str, Json]:
 
 
 def find_names(world: World, given: bytes = b"") -> dict[str, str]:
-    known = parse_gazetteer(list_known(world.nodes[A], given=given), rules=read_rules()).known
-    return {one.name: one.id for one in known.values()}
+    found = parse_gazetteer(list_known(world.nodes[A], given=given).data, rules=read_rules()).known
+    return {one.name: one.id for one in found.values()}
 
 
 def test_own_organisations_and_listed_entities_are_known(world: World) -> None:
@@ -115,5 +119,22 @@ def test_it_is_bounded(world: World) -> None:
     many = [entity(f"national:n{number}", f"Organisation number {number} {'x' * 150}") for number in range(4_000)]
     load(world, *many)
     made = list_known(world.nodes[A])
-    assert len(made) < 460_000
-    assert 1_000 < len(parse_gazetteer(made, rules=read_rules()).known) < 4_000
+    assert len(made.data) < 460_000
+    found = parse_gazetteer(made.data, rules=read_rules()).known
+    assert 1_000 < len(found) < 4_000
+    assert len(found) + made.left_out == 4_000
+
+
+def test_what_is_not_looked_for_is_counted_and_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    groups = [name(f"g{number}", f"Border Group {number}", identity_class="group") for number in range(5)]
+    world.add(A, *groups, name("t", "Harbour Trust", "intrusion-set"))
+    assert list_known(world.nodes[A]).left_out == 0
+    monkeypatch.setattr(known, "_MOST_OBJECTS", 2)
+    made = list_known(world.nodes[A])
+    assert len(parse_gazetteer(made.data, rules=read_rules()).known) == 3
+    assert made.left_out == 3
+    added = add_article(world.nodes[A], TEXT.encode(), "talks.txt", ArticlePlan(form=Format.TEXT))
+    (listed, _) = list_articles(world.nodes[A], last=1)[0]
+    assert describe_head(listed)["read_by"]["left_out"] == 3
+    shown = show(world.nodes[A], Arguments({"id": str(added.article.number), "from": 0, "most": 1})).result
+    assert "3 that the node knows were too many to be looked for" in describe_article(dict(shown or {}))

@@ -30,6 +30,8 @@ def describe_added(result: dict[str, Any]) -> str:
             continue
         lines.append(f"{printable(item['file'])} is article {item['number']}: {_count(item)}")
         lines.append(f"  {_describe_head(item)}")
+        if many := (item["read_by"] or {}).get("left_out"):
+            lines.append(f"  {many} organisations that this node knows were not looked for: name them by --known")
         if item["published"] is None:
             lines.append("  no day of publication was read: say it with `article make --published`")
     lines += [f"{printable(item['file'])} cannot be read: {printable(str(item['message']))}" for item in result["bad"]]
@@ -181,7 +183,9 @@ def _describe_rules(read_by: dict[str, Any] | None) -> str | None:
     if read_by is None:
         return None
     own = f"with own ones, {shorten(read_by['own'])}" if read_by["own"] else "those of the program"
-    return f"{shorten(read_by['rules'])}, {own}; organisations {shorten(read_by['organisations'])}"
+    many = read_by.get("left_out")
+    left_out = f"; {many} that the node knows were too many to be looked for" if many else ""
+    return f"{shorten(read_by['rules'])}, {own}; organisations {shorten(read_by['organisations'])}{left_out}"
 
 
 def _describe_head(item: dict[str, Any]) -> str:
