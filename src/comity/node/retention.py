@@ -42,6 +42,7 @@ __all__ = [
     "Kept",
     "Purged",
     "Reviews",
+    "Text",
     "Tombstone",
     "check_texts",
     "delete",
@@ -82,10 +83,14 @@ class Kept:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reviews:
-    """What is due within the time asked for, earliest first; `more` says that it is not all."""
+    """What is due within the time asked for, earliest first; `more` says that it is not all.
+
+    `texts` are all that are on record, by hash.
+    """
 
     items: tuple[Due, ...]
     more: bool
+    texts: Mapping[Digest, "Text"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,12 +102,17 @@ class Purged:
     gone: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Text:
-    """What a text on record says of keeping. A record of a source (`node.sources`) is its own agreement."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text:
+    """What a text on record says of keeping: a version of an agreement, or the record of a source (`node.sources`).
 
-    agreement_id: AgreementId
+    A record is its own agreement, has no version, and nobody else is bound by it.
+    """
+
+    agreement: AgreementId
     hash: Digest
+    title: str
+    version: int | None
     retention: Retention | None
     survival: Survival
 
@@ -111,14 +121,14 @@ class _Text:
 class _Ground:
     """The texts on record, by hash, and when the agreement of each ended."""
 
-    terms: Mapping[Digest, _Text]
+    terms: Mapping[Digest, Text]
     ended_at: Mapping[Digest, Instant | None]
 
     def rules(self, came: Iterable[arrivals.Arrival]) -> list[Rule]:
         """The rules an object came under. Terms that are not on record set none: nothing is pulled without them."""
         return [
             Rule(
-                agreement=terms.agreement_id,
+                agreement=terms.agreement,
                 terms=terms.hash,
                 giver=arrival.giver,
                 received_at=arrival.received_at,
@@ -146,7 +156,8 @@ def list_reviews(node: Node) -> Reviews:
                 more = True
                 break
             found.append(due)
-    return Reviews(items=tuple(sorted(found, key=lambda due: (due.judged.due, due.object.pk))), more=more)
+    items = tuple(sorted(found, key=lambda due: (due.judged.due, due.object.pk)))
+    return Reviews(items=items, more=more, texts=ground.terms)
 
 
 def keep(node: Node, prefix: str, *, reason: str, by: str | None = None) -> tuple[Kept, ...]:
@@ -249,15 +260,29 @@ def find_end(dossier: Dossier, party: PartyId, *, now: Instant) -> Instant | Non
 
 
 def _read_ground(node: Node, transaction: Transaction, *, now: Instant) -> _Ground:
-    terms, ended_at = dict[Digest, _Text](), dict[Digest, Instant | None]()
+    terms, ended_at = dict[Digest, Text](), dict[Digest, Instant | None]()
     for dossier in list_dossiers(node, transaction):
         end = find_end(dossier, node.party, now=now)
         for version in dossier.versions:
-            terms[version.hash] = _Text(version.agreement_id, version.hash, version.retention, version.survival)
+            terms[version.hash] = Text(
+                agreement=version.agreement_id,
+                hash=version.hash,
+                title=version.title,
+                version=version.version,
+                retention=version.retention,
+                survival=version.survival,
+            )
             ended_at[version.hash] = end
     for document in sources.list_records(transaction):
         record = parse_receipt_terms(document, party=node.party)
-        terms[record.hash] = _Text(AgreementId(record.hash), record.hash, record.retention, _NO_SURVIVAL)
+        terms[record.hash] = Text(
+            agreement=AgreementId(record.hash),
+            hash=record.hash,
+            title=record.title,
+            version=None,
+            retention=record.retention,
+            survival=_NO_SURVIVAL,
+        )
         ended_at[record.hash] = None
     return _Ground(terms, ended_at)
 

@@ -25,7 +25,7 @@ from comity.node.node import Node
 from comity.node.parties import list_parties
 from comity.node.recallwork import list_recall_work
 from comity.node.requestwork import list_request_work
-from comity.node.retention import Due, check_texts, list_reviews
+from comity.node.retention import Due, Reviews, check_texts, list_reviews
 from comity.node.standing import Dossier, find_agreement, list_dossiers
 from comity.node.waiving import list_blocked
 from comity.release.disclosure import EntryType, format_review
@@ -49,7 +49,7 @@ def list_work(node: Node) -> tuple[WorkItem, ...]:
         reviewed = agreements.read_reviews(transaction)
         texts = {terms.hash: terms for dossier in dossiers for terms in dossier.versions}
         items = [
-            *_list_retention(reviews.items, texts, more=reviews.more),
+            *_list_retention(reviews),
             *_list_deleted(transaction, texts, now=now),
             *_list_undelivered(transaction, now=now),
             *_list_unacknowledged(transaction, now=now),
@@ -137,10 +137,10 @@ def _find_turns(dossier: Dossier, steps: AbstractSet[NextStep], *, now: Instant)
     return turns
 
 
-def _list_retention(due: tuple[Due, ...], texts: dict[Digest, Terms], *, more: bool) -> Iterator[WorkItem]:
+def _list_retention(reviews: Reviews) -> Iterator[WorkItem]:
     """One item for each text and clause, so that a thousand objects are one line of work."""
     grouped: dict[tuple[Digest, str, bool], list[Due]] = defaultdict(list)
-    for item in due:
+    for item in reviews.items:
         match item.judged:
             case Review(rule=rule):
                 grouped[rule.terms, "", False].append(item)
@@ -148,8 +148,10 @@ def _list_retention(due: tuple[Due, ...], texts: dict[Digest, Terms], *, more: b
                 grouped[rule.terms, clause.value, True].append(item)
     for (terms, by, final), items in grouped.items():
         first = min(item.judged.due for item in items)
-        many = f"at least {len(items)}" if more else str(len(items))
-        what = f"{many} object{'' if len(items) == 1 else 's'} received under version {texts[terms].version}"
+        text = reviews.texts[terms]
+        many = f"at least {len(items)}" if reviews.more else str(len(items))
+        under = f"the record of a source, {text.title}" if text.version is None else f"version {text.version}"
+        what = f"{many} object{'' if len(items) == 1 else 's'} received under {under}"
         yield WorkItem(
             kind=WorkKind.DELETION if final else WorkKind.RETENTION_REVIEW,
             act="nothing: `comity serve` deletes them, or `retention run`"
@@ -158,8 +160,9 @@ def _list_retention(due: tuple[Due, ...], texts: dict[Digest, Terms], *, more: b
             why=f"{what}: {by}" if final else f"{what}: retention.review_after",
             since=start_notice(first),
             due=first,
-            agreement=texts[terms].agreement_id,
-            title=texts[terms].title,
+            agreement=None if text.version is None else text.agreement,
+            title=None if text.version is None else text.title,
+            party=items[0].judged.rule.giver if text.version is None else None,
             count=len(items),
         )
 

@@ -16,10 +16,13 @@ from comity.node.follow import plan_pull
 from comity.node.journal import list_entries
 from comity.node.parties import add_party, export_manifest
 from comity.node.retention import delete_due
+from comity.node.sources import Source, find_source, receive_from_source
 from comity.node.standing import Dossier
 from comity.node.work import list_work, review_agreement
+from tests.sources import follow_source
 from tests.worlds import World, make_object
 
+BUNDLE = "bundle--91a7b528-80eb-42ed-a74d-c6fbd5a26116"
 DAY = 86_400_000_000
 TIMES = 'response_times = { acceptance = "P10D", clarification = "P2D" }'
 
@@ -257,6 +260,27 @@ def test_reviews_and_deletions_of_objects_are_one_line_for_each_text(world: Worl
     assert {item.kind: item.count for item in work(world, "borealia")} == {WorkKind.DELETED: 1}
     world.tick(DAY)
     assert work(world, "borealia") == []
+
+
+def test_what_a_source_gave_is_reviewed_and_deleted_by_its_own_record(world: World) -> None:
+    """A record is no agreement: nothing leads to one, and nobody else's work is lost over it."""
+    node = world.nodes["borealia"]
+    assert isinstance(follow_source(world, "https://x.example/"), Source)
+    page = json.dumps({"type": "bundle", "id": BUNDLE, "objects": [make_object("a")]}).encode()
+    assert receive_from_source(node, find_source(node, "north"), page, position=None).added
+    world.tick(350 * DAY)
+    (item,) = work(world, "borealia")
+    assert (item.kind, item.agreement, item.title, item.party) == (
+        WorkKind.RETENTION_REVIEW,
+        None,
+        None,
+        "north-cert",
+    )
+    assert "the record of a source, Open reports of the North CERT" in item.why
+    world.tick(20 * DAY)
+    assert [item.kind for item in work(world, "borealia")] == [WorkKind.DELETION]
+    delete_due(node)
+    assert [item.kind for item in work(world, "borealia")] == [WorkKind.DELETED]
 
 
 def test_the_oldest_comes_first_and_of_those_the_one_due_first() -> None:
