@@ -36,13 +36,14 @@ _MOST_RELEASES = 1_000
 _MOST_SUBJECTS = 500
 _NAMED_BY = ("name", "value", "relationship_type", "pattern", "path", "abstract", "opinion", "key")
 _NAME_CHARACTERS = 200
+_STIX = "stix:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
     """A part of what is held, with what each is called and its label; and what can be looked for.
 
-    `subjects` says what those of their subjects are called that stand on a list which was loaded here.
+    `subjects` says what those of their subjects are called that stand on a list which was loaded here, or are held.
     """
 
     objects: tuple[StoredObject, ...]
@@ -193,7 +194,10 @@ def name_object(data: bytes) -> str:
 
 
 def _name_subjects(transaction: Transaction, labels: Iterable[Label]) -> dict[str, str]:
-    """The first name of each subject on the last version of its list, whose name is the scheme of the subject."""
+    """The first name of each subject on the last version of its list, whose name is the scheme of the subject.
+
+    A subject `stix:ID` is called as the object of that id is.
+    """
     named, latest = dict[str, str](), dict[str, StoredList | None]()
     wanted = sorted({subject for label in labels for group in label.subjects for subject in group})
     for subject in wanted[:_MOST_SUBJECTS]:
@@ -204,7 +208,10 @@ def _name_subjects(transaction: Transaction, labels: Iterable[Label]) -> dict[st
         entry = None if stored is None else subjects.find_entry(transaction, stored.key, subject)
         if entry is not None and entry.names:
             named[subject] = entry.names[0]
-    return named
+    ids = {ObjectId(subject.removeprefix(_STIX)) for subject in wanted[:_MOST_SUBJECTS] if subject.startswith(_STIX)}
+    held = objects.read_current(transaction, ids)
+    names = _read_names(transaction, [item.pk for item in held.values()])
+    return named | {f"{_STIX}{name}": names[item.pk] for name, item in held.items() if names.get(item.pk)}
 
 
 def _read_names(transaction: Transaction, keys: list[int]) -> dict[int, str]:

@@ -242,3 +242,11 @@ def test_subjects_are_called_as_their_list_calls_them(world: World, analyst: Bro
     said = '<bdi dir="auto">Ashfall &lt;b&gt;Column&lt;/b&gt;</bdi> <small><code>national:ashfall</code></small>'
     assert said in page
     assert "<code>national:o</code>" in page
+
+
+def test_a_subject_that_is_held_as_an_object_is_called_as_that_is(world: World, analyst: Browser) -> None:
+    group = make_object("Ashfall <b>Column</b>", kind="intrusion-set", subjects=("national:none",))
+    gone = f"stix:{object_id('intrusion-set', 'gone')}"
+    world.add("aurelia", group, make_object("x", subjects=(f"stix:{group['id']}", gone, "stix:x")))
+    assert analyst.get("/objects.json").json()["subject_names"] == {f"stix:{group['id']}": "Ashfall <b>Column</b>"}
+    assert "Ashfall &lt;b&gt;Column&lt;/b&gt;</bdi> <small><code>stix:intrusion-set--" in analyst.get("/objects").text
