@@ -14,6 +14,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from comity.console.graph import HEIGHT, WIDTH, draw_layers
+from comity.console.necessity import find_decisions
 from comity.console.pages import conclude, make_page, read_form, show, show_failure
 from comity.console.visit import Visit, find_visit
 from comity.errors import MalformedRequest
@@ -65,6 +66,7 @@ async def show_object(request: Request) -> Response:
             result["given"] = await visit.read("object.given", {"id": found})
     if visit.may("consent.list"):
         result["asked"] = await visit.read("consent.list", {"object": found, "last": _MOST_LETTERS})
+    result["necessity"] = None if result["object"] is None else await find_decisions(visit, found)
     result["waiting"] = await _find_waiting(visit) if result["asked"] is not None else {}
     around = result["around"]
     drawing = None

@@ -24,7 +24,18 @@ from comity.errors import AuthenticationError, MalformedRequest
 from comity.operations.plain import printable
 from comity.operations.reply import Exit, Reply, fail_with
 
-__all__ = ["STATUS", "conclude", "make_page", "read_fields", "read_form", "read_text", "render", "show", "show_failure"]
+__all__ = [
+    "STATUS",
+    "conclude",
+    "make_page",
+    "read_fields",
+    "read_form",
+    "read_page",
+    "read_text",
+    "render",
+    "show",
+    "show_failure",
+]
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -46,6 +57,8 @@ _OF_SENDER = frozenset({"malformed-terms", "malformed-message"})
 SAID: Mapping[str, str] = {
     "done": "Done, and on record.",
     "ended": "Done.",
+    "deleted": "Deleted, and on record.",
+    "leaving": "Deleted, and on record. Another process reads the store: the rest leaves the files when that ends.",
     "declined": "Declined, and on record. It waits for nobody any more.",
     "waits": "Your approval is on record. Nothing is signed yet: it waits for a second person.",
 }
@@ -61,12 +74,14 @@ MENU: tuple[tuple[str, str, str], ...] = (
     ("/audit", "Audit", "audit"),
     ("/intake", "Take in", "object.add"),
     ("/articles", "Articles", "article.list"),
+    ("/retention", "Retention", "retention.list"),
     ("/node", "Node", "status"),
     ("/people", "People", "person.list"),
 )
 """Path, name and operation of the entries of the menu; whoever may not ask the operation has no such entry."""
 
 _MOST_FIELDS = 200
+_MOST_DIGITS = 3
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z", re.ASCII)
 _MOST_FORM_BYTES = 1024 * 1024
 
@@ -181,6 +196,12 @@ def read_text(form: FormData, name: str) -> str:
     """The text of a field; empty where there is none."""
     value = form.get(name)
     return value if isinstance(value, str) else ""
+
+
+def read_page(request: Request, name: str = "page") -> int:
+    """Which page of a list the query asks for; the first where it names none."""
+    asked = request.query_params.get(name, "")
+    return max(1, int(asked)) if asked.isascii() and asked.isdecimal() and len(asked) <= _MOST_DIGITS else 1
 
 
 def _malformed(message: str) -> Failed:

@@ -45,6 +45,10 @@ PAGES: Mapping[str, tuple[str, frozenset[str]]] = {
     "consent-unanswered": ("/objects/{object}#consent", frozenset({"consent.list"})),
     "consent-ends": ("/objects/{object}#consent", frozenset({"consent.request"})),
     "recall-unacknowledged": ("/objects/{object}#recall", frozenset({"recall.list"})),
+    "necessity-to-decide": ("/necessity", frozenset({"necessity.list"})),
+    "retention-review": ("/retention", frozenset({"retention.list"})),
+    "deletion": ("/retention", frozenset({"retention.list"})),
+    "deleted": ("/retention#deleted", frozenset({"retention.list"})),
     "article-to-review": ("/articles", frozenset({"article.list"})),
     "report-to-make": ("/articles", frozenset({"article.list"})),
 }

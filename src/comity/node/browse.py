@@ -4,7 +4,7 @@
 Nothing is decided here, and nothing leaves.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from comity.canonical import OBJECT_LIMITS, parse_json
@@ -29,6 +29,7 @@ __all__ = [
     "find_given",
     "list_objects",
     "name_object",
+    "name_objects",
 ]
 
 _MOST_ORIGINATORS = 500
@@ -191,6 +192,14 @@ def name_object(data: bytes) -> str:
         return ""
     found = (said[name] for name in _NAMED_BY if isinstance(said.get(name), str))
     return str(next(found, ""))[:_NAME_CHARACTERS]
+
+
+def name_objects(node: Node, ids: Collection[ObjectId]) -> dict[ObjectId, str]:
+    """What each of `ids` is called by its newest version; without those that are not held or say no name."""
+    with node.store.read() as transaction:
+        held = objects.read_current(transaction, ids)
+        named = _read_names(transaction, [item.pk for item in held.values()])
+    return {name: named[item.pk] for name, item in held.items() if named.get(item.pk)}
 
 
 def _name_subjects(transaction: Transaction, labels: Iterable[Label]) -> dict[str, str]:

@@ -6,6 +6,7 @@ changes, no object is merged. A person may say that two are one only where two i
 (`classification.persons`); that two are not one may always be said, and takes them off each other's candidates.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from comity.agreement.people import Approval
@@ -19,13 +20,26 @@ from comity.node.classify import describe_person, record
 from comity.node.explain import find_object
 from comity.node.node import Node
 from comity.node.people import Actor, Approved, Waiting, read_prose
+from comity.node.steps import Steps
 from comity.release.classification import ClassificationChange
 from comity.store import Transaction, likeness, objects
 from comity.store.likeness import StoredLikeness
 
-__all__ = ["Candidate", "Judged", "StoredLikeness", "find_candidates", "judge_persons", "list_judged"]
+__all__ = [
+    "Candidate",
+    "Candidates",
+    "Judged",
+    "StoredLikeness",
+    "find_candidates",
+    "is_person",
+    "judge_persons",
+    "list_judged",
+]
 
 _MOST_READ = 200_000
+_READ_AT_ONCE = 500
+"""Identities in one step: some ten milliseconds."""
+
 _MOST_CANDIDATES = 100
 
 
@@ -40,6 +54,16 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Candidates:
+    """Those of one person, who is called `name`, by id; `more` says that there are others behind them."""
+
+    id: ObjectId
+    name: str
+    items: tuple[Candidate, ...]
+    more: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
     """What people said of two objects."""
 
@@ -50,25 +74,38 @@ class Judged:
     approvals: tuple[Approval, ...]
 
 
-def find_candidates(node: Node, prefix: str) -> list[Candidate]:
-    """Whom else a person should look at, by id; at most a hundred. Two that are not one are no candidates any more.
+def find_candidates(node: Node, prefix: str) -> Steps[Candidates]:
+    """Whom else a person should look at, by id. Two that are not one are no candidates any more.
+
+    Others get a turn between some hundred identities and the next.
 
     Raises:
         NotFoundError: the object.
         MalformedRequest: it is no person.
     """
     with node.store.read() as transaction:
-        name, person = _read(transaction, prefix)
-        found = list[Candidate]()
-        for other, data in likeness.read_persons(transaction, most=_MOST_READ):
-            value = _parse(data)
-            one = None if other == name else read_person(value, LISTING_EXTENSION)
-            if one is None or not (alike := compare_persons(person, one)).is_candidate:
-                continue
-            decided = likeness.read_likeness(transaction, name, other)
-            if decided is None or decided.same:
-                found.append(Candidate(id=other, name=str(value.get("name", "")), likeness=alike, decided=decided))
-        return sorted(found, key=lambda item: item.id)[:_MOST_CANDIDATES]
+        name, value, person = _read(transaction, prefix)
+    found, read, last = list[Candidate](), 0, 0
+    while read < _MOST_READ:
+        with node.store.read() as transaction:
+            part = likeness.read_persons(transaction, after=last, most=_READ_AT_ONCE)
+            found += _find_alike(transaction, name, person, part)
+        if not part:
+            break
+        read, last = read + len(part), part[-1][0]
+        yield
+    found.sort(key=lambda item: item.id)
+    return Candidates(
+        id=name,
+        name=str(value.get("name", "")),
+        items=tuple(found[:_MOST_CANDIDATES]),
+        more=len(found) > _MOST_CANDIDATES,
+    )
+
+
+def is_person(data: bytes) -> bool:
+    """Whether the object in these bytes is one that can be judged here: the identity of a person."""
+    return read_person(_parse(data), LISTING_EXTENSION) is not None
 
 
 def judge_persons(
@@ -82,7 +119,7 @@ def judge_persons(
     """
     reason = read_prose(reason)
     with node.act() as act:
-        (first, one), (second, two) = (_read(act.transaction, text) for text in (prefix, other))
+        (first, _, one), (second, _, two) = (_read(act.transaction, text) for text in (prefix, other))
         if first == second:
             raise MalformedRequest("both are the same object; name two", where="other")
         alike = compare_persons(one, two)
@@ -123,12 +160,27 @@ def list_judged(node: Node, prefix: str | None = None) -> list[StoredLikeness]:
         return likeness.list_likeness(transaction, name)
 
 
-def _read(transaction: Transaction, prefix: str) -> tuple[ObjectId, Person]:
+def _read(transaction: Transaction, prefix: str) -> tuple[ObjectId, dict[str, Json], Person]:
     item = find_object(transaction, prefix)
-    person = read_person(_parse(objects.read_body(transaction, item.pk)), LISTING_EXTENSION)
+    value = _parse(objects.read_body(transaction, item.pk))
+    person = read_person(value, LISTING_EXTENSION)
     if person is None:
         raise MalformedRequest(f"{item.id} is no identity of a person", where="id")
-    return item.id, person
+    return item.id, value, person
+
+
+def _find_alike(
+    transaction: Transaction, name: ObjectId, person: Person, part: Iterable[tuple[int, ObjectId, bytes]]
+) -> Iterator[Candidate]:
+    """Those of `part` whom a person should look at beside the one called `name`."""
+    for _, other, data in part:
+        value = _parse(data)
+        one = None if other == name else read_person(value, LISTING_EXTENSION)
+        if one is None or not (alike := compare_persons(person, one)).is_candidate:
+            continue
+        decided = likeness.read_likeness(transaction, name, other)
+        if decided is None or decided.same:
+            yield Candidate(id=other, name=str(value.get("name", "")), likeness=alike, decided=decided)
 
 
 def _parse(data: bytes) -> dict[str, Json]:

@@ -22,6 +22,7 @@ from comity.node import agree
 from comity.node.agree import Recorded
 from comity.node.consent import Said, grant_consent
 from comity.node.granting import Offer
+from comity.node.necessity import Decided, decide_necessity
 from comity.node.node import Node
 from comity.node.people import Actor, PendingMatter, Waiting, normalise_text, read_pending
 from comity.node.standing import find_agreement
@@ -31,7 +32,7 @@ from comity.store import people
 
 __all__ = ["COMPLETED_HERE", "Brought", "Declined", "approve_matter", "decline_matter", "say_gone", "show_matter"]
 
-COMPLETED_HERE = frozenset({"propose", "counter", "accept", "accede", "admit", "resume", "consent"})
+COMPLETED_HERE = frozenset({"propose", "counter", "accept", "accede", "admit", "resume", "consent", "decide-necessity"})
 """The kinds of acts that are completed here. Every other is completed by the same command or form as it was begun."""
 
 _MAX_REASON = 2_000
@@ -76,19 +77,24 @@ def show_matter(node: Node, prefix: str) -> Brought:
     return Brought(matter=read_pending(found[0]), data=data)
 
 
-def approve_matter(node: Node, digest: Digest, *, by: Actor) -> Recorded | Said | Waiting | Refusal:
+def approve_matter(node: Node, digest: Digest, *, by: Actor) -> Recorded | Said | Decided | Waiting | Refusal:
     """The act on record, by one more approval of the very same; or what it still waits for; or a refusal.
 
     Raises:
         NotFoundError: no such act waits.
         TransitionError: it can be done no more, or would not be the same.
-        ComityError: as the act itself (`node.agree`, `node.consent`).
+        ComityError: as the act itself (`node.agree`, `node.consent`, `node.necessity`).
     """
     shown = show_matter(node, digest)
     by = replace(by, completes=digest)
-    if shown.matter.kind == "consent":
-        return _grant(node, shown.matter, by=by)
-    return _act(node, shown, by=by)
+    match shown.matter.kind:
+        case "consent":
+            return _grant(node, shown.matter, by=by)
+        case "decide-necessity":
+            said = _read_texts(shown.matter)
+            return decide_necessity(node, said.get("object", ""), reason=said.get("reason", ""), by=by)
+        case _:
+            return _act(node, shown, by=by)
 
 
 def decline_matter(node: Node, digest: Digest, *, by: Actor, reason: str) -> Declined | Refusal:
@@ -156,7 +162,7 @@ def _act(node: Node, shown: Brought, *, by: Actor) -> Recorded | Waiting | Refus
 
 def _grant(node: Node, matter: PendingMatter, *, by: Actor) -> Said | Waiting | Refusal:
     facts: Mapping[str, Json] = matter.facts if isinstance(matter.facts, dict) else {}
-    texts = {name: value for name, value in facts.items() if isinstance(value, str)}
+    texts = _read_texts(matter)
     match facts.get("sanitised"):
         case {"id": str(item)}:
             offer = Offer(sanitised=item)
@@ -181,6 +187,12 @@ def _require(shown: Brought) -> bytes:
             "it was approved before what is brought to an act was kept: give the same file again, or decline it"
         )
     return shown.data
+
+
+def _read_texts(matter: PendingMatter) -> dict[str, str]:
+    """The facts that are texts."""
+    facts: Mapping[str, Json] = matter.facts if isinstance(matter.facts, dict) else {}
+    return {name: value for name, value in facts.items() if isinstance(value, str)}
 
 
 def _read_said(matter: PendingMatter) -> Mapping[str, Json]:

@@ -26,7 +26,15 @@ from comity.stix.labels import UNDECIDED
 from comity.store import Transaction, necessity, objects
 from comity.store.necessity import StoredNecessity
 
-__all__ = ["Decided", "Undecided", "decide_necessity", "end_necessity", "list_necessity", "list_undecided"]
+__all__ = [
+    "Decided",
+    "StoredNecessity",
+    "Undecided",
+    "decide_necessity",
+    "end_necessity",
+    "list_necessity",
+    "list_undecided",
+]
 
 _MOST_LISTED = 10_000
 
@@ -99,22 +107,35 @@ def end_necessity(node: Node, prefix: str, *, reason: str, by: Actor) -> Decided
         return Decided(id=item.id, words=words, approvals=done.approvals)
 
 
-def list_necessity(node: Node) -> list[StoredNecessity]:
-    """Every decision there ever was, oldest first."""
+def list_necessity(node: Node, about: str | None = None) -> list[StoredNecessity]:
+    """Every decision there ever was, on one object or on all, oldest first.
+
+    Raises:
+        NotFoundError: the object.
+    """
     with node.store.read() as transaction:
-        return necessity.list_decisions(transaction)[-_MOST_LISTED:]
+        item = None if about is None else find_object(transaction, about).id
+        return necessity.list_decisions(transaction, item)[-_MOST_LISTED:]
 
 
-def list_undecided(node: Node) -> list[Undecided]:
-    """The objects that wait for a decision, by id; at most ten thousand."""
+def list_undecided(node: Node, about: str | None = None) -> list[Undecided]:
+    """The objects that wait for a decision, by id; at most ten thousand. Or one of them alone, where it waits.
+
+    Raises:
+        NotFoundError: the object.
+    """
     with node.store.read() as transaction:
-        names = sorted(objects.find_marked(transaction, UNDECIDED))[:_MOST_LISTED]
+        if about is None:
+            names = sorted(objects.find_marked(transaction, UNDECIDED))[:_MOST_LISTED]
+        else:
+            names = [find_object(transaction, about).id]
         decided = necessity.read_decided(transaction, names)
         held = objects.read_current(transaction, names)
         labels = objects.read_labels(transaction, {item.own_label for item in held.values()})
         return [
-            Undecided(id=name, words=find_safeguarded(labels[item.own_label]) - decided.get(name, frozenset()))
-            for name, item in held.items()
+            Undecided(id=name, words=find_safeguarded(label) - decided.get(name, frozenset()))
+            for name in names
+            if name in held and UNDECIDED in (label := labels[held[name].own_label]).markings
         ]
 
 

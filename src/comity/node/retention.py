@@ -23,7 +23,7 @@ from comity.agreement.lifecycle import Standing
 from comity.agreement.receiving import parse_receipt_terms
 from comity.agreement.retention import NOTICE, Clause, Delete, Judgement, Keep, Review, Rule, find_reach, judge_rules
 from comity.agreement.transitions import State
-from comity.errors import TransitionError, UnavailableError
+from comity.errors import ConflictError, TransitionError, UnavailableError
 from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId, format_instant
 from comity.node.explain import find_object
 from comity.node.node import Act, Node
@@ -37,6 +37,7 @@ from comity.store.deletions import Tombstone
 from comity.store.objects import StoredObject
 
 __all__ = [
+    "DELETED_SHOWN",
     "MAX_LISTED",
     "Due",
     "Kept",
@@ -52,10 +53,14 @@ __all__ = [
     "find_kept",
     "finish_deletions",
     "keep",
+    "list_deleted",
     "list_reviews",
 ]
 
 MAX_LISTED = 1_000
+DELETED_SHOWN = 7 * 24 * 3_600_000_000
+"""How long, in microseconds, a deletion that was done is shown, so that people see what they no longer have."""
+
 _BATCH = 100
 """Deletions in one transaction: others wait for no more than these, and a crash undoes no more."""
 
@@ -184,16 +189,26 @@ def keep(node: Node, prefix: str, *, reason: str, by: str | None = None) -> tupl
         )
 
 
-def delete(node: Node, prefix: str, *, reason: str, by: str | None = None) -> Purged:
+def delete(
+    node: Node, prefix: str, *, reason: str, by: str | None = None, versions: Collection[str] | None = None
+) -> Purged:
     """Every held version of the object, deleted because somebody said so, though no terms ask for it.
+
+    `versions` are those that whoever says so has seen (None: not said).
 
     Raises:
         NotFoundError, MalformedRequest: the object, or the reason.
+        ConflictError: others are held than those that were seen; nothing was deleted.
     """
     reason = check_texts(reason, by)
     with node.act() as act:
         item = find_object(act.transaction, prefix)
-        stones = delete_versions(act, objects.read_versions_of(act.transaction, [item.id]), reason=reason, by=by)
+        held = objects.read_versions_of(act.transaction, [item.id])
+        if versions is not None and sorted(versions) != sorted(version.version for version in held):
+            raise ConflictError(
+                f"other versions of {item.id} are held than those you saw; look at them, and do it again"
+            )
+        stones = delete_versions(act, held, reason=reason, by=by)
     return Purged(stones=stones, more=False, gone=finish_deletions(node))
 
 
@@ -231,6 +246,12 @@ def delete_due(node: Node, *, most: int = _BATCH) -> Purged:
         _follow_up(act, stones)
     more = len(found) > most
     return Purged(stones=tuple(stones), more=more, gone=False if more else finish_deletions(node))
+
+
+def list_deleted(node: Node, *, most: int) -> list[Tombstone]:
+    """What was deleted in the last seven days, the last first."""
+    with node.store.read() as transaction:
+        return deletions.list_deleted_since(transaction, Instant(node.clock() - DELETED_SHOWN), limit=most)
 
 
 def find_kept(node: Node, item: StoredObject) -> Kept | None:

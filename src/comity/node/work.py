@@ -25,7 +25,7 @@ from comity.node.node import Node
 from comity.node.parties import list_parties
 from comity.node.recallwork import list_recall_work
 from comity.node.requestwork import list_request_work
-from comity.node.retention import Due, Reviews, check_texts, list_reviews
+from comity.node.retention import DELETED_SHOWN, Due, Reviews, check_texts, list_reviews
 from comity.node.standing import Dossier, find_agreement, list_dossiers
 from comity.node.waiving import list_blocked
 from comity.release.disclosure import EntryType, format_review
@@ -34,9 +34,6 @@ from comity.store import Transaction, agreements, deletions, patterns, receipts,
 __all__ = ["list_node_work", "list_work", "review_agreement"]
 
 _HOUR = 3_600_000_000
-_SHOWN_AFTER = 7 * 24 * _HOUR
-"""How long a deletion that was done stays in the list, so that people see what they no longer have."""
-
 _STRANGERS_SHOWN = 30 * 24 * _HOUR
 
 
@@ -168,7 +165,7 @@ def _list_retention(reviews: Reviews) -> Iterator[WorkItem]:
 
 
 def _list_deleted(transaction: Transaction, texts: dict[Digest, Terms], *, now: Instant) -> Iterator[WorkItem]:
-    for terms, clause, count, first, last in deletions.read_deleted_since(transaction, Instant(now - _SHOWN_AFTER)):
+    for terms, clause, count, first, last in deletions.read_deleted_since(transaction, Instant(now - DELETED_SHOWN)):
         text = None if terms is None else texts.get(terms)
         by = clause if clause is not None else "somebody's decision"
         yield WorkItem(

@@ -9,8 +9,9 @@ from comity.errors import MalformedRequest
 from comity.node import matters
 from comity.node.consent import Said
 from comity.node.matters import COMPLETED_HERE, Brought
+from comity.node.necessity import Decided
 from comity.node.node import Node
-from comity.operations import agreements, consents
+from comity.operations import agreements, consents, safeguards
 from comity.operations.outcome import Arguments, Outcome
 from comity.operations.people import conclude_refused, describe_approvals, describe_matter, read_actor
 from comity.operations.reply import Json
@@ -50,7 +51,13 @@ def approve(node: Node, arguments: Arguments) -> Outcome:
         raise MalformedRequest(message, where="matter")
     found, by = _find(node, arguments), read_actor(node, arguments)
     done = matters.approve_matter(node, found.matter.digest, by=by)
-    return consents.conclude(done) if isinstance(done, Said) else agreements.conclude(done)
+    match done:
+        case Said():
+            return consents.conclude(done)
+        case Decided():
+            return safeguards.conclude_decided(done)
+        case _:
+            return agreements.conclude(done)
 
 
 def decline(node: Node, arguments: Arguments) -> Outcome:

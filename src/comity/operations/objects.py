@@ -15,6 +15,7 @@ from comity.node.browse import name_object
 from comity.node.consent import list_consents_of
 from comity.node.explain import Tombstone
 from comity.node.files import Bytes, File, PathFile
+from comity.node.identity import is_person
 from comity.node.intake import Bad, Origin, Plan, TakenFile
 from comity.node.node import Node
 from comity.node.people import identify
@@ -177,6 +178,7 @@ def show(node: Node, arguments: Arguments) -> Outcome:
             "id": item.id,
             "type": item.type,
             "name": name_object(shown.data) or None,
+            "is_person": item.type == "identity" and is_person(shown.data),
             "version": item.version,
             "versions": list[Json](shown.versions),
             "digest": item.digest,
@@ -261,6 +263,7 @@ def _show_deleted(node: Node, stones: Sequence[Tombstone]) -> Outcome:
         "id": last.id,
         "type": last.id.partition("--")[0],
         "name": None,
+        "is_person": False,
         "version": None,
         "versions": [],
         "digest": None,

@@ -6,12 +6,13 @@ import asyncio
 from comity.agreement.recognition import Refusal
 from comity.agreement.retention import Clause, Delete
 from comity.agreement.work import WorkItem
-from comity.ids import Instant, format_instant
+from comity.ids import Instant, ObjectId, format_instant
 from comity.node import retention
 from comity.node import work as queue
+from comity.node.browse import name_objects
 from comity.node.node import Node
 from comity.node.people import act_alone
-from comity.node.retention import Due, Kept, Purged, Tombstone
+from comity.node.retention import Due, Kept, Purged, Text, Tombstone
 from comity.operations.outcome import Arguments, Outcome
 from comity.operations.people import conclude_refused, read_actor
 from comity.operations.reply import Json
@@ -20,13 +21,32 @@ from comity.operations.sight import may_see_work
 __all__ = ["delete", "describe_stone", "keep", "list_all", "list_work", "review_agreement", "run"]
 
 _MOST_SHOWN = 1_000
+_MOST_AT_ONCE = 200
+_MOST_SKIPPED = 1_000_000
 
 
-def list_all(node: Node, _: Arguments) -> Outcome:
-    """The objects that are to be reviewed or deleted within the time of notice."""
-    found = retention.list_reviews(node)
-    now = node.clock()
-    return Outcome(result={"objects": [_describe_due(due, now=now) for due in found.items], "more": found.more})
+def list_all(node: Node, arguments: Arguments) -> Outcome:
+    """The objects that are to be reviewed or deleted within the time of notice, the earliest first.
+
+    `count` is how many there are; `more` says that there are others behind all that are counted. With `most` it is a
+    part of them, behind the first `from`, with what they are called, and what was deleted in the last seven days.
+    """
+    most = arguments.optional_number("most", most=_MOST_AT_ONCE)
+    first = arguments.optional_number("from", most=_MOST_SKIPPED) or 0
+    found, now = retention.list_reviews(node), node.clock()
+    due = found.items if most is None else found.items[first : first + most]
+    listed = [_describe_due(item, found.texts[item.judged.rule.terms], now=now) for item in due]
+    counted: dict[str, Json] = {"count": len(found.items), "more": found.more}
+    if most is None:
+        return Outcome(result={"objects": list[Json](listed), **counted})
+    named = name_objects(node, {item.object.id for item in due})
+    return Outcome(
+        result={
+            "objects": [{**item, "name": named.get(ObjectId(str(item["id"])))} for item in listed],
+            **counted,
+            "deleted": [describe_stone(stone) for stone in retention.list_deleted(node, most=most)],
+        }
+    )
 
 
 def keep(node: Node, arguments: Arguments) -> Outcome:
@@ -39,11 +59,17 @@ def keep(node: Node, arguments: Arguments) -> Outcome:
 
 
 def delete(node: Node, arguments: Arguments) -> Outcome:
-    """Delete an object, every version of it."""
+    """Delete an object, every version of it; where `versions` are given, only if it is those that are held."""
     by = act_alone(read_actor(node, arguments), "delete")
     if isinstance(by, Refusal):
         return conclude_refused(by)
-    purged = retention.delete(node, arguments.text("id"), reason=arguments.text("reason"), by=by)
+    purged = retention.delete(
+        node,
+        arguments.text("id"),
+        reason=arguments.text("reason"),
+        by=by,
+        versions=arguments.texts("versions") or None,
+    )
     return Outcome(result=_describe_purged([*purged.stones], purged), deletes=True)
 
 
@@ -93,7 +119,7 @@ def describe_stone(stone: Tombstone) -> dict[str, Json]:
     }
 
 
-def _describe_due(due: Due, *, now: Instant) -> dict[str, Json]:
+def _describe_due(due: Due, text: Text, *, now: Instant) -> dict[str, Json]:
     judged = due.judged
     clause = judged.clause if isinstance(judged, Delete) else Clause.REVIEW
     return {
@@ -104,6 +130,8 @@ def _describe_due(due: Due, *, now: Instant) -> dict[str, Json]:
         "overdue": judged.due <= now,
         "clause": clause.value,
         "agreement": judged.rule.agreement,
+        "title": text.title,
+        "from_source": text.version is None,
         "terms": judged.rule.terms,
         "giver": judged.rule.giver,
         "received_at": format_instant(judged.rule.received_at),

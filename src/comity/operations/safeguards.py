@@ -1,23 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shell: operations on safeguards: what is strictly necessary to give, and who may be the same person."""
 
+import asyncio
+
 from comity.agreement.recognition import Refusal
 from comity.ids import format_instant
 from comity.node import identity, necessity
+from comity.node.browse import name_objects
 from comity.node.identity import Judged, StoredLikeness
-from comity.node.necessity import Decided
+from comity.node.necessity import Decided, StoredNecessity, Undecided
 from comity.node.node import Node
 from comity.node.people import Waiting
+from comity.node.steps import advance
 from comity.operations.outcome import Arguments, Outcome
-from comity.operations.people import conclude_refused, conclude_waiting, describe_approvals, read_actor
+from comity.operations.people import (
+    conclude_refused,
+    conclude_waiting,
+    describe_approvals,
+    read_actor,
+    require_present,
+)
 from comity.operations.reply import Json
 
-__all__ = ["decide", "differ", "end", "list_all", "list_candidates", "list_judged", "same"]
+__all__ = ["conclude_decided", "decide", "differ", "end", "list_all", "list_candidates", "list_judged", "same"]
+
+_MOST = 1_000_000
+_MOST_AT_ONCE = 200
 
 
 def decide(node: Node, arguments: Arguments) -> Outcome:
     """What was decided on of an object, or what that still lacks."""
-    return _conclude_decided(
+    return conclude_decided(
         necessity.decide_necessity(
             node, arguments.text("id"), reason=arguments.text("reason"), by=read_actor(node, arguments)
         )
@@ -26,37 +39,45 @@ def decide(node: Node, arguments: Arguments) -> Outcome:
 
 def end(node: Node, arguments: Arguments) -> Outcome:
     """What is decided on no more."""
-    return _conclude_decided(
+    return conclude_decided(
         necessity.end_necessity(
             node, arguments.text("id"), reason=arguments.text("reason"), by=read_actor(node, arguments)
         )
     )
 
 
-def list_all(node: Node, _: Arguments) -> Outcome:
-    """What waits for a decision, and every decision there was."""
-    undecided: list[Json] = [
-        {"object": item.id, "words": list[Json](sorted(item.words))} for item in necessity.list_undecided(node)
-    ]
-    decisions: list[Json] = [
-        {
-            "object": item.object,
-            "words": list[Json](sorted(item.words)),
-            "at": format_instant(item.decided_at),
-            "by": item.decided_by,
-            "reason": item.reason,
-            "ended_at": None if item.ended_at is None else format_instant(item.ended_at),
-            "ended_by": item.ended_by,
-            "ended_why": item.ended_why,
+def list_all(node: Node, arguments: Arguments) -> Outcome:
+    """What waits for a decision, by id, and every decision there was, oldest first; `object` asks of one alone.
+
+    With `most` it is a part of each, behind the first `waiting_from` and `decided_from`, the newest decision first, and
+    what the objects are called; `counts` says how many there are of each.
+    """
+    about, most = arguments.optional("object"), arguments.optional_number("most", most=_MOST_AT_ONCE)
+    undecided, decided = necessity.list_undecided(node, about), necessity.list_necessity(node, about)
+    counts: dict[str, Json] = {"undecided": len(undecided), "decisions": len(decided)}
+    if most is None:
+        waiting = list[Json](map(_describe_undecided, undecided))
+        return Outcome(result={"undecided": waiting, "decisions": list[Json](map(_describe_decision, decided))})
+    first, second = (arguments.optional_number(name, most=_MOST) or 0 for name in ("waiting_from", "decided_from"))
+    undecided, decided = undecided[first : first + most], decided[::-1][second : second + most]
+    named = name_objects(node, {*(item.id for item in undecided), *(item.object for item in decided)})
+    return Outcome(
+        result={
+            "undecided": [{**_describe_undecided(item), "name": named.get(item.id)} for item in undecided],
+            "decisions": [{**_describe_decision(item), "name": named.get(item.object)} for item in decided],
+            "counts": counts,
         }
-        for item in necessity.list_necessity(node)
-    ]
-    return Outcome(result={"undecided": undecided, "decisions": decisions})
+    )
 
 
-def list_candidates(node: Node, arguments: Arguments) -> Outcome:
-    """Whom else a person should look at."""
-    found: list[Json] = [
+async def list_candidates(node: Node, arguments: Arguments) -> Outcome:
+    """Whom else a person should look at, by id; partners are answered in between."""
+    steps = identity.find_candidates(node, arguments.text("id"))
+    while (done := advance(steps)) is None:
+        await asyncio.sleep(0)
+        require_present(node, arguments)
+    found = done.result
+    candidates: list[Json] = [
         {
             "object": item.id,
             "name": item.name,
@@ -66,9 +87,9 @@ def list_candidates(node: Node, arguments: Arguments) -> Outcome:
             "may_be_confirmed": item.likeness.may_be_confirmed,
             "same": None if item.decided is None else item.decided.same,
         }
-        for item in identity.find_candidates(node, arguments.text("id"))
+        for item in found.items
     ]
-    return Outcome(result={"candidates": found})
+    return Outcome(result={"object": found.id, "name": found.name, "candidates": candidates, "more": found.more})
 
 
 def same(node: Node, arguments: Arguments) -> Outcome:
@@ -81,9 +102,28 @@ def differ(node: Node, arguments: Arguments) -> Outcome:
     return _judge(node, arguments, same=False)
 
 
-def list_judged(node: Node, _: Arguments) -> Outcome:
-    """What people ever said of two."""
-    return Outcome(result={"judged": [_describe_likeness(item) for item in identity.list_judged(node)]})
+def list_judged(node: Node, arguments: Arguments) -> Outcome:
+    """What people ever said of two, oldest first; of one person, where `id` names one, with what both are called."""
+    about = arguments.optional("id")
+    judged = identity.list_judged(node, about)
+    described = [_describe_likeness(item) for item in judged]
+    if about is None:
+        return Outcome(result={"judged": list[Json](described)})
+    named = name_objects(node, {name for item in judged for name in (item.one, item.other)})
+    return Outcome(result={"judged": list[Json](described), "names": {str(name): it for name, it in named.items()}})
+
+
+def conclude_decided(done: Decided | Waiting | Refusal) -> Outcome:
+    """What was decided, waits for somebody, or is refused."""
+    match done:
+        case Refusal() as refused:
+            return conclude_refused(refused)
+        case Waiting() as waiting:
+            return conclude_waiting(waiting)
+        case Decided() as decided:
+            words = list[Json](sorted(decided.words))
+            approvals = describe_approvals(decided.approvals)
+            return Outcome(result={"object": decided.id, "words": words, "approvals": approvals})
 
 
 def _judge(node: Node, arguments: Arguments, *, same: bool) -> Outcome:
@@ -112,16 +152,21 @@ def _judge(node: Node, arguments: Arguments, *, same: bool) -> Outcome:
             )
 
 
-def _conclude_decided(done: Decided | Waiting | Refusal) -> Outcome:
-    match done:
-        case Refusal() as refused:
-            return conclude_refused(refused)
-        case Waiting() as waiting:
-            return conclude_waiting(waiting)
-        case Decided() as decided:
-            words = list[Json](sorted(decided.words))
-            approvals = describe_approvals(decided.approvals)
-            return Outcome(result={"object": decided.id, "words": words, "approvals": approvals})
+def _describe_undecided(item: Undecided) -> dict[str, Json]:
+    return {"object": item.id, "words": list[Json](sorted(item.words))}
+
+
+def _describe_decision(item: StoredNecessity) -> dict[str, Json]:
+    return {
+        "object": item.object,
+        "words": list[Json](sorted(item.words)),
+        "at": format_instant(item.decided_at),
+        "by": item.decided_by,
+        "reason": item.reason,
+        "ended_at": None if item.ended_at is None else format_instant(item.ended_at),
+        "ended_by": item.ended_by,
+        "ended_why": item.ended_why,
+    }
 
 
 def _describe_likeness(item: StoredLikeness) -> dict[str, Json]:

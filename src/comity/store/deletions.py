@@ -27,6 +27,7 @@ __all__ = [
     "find_tombstones",
     "is_unfinished",
     "iterate_tombstones",
+    "list_deleted_since",
     "mark_finished",
     "mark_unfinished",
     "read_deleted_since",
@@ -185,6 +186,15 @@ def read_deleted_since(
         (None if terms is None else Digest(terms), clause, count, Instant(first), Instant(last))
         for terms, clause, count, first, last in rows
     ]
+
+
+def list_deleted_since(transaction: Transaction, after: Instant, *, limit: int) -> list[Tombstone]:
+    """What stays of versions that were deleted after `after`, the last deleted first."""
+    rows = transaction.rows(
+        f"SELECT {_COLUMNS} FROM tombstone WHERE deleted_at > ? ORDER BY deleted_at DESC, id, version_at LIMIT ?",
+        (after, limit),
+    )
+    return [_build(row) for row in rows]
 
 
 def _build(row: Row) -> Tombstone:

@@ -2,7 +2,6 @@
 """Shell: decisions whether two objects are about one person, and the objects that can be."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from comity.ids import Instant, ObjectId
@@ -67,14 +66,14 @@ def read_likeness(transaction: Transaction, one: ObjectId, other: ObjectId) -> S
     return None if row is None else _build(row)
 
 
-def read_persons(transaction: Transaction, *, most: int) -> Iterator[tuple[ObjectId, bytes]]:
-    """The newest versions of identities, with their bytes; at most so many."""
+def read_persons(transaction: Transaction, *, after: int, most: int) -> list[tuple[int, ObjectId, bytes]]:
+    """The newest versions of identities behind the key `after`, by key: key, id and bytes of at most so many."""
     rows = transaction.rows(
-        "SELECT o.id, b.data FROM object o JOIN body b ON b.object = o.pk WHERE o.type = 'identity' AND o.current = 1"
-        " LIMIT ?",
-        (most,),
+        "SELECT o.pk, o.id, b.data FROM object o JOIN body b ON b.object = o.pk"
+        " WHERE o.type = 'identity' AND o.current = 1 AND o.pk > ? ORDER BY o.pk LIMIT ?",
+        (after, most),
     )
-    return ((ObjectId(name), bytes(data)) for name, data in rows)
+    return [(int(pk), ObjectId(name), bytes(data)) for pk, name, data in rows]
 
 
 def _build(row: Row) -> StoredLikeness:

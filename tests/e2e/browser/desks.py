@@ -16,6 +16,7 @@ from starlette.routing import Route, compile_path
 
 from comity.agreement.events import EventKind
 from comity.agreement.people import Person, Role
+from comity.canonical import Json
 from comity.config import Address, ConsoleSetting
 from comity.console.app import SCREENS
 from comity.console.serving import ConsoleServer
@@ -24,10 +25,14 @@ from comity.node import agree, intake
 from comity.node.agree import Recorded
 from comity.node.articles import ArticlePlan, add_article
 from comity.node.files import Bytes
-from comity.node.people import Waiting
+from comity.node.identity import judge_persons
+from comity.node.necessity import decide_necessity, end_necessity
+from comity.node.people import Actor, Waiting
+from comity.node.retention import delete
+from tests.chains import introduce, pull_all
 from tests.consoles import Desk
 from tests.e2e.conftest import PATIENCE
-from tests.worlds import World, make_object
+from tests.worlds import World, make_object, object_id
 
 __all__ = ["EVIL", "PAGES", "RIGHT_TO_LEFT", "ServedDesk", "crowd", "furnish", "furnish_with_hostile_words"]
 
@@ -172,12 +177,44 @@ def furnish(world: World) -> Person:
     assert isinstance(agree.propose(aurelia, world.terms(title="Reports on the smuggling ring"), by=by), Waiting)
     assert isinstance(agree.act_on(aurelia, reports, EventKind.RESUME, by=by, text="The source is safe."), Waiting)
     add_article(aurelia, ARTICLE.encode(), "talks.txt", ArticlePlan(form=Format.TEXT))
+    _furnish_safeguards(world, by)
     return vera
+
+
+def _furnish_safeguards(world: World, by: Actor) -> None:
+    """What waits for a decision or was decided, persons who may be one, and what is due for review or was deleted."""
+    aurelia = world.nodes["aurelia"]
+    for number, name in enumerate(("Ondrej Marrow", "Ondrej Marow", "Ondrej Marrow")):
+        world.add("aurelia", _make_identity(str(number), name, x_health="an illness"))
+    one, other, third = (object_id("identity", f"person {number}") for number in range(3))
+    assert isinstance(decide_necessity(aurelia, one, reason="To find the child.", by=by), Waiting)
+    for role in (Role.LIAISON, Role.LEGAL):
+        decide_necessity(aurelia, other, reason="To warn a hospital.", by=world.actor("aurelia", role))
+    end_necessity(aurelia, other, reason="It was warned.", by=by)
+    judge_persons(aurelia, one, third, same=False, reason="Brothers.", by=by)
+    reviewed = world.terms(
+        giver="borealia",
+        receivers=("aurelia",),
+        title="Exchange with a review",
+        extra='retention = { review_after = "P20D", maximum = "P300D", no_decision = "delete" }',
+    )
+    world.sign_all(reviewed, proposer="borealia")
+    introduce(world, [("aurelia", "borealia")])
+    world.add("borealia", *(make_object(f"for a while {number}") for number in range(2)))
+    pull_all(world, "borealia", "aurelia")
+    delete(aurelia, object_id("report", "for a while 1"), reason="It was wrong.", by="aurelia-liaison (liaison)")
+
+
+def _make_identity(key: str, name: str, /, **more: Json) -> dict[str, Json]:
+    """A person who is on no list."""
+    made = make_object(f"person {key}", kind="identity")
+    return made | {"name": name, "identity_class": "individual"} | more
 
 
 def furnish_with_hostile_words(world: World) -> Person:
     """What others say of themselves, of objects and of agreements is markup, very long, or runs the other way."""
     vera = Person(id=world.register("aurelia", "vera", *Role).person, name=EVIL, roles=frozenset(Role))
+    aurelia, by = world.nodes["aurelia"], world.actor("aurelia", Role.LIAISON)
     long = "W" * 9_000
     for number, name in enumerate((EVIL, RIGHT_TO_LEFT, long, EVIL + long)):
         world.add("aurelia", make_object(name, kind="report", day=number + 1, more={"description": name}))
@@ -185,6 +222,17 @@ def furnish_with_hostile_words(world: World) -> Person:
     world.sign_all(world.terms(title=title))
     world.tick()
     world.poll("borealia")
+    for number, name in enumerate((EVIL, RIGHT_TO_LEFT + " two", long, EVIL)):
+        world.add("aurelia", _make_identity(str(number), name, x_health=EVIL))
+    evil = object_id("identity", "person 0")
+    assert isinstance(decide_necessity(aurelia, evil, reason=EVIL, by=by), Waiting)
+    judge_persons(aurelia, evil, object_id("identity", "person 2"), same=False, reason=EVIL, by=by)
+    reviewed = 'retention = { review_after = "P20D", no_decision = "delete" }'
+    gives = world.terms(giver="borealia", receivers=("aurelia",), title=title, extra=reviewed)
+    world.sign_all(gives, proposer="borealia")
+    introduce(world, [("aurelia", "borealia")])
+    world.add("borealia", *(make_object(f"{name} b", more={"name": name}) for name in (EVIL, long)))
+    pull_all(world, "borealia", "aurelia")
     proposed = world.propose("borealia", world.terms(giver="borealia", receivers=("aurelia",), title="W" * 200))
     _send(proposed)
     world.deliver()

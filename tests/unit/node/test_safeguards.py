@@ -17,6 +17,7 @@ from comity.node.identity import Judged, find_candidates, judge_persons, list_ju
 from comity.node.necessity import Decided, decide_necessity, end_necessity, list_necessity, list_undecided
 from comity.node.people import Waiting
 from comity.node.retention import delete
+from comity.node.steps import finish
 from comity.node.work import list_work
 from comity.stix.labels import UNDECIDED
 from comity.vocabulary import PERSON_CLASSES
@@ -196,7 +197,7 @@ def judge(world: World, one: str, other: str, *, same: bool) -> Judged | Waiting
 
 
 def list_candidates(world: World, name: str) -> list[ObjectId]:
-    return [item.id for item in find_candidates(world.nodes[A], object_id("identity", name))]
+    return [item.id for item in finish(find_candidates(world.nodes[A], object_id("identity", name))).items]
 
 
 def test_candidates_are_looked_at_and_only_two_identifiers_confirm(world: World) -> None:
