@@ -42,7 +42,8 @@ classify add/classify remove/classify preview/classify show
 rules preview/rules apply/rules end/rules list
 list load/list versions/list show/list questions/list decide/list review
 assessment write/assessment renew/assessment show/assessment list
-article add/article list/article show/article text/article rules/article confirm/article strike/article correct/article make
+article add/article list/article show/article text/article rules
+article confirm/article strike/article correct/article make
 necessity decide/necessity end/necessity list
 identity candidates/identity same/identity differ/identity list
 recall send/recall list/recall show/recall keep
