@@ -33,6 +33,7 @@ __all__ = [
     "compare_lists",
     "format_entry",
     "index_names",
+    "is_called",
     "parse_entry",
     "parse_subject_list",
 ]
@@ -124,6 +125,17 @@ def index_names(entries: Iterable[Entry]) -> dict[str, frozenset[str]]:
             if not is_trait_alone(name):
                 found.setdefault(fold_name(name), set()).add(entry.subject)
     return {name: frozenset(subjects) for name, subjects in found.items()}
+
+
+def is_called(entry: Mapping[str, Json], wanted: str) -> bool:
+    """Whether `wanted` stands in the subject, a name or an alias of an entry in its JSON form; capitals do not count.
+
+    It is for people who look through a list: an alias of low quality counts here too.
+    """
+    folded, aliases, names = fold_name(wanted), entry["aliases"], entry["names"]
+    texts: list[Json] = [entry["subject"], *(names if isinstance(names, list) else [])]
+    texts += [item["name"] for item in (aliases if isinstance(aliases, list) else []) if isinstance(item, dict)]
+    return any(folded in fold_name(str(text)) for text in texts)
 
 
 def format_entry(entry: Entry) -> bytes:

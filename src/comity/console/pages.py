@@ -75,6 +75,8 @@ MENU: tuple[tuple[str, str, str], ...] = (
     ("/intake", "Take in", "object.add"),
     ("/articles", "Articles", "article.list"),
     ("/retention", "Retention", "retention.list"),
+    ("/lists", "Lists", "list.versions"),
+    ("/assessments", "Assessments", "assessment.list"),
     ("/node", "Node", "status"),
     ("/people", "People", "person.list"),
 )

@@ -51,6 +51,10 @@ PAGES: Mapping[str, tuple[str, frozenset[str]]] = {
     "deleted": ("/retention#deleted", frozenset({"retention.list"})),
     "article-to-review": ("/articles", frozenset({"article.list"})),
     "report-to-make": ("/articles", frozenset({"article.list"})),
+    "list-changed": ("/lists", frozenset({"list.review"})),
+    "subject-to-decide": ("/lists#questions", frozenset({"list.decide"})),
+    "rules-to-apply": ("/rules", frozenset({"rules.list"})),
+    "assessment-ends": ("/assessments/{object}", frozenset({"assessment.renew"})),
 }
 """Kind of work → the page where it is done or seen, and the operations of which the person must be able to ask one."""
 

@@ -8,11 +8,12 @@ anything (`node.tagging.lapse`), whether anything else has run or not. A later v
 """
 
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 from comity.agreement.people import Approval
 from comity.agreement.recognition import Refusal
+from comity.agreement.work import find_horizon
 from comity.canonical import OBJECT_LIMITS, Json, canonical_bytes, parse_json
 from comity.classification.assessment import Assessment, make_note, read_assessment
 from comity.errors import ConflictError, MalformedObject, MalformedRequest
@@ -27,7 +28,20 @@ from comity.stix.markings import TLP_IDS
 from comity.store import Transaction, assessments, objects
 from comity.store.objects import StoredObject
 
-__all__ = ["Assessed", "HeldAssessment", "NewAssessment", "assess", "list_assessments", "renew", "show_assessment"]
+__all__ = [
+    "STATES",
+    "Assessed",
+    "HeldAssessment",
+    "NewAssessment",
+    "assess",
+    "list_assessments",
+    "look_through_assessments",
+    "renew",
+    "show_assessment",
+]
+
+STATES = ("good", "ending", "lapsed")
+"""How an assessment stands by its time: it ends later, within the time of notice, or has ended."""
 
 _ID_BYTES = 16
 _MILLISECOND = 1_000
@@ -55,11 +69,17 @@ class NewAssessment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldAssessment:
-    """An assessment in its newest version, and whether its time has passed."""
+    """An assessment in its newest version: how it stands, and whether it is this party's own to renew."""
 
     object: StoredObject
     says: Assessment
-    lapsed: bool
+    state: str
+    own: bool
+
+    @property
+    def lapsed(self) -> bool:
+        """Whether its time has passed: it goes to nobody."""
+        return self.state == "lapsed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,18 +172,28 @@ def renew(
 
 def list_assessments(node: Node) -> list[HeldAssessment]:
     """The newest version of every assessment that is held, the one that ends first in front."""
-    now = node.clock()
     with node.store.read() as transaction:
-        listed = assessments.list_assessments(transaction)
-        held = {item.pk: item for item in objects.read_objects(transaction, [one.key for one in listed])}
-        return [
-            HeldAssessment(
-                object=held[one.key],
-                says=_read(_read_body(transaction, held[one.key]), one.id),
-                lapsed=one.expires_at <= now,
-            )
-            for one in listed
-        ]
+        return _read_all(node, transaction, assessments.list_assessments(transaction))
+
+
+def look_through_assessments(
+    node: Node, *, state: str | None, before: tuple[Instant, int] | None, limit: int
+) -> tuple[list[HeldAssessment], tuple[Instant, int] | None]:
+    """A part of the assessments that stand so (None: all but those that lapsed), and where it ended.
+
+    In front is the one that ends first, of those that lapsed the one that did so last. Where the part ended is when its
+    last one ends and the key of that; None where nothing is left. `before` is where another part did.
+    """
+    now = node.clock()
+    horizon = find_horizon(now)
+    after, by = {"good": (horizon, None), "ending": (now, horizon), "lapsed": (None, now)}.get(state or "", (now, None))
+    with node.store.read() as transaction:
+        listed = assessments.look_through_assessments(
+            transaction, after=after, by=by, before=before, latest_first=state == "lapsed", limit=limit + 1
+        )
+        part = listed[:limit]
+        found = _read_all(node, transaction, part)
+    return found, (part[-1].expires_at, part[-1].key) if len(listed) > limit and part else None
 
 
 def show_assessment(node: Node, prefix: str) -> HeldAssessment:
@@ -174,8 +204,21 @@ def show_assessment(node: Node, prefix: str) -> HeldAssessment:
     """
     with node.store.read() as transaction:
         item = find_object(transaction, prefix)
-        says = _read(_read_body(transaction, item), item.id)
-    return HeldAssessment(object=item, says=says, lapsed=says.expires_at <= node.clock())
+        return _hold(node, item, _read(_read_body(transaction, item), item.id))
+
+
+def _read_all(
+    node: Node, transaction: Transaction, listed: Iterable[assessments.StoredAssessment]
+) -> list[HeldAssessment]:
+    known = list(listed)
+    held = {item.pk: item for item in objects.read_objects(transaction, [one.key for one in known])}
+    return [_hold(node, held[one.key], _read(_read_body(transaction, held[one.key]), one.id)) for one in known]
+
+
+def _hold(node: Node, item: StoredObject, says: Assessment) -> HeldAssessment:
+    now = node.clock()
+    state = "lapsed" if says.expires_at <= now else "ending" if says.expires_at <= find_horizon(now) else "good"
+    return HeldAssessment(object=item, says=says, state=state, own=item.originator == node.party)
 
 
 def _make(

@@ -134,6 +134,7 @@ def _list_ending(transaction: Transaction, own: PartyId, *, now: Instant) -> Ite
             why="a threat assessment of this party goes to nobody from then on",
             since=start_notice(one.expires_at),
             due=one.expires_at,
+            object=one.id,
         )
     if more:
         last = ending[-1].expires_at

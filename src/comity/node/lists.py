@@ -34,11 +34,13 @@ __all__ = [
     "Decided",
     "Loaded",
     "Question",
+    "Shown",
     "StoredList",
     "decide_subject",
     "list_lists",
     "list_questions",
     "load_list",
+    "look_through_list",
     "read_list",
     "review_list",
     "show_list",
@@ -69,6 +71,19 @@ class Decided:
     decision: str
     objects: int
     approvals: tuple[Approval, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A part of the last version of a list: so many entries of `total`, and the subject that the next part is behind.
+
+    `next` is None where nothing is left.
+    """
+
+    latest: StoredList
+    entries: tuple[Entry, ...]
+    total: int
+    next: str | None
 
 
 def read_list(node: Node, data: bytes) -> SubjectList:
@@ -148,12 +163,16 @@ def load_list(node: Node, listed: SubjectList, *, reason: str, by: Actor) -> Loa
         )
 
 
-def decide_subject(node: Node, subject: str, decision: str, *, reason: str, by: Actor) -> Decided | Waiting | Refusal:
+def decide_subject(
+    node: Node, subject: str, decision: str, *, reason: str, by: Actor, version: str | None = None
+) -> Decided | Waiting | Refusal:
     """What is about the subject goes on, by "keep" and two people, or stays stopped, by "stop" and one.
+
+    `version` is the one with which the person saw it leave; None: whichever it was.
 
     Raises:
         NotFoundError: nobody asks about that subject.
-        TransitionError: it is decided so already.
+        TransitionError: it is decided so already, or the subject has left the list anew since.
         MalformedRequest: the reason.
     """
     reason = read_prose(reason)
@@ -161,6 +180,10 @@ def decide_subject(node: Node, subject: str, decision: str, *, reason: str, by: 
         asked = subjects.read_question(act.transaction, subject)
         if asked is None:
             raise NotFoundError(f"{subject} has left no list that is held here; `comity list questions` shows who has")
+        if version is not None and version != asked.version:
+            raise TransitionError(
+                f"{subject} has left its list anew, with version {asked.version}: look at that, and decide then"
+            )
         if asked.decision == decision:
             raise TransitionError(f"people have decided so already of {subject}, on record with the reason they gave")
         change = ClassificationChange.KEEP_SUBJECT if decision == KEEP else ClassificationChange.STOP_SUBJECT
@@ -174,17 +197,25 @@ def decide_subject(node: Node, subject: str, decision: str, *, reason: str, by: 
         return Decided(subject=subject, decision=decision, objects=concerned, approvals=done.approvals)
 
 
-def review_list(node: Node, name: str, *, reason: str, by: Actor) -> StoredList | Waiting | Refusal:
+def review_list(
+    node: Node, name: str, *, reason: str, by: Actor, version: str | None = None
+) -> StoredList | Waiting | Refusal:
     """The last version of the list; a person has looked at what it changes.
+
+    `version` is the one that the person looked at; None: the last one, whichever it is.
 
     Raises:
         NotFoundError: there is no such list.
-        TransitionError: somebody has looked at it already.
+        TransitionError: somebody has looked at it already, or a later version was loaded since.
         MalformedRequest: the reason.
     """
     reason = read_prose(reason)
     with node.act() as act:
         latest = _find_latest(act.transaction, name)
+        if version is not None and version != latest.version:
+            raise TransitionError(
+                f"version {latest.version} of the list {name} was loaded since: look at what it changes, and note that"
+            )
         if latest.reviewed_at is not None:
             raise TransitionError(f"version {latest.version} of the list {name} was looked at already")
         about: dict[str, Json] = {"list": latest.list, "version": latest.version}
@@ -212,13 +243,32 @@ def show_list(node: Node, name: str) -> tuple[StoredList, dict[str, Entry]]:
         return latest, subjects.read_entries(transaction, latest.key)
 
 
-def list_questions(node: Node) -> list[tuple[Question, int]]:
-    """Every subject that left a list, with how many objects are about it."""
+def look_through_list(node: Node, name: str, *, wanted: str, after: str, limit: int) -> Shown:
+    """A part of the last version of a list: the entries behind the subject `after`, by subject, that `wanted` fits.
+
+    It fits those in whose subject or names it stands; "" fits all.
+
+    Raises:
+        NotFoundError: there is no such list.
+    """
     with node.store.read() as transaction:
-        return [
-            (item, len(objects.find_about(transaction, [item.subject])))
-            for item in subjects.list_questions(transaction)
-        ]
+        latest = _find_latest(transaction, name)
+        found = subjects.look_through_entries(transaction, latest.key, wanted=wanted, after=after, limit=limit + 1)
+        total = subjects.count_entries(transaction, latest.key)
+    entries = tuple(found[:limit])
+    following = entries[-1].subject if len(found) > limit and entries else None
+    return Shown(latest=latest, entries=entries, total=total, next=following)
+
+
+def list_questions(node: Node, *, start: int = 0, most: int | None = None) -> list[tuple[Question, int]]:
+    """The subjects that left a list, those that nobody has decided on first, with how many objects are about each.
+
+    Left out are the first `start`; there are at most `most`.
+    """
+    with node.store.read() as transaction:
+        listed = sorted(subjects.list_questions(transaction), key=lambda item: item.decision is not None)
+        part = listed[start:] if most is None else listed[start : start + most]
+        return [(item, len(objects.find_about(transaction, [item.subject]))) for item in part]
 
 
 _SPACE = b"\xef\xbb\xbf \t\r\n"

@@ -18,21 +18,38 @@ from comity.agreement.recognition import Refusal
 from comity.canonical import Json
 from comity.errors import AuthenticationError, MalformedRequest, NotFoundError, TransitionError
 from comity.ids import Digest, PersonId, parse_instant, parse_party_id
-from comity.node import agree
+from comity.node import agree, lists, necessity
 from comity.node.agree import Recorded
+from comity.node.classify import Classified, take_back
 from comity.node.consent import Said, grant_consent
 from comity.node.granting import Offer
-from comity.node.necessity import Decided, decide_necessity
 from comity.node.node import Node
 from comity.node.people import Actor, PendingMatter, Waiting, normalise_text, read_pending
 from comity.node.standing import find_agreement
 from comity.release.declined import format_declined
 from comity.release.disclosure import EntryType
 from comity.store import people
+from comity.store.subjects import KEEP
 
-__all__ = ["COMPLETED_HERE", "Brought", "Declined", "approve_matter", "decline_matter", "say_gone", "show_matter"]
+__all__ = [
+    "COMPLETED_HERE",
+    "Brought",
+    "Completed",
+    "Declined",
+    "approve_matter",
+    "decline_matter",
+    "say_gone",
+    "show_matter",
+]
 
-COMPLETED_HERE = frozenset({"propose", "counter", "accept", "accede", "admit", "resume", "consent", "decide-necessity"})
+Completed = Recorded | Said | necessity.Decided | lists.Decided | Classified
+"""What came of an act that is completed here."""
+
+COMPLETED_HERE = frozenset({"propose", "counter", "accept", "accede", "admit", "resume", "consent"}) | {
+    "decide-necessity",
+    "keep-subject",
+    "take-back-safeguard",
+}
 """The kinds of acts that are completed here. Every other is completed by the same command or form as it was begun."""
 
 _MAX_REASON = 2_000
@@ -77,22 +94,27 @@ def show_matter(node: Node, prefix: str) -> Brought:
     return Brought(matter=read_pending(found[0]), data=data)
 
 
-def approve_matter(node: Node, digest: Digest, *, by: Actor) -> Recorded | Said | Decided | Waiting | Refusal:
+def approve_matter(node: Node, digest: Digest, *, by: Actor) -> Completed | Waiting | Refusal:
     """The act on record, by one more approval of the very same; or what it still waits for; or a refusal.
 
     Raises:
         NotFoundError: no such act waits.
         TransitionError: it can be done no more, or would not be the same.
-        ComityError: as the act itself (`node.agree`, `node.consent`, `node.necessity`).
+        ComityError: as the act itself (`node.agree`, `node.consent`, `node.necessity`, `node.lists`, `node.classify`).
     """
     shown = show_matter(node, digest)
     by = replace(by, completes=digest)
+    said = _read_texts(shown.matter)
+    about, reason = said.get("object", ""), said.get("reason", "")
     match shown.matter.kind:
         case "consent":
             return _grant(node, shown.matter, by=by)
         case "decide-necessity":
-            said = _read_texts(shown.matter)
-            return decide_necessity(node, said.get("object", ""), reason=said.get("reason", ""), by=by)
+            return necessity.decide_necessity(node, about, reason=reason, by=by)
+        case "keep-subject":
+            return lists.decide_subject(node, said.get("subject", ""), KEEP, reason=reason, by=by)
+        case "take-back-safeguard":
+            return take_back(node, about, _read_words(shown.matter), reason=reason, by=by)
         case _:
             return _act(node, shown, by=by)
 
@@ -193,6 +215,19 @@ def _read_texts(matter: PendingMatter) -> dict[str, str]:
     """The facts that are texts."""
     facts: Mapping[str, Json] = matter.facts if isinstance(matter.facts, dict) else {}
     return {name: value for name, value in facts.items() if isinstance(value, str)}
+
+
+def _read_words(matter: PendingMatter) -> dict[str, list[str]]:
+    """The words that are to be said no more, by field."""
+    listed = matter.facts.get("words") if isinstance(matter.facts, dict) else None
+    found = dict[str, list[str]]()
+    for item in listed if isinstance(listed, list) else ():
+        match item:
+            case {"field": str(field), "word": str(word)}:
+                found.setdefault(field, []).append(word)
+            case _:
+                pass
+    return found
 
 
 def _read_said(matter: PendingMatter) -> Mapping[str, Json]:

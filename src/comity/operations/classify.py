@@ -4,23 +4,25 @@
 import asyncio
 from collections.abc import Iterable, Sequence
 
+from comity.agreement.people import find_need
 from comity.agreement.recognition import Refusal
 from comity.classification.assessment import Assessment
-from comity.classification.lists import Changes
+from comity.classification.lists import Changes, Entry
 from comity.classification.rules import convert_rules
 from comity.classification.words import FIELDS
 from comity.errors import MalformedRequest
-from comity.ids import format_instant, parse_instant
+from comity.ids import Instant, format_instant, parse_instant
 from comity.node import assess as assessing
 from comity.node import classify, lists, rules
-from comity.node.assess import Assessed, HeldAssessment, NewAssessment
+from comity.node.assess import STATES, Assessed, HeldAssessment, NewAssessment
 from comity.node.classify import Classified
 from comity.node.effects import ReleaseEffect
-from comity.node.lists import StoredList
+from comity.node.lists import Decided, StoredList
 from comity.node.node import Node
 from comity.node.people import Waiting
 from comity.node.rules import AppliedRules
 from comity.node.steps import Steps, T, advance
+from comity.operations.browsing import read_position
 from comity.operations.outcome import Arguments, Outcome
 from comity.operations.people import conclude_refused, conclude_waiting, describe_approvals, read_actor
 from comity.operations.reply import Json
@@ -29,6 +31,8 @@ from comity.stix.tags import VOCABULARIES, Tags
 __all__ = [
     "apply_rules",
     "assess",
+    "conclude_classified",
+    "conclude_decided",
     "decide",
     "end_rules",
     "list_assessments",
@@ -51,12 +55,16 @@ _MOST_SHOWN = 20
 """Objects that are named of each release effect; the rest is counted."""
 
 _MOST_STEPS_SHOWN = 1_000
+_MOST_LISTED = 200
+_MOST_QUESTIONS = 1_000_000
+_DECISIONS = {"keep": "keep-subject", "stop": "stop-subject"}
+"""What can be decided of a subject, and the kind of act that it is."""
 
 
 def say(node: Node, arguments: Arguments) -> Outcome:
     """Say words of an object."""
     words, reason = _read_words(arguments), arguments.text("reason")
-    return _conclude_classified(
+    return conclude_classified(
         classify.say(node, arguments.text("id"), words, reason=reason, by=read_actor(node, arguments))
     )
 
@@ -64,7 +72,7 @@ def say(node: Node, arguments: Arguments) -> Outcome:
 def take_back(node: Node, arguments: Arguments) -> Outcome:
     """Say words of an object no more."""
     words, reason = _read_words(arguments), arguments.text("reason")
-    return _conclude_classified(
+    return conclude_classified(
         classify.take_back(node, arguments.text("id"), words, reason=reason, by=read_actor(node, arguments))
     )
 
@@ -188,22 +196,29 @@ def list_versions(node: Node, _: Arguments) -> Outcome:
 
 
 def show_list(node: Node, arguments: Arguments) -> Outcome:
-    """The last version of a list, with its entries."""
-    latest, entries = lists.show_list(node, arguments.text("list"))
-    shown: list[Json] = [
-        {
-            "subject": entry.subject,
-            "kind": entry.kind,
-            "names": [*entry.names],
-            "aliases": [{"name": alias.name, "quality": "good" if alias.good else "low"} for alias in entry.aliases],
-        }
-        for entry in entries.values()
-    ]
-    return Outcome(result={**_describe_list(latest), "entries": shown})
+    """The last version of a list, with its entries.
+
+    With `most` so many of them, behind the subject `after`, that `search` fits; `total` is how many there are in all.
+    """
+    name, most = arguments.text("list"), arguments.optional_number("most", most=_MOST_LISTED)
+    if most is None:
+        latest, entries = lists.show_list(node, name)
+        return Outcome(result={**_describe_list(latest), "entries": _describe_entries(entries.values())})
+    wanted, after = arguments.optional("search") or "", arguments.optional("after") or ""
+    found = lists.look_through_list(node, name, wanted=wanted, after=after, limit=most)
+    part: dict[str, Json] = {"entries": _describe_entries(found.entries), "total": found.total, "next": found.next}
+    return Outcome(result={**_describe_list(found.latest), **part})
 
 
-def list_questions(node: Node, _: Arguments) -> Outcome:
-    """Every subject that left a list, and what people decided."""
+def list_questions(node: Node, arguments: Arguments) -> Outcome:
+    """The subjects that left a list, those that nobody has decided on first, and what people decided.
+
+    With `most` so many of them, but for the first `from`; `next` is where the next part begins. `decisions` are those
+    that the person who asks could take part in.
+    """
+    start = arguments.optional_number("from", most=_MOST_QUESTIONS) or 0
+    most = arguments.optional_number("most", most=_MOST_LISTED)
+    found = lists.list_questions(node, start=start, most=None if most is None else most + 1)
     listed: list[Json] = [
         {
             "subject": item.subject,
@@ -216,23 +231,32 @@ def list_questions(node: Node, _: Arguments) -> Outcome:
             "reason": item.reason,
             "objects": many,
         }
-        for item, many in lists.list_questions(node)
+        for item, many in found[:most]
     ]
-    return Outcome(result={"questions": listed})
+    following = start + most if most is not None and len(found) > most else None
+    decisions = list[Json](_find_decisions(arguments))
+    return Outcome(result={"questions": listed, "next": following, "decisions": decisions})
 
 
 def decide(node: Node, arguments: Arguments) -> Outcome:
     """Decide that what is about a subject goes on, or stays stopped."""
     decision = arguments.text("decision")
-    if decision not in {"keep", "stop"}:
+    if decision not in _DECISIONS:
         raise MalformedRequest("decide keep or stop", where="decision")
-    done = lists.decide_subject(
-        node,
-        arguments.text("subject"),
-        decision,
-        reason=arguments.text("reason"),
-        by=read_actor(node, arguments),
+    return conclude_decided(
+        lists.decide_subject(
+            node,
+            arguments.text("subject"),
+            decision,
+            reason=arguments.text("reason"),
+            by=read_actor(node, arguments),
+            version=arguments.optional("version"),
+        )
     )
+
+
+def conclude_decided(done: Decided | Waiting | Refusal) -> Outcome:
+    """What became of a decision on a subject."""
     if isinstance(done, Refusal):
         return conclude_refused(done)
     if isinstance(done, Waiting):
@@ -250,7 +274,11 @@ def decide(node: Node, arguments: Arguments) -> Outcome:
 def review(node: Node, arguments: Arguments) -> Outcome:
     """Note that a person has looked at what a list changes."""
     done = lists.review_list(
-        node, arguments.text("list"), reason=arguments.text("reason"), by=read_actor(node, arguments)
+        node,
+        arguments.text("list"),
+        reason=arguments.text("reason"),
+        by=read_actor(node, arguments),
+        version=arguments.optional("version"),
     )
     if isinstance(done, Refusal):
         return conclude_refused(done)
@@ -296,9 +324,22 @@ def show_assessment(node: Node, arguments: Arguments) -> Outcome:
     return Outcome(result=_describe_held(assessing.show_assessment(node, arguments.text("id"))))
 
 
-def list_assessments(node: Node, _: Arguments) -> Outcome:
-    """Every threat assessment that is held."""
-    return Outcome(result={"assessments": [_describe_held(item) for item in assessing.list_assessments(node)]})
+def list_assessments(node: Node, arguments: Arguments) -> Outcome:
+    """Every threat assessment that is held.
+
+    With `most` so many of those that stand as `state` says (null: all but those that lapsed), before which `before` is
+    the `next` of another part.
+    """
+    most = arguments.optional_number("most", most=_MOST_LISTED)
+    if most is None:
+        return Outcome(result={"assessments": [_describe_held(item) for item in assessing.list_assessments(node)]})
+    state, position = arguments.optional("state"), read_position(arguments.optional("before"))
+    if state is not None and state not in STATES:
+        raise MalformedRequest(f"state must be one of {', '.join(STATES)}", where="state")
+    before = None if position is None else (Instant(position.pk), position.first_seq)
+    found, end = assessing.look_through_assessments(node, state=state, before=before, limit=most)
+    listed = list[Json](_describe_held(item) for item in found)
+    return Outcome(result={"assessments": listed, "next": None if end is None else f"{end[0]}-{end[1]}"})
 
 
 async def _take_turns(steps: Steps[T]) -> T:
@@ -311,7 +352,8 @@ def _read_words(arguments: Arguments) -> dict[str, Sequence[str]]:
     return {field: words for field in FIELDS if (words := arguments.texts(field))}
 
 
-def _conclude_classified(done: Classified | Waiting | Refusal) -> Outcome:
+def conclude_classified(done: Classified | Waiting | Refusal) -> Outcome:
+    """What was said of an object or taken back, or what that still lacks."""
     if isinstance(done, Refusal):
         return conclude_refused(done)
     if isinstance(done, Waiting):
@@ -365,6 +407,8 @@ def _describe_held(item: HeldAssessment) -> dict[str, Json]:
         "originator": item.object.originator,
         **_describe_assessment(item.says),
         "lapsed": item.lapsed,
+        "state": item.state,
+        "own": item.own,
     }
 
 
@@ -412,6 +456,24 @@ def _describe_list(item: StoredList) -> dict[str, Json]:
         **_describe_changes(item.changes),
         "reviewed_at": None if item.reviewed_at is None else format_instant(item.reviewed_at),
     }
+
+
+def _describe_entries(entries: Iterable[Entry]) -> list[Json]:
+    return [
+        {
+            "subject": entry.subject,
+            "kind": entry.kind,
+            "names": [*entry.names],
+            "aliases": [{"name": alias.name, "quality": "good" if alias.good else "low"} for alias in entry.aliases],
+        }
+        for entry in entries
+    ]
+
+
+def _find_decisions(arguments: Arguments) -> list[str]:
+    needs = [(decision, find_need(kind)) for decision, kind in _DECISIONS.items()]
+    roles = None if arguments.by is None else arguments.by.roles
+    return [decision for decision, need in needs if need and (roles is None or not roles.isdisjoint(need.roles))]
 
 
 def _describe_changes(changes: Changes) -> dict[str, Json]:

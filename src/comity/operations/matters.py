@@ -6,12 +6,12 @@ import base64
 from comity.agreement.people import find_need
 from comity.agreement.recognition import Refusal
 from comity.errors import MalformedRequest
-from comity.node import matters
+from comity.node import lists, matters, necessity
+from comity.node.classify import Classified
 from comity.node.consent import Said
 from comity.node.matters import COMPLETED_HERE, Brought
-from comity.node.necessity import Decided
 from comity.node.node import Node
-from comity.operations import agreements, consents, safeguards
+from comity.operations import agreements, classify, consents, safeguards
 from comity.operations.outcome import Arguments, Outcome
 from comity.operations.people import conclude_refused, describe_approvals, describe_matter, read_actor
 from comity.operations.reply import Json
@@ -54,8 +54,12 @@ def approve(node: Node, arguments: Arguments) -> Outcome:
     match done:
         case Said():
             return consents.conclude(done)
-        case Decided():
+        case necessity.Decided():
             return safeguards.conclude_decided(done)
+        case lists.Decided():
+            return classify.conclude_decided(done)
+        case Classified():
+            return classify.conclude_classified(done)
         case _:
             return agreements.conclude(done)
 

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from comity.ids import Instant, ObjectId, PartyId
 from comity.store.transaction import Transaction
 
-__all__ = ["StoredAssessment", "add_assessments", "list_assessments", "list_ending", "list_lapsing", "mark_lapsed"]
+__all__ = [
+    "StoredAssessment",
+    "add_assessments",
+    "list_assessments",
+    "list_ending",
+    "list_lapsing",
+    "look_through_assessments",
+    "mark_lapsed",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +53,36 @@ def list_assessments(transaction: Transaction) -> list[StoredAssessment]:
     rows = transaction.rows(
         "SELECT o.pk, o.id, a.expires_at FROM assessment a CROSS JOIN object o ON o.pk = a.object WHERE o.current = 1"
         " ORDER BY a.expires_at, o.id"
+    )
+    return [StoredAssessment(key=pk, id=ObjectId(name), expires_at=Instant(until)) for pk, name, until in rows]
+
+
+def look_through_assessments(
+    transaction: Transaction,
+    *,
+    after: Instant | None,
+    by: Instant | None,
+    before: tuple[Instant, int] | None,
+    latest_first: bool,
+    limit: int,
+) -> list[StoredAssessment]:
+    """Of the newest versions that end after `after` and by `by` the first ones: the one that ends first in front.
+
+    With `latest_first` it is the other way round. `before` is where another part ended: when its last one ends, and
+    the key of that.
+    """
+    where, values = "", list[int]()
+    for condition, value in (("a.expires_at > ?", after), ("a.expires_at <= ?", by)):
+        if value is not None:
+            where, values = f"{where} AND {condition}", [*values, value]
+    if before is not None:
+        where = f"{where} AND (a.expires_at, a.object) {'<' if latest_first else '>'} (?, ?)"
+        values += before
+    way = "DESC" if latest_first else "ASC"
+    rows = transaction.rows(
+        "SELECT o.pk, o.id, a.expires_at FROM assessment a CROSS JOIN object o ON o.pk = a.object WHERE o.current = 1"
+        f"{where} ORDER BY a.expires_at {way}, a.object {way} LIMIT ?",
+        (*values, limit),
     )
     return [StoredAssessment(key=pk, id=ObjectId(name), expires_at=Instant(until)) for pk, name, until in rows]
 

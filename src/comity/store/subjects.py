@@ -5,7 +5,7 @@ import json
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from comity.classification.lists import Changes, Entry, format_entry, parse_entry
+from comity.classification.lists import Changes, Entry, format_entry, is_called, parse_entry
 from comity.ids import Digest, Instant
 from comity.store.transaction import Row, Transaction
 
@@ -16,10 +16,12 @@ __all__ = [
     "StoredList",
     "add_list",
     "ask",
+    "count_entries",
     "decide",
     "find_entry",
     "list_lists",
     "list_questions",
+    "look_through_entries",
     "mark_reviewed",
     "read_entries",
     "read_latest",
@@ -99,6 +101,25 @@ def read_entries(transaction: Transaction, key: int) -> dict[str, Entry]:
     """The entries of one of the last two versions, by subject."""
     rows = transaction.rows("SELECT subject, entry FROM list_entry WHERE list = ? ORDER BY subject", (key,))
     return {subject: parse_entry(entry.encode()) for subject, entry in rows}
+
+
+def look_through_entries(transaction: Transaction, key: int, *, wanted: str, after: str, limit: int) -> list[Entry]:
+    """The first entries of a version behind the subject `after`, by subject, that `wanted` fits ("": any)."""
+    where, by = "FROM list_entry WHERE list = ? AND subject > ? ORDER BY subject", (key, after)
+    if not wanted:
+        rows = transaction.rows(f"SELECT entry {where} LIMIT ?", (*by, limit))
+        return [parse_entry(row[0].encode()) for row in rows]
+    found = list[Entry]()
+    for row in transaction.rows(f"SELECT entry {where}", by):
+        if len(found) < limit and is_called(json.loads(row[0]), wanted):
+            found.append(parse_entry(row[0].encode()))
+    return found
+
+
+def count_entries(transaction: Transaction, key: int) -> int:
+    """How many entries a version has; none any more, where it is not one of the last two of its list."""
+    row = transaction.row("SELECT COUNT(*) FROM list_entry WHERE list = ?", (key,))
+    return int(row[0]) if row else 0
 
 
 def find_entry(transaction: Transaction, key: int, subject: str) -> Entry | None:

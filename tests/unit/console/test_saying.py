@@ -123,6 +123,20 @@ def test_a_safeguard_is_taken_back_by_two_people(unsaid: World, desk: Desk) -> N
     assert list_said(analyst) == []
 
 
+def test_a_safeguard_is_taken_back_where_the_second_person_reads_what_waits(unsaid: World, desk: Desk) -> None:
+    analyst, legal = desk.visit(ANALYST), desk.visit(LEGAL)
+    both = {"person_classes": "minor", "regions": "IQ"}
+    analyst.post(PAGE, f"{PAGE}?person_classes=minor&regions=IQ", **both, reason="Aged 15.")
+    analyst.post(f"/objects/{X}/take-back", PAGE, said="person_classes minor", reason="Aged 51.")
+    (matter,) = legal.get("/work.json").json()["matters"]
+    page = f"/approvals/{matter['matter']}"
+    assert "Aged 51." in legal.get(page).text
+    assert analyst.post(f"{page}/approve", page).status_code == 409
+    done = legal.post(f"{page}/approve", page)
+    assert done.headers["location"] == "/?said=done", done.text
+    assert list_said(analyst) == [("regions", "IQ")]
+
+
 def test_two_tabs_of_one_person_take_no_safeguard_back(unsaid: World, desk: Desk) -> None:
     legal = desk.visit(LEGAL)
     legal.post(PAGE, f"{PAGE}?person_classes=minor", person_classes="minor", reason="Aged 15.")

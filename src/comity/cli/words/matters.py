@@ -3,6 +3,7 @@
 
 from typing import Any
 
+from comity.cli.words import classify
 from comity.cli.words.agreements import describe_act
 from comity.cli.words.consents import describe_said
 from comity.cli.words.safeguards import describe_decided
@@ -11,7 +12,11 @@ __all__ = ["describe_approved"]
 
 
 def describe_approved(result: dict[str, Any]) -> str:
-    """What became of it: a letter of consent, a decision on an object, or an event of an agreement."""
+    """What became of it: a letter of consent, a decision, words that are taken back, or an event of an agreement."""
+    if "subject" in result:
+        return classify.describe_decided(result)
+    if "restricts_only" in result:
+        return classify.describe_taken_back(result)
     if "words" in result:
         return describe_decided(result)
     return describe_said(result) if "letters" in result else describe_act(result)

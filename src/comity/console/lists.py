@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: lists of subjects with what each version changed, the questions about who left one, and the rule sets.
+
+What a version changes is cut to its first names on a page; its counts are whole.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from comity.console.pages import conclude, make_page, read_form, read_text, show
+from comity.console.visit import Visit, find_visit
+from comity.operations.reply import Json
+
+__all__ = ["ROUTES"]
+
+_VERSIONS: Final = 50
+_QUESTIONS: Final = 50
+_ENTRIES: Final = 100
+_SETS: Final = 100
+_NAMED: Final = 20
+_NAMED_ALONE: Final = 100
+_MOST_DIGITS: Final = 6
+_CHANGES: Final = ("listed", "delisted", "changed")
+
+
+async def show_lists(request: Request) -> Response:
+    """The versions that were loaded, the last first, and a page of the questions, those undecided first."""
+    visit, asked = find_visit(request), request.query_params.get("from", "")
+    versions = (await visit.read("list.versions"))["versions"]
+    first = int(asked) if asked.isdecimal() and len(asked) <= _MOST_DIGITS else 0
+    questions = await visit.read("list.questions", {"from": first, "most": _QUESTIONS})
+    last = {item["list"]: item["version"] for item in reversed(versions)}
+    result: dict[str, Json] = {
+        "versions": [
+            {**_cut(item, _NAMED), "last": last[item["list"]] == item["version"]} for item in versions[:_VERSIONS]
+        ],
+        "more_versions": max(0, len(versions) - _VERSIONS),
+        **questions,
+        "waiting": dict[str, Json](await _find_waiting(visit, "keep-subject", "subject")),
+    }
+    more = None if questions["next"] is None else f"/lists?{urlencode({'from': questions['next']})}"
+    return show(request, "lists.html", result, more=more, first=first)
+
+
+async def show_list(request: Request) -> Response:
+    """The last version of a list: what it changed, and a page of its entries, of those that are searched for."""
+    visit, name = find_visit(request), request.path_params["list"]
+    wanted, after = (request.query_params.get(part, "").strip() for part in ("q", "after"))
+    found = await visit.read("list.show", {"list": name, "most": _ENTRIES, "search": wanted, "after": after})
+    kept = {"q": wanted} if wanted else {}
+    more = None if found["next"] is None else f"{_find_page(name)}?{urlencode({**kept, 'after': found['next']})}"
+    return show(request, "list.html", _cut(found, _NAMED_ALONE), more=more, wanted=wanted, after=after)
+
+
+async def review(request: Request) -> Response:
+    """Note that the person has looked at what the version shown changes."""
+    visit, form, name = find_visit(request), await read_form(request), request.path_params["list"]
+    asked: dict[str, Json] = {"list": name, **_read(form, "version", "reason", "role", "why")}
+    return conclude(request, await visit.ask("list.review", asked), to=_find_page(name))
+
+
+async def decide(request: Request) -> Response:
+    """What is about a subject that left its list goes on, or stays stopped."""
+    visit, form = find_visit(request), await read_form(request)
+    asked = _read(form, "subject", "version", "decision", "reason", "role", "why")
+    return conclude(request, await visit.ask("list.decide", asked), to="/lists")
+
+
+async def show_rules(request: Request) -> Response:
+    """The rule sets that were applied, the last first."""
+    visit = find_visit(request)
+    sets = (await visit.read("rules.list"))["sets"]
+    waiting = await _find_waiting(visit, "end-rules-safeguard", "rules")
+    result: dict[str, Json] = {"sets": sets[:_SETS], "more": max(0, len(sets) - _SETS), "waiting": dict(waiting)}
+    return show(request, "rules.html", result)
+
+
+async def end_rules(request: Request) -> Response:
+    """What a rule set alone says is said no more; labels follow before the page comes back."""
+    visit, form = find_visit(request), await read_form(request)
+    asked = _read(form, "rules", "reason", "role", "why")
+    return conclude(request, await visit.ask("rules.end", asked), to="/rules")
+
+
+async def _find_waiting(visit: Visit, kind: str, name: str) -> dict[str, Json]:
+    """The acts of a kind that a colleague has approved and this person may see: what each is about → its approval."""
+    matters = (await visit.read("approvals"))["matters"]
+    return {
+        item["facts"][name]: {
+            "matter": item["matter"],
+            "reason": item["facts"]["reason"],
+            "by": [one["person"] for one in item["approvals"]],
+        }
+        for item in matters
+        if item["kind"] == kind
+    }
+
+
+def _cut(version: Mapping[str, Any], most: int) -> dict[str, Json]:
+    """A version with how much it changed, and of that the first names."""
+    counts: dict[str, Json] = {name: len(version[name]) for name in _CHANGES}
+    return {**version, **{name: list[Json](version[name][:most]) for name in _CHANGES}, "counts": counts}
+
+
+def _read(form: FormData, *names: str) -> dict[str, Json]:
+    return {name: text for name in names if (text := read_text(form, name).strip())}
+
+
+def _find_page(name: str) -> str:
+    return f"/lists/{quote(name, safe='')}"
+
+
+ROUTES: list[Route] = [
+    *make_page("/lists", show_lists),
+    Route("/lists/decide", decide, methods=["POST"]),
+    *make_page("/lists/{list}", show_list),
+    Route("/lists/{list}/review", review, methods=["POST"]),
+    *make_page("/rules", show_rules),
+    Route("/rules/end", end_rules, methods=["POST"]),
+]
