@@ -233,9 +233,10 @@ def list_questions(node: Node, arguments: Arguments) -> Outcome:
         }
         for item, many in found[:most]
     ]
-    following = start + most if most is not None and len(found) > most else None
-    decisions = list[Json](_find_decisions(arguments))
-    return Outcome(result={"questions": listed, "next": following, "decisions": decisions})
+    result: dict[str, Json] = {"questions": listed, "decisions": list[Json](_find_decisions(arguments))}
+    if most is not None:
+        result["next"] = start + most if len(found) > most else None
+    return Outcome(result=result)
 
 
 def decide(node: Node, arguments: Arguments) -> Outcome:

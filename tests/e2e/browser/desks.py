@@ -2,6 +2,7 @@
 """The console of a node, served to a real browser, with somebody signed in who may see all of it."""
 
 import asyncio
+import json
 import re
 import threading
 from collections.abc import Awaitable, Iterator
@@ -17,24 +18,40 @@ from starlette.routing import Route, compile_path
 from comity.agreement.events import EventKind
 from comity.agreement.people import Person, Role
 from comity.canonical import Json
+from comity.classification.rules import RuleSet, convert_rules
 from comity.config import Address, ConsoleSetting
 from comity.console.app import SCREENS
 from comity.console.serving import ConsoleServer
+from comity.ids import Instant
 from comity.intake.formats import Format
 from comity.node import agree, intake
 from comity.node.agree import Recorded
 from comity.node.articles import ArticlePlan, add_article
+from comity.node.assess import Assessed, NewAssessment, assess
 from comity.node.files import Bytes
 from comity.node.identity import judge_persons
+from comity.node.lists import Loaded, load_list, read_list
 from comity.node.necessity import decide_necessity, end_necessity
 from comity.node.people import Actor, Waiting
 from comity.node.retention import delete
+from comity.node.rules import AppliedRules, apply_rules
+from comity.node.steps import finish
 from tests.chains import introduce, pull_all
 from tests.consoles import Desk
 from tests.e2e.conftest import PATIENCE
 from tests.worlds import World, make_object, object_id
 
-__all__ = ["EVIL", "PAGES", "RIGHT_TO_LEFT", "ServedDesk", "crowd", "furnish", "furnish_with_hostile_words"]
+__all__ = [
+    "EVIL",
+    "PAGES",
+    "RIGHT_TO_LEFT",
+    "ServedDesk",
+    "assess_group",
+    "crowd",
+    "furnish",
+    "furnish_with_hostile_words",
+    "load_versions",
+]
 
 _T = TypeVar("_T")
 _TOKEN = "token-of-vera"
@@ -46,6 +63,17 @@ March 4, 2031
 
 Russian Foreign Minister Ivan Petrov denied reports that Germany had paid the rebels in Lisbon.
 """
+RULES = """format = "comity-rules/1"
+name = "harbour"
+[[rules]]
+id = "relays"
+why = "Relays of the harbour."
+[rules.when]
+types = ["indicator"]
+[rules.say]
+kinds = ["indicator"]
+"""
+_DAY = 86_400_000_000
 EXAMPLES = Path(__file__).parents[3] / "examples"
 BUNDLE = EXAMPLES / "bundle.json"
 _RECOGNISED = '[[recognised]]\nkind = "unsc_resolution"\nreference = "*"\n'
@@ -178,6 +206,11 @@ def furnish(world: World) -> Person:
     assert isinstance(agree.act_on(aurelia, reports, EventKind.RESUME, by=by, text="The source is safe."), Waiting)
     add_article(aurelia, ARTICLE.encode(), "talks.txt", ArticlePlan(form=Format.TEXT))
     _furnish_safeguards(world, by)
+    load_versions(world, "Marrow Ford", "Jan of the Ford")
+    _apply_rules(world)
+    for days in (1, 20, 90):
+        assess_group(world, f"What is expected within {days} days", days=days)
+    world.tick(2 * _DAY)
     return vera
 
 
@@ -239,6 +272,8 @@ def furnish_with_hostile_words(world: World) -> Person:
     said = f"Russian Foreign Minister Ivan Petrov {RIGHT_TO_LEFT} {long} denied it in Lisbon."
     hostile = f"{EVIL}\n\nMarch 4, 2031\n\n{said}\n"
     add_article(world.nodes["aurelia"], hostile.encode(), f"{long[:150]}.txt", ArticlePlan(form=Format.TEXT))
+    load_versions(world, EVIL, "W" * 200)
+    assess_group(world, EVIL, days=20)
     return vera
 
 
@@ -246,6 +281,7 @@ def crowd(world: World) -> Person:
     """Thousands of objects, hundreds of entries in the log, and dozens of agreements."""
     vera = Person(id=world.register("aurelia", "vera", *Role).person, name="Vera", roles=frozenset(Role))
     world.add("aurelia", *(make_object(f"finding {number}", kind="indicator") for number in range(3_000)))
+    load_versions(world, *(f"Group {number}" for number in range(3_000)))
     for number in range(40):
         proposed = world.propose(
             "borealia", world.terms(giver="borealia", receivers=("aurelia",), title=f"No {number}")
@@ -258,6 +294,55 @@ def crowd(world: World) -> Person:
         world.tick()
         world.add("aurelia", make_object(f"later {number}", kind="indicator"))
     return vera
+
+
+def load_versions(world: World, *names: str) -> None:
+    """Three versions of the list `national` at Aurelia: with the last all of these but the first have left it."""
+    for number, listed in enumerate((names, (f"{names[0]}, of old", *names[1:]), (f"{names[0]}, of late",))):
+        entries = [
+            {
+                "subject": f"national:{place:04}",
+                "kind": "entity",
+                "names": [name],
+                "aliases": [{"name": f"{name}, too", "quality": "low"}],
+            }
+            for place, name in enumerate(listed)
+        ]
+        version = {"format": "comity-subject-list/1", "list": "national", "version": f"{number}", "entries": entries}
+        read = read_list(world.nodes["aurelia"], json.dumps(version).encode())
+        done = load_list(world.nodes["aurelia"], read, reason="As published.", by=world.actor("aurelia", Role.LIAISON))
+        assert isinstance(done, Loaded), done
+
+
+def assess_group(world: World, words: str, *, days: int) -> str:
+    """The id of an assessment that Aurelia wrote, in these words, of a group that it holds."""
+    world.add("aurelia", make_object("a group", kind="intrusion-set"))
+    new = NewAssessment(
+        assessed=object_id("intrusion-set", "a group"),
+        title=words,
+        text=words,
+        author=words,
+        threat=words,
+        may_go_to=["IQ"],
+        may_return_to=["SY"],
+        basis=words,
+        evaluation="admiralty:B2",
+        tlp="amber",
+        expires_at=Instant(world.now + days * _DAY),
+    )
+    done = assess(world.nodes["aurelia"], new, by=world.actor("aurelia", Role.LIAISON))
+    assert isinstance(done, Assessed), done
+    return done.id
+
+
+def _apply_rules(world: World) -> None:
+    rules = convert_rules(RULES.encode())
+    assert isinstance(rules, RuleSet), rules
+    first, second = (world.actor("aurelia", role) for role in (Role.LIAISON, Role.LEGAL))
+    waiting = finish(apply_rules(world.nodes["aurelia"], rules, reason="Case 12.", by=first))
+    assert isinstance(waiting, Waiting), waiting
+    done = finish(apply_rules(world.nodes["aurelia"], rules, reason="Case 12.", by=second))
+    assert isinstance(done, AppliedRules), done
 
 
 def _fill(world: World, name: str) -> bytes:

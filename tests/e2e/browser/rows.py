@@ -8,10 +8,11 @@ log, each with its place in the tiles and under a signed head, and threat assess
 import json
 
 from comity.agreement.people import Person, Role
-from comity.ids import AgreementId, Instant, PartyId
+from comity.ids import AgreementId, PartyId
 from comity.node.node import Node
 from comity.release.disclosure import EntryType, parse_leaf
 from comity.store import Transaction
+from tests.e2e.browser.desks import assess_group
 from tests.worlds import World, make_object
 
 __all__ = ["ROWS", "fill_with_rows"]
@@ -39,13 +40,13 @@ def fill_with_rows(world: World) -> Person:
     for number in range(_PATTERNS):
         kind, place = _KINDS[number % len(_KINDS)], ("IQ",) if number % 2 else regions[number]
         world.add("aurelia", make_object(f"finding {number}", kind=kind, regions=place))
+    assess_group(world, "What is expected of the group", days=1)
     world.tick()
     world.poll("borealia", limit=5)
     with node.store.write() as transaction:
         _copy_objects(transaction)
         _release_all(transaction)
-        soon = Instant(node.clock() + 2 * _DAY)
-        transaction.run("INSERT INTO assessment SELECT pk, ?, 0 FROM object WHERE current = 1", (soon,))
+        _assess_all(transaction)
     _disclose_again(node, agreement)
     node.remembered.clear()
     return vera
@@ -75,6 +76,15 @@ def _copy_objects(transaction: Transaction) -> None:
         " GROUP BY label, type, originator"
     )
     transaction.run("UPDATE meta SET value = (SELECT MAX(seq) FROM object) WHERE name = 'seq'")
+
+
+def _assess_all(transaction: Transaction) -> None:
+    """All that is held ends as one does, a day after the copies of the one that was written and can be read."""
+    transaction.run(
+        "INSERT OR IGNORE INTO assessment SELECT o.pk, a.expires_at + (o.type <> 'note') * ?, 0"
+        " FROM object o, assessment a WHERE o.current = 1",
+        (_DAY,),
+    )
 
 
 def _release_all(transaction: Transaction) -> None:

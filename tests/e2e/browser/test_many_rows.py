@@ -15,7 +15,16 @@ WIDE = View(width=1280, height=800, scheme="light", scripts=True)
 NARROW = View(width=390, height=844, scheme="dark", scripts=False)
 MOST_BYTES = 300_000
 MOST_ROWS = 201
-PAGED = ("/objects", "/objects?type=report", "/objects?id=indicator--", "/log", "/log?q=to:borealia", "/?only=ends")
+PAGED = (
+    "/objects",
+    "/objects?type=report",
+    "/objects?id=indicator--",
+    "/log",
+    "/log?q=to:borealia",
+    "/?only=ends",
+    "/assessments",
+    "/assessments?state=ending",
+)
 """Each has more rows than it shows."""
 
 
@@ -30,7 +39,7 @@ def test_every_page_is_bounded_and_fits(chromium: Browser, long_desk: ServedDesk
             assert look.find_overflow() == [], address
 
 
-@pytest.mark.parametrize("page", ["/objects", "/log"])
+@pytest.mark.parametrize("page", ["/objects", "/log", "/assessments"])
 def test_what_is_behind_a_page_is_reached_by_its_link(chromium: Browser, long_desk: ServedDesk, page: str) -> None:
     with open_page(chromium, long_desk.url, WIDE, cookies=long_desk.cookies) as look:
         look.go(page)

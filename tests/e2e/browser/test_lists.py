@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lists, who left one, and threat assessments by browser, on a telephone, in the dark and without scripts."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from comity.agreement.people import Person, Role
+from comity.node.lists import decide_subject, list_questions
+from comity.node.people import Waiting
+from tests.e2e.browser.desks import ServedDesk, assess_group, load_versions
+from tests.e2e.browser.looking import Look, View, open_page
+from tests.e2e.browser.test_deciding import press, sees
+from tests.worlds import World, make_object, object_id
+
+pytestmark = [pytest.mark.slow, pytest.mark.e2e]
+
+TELEPHONE = View(width=390, height=844, scheme="dark", scripts=False)
+SUBJECT, OTHER = "national:0001", "national:0002"
+GROUP = object_id("intrusion-set", "a group")
+RECORD = "Reason, for this party's own record"
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedDesk]:
+    """Vera has every role; two subjects have left a list, and her colleague would let one of them go on."""
+    world = World(tmp_path_factory.mktemp("lists"))
+    world.found("aurelia", "borealia")
+    vera = Person(id=world.register("aurelia", "vera", *Role).person, name="Vera", roles=frozenset(Role))
+    world.sign_all(world.terms(subjects=(SUBJECT,)))
+    world.add("aurelia", make_object("x", subjects=(SUBJECT,)))
+    load_versions(world, "Marrow Ford", "Jan of the Ford", "The Ashfall Column")
+    by = world.actor("aurelia", Role.LIAISON)
+    done = decide_subject(world.nodes["aurelia"], SUBJECT, "keep", reason="It has another name.", by=by)
+    assert isinstance(done, Waiting)
+    assess_group(world, "What is expected of the group", days=20)
+    with ServedDesk.start(world, "aurelia", vera) as served:
+        yield served
+    world.close()
+
+
+@pytest.fixture
+def look(chromium: Browser, desk: ServedDesk) -> Iterator[Look]:
+    with open_page(chromium, desk.url, TELEPHONE, cookies=desk.cookies) as opened:
+        yield opened
+
+
+def find_decisions(desk: ServedDesk) -> dict[str, str | None]:
+    return {item.subject: item.decision for item, _ in list_questions(desk.world.nodes["aurelia"])}
+
+
+def test_a_second_person_lets_it_go_on_and_one_keeps_another_stopped(look: Look, desk: ServedDesk) -> None:
+    page, x = look.page, object_id("report", "x")
+    assert x not in desk.world.read("borealia")
+    look.go("/")
+    item = page.locator("li").filter(has_text=SUBJECT)
+    item.get_by_role("link", name="Do this here").click()
+    asked = page.get_by_role("article").filter(has_text=SUBJECT)
+    expect(asked).to_contain_text("aurelia-liaison has approved that it goes on: It has another name.")
+    asked.get_by_role("link", name="Look, and approve or decline").click()
+    sees(page, SUBJECT)
+    press(page, "Approve the same, and sign for this party")
+    sees(page, "Done, and on record.")
+    look.go("/lists")
+    asked = page.get_by_role("article").filter(has_text=OTHER)
+    asked.get_by_label(RECORD).fill("Nothing is known.")
+    asked.get_by_role("button", name="Keep it stopped").click()
+    sees(page, "Done, and on record.")
+    expect(page.get_by_role("article").filter(has_text=OTHER)).to_contain_text("Stays stopped")
+    assert look.find_overflow() == []
+    assert find_decisions(desk) == {SUBJECT: "keep", OTHER: "stop"}
+    desk.world.tick()
+    assert x in desk.world.read("borealia")
+
+
+def test_the_last_version_is_looked_through_and_that_is_noted(look: Look) -> None:
+    page = look.page
+    look.go("/lists")
+    page.get_by_role("link", name="not yet").first.click()
+    page.get_by_label("A name, or a subject, or a part of it").fill("of late")
+    press(page, "Find")
+    expect(page.locator("tbody tr")).to_have_count(1)
+    sees(page, "Marrow Ford, of late")
+    page.get_by_label("What came of it, for this party's own record").fill("Seen; nothing to change.")
+    press(page, "Note it")
+    sees(page, "Done, and on record.")
+    assert page.get_by_role("button", name="Note it").count() == 0
+
+
+def test_an_assessment_is_written_and_one_that_ends_is_renewed(look: Look, desk: ServedDesk) -> None:
+    page = look.page
+    look.go("/")
+    page.locator("li").filter(has_text="assessment ends").get_by_role("link", name="Do this here").click()
+    sees(page, "It ends soon")
+    page.get_by_label("Good until the beginning of this day, in UTC").fill("2097-01-01")
+    page.get_by_label(RECORD).fill("Nothing has changed.")
+    press(page, "Renew")
+    sees(page, "Done, and on record.")
+    expect(page.locator("main")).not_to_contain_text("It ends soon")
+    look.go("/assessments")
+    page.get_by_role("link", name="Write one").click()
+    words = {"Of whom": GROUP, "Title": "A second look", "Threat": "may attack shipping", "Basis": "two reports"}
+    words |= {"Assessment": "It said so.", "Author": "Desk 3", "May go to": "JO", "Good until": "2097-01-01"}
+    for label, text in words.items():
+        page.get_by_label(label, exact=True).fill(text)
+    page.get_by_label("Evaluation", exact=True).fill("ten of ten")
+    press(page, "Write it")
+    sees(page, "It was not written")
+    (complaint,) = look.faults
+    assert "400" in complaint
+    look.faults.clear()
+    expect(page.get_by_label("Assessment", exact=True)).to_have_value("It said so.")
+    page.get_by_label("Evaluation", exact=True).fill("admiralty:B2")
+    press(page, "Write it")
+    sees(page, "A second look")
+    sees(page, "may attack shipping")
+    assert look.find_overflow() == []
+    look.go("/assessments")
+    expect(page.locator("tbody tr")).to_have_count(2)
