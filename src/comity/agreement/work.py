@@ -18,7 +18,7 @@ from comity.agreement.moves import NextStep
 from comity.agreement.retention import NOTICE
 from comity.agreement.terms import Terms
 from comity.agreement.transitions import State
-from comity.ids import AgreementId, Instant, ObjectId, PartyId
+from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId
 
 __all__ = ["AgreementFacts", "WorkItem", "WorkKind", "find_horizon", "list_agreement_work", "sort_work", "start_notice"]
 
@@ -69,8 +69,9 @@ class WorkKind(StrEnum):
 class WorkItem:
     """One thing that waits: what to do (`act`) and why.
 
-    `since` is when it began to wait, `due` by when it has to be done (None: no date). `agreement`, `party` and `object`
-    say what it is about, where it is about one; `count` how many things it stands for.
+    `since` is when it began to wait, `due` by when it has to be done (None: no date). `agreement`, `party`, `object`
+    and `letter` say what it is about, where it is about one; `count` how many things it stands for. What a partner took
+    back over TAXII is named as a letter is.
     """
 
     kind: WorkKind
@@ -82,6 +83,7 @@ class WorkItem:
     title: str | None = None
     party: PartyId | None = None
     object: ObjectId | None = None
+    letter: Digest | None = None
     count: int = 1
 
     def is_overdue(self, now: Instant) -> bool:

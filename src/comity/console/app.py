@@ -44,6 +44,8 @@ from comity.console import (
     objects,
     openid,
     people,
+    recalls,
+    requests,
     retention,
     saying,
     sign_in,
@@ -80,6 +82,8 @@ SCREENS: tuple[Sequence[BaseRoute], ...] = (
     identity.ROUTES,
     retention.ROUTES,
     objects.ROUTES,
+    requests.ROUTES,
+    recalls.ROUTES,
     matrix.ROUTES,
     # Before the page of one agreement, whose id would be the last part of the path.
     changes.ROUTES,

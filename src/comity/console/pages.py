@@ -69,6 +69,7 @@ MENU: tuple[tuple[str, str, str], ...] = (
     ("/agreements", "Agreements", "agreement.list"),
     ("/matrix", "Matrix", "explain"),
     ("/objects", "Objects", "object.show"),
+    ("/requests", "Requests", "request.list"),
     ("/explain", "Explain", "explain"),
     ("/log", "Log", "log.list"),
     ("/audit", "Audit", "audit"),

@@ -44,11 +44,15 @@ PAGES: Mapping[str, tuple[str, frozenset[str]]] = {
     "consent-to-decide": ("/objects/{object}#consent", frozenset({"consent.grant", "consent.refuse"})),
     "consent-unanswered": ("/objects/{object}#consent", frozenset({"consent.list"})),
     "consent-ends": ("/objects/{object}#consent", frozenset({"consent.request"})),
-    "recall-unacknowledged": ("/objects/{object}#recall", frozenset({"recall.list"})),
     "necessity-to-decide": ("/necessity", frozenset({"necessity.list"})),
     "retention-review": ("/retention", frozenset({"retention.list"})),
     "deletion": ("/retention", frozenset({"retention.list"})),
     "deleted": ("/retention#deleted", frozenset({"retention.list"})),
+    "recall-unacknowledged": ("/recalls/{letter}", frozenset({"recall.show"})),
+    "recall-to-decide": ("/recalls/{letter}", frozenset({"recall.show"})),
+    "recall-refused": ("/recalls/{letter}", frozenset({"recall.show"})),
+    "request-to-answer": ("/requests/{letter}", frozenset({"request.show"})),
+    "request-unanswered": ("/requests/{letter}", frozenset({"request.show"})),
     "article-to-review": ("/articles", frozenset({"article.list"})),
     "report-to-make": ("/articles", frozenset({"article.list"})),
     "list-changed": ("/lists", frozenset({"list.review"})),
@@ -61,7 +65,7 @@ PAGES: Mapping[str, tuple[str, frozenset[str]]] = {
 _STOPPED = frozenset({"suspended", "rejected", "withdrawn", "lapsed", "expired", "terminated", "conflicting"})
 _OF_CHANNEL = ("giver", "channel", "failures", "failed_at", "problem", "next_try_at")
 _OF_PAGE = ("number", "at", "giver", "channel", "reason")
-_NAMED = ("agreement", "object")
+_NAMED = ("agreement", "object", "letter")
 _DAY = len("2026-01-01")
 
 
@@ -97,7 +101,7 @@ async def show_work(request: Request) -> Response:
 def _find_page(visit: Visit, item: Mapping[str, Any]) -> str | None:
     """Where this person does it in the console; None: by a command alone."""
     place, operations = PAGES.get(item["kind"], ("", frozenset[str]()))
-    named = {name: quote(item[name]) for name in ("agreement", "object") if item[name]}
+    named = {name: quote(item[name]) for name in _NAMED if item[name]}
     if not any(map(visit.may, operations)) or any(f"{{{name}}}" in place and name not in named for name in _NAMED):
         return None
     return place.format(**named)

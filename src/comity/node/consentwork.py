@@ -72,6 +72,7 @@ def _make_ending(transaction: Transaction, grant: StoredGrant, texts: Mapping[Di
         title=None if terms is None else terms.title,
         party=grant.party,
         object=kept.letter.about[0].id if len(kept.letter.about) == 1 else None,
+        letter=grant.letter,
         count=len(kept.letter.about),
     )
 
@@ -90,6 +91,7 @@ def _make(
         title=None if terms is None else terms.title,
         party=stored.party,
         object=stored.letter.about[0].id if len(stored.letter.about) == 1 else None,
+        letter=stored.letter.digest,
         count=len(stored.letter.about),
     )
 

@@ -17,7 +17,7 @@ from comity.agreement.people import Approval, make_matter
 from comity.agreement.reader import Reader
 from comity.agreement.recognition import Refusal
 from comity.errors import MalformedRequest, NotFoundError, TransitionError
-from comity.ids import Digest, Instant, ObjectId, PartyId, parse_instant
+from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId, parse_instant
 from comity.letters.bodies import LetterKind
 from comity.letters.letter import Letter
 from comity.letters.recall import MAX_KEPT_REASON, Change, Recall, Result
@@ -27,12 +27,13 @@ from comity.node.node import Act, Node
 from comity.node.people import Actor, Approved, Waiting, approve, normalise_text
 from comity.node.recalled import settle
 from comity.node.retraction import Retraction, find_retraction, settle_retractions_of
+from comity.node.standing import read_titles
 from comity.node.withdrawal import find_given, stop, tell
 from comity.release.disclosure import DisclosedObject, EntryType
 from comity.release.letters import format_recall
 from comity.stix.markings import TLP_IDS
 from comity.store import Transaction, beginnings, deletions, letters, objects, recalls, retractions
-from comity.store.letters import LetterState, StoredLetter
+from comity.store.letters import LetterState, Spot, StoredLetter
 from comity.store.objects import StoredObject
 from comity.store.recalls import Hold, Recalled
 
@@ -41,10 +42,12 @@ __all__ = [
     "LetterState",
     "Recalled",
     "Recalling",
+    "Spot",
     "StoredLetter",
     "TakenBack",
     "Told",
     "keep_recalled",
+    "list_recall_part",
     "list_recalls",
     "list_recalls_of",
     "list_taken_back",
@@ -85,13 +88,14 @@ class KeptRecalled:
 class Told:
     """A letter of recall, with what is known of it: `results` of one that came, `answers` in their order.
 
-    `caused` are letters that were sent because of it.
+    `caused` are letters that were sent because of it; `title` is that of its agreement (None: it is not on record).
     """
 
     stored: StoredLetter
     results: tuple[Result, ...]
     answers: tuple[StoredLetter, ...]
     caused: tuple[StoredLetter, ...]
+    title: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +104,7 @@ class TakenBack:
 
     retraction: Retraction
     caused: tuple[StoredLetter, ...]
+    title: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,24 +205,41 @@ def list_recalls(node: Node, *, limit: int) -> tuple[list[Told], list[Told]]:
     with node.store.read() as transaction:
         sent = letters.list_letters(transaction, LetterKind.RECALL, sent=True, limit=limit)
         received = letters.list_letters(transaction, LetterKind.RECALL, sent=False, limit=limit)
-        return [_read_told(transaction, item) for item in sent], [_read_told(transaction, item) for item in received]
+        return _read_all(node, transaction, sent), _read_all(node, transaction, received)
 
 
-def list_taken_back(node: Node, *, limit: int) -> list[TakenBack]:
-    """What partners took back over TAXII of what they had written, or tried to, the last of it first."""
+def list_recall_part(node: Node, *, sent: bool, after: Spot | None, limit: int) -> tuple[list[Told], Spot | None]:
+    """A part of the letters of recall that this party sent, or received, and where the next one begins.
+
+    Those in front of which an answer, or a decision here, is still to come.
+    """
     with node.store.read() as transaction:
-        return [_read_taken_back(transaction, item) for item in retractions.list_retractions(transaction, limit=limit)]
+        kind = LetterKind.RECALL
+        found, following = letters.list_waiting_first(transaction, kind, sent=sent, after=after, limit=limit)
+        return _read_all(node, transaction, found), following
+
+
+def list_taken_back(node: Node, *, limit: int, before: Digest | None = None) -> list[TakenBack]:
+    """What partners took back over TAXII of what they had written, or tried to, the last of it first.
+
+    Only those before the one that is named `before`, where it is given.
+    """
+    with node.store.read() as transaction:
+        found = retractions.list_retractions(transaction, limit=limit, before=before)
+        titles = _read_titles(node, transaction, [item.agreement for item in found])
+        return [_read_taken_back(transaction, item, titles) for item in found]
 
 
 def list_recalls_of(node: Node, item: ObjectId) -> tuple[tuple[Recalled, ...], tuple[Told, ...]]:
     """What is recalled of an object, and the letters about it, received and sent, each oldest first."""
     with node.store.read() as transaction:
         found = [
-            _read_told(transaction, stored)
+            stored
             for sent in (False, True)
             for stored in letters.list_about(transaction, item, LetterKind.RECALL, sent=sent)
         ]
-        return tuple(recalls.read_recalled(transaction, [item]).get(item, ())), tuple(found)
+        recalled = recalls.read_recalled(transaction, [item]).get(item, ())
+        return tuple(recalled), tuple(_read_all(node, transaction, found))
 
 
 def show_recall(node: Node, prefix: str) -> Told | TakenBack:
@@ -231,11 +253,12 @@ def show_recall(node: Node, prefix: str) -> Told | TakenBack:
         if retraction is not None:
             if letters.find_letters(transaction, prefix.lower(), limit=1):
                 raise MalformedRequest(f"{prefix!r} fits a letter and a retraction; give more characters")
-            return _read_taken_back(transaction, retraction)
+            return _read_taken_back(transaction, retraction, _read_titles(node, transaction, [retraction.agreement]))
         stored = find_letter(transaction, prefix)
         if stored.letter.kind is not LetterKind.RECALL:
             raise NotFoundError(f"the letter {prefix!r} is no recall but of the kind {stored.letter.kind}")
-        return _read_told(transaction, stored)
+        (told,) = _read_all(node, transaction, [stored])
+        return told
 
 
 def _recall(
@@ -351,15 +374,26 @@ def _choose(
     return chosen
 
 
-def _read_told(transaction: Transaction, stored: StoredLetter) -> Told:
+def _read_titles(node: Node, transaction: Transaction, wanted: Sequence[AgreementId]) -> Mapping[AgreementId, str]:
+    return read_titles(node, transaction, wanted, now=node.clock())
+
+
+def _read_all(node: Node, transaction: Transaction, found: Sequence[StoredLetter]) -> list[Told]:
+    titles = _read_titles(node, transaction, [stored.letter.agreement for stored in found])
+    return [_read_told(transaction, stored, titles) for stored in found]
+
+
+def _read_told(transaction: Transaction, stored: StoredLetter, titles: Mapping[AgreementId, str]) -> Told:
     digest = stored.letter.digest
     return Told(
         stored=stored,
         results=recalls.read_results(transaction, digest),
         answers=tuple(letters.list_answers(transaction, digest)),
         caused=tuple(letters.list_caused(transaction, digest)),
+        title=titles.get(stored.letter.agreement),
     )
 
 
-def _read_taken_back(transaction: Transaction, item: Retraction) -> TakenBack:
-    return TakenBack(retraction=item, caused=tuple(letters.list_caused(transaction, item.name)))
+def _read_taken_back(transaction: Transaction, item: Retraction, titles: Mapping[AgreementId, str]) -> TakenBack:
+    caused = tuple(letters.list_caused(transaction, item.name))
+    return TakenBack(retraction=item, caused=caused, title=titles.get(item.agreement))

@@ -74,6 +74,8 @@ def _make_retracted(item: Retraction, texts: Mapping[Digest, Terms]) -> WorkItem
         agreement=item.agreement,
         title=None if terms is None else terms.title,
         party=item.giver,
+        object=item.object,
+        letter=item.name,
         count=len(item.versions),
     )
 
@@ -98,6 +100,7 @@ def _make(
         title=None if terms is None else terms.title,
         party=stored.party,
         object=stored.letter.about[0].id if len(stored.letter.about) == 1 else None,
+        letter=stored.letter.digest,
         count=len(stored.letter.about),
     )
 

@@ -22,20 +22,22 @@ from comity.letters.letter import MAX_ABOUT, About, Draft, Letter
 from comity.letters.request import Reply, ReplyOutcome, Request, RequestWithdrawal, Urgency
 from comity.node.explain import find_object
 from comity.node.letters import find_letter, send_letter
-from comity.node.node import Act, Node
+from comity.node.node import Node
 from comity.node.people import Actor, Approved, Waiting, approve, normalise_text
 from comity.node.requested import WITHDRAWN
-from comity.node.standing import Dossier, find_agreement, read_dossier
+from comity.node.standing import Dossier, find_agreement, read_dossier, read_titles
 from comity.node.withdrawal import find_given
 from comity.store import Transaction, agreements, arrivals, letters, objects
-from comity.store.letters import LetterState, StoredLetter
+from comity.store.letters import LetterState, Spot, StoredLetter
 
 __all__ = [
     "Asked",
     "LetterState",
     "Sent",
+    "Spot",
     "StoredLetter",
     "answer_request",
+    "list_request_part",
     "list_requests",
     "send_request",
     "show_request",
@@ -57,13 +59,19 @@ class Sent:
 class Asked:
     """A request with the letters that answer it, the oldest first, and the one that took it back, where that counts.
 
-    `known` are those of what it is about that whoever asks can know of through this node, under its agreement: this
-    party has given it that, or was given it. None where that was not looked at, or where this party asked.
+    `title` is that of its agreement (None: it is not on record). What `show_request` alone looks at: `held` are the
+    objects that it or an answer names and that are held here; `obstacle` is why nobody can answer it although it waits
+    for that, or None; `known` are those of what it is about that whoever asks can know of through this node, under its
+    agreement: this party has given it that, or was given it. None where that was not looked at, or where this party
+    asked.
     """
 
     stored: StoredLetter
     answers: tuple[StoredLetter, ...]
     withdrawal: StoredLetter | None
+    title: str | None
+    held: frozenset[ObjectId] = frozenset()
+    obstacle: str | None = None
     known: frozenset[About] | None = None
 
 
@@ -88,7 +96,7 @@ def send_request(  # one for each thing a request says
         raise MalformedRequest(f"a request is about {MAX_ABOUT} objects at most; send several", where="objects")
     with node.act() as act:
         dossier = find_agreement(node, act.transaction, agreement)
-        terms = _check_open(node, act, dossier, to)
+        terms = _check_open(node, dossier, to, now=act.now)
         named = tuple(dict.fromkeys(_find_received(act.transaction, dossier, prefix, giver=to) for prefix in about))
         facts: dict[str, Json] = {
             "to": to,
@@ -126,7 +134,7 @@ def answer_request(
         dossier = read_dossier(node, act.transaction, request.letter.agreement)
         if dossier is None:
             raise NotFoundError("the agreement of this request is not on record here")
-        terms = _check_open(node, act, dossier, request.party)
+        terms = _check_open(node, dossier, request.party, now=act.now)
         named = tuple(
             dict.fromkeys(_find_given(act.transaction, dossier, one, to=request.party) for one in objects_given)
         )
@@ -198,13 +206,18 @@ def list_requests(node: Node, *, limit: int) -> tuple[list[Asked], list[Asked]]:
     """The last requests that this party sent, and those that it received, newest first."""
     with node.store.read() as transaction:
         sent, received = (
-            [
-                _read_asked(transaction, stored)
-                for stored in letters.list_letters(transaction, LetterKind.REQUEST, sent=side, limit=limit)
-            ]
+            _read_all(node, transaction, letters.list_letters(transaction, LetterKind.REQUEST, sent=side, limit=limit))
             for side in (True, False)
         )
         return sent, received
+
+
+def list_request_part(node: Node, *, sent: bool, after: Spot | None, limit: int) -> tuple[list[Asked], Spot | None]:
+    """A part of the requests that this party sent, or received, those in front that wait; where the next one begins."""
+    with node.store.read() as transaction:
+        kind = LetterKind.REQUEST
+        found, following = letters.list_waiting_first(transaction, kind, sent=sent, after=after, limit=limit)
+        return _read_all(node, transaction, found), following
 
 
 def show_request(node: Node, prefix: str) -> Asked:
@@ -214,16 +227,40 @@ def show_request(node: Node, prefix: str) -> Asked:
         NotFoundError, MalformedRequest: there is none, or several.
     """
     with node.store.read() as transaction:
-        asked = _read_asked(transaction, _find_request(transaction, prefix))
-        return asked if asked.stored.sent else replace(asked, known=_find_known(transaction, asked.stored.letter))
+        (asked,) = _read_all(node, transaction, [_find_request(transaction, prefix)])
+        stored = asked.stored
+        named = {about.id for one in (stored, *asked.answers) for about in one.letter.about}
+        asked = replace(asked, held=frozenset(objects.read_current(transaction, named)))
+        if stored.sent:
+            return asked
+        obstacle = _find_obstacle(node, transaction, stored) if stored.state is LetterState.OPEN else None
+        return replace(asked, known=_find_known(transaction, stored.letter), obstacle=obstacle)
 
 
-def _read_asked(transaction: Transaction, stored: StoredLetter) -> Asked:
+def _find_obstacle(node: Node, transaction: Transaction, request: StoredLetter) -> str | None:
+    """Why nothing can be answered to it now."""
+    dossier = read_dossier(node, transaction, request.letter.agreement)
+    if dossier is None:
+        return "the agreement of this request is not on record here"
+    try:
+        _check_open(node, dossier, request.party, now=node.clock())
+    except (NotFoundError, TransitionError) as error:
+        return error.detail
+    return None
+
+
+def _read_all(node: Node, transaction: Transaction, found: Sequence[StoredLetter]) -> list[Asked]:
+    titles = read_titles(node, transaction, (stored.letter.agreement for stored in found), now=node.clock())
+    return [_read_asked(transaction, stored, title=titles.get(stored.letter.agreement)) for stored in found]
+
+
+def _read_asked(transaction: Transaction, stored: StoredLetter, *, title: str | None) -> Asked:
     taken_back = stored.progress == WITHDRAWN and stored.answered_by is not None
     return Asked(
         stored=stored,
         answers=tuple(letters.list_answers(transaction, stored.letter.digest)),
         withdrawal=letters.read_letter(transaction, stored.answered_by) if taken_back and stored.answered_by else None,
+        title=title,
     )
 
 
@@ -259,7 +296,7 @@ def _read_text(text: str, where: str) -> str:
     return Reader({where: normal}, "", MalformedRequest).open().maybe_prose(where) or ""
 
 
-def _check_open(node: Node, act: Act, dossier: Dossier, partner: PartyId) -> Digest:
+def _check_open(node: Node, dossier: Dossier, partner: PartyId, *, now: Instant) -> Digest:
     """The text of the agreement that is in force, once both are parties of it for whom nothing has run out.
 
     Raises:
@@ -267,7 +304,7 @@ def _check_open(node: Node, act: Act, dossier: Dossier, partner: PartyId) -> Dig
         NotFoundError: it is no party of the agreement.
         TransitionError: nothing may be said under it.
     """
-    standing = dossier.standing(now=act.now)
+    standing = dossier.standing(now=now)
     if partner == node.party:
         raise MalformedRequest(f"{partner} is this party itself", where="party")
     if not {partner, node.party} <= standing.members - standing.left:

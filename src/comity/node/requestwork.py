@@ -47,6 +47,7 @@ def _make_received(stored: StoredLetter, *, title: str) -> WorkItem:
         agreement=stored.letter.agreement,
         title=title,
         party=stored.party,
+        letter=stored.letter.digest,
     )
 
 
@@ -60,4 +61,5 @@ def _make_sent(stored: StoredLetter, *, title: str) -> WorkItem:
         agreement=stored.letter.agreement,
         title=title,
         party=stored.party,
+        letter=stored.letter.digest,
     )

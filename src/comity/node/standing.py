@@ -7,7 +7,7 @@ events: one row read tells whether it is still true. The clock and the recogniti
 
 import hashlib
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Collection as Several
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -38,6 +38,7 @@ __all__ = [
     "list_collections",
     "list_dossiers",
     "read_dossier",
+    "read_titles",
     "remember_dossiers",
 ]
 
@@ -188,6 +189,19 @@ def remember_dossiers(node: Node) -> None:
     with node.store.read() as transaction:
         for dossier in list_dossiers(node, transaction):
             dossier.state_since(dossier.standing(now=now).state)
+
+
+def read_titles(
+    node: Node, transaction: Transaction, wanted: Iterable[AgreementId], *, now: Instant
+) -> dict[AgreementId, str]:
+    """What those of the agreements are called that are on record, each by the version that counts."""
+    titles = dict[AgreementId, str]()
+    for agreement in dict.fromkeys(wanted):
+        dossier = read_dossier(node, transaction, agreement)
+        if dossier is not None:
+            standing = dossier.standing(now=now)
+            titles[agreement] = (standing.current or standing.latest).title
+    return titles
 
 
 def find_agreement(node: Node, transaction: Transaction, prefix: str) -> Dossier:

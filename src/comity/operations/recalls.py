@@ -4,13 +4,15 @@
 from collections.abc import Sequence
 
 from comity.agreement.recognition import Refusal
-from comity.ids import Instant, format_instant
+from comity.ids import Instant, format_instant, parse_digest
 from comity.letters.recall import Change, Recall, RecallAcknowledgement, Result
+from comity.letters.recall import Outcome as Became
 from comity.node import recall as recalling
 from comity.node.node import Node
 from comity.node.people import Waiting
 from comity.node.recall import LetterState, Recalled, StoredLetter, TakenBack, Told
 from comity.node.recalled import find_deadline
+from comity.operations.letters import format_spot, read_side, read_spot
 from comity.operations.outcome import Arguments, Outcome
 from comity.operations.people import conclude_refused, conclude_waiting, describe_approvals, read_actor
 from comity.operations.reply import Json
@@ -18,6 +20,7 @@ from comity.operations.reply import Json
 __all__ = ["describe_recalled", "describe_told", "keep", "list_all", "send", "show"]
 
 _MOST_LISTED = 10_000
+_SIDES = ("received", "sent", "taken_back")
 
 
 def send(node: Node, arguments: Arguments) -> Outcome:
@@ -53,8 +56,15 @@ def send(node: Node, arguments: Arguments) -> Outcome:
 
 
 def list_all(node: Node, arguments: Arguments) -> Outcome:
-    """The letters of recall, newest first: those sent, those received; and what was taken back over TAXII."""
+    """The letters of recall, newest first: those sent, those received; and what was taken back over TAXII.
+
+    Of one `side` alone a part, letters in front of which something is still to come; and where the `next` one begins.
+    """
     limit = arguments.number("last", most=_MOST_LISTED)
+    side = read_side(arguments, _SIDES)
+    if side is not None:
+        listed, following = _list_side(node, side, arguments, limit=limit)
+        return Outcome(result={**{name: [] for name in _SIDES}, side: listed, "next": following})
     sent, received = recalling.list_recalls(node, limit=limit)
     now = node.clock()
     return Outcome(
@@ -109,6 +119,7 @@ def describe_told(told: Told, *, now: Instant) -> dict[str, Json]:
         "sent": stored.sent,
         "party": stored.party,
         "agreement": letter.agreement,
+        "title": told.title,
         "terms": letter.terms,
         "at": format_instant(letter.at),
         "recorded_at": format_instant(stored.recorded_at),
@@ -121,10 +132,24 @@ def describe_told(told: Told, *, now: Instant) -> dict[str, Json]:
         "due": None if due is None else format_instant(due),
         "overdue": due is not None and stored.state is LetterState.OPEN and due <= now,
         "results": results,
+        "undecided": _list_undecided(told),
         "because": stored.because,
         "acknowledgements": [_describe_answer(answer) for answer in told.answers],
         "passed_on": [_describe_passed_on(item) for item in told.caused],
     }
+
+
+def _list_side(node: Node, side: str, arguments: Arguments, *, limit: int) -> tuple[list[Json], str | None]:
+    """A part of one side, and where the next one begins: what was taken back has a name, and letters a spot."""
+    if side == "taken_back":
+        named = arguments.optional("before")
+        before = None if named is None else parse_digest(named)
+        items = recalling.list_taken_back(node, limit=limit + 1, before=before)
+        following = items[limit - 1].retraction.name if len(items) > limit > 0 else None
+        return [_describe_taken_back(item) for item in items[:limit]], following
+    part, spot = recalling.list_recall_part(node, sent=side == "sent", after=read_spot(arguments), limit=limit)
+    now = node.clock()
+    return [describe_told(told, now=now) for told in part], format_spot(spot)
 
 
 def _describe_taken_back(item: TakenBack) -> dict[str, Json]:
@@ -134,6 +159,7 @@ def _describe_taken_back(item: TakenBack) -> dict[str, Json]:
         "retraction": retraction.name,
         "party": retraction.giver,
         "agreement": retraction.agreement,
+        "title": item.title,
         "terms": retraction.terms,
         "channel": retraction.channel,
         "at": format_instant(retraction.at),
@@ -149,6 +175,7 @@ def _describe_taken_back(item: TakenBack) -> dict[str, Json]:
             }
             for one in retraction.versions
         ],
+        "undecided": [] if retraction.due_at is None else [retraction.object],
         "passed_on": [_describe_passed_on(letter) for letter in item.caused],
     }
 
@@ -187,6 +214,15 @@ def _find_results(told: Told) -> Sequence[Result]:
         if isinstance(answer.letter.body, RecallAcknowledgement)
         for result in answer.letter.body.results
     ]
+
+
+def _list_undecided(told: Told) -> list[Json]:
+    """The objects that a recall which came has stopped, and of which people here have to say what becomes."""
+    stored = told.stored
+    if stored.sent or stored.state is not LetterState.OPEN:
+        return []
+    results = zip(stored.letter.about, told.results, strict=False)
+    return list[Json](dict.fromkeys(about.id for about, result in results if result.outcome is Became.STOPPED))
 
 
 def _describe_passed_on(item: StoredLetter) -> Json:

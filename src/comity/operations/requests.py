@@ -3,13 +3,14 @@
 
 from comity.agreement.recognition import Refusal
 from comity.errors import MalformedRequest
-from comity.ids import Instant, format_instant, parse_party_id
+from comity.ids import Instant, ObjectId, format_instant, parse_party_id
 from comity.letters.letter import About, Letter
 from comity.letters.request import Reply, Request, Urgency
 from comity.node import requests as requesting
 from comity.node.node import Node
 from comity.node.people import Waiting
 from comity.node.requests import Asked, LetterState, Sent, StoredLetter
+from comity.operations.letters import format_spot, read_side, read_spot
 from comity.operations.outcome import Arguments, Outcome
 from comity.operations.people import conclude_refused, conclude_waiting, describe_approvals, read_actor
 from comity.operations.reply import Json
@@ -17,6 +18,7 @@ from comity.operations.reply import Json
 __all__ = ["answer", "list_all", "send", "show", "withdraw"]
 
 _MOST_LISTED = 10_000
+_SIDES = ("received", "sent")
 
 
 def send(node: Node, arguments: Arguments) -> Outcome:
@@ -55,9 +57,18 @@ def withdraw(node: Node, arguments: Arguments) -> Outcome:
 
 
 def list_all(node: Node, arguments: Arguments) -> Outcome:
-    """The requests, newest first: those sent, and those received."""
-    sent, received = requesting.list_requests(node, limit=arguments.number("last", most=_MOST_LISTED))
-    now = node.clock()
+    """The requests, newest first: those sent, and those received.
+
+    Of one `side` alone, those in front that wait: a part of them, and where the `next` one begins.
+    """
+    limit, now = arguments.number("last", most=_MOST_LISTED), node.clock()
+    side = read_side(arguments, _SIDES)
+    if side is not None:
+        after = read_spot(arguments)
+        part, following = requesting.list_request_part(node, sent=side == "sent", after=after, limit=limit)
+        listed: list[Json] = [_describe_asked(asked, now=now) for asked in part]
+        return Outcome(result={"sent": [], "received": [], side: listed, "next": format_spot(following)})
+    sent, received = requesting.list_requests(node, limit=limit)
     return Outcome(
         result={
             "sent": [_describe_asked(asked, now=now) for asked in sent],
@@ -67,8 +78,13 @@ def list_all(node: Node, arguments: Arguments) -> Outcome:
 
 
 def show(node: Node, arguments: Arguments) -> Outcome:
-    """One request, with everything that answers it."""
-    return Outcome(result=_describe_asked(requesting.show_request(node, arguments.text("letter")), now=node.clock()))
+    """One request, with everything that answers it, and the act that is possible: to answer or decline, to withdraw."""
+    asked = requesting.show_request(node, arguments.text("letter"))
+    waits, possible = asked.stored.state is LetterState.OPEN, list[Json]()
+    if waits and asked.obstacle is None:
+        possible.append("withdraw" if asked.stored.sent else "answer")
+    described = _describe_asked(asked, now=node.clock(), held=asked.held)
+    return Outcome(result={**described, "possible": possible, "obstacle": asked.obstacle})
 
 
 def _conclude(done: Sent | Waiting | Refusal) -> Outcome:
@@ -91,7 +107,7 @@ def _conclude(done: Sent | Waiting | Refusal) -> Outcome:
     )
 
 
-def _describe_asked(asked: Asked, *, now: Instant) -> dict[str, Json]:
+def _describe_asked(asked: Asked, *, now: Instant, held: frozenset[ObjectId] | None = None) -> dict[str, Json]:
     stored, body = asked.stored, asked.stored.letter.body
     assert isinstance(body, Request)  # noqa: S101 (only such letters are listed)
     due = stored.due_at
@@ -100,19 +116,20 @@ def _describe_asked(asked: Asked, *, now: Instant) -> dict[str, Json]:
         "sent": stored.sent,
         "party": stored.party,
         "agreement": stored.letter.agreement,
+        "title": asked.title,
         "recorded_at": format_instant(stored.recorded_at),
         "urgency": body.urgency.value,
         "question": body.question,
-        "about": _describe_about(stored.letter, known=asked.known),
+        "about": _describe_about(stored.letter, known=asked.known, held=held),
         "state": stored.progress or "open",
         "due": None if due is None else format_instant(due),
         "overdue": due is not None and stored.state is LetterState.OPEN and due <= now,
-        "answers": [_describe_answer(answer) for answer in asked.answers],
+        "answers": [_describe_answer(answer, held=held) for answer in asked.answers],
         "withdrawn_at": None if asked.withdrawal is None else format_instant(asked.withdrawal.recorded_at),
     }
 
 
-def _describe_answer(stored: StoredLetter) -> Json:
+def _describe_answer(stored: StoredLetter, *, held: frozenset[ObjectId] | None) -> Json:
     body = stored.letter.body
     assert isinstance(body, Reply)  # noqa: S101 (nothing else answers a request)
     return {
@@ -120,18 +137,24 @@ def _describe_answer(stored: StoredLetter) -> Json:
         "recorded_at": format_instant(stored.recorded_at),
         "outcome": body.outcome.value,
         "text": body.text,
-        "about": _describe_about(stored.letter),
+        "about": _describe_about(stored.letter, held=held),
     }
 
 
-def _describe_about(letter: Letter, *, known: frozenset[About] | None = None) -> list[Json]:
-    """What a letter is about; `known` says of a request received what whoever asks can know of through this node."""
+def _describe_about(
+    letter: Letter, *, known: frozenset[About] | None = None, held: frozenset[ObjectId] | None = None
+) -> list[Json]:
+    """What a letter is about; `known` says of a request received what whoever asks can know of through this node.
+
+    What it cannot know of is not said to be `held` or not: the answer must not depend on that.
+    """
     return [
         {
             "id": item.id,
             "version": item.version,
             "digest": item.digest,
             **({} if known is None else {"known": item in known}),
+            **({} if held is None else {"held": item.id in held if known is None or item in known else None}),
         }
         for item in letter.about
     ]

@@ -164,5 +164,6 @@ def _describe_item(item: WorkItem, *, now: Instant) -> dict[str, Json]:
         "title": item.title,
         "party": item.party,
         "object": item.object,
+        "letter": item.letter,
         "count": item.count,
     }

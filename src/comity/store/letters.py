@@ -12,6 +12,7 @@ What a letter says is read from its bytes again. Its state says who has to do so
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from comity.ids import Digest, Instant, ObjectId, PartyId
 from comity.letters.bodies import LetterKind
@@ -21,6 +22,7 @@ from comity.store.transaction import Row, Transaction
 __all__ = [
     "KeptLetter",
     "LetterState",
+    "Spot",
     "StoredLetter",
     "add_letter",
     "count_open",
@@ -30,11 +32,13 @@ __all__ = [
     "list_answers",
     "list_caused",
     "list_letters",
+    "list_waiting_first",
     "measure_letters",
     "read_letter",
     "settle_letter",
 ]
 
+_LAST = 2**63 - 1
 _COLUMNS = "l.position, l.sent, l.because, l.state, l.progress, l.due_at, l.answered_by, l.recorded_at, l.envelope"
 
 
@@ -45,6 +49,17 @@ class LetterState(StrEnum):
     ANSWERED = "answered"
     CLOSED = "closed"
     REFUSED = "refused"
+
+
+_WAITING = frozenset({LetterState.OPEN, LetterState.ANSWERED})
+"""States of which something is still to come."""
+
+
+class Spot(NamedTuple):
+    """The last letter of a part of a list: whether it stood among those that wait, and its position."""
+
+    waits: bool
+    position: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +180,24 @@ def list_letters(
     )
 
 
+def list_waiting_first(
+    transaction: Transaction, kind: LetterKind, *, sent: bool, after: Spot | None, limit: int
+) -> tuple[list[StoredLetter], Spot | None]:
+    """A part of those of that kind: in front of which something is still to come, then the others, each newest first.
+
+    Beside it where the next part begins; None: there is none. One that is settled meanwhile can stand in both parts.
+    """
+    found = list[StoredLetter]()
+    for waits in (True, False):
+        if after is not None and waits and not after.waits:
+            continue
+        before = after.position if after is not None and after.waits is waits else _LAST
+        states = _WAITING if waits else set(LetterState) - _WAITING
+        found += _list_before(transaction, kind, sent=sent, states=states, before=before, limit=limit + 1 - len(found))
+    part = found[:limit]
+    return part, Spot(part[-1].state in _WAITING, part[-1].position) if part and len(found) > limit else None
+
+
 def list_about(transaction: Transaction, item: ObjectId, kind: LetterKind, *, sent: bool) -> list[StoredLetter]:
     """Those of that kind that are about some version of the object, oldest first."""
     return _read(
@@ -215,6 +248,25 @@ def iterate_letters(transaction: Transaction) -> Iterator[KeptLetter]:
             "SELECT digest, sent, party, kind, agreement, terms, envelope FROM letter ORDER BY position"
         )
     )
+
+
+def _list_before(
+    transaction: Transaction,
+    kind: LetterKind,
+    *,
+    sent: bool,
+    states: Collection[LetterState],
+    before: int,
+    limit: int,
+) -> list[StoredLetter]:
+    """The newest before that position: state by state the index has them in their order, however many there are."""
+    condition = "WHERE l.kind = ? AND l.sent = ? AND l.state = ? AND l.position < ? ORDER BY l.position DESC LIMIT ?"
+    found = [
+        stored
+        for state in sorted(states)
+        for stored in _read(transaction, condition, (kind.value, int(sent), state.value, before, limit))
+    ]
+    return sorted(found, key=lambda stored: stored.position, reverse=True)[:limit]
 
 
 def _read(transaction: Transaction, condition: str, values: tuple[str | int, ...]) -> list[StoredLetter]:

@@ -134,9 +134,12 @@ def find_retractions(transaction: Transaction, prefix: str, *, limit: int) -> li
     return _read(transaction, "WHERE substr(name, 1, length(?1)) = ?1 ORDER BY position LIMIT ?2", (prefix, limit))
 
 
-def list_retractions(transaction: Transaction, *, limit: int) -> list[Retraction]:
-    """The last ones, newest first."""
-    return _read(transaction, "ORDER BY position DESC LIMIT ?", (limit,))
+def list_retractions(transaction: Transaction, *, limit: int, before: Digest | None = None) -> list[Retraction]:
+    """The last ones, newest first; those before the one of that name where it is given, none where there is no such."""
+    if before is None:
+        return _read(transaction, "ORDER BY position DESC LIMIT ?", (limit,))
+    condition = "WHERE position < (SELECT position FROM retraction WHERE name = ?) ORDER BY position DESC LIMIT ?"
+    return _read(transaction, condition, (before, limit))
 
 
 def list_of_object(transaction: Transaction, item: ObjectId) -> list[Retraction]:

@@ -22,8 +22,10 @@ from comity.classification.rules import RuleSet, convert_rules
 from comity.config import Address, ConsoleSetting
 from comity.console.app import SCREENS
 from comity.console.serving import ConsoleServer
-from comity.ids import Instant
+from comity.ids import Instant, PartyId
 from comity.intake.formats import Format
+from comity.letters.recall import Change
+from comity.letters.request import Urgency
 from comity.node import agree, intake
 from comity.node.agree import Recorded
 from comity.node.articles import ArticlePlan, add_article
@@ -33,6 +35,8 @@ from comity.node.identity import judge_persons
 from comity.node.lists import Loaded, load_list, read_list
 from comity.node.necessity import decide_necessity, end_necessity
 from comity.node.people import Actor, Waiting
+from comity.node.recall import Recalling, recall
+from comity.node.requests import Sent, send_request
 from comity.node.retention import delete
 from comity.node.rules import AppliedRules, apply_rules
 from comity.node.steps import finish
@@ -46,6 +50,7 @@ __all__ = [
     "PAGES",
     "RIGHT_TO_LEFT",
     "ServedDesk",
+    "ask_and_recall",
     "assess_group",
     "crowd",
     "furnish",
@@ -211,6 +216,7 @@ def furnish(world: World) -> Person:
     for days in (1, 20, 90):
         assess_group(world, f"What is expected within {days} days", days=days)
     world.tick(2 * _DAY)
+    ask_and_recall(world, question="Was it seen\nafter May?", reason="The source was not reliable.")
     return vera
 
 
@@ -244,6 +250,45 @@ def _make_identity(key: str, name: str, /, **more: Json) -> dict[str, Json]:
     return made | {"name": name, "identity_class": "individual"} | more
 
 
+def ask_and_recall(world: World, *, question: str, reason: str) -> None:
+    """Aurelia and borealia ask each other about an object, and recall what they gave; of that aurelia has to decide."""
+    introduce(world, [("aurelia", "borealia")])
+    for giver, receiver in (("aurelia", "borealia"), ("borealia", "aurelia")):
+        terms = world.terms(
+            giver=giver,
+            receivers=(receiver,),
+            types=("report",),
+            title=f"Letters of {giver}",
+            extra='[retention]\nreview_after = "P6M"\nno_decision = "delete"',
+        )
+        agreement = world.sign_all(terms, proposer=giver)
+        names = [f"{giver} {number}" for number in range(2)]
+        world.add(giver, *(make_object(name) for name in names))
+        pull_all(world, giver, receiver)
+        world.tick()
+        asked = send_request(
+            world.nodes[receiver],
+            agreement,
+            to=PartyId(giver),
+            question=question,
+            urgency=Urgency.SOON,
+            about=[object_id("report", names[0])],
+            by=world.actor(receiver, Role.LIAISON),
+        )
+        assert isinstance(asked, Sent), asked
+        done = recall(
+            world.nodes[giver],
+            object_id("report", names[1]),
+            change=Change.WITHDRAW,
+            versions=(),
+            reason=reason,
+            by=world.actor(giver, Role.LIAISON),
+        )
+        assert isinstance(done, Recalling), done
+        world.deliver()
+        world.tick()
+
+
 def furnish_with_hostile_words(world: World) -> Person:
     """What others say of themselves, of objects and of agreements is markup, very long, or runs the other way."""
     vera = Person(id=world.register("aurelia", "vera", *Role).person, name=EVIL, roles=frozenset(Role))
@@ -274,6 +319,7 @@ def furnish_with_hostile_words(world: World) -> Person:
     add_article(world.nodes["aurelia"], hostile.encode(), f"{long[:150]}.txt", ArticlePlan(form=Format.TEXT))
     load_versions(world, EVIL, "W" * 200)
     assess_group(world, EVIL, days=20)
+    ask_and_recall(world, question=EVIL + long[:3_000], reason=EVIL + long[:1_500])
     return vera
 
 

@@ -11,7 +11,7 @@ from comity.agreement.people import Person, Role
 from comity.node import agree
 from comity.node.correspond import export_messages
 from comity.node.people import Waiting
-from tests.e2e.browser.desks import ServedDesk
+from tests.e2e.browser.desks import ServedDesk, ask_and_recall
 from tests.e2e.browser.looking import Look, View, open_page
 from tests.worlds import World, make_object, object_id
 
@@ -41,6 +41,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory, messages: Path) -> Iterator[S
     for title in ("Letters to approve", "Letters to decline"):
         assert isinstance(agree.propose(world.nodes["aurelia"], world.terms(title=title), by=by), Waiting)
         world.tick()
+    ask_and_recall(world, question="Was it seen after May?", reason="The source was not reliable.")
     unsent = world.propose("borealia", world.terms(giver="borealia", receivers=("aurelia",), title="Letters by hand"))
     assert isinstance(unsent, agree.Recorded)
     messages.write_bytes(export_messages(world.nodes["borealia"], unsent.event.agreement))
@@ -146,3 +147,54 @@ def test_what_an_object_is_about_is_seen_said_and_taken_back(look: Look) -> None
     sees(page, "Done, and on record.")
     expect(page.get_by_label("regions: SY")).to_have_count(1)
     expect(page.get_by_label("kinds: arms")).to_have_count(0)
+
+
+def do_from_work(look: Look, kind: str) -> None:
+    look.go("/")
+    item = look.page.get_by_role("listitem").filter(has_text=kind).first
+    item.get_by_role("link", name="Do this here").click()
+
+
+def test_a_partner_is_answered_from_where_work_leads(look: Look) -> None:
+    page = look.page
+    do_from_work(look, "request to answer")
+    sees(page, "Was it seen after May?")
+    assert look.find_overflow() == []
+    page.get_by_label("Answer, which borealia reads").fill("Twice,\nin June.")
+    page.get_by_label("Ids of objects that it was given").fill(object_id("report", "aurelia 0"))
+    press(page, "Answer")
+    sees(page, "Done, and on record.")
+    sees(page, "Answered")
+    sees(page, "Twice,\nin June.")
+    assert page.get_by_role("button", name="Decline to answer").count() == 0
+
+
+def test_a_party_is_asked_about_an_object_and_the_question_taken_back(look: Look) -> None:
+    page = look.page
+    look.go(f"/objects/{object_id('report', 'borealia 0')}")
+    page.get_by_role("link", name="Ask about it").click()
+    assert look.find_overflow() == []
+    page.get_by_label("Question, which the party reads").fill("Who saw it?")
+    page.get_by_label("How soon").select_option("immediate")
+    press(page, "Ask")
+    sees(page, "Who saw it?")
+    sees(page, "Nobody has answered.")
+    look.go("/requests")
+    assert look.find_overflow() == []
+    page.get_by_role("link", name="Who saw it?").click()
+    press(page, "Take the request back")
+    sees(page, "Withdrawn")
+
+
+def test_what_a_partner_recalled_is_kept_from_where_work_leads(look: Look) -> None:
+    page = look.page
+    do_from_work(look, "recall to decide")
+    sees(page, "The source was not reliable.")
+    assert look.find_overflow() == []
+    page.get_by_label("Reason, which whoever recalled it reads").fill("Evidence in case 12.")
+    press(page, "Keep it")
+    sees(page, "Done, and on record.")
+    sees(page, "Evidence in case 12.")
+    assert page.get_by_role("button", name="Keep it").count() == 0
+    page.get_by_role("link", name="All recalls").click()
+    assert look.find_overflow() == []

@@ -132,3 +132,13 @@ def test_who_may_not_is_told_so_and_bad_words_are_named(at: Type, tmp_path: Path
 
 def test_the_urgencies_that_can_be_said_are_those_of_letters() -> None:
     assert [item.value for item in Urgency] == [*URGENCIES]
+
+
+def test_why_it_cannot_be_answered_is_said(at: Type, tmp_path: Path, agreement: str) -> None:
+    letter = ask(at, tmp_path, agreement, "--object", X)
+    assert "cannot be answered" not in at("aurelia", "request", "show", letter).out
+    assert at("aurelia", "agreement", "suspend", agreement[:12], "--reason", "A source.").code == 0
+    assert "it cannot be answered now: nothing is asked or answered" in at("aurelia", "request", "show", letter).out
+    shown = at("aurelia", "request", "show", letter, "--json").result
+    assert (shown["possible"], [about["held"] for about in shown["about"]]) == ([], [True])
+    assert at("borealia", "request", "show", letter, "--json").result["possible"] == ["withdraw"]

@@ -183,7 +183,7 @@ def test_every_page_that_work_leads_to_is_there() -> None:
     assert PAGES.keys() <= {kind.value for kind in WorkKind}
     for kind, (place, operations) in PAGES.items():
         assert operations <= OPERATIONS.keys() & SIGHT.keys()
-        path = place.partition("#")[0].format(agreement="x", object="x")
+        path = place.partition("#")[0].format(agreement="x", object="x", letter="x")
         fits = any(
             route.path_regex.fullmatch(path) for screen in SCREENS for route in screen if isinstance(route, Route)
         )

@@ -65,6 +65,8 @@ def describe_request(result: dict[str, Any]) -> str:
         text = f": {printable(item['text'])}" if item["text"] else ""
         lines.append(f"{item['outcome']} on {shorten_time(item['recorded_at'])}{text} ({shorten(item['letter'])})")
         lines += _list_about(item)
+    if result["obstacle"]:
+        lines.append(f"it cannot be answered now: {printable(result['obstacle'])}")
     if result["withdrawn_at"]:
         lines.append(f"taken back on {shorten_time(result['withdrawn_at'])}")
     return "\n".join(lines)
