@@ -19,7 +19,8 @@ VIEWS = (
 ELEMENTS = """() => [...document.querySelectorAll('script,img,svg,iframe,object,embed,base,form')]
   .filter(e => !(e.tagName === 'SCRIPT' && e.getAttribute('src')?.startsWith('/static/')))
   .filter(e => !(e.tagName === 'FORM' && /^[/]/.test(e.getAttribute('action') ?? '/')))
-  .filter(e => !(e.tagName === 'svg' && !e.outerHTML.includes('window.ran')))
+  .filter(e => !(e.tagName === 'svg' && ![e, ...e.querySelectorAll('*')].some(inner =>
+    [...inner.attributes].some(attribute => attribute.value.includes('window.ran')))))
   .map(e => e.outerHTML.slice(0, 100))"""
 LEFT_TO_RIGHT = "() => getComputedStyle(document.querySelector('h1')).direction"
 

@@ -39,7 +39,7 @@ def test_every_page_is_bounded_and_fits(chromium: Browser, long_desk: ServedDesk
             assert look.find_overflow() == [], address
 
 
-@pytest.mark.parametrize("page", ["/objects", "/log", "/assessments"])
+@pytest.mark.parametrize("page", ["/objects", "/log"])
 def test_what_is_behind_a_page_is_reached_by_its_link(chromium: Browser, long_desk: ServedDesk, page: str) -> None:
     with open_page(chromium, long_desk.url, WIDE, cookies=long_desk.cookies) as look:
         look.go(page)
