@@ -70,12 +70,14 @@ _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 class Person:
     """What an object says that tells a person from others.
 
-    `names` are whole names as they are written, good aliases among them; `weak` those of low quality. The others are in
-    a form that can be compared.
+    Everything is in a form that can be compared. `ordered` are whole names, good aliases among them, and `sounds` what
+    they sound like; `weak_sounds` is that of aliases of low quality. They are worked out once, for a person is compared
+    with many.
     """
 
-    names: frozenset[str]
-    weak: frozenset[str]
+    ordered: frozenset[str]
+    sounds: frozenset[str]
+    weak_sounds: frozenset[str]
     dates_of_birth: frozenset[str]
     places_of_birth: frozenset[str]
     documents: frozenset[str]
@@ -114,9 +116,11 @@ def read_person(value: dict[str, Json], listing: str) -> Person | None:
     names = {name} if isinstance(name, str) else set[str]()
     names |= {*_texts(fields.get("names"))} | {*_texts(fields.get("original_script"))}
     names |= {*_members(fields.get("aliases"), "name")}
+    whole, weak = sorted(names)[:_MOST_NAMES], sorted(_texts(fields.get("weak_aliases")))[:_MOST_NAMES]
     return Person(
-        names=frozenset(sorted(names)[:_MOST_NAMES]),
-        weak=frozenset(sorted(_texts(fields.get("weak_aliases")))[:_MOST_NAMES]),
+        ordered=frozenset(map(order_name, whole)),
+        sounds=frozenset(map(sound_out, whole)) - {""},
+        weak_sounds=frozenset(map(sound_out, weak)) - {""},
         dates_of_birth=frozenset(
             date for date in _members(fields.get("dates_of_birth"), "date") if _DATE.fullmatch(date)
         ),
@@ -129,7 +133,7 @@ def compare_persons(one: Person, other: Person) -> Likeness:
     """What the two have in common, and what they have that differs; the order of the two does not matter."""
     names = _compare_names(one, other)
     agreeing = {"name"} if names == "same" else set[str]()
-    differing = {"name"} if names == "different" and one.names and other.names else set[str]()
+    differing = {"name"} if names == "different" and one.ordered and other.ordered else set[str]()
     pairs = {
         "date_of_birth": (one.dates_of_birth, other.dates_of_birth),
         "place_of_birth": (one.places_of_birth, other.places_of_birth),
@@ -144,15 +148,12 @@ def compare_persons(one: Person, other: Person) -> Likeness:
 
 
 def _compare_names(one: Person, other: Person) -> Names:
-    first, second = {*map(order_name, one.names)}, {*map(order_name, other.names)}
     # A single word is the name of too many to be anybody's identifier.
-    if any(" " in name for name in first & second):
+    if any(" " in name for name in one.ordered & other.ordered):
         return "same"
-    sounds = [{*map(sound_out, names)} - {""} for names in (one.names, other.names)]
-    if sounds[0] & sounds[1]:
+    if one.sounds & other.sounds:
         return "variant"
-    weak = [{*map(sound_out, person.names | person.weak)} - {""} for person in (one, other)]
-    return "weak" if weak[0] & weak[1] else "different"
+    return "weak" if (one.sounds | one.weak_sounds) & (other.sounds | other.weak_sounds) else "different"
 
 
 def order_name(name: str) -> str:

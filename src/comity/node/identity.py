@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 _MOST_READ = 200_000
-_READ_AT_ONCE = 500
+_READ_AT_ONCE = 200
 """Identities in one step: some ten milliseconds."""
 
 _MOST_CANDIDATES = 100
@@ -77,7 +77,7 @@ class Judged:
 def find_candidates(node: Node, prefix: str) -> Steps[Candidates]:
     """Whom else a person should look at, by id. Two that are not one are no candidates any more.
 
-    Others get a turn between some hundred identities and the next.
+    Others get a turn between two hundred identities and the next.
 
     Raises:
         NotFoundError: the object.

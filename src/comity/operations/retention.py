@@ -28,22 +28,22 @@ _MOST_SKIPPED = 1_000_000
 def list_all(node: Node, arguments: Arguments) -> Outcome:
     """The objects that are to be reviewed or deleted within the time of notice, the earliest first.
 
-    `count` is how many there are; `more` says that there are others behind all that are counted. With `most` it is a
-    part of them, behind the first `from`, with what they are called, and what was deleted in the last seven days.
+    `more` says that there are others behind them. With `most` it is a part of them, behind the first `from`, with what
+    they are called, how many there are (`count`), and what was deleted in the last seven days.
     """
     most = arguments.optional_number("most", most=_MOST_AT_ONCE)
     first = arguments.optional_number("from", most=_MOST_SKIPPED) or 0
     found, now = retention.list_reviews(node), node.clock()
     due = found.items if most is None else found.items[first : first + most]
     listed = [_describe_due(item, found.texts[item.judged.rule.terms], now=now) for item in due]
-    counted: dict[str, Json] = {"count": len(found.items), "more": found.more}
     if most is None:
-        return Outcome(result={"objects": list[Json](listed), **counted})
+        return Outcome(result={"objects": list[Json](listed), "more": found.more})
     named = name_objects(node, {item.object.id for item in due})
     return Outcome(
         result={
             "objects": [{**item, "name": named.get(ObjectId(str(item["id"])))} for item in listed],
-            **counted,
+            "count": len(found.items),
+            "more": found.more,
             "deleted": [describe_stone(stone) for stone in retention.list_deleted(node, most=most)],
         }
     )

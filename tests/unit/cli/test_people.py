@@ -14,6 +14,7 @@ from comity.node.people import find_present
 from comity.node.sessions import begin_session, note_failure
 from tests.unit.cli.conftest import Comity, Party
 from tests.unit.cli.test_commands import documented, propose
+from tests.worlds import make_object, object_id
 
 
 def test_a_person_is_added_with_a_badge_that_only_its_owner_can_read(aurelia: Party, tmp_path: Path) -> None:
@@ -149,6 +150,19 @@ def test_the_second_person_names_what_waits_and_gives_no_file(aurelia: Party, te
     assert (done.result["kind"], done.result["terms"]) == ("propose", first["terms"])
     assert [item["person"] for item in done.result["approvals"]] == ["liaison", "legal"]
     assert aurelia.do_as("legal", "approve", first["matter"], "--json").code == 5
+
+
+def test_what_is_strictly_necessary_is_approved_by_its_name(aurelia: Party, tmp_path: Path) -> None:
+    file = tmp_path / "person.json"
+    person = make_object("x", kind="identity") | {"identity_class": "individual", "x_health": "ill"}
+    file.write_text(json.dumps(person), encoding="utf-8")
+    assert aurelia.do("object", "add", file).code == 0
+    name, reason = object_id("identity", "x"), "To find the child."
+    first = aurelia.do_as("liaison", "necessity", "decide", name, "--reason", reason, "--json").result
+    said = aurelia.do_as("legal", "approve", first["matter"])
+    assert (said.code, said.err) == (0, "")
+    assert "health: may be given from here on, where terms admit it" in said.out
+    assert [item["reason"] for item in aurelia.ask("necessity", "list")["decisions"]] == [reason]
 
 
 def test_what_waits_is_declined_with_a_reason(aurelia: Party, terms: Path) -> None:

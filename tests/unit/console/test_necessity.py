@@ -6,6 +6,7 @@ import re
 import pytest
 
 from comity.agreement.people import Role
+from comity.node.audit import audit_folder
 from comity.node.necessity import list_necessity, list_undecided
 from comity.node.people import list_matters
 from tests.consoles import Browser, Desk, make_person
@@ -94,6 +95,7 @@ def test_the_second_person_sees_who_approved_and_why_and_approves_the_very_same(
     assert legal.post(f"{waiting}/approve", waiting).headers["location"] == "/?said=done"
     assert list_waiting(world) == {Y}
     assert list_matters(world.nodes["aurelia"]) == []
+    assert audit_folder(world.folder / "aurelia", now=world.now).found == 0
 
 
 def test_what_was_found_since_is_not_approved_with_the_rest(desk: Desk, world: World) -> None:

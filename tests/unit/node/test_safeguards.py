@@ -10,6 +10,7 @@ from comity.canonical import Json
 from comity.errors import ConflictError, MalformedRequest, NotFoundError
 from comity.ids import ObjectId, PartyId
 from comity.intake.listing import LISTING_EXTENSION
+from comity.node import identity
 from comity.node.audit import audit_folder
 from comity.node.classify import Classified, say, take_back
 from comity.node.explain import explain, show_object
@@ -17,7 +18,7 @@ from comity.node.identity import Judged, find_candidates, judge_persons, list_ju
 from comity.node.necessity import Decided, decide_necessity, end_necessity, list_necessity, list_undecided
 from comity.node.people import Waiting
 from comity.node.retention import delete
-from comity.node.steps import finish
+from comity.node.steps import advance, finish
 from comity.node.work import list_work
 from comity.stix.labels import UNDECIDED
 from comity.vocabulary import PERSON_CLASSES
@@ -213,6 +214,17 @@ def test_candidates_are_looked_at_and_only_two_identifiers_confirm(world: World)
     (kept,) = list_judged(world.nodes[A])
     assert (kept.same, kept.reason) == (True, "looked")
     assert count_findings(world) == 0
+
+
+def test_others_get_a_turn_while_candidates_are_looked_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.add(A, *(list_as(f"n{number}") for number in range(7)))
+    monkeypatch.setattr(identity, "_READ_AT_ONCE", 2)
+    steps, turns = find_candidates(world.nodes[A], object_id("identity", "n0")), 0
+    while (done := advance(steps)) is None:
+        turns += 1
+    assert turns == 4
+    assert [item.id for item in done.result.items] == sorted(object_id("identity", f"n{n}") for n in range(1, 7))
+    assert not done.result.more
 
 
 def test_that_two_are_not_one_is_a_record_and_takes_them_off(world: World) -> None:
