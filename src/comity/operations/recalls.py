@@ -218,10 +218,7 @@ def _find_results(told: Told) -> Sequence[Result]:
 
 def _list_undecided(told: Told) -> list[Json]:
     """The objects that a recall which came has stopped, and of which people here have to say what becomes."""
-    stored = told.stored
-    if stored.sent or stored.state is not LetterState.OPEN:
-        return []
-    results = zip(stored.letter.about, told.results, strict=False)
+    results = zip(told.stored.letter.about, told.results, strict=False)
     return list[Json](dict.fromkeys(about.id for about, result in results if result.outcome is Became.STOPPED))
 
 
