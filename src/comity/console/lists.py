@@ -4,18 +4,20 @@
 What a version changes is cut to its first names on a page; its counts are whole.
 """
 
+import base64
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
-from starlette.datastructures import FormData
+from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from comity.console.pages import conclude, make_page, read_form, read_text, show
-from comity.console.visit import Visit, find_visit
-from comity.operations.reply import Json
+from comity.console.visit import Failed, Visit, find_visit
+from comity.errors import MalformedRequest
+from comity.operations.reply import Json, fail_with
 
 __all__ = ["ROUTES"]
 
@@ -26,6 +28,8 @@ _SETS: Final = 100
 _NAMED: Final = 20
 _NAMED_ALONE: Final = 100
 _MOST_DIGITS: Final = 6
+_MOST_BYTES: Final = 32 * 1024 * 1024
+_MOST_REST: Final = 65_536
 _CHANGES: Final = ("listed", "delisted", "changed")
 
 
@@ -45,7 +49,21 @@ async def show_lists(request: Request) -> Response:
         "waiting": dict[str, Json](await _find_waiting(visit, "keep-subject", "subject")),
     }
     more = None if questions["next"] is None else f"/lists?{urlencode({'from': questions['next']})}"
-    return show(request, "lists.html", result, more=more, first=first)
+    return show(request, "lists.html", result, more=more, first=first, most=_MOST_BYTES)
+
+
+async def load(request: Request) -> Response:
+    """Take in the version of a list in a file; its page says what it changed."""
+    visit = find_visit(request)
+    visit.require("list.load")
+    form = await read_form(request, most_bytes=_MOST_BYTES + _MOST_REST, most_files=1)
+    try:
+        asked: dict[str, Json] = {"data": await _read_file(form), **_read(form, "reason", "role", "why")}
+    finally:
+        await form.close()
+    reply = await visit.ask("list.load", asked)
+    loaded = (reply.result or {}).get("list")
+    return conclude(request, reply, to=_find_page(loaded) if isinstance(loaded, str) else "/lists")
 
 
 async def show_list(request: Request) -> Response:
@@ -102,6 +120,15 @@ async def _find_waiting(visit: Visit, kind: str, name: str) -> dict[str, Json]:
     }
 
 
+async def _read_file(form: FormData) -> str:
+    file = form.get("file")
+    if not isinstance(file, UploadFile) or not file.filename:
+        raise Failed(fail_with(MalformedRequest("choose the file of a version of a list", where="file")))
+    if (file.size or 0) > _MOST_BYTES:
+        raise Failed(fail_with(MalformedRequest(f"a list has at most {_MOST_BYTES // 2**20} MiB", where="file")))
+    return base64.b64encode(await file.read()).decode()
+
+
 def _cut(version: Mapping[str, Any], most: int) -> dict[str, Json]:
     """A version with how much it changed, and of that the first names."""
     counts: dict[str, Json] = {name: len(version[name]) for name in _CHANGES}
@@ -118,6 +145,7 @@ def _find_page(name: str) -> str:
 
 ROUTES: list[Route] = [
     *make_page("/lists", show_lists),
+    Route("/lists", load, methods=["POST"]),
     Route("/lists/decide", decide, methods=["POST"]),
     *make_page("/lists/{list}", show_list),
     Route("/lists/{list}/review", review, methods=["POST"]),

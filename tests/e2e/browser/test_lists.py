@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Lists, who left one, and threat assessments by browser, on a telephone, in the dark and without scripts."""
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
@@ -86,6 +88,20 @@ def test_the_last_version_is_looked_through_and_that_is_noted(look: Look) -> Non
     press(page, "Note it")
     sees(page, "Done, and on record.")
     assert page.get_by_role("button", name="Note it").count() == 0
+
+
+def test_a_version_is_loaded_from_its_file(look: Look, tmp_path: Path) -> None:
+    file, page = tmp_path / "national.json", look.page
+    entries = [{"subject": "national:0009", "kind": "entity", "names": ["The Border Group"]}]
+    listed = {"format": "comity-subject-list/1", "list": "national", "version": "9", "entries": entries}
+    file.write_text(json.dumps(listed))
+    look.go("/lists")
+    page.get_by_label("The file, of").set_input_files(file)
+    page.get_by_label("Reason for loading it").fill("As published.")
+    press(page, "Load it")
+    sees(page, "Done, and on record.")
+    sees(page, "The Border Group")
+    assert look.find_overflow() == []
 
 
 def test_an_assessment_is_written_and_one_that_ends_is_renewed(look: Look, desk: ServedDesk) -> None:

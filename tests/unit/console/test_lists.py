@@ -39,8 +39,7 @@ types = ["report"]
 
 
 def load(world: World, version: str, *entries: dict[str, Any]) -> None:
-    listed = {"format": "comity-subject-list/1", "list": "national", "version": version, "entries": list(entries)}
-    parsed = parse_subject_list(json.dumps(listed).encode())
+    parsed = parse_subject_list(make_file(version, *entries))
     done = load_list(world.nodes["aurelia"], parsed, reason="new", by=world.actor("aurelia"))
     assert isinstance(done, Loaded), done
 
@@ -68,6 +67,21 @@ def read(browser: Browser, path: str) -> str:
     answer = browser.get(path)
     assert answer.status_code == 200, answer.text
     return answer.text
+
+
+def bring(browser: Browser, data: bytes | None, *, key: str | None = None, reason: str = "As published.") -> Any:  # noqa: ANN401
+    """Send the form by which a version is loaded, of this session unless `key` is another's."""
+    found = re.search(r'name="form_key" value="([0-9a-f]{64})"', browser.get("/me").text)
+    assert found is not None
+    fields = {"form_key": found[1] if key is None else key, "reason": reason}
+    files = {"other": b""} if data is None else {"file": ("list.json", data)}
+    headers = {"origin": browser.url, "sec-fetch-site": "same-origin"}
+    return browser.send("POST", "/lists", data=fields, files=files, headers=headers)
+
+
+def make_file(version: str, *entries: dict[str, Any]) -> bytes:
+    listed = {"format": "comity-subject-list/1", "list": "national", "version": version, "entries": list(entries)}
+    return json.dumps(listed).encode()
 
 
 def count_entries(world: World) -> int:
@@ -120,6 +134,48 @@ def test_that_it_was_looked_at_is_noted_once_and_of_what_was_seen(desk: Desk, le
     assert (content["change"], content["reason"]) == ("review-list", "Seen; nothing to change.")
     assert "Note it" not in read(browser, page)
     assert audit_folder(left.nodes["aurelia"].folder, now=left.now).findings == ()
+
+
+def test_a_version_is_loaded_from_its_file_and_stops_who_left(desk: Desk, left: World) -> None:
+    left.add("aurelia", make_object("y", subjects=[OTHER]))
+    assert object_id("report", "y") in left.read("borealia")
+    browser = desk.visit(ANALYST)
+    done = bring(browser, make_file("2026-03", entry(ASHFALL)))
+    assert done.headers["location"] == "/lists/national?said=done", done.text
+    twin = browser.get("/lists/national.json").json()
+    assert (twin["version"], twin["by"]) == ("2026-03", "aurelia-analyst (analyst)")
+    assert (twin["listed"], twin["delisted"]) == ([ASHFALL], [OTHER, "national:third"])
+    assert object_id("report", "y") not in left.read("borealia")
+    assert audit_folder(left.nodes["aurelia"].folder, now=left.now).findings == ()
+
+
+@pytest.mark.parametrize(
+    ("data", "reason", "expected"),
+    [
+        (b"not a list", "r", (400, "not a list of subjects")),
+        (b"", "r", (400, "not a list of subjects")),
+        (b"<CONSOLIDATED_LIST/>", "r", (400, "has no dateGenerated")),
+        (make_file("2026-02", entry(OTHER)), "r", (409, "sorts behind it")),
+        (make_file("2026-03", entry(OTHER)), "", (400, "reason must be given")),
+        (None, "r", (400, "choose the file")),
+    ],
+)
+def test_a_file_that_is_not_taken_in_changes_nothing(
+    desk: Desk, left: World, data: bytes | None, reason: str, expected: tuple[int, str]
+) -> None:
+    browser, before = desk.visit(ANALYST), count_entries(left)
+    answer = bring(browser, data, reason=reason)
+    assert (answer.status_code, expected[1] in answer.text) == (expected[0], True), answer.text
+    assert browser.get("/lists/national.json").json()["version"] == "2026-02"
+    assert count_entries(left) == before
+
+
+def test_a_file_of_whom_it_is_not_for_is_not_read(desk: Desk, left: World) -> None:
+    before = count_entries(left)
+    for person in NOT_OF_THE_DESK:
+        assert bring(desk.visit(person), make_file("2026-03", entry(OTHER))).status_code == 404
+    assert bring(desk.visit(ANALYST), make_file("2026-03", entry(OTHER)), key="0" * 64).status_code == 400
+    assert count_entries(left) == before
 
 
 # --- entries ----------------------------------------------------------------------------------------------------------
