@@ -11,10 +11,11 @@ import pytest
 from comity.agreement.people import Role
 from comity.classification.lists import parse_subject_list
 from comity.classification.rules import RuleSet, convert_rules
+from comity.node.agree import propose
 from comity.node.audit import audit_folder
 from comity.node.journal import list_entries
 from comity.node.lists import Loaded, list_questions, load_list
-from comity.node.people import list_matters
+from comity.node.people import Waiting, list_matters
 from comity.node.rules import apply_rules, list_rules
 from comity.node.steps import finish
 from tests.consoles import Browser, Desk, make_person
@@ -173,7 +174,8 @@ def test_a_file_that_is_not_taken_in_changes_nothing(
 def test_a_file_of_whom_it_is_not_for_is_not_read(desk: Desk, left: World) -> None:
     before = count_entries(left)
     for person in NOT_OF_THE_DESK:
-        assert bring(desk.visit(person), make_file("2026-03", entry(OTHER))).status_code == 404
+        for key in (None, "0" * 64):
+            assert bring(desk.visit(person), make_file("2026-03", entry(OTHER)), key=key).status_code == 404
     assert bring(desk.visit(ANALYST), make_file("2026-03", entry(OTHER)), key="0" * 64).status_code == 400
     assert count_entries(left) == before
 
@@ -232,6 +234,7 @@ def test_two_people_let_it_go_on_and_the_second_needs_no_reason_of_his_own(desk:
     (matter,) = list_matters(left.nodes["aurelia"])
     page = f"/approvals/{matter.digest}"
     assert f'href="{page}"' in read(legal, "/lists")
+    assert f'action="{page}/approve"' in read(legal, page)
     assert liaison.post(f"{page}/approve", page).status_code == 409
     done = legal.post(f"{page}/approve", page)
     assert done.headers["location"] == "/?said=done", done.text
@@ -303,6 +306,13 @@ def test_what_waits_is_not_told_to_whom_it_is_not_for(desk: Desk, left: World) -
     assert "Said by a source." in read(desk.visit(LEGAL), "/lists")
     for path in ("/lists", "/lists.json", "/lists/national"):
         assert "Said by a source." not in desk.visit(ANALYST).get(path).text
+
+
+def test_other_acts_that_wait_are_no_decisions_on_subjects(desk: Desk, left: World) -> None:
+    by = left.actor("aurelia", Role.LIAISON)
+    assert isinstance(propose(left.nodes["aurelia"], left.terms(title="Letters"), by=by), Waiting)
+    for path in ("/lists.json", "/rules.json"):
+        assert desk.visit(LEGAL).get(path).json()["waiting"] == {}
 
 
 def test_questions_come_by_pages_with_those_undecided_first(desk: Desk, world: World) -> None:
