@@ -58,6 +58,13 @@ def list_pictures(desk: ServedDesk) -> list[tuple[str, str, View]]:
         ("entry", f"{disclosure}?verify=1#verified", WIDE),
         ("node", "/node", WIDE),
         ("intake", "/intake", WIDE),
+        ("saying", f"/objects/{REPORT}/say?{urlencode({'regions': 'IQ', 'kinds': 'arms'})}#effects", WIDE),
+        ("necessity", "/necessity", WIDE),
+        ("requests", "/requests", WIDE),
+        ("article", "/articles/1/text", WIDE),
+        ("retention", "/retention", WIDE),
+        ("lists", "/lists", WIDE),
+        ("assessments", "/assessments", WIDE),
     ]
 
 
