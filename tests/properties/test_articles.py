@@ -284,11 +284,13 @@ HOSTILE: dict[str, Callable[[int], str]] = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_megabyte_takes_seconds(name: str) -> None:
     text = "A title\n\n17 October 2014\n\n" + HOSTILE[name](1_000_000)
-    started = time.process_time()
+    before, started = measure_million(), time.process_time()
     article = parse(text)
     if article is not None:
         read_article(article, RULES, KNOWN)
-    assert time.process_time() - started < MOST_MILLIONS * measure_million()
+    taken = time.process_time() - started
+    # A processor that is shared can be faster at either end than it was while this took its seconds.
+    assert taken < MOST_MILLIONS * max(before, measure_million())
 
 
 @pytest.mark.slow
