@@ -137,6 +137,15 @@ def test_a_safeguard_is_taken_back_where_the_second_person_reads_what_waits(unsa
     assert list_said(analyst) == [("regions", "IQ")]
 
 
+def test_what_waits_of_another_object_is_not_on_its_page(unsaid: World, desk: Desk) -> None:
+    unsaid.add("aurelia", make_object("y"))
+    analyst, legal = desk.visit(ANALYST), desk.visit(LEGAL)
+    analyst.post(PAGE, f"{PAGE}?person_classes=minor", person_classes="minor", reason="Aged 15.")
+    analyst.post(f"/objects/{X}/take-back", PAGE, said="person_classes minor", reason="Aged 51.")
+    assert "Aged 51." in legal.get(PAGE).text
+    assert "Aged 51." not in legal.get(f"/objects/{object_id('report', 'y')}/say").text
+
+
 def test_two_tabs_of_one_person_take_no_safeguard_back(unsaid: World, desk: Desk) -> None:
     legal = desk.visit(LEGAL)
     legal.post(PAGE, f"{PAGE}?person_classes=minor", person_classes="minor", reason="Aged 15.")
