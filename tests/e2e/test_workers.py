@@ -129,6 +129,39 @@ def test_a_worker_that_is_stuck_is_ended_by_a_stop_and_its_answers_are_cut(groun
     assert server.end() == 0
 
 
+@pytest.mark.kill
+def test_a_worker_that_is_stuck_in_its_turn_to_write_holds_up_no_stop(ground: Ground, serve: Serve) -> None:
+    ground.set(SETTINGS)
+    server = serve(ground.folder, workers=2)
+    with polling(server.url, ground.request("?limit=1"), count=8) as pollers:
+        wait_for_answers(pollers)
+        stuck, other = find_workers(server.process.pid)
+        stop_in_its_turn(stuck)
+        assert command(ground.folder, "agreement.suspend", id=ground.agreement).code == 0
+        assert is_gone(stuck)
+        assert not is_gone(other)
+        wait_until(lambda: len(find_workers(server.process.pid)) == 2)
+        assert command(ground.folder, "agreement.resume", id=ground.agreement).code == 0
+        wait_for_answers(pollers)
+    assert faults(server).count("keeps others from writing, and is ended") == 1
+    assert server.end() == 0
+    check_record(ground, pollers)
+
+
+def stop_in_its_turn(pid: int) -> None:
+    """Stop a process while it has a lock of `store.turns`, which the kernel tells."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        assert time.monotonic() < deadline, "it never has a turn"
+        os.kill(pid, signal.SIGSTOP)
+        wait_until(lambda: Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] == "T")
+        opened = [path.read_text(encoding="ascii") for path in Path(f"/proc/{pid}/fdinfo").iterdir()]
+        if any("OFDLCK" in text for text in opened):
+            return
+        os.kill(pid, signal.SIGCONT)
+        time.sleep(0.003)
+
+
 def test_a_store_that_workers_have_open_belongs_to_nobody_else(ground: Ground, serve: Serve) -> None:
     serve(ground.folder, workers=2)
     second = comity(ground.folder, "serve", "--listen", "127.0.0.1:0", "--workers", "2", "--json")

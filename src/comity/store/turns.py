@@ -7,24 +7,30 @@ the others go by. Here the operating system keeps those who wait in the order in
 The locks are byte ranges of a file in memory without a name, which each process inherits: there is nothing on the disk
 to be left behind. They belong to a process's own opening of that file (F_OFD_SETLK, fcntl(2)), so that all threads of a
 process have a lock when one has, and the kernel suspects no deadlock where one thread waits while another holds one. A
-process that is killed gives up what it held.
+process that is killed gives up what it held. One that is stopped does not: in the file stands how often each lock was
+taken, so that somebody can see that it is stuck, and the kernel says who has it (proc_pid_fdinfo(5)).
 """
 
 import fcntl
+import mmap
 import os
 import struct
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Self
 
 __all__ = ["Turns"]
 
 _WRITING, _KEEPING = 0, 1
+_LOCKS = (_WRITING, _KEEPING)
 """The byte that stands for each lock."""
 
 _FLOCK = struct.Struct("@hhqqi4x")
 """struct flock on Linux of 64 bits: type, whence, start, length, and a process, which is 0 here."""
+
+_COUNT = struct.Struct("@Q")
 
 
 class Turns:
@@ -33,13 +39,16 @@ class Turns:
     def __init__(self, handle: int) -> None:
         self.handle = handle
         self._own = os.open(f"/proc/self/fd/{handle}", os.O_RDWR | os.O_CLOEXEC)
+        self._counts = mmap.mmap(handle, 0)
         self._taken = False
         self._changing = threading.Lock()
 
     @classmethod
     def begin(cls) -> Self:
         """Turns that no other process takes, until it is given the handle."""
-        return cls(os.memfd_create("comity-turns"))
+        handle = os.memfd_create("comity-turns")
+        os.truncate(handle, _COUNT.size * len(_LOCKS))
+        return cls(handle)
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -65,8 +74,18 @@ class Turns:
             if self.take():
                 return
 
+    def find_held(self) -> frozenset[tuple[int, int]]:
+        """Each lock that another process has now, with how often it was taken so far, by whomever."""
+        return frozenset((byte, self._count(byte)) for byte in _LOCKS if self._is_held(byte))
+
+    def is_held_by(self, pid: int) -> bool:
+        """Whether the kernel says that this process has a lock; False where it says nothing."""
+        mark = f":{os.fstat(self.handle).st_ino} "
+        return any("OFDLCK" in line and mark in line for line in _read_handles(pid))
+
     def close(self) -> None:
         """Take none any more."""
+        self._counts.close()
         os.close(self._own)
         os.close(self.handle)
 
@@ -89,6 +108,15 @@ class Turns:
 
     def _lock(self, command: int, kind: int, byte: int) -> None:
         fcntl.fcntl(self._own, command, _FLOCK.pack(kind, os.SEEK_SET, byte, 1, 0))
+        if kind == fcntl.F_WRLCK:
+            _COUNT.pack_into(self._counts, byte * _COUNT.size, self._count(byte) + 1)
+
+    def _count(self, byte: int) -> int:
+        return int(_COUNT.unpack_from(self._counts, byte * _COUNT.size)[0])
+
+    def _is_held(self, byte: int) -> bool:
+        asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, byte, 1, 0)
+        return bool(_FLOCK.unpack(fcntl.fcntl(self._own, fcntl.F_OFD_GETLK, asked))[0] != fcntl.F_UNLCK)
 
     @contextmanager
     def keeping(self) -> Iterator[None]:
@@ -98,3 +126,11 @@ class Turns:
             yield
         finally:
             self._lock(fcntl.F_OFD_SETLK, fcntl.F_UNLCK, _KEEPING)
+
+
+def _read_handles(pid: int) -> Iterator[str]:
+    """What the kernel says of each file that a process has open, line by line."""
+    with suppress(OSError):  # the process has ended
+        for handle in Path(f"/proc/{pid}/fdinfo").iterdir():
+            with suppress(OSError):  # closed since
+                yield from handle.read_text(encoding="ascii").splitlines()

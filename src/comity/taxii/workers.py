@@ -21,8 +21,9 @@ What is said over the channel of each worker (`taxii.channel`):
                       stop         answered when answers under way have ended or were cut
 
 A worker that does not answer a drain or a forget in time is killed, and its end is waited for: with it the operating
-system closes its connections, and what it remembered is gone. A worker that ends unasked is replaced. A worker whose
-first process has gone ends at once (`cli.worker`, `taxii.worker`).
+system closes its connections, and what it remembered is gone. So is one that keeps everybody from writing, for as long
+(`node.overdue`). A worker that ends unasked is replaced. A worker whose first process has gone ends at once
+(`cli.worker`, `taxii.worker`).
 """
 
 import asyncio
@@ -43,6 +44,7 @@ from comity.errors import ConfigError, UnavailableError
 from comity.ids import AgreementId, Digest, Instant
 from comity.node.figures import read_figures
 from comity.node.node import Node
+from comity.node.overdue import Overdue
 from comity.taxii.admin import AdminApp, find_problems
 from comity.taxii.channel import Channel, Values, open_channel
 from comity.taxii.connections import Connections
@@ -110,6 +112,11 @@ class _Worker:
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     gone: asyncio.Event = field(default_factory=asyncio.Event)
 
+    @property
+    def pid(self) -> int:
+        """Its number with the operating system."""
+        return self.process.pid
+
     def kill(self) -> None:
         """End it now."""
         if self.process.poll() is None:
@@ -155,6 +162,7 @@ class Workers:
         self._stopping = False
         self._listener: socket.socket | None = None
         self._tally: Tally | None = None
+        self._overdue: Overdue | None = None
         self._admin = None if settings.admin is None else Site(settings.admin, Connections(ADMIN_LIMITS))
         self.queued = asyncio.Event()
 
@@ -174,6 +182,10 @@ class Workers:
         limits = self._node.settings.limits
         self._tally = Tally.begin(workers=self._count, connections=limits.connections, key=self._node.draw(KEY_BYTES))
         first = [await self._begin(number) for number in range(self._count)]
+        if self._node.turns is not None:
+            seconds = GRACE_SECONDS + MARGIN_SECONDS
+            self._overdue = Overdue(self._node.turns, lambda: list(self._workers), seconds=seconds)
+            self._overdue.start()
         await asyncio.gather(*(self._await_first(worker) for worker in first))
         self._keeping = [asyncio.create_task(self._keep(worker)) for worker in first]
         if self._admin is not None:
@@ -230,6 +242,8 @@ class Workers:
             if worker.channel is not None:
                 worker.channel.close()
         await asyncio.gather(*(self._end(worker) for worker in workers))
+        if self._overdue is not None:
+            self._overdue.stop()
         if self._admin is not None:
             await self._admin.stop()
         if self._tally is not None:

@@ -185,3 +185,32 @@ def test_a_thread_that_waits_makes_no_deadlock_out_of_other_locks(pair: tuple[Tu
     first.give_back()
     waiting.join(60)
     assert not waiting.is_alive()
+
+
+def test_what_another_has_is_seen_and_how_often_it_was_taken(pair: tuple[Turns, Turns]) -> None:
+    first, second = pair
+    assert first.find_held() == frozenset()
+    with second.writing():
+        (held,) = first.find_held()
+        assert second.find_held() == frozenset()  # its own is not another's
+        assert first.find_held() == {held}
+    assert first.find_held() == frozenset()
+    with second.writing(), second.keeping():
+        again = first.find_held()
+        assert len(again) == 2
+        assert held not in again
+
+
+def test_the_kernel_says_who_has_a_turn(tmp_path: Path, store: SqliteStore) -> None:
+    writer, idle = begin(tmp_path, store, count=1, hold=600), begin(tmp_path, store, count=0, hold=0)
+    assert store.turns is not None
+    while store.turns.take():
+        store.turns.give_back()
+        time.sleep(0.01)
+    assert store.turns.is_held_by(writer.pid)
+    assert not store.turns.is_held_by(idle.pid)
+    assert not store.turns.is_held_by(os.getpid())
+    os.kill(writer.pid, signal.SIGKILL)
+    for process in (writer, idle):
+        process.communicate(timeout=60)
+    assert not store.turns.is_held_by(writer.pid)
