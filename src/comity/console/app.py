@@ -3,7 +3,8 @@
 
 The door: the request names the host that the settings name; a POST comes from a page of the console itself; and a
 person is signed in, but for the pages where one signs in. Whatever else is asked is answered by a page to sign in on,
-the same for every path, so that nobody learns which pages there are.
+the same for every path, so that nobody learns which pages there are. Or a program sends its token, and is let to what
+it was let do.
 """
 
 import logging
@@ -44,6 +45,7 @@ from comity.console import (
     objects,
     openid,
     people,
+    programs,
     recalls,
     requests,
     retention,
@@ -76,6 +78,7 @@ SCREENS: tuple[Sequence[BaseRoute], ...] = (
     sign_in.ROUTES,
     enrol.ROUTES,
     me.ROUTES,
+    programs.ROUTES,
     explain.ROUTES,
     saying.ROUTES,
     necessity.ROUTES,
@@ -142,6 +145,7 @@ class ConsoleApp:
         self._host = parts.netloc
         self._cookie = find_cookie_name(url)
         self._ask = ask
+        self._door = door
         self._find_person = find_person
         routes = [*screens, *(route for screen in SCREENS for route in screen)]
         routes += [] if door is None or door.provider is None else openid.ROUTES
@@ -182,7 +186,8 @@ class ConsoleApp:
         """Why a request of this form is answered no further."""
         if request.headers.get("host") != self._host:
             return PlainTextResponse("this is no console of that name\n", status_code=421)
-        if request.method in {"GET", "HEAD"}:
+        # No page of another site makes a browser send a token: it would have to ask first (Fetch §4.8), and is refused.
+        if request.method in {"GET", "HEAD"} or programs.read_token(request) is not None:
             return None
         site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
         if (site or "same-origin") != "same-origin" or origin != self._origin:
@@ -200,8 +205,34 @@ class ConsoleApp:
 
         return ask
 
+    def _ask_for_program(self, token: str) -> Ask:
+        """The way to the operations for as long as the program may ask."""
+
+        async def ask(operation: str, arguments: Mapping[str, Json], by: Person, tell: Tell | None = None) -> Reply:
+            found = None if self._door is None else self._door.find_program(token)
+            if found is None or found[1].id != by.id:
+                return fail_with(AuthenticationError("this program may not ask any more"))
+            return await self._ask(operation, arguments, found[1], tell)
+
+        return ask
+
+    def _let_program_in(self, request: Request, token: str) -> Response | None:
+        """Put the visit of a program into the scope; or why it has none. It has no cookie, whatever it sends."""
+        found = None if self._door is None else self._door.find_program(token)
+        if found is None:
+            return JSONResponse({"error": {"code": "not-signed-in", "message": "no such program"}}, status_code=401)
+        program, person = found
+        if not programs.is_let_to(program, request.method, request.url.path):
+            return JSONResponse({"error": fail_with(say_nothing_there()).error}, status_code=404)
+        request.scope["comity.visit"] = Visit(
+            person=person, token=token, ask_as=self._ask_for_program(token), program=program.id
+        )
+        return None
+
     def _let_in(self, request: Request) -> Response | None:
         """Put the visit into the scope; or where to sign in."""
+        if (sent := programs.read_token(request)) is not None:
+            return self._let_program_in(request, sent)
         token = request.cookies.get(self._cookie)
         person = None if not token else self._find_person(token)
         if person is not None and token:

@@ -14,8 +14,8 @@ from starlette.routing import Route
 
 from comity.console.intake import TLP
 from comity.console.jobs import start_job
-from comity.console.pages import conclude, make_page, read_form, read_text, show
-from comity.console.visit import Failed, Visit, find_visit
+from comity.console.pages import conclude, make_page, read_fields, read_form, read_text, show
+from comity.console.visit import Failed, Visit, find_visit, require_program
 from comity.errors import MalformedRequest
 from comity.operations.reply import Json, fail_with
 from comity.vocabulary import KINDS
@@ -53,6 +53,17 @@ async def bring_article(request: Request) -> Response:
     visit = find_visit(request)
     visit.require("article.add")
     form = await read_form(request, most_bytes=_MOST_BYTES + _MOST_REST, most_files=1)
+    return await _have_read(request, form)
+
+
+async def bring_at_once(request: Request) -> Response:
+    """Keep what a program sends, and have it read."""
+    require_program(request).require("article.add")
+    form = await read_fields(request, most_bytes=_MOST_BYTES + _MOST_REST, most_files=1)
+    return await _have_read(request, form)
+
+
+async def _have_read(request: Request, form: FormData) -> Response:
     try:
         arguments = await _read_article(form)
     finally:
@@ -181,6 +192,7 @@ def _find_page(request: Request) -> str:
 
 ROUTES: list[Route] = [
     *make_page("/articles", list_articles),
+    Route("/articles.json", bring_at_once, methods=["POST"]),
     Route("/articles", bring_article, methods=["POST"]),
     *make_page("/articles/rules", show_rules),
     *make_page("/articles/{id}", show_article),

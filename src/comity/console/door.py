@@ -14,14 +14,15 @@ from starlette.responses import Response
 
 from comity.agreement.people import Person
 from comity.console.provider import Provider
-from comity.console.visit import Failed
-from comity.errors import MalformedRequest, NotFoundError
+from comity.console.visit import Failed, Visit
+from comity.errors import AuthenticationError, MalformedRequest, NotFoundError
 from comity.ids import Instant
-from comity.node import sessions
+from comity.node import programs, sessions
 from comity.node.invitations import enrol_password, prepare_password
 from comity.node.node import Node
 from comity.node.passkeys import Challenges, Console, find_console
 from comity.node.passwords import hash_password, stand_in
+from comity.node.programs import StoredProgram
 from comity.node.sessions import SignedIn
 from comity.node.signing_in import begin_sign_in, finish_sign_in, is_marked, mark_browser
 from comity.node.tries import Tries
@@ -39,6 +40,7 @@ __all__ = [
     "let_out",
     "name_provider",
     "require_console",
+    "require_fresh",
 ]
 
 _AT_ONCE = 2
@@ -62,6 +64,10 @@ class Door:
     """Of browsers in which the person of the name has signed in before: strangers use up their own alone."""
     challenges: Challenges = field(default_factory=Challenges)
     _verifying: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
+
+    def find_program(self, token: str) -> tuple[StoredProgram, Person] | None:
+        """The program that the token is of, and in whose name it asks."""
+        return programs.find_program(self.node, token)
 
     def find_person(self, token: str) -> Person | None:
         """Whose session the token is of."""
@@ -139,6 +145,17 @@ def require_console(request: Request) -> Console:
         message = "passkeys need a host name: set url in [console], as https://console.aurelia.example"
         raise Failed(fail_with(MalformedRequest(message)))
     return console
+
+
+def require_fresh(request: Request, visit: Visit) -> None:
+    """Do nothing for who has signed in within the last 15 minutes.
+
+    Raises:
+        Failed: that was longer ago.
+    """
+    if not find_door(request).is_fresh(visit.token):
+        message = "sign out and in again first: what opens this console is changed only within 15 minutes after that"
+        raise Failed(fail_with(AuthenticationError(message)))
 
 
 def find_own_path(text: str) -> str:

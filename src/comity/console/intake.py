@@ -17,8 +17,8 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from comity.console.jobs import start_job
-from comity.console.pages import make_page, read_form, show
-from comity.console.visit import Failed, Visit, find_visit
+from comity.console.pages import make_page, read_fields, read_form, show
+from comity.console.visit import Failed, Visit, find_visit, require_program
 from comity.errors import ComityError, ConflictError, MalformedRequest, NotFoundError
 from comity.ids import PersonId
 from comity.operations.reply import Json, fail_with
@@ -138,16 +138,32 @@ async def take_in(request: Request) -> Response:
     visit.require("object.add")
     form = await read_form(request)
     upload = _require_upload(request, visit)
-    said: dict[str, Json] = {
+    arguments = upload.make_arguments() | _read_said(form)
+    begun = await start_job(request, "object.add", arguments, title="Take in", to="/intake")
+    _find_uploads(request).drop(visit)
+    return begun
+
+
+async def take_in_at_once(request: Request) -> Response:
+    """Begin to take in the file that a program sends, with what it says of it: the fields are those of both forms."""
+    require_program(request).require("object.add")
+    form = await read_fields(request, most_bytes=MOST_BYTES + _MOST_REST, most_files=1)
+    try:
+        upload = await _read_upload(form)
+    finally:
+        await form.close()
+    arguments = upload.make_arguments() | _read_said(form)
+    return await start_job(request, "object.add", arguments, title="Take in", to="/intake")
+
+
+def _read_said(form: FormData) -> dict[str, Json]:
+    """What is said of everything in the file."""
+    return {
         "tlp": _read(form, "tlp"),
         "subjects": [*(_read(form, "subjects") or "").split()],
         "regions": [*(_read(form, "regions") or "").replace(",", " ").split()],
         "kinds": [str(item) for item in form.getlist("kinds") if item],
     }
-    arguments = upload.make_arguments() | said
-    begun = await start_job(request, "object.add", arguments, title="Take in", to="/intake")
-    _find_uploads(request).drop(visit)
-    return begun
 
 
 async def drop_file(request: Request) -> Response:
@@ -193,6 +209,7 @@ def _fail(error: ComityError) -> Failed:
 
 ROUTES = [
     *make_page("/intake", show_intake),
+    Route("/intake.json", take_in_at_once, methods=["POST"]),
     Route("/intake", bring_file, methods=["POST"]),
     *make_page("/intake/take", offer_taking),
     Route("/intake/take", take_in, methods=["POST"]),

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from comity.console.pages import make_page, show, show_failure
@@ -34,7 +34,7 @@ class Job:
     """One piece of work: what it is called, the operation, where its result is shown, and since when it runs.
 
     `began_at` and `ended_at` are on the clock of the event loop. `done` of `of` is how far it says to be (0 of 0: it
-    does not say).
+    does not say). `program` is which of the person's programs began it (None: the person did).
     """
 
     number: int
@@ -43,6 +43,7 @@ class Job:
     to: str
     began_at: float
     ended_at: float | None = None
+    program: str | None = None
     done: int = 0
     of: int = 0
     task: asyncio.Task[Reply] | None = field(default=None, repr=False)
@@ -58,7 +59,7 @@ class Job:
 
 
 class Jobs:
-    """The work of all people of one node; each sees its own alone."""
+    """The work of all people of one node; each sees its own alone, and a program what it began itself."""
 
     def __init__(self) -> None:
         self._jobs = dict[PersonId, dict[int, Job]]()
@@ -70,7 +71,7 @@ class Jobs:
         Raises:
             Failed: the person has so much under way already.
         """
-        own = self.list_own(visit)
+        own = self._list_all(visit)
         if sum(job.reply is None for job in own) >= _AT_ONCE:
             message = f"{_AT_ONCE} pieces of your work are under way; wait until one has ended"
             raise Failed(fail_with(ConflictError(message)))
@@ -79,7 +80,9 @@ class Jobs:
             raise Failed(fail_with(ConflictError(message)))
         self._last += 1
         loop = asyncio.get_running_loop()
-        job = Job(number=self._last, title=title, operation=operation, to=to, began_at=loop.time())
+        job = Job(
+            number=self._last, title=title, operation=operation, to=to, began_at=loop.time(), program=visit.program
+        )
         job.task = loop.create_task(visit.ask(operation, arguments, job.tell))
         job.task.add_done_callback(lambda _: setattr(job, "ended_at", loop.time()))
         kept = self._jobs.setdefault(visit.person.id, {})
@@ -89,6 +92,10 @@ class Jobs:
         return job
 
     def list_own(self, visit: Visit) -> list[Job]:
+        """The work that who visits may see, the oldest first."""
+        return [job for job in self._list_all(visit) if visit.program in {None, job.program}]
+
+    def _list_all(self, visit: Visit) -> list[Job]:
         """The person's work, the oldest first. Whatever ended over an hour ago, of anybody, is forgotten here."""
         now = asyncio.get_running_loop().time()
         for person, jobs in list(self._jobs.items()):
@@ -117,7 +124,7 @@ async def start_job(
 ) -> Response:
     """The way to the page of some work that was begun: a page that is loaded again begins nothing.
 
-    `to` is the page that its result leads to.
+    `to` is the page that its result leads to. A program is told the way in JSON.
 
     Raises:
         Failed: the person has so much under way already.
@@ -126,6 +133,9 @@ async def start_job(
     job = jobs.start(find_visit(request), operation, arguments, title=title, to=to)
     if job.task is not None:
         await asyncio.wait({job.task}, timeout=_PATIENCE_SECONDS)
+    if job.program is not None:
+        at = f"/jobs/{job.number}.json"
+        return JSONResponse({"job": job.number, "at": at}, status_code=202, headers={"Location": at})
     return RedirectResponse(f"/jobs/{job.number}", status_code=303)
 
 

@@ -1,26 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shell: what a person sees and changes of the own signing in: sessions, passkeys, and an account at a provider.
+"""Shell: what a person sees and changes of the own signing in: sessions, passkeys, an account at a provider, programs.
 
 What a person signs in by is changed only within 15 minutes after a sign-in: who finds a screen unlocked cannot stay.
 """
-
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from comity.console.door import find_door, let_out, require_console
+from comity.console.door import find_door, let_out, require_console, require_fresh
 from comity.console.pages import make_page, read_form, read_text, show
+from comity.console.programs import EXPLAINED, list_own_programs
 from comity.console.sign_in import answer_script
-from comity.console.visit import Failed, Visit, find_visit
-from comity.errors import AuthenticationError, ComityError
+from comity.console.visit import find_visit, telling
 from comity.ids import format_instant
 from comity.node import sessions
 from comity.node.accounts import find_account_of, remove_account
 from comity.node.passkeys import add_passkey, find_console, list_passkeys, offer_passkey, remove_passkey
-from comity.operations.reply import Json, fail_with
+from comity.operations.reply import Json
 
 __all__ = ["ROUTES"]
 
@@ -57,6 +54,7 @@ async def show_own(request: Request) -> Response:
         "password": sessions.has_password(node, person.id),
         "sessions": listed,
         "passkeys": keys,
+        "programs": list_own_programs(request),
         "account": None
         if account is None
         else {
@@ -66,14 +64,15 @@ async def show_own(request: Request) -> Response:
             "used_at": None if account.used_at is None else format_instant(account.used_at),
         },
     }
-    return show(request, "me.html", result, has_passkeys=find_console(request.app.state.url) is not None)
+    has_passkeys = find_console(request.app.state.url) is not None
+    return show(request, "me.html", result, has_passkeys=has_passkeys, explained=EXPLAINED)
 
 
 async def end_session(request: Request) -> Response:
     """End one of the person's sessions."""
     form = await read_form(request)
     visit = find_visit(request)
-    with _telling():
+    with telling():
         sessions.end_session(find_door(request).node, visit.person.id, read_text(form, "session"))
     return _go_back()
 
@@ -81,7 +80,7 @@ async def end_session(request: Request) -> Response:
 async def end_all(request: Request) -> Response:
     """End all of the person's sessions, this one among them."""
     await read_form(request)
-    with _telling():
+    with telling():
         sessions.end_sessions(find_door(request).node, find_visit(request).person.id)
     return let_out(request, RedirectResponse("/sign-in", status_code=303))
 
@@ -91,7 +90,7 @@ async def offer_new_passkey(request: Request) -> Response:
     """A challenge for `navigator.credentials.create`."""
     await read_form(request)
     visit, door = find_visit(request), find_door(request)
-    _require_fresh(request, visit)
+    require_fresh(request, visit)
     return JSONResponse(offer_passkey(door.node, door.challenges, require_console(request), visit.person))
 
 
@@ -100,7 +99,7 @@ async def take_passkey(request: Request) -> Response:
     """Where to go, once the passkey is kept."""
     form = await read_form(request)
     visit, door = find_visit(request), find_door(request)
-    _require_fresh(request, visit)
+    require_fresh(request, visit)
     add_passkey(
         door.node,
         door.challenges,
@@ -116,8 +115,8 @@ async def drop_passkey(request: Request) -> Response:
     """Remove one of the person's passkeys, which is not the last that the person signs in by."""
     form = await read_form(request)
     visit = find_visit(request)
-    _require_fresh(request, visit)
-    with _telling():
+    require_fresh(request, visit)
+    with telling():
         remove_passkey(find_door(request).node, visit.person.id, read_text(form, "digest"))
     return _go_back()
 
@@ -126,25 +125,10 @@ async def drop_account(request: Request) -> Response:
     """Remove the person's account at a provider, which is not all that the person signs in by."""
     await read_form(request)
     visit = find_visit(request)
-    _require_fresh(request, visit)
-    with _telling():
+    require_fresh(request, visit)
+    with telling():
         remove_account(find_door(request).node, visit.person.id)
     return _go_back()
-
-
-@contextmanager
-def _telling() -> Iterator[None]:
-    """What the node raises becomes the page of a failure."""
-    try:
-        yield
-    except ComityError as error:
-        raise Failed(fail_with(error)) from error
-
-
-def _require_fresh(request: Request, visit: Visit) -> None:
-    if not find_door(request).is_fresh(visit.token):
-        message = "sign out and in again first: what you sign in by is changed only within 15 minutes after that"
-        raise Failed(fail_with(AuthenticationError(message)))
 
 
 def _go_back() -> Response:

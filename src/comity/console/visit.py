@@ -3,18 +3,20 @@
 
 import hashlib
 import hmac
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from starlette.requests import Request
 
 from comity.agreement.people import Person
+from comity.errors import ComityError, MalformedRequest
 from comity.operations.outcome import Tell
 from comity.operations.reply import Json, Reply, fail_with
 from comity.operations.sight import may_ask, say_nothing_there
 
-__all__ = ["Ask", "Failed", "FindPerson", "Visit", "find_visit"]
+__all__ = ["Ask", "Failed", "FindPerson", "Visit", "find_visit", "require_program", "telling"]
 
 
 class Ask(Protocol):
@@ -42,11 +44,15 @@ class Failed(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
-    """A person with a session, whose token is the secret that the browser holds."""
+    """A person with a session, whose token is the secret that the browser holds.
+
+    Or a program that asks in the person's name, of the id `program`: it is let to few paths (`console.programs`).
+    """
 
     person: Person
     token: str = field(repr=False)
     ask_as: Ask = field(repr=False)
+    program: str | None = None
 
     @property
     def form_key(self) -> str:
@@ -87,3 +93,24 @@ def find_visit(request: Request) -> Visit:
     visit = request.scope["comity.visit"]
     assert isinstance(visit, Visit)  # noqa: S101 (the door lets nobody else to such a page)
     return visit
+
+
+def require_program(request: Request) -> Visit:
+    """The visit of a program: what it sends has no key of a form, without which nothing of a browser is taken.
+
+    Raises:
+        Failed: a browser sent it.
+    """
+    visit = find_visit(request)
+    if visit.program is None:
+        raise Failed(fail_with(MalformedRequest("this is asked by programs alone; a person has a form")))
+    return visit
+
+
+@contextmanager
+def telling() -> Iterator[None]:
+    """What the node raises in the block becomes the page of a failure."""
+    try:
+        yield
+    except ComityError as error:
+        raise Failed(fail_with(error)) from error

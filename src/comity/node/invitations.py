@@ -28,7 +28,7 @@ from comity.node.passwords import (
     seal,
     show_secret,
 )
-from comity.node.people import find_present, record_change
+from comity.node.people import drop_programs, find_present, record_change
 from comity.node.sessions import SignedIn, begin_session, hash_secret
 from comity.release.disclosure import PeopleChange
 from comity.store import people, sign_ins
@@ -74,7 +74,7 @@ class Offer:
 
 
 def invite_person(node: Node, person: PersonId) -> Invitation:
-    """A new invitation; earlier ones, what the person signed in by, and the person's sessions are dead.
+    """A new invitation; earlier ones, what the person signed in by, the person's sessions and programs are dead.
 
     So is what the person approved and is not done.
 
@@ -87,6 +87,7 @@ def invite_person(node: Node, person: PersonId) -> Invitation:
         expires_at = Instant(act.now + INVITED_FOR)
         sign_ins.delete_factors(act.transaction, person)
         sign_ins.delete_sessions_of(act.transaction, person)
+        drop_programs(act, stored.person)
         # What was approved by whoever had what is dead from here on carries no act any more.
         people.delete_approvals_of(act.transaction, person)
         code_hash = hash_secret(letters)

@@ -31,7 +31,7 @@ from comity.agreement.people import (
 )
 from comity.agreement.reader import Reader
 from comity.agreement.recognition import Refusal
-from comity.canonical import Json, parse_signed_json, sha256_digest
+from comity.canonical import Json, canonical_bytes, parse_signed_json, sha256_digest
 from comity.errors import (
     AuthenticationError,
     ConflictError,
@@ -40,11 +40,12 @@ from comity.errors import (
     NotFoundError,
     TransitionError,
 )
-from comity.ids import AgreementId, Digest, Instant, PersonId
+from comity.ids import AgreementId, Digest, Instant, PersonId, format_instant
 from comity.node.node import Act, Node
 from comity.release.disclosure import EntryType, PeopleChange, format_people_content
-from comity.store import Transaction, people, sign_ins
+from comity.store import Transaction, people, programs, sign_ins
 from comity.store.people import StoredMatter, StoredPerson
+from comity.store.programs import StoredProgram
 
 __all__ = [
     "APPROVAL_LIFETIME",
@@ -332,7 +333,7 @@ def add_person(node: Node, person: Person) -> Badge:
 
 
 def renew_person(node: Node, person: PersonId) -> Badge:
-    """A new badge; the one before is dead, and so is what was approved with it and is not done; sessions end.
+    """A new badge; the one before is dead, and what was approved with it and is not done; sessions and programs end.
 
     Raises:
         NotFoundError: no such person, or removed.
@@ -343,6 +344,7 @@ def renew_person(node: Node, person: PersonId) -> Badge:
         people.renew_person(act.transaction, person, secret_hash=hash_badge(badge))
         people.delete_approvals_of(act.transaction, person)
         sign_ins.delete_sessions_of(act.transaction, person)
+        drop_programs(act, stored.person)
         record_change(act, PeopleChange.RENEW, stored.person)
     return badge
 
@@ -358,6 +360,7 @@ def remove_person(node: Node, person: PersonId) -> int:
         people.remove_person(act.transaction, person, now=act.now)
         dropped = people.delete_approvals_of(act.transaction, person)
         sign_ins.delete_sessions_of(act.transaction, person)
+        drop_programs(act, stored.person)
         sign_ins.delete_factors(act.transaction, person)
         record_change(act, PeopleChange.REMOVE, stored.person)
     return dropped
@@ -390,6 +393,22 @@ def find_present(transaction: Transaction, person: PersonId) -> StoredPerson:
     if stored is None or stored.removed_at is not None:
         raise NotFoundError(f"there is no person {person} at this node; `person list` shows those there are")
     return stored
+
+
+def drop_programs(act: Act, person: Person) -> int:
+    """How many programs asked in the person's name: none does any more."""
+    dropped = programs.list_programs(act.transaction, person.id)
+    for program in dropped:
+        programs.delete_program(act.transaction, program.hash)
+        record_change(act, PeopleChange.DROP, person, factor=name_program(program))
+    return len(dropped)
+
+
+def name_program(program: StoredProgram) -> str:
+    """What the log calls a program: its token, what it may ask for and how long, so that none of it can be altered."""
+    may, until = list[Json](sorted(program.may)), format_instant(program.expires_at)
+    said: dict[str, Json] = {"token": program.hash, "may": may, "until": until}
+    return f"program:{sha256_digest(canonical_bytes(said))}"
 
 
 def record_change(act: Act, change: PeopleChange, person: Person, *, factor: str | None = None) -> None:

@@ -2,7 +2,8 @@
 """Shell: who approved what a log says that this party did, held against who was on record as its people by then.
 
     people        those that entries of the log added and have not removed, in the roles that these name
-    factors       what each of them signs in by: enrolled after an invitation, and kept as the log has it
+    factors       what each of them signs in by, and programs that ask in their names: enrolled after an invitation, and
+                  kept as the log has it
     declined      by a person who could have approved it
     an act        approved by as many of them, in such roles, as acts of its kind need (`agreement.people`), not longer
                   ago than an approval waits
@@ -25,11 +26,11 @@ from comity.canonical import Json, parse_signed_json, sha256_digest
 from comity.errors import MalformedError
 from comity.ids import Instant, PartyId, PersonId, parse_instant
 from comity.node.accounts import name_account
-from comity.node.people import APPROVAL_LIFETIME
+from comity.node.people import APPROVAL_LIFETIME, name_program
 from comity.release.disclosure import EntryType
 from comity.release.purge import parse_log_purge
 from comity.replayed import ReplayedEntry
-from comity.store import Transaction, people, sign_ins
+from comity.store import Transaction, people, programs, sign_ins
 
 __all__ = ["PeopleAudit"]
 
@@ -164,13 +165,14 @@ class PeopleAudit:
             yield f"{person} {did} ({kind}) as {role}, who could not have done it"
 
     def _find_factors(self, name: PersonId) -> set[str]:
-        """What the person signs in by, as it is kept."""
+        """What the person signs in by, and what asks in the person's name, as it is kept."""
         # Of the key itself: the digest beside it says nothing of what is verified by.
         found = {sha256_digest(passkey.public_key) for passkey in sign_ins.list_passkeys(self._transaction, name)}
         accounts = sign_ins.list_accounts(self._transaction, name)
         return {
             *map(str, found),
             *(name_account(account.issuer, account.subject) for account in accounts),
+            *map(name_program, programs.list_programs(self._transaction, name)),
             *(["password"] if sign_ins.read_password(self._transaction, name) is not None else []),
         }
 

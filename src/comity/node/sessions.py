@@ -18,7 +18,7 @@ from comity.agreement.people import Person
 from comity.errors import NotFoundError, UnavailableError
 from comity.ids import Digest, Instant, PersonId
 from comity.node.node import Act, Node
-from comity.node.people import find_present
+from comity.node.people import drop_programs, find_present
 from comity.store import people, sign_ins
 from comity.store.sign_ins import DoorRecord, StoredSession
 
@@ -41,7 +41,9 @@ __all__ = [
     "list_records",
     "list_sessions",
     "note_failure",
+    "note_program",
     "read_ways_in",
+    "sign_out",
 ]
 
 IDLE = Instant(30 * 60 * 1_000_000)
@@ -151,7 +153,7 @@ def end_session(node: Node, person: PersonId, session: str) -> None:
 
 
 def end_sessions(node: Node, person: PersonId) -> int:
-    """How many sessions of the person were ended: all.
+    """How many sessions of the person were ended: all. Programs of the person go on.
 
     Raises:
         NotFoundError: no such person, or removed.
@@ -163,6 +165,26 @@ def end_sessions(node: Node, person: PersonId) -> int:
         if ended:
             _note(act, person, "end-all", factor=None)
     return ended
+
+
+def sign_out(node: Node, person: PersonId) -> tuple[int, int]:
+    """How many sessions, and how many programs, of the person were ended: all.
+
+    Raises:
+        NotFoundError: no such person, or removed.
+    """
+    with node.act() as act:
+        stored = find_present(act.transaction, person)
+        _forget_old(act)
+        ended, stopped = sign_ins.delete_sessions_of(act.transaction, person), drop_programs(act, stored.person)
+        if ended or stopped:
+            _note(act, person, "end-all", factor=None)
+    return ended, stopped
+
+
+def note_program(act: Act, person: PersonId, *, ended: bool) -> None:
+    """Keep that a program of the person was made, or ended."""
+    _note(act, person, "end" if ended else "made", factor="program")
 
 
 def note_failure(act: Act, person: PersonId | None, what: str, *, factor: str) -> None:

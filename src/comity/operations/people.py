@@ -20,9 +20,10 @@ from comity.canonical import Json as AnyJson
 from comity.config import format_address
 from comity.errors import AuthenticationError
 from comity.ids import format_instant, parse_person_id
-from comity.node import invitations, people, sessions
+from comity.node import invitations, people, programs, sessions
 from comity.node.node import Node
 from comity.node.people import Actor, PendingMatter, Waiting
+from comity.node.programs import StoredProgram
 from comity.node.sessions import WaysIn
 from comity.operations.outcome import Arguments, Outcome
 from comity.operations.reply import Exit, Json
@@ -34,6 +35,7 @@ __all__ = [
     "conclude_waiting",
     "describe_approvals",
     "describe_matter",
+    "describe_program",
     "invite",
     "list_all",
     "list_pending",
@@ -162,7 +164,7 @@ def invite(node: Node, arguments: Arguments) -> Outcome:
 
 
 def list_sessions(node: Node, arguments: Arguments) -> Outcome:
-    """Who is signed in to the console, and what happened at its door last: the newest 100."""
+    """Who is signed in to the console, which programs may ask it, and what happened at its door last (100 records)."""
     named = arguments.optional("person")
     person = None if named is None else parse_person_id(named)
     listed: list[Json] = [
@@ -185,13 +187,28 @@ def list_sessions(node: Node, arguments: Arguments) -> Outcome:
         }
         for item in sessions.list_records(node, person)
     ]
-    return Outcome(result={"sessions": listed, "records": records})
+    asking: list[Json] = [describe_program(item) for item in programs.list_programs(node, person)]
+    return Outcome(result={"sessions": listed, "programs": asking, "records": records})
+
+
+def describe_program(item: StoredProgram) -> dict[str, Json]:
+    """A program, without its token, which nobody has but whoever was given it."""
+    return {
+        "program": item.id,
+        "person": item.person,
+        "name": item.name,
+        "may": list[Json](sorted(item.may)),
+        "made_at": format_instant(item.made_at),
+        "expires_at": format_instant(item.expires_at),
+        "used_at": None if item.used_at is None else format_instant(item.used_at),
+    }
 
 
 def sign_out(node: Node, arguments: Arguments) -> Outcome:
-    """How many sessions of the person were ended: all."""
+    """How many sessions and programs of the person were ended: all."""
     person = parse_person_id(arguments.text("person"))
-    return Outcome(result={"person": person, "ended": sessions.end_sessions(node, person)})
+    ended, stopped = sessions.sign_out(node, person)
+    return Outcome(result={"person": person, "ended": ended, "programs": stopped})
 
 
 def list_all(node: Node, _: Arguments) -> Outcome:

@@ -18,6 +18,7 @@ from comity.config import Address, ConsoleSetting
 from comity.console.serving import ConsoleServer
 from comity.ids import PersonId
 from comity.node.invitations import invite_person
+from comity.node.programs import find_program
 from comity.node.sessions import end_sessions
 from tests.consoles import Desk
 from tests.e2e.browser.looking import MILLISECONDS, View, find_barriers, find_faulty_headings, open_page
@@ -30,6 +31,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.e2e]
 PASSWORD = "four plain words here"
 WIDE = View(width=1280, height=800, scheme="light", scripts=True)
 NARROW_AND_DARK = View(width=390, height=844, scheme="dark", scripts=True)
+WITHOUT_SCRIPTS = View(width=1280, height=800, scheme="light", scripts=False)
 
 
 @dataclass
@@ -136,6 +138,44 @@ def test_nobody_is_kept_out_before_the_door(chromium: Browser, door: Served, vie
         assert find_barriers(look.page) == []
         assert find_faulty_headings(look.page) == []
         assert look.find_overflow() == []
+
+
+@pytest.mark.parametrize("view", [WIDE, NARROW_AND_DARK, WITHOUT_SCRIPTS], ids=str)
+def test_a_program_is_let_ask_and_ended(chromium: Browser, door: Served, view: View) -> None:
+    code = invite(door, "ines")
+    with open_page(chromium, door.url, view) as look:
+        page = look.page
+        enrol(door, page, code)
+        look.go("/me")
+        page.get_by_text("Let a program ask").click()
+        page.get_by_label("What the program is called").fill("Feeds " + "x" * 54)
+        page.get_by_label("take in files and articles").check()
+        page.get_by_label("read objects").check()
+        page.get_by_role("button", name="Make its token").click()
+        token = page.locator("code", has_text="comity-program-").first.inner_text()
+        found = find_program(door.world.nodes["aurelia"], token)
+        assert found is not None
+        assert found[0].may == {"take-in", "objects"}
+        for _ in range(2):
+            assert not view.scripts or find_barriers(page) == []
+            assert not view.scripts or find_faulty_headings(page) == []
+            assert not view.scripts or look.find_overflow() == []
+            look.go("/me")
+        page.get_by_role("button", name="End the program Feeds").click()
+        page.wait_for_url("**/me?said=ended")
+        assert find_program(door.world.nodes["aurelia"], token) is None
+
+
+def enrol(desk: Served, page: Page, code: str) -> None:
+    page.goto(f"{desk.url}/enrol")
+    page.get_by_label("Code of your invitation").fill(code)
+    page.get_by_role("button", name="Go on").click()
+    secret = page.locator("form[action='/enrol/password'] code").inner_text()
+    page.get_by_label("Password, 12").fill(PASSWORD)
+    page.get_by_label("The same password again").fill(PASSWORD)
+    page.get_by_label("Code that the app shows").fill(show(desk, secret))
+    page.get_by_role("button", name="Enrol with a password").click()
+    page.wait_for_url(re.compile(r"/$"))
 
 
 def show(desk: Served, secret: str) -> str:

@@ -11,6 +11,7 @@ from comity.agreement.people import Role, format_badge, parse_badge
 from comity.ids import PersonId
 from comity.node.node import open_node
 from comity.node.people import find_present
+from comity.node.programs import make_program
 from comity.node.sessions import begin_session, note_failure
 from tests.unit.cli.conftest import Comity, Party
 from tests.unit.cli.test_commands import documented, propose
@@ -337,19 +338,26 @@ def test_who_is_signed_in_is_listed_and_ended(aurelia: Party) -> None:
     with node.act() as act:
         begin_session(act, node, find_present(act.transaction, PersonId("legal")).person, factor="passkey")
         note_failure(act, None, "refused", factor="password")
+    made = make_program(node, PersonId("legal"), name="Fig\u00fares", may=("log", "work"), days=3)
     node.close()
     listed = aurelia.ask("person", "sessions")
     assert listed.keys() == documented("person sessions")
     assert [(item["person"], item["factor"]) for item in listed["sessions"]] == [("legal", "passkey")]
-    assert [(item["person"], item["what"]) for item in listed["records"]] == [(None, "refused"), ("legal", "sign-in")]
-    assert aurelia.ask("person", "sessions", "liaison") == {"sessions": [], "records": []}
+    records = [(item["person"], item["what"]) for item in listed["records"]]
+    assert records == [("legal", "made"), (None, "refused"), ("legal", "sign-in")]
+    assert [(item["program"], item["person"], item["may"]) for item in listed["programs"]] == [
+        (made.program.id, "legal", ["log", "work"])
+    ]
+    assert aurelia.ask("person", "sessions", "liaison") == {"sessions": [], "programs": [], "records": []}
     text = aurelia.do("person", "sessions").out
+    assert "log, work" in text
+    assert made.token not in text
     assert "(nobody)" in text
     assert "refused" in text
-    assert aurelia.ask("person", "list")["people"][1]["last_sign_in"] == listed["records"][1]["at"]
+    assert aurelia.ask("person", "list")["people"][1]["last_sign_in"] == listed["records"][2]["at"]
     ended = aurelia.ask("person", "sign-out", "legal")
-    assert ended == {"person": "legal", "ended": 1}
+    assert ended == {"person": "legal", "ended": 1, "programs": 1}
     assert ended.keys() == documented("person sign-out")
     assert aurelia.ask("person", "sessions")["sessions"] == []
-    assert aurelia.do("person", "sign-out", "legal").out == "0 sessions of legal ended\n"
+    assert aurelia.do("person", "sign-out", "legal").out == "0 sessions and 0 programs of legal ended\n"
     assert aurelia.do("person", "sign-out", "nobody").code == 5

@@ -11,7 +11,7 @@ import pytest
 
 from comity.errors import AuthenticationError, ComityError, ConflictError, MalformedRequest, NotFoundError, RateLimited
 from comity.ids import PersonId
-from comity.node import people
+from comity.node import people, sessions
 from comity.node.audit import audit_folder
 from comity.node.invitations import find_invited, invite_person
 from comity.node.journal import list_entries
@@ -28,6 +28,7 @@ from comity.node.passkeys import (
     remove_passkey,
     sign_in_by_passkey,
 )
+from comity.node.programs import end_program, make_program
 from comity.node.sessions import SignedIn, find_session, list_records
 from comity.node.tries import Tries
 from tests.authenticators import Authenticator
@@ -374,3 +375,51 @@ def test_the_digest_of_a_passkey_is_of_the_key_that_is_verified_by(desk: Desk) -
         transaction.run("UPDATE passkey SET public_key = x'00'")
     found = audit_folder(desk.node.folder, now=desk.world.now).findings
     assert any("signs in by something else" in item.problem for item in found)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE program SET expires_at = expires_at + 1000000",
+        "UPDATE program SET may = 'log take-in'",
+        f"UPDATE program SET hash = '{'0' * 64}'",
+        "UPDATE program SET person = 'aurelia-liaison'",
+        "DELETE FROM program",
+    ],
+)
+def test_a_program_that_is_not_on_record_so_is_found(desk: Desk, statement: str) -> None:
+    desk.enrol(Authenticator())
+    make_program(desk.node, LEGAL, name="Figures", may=("log",), days=30)
+    assert not audit_folder(desk.node.folder, now=desk.world.now).findings
+    with desk.node.store.write() as transaction:
+        transaction.run(statement)
+    found = audit_folder(desk.node.folder, now=desk.world.now).findings
+    assert any("signs in by something else" in item.problem for item in found)
+
+
+@pytest.mark.parametrize("how", ["end", "sign-out", "renew", "invite", "remove", "over"])
+def test_a_program_that_has_ended_is_on_record_as_that(desk: Desk, how: str) -> None:
+    desk.enrol(Authenticator())
+    made = make_program(desk.node, LEGAL, name="Figures", may=("log",), days=1)
+    match how:
+        case "end":
+            end_program(desk.node, LEGAL, made.program.id)
+        case "sign-out":
+            sessions.sign_out(desk.node, LEGAL)
+        case "renew":
+            people.renew_person(desk.node, LEGAL)
+        case "invite":
+            invite_person(desk.node, LEGAL)
+        case "remove":
+            people.remove_person(desk.node, LEGAL)
+        case _:
+            desk.world.tick(86_400 * 1_000_000)
+            assert not audit_folder(desk.node.folder, now=desk.world.now).findings
+            make_program(desk.node, LEGAL, name="Figures", may=("log",), days=1)
+    assert not audit_folder(desk.node.folder, now=desk.world.now).findings
+    with desk.node.store.write() as transaction:
+        transaction.run("DELETE FROM program")
+        values = (made.program.hash, "00000000", LEGAL, "Figures", "log", made.program.made_at, made.program.expires_at)
+        transaction.run("INSERT INTO program VALUES (?, ?, ?, ?, ?, ?, ?, NULL)", values)
+    # Whoever puts back what has ended is found too.
+    assert audit_folder(desk.node.folder, now=desk.world.now).findings

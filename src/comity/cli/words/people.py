@@ -52,14 +52,15 @@ def describe_invited(result: dict[str, Any]) -> str:
 
 
 def describe_signed_out(result: dict[str, Any]) -> str:
-    """A person whose sessions have ended."""
-    ended = result["ended"]
-    return f"{ended} session{'' if ended == 1 else 's'} of {result['person']} ended"
+    """A person whose sessions and programs have ended."""
+    ended, stopped = result["ended"], result["programs"]
+    counted = f"{ended} session{'' if ended == 1 else 's'} and {stopped} program{'' if stopped == 1 else 's'}"
+    return f"{counted} of {result['person']} ended"
 
 
 def list_sessions(result: dict[str, Any]) -> str:
-    """One line for each session, and one for each thing that happened at the door."""
-    if not result["sessions"] and not result["records"]:
+    """One line for each session, for each program, and for each thing that happened at the door."""
+    if not result["sessions"] and not result["programs"] and not result["records"]:
         return "Nobody is signed in to the console, and nobody has tried."
     rows = [("SESSION", "PERSON", "BY", "SINCE", "LAST USED")]
     rows += [
@@ -72,12 +73,25 @@ def list_sessions(result: dict[str, Any]) -> str:
         )
         for item in result["sessions"]
     ]
+    asking = [("PROGRAM", "PERSON", "NAME", "MAY", "UNTIL", "LAST ASKED")]
+    asking += [
+        (
+            item["program"],
+            item["person"],
+            printable(item["name"]),
+            ", ".join(item["may"]),
+            shorten_time(item["expires_at"]),
+            "-" if item["used_at"] is None else shorten_time(item["used_at"]),
+        )
+        for item in result["programs"]
+    ]
     door = [("AT", "PERSON", "WHAT", "BY")]
     door += [
         (shorten_time(item["at"]), item["person"] or "(nobody)", item["what"], item["factor"] or "-")
         for item in result["records"]
     ]
-    return "\n".join([*columns(rows), "", *columns(door)])
+    middle = [*columns(asking), ""] if result["programs"] else []
+    return "\n".join([*columns(rows), "", *middle, *columns(door)])
 
 
 def list_people(result: dict[str, Any]) -> str:

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: programs that ask in a person's name: what each is let to, and the page where a person makes one.
+
+A program sends its token with each request and never a cookie, so that no page of another site can make a browser send
+it. It is let to the twins in JSON of some pages, and to take in; every other path is answered as if nothing were there.
+What its person's roles may not see, it does not either: that is asked where it always is (`operations.sight`).
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from comity.console.door import find_door, require_fresh
+from comity.console.pages import read_form, read_text, show
+from comity.console.visit import find_visit, telling
+from comity.node import programs
+from comity.node.programs import TOKEN_BEGINS, StoredProgram
+from comity.operations.people import describe_program
+from comity.operations.reply import Json
+
+__all__ = ["EXPLAINED", "ROUTES", "is_let_to", "list_own_programs", "read_token"]
+
+EXPLAINED: Final[Mapping[str, str]] = {
+    "log": "read the disclosure log and its figures",
+    "node": "read how the node and its partners stand",
+    "objects": "read objects, the partners' among them, with all that is known of them here",
+    "take-in": "take in files and articles",
+    "work": "read what waits for you",
+}
+"""What each word of PERMITS lets a program do, as a person reads it."""
+
+_READS: Final[Mapping[str, tuple[str, ...]]] = {
+    "log": ("/log",),
+    "node": ("/node",),
+    "objects": ("/objects",),
+    "take-in": ("/intake", "/articles", "/jobs"),
+    "work": ("/work",),
+}
+"""The pages whose twins, and whose own pages' twins, a program reads by each word."""
+
+_SENDS: Final = frozenset({"/intake.json", "/articles.json"})
+"""Where a program sends something to that it was let do by "take-in"."""
+
+_SCHEME = "bearer"
+_MOST_DIGITS = 3
+
+
+def read_token(request: Request) -> str | None:
+    """The token that a program sends (RFC 6750 §2.1), good or not; None: this is no program."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    # What a proxy puts there for its own ends does not make a browser a program.
+    return token.strip() if scheme.lower() == _SCHEME and token.strip().startswith(TOKEN_BEGINS) else None
+
+
+def is_let_to(program: StoredProgram, method: str, path: str) -> bool:
+    """Whether what it asks is something that it was let do."""
+    if method == "POST":
+        return path in _SENDS and "take-in" in program.may
+    if method not in {"GET", "HEAD"} or not path.endswith(".json"):
+        return False
+    page = path.removesuffix(".json")
+    starts = [start for word in program.may for start in _READS[word]]
+    return any(page == start or page.startswith(f"{start}/") for start in starts)
+
+
+def list_own_programs(request: Request) -> list[Json]:
+    """The programs of the person who visits."""
+    node = find_door(request).node
+    return [describe_program(item) for item in programs.list_programs(node, find_visit(request).person.id)]
+
+
+async def make(request: Request) -> Response:
+    """A program, made, and the page with its token, which is shown there and never again."""
+    form = await read_form(request)
+    visit, node = find_visit(request), find_door(request).node
+    require_fresh(request, visit)
+    days, name = read_text(form, "days"), read_text(form, "name")
+    with telling():
+        made = programs.make_program(
+            node,
+            visit.person.id,
+            name=name,
+            may=[item for item in form.getlist("may") if isinstance(item, str)],
+            days=int(days) if days.isascii() and days.isdecimal() and len(days) <= _MOST_DIGITS else 0,
+        )
+    result = {**describe_program(made.program), "token": made.token}
+    return show(request, "program.html", result, url=request.app.state.url, explained=EXPLAINED)
+
+
+async def end(request: Request) -> Response:
+    """One of the person's programs, ended."""
+    form = await read_form(request)
+    with telling():
+        programs.end_program(find_door(request).node, find_visit(request).person.id, read_text(form, "program"))
+    return RedirectResponse("/me?said=ended", status_code=303)
+
+
+ROUTES: list[Route] = [
+    Route("/me/programs", make, methods=["POST"]),
+    Route("/me/programs/end", end, methods=["POST"]),
+]

@@ -1,0 +1,340 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Programs that ask in a person's name: what each is let to, what it never is, and how its token ends."""
+
+import asyncio
+import json
+import re
+from typing import Any
+
+import httpx
+import pytest
+from argon2 import PasswordHasher
+
+from comity.agreement.people import Role
+from comity.canonical import Json
+from comity.console.app import SCREENS
+from comity.console.programs import EXPLAINED, is_let_to
+from comity.errors import ConflictError, MalformedRequest, NotFoundError
+from comity.ids import Digest, Instant, PersonId
+from comity.node import passwords
+from comity.node.invitations import invite_person
+from comity.node.people import remove_person, renew_person
+from comity.node.programs import (
+    MOST_PROGRAMS,
+    PERMITS,
+    TOKEN_BEGINS,
+    MadeProgram,
+    StoredProgram,
+    end_program,
+    find_program,
+    list_programs,
+    make_program,
+)
+from comity.node.sessions import list_records, sign_out
+from comity.operations.reply import Reply
+from tests.consoles import Desk, make_person
+from tests.unit.console.test_signing_in import Guest
+from tests.worlds import World, make_object
+
+ANALYST, LEGAL = PersonId("aurelia-analyst"), PersonId("aurelia-legal")
+EVERYTHING = frozenset(PERMITS)
+
+
+@pytest.fixture
+def desk(world: World) -> Desk:
+    world.register("aurelia", ANALYST, Role.ANALYST)
+    return Desk(world.nodes["aurelia"])
+
+
+def make(desk: Desk, *may: str, person: PersonId = ANALYST, days: int = 30) -> MadeProgram:
+    return make_program(desk.node, person, name="Feeds of the watch", may=may, days=days)
+
+
+def ask(desk: Desk, token: str, path: str, method: str = "GET", **more: Any) -> httpx.Response:  # noqa: ANN401
+    browser = desk.visit(None)
+    return browser.send(method, path, headers={"authorization": f"Bearer {token}"}, **more)
+
+
+def bundle(*objects: dict[str, Json]) -> bytes:
+    return json.dumps(
+        {"type": "bundle", "id": "bundle--6a1f2c1e-0000-4000-8000-000000000001", "objects": list(objects)}
+    ).encode()
+
+
+def take_in(desk: Desk, token: str, data: bytes, **fields: str) -> httpx.Response:
+    return ask(desk, token, "/intake.json", "POST", data=fields, files={"file": ("feed.json", data)})
+
+
+# ---- what it is let to -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("word", "path"),
+    [
+        ("objects", "/objects.json"),
+        ("take-in", "/intake.json"),
+        ("take-in", "/articles.json"),
+        ("take-in", "/jobs.json"),
+        ("work", "/work.json"),
+    ],
+)
+def test_a_program_reads_what_it_was_let_to_and_nothing_else(desk: Desk, word: str, path: str) -> None:
+    one, others = make(desk, word), make(desk, *(EVERYTHING - {word}))
+    assert ask(desk, one.token, path).status_code == 200
+    assert ask(desk, others.token, path).status_code == 404
+
+
+def test_an_object_is_read_with_its_bytes(desk: Desk, world: World) -> None:
+    (item,) = [make_object("one")]
+    world.add("aurelia", item)
+    answer = ask(desk, make(desk, "objects").token, f"/objects/{item['id']}.json")
+    assert json.loads(answer.json()["received"]) == item
+
+
+def test_what_the_roles_of_its_person_do_not_see_it_does_not_either(desk: Desk) -> None:
+    made = make(desk, *PERMITS)
+    assert desk.visit(make_person(ANALYST, Role.ANALYST)).get("/log.json").status_code == 404
+    assert ask(desk, made.token, "/log.json").status_code == 404
+    legal = make(desk, "log", person=LEGAL)
+    assert ask(desk, legal.token, "/log/figures.json").status_code == 200
+
+
+def test_no_word_lets_a_program_to_what_is_no_twin_or_acts() -> None:
+    paths = {str(route.path) for screen in SCREENS for route in screen}  # type: ignore[attr-defined]
+    program = StoredProgram(
+        hash=Digest("0" * 64),
+        id="1",
+        person=ANALYST,
+        name="x",
+        may=EVERYTHING,
+        made_at=Instant(0),
+        expires_at=Instant(1),
+        used_at=None,
+    )
+    for path in sorted(paths):
+        concrete = re.sub(r"\{[^}]*\}", "1", path)
+        if not path.endswith(".json"):
+            assert not is_let_to(program, "GET", concrete), path
+        for method in ("PUT", "DELETE", "PATCH", "OPTIONS"):
+            assert not is_let_to(program, method, concrete), path
+        assert is_let_to(program, "POST", concrete) == (path in {"/intake.json", "/articles.json"}), path
+
+
+@pytest.mark.parametrize("path", ["/me.json", "/people.json", "/approvals.json", "/agreements.json", "/audit.json"])
+def test_a_program_with_all_words_reads_nothing_of_the_door_and_of_agreements(desk: Desk, path: str) -> None:
+    assert ask(desk, make(desk, *PERMITS).token, path).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/", "/objects", "/sign-in", "/static/console.css", "/me"])
+def test_a_program_gets_no_page(desk: Desk, path: str) -> None:
+    assert ask(desk, make(desk, *PERMITS).token, path).status_code == 404
+
+
+def test_a_program_makes_no_program_and_ends_none(desk: Desk) -> None:
+    made = make(desk, *PERMITS)
+    for path in ("/me/programs", "/me/programs/end", "/me/sessions/end-all"):
+        assert ask(desk, made.token, path, "POST", data={"program": made.program.id}).status_code == 404
+    assert len(list_programs(desk.node)) == 1
+
+
+# ---- taking in -------------------------------------------------------------------------------------------------------
+
+
+def test_a_program_takes_in_a_file_and_reads_what_became_of_it(desk: Desk, world: World) -> None:
+    made = make(desk, "take-in")
+    item = make_object("one")
+    answer = take_in(desk, made.token, bundle(item), tlp="amber", regions="AU, BO", kinds="incident")
+    assert answer.status_code == 202
+    assert answer.headers["location"] == answer.json()["at"]
+    assert desk.asked[-1][0] == "object.add"
+    assert {name: desk.asked[-1][1][name] for name in ("tlp", "regions", "kinds")} == {
+        "tlp": "amber",
+        "regions": ["AU", "BO"],
+        "kinds": ["incident"],
+    }
+
+
+def test_a_program_without_the_word_takes_nothing_in(desk: Desk) -> None:
+    made = make(desk, *(EVERYTHING - {"take-in"}))
+    assert take_in(desk, made.token, bundle(make_object("one"))).status_code == 404
+    assert desk.asked == []
+
+
+def test_a_browser_cannot_send_what_programs_send(desk: Desk) -> None:
+    browser = desk.visit(make_person(ANALYST, Role.ANALYST))
+    for path in ("/intake.json", "/articles.json"):
+        answer = browser.send(
+            "POST",
+            path,
+            files={"file": ("feed.json", bundle(make_object("one")))},
+            headers={"origin": browser.url, "sec-fetch-site": "same-origin"},
+        )
+        assert answer.status_code == 400
+        assert "programs alone" in answer.json()["error"]["message"]
+    assert desk.asked == []
+
+
+def test_a_cookie_beside_a_bad_token_counts_for_nothing(desk: Desk) -> None:
+    browser = desk.visit(make_person(ANALYST, Role.ANALYST))
+    headers = {"authorization": f"Bearer {TOKEN_BEGINS}{'0' * 64}"}
+    assert browser.send("GET", "/objects.json", headers=headers).status_code == 401
+    # What a proxy of this party puts there is no token of a program.
+    assert browser.send("GET", "/objects.json", headers={"authorization": "Bearer of a proxy"}).status_code == 200
+
+
+# ---- how it ends -----------------------------------------------------------------------------------------------------
+
+
+def test_a_token_ends_with_its_day(desk: Desk, world: World) -> None:
+    made = make(desk, "objects", days=1)
+    world.now = Instant(made.program.expires_at - 1)
+    assert ask(desk, made.token, "/objects.json").status_code == 200
+    world.now = made.program.expires_at
+    assert ask(desk, made.token, "/objects.json").status_code == 401
+    assert list_programs(desk.node) == []
+
+
+@pytest.mark.parametrize("how", ["end", "sign-out", "remove", "renew", "invite"])
+def test_a_token_ends_when_its_person_or_who_controls_the_folder_ends_it(desk: Desk, how: str) -> None:
+    made = make(desk, "objects")
+    other = make(desk, "objects", person=LEGAL)
+    assert ask(desk, made.token, "/objects.json").status_code == 200
+    match how:
+        case "end":
+            end_program(desk.node, ANALYST, made.program.id)
+        case "sign-out":
+            assert sign_out(desk.node, ANALYST) == (0, 1)
+        case "remove":
+            remove_person(desk.node, ANALYST)
+        case "renew":
+            renew_person(desk.node, ANALYST)
+        case _:
+            invite_person(desk.node, ANALYST)
+    assert ask(desk, made.token, "/objects.json").status_code == 401
+    assert ask(desk, other.token, "/objects.json").status_code == 200
+
+
+def test_nobody_ends_the_program_of_another(desk: Desk) -> None:
+    made = make(desk, "objects")
+    with pytest.raises(NotFoundError):
+        end_program(desk.node, LEGAL, made.program.id)
+    assert ask(desk, made.token, "/objects.json").status_code == 200
+
+
+def test_what_was_under_way_when_it_ended_is_not_done(desk: Desk) -> None:
+    made = make(desk, "take-in")
+    way = desk.visit(None).app._ask_for_program(made.token)
+    found = find_program(desk.node, made.token)
+    assert found is not None
+    end_program(desk.node, ANALYST, made.program.id)
+
+    async def go_on() -> Reply:
+        return await way("object.files", {}, found[1])
+
+    reply = asyncio.run(go_on())
+    assert reply.error is not None
+    assert "may not ask any more" in str(reply.error["message"])
+
+
+# ---- made ------------------------------------------------------------------------------------------------------------
+
+
+def test_its_token_is_nowhere_but_on_the_page_that_shows_it(desk: Desk) -> None:
+    made = make(desk, "objects", "work")
+    assert made.token not in repr(made)
+    with desk.node.store.read() as transaction:
+        rows = [*transaction.rows("SELECT * FROM program")]
+    assert made.token not in str(rows)
+    assert made.token.removeprefix(TOKEN_BEGINS) not in str(rows)
+    browser = desk.visit(make_person(ANALYST, Role.ANALYST))
+    (listed,) = browser.get("/me.json").json()["programs"]
+    assert listed["may"] == ["objects", "work"]
+    assert listed["used_at"] is None
+    assert made.token not in browser.get("/me").text
+
+
+def test_that_it_asked_is_noted_once_a_minute(desk: Desk, world: World) -> None:
+    made = make(desk, "objects")
+    seen = list[Instant | None]()
+    for seconds in (1, 59, 61):
+        world.now = Instant(made.program.made_at + seconds * 1_000_000)
+        assert ask(desk, made.token, "/objects.json").status_code == 200
+        seen.append(list_programs(desk.node)[0].used_at)
+    assert seen[0] == seen[1] == made.program.made_at + 1_000_000
+    assert seen[2] == made.program.made_at + 61_000_000
+
+
+@pytest.mark.parametrize(
+    ("name", "may", "days"),
+    [("", {"log"}, 1), ("x" * 61, {"log"}, 1), ("a\u202eb", {"log"}, 1), ("x", set(), 1), ("x", {"log", "sign"}, 1)]
+    + [("x", {"log"}, days) for days in (0, -1, 366)],
+)
+def test_what_a_program_must_be_made_with(desk: Desk, name: str, may: set[str], days: int) -> None:
+    with pytest.raises(MalformedRequest):
+        make_program(desk.node, ANALYST, name=name, may=may, days=days)
+    assert list_programs(desk.node) == []
+
+
+def test_a_person_has_so_many_and_those_that_are_over_do_not_count(desk: Desk, world: World) -> None:
+    made = make(desk, "log", days=1)
+    for _ in range(MOST_PROGRAMS - 1):
+        make(desk, "log", days=1)
+    with pytest.raises(ConflictError):
+        make(desk, "log")
+    world.now = made.program.expires_at
+    make(desk, "log")
+    assert len(list_programs(desk.node, ANALYST)) == 1
+
+
+def test_that_it_was_made_and_ended_is_on_record(desk: Desk) -> None:
+    made = make(desk, "log")
+    end_program(desk.node, ANALYST, made.program.id)
+    records = [(item.what, item.factor, item.failed) for item in list_records(desk.node, ANALYST)]
+    assert records == [("end", "program", False), ("made", "program", False)]
+
+
+def test_each_word_is_explained() -> None:
+    assert set(EXPLAINED) == EVERYTHING
+
+
+# ---- on the page -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def guest(desk: Desk, world: World, monkeypatch: pytest.MonkeyPatch) -> Guest:
+    """Who has just signed in."""
+    monkeypatch.setattr(passwords, "_HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    guest = Guest(desk, world)
+    assert guest.enrol(ANALYST).status_code == 303
+    return guest
+
+
+def test_a_person_makes_a_program_sees_its_token_once_and_ends_it(guest: Guest, desk: Desk) -> None:
+    page = guest.browser.post("/me/programs", "/me", name="<b>Feeds</b>", may="objects", days="90")
+    assert page.status_code == 200
+    assert "&lt;b&gt;Feeds&lt;/b&gt;" in page.text
+    assert page.headers["cache-control"] == "no-store"
+    (token,) = re.findall(rf"{TOKEN_BEGINS}[0-9a-f]{{64}}", page.text)
+    assert ask(desk, token, "/objects.json").status_code == 200
+    assert ask(desk, token, "/intake.json").status_code == 404
+    own = guest.browser.get("/me").text
+    assert token not in own
+    (program,) = re.findall(r'name="program" value="([0-9a-f]{8})"', own)
+    answer = guest.browser.post("/me/programs/end", "/me", program=program)
+    assert answer.headers["location"] == "/me?said=ended"
+    assert ask(desk, token, "/objects.json").status_code == 401
+
+
+def test_who_finds_a_screen_unlocked_makes_no_program(guest: Guest, desk: Desk, world: World) -> None:
+    world.tick(15 * 60 * 1_000_000)
+    page = guest.browser.post("/me/programs", "/me", name="Feeds", may="objects", days="90")
+    assert page.status_code == 403
+    assert list_programs(desk.node) == []
+
+
+@pytest.mark.parametrize("days", ["", "0", "366", "1e2", "9999", "²"])
+def test_a_program_that_cannot_be_is_refused_by_the_page(guest: Guest, desk: Desk, days: str) -> None:
+    page = guest.browser.post("/me/programs", "/me", name="Feeds", may="objects", days=days)
+    assert page.status_code == 400
+    assert "1 to 365 days" in page.text
+    assert list_programs(desk.node) == []
