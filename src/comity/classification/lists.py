@@ -66,12 +66,13 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubjectList:
-    """One version of a list, by the SHA-256 of its canonical form; entries by subject."""
+    """One version of a list, by the SHA-256 of its canonical form; by subject entries, and the form of each."""
 
     list: str
     version: str
     digest: Digest
     entries: Mapping[str, Entry]
+    forms: Mapping[str, bytes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,11 +106,13 @@ def parse_subject_list(data: bytes) -> SubjectList:
             raise item.refuse("subject", f"{entry.subject} stands on the list twice")
         entries[entry.subject] = entry
     reader.close()
-    return SubjectList(list=scheme, version=version, digest=sha256_digest(canonical_bytes(value)), entries=entries)
+    digest = sha256_digest(canonical_bytes(value))
+    forms = {subject: format_entry(entry) for subject, entry in entries.items()}
+    return SubjectList(list=scheme, version=version, digest=digest, entries=entries, forms=forms)
 
 
-def compare_lists(before: Mapping[str, Entry], after: Mapping[str, Entry]) -> Changes:
-    """What the entries `after` say otherwise than those `before`."""
+def compare_lists(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> Changes:
+    """What the entries `after` say otherwise than those `before`, each in its canonical form."""
     return Changes(
         listed=tuple(sorted(after.keys() - before.keys())),
         delisted=tuple(sorted(before.keys() - after.keys())),

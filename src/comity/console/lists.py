@@ -52,15 +52,22 @@ async def show_lists(request: Request) -> Response:
     return show(request, "lists.html", result, more=more, first=first, most=_MOST_BYTES)
 
 
+async def look(request: Request) -> Response:
+    """What the version of a list in a file would change and stop, and the form that loads that very version."""
+    visit = find_visit(request)
+    visit.require("list.preview")
+    asked = await _read_version(request)
+    seen = _cut(await visit.read("list.preview", {"data": asked["data"]}), _NAMED_ALONE)
+    leaving = seen["leaving"] if isinstance(seen["leaving"], list) else []
+    result = {**seen, "leaving": leaving[:_NAMED_ALONE], "more_leaving": max(0, len(leaving) - _NAMED_ALONE)}
+    return show(request, "list_preview.html", result, most=_MOST_BYTES)
+
+
 async def load(request: Request) -> Response:
-    """Take in the version of a list in a file; its page says what it changed."""
+    """Take in the version of a list in a file, the one that was looked at; its page says what it changed."""
     visit = find_visit(request)
     visit.require("list.load")
-    form = await read_form(request, most_bytes=_MOST_BYTES + _MOST_REST, most_files=1)
-    try:
-        asked: dict[str, Json] = {"data": await _read_file(form), **_read(form, "reason", "role", "why")}
-    finally:
-        await form.close()
+    asked = await _read_version(request, "digest", "reason", "role", "why")
     reply = await visit.ask("list.load", asked)
     loaded = (reply.result or {}).get("list")
     return conclude(request, reply, to=_find_page(loaded) if isinstance(loaded, str) else "/lists")
@@ -120,6 +127,15 @@ async def _find_waiting(visit: Visit, kind: str, name: str) -> dict[str, Json]:
     }
 
 
+async def _read_version(request: Request, *names: str) -> dict[str, Json]:
+    """The file that was sent, and the fields of these names beside it."""
+    form = await read_form(request, most_bytes=_MOST_BYTES + _MOST_REST, most_files=1)
+    try:
+        return {"data": await _read_file(form), **_read(form, *names)}
+    finally:
+        await form.close()
+
+
 async def _read_file(form: FormData) -> str:
     file = form.get("file")
     if not isinstance(file, UploadFile) or not file.filename:
@@ -146,6 +162,7 @@ def _find_page(name: str) -> str:
 ROUTES: list[Route] = [
     *make_page("/lists", show_lists),
     Route("/lists", load, methods=["POST"]),
+    Route("/lists/preview", look, methods=["POST"]),
     Route("/lists/decide", decide, methods=["POST"]),
     *make_page("/lists/{list}", show_list),
     Route("/lists/{list}/review", review, methods=["POST"]),

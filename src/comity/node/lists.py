@@ -18,7 +18,7 @@ from comity.agreement.recognition import Refusal
 from comity.canonical import OBJECT_LIMITS, Json, canonical_bytes, parse_json
 from comity.classification.lists import LIST_FORMAT, Changes, Entry, SubjectList, compare_lists, parse_subject_list
 from comity.errors import ConflictError, MalformedFile, MalformedRequest, NotFoundError, TransitionError
-from comity.ids import ObjectId, PartyId
+from comity.ids import Digest, ObjectId, PartyId
 from comity.intake.listing import LISTING_EXTENSION
 from comity.intake.making import Maker
 from comity.intake.sanctions import read_un_list
@@ -32,11 +32,13 @@ from comity.store.subjects import KEEP, Question, StoredList
 
 __all__ = [
     "Decided",
+    "Foreseen",
     "Loaded",
     "Question",
     "Shown",
     "StoredList",
     "decide_subject",
+    "foresee_list",
     "list_lists",
     "list_questions",
     "load_list",
@@ -61,6 +63,24 @@ class Loaded:
     changes: Changes
     stopped: int
     approvals: tuple[Approval, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foreseen:
+    """What a version of a list would change: `before` is the version held (None: none is, and nobody leaves).
+
+    `leaving` are the subjects that would leave, each with how many objects are about it; `stopped` how many are about
+    any of them.
+    """
+
+    list: str
+    version: str
+    digest: Digest
+    entries: int
+    before: str | None
+    changes: Changes
+    leaving: tuple[tuple[str, int], ...]
+    stopped: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +133,28 @@ def read_list(node: Node, data: bytes) -> SubjectList:
     )
 
 
+def foresee_list(node: Node, listed: SubjectList) -> Foreseen:
+    """What `load_list` would do with this version now; nothing is kept.
+
+    Raises:
+        ConflictError: as `load_list`.
+    """
+    with node.store.read() as transaction:
+        latest, changes = _compare(transaction, listed)
+        leaving = [(subject, len(objects.find_about(transaction, [subject]))) for subject in changes.delisted]
+        about = objects.find_about(transaction, changes.delisted) if changes.delisted else frozenset()
+    return Foreseen(
+        list=listed.list,
+        version=listed.version,
+        digest=listed.digest,
+        entries=len(listed.entries),
+        before=None if latest is None else latest.version,
+        changes=changes,
+        leaving=tuple(leaving),
+        stopped=len(about),
+    )
+
+
 def load_list(node: Node, listed: SubjectList, *, reason: str, by: Actor) -> Loaded | Waiting | Refusal:
     """The version, taken in; whoever left the list with it is in question from here on.
 
@@ -122,13 +164,7 @@ def load_list(node: Node, listed: SubjectList, *, reason: str, by: Actor) -> Loa
     """
     reason = read_prose(reason)
     with node.act() as act:
-        latest = subjects.read_latest(act.transaction, listed.list)
-        if latest is not None and listed.version <= latest.version:
-            raise ConflictError(
-                f"the list {listed.list} is held in its version {latest.version}; load a version that sorts behind it"
-            )
-        before = {} if latest is None else subjects.read_entries(act.transaction, latest.key)
-        changes = compare_lists(before, listed.entries) if latest is not None else _NO_CHANGES
+        latest, changes = _compare(act.transaction, listed)
         about: dict[str, Json] = {
             "list": listed.list,
             "version": listed.version,
@@ -150,7 +186,7 @@ def load_list(node: Node, listed: SubjectList, *, reason: str, by: Actor) -> Loa
             changes=changes,
             reviewed_at=None,
         )
-        subjects.add_list(act.transaction, stored, listed.entries.values())
+        subjects.add_list(act.transaction, stored, listed.forms)
         stopped = _ask(act, stored)
         return Loaded(
             list=listed.list,
@@ -294,6 +330,17 @@ def _make_entry(data: bytes) -> Json:
         "names": [*dict.fromkeys([name, script] if isinstance(script, str) else [name])],
         "aliases": [{"name": alias, "quality": quality} for alias, quality in sorted(aliases.items())],
     }
+
+
+def _compare(transaction: Transaction, listed: SubjectList) -> tuple[StoredList | None, Changes]:
+    latest = subjects.read_latest(transaction, listed.list)
+    if latest is None:
+        return None, _NO_CHANGES
+    if listed.version <= latest.version:
+        raise ConflictError(
+            f"the list {listed.list} is held in its version {latest.version}; load a version that sorts behind it"
+        )
+    return latest, compare_lists(subjects.read_forms(transaction, latest.key), listed.forms)
 
 
 def _ask(act: Act, stored: StoredList) -> int:

@@ -12,6 +12,7 @@ from comity.node.consent import Said
 from comity.node.matters import COMPLETED_HERE, Brought
 from comity.node.node import Node
 from comity.operations import agreements, classify, consents, safeguards
+from comity.operations.lists import conclude_decided
 from comity.operations.outcome import Arguments, Outcome
 from comity.operations.people import conclude_refused, describe_approvals, describe_matter, read_actor
 from comity.operations.reply import Json
@@ -57,7 +58,7 @@ def approve(node: Node, arguments: Arguments) -> Outcome:
         case necessity.Decided():
             return safeguards.conclude_decided(done)
         case lists.Decided():
-            return classify.conclude_decided(done)
+            return conclude_decided(done)
         case Classified():
             return classify.conclude_classified(done)
         case _:

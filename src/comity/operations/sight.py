@@ -92,6 +92,7 @@ SIGHT: Mapping[str, frozenset[Role]] = {
     "list.versions": _DESK,
     "list.show": _DESK,
     "list.questions": _DESK,
+    "list.preview": _acting("load-list"),
     "list.load": _acting("load-list"),
     "list.review": _acting("review-list"),
     "list.decide": _acting("stop-subject") | _acting("keep-subject"),

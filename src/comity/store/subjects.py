@@ -2,10 +2,10 @@
 """Shell: versions of lists of subjects with their entries, and the subjects that people have yet to decide on."""
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from comity.classification.lists import Changes, Entry, format_entry, is_called, parse_entry
+from comity.classification.lists import Changes, Entry, is_called, parse_entry
 from comity.ids import Digest, Instant
 from comity.store.transaction import Row, Transaction
 
@@ -24,6 +24,7 @@ __all__ = [
     "look_through_entries",
     "mark_reviewed",
     "read_entries",
+    "read_forms",
     "read_latest",
     "read_question",
     "read_questioned",
@@ -63,8 +64,11 @@ class Question:
     reason: str | None
 
 
-def add_list(transaction: Transaction, stored: StoredList, entries: Iterable[Entry]) -> None:
-    """Keep a version; its key is given by the store. Entries of versions before the last two are dropped."""
+def add_list(transaction: Transaction, stored: StoredList, forms: Mapping[str, bytes]) -> None:
+    """Keep a version; its key is given by the store. `forms` are its entries in canonical form, by subject.
+
+    Entries of versions before the last two are dropped.
+    """
     said = {"listed": stored.changes.listed, "delisted": stored.changes.delisted, "changed": stored.changes.changed}
     key = transaction.insert(
         "INSERT INTO subject_list (list, version, digest, loaded_at, loaded_by, changes) VALUES (?, ?, ?, ?, ?, ?)",
@@ -72,7 +76,7 @@ def add_list(transaction: Transaction, stored: StoredList, entries: Iterable[Ent
     )
     transaction.run_many(
         "INSERT INTO list_entry VALUES (?, ?, ?)",
-        [(key, entry.subject, format_entry(entry).decode()) for entry in entries],
+        [(key, subject, form.decode()) for subject, form in forms.items()],
     )
     transaction.run(
         "DELETE FROM list_entry WHERE list IN"
@@ -101,6 +105,12 @@ def read_entries(transaction: Transaction, key: int) -> dict[str, Entry]:
     """The entries of one of the last two versions, by subject."""
     rows = transaction.rows("SELECT subject, entry FROM list_entry WHERE list = ? ORDER BY subject", (key,))
     return {subject: parse_entry(entry.encode()) for subject, entry in rows}
+
+
+def read_forms(transaction: Transaction, key: int) -> dict[str, bytes]:
+    """The entries of one of the last two versions in canonical form, by subject."""
+    rows = transaction.rows("SELECT subject, entry FROM list_entry WHERE list = ?", (key,))
+    return {str(subject): str(entry).encode() for subject, entry in rows}
 
 
 def look_through_entries(transaction: Transaction, key: int, *, wanted: str, after: str, limit: int) -> list[Entry]:

@@ -12,7 +12,7 @@ from comity.agreement.people import Person, Role
 from comity.node.lists import decide_subject, list_questions
 from comity.node.people import Waiting
 from tests.e2e.browser.desks import ServedDesk, assess_group, load_versions
-from tests.e2e.browser.looking import Look, View, open_page
+from tests.e2e.browser.looking import Look, View, find_barriers, find_faulty_headings, open_page
 from tests.e2e.browser.test_deciding import press, sees
 from tests.worlds import World, make_object, object_id
 
@@ -97,11 +97,32 @@ def test_a_version_is_loaded_from_its_file(look: Look, tmp_path: Path) -> None:
     file.write_text(json.dumps(listed))
     look.go("/lists")
     page.get_by_label("The file, of").set_input_files(file)
+    press(page, "Look at what it would change")
+    sees(page, "Nothing is loaded yet.")
+    assert find_faulty_headings(page) == []
+    assert look.find_overflow() == []
+    page.get_by_label("The file, of").set_input_files(file)
     page.get_by_label("Reason for loading it").fill("As published.")
     press(page, "Load it")
     sees(page, "Done, and on record.")
     sees(page, "The Border Group")
     assert look.find_overflow() == []
+
+
+def test_what_a_version_would_change_is_read_by_everybody(chromium: Browser, desk: ServedDesk, tmp_path: Path) -> None:
+    file = tmp_path / "national.json"
+    entries = [{"subject": f"national:{n:04}", "kind": "entity", "names": ["The Border Group"]} for n in range(500)]
+    file.write_text(
+        json.dumps({"format": "comity-subject-list/1", "list": "national", "version": "99", "entries": entries})
+    )
+    view = View(width=390, height=844, scheme="dark", scripts=True)
+    with open_page(chromium, desk.url, view, cookies=desk.cookies) as look:
+        look.go("/lists")
+        look.page.get_by_label("The file, of").set_input_files(file)
+        press(look.page, "Look at what it would change")
+        sees(look.page, "Nothing is loaded yet.")
+        assert find_barriers(look.page) == []
+        assert look.find_overflow() == []
 
 
 def test_an_assessment_is_written_and_one_that_ends_is_renewed(look: Look, desk: ServedDesk) -> None:

@@ -61,7 +61,7 @@ def test_who_is_there_no_more_has_left() -> None:
             ]
         )
     )
-    changes = compare_lists(before.entries, after.entries)
+    changes = compare_lists(before.forms, after.forms)
     assert (changes.listed, changes.delisted, changes.changed) == (
         ("unsc:QDe.9",),
         ("unsc:QDe.902",),

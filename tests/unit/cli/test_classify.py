@@ -88,11 +88,21 @@ def test_lists_loaded_asked_about_decided(at: Type, tmp_path: Path) -> None:
     for version, subjects in (("1", ["national:ashfall", "national:b"]), ("2", ["national:b"])):
         entries = [{"subject": one, "kind": "entity", "names": [f"Name of {one}"]} for one in subjects]
         value = {"format": "comity-subject-list/1", "list": "national", "version": version, "entries": entries}
-        loaded = at("list", "load", write(tmp_path, version, json.dumps(value)), "--reason", "new")
-        assert loaded.code == Exit.DONE
+        file = write(tmp_path, version, json.dumps(value))
+        seen = at("list", "preview", file)
+        assert seen.code == Exit.DONE
+        digest = seen.out.split()[-1]
+        other = at("list", "load", file, "--reason", "new", "--digest", "0" * 64)
+        assert (other.code, "look at this one first" in other.err) == (Exit.NOT_IN_THIS_STATE, True)
+        loaded = at("list", "load", file, "--reason", "new", "--digest", digest)
+        assert loaded.code == Exit.DONE, loaded.err
+        told.append(seen.out)
         told.append(loaded.out)
-    assert "delisted: national:ashfall" in told[1]
-    assert "go to nobody until" in told[1]
+    assert "nobody leaves" in told[0]
+    assert "national:ashfall would leave: 0 objects about it" in told[2]
+    assert "0 objects would go to nobody" in told[2]
+    assert "delisted: national:ashfall" in told[3]
+    assert "go to nobody until" in told[3]
     assert "NOBODY YET: stopped" in at("list", "questions").out
     assert at("list", "decide", "national:ashfall", "keep", "--reason", "r").code == Exit.WAITING
     kept = at("list", "decide", "national:ashfall", "keep", "--reason", "r", role="legal").out

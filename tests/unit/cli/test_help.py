@@ -40,7 +40,7 @@ approvals/approve/decline
 agreement certificate/agreement test
 classify add/classify remove/classify preview/classify show
 rules preview/rules apply/rules end/rules list
-list load/list versions/list show/list questions/list decide/list review
+list preview/list load/list versions/list show/list questions/list decide/list review
 assessment write/assessment renew/assessment show/assessment list
 article add/article list/article show/article text/article rules
 article confirm/article strike/article correct/article make

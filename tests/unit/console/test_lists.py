@@ -70,14 +70,22 @@ def read(browser: Browser, path: str) -> str:
     return answer.text
 
 
-def bring(browser: Browser, data: bytes | None, *, key: str | None = None, reason: str = "As published.") -> Any:  # noqa: ANN401
+def bring(
+    browser: Browser,
+    data: bytes | None,
+    *,
+    key: str | None = None,
+    reason: str = "As published.",
+    to: str = "/lists",
+    **more: str,
+) -> Any:  # noqa: ANN401
     """Send the form by which a version is loaded, of this session unless `key` is another's."""
     found = re.search(r'name="form_key" value="([0-9a-f]{64})"', browser.get("/me").text)
     assert found is not None
-    fields = {"form_key": found[1] if key is None else key, "reason": reason}
+    fields = {"form_key": found[1] if key is None else key, "reason": reason, **more}
     files = {"other": b""} if data is None else {"file": ("list.json", data)}
     headers = {"origin": browser.url, "sec-fetch-site": "same-origin"}
-    return browser.send("POST", "/lists", data=fields, files=files, headers=headers)
+    return browser.send("POST", to, data=fields, files=files, headers=headers)
 
 
 def make_file(version: str, *entries: dict[str, Any]) -> bytes:
@@ -148,6 +156,35 @@ def test_a_version_is_loaded_from_its_file_and_stops_who_left(desk: Desk, left: 
     assert (twin["listed"], twin["delisted"]) == ([ASHFALL], [OTHER, "national:third"])
     assert object_id("report", "y") not in left.read("borealia")
     assert audit_folder(left.nodes["aurelia"].folder, now=left.now).findings == ()
+
+
+def test_what_a_version_would_do_is_shown_first_and_only_that_one_is_loaded(desk: Desk, left: World) -> None:
+    left.add("aurelia", make_object("y", subjects=[OTHER]))
+    browser, data = desk.visit(ANALYST), make_file("2026-03", entry(ASHFALL))
+    before = count_entries(left)
+    page = bring(browser, data, to="/lists/preview")
+    assert page.status_code == 200, page.text
+    assert "1 object is about who left" in page.text
+    assert "national:third" in page.text
+    assert count_entries(left) == before
+    found = re.search(r'name="digest" value="([0-9a-f]{64})"', page.text)
+    assert found is not None
+    other = bring(browser, make_file("2026-03", entry(OTHER)), digest=found[1])
+    assert other.status_code == 409
+    assert "another version than the one that was looked at" in other.text
+    assert count_entries(left) == before
+    assert object_id("report", "y") in left.read("borealia")
+    assert bring(browser, data, digest=found[1]).headers["location"] == "/lists/national?said=done"
+    assert object_id("report", "y") not in left.read("borealia")
+
+
+def test_a_version_is_looked_at_by_whom_it_is_for_alone(desk: Desk, left: World) -> None:
+    for person in NOT_OF_THE_DESK:
+        assert bring(desk.visit(person), make_file("2026-03", entry(OTHER)), to="/lists/preview").status_code == 404
+    browser = desk.visit(ANALYST)
+    assert bring(browser, make_file("2026-03", entry(OTHER)), key="0" * 64, to="/lists/preview").status_code == 400
+    bad = bring(browser, make_file("2026-02", entry(OTHER)), to="/lists/preview")
+    assert (bad.status_code, "sorts behind it" in bad.text) == (409, True)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from comity.node.lists import (
     Decided,
     Loaded,
     decide_subject,
+    foresee_list,
     list_lists,
     list_questions,
     load_list,
@@ -33,6 +34,7 @@ from tests.worlds import World, make_object, object_id
 A, B, C = map(PartyId, ("aurelia", "borealia", "cimbria"))
 X, Y = object_id("report", "x"), object_id("report", "y")
 ASHFALL, OTHER = "national:ashfall", "national:other"
+ENTRY = {"subject": "other:1", "kind": "entity", "names": ["One"]}
 
 
 def make_list(version: str, *subjects: str, name: str = "One Name") -> bytes:
@@ -83,6 +85,40 @@ def test_who_leaves_the_list_is_given_to_nobody_with_reason_and_clause(listed: W
         assert verdict.reason is not None
         assert "left its list" in verdict.reason
     assert audit_folder(listed.folder / A, now=listed.now).found == 0
+
+
+def test_what_a_version_would_do_is_what_it_then_does(listed: World) -> None:
+    listed.add(A, make_object("x2", subjects=[ASHFALL]), make_object("both", subjects=[ASHFALL, OTHER]))
+    version = parse_subject_list(make_list("2026-02", "national:new", name="Two"))
+    before = set(listed.read(B))
+    seen = foresee_list(listed.nodes[A], version)
+    assert set(listed.read(B)) == before
+    assert [item.version for item in list_lists(listed.nodes[A])] == ["2026-01"]
+    assert (seen.before, seen.digest, seen.entries) == ("2026-01", version.digest, 1)
+    about = dict(seen.leaving)
+    assert set(about) == {ASHFALL, OTHER}
+    done = load(listed, A, make_list("2026-02", "national:new", name="Two"))
+    assert (seen.changes, seen.stopped) == (done.changes, done.stopped)
+    assert {item.subject: many for item, many in list_questions(listed.nodes[A])} == about
+    assert max(about.values()) < seen.stopped < sum(about.values())  # one is about both
+
+
+def test_of_a_first_version_nothing_would_be_stopped_and_an_old_one_is_refused(listed: World) -> None:
+    first = {**json.loads(make_list("1", OTHER)), "list": "other", "entries": [ENTRY]}
+    seen = foresee_list(listed.nodes[A], parse_subject_list(json.dumps(first).encode()))
+    assert (seen.before, seen.leaving, seen.stopped) == (None, (), 0)
+    with pytest.raises(ConflictError, match="sorts behind it"):
+        foresee_list(listed.nodes[A], parse_subject_list(make_list("2026-01", OTHER)))
+
+
+def test_an_entry_that_is_written_otherwise_and_says_the_same_has_not_changed(listed: World) -> None:
+    entries = [
+        {"aliases": [], "names": [f"One Name of {subject}"], "kind": "entity", "subject": subject}
+        for subject in (OTHER, ASHFALL)
+    ]
+    value = {"format": "comity-subject-list/1", "list": "national", "version": "2026-02", "entries": entries}
+    done = load(listed, A, json.dumps(value, indent=3).encode())
+    assert (done.changes.listed, done.changes.delisted, done.changes.changed) == ((), (), ())
 
 
 def test_what_comes_in_or_is_classified_later_is_stopped_too(listed: World) -> None:

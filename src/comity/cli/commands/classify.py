@@ -152,16 +152,30 @@ def lists() -> None:
 
 
 @lists.command(
+    "preview",
+    cls=ActCommand,
+    example="comity --node aurelia list preview unsc-2026-03-01.json",
+)
+@click.argument("file", metavar="FILE")
+@click.pass_obj
+def preview_list(session: Session, file: str) -> int:
+    """Show what the version of a list in FILE would change, and what it would stop. Nothing is kept."""
+    return session.run("list.preview", {"data": _read(file)}, words.describe_foreseen)
+
+
+@lists.command(
     "load",
     cls=PersonCommand,
     example="comity --node aurelia --as anna.badge list load unsc-2026-03-01.json --reason 'Version of 1 March.'",
 )
 @click.argument("file", metavar="FILE")
 @ask_reason
+@click.option("--digest", metavar="D", help="Load no other version than the one that `list preview` showed by D.")
 @click.pass_obj
-def load(session: Session, file: str, reason: str) -> int:
+def load(session: Session, file: str, reason: str, digest: str | None) -> int:
     """Take in the version of a list in FILE. What is about who left the list goes to nobody from then on."""
-    return session.run_as("list.load", {"data": _read(file), "reason": reason}, words.describe_loaded)
+    asked = {"data": _read(file), "reason": reason, "digest": digest}
+    return session.run_as("list.load", asked, words.describe_loaded)
 
 
 @lists.command("versions", cls=ActCommand, example="comity --node aurelia list versions")

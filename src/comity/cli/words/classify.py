@@ -14,6 +14,7 @@ __all__ = [
     "describe_classification",
     "describe_classified",
     "describe_decided",
+    "describe_foreseen",
     "describe_list",
     "describe_loaded",
     "describe_preview",
@@ -100,6 +101,24 @@ def list_rules(result: dict[str, Any]) -> str:
         for item in result["sets"]
     ]
     return "\n".join(columns(rows))
+
+
+def describe_foreseen(result: dict[str, Any]) -> str:
+    """What a version of a list would change, and what it would stop."""
+    lines = [f"{result['list']} {printable(result['version'])}: {result['entries']} entries"]
+    if result["before"] is None:
+        lines.append("  no version of it is held: nobody leaves, and nothing is stopped")
+    else:
+        lines += [f"  held: {printable(result['before'])}", *_describe_changes(result)]
+    lines += [
+        f"  {item['subject']} would leave: {item['objects']} object{'' if item['objects'] == 1 else 's'} about it"
+        for item in result["leaving"][:_SHOWN]
+    ]
+    if len(result["leaving"]) > _SHOWN:
+        lines.append(f"  and {len(result['leaving']) - _SHOWN} more that would leave")
+    many = result["stopped"]
+    lines.append(f"  {many} object{'' if many == 1 else 's'} would go to nobody until people decide")
+    return "\n".join([*lines, f"  digest {result['digest']}"])
 
 
 def describe_loaded(result: dict[str, Any]) -> str:
