@@ -212,7 +212,8 @@ class ConsoleApp:
             found = None if self._door is None else self._door.find_program(token)
             if found is None or found[1].id != by.id:
                 return fail_with(AuthenticationError("this program may not ask any more"))
-            return await self._ask(operation, arguments, found[1], tell)
+            # Long work asks between its steps whether this program may still ask (`operations.people`).
+            return await self._ask(operation, {**arguments, "program": found[0].id}, found[1], tell)
 
         return ask
 
@@ -220,7 +221,9 @@ class ConsoleApp:
         """Put the visit of a program into the scope; or why it has none. It has no cookie, whatever it sends."""
         found = None if self._door is None else self._door.find_program(token)
         if found is None:
-            return JSONResponse({"error": {"code": "not-signed-in", "message": "no such program"}}, status_code=401)
+            message = "this token is good no more, or never was; make another in the console, under your own name"
+            error = {"code": "not-signed-in", "message": message, "facts": {}}
+            return JSONResponse({"error": error}, status_code=401, headers={"WWW-Authenticate": "Bearer"})
         program, person = found
         if not programs.is_let_to(program, request.method, request.url.path):
             return JSONResponse({"error": fail_with(say_nothing_there()).error}, status_code=404)

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from comity.console.intake import TLP
-from comity.console.jobs import start_job
+from comity.console.jobs import receiving, start_job
 from comity.console.pages import conclude, make_page, read_fields, read_form, read_text, show
 from comity.console.visit import Failed, Visit, find_visit, require_program
 from comity.errors import MalformedRequest
@@ -59,8 +59,9 @@ async def bring_article(request: Request) -> Response:
 async def bring_at_once(request: Request) -> Response:
     """Keep what a program sends, and have it read."""
     require_program(request).require("article.add")
-    form = await read_fields(request, most_bytes=_MOST_BYTES + _MOST_REST, most_files=1)
-    return await _have_read(request, form)
+    async with receiving(request):
+        form = await read_fields(request, most_bytes=_MOST_BYTES + _MOST_REST, most_files=1)
+        return await _have_read(request, form)
 
 
 async def _have_read(request: Request, form: FormData) -> Response:

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from comity.console.jobs import start_job
+from comity.console.jobs import receiving, start_job
 from comity.console.pages import make_page, read_fields, read_form, show
 from comity.console.visit import Failed, Visit, find_visit, require_program
 from comity.errors import ComityError, ConflictError, MalformedRequest, NotFoundError
@@ -147,13 +147,14 @@ async def take_in(request: Request) -> Response:
 async def take_in_at_once(request: Request) -> Response:
     """Begin to take in the file that a program sends, with what it says of it: the fields are those of both forms."""
     require_program(request).require("object.add")
-    form = await read_fields(request, most_bytes=MOST_BYTES + _MOST_REST, most_files=1)
-    try:
-        upload = await _read_upload(form)
-    finally:
-        await form.close()
-    arguments = upload.make_arguments() | _read_said(form)
-    return await start_job(request, "object.add", arguments, title="Take in", to="/intake")
+    async with receiving(request):
+        form = await read_fields(request, most_bytes=MOST_BYTES + _MOST_REST, most_files=1)
+        try:
+            upload = await _read_upload(form)
+        finally:
+            await form.close()
+        arguments = upload.make_arguments() | _read_said(form)
+        return await start_job(request, "object.add", arguments, title="Take in", to="/intake")
 
 
 def _read_said(form: FormData) -> dict[str, Json]:

@@ -6,7 +6,8 @@ whatever becomes of the process, and what it did not commit is begun again by do
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from starlette.requests import Request
@@ -19,11 +20,17 @@ from comity.errors import ConflictError, NotFoundError
 from comity.ids import PersonId
 from comity.operations.reply import Json, Reply, fail_with
 
-__all__ = ["ROUTES", "Job", "Jobs", "start_job"]
+__all__ = ["ROUTES", "Job", "Jobs", "receiving", "start_job"]
 
 _AT_ONCE = 4
+_AT_ONCE_OF_PROGRAMS = 3
+"""Of all programs of one person."""
+
 _AT_ONCE_OF_ALL = 8
+_RECEIVED_AT_ONCE = 2
 _KEPT = 20
+"""Of one person, and of all the person's programs."""
+
 _KEPT_SECONDS = 3_600.0
 _PATIENCE_SECONDS = 0.3
 """What is done by then is shown at once, as if it were no long work."""
@@ -63,6 +70,7 @@ class Jobs:
 
     def __init__(self) -> None:
         self._jobs = dict[PersonId, dict[int, Job]]()
+        self.received = asyncio.Semaphore(_RECEIVED_AT_ONCE)
         self._last = 0
 
     def start(self, visit: Visit, operation: str, arguments: Mapping[str, Json], *, title: str, to: str) -> Job:
@@ -71,13 +79,7 @@ class Jobs:
         Raises:
             Failed: the person has so much under way already.
         """
-        own = self._list_all(visit)
-        if sum(job.reply is None for job in own) >= _AT_ONCE:
-            message = f"{_AT_ONCE} pieces of your work are under way; wait until one has ended"
-            raise Failed(fail_with(ConflictError(message)))
-        if sum(job.reply is None for jobs in self._jobs.values() for job in jobs.values()) >= _AT_ONCE_OF_ALL:
-            message = f"{_AT_ONCE_OF_ALL} pieces of work of this party's people are under way; wait until one has ended"
-            raise Failed(fail_with(ConflictError(message)))
+        own = self.require_room(visit)
         self._last += 1
         loop = asyncio.get_running_loop()
         job = Job(
@@ -90,6 +92,22 @@ class Jobs:
             del kept[old.number]
         kept[job.number] = job
         return job
+
+    def require_room(self, visit: Visit) -> list[Job]:
+        """Do nothing for who may begin more; returned is what counts with it: programs leave people theirs.
+
+        Raises:
+            Failed: so much is under way already.
+        """
+        own = [job for job in self._list_all(visit) if (job.program is None) == (visit.program is None)]
+        most = _AT_ONCE if visit.program is None else _AT_ONCE_OF_PROGRAMS
+        if sum(job.reply is None for job in own) >= most:
+            message = f"{most} pieces of your work are under way; wait until one has ended"
+            raise Failed(fail_with(ConflictError(message)))
+        if sum(job.reply is None for jobs in self._jobs.values() for job in jobs.values()) >= _AT_ONCE_OF_ALL:
+            message = f"{_AT_ONCE_OF_ALL} pieces of work of this party's people are under way; wait until one has ended"
+            raise Failed(fail_with(ConflictError(message)))
+        return own
 
     def list_own(self, visit: Visit) -> list[Job]:
         """The work that who visits may see, the oldest first."""
@@ -117,6 +135,19 @@ class Jobs:
                 return job
         message = "there is no such work of yours here any more; what it did is on record, whatever became of its page"
         raise Failed(fail_with(NotFoundError(message)))
+
+
+@asynccontextmanager
+async def receiving(request: Request) -> AsyncIterator[None]:
+    """Room for what a program sends: it is in memory from here to the end of its work.
+
+    Raises:
+        Failed: so much of it is under way already.
+    """
+    jobs: Jobs = request.app.state.jobs
+    async with jobs.received:
+        jobs.require_room(find_visit(request))
+        yield
 
 
 async def start_job(

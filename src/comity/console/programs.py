@@ -6,12 +6,13 @@ it. It is let to the twins in JSON of some pages, and to take in; every other pa
 What its person's roles may not see, it does not either: that is asked where it always is (`operations.sight`).
 """
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, compile_path
 
 from comity.console.door import find_door, require_fresh
 from comity.console.pages import read_form, read_text, show
@@ -21,9 +22,10 @@ from comity.node.programs import TOKEN_BEGINS, StoredProgram
 from comity.operations.people import describe_program
 from comity.operations.reply import Json
 
-__all__ = ["EXPLAINED", "ROUTES", "is_let_to", "list_own_programs", "read_token"]
+__all__ = ["EXPLAINED", "READS", "ROUTES", "is_let_to", "list_own_programs", "read_token"]
 
 EXPLAINED: Final[Mapping[str, str]] = {
+    "articles": "read articles, their texts and what was read in them",
     "log": "read the disclosure log and its figures",
     "node": "read how the node and its partners stand",
     "objects": "read objects, the partners' among them, with all that is known of them here",
@@ -32,14 +34,19 @@ EXPLAINED: Final[Mapping[str, str]] = {
 }
 """What each word of PERMITS lets a program do, as a person reads it."""
 
-_READS: Final[Mapping[str, tuple[str, ...]]] = {
-    "log": ("/log",),
+READS: Final[Mapping[str, tuple[str, ...]]] = {
+    "articles": ("/articles", "/articles/rules", "/articles/{id}", "/articles/{id}/text"),
+    "log": ("/log", "/log/figures", "/log/relationships", "/log/{position:int}"),
     "node": ("/node",),
-    "objects": ("/objects",),
-    "take-in": ("/intake", "/articles", "/jobs"),
+    "objects": ("/objects", "/objects/{id}"),
+    "take-in": ("/jobs/{number}",),
     "work": ("/work",),
 }
-"""The pages whose twins, and whose own pages' twins, a program reads by each word."""
+"""The pages whose twins a program reads by each word: no page is there for programs that is not named here."""
+
+_FORMS: Final[Mapping[str, tuple[re.Pattern[str], ...]]] = {
+    word: tuple(compile_path(f"{page}.json")[0] for page in pages) for word, pages in READS.items()
+}
 
 _SENDS: Final = frozenset({"/intake.json", "/articles.json"})
 """Where a program sends something to that it was let do by "take-in"."""
@@ -59,11 +66,9 @@ def is_let_to(program: StoredProgram, method: str, path: str) -> bool:
     """Whether what it asks is something that it was let do."""
     if method == "POST":
         return path in _SENDS and "take-in" in program.may
-    if method not in {"GET", "HEAD"} or not path.endswith(".json"):
+    if method not in {"GET", "HEAD"}:
         return False
-    page = path.removesuffix(".json")
-    starts = [start for word in program.may for start in _READS[word]]
-    return any(page == start or page.startswith(f"{start}/") for start in starts)
+    return any(form.fullmatch(path) for word in program.may for form in _FORMS.get(word, ()))
 
 
 def list_own_programs(request: Request) -> list[Json]:
@@ -73,7 +78,10 @@ def list_own_programs(request: Request) -> list[Json]:
 
 
 async def make(request: Request) -> Response:
-    """A program, made, and the page with its token, which is shown there and never again."""
+    """A program, made, and the page with its token, which is shown there and never again.
+
+    It is no redirect: for that the token would have to be kept. A page that is sent again makes another program.
+    """
     form = await read_form(request)
     visit, node = find_visit(request), find_door(request).node
     require_fresh(request, visit)

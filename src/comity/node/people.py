@@ -40,7 +40,7 @@ from comity.errors import (
     NotFoundError,
     TransitionError,
 )
-from comity.ids import AgreementId, Digest, Instant, PersonId, format_instant
+from comity.ids import AgreementId, Digest, Instant, PersonId
 from comity.node.node import Act, Node
 from comity.release.disclosure import EntryType, PeopleChange, format_people_content
 from comity.store import Transaction, people, programs, sign_ins
@@ -396,18 +396,19 @@ def find_present(transaction: Transaction, person: PersonId) -> StoredPerson:
 
 
 def drop_programs(act: Act, person: Person) -> int:
-    """How many programs asked in the person's name: none does any more."""
+    """How many programs could ask in the person's name: none does any more."""
     dropped = programs.list_programs(act.transaction, person.id)
     for program in dropped:
         programs.delete_program(act.transaction, program.hash)
         record_change(act, PeopleChange.DROP, person, factor=name_program(program))
-    return len(dropped)
+    return sum(act.now < program.expires_at for program in dropped)
 
 
 def name_program(program: StoredProgram) -> str:
-    """What the log calls a program: its token, what it may ask for and how long, so that none of it can be altered."""
-    may, until = list[Json](sorted(program.may)), format_instant(program.expires_at)
-    said: dict[str, Json] = {"token": program.hash, "may": may, "until": until}
+    """What the log calls a program, by its token, what it may ask for and its times: none of that can be altered."""
+    # The times as numbers in text: what was altered in the store has a name too, which is not that on record.
+    may, times = list[Json](sorted(program.may)), [str(program.made_at), str(program.expires_at)]
+    said: dict[str, Json] = {"token": program.hash, "may": may, "times": list[Json](times)}
     return f"program:{sha256_digest(canonical_bytes(said))}"
 
 

@@ -34,9 +34,10 @@ __all__ = [
     "find_program",
     "list_programs",
     "make_program",
+    "may_ask",
 ]
 
-PERMITS: Final = ("log", "node", "objects", "take-in", "work")
+PERMITS: Final = ("articles", "log", "node", "objects", "take-in", "work")
 """What a program can be let ask for, each by a word."""
 
 MOST_DAYS: Final = 365
@@ -60,7 +61,7 @@ class MadeProgram:
 
 
 def make_program(node: Node, person: PersonId, *, name: str, may: Iterable[str], days: int) -> MadeProgram:
-    """A new program of the person.
+    """A new program of the person, who is signed in.
 
     Raises:
         MalformedRequest: no name, nothing that it may ask for, a word that is none, or a time that is too long.
@@ -103,7 +104,7 @@ def find_program(node: Node, token: str) -> tuple[StoredProgram, Person] | None:
     with node.store.read() as transaction:
         program = programs.find_program(transaction, hash_secret(token))
         stored = None if program is None else people.read_person(transaction, program.person)
-    if program is None or stored is None or stored.removed_at is not None or now >= program.expires_at:
+    if program is None or stored is None or stored.removed_at is not None or not _is_good(program, now):
         return None
     if program.used_at is None or now - program.used_at >= _NOTED:
         # A disk without room, or a store that is busy, keeps nobody from reading.
@@ -114,8 +115,14 @@ def find_program(node: Node, token: str) -> tuple[StoredProgram, Person] | None:
 
 def list_programs(node: Node, person: PersonId | None = None) -> list[StoredProgram]:
     """The programs that may ask, of the person or of everybody, oldest first."""
+    now = node.clock()
     with node.store.read() as transaction:
-        return [item for item in programs.list_programs(transaction, person) if node.clock() < item.expires_at]
+        return [item for item in programs.list_programs(transaction, person) if _is_good(item, now)]
+
+
+def may_ask(node: Node, program: str) -> bool:
+    """Whether the program of this id may ask."""
+    return any(item.id == program for item in list_programs(node))
 
 
 def end_program(node: Node, person: PersonId, program: str) -> None:
@@ -138,7 +145,12 @@ def _forget_old(act: Act, person: Person) -> list[StoredProgram]:
     """The person's programs that may ask; those that are over are kept no longer."""
     listed = programs.list_programs(act.transaction, person.id)
     for item in listed:
-        if item.expires_at <= act.now:
+        if not _is_good(item, act.now):
             programs.delete_program(act.transaction, item.hash)
             record_change(act, PeopleChange.DROP, person, factor=name_program(item))
-    return [item for item in listed if act.now < item.expires_at]
+    return [item for item in listed if _is_good(item, act.now)]
+
+
+def _is_good(program: StoredProgram, now: Instant) -> bool:
+    """Whether it may ask: never for longer than it can have been made for, whatever lies in the store."""
+    return program.made_at <= now < program.expires_at <= program.made_at + MOST_DAYS * _DAY

@@ -39,7 +39,7 @@ from comity.node.heads import read_newest, split_heads, verify_newest, write_hea
 from comity.node.journal import read_own_chain, verify_store
 from comity.node.kept import stop_cosigning
 from comity.node.node import Act, Node
-from comity.node.people import Actor, Approved, Waiting, approve, identify, list_people
+from comity.node.people import Actor, Approved, Waiting, approve, drop_programs, identify, list_people
 from comity.node.retention import check_texts
 from comity.node.standing import list_dossiers
 from comity.node.succession import list_successions, publish_succession
@@ -47,7 +47,7 @@ from comity.release.disclosure import EntryType
 from comity.release.logs import derive_origin
 from comity.release.recovery import Asked, EndedLog, Recovery, Succession, format_recovery
 from comity.signing import Role
-from comity.store import SqliteStore, Transaction, log, logs, parties
+from comity.store import SqliteStore, Transaction, log, logs, parties, people
 from comity.tlog.note import Checkpoint, parse_checkpoint, parse_note, verify_note
 from comity.tlog.origin import TOKEN_BYTES, first_origin, house_origin, is_origin, name_origin
 
@@ -252,6 +252,9 @@ def _recover(
         act.record(EntryType.RECOVERY, content, terms=None, recipient=None, count=1)
         said = Succession(party=node.party, recovery=recovery, position=position, at=act.now)
         statement, told = publish_succession(node, act, said, ended=ended)
+        # What is restored can let programs ask again that were ended since.
+        for stored in people.list_persons(act.transaction):
+            drop_programs(act, stored.person)
     with node.store.read() as transaction:
         head = read_newest(transaction)
     assert head is not None  # noqa: S101 (it was signed above)

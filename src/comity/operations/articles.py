@@ -17,7 +17,14 @@ from comity.node.people import Waiting, identify
 from comity.node.reports import ReportPlan
 from comity.node.steps import advance
 from comity.operations.outcome import Arguments, Outcome
-from comity.operations.people import conclude_refused, conclude_waiting, describe_approvals, read_actor, read_badge
+from comity.operations.people import (
+    conclude_refused,
+    conclude_waiting,
+    describe_approvals,
+    read_actor,
+    read_badge,
+    require_present,
+)
 from comity.operations.reply import Json
 
 __all__ = ["add", "confirm", "correct", "list_all", "make", "show", "show_rules", "show_text", "strike"]
@@ -46,8 +53,9 @@ async def add(node: Node, arguments: Arguments) -> Outcome:
         person=None if by is None else by.id,
     )
     steps = articles.add_article_in_steps(node, arguments.data("data"), arguments.optional("name") or "-", plan)
-    while (done := advance(steps)) is None:  # noqa: ASYNC110 (nothing is waited for: others get their turn)
+    while (done := advance(steps)) is None:
         await asyncio.sleep(0)
+        require_present(node, arguments)
     added = done.result
     return Outcome(result={**_describe_article(added.article, added.counts), "already": added.already})
 

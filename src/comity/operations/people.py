@@ -75,11 +75,14 @@ def read_badge(arguments: Arguments) -> Badge | None:
 
 
 def require_present(node: Node, arguments: Arguments) -> None:
-    """Do nothing while the person who asks, if it is one, is still there: between the steps of long work.
+    """Do nothing while who asks, a person or a program of one, is still there: between the steps of long work.
 
     Raises:
-        AuthenticationError: the person was removed.
+        AuthenticationError: the person was removed, or the program was ended.
     """
+    program = arguments.optional("program")
+    if program is not None and not programs.may_ask(node, program):
+        raise AuthenticationError("this program may not ask any more; what was done stands")
     if arguments.by is not None and not people.is_present(node, arguments.by.id):
         raise AuthenticationError(f"{arguments.by.id} is no person of this node any more; what was done stands")
 

@@ -4,16 +4,20 @@
 import asyncio
 import json
 import re
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 from argon2 import PasswordHasher
 
-from comity.agreement.people import Role
+from comity.agreement.people import Person, Role
 from comity.canonical import Json
 from comity.console.app import SCREENS
-from comity.console.programs import EXPLAINED, is_let_to
+from comity.console.jobs import Jobs
+from comity.console.programs import EXPLAINED, READS, is_let_to
+from comity.console.visit import Failed, Visit
 from comity.errors import ConflictError, MalformedRequest, NotFoundError
 from comity.ids import Digest, Instant, PersonId
 from comity.node import passwords
@@ -31,8 +35,10 @@ from comity.node.programs import (
     make_program,
 )
 from comity.node.sessions import list_records, sign_out
-from comity.operations.reply import Reply
-from tests.consoles import Desk, make_person
+from comity.node.steps import Steps, advance
+from comity.operations.outcome import Tell
+from comity.operations.reply import Exit, Reply
+from tests.consoles import URL, Desk, make_person
 from tests.unit.console.test_signing_in import Guest
 from tests.worlds import World, make_object
 
@@ -72,9 +78,7 @@ def take_in(desk: Desk, token: str, data: bytes, **fields: str) -> httpx.Respons
     ("word", "path"),
     [
         ("objects", "/objects.json"),
-        ("take-in", "/intake.json"),
-        ("take-in", "/articles.json"),
-        ("take-in", "/jobs.json"),
+        ("articles", "/articles.json"),
         ("work", "/work.json"),
     ],
 )
@@ -99,8 +103,11 @@ def test_what_the_roles_of_its_person_do_not_see_it_does_not_either(desk: Desk) 
     assert ask(desk, legal.token, "/log/figures.json").status_code == 200
 
 
-def test_no_word_lets_a_program_to_what_is_no_twin_or_acts() -> None:
-    paths = {str(route.path) for screen in SCREENS for route in screen}  # type: ignore[attr-defined]
+def test_every_page_is_there_for_programs_by_one_word_or_by_none() -> None:
+    named = [page for pages in READS.values() for page in pages]
+    assert len(named) == len(set(named))
+    there = {str(route.path) for screen in SCREENS for route in screen}  # type: ignore[attr-defined]
+    assert {f"{page}.json" for page in named} <= there
     program = StoredProgram(
         hash=Digest("0" * 64),
         id="1",
@@ -111,13 +118,15 @@ def test_no_word_lets_a_program_to_what_is_no_twin_or_acts() -> None:
         expires_at=Instant(1),
         used_at=None,
     )
-    for path in sorted(paths):
+    for path in sorted(there):
         concrete = re.sub(r"\{[^}]*\}", "1", path)
-        if not path.endswith(".json"):
-            assert not is_let_to(program, "GET", concrete), path
+        assert is_let_to(program, "GET", concrete) == (path.removesuffix(".json") in named and path.endswith(".json"))
+        assert is_let_to(program, "POST", concrete) == (path in {"/intake.json", "/articles.json"}), path
         for method in ("PUT", "DELETE", "PATCH", "OPTIONS"):
             assert not is_let_to(program, method, concrete), path
-        assert is_let_to(program, "POST", concrete) == (path in {"/intake.json", "/articles.json"}), path
+    for path in ("/objects/1/say.json", "/intake/take.json", "/log/1/receipt", "/log.csv", "/objects/1/2.json"):
+        assert not is_let_to(program, "GET", path), path
+    assert not is_let_to(replace(program, may=frozenset({"sign"})), "GET", "/log.json")
 
 
 @pytest.mark.parametrize("path", ["/me.json", "/people.json", "/approvals.json", "/agreements.json", "/audit.json"])
@@ -158,6 +167,96 @@ def test_a_program_without_the_word_takes_nothing_in(desk: Desk) -> None:
     made = make(desk, *(EVERYTHING - {"take-in"}))
     assert take_in(desk, made.token, bundle(make_object("one"))).status_code == 404
     assert desk.asked == []
+
+
+def test_work_of_programs_is_apart_from_that_of_people(desk: Desk) -> None:
+    made, other = make(desk, "take-in"), make(desk, "take-in")
+
+    async def work() -> None:
+        jobs, going = Jobs(), asyncio.Event()
+
+        async def wait(operation: str, arguments: Mapping[str, Json], by: Person, tell: Tell | None = None) -> Reply:
+            assert (operation, arguments, by.id, tell is None) == (operation, {}, ANALYST, False)
+            await going.wait()
+            return Reply(code=Exit.DONE, result={})
+
+        def visit(program: str | None) -> Visit:
+            return Visit(person=make_person(ANALYST, Role.ANALYST), token="t", ask_as=wait, program=program)
+
+        own, first, second = visit(None), visit(made.program.id), visit(other.program.id)
+        begun = jobs.start(own, "object.look", {}, title="x", to="/")
+        for of in (first, second, first):
+            jobs.start(of, "object.add", {}, title="x", to="/")
+        with pytest.raises(Failed):
+            jobs.start(second, "object.add", {}, title="x", to="/")
+        for _ in range(3):
+            jobs.start(own, "object.look", {}, title="x", to="/")
+        assert len(jobs.list_own(own)) == 7
+        assert len(jobs.list_own(first)) == 2
+        with pytest.raises(Failed):
+            jobs.find_own(first, str(begun.number))
+        going.set()
+        await asyncio.gather(*(job.task for job in jobs.list_own(own) if job.task is not None))
+        for _ in range(30):
+            started = jobs.start(first, "object.add", {}, title="x", to="/")
+            assert started.task is not None
+            await started.task
+        # What programs do pushes nothing of the person's out.
+        assert jobs.find_own(own, str(begun.number)) is begun
+
+    asyncio.run(work())
+
+
+@pytest.mark.parametrize("how", ["end", "sign-out", "remove"])
+@pytest.mark.parametrize("path", ["/intake.json", "/articles.json"])
+def test_long_work_stops_between_its_steps_when_the_token_has_ended(
+    desk: Desk, world: World, monkeypatch: pytest.MonkeyPatch, path: str, how: str
+) -> None:
+    made, seen = make(desk, "take-in"), list[int]()
+
+    def end() -> None:
+        match how:
+            case "end":
+                end_program(desk.node, ANALYST, made.program.id)
+            case "sign-out":
+                sign_out(desk.node, ANALYST)
+            case _:
+                remove_person(desk.node, ANALYST)
+
+    def advance_and_end(steps: Steps[Any]) -> Any:  # noqa: ANN401
+        done = advance(steps)
+        seen.append(len(seen))
+        if len(seen) == 1:
+            end()
+        return done
+
+    for module in ("objects", "articles"):
+        monkeypatch.setattr(f"comity.operations.{module}.advance", advance_and_end)
+    data = bundle(*[make_object(f"item {number}") for number in range(3_000)])
+    sent = data if path == "/intake.json" else b"Somebody said something in Port Marrow. " * 200
+    name = "feed.json" if path == "/intake.json" else "article.txt"
+
+    async def send() -> None:
+        headers = {"authorization": f"Bearer {made.token}"}
+        transport = httpx.ASGITransport(app=desk.visit(None).app)
+        async with httpx.AsyncClient(transport=transport, base_url=URL, headers=headers) as client:
+            begun = await client.post(path, files={"file": (name, sent)}, data={} if name == "feed.json" else ARTICLE)
+            assert begun.status_code == 202, begun.text
+            jobs = [job for jobs in transport.app._pages.state.jobs._jobs.values() for job in jobs.values()]  # type: ignore[attr-defined]
+            (job,) = jobs
+            assert job.task is not None
+            reply = await job.task
+            assert reply.error is not None, reply
+            assert str(reply.error["message"]).endswith("what was done stands")
+
+    asyncio.run(send())
+    assert seen == [0]
+    with desk.node.store.read() as transaction:
+        for table in ("object", "article"):
+            assert transaction.row(f"SELECT 1 FROM {table}") is None
+
+
+ARTICLE = {"format": "text", "publisher": "Watch", "published": "2026-01-01"}
 
 
 def test_a_browser_cannot_send_what_programs_send(desk: Desk) -> None:
@@ -316,7 +415,7 @@ def test_a_person_makes_a_program_sees_its_token_once_and_ends_it(guest: Guest, 
     assert page.headers["cache-control"] == "no-store"
     (token,) = re.findall(rf"{TOKEN_BEGINS}[0-9a-f]{{64}}", page.text)
     assert ask(desk, token, "/objects.json").status_code == 200
-    assert ask(desk, token, "/intake.json").status_code == 404
+    assert ask(desk, token, "/articles.json").status_code == 404
     own = guest.browser.get("/me").text
     assert token not in own
     (program,) = re.findall(r'name="program" value="([0-9a-f]{8})"', own)

@@ -28,7 +28,7 @@ from comity.node.passkeys import (
     remove_passkey,
     sign_in_by_passkey,
 )
-from comity.node.programs import end_program, make_program
+from comity.node.programs import end_program, find_program, list_programs, make_program
 from comity.node.sessions import SignedIn, find_session, list_records
 from comity.node.tries import Tries
 from tests.authenticators import Authenticator
@@ -381,6 +381,9 @@ def test_the_digest_of_a_passkey_is_of_the_key_that_is_verified_by(desk: Desk) -
     "statement",
     [
         "UPDATE program SET expires_at = expires_at + 1000000",
+        "UPDATE program SET made_at = made_at - 1",
+        "UPDATE program SET expires_at = 9000000000000000000",
+        "UPDATE program SET expires_at = -9000000000000000000",
         "UPDATE program SET may = 'log take-in'",
         f"UPDATE program SET hash = '{'0' * 64}'",
         "UPDATE program SET person = 'aurelia-liaison'",
@@ -395,6 +398,19 @@ def test_a_program_that_is_not_on_record_so_is_found(desk: Desk, statement: str)
         transaction.run(statement)
     found = audit_folder(desk.node.folder, now=desk.world.now).findings
     assert any("signs in by something else" in item.problem for item in found)
+
+
+def test_a_program_whose_end_was_put_off_asks_no_more_and_can_be_ended(desk: Desk) -> None:
+    desk.enrol(Authenticator())
+    made = make_program(desk.node, LEGAL, name="Figures", may=("log",), days=30)
+    for end in (9 * 10**18, -(9 * 10**18), made.program.made_at + 366 * 86_400 * 1_000_000):
+        with desk.node.store.write() as transaction:
+            transaction.run("UPDATE program SET expires_at = ?", (end,))
+        assert find_program(desk.node, made.token) is None
+        assert list_programs(desk.node) == []
+    people.remove_person(desk.node, LEGAL)
+    with desk.node.store.read() as transaction:
+        assert transaction.row("SELECT * FROM program") is None
 
 
 @pytest.mark.parametrize("how", ["end", "sign-out", "renew", "invite", "remove", "over"])

@@ -26,20 +26,22 @@ from comity.errors import (
     TransitionError,
     VerificationError,
 )
-from comity.ids import PartyId
+from comity.ids import PartyId, PersonId
 from comity.keys import open_key
 from comity.node import recovery
+from comity.node.audit import audit_folder
 from comity.node.backup import make_backup, restore_backup
 from comity.node.heads import split_heads
 from comity.node.journal import find_entry, list_relationships, verify_folder
 from comity.node.node import Node, open_node
 from comity.node.outbox import list_due
-from comity.node.people import Waiting
+from comity.node.people import Waiting, find_present, record_change
+from comity.node.programs import end_program, find_program, make_program
 from comity.node.purge import Forgotten, Selection, purge_by_order
 from comity.node.recovery import Asking, Recovered, recover_folder
 from comity.node.soundness import examine_folder
 from comity.node.succession import is_succession, list_successions, receive_succession
-from comity.release.disclosure import EntryType
+from comity.release.disclosure import EntryType, PeopleChange
 from comity.release.recovery import Asked, parse_succession
 from comity.signing import parse_signed_document
 from comity.store import log, logs
@@ -199,6 +201,24 @@ def test_a_second_loss_is_recovered_too(world: World, folder: Path) -> None:
     node = world.open("aurelia")
     assert verify_folder(folder).origin == second.recovery.origin == node.origin
     assert [origin for _, origin in heads_of(node)][-2:] == [first.recovery.origin, second.recovery.origin]
+
+
+def test_a_program_that_was_ended_since_the_backup_does_not_ask_again(world: World, folder: Path) -> None:
+    recover(world)
+    node, liaison = world.open("aurelia"), PersonId("aurelia-liaison")
+    with node.act() as act:
+        invited = find_present(act.transaction, liaison).person
+        record_change(act, PeopleChange.INVITE, invited)
+    made = make_program(node, liaison, name="Feeds", may=("take-in",), days=300)
+    make_backup(folder, world.folder / "second", secrets=True)
+    end_program(node, liaison, made.program.id)
+    node.close()
+    shutil.rmtree(folder)
+    restore_backup(world.folder / "second", folder)
+    recover(world)
+    node = world.open("aurelia")
+    assert find_program(node, made.token) is None
+    assert audit_folder(folder, now=world.now).findings == ()
 
 
 def test_one_person_alone_recovers_nothing(world: World, folder: Path) -> None:
