@@ -99,8 +99,8 @@ def test_lists_loaded_asked_about_decided(at: Type, tmp_path: Path) -> None:
         told.append(seen.out)
         told.append(loaded.out)
     assert "nobody leaves" in told[0]
-    assert "national:ashfall would leave: 0 objects about it" in told[2]
-    assert "0 objects would go to nobody" in told[2]
+    assert "national:ashfall would leave: 1 object about it" in told[2]
+    assert "1 object would go to nobody" in told[2]
     assert "delisted: national:ashfall" in told[3]
     assert "go to nobody until" in told[3]
     assert "NOBODY YET: stopped" in at("list", "questions").out
