@@ -12,7 +12,7 @@ loses its answers under way; what it had committed is committed, and what it had
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Protocol
 
 from comity.store import Turns
@@ -75,13 +75,18 @@ class Overdue:
         held = self._turns.find_held()
         # Held as before, and taken by nobody since: by the same process all the time.
         self._looks = Counter({turn: self._looks[turn] + 1 for turn in held})
-        if any(looks > self._most_looks for looks in self._looks.values()):
+        overdue = [turn for turn, looks in self._looks.items() if looks > self._most_looks]
+        if overdue:
             self._looks.clear()
-            self._end_holders()
+            self._end_holders(overdue)
 
-    def _end_holders(self) -> None:
+    def _end_holders(self, overdue: Collection[tuple[int, int]]) -> None:
         takers = list(self._list_takers())
+        holders = [taker for taker in takers if self._turns.is_held_by(taker.pid)]
+        # Who was late, and has given it back since, is not ended; nor is whoever took it after that.
+        if self._turns.find_held().isdisjoint(overdue):
+            return
         # A kernel that does not say who has a lock leaves one way: to end all of them. Others come in their place.
-        for taker in [taker for taker in takers if self._turns.is_held_by(taker.pid)] or takers:
+        for taker in holders or takers:
             _log.error("worker %d keeps others from writing, and is ended: its answers under way are cut", taker.number)
             taker.kill()

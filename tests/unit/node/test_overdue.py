@@ -66,6 +66,28 @@ def test_where_the_kernel_does_not_say_who_it_is_all_are_ended(turns: tuple[Turn
         wait_until(lambda: all(taker.kills for taker in takers))
 
 
+@pytest.mark.parametrize("taken_anew", [False, True])
+def test_who_gives_it_back_at_the_last_moment_is_left_alone_and_so_is_the_next(
+    turns: tuple[Turns, Turns], *, taken_anew: bool
+) -> None:
+    first, second = turns
+    taker, looked = Taker(0, second, pid=os.getpid()), list[bool]()
+
+    def list_takers() -> list[Taker]:
+        second.give_back()
+        if taken_anew:
+            assert second.take()
+        looked.append(taken_anew)
+        return [taker]
+
+    overdue = Overdue(first, list_takers, seconds=20 * LOOK, look_seconds=LOOK)
+    assert second.take()
+    overdue.start()
+    wait_until(lambda: bool(looked))
+    overdue.stop()
+    assert taker.kills == []
+
+
 def test_who_takes_turn_after_turn_is_left_alone(turns: tuple[Turns, Turns]) -> None:
     first, second = turns
     taker = Taker(0, second, pid=os.getpid())
