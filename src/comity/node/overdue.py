@@ -82,7 +82,7 @@ class Overdue:
 
     def _end_holders(self, overdue: Collection[tuple[int, int]]) -> None:
         takers = list(self._list_takers())
-        holders = [taker for taker in takers if self._turns.is_held_by(taker.pid)]
+        holders = [taker for taker in takers if any(self._turns.is_held_by(taker.pid, lock) for lock, _ in overdue)]
         # Who was late, and has given it back since, is not ended; nor is whoever took it after that.
         if self._turns.find_held().isdisjoint(overdue):
             return

@@ -75,13 +75,13 @@ class Turns:
                 return
 
     def find_held(self) -> frozenset[tuple[int, int]]:
-        """Each lock that another process has now, with how often it was taken so far, by whomever."""
+        """Each lock that another process has now, by its number, with how often it was taken so far, by whomever."""
         return frozenset((byte, self._count(byte)) for byte in _LOCKS if self._is_held(byte))
 
-    def is_held_by(self, pid: int) -> bool:
-        """Whether the kernel says that this process has a lock; False where it says nothing."""
-        mark = f":{os.fstat(self.handle).st_ino} "
-        return any("OFDLCK" in line and mark in line for line in _read_handles(pid))
+    def is_held_by(self, pid: int, lock: int) -> bool:
+        """Whether the kernel says that this process has that lock, as `find_held` names it; False: it says nothing."""
+        mark = f":{os.fstat(self.handle).st_ino} {lock} {lock}"
+        return any("OFDLCK" in line and line.endswith(mark) for line in _read_handles(pid))
 
     def close(self) -> None:
         """Take none any more."""

@@ -207,10 +207,15 @@ def test_the_kernel_says_who_has_a_turn(tmp_path: Path, store: SqliteStore) -> N
     while store.turns.take():
         store.turns.give_back()
         time.sleep(0.01)
-    assert store.turns.is_held_by(writer.pid)
-    assert not store.turns.is_held_by(idle.pid)
-    assert not store.turns.is_held_by(os.getpid())
+    ((lock, _),) = store.turns.find_held()
+    assert store.turns.is_held_by(writer.pid, lock)
+    assert not store.turns.is_held_by(writer.pid, lock + 1)  # the other one
+    assert not store.turns.is_held_by(idle.pid, lock)
+    assert not store.turns.is_held_by(os.getpid(), lock)
+    with store.turns.keeping():
+        assert store.turns.is_held_by(os.getpid(), lock + 1)
+        assert not store.turns.is_held_by(os.getpid(), lock)
     os.kill(writer.pid, signal.SIGKILL)
     for process in (writer, idle):
         process.communicate(timeout=60)
-    assert not store.turns.is_held_by(writer.pid)
+    assert not store.turns.is_held_by(writer.pid, lock)
