@@ -37,7 +37,7 @@ from comity.release.logs import LogOpening, NamedHead, parse_heads, parse_openin
 from comity.release.purge import PURGEABLE, Range, find_first_beyond, merge_ranges, parse_log_purge, size_of
 from comity.release.recovery import Recovery, parse_recovery
 from comity.signing import Manifest, Role
-from comity.tlog.merkle import EMPTY_ROOT, ReadTile, append_leaves, leaf_hash, root_hash
+from comity.tlog.merkle import EMPTY_ROOT, ReadTile, Subtrees, append_leaves, leaf_hash, root_hash
 from comity.tlog.note import Checkpoint, parse_checkpoint, parse_note, verify_note
 
 __all__ = ["HOUSE", "LoggedEntry", "ReadLogTile", "Verified", "VerifiedLog", "verify_logs"]
@@ -218,6 +218,7 @@ class _Tree:
         self.sizes = sizes
         self._flushed = 0
         self._pending: list[bytes] = []
+        self._subtrees: Subtrees = {}
 
     @property
     def root(self) -> bytes:
@@ -246,7 +247,7 @@ class _Tree:
             self.tiles[tile.level, tile.index] = tile.hashes
         self._flushed += len(self._pending)
         self._pending = []
-        self.at[self._flushed] = root_hash(self.read, self._flushed)
+        self.at[self._flushed] = root_hash(self.read, self._flushed, self._subtrees)
 
     def verify_tiles(self) -> None:
         """Return if every tile is the one that is stored."""
@@ -255,11 +256,8 @@ class _Tree:
             if stored == hashes:
                 continue
             width = min(len(stored), len(hashes)) // _HASH_BYTES
-            places = (
-                n
-                for n in range(width)
-                if stored[n * _HASH_BYTES :][:_HASH_BYTES] != hashes[n * _HASH_BYTES :][:_HASH_BYTES]
-            )
+            starts = range(0, width * _HASH_BYTES, _HASH_BYTES)
+            places = (n for n, at in enumerate(starts) if stored[at:][:_HASH_BYTES] != hashes[at:][:_HASH_BYTES])
             first = self.find_end(((index * _TILE_WIDTH + next(places, width)) << (8 * level)) + 1)
             raise LogMismatch(
                 f"tile {level}/{index} of {self.name} was altered: it does not follow from entry {first} on",

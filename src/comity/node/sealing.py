@@ -16,7 +16,7 @@ from comity.release.disclosure import SALT_BYTES, EntryType, Leaf, commit_conten
 from comity.release.logs import MAX_HEADS, LogOpening, NamedHead, derive_origin, format_heads, format_opening
 from comity.signing import Signer
 from comity.store import Transaction, log, logs, parties
-from comity.tlog.merkle import ReadTile, append_leaves, leaf_hash, root_hash
+from comity.tlog.merkle import ReadTile, Subtrees, append_leaves, leaf_hash, root_hash
 from comity.tlog.note import parse_checkpoint, parse_note
 from comity.tlog.origin import find_token, name_origin
 
@@ -121,13 +121,15 @@ class Act:
 class _Edge:
     """The end of one log as it is in the store: its name, how many entries it has, its head, and tiles of it by place.
 
-    Of tiles those are known that were read or written; those at the right edge are what the next entries need.
+    Of tiles those are known that were read or written; those at the right edge are what the next entries need, and the
+    subtrees that the root is over what the next root needs.
     """
 
     origin: str
     size: int
     head: bytes | None
-    tiles: dict[tuple[int, int], bytes]
+    tiles: dict[tuple[int, int], bytes] = field(default_factory=dict)
+    subtrees: Subtrees = field(default_factory=dict)
 
 
 class Edges:
@@ -150,7 +152,7 @@ class Edges:
         size, head = log.read_end(act.transaction, number)
         known = self._kept.pop(number, None)
         if known is None or head is None or known.head != head:
-            known = _Edge("" if number == log.HOUSE else _name_log(act, number), size, head, {})
+            known = _Edge("" if number == log.HOUSE else _name_log(act, number), size, head)
             _verify_end(act.transaction, number, known)
         if number == log.HOUSE:
             known.origin = house  # which a recovery changes
@@ -199,7 +201,7 @@ def _grow(transaction: Transaction, number: int, end: _Edge, leaves: Sequence[by
     log.write_tiles(transaction, tiles, number)
     end.tiles.update({(tile.level, tile.index): tile.hashes for tile in tiles})
     end.size += len(leaves)
-    end.head = sign_head(end.origin, end.size, root_hash(read_tile, end.size), signer=signer)
+    end.head = sign_head(end.origin, end.size, root_hash(read_tile, end.size, end.subtrees), signer=signer)
     log.add_head(transaction, end.size, end.head, number)
     return end.head
 
@@ -228,7 +230,7 @@ def _verify_end(transaction: Transaction, number: int, end: _Edge) -> None:
         return
     name = end.origin or "of the house"
     try:
-        signed, root = _read_root(end.head), root_hash(_read_tiles(transaction, number, end), end.size)
+        signed, root = _read_root(end.head), root_hash(_read_tiles(transaction, number, end), end.size, end.subtrees)
     except (LogMismatch, MalformedError) as error:
         raise CorruptionError(f"the end of the log {name} cannot be read: {error.detail}; {_REPAIR}") from error
     if root != signed:

@@ -455,6 +455,7 @@ def _find_listing(content: bytes) -> str | None:
 # A log names the same few again and again.
 _parse_terms = lru_cache(maxsize=1_024)(parse_digest)
 _parse_recipient = lru_cache(maxsize=1_024)(parse_party_id)
+_parse_at = lru_cache(maxsize=64)(parse_instant)
 
 
 def _build_leaf(
@@ -474,7 +475,7 @@ def _build_leaf(
             recipient=None if recipient is None else _parse_recipient(recipient),
             sequence=sequence,
             count=count,
-            at=parse_instant(at),
+            at=_parse_at(at),
             commitment=parse_digest(commitment),
         )
     except ValueError as error:

@@ -16,9 +16,9 @@ tile at most once in a call. A tile may hold more hashes than the asked size nee
 that every proof for every older size can be made from today's tiles.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from hashlib import sha256
 from typing import TypeAlias
 
@@ -28,6 +28,7 @@ __all__ = [
     "EMPTY_ROOT",
     "Hash",
     "ReadTile",
+    "Subtrees",
     "Tile",
     "append_leaves",
     "consistency_proof",
@@ -46,6 +47,9 @@ Hash: TypeAlias = bytes
 
 ReadTile: TypeAlias = Callable[[int, int], bytes]
 """(level, index) to the hashes of that tile, 32 bytes each, 1 to 256 of them; empty when there is no such tile."""
+
+Subtrees: TypeAlias = dict[tuple[int, int], Hash]
+"""Hashes of complete subtrees of one tree: (n, h) is that of the leaves from n * 2^h on, 2^h of them."""
 
 EMPTY_ROOT: Hash = sha256(b"").digest()
 """The root of the tree without leaves (RFC 6962 §2.1)."""
@@ -106,13 +110,21 @@ def append_leaves(read_tile: ReadTile, size: int, leaf_hashes: Sequence[Hash]) -
     return tuple(tiles)
 
 
-def root_hash(read_tile: ReadTile, size: int) -> Hash:
+def root_hash(read_tile: ReadTile, size: int, known: Subtrees | None = None) -> Hash:
     """The root of the tree of the first `size` leaves: MTH(D[size]) of RFC 6962 §2.1.
+
+    What is `known` of this very tree is not read again; it then holds the complete subtrees that the root is over, for
+    when it has grown.
 
     Raises:
         LogMismatch: a tile is missing or too short.
     """
-    return _range_hash(cache(read_tile), 0, size) if size else EMPTY_ROOT
+    known = {} if known is None else known
+    read = _once(read_tile)
+    found = {part: known.get(part) or _subtree_hash(read, *part) for part in _divide(0, size)}
+    known.clear()
+    known.update(found)
+    return _join(list(found.values())) if found else EMPTY_ROOT
 
 
 def inclusion_proof(read_tile: ReadTile, index: int, size: int) -> tuple[Hash, ...]:
@@ -124,7 +136,7 @@ def inclusion_proof(read_tile: ReadTile, index: int, size: int) -> tuple[Hash, .
     """
     if not 0 <= index < size:
         raise MalformedRequest(f"there is no leaf {index} in a tree of {size}; leaves count from 0", where="index")
-    read = cache(read_tile)
+    read = _once(read_tile)
     proof: list[Hash] = []
     start, stop = 0, size
     while stop - start > 1:
@@ -153,7 +165,7 @@ def consistency_proof(read_tile: ReadTile, old_size: int, new_size: int) -> tupl
         )
     if old_size in {0, new_size}:
         return ()
-    read = cache(read_tile)
+    read = _once(read_tile)
     proof: list[Hash] = []
     start, stop = 0, new_size
     # SUBPROOF(m, D[start:stop], b): the old tree ends inside, or at the end of, the range.
@@ -257,6 +269,19 @@ def tile_path(level: int, index: int, width: int) -> str:
     return f"tile/{level}/{path}" + ("" if width == _WIDTH else f".p/{width}")
 
 
+def _once(read_tile: ReadTile) -> ReadTile:
+    """A reader that asks for each tile once."""
+    tiles: dict[tuple[int, int], bytes] = {}
+
+    def read(level: int, index: int) -> bytes:
+        hashes = tiles.get((level, index))
+        if hashes is None:
+            hashes = tiles[level, index] = read_tile(level, index)
+        return hashes
+
+    return read
+
+
 def _check_hashes(hashes: Sequence[Hash]) -> None:
     # Without this, two hashes could be cut apart at another place and still be hashed as the same bytes.
     for each in hashes:
@@ -320,11 +345,19 @@ def _fold(hashes: bytes) -> Hash:
 
 def _range_hash(read_tile: ReadTile, start: int, stop: int) -> Hash:
     """MTH(D[start:stop]) where `start` is a multiple of a power of two not below `stop - start`."""
-    subtrees: list[Hash] = []
+    return _join([_subtree_hash(read_tile, *part) for part in _divide(start, stop)])
+
+
+def _divide(start: int, stop: int) -> Iterator[tuple[int, int]]:
+    """The complete subtrees that such a range consists of, greatest first: number among its kind, and height."""
     while start < stop:
         height = (stop - start).bit_length() - 1
-        subtrees.append(_subtree_hash(read_tile, start >> height, height))
+        yield start >> height, height
         start += 1 << height
+
+
+def _join(subtrees: list[Hash]) -> Hash:
+    """The hash over subtrees, greatest first."""
     found = subtrees.pop()
     while subtrees:
         found = node_hash(subtrees.pop(), found)

@@ -50,6 +50,7 @@ _MAX_SIGNATURES = 100  # the same; C2SP asks for at least 16
 _MAX_SIZE = 2**63 - 1  # as Go's int64: no reader in the field can hold more
 _LINE = re.compile(r"— (\S+) (\S+)")
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
+_ORIGIN = re.compile(r"[^\x00-\x1f]+")
 _SIZE = re.compile(r"0|[1-9][0-9]*", re.ASCII)
 _VKEY = re.compile(r"([^\s+]+)\+([0-9a-f]{8})\+(\S+)")
 _MAX_VKEY = 4_000  # characters; with an ML-DSA-44 key it has under 1,900 and a name
@@ -167,8 +168,10 @@ def format_checkpoint(checkpoint: Checkpoint) -> str:
     Raises:
         MalformedNote: an origin that is empty or not one line, a size out of range, a root that is not 32 bytes.
     """
-    text = f"{checkpoint.origin}\n{checkpoint.size}\n{_format_base64(checkpoint.root)}\n"
-    parse_checkpoint(text)
+    origin, size, root = checkpoint.origin, checkpoint.size, checkpoint.root
+    text = f"{origin}\n{size}\n{_format_base64(root)}\n"
+    if not (_ORIGIN.fullmatch(origin) and 0 <= size <= _MAX_SIZE and len(root) == _HASH_BYTES):
+        parse_checkpoint(text)  # which says what is wrong
     return text
 
 

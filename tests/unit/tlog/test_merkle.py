@@ -4,6 +4,7 @@ import pytest
 from comity.errors import LogMismatch, MalformedRequest, ProofMismatch
 from comity.tlog.merkle import (
     EMPTY_ROOT,
+    Subtrees,
     append_leaves,
     consistency_proof,
     inclusion_proof,
@@ -126,6 +127,20 @@ def test_how_many_tiles_are_read(large: TileStore) -> None:
     assert {act: reads_of(65_793, act) for act in budget} == budget
     assert reads_of(65_792, "append") == 0
     assert reads_of(65_535, "append") == 2
+
+
+def test_a_root_by_what_is_known_of_a_tree_that_grows_is_its_root(naive: NaiveTree) -> None:
+    store, known = TileStore(), Subtrees()
+    for step in (1, 1, 1, 253, 1, 3, 252, 600, 1, 64_424, 256):
+        store.append(HASHES[store.size : store.size + step])
+        assert root_hash(store.read, store.size, known) == naive.root(store.size)
+        store.reads.clear()
+        assert root_hash(store.read, store.size, known) == naive.root(store.size)
+        assert not store.reads
+    assert root_hash(store.read, 3, known) == naive.root(3)
+    assert set(known) == {(0, 1), (2, 0)}
+    assert root_hash(store.read, 0, known) == EMPTY_ROOT
+    assert not known
 
 
 def test_a_tile_may_hold_more_than_the_size_asked_about(naive: NaiveTree) -> None:

@@ -273,6 +273,7 @@ def test_a_malformed_checkpoint_is_refused_with_the_line(text: str, where: str) 
     [
         Checkpoint(origin="", size=1, root=ROOT),
         Checkpoint(origin="a\nb", size=1, root=ROOT),
+        Checkpoint(origin="a\x1fb", size=1, root=ROOT),
         Checkpoint(origin="a", size=-1, root=ROOT),
         Checkpoint(origin="a", size=2**63, root=ROOT),
         Checkpoint(origin="a", size=1, root=ROOT[:-1]),
