@@ -51,6 +51,7 @@ from comity.console import (
     retention,
     saying,
     sign_in,
+    usable,
     work,
 )
 from comity.console.door import Door
@@ -79,6 +80,7 @@ SCREENS: tuple[Sequence[BaseRoute], ...] = (
     enrol.ROUTES,
     me.ROUTES,
     programs.ROUTES,
+    usable.ROUTES,
     explain.ROUTES,
     saying.ROUTES,
     necessity.ROUTES,
@@ -220,13 +222,16 @@ class ConsoleApp:
     def _let_program_in(self, request: Request, token: str) -> Response | None:
         """Put the visit of a program into the scope; or why it has none. It has no cookie, whatever it sends."""
         found = None if self._door is None else self._door.find_program(token)
+        taxii = usable.is_taxii(request.url.path)
+        if found is None and taxii:
+            return usable.refuse(401)
         if found is None:
             message = "this token is good no more, or never was; make another in the console, under your own name"
             error = {"code": "not-signed-in", "message": message, "facts": {}}
             return JSONResponse({"error": error}, status_code=401, headers={"WWW-Authenticate": "Bearer"})
         program, person = found
         if not programs.is_let_to(program, request.method, request.url.path):
-            return JSONResponse({"error": fail_with(say_nothing_there()).error}, status_code=404)
+            return usable.refuse(404) if taxii else _tell_nothing_there()
         request.scope["comity.visit"] = Visit(
             person=person, token=token, ask_as=self._ask_for_program(token), program=program.id
         )
@@ -247,6 +252,10 @@ class ConsoleApp:
             return JSONResponse({"error": {"code": "not-signed-in", "message": "sign in first"}}, status_code=401)
         target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return RedirectResponse(f"/sign-in?{urlencode({'next': target})}", status_code=303)
+
+
+def _tell_nothing_there() -> Response:
+    return JSONResponse({"error": fail_with(say_nothing_there()).error}, status_code=404)
 
 
 def find_cookie_name(url: str) -> str:

@@ -16,11 +16,13 @@ from starlette.routing import Route, compile_path
 
 from comity.console.door import find_door, require_fresh
 from comity.console.pages import read_form, read_text, show
+from comity.console.usable import is_taxii
 from comity.console.visit import find_visit, telling
 from comity.node import programs
-from comity.node.programs import TOKEN_BEGINS, StoredProgram
+from comity.node.programs import TOKEN_BEGINS, USES, StoredProgram
 from comity.operations.people import describe_program
 from comity.operations.reply import Json
+from comity.taxii.wire import read_secret
 
 __all__ = ["EXPLAINED", "READS", "ROUTES", "is_let_to", "list_own_programs", "read_token"]
 
@@ -30,6 +32,11 @@ EXPLAINED: Final[Mapping[str, str]] = {
     "node": "read how the node and its partners stand",
     "objects": "read objects, the partners' among them, with all that is known of them here",
     "take-in": "take in files and articles",
+    "use:none": "read over TAXII, to be looked at by people alone",
+    "use:contact-for-instruction": "read over TAXII what may be used, each time the giver was asked",
+    "use:internally-visible-actions": "read over TAXII what may be used for actions that only this party sees",
+    "use:externally-visible-indirect-actions": "read over TAXII what may be used for passive actions that others see",
+    "use:externally-visible-direct-actions": "read over TAXII what may be used for any action",
     "work": "read what waits for you",
 }
 """What each word of PERMITS lets a program do, as a person reads it."""
@@ -56,10 +63,17 @@ _MOST_DIGITS = 3
 
 
 def read_token(request: Request) -> str | None:
-    """The token that a program sends (RFC 6750 §2.1), good or not; None: this is no program."""
+    """The token that a program sends (RFC 6750 §2.1), good or not; None: this is no program.
+
+    Clients of TAXII send it in whichever way they know.
+    """
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if is_taxii(request.url.path):
+        token = read_secret(request.headers) or ""
+    elif scheme.lower() != _SCHEME:
+        return None
     # What a proxy puts there for its own ends does not make a browser a program.
-    return token.strip() if scheme.lower() == _SCHEME and token.strip().startswith(TOKEN_BEGINS) else None
+    return token.strip() if token.strip().startswith(TOKEN_BEGINS) else None
 
 
 def is_let_to(program: StoredProgram, method: str, path: str) -> bool:
@@ -68,6 +82,8 @@ def is_let_to(program: StoredProgram, method: str, path: str) -> bool:
         return path in _SENDS and "take-in" in program.may
     if method not in {"GET", "HEAD"}:
         return False
+    if is_taxii(path):
+        return not USES.keys().isdisjoint(program.may)
     return any(form.fullmatch(path) for word in program.may for form in _FORMS.get(word, ()))
 
 

@@ -22,12 +22,14 @@ from comity.node.sessions import hash_secret, note_program
 from comity.release.disclosure import PeopleChange
 from comity.store import people, programs
 from comity.store.programs import StoredProgram
+from comity.vocabulary import ACTIONS_ORDER
 
 __all__ = [
     "MOST_DAYS",
     "MOST_PROGRAMS",
     "PERMITS",
     "TOKEN_BEGINS",
+    "USES",
     "MadeProgram",
     "StoredProgram",
     "end_program",
@@ -37,7 +39,10 @@ __all__ = [
     "may_ask",
 ]
 
-PERMITS: Final = ("articles", "log", "node", "objects", "take-in", "work")
+USES: Final = {f"use:{actions}": actions for actions in ACTIONS_ORDER}
+"""The words by which a program reads what it may use for these actions (`node.usable`)."""
+
+PERMITS: Final = ("articles", "log", "node", "objects", "take-in", "work", *USES)
 """What a program can be let ask for, each by a word."""
 
 MOST_DAYS: Final = 365

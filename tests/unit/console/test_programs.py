@@ -17,6 +17,7 @@ from comity.canonical import Json
 from comity.console.app import SCREENS
 from comity.console.jobs import Jobs
 from comity.console.programs import EXPLAINED, READS, is_let_to
+from comity.console.usable import is_taxii
 from comity.console.visit import Failed, Visit
 from comity.errors import ConflictError, MalformedRequest, NotFoundError
 from comity.ids import Digest, Instant, PersonId
@@ -27,6 +28,7 @@ from comity.node.programs import (
     MOST_PROGRAMS,
     PERMITS,
     TOKEN_BEGINS,
+    USES,
     MadeProgram,
     StoredProgram,
     end_program,
@@ -118,9 +120,12 @@ def test_every_page_is_there_for_programs_by_one_word_or_by_none() -> None:
         expires_at=Instant(1),
         used_at=None,
     )
+    unused = replace(program, may=EVERYTHING - USES.keys())
     for path in sorted(there):
         concrete = re.sub(r"\{[^}]*\}", "1", path)
-        assert is_let_to(program, "GET", concrete) == (path.removesuffix(".json") in named and path.endswith(".json"))
+        is_named = path.removesuffix(".json") in named and path.endswith(".json")
+        assert is_let_to(program, "GET", concrete) == (is_named or is_taxii(concrete))
+        assert not is_let_to(unused, "GET", concrete) or is_named
         assert is_let_to(program, "POST", concrete) == (path in {"/intake.json", "/articles.json"}), path
         for method in ("PUT", "DELETE", "PATCH", "OPTIONS"):
             assert not is_let_to(program, method, concrete), path

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: what this party's own programs are handed of what it holds, for what they do with it; and who may have a copy.
+
+It is no disclosure: no other party gets anything, and the terms under which an object came bind its holder here as they
+bind people. What they let a program do is asked of every way by which the object came (`permitted_actions`), and its
+label says whether it is for programs at all (`release.usable`).
+
+A program that ended, or an object that went, leaves a copy where the program keeps it: no machine of this node reaches
+there. How far each program got is kept, so that people are told whom to ask when something is recalled.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final
+
+from comity.agreement.receiving import parse_receipt_terms
+from comity.ids import Digest, Instant, ObjectId
+from comity.node.node import Node
+from comity.node.programs import StoredProgram
+from comity.node.standing import list_dossiers
+from comity.release.usable import find_obstacle, is_permitted
+from comity.store import Transaction, arrivals, objects, sources, usable
+from comity.store.objects import StoredObject
+from comity.store.usable import Handed, Wish
+from comity.vocabulary import ACTIONS_ORDER
+
+__all__ = ["MOST_BYTES", "Handed", "Part", "Question", "Usable", "find_use", "list_part", "note_handed", "offer"]
+
+MOST_BYTES: Final = 16 * 1024 * 1024
+"""Of the objects of one part; one that is longer comes alone."""
+
+_LOOKED_AT: Final = 5_000
+"""Places in the order of commit that are gone through at once, while others wait."""
+
+_NOTED: Final = 60 * 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What a program asks for of what it may use for `actions`; empty sets ask for nothing special.
+
+    `carries` says that the objects themselves are asked for, and not only which there are.
+    """
+
+    actions: str
+    ids: frozenset[ObjectId] = frozenset()
+    types: frozenset[str] = frozenset()
+    spec_versions: frozenset[str] = frozenset()
+    versions: frozenset[Instant] = frozenset()
+    carries: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usable:
+    """One object that may be handed over: its place, since when it is offered, and its bytes as they are held."""
+
+    place: int
+    at: Instant
+    id: ObjectId
+    version: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Some objects, which may be none; `next` is the place after which to go on, None at the end."""
+
+    items: tuple[Usable, ...]
+    next: int | None
+
+
+def offer(node: Node, since: Instant | None = None) -> tuple[int, int]:
+    """The place after which something is newer than `since`, 0 for all; and the last place, offered from now on.
+
+    Raises:
+        UnavailableError: that it is offered cannot be kept.
+    """
+    with node.store.read() as transaction:
+        head, known = objects.read_head_seq(transaction), usable.find_last_offered(transaction)
+        after = 0 if since is None else usable.find_offered(transaction, since)
+    if head > known:
+        with node.store.write() as transaction:
+            head = usable.mark_offered(transaction, now=node.clock())
+    return after, head
+
+
+def list_part(node: Node, question: Question, *, after: int, until: int, limit: int) -> Part:
+    """At most `limit` objects at the places after < p ≤ until, in order: as far as is gone through at once."""
+    end = until if question.ids else min(until, after + _LOOKED_AT)
+    with node.store.read() as transaction:
+        wish = Wish(
+            terms=_find_terms(node, transaction, question.actions),
+            ids=question.ids,
+            types=question.types,
+            spec_versions=question.spec_versions,
+            versions=question.versions,
+        )
+        rows = usable.list_usable(transaction, wish, after=after, until=end, limit=_LOOKED_AT)
+        labels = objects.read_labels(transaction, {item.label for item, _ in rows})
+        fit = [(item, at) for item, at in rows if find_obstacle(labels[item.label]) is None]
+        found, size = list[Usable](), 0
+        for item, at in fit:
+            data = objects.read_body(transaction, item.pk) if question.carries else b""
+            if len(found) == limit or (found and size + len(data) > MOST_BYTES):
+                return Part(items=tuple(found), next=found[-1].place)
+            found.append(Usable(place=item.seq, at=at, id=item.id, version=item.version, data=data))
+            size += len(data)
+    return Part(items=tuple(found), next=None if end >= until else end)
+
+
+def note_handed(node: Node, program: StoredProgram, actions: str, *, through: int) -> None:
+    """Keep that the program may have got everything up to this place; nothing is to be handed over before.
+
+    Raises:
+        UnavailableError: it cannot be kept.
+    """
+    now = node.clock()
+    with node.store.read() as transaction:
+        if usable.is_handed(transaction, program.id, actions, through=through, since=Instant(now - _NOTED)):
+            return
+    with node.store.write() as transaction:
+        usable.mark_handed(
+            transaction,
+            program=program.id,
+            person=program.person,
+            name=program.name,
+            actions=actions,
+            through=through,
+            now=now,
+        )
+
+
+def find_use(node: Node, item: StoredObject) -> tuple[dict[str, str | None], list[Handed]]:
+    """For each of ACTIONS_ORDER why programs are not handed the object, None: they are; and who may have a copy."""
+    with node.store.read() as transaction:
+        label = objects.read_label(transaction, item.label)
+        came = {item.received_under} - {None} | {
+            way.terms for way in arrivals.read_arrivals(transaction, [item.pk]).get(item.pk, [])
+        }
+        obstacle = find_obstacle(label)
+        use = {
+            actions: obstacle or _find_limit(came, _find_terms(node, transaction, actions)) for actions in ACTIONS_ORDER
+        }
+        return use, usable.find_handed(transaction, item)
+
+
+def _find_limit(came: Collection[Digest | None], permitting: frozenset[Digest]) -> str | None:
+    narrow = sorted(str(terms) for terms in came if terms not in permitting)
+    return f"the terms {narrow[0][:12]}… under which it came do not permit it" if narrow else None
+
+
+def _find_terms(node: Node, transaction: Transaction, actions: str) -> frozenset[Digest]:
+    """All texts on record that permit the actions to whom they give something."""
+    texts = {
+        terms.hash
+        for dossier in list_dossiers(node, transaction)
+        for terms in dossier.versions
+        if is_permitted(actions, terms.permitted_actions)
+    }
+    records = (parse_receipt_terms(each, party=node.party) for each in sources.list_records(transaction))
+    return frozenset(texts | {each.hash for each in records if is_permitted(actions, each.permitted_actions)})

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pure: whether this party's own programs may be handed an object as it is held, by its label and by what they do.
+
+A program of this party is no recipient: nothing is disclosed. But it shows what it holds to whoever uses it, and acts
+by machine on what it reads. So it gets nothing that is for single people, nothing that people have to decide on first,
+nothing with a marking that this node does not understand, and nothing with which its givers let it do less.
+
+Not decided here: by which terms an object came (`node.usable`), and who may make such a program (`node.programs`).
+"""
+
+from typing import Final
+
+from comity.stix.labels import LAPSED, OVERFULL, QUESTIONED, RECALLED, UNDECIDED, UNRESOLVED, Label
+from comity.stix.markings import CONTRADICTORY, STATEMENT
+from comity.stix.patterns import UNCHECKED, UNPARSABLE
+from comity.vocabulary import ACTIONS_ORDER
+
+__all__ = ["find_obstacle", "is_permitted"]
+
+_HARMLESS: Final = frozenset({STATEMENT, UNCHECKED, UNPARSABLE, UNRESOLVED})
+"""Words of markings that restrict nobody: a statement, and how far this node understands a pattern or a reference."""
+
+_WHY: Final = {
+    CONTRADICTORY: "its markings contradict each other",
+    LAPSED: "it is an assessment whose time has passed",
+    QUESTIONED: "it is about a subject that left its list, and nobody has decided yet",
+    RECALLED: "it was recalled",
+    UNDECIDED: "people have to decide first whether it is necessary",
+}
+
+_RED: Final = "red"
+
+
+def is_permitted(actions: str, by: str) -> bool:
+    """Whether terms that permit the actions `by` permit `actions` (IEP 2.0 permitted_actions)."""
+    return ACTIONS_ORDER.index(actions) <= ACTIONS_ORDER.index(by)
+
+
+def find_obstacle(label: Label) -> str | None:
+    """Why an object with this label, which is that of all it refers to as well, is handed to no program; None: it is.
+
+    A property that is marked on its own counts like the whole: a program gets the object as it is held.
+    """
+    if label == OVERFULL:
+        return "it refers, near or far, to more than can be looked through"
+    restricting = sorted(label.markings - _HARMLESS)
+    known = [_WHY[word] for word in restricting if word in _WHY]
+    if restricting:
+        return known[0] if known else f"it bears a marking that is not understood here: {restricting[0]}"
+    if label.tlp == _RED:
+        return "it is TLP:RED, which is for single people"
+    if any(mark.tlp == _RED for mark in label.granular):
+        return "a part of it is TLP:RED, which is for single people"
+    return None

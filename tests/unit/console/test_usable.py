@@ -1,0 +1,430 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What programs of a party's own read over TAXII: what their use and its terms let them have, and nothing else."""
+
+import base64
+import itertools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from comity.agreement.people import Role
+from comity.canonical import Json
+from comity.console.usable import find_collection
+from comity.errors import StoreFull
+from comity.ids import ObjectId, PartyId, PersonId, parse_instant
+from comity.letters.recall import Change
+from comity.node import classify, usable
+from comity.node.explain import find_object
+from comity.node.journal import list_entries
+from comity.node.people import Actor, identify, remove_person
+from comity.node.programs import USES, StoredProgram, end_program, make_program
+from comity.node.recall import recall
+from comity.node.usable import find_use
+from comity.release.disclosure import EntryType
+from comity.taxii.wire import MEDIA_TYPE
+from comity.vocabulary import ACTIONS_ORDER
+from tests.chains import introduce, pull_all, sign_onward
+from tests.consoles import Desk, make_person
+from tests.worlds import World, make_object, object_id, tlp_id
+
+A, B = PartyId("aurelia"), PartyId("borealia")
+ANALYST = PersonId("borealia-analyst")
+NONE, ASK, INSIDE, PASSIVE, ANY = ACTIONS_ORDER
+X = object_id("report", "x")
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """Borealia is given what Aurelia has, for actions that Borealia alone sees."""
+    made = World(tmp_path)
+    made.found(A, B)
+    introduce(made, [(A, B)])
+    made.register(B, ANALYST, Role.ANALYST)
+    sign_onward(made, A, B, listed=[])
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def desk(world: World) -> Desk:
+    return Desk(world.nodes[B])
+
+
+class Client:
+    """A program of Borealia's, which asks for one use."""
+
+    def __init__(self, desk: Desk, actions: str = INSIDE, *more: str) -> None:
+        may = [f"use:{actions}", *more]
+        self.made = make_program(desk.node, ANALYST, name="Sensors", may=may, days=30)
+        self.at = f"/taxii2/own/collections/{find_collection(B, actions)}/"
+        self.desk = desk
+
+    def ask(self, path: str = "", method: str = "GET", **headers: str) -> httpx.Response:
+        sent = {"authorization": f"Bearer {self.made.token}", "accept": MEDIA_TYPE, **headers}
+        return self.desk.visit(None).send(method, path if path.startswith("/") else self.at + path, headers=sent)
+
+    def read(self, query: str = "") -> list[str]:
+        """The ids of one page of objects."""
+        answer = self.ask(f"objects/{query}")
+        assert answer.status_code == 200, answer.text
+        return [item["id"] for item in answer.json().get("objects", [])]
+
+
+def give(world: World, *items: dict[str, Json]) -> None:
+    world.add(A, *items)
+    pull_all(world, A, B)
+    world.tick()
+
+
+# ---- what is handed over ---------------------------------------------------------------------------------------------
+
+
+def test_it_gets_own_and_received_objects_byte_for_byte(world: World, desk: Desk) -> None:
+    give(world, make_object("x"))
+    world.add(B, make_object("own", tlp="amber+strict"))
+    body = Client(desk).ask("objects/").content
+    assert {item["id"] for item in json.loads(body)["objects"]} == {X, object_id("report", "own")}
+    for name in (X, object_id("report", "own")):
+        with desk.node.store.read() as transaction:
+            pk = find_object(transaction, name).pk
+            ((data,),) = transaction.rows("SELECT data FROM body WHERE object = ?", (pk,))
+        assert bytes(data) in body
+
+
+@pytest.mark.parametrize(("actions", "gets"), [(NONE, 2), (ASK, 2), (INSIDE, 2), (PASSIVE, 1), (ANY, 1)])
+def test_what_the_terms_do_not_permit_it_does_not_get(world: World, desk: Desk, actions: str, gets: int) -> None:
+    give(world, make_object("x"))
+    world.add(B, make_object("own"))
+    assert set(Client(desk, actions).read()) == {object_id("report", "own"), *([X] if gets == 2 else [])}
+    use, _ = find_use(desk.node, find_object_of(desk, X))
+    assert (use[actions] is None) == (gets == 2)
+
+
+def test_terms_by_any_way_count_also_for_what_this_party_had_itself(world: World, desk: Desk) -> None:
+    """What a partner gave under narrower terms may be known of this party's own accord: then nothing narrows it."""
+    world.add(B, make_object("x"))
+    give(world, make_object("x"))
+    item = find_object_of(desk, X)
+    narrowed = item.received_under is not None or came_under_terms(desk, item.pk)
+    assert (Client(desk, ANY).read() == []) == narrowed
+
+
+def test_of_two_ways_the_narrower_counts(world: World, desk: Desk) -> None:
+    """A text that permits nothing, by which the same object came too."""
+    give(world, make_object("x"))
+    client = Client(desk)
+    assert client.read() == [X]
+    with desk.node.store.write() as transaction:
+        pk = find_object(transaction, X).pk
+        transaction.run(
+            "INSERT INTO arrival SELECT ?, ?, giver, received_at, decided_at, NULL FROM arrival LIMIT 1", (pk, "7" * 64)
+        )
+    assert client.read() == []
+    assert "777777777777… under which" in str(find_use(desk.node, find_object_of(desk, X))[0][INSIDE])
+
+
+@pytest.mark.parametrize(
+    ("item", "why"),
+    [
+        (make_object("x", tlp="red"), "TLP:RED"),
+        (make_object("x", more={"object_marking_refs": [object_id("marking-definition", "unheard of")]}), "understood"),
+        (
+            make_object(
+                "x",
+                more={
+                    "description": "whom it is about",
+                    "granular_markings": [{"marking_ref": tlp_id("red"), "selectors": ["description"]}],
+                },
+            ),
+            "a part of it is TLP:RED",
+        ),
+        (make_object("x", more={"object_marking_refs": [tlp_id("green"), tlp_id("amber")]}), "contradict"),
+    ],
+)
+def test_what_is_for_single_people_or_not_understood_is_for_no_program(
+    world: World, desk: Desk, item: dict[str, Json], why: str
+) -> None:
+    world.add(B, item, make_object("other"))
+    assert Client(desk, NONE).read() == [object_id("report", "other")]
+    use, _ = find_use(desk.node, find_object_of(desk, X))
+    assert all(reason is not None and why in reason for reason in use.values())
+
+
+def test_what_refers_to_something_red_is_for_no_program(world: World, desk: Desk) -> None:
+    world.add(B, make_object("red", tlp="red"), make_object("x", refs=[object_id("report", "red")]))
+    assert Client(desk).read() == []
+
+
+def test_what_is_recalled_is_not_there_any_more(world: World, desk: Desk) -> None:
+    world.add(B, make_object("x"))
+    client = Client(desk)
+    assert client.read() == [X]
+    recall(desk.node, X, change=Change.WITHDRAW, versions=(), reason="wrong", by=world.actor(B, Role.LIAISON))
+    assert client.read() == []
+    assert client.ask(f"objects/{X}/").status_code == 404
+    use, handed = find_use(desk.node, find_object_of(desk, X))
+    assert use[INSIDE] == "it was recalled"
+    assert [(item.program, item.person, item.name, item.actions) for item in handed] == [
+        (client.made.program.id, ANALYST, "Sensors", INSIDE)
+    ]
+
+
+def test_what_is_said_later_shows_it_again_behind_what_was_read(world: World, desk: Desk) -> None:
+    world.add(B, make_object("x"), make_object("y"))
+    client = Client(desk)
+    page = client.ask("objects/")
+    assert len(page.json()["objects"]) == 2
+    last = page.headers["x-taxii-date-added-last"]
+    assert client.read(f"?added_after={last}") == []
+    world.tick()
+    analyst = Actor(person=identify(desk.node, world.register(B, "borealia-other", Role.ANALYST)))
+    said = classify.say(desk.node, X, {"regions": ["SY"]}, reason="it says so", by=analyst)
+    assert isinstance(said, classify.Classified), said
+    assert client.read(f"?added_after={last}") == [X]
+
+
+# ---- pages, filters and resources ------------------------------------------------------------------------------------
+
+
+def test_pages_follow_one_another_and_a_cursor_is_bound_to_its_question(world: World, desk: Desk) -> None:
+    names = [object_id("report", f"r{n}") for n in range(7)]
+    world.add(B, *(make_object(f"r{n}") for n in range(7)))
+    client, found, query = Client(desk), list[str](), "?limit=3"
+    for _ in range(4):
+        page = client.ask(f"objects/{query}").json()
+        found += [item["id"] for item in page.get("objects", [])]
+        if not page.get("more"):
+            break
+        query = f"?limit=3&next={page['next']}"
+    assert sorted(found) == sorted(names)
+    first = client.ask("objects/?limit=3").json()["next"]
+    assert client.ask(f"objects/?limit=3&match[type]=report&next={first}").status_code == 400
+    assert client.ask(f"objects/?limit=3&next={first[:-2]}AA").status_code == 400
+    assert client.ask(f"objects/?limit=5&next={first}").status_code == 200
+
+
+def test_who_asks_by_time_misses_nothing_and_gets_nothing_twice(world: World, desk: Desk) -> None:
+    client, seen, after = Client(desk), list[str](), "1970-01-01T00:00:00Z"
+    for step in range(1, 5):
+        world.add(B, *(make_object(f"{step}-{n}") for n in range(step)))
+        answer = client.ask(f"objects/?added_after={after}")
+        seen += [item["id"] for item in answer.json().get("objects", [])]
+        after = answer.headers.get("x-taxii-date-added-last", after)
+        world.now = max(0, world.now - 3_600_000_000)  # type: ignore[assignment]  # the clock is put back
+    assert sorted(seen) == sorted(object_id("report", f"{step}-{n}") for step in range(1, 5) for n in range(step))
+
+
+def test_the_dates_of_a_manifest_rise_and_its_records_are_those_of_the_objects(world: World, desk: Desk) -> None:
+    client = Client(desk)
+    for step in range(3):
+        world.add(B, make_object(f"r{step}"))
+        client.read()
+        world.tick()
+    listed = client.ask("manifest/").json()["objects"]
+    assert [item["id"] for item in listed] == [object_id("report", f"r{n}") for n in range(3)]
+    dates = [parse_instant(item["date_added"]) for item in listed]
+    assert all(one < other for one, other in itertools.pairwise(dates))
+    with desk.node.store.read() as transaction:
+        assert {item["version"] for item in listed} == {find_object(transaction, listed[0]["id"]).version}
+
+
+def test_one_object_its_versions_and_what_is_not_there(world: World, desk: Desk) -> None:
+    world.add(B, make_object("x", day=1))
+    world.add(B, make_object("x", day=2), make_object("y", kind="indicator"))
+    client = Client(desk)
+    (found,) = client.ask(f"objects/{X}/").json()["objects"]
+    assert client.ask(f"objects/{X}/versions/").json()["versions"] == [found["modified"]]
+    assert client.read(f"?match[version]={found['modified']}") == [X]
+    assert client.read("?match[version]=2001-01-01T00:00:00Z") == []
+    assert client.read("?match[type]=indicator") == [object_id("indicator", "y")]
+    assert client.read(f"?match[id]={X}") == [X]
+    assert client.read("?match[spec_version]=2.0") == []
+    for path in (f"objects/{object_id('report', 'z')}/", "objects/nothing/", "nothing/", "/taxii2/borealia/"):
+        assert client.ask(path).status_code == 404, path
+
+
+def test_discovery_root_and_collections_say_what_it_may_use(desk: Desk) -> None:
+    client = Client(desk, INSIDE, f"use:{NONE}")
+    found = client.ask("/taxii2/").json()
+    assert found["default"] == found["api_roots"][0] == "/taxii2/own/"
+    assert client.ask("/taxii2/own").json()["versions"] == [MEDIA_TYPE]
+    listed = client.ask("/taxii2/own/collections/").json()["collections"]
+    assert {item["id"] for item in listed} == {find_collection(B, INSIDE), find_collection(B, NONE)}
+    assert all(item["can_read"] and not item["can_write"] and "." not in item["title"] for item in listed)
+    assert client.ask("").json() in listed
+
+
+def test_a_page_is_compressed_for_who_asks_for_it(world: World, desk: Desk) -> None:
+    world.add(B, *(make_object(f"r{n}") for n in range(9)))
+    client = Client(desk)
+    assert client.ask("objects/", **{"accept-encoding": "gzip"}).headers["content-encoding"] == "gzip"
+    plain = client.ask("objects/", **{"accept-encoding": "identity"})
+    assert "content-encoding" not in plain.headers
+    assert client.ask("objects/", **{"accept-encoding": "gzip"}).content == plain.content
+
+
+def test_many_that_are_not_for_it_end_in_a_page_all_the_same(
+    world: World, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(usable, "_LOOKED_AT", 2)
+    world.add(B, *(make_object(f"r{n}", tlp="red") for n in range(9)), make_object("x"))
+    assert Client(desk).read("?limit=1") == [X]
+
+
+def test_long_objects_are_divided(world: World, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(usable, "MOST_BYTES", 1_000)
+    monkeypatch.setattr("comity.console.usable.MOST_BYTES", 1_000)
+    world.add(B, *(make_object(f"r{n}", more={"description": "x" * 600}) for n in range(3)))
+    client, found, query = Client(desk), list[str](), ""
+    for _ in range(5):
+        page = client.ask(f"objects/{query}").json()
+        found += [item["id"] for item in page.get("objects", [])]
+        assert len(page.get("objects", [])) <= 1
+        if not page.get("more"):
+            break
+        query = f"?next={page['next']}"
+    assert len(found) == len(set(found)) == 3
+
+
+# ---- who asks --------------------------------------------------------------------------------------------------------
+
+
+def test_a_token_is_taken_in_every_way_that_clients_send_one(world: World, desk: Desk) -> None:
+    world.add(B, make_object("x"))
+    client = Client(desk)
+    token = client.made.token
+    basic = base64.b64encode(f"sensors:{token}".encode()).decode()
+    for headers in (
+        {"authorization": f"Bearer {token}"},
+        {"authorization": f"token {token}"},
+        {"authorization": f"Basic {basic}"},
+        {"x-api-key": token, "authorization": ""},
+    ):
+        assert client.ask("objects/", **headers).status_code == 200, headers
+    assert client.ask("/objects.json", authorization=f"Basic {basic}").status_code != 200
+    bad = client.ask("objects/", authorization=f"Bearer {token[:-1]}{'0' if token[-1] != '0' else '1'}")
+    assert (bad.status_code, bad.headers["content-type"]) == (401, MEDIA_TYPE)
+    assert client.ask("objects/", authorization="").status_code == 303
+
+
+def test_a_program_without_the_word_and_a_person_get_nothing(world: World, desk: Desk) -> None:
+    world.add(B, make_object("x"))
+    client, other = Client(desk), Client(desk, NONE)
+    others = make_program(desk.node, ANALYST, name="n", may=("objects", "take-in"), days=1)
+    assert client.ask("objects/", authorization=f"Bearer {others.token}").status_code == 404
+    assert other.ask(f"{client.at}objects/").status_code == 404
+    browser = desk.visit(make_person(ANALYST, Role.ANALYST))
+    assert browser.get(f"{client.at}objects/", accept=MEDIA_TYPE).status_code == 404
+    assert client.ask("/objects.json").status_code == 404
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
+def test_nothing_is_written(world: World, desk: Desk, method: str) -> None:
+    world.add(B, make_object("x"))
+    client = Client(desk)
+    assert client.ask("objects/", method).status_code == 404
+    assert client.ask(f"objects/{X}/", method).status_code == 404
+
+
+def test_whose_roles_see_no_objects_has_no_program_that_does(world: World, desk: Desk) -> None:
+    world.add(B, make_object("x"))
+    world.register(B, "borealia-operator", Role.OPERATOR)
+    made = make_program(desk.node, PersonId("borealia-operator"), name="n", may=[f"use:{NONE}"], days=1)
+    client = Client(desk, NONE)
+    assert client.ask("objects/").status_code == 200
+    assert client.ask("objects/", authorization=f"Bearer {made.token}").status_code == 404
+    assert client.ask("/taxii2/", authorization=f"Bearer {made.token}").status_code == 404
+
+
+def test_one_that_ends_while_its_page_is_filled_gets_none(
+    world: World, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.add(B, make_object("x"))
+    client, list_part = Client(desk), usable.list_part
+
+    def end_first(*given: Any, **more: Any) -> usable.Part:  # noqa: ANN401
+        end_program(desk.node, ANALYST, client.made.program.id)
+        return list_part(*given, **more)
+
+    monkeypatch.setattr(usable, "list_part", end_first)
+    assert client.ask("objects/").status_code == 404
+    assert find_use(desk.node, find_object_of(desk, X))[1] == []
+
+
+def test_with_its_person_it_ends(world: World, desk: Desk) -> None:
+    world.add(B, make_object("x"))
+    client = Client(desk)
+    remove_person(desk.node, ANALYST)
+    assert client.ask("objects/").status_code == 401
+
+
+# ---- what is kept of it ----------------------------------------------------------------------------------------------
+
+
+def test_what_it_may_have_is_kept_before_it_gets_it(world: World, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.add(B, make_object("x"))
+    client = Client(desk)
+
+    def fail(*_: object, **__: object) -> None:
+        raise StoreFull("no room")
+
+    monkeypatch.setattr(usable, "note_handed", fail)
+    answer = client.ask("objects/")
+    assert answer.status_code == 503
+    assert X.encode() not in answer.content
+
+
+def test_a_manifest_gives_nothing_and_is_not_kept_as_if_it_did(world: World, desk: Desk) -> None:
+    world.add(B, make_object("x"))
+    client = Client(desk)
+    client.ask("manifest/")
+    client.ask(f"objects/{X}/versions/")
+    assert find_use(desk.node, find_object_of(desk, X))[1] == []
+    client.ask(f"objects/{X}/")
+    assert len(find_use(desk.node, find_object_of(desk, X))[1]) == 1
+
+
+def test_who_may_have_a_copy_is_known_after_the_program_has_ended(world: World, desk: Desk) -> None:
+    world.add(B, make_object("x"))
+    client = Client(desk)
+    client.read()
+    world.add(B, make_object("later"))
+    end_program(desk.node, ANALYST, client.made.program.id)
+    assert [item.name for item in find_use(desk.node, find_object_of(desk, X))[1]] == ["Sensors"]
+    assert find_use(desk.node, find_object_of(desk, object_id("report", "later")))[1] == []
+
+
+def test_it_is_no_disclosure_and_asking_again_writes_nothing(world: World, desk: Desk) -> None:
+    world.add(B, make_object("x"))
+    client = Client(desk)
+    before = [
+        entry for entry in list_entries(desk.node, start=0, limit=1_000) if entry.leaf.type is EntryType.DISCLOSURE
+    ]
+    client.read()
+    version = desk.node.store.read_version()
+    assert client.read() == [X]
+    assert desk.node.store.read_version() == version
+    assert [
+        entry for entry in list_entries(desk.node, start=0, limit=1_000) if entry.leaf.type is EntryType.DISCLOSURE
+    ] == before
+
+
+def test_there_is_a_word_for_each_use(desk: Desk) -> None:
+    assert [*USES.values()] == [*ACTIONS_ORDER]
+    assert len({find_collection(B, actions) for actions in ACTIONS_ORDER}) == 5
+    assert find_collection(A, NONE) != find_collection(B, NONE)
+    assert isinstance(Client(desk, NONE).made.program, StoredProgram)
+
+
+def find_object_of(desk: Desk, name: ObjectId) -> Any:  # noqa: ANN401
+    with desk.node.store.read() as transaction:
+        return find_object(transaction, name)
+
+
+def came_under_terms(desk: Desk, pk: int) -> bool:
+    with desk.node.store.read() as transaction:
+        return transaction.row("SELECT 1 FROM arrival WHERE object = ?", (pk,)) is not None
