@@ -18,13 +18,25 @@ from comity.ids import Digest, Instant, ObjectId
 from comity.node.node import Node
 from comity.node.programs import StoredProgram
 from comity.node.standing import list_dossiers
+from comity.node.tagging import keep_lapsed
 from comity.release.usable import find_obstacle, is_permitted
 from comity.store import Transaction, arrivals, objects, sources, usable
 from comity.store.objects import StoredObject
 from comity.store.usable import Handed, Wish
 from comity.vocabulary import ACTIONS_ORDER
 
-__all__ = ["MOST_BYTES", "Handed", "Part", "Question", "Usable", "find_use", "list_part", "note_handed", "offer"]
+__all__ = [
+    "MOST_BYTES",
+    "Handed",
+    "Part",
+    "Question",
+    "Usable",
+    "find_handed",
+    "find_use",
+    "list_part",
+    "note_handed",
+    "offer",
+]
 
 MOST_BYTES: Final = 16 * 1024 * 1024
 """Of the objects of one part; one that is longer comes alone."""
@@ -75,6 +87,7 @@ def offer(node: Node, since: Instant | None = None) -> tuple[int, int]:
     Raises:
         UnavailableError: that it is offered cannot be kept.
     """
+    keep_lapsed(node)
     with node.store.read() as transaction:
         head, known = objects.read_head_seq(transaction), usable.find_last_offered(transaction)
         after = 0 if since is None else usable.find_offered(transaction, since)
@@ -130,22 +143,27 @@ def note_handed(node: Node, program: StoredProgram, actions: str, *, through: in
         )
 
 
-def find_use(node: Node, item: StoredObject) -> tuple[dict[str, str | None], list[Handed]]:
-    """For each of ACTIONS_ORDER why programs are not handed the object, None: they are; and who may have a copy."""
+def find_use(node: Node, item: StoredObject) -> dict[str, str | None]:
+    """For each of ACTIONS_ORDER why programs are not handed this version, or None: they are."""
     with node.store.read() as transaction:
-        label = objects.read_label(transaction, item.label)
-        came = {item.received_under} - {None} | {
-            way.terms for way in arrivals.read_arrivals(transaction, [item.pk]).get(item.pk, [])
-        }
-        obstacle = find_obstacle(label)
-        use = {
+        if not item.current:
+            return dict.fromkeys(ACTIONS_ORDER, "there is a newer version")
+        obstacle = find_obstacle(objects.read_label(transaction, item.label))
+        came = {way.terms for way in arrivals.read_arrivals(transaction, [item.pk]).get(item.pk, [])}
+        came |= set() if item.received_under is None else {item.received_under}
+        return {
             actions: obstacle or _find_limit(came, _find_terms(node, transaction, actions)) for actions in ACTIONS_ORDER
         }
-        return use, usable.find_handed(transaction, item)
 
 
-def _find_limit(came: Collection[Digest | None], permitting: frozenset[Digest]) -> str | None:
-    narrow = sorted(str(terms) for terms in came if terms not in permitting)
+def find_handed(node: Node, items: Collection[ObjectId]) -> list[Handed]:
+    """The programs, those that have ended too, that may have a copy of a version of one of the objects."""
+    with node.store.read() as transaction:
+        return usable.find_handed(transaction, items)
+
+
+def _find_limit(came: set[Digest], permitting: frozenset[Digest]) -> str | None:
+    narrow = sorted(came - permitting)
     return f"the terms {narrow[0][:12]}… under which it came do not permit it" if narrow else None
 
 

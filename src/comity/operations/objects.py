@@ -23,6 +23,7 @@ from comity.node.provenance import Provenance, Unkept, Way
 from comity.node.recall import list_recalls_of
 from comity.node.retention import Kept
 from comity.node.steps import advance, set_aside
+from comity.node.usable import find_use
 from comity.node.waiving import list_waived
 from comity.operations.consents import describe_grants
 from comity.operations.explain import describe_repeat
@@ -33,6 +34,7 @@ from comity.operations.receipts import describe_waivers
 from comity.operations.reply import Exit, Json
 from comity.operations.retention import describe_stone
 from comity.operations.showing import describe_handling
+from comity.operations.usable import describe_handed
 from comity.stix.labels import Tags, format_label, make_tags
 from comity.stix.objects import BadObject
 
@@ -196,6 +198,8 @@ def show(node: Node, arguments: Arguments) -> Outcome:
             "deleted": [describe_stone(stone) for stone in shown.deleted],
             **_describe_recalls(node, item.id),
             "consents": describe_grants(list_consents_of(node, item.id), now=node.clock()),
+            "use": dict[str, Json](find_use(node, item)),
+            "handed": describe_handed(node, [item.id]),
         }
     )
 
@@ -285,6 +289,8 @@ def _show_deleted(node: Node, stones: Sequence[Tombstone]) -> Outcome:
         "deleted": [describe_stone(stone) for stone in stones],
         **_describe_recalls(node, last.id),
         "consents": describe_grants(list_consents_of(node, last.id), now=node.clock()),
+        "use": None,
+        "handed": describe_handed(node, [last.id]),
     }
     return Outcome(result=result)
 

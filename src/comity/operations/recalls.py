@@ -16,6 +16,7 @@ from comity.operations.letters import format_spot, read_side, read_spot
 from comity.operations.outcome import Arguments, Outcome
 from comity.operations.people import conclude_refused, conclude_waiting, describe_approvals, read_actor
 from comity.operations.reply import Json
+from comity.operations.usable import describe_handed
 
 __all__ = ["describe_recalled", "describe_told", "keep", "list_all", "send", "show"]
 
@@ -80,8 +81,10 @@ def show(node: Node, arguments: Arguments) -> Outcome:
     """One letter of recall, or what a partner took back over TAXII."""
     found = recalling.show_recall(node, arguments.text("letter"))
     if isinstance(found, TakenBack):
-        return Outcome(result=_describe_taken_back(found))
-    return Outcome(result=describe_told(found, now=node.clock()))
+        handed = describe_handed(node, [found.retraction.object])
+        return Outcome(result={**_describe_taken_back(found), "handed": handed})
+    handed = describe_handed(node, [item.id for item in found.stored.letter.about])
+    return Outcome(result={**describe_told(found, now=node.clock()), "handed": handed})
 
 
 def keep(node: Node, arguments: Arguments) -> Outcome:

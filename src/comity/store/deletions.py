@@ -107,6 +107,10 @@ def delete_object(transaction: Transaction, item: StoredObject, stone: Tombstone
             stone.receipt,
         ),
     )
+    # So that it is still known which programs of this party's own may have a copy (`store.usable`).
+    transaction.run(
+        "UPDATE tombstone SET place = ? WHERE id = ? AND version_at = ?", (item.first_seq, stone.id, stone.version_at)
+    )
     mark_unfinished(transaction)
 
 

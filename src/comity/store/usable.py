@@ -6,11 +6,11 @@ place was first offered stands in `offered`; it is what TAXII calls the time at 
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from comity.ids import Digest, Instant, ObjectId, PersonId
-from comity.store.objects import COLUMNS, StoredObject, build_object, read_current, read_head_seq
+from comity.store.objects import COLUMNS, StoredObject, build_object, read_current, read_head_seq, read_versions_of
 from comity.store.transaction import SqlValue, Transaction
 
 __all__ = [
@@ -124,11 +124,22 @@ def is_handed(transaction: Transaction, program: str, actions: str, *, through: 
     return row is not None and row[0] >= through and row[1] > since
 
 
-def find_handed(transaction: Transaction, item: StoredObject) -> list[Handed]:
-    """The programs that got as far as the place at which this version came in: they may have a copy."""
+def find_handed(transaction: Transaction, items: Collection[ObjectId]) -> list[Handed]:
+    """The programs that may have a copy of a version of one of the objects, also of one that is deleted.
+
+    They got as far as the place at which the first of these versions came in that a program could read.
+    """
+    held = [one.first_seq for one in read_versions_of(transaction, items)]
+    gone = transaction.rows(
+        "SELECT place FROM tombstone WHERE id IN (SELECT value FROM json_each(?)) AND place IS NOT NULL",
+        (_list(items),),
+    )
+    places = [*held, *(int(row[0]) for row in gone)]
+    if not places:
+        return []
     rows = transaction.rows(
         "SELECT program, person, name, actions, at FROM handed WHERE seq >= ? ORDER BY name, program, actions",
-        (item.first_seq,),
+        (min(places),),
     )
     return [
         Handed(program=str(row[0]), person=PersonId(row[1]), name=str(row[2]), actions=str(row[3]), at=Instant(row[4]))

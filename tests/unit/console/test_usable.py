@@ -14,7 +14,7 @@ import pytest
 from comity.agreement.people import Role
 from comity.canonical import Json
 from comity.console.usable import find_collection
-from comity.errors import StoreFull
+from comity.errors import NotFoundError, StoreFull
 from comity.ids import ObjectId, PartyId, PersonId, parse_instant
 from comity.letters.recall import Change
 from comity.node import classify, usable
@@ -22,8 +22,8 @@ from comity.node.explain import find_object
 from comity.node.journal import list_entries
 from comity.node.people import Actor, identify, remove_person
 from comity.node.programs import USES, StoredProgram, end_program, make_program
-from comity.node.recall import recall
-from comity.node.usable import find_use
+from comity.node.recall import list_recalls, recall
+from comity.node.usable import find_handed, find_use
 from comity.release.disclosure import EntryType
 from comity.taxii.wire import MEDIA_TYPE
 from comity.vocabulary import ACTIONS_ORDER
@@ -100,7 +100,7 @@ def test_what_the_terms_do_not_permit_it_does_not_get(world: World, desk: Desk, 
     give(world, make_object("x"))
     world.add(B, make_object("own"))
     assert set(Client(desk, actions).read()) == {object_id("report", "own"), *([X] if gets == 2 else [])}
-    use, _ = find_use(desk.node, find_object_of(desk, X))
+    use = find_use(desk.node, find_object_of(desk, X))
     assert (use[actions] is None) == (gets == 2)
 
 
@@ -124,7 +124,7 @@ def test_of_two_ways_the_narrower_counts(world: World, desk: Desk) -> None:
             "INSERT INTO arrival SELECT ?, ?, giver, received_at, decided_at, NULL FROM arrival LIMIT 1", (pk, "7" * 64)
         )
     assert client.read() == []
-    assert "777777777777… under which" in str(find_use(desk.node, find_object_of(desk, X))[0][INSIDE])
+    assert "777777777777… under which" in str(find_use(desk.node, find_object_of(desk, X))[INSIDE])
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_what_is_for_single_people_or_not_understood_is_for_no_program(
 ) -> None:
     world.add(B, item, make_object("other"))
     assert Client(desk, NONE).read() == [object_id("report", "other")]
-    use, _ = find_use(desk.node, find_object_of(desk, X))
+    use = find_use(desk.node, find_object_of(desk, X))
     assert all(reason is not None and why in reason for reason in use.values())
 
 
@@ -166,9 +166,8 @@ def test_what_is_recalled_is_not_there_any_more(world: World, desk: Desk) -> Non
     recall(desk.node, X, change=Change.WITHDRAW, versions=(), reason="wrong", by=world.actor(B, Role.LIAISON))
     assert client.read() == []
     assert client.ask(f"objects/{X}/").status_code == 404
-    use, handed = find_use(desk.node, find_object_of(desk, X))
-    assert use[INSIDE] == "it was recalled"
-    assert [(item.program, item.person, item.name, item.actions) for item in handed] == [
+    assert find_use(desk.node, find_object_of(desk, X))[INSIDE] == "it was recalled"
+    assert [(item.program, item.person, item.name, item.actions) for item in find_handed(desk.node, [X])] == [
         (client.made.program.id, ANALYST, "Sensors", INSIDE)
     ]
 
@@ -352,7 +351,7 @@ def test_one_that_ends_while_its_page_is_filled_gets_none(
 
     monkeypatch.setattr(usable, "list_part", end_first)
     assert client.ask("objects/").status_code == 404
-    assert find_use(desk.node, find_object_of(desk, X))[1] == []
+    assert find_handed(desk.node, [X]) == []
 
 
 def test_with_its_person_it_ends(world: World, desk: Desk) -> None:
@@ -383,9 +382,9 @@ def test_a_manifest_gives_nothing_and_is_not_kept_as_if_it_did(world: World, des
     client = Client(desk)
     client.ask("manifest/")
     client.ask(f"objects/{X}/versions/")
-    assert find_use(desk.node, find_object_of(desk, X))[1] == []
+    assert find_handed(desk.node, [X]) == []
     client.ask(f"objects/{X}/")
-    assert len(find_use(desk.node, find_object_of(desk, X))[1]) == 1
+    assert len(find_handed(desk.node, [X])) == 1
 
 
 def test_who_may_have_a_copy_is_known_after_the_program_has_ended(world: World, desk: Desk) -> None:
@@ -394,8 +393,8 @@ def test_who_may_have_a_copy_is_known_after_the_program_has_ended(world: World, 
     client.read()
     world.add(B, make_object("later"))
     end_program(desk.node, ANALYST, client.made.program.id)
-    assert [item.name for item in find_use(desk.node, find_object_of(desk, X))[1]] == ["Sensors"]
-    assert find_use(desk.node, find_object_of(desk, object_id("report", "later")))[1] == []
+    assert [item.name for item in find_handed(desk.node, [X])] == ["Sensors"]
+    assert find_handed(desk.node, [object_id("report", "later")]) == []
 
 
 def test_it_is_no_disclosure_and_asking_again_writes_nothing(world: World, desk: Desk) -> None:
@@ -418,6 +417,36 @@ def test_there_is_a_word_for_each_use(desk: Desk) -> None:
     assert len({find_collection(B, actions) for actions in ACTIONS_ORDER}) == 5
     assert find_collection(A, NONE) != find_collection(B, NONE)
     assert isinstance(Client(desk, NONE).made.program, StoredProgram)
+
+
+def test_a_recall_that_comes_names_the_programs_also_when_the_object_is_gone(world: World, desk: Desk) -> None:
+    give(world, make_object("x"))
+    client = Client(desk)
+    assert client.read() == [X]
+    recall(world.nodes[A], X, change=Change.WITHDRAW, versions=(), reason="wrong", by=world.actor(A, Role.LIAISON))
+    world.deliver()
+    browser = desk.visit(make_person(ANALYST, Role.ANALYST))
+    assert client.read() == []
+    with pytest.raises(NotFoundError, match="was deleted"):
+        find_object_of(desk, X)
+    shown = browser.get(f"/objects/{X}.json").json()
+    assert shown["use"] is None
+    assert [each["name"] for each in shown["handed"]] == ["Sensors"]
+    assert "Sensors" in browser.get(f"/objects/{X}").text
+    (letter,) = [told.stored.letter.digest for told in list_recalls(desk.node, limit=9)[1]]
+    liaison = desk.visit(make_person("borealia-liaison", Role.LIAISON))
+    assert [each["name"] for each in liaison.get(f"/recalls/{letter}.json").json()["handed"]] == ["Sensors"]
+    assert "Sensors" in liaison.get(f"/recalls/{letter}").text
+
+
+def test_the_page_of_an_object_says_for_what_it_may_be_used_and_why_not(world: World, desk: Desk) -> None:
+    give(world, make_object("x"))
+    browser = desk.visit(make_person(ANALYST, Role.ANALYST))
+    use = browser.get(f"/objects/{X}.json").json()["use"]
+    assert [use[actions] is None for actions in ACTIONS_ORDER] == [True, True, True, False, False]
+    page = browser.get(f"/objects/{X}").text
+    assert "Externally visible direct actions" in page
+    assert "do not permit it" in page
 
 
 def find_object_of(desk: Desk, name: ObjectId) -> Any:  # noqa: ANN401

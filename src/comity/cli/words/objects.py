@@ -6,7 +6,7 @@ from typing import Any
 from comity.cli.words.consents import describe_grant
 from comity.cli.words.files import describe_bad, describe_patterns, describe_source
 from comity.cli.words.layout import columns, fields, join_words, outline, printable, shorten, shorten_time
-from comity.cli.words.recalls import describe_recalled
+from comity.cli.words.recalls import describe_handed, describe_recalled
 from comity.cli.words.receipts import say_waived
 from comity.cli.words.retention import describe_stone
 
@@ -31,7 +31,7 @@ def describe_object(result: dict[str, Any]) -> str:
         gone.append(f"  not acknowledged by {join_words(result['unacknowledged'])}")
     gone += [f"  {describe_grant(item)}, by {item['party']}" for item in result["consents"]]
     if result["object"] is None:
-        return "\n".join([f"{result['id']} was deleted here", *gone])
+        return "\n".join([f"{result['id']} was deleted here", *gone, *describe_handed(result["handed"])])
     label = result["label"]
     versions = result["versions"]
     held = [
@@ -53,7 +53,8 @@ def describe_object(result: dict[str, Any]) -> str:
         ("excluded", ", ".join(label.get("excluded_frameworks", [])) or None),
         ("redactable", ", ".join(f"{mark['property']} (TLP:{mark['tlp']})" for mark in label["granular"]) or None),
     ]
-    told = [*gone, *(f"  {_describe_repeat(repeat)}" for repeat in result["repeats"]), *_describe_provenance(result)]
+    told = [*gone, *(f"  {_describe_repeat(repeat)}" for repeat in result["repeats"])]
+    told += [*_describe_provenance(result), *_describe_use(result)]
     return "\n".join(
         [result["id"], *fields(held, indent="  "), *told, "object", *outline(result["object"], indent="  ")]
     )
@@ -80,6 +81,16 @@ def _describe_provenance(result: dict[str, Any]) -> list[str]:
         until = shorten_time(kept["until"]) if kept["until"] else "no date"
         lines.append(f"  kept until {until}{' by ' + kept['clause'] if kept['clause'] else ''}")
     return lines
+
+
+def _describe_use(result: dict[str, Any]) -> list[str]:
+    """For what programs of this party may use it, or why not; and which may have a copy."""
+    lines = list[str]()
+    if use := result["use"]:
+        allowed = [actions for actions, reason in use.items() if reason is None]
+        lines.append(f"  programs may use it for {', '.join(allowed)}" if allowed else "  programs may not use it")
+        lines += [f"    not for {actions}: {printable(reason)}" for actions, reason in use.items() if reason]
+    return lines + describe_handed(result["handed"])
 
 
 def _describe_way(way: dict[str, Any]) -> str:

@@ -6,7 +6,14 @@ from typing import Any
 from comity.cli.words.layout import columns, fields, join_words, printable, shorten, shorten_time
 from comity.cli.words.people import describe_approvals, describe_refusal, describe_waiting_act
 
-__all__ = ["describe_kept", "describe_recall", "describe_recalled", "describe_recalling", "list_recalls"]
+__all__ = [
+    "describe_handed",
+    "describe_kept",
+    "describe_recall",
+    "describe_recalled",
+    "describe_recalling",
+    "list_recalls",
+]
 
 _STAGES = {
     None: "UNACKNOWLEDGED",
@@ -78,7 +85,7 @@ def list_recalls(result: dict[str, Any]) -> str:
 def describe_recall(result: dict[str, Any]) -> str:
     """The letter, or what was taken back over TAXII, and what became of it."""
     if "retraction" in result:
-        return _describe_taken_back(result)
+        return "\n".join([_describe_taken_back(result), *describe_handed(result["handed"])])
     lines = fields(
         [
             ("letter", result["letter"]),
@@ -107,7 +114,7 @@ def describe_recall(result: dict[str, Any]) -> str:
         f"passed on to {item['to']} ({shorten(item['letter'])}): {_STAGES[item['stage']]}"
         for item in result["passed_on"]
     ]
-    return "\n".join(lines)
+    return "\n".join([*lines, *describe_handed(result["handed"])])
 
 
 def describe_kept(result: dict[str, Any]) -> str:
@@ -120,6 +127,15 @@ def describe_kept(result: dict[str, Any]) -> str:
     if result["told"]:
         lines.append(f"  told: {join_words(result['told'])}")
     return "\n".join(lines)
+
+
+def describe_handed(handed: list[dict[str, Any]]) -> list[str]:
+    """A line for each program of this party that may have a copy."""
+    return [
+        f"  program {printable(item['name'])} ({item['program']}) of {item['person']} may have a copy, for"
+        f" {item['actions']}; it last read at {shorten_time(item['at'])}"
+        for item in handed
+    ]
 
 
 def describe_recalled(item: dict[str, Any]) -> str:

@@ -16,3 +16,7 @@ CREATE TABLE handed (
     at INTEGER NOT NULL,
     PRIMARY KEY (program, actions)
 ) STRICT, WITHOUT ROWID;
+
+-- The place in the order of commit at which a version came in that is deleted; NULL where no program can have it, as it
+-- went before any could read.
+ALTER TABLE tombstone ADD COLUMN place INTEGER;
