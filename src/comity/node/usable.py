@@ -82,19 +82,24 @@ class Part:
 
 
 def offer(node: Node, since: Instant | None = None) -> tuple[int, int]:
-    """The place after which something is newer than `since`, 0 for all; and the last place, offered from now on.
+    """The place after which something is newer than `since`, 0 for all; and the last place that is offered.
+
+    What came in since something was offered last is offered from now on.
 
     Raises:
-        UnavailableError: that it is offered cannot be kept.
+        UnavailableError: that cannot be kept.
     """
     keep_lapsed(node)
     with node.store.read() as transaction:
-        head, known = objects.read_head_seq(transaction), usable.find_last_offered(transaction)
-        after = 0 if since is None else usable.find_offered(transaction, since)
-    if head > known:
+        until, head = usable.find_last_offered(transaction), objects.read_head_seq(transaction)
+    if head > until:
         with node.store.write() as transaction:
-            head = usable.mark_offered(transaction, now=node.clock())
-    return after, head
+            # The machine's own clock: one that was put back must not make what is new wait until it is there again.
+            until = usable.mark_offered(transaction, now=node.read_machine_clock())
+    if since is None:
+        return 0, until
+    with node.store.read() as transaction:
+        return usable.find_offered(transaction, since), until
 
 
 def list_part(node: Node, question: Question, *, after: int, until: int, limit: int) -> Part:

@@ -25,6 +25,9 @@ __all__ = [
     "mark_offered",
 ]
 
+_SECOND = 1_000_000
+_SKEW = 2 * _SECOND
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
@@ -49,13 +52,20 @@ class Handed:
 
 
 def mark_offered(transaction: Transaction, *, now: Instant) -> int:
-    """The last place in the order of commit; everything up to it is offered from `now` on, or was before."""
+    """The last place in the order of commit that is offered; what came in since the last time is from now on.
+
+    Times are whole seconds, at most one for each, so that a client which cuts a time off asks for nothing twice: what
+    came in within the second in which something was offered waits for the next.
+    """
     head = read_head_seq(transaction)
     row = transaction.row("SELECT seq, at FROM offered ORDER BY seq DESC LIMIT 1")
     last, at = (0, 0) if row is None else (int(row[0]), int(row[1]))
-    if head > last:
-        # A clock that was put back must not make what is new look old to a program that asks by time.
-        transaction.run("INSERT INTO offered VALUES (?, ?)", (head, max(now, at + 1)))
+    later = -(-now // _SECOND) * _SECOND
+    if now < at - _SKEW:
+        later = at + _SECOND  # the clock was put back: nothing waits until it is there again
+    if head <= last or later <= at:
+        return last
+    transaction.run("INSERT INTO offered VALUES (?, ?)", (head, later))
     return head
 
 

@@ -217,6 +217,19 @@ def test_who_asks_by_time_misses_nothing_and_gets_nothing_twice(world: World, de
     assert sorted(seen) == sorted(object_id("report", f"{step}-{n}") for step in range(1, 5) for n in range(step))
 
 
+def test_what_comes_in_within_the_second_of_an_offer_waits_for_the_next_one(world: World, desk: Desk) -> None:
+    world.add(B, make_object("x"))
+    client = Client(desk)
+    answer = client.ask("objects/")
+    date = answer.headers["x-taxii-date-added-last"]
+    assert date.endswith(".000000Z")
+    world.add(B, make_object("y"))
+    assert client.read(f"?added_after={date}") == []
+    assert client.read() == [X]
+    world.tick(2_000_000)
+    assert client.read(f"?added_after={date}") == [object_id("report", "y")]
+
+
 def test_the_dates_of_a_manifest_rise_and_its_records_are_those_of_the_objects(world: World, desk: Desk) -> None:
     client = Client(desk)
     for step in range(3):
