@@ -38,11 +38,14 @@ __all__ = [
     "offer",
 ]
 
-MOST_BYTES: Final = 16 * 1024 * 1024
+MOST_BYTES: Final = 4 * 1024 * 1024
 """Of the objects of one part; one that is longer comes alone."""
 
 _LOOKED_AT: Final = 5_000
 """Places in the order of commit that are gone through at once, while others wait."""
+
+_MORE: Final = 100
+"""Objects that are looked at beyond twice what is wanted, before others have their turn."""
 
 _NOTED: Final = 60 * 1_000_000
 
@@ -113,7 +116,8 @@ def list_part(node: Node, question: Question, *, after: int, until: int, limit: 
             spec_versions=question.spec_versions,
             versions=question.versions,
         )
-        rows = usable.list_usable(transaction, wish, after=after, until=end, limit=_LOOKED_AT)
+        most = 2 * limit + _MORE
+        rows = usable.list_usable(transaction, wish, after=after, until=end, limit=most)
         labels = objects.read_labels(transaction, {item.label for item, _ in rows})
         fit = [(item, at) for item, at in rows if find_obstacle(labels[item.label]) is None]
         found, size = list[Usable](), 0
@@ -123,7 +127,8 @@ def list_part(node: Node, question: Question, *, after: int, until: int, limit: 
                 return Part(items=tuple(found), next=found[-1].place)
             found.append(Usable(place=item.seq, at=at, id=item.id, version=item.version, data=data))
             size += len(data)
-    return Part(items=tuple(found), next=None if end >= until else end)
+    through = rows[-1][0].seq if len(rows) == most else end
+    return Part(items=tuple(found), next=None if through >= until else through)
 
 
 def note_handed(node: Node, program: StoredProgram, actions: str, *, through: int) -> None:

@@ -89,7 +89,8 @@ def list_usable(
     What came in by any way under other terms than those of the wish does not fit. What its label says is not looked at.
     """
     narrowed, values = _narrow(transaction, wish)
-    place = "+o.seq" if wish.ids else "o.seq"  # those that are named are fewer than those at the places
+    # What is named is fewer than what is at the places; everything else is looked at place by place, in order.
+    place = "+o.seq" if wish.ids else "o.seq"
     rows = transaction.rows(
         f"SELECT {COLUMNS}, (SELECT at FROM offered f WHERE f.seq >= o.seq ORDER BY f.seq LIMIT 1) FROM object o"
         f" WHERE {place} > ? AND {place} <= ? AND o.current = 1"
@@ -108,7 +109,7 @@ def _narrow(transaction: Transaction, wish: Wish) -> tuple[str, list[SqlValue]]:
         sql, values = " AND o.pk IN (SELECT value FROM json_each(?))", [_list(item.pk for item in found.values())]
     for column, said in (("type", wish.types), ("spec_version", wish.spec_versions), ("version_at", wish.versions)):
         if said:
-            sql += f" AND o.{column} IN (SELECT value FROM json_each(?))"
+            sql += f" AND +o.{column} IN (SELECT value FROM json_each(?))"
             values.append(_list(said))
     return sql, values
 

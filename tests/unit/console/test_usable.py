@@ -127,6 +127,16 @@ def test_of_two_ways_the_narrower_counts(world: World, desk: Desk) -> None:
     assert "777777777777… under which" in str(find_use(desk.node, find_object_of(desk, X))[INSIDE])
 
 
+def test_what_was_received_and_has_lost_its_ways_is_judged_by_the_text_it_is_held_under(
+    world: World, desk: Desk
+) -> None:
+    give(world, make_object("x"))
+    with desk.node.store.write() as transaction:
+        transaction.run("DELETE FROM arrival")
+    assert Client(desk, ANY).read() == []
+    assert Client(desk, INSIDE).read() == [X]
+
+
 @pytest.mark.parametrize(
     ("item", "why"),
     [
@@ -282,8 +292,9 @@ def test_a_page_is_compressed_for_who_asks_for_it(world: World, desk: Desk) -> N
 def test_many_that_are_not_for_it_end_in_a_page_all_the_same(
     world: World, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(usable, "_LOOKED_AT", 2)
-    world.add(B, *(make_object(f"r{n}", tlp="red") for n in range(9)), make_object("x"))
+    monkeypatch.setattr(usable, "_LOOKED_AT", 5)
+    monkeypatch.setattr(usable, "_MORE", 1)
+    world.add(B, *(make_object(f"r{n}", tlp="red") for n in range(19)), make_object("x"))
     assert Client(desk).read("?limit=1") == [X]
 
 
