@@ -9,7 +9,7 @@ A program that ended, or an object that went, leaves a copy where the program ke
 there. How far each program got is kept, so that people are told whom to ask when something is recalled.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -161,9 +161,8 @@ def find_use(node: Node, item: StoredObject) -> dict[str, str | None]:
         obstacle = find_obstacle(objects.read_label(transaction, item.label))
         came = {way.terms for way in arrivals.read_arrivals(transaction, [item.pk]).get(item.pk, [])}
         came |= set() if item.received_under is None else {item.received_under}
-        return {
-            actions: obstacle or _find_limit(came, _find_terms(node, transaction, actions)) for actions in ACTIONS_ORDER
-        }
+        texts = _read_texts(node, transaction)
+        return {actions: obstacle or _find_limit(came, texts, actions) for actions in ACTIONS_ORDER}
 
 
 def find_handed(node: Node, items: Collection[ObjectId]) -> list[Handed]:
@@ -172,18 +171,31 @@ def find_handed(node: Node, items: Collection[ObjectId]) -> list[Handed]:
         return usable.find_handed(transaction, items)
 
 
-def _find_limit(came: set[Digest], permitting: frozenset[Digest]) -> str | None:
-    narrow = sorted(came - permitting)
-    return f"the terms {narrow[0][:12]}… under which it came do not permit it" if narrow else None
+def _find_limit(came: Collection[Digest], texts: Mapping[Digest, tuple[str, str]], actions: str) -> str | None:
+    """Why one of the texts under which an object came does not permit the actions; None: all do."""
+    for terms in sorted(came):
+        if terms not in texts:
+            return f"the text {terms[:12]}… under which it came is not on record"
+        title, permitted = texts[terms]
+        if not is_permitted(actions, permitted):
+            return f'"{title}", under which it came, permits {permitted} at most'
+    return None
 
 
 def _find_terms(node: Node, transaction: Transaction, actions: str) -> frozenset[Digest]:
     """All texts on record that permit the actions to whom they give something."""
+    texts = _read_texts(node, transaction)
+    return frozenset(terms for terms, (_, permitted) in texts.items() if is_permitted(actions, permitted))
+
+
+def _read_texts(node: Node, transaction: Transaction) -> dict[Digest, tuple[str, str]]:
+    """Title and permitted actions of every text on record: versions of agreements, and records of sources."""
     texts = {
-        terms.hash
+        terms.hash: (terms.title, terms.permitted_actions)
         for dossier in list_dossiers(node, transaction)
         for terms in dossier.versions
-        if is_permitted(actions, terms.permitted_actions)
     }
-    records = (parse_receipt_terms(each, party=node.party) for each in sources.list_records(transaction))
-    return frozenset(texts | {each.hash for each in records if is_permitted(actions, each.permitted_actions)})
+    for document in sources.list_records(transaction):
+        record = parse_receipt_terms(document, party=node.party)
+        texts[record.hash] = (record.title, record.permitted_actions)
+    return texts

@@ -124,7 +124,9 @@ def test_of_two_ways_the_narrower_counts(world: World, desk: Desk) -> None:
             "INSERT INTO arrival SELECT ?, ?, giver, received_at, decided_at, NULL FROM arrival LIMIT 1", (pk, "7" * 64)
         )
     assert client.read() == []
-    assert "777777777777… under which" in str(find_use(desk.node, find_object_of(desk, X))[INSIDE])
+    assert "777777777777… under which it came is not on record" in str(
+        find_use(desk.node, find_object_of(desk, X))[INSIDE]
+    )
 
 
 def test_what_was_received_and_has_lost_its_ways_is_judged_by_the_text_it_is_held_under(
@@ -470,7 +472,7 @@ def test_the_page_of_an_object_says_for_what_it_may_be_used_and_why_not(world: W
     assert [use[actions] is None for actions in ACTIONS_ORDER] == [True, True, True, False, False]
     page = browser.get(f"/objects/{X}").text
     assert "Externally visible direct actions" in page
-    assert "do not permit it" in page
+    assert "under which it came, permits internally-visible-actions at most" in page
 
 
 def find_object_of(desk: Desk, name: ObjectId) -> Any:  # noqa: ANN401
