@@ -13,8 +13,10 @@ from comity.console.usable import find_collection
 from comity.ids import ObjectId, PartyId, PersonId
 from comity.node.programs import make_program
 from tests.conformance.clients.asking import Asking, encode_basic
+from tests.conformance.clients.elastic import Elastic
 from tests.conformance.clients.opencti_connector import OpenCtiConnector, token_header
 from tests.conformance.clients.opencti_ingester import OpenCtiIngester
+from tests.conformance.clients.others import Poller
 from tests.e2e.conftest import serving
 from tests.ports import find_port
 from tests.worlds import World, make_object, object_id
@@ -86,6 +88,24 @@ def test_the_ingester_of_opencti_loses_nothing_and_asks_for_nothing_twice(own: O
     ingester = OpenCtiIngester(asking, root=f"{own.url}/taxii2/own/", collection=own.collection, limit=100)
     assert [ingester.turn() for _ in range(5)] == [100, 100, 50, 0, 0]
     assert set(ingester.got) == NAMES
+
+
+def test_elastic_goes_on_where_it_was_and_starts_over_for_nothing(own: Own) -> None:
+    asking = Asking(own.url, token_header(own.token))
+    url = f"/taxii2/own/collections/{own.collection}/objects/"
+    elastic = Elastic(asking, url, initial="1970-01-01T00:00:00Z", limit=100)
+    for _ in range(4):
+        elastic.run()
+    assert len(elastic.got) == len(set(elastic.got)) == COUNT
+
+
+def test_pollers_by_the_last_date_get_all(own: Own) -> None:
+    asking = Asking(own.url, token_header(own.token))
+    poller = Poller(asking, f"/taxii2/own/collections/{own.collection}/objects/", limit=100)
+    for _ in range(4):
+        poller.run()
+    assert set(poller.got) == NAMES
+    assert len(poller.got) == COUNT
 
 
 def test_its_token_opens_nothing_else(own: Own) -> None:

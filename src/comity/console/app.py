@@ -61,6 +61,7 @@ from comity.errors import AuthenticationError, MalformedRequest
 from comity.operations.outcome import Tell
 from comity.operations.reply import Exit, Json, Reply, describe_bug, fail_with
 from comity.operations.sight import say_nothing_there
+from comity.taxii.wire import is_taxii
 
 __all__ = ["PUBLIC", "SCREENS", "ConsoleApp", "find_cookie_name"]
 
@@ -222,7 +223,10 @@ class ConsoleApp:
     def _let_program_in(self, request: Request, token: str) -> Response | None:
         """Put the visit of a program into the scope; or why it has none. It has no cookie, whatever it sends."""
         found = None if self._door is None else self._door.find_program(token)
-        taxii = usable.is_taxii(request.url.path)
+        path = request.scope["path"]
+        taxii = is_taxii(path)
+        if taxii and "sec-fetch-site" in request.headers:
+            return usable.refuse(404)  # a browser, which keeps what was typed once, and sends it unasked
         if found is None and taxii:
             return usable.refuse(401)
         if found is None:
@@ -230,7 +234,7 @@ class ConsoleApp:
             error = {"code": "not-signed-in", "message": message, "facts": {}}
             return JSONResponse({"error": error}, status_code=401, headers={"WWW-Authenticate": "Bearer"})
         program, person = found
-        if not programs.is_let_to(program, request.method, request.url.path):
+        if not programs.is_let_to(program, request.method, path):
             return usable.refuse(404) if taxii else _tell_nothing_there()
         request.scope["comity.visit"] = Visit(
             person=person, token=token, ask_as=self._ask_for_program(token), program=program.id

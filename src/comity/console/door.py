@@ -63,6 +63,8 @@ class Door:
     tries_of_known: Tries = field(default_factory=lambda: Tries("known browsers"))
     """Of browsers in which the person of the name has signed in before: strangers use up their own alone."""
     challenges: Challenges = field(default_factory=Challenges)
+    filling: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held by the program for which a page is being filled."""
     _verifying: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
 
     def find_program(self, token: str) -> tuple[StoredProgram, Person] | None:

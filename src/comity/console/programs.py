@@ -2,7 +2,7 @@
 """Shell: programs that ask in a person's name: what each is let to, and the page where a person makes one.
 
 A program sends its token with each request and never a cookie, so that no page of another site can make a browser send
-it. It is let to the twins in JSON of some pages, and to take in; every other path is answered as if nothing were there.
+it; over TAXII, where clients send it as a password, which a browser would keep, nothing of a browser is answered. It is let to the twins in JSON of some pages, and to take in; every other path is answered as if nothing were there.
 What its person's roles may not see, it does not either: that is asked where it always is (`operations.sight`).
 """
 
@@ -16,13 +16,12 @@ from starlette.routing import Route, compile_path
 
 from comity.console.door import find_door, require_fresh
 from comity.console.pages import read_form, read_text, show
-from comity.console.usable import is_taxii
 from comity.console.visit import find_visit, telling
 from comity.node import programs
 from comity.node.programs import TOKEN_BEGINS, USES, StoredProgram
 from comity.operations.people import describe_program
 from comity.operations.reply import Json
-from comity.taxii.wire import read_secret
+from comity.taxii.wire import is_taxii, read_secret
 
 __all__ = ["EXPLAINED", "READS", "ROUTES", "is_let_to", "list_own_programs", "read_token"]
 
@@ -68,7 +67,7 @@ def read_token(request: Request) -> str | None:
     Clients of TAXII send it in whichever way they know.
     """
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if is_taxii(request.url.path):
+    if is_taxii(request.scope["path"]):
         token = read_secret(request.headers) or ""
     elif scheme.lower() != _SCHEME:
         return None

@@ -10,7 +10,7 @@ asked of `node.usable`; what a program may have got is on record before it gets 
 
 import asyncio
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 
 from starlette.requests import Request
@@ -32,7 +32,7 @@ from comity.taxii.coding import compress
 from comity.taxii.queries import parse_query
 from comity.taxii.wire import Filters, Resource
 
-__all__ = ["ROUTES", "find_collection", "is_taxii", "refuse"]
+__all__ = ["ROUTES", "find_collection", "refuse"]
 
 _ROOT = "own"
 _PREFIX = wire.DISCOVERY_PATH.rstrip("/")
@@ -40,12 +40,8 @@ _NAMES = uuid.UUID("6b7f4c52-7a0e-5d0c-9a3b-0d6c9d1f2e58")
 """The namespace of the ids of these collections (RFC 9562 §5.5): the same for a party and a use, wherever asked."""
 
 _TITLES = {400: "Bad request", 401: "Unauthorized", 404: "Not found", 406: "Not acceptable", 503: "Unavailable"}
-_LEAST_COMPRESSED = 1_024
-
-
-def is_taxii(path: str) -> bool:
-    """Whether the path is one of TAXII."""
-    return path == _PREFIX or path.startswith(wire.DISCOVERY_PATH)
+_LEAST_COMPRESSED = 1_000
+_NO_HEADERS: Mapping[str, str] = {}
 
 
 def find_collection(party: PartyId, actions: str) -> str:
@@ -91,24 +87,49 @@ async def _serve(request: Request) -> Response:
 async def _read(request: Request, node: Node, program: StoredProgram, route: wire.Route, *, actions: str) -> Response:
     """A page of a collection, noted before it is handed over."""
     filters = parse_query(request.url.query.encode(), route)
-    question = _make_question(filters, actions, carries=route.resource in {Resource.OBJECTS, Resource.OBJECT})
-    after, until = usable.offer(node, filters.added_after)
+    question = _make_question(filters, actions)
+    offer = usable.offer(node, filters.added_after)
+    after = offer.after
     key, party, of = read_cursor_key(node), node.party, route.collection
     if filters.next is not None:
         given = wire.parse_cursor(filters.next, key=key, party=party, collection=of, filters=filters)
         after = after if given is None else given
-    items, following = await _fill(node, question, after=after, until=until, limit=filters.limit)
+    carries = route.resource in {Resource.OBJECTS, Resource.OBJECT}
+    items, joined, following = await _take(
+        request, question, after=after, until=offer.until, limit=filters.limit, carries=carries
+    )
     _find_program(request)  # it may have ended meanwhile
     if not items and route.object:
         raise NotFoundError("no such object")
-    if items and question.carries:
+    if items and carries:
         usable.note_handed(node, program, actions, through=items[-1].place)
     cursor = (
         None
         if following is None
         else wire.format_cursor(Instant(following), key=key, party=party, collection=of, filters=filters)
     )
-    return _give(request, *_format(items, route.resource, cursor=cursor), items=items)
+    body = _format(items, joined, route.resource, cursor=cursor)
+    # A page that is the last goes up to the time of the offer: who cuts that off asks for nothing twice.
+    last = offer.at if following is None else None
+    return _give(request, *body, headers=_date_headers(items, filters, last=last))
+
+
+async def _take(
+    request: Request, question: Question, *, after: int, until: int, limit: int | None, carries: bool
+) -> tuple[list[Usable], bytes, int | None]:
+    """A page: what is in it, the objects themselves where they are asked for, and after which place the next begins."""
+    node = find_door(request).node
+    while True:
+        # One program at a time: so others wait for one step, however many programs ask.
+        async with find_door(request).filling:
+            items, following = await _fill(node, question, after=after, until=until, limit=limit)
+        if not carries:
+            return items, b"", following
+        # From here on nobody else has a turn: what was recalled or deleted while the page was filled is not in it.
+        fitting = usable.read_fitting(node, question, items)
+        if fitting or following is None:
+            return [item for item, _ in fitting], b",".join(data for _, data in fitting), following
+        after = following
 
 
 def _find_program(request: Request) -> StoredProgram:
@@ -127,20 +148,25 @@ def _find_program(request: Request) -> StoredProgram:
 async def _fill(
     node: Node, question: Question, *, after: int, until: int, limit: int | None
 ) -> tuple[list[Usable], int | None]:
-    """A page, and after which place the next one begins; others have their turn between two looks."""
+    """What a page may hold, and after which place the next one begins; others have their turn between two looks."""
     most = min(limit or MAX_PAGE_OBJECTS, MAX_PAGE_OBJECTS)
-    items, following = list[Usable](), after
-    while len(items) < most and sum(len(item.data) for item in items) < MOST_BYTES:
-        part = usable.list_part(node, question, after=following, until=until, limit=most - len(items))
+    items, following, room = list[Usable](), after, MOST_BYTES
+    while len(items) < most and room > 0:
+        part = usable.list_part(
+            node, question, after=following, until=until, limit=most - len(items), room=room, alone=not items
+        )
         items += part.items
+        room -= sum(item.size for item in part.items)
         if part.next is None:
             return items, None
+        if part.next == following:  # there is no room for the next one
+            break
         following = part.next
         await asyncio.sleep(0)
     return items, following
 
 
-def _make_question(filters: Filters, actions: str, *, carries: bool) -> Question:
+def _make_question(filters: Filters, actions: str) -> Question:
     """What is asked for. Of the versions of an object there is one here, which is the first, the last and all."""
     whole = filters.last or filters.first or filters.every
     return Question(
@@ -149,7 +175,6 @@ def _make_question(filters: Filters, actions: str, *, carries: bool) -> Question
         types=filters.types,
         spec_versions=filters.spec_versions,
         versions=frozenset() if whole else filters.versions,
-        carries=carries,
     )
 
 
@@ -161,7 +186,7 @@ def _view(name: str, actions: str) -> wire.CollectionView:
     )
 
 
-def _format(items: Sequence[Usable], resource: Resource, *, cursor: str | None) -> tuple[bytes, ...]:
+def _format(items: Sequence[Usable], joined: bytes, resource: Resource, *, cursor: str | None) -> tuple[bytes, ...]:
     match resource:
         case Resource.MANIFEST:
             records = [wire.ManifestRecord(id=item.id, date_added=item.at, version=item.version) for item in items]
@@ -169,18 +194,27 @@ def _format(items: Sequence[Usable], resource: Resource, *, cursor: str | None) 
         case Resource.VERSIONS:
             return (wire.format_versions([item.version for item in items], cursor=cursor),)
         case _:
-            return wire.format_envelope(b",".join(item.data for item in items), cursor=cursor)
+            return wire.format_envelope(joined, cursor=cursor)
 
 
-def _give(request: Request, *body: bytes, items: Sequence[Usable] = ()) -> Response:
-    headers = {"vary": "accept-encoding"}
-    if items:
-        headers["x-taxii-date-added-first"] = format_instant(items[0].at)
-        headers["x-taxii-date-added-last"] = format_instant(items[-1].at)
+def _date_headers(items: Sequence[Usable], filters: Filters, *, last: Instant | None) -> dict[str, str]:
+    """The dates of the first and last object (TAXII 2.1 §3.2); of an empty page, the time that was asked from.
+
+    `last` is up to when a page has all, where it is known.
+
+    A client that keeps the last date as its position keeps it over an empty page then.
+    """
+    dates = [items[0].at, last or items[-1].at] if items else [filters.added_after] * 2
+    names = ("x-taxii-date-added-first", "x-taxii-date-added-last")
+    return {name: format_instant(at) for name, at in zip(names, dates, strict=True) if at is not None}
+
+
+def _give(request: Request, *body: bytes, headers: Mapping[str, str] = _NO_HEADERS) -> Response:
     whole, coding = b"".join(body), wire.choose_coding(request.headers.get("accept-encoding"))
+    sent = {"vary": "accept-encoding", **headers}
     if coding is not None and len(whole) >= _LEAST_COMPRESSED:
-        whole, headers["content-encoding"] = compress(coding, body), coding
-    return Response(whole, media_type=wire.MEDIA_TYPE, headers=headers)
+        whole, sent["content-encoding"] = compress(coding, body), coding
+    return Response(whole, media_type=wire.MEDIA_TYPE, headers=sent)
 
 
 def refuse(status: int, description: str = "") -> Response:

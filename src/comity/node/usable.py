@@ -9,9 +9,11 @@ A program that ended, or an object that went, leaves a copy where the program ke
 there. How far each program got is kept, so that people are told whom to ask when something is recalled.
 """
 
-from collections.abc import Collection, Mapping
+from bisect import bisect_right
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from itertools import accumulate
+from typing import Final, cast
 
 from comity.agreement.receiving import parse_receipt_terms
 from comity.ids import Digest, Instant, ObjectId
@@ -21,13 +23,15 @@ from comity.node.standing import list_dossiers
 from comity.node.tagging import keep_lapsed
 from comity.release.usable import find_obstacle, is_permitted
 from comity.store import Transaction, arrivals, objects, sources, usable
+from comity.store.changes import read_changes
 from comity.store.objects import StoredObject
-from comity.store.usable import Handed, Wish
+from comity.store.usable import Fit, Handed, Question, Usable
 from comity.vocabulary import ACTIONS_ORDER
 
 __all__ = [
     "MOST_BYTES",
     "Handed",
+    "Offer",
     "Part",
     "Question",
     "Usable",
@@ -36,44 +40,18 @@ __all__ = [
     "list_part",
     "note_handed",
     "offer",
+    "read_fitting",
 ]
 
 MOST_BYTES: Final = 4 * 1024 * 1024
-"""Of the objects of one part; one that is longer comes alone."""
+"""Of the objects of a page; one that is longer comes alone."""
 
 _LOOKED_AT: Final = 5_000
 """Places in the order of commit that are gone through at once, while others wait."""
 
-_MORE: Final = 100
-"""Objects that are looked at beyond twice what is wanted, before others have their turn."""
+_LABELS: Final = "usable-labels"
 
 _NOTED: Final = 60 * 1_000_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """What a program asks for of what it may use for `actions`; empty sets ask for nothing special.
-
-    `carries` says that the objects themselves are asked for, and not only which there are.
-    """
-
-    actions: str
-    ids: frozenset[ObjectId] = frozenset()
-    types: frozenset[str] = frozenset()
-    spec_versions: frozenset[str] = frozenset()
-    versions: frozenset[Instant] = frozenset()
-    carries: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usable:
-    """One object that may be handed over: its place, since when it is offered, and its bytes as they are held."""
-
-    place: int
-    at: Instant
-    id: ObjectId
-    version: str
-    data: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,51 +62,63 @@ class Part:
     next: int | None
 
 
-def offer(node: Node, since: Instant | None = None) -> tuple[int, int]:
-    """The place after which something is newer than `since`, 0 for all; and the last place that is offered.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """The place after which what was asked for begins, 0 for all; the last one that is offered, and since when."""
 
-    What came in since something was offered last is offered from now on.
+    after: int
+    until: int
+    at: Instant
+
+
+def offer(node: Node, since: Instant | None = None) -> Offer:
+    """What is offered; what came in since something was offered last is from now on.
 
     Raises:
         UnavailableError: that cannot be kept.
     """
     keep_lapsed(node)
     with node.store.read() as transaction:
-        until, head = usable.find_last_offered(transaction), objects.read_head_seq(transaction)
+        (until, at), head = usable.find_last_offered(transaction), objects.read_head_seq(transaction)
     if head > until:
         with node.store.write() as transaction:
             # The machine's own clock: one that was put back must not make what is new wait until it is there again.
-            until = usable.mark_offered(transaction, now=node.read_machine_clock())
-    if since is None:
-        return 0, until
-    with node.store.read() as transaction:
-        return usable.find_offered(transaction, since), until
+            until, at = usable.mark_offered(transaction, now=node.read_machine_clock())
+    after = 0
+    if since is not None:
+        with node.store.read() as transaction:
+            after = usable.find_offered(transaction, since)
+    return Offer(after=after, until=until, at=at)
 
 
-def list_part(node: Node, question: Question, *, after: int, until: int, limit: int) -> Part:
-    """At most `limit` objects at the places after < p ≤ until, in order: as far as is gone through at once."""
+def list_part(
+    node: Node, question: Question, *, after: int, until: int, limit: int, room: int = MOST_BYTES, alone: bool = True
+) -> Part:
+    """At most `limit` objects at the places after < p ≤ until, in order: as far as is gone through at once.
+
+    Together they have at most `room` bytes; but `alone` a single one may have more.
+    """
     end = until if question.ids else min(until, after + _LOOKED_AT)
     with node.store.read() as transaction:
-        wish = Wish(
-            terms=_find_terms(node, transaction, question.actions),
-            ids=question.ids,
-            types=question.types,
-            spec_versions=question.spec_versions,
-            versions=question.versions,
-        )
-        most = 2 * limit + _MORE
-        rows = usable.list_usable(transaction, wish, after=after, until=end, limit=most)
-        labels = objects.read_labels(transaction, {item.label for item, _ in rows})
-        fit = [(item, at) for item, at in rows if find_obstacle(labels[item.label]) is None]
-        found, size = list[Usable](), 0
-        for item, at in fit:
-            data = objects.read_body(transaction, item.pk) if question.carries else b""
-            if len(found) == limit or (found and size + len(data) > MOST_BYTES):
-                return Part(items=tuple(found), next=found[-1].place)
-            found.append(Usable(place=item.seq, at=at, id=item.id, version=item.version, data=data))
-            size += len(data)
-    through = rows[-1][0].seq if len(rows) == most else end
-    return Part(items=tuple(found), next=None if through >= until else through)
+        fit = _find_fit(node, transaction, question.actions)
+        found = usable.list_usable(transaction, question, fit, after=after, until=end, limit=limit + 1)
+    taken = bisect_right([*accumulate(item.size for item in found)], room)
+    most = min(limit, max(taken, int(alone)))
+    if len(found) > most:
+        return Part(items=tuple(found[:most]), next=found[most].place - 1)
+    return Part(items=tuple(found), next=None if end >= until else end)
+
+
+def read_fitting(node: Node, question: Question, items: Sequence[Usable]) -> list[tuple[Usable, bytes]]:
+    """Those of the items that still fit, as they stood, with their bytes as they are held."""
+    if not items:
+        return []
+    keys, places = {item.pk for item in items}, {(item.pk, item.place) for item in items}
+    last = items[-1].place
+    with node.store.read() as transaction:
+        fit = _find_fit(node, transaction, question.actions)
+        found = usable.list_usable(transaction, question, fit, after=0, until=last, limit=len(items), keys=keys)
+        return [(item, objects.read_body(transaction, item.pk)) for item in found if (item.pk, item.place) in places]
 
 
 def note_handed(node: Node, program: StoredProgram, actions: str, *, through: int) -> None:
@@ -182,10 +172,25 @@ def _find_limit(came: Collection[Digest], texts: Mapping[Digest, tuple[str, str]
     return None
 
 
-def _find_terms(node: Node, transaction: Transaction, actions: str) -> frozenset[Digest]:
-    """All texts on record that permit the actions to whom they give something."""
+def _find_fit(node: Node, transaction: Transaction, actions: str) -> Fit:
+    """The texts on record that permit the actions to whom they give something, and the labels that nothing stops."""
     texts = _read_texts(node, transaction)
-    return frozenset(terms for terms, (_, permitted) in texts.items() if is_permitted(actions, permitted))
+    permitting = frozenset(terms for terms, (_, permitted) in texts.items() if is_permitted(actions, permitted))
+    return Fit(terms=permitting, labels=_find_labels(node, transaction))
+
+
+def _find_labels(node: Node, transaction: Transaction) -> frozenset[int]:
+    """The labels with which an object is handed to programs; a label is judged once, as long as none is deleted."""
+    changes, known = read_changes(transaction), node.remembered.get(_LABELS)
+    last, fitting = 0, frozenset[int]()
+    if known is not None and known[0] == changes:
+        last, fitting = cast("tuple[int, frozenset[int]]", known[1])
+    newer = objects.read_labels_after(transaction, last)
+    if newer:
+        fitting |= {key for key, label in newer.items() if find_obstacle(label) is None}
+        last = max(newer)
+    node.remembered[_LABELS] = (changes, (last, fitting))
+    return fitting
 
 
 def _read_texts(node: Node, transaction: Transaction) -> dict[Digest, tuple[str, str]]:

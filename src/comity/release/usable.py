@@ -11,24 +11,27 @@ Not decided here: by which terms an object came (`node.usable`), and who may mak
 from typing import Final
 
 from comity.stix.labels import LAPSED, OVERFULL, QUESTIONED, RECALLED, UNDECIDED, UNRESOLVED, Label
-from comity.stix.markings import CONTRADICTORY, STATEMENT
+from comity.stix.markings import CONTRADICTORY, STATEMENT, TLP_ORDER
 from comity.stix.patterns import UNCHECKED, UNPARSABLE
 from comity.vocabulary import ACTIONS_ORDER
 
 __all__ = ["find_obstacle", "is_permitted"]
 
-_HARMLESS: Final = frozenset({STATEMENT, UNCHECKED, UNPARSABLE, UNRESOLVED})
-"""Words of markings that restrict nobody: a statement, and how far this node understands a pattern or a reference."""
+_HARMLESS: Final = frozenset({STATEMENT, UNCHECKED, UNPARSABLE})
+"""Words of markings that restrict nobody: a statement, and how far this node understands a pattern."""
 
 _WHY: Final = {
+    **dict.fromkeys(OVERFULL.markings, "it refers, near or far, to more than can be looked through"),
     CONTRADICTORY: "its markings contradict each other",
-    LAPSED: "it is an assessment whose time has passed",
+    LAPSED: "it is an assessment whose time has passed, or refers to one",
     QUESTIONED: "it is about a subject that left its list, and nobody has decided yet",
-    RECALLED: "it was recalled",
+    RECALLED: "it was recalled, or refers to what was",
     UNDECIDED: "people have to decide first whether it is necessary",
+    UNRESOLVED: "it refers to something that is not held here",
 }
 
-_RED: Final = "red"
+_RED, _UNMARKED = TLP_ORDER[-2:]
+"""Of several levels the last in this order counts, so that what is said to be unmarked may be red as well."""
 
 
 def is_permitted(actions: str, by: str) -> bool:
@@ -41,14 +44,14 @@ def find_obstacle(label: Label) -> str | None:
 
     A property that is marked on its own counts like the whole: a program gets the object as it is held.
     """
-    if label == OVERFULL:
-        return "it refers, near or far, to more than can be looked through"
     restricting = sorted(label.markings - _HARMLESS)
     known = [_WHY[word] for word in restricting if word in _WHY]
     if restricting:
         return known[0] if known else f"it bears a marking that is not understood here: {restricting[0]}"
+    if label.tlp == _UNMARKED:
+        return "it bears no TLP, or refers to something that bears none"
     if label.tlp == _RED:
-        return "it is TLP:RED, which is for single people"
-    if any(mark.tlp == _RED for mark in label.granular):
-        return "a part of it is TLP:RED, which is for single people"
+        return "it is TLP:RED, which is for single people, or refers to what is"
+    if any(mark.tlp in {_RED, _UNMARKED} for mark in label.granular):
+        return "a part of it is TLP:RED, which is for single people, or bears a marking that is not understood here"
     return None

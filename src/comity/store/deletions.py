@@ -92,7 +92,10 @@ def delete_object(transaction: Transaction, item: StoredObject, stone: Tombstone
             (item.id,),
         )
     transaction.run(
-        f"INSERT OR REPLACE INTO tombstone ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        # Which programs of this party's own may have a copy follows from the place (`store.usable`): a version that
+        # was here before, and came again, has its first.
+        f"INSERT OR REPLACE INTO tombstone ({_COLUMNS}, place) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11,"
+        " min(?12, coalesce((SELECT place FROM tombstone WHERE id = ?1 AND version_at = ?2), ?12)))",
         (
             stone.id,
             stone.version_at,
@@ -105,11 +108,8 @@ def delete_object(transaction: Transaction, item: StoredObject, stone: Tombstone
             stone.reason,
             stone.deleted_at,
             stone.receipt,
+            item.first_seq,
         ),
-    )
-    # So that it is still known which programs of this party's own may have a copy (`store.usable`).
-    transaction.run(
-        "UPDATE tombstone SET place = ? WHERE id = ? AND version_at = ?", (item.first_seq, stone.id, stone.version_at)
     )
     mark_unfinished(transaction)
 

@@ -40,6 +40,7 @@ __all__ = [
     "read_held",
     "read_label",
     "read_labels",
+    "read_labels_after",
     "read_objects",
     "read_references",
     "read_referrers",
@@ -420,6 +421,12 @@ def read_labels(transaction: Transaction, keys: Collection[int]) -> dict[int, La
             "SELECT id, body FROM label WHERE id IN (SELECT value FROM json_each(?))", (json.dumps([*keys]),)
         )
     }
+
+
+def read_labels_after(transaction: Transaction, key: int) -> dict[int, Label]:
+    """Every label whose key is greater."""
+    rows = transaction.rows("SELECT id, body FROM label WHERE id > ?", (key,))
+    return {found: parse_label(bytes(body)) for found, body in rows}
 
 
 def _select(transaction: Transaction, ids: Collection[ObjectId]) -> list[StoredObject]:

@@ -2,7 +2,8 @@
 """Shell: what this party's own programs may read of what is held, in the order of commit, and how far each of them got.
 
 The order is that of `object.seq`: what gets another label takes a new place, so that a program meets it again. When a
-place was first offered stands in `offered`; it is what TAXII calls the time at which an object was added.
+place was first offered stands in `offered`, a row for all that was offered at once: the last of them has the time of
+the row, and each one before it a microsecond less. That is what TAXII calls the time at which an object was added.
 """
 
 import json
@@ -10,12 +11,14 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from comity.ids import Digest, Instant, ObjectId, PersonId
-from comity.store.objects import COLUMNS, StoredObject, build_object, read_current, read_head_seq, read_versions_of
+from comity.store.objects import read_current, read_head_seq, read_versions_of
 from comity.store.transaction import SqlValue, Transaction
 
 __all__ = [
+    "Fit",
     "Handed",
-    "Wish",
+    "Question",
+    "Usable",
     "find_handed",
     "find_last_offered",
     "find_offered",
@@ -30,14 +33,34 @@ _SKEW = 2 * _SECOND
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
-    """What a program asks for; empty sets ask for nothing special. `terms` are those that let it have an object."""
+class Question:
+    """What a program asks for of what it may use for `actions`; empty sets ask for nothing special."""
 
-    terms: frozenset[Digest]
+    actions: str
     ids: frozenset[ObjectId] = frozenset()
     types: frozenset[str] = frozenset()
     spec_versions: frozenset[str] = frozenset()
     versions: frozenset[Instant] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    """What fits: the texts that let a program have an object, and the labels with which it may."""
+
+    terms: frozenset[Digest]
+    labels: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usable:
+    """One object that may be handed over: its key, its place, since when it is offered, and how long it is."""
+
+    pk: int
+    place: int
+    at: Instant
+    id: ObjectId
+    version: str
+    size: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,67 +74,83 @@ class Handed:
     at: Instant
 
 
-def mark_offered(transaction: Transaction, *, now: Instant) -> int:
-    """The last place in the order of commit that is offered; what came in since the last time is from now on.
+def mark_offered(transaction: Transaction, *, now: Instant) -> tuple[int, Instant]:
+    """As `find_last_offered`, after what came in since was offered too.
 
-    Times are whole seconds, at most one for each, so that a client which cuts a time off asks for nothing twice: what
-    came in within the second in which something was offered waits for the next.
+    The last time of an offer is a whole second, so that a client which cuts it off asks for nothing twice; none of its
+    times is earlier than now, so that one which asks by its own clock misses nothing. What comes in within the second
+    in which something was offered waits for the next.
     """
     head = read_head_seq(transaction)
-    row = transaction.row("SELECT seq, at FROM offered ORDER BY seq DESC LIMIT 1")
-    last, at = (0, 0) if row is None else (int(row[0]), int(row[1]))
-    later = -(-now // _SECOND) * _SECOND
-    if now < at - _SKEW:
-        later = at + _SECOND  # the clock was put back: nothing waits until it is there again
-    if head <= last or later <= at:
-        return last
+    last, at = find_last_offered(transaction)
+    if head <= last or at - _SKEW <= now <= at:
+        return last, at
+    # After `at` also where the clock was put back: nothing waits until it is there again.
+    later = -(-(max(now, at + 1) + head - last) // _SECOND) * _SECOND
     transaction.run("INSERT INTO offered VALUES (?, ?)", (head, later))
-    return head
+    return head, Instant(later)
 
 
-def find_last_offered(transaction: Transaction) -> int:
-    """The last place that was offered; 0 when none was."""
-    row = transaction.row("SELECT MAX(seq) FROM offered")
-    return int(row[0] or 0) if row else 0
+def find_last_offered(transaction: Transaction) -> tuple[int, Instant]:
+    """The last place that was offered, and since when; zeros when none was."""
+    row = transaction.row("SELECT seq, at FROM offered ORDER BY seq DESC LIMIT 1")
+    return (0, Instant(0)) if row is None else (int(row[0]), Instant(row[1]))
 
 
 def find_offered(transaction: Transaction, at: Instant) -> int:
     """The last place that was offered by this time; 0 when none was."""
-    row = transaction.row("SELECT seq FROM offered WHERE at <= ? ORDER BY at DESC LIMIT 1", (at,))
-    return 0 if row is None else int(row[0])
+    before = transaction.row("SELECT seq FROM offered WHERE at <= ? ORDER BY at DESC LIMIT 1", (at,))
+    behind = transaction.row("SELECT seq, at FROM offered WHERE at > ? ORDER BY at LIMIT 1", (at,))
+    last = 0 if before is None else int(before[0])
+    return last if behind is None else max(last, int(behind[0]) - (int(behind[1]) - at))
 
 
 def list_usable(
-    transaction: Transaction, wish: Wish, *, after: int, until: int, limit: int
-) -> list[tuple[StoredObject, Instant]]:
-    """At most `limit` newest versions at the places after < p ≤ until that fit, in order; with when each was offered.
+    transaction: Transaction,
+    question: Question,
+    fit: Fit,
+    *,
+    after: int,
+    until: int,
+    limit: int,
+    keys: Collection[int] | None = None,
+) -> list[Usable]:
+    """At most `limit` newest versions at the places after < p ≤ until that fit, in order; of `keys` alone, if given.
 
-    What came in by any way under other terms than those of the wish does not fit. What its label says is not looked at.
+    What came in by any way under a text that does not fit does not fit.
     """
-    narrowed, values = _narrow(transaction, wish)
+    named = set(keys) if keys is not None else None
+    if question.ids:
+        found = {item.pk for item in read_current(transaction, question.ids).values()}
+        named = found if named is None else named & found
     # What is named is fewer than what is at the places; everything else is looked at place by place, in order.
-    place = "+o.seq" if wish.ids else "o.seq"
-    rows = transaction.rows(
-        f"SELECT {COLUMNS}, (SELECT at FROM offered f WHERE f.seq >= o.seq ORDER BY f.seq LIMIT 1) FROM object o"
-        f" WHERE {place} > ? AND {place} <= ? AND o.current = 1"
+    place = "o.seq" if named is None else "+o.seq"
+    sql = (
+        "SELECT o.pk, o.seq, o.id, o.version, (SELECT length(data) FROM body WHERE object = o.pk),"
+        " (SELECT f.at - (f.seq - o.seq) FROM offered f WHERE f.seq >= o.seq ORDER BY f.seq LIMIT 1) FROM object o"
+        f" WHERE {place} > ? AND {place} <= ? AND o.current = 1 AND +o.label IN (SELECT value FROM json_each(?))"
         " AND (o.received_under IS NULL OR o.received_under IN (SELECT value FROM json_each(?)))"
         " AND NOT EXISTS (SELECT 1 FROM arrival a WHERE a.object = o.pk"
-        f" AND a.terms NOT IN (SELECT value FROM json_each(?))){narrowed} ORDER BY o.seq LIMIT ?",
-        (after, until, *[json.dumps(sorted(wish.terms))] * 2, *values, limit),
+        " AND a.terms NOT IN (SELECT value FROM json_each(?)))"
     )
-    return [(build_object(row[:-1]), Instant(row[-1])) for row in rows]
-
-
-def _narrow(transaction: Transaction, wish: Wish) -> tuple[str, list[SqlValue]]:
-    sql, values = "", list[SqlValue]()
-    if wish.ids:
-        found = read_current(transaction, wish.ids)
-        sql, values = " AND o.pk IN (SELECT value FROM json_each(?))", [_list(item.pk for item in found.values())]
-    for column, said in (("type", wish.types), ("spec_version", wish.spec_versions), ("version_at", wish.versions)):
+    values: list[SqlValue] = [after, until, _list(sorted(fit.labels)), *[_list(sorted(fit.terms))] * 2]
+    narrowing: list[tuple[str, Iterable[SqlValue]]] = [
+        ("type", question.types),
+        ("spec_version", question.spec_versions),
+        ("version_at", question.versions),
+    ]
+    for column, said in narrowing:
         if said:
             sql += f" AND +o.{column} IN (SELECT value FROM json_each(?))"
             values.append(_list(said))
-    return sql, values
+    if named is not None:
+        sql += " AND o.pk IN (SELECT value FROM json_each(?))"
+        values.append(_list(named))
+    rows = transaction.rows(f"{sql} ORDER BY {place} LIMIT ?", (*values, limit))
+    return [
+        Usable(pk=row[0], place=row[1], id=ObjectId(row[2]), version=row[3], size=int(row[4] or 0), at=Instant(row[5]))
+        for row in rows
+    ]
 
 
 def _list(items: Iterable[SqlValue]) -> str:

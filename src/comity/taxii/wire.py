@@ -48,6 +48,7 @@ __all__ = [
     "format_versions",
     "is_acceptable",
     "is_content",
+    "is_taxii",
     "parse_cursor",
     "parse_filters",
     "parse_route",
@@ -170,6 +171,11 @@ class StatusDetail(NamedTuple):
     id: str
     version: str
     message: str
+
+
+def is_taxii(path: str) -> bool:
+    """Whether the path is one of TAXII, whatever it names."""
+    return path == DISCOVERY_PATH.rstrip("/") or path.startswith(DISCOVERY_PATH)
 
 
 def parse_route(path: str) -> Route | None:

@@ -17,7 +17,6 @@ from comity.canonical import Json
 from comity.console.app import SCREENS
 from comity.console.jobs import Jobs
 from comity.console.programs import EXPLAINED, READS, is_let_to
-from comity.console.usable import is_taxii
 from comity.console.visit import Failed, Visit
 from comity.errors import ConflictError, MalformedRequest, NotFoundError
 from comity.ids import Digest, Instant, PersonId
@@ -40,6 +39,7 @@ from comity.node.sessions import list_records, sign_out
 from comity.node.steps import Steps, advance
 from comity.operations.outcome import Tell
 from comity.operations.reply import Exit, Reply
+from comity.taxii.wire import is_taxii
 from tests.consoles import URL, Desk, make_person
 from tests.unit.console.test_signing_in import Guest
 from tests.worlds import World, make_object

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What programs of a party's own read over TAXII: what their use and its terms let them have, and nothing else."""
 
+import asyncio
 import base64
 import itertools
 import json
@@ -17,7 +18,7 @@ from comity.console.usable import find_collection
 from comity.errors import NotFoundError, StoreFull
 from comity.ids import ObjectId, PartyId, PersonId, parse_instant
 from comity.letters.recall import Change
-from comity.node import classify, usable
+from comity.node import classify, retention, usable
 from comity.node.explain import find_object
 from comity.node.journal import list_entries
 from comity.node.people import Actor, identify, remove_person
@@ -28,7 +29,7 @@ from comity.release.disclosure import EntryType
 from comity.taxii.wire import MEDIA_TYPE
 from comity.vocabulary import ACTIONS_ORDER
 from tests.chains import introduce, pull_all, sign_onward
-from tests.consoles import Desk, make_person
+from tests.consoles import URL, Desk, make_person
 from tests.worlds import World, make_object, object_id, tlp_id
 
 A, B = PartyId("aurelia"), PartyId("borealia")
@@ -105,12 +106,11 @@ def test_what_the_terms_do_not_permit_it_does_not_get(world: World, desk: Desk, 
 
 
 def test_terms_by_any_way_count_also_for_what_this_party_had_itself(world: World, desk: Desk) -> None:
-    """What a partner gave under narrower terms may be known of this party's own accord: then nothing narrows it."""
     world.add(B, make_object("x"))
+    assert Client(desk, ANY).read() == [X]
     give(world, make_object("x"))
-    item = find_object_of(desk, X)
-    narrowed = item.received_under is not None or came_under_terms(desk, item.pk)
-    assert (Client(desk, ANY).read() == []) == narrowed
+    assert Client(desk, ANY).read() == []
+    assert Client(desk, INSIDE).read() == [X]
 
 
 def test_of_two_ways_the_narrower_counts(world: World, desk: Desk) -> None:
@@ -139,36 +139,47 @@ def test_what_was_received_and_has_lost_its_ways_is_judged_by_the_text_it_is_hel
     assert Client(desk, INSIDE).read() == [X]
 
 
+def partly(*marks: tuple[str, str], tlp: str | None = "green") -> dict[str, Json]:
+    """A report of which some properties are marked on their own."""
+    granular: list[Json] = [{"marking_ref": marking, "selectors": [name]} for name, marking in marks]
+    return make_object("x", tlp=tlp, more={"description": "whom it is about", "granular_markings": granular})
+
+
+RED, UNHEARD = tlp_id("red"), object_id("marking-definition", "unheard of")
+
+
 @pytest.mark.parametrize(
     ("item", "why"),
     [
         (make_object("x", tlp="red"), "TLP:RED"),
-        (make_object("x", more={"object_marking_refs": [object_id("marking-definition", "unheard of")]}), "understood"),
-        (
-            make_object(
-                "x",
-                more={
-                    "description": "whom it is about",
-                    "granular_markings": [{"marking_ref": tlp_id("red"), "selectors": ["description"]}],
-                },
-            ),
-            "a part of it is TLP:RED",
-        ),
+        (make_object("x", more={"object_marking_refs": [UNHEARD]}), "not"),
+        (make_object("x", more={"object_marking_refs": [tlp_id("green"), UNHEARD]}), "not"),
         (make_object("x", more={"object_marking_refs": [tlp_id("green"), tlp_id("amber")]}), "contradict"),
+        (make_object("x", tlp=None), "it bears no TLP"),
+        (partly(("description", RED)), "a part of it is TLP:RED"),
+        (partly(("description", UNHEARD)), "not held"),
+        (partly(("description", UNHEARD), ("description", RED)), "not held"),
+        (partly(("name", RED), tlp=None), ""),
+        (make_object("x", refs=[object_id("report", "nowhere")]), "refers to something that is not held"),
+        (make_object("x", refs=[object_id("report", "red")]), "TLP:RED"),
+        (make_object("x", tlp=None, refs=[object_id("report", "red")]), "no TLP"),
+        (make_object("x", refs=[object_id("report", "red"), object_id("report", "unmarked")]), "no TLP"),
     ],
 )
 def test_what_is_for_single_people_or_not_understood_is_for_no_program(
     world: World, desk: Desk, item: dict[str, Json], why: str
 ) -> None:
-    world.add(B, item, make_object("other"))
-    assert Client(desk, NONE).read() == [object_id("report", "other")]
+    world.add(B, make_object("red", tlp="red"), make_object("unmarked", tlp=None), make_object("other"), item)
+    for actions in ACTIONS_ORDER:
+        assert Client(desk, actions).read() == [object_id("report", "other")]
     use = find_use(desk.node, find_object_of(desk, X))
-    assert all(reason is not None and why in reason for reason in use.values())
+    assert all(reason is not None and why in reason for reason in use.values()), use
 
 
-def test_what_refers_to_something_red_is_for_no_program(world: World, desk: Desk) -> None:
+def test_a_deletion_sets_nothing_free(world: World, desk: Desk) -> None:
     world.add(B, make_object("red", tlp="red"), make_object("x", refs=[object_id("report", "red")]))
-    assert Client(desk).read() == []
+    retention.delete(desk.node, object_id("report", "red"), reason="not needed")
+    assert Client(desk, NONE).read() == []
 
 
 def test_what_is_recalled_is_not_there_any_more(world: World, desk: Desk) -> None:
@@ -178,7 +189,7 @@ def test_what_is_recalled_is_not_there_any_more(world: World, desk: Desk) -> Non
     recall(desk.node, X, change=Change.WITHDRAW, versions=(), reason="wrong", by=world.actor(B, Role.LIAISON))
     assert client.read() == []
     assert client.ask(f"objects/{X}/").status_code == 404
-    assert find_use(desk.node, find_object_of(desk, X))[INSIDE] == "it was recalled"
+    assert find_use(desk.node, find_object_of(desk, X))[INSIDE] == "it was recalled, or refers to what was"
     assert [(item.program, item.person, item.name, item.actions) for item in find_handed(desk.node, [X])] == [
         (client.made.program.id, ANALYST, "Sensors", INSIDE)
     ]
@@ -295,9 +306,73 @@ def test_many_that_are_not_for_it_end_in_a_page_all_the_same(
     world: World, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(usable, "_LOOKED_AT", 5)
-    monkeypatch.setattr(usable, "_MORE", 1)
     world.add(B, *(make_object(f"r{n}", tlp="red") for n in range(19)), make_object("x"))
     assert Client(desk).read("?limit=1") == [X]
+
+
+def test_a_client_that_goes_on_by_the_last_date_gets_all(world: World, desk: Desk) -> None:
+    world.add(B, *(make_object(f"r{n}") for n in range(30)))
+    client, found, after = Client(desk), list[str](), "1970-01-01T00:00:00Z"
+    for _ in range(4):
+        answer = client.ask(f"objects/?limit=10&added_after={after}")
+        found += [item["id"] for item in answer.json().get("objects", [])]
+        after = answer.headers["x-taxii-date-added-last"]
+    assert len(found) == len(set(found)) == 30
+    answer = client.ask(f"objects/?added_after={after}")
+    assert (answer.content, answer.headers["x-taxii-date-added-last"]) == (b"{}", after)
+
+
+def test_a_recall_while_a_page_is_filled_counts_for_it(
+    world: World, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(usable, "_LOOKED_AT", 2)
+    world.add(B, make_object("x"), *(make_object(f"r{n}") for n in range(5)))
+    client, list_part, looks = Client(desk), usable.list_part, itertools.count()
+
+    def recall_in_between(*given: Any, **more: Any) -> usable.Part:  # noqa: ANN401
+        if next(looks) == 1:
+            recall(desk.node, X, change=Change.WITHDRAW, versions=(), reason="wrong", by=world.actor(B, Role.LIAISON))
+        return list_part(*given, **more)
+
+    monkeypatch.setattr(usable, "list_part", recall_in_between)
+    found = client.read()
+    assert X not in found
+    assert len(found) >= 4
+
+
+def test_a_page_of_which_nothing_fits_any_more_is_followed_by_the_next(
+    world: World, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.add(B, make_object("x"), make_object("y"))
+    client, read_fitting, looks = Client(desk), usable.read_fitting, itertools.count()
+
+    def lose_first(*given: Any) -> Any:  # noqa: ANN401
+        return [] if next(looks) == 0 else read_fitting(*given)
+
+    monkeypatch.setattr(usable, "read_fitting", lose_first)
+    assert len(client.read("?limit=1")) == 1
+    assert next(looks) == 2
+
+
+def test_programs_that_ask_at_once_all_get_their_page(world: World, desk: Desk) -> None:
+    world.add(B, *(make_object(f"r{n}") for n in range(5)))
+    client = Client(desk)
+
+    async def ask_all() -> int:
+        app = desk.visit(None).app
+        headers = {"authorization": f"Bearer {client.made.token}"}
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=URL, headers=headers) as asking:
+            answers = await asyncio.gather(*(asking.get(f"{client.at}objects/?limit=1") for _ in range(20)))
+        return sum(answer.status_code == 200 for answer in answers)
+
+    assert asyncio.run(ask_all()) == 20
+
+
+def test_a_page_is_no_longer_than_its_bound(world: World, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("comity.console.usable.MOST_BYTES", 10_000)
+    monkeypatch.setattr(usable, "_LOOKED_AT", 5)
+    world.add(B, *(make_object(f"r{n}", more={"description": "x" * 1_000}) for n in range(30)))
+    assert len(Client(desk).ask("objects/").content) < 11_000
 
 
 def test_long_objects_are_divided(world: World, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -345,6 +420,14 @@ def test_a_program_without_the_word_and_a_person_get_nothing(world: World, desk:
     browser = desk.visit(make_person(ANALYST, Role.ANALYST))
     assert browser.get(f"{client.at}objects/", accept=MEDIA_TYPE).status_code == 404
     assert client.ask("/objects.json").status_code == 404
+
+
+def test_a_browser_that_keeps_what_was_typed_gets_nothing(world: World, desk: Desk) -> None:
+    world.add(B, make_object("x"))
+    client = Client(desk)
+    assert client.ask("objects/", **{"sec-fetch-site": "cross-site"}).status_code == 404
+    assert client.ask("objects/", **{"sec-fetch-site": "none"}).status_code == 404
+    assert find_handed(desk.node, [X]) == []
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
@@ -413,6 +496,15 @@ def test_a_manifest_gives_nothing_and_is_not_kept_as_if_it_did(world: World, des
     assert len(find_handed(desk.node, [X])) == 1
 
 
+def test_a_version_that_came_again_and_went_again_keeps_its_place(world: World, desk: Desk) -> None:
+    world.add(B, make_object("x"))
+    Client(desk).read()
+    for _ in range(2):
+        retention.delete(desk.node, X, reason="not needed")
+        assert [item.name for item in find_handed(desk.node, [X])] == ["Sensors"]
+        world.add(B, make_object("x"))
+
+
 def test_who_may_have_a_copy_is_known_after_the_program_has_ended(world: World, desk: Desk) -> None:
     world.add(B, make_object("x"))
     client = Client(desk)
@@ -478,8 +570,3 @@ def test_the_page_of_an_object_says_for_what_it_may_be_used_and_why_not(world: W
 def find_object_of(desk: Desk, name: ObjectId) -> Any:  # noqa: ANN401
     with desk.node.store.read() as transaction:
         return find_object(transaction, name)
-
-
-def came_under_terms(desk: Desk, pk: int) -> bool:
-    with desk.node.store.read() as transaction:
-        return transaction.row("SELECT 1 FROM arrival WHERE object = ?", (pk,)) is not None
