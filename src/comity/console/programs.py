@@ -2,8 +2,9 @@
 """Shell: programs that ask in a person's name: what each is let to, and the page where a person makes one.
 
 A program sends its token with each request and never a cookie, so that no page of another site can make a browser send
-it; over TAXII, where clients send it as a password, which a browser would keep, nothing of a browser is answered. It is let to the twins in JSON of some pages, and to take in; every other path is answered as if nothing were there.
-What its person's roles may not see, it does not either: that is asked where it always is (`operations.sight`).
+it; over TAXII, where clients send it as a password, which a browser would keep, nothing of a browser is answered. It is
+let to the twins in JSON of some pages, and to take in; every other path is answered as if nothing were there. What its
+person's roles may not see, it does not either: that is asked where it always is (`operations.sight`).
 """
 
 import re
