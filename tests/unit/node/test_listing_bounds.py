@@ -11,9 +11,11 @@ from comity.agreement.people import Role
 from comity.agreement.work import WorkKind
 from comity.classification.lists import parse_subject_list
 from comity.ids import ObjectId, PartyId
+from comity.node.agree import propose
 from comity.node.identity import find_candidates
 from comity.node.lists import Loaded, foresee_list, list_questions, load_list
 from comity.node.matrix import find_matrix, see_as
+from comity.node.people import list_matters
 from comity.node.retention import delete, list_reviews
 from comity.node.steps import finish
 from comity.node.work import list_work
@@ -86,6 +88,16 @@ def test_work_reads_no_entry_of_a_list_that_nobody_names(left: World, ran: Count
     unlisted = [item.why for item in work if item.kind is WorkKind.LIST_CHANGED and "Named" in item.why]
     assert len(unlisted) == 1
     assert f"Named names national:{50 * MANY}, not on the list national" in unlisted[0]
+
+
+def test_what_waits_for_a_second_person_is_listed_in_a_few_statements(world: World, ran: Counter[str]) -> None:
+    for number in range(12):
+        propose(world.nodes[A], world.terms(title=f"Proposal {number}"), by=world.actor(A, Role.LIAISON))
+        world.tick()
+    ran.clear()
+    listed = list_matters(world.nodes[A])
+    assert [[one.person for one in item.approvals] for item in listed] == [["aurelia-liaison"]] * 12
+    assert ran["statements"] < 6
 
 
 def test_what_is_due_is_judged_many_at_a_time(world: World, ran: Counter[str]) -> None:
