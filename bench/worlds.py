@@ -32,7 +32,7 @@ __all__ = ["ENVELOPE", "GIVER", "Built", "copy_world", "find_world", "make_envel
 
 GIVER, READER, WRITER = "aurelia", PartyId("borealia"), PartyId("meridia")
 ENVELOPE = 1_000
-FORM = 2
+FORM = 3
 """Raised when what is built changes, so that no older world is taken for this one."""
 
 _WORDS = (
@@ -82,8 +82,6 @@ def find_world(kept: Path, *, objects: int, agreements: int) -> Built:
         folder.mkdir(parents=True)
         built = _build(folder, objects=objects, agreements=agreements)
         (folder / "world.json").write_text(json.dumps({**asdict(built), "folder": ""}, indent=1), encoding="utf-8")
-        for other in (READER, WRITER):
-            shutil.rmtree(folder / other)  # only the giver is served
     return Built(**{**json.loads((folder / "world.json").read_text(encoding="utf-8")), "folder": folder})
 
 

@@ -14,6 +14,7 @@ from comity.release.decision import Redact, Release, Withhold, decide
 from comity.release.facets import Inventory, find_facets, parse_facet
 from comity.release.history import Threshold, admits_history
 from comity.release.preview import Flow, Relation, Verdicts, compare_flows, judge, pick_labels, sort_labels
+from comity.release.sieve import Sieve
 from comity.stix.labels import Label
 from comity.stix.markings import TLP_ORDER
 from tests.properties.test_one_meaning import PARTIES, RECIPIENT, likely, scopes
@@ -71,6 +72,26 @@ def test_labels_read_at_once_are_decided_as_each_alone(
             case Withhold(clause=clause):
                 assert number not in verdicts.released
                 assert verdicts.withheld[number] == clause
+
+
+@given(
+    st.lists(st.tuples(full_scopes, st.sampled_from(PARTIES).map(PartyId)), min_size=1, max_size=3),
+    st.lists(st.tuples(labels(), st.booleans()), max_size=12),
+)
+def test_a_sieve_sorts_labels_by_many_scopes_as_each_scope_does(
+    wanted: list[tuple[Scope, PartyId]], drawn: list[tuple[Label, bool]]
+) -> None:
+    held = [likely(wanted[0][0], label) if near else label for label, near in drawn]
+    inventory = make_inventory(held)
+    sieve = Sieve(inventory)
+    for scope, receiver in wanted:
+        found = sort_labels(inventory, make_flow(scope, receiver=receiver))
+        sifted = sieve.sort(scope, recipient=receiver)
+        assert sieve.list_labels(sifted.admitted) == list(found.admitted)
+        refused = {label: clause for clause, some in sifted.refused.items() for label in sieve.list_labels(some)}
+        assert refused == found.refused
+        marked = {key: some & sifted.admitted for key, some in sieve.marked.items() if some & sifted.admitted}
+        assert {key: sieve.find_first(some) for key, some in marked.items()} == pick_labels(inventory, found)
 
 
 def admits(flow: Flow, label: Label) -> bool:

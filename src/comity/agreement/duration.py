@@ -11,6 +11,7 @@ import re
 from calendar import monthrange
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from comity.errors import MalformedRequest
 from comity.ids import Instant
@@ -56,6 +57,7 @@ def format_duration(duration: Duration) -> str:
     return f"P{date}" + (f"T{hours}H" if hours else "")
 
 
+@lru_cache(maxsize=4_096)  # what came in together is kept as long, and is asked about one by one
 def add_duration(instant: Instant, duration: Duration) -> Instant:
     """The time `duration` after `instant`; at the latest the last day that a timestamp can write."""
     start = _EPOCH + timedelta(microseconds=instant)

@@ -2,8 +2,9 @@
 """Shell: articles: brought, read into drafts by a process of its own, decided on draft by draft, and made a report."""
 
 import base64
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 
@@ -105,14 +106,21 @@ async def show_text(request: Request) -> Response:
 def cut_pieces(text: str, start: int, drafts: Sequence[Mapping[str, int]]) -> Iterator[Piece]:
     """The text, which begins at `start` of the whole, cut wherever one of the drafts begins or ends."""
     spans = [(item["offset"] - start, item["offset"] + item["length"] - start, item["number"]) for item in drafts]
-    places = {place for first, last, _ in spans for place in (first, last) if 0 < place < len(text)}
-    cuts = sorted({0, len(text), *places})
-    for one, other in pairwise(cuts):
+    begins, ends = defaultdict[int, list[int]](list), defaultdict[int, list[int]](list)
+    opened = Counter[int]()
+    for first, last, number in spans:
+        begins[first].append(number)
+        ends[last].append(number)
+        opened[max(first, 0)] += 1
+        opened[max(last, 0)] -= 1
+    cuts = sorted({0, len(text), *(place for place in (*begins, *ends) if 0 < place < len(text))})
+    within = accumulate(opened[place] for place in cuts)
+    for (one, other), count in zip(pairwise(cuts), within, strict=False):
         yield Piece(
             text=text[one:other],
-            marked=any(first <= one and last >= other for first, last, _ in spans),
-            begins=tuple(number for first, _, number in spans if first == one),
-            ends=tuple(number for _, last, number in spans if last == other),
+            marked=count > 0,
+            begins=tuple(begins.get(one, ())),
+            ends=tuple(ends.get(other, ())),
         )
 
 

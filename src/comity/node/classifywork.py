@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shell: classification as work for people: lists that changed, subjects in question, rules and assessments past."""
 
-from collections.abc import Collection, Iterator
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from comity.agreement.terms import Terms
 from comity.agreement.work import WorkItem, WorkKind, find_horizon, start_notice
-from comity.ids import Instant, PartyId
+from comity.ids import Digest, Instant, PartyId
 from comity.stix.labels import UNDECIDED
 from comity.store import Transaction, assessments, objects, rulesets, subjects
 
@@ -22,32 +23,39 @@ def list_classification_work(
     transaction: Transaction, own: PartyId, agreements: Collection[Terms], *, now: Instant
 ) -> Iterator[WorkItem]:
     """What waits for people of this party; `agreements` are the versions that count."""
-    yield from _list_questions(transaction, agreements)
+    naming = _find_naming(agreements)
+    yield from _list_questions(transaction, naming)
     yield from _list_undecided(transaction)
     yield from _list_changed(transaction)
-    yield from _list_unlisted(transaction, agreements)
+    yield from _list_unlisted(transaction, agreements, naming)
     yield from _list_rules(transaction)
     yield from _list_ending(transaction, own, now=now)
 
 
-def _list_questions(transaction: Transaction, agreements: Collection[Terms]) -> Iterator[WorkItem]:
-    for item in subjects.list_questions(transaction):
-        if item.decision is None:
-            named = [
-                terms.title
-                for terms in agreements
-                if any(item.subject in channel.scope.subjects for channel in terms.channels)
-            ]
-            under = f"; terms that name it: {', '.join(sorted(named))}" if named else ""
-            many = len(objects.find_about(transaction, [item.subject]))
-            yield WorkItem(
-                kind=WorkKind.SUBJECT_TO_DECIDE,
-                act=f"decide whether what is about it goes on: list decide {item.subject} keep, or stop",
-                why=f"{item.subject} left the list {item.list} with version {item.version}: what is about it, {many}"
-                f" object{'' if many == 1 else 's'}, goes to nobody{under}",
-                since=item.asked_at,
-                count=max(many, 1),
-            )
+def _find_naming(agreements: Collection[Terms]) -> Mapping[str, Sequence[Terms]]:
+    """The terms that name each subject, in the order of `agreements`."""
+    naming = defaultdict[str, list[Terms]](list)
+    for terms in agreements:
+        for subject in {subject for channel in terms.channels for subject in channel.scope.subjects}:
+            naming[subject].append(terms)
+    return naming
+
+
+def _list_questions(transaction: Transaction, naming: Mapping[str, Sequence[Terms]]) -> Iterator[WorkItem]:
+    open_ones = [item for item in subjects.list_questions(transaction) if item.decision is None]
+    counts = objects.count_about(transaction, [item.subject for item in open_ones])
+    for item in open_ones:
+        titles = sorted(terms.title for terms in naming.get(item.subject, ()))
+        under = f"; terms that name it: {', '.join(titles)}" if titles else ""
+        many = counts.get(item.subject, 0)
+        yield WorkItem(
+            kind=WorkKind.SUBJECT_TO_DECIDE,
+            act=f"decide whether what is about it goes on: list decide {item.subject} keep, or stop",
+            why=f"{item.subject} left the list {item.list} with version {item.version}: what is about it, {many}"
+            f" object{'' if many == 1 else 's'}, goes to nobody{under}",
+            since=item.asked_at,
+            count=max(many, 1),
+        )
 
 
 def _list_undecided(transaction: Transaction) -> Iterator[WorkItem]:
@@ -80,7 +88,9 @@ def _list_changed(transaction: Transaction) -> Iterator[WorkItem]:
             )
 
 
-def _list_unlisted(transaction: Transaction, agreements: Collection[Terms]) -> Iterator[WorkItem]:
+def _list_unlisted(
+    transaction: Transaction, agreements: Collection[Terms], naming: Mapping[str, Sequence[Terms]]
+) -> Iterator[WorkItem]:
     """Terms that name somebody who is not on the list, and about whom nobody asks: he was on no version held here."""
     asked, seen = {item.subject for item in subjects.list_questions(transaction)}, set[str]()
     for item in subjects.list_lists(transaction):
@@ -88,19 +98,23 @@ def _list_unlisted(transaction: Transaction, agreements: Collection[Terms]) -> I
         seen.add(item.list)
         if not is_last or item.reviewed_at is not None:
             continue
-        listed = subjects.read_entries(transaction, item.key).keys() | asked
-        for terms in agreements:
-            named = {subject for channel in terms.channels for subject in channel.scope.subjects}
-            missing = sorted(one for one in named - listed if one.partition(":")[0] == item.list)
-            if missing:
-                yield WorkItem(
-                    kind=WorkKind.LIST_CHANGED,
-                    act=f"see whether the terms still say what is meant: agreement list, list review {item.list}",
-                    why=f"{terms.title} names {', '.join(missing[:_SHOWN])}, not on the list {item.list} in its version"
-                    f" {item.version}; what is about these goes on until people say otherwise",
-                    since=item.loaded_at,
-                    count=len(missing),
-                )
+        named = {subject for subject in naming if subject.partition(":")[0] == item.list}
+        missing = defaultdict[Digest, list[str]](list)
+        for subject in sorted(named - asked - subjects.find_listed(transaction, item.key, named)):
+            for terms in naming[subject]:
+                missing[terms.hash].append(subject)
+        for terms in agreements if missing else ():
+            unlisted = missing.get(terms.hash, [])
+            if not unlisted:
+                continue
+            yield WorkItem(
+                kind=WorkKind.LIST_CHANGED,
+                act=f"see whether the terms still say what is meant: agreement list, list review {item.list}",
+                why=f"{terms.title} names {', '.join(unlisted[:_SHOWN])}, not on the list {item.list} in its version"
+                f" {item.version}; what is about these goes on until people say otherwise",
+                since=item.loaded_at,
+                count=len(unlisted),
+            )
 
 
 def _list_rules(transaction: Transaction) -> Iterator[WorkItem]:

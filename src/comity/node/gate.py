@@ -18,7 +18,10 @@ from comity.release.decision import Withhold, decide_gate
 from comity.store import Transaction, parties
 from comity.store.changes import read_changes
 
-__all__ = ["ask_gate", "ask_gates", "find_open_collection", "list_open_collections"]
+__all__ = ["AskGate", "ask_gate", "ask_gates", "find_open_collection", "list_open_collections"]
+
+AskGate = Callable[[Dossier, Standing, Channel, PartyId], Withhold | None]
+"""What asks for `ask_gate` of one channel after another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ def ask_gate(
     return decide_gate(standing, recognition, channel=channel, giver=node.party, receiver=recipient)
 
 
-def ask_gates(node: Node, transaction: Transaction) -> Callable[[Dossier, Standing, Channel, PartyId], Withhold | None]:
+def ask_gates(node: Node, transaction: Transaction) -> AskGate:
     """What asks for `ask_gate` of one channel of an agreement after another, within this transaction.
 
     It takes what is on record of the agreement, its state now, the channel and the recipient.

@@ -6,8 +6,9 @@ changes, no object is merged. A person may say that two are one only where two i
 (`classification.persons`); that two are not one may always be said, and takes them off each other's candidates.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import cast
 
 from comity.agreement.people import Approval
 from comity.agreement.recognition import Refusal
@@ -39,6 +40,9 @@ __all__ = [
 _MOST_READ = 200_000
 _READ_AT_ONCE = 200
 """Identities in one step: some ten milliseconds."""
+
+_PLACES_AT_ONCE = 1_000
+"""Places in the order of commit that are looked through in one step, whatever lies there."""
 
 _MOST_CANDIDATES = 100
 
@@ -85,14 +89,12 @@ def find_candidates(node: Node, prefix: str) -> Steps[Candidates]:
     """
     with node.store.read() as transaction:
         name, value, person = _read(transaction, prefix)
-    found, read, last = list[Candidate](), 0, 0
-    while read < _MOST_READ:
+    known = yield from _learn(node)
+    keys, found = known.find(person), list[Candidate]()
+    for first in range(0, len(keys), _READ_AT_ONCE):
         with node.store.read() as transaction:
-            part = likeness.read_persons(transaction, after=last, most=_READ_AT_ONCE)
+            part = likeness.read_persons(transaction, keys[first : first + _READ_AT_ONCE])
             found += _find_alike(transaction, name, person, part)
-        if not part:
-            break
-        read, last = read + len(part), part[-1][0]
         yield
     found.sort(key=lambda item: item.id)
     return Candidates(
@@ -101,6 +103,63 @@ def find_candidates(node: Node, prefix: str) -> Steps[Candidates]:
         items=tuple(found[:_MOST_CANDIDATES]),
         more=len(found) > _MOST_CANDIDATES,
     )
+
+
+@dataclass(slots=True, kw_only=True)
+class _Known:
+    """Which versions of identities say something by which a person can be a candidate, as far as they were read.
+
+    Bytes under a place in the order of commit are always the same, and no place is taken twice: so only what came in
+    since is read again, and a key that is of something else by now is only looked at in vain. `after` is the key up
+    to which the first reading has come (None: it is done), `through` the place up to which all was read.
+    """
+
+    through: int
+    after: int | None = 0
+    count: int = 0
+    keys: dict[int, list[int]] = field(default_factory=dict)
+
+    def add(self, part: Sequence[tuple[int, bytes]]) -> None:
+        """Know of these too."""
+        self.count += len(part)
+        for key, data in part:
+            person = read_person(_parse(data), LISTING_EXTENSION)
+            for mark in () if person is None else _list_marks(person):
+                self.keys.setdefault(mark, []).append(key)
+
+    def find(self, person: Person) -> list[int]:
+        """The keys of all that can be candidates for the person, each once."""
+        return sorted({key for mark in _list_marks(person) for key in self.keys.get(mark, ())})
+
+
+def _list_marks(person: Person) -> set[int]:
+    """Hashes of what two have to have in common to be candidates: a name, what it sounds like, or a document."""
+    names = [("name", name) for name in person.ordered]
+    sounds = [("sound", sound) for sound in person.sounds | person.weak_sounds]
+    return {hash(mark) for mark in (*names, *sounds, *(("document", document) for document in person.documents))}
+
+
+def _learn(node: Node) -> Steps[_Known]:
+    """All that is known of identities by now, of at most _MOST_READ of them."""
+    with node.store.read() as transaction:
+        head = objects.read_head_seq(transaction)
+    remembered = node.remembered.setdefault("persons", (0, _Known(through=head)))
+    known = cast("_Known", remembered[1])
+    while known.after is not None and known.count < _MOST_READ:
+        with node.store.read() as transaction:
+            part = likeness.read_identities(transaction, after=known.after, most=_READ_AT_ONCE)
+        known.add(part)
+        known.after = part[-1][0] if part else None
+        if part:
+            yield
+    while known.through < head and known.count < _MOST_READ:
+        last = min(head, known.through + _PLACES_AT_ONCE)
+        with node.store.read() as transaction:
+            part = likeness.read_identities_between(transaction, after=known.through, through=last)
+        known.add(part)
+        known.through = last
+        yield
+    return known
 
 
 def is_person(data: bytes) -> bool:
@@ -170,10 +229,10 @@ def _read(transaction: Transaction, prefix: str) -> tuple[ObjectId, dict[str, Js
 
 
 def _find_alike(
-    transaction: Transaction, name: ObjectId, person: Person, part: Iterable[tuple[int, ObjectId, bytes]]
+    transaction: Transaction, name: ObjectId, person: Person, part: Iterable[tuple[ObjectId, bytes]]
 ) -> Iterator[Candidate]:
     """Those of `part` whom a person should look at beside the one called `name`."""
-    for _, other, data in part:
+    for other, data in part:
         value = _parse(data)
         one = None if other == name else read_person(value, LISTING_EXTENSION)
         if one is None or not (alike := compare_persons(person, one)).is_candidate:

@@ -141,7 +141,7 @@ def foresee_list(node: Node, listed: SubjectList) -> Foreseen:
     """
     with node.store.read() as transaction:
         latest, changes = _compare(transaction, listed)
-        leaving = [(subject, len(objects.find_about(transaction, [subject]))) for subject in changes.delisted]
+        counts = objects.count_about(transaction, changes.delisted)
         about = objects.find_about(transaction, changes.delisted) if changes.delisted else frozenset()
     return Foreseen(
         list=listed.list,
@@ -150,7 +150,7 @@ def foresee_list(node: Node, listed: SubjectList) -> Foreseen:
         entries=len(listed.entries),
         before=None if latest is None else latest.version,
         changes=changes,
-        leaving=tuple(leaving),
+        leaving=tuple((subject, counts.get(subject, 0)) for subject in changes.delisted),
         stopped=len(about),
     )
 
@@ -304,7 +304,8 @@ def list_questions(node: Node, *, start: int = 0, most: int | None = None) -> li
     with node.store.read() as transaction:
         listed = sorted(subjects.list_questions(transaction), key=lambda item: item.decision is not None)
         part = listed[start:] if most is None else listed[start : start + most]
-        return [(item, len(objects.find_about(transaction, [item.subject]))) for item in part]
+        counts = objects.count_about(transaction, [item.subject for item in part])
+    return [(item, counts.get(item.subject, 0)) for item in part]
 
 
 _SPACE = b"\xef\xbb\xbf \t\r\n"

@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import cast
 
 from comity.agreement.channels import Channel
 from comity.agreement.lifecycle import Standing
@@ -18,12 +19,12 @@ from comity.agreement.terms import Terms
 from comity.agreement.transitions import State
 from comity.errors import NotFoundError, UnavailableError
 from comity.ids import AgreementId, ObjectId, PartyId
-from comity.node.gate import ask_gate
+from comity.node.gate import AskGate, ask_gates
 from comity.node.grants import keep_grants
 from comity.node.node import Node
 from comity.node.parties import find_party
 from comity.node.standing import Collection as Offer
-from comity.node.standing import list_collections, list_dossiers
+from comity.node.standing import Dossier, list_collections, list_dossiers
 from comity.node.steps import Steps
 from comity.node.tagging import keep_lapsed
 from comity.release.decision import Redact, Release, Withhold, decide
@@ -31,6 +32,7 @@ from comity.release.facets import FACETS, Inventory, Place
 from comity.release.history import Threshold, admits_history, find_threshold
 from comity.release.preview import Flow, Verdicts, judge, list_flows, pick_labels, sort_labels
 from comity.release.redaction import redact
+from comity.release.sieve import Sieve
 from comity.store import Transaction, browsing, counts, feeds, objects
 from comity.store.browsing import Position
 from comity.store.changes import read_changes
@@ -171,16 +173,16 @@ class SeenAs:
 class _Channel:
     """One flow of this party's, and where its agreement stands; each is itself alone."""
 
-    agreement: AgreementId
+    dossier: Dossier
     standing: Standing
     terms: Terms
     channel: Channel
     flow: Flow
     is_limited: bool
 
-    def find_closed(self, node: Node, transaction: Transaction) -> Way | None:
+    def find_closed(self, ask: AskGate) -> Way | None:
         """What is said of what it would let go, if its gate is closed now."""
-        if ask_gate(node, transaction, self.standing, self.channel, recipient=self.flow.receiver) is None:
+        if ask(self.dossier, self.standing, self.channel, self.flow.receiver) is None:
             return None
         return Way.SUSPENDED if self.standing.state is State.SUSPENDED else Way.CLOSED
 
@@ -208,14 +210,14 @@ def _try_matrix(node: Node, axis: str, *, after: PartyId | None, limit: int) -> 
         changes, channels = read_changes(transaction), _list_channels(node, transaction)
         parties = sorted({item.flow.receiver for item in channels if after is None or item.flow.receiver > after})
         inventory = counts.read_inventory(transaction)
-    held = _Held(inventory)
+    held, sieve = _Held(inventory), _find_sieve(node, inventory, changes=changes)
     words, rows = _sort_words(inventory, held, axis), list[Row]()
     for party in parties[:limit]:
         yield
         with node.store.read() as transaction:
             if read_changes(transaction) != changes:
                 return None
-            fates = _Fates(node, transaction, inventory, [item for item in channels if item.flow.receiver == party])
+            fates = _Fates(node, transaction, sieve, [item for item in channels if item.flow.receiver == party])
             cells = (_make_cell(transaction, fates, held, labels) for labels in words.labels)
             rows.append(Row(party=party, cells=tuple(cells)))
     return Matrix(
@@ -224,6 +226,15 @@ def _try_matrix(node: Node, axis: str, *, after: PartyId | None, limit: int) -> 
         rows=tuple(rows),
         next=parties[limit - 1] if len(parties) > limit else None,
     )
+
+
+def _find_sieve(node: Node, inventory: Inventory, *, changes: int) -> Sieve:
+    """The sieve of what is held, remembered: a label stands for the same words as long as it is there."""
+    remembered = node.remembered.get("sieve")
+    sieve = cast("Sieve", remembered[1]) if remembered is not None and remembered[0] == changes else None
+    if sieve is None or sieve.labels != tuple(inventory.labels):
+        node.remembered["sieve"] = (changes, sieve := Sieve(inventory))
+    return sieve
 
 
 def see_as(node: Node, party: PartyId, *, collection: str | None, before: Position | None, limit: int) -> SeenAs:
@@ -239,7 +250,8 @@ def see_as(node: Node, party: PartyId, *, collection: str | None, before: Positi
     keep_lapsed(node)
     with node.store.read() as transaction:
         offers = {offer.id: offer for offer in list_collections(node, transaction, party)}
-        offered = {name: _describe_offer(node, transaction, offer) for name, offer in offers.items()}
+        ask = ask_gates(node, transaction)
+        offered = {name: _describe_offer(ask, offer) for name, offer in offers.items()}
         if collection is not None and collection not in offered:
             raise NotFoundError(f"{party} has no collection {collection!r} here")
         first = next((item for item in offered.values() if item.gate is None), None)
@@ -272,7 +284,7 @@ def _list_channels(node: Node, transaction: Transaction) -> list[_Channel]:
             assert channel is not None  # noqa: S101 (the flow is one of these terms)
             found.append(
                 _Channel(
-                    agreement=dossier.id,
+                    dossier=dossier,
                     standing=standing,
                     terms=terms,
                     channel=channel,
@@ -327,12 +339,12 @@ def _sort_words(inventory: Inventory, held: _Held, axis: str) -> _Words:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Part:
-    """Labels of which the same becomes, by the same channel: `clause` is what holds them back."""
+    """Labels (`release.sieve`) of which the same becomes, by the same channel: `clause` is what holds them back."""
 
     way: Way
     channel: _Channel
     clause: str | None
-    labels: Sequence[int]
+    labels: int
 
     @property
     def rank(self) -> tuple[int, int]:
@@ -348,29 +360,47 @@ _CLAUSES = {name: place for place, name in enumerate(FACETS)}
 
 
 class _Fates:
-    """What becomes of each label on the way to one party: the most that any channel lets go of it, and by which."""
+    """What becomes of each label on the way to one party: the most that any channel lets go of it, and by which.
 
-    def __init__(
-        self, node: Node, transaction: Transaction, inventory: Inventory, channels: Sequence[_Channel]
-    ) -> None:
-        parts = [part for channel in channels for part in _split(node, transaction, inventory, channel)]
-        self.parts = sorted(parts, key=lambda part: part.rank)
+    `parts` are those channels' parts alone, and `of` is the place of its part among them, by label.
+    """
+
+    def __init__(self, node: Node, transaction: Transaction, sieve: Sieve, channels: Sequence[_Channel]) -> None:
+        ask = ask_gates(node, transaction)
+        parts = [part for channel in channels for part in _split(transaction, ask, sieve, channel)]
+        parts.sort(key=lambda part: part.rank)
+        told, counted = 0, list[tuple[_Part, int]]()
+        for part in reversed(parts):
+            if left := part.labels & ~told:
+                counted.append((part, left))
+                told |= left
+        self.parts = [part for part, _ in reversed(counted)]
         self.of: dict[int, int] = {}
-        for number, part in enumerate(self.parts):
-            self.of.update(dict.fromkeys(part.labels, number))
+        for number, (_, labels) in enumerate(reversed(counted)):
+            self.of.update(dict.fromkeys(sieve.list_labels(labels), number))
 
 
-def _split(node: Node, transaction: Transaction, inventory: Inventory, channel: _Channel) -> Iterator[_Part]:
+def _split(transaction: Transaction, ask: AskGate, sieve: Sieve, channel: _Channel) -> Iterator[_Part]:
     """What one channel does with every label in use. The gate is asked where it matters alone."""
-    verdicts = _judge(transaction, inventory, channel.flow)
-    withheld, released = defaultdict[str, list[int]](list), defaultdict[Way, list[int]](list)
-    for label, clause in verdicts.withheld.items():
-        withheld[clause].append(label)
+    scope, recipient = channel.flow.scope, channel.flow.receiver
+    found = sieve.sort(scope, recipient=recipient)
+    withheld, released = defaultdict[str, int](int, found.refused), defaultdict[Way, int](int)
+    admitted = [labels & found.admitted for labels in sieve.marked.values() if labels & found.admitted]
+    firsts = [sieve.find_first(labels) for labels in admitted]
+    known = objects.read_labels(transaction, firsts) if firsts else {}
+    for first, labels in zip(firsts, admitted, strict=True):
+        match decide(scope, known[first], recipient=recipient):
+            case Withhold(clause=clause):
+                withheld[clause] |= labels
+            case Release():
+                released[Way.FULL] |= labels
+            case Redact():
+                released[Way.REDACTED] |= labels
     for clause, labels in withheld.items():
         yield _Part(way=Way.NONE, channel=channel, clause=clause, labels=labels)
-    closed = channel.find_closed(node, transaction) if verdicts.released else None
-    for label, decision in verdicts.released.items():
-        released[closed or (Way.FULL if isinstance(decision, Release) else Way.REDACTED)].append(label)
+    closed = channel.find_closed(ask) if released else None
+    if closed is not None:
+        released = defaultdict(int, {closed: released[Way.FULL] | released[Way.REDACTED]})
     for way, labels in released.items():
         yield _Part(way=way, channel=channel, clause="status" if closed else None, labels=labels)
 
@@ -390,7 +420,7 @@ def _make_cell(transaction: Transaction, fates: _Fates, held: _Held, labels: Col
     for part, size in zip(fates.parts, here, strict=True):
         amounts[part.way] += size
     told = [(size, part) for part, size in zip(fates.parts, here, strict=True) if size]
-    told.sort(key=lambda item: (_ORDER[item[1].way], -item[0], item[1].channel.agreement))
+    told.sort(key=lambda item: (_ORDER[item[1].way], -item[0], item[1].channel.dossier.id))
     best = told[0][1].way if told else Way.NONE
     chosen = {number for number, part in enumerate(fates.parts) if part.way is best}
     example = next((label for label in labels if of[label] in chosen and sizes[label]), None)
@@ -409,7 +439,7 @@ def _make_cell(transaction: Transaction, fates: _Fates, held: _Held, labels: Col
 
 def _give_reason(part: _Part, size: int) -> Reason:
     return Reason(
-        agreement=part.channel.agreement,
+        agreement=part.channel.dossier.id,
         title=part.channel.terms.title,
         channel=part.channel.channel.id,
         clause=part.clause,
@@ -425,8 +455,8 @@ def _find_example(transaction: Transaction, place: Place) -> ObjectId | None:
 # --- as one party would see it ----------------------------------------------------------------------------------------
 
 
-def _describe_offer(node: Node, transaction: Transaction, offer: Offer) -> Offered:
-    gate = ask_gate(node, transaction, offer.standing, offer.channel, recipient=offer.recipient)
+def _describe_offer(ask: AskGate, offer: Offer) -> Offered:
+    gate = ask(offer.dossier, offer.standing, offer.channel, offer.recipient)
     return Offered(
         id=offer.id,
         agreement=offer.dossier.id,

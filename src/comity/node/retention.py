@@ -16,6 +16,7 @@ here.
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from comity.agreement.duration import add_duration
 from comity.agreement.duties import Retention, Survival
@@ -60,6 +61,9 @@ __all__ = [
 MAX_LISTED = 1_000
 DELETED_SHOWN = 7 * 24 * 3_600_000_000
 """How long, in microseconds, a deletion that was done is shown, so that people see what they no longer have."""
+
+_JUDGED = 100
+"""Objects that are judged together."""
 
 _BATCH = 100
 """Deletions in one transaction: others wait for no more than these, and a crash undoes no more."""
@@ -319,17 +323,19 @@ def _find_due(transaction: Transaction, ground: _Ground, *, until: Instant, now:
         reach = find_reach(terms.retention, terms.survival, ended_at=ground.ended_at[terms.hash], now=until)
         if reach is None:
             continue
-        for pk in arrivals.find_arrived(transaction, terms.hash, received=reach.received, decided=reach.decided):
-            if pk in seen:
-                continue
-            seen.add(pk)
-            for held, rules, judgement in _judge(transaction, ground, objects.read_objects(transaction, [pk]), now=now):
+        arrived = arrivals.find_arrived(transaction, terms.hash, received=reach.received, decided=reach.decided)
+        fresh = (pk for pk in arrived if pk not in seen)
+        while part := list(dict.fromkeys(islice(fresh, _JUDGED))):
+            seen.update(part)
+            # One by one, what is read of each would take longer than what is said of it.
+            held = {item.pk: item for item in objects.read_objects(transaction, part)}
+            for item, rules, judgement in _judge(transaction, ground, [held[pk] for pk in part], now=now):
                 match judgement:
                     case Review() | Delete():
-                        yield Due(object=held, judged=judgement)
+                        yield Due(object=item, judged=judgement)
                     case Keep(until=date) if date is not None and date <= until:
                         # Its end is near and no decision can move it: it is announced like a review.
-                        yield Due(object=held, judged=_announce(rules, until=date))
+                        yield Due(object=item, judged=_announce(rules, until=date))
                     case Keep():
                         continue
 

@@ -106,7 +106,9 @@ def _list_current(dossiers: Sequence[Dossier], *, now: Instant) -> list[Terms]:
 def _read_facts(dossier: Dossier, party: PartyId, *, reviewed_at: Instant | None, now: Instant) -> AgreementFacts:
     standing = dossier.standing(now=now)
     counts = standing.current or standing.latest
-    about = [at for event, at in zip(dossier.events, dossier.recorded_at, strict=True) if event.terms == counts.hash]
+    # Since when the text is known counts for the dates of review alone, and most texts name none.
+    events = zip(dossier.events, dossier.recorded_at, strict=True) if counts.reviews else ()
+    about = [at for event, at in events if event.terms == counts.hash]
     steps = {step for step in find_next_steps(standing) if step.party == party}
     return AgreementFacts(
         agreement=dossier.id,

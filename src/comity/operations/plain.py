@@ -6,4 +6,6 @@ __all__ = ["printable"]
 
 def printable(text: str) -> str:
     """The text in one line, with every character that does not show made visible: much of it comes from others."""
+    if text.isprintable():
+        return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

@@ -154,9 +154,11 @@ def _find_duties(one: Side, two: Side, *, party: PartyId) -> Iterator[Contradict
         for other in two.flows:
             if (flow.giver, flow.receiver) != (other.giver, other.receiver) or party not in {flow.giver, flow.receiver}:
                 continue
-            if not overlaps(flow, other):
+            # Most agreements have the same duties: whether their scopes overlap is then nobody's question.
+            differences = [*_compare_duties(one, flow, two, other)]
+            if not differences or not overlaps(flow, other):
                 continue
-            for clause, other_clause, difference in _compare_duties(one, flow, two, other):
+            for clause, other_clause, difference in differences:
                 yield Contradiction(
                     kind=ConflictKind.DUTIES,
                     flow=flow,

@@ -14,6 +14,7 @@ One facet is a label's granular markings, which no clause tests: what they let b
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from comity.agreement.terms import Scope
@@ -97,6 +98,7 @@ def find_facets(label: Label) -> tuple[tuple[str, str], ...]:
     return tuple((name, said[name]) for place, name in enumerate(FACETS) if place <= always or said[name])
 
 
+@lru_cache(maxsize=16_384)  # what is held is read anew for every question, and says mostly what it said before
 def parse_facet(clause: str, said: str) -> Facet:
     """The facet that the text `said` of `find_facets` is.
 

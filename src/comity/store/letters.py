@@ -12,6 +12,7 @@ What a letter says is read from its bytes again. Its state says who has to do so
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 from comity.ids import Digest, Instant, ObjectId, PartyId
@@ -39,6 +40,9 @@ __all__ = [
 ]
 
 _LAST = 2**63 - 1
+_MOST_REMEMBERED = 4_096
+"""Bytes of a letter that is short."""
+
 _COLUMNS = "l.position, l.sent, l.because, l.state, l.progress, l.due_at, l.answered_by, l.recorded_at, l.envelope"
 
 
@@ -277,7 +281,7 @@ def _build(row: Row) -> StoredLetter:
     position, sent, because, state, progress, due_at, answered_by, recorded_at, envelope = row
     return StoredLetter(
         position=position,
-        letter=parse_letter(bytes(envelope))[0],
+        letter=_parse(bytes(envelope)),
         sent=bool(sent),
         because=None if because is None else Digest(because),
         state=LetterState(state),
@@ -287,3 +291,13 @@ def _build(row: Row) -> StoredLetter:
         recorded_at=Instant(recorded_at),
         envelope=bytes(envelope),
     )
+
+
+def _parse(envelope: bytes) -> Letter:
+    return _parse_short(envelope) if len(envelope) <= _MOST_REMEMBERED else parse_letter(envelope)[0]
+
+
+@lru_cache(maxsize=2_048)
+def _parse_short(envelope: bytes) -> Letter:
+    """What these bytes say: lists of letters are asked for again and again, and most letters are short."""
+    return parse_letter(envelope)[0]

@@ -2,13 +2,23 @@
 """Shell: decisions whether two objects are about one person, and the objects that can be."""
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from comity.ids import Instant, ObjectId
 from comity.store.names import FIND_ONE
 from comity.store.transaction import Row, Transaction
 
-__all__ = ["StoredLikeness", "add_likeness", "delete_likeness_of", "list_likeness", "read_likeness", "read_persons"]
+__all__ = [
+    "StoredLikeness",
+    "add_likeness",
+    "delete_likeness_of",
+    "list_likeness",
+    "read_identities",
+    "read_identities_between",
+    "read_likeness",
+    "read_persons",
+]
 
 _COLUMNS = "one, other, same, agreeing, decided_at, decided_by, reason"
 
@@ -66,14 +76,34 @@ def read_likeness(transaction: Transaction, one: ObjectId, other: ObjectId) -> S
     return None if row is None else _build(row)
 
 
-def read_persons(transaction: Transaction, *, after: int, most: int) -> list[tuple[int, ObjectId, bytes]]:
-    """The newest versions of identities behind the key `after`, by key: key, id and bytes of at most so many."""
+def read_identities(transaction: Transaction, *, after: int, most: int) -> list[tuple[int, bytes]]:
+    """The versions of identities behind the key `after`, by key: key and bytes of at most so many."""
     rows = transaction.rows(
-        "SELECT o.pk, o.id, b.data FROM object o JOIN body b ON b.object = o.pk"
-        " WHERE o.type = 'identity' AND o.current = 1 AND o.pk > ? ORDER BY o.pk LIMIT ?",
+        "SELECT o.pk, b.data FROM object o INDEXED BY object_by_type JOIN body b ON b.object = o.pk"
+        " WHERE o.type = 'identity' AND o.pk > ? ORDER BY o.pk LIMIT ?",
         (after, most),
     )
-    return [(int(pk), ObjectId(name), bytes(data)) for pk, name, data in rows]
+    return [(int(pk), bytes(data)) for pk, data in rows]
+
+
+def read_identities_between(transaction: Transaction, *, after: int, through: int) -> list[tuple[int, bytes]]:
+    """The versions of identities behind one place in the order of commit up to another: key and bytes."""
+    rows = transaction.rows(
+        "SELECT o.pk, b.data FROM object o JOIN body b ON b.object = o.pk"
+        " WHERE o.seq > ? AND o.seq <= ? AND +o.type = 'identity'",
+        (after, through),
+    )
+    return [(int(pk), bytes(data)) for pk, data in rows]
+
+
+def read_persons(transaction: Transaction, keys: Collection[int]) -> list[tuple[ObjectId, bytes]]:
+    """Id and bytes of those of `keys` that are the newest version of an identity."""
+    rows = transaction.rows(
+        "SELECT o.id, b.data FROM object o JOIN body b ON b.object = o.pk"
+        " WHERE o.pk IN (SELECT value FROM json_each(?)) AND o.current = 1 AND +o.type = 'identity'",
+        (json.dumps([*keys]),),
+    )
+    return [(ObjectId(name), bytes(data)) for name, data in rows]
 
 
 def _build(row: Row) -> StoredLikeness:

@@ -4,6 +4,7 @@
 What is read here is counted nowhere else: an approval of a removed person, or one that has run out, is never returned.
 """
 
+from collections import defaultdict
 from dataclasses import dataclass
 
 from comity.agreement.people import Approval, Matter, Person, Role
@@ -135,13 +136,18 @@ def list_matters(transaction: Transaction, *, now: Instant) -> list[StoredMatter
         f" WHERE {_COUNTS} GROUP BY matter ORDER BY MIN(at), matter",
         (now,),
     )
+    given = defaultdict[str, list[Approval]](list)
+    for row in transaction.rows(
+        f"SELECT matter, person, role, reason, at FROM approval WHERE {_COUNTS} ORDER BY at, person", (now,)
+    ):
+        given[row[0]].append(_approval(row[1:]))
     return [
         StoredMatter(
             kind=kind,
             agreement=None if agreement is None else AgreementId(agreement),
             body=bytes(body),
             digest=Digest(digest),
-            approvals=tuple(approval for approval, _ in read_approvals(transaction, Digest(digest), now=now)),
+            approvals=tuple(given[digest]),
             expires_at=Instant(expires_at),
         )
         for digest, kind, agreement, body, expires_at in rows

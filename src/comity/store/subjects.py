@@ -19,6 +19,7 @@ __all__ = [
     "count_entries",
     "decide",
     "find_entry",
+    "find_listed",
     "list_lists",
     "list_questions",
     "look_through_entries",
@@ -105,6 +106,15 @@ def read_entries(transaction: Transaction, key: int) -> dict[str, Entry]:
     """The entries of one of the last two versions, by subject."""
     rows = transaction.rows("SELECT subject, entry FROM list_entry WHERE list = ? ORDER BY subject", (key,))
     return {subject: parse_entry(entry.encode()) for subject, entry in rows}
+
+
+def find_listed(transaction: Transaction, key: int, named: Collection[str]) -> frozenset[str]:
+    """Those of the subjects `named` that are on one of the last two versions."""
+    rows = transaction.rows(
+        "SELECT subject FROM list_entry WHERE list = ? AND subject IN (SELECT value FROM json_each(?))",
+        (key, json.dumps([*named])),
+    )
+    return frozenset(row[0] for row in rows)
 
 
 def read_forms(transaction: Transaction, key: int) -> dict[str, bytes]:

@@ -3,7 +3,6 @@
 
 import json
 from collections import Counter
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -22,8 +21,6 @@ from comity.node.sealing import Act
 from comity.node.upkeep import keep_up
 from comity.release.disclosure import EntryType
 from comity.store import objects
-from comity.store.sqlite import SqliteTransaction
-from comity.store.transaction import Row, SqlValue
 from tests.chains import pull_all
 from tests.unit.node import test_retraction as single
 from tests.unit.node.test_retraction import (
@@ -59,32 +56,6 @@ def retraction_entries(world: World) -> list[Any]:
     entries = list_entries(world.nodes[A], start=0, limit=10_000)
     found: list[Any] = [entry.content for entry in entries if entry.leaf.type is EntryType.RECALL]
     return [content for content in found if content["format"] == "comity-retraction/1"]
-
-
-@pytest.fixture
-def ran(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """How many statements ran and rows were read, by whichever transaction."""
-    counted = Counter[str]()
-    plain_rows, plain_row, plain_run = SqliteTransaction.rows, SqliteTransaction.row, SqliteTransaction.run
-
-    def rows(self: SqliteTransaction, sql: str, parameters: Sequence[SqlValue] = ()) -> list[Row]:
-        found = plain_rows(self, sql, parameters)
-        counted["statements"] += 1
-        counted["rows"] += len(found)
-        return found
-
-    def row(self: SqliteTransaction, sql: str, parameters: Sequence[SqlValue] = ()) -> Row | None:
-        counted["statements"] += 1
-        return plain_row(self, sql, parameters)
-
-    def run(self: SqliteTransaction, sql: str, parameters: Sequence[SqlValue] = ()) -> int:
-        counted["statements"] += 1
-        return plain_run(self, sql, parameters)
-
-    monkeypatch.setattr(SqliteTransaction, "rows", rows)
-    monkeypatch.setattr(SqliteTransaction, "row", row)
-    monkeypatch.setattr(SqliteTransaction, "run", run)
-    return counted
 
 
 def test_a_thousand_versions_take_statements_and_rows_in_proportion(world: World, ran: Counter[str]) -> None:
