@@ -88,6 +88,7 @@ SIGHT: Mapping[str, frozenset[Role]] = {
     "classify.remove": _acting("take-back"),
     "rules.list": _DESK,
     "rules.preview": _DESK,
+    "rules.apply": _acting("apply-rules") | _acting("apply-rules-safeguard"),
     "rules.end": _acting("end-rules"),
     "list.versions": _DESK,
     "list.show": _DESK,
