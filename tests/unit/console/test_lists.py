@@ -108,6 +108,7 @@ def test_versions_are_shown_with_what_each_changed(desk: Desk, left: World) -> N
 
 
 def test_what_a_version_changes_is_cut_and_counted(desk: Desk, world: World) -> None:
+    world.register("aurelia", ANALYST.id, Role.ANALYST)
     load(world, "1", entry(OTHER))
     load(world, "2", *(entry(f"national:n{number:04}") for number in range(300)))
     browser = desk.visit(ANALYST)
@@ -115,6 +116,10 @@ def test_what_a_version_changes_is_cut_and_counted(desk: Desk, world: World) -> 
     assert (len(version["listed"]), version["counts"]["listed"]) == (20, 300)
     assert "and 280 more" in read(browser, "/lists")
     assert "and 200 more" in read(browser, "/lists/national")
+    seen = bring(browser, make_file("3", entry(OTHER)), to="/lists/preview").text
+    assert "and 250 more" in seen
+    assert "and 50 more" not in seen
+    assert "<p>And 200 more; <code>comity list preview FILE --json</code> names all.</p>" in seen
 
 
 def test_that_it_was_looked_at_is_noted_once_and_of_what_was_seen(desk: Desk, left: World) -> None:
