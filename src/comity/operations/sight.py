@@ -68,6 +68,7 @@ SIGHT: Mapping[str, frozenset[Role]] = {
     "object.unkept": _DESK,
     "object.list": _DESK,
     "object.around": _DESK,
+    "object.held": _DESK,
     "object.see": _DESK,
     "object.recipients": _TERMS,
     "article.add": _DESK,

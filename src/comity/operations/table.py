@@ -82,6 +82,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "object.list": browsing.list_objects,
     "object.around": browsing.find_around,
     "object.given": browsing.find_given,
+    "object.held": browsing.find_held,
     "object.see": explain.see,
     "object.recipients": explain.list_recipients,
     "article.add": articles.add,
