@@ -20,12 +20,13 @@ from comity.node.acknowledge import list_unacknowledged
 from comity.node.articles import list_article_work
 from comity.node.classifywork import list_classification_work
 from comity.node.consentwork import list_consent_work
+from comity.node.due import Due, Reviews, list_reviews
 from comity.node.kept import find_stop
 from comity.node.node import Node
 from comity.node.parties import list_parties
 from comity.node.recallwork import list_recall_work
 from comity.node.requestwork import list_request_work
-from comity.node.retention import DELETED_SHOWN, Due, Reviews, check_texts, list_reviews
+from comity.node.retention import DELETED_SHOWN, check_texts
 from comity.node.standing import Dossier, find_agreement, list_dossiers
 from comity.node.waiving import list_blocked
 from comity.release.disclosure import EntryType, format_review

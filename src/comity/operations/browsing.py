@@ -112,8 +112,8 @@ def _describe_objects(found: Listing) -> list[Json]:
     return listed
 
 
-def read_position(text: str | None) -> Position | None:
-    """Where another part ended, as its `next` says.
+def read_position(text: str | None, *, where: str = "before") -> Position | None:
+    """Where another part ended, as its `next` says; `where` is what the argument is called.
 
     Raises:
         MalformedRequest: no part says that.
@@ -122,5 +122,5 @@ def read_position(text: str | None) -> Position | None:
         return None
     found = _POSITION.fullmatch(text)
     if found is None:
-        raise MalformedRequest("before must be the next of another part", where="before")
+        raise MalformedRequest(f"{where} must be the next of another part", where=where)
     return Position(int(found[1]), int(found[2]))
