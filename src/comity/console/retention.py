@@ -31,11 +31,13 @@ async def show_retention(request: Request) -> Response:
 
 
 async def keep(request: Request) -> Response:
-    """Decide to keep an object."""
+    """Decide to keep the version that the page named; of another one nothing is decided."""
     visit = find_visit(request)
     visit.require("retention.keep")
     form = await read_form(request)
+    version = read_text(form, "version")
     asked: dict[str, Json] = {"id": request.path_params["id"], "reason": read_text(form, "reason").strip()}
+    asked["versions"] = [version] if version else []
     return conclude(request, await visit.ask("retention.keep", asked), to="/retention")
 
 

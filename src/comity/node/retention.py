@@ -72,11 +72,16 @@ class Purged:
     gone: bool
 
 
-def keep(node: Node, prefix: str, *, reason: str, by: str | None = None) -> tuple[Kept, ...]:
+def keep(
+    node: Node, prefix: str, *, reason: str, by: str | None = None, versions: Collection[str] | None = None
+) -> tuple[Kept, ...]:
     """The versions of the object that were decided to be kept, each with the date on which something is due again.
+
+    `versions` are those that it is decided of (None: every one that is held).
 
     Raises:
         NotFoundError, MalformedRequest: the object, or the reason.
+        ConflictError: none of these versions is held any more.
         TransitionError: it is this party's own, no review is owed, or the time to decide has passed.
     """
     reason = check_texts(reason, by)
@@ -84,7 +89,13 @@ def keep(node: Node, prefix: str, *, reason: str, by: str | None = None) -> tupl
         transaction = act.transaction
         item = find_object(transaction, prefix)
         ground = read_ground(node, transaction, now=act.now)
-        judged = list(judge(transaction, ground, objects.read_versions_of(transaction, [item.id]), now=act.now))
+        held = objects.read_versions_of(transaction, [item.id])
+        seen = [version for version in held if versions is None or version.version in versions]
+        if not seen:
+            raise ConflictError(
+                f"other versions of {item.id} are held than those you saw; look at them, and do it again"
+            )
+        judged = list(judge(transaction, ground, seen, now=act.now))
         reviewed = [(held, rules) for held, rules, judgement in judged if _can_decide(judgement)]
         if not reviewed:
             raise TransitionError(_say_no_review(item, [judgement for _, _, judgement in judged]))

@@ -119,6 +119,7 @@ def renew(node: Node, arguments: Arguments) -> Outcome:
             reason=arguments.text("reason"),
             text=arguments.optional("text"),
             by=read_actor(node, arguments),
+            version=arguments.optional("version"),
         )
     )
 

@@ -55,11 +55,12 @@ async def list_all(node: Node, arguments: Arguments) -> Outcome:
 
 
 def keep(node: Node, arguments: Arguments) -> Outcome:
-    """Decide to keep an object."""
+    """Decide to keep an object; where `versions` are given, these versions of it."""
     by = act_alone(read_actor(node, arguments), "retain")
     if isinstance(by, Refusal):
         return conclude_refused(by)
-    kept = retention.keep(node, arguments.text("id"), reason=arguments.text("reason"), by=by)
+    versions = arguments.texts("versions") or None
+    kept = retention.keep(node, arguments.text("id"), reason=arguments.text("reason"), by=by, versions=versions)
     return Outcome(result={"versions": [_describe_kept(item) for item in kept]})
 
 
@@ -97,11 +98,17 @@ def list_work(node: Node, arguments: Arguments) -> Outcome:
 
 
 def review_agreement(node: Node, arguments: Arguments) -> Outcome:
-    """Record that an agreement was reviewed."""
+    """Record that an agreement was reviewed; with `terms`, that this text of it was."""
     by = act_alone(read_actor(node, arguments), "review")
     if isinstance(by, Refusal):
         return conclude_refused(by)
-    dossier, standing = queue.review_agreement(node, arguments.text("id"), reason=arguments.text("reason"), by=by)
+    dossier, standing = queue.review_agreement(
+        node,
+        arguments.text("id"),
+        reason=arguments.text("reason"),
+        by=by,
+        shown=arguments.optional("terms"),
+    )
     terms = standing.current or standing.latest
     reviews: list[Json] = [format_instant(date) for date in sorted(terms.reviews)]
     return Outcome(
