@@ -30,6 +30,7 @@ from comity.node import (
     articles,
     assess,
     classify,
+    due,
     identity,
     lists,
     necessity,
@@ -260,10 +261,10 @@ def _receive(world: World, objects: int) -> None:
     for first in range(objects, objects + RECEIVED, 1_000):
         world.tick()
         receive_page(node, make_mixed_envelope(first), way)
-    due = [item.object.id for item in retention.list_reviews(node).items]
-    for name in due[:100]:
+    names = [item.object.id for item in due.list_reviews(node).items]
+    for name in names[:100]:
         retention.keep(node, name, reason="Case 12 is open.")
-    for name in due[100:120]:
+    for name in names[100:120]:
         retention.delete(node, name, reason="Nobody needs it.", by="desk")
 
 

@@ -83,6 +83,10 @@ async def do(request: Request) -> Response:
             arguments[name] = value
     if act in _WITH_REASON and act != "resume" and "reason" not in arguments:
         return show_failure(request, fail_with(MalformedRequest("give a reason: others will ask why", where="reason")))
+    if act == "resume":
+        arguments["shown"] = [str(item) for item in form.getlist("shown")]
+    if act == "review":
+        arguments["terms"] = _read(form, "terms")
     if act in {"reject", "withdraw"}:
         arguments["id"] = _read(form, "terms") or ""
     reply = await visit.ask(f"agreement.{act}", arguments)

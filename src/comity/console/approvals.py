@@ -16,7 +16,7 @@ from comity.console.pages import conclude, make_page, read_form, read_text, show
 from comity.console.visit import Visit, find_visit
 from comity.operations.reply import Json, Reply
 
-__all__ = ["ROUTES"]
+__all__ = ["ROUTES", "find_waiting"]
 
 _SAMPLES = 3
 _DRAFTS = frozenset({"propose", "counter"})
@@ -28,6 +28,20 @@ async def show_approval(request: Request) -> Response:
     matter = await visit.read("approvals.show", {"matter": request.path_params["matter"]})
     result: dict[str, Json] = {**matter, **await _read_text(visit, matter)}
     return show(request, "approval.html", result)
+
+
+async def find_waiting(visit: Visit, kind: str, name: str) -> dict[str, Json]:
+    """The acts of a kind that a colleague has approved and this person may see: what each is about → its approval."""
+    matters = (await visit.read("approvals"))["matters"]
+    return {
+        item["facts"][name]: {
+            "matter": item["matter"],
+            "reason": item["facts"]["reason"],
+            "by": [one["person"] for one in item["approvals"]],
+        }
+        for item in matters
+        if item["kind"] == kind
+    }
 
 
 async def approve(request: Request) -> Response:

@@ -163,6 +163,7 @@ async def make(request: Request) -> Response:
         "kinds": [str(item) for item in form.getlist("kinds") if item],
         "audience": [*read_text(form, "audience").replace(",", " ").split()],
         "strike_open": read_text(form, "strike_open") == "yes",
+        "seen": _read_seen(form),
     }
     return conclude(request, await visit.ask("article.make", arguments), to=_find_page(request))
 
@@ -172,10 +173,16 @@ async def _decide(request: Request, operation: str) -> Response:
     numbers = [item for item in form.getlist("number") if isinstance(item, str)]
     if not numbers:
         raise Failed(fail_with(MalformedRequest("choose the drafts that it is about", where="number")))
-    arguments: dict[str, Json] = {"id": request.path_params["id"], "numbers": [*numbers]}
+    arguments: dict[str, Json] = {"id": request.path_params["id"], "numbers": [*numbers], "seen": _read_seen(form)}
     if operation == "article.strike":
         arguments["reason"] = read_text(form, "reason").strip() or None
     return conclude(request, await visit.ask(operation, arguments), to=_find_page(request))
+
+
+def _read_seen(form: FormData) -> int | None:
+    """How many decisions stood on the page; None where the form does not say."""
+    seen = read_text(form, "seen")
+    return int(seen) if seen.isascii() and seen.isdecimal() and len(seen) <= _MOST_PLACE else None
 
 
 async def _begin(request: Request, operation: str) -> tuple[Visit, FormData]:

@@ -51,7 +51,7 @@ async def renew(request: Request) -> Response:
     """A next version of it, which ends later."""
     visit, form, name = find_visit(request), await read_form(request), request.path_params["id"]
     asked: dict[str, Json] = {"id": name, "text": read_text(form, "text").strip() or None, "until": _read_until(form)}
-    asked |= {part: read_text(form, part).strip() or None for part in ("reason", "role", "why")}
+    asked |= {part: read_text(form, part).strip() or None for part in ("version", "reason", "role", "why")}
     return conclude(request, await visit.ask("assessment.renew", asked), to=f"/assessments/{quote(name)}")
 
 

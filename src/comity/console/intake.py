@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from comity.canonical import sha256_digest
 from comity.console.jobs import receiving, start_job
 from comity.console.pages import make_page, read_fields, read_form, show
 from comity.console.visit import Failed, Visit, find_visit, require_program
@@ -48,6 +49,11 @@ class Upload:
     data: bytes
     reading: Mapping[str, Json]
     at: float
+
+    @property
+    def digest(self) -> str:
+        """Which file it is."""
+        return sha256_digest(self.data)
 
     def make_arguments(self) -> dict[str, Json]:
         """The arguments by which an operation reads it."""
@@ -128,16 +134,23 @@ async def offer_taking(request: Request) -> Response:
     visit = find_visit(request)
     visit.require("object.add")
     upload = _require_upload(request, visit)
-    waiting = {"name": upload.name, "bytes": len(upload.data), "format": upload.reading["format"]}
+    waiting = {
+        "name": upload.name,
+        "bytes": len(upload.data),
+        "format": upload.reading["format"],
+        "digest": upload.digest,
+    }
     return show(request, "intake_take.html", waiting, levels=TLP, kinds=sorted(KINDS))
 
 
 async def take_in(request: Request) -> Response:
-    """Begin to take in the file that waits, with what is said of it."""
+    """Begin to take in the file that waits, with what is said of it: the one that was shown, and no other."""
     visit = find_visit(request)
     visit.require("object.add")
     form = await read_form(request)
     upload = _require_upload(request, visit)
+    if _read(form, "digest") not in {None, upload.digest}:
+        raise _fail(ConflictError("you have brought another file since; say of that one what is so of it"))
     arguments = upload.make_arguments() | _read_said(form)
     begun = await start_job(request, "object.add", arguments, title="Take in", to="/intake")
     _find_uploads(request).drop(visit)

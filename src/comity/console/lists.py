@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shell: lists of subjects with what each version changed, the questions about who left one, and the rule sets.
+"""Shell: lists of subjects with what each version changed, and the questions about who left one.
 
 What a version changes is cut to its first names on a page; its counts are whole.
 """
@@ -14,8 +14,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from comity.console.approvals import find_waiting
 from comity.console.pages import conclude, make_page, read_form, read_text, show
-from comity.console.visit import Failed, Visit, find_visit
+from comity.console.visit import Failed, find_visit
 from comity.errors import MalformedRequest
 from comity.operations.reply import Json, fail_with
 
@@ -24,7 +25,6 @@ __all__ = ["ROUTES"]
 _VERSIONS: Final = 50
 _QUESTIONS: Final = 50
 _ENTRIES: Final = 100
-_SETS: Final = 100
 _NAMED: Final = 20
 _NAMED_ALONE: Final = 100
 _MOST_DIGITS: Final = 6
@@ -46,7 +46,7 @@ async def show_lists(request: Request) -> Response:
         ],
         "more_versions": max(0, len(versions) - _VERSIONS),
         **questions,
-        "waiting": dict[str, Json](await _find_waiting(visit, "keep-subject", "subject")),
+        "waiting": dict[str, Json](await find_waiting(visit, "keep-subject", "subject")),
     }
     more = None if questions["next"] is None else f"/lists?{urlencode({'from': questions['next']})}"
     return show(request, "lists.html", result, more=more, first=first, most=_MOST_BYTES)
@@ -97,36 +97,6 @@ async def decide(request: Request) -> Response:
     return conclude(request, await visit.ask("list.decide", asked), to="/lists")
 
 
-async def show_rules(request: Request) -> Response:
-    """The rule sets that were applied, the last first."""
-    visit = find_visit(request)
-    sets = (await visit.read("rules.list"))["sets"]
-    waiting = await _find_waiting(visit, "end-rules-safeguard", "rules")
-    result: dict[str, Json] = {"sets": sets[:_SETS], "more": max(0, len(sets) - _SETS), "waiting": dict(waiting)}
-    return show(request, "rules.html", result)
-
-
-async def end_rules(request: Request) -> Response:
-    """What a rule set alone says is said no more; labels follow before the page comes back."""
-    visit, form = find_visit(request), await read_form(request)
-    asked = _read(form, "rules", "reason", "role", "why")
-    return conclude(request, await visit.ask("rules.end", asked), to="/rules")
-
-
-async def _find_waiting(visit: Visit, kind: str, name: str) -> dict[str, Json]:
-    """The acts of a kind that a colleague has approved and this person may see: what each is about → its approval."""
-    matters = (await visit.read("approvals"))["matters"]
-    return {
-        item["facts"][name]: {
-            "matter": item["matter"],
-            "reason": item["facts"]["reason"],
-            "by": [one["person"] for one in item["approvals"]],
-        }
-        for item in matters
-        if item["kind"] == kind
-    }
-
-
 async def _read_version(request: Request, *names: str) -> dict[str, Json]:
     """The file that was sent, and the fields of these names beside it."""
     form = await read_form(request, most_bytes=_MOST_BYTES + _MOST_REST, most_files=1)
@@ -166,6 +136,4 @@ ROUTES: list[Route] = [
     Route("/lists/decide", decide, methods=["POST"]),
     *make_page("/lists/{list}", show_list),
     Route("/lists/{list}/review", review, methods=["POST"]),
-    *make_page("/rules", show_rules),
-    Route("/rules/end", end_rules, methods=["POST"]),
 ]

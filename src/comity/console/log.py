@@ -85,11 +85,17 @@ async def show_entry(request: Request) -> Response:
     proof = await visit.read("log.prove", arguments)
     listed, rest = _split_content(entry["content"])
     first = _read_number(request, "from") or 0
+    shown = listed[first : first + _OBJECTS]
+    result: dict[str, Json] = {**entry, "proof": proof}
+    # Whether an object is held is for whoever may read objects: to others nothing says so.
+    if visit.may("object.held"):
+        names: list[Json] = [item["id"] for item in shown if isinstance(item.get("id"), str)]
+        result["here"] = await visit.read("object.held", {"ids": names})
     return show(
         request,
         "entry.html",
-        {**entry, "proof": proof},
-        listed=listed[first : first + _OBJECTS],
+        result,
+        listed=shown,
         first=first,
         count=len(listed),
         more=first + _OBJECTS if first + _OBJECTS < len(listed) else None,

@@ -62,7 +62,10 @@ async def _act(request: Request, operation: str) -> Response:
     visit.require(operation)
     form = await read_form(request)
     name = read_text(form, "object").strip()
-    reply = await visit.ask(operation, {"id": name, "reason": read_text(form, "reason").strip()})
+    asked: dict[str, Json] = {"id": name, "reason": read_text(form, "reason").strip()}
+    if operation == "necessity.decide" and "shown" in form:
+        asked["shown"] = read_text(form, "shown")
+    reply = await visit.ask(operation, asked)
     alone = read_text(form, "alone") == "yes"
     return conclude(request, reply, to=f"/necessity?{urlencode({'object': name})}" if alone else "/necessity")
 

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from comity.console.pages import conclude, make_page, read_form, read_page, read_text, show
+from comity.console.pages import conclude, make_page, read_form, read_text, show
 from comity.console.visit import Failed, find_visit
 from comity.errors import MalformedRequest, NotFoundError
 from comity.operations.reply import Json, fail_with
@@ -24,19 +24,20 @@ _KEPT = ("id", "type", "name", "digest", "originator", "received_under", "versio
 
 
 async def show_retention(request: Request) -> Response:
-    """What is due within the time of notice, the earliest first, by pages; and what was deleted last."""
-    page = read_page(request)
-    asked: dict[str, Json] = {"most": _ROWS, "from": (page - 1) * _ROWS}
-    listed = await find_visit(request).read("retention.list", asked)
-    return show(request, "retention.html", {**listed, "page": page}, rows=_ROWS)
+    """A part of what is due within the time of notice, the earliest first; and what was deleted last."""
+    after = request.query_params.get("after") or None
+    listed = await find_visit(request).read("retention.list", {"most": _ROWS, "after": after, "named": True})
+    return show(request, "retention.html", listed, rows=_ROWS, after=after)
 
 
 async def keep(request: Request) -> Response:
-    """Decide to keep an object."""
+    """Decide to keep the version that the page named; of another one nothing is decided."""
     visit = find_visit(request)
     visit.require("retention.keep")
     form = await read_form(request)
+    version = read_text(form, "version")
     asked: dict[str, Json] = {"id": request.path_params["id"], "reason": read_text(form, "reason").strip()}
+    asked["versions"] = [version] if version else []
     return conclude(request, await visit.ask("retention.keep", asked), to="/retention")
 
 

@@ -72,13 +72,15 @@ def act_on(  # noqa: PLR0913 (the parts of one event)
     text: str | None = None,
     re: str | None = None,
     reservations: Collection[Reservation] = (),
+    shown: Collection[str] | None = None,
 ) -> Recorded | Waiting | Refusal:
     """The event of this party on the agreement that `prefix` names, on record; or what it waits for; or a refusal.
 
     A refusal is that of this party's own policy to accept, or says that the person's roles do not fit.
 
     `re` is a prefix of the digest of the question that an ANSWER answers; without it the only open question is meant.
-    A RESUME lifts every lock that this party holds, or those on `channel`.
+    A RESUME lifts every lock that this party holds, or those on `channel`. `shown` are the events of the suspensions
+    that the person saw, where it was said: no other one is lifted.
 
     Raises:
         NotFoundError, MalformedRequest: the agreement or question.
@@ -96,7 +98,12 @@ def act_on(  # noqa: PLR0913 (the parts of one event)
                 return refusal
         draft = replace(draft_event(node, act, kind, terms), text=text)
         if kind is EventKind.RESUME:
-            drafts = [replace(draft, re=lock) for lock in _find_locks(node, standing, channel=channel)]
+            locks = _find_locks(node, standing, channel=channel)
+            if shown is not None and not set(locks) <= set(shown):
+                raise TransitionError(
+                    "it was suspended anew since you looked: read why, and begin anew; what was not seen is not lifted"
+                )
+            drafts = [replace(draft, re=lock) for lock in locks]
             return _carry_out(node, act, drafts, terms, by=by, standing=standing)
         if kind is EventKind.ANSWER:
             draft = replace(draft, re=_find_question(standing, re))

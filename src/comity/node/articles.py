@@ -335,9 +335,9 @@ def list_article_work(transaction: Transaction) -> Iterator[WorkItem]:
 
 
 def confirm(
-    node: Node, prefix: str, numbers: Sequence[int], *, all_of: Kind | None = None, by: Actor
+    node: Node, prefix: str, numbers: Sequence[int], *, all_of: Kind | None = None, by: Actor, seen: int | None = None
 ) -> Decided | Waiting | Refusal:
-    """Drafts are confirmed: by number, or all of a kind that are open.
+    """Drafts are confirmed: by number, or all of a kind that are open; `seen` is how many decisions the person saw.
 
     Raises:
         NotFoundError: the article, or a draft of it.
@@ -348,7 +348,7 @@ def confirm(
     if isinstance(refused := act_alone(by, ClassificationChange.CONFIRM_DRAFTS), Refusal):
         return refused
     with node.act() as act:
-        article, drafts = _open(act.transaction, prefix, numbers)
+        article, drafts = _open(act.transaction, prefix, numbers, seen=seen)
         if all_of is not None:
             wanted = [each for each in drafts if each.item.draft.kind is all_of and each.state is State.OPEN]
         else:
@@ -357,7 +357,7 @@ def confirm(
 
 
 def strike(
-    node: Node, prefix: str, numbers: Sequence[int], *, reason: str | None = None, by: Actor
+    node: Node, prefix: str, numbers: Sequence[int], *, reason: str | None = None, by: Actor, seen: int | None = None
 ) -> Decided | Waiting | Refusal:
     """Drafts are struck: they become no objects.
 
@@ -371,7 +371,7 @@ def strike(
     if isinstance(refused := act_alone(by, ClassificationChange.STRIKE_DRAFTS), Refusal):
         return refused
     with node.act() as act:
-        article, drafts = _open(act.transaction, prefix, numbers)
+        article, drafts = _open(act.transaction, prefix, numbers, seen=seen)
         wanted = [each for each in drafts if each.item.number in numbers and each.state is not State.STRUCK]
         return _decide(act, by, article, wanted, Step.STRIKE, reason=said)
 
@@ -434,11 +434,16 @@ _CHANGES: Final[Mapping[Step, ClassificationChange]] = {
 }
 
 
-def _open(transaction: Transaction, prefix: str, numbers: Sequence[int]) -> tuple[StoredArticle, tuple[Reviewed, ...]]:
+def _open(
+    transaction: Transaction, prefix: str, numbers: Sequence[int], *, seen: int | None = None
+) -> tuple[StoredArticle, tuple[Reviewed, ...]]:
     article = find_article(transaction, prefix)
     drafts = _review(transaction, article)
     if unknown := [number for number in numbers if not 1 <= number <= len(drafts)]:
         raise NotFoundError(f"article {article.number} has {len(drafts)} drafts, and none is number {unknown[0]}")
+    unseen = [] if seen is None else articles.read_decisions(transaction, article.number)[seen:]
+    if later := sorted({each.number for each in unseen} & {*numbers}):
+        raise ConflictError(f"draft {later[0]} was decided on, or corrected, since you looked: look at it again")
     return article, drafts
 
 

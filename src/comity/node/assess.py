@@ -138,17 +138,29 @@ def assess(node: Node, new: NewAssessment, *, by: Actor) -> Assessed | Waiting |
 
 
 def renew(
-    node: Node, prefix: str, *, expires_at: Instant, reason: str, text: str | None = None, by: Actor
+    node: Node,
+    prefix: str,
+    *,
+    expires_at: Instant,
+    reason: str,
+    text: str | None = None,
+    by: Actor,
+    version: str | None = None,
 ) -> Assessed | Waiting | Refusal:
     """The assessment that `prefix` names in a next version, which ends later, with another text where one is given.
 
+    `version` is the one that the person read, where it was said.
+
     Raises:
+        ConflictError: another version is the newest by now.
         NotFoundError, MalformedRequest: no such assessment of this party, or the time, the text or the reason.
     """
     reason = read_prose(reason)
     with node.act() as act:
         _check_end(expires_at, act.now)
         item = find_object(act.transaction, prefix)
+        if version not in {None, item.version}:
+            raise ConflictError(f"{item.id} was renewed since you read it; read it again")
         value = _read_body(act.transaction, item)
         says = _read(value, item.id)
         if item.originator != node.party:

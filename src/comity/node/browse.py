@@ -13,7 +13,7 @@ from comity.node.explain import find_object
 from comity.node.node import Node
 from comity.node.standing import list_dossiers
 from comity.stix.labels import Label
-from comity.store import Transaction, beginnings, browsing, objects, subjects
+from comity.store import Transaction, beginnings, browsing, deletions, objects, subjects
 from comity.store.browsing import Position, Released, Wanted
 from comity.store.objects import StoredObject
 from comity.store.subjects import StoredList
@@ -27,6 +27,7 @@ __all__ = [
     "Wanted",
     "find_around",
     "find_given",
+    "find_held",
     "list_objects",
     "name_object",
     "name_objects",
@@ -183,6 +184,14 @@ def find_given(node: Node, prefix: str) -> Given:
     return Given(
         object=item, released=tuple(released[:_MOST_RELEASES]), titles=titles, more=len(released) > _MOST_RELEASES
     )
+
+
+def find_held(node: Node, ids: Collection[ObjectId]) -> tuple[frozenset[ObjectId], frozenset[ObjectId]]:
+    """Those of `ids` of which some version is held; and those of the others that were deleted here."""
+    with node.store.read() as transaction:
+        held = objects.read_held(transaction, ids)
+        deleted = frozenset(deletions.read_tombstones(transaction, frozenset(ids) - held))
+    return held, deleted
 
 
 def name_object(data: bytes) -> str:

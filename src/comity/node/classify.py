@@ -201,11 +201,21 @@ def find_place_on_list(transaction: Transaction, subject: str) -> tuple[str | No
 
 
 def record(
-    act: Act, by: Actor, change: ClassificationChange, about: Mapping[str, Json], *, reason: str, count: int = 1
+    act: Act,
+    by: Actor,
+    change: ClassificationChange,
+    about: Mapping[str, Json],
+    *,
+    reason: str,
+    count: int = 1,
+    brought: bytes | None = None,
 ) -> Approved | Waiting | Refusal:
-    """Whether enough people have approved exactly this; then it is on record with the act."""
+    """Whether enough people have approved exactly this; then it is on record with the act.
+
+    `brought` is kept for whoever comes second.
+    """
     matter = make_matter(change.value, agreement=None, facts={**about, "reason": reason})
-    done = approve(act, by, matter)
+    done = approve(act, by, matter, brought=brought)
     if isinstance(done, Approved):
         content = format_classification(change, about=about, reason=reason, approvals=done.approvals)
         act.record(EntryType.CLASSIFICATION, content, terms=None, recipient=None, count=count)

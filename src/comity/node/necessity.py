@@ -9,6 +9,7 @@ version, or a word of people, that adds another one is held back again. One pers
 Terms have to admit the category as well: what they say of a safeguard and an approver is another party's business too.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from comity.agreement.people import Approval
@@ -56,17 +57,24 @@ class Undecided:
     words: frozenset[str]
 
 
-def decide_necessity(node: Node, prefix: str, *, reason: str, by: Actor) -> Decided | Waiting | Refusal:
+def decide_necessity(
+    node: Node, prefix: str, *, reason: str, by: Actor, shown: Collection[str] | None = None
+) -> Decided | Waiting | Refusal:
     """The object, with all that is found of it now decided on; or what the decision still lacks.
+
+    `shown` is what the person saw that nobody has decided on (`list_undecided`), where it was said.
 
     Raises:
         NotFoundError: the object.
         MalformedRequest: no reason.
-        ConflictError: there is nothing to decide on, of an object of this party.
+        ConflictError: there is nothing to decide on, of an object of this party; or other data than was shown.
     """
     reason = read_prose(reason)
     with node.act() as act:
         name, words = _find(act.transaction, prefix, node)
+        waits = {word for item in _read_undecided(act.transaction, [name]) for word in item.words}
+        if shown is not None and set(shown) != waits:
+            raise ConflictError("other data was found of it since you looked, or decided on; look at it again")
         about: dict[str, Json] = {"object": name, "words": list[Json](sorted(words))}
         done = record(act, by, ClassificationChange.DECIDE_NECESSITY, about, reason=reason)
         if not isinstance(done, Approved):
@@ -129,14 +137,19 @@ def list_undecided(node: Node, about: str | None = None) -> list[Undecided]:
             names = sorted(objects.find_marked(transaction, UNDECIDED))[:_MOST_LISTED]
         else:
             names = [find_object(transaction, about).id]
-        decided = necessity.read_decided(transaction, names)
-        held = objects.read_current(transaction, names)
-        labels = objects.read_labels(transaction, {item.own_label for item in held.values()})
-        return [
-            Undecided(id=name, words=find_safeguarded(label) - decided.get(name, frozenset()))
-            for name in names
-            if name in held and UNDECIDED in (label := labels[held[name].own_label]).markings
-        ]
+        return _read_undecided(transaction, names)
+
+
+def _read_undecided(transaction: Transaction, names: Collection[ObjectId]) -> list[Undecided]:
+    """Those of these objects that wait for a decision."""
+    decided = necessity.read_decided(transaction, names)
+    held = objects.read_current(transaction, names)
+    labels = objects.read_labels(transaction, {item.own_label for item in held.values()})
+    return [
+        Undecided(id=name, words=find_safeguarded(label) - decided.get(name, frozenset()))
+        for name in names
+        if name in held and UNDECIDED in (label := labels[held[name].own_label]).markings
+    ]
 
 
 def _find(transaction: Transaction, prefix: str, node: Node) -> tuple[ObjectId, frozenset[str]]:

@@ -67,7 +67,8 @@ class ReportPlan:
     """What a person says of a report; None is as it was said at the last making, or else as it was read.
 
     `audience` are the only parties that it may ever reach, this one besides; `strikes_open` strikes what is open.
-    Subjects, regions and kinds are said of every object that is made.
+    Subjects, regions and kinds are said of every object that is made. `seen` is how many decisions on its drafts the
+    person saw, where it was said.
     """
 
     tlp: str | None = None
@@ -80,6 +81,7 @@ class ReportPlan:
     publisher: str | None = None
     url: str | None = None
     strikes_open: bool = False
+    seen: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +110,8 @@ def make_report(node: Node, prefix: str, plan: ReportPlan, *, by: Actor) -> Made
 
     Raises:
         NotFoundError: the article.
-        ConflictError: drafts are open, or an object cannot be taken in; nothing was done.
+        ConflictError: drafts are open, others decided more than was seen, or an object cannot be taken in; then
+            nothing was done.
         MalformedRequest: nothing is confirmed, no day of publication is known, or what was said is not of its form.
     """
     if isinstance(refused := act_alone(by, ClassificationChange.MAKE_REPORT), Refusal):
@@ -116,6 +119,8 @@ def make_report(node: Node, prefix: str, plan: ReportPlan, *, by: Actor) -> Made
     rules = find_rules(node)
     with node.act() as act:
         found = review_article(act.transaction, find_article(act.transaction, prefix))
+        if plan.seen not in {None, count_states(act.transaction, found.article).decisions}:
+            raise ConflictError("its drafts were decided on since you looked: look at what would be in the report")
         open_numbers = tuple(each.item.number for each in found.drafts if each.state is State.OPEN)
         if open_numbers and not plan.strikes_open:
             raise ConflictError(

@@ -14,71 +14,44 @@ An act takes `by`: who answers for it, as they are to be named on record. Whethe
 here.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 
-from comity.agreement.duration import add_duration
-from comity.agreement.duties import Retention, Survival
-from comity.agreement.lifecycle import Standing
-from comity.agreement.receiving import parse_receipt_terms
-from comity.agreement.retention import NOTICE, Clause, Delete, Judgement, Keep, Review, Rule, find_reach, judge_rules
-from comity.agreement.transitions import State
+from comity.agreement.retention import Clause, Delete, Judgement, Keep, Review, Rule
 from comity.errors import ConflictError, TransitionError, UnavailableError
-from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId, format_instant
+from comity.ids import Digest, Instant, ObjectId, format_instant
+from comity.node.due import Due, Ground, find_due, judge, read_ground
 from comity.node.explain import find_object
 from comity.node.node import Act, Node
 from comity.node.people import normalise_text
 from comity.node.relabel import relabel
-from comity.node.standing import Dossier, list_dossiers
 from comity.release.disclosure import DisclosedObject, EntryType, format_purge, format_review
-from comity.stix.markings import TLP_IDS
-from comity.store import Transaction, arrivals, deletions, objects, purges, received, sources
+from comity.store import Transaction, arrivals, deletions, objects, purges, received
 from comity.store.deletions import Tombstone
 from comity.store.objects import StoredObject
 
 __all__ = [
     "DELETED_SHOWN",
-    "MAX_LISTED",
-    "Due",
     "Kept",
     "Purged",
-    "Reviews",
-    "Text",
     "Tombstone",
     "check_texts",
     "delete",
     "delete_due",
     "delete_versions",
-    "find_end",
     "find_kept",
     "finish_deletions",
     "keep",
     "list_deleted",
-    "list_reviews",
 ]
 
-MAX_LISTED = 1_000
 DELETED_SHOWN = 7 * 24 * 3_600_000_000
 """How long, in microseconds, a deletion that was done is shown, so that people see what they no longer have."""
-
-_JUDGED = 100
-"""Objects that are judged together."""
 
 _BATCH = 100
 """Deletions in one transaction: others wait for no more than these, and a crash undoes no more."""
 
 _MAX_TEXT = 4_096
-_NO_SURVIVAL = Survival(duties=frozenset(), delete_within=None)
-_ENDED = frozenset({State.TERMINATED, State.EXPIRED})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Due:
-    """One version of an object, and what is due of it: a review, or its deletion."""
-
-    object: StoredObject
-    judged: Review | Delete
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,18 +64,6 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reviews:
-    """What is due within the time asked for, earliest first; `more` says that it is not all.
-
-    `texts` are all that are on record, by hash.
-    """
-
-    items: tuple[Due, ...]
-    more: bool
-    texts: Mapping[Digest, "Text"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Purged:
     """What was deleted; `more` says that more is due. `gone` is False while something may be left in the files."""
 
@@ -111,77 +72,30 @@ class Purged:
     gone: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Text:
-    """What a text on record says of keeping: a version of an agreement, or the record of a source (`node.sources`).
-
-    A record is its own agreement, has no version, and nobody else is bound by it.
-    """
-
-    agreement: AgreementId
-    hash: Digest
-    title: str
-    version: int | None
-    retention: Retention | None
-    survival: Survival
-
-
-@dataclass(frozen=True, slots=True)
-class _Ground:
-    """The texts on record, by hash, and when the agreement of each ended."""
-
-    terms: Mapping[Digest, Text]
-    ended_at: Mapping[Digest, Instant | None]
-
-    def rules(self, came: Iterable[arrivals.Arrival]) -> list[Rule]:
-        """The rules an object came under. Terms that are not on record set none: nothing is pulled without them."""
-        return [
-            Rule(
-                agreement=terms.agreement,
-                terms=terms.hash,
-                giver=arrival.giver,
-                received_at=arrival.received_at,
-                decided_at=arrival.decided_at,
-                retention=terms.retention,
-                survival=terms.survival,
-                ended_at=self.ended_at[terms.hash],
-            )
-            for arrival in came
-            for terms in [self.terms.get(arrival.terms)]
-            if terms is not None
-        ]
-
-
-def list_reviews(node: Node) -> Reviews:
-    """The objects whose review or deletion is due, or will be within the time of notice; at most MAX_LISTED."""
-    now = node.clock()
-    with node.store.read() as transaction:
-        ground = _read_ground(node, transaction, now=now)
-        found = list[Due]()
-        more = False
-        # The store is asked for what is due when the notice has run; what is due now is among it.
-        for due in _find_due(transaction, ground, until=add_duration(now, NOTICE), now=now):
-            if len(found) == MAX_LISTED:
-                more = True
-                break
-            found.append(due)
-    items = tuple(sorted(found, key=lambda due: (due.judged.due, due.object.pk)))
-    return Reviews(items=items, more=more, texts=ground.terms)
-
-
-def keep(node: Node, prefix: str, *, reason: str, by: str | None = None) -> tuple[Kept, ...]:
+def keep(
+    node: Node, prefix: str, *, reason: str, by: str | None = None, versions: Collection[str] | None = None
+) -> tuple[Kept, ...]:
     """The versions of the object that were decided to be kept, each with the date on which something is due again.
+
+    `versions` are those that it is decided of (None: every one that is held).
 
     Raises:
         NotFoundError, MalformedRequest: the object, or the reason.
+        ConflictError: none of these versions is held any more.
         TransitionError: it is this party's own, no review is owed, or the time to decide has passed.
     """
     reason = check_texts(reason, by)
     with node.act() as act:
         transaction = act.transaction
         item = find_object(transaction, prefix)
-        ground = _read_ground(node, transaction, now=act.now)
-        judged = list(_judge(transaction, ground, objects.read_versions_of(transaction, [item.id]), now=act.now))
+        ground = read_ground(node, transaction, now=act.now)
+        held = objects.read_versions_of(transaction, [item.id])
+        seen = [version for version in held if versions is None or version.version in versions]
+        if not seen:
+            raise ConflictError(
+                f"other versions of {item.id} are held than those you saw; look at them, and do it again"
+            )
+        judged = list(judge(transaction, ground, seen, now=act.now))
         reviewed = [(held, rules) for held, rules, judgement in judged if _can_decide(judgement)]
         if not reviewed:
             raise TransitionError(_say_no_review(item, [judgement for _, _, judgement in judged]))
@@ -189,7 +103,7 @@ def keep(node: Node, prefix: str, *, reason: str, by: str | None = None) -> tupl
         _record_review(act, item.id, reviewed, reason=reason, by=by)
         return tuple(
             _describe_kept(held, judgement)
-            for held, _, judgement in _judge(transaction, ground, [held for held, _ in reviewed], now=act.now)
+            for held, _, judgement in judge(transaction, ground, [held for held, _ in reviewed], now=act.now)
         )
 
 
@@ -232,7 +146,7 @@ def delete_due(node: Node, *, most: int = _BATCH) -> Purged:
     """
     now = node.read_machine_clock()
     with node.store.read() as transaction:
-        ground = _read_ground(node, transaction, now=now)
+        ground = read_ground(node, transaction, now=now)
         due = next(_find_deletable(transaction, ground, now=now), None)
         unfinished = deletions.is_unfinished(transaction)
     if due is None:
@@ -240,7 +154,7 @@ def delete_due(node: Node, *, most: int = _BATCH) -> Purged:
     with node.act() as act:
         stones = list[Tombstone]()
         found = list[Due]()
-        for due in _find_deletable(act.transaction, _read_ground(node, act.transaction, now=now), now=now):
+        for due in _find_deletable(act.transaction, read_ground(node, act.transaction, now=now), now=now):
             found.append(due)
             if len(found) == most + 1:
                 break
@@ -262,99 +176,12 @@ def find_kept(node: Node, item: StoredObject) -> Kept | None:
     """Until when the version is kept, and by which clause, by every way it came; None for what no terms bind."""
     with node.store.read() as transaction:
         now = node.clock()
-        judged = list(_judge(transaction, _read_ground(node, transaction, now=now), [item], now=now))
+        judged = list(judge(transaction, read_ground(node, transaction, now=now), [item], now=now))
     return _describe_kept(item, judged[0][2]) if judged else None
 
 
-def find_end(dossier: Dossier, party: PartyId, *, now: Instant) -> Instant | None:
-    """When the agreement ended for `party`, by what its node has on record; None while it has not.
-
-    Terminated by anybody, run out, or left by this party. It ends when the event is recorded here, whatever time its
-    sender claims; or on the day that the text runs out.
-    """
-
-    def ended(standing: Standing) -> bool:
-        return standing.state in _ENDED or party in standing.left
-
-    standing = dossier.standing(now=now)
-    if not ended(standing):
-        return None
-    until = None if standing.current is None else standing.current.valid_until
-    ends = [at for at in (dossier.since(ended), until) if at is not None and at <= now]
-    return min(ends, default=now)
-
-
-def _read_ground(node: Node, transaction: Transaction, *, now: Instant) -> _Ground:
-    terms, ended_at = dict[Digest, Text](), dict[Digest, Instant | None]()
-    for dossier in list_dossiers(node, transaction):
-        end = find_end(dossier, node.party, now=now)
-        for version in dossier.versions:
-            terms[version.hash] = Text(
-                agreement=version.agreement_id,
-                hash=version.hash,
-                title=version.title,
-                version=version.version,
-                retention=version.retention,
-                survival=version.survival,
-            )
-            ended_at[version.hash] = end
-    for document in sources.list_records(transaction):
-        record = parse_receipt_terms(document, party=node.party)
-        terms[record.hash] = Text(
-            agreement=AgreementId(record.hash),
-            hash=record.hash,
-            title=record.title,
-            version=None,
-            retention=record.retention,
-            survival=_NO_SURVIVAL,
-        )
-        ended_at[record.hash] = None
-    return _Ground(terms, ended_at)
-
-
-def _find_deletable(transaction: Transaction, ground: _Ground, *, now: Instant) -> Iterator[Due]:
-    return (due for due in _find_due(transaction, ground, until=now, now=now) if isinstance(due.judged, Delete))
-
-
-def _find_due(transaction: Transaction, ground: _Ground, *, until: Instant, now: Instant) -> Iterator[Due]:
-    """What is due by `until`, judged at `until`, each version once; the store proposes, the rules dispose."""
-    seen = set[int]()
-    for terms in ground.terms.values():
-        reach = find_reach(terms.retention, terms.survival, ended_at=ground.ended_at[terms.hash], now=until)
-        if reach is None:
-            continue
-        arrived = arrivals.find_arrived(transaction, terms.hash, received=reach.received, decided=reach.decided)
-        fresh = (pk for pk in arrived if pk not in seen)
-        while part := list(dict.fromkeys(islice(fresh, _JUDGED))):
-            seen.update(part)
-            # One by one, what is read of each would take longer than what is said of it.
-            held = {item.pk: item for item in objects.read_objects(transaction, part)}
-            for item, rules, judgement in _judge(transaction, ground, [held[pk] for pk in part], now=now):
-                match judgement:
-                    case Review() | Delete():
-                        yield Due(object=item, judged=judgement)
-                    case Keep(until=date) if date is not None and date <= until:
-                        # Its end is near and no decision can move it: it is announced like a review.
-                        yield Due(object=item, judged=_announce(rules, until=date))
-                    case Keep():
-                        continue
-
-
-def _announce(rules: list[Rule], *, until: Instant) -> Delete:
-    judged = judge_rules(rules, now=until)
-    assert isinstance(judged, Delete)  # noqa: S101 (`until` is the date on which it will be)
-    return judged
-
-
-def _judge(
-    transaction: Transaction, ground: _Ground, held: Iterable[StoredObject], *, now: Instant
-) -> Iterator[tuple[StoredObject, list[Rule], Judgement]]:
-    """Each version with the rules it came under and what is due of it; none for what no terms bind."""
-    versions = [item for item in held if item.received_under is not None and item.id not in TLP_IDS]
-    came = arrivals.read_arrivals(transaction, [item.pk for item in versions])
-    for item in versions:
-        rules = ground.rules(came.get(item.pk, ()))
-        yield item, rules, judge_rules(rules, now=now)
+def _find_deletable(transaction: Transaction, ground: Ground, *, now: Instant) -> Iterator[Due]:
+    return (due for due in find_due(transaction, ground, until=now, now=now) if isinstance(due.judged, Delete))
 
 
 def _describe_kept(item: StoredObject, judgement: Judgement) -> Kept:

@@ -31,7 +31,7 @@ from comity.node.effects import ReleaseEffect, find_effects
 from comity.node.node import Act, Node
 from comity.node.people import Actor, Approved, Waiting, read_prose
 from comity.node.ruled import RULES, make_tag
-from comity.node.steps import Steps
+from comity.node.steps import Steps, Tell, tell_nobody
 from comity.node.tagging import foresee_labels, is_own, join_words, settle
 from comity.release.classification import ClassificationChange
 from comity.stix.labels import Tags
@@ -58,9 +58,13 @@ _SAID_AT_ONCE = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Foreseen:
-    """What a rule set would begin and end to say, by object, and what becomes of releases."""
+    """What a rule set would begin and end to say, by object, and what becomes of releases.
+
+    `lists` are the versions that names were looked up on.
+    """
 
     looked_at: int
+    lists: Mapping[str, str]
     steps: tuple[RuleStep, ...]
     effects: tuple[ReleaseEffect, ...]
 
@@ -84,22 +88,26 @@ class _Plan:
     lists: Mapping[str, str]
 
 
-def foresee_rules(node: Node, rules: RuleSet) -> Steps[Foreseen]:
-    """What would follow from applying the rule set now.
+def foresee_rules(node: Node, rules: RuleSet, *, tell: Tell = tell_nobody) -> Steps[Foreseen]:
+    """What would follow from applying the rule set now; `tell` is told how far through the store it came.
 
     Raises:
         NotFoundError: a list that it looks names up on is not held.
         MalformedRequest: a subject that it says is not on its list.
     """
-    plan = yield from _plan(node, rules)
+    plan = yield from _plan(node, rules, tell=tell)
     with node.store.read() as transaction:
         words = _find_words(transaction, rules.digest, plan.steps)
         effects = find_effects(node, transaction, foresee_labels(transaction, words, node.party))
-    return Foreseen(looked_at=plan.looked_at, steps=plan.steps, effects=effects)
+    return Foreseen(looked_at=plan.looked_at, lists=plan.lists, steps=plan.steps, effects=effects)
 
 
-def apply_rules(node: Node, rules: RuleSet, *, reason: str, by: Actor) -> Steps[AppliedRules | Waiting | Refusal]:
+def apply_rules(
+    node: Node, rules: RuleSet, *, reason: str, by: Actor, tell: Tell = tell_nobody
+) -> Steps[AppliedRules | Waiting | Refusal]:
     """The rule set, said of what it is held against; one entry in the log, where anything changes by it.
+
+    `tell` is told how far through the store it came, and then how much of what is to be said is said.
 
     Raises:
         NotFoundError, MalformedRequest: as `foresee_rules`, or the reason.
@@ -107,13 +115,13 @@ def apply_rules(node: Node, rules: RuleSet, *, reason: str, by: Actor) -> Steps[
     """
     reason = read_prose(reason)
     yield from resume_rules(node, rules.digest)
-    plan = yield from _plan(node, rules)
+    plan = yield from _plan(node, rules, tell=tell)
     # Nobody had a turn since the plan found nothing more to look at: what comes in from this act on is `node.ruled`'s.
     with node.act() as act:
         done = _put_on_record(act, rules, plan, reason=reason, by=by)
     if not isinstance(done, tuple):
         return done
-    yield from resume_rules(node, rules.digest)
+    yield from resume_rules(node, rules.digest, tell=tell)
     return AppliedRules(
         digest=rules.digest,
         name=rules.name,
@@ -139,7 +147,8 @@ def _put_on_record(
     if has_safeguard((step.field, step.word) for step in steps if step.ends):
         change = ClassificationChange.APPLY_RULES_SAFEGUARD
     about: dict[str, Json] = {"rules": rules.digest, "name": rules.name}
-    done = record(act, by, change, about, reason=reason, count=max(len(concerned), 1))
+    # Whoever comes second sees and applies this very set, and needs no file.
+    done = record(act, by, change, about, reason=reason, count=max(len(concerned), 1), brought=rules.text)
     if not isinstance(done, Approved):
         return done
     kept = StoredRules(
@@ -191,12 +200,16 @@ def end_rules(node: Node, prefix: str, *, reason: str, by: Actor) -> Steps[Appli
     )
 
 
-def resume_rules(node: Node, digest: Digest) -> Steps[None]:
+def resume_rules(node: Node, digest: Digest, *, tell: Tell = tell_nobody) -> Steps[None]:
     """What is yet to be done of the rule set, done by parts; others get a turn between them."""
+    most = 0
     while True:
         with node.store.read() as transaction:
-            if not rulesets.count_steps(transaction, digest):
-                return
+            left = rulesets.count_steps(transaction, digest)
+        if not left:
+            return
+        most = max(most, left)
+        tell(most - left, most)
         with node.act() as act:
             _take_steps(act, digest, own=node)
         yield
@@ -246,7 +259,7 @@ def _take_steps(act: Act, digest: Digest, *, own: Node) -> None:
     settle(transaction, held, own.party)
 
 
-def _plan(node: Node, rules: RuleSet) -> Steps[_Plan]:
+def _plan(node: Node, rules: RuleSet, *, tell: Tell) -> Steps[_Plan]:
     """What the rule set begins and ends to say, of everything that is held of this party."""
     with node.store.read() as transaction:
         names, lists = _read_names(transaction, rules)
@@ -259,6 +272,7 @@ def _plan(node: Node, rules: RuleSet) -> Steps[_Plan]:
     while True:
         with node.store.read() as transaction:
             held = objects.read_current_after(transaction, last, most=_READ_AT_ONCE)
+            end = objects.read_last_key(transaction)
             read = _read_facts(transaction, held, node.party)
         if not held:
             break
@@ -269,6 +283,7 @@ def _plan(node: Node, rules: RuleSet) -> Steps[_Plan]:
                 steps[name] = found
         gone -= {name for name, _ in read}
         looked_at, last = looked_at + len(read), held[-1].pk
+        tell(last, end)
         yield
     # Not this party's own any more, or deleted.
     steps |= {name: _compare(name, {}, said[name]) for name in sorted(gone)}

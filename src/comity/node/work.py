@@ -20,12 +20,13 @@ from comity.node.acknowledge import list_unacknowledged
 from comity.node.articles import list_article_work
 from comity.node.classifywork import list_classification_work
 from comity.node.consentwork import list_consent_work
+from comity.node.due import Due, Reviews, list_reviews
 from comity.node.kept import find_stop
 from comity.node.node import Node
 from comity.node.parties import list_parties
 from comity.node.recallwork import list_recall_work
 from comity.node.requestwork import list_request_work
-from comity.node.retention import DELETED_SHOWN, Due, Reviews, check_texts, list_reviews
+from comity.node.retention import DELETED_SHOWN, check_texts
 from comity.node.standing import Dossier, find_agreement, list_dossiers
 from comity.node.waiving import list_blocked
 from comity.release.disclosure import EntryType, format_review
@@ -79,12 +80,14 @@ def list_node_work(node: Node) -> tuple[WorkItem, ...]:
     return sort_work([*items, *_list_manifests(node, now=now)])
 
 
-def review_agreement(node: Node, prefix: str, *, reason: str, by: str | None = None) -> tuple[Dossier, Standing]:
-    """The agreement, reviewed: on record here, and told to nobody.
+def review_agreement(
+    node: Node, prefix: str, *, reason: str, by: str | None = None, shown: str | None = None
+) -> tuple[Dossier, Standing]:
+    """The agreement, reviewed: on record here, and told to nobody. `shown` is the hash of the text that was, if said.
 
     Raises:
         NotFoundError, MalformedRequest: the agreement, or the reason.
-        TransitionError: not every party has signed it, so there is nothing to review.
+        TransitionError: not every party has signed it, so there is nothing to review; or another text counts by now.
     """
     reason = check_texts(reason, by)
     with node.act() as act:
@@ -92,6 +95,10 @@ def review_agreement(node: Node, prefix: str, *, reason: str, by: str | None = N
         standing = dossier.standing(now=act.now)
         if standing.current is None:
             raise TransitionError(f"only what every party signed is reviewed: {standing.sentence}")
+        if shown not in {None, standing.current.hash}:
+            raise TransitionError(
+                f"version {standing.current.version} counts by now, and not the text that was shown: review that one"
+            )
         agreements.mark_reviewed(act.transaction, dossier.id, now=act.now)
         content = format_review(agreement=dossier.id, item=None, versions=(), reason=reason, by=by)
         act.record(EntryType.REVIEW, content, terms=standing.current.hash, recipient=None, count=1)

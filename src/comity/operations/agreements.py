@@ -95,8 +95,10 @@ def suspend(node: Node, arguments: Arguments) -> Outcome:
 
 
 def resume(node: Node, arguments: Arguments) -> Outcome:
-    """Lift every suspension of this party, or those of one channel."""
-    return _act(node, arguments, EventKind.RESUME)
+    """Lift every suspension of this party, or those of one channel; with `shown`, none but these events."""
+    channel, reason, by = arguments.optional("channel"), arguments.optional("reason"), read_actor(node, arguments)
+    name, shown = arguments.text("id"), arguments.texts("shown") or None
+    return conclude(agree.act_on(node, name, EventKind.RESUME, by=by, channel=channel, text=reason, shown=shown))
 
 
 def terminate(node: Node, arguments: Arguments) -> Outcome:

@@ -34,6 +34,7 @@ _AROUND = 80
 
 _MOST_WORDS = 1_000
 _MOST_LISTED = 10_000
+_MOST_SEEN = 999_999_999
 _MOST_TEXT = 1_000_000
 
 
@@ -97,6 +98,7 @@ def show(node: Node, arguments: Arguments) -> Outcome:
     return Outcome(
         result={
             **_describe_article(found.article, counts),
+            "decisions": counts.decisions,
             "drafts": [_describe_draft(each, found, numbers) for each in listed[:most]],
             "next": listed[most].item.number if len(listed) > most else None,
         }
@@ -134,7 +136,7 @@ def show_text(node: Node, arguments: Arguments) -> Outcome:
 
 
 def confirm(node: Node, arguments: Arguments) -> Outcome:
-    """Drafts that are confirmed from here on."""
+    """Drafts that are confirmed from here on; none on which more was decided than the `seen` first decisions."""
     kind = arguments.optional("all_of")
     return _conclude_decided(
         articles.confirm(
@@ -143,12 +145,13 @@ def confirm(node: Node, arguments: Arguments) -> Outcome:
             parse_numbers(",".join(arguments.texts("numbers"))),
             all_of=None if kind is None else articles.parse_kind(kind),
             by=read_actor(node, arguments),
+            seen=arguments.optional_number("seen", most=_MOST_SEEN),
         )
     )
 
 
 def strike(node: Node, arguments: Arguments) -> Outcome:
-    """Drafts that are struck from here on."""
+    """Drafts that are struck from here on; `seen` as in `confirm`."""
     return _conclude_decided(
         articles.strike(
             node,
@@ -156,6 +159,7 @@ def strike(node: Node, arguments: Arguments) -> Outcome:
             parse_numbers(",".join(arguments.texts("numbers"))),
             reason=arguments.optional("reason"),
             by=read_actor(node, arguments),
+            seen=arguments.optional_number("seen", most=_MOST_SEEN),
         )
     )
 
@@ -174,7 +178,7 @@ def correct(node: Node, arguments: Arguments) -> Outcome:
 
 
 def make(node: Node, arguments: Arguments) -> Outcome:
-    """The report of an article, made."""
+    """The report of an article, made; with `seen`, if no more than so many decisions on its drafts stand."""
     parties = arguments.texts("audience")
     plan = ReportPlan(
         tlp=arguments.optional("tlp"),
@@ -187,6 +191,7 @@ def make(node: Node, arguments: Arguments) -> Outcome:
         publisher=arguments.optional("publisher"),
         url=arguments.optional("url"),
         strikes_open=arguments.flag("strike_open"),
+        seen=arguments.optional_number("seen", most=_MOST_SEEN),
     )
     match reports.make_report(node, arguments.text("id"), plan, by=read_actor(node, arguments)):
         case Refusal() as refused:

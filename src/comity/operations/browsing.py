@@ -4,7 +4,7 @@
 import re
 
 from comity.errors import MalformedRequest
-from comity.ids import format_instant
+from comity.ids import ObjectId, format_instant
 from comity.node import browse
 from comity.node.browse import Listing, Position, Wanted
 from comity.node.node import Node
@@ -12,10 +12,11 @@ from comity.operations.outcome import Arguments, Outcome
 from comity.operations.reply import Json
 from comity.vocabulary import TLP_LEVELS
 
-__all__ = ["find_around", "find_given", "list_objects", "read_position"]
+__all__ = ["find_around", "find_given", "find_held", "list_objects", "read_position"]
 
 MOST_LISTED = 200
 MOST_AROUND = 60
+MOST_ASKED = 1_000
 MOST_STEPS = 3
 
 _POSITION = re.compile(r"([0-9]{1,18})-([0-9]{1,18})")
@@ -83,6 +84,15 @@ def find_given(node: Node, arguments: Arguments) -> Outcome:
     return Outcome(result={"object": found.object.id, "released": released, "more": found.more})
 
 
+def find_held(node: Node, arguments: Arguments) -> Outcome:
+    """Which of the objects named are held, and which of the others were deleted here."""
+    ids = [ObjectId(name) for name in arguments.texts("ids")]
+    if len(ids) > MOST_ASKED:
+        raise MalformedRequest(f"at most {MOST_ASKED} objects are asked for at once", where="ids")
+    held, deleted = browse.find_held(node, ids)
+    return Outcome(result={"held": list[Json](sorted(held)), "deleted": list[Json](sorted(deleted))})
+
+
 def _describe_objects(found: Listing) -> list[Json]:
     listed = list[Json]()
     for item in found.objects:
@@ -102,8 +112,8 @@ def _describe_objects(found: Listing) -> list[Json]:
     return listed
 
 
-def read_position(text: str | None) -> Position | None:
-    """Where another part ended, as its `next` says.
+def read_position(text: str | None, *, where: str = "before") -> Position | None:
+    """Where another part ended, as its `next` says; `where` is what the argument is called.
 
     Raises:
         MalformedRequest: no part says that.
@@ -112,5 +122,5 @@ def read_position(text: str | None) -> Position | None:
         return None
     found = _POSITION.fullmatch(text)
     if found is None:
-        raise MalformedRequest("before must be the next of another part", where="before")
+        raise MalformedRequest(f"{where} must be the next of another part", where=where)
     return Position(int(found[1]), int(found[2]))

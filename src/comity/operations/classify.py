@@ -1,24 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shell: operations on what this party says of objects: words, rules, threat assessments."""
+"""Shell: operations on what this party says of objects: words and threat assessments."""
 
-import asyncio
 from collections.abc import Iterable, Sequence
 
 from comity.agreement.recognition import Refusal
 from comity.classification.assessment import Assessment
-from comity.classification.rules import convert_rules
 from comity.classification.words import FIELDS
 from comity.errors import MalformedRequest
 from comity.ids import Instant, format_instant, parse_instant
 from comity.node import assess as assessing
-from comity.node import classify, rules
+from comity.node import classify
 from comity.node.assess import STATES, Assessed, HeldAssessment, NewAssessment
 from comity.node.classify import Classified
 from comity.node.effects import ReleaseEffect
 from comity.node.node import Node
 from comity.node.people import Waiting
-from comity.node.rules import AppliedRules
-from comity.node.steps import Steps, T, advance
 from comity.operations.browsing import read_position
 from comity.operations.outcome import Arguments, Outcome
 from comity.operations.people import conclude_refused, conclude_waiting, describe_approvals, read_actor
@@ -26,14 +22,11 @@ from comity.operations.reply import Json
 from comity.stix.tags import VOCABULARIES, Tags
 
 __all__ = [
-    "apply_rules",
     "assess",
     "conclude_classified",
-    "end_rules",
+    "describe_effects",
     "list_assessments",
-    "list_rules",
     "preview",
-    "preview_rules",
     "renew",
     "say",
     "show",
@@ -44,7 +37,6 @@ __all__ = [
 _MOST_SHOWN = 20
 """Objects that are named of each release effect; the rest is counted."""
 
-_MOST_STEPS_SHOWN = 1_000
 _MOST_LISTED = 200
 
 
@@ -67,7 +59,7 @@ def take_back(node: Node, arguments: Arguments) -> Outcome:
 def preview(node: Node, arguments: Arguments) -> Outcome:
     """Which releases would be gained or lost if words were said of an object."""
     effects = classify.foresee_said(node, arguments.text("id"), _read_words(arguments))
-    return Outcome(result={"effects": _describe_effects(effects)})
+    return Outcome(result={"effects": describe_effects(effects)})
 
 
 def show(node: Node, arguments: Arguments) -> Outcome:
@@ -99,63 +91,6 @@ def show(node: Node, arguments: Arguments) -> Outcome:
     )
 
 
-async def preview_rules(node: Node, arguments: Arguments) -> Outcome:
-    """What a rule set would say, and which releases would be gained or lost."""
-    parsed = convert_rules(arguments.data("data"))
-    if isinstance(parsed, Refusal):
-        return conclude_refused(parsed)
-    seen = await _take_turns(rules.foresee_rules(node, parsed))
-    steps: list[Json] = [
-        {"object": step.object, "field": step.field, "word": step.word, "why": step.why, "ends": step.ends}
-        for step in seen.steps[:_MOST_STEPS_SHOWN]
-    ]
-    return Outcome(
-        result={
-            "rules": parsed.digest,
-            "name": parsed.name,
-            "looked_at": seen.looked_at,
-            "objects": len({step.object for step in seen.steps}),
-            "words": len(seen.steps),
-            "steps": steps,
-            "effects": _describe_effects(seen.effects),
-        }
-    )
-
-
-async def apply_rules(node: Node, arguments: Arguments) -> Outcome:
-    """Apply a rule set; partners are answered between its parts."""
-    parsed = convert_rules(arguments.data("data"))
-    if isinstance(parsed, Refusal):
-        return conclude_refused(parsed)
-    by = read_actor(node, arguments)
-    return _conclude_applied(await _take_turns(rules.apply_rules(node, parsed, reason=arguments.text("reason"), by=by)))
-
-
-async def end_rules(node: Node, arguments: Arguments) -> Outcome:
-    """Take a rule set back; partners are answered between its parts."""
-    by = read_actor(node, arguments)
-    return _conclude_applied(
-        await _take_turns(rules.end_rules(node, arguments.text("rules"), reason=arguments.text("reason"), by=by))
-    )
-
-
-def list_rules(node: Node, _: Arguments) -> Outcome:
-    """Every rule set that was ever applied."""
-    listed: list[Json] = [
-        {
-            "rules": item.digest,
-            "name": item.name,
-            "applied_at": format_instant(item.applied_at),
-            "ended_at": None if item.ended_at is None else format_instant(item.ended_at),
-            "standing": item.standing and item.ended_at is None,
-            "lists": dict[str, Json](item.lists),
-            "words": words,
-        }
-        for item, words in rules.list_rules(node)
-    ]
-    return Outcome(result={"sets": listed})
-
-
 def assess(node: Node, arguments: Arguments) -> Outcome:
     """Write a threat assessment."""
     new = NewAssessment(
@@ -184,6 +119,7 @@ def renew(node: Node, arguments: Arguments) -> Outcome:
             reason=arguments.text("reason"),
             text=arguments.optional("text"),
             by=read_actor(node, arguments),
+            version=arguments.optional("version"),
         )
     )
 
@@ -211,12 +147,6 @@ def list_assessments(node: Node, arguments: Arguments) -> Outcome:
     return Outcome(result={"assessments": listed, "next": None if end is None else f"{end[0]}-{end[1]}"})
 
 
-async def _take_turns(steps: Steps[T]) -> T:
-    while (done := advance(steps)) is None:  # noqa: ASYNC110 (nothing is waited for: others get their turn)
-        await asyncio.sleep(0)
-    return done.result
-
-
 def _read_words(arguments: Arguments) -> dict[str, Sequence[str]]:
     return {field: words for field in FIELDS if (words := arguments.texts(field))}
 
@@ -232,23 +162,6 @@ def conclude_classified(done: Classified | Waiting | Refusal) -> Outcome:
             "object": done.id,
             "words": [{"field": field, "word": word} for field, word in done.words],
             "restricts_only": done.restricts_only,
-            "approvals": describe_approvals(done.approvals),
-        }
-    )
-
-
-def _conclude_applied(done: AppliedRules | Waiting | Refusal) -> Outcome:
-    if isinstance(done, Refusal):
-        return conclude_refused(done)
-    if isinstance(done, Waiting):
-        return conclude_waiting(done)
-    return Outcome(
-        result={
-            "rules": done.digest,
-            "name": done.name,
-            "said": done.said,
-            "ended": done.ended,
-            "objects": done.objects,
             "approvals": describe_approvals(done.approvals),
         }
     )
@@ -296,7 +209,8 @@ def _describe_assessment(says: Assessment) -> dict[str, Json]:
     }
 
 
-def _describe_effects(effects: Iterable[ReleaseEffect]) -> list[Json]:
+def describe_effects(effects: Iterable[ReleaseEffect]) -> list[Json]:
+    """Each channel and receiver of which releases are gained or lost, with the first objects of each kind."""
     return [
         {
             "agreement": effect.agreement,

@@ -18,7 +18,7 @@ from comity.operations.people import conclude_refused, describe_approvals, descr
 from comity.operations.reply import Json
 from comity.operations.sight import may_see_matter
 
-__all__ = ["approve", "decline", "show"]
+__all__ = ["approve", "decline", "find", "show"]
 
 _NAME = 64
 """Characters of the whole name of an act that waits. Two acts can be made whose names begin alike: whoever saw one and
@@ -32,7 +32,7 @@ def show(node: Node, arguments: Arguments) -> Outcome:
     it, and so decline it.
     """
     by = arguments.by
-    found = _find(node, arguments)
+    found = find(node, arguments)
     need = find_need(found.matter.kind)
     roles = [role.value for role in need.roles if by is not None and role in by.roles] if need is not None else []
     kept = found.matter.kind not in {"propose", "counter", "accede"} or found.data is not None
@@ -50,7 +50,7 @@ def approve(node: Node, arguments: Arguments) -> Outcome:
     if len(arguments.text("matter")) != _NAME:
         message = "name all 64 characters of what you approve, as `comity approvals` shows them: others can begin alike"
         raise MalformedRequest(message, where="matter")
-    found, by = _find(node, arguments), read_actor(node, arguments)
+    found, by = find(node, arguments), read_actor(node, arguments)
     done = matters.approve_matter(node, found.matter.digest, by=by)
     match done:
         case Said():
@@ -67,7 +67,7 @@ def approve(node: Node, arguments: Arguments) -> Outcome:
 
 def decline(node: Node, arguments: Arguments) -> Outcome:
     """End it for everybody: nobody's approval of it waits any more."""
-    found, by = _find(node, arguments), read_actor(node, arguments)
+    found, by = find(node, arguments), read_actor(node, arguments)
     done = matters.decline_matter(node, found.matter.digest, by=by, reason=arguments.text("reason"))
     if isinstance(done, Refusal):
         return conclude_refused(done)
@@ -83,7 +83,7 @@ def decline(node: Node, arguments: Arguments) -> Outcome:
     )
 
 
-def _find(node: Node, arguments: Arguments) -> Brought:
+def find(node: Node, arguments: Arguments) -> Brought:
     """The act that `matter` names; where a person asks, one of that person's list, named in full."""
     by, name = arguments.by, arguments.text("matter")
     if by is not None and len(name) != _NAME:

@@ -10,51 +10,57 @@ from comity.ids import Instant, ObjectId, format_instant
 from comity.node import retention
 from comity.node import work as queue
 from comity.node.browse import name_objects
+from comity.node.due import Due, Place, Text, look_through_due
 from comity.node.node import Node
 from comity.node.people import act_alone
-from comity.node.retention import Due, Kept, Purged, Text, Tombstone
+from comity.node.retention import Kept, Purged, Tombstone
+from comity.node.steps import advance
+from comity.operations.browsing import read_position
 from comity.operations.outcome import Arguments, Outcome
-from comity.operations.people import conclude_refused, read_actor
+from comity.operations.people import conclude_refused, read_actor, require_present
 from comity.operations.reply import Json
 from comity.operations.sight import may_see_work
 
 __all__ = ["delete", "describe_stone", "keep", "list_all", "list_work", "review_agreement", "run"]
 
 _MOST_SHOWN = 1_000
-_MOST_AT_ONCE = 200
-_MOST_SKIPPED = 1_000_000
 
 
-def list_all(node: Node, arguments: Arguments) -> Outcome:
-    """The objects that are to be reviewed or deleted within the time of notice, the earliest first.
+async def list_all(node: Node, arguments: Arguments) -> Outcome:
+    """A part of the objects that are to be reviewed or deleted within the time of notice, the earliest first.
 
-    `more` says that there are others behind them. With `most` it is a part of them, behind the first `from`, with what
-    they are called, how many there are (`count`), and what was deleted in the last seven days.
+    It is `most` of them, behind `after`, the `next` of another part; `count` is how many there are in all. With `named`
+    it says what they are called, and what was deleted in the last seven days. Partners are answered in between.
     """
-    most = arguments.optional_number("most", most=_MOST_AT_ONCE)
-    first = arguments.optional_number("from", most=_MOST_SKIPPED) or 0
-    found, now = retention.list_reviews(node), node.clock()
-    due = found.items if most is None else found.items[first : first + most]
-    listed = [_describe_due(item, found.texts[item.judged.rule.terms], now=now) for item in due]
-    if most is None:
-        return Outcome(result={"objects": list[Json](listed), "more": found.more})
-    named = name_objects(node, {item.object.id for item in due})
-    return Outcome(
-        result={
-            "objects": [{**item, "name": named.get(ObjectId(str(item["id"])))} for item in listed],
-            "count": len(found.items),
-            "more": found.more,
-            "deleted": [describe_stone(stone) for stone in retention.list_deleted(node, most=most)],
-        }
-    )
+    most = arguments.optional_number("most", most=_MOST_SHOWN) or _MOST_SHOWN
+    position = read_position(arguments.optional("after"), where="after")
+    after = None if position is None else Place(Instant(position.pk), position.first_seq)
+    steps = look_through_due(node, after=after, most=most)
+    while (done := advance(steps)) is None:
+        await asyncio.sleep(0)
+        require_present(node, arguments)
+    found, now = done.result, node.clock()
+    listed = [_describe_due(item, found.texts[item.judged.rule.terms], now=now) for item in found.items]
+    result: dict[str, Json] = {
+        "objects": list[Json](listed),
+        "count": found.count,
+        "next": None if found.next is None else f"{found.next.due}-{found.next.pk}",
+        "more": found.next is not None,
+    }
+    if arguments.flag("named"):
+        named = name_objects(node, {item.object.id for item in found.items})
+        result["objects"] = [{**item, "name": named.get(ObjectId(str(item["id"])))} for item in listed]
+        result["deleted"] = [describe_stone(stone) for stone in retention.list_deleted(node, most=most)]
+    return Outcome(result=result)
 
 
 def keep(node: Node, arguments: Arguments) -> Outcome:
-    """Decide to keep an object."""
+    """Decide to keep an object; where `versions` are given, these versions of it."""
     by = act_alone(read_actor(node, arguments), "retain")
     if isinstance(by, Refusal):
         return conclude_refused(by)
-    kept = retention.keep(node, arguments.text("id"), reason=arguments.text("reason"), by=by)
+    versions = arguments.texts("versions") or None
+    kept = retention.keep(node, arguments.text("id"), reason=arguments.text("reason"), by=by, versions=versions)
     return Outcome(result={"versions": [_describe_kept(item) for item in kept]})
 
 
@@ -92,11 +98,17 @@ def list_work(node: Node, arguments: Arguments) -> Outcome:
 
 
 def review_agreement(node: Node, arguments: Arguments) -> Outcome:
-    """Record that an agreement was reviewed."""
+    """Record that an agreement was reviewed; with `terms`, that this text of it was."""
     by = act_alone(read_actor(node, arguments), "review")
     if isinstance(by, Refusal):
         return conclude_refused(by)
-    dossier, standing = queue.review_agreement(node, arguments.text("id"), reason=arguments.text("reason"), by=by)
+    dossier, standing = queue.review_agreement(
+        node,
+        arguments.text("id"),
+        reason=arguments.text("reason"),
+        by=by,
+        shown=arguments.optional("terms"),
+    )
     terms = standing.current or standing.latest
     reviews: list[Json] = [format_instant(date) for date in sorted(terms.reviews)]
     return Outcome(

@@ -29,10 +29,15 @@ _MOST_AT_ONCE = 200
 
 
 def decide(node: Node, arguments: Arguments) -> Outcome:
-    """What was decided on of an object, or what that still lacks."""
+    """What was decided on of an object, or what that still lacks; with `shown`, only if it is that which waits."""
+    shown = arguments.optional("shown")
     return conclude_decided(
         necessity.decide_necessity(
-            node, arguments.text("id"), reason=arguments.text("reason"), by=read_actor(node, arguments)
+            node,
+            arguments.text("id"),
+            reason=arguments.text("reason"),
+            by=read_actor(node, arguments),
+            shown=None if shown is None else shown.split(),
         )
     )
 

@@ -4,12 +4,16 @@
 import json
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Final, Literal, NamedTuple
 
 from comity.ids import Digest, Instant, PartyId
 from comity.store.transaction import Transaction
 
 __all__ = [
+    "BEGINNING",
     "Arrival",
+    "Column",
+    "Position",
     "Return",
     "Taken",
     "add_arrivals",
@@ -19,12 +23,26 @@ __all__ = [
     "has_arrived",
     "mark_decided",
     "read_arrivals",
+    "read_arrived",
     "read_returns",
     "strike",
 ]
 
-_CHUNK = 500
+_CHUNK = 200
 _FOREVER = 2**63 - 1
+
+Column = Literal["received_at", "decided_at"]
+"""By which of its times an object is looked for."""
+
+
+class Position(NamedTuple):
+    """Where a part of what came ended: at which time, with which object."""
+
+    at: Instant
+    object: int
+
+
+BEGINNING: Final = Position(Instant(-(2**62)), 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,29 +164,26 @@ def mark_decided(transaction: Transaction, keys: Collection[int], *, now: Instan
     )
 
 
-def find_arrived(
-    transaction: Transaction, terms: Digest, *, received: Instant | None, decided: Instant | None
-) -> Iterator[int]:
-    """The objects that came from elsewhere under `terms` by `received`, or were last decided on by `decided`.
+def find_arrived(transaction: Transaction, terms: Digest, *, column: Column, bound: Instant) -> Iterator[int]:
+    """The objects that came from elsewhere under `terms` by `bound`, or were last decided on by then; oldest first.
 
-    Oldest first, those by receipt before those by decision; an object may come twice. Read a part at a time, so that a
-    caller who stops early has read little.
+    Read a part at a time, so that a caller who stops early has read little.
     """
-    for column, bound in (("received_at", received), ("decided_at", decided)):
-        if bound is not None:
-            yield from _find(transaction, terms, column=column, bound=bound)
+    after: Position | None = BEGINNING
+    while after is not None:
+        keys, after = read_arrived(transaction, terms, column=column, bound=bound, after=after)
+        yield from keys
 
 
-def _find(transaction: Transaction, terms: Digest, *, column: str, bound: Instant) -> Iterator[int]:
-    at, pk = -(2**62), 0
-    while True:
-        rows = transaction.rows(
-            f"SELECT a.{column}, a.object, o.received_under IS NOT NULL FROM arrival a JOIN object o ON o.pk = a.object"
-            f" WHERE a.terms = ? AND a.{column} <= ? AND (a.{column}, a.object) > (?, ?)"
-            f" ORDER BY a.{column}, a.object LIMIT {_CHUNK}",
-            (terms, bound, at, pk),
-        )
-        yield from (row[1] for row in rows if row[2])
-        if len(rows) < _CHUNK:
-            return
-        at, pk = rows[-1][0], rows[-1][1]
+def read_arrived(
+    transaction: Transaction, terms: Digest, *, column: Column, bound: Instant, after: Position
+) -> tuple[list[int], Position | None]:
+    """A part of what `find_arrived` finds, and behind what the next part begins; None where there is none."""
+    rows = transaction.rows(
+        f"SELECT a.{column}, a.object, o.received_under IS NOT NULL FROM arrival a JOIN object o ON o.pk = a.object"
+        f" WHERE a.terms = ? AND a.{column} <= ? AND (a.{column}, a.object) > (?, ?)"
+        f" ORDER BY a.{column}, a.object LIMIT {_CHUNK}",
+        (terms, bound, *after),
+    )
+    end = None if len(rows) < _CHUNK else Position(Instant(rows[-1][0]), rows[-1][1])
+    return [row[1] for row in rows if row[2]], end

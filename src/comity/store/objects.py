@@ -42,6 +42,7 @@ __all__ = [
     "read_label",
     "read_labels",
     "read_labels_after",
+    "read_last_key",
     "read_objects",
     "read_references",
     "read_referrers",
@@ -136,8 +137,7 @@ def build_object(row: Row) -> StoredObject:
 
 def reserve_keys(transaction: Transaction, count: int) -> range:
     """The keys of the next `count` rows, for `NewObject`."""
-    row = transaction.row("SELECT MAX(pk) FROM object")
-    first = 1 + (row[0] or 0 if row else 0)
+    first = 1 + read_last_key(transaction)
     return range(first, first + count)
 
 
@@ -212,6 +212,12 @@ def count_objects(transaction: Transaction) -> int:
     """How many versions are held."""
     row = transaction.row("SELECT COUNT(*) FROM object")
     return int(row[0]) if row else 0
+
+
+def read_last_key(transaction: Transaction) -> int:
+    """The highest key that is held; 0 for an empty store. Keys rise in the order of commit."""
+    row = transaction.row("SELECT MAX(pk) FROM object")
+    return int(row[0]) if row and row[0] is not None else 0
 
 
 def read_objects(transaction: Transaction, keys: Collection[int]) -> list[StoredObject]:

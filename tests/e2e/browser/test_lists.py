@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lists, who left one, and threat assessments by browser, on a telephone, in the dark and without scripts."""
+"""Lists, who left one, rule sets and threat assessments by browser, on a telephone, in the dark and without scripts."""
 
 import json
 from collections.abc import Iterator
@@ -9,10 +9,14 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from comity.agreement.people import Person, Role
+from comity.classification.rules import RuleSet, convert_rules
 from comity.node.lists import decide_subject, list_questions
-from comity.node.people import Waiting
+from comity.node.people import Waiting, list_matters
+from comity.node.rules import apply_rules
+from comity.node.steps import finish
+from comity.store import people
 from tests.e2e.browser.desks import ServedDesk, assess_group, load_versions
-from tests.e2e.browser.looking import Look, View, find_barriers, find_faulty_headings, open_page
+from tests.e2e.browser.looking import Look, View, find_barriers, find_faulty_headings, open_page, tab_through
 from tests.e2e.browser.test_deciding import press, sees
 from tests.worlds import World, make_object, object_id
 
@@ -21,6 +25,16 @@ pytestmark = [pytest.mark.slow, pytest.mark.e2e]
 TELEPHONE = View(width=390, height=844, scheme="dark", scripts=False)
 SUBJECT, OTHER = "national:0001", "national:0002"
 GROUP = object_id("intrusion-set", "a group")
+RULES = """format = "comity-rules/1"
+name = "harbour"
+[[rules]]
+id = "relays"
+why = "Relays of the harbour."
+[rules.when]
+types = ["report"]
+[rules.say]
+regions = ["SY"]
+"""
 RECORD = "Reason, for this party's own record"
 
 
@@ -123,6 +137,47 @@ def test_what_a_version_would_change_is_read_by_everybody(chromium: Browser, des
         sees(look.page, "Nothing is loaded yet.")
         assert find_barriers(look.page) == []
         assert look.find_overflow() == []
+
+
+def test_a_rule_set_is_looked_at_and_applied_by_two(
+    chromium: Browser, look: Look, desk: ServedDesk, tmp_path: Path
+) -> None:
+    file, page = tmp_path / "harbour.toml", look.page
+    file.write_text(RULES)
+    look.go("/lists")
+    page.get_by_role("link", name="The rule sets that were applied").click()
+    page.get_by_label("The file, of").set_input_files(file)
+    press(page, "Look at what it would say")
+    sees(page, "Nothing was changed by looking.")
+    assert find_faulty_headings(page) == []
+    assert look.find_overflow() == []
+    page.get_by_label("The file").set_input_files(file)
+    page.get_by_label("Reason, for this party's own record").fill("Case 12.")
+    press(page, "Apply it")
+    sees(page, "Nothing is said yet")
+    assert look.find_overflow() == []
+    (matter,) = [item.digest for item in list_matters(desk.world.nodes["aurelia"]) if item.kind == "apply-rules"]
+    parsed = convert_rules(RULES.encode())
+    assert isinstance(parsed, RuleSet)
+    # Another has approved it too: then it is there for this person to complete.
+    with desk.world.nodes["aurelia"].act() as act:
+        people.delete_approvals(act.transaction, matter)
+    by = desk.world.actor("aurelia", Role.LIAISON)
+    assert isinstance(finish(apply_rules(desk.world.nodes["aurelia"], parsed, reason="Case 12.", by=by)), Waiting)
+    look.go("/")
+    page.get_by_role("row").filter(has_text="apply rules").get_by_role("link", name="Look, and approve").click()
+    press(page, "Look at what it would say")
+    sees(page, "has approved to apply it")
+    at = page.url.removeprefix(desk.url)
+    view = View(width=390, height=844, scheme="dark", scripts=True)
+    with open_page(chromium, desk.url, view, cookies=desk.cookies) as other:
+        other.go(at)
+        assert [*find_barriers(other.page), *tab_through(other.page)] == []
+        assert other.find_overflow() == []
+    press(page, "Approve the same, and apply it")
+    sees(page, "is applied, and on record")
+    page.get_by_role("link", name="Go on").click()
+    expect(page.get_by_role("row").filter(has_text="harbour")).to_contain_text("said too")
 
 
 def test_an_assessment_is_written_and_one_that_ends_is_renewed(look: Look, desk: ServedDesk) -> None:

@@ -61,3 +61,6 @@ def test_what_there_is_to_do_is_counted_and_paged(chromium: Browser, long_desk: 
         assert look.page.locator("main tr, main li").count() > 50
         look.go("/?only=ends&page=900")
         assert "more threat assessments" in look.page.locator("main").inner_text()
+        look.page.get_by_role("link", name="All of them, and to do this here").click()
+        look.page.wait_for_load_state()
+        assert look.page.locator("main tbody tr").count() == 100

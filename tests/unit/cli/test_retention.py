@@ -50,7 +50,7 @@ def test_an_object_is_deleted_and_shown_by_what_stays_of_it(agreement: str, aure
 
 
 def test_there_is_nothing_to_review_of_what_is_ones_own(agreement: str, aurelia: Party) -> None:
-    assert aurelia.ask("retention", "list") == {"objects": [], "more": False}
+    assert aurelia.ask("retention", "list") == {"objects": [], "count": 0, "next": None, "more": False}
     assert "Nothing is to be reviewed" in aurelia.do("retention", "list").out
     refused = aurelia.do("retention", "keep", REPORT, "--reason", "Needed.", "--json")
     assert refused.code == 6

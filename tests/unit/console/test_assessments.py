@@ -276,3 +276,21 @@ def test_work_leads_to_the_one_that_ends(desk: Desk, group: World) -> None:
     for person, there in ((ANALYST, [f"/assessments/{name}"]), (NOT_OF_THE_DESK[0], [])):
         ends = desk.visit(person).get("/work.json").json()["ends"]
         assert [one["page"] for one in ends if one["kind"] == "assessment-ends"] == there
+
+
+def test_work_leads_to_all_of_those_that_it_counts_in_one_line(
+    desk: Desk, group: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("comity.node.classifywork._MOST_ENDING", 1)
+    for number in range(3):
+        write(group, f"Number {number}", days=20 + number)
+    browser = desk.visit(ANALYST)
+    _, many = browser.get("/work.json").json()["ends"]
+    assert (many["object"], many["count"], many["page"]) == (None, 2, "/assessments?state=ending")
+    assert '<a href="/assessments?state=ending">All of them, and to do this here</a>' in read(browser, "/")
+    assert len(browser.get("/assessments.json?state=ending").json()["assessments"]) == 3
+    assert desk.visit(NOT_OF_THE_DESK[0]).get("/work.json").json()["ends"] == []
+    group.tick(25 * 86_400_000_000)
+    _, many = browser.get("/work.json").json()["ends"]
+    assert (many["count"], many["page"]) == (2, "/assessments?state=lapsed")
+    assert len(browser.get("/assessments.json?state=lapsed").json()["assessments"]) == 3

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lists of subjects, who left one, and rule sets in the console: seen by the desk, decided by as many as it takes."""
+"""Lists of subjects and who left one in the console: seen by the desk, decided by as many as it takes."""
 
 import json
 import re
@@ -10,14 +10,11 @@ import pytest
 
 from comity.agreement.people import Role
 from comity.classification.lists import parse_subject_list
-from comity.classification.rules import RuleSet, convert_rules
 from comity.node.agree import propose
 from comity.node.audit import audit_folder
 from comity.node.journal import list_entries
 from comity.node.lists import Loaded, list_questions, load_list
 from comity.node.people import Waiting, list_matters
-from comity.node.rules import apply_rules, list_rules
-from comity.node.steps import finish
 from tests.consoles import Browser, Desk, make_person
 from tests.worlds import World, make_object, object_id
 
@@ -28,15 +25,6 @@ LIAISON = make_person("aurelia-liaison", Role.LIAISON)
 LEGAL = make_person("aurelia-legal", Role.LEGAL)
 ANALYST = make_person("aurelia-analyst", Role.ANALYST)
 NOT_OF_THE_DESK = (make_person("aurelia-auditor", Role.AUDITOR), make_person("aurelia-operator", Role.OPERATOR))
-RULES = """format = "comity-rules/1"
-name = "harbour"
-[[rules]]
-id = "relays"
-why = "Relays of the harbour."
-[rules.when]
-types = ["report"]
-[rules.say]
-"""
 
 
 def load(world: World, version: str, *entries: dict[str, Any]) -> None:
@@ -120,6 +108,7 @@ def test_versions_are_shown_with_what_each_changed(desk: Desk, left: World) -> N
 
 
 def test_what_a_version_changes_is_cut_and_counted(desk: Desk, world: World) -> None:
+    world.register("aurelia", ANALYST.id, Role.ANALYST)
     load(world, "1", entry(OTHER))
     load(world, "2", *(entry(f"national:n{number:04}") for number in range(300)))
     browser = desk.visit(ANALYST)
@@ -127,6 +116,10 @@ def test_what_a_version_changes_is_cut_and_counted(desk: Desk, world: World) -> 
     assert (len(version["listed"]), version["counts"]["listed"]) == (20, 300)
     assert "and 280 more" in read(browser, "/lists")
     assert "and 200 more" in read(browser, "/lists/national")
+    seen = bring(browser, make_file("3", entry(OTHER)), to="/lists/preview").text
+    assert "and 250 more" in seen
+    assert "and 50 more" not in seen
+    assert "<p>And 200 more; <code>comity list preview FILE --json</code> names all.</p>" in seen
 
 
 def test_that_it_was_looked_at_is_noted_once_and_of_what_was_seen(desk: Desk, left: World) -> None:
@@ -369,60 +362,6 @@ def test_questions_come_by_pages_with_those_undecided_first(desk: Desk, world: W
     assert rest["next"] is None
     for nonsense in ("-1", "x", "999999999999"):
         assert browser.get(f"/lists?from={nonsense}").status_code == 200
-
-
-# --- rules ------------------------------------------------------------------------------------------------------------
-
-
-def apply(world: World, say: str) -> None:
-    rules = convert_rules((RULES + say).encode())
-    assert isinstance(rules, RuleSet), rules
-    for role in (Role.LIAISON, Role.LEGAL):
-        by = world.actor("aurelia", role)
-        finish(apply_rules(world.nodes["aurelia"], rules, reason="Case 12.", by=by))
-
-
-def find_set(world: World) -> Any:  # noqa: ANN401
-    ((found, words),) = list_rules(world.nodes["aurelia"])
-    return found, words
-
-
-def test_a_rule_set_is_shown_and_taken_back_by_one(desk: Desk, world: World) -> None:
-    world.register("aurelia", ANALYST.id, Role.ANALYST)
-    assert "No rule set was applied." in read(desk.visit(ANALYST), "/rules")
-    world.add("aurelia", make_object("x"))
-    apply(world, 'regions = ["SY"]')
-    browser = desk.visit(ANALYST)
-    page = read(browser, "/rules")
-    assert "harbour" in page
-    assert "comity rules preview FILE" in page
-    found, words = find_set(world)
-    assert (words, found.ended_at) == (1, None)
-    assert browser.post("/rules/end", "/rules", rules=found.digest).status_code == 400
-    assert find_set(world)[1] == 1
-    done = browser.post("/rules/end", "/rules", rules=found.digest, reason="Case closed.")
-    assert done.headers["location"] == "/rules?said=done", done.text
-    found, words = find_set(world)
-    assert words == 0
-    assert found.ended_at is not None
-    assert "Take it back" not in read(browser, "/rules")
-
-
-def test_a_set_that_says_a_safeguard_is_taken_back_by_two(desk: Desk, world: World) -> None:
-    world.register("aurelia", ANALYST.id, Role.ANALYST)
-    world.add("aurelia", make_object("x"))
-    apply(world, 'person_classes = ["minor"]')
-    found, _ = find_set(world)
-    fields = {"rules": found.digest, "reason": "Nobody in it is a minor."}
-    first = desk.visit(ANALYST).post("/rules/end", "/rules", **fields)
-    assert first.headers["location"] == "/rules?said=waits", first.text
-    assert find_set(world)[1] == 1
-    legal = desk.visit(LEGAL)
-    page = read(legal, "/rules")
-    assert 'value="Nobody in it is a minor."' in page
-    done = legal.post("/rules/end", "/rules", **fields)
-    assert done.headers["location"] == "/rules?said=done", done.text
-    assert find_set(world)[1] == 0
 
 
 # --- who may not, and what is hostile ---------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,9 +16,10 @@ import pytest
 
 from comity.agreement.people import Role
 from comity.console.log import COLUMNS, format_csv
+from comity.node.retention import delete
 from comity.tlog.merkle import verify_inclusion
 from tests.consoles import Browser, Desk, make_person
-from tests.worlds import BASIS, World, make_object
+from tests.worlds import BASIS, World, make_object, object_id
 
 AUDITOR = make_person("aurelia-auditor", Role.AUDITOR)
 LEGAL = make_person("aurelia-legal", Role.LEGAL)
@@ -226,6 +228,40 @@ def test_the_export_is_what_is_shown(given: tuple[World, dict[str, str]]) -> Non
     answer = browser.get("/log.csv?q=kind:disclosure")
     assert answer.headers["content-type"].startswith("text/csv")
     assert [row["recipient"] for row in csv.DictReader(io.StringIO(answer.text))] == ["meridia", "borealia"]
+
+
+def test_objects_that_are_held_are_led_to_and_of_others_it_is_said_to_whom_it_is_for(world: World) -> None:
+    """An entry with an object that is held, one that was deleted, and one of which there is nothing here any more."""
+    node = world.nodes["aurelia"]
+    world.sign_all(world.terms())
+    world.add("aurelia", *(make_object(name) for name in ("held", "deleted", "lost")))
+    world.tick()
+    assert len(world.poll("borealia").items) == 3
+    delete(node, object_id("report", "deleted"), reason="It was wrong.")
+    delete(node, object_id("report", "lost"), reason="It was wrong.")
+    with node.store.write() as transaction:
+        transaction.run("DROP TRIGGER IF EXISTS tombstone_stays")
+        transaction.run("DELETE FROM tombstone WHERE id = ?", (object_id("report", "lost"),))
+    desk = Desk(node)
+    (entry,) = [
+        item["entry"] for item in desk.visit(LEGAL).get("/log.json").json()["entries"] if item["type"] == "disclosure"
+    ]
+    page = desk.visit(LEGAL).get(f"/log/{entry}").text
+    assert set(re.findall(r'href="/objects/([^"]+)"', page)) == {
+        object_id("report", "held"),
+        object_id("report", "deleted"),
+    }
+    assert (page.count("deleted here"), page.count("not held here")) == (1, 1)
+    for name, status in (("held", 200), ("deleted", 200), ("lost", 404)):
+        assert desk.visit(LEGAL).get(f"/objects/{object_id('report', name)}").status_code == status
+    twin = desk.visit(LEGAL).get(f"/log/{entry}.json").json()
+    assert twin["here"] == {"held": [object_id("report", "held")], "deleted": [object_id("report", "deleted")]}
+    other = desk.visit(AUDITOR).get(f"/log/{entry}").text
+    assert object_id("report", "held") in other
+    assert 'href="/objects/' not in other
+    assert "held here" not in other
+    assert "deleted here" not in other
+    assert "here" not in desk.visit(AUDITOR).get(f"/log/{entry}.json").json()
 
 
 @pytest.mark.parametrize("path", [*PATHS, "/log.json", "/log/0.json"])

@@ -7,8 +7,9 @@ import re
 import pytest
 
 from comity.agreement.people import Role
+from comity.node.due import list_reviews
 from comity.node.explain import find_deleted
-from comity.node.retention import delete_due, list_reviews
+from comity.node.retention import delete_due
 from comity.node.sources import find_source, receive_from_source
 from comity.store import SqliteStore
 from tests.consoles import Browser, Desk, make_person
@@ -223,5 +224,8 @@ def test_pages_are_bounded_and_lead_on(desk: Desk, world: World) -> None:
     assert len(seen) == len(set(seen))
     assert set(seen) == list_due(world)
     assert len(seen) > 50
-    assert liaison.get(f"{PAGE}?page=999").status_code == 200
-    assert liaison.get(f"{PAGE}?page=x").status_code == 200
+    assert "61 in all, the earliest first" in liaison.get(PAGE).text
+    assert "From the earliest on" in liaison.get(page).text
+    assert liaison.get(f"{PAGE}?after=99999999999999999-1").text.count("Nothing stands behind this.") == 1
+    for nonsense in ("x", "-1", "1-", "9" * 40):
+        assert liaison.get(f"{PAGE}?after={nonsense}").status_code == 400

@@ -8,7 +8,7 @@ from comity.agreement.events import EventKind
 from comity.agreement.people import NEEDS, Role
 from comity.agreement.work import WorkKind
 from comity.console.app import SCREENS
-from comity.console.work import PAGES
+from comity.console.work import OF_MANY, PAGES
 from comity.ids import Instant, format_instant
 from comity.node import agree, follow
 from comity.node.agree import Recorded
@@ -140,6 +140,47 @@ def test_a_long_list_has_pages(desk: Desk, world: World, monkeypatch: pytest.Mon
     assert browser.get("/?only=nonsense").status_code == 200
 
 
+def test_acts_that_wait_have_pages(desk: Desk, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("comity.console.work._ROWS", 3)
+    node, by = world.nodes["aurelia"], world.actor("aurelia", Role.LIAISON)
+    for number in range(7):
+        world.tick()
+        assert isinstance(agree.propose(node, world.terms(title=f"Number {number}"), by=by), Waiting)
+    browser = desk.visit(LEGAL)
+    first = read(browser, "/")
+    assert '<a href="/?only=matters">All 7</a>' in first
+    assert "comity approvals" not in first
+    shown = list[str]()
+    for page in (1, 2, 3):
+        twin = browser.get(f"/work.json?only=matters&page={page}").json()
+        assert twin["todo"] == []
+        shown += [item["title"] for item in twin["matters"]]
+    assert shown == [f"Number {number}" for number in range(7)]
+    second = read(browser, "/?only=matters&page=2")
+    assert 'href="/?only=matters&amp;page=1"' in second
+    assert 'href="/?only=matters&amp;page=3"' in second
+    assert "To do" not in second
+    # Who may not see them has no page of them either.
+    twin = desk.visit(OPERATOR).get("/work.json?only=matters").json()
+    assert (twin["matters"], twin["counts"]["matters"]) == ([], 0)
+
+
+def test_what_failed_is_counted_where_not_all_of_it_is_shown(
+    desk: Desk, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("comity.console.work._ROWS", 2)
+    for number in range(3):
+        world.tick()
+        agreement = propose(world, title=f"Number {number}")
+        world.act("borealia", agreement, EventKind.WITHDRAW, text="Too wide.")
+        world.deliver()
+    page = read(desk.visit(LEGAL), "/")
+    assert 'And 1 more: <a href="/agreements">all agreements, by state</a>' in page
+    twin = desk.visit(LEGAL).get("/work.json").json()
+    assert (len(twin["stopped"]), twin["counts"]["stopped"]) == (2, 3)
+    assert "stopped" not in desk.visit(OPERATOR).get("/work.json").json()["counts"]
+
+
 def test_every_kind_of_work_is_in_somebodys_list() -> None:
     assert WORK_SIGHT.keys() == set(WorkKind)
     assert all(WORK_SIGHT.values())
@@ -188,3 +229,10 @@ def test_every_page_that_work_leads_to_is_there() -> None:
             route.path_regex.fullmatch(path) for screen in SCREENS for route in screen if isinstance(route, Route)
         )
         assert fits, kind
+    for kind, (place, operation) in OF_MANY.items():
+        assert kind in PAGES
+        assert operation in OPERATIONS.keys() & SIGHT.keys()
+        path = place.partition("?")[0]
+        assert any(
+            route.path_regex.fullmatch(path) for screen in SCREENS for route in screen if isinstance(route, Route)
+        )

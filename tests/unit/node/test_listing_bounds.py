@@ -16,7 +16,8 @@ from comity.node.identity import find_candidates
 from comity.node.lists import Loaded, foresee_list, list_questions, load_list
 from comity.node.matrix import find_matrix, see_as
 from comity.node.people import list_matters
-from comity.node.retention import delete, list_reviews
+from comity.node.due import list_reviews
+from comity.node.retention import delete
 from comity.node.steps import finish
 from comity.node.work import list_work
 from comity.release import clauses, sieve

@@ -12,11 +12,10 @@ from comity.node.recalled import DECISION_TIME, settle_due
 from comity.store import objects, recalls
 from tests.chains import deliver_to, pull_all, sign_onward
 from tests.unit.node import test_recall as single
-from tests.unit.node import test_retraction_bounds as bounds
 from tests.unit.node.test_recall import RETENTION, A, B, C, D, X, received, stages, withdraw
 from tests.worlds import World, make_object
 
-chain, ran = single.chain, bounds.ran
+chain = single.chain
 MANY = 40
 
 

@@ -13,14 +13,16 @@ from comity.agreement.retention import Delete, Review
 from comity.canonical import Json
 from comity.errors import MalformedRequest, NotFoundError, TransitionError
 from comity.ids import Instant, PartyId, format_instant, parse_instant
-from comity.node import ingest, retention
+from comity.node import ingest
+from comity.node.due import find_end, list_reviews, look_through_due
 from comity.node.explain import find_deleted, show_object
 from comity.node.follow import Target, plan_pull
 from comity.node.journal import list_entries, verify_store
 from comity.node.parties import add_party, export_manifest
 from comity.node.receive import Received, receive_page
-from comity.node.retention import delete, delete_due, keep, list_reviews
+from comity.node.retention import delete, delete_due, keep
 from comity.node.standing import Dossier, list_dossiers
+from comity.node.steps import finish
 from comity.node.work import review_agreement
 from comity.release.disclosure import EntryType, parse_leaf
 from comity.store import SqliteStore
@@ -116,6 +118,41 @@ def test_what_nobody_reviews_is_work_thirty_days_before_and_deleted_on_its_date(
     assert run(world) == 1
     assert held(world) == set()
     assert run(world) == 0
+
+
+def test_all_that_is_due_is_read_part_by_part_the_earliest_first(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where a part holds less than a text, and the text that is read first is not the one that is due first."""
+    monkeypatch.setattr("comity.node.due.MAX_LISTED", 2)
+    monkeypatch.setattr("comity.store.arrivals._CHUNK", 3)
+    target, other = agree(world, REVIEWED), agree(world, REVIEWED, title="Another")
+    for number in range(10):
+        receive(world, target if number % 3 else other, make_object(f"n{number}"))
+        world.tick(DAY)
+    receive(world, target, make_object("n0"))  # what came twice is due once
+    world.tick(65 * DAY)
+    node = world.nodes["borealia"]
+
+    def read(most: int, *, keeps: str | None = None) -> list[str]:
+        seen, after = list[str](), None
+        for _ in range(12):
+            part = finish(look_through_due(node, after=after, most=most))
+            assert len(part.items) <= most
+            seen += [item.object.id for item in part.items]
+            if keeps in seen:
+                keep(node, str(keeps), reason="Open.")
+                keeps = None
+            if part.next is None:
+                return seen
+            after = part.next
+        return seen
+
+    expected = [object_id("report", f"n{number}") for number in range(10)]
+    assert [len(list_reviews(node).items), list_reviews(node).more] == [2, True]
+    for most in (1, 2, 3, 9, 10, 11):
+        assert read(most) == expected, most
+    # What is decided on meanwhile moves nothing that is still to be shown out of sight.
+    assert read(4, keeps=expected[2]) == expected
+    assert expected[2] not in read(4)
 
 
 def test_a_deletion_is_on_record_with_clause_and_terms_and_without_an_id_in_the_leaf(world: World) -> None:
@@ -223,10 +260,10 @@ def test_an_agreement_that_was_renewed_after_its_last_day_has_not_ended(world: W
     target = agree(world, ENDING, until=format_instant(until))
     receive(world, target, make_object("a"))
     world.now = Instant(until + DAY)
-    assert retention.find_end(dossier(world), PartyId("borealia"), now=world.now) == until
+    assert find_end(dossier(world), PartyId("borealia"), now=world.now) == until
     renewed = world.terms(extra=ENDING, version=2, agreement=target.agreement, supersedes=target.terms)
     world.sign_all(renewed)
-    assert retention.find_end(dossier(world), PartyId("borealia"), now=world.now) is None
+    assert find_end(dossier(world), PartyId("borealia"), now=world.now) is None
     world.tick(60 * DAY)
     assert run(world) == 0
 

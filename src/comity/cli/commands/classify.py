@@ -115,14 +115,16 @@ def preview_rules(session: Session, file: str) -> int:
 )
 @click.argument("file", metavar="FILE")
 @ask_reason
+@click.option("--digest", metavar="D", help="Apply no other set than the one that `rules preview` showed by D.")
 @click.pass_obj
-def apply(session: Session, file: str, reason: str) -> int:
+def apply(session: Session, file: str, reason: str, digest: str | None) -> int:
     """Apply the rules in FILE to the objects of this party; two people, who give the same command.
 
     From then on they are said of what comes in later too, in the act that takes it in. Applied again it changes
     nothing, but what meets its conditions by now is said, and what does no more is not.
     """
-    return session.run_as("rules.apply", {"data": _read(file), "reason": reason}, words.describe_applied)
+    asked: dict[str, Json] = {"data": _read(file), "reason": reason, "digest": digest}
+    return session.run_as("rules.apply", asked, words.describe_applied)
 
 
 @rules.command(

@@ -15,10 +15,12 @@ def retention() -> None:
 
 
 @retention.command("list", cls=ActCommand, example="comity --node borealia retention list")
+@click.option("--after", metavar="NEXT", help="Go on where another list ended; it says by what.")
+@click.option("--most", metavar="N", type=click.IntRange(1, 1_000), default=1_000, show_default=True, help="How many.")
 @click.pass_obj
-def list_command(session: Session) -> int:
-    """List the objects whose review or deletion is due within 30 days, or overdue."""
-    return session.run("retention.list", {}, list_reviews)
+def list_command(session: Session, after: str | None, most: int) -> int:
+    """List the objects whose review or deletion is due within 30 days, or overdue, the earliest first."""
+    return session.run("retention.list", {"after": after, "most": most}, list_reviews)
 
 
 @retention.command(

@@ -60,7 +60,11 @@ def describe_rules_preview(result: dict[str, Any]) -> str:
     if "refused" in result:
         return describe_refusal(result["refused"])
     many = f"{result['words']} words on {result['objects']} of {result['looked_at']} objects of this party"
-    lines = [f"{printable(result['name'])} ({shorten(result['rules'])}): {many}"]
+    lines = [f"{printable(result['name'])}: {many}", f"  set {result['rules']}"]
+    lines += [f"  looks names up on {name}, version {printable(version)}" for name, version in result["lists"].items()]
+    for matter in result["matters"]:
+        who = ", ".join(item["person"] for item in matter["approvals"])
+        lines.append(f"  {who} has approved to apply it: {printable(matter['facts']['reason'])}")
     for step in result["steps"][:_SHOWN]:
         sign = "-" if step["ends"] else "+"
         lines.append(f"  {sign} {step['object']} {step['field']} {printable(step['word'])}  {printable(step['why'])}")

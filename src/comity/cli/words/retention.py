@@ -12,7 +12,8 @@ __all__ = ["describe_kept", "describe_purged", "describe_review", "describe_ston
 def list_reviews(result: dict[str, Any]) -> str:
     """One line for each object that something is due of."""
     if not result["objects"]:
-        return "Nothing is to be reviewed or deleted within 30 days."
+        behind = f" behind this; {result['count']} in all" if result["count"] else ""
+        return f"Nothing is to be reviewed or deleted within 30 days{behind}."
     rows = [("DUE", "ACT", "OBJECT", "FROM", "UNDER", "BY")]
     rows += [
         (
@@ -26,8 +27,8 @@ def list_reviews(result: dict[str, Any]) -> str:
         for item in result["objects"]
     ]
     lines = columns(rows)
-    if result["more"]:
-        lines.append("There are more; these are shown first.")
+    if result["next"] is not None:
+        lines.append(f"{result['count']} in all, the earliest first; to go on: --after {result['next']}")
     lines.append("A review that nobody decides by its date is a deletion: `retention keep OBJECT --reason TEXT`.")
     return "\n".join(lines)
 

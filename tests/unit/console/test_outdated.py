@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A page that shows what is so no more does nothing but what it showed: each form names that, and the node compares."""
+
+import html
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from comity.agreement.events import EventKind
+from comity.agreement.people import Role
+from comity.node import agree
+from comity.node.agree import Recorded
+from comity.node.articles import ArticlePlan, Decided, add_article, confirm, correct
+from comity.node.assess import renew
+from comity.node.due import list_reviews
+from comity.node.journal import list_entries
+from comity.node.necessity import list_undecided
+from comity.node.people import list_matters
+from comity.node.retention import keep
+from tests.consoles import Browser, Desk, make_person
+from tests.unit.console.test_agreements import LEGAL, LIAISON, state
+from tests.unit.console.test_assessments import ANALYST, write
+from tests.unit.console.test_intake import bring, bundle, count
+from tests.unit.node.test_retention import DAY, REVIEWED, meet, receive
+from tests.unit.node.test_retention import agree as agree_on
+from tests.unit.node.test_safeguards import make_person as make_identity
+from tests.worlds import World, make_object, object_id
+
+MONTH = 30 * DAY
+ARTICLE = b"Rain\n\n3 May 2031\n\nRussian Foreign Minister Ivan Petrov denied that it rained in Lisbon.\n"
+
+
+def find_forms(browser: Browser, page: str, action: str) -> Iterator[dict[str, Any]]:
+    """What the forms on a page that lead there hold before anybody has typed anything."""
+    answer = browser.get(page)
+    assert answer.status_code == 200, answer.text
+    for form in re.findall(rf'<form[^>]* action="{re.escape(action)}".*?</form>', answer.text, re.DOTALL):
+        fields: dict[str, Any] = {}
+        for name, value in re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', form):
+            fields.setdefault(name, []).append(html.unescape(value))
+        yield fields
+
+
+def find_form(browser: Browser, page: str, action: str) -> dict[str, Any]:
+    """The last of them: where a colleague's approval has a form, it stands first."""
+    return list(find_forms(browser, page, action))[-1]
+
+
+def send(browser: Browser, action: str, form: dict[str, Any], **typed: str) -> tuple[int, str]:
+    answer = browser.send_form(action, **{**form, **typed})
+    return answer.status_code, answer.headers.get("location", "") + answer.text
+
+
+def count_entries(world: World, name: str = "aurelia") -> int:
+    return len(list_entries(world.nodes[name], start=0, limit=1_000))
+
+
+def suspend(world: World, agreement: str, reason: str, channel: str | None = None) -> None:
+    by = world.actor("aurelia", Role.LEGAL)
+    done = agree.act_on(world.nodes["aurelia"], agreement, EventKind.SUSPEND, by=by, text=reason, channel=channel)
+    assert isinstance(done, Recorded)
+    world.tick()
+
+
+# --- agreements -------------------------------------------------------------------------------------------------------
+
+
+def test_what_was_suspended_since_is_not_lifted(desk: Desk, world: World) -> None:
+    """Both people have a page from before: then nobody has seen why it was suspended anew."""
+    agreement = world.sign_all(world.terms())
+    page, (liaison, legal) = f"/agreements/{agreement}", (desk.visit(LIAISON), desk.visit(LEGAL))
+    suspend(world, agreement, "A breach.", "main")
+    forms = [(browser, find_form(browser, page, f"{page}/resume")) for browser in (liaison, legal)]
+    suspend(world, agreement, "Another breach.")
+    before = count_entries(world)
+    for browser, form in forms:
+        status, text = send(browser, f"{page}/resume", form, channel="", reason="It was mended.")
+        assert (status, "suspended anew since you looked" in text) == (409, True)
+    assert (list_matters(world.nodes["aurelia"]), count_entries(world)) == ([], before)
+    for browser, said in ((liaison, "said=waits"), (legal, "said=done")):
+        form = find_form(browser, page, f"{page}/resume")
+        assert len(form["shown"]) == 2
+        assert said in send(browser, f"{page}/resume", form, channel="", reason="It was mended.")[1]
+    assert state(world, agreement) == "in force"
+
+
+def test_what_a_colleague_approved_to_lift_is_not_more_by_the_time_that_the_second_does(
+    desk: Desk, world: World
+) -> None:
+    agreement = world.sign_all(world.terms())
+    page, (liaison, legal) = f"/agreements/{agreement}", (desk.visit(LIAISON), desk.visit(LEGAL))
+    suspend(world, agreement, "A breach.", "main")
+    form = find_form(liaison, page, f"{page}/resume")
+    assert send(liaison, f"{page}/resume", form, channel="", reason="Mended.")[0] == 303
+    offered = next(find_forms(legal, page, f"{page}/resume"))
+    assert offered["reason"] == ["Mended."]
+    suspend(world, agreement, "Another breach.")
+    assert send(legal, f"{page}/resume", offered)[0] == 409
+    assert state(world, agreement) == "suspended"
+
+
+def test_a_review_is_of_the_text_that_was_on_the_page(desk: Desk, world: World) -> None:
+    agreement = world.sign_all(world.terms())
+    page, liaison = f"/agreements/{agreement}", desk.visit(LIAISON)
+    form = find_form(liaison, page, f"{page}/review")
+    world.tick()
+    amended = world.terms(title="Amended", version=2, agreement=agreement, supersedes=agreement)
+    assert world.sign_all(amended) == agreement
+    before = count_entries(world)
+    status, text = send(liaison, f"{page}/review", form, reason="All is well.")
+    assert (status, "version 2 counts by now" in text) == (409, True)
+    assert count_entries(world) == before
+    form = find_form(liaison, page, f"{page}/review")
+    assert send(liaison, f"{page}/review", form, reason="All is well.")[0] == 303
+
+
+# --- objects ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_version_that_came_since_is_not_kept_with_the_one_that_was_shown(world: World) -> None:
+    meet(world, "borealia", "aurelia")
+    target = agree_on(world, REVIEWED)
+    receive(world, target, make_object("a"))
+    world.tick(70 * DAY)
+    liaison = Desk(world.nodes["borealia"]).visit(make_person("borealia-liaison", Role.LIAISON))
+    name = object_id("report", "a")
+    form = find_form(liaison, "/retention", f"/retention/{name}/keep")
+    receive(world, target, make_object("a", day=9))
+    assert send(liaison, f"/retention/{name}/keep", form, reason="Open.")[0] == 303
+    with world.nodes["borealia"].store.read() as transaction:
+        rows = transaction.rows(
+            "SELECT o.version, a.decided_at > a.received_at FROM arrival a JOIN object o ON o.pk = a.object"
+        )
+    assert {version: bool(decided) for version, decided in rows} == {
+        form["version"][0]: True,
+        make_object("a", day=9)["modified"]: False,
+    }
+    assert list_reviews(world.nodes["borealia"]).items == ()
+    other = send(liaison, f"/retention/{name}/keep", form | {"version": ["2001-01-01T00:00:00.000Z"]}, reason="Open.")
+    assert (other[0], "than those you saw" in other[1]) == (409, True)
+
+
+def test_data_that_was_found_since_is_not_decided_on(desk: Desk, world: World) -> None:
+    name = object_id("identity", "x")
+    world.add("aurelia", make_identity("x", x_health="an illness"))
+    legal = desk.visit(LEGAL)
+    form = find_form(legal, "/necessity", "/necessity/decide")
+    assert form["shown"] == ["health"]
+    newer = make_identity("x", x_health="an illness", x_religion="r")
+    world.add("aurelia", newer | {"modified": "2031-01-01T00:00:00.000Z"})
+    assert [item.words for item in list_undecided(world.nodes["aurelia"])] == [
+        {"health", "religious_or_philosophical_beliefs"}
+    ]
+    status, text = send(legal, "/necessity/decide", form, reason="To find the child.")
+    assert (status, "other data was found of it" in text) == (409, True)
+    assert list_matters(world.nodes["aurelia"]) == []
+    form = find_form(legal, "/necessity", "/necessity/decide")
+    assert "said=waits" in send(legal, "/necessity/decide", form, reason="To find the child.")[1]
+    (matter,) = list_matters(world.nodes["aurelia"])
+    assert isinstance(matter.facts, dict)
+    assert (matter.facts["object"], len(matter.facts["words"])) == (name, 2)  # type: ignore[arg-type]
+
+
+def test_an_assessment_that_was_renewed_since_is_not_renewed_unread(desk: Desk, world: World) -> None:
+    world.register("aurelia", ANALYST.id, Role.ANALYST)
+    world.add("aurelia", make_object("group", kind="intrusion-set"))
+    name = write(world, days=20)
+    page, analyst = f"/assessments/{name}", desk.visit(ANALYST)
+    form = find_form(analyst, page, f"{page}/renew")
+    world.tick()
+    until = type(world.now)(world.now + MONTH)
+    renew(
+        world.nodes["aurelia"],
+        name,
+        expires_at=until,
+        reason="r",
+        text="It is another.",
+        by=world.actor("aurelia", Role.LIAISON),
+    )
+    status, text = send(analyst, f"{page}/renew", form, until="2097-01-01", reason="As before.")
+    assert (status, "was renewed since you read it" in text) == (409, True)
+    assert analyst.get(f"{page}.json").json()["text"] == "It is another."
+    form = find_form(analyst, page, f"{page}/renew")
+    assert send(analyst, f"{page}/renew", form, until="2097-01-01", reason="Read.")[0] == 303
+
+
+def test_a_file_that_was_brought_since_is_not_taken_in_by_what_was_said_of_another(desk: Desk, world: World) -> None:
+    world.register("aurelia", ANALYST.id, Role.ANALYST)
+    analyst = desk.visit(ANALYST)
+    assert bring(analyst, bundle(make_object("first"))).status_code == 303
+    form = find_form(analyst, "/intake/take", "/intake/take")
+    assert bring(analyst, bundle(make_object("second"))).status_code == 303
+    status, text = send(analyst, "/intake/take", form, subjects="national:ashfall")
+    assert (status, "another file since" in text) == (409, True)
+    assert count(world) == 0
+    form = find_form(analyst, "/intake/take", "/intake/take")
+    assert send(analyst, "/intake/take", form, subjects="national:ashfall")[0] == 303
+    assert count(world) == 1
+
+
+# --- articles ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_draft_that_was_corrected_since_is_not_confirmed_unread(desk: Desk, world: World) -> None:
+    world.register("aurelia", ANALYST.id, Role.ANALYST)
+    node, by = world.nodes["aurelia"], world.actor("aurelia", Role.LIAISON)
+    add_article(node, ARTICLE, "a.txt", ArticlePlan())
+    analyst, page = desk.visit(ANALYST), "/articles/1"
+    form = find_form(analyst, page, f"{page}/confirm")
+    kinds = {item["kind"]: item["number"] for item in analyst.get(f"{page}.json").json()["drafts"]}
+    corrected = kinds.pop("person")
+    other = min(kinds.values())
+    assert isinstance(correct(node, "1", corrected, "Another name", by=by), Decided)
+    before = count_entries(world)
+    for act in ("confirm", "strike"):
+        status, text = send(analyst, f"{page}/{act}", form, number=str(corrected))
+        assert (status, "since you looked" in text) == (409, True), text
+    assert count_entries(world) == before
+    # What nobody has touched meanwhile is as it was on the page.
+    assert send(analyst, f"{page}/confirm", form, number=str(other))[0] == 303
+    form = find_form(analyst, page, f"{page}/confirm")
+    assert send(analyst, f"{page}/confirm", form, number=str(corrected))[0] == 303
+
+
+def test_a_report_is_made_of_what_was_on_the_page(desk: Desk, world: World) -> None:
+    world.register("aurelia", ANALYST.id, Role.ANALYST)
+    node, by = world.nodes["aurelia"], world.actor("aurelia", Role.LIAISON)
+    add_article(node, ARTICLE, "a.txt", ArticlePlan())
+    analyst, page = desk.visit(ANALYST), "/articles/1"
+    numbers = [item["number"] for item in analyst.get(f"{page}.json").json()["drafts"]]
+    confirm(node, "1", numbers[:-1], by=by)
+    form, said = find_form(analyst, page, f"{page}/make"), {"tlp": "green", "strike_open": "yes"}
+    confirm(node, "1", numbers[-1:], by=by)
+    status, text = send(analyst, f"{page}/make", form, **said)
+    assert (status, "decided on since you looked" in text) == (409, True), text
+    assert count(world) == 0
+    assert send(analyst, f"{page}/make", find_form(analyst, page, f"{page}/make"), **said)[0] == 303
+    assert count(world) > 0
+
+
+# --- by command -------------------------------------------------------------------------------------------------------
+
+
+def test_keeping_by_command_is_of_every_version(world: World) -> None:
+    meet(world, "borealia", "aurelia")
+    target = agree_on(world, REVIEWED)
+    receive(world, target, make_object("a"))
+    receive(world, target, make_object("a", day=9))
+    world.tick(70 * DAY)
+    assert len(keep(world.nodes["borealia"], object_id("report", "a"), reason="Open.")) == 2
