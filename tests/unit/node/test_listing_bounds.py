@@ -12,11 +12,11 @@ from comity.agreement.work import WorkKind
 from comity.classification.lists import parse_subject_list
 from comity.ids import ObjectId, PartyId
 from comity.node.agree import propose
+from comity.node.due import list_reviews
 from comity.node.identity import find_candidates
 from comity.node.lists import Loaded, foresee_list, list_questions, load_list
 from comity.node.matrix import find_matrix, see_as
 from comity.node.people import list_matters
-from comity.node.due import list_reviews
 from comity.node.retention import delete
 from comity.node.steps import finish
 from comity.node.work import list_work
