@@ -116,16 +116,16 @@ class _Known:
 
     through: int
     after: int | None = 0
-    count: int = 0
-    keys: dict[int, list[int]] = field(default_factory=dict)
+    read: set[int] = field(default_factory=set)
+    keys: dict[int, set[int]] = field(default_factory=dict)
 
     def add(self, part: Sequence[tuple[int, bytes]]) -> None:
         """Know of these too."""
-        self.count += len(part)
         for key, data in part:
+            self.read.add(key)
             person = read_person(_parse(data), LISTING_EXTENSION)
             for mark in () if person is None else _list_marks(person):
-                self.keys.setdefault(mark, []).append(key)
+                self.keys.setdefault(mark, set()).add(key)
 
     def find(self, person: Person) -> list[int]:
         """The keys of all that can be candidates for the person, each once."""
@@ -145,14 +145,14 @@ def _learn(node: Node) -> Steps[_Known]:
         head = objects.read_head_seq(transaction)
     remembered = node.remembered.setdefault("persons", (0, _Known(through=head)))
     known = cast("_Known", remembered[1])
-    while known.after is not None and known.count < _MOST_READ:
+    while known.after is not None and len(known.read) < _MOST_READ:
         with node.store.read() as transaction:
             part = likeness.read_identities(transaction, after=known.after, most=_READ_AT_ONCE)
         known.add(part)
         known.after = part[-1][0] if part else None
         if part:
             yield
-    while known.through < head and known.count < _MOST_READ:
+    while known.through < head and len(known.read) < _MOST_READ:
         last = min(head, known.through + _PLACES_AT_ONCE)
         with node.store.read() as transaction:
             part = likeness.read_identities_between(transaction, after=known.through, through=last)

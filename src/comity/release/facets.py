@@ -34,6 +34,7 @@ __all__ = [
     "Place",
     "find_facets",
     "find_refused",
+    "forget_facets",
     "parse_facet",
 ]
 
@@ -109,6 +110,12 @@ def parse_facet(clause: str, said: str) -> Facet:
         return Facet(clause, frozenset([frozenset(_parse_line(line)) for line in said.split("\n")[:-1]]))
     except KeyError as error:
         raise CorruptionError("the store holds a facet of labels that was altered; restore a backup") from error
+
+
+def forget_facets() -> None:
+    """Keep nothing in memory of any facet: what was deleted may stand in one."""
+    parse_facet.cache_clear()
+
 
 
 def find_refused(scope: Scope, facets: Mapping[str, Facet], *, recipient: PartyId) -> frozenset[str]:

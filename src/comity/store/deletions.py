@@ -10,8 +10,10 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from comity.ids import Digest, Instant, ObjectId, PartyId
+from comity.release.facets import forget_facets
 from comity.stix.labels import forget_labels
 from comity.store import patterns
+from comity.store.letters import forget_letters
 from comity.store.likeness import delete_likeness_of
 from comity.store.names import FIND_ONE, drop_name
 from comity.store.necessity import delete_decisions_of
@@ -125,6 +127,8 @@ def sweep_labels(transaction: Transaction) -> int:
     So do its facets, which say the same clause by clause, with the last label that has them.
     """
     forget_labels()
+    forget_facets()
+    forget_letters()
     used = "SELECT own_label FROM object UNION SELECT label FROM object"
     transaction.run(f"DELETE FROM label_word WHERE label NOT IN ({used})")
     swept = transaction.run(f"DELETE FROM label WHERE id NOT IN ({used})")

@@ -28,6 +28,7 @@ __all__ = [
     "add_letter",
     "count_open",
     "find_letters",
+    "forget_letters",
     "iterate_letters",
     "list_about",
     "list_answers",
@@ -301,3 +302,8 @@ def _parse(envelope: bytes) -> Letter:
 def _parse_short(envelope: bytes) -> Letter:
     """What these bytes say: lists of letters are asked for again and again, and most letters are short."""
     return parse_letter(envelope)[0]
+
+
+def forget_letters() -> None:
+    """Keep nothing in memory of any letter: what was deleted may be named in one."""
+    _parse_short.cache_clear()

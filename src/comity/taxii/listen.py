@@ -22,6 +22,7 @@ from comity.ids import AgreementId, Digest, Instant, format_instant
 from comity.node.figures import read_figures
 from comity.node.node import Node
 from comity.node.standing import remember_dossiers
+from comity.release.facets import forget_facets
 from comity.stix.labels import forget_labels
 from comity.taxii.access import AccessLog
 from comity.taxii.admin import AdminApp, find_problems
@@ -254,6 +255,7 @@ class TaxiiServer:
         """Have nothing of any object in memory: no page, and no words of a label."""
         self._node.pages.clear()
         forget_labels()
+        forget_facets()
 
     def count_requests(self) -> Counted:
         """What this process has counted of requests."""

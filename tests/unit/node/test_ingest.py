@@ -14,16 +14,18 @@ from comity.node import ingest, receive
 from comity.node.audiences import Audiences
 from comity.node.explain import explain, find_object, show_object
 from comity.node.follow import plan_pull
+from comity.node.matrix import find_matrix
 from comity.node.parties import add_party, export_manifest
 from comity.node.parts import Parts
 from comity.node.reading import read_in_steps
 from comity.node.retention import delete
 from comity.node.steps import finish
+from comity.release.facets import parse_facet
 from comity.release.receiving import Restrictions
 from comity.stix import labels, tags
 from comity.stix.labels import make_tags
 from comity.stix.objects import BadObject, BundleReading
-from comity.store import arrivals
+from comity.store import arrivals, letters
 from comity.store.objects import Holding
 from tests.worlds import World, make_object, object_id
 
@@ -117,15 +119,17 @@ def test_each_object_of_a_bundle_has_the_label_that_it_has_alone(world: World) -
     assert labels[0] == labels[3]
 
 
-_CACHES = (labels._remember_bytes, labels._remember_label, tags._remember_words)
+_CACHES = (labels._remember_bytes, labels._remember_label, tags._remember_words, parse_facet, letters._parse_short)
 
 
 def test_of_what_is_deleted_no_label_stays_in_memory(world: World) -> None:
     world.add("aurelia", make_object("a", subjects=["national:secret"]))
+    finish(find_matrix(world.nodes["aurelia"], "subjects", after=None, limit=10))
     assert labels._remember_bytes.cache_info().currsize > 0
+    assert parse_facet.cache_info().currsize > 0
     delete(world.nodes["aurelia"], object_id("report", "a"), reason="asked to")
     sizes = [cached.cache_info().currsize for cached in _CACHES]
-    assert sizes == [0, 0, 0]
+    assert sizes == [0, 0, 0, 0, 0]
 
 
 def test_statements_are_known_by_their_definitions_wherever_they_are(world: World) -> None:

@@ -11,12 +11,14 @@ from comity.agreement.people import Role
 from comity.agreement.work import WorkKind
 from comity.classification.lists import parse_subject_list
 from comity.ids import ObjectId, PartyId
+from comity.node import identity
 from comity.node.agree import propose
+from comity.node.classify import Classified, say
 from comity.node.due import list_reviews
 from comity.node.identity import find_candidates
 from comity.node.lists import Loaded, foresee_list, list_questions, load_list
 from comity.node.matrix import find_matrix, see_as
-from comity.node.people import list_matters
+from comity.node.people import Actor, identify, list_matters
 from comity.node.retention import delete
 from comity.node.steps import finish
 from comity.node.work import list_work
@@ -194,3 +196,18 @@ def test_who_is_known_is_held_and_called_so_now(world: World) -> None:
     newer = list_as("y") | {"name": "Ben Roth", "modified": "2025-06-01T00:00:00.000000Z"}
     world.add(A, newer)
     assert list_candidates(world) == name("z", "next")
+
+
+def test_what_is_said_of_the_same_persons_again_and_again_uses_up_no_reading(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(identity, "_MOST_READ", 4)
+    world.add(A, list_as("x"), list_as("y"), list_as("z"))
+    assert list_candidates(world) == name("y", "z")
+    analyst = Actor(person=identify(world.nodes[A], world.register(A, "aurelia-analyst", Role.ANALYST)))
+    for region in ("SY", "JO", "TR", "LB"):
+        said = say(world.nodes[A], object_id("identity", "y"), {"regions": [region]}, reason="It says so.", by=analyst)
+        assert isinstance(said, Classified)
+        assert list_candidates(world) == name("y", "z")
+    world.add(A, list_as("next"))
+    assert list_candidates(world) == name("y", "z", "next")
