@@ -21,7 +21,7 @@ from comity.node.node import Node
 from comity.node.programs import StoredProgram
 from comity.node.standing import list_dossiers
 from comity.node.tagging import keep_lapsed
-from comity.release.usable import find_obstacle, is_permitted
+from comity.release.usable import find_obstacle, is_permitted, may_act
 from comity.store import Transaction, arrivals, objects, sources, usable
 from comity.store.changes import read_changes
 from comity.store.objects import StoredObject
@@ -50,6 +50,7 @@ _LOOKED_AT: Final = 5_000
 """Places in the order of commit that are gone through at once, while others wait."""
 
 _LABELS: Final = "usable-labels"
+_LABELS_TO_ACT: Final = "usable-labels-to-act"
 
 _NOTED: Final = 60 * 1_000_000
 
@@ -148,11 +149,14 @@ def find_use(node: Node, item: StoredObject) -> dict[str, str | None]:
     with node.store.read() as transaction:
         if not item.current:
             return dict.fromkeys(ACTIONS_ORDER, "there is a newer version")
-        obstacle = find_obstacle(objects.read_label(transaction, item.label))
+        label = objects.read_label(transaction, item.label)
         came = {way.terms for way in arrivals.read_arrivals(transaction, [item.pk]).get(item.pk, [])}
         came |= set() if item.received_under is None else {item.received_under}
         texts = _read_texts(node, transaction)
-        return {actions: obstacle or _find_limit(came, texts, actions) for actions in ACTIONS_ORDER}
+        return {
+            actions: find_obstacle(label, acts=may_act(actions)) or _find_limit(came, texts, actions)
+            for actions in ACTIONS_ORDER
+        }
 
 
 def find_handed(node: Node, items: Collection[ObjectId]) -> list[Handed]:
@@ -176,20 +180,21 @@ def _find_fit(node: Node, transaction: Transaction, actions: str) -> Fit:
     """The texts on record that permit the actions to whom they give something, and the labels that nothing stops."""
     texts = _read_texts(node, transaction)
     permitting = frozenset(terms for terms, (_, permitted) in texts.items() if is_permitted(actions, permitted))
-    return Fit(terms=permitting, labels=_find_labels(node, transaction))
+    return Fit(terms=permitting, labels=_find_labels(node, transaction, acts=may_act(actions)))
 
 
-def _find_labels(node: Node, transaction: Transaction) -> frozenset[int]:
+def _find_labels(node: Node, transaction: Transaction, *, acts: bool) -> frozenset[int]:
     """The labels with which an object is handed to programs; a label is judged once, as long as none is deleted."""
-    changes, known = read_changes(transaction), node.remembered.get(_LABELS)
+    name = _LABELS_TO_ACT if acts else _LABELS
+    changes, known = read_changes(transaction), node.remembered.get(name)
     last, fitting = 0, frozenset[int]()
     if known is not None and known[0] == changes:
         last, fitting = cast("tuple[int, frozenset[int]]", known[1])
     newer = objects.read_labels_after(transaction, last)
     if newer:
-        fitting |= {key for key, label in newer.items() if find_obstacle(label) is None}
+        fitting |= {key for key, label in newer.items() if find_obstacle(label, acts=acts) is None}
         last = max(newer)
-    node.remembered[_LABELS] = (changes, (last, fitting))
+    node.remembered[name] = (changes, (last, fitting))
     return fitting
 
 

@@ -3,7 +3,8 @@
 
 A program of this party is no recipient: nothing is disclosed. But it shows what it holds to whoever uses it, and acts
 by machine on what it reads. So it gets nothing that is for single people, nothing that people have to decide on first,
-nothing with a marking that this node does not understand, and nothing with which its givers let it do less.
+nothing with a marking that this node does not understand, and nothing with which its givers let it do less. What is
+about persons it gets to be looked at alone: no machine acts on that.
 
 Not decided here: by which terms an object came (`node.usable`), and who may make such a program (`node.programs`).
 """
@@ -15,7 +16,7 @@ from comity.stix.markings import CONTRADICTORY, STATEMENT, TLP_ORDER
 from comity.stix.patterns import UNCHECKED, UNPARSABLE
 from comity.vocabulary import ACTIONS_ORDER
 
-__all__ = ["find_obstacle", "is_permitted"]
+__all__ = ["find_obstacle", "is_permitted", "may_act"]
 
 _HARMLESS: Final = frozenset({STATEMENT, UNCHECKED, UNPARSABLE})
 """Words of markings that restrict nobody: a statement, and how far this node understands a pattern."""
@@ -39,8 +40,15 @@ def is_permitted(actions: str, by: str) -> bool:
     return ACTIONS_ORDER.index(actions) <= ACTIONS_ORDER.index(by)
 
 
-def find_obstacle(label: Label) -> str | None:
+def may_act(actions: str) -> bool:
+    """Whether who may do this does anything by it."""
+    return actions != ACTIONS_ORDER[0]
+
+
+def find_obstacle(label: Label, *, acts: bool) -> str | None:
     """Why an object with this label, which is that of all it refers to as well, is handed to no program; None: it is.
+
+    `acts` says that the program does something with it (`may_act`), and not only shows it to people.
 
     A property that is marked on its own counts like the whole: a program gets the object as it is held.
     """
@@ -54,4 +62,6 @@ def find_obstacle(label: Label) -> str | None:
         return "it is TLP:RED, which is for single people, or refers to what is"
     if any(mark.tlp in {_RED, _UNMARKED} for mark in label.granular):
         return "a part of it is TLP:RED, which is for single people, or bears a marking that is not understood here"
+    if acts and (label.person_classes or label.special_categories):
+        return "it is about persons, on which no machine acts: programs may only show it"
     return None

@@ -176,6 +176,22 @@ def test_what_is_for_single_people_or_not_understood_is_for_no_program(
     assert all(reason is not None and why in reason for reason in use.values()), use
 
 
+def test_what_is_about_persons_is_to_be_looked_at_alone(world: World, desk: Desk) -> None:
+    about: dict[str, Json] = {"person_classes": ["suspect"]}
+    item = make_object("x")
+    item["extensions"] = {
+        name: {**said, **about} if isinstance(said, dict) else said
+        for name, said in item["extensions"].items()  # type: ignore[union-attr]
+    }
+    world.add(B, item, make_object("y", refs=[X]))
+    assert len(Client(desk, NONE).read()) == 2
+    for actions in (ASK, INSIDE, PASSIVE, ANY):
+        assert Client(desk, actions).read() == []
+    use = find_use(desk.node, find_object_of(desk, X))
+    assert [use[actions] is None for actions in ACTIONS_ORDER] == [True, False, False, False, False]
+    assert "no machine acts" in str(use[ANY])
+
+
 def test_a_deletion_sets_nothing_free(world: World, desk: Desk) -> None:
     world.add(B, make_object("red", tlp="red"), make_object("x", refs=[object_id("report", "red")]))
     retention.delete(desk.node, object_id("report", "red"), reason="not needed")
