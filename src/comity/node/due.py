@@ -108,10 +108,12 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """The texts on record, by hash, and when the agreement of each ended."""
+    """The texts on record, by hash, and when the agreement of each ended; `used` are those under which something came.
+    """
 
     terms: Mapping[Digest, Text]
     ended_at: Mapping[Digest, Instant | None]
+    used: frozenset[Digest]
 
     def rules(self, came: Iterable[arrivals.Arrival]) -> list[Rule]:
         """The rules an object came under. Terms that are not on record set none: nothing is pulled without them."""
@@ -222,7 +224,7 @@ def read_ground(node: Node, transaction: Transaction, *, now: Instant) -> Ground
             survival=_NO_SURVIVAL,
         )
         ended_at[record.hash] = None
-    return Ground(terms, ended_at)
+    return Ground(terms, ended_at, arrivals.list_texts(transaction))
 
 
 def find_due(transaction: Transaction, ground: Ground, *, until: Instant, now: Instant) -> Iterator[Due]:
@@ -239,7 +241,7 @@ def find_due(transaction: Transaction, ground: Ground, *, until: Instant, now: I
 
 def _list_questions(ground: Ground, *, until: Instant) -> Iterator[tuple[Digest, Column, Instant]]:
     """What the store is asked for: under which text, and received or last decided on by when."""
-    for terms in ground.terms.values():
+    for terms in (ground.terms[name] for name in sorted(ground.used & ground.terms.keys())):
         reach = find_reach(terms.retention, terms.survival, ended_at=ground.ended_at[terms.hash], now=until)
         if reach is not None and reach.received is not None:
             yield terms.hash, "received_at", reach.received

@@ -21,6 +21,7 @@ __all__ = [
     "count_taken",
     "find_arrived",
     "has_arrived",
+    "list_texts",
     "mark_decided",
     "read_arrivals",
     "read_arrived",
@@ -154,6 +155,16 @@ def strike(transaction: Transaction, keys: Collection[int], *, giver: PartyId, t
         " AND terms IN (SELECT value FROM json_each(?))",
         (json.dumps([*keys]), giver, json.dumps(sorted(terms))),
     )
+
+
+def list_texts(transaction: Transaction) -> frozenset[Digest]:
+    """The texts under which anything that is held came: by steps from one to the next in an index."""
+    rows = transaction.rows(
+        "WITH each(terms) AS (SELECT MIN(terms) FROM arrival UNION ALL"
+        " SELECT (SELECT MIN(terms) FROM arrival WHERE terms > each.terms) FROM each WHERE terms IS NOT NULL)"
+        " SELECT terms FROM each WHERE terms IS NOT NULL"
+    )
+    return frozenset(Digest(row[0]) for row in rows)
 
 
 def mark_decided(transaction: Transaction, keys: Collection[int], *, now: Instant) -> None:
