@@ -108,8 +108,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """The texts on record, by hash, and when the agreement of each ended; `used` are those under which something came.
-    """
+    """The texts on record, by hash, and when the agreement of each ended; `used` are those under which any came."""
 
     terms: Mapping[Digest, Text]
     ended_at: Mapping[Digest, Instant | None]

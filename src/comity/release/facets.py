@@ -117,7 +117,6 @@ def forget_facets() -> None:
     parse_facet.cache_clear()
 
 
-
 def find_refused(scope: Scope, facets: Mapping[str, Facet], *, recipient: PartyId) -> frozenset[str]:
     """The keys of those of `facets` that the clause they are said to does not let through."""
     limits = {clause.name: (clause.test, clause.allowed(scope, recipient)) for clause in CLAUSES}
