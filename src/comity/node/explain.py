@@ -335,7 +335,7 @@ class _Asking:
 
     def ask(self, place: _Place) -> _Answer:
         """What the place says of the object, without the chain of references."""
-        gate = self._ask_gate(place.dossier, place.standing, place.channel, place.to)
+        gate = self._ask_gate(place.dossier, place.channel, place.to)
         floor = self._floors.get((place.dossier.id, place.channel.id, place.to), self._head)
         joined = place.to not in place.terms.founders
         threshold = find_threshold(place.channel.history, floor=floor, joined=joined)

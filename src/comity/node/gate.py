@@ -20,7 +20,7 @@ from comity.store.changes import read_changes
 
 __all__ = ["AskGate", "ask_gate", "ask_gates", "find_open_collection", "list_open_collections"]
 
-AskGate = Callable[[Dossier, Standing, Channel, PartyId], Withhold | None]
+AskGate = Callable[[Dossier, Channel, PartyId], Withhold | None]
 """What asks for `ask_gate` of one channel after another."""
 
 
@@ -54,13 +54,20 @@ def find_open_collection(
 
 
 def ask_gate(
-    node: Node, transaction: Transaction, standing: Standing, channel: Channel, *, recipient: PartyId
+    node: Node,
+    transaction: Transaction,
+    standing: Standing,
+    channel: Channel,
+    *,
+    recipient: PartyId,
+    now: Instant | None = None,
 ) -> Withhold | None:
     """What stops everything from this party to `recipient` in `channel` at this moment, if anything does.
 
     The state, this party's own recognition, or a party whose manifest has run out: its signatures could be a thief's.
+    `now` is the time of the state, where whoever asks has it.
     """
-    now = node.clock()
+    now = node.clock() if now is None else now
     for party in _find_concerned(standing, node.party, recipient):
         expires_at = parties.read_expiry(transaction, party)
         if expires_at is None or expires_at <= now:
@@ -73,12 +80,12 @@ def ask_gate(
 def ask_gates(node: Node, transaction: Transaction) -> AskGate:
     """What asks for `ask_gate` of one channel of an agreement after another, within this transaction.
 
-    It takes what is on record of the agreement, its state now, the channel and the recipient.
+    It takes what is on record of the agreement, the channel and the recipient.
     """
     changes, policy = read_changes(transaction), node.policy()
 
-    def ask(dossier: Dossier, standing: Standing, channel: Channel, recipient: PartyId) -> Withhold | None:
-        place = _Place(dossier=dossier, standing=standing, channel=channel, recipient=recipient)
+    def ask(dossier: Dossier, channel: Channel, recipient: PartyId) -> Withhold | None:
+        place = _Place(dossier=dossier, channel=channel, recipient=recipient)
         return _remember(node, transaction, place, changes=changes, policy=policy)
 
     return ask
@@ -86,22 +93,16 @@ def ask_gates(node: Node, transaction: Transaction) -> AskGate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Place:
-    """One channel of one agreement, as it stands, towards one party."""
+    """One channel of one agreement, towards one party."""
 
     dossier: Dossier
-    standing: Standing
     channel: Channel
     recipient: PartyId
 
 
 def _ask(node: Node, transaction: Transaction, collection: Collection, *, changes: int) -> Withhold | None:
     """What `ask_gate` says of the collection, remembered under `changes`."""
-    place = _Place(
-        dossier=collection.dossier,
-        standing=collection.standing,
-        channel=collection.channel,
-        recipient=collection.recipient,
-    )
+    place = _Place(dossier=collection.dossier, channel=collection.channel, recipient=collection.recipient)
     return _remember(node, transaction, place, changes=changes, policy=node.policy())
 
 
@@ -113,8 +114,11 @@ def _remember(node: Node, transaction: Transaction, place: _Place, *, changes: i
         answer = remembered[1]
         if answer.policy is policy and answer.begun <= now < answer.until:
             return answer.withhold
-    withhold = ask_gate(node, transaction, place.standing, place.channel, recipient=place.recipient)
-    concerned = _find_concerned(place.standing, node.party, place.recipient)
+    # The state at this very time, and no older one that whoever asks may have: the answer is remembered for as long as
+    # time alone changes nothing from here on.
+    standing = place.dossier.standing(now=now)
+    withhold = ask_gate(node, transaction, standing, place.channel, recipient=place.recipient, now=now)
+    concerned = _find_concerned(standing, node.party, place.recipient)
     expiries = split_time([parties.read_expiry(transaction, party) for party in concerned], now=now)
     dates = place.dossier.constancy(now=now)
     answer = _Answer(

@@ -18,7 +18,7 @@ from comity.agreement.lifecycle import Standing
 from comity.agreement.terms import Terms
 from comity.agreement.transitions import State
 from comity.errors import NotFoundError, UnavailableError
-from comity.ids import AgreementId, ObjectId, PartyId
+from comity.ids import AgreementId, Instant, ObjectId, PartyId
 from comity.node.gate import AskGate, ask_gates
 from comity.node.grants import keep_grants
 from comity.node.node import Node
@@ -180,9 +180,13 @@ class _Channel:
     flow: Flow
     is_limited: bool
 
+    def has_moved(self, now: Instant) -> bool:
+        """Whether the agreement stands elsewhere by now."""
+        return self.dossier.standing(now=now) != self.standing
+
     def find_closed(self, ask: AskGate) -> Way | None:
         """What is said of what it would let go, if its gate is closed now."""
-        if ask(self.dossier, self.standing, self.channel, self.flow.receiver) is None:
+        if ask(self.dossier, self.channel, self.flow.receiver) is None:
             return None
         return Way.SUSPENDED if self.standing.state is State.SUSPENDED else Way.CLOSED
 
@@ -215,9 +219,11 @@ def _try_matrix(node: Node, axis: str, *, after: PartyId | None, limit: int) -> 
     for party in parties[:limit]:
         yield
         with node.store.read() as transaction:
-            if read_changes(transaction) != changes:
+            here, now = [item for item in channels if item.flow.receiver == party], node.clock()
+            # A date can have passed as well, by which an agreement begins or ends.
+            if read_changes(transaction) != changes or any(item.has_moved(now) for item in here):
                 return None
-            fates = _Fates(node, transaction, sieve, [item for item in channels if item.flow.receiver == party])
+            fates = _Fates(node, transaction, sieve, here)
             cells = (_make_cell(transaction, fates, held, labels) for labels in words.labels)
             rows.append(Row(party=party, cells=tuple(cells)))
     return Matrix(
@@ -456,7 +462,7 @@ def _find_example(transaction: Transaction, place: Place) -> ObjectId | None:
 
 
 def _describe_offer(ask: AskGate, offer: Offer) -> Offered:
-    gate = ask(offer.dossier, offer.standing, offer.channel, offer.recipient)
+    gate = ask(offer.dossier, offer.channel, offer.recipient)
     return Offered(
         id=offer.id,
         agreement=offer.dossier.id,
