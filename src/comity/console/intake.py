@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from comity.canonical import sha256_digest
+from comity.canonical import canonical_bytes, sha256_digest
 from comity.console.jobs import receiving, start_job
 from comity.console.pages import make_page, read_fields, read_form, show
 from comity.console.visit import Failed, Visit, find_visit, require_program
@@ -52,8 +52,9 @@ class Upload:
 
     @property
     def digest(self) -> str:
-        """Which file it is."""
-        return sha256_digest(self.data)
+        """Which file it is, and how it is read."""
+        said: dict[str, Json] = {**self.reading, "name": self.name, "data": sha256_digest(self.data)}
+        return sha256_digest(canonical_bytes(said))
 
     def make_arguments(self) -> dict[str, Json]:
         """The arguments by which an operation reads it."""
@@ -82,9 +83,10 @@ class Uploads:
         self._forget_old(now)
         return self._held.get(visit.person.id)
 
-    def drop(self, visit: Visit) -> None:
-        """Hold it no longer."""
-        self._held.pop(visit.person.id, None)
+    def drop(self, visit: Visit, upload: Upload) -> None:
+        """Hold it no longer; another one that came since stays."""
+        if self._held.get(visit.person.id) is upload:
+            del self._held[visit.person.id]
 
     def _forget_old(self, now: float) -> None:
         for person in [person for person, upload in self._held.items() if now - upload.at > _HELD_SECONDS]:
@@ -138,6 +140,8 @@ async def offer_taking(request: Request) -> Response:
         "name": upload.name,
         "bytes": len(upload.data),
         "format": upload.reading["format"],
+        "source": upload.reading["source"],
+        "mapped": "mapping" in upload.reading,
         "digest": upload.digest,
     }
     return show(request, "intake_take.html", waiting, levels=TLP, kinds=sorted(KINDS))
@@ -153,7 +157,7 @@ async def take_in(request: Request) -> Response:
         raise _fail(ConflictError("you have brought another file since; say of that one what is so of it"))
     arguments = upload.make_arguments() | _read_said(form)
     begun = await start_job(request, "object.add", arguments, title="Take in", to="/intake")
-    _find_uploads(request).drop(visit)
+    _find_uploads(request).drop(visit, upload)
     return begun
 
 
@@ -185,7 +189,8 @@ async def drop_file(request: Request) -> Response:
     visit = find_visit(request)
     visit.require("object.add")
     await read_form(request)
-    _find_uploads(request).drop(visit)
+    if (upload := _find_uploads(request).find(visit, now=_tell_time())) is not None:
+        _find_uploads(request).drop(visit, upload)
     return RedirectResponse("/intake", status_code=303)
 
 

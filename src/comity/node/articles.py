@@ -348,11 +348,11 @@ def confirm(
     if isinstance(refused := act_alone(by, ClassificationChange.CONFIRM_DRAFTS), Refusal):
         return refused
     with node.act() as act:
-        article, drafts = _open(act.transaction, prefix, numbers, seen=seen)
+        article, drafts = _open(act.transaction, prefix, numbers)
+        wanted = [each for each in drafts if each.item.number in numbers and each.state is not State.CONFIRMED]
         if all_of is not None:
             wanted = [each for each in drafts if each.item.draft.kind is all_of and each.state is State.OPEN]
-        else:
-            wanted = [each for each in drafts if each.item.number in numbers and each.state is not State.CONFIRMED]
+        _check_seen(act.transaction, article, numbers or [each.item.number for each in wanted], seen=seen)
         return _decide(act, by, article, wanted, Step.CONFIRM, reason=None)
 
 
@@ -441,10 +441,15 @@ def _open(
     drafts = _review(transaction, article)
     if unknown := [number for number in numbers if not 1 <= number <= len(drafts)]:
         raise NotFoundError(f"article {article.number} has {len(drafts)} drafts, and none is number {unknown[0]}")
-    unseen = [] if seen is None else articles.read_decisions(transaction, article.number)[seen:]
+    _check_seen(transaction, article, numbers, seen=seen)
+    return article, drafts
+
+
+def _check_seen(transaction: Transaction, article: StoredArticle, numbers: Sequence[int], *, seen: int | None) -> None:
+    """Return if nothing was decided on these after the first `seen` decisions on the article; None: not said."""
+    unseen = () if seen is None else articles.read_decisions(transaction, article.number)[seen:]
     if later := sorted({each.number for each in unseen} & {*numbers}):
         raise ConflictError(f"draft {later[0]} was decided on, or corrected, since you looked: look at it again")
-    return article, drafts
 
 
 def _decide(

@@ -7,21 +7,26 @@ nothing else changes in between. The gate is told beside it, as in a preview of 
 now either way.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
 
 from comity.agreement.lifecycle import Standing
 from comity.ids import AgreementId, ObjectId, PartyId
 from comity.node.gate import ask_gate
 from comity.node.node import Node
-from comity.node.standing import list_dossiers
+from comity.node.standing import Dossier, list_dossiers
+from comity.node.steps import Steps
 from comity.release.decision import Decision, Withhold, decide, decide_history
 from comity.release.preview import Flow, list_flows
 from comity.stix.labels import Label
 from comity.store import Transaction, feeds, objects
 from comity.store.objects import StoredObject
 
-__all__ = ["ReleaseEffect", "find_effects"]
+__all__ = ["ReleaseEffect", "find_effects", "find_effects_in_steps"]
+
+_AT_ONCE = 2_000
+"""Objects that are held against one agreement in a step."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,26 +49,79 @@ class ReleaseEffect:
 
 def find_effects(node: Node, transaction: Transaction, labels: Mapping[int, Label]) -> tuple[ReleaseEffect, ...]:
     """What becomes of the releases of this party if versions had these labels; channels without any are left out."""
+    relabelled = _read(node, transaction, labels)
+    return tuple(
+        effect
+        for dossier in relabelled.dossiers
+        for effect in _weigh(node, transaction, dossier, _list_flows(node, transaction, dossier), relabelled)
+    )
+
+
+def find_effects_in_steps(
+    node: Node, find_labels: Callable[[Transaction], Mapping[int, Label]]
+) -> Steps[tuple[ReleaseEffect, ...]]:
+    """The same, of the labels that are found in the first step; others get a turn between thousands of objects."""
+    with node.store.read() as transaction:
+        relabelled = _read(node, transaction, find_labels(transaction))
+        flows = {dossier.id: _list_flows(node, transaction, dossier) for dossier in relabelled.dossiers}
+    found = dict[tuple[AgreementId, str, PartyId], ReleaseEffect]()
+    for dossier, start in product(relabelled.dossiers, range(0, len(relabelled.held), _AT_ONCE)):
+        yield
+        part = replace(relabelled, held=relabelled.held[start : start + _AT_ONCE])
+        with node.store.read() as transaction:
+            effects = [*_weigh(node, transaction, dossier, flows[dossier.id], part)]
+        for effect in effects:
+            place = effect.agreement, effect.channel, effect.recipient
+            found[place] = _add(found[place], effect) if place in found else effect
+    return tuple(found.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Relabelled:
+    """Versions that would have other labels, what they have and would have; and the agreements of that moment."""
+
+    held: Sequence[StoredObject]
+    before: Mapping[int, Label]
+    after: Mapping[int, Label]
+    dossiers: Sequence[Dossier]
+
+
+def _read(node: Node, transaction: Transaction, labels: Mapping[int, Label]) -> _Relabelled:
     held = [item for item in objects.read_objects(transaction, labels.keys()) if item.current]
-    before = objects.read_labels(transaction, {item.label for item in held})
-    found = list[ReleaseEffect]()
-    for dossier in list_dossiers(node, transaction) if held else ():
-        standing = dossier.standing(now=node.clock())
-        terms = standing.current
-        if terms is None:
-            continue
-        flows = list_flows(
-            terms,
-            members=standing.members,
-            head=objects.read_head_seq(transaction),
-            floors=feeds.read_floors(transaction, terms.agreement_id),
-            giver=node.party,
-        )
-        held_against = (_hold_against(flow, held, before, labels) for flow in flows)
-        found += [
-            ReleaseEffect(
+    return _Relabelled(
+        held=held,
+        before=objects.read_labels(transaction, {item.label for item in held}),
+        after=labels,
+        dossiers=list_dossiers(node, transaction) if held else (),
+    )
+
+
+def _list_flows(node: Node, transaction: Transaction, dossier: Dossier) -> Sequence[Flow]:
+    """The flows of this party's in the agreement, as it is in force; none where it is not."""
+    standing = dossier.standing(now=node.clock())
+    if standing.current is None:
+        return ()
+    return list_flows(
+        standing.current,
+        members=standing.members,
+        head=objects.read_head_seq(transaction),
+        floors=feeds.read_floors(transaction, dossier.id),
+        giver=node.party,
+    )
+
+
+def _weigh(
+    node: Node, transaction: Transaction, dossier: Dossier, flows: Sequence[Flow], relabelled: _Relabelled
+) -> Iterator[ReleaseEffect]:
+    standing = dossier.standing(now=node.clock())
+    if standing.current is None:
+        return
+    for flow in flows:
+        shift = _hold_against(flow, relabelled.held, relabelled.before, relabelled.after)
+        if shift != _NO_SHIFT:
+            yield ReleaseEffect(
                 agreement=dossier.id,
-                title=terms.title,
+                title=standing.current.title,
                 channel=flow.channel,
                 recipient=flow.receiver,
                 closed=_find_closed(node, transaction, standing, flow),
@@ -71,10 +129,16 @@ def find_effects(node: Node, transaction: Transaction, labels: Mapping[int, Labe
                 lost=shift.lost,
                 changed=shift.changed,
             )
-            for flow, shift in zip(flows, held_against, strict=True)
-            if shift != _NO_SHIFT
-        ]
-    return tuple(found)
+
+
+def _add(one: ReleaseEffect, other: ReleaseEffect) -> ReleaseEffect:
+    """What becomes of both parts, by the gate as it was asked last."""
+    return replace(
+        other,
+        gained=one.gained + other.gained,
+        lost=one.lost + other.lost,
+        changed=one.changed + other.changed,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +154,7 @@ _NO_SHIFT = _Shift(gained=(), lost=(), changed=())
 
 
 def _hold_against(
-    flow: Flow, held: list[StoredObject], before: Mapping[int, Label], after: Mapping[int, Label]
+    flow: Flow, held: Sequence[StoredObject], before: Mapping[int, Label], after: Mapping[int, Label]
 ) -> _Shift:
     decided: dict[Label, Decision] = {}
 

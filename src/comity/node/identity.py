@@ -41,6 +41,9 @@ _MOST_READ = 200_000
 _READ_AT_ONCE = 200
 """Identities in one step: some ten milliseconds."""
 
+_MOST_MARKS = 1_000_000
+"""Names, sounds and documents of all of them together: some hundred bytes each."""
+
 _PLACES_AT_ONCE = 1_000
 """Places in the order of commit that are looked through in one step, whatever lies there."""
 
@@ -59,7 +62,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidates:
-    """Those of one person, who is called `name`, by id; `more` says that there are others behind them."""
+    """Those of one person, who is called `name`, by id; `more` says that there are, or can be, others behind them."""
 
     id: ObjectId
     name: str
@@ -101,7 +104,7 @@ def find_candidates(node: Node, prefix: str) -> Steps[Candidates]:
         id=name,
         name=str(value.get("name", "")),
         items=tuple(found[:_MOST_CANDIDATES]),
-        more=len(found) > _MOST_CANDIDATES,
+        more=len(found) > _MOST_CANDIDATES or known.is_full,
     )
 
 
@@ -117,7 +120,13 @@ class _Known:
     through: int
     after: int | None = 0
     read: set[int] = field(default_factory=set)
-    keys: dict[int, set[int]] = field(default_factory=dict)
+    marks: int = 0
+    keys: dict[int, int | set[int]] = field(default_factory=dict)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more is read."""
+        return len(self.read) >= _MOST_READ or self.marks >= _MOST_MARKS
 
     def add(self, part: Sequence[tuple[int, bytes]]) -> None:
         """Know of these too."""
@@ -125,11 +134,27 @@ class _Known:
             self.read.add(key)
             person = read_person(_parse(data), LISTING_EXTENSION)
             for mark in () if person is None else _list_marks(person):
-                self.keys.setdefault(mark, set()).add(key)
+                self._put(mark, key)
 
     def find(self, person: Person) -> list[int]:
         """The keys of all that can be candidates for the person, each once."""
-        return sorted({key for mark in _list_marks(person) for key in self.keys.get(mark, ())})
+        found = set[int]()
+        for mark in _list_marks(person):
+            keys = self.keys.get(mark, ())
+            found.update((keys,) if isinstance(keys, int) else keys)
+        return sorted(found)
+
+    def _put(self, mark: int, key: int) -> None:
+        known = self.keys.get(mark)
+        if known is None:
+            self.keys[mark] = key  # most marks are of one alone
+            self.marks += 1
+        elif isinstance(known, set):
+            self.marks += key not in known
+            known.add(key)
+        elif known != key:
+            self.keys[mark] = {known, key}
+            self.marks += 1
 
 
 def _list_marks(person: Person) -> set[int]:
@@ -145,19 +170,19 @@ def _learn(node: Node) -> Steps[_Known]:
         head = objects.read_head_seq(transaction)
     remembered = node.remembered.setdefault("persons", (0, _Known(through=head)))
     known = cast("_Known", remembered[1])
-    while known.after is not None and len(known.read) < _MOST_READ:
+    while known.after is not None and not known.is_full:
         with node.store.read() as transaction:
             part = likeness.read_identities(transaction, after=known.after, most=_READ_AT_ONCE)
         known.add(part)
         known.after = part[-1][0] if part else None
         if part:
             yield
-    while known.through < head and len(known.read) < _MOST_READ:
+    while known.through < head and not known.is_full:
         last = min(head, known.through + _PLACES_AT_ONCE)
         with node.store.read() as transaction:
-            part = likeness.read_identities_between(transaction, after=known.through, through=last)
-        known.add(part)
-        known.through = last
+            rows = likeness.read_identities_between(transaction, after=known.through, through=last, most=_READ_AT_ONCE)
+        known.add([(key, data) for _, key, data in rows])
+        known.through = rows[-1][0] if len(rows) == _READ_AT_ONCE else last
         yield
     return known
 

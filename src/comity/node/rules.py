@@ -27,14 +27,14 @@ from comity.classification.rules import Facts, Names, RuleSet, Said, find_said_b
 from comity.errors import ConflictError, MalformedRequest, NotFoundError
 from comity.ids import Digest, ObjectId, PartyId
 from comity.node.classify import MAX_SAID, find_place_on_list, has_safeguard, record
-from comity.node.effects import ReleaseEffect, find_effects
+from comity.node.effects import ReleaseEffect, find_effects_in_steps
 from comity.node.node import Act, Node
 from comity.node.people import Actor, Approved, Waiting, read_prose
 from comity.node.ruled import RULES, make_tag
 from comity.node.steps import Steps, Tell, tell_nobody
 from comity.node.tagging import foresee_labels, is_own, join_words, settle
 from comity.release.classification import ClassificationChange
-from comity.stix.labels import Tags
+from comity.stix.labels import Label, Tags
 from comity.store import Transaction, files, objects, rulesets, subjects, tags
 from comity.store.objects import StoredObject
 from comity.store.rulesets import RuleStep, StoredRules
@@ -96,9 +96,11 @@ def foresee_rules(node: Node, rules: RuleSet, *, tell: Tell = tell_nobody) -> St
         MalformedRequest: a subject that it says is not on its list.
     """
     plan = yield from _plan(node, rules, tell=tell)
-    with node.store.read() as transaction:
-        words = _find_words(transaction, rules.digest, plan.steps)
-        effects = find_effects(node, transaction, foresee_labels(transaction, words, node.party))
+
+    def find_labels(transaction: Transaction) -> Mapping[int, Label]:
+        return foresee_labels(transaction, _find_words(transaction, rules.digest, plan.steps), node.party)
+
+    effects = yield from find_effects_in_steps(node, find_labels)
     return Foreseen(looked_at=plan.looked_at, lists=plan.lists, steps=plan.steps, effects=effects)
 
 

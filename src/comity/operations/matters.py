@@ -18,7 +18,7 @@ from comity.operations.people import conclude_refused, describe_approvals, descr
 from comity.operations.reply import Json
 from comity.operations.sight import may_see_matter
 
-__all__ = ["approve", "decline", "find", "show"]
+__all__ = ["approve", "decline", "find", "require_whole", "show"]
 
 _NAME = 64
 """Characters of the whole name of an act that waits. Two acts can be made whose names begin alike: whoever saw one and
@@ -45,11 +45,20 @@ def show(node: Node, arguments: Arguments) -> Outcome:
     return Outcome(result=result)
 
 
-def approve(node: Node, arguments: Arguments) -> Outcome:
-    """Approve the very same, named in full: it is done, where that is all it waited for."""
-    if len(arguments.text("matter")) != _NAME:
+def require_whole(name: str) -> None:
+    """Do nothing for the whole name of an act that waits.
+
+    Raises:
+        MalformedRequest: it is less, by which another one could be meant.
+    """
+    if len(name) != _NAME:
         message = "name all 64 characters of what you approve, as `comity approvals` shows them: others can begin alike"
         raise MalformedRequest(message, where="matter")
+
+
+def approve(node: Node, arguments: Arguments) -> Outcome:
+    """Approve the very same, named in full: it is done, where that is all it waited for."""
+    require_whole(arguments.text("matter"))
     found, by = find(node, arguments), read_actor(node, arguments)
     done = matters.approve_matter(node, found.matter.digest, by=by)
     match done:

@@ -128,7 +128,10 @@ def _find_brought(node: Node, arguments: Arguments) -> bytes:
 
 def _find_named(node: Node, arguments: Arguments) -> PendingMatter | None:
     """The act that whoever asks means to complete; None where the file was handed over."""
-    return None if arguments.optional("matter") is None else matters.find(node, arguments).matter
+    name = arguments.optional("matter")
+    if name is not None:
+        matters.require_whole(name)
+    return None if name is None else matters.find(node, arguments).matter
 
 
 def _find_waiting(node: Node, arguments: Arguments, digest: Digest) -> list[Json]:

@@ -86,14 +86,19 @@ def read_identities(transaction: Transaction, *, after: int, most: int) -> list[
     return [(int(pk), bytes(data)) for pk, data in rows]
 
 
-def read_identities_between(transaction: Transaction, *, after: int, through: int) -> list[tuple[int, bytes]]:
-    """The versions of identities behind one place in the order of commit up to another: key and bytes."""
+def read_identities_between(
+    transaction: Transaction, *, after: int, through: int, most: int
+) -> list[tuple[int, int, bytes]]:
+    """The versions of identities behind one place in the order of commit up to another: place, key and bytes.
+
+    Of at most so many, in that order.
+    """
     rows = transaction.rows(
-        "SELECT o.pk, b.data FROM object o JOIN body b ON b.object = o.pk"
-        " WHERE o.seq > ? AND o.seq <= ? AND +o.type = 'identity'",
-        (after, through),
+        "SELECT o.seq, o.pk, b.data FROM object o JOIN body b ON b.object = o.pk"
+        " WHERE o.seq > ? AND o.seq <= ? AND +o.type = 'identity' ORDER BY o.seq LIMIT ?",
+        (after, through, most),
     )
-    return [(int(pk), bytes(data)) for pk, data in rows]
+    return [(int(seq), int(pk), bytes(data)) for seq, pk, data in rows]
 
 
 def read_persons(transaction: Transaction, keys: Collection[int]) -> list[tuple[ObjectId, bytes]]:

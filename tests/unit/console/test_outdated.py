@@ -201,6 +201,19 @@ def test_a_file_that_was_brought_since_is_not_taken_in_by_what_was_said_of_anoth
 # --- articles ---------------------------------------------------------------------------------------------------------
 
 
+def test_the_same_file_that_is_to_be_read_otherwise_is_another(desk: Desk, world: World) -> None:
+    world.register("aurelia", ANALYST.id, Role.ANALYST)
+    analyst, data = desk.visit(ANALYST), bundle(make_object("first"))
+    assert bring(analyst, data).status_code == 303
+    form = find_form(analyst, "/intake/take", "/intake/take")
+    assert bring(analyst, data).status_code == 303
+    assert find_form(analyst, "/intake/take", "/intake/take") == form
+    assert bring(analyst, data, source="elsewhere").status_code == 303
+    status, text = send(analyst, "/intake/take", form, subjects="national:ashfall")
+    assert (status, "another file since" in text) == (409, True)
+    assert "elsewhere" in analyst.get("/intake/take").text
+
+
 def test_a_draft_that_was_corrected_since_is_not_confirmed_unread(desk: Desk, world: World) -> None:
     world.register("aurelia", ANALYST.id, Role.ANALYST)
     node, by = world.nodes["aurelia"], world.actor("aurelia", Role.LIAISON)

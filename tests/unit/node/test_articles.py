@@ -247,6 +247,16 @@ def test_all_of_a_kind_leaves_what_is_struck(world: World) -> None:
     assert done.numbers == tuple(numbers(world, "observable/sha256"))
 
 
+def test_all_of_a_kind_are_those_that_were_seen(world: World) -> None:
+    add(world)
+    by = world.actor(A)
+    articles.correct(world.nodes[A], "1", numbers(world, "observable/url")[0], "https://other.example/", by=by)
+    with pytest.raises(ConflictError, match="since you looked"):
+        articles.confirm(world.nodes[A], "1", (), all_of=Kind.OBSERVABLE, by=by, seen=0)
+    done = articles.confirm(world.nodes[A], "1", (), all_of=Kind.OBSERVABLE, by=by, seen=1)
+    assert isinstance(done, Decided)
+
+
 @pytest.mark.parametrize("role", [Role.OPERATOR, Role.AUDITOR])
 def test_who_has_no_role_for_it_decides_and_makes_nothing(world: World, role: Role) -> None:
     add(world)

@@ -23,7 +23,7 @@ from comity.node.retention import delete
 from comity.node.steps import finish
 from comity.node.work import list_work
 from comity.release import clauses, sieve
-from comity.store import likeness, objects
+from comity.store import Transaction, likeness, objects
 from comity.store.changes import read_changes
 from tests.unit.node.test_retention import REVIEWED, agree, meet, receive
 from tests.unit.node.test_safeguards import list_as
@@ -211,3 +211,32 @@ def test_what_is_said_of_the_same_persons_again_and_again_uses_up_no_reading(
         assert list_candidates(world) == name("y", "z")
     world.add(A, list_as("next"))
     assert list_candidates(world) == name("y", "z", "next")
+
+
+@pytest.mark.parametrize(("name_of", "most"), [("_MOST_READ", 2), ("_MOST_MARKS", 3)])
+def test_where_no_more_is_read_of_persons_the_answer_says_that_there_can_be_more(
+    world: World, monkeypatch: pytest.MonkeyPatch, name_of: str, most: int
+) -> None:
+    world.add(A, list_as("x"), list_as("y"))
+    x = object_id("identity", "x")
+    assert not finish(find_candidates(world.nodes[A], x)).more
+    monkeypatch.setattr(identity, name_of, most)
+    assert finish(find_candidates(world.nodes[A], x)).more
+
+
+def test_what_came_in_together_is_read_in_small_steps(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.add(A, list_as("x"))
+    assert list_candidates(world) == []
+    monkeypatch.setattr(identity, "_READ_AT_ONCE", 3)
+    world.add(A, *(list_as(f"y{n}") for n in range(10)))
+    read = list[int]()
+    plain = likeness.read_identities_between
+
+    def count(transaction: Transaction, *, after: int, through: int, most: int) -> list[tuple[int, int, bytes]]:
+        rows = plain(transaction, after=after, through=through, most=most)
+        read.append(len(rows))
+        return rows
+
+    monkeypatch.setattr(likeness, "read_identities_between", count)
+    assert list_candidates(world) == name(*(f"y{n}" for n in range(10)))
+    assert max(read) == 3

@@ -12,7 +12,7 @@ from comity.classification.lists import parse_subject_list
 from comity.classification.rules import RuleSet, convert_rules
 from comity.errors import MalformedRequest, NotFoundError
 from comity.ids import PartyId
-from comity.node import ruled
+from comity.node import effects, ruled
 from comity.node import rules as ruling
 from comity.node.audit import audit_folder
 from comity.node.classify import Classified, list_classification, say, take_back
@@ -112,6 +112,21 @@ def test_what_is_foreseen_is_what_then_happens(world: World) -> None:
     assert (done.said, done.ended, done.objects) == (len(seen.steps), 0, 3)
     assert set(world.read(B)) == (given | set(effect.gained)) - {name for name, _ in effect.lost}
     assert audit_folder(world.folder / A, now=world.now).found == 0
+
+
+def test_effects_that_are_worked_out_by_parts_are_those_of_the_whole(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for title in ("One", "Another"):
+        world.sign_all(world.terms(title=title))
+    add(world, "Relay one", "Relay two", "Relay three")
+    world.add(A, make_object("Open", more={"labels": ["closed-source"]}), make_object("Relay on", refs=[]))
+    whole, steps = foresee(world, parse()), len([*foresee_rules(world.nodes[A], parse())])
+    monkeypatch.setattr(effects, "_AT_ONCE", 1)
+    assert foresee(world, parse()) == whole
+    assert len({effect.agreement for effect in whole.effects}) == 2
+    assert all(len(effect.gained) == 3 and len(effect.lost) == 1 for effect in whole.effects)
+    assert len([*foresee_rules(world.nodes[A], parse())]) > steps
 
 
 def test_two_people_apply_it_and_one_act_is_on_record(world: World) -> None:
