@@ -18,7 +18,7 @@ from comity.agreement.lifecycle import Standing
 from comity.agreement.terms import Terms
 from comity.agreement.transitions import State
 from comity.errors import NotFoundError, UnavailableError
-from comity.ids import AgreementId, Instant, ObjectId, PartyId
+from comity.ids import AgreementId, ObjectId, PartyId
 from comity.node.gate import AskGate, ask_gates
 from comity.node.grants import keep_grants
 from comity.node.node import Node
@@ -180,10 +180,6 @@ class _Channel:
     flow: Flow
     is_limited: bool
 
-    def has_moved(self, now: Instant) -> bool:
-        """Whether the agreement stands elsewhere by now."""
-        return self.dossier.standing(now=now) != self.standing
-
     def find_closed(self, ask: AskGate) -> Way | None:
         """What is said of what it would let go, if its gate is closed now."""
         if ask(self.dossier, self.channel, self.flow.receiver) is None:
@@ -220,8 +216,9 @@ def _try_matrix(node: Node, axis: str, *, after: PartyId | None, limit: int) -> 
         yield
         with node.store.read() as transaction:
             here, now = [item for item in channels if item.flow.receiver == party], node.clock()
-            # A date can have passed as well, by which an agreement begins or ends.
-            if read_changes(transaction) != changes or any(item.has_moved(now) for item in here):
+            # An agreement begins and ends by dates as well.
+            moved = any(item.dossier.standing(now=now) != item.standing for item in here)
+            if moved or read_changes(transaction) != changes:
                 return None
             fates = _Fates(node, transaction, sieve, here)
             cells = (_make_cell(transaction, fates, held, labels) for labels in words.labels)
@@ -265,13 +262,7 @@ def see_as(node: Node, party: PartyId, *, collection: str | None, before: Positi
         found, following = tuple[Shown, ...](), None
         if chosen is not None and chosen.gate is None:
             found, following = _fill(node, transaction, offers[chosen.id], before=before, limit=limit)
-    return SeenAs(
-        party=party,
-        collections=tuple(offered.values()),
-        collection=chosen,
-        objects=found,
-        next=following,
-    )
+    return SeenAs(party=party, collections=tuple(offered.values()), collection=chosen, objects=found, next=following)
 
 
 # --- the matrix -------------------------------------------------------------------------------------------------------
