@@ -4,7 +4,7 @@
 A program of this party is no recipient: nothing is disclosed. But it shows what it holds to whoever uses it, and acts
 by machine on what it reads. So it gets nothing that is for single people, nothing that people have to decide on first,
 nothing with a marking that this node does not understand, and nothing with which its givers let it do less. What is
-about persons it gets to be looked at alone: no machine acts on that.
+about persons, or restricted in words, it gets to be looked at alone: no machine acts on that.
 
 Not decided here: by which terms an object came (`node.usable`), and who may make such a program (`node.programs`).
 """
@@ -30,6 +30,9 @@ _WHY: Final = {
     UNDECIDED: "people have to decide first whether it is necessary",
     UNRESOLVED: "it refers to something that is not held here",
 }
+
+_IN_WORDS: Final = "H3"
+"""The handling code for restrictions in free text."""
 
 _RED, _UNMARKED = TLP_ORDER[-2:]
 """Of several levels the last in this order counts, so that what is said to be unmarked may be red as well."""
@@ -64,4 +67,6 @@ def find_obstacle(label: Label, *, acts: bool) -> str | None:
         return "a part of it is TLP:RED, which is for single people, or bears a marking that is not understood here"
     if acts and (label.person_classes or label.special_categories):
         return "it is about persons, on which no machine acts: programs may only show it"
+    if acts and _IN_WORDS in label.handling:
+        return f"its handling is {_IN_WORDS}, restrictions in words that people have to read: programs may only show it"
     return None

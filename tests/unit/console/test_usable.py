@@ -176,8 +176,17 @@ def test_what_is_for_single_people_or_not_understood_is_for_no_program(
     assert all(reason is not None and why in reason for reason in use.values()), use
 
 
-def test_what_is_about_persons_is_to_be_looked_at_alone(world: World, desk: Desk) -> None:
-    about: dict[str, Json] = {"person_classes": ["suspect"]}
+@pytest.mark.parametrize(
+    "about",
+    [
+        {"person_classes": ["suspect"]},
+        {"person_classes": ["associate"], "handling": ["H1"]},
+        {"handling": ["H1", "H3"]},
+    ],
+)
+def test_what_is_about_persons_or_restricted_in_words_is_to_be_looked_at_alone(
+    world: World, desk: Desk, about: dict[str, Json]
+) -> None:
     item = make_object("x")
     item["extensions"] = {
         name: {**said, **about} if isinstance(said, dict) else said
@@ -189,7 +198,7 @@ def test_what_is_about_persons_is_to_be_looked_at_alone(world: World, desk: Desk
         assert Client(desk, actions).read() == []
     use = find_use(desk.node, find_object_of(desk, X))
     assert [use[actions] is None for actions in ACTIONS_ORDER] == [True, False, False, False, False]
-    assert "no machine acts" in str(use[ANY])
+    assert "programs may only show it" in str(use[ANY])
 
 
 def test_a_deletion_sets_nothing_free(world: World, desk: Desk) -> None:
