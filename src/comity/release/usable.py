@@ -56,17 +56,22 @@ def find_obstacle(label: Label, *, acts: bool) -> str | None:
     A property that is marked on its own counts like the whole: a program gets the object as it is held.
     """
     restricting = sorted(label.markings - _HARMLESS)
-    known = [_WHY[word] for word in restricting if word in _WHY]
     if restricting:
+        known = [_WHY[word] for word in restricting if word in _WHY]
         return known[0] if known else f"it bears a marking that is not understood here: {restricting[0]}"
-    if label.tlp == _UNMARKED:
-        return "it bears no TLP, or refers to something that bears none"
-    if label.tlp == _RED:
-        return "it is TLP:RED, which is for single people, or refers to what is"
-    if any(mark.tlp in {_RED, _UNMARKED} for mark in label.granular):
-        return "a part of it is TLP:RED, which is for single people, or bears a marking that is not understood here"
-    if acts and (label.person_classes or label.special_categories):
-        return "it is about persons, on which no machine acts: programs may only show it"
-    if acts and _IN_WORDS in label.handling:
-        return f"its handling is {_IN_WORDS}, restrictions in words that people have to read: programs may only show it"
-    return None
+    partly = {mark.tlp for mark in label.granular}
+    obstacles = (
+        (label.tlp == _UNMARKED, "it bears no TLP, or refers to something that bears none"),
+        (label.tlp == _RED, "it is TLP:RED, which is for single people, or refers to what is"),
+        (_RED in partly, "a part of it is TLP:RED, which is for single people"),
+        (_UNMARKED in partly, "a part of it bears a marking that is not understood here"),
+        (
+            acts and bool(label.person_classes or label.special_categories),
+            "it is about persons, on which no machine acts: programs may only show it",
+        ),
+        (
+            acts and _IN_WORDS in label.handling,
+            f"its handling is {_IN_WORDS}, restrictions in words that people have to read: programs may only show it",
+        ),
+    )
+    return next((why for stands, why in obstacles if stands), None)
