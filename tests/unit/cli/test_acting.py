@@ -109,7 +109,8 @@ def test_every_command_that_needs_a_node_has_its_operation() -> None:
     alone |= {("party", "protect-keys"), ("party", "unprotect-keys")}
     # The command audits by itself, whether a process serves or not; in the console the one that serves has it done.
     # One command exports, whatever the format. One act that waits is shown in the console alone: `approvals` lists all.
-    beside = {"audit", "object.export_misp", "approvals.show"}
+    # Which of the objects of an entry are held is asked by its page, for its links; `object show` tells it of one.
+    beside = {"audit", "object.export_misp", "approvals.show", "object.held"}
     named = {"approve": "approvals.approve", "decline": "approvals.decline"}
     commands = {".".join(path) for path in COMMANDS if path not in alone}
     assert {named.get(name, name) for name in commands} == OPERATIONS.keys() - beside
