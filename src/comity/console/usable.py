@@ -152,6 +152,8 @@ async def _fill(
     most = min(limit or MAX_PAGE_OBJECTS, MAX_PAGE_OBJECTS)
     items, following, room = list[Usable](), after, MOST_BYTES
     while len(items) < most and room > 0:
+        while usable.learn(node, question.actions):  # noqa: ASYNC110 (nothing is waited for: others get their turn)
+            await asyncio.sleep(0)
         part = usable.list_part(
             node, question, after=following, until=until, limit=most - len(items), room=room, alone=not items
         )

@@ -37,6 +37,7 @@ __all__ = [
     "Usable",
     "find_handed",
     "find_use",
+    "learn",
     "list_part",
     "note_handed",
     "offer",
@@ -49,8 +50,8 @@ MOST_BYTES: Final = 4 * 1024 * 1024
 _LOOKED_AT: Final = 5_000
 """Places in the order of commit that are gone through at once, while others wait."""
 
-_LABELS: Final = "usable-labels"
-_LABELS_TO_ACT: Final = "usable-labels-to-act"
+_LABELS_AT_ONCE: Final = 250
+"""Labels that are judged in one step."""
 
 _NOTED: Final = 60 * 1_000_000
 
@@ -90,6 +91,12 @@ def offer(node: Node, since: Instant | None = None) -> Offer:
         with node.store.read() as transaction:
             after = usable.find_offered(transaction, since)
     return Offer(after=after, until=until, at=at)
+
+
+def learn(node: Node, actions: str) -> bool:
+    """Whether there is more to learn before a part can be listed in one short step; something was learned."""
+    with node.store.read() as transaction:
+        return _judge_labels(node, transaction, acts=may_act(actions))
 
 
 def list_part(
@@ -184,18 +191,31 @@ def _find_fit(node: Node, transaction: Transaction, actions: str) -> Fit:
 
 
 def _find_labels(node: Node, transaction: Transaction, *, acts: bool) -> frozenset[int]:
-    """The labels with which an object is handed to programs; a label is judged once, as long as none is deleted."""
-    name = _LABELS_TO_ACT if acts else _LABELS
-    changes, known = read_changes(transaction), node.remembered.get(name)
+    """The labels with which an object is handed to programs."""
+    while _judge_labels(node, transaction, acts=acts):
+        pass
+    return cast("tuple[int, frozenset[int]]", node.remembered[_name_labels(acts=acts)][1])[1]
+
+
+def _judge_labels(node: Node, transaction: Transaction, *, acts: bool) -> bool:
+    """Whether there may be more, after some labels were judged; each is once, as long as nothing has changed.
+
+    A key is of another label only after a deletion, which counts as a change.
+    """
+    name, changes = _name_labels(acts=acts), read_changes(transaction)
+    known = node.remembered.get(name)
     last, fitting = 0, frozenset[int]()
     if known is not None and known[0] == changes:
         last, fitting = cast("tuple[int, frozenset[int]]", known[1])
-    newer = objects.read_labels_after(transaction, last)
+    newer = objects.read_labels_after(transaction, last, most=_LABELS_AT_ONCE)
     if newer:
         fitting |= {key for key, label in newer.items() if find_obstacle(label, acts=acts) is None}
-        last = max(newer)
-    node.remembered[name] = (changes, (last, fitting))
-    return fitting
+    node.remembered[name] = (changes, (max(newer, default=last), fitting))
+    return len(newer) == _LABELS_AT_ONCE
+
+
+def _name_labels(*, acts: bool) -> str:
+    return "usable-labels-to-act" if acts else "usable-labels"
 
 
 def _read_texts(node: Node, transaction: Transaction) -> dict[Digest, tuple[str, str]]:

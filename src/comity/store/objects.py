@@ -441,9 +441,9 @@ def read_labels(transaction: Transaction, keys: Collection[int]) -> dict[int, La
     }
 
 
-def read_labels_after(transaction: Transaction, key: int) -> dict[int, Label]:
-    """Every label whose key is greater."""
-    rows = transaction.rows("SELECT id, body FROM label WHERE id > ?", (key,))
+def read_labels_after(transaction: Transaction, key: int, *, most: int) -> dict[int, Label]:
+    """The first labels whose key is greater, at most so many."""
+    rows = transaction.rows("SELECT id, body FROM label WHERE id > ? ORDER BY id LIMIT ?", (key, most))
     return {found: parse_label(bytes(body)) for found, body in rows}
 
 

@@ -400,6 +400,23 @@ def test_a_page_is_no_longer_than_its_bound(world: World, desk: Desk, monkeypatc
     assert len(Client(desk).ask("objects/").content) < 11_000
 
 
+def test_many_labels_are_judged_in_steps_and_anew_after_a_change(
+    world: World, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(usable, "_LABELS_AT_ONCE", 2)
+    regions = ["AF", "AL", "DZ", "AD", "AO", "AR", "AM"]
+    world.add(B, *(make_object(f"r{n}", regions=[region]) for n, region in enumerate(regions)))
+    steps = [usable.learn(desk.node, INSIDE) for _ in range(6)]
+    assert steps.count(True) >= 3
+    assert not steps[-1]
+    client = Client(desk)
+    assert len(client.read()) == 7
+    retention.delete(desk.node, object_id("report", "r6"), reason="not needed")
+    world.add(B, make_object("red", tlp="red", regions=["AZ"]))
+    world.tick(2_000_000)
+    assert len(client.read()) == 6
+
+
 def test_long_objects_are_divided(world: World, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(usable, "MOST_BYTES", 1_000)
     monkeypatch.setattr("comity.console.usable.MOST_BYTES", 1_000)
