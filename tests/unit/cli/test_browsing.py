@@ -10,7 +10,7 @@ import pytest
 from comity.cli.words.browsing import describe_around, describe_given, describe_listing
 from comity.cli.words.matrix import describe_matrix
 from comity.cli.words.matrix import describe_seen as describe_party
-from comity.cli.words.objects import describe_recipients, describe_seen
+from comity.cli.words.objects import describe_object, describe_recipients, describe_seen
 from comity.node.node import Node
 from comity.operations.reply import Json
 from comity.operations.table import perform
@@ -77,3 +77,18 @@ def test_who_would_get_what(node: Node) -> None:
     assert "open" in text
     assert "without description" in text
     assert "for few" not in text
+
+
+def test_an_object_says_once_for_each_reason_for_what_programs_may_not_use_it(node: Node) -> None:
+    shown = ask(node, "object.show", id=X)
+    use: dict[str, Json] = {"none": None, "contact-for-instruction": None, "internally-visible-actions": "it is so"}
+    use["externally-visible-direct-actions"] = "it is so"
+    handed: list[Json] = [
+        {"program": "1f", "person": "vera", "name": "Sensors", "actions": "none", "at": "2026-01-02T03:04:05.000000Z"}
+    ]
+    lines = describe_object({**shown, "use": use, "handed": handed}).splitlines()
+    assert [line for line in lines if "program" in line] == [
+        "  programs may use it for people to look at, contact-for-instruction",
+        "  programs may not use it for internally-visible-actions, externally-visible-direct-actions: it is so",
+        "  program Sensors (1f) of vera may have a copy, for none; it last read at 2026-01-02T03:04:05Z",
+    ]

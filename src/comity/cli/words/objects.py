@@ -19,6 +19,7 @@ __all__ = [
     "describe_unkept",
 ]
 
+_USES = {"none": "people to look at"}
 _MARKS = {True: "✓", False: "✗"}
 _DECISIONS = {"release": "RELEASE", "redact": "RELEASE, REDACTED", "withhold": "WITHHOLD"}
 
@@ -85,11 +86,13 @@ def _describe_provenance(result: dict[str, Any]) -> list[str]:
 
 def _describe_use(result: dict[str, Any]) -> list[str]:
     """For what programs of this party may use it, or why not; and which may have a copy."""
-    lines = list[str]()
-    if use := result["use"]:
-        allowed = [actions for actions, reason in use.items() if reason is None]
-        lines.append(f"  programs may use it for {', '.join(allowed)}" if allowed else "  programs may not use it")
-        lines += [f"    not for {actions}: {printable(reason)}" for actions, reason in use.items() if reason]
+    lines, use = list[str](), result["use"] or {}
+    allowed = [_USES.get(actions, actions) for actions, reason in use.items() if reason is None]
+    if allowed:
+        lines.append(f"  programs may use it for {', '.join(allowed)}")
+    for reason in dict.fromkeys(reason for reason in use.values() if reason):
+        refused = [_USES.get(actions, actions) for actions, why in use.items() if why == reason]
+        lines.append(f"  programs may not use it for {', '.join(refused)}: {printable(reason)}")
     return lines + describe_handed(result["handed"])
 
 
