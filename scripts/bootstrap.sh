@@ -113,4 +113,11 @@ bootstrap() { # one at a time: the lock is on the repository's own directory, so
     fi
     bootstrap_locked "$1"
   ) 9<. || exit 1
+  keep_compiled
+}
+
+keep_compiled() { # programs start by the hundred: where nothing may be kept beside the code, each would compile all of it
+  [ -n "${PYTHONDONTWRITEBYTECODE:-}" ] || return 0
+  unset PYTHONDONTWRITEBYTECODE
+  export PYTHONPYCACHEPREFIX=$PWD/.venv/compiled
 }

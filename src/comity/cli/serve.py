@@ -43,6 +43,7 @@ from comity.operations.acting import act
 from comity.operations.checking import Checking
 from comity.operations.outcome import Tell
 from comity.operations.reply import Exit, Json, Reply, describe_bug
+from comity.operations.table import load_operations
 from comity.peers import deliver
 from comity.taxii.listen import TaxiiServer
 from comity.taxii.tuning import tune
@@ -98,6 +99,7 @@ def serve_node(session: Session, *, listen: str | None, workers: int = 1) -> int
         ComityError: it could not start; nothing is left behind.
     """
     write_faults()
+    load_operations()
     address = None if listen is None else parse_address(listen)
     node = _open_patiently(session.node_folder(), session.unlock)
     if node.keyring.list_plain():

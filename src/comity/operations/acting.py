@@ -26,12 +26,9 @@ from comity.ids import AgreementId
 from comity.node.node import Node, open_node
 from comity.node.outbox import list_due
 from comity.node.upkeep import keep_up
-from comity.operations.checking import Checking
-from comity.operations.objects import describe_patterns
+from comity.operations.checking import Checking, describe_patterns
 from comity.operations.outcome import Tell
 from comity.operations.reply import Json, Reply, fail_with
-from comity.operations.rotation import describe_uncosigned, describe_untold
-from comity.operations.standing import describe_waiting
 from comity.operations.table import perform
 
 __all__ = ["DELIVERY_SECONDS", "STOP_DELIVERY_SECONDS", "Surroundings", "act", "act_alone", "open_alone"]
@@ -90,9 +87,13 @@ async def act(
             await around.check(seconds=CHECK_SECONDS)
             result = {**result, **(await describe_patterns(node, outcome.checks))}
         if outcome.sends is not None:
+            from comity.operations.standing import describe_waiting
+
             await around.deliver(seconds=DELIVERY_SECONDS if outcome.stops is None else STOP_DELIVERY_SECONDS)
             result = {**result, "waiting": describe_waiting(node, outcome.sends)}
         if outcome.tells:
+            from comity.operations.rotation import describe_uncosigned, describe_untold
+
             await around.deliver(seconds=DELIVERY_SECONDS)
             # Witnesses that are partners have to have the manifest first. Until a quorum has cosigned under the new
             # key, partners who ask for one take nothing in.

@@ -15,17 +15,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from comity.errors import UnavailableError
+from comity.ids import ObjectId
 from comity.node.node import Node
-from comity.node.patterns import DuePattern, has_due, keep_said, list_due, show_in_steps
+from comity.node.patterns import DuePattern, has_due, keep_said, list_due, read_concerns, show_in_steps
 from comity.node.steps import advance
+from comity.operations.reply import Json
 
-__all__ = ["Checking"]
+__all__ = ["Checking", "describe_patterns"]
 
 _CHARACTERS_AT_ONCE = 200_000
 _ANSWER_SECONDS = 120.0
 """For so many characters, which take some six seconds: the machine may be busy, and they come last."""
 
 _ANSWER_BYTES = 16 * 1024 * 1024
+_LOOKED_UP_AT_ONCE = 500
 
 
 class Checking:
@@ -90,6 +93,17 @@ class Checking:
         if not goes_on:
             await self.close()
         return [None if one is None else str(one) for one in answers]
+
+
+async def describe_patterns(node: Node, ids: frozenset[ObjectId]) -> dict[str, Json]:
+    """What a parser said of the patterns of objects that came in, and how many it has not read."""
+    problems, waiting, listed = list[Json](), 0, sorted(ids)
+    for first in range(0, len(listed), _LOOKED_UP_AT_ONCE):
+        await asyncio.sleep(0)
+        concerns = read_concerns(node, frozenset(listed[first : first + _LOOKED_UP_AT_ONCE]))
+        problems += [{"id": name, "message": problem} for name, problem in concerns.problems.items()]
+        waiting += concerns.waiting
+    return {"unparsable": problems, "unchecked": waiting}
 
 
 async def _start() -> Process:

@@ -42,7 +42,6 @@ __all__ = [
     "add",
     "describe_bad",
     "describe_file",
-    "describe_patterns",
     "find_input",
     "list_files",
     "list_unkept",
@@ -53,7 +52,6 @@ __all__ = [
 ]
 
 _MOST_LISTED = 10_000
-_LOOKED_UP_AT_ONCE = 500
 
 
 async def add(node: Node, arguments: Arguments) -> Outcome:
@@ -151,17 +149,6 @@ def read_plan(node: Node, arguments: Arguments) -> Plan:
 
 def _describe_unread(item: Bad) -> Json:
     return {"index": item.index, "id": item.id, "where": item.place, "message": item.reason}
-
-
-async def describe_patterns(node: Node, ids: frozenset[ObjectId]) -> dict[str, Json]:
-    """What a parser said of the patterns of objects that came in, and how many it has not read."""
-    problems, waiting, listed = list[Json](), 0, sorted(ids)
-    for first in range(0, len(listed), _LOOKED_UP_AT_ONCE):
-        await asyncio.sleep(0)
-        concerns = patterns.read_concerns(node, frozenset(listed[first : first + _LOOKED_UP_AT_ONCE]))
-        problems += [{"id": name, "message": problem} for name, problem in concerns.problems.items()]
-        waiting += concerns.waiting
-    return {"unparsable": problems, "unchecked": waiting}
 
 
 def show(node: Node, arguments: Arguments) -> Outcome:

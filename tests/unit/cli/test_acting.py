@@ -20,7 +20,7 @@ from comity.node.node import Node, open_node
 from comity.node.outbox import list_due
 from comity.node.standing import find_agreement
 from comity.node.upkeep import keep_up
-from comity.operations import acting
+from comity.operations import acting, journal
 from comity.operations.acting import act
 from comity.operations.outcome import Arguments, Outcome
 from comity.operations.reply import Json, Reply
@@ -176,7 +176,7 @@ def test_what_nobody_foresaw_does_not_end_the_serving_process(
         server = TaxiiServer(proposed[0], Address(host="127.0.0.1", port=0))
         return await _Serving(proposed[0], server).handle("log.list", {})
 
-    monkeypatch.setitem(OPERATIONS, "log.list", fail)
+    monkeypatch.setattr(journal, "list_last", fail)
     with caplog.at_level(logging.ERROR, logger="comity.serve"):
         reply = asyncio.run(ask())
     assert (reply.code, reply.result) == (1, None)
