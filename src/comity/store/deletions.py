@@ -38,6 +38,11 @@ __all__ = [
 ]
 
 _UNFINISHED = "deletion-unfinished"
+# Each is answered by an index of its own: no object is looked through.
+_UNUSED = " AND ".join(
+    f"NOT EXISTS (SELECT 1 FROM object AS o WHERE {has})"
+    for has in ("o.own_label = l.id", "o.label = l.id AND o.current = 1", "o.label = l.id AND o.current = 0")
+)
 _COLUMNS = "id, version_at, version, digest, originator, terms, clause, person, reason, deleted_at, receipt"
 
 
@@ -121,21 +126,19 @@ def mark_unfinished(transaction: Transaction) -> None:
     write_meta(transaction, _UNFINISHED, "yes")
 
 
-def sweep_labels(transaction: Transaction) -> int:
-    """How many labels no object has any more; a label can name what an object was about, so it goes with the last.
+def sweep_labels(transaction: Transaction) -> None:
+    """Take out the labels that no object has any more: a label can name what an object was about.
 
-    So do its facets, which say the same clause by clause, with the last label that has them.
+    Facets, which say the same clause by clause, go with the last label that has them.
     """
     forget_labels()
     forget_facets()
     forget_letters()
-    used = "SELECT own_label FROM object UNION SELECT label FROM object"
-    transaction.run(f"DELETE FROM label_word WHERE label NOT IN ({used})")
-    swept = transaction.run(f"DELETE FROM label WHERE id NOT IN ({used})")
+    transaction.run(f"DELETE FROM label_word WHERE label IN (SELECT l.id FROM label AS l WHERE {_UNUSED})")
+    transaction.run(f"DELETE FROM label AS l WHERE {_UNUSED}")
     transaction.run(
         "DELETE FROM facet WHERE id NOT IN (SELECT key.value FROM label, json_each('[' || label.facets || ']') AS key)"
     )
-    return swept
 
 
 def is_unfinished(transaction: Transaction) -> bool:
