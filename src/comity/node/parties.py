@@ -242,8 +242,11 @@ def revoke_credential(node: Node, name: str) -> StoredCredential:
         return replace(found[0], revoked_at=act.now)
 
 
-def authenticate(node: Node, *, secret: str | None) -> PartyId:
+def authenticate(node: Node, *, secret: str | None, shown_at: Instant | None = None) -> PartyId:
     """The party that `secret` belongs to: a credential given to it, or an access token it signed.
+
+    `shown_at` is when whoever waits since then showed it (None: now). A token has its minute then and not now, but a
+    credential, and the keys that a token is signed by, have to be good now.
 
     Raises:
         AuthenticationError: neither; the reason is never told to who asks.
@@ -255,7 +258,7 @@ def authenticate(node: Node, *, secret: str | None) -> PartyId:
     if credential is None:
         with node.store.read() as transaction:
             manifests = remember_manifests(node, transaction)
-        return verify_access(secret, manifests, audience=node.party, now=now)
+        return verify_access(secret, manifests, audience=node.party, now=now if shown_at is None else shown_at)
     if not credential.is_good(now):
         raise AuthenticationError("the credential has run out, or was revoked")
     _note_use(node, credential, secret_hash, day=now // _DAY)

@@ -328,9 +328,13 @@ class TaxiiApp:
         query = scope["query_string"]
         remember = len(query) <= _MOST_REMEMBERED_BYTES and len(route.object) <= _MOST_REMEMBERED_BYTES
         question = (self._remember_question if remember else self._read_question)(route, party, query)
-        wanted = read_wait(_read_headers(scope).get("prefer")) if _may_wait(route, scope) else None
+        headers, began = _read_headers(scope), self.node.clock()
+        wanted = read_wait(headers.get("prefer")) if _may_wait(route, scope) else None
 
         async def ask() -> tuple[Page, Sending]:
+            if place is not None:
+                # Who was let in when the question came may be let in no more.
+                authenticate(self.node, secret=wire.read_secret(headers), shown_at=began)
             self._pace.note_poll()
             try:
                 return await self._polls.ask(question.request, lambda: self._abort(scope["client"]))

@@ -106,6 +106,7 @@ class Waits:
 
         Raises:
             NotFoundError: the party may not read there, or no more. Who never might has not waited.
+            AuthenticationError: what it showed is good no more.
         """
         loop, visit = asyncio.get_running_loop(), scope.get(VISIT)
         while True:

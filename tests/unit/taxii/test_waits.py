@@ -6,15 +6,19 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from comity.agreement.events import EventKind
+from comity.exchange import make_access
 from comity.ids import PartyId
 from comity.node import agree
 from comity.node.gate import list_open_collections
-from comity.node.parties import issue_credential
+from comity.node.parties import add_party, export_manifest, issue_credential, list_credentials, revoke_credential
+from comity.node.rotation import revoke_key
+from comity.signing import Role
 from tests.served import UNLIMITED, Served, bearer, format_request, without_date
 from tests.worlds import World, make_object
 
@@ -41,10 +45,10 @@ class Waiting:
         headers = {**bearer(secret or self.secret), "Prefer": f"wait={seconds}"}
         return self.served.ask("GET", path or self.path, headers=headers)
 
-    def begin(self, seconds: int = 20) -> Future[bytes]:
+    def begin(self, seconds: int = 20, *, secret: str | None = None) -> Future[bytes]:
         """A question that waits by now."""
         before = self.count()
-        asked = self.pool.submit(self.ask, seconds)
+        asked = self.pool.submit(self.ask, seconds, secret=secret)
         self.until(lambda: self.count() == before + 1)
         return asked
 
@@ -85,6 +89,12 @@ def waiting(tmp_path: Path) -> Iterator[Waiting]:
             pool=pool,
         )
     world.close()
+
+
+def make_token(world: World) -> str:
+    """What borealia shows itself by at aurelia's node, for a minute."""
+    signers = [world.nodes["borealia"].signers[Role.TRANSPORT]]
+    return make_access(BOREALIA, PartyId("aurelia"), now=world.now, nonce=bytes(16), signers=signers)
 
 
 def applied(answer: bytes) -> bool:
@@ -164,6 +174,46 @@ def test_what_runs_out_by_the_clock_ends_the_wait(waiting: Waiting) -> None:
     asked = waiting.begin()
     waiting.served.call(lambda: waiting.world.tick(20 * 365 * 86_400 * 1_000_000))
     assert status(asked.result(AT_ONCE)) == 404
+
+
+def test_who_waits_with_a_credential_that_is_revoked_gets_nothing_any_more(waiting: Waiting) -> None:
+    asked, node = waiting.begin(), waiting.world.nodes["aurelia"]
+
+    def revoke() -> None:
+        (held,) = list_credentials(node)
+        revoke_credential(node, held.id)
+        waiting.world.add("aurelia", make_object("a"))
+
+    waiting.served.call(revoke)
+    answer = asked.result(AT_ONCE)
+    assert without_date(answer) == without_date(waiting.ask(0))
+    assert status(answer) == 404
+
+
+def test_who_waits_with_a_token_by_a_key_that_is_revoked_gets_nothing_any_more(waiting: Waiting) -> None:
+    world, node = waiting.world, waiting.world.nodes["aurelia"]
+    asked = waiting.begin(secret=make_token(world))
+    revoke = partial(revoke_key, world.nodes["borealia"], Role.TRANSPORT, since=world.now)
+    world.both("borealia", lambda by: revoke(by=by))  # type: ignore[arg-type,return-value]
+    manifest = export_manifest(world.nodes["borealia"])
+
+    def pin() -> None:
+        add_party(node, manifest, digest=None, url=None)
+        world.add("aurelia", make_object("a"))
+
+    waiting.served.call(pin)
+    assert status(asked.result(AT_ONCE)) == 404
+
+
+def test_a_token_may_run_out_while_it_waits(waiting: Waiting) -> None:
+    asked = waiting.begin(secret=make_token(waiting.world))
+
+    def pass_by() -> None:
+        waiting.world.tick(600 * 1_000_000)
+        waiting.world.add("aurelia", make_object("a"))
+
+    waiting.served.call(pass_by)
+    assert b'"objects":[' in asked.result(AT_ONCE)
 
 
 def test_an_outsider_learns_nothing_by_waiting(waiting: Waiting) -> None:
