@@ -46,11 +46,21 @@ def list_open_collections(node: Node, recipient: PartyId) -> list[Collection]:
 
 
 def find_open_collection(
-    node: Node, transaction: Transaction, recipient: PartyId, collection: str, *, changes: int
+    node: Node,
+    transaction: Transaction,
+    recipient: PartyId,
+    collection: str,
+    *,
+    changes: int,
+    now: Instant | None = None,
 ) -> Collection | None:
-    """The collection with that id if `recipient` may poll it now; `changes` are those of the transaction."""
+    """The collection with that id if `recipient` may poll it; `changes` are those of the transaction.
+
+    `now` is the time of the act that it is asked for (None: of this very moment): what goes on record at a time was let
+    go at that time, however long the act takes and whatever the clock does meanwhile.
+    """
     found = find_collection(node, transaction, recipient, collection, changes=changes)
-    return None if found is None or _ask(node, transaction, found, changes=changes) is not None else found
+    return None if found is None or _ask(node, transaction, found, changes=changes, now=now) is not None else found
 
 
 def ask_gate(
@@ -100,15 +110,20 @@ class _Place:
     recipient: PartyId
 
 
-def _ask(node: Node, transaction: Transaction, collection: Collection, *, changes: int) -> Withhold | None:
+def _ask(
+    node: Node, transaction: Transaction, collection: Collection, *, changes: int, now: Instant | None = None
+) -> Withhold | None:
     """What `ask_gate` says of the collection, remembered under `changes`."""
     place = _Place(dossier=collection.dossier, channel=collection.channel, recipient=collection.recipient)
-    return _remember(node, transaction, place, changes=changes, policy=node.policy())
+    return _remember(node, transaction, place, changes=changes, policy=node.policy(), now=now)
 
 
-def _remember(node: Node, transaction: Transaction, place: _Place, *, changes: int, policy: Policy) -> Withhold | None:
+def _remember(
+    node: Node, transaction: Transaction, place: _Place, *, changes: int, policy: Policy, now: Instant | None = None
+) -> Withhold | None:
     collection = collection_id(place.dossier.id, place.channel.id, giver=node.party, recipient=place.recipient)
-    key, now = f"gate of {place.recipient} {collection}", node.clock()
+    key = f"gate of {place.recipient} {collection}"
+    now = node.clock() if now is None else now
     remembered = node.remembered.get(key)
     if remembered is not None and remembered[0] == changes and isinstance(remembered[1], _Answer):
         answer = remembered[1]

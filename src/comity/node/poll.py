@@ -5,7 +5,7 @@ One poll is one transaction, or shares one with others. In it, in this order:
 
  0. grants of consent whose time has passed end (`node.grants`), and so do threat assessments (`node.tagging`);
  1. the channel is found among those of the party that asks; what is not for it does not exist;
- 2. the gate is asked: state by the events on record and the clock, recognition by this node's own policy;
+ 2. the gate is asked: state by the events on record and the time of this act, recognition by this node's own policy;
  3. the feed catches up: what the terms now admit gets its release time, as far as the page needs it where much waits;
  4. a page of candidates is read, and every row is decided again: the index proposes, the decision disposes;
  5. what granular markings forbid is removed;
@@ -182,7 +182,7 @@ class _House:
 
 def _open(node: Node, act: Act, recipient: PartyId, name: str, batch: _Batch) -> _Opened | None:
     """The collection, if the gate is open, its feed, caught up as far as it does at once, and what was asked by."""
-    collection = find_open_collection(node, act.transaction, recipient, name, changes=batch.changes)
+    collection = find_open_collection(node, act.transaction, recipient, name, changes=batch.changes, now=act.now)
     if collection is None:
         return None
     house = _House(node.policy_text(), batch.key)

@@ -3,11 +3,16 @@
 
 import pytest
 
-from comity.ids import Instant, PartyId, format_instant
+from comity.errors import NotFoundError
+from comity.ids import AgreementId, Instant, PartyId, format_instant, parse_instant
+from comity.node.audit import audit_folder
 from comity.node.explain import explain
 from comity.node.gate import list_open_collections
 from comity.node.matrix import Way, find_matrix
+from comity.node.poll import PollRequest, Selection, poll
+from comity.node.standing import collection_id
 from comity.node.steps import finish
+from comity.release.disclosure import Answer
 from tests.worlds import World, make_object, object_id
 
 A, B = "aurelia", PartyId("borealia")
@@ -61,3 +66,25 @@ def test_who_was_told_why_keeps_nothing_open(world: World) -> None:
     assert is_given(world)
     world.tick(70 * SECOND)
     assert not is_given(world)
+
+
+@pytest.mark.parametrize(("field", "shut", "still"), [("until", 1, -1), ("from", -1, 1)])
+def test_what_goes_on_record_at_a_time_is_let_go_at_that_time(world: World, field: str, shut: int, still: int) -> None:
+    """The clock is put back over the end, or passes the beginning, between the start of a poll and its gate."""
+    date = until(world, 60)
+    written = {"from": "2020-01-01T00:00:00Z", "until": "2036-01-01T00:00:00Z"}[field]
+    agreement = world.sign_all(world.terms().replace(f'{field} = "{written}"'.encode(), f'{field} = "{date}"'.encode()))
+    world.add(A, make_object("x"))
+    node, at = world.nodes[A], parse_instant(date)
+    times = iter([Instant(at + shut)])
+    node.clock = lambda: next(times, Instant(at + still))
+    request = PollRequest(
+        recipient=B,
+        collection=collection_id(AgreementId(agreement), "main", giver=node.party, recipient=B),
+        answer=Answer.OBJECTS,
+        selection=Selection(after=Instant(0)),
+    )
+    with pytest.raises(NotFoundError):
+        poll(node, request)
+    world.close()
+    assert audit_folder(node.folder, now=Instant(at + SECOND)).findings == ()
