@@ -21,7 +21,7 @@ from comity.node.acknowledge import acknowledge, settle_acknowledgement
 from comity.node.allowance import check_allowance
 from comity.node.follow import Target, plan_pull
 from comity.node.node import Node
-from comity.node.outbox import Outgoing, list_due, settle
+from comity.node.outbox import Outgoing, is_held, list_due, settle
 from comity.pages import Pulled, Question, find_next, get, is_not_the_last, take_page
 
 __all__ = [
@@ -116,6 +116,8 @@ async def _deliver_all(client: httpx.AsyncClient, node: Node, partner: PartyId) 
     # What is queued while this partner is delivered to is delivered here: nobody else tries meanwhile.
     while problem is None and (waiting := list_due(node, party=partner)):
         for message in waiting:
+            if is_held(node, message):  # it was suspended since, while another message was on its way
+                continue
             problem = problem or await _deliver(client, message)
             settle(node, message, problem=problem)
             delivered += problem is None

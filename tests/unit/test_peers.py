@@ -10,10 +10,13 @@ import pytest
 
 from comity import peers
 from comity.agreement.events import EventKind
+from comity.agreement.people import Role
 from comity.ids import PartyId
+from comity.letters.request import Urgency
 from comity.node.node import Node
 from comity.node.outbox import list_due
 from comity.node.parties import add_party, export_manifest
+from comity.node.requests import Sent, send_request
 from comity.peers import deliver
 from tests.worlds import World
 
@@ -138,6 +141,34 @@ def test_what_is_queued_while_a_partner_is_delivered_to_goes_with_it(world: Worl
             world.act("aurelia", agreement, EventKind.RESUME)
             partners["borealia"].let.set()
             assert await first == 2
+        assert list_due(node) == []
+
+    asyncio.run(run())
+
+
+def test_what_asks_does_not_leave_when_its_agreement_was_suspended_while_another_message_was_on_its_way(
+    world: World,
+) -> None:
+    node, borealia = world.nodes["aurelia"], Partner(open_to_all=False)
+
+    async def run() -> None:
+        agreement = world.sign_all(world.terms())
+        for question in ("Where?", "When?"):
+            asked = send_request(
+                node,
+                agreement,
+                to=PartyId("borealia"),
+                question=question,
+                urgency=Urgency.SOON,
+                by=world.actor("aurelia", Role.LIAISON),
+            )
+            assert isinstance(asked, Sent)
+        async with serve(node, world, {"borealia": borealia}):
+            delivering = asyncio.create_task(deliver(node))
+            await borealia.came.wait()
+            world.act("aurelia", agreement, EventKind.SUSPEND)
+            borealia.let.set()
+            assert await delivering == 2, "the first question, which was on its way, and the suspension"
         assert list_due(node) == []
 
     asyncio.run(run())

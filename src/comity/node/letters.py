@@ -3,7 +3,8 @@
 
 A letter leaves only after the COMMIT of that transaction, by the outbox, which tries until the receiver's node has it
 (`node.outbox`). No gate is asked: what was given under an agreement stays bound by it when the agreement is suspended
-or has ended, and so do letters on it.
+or has ended, and so do letters on it. Only what asks and answers in words gives something: it goes while the agreement
+is in force.
 
 Not here: letters of partners (`node.letterbox`), and what a kind of letter is for.
 """

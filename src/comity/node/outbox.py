@@ -1,18 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shell: messages on their way to partners. What a partner's node has not acknowledged is tried again, for ever."""
+"""Shell: messages on their way to partners. What a partner's node has not acknowledged is tried again, for ever.
+
+What is said in words by a request or its answer is information given: it waits here while nothing may be said under its
+agreement (`node.requests`), and goes when that is in force again. Whatever stops something, or is about what was given
+before, waits for nothing.
+"""
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Final
 
-from comity.ids import Instant, PartyId
+from comity.errors import NotFoundError, TransitionError
+from comity.ids import Digest, Instant, PartyId
+from comity.letters.bodies import LetterKind
+from comity.letters.letter import Letter
+from comity.letters.request import RequestWithdrawal
 from comity.node.node import Node
-from comity.store import agreements, parties
+from comity.node.requests import check_open
+from comity.node.standing import read_dossier
+from comity.store import Transaction, agreements, letters, parties
 
-__all__ = ["Outgoing", "Waiting", "list_due", "list_waiting", "settle"]
+__all__ = ["Outgoing", "Waiting", "is_held", "list_due", "list_waiting", "settle"]
 
 _FIRST_WAIT = 1_000_000
 _LONGEST_WAIT = 300_000_000
 _BATCH = 100
+
+_ASKING: Final = frozenset({LetterKind.REQUEST, LetterKind.REPLY, LetterKind.REQUEST_WITHDRAWAL})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +53,14 @@ def list_due(node: Node, *, party: PartyId | None = None, besides: Collection[Pa
     """Some of the messages whose time has come, oldest first: to `party` alone where one is named, not to `besides`."""
     with node.store.read() as transaction:
         urls = {item.id: item.url for item in parties.list_parties(transaction)}
-        due = agreements.read_due(transaction, now=node.clock(), limit=_BATCH, party=party, besides=besides)
+        due = agreements.read_due(
+            transaction,
+            now=node.clock(),
+            limit=_BATCH,
+            party=party,
+            besides=besides,
+            held=_find_held(node, transaction),
+        )
     return [
         Outgoing(
             position=item.position,
@@ -52,14 +73,22 @@ def list_due(node: Node, *, party: PartyId | None = None, besides: Collection[Pa
     ]
 
 
+def is_held(node: Node, message: Outgoing) -> bool:
+    """Whether the message that was due may not go now: what it says is said under no agreement not in force."""
+    with node.store.read() as transaction:
+        return message.position in _find_held(node, transaction)
+
+
 def list_waiting(node: Node) -> list[Waiting]:
     """Who has not acknowledged what, by party."""
     with node.store.read() as transaction:
         undelivered = agreements.read_undelivered(transaction)
+        held = _find_held(node, transaction)
     found: dict[PartyId, Waiting] = {}
     for item in undelivered:
         count = found[item.party].messages if item.party in found else 0
-        found[item.party] = Waiting(party=item.party, messages=count + 1, problem=item.problem)
+        problem = held.get(item.position, item.problem)
+        found[item.party] = Waiting(party=item.party, messages=count + 1, problem=problem)
     return [found[party] for party in sorted(found)]
 
 
@@ -71,3 +100,31 @@ def settle(node: Node, message: Outgoing, *, problem: str | None) -> None:
             return
         wait = min(_FIRST_WAIT << min(message.attempts, 16), _LONGEST_WAIT)
         agreements.mark_failed(act.transaction, message.position, due_at=Instant(act.now + wait), problem=problem)
+
+
+def _find_held(node: Node, transaction: Transaction) -> dict[int, str]:
+    """The places in the queue of what may not be said now, and why.
+
+    What takes back a question that its receiver has not got waits with it: else it would be refused, and keep what
+    stands behind it.
+    """
+    held, waiting = dict[int, str](), dict[Digest, str]()
+    for position, letter in letters.list_undelivered(transaction, _ASKING):
+        if isinstance(letter.body, RequestWithdrawal):
+            reason = waiting.get(letter.body.request)
+        else:
+            reason = _find_obstacle(node, transaction, letter)
+        if reason is not None:
+            held[position] = waiting[letter.digest] = reason
+    return held
+
+
+def _find_obstacle(node: Node, transaction: Transaction, letter: Letter) -> str | None:
+    dossier = read_dossier(node, transaction, letter.agreement)
+    if dossier is None:
+        return "the agreement of a letter is not on record here"
+    try:
+        check_open(node, dossier, letter.to, now=node.clock())
+    except (NotFoundError, TransitionError) as error:
+        return error.detail
+    return None

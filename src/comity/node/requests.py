@@ -37,6 +37,7 @@ __all__ = [
     "Spot",
     "StoredLetter",
     "answer_request",
+    "check_open",
     "list_request_part",
     "list_requests",
     "send_request",
@@ -96,7 +97,7 @@ def send_request(  # one for each thing a request says
         raise MalformedRequest(f"a request is about {MAX_ABOUT} objects at most; send several", where="objects")
     with node.act() as act:
         dossier = find_agreement(node, act.transaction, agreement)
-        terms = _check_open(node, dossier, to, now=act.now)
+        terms = check_open(node, dossier, to, now=act.now)
         named = tuple(dict.fromkeys(_find_received(act.transaction, dossier, prefix, giver=to) for prefix in about))
         facts: dict[str, Json] = {
             "to": to,
@@ -134,7 +135,7 @@ def answer_request(
         dossier = read_dossier(node, act.transaction, request.letter.agreement)
         if dossier is None:
             raise NotFoundError("the agreement of this request is not on record here")
-        terms = _check_open(node, dossier, request.party, now=act.now)
+        terms = check_open(node, dossier, request.party, now=act.now)
         named = tuple(
             dict.fromkeys(_find_given(act.transaction, dossier, one, to=request.party) for one in objects_given)
         )
@@ -243,7 +244,7 @@ def _find_obstacle(node: Node, transaction: Transaction, request: StoredLetter) 
     if dossier is None:
         return "the agreement of this request is not on record here"
     try:
-        _check_open(node, dossier, request.party, now=node.clock())
+        check_open(node, dossier, request.party, now=node.clock())
     except (NotFoundError, TransitionError) as error:
         return error.detail
     return None
@@ -296,7 +297,7 @@ def _read_text(text: str, where: str) -> str:
     return Reader({where: normal}, "", MalformedRequest).open().maybe_prose(where) or ""
 
 
-def _check_open(node: Node, dossier: Dossier, partner: PartyId, *, now: Instant) -> Digest:
+def check_open(node: Node, dossier: Dossier, partner: PartyId, *, now: Instant) -> Digest:
     """The text of the agreement that is in force, once both are parties of it for whom nothing has run out.
 
     Raises:

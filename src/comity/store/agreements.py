@@ -252,16 +252,18 @@ def read_due(
     limit: int,
     party: PartyId | None = None,
     besides: Collection[PartyId] = (),
+    held: Collection[int] = (),
 ) -> list[Pending]:
     """Messages to try now, oldest first: to `party` alone where one is named, and to none of `besides`.
 
-    Order matters to nobody: the state follows from the set of events.
+    Those at the places `held` are left out. Order matters to nobody: the state follows from the set of events.
     """
     rows = transaction.rows(
         "SELECT position, party, envelope, attempts, problem, added_at FROM outbox"
         " WHERE delivered_at IS NULL AND due_at <= ? AND party = COALESCE(?, party)"
-        " AND party NOT IN (SELECT value FROM json_each(?)) ORDER BY position LIMIT ?",
-        (now, party, json.dumps(sorted(besides)), limit),
+        " AND party NOT IN (SELECT value FROM json_each(?)) AND position NOT IN (SELECT value FROM json_each(?))"
+        " ORDER BY position LIMIT ?",
+        (now, party, json.dumps(sorted(besides)), json.dumps(sorted(held)), limit),
     )
     return [_pending(row) for row in rows]
 

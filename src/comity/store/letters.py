@@ -9,6 +9,7 @@ What a letter says is read from its bytes again. Its state says who has to do so
     refused   it came, was answered as any other, and asks for what its sender may not ask for
 """
 
+import json
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -34,6 +35,7 @@ __all__ = [
     "list_answers",
     "list_caused",
     "list_letters",
+    "list_undelivered",
     "list_waiting_first",
     "measure_letters",
     "read_letter",
@@ -183,6 +185,16 @@ def list_letters(
         f"WHERE l.kind = ? AND l.sent = ? AND l.state IN ({places}) ORDER BY l.position DESC LIMIT ?",
         (kind.value, int(sent), *sorted(state.value for state in states), limit),
     )
+
+
+def list_undelivered(transaction: Transaction, kinds: Collection[LetterKind]) -> list[tuple[int, Letter]]:
+    """Those of these kinds that their receivers have not got, each with its place in the outbox, oldest first."""
+    rows = transaction.rows(
+        "SELECT o.position, l.envelope FROM outbox o JOIN letter l ON l.digest = o.event AND l.sent = 1"
+        " WHERE o.delivered_at IS NULL AND l.kind IN (SELECT value FROM json_each(?)) ORDER BY o.position",
+        (json.dumps(sorted(kind.value for kind in kinds)),),
+    )
+    return [(int(place), _parse(bytes(envelope))) for place, envelope in rows]
 
 
 def list_waiting_first(

@@ -19,15 +19,22 @@ from comity.errors import (
     VerificationError,
 )
 from comity.ids import AgreementId, Digest, PartyId
-from comity.letters.letter import Draft, make_letter
+from comity.letters.letter import LETTER_TYPE, Draft, make_letter, parse_letter
 from comity.letters.recall import Change
 from comity.letters.request import Reply, ReplyOutcome, Request, Urgency
 from comity.node import requested
 from comity.node.audit import audit_folder
 from comity.node.letterbox import take_letter
-from comity.node.outbox import list_due
+from comity.node.outbox import list_due, list_waiting
 from comity.node.recall import Recalling, recall
-from comity.node.requests import Sent, answer_request, list_requests, send_request, show_request
+from comity.node.requests import (
+    Sent,
+    answer_request,
+    list_requests,
+    send_request,
+    show_request,
+    withdraw_request,
+)
 from comity.node.work import list_work
 from comity.signing import Role as KeyRole
 from tests.chains import deliver_to, introduce, pull_all, sign_onward
@@ -81,6 +88,12 @@ def answer(world: World, name: str, *given: str, text: str | None = "Twice.", de
 def work(world: World, name: PartyId) -> list[WorkItem]:
     kinds = {WorkKind.REQUEST_TO_ANSWER, WorkKind.REQUEST_UNANSWERED}
     return [item for item in list_work(world.nodes[name]) if item.kind in kinds]
+
+
+def words_to(world: World, sender: PartyId, party: PartyId) -> list[Digest]:
+    """The letters of `sender` to `party` that would be delivered now."""
+    due = [item.envelope for item in list_due(world.nodes[sender], party=party)]
+    return [parse_letter(envelope)[0].digest for envelope in due if LETTER_TYPE.encode() in envelope]
 
 
 def write(world: World, sender: PartyId, draft: Draft) -> bytes:
@@ -169,6 +182,46 @@ def test_nothing_is_asked_or_answered_under_a_suspended_agreement(world: World) 
     deliver_to(world, A)
     with pytest.raises(TransitionError, match="not in force"):
         ask(world, agreement)
+
+
+def test_an_answer_that_had_not_left_leaves_only_when_the_agreement_is_in_force_again(world: World) -> None:
+    agreement = agree(world)
+    sent = ask(world, agreement)
+    deliver_to(world, B)
+    reply = answer(world, sent.letter.digest)
+    suspended = world.act(A, agreement, EventKind.SUSPEND)
+    assert words_to(world, A, B) == []
+    deliver_to(world, A)
+    (waiting,) = list_waiting(world.nodes[A])
+    assert "suspended by aurelia" in str(waiting.problem)
+    assert not show_request(world.nodes[B], sent.letter.digest).answers
+    world.act(A, agreement, EventKind.RESUME, re=suspended.event.digest)
+    assert words_to(world, A, B) == [reply.letter.digest]
+    deliver_to(world, A)
+    assert show_request(world.nodes[B], sent.letter.digest).stored.progress == "answered"
+
+
+def test_a_question_that_waits_keeps_nothing_else_waiting(world: World) -> None:
+    """Nor does what takes it back, which its receiver would refuse, as it has not got the question."""
+    agreement = agree(world)
+    sent = ask(world, agreement)
+    world.act(B, agreement, EventKind.TERMINATE)
+    withdrawn = withdraw_request(world.nodes[B], sent.letter.digest, by=world.actor(B, Role.LIAISON))
+    assert isinstance(withdrawn, Sent)
+    assert words_to(world, B, A) == []
+    assert deliver_to(world, B) == 1
+    assert not list_requests(world.nodes[A], limit=9)[1]
+
+
+def test_what_takes_back_a_question_that_arrived_goes_whatever_became_of_the_agreement(world: World) -> None:
+    agreement = agree(world)
+    sent = ask(world, agreement)
+    deliver_to(world, B)
+    world.act(A, agreement, EventKind.SUSPEND)
+    deliver_to(world, A)
+    withdrawn = withdraw_request(world.nodes[B], sent.letter.digest, by=world.actor(B, Role.LIAISON))
+    assert isinstance(withdrawn, Sent)
+    assert words_to(world, B, A) == [withdrawn.letter.digest]
 
 
 def test_only_an_analyst_or_a_liaison_asks(world: World) -> None:
