@@ -12,7 +12,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from comity.agreement.events import Event
+from comity.agreement.events import Event, EventKind
 from comity.agreement.people import choose_role, find_need
 from comity.agreement.recognition import Refusal
 from comity.agreement.terms import Terms
@@ -25,8 +25,8 @@ from comity.errors import (
     MalformedRequest,
     VerificationError,
 )
-from comity.exchange import endorse_message, parse_message, verify_message
-from comity.ids import AgreementId, parse_digest
+from comity.exchange import Message, endorse_message, parse_message, verify_message
+from comity.ids import AgreementId, format_instant, parse_digest
 from comity.letters.letter import LETTER_TYPE
 from comity.lineage import LINEAGE_TYPE
 from comity.node.letterbox import TakenLetter, take_letter
@@ -82,13 +82,17 @@ def receive(node: Node, envelope: bytes) -> Recorded:
         ConflictError: the partner has reached a bound.
     """
     message = parse_message(envelope)
+    if message.event.party == node.party:
+        raise VerificationError("a message of this node's own came back as another's")
+    return _record(node, message, envelope)
+
+
+def _record(node: Node, message: Message, envelope: bytes) -> Recorded:
     with node.act() as act:
         chain = read_chain(act.transaction, message.event.party)
         pinned = {message.event.party: chain[-1].manifest} if chain else {}
         earlier = [version.manifest for version in chain[:-1]]
         event, terms = verify_message(message, pinned, now=act.now, earlier=earlier)
-        if event.party == node.party:
-            raise VerificationError("a message of this node's own came back as another's")
         dossier = read_dossier(node, act.transaction, event.agreement)
         if dossier is not None and is_stranger(event, terms, dossier):
             return _keep_unheard(node, act, event, terms, dossier=dossier, envelope=envelope)
@@ -215,19 +219,35 @@ def _take_steps(node: Node, agreement: AgreementId, messages: Sequence[bytes]) -
 
 
 def _take(node: Node, envelope: bytes, agreement: AgreementId) -> Recorded | str | None:
-    """What is on record of one message now; None for this party's own; or why it was refused."""
+    """What is on record of one message now; None for this party's own that is; or why it was refused."""
     try:
         event = parse_message(envelope).event
         if event.agreement != agreement:
             return f"a message on the agreement {event.agreement[:12]}…, which is not the one the file names"
-        if event.party == node.party:
-            return None
-        recorded = receive(node, envelope)
+        recorded = _take_own(node, envelope) if event.party == node.party else receive(node, envelope)
     except ComityError as error:
         return error.detail
-    if recorded.heard:
+    if recorded is None or isinstance(recorded, str) or recorded.heard:
         return recorded
     return f"{event.party} is not a party of the agreement: this is kept, and counts once a version of a party names it"
+
+
+def _take_own(node: Node, envelope: bytes) -> Recorded | str | None:
+    """What is on record of a message of this party that a restored store may have lost; None when it has not.
+
+    A suspension by its own key holds again, whoever brings it. What else this party said its people say once more: what
+    they approved is not on record here.
+    """
+    message = parse_message(envelope)
+    event = message.event
+    with node.store.read() as transaction:
+        dossier = read_dossier(node, transaction, event.agreement)
+    if dossier is not None and any(event.digest == known.digest for known in dossier.events):
+        return None
+    if event.kind is EventKind.SUSPEND:
+        return _record(node, message, envelope)
+    said = f"{event.kind} of this party, of {format_instant(event.at)}"
+    return f"{said}, is not on record here, and is not taken from a file: if it shall hold, do it again"
 
 
 def _read_messages(data: bytes) -> tuple[AgreementId, Sequence[bytes]]:
