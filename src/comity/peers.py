@@ -31,6 +31,7 @@ __all__ = [
     "pull",
     "pull_targets",
     "send_acknowledgement",
+    "stop_held",
     "take_alone",
 ]
 
@@ -39,6 +40,13 @@ _MAX_PAGES = 100_000
 
 _ALONE = WeakKeyDictionary[Node, dict[PartyId, asyncio.Lock]]()
 """Who takes in what a partner gave: its receipts have one order, in whatever channels it gives."""
+
+_LEAVING = WeakKeyDictionary[Node, dict[asyncio.Task[str | None], Outgoing]]()
+"""The messages that are on their way, each with what sends it."""
+
+
+class _Cut(Exception):
+    """The message was on its way, and may not go any more."""
 
 
 async def deliver(node: Node, *, busy: set[PartyId] | None = None) -> int:
@@ -71,6 +79,19 @@ async def deliver(node: Node, *, busy: set[PartyId] | None = None) -> int:
         if isinstance(failure, BaseException):
             raise failure
     return sum(count for count in done if isinstance(count, int))
+
+
+async def stop_held(node: Node) -> int:
+    """How many messages had to be cut; when it returns, none is on its way that may not go any more (DRAIN).
+
+    Call it after the COMMIT of what closed the gate. A partner that is slow to take the connection keeps nothing open.
+    """
+    held = [sending for sending, message in _LEAVING.get(node, {}).items() if is_held(node, message)]
+    for sending in held:
+        sending.cancel()
+    if held:
+        await asyncio.wait(held)
+    return len(held)
 
 
 async def pull(node: Node, giver: PartyId) -> list[Pulled]:
@@ -118,10 +139,32 @@ async def _deliver_all(client: httpx.AsyncClient, node: Node, partner: PartyId) 
         for message in waiting:
             if is_held(node, message):  # it was suspended since, while another message was on its way
                 continue
-            problem = problem or await _deliver(client, message)
+            try:
+                problem = problem or await _send(client, node, message)
+            except _Cut:
+                continue
             settle(node, message, problem=problem)
             delivered += problem is None
     return delivered
+
+
+async def _send(client: httpx.AsyncClient, node: Node, message: Outgoing) -> str | None:
+    """What `_deliver` gives.
+
+    Raises:
+        _Cut: it was cut by `stop_held`.
+    """
+    sending, leaving = asyncio.create_task(_deliver(client, message)), _LEAVING.setdefault(node, {})
+    leaving[sending] = message
+    try:
+        await asyncio.wait({sending})
+    finally:
+        sending.cancel()  # which does nothing where it has ended
+        await asyncio.gather(sending, return_exceptions=True)
+        del leaving[sending]
+    if sending.cancelled():
+        raise _Cut
+    return sending.result()
 
 
 async def _deliver(client: httpx.AsyncClient, message: Outgoing) -> str | None:

@@ -2,6 +2,7 @@
 """Delivery: whose node does not answer keeps no message to another waiting, and nobody is tried twice at once."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,13 +12,15 @@ import pytest
 from comity import peers
 from comity.agreement.events import EventKind
 from comity.agreement.people import Role
+from comity.exchange import EVENT_TYPE
 from comity.ids import PartyId
+from comity.letters.letter import LETTER_TYPE
 from comity.letters.request import Urgency
 from comity.node.node import Node
 from comity.node.outbox import list_due
 from comity.node.parties import add_party, export_manifest
 from comity.node.requests import Sent, send_request
-from comity.peers import deliver
+from comity.peers import deliver, stop_held
 from tests.worlds import World
 
 PARTNERS = ("borealia", "meridia")
@@ -172,6 +175,40 @@ def test_what_asks_does_not_leave_when_its_agreement_was_suspended_while_another
         assert list_due(node) == []
 
     asyncio.run(run())
+
+
+@pytest.mark.slow
+def test_what_asks_is_cut_while_a_partner_does_not_take_the_connection(world: World) -> None:
+    """Its machine takes no more connections until the suspension has returned; the first thing that comes is that."""
+    node = world.nodes["aurelia"]
+    agreement = world.sign_all(world.terms())
+
+    async def run(listener: socket.socket) -> bytes:
+        delivering = asyncio.create_task(deliver(node))
+        await asyncio.sleep(0.5)
+        world.act("aurelia", agreement, EventKind.SUSPEND)
+        await stop_held(node)
+        full, _ = await asyncio.to_thread(listener.accept)  # what left no room for others
+        taken, _ = await asyncio.to_thread(listener.accept)
+        came = bytearray()
+        with full, taken:
+            while b'"payloadType"' not in came:
+                came += await asyncio.to_thread(taken.recv, 65_536)
+        delivering.cancel()
+        await asyncio.wait({delivering})
+        return bytes(came)
+
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
+        listener.settimeout(20)
+        host, port = listener.getsockname()
+        add_party(node, export_manifest(world.nodes["borealia"]), digest=None, url=f"http://{host}:{port}")
+        by = world.actor("aurelia", Role.LIAISON)
+        asked = send_request(node, agreement, to=PartyId("borealia"), question="?", urgency=Urgency.SOON, by=by)
+        assert isinstance(asked, Sent)
+        with socket.create_connection((host, port)):
+            came = asyncio.run(run(listener))
+    assert EVENT_TYPE.encode() in came
+    assert LETTER_TYPE.encode() not in came
 
 
 def test_a_failure_leaves_nobody_busy(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,7 +44,7 @@ from comity.operations.checking import Checking
 from comity.operations.outcome import Tell
 from comity.operations.reply import Exit, Json, Reply, describe_bug
 from comity.operations.table import load_operations
-from comity.peers import deliver
+from comity.peers import deliver, stop_held
 from comity.taxii.listen import TaxiiServer
 from comity.taxii.tuning import tune
 from comity.taxii.workers import Workers
@@ -238,7 +238,8 @@ class _Serving:
             _log.error("not reloaded, what was in use before stays in use: %s", error.detail)
 
     async def drain(self, agreement: AgreementId) -> None:
-        """Return when no answer given under `agreement` is under way."""
+        """Return when no answer given under `agreement` is under way, nor a message that may go no more."""
+        await stop_held(self._node)
         await self.server.drain(agreement)
 
     async def forget(self) -> None:

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from comity.errors import NotFoundError, TransitionError
-from comity.ids import Digest, Instant, PartyId
+from comity.ids import AgreementId, Instant, PartyId
 from comity.letters.bodies import LetterKind
-from comity.letters.letter import Letter
 from comity.letters.request import RequestWithdrawal
 from comity.node.node import Node
 from comity.node.requests import check_open
 from comity.node.standing import read_dossier
 from comity.store import Transaction, agreements, letters, parties
+from comity.store.letters import Undelivered
 
 __all__ = ["Outgoing", "Waiting", "is_held", "list_due", "list_waiting", "settle"]
 
@@ -76,7 +76,7 @@ def list_due(node: Node, *, party: PartyId | None = None, besides: Collection[Pa
 def is_held(node: Node, message: Outgoing) -> bool:
     """Whether the message that was due may not go now: what it says is said under no agreement not in force."""
     with node.store.read() as transaction:
-        return message.position in _find_held(node, transaction)
+        return bool(_find_held(node, transaction, place=message.position))
 
 
 def list_waiting(node: Node) -> list[Waiting]:
@@ -102,29 +102,39 @@ def settle(node: Node, message: Outgoing, *, problem: str | None) -> None:
         agreements.mark_failed(act.transaction, message.position, due_at=Instant(act.now + wait), problem=problem)
 
 
-def _find_held(node: Node, transaction: Transaction) -> dict[int, str]:
-    """The places in the queue of what may not be said now, and why.
+def _find_held(node: Node, transaction: Transaction, *, place: int | None = None) -> dict[int, str]:
+    """The places in the queue of what may not be said now, and why; `place` alone, where one is named.
 
     What takes back a question that its receiver has not got waits with it: else it would be refused, and keep what
     stands behind it.
     """
-    held, waiting = dict[int, str](), dict[Digest, str]()
-    for position, letter in letters.list_undelivered(transaction, _ASKING):
-        if isinstance(letter.body, RequestWithdrawal):
-            reason = waiting.get(letter.body.request)
-        else:
-            reason = _find_obstacle(node, transaction, letter)
-        if reason is not None:
-            held[position] = waiting[letter.digest] = reason
+    held, obstacles = dict[int, str](), dict[tuple[AgreementId, PartyId], str | None]()
+    for letter in letters.list_undelivered(transaction, _ASKING, place=place):
+        channel = letter.agreement, letter.party
+        if channel not in obstacles:  # the same for all of them, of which there can be thousands
+            obstacles[channel] = _find_obstacle(node, transaction, *channel)
+        reason = obstacles[channel]
+        if reason is not None and not _takes_back_what_arrived(transaction, letter):
+            held[letter.place] = reason
     return held
 
 
-def _find_obstacle(node: Node, transaction: Transaction, letter: Letter) -> str | None:
-    dossier = read_dossier(node, transaction, letter.agreement)
+def _takes_back_what_arrived(transaction: Transaction, letter: Undelivered) -> bool:
+    if letter.kind is not LetterKind.REQUEST_WITHDRAWAL:
+        return False
+    stored = letters.read_letter(transaction, letter.digest)
+    assert stored is not None  # noqa: S101 (it was listed in this transaction)
+    body = stored.letter.body
+    assert isinstance(body, RequestWithdrawal)  # noqa: S101 (its kind says so)
+    return not letters.is_undelivered(transaction, body.request)
+
+
+def _find_obstacle(node: Node, transaction: Transaction, agreement: AgreementId, partner: PartyId) -> str | None:
+    dossier = read_dossier(node, transaction, agreement)
     if dossier is None:
         return "the agreement of a letter is not on record here"
     try:
-        check_open(node, dossier, letter.to, now=node.clock())
+        check_open(node, dossier, partner, now=node.clock())
     except (NotFoundError, TransitionError) as error:
         return error.detail
     return None

@@ -16,7 +16,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import NamedTuple
 
-from comity.ids import Digest, Instant, ObjectId, PartyId
+from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId
 from comity.letters.bodies import LetterKind
 from comity.letters.letter import Letter, parse_letter
 from comity.store.transaction import Row, Transaction
@@ -26,10 +26,12 @@ __all__ = [
     "LetterState",
     "Spot",
     "StoredLetter",
+    "Undelivered",
     "add_letter",
     "count_open",
     "find_letters",
     "forget_letters",
+    "is_undelivered",
     "iterate_letters",
     "list_about",
     "list_answers",
@@ -104,6 +106,16 @@ class KeptLetter:
     agreement: str
     terms: str
     envelope: bytes
+
+
+class Undelivered(NamedTuple):
+    """A letter on its way, as it is filed: its place in the outbox, and who is to get it."""
+
+    place: int
+    digest: Digest
+    kind: LetterKind
+    party: PartyId
+    agreement: AgreementId
 
 
 def add_letter(
@@ -187,14 +199,27 @@ def list_letters(
     )
 
 
-def list_undelivered(transaction: Transaction, kinds: Collection[LetterKind]) -> list[tuple[int, Letter]]:
-    """Those of these kinds that their receivers have not got, each with its place in the outbox, oldest first."""
+def list_undelivered(
+    transaction: Transaction, kinds: Collection[LetterKind], *, place: int | None = None
+) -> list[Undelivered]:
+    """Those of these kinds that their receivers have not got; where a `place` in the outbox is named, the one there."""
+    # From the messages to the letters: few of those that were ever sent are on their way.
     rows = transaction.rows(
-        "SELECT o.position, l.envelope FROM outbox o JOIN letter l ON l.digest = o.event AND l.sent = 1"
-        " WHERE o.delivered_at IS NULL AND l.kind IN (SELECT value FROM json_each(?)) ORDER BY o.position",
-        (json.dumps(sorted(kind.value for kind in kinds)),),
+        "SELECT o.position, l.digest, l.kind, l.party, l.agreement FROM outbox o CROSS JOIN letter l"
+        f" WHERE o.delivered_at IS NULL{'' if place is None else ' AND o.position = ?2'}"
+        " AND l.digest = o.event AND l.sent = 1 AND l.kind IN (SELECT value FROM json_each(?1))",
+        (json.dumps(sorted(kind.value for kind in kinds)), *(() if place is None else (place,))),
     )
-    return [(int(place), _parse(bytes(envelope))) for place, envelope in rows]
+    return [
+        Undelivered(int(row[0]), Digest(row[1]), LetterKind(row[2]), PartyId(row[3]), AgreementId(row[4]))
+        for row in rows
+    ]
+
+
+def is_undelivered(transaction: Transaction, digest: Digest) -> bool:
+    """Whether it was sent, and its receiver has not got it."""
+    found = transaction.row("SELECT 1 FROM outbox WHERE event = ? AND delivered_at IS NULL", (digest,))
+    return found is not None
 
 
 def list_waiting_first(
