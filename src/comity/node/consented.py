@@ -16,19 +16,20 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from comity.agreement.people import Approval
-from comity.errors import MalformedError, NotFoundError
+from comity.errors import MalformedError, NotFoundError, TransitionError
 from comity.ids import Digest, Instant, ObjectId, parse_instant
 from comity.letters.bodies import LetterKind
 from comity.letters.consent import ConsentGrant, ConsentRequest, ConsentRevocation, is_wider, rank_actions
 from comity.letters.letter import Draft, Letter
 from comity.letters.recall import Change, Recall
+from comity.node.granting import check_authority
 from comity.node.grants import begin_grant, end_grants
 from comity.node.letters import send_letter
 from comity.node.node import Act, Node
 from comity.node.standing import Dossier
 from comity.node.withdrawal import find_given, tell
 from comity.release.receiving import find_carriers, needs_consent
-from comity.store import Transaction, consents, letters, objects
+from comity.store import Transaction, consents, letters
 from comity.store.consents import GrantState, StoredGrant
 from comity.store.letters import LetterState, StoredLetter
 
@@ -158,23 +159,27 @@ def _is_revoked(transaction: Transaction, letter: Letter) -> bool:
 
 
 def _pass_on(node: Node, act: Act, ended: StoredGrant, *, because: Digest, takes_back: bool) -> None:
-    """End what this party has granted of the same objects to the same recipient, and can grant no more."""
+    """End what this party has granted of the same objects to the same recipient, and could not grant now."""
     transaction = act.transaction
     about = {item.id for item in consents.read_about(transaction, ended.letter)}
-    held = objects.read_versions_of(transaction, about)
-    labels = objects.read_labels(transaction, {item.own_label for item in held})
-    free = {
-        (item.id, item.version)
-        for item in held
-        for audience in [labels[item.own_label].audience]
-        if audience is None or ended.recipient in audience
-    }
     sent = {item.grant.letter: item.grant for item in consents.list_granted(transaction, about, sent=True, now=act.now)}
     for grant in sent.values():
-        granted = {(item.id, item.version) for item in consents.read_about(transaction, grant.letter)}
-        if grant.recipient == ended.recipient and not granted <= free:
+        if grant.recipient == ended.recipient and not _is_covered(act, grant):
             body = ConsentRevocation(grant=grant.letter, recall=takes_back, reason=_PASSED_ON)
             revoke(node, act, grant, body, because=because)
+
+
+def _is_covered(act: Act, grant: StoredGrant) -> bool:
+    """Whether this party could still grant all that it has by `grant`: what else lets it may be narrower."""
+    kept, request = (letters.read_letter(act.transaction, name) for name in (grant.letter, grant.request))
+    assert kept is not None  # noqa: S101 (letters are kept for good)
+    assert request is not None  # noqa: S101 (likewise)
+    assert isinstance(kept.letter.body, ConsentGrant)  # noqa: S101 (it is the letter of a grant)
+    try:
+        check_authority(act, request, kept.letter.body)
+    except TransitionError:
+        return False
+    return True
 
 
 def revoke(

@@ -522,6 +522,50 @@ def test_a_grant_that_rests_on_one_ends_with_it(long: World) -> None:
     assert gives(long, C, D) == set()
 
 
+def test_what_is_left_is_no_wider_than_what_rests_on_it(long: World) -> None:
+    """Of two grants for the same the longer one is revoked: what was granted by it does not outlive the shorter one."""
+    (first,) = ask(long, name=B, to=D).letters
+    long.tick()
+    (second,) = ask(long, name=B, to=D).letters
+    (request,) = ask(long, name=C, to=D).letters
+    long.deliver()
+    far, near = Instant(long.now + 9 * DAY), Instant(long.now + 2 * DAY)
+    longer = grant(long, first, until=far)
+    grant(long, second, until=near)
+    long.deliver()
+    grant(long, request, name=B, until=far)
+    long.deliver()
+    assert gives(long, C, D) == {X}
+    revoke(long, longer)
+    long.deliver()
+    assert gives(long, C, D) == set()
+    # The shorter one still lets borealia itself give it, and as much be granted.
+    (again,) = ask(long, name=C, to=D).letters
+    long.deliver()
+    grant(long, again, name=B, until=near)
+    long.deliver()
+    assert gives(long, C, D) == {X}
+    long.now = near
+    assert gives(long, C, D) == set()
+    check_all(long)
+
+
+def test_a_grant_that_what_is_left_covers_goes_on(long: World) -> None:
+    (first,) = ask(long, name=B, to=D).letters
+    long.tick()
+    (second,) = ask(long, name=B, to=D).letters
+    (request,) = ask(long, name=C, to=D).letters
+    long.deliver()
+    far = Instant(long.now + 9 * DAY)
+    revoked, _ = (grant(long, asked, until=far) for asked in (first, second))
+    long.deliver()
+    grant(long, request, name=B, until=far)
+    long.deliver()
+    revoke(long, revoked)
+    long.deliver()
+    assert gives(long, C, D) == {X}
+
+
 # --- what may not be asked --------------------------------------------------------------------------------------------
 
 
