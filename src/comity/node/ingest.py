@@ -32,7 +32,7 @@ from comity.node.relabel import relabel
 from comity.node.ruled import Ruling
 from comity.node.steps import Steps, finish
 from comity.node.tagging import Tagging, mark_lapsed
-from comity.node.withdrawal import check_recalled
+from comity.node.withdrawal import read_stopped
 from comity.release.receiving import Restrictions, count_as, make_unrestricted
 from comity.stix.labels import Label, Tags, admit_to, join_tags, make_label, read_tags, restate
 from comity.stix.markings import TLP_IDS, Markings, read_markings
@@ -44,7 +44,7 @@ from comity.stix.objects import (
 )
 from comity.stix.patterns import UNCHECKED, UNPARSABLE
 from comity.stix.worded import add_safeguarded, narrow_to, tighten
-from comity.store import Transaction, agreements, arrivals, assessments, consents, deletions, objects, patterns, recalls
+from comity.store import Transaction, agreements, arrivals, assessments, consents, deletions, objects, patterns
 from comity.store.objects import Holding, StoredObject
 from comity.store.patterns import KnownPattern
 
@@ -181,7 +181,7 @@ def _take_in(
     tagging = Tagging(transaction, ids, act.party)
     held = _index(objects.read_versions_of(transaction, ids))
     deleted = deletions.read_tombstones(transaction, ids)
-    recalled = recalls.read_recalled(transaction, ids)
+    stopped = read_stopped(transaction, ids, holding)
     granted = _read_granted(transaction, ids, holding) if labels.grows else {}
     reach = find_audiences(transaction, held, audiences) if holding.received_under is None else audiences
     added, again, refused = list[_Judged](), list[tuple[StoredObject, Label]](), _Refused()
@@ -200,8 +200,7 @@ def _take_in(
         try:
             known, stones = held.get(item.id, ()), deleted.get(item.id, ())
             same = find_same(known, stones, item, holding=holding) if known or stones else None
-            if same is None and recalled:
-                check_recalled(recalled.get(item.id, ()), item)
+            stopped.check(item, same)
             ruling.look_at(item, label, same=same, held=known)
         except MalformedObject as error:
             clash = find_clash(held.get(item.id, ()), item, holding=holding)

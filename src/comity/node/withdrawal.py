@@ -28,7 +28,7 @@ from comity.release.letters import format_recall
 from comity.stix.labels import RECALLED
 from comity.stix.objects import StixObject
 from comity.store import Transaction, agreements, log, objects, recalls
-from comity.store.objects import StoredObject
+from comity.store.objects import Holding, StoredObject
 from comity.store.recalls import Recalled
 
 __all__ = [
@@ -36,11 +36,13 @@ __all__ = [
     "PASSED_ON",
     "Demand",
     "Given",
+    "Stopped",
     "Wanted",
     "check_recalled",
     "find_given",
     "judge_all_stopped",
     "mark_stopped",
+    "read_stopped",
     "stop",
     "tell",
 ]
@@ -66,6 +68,45 @@ class Given:
     agreement: AgreementId
     terms: Digest
     about: dict[About, None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """What is not taken in of what comes and is not held: versions that are `recalled`, and what was `foretold`.
+
+    That is what its giver recalled before it came: a letter can overtake the page that was under way. It counts for
+    that giver alone, so that nobody keeps out what others give.
+    """
+
+    recalled: Mapping[ObjectId, Collection[Recalled]]
+    foretold: Collection[tuple[ObjectId, Digest]]
+
+    def check(self, item: StixObject, same: StoredObject | None) -> None:
+        """Nothing, when the object may be taken in; `same` is exactly this version, where it is held.
+
+        Raises:
+            MalformedObject: it was recalled.
+        """
+        if same is not None:
+            return  # what is held stays as it is, and the terms of each further way bind it
+        if (item.id, item.digest) in self.foretold:
+            raise MalformedObject(
+                f"this version of {item.id} was recalled by whoever gives it before it came, and is not taken in",
+                where="/modified",
+            )
+        check_recalled(self.recalled.get(item.id, ()), item)
+
+
+def read_stopped(transaction: Transaction, ids: Collection[ObjectId], holding: Holding) -> Stopped:
+    """What of `ids` is not taken in where it comes as `holding` says."""
+    under = holding.received_under
+    agreement = None if under is None else agreements.find_agreement_of(transaction, under)
+    return Stopped(
+        recalled=recalls.read_recalled(transaction, ids),
+        foretold=frozenset()
+        if agreement is None
+        else recalls.read_foretold(transaction, ids, giver=holding.originator, agreement=agreement),
+    )
 
 
 def check_recalled(items: Collection[Recalled], item: StixObject) -> None:

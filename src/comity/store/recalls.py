@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from comity.ids import Digest, Instant, ObjectId, PartyId
+from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId
 from comity.letters.recall import Change, Outcome, Result
 from comity.store.names import FIND_ONE, NAMED, list_keys
 from comity.store.parties import read_meta, write_meta
@@ -22,6 +22,7 @@ __all__ = [
     "mark_looked",
     "put_hold",
     "put_results",
+    "read_foretold",
     "read_holds",
     "read_recalled",
     "read_released",
@@ -92,6 +93,22 @@ def read_recalled(transaction: Transaction, ids: Collection[ObjectId]) -> dict[O
     ):
         found.setdefault(ObjectId(row[0]), []).append(_build(row))
     return found
+
+
+def read_foretold(
+    transaction: Transaction, ids: Collection[ObjectId], *, giver: PartyId, agreement: AgreementId
+) -> frozenset[tuple[ObjectId, Digest]]:
+    """What of `ids` letters of `giver` under the agreement recalled that had not come from it then, by its bytes."""
+    if transaction.row("SELECT 1 FROM letter WHERE kind = 'recall' AND sent = 0 LIMIT 1") is None:
+        return frozenset()
+    # From the ids onwards, in this order: a partner can have sent very many letters.
+    rows = transaction.rows(
+        "SELECT x.id, x.digest FROM json_each(?) i CROSS JOIN letter_object x ON x.id = i.value"
+        " CROSS JOIN letter l ON l.position = x.letter AND l.party = ? AND l.agreement = ? AND l.sent = 0"
+        " CROSS JOIN recall_result r ON r.letter = l.digest AND r.place = x.place AND r.outcome = ?",
+        (json.dumps(sorted(ids)), giver, agreement, Outcome.ABSENT.value),
+    )
+    return frozenset((ObjectId(name), Digest(digest)) for name, digest in rows)
 
 
 def put_results(transaction: Transaction, letter: Digest, results: Sequence[Result], *, now: Instant) -> None:

@@ -18,12 +18,14 @@ from comity.letters.recall import Change, Outcome, Recall, RecallAcknowledgement
 from comity.node import correspond, letterbox, purge, retention, withdrawal
 from comity.node.audit import audit_folder
 from comity.node.explain import explain, show_object
+from comity.node.follow import plan_pull
 from comity.node.gate import list_open_collections
+from comity.node.ingest import Intake
 from comity.node.journal import list_entries, verify_store
 from comity.node.letterbox import take_letter
 from comity.node.outbox import list_due, settle
 from comity.node.people import Actor, identify
-from comity.node.poll import PollRequest, Selection, poll
+from comity.node.poll import Page, PollRequest, Selection, poll
 from comity.node.recall import (
     KeptRecalled,
     Recalling,
@@ -35,6 +37,7 @@ from comity.node.recall import (
     show_recall,
 )
 from comity.node.recalled import DECISION_TIME, settle_due
+from comity.node.receive import Received, receive_page
 from comity.node.soundness import examine_folder
 from comity.node.upkeep import keep_up
 from comity.release.disclosure import Answer
@@ -42,7 +45,7 @@ from comity.signing import Role as KeyRole
 from comity.signing import parse_signed_document
 from comity.store import objects, recalls
 from comity.store.letters import LetterState
-from tests.chains import deliver_to, introduce, pull_all, sign_onward
+from tests.chains import deliver_to, give_all, introduce, pull_all, sign_onward
 from tests.worlds import World, make_object, object_id
 
 A, B, C, D = map(PartyId, ("aurelia", "borealia", "cimbria", "meridia"))
@@ -525,6 +528,54 @@ def test_a_version_that_was_stopped_and_comes_again_stays_stopped(chain: World) 
     assert is_held(chain, B)
     assert gives(chain, B, C) == set()
     assert explain(chain.nodes[B], X, to=C).verdict.clause == "markings"
+
+
+def take_in(world: World, giver: str, receiver: str, pages: dict[str, Page]) -> list[Intake]:
+    """What became at the receiver of pages that were disclosed before."""
+    plan = {item.collection: item for item in plan_pull(world.nodes[receiver], PartyId(giver))}
+    return [
+        receive_page(
+            world.nodes[receiver],
+            b'{"objects":[' + b",".join(item.data for item in page.items) + b"]}",
+            Received(
+                giver=plan[name].giver,
+                terms=plan[name].terms,
+                channel=plan[name].channel,
+                collection=name,
+                added_after=None,
+            ),
+        )
+        for name, page in pages.items()
+    ]
+
+
+def test_a_letter_that_overtakes_the_page_stops_what_is_on_it(chain: World) -> None:
+    """The page was disclosed before the recall, and is taken in after the letter was answered."""
+    sign_onward(chain, A, B, listed=[C])
+    sign_onward(chain, B, C, listed=[])
+    chain.add(A, make_object("x"), make_object("y"))
+    pages = give_all(chain, A, B)
+    chain.tick()
+    withdraw(chain)
+    chain.deliver()
+    assert stages(chain) == ["done"]
+    (intake,) = take_in(chain, A, B, pages)
+    assert [bad.id for bad in intake.bad] == [X]
+    assert "recalled by whoever gives it before it came" in intake.bad[0].detail
+    assert not is_held(chain, B)
+    assert gives(chain, B, C) == {object_id("report", "y")}
+    check_all(chain)
+
+
+def test_nobody_keeps_out_what_others_give(chain: World) -> None:
+    """Meridia recalls what it never gave, before aurelia gives it."""
+    there = sign_onward(chain, D, B, listed=[C])
+    sign_onward(chain, A, B, listed=[C])
+    chain.add(A, make_object("x"))
+    pages = give_all(chain, A, B)
+    forge(chain, WITHDRAWN, sender=D, to=B, agreement=there, about=about_of(chain, A))
+    take_in(chain, A, B, pages)
+    assert is_held(chain, B)
 
 
 # --- corrections -----------------------------------------------------------------------------------------------------
