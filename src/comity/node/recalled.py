@@ -21,7 +21,7 @@ What this party took in by itself is not recalled by a partner that gave the sam
 struck out.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from comity.errors import CorruptionError, NotFoundError
@@ -36,7 +36,8 @@ from comity.node.standing import Dossier
 from comity.node.withdrawal import DECISION_TIME, PASSED_ON, Demand, find_given, judge_all_stopped, stop, tell
 from comity.stix.markings import TLP_IDS
 from comity.store import Transaction, agreements, arrivals, deletions, letters, objects, recalls
-from comity.store.deletions import Tombstone
+from comity.store.arrivals import Arrival
+from comity.store.deletions import Tombstone, Way
 from comity.store.letters import LetterState, StoredLetter
 from comity.store.objects import StoredObject
 from comity.store.recalls import Recalled
@@ -209,19 +210,24 @@ def _match(act: Act, letter: Letter, body: Recall, texts: set[Digest]) -> _Match
     came = arrivals.read_arrivals(act.transaction, [item.pk for item in versions])
     stones = deletions.read_tombstones(act.transaction, ids)
     gone = {(stone.id, stone.digest): stone for listed in stones.values() for stone in listed}
+    before = deletions.read_ways(act.transaction, ids)
+    # What was deleted is recalled by each that gave it, also where it is held again.
+    given = {
+        *(place for place, item in held.items() if _gave(came.get(item.pk, ()), letter, texts)),
+        *(place for place, stone in gone.items() if _gave(before.get((stone.id, stone.version_at), ()), letter, texts)),
+    }
     recalled = recalls.read_recalled(act.transaction, ids)
     matched = _Matched()
     for about in letter.about:
-        version, stone = held.get((about.id, about.digest)), gone.get((about.id, about.digest))
-        ways = () if version is None else came.get(version.pk, ())
-        given = any(way.giver == letter.sender and way.terms in texts for way in ways)
-        if version is not None and given and (version.received_under is None or version.id in TLP_IDS):
+        place = about.id, about.digest
+        version, stone = held.get(place), gone.get(place)
+        if version is not None and place in given and (version.received_under is None or version.id in TLP_IDS):
             matched.own.append(version.pk)
             matched.results.append(Result(outcome=Outcome.DELETED))
-        elif version is not None and given:
+        elif version is not None and place in given:
             matched.stopped.append(_describe(act, letter, body, version))
             matched.results.append(Result(outcome=Outcome.STOPPED))
-        elif version is None and stone is not None and stone.originator == letter.sender and stone.terms in texts:
+        elif version is None and stone is not None and place in given:
             matched.stopped.append(_describe(act, letter, body, stone))
             matched.results.append(Result(outcome=Outcome.DELETED))
         else:
@@ -230,6 +236,10 @@ def _match(act: Act, letter: Letter, body: Recall, texts: set[Digest]) -> _Match
             known = {item.version_at for item in recalled.get(about.id, ())}
             matched.foreign |= version is not None and version.version_at not in known
     return matched
+
+
+def _gave(ways: Iterable[Arrival | Way], letter: Letter, texts: set[Digest]) -> bool:
+    return any(way.giver == letter.sender and way.terms in texts for way in ways)
 
 
 def _describe(act: Act, letter: Letter, body: Recall, item: StoredObject | Tombstone) -> Recalled:

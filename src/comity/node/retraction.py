@@ -19,7 +19,7 @@ changes nothing: `first` and `last` are of all versions that were written, whate
 leaves all of an act or nothing.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeGuard
 
 from comity.agreement.duration import add_duration
@@ -45,7 +45,8 @@ from comity.release.disclosure import DisclosedObject, EntryType
 from comity.release.letters import format_retraction
 from comity.stix.markings import TLP_IDS
 from comity.store import Transaction, arrivals, deletions, objects, patterns, recalls, retractions
-from comity.store.deletions import Tombstone
+from comity.store.arrivals import Arrival
+from comity.store.deletions import Tombstone, Way
 from comity.store.objects import StoredObject
 from comity.store.recalls import Recalled
 from comity.store.retractions import Retracted, Retraction
@@ -165,18 +166,22 @@ def _find_written(
     transaction: Transaction, item: ObjectId, *, giver: PartyId, texts: set[Digest]
 ) -> Mapping[Instant, StoredObject | Tombstone]:
     """What of the object is held or was held as written by `giver` under one of `texts`, oldest version first."""
+    before = deletions.read_ways(transaction, [item])
     found: dict[Instant, StoredObject | Tombstone] = {
         stone.version_at: stone
         for stone in deletions.read_tombstones(transaction, [item]).get(item, ())
-        if stone.originator == giver and stone.terms in texts and stone.receipt is None
+        if _wrote(before.get((stone.id, stone.version_at), ()), giver, texts)
     }
     versions = objects.read_versions_of(transaction, [item])
     came = arrivals.read_arrivals(transaction, [one.pk for one in versions])
     for one in versions:
-        ways = [way for way in came.get(one.pk, ()) if way.giver == giver and way.terms in texts]
-        if any(way.receipt is None for way in ways):
+        if _wrote(came.get(one.pk, ()), giver, texts):
             found[one.version_at] = one
     return {at: found[at] for at in sorted(found)}
+
+
+def _wrote(ways: Iterable[Arrival | Way], giver: PartyId, texts: set[Digest]) -> bool:
+    return any(way.giver == giver and way.terms in texts and way.receipt is None for way in ways)
 
 
 def _choose(written: Sequence[Instant], versions: VersionChoice | None) -> list[Instant]:

@@ -8,6 +8,7 @@
 import json
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from comity.ids import Digest, Instant, ObjectId, PartyId
 from comity.release.facets import forget_facets
@@ -25,6 +26,7 @@ from comity.store.transaction import Row, Transaction
 
 __all__ = [
     "Tombstone",
+    "Way",
     "delete_object",
     "find_tombstones",
     "is_unfinished",
@@ -34,6 +36,7 @@ __all__ = [
     "mark_unfinished",
     "read_deleted_since",
     "read_tombstones",
+    "read_ways",
     "sweep_labels",
 ]
 
@@ -44,6 +47,14 @@ _UNUSED = " AND ".join(
     for has in ("o.own_label = l.id", "o.label = l.id AND o.current = 1", "o.label = l.id AND o.current = 0")
 )
 _COLUMNS = "id, version_at, version, digest, originator, terms, clause, person, reason, deleted_at, receipt"
+
+
+class Way(NamedTuple):
+    """One way a version had come that was deleted here; `receipt` as of an arrival."""
+
+    giver: PartyId
+    terms: Digest
+    receipt: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,11 +79,16 @@ class Tombstone:
 
 
 def delete_object(transaction: Transaction, item: StoredObject, stone: Tombstone) -> None:
-    """Take one version out of every table and put `stone` in its place.
+    """Take one version out of every table and put `stone` in its place, and every way it came.
 
     The newest version left becomes the current one; the labels of it and of what refers to it follow in the same
     transaction (`node.relabel`). What was released leaves its feeds; their places and times stay taken.
     """
+    if item.received_under is not None:
+        transaction.run(
+            "INSERT OR REPLACE INTO came_before SELECT ?, ?, terms, giver, receipt FROM arrival WHERE object = ?",
+            (item.id, item.version_at, item.pk),
+        )
     patterns.drop_object(transaction, item.pk)
     drop_name(transaction, item.id, item.pk)
     delete_sayings_of(transaction, item.pk)
@@ -161,6 +177,18 @@ def read_tombstones(transaction: Transaction, ids: Collection[ObjectId]) -> dict
         (json.dumps(sorted(ids)),),
     ):
         found.setdefault(ObjectId(row[0]), []).append(_build(row))
+    return found
+
+
+def read_ways(transaction: Transaction, ids: Collection[ObjectId]) -> dict[tuple[ObjectId, Instant], list[Way]]:
+    """Every way each deleted version of `ids` had come from elsewhere, by id and time; what is own came none."""
+    found: dict[tuple[ObjectId, Instant], list[Way]] = {}
+    for name, version_at, giver, terms, receipt in transaction.rows(
+        "SELECT id, version_at, giver, terms, receipt FROM came_before WHERE id IN (SELECT value FROM json_each(?))",
+        (json.dumps(sorted(ids)),),
+    ):
+        way = Way(PartyId(giver), Digest(terms), receipt)
+        found.setdefault((ObjectId(name), Instant(version_at)), []).append(way)
     return found
 
 

@@ -241,6 +241,45 @@ def test_a_holder_that_deleted_it_before_still_passes_the_recall_on(chain: World
     assert not is_held(chain, C)
 
 
+@pytest.mark.parametrize("first", [A, D])
+def test_each_that_gave_what_was_deleted_can_still_recall_it(chain: World, first: PartyId) -> None:
+    """Borealia had it from two, passed it on and deleted it; one of the two is away, and the other recalls."""
+    sign_onward(chain, A, B, listed=[C])
+    sign_onward(chain, D, B, listed=[C])
+    sign_onward(chain, B, C, listed=[])
+    for name in (A, D):
+        chain.add(name, make_object("x"))
+    for giver in (first, D if first == A else A):
+        assert X in pull_all(chain, giver, B)
+        chain.tick()
+    assert X in pull_all(chain, B, C)
+    chain.tick()
+    retention.delete(chain.nodes[B], X, reason="no room")
+    withdraw(chain)
+    chain.deliver()
+    assert stages(chain) == ["done"]
+    assert not is_held(chain, C)
+    check_all(chain)
+
+
+def test_what_one_gives_terms_deleted_can_be_recalled_by_the_other(chain: World) -> None:
+    """The tombstone names the first giver, and the terms of the second, which set the earlier date."""
+    sign_onward(chain, A, B, listed=[C])
+    sign_onward(chain, D, B, listed=[C], extra=RETENTION)
+    sign_onward(chain, B, C, listed=[])
+    for name in (A, D):
+        chain.add(name, make_object("x"))
+        assert X in pull_all(chain, name, B)
+        chain.tick()
+    assert X in pull_all(chain, B, C)
+    chain.tick(400 * DAY)
+    assert retention.delete_due(chain.nodes[B]).stones
+    withdraw(chain)
+    chain.deliver()
+    assert not is_held(chain, C)
+    check_all(chain)
+
+
 def test_the_originator_recalls_what_it_has_deleted(chain: World) -> None:
     pass_on(chain)
     retention.delete(chain.nodes[A], X, reason="no room")

@@ -204,6 +204,19 @@ def test_it_is_taken_back_though_it_was_deleted_here_before(world: World) -> Non
     check_all(world)
 
 
+def test_it_is_taken_back_though_another_gave_it_first_and_it_was_deleted(world: World) -> None:
+    sign(world)
+    sign_onward(world, D, A, listed=[C])
+    write(world, make_object("x"), giver=D)
+    write(world, make_object("x"))
+    assert X in pull_all(world, A, C)
+    retention.delete(world.nodes[A], X, reason="no room")
+    assert outcomes(take_back(world)) == [Outcome.DELETED]
+    world.deliver()
+    assert not is_held(world, C)
+    check_all(world)
+
+
 @pytest.mark.parametrize("pattern", ["[a:b == 1]]", "[a:b = 1] WITHIN 5 SECONDS"])
 def test_what_is_still_to_be_read_of_it_is_read_so_that_its_status_shows_nothing(world: World, pattern: str) -> None:
     """Whether it was kept, and deleted, or clashed with what another gave: its writer is told the same all along."""
