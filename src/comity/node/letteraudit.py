@@ -20,6 +20,7 @@ from comity.letters.letter import parse_letter, verify_kept_letter
 from comity.letters.request import RequestWithdrawal
 from comity.node.lineage import read_chain
 from comity.node.retractionaudit import RetractionAudit
+from comity.node.stoppedaudit import StoppedAudit
 from comity.release.contents import parse_disclosure, parse_listing
 from comity.release.disclosure import DisclosedObject, EntryType
 from comity.replayed import ReplayedEntry
@@ -58,6 +59,7 @@ class LetterAudit:
         self._kept = {kept.digest: kept for kept in letters.iterate_letters(transaction)}
         self._chains: dict[PartyId, list[Manifest]] = {}
         self._retractions = RetractionAudit(transaction)
+        self._stopped = StoppedAudit(transaction)
         self._logged = set[str]()
         self._recalled = dict[str, set[str]]()
         self._asked = dict[str, list[_Asked]]()
@@ -91,6 +93,7 @@ class LetterAudit:
             if digest not in self._logged:
                 yield f"the letter {digest[:12]} {'to' if kept.sent else 'from'} {kept.party} is in no entry of the log"
         yield from self._retractions.finish()
+        yield from self._stopped.finish()
 
     def _judge_letter(self, entry: ReplayedEntry, content: bytes) -> Iterator[str]:
         match parse_signed_json(content):
@@ -144,7 +147,9 @@ class LetterAudit:
         return None
 
     def _note_recall(self, entry: ReplayedEntry, content: bytes) -> Iterator[str]:
-        match parse_signed_json(content):
+        said = parse_signed_json(content)
+        self._stopped.note(said, entry.leaf.at)
+        match said:
             case {"format": "comity-recall/1", "change": "withdraw" | "correct", "objects": list(listed)}:
                 for item in listed:
                     match item:

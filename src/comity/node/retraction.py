@@ -54,6 +54,7 @@ from comity.store.retractions import Retracted, Retraction
 __all__ = [
     "Retracted",
     "Retraction",
+    "describe_taken_back",
     "find_retraction",
     "retract",
     "settle_retraction",
@@ -245,6 +246,11 @@ def _find_due(terms: Terms, *, now: Instant) -> Instant:
     return Instant(now + DECISION_TIME) if time is None else add_duration(now, time)
 
 
+def describe_taken_back(giver: str) -> str:
+    """Why what `giver` took back is given to nobody any more."""
+    return f"taken back by {giver}, who wrote it here"
+
+
 def _stop(node: Node, act: Act, retraction: Retraction) -> None:
     """The versions are given to nobody from here on, on record, and who was given them is told."""
     item = retraction.object
@@ -261,7 +267,7 @@ def _stop(node: Node, act: Act, retraction: Retraction) -> None:
                 digest=one.digest,
                 change=Change.WITHDRAW,
                 newer=None,
-                reason=f"taken back by {retraction.giver}, who wrote it here",
+                reason=describe_taken_back(retraction.giver),
                 letter=retraction.name,
                 recalled_at=act.now,
             )

@@ -3,7 +3,7 @@
 
 import json
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId
@@ -18,6 +18,7 @@ __all__ = [
     "add_recalled",
     "find_disclosures",
     "has_lost_openings",
+    "iterate_recalled",
     "list_revoked",
     "mark_looked",
     "put_hold",
@@ -109,6 +110,15 @@ def read_foretold(
         (json.dumps(sorted(ids)), giver, agreement, Outcome.ABSENT.value),
     )
     return frozenset((ObjectId(name), Digest(digest)) for name, digest in rows)
+
+
+def iterate_recalled(transaction: Transaction) -> Iterator[Recalled]:
+    """Everything that is recalled, by object, oldest version first."""
+    rows = transaction.iterate(
+        "SELECT id, version_at, version, digest, change, newer, reason, letter, recalled_at FROM recalled"
+        " ORDER BY id, version_at"
+    )
+    return map(_build, rows)
 
 
 def put_results(transaction: Transaction, letter: Digest, results: Sequence[Result], *, now: Instant) -> None:

@@ -47,6 +47,12 @@ ANOTHER = (
 )
 
 
+RECALLED_TOO = (
+    "INSERT INTO recalled SELECT 'report--y', version_at, version, digest, change, newer, reason, letter, recalled_at"
+    " FROM recalled"
+)
+
+
 def problems(world: World, name: str = A) -> list[str]:
     return [finding.problem for finding in audit_folder(world.nodes[name].folder, now=world.now).findings]
 
@@ -114,6 +120,32 @@ def test_what_comes_in_while_the_audit_runs_is_no_finding(world: World, monkeypa
 def test_a_letter_that_is_not_as_the_log_says_is_found(world: World, statement: str, found: str) -> None:
     alter(world, statement)
     said = problems(world)
+    assert any(found in problem for problem in said), said
+
+
+@pytest.mark.parametrize("name", [A, B])
+@pytest.mark.parametrize(
+    ("statement", "found"),
+    [
+        ("DELETE FROM recalled", f"{X} was recalled by the log"),
+        ("UPDATE recalled SET reason = 'of no use'", f"the recall of {X} is kept as another one"),
+        ("UPDATE recalled SET change = 'correct'", f"the recall of {X} is kept as another one"),
+        ("UPDATE recalled SET recalled_at = recalled_at + 1", f"the recall of {X} is kept as another one"),
+        (
+            "UPDATE recalled SET letter = CASE WHEN letter IS NULL THEN 'ab' END",
+            f"the recall of {X} is kept as another one",
+        ),
+        ("UPDATE recalled SET version_at = 1", "under the time of another version"),
+        (
+            RECALLED_TOO,
+            "report--y is kept as recalled in a version, and in no recall in the log",
+        ),
+    ],
+)
+def test_what_is_kept_as_recalled_is_what_the_log_says(world: World, name: str, statement: str, found: str) -> None:
+    with world.nodes[name].store.write() as transaction:
+        assert transaction.run(statement) > 0
+    said = problems(world, name)
     assert any(found in problem for problem in said), said
 
 
