@@ -1,22 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shell: what is said of objects here, held against the acts by which the log says that people said it.
 
-    by a person   each word said, and each taken back, is in an entry about that object of that very time
+    by a person   each word said, and each taken back, is in an entry about that object of that very time, and each such
+                  entry has left it, said by the same people for the same reason; unless the object was deleted since
     by a version  some version of the object that is held says it, or one is deleted that may have said it
     by a rule     the set was applied by an entry before it said anything, and not ended since; what it takes back,
                   people let it
 
+Where the content of such an entry was purged, what was said or taken back at that time is no finding.
 What an object says of itself, and what its giver says, needs no entry: it came with it.
 """
 
 from collections.abc import Iterator
 
-from comity.canonical import parse_signed_json
-from comity.ids import Instant
+from comity.canonical import Json, parse_signed_json
+from comity.ids import Instant, ObjectId
 from comity.node.lasting import EARLIER
 from comity.release.classification import ClassificationChange
 from comity.replayed import ReplayedEntry
-from comity.store import Transaction, audited
+from comity.store import Transaction, audited, deletions
 from comity.store.audited import SaidWord
 
 __all__ = ["TagAudit"]
@@ -30,27 +32,36 @@ class TagAudit:
 
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
-        self._said = set[_Place]()
-        self._ended = set[_Place]()
+        self._said: dict[_Place, tuple[str, str]] = {}
+        """Why, and by whom, each word was said."""
+        self._ended: dict[tuple[str, str, str], list[Instant]] = {}
+        self._lost = set[Instant]()
         self._applied: dict[str, list[tuple[Instant, bool]]] = {}
         """Each set of rules, and when it was applied (True) and ended (False)."""
 
     def judge(self, entry: ReplayedEntry) -> Iterator[str]:
         """What is wrong with the entry."""
         at = entry.leaf.at
-        match parse_signed_json(entry.content or b"null"):
+        if entry.content is None:
+            self._lost.add(at)
+            return
+        match parse_signed_json(entry.content):
             case {
                 "format": "comity-classification/1",
                 "change": ClassificationChange.SAY
                 | ClassificationChange.TAKE_BACK
                 | ClassificationChange.TAKE_BACK_SAFEGUARD as change,
                 "about": {"object": str(name), "words": list(words)},
+                "reason": str(reason),
+                "approvals": list(approvals),
             }:
-                known = self._said if change == ClassificationChange.SAY else self._ended
+                by = _describe_people(approvals)
                 for word in words:
                     match word:
+                        case {"field": str(field), "word": str(text)} if change == ClassificationChange.SAY:
+                            self._said[name, field, text, at] = reason, by
                         case {"field": str(field), "word": str(text)}:
-                            known.add((name, field, text, at))
+                            self._ended.setdefault((name, field, text), []).append(at)
                         case _:
                             yield "it says something of an object that is no word"
             case {
@@ -70,22 +81,37 @@ class TagAudit:
 
     def finish(self) -> Iterator[str]:
         """What is said of objects, or was, and no entry says."""
+        kept = set[_Place]()
         for word in audited.iterate_said(self._transaction):
+            place = word.object, word.field, word.word, word.said_at
+            kept.add(place)
             if not self._is_said(word):
                 yield f"{word.word} is said of {word.object}, and no act of people in the log says so"
             elif word.ended_at is not None and not self._is_taken_back(word, word.ended_at):
                 yield f"{word.word} is said of {word.object} no more, and no act of people in the log took it back"
+            elif word.ended_at is None and any(word.said_at < at for at in self._ended.get(place[:3], ())):
+                yield f"{word.word} is said of {word.object}, and an act of people in the log took it back"
+            elif (said := self._said.get(place)) is not None and said != (word.reason, word.person):
+                yield f"{word.word} is said of {word.object} by others, or for another reason, than the log says"
+        for name, _, text, _ in sorted(self._said.keys() - kept):
+            if not deletions.read_tombstones(self._transaction, [ObjectId(name)]):
+                yield f"{text} was said of {name} by an act in the log, and is not kept"
 
     def _is_said(self, word: SaidWord) -> bool:
         if word.person == EARLIER:
             return word.ended_at is not None or audited.is_said_by_version(self._transaction, word)
         if word.rules is None:
-            return (word.object, word.field, word.word, word.said_at) in self._said
+            return (word.object, word.field, word.word, word.said_at) in self._said or word.said_at in self._lost
         # What comes in later has its words by the act that applied the set, until one ends it.
         acts = [stood for at, stood in self._applied.get(word.rules, ()) if at <= word.said_at]
-        return bool(acts) and acts[-1]
+        return acts[-1] if acts else bool(self._lost)
 
     def _is_taken_back(self, word: SaidWord, at: Instant) -> bool:
-        by_person = (word.object, word.field, word.word, at) in self._ended
+        by_person = at in self._ended.get((word.object, word.field, word.word), ()) or at in self._lost
         first = self._applied.get(word.rules or "", [(at, True)])[0][0]
         return by_person or (word.rules is not None and first < at)
+
+
+def _describe_people(approvals: list[Json]) -> str:
+    """Those who approved, as it is kept beside what they said."""
+    return ", ".join(f"{item.get('person')} ({item.get('role')})" for item in approvals if isinstance(item, dict))

@@ -64,6 +64,7 @@ class SaidWord:
     word: str
     rules: str | None
     person: str | None
+    reason: str | None
     said_at: Instant
     ended_at: Instant | None
 
@@ -194,7 +195,7 @@ def is_said_by_version(transaction: Transaction, word: SaidWord) -> bool:
 def iterate_said(transaction: Transaction) -> Iterator[SaidWord]:
     """Every word that is or was said of an object that is held, by object."""
     rows = transaction.iterate(
-        "SELECT object, field, word, rules, person, said_at, ended_at FROM tag ORDER BY object, id"
+        "SELECT object, field, word, rules, person, reason, said_at, ended_at FROM tag ORDER BY object, id"
     )
     return (
         SaidWord(
@@ -203,8 +204,9 @@ def iterate_said(transaction: Transaction) -> Iterator[SaidWord]:
             word=str(word),
             rules=None if rules is None else str(rules),
             person=None if person is None else str(person),
+            reason=None if reason is None else str(reason),
             said_at=Instant(said_at),
             ended_at=None if ended_at is None else Instant(ended_at),
         )
-        for name, field, word, rules, person, said_at, ended_at in rows
+        for name, field, word, rules, person, reason, said_at, ended_at in rows
     )

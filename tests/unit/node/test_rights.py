@@ -12,13 +12,13 @@ from comity.agreement.people import Approval, Role
 from comity.errors import LogMismatch
 from comity.exchange import make_message, parse_message
 from comity.ids import Digest, Instant, PartyId, PersonId
-from comity.node import classify, people, purge, readers, recording, standing
+from comity.node import classify, people, purge, readers, recording, retention, standing
 from comity.node.audit import audit_folder
 from comity.node.parties import create_credential, revoke_credential
 from comity.release.disclosure import OF_NO_TERMS, EntryType
 from comity.release.purge import Range, format_log_purge
 from comity.signing import Role as KeyRole
-from comity.store import log, purges
+from comity.store import audited, log, purges
 from tests.unit.node.test_beside import edit, examine, problems
 from tests.worlds import World, make_object, object_id
 
@@ -227,6 +227,10 @@ def test_an_entry_that_is_dated_back_is_found(world: World) -> None:
         ("UPDATE tag SET said_at = said_at - 1 WHERE word = 'SY'", "SY is said of"),
         ("UPDATE tag SET ended_at = said_at + 1 WHERE word = 'SY'", "SY is said of"),
         ("UPDATE tag SET person = NULL, rules = 'ab' WHERE word = 'SY'", "no act of people in the log says so"),
+        ("DELETE FROM tag WHERE word = 'SY'", "SY was said of"),
+        ("UPDATE tag SET ended_at = NULL, ended_by = NULL, ended_why = NULL WHERE word = 'JO'", "took it back"),
+        ("UPDATE tag SET person = 'aurelia-legal (legal)' WHERE word = 'SY'", "by others, or for another reason"),
+        ("UPDATE tag SET reason = 'heard' WHERE word = 'SY'", "by others, or for another reason"),
     ],
 )
 def test_words_that_no_people_said_are_found(world: World, statement: str, said: str) -> None:
@@ -245,6 +249,25 @@ def test_words_that_no_people_said_are_found(world: World, statement: str, said:
     assert problems(world) == []
     edit(world, statement)
     assert any(said in problem for problem in problems(world)), problems(world)
+
+
+def test_words_are_no_finding_where_what_says_them_was_purged_or_the_object_deleted(world: World) -> None:
+    node = world.nodes["aurelia"]
+    world.add("aurelia", make_object("a"), make_object("b"))
+    for name in ("a", "b"):
+        by_liaison = world.actor("aurelia", Role.LIAISON)
+        classify.say(node, object_id("report", name), {"regions": ["SY"]}, reason="read", by=by_liaison)
+    world.tick()
+    retention.delete(node, object_id("report", "a"), reason="asked for")
+    assert problems(world) == []
+    with node.store.read() as transaction:
+        (_, last) = [place for place, _, _ in audited.iterate_entries_of(transaction, EntryType.CLASSIFICATION)]
+    order = purge.Selection(entries=frozenset({last}))
+    for role in (Role.LIAISON, Role.LEGAL):
+        world.tick()
+        purge.purge_by_order(node, order, reason="order 12", by=world.actor("aurelia", role))
+    assert node.store.row("SELECT 1 FROM log_opening WHERE position = ?", (last,)) is None
+    assert problems(world) == []
 
 
 def test_what_is_dated_ahead_is_told(world: World) -> None:
