@@ -117,8 +117,8 @@ class LetterAudit:
         if kept is None:
             yield f"the letter {named[:12]} is in the log and not kept"
             return
-        filed = (kept.sent, kept.kind, kept.party, kept.agreement, kept.terms)
-        if filed != (change == "send", kind, party, agreement, entry.leaf.terms):
+        filed = (kept.sent, kept.kind, kept.party, kept.agreement, kept.terms, kept.recorded_at)
+        if filed != (change == "send", kind, party, agreement, entry.leaf.terms, entry.leaf.at):
             yield f"the letter {named[:12]} is kept as another one than this entry says"
         if (problem := self._find_problem(kept)) is not None:
             yield f"the letter {named[:12]}: {problem}"
@@ -136,8 +136,7 @@ class LetterAudit:
             letter = verify_kept_letter(kept.digest, kept.envelope, self._chains[sender])
         except (MalformedError, VerificationError) as error:
             return error.detail
-        says = (letter.to if kept.sent else letter.sender, letter.kind.value, letter.agreement, letter.terms)
-        if says != (kept.party, kept.kind, kept.agreement, kept.terms):
+        if not kept.is_filed_as(letter):
             return "it is filed under something that it does not say"
         if isinstance(letter.body, RequestWithdrawal):
             asked = self._kept.get(letter.body.request)

@@ -470,11 +470,7 @@ def _find_letter_problem(kept: KeptLetter, chains: dict[PartyId, list[Manifest]]
         return f"it cannot be read: {error.detail}"
     except VerificationError as error:
         return error.detail
-    filed = (kept.party, kept.kind, kept.agreement, kept.terms)
-    other = letter.to if kept.sent else letter.sender
-    if (other, letter.kind.value, letter.agreement, letter.terms) != filed:
-        return "it is filed under something that it does not say"
-    return None
+    return None if kept.is_filed_as(letter) else "it is filed under something that it does not say"
 
 
 def _is_stated(origin: str, envelope: bytes, chain: list[Manifest]) -> bool:

@@ -97,7 +97,10 @@ class StoredLetter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptLetter:
-    """One letter as kept: what it is filed under, and its bytes, which are not read."""
+    """One letter as kept: what it is filed under, and its bytes, which are not read.
+
+    `about` are id, version and digest of what it is found by.
+    """
 
     digest: Digest
     sent: bool
@@ -105,7 +108,17 @@ class KeptLetter:
     kind: str
     agreement: str
     terms: str
+    answers: Digest | None
+    about: tuple[tuple[str, str, str], ...]
+    recorded_at: Instant
     envelope: bytes
+
+    def is_filed_as(self, letter: Letter) -> bool:
+        """Whether all that it is filed under is what the letter says."""
+        about = tuple((item.id, item.version, item.digest) for item in letter.about)
+        other = letter.to if self.sent else letter.sender
+        says = other, letter.kind.value, letter.agreement, letter.terms, letter.answers, about
+        return says == (self.party, self.kind, self.agreement, self.terms, self.answers, self.about)
 
 
 class Undelivered(NamedTuple):
@@ -284,10 +297,16 @@ def iterate_letters(transaction: Transaction) -> Iterator[KeptLetter]:
             kind=kind,
             agreement=agreement,
             terms=terms,
+            answers=None if answers is None else Digest(answers),
+            about=tuple((str(name), str(version), str(bytes_of)) for name, version, bytes_of in json.loads(about)),
+            recorded_at=Instant(recorded_at),
             envelope=bytes(envelope),
         )
-        for digest, sent, party, kind, agreement, terms, envelope in transaction.iterate(
-            "SELECT digest, sent, party, kind, agreement, terms, envelope FROM letter ORDER BY position"
+        for digest, sent, party, kind, agreement, terms, answers, about, recorded_at, envelope in transaction.iterate(
+            "SELECT digest, sent, party, kind, agreement, terms, answers,"
+            " (SELECT json_group_array(json_array(id, version, digest)) FROM"
+            " (SELECT * FROM letter_object AS o WHERE o.letter = l.position ORDER BY place)),"
+            " recorded_at, envelope FROM letter AS l ORDER BY position"
         )
     )
 

@@ -102,6 +102,12 @@ def test_what_comes_in_while_the_audit_runs_is_no_finding(world: World, monkeypa
         ("UPDATE letter SET kind = 'rumour' WHERE sent = 1", "kept as another one"),
         ("UPDATE letter SET party = 'meridia' WHERE sent = 0", "kept as another one"),
         ("UPDATE letter SET sent = 0 WHERE sent = 1", "kept as another one"),
+        ("UPDATE letter SET recorded_at = recorded_at + 1 WHERE sent = 1", "kept as another one"),
+        ("UPDATE letter SET answers = NULL WHERE sent = 0", "filed under something"),
+        ("DELETE FROM letter_object", "filed under something"),
+        ("UPDATE letter_object SET id = 'report--y'", "filed under something"),
+        ("UPDATE letter_object SET version = '2025-01-03T00:00:00.000000Z'", "filed under something"),
+        ("UPDATE letter_object SET digest = 'ab'", "filed under something"),
         ("UPDATE letter SET envelope = x'00' WHERE sent = 1", "not a signed document"),
         (
             "UPDATE letter SET envelope = (SELECT envelope FROM letter WHERE sent = 0) WHERE sent = 1",
