@@ -2,6 +2,7 @@
 """Shell: all that an audit holds against the log beside its disclosures, entry by entry.
 
 letters, recalls, consents        `node.letteraudit`
+receipts                          `node.receiptaudit`
 acknowledgements, cosignatures    `node.ackaudit`
 manifests in force                `node.keyaudit`
 deletions                         `node.purgeaudit`
@@ -19,6 +20,7 @@ from comity.node.keyaudit import KeyAudit
 from comity.node.letteraudit import LetterAudit
 from comity.node.peopleaudit import PeopleAudit
 from comity.node.purgeaudit import PurgeAudit
+from comity.node.receiptaudit import ReceiptAudit
 from comity.node.receivedaudit import ReceivedAudit
 from comity.node.tagaudit import TagAudit
 from comity.release.disclosure import EntryType
@@ -39,6 +41,7 @@ class Beside:
         self._people = PeopleAudit(transaction, settings.party)
         self._access = AccessAudit(transaction)
         self._received = ReceivedAudit(transaction)
+        self._receipts = ReceiptAudit(transaction, settings.party, self.keys)
         self._tags = TagAudit(transaction)
         self._drafts = DraftAudit(transaction)
         self._last = Instant(0)
@@ -87,6 +90,7 @@ class Beside:
             self._people,
             self._access,
             self._received,
+            self._receipts,
             self._tags,
             self._drafts,
         ):

@@ -9,17 +9,27 @@ from comity.store.names import FIND_ONE, NAMED, list_keys
 from comity.store.transaction import Transaction
 
 __all__ = [
+    "CameBy",
     "HeldVersion",
+    "KeptHead",
     "SaidWord",
+    "ShownReceipt",
     "StoredCosignature",
+    "has_set_aside",
     "is_said_by_version",
+    "iterate_came_by",
     "iterate_cosignatures",
     "iterate_decisions",
+    "iterate_emptied",
     "iterate_entries_of",
+    "iterate_heads",
     "iterate_receipts",
     "iterate_said",
+    "iterate_set_aside",
     "iterate_shown",
+    "list_behind",
     "list_own",
+    "list_unnumbered",
     "list_unshown",
     "read_held_versions",
     "read_label_body",
@@ -67,6 +77,43 @@ class SaidWord:
     reason: str | None
     said_at: Instant
     ended_at: Instant | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownReceipt:
+    """The receipt of a disclosure of `giver`, as it is filed; `arrived`: its page came as well."""
+
+    giver: PartyId
+    number: int
+    terms: Digest
+    at: Instant
+    received_at: Instant
+    arrived: bool
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CameBy:
+    """A version that came at `at` under these terms by the disclosure of `giver` with this number."""
+
+    giver: PartyId
+    number: int
+    id: ObjectId
+    version: str
+    digest: Digest
+    terms: Digest
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptHead:
+    """A head of a log of others as it is filed, and how it came: it was `cosigned` here, or `seen`."""
+
+    how: str
+    origin: str
+    size: int
+    root: bytes | None
+    checkpoint: bytes
 
 
 def iterate_entries_of(transaction: Transaction, kind: str) -> Iterator[tuple[int, bytes, bytes | None]]:
@@ -161,12 +208,108 @@ def list_unshown(transaction: Transaction, *, limit: int) -> list[tuple[ObjectId
     return [(ObjectId(name), PartyId(giver), int(number)) for name, giver, number in rows]
 
 
-def iterate_shown(transaction: Transaction) -> Iterator[tuple[PartyId, int, Instant, bytes]]:
-    """Giver, number, time of receipt and bytes of every receipt whose page came as well."""
+def iterate_shown(transaction: Transaction) -> Iterator[ShownReceipt]:
+    """Every receipt that is a measure of what follows it, by giver and number."""
     rows = transaction.iterate(
-        "SELECT giver, sequence, received_at, data FROM receipt WHERE arrived = 1 ORDER BY giver, sequence"
+        "SELECT giver, sequence, terms, at, received_at, arrived, data FROM receipt ORDER BY giver, sequence"
     )
-    return ((PartyId(giver), int(number), Instant(at), bytes(data)) for giver, number, at, data in rows)
+    return (
+        ShownReceipt(
+            giver=PartyId(giver),
+            number=int(number),
+            terms=Digest(terms),
+            at=Instant(at),
+            received_at=Instant(received_at),
+            arrived=arrived == 1,
+            data=bytes(data),
+        )
+        for giver, number, terms, at, received_at, arrived, data in rows
+    )
+
+
+def iterate_set_aside(transaction: Transaction) -> Iterator[tuple[PartyId, int, bytes]]:
+    """Giver, number and bytes of every receipt that is kept as evidence alone."""
+    rows = transaction.iterate("SELECT giver, sequence, data FROM receipt_set_aside ORDER BY giver, origin, sequence")
+    return ((PartyId(giver), int(number), bytes(data)) for giver, number, data in rows)
+
+
+def has_set_aside(transaction: Transaction, giver: PartyId, number: int) -> bool:
+    """Whether a receipt of that number is kept as evidence alone."""
+    found = "SELECT 1 FROM receipt_set_aside WHERE giver = ? AND sequence = ? LIMIT 1"
+    return transaction.row(found, (giver, number)) is not None
+
+
+def iterate_heads(transaction: Transaction) -> Iterator[KeptHead]:
+    """Every head of a log of others that is kept as a measure or as evidence, by how it came, origin and size."""
+    rows = transaction.iterate(
+        "SELECT 'cosigned', origin, size, NULL, checkpoint FROM witnessed_head"
+        " UNION ALL SELECT 'cosigned', origin, size, NULL, checkpoint FROM witnessed_earlier"
+        " UNION ALL SELECT 'seen', origin, size, root, checkpoint FROM seen_checkpoint"
+        " UNION ALL SELECT 'seen', origin, size, NULL, checkpoint FROM lost_head ORDER BY 1, 2, 3"
+    )
+    return (
+        KeptHead(
+            how=str(how),
+            origin=str(origin),
+            size=int(size),
+            root=None if root is None else bytes(root),
+            checkpoint=bytes(checkpoint),
+        )
+        for how, origin, size, root, checkpoint in rows
+    )
+
+
+def list_behind(transaction: Transaction) -> list[tuple[str, int, int]]:
+    """Logs of others that have not ended, with the greatest tree of a receipt and the smaller head kept as seen."""
+    rows = transaction.rows(
+        "SELECT r.origin, MAX(r.tree) AS shown, COALESCE(s.size, 0) AS seen FROM receipt AS r"
+        " LEFT JOIN seen_checkpoint AS s ON s.party = r.giver AND s.origin = r.origin WHERE NOT EXISTS"
+        " (SELECT 1 FROM ended_log AS e WHERE e.party = r.giver AND e.origin = r.origin)"
+        " GROUP BY r.giver, r.origin HAVING seen < shown ORDER BY 1"
+    )
+    return [(str(origin), int(shown), int(seen)) for origin, shown, seen in rows]
+
+
+def iterate_came_by(transaction: Transaction) -> Iterator[CameBy]:
+    """Every version that is held and came by a disclosure, by giver and its number."""
+    rows = transaction.iterate(
+        "SELECT a.giver, a.receipt, o.id, o.version, o.digest, a.terms, a.received_at FROM arrival AS a"
+        " JOIN object AS o ON o.pk = a.object WHERE a.receipt IS NOT NULL ORDER BY a.giver, a.receipt"
+    )
+    return (
+        CameBy(
+            giver=PartyId(giver),
+            number=int(number),
+            id=ObjectId(name),
+            version=str(version),
+            digest=Digest(digest),
+            terms=Digest(terms),
+            at=Instant(at),
+        )
+        for giver, number, name, version, digest, terms, at in rows
+    )
+
+
+def iterate_emptied(transaction: Transaction) -> Iterator[tuple[PartyId, int]]:
+    """Giver and number of every receipt that a purge has left but the place of (`release.receipt.format_place`)."""
+    rows = transaction.iterate(
+        "SELECT giver, sequence FROM receipt WHERE instr(data, CAST('\"comity-receipt-place/1\"' AS BLOB)) = 11"
+        " ORDER BY giver, sequence"
+    )
+    return ((PartyId(giver), int(number)) for giver, number in rows)
+
+
+def list_unnumbered(
+    transaction: Transaction, ids: Collection[ObjectId], giver: PartyId, terms: Digest
+) -> list[tuple[ObjectId, Digest, Instant]]:
+    """Id, digest and time of every version held of `ids` that `giver` gave under these terms by no disclosure."""
+    keys, asked = list_keys(ids), set(ids)
+    rows = transaction.rows(
+        "SELECT o.id, o.digest, a.received_at FROM object AS o JOIN arrival AS a ON a.object = o.pk"
+        f" WHERE o.pk IN {NAMED} AND a.giver = ? AND a.terms = ? AND a.receipt IS NULL",
+        (keys, keys, giver, terms),
+    )
+    return [(ObjectId(name), Digest(digest), Instant(at)) for name, digest, at in rows if name in asked]
 
 
 def list_own(transaction: Transaction, ids: Collection[ObjectId]) -> list[tuple[ObjectId, Digest, Instant]]:

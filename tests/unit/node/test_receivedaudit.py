@@ -2,6 +2,7 @@
 """An operator keeps, passes on or makes away with what was received against the log, and the audit names it."""
 
 import asyncio
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,13 +11,16 @@ import pytest
 
 from comity import peers
 from comity.agreement.people import Role
+from comity.canonical import canonical_bytes
 from comity.ids import PartyId
 from comity.letters.recall import Change
 from comity.node import recalled, retention, withdrawal
 from comity.node.follow import plan_pull
 from comity.node.parties import add_party, export_manifest
+from comity.node.purge_received import purge_received
 from comity.node.recall import Recalling, recall
 from comity.node.receive import Received, receive_page
+from comity.release.receipt import format_place, is_place, parse_receipt
 from comity.store import objects
 from tests.chains import give_all, introduce, pull_all, sign_onward
 from tests.served import Served
@@ -26,6 +30,7 @@ from tests.worlds import World, make_object, object_id
 
 A, B, C = PartyId("aurelia"), PartyId("borealia"), PartyId("meridia")
 X = object_id("report", "x")
+VERSION = "2025-01-02T00:00:00.000000Z"
 DAY = 86_400_000_000
 REVIEWED = 'retention = { review_after = "P90D", maximum = "P300D", no_decision = "delete" }'
 
@@ -67,6 +72,93 @@ def test_what_is_pulled_kept_and_acknowledged_is_clean(world: World) -> None:
     pull_all(world, B, C)
     assert [problems(world, name) for name in (A, B, C)] == [[], [], []]
     assert examine(world, B).open == {}
+
+
+def forge(data: bytes, member: str, old: str, new: str) -> bytes:
+    """The receipt with one text in it told otherwise."""
+    value = json.loads(data)
+    assert old in value[member]
+    return canonical_bytes({**value, member: value[member].replace(old, new, 1)})
+
+
+@pytest.mark.parametrize("arrived", [0, 1])
+@pytest.mark.parametrize(
+    ("member", "old", "new"),
+    [
+        ("proof", "index 0", "index 1"),
+        ("proof", "\n\n— comity/aurelia", "\n\n— comity/borealia"),
+        ("leaf", '"recipient":"borealia"', '"recipient":"meridia"'),
+        ("salt", "a", "b"),
+    ],
+)
+def test_a_receipt_that_its_giver_has_not_signed_is_found(
+    world: World, arrived: int, member: str, old: str, new: str
+) -> None:
+    """What shows what was given has to be what its giver signed, for as long as it is kept."""
+    world.add(A, make_object("x"))
+    pull(world)
+    (data,) = world.nodes[B].store.row("SELECT data FROM receipt WHERE sequence = 1") or ()
+    forged = forge(data, member, old, new)
+    edit(world, "UPDATE receipt SET data = ?, arrived = ?", values=(forged, arrived), name=B)
+    assert any("the receipt of disclosure 1 of aurelia was altered" in each for each in problems(world, B))
+
+
+def test_a_signature_of_another_under_a_receipt_is_found(world: World) -> None:
+    world.add(A, make_object("x"))
+    pull(world)
+    (data,) = world.nodes[B].store.row("SELECT data FROM receipt") or ()
+    proof = json.loads(data)["proof"]
+    end = proof[-12:]
+    forged = forge(data, "proof", end, "A" * 8 + end[8:])
+    edit(world, "UPDATE receipt SET data = ?", values=(forged,), name=B)
+    found = [each for each in problems(world, B) if "no log key of aurelia has signed its checkpoint" in each]
+    assert found
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("UPDATE receipt SET terms = 'ab'", "is kept as another one than it is"),
+        ("UPDATE receipt SET at = at + 1", "is kept as another one than it is"),
+        ("UPDATE receipt SET arrived = 0", f"{X} came by disclosure 1 of aurelia, which is kept as not received"),
+        ("UPDATE receipt SET received_at = received_at - 1", f"{X} {VERSION} came under other terms, or later"),
+        ("UPDATE arrival SET receipt = NULL", f"{X} is held as come by no disclosure"),
+        ("UPDATE arrival SET receipt = 2", f"{X} {VERSION} is kept as given by aurelia"),
+        ("UPDATE arrival SET received_at = received_at + 1, decided_at = decided_at + 1", "came under other terms, or"),
+        ("UPDATE arrival SET terms = 'ab'", f"{X} {VERSION} came under other terms, or later"),
+        ("DELETE FROM arrival", f"{X} is held as the own"),
+    ],
+)
+def test_what_came_is_kept_as_its_receipt_shows_it(world: World, statement: str, said: str) -> None:
+    """From which disclosure, under which terms and when: the terms and the time say until when it may be kept."""
+    world.add(A, make_object("x"))
+    pull(world)
+    world.add(A, make_object("y"))
+    pull(world)
+    assert problems(world, B) == []
+    name = f"(SELECT pk FROM object WHERE id = '{X}')"
+    where = "sequence = 1" if " receipt SET" in statement else f"object = {name}"
+    edit(world, f"{statement} WHERE {where}", name=B)
+    assert any(said in each for each in problems(world, B)), problems(world, B)
+
+
+def test_a_receipt_that_lost_its_content_by_no_purge_is_found(world: World) -> None:
+    world.add(A, make_object("x"))
+    pull(world)
+    world.add(A, make_object("y"))
+    pull(world)
+    until = world.now
+    for role in (Role.LIAISON, Role.LEGAL):
+        purge_received(world.nodes[B], A, until=until, reason="order 12", by=world.actor(B, role))
+    assert problems(world, B) == []
+    (data,) = world.nodes[B].store.row("SELECT data FROM receipt WHERE sequence = 2") or ()
+    assert is_place(data)
+    world.add(A, make_object("z"))
+    pull(world)
+    (data,) = world.nodes[B].store.row("SELECT data FROM receipt WHERE sequence = 3") or ()
+    place = format_place(parse_receipt(data))
+    edit(world, "UPDATE receipt SET data = ? WHERE sequence = 3", values=(place,), name=B)
+    assert problems(world, B) == ["the receipt of disclosure 3 of aurelia has lost its content by no purge on record"]
 
 
 def test_a_recall_that_was_not_carried_out_is_found_by_what_went_on(
