@@ -2,7 +2,7 @@
 """Shell: all that an audit holds against the log beside its disclosures, entry by entry.
 
 letters, recalls, consents        `node.letteraudit`
-receipts                          `node.receiptaudit`
+receipts, heads of others         `node.receiptaudit`, `node.headaudit`
 acknowledgements, cosignatures    `node.ackaudit`
 manifests in force                `node.keyaudit`
 deletions                         `node.purgeaudit`
@@ -16,6 +16,7 @@ from comity.ids import Instant, format_instant
 from comity.node.accessaudit import AccessAudit
 from comity.node.ackaudit import AckAudit
 from comity.node.draftaudit import DraftAudit
+from comity.node.headaudit import HeadAudit
 from comity.node.keyaudit import KeyAudit
 from comity.node.letteraudit import LetterAudit
 from comity.node.peopleaudit import PeopleAudit
@@ -42,6 +43,7 @@ class Beside:
         self._access = AccessAudit(transaction)
         self._received = ReceivedAudit(transaction)
         self._receipts = ReceiptAudit(transaction, settings.party, self.keys)
+        self._heads = HeadAudit(transaction, self.keys)
         self._tags = TagAudit(transaction)
         self._drafts = DraftAudit(transaction)
         self._last = Instant(0)
@@ -91,6 +93,7 @@ class Beside:
             self._access,
             self._received,
             self._receipts,
+            self._heads,
             self._tags,
             self._drafts,
         ):
