@@ -51,7 +51,7 @@ class AckAudit:
         self._keys = keys
         self._witnesses = _name_keys(keys, settings)
         self._positions: dict[PartyId, array[int]] = {}
-        self._last: dict[tuple[PartyId, bool], tuple[int, bytes]] = {}
+        self._last: dict[tuple[PartyId, bool], tuple[int, bytes, Instant]] = {}
         self.unknown = 0
         """Cosignatures by witnesses whose keys are not known here."""
 
@@ -72,7 +72,7 @@ class AckAudit:
                 **rest,
             } if not rest:
                 sent, envelope = change == "send", text.encode()
-                self._last[PartyId(party), sent] = sequence, envelope
+                self._last[PartyId(party), sent] = sequence, envelope, entry.leaf.at
                 yield from self._judge(PartyId(party), sequence, envelope, sent=sent)
             case {"format": str(written)} if written in _OTHERS:
                 return
@@ -85,7 +85,7 @@ class AckAudit:
         for item in acknowledgements.list_acknowledgements(self._transaction):
             key = item.party, item.sent
             kept.add(key)
-            if self._last.get(key) != (item.sequence, item.envelope):
+            if self._last.get(key) != (item.sequence, item.envelope, item.recorded_at):
                 yield f"the last acknowledgement {_say(*key)} that is kept is not the last one in the log"
         for key in sorted(self._last.keys() - kept):
             # Where a partner was pinned anew its logs began anew: what was acknowledged of those before is in the log.

@@ -11,7 +11,7 @@ deletions                         `node.purgeaudit`
 from collections.abc import Iterator
 
 from comity.config import Settings
-from comity.errors import MalformedError
+from comity.errors import CorruptionError, MalformedError
 from comity.ids import Instant, format_instant
 from comity.node.accessaudit import AccessAudit
 from comity.node.ackaudit import AckAudit
@@ -97,6 +97,9 @@ class Beside:
             self._tags,
             self._drafts,
         ):
-            for problem in each.finish():
-                yield None, problem
+            try:
+                for problem in each.finish():
+                    yield None, problem
+            except (ValueError, CorruptionError) as error:
+                yield None, f"what is kept beside the log cannot be read, and the rest of its kind was not: {error}"
         yield from self.purges.finish()

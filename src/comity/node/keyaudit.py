@@ -109,6 +109,10 @@ class KeyAudit:
                 unsaid = manifest.digest not in self._logged
                 if unsaid and (manifest.version > min(brought) if brought else pin > 0):
                     yield f"version {manifest.version} of the manifest of {party} is kept, and in no entry of the log"
+        for digest, version, expires_at in audited.iterate_filed_manifests(self._transaction):
+            said = self._kept.get(digest)
+            if said is not None and (said.version, said.expires_at) != (version, expires_at):
+                yield f"the manifest {digest[:12]} of {said.party} is kept under a version, or an end, not its own"
         for known in parties.list_parties(self._transaction):
             manifest_in_force = self._in_force.get(known.id)
             if manifest_in_force is None or manifest_in_force.digest != known.manifest:

@@ -22,6 +22,7 @@ __all__ = [
     "iterate_decisions",
     "iterate_emptied",
     "iterate_entries_of",
+    "iterate_filed_manifests",
     "iterate_heads",
     "iterate_receipts",
     "iterate_said",
@@ -237,6 +238,15 @@ def has_set_aside(transaction: Transaction, giver: PartyId, number: int) -> bool
     """Whether a receipt of that number is kept as evidence alone."""
     found = "SELECT 1 FROM receipt_set_aside WHERE giver = ? AND sequence = ? LIMIT 1"
     return transaction.row(found, (giver, number)) is not None
+
+
+def iterate_filed_manifests(transaction: Transaction) -> Iterator[tuple[Digest, int, Instant]]:
+    """Digest, version and end of every manifest, as it is filed."""
+    rows = transaction.iterate(
+        "SELECT digest, version, expires_at FROM manifest UNION ALL"
+        " SELECT digest, version, expires_at FROM manifest_before ORDER BY digest"
+    )
+    return ((Digest(digest), int(version), Instant(at)) for digest, version, at in rows)
 
 
 def iterate_heads(transaction: Transaction) -> Iterator[KeptHead]:

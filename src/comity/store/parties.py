@@ -2,6 +2,7 @@
 """Shell: parties, their manifests as received, and the hashes of credentials given to them."""
 
 import json
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
@@ -64,6 +65,7 @@ class StoredCredential:
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
 
+_KEY = re.compile("(?:[0-9a-f]{2})+", re.ASCII)
 _CREDENTIAL = "SELECT id, party, created_at, expires_at, revoked_at, used_day FROM credential"
 _COLUMNS = "p.id, p.name, p.state, p.url, p.manifest, m.envelope"
 _FROM = "party p JOIN manifest m ON m.digest = p.manifest"
@@ -201,10 +203,10 @@ def read_node_key(transaction: Transaction) -> bytes:
     """The secret of this node's store, 32 bytes: whatever is made with it has a domain line of its own.
 
     Raises:
-        CorruptionError: it is missing.
+        CorruptionError: it is missing, or none.
     """
     key = read_meta(transaction, "cursor_key")
-    if key is None:
+    if key is None or _KEY.fullmatch(key) is None:
         raise CorruptionError("the store does not hold the node's own key; restore a backup")
     return bytes.fromhex(key)
 

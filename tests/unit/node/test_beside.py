@@ -348,6 +348,7 @@ def test_what_this_party_acknowledged_and_has_no_receipt_of_is_found(given: Worl
     [
         ("DELETE FROM acknowledgement", "of borealia is in the log and not kept"),
         ("UPDATE acknowledgement SET sequence = 2", "is not the last one in the log"),
+        ("UPDATE acknowledgement SET recorded_at = recorded_at - 1", "is not the last one in the log"),
         ("UPDATE acknowledgement SET party = 'meridia'", "of meridia that is kept is not the last one in the log"),
     ],
 )

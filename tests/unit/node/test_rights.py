@@ -98,6 +98,12 @@ def test_two_people_who_were_there_are_believed(world: World) -> None:
         ("UPDATE person SET roles = 'legal liaison' WHERE id = 'aurelia-liaison'", "kept as another one"),
         ("UPDATE person SET id = 'mole' WHERE id = 'aurelia-liaison'", "the person mole is kept as another one"),
         ("UPDATE person SET removed_at = 1 WHERE id = 'aurelia-liaison'", "kept as another one"),
+        ("UPDATE person SET roles = 'chief' WHERE id = 'aurelia-liaison'", "cannot be read"),
+        (
+            "UPDATE manifest SET expires_at = expires_at + 1 WHERE party = 'borealia'",
+            "a version, or an end, not its own",
+        ),
+        ("UPDATE manifest SET version = version + 1 WHERE party = 'borealia'", "a version, or an end, not its own"),
         ("DELETE FROM person WHERE id = 'aurelia-liaison'", "the person aurelia-liaison is in the log and not kept"),
     ],
 )
