@@ -72,6 +72,11 @@ _GIVEN = (
     f"SELECT {_LEAF.format('recipient')} AS party, MAX({_LEAF.format('sequence')}) AS last FROM log_entry"
     " GROUP BY 1 HAVING party IS NOT NULL"
 )
+# A version is the text of its time, with up to nine digits after the second, of which six count.
+_SAYS_TIME = (
+    "CAST(strftime('%s', substr(version, 1, 19)) AS INTEGER) * 1000000"
+    " + CAST(substr(replace(substr(version, 21), 'Z', '') || '000000', 1, 6) AS INTEGER)"
+)
 _OF_ONE_ID = f"SELECT 1 FROM object AS n WHERE n.pk IN {FIND_ONE.format('o.id')} AND n.id = o.id"
 _COUNTED = "SELECT label, type, originator, COUNT(*) FROM object WHERE current = 1 GROUP BY label, type, originator"
 
@@ -82,6 +87,20 @@ RELATIONS: tuple[Relation, ...] = (
     _lacks("reference", "object", "object", "pk", name="t.object || ' to ' || t.target"),
     _lacks("arrival", "object", "object", "pk", name="t.object || ' from ' || t.giver"),
     _lacks("arrival", "terms", "text_on_record", "hash", name="t.object || ' under ' || t.terms"),
+    Relation(
+        table="object",
+        says="it is kept as received, and not how it came in when it did",
+        # A marking that everybody has counts as the own: that it came from a partner, the partner can take back.
+        finds="SELECT o.id || ' ' || o.version FROM object AS o WHERE o.received_under IS NOT NULL"
+        " AND o.type <> 'marking-definition' AND NOT EXISTS (SELECT 1 FROM arrival AS a WHERE a.object = o.pk"
+        " AND a.terms = o.received_under AND a.giver = o.originator AND a.received_at = o.added_at)",
+    ),
+    Relation(
+        table="object",
+        says="it is kept as this party's own, and had come from elsewhere when it came in",
+        finds="SELECT DISTINCT o.id || ' ' || o.version FROM object AS o JOIN arrival AS a ON a.object = o.pk"
+        " WHERE o.received_under IS NULL AND a.received_at <= o.added_at",
+    ),
     _lacks("came_back", "object", "object", "pk", name="t.object || ' from ' || t.giver"),
     _lacks("came_back", "terms", "text_on_record", "hash", name="t.object || ' under ' || t.terms"),
     _lacks("said", "object", "object", "pk"),
@@ -117,6 +136,14 @@ RELATIONS: tuple[Relation, ...] = (
         table="object",
         says="it is not found by its id",
         finds=f"SELECT o.id || ' ' || o.version FROM object AS o WHERE o.pk NOT IN {FIND_ONE.format('o.id')}",
+    ),
+    *(
+        Relation(
+            table=table,
+            says="it is kept under another time than its version says",
+            finds=f"SELECT id || ' ' || version FROM {table} WHERE version_at <> {_SAYS_TIME}",
+        )
+        for table in ("object", "tombstone")
     ),
     _lacks("name", "object", "object", "pk"),
     _lacks("name_recent", "object", "object", "pk"),
@@ -168,6 +195,12 @@ RELATIONS: tuple[Relation, ...] = (
         # What it says: it may be signed by another key by now.
         finds="SELECT 'message ' || o.position || ' to ' || o.party FROM outbox AS o"
         f" JOIN event AS e ON e.digest = o.event WHERE {_PAYLOAD.format('e')} IS NOT {_PAYLOAD.format('o')}",
+    ),
+    Relation(
+        table="outbox",
+        says="it goes to another party than its letter is to",
+        finds="SELECT 'message ' || o.position || ' to ' || o.party FROM outbox AS o"
+        " JOIN letter AS l ON l.digest = o.event WHERE l.party <> o.party",
     ),
     Relation(
         table="agreement",

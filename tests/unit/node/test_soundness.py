@@ -103,6 +103,14 @@ LETTER = (
 )
 """One that nobody signed, on terms and letters that there are not."""
 
+CAME = (
+    "INSERT INTO arrival SELECT pk, (SELECT MIN(hash) FROM terms), 'borealia', added_at, added_at, NULL FROM object"
+    " WHERE pk = 2"
+)
+STONE = (
+    "INSERT INTO tombstone SELECT 'report--x', version_at + 1, version, digest, originator, NULL, NULL, NULL, NULL, 1,"
+    " NULL, NULL FROM object WHERE pk = 2"
+)
 RECEIPT = (
     "INSERT INTO receipt (giver, sequence, terms, at, received_at, arrived, data, origin, place, tree)"
     " SELECT 'borealia', 1, 'x', 1, 1, 1, CAST(json_object('proof', 'c2sp.org/tlog-proof@v1' || char(10)"
@@ -121,6 +129,12 @@ BREAKS = [
     ("INSERT INTO reference VALUES (99, 'report--x')", Check.RELATIONS, "reference 99"),
     ("INSERT INTO arrival VALUES (99, 'x', 'borealia', 1, 1, NULL)", Check.RELATIONS, "arrival 99"),
     ("INSERT INTO arrival SELECT pk, 'x', 'borealia', 1, 1, NULL FROM object LIMIT 1", Check.RELATIONS, "under x"),
+    ("UPDATE object SET received_under = (SELECT MIN(hash) FROM terms) WHERE pk = 2", Check.RELATIONS,
+     "kept as received, and not how it came in"),
+    (CAME, Check.RELATIONS, "this party's own, and had come from elsewhere"),
+    ("UPDATE object SET version_at = version_at - 1 WHERE pk = 2", Check.RELATIONS,
+     "object .* kept under another time"),
+    (STONE, Check.RELATIONS, "tombstone .* kept under another time"),
     ("INSERT INTO came_back VALUES (99, 'x', 'borealia', 1)", Check.RELATIONS, "came_back 99"),
     ("INSERT INTO came_back SELECT pk, 'x', 'borealia', 1 FROM object LIMIT 1", Check.RELATIONS, "under x"),
     ("INSERT INTO said VALUES (99, '{}')", Check.RELATIONS, "said 99"),
@@ -185,6 +199,7 @@ BREAKS = [
     (LETTER, Check.RELATIONS, "its answered_by is not in letter"),
     (LETTER, Check.RELATIONS, "not in the outbox"),
     (LETTER, Check.RELATIONS, "1 letters, 0 entries"),
+    (f"{LETTER}; UPDATE outbox SET event = 'x', party = 'meridia'", Check.RELATIONS, "to meridia: it goes to another"),
     (LETTER, Check.SIGNATURES, "cannot be read"),
     ("INSERT INTO letter_object VALUES (9, 0, 'x', '1', 'x')", Check.RELATIONS, "letter_object 9 on x"),
     ("INSERT INTO recall_result VALUES ('x', 0, 'stopped', NULL, NULL)", Check.RELATIONS, "recall_result x"),
