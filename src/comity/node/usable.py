@@ -104,8 +104,10 @@ def list_part(
 ) -> Part:
     """At most `limit` objects at the places after < p ≤ until, in order: as far as is gone through at once.
 
-    Together they have at most `room` bytes; but `alone` a single one may have more.
+    Together they have at most `room` bytes; but `alone` a single one may have more. Whoever asks may have waited since
+    the offer for others: what has had its time by now is not among them.
     """
+    keep_lapsed(node)
     end = until if question.ids else min(until, after + _LOOKED_AT)
     with node.store.read() as transaction:
         fit = _find_fit(node, transaction, question.actions)
@@ -121,6 +123,7 @@ def read_fitting(node: Node, question: Question, items: Sequence[Usable]) -> lis
     """Those of the items that still fit, as they stood, with their bytes as they are held."""
     if not items:
         return []
+    keep_lapsed(node)
     keys, places = {item.pk for item in items}, {(item.pk, item.place) for item in items}
     last = items[-1].place
     with node.store.read() as transaction:

@@ -16,9 +16,10 @@ from comity.agreement.people import Role
 from comity.canonical import Json
 from comity.console.usable import find_collection
 from comity.errors import NotFoundError, StoreFull
-from comity.ids import ObjectId, PartyId, PersonId, parse_instant
+from comity.ids import Instant, ObjectId, PartyId, PersonId, parse_instant
 from comity.letters.recall import Change
 from comity.node import classify, retention, usable
+from comity.node.assess import Assessed, NewAssessment, assess
 from comity.node.explain import find_object
 from comity.node.journal import list_entries
 from comity.node.people import Actor, identify, remove_person
@@ -363,6 +364,40 @@ def test_a_recall_while_a_page_is_filled_counts_for_it(
     found = client.read()
     assert X not in found
     assert len(found) >= 4
+
+
+@pytest.mark.parametrize("resource", ["objects", "manifest"])
+def test_an_assessment_whose_time_passes_while_a_program_waits_for_its_page_is_not_in_it(
+    world: World, desk: Desk, monkeypatch: pytest.MonkeyPatch, resource: str
+) -> None:
+    group, ends = object_id("intrusion-set", "group"), Instant(world.now + 60_000_000)
+    world.add(B, make_object("group", kind="intrusion-set"))
+    assessment = NewAssessment(
+        assessed=group,
+        title="What is expected of the group",
+        text="It has said that it will come back.",
+        author="Desk 3",
+        threat="may attack shipping",
+        may_go_to=[],
+        may_return_to=[],
+        basis="two reports of this year",
+        evaluation="admiralty:B2",
+        tlp="green",
+        expires_at=ends,
+    )
+    written = assess(desk.node, assessment, by=world.actor(B))
+    assert isinstance(written, Assessed)
+    client, list_part = Client(desk, NONE), usable.list_part
+    assert written.id in client.ask(f"{resource}/").text
+
+    def wait_for_others(*given: Any, **more: Any) -> usable.Part:  # noqa: ANN401
+        world.now = ends
+        return list_part(*given, **more)
+
+    monkeypatch.setattr(usable, "list_part", wait_for_others)
+    read = client.ask(f"{resource}/").text
+    assert group in read
+    assert written.id not in read
 
 
 def test_a_page_of_which_nothing_fits_any_more_is_followed_by_the_next(
