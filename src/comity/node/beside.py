@@ -15,6 +15,7 @@ from comity.errors import CorruptionError, MalformedError
 from comity.ids import Instant, format_instant
 from comity.node.accessaudit import AccessAudit
 from comity.node.ackaudit import AckAudit
+from comity.node.decidedaudit import DecidedAudit
 from comity.node.draftaudit import DraftAudit
 from comity.node.headaudit import HeadAudit
 from comity.node.keyaudit import KeyAudit
@@ -46,13 +47,14 @@ class Beside:
         self._heads = HeadAudit(transaction, self.keys)
         self._tags = TagAudit(transaction)
         self._drafts = DraftAudit(transaction)
+        self._decided = DecidedAudit(transaction)
         self._last = Instant(0)
         self._judges = {
             EntryType.AGREEMENT_EVENT: (self._people.judge,),
             EntryType.PEOPLE: (self._people.judge,),
             EntryType.PURGE: (self._people.judge,),
             EntryType.RECOVERY: (self._people.judge,),
-            EntryType.CLASSIFICATION: (self._people.judge, self._tags.judge, self._drafts.judge),
+            EntryType.CLASSIFICATION: (self._people.judge, self._tags.judge, self._drafts.judge, self._decided.judge),
             EntryType.SOURCE: (self._people.judge, self._access.judge),
             EntryType.CREDENTIAL: (self._access.judge,),
             EntryType.REVIEW: (self._received.judge,),
@@ -96,6 +98,7 @@ class Beside:
             self._heads,
             self._tags,
             self._drafts,
+            self._decided,
         ):
             try:
                 for problem in each.finish():

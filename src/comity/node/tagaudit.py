@@ -13,10 +13,10 @@ What an object says of itself, and what its giver says, needs no entry: it came 
 
 from collections.abc import Iterator
 
-from comity.canonical import Json, parse_signed_json
+from comity.canonical import parse_signed_json
 from comity.ids import Instant, ObjectId
 from comity.node.lasting import EARLIER
-from comity.release.classification import ClassificationChange
+from comity.release.classification import ClassificationChange, describe_people
 from comity.replayed import ReplayedEntry
 from comity.store import Transaction, audited, deletions
 from comity.store.audited import SaidWord
@@ -55,7 +55,7 @@ class TagAudit:
                 "reason": str(reason),
                 "approvals": list(approvals),
             }:
-                by = _describe_people(approvals)
+                by = describe_people(approvals)
                 for word in words:
                     match word:
                         case {"field": str(field), "word": str(text)} if change == ClassificationChange.SAY:
@@ -110,8 +110,3 @@ class TagAudit:
         by_person = at in self._ended.get((word.object, word.field, word.word), ()) or at in self._lost
         first = self._applied.get(word.rules or "", [(at, True)])[0][0]
         return by_person or (word.rules is not None and first < at)
-
-
-def _describe_people(approvals: list[Json]) -> str:
-    """Those who approved, as it is kept beside what they said."""
-    return ", ".join(f"{item.get('person')} ({item.get('role')})" for item in approvals if isinstance(item, dict))

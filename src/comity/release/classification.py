@@ -14,7 +14,7 @@ from comity.agreement.people import Approval
 from comity.canonical import Json, canonical_bytes
 from comity.release.disclosure import describe_approvals
 
-__all__ = ["ClassificationChange", "format_classification"]
+__all__ = ["ClassificationChange", "describe_people", "format_classification"]
 
 
 class ClassificationChange(StrEnum):
@@ -55,3 +55,8 @@ def format_classification(
             "approvals": describe_approvals(approvals),
         }
     )
+
+
+def describe_people(approvals: Sequence[Json]) -> str:
+    """Those who approved by the content of an entry, as they are kept beside what they did."""
+    return ", ".join(f"{item.get('person')} ({item.get('role')})" for item in approvals if isinstance(item, dict))

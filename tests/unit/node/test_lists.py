@@ -29,6 +29,7 @@ from comity.node.lists import (
 from comity.node.people import Waiting
 from comity.node.work import list_work
 from tests.chains import introduce, pull_all, sign_onward
+from tests.unit.node.test_beside import edit
 from tests.worlds import World, make_object, object_id
 
 A, B, C = map(PartyId, ("aurelia", "borealia", "cimbria"))
@@ -151,6 +152,39 @@ def test_two_people_let_it_go_on_and_one_stops_it(listed: World) -> None:
     assert isinstance(decide(listed, "stop", Role.LIAISON), Decided)
     assert X not in listed.read(B)
     assert audit_folder(listed.folder / A, now=listed.now).found == 0
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("UPDATE questioned_subject SET decision = 'keep'", f"decided of {ASHFALL} is kept otherwise"),
+        ("UPDATE questioned_subject SET reason = 'heard'", f"decided of {ASHFALL} is kept otherwise"),
+        (
+            "UPDATE questioned_subject SET decided_by = 'aurelia-legal (legal)'",
+            f"decided of {ASHFALL} is kept otherwise",
+        ),
+        ("DELETE FROM questioned_subject", f"{ASHFALL} left its list by the log"),
+        (
+            "UPDATE questioned_subject SET subject = 'x'",
+            "decided of x is kept otherwise",
+        ),
+        (
+            "UPDATE subject_list SET digest = 'ab' WHERE version = '2026-02'",
+            "version 2026-02 of the list national is kept",
+        ),
+        ("UPDATE subject_list SET loaded_by = 'x' WHERE version = '2026-02'", "is kept otherwise than the log"),
+        ("UPDATE subject_list SET reviewed_at = 1 WHERE version = '2026-02'", "is kept otherwise than the log"),
+        ("UPDATE subject_list SET version = '2026-03' WHERE version = '2026-02'", "no act in the log has loaded it"),
+        ("DELETE FROM subject_list WHERE version = '2026-02'", "was loaded by the log, and is not kept"),
+    ],
+)
+def test_what_people_did_not_decide_of_lists_is_found(listed: World, statement: str, said: str) -> None:
+    """Whoever writes the table lets go what is about somebody who was struck off."""
+    load(listed, A, make_list("2026-02", OTHER))
+    decide(listed, "stop", Role.LIAISON)
+    edit(listed, statement)
+    found = [finding.problem for finding in audit_folder(listed.folder / A, now=listed.now).findings]
+    assert any(said in problem for problem in found), found
 
 
 def test_to_be_listed_again_decides_nothing(listed: World) -> None:

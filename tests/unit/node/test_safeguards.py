@@ -22,6 +22,7 @@ from comity.node.steps import advance, finish
 from comity.node.work import list_work
 from comity.stix.labels import UNDECIDED
 from comity.vocabulary import PERSON_CLASSES
+from tests.unit.node.test_beside import edit
 from tests.worlds import World, make_object, object_id
 
 A, B = PartyId("aurelia"), PartyId("borealia")
@@ -155,6 +156,32 @@ def test_one_person_ends_it_at_once(world: World) -> None:
         end_necessity(world.nodes[A], X, reason="found", by=world.actor(A, Role.LIAISON))
     decided(world, reason="found again")
     assert X in world.read(B)
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("UPDATE necessity SET reason = 'heard'", f"the necessity of {X} is kept otherwise"),
+        ("UPDATE necessity SET decided_by = 'aurelia-legal (legal)'", f"the necessity of {X} is kept otherwise"),
+        ("UPDATE necessity SET words = '[\"health\"]'", f"the necessity of {X} is kept otherwise"),
+        ("UPDATE necessity SET ended_at = NULL, ended_by = NULL, ended_why = NULL", "is kept otherwise"),
+        ("DELETE FROM necessity", f"a decision on the necessity of {X} is in the log and not kept"),
+        (
+            "INSERT INTO necessity SELECT 9, object, words, 1, decided_by, reason, NULL, NULL, NULL FROM necessity",
+            f"the necessity of {X} is kept otherwise",
+        ),
+    ],
+)
+def test_a_decision_that_people_did_not_make_is_found(world: World, statement: str, said: str) -> None:
+    """Whoever writes the table lets special categories go without two people."""
+    admit_all(world)
+    world.add(A, make_person(x_health="an illness", x_ethnicity="a word"))
+    decided(world)
+    end_necessity(world.nodes[A], X, reason="found", by=world.actor(A, Role.LIAISON))
+    assert count_findings(world) == 0
+    edit(world, statement)
+    found = [finding.problem for finding in audit_folder(world.folder / A, now=world.now).findings]
+    assert any(said in problem for problem in found), found
 
 
 def test_without_anything_to_decide_on_there_is_no_decision(world: World) -> None:
