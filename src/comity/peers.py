@@ -7,6 +7,7 @@ the rest goes on.
 
 import asyncio
 from contextlib import aclosing
+from dataclasses import dataclass
 from functools import partial
 from weakref import WeakKeyDictionary
 
@@ -41,7 +42,15 @@ _MAX_PAGES = 100_000
 _ALONE = WeakKeyDictionary[Node, dict[PartyId, asyncio.Lock]]()
 """Who takes in what a partner gave: its receipts have one order, in whatever channels it gives."""
 
-_LEAVING = WeakKeyDictionary[Node, dict[asyncio.Task[str | None], Outgoing]]()
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """The partner's node answers, and does not take this message; it may take others."""
+
+    problem: str
+
+
+_LEAVING = WeakKeyDictionary[Node, dict[asyncio.Task[str | _Refused | None], Outgoing]]()
 """The messages that are on their way, each with what sends it."""
 
 
@@ -132,23 +141,34 @@ async def pull_targets(
 
 
 async def _deliver_all(client: httpx.AsyncClient, node: Node, partner: PartyId) -> int:
-    """How many of one partner's messages it acknowledged; after the first failure the others wait with it."""
+    """How many of one partner's messages it acknowledged; where it does not answer, the others wait with the first.
+
+    What it refuses keeps nothing waiting: a suspension may stand behind it.
+    """
     delivered, problem = 0, None
     # What is queued while this partner is delivered to is delivered here: nobody else tries meanwhile.
     while problem is None and (waiting := list_due(node, party=partner)):
+        taken, refused = delivered, 0
         for message in waiting:
             if is_held(node, message):  # it was suspended since, while another message was on its way
                 continue
             try:
-                problem = problem or await _send(client, node, message)
+                sent = problem or await _send(client, node, message)
             except _Cut:
                 continue
+            if isinstance(sent, _Refused):
+                settle(node, message, problem=sent.problem)
+                refused += 1
+                continue
+            problem = sent
             settle(node, message, problem=problem)
             delivered += problem is None
+        if refused and delivered == taken:
+            break  # the next delivery goes on behind what was refused
     return delivered
 
 
-async def _send(client: httpx.AsyncClient, node: Node, message: Outgoing) -> str | None:
+async def _send(client: httpx.AsyncClient, node: Node, message: Outgoing) -> str | _Refused | None:
     """What `_deliver` gives.
 
     Raises:
@@ -167,7 +187,7 @@ async def _send(client: httpx.AsyncClient, node: Node, message: Outgoing) -> str
     return sending.result()
 
 
-async def _deliver(client: httpx.AsyncClient, message: Outgoing) -> str | None:
+async def _deliver(client: httpx.AsyncClient, message: Outgoing) -> str | _Refused | None:
     """None when the partner's node has the message, else what happened."""
     if message.url is None:
         return "the address of its node is not known; set it with `party add FILE --url URL`"
@@ -180,7 +200,8 @@ async def _deliver(client: httpx.AsyncClient, message: Outgoing) -> str | None:
         return f"{message.url} did not answer ({_name(error)})"
     if status == httpx.codes.ACCEPTED:
         return None
-    return f"its node answered {status}: it does not know this party by the key used, or not yet the agreement"
+    problem = f"its node answered {status}: it does not know this party by the key used, or not yet the agreement"
+    return _Refused(problem) if status == httpx.codes.NOT_FOUND else problem
 
 
 async def find_root(client: httpx.AsyncClient, node: Node, target: Target) -> str:

@@ -17,7 +17,7 @@ from comity.ids import PartyId
 from comity.letters.letter import LETTER_TYPE
 from comity.letters.request import Urgency
 from comity.node.node import Node
-from comity.node.outbox import list_due
+from comity.node.outbox import list_due, list_waiting
 from comity.node.parties import add_party, export_manifest
 from comity.node.requests import Sent, send_request
 from comity.peers import deliver, stop_held
@@ -29,7 +29,8 @@ PARTNERS = ("borealia", "meridia")
 class Partner:
     """A node of a partner that takes each message when it is let to."""
 
-    def __init__(self, *, open_to_all: bool) -> None:
+    def __init__(self, *, open_to_all: bool, refuses: bytes | None = None) -> None:
+        self.refuses = refuses
         self.let = asyncio.Event()
         self.came = asyncio.Event()
         self.done = asyncio.Event()
@@ -47,10 +48,12 @@ class Partner:
                 (length,) = (
                     int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")
                 )
-                await reader.readexactly(length)
+                body = await reader.readexactly(length)
                 await self.let.wait()
-                self.taken += 1
-                writer.write(b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n")
+                refused = self.refuses is not None and self.refuses in body
+                self.taken += not refused
+                status = b"404 Not Found" if refused else b"202 Accepted"
+                writer.write(b"HTTP/1.1 %s\r\ncontent-length: 0\r\n\r\n" % status)
                 await writer.drain()
                 self.done.set()
         except (asyncio.IncompleteReadError, ConnectionError):
@@ -199,7 +202,7 @@ def test_what_asks_is_cut_while_a_partner_does_not_take_the_connection(world: Wo
         return bytes(came)
 
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
-        listener.settimeout(20)
+        listener.settimeout(60)
         host, port = listener.getsockname()
         add_party(node, export_manifest(world.nodes["borealia"]), digest=None, url=f"http://{host}:{port}")
         by = world.actor("aurelia", Role.LIAISON)
@@ -209,6 +212,25 @@ def test_what_asks_is_cut_while_a_partner_does_not_take_the_connection(world: Wo
             came = asyncio.run(run(listener))
     assert EVENT_TYPE.encode() in came
     assert LETTER_TYPE.encode() not in came
+
+
+def test_what_a_partner_refuses_keeps_no_suspension_waiting(world: World) -> None:
+    """It takes no more requests than it has answered, say; what stops something is behind them, and arrives."""
+    node, borealia = world.nodes["aurelia"], Partner(open_to_all=True, refuses=LETTER_TYPE.encode())
+
+    async def run() -> None:
+        agreement, other = world.sign_all(world.terms()), world.sign_all(world.terms(title="Another exchange"))
+        by = world.actor("aurelia", Role.LIAISON)
+        asked = send_request(node, agreement, to=PartyId("borealia"), question="?", urgency=Urgency.SOON, by=by)
+        assert isinstance(asked, Sent)
+        world.act("aurelia", other, EventKind.SUSPEND)
+        async with serve(node, world, {"borealia": borealia}):
+            assert await deliver(node) == 1
+        (waiting,) = list_waiting(node)
+        assert waiting.messages == 1
+        assert "answered 404" in str(waiting.problem)
+
+    asyncio.run(run())
 
 
 def test_a_failure_leaves_nobody_busy(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
