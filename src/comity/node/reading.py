@@ -12,6 +12,7 @@ from comity.ids import Instant
 from comity.node.parts import ReadBundle
 from comity.node.schemas import read_schemas
 from comity.node.steps import Steps
+from comity.stix.markings import find_inner
 from comity.stix.objects import BadObject, BundleReading, ParsedBundle, StixObject, join_bundles
 from comity.stix.patterns import find_unsettled
 from comity.stix.validation import validate_bundle
@@ -54,19 +55,27 @@ def read_in_steps(reading: BundleReading, *, looks_at: Instant | None = None) ->
                 sensitive[place] = found
             if item.type == "indicator" and (pattern := find_unsettled(value)) is not None:
                 unsettled[place] = pattern
-            good.append((item, _trim(value, alike)))
+            good.append((item, _trim(item, value, alike)))
             places.append(place)
         parts.append(replace(checked, good=tuple(good), places=tuple(places), bad=(*checked.bad, *bad)))
     return ReadBundle(checked=join_bundles(parts), versions=versions, patterns=unsettled, sensitive=sensitive)
 
 
-def _trim(value: dict[str, Json], alike: dict[bytes, dict[str, Json]]) -> dict[str, Json]:
+def _trim(item: StixObject, value: dict[str, Json], alike: dict[bytes, dict[str, Json]]) -> dict[str, Json]:
     """What of an object says how it is marked and tagged; selectors of granular markings can name anything in it."""
-    if "granular_markings" in value:
+    if "granular_markings" in value or _is_marked_inside(item.data, value):
         return value
     left = {name: value[name] for name in _READ if name in value}
     said = write_compact(left)
     return left if said is None else alike.setdefault(said, left)
+
+
+def _is_marked_inside(data: bytes, value: dict[str, Json]) -> bool:
+    """Whether a marking stands elsewhere than at the top of the object, whose bytes are `data`."""
+    # Where no character is written as a number, none stands inside that is not written so: nothing need be walked.
+    if data.count(b"marking_ref") == ("object_marking_refs" in value) and not (b"\\" in data and b"\\u" in data):
+        return False
+    return next(find_inner(value), None) is not None
 
 
 def describe_bad(place: int, item: StixObject, error: ComityError) -> BadObject:

@@ -9,6 +9,7 @@ alone.
     object_marking_refs: TLP:CLEAR and TLP:RED                Markings(tlp="red", others={"contradictory-tlp"})
     no markings at all                                        Markings(tlp="unmarked")
     granular marking TLP:RED on "description"                 Markings(…, granular=("description" up to red,))
+    TLP:RED on an observable inside observed data             Markings(tlp="red")
 
 What is marked in one property and stands again in another counts as marked there too (`stix.repeats`).
 
@@ -26,6 +27,7 @@ from comity.canonical import Json
 from comity.errors import MalformedError, MalformedObject
 from comity.ids import ObjectId, parse_object_id
 from comity.stix.repeats import find_places
+from comity.stix.ways import find_references, format_pointer
 from comity.vocabulary import TLP_LEVELS
 
 __all__ = [
@@ -49,6 +51,7 @@ __all__ = [
     "Repeat",
     "add_markings",
     "contradict",
+    "find_inner",
     "find_repeats",
     "find_required",
     "read_markings",
@@ -234,18 +237,18 @@ def read_markings(value: dict[str, Json], *, definitions: Mapping[ObjectId, str]
     Of several TLP levels the strictest holds, and they are CONTRADICTORY where all are of the whole object. A granular
     marking can only tighten: on a property that the object cannot lack it counts as a marking of the whole object. So
     it does where what it marks stands again in such a property; where it stands in another one, that is marked too. One
-    with `lang` only restricts nothing.
+    with `lang` only restricts nothing. What is marked inside a property, as an observable of observed data (§4.14), is
+    no selector's: its marking tightens the whole object.
 
     Raises:
         MalformedObject: `object_marking_refs` or `granular_markings` are not of the form STIX 2.1 §7.2 gives, or a
             selector points at nothing; a restriction that cannot be placed is never dropped.
     """
-    whole = _read_marking_refs(value)
+    whole, tightened = _read_marking_refs(value), [*dict.fromkeys(find_inner(value))]
     if "granular_markings" not in value:
-        return _mark(whole, (), _find_statements(whole, definitions))
+        return _mark(whole, tuple(tightened), _find_statements((*whole, *tightened), definitions))
     partly: dict[str, str] = {}
     required = find_required(value)
-    tightened: list[ObjectId] = []
     listed = [*_read_granular(value)]
     for granular in listed:
         detachable = frozenset[str]() if required is None else granular.properties - required
@@ -280,6 +283,23 @@ def add_markings(own: Sequence[ObjectId], around: Sequence[ObjectId]) -> list[Ob
     return [one for one in marked if TLP_IDS.get(one, strictest) == strictest]
 
 
+def find_inner(value: dict[str, Json]) -> Iterator[ObjectId]:
+    """The markings of what lies inside the object, at any depth, each as often as it stands there.
+
+    Raises:
+        MalformedObject: one is not the id of a marking-definition.
+    """
+    for path, item in find_references(value):
+        if path[-1] == "object_marking_refs" and len(path) > 1:
+            listed = item if isinstance(item, list) else [item]
+        elif path[-1] == "marking_ref" and path[0] != "granular_markings":
+            listed = [item]
+        else:
+            continue
+        where = format_pointer(path)
+        yield from (_read_marking_id(one, where=where) for one in listed)
+
+
 def find_repeats(value: dict[str, Json]) -> tuple[Repeat, ...]:
     """What is marked in the object `value` and stands again elsewhere in it: why more is restricted than is marked.
 
@@ -291,6 +311,7 @@ def find_repeats(value: dict[str, Json]) -> tuple[Repeat, ...]:
     required = find_required(value) or value.keys()
     listed = [*_read_granular(value)]
     tightened = [granular.marking for granular in listed if not granular.properties.isdisjoint(required)]
+    tightened += find_inner(value)
     whole = _mark(_read_marking_refs(value), tuple(tightened), frozenset())
     return tuple(_find_repeats(value, listed, tlp=whole.tlp))
 

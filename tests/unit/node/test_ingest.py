@@ -27,7 +27,7 @@ from comity.stix.labels import make_tags
 from comity.stix.objects import BadObject, BundleReading
 from comity.store import arrivals, letters
 from comity.store.objects import Holding
-from tests.worlds import World, make_object, object_id
+from tests.worlds import World, make_object, object_id, tlp_id
 
 
 def count(world: World, name: str) -> int:
@@ -390,3 +390,20 @@ def test_an_audience_of_what_is_referred_to_is_that_of_what_refers_to_it(world: 
     times = {"created": "2030-01-01T00:00:00.000Z", "modified": "2030-01-01T00:00:00.000Z"}
     add_to(world, note | times | {"object_refs": [object_id("report", "a")]}, {})
     assert show_object(world.nodes["aurelia"], object_id("note", "n")).label.audience == frozenset({PartyId("aurelia")})
+
+
+@pytest.mark.parametrize("name", [b"object_marking_refs", b"object\\u005fmarking_refs"])
+def test_what_is_marked_inside_an_object_is_held_back_with_it(world: World, name: bytes) -> None:
+    """An observable inside observed data has markings of its own (STIX 2.1 §4.14); the object is marked green."""
+    world.sign_all(world.terms(types=["observed-data"]))
+    address: dict[str, Json] = {
+        "type": "ipv4-addr",
+        "id": object_id("ipv4-addr", "inside"),
+        "value": "198.51.100.7",
+        "marked": [tlp_id("red")],
+    }
+    seen = make_object("x", kind="observed-data", more={"number_observed": 1, "objects": {"0": address}})
+    seen |= {"first_observed": "2025-01-01T00:00:00Z", "last_observed": "2025-01-01T00:00:00Z"}
+    data = json.dumps({"objects": [seen]}).encode()
+    assert ingest.add_objects(world.nodes["aurelia"], data.replace(b'"marked"', b'"%s"' % name), tags=make_tags()).added
+    assert world.read("borealia") == {}

@@ -261,6 +261,31 @@ def test_a_granular_marking_never_loosens() -> None:
     assert read(**granular(TLP2_CLEAR, "pattern")).tlp == "unmarked"
 
 
+@pytest.mark.parametrize(
+    "inner",
+    [
+        {"objects": {"0": {"type": "ipv4-addr", "object_marking_refs": [TLP2_RED]}}},
+        {"x_parts": [[{"object_marking_refs": [TLP2_CLEAR, TLP2_RED]}]]},
+        {"x_part": {"granular_markings": [{"marking_ref": TLP2_RED, "selectors": ["value"]}]}},
+        {"extensions": {"extension-definition--1": {"object_marking_refs": [TLP2_RED]}}},
+        {"x_part": {"object_marking_refs": [TLP2_RED]}, **granular(TLP2_AMBER, "description")},
+    ],
+)
+def test_what_is_marked_inside_a_property_marks_the_whole(inner: dict[str, Json]) -> None:
+    marked = read(object_marking_refs=[TLP2_GREEN], **inner)
+    assert (marked.tlp, marked.others) == ("red", frozenset())
+    assert read(**inner).tlp == "unmarked"
+
+
+def test_a_marking_inside_is_a_word_and_never_loosens() -> None:
+    inner: dict[str, Json] = {"x_part": {"object_marking_refs": [_UNKNOWN, TLP2_CLEAR]}}
+    marked = read(object_marking_refs=[TLP2_AMBER], **inner)
+    assert (marked.tlp, marked.others) == ("amber", frozenset({f"unknown:{_UNKNOWN}"}))
+    with pytest.raises(MalformedObject) as caught:
+        read(x_part={"object_marking_refs": ["TLP:RED"]})
+    assert caught.value.where == "/x_part/object_marking_refs"
+
+
 def test_a_language_alone_restricts_nothing() -> None:
     entries: list[Json] = [{"lang": "fr", "selectors": ["description"]}]
     assert read(granular_markings=entries) == read()
