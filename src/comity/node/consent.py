@@ -26,7 +26,7 @@ from comity.letters.consent import (
 )
 from comity.letters.letter import MAX_ABOUT, About, Draft, Letter
 from comity.node.consented import revoke
-from comity.node.explain import find_object
+from comity.node.explain import explain, find_object
 from comity.node.granting import Offer, check_authority, check_given, make_grant, read_text, was_given
 from comity.node.grants import find_way_channels, keep_grants
 from comity.node.letters import find_letter, send_letter
@@ -131,6 +131,8 @@ def grant_consent(node: Node, prefix: str, offer: Offer, *, by: Actor) -> Said |
         TransitionError: it is answered, or this party cannot grant it.
     """
     keep_grants(node)
+    if offer.sanitised is not None:
+        _check_nameable(node, prefix, offer.sanitised)
     with node.act() as act:
         request, asked = _find_open(act.transaction, prefix)
         body = make_grant(act, node.party, request, asked, offer)
@@ -306,6 +308,27 @@ def _find_ways(
             raise MalformedRequest(f"{item.id} came for the purposes {known}, and not {body.purpose}", where="purpose")
         found[way.giver, terms.agreement_id] = way.terms
     return found
+
+
+# --- granting ---------------------------------------------------------------------------------------------------------
+
+
+def _check_nameable(node: Node, prefix: str, sanitised: str) -> None:
+    """Nothing, once whoever asks would be given the sanitised version: the letter tells it that there is one.
+
+    Raises:
+        NotFoundError, MalformedRequest: the request or the object, or it would be withheld.
+        TransitionError: the request is answered.
+    """
+    with node.store.read() as transaction:
+        request, _ = _find_open(transaction, prefix)
+    said = explain(node, sanitised, to=request.party)
+    if said.verdict.decision == "withhold":
+        raise MalformedRequest(
+            f"{said.object.id} would not be given to {request.party}, which must not learn of it then:"
+            f" {said.verdict.clause}: {said.verdict.reason}",
+            where="sanitised",
+        )
 
 
 # --- finding ----------------------------------------------------------------------------------------------------------

@@ -252,6 +252,18 @@ def test_a_sanitised_version_grants_nothing_for_the_original(chain: World) -> No
     check_all(chain)
 
 
+def test_a_sanitised_version_is_named_only_to_whom_it_would_be_given(chain: World) -> None:
+    give(chain, "x")
+    (request,) = ask(chain).letters
+    chain.deliver()
+    chain.add(A, make_object("for nobody", tlp="red"))
+    offer = Offer(sanitised=object_id("report", "for nobody"))
+    with pytest.raises(MalformedRequest, match=r"would not be given to borealia.*: tlp_ceiling:"):
+        grant_consent(chain.nodes[A], request.digest, offer, by=chain.actor(A, Role.LIAISON))
+    assert queued(chain, A) == []
+    assert only(chain, A, sent=False).stored.state is LetterState.OPEN
+
+
 def test_what_refers_to_something_else_stays_bound_by_that(chain: World) -> None:
     chain.add(A, make_object("y"), make_object("x", refs=[Y]))
     pull_all(chain, A, B)
