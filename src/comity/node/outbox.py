@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shell: messages on their way to partners. What a partner's node has not acknowledged is tried again, for ever.
 
-What is said in words by a request or its answer is information given: it waits here while nothing may be said under its
-agreement (`node.requests`), and goes when that is in force again. Whatever stops something, or is about what was given
-before, waits for nothing.
+What is said in words by a request or its answer is information given: it is held while nothing may be said under its
+agreement (`node.requests`), and goes when that is in force again. Where the agreement is over for good it stays, goes
+never, and waits for nobody. Whatever stops something, or is about what was given before, waits for nothing.
 """
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
+from comity.agreement.transitions import State
 from comity.errors import NotFoundError, TransitionError
 from comity.ids import AgreementId, Instant, PartyId
 from comity.letters.bodies import LetterKind
@@ -20,13 +21,14 @@ from comity.node.standing import read_dossier
 from comity.store import Transaction, agreements, letters, parties
 from comity.store.letters import Undelivered
 
-__all__ = ["Outgoing", "Waiting", "is_held", "list_due", "list_waiting", "settle"]
+__all__ = ["Held", "Outgoing", "Waiting", "find_held", "is_held", "list_due", "list_waiting", "settle"]
 
 _FIRST_WAIT = 1_000_000
 _LONGEST_WAIT = 300_000_000
 _BATCH = 100
 
 _ASKING: Final = frozenset({LetterKind.REQUEST, LetterKind.REPLY, LetterKind.REQUEST_WITHDRAWAL})
+_OVER: Final = frozenset({State.TERMINATED, State.EXPIRED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +51,13 @@ class Waiting:
     problem: str | None
 
 
+class Held(NamedTuple):
+    """Why a message may not go now; `ever`: nor at any other time, as its agreement is over."""
+
+    reason: str
+    ever: bool
+
+
 def list_due(node: Node, *, party: PartyId | None = None, besides: Collection[PartyId] = ()) -> list[Outgoing]:
     """Some of the messages whose time has come, oldest first: to `party` alone where one is named, not to `besides`."""
     with node.store.read() as transaction:
@@ -59,7 +68,7 @@ def list_due(node: Node, *, party: PartyId | None = None, besides: Collection[Pa
             limit=_BATCH,
             party=party,
             besides=besides,
-            held=_find_held(node, transaction),
+            held=find_held(node, transaction),
         )
     return [
         Outgoing(
@@ -76,19 +85,20 @@ def list_due(node: Node, *, party: PartyId | None = None, besides: Collection[Pa
 def is_held(node: Node, message: Outgoing) -> bool:
     """Whether the message that was due may not go now: what it says is said under no agreement not in force."""
     with node.store.read() as transaction:
-        return bool(_find_held(node, transaction, place=message.position))
+        return bool(find_held(node, transaction, place=message.position))
 
 
 def list_waiting(node: Node) -> list[Waiting]:
-    """Who has not acknowledged what, by party."""
+    """Who has not acknowledged what, by party; without what goes never."""
     with node.store.read() as transaction:
         undelivered = agreements.read_undelivered(transaction)
-        held = _find_held(node, transaction)
+        held = find_held(node, transaction)
     found: dict[PartyId, Waiting] = {}
     for item in undelivered:
-        count = found[item.party].messages if item.party in found else 0
-        problem = held.get(item.position, item.problem)
-        found[item.party] = Waiting(party=item.party, messages=count + 1, problem=problem)
+        obstacle = held.get(item.position, Held(item.problem or "", ever=False))
+        if not obstacle.ever:
+            count = found[item.party].messages if item.party in found else 0
+            found[item.party] = Waiting(party=item.party, messages=count + 1, problem=obstacle.reason or None)
     return [found[party] for party in sorted(found)]
 
 
@@ -102,20 +112,20 @@ def settle(node: Node, message: Outgoing, *, problem: str | None) -> None:
         agreements.mark_failed(act.transaction, message.position, due_at=Instant(act.now + wait), problem=problem)
 
 
-def _find_held(node: Node, transaction: Transaction, *, place: int | None = None) -> dict[int, str]:
+def find_held(node: Node, transaction: Transaction, *, place: int | None = None) -> dict[int, Held]:
     """The places in the queue of what may not be said now, and why; `place` alone, where one is named.
 
     What takes back a question that its receiver has not got waits with it: else it would be refused, and keep what
     stands behind it.
     """
-    held, obstacles = dict[int, str](), dict[tuple[AgreementId, PartyId], str | None]()
+    held, obstacles = dict[int, Held](), dict[tuple[AgreementId, PartyId], Held | None]()
     for letter in letters.list_undelivered(transaction, _ASKING, place=place):
         channel = letter.agreement, letter.party
         if channel not in obstacles:  # the same for all of them, of which there can be thousands
             obstacles[channel] = _find_obstacle(node, transaction, *channel)
-        reason = obstacles[channel]
-        if reason is not None and not _takes_back_what_arrived(transaction, letter):
-            held[letter.place] = reason
+        obstacle = obstacles[channel]
+        if obstacle is not None and not _takes_back_what_arrived(transaction, letter):
+            held[letter.place] = obstacle
     return held
 
 
@@ -129,12 +139,14 @@ def _takes_back_what_arrived(transaction: Transaction, letter: Undelivered) -> b
     return not letters.is_undelivered(transaction, body.request)
 
 
-def _find_obstacle(node: Node, transaction: Transaction, agreement: AgreementId, partner: PartyId) -> str | None:
-    dossier = read_dossier(node, transaction, agreement)
+def _find_obstacle(node: Node, transaction: Transaction, agreement: AgreementId, partner: PartyId) -> Held | None:
+    dossier, now = read_dossier(node, transaction, agreement), node.clock()
     if dossier is None:
-        return "the agreement of a letter is not on record here"
+        return Held("the agreement of a letter is not on record here", ever=False)
     try:
-        check_open(node, dossier, partner, now=node.clock())
+        check_open(node, dossier, partner, now=now)
     except (NotFoundError, TransitionError) as error:
-        return error.detail
+        standing = dossier.standing(now=now)
+        over = standing.state in _OVER or not standing.left.isdisjoint({partner, node.party})
+        return Held(error.detail, ever=over)
     return None

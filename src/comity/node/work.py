@@ -23,6 +23,7 @@ from comity.node.consentwork import list_consent_work
 from comity.node.due import Due, Reviews, list_reviews
 from comity.node.kept import find_stop
 from comity.node.node import Node
+from comity.node.outbox import find_held
 from comity.node.parties import list_parties
 from comity.node.recallwork import list_recall_work
 from comity.node.requestwork import list_request_work
@@ -49,7 +50,7 @@ def list_work(node: Node) -> tuple[WorkItem, ...]:
         items = [
             *_list_retention(reviews),
             *_list_deleted(transaction, texts, now=now),
-            *_list_undelivered(transaction, now=now),
+            *_list_undelivered(node, transaction, now=now),
             *_list_unacknowledged(transaction, now=now),
             *_list_strangers(transaction, dossiers, now=now),
             *_list_unparsable(transaction, node.party),
@@ -72,7 +73,7 @@ def list_node_work(node: Node) -> tuple[WorkItem, ...]:
     now = node.clock()
     with node.store.read() as transaction:
         items = [
-            *_list_undelivered(transaction, now=now),
+            *_list_undelivered(node, transaction, now=now),
             *_list_unacknowledged(transaction, now=now),
             *_list_receipts(transaction),
             *_list_lost(node, transaction, now=now),
@@ -188,10 +189,12 @@ def _list_deleted(transaction: Transaction, texts: dict[Digest, Terms], *, now: 
         )
 
 
-def _list_undelivered(transaction: Transaction, *, now: Instant) -> Iterator[WorkItem]:
+def _list_undelivered(node: Node, transaction: Transaction, *, now: Instant) -> Iterator[WorkItem]:
+    """What is held until its agreement is in force again, or for good, is no work: nobody can have it delivered."""
     waiting: dict[PartyId, list[agreements.Pending]] = defaultdict(list)
+    held = find_held(node, transaction)
     for message in agreements.read_undelivered(transaction):
-        if message.added_at <= now - _HOUR:
+        if message.added_at <= now - _HOUR and message.position not in held:
             waiting[message.party].append(message)
     for party, messages in waiting.items():
         problem = next((message.problem for message in messages if message.problem), "not tried yet")

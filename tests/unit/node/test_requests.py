@@ -24,6 +24,7 @@ from comity.letters.recall import Change
 from comity.letters.request import Reply, ReplyOutcome, Request, Urgency
 from comity.node import requested
 from comity.node.audit import audit_folder
+from comity.node.figures import read_figures
 from comity.node.letterbox import take_letter
 from comity.node.outbox import list_due, list_waiting
 from comity.node.recall import Recalling, recall
@@ -211,6 +212,23 @@ def test_a_question_that_waits_keeps_nothing_else_waiting(world: World) -> None:
     assert words_to(world, B, A) == []
     assert deliver_to(world, B) == 1
     assert not list_requests(world.nodes[A], limit=9)[1]
+
+
+def test_what_is_held_is_no_work_and_what_goes_never_waits_for_nobody(world: World) -> None:
+    agreement, node = agree(world), world.nodes[B]
+    ask(world, agreement)
+    world.act(B, agreement, EventKind.SUSPEND)
+    deliver_to(world, B)
+    world.tick(2 * HOUR)
+    assert not [item for item in list_work(node) if item.kind is WorkKind.UNDELIVERED]
+    assert [(item.party, item.messages) for item in list_waiting(node)] == [(A, 1)]
+    assert read_figures(node).outbox == 1
+    world.act(B, agreement, EventKind.TERMINATE)
+    deliver_to(world, B)
+    assert not list_due(node)
+    assert not list_waiting(node)
+    assert read_figures(node).outbox == 0
+    assert not [item for item in list_work(node) if item.kind is WorkKind.UNDELIVERED]
 
 
 def test_what_takes_back_a_question_that_arrived_goes_whatever_became_of_the_agreement(world: World) -> None:
