@@ -17,6 +17,7 @@ A folder that was put back whole, with these files, is not noticed here.
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from comity.canonical import sha256_digest
@@ -167,7 +168,8 @@ def list_kept(folder: Path) -> list[tuple[str, Checkpoint | None]]:
 
 def find_unsound(transaction: Transaction, folder: Path) -> Iterator[tuple[str, str, str]]:
     """Where something is wrong with what was cosigned, what, and what to do."""
-    sizes = {head.origin: head.size for head in witness.list_seen(transaction)}
+    heads = witness.list_seen(transaction)
+    sizes = {head.origin: head.size for head in heads}
     for name, checkpoint in list_kept(folder):
         if checkpoint is None:
             what = "it is no head of the log that it is named after, of which nothing is cosigned any more"
@@ -178,6 +180,22 @@ def find_unsound(transaction: Transaction, folder: Path) -> Iterator[tuple[str, 
             )
             do = "nothing, where a crash left it: the greater one counts. Where the store was put back: comity recover"
             yield f"{FOLDER}/{name}", what, do
+    for head in heads if (folder / FOLDER).is_dir() else []:
+        path = folder / FOLDER / _name(head.origin)
+        kept = path.read_bytes() if path.is_file() else None
+        if kept is None or (_is_below(kept, head.size) and kept != head.checkpoint):
+            what = (
+                f"it does not have the head of {head.origin} over {head.size} entries, which the store has as cosigned"
+            )
+            do = "let the node have another witness key: comity party rotate witness"
+            yield f"{FOLDER}/{path.name}", what, do
+
+
+def _is_below(note: bytes, size: int) -> bool:
+    """Whether the bytes are a head over that many entries or fewer; of what is none the file is named already."""
+    with suppress(MalformedNote):
+        return parse_checkpoint(parse_note(note).text).size <= size
+    return False
 
 
 def _begin(folder: Path, heads: Iterable[bytes], names: Iterable[tuple[str, str]]) -> None:

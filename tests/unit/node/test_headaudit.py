@@ -11,6 +11,7 @@ from comity import peers
 from comity.ids import PartyId
 from comity.node.cosigning import make_request, read_own_head
 from comity.node.parties import add_party, export_manifest
+from comity.node.soundness import examine_folder
 from comity.node.witness import add_checkpoint
 from tests.served import Served
 from tests.unit.node.test_beside import edit, problems
@@ -80,3 +81,15 @@ def test_a_head_that_somebody_else_signed_is_found(world: World) -> None:
     end = text[-12:]
     edit(world, "UPDATE seen_checkpoint SET checkpoint = ?", values=(text[:-12] + b"A" * 8 + end[8:],), name=B)
     assert any("no log key of aurelia has signed it" in problem for problem in problems(world, B))
+
+
+def test_a_head_that_was_cosigned_and_is_not_kept_beside_the_store_is_found(world: World) -> None:
+    """Of a store that is put back nobody would know then what was cosigned."""
+    folder = world.nodes[B].folder
+    assert examine_folder(folder).findings == ()
+    (path,) = (folder / "witnessed").iterdir()
+    note = path.read_bytes()
+    for altered in (note[:-12] + b"A" * 8 + note[-4:], None):
+        path.unlink() if altered is None else path.write_bytes(altered)
+        (found,) = examine_folder(folder).findings
+        assert (found.where, "which the store has as cosigned" in found.what) == (f"witnessed/{path.name}", True)
