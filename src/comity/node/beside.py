@@ -103,6 +103,6 @@ class Beside:
             try:
                 for problem in each.finish():
                     yield None, problem
-            except (ValueError, CorruptionError) as error:
-                yield None, f"what is kept beside the log cannot be read, and the rest of its kind was not: {error}"
+            except (ValueError, LookupError, TypeError, CorruptionError) as error:
+                yield None, f"what is kept beside the log cannot be read, and the rest of its kind was not: {error!r}"
         yield from self.purges.finish()

@@ -9,28 +9,34 @@ These decide what goes out: a row that nobody decided on would let it go without
 an entry was purged, what is kept of that very time is no finding; nor are decisions on an object that was deleted.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from comity.canonical import Json, parse_signed_json
 from comity.ids import Digest, Instant, ObjectId
 from comity.release.classification import ClassificationChange, describe_people
+from comity.release.disclosure import Leaf
 from comity.replayed import ReplayedEntry
 from comity.store import Transaction, deletions, necessity, subjects
 from comity.store.subjects import Question
 
 __all__ = ["DecidedAudit"]
 
+_KEPT = 2
+"""Of each list, the last versions of which the entries are kept: who left it is found by them."""
+
 _DECISIONS = {ClassificationChange.KEEP_SUBJECT: "keep", ClassificationChange.STOP_SUBJECT: "stop"}
 
 
 @dataclass(slots=True)
 class _List:
-    """A version of a list as it was loaded, and when somebody looked at what it changes."""
+    """A version of a list as it was loaded, with so many entries, and when somebody looked at what it changes."""
 
     digest: Digest
     loaded_at: Instant
     loaded_by: str
+    entries: int
     reviewed_at: Instant | None = None
 
 
@@ -61,7 +67,7 @@ class DecidedAudit:
         match parse_signed_json(entry.content):
             case {"change": str(change), "about": dict(about), "reason": str(reason), "approvals": list(approvals)}:
                 by = describe_people(approvals)
-                self._note_list(change, about, reason=reason, by=by, at=entry.leaf.at)
+                self._note_list(change, about, reason=reason, by=by, leaf=entry.leaf)
                 self._note_necessity(change, about, reason=reason, by=by, at=entry.leaf.at)
             case _:
                 return
@@ -73,7 +79,8 @@ class DecidedAudit:
         yield from self._judge_questions()
         yield from self._judge_necessity()
 
-    def _note_list(self, change: str, about: Json, *, reason: str, by: str, at: Instant) -> None:
+    def _note_list(self, change: str, about: Json, *, reason: str, by: str, leaf: Leaf) -> None:
+        at = leaf.at
         match change, about:
             case ClassificationChange.LOAD_LIST, {
                 "list": str(name),
@@ -81,7 +88,7 @@ class DecidedAudit:
                 "digest": str(digest),
                 "delisted": list(delisted),
             }:
-                self._lists[name, version] = _List(Digest(digest), at, by)
+                self._lists[name, version] = _List(Digest(digest), at, by, leaf.count)
                 for each in map(str, delisted):
                     self._questions[each] = Question(
                         subject=each,
@@ -118,9 +125,14 @@ class DecidedAudit:
 
     def _judge_lists(self) -> Iterator[str]:
         kept = {(one.list, one.version): one for one in subjects.list_lists(self._transaction)}
+        kept_of = Counter[str]()
         for (name, version), one in kept.items():
             said, what = self._lists.get((name, version)), f"version {version} of the list {name}"
-            found = _List(one.digest, one.loaded_at, one.loaded_by, one.reviewed_at)
+            entries = 0 if said is None else said.entries
+            if kept_of[name] < _KEPT:
+                entries = subjects.count_entries(self._transaction, one.key)
+            kept_of[name] += 1
+            found = _List(one.digest, one.loaded_at, one.loaded_by, entries, one.reviewed_at)
             if said is None and one.loaded_at not in self._lost:
                 yield f"{what} is kept, and no act in the log has loaded it"
             elif said is not None and said != found and not self._lost & {one.loaded_at, one.reviewed_at}:

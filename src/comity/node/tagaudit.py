@@ -34,7 +34,8 @@ class TagAudit:
         self._transaction = transaction
         self._said: dict[_Place, tuple[str, str]] = {}
         """Why, and by whom, each word was said."""
-        self._ended: dict[tuple[str, str, str], list[Instant]] = {}
+        self._ended: dict[tuple[str, str, str], dict[Instant, tuple[str, str]]] = {}
+        """The same of each time when it was taken back."""
         self._lost = set[Instant]()
         self._applied: dict[str, list[tuple[Instant, bool]]] = {}
         """Each set of rules, and when it was applied (True) and ended (False)."""
@@ -61,7 +62,7 @@ class TagAudit:
                         case {"field": str(field), "word": str(text)} if change == ClassificationChange.SAY:
                             self._said[name, field, text, at] = reason, by
                         case {"field": str(field), "word": str(text)}:
-                            self._ended.setdefault((name, field, text), []).append(at)
+                            self._ended.setdefault((name, field, text), {})[at] = reason, by
                         case _:
                             yield "it says something of an object that is no word"
             case {
@@ -91,11 +92,18 @@ class TagAudit:
                 yield f"{word.word} is said of {word.object} no more, and no act of people in the log took it back"
             elif word.ended_at is None and any(word.said_at < at for at in self._ended.get(place[:3], ())):
                 yield f"{word.word} is said of {word.object}, and an act of people in the log took it back"
-            elif (said := self._said.get(place)) is not None and said != (word.reason, word.person):
+            elif not self._is_as_said(word, place):
                 yield f"{word.word} is said of {word.object} by others, or for another reason, than the log says"
         for name, _, text, _ in sorted(self._said.keys() - kept):
             if not deletions.read_tombstones(self._transaction, [ObjectId(name)]):
                 yield f"{text} was said of {name} by an act in the log, and is not kept"
+
+    def _is_as_said(self, word: SaidWord, place: _Place) -> bool:
+        """Whether those said it, and took it back, and for those reasons, that the log names, if people did."""
+        said = self._said.get(place, (word.reason, word.person))
+        ended = word.ended_why, word.ended_by
+        taken = ended if word.ended_at is None else self._ended.get(place[:3], {}).get(word.ended_at, ended)
+        return said == (word.reason, word.person) and taken == ended
 
     def _is_said(self, word: SaidWord) -> bool:
         if word.person == EARLIER:

@@ -78,6 +78,8 @@ class SaidWord:
     reason: str | None
     said_at: Instant
     ended_at: Instant | None
+    ended_by: str | None
+    ended_why: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -348,7 +350,8 @@ def is_said_by_version(transaction: Transaction, word: SaidWord) -> bool:
 def iterate_said(transaction: Transaction) -> Iterator[SaidWord]:
     """Every word that is or was said of an object that is held, by object."""
     rows = transaction.iterate(
-        "SELECT object, field, word, rules, person, reason, said_at, ended_at FROM tag ORDER BY object, id"
+        "SELECT object, field, word, rules, person, reason, said_at, ended_at, ended_by, ended_why FROM tag"
+        " ORDER BY object, id"
     )
     return (
         SaidWord(
@@ -360,6 +363,8 @@ def iterate_said(transaction: Transaction) -> Iterator[SaidWord]:
             reason=None if reason is None else str(reason),
             said_at=Instant(said_at),
             ended_at=None if ended_at is None else Instant(ended_at),
+            ended_by=None if ended_by is None else str(ended_by),
+            ended_why=None if ended_why is None else str(ended_why),
         )
-        for name, field, word, rules, person, reason, said_at, ended_at in rows
+        for name, field, word, rules, person, reason, said_at, ended_at, ended_by, ended_why in rows
     )

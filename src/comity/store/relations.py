@@ -74,8 +74,8 @@ _GIVEN = (
 )
 # A version is the text of its time, with up to nine digits after the second, of which six count.
 _SAYS_TIME = (
-    "CAST(strftime('%s', substr(version, 1, 19)) AS INTEGER) * 1000000"
-    " + CAST(substr(replace(substr(version, 21), 'Z', '') || '000000', 1, 6) AS INTEGER)"
+    "(CAST(strftime('%s', substr(version, 1, 19)) AS INTEGER) * 1000000"
+    " + CAST(substr(replace(substr(version, 21), 'Z', '') || '000000', 1, 6) AS INTEGER))"
 )
 _OF_ONE_ID = f"SELECT 1 FROM object AS n WHERE n.pk IN {FIND_ONE.format('o.id')} AND n.id = o.id"
 _COUNTED = "SELECT label, type, originator, COUNT(*) FROM object WHERE current = 1 GROUP BY label, type, originator"
@@ -141,7 +141,7 @@ RELATIONS: tuple[Relation, ...] = (
         Relation(
             table=table,
             says="it is kept under another time than its version says",
-            finds=f"SELECT id || ' ' || version FROM {table} WHERE version_at <> {_SAYS_TIME}",
+            finds=f"SELECT id || ' ' || version FROM {table} WHERE version_at IS NOT {_SAYS_TIME}",
         )
         for table in ("object", "tombstone")
     ),

@@ -175,6 +175,7 @@ def test_two_people_let_it_go_on_and_one_stops_it(listed: World) -> None:
         ("UPDATE subject_list SET loaded_by = 'x' WHERE version = '2026-02'", "is kept otherwise than the log"),
         ("UPDATE subject_list SET reviewed_at = 1 WHERE version = '2026-02'", "is kept otherwise than the log"),
         ("UPDATE subject_list SET version = '2026-03' WHERE version = '2026-02'", "no act in the log has loaded it"),
+        ("DELETE FROM list_entry WHERE subject = 'national:ashfall'", "version 2026-01 of the list national is kept"),
         ("DELETE FROM subject_list WHERE version = '2026-02'", "was loaded by the log, and is not kept"),
     ],
 )
