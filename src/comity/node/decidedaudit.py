@@ -3,6 +3,7 @@
 
     lists       each version that was loaded, by whom and when, and when it was looked at
     subjects    who left a list with which version, and what people decided of that
+    assessments until when each is good, which it says itself
     necessity   each decision that lets special categories go, and its end
 
 These decide what goes out: a row that nobody decided on would let it go without two people. Where the content of such
@@ -11,14 +12,17 @@ an entry was purged, what is kept of that very time is no finding; nor are decis
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from comity.canonical import Json, parse_signed_json
+from comity.canonical import OBJECT_LIMITS, Json, parse_json, parse_signed_json
+from comity.classification.assessment import find_expiry
+from comity.errors import MalformedError
 from comity.ids import Digest, Instant, ObjectId
 from comity.release.classification import ClassificationChange, describe_people
 from comity.release.disclosure import Leaf
 from comity.replayed import ReplayedEntry
-from comity.store import Transaction, deletions, necessity, subjects
+from comity.store import Transaction, audited, deletions, necessity, subjects
 from comity.store.subjects import Question
 
 __all__ = ["DecidedAudit"]
@@ -78,6 +82,7 @@ class DecidedAudit:
         yield from self._judge_lists()
         yield from self._judge_questions()
         yield from self._judge_necessity()
+        yield from self._judge_ends()
 
     def _note_list(self, change: str, about: Json, *, reason: str, by: str, leaf: Leaf) -> None:
         at = leaf.at
@@ -161,3 +166,11 @@ class DecidedAudit:
         for name, _, _ in sorted(self._necessity.keys() - kept, key=str):
             if not deletions.read_tombstones(self._transaction, [name]):
                 yield f"a decision on the necessity of {name} is in the log and not kept"
+
+    def _judge_ends(self) -> Iterator[str]:
+        """Assessments that are kept as good until another time than they say."""
+        for name, version, data, kept in audited.iterate_assessments(self._transaction):
+            with suppress(MalformedError):  # of bytes that were altered `node.soundness` says so
+                value = parse_json(data, limits=OBJECT_LIMITS)
+                if isinstance(value, dict) and find_expiry(value) != kept:
+                    yield f"the assessment {name} {version} is kept as good until another time than it says"

@@ -17,6 +17,7 @@ __all__ = [
     "StoredCosignature",
     "has_set_aside",
     "is_said_by_version",
+    "iterate_assessments",
     "iterate_came_by",
     "iterate_cosignatures",
     "iterate_decisions",
@@ -280,6 +281,18 @@ def list_behind(transaction: Transaction) -> list[tuple[str, int, int]]:
         " GROUP BY r.giver, r.origin HAVING seen < shown ORDER BY 1"
     )
     return [(str(origin), int(shown), int(seen)) for origin, shown, seen in rows]
+
+
+def iterate_assessments(transaction: Transaction) -> Iterator[tuple[ObjectId, str, bytes, Instant | None]]:
+    """Id, version and bytes of every note that is held, and until when it is kept as good; None where it is as none."""
+    rows = transaction.iterate(
+        "SELECT o.id, o.version, b.data, a.expires_at FROM object AS o JOIN body AS b ON b.object = o.pk"
+        " LEFT JOIN assessment AS a ON a.object = o.pk WHERE o.type = 'note' OR a.object IS NOT NULL ORDER BY o.pk"
+    )
+    return (
+        (ObjectId(name), str(version), bytes(data), None if at is None else Instant(at))
+        for name, version, data, at in rows
+    )
 
 
 def iterate_came_by(transaction: Transaction) -> Iterator[CameBy]:

@@ -18,6 +18,7 @@ from comity.node.explain import explain, show_object
 from comity.node.work import list_work
 from comity.stix.labels import make_tags
 from tests.chains import introduce, pull_all
+from tests.unit.node.test_beside import edit
 from tests.worlds import World, make_object, object_id
 
 A, B = map(PartyId, ("aurelia", "borealia"))
@@ -85,6 +86,16 @@ def test_it_goes_to_nobody_from_its_end_on_and_again_when_renewed(world: World) 
     assert (again.id, again.says.title) == (done.id, done.says.title)
     assert done.id in world.read(B)
     assert audit_folder(world.folder / A, now=world.now).found == 0
+
+
+@pytest.mark.parametrize("statement", ["UPDATE assessment SET expires_at = expires_at + 1", "DELETE FROM assessment"])
+def test_an_end_that_it_does_not_say_is_found(world: World, statement: str) -> None:
+    """Whoever puts it off gives away for longer what nobody has renewed."""
+    done = write(world)
+    assert audit_folder(world.folder / A, now=world.now).found == 0
+    edit(world, statement)
+    (found,) = audit_folder(world.folder / A, now=world.now).findings
+    assert found.problem.startswith(f"the assessment {done.id}")
 
 
 def test_so_many_that_end_are_named_and_the_others_are_counted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
