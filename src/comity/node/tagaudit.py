@@ -102,7 +102,9 @@ class TagAudit:
         """Whether those said it, and took it back, and for those reasons, that the log names, if people did."""
         said = self._said.get(place, (word.reason, word.person))
         ended = word.ended_why, word.ended_by
-        taken = ended if word.ended_at is None else self._ended.get(place[:3], {}).get(word.ended_at, ended)
+        taken: tuple[str | None, str | None] = (None, None)
+        if word.ended_at is not None:
+            taken = self._ended.get(place[:3], {}).get(word.ended_at, ended)
         return said == (word.reason, word.person) and taken == ended
 
     def _is_said(self, word: SaidWord) -> bool:

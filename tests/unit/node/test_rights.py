@@ -236,6 +236,7 @@ def test_an_entry_that_is_dated_back_is_found(world: World) -> None:
         ("DELETE FROM tag WHERE word = 'SY'", "SY was said of"),
         ("UPDATE tag SET ended_at = NULL, ended_by = NULL, ended_why = NULL WHERE word = 'JO'", "took it back"),
         ("UPDATE tag SET person = 'aurelia-legal (legal)' WHERE word = 'SY'", "by others, or for another reason"),
+        ("UPDATE tag SET ended_why = 'heard' WHERE word = 'SY'", "by others, or for another reason"),
         ("UPDATE tag SET ended_why = 'heard' WHERE word = 'JO'", "by others, or for another reason"),
         ("UPDATE tag SET ended_by = 'aurelia-legal (legal)' WHERE word = 'JO'", "by others, or for another reason"),
         ("UPDATE tag SET reason = 'heard' WHERE word = 'SY'", "by others, or for another reason"),
