@@ -14,16 +14,16 @@ file is no way out of its giver's terms.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from comity.canonical import Json, sha256_digest
+from comity.canonical import sha256_digest
 from comity.classification.assessment import find_expiry
-from comity.classification.safeguards import MINOR, Sensitive
 from comity.errors import ComityError, MalformedObject
 from comity.ids import Digest, Instant, ObjectId, PartyId
 from comity.node.audiences import NO_AUDIENCES, Audiences, find_audiences
 from comity.node.clashes import find_clash, find_same, is_echo
 from comity.node.definitions import find_held
+from comity.node.labelling import Labelling
 from comity.node.lasting import keep_words_back
 from comity.node.node import Act, Node
 from comity.node.parts import Parts
@@ -33,17 +33,16 @@ from comity.node.ruled import Ruling
 from comity.node.steps import Steps, finish
 from comity.node.tagging import Tagging, mark_lapsed
 from comity.node.withdrawal import read_stopped
-from comity.release.receiving import Restrictions, count_as, make_unrestricted
-from comity.stix.labels import Label, Tags, admit_to, join_tags, make_label, read_tags, restate
-from comity.stix.markings import TLP_IDS, Markings, read_markings
+from comity.release.receiving import Restrictions, make_unrestricted
+from comity.stix.labels import Label, Tags, admit_to, restate
+from comity.stix.markings import TLP_IDS
 from comity.stix.objects import (
     BadObject,
     BundleReading,
     ParsedBundle,
     StixObject,
 )
-from comity.stix.patterns import UNCHECKED, UNPARSABLE
-from comity.stix.worded import add_safeguarded, narrow_to, tighten
+from comity.stix.worded import narrow_to, tighten
 from comity.store import Transaction, agreements, arrivals, assessments, consents, deletions, objects, patterns
 from comity.store.objects import Holding, StoredObject
 from comity.store.patterns import KnownPattern
@@ -138,7 +137,13 @@ def take_part(
     intake = _take_in(
         act,
         parsed,
-        _Labels({**known, **parts.statements}, tags=tags, restrictions=restrictions, sensitive=parts.sensitive),
+        Labelling(
+            {**known, **parts.statements},
+            tags=tags,
+            restrictions=restrictions,
+            sensitive=parts.sensitive,
+            others=parts.others,
+        ),
         _note_patterns(act.transaction, parsed, parts.patterns, holding=holding),
         holding=holding,
         outside=outside,
@@ -169,7 +174,7 @@ def _note_patterns(
 def _take_in(
     act: Act,
     parsed: ParsedBundle,
-    labels: "_Labels",
+    labels: Labelling,
     unsettled: Mapping[int, KnownPattern],
     *,
     holding: Holding,
@@ -221,7 +226,7 @@ def _take_in(
         expiries.append(expiry)
         added.append((item, mark_lapsed(label, expiry, now=holding.added_at)))
         at_added.append(place)
-    _tighten(transaction, refused.stricter)
+    _tighten(transaction, refused.stricter, tagging)
     keys = _keep(transaction, added, again, held, tagging, ruling=ruling, holding=holding)
     _link_patterns(transaction, {keys[index]: pattern for index, pattern in waiting.items()})
     until = [(key, expiry) for key, expiry in zip(keys, expiries, strict=True) if expiry is not None]
@@ -254,22 +259,28 @@ class _Refused:
             self.stricter.append((known, label))
 
 
-def _tighten(transaction: Transaction, stricter: Sequence[tuple[StoredObject, Label]]) -> None:
+def _tighten(transaction: Transaction, stricter: Sequence[tuple[StoredObject, Label]], tagging: Tagging) -> None:
     """What is said more strictly of versions that are held holds for them, though it came with other bytes.
 
     Tools that change how far something may travel do not always give it another time; what they took back must not go.
+    What people have to decide on waits for them as it does in what is kept.
     """
-    restated, keys = set[ObjectId](), objects.LabelKeys(transaction)
+    restated, keys = dict[ObjectId, None](), objects.LabelKeys(transaction)
+    own = {known.pk: known.own_label for known, _ in stricter}
     for known, label in stricter:
-        key = keys.find(tighten(objects.read_label(transaction, known.own_label), label))
-        if key != known.own_label:
+        before = objects.read_label(transaction, own[known.pk])
+        plain = tighten(tagging.take_off(transaction, known.pk, before), label)
+        tagging.note(known.id, known.pk, plain)
+        key = keys.find(tagging.put(known.id, plain))
+        if key != own[known.pk]:
             objects.set_own_label(transaction, known.pk, key)
-            restated.add(known.id)
+            own[known.pk] = key
+            restated[known.id] = None
     relabel(transaction, restated=restated)
 
 
 def _judge_once(outside: Callable[[Label], str | None]) -> Callable[[Label], str | None]:
-    """`outside`, asked once for each label: what is labelled alike has one label in memory (`_Labels`)."""
+    """`outside`, asked once for each label: what is labelled alike has one label in memory (`node.labelling`)."""
     # A label is kept with what was said of it: what is kept cannot give its place in memory to another.
     said: dict[int, tuple[Label, str | None]] = {}
 
@@ -305,77 +316,6 @@ def _link_patterns(transaction: Transaction, held: Mapping[int, KnownPattern]) -
 
 _Judged = tuple[StixObject, Label]
 """A version and its own label."""
-
-
-class _Labels:
-    """The own labels of objects that come together, each made once for all that are marked and tagged alike."""
-
-    def __init__(
-        self,
-        definitions: Mapping[ObjectId, str],
-        *,
-        tags: Tags,
-        restrictions: Restrictions,
-        sensitive: Mapping[int, Sensitive],
-    ) -> None:
-        self._sensitive = sensitive
-        self._definitions = definitions
-        self._tags = tags
-        self._restrictions = restrictions
-        self.grows = restrictions.grows
-        # What equal objects say is one value in memory, as a rule (`stix.markings`, `stix.tags`), so that it is looked
-        # up by its place there. It is kept with the label: nothing else can take that place.
-        self._made: dict[tuple[str, int, int], tuple[Markings, Tags, Label]] = {}
-        self._alike: dict[int, tuple[dict[str, Json], Label]] = {}
-        self._counted: dict[int, tuple[Markings, Markings]] = {}
-
-    def make(self, item: StixObject, value: dict[str, Json]) -> Label:
-        """The label of one object by itself.
-
-        Raises:
-            MalformedObject: its markings or its tags.
-        """
-        # All that is left of it is read for its label: what is written alike is labelled alike, and is one value in
-        # memory (`node.reading`). With its label it is kept: nothing else can take its place there.
-        found = self._alike.get(id(value))
-        if found is None:
-            found = self._alike[id(value)] = value, self._make(item, value)
-        return found[1]
-
-    def _make(self, item: StixObject, value: dict[str, Json]) -> Label:
-        markings, tags = read_markings(value, definitions=self._definitions), read_tags(value)
-        if self._restrictions.unmarked is not None:
-            markings = self._counted.setdefault(
-                id(markings), (markings, count_as(markings, self._restrictions.unmarked))
-            )[1]
-        alike = item.type, id(markings), id(tags)
-        made = self._made.get(alike)
-        if made is None:
-            restrictions = self._restrictions
-            label = make_label(
-                item,
-                markings,
-                join_tags(tags, self._tags),
-                originators=restrictions.originators,
-                audience=restrictions.audience,
-                excluded_frameworks=restrictions.excluded_frameworks,
-            )
-            made = self._made[alike] = markings, tags, label
-        return made[2]
-
-    def add_found(self, label: Label, place: int) -> Label:
-        """The label with what was found in the fields of the object at `place` that people have to decide on."""
-        found = self._sensitive.get(place)
-        if found is None:
-            return label
-        return add_safeguarded(label, found.special_categories, frozenset({MINOR} if found.minor else ()))
-
-    @staticmethod
-    def hold_back(label: Label, pattern: KnownPattern) -> Label:
-        """The label of an indicator with that pattern: nothing admits it, unless the pattern parses."""
-        if pattern.is_read and pattern.problem is None:
-            return label
-        return replace(label, markings=label.markings | {UNPARSABLE if pattern.is_read else UNCHECKED})
 
 
 def _keep(
@@ -462,6 +402,8 @@ def _restate(
     """
     before = objects.read_label(transaction, same.own_label)
     plain = restate(tagging.take_off(transaction, same.pk, before), label)
+    if label.granular:
+        plain = tighten(plain, label)  # more can be marked in it than in its own bytes (`node.labelling`)
     tagging.note(same.id, same.pk, plain)
     after = tagging.put(same.id, plain)
     if after == before:

@@ -6,22 +6,27 @@ acts may change which ones are right. While nobody waits for a turn, what is lef
 take it in within the time of as many plain objects.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
 
+from comity.canonical import Json
 from comity.classification.safeguards import Sensitive
 from comity.node.definitions import find_given
-from comity.stix.objects import ParsedBundle
+from comity.stix.objects import ParsedBundle, StixObject
 from comity.stix.parts import divide, weigh
 from comity.store import Transaction, objects
 
-__all__ = ["Parts", "ReadBundle"]
+__all__ = ["Other", "Parts", "ReadBundle"]
 
 _MOST_WHOLE = 1_200
 _MOST_LABELS = 32
 """What one act may take in where nobody waits: so many plain objects, which make so many labels."""
+
+
+Other = tuple[StixObject, dict[str, Json], Sensitive | None]
+"""An object, what of it is read for its label, and what was found in its fields."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,13 +34,15 @@ class ReadBundle:
     """A bundle that was parsed and validated.
 
     `versions` are those of what validation alone refused, by place; `patterns` those that only a parser can tell the
-    truth of; `sensitive` what was looked for and found of special categories and minors.
+    truth of; `sensitive` what was looked for and found of special categories and minors. `others` are, by the place of
+    a version, the same version in other bytes, each with what was found in it.
     """
 
     checked: ParsedBundle
     versions: Mapping[int, str]
     patterns: Mapping[int, str] = field(default_factory=dict)
     sensitive: Mapping[int, Sensitive] = field(default_factory=dict)
+    others: Mapping[int, Sequence[Other]] = field(default_factory=dict)
 
 
 class Parts:
@@ -50,6 +57,7 @@ class Parts:
         self.statements = find_given(bundle.good)
         self.patterns = read.patterns
         self.sensitive = read.sensitive
+        self.others = read.others
         self.names: Collection[str] = ()
         """What the files are called that it came in."""
         self._most = most

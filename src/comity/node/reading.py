@@ -9,7 +9,7 @@ from comity.classification.assessment import check_assessment
 from comity.classification.safeguards import Sensitive, find_sensitive
 from comity.errors import ComityError, MalformedObject
 from comity.ids import Instant
-from comity.node.parts import ReadBundle
+from comity.node.parts import Other, ReadBundle
 from comity.node.schemas import read_schemas
 from comity.node.steps import Steps
 from comity.stix.markings import find_inner
@@ -32,10 +32,12 @@ def read_in_steps(reading: BundleReading, *, looks_at: Instant | None = None) ->
 
     What is left is one value in memory for all objects of which it is the same: they are labelled alike.
 
-    With a time, what people have to decide on is looked for in each, as of then: in this party's own, not in others'.
+    With a time, what people have to decide on is looked for in each, as of then, and what other bytes of a version say
+    is read too: in this party's own. What others give twice is theirs to correct, and they are told.
     """
     schemas, parts, versions = read_schemas(), list[ParsedBundle](), dict[int, str]()
     unsettled, sensitive, alike = dict[int, str](), dict[int, Sensitive](), dict[bytes, dict[str, Json]]()
+    others = dict[int, list[Other]]()
     while not reading.is_done():
         if parts:
             yield
@@ -57,8 +59,14 @@ def read_in_steps(reading: BundleReading, *, looks_at: Instant | None = None) ->
                 unsettled[place] = pattern
             good.append((item, _trim(item, value, alike)))
             places.append(place)
+        if looks_at is not None:
+            for place, (item, value) in checked.others:
+                found = find_sensitive(value, now=looks_at)
+                others.setdefault(place, []).append((item, _trim(item, value, alike), found))
         parts.append(replace(checked, good=tuple(good), places=tuple(places), bad=(*checked.bad, *bad)))
-    return ReadBundle(checked=join_bundles(parts), versions=versions, patterns=unsettled, sensitive=sensitive)
+    return ReadBundle(
+        checked=join_bundles(parts), versions=versions, patterns=unsettled, sensitive=sensitive, others=others
+    )
 
 
 def _trim(item: StixObject, value: dict[str, Json], alike: dict[bytes, dict[str, Json]]) -> dict[str, Json]:

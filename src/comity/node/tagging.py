@@ -75,7 +75,7 @@ class Tagging:
 
     def take_off(self, transaction: Transaction, pk: int, label: Label) -> Label:
         """The label of a version that is held without what is said here."""
-        said = tags.read_said(transaction, [pk]).get(pk)
+        said = self._said.get(pk) or tags.read_said(transaction, [pk]).get(pk)
         plain = label if said is None else classify_own(label, said, _NOTHING)
         return replace(plain, markings=plain.markings - {QUESTIONED, UNDECIDED}) if plain != OVERFULL else plain
 

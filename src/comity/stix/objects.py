@@ -105,13 +105,14 @@ class ParsedBundle:
     """What a bundle held, in its order: objects that can be kept, each with its parsed JSON, and those that cannot.
 
     `places` are the positions in the bundle of `good`, from 0. `repeats` are those of exact repeats, each with the one
-    of the first.
+    of the first. `others` are of `bad` those that are a version in other bytes than the first, each behind its place.
     """
 
     good: tuple[tuple[StixObject, dict[str, Json]], ...]
     places: tuple[int, ...]
     bad: tuple[BadObject, ...]
     repeats: tuple[tuple[int, int], ...] = ()
+    others: tuple[tuple[int, _Parsed], ...] = ()
 
 
 def parse_object(data: bytes) -> tuple[StixObject, dict[str, Json]]:
@@ -199,6 +200,7 @@ class BundleReading:
         places: list[int] = []
         bad: list[BadObject] = []
         repeats: list[tuple[int, int]] = []
+        others: list[tuple[int, _Parsed]] = []
         read = _parse_quickly([member.data for member in members])
         for member, quick in zip(members, read, strict=False):
             value = quick if isinstance(quick, dict) else None
@@ -211,12 +213,15 @@ class BundleReading:
                     good.append((found, value))
                     places.append(member.index)
                 elif digest != found.digest:
+                    others.append((first, (found, value)))
                     raise _differing_repeat(found)
                 else:
                     repeats.append((member.index, first))
             except MalformedError as error:
                 bad.append(_describe(error, member.index, value))
-        return ParsedBundle(good=tuple(good), places=tuple(places), bad=tuple(bad), repeats=tuple(repeats))
+        return ParsedBundle(
+            good=tuple(good), places=tuple(places), bad=tuple(bad), repeats=tuple(repeats), others=tuple(others)
+        )
 
 
 def join_bundles(parts: Sequence[ParsedBundle]) -> ParsedBundle:
@@ -226,6 +231,7 @@ def join_bundles(parts: Sequence[ParsedBundle]) -> ParsedBundle:
         places=tuple(chain.from_iterable(part.places for part in parts)),
         bad=tuple(chain.from_iterable(part.bad for part in parts)),
         repeats=tuple(chain.from_iterable(part.repeats for part in parts)),
+        others=tuple(chain.from_iterable(part.others for part in parts)),
     )
 
 

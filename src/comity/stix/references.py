@@ -19,7 +19,8 @@ from typing import NamedTuple
 
 from comity.ids import ObjectId
 from comity.stix.labels import Label, join, with_unresolved
-from comity.stix.markings import GranularMarking, tlp_rank
+from comity.stix.markings import tlp_rank
+from comity.stix.worded import unite_granular
 
 __all__ = ["Version", "find_circles", "settle_labels"]
 
@@ -103,7 +104,7 @@ def _build(versions: Sequence[Version], outside: Mapping[ObjectId, Label], joins
         newest = inside[item.id]
         label = item.own
         if item.key != newest.key:
-            label = replace(label, granular=_unite(label, newest.own))
+            label = replace(label, granular=unite_granular(label, newest.own))
         within = [inside[target].key for target in item.references if target in inside]
         settled = [outside[target] for target in item.references if target not in inside and target in outside]
         if len(within) + len(settled) < len(item.references) or item.outlived:
@@ -116,16 +117,6 @@ def _build(versions: Sequence[Version], outside: Mapping[ObjectId, Label], joins
             sources[item.key].append(newest.key)
     translations = frozenset(item.key for item in versions if item.type == "language-content")
     return _Graph(labels=labels, sources=sources, translations=translations)
-
-
-def _unite(older: Label, newest: Label) -> tuple[GranularMarking, ...]:
-    """The marks on the properties of either, of two on one property the stricter."""
-    marks: dict[str, GranularMarking] = {}
-    for mark in (*older.granular, *newest.granular):
-        other = marks.get(mark.property, mark)
-        tlp = max(mark.tlp, other.tlp, key=tlp_rank)
-        marks[mark.property] = GranularMarking(property=mark.property, tlp=tlp, repeats=mark.repeats and other.repeats)
-    return tuple(sorted(marks.values()))
 
 
 def _settle(graph: _Graph, joins: _Joins) -> dict[int, Label]:

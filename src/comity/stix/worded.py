@@ -9,10 +9,18 @@ from dataclasses import replace
 
 from comity.ids import PartyId
 from comity.stix.labels import OVERFULL, UNSPECIFIED, Label, intersect_audiences, is_overfull
-from comity.stix.markings import TLP_ORDER, tlp_rank
+from comity.stix.markings import TLP_ORDER, GranularMarking, tlp_rank
 from comity.stix.tags import Tags, join_tags
 
-__all__ = ["add_safeguarded", "classify_own", "classify_received", "find_said", "narrow_to", "tighten"]
+__all__ = [
+    "add_safeguarded",
+    "classify_own",
+    "classify_received",
+    "find_said",
+    "narrow_to",
+    "tighten",
+    "unite_granular",
+]
 
 _Groups = AbstractSet[frozenset[str]]
 
@@ -40,6 +48,7 @@ def tighten(label: Label, stricter: Label) -> Label:
         handling=label.handling | stricter.handling,
         audience=intersect_audiences(label.audience, stricter.audience),
         excluded_frameworks=label.excluded_frameworks | stricter.excluded_frameworks,
+        granular=unite_granular(label, stricter),
     )
     return OVERFULL if label == OVERFULL or is_overfull(made) else made
 
@@ -77,6 +86,16 @@ def classify_received(label: Label, said: Tags, tags: Tags) -> Label:
     subjects = {said.subjects} | ({tags.subjects} if tags.subjects else set())
     regions = {said.regions} | ({tags.regions} if tags.regions else set())
     return _with_words(label, join_tags(said, tags), subjects, regions, (said.kinds or {UNSPECIFIED}) | tags.kinds)
+
+
+def unite_granular(one: Label, other: Label) -> tuple[GranularMarking, ...]:
+    """The marks on the properties of either label, of two on one property the stricter."""
+    marks: dict[str, GranularMarking] = {}
+    for mark in (*one.granular, *other.granular):
+        known = marks.get(mark.property, mark)
+        tlp = max(mark.tlp, known.tlp, key=tlp_rank)
+        marks[mark.property] = GranularMarking(property=mark.property, tlp=tlp, repeats=mark.repeats and known.repeats)
+    return tuple(sorted(marks.values()))
 
 
 def add_safeguarded(label: Label, categories: frozenset[str], classes: frozenset[str]) -> Label:

@@ -10,7 +10,7 @@ import pytest
 from comity.canonical import Json
 from comity.errors import MalformedError
 from comity.ids import PartyId
-from comity.node import ingest, receive
+from comity.node import classify, ingest, receive
 from comity.node.audiences import Audiences
 from comity.node.explain import explain, find_object, show_object
 from comity.node.follow import plan_pull
@@ -25,9 +25,12 @@ from comity.release.receiving import Restrictions
 from comity.stix import labels, tags
 from comity.stix.labels import make_tags
 from comity.stix.objects import BadObject, BundleReading
+from comity.stix.tags import CLASSIFICATION_EXTENSION
 from comity.store import arrivals, letters
 from comity.store.objects import Holding
 from tests.worlds import World, make_object, object_id, tlp_id
+
+HEALTH = '[[channels.special_categories]]\ncategory = "health"\nnecessity = "an epidemic"\napprover = "the body"\n'
 
 
 def count(world: World, name: str) -> int:
@@ -286,6 +289,77 @@ def test_a_stricter_classification_of_an_object_held_already_counts(world: World
     intake = ingest.add_objects(world.nodes["aurelia"], data, tags=make_tags(handling=["H3"]))
     assert intake.known == 1
     assert world.read("borealia") == {}
+
+
+def test_what_the_same_version_says_more_strictly_in_other_bytes_holds_for_it(world: World) -> None:
+    """A tool marked a property and left the time as it was."""
+    world.sign_all(world.terms())
+    item, name = make_object("a", more={"description": "run by Karim Holt"}), object_id("report", "a")
+    world.add("aurelia", item)
+    assert b"Karim Holt" in world.read("borealia")[name]
+    mark: Json = [{"marking_ref": tlp_id("red"), "selectors": ["description"]}]
+    intake = world.add("aurelia", item | {"granular_markings": mark})
+    assert len(intake.clashing) == 1
+    assert b"Karim Holt" not in world.read("borealia")[name]
+
+
+def test_what_people_have_to_decide_on_waits_also_where_other_bytes_of_the_version_say_it(world: World) -> None:
+    world.sign_all(world.terms(channel_extra=HEALTH))
+    world.add("aurelia", make_object("a"))
+    assert world.read("borealia") != {}
+    world.add("aurelia", make_object("a", more={"x_health": "an illness"}))
+    assert world.read("borealia") == {}
+
+
+def test_what_other_bytes_of_the_version_say_lasts_when_people_say_more(world: World) -> None:
+    world.sign_all(world.terms())
+    world.add("aurelia", make_object("a"))
+    node, by = world.nodes["aurelia"], world.actor("aurelia")
+    classify.say(node, object_id("report", "a"), {"regions": ["SY"]}, reason="r", by=by)
+    world.add(
+        "aurelia", tag(make_object("a"), handling=["H2"]), tag(make_object("a"), handling=["H3"]), make_object("a")
+    )
+    for act in (classify.take_back, classify.say):
+        act(node, object_id("report", "a"), {"regions": ["SY"]}, reason="r", by=by)
+        assert world.read("borealia") == {}
+        assert show_object(node, object_id("report", "a")).label.handling == {"H2", "H3"}
+
+
+@pytest.mark.parametrize("stricter", [{"object_marking_refs": [tlp_id("red")]}, {"x_health": "an illness"}])
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_one_version_twice_in_a_bundle_the_strictest_holds_whichever_comes_first(
+    world: World, stricter: dict[str, Json], turned: bool
+) -> None:
+    world.sign_all(world.terms(channel_extra=HEALTH))
+    pair = [make_object("a"), make_object("a") | stricter]
+    intake = world.add("aurelia", make_object("b"), *(reversed(pair) if turned else pair))
+    assert [bad.index for bad in intake.bad] == [2]
+    assert set(world.read("borealia")) == {object_id("report", "b")}
+
+
+def test_a_property_marked_in_the_second_of_two_is_marked_in_what_is_held(world: World) -> None:
+    world.sign_all(world.terms())
+    item = make_object("a", more={"description": "run by Karim Holt"})
+    mark: Json = [{"marking_ref": tlp_id("red"), "selectors": ["description"]}]
+    for _ in range(2):
+        world.add("aurelia", item)
+        world.add("aurelia", item, item | {"granular_markings": mark})
+        assert b"Karim Holt" not in world.read("borealia")[object_id("report", "a")]
+
+
+def test_of_a_version_in_very_many_bytes_nothing_is_given(world: World) -> None:
+    world.sign_all(world.terms())
+    world.add("aurelia", *(make_object("a", more={"description": str(number)}) for number in range(66)))
+    assert world.read("borealia") == {}
+
+
+def tag(item: dict[str, Json], **words: list[Json]) -> dict[str, Json]:
+    """The object with these words in its classification."""
+    extensions = item["extensions"]
+    assert isinstance(extensions, dict)
+    said = extensions[CLASSIFICATION_EXTENSION]
+    assert isinstance(said, dict)
+    return item | {"extensions": {CLASSIFICATION_EXTENSION: {**said, **words}}}
 
 
 def test_more_regions_said_later_of_one_object_are_one_objects_regions(world: World) -> None:
