@@ -122,7 +122,7 @@ def say(node: Node, prefix: str, words: Words, *, reason: str, by: Actor) -> Cla
 def take_back(node: Node, prefix: str, words: Words, *, reason: str, by: Actor) -> Classified | Waiting | Refusal:
     """The object that `prefix` names, with these words said of it here no more, by whomever they were.
 
-    A special category or `minor` among them needs the people that a decision on necessity needs.
+    A special category, `minor` or a subject in question among them needs the people that a decision on necessity needs.
 
     Raises:
         NotFoundError: the object, or a word that is not said of it here.
@@ -138,7 +138,7 @@ def take_back(node: Node, prefix: str, words: Words, *, reason: str, by: Actor) 
                 f"{missing[0][1]} is not said of {item.id} here; what the object or its giver says is not taken off"
             )
         about: dict[str, Json] = {"object": item.id, "words": _list_words(wanted)}
-        done = record(act, by, _find_change_of_end(wanted), about, reason=reason)
+        done = record(act, by, _find_change_of_end(act.transaction, wanted), about, reason=reason)
         if not isinstance(done, Approved):
             return done
         person = describe_person(done.approvals)
@@ -260,14 +260,25 @@ def _read_words(words: Words) -> list[tuple[str, str]]:
     return found
 
 
-def _find_change_of_end(words: Iterable[tuple[str, str]]) -> ClassificationChange:
+def _find_change_of_end(transaction: Transaction, words: Collection[tuple[str, str]]) -> ClassificationChange:
     """What it is to take these words back: a safeguard among them takes as many people as a decision to give."""
-    return ClassificationChange.TAKE_BACK_SAFEGUARD if has_safeguard(words) else ClassificationChange.TAKE_BACK
+    if has_safeguard(transaction, words):
+        return ClassificationChange.TAKE_BACK_SAFEGUARD
+    return ClassificationChange.TAKE_BACK
 
 
-def has_safeguard(words: Iterable[tuple[str, str]]) -> bool:
-    """Whether a special category or `minor` is among these fields and words."""
-    return any(field == "special_categories" or (field, word) == ("person_classes", MINOR) for field, word in words)
+def has_safeguard(transaction: Transaction, words: Collection[tuple[str, str]]) -> bool:
+    """Whether what keeps back until two people decide is among these fields and words.
+
+    It is a special category, `minor`, or a subject that is in question.
+    """
+    questioned = subjects.read_questioned(transaction)
+    return any(
+        field == "special_categories"
+        or (field, word) == ("person_classes", MINOR)
+        or (field == "subjects" and word in questioned)
+        for field, word in words
+    )
 
 
 def _list_words(words: Iterable[tuple[str, str]]) -> list[Json]:

@@ -6,7 +6,8 @@ category, a class of persons or a handling code that the next version does not s
 without anybody having decided so. It is said of the object from there on as people's words are (`store.tags`), with
 `EARLIER` in the place of a person, until people take it back (`node.classify`): a safeguard takes two.
 
-Versions may come in any order. Words that only let an object go hold for their own version, as before.
+Versions may come in any order. Words that only let an object go hold for their own version, as before. A subject lets
+an object go, and keeps it back once it is in question: then it does so for all versions (`node.tagging`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +19,7 @@ from comity.stix.labels import Label
 from comity.stix.objects import StixObject
 from comity.stix.tags import Tags
 from comity.stix.worded import find_said
-from comity.store import Transaction, tags
+from comity.store import Transaction, subjects, tags
 from comity.store.objects import StoredObject
 from comity.store.tags import StoredTag
 
@@ -55,7 +56,10 @@ def keep_words_back(
     lost = [*_find_lost(transaction, several, held, now=now)] if several else []
     if lost:
         tags.add_tags(transaction, lost)
-        settle(transaction, {tag.object for tag in lost}, own)
+    # Of versions that come together one can be about a subject in question, and another not say so.
+    asks = several and subjects.read_questioned(transaction)
+    if lost or asks:
+        settle(transaction, several.keys() if asks else {tag.object for tag in lost}, own)
 
 
 def _find_lost(

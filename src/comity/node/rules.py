@@ -146,7 +146,7 @@ def _put_on_record(
     _check_plan(act.transaction, steps)
     concerned = {step.object for step in steps}
     change = ClassificationChange.APPLY_RULES
-    if has_safeguard((step.field, step.word) for step in steps if step.ends):
+    if has_safeguard(act.transaction, [(step.field, step.word) for step in steps if step.ends]):
         change = ClassificationChange.APPLY_RULES_SAFEGUARD
     about: dict[str, Json] = {"rules": rules.digest, "name": rules.name}
     # Whoever comes second sees and applies this very set, and needs no file.
@@ -169,7 +169,8 @@ def _put_on_record(
 def end_rules(node: Node, prefix: str, *, reason: str, by: Actor) -> Steps[AppliedRules | Waiting | Refusal]:
     """The rule set whose digest begins with `prefix`, or that has that name, with nothing said by it any more.
 
-    Where it says a special category or `minor` of anything, that needs the people that taking such a word back needs.
+    Where it says a special category, `minor` or a subject in question of anything, that needs the people that taking
+    such a word back needs.
 
     Raises:
         NotFoundError, MalformedRequest: no such set, or several; or the reason.
@@ -181,7 +182,7 @@ def end_rules(node: Node, prefix: str, *, reason: str, by: Actor) -> Steps[Appli
     with node.act() as act:
         said = tags.find_tagged_by(act.transaction, stored.digest)
         change = ClassificationChange.END_RULES
-        if has_safeguard((tag.field, tag.word) for tag in said):
+        if has_safeguard(act.transaction, [(tag.field, tag.word) for tag in said]):
             change = ClassificationChange.END_RULES_SAFEGUARD
         steps = [RuleStep(object=tag.object, field=tag.field, word=tag.word, why=reason, ends=True) for tag in said]
         concerned = {step.object for step in steps}

@@ -9,7 +9,8 @@ giver's words stay, whatever this party says, and its audience only shrinks.
 Data of a special category and minors mark an object of this party until people have decided that it is strictly
 necessary to give it (`node.necessity`): it goes to nobody before, whatever terms admit.
 
-A subject in question marks every object that is said to be about it, by whomever; no terms can name that marking.
+A subject in question marks every object that is said to be about it, by whomever; no terms can name that marking. Of
+an object of this party it marks every version where one says so: to write it anew without the subject decides nothing.
 
 Every version of an object is labelled by the words on its id, those that come in later too (`Tagging`).
 """
@@ -47,6 +48,7 @@ Words = Mapping[ObjectId, Tags]
 
 _NOTHING = make_tags()
 _NONE: frozenset[str] = frozenset()
+_NOBODY: frozenset[ObjectId] = frozenset()
 
 
 class Tagging:
@@ -56,6 +58,7 @@ class Tagging:
         self._own = own
         self._words = read_words(transaction, ids)
         self._questioned = subjects.read_questioned(transaction)
+        self._asked = _find_asked(transaction, ids, self._questioned, own=own) if self._questioned else _NOBODY
         self._decided = necessity.read_decided(transaction, ids)
         self._said: dict[int, Tags] = {}
 
@@ -65,7 +68,7 @@ class Tagging:
         if words is None and not self._questioned:
             return hold_undecided(label, self._decided.get(item, _NONE), own=self._own)
         worded = label if words is None else _compose(label, find_said(label), words, own=self._own)
-        made = _ask(worded, self._questioned)
+        made = _ask(worded, self._questioned, asked=item in self._asked)
         return hold_undecided(made, self._decided.get(item, _NONE), own=self._own)
 
     def note(self, item: ObjectId, pk: int, label: Label) -> None:
@@ -202,17 +205,18 @@ def _find(
     known = objects.read_labels(transaction, {item.own_label for item in held})
     decided = necessity.read_decided(transaction, {item.id for item in held})
     kept = tags.read_said(transaction, [item.pk for item in held]).keys()
+    asked = _choose_asked(held, plain, known, questioned, own=own)
     # What is labelled and classified alike comes to one label.
-    made: dict[tuple[int, Tags, Tags, frozenset[str], bool], Label] = {}
+    made: dict[tuple[int, Tags, Tags, frozenset[str], bool, bool], Label] = {}
     found: dict[int, Label] = {}
     for item in held:
         label, said, here = known[item.own_label], plain[item.pk], words.get(item.id, _NOTHING)
         good = decided.get(item.id, _NONE)
         bare = item.id not in words and item.pk not in kept  # its label has no words of this party, and gets none
-        alike = item.own_label, said, here, good, bare
+        alike = item.own_label, said, here, good, bare, item.id in asked
         if alike not in made:
             worded = label if bare else _compose(label, said, here, own=own)
-            made[alike] = hold_undecided(_ask(worded, questioned), good, own=own)
+            made[alike] = hold_undecided(_ask(worded, questioned, asked=item.id in asked), good, own=own)
         found[item.pk] = made[alike]
     return found
 
@@ -221,12 +225,36 @@ def _compose(label: Label, said: Tags, words: Tags, *, own: PartyId) -> Label:
     return (classify_own if is_own(label, own) else classify_received)(label, said, words)
 
 
-def _ask(label: Label, questioned: frozenset[str]) -> Label:
-    """The label, marked where a subject in it is in question."""
+def _find_asked(
+    transaction: Transaction, ids: Collection[ObjectId], questioned: frozenset[str], *, own: PartyId
+) -> frozenset[ObjectId]:
+    """Those of `ids` of which a version that is held says by itself that it is about a subject in question."""
+    held = objects.read_versions_of(transaction, ids)
+    known = objects.read_labels(transaction, {item.own_label for item in held})
+    return _choose_asked(held, find_plain(transaction, held), known, questioned, own=own)
+
+
+def _choose_asked(
+    held: Collection[StoredObject],
+    plain: Mapping[int, Tags],
+    known: Mapping[int, Label],
+    questioned: frozenset[str],
+    *,
+    own: PartyId,
+) -> frozenset[ObjectId]:
+    return frozenset(
+        item.id
+        for item in held
+        if not questioned.isdisjoint(plain[item.pk].subjects) and is_own(known[item.own_label], own)
+    )
+
+
+def _ask(label: Label, questioned: frozenset[str], *, asked: bool) -> Label:
+    """The label, marked where a subject in it is in question, or it is `asked` of another version of the object."""
     if label == OVERFULL:
         return label
-    asked = not questioned.isdisjoint(frozenset[str]().union(*label.subjects))
-    return replace(label, markings=label.markings - {QUESTIONED} | ({QUESTIONED} if asked else set()))
+    asks = asked or not questioned.isdisjoint(frozenset[str]().union(*label.subjects))
+    return replace(label, markings=label.markings - {QUESTIONED} | ({QUESTIONED} if asks else set()))
 
 
 def _store(transaction: Transaction, held: Collection[StoredObject], found: Mapping[int, Label]) -> None:

@@ -12,7 +12,7 @@ from comity.classification.lists import parse_subject_list
 from comity.errors import ConflictError, MalformedRequest, NotFoundError, TransitionError
 from comity.ids import PartyId
 from comity.node.audit import audit_folder
-from comity.node.classify import Classified, say
+from comity.node.classify import Classified, say, take_back
 from comity.node.explain import explain
 from comity.node.lists import (
     Decided,
@@ -27,14 +27,28 @@ from comity.node.lists import (
     show_list,
 )
 from comity.node.people import Waiting
+from comity.node.rules import end_rules
+from comity.node.steps import finish
 from comity.node.work import list_work
 from tests.chains import introduce, pull_all, sign_onward
 from tests.unit.node.test_beside import edit
+from tests.unit.node.test_rules import apply, parse
 from tests.worlds import World, make_object, object_id
 
 A, B, C = map(PartyId, ("aurelia", "borealia", "cimbria"))
 X, Y = object_id("report", "x"), object_id("report", "y")
 ASHFALL, OTHER = "national:ashfall", "national:other"
+RULES = """
+format = "comity-rules/1"
+name = "subjects"
+[[rules]]
+id = "named"
+why = "is called so"
+[rules.when]
+names = ["z"]
+[rules.say]
+subjects = ["national:ashfall"]
+"""
 ENTRY = {"subject": "other:1", "kind": "entity", "names": ["One"]}
 
 
@@ -137,6 +151,48 @@ def test_what_comes_in_or_is_classified_later_is_stopped_too(listed: World) -> N
     assert given == {object_id("report", "z"), object_id("report", "later")}
     with pytest.raises(MalformedRequest, match="is not on the list"):
         say(listed.nodes[A], object_id("report", "z"), {"subjects": [ASHFALL]}, reason="r", by=listed.actor(A))
+
+
+def test_written_anew_without_its_subject_it_stays_stopped_until_two_people_decide(listed: World) -> None:
+    load(listed, A, make_list("2026-02", OTHER))
+    listed.add(A, make_object("x", subjects=[OTHER], day=2))
+    listed.add(A, make_object("x", subjects=[OTHER], day=2), make_object("x", subjects=[OTHER], day=3))
+    listed.add(A, make_object("v", subjects=[OTHER], day=2), make_object("v"))
+    assert set(listed.read(B)) == {object_id("report", "z")}
+    decide(listed, "keep", Role.LIAISON, Role.LEGAL)
+    assert {X, Y, object_id("report", "v")} <= set(listed.read(B))
+    assert audit_folder(listed.folder / A, now=listed.now).found == 0
+
+
+def test_who_leaves_later_stops_what_an_earlier_version_said_as_was_foreseen(listed: World) -> None:
+    listed.add(A, make_object("x", subjects=[OTHER], day=2))
+    assert X in listed.read(B)
+    seen = foresee_list(listed.nodes[A], parse_subject_list(make_list("2026-02", OTHER)))
+    load(listed, A, make_list("2026-02", OTHER))
+    assert seen.stopped == 1
+    assert set(listed.read(B)) == {object_id("report", "z")}
+
+
+def test_a_subject_in_question_is_taken_back_by_two_people(listed: World) -> None:
+    name, words = object_id("report", "z"), {"subjects": [ASHFALL]}
+    say(listed.nodes[A], name, words, reason="r", by=listed.actor(A))
+    load(listed, A, make_list("2026-02", OTHER))
+    for role, kind in ((Role.LIAISON, Waiting), (Role.LEGAL, Classified)):
+        assert listed.read(B) == {}
+        done = take_back(listed.nodes[A], name, words, reason="another group", by=listed.actor(A, role))
+        assert isinstance(done, kind)
+    assert name in listed.read(B)
+    assert audit_folder(listed.folder / A, now=listed.now).found == 0
+
+
+def test_rules_that_say_a_subject_in_question_are_ended_by_two_people(listed: World) -> None:
+    apply(listed, parse(RULES))
+    assert object_id("report", "z") in listed.read(B)
+    load(listed, A, make_list("2026-02", OTHER))
+    for role in (Role.LIAISON, Role.LEGAL):
+        assert listed.read(B) == {}
+        finish(end_rules(listed.nodes[A], "subjects", reason="closed", by=listed.actor(A, role)))
+    assert object_id("report", "z") in listed.read(B)
 
 
 def test_two_people_let_it_go_on_and_one_stops_it(listed: World) -> None:
