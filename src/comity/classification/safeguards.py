@@ -17,6 +17,7 @@ who reads it.
 """
 
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -35,7 +36,6 @@ MINOR: Final = "minor"
 """The person class of whoever is under eighteen."""
 
 _MOST_PLACES: Final = 20
-_MOST_FIELDS: Final = 50_000
 _MICROSECONDS: Final = 1_000_000
 
 _CATEGORIES: Final[Mapping[str, str]] = MappingProxyType(
@@ -50,9 +50,10 @@ _CATEGORIES: Final[Mapping[str, str]] = MappingProxyType(
             "political_opinions": "political politicalopinion politicalopinions politicalaffiliation politicalparty"
             " partymembership partyaffiliation politics",
             "racial_or_ethnic_origin": "race racialorigin ethnicity ethnic ethnicorigin ethnicgroup ethnicities tribe"
-            " skincolour skincolor complexion",
+            " skincolour skincolor complexion ethnie etnia etnicidad raza rasse национальность",
             "religious_or_philosophical_beliefs": "religion religions religiousaffiliation religiousbelief"
-            " religiousbeliefs religious denomination faith belief beliefs creed sect",
+            " religiousbeliefs religious denomination faith belief beliefs creed sect konfession glaube"
+            " religionszugehorigkeit religione religiao религия вероисповедание",
             "sex_life_or_orientation": "sexualorientation sexuality orientation sexlife genderidentity",
             "trade_union_membership": "tradeunion tradeunionmembership unionmembership union unions",
         }.items()
@@ -72,11 +73,16 @@ _PLAIN: Final = frozenset(
         " sectors roles contact_information content abstract authors value hashes size",
     )
 )
-"""Properties of STIX that hold no such field; most objects have no others."""
+"""Properties of STIX that hold no such field, where they hold no fields at all; most objects have no others."""
 
-_MINOR: Final = frozenset({"minor", "isminor", "child", "ischild", "juvenile", "underage"})
+_MINOR: Final = frozenset({"minor", "isminor", "child", "ischild", "juvenile", "underage", "minderjahrig", "mineur"})
 _BIRTH: Final = frozenset(
-    re.findall(r"\S+", "birthdate dateofbirth dob born birth birthday datesofbirth birthdates yearofbirth birthyear")
+    re.findall(
+        r"\S+",
+        "birthdate dateofbirth dob born birth birthday datesofbirth birthdates yearofbirth birthyear geburtsdatum"
+        " geburtstag geburtsjahr datenaissance datedenaissance anneenaissance anneedenaissance fechanacimiento"
+        " fechadenacimiento datadinascita datanascita datadenascimento датарождения годрождения",
+    )
 )
 _UNSURE: Final = frozenset({"birth", "born"})
 _AGE: Final = frozenset({"age", "ageyears", "ageinyears"})
@@ -115,8 +121,8 @@ _TAILS: Final = frozenset(
 _MOST_WORDS: Final = 4
 _LONGEST_NAME: Final = 200
 _WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", re.ASCII)
-_SEPARATORS: Final = re.compile(r"[^a-z]")
-_SAYS_NAME: Final = ("object_relation", "type", "x_misp_type")
+_SEPARATORS: Final = re.compile(r"[\W\d_]")
+_SAYS_NAME: Final = ("attribute", "field", "key", "label", "name", "object_relation", "property", "type", "x_misp_type")
 _SAYS_VALUE: Final = ("value", "x_misp_value")
 
 
@@ -141,14 +147,12 @@ def find_sensitive(value: dict[str, Json], *, now: Instant) -> Sensitive:
 
     Of a birth of which only the year is known the latest day of it counts, and of several the latest.
     """
-    others = {name: item for name, item in value.items() if name not in _PLAIN}
+    others = {name: item for name, item in value.items() if name not in _PLAIN or _holds_fields(item)}
     if not others:
         return _NOTHING_FOUND
     categories, minor, places = set[str](), False, list[str]()
     today = datetime.fromtimestamp(now // _MICROSECONDS, tz=UTC).date()
-    for count, (pointer, name, item) in enumerate(chain(_list_named(value, ""), _walk(others, ""))):
-        if count >= _MOST_FIELDS:
-            break
+    for pointer, name, item in chain(_list_named(value, ""), _walk(others, "")):
         meant = _find_meaning(name)
         if meant is None:
             continue
@@ -161,6 +165,10 @@ def find_sensitive(value: dict[str, Json], *, now: Instant) -> Sensitive:
         minor = minor or young
         places.append(pointer)
     return Sensitive(special_categories=frozenset(categories), minor=minor, places=tuple(places[:_MOST_PLACES]))
+
+
+def _holds_fields(item: Json) -> bool:
+    return isinstance(item, dict) or (isinstance(item, list) and any(isinstance(one, dict | list) for one in item))
 
 
 def _walk(value: Json, pointer: str) -> Iterator[tuple[str, str, Json]]:
@@ -206,7 +214,7 @@ def _find_meaning(name: str) -> _Meaning | None:
 
     `xReligion` of one tool is `x_religion` of another; STIX names custom properties x_….
     """
-    name = name[-_LONGEST_NAME:]
+    name = _fold(name[-_LONGEST_NAME:])
     whole = _SEPARATORS.sub("", name.lower().removeprefix("x_"))
     if whole in _KNOWN:
         return _Meaning(whole, sure=True)
@@ -220,6 +228,13 @@ def _find_meaning(name: str) -> _Meaning | None:
         if found is not None and found not in _MINOR:
             return _Meaning(found, sure=False)
     return None
+
+
+def _fold(name: str) -> str:
+    """The name without accents, of which `religión` and `religion` are one."""
+    if name.isascii():
+        return name
+    return "".join(sign for sign in unicodedata.normalize("NFKD", name) if not unicodedata.combining(sign))
 
 
 def _find_last(words: Sequence[str]) -> str | None:

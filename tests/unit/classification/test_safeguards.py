@@ -88,7 +88,9 @@ def test_a_birth_counts_by_the_last_words_too(name: str) -> None:
     assert find(**{name: "1971-03-12"}) == ([], False, [])
 
 
-@pytest.mark.parametrize("key", ["object_relation", "type", "x_misp_type"])
+@pytest.mark.parametrize(
+    "key", ["attribute", "field", "key", "label", "name", "object_relation", "property", "type", "x_misp_type"]
+)
 @pytest.mark.parametrize("place", ["value", "x_misp_value"])
 def test_a_name_that_is_said_beside_its_value_counts(key: str, place: str) -> None:
     def say(name: str, said: str) -> tuple[list[str], bool, list[str]]:
@@ -103,6 +105,32 @@ def test_a_name_that_is_said_beside_its_value_counts(key: str, place: str) -> No
 def test_it_counts_at_the_top_of_the_object_too() -> None:
     assert find(x_misp_type="date-of-birth", value="2015-03-12") == ([], True, ["/value"])
     assert find(x_misp_type="date-of-birth", x_misp_value="2015-03-12") == ([], True, ["/x_misp_value"])
+
+
+def test_it_counts_inside_of_what_holds_no_fields_as_a_rule() -> None:
+    file: dict[str, Json] = {"source_name": "file", "date_of_birth": "2015-03-12"}
+    assert find(external_references=[file]) == ([], True, ["/external_references/0/date_of_birth"])
+    assert find(contact_information={"religion": "said"})[0] == ["religious_or_philosophical_beliefs"]
+
+
+@pytest.mark.parametrize(
+    "name", ["religión", "Konfession", "Religionszugehörigkeit", "x_religião", "Религия", "Вероисповедание"]
+)
+def test_it_counts_in_other_languages(name: str) -> None:
+    assert find(**{name: "said"})[0] == ["religious_or_philosophical_beliefs"]
+
+
+@pytest.mark.parametrize(
+    "name", ["Geburtsdatum", "x_misp_geburtsdatum", "date_de_naissance", "Fecha de nacimiento", "Дата рождения"]
+)
+def test_a_birth_counts_in_other_languages(name: str) -> None:
+    assert find(**{name: "12.03.2015"})[1]
+    assert not find(**{name: "12.03.1971"})[1]
+
+
+def test_it_counts_behind_any_number_of_other_fields() -> None:
+    other = {"type": "a", "key": "b", "name": "c", "field": "d", "value": "e", "x_misp_value": "f"}
+    assert find(x_list=[other] * 8_000, x_religion="said")[2] == ["/x_religion"]
 
 
 def test_every_category_can_be_found() -> None:
