@@ -336,7 +336,15 @@ def _find_prohibited(value: Json) -> Refusal | None:
 
 def _refuse_trait(rule: Rule) -> Refusal | None:
     when = rule.when
-    selectors = [*when.names, *when.name_words, *when.labels, *when.external_ids, *when.subjects, *when.files]
+    selectors = [
+        *when.types,
+        *when.names,
+        *when.name_words,
+        *when.labels,
+        *when.external_ids,
+        *when.subjects,
+        *when.files,
+    ]
     trait = find_trait(sorted(selectors), parts=sorted(when.name_parts | when.pattern_parts))
     if trait is None:
         return None

@@ -40,11 +40,17 @@ _STEMS: Final = frozenset(
         " turkoman uyghur uighur gypsy gitano zigeuner sinti tatar pashtun pathan hazara baluch baloch berber"
         " amazigh tuareg fulani yoruba hutu tutsi tamil rohingya bengali punjabi slavic latino hispanic caucasian"
         " ethni racial tribal"
+        # Both, as other languages write them.
+        " moslim muzulman musulmon catolic cattolic katolik ortodox ortodoss hristiyan chrzescijan krestan ezidi chiit"
+        " religieu etnic etnisch tsigan tzigan zingar tchetchen cerkes"
         # The same in other scripts, as `_fold` gives them.
         " мусульман ислам суннит шиит христиан православ католик евреи иудеи иудаи буддис чечен ингуш курдск курды"
         " арабск арабы цыган татар кавказц религи этнич национальност"
-        " مسلم مسلمين اسلام مسيحي يهودي سني شيعي كردي اكراد عرب عربي ايزيدي درزي"
-        " יהודי מוסלמי נוצרי ערבי דרוזי",
+        " мусулман муслиман циган"
+        " شيع مسلم مسلمين اسلام مسيحي يهودي سني شيعي كردي اكراد عرب عربي ايزيدي درزي"
+        " יהודי מוסלמי נוצרי ערבי דרוזי"
+        " μουσουλμαν χριστιαν εβραι"
+        " 穆斯林 伊斯兰 伊斯蘭 基督 天主教 犹太 猶太 维吾尔 維吾爾 回族 藏族",
     )
 )
 """Beginnings of words; each says a religion or an ethnicity whatever follows, but for `_OTHER`."""
@@ -56,7 +62,8 @@ _WORDS: Final = frozenset(
         " arabs arabe arabes roma romas romani slav slavs hausa igbo tajik tajiks uzbek uzbeks race races tribe tribes"
         " faith faiths sect sects church imam imams rabbi rabbis halal hasid hasids chasid hassid baptist baptists"
         " quaker quakers infidel infidels kuffar clergy cleric clerics inuit maori maoris romany aborigine aborigines"
-        " dalit dalits курд араб евр",
+        " dalit dalits juives ebreo ebrea ebrei ebree judeu judeus judia judias joden joods zyd zydzi zydow cristao"
+        " cristaos gitan gitans gitane gitanes etnia etnias kurtler ermeni ermeniler كرد كردها курд араб евр",
     )
 )
 """Whole words: too short to be told by their beginning."""
@@ -88,10 +95,13 @@ _GENERIC: Final = frozenset(
 """Words that add nothing to a trait: who is meant is still everybody who has it."""
 
 _LOOKALIKES: Final = str.maketrans(
-    "авекмнорстухіјѕԛԝһӏαβεηικμνορτυχγδ0134578@$!|",
-    "abekmhopctyxijsqwhlabenikmvoptuxgdoleastbasil",
+    "авекмнорстухіјѕԛԝһӏαβεηικμνορτυχγδ0134578@$!|ıłøđħŧᴀʙᴄᴅᴇɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ",
+    "abekmhopctyxijsqwhlabenikmvoptuxgdoleastbasililodhtabcdeghijklmnoprstuvwyz",
 )
-"""Cyrillic and Greek letters, digits and signs that are read as Latin letters."""
+"""Cyrillic, Greek, crossed and small capital letters, digits and signs that are read as Latin letters."""
+
+_PERSIAN: Final = str.maketrans("یکە", "يكه")
+"""Letters of Persian, Urdu and Kurdish that are others in Arabic."""
 
 _SHORT = 3
 _SHORTEST_FRAGMENT = 5
@@ -183,7 +193,7 @@ def _fold(text: str) -> frozenset[str]:
         for letter in unicodedata.normalize("NFKD", text).casefold()
         if unicodedata.category(letter) not in {"Mn", "Me", "Cf", "Cc"}
     )
-    return frozenset({plain, plain.translate(_LOOKALIKES)})
+    return frozenset({plain.translate(_PERSIAN), plain.translate(_LOOKALIKES)})
 
 
 def _split(folded: str) -> list[str]:

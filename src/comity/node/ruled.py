@@ -23,7 +23,7 @@ from functools import lru_cache
 from comity.agreement.recognition import Refusal
 from comity.classification.lists import index_names
 from comity.classification.rules import Facts, Names, RuleSet, Said, find_said_by, parse_rules, read_facts
-from comity.errors import CorruptionError, MalformedObject
+from comity.errors import ConflictError, MalformedObject
 from comity.ids import Digest, Instant, ObjectId, PartyId
 from comity.node.lasting import KEEP_BACK
 from comity.node.tagging import is_own, settle
@@ -186,8 +186,15 @@ def _begin(item: ObjectId, said: Said, why: str) -> RuleStep:
 
 @lru_cache(maxsize=64)
 def _parse(text: bytes) -> RuleSet:
-    """A set that was applied, and so was no refusal."""
+    """A set that was applied, and so was no refusal by the words that were known then.
+
+    Raises:
+        ConflictError: by those that are known now it is one; nothing comes in that it would have spoken of.
+    """
     parsed = parse_rules(text)
     if isinstance(parsed, Refusal):
-        raise CorruptionError(f"a rule set that was applied is refused: {parsed.reason}; restore a backup")
+        raise ConflictError(
+            f"a rule set that stands is refused by now: {parsed.reason}; `comity rules list` shows it. End it"
+            " (`comity rules end`), and apply it without that rule"
+        )
     return parsed

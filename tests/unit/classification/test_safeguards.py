@@ -129,7 +129,7 @@ def test_a_birth_counts_in_other_languages(name: str) -> None:
 
 
 def test_it_counts_behind_any_number_of_other_fields() -> None:
-    other = {"type": "a", "key": "b", "name": "c", "field": "d", "value": "e", "x_misp_value": "f"}
+    other: Json = {"type": "a", "key": "b", "name": "c", "field": "d", "value": "e", "x_misp_value": "f"}
     assert find(x_list=[other] * 8_000, x_religion="said")[2] == ["/x_religion"]
 
 

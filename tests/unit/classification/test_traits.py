@@ -59,6 +59,22 @@ def rule(when: str) -> RuleSet | Refusal:
         "Ayatollahs",
         "mu11ah",
         "Pentecostal women",
+        "moslims",
+        "católicos",
+        "ortodoxo",
+        "religieux",
+        "etnia",
+        "gitans",
+        "muzułmanin",
+        "Çerkes",
+        "شیعه",
+        "یهودی",
+        "کردها",
+        "мусулман",
+        "Μουσουλμάνοι",
+        "穆斯林",
+        "muslım",
+        "ᴍᴜꜱʟɪᴍ",
     ],
 )
 def test_words_for_what_people_are_are_found(text: str) -> None:
@@ -114,6 +130,11 @@ def test_what_is_not_seen_hides_nothing(text: str) -> None:
         "Ashkenazy",
         "copter",
         "mullard",
+        "gitanjali",
+        "etna",
+        "judiasville",
+        "catalog",
+        "ortho",
     ],
 )
 def test_other_words_are_not(text: str) -> None:
@@ -184,7 +205,16 @@ def test_a_field_that_asks_for_it_is_refused_and_not_unknown(field: str) -> None
     assert field in refused.reason
 
 
-@pytest.mark.parametrize("when", ['labels = ["sunni"]', 'external_ids = ["desk:muslim-7"]', 'names = ["Kurdish"]'])
+@pytest.mark.parametrize(
+    "when",
+    [
+        'types = ["x-muslim"]',
+        'types = ["x-kurdish-person"]',
+        'labels = ["sunni"]',
+        'external_ids = ["desk:muslim-7"]',
+        'names = ["Kurdish"]',
+    ],
+)
 def test_every_selector_of_a_rule_is_looked_at(when: str) -> None:
     assert isinstance(rule(when), Refusal)
 

@@ -8,9 +8,10 @@ import pytest
 from comity.agreement.people import Role
 from comity.agreement.recognition import Refusal
 from comity.canonical import Json
+from comity.classification import traits
 from comity.classification.lists import parse_subject_list
 from comity.classification.rules import RuleSet, convert_rules
-from comity.errors import MalformedRequest, NotFoundError
+from comity.errors import ConflictError, MalformedRequest, NotFoundError
 from comity.ids import PartyId
 from comity.node import effects, ruled
 from comity.node import rules as ruling
@@ -277,6 +278,20 @@ def test_what_comes_in_later_is_restricted_before_it_can_go(world: World) -> Non
     entered = list_entries(world.nodes[A], start=entries, limit=99)
     assert all(one.leaf.type is not EntryType.CLASSIFICATION for one in entered)
     assert audit_folder(world.folder / A, now=world.now).found == 0
+
+
+def test_a_set_that_stands_and_is_refused_by_now_is_ended_before_anything_comes_in(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apply(world, parse())
+    monkeypatch.setattr(traits, "_WORDS", traits._WORDS | {"relay"})
+    ruled._parse.cache_clear()
+    with pytest.raises(ConflictError, match="rules end"):
+        add(world, "a")
+    end(world)
+    add(world, "a")
+    monkeypatch.undo()
+    ruled._parse.cache_clear()
 
 
 def test_a_newer_version_is_restricted_with_all_before_it(world: World) -> None:
