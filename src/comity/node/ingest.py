@@ -22,7 +22,7 @@ from comity.errors import ComityError, MalformedObject
 from comity.ids import Digest, Instant, ObjectId, PartyId
 from comity.node.audiences import NO_AUDIENCES, Audiences, find_audiences
 from comity.node.clashes import find_clash, find_same, is_echo
-from comity.node.definitions import find_held
+from comity.node.definitions import find_definitions
 from comity.node.labelling import Labelling
 from comity.node.lasting import keep_words_back
 from comity.node.node import Act, Node
@@ -133,12 +133,12 @@ def take_part(
     `outside` says what shows by itself that its giver was not to give it (`release.receiving`): that is not kept.
     """
     parsed = parts.next_part(act.transaction, whole=whole)
-    known = find_held(act.transaction, _find_definitions(parsed), holding)
+    definitions = find_definitions(act.transaction, _list_definitions(parsed), parts.statements, holding)
     intake = _take_in(
         act,
         parsed,
         Labelling(
-            {**known, **parts.statements},
+            definitions,
             tags=tags,
             restrictions=restrictions,
             sensitive=parts.sensitive,
@@ -385,7 +385,7 @@ def _keep(
     return [item.pk for item in new]
 
 
-def _find_definitions(parsed: ParsedBundle) -> set[ObjectId]:
+def _list_definitions(parsed: ParsedBundle) -> set[ObjectId]:
     """The marking definitions that objects of the bundle refer to."""
     return {
         target for item, _ in parsed.good for target in item.references if target.startswith("marking-definition--")

@@ -54,7 +54,7 @@ class Parts:
 
     def __init__(self, read: ReadBundle, *, most: int | None) -> None:
         bundle = read.checked
-        self.statements = find_given(bundle.good)
+        self.statements = find_given(bundle.good, [one[:2] for each in read.others.values() for one in each])
         self.patterns = read.patterns
         self.sensitive = read.sensitive
         self.others = read.others

@@ -25,7 +25,7 @@ from comity.ids import Instant, ObjectId, parse_party_id
 from comity.intake.records import Unread
 from comity.node.allowance import note_used
 from comity.node.audiences import NO_AUDIENCES, Audiences
-from comity.node.definitions import find_given, find_held
+from comity.node.definitions import find_definitions, find_given
 from comity.node.follow import Followed, Progress
 from comity.node.ingest import Intake, join_intakes, take_part
 from comity.node.node import Act, Node
@@ -271,7 +271,7 @@ def _withhold(
     """The page without what the record does not let in; that by its reason: how many, and the last."""
     bundle = read.checked
     named = {ref for item, _ in bundle.good for ref in item.references if ref.startswith("marking-definition--")}
-    definitions = {**find_held(transaction, named, holding), **find_given(bundle.good)}
+    definitions = find_definitions(transaction, named, find_given(bundle.good), holding)
     kept, withheld = list[int](), dict[str, tuple[int, str]]()
     for index, (item, value) in enumerate(bundle.good):
         reason = find_unfit(terms, item.type, read_markings(value, definitions=definitions))

@@ -44,6 +44,7 @@ __all__ = [
     "read_labels_after",
     "read_last_key",
     "read_objects",
+    "read_other_definitions",
     "read_references",
     "read_referrers",
     "read_statement_definitions",
@@ -388,6 +389,16 @@ def read_statement_definitions(
     )
     found = [(ObjectId(name), parse_json(bytes(data), limits=OBJECT_LIMITS)) for name, data in rows if name in ids]
     return {name: STATEMENT for name, value in found if isinstance(value, dict) and is_statement(value)}
+
+
+def read_other_definitions(transaction: Transaction, ids: Collection[ObjectId]) -> frozenset[ObjectId]:
+    """Those of `ids` of which a version is held that is no statement, whoever it came from."""
+    keys = list_keys(ids)
+    rows = transaction.rows(
+        f"SELECT o.id, b.data FROM object o JOIN body b ON b.object = o.pk WHERE o.pk IN {NAMED}", (keys, keys)
+    )
+    found = [(ObjectId(name), parse_json(bytes(data), limits=OBJECT_LIMITS)) for name, data in rows if name in ids]
+    return frozenset(name for name, value in found if not (isinstance(value, dict) and is_statement(value)))
 
 
 class LabelKeys:

@@ -362,6 +362,29 @@ def tag(item: dict[str, Json], **words: list[Json]) -> dict[str, Json]:
     return item | {"extensions": {CLASSIFICATION_EXTENSION: {**said, **words}}}
 
 
+@pytest.mark.parametrize("together", [False, True])
+@pytest.mark.parametrize("day", [1, 2])
+def test_a_definition_that_also_says_something_else_is_no_statement(world: World, together: bool, day: int) -> None:
+    world.sign_all(world.terms(types=("report", "marking-definition"), channel_extra='markings = ["statement"]\n'))
+    name = object_id("marking-definition", "m")
+    plain = {key: value for key, value in make_object("m", kind="marking-definition").items() if key != "modified"}
+    plain["extensions"] = {**tag(plain)["extensions"], "extension-definition--" + name[-36:]: {"eyes": "the desk"}}  # type: ignore[dict-item]
+    other: dict[str, Json] = {
+        **tag(make_object("m", kind="marking-definition")),
+        "created": f"2025-01-0{day}T00:00:00.000000Z",
+        "definition_type": "statement",
+        "definition": {"statement": "for all"},
+    }
+    del other["modified"]
+    item = make_object("a") | {"object_marking_refs": [tlp_id("green"), name]}
+    if together and day == 1:
+        world.add("aurelia", other, plain, item)
+    else:
+        world.add("aurelia", plain)
+        world.add("aurelia", other, item)
+    assert object_id("report", "a") not in world.read("borealia")
+
+
 def test_more_regions_said_later_of_one_object_are_one_objects_regions(world: World) -> None:
     world.sign_all(world.terms())
     world.add("aurelia", make_object("a", regions=("TR",)))
