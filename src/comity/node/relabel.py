@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
 from comity.ids import Instant, ObjectId
+from comity.node.translations import find_translated
 from comity.stix.labels import Label
 from comity.stix.references import Version, settle_labels
 from comity.store import Transaction, deletions, objects
@@ -121,7 +122,9 @@ def _settle(
     outside = objects.read_current_labels(transaction, beyond - plain.keys())
     outside |= {name: plain[name].own_label for name in beyond & plain.keys()}
     own = {item.own_label for item in stored} | {item.own_label for item in added}
-    known = objects.read_labels(transaction, own | set(outside.values()))
+    translated = find_translated(transaction, versions, added)
+    older = _choose_older(translated, {item.pk for item in versions})
+    known = objects.read_labels(transaction, own | {*outside.values(), *older.values()})
     deleted = _find_deleted(transaction, inside)
     read = [
         Version(
@@ -132,11 +135,28 @@ def _settle(
             references=references.get(item.pk, frozenset()),
             newest=item.current,
             outlived=bool(deleted) and deleted.get(item.id, inside[item.id]) > inside[item.id],
+            translates=frozenset(translated.get(item.pk, ())),
         )
         for item in versions
     ]
-    settled = settle_labels(read, outside={name: known[label] for name, label in outside.items()})
+    settled = settle_labels(
+        read,
+        outside={name: known[label] for name, label in outside.items()},
+        translated={key: known[label] for key, label in older.items()},
+    )
     return settled | {item.pk: known[item.own_label] for item in plain.values()}
+
+
+def _choose_older(
+    translated: Mapping[int, Mapping[int, StoredObject | NewObject]], keys: Collection[int]
+) -> dict[int, int]:
+    """The labels of what is translated, by key, where it is not among `keys` itself."""
+    return {
+        key: one.label if isinstance(one, StoredObject) else one.own_label
+        for each in translated.values()
+        for key, one in each.items()
+        if key not in keys
+    }
 
 
 def _find_plain(transaction: Transaction, added: Sequence[NewObject]) -> dict[ObjectId, NewObject]:

@@ -5,7 +5,8 @@ The label that counts for a version is the strictest of its own, of the newest v
 for a version that is not the newest, of the newest version of itself: what its originator has restricted since, whole
 or in one property, is restricted in the older version too. What refers to something not held is unresolved, and no
 terms admit that; nor do any admit an older version whose newest was deleted, for nobody knows any more what that one
-restricted. A translation counts the marking of the property it translates as its own.
+restricted. A translation counts the marking of the property it translates as its own; of an object of which it names
+an older version, also what that one restricts.
 
 References may run in circles: everything in a circle has one label. Circles are found first and labelled in the order
 in which they refer to one another, so the cost is that of the references, however long their chains.
@@ -30,7 +31,8 @@ _PASSES = 3
 class Version(NamedTuple):
     """One version of an object: its `own` label and what it refers to; `key` tells it from every other version.
 
-    `outlived` says that a newer version of it was held, and is not any more.
+    `outlived` says that a newer version of it was held, and is not any more; `translates` are the keys of the versions
+    that a translation is of, where it names one.
     """
 
     key: int
@@ -40,6 +42,7 @@ class Version(NamedTuple):
     references: frozenset[ObjectId]
     newest: bool
     outlived: bool = False
+    translates: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,17 +90,22 @@ class _Joins:
         return found[1]
 
 
-def settle_labels(versions: Sequence[Version], *, outside: Mapping[ObjectId, Label]) -> dict[int, Label]:
+def settle_labels(
+    versions: Sequence[Version], *, outside: Mapping[ObjectId, Label], translated: Mapping[int, Label] | None = None
+) -> dict[int, Label]:
     """The label that counts for each of `versions`, by its key.
 
     Every version of an object is among them, or none. `outside` are the labels that count of the newest versions of
-    what they refer to beyond themselves; what is in neither is not held.
+    what they refer to beyond themselves; what is in neither is not held. `translated` are those of what they translate
+    beyond themselves, by key.
     """
     joins = _Joins()
-    return _settle(_build(versions, outside, joins), joins)
+    return _settle(_build(versions, outside, translated or {}, joins), joins)
 
 
-def _build(versions: Sequence[Version], outside: Mapping[ObjectId, Label], joins: _Joins) -> _Graph:
+def _build(
+    versions: Sequence[Version], outside: Mapping[ObjectId, Label], translated: Mapping[int, Label], joins: _Joins
+) -> _Graph:
     inside = {item.id: item for item in versions if item.newest}
     labels, sources = dict[int, Label](), dict[int, list[int]]()
     for item in versions:
@@ -110,6 +118,8 @@ def _build(versions: Sequence[Version], outside: Mapping[ObjectId, Label], joins
         if len(within) + len(settled) < len(item.references) or item.outlived:
             label = joins.with_unresolved(label)
         if item.type == "language-content":
+            settled += [translated[key] for key in sorted(item.translates) if key in translated]
+            within += sorted(item.translates - translated.keys() - {*within})
             label = _count_granular(label, settled)
         labels[item.key] = joins.join(label, settled)
         sources[item.key] = sorted(within)

@@ -73,6 +73,23 @@ def test_a_translation_counts_the_marking_of_what_it_translates(world: World) ->
     assert given == {object_id("report", "a"), object_id("language-content", "t")}
 
 
+@pytest.mark.parametrize("later", [False, True])
+def test_a_translation_of_an_older_version_counts_what_that_one_marks(world: World, later: bool) -> None:
+    world.sign_all(world.terms(types=("report", "language-content")))
+    first, second = make_object("a", more=SECRET | MARK), make_object("a", day=2)
+    translations = [
+        make_object(name, kind="language-content", day=3)
+        | {"object_ref": first["id"], "object_modified": of["modified"], "contents": {"de": {"description": "GEHEIM"}}}
+        for name, of in (("old", first), ("new", second))
+    ]
+    world.add("aurelia", first, *([] if later else translations))
+    world.add("aurelia", second)
+    world.add("aurelia", *translations)
+    world.add("aurelia", make_object("a", day=4))
+    given: set[ObjectId] = {item.id for item in world.poll("borealia").items}
+    assert given == {object_id("report", "a"), object_id("language-content", "new")}
+
+
 def test_what_a_channel_removed_and_put_back_admits_is_given_again(world: World) -> None:
     first = world.sign_all(world.terms())
     world.add("aurelia", make_object("a"))
