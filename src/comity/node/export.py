@@ -5,7 +5,9 @@ It is no disclosure: there is no recipient, and nothing in it came from anybody.
 also after this party had it, stays here under its terms: for that there is no way out but a channel.
 
 As MISP events they are what misp-stix makes of them in a process of its own, as strict as they are (`misp_outward`);
-what no event says of them is told object by object.
+what no event says of them is told object by object. What is said of an object here and not by its bytes counts too: a
+level of TLP that came later in other bytes is a tag, and what waits for people, or bears a handling code, stays in the
+organisation whose MISP it is.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,11 +18,14 @@ from comity.canonical import OBJECT_LIMITS, Json, parse_json
 from comity.conversion.outward import MadeEvent, make_events
 from comity.errors import MalformedRequest
 from comity.ids import ObjectId, PartyId
+from comity.intake.marking import TLP_WORDS
 from comity.intake.misp_outward import Loss
 from comity.intake.misp_sayings import list_references
 from comity.node.node import Node
 from comity.node.steps import Steps
-from comity.stix.markings import TLP_IDS
+from comity.stix.labels import Label
+from comity.stix.markings import STATEMENT, TLP_IDS, Markings, read_markings, tlp_rank
+from comity.stix.patterns import UNCHECKED, UNPARSABLE
 from comity.store import objects, sayings
 
 __all__ = ["ExportPart", "Loss", "MispExport", "export_misp_in_steps", "export_part"]
@@ -35,6 +40,8 @@ _TURN: Final = 0.005
 """Seconds for which others wait at most while a converter works."""
 
 _DEFINITION: Final = "marking-definition"
+_SAID_ELSEWHERE: Final = frozenset({STATEMENT, UNCHECKED, UNPARSABLE})
+"""Words of labels that keep nothing from anybody's eyes, or are a tag of MISP already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,15 +96,15 @@ def export_misp_in_steps(
             raise _refuse_size()
         values += [_parse(data) for _, data in part.objects]
         yield
-    said, audiences = _read_beside(node, [ObjectId(str(value["id"])) for value in values])
+    said, labels = _read_beside(node, [ObjectId(str(value["id"])) for value in values])
     if sum(map(len, said)) > _MOST_BYTES:
         raise _refuse_size()
     events, lost = list[MadeEvent](), list[Loss]()
     made = make_events(
-        values,
+        [_mark(value, labels) for value in values],
         definitions=_read_definitions(node, values),
         sayings=said,
-        audiences=audiences,
+        audiences={str(value["id"]): _find_audience(value, labels) for value in values},
         title=f"Objects of {node.party}",
         turn=_TURN,
     )
@@ -123,15 +130,37 @@ def _refuse_size() -> MalformedRequest:
     )
 
 
-def _read_beside(node: Node, names: Sequence[ObjectId]) -> tuple[list[bytes], dict[str, frozenset[PartyId] | None]]:
-    """What MISP said of the things that the objects were made of, and whom each of them may ever reach."""
+def _read_beside(node: Node, names: Sequence[ObjectId]) -> tuple[list[bytes], dict[str, Label]]:
+    """What MISP said of the things that the objects were made of, and the own label of each object."""
     with node.store.read() as transaction:
         held = objects.read_current(transaction, set(names))
-        labels = objects.read_labels(transaction, {item.own_label for item in held.values()})
-        audiences: dict[str, frozenset[PartyId] | None] = {
-            name: labels[item.own_label].audience for name, item in held.items()
-        }
-        return sayings.list_sayings(transaction, names), audiences
+        known = objects.read_labels(transaction, {item.own_label for item in held.values()})
+        labels: dict[str, Label] = {name: known[item.own_label] for name, item in held.items()}
+        return sayings.list_sayings(transaction, names), labels
+
+
+def _mark(value: dict[str, Json], labels: Mapping[str, Label]) -> dict[str, Json]:
+    """The object with the level of TLP that its label says, where that is stricter than its bytes say."""
+    label = labels.get(str(value["id"]))
+    if label is None or label.tlp not in TLP_WORDS or tlp_rank(label.tlp) <= tlp_rank(_read_said(value).tlp):
+        return value
+    listed = value.get("object_marking_refs")
+    others = [one for one in (listed if isinstance(listed, list) else []) if one not in TLP_IDS]
+    return {**value, "object_marking_refs": [TLP_WORDS[label.tlp], *others]}
+
+
+def _find_audience(value: dict[str, Json], labels: Mapping[str, Label]) -> frozenset[PartyId] | None:
+    """Whom the object may ever reach: nobody, where its label says more than MISP can be told."""
+    label = labels.get(str(value["id"]))
+    if label is None:
+        return None
+    said = _read_said(value)
+    beyond = label.markings - said.others - _SAID_ELSEWHERE
+    return frozenset() if beyond or label.handling or label.granular != said.granular else label.audience
+
+
+def _read_said(value: dict[str, Json]) -> Markings:
+    return read_markings(value, definitions={})
 
 
 def _read_definitions(node: Node, values: Sequence[Mapping[str, Json]]) -> dict[str, dict[str, Json]]:

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A file of MISP events leaves a node as it came in, and what was said beside an object goes with it."""
 
+import pytest
+
 from comity.ids import ObjectId, PartyId
+from comity.node.classify import Classified, say
 from comity.node.export import MispExport, export_misp_in_steps
 from comity.node.files import Bytes
 from comity.node.intake import Plan, take_file
@@ -73,6 +76,34 @@ def test_what_was_said_beside_an_object_goes_with_it_and_to_nobody(world: World)
         assert [row for one in RELATIONS if "saying" in one.table for row in transaction.rows(one.finds)] == []
     (given,) = export(world).events
     assert name_part(1) in set(list_uuids(given))  # what else it became is there, and is converted
+
+
+def find_attribute(made: MispExport) -> Fields:
+    (found,) = (
+        one
+        for event in made.events
+        for one in event["Attribute"]  # type: ignore[union-attr]
+        if isinstance(one, dict) and one["uuid"] == name_part(1)
+    )
+    assert isinstance(found, dict)
+    return found
+
+
+def test_what_became_stricter_under_the_same_time_leaves_as_strict(world: World) -> None:
+    plain = make_event(make_attribute(1), make_attribute(2), Tag=tag("tlp:green"))
+    take(world, write(plain))
+    assert find_attribute(export(world))["Tag"] == tag("tlp:green")
+    strict = make_event(make_attribute(1, Tag=tag("tlp:red")), make_attribute(2), Tag=tag("tlp:green"))
+    assert take_file(world.nodes[A], Bytes("events.json", write(strict)), Plan(tags=TAGS)).bad
+    assert find_attribute(export(world))["Tag"] == tag("tlp:red")
+
+
+@pytest.mark.parametrize("words", [{"handling": ["H2"]}, {"special_categories": ["health"]}])
+def test_what_people_keep_back_stays_in_the_organisation(world: World, words: dict[str, list[str]]) -> None:
+    take(world, write(make_event(make_attribute(1), Tag=tag("tlp:green"), distribution="3")))
+    assert find_attribute(export(world))["distribution"] != "0"
+    assert isinstance(say(world.nodes[A], FIRST, words, reason="read it", by=world.actor(A)), Classified)
+    assert find_attribute(export(world))["distribution"] == "0"
 
 
 def test_a_selection_says_what_it_has(world: World) -> None:
