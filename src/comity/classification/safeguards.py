@@ -75,6 +75,9 @@ _PLAIN: Final = frozenset(
 )
 """Properties of STIX that hold no such field, where they hold no fields at all; most objects have no others."""
 
+_REFERENCE: Final = frozenset({"source_name", "description", "url", "external_id"})
+"""Properties of an external reference, which nearly every object has: texts, as the schemas see to."""
+
 _MINOR: Final = frozenset({"minor", "isminor", "child", "ischild", "juvenile", "underage", "minderjahrig", "mineur"})
 _BIRTH: Final = frozenset(
     re.findall(
@@ -168,7 +171,13 @@ def find_sensitive(value: dict[str, Json], *, now: Instant) -> Sensitive:
 
 
 def _holds_fields(item: Json) -> bool:
-    return isinstance(item, dict) or (isinstance(item, list) and any(isinstance(one, dict | list) for one in item))
+    match item:
+        case dict():
+            return True
+        case list():
+            return any(not one.keys() <= _REFERENCE if isinstance(one, dict) else isinstance(one, list) for one in item)
+        case _:
+            return False
 
 
 def _walk(value: Json, pointer: str) -> Iterator[tuple[str, str, Json]]:
