@@ -26,15 +26,19 @@ __all__ = ["TagAudit"]
 _Place = tuple[str, str, str, Instant]
 """An object, a field and a word of it, and when."""
 
+_Act = tuple[str | None, str | None]
+"""The reason of an act, and by whom it was done."""
+
 
 class TagAudit:
     """The acts of classification of a log, in their order, and what `transaction` holds of them."""
 
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
-        self._said: dict[_Place, tuple[str, str]] = {}
+        # Acts can bear one time: while the clock of the machine is behind that of the node, all do.
+        self._said: dict[_Place, set[_Act]] = {}
         """Why, and by whom, each word was said."""
-        self._ended: dict[tuple[str, str, str], dict[Instant, tuple[str, str]]] = {}
+        self._ended: dict[tuple[str, str, str], dict[Instant, set[_Act]]] = {}
         """The same of each time when it was taken back."""
         self._lost = set[Instant]()
         self._applied: dict[str, list[tuple[Instant, bool]]] = {}
@@ -60,9 +64,9 @@ class TagAudit:
                 for word in words:
                     match word:
                         case {"field": str(field), "word": str(text)} if change == ClassificationChange.SAY:
-                            self._said[name, field, text, at] = reason, by
+                            self._said.setdefault((name, field, text, at), set()).add((reason, by))
                         case {"field": str(field), "word": str(text)}:
-                            self._ended.setdefault((name, field, text), {})[at] = reason, by
+                            self._ended.setdefault((name, field, text), {}).setdefault(at, set()).add((reason, by))
                         case _:
                             yield "it says something of an object that is no word"
             case {
@@ -100,12 +104,14 @@ class TagAudit:
 
     def _is_as_said(self, word: SaidWord, place: _Place) -> bool:
         """Whether those said it, and took it back, and for those reasons, that the log names, if people did."""
-        said = self._said.get(place, (word.reason, word.person))
+        by_people = word.rules is None and word.person != EARLIER
+        if by_people and place in self._said and (word.reason, word.person) not in self._said[place]:
+            return False
         ended = word.ended_why, word.ended_by
-        taken: tuple[str | None, str | None] = (None, None)
-        if word.ended_at is not None:
-            taken = self._ended.get(place[:3], {}).get(word.ended_at, ended)
-        return said == (word.reason, word.person) and taken == ended
+        if word.ended_at is None:
+            return ended == (None, None)
+        acts = self._ended.get(place[:3], {}).get(word.ended_at)
+        return acts is None or ended in acts
 
     def _is_said(self, word: SaidWord) -> bool:
         if word.person == EARLIER:
