@@ -9,8 +9,9 @@ nothing would.
 Without a level of TLP everything that is made is marked as not marked yet: no terms can name that marking. What was
 said at the last making stays said until it is said anew.
 
-Words for a religion or an ethnic group in what is quoted, in the title or in the caption hold back what quotes them, as
-fields do (`node.necessity`): it goes to nobody before two people have decided. The object itself does not say so.
+Words for a religion or an ethnic group in what is quoted, in the title or in the caption, or in what people put in
+their place, hold back what has them, as fields do (`node.necessity`): it goes to nobody before two people have decided.
+The object itself does not say so.
 
 What is shared by all articles of this party, the location of a state for one, is kept as it is held where it admits as
 much as this report needs; else it gets the marking of this one. It says nothing of the article.
@@ -28,7 +29,7 @@ from comity.ids import Instant, ObjectId, PartyId
 from comity.intake.article.assembly import REPORT_KEY, Review, assemble_report
 from comity.intake.article.numbering import format_numbers
 from comity.intake.article.reading import Reading
-from comity.intake.article.review import Decision, State, Step, is_shared, revise_drafts
+from comity.intake.article.review import Decision, State, Step, find_special, is_shared, revise_drafts, warn_corrected
 from comity.intake.article.rules import Rules
 from comity.intake.article.text import Article, Span
 from comity.intake.making import Maker, renew
@@ -288,6 +289,7 @@ def _make(act: Act, found: ReviewedArticle, said: _Said, rules: Rules) -> _Makin
         markings = (TLP_WORDS[said.tlp],)
     maker = Maker(party=act.party, at=at, markings=markings)
     drafts, corrections = revise_drafts(found.drafts, rules.stances)
+    drafts = warn_corrected(found.drafts, drafts, rules)
     reading = Reading(
         article=_build_article(act.transaction, found), mentions=(), drafts=drafts, persons=(), statements=()
     )
@@ -314,7 +316,7 @@ def _make(act: Act, found: ReviewedArticle, said: _Said, rules: Rules) -> _Makin
     anew = [name for name in versions if name in shared & held.keys() and versions[name] != bodies[name]]
     plain = find_plain(act.transaction, [held[name] for name in anew])
     report = maker.find_id("report", ("article", found.article.digest, REPORT_KEY))
-    special = {report: frozenset[str](found.article.head["special"])} | {
+    special = {report: find_special(said.head.values(), rules).union(found.article.head["special"])} | {
         maker.find_id(draft.type, draft.names): frozenset(draft.warnings) for draft in drafts.values() if draft.warnings
     }
     own = [name for name in names[len(definitions) :] if name not in anew]

@@ -643,6 +643,22 @@ def test_words_of_a_special_category_wait_for_two_people(world: World, where: st
     assert findings(world) == ()
 
 
+@pytest.mark.parametrize("where", ["title", "role"])
+def test_words_of_a_special_category_that_people_put_in_wait_too(world: World, where: str) -> None:
+    world.sign_all(world.terms(types=TYPES, channel_extra=f"[[channels.special_categories]]\n{SPECIAL}"))
+    add(world)
+    confirm(world, "person/", "place/PT")
+    if where == "role":
+        (at,) = numbers(world, "person/")
+        assert isinstance(
+            articles.correct(world.nodes[A], "1", at, "A Muslim cleric", name="role", by=world.actor(A)), Decided
+        )
+    made = make(world, replace(SAID, title="Muslims talk") if where == "title" else SAID)
+    (held_back,) = made.undecided
+    assert held_back.startswith("report" if where == "title" else "identity")
+    assert not {held_back, made.report} & set(world.read(B))
+
+
 # --- work, and what is on record --------------------------------------------------------------------------------------
 
 

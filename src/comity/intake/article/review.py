@@ -35,6 +35,7 @@ from comity.intake.article.mentions import Kind
 from comity.intake.article.numbering import Numbered
 from comity.intake.article.observables import find_observables
 from comity.intake.article.rules import Rules
+from comity.intake.article.words import split_words
 
 __all__ = [
     "STANDS_FOR",
@@ -44,9 +45,11 @@ __all__ = [
     "Step",
     "check_correction",
     "find_fields",
+    "find_special",
     "is_shared",
     "review_drafts",
     "revise_drafts",
+    "warn_corrected",
 ]
 
 STANDS_FOR: Final = "stands-for"
@@ -210,6 +213,28 @@ def revise_drafts(
         if STANDS_FOR in each.corrections
     }
     return drafts, held
+
+
+def warn_corrected(reviewed: Sequence[Reviewed], drafts: Mapping[str, Draft], rules: Rules) -> dict[str, Draft]:
+    """The drafts as they are corrected, with the special categories that what people put into them may hold."""
+    before = {each.item.draft.key: each.item.draft.properties for each in reviewed}
+    return {
+        key: replace(draft, warnings=tuple(sorted({*draft.warnings, *find_special(said, rules)})))
+        for key, draft in drafts.items()
+        for said in [[text for name, text in draft.properties.items() if before[key].get(name) != text]]
+    }
+
+
+def find_special(said: Iterable[Json], rules: Rules) -> frozenset[str]:
+    """The special categories of the words for a religion or an ethnic group that stand in these texts."""
+    texts = [text for item in said for text in (item if isinstance(item, list) else [item]) if isinstance(text, str)]
+    most = max((len(word.split()) for word in rules.safeguards), default=0)
+    found = set[str]()
+    for text in texts:
+        words = split_words(text).values
+        runs = {" ".join(words[at : at + length]) for at in range(len(words)) for length in range(1, most + 1)}
+        found |= {rules.safeguards[run] for run in runs if run in rules.safeguards}
+    return frozenset(found)
 
 
 def _rename(each: Reviewed, names: Mapping[str, str]) -> Reviewed:
