@@ -101,6 +101,16 @@ RELATIONS: tuple[Relation, ...] = (
         finds="SELECT DISTINCT o.id || ' ' || o.version FROM object AS o JOIN arrival AS a ON a.object = o.pk"
         " WHERE o.received_under IS NULL AND a.received_at <= o.added_at",
     ),
+    _lacks("came_before", "terms", "text_on_record", "hash", name="t.id || ' from ' || t.giver"),
+    Relation(
+        table="came_before",
+        says="it was not deleted in this version, or has not come by the disclosure that it names",
+        finds="SELECT c.id || ' from ' || c.giver FROM came_before AS c"
+        " WHERE NOT EXISTS (SELECT 1 FROM tombstone AS t WHERE t.id = c.id AND t.version_at = c.version_at)"
+        " OR (c.receipt IS NOT NULL AND NOT EXISTS (SELECT 1 FROM receipt AS r"
+        " WHERE r.giver = c.giver AND r.sequence = c.receipt AND r.terms = c.terms) AND NOT EXISTS"
+        " (SELECT 1 FROM receipt_set_aside AS r WHERE r.giver = c.giver AND r.sequence = c.receipt))",
+    ),
     _lacks("came_back", "object", "object", "pk", name="t.object || ' from ' || t.giver"),
     _lacks("came_back", "terms", "text_on_record", "hash", name="t.object || ' under ' || t.terms"),
     _lacks("said", "object", "object", "pk"),
