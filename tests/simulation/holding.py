@@ -8,7 +8,8 @@ GRANTED     nobody grants what is not its own, and what its own giver has not le
 SHOWN       what was recalled and is not acknowledged stands among the work of people, until it is; in the end so does
             what was asked and nobody has answered, while its agreement is not over
 TOLD        in the end everybody who was given what is recalled has been told, and has acknowledged
-BOTH        in the end each letter is on record at both sides
+BOTH        in the end each letter is on record at both sides, but for what asks and answers in words under an agreement
+            that is not in force: that stays where it was said
 """
 
 from collections import defaultdict
@@ -30,6 +31,7 @@ from tests.simulation.simulation import Simulation
 __all__ = ["Holding"]
 
 _OVER = {State.TERMINATED, State.EXPIRED}
+_WORDS = {"request", "reply", "request-withdrawal"}
 _Way = tuple[str, str, str]
 """A giver, the agreement, and the terms."""
 
@@ -157,16 +159,18 @@ class Holding:
         """Once every letter has arrived and all dates have passed: everybody was told, has stopped, and has said so."""
         simulation = self.simulation
         told, letters = set[tuple[str, str, Version]](), dict[Digest, dict[str, bool]]()
-        forged = {*simulation.forged_letters}
+        forged, stays = {*simulation.forged_letters}, set[Digest]()
         for name, node in simulation.nodes.items():
             with node.store.read() as transaction:
-                rows = transaction.rows("SELECT digest, sent, party, kind, state, answers FROM letter")
+                rows = transaction.rows("SELECT digest, sent, party, kind, state, answers, agreement FROM letter")
                 about = transaction.rows(
                     "SELECT l.party, o.id, o.version FROM letter l JOIN letter_object o ON o.letter = l.position"
                     " WHERE l.kind = 'recall' AND l.sent = 1"
                 )
             told |= {(name, str(row[0]), (row[1], str(row[2]))) for row in about}
-            for digest, sent, party, kind, state, answers in rows:
+            closed = self._list_closed(name)
+            for digest, sent, party, kind, state, answers, agreement in rows:
+                stays |= {Digest(digest)} if sent and kind in _WORDS and (agreement, party) in closed else set()
                 # What answers a letter that no node has sent is taken by none.
                 forged |= {Digest(digest)} if answers in simulation.forged_letters else set()
                 letters.setdefault(Digest(digest), {})[name] = bool(sent)
@@ -179,7 +183,21 @@ class Holding:
                 assert (giver, recipient, version) in told, f"TOLD: {giver} has not told {recipient} of {version}"
         for digest, sides in letters.items():
             both = sorted(sides.values()) == [False, True]
-            assert both or digest in forged, f"BOTH: the letter {digest} is at {sides} alone"
+            assert both or digest in forged | stays, f"BOTH: the letter {digest} is at {sides} alone"
+
+    def _list_closed(self, name: str) -> set[tuple[str, str]]:
+        """Under which agreements, and to whom, nothing is asked and answered now by what `name` has on record."""
+        node, closed = self.simulation.nodes[name], set[tuple[str, str]]()
+        with node.store.read() as transaction:
+            dossiers = list_dossiers(node, transaction)
+        for dossier in dossiers:
+            standing = dossier.standing(now=self.simulation.clock(name))
+            lapsed = {lapse.party for lapse in standing.lapses}
+            for other in self.simulation.names:
+                both = {name, other}
+                good = standing.state is State.IN_FORCE and both <= standing.members - standing.left
+                closed |= set() if good and both.isdisjoint(lapsed) else {(dossier.id, other)}
+        return closed
 
     def _check_work(self, name: str) -> None:
         """All dates have passed: what was asked is overdue, and nothing that was recalled is waited for any more."""

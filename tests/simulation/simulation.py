@@ -26,7 +26,7 @@ from comity.exchange import parse_message
 from comity.ids import Digest, Instant, ObjectId, PartyId
 from comity.node import agree, correspond, ingest
 from comity.node.journal import read_checkpoint
-from comity.node.outbox import Outgoing, list_due, list_waiting, settle
+from comity.node.outbox import Outgoing, find_held, list_due, list_waiting, settle
 from comity.node.recording import Recorded
 from comity.node.upkeep import keep_up
 from comity.signing import Role as KeyRole
@@ -93,9 +93,16 @@ class Simulation(Pulling, Writing):
         raise AssertionError(f"DRAIN: messages wait for ever: {waiting}")
 
     def _list_owed(self, name: str) -> list[bytes]:
-        """What is still to be delivered; whoever answers a stranger's claim talks to who has put it on no record."""
-        with self.nodes[name].store.read() as transaction:
-            waiting = [message.envelope for message in agreements.read_undelivered(transaction)]
+        """What is still to be delivered; whoever answers a stranger's claim talks to who has put it on no record.
+
+        What may not be said while its agreement is not in force is owed to nobody.
+        """
+        node = self.nodes[name]
+        with node.store.read() as transaction:
+            held = find_held(node, transaction)
+            waiting = [
+                message.envelope for message in agreements.read_undelivered(transaction) if message.position not in held
+            ]
         return [envelope for envelope in waiting if not self._is_owed_to_nobody(envelope)]
 
     def _is_owed_to_nobody(self, envelope: bytes) -> bool:
