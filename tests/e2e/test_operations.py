@@ -271,7 +271,8 @@ def begin_slowly(server: Serving, ground: Field) -> socket.socket:
 
 def is_refused(url: str) -> bool:
     """Whether no new connection is taken."""
-    with contextlib.suppress(ConnectionRefusedError), connect(url):
+    # One that comes while the listener closes is reset.
+    with contextlib.suppress(ConnectionRefusedError, ConnectionResetError), connect(url):
         return False
     return True
 
