@@ -239,8 +239,10 @@ class _Serving:
 
     async def drain(self, agreement: AgreementId) -> None:
         """Return when no answer given under `agreement` is under way, nor a message that may go no more."""
-        await stop_held(self._node)
-        await self.server.drain(agreement)
+        try:
+            await stop_held(self._node)
+        finally:
+            await self.server.drain(agreement)
 
     async def forget(self) -> None:
         """Return when no page with what was deleted is in the memory of any process."""

@@ -189,6 +189,28 @@ def test_what_nobody_foresaw_does_not_end_the_serving_process(
     assert "ZeroDivisionError: secret" in caplog.text
 
 
+def test_answers_are_drained_though_messages_could_not_be_looked_at(
+    proposed: tuple[Node, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node, agreement = proposed
+    drained = list[str]()
+
+    async def fail(_: Node) -> int:
+        raise StoreFull("no room")
+
+    async def note(_: TaxiiServer, stopped: AgreementId) -> None:
+        drained.append(stopped)
+
+    async def stop() -> None:
+        await _Serving(node, TaxiiServer(node, Address(host="127.0.0.1", port=0))).drain(AgreementId(agreement))
+
+    monkeypatch.setattr(serve, "stop_held", fail)
+    monkeypatch.setattr(TaxiiServer, "drain", note)
+    with pytest.raises(StoreFull):
+        asyncio.run(stop())
+    assert drained == [agreement]
+
+
 # --- what time brings -------------------------------------------------------------------------------------------------
 
 
