@@ -261,7 +261,7 @@ def _receive(world: World, objects: int) -> None:
     for first in range(objects, objects + RECEIVED, 1_000):
         world.tick()
         receive_page(node, make_mixed_envelope(first), way)
-    names = [item.object.id for item in due.list_reviews(node).items]
+    names = [item.object.id for item in finish(due.look_through_due(node, after=None, most=1_000)).items]
     for name in names[:100]:
         retention.keep(node, name, reason="Case 12 is open.")
     for name in names[100:120]:

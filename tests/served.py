@@ -9,10 +9,11 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from comity.config import Address, Limits
 from comity.node.node import Node
+from comity.store import SqliteStore
 from comity.taxii.listen import TaxiiServer
 
 __all__ = ["Served", "basic", "bearer", "format_request", "read_all", "without_date"]
@@ -46,6 +47,8 @@ class Served:
         loop = asyncio.new_event_loop()
         thread = threading.Thread(target=loop.run_forever, name="served")
         thread.start()
+        store = node.store
+        node.store = cast("SqliteStore", _OfOneThread(store, thread))
         try:
             server = _run(loop, _make(node))
             address = _run(loop, server.start())
@@ -57,6 +60,7 @@ class Served:
             loop.call_soon_threadsafe(loop.stop)
             thread.join(_SECONDS)
             loop.close()
+            node.store = store
 
     @property
     def url(self) -> str:
@@ -98,6 +102,17 @@ class Served:
         with self.open() as connection:
             connection.sendall(format_request(method, path, headers={"Connection": "close", **(headers or {})}) + body)
             return read_all(connection)
+
+
+class _OfOneThread:
+    """The store of a node that is being served: touched from another thread it fails each time, not now and then."""
+
+    def __init__(self, store: SqliteStore, thread: threading.Thread) -> None:
+        self._store, self._thread = store, thread
+
+    def __getattr__(self, name: str) -> object:
+        assert threading.current_thread() is self._thread, f"store.{name} of a served node outside of Served.call"
+        return getattr(self._store, name)
 
 
 def format_request(method: str, path: str, *, headers: Mapping[str, str]) -> bytes:

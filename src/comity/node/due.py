@@ -8,6 +8,7 @@ changed here.
 import heapq
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from comity.agreement.duration import add_duration
 from comity.agreement.duties import Retention, Survival
 from comity.agreement.lifecycle import Standing
 from comity.agreement.receiving import parse_receipt_terms
-from comity.agreement.retention import NOTICE, Delete, Judgement, Keep, Review, Rule, find_reach, judge_rules
+from comity.agreement.retention import NOTICE, Clause, Delete, Judgement, Keep, Review, Rule, find_reach, judge_rules
 from comity.agreement.transitions import State
 from comity.ids import AgreementId, Digest, Instant, PartyId
 from comity.node.node import Node
@@ -27,24 +28,34 @@ from comity.store.arrivals import Column
 from comity.store.objects import StoredObject
 
 __all__ = [
-    "MAX_LISTED",
+    "MAX_COUNTED",
     "Due",
+    "DueCount",
+    "DueCounts",
     "DuePart",
     "Ground",
     "Place",
-    "Reviews",
     "Text",
+    "count_due",
+    "find_clause",
     "find_due",
     "find_end",
     "judge",
-    "list_reviews",
     "look_through_due",
     "read_ground",
 ]
 
-MAX_LISTED = 1_000
+MAX_COUNTED = 1_000
+"""Of what is due so much is counted; a part more, where it comes so."""
+
 _JUDGED = 100
 """Objects that are judged together."""
+
+_READ = 1_000
+"""Objects whose ways are read together; partners are answered in between."""
+
+_WAYS = 10_000
+"""What is due by how many ways is remembered, while all that is due is looked through."""
 
 _NO_SURVIVAL = Survival(duties=frozenset(), delete_within=None)
 _ENDED = frozenset({State.TERMINATED, State.EXPIRED})
@@ -66,13 +77,21 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reviews:
-    """Something of what is due within the time of notice, `items` by when; `more` says that it is not all.
+class DueCount:
+    """How many versions the same is due of: by the same clause of the same text; `judged` is the first of it by date."""
+
+    judged: Review | Delete
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueCounts:
+    """What is due within the time of notice, counted; `more` says that not all of it was.
 
     `texts` are all that are on record, by hash.
     """
 
-    items: tuple[Due, ...]
+    counts: tuple[DueCount, ...]
     more: bool
     texts: Mapping[Digest, "Text"]
 
@@ -114,7 +133,7 @@ class Ground:
     ended_at: Mapping[Digest, Instant | None]
     used: frozenset[Digest]
 
-    def rules(self, came: Iterable[arrivals.Arrival]) -> list[Rule]:
+    def rules(self, came: Iterable[arrivals.Arrival | arrivals.Way]) -> list[Rule]:
         """The rules an object came under. Terms that are not on record set none: nothing is pulled without them."""
         return [
             Rule(
@@ -133,24 +152,27 @@ class Ground:
         ]
 
 
-def list_reviews(node: Node) -> Reviews:
-    """Some objects whose review or deletion is due, or will be within the time of notice; at most MAX_LISTED.
+def count_due(node: Node) -> DueCounts:
+    """How much is due, or will be within the time of notice; where that is more than MAX_COUNTED, at least so much.
 
-    Where there are more, these need not be the earliest: `look_through_due` reads all.
+    What is counted of more need not be the earliest: `look_through_due` reads all.
     """
     now = node.clock()
     with node.store.read() as transaction:
         ground = read_ground(node, transaction, now=now)
-        found = list[Due]()
-        more = False
-        # The store is asked for what is due when the notice has run; what is due now is among it.
-        for due in find_due(transaction, ground, until=add_duration(now, NOTICE), now=now):
-            if len(found) == MAX_LISTED:
-                more = True
-                break
-            found.append(due)
-    items = tuple(sorted(found, key=_find_place))
-    return Reviews(items=items, more=more, texts=ground.terms)
+    found = dict[tuple[Digest, Clause, bool], list[Review | Delete]]()
+    seen, more = set[int](), False
+    for part in _read_parts(node, ground, until=add_duration(now, NOTICE), now=now):
+        if len(seen) >= MAX_COUNTED:
+            more = True
+            break
+        for pk in part.keys() - seen:
+            judged = part[pk]
+            same = judged.rule.terms, find_clause(judged), isinstance(judged, Delete)
+            found.setdefault(same, []).append(judged)
+        seen |= part.keys()
+    counts = [DueCount(judged=min(same, key=lambda one: one.due), count=len(same)) for same in found.values()]
+    return DueCounts(counts=tuple(counts), more=more, texts=ground.terms)
 
 
 def look_through_due(node: Node, *, after: Place | None, most: int) -> Steps[DuePart]:
@@ -162,21 +184,28 @@ def look_through_due(node: Node, *, after: Place | None, most: int) -> Steps[Due
     until = add_duration(now, NOTICE)
     with node.store.read() as transaction:
         ground = read_ground(node, transaction, now=now)
-    first, seen, count = list[Due](), set[int](), 0
-    for found in _read_parts(node, ground, until=until, now=now):
-        new = [due for due in found if due.object.pk not in seen]
-        seen |= {due.object.pk for due in new}
+    first, seen, count = list[Place](), set[int](), 0
+    for part in _read_parts(node, ground, until=until, now=now):
+        new = [Place(judged.due, pk) for pk, judged in part.items() if pk not in seen]
+        seen |= part.keys()
         count += len(new)
-        wanted = (due for due in new if after is None or _find_place(due) > after)
-        first = heapq.nsmallest(most + 1, [*first, *wanted], key=_find_place)
+        first = heapq.nsmallest(most + 1, [*first, *(place for place in new if after is None or place > after)])
         yield
-    items = tuple(first[:most])
+    shown = [place.pk for place in first[:most]]
+    with node.store.read() as transaction:
+        # What was deleted or decided on since its part was read is not in the list any more.
+        found = sorted(_judge_due(transaction, ground, shown, until=until, now=now), key=_find_place)
     return DuePart(
-        items=items,
+        items=tuple(found),
         count=count,
-        next=_find_place(items[-1]) if items and len(first) > most else None,
+        next=first[most - 1] if len(first) > most else None,
         texts=ground.terms,
     )
+
+
+def find_clause(judged: Review | Delete) -> Clause:
+    """The clause by which it is due."""
+    return judged.clause if isinstance(judged, Delete) else Clause.REVIEW
 
 
 def find_end(dossier: Dossier, party: PartyId, *, now: Instant) -> Instant | None:
@@ -248,39 +277,55 @@ def _list_questions(ground: Ground, *, until: Instant) -> Iterator[tuple[Digest,
             yield terms.hash, "decided_at", reach.decided
 
 
-def _read_parts(node: Node, ground: Ground, *, until: Instant, now: Instant) -> Iterator[list[Due]]:
-    """All that is due by `until`, a part at a time; a version can come twice."""
+def _read_parts(node: Node, ground: Ground, *, until: Instant, now: Instant) -> Iterator[dict[int, Review | Delete]]:
+    """What is due by `until` of which version, a part at a time; a version can come twice.
+
+    Only the ways it came decide what is due of a version, and those of a page came the same: each is judged once.
+    """
+
+    @lru_cache(maxsize=_WAYS)
+    def judge_ways(ways: str) -> Review | Delete | None:
+        rules = ground.rules(arrivals.parse_ways(ways))
+        return _find_announced(rules, judge_rules(rules, now=now), until=until)
+
     for terms, column, bound in _list_questions(ground, until=until):
         after: arrivals.Position | None = arrivals.BEGINNING
         while after is not None:
             with node.store.read() as transaction:
-                keys, after = arrivals.read_arrived(transaction, terms, column=column, bound=bound, after=after)
-                found = list(_judge_due(transaction, ground, keys, until=until, now=now))
-            yield found
+                keys, after = arrivals.read_arrived(
+                    transaction, terms, column=column, bound=bound, after=after, most=_READ
+                )
+                came = arrivals.read_ways(transaction, keys)
+                spared = {held.pk for held in objects.read_versions_of(transaction, TLP_IDS)}
+            judged = {pk: judge_ways(ways) for pk, ways in came.items() if pk not in spared}
+            yield {pk: due for pk, due in judged.items() if due is not None}
 
 
 def _judge_due(
     transaction: Transaction, ground: Ground, keys: Sequence[int], *, until: Instant, now: Instant
 ) -> Iterator[Due]:
     for held, rules, judgement in judge(transaction, ground, objects.read_objects(transaction, keys), now=now):
-        match judgement:
-            case Review() | Delete():
-                yield Due(object=held, judged=judgement)
-            case Keep(until=date) if date is not None and date <= until:
-                # Its end is near and no decision can move it: it is announced like a review.
-                yield Due(object=held, judged=_announce(rules, until=date))
-            case Keep():
-                continue
+        judged = _find_announced(rules, judgement, until=until)
+        if judged is not None:
+            yield Due(object=held, judged=judged)
+
+
+def _find_announced(rules: list[Rule], judgement: Judgement, *, until: Instant) -> Review | Delete | None:
+    """What there is to say by `until` of what was judged so by these rules."""
+    match judgement:
+        case Review() | Delete():
+            return judgement
+        case Keep(until=date) if date is not None and date <= until:
+            # Its end is near and no decision can move it: it is announced like a review.
+            judged = judge_rules(rules, now=date)
+            assert isinstance(judged, Delete)  # noqa: S101 (that is what `until` of what is kept says)
+            return judged
+        case Keep():
+            return None
 
 
 def _find_place(due: Due) -> Place:
     return Place(due.judged.due, due.object.pk)
-
-
-def _announce(rules: list[Rule], *, until: Instant) -> Delete:
-    judged = judge_rules(rules, now=until)
-    assert isinstance(judged, Delete)  # noqa: S101 (`until` is the date on which it will be)
-    return judged
 
 
 def judge(

@@ -64,6 +64,8 @@ class LetterAudit:
         self._recalled = dict[str, set[str]]()
         self._asked = dict[str, list[_Asked]]()
         self._consents = dict[Digest, _Consent]()
+        self._watched = set[bytes]()
+        """The ids of all that was recalled or went by consent: whoever lists none of them need not be read further."""
 
     def judge(self, entry: ReplayedEntry) -> Iterator[str]:
         """What is wrong with the entry; the entries before it must have been judged. What was purged is not judged."""
@@ -77,7 +79,7 @@ class LetterAudit:
                 yield from self._note_recall(entry, entry.content)
             case EntryType.CONSENT:
                 yield from self._note_consent(entry.content)
-            case EntryType.DISCLOSURE if self._recalled or self._consents or self._asked:
+            case EntryType.DISCLOSURE if self._watched:
                 yield from self._judge_disclosure(entry, entry.content)
             case _:
                 return
@@ -127,6 +129,7 @@ class LetterAudit:
             for about in letter.about:
                 asked = _Asked(about.digest, letter.sender, letter.agreement, entry.leaf.at)
                 self._asked.setdefault(about.id, []).append(asked)
+                self._watched.add(about.id.encode())
 
     def _find_problem(self, kept: KeptLetter) -> str | None:
         try:
@@ -153,7 +156,7 @@ class LetterAudit:
                 for item in listed:
                     match item:
                         case {"id": str(name), "version": str(version)}:
-                            self._recalled.setdefault(name, set()).add(version)
+                            self._add_recalled(name, version)
                         case _:
                             yield "the content of this recall names something that is no version of an object"
             case {"format": "comity-recall/1", "change": "keep"}:
@@ -162,9 +165,13 @@ class LetterAudit:
                 versions = _read_named(listed)
                 yield from self._retractions.judge(Digest(named), versions, entry)
                 for name, version in versions:
-                    self._recalled.setdefault(name, set()).add(version)
+                    self._add_recalled(name, version)
             case _:
                 yield "the content of this recall is not of the format that this version knows"
+
+    def _add_recalled(self, name: str, version: str) -> None:
+        self._recalled.setdefault(name, set()).add(version)
+        self._watched.add(name.encode())
 
     def _note_consent(self, content: bytes) -> Iterator[str]:
         match parse_signed_json(content):
@@ -181,6 +188,7 @@ class LetterAudit:
                 if self._find_granted(Digest(named)) != consent:
                     yield f"the consent by {named[:12]} is not as that letter grants it"
                 self._consents[Digest(named)] = consent
+                self._watched.update(name.encode() for name, _ in consent.versions)
             case {"format": "comity-consent/1", "change": "end", "grant": str(named)}:
                 if self._consents.pop(Digest(named), None) is None:
                     yield f"the consent by {named[:12]} ends and had not begun"
@@ -200,28 +208,20 @@ class LetterAudit:
         return None
 
     def _judge_disclosure(self, entry: ReplayedEntry, content: bytes) -> Iterator[str]:
-        names = {
-            *self._recalled,
-            *self._asked,
-            *(name for consent in self._consents.values() for name, _ in consent.versions),
-        }
-        if not any(name.encode() in (entry.listing or content) for name in names):
+        if self._watched.isdisjoint((entry.listing or content).split(b'"')):
             return
         listed: tuple[DisclosedObject, ...] = ()
         with suppress(MalformedError):  # what cannot be read is a finding of the replay
             said = parse_disclosure(content)
             listed = said.objects if said.listing is None else parse_listing(entry.listing)
+        consents = [one for one in self._consents.values() if one.recipient == entry.leaf.recipient]
         for item in listed:
             if item.version in self._recalled.get(item.id, ()):
                 yield f"{item.id} was disclosed in the version {item.version} after it had been recalled"
             elif asked := self._find_ignored(item):
                 yield f"{item.id} was disclosed in the version {item.version} though {asked.sender} had recalled it"
-            for consent in self._consents.values():
-                if (
-                    consent.recipient == entry.leaf.recipient
-                    and (item.id, item.version) in consent.versions
-                    and parse_instant(consent.until) <= entry.leaf.at
-                ):
+            for consent in consents:
+                if (item.id, item.version) in consent.versions and parse_instant(consent.until) <= entry.leaf.at:
                     yield f"{item.id} was disclosed to {consent.recipient} when the consent to that had run out"
 
     def _find_ignored(self, item: DisclosedObject) -> _Asked | None:

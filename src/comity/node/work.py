@@ -11,7 +11,7 @@ from collections.abc import Set as AbstractSet
 
 from comity.agreement.lifecycle import Standing
 from comity.agreement.moves import NextStep, find_next_steps
-from comity.agreement.retention import Delete, Review
+from comity.agreement.retention import Delete
 from comity.agreement.terms import Terms
 from comity.agreement.work import AgreementFacts, WorkItem, WorkKind, list_agreement_work, sort_work, start_notice
 from comity.errors import TransitionError
@@ -20,7 +20,7 @@ from comity.node.acknowledge import list_unacknowledged
 from comity.node.articles import list_article_work
 from comity.node.classifywork import list_classification_work
 from comity.node.consentwork import list_consent_work
-from comity.node.due import Due, Reviews, list_reviews
+from comity.node.due import DueCounts, count_due, find_clause
 from comity.node.kept import find_stop
 from comity.node.node import Node
 from comity.node.outbox import find_held
@@ -42,13 +42,13 @@ _STRANGERS_SHOWN = 30 * 24 * _HOUR
 def list_work(node: Node) -> tuple[WorkItem, ...]:
     """What waits for this party, oldest first."""
     now = node.clock()
-    reviews = list_reviews(node)
+    due = count_due(node)
     with node.store.read() as transaction:
         dossiers = list_dossiers(node, transaction)
         reviewed = agreements.read_reviews(transaction)
         texts = {terms.hash: terms for dossier in dossiers for terms in dossier.versions}
         items = [
-            *_list_retention(reviews),
+            *_list_retention(due),
             *_list_deleted(transaction, texts, now=now),
             *_list_undelivered(node, transaction, now=now),
             *_list_unacknowledged(transaction, now=now),
@@ -144,33 +144,26 @@ def _find_turns(dossier: Dossier, steps: AbstractSet[NextStep], *, now: Instant)
     return turns
 
 
-def _list_retention(reviews: Reviews) -> Iterator[WorkItem]:
+def _list_retention(due: DueCounts) -> Iterator[WorkItem]:
     """One item for each text and clause, so that a thousand objects are one line of work."""
-    grouped: dict[tuple[Digest, str, bool], list[Due]] = defaultdict(list)
-    for item in reviews.items:
-        match item.judged:
-            case Review(rule=rule):
-                grouped[rule.terms, "", False].append(item)
-            case Delete(rule=rule, clause=clause):
-                grouped[rule.terms, clause.value, True].append(item)
-    for (terms, by, final), items in grouped.items():
-        first = min(item.judged.due for item in items)
-        text = reviews.texts[terms]
-        many = f"at least {len(items)}" if reviews.more else str(len(items))
+    for item in due.counts:
+        judged, final = item.judged, isinstance(item.judged, Delete)
+        text = due.texts[judged.rule.terms]
+        many = f"at least {item.count}" if due.more else str(item.count)
         under = f"the record of a source, {text.title}" if text.version is None else f"version {text.version}"
-        what = f"{many} object{'' if len(items) == 1 else 's'} received under {under}"
+        what = f"{many} object{'' if item.count == 1 else 's'} received under {under}"
         yield WorkItem(
             kind=WorkKind.DELETION if final else WorkKind.RETENTION_REVIEW,
             act="nothing: `comity serve` deletes them, or `retention run`"
             if final
             else "decide to keep each, with a reason, or let it be deleted: retention list",
-            why=f"{what}: {by}" if final else f"{what}: retention.review_after",
-            since=start_notice(first),
-            due=first,
+            why=f"{what}: {find_clause(judged).value}",
+            since=start_notice(judged.due),
+            due=judged.due,
             agreement=None if text.version is None else text.agreement,
             title=None if text.version is None else text.title,
-            party=items[0].judged.rule.giver if text.version is None else None,
-            count=len(items),
+            party=judged.rule.giver if text.version is None else None,
+            count=item.count,
         )
 
 

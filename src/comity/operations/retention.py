@@ -4,13 +4,13 @@
 import asyncio
 
 from comity.agreement.recognition import Refusal
-from comity.agreement.retention import Clause, Delete
+from comity.agreement.retention import Delete
 from comity.agreement.work import WorkItem
 from comity.ids import Instant, ObjectId, format_instant
 from comity.node import retention
 from comity.node import work as queue
 from comity.node.browse import name_objects
-from comity.node.due import Due, Place, Text, look_through_due
+from comity.node.due import Due, Place, Text, find_clause, look_through_due
 from comity.node.node import Node
 from comity.node.people import act_alone
 from comity.node.retention import Kept, Purged, Tombstone
@@ -133,14 +133,13 @@ def describe_stone(stone: Tombstone) -> dict[str, Json]:
 
 def _describe_due(due: Due, text: Text, *, now: Instant) -> dict[str, Json]:
     judged = due.judged
-    clause = judged.clause if isinstance(judged, Delete) else Clause.REVIEW
     return {
         "id": due.object.id,
         "version": due.object.version,
         "act": "delete" if isinstance(judged, Delete) else "review",
         "due": format_instant(judged.due),
         "overdue": judged.due <= now,
-        "clause": clause.value,
+        "clause": find_clause(judged).value,
         "agreement": judged.rule.agreement,
         "title": text.title,
         "from_source": text.version is None,

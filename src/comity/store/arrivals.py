@@ -16,6 +16,7 @@ __all__ = [
     "Position",
     "Return",
     "Taken",
+    "Way",
     "add_arrivals",
     "add_returns",
     "count_taken",
@@ -23,9 +24,11 @@ __all__ = [
     "has_arrived",
     "list_texts",
     "mark_decided",
+    "parse_ways",
     "read_arrivals",
     "read_arrived",
     "read_returns",
+    "read_ways",
     "strike",
 ]
 
@@ -56,6 +59,15 @@ class Arrival:
     received_at: Instant
     decided_at: Instant
     receipt: int | None = None
+
+
+class Way(NamedTuple):
+    """What of a way one came decides how long it may be kept: many came the same way."""
+
+    terms: Digest
+    giver: PartyId
+    received_at: Instant
+    decided_at: Instant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +127,25 @@ def read_arrivals(transaction: Transaction, keys: Collection[int]) -> dict[int, 
         )
         found.setdefault(pk, []).append(arrival)
     return found
+
+
+def read_ways(transaction: Transaction, keys: Collection[int]) -> dict[int, str]:
+    """By which ways each of `keys` came, in one text for `parse_ways`; those that came no way are absent.
+
+    It is the same text for all that came the same way at the same time, as most of a page did.
+    """
+    rows = transaction.rows(
+        "SELECT object, group_concat(terms || ' ' || giver || ' ' || received_at || ' ' || decided_at)"
+        " FROM json_each(?) asked CROSS JOIN arrival ON object = asked.value GROUP BY asked.key",
+        (json.dumps([*keys]),),
+    )
+    return dict(rows)
+
+
+def parse_ways(text: str) -> tuple[Way, ...]:
+    """The ways that `read_ways` found."""
+    ways = (way.split(" ") for way in text.split(","))
+    return tuple(Way(Digest(way[0]), PartyId(way[1]), Instant(int(way[2])), Instant(int(way[3]))) for way in ways)
 
 
 def has_arrived(transaction: Transaction, pk: int) -> bool:
@@ -187,14 +218,14 @@ def find_arrived(transaction: Transaction, terms: Digest, *, column: Column, bou
 
 
 def read_arrived(
-    transaction: Transaction, terms: Digest, *, column: Column, bound: Instant, after: Position
+    transaction: Transaction, terms: Digest, *, column: Column, bound: Instant, after: Position, most: int = _CHUNK
 ) -> tuple[list[int], Position | None]:
     """A part of what `find_arrived` finds, and behind what the next part begins; None where there is none."""
     rows = transaction.rows(
         f"SELECT a.{column}, a.object, o.received_under IS NOT NULL FROM arrival a JOIN object o ON o.pk = a.object"
         f" WHERE a.terms = ? AND a.{column} <= ? AND (a.{column}, a.object) > (?, ?)"
-        f" ORDER BY a.{column}, a.object LIMIT {_CHUNK}",
-        (terms, bound, *after),
+        f" ORDER BY a.{column}, a.object LIMIT ?",
+        (terms, bound, *after, most),
     )
-    end = None if len(rows) < _CHUNK else Position(Instant(rows[-1][0]), rows[-1][1])
+    end = None if len(rows) < most else Position(Instant(rows[-1][0]), rows[-1][1])
     return [row[1] for row in rows if row[2]], end

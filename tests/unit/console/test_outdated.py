@@ -12,7 +12,6 @@ from comity.node import agree
 from comity.node.agree import Recorded
 from comity.node.articles import ArticlePlan, Decided, add_article, confirm, correct
 from comity.node.assess import renew
-from comity.node.due import list_reviews
 from comity.node.journal import list_entries
 from comity.node.necessity import list_undecided
 from comity.node.people import list_matters
@@ -21,7 +20,7 @@ from tests.consoles import Browser, Desk, make_person
 from tests.unit.console.test_agreements import LEGAL, LIAISON, state
 from tests.unit.console.test_assessments import ANALYST, write
 from tests.unit.console.test_intake import bring, bundle, count
-from tests.unit.node.test_retention import DAY, REVIEWED, meet, receive
+from tests.unit.node.test_retention import DAY, REVIEWED, list_due, meet, receive
 from tests.unit.node.test_retention import agree as agree_on
 from tests.unit.node.test_safeguards import make_person as make_identity
 from tests.worlds import World, make_object, object_id
@@ -135,7 +134,7 @@ def test_a_version_that_came_since_is_not_kept_with_the_one_that_was_shown(world
         form["version"][0]: True,
         make_object("a", day=9)["modified"]: False,
     }
-    assert list_reviews(world.nodes["borealia"]).items == ()
+    assert list_due(world.nodes["borealia"]) == ()
     other = send(liaison, f"/retention/{name}/keep", form | {"version": ["2001-01-01T00:00:00.000Z"]}, reason="Open.")
     assert (other[0], "than those you saw" in other[1]) == (409, True)
 

@@ -7,14 +7,13 @@ import re
 import pytest
 
 from comity.agreement.people import Role
-from comity.node.due import list_reviews
 from comity.node.explain import find_deleted
 from comity.node.retention import delete_due
 from comity.node.sources import find_source, receive_from_source
 from comity.store import SqliteStore
 from tests.consoles import Browser, Desk, make_person
 from tests.sources import follow_source
-from tests.unit.node.test_retention import DAY, REVIEWED, agree, held, meet, purges, receive
+from tests.unit.node.test_retention import DAY, REVIEWED, agree, held, list_due, meet, purges, receive
 from tests.worlds import World, make_object, object_id
 
 A, B = (object_id("report", name) for name in "ab")
@@ -37,8 +36,8 @@ def visit(desk: Desk, role: Role) -> Browser:
     return desk.visit(make_person(f"borealia-{role}", role))
 
 
-def list_due(world: World) -> set[str]:
-    return {item.object.id for item in list_reviews(world.nodes["borealia"]).items}
+def list_shown(world: World) -> set[str]:
+    return {item.object.id for item in list_due(world.nodes["borealia"])}
 
 
 def find_versions(browser: Browser, name: str) -> str:
@@ -67,7 +66,7 @@ def test_one_is_kept_with_a_reason(desk: Desk, world: World) -> None:
     liaison = visit(desk, Role.LIAISON)
     done = liaison.post(f"{PAGE}/{A}/keep", PAGE, reason="Case 12 is open.")
     assert done.headers["location"] == f"{PAGE}?said=done"
-    assert list_due(world) == {B}
+    assert list_shown(world) == {B}
     world.tick(25 * DAY)
     delete_due(world.nodes["borealia"])
     assert held(world) == {A}
@@ -190,7 +189,7 @@ def test_a_form_of_another_session_does_nothing(desk: Desk, world: World) -> Non
         assert answer.status_code == 400
         assert "of another session" in answer.text
     assert held(world) == {A, B}
-    assert list_due(world) == {A, B}
+    assert list_shown(world) == {A, B}
 
 
 def test_what_was_received_and_said_is_text(desk: Desk, world: World) -> None:
@@ -222,7 +221,7 @@ def test_pages_are_bounded_and_lead_on(desk: Desk, world: World) -> None:
             break
         page = following[1]
     assert len(seen) == len(set(seen))
-    assert set(seen) == list_due(world)
+    assert set(seen) == list_shown(world)
     assert len(seen) > 50
     assert "61 in all, the earliest first" in liaison.get(PAGE).text
     assert "From the earliest on" in liaison.get(page).text

@@ -14,7 +14,6 @@ from comity.ids import ObjectId, PartyId
 from comity.node import identity
 from comity.node.agree import propose
 from comity.node.classify import Classified, say
-from comity.node.due import list_reviews
 from comity.node.identity import find_candidates
 from comity.node.lists import Loaded, foresee_list, list_questions, load_list
 from comity.node.matrix import find_matrix, see_as
@@ -25,7 +24,7 @@ from comity.node.work import list_work
 from comity.release import clauses, sieve
 from comity.store import Transaction, likeness, objects
 from comity.store.changes import read_changes
-from tests.unit.node.test_retention import REVIEWED, agree, meet, receive
+from tests.unit.node.test_retention import REVIEWED, agree, list_due, meet, receive
 from tests.unit.node.test_safeguards import list_as
 from tests.worlds import World, make_object, object_id
 
@@ -108,8 +107,8 @@ def test_what_is_due_is_judged_many_at_a_time(world: World, ran: Counter[str]) -
     receive(world, agree(world, REVIEWED), *(make_object(f"x{n}") for n in range(3 * MANY)))
     world.tick(70 * DAY)
     ran.clear()
-    due = list_reviews(world.nodes[B])
-    assert [item.object.id for item in due.items] == [object_id("report", f"x{n}") for n in range(3 * MANY)]
+    due = list_due(world.nodes[B])
+    assert [item.object.id for item in due] == [object_id("report", f"x{n}") for n in range(3 * MANY)]
     assert ran["statements"] < MANY
 
 

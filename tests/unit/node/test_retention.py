@@ -14,10 +14,11 @@ from comity.canonical import Json
 from comity.errors import MalformedRequest, NotFoundError, TransitionError
 from comity.ids import Instant, PartyId, format_instant, parse_instant
 from comity.node import ingest
-from comity.node.due import find_end, list_reviews, look_through_due
+from comity.node.due import Due, count_due, find_end, look_through_due
 from comity.node.explain import find_deleted, show_object
 from comity.node.follow import Target, plan_pull
 from comity.node.journal import list_entries, verify_store
+from comity.node.node import Node
 from comity.node.parties import add_party, export_manifest
 from comity.node.receive import Received, receive_page
 from comity.node.retention import delete, delete_due, keep
@@ -49,6 +50,11 @@ def meet(world: World, name: str, other: str) -> None:
 def find_target(world: World, agreement: str, *, giver: str = "aurelia", receiver: str = "borealia") -> Target:
     (target,) = [each for each in plan_pull(world.nodes[receiver], PartyId(giver)) if each.agreement == agreement]
     return target
+
+
+def list_due(node: Node) -> tuple[Due, ...]:
+    """All that is due within the time of notice, the earliest first."""
+    return finish(look_through_due(node, after=None, most=1_000)).items
 
 
 def receive(world: World, target: Target, *items: dict[str, Json], receiver: str = "borealia") -> ingest.Intake:
@@ -105,11 +111,11 @@ def purges(world: World, name: str = "borealia") -> list[dict[str, Any]]:
 
 def test_what_nobody_reviews_is_work_thirty_days_before_and_deleted_on_its_date(world: World) -> None:
     receive(world, agree(world, REVIEWED), make_object("a"))
-    assert list_reviews(world.nodes["borealia"]).items == ()
+    assert list_due(world.nodes["borealia"]) == ()
     world.tick(60 * DAY - 1)
-    assert list_reviews(world.nodes["borealia"]).items == ()
+    assert list_due(world.nodes["borealia"]) == ()
     world.tick(1)
-    (due,) = list_reviews(world.nodes["borealia"]).items
+    (due,) = list_due(world.nodes["borealia"])
     assert isinstance(due.judged, Review)
     assert due.judged.due == world.now + 30 * DAY
     world.tick(30 * DAY - 1)
@@ -122,8 +128,8 @@ def test_what_nobody_reviews_is_work_thirty_days_before_and_deleted_on_its_date(
 
 def test_all_that_is_due_is_read_part_by_part_the_earliest_first(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where a part holds less than a text, and the text that is read first is not the one that is due first."""
-    monkeypatch.setattr("comity.node.due.MAX_LISTED", 2)
-    monkeypatch.setattr("comity.store.arrivals._CHUNK", 3)
+    monkeypatch.setattr("comity.node.due.MAX_COUNTED", 2)
+    monkeypatch.setattr("comity.node.due._READ", 3)
     target, other = agree(world, REVIEWED), agree(world, REVIEWED, title="Another")
     for number in range(10):
         receive(world, target if number % 3 else other, make_object(f"n{number}"))
@@ -147,7 +153,7 @@ def test_all_that_is_due_is_read_part_by_part_the_earliest_first(world: World, m
         return seen
 
     expected = [object_id("report", f"n{number}") for number in range(10)]
-    assert [len(list_reviews(node).items), list_reviews(node).more] == [2, True]
+    assert [(item.count, found.more) for found in [count_due(node)] for item in found.counts] == [(3, True)]
     for most in (1, 2, 3, 9, 10, 11):
         assert read(most) == expected, most
     # What is decided on meanwhile moves nothing that is still to be shown out of sight.
@@ -193,7 +199,7 @@ def test_a_decision_to_keep_holds_until_the_next_review_and_never_beyond_the_max
     world.now = Instant(received + 299 * DAY)
     with pytest.raises(TransitionError, match=r"deleted on .* by retention.maximum, whatever is decided"):
         keep(world.nodes["borealia"], name, reason="Still needed.")
-    (due,) = list_reviews(world.nodes["borealia"]).items
+    (due,) = list_due(world.nodes["borealia"])
     assert isinstance(due.judged, Delete)
     assert run(world) == 0
     world.tick(DAY)
@@ -239,7 +245,7 @@ def test_after_a_termination_material_is_deleted_within_the_time_it_gives(world:
     world.deliver()
     recorded = world.now if who == "aurelia" else Instant(world.now - 3 * DAY)
     world.now = Instant(recorded + 30 * DAY - 1)
-    assert {type(due.judged) for due in list_reviews(world.nodes["borealia"]).items} == {Delete}
+    assert {type(due.judged) for due in list_due(world.nodes["borealia"])} == {Delete}
     assert run(world) == 0
     world.tick(1)
     assert run(world) == 2
@@ -351,7 +357,7 @@ def test_what_this_party_took_in_itself_is_deleted_by_nobodys_terms(world: World
     world.add("borealia", make_object("own"))
     assert receive(world, target, make_object("own"), make_object("a")).known == 1
     world.tick(400 * DAY)
-    assert [due.object.id for due in list_reviews(world.nodes["borealia"]).items] == [object_id("report", "a")]
+    assert [due.object.id for due in list_due(world.nodes["borealia"])] == [object_id("report", "a")]
     world.act("aurelia", target.agreement, EventKind.TERMINATE)
     world.deliver()
     world.tick(400 * DAY)
