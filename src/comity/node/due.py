@@ -78,7 +78,7 @@ class Due:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DueCount:
-    """How many versions the same is due of: by the same clause of the same text; `judged` is the first of it by date."""
+    """How many versions the same is due of: by one clause of one text; `judged` is the first of it by date."""
 
     judged: Review | Delete
     count: int
@@ -288,6 +288,8 @@ def _read_parts(node: Node, ground: Ground, *, until: Instant, now: Instant) -> 
         rules = ground.rules(arrivals.parse_ways(ways))
         return _find_announced(rules, judge_rules(rules, now=now), until=until)
 
+    with node.store.read() as transaction:
+        spared = {held.pk for held in objects.read_versions_of(transaction, TLP_IDS)}
     for terms, column, bound in _list_questions(ground, until=until):
         after: arrivals.Position | None = arrivals.BEGINNING
         while after is not None:
@@ -296,7 +298,6 @@ def _read_parts(node: Node, ground: Ground, *, until: Instant, now: Instant) -> 
                     transaction, terms, column=column, bound=bound, after=after, most=_READ
                 )
                 came = arrivals.read_ways(transaction, keys)
-                spared = {held.pk for held in objects.read_versions_of(transaction, TLP_IDS)}
             judged = {pk: judge_ways(ways) for pk, ways in came.items() if pk not in spared}
             yield {pk: due for pk, due in judged.items() if due is not None}
 

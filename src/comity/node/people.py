@@ -31,7 +31,7 @@ from comity.agreement.people import (
 )
 from comity.agreement.reader import Reader
 from comity.agreement.recognition import Refusal
-from comity.canonical import Json, canonical_bytes, parse_signed_json, sha256_digest
+from comity.canonical import SIGNED_LIMITS, Json, canonical_bytes, parse_json, sha256_digest
 from comity.errors import (
     AuthenticationError,
     ConflictError,
@@ -262,7 +262,8 @@ def read_pending(item: StoredMatter) -> PendingMatter:
     """
     if sha256_digest(item.body) != item.digest:
         raise CorruptionError(f"the matter {item.digest[:12]}… in the store is not the one that was approved")
-    text, need = parse_signed_json(item.body), find_need(item.kind)
+    # What has its digest was read strictly when it was approved: it is not held against its canonical form again.
+    text, need = parse_json(item.body, limits=SIGNED_LIMITS), find_need(item.kind)
     weighed = None if need is None else weigh_approvals(need, item.approvals)
     return PendingMatter(
         kind=item.kind,

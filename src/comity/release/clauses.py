@@ -103,13 +103,16 @@ def _each(words: frozenset[str]) -> Groups:
     return frozenset(frozenset({word}) for word in words)
 
 
+_UP_TO = {ceiling: frozenset(TLP_ORDER[: tlp_rank(ceiling) + 1]) - {"unmarked"} for ceiling in TLP_ORDER}
+"""What may be marked under each ceiling."""
+
 CLAUSES: tuple[Clause, ...] = (
     Clause(name="types", test=Test.IN, found=lambda label: _each(label.types), allowed=lambda scope, _: scope.types),
     Clause(
         name="tlp_ceiling",
         test=Test.MAX,
         found=lambda label: _each(frozenset({label.tlp})),
-        allowed=lambda scope, _: frozenset(TLP_ORDER[: tlp_rank(scope.tlp_ceiling) + 1]) - {"unmarked"},
+        allowed=lambda scope, _: _UP_TO[scope.tlp_ceiling],
     ),
     Clause(
         name="markings",
@@ -224,9 +227,8 @@ def read_sql(scope: Scope, *, recipient: PartyId) -> Condition:
 def _holds(test: Test, found: Groups, allowed: frozenset[str]) -> bool:
     if not found:
         return test in SILENCE_PASSES
-    if test is Test.WITHIN:
-        return all(allowed <= group for group in found)
-    return all(not group.isdisjoint(allowed) for group in found)
+    # No generators: it is asked for every label of every channel.
+    return all(map(allowed.issubset, found)) if test is Test.WITHIN else not any(map(allowed.isdisjoint, found))
 
 
 def _condition(test: Test, name: str, allowed: frozenset[str]) -> Condition:

@@ -99,7 +99,7 @@ def find_facets(label: Label) -> tuple[tuple[str, str], ...]:
     return tuple((name, said[name]) for place, name in enumerate(FACETS) if place <= always or said[name])
 
 
-@lru_cache(maxsize=4_096)  # what is held is read anew for every question, and says mostly what it said before
+@lru_cache(maxsize=16_384)  # what is held is read anew for every question, and says mostly what it said before
 def parse_facet(clause: str, said: str) -> Facet:
     """The facet that the text `said` of `find_facets` is.
 

@@ -248,10 +248,11 @@ def _leave(box: Box, leaving: Mapping[PartyId, Sequence[Edge]]) -> Iterator[tupl
 
 def _follow(box: Box, edge: Edge) -> Box | None:
     """What arrives of `box` at the other end of `edge`; None when nothing does."""
-    passed = [_pass(clause, words, edge) for clause, words in zip(CLAUSES, box.says, strict=True)]
-    if not all(ok for ok, _ in passed):
-        return None
-    says = dict(zip((clause.name for clause in CLAUSES), (words for _, words in passed), strict=True))
+    says: dict[str, Words] = {}
+    for clause, words in zip(CLAUSES, box.says, strict=True):
+        ok, says[clause.name] = _pass(clause, words, edge)
+        if not ok:
+            return None
     says["originators"] = edge.restrictions.originators
     says["audience"] = edge.restrictions.audience
     says["frameworks"] = edge.restrictions.excluded_frameworks
