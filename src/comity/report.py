@@ -11,6 +11,7 @@ An object that is given twice counts twice: what is counted is what left. Nothin
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from comity.agreement.terms import LegalBasis
 from comity.ids import AgreementId, Digest, Instant, PartyId, format_instant
@@ -62,7 +63,7 @@ class Tally:
     def __init__(self, *, since: Instant | None = None, until: Instant | None = None) -> None:
         self._since = since
         self._until = until
-        self._given: dict[tuple[Digest, PartyId, str, tuple[str, ...]], Given] = {}
+        self._given: dict[tuple[Digest, PartyId, str, tuple[str, ...]], tuple[Given, list[int]]] = {}
         self._kinds: dict[EntryType, int] = {}
 
     def spans(self, at: Instant) -> bool:
@@ -82,12 +83,10 @@ class Tally:
             return
         answer = None if judged.disclosure is None else judged.disclosure.answer
         carried = answer is None or answer in _CARRY_OBJECTS
-        sums = Sums(answers=1, objects=leaf.count if carried else 0, ids=0 if carried else leaf.count)
-        bases = tuple(sorted({name_basis(basis) for basis in judged.bases}))
+        bases = _name_bases(judged.bases)
         key = leaf.terms, leaf.recipient, find_month(leaf.at), bases
-        known = self._given.get(key)
-        self._given[key] = (
-            Given(
+        if key not in self._given:
+            row = Given(
                 agreement=judged.agreement.id,
                 title=judged.title,
                 version=judged.version,
@@ -95,15 +94,19 @@ class Tally:
                 recipient=leaf.recipient,
                 month=key[2],
                 bases=bases,
-                sums=sums,
+                sums=Sums(),
             )
-            if known is None
-            else replace(known, sums=known.sums.plus(sums))
-        )
+            self._given[key] = row, [0, 0, 0]
+        sums = self._given[key][1]
+        sums[0] += 1
+        sums[1 if carried else 2] += leaf.count
 
     def given(self) -> tuple[Given, ...]:
         """A row for each text, recipient, month and set of bases, in this order."""
-        rows = self._given.values()
+        rows = [
+            replace(row, sums=Sums(answers=answers, objects=objects, ids=ids))
+            for row, (answers, objects, ids) in self._given.values()
+        ]
         return tuple(sorted(rows, key=lambda row: (row.title, row.version, row.terms, row.recipient, row.month)))
 
     def kinds(self) -> Mapping[EntryType, int]:
@@ -121,6 +124,11 @@ def sum_by(rows: Iterable[Given], key: Callable[[Given], Iterable[str]]) -> dict
         for word in key(row):
             found[word] = found.get(word, Sums()).plus(row.sums)
     return dict(sorted(found.items()))
+
+
+@lru_cache(maxsize=1_024)  # very many answers are given on the same bases
+def _name_bases(bases: tuple[LegalBasis, ...]) -> tuple[str, ...]:
+    return tuple(sorted({name_basis(basis) for basis in bases}))
 
 
 def name_basis(basis: LegalBasis) -> str:

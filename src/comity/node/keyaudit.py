@@ -7,7 +7,7 @@ which a party was pinned anew is in one. That a manifest follows from the one be
 the first is the party's own only somebody can say who knows it: the audit lists them.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -48,6 +48,10 @@ class KeyAudit:
                 continue  # of one that cannot be read the certificates say so
             self._kept[digest] = manifest
             self._chains.setdefault((party, pin), []).append(manifest)
+        self._all: dict[PartyId, list[Manifest]] = {}
+        for (party, _), chain in sorted(self._chains.items()):
+            self._all.setdefault(party, []).extend(chain)
+        self._issued = {party: min(one.issued_at for one in chain) for party, chain in self._all.items()}
         contents = audited.iterate_entries_of(transaction, EntryType.KEY_ROTATION)
         self._logged = {named for _, _, content in contents if (named := _read_named(content)) is not None}
         self._in_force = {
@@ -76,9 +80,9 @@ class KeyAudit:
         """The parties that people have pinned anew."""
         return frozenset(party for party, pin in self._chains if pin)
 
-    def chain_of(self, party: PartyId) -> list[Manifest]:
+    def chain_of(self, party: PartyId) -> Sequence[Manifest]:
         """Every manifest of the party that is kept, oldest first."""
-        return [manifest for (of, _), chain in sorted(self._chains.items()) for manifest in chain if of == party]
+        return self._all.get(party, [])
 
     def is_vouched_for(self, party: PartyId, at: Instant) -> bool:
         """Whether the manifest of the party that is in force after the entries so far was good at that time.
@@ -86,8 +90,7 @@ class KeyAudit:
         It begins to be good when the oldest was issued: clocks of two parties differ.
         """
         manifest = self._in_force.get(party)
-        issued = min((one.issued_at for one in self.chain_of(party)), default=at)
-        return manifest is not None and issued <= at < manifest.expires_at
+        return manifest is not None and self._issued.get(party, at) <= at < manifest.expires_at
 
     def judge(self, entry: ReplayedEntry) -> Iterator[str]:
         """What is wrong with an entry that brings a manifest; those before it must have been judged."""
