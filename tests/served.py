@@ -7,9 +7,10 @@ import socket
 import ssl
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
-from typing import TypeVar, cast
+from functools import partial
+from typing import Any, TypeVar, cast
 
 from comity.config import Address, Limits
 from comity.node.node import Node
@@ -30,7 +31,10 @@ UNLIMITED = Limits(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
-    """A node that is being served. Whatever a test does to the node it does by `call`: a node lives on one thread."""
+    """A node that is being served. Whatever a test does to the node it does by `call`: a node lives on one thread.
+
+    What reads the store alone may do so from the test's thread: the server's loop stands still meanwhile.
+    """
 
     node: Node
     server: TaxiiServer
@@ -48,7 +52,7 @@ class Served:
         thread = threading.Thread(target=loop.run_forever, name="served")
         thread.start()
         store = node.store
-        node.store = cast("SqliteStore", _OfOneThread(store, thread))
+        node.store = cast("SqliteStore", _BetweenRequests(store, loop, thread))
         try:
             server = _run(loop, _make(node))
             address = _run(loop, server.start())
@@ -104,15 +108,48 @@ class Served:
             return read_all(connection)
 
 
-class _OfOneThread:
-    """The store of a node that is being served: touched from another thread it fails each time, not now and then."""
+class _BetweenRequests:
+    """The store of a node that is being served: from another thread it is used while the server's loop stands still.
 
-    def __init__(self, store: SqliteStore, thread: threading.Thread) -> None:
-        self._store, self._thread = store, thread
+    Used by both at once it would fail now and then, and tell nothing of either.
+    """
 
-    def __getattr__(self, name: str) -> object:
-        assert threading.current_thread() is self._thread, f"store.{name} of a served node outside of Served.call"
-        return getattr(self._store, name)
+    def __init__(self, store: SqliteStore, loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
+        self._store, self._loop, self._owner = store, loop, thread
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 (whatever a store has)
+        found = getattr(self._store, name)
+        if threading.current_thread() is self._owner or not callable(found):
+            return found
+        if name in {"read", "write"}:
+            return partial(self._begin, found)
+        return partial(self._ask, found)
+
+    @contextmanager
+    def _begin(self, begin: Callable[..., AbstractContextManager[Any]], *arguments: Any) -> Iterator[Any]:  # noqa: ANN401
+        with self._still(), begin(*arguments) as transaction:
+            yield transaction
+
+    def _ask(self, ask: Callable[..., Any], *arguments: Any, **named: Any) -> Any:  # noqa: ANN401
+        with self._still():
+            return ask(*arguments, **named)
+
+    @contextmanager
+    def _still(self) -> Iterator[None]:
+        begun, ended, owner = threading.Event(), threading.Event(), self._owner
+
+        def stand() -> None:
+            begun.set()
+            ended.wait(_SECONDS)
+
+        self._loop.call_soon_threadsafe(stand)
+        assert begun.wait(_SECONDS), "the server's loop does not come to stand still"
+        self._owner = threading.current_thread()
+        try:
+            yield
+        finally:
+            self._owner = owner
+            ended.set()
 
 
 def format_request(method: str, path: str, *, headers: Mapping[str, str]) -> bytes:
