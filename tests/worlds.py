@@ -25,6 +25,7 @@ from comity.node.outbox import list_due, settle
 from comity.node.parties import add_party, export_manifest
 from comity.node.people import Actor, Waiting
 from comity.node.poll import Page, PollRequest, Selection, VersionChoice, poll
+from comity.node.standing import list_dossiers
 from comity.node.succession import is_succession, receive_succession
 from comity.release.disclosure import Answer
 from comity.signing import Manifest
@@ -207,6 +208,18 @@ class World:
         recorded = self.act_on(name, agreement, kind, **fields)
         assert isinstance(recorded, agree.Recorded), recorded
         return recorded
+
+    def resume_all(self, name: str) -> None:
+        """All that `name` holds suspended, resumed by its people, as after a recovery."""
+        node = self.nodes[name]
+        with node.store.read() as transaction:
+            held = [
+                dossier.id
+                for dossier in list_dossiers(node, transaction)
+                if name in {lock.party for lock in dossier.standing(now=node.clock()).locks}
+            ]
+        for agreement in held:
+            self.act(name, agreement, EventKind.RESUME)
 
     def poll(
         self, recipient: str, *, giver: str = "aurelia", after: int = 0, limit: int = 1_000, every: bool = False

@@ -134,6 +134,9 @@ def test_the_drill(pair: Pair, tmp_path: Path, serve: Callable[..., Serving]) ->
     shutil.copytree(badges, pair.giver / "badges")
     origin = recover(pair, kept, statement=tmp_path / "statement.json")
 
+    # Nothing is given before people have resumed what can have been stopped since.
+    resume(pair, serve)
+
     # It goes on: the partner is told, and pulls what is given again.
     go_on(pair, serve, tmp_path)
     assert comity(pair.giver, "log", "checkpoint", "--json").result["origin"] == origin
@@ -159,8 +162,19 @@ def recover(pair: Pair, kept: Path, *, statement: Path) -> str:
     assert done.result["known"] == split_heads(kept.read_bytes())[0].decode()
     assert done.result["lost"] > 0
     assert done.result["told"] == ["borealia"]
+    assert done.result["suspended"] == [find_agreement(pair)]
     assert statement.read_text() == done.result["statement"]
     return str(done.result["origin"])
+
+
+def resume(pair: Pair, serve: Callable[..., Serving]) -> None:
+    server = serve(pair.giver)
+    assert get(pair.objects(server), pair.secret).status_code == 404
+    for role, code in ((Role.LEGAL, 9), (Role.LIAISON, 0)):
+        done = comity_as(role, pair.giver, "agreement", "resume", find_agreement(pair), "--json")
+        assert done.code == code, done.err
+    assert get(pair.objects(server), pair.secret).status_code == 200
+    server.end()
 
 
 def go_on(pair: Pair, serve: Callable[..., Serving], tmp_path: Path) -> None:

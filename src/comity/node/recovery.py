@@ -7,6 +7,9 @@ relationship. Each is believed if this party's log key signed it, and the newest
 that is asked says how many entries of each log it has cosigned. None shows that there was nothing after it, so there is
 no recovery that keeps the old name. The logs of relationships end where they are; what is given next opens others.
 
+Who has stopped what since the backup nobody here can know: every agreement that binds by what was restored is suspended
+in the same act, until people have asked the others and resume it.
+
 On disk, in this order: the entry with the new name and its signed head (one transaction); `head`; then `restored` goes.
 A crash before the last leaves a folder that does not start: to recover again gives it one more name, and nothing signed
 under the one before has left.
@@ -14,12 +17,14 @@ under the one before has left.
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from comity.agreement.events import EventKind
 from comity.agreement.people import Approval, Badge, make_matter
 from comity.agreement.people import Role as PersonRole
 from comity.agreement.recognition import Refusal
+from comity.agreement.transitions import State
 from comity.canonical import Json
 from comity.config import load_settings
 from comity.errors import (
@@ -32,7 +37,7 @@ from comity.errors import (
     TransitionError,
     UnknownKey,
 )
-from comity.ids import PartyId
+from comity.ids import AgreementId, PartyId
 from comity.keys import Keyring
 from comity.node.clock import draw_bytes
 from comity.node.heads import read_newest, split_heads, verify_newest, write_head
@@ -40,6 +45,7 @@ from comity.node.journal import read_own_chain, verify_store
 from comity.node.kept import stop_cosigning
 from comity.node.node import Act, Node
 from comity.node.people import Actor, Approved, Waiting, approve, drop_programs, identify, list_people
+from comity.node.recording import draft_event, sign_event
 from comity.node.retention import check_texts
 from comity.node.standing import list_dossiers
 from comity.node.succession import list_successions, publish_succession
@@ -54,6 +60,8 @@ from comity.tlog.origin import TOKEN_BYTES, first_origin, house_origin, is_origi
 __all__ = ["Asking", "Recovered", "recover_folder"]
 
 _MAX_NOTE_BYTES = 65_536
+_BINDING = frozenset({State.AGREED, State.IN_FORCE, State.SUSPENDED})
+_WHY = "suspended by itself: the store was restored from a backup, and what was said since then can be lost here"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +71,7 @@ class Recovered:
     `entry` is the position of the recovery among the entries of all logs, of which `lost` are known to be missing.
     `asked` is what witnesses said of how many entries they had cosigned. With `stopped` this node cosigns nothing for
     others until its witness key is another one.
+    `suspended` are the agreements that were suspended for it, and give nothing until people resume them.
     `statement` is what partners are told, signed; it was queued for `told`.
     """
 
@@ -72,6 +81,7 @@ class Recovered:
     lost: int
     ended: int
     stopped: bool
+    suspended: tuple[AgreementId, ...]
     statement: bytes
     told: tuple[PartyId, ...]
     asked: tuple[Asked, ...]
@@ -252,6 +262,7 @@ def _recover(
         act.record(EntryType.RECOVERY, content, terms=None, recipient=None, count=1)
         said = Succession(party=node.party, recovery=recovery, position=position, at=act.now)
         statement, told = publish_succession(node, act, said, ended=ended)
+        suspended = _suspend_all(node, act)
         # What is restored can let programs ask again that were ended since.
         for stored in people.list_persons(act.transaction):
             drop_programs(act, stored.person)
@@ -267,11 +278,28 @@ def _recover(
         lost=lost,
         ended=closed,
         stopped=stopped,
+        suspended=suspended,
         asked=tuple(asked),
         statement=statement,
         told=told,
         approvals=approvals,
     )
+
+
+def _suspend_all(node: Node, act: Act) -> tuple[AgreementId, ...]:
+    """Suspend what binds by what was restored, also where another party has done so, which can lift that."""
+    suspended = list[AgreementId]()
+    for dossier in [*list_dossiers(node, act.transaction)]:
+        standing = dossier.standing(now=act.now)
+        terms = standing.current
+        if standing.state not in _BINDING or terms is None or node.party not in standing.members:
+            continue
+        if any(lock.party == node.party and lock.channel is None for lock in standing.locks):
+            continue
+        draft = replace(draft_event(node, act, EventKind.SUSPEND, terms), text=_WHY)
+        sign_event(node, act, draft, terms, standing=standing, approvals=())
+        suspended.append(dossier.id)
+    return tuple(suspended)
 
 
 def _find_ended(node: Node, act: Act, *, house: str) -> dict[PartyId, list[EndedLog]]:

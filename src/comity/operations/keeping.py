@@ -144,6 +144,7 @@ def recover(
             ],
             "ended": done.ended,
             "cosigning_stopped": done.stopped,
+            "suspended": list[Json](done.suspended),
             "told": list[Json](done.told),
             "statement": done.statement.decode("utf-8"),
             "approvals": describe_approvals(done.approvals),

@@ -179,6 +179,7 @@ def test_a_log_is_recovered_after_its_key_was_replaced(world: World, tmp_path: P
         done = recover_folder(node.folder, reason="disk lost", badge=badge, role=None, why=None)
     assert isinstance(done, Recovered), done
     world.open("aurelia")
+    world.resume_all("aurelia")
     rotate(world)
     world.poll("borealia")
     verified = verify_folder(node.folder)

@@ -128,6 +128,7 @@ def test_the_log_goes_on_under_another_name_and_everything_verifies(world: World
     assert (entry.content["known"], entry.content["reason"]) == (house.decode(), "disk lost")
     assert entry.content["others"] == [other.decode()]
     # It goes on: new entries, new heads under the new name, the old ones as they were.
+    world.resume_all("aurelia")
     world.read("borealia")
     verified = verify_folder(folder)
     assert verified.origin == done.recovery.origin
@@ -180,6 +181,7 @@ def test_no_origin_has_signed_two_histories(world: World, folder: Path) -> None:
     for number in range(2):
         recovered.append(recover(world))
         node = world.open("aurelia")
+        world.resume_all("aurelia")
         world.read("borealia")
         node.close()
         folder.rename(world.folder / f"copy{number}")
@@ -387,6 +389,7 @@ def test_partners_learn_of_it_by_a_signed_statement(world: World, folder: Path) 
     said = parse_succession(parse_signed_document(own).payload)
     (ended,) = (each for each in list_relationships(node) if each.closed_at is not None)
     assert (party, [(each.origin, each.size) for each in said.logs]) == ("borealia", [(ended.origin, ended.size)])
+    world.resume_all("aurelia")
     world.read("borealia")
     (opened,) = (each for each in list_relationships(node) if each.closed_at is None)
     assert [(each.agreement, each.next) for each in said.logs] == [(ended.agreement, opened.origin)]

@@ -95,6 +95,7 @@ def recover(world: World, *, backup: str = "backup") -> Recovered:
     assert isinstance(done, Recovered), done
     world.open("aurelia")
     world.tick(3_600_000_000)  # a recovery goes by the clock of the system
+    world.resume_all("aurelia")
     return done
 
 

@@ -114,7 +114,16 @@ def describe_recovered(result: dict[str, Any]) -> str:
             *describe_approvals(result["approvals"]),
             f"On record as entry {result['entry']}. Partners are told when the node is served: {told}.",
             *(stopped if result["cosigning_stopped"] else []),
+            *([_say_suspended(len(result["suspended"]))] if result["suspended"] else []),
         ]
+    )
+
+
+def _say_suspended(many: int) -> str:
+    what = "1 agreement is" if many == 1 else f"{many} agreements are"
+    return (
+        f"{what} suspended: what was said since the backup can be lost here."
+        " Ask each partner for it (agreement export there, agreement import here), then: agreement resume."
     )
 
 
