@@ -108,6 +108,10 @@ def test_who_has_the_passphrase_restores_and_serves_it(tmp_path: Path, secret_fi
     done = run(folder, secret_file, *recover, by=Role.LEGAL)
     assert done.code == 0, done.err
 
+    (agreement,) = done.result["suspended"]
+    for role, code in ((Role.LIAISON, 9), (Role.LEGAL, 0)):
+        assert run(folder, secret_file, "agreement", "resume", agreement, by=role).code == code
+
     # It serves as before, under the log's next name, and the new head is signed by the key that was in the backup.
     with served(folder, secret_file) as server:
         answer = get(f"{server.url}{path}", secret)
