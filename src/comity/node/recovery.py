@@ -53,7 +53,7 @@ from comity.release.disclosure import EntryType
 from comity.release.logs import derive_origin
 from comity.release.recovery import Asked, EndedLog, Recovery, Succession, format_recovery
 from comity.signing import Role
-from comity.store import SqliteStore, Transaction, log, logs, parties, people
+from comity.store import SqliteStore, Transaction, log, logs, parties, people, sign_ins
 from comity.tlog.note import Checkpoint, parse_checkpoint, parse_note, verify_note
 from comity.tlog.origin import TOKEN_BYTES, first_origin, house_origin, is_origin, name_origin
 
@@ -263,9 +263,12 @@ def _recover(
         said = Succession(party=node.party, recovery=recovery, position=position, at=act.now)
         statement, told = publish_succession(node, act, said, ended=ended)
         suspended = _suspend_all(node, act)
-        # What is restored can let programs ask again that were ended since.
+        # What is restored would let in again who was signed out since, and carry acts whose approval was taken back.
         for stored in people.list_persons(act.transaction):
             drop_programs(act, stored.person)
+            sign_ins.delete_sessions_of(act.transaction, stored.person.id)
+            sign_ins.delete_invitation(act.transaction, stored.person.id)
+            people.delete_approvals_of(act.transaction, stored.person.id)
     with node.store.read() as transaction:
         head = read_newest(transaction)
     assert head is not None  # noqa: S101 (it was signed above)

@@ -28,17 +28,19 @@ from comity.errors import (
 )
 from comity.ids import PartyId, PersonId
 from comity.keys import open_key
-from comity.node import recovery
+from comity.node import agree, recovery
 from comity.node.audit import audit_folder
 from comity.node.backup import make_backup, restore_backup
 from comity.node.heads import split_heads
+from comity.node.invitations import find_invited, invite_person
 from comity.node.journal import find_entry, list_relationships, verify_folder
 from comity.node.node import Node, open_node
 from comity.node.outbox import list_due
-from comity.node.people import Waiting, find_present, record_change
+from comity.node.people import Waiting, find_present, list_matters, record_change
 from comity.node.programs import end_program, find_program, make_program
 from comity.node.purge import Forgotten, Selection, purge_by_order
 from comity.node.recovery import Asking, Recovered, recover_folder
+from comity.node.sessions import begin_session, find_session, list_sessions
 from comity.node.soundness import examine_folder
 from comity.node.succession import is_succession, list_successions, receive_succession
 from comity.release.disclosure import EntryType, PeopleChange
@@ -205,13 +207,18 @@ def test_a_second_loss_is_recovered_too(world: World, folder: Path) -> None:
     assert [origin for _, origin in heads_of(node)][-2:] == [first.recovery.origin, second.recovery.origin]
 
 
-def test_a_program_that_was_ended_since_the_backup_does_not_ask_again(world: World, folder: Path) -> None:
+def test_who_was_signed_out_since_the_backup_does_not_come_in_again(world: World, folder: Path) -> None:
     recover(world)
     node, liaison = world.open("aurelia"), PersonId("aurelia-liaison")
     with node.act() as act:
         invited = find_present(act.transaction, liaison).person
         record_change(act, PeopleChange.INVITE, invited)
+    invitation = invite_person(node, PersonId("aurelia-legal"))
     made = make_program(node, liaison, name="Feeds", may=("take-in",), days=300)
+    with node.act() as act:
+        session = begin_session(act, node, invited, factor="password")
+    waiting = agree.propose(node, world.terms(title="Taken back"), by=world.actor("aurelia", Role.LIAISON))
+    assert isinstance(waiting, Waiting)
     make_backup(folder, world.folder / "second", secrets=True)
     end_program(node, liaison, made.program.id)
     node.close()
@@ -220,6 +227,9 @@ def test_a_program_that_was_ended_since_the_backup_does_not_ask_again(world: Wor
     recover(world)
     node = world.open("aurelia")
     assert find_program(node, made.token) is None
+    assert (find_session(node, session.token), list_sessions(node), list_matters(node)) == (None, [], [])
+    with pytest.raises(AuthenticationError):
+        find_invited(node, invitation.code)
     assert audit_folder(folder, now=world.now).findings == ()
 
 
