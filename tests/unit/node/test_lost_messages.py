@@ -81,13 +81,17 @@ def test_nothing_is_given_over_what_was_lost_before_people_resume_it(
     assert audit_folder(node.folder, now=now).findings == ()
 
 
-def test_what_this_party_had_suspended_is_not_suspended_twice(tmp_path: Path) -> None:
+def test_what_this_party_had_suspended_or_left_is_not_suspended(tmp_path: Path) -> None:
     world = World(tmp_path)
-    world.found("aurelia", "borealia")
-    agreement = world.sign_all(world.terms())
+    world.found("aurelia", "borealia", "meridia")
+    agreement, in_part = world.sign_all(world.terms()), world.sign_all(world.terms(title="In part"))
+    left = world.sign_all(world.terms(receivers=("borealia", "meridia"), extra='structure = { kind = "group" }'))
     world.act("aurelia", agreement, EventKind.SUSPEND)
+    world.act("aurelia", in_part, EventKind.SUSPEND, channel="main")
+    world.act("aurelia", left, EventKind.LEAVE)
     world.deliver()
-    assert lose(world, agreement, EventKind.RESUME).suspended == ()
+    # What was suspended in part can have been so as a whole since.
+    assert lose(world, agreement, EventKind.RESUME).suspended == (in_part,)
     assert not is_open(world)
     world.close()
 
