@@ -145,6 +145,7 @@ async def correct(request: Request) -> Response:
     """One draft says something else, or again what was read."""
     visit, form = await _begin(request, "article.correct")
     arguments: dict[str, Json] = {"id": request.path_params["id"], "number": read_text(form, "one").strip()}
+    arguments["seen"] = _read_seen(form)
     if value := read_text(form, "value").strip():
         arguments |= {"value": value, "field": read_text(form, "field").strip() or None}
     else:

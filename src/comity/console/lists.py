@@ -64,10 +64,10 @@ async def look(request: Request) -> Response:
 
 
 async def load(request: Request) -> Response:
-    """Take in the version of a list in a file, the one that was looked at; its page says what it changed."""
+    """Take in the version of a list in a file, the one that was looked at, over the one that was held then."""
     visit = find_visit(request)
     visit.require("list.load")
-    asked = await _read_version(request, "digest", "reason", "role", "why")
+    asked = await _read_version(request, "digest", "reason", "role", "why", seen="before")
     reply = await visit.ask("list.load", asked)
     loaded = (reply.result or {}).get("list")
     return conclude(request, reply, to=_find_page(loaded) if isinstance(loaded, str) else "/lists")
@@ -93,15 +93,15 @@ async def review(request: Request) -> Response:
 async def decide(request: Request) -> Response:
     """What is about a subject that left its list goes on, or stays stopped."""
     visit, form = find_visit(request), await read_form(request)
-    asked = _read(form, "subject", "version", "decision", "reason", "role", "why")
+    asked = _read(form, "subject", "version", "decision", "reason", "role", "why") | _read_seen(form, "decided")
     return conclude(request, await visit.ask("list.decide", asked), to="/lists")
 
 
-async def _read_version(request: Request, *names: str) -> dict[str, Json]:
-    """The file that was sent, and the fields of these names beside it."""
+async def _read_version(request: Request, *names: str, seen: str = "") -> dict[str, Json]:
+    """The file that was sent, and the fields of these names beside it; `seen` is one that counts where it is empty."""
     form = await read_form(request, most_bytes=_MOST_BYTES + _MOST_REST, most_files=1)
     try:
-        return {"data": await _read_file(form), **_read(form, *names)}
+        return {"data": await _read_file(form), **_read(form, *names), **_read_seen(form, seen)}
     finally:
         await form.close()
 
@@ -123,6 +123,11 @@ def _cut(version: Mapping[str, Any], most: int) -> dict[str, Json]:
 
 def _read(form: FormData, *names: str) -> dict[str, Json]:
     return {name: text for name in names if (text := read_text(form, name).strip())}
+
+
+def _read_seen(form: FormData, name: str) -> dict[str, Json]:
+    """What the page showed by that name: an empty field says that it was nothing, and no field says nothing."""
+    return {name: read_text(form, name).strip()} if name in form else {}
 
 
 def _find_page(name: str) -> str:

@@ -377,7 +377,7 @@ def strike(
 
 
 def correct(
-    node: Node, prefix: str, number: int, value: str, *, name: str | None = None, by: Actor
+    node: Node, prefix: str, number: int, value: str, *, name: str | None = None, by: Actor, seen: int | None = None
 ) -> Decided | Waiting | Refusal:
     """One field of a draft is corrected; `name` None is the first that it has. How it stands does not change.
 
@@ -388,7 +388,7 @@ def correct(
     if isinstance(refused := act_alone(by, ClassificationChange.CORRECT_DRAFT), Refusal):
         return refused
     with node.act() as act:
-        article, drafts = _open(act.transaction, prefix, [number])
+        article, drafts = _open(act.transaction, prefix, [number], seen=seen)
         each = drafts[number - 1]
         chosen = name or find_fields(each.item.draft)[0]
         if chosen == STANDS_FOR:
@@ -400,7 +400,7 @@ def correct(
         return _decide(act, by, article, wanted, Step.CORRECT, reason=None, said=(chosen, value))
 
 
-def restore(node: Node, prefix: str, number: int, *, by: Actor) -> Decided | Waiting | Refusal:
+def restore(node: Node, prefix: str, number: int, *, by: Actor, seen: int | None = None) -> Decided | Waiting | Refusal:
     """All corrections of a draft are taken back.
 
     Raises:
@@ -409,7 +409,7 @@ def restore(node: Node, prefix: str, number: int, *, by: Actor) -> Decided | Wai
     if isinstance(refused := act_alone(by, ClassificationChange.CORRECT_DRAFT), Refusal):
         return refused
     with node.act() as act:
-        article, drafts = _open(act.transaction, prefix, [number])
+        article, drafts = _open(act.transaction, prefix, [number], seen=seen)
         wanted = [each for each in drafts if each.item.number == number and each.corrections]
         return _decide(act, by, article, wanted, Step.RESTORE, reason=None)
 

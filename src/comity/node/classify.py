@@ -18,7 +18,7 @@ from comity.canonical import Json
 from comity.classification.safeguards import MINOR
 from comity.classification.words import check_word
 from comity.errors import ConflictError, MalformedRequest, NotFoundError
-from comity.ids import ObjectId
+from comity.ids import Instant, ObjectId, format_instant
 from comity.node.effects import ReleaseEffect, find_effects
 from comity.node.explain import find_object
 from comity.node.node import Act, Node
@@ -209,12 +209,15 @@ def record(
     reason: str,
     count: int = 1,
     brought: bytes | None = None,
+    after: Instant | None = None,
 ) -> Approved | Waiting | Refusal:
     """Whether enough people have approved exactly this; then it is on record with the act.
 
-    `brought` is kept for whoever comes second.
+    `brought` is kept for whoever comes second. `after` is when people decided on the same last: what one of them
+    approved before that is another matter, so that nobody completes it over who stopped it in between.
     """
-    matter = make_matter(change.value, agreement=None, facts={**about, "reason": reason})
+    rests: dict[str, Json] = {} if after is None else {"after": format_instant(after)}
+    matter = make_matter(change.value, agreement=None, facts={**about, **rests, "reason": reason})
     done = approve(act, by, matter, brought=brought)
     if isinstance(done, Approved):
         content = format_classification(change, about=about, reason=reason, approvals=done.approvals)

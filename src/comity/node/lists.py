@@ -18,7 +18,7 @@ from comity.agreement.recognition import Refusal
 from comity.canonical import OBJECT_LIMITS, Json, canonical_bytes, parse_json
 from comity.classification.lists import LIST_FORMAT, Changes, Entry, SubjectList, compare_lists, parse_subject_list
 from comity.errors import ConflictError, MalformedFile, MalformedRequest, NotFoundError, TransitionError
-from comity.ids import Digest, ObjectId, PartyId
+from comity.ids import Digest, ObjectId, PartyId, format_instant
 from comity.intake.listing import LISTING_EXTENSION
 from comity.intake.making import Maker
 from comity.intake.sanctions import read_un_list
@@ -155,16 +155,27 @@ def foresee_list(node: Node, listed: SubjectList) -> Foreseen:
     )
 
 
-def load_list(node: Node, listed: SubjectList, *, reason: str, by: Actor) -> Loaded | Waiting | Refusal:
+def load_list(
+    node: Node, listed: SubjectList, *, reason: str, by: Actor, before: str | None = None
+) -> Loaded | Waiting | Refusal:
     """The version, taken in; whoever left the list with it is in question from here on.
 
+    `before` is the version that was held when the person looked at what this one changes ("": none was); None: that was
+    not said.
+
     Raises:
-        ConflictError: it is loaded already, with these or other entries, or is older than the last one.
+        ConflictError: it is loaded already, with these or other entries, or is older than the last one; or another one
+            than `before` is held.
         MalformedRequest: the reason.
     """
     reason = read_prose(reason)
     with node.act() as act:
         latest, changes = _compare(act.transaction, listed)
+        if latest is not None and before not in {None, latest.version}:
+            raise ConflictError(
+                f"version {latest.version} of the list {listed.list} was loaded since you looked, so that this one"
+                " changes other things than you saw; look at it again"
+            )
         about: dict[str, Json] = {
             "list": listed.list,
             "version": listed.version,
@@ -200,15 +211,24 @@ def load_list(node: Node, listed: SubjectList, *, reason: str, by: Actor) -> Loa
 
 
 def decide_subject(
-    node: Node, subject: str, decision: str, *, reason: str, by: Actor, version: str | None = None
+    node: Node,
+    subject: str,
+    decision: str,
+    *,
+    reason: str,
+    by: Actor,
+    version: str | None = None,
+    decided: str | None = None,
 ) -> Decided | Waiting | Refusal:
     """What is about the subject goes on, by "keep" and two people, or stays stopped, by "stop" and one.
 
-    `version` is the one with which the person saw it leave; None: whichever it was.
+    `version` is the one with which the person saw it leave; None: whichever it was. `decided` is when people decided on
+    it last, as far as the person saw ("": nobody had); None: that was not said.
 
     Raises:
         NotFoundError: nobody asks about that subject.
         TransitionError: it is decided so already, or the subject has left the list anew since.
+        ConflictError: people have decided on it since.
         MalformedRequest: the reason.
     """
     reason = read_prose(reason)
@@ -220,11 +240,14 @@ def decide_subject(
             raise TransitionError(
                 f"{subject} has left its list anew, with version {asked.version}: look at that, and decide then"
             )
+        last = "" if asked.decided_at is None else format_instant(asked.decided_at)
+        if decided not in {None, last}:
+            raise ConflictError(f"people have decided of {subject} since you looked; read why, and decide then")
         if asked.decision == decision:
             raise TransitionError(f"people have decided so already of {subject}, on record with the reason they gave")
         change = ClassificationChange.KEEP_SUBJECT if decision == KEEP else ClassificationChange.STOP_SUBJECT
         about: dict[str, Json] = {"subject": subject, "list": asked.list, "version": asked.version}
-        done = record(act, by, change, about, reason=reason)
+        done = record(act, by, change, about, reason=reason, after=asked.decided_at)
         if not isinstance(done, Approved):
             return done
         people = describe_person(done.approvals)

@@ -220,7 +220,7 @@ def _check_completed(by: Actor, matter: Matter, *, others: int) -> None:
     if matter.digest != by.completes:
         raise TransitionError(
             "what would be signed now is not what was approved: what it rests on (the recognition policy, a manifest,"
-            " a suspension) has changed since. Decline it, and begin anew"
+            " a suspension, a decision) has changed since. Decline it, and begin anew"
         )
     if not others:
         raise TransitionError(

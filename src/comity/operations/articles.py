@@ -165,16 +165,17 @@ def strike(node: Node, arguments: Arguments) -> Outcome:
 
 
 def correct(node: Node, arguments: Arguments) -> Outcome:
-    """A draft that says something else from here on, or again what was read."""
+    """A draft that says something else from here on, or again what was read; `seen` as in `confirm`."""
     prefix, value, by = arguments.text("id"), arguments.optional("value"), read_actor(node, arguments)
     numbers, name = parse_numbers(arguments.text("number")), arguments.optional("field")
+    seen = arguments.optional_number("seen", most=_MOST_SEEN)
     if len(numbers) != 1:
         raise MalformedRequest("one draft is corrected at a time", where="N")
     if (value is None) == (not arguments.flag("undo")) or (value is None and name is not None):
         raise MalformedRequest("say what is right by --value, or take all corrections back by --undo", where="--value")
     if value is None:
-        return _conclude_decided(articles.restore(node, prefix, numbers[0], by=by))
-    return _conclude_decided(articles.correct(node, prefix, numbers[0], value, name=name, by=by))
+        return _conclude_decided(articles.restore(node, prefix, numbers[0], by=by, seen=seen))
+    return _conclude_decided(articles.correct(node, prefix, numbers[0], value, name=name, by=by, seen=seen))
 
 
 def make(node: Node, arguments: Arguments) -> Outcome:

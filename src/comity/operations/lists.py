@@ -49,11 +49,20 @@ async def preview(node: Node, arguments: Arguments) -> Outcome:
 
 
 async def load(node: Node, arguments: Arguments) -> Outcome:
-    """Take in a version of a list of subjects; with `digest`, no other one than was looked at."""
+    """Take in a version of a list of subjects; with `digest`, no other one than was looked at.
+
+    `before` is the version held when it was looked at, "" where none was.
+    """
     listed = await _read_version(node, arguments)
     if (looked_at := arguments.optional("digest")) is not None and looked_at != listed.digest:
         raise ConflictError("this is another version than the one that was looked at; look at this one first")
-    done = lists.load_list(node, listed, reason=arguments.text("reason"), by=read_actor(node, arguments))
+    done = lists.load_list(
+        node,
+        listed,
+        reason=arguments.text("reason"),
+        by=read_actor(node, arguments),
+        before=arguments.optional("before"),
+    )
     if isinstance(done, Refusal):
         return conclude_refused(done)
     if isinstance(done, Waiting):
@@ -121,7 +130,10 @@ def list_questions(node: Node, arguments: Arguments) -> Outcome:
 
 
 def decide(node: Node, arguments: Arguments) -> Outcome:
-    """Decide that what is about a subject goes on, or stays stopped."""
+    """Decide that what is about a subject goes on, or stays stopped; with `decided`, as `list_questions` gives it.
+
+    That is when it was decided on last, by what the person saw; "" where it was not.
+    """
     decision = arguments.text("decision")
     if decision not in _DECISIONS:
         raise MalformedRequest("decide keep or stop", where="decision")
@@ -133,6 +145,7 @@ def decide(node: Node, arguments: Arguments) -> Outcome:
             reason=arguments.text("reason"),
             by=read_actor(node, arguments),
             version=arguments.optional("version"),
+            decided=arguments.optional("decided"),
         )
     )
 

@@ -12,14 +12,21 @@ from comity.node import agree
 from comity.node.agree import Recorded
 from comity.node.articles import ArticlePlan, Decided, add_article, confirm, correct
 from comity.node.assess import renew
+from comity.node.audit import audit_folder
 from comity.node.journal import list_entries
+from comity.node.lists import Decided as Decision
+from comity.node.lists import decide_subject
 from comity.node.necessity import list_undecided
-from comity.node.people import list_matters
+from comity.node.people import Waiting, list_matters
 from comity.node.retention import keep
 from tests.consoles import Browser, Desk, make_person
 from tests.unit.console.test_agreements import LEGAL, LIAISON, state
 from tests.unit.console.test_assessments import ANALYST, write
 from tests.unit.console.test_intake import bring, bundle, count
+from tests.unit.console.test_lists import ASHFALL, OTHER, entry
+from tests.unit.console.test_lists import bring as bring_list
+from tests.unit.console.test_lists import load as load_version
+from tests.unit.console.test_lists import make_file as make_list
 from tests.unit.node.test_retention import DAY, REVIEWED, list_due, meet, receive
 from tests.unit.node.test_retention import agree as agree_on
 from tests.unit.node.test_safeguards import make_person as make_identity
@@ -248,6 +255,100 @@ def test_a_report_is_made_of_what_was_on_the_page(desk: Desk, world: World) -> N
     assert count(world) == 0
     assert send(analyst, f"{page}/make", find_form(analyst, page, f"{page}/make"), **said)[0] == 303
     assert count(world) > 0
+
+
+def test_a_draft_that_was_decided_on_since_is_not_corrected_unread(desk: Desk, world: World) -> None:
+    world.register("aurelia", ANALYST.id, Role.ANALYST)
+    node, by = world.nodes["aurelia"], world.actor("aurelia", Role.LIAISON)
+    add_article(node, ARTICLE, "a.txt", ArticlePlan())
+    analyst, page = desk.visit(ANALYST), "/articles/1"
+    kinds = {item["kind"]: item["number"] for item in analyst.get(f"{page}.json").json()["drafts"]}
+    corrected, other = kinds.pop("person"), min(kinds.values())
+    form = find_form(analyst, page, f"{page}/correct")
+    assert isinstance(correct(node, "1", corrected, "Another name", by=by), Decided)
+    assert isinstance(confirm(node, "1", [other], by=by), Decided)
+    before = count_entries(world)
+    for number, value in ((corrected, "A third name"), (corrected, ""), (other, "A third name")):
+        status, text = send(analyst, f"{page}/correct", form, one=str(number), value=value)
+        assert (status, "since you looked" in text) == (409, True), text
+    assert count_entries(world) == before
+    form = find_form(analyst, page, f"{page}/correct")
+    assert send(analyst, f"{page}/correct", form, one=str(corrected), value="A third name")[0] == 303
+
+
+# --- lists ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_version_of_a_list_is_loaded_over_the_one_that_it_was_compared_with(desk: Desk, world: World) -> None:
+    """What it would stop was shown; what stands on a version that came since would leave with it unseen."""
+    world.register("aurelia", ANALYST.id, Role.ANALYST)
+    analyst, third = desk.visit(ANALYST), make_list("3", entry(ASHFALL))
+    first = read_hidden(bring_list(analyst, third, to="/lists/preview").text, "/lists")
+    load_version(world, "1", entry(ASHFALL))
+    seen = read_hidden(bring_list(analyst, third, to="/lists/preview").text, "/lists")
+    load_version(world, "2", entry(ASHFALL), entry(OTHER))
+    before = count_entries(world)
+    for form in (first, seen):
+        answer = bring_list(analyst, third, **form)
+        assert (answer.status_code, "version 2 of the list national was loaded since" in answer.text) == (409, True)
+    assert count_entries(world) == before
+    again = read_hidden(bring_list(analyst, third, to="/lists/preview").text, "/lists")
+    assert bring_list(analyst, third, **again).status_code == 303
+
+
+def read_hidden(text: str, action: str) -> dict[str, str]:
+    """The hidden fields of the form on that page that leads there, but for its key."""
+    (form,) = re.findall(rf'<form[^>]* action="{re.escape(action)}".*?</form>', text, re.DOTALL)
+    found = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', form))
+    return {name: html.unescape(value) for name, value in found.items() if name != "form_key"}
+
+
+def leave(world: World) -> None:
+    """Let a subject leave its list that x is about."""
+    world.register("aurelia", ANALYST.id, Role.ANALYST)
+    world.add("aurelia", make_object("x"))
+    load_version(world, "1", entry(ASHFALL), entry(OTHER))
+    world.tick()
+    load_version(world, "2", entry(OTHER))
+    world.tick()
+
+
+def say_of_subject(world: World, role: Role, decision: str, reason: str) -> object:
+    by = world.actor("aurelia", role)
+    return decide_subject(world.nodes["aurelia"], ASHFALL, decision, reason=reason, by=by)
+
+
+def test_a_subject_on_which_others_decided_since_is_not_decided_on_unread(desk: Desk, world: World) -> None:
+    leave(world)
+    analyst = desk.visit(ANALYST)
+    form = find_form(analyst, "/lists", "/lists/decide")
+    for role in (Role.LIAISON, Role.LEGAL):
+        say_of_subject(world, role, "keep", "It has another name.")
+    before = count_entries(world)
+    status, text = send(analyst, "/lists/decide", form, decision="stop", reason="Nobody has looked.")
+    assert (status, "decided of national:ashfall since you looked" in text) == (409, True), text
+    assert count_entries(world) == before
+    form = find_form(analyst, "/lists", "/lists/decide")
+    assert send(analyst, "/lists/decide", form, decision="stop", reason="I have read why.")[0] == 303
+
+
+def test_what_a_colleague_approved_to_let_go_on_is_not_completed_over_who_stopped_it(desk: Desk, world: World) -> None:
+    leave(world)
+    legal = desk.visit(LEGAL)
+    assert isinstance(say_of_subject(world, Role.LIAISON, "keep", "It has another name."), Waiting)
+    (matter,) = list_matters(world.nodes["aurelia"])
+    page = f"/approvals/{matter.digest}"
+    form = find_form(legal, page, f"{page}/approve")
+    assert isinstance(say_of_subject(world, Role.LIAISON, "stop", "It is another one."), Decision)
+    status, text = send(legal, f"{page}/approve", form)
+    assert (status, "is not what was approved" in text) == (409, True), text
+    (question,) = legal.get("/lists.json").json()["questions"]
+    assert question["decision"] == "stop"
+    # Both who have read why it was stopped can still let it go on.
+    world.tick()
+    assert isinstance(say_of_subject(world, Role.LIAISON, "keep", "It has another name."), Waiting)
+    assert isinstance(say_of_subject(world, Role.LEGAL, "keep", "It has another name."), Decision)
+    assert audit_folder(world.nodes["aurelia"].folder, now=world.now).findings == ()
 
 
 # --- by command -------------------------------------------------------------------------------------------------------
