@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from comity.console.pages import conclude, make_page, read_form, read_page, read_text, show
+from comity.console.pages import conclude, make_page, read_form, read_page, read_text, read_through, show
 from comity.console.visit import find_visit
 from comity.operations.reply import Json
 
@@ -39,6 +39,7 @@ async def show_identity(request: Request) -> Response:
         "judged_count": len(judged),
         "judged_page": before,
         "names": said["names"],
+        "through": judged[0]["at"] if judged else "",
     }
     return show(request, "identity.html", result, rows=_ROWS)
 
@@ -58,6 +59,9 @@ async def _judge(request: Request, operation: str) -> Response:
     visit.require(operation)
     form = await read_form(request)
     asked: dict[str, Json] = {"id": name, **{key: read_text(form, key).strip() for key in ("other", "reason")}}
+    asked |= read_through(form)
+    if "shown" in form:
+        asked["shown"] = read_text(form, "shown")
     return conclude(request, await visit.ask(operation, asked), to=f"/identity/{quote(name)}")
 
 

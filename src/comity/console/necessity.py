@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from comity.console.pages import conclude, make_page, read_form, read_page, read_text, show
+from comity.console.pages import conclude, make_page, read_form, read_page, read_text, read_through, show
 from comity.console.visit import Visit, find_visit
 from comity.operations.reply import Json
 
@@ -65,6 +65,7 @@ async def _act(request: Request, operation: str) -> Response:
     asked: dict[str, Json] = {"id": name, "reason": read_text(form, "reason").strip()}
     if operation == "necessity.decide" and "shown" in form:
         asked["shown"] = read_text(form, "shown")
+    asked |= read_through(form)
     reply = await visit.ask(operation, asked)
     alone = read_text(form, "alone") == "yes"
     return conclude(request, reply, to=f"/necessity?{urlencode({'object': name})}" if alone else "/necessity")

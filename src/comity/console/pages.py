@@ -32,6 +32,7 @@ __all__ = [
     "read_form",
     "read_page",
     "read_text",
+    "read_through",
     "render",
     "show",
     "show_failure",
@@ -199,6 +200,11 @@ def read_text(form: FormData, name: str) -> str:
     """The text of a field; empty where there is none."""
     value = form.get(name)
     return value if isinstance(value, str) else ""
+
+
+def read_through(form: FormData) -> dict[str, str]:
+    """When what the page showed was said last, where its form says that; empty: the page showed nothing."""
+    return {"through": read_text(form, "through").strip()} if "through" in form else {}
 
 
 def read_page(request: Request, name: str = "page") -> int:

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from comity.console.pages import conclude, make_page, read_form, read_text, show, show_failure
+from comity.console.pages import conclude, make_page, read_form, read_text, read_through, show, show_failure
 from comity.console.visit import Visit, find_visit
 from comity.errors import MalformedRequest
 from comity.operations.reply import Json, fail_with
@@ -81,7 +81,7 @@ async def take_back(request: Request) -> Response:
         words.setdefault(field, []).append(word)
     if not words or not words.keys() <= {field.name for field in FIELDS}:
         return show_failure(request, fail_with(MalformedRequest("choose what is said no more", where="said")))
-    asked: dict[str, Json] = {"id": name, **words, "reason": read_text(form, "reason").strip()}
+    asked: dict[str, Json] = {"id": name, **words, "reason": read_text(form, "reason").strip(), **read_through(form)}
     return conclude(request, await visit.ask("classify.remove", asked), to=_find_page(name))
 
 

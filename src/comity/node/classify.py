@@ -119,14 +119,18 @@ def say(node: Node, prefix: str, words: Words, *, reason: str, by: Actor) -> Cla
         return Classified(id=item.id, words=tuple(added), restricts_only=restricts, approvals=done.approvals)
 
 
-def take_back(node: Node, prefix: str, words: Words, *, reason: str, by: Actor) -> Classified | Waiting | Refusal:
+def take_back(
+    node: Node, prefix: str, words: Words, *, reason: str, by: Actor, through: Instant | None = None
+) -> Classified | Waiting | Refusal:
     """The object that `prefix` names, with these words said of it here no more, by whomever they were.
 
     A special category, `minor` or a subject in question among them needs the people that a decision on necessity needs.
+    `through` is when what the person saw was said last; None: that was not said.
 
     Raises:
         NotFoundError: the object, or a word that is not said of it here.
         MalformedRequest: a word, or the reason.
+        ConflictError: one of the words was said after `through`.
     """
     reason, wanted = read_prose(reason), _read_words(words)
     with node.act() as act:
@@ -137,8 +141,11 @@ def take_back(node: Node, prefix: str, words: Words, *, reason: str, by: Actor) 
             raise NotFoundError(
                 f"{missing[0][1]} is not said of {item.id} here; what the object or its giver says is not taken off"
             )
+        last = max(tag.said_at for tag in ended)
+        if through is not None and last > through:
+            raise ConflictError("one of these words was said of it since you looked; read by whom and why")
         about: dict[str, Json] = {"object": item.id, "words": _list_words(wanted)}
-        done = record(act, by, _find_change_of_end(act.transaction, wanted), about, reason=reason)
+        done = record(act, by, _find_change_of_end(act.transaction, wanted), about, reason=reason, after=last)
         if not isinstance(done, Approved):
             return done
         person = describe_person(done.approvals)
@@ -213,8 +220,8 @@ def record(
 ) -> Approved | Waiting | Refusal:
     """Whether enough people have approved exactly this; then it is on record with the act.
 
-    `brought` is kept for whoever comes second. `after` is when people decided on the same last: what one of them
-    approved before that is another matter, so that nobody completes it over who stopped it in between.
+    `brought` is kept for whoever comes second. `after` is when it was decided on last, or said: what somebody approved
+    before that is another matter, so that nobody completes it over who stopped it in between.
     """
     rests: dict[str, Json] = {} if after is None else {"after": format_instant(after)}
     matter = make_matter(change.value, agreement=None, facts={**about, **rests, "reason": reason})

@@ -14,8 +14,8 @@ from comity.agreement.people import Approval
 from comity.agreement.recognition import Refusal
 from comity.canonical import OBJECT_LIMITS, Json, parse_json
 from comity.classification.persons import LEAST, Likeness, Person, compare_persons, read_person
-from comity.errors import MalformedRequest
-from comity.ids import ObjectId
+from comity.errors import ConflictError, MalformedRequest
+from comity.ids import Instant, ObjectId
 from comity.intake.listing import LISTING_EXTENSION
 from comity.node.classify import describe_person, record
 from comity.node.explain import find_object
@@ -35,6 +35,7 @@ __all__ = [
     "is_person",
     "judge_persons",
     "list_judged",
+    "name_likeness",
 ]
 
 _MOST_READ = 200_000
@@ -193,13 +194,25 @@ def is_person(data: bytes) -> bool:
 
 
 def judge_persons(
-    node: Node, prefix: str, other: str, *, same: bool, reason: str, by: Actor
+    node: Node,
+    prefix: str,
+    other: str,
+    *,
+    same: bool,
+    reason: str,
+    by: Actor,
+    through: Instant | None = None,
+    shown: str | None = None,
 ) -> Judged | Waiting | Refusal:
     """That two objects are about one person, or about two, as a person says.
+
+    `through` is when what the person saw was said last, and `shown` what agreed and differed then (`name_likeness`);
+    None: that was not said.
 
     Raises:
         NotFoundError: an object.
         MalformedRequest: one is no person, both are one object, no reason; or fewer than two identifiers agree.
+        ConflictError: something was said of the two after `through`, or they are alike otherwise than `shown`.
     """
     reason = read_prose(reason)
     with node.act() as act:
@@ -207,6 +220,11 @@ def judge_persons(
         if first == second:
             raise MalformedRequest("both are the same object; name two", where="other")
         alike = compare_persons(one, two)
+        said = likeness.read_likeness(act.transaction, first, second)
+        if through is not None and said is not None and said.decided_at > through:
+            raise ConflictError("somebody has said something of these two since you looked; read what and why")
+        if shown not in {None, name_likeness(alike)}:
+            raise ConflictError("other agrees or differs by now than you saw, by a newer version; look at it again")
         if same and not alike.may_be_confirmed:
             agree = ", ".join(sorted(alike.agreeing)) or "none"
             raise MalformedRequest(
@@ -231,6 +249,11 @@ def judge_persons(
         )
         likeness.add_likeness(act.transaction, stored)
         return Judged(one=one_id, other=other_id, same=same, likeness=alike, approvals=done.approvals)
+
+
+def name_likeness(alike: Likeness) -> str:
+    """What agrees and what differs, as one text by which a person says what was shown."""
+    return f"{' '.join(sorted(alike.agreeing))}/{' '.join(sorted(alike.differing))}"
 
 
 def list_judged(node: Node, prefix: str | None = None) -> list[StoredLikeness]:

@@ -16,7 +16,7 @@ from comity.agreement.people import Approval
 from comity.agreement.recognition import Refusal
 from comity.canonical import Json
 from comity.errors import ConflictError, MalformedRequest, NotFoundError
-from comity.ids import ObjectId
+from comity.ids import Instant, ObjectId
 from comity.node.classify import describe_person, record
 from comity.node.explain import find_object
 from comity.node.node import Node
@@ -76,7 +76,9 @@ def decide_necessity(
         if shown is not None and set(shown) != waits:
             raise ConflictError("other data was found of it since you looked, or decided on; look at it again")
         about: dict[str, Json] = {"object": name, "words": list[Json](sorted(words))}
-        done = record(act, by, ClassificationChange.DECIDE_NECESSITY, about, reason=reason)
+        ends = [one.ended_at for one in necessity.list_decisions(act.transaction, name) if one.ended_at is not None]
+        last = max(ends, default=None)
+        done = record(act, by, ClassificationChange.DECIDE_NECESSITY, about, reason=reason, after=last)
         if not isinstance(done, Approved):
             return done
         decision = StoredNecessity(
@@ -92,12 +94,17 @@ def decide_necessity(
         return Decided(id=name, words=words, approvals=done.approvals)
 
 
-def end_necessity(node: Node, prefix: str, *, reason: str, by: Actor) -> Decided | Waiting | Refusal:
+def end_necessity(
+    node: Node, prefix: str, *, reason: str, by: Actor, through: Instant | None = None
+) -> Decided | Waiting | Refusal:
     """The object, on which nothing is decided any more: it goes to nobody from here on.
+
+    `through` is when the last decision was made that the person saw; None: that was not said.
 
     Raises:
         NotFoundError: the object, or a decision on it.
         MalformedRequest: no reason.
+        ConflictError: it was decided on after `through`.
     """
     reason = read_prose(reason)
     with node.act() as act:
@@ -105,6 +112,9 @@ def end_necessity(node: Node, prefix: str, *, reason: str, by: Actor) -> Decided
         words = necessity.read_decided(act.transaction, [item.id]).get(item.id)
         if words is None:
             raise NotFoundError(f"nothing is decided on {item.id}; `comity necessity list` shows what is")
+        decided_at = max(one.decided_at for one in necessity.list_decisions(act.transaction, item.id))
+        if through is not None and decided_at > through:
+            raise ConflictError("it was decided on since you looked; read by whom and why, and end it then")
         about: dict[str, Json] = {"object": item.id, "words": list[Json](sorted(words))}
         done = record(act, by, ClassificationChange.END_NECESSITY, about, reason=reason)
         if not isinstance(done, Approved):

@@ -52,7 +52,14 @@ def take_back(node: Node, arguments: Arguments) -> Outcome:
     """Say words of an object no more."""
     words, reason = _read_words(arguments), arguments.text("reason")
     return conclude_classified(
-        classify.take_back(node, arguments.text("id"), words, reason=reason, by=read_actor(node, arguments))
+        classify.take_back(
+            node,
+            arguments.text("id"),
+            words,
+            reason=reason,
+            by=read_actor(node, arguments),
+            through=arguments.seen_through(),
+        )
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from comity.agreement.people import Person
 from comity.errors import MalformedRequest
-from comity.ids import AgreementId, ObjectId
+from comity.ids import AgreementId, Instant, ObjectId, parse_instant
 from comity.node.steps import Tell, tell_nobody
 from comity.operations.reply import Exit, Json
 
@@ -57,6 +57,11 @@ class Arguments:
     def optional(self, name: str) -> str | None:
         """A text, or None when it is absent."""
         return None if self._values.get(name) is None else self.text(name)
+
+    def seen_through(self) -> Instant | None:
+        """When what the person saw of something was said last; the beginning of time: nothing was. None: not said."""
+        text = self.optional("through")
+        return None if text is None else parse_instant(text) if text else Instant(0)
 
     def texts(self, name: str) -> list[str]:
         """A list of texts; absent means empty."""

@@ -46,7 +46,11 @@ def end(node: Node, arguments: Arguments) -> Outcome:
     """What is decided on no more."""
     return conclude_decided(
         necessity.end_necessity(
-            node, arguments.text("id"), reason=arguments.text("reason"), by=read_actor(node, arguments)
+            node,
+            arguments.text("id"),
+            reason=arguments.text("reason"),
+            by=read_actor(node, arguments),
+            through=arguments.seen_through(),
         )
     )
 
@@ -55,7 +59,7 @@ def list_all(node: Node, arguments: Arguments) -> Outcome:
     """What waits for a decision, by id, and every decision there was, oldest first; `object` asks of one alone.
 
     With `most` it is a part of each, behind the first `waiting_from` and `decided_from`, the newest decision first, and
-    what the objects are called; `counts` says how many there are of each.
+    what the objects are called; `counts` says how many there are of each, `through` when the last decision was made.
     """
     about, most = arguments.optional("object"), arguments.optional_number("most", most=_MOST_AT_ONCE)
     undecided, decided = necessity.list_undecided(node, about), necessity.list_necessity(node, about)
@@ -63,6 +67,7 @@ def list_all(node: Node, arguments: Arguments) -> Outcome:
     if most is None:
         waiting = list[Json](map(_describe_undecided, undecided))
         return Outcome(result={"undecided": waiting, "decisions": list[Json](map(_describe_decision, decided))})
+    through = format_instant(max(item.decided_at for item in decided)) if decided else ""
     first, second = (arguments.optional_number(name, most=_MOST) or 0 for name in ("waiting_from", "decided_from"))
     undecided, decided = undecided[first : first + most], decided[::-1][second : second + most]
     named = name_objects(node, {*(item.id for item in undecided), *(item.object for item in decided)})
@@ -71,6 +76,7 @@ def list_all(node: Node, arguments: Arguments) -> Outcome:
             "undecided": [{**_describe_undecided(item), "name": named.get(item.id)} for item in undecided],
             "decisions": [{**_describe_decision(item), "name": named.get(item.object)} for item in decided],
             "counts": counts,
+            "through": through,
         }
     )
 
@@ -90,6 +96,7 @@ async def list_candidates(node: Node, arguments: Arguments) -> Outcome:
             "agreeing": list[Json](sorted(item.likeness.agreeing)),
             "differing": list[Json](sorted(item.likeness.differing)),
             "may_be_confirmed": item.likeness.may_be_confirmed,
+            "shown": identity.name_likeness(item.likeness),
             "same": None if item.decided is None else item.decided.same,
         }
         for item in found.items
@@ -98,12 +105,16 @@ async def list_candidates(node: Node, arguments: Arguments) -> Outcome:
 
 
 def same(node: Node, arguments: Arguments) -> Outcome:
-    """That two are one person."""
+    """That two are one person.
+
+    `through` is when what the person saw was said last ("": nothing was), and `shown` how alike they were, as of a
+    candidate: where it is otherwise by now, nothing is said.
+    """
     return _judge(node, arguments, same=True)
 
 
 def differ(node: Node, arguments: Arguments) -> Outcome:
-    """That two are not."""
+    """That two are not; `through` and `shown` as in `same`."""
     return _judge(node, arguments, same=False)
 
 
@@ -139,6 +150,8 @@ def _judge(node: Node, arguments: Arguments, *, same: bool) -> Outcome:
         same=same,
         reason=arguments.text("reason"),
         by=read_actor(node, arguments),
+        through=arguments.seen_through(),
+        shown=arguments.optional("shown"),
     ):
         case Refusal() as refused:
             return conclude_refused(refused)

@@ -8,20 +8,24 @@ from typing import Any
 
 from comity.agreement.events import EventKind
 from comity.agreement.people import Role
+from comity.canonical import Json
 from comity.node import agree
 from comity.node.agree import Recorded
 from comity.node.articles import ArticlePlan, Decided, add_article, confirm, correct
 from comity.node.assess import renew
 from comity.node.audit import audit_folder
+from comity.node.classify import Classified, say, take_back
+from comity.node.identity import judge_persons
 from comity.node.journal import list_entries
 from comity.node.lists import Decided as Decision
 from comity.node.lists import decide_subject
-from comity.node.necessity import list_undecided
+from comity.node.necessity import decide_necessity, end_necessity, list_undecided
 from comity.node.people import Waiting, list_matters
 from comity.node.retention import keep
 from tests.consoles import Browser, Desk, make_person
 from tests.unit.console.test_agreements import LEGAL, LIAISON, state
 from tests.unit.console.test_assessments import ANALYST, write
+from tests.unit.console.test_identity import BORN
 from tests.unit.console.test_intake import bring, bundle, count
 from tests.unit.console.test_lists import ASHFALL, OTHER, entry
 from tests.unit.console.test_lists import bring as bring_list
@@ -29,6 +33,7 @@ from tests.unit.console.test_lists import load as load_version
 from tests.unit.console.test_lists import make_file as make_list
 from tests.unit.node.test_retention import DAY, REVIEWED, list_due, meet, receive
 from tests.unit.node.test_retention import agree as agree_on
+from tests.unit.node.test_safeguards import list_as
 from tests.unit.node.test_safeguards import make_person as make_identity
 from tests.worlds import World, make_object, object_id
 
@@ -274,6 +279,117 @@ def test_a_draft_that_was_decided_on_since_is_not_corrected_unread(desk: Desk, w
     assert count_entries(world) == before
     form = find_form(analyst, page, f"{page}/correct")
     assert send(analyst, f"{page}/correct", form, one=str(corrected), value="A third name")[0] == 303
+
+
+# --- what people say of objects and persons ---------------------------------------------------------------------------
+
+
+def test_words_that_were_said_anew_since_are_not_taken_back_unread(desk: Desk, world: World) -> None:
+    world.register("aurelia", ANALYST.id, Role.ANALYST)
+    world.add("aurelia", make_object("x"))
+    node, by, name = world.nodes["aurelia"], world.actor("aurelia", Role.LIAISON), object_id("report", "x")
+    words, page, analyst = {"kinds": ["arms"]}, f"/objects/{name}/say", desk.visit(ANALYST)
+    say(node, name, words, reason="It says so.", by=by)
+    form = find_form(analyst, page, f"/objects/{name}/take-back")
+    world.tick()
+    take_back(node, name, words, reason="It was another.", by=by)
+    say(node, name, words, reason="It is confirmed by a second report.", by=by)
+    before, chosen = count_entries(world), {"said": "kinds arms", "reason": "One source is none."}
+    status, text = send(analyst, f"/objects/{name}/take-back", form, **chosen)
+    assert (status, "was said of it since you looked" in text) == (409, True), text
+    assert count_entries(world) == before
+    form = find_form(analyst, page, f"/objects/{name}/take-back")
+    assert send(analyst, f"/objects/{name}/take-back", form, **chosen)[0] == 303
+
+
+def test_a_safeguard_that_was_said_anew_is_not_lifted_by_what_was_approved_before(desk: Desk, world: World) -> None:
+    world.add("aurelia", make_object("x"))
+    node, name = world.nodes["aurelia"], object_id("report", "x")
+    liaison, words = world.actor("aurelia", Role.LIAISON), {"special_categories": ["health"]}
+    say(node, name, words, reason="It names an illness.", by=liaison)
+    world.tick()
+    assert isinstance(take_back(node, name, words, reason="It does not.", by=liaison), Waiting)
+    (matter,) = list_matters(node)
+    assert isinstance(take_back(node, name, words, reason="It is a mistake.", by=liaison), Waiting)
+    legal_officer = world.actor("aurelia", Role.LEGAL)
+    assert isinstance(take_back(node, name, words, reason="It is a mistake.", by=legal_officer), Classified)
+    say(node, name, words, reason="It does: on page 3.", by=liaison)
+    page, legal = f"/approvals/{matter.digest}", desk.visit(LEGAL)
+    status, text = send(legal, f"{page}/approve", find_form(legal, page, f"{page}/approve"))
+    assert (status, "is not what was approved" in text) == (409, True), text
+    assert [item["ended_at"] for item in legal.get(f"/objects/{name}.json").json()["said"]][-1] is None
+
+
+def decide_on(world: World, name: str, reason: str) -> None:
+    liaison, legal = world.actor("aurelia", Role.LIAISON), world.actor("aurelia", Role.LEGAL)
+    assert isinstance(decide_necessity(world.nodes["aurelia"], name, reason=reason, by=liaison), Waiting)
+    assert not isinstance(decide_necessity(world.nodes["aurelia"], name, reason=reason, by=legal), Waiting)
+    world.tick()
+
+
+def test_what_was_decided_since_on_necessity_is_not_ended_unread(desk: Desk, world: World) -> None:
+    name, node, by = object_id("identity", "x"), world.nodes["aurelia"], world.actor("aurelia", Role.LIAISON)
+    world.add("aurelia", make_identity("x", x_health="an illness"))
+    decide_on(world, name, "To find the child.")
+    legal = desk.visit(LEGAL)
+    form = find_form(legal, "/necessity", "/necessity/end")
+    end_necessity(node, name, reason="Found.", by=by)
+    world.tick()
+    decide_on(world, name, "The child is gone again.")
+    before = count_entries(world)
+    status, text = send(legal, "/necessity/end", form, reason="Found.")
+    assert (status, "decided on since you looked" in text) == (409, True), text
+    assert count_entries(world) == before
+    form = find_form(legal, "/necessity", "/necessity/end")
+    assert send(legal, "/necessity/end", form, reason="Found, I have read it.")[0] == 303
+
+
+def test_what_was_approved_before_a_decision_was_ended_is_not_completed_after_it(desk: Desk, world: World) -> None:
+    name, node, by = object_id("identity", "x"), world.nodes["aurelia"], world.actor("aurelia", Role.LIAISON)
+    world.add("aurelia", make_identity("x", x_health="an illness"))
+    assert isinstance(decide_necessity(node, name, reason="For a partner.", by=by), Waiting)
+    (matter,) = list_matters(node)
+    page, legal = f"/approvals/{matter.digest}", desk.visit(LEGAL)
+    form = find_form(legal, page, f"{page}/approve")
+    decide_on(world, name, "To find the child.")
+    end_necessity(node, name, reason="Found: it goes to nobody.", by=by)
+    status, text = send(legal, f"{page}/approve", form)
+    assert (status, "is not what was approved" in text) == (409, True), text
+    assert [item.id for item in list_undecided(node)] == [name]
+
+
+def test_two_persons_on_whom_somebody_said_otherwise_since_are_not_judged_unread(desk: Desk, world: World) -> None:
+    world.register("aurelia", ANALYST.id, Role.ANALYST)
+    node, by, born = world.nodes["aurelia"], world.actor("aurelia", Role.LIAISON), BORN
+    world.add("aurelia", *(list_as(each, dates_of_birth=born) for each in ("x", "y", "z")))
+    x, y, z = (object_id("identity", each) for each in ("x", "y", "z"))
+    analyst, page = desk.visit(ANALYST), f"/identity/{x}"
+    (form, *_), named = find_forms(analyst, page, f"{page}/differ"), find_form(analyst, page, f"{page}/differ")
+    other = form["other"][0]
+    judge_persons(node, x, y if other == z else z, same=False, reason="Brothers.", by=by)
+    judge_persons(node, x, other, same=False, reason="One of them is dead.", by=by)
+    before = count_entries(world)
+    for sent in (form, named | {"other": [other]}):
+        status, text = send(analyst, f"{page}/same", sent, reason="Born on one day.")
+        assert (status, "of these two since you looked" in text) == (409, True), text
+    assert count_entries(world) == before
+    again = find_form(analyst, page, f"{page}/differ") | {"other": [other]}
+    assert send(analyst, f"{page}/same", again, reason="It is a mistake: both are alive.")[0] == 303
+
+
+def test_two_persons_are_judged_by_what_agreed_on_the_page(desk: Desk, world: World) -> None:
+    world.register("aurelia", ANALYST.id, Role.ANALYST)
+    places: dict[str, Json] = {"places_of_birth": [{"city": "A", "country": "B"}]}
+    world.add("aurelia", *(list_as(name, dates_of_birth=BORN, **places) for name in ("x", "y")))
+    x = object_id("identity", "x")
+    analyst, page = desk.visit(ANALYST), f"/identity/{x}"
+    form = next(find_forms(analyst, page, f"{page}/differ"))
+    other = list_as("y", dates_of_birth=[{"date": "1980-01-01"}], **places)
+    world.add("aurelia", other | {"modified": "2031-01-01T00:00:00.000Z"})
+    status, text = send(analyst, f"{page}/same", form, reason="Born on one day.")
+    assert (status, "agrees or differs by now than you saw" in text) == (409, True), text
+    form = next(find_forms(analyst, page, f"{page}/differ"))
+    assert send(analyst, f"{page}/same", form, reason="Born in one place, of one name.")[0] == 303
 
 
 # --- lists ------------------------------------------------------------------------------------------------------------
