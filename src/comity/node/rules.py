@@ -150,7 +150,9 @@ def _put_on_record(
         change = ClassificationChange.APPLY_RULES_SAFEGUARD
     about: dict[str, Json] = {"rules": rules.digest, "name": rules.name}
     # Whoever comes second sees and applies this very set, and needs no file.
-    done = record(act, by, change, about, reason=reason, count=max(len(concerned), 1), brought=rules.text)
+    after = None if stored is None else stored.ended_at
+    count = max(len(concerned), 1)
+    done = record(act, by, change, about, reason=reason, count=count, brought=rules.text, after=after)
     if not isinstance(done, Approved):
         return done
     kept = StoredRules(
@@ -187,7 +189,8 @@ def end_rules(node: Node, prefix: str, *, reason: str, by: Actor) -> Steps[Appli
         steps = [RuleStep(object=tag.object, field=tag.field, word=tag.word, why=reason, ends=True) for tag in said]
         concerned = {step.object for step in steps}
         about: dict[str, Json] = {"rules": stored.digest, "name": stored.name}
-        done = record(act, by, change, about, reason=reason, count=max(len(concerned), 1))
+        count, after = max(len(concerned), 1), stored.applied_at
+        done = record(act, by, change, about, reason=reason, count=count, after=after)
         if not isinstance(done, Approved):
             return done
         rulesets.end_rules(act.transaction, stored.digest, now=act.now)

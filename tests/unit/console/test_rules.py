@@ -12,8 +12,8 @@ from comity.node.agree import propose
 from comity.node.audit import audit_folder
 from comity.node.journal import list_entries
 from comity.node.matters import show_matter
-from comity.node.people import Waiting, list_matters
-from comity.node.rules import apply_rules, list_rules
+from comity.node.people import Actor, Waiting, list_matters
+from comity.node.rules import AppliedRules, apply_rules, end_rules, list_rules
 from comity.node.steps import finish
 from tests.consoles import Browser, Desk, make_person
 from tests.worlds import World, make_object, object_id
@@ -308,3 +308,22 @@ def test_what_waits_is_not_told_to_whom_it_is_not_for(desk: Desk, held: World) -
     for person in NOT_OF_THE_DESK:
         assert "Of a source." not in desk.visit(person).get("/").text
         assert desk.visit(person).get(f"/approvals/{first['matter']}").status_code == 404
+
+
+def test_what_was_approved_before_a_set_was_taken_back_does_not_apply_it_again(held: World) -> None:
+    node, rules = held.nodes["aurelia"], convert_rules(SAY.encode())
+    assert isinstance(rules, RuleSet)
+    liaison, legal = held.actor("aurelia", Role.LIAISON), held.actor("aurelia", Role.LEGAL)
+
+    def apply_as(by: Actor, reason: str) -> object:
+        return finish(apply_rules(node, rules, reason=reason, by=by))
+
+    assert isinstance(apply_as(liaison, "first"), Waiting)
+    assert isinstance(apply_as(liaison, "second"), Waiting)
+    assert not isinstance(apply_as(legal, "second"), Waiting)
+    held.tick()
+    finish(end_rules(node, rules.digest, reason="It names the wrong ones.", by=liaison))
+    assert isinstance(apply_as(legal, "first"), Waiting)
+    assert find_set(held)[0].ended_at is not None
+    assert isinstance(apply_as(liaison, "first"), AppliedRules)
+    assert find_set(held)[0].ended_at is None
