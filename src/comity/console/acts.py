@@ -90,7 +90,8 @@ async def do(request: Request) -> Response:
     if act in {"reject", "withdraw"}:
         arguments["id"] = _read(form, "terms") or ""
     reply = await visit.ask(f"agreement.{act}", arguments)
-    return conclude(request, reply, to=_find_page(request, reply.result))
+    # Who may stop and not read agreements is led to no page of one, whose address would be its whole id.
+    return conclude(request, reply, to=_find_page(request, reply.result) if visit.may("agreement.show") else "/")
 
 
 async def stop(request: Request) -> Response:

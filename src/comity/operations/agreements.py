@@ -5,7 +5,7 @@ import asyncio
 
 from comity.agreement.events import EventKind, Reservation
 from comity.agreement.recognition import Refusal
-from comity.errors import MalformedMessage, MalformedRequest, TransitionError
+from comity.errors import MalformedMessage, MalformedRequest, NotFoundError, TransitionError
 from comity.ids import parse_party_id
 from comity.node import agree, correspond
 from comity.node.correspond import Imported
@@ -81,7 +81,8 @@ def withdraw(node: Node, arguments: Arguments) -> Outcome:
 def suspend(node: Node, arguments: Arguments) -> Outcome:
     """Suspend the agreement, or one channel of it.
 
-    A person who may stop but not read agreements stops the whole of one, and learns nothing of it when that fails.
+    A person who may stop but not read agreements stops the whole of one, and learns nothing of it when that fails, nor
+    whether there is one, or several, of that name.
     """
     by = arguments.by
     if by is None or may_ask(by, "agreement.show"):
@@ -90,8 +91,11 @@ def suspend(node: Node, arguments: Arguments) -> Outcome:
         raise MalformedRequest("your roles do not read agreements: suspend the whole of it", where="channel")
     try:
         return _act(node, arguments, EventKind.SUSPEND)
-    except (TransitionError, MalformedMessage) as error:
-        raise TransitionError("it cannot be suspended as it stands; ask somebody who may read it") from error
+    except (TransitionError, MalformedMessage, MalformedRequest, NotFoundError) as error:
+        raise TransitionError(
+            "nothing was suspended: no agreement, or several, begin so, or it cannot be suspended as it stands; ask"
+            " somebody who may read it"
+        ) from error
 
 
 def resume(node: Node, arguments: Arguments) -> Outcome:

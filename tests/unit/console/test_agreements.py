@@ -371,6 +371,19 @@ def test_who_has_no_right_does_nothing(desk: Desk, world: World, in_force: str, 
     assert count_events(world.nodes["aurelia"]) == before
 
 
+def test_who_may_stop_and_not_read_learns_of_no_agreement_by_trying(desk: Desk, world: World, in_force: str) -> None:
+    world.register("aurelia", OPERATOR.id, Role.OPERATOR)
+    browser, begun = desk.visit(OPERATOR), in_force[:8]
+    sent = {"form_key": find_key(desk, browser), "reason": "At night."}
+    done = browser.send_form(f"/agreements/{begun}/suspend", **sent)
+    assert (done.status_code, done.headers["location"]) == (303, "/?said=done")
+    assert state(world, in_force) == "suspended"
+    world.act("aurelia", in_force, EventKind.TERMINATE, text="It is over.")
+    tried = [browser.send_form("/suspend", **sent, id=name) for name in (in_force, begun, begun[:4], "0" * 8, "0")]
+    assert {item.status_code for item in tried} == {409}
+    assert len({item.text for item in tried}) == 1
+
+
 def test_a_form_of_another_session_does_nothing(desk: Desk, world: World, in_force: str) -> None:
     key = find_key(desk, desk.visit(LEGAL))
     headers = {"origin": "http://localhost:8460", "sec-fetch-site": "same-origin"}
