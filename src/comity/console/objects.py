@@ -132,14 +132,14 @@ async def recall(request: Request) -> Response:
         message = "versions are chosen, and all are asked for: nothing was recalled; say which"
         return show_failure(request, fail_with(MalformedRequest(message, where="which")))
     asked: dict[str, Json] = {"id": name, "newer": form.get("newer") == "yes", "versions": list[Json](chosen)}
-    asked |= _read(form, "reason", "role", "why")
+    asked |= _read(form, "newest", "reason", "role", "why")
     return await _act(request, "recall.send", asked, to=f"/objects/{quote(name)}")
 
 
 async def ask_consent(request: Request) -> Response:
     """Ask whoever gave the object to let it be passed on."""
     form, name = await read_form(request), request.path_params["id"]
-    asked: dict[str, Json] = {"ids": [name], **_read(form, "to", "purpose", "reason", "until", "role", "why")}
+    asked: dict[str, Json] = {"ids": [name], **_read(form, "newest", "to", "purpose", "reason", "until", "role", "why")}
     return await _act(request, "consent.request", asked, to=f"/objects/{quote(name)}")
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from comity.agreement.people import Approval, make_matter
 from comity.agreement.recognition import Refusal
 from comity.canonical import Json
-from comity.errors import MalformedRequest, NotFoundError, TransitionError
+from comity.errors import ConflictError, MalformedRequest, NotFoundError, TransitionError
 from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId, format_instant
 from comity.letters.bodies import LetterKind
 from comity.letters.consent import (
@@ -85,13 +85,24 @@ class Asked:
 
 
 def request_consent(
-    node: Node, prefixes: Sequence[str], *, to: PartyId, purpose: str, reason: str, until: Instant | None, by: Actor
+    node: Node,
+    prefixes: Sequence[str],
+    *,
+    to: PartyId,
+    purpose: str,
+    reason: str,
+    until: Instant | None,
+    by: Actor,
+    newest: str | None = None,
 ) -> Said | Waiting | Refusal:
     """The requests to everybody that the newest versions of these objects came from, to pass them on to `to`.
+
+    `newest` is the version that the person saw of them, where there is one and that was said.
 
     Raises:
         NotFoundError, MalformedRequest: an object, the purpose, the reason or the time.
         TransitionError: nobody's consent is needed for one, or nobody's would be enough.
+        ConflictError: another version is the newest than the person saw.
     """
     reason = read_prose(reason)
     if purpose not in PURPOSES:
@@ -108,6 +119,8 @@ def request_consent(
             raise MalformedRequest("that time has passed already", where="until")
         body = ConsentRequest(recipient=to, purpose=purpose, reason=reason, until=until)
         items = {item.id: item for prefix in prefixes for item in [find_object(act.transaction, prefix)]}
+        if newest is not None and {item.version for item in items.values()} != {newest}:
+            raise ConflictError("another version is the newest than when you looked; look at it, and ask for that")
         drafts = _draft_requests(act.transaction, node.party, tuple(items.values()), body)
         facts: dict[str, Json] = {
             "objects": [{"id": item.id, "version": item.version} for item in items.values()],

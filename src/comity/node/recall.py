@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from comity.agreement.people import Approval, make_matter
 from comity.agreement.reader import Reader
 from comity.agreement.recognition import Refusal
-from comity.errors import MalformedRequest, NotFoundError, TransitionError
+from comity.errors import ConflictError, MalformedRequest, NotFoundError, TransitionError
 from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId, parse_instant
 from comity.letters.bodies import LetterKind
 from comity.letters.letter import Letter
@@ -117,20 +117,31 @@ class _Version:
 
 
 def recall(
-    node: Node, prefix: str, *, change: Change, versions: Sequence[str], reason: str, by: Actor
+    node: Node,
+    prefix: str,
+    *,
+    change: Change,
+    versions: Sequence[str],
+    reason: str,
+    by: Actor,
+    newest: str | None = None,
 ) -> Recalling | Waiting | Refusal:
     """What was recalled of the object that `prefix` names: `versions`, or without any all of a withdrawal.
 
-    A correction is of all versions but the newest that is held, which takes their place.
+    A correction is of all versions but the newest that is held, which takes their place: `newest`, where the person
+    said which one that is.
 
     Raises:
         NotFoundError, MalformedRequest: the object, a version, or the reason.
         TransitionError: there is nothing to recall, or it was recalled before.
+        ConflictError: another one than `newest` is, so that this one would be recalled too.
     """
     reason = _read_reason(reason, most=_MAX_REASON)
     with node.act() as act:
         name, known = _find_known(act.transaction, prefix)
         newer = _find_newer(act.transaction, name) if change is Change.CORRECT else None
+        if newer is not None and newest not in {None, newer.version}:
+            raise ConflictError("another version is the newest than when you looked; say what that one corrects")
         chosen = _choose(act.transaction, name, known, versions=versions, newer=newer)
         matter = make_matter(
             "recall",

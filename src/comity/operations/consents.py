@@ -23,7 +23,7 @@ _MOST_LISTED = 10_000
 
 
 def request(node: Node, arguments: Arguments) -> Outcome:
-    """Ask whoever gave some objects to let them be passed on to one more party."""
+    """Ask whoever gave some objects to let them be passed on to one more party; `newest` is the version shown."""
     done = consenting.request_consent(
         node,
         arguments.texts("ids"),
@@ -32,6 +32,7 @@ def request(node: Node, arguments: Arguments) -> Outcome:
         reason=arguments.text("reason"),
         until=_read_time(arguments, "until"),
         by=read_actor(node, arguments),
+        newest=arguments.optional("newest"),
     )
     return conclude(done)
 

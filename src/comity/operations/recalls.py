@@ -25,7 +25,7 @@ _SIDES = ("received", "sent", "taken_back")
 
 
 def send(node: Node, arguments: Arguments) -> Outcome:
-    """Recall an object, and tell everybody who was given it."""
+    """Recall an object, and tell everybody who was given it; `newest` is the one shown to correct others."""
     done = recalling.recall(
         node,
         arguments.text("id"),
@@ -33,6 +33,7 @@ def send(node: Node, arguments: Arguments) -> Outcome:
         versions=arguments.texts("versions"),
         reason=arguments.text("reason"),
         by=read_actor(node, arguments),
+        newest=arguments.optional("newest"),
     )
     if isinstance(done, Refusal):
         return conclude_refused(done)

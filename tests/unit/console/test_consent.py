@@ -12,6 +12,7 @@ from comity.node.consent import list_consents_of, list_requests_about
 from comity.node.people import list_matters
 from tests.chains import introduce, pull_all, sign_consent, sign_onward
 from tests.consoles import Browser, Desk, make_person
+from tests.unit.console.test_outdated import find_form, send
 from tests.worlds import World, make_object, object_id
 
 A, B, C = map(PartyId, ("aurelia", "borealia", "cimbria"))
@@ -44,6 +45,18 @@ def ask(world: World) -> None:
     done = asker.post(f"/objects/{X}/consent", f"/objects/{X}", **asked)
     assert done.headers["location"] == f"/objects/{X}?said=done", done.text
     world.deliver()
+
+
+def test_consent_is_asked_for_the_version_that_was_on_the_page(chain: World) -> None:
+    asker, page = visit(chain, B, Role.LIAISON), f"/objects/{X}"
+    form = find_form(asker, page, f"{page}/consent")
+    chain.add(A, make_object("x", day=9))
+    pull_all(chain, A, B)
+    asked = {"to": C, "purpose": "exchange", "reason": "They hold the other half."}
+    status, text = send(asker, f"{page}/consent", form, **asked)
+    assert (status, "another version is the newest" in text) == (409, True), text
+    assert list_requests_about(chain.nodes[B], ObjectId(X))[0] == []
+    assert send(asker, f"{page}/consent", find_form(asker, page, f"{page}/consent"), **asked)[0] == 303
 
 
 def find_letter(world: World) -> str:

@@ -15,6 +15,7 @@ from comity.node.lists import load_list
 from comity.node.recall import list_recalls_of
 from comity.store import browsing
 from tests.consoles import Browser, Desk, make_person
+from tests.unit.console.test_outdated import find_form, send
 from tests.worlds import World, make_object, object_id
 
 ANALYST = make_person("aurelia-analyst", Role.ANALYST)
@@ -250,3 +251,17 @@ def test_a_subject_that_is_held_as_an_object_is_called_as_that_is(world: World, 
     world.add("aurelia", group, make_object("x", subjects=(f"stix:{group['id']}", gone, "stix:x")))
     assert analyst.get("/objects.json").json()["subject_names"] == {f"stix:{group['id']}": "Ashfall <b>Column</b>"}
     assert "Ashfall &lt;b&gt;Column&lt;/b&gt;</bdi> <small><code>stix:intrusion-set--" in analyst.get("/objects").text
+
+
+def test_a_correction_recalls_what_is_older_than_the_version_on_the_page(world: World, desk: Desk) -> None:
+    """One that came since would have the shown one recalled too."""
+    world.register("aurelia", ANALYST.id, Role.ANALYST)
+    world.add("aurelia", make_object("x"), make_object("x", day=2))
+    browser, page, said = desk.visit(ANALYST), f"/objects/{X}", {"reason": "A wrong name.", "newer": "yes"}
+    form = find_form(browser, page, f"{page}/recall")
+    world.add("aurelia", make_object("x", day=3))
+    status, text = send(browser, f"{page}/recall", form, **said)
+    assert (status, "another version is the newest" in text) == (409, True), text
+    assert list_recalls_of(world.nodes["aurelia"], ObjectId(X))[0] == ()
+    assert send(browser, f"{page}/recall", find_form(browser, page, f"{page}/recall"), **said)[0] == 303
+    assert len(list_recalls_of(world.nodes["aurelia"], ObjectId(X))[0]) == 2
