@@ -165,6 +165,7 @@ async def make(request: Request) -> Response:
         "audience": [*read_text(form, "audience").replace(",", " ").split()],
         "strike_open": read_text(form, "strike_open") == "yes",
         "seen": _read_seen(form),
+        "made": read_text(form, "made").strip() if "made" in form else None,
     }
     return conclude(request, await visit.ask("article.make", arguments), to=_find_page(request))
 

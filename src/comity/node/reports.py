@@ -25,7 +25,7 @@ from comity.agreement.people import Approval
 from comity.agreement.recognition import Refusal
 from comity.canonical import OBJECT_LIMITS, Json, parse_json
 from comity.errors import ConflictError, MalformedObject, MalformedRequest
-from comity.ids import Instant, ObjectId, PartyId
+from comity.ids import Instant, ObjectId, PartyId, format_instant
 from comity.intake.article.assembly import REPORT_KEY, Review, assemble_report
 from comity.intake.article.numbering import format_numbers
 from comity.intake.article.reading import Reading
@@ -69,7 +69,7 @@ class ReportPlan:
 
     `audience` are the only parties that it may ever reach, this one besides; `strikes_open` strikes what is open.
     Subjects, regions and kinds are said of every object that is made. `seen` is how many decisions on its drafts the
-    person saw, where it was said.
+    person saw, and `made` when the report was made last by what the person saw ("": it was not), where it was said.
     """
 
     tlp: str | None = None
@@ -83,6 +83,7 @@ class ReportPlan:
     url: str | None = None
     strikes_open: bool = False
     seen: int | None = None
+    made: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +112,7 @@ def make_report(node: Node, prefix: str, plan: ReportPlan, *, by: Actor) -> Made
 
     Raises:
         NotFoundError: the article.
-        ConflictError: drafts are open, others decided more than was seen, or an object cannot be taken in; then
+        ConflictError: drafts are open, others decided more or made it since, or an object cannot be taken in; then
             nothing was done.
         MalformedRequest: nothing is confirmed, no day of publication is known, or what was said is not of its form.
     """
@@ -122,6 +123,9 @@ def make_report(node: Node, prefix: str, plan: ReportPlan, *, by: Actor) -> Made
         found = review_article(act.transaction, find_article(act.transaction, prefix))
         if plan.seen not in {None, count_states(act.transaction, found.article).decisions}:
             raise ConflictError("its drafts were decided on since you looked: look at what would be in the report")
+        made_at = found.article.made_at
+        if plan.made not in {None, "" if made_at is None else format_instant(made_at)}:
+            raise ConflictError("the report was made since you looked: look at what is said of it, and make it then")
         open_numbers = tuple(each.item.number for each in found.drafts if each.state is State.OPEN)
         if open_numbers and not plan.strikes_open:
             raise ConflictError(

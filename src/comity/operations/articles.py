@@ -179,7 +179,10 @@ def correct(node: Node, arguments: Arguments) -> Outcome:
 
 
 def make(node: Node, arguments: Arguments) -> Outcome:
-    """The report of an article, made; with `seen`, if no more than so many decisions on its drafts stand."""
+    """The report of an article, made; with `seen`, if no more than so many decisions on its drafts stand.
+
+    With `made`, if it was made then last ("": never).
+    """
     parties = arguments.texts("audience")
     plan = ReportPlan(
         tlp=arguments.optional("tlp"),
@@ -193,6 +196,7 @@ def make(node: Node, arguments: Arguments) -> Outcome:
         url=arguments.optional("url"),
         strikes_open=arguments.flag("strike_open"),
         seen=arguments.optional_number("seen", most=_MOST_SEEN),
+        made=arguments.optional("made"),
     )
     match reports.make_report(node, arguments.text("id"), plan, by=read_actor(node, arguments)):
         case Refusal() as refused:

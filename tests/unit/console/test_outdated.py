@@ -262,6 +262,20 @@ def test_a_report_is_made_of_what_was_on_the_page(desk: Desk, world: World) -> N
     assert count(world) > 0
 
 
+def test_a_report_that_a_colleague_made_since_is_not_made_anew_over_it(desk: Desk, world: World) -> None:
+    world.register("aurelia", ANALYST.id, Role.ANALYST)
+    add_article(world.nodes["aurelia"], ARTICLE, "a.txt", ArticlePlan())
+    first, second, page = desk.visit(ANALYST), desk.visit(LIAISON), "/articles/1"
+    numbers = [item["number"] for item in first.get(f"{page}.json").json()["drafts"]]
+    confirm(world.nodes["aurelia"], "1", numbers, by=world.actor("aurelia", Role.LIAISON))
+    stale, form = (find_form(browser, page, f"{page}/make") for browser in (first, second))
+    assert send(second, f"{page}/make", form, tlp="red")[0] == 303
+    status, text = send(first, f"{page}/make", stale, tlp="clear")
+    assert (status, "the report was made since you looked" in text) == (409, True), text
+    assert first.get(f"{page}.json").json()["tlp"] == "red"
+    assert send(first, f"{page}/make", find_form(first, page, f"{page}/make"), tlp="amber")[0] == 303
+
+
 def test_a_draft_that_was_decided_on_since_is_not_corrected_unread(desk: Desk, world: World) -> None:
     world.register("aurelia", ANALYST.id, Role.ANALYST)
     node, by = world.nodes["aurelia"], world.actor("aurelia", Role.LIAISON)
