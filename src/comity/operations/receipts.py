@@ -16,6 +16,7 @@ from comity.node.waiving import Waiver
 from comity.operations.outcome import Arguments, Outcome
 from comity.operations.people import conclude_refused, conclude_waiting, describe_approvals, read_actor
 from comity.operations.reply import Json
+from comity.operations.sight import may_ask, say_nothing_there
 
 __all__ = ["describe_waivers", "give", "list_refused", "waive"]
 
@@ -36,11 +37,18 @@ def give(node: Node, arguments: Arguments) -> Outcome:
 
 
 def list_refused(node: Node, arguments: Arguments) -> Outcome:
-    """What was refused of partners, oldest first; one of them with its bytes where a number is given."""
+    """What was refused of partners, oldest first; one of them with its bytes where a number is given.
+
+    Who may not read agreements is told of whom, when, and which part of the receipt was wrong: the reason names terms,
+    channels and objects, and the bytes are objects.
+    """
+    named = arguments.by is None or may_ask(arguments.by, "agreement.show")
     pages = delivery.list_refused_pages(node)
-    listed: list[Json] = [_describe(number, page) for number, page in enumerate(pages, start=1)]
+    listed: list[Json] = [_describe(number, page, named=named) for number, page in enumerate(pages, start=1)]
     if arguments.optional("number") is None:
         return Outcome(result={"refused": listed})
+    if not named:
+        raise say_nothing_there()
     number = arguments.text("number")
     found = next((page for place, page in enumerate(pages, start=1) if str(place) == number), None)
     if found is None:
@@ -50,7 +58,7 @@ def list_refused(node: Node, arguments: Arguments) -> Outcome:
         "receipt": _encode(found.receipt),
         "proof": _encode(found.proof),
     }
-    return Outcome(result={"refused": [_describe(int(number), found)], "evidence": evidence})
+    return Outcome(result={"refused": [_describe(int(number), found, named=True)], "evidence": evidence})
 
 
 def waive(node: Node, arguments: Arguments) -> Outcome:
@@ -84,15 +92,15 @@ def describe_waivers(waived: Iterable[Waiver]) -> list[Json]:
     ]
 
 
-def _describe(number: int, page: RefusedPage) -> dict[str, Json]:
+def _describe(number: int, page: RefusedPage, *, named: bool) -> dict[str, Json]:
     return {
         "number": number,
         "at": format_instant(page.at),
         "giver": page.giver,
-        "terms": page.terms,
-        "channel": page.channel,
+        "terms": page.terms if named else None,
+        "channel": page.channel if named else None,
         "part": page.part,
-        "reason": page.reason,
+        "reason": page.reason if named else f"{page.part}: it does not match",
     }
 
 

@@ -9,11 +9,15 @@ from comity.agreement.people import NEEDS, Role
 from comity.agreement.work import WorkKind
 from comity.console.app import SCREENS
 from comity.console.work import OF_MANY, PAGES
-from comity.ids import Instant, format_instant
+from comity.errors import NotFoundError, ReceiptRefused
+from comity.ids import Digest, Instant, PartyId, format_instant
 from comity.node import agree, follow
 from comity.node.agree import Recorded
 from comity.node.articles import ArticlePlan, add_article
+from comity.node.delivery import keep_refused
 from comity.node.people import Waiting
+from comity.operations.outcome import Arguments
+from comity.operations.receipts import list_refused
 from comity.operations.sight import SIGHT, WORK_SIGHT, may_see_matter
 from comity.operations.table import OPERATIONS
 from tests.consoles import Desk, make_person
@@ -32,6 +36,26 @@ def busy(world: World) -> str:
     assert isinstance(done, Waiting)
     assert ending != agreement
     return agreement
+
+
+def test_who_watches_the_machine_is_told_what_was_refused_without_channel_terms_or_object(
+    desk: Desk, world: World
+) -> None:
+    terms, said = Digest("7" * 64), "object 1 of the page is not report--1 as the receipt lists it"
+    refused = ReceiptRefused(f"listing: {said}", part="listing")
+    giver, node = PartyId("borealia"), world.nodes["aurelia"]
+    assert keep_refused(
+        node, refused, giver=giver, terms=terms, channel="secret-channel", page=b"{}", receipt=b"{}", proof=b""
+    )
+    for path in ("/", "/work.json"):
+        answer = desk.visit(OPERATOR).get(path).text
+        assert "borealia" in answer
+        assert "listing" in answer
+        for word in (terms, "secret-channel", "report--1"):
+            assert word not in answer, word
+        assert "secret-channel" in desk.visit(LIAISON).get(path).text
+    with pytest.raises(NotFoundError):
+        list_refused(node, Arguments({"number": "1"}, by=OPERATOR))
 
 
 def test_the_one_who_can_complete_an_act_finds_where(desk: Desk, busy: str) -> None:
