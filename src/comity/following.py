@@ -29,7 +29,7 @@ from comity.errors import ComityError, NotFoundError, QuotaReached, TransitionEr
 from comity.ids import PartyId
 from comity.news import pull_news
 from comity.node.allowance import check_allowance, note_paused
-from comity.node.follow import Target, list_givers, note_failed, note_in_step, plan_pull, read_plan_mark
+from comity.node.follow import REFUSED, Target, list_givers, note_failed, note_in_step, plan_pull, read_plan_mark
 from comity.node.node import Node
 from comity.node.sources import list_sources, name_source
 from comity.peers import Pulled, find_root, pull_targets
@@ -259,7 +259,7 @@ class _Giver:
 
 def _find_problem(result: Pulled) -> str | None:
     if result.refused is not None:
-        return f"refused, and nothing of it kept: {result.refused.detail}"
+        return f"{REFUSED}: {result.refused.detail}"
     if result.failed is not None:
         return result.failed.detail
     if result.withheld:

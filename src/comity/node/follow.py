@@ -29,10 +29,12 @@ from comity.store.parties import StoredParty
 from comity.store.pulls import Progress
 
 __all__ = [
+    "REFUSED",
     "Followed",
     "Progress",
     "Target",
     "find_pause",
+    "leave_out_named",
     "list_followed",
     "list_givers",
     "make_token",
@@ -41,6 +43,9 @@ __all__ = [
     "plan_pull",
     "read_plan_mark",
 ]
+
+REFUSED = "refused, and nothing of it kept"
+"""How the problem of a channel begins where a page was refused; behind it stand terms, channels and objects."""
 
 _NONCE_BYTES = 16
 _MAX_PROBLEM = 500
@@ -213,6 +218,12 @@ def note_failed(node: Node, giver: str, collection: str, problem: str, *, fracti
         seconds = find_pause(failures, fraction)
         pulls.set_due(act.transaction, giver, collection, Instant(act.now + int(seconds * 1_000_000)))
     return seconds
+
+
+def leave_out_named(problem: str) -> str:
+    """The problem without what a refusal names, for who may not read agreements."""
+    before, refused, _ = problem.partition(REFUSED)
+    return before + refused
 
 
 def find_pause(failures: int, fraction: float) -> float:

@@ -28,7 +28,7 @@ def show_status(node: Node, arguments: Arguments) -> Outcome:
             "collection": item.collection if named else None,
             "closed": item.closed if named or item.closed is None else "closed",
             "position": _optional(item.position),
-            **_describe(item.progress, position=item.position, now=now),
+            **_describe(item.progress, position=item.position, now=now, named=named),
         }
         for item in [*follow.list_followed(node), *list_followed_sources(node)]
     ]
@@ -43,7 +43,7 @@ def show_status(node: Node, arguments: Arguments) -> Outcome:
     )
 
 
-def _describe(progress: Progress, *, position: Instant | None, now: Instant) -> dict[str, Json]:
+def _describe(progress: Progress, *, position: Instant | None, now: Instant, named: bool) -> dict[str, Json]:
     """The progress; `seconds_behind` is at most how long something can be released that is not here.
 
     `delay_seconds` is from when the newest object here was released, by its giver's clock, to when it came in, by ours.
@@ -56,7 +56,7 @@ def _describe(progress: Progress, *, position: Instant | None, now: Instant) -> 
         "seconds_behind": None if in_step is None else _seconds(max(0, now - in_step)),
         "failures": progress.failures,
         "failed_at": _optional(progress.failed_at),
-        "problem": progress.problem,
+        "problem": progress.problem if named or progress.problem is None else follow.leave_out_named(progress.problem),
         "next_try_at": _optional(progress.due_at),
         "paused_until": describe_pause(progress, now=now),
     }

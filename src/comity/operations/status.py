@@ -4,11 +4,13 @@
 from importlib.metadata import version
 
 from comity.ids import Instant, format_instant
+from comity.node.follow import leave_out_named
 from comity.node.node import Node
 from comity.node.status import PartnerState, Problem, read_status
 from comity.operations.outcome import Arguments, Outcome
 from comity.operations.parties import describe_manifest
 from comity.operations.reply import Json
+from comity.operations.sight import may_ask
 from comity.signing import Manifest, key_id
 
 __all__ = ["show"]
@@ -16,14 +18,18 @@ __all__ = ["show"]
 _SECOND = 1_000_000
 
 
-def show(node: Node, _: Arguments) -> Outcome:
-    """How it stands with this node and with each partner, and what of it is wrong, the worst first."""
+def show(node: Node, arguments: Arguments) -> Outcome:
+    """How it stands with this node and with each partner, and what of it is wrong, the worst first.
+
+    Who may not read agreements is not told what the refusal of a page names.
+    """
+    named = arguments.by is None or may_ask(arguments.by, "agreement.show")
     status = read_status(node)
     backup = status.backup
     return Outcome(
         result={
             "at": format_instant(status.at),
-            "problems": [_describe_problem(problem) for problem in status.problems],
+            "problems": [_describe_problem(problem, named=named) for problem in status.problems],
             "node": {
                 **describe_manifest(status.own),
                 "keys": _describe_keys(status.own),
@@ -50,11 +56,11 @@ def show(node: Node, _: Arguments) -> Outcome:
     )
 
 
-def _describe_problem(problem: Problem) -> Json:
+def _describe_problem(problem: Problem, *, named: bool) -> Json:
     return {
         "kind": problem.kind,
         "party": problem.party,
-        "why": problem.why,
+        "why": problem.why if named else leave_out_named(problem.why),
         "act": problem.act,
         "since": _optional(problem.since),
     }

@@ -8,7 +8,7 @@ import pytest
 from comity.agreement.people import Role
 from comity.ids import Instant, PartyId
 from comity.node import backup
-from comity.node.follow import note_failed, note_in_step
+from comity.node.follow import REFUSED, note_failed, note_in_step
 from comity.node.gate import list_open_collections
 from tests.consoles import Desk, make_person
 from tests.worlds import World, make_object
@@ -142,3 +142,23 @@ def test_a_hostile_name_of_ten_thousand_characters_is_text(world: World) -> None
     assert "<b>" not in page
     assert "\u202e" not in page
     assert f"/agreements/{agreement}" not in page  # an operator is not shown agreements
+
+
+def test_who_may_not_read_agreements_is_told_that_pages_are_refused_and_not_what_the_refusal_names(
+    world: World,
+) -> None:
+    node = world.nodes["aurelia"]
+    world.sign_all(world.terms(giver="borealia", receivers=("aurelia",)))
+    (collection,) = list_open_collections(world.nodes["borealia"], PartyId("aurelia"))
+    named = f"{REFUSED}: listing: object 1 of the page is not report--1 as the receipt lists it, in channel main-7"
+    for _ in range(3):
+        note_failed(node, "borealia", collection.id, named, fraction=0.5)
+    with node.store.write() as transaction:
+        transaction.run("UPDATE party SET url = 'https://borealia.example' WHERE id = 'borealia'")
+    for role, told in ((Role.OPERATOR, False), (Role.LIAISON, True)):
+        browser = Desk(node).visit(make_person("somebody", role))
+        for path in ("/node", "/node.json", "/", "/work.json"):
+            answer = browser.get(path).text
+            assert REFUSED in answer, path
+            assert ("report--1" in answer) == told, path
+            assert ("main-7" in answer) == told, path
