@@ -93,6 +93,7 @@ def invite_person(node: Node, person: PersonId) -> Invitation:
         code_hash = hash_secret(letters)
         sign_ins.put_invitation(act.transaction, person, code_hash=code_hash, expires_at=expires_at)
         record_change(act, PeopleChange.INVITE, stored.person)
+    node.shut_out[person] += 1
     code = "-".join(letters[start : start + _GROUP] for start in range(0, len(letters), _GROUP))
     return Invitation(person=stored.person, code=code, expires_at=expires_at)
 

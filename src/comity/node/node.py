@@ -17,6 +17,7 @@ harmless; a database behind the file was rolled back, and does not open.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -24,7 +25,7 @@ from pathlib import Path
 from comity.agreement.recognition import Policy, parse_policy
 from comity.config import Settings, load_settings
 from comity.errors import ConfigError, CorruptionError, MalformedError, NotFoundError, UnavailableError
-from comity.ids import Digest, Instant, PartyId, format_instant
+from comity.ids import Digest, Instant, PartyId, PersonId, format_instant
 from comity.keys import Keyring
 from comity.node.clock import draw_bytes, read_clock
 from comity.node.heads import join_heads, read_newest, verify_newest, write_head
@@ -74,6 +75,9 @@ class Node:
             self._named, self.signers = open_signers(self.party, keyring, transaction)
             self._last = _read_last_time(transaction)
         self.remembered: dict[str, tuple[int, object]] = {}
+        self.shut_out = Counter[PersonId]()
+        """How often, since this process began, all that somebody asks in a person's name was ended."""
+
         self.pages = Pages(_PAGES_BYTES)
         self._edges = Edges()
         self._newest: bytes | None = None

@@ -347,6 +347,7 @@ def renew_person(node: Node, person: PersonId) -> Badge:
         sign_ins.delete_sessions_of(act.transaction, person)
         drop_programs(act, stored.person)
         record_change(act, PeopleChange.RENEW, stored.person)
+    node.shut_out[person] += 1
     return badge
 
 

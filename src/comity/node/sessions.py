@@ -164,6 +164,7 @@ def end_sessions(node: Node, person: PersonId) -> int:
         ended = sign_ins.delete_sessions_of(act.transaction, person)
         if ended:
             _note(act, person, "end-all", factor=None)
+    node.shut_out[person] += 1
     return ended
 
 
@@ -179,6 +180,7 @@ def sign_out(node: Node, person: PersonId) -> tuple[int, int]:
         ended, stopped = sign_ins.delete_sessions_of(act.transaction, person), drop_programs(act, stored.person)
         if ended or stopped:
             _note(act, person, "end-all", factor=None)
+    node.shut_out[person] += 1
     return ended, stopped
 
 

@@ -36,15 +36,19 @@ class Outcome:
 class Arguments:
     """The arguments of one operation, each taken out as what it must be; `by` is the person who asks, if identified.
 
-    `tell` is called by long work with how much of how much is done.
+    `tell` is called by long work with how much of how much is done. `shut_out` is how often what is asked in the
+    person's name had been ended as this was asked (`Node.shut_out`).
 
     Every method raises MalformedRequest for a value of another kind: what comes over the socket is not trusted to come
     from this version's own commands.
     """
 
-    def __init__(self, values: Mapping[str, Json], *, by: Person | None = None, tell: Tell | None = None) -> None:
+    def __init__(
+        self, values: Mapping[str, Json], *, by: Person | None = None, tell: Tell | None = None, shut_out: int = 0
+    ) -> None:
         self._values = values
         self.by = by
+        self.shut_out = shut_out
         self.tell = tell or tell_nobody
 
     def text(self, name: str) -> str:

@@ -78,13 +78,17 @@ def require_present(node: Node, arguments: Arguments) -> None:
     """Do nothing while who asks, a person or a program of one, is still there: between the steps of long work.
 
     Raises:
-        AuthenticationError: the person was removed, or the program was ended.
+        AuthenticationError: the person was removed, signed out or invited anew since, or the program was ended.
     """
     program = arguments.optional("program")
     if program is not None and not programs.may_ask(node, program):
         raise AuthenticationError("this program may not ask any more; what was done stands")
-    if arguments.by is not None and not people.is_present(node, arguments.by.id):
+    if arguments.by is None:
+        return
+    if not people.is_present(node, arguments.by.id):
         raise AuthenticationError(f"{arguments.by.id} is no person of this node any more; what was done stands")
+    if program is None and node.shut_out[arguments.by.id] != arguments.shut_out:
+        raise AuthenticationError(f"{arguments.by.id} was signed out since this began; what was done stands")
 
 
 def conclude_refused(refusal: Refusal) -> Outcome:

@@ -199,5 +199,6 @@ async def perform(
     operation = find_operation(name)
     if operation is None:
         raise MalformedRequest(f"there is no operation {name!r} here; is the serving process of an older version?")
-    outcome = operation(node, Arguments(arguments, by=by, tell=tell))
+    shut_out = 0 if by is None else node.shut_out[by.id]
+    outcome = operation(node, Arguments(arguments, by=by, tell=tell, shut_out=shut_out))
     return outcome if isinstance(outcome, Outcome) else await outcome

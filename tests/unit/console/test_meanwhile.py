@@ -16,6 +16,7 @@ from comity.console.app import ConsoleApp
 from comity.console.visit import Visit
 from comity.ids import PersonId
 from comity.node import invitations, people, sessions
+from comity.node.node import Node
 from comity.node.people import list_matters
 from comity.node.standing import find_agreement
 from tests.consoles import URL, Browser, Desk, make_person
@@ -129,7 +130,15 @@ def test_what_a_stolen_sign_in_approved_carries_nothing_after_an_invitation_anew
     assert state(world, agreement) == "suspended"
 
 
-def test_long_work_ends_when_whoever_began_it_is_removed(world: World, desk: Desk) -> None:
+@pytest.mark.parametrize("what", ["ended", "signed out", "invited anew", "renewed", "removed"])
+def test_long_work_ends_when_whoever_began_it_is_shut_out(world: World, desk: Desk, what: str) -> None:
+    ends: dict[str, Callable[[Node, PersonId], object]] = {
+        "ended": sessions.end_sessions,
+        "signed out": sessions.sign_out,
+        "invited anew": invitations.invite_person,
+        "renewed": people.renew_person,
+        "removed": people.remove_person,
+    }
     node = world.nodes["aurelia"]
     objects = [make_object(str(number)) for number in range(3_000)]
     bundle = {"type": "bundle", "id": "bundle--9d1b2c8e-9f06-4a55-8a1c-0d8a4d6f1c11", "objects": objects}
@@ -145,7 +154,7 @@ def test_long_work_ends_when_whoever_began_it_is_removed(world: World, desk: Des
         work = asyncio.create_task(visit.ask("object.add", arguments))
         while count() == 0 and not work.done():  # noqa: ASYNC110 (its steps are waited for)
             await asyncio.sleep(0)
-        people.remove_person(node, person.id)
+        ends[what](node, person.id)
         return (await work).code
 
     assert asyncio.run(run()) == 4
