@@ -43,8 +43,7 @@ async def preview(node: Node, arguments: Arguments) -> Outcome:
     parsed = await _read_rules(node, arguments)
     if isinstance(parsed, Refusal):
         return conclude_refused(parsed)
-    seen = await _take_turns(rules.foresee_rules(node, parsed, tell=arguments.tell))
-    require_present(node, arguments)
+    seen = await _take_turns(node, arguments, rules.foresee_rules(node, parsed, tell=arguments.tell))
     steps: list[Json] = [
         {"object": step.object, "field": step.field, "word": step.word, "why": step.why, "ends": step.ends}
         for step in seen.steps[:_MOST_STEPS_SHOWN]
@@ -77,15 +76,14 @@ async def apply(node: Node, arguments: Arguments) -> Outcome:
     else:
         by, reason = replace(by, completes=waits.digest), _read_fact(waits, "reason")
     steps = rules.apply_rules(node, parsed, reason=reason, by=by, tell=arguments.tell)
-    return _conclude(await _take_turns(steps))
+    return _conclude(await _take_turns(node, arguments, steps))
 
 
 async def end(node: Node, arguments: Arguments) -> Outcome:
     """Take a rule set back; partners are answered between its parts."""
     by = read_actor(node, arguments)
-    return _conclude(
-        await _take_turns(rules.end_rules(node, arguments.text("rules"), reason=arguments.text("reason"), by=by))
-    )
+    steps = rules.end_rules(node, arguments.text("rules"), reason=arguments.text("reason"), by=by)
+    return _conclude(await _take_turns(node, arguments, steps))
 
 
 def list_all(node: Node, _: Arguments) -> Outcome:
@@ -150,9 +148,11 @@ def _read_fact(matter: PendingMatter, name: str) -> str:
     return str(matter.facts[name]) if isinstance(matter.facts, dict) else ""
 
 
-async def _take_turns(steps: Steps[T]) -> T:
-    while (done := advance(steps)) is None:  # noqa: ASYNC110 (nothing is waited for: others get their turn)
+async def _take_turns(node: Node, arguments: Arguments, steps: Steps[T]) -> T:
+    """What came of the steps. What is on record of them by the time that who asks is gone is done by `node.upkeep`."""
+    while (done := advance(steps)) is None:
         await asyncio.sleep(0)
+        require_present(node, arguments)
     return done.result
 
 

@@ -12,14 +12,18 @@ import pytest
 from starlette.types import Message
 
 from comity.agreement.people import Role
+from comity.classification.rules import RuleSet, convert_rules
 from comity.console.app import ConsoleApp
 from comity.console.visit import Visit
 from comity.ids import PersonId
 from comity.node import invitations, people, sessions
 from comity.node.node import Node
 from comity.node.people import list_matters
+from comity.node.rules import apply_rules, list_rules
 from comity.node.standing import find_agreement
+from comity.node.steps import finish
 from tests.consoles import URL, Browser, Desk, make_person
+from tests.unit.console.test_rules import SAY
 from tests.worlds import World, make_object
 
 LIAISON = PersonId("aurelia-liaison")
@@ -159,6 +163,27 @@ def test_long_work_ends_when_whoever_began_it_is_shut_out(world: World, desk: De
 
     assert asyncio.run(run()) == 4
     assert 0 < count() < 3_000
+
+
+def test_who_is_shut_out_approves_nothing_at_the_end_of_long_work(world: World, desk: Desk) -> None:
+    node, legal = world.nodes["aurelia"], PersonId("aurelia-legal")
+    world.add("aurelia", *(make_object(f"o{number}", subjects=[], regions=[]) for number in range(1_000)))
+    rules = convert_rules(SAY.encode())
+    assert isinstance(rules, RuleSet)
+    finish(apply_rules(node, rules, reason="Case.", by=world.actor("aurelia", Role.LIAISON)))
+    (matter,) = list_matters(node)
+    visit = Visit(person=people.identify(node, world.badges["aurelia", Role.LEGAL]), token="t", ask_as=desk.ask)
+
+    async def run() -> int:
+        work = asyncio.create_task(visit.ask("rules.apply", {"matter": matter.digest, "digest": rules.digest}))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert not work.done()
+        invitations.invite_person(node, legal)
+        return (await work).code
+
+    assert asyncio.run(run()) == 4
+    assert list_rules(node) == []
 
 
 def test_who_may_not_read_agreements_is_told_of_none_by_what_is_followed(world: World, desk: Desk) -> None:
