@@ -218,8 +218,8 @@ def test_a_token_may_run_out_while_it_waits(waiting: Waiting) -> None:
 
 def test_an_outsider_learns_nothing_by_waiting(waiting: Waiting) -> None:
     """What is not there, what is another's and what is asked by nobody: the same bytes, and none of them waits."""
-    others, _ = list_open_collections(waiting.world.nodes["aurelia"], PartyId("meridia"))[0].id, None
-    paths = [waiting.path.replace(waiting.path.split("/")[4], name) for name in (NOWHERE, others)]
+    (others,) = waiting.served.call(lambda: list_open_collections(waiting.served.node, PartyId("meridia")))
+    paths = [waiting.path.replace(waiting.path.split("/")[4], name) for name in (NOWHERE, others.id)]
     times, answers = list[float](), set[bytes]()
     for path, secret in [
         *((path, waiting.secret) for path in paths),
