@@ -7,7 +7,7 @@ network, but there are versions, times of release, receipts, and messages betwee
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,12 +15,13 @@ import pytest
 
 from comity.canonical import Json
 from comity.ids import AgreementId, ObjectId, PartyId, parse_instant
-from comity.node import accept
+from comity.node import accept, ingest
 from comity.node.accept import Status
 from comity.node.journal import list_entries
 from comity.node.outbox import list_waiting
 from comity.node.standing import list_dossiers
-from tests.regressions.groups import EVERY_TYPE, add, ask_all, ask_partner, make, read_told, see, tell
+from comity.stix.labels import make_tags
+from tests.regressions.groups import EVERY_TYPE, add, ask_all, ask_partner, make, pull, read_told, see, tell
 from tests.worlds import World, object_id, tlp_id
 
 NAME = "Ministry of Tides"
@@ -97,6 +98,49 @@ def test_when_an_object_was_given_to_another_shows_in_no_time_of_the_feed(both: 
 
 def read_instant(text: bytes) -> int:
     return parse_instant(text.decode())
+
+
+def test_an_object_that_another_gives_too_stays_where_it_is_in_a_feed(tmp_path: Path) -> None:
+    """Seen elsewhere: an object came to the top, with a new time, when a second organisation gave it as well."""
+    world = World(tmp_path)
+    world.found("aurelia", "borealia", "cimbria", "meridia")
+    listed = {"borealia": ["meridia"], "cimbria": ["meridia", "borealia"]}
+    agreements = {giver: _sign_onward(world, giver, "aurelia", listed=listed[giver]) for giver in listed}
+    _sign_onward(world, "aurelia", "meridia")
+    shared = make("report", "shared")
+    add(world, "cimbria", shared, make("report", "other"))
+    pull(world, "aurelia", giver="cimbria", agreement=agreements["cimbria"])
+    before = world.poll("meridia").items
+    world.tick()
+    add(world, "borealia", shared)
+    assert pull(world, "aurelia", giver="borealia", agreement=agreements["borealia"]).known == 1
+    world.tick()
+    assert len(before) == 2
+    assert world.poll("meridia").items == before
+    assert world.poll("meridia", after=before[-1].at).items == ()
+    world.close()
+
+
+def _sign_onward(world: World, giver: str, receiver: str, *, listed: Sequence[str] = ()) -> AgreementId:
+    """The agreement by which `giver` gives `receiver` what anybody gave it, to be passed on to those `listed`."""
+    originators = 'originators = ["own", "borealia", "cimbria"]'
+    terms = world.terms(
+        giver=giver, receivers=(receiver,), types=EVERY_TYPE, title=f"{giver} to {receiver}", channel_extra=originators
+    )
+    if listed:
+        terms = terms.replace(b'onward = "none"', f'onward = "listed"\nreleasable_to = {[*listed]}'.encode())
+    return AgreementId(world.sign_all(terms, proposer=giver))
+
+
+def test_what_people_say_of_an_object_moves_it_in_no_feed(world: World) -> None:
+    """Seen elsewhere: what was changed in an organisation's own notes on an object showed outside as a change of it."""
+    add(world, "aurelia", HIDDEN, make("report", "other"))
+    before = world.poll("meridia").items
+    world.tick()
+    node, data = world.nodes["aurelia"], json.dumps({"type": "bundle", "objects": [HIDDEN]}).encode()
+    assert ingest.add_objects(node, data, tags=make_tags(regions=["SY"])).known == 1
+    assert world.poll("meridia").items == before
+    assert world.poll("meridia", after=before[-1].at).items == ()
 
 
 def test_nobody_is_notified_of_what_it_may_not_read(both: World) -> None:

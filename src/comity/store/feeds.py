@@ -6,17 +6,17 @@ decides every row again before it leaves.
 """
 
 import json
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import chain, compress, islice
+from itertools import islice
 from operator import itemgetter
-from typing import Any
 
 from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId
 from comity.release.clauses import Condition
 from comity.store.names import FIND_ONE, NAMED, NAMED_SO, list_keys, tell_key
 from comity.store.objects import read_head_seq
+from comity.store.selection import Candidates, Selection, VersionChoice
 from comity.store.transaction import Row, SqlValue, Transaction
 
 __all__ = [
@@ -44,9 +44,10 @@ _FEW = 500
 _MOST_AT_ONCE = 5_000
 """Places in the order of commit by which a feed catches up at once, where more wait: some 25 ms."""
 
+_WHOLE = "NOT EXISTS (SELECT 1 FROM label w WHERE w.id = o.label AND w.partly_marked = 1)"
+"""That nothing may be removed from an object on its way, whatever the terms say of parts."""
+
 _USUAL_SPEC_VERSION = "2.1"
-_INSTANT_CHARACTERS = 20
-_WORD_CHARACTERS = 40
 _DATA_OF = itemgetter(-1)
 _ENDED = 2**63 - 1
 """The floor of a feed that has ended: nothing in the store is behind it."""
@@ -58,6 +59,7 @@ class Feed:
 
     `floor` is the last place taken when the last party signed: what came in up to there is history. While `generation`
     is the same, what was read of the feed up to `last_at` is too. `behind` says that it has not caught up to the end.
+    Up to `checked` it was noted what is not there any more, also of what the feed has not caught up with.
     """
 
     id: int
@@ -67,6 +69,7 @@ class Feed:
     floor: int
     generation: int
     behind: bool = False
+    checked: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,67 +88,6 @@ class Admission:
         return self.read_label()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VersionChoice:
-    """`match[version]` (TAXII 2.1 §3.4.1): of `last`, `first`, `all`, and exact versions, whichever is asked for."""
-
-    last: bool = True
-    first: bool = False
-    every: bool = False
-    exact: frozenset[Instant] = frozenset()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
-    """What a request asks of a feed; empty sets ask for everything."""
-
-    after: Instant
-    ids: frozenset[ObjectId] = frozenset()
-    types: frozenset[str] = frozenset()
-    spec_versions: frozenset[str] = frozenset()
-    versions: VersionChoice = VersionChoice()
-
-    def count_characters(self) -> int:
-        """About how long the request is; the room that each word takes besides counts as forty more."""
-        words = list(chain(self.ids, self.types, self.spec_versions))
-        return sum(map(len, words)) + _WORD_CHARACTERS * len(words) + _INSTANT_CHARACTERS * len(self.versions.exact)
-
-
-@dataclass(frozen=True, slots=True)
-class Candidates:
-    """Objects that were released in a feed, column by column, in release order. A candidate is not a permission.
-
-    `data` is empty bytes where the objects themselves were not asked for.
-    """
-
-    at: tuple[Instant, ...] = ()
-    id: tuple[ObjectId, ...] = ()
-    version: tuple[str, ...] = ()
-    digest: tuple[Digest, ...] = ()
-    label: tuple[int, ...] = ()
-    first_seq: tuple[int, ...] = ()
-    added_at: tuple[Instant, ...] = ()
-    data: tuple[bytes, ...] = ()
-
-    def pick(self, kept: Iterable[bool]) -> "Candidates":
-        """Those for which `kept` is true."""
-        chosen = [*kept]
-        return Candidates(*(tuple(compress(column, chosen)) for column in self.columns()))
-
-    def __getitem__(self, places: slice) -> "Candidates":
-        return Candidates(*(column[places] for column in self.columns()))
-
-    def __add__(self, others: "Candidates") -> "Candidates":
-        return Candidates(*(one + other for one, other in zip(self.columns(), others.columns(), strict=True)))
-
-    def __len__(self) -> int:
-        return len(self.at)
-
-    def columns(self) -> tuple[tuple[Any, ...], ...]:
-        """The columns, in their order."""
-        return (self.at, self.id, self.version, self.digest, self.label, self.first_seq, self.added_at, self.data)
-
-
 def read_feed(transaction: Transaction, agreement: AgreementId, channel: str, recipient: PartyId) -> Feed | None:
     """The feed; None while there is none, or it has ended."""
     return _read_feed(
@@ -156,7 +98,9 @@ def read_feed(transaction: Transaction, agreement: AgreementId, channel: str, re
 
 
 def _read_feed(transaction: Transaction, where: str, parameters: Sequence[SqlValue]) -> Feed | None:
-    row = transaction.row(f"SELECT id, through, under, last_at, floor, generation FROM feed WHERE {where}", parameters)
+    row = transaction.row(
+        f"SELECT id, through, under, last_at, floor, generation, checked FROM feed WHERE {where}", parameters
+    )
     if row is None:
         return None
     return Feed(
@@ -166,6 +110,7 @@ def _read_feed(transaction: Transaction, where: str, parameters: Sequence[SqlVal
         last_at=Instant(row[3]),
         floor=row[4],
         generation=row[5],
+        checked=row[6],
     )
 
 
@@ -228,8 +173,9 @@ def catch_up(
 
     Released is what `admits` admits and is newer than `through`, or was not admitted by the terms last released under
     (`admitted`; None when there were none, or they are the same). Release times rise above every earlier one of the
-    feed: max(now, last + 1 µs) and on. An object released before takes its new place and leaves the old one. Nothing
-    is written when nothing can have changed.
+    feed: max(now, last + 1 µs) and on. An object released before takes its new place and leaves the old one, unless it
+    has been there whole ever since: then whoever polls has had it or finds it where it is, and a new place would tell
+    of what changed its label, which others may have given or said. Nothing is written when nothing can have changed.
 
     Where the terms are none before, or the same, and very much waits, a part of it is released, in the order of commit,
     and the feed is `behind`: else whoever polls a great store for the first time would keep all others waiting.
@@ -243,26 +189,30 @@ def catch_up(
     if feed.under == terms and head - feed.through <= _FEW:
         return _release_few(transaction, feed, admits=admits, known=known, head=head, now=now)
     reach = head if admitted is not None else _find_reach(transaction, feed, admits, head=head)
+    moves = feed.under != terms or _was_any_released(transaction, feed, reach=reach)
     base = max(now - 1, feed.last_at)
     admitted_now, parameters = _hold(admits)
-    parameters = [feed.id, base, *parameters, reach, feed.through]
+    if moves or reach < head:
+        span = None if feed.under != terms else (max(feed.through, feed.checked), head)
+        _unsettle(transaction, feed, admitted_now, parameters, span=span)
+    moved, values = _not_steady(feed)
+    parameters = [feed.id, base, *parameters, reach, feed.through, *values]
     gained = ""
     if admitted is not None:
         # What other terms admitted without some of its properties may be admitted with them now.
         before, values = _hold(admitted)
         gained = f" OR NOT ({before}) OR o.label IN (SELECT label.id FROM label WHERE label.partly_marked = 1)"
         parameters.extend(values)
-    moves = feed.under != terms or _was_any_released(transaction, feed, reach=reach)
     count = transaction.run(
-        "INSERT INTO release (feed, at, object)"
-        " SELECT ?, ? + ROW_NUMBER() OVER (ORDER BY o.seq), o.pk FROM object o"
-        f" WHERE o.current = 1 AND {admitted_now} AND o.seq <= ? AND (o.seq > ?{gained})"
-        " ON CONFLICT (feed, object) DO UPDATE SET at = excluded.at",
+        "INSERT INTO release (feed, at, object, steady)"
+        f" SELECT ?, ? + ROW_NUMBER() OVER (ORDER BY o.seq), o.pk, {_WHOLE} FROM object o"
+        f" WHERE o.current = 1 AND {admitted_now} AND o.seq <= ? AND ((o.seq > ?{moved}){gained})"
+        " ON CONFLICT (feed, object) DO UPDATE SET at = excluded.at, steady = excluded.steady",
         parameters,
     )
     transaction.run(
-        "UPDATE feed SET through = ?, under = ?, last_at = ?, generation = generation + ? WHERE id = ?",
-        (reach, terms, base + count if count else feed.last_at, int(moves), feed.id),
+        "UPDATE feed SET through = ?, under = ?, last_at = ?, generation = generation + ?, checked = ? WHERE id = ?",
+        (reach, terms, base + count if count else feed.last_at, int(moves), head, feed.id),
     )
     caught_up = _read_feed(transaction, "id = ?", (feed.id,))
     assert caught_up is not None  # noqa: S101 (it was there)
@@ -283,15 +233,20 @@ def _release_few(
     # What came in since was released to nobody before.
     moves = any(first <= feed.through for _, first in came) and _was_any_released(transaction, feed, reach=head)
     base, count = max(now - 1, feed.last_at), 0
+    held = f"o.label IN (SELECT value FROM json_each(?)) AND {admits.object.sql}"
+    parameters: list[SqlValue] = [json.dumps(admitted), *admits.object.parameters]
+    if moves:
+        _unsettle(transaction, feed, held, parameters, span=span)
     if admitted:
+        moved, values = _not_steady(feed)
         count = transaction.run(
-            "INSERT INTO release (feed, at, object)"
-            " SELECT ?, ? + ROW_NUMBER() OVER (ORDER BY o.seq), o.pk FROM object o WHERE o.current = 1"
-            f" AND o.label IN (SELECT value FROM json_each(?)) AND {admits.object.sql} AND o.seq > ? AND o.seq <= ?"
-            " ON CONFLICT (feed, object) DO UPDATE SET at = excluded.at",
-            [feed.id, base, json.dumps(admitted), *admits.object.parameters, *span],
+            "INSERT INTO release (feed, at, object, steady)"
+            f" SELECT ?, ? + ROW_NUMBER() OVER (ORDER BY o.seq), o.pk, {_WHOLE} FROM object o WHERE o.current = 1"
+            f" AND {held} AND o.seq <= ? AND o.seq > ?{moved}"
+            " ON CONFLICT (feed, object) DO UPDATE SET at = excluded.at, steady = excluded.steady",
+            [feed.id, base, *parameters, head, feed.through, *values],
         )
-    elif not moves and head - feed.through <= _FEW // 2:
+    if not count and not moves and head - feed.through <= _FEW // 2:
         return feed  # nothing is written: the same few places are looked at again with those that come next
     last_at, generation = Instant(base + count) if count else feed.last_at, feed.generation + int(moves)
     transaction.run(
@@ -323,6 +278,38 @@ def _was_any_released(transaction: Transaction, feed: Feed, *, reach: int) -> bo
         (feed.id, feed.through, reach),
     )
     return row is not None
+
+
+def _unsettle(
+    transaction: Transaction,
+    feed: Feed,
+    admitted: str,
+    parameters: Sequence[SqlValue],
+    *,
+    span: tuple[int, int] | None,
+) -> None:
+    """Note of what was released that it is not there, or not whole: once it is again, it takes a new place.
+
+    `admitted` is the condition on a row `o` of objects; of `span` alone, where other objects stay as they were.
+    """
+    if not feed.last_at:
+        return
+    left = f"NOT ({admitted} AND {_WHOLE})"
+    if span is None:
+        which, values = f"EXISTS (SELECT 1 FROM object o WHERE o.pk = release.object AND {left})", [*parameters]
+    else:
+        found = f"SELECT o.pk FROM object o WHERE {left} AND o.first_seq <= ? AND o.seq > ? AND o.seq <= ?"
+        which, values = f"object IN ({found})", [*parameters, feed.through, *span]
+    transaction.run(f"UPDATE release SET steady = 0 WHERE feed = ? AND steady = 1 AND {which}", [feed.id, *values])
+
+
+def _not_steady(feed: Feed) -> tuple[str, list[SqlValue]]:
+    """The condition on a row `o` of objects that it has no place in the feed in which it stays, and its parameters."""
+    if not feed.last_at:
+        return "", []
+    stays = "SELECT 1 FROM release s WHERE s.feed = ? AND s.object = o.pk AND s.steady = 1"
+    # What came in since was released to nobody before.
+    return f" AND (o.first_seq > ? OR NOT EXISTS ({stays}))", [feed.through, feed.id]
 
 
 def _hold(admission: Admission) -> tuple[str, list[SqlValue]]:

@@ -92,7 +92,7 @@ def _release_all(transaction: Transaction) -> None:
     row = transaction.row("SELECT id, last_at FROM feed")
     assert row is not None
     transaction.run(
-        "INSERT INTO release SELECT ?1, ?2 + pk, pk FROM object"
+        "INSERT INTO release (feed, at, object) SELECT ?1, ?2 + pk, pk FROM object"
         " WHERE pk NOT IN (SELECT object FROM release WHERE feed = ?1)",
         (row[0], row[1]),
     )

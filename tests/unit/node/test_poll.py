@@ -312,3 +312,53 @@ def test_what_terms_admit_no_more_is_not_read_one_by_one(world: World, monkeypat
     monkeypatch.setattr(SqliteTransaction, "iterate", iterate)
     assert world.poll("borealia", limit=1).items == ()
     assert len(queries) <= 10
+
+
+@pytest.mark.parametrize("few", [True, False])
+def test_what_was_away_takes_a_new_place_and_what_never_was_keeps_its_own(
+    world: World, monkeypatch: pytest.MonkeyPatch, few: bool
+) -> None:
+    if not few:
+        monkeypatch.setattr(feeds, "_FEW", 0)
+    world.sign_all(world.terms())
+    world.add("aurelia", make_object("away"), make_object("on it", refs=(object_id("report", "away"),)))
+    world.add("aurelia", make_object("other"))
+    (_, about, other) = world.poll("borealia").items
+    world.add("aurelia", make_object("away", day=2, tlp="red"))
+    world.tick()
+    assert [item.id for item in world.poll("borealia").items] == [other.id]
+    world.add("aurelia", make_object("away", day=3), make_object("on it, too", refs=(object_id("report", "away"),)))
+    world.tick()
+    later = world.poll("borealia", after=other.at).items
+    assert {item.id for item in later} == {about.id, object_id("report", "away"), object_id("report", "on it, too")}
+    world.tick()
+    world.add("aurelia", make_object("away", day=4, regions=("IQ", "SY")))
+    assert [item.version[:10] for item in world.poll("borealia", after=later[-1].at).items] == ["2025-01-05"]
+
+
+def test_what_went_and_came_back_behind_what_waits_takes_a_new_place(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.sign_all(world.terms())
+    world.add("aurelia", make_object("x"), make_object("on it", refs=(object_id("report", "x"),)))
+    assert len(world.poll("borealia").items) == 2
+    monkeypatch.setattr(feeds, "_MOST_AT_ONCE", 2)
+    monkeypatch.setattr(feeds, "_FEW", 0)
+    world.add("aurelia", *(make_object(f"n{number}") for number in range(8)))
+    world.add("aurelia", make_object("x", day=2, tlp="red"))
+    page = world.poll("borealia", limit=1, after=world.poll("borealia", limit=1).items[-1].at)
+    assert page.more
+    world.add("aurelia", make_object("x", day=3))
+    rest = world.poll("borealia", after=page.items[-1].at).items
+    assert {item.id for item in rest} >= {object_id("report", "x"), object_id("report", "on it")}
+
+
+def test_what_lost_a_property_on_its_way_is_given_whole_when_it_may(world: World) -> None:
+    world.sign_all(world.terms())
+    name = object_id("report", "a")
+    world.add("aurelia", make_object("a", more=SECRET | MARK))
+    first = world.poll("borealia").items
+    assert first[0].redacted == ("description",)
+    world.add("aurelia", make_object("a", more=SECRET, day=2))
+    items = world.poll("borealia", after=first[-1].at).items
+    assert [(item.id, item.redacted) for item in items] == [(name, ())]
