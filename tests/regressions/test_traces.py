@@ -14,12 +14,15 @@ from pathlib import Path
 import pytest
 
 from comity.canonical import Json
-from comity.ids import AgreementId, ObjectId, PartyId, parse_instant
+from comity.ids import AgreementId, Instant, ObjectId, PartyId, parse_instant
 from comity.node import accept, ingest
 from comity.node.accept import Status
+from comity.node.gate import list_open_collections
 from comity.node.journal import list_entries
 from comity.node.outbox import list_waiting
+from comity.node.poll import PollRequest, Selection, VersionChoice, poll
 from comity.node.standing import list_dossiers
+from comity.release.disclosure import Answer
 from comity.stix.labels import make_tags
 from tests.regressions.groups import EVERY_TYPE, add, ask_all, ask_partner, make, pull, read_told, see, tell
 from tests.worlds import World, object_id, tlp_id
@@ -62,6 +65,27 @@ def test_what_was_given_and_then_restricted_is_gone_with_all_its_versions(world:
     answers = see(world, "meridia", about=[ObjectId(str(HIDDEN["id"]))])
     answers = {path: answer for path, answer in answers.items() if "/comity/receipts/" not in path}
     assert tell(answers, NAME, str(HIDDEN["id"]), "2025-03-01") == {}
+
+
+def test_a_version_that_was_restricted_before_it_was_read_shows_by_no_gap(world: World) -> None:
+    """It was released, and not yet read: who asks for the first version of each object is given the first there is."""
+    add(world, "aurelia", make("report", "other"), HIDDEN)
+    assert [item.id for item in world.poll("meridia", limit=1).items] == [object_id("report", "other")]
+    add(world, "aurelia", {**HIDDEN, "modified": "2025-03-01T00:00:00.000000Z"})
+    world.poll("meridia", limit=1)
+    other_bytes: dict[str, Json] = {**HIDDEN, "description": "the same time", "object_marking_refs": [tlp_id("red")]}
+    assert world.add("aurelia", other_bytes).clashing
+    answers = see(world, "meridia", about=[ObjectId(str(HIDDEN["id"]))])
+    (first,) = [answer for path, answer in answers.items() if path.endswith("objects/?match[version]=first,last")]
+    assert first.count(b'"modified":') == 2
+    collection = list_open_collections(world.nodes["aurelia"], PartyId("meridia"))[0].id
+    asked = PollRequest(
+        recipient=PartyId("meridia"),
+        collection=collection,
+        answer=Answer.OBJECTS,
+        selection=Selection(after=Instant(0), versions=VersionChoice(last=False, first=True)),
+    )
+    assert [item.version[:7] for item in poll(world.nodes["aurelia"], asked).items] == ["2025-01", "2025-03"]
 
 
 def test_whom_else_an_object_was_given_to_stands_in_no_answer(both: World) -> None:

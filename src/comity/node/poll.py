@@ -304,7 +304,13 @@ def _fill(transaction: Transaction, channel: _Channel, *, request: PollRequest) 
     size, at_once, among = 0, limit + 1, None
     while True:
         read = feeds.read_candidates(
-            transaction, channel.feed, selection, limit=at_once, bytes_enough=enough, among=among
+            transaction,
+            channel.feed,
+            selection,
+            limit=at_once,
+            bytes_enough=enough,
+            among=among,
+            admits=channel.admission,
         )
         chosen, removed = _admit(transaction, channel, read)
         redacted |= {len(admitted) + place: names for place, names in removed.items()}

@@ -337,15 +337,17 @@ def read_candidates(
     limit: int,
     bytes_enough: int | None,
     among: Condition | None = None,
+    admits: Admission | None = None,
 ) -> Candidates:
     """At most `limit` objects released after `selection.after` that the request asks for, in release order.
 
     With their bytes where `bytes_enough` is given: fewer are read as soon as so many bytes are. Of those alone whose
-    row of labels fulfils `among`, where it is given.
+    row of labels fulfils `among`, where it is given. The first version of an object is the first of those that `admits`
+    has: one that is held back would show by what is missing.
     """
     if selection.after >= feed.last_at:
         return Candidates()  # nothing was released later
-    where, parameters = _conditions(selection)
+    where, parameters = _conditions(selection, admits)
     if among is not None:
         where += f" AND o.label IN (SELECT label.id FROM label WHERE {among.sql})"
         parameters.extend(among.parameters)
@@ -404,7 +406,19 @@ def _find_named(ids: frozenset[ObjectId]) -> tuple[str, list[SqlValue]]:
     return f" AND o.pk IN {NAMED}", [list_keys(ids)] * 2
 
 
-def _conditions(selection: Selection) -> tuple[str, list[SqlValue]]:
+def _is_first(admits: Admission | None) -> tuple[str, list[SqlValue]]:
+    """The condition on rows `o` and `r` that no earlier version is in the feed, and admitted where that is asked."""
+    earlier, parameters = "object", list[SqlValue]()
+    if admits is not None:
+        held, parameters = _hold(admits)
+        earlier = f"(SELECT o.pk, o.id, o.version_at FROM object o WHERE {held})"
+    return (
+        f"NOT EXISTS (SELECT 1 FROM {earlier} e JOIN release x ON x.object = e.pk AND x.feed = r.feed"
+        f" WHERE e.pk IN {FIND_ONE.format('o.id')} AND e.id = o.id AND e.version_at < o.version_at)"
+    ), parameters
+
+
+def _conditions(selection: Selection, admits: Admission | None) -> tuple[str, list[SqlValue]]:
     sql, parameters = _find_named(selection.ids)
     listed: Sequence[tuple[str, frozenset[str]]] = (
         ("o.id", frozenset(selection.ids)),
@@ -428,10 +442,9 @@ def _conditions(selection: Selection) -> tuple[str, list[SqlValue]]:
         # An older version is admitted only where the newest is too, so the last one in the feed is the newest held.
         choices.append("o.current = 1")
     if versions.first:
-        choices.append(
-            "NOT EXISTS (SELECT 1 FROM object e JOIN release x ON x.object = e.pk AND x.feed = r.feed"
-            f" WHERE e.pk IN {FIND_ONE.format('o.id')} AND e.id = o.id AND e.version_at < o.version_at)"
-        )
+        first, values = _is_first(admits)
+        choices.append(first)
+        parameters.extend(values)
     if versions.exact:
         choices.append("o.version_at IN (SELECT value FROM json_each(?))")
         parameters.append(json.dumps(sorted(versions.exact)))
