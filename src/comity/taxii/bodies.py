@@ -88,11 +88,16 @@ class Hold:
         self._taker = taker
         self._size += size
 
+    def drop(self) -> None:
+        """Hold nothing of it any more."""
+        if self._size:
+            self._bodies.give_back(self._taker, self._size)
+            self._size = 0
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._size:
-            self._bodies.give_back(self._taker, self._size)
+        self.drop()

@@ -159,28 +159,35 @@ class TaxiiApp:
     async def _read_body(self, scope: Scope, receive: Receive, hold: Hold, visit: Visit) -> bytes | None:
         """The body, None when it is over what is read of it: the rest is read by nobody.
 
+        None too where there is no room for that of who is not known. It is read as far as any other, and dropped: else
+        whoever fills its own share could tell by the answer, or its moment, how much others are sending.
+
         Raises:
             UnavailableError: there is no room for it.
         """
         message = await receive()
         if not message.get("more_body") and not message.get("body"):
             return b""
-        most, party, body = self._bound_body(scope), self._find_party(scope), bytearray()
+        most, party, body, size = self._bound_body(scope), self._find_party(scope), bytearray(), 0
         taker = find_neighbourhood(visit.address) if party is None else party
         while True:
             part = message.get("body", b"")
+            size += len(part)
             try:
-                hold.add(taker, len(part))
+                if not visit.crowded:
+                    hold.add(taker, len(part))
+                    body += part
             except UnavailableError:
                 visit.crowded = True
                 if party is not None:
                     visit.admit(party)
-                raise
-            body += part
-            if len(body) > most:
+                    raise
+                hold.drop()
+                body.clear()
+            if size > most:
                 return None
             if message["type"] != "http.request" or not message.get("more_body"):
-                return bytes(body)
+                return None if visit.crowded else bytes(body)
             del message, part
             message = await receive()
 
