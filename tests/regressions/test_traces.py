@@ -24,6 +24,7 @@ from comity.node.poll import PollRequest, Selection, VersionChoice, poll
 from comity.node.standing import list_dossiers
 from comity.release.disclosure import Answer
 from comity.stix.labels import make_tags
+from comity.store import feeds
 from tests.regressions.groups import EVERY_TYPE, add, ask_all, ask_partner, make, pull, read_told, see, tell
 from tests.worlds import World, object_id, tlp_id
 
@@ -245,6 +246,27 @@ def test_the_number_of_what_is_hidden_stands_in_no_answer(world: World) -> None:
     bodies = [answer.partition(b"\r\n\r\n")[2] for path, answer in answers.items() if "/comity/receipts/" not in path]
     assert not [body for body in bodies if re.search(rb"\b13[678]\b", body)]
     assert read_told(answers).keys() == {object_id("report", "open")}
+
+
+@pytest.mark.parametrize("hides", [0, 1, 3])
+def test_what_is_hidden_between_shows_in_no_time_of_a_long_feed(
+    world: World, monkeypatch: pytest.MonkeyPatch, hides: int
+) -> None:
+    """Seen elsewhere: where the pages of a long answer began told how many rows had been passed over for them."""
+    monkeypatch.setattr(feeds, "_MOST_AT_ONCE", 20)
+    monkeypatch.setattr(feeds, "_FEW", 3)
+    for number in range(30):
+        hidden = [make("report", f"{NAME} {number} {more}", **_red()) for more in range(hides * (number % 2))]
+        add(world, "aurelia", make("report", f"own {number}"), *hidden)
+    times, more = list[int](), True
+    while more:
+        page = world.poll("meridia", after=times[-1] if times else 0, limit=4)
+        times += [item.at for item in page.items]
+        world.tick()
+        more = page.more
+    assert times == [*range(times[0], times[0] + 30)]
+    add(world, "aurelia", make("report", "later"))
+    assert [item.at for item in world.poll("meridia", after=times[-1]).items] == [world.now]
 
 
 def _red() -> dict[str, Json]:

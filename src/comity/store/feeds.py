@@ -59,7 +59,8 @@ class Feed:
 
     `floor` is the last place taken when the last party signed: what came in up to there is history. While `generation`
     is the same, what was read of the feed up to `last_at` is too. `behind` says that it has not caught up to the end.
-    Up to `checked` it was noted what is not there any more, also of what the feed has not caught up with.
+    Up to `checked` it was noted what is not there any more, also of what the feed has not caught up with. What stands
+    up to `backlog` is released at one time, in however many parts.
     """
 
     id: int
@@ -70,6 +71,7 @@ class Feed:
     generation: int
     behind: bool = False
     checked: int = 0
+    backlog: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +101,7 @@ def read_feed(transaction: Transaction, agreement: AgreementId, channel: str, re
 
 def _read_feed(transaction: Transaction, where: str, parameters: Sequence[SqlValue]) -> Feed | None:
     row = transaction.row(
-        f"SELECT id, through, under, last_at, floor, generation, checked FROM feed WHERE {where}", parameters
+        f"SELECT id, through, under, last_at, floor, generation, checked, backlog FROM feed WHERE {where}", parameters
     )
     if row is None:
         return None
@@ -111,6 +113,7 @@ def _read_feed(transaction: Transaction, where: str, parameters: Sequence[SqlVal
         floor=row[4],
         generation=row[5],
         checked=row[6],
+        backlog=row[7],
     )
 
 
@@ -178,7 +181,8 @@ def catch_up(
     of what changed its label, which others may have given or said. Nothing is written when nothing can have changed.
 
     Where the terms are none before, or the same, and very much waits, a part of it is released, in the order of commit,
-    and the feed is `behind`: else whoever polls a great store for the first time would keep all others waiting.
+    and the feed is `behind`: else whoever polls a great store for the first time would keep all others waiting. The
+    parts go on from one time: by where each ends the recipient would count what is held between and not for it.
 
     `known` says of labels whether `admits` has them, and gets to know of more: it is for this feed and these terms
     alone, and for as long as a label stands for the same words.
@@ -186,18 +190,19 @@ def catch_up(
     head = read_head_seq(transaction)
     if feed.under == terms and feed.through == head:
         return feed
-    if feed.under == terms and head - feed.through <= _FEW:
+    goes_on = feed.under == terms and feed.through < feed.backlog
+    if feed.under == terms and not goes_on and head - feed.through <= _FEW:
         return _release_few(transaction, feed, admits=admits, known=known, head=head, now=now)
-    reach = head if admitted is not None else _find_reach(transaction, feed, admits, head=head)
+    backlog = feed.backlog if goes_on else head
+    reach = head if admitted is not None else _find_reach(transaction, feed, admits, head=backlog)
     moves = feed.under != terms or _was_any_released(transaction, feed, reach=reach)
-    base = max(now - 1, feed.last_at)
+    base = feed.last_at if goes_on else max(now - 1, feed.last_at)
     admitted_now, parameters = _hold(admits)
     if moves or reach < head:
         span = None if feed.under != terms else (max(feed.through, feed.checked), head)
         _unsettle(transaction, feed, admitted_now, parameters, span=span)
-    moved, values = _not_steady(feed)
+    (moved, values), gained = _not_steady(feed), ""
     parameters = [feed.id, base, *parameters, reach, feed.through, *values]
-    gained = ""
     if admitted is not None:
         # What other terms admitted without some of its properties may be admitted with them now.
         before, values = _hold(admitted)
@@ -211,12 +216,17 @@ def catch_up(
         parameters,
     )
     transaction.run(
-        "UPDATE feed SET through = ?, under = ?, last_at = ?, generation = generation + ?, checked = ? WHERE id = ?",
-        (reach, terms, base + count if count else feed.last_at, int(moves), head, feed.id),
+        "UPDATE feed SET through = ?, under = ?, last_at = ?, generation = generation + ?, checked = ?, backlog = ?"
+        " WHERE id = ?",
+        (reach, terms, base + count if count or reach < head else feed.last_at, int(moves), head, backlog, feed.id),
     )
-    caught_up = _read_feed(transaction, "id = ?", (feed.id,))
-    assert caught_up is not None  # noqa: S101 (it was there)
-    return replace(caught_up, behind=reach < head)
+    return replace(_read_again(transaction, feed), behind=reach < head)
+
+
+def _read_again(transaction: Transaction, feed: Feed) -> Feed:
+    found = _read_feed(transaction, "id = ?", (feed.id,))
+    assert found is not None  # noqa: S101 (it was there)
+    return found
 
 
 def _release_few(
