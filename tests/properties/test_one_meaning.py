@@ -18,13 +18,13 @@ from comity.ids import PartyId
 from comity.release import bitset, clauses, proof
 from comity.release.bitset import admits_bits, intern_words, read_label_bits, read_scope_bits
 from comity.release.clauses import CLAUSES, read_findings, read_sql
-from comity.release.decision import Withhold, decide
+from comity.release.decision import Withhold, decide, read_decision_sql
 from comity.release.proof import load_z3, make_symbols, read_z3, state_label
 from comity.stix.labels import Label, join, with_unresolved
-from comity.stix.markings import TLP_ORDER, tlp_rank
+from comity.stix.markings import TLP_ORDER, GranularMarking, tlp_rank
 from comity.store import SqliteStore, Transaction, objects
-from comity.vocabulary import HANDLING, KINDS, PERSON_CLASSES, SPECIAL_CATEGORIES
-from tests.strategies import FRAMEWORKS, STIX_TYPES, labels
+from comity.vocabulary import HANDLING, KINDS, PERSON_CLASSES, SANITISE, SPECIAL_CATEGORIES
+from tests.strategies import FRAMEWORKS, STIX_TYPES, granular_markings, labels
 
 RECIPIENT = PartyId("borealia")
 PARTIES = ("aurelia", "borealia", "meridia")
@@ -411,3 +411,54 @@ def test_every_clause_of_the_table_can_refuse_alone() -> None:
         assert isinstance(decision, Withhold)
         assert decision.clause == name
         assert decision.reason
+
+
+WIDE = Scope(
+    types=frozenset({"report"}),
+    tlp_ceiling="amber",
+    markings=frozenset(),
+    originators=frozenset({PartyId("aurelia")}),
+    subjects=frozenset({"national:ashfall"}),
+    regions=frozenset({"IQ"}),
+    kinds=None,
+    person_classes=frozenset(),
+    special_categories=frozenset(),
+    handling=frozenset(),
+    onward_to=frozenset(),
+    excluded_frameworks=frozenset(),
+)
+ADMITTED = Label(
+    types=frozenset({"report"}),
+    tlp="clear",
+    markings=frozenset(),
+    originators=frozenset({PartyId("aurelia")}),
+    subjects=frozenset({frozenset({"national:ashfall"})}),
+    regions=frozenset({frozenset({"IQ"})}),
+    kinds=frozenset({"unspecified"}),
+    person_classes=frozenset(),
+    special_categories=frozenset(),
+    handling=frozenset(),
+    audience=None,
+    excluded_frameworks=frozenset(),
+    granular=(),
+)
+
+
+def test_nothing_is_proposed_that_is_withheld_for_what_is_marked_in_it(tmp_path: Path) -> None:
+    """By a gap in the times of release a recipient could count it."""
+    seen = set[tuple[str, bool]]()
+    with label_table(tmp_path) as transaction:
+
+        @settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+        @given(st.sampled_from(sorted(SANITISE)), st.sampled_from(TLP_ORDER[:5]), granular_markings(), st.booleans())
+        def check(sanitise: str, ceiling: str, granular: tuple[GranularMarking, ...], other: bool) -> None:
+            scope = dataclasses.replace(WIDE, sanitise=sanitise, tlp_ceiling=ceiling)
+            label = dataclasses.replace(ADMITTED, granular=granular, types=frozenset({"note" if other else "report"}))
+            key = objects.intern_label(transaction, label)
+            found = read_decision_sql(scope, recipient=RECIPIENT)
+            row = transaction.row(f"SELECT 1 FROM label WHERE {found.sql} AND label.id = ?", (*found.parameters, key))
+            assert (row is not None) is admits(scope, label)
+            seen.add((sanitise, row is not None))
+
+        check()
+    assert len(seen) == 2 * len(SANITISE)

@@ -37,8 +37,8 @@ from comity.node.pages import Filled, Released
 from comity.node.parties import read_node_key
 from comity.node.standing import Collection
 from comity.node.tagging import lapse
-from comity.release.clauses import Condition, read_sql
-from comity.release.decision import Decision, Redact, Release, Withhold, decide
+from comity.release.clauses import Condition
+from comity.release.decision import Decision, Redact, Release, Withhold, decide, read_decision_sql
 from comity.release.disclosure import Answer, EntryType, format_disclosure, format_listing
 from comity.release.grounds import format_grounds, tag_grounds
 from comity.release.history import Threshold, admits_history, find_threshold, read_history_sql
@@ -257,7 +257,7 @@ def _read_before(collection: Collection, feed: Feed, last: Terms, *, giver: Part
 
 def _admission(feed: Feed, channel: Channel, giver: PartyId, recipient: PartyId, *, joined: bool) -> Admission:
     return Admission(
-        read_label=lambda: read_sql(channel.scope_for(giver), recipient=recipient),
+        read_label=lambda: read_decision_sql(channel.scope_for(giver), recipient=recipient),
         object=read_history_sql(find_threshold(channel.history, floor=feed.floor, joined=joined)),
     )
 

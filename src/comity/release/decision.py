@@ -13,18 +13,32 @@ an empty group, no TLP is the word "unmarked". Not here: removing the bytes (`re
 disclosure (`release.disclosure`), and the reading of the store (`node.poll`).
 """
 
+import json
 from dataclasses import dataclass
 
 from comity.agreement.channels import Channel, Scope
 from comity.agreement.lifecycle import Standing
 from comity.agreement.recognition import Recognised, Refusal
 from comity.ids import Instant, PartyId, format_instant
-from comity.release.clauses import Finding, Test, find_refusal
+from comity.release.clauses import Condition, Finding, Test, find_refusal, read_sql
 from comity.release.history import Threshold, admits_history
 from comity.stix.labels import LAPSED, QUESTIONED, RECALLED, UNDECIDED, Label
-from comity.stix.markings import CONTRADICTORY, tlp_rank
+from comity.stix.markings import CONTRADICTORY, TLP_ORDER, tlp_rank
 
-__all__ = ["Decision", "Redact", "Release", "Withhold", "decide", "decide_gate", "decide_history", "find_reason"]
+__all__ = [
+    "Decision",
+    "Redact",
+    "Release",
+    "Withhold",
+    "decide",
+    "decide_gate",
+    "decide_history",
+    "find_reason",
+    "read_decision_sql",
+]
+
+_MARKS = "SELECT 1 FROM json_each(CAST(label.body AS TEXT), '$.granular') g WHERE"
+_REFUSED = "json_extract(g.value, '$.tlp') IN (SELECT value FROM json_each(?))"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +134,24 @@ def _sanitise(scope: Scope, label: Label) -> Decision:
     if scope.attribution == "must-not":
         refused |= {"created_by_ref"}
     return Redact(properties=refused, only=only) if refused or only is not None else Release()
+
+
+def read_decision_sql(scope: Scope, *, recipient: PartyId) -> Condition:
+    """The condition on a row `label` that holds for exactly those of which `decide` withholds nothing.
+
+    What is proposed and then withheld would leave a gap in the times of release, by which it can be counted.
+    """
+    clauses = read_sql(scope, recipient=recipient)
+    refused = json.dumps(TLP_ORDER[tlp_rank(scope.tlp_ceiling) + 1 :])
+    match scope.sanitise:
+        case "none":
+            parts = f"(label.partly_marked = 0 OR NOT EXISTS ({_MARKS} {_REFUSED}))"
+        case "tear_line_required":
+            tear_line = f"{_MARKS} json_extract(g.value, '$.repeats') IS NULL AND NOT {_REFUSED}"
+            parts = f"label.partly_marked = 1 AND EXISTS ({tear_line})"
+        case _:
+            return clauses
+    return Condition(sql=f"{clauses.sql} AND {parts}", parameters=(*clauses.parameters, refused))
 
 
 def find_reason(finding: Finding) -> str:

@@ -362,3 +362,14 @@ def test_what_lost_a_property_on_its_way_is_given_whole_when_it_may(world: World
     world.add("aurelia", make_object("a", more=SECRET, day=2))
     items = world.poll("borealia", after=first[-1].at).items
     assert [(item.id, item.redacted) for item in items] == [(name, ())]
+
+
+@pytest.mark.parametrize("sanitise", ["none", "tear_line_required"])
+def test_what_is_withheld_for_a_part_of_it_leaves_no_gap_between_times_of_release(world: World, sanitise: str) -> None:
+    tear_line: Json = [{"marking_ref": tlp_id("green"), "selectors": ["x_open"]}]
+    world.sign_all(world.terms(channel_extra=f'sanitise = "{sanitise}"'))
+    more: dict[str, Json] = {"x_open": "goes", "granular_markings": tear_line}
+    world.add("aurelia", make_object("a", more=more), make_object("b", more=SECRET | MARK), make_object("c", more=more))
+    first, second = world.poll("borealia").items
+    assert (first.id, second.id) == (object_id("report", "a"), object_id("report", "c"))
+    assert second.at - first.at == 1
