@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pure: what is asked of a feed, and what is found, as values."""
+"""Shell: what is asked of a feed, and what is found in it, as values."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
