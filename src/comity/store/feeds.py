@@ -302,15 +302,18 @@ def _unsettle(
 
     `admitted` is the condition on a row `o` of objects; of `span` alone, where other objects stay as they were.
     """
-    if not feed.last_at:
+    if not feed.last_at or (span is not None and span[0] >= span[1]):
         return
-    left = f"NOT ({admitted} AND {_WHOLE})"
+    # What came in is little beside what was released: SQLite keeps the order of a CROSS JOIN.
+    which = "object o CROSS JOIN release r ON r.feed = ? AND r.object = o.pk"
+    where, values = f"r.steady = 1 AND NOT ({admitted} AND {_WHOLE})", [feed.id, feed.id, *parameters]
     if span is None:
-        which, values = f"EXISTS (SELECT 1 FROM object o WHERE o.pk = release.object AND {left})", [*parameters]
+        which = "release r JOIN object o ON r.feed = ? AND o.pk = r.object"
     else:
-        found = f"SELECT o.pk FROM object o WHERE {left} AND o.first_seq <= ? AND o.seq > ? AND o.seq <= ?"
-        which, values = f"object IN ({found})", [*parameters, feed.through, *span]
-    transaction.run(f"UPDATE release SET steady = 0 WHERE feed = ? AND steady = 1 AND {which}", [feed.id, *values])
+        where, values = f"{where} AND o.first_seq <= ? AND o.seq > ? AND o.seq <= ?", [*values, feed.through, *span]
+    transaction.run(
+        f"UPDATE release SET steady = 0 WHERE feed = ? AND at IN (SELECT r.at FROM {which} WHERE {where})", values
+    )
 
 
 def _not_steady(feed: Feed) -> tuple[str, list[SqlValue]]:
