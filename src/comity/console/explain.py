@@ -56,17 +56,20 @@ async def show_explanation(request: Request) -> Response:
         "recipients": None,
         "reach": None,
     }
+    seen: Mapping[str, Any] = {}
     if asked and to:
         operation = "object.see" if visit.may("object.see") else "explain"
         most = None if request.url.path.endswith(".json") else _READINGS
-        result["explanation"] = await visit.read(operation, {"id": asked, "to": to, "most": most})
-        result["object"] = asked = result["explanation"]["object"]
-    if asked and visit.may("object.recipients"):
-        result["recipients"] = await visit.read("object.recipients", {"id": asked})
-        result["object"] = result["recipients"]["object"]
+        seen = await visit.read(operation, {"id": asked, "to": to, "most": most, "everyone": True})
+        result["object"] = asked = str(seen["object"])
+        result["explanation"] = {name: value for name, value in seen.items() if name != "parties"}
+        if "parties" in seen:
+            result["recipients"] = {"object": asked, "version": seen["version"], "parties": seen["parties"]}
+    if asked and result["recipients"] is None and visit.may("object.recipients"):
+        listed = await visit.read("object.recipients", {"id": asked})
+        result |= {"recipients": listed, "object": listed["object"]}
     if result["explanation"] and visit.may("reach") and request.query_params.get("reach"):
-        result["reach"] = await _ask_reach(visit, result["explanation"]["readings"])
-    seen = result["explanation"] or {}
+        result["reach"] = await _ask_reach(visit, seen["readings"])
     properties = compare_properties(seen["original"], seen["received"]) if "original" in seen else []
     readings = sorted(seen.get("readings", []), key=_rank)
     return show(request, "explain.html", result, properties=properties, readings=readings, most=MOST_SHOWN)

@@ -6,7 +6,7 @@ refused for what it refers to, the chain of references to the one that is refuse
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from comity.agreement.channels import Channel, Scope
@@ -113,11 +113,15 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """An object beside what a party would receive of it at this moment: the very bytes, None when nothing goes."""
+    """An object beside what a party would receive of it at this moment: the very bytes, None when nothing goes.
+
+    `recipients` are as of `list_recipients`, where they were asked for.
+    """
 
     explanation: Explanation
     original: bytes
     received: bytes | None
+    recipients: tuple["Recipient", ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,10 +167,11 @@ def explain(node: Node, prefix: str, *, to: PartyId) -> Explanation:
     return see_object(node, prefix, to=to).explanation
 
 
-def see_object(node: Node, prefix: str, *, to: PartyId, most: int | None = None) -> Seen:
+def see_object(node: Node, prefix: str, *, to: PartyId, most: int | None = None, everyone: bool = False) -> Seen:
     """`explain`, with the bytes that are held and those that would go; nothing is released or put on record by it.
 
-    With `most`, so many channels at most are read clause by clause: those that let the most go, these first.
+    With `most`, so many channels at most are read clause by clause: those that let the most go, these first. With
+    `everyone`, what each party would be given is said too: each channel is asked once for both.
 
     Raises:
         NotFoundError, MalformedRequest: as `explain`.
@@ -176,7 +181,10 @@ def see_object(node: Node, prefix: str, *, to: PartyId, most: int | None = None)
     keep_lapsed(node)
     with node.store.read() as transaction:
         asking = _Asking(node, transaction, find_object(transaction, prefix))
-        asked = [asking.ask(place) for place in _list_places(node, transaction) if place.to == to]
+        places = [*_list_places(node, transaction)]
+        asked = [asking.ask(place) for place in places if place.to == to]
+        others = (place for place in places if place.to != to)
+        recipients = asking.find_recipients(others, known=asked) if everyone else ()
         chosen = asked if most is None else sorted(asked, key=lambda one: one.rank)[:most]
         readings = tuple(asking.read(one) for one in chosen)
     data = asking.data
@@ -192,7 +200,7 @@ def see_object(node: Node, prefix: str, *, to: PartyId, most: int | None = None)
         repeats=_find_repeats(data),
     )
     received = None if best is None else _cut(best.decision, data)
-    return Seen(explanation=explanation, original=data, received=received)
+    return Seen(explanation=explanation, original=data, received=received, recipients=recipients)
 
 
 def list_recipients(node: Node, prefix: str) -> tuple[StoredObject, tuple[Recipient, ...]]:
@@ -205,18 +213,10 @@ def list_recipients(node: Node, prefix: str) -> tuple[StoredObject, tuple[Recipi
     """
     keep_grants(node)
     keep_lapsed(node)
-    found: dict[PartyId, _Answer] = {}
     with node.store.read() as transaction:
         item = find_object(transaction, prefix)
         asking = _Asking(node, transaction, item)
-        for place in _list_places(node, transaction):
-            best = found.get(place.to)
-            if best is not None and best.rank == GOES_WHOLE:
-                continue  # one party may be in a thousand agreements
-            one = asking.ask(place)
-            if best is None or one.rank < best.rank:
-                found[place.to] = one
-    return item, tuple(_name_recipient(found[party]) for party in sorted(found))
+        return item, asking.find_recipients(_list_places(node, transaction))
 
 
 def show_object(node: Node, prefix: str) -> Shown:
@@ -343,6 +343,21 @@ class _Asking:
         decided = decide(place.channel.scope_for(self._party), self.label, recipient=place.to)
         verdict = put_in_words(gate or history or decided, data=self.data)
         return _Answer(place=place, gate=gate, history=history, decided=decided, verdict=verdict)
+
+    def find_recipients(self, places: Iterable[_Place], *, known: Sequence[_Answer] = ()) -> tuple[Recipient, ...]:
+        """What each party would be given, by these places and by what is `known` of others."""
+        found: dict[PartyId, _Answer] = {}
+        for one in known:
+            if one.place.to not in found or one.rank < found[one.place.to].rank:
+                found[one.place.to] = one
+        for place in places:
+            best = found.get(place.to)
+            if best is not None and best.rank == GOES_WHOLE:
+                continue  # one party may be in a thousand agreements
+            one = self.ask(place)
+            if best is None or one.rank < best.rank:
+                found[place.to] = one
+        return tuple(_name_recipient(found[party]) for party in sorted(found))
 
     def read(self, answer: _Answer) -> Reading:
         """What the place says, clause by clause."""

@@ -129,7 +129,7 @@ def _count(node: Node, dossier: Dossier, *, proposed: bool) -> list[Counted]:
     return [
         Counted(
             terms=terms,
-            members=standing.members if terms == standing.current else terms.founders - standing.left,
+            members=standing.members if terms is standing.current else terms.founders - standing.left,
             state=standing.state,
         )
         for terms in versions

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shell: operations that say why an object goes or does not go, to whom, and what of it."""
 
+from collections.abc import Iterable
+
 from comity.ids import PartyId, parse_object_id, parse_party_id
 from comity.node import explain as explaining
 from comity.node.consent import list_consents_of
-from comity.node.explain import Explanation, Reading, Repeat, Verdict
+from comity.node.explain import Explanation, Reading, Recipient, Repeat, Verdict
 from comity.node.node import Node
 from comity.node.recall import list_recalls_of
 from comity.operations.consents import describe_grants
@@ -29,9 +31,13 @@ def explain(node: Node, arguments: Arguments) -> Outcome:
 
 
 def see(node: Node, arguments: Arguments) -> Outcome:
-    """The same, with the object as it is held and as the party would receive it."""
-    name = arguments.text("id")
-    seen = explaining.see_object(node, name, to=_read_party(arguments), most=_read_most(arguments))
+    """The same, with the object as it is held and as the party would receive it.
+
+    With `everyone`, and `parties` as of `list_recipients`, where the person may ask that.
+    """
+    name, everyone = arguments.text("id"), arguments.flag("everyone")
+    everyone = everyone and (arguments.by is None or may_ask(arguments.by, "object.recipients"))
+    seen = explaining.see_object(node, name, to=_read_party(arguments), most=_read_most(arguments), everyone=everyone)
     best = seen.explanation.best
     return Outcome(
         result={
@@ -40,6 +46,7 @@ def see(node: Node, arguments: Arguments) -> Outcome:
             "channel": None if best is None else best.channel,
             "original": seen.original.decode(),
             "received": None if seen.received is None else seen.received.decode(),
+            **({"parties": _describe_recipients(seen.recipients)} if everyone else {}),
         }
     )
 
@@ -47,7 +54,12 @@ def see(node: Node, arguments: Arguments) -> Outcome:
 def list_recipients(node: Node, arguments: Arguments) -> Outcome:
     """What each party that some channel leads to would be given of an object."""
     item, recipients = explaining.list_recipients(node, _read_name(arguments))
-    parties: list[Json] = [
+    parties = _describe_recipients(recipients)
+    return Outcome(result={"object": item.id, "version": item.version, "parties": parties})
+
+
+def _describe_recipients(recipients: Iterable[Recipient]) -> list[Json]:
+    return [
         {
             "party": one.party,
             "agreement": one.agreement,
@@ -57,7 +69,6 @@ def list_recipients(node: Node, arguments: Arguments) -> Outcome:
         }
         for one in recipients
     ]
-    return Outcome(result={"object": item.id, "version": item.version, "parties": parties})
 
 
 def _read_party(arguments: Arguments) -> PartyId:

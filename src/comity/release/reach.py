@@ -89,6 +89,10 @@ def find_form(clause: Clause) -> Form:
     Types, TLP and kinds an object has of itself, and one is enough to be that object. Originators are all that it could
     be of, and each of them must be admitted.
     """
+    return _FORMS[clause.name]
+
+
+def _choose_form(clause: Clause) -> Form:
     if clause.name == "originators":
         return Form.AT_LEAST
     match clause.test:
@@ -100,6 +104,9 @@ def find_form(clause: Clause) -> Form:
             return Form.AT_LEAST
         case Test.WITHIN:
             return Form.WITHIN
+
+
+_FORMS = {clause.name: _choose_form(clause) for clause in CLAUSES}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
