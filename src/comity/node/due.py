@@ -186,10 +186,13 @@ def look_through_due(node: Node, *, after: Place | None, most: int) -> Steps[Due
         ground = read_ground(node, transaction, now=now)
     first, seen, count = list[Place](), set[int](), 0
     for part in _read_parts(node, ground, until=until, now=now):
-        new = [Place(judged.due, pk) for pk, judged in part.items() if pk not in seen]
-        seen |= part.keys()
+        new = part.keys() - seen
+        seen |= new
         count += len(new)
-        first = heapq.nsmallest(most + 1, [*first, *(place for place in new if after is None or place > after)])
+        # Most of a great part comes behind what is found already.
+        last = first[-1].due if len(first) > most else None
+        places = [Place(part[pk].due, pk) for pk in new if last is None or part[pk].due <= last]
+        first = heapq.nsmallest(most + 1, [*first, *(place for place in places if after is None or place > after)])
         yield
     shown = [place.pk for place in first[:most]]
     with node.store.read() as transaction:
