@@ -288,7 +288,7 @@ def _read_parts(node: Node, ground: Ground, *, until: Instant, now: Instant) -> 
 
     @lru_cache(maxsize=_WAYS)
     def judge_ways(ways: str) -> Review | Delete | None:
-        rules = ground.rules(arrivals.parse_ways(ways))
+        rules = ground.rules(arrivals.split_ways(ways))
         return _find_announced(rules, judge_rules(rules, now=now), until=until)
 
     with node.store.read() as transaction:

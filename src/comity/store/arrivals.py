@@ -24,11 +24,11 @@ __all__ = [
     "has_arrived",
     "list_texts",
     "mark_decided",
-    "parse_ways",
     "read_arrivals",
     "read_arrived",
     "read_returns",
     "read_ways",
+    "split_ways",
     "strike",
 ]
 
@@ -130,7 +130,7 @@ def read_arrivals(transaction: Transaction, keys: Collection[int]) -> dict[int, 
 
 
 def read_ways(transaction: Transaction, keys: Collection[int]) -> dict[int, str]:
-    """By which ways each of `keys` came, in one text for `parse_ways`; those that came no way are absent.
+    """By which ways each of `keys` came, in one text for `split_ways`; those that came no way are absent.
 
     It is the same text for all that came the same way at the same time, as most of a page did.
     """
@@ -142,7 +142,7 @@ def read_ways(transaction: Transaction, keys: Collection[int]) -> dict[int, str]
     return dict(rows)
 
 
-def parse_ways(text: str) -> tuple[Way, ...]:
+def split_ways(text: str) -> tuple[Way, ...]:
     """The ways that `read_ways` found."""
     ways = (way.split(" ") for way in text.split(","))
     return tuple(Way(Digest(way[0]), PartyId(way[1]), Instant(int(way[2])), Instant(int(way[3]))) for way in ways)
