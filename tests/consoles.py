@@ -22,6 +22,7 @@ from comity.operations.reply import Json, Reply
 __all__ = ["URL", "Browser", "Desk", "make_person"]
 
 URL = "http://localhost:8460"
+_LONG_WORK_SECONDS = 60
 
 
 class _Nothing:
@@ -96,6 +97,9 @@ class Browser:
         async def ask() -> httpx.Response:
             transport = httpx.ASGITransport(app=self.app)
             async with httpx.AsyncClient(transport=transport, base_url=self.url, cookies=self.cookies) as client:
-                return await client.request(method, path, **more)
+                answer = await client.request(method, path, **more)
+                if begun := asyncio.all_tasks() - {asyncio.current_task()}:
+                    await asyncio.wait(begun, timeout=_LONG_WORK_SECONDS)  # long work ends with the loop it runs on
+                return answer
 
         return asyncio.run(ask())

@@ -32,7 +32,7 @@ _KEPT = 20
 """Of one person, and of all the person's programs."""
 
 _KEPT_SECONDS = 3_600.0
-_PATIENCE_SECONDS = 0.3
+_PATIENCE_SECONDS = 0.05
 """What is done by then is shown at once, as if it were no long work."""
 
 

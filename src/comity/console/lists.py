@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shell: lists of subjects with what each version changed, and the questions about who left one.
 
-What a version changes is cut to its first names on a page; its counts are whole.
+What a version changes is cut to its first names on a page; its counts are whole. Reading one is long work: a version is
+loaded from the page of what it would change, by its digest, and the person chooses the file once more, as nothing of it
+was kept.
 """
 
 import base64
@@ -15,6 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from comity.console.approvals import find_waiting
+from comity.console.jobs import start_job
 from comity.console.pages import conclude, make_page, read_form, read_text, show
 from comity.console.visit import Failed, find_visit
 from comity.errors import MalformedRequest
@@ -53,24 +56,19 @@ async def show_lists(request: Request) -> Response:
 
 
 async def look(request: Request) -> Response:
-    """What the version of a list in a file would change and stop, and the form that loads that very version."""
-    visit = find_visit(request)
-    visit.require("list.preview")
+    """Begin to look at what the version in a file would change and stop; the form to load it is on that work's page."""
+    find_visit(request).require("list.preview")
     asked = await _read_version(request)
-    seen = _cut(await visit.read("list.preview", {"data": asked["data"]}), _NAMED_ALONE)
-    leaving = seen["leaving"] if isinstance(seen["leaving"], list) else []
-    result = {**seen, "leaving": leaving[:_NAMED_ALONE], "more_leaving": max(0, len(leaving) - _NAMED_ALONE)}
-    return show(request, "list_preview.html", result, most=_MOST_BYTES)
+    return await start_job(request, "list.preview", asked, title="Look at a version of a list", to="/lists")
 
 
 async def load(request: Request) -> Response:
-    """Take in the version of a list in a file, the one that was looked at, over the one that was held then."""
-    visit = find_visit(request)
-    visit.require("list.load")
+    """Begin to take in the version in a file, the one that was looked at, over the one that was held then."""
+    find_visit(request).require("list.load")
     asked = await _read_version(request, "digest", "reason", "role", "why", seen="before")
-    reply = await visit.ask("list.load", asked)
-    loaded = (reply.result or {}).get("list")
-    return conclude(request, reply, to=_find_page(loaded) if isinstance(loaded, str) else "/lists")
+    if "digest" not in asked:
+        raise _fail("look at a version first; it is loaded from the page of what it would change")
+    return await start_job(request, "list.load", asked, title="Load a version of a list", to="/lists")
 
 
 async def show_list(request: Request) -> Response:
@@ -109,10 +107,14 @@ async def _read_version(request: Request, *names: str, seen: str = "") -> dict[s
 async def _read_file(form: FormData) -> str:
     file = form.get("file")
     if not isinstance(file, UploadFile) or not file.filename:
-        raise Failed(fail_with(MalformedRequest("choose the file of a version of a list", where="file")))
+        raise _fail("choose the file of a version of a list")
     if (file.size or 0) > _MOST_BYTES:
-        raise Failed(fail_with(MalformedRequest(f"a list has at most {_MOST_BYTES // 2**20} MiB", where="file")))
+        raise _fail(f"a list has at most {_MOST_BYTES // 2**20} MiB")
     return base64.b64encode(await file.read()).decode()
+
+
+def _fail(message: str) -> Failed:
+    return Failed(fail_with(MalformedRequest(message, where="file")))
 
 
 def _cut(version: Mapping[str, Any], most: int) -> dict[str, Json]:

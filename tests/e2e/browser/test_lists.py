@@ -115,10 +115,12 @@ def test_a_version_is_loaded_from_its_file(look: Look, tmp_path: Path) -> None:
     sees(page, "Nothing is loaded yet.")
     assert find_faulty_headings(page) == []
     assert look.find_overflow() == []
-    page.get_by_label("The file, of").set_input_files(file)
+    page.get_by_label("The file").set_input_files(file)
     page.get_by_label("Reason for loading it").fill("As published.")
     press(page, "Load it")
-    sees(page, "Done, and on record.")
+    sees(page, "is loaded, and on record: 1 entry.")
+    assert find_faulty_headings(page) == []
+    page.get_by_role("link", name="national").click()
     sees(page, "The Border Group")
     assert look.find_overflow() == []
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Lists of subjects and who left one in the console: seen by the desk, decided by as many as it takes."""
 
+import html
 import json
 import re
 from typing import Any
@@ -67,13 +68,36 @@ def bring(
     to: str = "/lists",
     **more: str,
 ) -> Any:  # noqa: ANN401
-    """Send the form by which a version is loaded, of this session unless `key` is another's."""
+    """Send a file by the form that loads it, or that looks at it; of this session unless `key` is another's."""
     found = re.search(r'name="form_key" value="([0-9a-f]{64})"', browser.get("/me").text)
     assert found is not None
     fields = {"form_key": found[1] if key is None else key, "reason": reason, **more}
     files = {"other": b""} if data is None else {"file": ("list.json", data)}
     headers = {"origin": browser.url, "sec-fetch-site": "same-origin"}
     return browser.send("POST", to, data=fields, files=files, headers=headers)
+
+
+def follow(browser: Browser, begun: Any) -> Any:  # noqa: ANN401
+    """The page of the work that was begun."""
+    assert begun.status_code == 303, begun.text
+    return browser.get(begun.headers["location"])
+
+
+def look(browser: Browser, data: bytes | None) -> Any:  # noqa: ANN401
+    """The page of what a version would change."""
+    return follow(browser, bring(browser, data, to="/lists/preview"))
+
+
+def load_seen(browser: Browser, data: bytes | None, **more: str) -> Any:  # noqa: ANN401
+    """The page of a version that is loaded by the form of the page on which it was looked at."""
+    return follow(browser, bring(browser, data, **read_hidden(look(browser, data).text, "/lists"), **more))
+
+
+def read_hidden(text: str, action: str) -> dict[str, str]:
+    """The hidden fields of the form on that page that leads there, but for its key."""
+    (form,) = re.findall(rf'<form[^>]* action="{re.escape(action)}".*?</form>', text, re.DOTALL)
+    found = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', form))
+    return {name: html.unescape(value) for name, value in found.items() if name != "form_key"}
 
 
 def make_file(version: str, *entries: dict[str, Any]) -> bytes:
@@ -116,10 +140,10 @@ def test_what_a_version_changes_is_cut_and_counted(desk: Desk, world: World) -> 
     assert (len(version["listed"]), version["counts"]["listed"]) == (20, 300)
     assert "and 280 more" in read(browser, "/lists")
     assert "and 200 more" in read(browser, "/lists/national")
-    seen = bring(browser, make_file("3", entry(OTHER)), to="/lists/preview").text
+    seen = look(browser, make_file("3", entry(OTHER))).text
     assert "and 250 more" in seen
     assert "and 50 more" not in seen
-    assert "<p>And 200 more; <code>comity list preview FILE --json</code> names all.</p>" in seen
+    assert "<p>And 200 more; the " in seen
 
 
 def test_that_it_was_looked_at_is_noted_once_and_of_what_was_seen(desk: Desk, left: World) -> None:
@@ -142,8 +166,9 @@ def test_a_version_is_loaded_from_its_file_and_stops_who_left(desk: Desk, left: 
     left.add("aurelia", make_object("y", subjects=[OTHER]))
     assert object_id("report", "y") in left.read("borealia")
     browser = desk.visit(ANALYST)
-    done = bring(browser, make_file("2026-03", entry(ASHFALL)))
-    assert done.headers["location"] == "/lists/national?said=done", done.text
+    done = load_seen(browser, make_file("2026-03", entry(ASHFALL)))
+    assert "is loaded, and on record: 1 entry." in done.text
+    assert "1 object is about who left: it goes to nobody" in done.text
     twin = browser.get("/lists/national.json").json()
     assert (twin["version"], twin["by"]) == ("2026-03", "aurelia-analyst (analyst)")
     assert (twin["listed"], twin["delisted"]) == ([ASHFALL], [OTHER, "national:third"])
@@ -155,19 +180,22 @@ def test_what_a_version_would_do_is_shown_first_and_only_that_one_is_loaded(desk
     left.add("aurelia", make_object("y", subjects=[OTHER]))
     browser, data = desk.visit(ANALYST), make_file("2026-03", entry(ASHFALL))
     before = count_entries(left)
-    page = bring(browser, data, to="/lists/preview")
+    page = look(browser, data)
     assert page.status_code == 200, page.text
     assert "1 object is about who left" in page.text
     assert "national:third" in page.text
     assert count_entries(left) == before
     found = re.search(r'name="digest" value="([0-9a-f]{64})"', page.text)
     assert found is not None
-    other = bring(browser, make_file("2026-03", entry(OTHER)), digest=found[1])
+    other = follow(browser, bring(browser, make_file("2026-03", entry(OTHER)), digest=found[1]))
     assert other.status_code == 409
     assert "another version than the one that was looked at" in other.text
     assert count_entries(left) == before
     assert object_id("report", "y") in left.read("borealia")
-    assert bring(browser, data, digest=found[1]).headers["location"] == "/lists/national?said=done"
+    unseen = bring(browser, data)
+    assert (unseen.status_code, "look at a version first" in unseen.text) == (400, True)
+    assert object_id("report", "y") in left.read("borealia")
+    assert "is loaded" in follow(browser, bring(browser, data, digest=found[1])).text
     assert object_id("report", "y") not in left.read("borealia")
 
 
@@ -176,7 +204,7 @@ def test_a_version_is_looked_at_by_whom_it_is_for_alone(desk: Desk, left: World)
         assert bring(desk.visit(person), make_file("2026-03", entry(OTHER)), to="/lists/preview").status_code == 404
     browser = desk.visit(ANALYST)
     assert bring(browser, make_file("2026-03", entry(OTHER)), key="0" * 64, to="/lists/preview").status_code == 400
-    bad = bring(browser, make_file("2026-02", entry(OTHER)), to="/lists/preview")
+    bad = look(browser, make_file("2026-02", entry(OTHER)))
     assert (bad.status_code, "sorts behind it" in bad.text) == (409, True)
 
 
@@ -195,7 +223,9 @@ def test_a_file_that_is_not_taken_in_changes_nothing(
     desk: Desk, left: World, data: bytes | None, reason: str, expected: tuple[int, str]
 ) -> None:
     browser, before = desk.visit(ANALYST), count_entries(left)
-    answer = bring(browser, data, reason=reason)
+    digest = parse_subject_list(data).digest if data and data[:1] == b"{" else "0" * 64
+    begun = bring(browser, data, reason=reason, digest=digest)
+    answer = begun if data is None else follow(browser, begun)
     assert (answer.status_code, expected[1] in answer.text) == (expected[0], True), answer.text
     assert browser.get("/lists/national.json").json()["version"] == "2026-02"
     assert count_entries(left) == before
