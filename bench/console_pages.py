@@ -71,12 +71,12 @@ PAGES = (
     *("/log?q=object:{given}", "/log?q=object:{person}", "/log?q=under:{agreement}", "/log?q=since:2026-01"),
     *("/log?q=basis:S/RES/9101", "/log.csv", "/log/1", "/log/{entry}", "/log/{entry}/receipt"),
     *("/log/figures", "/log/relationships"),
-    *("/intake", "/intake/files/{file}", "/node", "/people", "/audit", "/jobs", "/me"),
+    *("/intake", "/intake/files/{file}", "/node", "/people", "/audit", "/jobs", "/jobs/{work}", "/me"),
 )
 """The address of each page that has something to look up; in braces what is found in the world (`find_places`)."""
 
-UNMEASURED = frozenset({"/jobs/{number}", "/intake/take", "/sign-in", "/enrol"})
-"""The pages of what is in the memory of the process alone, and of who is not signed in."""
+UNMEASURED = frozenset({"/intake/take", "/sign-in", "/enrol"})
+"""The page of a file that waits in the memory of the process, and those of who is not signed in."""
 
 
 def main() -> int:
@@ -122,7 +122,10 @@ async def _measure(node: Node, draft: bytes, *, only: str, rounds: int) -> list[
     headers = {"origin": URL, "sec-fetch-site": "same-origin"}
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url=URL, cookies={"comity": TOKEN}, timeout=600) as client:
-        places = await _find_places(client)
+        send = partial(client.post, data={"form_key": key}, headers=headers)
+        looked = await send("/lists/preview", files={"file": ("f", make_list("2027-01", 100, SUBJECTS))})
+        await _wait(client, looked)
+        places = await _find_places(client) | {"work": looked.headers["location"].rpartition("/")[2]}
         shown = {name: name.upper() for name in places} | {"reader": READER}
         asks: list[tuple[str, Callable[[], Awaitable[httpx.Response]]]] = [
             (page.format(**shown), partial(client.get, page.format(**places))) for page in PAGES
@@ -131,12 +134,20 @@ async def _measure(node: Node, draft: bytes, *, only: str, rounds: int) -> list[
             ("/agreements/propose", "draft", draft),
             ("/lists/preview", "file", make_list("2027-01", 100, SUBJECTS)),
         ):
-            sent = partial(client.post, name, data={"form_key": key}, files={field: ("f", data)}, headers=headers)
-            asks.append((f"POST {name}", sent))
-        return [await _measure_page(name, ask, rounds) for name, ask in asks if only in name]
+            asks.append((f"POST {name}", partial(send, name, files={field: ("f", data)})))
+        return [await _measure_page(client, name, ask, rounds) for name, ask in asks if only in name]
 
 
-async def _measure_page(name: str, ask: Callable[[], Awaitable[httpx.Response]], rounds: int) -> Measured:
+async def _wait(client: httpx.AsyncClient, begun: httpx.Response) -> None:
+    """Until the long work that an answer leads to has ended: so much of it may be under way, and no more."""
+    at = begun.headers.get("location", "")
+    while at.startswith("/jobs/") and (await client.get(f"{at}.json")).json()["code"] is None:  # noqa: ASYNC110 (as a page asks)
+        await asyncio.sleep(0.05)
+
+
+async def _measure_page(
+    client: httpx.AsyncClient, name: str, ask: Callable[[], Awaitable[httpx.Response]], rounds: int
+) -> Measured:
     times, size = list[float](), 0
     for _ in range(rounds + 1):
         started = time.perf_counter()
@@ -144,6 +155,7 @@ async def _measure_page(name: str, ask: Callable[[], Awaitable[httpx.Response]],
         times.append((time.perf_counter() - started) * 1_000)
         assert answer.status_code in {200, 303}, (name, answer.text)  # noqa: S101 (no figure of an error)
         size = len(answer.content) // 1_000
+        await _wait(client, answer)
     return Measured(name=name, first=times[0], usual=statistics.median(times[1:]), size=size)
 
 
@@ -198,6 +210,7 @@ def _format(measured: Sequence[Measured], asked: argparse.Namespace) -> list[str
         "",
         "Written by `bench/console_pages.py --write`. Milliseconds from the request to the last byte, in one process:",
         f"the first time, and the median of {asked.rounds} others. A form that changes nothing is a page too (POST).",
+        "Long work is begun by its page, and goes on beside it: what came of it is on a page of its own (/jobs/WORK).",
         "",
         f"{asked.objects:,} objects, {asked.agreements:,} agreements with one partner, {asked.entries:,} log entries.",
         f"{format_instant(read_clock())[:10]}, Python {sys.version.split()[0]}.",
