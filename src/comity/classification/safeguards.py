@@ -151,7 +151,7 @@ def find_sensitive(value: dict[str, Json], *, now: Instant) -> Sensitive:
     Of a birth of which only the year is known the latest day of it counts, and of several the latest.
     """
     others = {name: item for name, item in value.items() if name not in _PLAIN or _holds_fields(item)}
-    if not others:
+    if not _names_any(value) and not _holds_any(others):
         return _NOTHING_FOUND
     categories, minor, places = set[str](), False, list[str]()
     today = datetime.fromtimestamp(now // _MICROSECONDS, tz=UTC).date()
@@ -180,6 +180,26 @@ def _holds_fields(item: Json) -> bool:
             return False
 
 
+def _holds_any(value: Json) -> bool:
+    """Whether a name inside is known; of most objects none is, and nobody need know where each of them stands."""
+    match value:
+        case dict():
+            return any(_find_meaning(name) is not None or _is_any(item) for name, item in value.items())
+        case list():
+            return any(map(_is_any, value))
+        case _:
+            return False
+
+
+def _is_any(item: Json) -> bool:
+    return isinstance(item, dict | list) and (_holds_any(item) or (isinstance(item, dict) and _names_any(item)))
+
+
+def _names_any(value: Mapping[str, Json]) -> bool:
+    """Whether an object says a known name beside a value."""
+    return any(_find_meaning(name) is not None for _, name, _ in _list_named(value, ""))
+
+
 def _walk(value: Json, pointer: str) -> Iterator[tuple[str, str, Json]]:
     """Every member of every object inside: its place, its name, its value."""
     match value:
@@ -203,7 +223,9 @@ def _walk(value: Json, pointer: str) -> Iterator[tuple[str, str, Json]]:
 def _list_named(value: Mapping[str, Json], pointer: str) -> Iterator[tuple[str, str, Json]]:
     """What an object says as a name and a value beside it: the place of the value, the name, the value."""
     places = [place for place in _SAYS_VALUE if place in value]
-    names = {name for key in _SAYS_NAME if places and isinstance(name := value.get(key), str)}
+    if not places:
+        return
+    names = {name for key in _SAYS_NAME if isinstance(name := value.get(key), str)}
     for name in sorted(names):
         for place in places:
             yield f"{pointer}/{place}", name, value[place]

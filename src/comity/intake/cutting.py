@@ -36,6 +36,20 @@ _MOST_BESIDE: Final = 128 * 1024
 _SPACE: Final = re.compile(rb"[ \t\n\r]*+")
 _STRING: Final = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _TO_BRACKET: Final = re.compile(rb'(?:[^"\[\]{}]++|' + _STRING + rb")*+([\[\]{}])", re.DOTALL)
+_NESTED: Final = 6
+
+
+def _match_whole(depth: int) -> bytes:
+    """An array or object in which no others are nested deeper than that."""
+    inside = rb'(?:[^"\[\]{}]++|' + _STRING + rb")*+"
+    whole = rb"[\[{]" + inside + rb"[\]}]"
+    for _ in range(depth):
+        whole = rb"[\[{]" + inside + rb"(?:" + whole + inside + rb")*+[\]}]"
+    return whole
+
+
+_WHOLE: Final = re.compile(_match_whole(_NESTED), re.DOTALL)
+"""Tried once for each element, as it begins: the usual one is found so at once, any other bracket by bracket."""
 _SCALAR: Final = re.compile(rb"(?:" + _STRING + rb'|[^"\[\]{},\s]++)[ \t\n\r]*+(?=[,\]])', re.DOTALL)
 # A string that has no end yet is one token: were it none, what is in it would be looked through once for each quote.
 _TOKEN: Final = re.compile(
@@ -152,6 +166,12 @@ class Cutter:
             if self._rest[start : start + 1] not in _OPENING:
                 return self._take_scalar(start)
             self._start = self._at = start
+            if (whole := _WHOLE.match(self._rest, start)) is not None:
+                return self._take(whole.end())
+        return self._go_on()
+
+    def _go_on(self) -> Element | None:
+        """The element that has begun, looked through from bracket to bracket as far as it is there."""
         while match := _TO_BRACKET.match(self._rest, self._at):
             self._at = match.end()
             self._depth += 1 if match[1] in _OPENING else -1
