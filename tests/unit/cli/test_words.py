@@ -7,6 +7,7 @@ import pytest
 
 from comity.cli.words.agreements import describe_act, describe_import, describe_status
 from comity.cli.words.files import describe_intake
+from comity.cli.words.keeping import describe_recovered
 from comity.cli.words.layout import columns, fields, outline, printable, shorten_time
 from comity.cli.words.objects import describe_explanation
 
@@ -231,3 +232,29 @@ def test_an_explanation_says_why_more_is_removed_than_is_marked(change: dict[str
         "readings": [],
     }
     assert words in describe_explanation(told)
+
+
+@pytest.mark.parametrize(
+    ("suspended", "words"),
+    [
+        ([A], ["1 agreement is suspended", "agreement resume"]),
+        ([A, B], ["2 agreements are suspended", "agreement resume"]),
+        ([], []),
+    ],
+)
+def test_a_recovery_says_how_many_agreements_people_have_to_resume(suspended: list[str], words: list[str]) -> None:
+    recovered: dict[str, Any] = {
+        "previous": "a/1",
+        "origin": "a/2",
+        "entry": 7,
+        "lost": 3,
+        "told": ["borealia"],
+        "approvals": [],
+        "witnesses": [],
+        "cosigning_stopped": False,
+        "suspended": suspended,
+    }
+    text = describe_recovered(recovered)
+    assert "at least 3 entries of it are lost" in text
+    assert all(word in text for word in words)
+    assert ("suspended" in text) == bool(suspended)
