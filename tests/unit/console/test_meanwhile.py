@@ -12,17 +12,24 @@ import pytest
 from starlette.types import Message
 
 from comity.agreement.people import Role
+from comity.canonical import Json
 from comity.classification.rules import RuleSet, convert_rules
 from comity.console.app import ConsoleApp
 from comity.console.visit import Visit
 from comity.ids import PersonId
 from comity.node import invitations, people, sessions
+from comity.node.agree import Recorded
+from comity.node.articles import list_articles
+from comity.node.correspond import export_messages
+from comity.node.lists import list_lists
 from comity.node.node import Node
 from comity.node.people import list_matters
 from comity.node.rules import apply_rules, list_rules
-from comity.node.standing import find_agreement
+from comity.node.standing import find_agreement, list_dossiers
 from comity.node.steps import finish
 from tests.consoles import URL, Browser, Desk, make_person
+from tests.unit.console.test_lists import entry
+from tests.unit.console.test_lists import make_file as make_list
 from tests.unit.console.test_rules import SAY
 from tests.worlds import World, make_object
 
@@ -184,6 +191,47 @@ def test_who_is_shut_out_approves_nothing_at_the_end_of_long_work(world: World, 
 
     assert asyncio.run(run()) == 4
     assert list_rules(node) == []
+
+
+def ask_shut_out(world: World, desk: Desk, operation: str, arguments: dict[str, Json]) -> int:
+    """The code of what a liaison asks for who is invited anew while it is under way."""
+    node = world.nodes["aurelia"]
+    visit = Visit(person=people.identify(node, world.badges["aurelia", Role.LIAISON]), token="t", ask_as=desk.ask)
+
+    async def run() -> int:
+        work = asyncio.create_task(visit.ask(operation, arguments))
+        await asyncio.sleep(0)
+        assert not work.done()
+        invitations.invite_person(node, LIAISON)
+        return (await work).code
+
+    return asyncio.run(run())
+
+
+def encode(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def test_who_is_shut_out_while_a_list_is_read_loads_none(world: World, desk: Desk) -> None:
+    listed: dict[str, Json] = {"data": encode(make_list("1", entry("national:a"))), "reason": "New."}
+    assert ask_shut_out(world, desk, "list.load", listed) == 4
+    assert list_lists(world.nodes["aurelia"]) == []
+
+
+def test_who_is_shut_out_while_an_article_is_read_brings_none(world: World, desk: Desk) -> None:
+    text = b"Aurelia and Borealia said so on 3 May 2014. " * 2_000
+    assert ask_shut_out(world, desk, "article.add", {"data": encode(text), "name": "long.txt", "format": "text"}) == 4
+    assert list_articles(world.nodes["aurelia"], last=10) == []
+
+
+def test_who_is_shut_out_while_messages_are_imported_records_none(world: World, desk: Desk) -> None:
+    proposed = world.propose("borealia", world.terms(giver="borealia", receivers=("aurelia",)))
+    assert isinstance(proposed, Recorded)
+    exported = encode(export_messages(world.nodes["borealia"], proposed.event.agreement))
+    assert ask_shut_out(world, desk, "agreement.import", {"messages": exported, "reason": "By hand."}) == 4
+    node = world.nodes["aurelia"]
+    with node.store.read() as transaction:
+        assert list_dossiers(node, transaction) == ()
 
 
 def test_who_may_not_read_agreements_is_told_of_none_by_what_is_followed(world: World, desk: Desk) -> None:
