@@ -28,7 +28,7 @@ from comity.ids import Instant, ObjectId, PartyId, format_instant, parse_instant
 from comity.stix.markings import add_markings
 from comity.stix.tags import CLASSIFICATION_EXTENSION, Tags, make_tags
 
-__all__ = ["OBSERVABLES", "Made", "Maker", "format_object", "renew"]
+__all__ = ["OBSERVABLES", "Made", "Maker", "format_object", "join_marked", "renew"]
 
 _NAMESPACE: Final = uuid.UUID("06c56a66-2cab-464a-8016-09f68e038e85")
 """Of all that Comity makes of files; each party has its own inside it."""
@@ -59,6 +59,7 @@ OBSERVABLES: Final = frozenset(
 
 _TIMES: Final = frozenset({"created", "modified"})
 _MILLISECOND: Final = 1_000
+_SECOND: Final = 1_000_000
 _UNTAGGED: Final = make_tags()
 
 
@@ -172,6 +173,45 @@ def renew(made: bytes, held: bytes, *, at: Instant) -> bytes:
     return format_object(
         {**{name: first if value == read_at else value for name, value in new.items()}, "modified": modified}
     )
+
+
+def join_marked(made: bytes, others: Sequence[bytes]) -> bytes:
+    """The version that `made` is beside `others` of its id: of those in its second that say the same, as strict as all.
+
+    A converter knows the time of a thing to the second alone, and makes the same of it in a strict event and an open
+    one, but for the markings. Where the newest of `others` bears all that `made` does it is that one; else a version
+    just behind it, with the markings of both. It is `made` where there are none of its second.
+
+    Raises:
+        MalformedError: one is not one JSON object with times.
+    """
+    new = _read(made)
+    if "modified" not in new:
+        return made
+    alike = {
+        at: old
+        for old in map(_read, others)
+        if (at := parse_instant(str(old["modified"]))) // _SECOND == parse_instant(str(new["modified"])) // _SECOND
+        and _unmarked(old) == _unmarked(new)
+    }
+    if not alike:
+        return made
+    last = max(alike)
+    newest = alike[last]
+    marked = add_markings(_list_markings(new), _list_markings(newest))
+    if set(marked) == set(_list_markings(newest)):
+        return next(data for data in others if _read(data) == newest)
+    said: dict[str, Json] = {"object_marking_refs": [*marked], "modified": format_instant(Instant(last + _MILLISECOND))}
+    return canonical_bytes(newest | said)
+
+
+def _unmarked(value: dict[str, Json]) -> dict[str, Json]:
+    return {name: item for name, item in value.items() if name not in {"modified", "object_marking_refs"}}
+
+
+def _list_markings(value: dict[str, Json]) -> list[ObjectId]:
+    listed = value.get("object_marking_refs")
+    return [ObjectId(str(one)) for one in listed] if isinstance(listed, list) else []
 
 
 def _bare(value: dict[str, Json]) -> dict[str, Json]:

@@ -1,20 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shell: the records of a file put together into groups that are taken in one after another."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from comity.canonical import OBJECT_LIMITS, parse_json
 from comity.errors import MalformedError, MalformedJson
-from comity.ids import Instant, ObjectId, PartyId, parse_object_id
-from comity.intake.making import renew
+from comity.ids import Instant, ObjectId, PartyId, parse_instant, parse_object_id
+from comity.intake.formats import Format
+from comity.intake.making import join_marked, renew
 from comity.intake.records import Converted, Record, Unread
+from comity.node.looking import AS_RECEIVED
 from comity.node.node import Node
 from comity.node.steps import Steps
+from comity.stix.labels import intersect_audiences
 from comity.stix.objects import BundleReading
-from comity.store import objects
+from comity.store import Transaction, objects
 from comity.store.files import MOST_REMARKS, Remark
+from comity.store.objects import StoredObject
 
 __all__ = ["MOST_PLACE", "MOST_REMARK", "Gathering", "Group", "open_group"]
 
@@ -23,6 +28,9 @@ _LONG_GROUP_BYTES: Final = 2 * 1024 * 1024
 """Of a file of any length: to take in so much takes some 100 MiB of memory, of which SQLite has a third."""
 
 _GROUP_OBJECTS: Final = 10_000
+_SECOND: Final = 1_000_000
+"""In microseconds."""
+
 _AT_ONCE: Final = 100
 """Objects that are read in one step: what was made here is short, what is held of it is an object at most."""
 
@@ -152,17 +160,20 @@ def _split_json(elements: Sequence[tuple[bytes, str]]) -> Steps[tuple[list[tuple
     return left, unread
 
 
-def open_group(node: Node, group: Group, *, renews: bool, at: Instant) -> Steps[BundleReading]:
+def open_group(node: Node, group: Group, form: Format, *, at: Instant) -> Steps[BundleReading]:
     """The bundle of a group; what in it is no JSON becomes unread. Others get their turns.
 
-    With `renews` each object is put beside what is held of it: it was made here, and has no version of its own.
+    Each object that was made here is put beside what is held of it: it has no version of its own, or, of MISP, one that
+    is known to the second.
 
     Raises:
         MalformedJson, MalformedObject: a bundle that is taken in whole cannot be read.
     """
     if group.whole is not None:
         return (yield from BundleReading.in_steps(group.whole))
-    if renews:
+    if form is Format.MISP_EVENT:
+        yield from _Joining(node, group).run()
+    elif form not in AS_RECEIVED:
         group.elements = yield from _renew(node, group.elements, at=at)
     try:
         return (yield from _open_bundle(group.elements))
@@ -199,3 +210,58 @@ def _read_id(made: bytes) -> ObjectId | None:
         return parse_object_id(str(value["id"])) if isinstance(value, dict) and "created" in value else None
     except (MalformedError, KeyError):
         return None
+
+
+class _Joining:
+    """What was converted, put beside what of it is held or came before it in the group, of one second and alike."""
+
+    def __init__(self, node: Node, group: Group) -> None:
+        self._node = node
+        self._group = group
+        self._came = defaultdict[ObjectId, list[bytes]](list)
+        self._elements = list[tuple[bytes, str]]()
+        self._sayings = defaultdict[bytes, list[bytes]](list)
+        self._audiences = dict(group.audiences)
+
+    def run(self) -> Steps[None]:
+        """Have the group hold the versions that its objects are."""
+        elements = self._group.elements
+        for first in range(0, len(elements), _AT_ONCE):
+            yield
+            self._join_some(elements[first : first + _AT_ONCE])
+        self._group.elements = self._elements
+        self._group.sayings = self._sayings
+        self._group.audiences = self._audiences
+
+    def _join_some(self, elements: Sequence[tuple[bytes, str]]) -> None:
+        named = [_read_id(data) for data, _ in elements]
+        with self._node.store.read() as transaction:
+            held = defaultdict[ObjectId, list[StoredObject]](list)
+            for one in objects.read_versions_of(transaction, {name for name in named if name is not None}):
+                if one.originator == self._node.party and one.received_under is None:
+                    held[one.id].append(one)
+            for name, (data, place) in zip(named, elements, strict=True):
+                made = data if name is None else self._join(transaction, name, data, held.get(name, ()))
+                self._elements.append((made, place))
+                if data in self._group.sayings:
+                    self._sayings[made] += self._group.sayings[data]
+
+    def _join(self, transaction: Transaction, name: ObjectId, data: bytes, held: Sequence[StoredObject]) -> bytes:
+        came, made = self._came[name], data
+        if held or came:
+            near = [one for one in held if one.version_at // _SECOND == _read_version(data) // _SECOND]
+            made = join_marked(data, [*(objects.read_body(transaction, one.pk) for one in near), *came])
+            if near and made != data:
+                # As with what one second brings in one file: it may reach whom all of it let have it.
+                audience = objects.read_label(transaction, near[-1].own_label).audience
+                if (both := intersect_audiences(self._audiences.get(name), audience)) is not None:
+                    self._audiences[name] = both
+        came.append(made)
+        return made
+
+
+def _read_version(made: bytes) -> Instant:
+    """The version of what was converted; of what has none the time that all such have."""
+    value = parse_json(made, limits=OBJECT_LIMITS)
+    assert isinstance(value, dict)  # noqa: S101 (it was read as one)
+    return parse_instant(str(value.get("modified", value["created"])))

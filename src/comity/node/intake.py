@@ -36,7 +36,7 @@ from comity.intake.restrictions import Restriction
 from comity.node.files import File, Watched
 from comity.node.groups import MOST_PLACE, MOST_REMARK, Gathering, Group, open_group
 from comity.node.ingest import PART_OBJECTS, Intake, join_intakes, take_part
-from comity.node.looking import AS_RECEIVED, MOST_BYTES, WHOLE_BYTES, Look, Plan, check_plan, look_through, name_act
+from comity.node.looking import MOST_BYTES, WHOLE_BYTES, Look, Plan, check_plan, look_through, name_act
 from comity.node.node import Act, Node
 from comity.node.parts import Parts
 from comity.node.reading import read_in_steps
@@ -77,9 +77,6 @@ _VERSION: Final = "list_version"
 _LISTED: Final = re.compile(r"/objects/([0-9]{1,15})(?=/|$)")
 _TURN: Final = 0.005
 """Seconds for which others wait at most while a converter works."""
-
-_VERSIONED: Final = AS_RECEIVED | {Format.MISP_EVENT}
-"""Formats whose objects have versions of their own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +135,7 @@ def take_in_steps(node: Node, file: File, plan: Plan, *, tell: Tell = tell_nobod
     # What is wrong with the file as a whole shows with the first group, before anything of it is on record.
     first = yield from _wait_for(groups)
     assert first is not None  # noqa: S101 (there is a last group, though nothing be in it)
-    reading = yield from open_group(node, first, renews=look.form not in _VERSIONED, at=at)
+    reading = yield from open_group(node, first, look.form, at=at)
     begin = partial(_begin, file=file, known=known, look=look, plan=plan, at=at)
     taking = _Taking(node, begin, look.form, plan, at=at, tell=lambda position: tell(position, look.bytes))
     yield from taking.run(first, reading, groups)
@@ -190,7 +187,7 @@ def open_groups(
         if group is None:
             yield None
         else:
-            yield group, (yield from open_group(node, group, renews=look.form not in _VERSIONED, at=at))
+            yield group, (yield from open_group(node, group, look.form, at=at))
 
 
 def is_taken(node: Node, look: Look, plan: Plan) -> bool:
@@ -346,7 +343,7 @@ class _Taking:
             if following is None:
                 return
             group = following
-            reading = yield from open_group(self._node, group, renews=self._form not in _VERSIONED, at=self._at)
+            reading = yield from open_group(self._node, group, self._form, at=self._at)
 
     def describe(self) -> Taken:
         """What became of it."""

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """A file of MISP events is taken in as strict as MISP says, once, and goes on where it was cut off."""
 
+import json
 from typing import Any
 
 import pytest
 
+from comity.canonical import Json
 from comity.errors import MalformedRequest
 from comity.ids import ObjectId, PartyId
 from comity.node.explain import show_object
@@ -12,7 +14,8 @@ from comity.node.files import Bytes
 from comity.node.intake import Plan, Taken, take_file
 from comity.stix.labels import make_tags
 from tests.unit.intake.misp_events import Fields, make_attribute, make_event, name_part, tag, write
-from tests.worlds import World
+from tests.unit.intake.misp_rich import make_cluster, make_galaxy
+from tests.worlds import World, tlp_id
 
 A, B = PartyId("aurelia"), PartyId("borealia")
 TAGS = make_tags(subjects=["national:ashfall"], regions=["IQ"])
@@ -95,3 +98,51 @@ def test_an_event_that_is_looser_now_is_as_strict_as_it_was(world: World) -> Non
     take(world, event | {"Tag": tag("tlp:green")})
     assert show_object(world.nodes[A], indicator(1)).label.tlp == "red"
     assert indicator(1) not in world.read(B)
+
+
+CLUSTER = ObjectId(f"threat-actor--{name_part(111)}")
+
+
+def make_clustered(number: int, **more: Json) -> Fields:
+    """An event of its own with one attribute, on which the one cluster hangs."""
+    galaxy = make_galaxy(101, "threat-actor", "Actor", make_cluster(111, "threat-actor", "Ashfall"))
+    return make_event(make_attribute(number, Galaxy=[galaxy]), uuid=name_part(900 + number), **more)
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize(
+    ("levels", "held"), [(("red", "green"), 1), (("green", "red"), 2), (("green", "amber", "red", "green"), 3)]
+)
+def test_a_cluster_of_events_of_one_second_is_as_strict_as_the_strictest(
+    world: World, levels: tuple[str, ...], held: int, at_once: bool
+) -> None:
+    """Nothing of it is refused, and what leaves says the strictest level in its own bytes."""
+    world.sign_all(world.terms(types=["threat-actor"], tlp="red"))
+    events = [make_clustered(number, Tag=tag(f"tlp:{level}")) for number, level in enumerate(levels, start=1)]
+    taken = [take(world, *events)] if at_once else [take(world, event) for event in events]
+    assert [one for file in taken for one in file.bad] == []
+    found = show_object(world.nodes[A], CLUSTER)
+    assert (found.label.tlp, len(found.versions)) == ("red", held)
+    assert json.loads(world.read(B)[CLUSTER])["object_marking_refs"] == [tlp_id("red")]
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize("level", ["green", "amber"])
+def test_a_cluster_of_events_of_one_second_reaches_whom_all_of_them_let(
+    world: World, level: str, at_once: bool
+) -> None:
+    world.sign_all(world.terms(types=["threat-actor"]))
+    events = [
+        make_clustered(1, Tag=tag("tlp:green"), distribution="0"),
+        make_clustered(2, Tag=tag(f"tlp:{level}"), distribution="1"),
+    ]
+    taken = [take(world, *group, mapping=MAPPING) for group in ([events] if at_once else [[one] for one in events])]
+    assert [one for file in taken for one in file.bad] == []
+    assert show_object(world.nodes[A], CLUSTER).label.audience == frozenset({A})
+    assert CLUSTER not in world.read(B)
+
+
+def test_an_event_of_one_second_that_says_other_things_is_refused_still(world: World) -> None:
+    take(world, make_event(make_attribute(1)))
+    taken = take(world, make_event(make_attribute(1, value="198.51.100.9")))
+    assert indicator(1) in {one.id for one in taken.bad}
