@@ -6,15 +6,17 @@ r"""Pure: CSV and TSV with a mapping: each row becomes the objects that the mapp
 
 Rows are counted as a spreadsheet counts them, the names of the columns being row 1. A row that is not as long as the
 first, holds a NUL or bytes that are not of the encoding, or runs over more lines than any cell has, is left out and
-said; what a cell holds is text, also where a spreadsheet would calculate it.
+said. A quote that is not closed spoils its row, and not those that it takes in. What a cell holds is text, also where a
+spreadsheet would calculate it.
 """
 
 import codecs
 import csv
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain
-from typing import Final
+from itertools import chain, count
+from typing import Final, Self
 
 from comity.canonical import Json
 from comity.errors import MalformedError, MalformedFile, MalformedObject
@@ -38,7 +40,11 @@ __all__ = ["read_table"]
 
 _MOST_LINE: Final = 256 * 1024
 _MOST_LINES_OF_A_ROW: Final = 64
+_MOST_ROW: Final = 1024 * 1024
 _MOST_COLUMNS: Final = 1_000
+_CREDIT: Final = 4
+_LEAST_CREDIT: Final = 16 * 1024 * 1024
+"""Characters that are read again at most: so many, and for each that was read so many."""
 _SHOWN: Final = 80
 _BOM: Final = "\ufeff"
 _SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
@@ -100,25 +106,75 @@ def _cut(line: str) -> str:
     return line if len(line) <= _MOST_LINE else f"{line[:_MOST_LINE]}\0\n"
 
 
+class _Lines:
+    """The lines of a table, of which those behind the first of a row that is none are given again.
+
+    A quote that is not closed takes in what follows, up to the next quote: the rows there are rows all the same. What
+    is given again is little beside what was read: of a file that is made of such quotes the rest is refused with them.
+    """
+
+    def __init__(self, lines: Iterator[str]) -> None:
+        self._lines = lines
+        self._again = deque[str]()
+        self._row = list[str]()
+        self._size = 0
+        self._credit = _LEAST_CREDIT
+        self.count = 0
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        """The next line of the row.
+
+        Raises:
+            csv.Error: the row is over the bound.
+        """
+        if self._size > _MOST_ROW:
+            raise csv.Error(f"it is over {_MOST_ROW} characters long")
+        if self._again:
+            line = self._again.popleft()
+        else:
+            line = next(self._lines)
+            self._credit += _CREDIT * len(line)
+        self._row.append(line)
+        self._size += len(line)
+        return line
+
+    def __len__(self) -> int:
+        """How many lines the row has so far."""
+        return len(self._row)
+
+    def begin(self) -> None:
+        """From here on lines are of another row."""
+        self.count += len(self._row)
+        self._row, self._size = [], 0
+
+    def give_back(self) -> int:
+        """Have all but the first line of the row given again, where that may be; how many lines the row has left."""
+        if len(self._row) > 1 and self._size <= self._credit:
+            self._credit -= self._size
+            self._again.extendleft(reversed(self._row[1:]))
+            del self._row[1:]
+        return len(self._row)
+
+
 def _read_rows(lines: Iterator[str], delimiter: str) -> Iterator[tuple[str, list[str] | str]]:
     """Each row with its place; a text, which says why, instead of one that cannot be read. Empty lines are no rows."""
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    number, before = 0, 0
-    while True:
-        row: list[str] | str
-        try:
-            row = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            row = f"not a row of this table: {error}; look for a quote that is not closed, or is not doubled"
-        if row == []:
-            before = reader.line_num
-            continue
-        number += 1
-        over = reader.line_num - before
-        before = reader.line_num
-        place = f"row {number}" if over <= 1 else f"row {number} (lines {before - over + 1} to {before})"
+    given = _Lines(lines)
+    reader = csv.reader(given, delimiter=delimiter, strict=True)
+    for number in count(1):
+        row: list[str] | str = []
+        while row == []:
+            given.begin()
+            try:
+                row = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                row = f"not a row of this table: {error}; look for a quote that is not closed, or is not doubled"
+        over = given.give_back() if isinstance(row, str) else len(given)
+        place = f"row {number}" if over <= 1 else f"row {number} (lines {given.count + 1} to {given.count + over})"
         yield place, _check_row(row, over)
 
 

@@ -2,6 +2,7 @@
 """Rows become what their mapping plans; a bad one is said by its row and takes no good one with it."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -179,6 +180,33 @@ def test_a_quote_that_is_not_closed_is_told_by_its_lines() -> None:
     assert [one.place for one in records] == ["row 3"]
     assert unread[0].place == "row 2 (lines 2 to 101)"
     assert "quote that is not closed" in unread[0].reason
+
+
+@pytest.mark.parametrize("bad", ['{n};"Reed Cutters;-;;;\n', '{n};"Reed" Cutters;-;;;\n'])
+def test_a_quote_takes_no_row_behind_its_own_with_it(bad: str) -> None:
+    rows = [GOOD.replace("1;", f"{number};", 1) for number in range(10_000)]
+    for number in (5, 3_000, 9_000):
+        rows[number] = bad.format(n=number)
+    records, unread = read("".join(rows))
+    assert [one.place for one in unread] == ["row 7", "row 3002", "row 9002"]
+    assert all("quote that is not closed" in one.reason for one in unread)
+    assert len(records) == 9_997
+
+
+def test_the_last_row_of_a_file_may_be_the_one_with_the_quote() -> None:
+    records, unread = read(GOOD + '2;"Reed Cutters;-;;;\n' + GOOD.replace("1;", "3;", 1))
+    assert ([one.place for one in records], [one.place for one in unread]) == (["row 2", "row 4"], ["row 3"])
+
+
+@pytest.mark.parametrize("line", ['x";"\n', '";"\n'])
+def test_a_row_without_an_end_is_held_no_farther_than_a_bound(line: str) -> None:
+    """Each line closes one cell and opens another: all of the file could be one row, or one from each line on."""
+    rows = ('"\n' if line.startswith('"') else "") + line * 400_000
+    started = time.process_time()
+    records, unread = read(rows)
+    assert records == []
+    assert "over 1048576 characters" in unread[0].reason
+    assert time.process_time() - started < 60  # read again and again it would be hours
 
 
 def test_a_cell_of_two_lines_is_a_cell() -> None:
