@@ -57,14 +57,21 @@ _MOST_TAGS = 1_000
 _NUMBER = re.compile(r"-?[0-9]{1,12}", re.ASCII)
 
 _TLP: Final[Mapping[str, str]] = {**{f"tlp:{level}": level for level in TLP_LEVELS}, "tlp:white": "clear"}
-_SCALE: Final = re.compile(r"(?:tlp|pap)(?![a-z])")
-"""What begins like a level of a scale, and is none."""
+_SCALE: Final = re.compile(
+    r"(?<![a-z])(?:tlp|pap)(?![a-z])|(?:tlp|pap)(?:white|clear|green|amber|red)|traffic[^a-z]?light[^a-z]?protocol"
+)
+"""What names a scale, and is none of its levels."""
+_LEVEL: Final = re.compile(r"(?P<scale>[^:=]+)[:=]\W*(?:white|clear|green|amber(?:\+strict)?|red)\W*")
+_MISSPELT: Final = re.compile(r"[tlp]{2,4}", re.ASCII)
+"""The letters of TLP in another order, or one too many or few."""
 _PAP: Final[Mapping[str, str]] = {f"pap:{level}": level for level in ("green", "amber", "red")}
 _PAP_OPEN: Final = frozenset({"pap:clear", "pap:white"})
 _RESTRICTING: Final = frozenset(
     {
         "tlp",
         "pap",
+        "acs-marking",
+        "ais-marking",
         "iep",
         "iep2-policy",
         "iep2-reference",
@@ -79,10 +86,21 @@ _RESTRICTING: Final = frozenset(
     }
 )
 _RESTRICTING_PREDICATES: Final = frozenset(
-    {"csirt_case_classification:sensitivity-classification", "thales_group:distribution", "thales_group:tlp"}
+    {
+        "csirt_case_classification:sensitivity-classification",
+        "misp:should-not-sync",
+        "thales_group:distribution",
+        "thales_group:tlp",
+    }
 )
-_CAVEATS: Final = frozenset({"noforn", "orcon", "eyes only", "eyes-only", "no foreign"})
 """Taxonomies that say how far something may travel; what of them has no scale here is carried as a foreign marking."""
+_CAVEATS: Final = re.compile(
+    r"(?<![a-z])(?:no[ -]?forn|orcon|relido|propin|fouo|eyes[ -]?only|no[ -]foreign|(?:rel|releasable)[ -]to)(?![a-z])"
+)
+_WHOLE: Final = frozenset(
+    {"classified", "confidential", "restricted", "secret", "top secret", "top-secret", "do not share", "do-not-share"}
+)
+"""What is written of such things in tags of no taxonomy: within one, and as all of one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -379,9 +397,20 @@ def is_foreign(name: str) -> bool:
     return (
         space in _RESTRICTING
         or f"{space}:{predicate}" in _RESTRICTING_PREDICATES
-        or _SCALE.match(name) is not None
-        or name in _CAVEATS
+        or _SCALE.search(name) is not None
+        or _CAVEATS.search(name) is not None
+        or name in _WHOLE
+        or _is_nearly_level(name)
     )
+
+
+def _is_nearly_level(name: str) -> bool:
+    """Whether it ends as a level does, of a scale that is nearly TLP: misspelt, or in letters that look like others."""
+    found = _LEVEL.fullmatch(name)
+    if found is None:
+        return False
+    letters = "".join(sign for sign in found["scale"] if sign.isalpha())
+    return not letters.isascii() or _MISSPELT.fullmatch(letters) is not None
 
 
 def _is_given_on(tag: Json) -> bool:
