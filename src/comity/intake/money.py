@@ -33,6 +33,8 @@ __all__ = ["read_money"]
 _LIMITS: Final = Limits(max_bytes=256 * 1024, max_depth=6, max_items=10_000)
 _MOST_ENTITIES: Final = 300_000
 _MOST_WAITING: Final = 100_000
+_MOST_WAITING_BYTES: Final = 128 * 1024 * 1024
+_LONGEST_ID: Final = 255
 _SHOWN: Final = 80
 
 _IDENTITIES: Final = {
@@ -116,25 +118,31 @@ class _Reading:
         self._maker = maker
         self._made: dict[str, ObjectId] = {}
         self._waiting = list[_Entity]()
+        self._waiting_bytes = 0
 
-    def read(self, chunks: Iterable[bytes]) -> Iterator[Record | Unread]:
-        """What became of each line; at the end, of those that wait for others."""
+    def read(self, chunks: Iterable[bytes]) -> Iterator[Record | Unread | None]:
+        """What became of each line, None of those that wait for others; at the end, what became of these."""
         for number, line in enumerate(_split_lines(chunks), start=1):
-            if line.strip() and (found := _attempt(f"line {number}", partial(self._read, line, number))) is not None:
-                yield found
+            yield _attempt(f"line {number}", partial(self._read, line, number)) if line.strip() else None
         for entity in self._waiting:
-            if (found := _attempt(entity.place, partial(self._link, entity))) is not None:
-                yield found
+            yield _attempt(entity.place, partial(self._link, entity))
 
     def _read(self, line: bytes, number: int) -> Record | None:
         entity = _parse(line, number)
         if entity.id in self._made:
             raise MalformedObject(f"{entity.id[:_SHOWN]} is in an earlier line too; keep one of them")
-        if len(self._made) == _MOST_ENTITIES or len(self._waiting) == _MOST_WAITING:
+        waits = entity.schema in _LINKS or entity.schema in _NOTES
+        self._waiting_bytes += len(line) if waits else 0
+        if (
+            len(self._made) == _MOST_ENTITIES
+            or len(self._waiting) == _MOST_WAITING
+            or self._waiting_bytes > _MOST_WAITING_BYTES
+        ):
             raise MalformedFile(
-                f"over {_MOST_ENTITIES} entities are in it, or over {_MOST_WAITING} that link others; split the file"
+                f"over {_MOST_ENTITIES} entities are in it, or over {_MOST_WAITING} that link others, or these are over"
+                f" {_MOST_WAITING_BYTES} bytes; split the file"
             )
-        if entity.schema in _LINKS or entity.schema in _NOTES:
+        if waits:
             self._waiting.append(entity)
             return None
         made, notes = self._convert(entity)
@@ -282,6 +290,8 @@ def _parse(line: bytes, number: int) -> _Entity:
     """
     value = parse_json(line, limits=_LIMITS)
     match value:
+        case {"id": str(name)} if len(name) > _LONGEST_ID:
+            raise MalformedObject(f"its id is over {_LONGEST_ID} characters long; give it a shorter one")
         case {"id": str(name), "schema": str(schema), "properties": dict(properties)} if name:
             place = f"line {number} ({name[:_SHOWN]})"
             return _Entity(place=place, id=name, schema=schema, properties=_read_properties(properties))

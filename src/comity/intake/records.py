@@ -56,18 +56,22 @@ class Converted:
     facts: Mapping[str, str] = field(default_factory=dict)
 
 
-def pack(found: Iterable[Record | Unread]) -> Iterator[Converted]:
-    """What was read in parts of a bounded size, in its order, but for what is bad within one part."""
-    records, unread, size = list[Record](), list[Unread](), 0
+def pack(found: Iterable[Record | Unread | None]) -> Iterator[Converted]:
+    """What was read in parts of a bounded size, in its order, but for what is bad within one part.
+
+    None is for what was read and is no record yet: a part of nothing else is empty, and others may get a turn.
+    """
+    records, unread, size, count = list[Record](), list[Unread](), 0, 0
     for one in found:
+        count += 1
         if isinstance(one, Record):
             records.append(one)
             size += sum(map(len, one.objects))
-        else:
+        elif one is not None:
             unread.append(one)
-        if len(records) + len(unread) >= _AT_ONCE or size >= _BYTES_AT_ONCE:
+        if count >= _AT_ONCE or size >= _BYTES_AT_ONCE:
             yield Converted(records=tuple(records), unread=tuple(unread))
-            records, unread, size = [], [], 0
+            records, unread, size, count = [], [], 0, 0
     if records or unread:
         yield Converted(records=tuple(records), unread=tuple(unread))
 

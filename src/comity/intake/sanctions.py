@@ -14,7 +14,7 @@ No entity, no document type and nothing outside the file is ever read (`defusedx
 the published schema has it.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from itertools import islice
 from typing import Final
 from xml.etree.ElementTree import Element, ParseError  # only the names: nothing is parsed by it
@@ -47,12 +47,12 @@ _NAMES: Final = ("FIRST_NAME", "SECOND_NAME", "THIRD_NAME", "FOURTH_NAME")
 
 
 def read_un_list(chunks: Iterable[bytes], *, maker: Maker) -> Iterator[Converted]:
-    """What its records became, some at a time; all of it is read before the first is given.
+    """What its records became, some at a time; all of it is read before the first is given, with empty parts meanwhile.
 
     Raises:
         MalformedFile: it is no such list, not well formed, or over a bound.
     """
-    version, records, unread = _read_all(chunks, maker)
+    version, records, unread = yield from _read_all(chunks, maker)
     facts = {"list": UN_LIST, "list_version": version}
     yield Converted(records=(), unread=tuple(unread), facts=facts)
     left = iter(records)
@@ -76,7 +76,9 @@ class _Pieces:
         return chunk
 
 
-def _read_all(chunks: Iterable[bytes], maker: Maker) -> tuple[str, list[Record], list[Unread]]:
+def _read_all(
+    chunks: Iterable[bytes], maker: Maker
+) -> Generator[Converted, None, tuple[str, list[Record], list[Unread]]]:
     records, unread = list[Record](), list[Unread]()
     open_elements, inside, root = list[Element](), 0, None
     try:
@@ -88,11 +90,14 @@ def _read_all(chunks: Iterable[bytes], maker: Maker) -> tuple[str, list[Record],
                 _check_bounds(open_elements, inside, len(records) + len(unread))
                 continue
             open_elements.pop()
-            if element.tag in _KINDS and len(open_elements) == 2:  # noqa: PLR2004 (the root, and the list of its kind)
-                _read_one(element, maker, records, unread)
-                # What was read is not kept beside what it became.
-                open_elements[-1].clear()
-                inside = 0
+            if element.tag not in _KINDS or len(open_elements) != 2:  # noqa: PLR2004 (the root, and the list of its kind)
+                continue
+            _read_one(element, maker, records, unread)
+            # What was read is not kept beside what it became.
+            open_elements[-1].clear()
+            inside = 0
+            if (len(records) + len(unread)) % _AT_ONCE == 0:
+                yield Converted(records=())
     except DefusedXmlException as error:
         raise MalformedFile(
             f"it declares a document type or an entity ({type(error).__name__}), as no such list does; it is not read"

@@ -286,6 +286,7 @@ def _make_groups(node: Node, file: File, look: Look, plan: Plan, *, at: Instant,
         request = replace(request, source=plan.source)
     for converted in read_file(watched.read(), look.form, request):
         yield from gathering.add(converted, watched.position)
+        yield None
     yield gathering.finish(watched.position)
 
 

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from comity.errors import MalformedFile
 from comity.ids import PartyId, parse_instant
+from comity.intake import money
 from comity.intake.listing import LISTING_EXTENSION
 from comity.intake.making import Maker
 from comity.intake.money import read_money
@@ -133,6 +135,28 @@ def test_a_bad_line_says_what_and_leaves_the_others(bad: object, words: str) -> 
     (one,) = unread
     assert one.place.startswith("line 2")
     assert words in one.reason
+
+
+def test_what_waits_for_others_is_bounded_by_its_bytes_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(money, "_MOST_WAITING_BYTES", 20_000)
+    long = [entity(f"s{number}", "Sanction", entity="q1", reason="x" * 5_000) for number in range(5)]
+    with pytest.raises(MalformedFile, match="split the file"):
+        read(PERSON, *long)
+    assert len(read(PERSON, *long[:3])[0]) == 4
+
+
+def test_an_id_of_any_length_is_none() -> None:
+    records, unread = read(PERSON, entity("q" * 300, "Person", name="Jarmil Fictional"))
+    assert (len(records), [one.place for one in unread]) == (1, ["line 2"])
+    assert "255" in unread[0].reason
+
+
+def test_others_get_a_turn_while_nothing_but_what_waits_is_read() -> None:
+    lines = iter(
+        [json.dumps(entity(f"s{number}", "Sanction", entity="q1")).encode() + b"\n" for number in range(1_000)]
+    )
+    assert next(read_money(lines, source="watch", maker=MAKER)).records == ()
+    assert len([*lines]) > 700
 
 
 def test_a_nested_entity_counts_by_its_id() -> None:

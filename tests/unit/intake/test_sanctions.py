@@ -56,7 +56,7 @@ def read(text: str | bytes, size: int = 1 << 20) -> Converted:
     return Converted(
         records=tuple(one for part in parts for one in part.records),
         unread=tuple(one for part in parts for one in part.unread),
-        facts=parts[0].facts,
+        facts=parts[-1].facts,
     )
 
 
@@ -98,6 +98,15 @@ def test_what_stix_has_no_place_for_stands_in_the_extension() -> None:
     )
     assert body["aliases"] == [{"name": "Cinder Column", "quality": "f.k.a.", "former": True}]
     assert body["addresses"] == [{"street": "Toll Road 1", "country": "Aurelia"}]
+
+
+def test_others_get_a_turn_while_a_long_list_is_read() -> None:
+    people = "".join(PERSON.replace("QDi.901", f"QDi.{number}") for number in range(1_000))
+    parts = [*read_un_list([make_list(people).encode()], maker=MAKER)]
+    first = next(place for place, part in enumerate(parts) if part.records)
+    assert first >= 5
+    assert max(len(part.records) for part in parts) <= 200
+    assert sum(len(part.records) for part in parts) == 1_001
 
 
 def test_no_tag_follows_from_a_nationality() -> None:

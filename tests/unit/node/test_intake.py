@@ -225,6 +225,15 @@ def test_how_far_it_is_can_be_read_meanwhile(node: Node) -> None:
     assert all(under_way for _, under_way in seen)
 
 
+def test_others_get_a_turn_while_records_are_converted(node: Node) -> None:
+    data = make_list(*((f"Ondrej {number}", number) for number in range(1_000)))
+    steps = take_in_steps(node, Bytes("list.xml", data), Plan())
+    turns = 0
+    while advance(steps) is None:
+        turns += 1
+    assert turns >= 18  # 10 of 100 objects each that are put beside what is held, 5 of reading, 5 of converting
+
+
 # --- as a whole -------------------------------------------------------------------------------------------------------
 
 
