@@ -39,7 +39,7 @@ from comity.agreement.drafting import parse_toml, with_line
 from comity.agreement.reader import Reader
 from comity.agreement.recognition import Refusal
 from comity.canonical import Json, canonical_bytes, parse_signed_json, sha256_digest
-from comity.classification.traits import CLAUSE, find_trait
+from comity.classification.traits import CLAUSE, find_trait, is_trait_alone
 from comity.classification.words import FIELDS, check_word
 from comity.errors import MalformedJson, MalformedRequest, MalformedTerms
 from comity.ids import Digest
@@ -344,15 +344,28 @@ def _refuse_trait(rule: Rule) -> Refusal | None:
         *when.external_ids,
         *when.subjects,
         *when.files,
+        *([] if when.named_on is None else [when.named_on]),
     ]
     trait = find_trait(sorted(selectors), parts=sorted(when.name_parts | when.pattern_parts))
     if trait is None:
-        return None
+        return _refuse_said(rule)
     return Refusal(
         clause=CLAUSE,
         reason=f"the rule {rule.id} would select by {trait!r}, which says a religion or an ethnicity: no rule selects"
         f" people by that ({CLAUSE}). A group that stands on a list is chosen by named_on or by its subject",
     )
+
+
+def _refuse_said(rule: Rule) -> Refusal | None:
+    """A subject that is everybody of a religion: who selects by it would select by that."""
+    for field, word in sorted(rule.say):
+        if field == "subjects" and is_trait_alone(word.partition(":")[2]):
+            return Refusal(
+                clause=CLAUSE,
+                reason=f"the rule {rule.id} would say {word!r}, which is everybody of a religion or an ethnicity, and"
+                f" no subject to select people by ({CLAUSE})",
+            )
+    return None
 
 
 def _split(name: str) -> list[str]:

@@ -25,32 +25,57 @@ __all__ = ["CLAUSE", "find_trait", "is_trait_alone"]
 CLAUSE: Final = "Regulation (EU) 2016/794, Article 30(2)"
 """What prohibits it."""
 
+
+def _plain(text: str) -> str:
+    """The text in small letters without accents and what is not seen."""
+    return "".join(
+        letter
+        for letter in unicodedata.normalize("NFKD", text).casefold()
+        if unicodedata.category(letter) not in {"Mn", "Me", "Cf", "Cc"}
+    )
+
+
+def _split(folded: str) -> list[str]:
+    return re.findall(r"[^\W\d_]+", folded)
+
+
 _STEMS: Final = frozenset(
     re.findall(
         r"\S+",
         # Religion and belief, and what stands for it.
-        "muslim moslem musulman musluman musliman muselman islam sunni shiit schiit alawi alawit alevi salafi salafist"
+        "muslim moslem muslem mussulm musulm mohammedan mahometan"
+        " musluman musliman muselman islam sunni shiit schiit alawi alawit alevi salafi salafist"
         " wahhab ahmadi ahmadiyya druze ismaili christian christlich chretien cristian catholic katholi protestant"
         " orthodox evangelical coptic kopten maronit assyrian jewish judaism judais judio judisch israelite yahudi"
         " hindu buddhis buddist yazidi yezidi jesidi zoroastr mormon jehovah atheis bahai sikhis mosque moschee"
-        " synagog hijab niqab burqa ramadan kosher believer religion religios hasidi chasidi hassidi chassidi haredi"
+        " synagog hijab niqab burqa ramadan kosher believer religio hasidi chasidi hassidi chassidi haredi"
         " ashkenaz sephard shiism deobandi barelvi pentecostal lutheran anglican presbyterian methodist adventist"
+        " mennonit hutterit shinto taois daois confucian"
+        " scientolog chaldean mandaean melkit nusayri nusairi rafidi takfiri bektashi zaydi ibadhi masjid gurdwara"
+        " madrasa yarmulke talmud"
         # Ethnicity.
         " arabic arabian araber kurdish kurdistani kurden kurde chechen tschetschen ingush dagestani circassian turkmen"
         " turkoman uyghur uighur gypsy gitano zigeuner sinti tatar pashtun pathan hazara baluch baloch berber"
         " amazigh tuareg fulani yoruba hutu tutsi tamil rohingya bengali punjabi slavic latino hispanic caucasian"
+        " bedouin beduin maghrebi nubian lezgi kumyk karacha balkar osseti abkhaz sinhales tibetan hmong zhuang jenisch"
         " ethni racial tribal"
         # Both, as other languages write them.
         " moslim muzulman musulmon catolic cattolic katolik ortodox ortodoss hristiyan chrzescijan krestan ezidi chiit"
         " religieu etnic etnisch tsigan tzigan zingar tchetchen cerkes"
+        " waislam wakristo kirist"
         # The same in other scripts, as `_fold` gives them.
         " мусульман ислам суннит шиит христиан православ католик евреи иудеи иудаи буддис чечен ингуш курдск курды"
-        " арабск арабы цыган татар кавказц религи этнич национальност"
+        " арабск арабы цыган татар кавказц религи этнич национальност мечет синагог"
         " мусулман муслиман циган"
-        " شيع مسلم مسلمين اسلام مسيحي يهودي سني شيعي كردي اكراد عرب عربي ايزيدي درزي"
+        " شيع مسلم مسلمين اسلام مسيحي يهود سني شيعي كردي اكراد عرب عربي ايزيدي درزي علوي تركمان امازيغ نصراني"
         " יהודי מוסלמי נוצרי ערבי דרוזי"
         " μουσουλμαν χριστιαν εβραι"
         " 穆斯林 伊斯兰 伊斯蘭 基督 天主教 犹太 猶太 维吾尔 維吾爾 回族 藏族",
+    )
+) | frozenset(
+    "".join(_split(_plain(word)))
+    for word in re.findall(
+        r"\S+", "ムスリム イスラム ユダヤ キリスト クルド 무슬림 이슬람 기독교 유대인 मुसलमान हिन्दू মুসলমান মুসলিম হিন্দু มุสลิม"
     )
 )
 """Beginnings of words; each says a religion or an ethnicity whatever follows, but for `_OTHER`."""
@@ -63,7 +88,10 @@ _WORDS: Final = frozenset(
         " faith faiths sect sects church imam imams rabbi rabbis halal hasid hasids chasid hassid baptist baptists"
         " quaker quakers infidel infidels kuffar clergy cleric clerics inuit maori maoris romany aborigine aborigines"
         " dalit dalits juives ebreo ebrea ebrei ebree judeu judeus judia judias joden joods zyd zydzi zydow cristao"
-        " cristaos gitan gitans gitane gitanes etnia etnias kurtler ermeni ermeniler كرد كردها курд араб евр",
+        " cristaos gitan gitans gitane gitanes etnia etnias kurtler ermeni ermeniler كرد كردها курд араб евр نصارى"
+        " creed creeds caste castes beliefs denomination denominations wahabi wahabis wahabism yahud yahuds nasrani"
+        " quran quranic koran koranic torah sharia shariah jain jains parsi parsis parsee parsees avars nogai nogais"
+        " mizrahim mulatto mulattos mestizo mestizos brahmin brahmins bahai",
     )
 )
 """Whole words: too short to be told by their beginning."""
@@ -73,14 +101,16 @@ _ALONE: Final = frozenset(
 )
 """Whole words for people of a religion that are in names of places and families too: they say it alone."""
 
-_CLIPPED: Final = frozenset(re.findall(r"\S+", "sunn unni shi shii druz ruze alaw tuts utsi jewi copti mulla mollah"))
+_CLIPPED: Final = frozenset(
+    re.findall(r"\S+", "ethn sunn unni shi shii druz ruze alaw tuts utsi jewi copti mulla mollah")
+)
 """Short parts of such words that, looked for inside of words, find the people whom the whole would find."""
 
 _OTHER: Final = frozenset(
     re.findall(
         r"\S+",
         "ashkenazy balochistan baluchistan christiansand christianshavn dagestan hinduja ingushetia islamabad kurdistan"
-        " latin punjab tatarstan turkmenistan",
+        " latin punjab tatarstan tibet turkmenistan",
     )
 )
 """Words that begin like a stem, or lie in one, and name something else: places, as a rule."""
@@ -103,13 +133,22 @@ _LOOKALIKES: Final = str.maketrans(
 _PERSIAN: Final = str.maketrans("یکە", "يكه")
 """Letters of Persian, Urdu and Kurdish that are others in Arabic."""
 
+_BEFORE: Final = re.compile(
+    "(?:non|anti|ex|un|pseudo|crypto|neo|pro|half|semi|ultra|multi|inter)|و?(?:[فبكل]?ال|لل)|[ושכלבמה]{1,2}"
+)
+"""What is written in one with the word behind it: of whom it is said is the same, or everybody else."""
+
 _SHORT = 3
 _SHORTEST_FRAGMENT = 5
 _BEGINNINGS: Final = tuple(sorted(_STEMS))
 _FRAGMENTS: Final = frozenset(
-    part for stem in _STEMS for part in (stem, stem[1:], stem[:-1]) if len(part) >= _SHORTEST_FRAGMENT
+    stem[start:end]
+    for stem in _STEMS
+    for start in range(len(stem))
+    for end in range(start + _SHORTEST_FRAGMENT, len(stem) + 1)
+    if 3 * (end - start) >= 2 * len(stem)
 )
-"""Stems, and what is left of them without a letter at either end."""
+"""Stems, and what is left of them without a third of their letters at the ends."""
 
 
 def find_trait(selectors: Iterable[str], *, parts: Iterable[str] = ()) -> str | None:
@@ -179,7 +218,9 @@ def _spans(one: str, two: str) -> bool:
 
 
 def _is_trait(token: str) -> bool:
-    return token not in _OTHER and (token in _WORDS or token.startswith(_BEGINNINGS))
+    before = _BEFORE.match(token)
+    words = (token,) if before is None else (token, token[before.end() :])
+    return any(word not in _OTHER and (word in _WORDS or word.startswith(_BEGINNINGS)) for word in words)
 
 
 def _is_fragment(token: str) -> bool:
@@ -188,16 +229,8 @@ def _is_fragment(token: str) -> bool:
 
 def _fold(text: str) -> frozenset[str]:
     """The text in small letters without accents and what is not seen; and again with look-alikes as Latin letters."""
-    plain = "".join(
-        letter
-        for letter in unicodedata.normalize("NFKD", text).casefold()
-        if unicodedata.category(letter) not in {"Mn", "Me", "Cf", "Cc"}
-    )
+    plain = _plain(text)
     return frozenset({plain.translate(_PERSIAN), plain.translate(_LOOKALIKES)})
-
-
-def _split(folded: str) -> list[str]:
-    return re.findall(r"[^\W\d_]+", folded)
 
 
 def _squeeze(folded: str) -> str:

@@ -5,7 +5,7 @@
 import pytest
 
 from comity.agreement.recognition import Refusal
-from comity.classification.rules import RuleSet, convert_rules
+from comity.classification.rules import RuleSet, convert_rules, parse_rules
 from comity.classification.traits import CLAUSE, find_trait, is_trait_alone
 from comity.errors import MalformedTerms
 
@@ -75,6 +75,43 @@ def rule(when: str) -> RuleSet | Refusal:
         "穆斯林",
         "muslım",
         "ᴍᴜꜱʟɪᴍ",
+        "religious",
+        "gdpr religious-or-philosophical-beliefs",
+        "creed 3",
+        "caste 4",
+        "nonmuslims",
+        "Anti-Christian",
+        "interracial",
+        "mussulman",
+        "muslem",
+        "Mohammedans",
+        "wahabis",
+        "Nusayri",
+        "Quran readers",
+        "masjid",
+        "Bedouins",
+        "Lezgins",
+        "Ossetians",
+        "Waislamu",
+        "المسلمين",
+        "والمسيحيين",
+        "للأكراد",
+        "نصارى",
+        "يهود",
+        "علويين",
+        "היהודים",
+        "והמוסלמים",
+        "мечеть",
+        "синагога",
+        "ムスリム",
+        "ユダヤ人",
+        "クルド人",
+        "무슬림",
+        "기독교인",
+        "मुसलमान",
+        "हिन्दू",
+        "মুসলিম",
+        "มุสลิม",
     ],
 )
 def test_words_for_what_people_are_are_found(text: str) -> None:
@@ -135,6 +172,19 @@ def test_what_is_not_seen_hides_nothing(text: str) -> None:
         "judiasville",
         "catalog",
         "ortho",
+        "slimming",
+        "anti-virus",
+        "export",
+        "proxy",
+        "nonce",
+        "Rio Negro",
+        "platino",
+        "musl",
+        "tibet",
+        "parsing",
+        "united",
+        "البنك",
+        "השלום",
     ],
 )
 def test_other_words_are_not(text: str) -> None:
@@ -158,6 +208,9 @@ def test_other_words_are_not(text: str) -> None:
         "5unn",
         "mulla",
         "druz",
+        "hristi",
+        "heche",
+        "ethn",
     ],
 )
 def test_a_part_of_such_a_word_that_is_looked_for_inside_of_names_is_found(part: str) -> None:
@@ -213,10 +266,22 @@ def test_a_field_that_asks_for_it_is_refused_and_not_unknown(field: str) -> None
         'labels = ["sunni"]',
         'external_ids = ["desk:muslim-7"]',
         'names = ["Kurdish"]',
+        'named_on = "muslims"',
     ],
 )
 def test_every_selector_of_a_rule_is_looked_at(when: str) -> None:
     assert isinstance(rule(when), Refusal)
+
+
+def test_no_rule_says_a_subject_that_is_everybody_of_a_religion() -> None:
+    """Else whoever selects by that subject, another rule or an agreement, selects by what this one found."""
+    text = rule('labels = ["group-7"]')
+    assert isinstance(text, RuleSet)
+    said = text.text.replace(b'"regions":["IQ"]', b'"subjects":["national:kurdish-men"]')
+    refused = parse_rules(said)
+    assert isinstance(refused, Refusal)
+    assert refused.clause == CLAUSE
+    assert isinstance(parse_rules(said.replace(b"kurdish-men", b"kurdish-ash-brigade")), RuleSet)
 
 
 def test_one_such_rule_refuses_the_whole_set() -> None:
