@@ -43,19 +43,30 @@ _CATEGORIES: Final[Mapping[str, str]] = MappingProxyType(
         name: category
         for category, names in {
             "biometric_data": "biometric biometrics biometricdata fingerprint fingerprints faceprint facetemplate"
-            " facialtemplate facialimage iris irisscan irisimage voiceprint palmprint gait",
-            "genetic_data": "dna dnaprofile dnasample genetic geneticdata genome genotype",
+            " facialtemplate facialimage iris irisscan irisimage voiceprint palmprint gait"
+            " biometrictemplate biometrictemplates faceembedding facerecognition facialrecognition iriscode"
+            " voicesample",
+            "genetic_data": "dna dnaprofile dnasample genetic geneticdata genome genotype geneticmarker geneticmarkers",
             "health": "health healthdata healthstatus medical medicalhistory medicalcondition diagnosis disability"
-            " bloodtype bloodgroup illness disease medication pregnancy pregnant",
+            " bloodtype bloodgroup illness disease medication pregnancy pregnant"
+            " mentalhealth hiv hivstatus allergies vaccination vaccinationstatus disabilities diagnoses"
+            " addiction gesundheit krankheit behinderung salud sante maladie здоровье",
             "political_opinions": "political politicalopinion politicalopinions politicalaffiliation politicalparty"
-            " partymembership partyaffiliation politics",
+            " partymembership partyaffiliation politics"
+            " politicalview politicalviews votingpreference partei parteizugehorigkeit"
+            " afiliacionpolitica opinionspolitiques",
             "racial_or_ethnic_origin": "race racialorigin ethnicity ethnic ethnicorigin ethnicgroup ethnicities tribe"
-            " skincolour skincolor complexion ethnie etnia etnicidad raza rasse национальность",
+            " skincolour skincolor complexion ethnie etnia etnicidad raza rasse национальность"
+            " ethnicbackground skintone caste origineethnique этническаяпринадлежность 民族",
             "religious_or_philosophical_beliefs": "religion religions religiousaffiliation religiousbelief"
             " religiousbeliefs religious denomination faith belief beliefs creed sect konfession glaube"
-            " religionszugehorigkeit religione religiao религия вероисповедание",
-            "sex_life_or_orientation": "sexualorientation sexuality orientation sexlife genderidentity",
-            "trade_union_membership": "tradeunion tradeunionmembership unionmembership union unions",
+            " religionszugehorigkeit religione religiao религия вероисповедание"
+            " religiouscommunity placeofworship glaubensbekenntnis weltanschauung mezhep wyznanie"
+            " конфессия вера الدين ديانة 宗教",
+            "sex_life_or_orientation": "sexualorientation sexuality orientation sexlife genderidentity"
+            " sexualpreference sexualpreferences lgbtq transgender orientacionsexual",
+            "trade_union_membership": "tradeunion tradeunionmembership unionmembership union unions"
+            " tradeunionmember unionmember sindicato syndicat gewerkschaft",
         }.items()
         for name in names.split()
     }
@@ -84,11 +95,12 @@ _BIRTH: Final = frozenset(
         r"\S+",
         "birthdate dateofbirth dob born birth birthday datesofbirth birthdates yearofbirth birthyear geburtsdatum"
         " geburtstag geburtsjahr datenaissance datedenaissance anneenaissance anneedenaissance fechanacimiento"
-        " fechadenacimiento datadinascita datanascita datadenascimento датарождения годрождения",
+        " fechadenacimiento datadinascita datanascita datadenascimento датарождения годрождения"
+        " bornon yob nacimiento geboren geborenam dataurodzenia dogumtarihi تاريخالميلاد 出生日期 生年月日",
     )
 )
-_UNSURE: Final = frozenset({"birth", "born"})
-_AGE: Final = frozenset({"age", "ageyears", "ageinyears"})
+_UNSURE: Final = frozenset({"birth", "born", "agegroup", "agerange"})
+_AGE: Final = frozenset({"age", "ageyears", "ageinyears", "agegroup", "agerange", "edad", "возраст"})
 _KNOWN: Final = frozenset(_CATEGORIES) | _MINOR | _BIRTH | _AGE
 
 _ONLY_WHOLE: Final = frozenset({"orientation"})
@@ -117,7 +129,11 @@ _THINGS: Final = frozenset(
 """What is no name of who made a field."""
 
 _TAILS: Final = frozenset(
-    re.findall(r"\S+", "code codes data description details id ids info label name names status text type value values")
+    re.findall(
+        r"\S+",
+        "code codes data description details id ids info label name names status text type value values"
+        " ar de en es fr it ru tr uk",
+    )
 )
 """Last words that say no more than the ones before them."""
 
@@ -125,8 +141,11 @@ _MOST_WORDS: Final = 4
 _LONGEST_NAME: Final = 200
 _WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", re.ASCII)
 _SEPARATORS: Final = re.compile(r"[\W\d_]")
-_SAYS_NAME: Final = ("attribute", "field", "key", "label", "name", "object_relation", "property", "type", "x_misp_type")
-_SAYS_VALUE: Final = ("value", "x_misp_value")
+_SAYS_NAME: Final = (
+    *("attribute", "field", "field_name", "k", "key", "label", "name", "object_relation", "property", "title", "type"),
+    "x_misp_type",
+)
+_SAYS_VALUE: Final = ("content", "text", "v", "val", "value", "x_misp_value")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,6 +31,29 @@ def find(**said: Json) -> tuple[list[str], bool, list[str]]:
         ("fingerprints", "biometric_data"),
         ("sexual orientation", "sex_life_or_orientation"),
         ("trade_union", "trade_union_membership"),
+        ("mentalHealth", "health"),
+        ("hiv_status", "health"),
+        ("disabilities", "health"),
+        ("vaccination_status", "health"),
+        ("religiousCommunity", "religious_or_philosophical_beliefs"),
+        ("ethnic_background", "racial_or_ethnic_origin"),
+        ("skin_tone", "racial_or_ethnic_origin"),
+        ("political_views", "political_opinions"),
+        ("union_member", "trade_union_membership"),
+        ("sexual_preference", "sex_life_or_orientation"),
+        ("transgender", "sex_life_or_orientation"),
+        ("faceEmbedding", "biometric_data"),
+        ("biometric_template", "biometric_data"),
+        ("genetic_marker", "genetic_data"),
+        ("Gesundheit", "health"),
+        ("santé", "health"),
+        ("orientación_sexual", "sex_life_or_orientation"),
+        ("opinions_politiques", "political_opinions"),
+        ("Parteizugehörigkeit", "political_opinions"),
+        ("Gewerkschaft", "trade_union_membership"),
+        ("этническая_принадлежность", "racial_or_ethnic_origin"),
+        ("الدين", "religious_or_philosophical_beliefs"),
+        ("宗教", "religious_or_philosophical_beliefs"),
     ],
 )
 def test_a_field_counts_by_its_name_at_any_depth(name: str, category: str) -> None:
@@ -56,6 +79,8 @@ def test_a_field_counts_by_its_name_at_any_depth(name: str, category: str) -> No
         ("x_example_com_race", "racial_or_ethnic_origin"),
         ("x_orientation", "sex_life_or_orientation"),
         ("x_misp_sexual_orientation", "sex_life_or_orientation"),
+        ("religion_en", "religious_or_philosophical_beliefs"),
+        ("ethnicity_ru", "racial_or_ethnic_origin"),
     ],
 )
 def test_a_name_counts_by_its_last_words(name: str, category: str) -> None:
@@ -89,9 +114,13 @@ def test_a_birth_counts_by_the_last_words_too(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["attribute", "field", "key", "label", "name", "object_relation", "property", "type", "x_misp_type"]
+    "key",
+    [
+        *("attribute", "field", "field_name", "k", "key", "label", "name", "object_relation", "property", "title"),
+        *("type", "x_misp_type"),
+    ],
 )
-@pytest.mark.parametrize("place", ["value", "x_misp_value"])
+@pytest.mark.parametrize("place", ["content", "text", "v", "val", "value", "x_misp_value"])
 def test_a_name_that_is_said_beside_its_value_counts(key: str, place: str) -> None:
     def say(name: str, said: str) -> tuple[list[str], bool, list[str]]:
         return find(x_misp_attributes=[{"category": "Person", key: name, place: said}])
@@ -121,11 +150,22 @@ def test_it_counts_in_other_languages(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["Geburtsdatum", "x_misp_geburtsdatum", "date_de_naissance", "Fecha de nacimiento", "Дата рождения"]
+    "name",
+    [
+        *("Geburtsdatum", "x_misp_geburtsdatum", "date_de_naissance", "Fecha de nacimiento", "Дата рождения"),
+        *("nacimiento", "geboren_am", "data_urodzenia", "doğum_tarihi", "تاريخ_الميلاد", "出生日期", "生年月日"),
+        *("bornOn", "yob"),
+    ],
 )
 def test_a_birth_counts_in_other_languages(name: str) -> None:
     assert find(**{name: "12.03.2015"})[1]
     assert not find(**{name: "12.03.1971"})[1]
+
+
+@pytest.mark.parametrize("name", ["age_group", "ageRange", "edad", "возраст"])
+def test_an_age_counts_by_other_names_too(name: str) -> None:
+    assert find(**{name: "12-17"}) == ([], True, [f"/{name}"])
+    assert find(**{name: "18-25"}) == ([], False, [])
 
 
 def test_it_counts_behind_any_number_of_other_fields() -> None:
