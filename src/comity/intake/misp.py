@@ -50,6 +50,9 @@ _GROUP: Final = "4"
 _SAID = frozenset({"distribution", "sharing_group_id", "SharingGroup"})
 """What a part says of who may have it: it is read here, and no business of the converter."""
 _LEFT = _SAID | {"Attribute", "Object", "ShadowAttribute"}
+_CORRELATED: Final = frozenset({"RelatedAttribute", "RelatedEvent"})
+"""What MISP found in other events, of which nothing here says how far they may travel."""
+_GALAXY: Final = "Galaxy"
 HANGING: Final = ("EventReport", "Galaxy", "GalaxyCluster", "Note", "Opinion", "Relationship", "Sighting")
 """What can hang on an event, on its objects and attributes, and on one another, with restrictions of its own."""
 _WRAPPED = ("EventTag", "AttributeTag")
@@ -228,7 +231,7 @@ class _Planner:
             self._notes.append("not published in MISP: it goes to nobody until it is taken in as published")
         self._put(event.uuid, own)
         self._note_distribution(event.uuid, value)
-        content = self._read_nested({name: item for name, item in value.items() if name not in _LEFT}, own)
+        content = self._read_nested({name: item for name, item in value.items() if name not in _LEFT}, own, event.place)
         content["Tag"] = leave_plain_tags(value)
         content["Attribute"] = yield from self._read_parts(value, "Attribute", own, event.place)
         content["Object"] = yield from self._read_objects(value, own, event.place)
@@ -280,7 +283,8 @@ class _Planner:
                 said = join_restrictions(outer, self._read_distribution(item, missing=False), self._read_tags(item))
                 self._put(_name(item), said)
                 self._note_distribution(_name(item), item)
-                told = {name: part for name, part in self._read_nested(item, said).items() if name not in _SAID}
+                nested = self._read_nested(item, said, f"{place}/{kind}/{index}")
+                told = {name: part for name, part in nested.items() if name not in _SAID}
                 kept.append(told | {"Tag": leave_plain_tags(item)})
         if left:
             self._notes.append(f"{left} under {kind} are deleted in MISP and were left out")
@@ -296,24 +300,30 @@ class _Planner:
         if self._distributions.setdefault(uuid, words) != words:
             self._distributions[uuid] = {"distribution": "0"}
 
-    def _read_nested(self, value: Mapping[str, Json], outer: Restriction) -> dict[str, Json]:
+    def _read_nested(self, value: Mapping[str, Json], outer: Restriction, place: str) -> dict[str, Json]:
         """The part without what hangs on it and is deleted; the rest is as strict as the part and as itself."""
-        kept = dict(value)
+        kept = {name: item for name, item in value.items() if name not in _CORRELATED}
         for kind in HANGING:
             listed = value.get(kind)
             if isinstance(listed, list):
-                kept[kind] = [found for item in listed if (found := self._read_hanging(item, outer)) is not None]
+                found = [self._read_hanging(item, outer, f"{place}/{kind}/{at}") for at, item in enumerate(listed)]
+                kept[kind] = [item for item in found if item is not None]
         return kept
 
-    def _read_hanging(self, item: Json, outer: Restriction) -> Json:
+    def _read_hanging(self, item: Json, outer: Restriction, place: str) -> Json:
         if not isinstance(item, dict) or ("deleted" in item and not _is_no(item["deleted"])):
+            return None
+        is_named = UUID.fullmatch(str(item.get("uuid"))) is not None
+        if not is_named and place.split("/")[-2] != _GALAXY:
+            # By its UUID is known what it becomes, and how far that may travel. A galaxy becomes nothing by itself.
+            self._unread.append(Unread(place=place, reason="its uuid is missing, or none; export the event again"))
             return None
         said = join_restrictions(outer, self._read_tags(item))
         if "distribution" in item:
             said = join_restrictions(said, self._read_distribution(item, missing=False))
-        if UUID.fullmatch(str(item.get("uuid"))) is not None:
+        if is_named:
             self._put(_name(item), said)
-        return self._read_nested(item, said)
+        return self._read_nested(item, said, place)
 
     def _read_distribution(self, value: Mapping[str, Json], *, missing: bool) -> Restriction:
         level = str(value.get("distribution", MISSING if missing else _INHERIT))

@@ -219,6 +219,28 @@ def test_what_hangs_on_a_part_and_is_deleted_is_left_out() -> None:
     assert found.content["EventReport"] == [hang(8)]
 
 
+@pytest.mark.parametrize("kind", ["EventReport", "GalaxyCluster", "Note", "Opinion", "Relationship", "Sighting"])
+@pytest.mark.parametrize("uuid", [None, "x", 7])
+def test_what_hangs_on_a_part_without_a_uuid_is_left_out_and_said(kind: str, uuid: Json) -> None:
+    """What a converter makes of it could not be told from what is less strict."""
+    named: Fields = {} if uuid is None else {"uuid": uuid}
+    strict: Fields = named | {"distribution": "0", "Tag": tag("tlp:red")}
+    found = plan(make_event(make_attribute(1, **{kind: [hang(5), strict]}), **{kind: [strict]}))
+    content = json.loads(json.dumps(found.content))
+    assert [item["uuid"] for item in content["Attribute"][0][kind]] == [name_part(5)]
+    assert content[kind] == []
+    assert [one.place for one in found.unread] == [
+        f"/response/0/Event/{kind}/0",
+        f"/response/0/Event/Attribute/0/{kind}/1",
+    ]
+
+
+def test_what_misp_correlates_with_is_of_other_events_and_left_out() -> None:
+    other: Json = [{"Event": {"uuid": name_part(999), "info": "Night Ford", "distribution": "0"}}]
+    found = plan(make_event(make_attribute(1, RelatedAttribute=other), RelatedEvent=other))
+    assert "Night Ford" not in json.dumps(found.content)
+
+
 def test_what_stands_twice_is_as_strict_as_both() -> None:
     found = plan(make_event(make_attribute(1, distribution="0"), make_attribute(1)))
     assert found.parts[name_part(1)].audience == NOBODY
