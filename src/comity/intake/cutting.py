@@ -17,6 +17,7 @@ from typing import Final, TypeAlias
 
 from comity.canonical import BUNDLE_LIMITS, OBJECT_LIMITS, parse_json
 from comity.errors import MalformedFile, MalformedJson
+from comity.stix.envelopes import MARKED_WHOLE, find_marking_of_all
 
 __all__ = ["Cutter", "Element", "TooLong"]
 
@@ -119,6 +120,8 @@ class Cutter:
             raise MalformedFile(f"beside the objects: {error.detail}", where=error.where) from None
         if not isinstance(beside, dict) or beside.get("type", "bundle") != "bundle":
             raise MalformedFile("its `type` is not bundle; send a bundle, an envelope or one object", where="/type")
+        if (marking := find_marking_of_all(beside)) is not None:
+            raise MalformedFile(MARKED_WHOLE, where=f"/{marking}")
         if not self._count and beside.keys() - {"more", "next", "objects"}:
             raise MalformedFile(
                 "no object is in it; send a STIX bundle with a list `objects` that is not empty, or one object",

@@ -5,13 +5,29 @@
         == ({}, (Member(index=0, data=b"{ }"), Member(index=1, data=b'{"x":1}')))
 
 What is in an object is not looked at here further than to find its end.
+
+A bundle bears no marking of its own (STIX 2.1 §8). One that does all the same would lose it with its objects: it is
+refused.
 """
+
+from collections.abc import Mapping
+from typing import Final
 
 from comity.canonical import Json, Limits, Member, split_members
 from comity.certain import NotCutError, cut_out, slice_certain
 from comity.errors import MalformedJson
 
-__all__ = ["split_objects"]
+__all__ = ["MARKED_WHOLE", "find_marking_of_all", "split_objects"]
+
+MARKED_WHOLE: Final = "a bundle has no marking of its own in STIX 2.1, which all in it would lose: mark each object"
+"""Why a bundle is refused that says one."""
+
+_MARKINGS: Final = frozenset({"object_marking_refs", "granular_markings", "tlp", "marking", "markings"})
+
+
+def find_marking_of_all(beside: Mapping[str, Json]) -> str | None:
+    """The member beside the objects that marks all of them; None where none does."""
+    return next((name for name, said in beside.items() if said and name.lower().removeprefix("x_") in _MARKINGS), None)
 
 
 def split_objects(data: bytes, *, limits: Limits, most: int, beside: int) -> tuple[dict[str, Json], tuple[Member, ...]]:

@@ -30,7 +30,7 @@ from comity.errors import MalformedError, MalformedJson, MalformedObject
 from comity.gradual import split_members_in_steps
 from comity.ids import Digest, Instant, ObjectId, is_object_id, parse_instant, parse_object_id
 from comity.stix.definitions import check_tlp_definition, is_statement
-from comity.stix.envelopes import split_objects
+from comity.stix.envelopes import MARKED_WHOLE, find_marking_of_all, split_objects
 from comity.stix.markings import STATEMENT, TLP_IDS, read_markings
 from comity.stix.usual import SDO_SRO, read_plain_references, read_usual
 from comity.stix.ways import find_references, format_pointer
@@ -268,6 +268,8 @@ def _open_alone(data: bytes, error: MalformedJson) -> _Opened:
 def _check_bundle(data: bytes, others: dict[str, Json], members: tuple[Member, ...], *, most: int) -> _Opened:
     if others.get("type", "bundle") != "bundle":
         return parse_object(data), ()
+    if (marking := find_marking_of_all(others)) is not None:
+        raise MalformedObject(MARKED_WHOLE, where=f"/{marking}")
     if not members and others.keys() - {"more", "next"}:
         raise MalformedObject(
             "no object is in it; send a STIX 2.1 bundle with a list `objects` that is not empty, or one object with "

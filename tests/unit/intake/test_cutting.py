@@ -55,6 +55,7 @@ def test_each_object_comes_out_as_it_was(data: bytes, elements: list[bytes], siz
         (b'{"objects":[{}],"objects":[]}', "already in this object"),
         (b'{"objects":[{}],"type":"report"}', "not bundle"),
         (b'{"type":"bundle","id":"x","objects":[]}', "no object is in it"),
+        (b'{"type":"bundle","objects":[{}],"object_marking_refs":["x"]}', "mark each object"),
     ],
 )
 def test_what_is_no_bundle_is_refused(data: bytes, words: str, size: int) -> None:

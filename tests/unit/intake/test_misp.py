@@ -225,7 +225,8 @@ def test_what_hangs_on_a_part_without_a_uuid_is_left_out_and_said(kind: str, uui
     """What a converter makes of it could not be told from what is less strict."""
     named: Fields = {} if uuid is None else {"uuid": uuid}
     strict: Fields = named | {"distribution": "0", "Tag": tag("tlp:red")}
-    found = plan(make_event(make_attribute(1, **{kind: [hang(5), strict]}), **{kind: [strict]}))
+    part: Fields = {kind: [hang(5), strict]}
+    found = plan(make_event(make_attribute(1) | part) | {kind: [strict]})
     content = json.loads(json.dumps(found.content))
     assert [item["uuid"] for item in content["Attribute"][0][kind]] == [name_part(5)]
     assert content[kind] == []

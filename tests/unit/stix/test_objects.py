@@ -313,6 +313,15 @@ def test_an_empty_envelope_is_empty_and_an_empty_bundle_is_refused() -> None:
         assert caught.value.where == "/objects"
 
 
+@pytest.mark.parametrize("name", ["object_marking_refs", "granular_markings", "x_tlp", "TLP", "x_marking"])
+def test_a_marking_of_a_bundle_as_a_whole_is_not_lost_without_a_word(name: str) -> None:
+    marked: dict[str, object] = {"type": "bundle", "id": "bundle--1", "objects": [tool()]}
+    with pytest.raises(MalformedObject, match="mark each object") as caught:
+        parse_bundle(encode(marked | {name: ["marking-definition--e828b379-4e03-4974-9ac4-e53a884c97c1"]}))
+    assert caught.value.where == f"/{name}"
+    assert len(parse_bundle(encode(marked | {name: []})).good) == 1
+
+
 def test_what_is_neither_says_that_its_type_is_missing() -> None:
     with pytest.raises(MalformedObject, match="type") as caught:
         parse_bundle(encode({"Event": {"info": "another format"}}))
