@@ -14,7 +14,9 @@ differs is said as loudly as what agrees. There is no score.
 import re
 import unicodedata
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import date
 from types import MappingProxyType
 from typing import Final, Literal
 
@@ -64,6 +66,12 @@ _PARTICLES: Final = frozenset(
 _ARTICLE: Final = "al"
 _LONG_ENOUGH: Final = 6
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+_ABOUT: Final = ("approx", "between", "circa")
+"""How kinds of dates begin that are no day."""
+_NOTHING: Final = frozenset(
+    re.findall(r"\S+", "a available given known n na name nil no none not null recorded specified unknown unspecified")
+)
+"""Words of what stands where nothing is known: alone they are in common to all of whom nothing is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,14 +124,13 @@ def read_person(value: dict[str, Json], listing: str) -> Person | None:
     names = {name} if isinstance(name, str) else set[str]()
     names |= {*_texts(fields.get("names"))} | {*_texts(fields.get("original_script"))}
     names |= {*_members(fields.get("aliases"), "name")}
+    names = {name for name in names if _says_something(name)}
     whole, weak = sorted(names)[:_MOST_NAMES], sorted(_texts(fields.get("weak_aliases")))[:_MOST_NAMES]
     return Person(
         ordered=frozenset(map(order_name, whole)),
         sounds=frozenset(map(sound_out, whole)) - {""},
         weak_sounds=frozenset(map(sound_out, weak)) - {""},
-        dates_of_birth=frozenset(
-            date for date in _members(fields.get("dates_of_birth"), "date") if _DATE.fullmatch(date)
-        ),
+        dates_of_birth=frozenset(_read_days(fields.get("dates_of_birth"))),
         places_of_birth=frozenset(_read_pairs(fields.get("places_of_birth"), "city", "country")),
         documents=frozenset(_read_pairs(fields.get("documents"), "number", "country", "country_of_issue")),
     )
@@ -195,13 +202,31 @@ def _members(value: Json, name: str) -> Iterator[str]:
             yield found
 
 
+def _read_days(value: Json) -> Iterator[str]:
+    """The days that are said; what is about right, and what is no day, is none."""
+    for item in _list(value):
+        said = item.get("date") if isinstance(item, dict) else None
+        kind = item.get("kind") if isinstance(item, dict) else None
+        if not isinstance(said, str) or _DATE.fullmatch(said) is None or str(kind).casefold().startswith(_ABOUT):
+            continue
+        with suppress(ValueError):
+            yield date.fromisoformat(said).isoformat()
+
+
+def _says_something(text: str) -> bool:
+    """Whether a text is more than what is written where nothing is known."""
+    words = _split(text)
+    signs = set("".join(words))
+    return bool(signs) and signs not in ({"0"}, {"x"}, {"9"}) and not _NOTHING.issuperset(words)
+
+
 def _read_pairs(value: Json, first: str, *others: str) -> Iterator[str]:
     """What is said first together with the first of the others that is said; nothing where one is missing."""
     for item in _list(value):
         if not isinstance(item, dict):
             continue
         said = [item.get(name) for name in (first, *others)]
-        texts = [" ".join(_split(text)) if isinstance(text, str) else "" for text in said]
+        texts = [" ".join(_split(text)) if isinstance(text, str) and _says_something(text) else "" for text in said]
         second = next((text for text in texts[1:] if text), "")
         if texts[0] and second:
             yield f"{texts[0].replace(' ', '') if first == 'number' else texts[0]}|{second}"

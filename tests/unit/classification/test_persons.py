@@ -86,6 +86,39 @@ def test_a_year_a_city_and_a_number_without_its_issuer_identify_nobody() -> None
     assert not found.is_candidate
 
 
+@pytest.mark.parametrize("nothing", ["unknown", "Not known", "n/a", "N.A.", "-", "none", "0000000", "XXXXX", "?"])
+def test_what_only_says_that_nothing_is_known_identifies_nobody(nothing: str) -> None:
+    said: dict[str, Json] = {
+        "documents": [{"number": nothing, "country": "Aurelia"}, {"number": "AB12345", "country": nothing}],
+        "places_of_birth": [{"city": nothing, "country": "Aurelia"}, {"city": "Marrow Ford", "country": nothing}],
+    }
+    found = compare_persons(person("Ondrej Marrow", **said), person("Andrei Marov", **said))
+    assert found.agreeing == found.differing == frozenset()
+
+
+@pytest.mark.parametrize("name", ["Unknown Unknown", "not available", "Name Unknown", "n/a"])
+def test_a_name_that_is_not_known_is_none(name: str) -> None:
+    found = compare_persons(person(name, dates_of_birth=BORN), person(name, dates_of_birth=BORN))
+    assert found.agreeing == {"date_of_birth"}
+
+
+@pytest.mark.parametrize(
+    "born",
+    [
+        {"date": "0000-00-00"},
+        {"date": "1971-00-00"},
+        {"date": "9999-99-99"},
+        {"date": "1971-03-02", "kind": "APPROXIMATELY"},
+        {"date": "1971-03-02", "kind": "Between"},
+    ],
+)
+def test_a_day_that_is_none_or_is_about_right_identifies_nobody(born: Json) -> None:
+    one = person("Ondrej Marrow", dates_of_birth=[born])
+    assert compare_persons(one, one).agreeing == {"name"}
+    exact: Json = [{"date": "1971-03-02", "kind": "EXACT"}]
+    assert "date_of_birth" not in compare_persons(one, person("Ondrej Marrow", dates_of_birth=exact)).agreeing
+
+
 def test_an_alias_of_low_quality_is_a_weak_reason_to_look() -> None:
     found = compare_persons(person("Ondrej Marrow", weak_aliases=["The Reed Cutter"]), person("The Reed Cutter"))
     assert found.names == "weak"
