@@ -326,12 +326,15 @@ class _Planner:
         return self._read_nested(item, said, place)
 
     def _read_distribution(self, value: Mapping[str, Json], *, missing: bool) -> Restriction:
-        level = str(value.get("distribution", MISSING if missing else _INHERIT))
+        if missing and "distribution" not in value:
+            return Restriction(audience=self._mapping.reach_level(MISSING))
+        level = str(value.get("distribution", _INHERIT))
         if level == _INHERIT and not missing:
             return OPEN
         if level == _GROUP:
             return Restriction(audience=self._find_group(value))
-        return Restriction(audience=self._mapping.reach_level(LEVELS.get(level, level)))
+        # The words of a mapping are no levels: what is none of MISP's own numbers reaches nobody.
+        return Restriction(audience=self._mapping.reach_level(LEVELS[level]) if level in LEVELS else _ONLY_HERE)
 
     def _find_group(self, value: Mapping[str, Json]) -> frozenset[PartyId]:
         """Whom a sharing group reaches; one that is not known, or empty, reaches nobody."""

@@ -63,7 +63,10 @@ def test_what_is_no_json_is_refused_whole(data: bytes) -> None:
 
 @pytest.mark.parametrize(
     ("level", "audience"),
-    [("0", NOBODY), ("1", {BOREALIA}), ("2", NOBODY), ("3", None), (3, None), ("4", NOBODY), ("9", NOBODY)],
+    [
+        *(("0", NOBODY), ("1", {BOREALIA}), ("2", NOBODY), ("3", None), (3, None), ("4", NOBODY), ("9", NOBODY)),
+        *(("all", NOBODY), ("community", NOBODY), ("missing", NOBODY), (None, NOBODY), (True, NOBODY), (" 3", NOBODY)),
+    ],
 )
 def test_a_distribution_is_an_audience(level: Json, audience: object) -> None:
     assert plan(make_event(distribution=level)).restriction.audience == audience
