@@ -22,7 +22,7 @@ from comity.intake.cutting import Element, TooLong
 from comity.intake.making import OBSERVABLES, Maker, format_object
 from comity.intake.records import Converted, Record, Unread, pack
 from comity.intake.stix import cut_elements, describe_too_long
-from comity.stix.markings import add_markings
+from comity.stix.markings import TLP_IDS, add_markings, tlp_rank
 
 __all__ = ["elevate", "read_stix_20"]
 
@@ -137,8 +137,10 @@ def _fold_granular(said: dict[str, Json], *, before: Mapping[str, Json], notes: 
             kept.append(item)
     if not folded:
         return
-    for marking in folded:  # one by one: what is on several parts contradicts nothing
-        said["object_marking_refs"] = _add_markings(said.get("object_marking_refs"), [marking])
+    # What is on several parts contradicts nothing: of their levels the strictest is that of all of them.
+    strictest = max((TLP_IDS[one] for one in folded if one in TLP_IDS), key=tlp_rank, default=None)
+    around = [one for one in dict.fromkeys(reversed(folded)) if TLP_IDS.get(one, strictest) == strictest]
+    said["object_marking_refs"] = _add_markings(said.get("object_marking_refs"), around)
     said["granular_markings"] = kept
     if not kept:
         del said["granular_markings"]

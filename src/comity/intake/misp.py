@@ -57,6 +57,7 @@ HANGING: Final = ("EventReport", "Galaxy", "GalaxyCluster", "Note", "Opinion", "
 """What can hang on an event, on its objects and attributes, and on one another, with restrictions of its own."""
 _WRAPPED = ("EventTag", "AttributeTag")
 _MOST_TAGS = 1_000
+_LONGEST_TAG = 1_000
 _NUMBER = re.compile(r"-?[0-9]{1,12}", re.ASCII)
 
 _TLP: Final[Mapping[str, str]] = {**{f"tlp:{level}": level for level in TLP_LEVELS}, "tlp:white": "clear"}
@@ -210,7 +211,7 @@ def plan_event_in_steps(
 
 
 _PARTS_AT_ONCE: Final = 200
-"""Parts of an event between two pauses: some milliseconds."""
+"""Parts of an event, and tags of them, between two pauses: some milliseconds."""
 
 
 class _Planner:
@@ -222,6 +223,7 @@ class _Planner:
         self._notes: list[str] = []
         self._unread: list[Unread] = []
         self._distributions: dict[str, dict[str, Json]] = {}
+        self._read = 0
 
     def plan(self, event: MispEvent, floor: Restriction) -> Generator[None, None, Plan]:
         value = event.value
@@ -272,8 +274,10 @@ class _Planner:
             self._unread.append(Unread(place=f"{place}/{kind}", reason="must be a list"))
             return kept
         for index, item in enumerate(listed):
-            if index % _PARTS_AT_ONCE == 0:
+            if index == 0 or self._read >= _PARTS_AT_ONCE:
+                self._read = 0
                 yield
+            self._read += 1
             problem = _find_part_problem(item, kind)
             if problem is not None or not isinstance(item, dict):
                 self._unread.append(Unread(place=f"{place}/{kind}/{index}", reason=problem or "not a JSON object"))
@@ -355,6 +359,7 @@ class _Planner:
     def _read_tags(self, value: Mapping[str, Json]) -> Restriction:
         """What its tags restrict. Two levels of one scale contradict each other: a foreign marking says so."""
         names = [*dict.fromkeys(_list_tags(value))]
+        self._read += len(names)
         if _UNREADABLE in names:
             return Restriction(foreign=frozenset({_UNREADABLE}))
         if len(names) > _MOST_TAGS:
@@ -391,7 +396,7 @@ def _list_tags(value: Mapping[str, Json]) -> Iterator[str]:
 def _name_tag(tag: Json) -> str | None:
     """The name of a tag, folded."""
     name = tag.get("name") if isinstance(tag, dict) else None
-    if not isinstance(name, str):
+    if not isinstance(name, str) or len(name) > _LONGEST_TAG:
         return None
     return fold_tag(name)
 

@@ -2,6 +2,7 @@
 """STIX 2.0 becomes 2.1 with its ids, versions and markings; what is lost is said, what is restricted stays so."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -195,3 +196,13 @@ def test_a_bad_object_takes_no_good_one_with_it() -> None:
 def test_what_is_cut_short_is_told() -> None:
     with pytest.raises(MalformedFile, match="cut short"):
         [*read_stix_20([b'{"spec_version":"2.0","objects":[{"a":1}'], maker=MAKER)]
+
+
+def test_any_number_of_folded_markings_is_folded_in_a_short_time() -> None:
+    named = [f"marking-definition--{number:08d}-0000-4000-8000-000000000000" for number in range(6_000)]
+    marked = [{"selectors": ["labels"], "marking_ref": one} for one in (TLP1_AMBER, *named, TLP1_RED, TLP1_AMBER)]
+    value = make("tool", name="VNC", labels=["a"], object_marking_refs=[TLP1_AMBER], granular_markings=marked)
+    started = time.process_time()
+    (data,), _ = elevate(json.dumps(value).encode(), maker=MAKER)
+    assert time.process_time() - started < 3
+    assert sorted(json.loads(data)["object_marking_refs"]) == sorted([*named, TLP1_RED])

@@ -8,7 +8,7 @@ import pytest
 from comity.canonical import Json
 from comity.errors import MalformedJson
 from comity.ids import PartyId
-from comity.intake.misp import Plan, is_foreign, parse_misp, plan_event
+from comity.intake.misp import Plan, is_foreign, parse_misp, plan_event, plan_event_in_steps
 from comity.intake.misp_mapping import MispMapping
 from comity.intake.restrictions import Restriction
 from tests.unit.intake.misp_events import (
@@ -270,6 +270,17 @@ def test_tags_in_odd_forms_withhold(tags: Json) -> None:
 @pytest.mark.parametrize("name", ["tlp\u200b:red", "\uff34\uff2c\uff30\uff1aRED", " Tlp:Red "])
 def test_a_tag_that_only_looks_different_is_the_same(name: str) -> None:
     assert plan(make_event(Tag=[{"name": name}])).restriction == Restriction(tlp="red")
+
+
+def test_a_tag_that_is_longer_than_any_withholds_unread() -> None:
+    assert plan(make_event(Tag=tag("x" * 1_001))).restriction.foreign
+    assert not plan(make_event(Tag=tag("x" * 1_000))).restriction.foreign
+
+
+def test_others_get_turns_by_the_tags_that_are_read() -> None:
+    tagged = [make_attribute(1, Tag=tag(*(f"tag {number}" for number in range(900)))) for _ in range(10)]
+    (event,) = parse_misp(write(make_event(*tagged))).events
+    assert sum(1 for _ in plan_event_in_steps(event, MAPPING)) >= 10
 
 
 def test_tags_in_the_wrapping_of_the_database_are_read() -> None:
