@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from comity.canonical import Json
 from comity.errors import MalformedObject
 from comity.ids import Instant, PartyId, parse_instant
-from comity.intake.making import Maker, renew
+from comity.intake.making import Maker, join_marked, renew
 from comity.intake.marking import FOREIGN_MARKING_EXTENSION, read_marking
 from comity.node.schemas import read_schemas
 from comity.stix.markings import TLP2_AMBER, TLP2_CLEAR, TLP2_GREEN, TLP2_RED, read_markings
@@ -177,3 +177,41 @@ def test_any_words_mark_or_are_no_text(text: str) -> None:
             if part.strip()
         ]
     )
+
+
+# --- what a converter made of a thing, in a strict place and an open one ---------------------------------------------
+
+
+def convert(at: str, *markings: str, **said: Json) -> bytes:
+    times = {"created": "2026-11-23T09:00:00.000Z", "modified": at}
+    marked = {"object_marking_refs": [*markings]} if markings else {}
+    name = "threat-actor--4b2e5f2e-8f0e-4a52-9d0c-111111111119"
+    return json.dumps(
+        {"type": "threat-actor", "spec_version": "2.1", "id": name, "name": "A"} | times | marked | said
+    ).encode()
+
+
+NINE, NEXT = "2026-11-23T09:00:00.000Z", "2026-11-23T09:00:01.000Z"
+
+
+def test_what_is_of_another_second_or_says_other_things_is_as_it_was_made() -> None:
+    made = convert(NINE, TLP2_GREEN)
+    assert join_marked(made, []) == made
+    assert join_marked(made, [convert(NEXT, TLP2_RED)]) == made
+    assert join_marked(made, [convert(NINE, TLP2_RED, name="B")]) == made
+    unversioned = b'{"type":"ipv4-addr","id":"ipv4-addr--4b2e5f2e-8f0e-4a52-9d0c-111111111119","value":"198.51.100.1"}'
+    assert join_marked(unversioned, [convert(NINE, TLP2_RED)]) == unversioned
+
+
+def test_of_one_second_the_newest_that_bears_all_of_it_is_it() -> None:
+    green, red = convert(NINE, TLP2_GREEN), convert("2026-11-23T09:00:00.001Z", TLP2_RED)
+    for made in (green, convert(NINE, TLP2_AMBER), convert(NINE), convert(NINE, TLP2_RED)):
+        assert join_marked(made, [green, red]) == join_marked(made, [red, green]) == red
+
+
+def test_of_one_second_what_is_stricter_is_a_version_behind_the_newest_with_all_markings() -> None:
+    other = "marking-definition--4b2e5f2e-8f0e-4a52-9d0c-111111111119"
+    found = read(join_marked(convert(NINE, TLP2_AMBER), [convert(NINE, TLP2_GREEN, other)]))
+    assert found["modified"] == "2026-11-23T09:00:00.001000Z"
+    assert sorted(found["object_marking_refs"]) == sorted([other, TLP2_AMBER])
+    assert found | {"modified": NINE, "object_marking_refs": 0} == read(convert(NINE)) | {"object_marking_refs": 0}
