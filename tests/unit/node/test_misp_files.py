@@ -106,7 +106,7 @@ CLUSTER = ObjectId(f"threat-actor--{name_part(111)}")
 def make_clustered(number: int, **more: Json) -> Fields:
     """An event of its own with one attribute, on which the one cluster hangs."""
     galaxy = make_galaxy(101, "threat-actor", "Actor", make_cluster(111, "threat-actor", "Ashfall"))
-    return make_event(make_attribute(number, Galaxy=[galaxy]), uuid=name_part(900 + number), **more)
+    return make_event(make_attribute(number, Galaxy=[galaxy]), uuid=name_part(900 + number)) | more
 
 
 @pytest.mark.parametrize("at_once", [True, False])
