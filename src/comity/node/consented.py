@@ -159,11 +159,14 @@ def _is_revoked(transaction: Transaction, letter: Letter) -> bool:
 
 
 def _pass_on(node: Node, act: Act, ended: StoredGrant, *, because: Digest, takes_back: bool) -> None:
-    """End what this party has granted of the same objects to the same recipient, and could not grant now."""
+    """End what this party has granted of the same objects to the same recipient, and could not grant now.
+
+    What was passed on by a grant that has run out is still where it went: it is taken back with the rest.
+    """
     transaction = act.transaction
     about = {item.id for item in consents.read_about(transaction, ended.letter)}
-    sent = {item.grant.letter: item.grant for item in consents.list_granted(transaction, about, sent=True, now=act.now)}
-    for grant in sent.values():
+    listed = consents.list_granted(transaction, about, sent=True, past=takes_back, now=act.now)
+    for grant in {item.grant.letter: item.grant for item in listed}.values():
         if grant.recipient == ended.recipient and not _is_covered(act, grant):
             body = ConsentRevocation(grant=grant.letter, recall=takes_back, reason=_PASSED_ON)
             revoke(node, act, grant, body, because=because)

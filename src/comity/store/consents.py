@@ -141,15 +141,18 @@ def list_ending(transaction: Transaction, *, now: Instant, before: Instant) -> l
 
 
 def list_granted(
-    transaction: Transaction, ids: Collection[ObjectId], *, sent: bool = False, now: Instant
+    transaction: Transaction, ids: Collection[ObjectId], *, sent: bool = False, past: bool = False, now: Instant
 ) -> list[GrantedVersion]:
-    """What of `ids` the grants that are good at `now` are about, version by version: those received, or those sent."""
+    """What of `ids` the grants that are good at `now` are about, version by version: those received, or those sent.
+
+    With `past` also those whose time has passed, and that nobody has revoked.
+    """
     rows = transaction.rows(
         f"SELECT x.id, x.digest, {_COLUMNS} FROM letter_object x JOIN letter l ON l.position = x.letter"
         " JOIN consent_grant g ON g.letter = l.digest"
-        " WHERE x.id IN (SELECT value FROM json_each(?)) AND g.sent = ? AND g.state = 'good' AND g.expires_at > ?"
-        " ORDER BY x.id, x.digest, g.letter",
-        (json.dumps(sorted(ids)), int(sent), now),
+        " WHERE x.id IN (SELECT value FROM json_each(?)) AND g.sent = ?"
+        " AND (g.state = 'good' AND g.expires_at > ? OR ? AND g.state <> 'revoked') ORDER BY x.id, x.digest, g.letter",
+        (json.dumps(sorted(ids)), int(sent), now, int(past)),
     )
     return [GrantedVersion(id=ObjectId(row[0]), digest=Digest(row[1]), grant=_build(row[2:])) for row in rows]
 

@@ -520,6 +520,27 @@ def test_a_revocation_reaches_everybody_behind(long: World) -> None:
     check_all(long)
 
 
+def test_what_was_passed_on_by_a_grant_that_has_run_out_is_taken_back_too(long: World) -> None:
+    """Borealia granted for a shorter time than aurelia: what meridia was given in that time it still has."""
+    (request,) = ask(long, name=C, to=D).letters
+    (own,) = ask(long, name=B, to=D).letters
+    long.deliver()
+    first = grant(long, own, name=A, until=Instant(long.now + 5 * DAY))
+    long.deliver()
+    shorter = Instant(long.now + 2 * DAY)
+    grant(long, request, name=B, until=shorter)
+    long.deliver()
+    assert X in pull_all(long, C, D)
+    long.now = shorter
+    for node in long.nodes.values():
+        keep_grants(node)
+    revoke(long, first, takes_back=True)
+    long.deliver()
+    with pytest.raises(NotFoundError):
+        show_object(long.nodes[D], X)
+    check_all(long)
+
+
 def test_a_grant_that_rests_on_one_ends_with_it(long: World) -> None:
     (request,) = ask(long, name=C, to=D).letters
     (own,) = ask(long, name=B, to=D).letters
