@@ -276,17 +276,17 @@ def show_consent(node: Node, prefix: str) -> Asked:
 def _draft_requests(
     transaction: Transaction, own: PartyId, items: Sequence[StoredObject], body: ConsentRequest
 ) -> list[Draft]:
-    """One for each giver and agreement, or several where it would be about too much."""
+    """One for each giver and text that it came under, or several where it would be about too much."""
     came = arrivals.read_arrivals(transaction, [item.pk for item in items])
-    asked: dict[tuple[PartyId, AgreementId], tuple[Digest, list[About]]] = {}
+    asked: dict[tuple[PartyId, AgreementId, Digest], list[About]] = {}
     for item in items:
         ways = _find_ways(transaction, own, item, came.get(item.pk, ()), body)
         for (giver, agreement), terms in ways.items():
-            _, about = asked.setdefault((giver, agreement), (terms, []))
+            about = asked.setdefault((giver, agreement, terms), [])
             about.append(About(id=item.id, version=item.version, digest=item.digest))
     return [
         Draft(body=body, to=giver, agreement=agreement, terms=terms, about=tuple(about[start : start + MAX_ABOUT]))
-        for (giver, agreement), (terms, about) in sorted(asked.items())
+        for (giver, agreement, terms), about in sorted(asked.items())
         for start in range(0, len(about), MAX_ABOUT)
     ]
 
@@ -303,7 +303,8 @@ def _find_ways(
     if RECALLED in label.markings:
         raise TransitionError(f"{item.id} was recalled: it is given to nobody, whoever consents")
     found: dict[tuple[PartyId, AgreementId], Digest] = {}
-    for way in came:
+    # What its giver's log shows counts before what it only wrote here: it grants by its log.
+    for way in sorted(came, key=lambda way: way.receipt is not None):
         if way.giver == body.recipient:
             raise TransitionError(f"{item.id} came from {way.giver} itself")
         channels = find_way_channels(transaction, way, own, kind=item.type)

@@ -72,12 +72,15 @@ def check_given(transaction: Transaction, request: StoredLetter) -> None:
     """
     if not was_given(transaction, request):
         raise TransitionError(
-            f"the log does not show that {request.party} was given all that under this agreement: refuse or leave it"
+            f"the log does not show that {request.party} was given all that under these terms: refuse or leave it"
         )
 
 
 def was_given(transaction: Transaction, request: StoredLetter) -> bool:
-    """Whether this party's log shows that it gave whoever asks all that it asks about, under that agreement."""
+    """Whether this party's log shows that it gave whoever asks all that it asks about, under that very text.
+
+    Another text of the agreement may let more be granted than the one that it was given under.
+    """
     letter = request.letter
     held = objects.read_versions_of(transaction, {item.id for item in letter.about})
     wanted: dict[ObjectId, set[Instant]] = {}
@@ -87,7 +90,8 @@ def was_given(transaction: Transaction, request: StoredLetter) -> bool:
         about
         for item in find_given(transaction, wanted)
         if (item.recipient, item.agreement) == (letter.sender, letter.agreement)
-        for about in item.about
+        for about, terms in item.under
+        if terms in {letter.terms, None}
     }
     return set(letter.about) <= given
 

@@ -14,7 +14,7 @@ from typing import assert_never
 
 from comity.agreement.events import CARRIES_TERMS
 from comity.errors import ConflictError, NotFoundError, UnknownKey, VerificationError
-from comity.ids import PartyId
+from comity.ids import Digest, PartyId
 from comity.letters.consent import ConsentGrant, ConsentRefusal, ConsentRequest, ConsentRevocation
 from comity.letters.letter import Letter, parse_letter, verify_letter
 from comity.letters.recall import Recall, RecallAcknowledgement
@@ -116,27 +116,24 @@ def _is_needed(act: Act, letter: Letter) -> bool:
 
 
 def _find_common(node: Node, act: Act, letter: Letter) -> Dossier:
-    """The agreement, once both are parties of it, in force or not, and its text that the letter names is on record.
+    """The agreement, once both are parties of it, in force or not, and have both signed the text that the letter names.
 
-    Both have signed a text of it: where an agreement is not on record, whoever claims one of that name would be a party
-    of its own claim, and could tell by the answer that there is no other.
+    That text says how long people have to decide, and what may be granted at the most: nobody sets it alone by what it
+    only proposes. And where an agreement is not on record, whoever claims one of that name would be a party of its own
+    claim, and could tell by the answer that there is no other.
 
     Raises:
         NotFoundError: the one answer for whatever is missing.
     """
     dossier = read_dossier(node, act.transaction, letter.agreement)
-    if (
-        dossier is None
-        or not {letter.sender, node.party} <= dossier.parties() & _find_signers(dossier)
-        or letter.terms not in {terms.hash for terms in dossier.versions}
-    ):
+    if dossier is None or not {letter.sender, node.party} <= dossier.parties() & _find_signers(dossier, letter.terms):
         raise NotFoundError("the agreement of this letter is not on record here")
     return dossier
 
 
-def _find_signers(dossier: Dossier) -> frozenset[PartyId]:
-    """Who has signed any text of the agreement, whatever it said of it later."""
-    return frozenset(event.party for event in dossier.events if event.kind in CARRIES_TERMS)
+def _find_signers(dossier: Dossier, terms: Digest) -> frozenset[PartyId]:
+    """Who has signed that text of the agreement, whatever it said of it later."""
+    return frozenset(event.party for event in dossier.events if event.kind in CARRIES_TERMS and event.terms == terms)
 
 
 def _check_answered(act: Act, letter: Letter) -> None:

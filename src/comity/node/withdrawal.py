@@ -7,7 +7,8 @@ marking, the entry of the log and the letters are one transaction: each disclosu
 is told, or after it, and does not hold the version.
 
 Who was given it is read from this party's own log. Where content of the log was purged, whoever was released it under
-terms is told too: it may be one too many, and is never one too few.
+terms is told too, which may be one too many. Of what was deleted here besides nothing says any more who that was: a
+purge is there to have that forgotten.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -62,12 +63,16 @@ Wanted = Mapping[ObjectId, Collection[Instant]]
 
 @dataclass(slots=True)
 class Given:
-    """What `recipient` was given under one agreement; `terms` is the text that the last of it was given under."""
+    """What `recipient` was given under one agreement; `terms` is the text that the last of it was given under.
+
+    `under` has each version with every text that it was given under; with None where the log does not say it any more.
+    """
 
     recipient: PartyId
     agreement: AgreementId
     terms: Digest
     about: dict[About, None] = field(default_factory=dict)
+    under: set[tuple[About, Digest | None]] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +146,12 @@ def find_given(transaction: Transaction, wanted: Wanted) -> list[Given]:
             continue
         said = parse_disclosure(opening.content)
         listed = said.objects if said.listing is None else parse_listing(opening.listing)
-        _note(transaction, found, _choose(wanted, listed), recipient=entry.recipient, terms=entry.terms)
+        chosen = _choose(wanted, listed)
+        _note(transaction, found, chosen, recipient=entry.recipient, terms=entry.terms, said=entry.terms)
     if recalls.has_lost_openings(transaction):
         for recipient, terms, name, version, digest in recalls.read_released(transaction, released):
             chosen = _choose(wanted, (DisclosedObject(id=name, version=version, digest=digest),))
-            _note(transaction, found, chosen, recipient=recipient, terms=terms)
+            _note(transaction, found, chosen, recipient=recipient, terms=terms, said=None)
     return [found[place] for place in sorted(found)]
 
 
@@ -271,8 +277,9 @@ def _note(
     *,
     recipient: PartyId,
     terms: Digest,
+    said: Digest | None,
 ) -> None:
-    """Add to `found` what was chosen of a disclosure."""
+    """Add to `found` what was chosen of a disclosure; `said` is the text where the log says it."""
     if not chosen:
         return
     agreement = agreements.find_agreement_of(transaction, terms)
@@ -281,6 +288,7 @@ def _note(
     given = found.setdefault((recipient, agreement), Given(recipient, agreement, terms))
     given.terms = terms
     given.about |= dict.fromkeys(chosen)
+    given.under |= {(about, said) for about in chosen}
 
 
 def _read_version(version: str) -> Instant | None:

@@ -16,6 +16,7 @@ from comity.letters.bodies import Body
 from comity.letters.consent import ConsentGrant, ConsentRefusal, ConsentRequest, ConsentRevocation
 from comity.letters.letter import About, Draft, Letter, make_letter, parse_letter
 from comity.letters.recall import Change
+from comity.node.agree import Recorded
 from comity.node.audit import audit_folder
 from comity.node.consent import (
     Asked,
@@ -671,6 +672,55 @@ def test_what_was_not_given_is_not_granted(chain: World) -> None:
     assert show_consent(chain.nodes[A], taken.letter.digest).given is False
     with pytest.raises(TransitionError, match="log does not show"):
         grant(chain, taken.letter)
+
+
+WIDE = b"externally-visible-direct-actions"
+
+
+def offer_wider(world: World) -> bytes:
+    """The next version of what aurelia gives borealia under, which lets more be done."""
+    (known,) = plan_pull(world.nodes[B], A)
+    toml = world.terms(
+        version=2,
+        agreement=known.terms,
+        supersedes=known.terms,
+        title=f"{A} to {B}",
+        channel_extra=f"originators = {[*world.nodes, 'own']}",
+    )
+    return toml.replace(b'onward = "none"', b'onward = "originator_consent"').replace(
+        b"internally-visible-actions", WIDE
+    )
+
+
+def test_nothing_is_asked_under_a_text_that_whoever_asks_alone_has_signed(chain: World) -> None:
+    """It would set what may be granted at the most."""
+    give(chain, "x")
+    (request,) = ask(chain).letters
+    proposed = chain.propose(B, offer_wider(chain))
+    assert isinstance(proposed, Recorded), proposed
+    chain.deliver()
+    body = ConsentRequest(recipient=C, purpose="exchange", reason="cheating")
+    data = forge(chain, body, like=request, sender=B, to=A, terms=proposed.event.terms)
+    with pytest.raises(NotFoundError):
+        take_letter(chain.nodes[A], data)
+
+
+def test_nothing_is_granted_under_a_text_that_it_was_not_given_under(chain: World) -> None:
+    """Nor under one that both have signed since."""
+    give(chain, "x")
+    (request,) = ask(chain).letters
+    proposed = chain.propose(B, offer_wider(chain))
+    assert isinstance(proposed, Recorded), proposed
+    chain.deliver()
+    chain.act(A, proposed.event.terms, EventKind.ACCEPT)
+    chain.deliver()
+    body = ConsentRequest(recipient=C, purpose="exchange", reason="cheating")
+    data = forge(chain, body, like=request, sender=B, to=A, terms=proposed.event.terms)
+    taken = take_letter(chain.nodes[A], data)
+    assert show_consent(chain.nodes[A], taken.letter.digest).given is False
+    with pytest.raises(TransitionError, match="log does not show"):
+        grant(chain, taken.letter)
+    grant(chain, request)
 
 
 def test_a_request_that_the_terms_cannot_be_about_is_shown_and_answered_like_any_other(chain: World) -> None:

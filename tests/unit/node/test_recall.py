@@ -16,6 +16,7 @@ from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId
 from comity.letters.letter import About, Draft, make_letter
 from comity.letters.recall import Change, Outcome, Recall, RecallAcknowledgement, Stage
 from comity.node import correspond, letterbox, purge, retention, withdrawal
+from comity.node.agree import Recorded
 from comity.node.audit import audit_folder
 from comity.node.explain import explain, show_object
 from comity.node.follow import plan_pull
@@ -355,9 +356,17 @@ def test_an_acknowledgement_that_says_less_comes_late_and_changes_nothing(chain:
 
 
 def forge(
-    world: World, body: Recall, *, sender: PartyId, to: PartyId, agreement: str, about: tuple[About, ...]
+    world: World,
+    body: Recall,
+    *,
+    sender: PartyId,
+    to: PartyId,
+    agreement: str,
+    about: tuple[About, ...],
+    terms: str | None = None,
 ) -> None:
-    draft = Draft(body=body, to=to, agreement=AgreementId(agreement), terms=Digest(agreement), about=about)
+    text = Digest(terms or agreement)
+    draft = Draft(body=body, to=to, agreement=AgreementId(agreement), terms=text, about=about)
     signers = [world.nodes[sender].signers[KeyRole.AGREEMENT]]
     envelope = make_letter(draft, sender=sender, at=world.now, nonce=world.nodes[sender].draw(16), signers=signers)
     take_letter(world.nodes[to], envelope)
@@ -407,6 +416,21 @@ def test_nobody_recalls_under_another_agreement_than_the_one_it_was_given_under(
     other = sign_onward(chain, A, B, listed=[], title="Another")
     forge(chain, WITHDRAWN, sender=A, to=B, agreement=other, about=about_of(chain, B))
     assert gives(chain, B, C) == {X}
+
+
+def test_nobody_recalls_under_a_text_that_it_alone_has_signed(chain: World) -> None:
+    """The terms leave it to people for two weeks; by what aurelia only proposes it would be deleted at once."""
+    there, _ = pass_on(chain, extra=RETENTION)
+    proposed = chain.propose(A, chain.terms(version=2, agreement=there, supersedes=there))
+    assert isinstance(proposed, Recorded), proposed
+    chain.deliver()
+    about = about_of(chain, B)
+    with pytest.raises(NotFoundError):
+        forge(chain, WITHDRAWN, sender=A, to=B, agreement=there, about=about, terms=proposed.event.terms)
+    assert is_held(chain, B)
+    forge(chain, WITHDRAWN, sender=A, to=B, agreement=there, about=about)
+    assert is_held(chain, B)
+    assert gives(chain, B, C) == set()
 
 
 def test_other_bytes_than_those_given_are_not_recalled(chain: World) -> None:
