@@ -53,6 +53,10 @@ __all__ = [
 ]
 
 
+_LOOKED_AT = 256 * 1024
+"""Bytes of letters that wait and are looked at in one go: a partner can have very many wait."""
+
+
 @dataclass(slots=True)
 class _Matched:
     """What of a letter is held or was held as given by its sender.
@@ -123,11 +127,21 @@ def take_acknowledgement(node: Node, act: Act, letter: Letter, body: RecallAckno
 
 
 def settle_due(node: Node) -> int:
-    """Of how many recalls something was settled because its time had come, or because of what came in meanwhile."""
+    """Of how many recalls something was settled because its time had come, or because of what came in meanwhile.
+
+    What is past its date comes first, and then the letters behind those of the last time, as far as one look goes.
+    """
     with node.store.read() as transaction:
-        now = node.clock()
-        waiting = letters.list_letters(transaction, LetterKind.RECALL, sent=False, states={LetterState.OPEN})
-        due = [item.letter.digest for item in waiting if _is_due(transaction, item, now=now)]
+        now, last = node.clock(), recalls.read_passed(transaction)
+        late = letters.list_late(
+            transaction, LetterKind.RECALL, now=now, undated=Instant(now - DECISION_TIME), most=_LOOKED_AT
+        )
+        others, passed = letters.list_open(transaction, LetterKind.RECALL, after=last, most=_LOOKED_AT)
+        waiting = (letters.read_letter(transaction, digest) for digest in dict.fromkeys([*late, *others]))
+        due = [item.letter.digest for item in waiting if item is not None and _is_due(transaction, item, now=now)]
+    if passed != last:
+        with node.act() as act:
+            recalls.mark_passed(act.transaction, passed)
     for digest in due:
         with node.act() as act:
             settle(node, act, digest)

@@ -10,10 +10,12 @@ What a letter says is read from its bytes again. Its state says who has to do so
 """
 
 import json
+from bisect import bisect_right
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
+from itertools import accumulate
 from typing import NamedTuple
 
 from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId
@@ -36,7 +38,9 @@ __all__ = [
     "list_about",
     "list_answers",
     "list_caused",
+    "list_late",
     "list_letters",
+    "list_open",
     "list_undelivered",
     "list_waiting_first",
     "measure_letters",
@@ -45,6 +49,7 @@ __all__ = [
 ]
 
 _LAST = 2**63 - 1
+_MOST_NAMED = 1_000
 _MOST_REMEMBERED = 4_096
 """Bytes of a letter that is short."""
 
@@ -210,6 +215,41 @@ def list_letters(
         f"WHERE l.kind = ? AND l.sent = ? AND l.state IN ({places}) ORDER BY l.position DESC LIMIT ?",
         (kind.value, int(sent), *sorted(state.value for state in states), limit),
     )
+
+
+def list_late(transaction: Transaction, kind: LetterKind, *, now: Instant, undated: Instant, most: int) -> list[Digest]:
+    """The names of those of that kind that came, stand open and are past their date, the earliest first.
+
+    One without a date is late where it came by `undated`. Together they have at most `most` bytes, or it is one.
+    """
+    rows = transaction.rows(
+        "SELECT position, digest, LENGTH(envelope) FROM letter WHERE kind = ? AND sent = 0 AND state = 'open'"
+        " AND CASE WHEN due_at IS NULL THEN recorded_at <= ? ELSE due_at <= ? END"
+        " ORDER BY COALESCE(due_at, recorded_at), position LIMIT ?",
+        (kind.value, undated, now, _MOST_NAMED),
+    )
+    return [name for _, name in _cut(rows, most)]
+
+
+def list_open(transaction: Transaction, kind: LetterKind, *, after: int, most: int) -> tuple[list[Digest], int]:
+    """The names of those of that kind that came behind the position `after` and stand open, in order.
+
+    Beside it the position behind which to go on, 0 after the last. They have at most `most` bytes, or it is one.
+    """
+    rows = transaction.rows(
+        "SELECT position, digest, LENGTH(envelope) FROM letter WHERE kind = ? AND sent = 0 AND state = 'open'"
+        " AND position > ? ORDER BY position LIMIT ?",
+        (kind.value, after, _MOST_NAMED),
+    )
+    found = _cut(rows, most)
+    is_last = len(found) == len(rows) < _MOST_NAMED
+    return [name for _, name in found], 0 if is_last else found[-1][0]
+
+
+def _cut(rows: list[Row], most: int) -> list[tuple[int, Digest]]:
+    """As many of the letters, each with its size behind position and name, as have `most` bytes, and at least one."""
+    fits = bisect_right([*accumulate(int(size) for _, _, size in rows)], most)
+    return [(int(position), Digest(name)) for position, name, _ in rows[: max(fits, 1)]]
 
 
 def list_undelivered(

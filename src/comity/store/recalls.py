@@ -21,10 +21,12 @@ __all__ = [
     "iterate_recalled",
     "list_revoked",
     "mark_looked",
+    "mark_passed",
     "put_hold",
     "put_results",
     "read_foretold",
     "read_holds",
+    "read_passed",
     "read_recalled",
     "read_released",
     "read_results",
@@ -33,6 +35,7 @@ __all__ = [
 ]
 
 _LOOKED = "recall-looked"
+_PASSED = "recall-passed"
 _LISTED = re.compile(rb'"id":"([^"]+)"')
 
 
@@ -256,6 +259,16 @@ def list_revoked(transaction: Transaction, own: PartyId, *, window: int) -> tupl
 def mark_looked(transaction: Transaction, reached: int) -> None:
     """What took its place up to there was looked at."""
     write_meta(transaction, _LOOKED, str(reached))
+
+
+def read_passed(transaction: Transaction) -> int:
+    """Behind which position of letters to look next for recalls that can be settled."""
+    return int(read_meta(transaction, _PASSED) or 0)
+
+
+def mark_passed(transaction: Transaction, position: int) -> None:
+    """Letters up to there were looked at; 0 begins anew."""
+    write_meta(transaction, _PASSED, str(position))
 
 
 def _build(row: Row) -> Recalled:

@@ -15,7 +15,7 @@ from comity.errors import ConflictError, MalformedRequest, NotFoundError, Transi
 from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId
 from comity.letters.letter import About, Draft, make_letter
 from comity.letters.recall import Change, Outcome, Recall, RecallAcknowledgement, Stage
-from comity.node import correspond, letterbox, purge, retention, withdrawal
+from comity.node import correspond, letterbox, purge, recalled, retention, withdrawal
 from comity.node.agree import Recorded
 from comity.node.audit import audit_folder
 from comity.node.explain import explain, show_object
@@ -44,8 +44,8 @@ from comity.node.upkeep import keep_up
 from comity.release.disclosure import Answer
 from comity.signing import Role as KeyRole
 from comity.signing import parse_signed_document
-from comity.store import objects, recalls
-from comity.store.letters import LetterState
+from comity.store import Transaction, objects, recalls
+from comity.store.letters import LetterState, StoredLetter
 from tests.chains import deliver_to, give_all, introduce, pull_all, sign_onward
 from tests.worlds import World, make_object, object_id
 
@@ -517,6 +517,51 @@ def test_terms_with_a_review_leave_it_to_people_until_a_date(chain: World) -> No
     chain.deliver()
     assert stages(chain) == ["done"]
     check_all(chain)
+
+
+def wait_for_people(world: World, *names: str) -> None:
+    """Each of these objects is held by borealia, recalled by a letter of its own, and waits for its people."""
+    there = sign_onward(world, A, B, listed=[], extra=RETENTION)
+    world.add(A, *(make_object(name) for name in names))
+    pull_all(world, A, B)
+    for name in names:
+        about = about_of(world, B, object_id("report", name))
+        forge(world, WITHDRAWN, sender=A, to=B, agreement=there, about=about)
+
+
+@pytest.fixture
+def looked(monkeypatch: pytest.MonkeyPatch) -> list[Digest]:
+    """The letters that were looked at, of which one look reads one at a time."""
+    seen = list[Digest]()
+    plain = recalled._is_due
+
+    def note(transaction: Transaction, stored: StoredLetter, *, now: Instant) -> bool:
+        seen.append(stored.letter.digest)
+        return plain(transaction, stored, now=now)
+
+    monkeypatch.setattr(recalled, "_is_due", note)
+    monkeypatch.setattr(recalled, "_LOOKED_AT", 1)
+    return seen
+
+
+def test_one_look_reads_as_much_however_many_letters_wait(chain: World, looked: list[Digest]) -> None:
+    """A partner can have very many wait, each as long as a letter can be, and everybody else waits for the look."""
+    wait_for_people(chain, "x", "y", "z")
+    for count in range(1, 7):
+        assert settle_due(chain.nodes[B]) == 0
+        assert len(looked) == count
+    assert len(set(looked)) == 3
+    retention.delete(chain.nodes[B], X, reason="recalled")
+    assert sum(settle_due(chain.nodes[B]) for _ in range(3)) == 1
+
+
+def test_what_is_past_its_date_is_looked_at_first(chain: World, looked: list[Digest]) -> None:
+    wait_for_people(chain, "x", "y", "z")
+    chain.tick(DECISION_TIME)
+    for held in (2, 1, 0):
+        settle_due(chain.nodes[B])
+        assert sum(is_held(chain, B, object_id("report", name)) for name in ("x", "y", "z")) <= held
+    assert len(looked) <= 6
 
 
 def test_a_person_lets_it_be_deleted_before_its_date(chain: World) -> None:
