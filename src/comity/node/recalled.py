@@ -38,7 +38,7 @@ from comity.stix.markings import TLP_IDS
 from comity.store import Transaction, agreements, arrivals, deletions, letters, objects, recalls
 from comity.store.arrivals import Arrival
 from comity.store.deletions import Tombstone, Way
-from comity.store.letters import LetterState, StoredLetter
+from comity.store.letters import Filed, LetterState, StoredLetter
 from comity.store.objects import StoredObject
 from comity.store.recalls import Recalled
 
@@ -181,7 +181,7 @@ def settle(node: Node, act: Act, digest: Digest) -> None:
 _STATES = {Stage.STOPPED: LetterState.OPEN, Stage.SETTLED: LetterState.ANSWERED, Stage.DONE: LetterState.CLOSED}
 
 
-def find_deadline(stored: StoredLetter) -> Instant:
+def find_deadline(stored: StoredLetter | Filed) -> Instant:
     """When what nobody has decided on is deleted."""
     return stored.due_at if stored.due_at is not None else Instant(stored.recorded_at + DECISION_TIME)
 

@@ -14,7 +14,7 @@ from comity.letters.bodies import LetterKind
 from comity.letters.recall import Stage
 from comity.node.recalled import find_deadline
 from comity.store import Transaction, letters, retractions
-from comity.store.letters import LetterState, StoredLetter
+from comity.store.letters import Filed, LetterState
 from comity.store.retractions import Retraction
 
 __all__ = ["list_recall_work"]
@@ -26,10 +26,10 @@ _REFUSED_SHOWN = 30 * 86_400 * 1_000_000
 def list_recall_work(transaction: Transaction, texts: Mapping[Digest, Terms], *, now: Instant) -> Iterator[WorkItem]:
     """What waits of all recalls."""
     waiting = {LetterState.OPEN, LetterState.ANSWERED}
-    for stored in letters.list_letters(transaction, LetterKind.RECALL, sent=True, states=waiting):
+    for stored in letters.list_filed(transaction, LetterKind.RECALL, sent=True, states=waiting):
         if stored.progress is None or (stored.due_at is not None and stored.due_at <= now):
             yield _make_sent(stored, texts)
-    for stored in letters.list_letters(transaction, LetterKind.RECALL, sent=False, states={LetterState.OPEN}):
+    for stored in letters.list_filed(transaction, LetterKind.RECALL, sent=False, states={LetterState.OPEN}):
         yield _make(
             stored,
             texts,
@@ -40,26 +40,26 @@ def list_recall_work(transaction: Transaction, texts: Mapping[Digest, Terms], *,
         )
     for item in retractions.list_waiting(transaction):
         yield _make_retracted(item, texts)
-    for stored in letters.list_letters(transaction, LetterKind.RECALL, sent=False, states={LetterState.REFUSED}):
-        if stored.recorded_at > now - _REFUSED_SHOWN:
-            yield _make(
-                stored,
-                texts,
-                WorkKind.RECALL_REFUSED,
-                act=f"ask {stored.party} why: it was answered as if nothing of it were held, and nothing follows",
-                why=f"{stored.party} has recalled {_name(stored)}, which it did not give under this agreement",
-                due=None,
-            )
+    refused, since = {LetterState.REFUSED}, Instant(now - _REFUSED_SHOWN)
+    for stored in letters.list_filed(transaction, LetterKind.RECALL, sent=False, states=refused, since=since):
+        yield _make(
+            stored,
+            texts,
+            WorkKind.RECALL_REFUSED,
+            act=f"ask {stored.party} why: it was answered as if nothing of it were held, and nothing follows",
+            why=f"{stored.party} has recalled {_name(stored)}, which it did not give under this agreement",
+            due=None,
+        )
 
 
-def _make_sent(stored: StoredLetter, texts: Mapping[Digest, Terms]) -> WorkItem:
+def _make_sent(stored: Filed, texts: Mapping[Digest, Terms]) -> WorkItem:
     if stored.progress is None:
         why = f"{stored.party} has not acknowledged the recall of {_name(stored)}"
     elif stored.progress == Stage.STOPPED:
         why = f"{stored.party} has stopped giving {_name(stored)}, and has not said what became of it"
     else:
         why = f"{stored.party} has settled {_name(stored)}, and not everybody to whom it had passed it on has"
-    act = f"see that its node answers, or ask {stored.party}: recall show {stored.letter.digest[:12]}"
+    act = f"see that its node answers, or ask {stored.party}: recall show {stored.digest[:12]}"
     return _make(stored, texts, WorkKind.RECALL_UNACKNOWLEDGED, act=act, why=why, due=stored.due_at)
 
 
@@ -81,7 +81,7 @@ def _make_retracted(item: Retraction, texts: Mapping[Digest, Terms]) -> WorkItem
 
 
 def _make(
-    stored: StoredLetter,
+    stored: Filed,
     texts: Mapping[Digest, Terms],
     kind: WorkKind,
     *,
@@ -89,23 +89,22 @@ def _make(
     why: str,
     due: Instant | None,
 ) -> WorkItem:
-    terms = texts.get(stored.letter.terms)
+    terms = texts.get(stored.terms)
     return WorkItem(
         kind=kind,
         act=act,
         why=why,
         since=stored.recorded_at,
         due=due,
-        agreement=stored.letter.agreement,
+        agreement=stored.agreement,
         title=None if terms is None else terms.title,
         party=stored.party,
-        object=stored.letter.about[0].id if len(stored.letter.about) == 1 else None,
-        letter=stored.letter.digest,
-        count=len(stored.letter.about),
+        object=stored.first if stored.versions == 1 else None,
+        letter=stored.digest,
+        count=stored.versions,
     )
 
 
-def _name(stored: StoredLetter) -> str:
+def _name(stored: Filed) -> str:
     """The first object that the letter is about, and how many others."""
-    ids = list(dict.fromkeys(about.id for about in stored.letter.about))
-    return ids[0] if len(ids) == 1 else f"{ids[0]} and {len(ids) - 1} more"
+    return stored.first if stored.objects == 1 else f"{stored.first} and {stored.objects - 1} more"

@@ -24,6 +24,7 @@ from comity.letters.letter import Letter, parse_letter
 from comity.store.transaction import Row, Transaction
 
 __all__ = [
+    "Filed",
     "KeptLetter",
     "LetterState",
     "Spot",
@@ -38,6 +39,7 @@ __all__ = [
     "list_about",
     "list_answers",
     "list_caused",
+    "list_filed",
     "list_late",
     "list_letters",
     "list_open",
@@ -48,7 +50,7 @@ __all__ = [
     "settle_letter",
 ]
 
-_LAST = 2**63 - 1
+_FIRST, _LAST = -(2**63), 2**63 - 1
 _MOST_NAMED = 1_000
 _MOST_REMEMBERED = 4_096
 """Bytes of a letter that is short."""
@@ -124,6 +126,24 @@ class KeptLetter:
         other = letter.to if self.sent else letter.sender
         says = other, letter.kind.value, letter.agreement, letter.terms, letter.answers, about
         return says == (self.party, self.kind, self.agreement, self.terms, self.answers, self.about)
+
+
+class Filed(NamedTuple):
+    """A letter as it is filed, without what it says but for what it is about: `versions` of so many `objects`.
+
+    `first` is the first object that it names. The rest is as of `StoredLetter`.
+    """
+
+    digest: Digest
+    party: PartyId
+    agreement: AgreementId
+    terms: Digest
+    progress: str | None
+    due_at: Instant | None
+    recorded_at: Instant
+    first: ObjectId
+    objects: int
+    versions: int
 
 
 class Undelivered(NamedTuple):
@@ -215,6 +235,44 @@ def list_letters(
         f"WHERE l.kind = ? AND l.sent = ? AND l.state IN ({places}) ORDER BY l.position DESC LIMIT ?",
         (kind.value, int(sent), *sorted(state.value for state in states), limit),
     )
+
+
+def list_filed(
+    transaction: Transaction,
+    kind: LetterKind,
+    *,
+    sent: bool,
+    states: Collection[LetterState],
+    since: Instant | None = None,
+) -> list[Filed]:
+    """Those of a kind that is about objects, in those states and recorded after `since`, the newest first.
+
+    No letter is read: there can be very many, and each can be long.
+    """
+    rows = transaction.rows(
+        "SELECT l.digest, l.party, l.agreement, l.terms, l.progress, l.due_at, l.recorded_at,"
+        " (SELECT id FROM letter_object WHERE letter = l.position AND place = 0),"
+        " (SELECT COUNT(DISTINCT id) FROM letter_object WHERE letter = l.position),"
+        " (SELECT COUNT(*) FROM letter_object WHERE letter = l.position) FROM letter l"
+        " WHERE l.kind = ? AND l.sent = ? AND l.state IN (SELECT value FROM json_each(?)) AND l.recorded_at > ?"
+        " ORDER BY l.position DESC",
+        (kind.value, int(sent), json.dumps(sorted(states)), _FIRST if since is None else since),
+    )
+    return [
+        Filed(
+            digest=Digest(digest),
+            party=PartyId(party),
+            agreement=AgreementId(agreement),
+            terms=Digest(terms),
+            progress=progress,
+            due_at=None if due_at is None else Instant(due_at),
+            recorded_at=Instant(recorded_at),
+            first=ObjectId(first),
+            objects=int(named),
+            versions=int(versions),
+        )
+        for digest, party, agreement, terms, progress, due_at, recorded_at, first, named, versions in rows
+    ]
 
 
 def list_late(transaction: Transaction, kind: LetterKind, *, now: Instant, undated: Instant, most: int) -> list[Digest]:

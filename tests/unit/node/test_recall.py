@@ -10,10 +10,11 @@ import pytest
 from comity.agreement.events import EventKind
 from comity.agreement.people import Role
 from comity.agreement.recognition import Refusal
+from comity.agreement.work import WorkKind
 from comity.canonical import Json
 from comity.errors import ConflictError, MalformedRequest, NotFoundError, TransitionError
 from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId
-from comity.letters.letter import About, Draft, make_letter
+from comity.letters.letter import About, Draft, Letter, make_letter
 from comity.letters.recall import Change, Outcome, Recall, RecallAcknowledgement, Stage
 from comity.node import correspond, letterbox, purge, recalled, retention, withdrawal
 from comity.node.agree import Recorded
@@ -41,10 +42,11 @@ from comity.node.recalled import DECISION_TIME, settle_due
 from comity.node.receive import Received, receive_page
 from comity.node.soundness import examine_folder
 from comity.node.upkeep import keep_up
+from comity.node.work import list_work
 from comity.release.disclosure import Answer
 from comity.signing import Role as KeyRole
-from comity.signing import parse_signed_document
-from comity.store import Transaction, objects, recalls
+from comity.signing import SignedDocument, parse_signed_document
+from comity.store import Transaction, letters, objects, recalls
 from comity.store.letters import LetterState, StoredLetter
 from tests.chains import deliver_to, give_all, introduce, pull_all, sign_onward
 from tests.worlds import World, make_object, object_id
@@ -562,6 +564,27 @@ def test_what_is_past_its_date_is_looked_at_first(chain: World, looked: list[Dig
         settle_due(chain.nodes[B])
         assert sum(is_held(chain, B, object_id("report", name)) for name in ("x", "y", "z")) <= held
     assert len(looked) <= 6
+
+
+def test_work_names_recalls_without_reading_a_letter(chain: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each can be long, and there can be very many: whoever is served meanwhile waits for who looks at the work."""
+    between = sign_onward(chain, D, B, listed=[])
+    wait_for_people(chain, "x", "y")
+    chain.add(A, make_object("z"))
+    pull_all(chain, A, B)
+    other = object_id("report", "z")
+    forge(chain, WITHDRAWN, sender=D, to=B, agreement=between, about=about_of(chain, B, other))
+    withdraw(chain)
+
+    def read(envelope: bytes) -> tuple[Letter, SignedDocument]:
+        raise AssertionError(envelope)
+
+    monkeypatch.setattr(letters, "parse_letter", read)
+    letters.forget_letters()
+    found = {name: [(item.kind, item.object, item.count) for item in list_work(chain.nodes[name])] for name in (A, B)}
+    assert (WorkKind.RECALL_UNACKNOWLEDGED, X, 1) in found[A]
+    assert (WorkKind.RECALL_TO_DECIDE, X, 1) in found[B]
+    assert (WorkKind.RECALL_REFUSED, other, 1) in found[B]
 
 
 def test_a_person_lets_it_be_deleted_before_its_date(chain: World) -> None:
